@@ -1,0 +1,34 @@
+import type { Tensor } from "../tensor.ts";
+
+export type Split = "train" | "val" | "test";
+
+export interface ImageSample {
+  readonly path: string;
+  /** Index into `classNames`. */
+  readonly label: number;
+  readonly split: Split;
+}
+
+/** Labelled picture files; nothing is decoded yet. */
+export interface ImageDataset {
+  readonly kind: "images";
+  /** In code-point order of the train folders; the index is the label. */
+  readonly classNames: readonly string[];
+  readonly samples: readonly ImageSample[];
+}
+
+/** Model inputs in order, or by input name. Each tensor's first dimension is the sample. */
+export type ModelInputs = Tensor | readonly Tensor[] | Readonly<Record<string, Tensor>>;
+
+/** Arrays in memory, ready for the model: never preprocessed. */
+export interface ArrayDataset {
+  readonly kind: "arrays";
+  readonly inputs: ModelInputs;
+  /** Integers `[N]` or one-hot / real values `[N, K]`, as the loss takes them. */
+  readonly targets: Tensor;
+  /** Held out; never trained on. */
+  readonly validation?: { readonly inputs: ModelInputs; readonly targets: Tensor };
+  readonly classNames?: readonly string[];
+}
+
+export type Dataset = ImageDataset | ArrayDataset;

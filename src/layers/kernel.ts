@@ -1,0 +1,56 @@
+import type { JsonObject } from "../checkpoint.ts";
+import type { tf } from "../engine/tf.ts";
+import type { Argument, KerasMajor } from "../topology/layer-graph.ts";
+
+/** What a call may draw from: a seed and a counter, so that the same step draws the same numbers. */
+export interface RandomStream {
+  /** A fresh 31-bit seed; each call of it differs. */
+  nextSeed(): number;
+}
+
+export interface KernelContext {
+  /** True in a training step where the layer is active; false in inference and for a silenced layer. */
+  readonly training: boolean;
+  /** Which statistics a normalization layer with moving statistics uses. `batch` also returns the new moving ones. */
+  readonly statistics: "stored" | "batch";
+  readonly random: RandomStream;
+  /** Semantics follow the Keras that wrote the file. */
+  readonly keras: KerasMajor;
+}
+
+/** An argument with its tensors in place. */
+export type KernelArgument =
+  | tf.Tensor
+  | null
+  | boolean
+  | number
+  | string
+  | readonly KernelArgument[]
+  | { readonly [key: string]: KernelArgument };
+
+export interface KernelCall {
+  /** The node's `inputs`, NHWC as the config's data_format says. Owned by the caller: never disposed by a kernel. */
+  readonly inputs: readonly tf.Tensor[];
+  /** By WeightSpec name. Owned by the caller. */
+  readonly weights: Readonly<Record<string, tf.Tensor>>;
+  /** The GraphLayer's config: Keras 3's vocabulary with defaults. */
+  readonly config: JsonObject;
+  /** The call's arguments as written, for ops and layers called with more than tensors. */
+  readonly args: readonly KernelArgument[];
+  readonly kwargs: Readonly<Record<string, KernelArgument>>;
+  /** Masks of `inputs`, undefined where there is none. */
+  readonly masks: readonly (tf.Tensor | undefined)[];
+  readonly context: KernelContext;
+}
+
+export interface KernelResult {
+  readonly outputs: readonly tf.Tensor[];
+  readonly masks?: readonly (tf.Tensor | undefined)[];
+  /** New values of weights that no gradient moves, by WeightSpec name. The caller decides whether they are kept. */
+  readonly state?: Readonly<Record<string, tf.Tensor>>;
+}
+
+/** A layer as a function of tensors, differentiable by the tape. A lone tensor stands for `{ outputs: [it] }`. */
+export type Kernel = (call: KernelCall) => tf.Tensor | KernelResult;
+
+export type { Argument };

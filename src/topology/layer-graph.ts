@@ -1,0 +1,85 @@
+import type { Json, JsonObject } from "../checkpoint.ts";
+import type { DType, Shape } from "../tensor.ts";
+
+/** One output of one call. */
+export interface TensorRef {
+  /** Index into `LayerGraph.nodes`. */
+  readonly node: number;
+  readonly output: number;
+}
+
+/** What a layer or an op is called with: a tensor of the graph, a constant, or a (nested) list or record of these. */
+export type Argument =
+  | { readonly kind: "tensor"; readonly ref: TensorRef }
+  | { readonly kind: "value"; readonly value: Json }
+  | { readonly kind: "list"; readonly items: readonly Argument[] }
+  | { readonly kind: "record"; readonly entries: Readonly<Record<string, Argument>> };
+
+export interface TensorSpec {
+  /** With the batch as null where it is free; null in whole where no spec knows it (an unsupported layer). */
+  readonly shape: Shape | null;
+  readonly dtype: DType;
+}
+
+export type KerasMajor = 1 | 2 | 3;
+
+/** A layer of the model, nested ones flattened in place; a container (nested model) is not one. */
+export interface GraphLayer {
+  /** `conv1_conv`; in a nested model `resnet50/conv1_conv`. */
+  readonly path: string;
+  readonly name: string;
+  /** Keras 3's class name (`Conv2D`); an op of keras.ops is `ops.Add`. */
+  readonly className: string;
+  /** In Keras 3's vocabulary, every argument that the layer's spec knows present. */
+  readonly config: JsonObject;
+  /** The Keras that wrote the file: semantics follow it (hard_sigmoid, GRU, defaults). */
+  readonly keras: KerasMajor;
+  /** Own flag and the flags of all its containers. */
+  readonly trainable: boolean;
+  /** Paths of the nested models around it, outermost first. */
+  readonly containers: readonly string[];
+  /** Position in `LayerGraph.layers`. */
+  readonly index: number;
+}
+
+/** One call of a layer. A shared layer has several. */
+export interface GraphNode {
+  readonly index: number;
+  /** Path of the layer it calls. */
+  readonly layer: string;
+  readonly args: readonly Argument[];
+  readonly kwargs: Readonly<Record<string, Argument>>;
+  /** Every tensor in `args`, then in `kwargs` other than `mask` and `initial_state`, in order. */
+  readonly inputs: readonly TensorRef[];
+  readonly outputs: readonly TensorSpec[];
+}
+
+export interface GraphEndpoint {
+  /** Name of the InputLayer, or of the layer that gives the output. */
+  readonly name: string;
+  readonly ref: TensorRef;
+}
+
+/**
+ * The model as calls on tensors, all dialects and nesting resolved. `layers` is in Keras's `model.layers` order (what a
+ * user indexes), nested models flattened in place; `nodes` is in an order in which every tensor comes before its use.
+ * InputLayers of the outermost model are layers and nodes; those of nested models are neither.
+ */
+export interface LayerGraph {
+  readonly name: string;
+  readonly layers: readonly GraphLayer[];
+  readonly nodes: readonly GraphNode[];
+  readonly inputs: readonly GraphEndpoint[];
+  readonly outputs: readonly GraphEndpoint[];
+}
+
+/** The layer at `path`; a programming error if there is none. */
+export function layerAt(graph: LayerGraph, path: string): GraphLayer {
+  const layer = graph.layers.find((candidate) => candidate.path === path);
+  if (!layer) throw new Error(`layer graph: no layer at path ${path}`);
+  return layer;
+}
+
+export function refKey(ref: TensorRef): string {
+  return `${ref.node}:${ref.output}`;
+}

@@ -1,0 +1,47 @@
+import type { Json, JsonObject } from "../checkpoint.ts";
+import type { DType, Shape } from "../tensor.ts";
+import type { Argument, KerasMajor } from "./layer-graph.ts";
+
+/** A variable of a layer, named as Keras 3 names it. */
+export interface WeightSpec {
+  /** `kernel`; inside a wrapper or cell the path below the layer, `forward_layer/cell/kernel`. */
+  readonly name: string;
+  readonly shape: readonly number[];
+  /** Whether gradients may ever reach it: false for moving statistics and for Normalization's. */
+  readonly trainable: boolean;
+  /** Keras 3 initializer config, from the layer's config. */
+  readonly initializer: Json;
+  /** Keras 3 regularizer config that applies to it, null where there is none. */
+  readonly regularizer?: Json;
+  readonly dtype?: DType;
+}
+
+/** A call's input shapes and, for ops and layers called with more than tensors, its arguments. */
+export interface CallShapes {
+  readonly config: JsonObject;
+  readonly keras: KerasMajor;
+  readonly inputs: readonly Shape[];
+  readonly args: readonly Argument[];
+  readonly kwargs: Readonly<Record<string, Argument>>;
+}
+
+/** What is known of a layer class without running it. Pure; the kernel of the same class name runs it. */
+export interface LayerSpec {
+  readonly className: string;
+  /** Keras 3's defaults of every argument that shapes, weights or numbers depend on. */
+  readonly defaults: JsonObject;
+  /** A config that Keras 1 or 2 wrote, in Keras 3's vocabulary (renamed arguments, that version's own defaults). */
+  readonly modernize?: (config: JsonObject, keras: 1 | 2) => JsonObject;
+  /** In Keras 3's `layer.weights` order, which is also the order of `vars/<i>`. */
+  readonly weights?: (call: CallShapes) => readonly WeightSpec[];
+  /** One shape an output. @throws {TopologyError} where the inputs do not fit, in Keras's terms. */
+  readonly outputShapes: (call: CallShapes) => readonly Shape[];
+  /** Multiply-adds of one sample, counting only contractions (convolution, matmul); 0 where absent. */
+  readonly multiplyAdds?: (call: CallShapes & { readonly outputs: readonly Shape[] }) => number;
+  /** Draws random numbers in training (Dropout, noise, Random*). */
+  readonly random?: boolean;
+  /** In training a sample's output depends on the rest of its batch (BatchNormalization on batch statistics). */
+  readonly couplesBatch?: boolean;
+  /** Applied to each element alone; a stride or a slice can move across it. */
+  readonly elementwise?: boolean;
+}
