@@ -1,0 +1,73 @@
+import { tf } from "../engine/tf.ts";
+import type { KernelContext, KernelResult } from "../layers/kernel.ts";
+import type { GraphLayer, GraphNode } from "../topology/layer-graph.ts";
+import { refKey } from "../topology/layer-graph.ts";
+import type { Values } from "./call-node.ts";
+import { callNode, tensorOf } from "./call-node.ts";
+import type { LayerWeights } from "./layer-weights.ts";
+import type { Program } from "./program.ts";
+
+/** How one call runs: active or not, on which statistics, with which random numbers. */
+export type ContextOf = (node: GraphNode, layer: GraphLayer) => KernelContext;
+
+/** Inference: nothing active, stored statistics. */
+export const inferenceContext: ContextOf = (_node, layer) => ({
+  training: false,
+  statistics: "stored",
+  random: { nextSeed: () => 0 },
+  keras: layer.keras,
+});
+
+/**
+ * The program's outputs for `feeds`, one tensor for each of the program's inputs. Every tensor between is released as soon as
+ * its last reader has run. The caller owns feeds, weights and outputs.
+ */
+export function runProgram(
+  program: Program,
+  feeds: readonly tf.Tensor[],
+  weights: LayerWeights,
+  contextOf: ContextOf = inferenceContext,
+): tf.Tensor[] {
+  const values = feedValues(program, feeds);
+  const layers = layersByPath(program);
+  program.nodes.forEach((node, position) => {
+    const layer = layers.get(node.layer)!;
+    const result = tidyResult(() =>
+      callNode(node, layer, weights.get(node.layer) ?? {}, values, contextOf(node, layer)),
+    );
+    for (const value of Object.values(result.state ?? {})) value.dispose();
+    result.outputs.forEach((tensor, output) => {
+      values.tensors.set(refKey({ node: node.index, output }), tensor);
+    });
+    result.masks?.forEach((mask, output) => {
+      if (mask) values.masks.set(refKey({ node: node.index, output }), mask.clone());
+    });
+    release(values, program.lastReadAt[position]!);
+  });
+  for (const mask of values.masks.values()) mask.dispose();
+  return program.outputs.map((ref) => tensorOf(values, ref));
+}
+
+/** `tf.tidy` over a kernel's result: its outputs, masks and state stay. */
+function tidyResult(call: () => KernelResult): KernelResult {
+  return tf.tidy(() => call() as unknown as tf.TensorContainer) as unknown as KernelResult;
+}
+
+export function layersByPath(program: Program): ReadonlyMap<string, GraphLayer> {
+  return new Map(program.graph.layers.map((layer) => [layer.path, layer]));
+}
+
+/** The feeds under their keys, as handles of our own: releasing them leaves the caller's tensors alone. */
+export function feedValues(program: Program, feeds: readonly tf.Tensor[]): Values {
+  const tensors = new Map(program.inputs.map((ref, index) => [refKey(ref), feeds[index]!.clone()] as const));
+  return { tensors, masks: new Map() };
+}
+
+export function release(values: Values, keys: readonly string[]): void {
+  for (const key of keys) {
+    values.tensors.get(key)?.dispose();
+    values.tensors.delete(key);
+    values.masks.get(key)?.dispose();
+    values.masks.delete(key);
+  }
+}
