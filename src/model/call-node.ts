@@ -46,7 +46,12 @@ export function callNode(
     masks,
     context,
   });
-  const whole: KernelResult = result instanceof tf.Tensor ? { outputs: [result] } : result;
+  const given = result instanceof tf.Tensor ? { outputs: [result] } : result;
+  const borrowed = new Set([...inputs, ...Object.values(weights)]);
+  const whole: KernelResult = {
+    ...given,
+    outputs: given.outputs.map((output) => (borrowed.has(output) ? output.clone() : output)),
+  };
   if (whole.masks || !masks[0] || !specOf(layer.className)?.elementwise) return whole;
   return { ...whole, masks: whole.outputs.map(() => masks[0]) };
 }

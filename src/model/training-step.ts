@@ -1,0 +1,218 @@
+/**
+ * Forward and backward over a program, one small tape a call. What a call saves for its gradient is released as soon as that
+ * gradient is known; a call that no trainable weight and no trained ancestor reaches is run without a tape.
+ */
+import type { Recording } from "../engine/tape.ts";
+import { record } from "../engine/tape.ts";
+import { tf } from "../engine/tf.ts";
+import type { KernelResult } from "../layers/kernel.ts";
+import type { GraphNode, TensorRef } from "../topology/layer-graph.ts";
+import { refKey } from "../topology/layer-graph.ts";
+import { callNode, tensorOf } from "./call-node.ts";
+import type { LayerWeights } from "./layer-weights.ts";
+import type { Program } from "./program.ts";
+import type { ContextOf } from "./run-program.ts";
+import { feedValues, layersByPath, release } from "./run-program.ts";
+
+/** What of a program is trained, computed once for all steps. */
+export interface TrainingProgram {
+  readonly program: Program;
+  /** Names of the weights that receive gradients, by layer path. */
+  readonly trainable: ReadonlyMap<string, readonly string[]>;
+  /** Keys of the tensors that depend on a trainable weight. */
+  readonly differentiable: ReadonlySet<string>;
+  /** How many calls contribute to the gradient of a layer's weights. */
+  readonly calls: ReadonlyMap<string, number>;
+}
+
+export interface ForwardPass {
+  /** In the program's order; released by `backward` or `dispose`. */
+  readonly outputs: readonly tf.Tensor[];
+  /** New moving statistics by layer path; the caller's. */
+  readonly state: ReadonlyMap<string, Readonly<Record<string, tf.Tensor>>>;
+  /**
+   * Hands the gradient of each trainable weight to `onGradient` as soon as it is complete, last layers first, and keeps none.
+   * `outputGradients` are the caller's.
+   */
+  backward(
+    outputGradients: readonly tf.Tensor[],
+    onGradient: (path: string, name: string, gradient: tf.Tensor) => void,
+  ): void;
+  dispose(): void;
+}
+
+interface RecordedCall {
+  readonly node: GraphNode;
+  readonly recording: Recording<KernelResult>;
+  readonly outputs: readonly tf.Tensor[];
+  readonly sources: readonly Source[];
+}
+
+type Source =
+  | { readonly kind: "input"; readonly key: string; readonly tensor: tf.Tensor }
+  | { readonly kind: "weight"; readonly path: string; readonly name: string; readonly tensor: tf.Tensor };
+
+export function trainingProgram(
+  program: Program,
+  trainable: ReadonlyMap<string, readonly string[]>,
+): TrainingProgram {
+  const differentiable = new Set<string>();
+  const calls = new Map<string, number>();
+  for (const node of program.nodes) {
+    const trains = (trainable.get(node.layer)?.length ?? 0) > 0;
+    if (trains) calls.set(node.layer, (calls.get(node.layer) ?? 0) + 1);
+    if (trains || node.inputs.some((ref) => differentiable.has(refKey(ref)))) {
+      node.outputs.forEach((_, output) => {
+        differentiable.add(refKey({ node: node.index, output }));
+      });
+    }
+  }
+  return { program, trainable, differentiable, calls };
+}
+
+/** Runs the program in training mode. The caller owns feeds and weights. */
+export function forward(
+  training: TrainingProgram,
+  feeds: readonly tf.Tensor[],
+  weights: LayerWeights,
+  contextOf: ContextOf,
+): ForwardPass {
+  const { program } = training;
+  const values = feedValues(program, feeds);
+  const layers = layersByPath(program);
+  const recorded: RecordedCall[] = [];
+  const state = new Map<string, Readonly<Record<string, tf.Tensor>>>();
+  program.nodes.forEach((node, position) => {
+    const layer = layers.get(node.layer)!;
+    const layerWeights = weights.get(node.layer) ?? {};
+    const sources = sourcesOf(training, node, layerWeights, (ref) => tensorOf(values, ref));
+    const call = (): KernelResult => callNode(node, layer, layerWeights, values, contextOf(node, layer));
+    const recording = record(call, sources.length > 0);
+    const { outputs, masks, state: newState } = recording.result;
+    if (sources.length > 0) recorded.push({ node, recording, outputs, sources });
+    if (newState) keepState(state, node, newState);
+    outputs.forEach((tensor, output) => {
+      values.tensors.set(refKey({ node: node.index, output }), tensor);
+    });
+    masks?.forEach((mask, output) => {
+      if (mask) values.masks.set(refKey({ node: node.index, output }), mask.clone());
+    });
+    release(values, program.lastReadAt[position]!);
+  });
+  const outputs = program.outputs.map((ref) => tensorOf(values, ref));
+  const dispose = (): void => {
+    for (const { recording } of recorded.splice(0)) recording.dispose();
+    release(values, [...values.tensors.keys(), ...values.masks.keys()]);
+  };
+  return {
+    outputs,
+    state,
+    dispose,
+    backward: (outputGradients, onGradient) => {
+      backward(training, recorded, outputGradients, onGradient);
+      dispose();
+    },
+  };
+}
+
+function sourcesOf(
+  training: TrainingProgram,
+  node: GraphNode,
+  weights: Readonly<Record<string, tf.Tensor>>,
+  tensorAt: (ref: TensorRef) => tf.Tensor,
+): Source[] {
+  const inputs = new Map(node.inputs.map((ref) => [refKey(ref), ref] as const));
+  const differentiable = [...inputs].filter(([key]) => training.differentiable.has(key));
+  return [
+    ...differentiable.map(([key, ref]) => ({ kind: "input" as const, key, tensor: tensorAt(ref) })),
+    ...(training.trainable.get(node.layer) ?? []).map((name) => ({
+      kind: "weight" as const,
+      path: node.layer,
+      name,
+      tensor: weights[name]!,
+    })),
+  ];
+}
+
+function keepState(
+  state: Map<string, Readonly<Record<string, tf.Tensor>>>,
+  node: GraphNode,
+  values: Readonly<Record<string, tf.Tensor>>,
+): void {
+  const earlier = state.get(node.layer);
+  for (const value of Object.values(earlier ?? {})) value.dispose();
+  state.set(node.layer, values);
+}
+
+function backward(
+  training: TrainingProgram,
+  recorded: RecordedCall[],
+  outputGradients: readonly tf.Tensor[],
+  onGradient: (path: string, name: string, gradient: tf.Tensor) => void,
+): void {
+  const gradients = new Map<string, tf.Tensor>();
+  const weightGradients = new Map<string, Map<string, tf.Tensor>>();
+  const remaining = new Map(training.calls);
+  training.program.outputs.forEach((ref, index) => {
+    addGradient(gradients, refKey(ref), outputGradients[index]!.clone());
+  });
+  for (let call = recorded.pop(); call; call = recorded.pop()) {
+    const { node, recording, outputs, sources } = call;
+    const keys = outputs.map((_, output) => refKey({ node: node.index, output }));
+    const incoming = keys.map((key) => gradients.get(key));
+    const results = incoming.some(Boolean)
+      ? recording.gradients(
+          outputs,
+          incoming,
+          sources.map((source) => source.tensor),
+        )
+      : sources.map(() => null);
+    recording.dispose();
+    for (const key of keys) {
+      gradients.get(key)?.dispose();
+      gradients.delete(key);
+    }
+    sources.forEach((source, index) => {
+      const gradient = results[index];
+      if (!gradient) return;
+      if (source.kind === "input") addGradient(gradients, source.key, gradient);
+      else addGradient(layerGradients(weightGradients, source.path), source.name, gradient);
+    });
+    if (remaining.has(node.layer)) {
+      const left = remaining.get(node.layer)! - 1;
+      remaining.set(node.layer, left);
+      if (left === 0) deliver(node.layer, weightGradients, onGradient);
+    }
+  }
+  for (const gradient of gradients.values()) gradient.dispose();
+}
+
+function layerGradients(all: Map<string, Map<string, tf.Tensor>>, path: string): Map<string, tf.Tensor> {
+  const own = all.get(path) ?? new Map<string, tf.Tensor>();
+  all.set(path, own);
+  return own;
+}
+
+function deliver(
+  path: string,
+  weightGradients: Map<string, Map<string, tf.Tensor>>,
+  onGradient: (path: string, name: string, gradient: tf.Tensor) => void,
+): void {
+  for (const [name, gradient] of weightGradients.get(path) ?? []) {
+    onGradient(path, name, gradient);
+    gradient.dispose();
+  }
+  weightGradients.delete(path);
+}
+
+/** Takes `gradient` over, adding it to what is there. */
+function addGradient(gradients: Map<string, tf.Tensor>, key: string, gradient: tf.Tensor): void {
+  const earlier = gradients.get(key);
+  if (!earlier) {
+    gradients.set(key, gradient);
+    return;
+  }
+  gradients.set(key, tf.add(earlier, gradient));
+  earlier.dispose();
+  gradient.dispose();
+}

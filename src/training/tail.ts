@@ -1,0 +1,253 @@
+import type { Weights } from "../checkpoint.ts";
+import { tf } from "../engine/tf.ts";
+import { MachineError, UsageError } from "../errors.ts";
+import type { Partition } from "../freeze/partition.ts";
+import { disposeWeights, uploadWeights } from "../model/layer-weights.ts";
+import { programBetween } from "../model/program.ts";
+import type { ContextOf } from "../model/run-program.ts";
+import { runProgram } from "../model/run-program.ts";
+import { forward, trainingProgram } from "../model/training-step.ts";
+import type { Tensor } from "../tensor.ts";
+import { float32Tensor } from "../tensor.ts";
+import type { LayerGraph } from "../topology/layer-graph.ts";
+import { withLogitsOutput } from "../topology/rewrites/logits-output.ts";
+import { weightSpecsOf } from "../topology/weights-of.ts";
+import { correctPredictions } from "./accuracy.ts";
+import type { Loss } from "./losses.ts";
+import { createOptimizer } from "./optimizer.ts";
+import type { OptimizerConfig } from "./optimizer-config.ts";
+import { randomStream } from "./random-stream.ts";
+import type { Penalty } from "./regularizers.ts";
+import { penalty, penaltyOf, withPenaltyGradient } from "./regularizers.ts";
+
+/** Sums over the samples of one batch. */
+export interface BatchFigures {
+  readonly samples: number;
+  /** Of the loss, sample weights applied, without regularizers. */
+  readonly lossSum: number;
+  /** Of correct predictions; null where the loss has no accuracy. */
+  readonly correctSum: number | null;
+  /** The regularizers of the trained weights. */
+  readonly penalty: number;
+}
+
+export interface Batch {
+  /** One tensor for each of the partition's frontier tensors. The caller's. */
+  readonly features: readonly tf.Tensor[];
+  readonly targets: tf.Tensor;
+  readonly sampleWeights?: tf.Tensor;
+}
+
+/** The dynamic part of a model with its trained weights and optimizer state on the engine. */
+export interface Tail {
+  /** One update. The figures are from before it. */
+  trainOnBatch(batch: Batch, learningRate?: number): BatchFigures;
+  /** Inference mode. */
+  evaluateBatch(batch: Batch): BatchFigures;
+  /** Copies of the weights that training moves: trainable ones and moving statistics. */
+  movedWeights(): Promise<Weights>;
+  /** The layer whose output is the first that is not finite for this batch, null if none is. */
+  firstNonFinite(batch: Batch): string | null;
+  dispose(): void;
+}
+
+export interface TailOptions {
+  readonly graph: LayerGraph;
+  readonly partition: Partition;
+  readonly weights: Weights;
+  readonly optimizer: OptimizerConfig;
+  readonly loss: Loss;
+  readonly seed: number;
+}
+
+export function createTail(options: TailOptions): Tail {
+  const { partition, loss, seed } = options;
+  const { graph, activation } = withLogitsOutput(options.graph);
+  if (graph.outputs.length !== 1) {
+    throw new UsageError(
+      `${graph.name}: expected one output to train, got ${graph.outputs.length}.`,
+      "several-outputs",
+    );
+  }
+  const program = programBetween(
+    graph,
+    partition.frontier,
+    graph.outputs.map((output) => output.ref),
+  );
+  const training = trainingProgram(program, partition.trainableWeights);
+  const weights = uploadWeights(
+    options.weights,
+    program.nodes.map((node) => node.layer),
+  );
+  const optimizer = createOptimizer(options.optimizer, weights, partition.trainableWeights);
+  const penalties = penaltiesOf(graph, partition);
+  const moved = new Map([...partition.trainableWeights].map(([path, names]) => [path, new Set(names)]));
+  let step = 0;
+
+  const trainingContext: ContextOf = (node, layer) => ({
+    training: partition.sides[node.index] === "dynamic",
+    statistics: partition.batchStatistics.has(layer.path) ? "batch" : "stored",
+    random: randomStream(seed, step, node.index),
+    keras: layer.keras,
+  });
+
+  const figures = (batch: Batch, values: tf.Tensor, lossSum: tf.Tensor, penaltySum: number): BatchFigures => {
+    const correct = tf.tidy(() => {
+      const each = correctPredictions(loss, batch.targets, { values, activation });
+      return each && tf.mul(tf.mean(each), batch.targets.shape[0]!).dataSync()[0]!;
+    });
+    return {
+      samples: batch.targets.shape[0]!,
+      lossSum: lossSum.dataSync()[0]!,
+      correctSum: correct,
+      penalty: penaltySum,
+    };
+  };
+  const penaltyNow = (): number =>
+    penalties.reduce((sum, { path, name, strength }) => {
+      const value = penalty(strength, weights.get(path)![name]!);
+      const [amount] = value.dataSync();
+      value.dispose();
+      return sum + amount!;
+    }, 0);
+
+  return {
+    trainOnBatch: (batch, learningRate) => {
+      const pass = forward(training, batch.features, weights, trainingContext);
+      const values = pass.outputs[0]!;
+      const { mean, sum, gradient } = lossGradient(loss, batch, { values, activation });
+      const result = figures(batch, values, sum, penaltyNow());
+      for (const tensor of [mean, sum]) tensor.dispose();
+      step++;
+      optimizer.beginStep(learningRate);
+      const update = (path: string, name: string, raw: tf.Tensor): void => {
+        const own = penalties.find((entry) => entry.path === path && entry.name === name);
+        const whole = own ? withPenaltyGradient(own.strength, weights.get(path)![name]!, raw) : raw;
+        optimizer.apply(path, name, whole);
+        if (own) whole.dispose();
+      };
+      if (optimizer.needsAllGradients) updateTogether(pass.backward, gradient, optimizer.scaleAll, update);
+      else pass.backward([gradient], update);
+      gradient.dispose();
+      for (const [path, state] of pass.state) {
+        keepState(weights.get(path)!, state);
+        const names = moved.get(path) ?? new Set<string>();
+        for (const name of Object.keys(state)) names.add(name);
+        moved.set(path, names);
+      }
+      return result;
+    },
+    evaluateBatch: (batch) => {
+      const [values] = runProgram(program, batch.features, weights);
+      const sum = tf.tidy(() =>
+        weightedSum(loss.perSample(batch.targets, { values: values!, activation }), batch),
+      );
+      const result = figures(batch, values!, sum, penaltyNow());
+      values!.dispose();
+      sum.dispose();
+      return result;
+    },
+    movedWeights: async () => {
+      const copies: [string, (Tensor & { name: string })[]][] = [];
+      for (const [path, names] of moved) {
+        const layer: (Tensor & { name: string })[] = [];
+        for (const name of names) {
+          const value = weights.get(path)![name]!;
+          const data = Float32Array.from(await value.data());
+          layer.push({ name, ...float32Tensor(data, value.shape) });
+        }
+        copies.push([path, layer]);
+      }
+      return new Map(copies);
+    },
+    firstNonFinite: (batch) => {
+      for (const node of program.nodes) {
+        const upTo = programBetween(graph, partition.frontier, [{ node: node.index, output: 0 }]);
+        const [value] = runProgram(upTo, batch.features, weights);
+        const finite = tf.tidy(() => tf.all(tf.isFinite(value!)).dataSync()[0] === 1);
+        value!.dispose();
+        if (!finite) return node.layer;
+      }
+      return null;
+    },
+    dispose: () => {
+      optimizer.dispose();
+      disposeWeights(weights);
+    },
+  };
+}
+
+interface WeightPenalty {
+  readonly path: string;
+  readonly name: string;
+  readonly strength: Penalty;
+}
+
+/** Keras counts the regularizers of trainable weights only (`keras/src/layers/layer.py`, `_get_own_losses`). */
+function penaltiesOf(graph: LayerGraph, partition: Partition): WeightPenalty[] {
+  const specs = weightSpecsOf(graph);
+  return [...partition.trainableWeights].flatMap(([path, names]) =>
+    names.flatMap((name) => {
+      const spec = specs.get(path)?.find((candidate) => candidate.name === name);
+      const strength = penaltyOf(path, spec?.regularizer);
+      return strength ? [{ path, name, strength }] : [];
+    }),
+  );
+}
+
+interface LossValue {
+  readonly mean: tf.Tensor;
+  readonly sum: tf.Tensor;
+  /** Of the mean, by the output. */
+  readonly gradient: tf.Tensor;
+}
+
+function lossGradient(
+  loss: Loss,
+  batch: Batch,
+  { values, activation }: { values: tf.Tensor; activation: "softmax" | "sigmoid" | "none" },
+): LossValue {
+  return tf.tidy(() => {
+    const { value, grad } = tf.valueAndGrad((output: tf.Tensor) => {
+      const each = loss.perSample(batch.targets, { values: output, activation });
+      return tf.div(weightedSum(each, batch), batch.targets.shape[0]!);
+    })(values);
+    if (value.rank !== 0)
+      throw new MachineError(`loss ${loss.name}: expected a scalar, got rank ${value.rank}.`);
+    return { mean: value, sum: tf.mul(value, batch.targets.shape[0]!), gradient: grad };
+  });
+}
+
+/** Sum over samples of each sample's mean loss, weighted. */
+function weightedSum(perSample: tf.Tensor, batch: Batch): tf.Tensor {
+  const axes = perSample.shape.slice(1).map((_, index) => index + 1);
+  const each = axes.length > 0 ? tf.mean(perSample, axes) : perSample;
+  return tf.sum(batch.sampleWeights ? tf.mul(each, batch.sampleWeights) : each);
+}
+
+function updateTogether(
+  backward: (
+    gradients: readonly tf.Tensor[],
+    onGradient: (path: string, name: string, gradient: tf.Tensor) => void,
+  ) => void,
+  outputGradient: tf.Tensor,
+  scaleAll: (gradients: readonly tf.Tensor[]) => number,
+  update: (path: string, name: string, gradient: tf.Tensor) => void,
+): void {
+  const all: { path: string; name: string; gradient: tf.Tensor }[] = [];
+  backward([outputGradient], (path, name, gradient) => all.push({ path, name, gradient: gradient.clone() }));
+  const scale = scaleAll(all.map((entry) => entry.gradient));
+  for (const { path, name, gradient } of all) {
+    const scaled = scale === 1 ? gradient.clone() : tf.mul(gradient, scale);
+    update(path, name, scaled);
+    scaled.dispose();
+    gradient.dispose();
+  }
+}
+
+function keepState(holder: Record<string, tf.Tensor>, state: Readonly<Record<string, tf.Tensor>>): void {
+  for (const [name, value] of Object.entries(state)) {
+    holder[name]?.dispose();
+    holder[name] = tf.keep(value);
+  }
+}
