@@ -44,3 +44,19 @@ export interface Checkpoint {
   readonly optimizerWeights?: readonly Weight[];
   readonly notes: Notes;
 }
+
+/**
+ * The checkpoint with some weights replaced, matched by layer path and name; each keeps its place in its layer. Values are
+ * taken as they are: what was stored in another float type becomes float32.
+ */
+export function withWeights(checkpoint: Checkpoint, replaced: Weights): Checkpoint {
+  const weights = new Map(checkpoint.weights);
+  for (const [path, layer] of replaced) {
+    const byName = new Map(layer.map((weight) => [weight.name, weight]));
+    weights.set(
+      path,
+      (weights.get(path) ?? []).map((weight) => byName.get(weight.name) ?? weight),
+    );
+  }
+  return { ...checkpoint, weights };
+}

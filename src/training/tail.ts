@@ -13,7 +13,7 @@ import type { LayerGraph } from "../topology/layer-graph.ts";
 import { withLogitsOutput } from "../topology/rewrites/logits-output.ts";
 import { weightSpecsOf } from "../topology/weights-of.ts";
 import { correctPredictions } from "./accuracy.ts";
-import type { Loss } from "./losses.ts";
+import type { Loss, Output } from "./losses.ts";
 import { createOptimizer } from "./optimizer.ts";
 import type { OptimizerConfig } from "./optimizer-config.ts";
 import { randomStream } from "./random-stream.ts";
@@ -45,7 +45,7 @@ export interface Tail {
   /** Inference mode. */
   evaluateBatch(batch: Batch): BatchFigures;
   /** Copies of the weights that training moves: trainable ones and moving statistics. */
-  movedWeights(): Promise<Weights>;
+  movedWeights(): Weights;
   /** The layer whose output is the first that is not finite for this batch, null if none is. */
   firstNonFinite(batch: Batch): string | null;
   dispose(): void;
@@ -92,10 +92,7 @@ export function createTail(options: TailOptions): Tail {
   });
 
   const figures = (batch: Batch, values: tf.Tensor, lossSum: tf.Tensor, penaltySum: number): BatchFigures => {
-    const correct = tf.tidy(() => {
-      const each = correctPredictions(loss, batch.targets, { values, activation });
-      return each && tf.mul(tf.mean(each), batch.targets.shape[0]!).dataSync()[0]!;
-    });
+    const correct = correctSum(loss, batch.targets, { values, activation });
     return {
       samples: batch.targets.shape[0]!,
       lossSum: lossSum.dataSync()[0]!,
@@ -147,13 +144,13 @@ export function createTail(options: TailOptions): Tail {
       sum.dispose();
       return result;
     },
-    movedWeights: async () => {
+    movedWeights: () => {
       const copies: [string, (Tensor & { name: string })[]][] = [];
       for (const [path, names] of moved) {
         const layer: (Tensor & { name: string })[] = [];
         for (const name of names) {
           const value = weights.get(path)![name]!;
-          const data = Float32Array.from(await value.data());
+          const data = Float32Array.from(value.dataSync());
           layer.push({ name, ...float32Tensor(data, value.shape) });
         }
         copies.push([path, layer]);
@@ -202,11 +199,7 @@ interface LossValue {
   readonly gradient: tf.Tensor;
 }
 
-function lossGradient(
-  loss: Loss,
-  batch: Batch,
-  { values, activation }: { values: tf.Tensor; activation: "softmax" | "sigmoid" | "none" },
-): LossValue {
+function lossGradient(loss: Loss, batch: Batch, { values, activation }: Output): LossValue {
   return tf.tidy(() => {
     const { value, grad } = tf.valueAndGrad((output: tf.Tensor) => {
       const each = loss.perSample(batch.targets, { values: output, activation });
@@ -216,6 +209,15 @@ function lossGradient(
       throw new MachineError(`loss ${loss.name}: expected a scalar, got rank ${value.rank}.`);
     return { mean: value, sum: tf.mul(value, batch.targets.shape[0]!), gradient: grad };
   });
+}
+
+function correctSum(loss: Loss, targets: tf.Tensor, output: Output): number | null {
+  let sum: number | null = null;
+  tf.tidy(() => {
+    const each = correctPredictions(loss, targets, output);
+    if (each) sum = tf.mul(tf.mean(each), targets.shape[0]!).dataSync()[0]!;
+  });
+  return sum;
 }
 
 /** Sum over samples of each sample's mean loss, weighted. */

@@ -1,0 +1,151 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import type { Weights } from "../checkpoint.ts";
+import { tf } from "../engine/tf.ts";
+import { TopologyError } from "../errors.ts";
+import { uploadRows } from "../model/feeds.ts";
+import type { Tensor } from "../tensor.ts";
+import type { Epoch, History } from "./history.ts";
+import { permutation } from "./permutation.ts";
+import type { Batch, BatchFigures, Tail } from "./tail.ts";
+
+/** Features of all samples, row by row, one tensor for each frontier tensor, with their targets. */
+export interface Examples {
+  readonly features: readonly Tensor[];
+  /** `[N]` or `[N, K]`. */
+  readonly targets: Tensor;
+  /** `[N]` */
+  readonly sampleWeights?: Tensor;
+}
+
+export interface TrainOptions {
+  readonly epochs: number;
+  readonly batchSize: number;
+  readonly seed: number;
+  readonly learningRate: number;
+  readonly patience?: number;
+  readonly signal?: AbortSignal;
+  readonly onStep?: (step: { epoch: number; step: number; steps: number; loss: number }) => void;
+  readonly onEpoch?: (epoch: Epoch, best: boolean) => void;
+}
+
+export interface Trained {
+  readonly history: History;
+  /** From 1; 0 where no epoch was completed. */
+  readonly bestEpoch: number;
+  /** What training moved, as it was after the best epoch. */
+  readonly weights: Weights;
+}
+
+/**
+ * Epochs over `train` in a fresh seeded order each, the last partial batch kept. Best is the lowest `val_loss`, the first of
+ * equals; without validation the last epoch. An aborted signal ends the run after the step at hand, rejecting with its reason.
+ * @throws {TopologyError} on a loss that is not finite, naming the layer it comes from.
+ */
+export async function train(
+  tail: Tail,
+  examples: Examples,
+  validation: Examples | null,
+  options: TrainOptions,
+): Promise<Trained> {
+  const history: Epoch[] = [];
+  let best: { epoch: number; loss: number; weights: Weights } | null = null;
+  for (let epoch = 1; epoch <= options.epochs; epoch++) {
+    const started = performance.now();
+    const figures = await trainEpoch(tail, examples, epoch, options);
+    const held = validation ? await evaluateExamples(tail, validation, options.batchSize) : null;
+    const entry: Epoch = {
+      epoch,
+      loss: figures.loss,
+      ...(figures.accuracy !== null && { accuracy: figures.accuracy }),
+      ...(held && { val_loss: held.loss }),
+      ...(held && held.accuracy !== null && { val_accuracy: held.accuracy }),
+      lr: options.learningRate,
+      seconds: (performance.now() - started) / 1000,
+    };
+    history.push(entry);
+    const isBest = !held || !best || held.loss < best.loss;
+    if (isBest) best = { epoch, loss: held?.loss ?? figures.loss, weights: tail.movedWeights() };
+    options.onEpoch?.(entry, isBest);
+    if (options.patience !== undefined && epoch - best!.epoch >= options.patience) break;
+  }
+  return { history, bestEpoch: best?.epoch ?? 0, weights: best?.weights ?? tail.movedWeights() };
+}
+
+async function trainEpoch(
+  tail: Tail,
+  examples: Examples,
+  epoch: number,
+  { batchSize, seed, learningRate, signal, onStep }: TrainOptions,
+): Promise<{ loss: number; accuracy: number | null }> {
+  const order = permutation(examples.targets.shape[0]!, seed, epoch);
+  const steps = Math.ceil(order.length / batchSize);
+  const all: BatchFigures[] = [];
+  for (let step = 0; step < steps; step++) {
+    signal?.throwIfAborted();
+    const batch = uploadBatch(examples, order.subarray(step * batchSize, (step + 1) * batchSize));
+    const figures = tail.trainOnBatch(batch, learningRate);
+    if (!Number.isFinite(figures.lossSum + figures.penalty)) throw notFinite(tail, batch, epoch, step + 1);
+    disposeBatch(batch);
+    all.push(figures);
+    onStep?.({ epoch, step: step + 1, steps, loss: meanFigures(all).loss });
+    await nextTurn();
+  }
+  return meanFigures(all);
+}
+
+function notFinite(tail: Tail, batch: Batch, epoch: number, step: number): TopologyError {
+  const layer = tail.firstNonFinite(batch) ?? "the loss";
+  disposeBatch(batch);
+  return new TopologyError(
+    `${layer}: values in epoch ${epoch}, step ${step}: expected finite numbers, got NaN or infinity. Lower the learning rate.`,
+    "not-finite",
+  );
+}
+
+/** Mean loss and accuracy in inference mode. */
+export async function evaluateExamples(
+  tail: Tail,
+  examples: Examples,
+  batchSize: number,
+): Promise<{ loss: number; accuracy: number | null }> {
+  const count = examples.targets.shape[0]!;
+  const all: BatchFigures[] = [];
+  for (let from = 0; from < count; from += batchSize) {
+    const rows = Uint32Array.from({ length: Math.min(batchSize, count - from) }, (_, row) => from + row);
+    const batch = uploadBatch(examples, rows);
+    all.push(tail.evaluateBatch(batch));
+    disposeBatch(batch);
+    await nextTurn();
+  }
+  return meanFigures(all);
+}
+
+function meanFigures(all: readonly BatchFigures[]): { loss: number; accuracy: number | null } {
+  const samples = all.reduce((sum, figures) => sum + figures.samples, 0);
+  const loss = all.reduce((sum, figures) => sum + figures.lossSum + figures.penalty * figures.samples, 0);
+  const correct = all.reduce((sum, figures) => sum + (figures.correctSum ?? Number.NaN), 0);
+  return { loss: loss / samples, accuracy: Number.isNaN(correct) ? null : correct / samples };
+}
+
+function uploadBatch({ features, targets, sampleWeights }: Examples, rows: Uint32Array): Batch {
+  return {
+    features: features.map((tensor) => uploadPicked(tensor, rows)),
+    targets: uploadPicked(targets, rows),
+    ...(sampleWeights && { sampleWeights: uploadPicked(sampleWeights, rows) }),
+  };
+}
+
+function uploadPicked(tensor: Tensor, rows: Uint32Array): tf.Tensor {
+  const rowShape = tensor.shape.slice(1);
+  const size = rowShape.reduce((product, length) => product * length, 1);
+  const source = tensor.data as Float32Array;
+  const picked = new Float32Array(rows.length * size);
+  rows.forEach((row, index) => {
+    picked.set(source.subarray(row * size, (row + 1) * size), index * size);
+  });
+  return uploadRows({ dtype: "float32", shape: [rows.length, ...rowShape], data: picked }, 0, rows.length);
+}
+
+function disposeBatch(batch: Batch): void {
+  tf.dispose([...batch.features, batch.targets, ...(batch.sampleWeights ? [batch.sampleWeights] : [])]);
+}

@@ -1,0 +1,102 @@
+import type { BatchNormMode, Checkpoint } from "../checkpoint.ts";
+import { withWeights } from "../checkpoint.ts";
+import { inputsInOrder } from "../data/arrays.ts";
+import type { ModelInputs } from "../data/dataset.ts";
+import { ensureEngine } from "../engine/backend.ts";
+import { tf } from "../engine/tf.ts";
+import { createTrunk } from "../features/trunk.ts";
+import { partition } from "../freeze/partition.ts";
+import type { FreezePolicy } from "../freeze/policy.ts";
+import { resolveFreeze } from "../freeze/resolve.ts";
+import { uploadRows } from "../model/feeds.ts";
+import type { Tensor } from "../tensor.ts";
+import { layerGraph } from "../topology/build-graph.ts";
+import { requireSupported } from "../topology/support.ts";
+import type { LossArgument } from "./losses.ts";
+import { lossOf } from "./losses.ts";
+import type { OptimizerArgument } from "./optimizer-config.ts";
+import { optimizerConfig } from "./optimizer-config.ts";
+import { createTail } from "./tail.ts";
+
+export interface TrainerOptions {
+  readonly freeze?: FreezePolicy | readonly FreezePolicy[];
+  readonly bnMode?: BatchNormMode;
+  /** Adam */
+  readonly optimizer?: OptimizerArgument;
+  readonly learningRate?: number;
+  /** categorical_crossentropy */
+  readonly loss?: LossArgument;
+  /** Weight of each class by its index. */
+  readonly classWeight?: Readonly<Record<string, number>>;
+  readonly seed?: number;
+}
+
+/** The model on the engine, trunk and tail, a step at a time. Nothing is preprocessed. */
+export interface Trainer {
+  /** One update; the figures are from before it, `loss` with the regularizers of the trained weights. */
+  trainOnBatch(inputs: ModelInputs, targets: Tensor): Promise<{ loss: number; accuracy?: number }>;
+  /** A copy of the model as it is now. */
+  checkpoint(): Checkpoint;
+  dispose(): void;
+}
+
+/**
+ * @throws {UsageError} for an option that is not known, a policy that matches nothing or freezes everything.
+ * @throws {TopologyError} for a layer that cannot be computed here.
+ */
+export async function createTrainer(checkpoint: Checkpoint, options: TrainerOptions = {}): Promise<Trainer> {
+  await ensureEngine();
+  const graph = layerGraph(checkpoint);
+  requireSupported(graph);
+  const resolution = resolveFreeze(graph, options.freeze, {
+    bnMode: options.bnMode ?? "inference",
+    newLayers: checkpoint.notes.newLayers ?? [],
+  });
+  const parts = partition(graph, resolution);
+  const loss = lossOf(options.loss ?? "categorical_crossentropy");
+  const trunk = createTrunk(graph, parts, checkpoint.weights);
+  const tail = createTail({
+    graph,
+    partition: parts,
+    weights: checkpoint.weights,
+    optimizer: optimizerConfig(options.optimizer ?? "Adam", options.learningRate),
+    loss,
+    seed: options.seed ?? 0,
+  });
+  const inputNames = graph.inputs.map((input) => input.name);
+  return {
+    trainOnBatch: async (inputs, targets) => {
+      const samples = targets.shape[0]!;
+      const feeds = inputsInOrder(inputs, inputNames).map((input) => uploadRows(input, 0, samples));
+      const features = trunk.run(feeds);
+      const batch = {
+        features,
+        targets: uploadRows(targets, 0, samples),
+        ...(options.classWeight && {
+          sampleWeights: tf.tensor1d(sampleWeights(targets, options.classWeight)),
+        }),
+      };
+      const figures = tail.trainOnBatch(batch);
+      tf.dispose([...feeds, ...features, batch.targets, batch.sampleWeights ?? []]);
+      return {
+        loss: figures.lossSum / samples + figures.penalty,
+        ...(figures.correctSum !== null && { accuracy: figures.correctSum / samples }),
+      };
+    },
+    checkpoint: () => withWeights(checkpoint, tail.movedWeights()),
+    dispose: () => {
+      trunk.dispose();
+      tail.dispose();
+    },
+  };
+}
+
+/** Each sample's weight by its class: 1 for a class that `classWeight` does not name (`keras/src/trainers/data_adapters`). */
+export function sampleWeights(targets: Tensor, classWeight: Readonly<Record<string, number>>): Float32Array {
+  const width = targets.shape.length > 1 ? targets.shape[1]! : 1;
+  return Float32Array.from({ length: targets.shape[0]! }, (_, row) => {
+    const values = Array.from({ length: width }, (__, column) => Number(targets.data[row * width + column]));
+    const label = width === 1 ? values[0]! : values.indexOf(Math.max(...values));
+    return classWeight[String(label)] ?? 1;
+  });
+}
