@@ -1,0 +1,255 @@
+/**
+ * The heavy operations of Keras layers on channels-last tensors, differentiable by the tape. A backend that has a better kernel
+ * or a leaner gradient for one of them is asked for it here, so that the layers need not know.
+ */
+import { tf } from "./tf.ts";
+
+export type Padding = "same" | "valid";
+
+/** One number a spatial dimension. */
+export type Spatial = readonly number[];
+
+/**
+ * A convolution of `[N, H, W, C]` with a filter `[h, w, C, F]`: `[N, H', W', F]`. Strides and dilation above 1 exclude each
+ * other, as in Keras.
+ */
+export function conv2d(
+  x: tf.Tensor,
+  filter: tf.Tensor,
+  strides: Spatial,
+  padding: Padding,
+  dilation: Spatial = [1, 1],
+): tf.Tensor {
+  const dilated = inflateFilter(filter, dilation);
+  return tf.conv2d(x as tf.Tensor4D, dilated as tf.Tensor4D, pair(strides), padding);
+}
+
+/** A depthwise convolution of `[N, H, W, C]` with a filter `[h, w, C, M]`: `[N, H', W', C * M]`. */
+export function depthwiseConv2d(
+  x: tf.Tensor,
+  filter: tf.Tensor,
+  strides: Spatial,
+  padding: Padding,
+  dilation: Spatial = [1, 1],
+): tf.Tensor {
+  const dilated = inflateFilter(filter, dilation);
+  return tf.depthwiseConv2d(x as tf.Tensor4D, dilated as tf.Tensor4D, pair(strides), padding);
+}
+
+/**
+ * The gradient of a convolution with respect to its input, used as a layer: `[N, H, W, C]` and a filter `[h, w, F, C]` give
+ * `outputShape`, `[N, H', W', F]`.
+ */
+export function conv2dTranspose(
+  x: tf.Tensor,
+  filter: tf.Tensor,
+  outputShape: readonly number[],
+  strides: Spatial,
+  padding: Padding,
+  dilation: Spatial = [1, 1],
+): tf.Tensor {
+  return tf.conv2dTranspose(
+    x as tf.Tensor4D,
+    inflateFilter(filter, dilation) as tf.Tensor4D,
+    outputShape as [number, number, number, number],
+    pair(strides),
+    padding,
+  );
+}
+
+/** A convolution of `[N, D, H, W, C]` with a filter `[d, h, w, C, F]`. */
+export function conv3d(
+  x: tf.Tensor,
+  filter: tf.Tensor,
+  strides: Spatial,
+  padding: Padding,
+  dilation: Spatial = [1, 1, 1],
+): tf.Tensor {
+  const dilated = inflateFilter(filter, dilation);
+  return tf.conv3d(x as tf.Tensor5D, dilated as tf.Tensor5D, triple(strides), padding);
+}
+
+/** `conv2dTranspose` with one more dimension. */
+export function conv3dTranspose(
+  x: tf.Tensor,
+  filter: tf.Tensor,
+  outputShape: readonly number[],
+  strides: Spatial,
+  padding: Padding,
+  dilation: Spatial = [1, 1, 1],
+): tf.Tensor {
+  return tf.conv3dTranspose(
+    x as tf.Tensor5D,
+    inflateFilter(filter, dilation) as tf.Tensor5D,
+    outputShape as [number, number, number, number, number],
+    triple(strides),
+    padding,
+  );
+}
+
+/** `x` plus a bias `[C]` along its last axis. */
+export function biasAdd(x: tf.Tensor, bias: tf.Tensor): tf.Tensor {
+  return tf.add(x, bias);
+}
+
+/** `[..., K]` times `[K, F]`: `[..., F]`. */
+export function dense(x: tf.Tensor, kernel: tf.Tensor): tf.Tensor {
+  const [depth, units] = kernel.shape as [number, number];
+  const flat = x.rank === 2 ? x : tf.reshape(x, [-1, depth]);
+  const product = tf.matMul(flat as tf.Tensor2D, kernel as tf.Tensor2D);
+  return x.rank === 2 ? product : tf.reshape(product, [...x.shape.slice(0, -1), units]);
+}
+
+export function relu(x: tf.Tensor): tf.Tensor {
+  return tf.relu(x);
+}
+
+export function relu6(x: tf.Tensor): tf.Tensor {
+  return tf.relu6(x);
+}
+
+/** The sum of two tensors, broadcast against each other. */
+export function add(a: tf.Tensor, b: tf.Tensor): tf.Tensor {
+  return tf.add(a, b);
+}
+
+/** Normalized along the last axis with given statistics `[C]`: `(x - mean) / sqrt(variance + epsilon) * gamma + beta`. */
+export function batchNormalizationStored(
+  x: tf.Tensor,
+  mean: tf.Tensor,
+  variance: tf.Tensor,
+  beta: tf.Tensor | undefined,
+  gamma: tf.Tensor | undefined,
+  epsilon: number,
+): tf.Tensor {
+  const inverse = tf.rsqrt(tf.add(variance, epsilon));
+  const scale = gamma ? tf.mul(inverse, gamma) : inverse;
+  const shift = tf.neg(tf.mul(mean, scale));
+  return tf.add(tf.mul(x, scale), beta ? tf.add(beta, shift) : shift);
+}
+
+export interface BatchNormalized {
+  readonly output: tf.Tensor;
+  /** Of this batch, `[C]`; no gradient flows through it. */
+  readonly mean: tf.Tensor;
+  /** Of this batch, `[C]`, divided by the count, not the count less one; no gradient flows through it. */
+  readonly variance: tf.Tensor;
+}
+
+/** Normalized along the last axis with the batch's own statistics, through which the gradient flows. */
+export function batchNormalizationBatch(
+  x: tf.Tensor,
+  beta: tf.Tensor | undefined,
+  gamma: tf.Tensor | undefined,
+  epsilon: number,
+): BatchNormalized {
+  const axes = x.shape.map((_, axis) => axis).slice(0, -1);
+  const { mean, variance } = tf.moments(x, axes);
+  return { output: batchNormalizationStored(x, mean, variance, beta, gamma, epsilon), mean, variance };
+}
+
+/** The largest value of each window of `[N, H, W, C]`. */
+export function maxPool2d(x: tf.Tensor, poolSize: Spatial, strides: Spatial, padding: Padding): tf.Tensor {
+  return tf.maxPool(x as tf.Tensor4D, pair(poolSize), pair(strides), padding);
+}
+
+/** The mean of each window of `[N, H, W, C]`; what `same` padding adds is not counted. */
+export function averagePool2d(
+  x: tf.Tensor,
+  poolSize: Spatial,
+  strides: Spatial,
+  padding: Padding,
+): tf.Tensor {
+  const pool = (value: tf.Tensor): tf.Tensor =>
+    tf.avgPool(value as tf.Tensor4D, pair(poolSize), pair(strides), "valid");
+  return padding === "valid" ? pool(x) : averageOfPadded(x, poolSize, strides, pool);
+}
+
+/** `maxPool2d` with one more dimension. */
+export function maxPool3d(x: tf.Tensor, poolSize: Spatial, strides: Spatial, padding: Padding): tf.Tensor {
+  return tf.maxPool3d(x as tf.Tensor5D, triple(poolSize), triple(strides), padding);
+}
+
+/** `averagePool2d` with one more dimension. */
+export function averagePool3d(
+  x: tf.Tensor,
+  poolSize: Spatial,
+  strides: Spatial,
+  padding: Padding,
+): tf.Tensor {
+  const pool = (value: tf.Tensor): tf.Tensor =>
+    tf.avgPool3d(value as tf.Tensor5D, triple(poolSize), triple(strides), "valid");
+  return padding === "valid" ? pool(x) : averageOfPadded(x, poolSize, strides, pool);
+}
+
+/** The mean over `axes`. */
+export function mean(x: tf.Tensor, axes: readonly number[], keepDims = false): tf.Tensor {
+  return tf.mean(x, [...axes], keepDims);
+}
+
+/** The largest value over `axes`; equal ones share the gradient, as in TensorFlow. */
+export function max(x: tf.Tensor, axes: readonly number[], keepDims = false): tf.Tensor {
+  const compute = tf.customGrad((value, save) => {
+    const input = value as tf.Tensor;
+    const largest = tf.max(input, [...axes], true);
+    (save as tf.GradSaveFunc)([input, largest]);
+    const gradFunc = (dy: tf.Tensor, saved: tf.Tensor[]): tf.Tensor => {
+      const chosen = tf.cast(tf.equal(saved[0]!, saved[1]!), "float32");
+      const shared = tf.div(chosen, tf.sum(chosen, [...axes], true));
+      return tf.mul(tf.reshape(dy, saved[1]!.shape), shared);
+    };
+    return { value: keepDims ? largest : tf.squeeze(largest, [...axes]), gradFunc };
+  });
+  return compute(x);
+}
+
+/** How `same` padding of a window spreads over the two sides of each spatial dimension, as in TensorFlow. */
+export function samePadding(sizes: Spatial, windows: Spatial, strides: Spatial): [number, number][] {
+  return sizes.map((size, axis) => {
+    const outputs = Math.ceil(size / strides[axis]!);
+    const total = Math.max((outputs - 1) * strides[axis]! + windows[axis]! - size, 0);
+    return [Math.floor(total / 2), Math.ceil(total / 2)];
+  });
+}
+
+/** A mean that forgets its padding, by counting; tfjs's own gradient of `same` pooling forgets to. */
+function averageOfPadded(
+  x: tf.Tensor,
+  poolSize: Spatial,
+  strides: Spatial,
+  pool: (value: tf.Tensor) => tf.Tensor,
+): tf.Tensor {
+  const sizes = x.shape.slice(1, -1);
+  const paddings: [number, number][] = [[0, 0], ...samePadding(sizes, poolSize, strides), [0, 0]];
+  const inside = pool(tf.pad(tf.ones([1, ...sizes, 1]), paddings));
+  return tf.div(pool(tf.pad(x, paddings)), inside);
+}
+
+/** Zeros between the taps of a filter `[..spatial, C, F]`, which then needs no dilation. */
+function inflateFilter(filter: tf.Tensor, dilation: Spatial): tf.Tensor {
+  return dilation.reduce((taps, rate, axis) => (rate === 1 ? taps : inflateAxis(taps, rate, axis)), filter);
+}
+
+function inflateAxis(filter: tf.Tensor, rate: number, axis: number): tf.Tensor {
+  const { shape } = filter;
+  const outer = shape.slice(0, axis).reduce((product, size) => product * size, 1);
+  const size = shape[axis]!;
+  const inner = shape.slice(axis + 1).reduce((product, extent) => product * extent, 1);
+  const spread = tf.pad(tf.reshape(filter, [outer, size, 1, inner]), [
+    [0, 0],
+    [0, 0],
+    [0, rate - 1],
+    [0, 0],
+  ]);
+  const taps = (size - 1) * rate + 1;
+  const cut = tf.slice(tf.reshape(spread, [outer, size * rate, inner]), [0, 0, 0], [outer, taps, inner]);
+  return tf.reshape(cut, [...shape.slice(0, axis), taps, ...shape.slice(axis + 1)]);
+}
+
+function pair(values: Spatial): [number, number] {
+  return [values[0]!, values[1]!];
+}
+
+function triple(values: Spatial): [number, number, number] {
+  return [values[0]!, values[1]!, values[2]!];
+}

@@ -1,0 +1,205 @@
+/** Keras's activation functions (`keras/src/activations/activations.py`), by name. */
+import type { Json, JsonObject } from "../checkpoint.ts";
+import { relu, relu6 } from "../engine/operations.ts";
+import { tf } from "../engine/tf.ts";
+import { TopologyError } from "../errors.ts";
+import type { KerasMajor } from "../topology/layer-graph.ts";
+import { axisOf, isConfigObject, numberList } from "./config.ts";
+
+export type ActivationFunction = (x: tf.Tensor) => tf.Tensor;
+
+const functions: Readonly<Record<string, ActivationFunction>> = {
+  linear: (x) => x,
+  relu,
+  relu6,
+  leaky_relu: (x) => leakyRelu(x, 0.2),
+  softmax: (x) => softmax(x, [-1]),
+  log_softmax: (x) => logSoftmax(x),
+  elu: (x) => elu(x, 1),
+  selu: (x) => tf.selu(x),
+  celu: (x) => celu(x, 1),
+  gelu: (x) => gelu(x, false),
+  silu,
+  swish: silu,
+  hard_silu: (x) => tf.mul(x, hardSigmoid(x)),
+  hard_swish: (x) => tf.mul(x, hardSigmoid(x)),
+  mish: (x) => tf.mul(x, tf.tanh(softplus(x))),
+  sigmoid: (x) => tf.sigmoid(x),
+  hard_sigmoid: hardSigmoid,
+  log_sigmoid: (x) => tf.neg(softplus(tf.neg(x))),
+  sparse_sigmoid: (x) => tf.clipByValue(tf.mul(tf.add(x, 1), 0.5), 0, 1),
+  tanh: (x) => tf.tanh(x),
+  hard_tanh: (x) => tf.clipByValue(x, -1, 1),
+  tanh_shrink: (x) => tf.sub(x, tf.tanh(x)),
+  softplus,
+  sparse_plus: sparsePlus,
+  squareplus: (x) => squareplus(x, 4),
+  softsign: (x) => tf.div(x, tf.add(tf.abs(x), 1)),
+  soft_shrink: (x) => softShrink(x, 0.5),
+  hard_shrink: (x) => hardShrink(x, 0.5),
+  sparsemax: (x) => sparsemax(x, -1),
+  glu: (x) => glu(x, -1),
+  exponential: (x) => tf.exp(x),
+};
+
+/** Names of the functions that `activationNamed` knows. */
+export function activationNames(): string[] {
+  return Object.keys(functions);
+}
+
+/**
+ * The function a config names: null and "linear" are the identity. Before Keras 3, `hard_sigmoid` was `clip(0.2 x + 0.5)`.
+ * @throws {TopologyError} for a function that Keras does not have: the author's own.
+ */
+export function activationNamed(name: string, keras: KerasMajor): ActivationFunction {
+  if (name === "hard_sigmoid" && keras < 3) return earlyHardSigmoid;
+  const found = functions[name];
+  if (found) return found;
+  throw new TopologyError(
+    `activation "${name}": expected a function of keras.activations, got one that Keras does not have. ` +
+      "Custom activations are Python and cannot be read from a file.",
+    "unsupported-activation",
+  );
+}
+
+/** The name in an activation argument, undefined where it is a serialized layer. */
+export function activationName(activation: Json | undefined): string | undefined {
+  if (activation === null || activation === undefined) return "linear";
+  if (typeof activation === "string") return activation;
+  if (isConfigObject(activation) && typeof activation["config"] === "string") return activation["config"];
+  if (isConfigObject(activation) && activation["class_name"] === "Mish") return "mish";
+  return undefined;
+}
+
+/** ReLU with its slope, bound and threshold, as `keras.activations.relu` composes them. */
+export function generalRelu(
+  x: tf.Tensor,
+  negativeSlope: number,
+  maxValue: number | null,
+  threshold: number,
+): tf.Tensor {
+  if (threshold === 0 && maxValue === null)
+    return negativeSlope === 0 ? relu(x) : leakyRelu(x, negativeSlope);
+  if (threshold === 0 && negativeSlope === 0 && maxValue === 6) return relu6(x);
+  const above = threshold === 0 ? relu(x) : tf.mul(x, tf.cast(tf.greater(x, threshold), "float32"));
+  const bounded = maxValue === null ? above : tf.clipByValue(above, 0, maxValue);
+  if (negativeSlope === 0) return bounded;
+  const below = relu(threshold === 0 ? tf.neg(x) : tf.sub(threshold, x));
+  return tf.sub(bounded, tf.mul(below, negativeSlope));
+}
+
+export function leakyRelu(x: tf.Tensor, negativeSlope: number): tf.Tensor {
+  return tf.sub(relu(x), tf.mul(relu(tf.neg(x)), negativeSlope));
+}
+
+export function elu(x: tf.Tensor, alpha: number): tf.Tensor {
+  const unit = tf.elu(x);
+  return alpha === 1 ? unit : tf.add(relu(unit), tf.mul(tf.minimum(unit, 0), alpha));
+}
+
+export function celu(x: tf.Tensor, alpha: number): tf.Tensor {
+  return tf.add(relu(x), tf.mul(tf.expm1(tf.div(tf.minimum(x, 0), alpha)), alpha));
+}
+
+export function gelu(x: tf.Tensor, approximate: boolean): tf.Tensor {
+  if (approximate) {
+    const inner = tf.mul(tf.add(x, tf.mul(tf.mul(x, tf.square(x)), 0.044715)), Math.sqrt(2 / Math.PI));
+    return tf.mul(tf.mul(x, 0.5), tf.add(tf.tanh(inner), 1));
+  }
+  return tf.mul(tf.mul(x, 0.5), tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1));
+}
+
+export function softplus(x: tf.Tensor): tf.Tensor {
+  return tf.softplus(x);
+}
+
+/** Softmax over one axis or over several together. */
+export function softmax(x: tf.Tensor, axes: readonly number[]): tf.Tensor {
+  const over = axes.map((axis) => axisOf(axis, x.rank));
+  if (over.length === 1 && over[0] === x.rank - 1) return tf.softmax(x);
+  const kept = x.shape.map((_, axis) => axis).filter((axis) => !over.includes(axis));
+  const order = [...kept, ...over];
+  const turned = tf.transpose(x, order);
+  const rows = kept.reduce((product, axis) => product * x.shape[axis]!, 1);
+  const flat = tf.softmax(tf.reshape(turned, [rows, -1]));
+  return tf.transpose(tf.reshape(flat, turned.shape), inverseOrder(order));
+}
+
+export function logSoftmax(x: tf.Tensor, axis = -1): tf.Tensor {
+  const along = axisOf(axis, x.rank);
+  const shifted = tf.sub(x, stopGradient(tf.max(x, along, true)));
+  return tf.sub(shifted, tf.log(tf.sum(tf.exp(shifted), along, true)));
+}
+
+export function squareplus(x: tf.Tensor, b: number): tf.Tensor {
+  return tf.mul(tf.add(x, tf.sqrt(tf.add(tf.square(x), b))), 0.5);
+}
+
+export function softShrink(x: tf.Tensor, threshold: number): tf.Tensor {
+  return tf.sub(relu(tf.sub(x, threshold)), relu(tf.sub(tf.neg(x), threshold)));
+}
+
+export function hardShrink(x: tf.Tensor, threshold: number): tf.Tensor {
+  return tf.mul(x, tf.cast(tf.greater(tf.abs(x), threshold), "float32"));
+}
+
+export function glu(x: tf.Tensor, axis: number): tf.Tensor {
+  const [value, gate] = tf.split(x, 2, axisOf(axis, x.rank));
+  return tf.mul(value!, tf.sigmoid(gate!));
+}
+
+/** The Euclidean projection onto the simplex along an axis. */
+export function sparsemax(x: tf.Tensor, axis: number): tf.Tensor {
+  const along = axisOf(axis, x.rank);
+  const order = x.shape.map((_, index) => index).filter((index) => index !== along);
+  order.push(along);
+  const logits = tf.transpose(x, order);
+  const size = logits.shape.at(-1)!;
+  const { support, count } = tf.tidy(() => {
+    const sorted = tf.topk(logits, size).values;
+    const ranks = tf.range(1, size + 1);
+    const supported = tf.greater(tf.sub(sorted, tf.div(tf.sub(tf.cumsum(sorted, -1), 1), ranks)), 0);
+    const counted = tf.sum(tf.cast(supported, "float32"), -1, true);
+    const least = tf.sum(tf.mul(sorted, tf.cast(tf.equal(ranks, counted), "float32")), -1, true);
+    return { support: tf.cast(tf.greaterEqual(logits, least), "float32"), count: counted };
+  });
+  const excess = tf.sub(tf.sum(tf.mul(logits, support), -1, true), 1);
+  const projected = relu(tf.sub(logits, tf.div(excess, count)));
+  return tf.transpose(projected, inverseOrder(order));
+}
+
+/** The order that undoes a transposition. */
+export function inverseOrder(order: readonly number[]): number[] {
+  return order.map((_, position) => order.indexOf(position));
+}
+
+/** The same values, through which no gradient flows. */
+export function stopGradient(x: tf.Tensor): tf.Tensor {
+  const stop = tf.customGrad((value) => ({
+    value: (value as tf.Tensor).clone(),
+    gradFunc: (dy: tf.Tensor) => tf.zerosLike(dy),
+  }));
+  return stop(x);
+}
+
+/** The axes of a Softmax layer's config: one, a list, or all but none given. */
+export function softmaxAxes(config: JsonObject): readonly number[] {
+  return numberList(config["axis"]);
+}
+
+function silu(x: tf.Tensor): tf.Tensor {
+  return tf.mul(x, tf.sigmoid(x));
+}
+
+function hardSigmoid(x: tf.Tensor): tf.Tensor {
+  return tf.div(relu6(tf.add(x, 3)), 6);
+}
+
+function earlyHardSigmoid(x: tf.Tensor): tf.Tensor {
+  return tf.clipByValue(tf.add(tf.mul(x, 0.2), 0.5), 0, 1);
+}
+
+function sparsePlus(x: tf.Tensor): tf.Tensor {
+  const bent = tf.mul(tf.square(tf.add(tf.clipByValue(x, -1, 1), 1)), 0.25);
+  return tf.add(bent, relu(tf.sub(x, 1)));
+}

@@ -1,0 +1,72 @@
+/** Activation layers (`keras/src/layers/activations`), and the `activation` argument of every other layer. */
+import type { Json, JsonObject } from "../checkpoint.ts";
+import { relu } from "../engine/operations.ts";
+import { tf } from "../engine/tf.ts";
+import type { KerasMajor } from "../topology/layer-graph.ts";
+import {
+  activationName,
+  activationNamed,
+  elu,
+  generalRelu,
+  leakyRelu,
+  softmax,
+} from "./activation-functions.ts";
+import { isConfigObject, numberIn, numberList, unsupported } from "./config.ts";
+import type { Kernel, KernelCall } from "./kernel.ts";
+
+/**
+ * `x` through an `activation` argument: a name, a serialized function, or a layer without weights. Semantics follow `keras`.
+ * @throws {TopologyError} for a function or layer that is not Keras's own.
+ */
+export function activate(x: tf.Tensor, activation: Json | undefined, keras: KerasMajor): tf.Tensor {
+  const name = activationName(activation);
+  if (name !== undefined) return activationNamed(name, keras)(x);
+  const layer = activation as JsonObject;
+  const className = String(layer["class_name"]);
+  const compute = layers[className];
+  if (!compute)
+    throw unsupported({}, `an activation that is a layer ${className}`, "Put it after the layer.");
+  return compute(x, isConfigObject(layer["config"]) ? layer["config"] : {}, keras);
+}
+
+type ActivationLayer = (x: tf.Tensor, config: JsonObject, keras: KerasMajor) => tf.Tensor;
+
+const layers: Readonly<Record<string, ActivationLayer>> = {
+  Activation: (x, config, keras) => activate(x, config["activation"], keras),
+  ReLU: (x, config) =>
+    generalRelu(
+      x,
+      (config["negative_slope"] as number | undefined) ?? 0,
+      (config["max_value"] as number | null | undefined) ?? null,
+      (config["threshold"] as number | undefined) ?? 0,
+    ),
+  LeakyReLU: (x, config) => leakyRelu(x, numberIn(config, "negative_slope")),
+  ELU: (x, config) => elu(x, numberIn(config, "alpha")),
+  ThresholdedReLU: (x, config) => generalRelu(x, 0, null, numberIn(config, "theta")),
+  Softmax: (x, config) => softmax(x, numberList(config["axis"])),
+};
+
+export const activationKernels: Readonly<Record<string, Kernel>> = {
+  ...Object.fromEntries(
+    Object.entries(layers).map(([className, compute]): [string, Kernel] => [
+      className,
+      ({ inputs, config, context }) => compute(inputs[0]!, config, context.keras),
+    ]),
+  ),
+  Softmax: maskedSoftmax,
+  PReLU: ({ inputs, weights }) => {
+    const x = inputs[0]!;
+    return tf.sub(relu(x), tf.mul(weights["alpha"]!, relu(tf.neg(x))));
+  },
+};
+
+/** Masked logits are moved to -3e38 before the softmax (`keras/src/layers/activations/softmax.py`). */
+function maskedSoftmax({ inputs, config, kwargs, args }: KernelCall): tf.Tensor {
+  const axes = numberList(config["axis"]);
+  const mask = kwargs["mask"] ?? args[1];
+  const x = inputs[0]!;
+  if (!(mask instanceof tf.Tensor)) return softmax(x, axes);
+  const shown = tf.cast(mask, "float32");
+  const masked = softmax(tf.add(x, tf.mul(tf.sub(1, shown), -3.4028235e38 / 2)), axes);
+  return tf.mul(masked, shown);
+}

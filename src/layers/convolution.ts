@@ -1,0 +1,140 @@
+/** Convolutions of every rank (`keras/src/layers/convolutional`). Channels-first tensors are turned, computed and turned back. */
+import type { JsonObject } from "../checkpoint.ts";
+import type { Padding } from "../engine/operations.ts";
+import { biasAdd, conv2d, conv3d, depthwiseConv2d } from "../engine/operations.ts";
+import { tf } from "../engine/tf.ts";
+import { activate } from "./activations.ts";
+import { flagIn, numbersIn, stringIn } from "./config.ts";
+import { lowRankAdapted } from "./core.ts";
+import { channelsLast } from "./data-format.ts";
+import type { Kernel, KernelCall } from "./kernel.ts";
+
+export const convolutionKernels: Readonly<Record<string, Kernel>> = {
+  Conv1D: convolution(1),
+  Conv2D: convolution(2),
+  Conv3D: convolution(3),
+  DepthwiseConv1D: depthwise(1),
+  DepthwiseConv2D: depthwise(2),
+  SeparableConv1D: separable(1),
+  SeparableConv2D: separable(2),
+};
+
+interface Window {
+  readonly strides: readonly number[];
+  readonly dilation: readonly number[];
+  readonly padding: Padding;
+}
+
+function convolution(rank: 1 | 2 | 3): Kernel {
+  return ({ inputs, weights, config, context }) => {
+    const kernel = lowRankAdapted(weights["kernel"]!, weights, config["lora_alpha"]);
+    const x = causallyPadded(inputs[0]!, config, kernel.shape[0]!);
+    const window = windowIn(config, rank);
+    return channelsLast(x, config, (value) => {
+      const convolved = grouped(value, kernel, window);
+      return finished(convolved, config, weights, context.keras);
+    });
+  };
+}
+
+function depthwise(rank: 1 | 2): Kernel {
+  return ({ inputs, weights, config, context }) => {
+    const kernel = weights["kernel"]!;
+    const x = causallyPadded(inputs[0]!, config, kernel.shape[0]!);
+    return channelsLast(x, config, (value) =>
+      finished(depthwiseOf(value, kernel, windowIn(config, rank)), config, weights, context.keras),
+    );
+  };
+}
+
+function separable(rank: 1 | 2): Kernel {
+  return ({ inputs, weights, config, context }) => {
+    const depthwiseKernel = weights["depthwise_kernel"]!;
+    const x = causallyPadded(inputs[0]!, config, depthwiseKernel.shape[0]!);
+    const pointwise: Window = { strides: fill(rank, 1), dilation: fill(rank, 1), padding: "valid" };
+    return channelsLast(x, config, (value) => {
+      const deep = depthwiseOf(value, depthwiseKernel, windowIn(config, rank));
+      return finished(
+        convolve(deep, weights["pointwise_kernel"]!, pointwise),
+        config,
+        weights,
+        context.keras,
+      );
+    });
+  };
+}
+
+/** Bias and activation, on a channels-last tensor. */
+export function finished(
+  x: tf.Tensor,
+  config: JsonObject,
+  weights: KernelCall["weights"],
+  keras: KernelCall["context"]["keras"],
+): tf.Tensor {
+  const biased = flagIn(config, "use_bias") ? biasAdd(x, weights["bias"]!) : x;
+  return activate(biased, config["activation"], keras);
+}
+
+function windowIn(config: JsonObject, rank: number): Window {
+  const padding = stringIn(config, "padding");
+  return {
+    strides: numbersIn(config, "strides", rank),
+    dilation: numbersIn(config, "dilation_rate", rank),
+    padding: padding === "same" ? "same" : "valid",
+  };
+}
+
+/** `padding: "causal"` of 1D layers: zeros before the first step only, so that no step sees a later one. */
+function causallyPadded(x: tf.Tensor, config: JsonObject, taps: number): tf.Tensor {
+  if (config["padding"] !== "causal") return x;
+  const steps = config["data_format"] === "channels_first" ? 2 : 1;
+  const before = (taps - 1) * numbersIn(config, "dilation_rate", 1)[0]!;
+  return tf.pad(
+    x,
+    x.shape.map((_, axis): [number, number] => [axis === steps ? before : 0, 0]),
+  );
+}
+
+/** As many groups as the input has more channels than the filter sees. */
+function grouped(x: tf.Tensor, kernel: tf.Tensor, window: Window): tf.Tensor {
+  const channels = x.shape.at(-1)!;
+  const depth = kernel.shape.at(-2)!;
+  const groups = channels / depth;
+  if (groups === 1) return convolve(x, kernel, window);
+  if (depth === 1 && x.rank < 5) {
+    const perChannel = kernel.shape.at(-1)! / groups;
+    return depthwiseOf(x, tf.reshape(kernel, [...kernel.shape.slice(0, -2), groups, perChannel]), window);
+  }
+  const parts = tf.split(x, groups, x.rank - 1);
+  const filters = tf.split(kernel, groups, kernel.rank - 1);
+  return tf.concat(
+    parts.map((part, group) => convolve(part, filters[group]!, window)),
+    x.rank - 1,
+  );
+}
+
+function convolve(x: tf.Tensor, kernel: tf.Tensor, { strides, padding, dilation }: Window): tf.Tensor {
+  if (x.rank === 5) return conv3d(x, kernel, strides, padding, dilation);
+  if (x.rank === 4) return conv2d(x, kernel, strides, padding, dilation);
+  return asPlane(x, (plane) =>
+    conv2d(plane, tf.expandDims(kernel, 0), [1, ...strides], padding, [1, ...dilation]),
+  );
+}
+
+/** Rank 3 as a plane of one row. A stride of 1D stands on both axes: depthwise kernels want equal ones. */
+function depthwiseOf(x: tf.Tensor, kernel: tf.Tensor, { strides, padding, dilation }: Window): tf.Tensor {
+  if (x.rank === 4) return depthwiseConv2d(x, kernel, strides, padding, dilation);
+  const stride = strides[0]!;
+  return asPlane(x, (plane) =>
+    depthwiseConv2d(plane, tf.expandDims(kernel, 0), [stride, stride], padding, [1, ...dilation]),
+  );
+}
+
+/** `compute` on `[N, 1, W, C]` for `[N, W, C]`. */
+export function asPlane(x: tf.Tensor, compute: (plane: tf.Tensor) => tf.Tensor): tf.Tensor {
+  return tf.squeeze(compute(tf.expandDims(x, 1)), [1]);
+}
+
+function fill(count: number, value: number): number[] {
+  return Array.from({ length: count }, () => value);
+}

@@ -1,0 +1,34 @@
+import { activationKernels } from "./activations.ts";
+import { convolutionKernels } from "./convolution.ts";
+import { coreKernels } from "./core.ts";
+import type { Kernel } from "./kernel.ts";
+import { mergingKernels } from "./merging.ts";
+import { normalizationKernels } from "./normalization.ts";
+import { poolingKernels } from "./pooling.ts";
+import { preprocessingKernels } from "./preprocessing.ts";
+import { regularizationKernels } from "./regularization.ts";
+import { reshapingKernels } from "./reshaping.ts";
+
+const kernels: ReadonlyMap<string, Kernel> = new Map(
+  [
+    activationKernels,
+    convolutionKernels,
+    coreKernels,
+    mergingKernels,
+    normalizationKernels,
+    poolingKernels,
+    preprocessingKernels,
+    regularizationKernels,
+    reshapingKernels,
+  ].flatMap((family) => Object.entries(family)),
+);
+
+/** The function that computes layers of a class, undefined where there is none. */
+export function kernelOf(className: string): Kernel | undefined {
+  return kernels.get(className);
+}
+
+/** Every class name with a kernel. */
+export function kernelClasses(): string[] {
+  return [...kernels.keys()];
+}

@@ -1,0 +1,64 @@
+/** Layers that move values about (`keras/src/layers/reshaping`). */
+import type { Json, JsonObject } from "../checkpoint.ts";
+import { tf } from "../engine/tf.ts";
+import { numberIn, numberList } from "./config.ts";
+import { isChannelsFirst, toChannelsLast } from "./data-format.ts";
+import type { Kernel } from "./kernel.ts";
+
+export const reshapingKernels: Readonly<Record<string, Kernel>> = {
+  Flatten: ({ inputs, config }) => {
+    const x = inputs[0]!;
+    const ordered = isChannelsFirst(config) && x.rank > 2 ? toChannelsLast(x) : x;
+    return tf.reshape(ordered, [x.shape[0]!, elements(x.shape.slice(1))]);
+  },
+  Reshape: ({ inputs, config }) => {
+    const x = inputs[0]!;
+    return tf.reshape(x, [x.shape[0]!, ...numberList(config["target_shape"])]);
+  },
+  Permute: ({ inputs, config }) => tf.transpose(inputs[0]!, [0, ...numberList(config["dims"])]),
+  RepeatVector: ({ inputs, config }) => tf.tile(tf.expandDims(inputs[0]!, 1), [1, numberIn(config, "n"), 1]),
+  ZeroPadding1D: zeroPadding(1),
+  ZeroPadding2D: zeroPadding(2),
+  ZeroPadding3D: zeroPadding(3),
+  Cropping1D: cropping(1),
+  Cropping2D: cropping(2),
+  Cropping3D: cropping(3),
+};
+
+function zeroPadding(rank: number): Kernel {
+  return ({ inputs, config }) => {
+    const sides = sidesIn(config["padding"], rank);
+    return tf.pad(inputs[0]!, onSpatialAxes<[number, number]>(sides, config, [0, 0]));
+  };
+}
+
+function cropping(rank: number): Kernel {
+  return ({ inputs, config }) => {
+    const x = inputs[0]!;
+    const sides = onSpatialAxes<[number, number]>(sidesIn(config["cropping"], rank), config, [0, 0]);
+    return tf.slice(
+      x,
+      sides.map(([before]) => before),
+      sides.map(([before, after], axis) => x.shape[axis]! - before - after),
+    );
+  };
+}
+
+/** A value for each spatial dimension as one for every dimension. */
+export function onSpatialAxes<T>(spatial: readonly T[], config: JsonObject, others: T): T[] {
+  return isChannelsFirst(config) ? [others, others, ...spatial] : [others, ...spatial, others];
+}
+
+/** Keras writes the two sides of each dimension; by hand one number for all, or one a dimension, will do. */
+function sidesIn(value: Json | undefined, rank: number): [number, number][] {
+  const flat = numberList(value);
+  return Array.from({ length: rank }, (_, axis): [number, number] => {
+    if (flat.length === 2 * rank) return [flat[2 * axis]!, flat[2 * axis + 1]!];
+    const both = flat.length === rank ? flat[axis]! : flat[0]!;
+    return [both, both];
+  });
+}
+
+function elements(shape: readonly number[]): number {
+  return shape.reduce((product, size) => product * size, 1);
+}
