@@ -1,0 +1,148 @@
+import { availableParallelism } from "node:os";
+import { MachineError, UsageError } from "../errors.ts";
+import { loadNativeEngine, nativeBackendName, nativeCandidates } from "./native-engine.ts";
+import { tf } from "./tf.ts";
+import { startWasmEngine } from "./wasm-engine.ts";
+
+export type EngineName = "native" | "wasm";
+export type EngineChoice = "auto" | EngineName;
+
+/** An engine that was not taken. */
+export interface RejectedEngine {
+  readonly name: EngineName;
+  /** Where it was looked for, if there is such a place. */
+  readonly path?: string;
+  readonly reason: string;
+}
+
+/** Which engine runs, and why this one. */
+export interface EngineInfo {
+  readonly name: EngineName;
+  /** The version of tfjs-core. */
+  readonly tfjs: string;
+  /** The version of TensorFlow, for the native engine. */
+  readonly tensorflow?: string;
+  /** The folder that the binding or the WebAssembly binary was loaded from. */
+  readonly path: string;
+  readonly threads: number;
+  readonly reason: string;
+  readonly rejected: readonly RejectedEngine[];
+}
+
+export interface EngineOptions {
+  /** Let tfjs and TensorFlow write their messages to the console. */
+  readonly verbose?: boolean;
+}
+
+const choices: readonly EngineChoice[] = ["auto", "native", "wasm"];
+
+let requested: EngineChoice | undefined;
+let verbose = false;
+let starting: Promise<EngineInfo> | undefined;
+let running: EngineInfo | undefined;
+
+/**
+ * Says which engine this process uses; `auto` takes the first that works, native before wasm. It wins over `KERAS_FINETUNE_ENGINE`.
+ * @throws {UsageError} for an unknown name, or when another engine already holds tensors.
+ */
+export function useEngine(choice: EngineChoice, options: EngineOptions = {}): void {
+  checkChoice(choice, "engine");
+  const switches = running !== undefined && choice !== "auto" && choice !== running.name;
+  if (switches && tf.memory().numTensors > 0) {
+    throw new UsageError(
+      `engine: expected ${running?.name}, which already holds tensors, got ${choice}. Call useEngine() before anything else.`,
+      "engine-in-use",
+    );
+  }
+  requested = choice;
+  verbose = options.verbose ?? verbose;
+  if (switches || !running) starting = undefined;
+}
+
+/** The engine that runs, or undefined before `ensureEngine`. */
+export function engineInfo(): EngineInfo | undefined {
+  return running;
+}
+
+/**
+ * Starts the engine once; later calls return the same. Everything that touches tensors awaits it first.
+ * @throws {UsageError} for an unknown `KERAS_FINETUNE_ENGINE`. @throws {MachineError} when the engine asked for does not work.
+ */
+export function ensureEngine(): Promise<EngineInfo> {
+  starting ??= start().catch((error: unknown) => {
+    starting = undefined;
+    throw error;
+  });
+  return starting;
+}
+
+async function start(): Promise<EngineInfo> {
+  const { choice, origin } = chosen();
+  tf.env().set("PROD", !verbose);
+  const rejected: RejectedEngine[] = [];
+  running =
+    (choice === "wasm" ? undefined : await startNative(choice, origin, rejected)) ??
+    (await startWasm(choice, origin, rejected));
+  return running;
+}
+
+function chosen(): { choice: EngineChoice; origin: string } {
+  if (requested) return { choice: requested, origin: "asked for" };
+  const variable = process.env["KERAS_FINETUNE_ENGINE"];
+  if (!variable) return { choice: "auto", origin: "" };
+  return { choice: checkChoice(variable, "KERAS_FINETUNE_ENGINE"), origin: "KERAS_FINETUNE_ENGINE" };
+}
+
+function checkChoice(name: string, where: string): EngineChoice {
+  const choice = choices.find((known) => known === name);
+  if (choice) return choice;
+  throw new UsageError(
+    `${where}: unknown engine: expected ${choices.join(", ")}, got "${name}". Choose one of these.`,
+    "unknown-engine",
+  );
+}
+
+async function startNative(
+  choice: EngineChoice,
+  origin: string,
+  rejected: RejectedEngine[],
+): Promise<EngineInfo | undefined> {
+  for (const candidate of nativeCandidates()) {
+    if (candidate.path === undefined) {
+      rejected.push({ name: "native", reason: candidate.missing });
+      continue;
+    }
+    try {
+      const tensorflow = loadNativeEngine(candidate.path, verbose);
+      await tf.setBackend(nativeBackendName);
+      return {
+        name: "native",
+        tfjs: tf.version_core,
+        tensorflow,
+        path: candidate.path,
+        threads: availableParallelism(),
+        reason: choice === "native" ? origin : "the first that works",
+        rejected,
+      };
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+      rejected.push({ name: "native", path: candidate.path, reason: error.message });
+    }
+  }
+  if (choice !== "native") return undefined;
+  throw new MachineError(
+    `native engine: expected one that loads, got none (${rejected.map(({ reason }) => reason).join("; ")}). ` +
+      "Run `finetune setup`, or use the wasm engine.",
+    "no-native-engine",
+  );
+}
+
+async function startWasm(
+  choice: EngineChoice,
+  origin: string,
+  rejected: readonly RejectedEngine[],
+): Promise<EngineInfo> {
+  const path = await startWasmEngine();
+  const reason = choice === "wasm" ? origin : "the native engine does not work here";
+  return { name: "wasm", tfjs: tf.version_core, path, threads: 1, reason, rejected };
+}

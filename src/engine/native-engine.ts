@@ -1,0 +1,193 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import util from "node:util";
+import { MachineError } from "../errors.ts";
+import { bindingPackage, engineHome, installedEngine } from "./home.ts";
+import { tf } from "./tf.ts";
+
+/** An operation's attribute as the binding takes it. */
+export interface OpAttribute {
+  readonly name: string;
+  readonly type: number;
+  readonly value: boolean | number | string | readonly number[] | object;
+}
+
+/** The part of the C++ binding that is called directly. Tensors are ids there. */
+export interface NativeBinding {
+  readonly TF_Version: string;
+  readonly TF_FLOAT: number;
+  readonly TF_INT32: number;
+  readonly TF_INT64: number;
+  readonly TF_BOOL: number;
+  readonly TF_ATTR_STRING: number;
+  readonly TF_ATTR_INT: number;
+  readonly TF_ATTR_FLOAT: number;
+  readonly TF_ATTR_BOOL: number;
+  readonly TF_ATTR_TYPE: number;
+  readonly TF_ATTR_SHAPE: number;
+  createTensor(shape: readonly number[], dtype: number, values: ArrayBufferView): number;
+  deleteTensor(id: number): void;
+  tensorDataSync(id: number): Float32Array | Int32Array | Uint8Array;
+  executeOp(
+    name: string,
+    attributes: readonly OpAttribute[],
+    inputIds: readonly number[],
+    outputs: number,
+  ): { id: number; shape: number[]; dtype: number }[];
+}
+
+/** tfjs-node's backend: runs any TensorFlow operation by name on tensors of this process. */
+export interface NativeBackend extends tf.KernelBackend {
+  readonly binding: NativeBinding;
+  executeSingleOutput(
+    name: string,
+    attributes: readonly OpAttribute[],
+    inputs: readonly tf.TensorInfo[],
+  ): tf.Tensor;
+  executeMultipleOutputs(
+    name: string,
+    attributes: readonly OpAttribute[],
+    inputs: readonly tf.TensorInfo[],
+    outputs: number,
+  ): tf.Tensor[];
+}
+
+/** A native engine that may load: where it was found, or why there is none. */
+export interface NativeCandidate {
+  readonly origin: "setup" | "project";
+  /** tfjs-node's package folder; undefined where there is none. */
+  readonly path: string | undefined;
+  readonly missing: string;
+}
+
+/** The name under which tfjs-node's backend is registered. */
+export const nativeBackendName = "tensorflow";
+
+const require = createRequire(import.meta.url);
+
+/** Where a native engine may be, the preferred place first. */
+export function nativeCandidates(): readonly NativeCandidate[] {
+  const home = engineHome();
+  const installed = installedEngine(home);
+  return [
+    {
+      origin: "setup",
+      path: installed && bindingPackage(join(home, installed.folder)),
+      missing: `nothing laid by \`finetune setup\` in ${home}`,
+    },
+    { origin: "project", path: projectPackage(), missing: "@tensorflow/tfjs-node is not installed" },
+  ];
+}
+
+/**
+ * Loads the backend in `folder` and registers it and its kernels with our tfjs. Returns TensorFlow's version.
+ * Setting the backend is the caller's.
+ * @throws {MachineError} where the binding is not built or does not load.
+ */
+export function loadNativeEngine(folder: string, verbose: boolean): string {
+  const bindingFile = findBinding(folder);
+  if (!verbose) process.env["TF_CPP_MIN_LOG_LEVEL"] ??= "3";
+  restoreRemovedUtilities();
+  const binding = loadBinding(bindingFile);
+  const modules = requireWithOurTfjs(folder, () => {
+    const load = createRequire(join(folder, "package.json"));
+    load("./dist/register_all_kernels.js");
+    return load("./dist/nodejs_kernel_backend.js") as {
+      NodeJSKernelBackend: new (binding: NativeBinding, name: string) => NativeBackend;
+    };
+  });
+  if (tf.findBackendFactory(nativeBackendName)) tf.removeBackend(nativeBackendName);
+  tf.registerBackend(
+    nativeBackendName,
+    () => new modules.NodeJSKernelBackend(binding, "@tensorflow/tfjs-node"),
+    3,
+  );
+  return binding.TF_Version;
+}
+
+/** The native backend where it is the one in use, else undefined. */
+export function nativeBackend(): NativeBackend | undefined {
+  return tf.getBackend() === nativeBackendName ? (tf.backend() as NativeBackend) : undefined;
+}
+
+function projectPackage(): string | undefined {
+  try {
+    return dirname(require.resolve("@tensorflow/tfjs-node/package.json"));
+  } catch {
+    return undefined;
+  }
+}
+
+function findBinding(folder: string): string {
+  const lib = join(folder, "lib");
+  const supported = Number(process.versions["napi"] ?? 8);
+  const versions = (existsSync(lib) ? readdirSync(lib) : [])
+    .map((name) => Number(/^napi-v(\d+)$/.exec(name)?.[1]))
+    .filter((version) => version <= supported)
+    .sort((a, b) => b - a);
+  const files = versions.map((version) => join(lib, `napi-v${version}`, "tfjs_binding.node"));
+  const found = files.find((file) => existsSync(file));
+  if (!found) {
+    throw new MachineError(
+      `${folder}: native engine: expected lib/napi-v*/tfjs_binding.node, got none. Run \`finetune setup\`.`,
+      "engine-not-built",
+    );
+  }
+  return found;
+}
+
+function loadBinding(file: string): NativeBinding {
+  try {
+    return require(file) as NativeBinding;
+  } catch (error) {
+    throw new MachineError(
+      `${file}: native engine: expected it to load, got "${(error as Error).message}". Run \`finetune setup\`.`,
+      "engine-not-loadable",
+    );
+  }
+}
+
+/** tfjs-node reads these two, which Node 23 removed. */
+function restoreRemovedUtilities(): void {
+  const utilities = util as unknown as Record<string, unknown>;
+  utilities["isNullOrUndefined"] ??= (value: unknown) => value === null || value === undefined;
+  utilities["isArray"] ??= Array.isArray;
+}
+
+/**
+ * Runs `load` while `@tensorflow/tfjs`, as tfjs-node in `folder` sees it, is our tfjs-core: its kernels need no more than that, and
+ * the layers, data and WebGL packages stay unread.
+ */
+function requireWithOurTfjs<T>(folder: string, load: () => T): T {
+  const unionFile = resolveFrom(folder, "@tensorflow/tfjs");
+  if (!unionFile || require.cache[unionFile]) return load();
+  const core = require("@tensorflow/tfjs-core") as object;
+  const standIn = {
+    id: unionFile,
+    filename: unionFile,
+    loaded: true,
+    exports: core,
+    children: [],
+    paths: [],
+  };
+  require.cache[unionFile] = standIn as unknown as NodeJS.Module;
+  try {
+    return load();
+  } finally {
+    delete require.cache[unionFile];
+  }
+}
+
+function resolveFrom(folder: string, name: string): string | undefined {
+  try {
+    return createRequire(join(folder, "package.json")).resolve(name);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The version in `folder`'s package.json. */
+export function packageVersion(folder: string): string {
+  return (JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as { version: string }).version;
+}
