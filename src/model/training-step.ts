@@ -87,7 +87,7 @@ export function forward(
     const layerWeights = weights.get(node.layer) ?? {};
     const sources = sourcesOf(training, node, layerWeights, (ref) => tensorOf(values, ref));
     const call = (): KernelResult => callNode(node, layer, layerWeights, values, contextOf(node, layer));
-    const recording = record(call, sources.length > 0);
+    const recording = record(call, sources.length > 0 && sources.map((source) => source.tensor));
     const { outputs, masks, state: newState } = recording.result;
     if (sources.length > 0) recorded.push({ node, recording, outputs, sources });
     if (newState) keepState(state, node, newState);
