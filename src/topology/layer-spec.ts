@@ -14,6 +14,8 @@ export interface WeightSpec {
   /** Keras 3 regularizer config that applies to it, null where there is none. */
   readonly regularizer?: Json;
   readonly dtype?: DType;
+  /** What earlier Keras releases called it: DepthwiseConv2D's `kernel` was `depthwise_kernel`. */
+  readonly formerNames?: readonly string[];
 }
 
 /** A call's input shapes and, for ops and layers called with more than tensors, its arguments. */
@@ -36,6 +38,8 @@ export interface LayerSpec {
   readonly weights?: (call: CallShapes) => readonly WeightSpec[];
   /** One shape an output. @throws {TopologyError} where the inputs do not fit, in Keras's terms. */
   readonly outputShapes: (call: CallShapes) => readonly Shape[];
+  /** One dtype an output; float32 where absent. `dtypes` are those of the inputs. */
+  readonly outputDTypes?: (call: CallShapes & { readonly dtypes: readonly DType[] }) => readonly DType[];
   /** Multiply-adds of one sample, counting only contractions (convolution, matmul); 0 where absent. */
   readonly multiplyAdds?: (call: CallShapes & { readonly outputs: readonly Shape[] }) => number;
   /** Draws random numbers in training (Dropout, noise, Random*). */

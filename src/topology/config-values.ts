@@ -1,0 +1,98 @@
+import type { Json, JsonObject } from "../checkpoint.ts";
+import { TopologyError } from "../errors.ts";
+
+/** Reading typed values out of a layer's config. Each throws a {TopologyError} that names the argument, not the layer. */
+
+export function isObject(value: Json | undefined): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+export function numberAt(config: JsonObject, key: string): number {
+  const value = config[key];
+  if (typeof value === "number") return value;
+  throw wrongValue(key, "a number", value);
+}
+
+/** A whole number that counts something: `units`, `filters`. */
+export function countAt(config: JsonObject, key: string): number {
+  const value = config[key];
+  if (typeof value === "number" && Number.isSafeInteger(value) && value > 0) return value;
+  throw wrongValue(key, "a positive whole number", value);
+}
+
+export function integerAt(config: JsonObject, key: string): number {
+  const value = config[key];
+  if (typeof value === "number" && Number.isSafeInteger(value)) return value;
+  throw wrongValue(key, "a whole number", value);
+}
+
+export function booleanAt(config: JsonObject, key: string): boolean {
+  const value = config[key];
+  if (typeof value === "boolean") return value;
+  throw wrongValue(key, "true or false", value);
+}
+
+export function stringAt(config: JsonObject, key: string): string {
+  const value = config[key];
+  if (typeof value === "string") return value;
+  throw wrongValue(key, "a string", value);
+}
+
+/** `[n, n]` for a lone `n`, the list itself where it has `rank` whole numbers: `kernel_size`, `strides`, `pool_size`. */
+export function sizesAt(config: JsonObject, key: string, rank: number): number[] {
+  const value = config[key];
+  if (Number.isSafeInteger(value)) return new Array<number>(rank).fill(value as number);
+  if (isIntegerList(value) && value.length === rank) return [...value];
+  if (isIntegerList(value) && value.length === 1) return new Array<number>(rank).fill(value[0]!);
+  throw wrongValue(key, rank === 1 ? "a whole number" : `a whole number or ${rank} of them`, value);
+}
+
+/** Whole numbers, a lone one as a list of one: `axis`, `dims`. */
+export function integersAt(config: JsonObject, key: string): number[] {
+  const value = config[key];
+  if (Number.isSafeInteger(value)) return [value as number];
+  if (isIntegerList(value)) return [...value];
+  throw wrongValue(key, "whole numbers", value);
+}
+
+/** Padding or cropping as `[before, after]` an axis, from `n`, `[n, m]` (both sides alike) or `[[a, b], [c, d]]`. */
+export function marginsAt(config: JsonObject, key: string, rank: number): [number, number][] {
+  const value = config[key];
+  if (Number.isSafeInteger(value)) return margins(new Array<number>(rank).fill(value as number));
+  if (rank === 1 && isIntegerList(value) && value.length === 2) return [[value[0]!, value[1]!]];
+  if (isIntegerList(value) && value.length === rank) return margins(value);
+  if (Array.isArray(value) && value.length === rank) {
+    const pairs: readonly Json[] = value;
+    if (pairs.every((pair) => isIntegerList(pair) && pair.length === 2)) {
+      return pairs.map((pair) => [...(pair as [number, number])]);
+    }
+  }
+  throw wrongValue(key, `a whole number, ${rank} of them or ${rank} pairs`, value);
+}
+
+/** Whether the channels come first; `data_format` absent or null means last. */
+export function channelsFirst(config: JsonObject): boolean {
+  return config["data_format"] === "channels_first";
+}
+
+/** The axis counted from the front. @throws {TopologyError} where the rank has no such axis. */
+export function positiveAxis(axis: number, rank: number): number {
+  const positive = axis < 0 ? axis + rank : axis;
+  if (positive >= 0 && positive < rank) return positive;
+  throw new TopologyError(`axis: expected one of an input of rank ${rank}, got ${axis}.`);
+}
+
+function margins(sizes: readonly number[]): [number, number][] {
+  return sizes.map((size) => [size, size]);
+}
+
+function isIntegerList(value: Json | undefined): value is readonly number[] {
+  return Array.isArray(value) && value.every((item) => Number.isSafeInteger(item));
+}
+
+function wrongValue(key: string, expected: string, value: Json | undefined): TopologyError {
+  const got = value === undefined ? "nothing" : JSON.stringify(value).slice(0, 80);
+  return new TopologyError(
+    `${key}: expected ${expected}, got ${got}. The config is not one that Keras writes.`,
+  );
+}

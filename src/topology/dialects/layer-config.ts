@@ -1,0 +1,50 @@
+import type { Json, JsonObject } from "../../checkpoint.ts";
+import { isObject } from "../config-values.ts";
+import type { KerasMajor } from "../layer-graph.ts";
+import { specOf } from "../layer-specs.ts";
+
+/** Activations that Keras 3 spells otherwise. What they compute follows the Keras that wrote the file. */
+const activationNames: Readonly<Record<string, string>> = { swish: "silu", hard_swish: "hard_silu" };
+
+const regularizerNames: Readonly<Record<string, string>> = { l1: "L1", l2: "L2", l1_l2: "L1L2" };
+
+/** A layer's config in Keras 3's vocabulary, with the defaults of every argument that its spec knows. */
+export function modernConfig(className: string, config: JsonObject, keras: KerasMajor): JsonObject {
+  const spec = specOf(className);
+  const common = Object.fromEntries(
+    Object.entries(config).map(([key, value]) => [key, modernValue(key, value)]),
+  );
+  const own = keras === 3 || !spec?.modernize ? common : spec.modernize(common, keras);
+  return { ...spec?.defaults, ...own };
+}
+
+function modernValue(key: string, value: Json): Json {
+  if (key === "dtype") return dtypeName(value);
+  if (key === "activation" || key === "recurrent_activation") return activationName(value);
+  if (key.endsWith("_regularizer")) return named(value, regularizerNames);
+  if (key.endsWith("_initializer")) return named(value, {});
+  return value;
+}
+
+/** The name of a dtype or of a policy: `float32`, `mixed_float16`. */
+function dtypeName(value: Json): Json {
+  if (isObject(value) && isObject(value["config"])) return value["config"]["name"] ?? null;
+  return value;
+}
+
+/** A function that was saved as an object is its name; a layer that serves as an activation stays an object. */
+function activationName(value: Json): Json {
+  if (value === null) return "linear";
+  if (typeof value === "string") return activationNames[value] ?? value;
+  if (isObject(value) && value["class_name"] === "function" && typeof value["config"] === "string") {
+    return activationNames[value["config"]] ?? value["config"];
+  }
+  return value;
+}
+
+/** `{ class_name, config }` for what may also be written as a bare name: `glorot_uniform` is `GlorotUniform`. */
+function named(value: Json, names: Readonly<Record<string, string>>): Json {
+  if (typeof value !== "string") return value;
+  const camelCase = value.replace(/(^|_)([a-z])/g, (_match, _mark, letter: string) => letter.toUpperCase());
+  return { class_name: names[value] ?? camelCase, config: {} };
+}

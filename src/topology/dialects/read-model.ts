@@ -1,0 +1,236 @@
+import type { Checkpoint, Json, JsonObject } from "../../checkpoint.ts";
+import { TopologyError } from "../../errors.ts";
+import { isObject } from "../config-values.ts";
+import type { KerasMajor } from "../layer-graph.ts";
+import { classNameOf } from "./class-names.ts";
+import type { CallDescription, LayerDescription, ModelDescription, NamedArgument } from "./description.ts";
+import { readKeras2Call } from "./keras2-calls.ts";
+import { readKeras3Call } from "./keras3-calls.ts";
+import { modernConfig } from "./layer-config.ts";
+import type { ModelEntry, NodeIndices } from "./node-indices.ts";
+import { nodeIndices } from "./node-indices.ts";
+import { inputShapeOf } from "./sequential-input.ts";
+
+/** The config of a model, of whichever Keras, as one description. @throws {TopologyError} naming what is malformed. */
+export function readModel(checkpoint: Pick<Checkpoint, "modelConfig" | "kerasVersion">): ModelDescription {
+  const keras = kerasMajor(checkpoint.kerasVersion);
+  const entry = modelEntry(checkpoint.modelConfig);
+  if (!entry) {
+    throw new TopologyError(
+      `model config: expected a Sequential or Functional model with its layers, got class ${JSON.stringify(
+        checkpoint.modelConfig["class_name"] ?? null,
+      )}. A subclassed model keeps its graph in Python code: save a functional one.`,
+      "unsupported-model",
+    );
+  }
+  return readEntry(entry, { keras, prefix: "" });
+}
+
+/** 1, 2 or 3 from `"2.2.4-tf"`. */
+export function kerasMajor(kerasVersion: string): KerasMajor {
+  const major = Number.parseInt(kerasVersion, 10);
+  if (major === 1 || major === 2 || major === 3) return major;
+  throw new TopologyError(
+    `model config: Keras version: expected 1, 2 or 3, got ${JSON.stringify(kerasVersion)}.`,
+    "unsupported-version",
+  );
+}
+
+interface Place {
+  readonly keras: KerasMajor;
+  /** Path of the model that is read with a slash, `resnet50/`; empty for the outermost. */
+  readonly prefix: string;
+}
+
+/** A model's own config and layer entries; undefined where the entry is a layer's. */
+function modelEntry(json: JsonObject): ModelEntry | undefined {
+  const config = json["config"];
+  const className = json["class_name"];
+  if (Array.isArray(config) && className === "Sequential") {
+    return { kind: "sequential", name: nameOf(json, {}), json, config: {}, layers: config };
+  }
+  if (!isObject(config) || !Array.isArray(config["layers"])) return undefined;
+  const layers: readonly Json[] = config["layers"];
+  const name = nameOf(json, config);
+  if ("output_layers" in config) return { kind: "functional", name, json, config, layers };
+  return className === "Sequential" ? { kind: "sequential", name, json, config, layers } : undefined;
+}
+
+function nameOf(json: JsonObject, config: JsonObject): string {
+  const name = json["name"] ?? config["name"];
+  if (typeof name === "string") return name;
+  return String(json["class_name"] ?? "model").toLowerCase();
+}
+
+function readEntry(entry: ModelEntry, place: Place): ModelDescription {
+  return entry.kind === "sequential" ? readSequential(entry, place) : readFunctional(entry, place);
+}
+
+function readFunctional(entry: ModelEntry, place: Place): ModelDescription {
+  const entries = entry.layers.map((layer) => layerEntry(layer, entry, place));
+  const indices = nodeIndices(entries, entry.config, place.keras);
+  const layers = entries.map((layer) => readLayer(layer, place, callsOf(layer, indices, place)));
+  refuseDuplicates(layers, place);
+  return {
+    name: entry.name,
+    trainable: entry.config["trainable"] !== false,
+    layers,
+    inputs: readEndpoints(entry, "input_layers", indices, place),
+    outputs: readEndpoints(entry, "output_layers", indices, place),
+  };
+}
+
+function readSequential(entry: ModelEntry, place: Place): ModelDescription {
+  const entries = entry.layers.map((layer) => layerEntry(layer, entry, place));
+  const [first] = entries;
+  const hasInput = first !== undefined && classNameOf(first.json, place.keras) === "InputLayer";
+  const input = hasInput ? first : syntheticInput(entry, entries, place);
+  const chain = hasInput ? entries : [input, ...entries];
+  const layers = chain.map((layer, index) => {
+    const previous = chain[index - 1];
+    return readLayer(layer, place, previous ? [callOn(previous.name)] : []);
+  });
+  refuseDuplicates(layers, place);
+  return {
+    name: entry.name,
+    // A Keras 3 Sequential drops its own flag when it is read; Keras 1 and 2 write none.
+    trainable: true,
+    layers,
+    inputs: tensorOf(input.name),
+    outputs: tensorOf(chain.at(-1)!.name),
+  };
+}
+
+/** A layer entry of a config with its name and, where it is a nested model, that model's entry. */
+export interface LayerEntry {
+  readonly name: string;
+  readonly json: JsonObject;
+  readonly model?: ModelEntry;
+}
+
+function layerEntry(json: Json, model: ModelEntry, place: Place): LayerEntry {
+  const where = place.prefix + model.name;
+  if (!isObject(json)) {
+    throw new TopologyError(`${where}: layers: expected objects, got ${JSON.stringify(json)}.`, "malformed");
+  }
+  const nested = modelEntry(json);
+  const config = json["config"];
+  const name = json["name"] ?? (isObject(config) ? config["name"] : undefined) ?? nested?.name;
+  if (typeof name !== "string" || name === "" || typeof json["class_name"] !== "string") {
+    throw new TopologyError(
+      `${where}: layers: expected each with a name and a class_name, got ${JSON.stringify(json).slice(0, 120)}.`,
+      "malformed",
+    );
+  }
+  if (!nested && !isObject(config)) {
+    throw new TopologyError(
+      `${place.prefix}${name}: config: expected an object, got ${JSON.stringify(config ?? null).slice(0, 80)}.`,
+      "malformed",
+    );
+  }
+  return nested ? { name, json, model: { ...nested, name } } : { name, json };
+}
+
+function readLayer(entry: LayerEntry, place: Place, calls: readonly CallDescription[]): LayerDescription {
+  const { name, json, model } = entry;
+  const className = classNameOf(json, place.keras);
+  if (model) {
+    const inner = readEntry(model, { ...place, prefix: `${place.prefix}${name}/` });
+    return {
+      name,
+      className,
+      keras: place.keras,
+      trainable: inner.trainable,
+      config: {},
+      calls,
+      model: inner,
+    };
+  }
+  const config = json["config"] as JsonObject;
+  return {
+    name,
+    className,
+    keras: place.keras,
+    trainable: config["trainable"] !== false,
+    config: modernConfig(className, config, place.keras),
+    calls,
+  };
+}
+
+function callsOf(entry: LayerEntry, indices: NodeIndices, place: Place): CallDescription[] {
+  const nodes = entry.json["inbound_nodes"] ?? [];
+  const path = place.prefix + entry.name;
+  if (!Array.isArray(nodes)) {
+    throw new TopologyError(`${path}: inbound_nodes: expected a list, got ${typeof nodes}.`, "malformed");
+  }
+  const nameTensor = (layer: string, node: number, output: number) => ({
+    layer,
+    call: indices.inbound(layer, node, path),
+    output,
+  });
+  return (nodes as readonly Json[]).map((node) =>
+    isObject(node) && "args" in node
+      ? readKeras3Call(node, nameTensor)
+      : readKeras2Call(node, nameTensor, indices.isLayer),
+  );
+}
+
+/** `["x", 0, 0]`, or these in lists and records. */
+function readEndpoints(entry: ModelEntry, key: string, indices: NodeIndices, place: Place): NamedArgument {
+  const where = `${place.prefix}${entry.name}`;
+  const read = (json: Json): NamedArgument => {
+    if (Array.isArray(json)) {
+      const items: readonly Json[] = json;
+      const [layer, node, output] = items;
+      if (typeof layer === "string") {
+        const call = indices.endpoint(layer, Number(node), `${where}: ${key}`);
+        return { kind: "tensor", tensor: { layer, call, output: Number(output) } };
+      }
+      return { kind: "list", items: items.map(read) };
+    }
+    if (isObject(json)) {
+      return {
+        kind: "record",
+        entries: Object.fromEntries(Object.entries(json).map(([name, item]) => [name, read(item)])),
+      };
+    }
+    throw new TopologyError(
+      `${where}: ${key}: expected [layer, node, output], got ${JSON.stringify(json)}.`,
+      "malformed",
+    );
+  };
+  return read(entry.config[key] ?? []);
+}
+
+/** The input of a Sequential without an InputLayer, named as Keras names it. */
+function syntheticInput(entry: ModelEntry, layers: readonly LayerEntry[], place: Place): LayerEntry {
+  const taken = new Set(layers.map((layer) => layer.name));
+  let name = place.keras === 3 || !layers[0] ? "input_layer" : `${layers[0].name}_input`;
+  while (taken.has(name)) name = `${name}_1`;
+  const shape = inputShapeOf(entry);
+  return {
+    name,
+    json: { class_name: "InputLayer", config: { name, batch_shape: shape, dtype: "float32" } },
+  };
+}
+
+function callOn(layer: string): CallDescription {
+  return { args: [tensorOf(layer)], kwargs: {} };
+}
+
+function tensorOf(layer: string): NamedArgument {
+  return { kind: "tensor", tensor: { layer, call: 0, output: 0 } };
+}
+
+function refuseDuplicates(layers: readonly LayerDescription[], place: Place): void {
+  const names = new Set<string>();
+  for (const { name } of layers) {
+    if (names.has(name)) {
+      throw new TopologyError(
+        `${place.prefix}${name}: layer name: expected to be unique in its model, got it twice.`,
+        "malformed",
+      );
+    }
+    names.add(name);
+  }
+}

@@ -1,0 +1,38 @@
+import type { LayerSpec } from "./layer-spec.ts";
+import { activationSpecs } from "./specs/activation.ts";
+import { convolutionSpecs } from "./specs/convolution.ts";
+import { coreSpecs } from "./specs/core.ts";
+import { denseSpecs } from "./specs/dense.ts";
+import { mergingSpecs } from "./specs/merging.ts";
+import { normalizationSpecs } from "./specs/normalization.ts";
+import { paddingSpecs } from "./specs/padding.ts";
+import { poolingSpecs } from "./specs/pooling.ts";
+import { regularizationSpecs } from "./specs/regularization.ts";
+import { reshapingSpecs } from "./specs/reshaping.ts";
+
+const specs: ReadonlyMap<string, LayerSpec> = new Map(
+  [
+    coreSpecs,
+    convolutionSpecs,
+    denseSpecs,
+    normalizationSpecs,
+    poolingSpecs,
+    activationSpecs,
+    mergingSpecs,
+    reshapingSpecs,
+    paddingSpecs,
+    regularizationSpecs,
+  ]
+    .flat()
+    .map((spec) => [spec.className, spec]),
+);
+
+/** What is known of a layer class, by Keras 3's name (`Conv2D`, `ops.Add`); undefined for one we do not know. */
+export function specOf(className: string): LayerSpec | undefined {
+  return specs.get(className);
+}
+
+/** The class names that `specOf` knows. */
+export function knownLayerClasses(): readonly string[] {
+  return [...specs.keys()];
+}

@@ -1,0 +1,48 @@
+import { TopologyError } from "../errors.ts";
+import type { DType, Shape } from "../tensor.ts";
+import type { Argument, GraphLayer, TensorSpec } from "./layer-graph.ts";
+import { specOf } from "./layer-specs.ts";
+
+interface Call {
+  readonly inputs: readonly TensorSpec[];
+  readonly args: readonly Argument[];
+  readonly kwargs: Readonly<Record<string, Argument>>;
+  readonly outputsRead: number;
+}
+
+/**
+ * What one call of a layer gives. Unknown (null) where the layer has no spec or an input is unknown.
+ * @throws {TopologyError} naming the layer, where the inputs do not fit it.
+ */
+export function outputSpecs(layer: GraphLayer, call: Call): readonly TensorSpec[] {
+  const spec = specOf(layer.className);
+  const shapes = call.inputs.map((input) => input.shape);
+  if (!spec || !shapes.every((shape): shape is Shape => shape !== null)) {
+    return Array.from({ length: call.outputsRead }, () => ({ shape: null, dtype: "float32" }));
+  }
+  const callShapes = {
+    config: layer.config,
+    keras: layer.keras,
+    inputs: shapes,
+    args: call.args,
+    kwargs: call.kwargs,
+  };
+  return naming(layer.path, () => {
+    const dtypes =
+      spec.outputDTypes?.({ ...callShapes, dtypes: call.inputs.map((input) => input.dtype) }) ?? [];
+    return spec.outputShapes(callShapes).map((shape, output): TensorSpec => {
+      const dtype: DType = dtypes[output] ?? "float32";
+      return { shape, dtype };
+    });
+  });
+}
+
+/** Puts the layer's path before what a spec throws: specs know no paths. */
+export function naming<T>(path: string, call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    if (error instanceof TopologyError) throw new TopologyError(`${path}: ${error.message}`, error.code);
+    throw error;
+  }
+}

@@ -1,0 +1,103 @@
+import type { JsonObject } from "../../checkpoint.ts";
+import type { Shape } from "../../tensor.ts";
+import { integersAt, positiveAxis } from "../config-values.ts";
+import type { CallShapes, LayerSpec, WeightSpec } from "../layer-spec.ts";
+import { variable, zeros } from "./variables.ts";
+import { knownSize } from "./windows.ts";
+
+const sameShape = ({ inputs }: CallShapes): readonly Shape[] => [inputs[0]!];
+
+/** `keras/src/layers/activations/`. */
+function activationLayer(className: string, defaults: JsonObject, more: Partial<LayerSpec> = {}): LayerSpec {
+  return { className, defaults, outputShapes: sameShape, elementwise: true, ...more };
+}
+
+/** An Activation of softmax, log_softmax or the like is not elementwise: see `acrossElements`. */
+const activation: LayerSpec = {
+  className: "Activation",
+  defaults: { activation: "linear" },
+  outputShapes: sameShape,
+};
+
+/** Keras 2 called the slope alpha. */
+const leakyReLU = activationLayer(
+  "LeakyReLU",
+  { negative_slope: 0.3 },
+  {
+    modernize: ({ alpha, ...config }) =>
+      alpha === undefined ? config : { negative_slope: alpha, ...config },
+  },
+);
+
+const prelu = activationLayer(
+  "PReLU",
+  { alpha_initializer: zeros, alpha_regularizer: null, alpha_constraint: null, shared_axes: null },
+  {
+    // One slope a channel moves with a stride; one a position does not.
+    elementwise: false,
+    weights: ({ config, inputs }): WeightSpec[] => {
+      const input = inputs[0]!;
+      const shared = new Set(
+        config["shared_axes"] === null
+          ? []
+          : integersAt(config, "shared_axes").map((axis) => positiveAxis(axis, input.length)),
+      );
+      const shape = input
+        .slice(1)
+        .map((_, index) => (shared.has(index + 1) ? 1 : knownSize(input, index + 1, "positions")));
+      return [variable(config, "alpha", shape)];
+    },
+  },
+);
+
+const softmax: LayerSpec = {
+  className: "Softmax",
+  defaults: { axis: -1 },
+  outputShapes: ({ config, inputs }) => {
+    for (const axis of integersAt(config, "axis")) positiveAxis(axis, inputs[0]!.length);
+    return [inputs[0]!];
+  },
+};
+
+export const activationSpecs: readonly LayerSpec[] = [
+  activation,
+  activationLayer("ReLU", { max_value: null, negative_slope: 0, threshold: 0 }),
+  leakyReLU,
+  prelu,
+  activationLayer("ELU", { alpha: 1 }),
+  softmax,
+];
+
+/** The activations of Keras 3, by the names it writes (`keras/src/activations/__init__.py`). */
+export const activationNames: ReadonlySet<string> = new Set([
+  "linear",
+  "relu",
+  "relu6",
+  "elu",
+  "selu",
+  "celu",
+  "gelu",
+  "glu",
+  "silu",
+  "mish",
+  "sigmoid",
+  "hard_sigmoid",
+  "hard_silu",
+  "hard_tanh",
+  "hard_shrink",
+  "soft_shrink",
+  "tanh_shrink",
+  "tanh",
+  "softplus",
+  "softsign",
+  "softmax",
+  "log_softmax",
+  "log_sigmoid",
+  "leaky_relu",
+  "exponential",
+  "squareplus",
+  "threshold",
+  "sparse_plus",
+  "sparse_sigmoid",
+  "sparsemax",
+]);

@@ -1,0 +1,58 @@
+import type { Json, JsonObject } from "../../checkpoint.ts";
+import { TopologyError } from "../../errors.ts";
+import type { DType, Shape } from "../../tensor.ts";
+import type { LayerSpec } from "../layer-spec.ts";
+
+/** `keras/src/layers/core/input_layer.py`; until Keras 2 the shape was `batch_input_shape`. */
+const inputLayer: LayerSpec = {
+  className: "InputLayer",
+  defaults: { dtype: "float32" },
+  modernize: ({ batch_input_shape, ...config }) =>
+    batch_input_shape === undefined ? config : { batch_shape: batch_input_shape, ...config },
+  outputShapes: ({ config }) => [inputShape(config["batch_shape"])],
+  outputDTypes: ({ config }) => [inputDType(config)],
+};
+
+function inputShape(json: Json | undefined): Shape {
+  const known = Array.isArray(json) && json.length > 0;
+  if (known && json.every((size) => size === null || (Number.isSafeInteger(size) && Number(size) > 0))) {
+    return json as Shape;
+  }
+  throw new TopologyError(
+    `batch_shape: expected the model's input shape, as [null,224,224,3], got ${JSON.stringify(json ?? null)}. ` +
+      "Build the model on an input before saving it.",
+    "shape",
+  );
+}
+
+const dtypes: ReadonlySet<string> = new Set<DType>([
+  "float32",
+  "float64",
+  "float16",
+  "bfloat16",
+  "int8",
+  "uint8",
+  "int16",
+  "uint16",
+  "int32",
+  "uint32",
+  "int64",
+  "uint64",
+  "bool",
+]);
+
+function inputDType(config: JsonObject): DType {
+  const dtype = config["dtype"];
+  return typeof dtype === "string" && dtypes.has(dtype) ? (dtype as DType) : "float32";
+}
+
+/** `keras/src/layers/core/identity.py`. */
+const identity: LayerSpec = {
+  className: "Identity",
+  defaults: {},
+  outputShapes: ({ inputs }) => inputs,
+  outputDTypes: (call) => call.dtypes,
+  elementwise: true,
+};
+
+export const coreSpecs: readonly LayerSpec[] = [inputLayer, identity];

@@ -1,0 +1,36 @@
+import { booleanAt, countAt } from "../config-values.ts";
+import type { CallShapes, LayerSpec, WeightSpec } from "../layer-spec.ts";
+import { glorotUniform, variable, zeros } from "./variables.ts";
+import { knownSize, sampleSize } from "./windows.ts";
+
+/** `keras/src/layers/core/dense.py`. With `lora_rank` the kernel stands still and two thin matrices train. */
+const dense: LayerSpec = {
+  className: "Dense",
+  defaults: {
+    activation: "linear",
+    use_bias: true,
+    kernel_initializer: glorotUniform,
+    bias_initializer: zeros,
+    kernel_regularizer: null,
+    bias_regularizer: null,
+    kernel_constraint: null,
+    bias_constraint: null,
+  },
+  weights: denseWeights,
+  outputShapes: ({ config, inputs }) => {
+    knownSize(inputs[0]!, inputs[0]!.length - 1, "features");
+    return [[...inputs[0]!.slice(0, -1), countAt(config, "units")]];
+  },
+  multiplyAdds: (call) => sampleSize(call.outputs[0]!) * denseWeights(call)[0]!.shape[0]!,
+};
+
+function denseWeights({ config, inputs }: CallShapes): WeightSpec[] {
+  const features = knownSize(inputs[0]!, inputs[0]!.length - 1, "features");
+  const units = countAt(config, "units");
+  return [
+    variable(config, "kernel", [features, units]),
+    ...(booleanAt(config, "use_bias") ? [variable(config, "bias", [units])] : []),
+  ];
+}
+
+export const denseSpecs: readonly LayerSpec[] = [dense];

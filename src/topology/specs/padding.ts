@@ -1,0 +1,71 @@
+import { TopologyError } from "../../errors.ts";
+import type { Shape } from "../../tensor.ts";
+import { formatShape } from "../../tensor.ts";
+import { channelsFirst, marginsAt, sizesAt } from "../config-values.ts";
+import type { CallShapes, LayerSpec } from "../layer-spec.ts";
+import { requireRank } from "./windows.ts";
+
+/** A change of length along each spatial axis; the rest of the shape stays. */
+function resizing(
+  rank: number,
+  lengthOf: (length: number, axis: number, call: CallShapes) => number,
+): LayerSpec["outputShapes"] {
+  return (call) => {
+    const input = call.inputs[0]!;
+    requireRank(input, rank + 2);
+    // 1-D cropping and upsampling know no data_format.
+    const first = channelsFirst(call.config) ? 2 : 1;
+    const shape: Shape = input.map((length, position) => {
+      const axis = position - first;
+      return length === null || axis < 0 || axis >= rank ? length : lengthOf(length, axis, call);
+    });
+    return [shape];
+  };
+}
+
+/** `keras/src/layers/reshaping/zero_padding*.py`. */
+function zeroPadding(rank: number): LayerSpec {
+  return {
+    className: `ZeroPadding${rank}D`,
+    defaults: { padding: 1, data_format: "channels_last" },
+    outputShapes: resizing(rank, (length, axis, { config }) => {
+      const [before, after] = marginsAt(config, "padding", rank)[axis]!;
+      return length + before + after;
+    }),
+  };
+}
+
+/** `keras/src/layers/reshaping/cropping*.py`. */
+function cropping(rank: number): LayerSpec {
+  return {
+    className: `Cropping${rank}D`,
+    defaults: rank === 1 ? { cropping: 1 } : { cropping: rank === 2 ? 0 : 1, data_format: "channels_last" },
+    outputShapes: resizing(rank, (length, axis, { config, inputs }) => {
+      const [before, after] = marginsAt(config, "cropping", rank)[axis]!;
+      if (before + after < length) return length - before - after;
+      throw new TopologyError(
+        `cropping: expected to leave something of ${formatShape(inputs[0]!)}, got ${before} and ${after}.`,
+        "shape",
+      );
+    }),
+  };
+}
+
+/** `keras/src/layers/reshaping/up_sampling*.py`. */
+function upSampling(rank: number): LayerSpec {
+  return {
+    className: `UpSampling${rank}D`,
+    defaults: {
+      size: 2,
+      ...(rank === 1 ? {} : { data_format: "channels_last" }),
+      ...(rank === 2 ? { interpolation: "nearest" } : {}),
+    },
+    outputShapes: resizing(rank, (length, axis, { config }) => length * sizesAt(config, "size", rank)[axis]!),
+  };
+}
+
+export const paddingSpecs: readonly LayerSpec[] = [1, 2, 3].flatMap((rank) => [
+  zeroPadding(rank),
+  cropping(rank),
+  upSampling(rank),
+]);

@@ -1,0 +1,25 @@
+import type { JsonObject } from "../../checkpoint.ts";
+import type { LayerSpec } from "../layer-spec.ts";
+
+/** `keras/src/layers/regularization/`: identity but in training. */
+function noise(className: string, defaults: JsonObject, more: Partial<LayerSpec> = {}): LayerSpec {
+  return {
+    className,
+    defaults,
+    outputShapes: ({ inputs }) => [inputs[0]!],
+    random: true,
+    elementwise: true,
+    ...more,
+  };
+}
+
+export const regularizationSpecs: readonly LayerSpec[] = [
+  noise("Dropout", { noise_shape: null, seed: null }),
+  noise("SpatialDropout1D", { seed: null }),
+  noise("SpatialDropout2D", { seed: null, data_format: "channels_last" }),
+  noise("SpatialDropout3D", { seed: null, data_format: "channels_last" }),
+  noise("AlphaDropout", { noise_shape: null, seed: null }),
+  noise("GaussianDropout", { seed: null }),
+  noise("GaussianNoise", { seed: null }),
+  noise("ActivityRegularization", { l1: 0, l2: 0 }, { random: false }),
+];

@@ -1,0 +1,33 @@
+import type { Json, JsonObject } from "../../checkpoint.ts";
+import type { DType } from "../../tensor.ts";
+import type { WeightSpec } from "../layer-spec.ts";
+
+export const glorotUniform: Json = { class_name: "GlorotUniform", config: { seed: null } };
+export const zeros: Json = { class_name: "Zeros", config: {} };
+export const ones: Json = { class_name: "Ones", config: {} };
+
+interface VariableOptions {
+  /** What the config's arguments call it, where that is not its own name: `depthwise` for `depthwise_initializer`. */
+  readonly argument?: string;
+  readonly trainable?: boolean;
+  readonly dtype?: DType;
+  readonly formerNames?: readonly string[];
+}
+
+/** A variable whose initializer and regularizer stand in the layer's config. */
+export function variable(
+  config: JsonObject,
+  name: string,
+  shape: readonly number[],
+  options: VariableOptions = {},
+): WeightSpec {
+  const { argument = name, trainable = true, ...rest } = options;
+  return {
+    name,
+    shape,
+    trainable,
+    initializer: config[`${argument}_initializer`] ?? null,
+    regularizer: config[`${argument}_regularizer`] ?? null,
+    ...rest,
+  };
+}
