@@ -20,3 +20,10 @@ function nameOf(activation: Json): string | null {
   const { class_name: className, config } = activation;
   return className === "function" && typeof config === "string" ? config : null;
 }
+
+const alongLastAxis = new Set(["glu", "log_softmax", "softmax", "sparsemax"]);
+
+/** Whether the named activation reads more than its own element: it runs along the last axis. */
+export function runsAlongLastAxis(name: string): boolean {
+  return alongLastAxis.has(name);
+}

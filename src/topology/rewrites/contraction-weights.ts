@@ -1,0 +1,141 @@
+/** What scales and shifts the channels of a convolution or a Dense, written into its weights. Sums in float64, rounded once. */
+import type { Weight } from "../../checkpoint.ts";
+import { elementCount, float32Tensor, toFloat32 } from "../../tensor.ts";
+import { channelsFirst, sizesAt } from "../config-values.ts";
+import type { GraphLayer } from "../layer-graph.ts";
+
+/** `y = scale · x + shift`, one value a channel. */
+export interface ChannelAffine {
+  readonly scale: Float64Array;
+  readonly shift: Float64Array;
+}
+
+interface Contraction {
+  /** The weight whose products reach the output. */
+  readonly kernel: "kernel" | "pointwise_kernel";
+  /** Number of spatial axes; null for Dense, which has as many as its input. */
+  readonly rank: 1 | 2 | 3 | null;
+  readonly layout: "input, output" | "output, input" | "input, multiplier";
+}
+
+const contractions: Readonly<Record<string, Contraction>> = {
+  Dense: { kernel: "kernel", rank: null, layout: "input, output" },
+  Conv1D: { kernel: "kernel", rank: 1, layout: "input, output" },
+  Conv2D: { kernel: "kernel", rank: 2, layout: "input, output" },
+  Conv3D: { kernel: "kernel", rank: 3, layout: "input, output" },
+  Conv1DTranspose: { kernel: "kernel", rank: 1, layout: "output, input" },
+  Conv2DTranspose: { kernel: "kernel", rank: 2, layout: "output, input" },
+  Conv3DTranspose: { kernel: "kernel", rank: 3, layout: "output, input" },
+  DepthwiseConv1D: { kernel: "kernel", rank: 1, layout: "input, multiplier" },
+  DepthwiseConv2D: { kernel: "kernel", rank: 2, layout: "input, multiplier" },
+  SeparableConv1D: { kernel: "pointwise_kernel", rank: 1, layout: "input, output" },
+  SeparableConv2D: { kernel: "pointwise_kernel", rank: 2, layout: "input, output" },
+};
+
+/** Whether the layer is a product with a kernel, plus a bias, then an activation. */
+export function isContraction(layer: GraphLayer): boolean {
+  return layer.className in contractions;
+}
+
+/** Where the layer's channels stand in its input and output of `rank` dimensions. */
+export function channelAxis(layer: GraphLayer, rank: number): number {
+  return contractions[layer.className]!.rank !== null && channelsFirst(layer.config) ? 1 : rank - 1;
+}
+
+/**
+ * The layer's weights such that its output before the activation is `affine` of what it was, with a bias in any case; null where
+ * they are not a plain kernel and bias (LoRA, quantized), not loaded, or of other channels.
+ */
+export function withAffineOutput(
+  layer: GraphLayer,
+  weights: readonly Weight[],
+  { scale, shift }: ChannelAffine,
+): readonly Weight[] | null {
+  const { kernel: name, layout } = contractions[layer.className]!;
+  const parts = plainWeights(weights, name);
+  if (!parts) return null;
+  const { kernel, bias } = parts;
+  const [beforeLast, last] = kernel.shape.slice(-2) as [number, number];
+  const inner = layout === "output, input" ? last : 1;
+  const channels = {
+    "input, output": last,
+    "output, input": beforeLast,
+    "input, multiplier": beforeLast * last,
+  };
+  const count = channels[layout];
+  if (count !== scale.length) return null;
+  const values = toFloat32(kernel);
+  const scaled = Float32Array.from(values, (value, at) => value * scale[Math.floor(at / inner) % count]!);
+  const before = bias ? toFloat32(bias) : new Float32Array(count);
+  return [
+    ...weights.filter((weight) => weight !== kernel && weight !== bias),
+    named(name, scaled, kernel.shape),
+    named(
+      "bias",
+      Float32Array.from(scale, (factor, at) => before[at]! * factor + shift[at]!),
+      [count],
+    ),
+  ];
+}
+
+/**
+ * The layer's weights such that it gives for `x` what it gave for `affine` of `x`, with a bias in any case; null where that
+ * takes more than other weights: padding (a padded zero is not shifted), groups, and what `withAffineOutput` declines.
+ */
+export function withAffineInput(
+  layer: GraphLayer,
+  weights: readonly Weight[],
+  { scale, shift }: ChannelAffine,
+): readonly Weight[] | null {
+  const { kernel: name, layout } = contractions[layer.className]!;
+  const parts = plainWeights(weights, name);
+  if (!parts || name !== "kernel" || layout === "output, input" || isPadded(layer)) return null;
+  const { kernel, bias } = parts;
+  const [inputs, last] = kernel.shape.slice(-2) as [number, number];
+  if (inputs !== scale.length) return null;
+  const outputs = layout === "input, multiplier" ? inputs * last : last;
+  const values = toFloat32(kernel);
+  const scaled = new Float32Array(values.length);
+  const shifted = new Float64Array(outputs);
+  values.forEach((value, at) => {
+    const input = Math.floor(at / last) % inputs;
+    scaled[at] = value * scale[input]!;
+    shifted[at % outputs]! += value * shift[input]!;
+  });
+  const before = bias ? toFloat32(bias) : new Float32Array(outputs);
+  return [
+    named("kernel", scaled, kernel.shape),
+    named(
+      "bias",
+      Float32Array.from(shifted, (value, at) => value + before[at]!),
+      [outputs],
+    ),
+  ];
+}
+
+/** The kernel and the bias of a layer that has nothing else but SeparableConv's first kernel, all of them loaded. */
+export function plainWeights(
+  weights: readonly Weight[],
+  kernelName: string,
+): { readonly kernel: Weight; readonly bias: Weight | undefined } | null {
+  const known = new Set([kernelName, "bias", ...(kernelName === "kernel" ? [] : ["depthwise_kernel"])]);
+  const kernel = weights.find((weight) => weight.name === kernelName);
+  const bias = weights.find((weight) => weight.name === "bias");
+  if (!kernel || weights.some((weight) => !known.has(weight.name) || !isLoaded(weight))) return null;
+  return { kernel, bias };
+}
+
+/** Whether the values are there, and not only the shape. */
+export function isLoaded(weight: Weight): boolean {
+  return weight.data.length === elementCount(weight.shape);
+}
+
+export function named(name: string, values: Float32Array, shape: readonly number[]): Weight {
+  return { name, ...float32Tensor(values, shape) };
+}
+
+function isPadded(layer: GraphLayer): boolean {
+  const { rank } = contractions[layer.className]!;
+  if (rank === null || layer.config["padding"] === "valid") return false;
+  return sizesAt(layer.config, "kernel_size", rank).some((size) => size > 1);
+}

@@ -1,0 +1,77 @@
+import type { GraphLayer, GraphNode, LayerGraph, TensorRef } from "../layer-graph.ts";
+import { layerAt, refKey } from "../layer-graph.ts";
+import { activationName, isLinear, runsAlongLastAxis } from "./activation-name.ts";
+import { isContraction } from "./contraction-weights.ts";
+import type { RewriteOptions } from "./fold-batch-norm.ts";
+import { graphEdges } from "./graph-edges.ts";
+import { followed, renumbered } from "./renumber.ts";
+
+/**
+ * The graph with activation layers written into the `activation` argument of the linear convolution or Dense before them, where
+ * one name says the same: an engine can then compute both at once. Conditions as in `foldBatchNorm`; no weight changes.
+ */
+export function foldActivations(
+  graph: LayerGraph,
+  options: RewriteOptions,
+): { readonly graph: LayerGraph; readonly kept: readonly TensorRef[] } {
+  const edges = graphEdges(graph);
+  const keptKeys = new Set(options.kept.map(refKey));
+  const layers = new Map(graph.layers.map((layer) => [layer.path, layer] as const));
+  const redirects = new Map<string, TensorRef>();
+  for (const node of graph.nodes) {
+    const name = activationOf(layerAt(graph, node.layer), node);
+    const source = node.inputs[0];
+    if (name === null || !source || !options.foldable(node.layer)) continue;
+    const before = layers.get(graph.nodes[source.node]!.layer)!;
+    const alone =
+      edges.readers(source).length === 1 && !edges.isOutput(source) && !keptKeys.has(refKey(source));
+    const takesIn =
+      isContraction(before) &&
+      options.foldable(before.path) &&
+      edges.calls(before.path).length === 1 &&
+      isLinear(before.config) &&
+      !before.config["activity_regularizer"] &&
+      before.keras === layers.get(node.layer)!.keras;
+    if (!alone || !takesIn) continue;
+    layers.set(before.path, { ...before, config: { ...before.config, activation: name } });
+    redirects.set(refKey({ node: node.index, output: 0 }), source);
+  }
+  if (redirects.size === 0) return { graph, kept: options.kept };
+  const { graph: folded, moved } = renumbered(graph, {
+    nodes: graph.nodes.filter((node) => !redirects.has(refKey({ node: node.index, output: 0 }))),
+    layers: graph.layers.map((layer) => layers.get(layer.path)!),
+    redirect: (ref) => followed(redirects, ref),
+  });
+  return { graph: folded, kept: options.kept.map(moved) };
+}
+
+/** The activation argument that does what the layer does; null where there is none. */
+function activationOf(layer: GraphLayer, node: GraphNode): string | null {
+  if (node.inputs.length !== 1 || layer.config["activity_regularizer"]) return null;
+  const { config } = layer;
+  switch (layer.className) {
+    case "Activation":
+      return elementwiseName(config);
+    case "ReLU":
+      return reluName(config);
+    case "LeakyReLU":
+      return config["negative_slope"] === 0.2 ? "leaky_relu" : null;
+    case "ELU":
+      return config["alpha"] === 1 ? "elu" : null;
+    default:
+      return null;
+  }
+}
+
+function elementwiseName(config: GraphLayer["config"]): string | null {
+  const name = activationName(config);
+  return name === null || runsAlongLastAxis(name) ? null : name;
+}
+
+/** `keras.layers.ReLU` with Keras 3's argument names. */
+function reluName(config: GraphLayer["config"]): string | null {
+  if ((config["negative_slope"] ?? 0) !== 0 || (config["threshold"] ?? 0) !== 0) return null;
+  const bound = config["max_value"] ?? null;
+  if (bound === null) return "relu";
+  return bound === 6 ? "relu6" : null;
+}

@@ -1,0 +1,50 @@
+import type { GraphLayer, GraphNode, LayerGraph, TensorRef } from "../layer-graph.ts";
+import { refKey } from "../layer-graph.ts";
+import { isLinear } from "./activation-name.ts";
+import { followed, renumbered } from "./renumber.ts";
+
+/** Give their input back unless active in training (`keras/src/layers/regularization`). */
+const silentInInference = new Set([
+  "ActivityRegularization",
+  "AlphaDropout",
+  "Dropout",
+  "GaussianDropout",
+  "GaussianNoise",
+  "SpatialDropout1D",
+  "SpatialDropout2D",
+  "SpatialDropout3D",
+]);
+
+export interface WithoutIdentities {
+  readonly graph: LayerGraph;
+  /** The caller's `kept`, in its order, in the new graph. */
+  readonly kept: readonly TensorRef[];
+}
+
+/**
+ * The graph without the calls that give their input back: Identity, a linear Activation, and Dropout's and noise's where
+ * `silenced` says that the call is never active. Readers read the input instead.
+ */
+export function withoutIdentities(
+  graph: LayerGraph,
+  options: { readonly silenced: (node: GraphNode) => boolean; readonly kept: readonly TensorRef[] },
+): WithoutIdentities {
+  const layers = new Map(graph.layers.map((layer) => [layer.path, layer] as const));
+  const redirects = new Map<string, TensorRef>();
+  const nodes = graph.nodes.filter((node) => {
+    const gone = isIdentity(layers.get(node.layer)!, node, options.silenced);
+    if (gone) redirects.set(refKey({ node: node.index, output: 0 }), node.inputs[0]!);
+    return !gone;
+  });
+  if (redirects.size === 0) return { graph, kept: options.kept };
+  const redirect = (ref: TensorRef): TensorRef => followed(redirects, ref);
+  const { graph: shorter, moved } = renumbered(graph, { nodes, layers: graph.layers, redirect });
+  return { graph: shorter, kept: options.kept.map(moved) };
+}
+
+function isIdentity(layer: GraphLayer, node: GraphNode, silenced: (node: GraphNode) => boolean): boolean {
+  if (node.inputs.length !== 1) return false;
+  if (layer.className === "Identity") return true;
+  if (layer.className === "Activation") return isLinear(layer.config);
+  return silentInInference.has(layer.className) && silenced(node);
+}
