@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os";
 import { MachineError, UsageError } from "../errors.ts";
+import { registerGradients } from "./gradients/rules.ts";
 import { loadNativeEngine, nativeBackendName, nativeCandidates } from "./native-engine.ts";
 import { tf } from "./tf.ts";
 import { startWasmEngine } from "./wasm-engine.ts";
@@ -79,6 +80,7 @@ export function ensureEngine(): Promise<EngineInfo> {
 async function start(): Promise<EngineInfo> {
   const { choice, origin } = chosen();
   tf.env().set("PROD", !verbose);
+  registerGradients();
   const rejected: RejectedEngine[] = [];
   running =
     (choice === "wasm" ? undefined : await startNative(choice, origin, rejected)) ??

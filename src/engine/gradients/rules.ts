@@ -1,0 +1,45 @@
+import { tf } from "../tf.ts";
+import { arithmeticGradients } from "./arithmetic.ts";
+import { elementwiseGradients } from "./elementwise.ts";
+import { indexingGradients } from "./indexing.ts";
+import { reductionGradients } from "./reductions.ts";
+import type { GradientRule } from "./rule.ts";
+import { shapeGradients } from "./shapes.ts";
+import { spatialGradients } from "./spatial.ts";
+
+const rules: ReadonlyMap<string, GradientRule> = new Map(
+  [
+    ...arithmeticGradients,
+    ...elementwiseGradients,
+    ...indexingGradients,
+    ...reductionGradients,
+    ...shapeGradients,
+    ...spatialGradients,
+  ].map((rule) => [rule.kernel, rule]),
+);
+
+/** Registers the gradient of every kernel with tfjs, whose core has none of its own in Node. */
+export function registerGradients(): void {
+  for (const rule of rules.values()) registerGradient(rule);
+}
+
+function registerGradient({ kernel, saves, gradFunc }: GradientRule): void {
+  const inputsToSave = saves.filter((name) => name !== "*" && !/^y\d*$/.test(name));
+  const outputs = saves.filter((name) => /^y\d*$/.test(name)).map((name) => Number(name.slice(1)));
+  const outputsToSave = Array.from({ length: Math.max(-1, ...outputs) + 1 }, (_, index) =>
+    outputs.includes(index),
+  );
+  tf.registerGradient({
+    kernelName: kernel,
+    inputsToSave,
+    outputsToSave,
+    saveAllInputs: saves[0] === "*",
+    gradFunc,
+  });
+}
+
+/** The rule by which tfjs differentiates `kernel`, or undefined where that is somebody else's. */
+export function gradientRule(kernel: string): GradientRule | undefined {
+  const rule = rules.get(kernel);
+  return rule && tf.getGradient(kernel)?.gradFunc === rule.gradFunc ? rule : undefined;
+}

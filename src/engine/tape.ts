@@ -1,0 +1,243 @@
+/**
+ * tfjs's tape as a value. tfjs records what an operation needs for its gradient and keeps all of it, with every gradient, until the
+ * whole backward pass is done; here each is released at its last use, and a recording may be as small as one layer.
+ */
+import { isDifferentiable, positionsRead } from "./gradients/rule.ts";
+import { gradientRule } from "./gradients/rules.ts";
+import { tf } from "./tf.ts";
+
+/** A function's result, and what its gradients need. */
+export interface Recording<T> {
+  /** The caller's. */
+  readonly result: T;
+  /**
+   * The gradients of the sum of `outputs[i] * outputGradients[i]` with respect to each of `sources`, null where an output does not
+   * depend on it; equal to tfjs's to the bit. An undefined output gradient counts as zero. The gradients returned are the caller's,
+   * as `outputGradients` stay. Uses the recording up: a second call finds nothing.
+   */
+  gradients(
+    outputs: readonly tf.Tensor[],
+    outputGradients: readonly (tf.Tensor | undefined)[],
+    sources: readonly tf.Tensor[],
+  ): (tf.Tensor | null)[];
+  /** Releases what is kept for gradients; `result` stays. */
+  dispose(): void;
+}
+
+/** One recorded operation. `saved` are handles of the tape's own, in the array that `gradient` reads. */
+interface TapeNode {
+  readonly kernelName: string;
+  readonly inputs: Readonly<Record<string, tf.Tensor>>;
+  readonly outputs: readonly tf.Tensor[];
+  readonly saved: tf.Tensor[];
+  readonly gradient?: (outputGradients: (tf.Tensor | null)[]) => Readonly<Record<string, () => tf.Tensor>>;
+}
+
+/** What tfjs's own `grads` uses of its engine. */
+interface TapeEngine {
+  readonly state: { activeTape: TapeNode[] | null; readonly gradientDepth: number };
+  startTape(): void;
+  endTape(): void;
+}
+
+/**
+ * Runs `f` in a tidy of its own and records it. `sources`, where given, are the only tensors that gradients will be asked for: what
+ * only other tensors' gradients need is not kept. `false` records nothing. Recordings do not nest.
+ */
+export function record<T>(f: () => T, sources: boolean | readonly tf.Tensor[] = true): Recording<T> {
+  const run = (): T => tf.tidy(f as () => tf.TensorContainer) as T;
+  if (sources === false) return recordingOf(run(), []);
+  const engine = tf.engine() as unknown as TapeEngine;
+  if (engine.state.gradientDepth > 0) throw new Error("tape: a recording inside another");
+  engine.startTape();
+  let result: T;
+  try {
+    result = run();
+  } catch (error) {
+    releaseSaved(engine.state.activeTape ?? []);
+    throw error;
+  } finally {
+    engine.endTape();
+  }
+  const tape = engine.state.activeTape ?? [];
+  engine.state.activeTape = null;
+  const targets = tf.tensor_util.getTensorsInContainer(result as tf.TensorContainer);
+  return recordingOf(result, connecting(tape, sources === true ? undefined : sources, targets));
+}
+
+/**
+ * The value of `f` and its gradients with respect to `sources`, null where it does not depend on one. All are the caller's.
+ * `tf.variableGrads` computes the same.
+ */
+export function gradients(
+  f: () => tf.Tensor,
+  sources: readonly tf.Tensor[],
+): { value: tf.Tensor; gradients: (tf.Tensor | null)[] } {
+  const recording = record(f, sources);
+  const value = recording.result;
+  const one = tf.ones(value.shape);
+  const results = recording.gradients([value], [one], sources);
+  one.dispose();
+  return { value, gradients: results };
+}
+
+function recordingOf<T>(result: T, recorded: TapeNode[]): Recording<T> {
+  let tape = recorded;
+  return {
+    result,
+    gradients: (outputs, outputGradients, sources) => {
+      const used = connecting(
+        tape,
+        sources,
+        outputs.filter((_, index) => outputGradients[index]),
+      );
+      tape = [];
+      return backward(used, outputs, outputGradients, sources);
+    },
+    dispose: () => {
+      releaseSaved(tape);
+      tape = [];
+    },
+  };
+}
+
+/** The nodes on a path from `sources` (any tensor, if undefined) to `targets`. Releases what no gradient of theirs reads. */
+function connecting(
+  tape: readonly TapeNode[],
+  sources: readonly tf.Tensor[] | undefined,
+  targets: readonly tf.Tensor[],
+): TapeNode[] {
+  const reached = sources && dependents(tape, sources);
+  const wanted = new Set(targets.map((target) => target.id));
+  const kept: TapeNode[] = [];
+  for (let index = tape.length - 1; index >= 0; index--) {
+    const node = tape[index]!;
+    const inputs = differentiableInputs(node).filter(
+      (name) => !reached || reached.has(node.inputs[name]!.id),
+    );
+    if (inputs.length > 0 && node.outputs.some((output) => wanted.has(output.id))) {
+      for (const name of inputs) wanted.add(node.inputs[name]!.id);
+      releaseUnread(node, inputs);
+      kept.push({ ...node, inputs: Object.fromEntries(inputs.map((name) => [name, node.inputs[name]!])) });
+    } else {
+      releaseSaved([node]);
+    }
+  }
+  return kept.reverse();
+}
+
+/** Ids of `sources` and of all that is computed from them in a way that has a gradient. */
+function dependents(tape: readonly TapeNode[], sources: readonly tf.Tensor[]): Set<number> {
+  const reached = new Set(sources.map((source) => source.id));
+  for (const node of tape) {
+    if (differentiableInputs(node).some((name) => reached.has(node.inputs[name]!.id))) {
+      for (const output of node.outputs) reached.add(output.id);
+    }
+  }
+  return reached;
+}
+
+function differentiableInputs(node: TapeNode): string[] {
+  const rule = gradientRule(node.kernelName);
+  const names = Object.keys(node.inputs);
+  return rule ? names.filter((name) => isDifferentiable(rule, name)) : names;
+}
+
+/** Leaves of what `node` saved only the shape where the gradients of `inputs` do not read more. */
+function releaseUnread(node: TapeNode, inputs: readonly string[]): void {
+  const rule = gradientRule(node.kernelName);
+  if (!rule) return;
+  const read = positionsRead(rule, inputs);
+  node.saved.forEach((tensor, position) => {
+    if (!read.has(position)) node.saved[position] = shapeOnly(tensor);
+  });
+}
+
+/** Disposes `tensor`; what it returns has its shape and no values. */
+function shapeOnly(tensor: tf.Tensor): tf.Tensor {
+  const { shape, size, rank, dtype } = tensor;
+  tensor.dispose();
+  return { shape, size, rank, dtype, dispose: () => {} } as tf.Tensor;
+}
+
+function releaseSaved(nodes: readonly TapeNode[]): void {
+  for (const node of nodes) for (const tensor of node.saved) tensor.dispose();
+}
+
+function backward(
+  tape: TapeNode[],
+  outputs: readonly tf.Tensor[],
+  outputGradients: readonly (tf.Tensor | undefined)[],
+  sources: readonly tf.Tensor[],
+): (tf.Tensor | null)[] {
+  const gathered = new Map<number, tf.Tensor>();
+  const sourceIds = new Set(sources.map((source) => source.id));
+  outputs.forEach((output, index) => {
+    const gradient = outputGradients[index];
+    if (gradient) gather(gathered, output.id, gradient.clone());
+  });
+  try {
+    for (let node = tape.pop(); node; node = tape.pop()) {
+      const names = Object.keys(node.inputs);
+      const results = nodeGradients(node, names, gathered);
+      releaseSaved([node]);
+      for (const output of node.outputs) {
+        if (sourceIds.has(output.id)) continue;
+        gathered.get(output.id)?.dispose();
+        gathered.delete(output.id);
+      }
+      names.forEach((name, index) => {
+        gather(gathered, node.inputs[name]!.id, results[index]!);
+      });
+    }
+  } catch (error) {
+    releaseSaved(tape);
+    for (const gradient of gathered.values()) gradient.dispose();
+    throw error;
+  }
+  const results = sources.map((source) => gathered.get(source.id)?.clone() ?? null);
+  for (const gradient of gathered.values()) gradient.dispose();
+  return results;
+}
+
+/** Fresh tensors, one for each of `names`. */
+function nodeGradients(
+  node: TapeNode,
+  names: readonly string[],
+  gathered: ReadonlyMap<number, tf.Tensor>,
+): tf.Tensor[] {
+  if (!node.gradient) throw new Error(`tape: ${node.kernelName} has no gradient`);
+  const incoming = node.outputs.map((output) => gathered.get(output.id) ?? null);
+  const results = tf.tidy(() => {
+    const computed = node.gradient!(incoming);
+    const seen = new Set<tf.Tensor | null>([...incoming, ...node.saved]);
+    return names.map((name) => {
+      const result = computed[name]?.();
+      if (!result) throw new Error(`tape: ${node.kernelName} has no gradient for its input ${name}`);
+      const fresh = seen.has(result) ? result.clone() : result;
+      seen.add(fresh);
+      return fresh;
+    });
+  });
+  results.forEach((result, index) => {
+    const { shape } = node.inputs[names[index]!]!;
+    if (!tf.util.arraysEqual(result.shape, shape) || result.dtype !== "float32") {
+      throw new Error(
+        `tape: ${node.kernelName}: expected a float32 gradient of [${shape}], got ${result.dtype} [${result.shape}]`,
+      );
+    }
+  });
+  return results;
+}
+
+/** Adds `gradient`, taking it over, to what has come for the tensor so far. */
+function gather(gathered: Map<number, tf.Tensor>, id: number, gradient: tf.Tensor): void {
+  const earlier = gathered.get(id);
+  if (!earlier) {
+    gathered.set(id, gradient);
+    return;
+  }
+  gathered.set(id, tf.add(earlier, gradient));
+  earlier.dispose();
+  gradient.dispose();
+}
