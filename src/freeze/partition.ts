@@ -1,4 +1,10 @@
-import type { TensorRef } from "../topology/layer-graph.ts";
+import type { GraphNode, LayerGraph, TensorRef } from "../topology/layer-graph.ts";
+import { refKey } from "../topology/layer-graph.ts";
+import { specOf } from "../topology/layer-specs.ts";
+import { everyRead } from "../topology/rewrites/graph-edges.ts";
+import { weightSpecsOf } from "../topology/weights-of.ts";
+import type { FrozenSet } from "./resolution.ts";
+import { batchStatistics, hasMovingStatistics, trainableWeights } from "./trainable-weights.ts";
 
 export type Side = "static" | "dynamic";
 
@@ -6,10 +12,85 @@ export type Side = "static" | "dynamic";
 export interface Partition {
   /** By node index. A static random layer runs as identity; a dynamic one is active in training. */
   readonly sides: readonly Side[];
-  /** Static tensors that a dynamic node reads, in node order; model inputs among them where nothing is frozen before. */
+  /**
+   * Static tensors that a dynamic node reads, in node order; model inputs among them where nothing is frozen before. A static
+   * model output is one too.
+   */
   readonly frontier: readonly TensorRef[];
   /** Names of the weights that receive gradients, by layer path; layers without any are absent. */
   readonly trainableWeights: ReadonlyMap<string, readonly string[]>;
   /** Layers with moving statistics that use the batch's in a training step, and update them. All others use stored ones. */
   readonly batchStatistics: ReadonlySet<string>;
+}
+
+/**
+ * The cut that a resolution makes. A node is static when its layer trains nothing, does not depend on the batch, and every
+ * ancestor is static. A random layer is static, as identity, where a frozen layer descends from it that no trained layer
+ * comes before; else it is dynamic and active.
+ */
+export function partition(graph: LayerGraph, resolution: FrozenSet): Partition {
+  const trainable = trainableWeights(graph, resolution);
+  const statistics = batchStatistics(graph, resolution);
+  const classNames = new Map(graph.layers.map((layer) => [layer.path, layer.className] as const));
+  const specs = weightSpecsOf(graph);
+  const silenced = silencedNodes(graph, resolution.frozen, trainable);
+  const sides: Side[] = [];
+  for (const node of graph.nodes) {
+    const spec = specOf(classNames.get(node.layer)!);
+    const followsBatch = hasMovingStatistics(specs.get(node.layer) ?? [])
+      ? statistics.has(node.layer)
+      : spec?.couplesBatch === true;
+    const isStatic =
+      !trainable.has(node.layer) &&
+      !followsBatch &&
+      (spec?.random !== true || silenced.has(node.index)) &&
+      everyRead(node).every((ref) => sides[ref.node] === "static");
+    sides.push(isStatic ? "static" : "dynamic");
+  }
+  return {
+    sides,
+    frontier: frontierOf(graph, sides),
+    trainableWeights: trainable,
+    batchStatistics: statistics,
+  };
+}
+
+/** Ancestors of the calls of frozen layers that no trained layer comes before: what is random among them is silenced. */
+function silencedNodes(
+  graph: LayerGraph,
+  frozen: ReadonlySet<string>,
+  trainable: ReadonlyMap<string, readonly string[]>,
+): ReadonlySet<number> {
+  const specs = weightSpecsOf(graph);
+  const canTrain = (node: GraphNode): boolean =>
+    specs.get(node.layer)?.some((spec) => spec.trainable) === true;
+  const behindTrained = new Set<number>();
+  const anchors: GraphNode[] = [];
+  for (const node of graph.nodes) {
+    const behind = everyRead(node).some((ref) => behindTrained.has(ref.node));
+    if (!behind && frozen.has(node.layer) && !trainable.has(node.layer) && canTrain(node)) anchors.push(node);
+    if (behind || trainable.has(node.layer)) behindTrained.add(node.index);
+  }
+  const ancestors = new Set<number>();
+  const pending = [...anchors];
+  for (let node = pending.pop(); node; node = pending.pop()) {
+    for (const ref of everyRead(node)) {
+      if (ancestors.has(ref.node)) continue;
+      ancestors.add(ref.node);
+      pending.push(graph.nodes[ref.node]!);
+    }
+  }
+  return ancestors;
+}
+
+function frontierOf(graph: LayerGraph, sides: readonly Side[]): TensorRef[] {
+  const read = new Set(graph.outputs.map((output) => refKey(output.ref)));
+  for (const node of graph.nodes) {
+    if (sides[node.index] === "dynamic") for (const ref of everyRead(node)) read.add(refKey(ref));
+  }
+  return graph.nodes.flatMap((node) =>
+    sides[node.index] === "static"
+      ? node.outputs.map((_, output) => ({ node: node.index, output })).filter((ref) => read.has(refKey(ref)))
+      : [],
+  );
 }

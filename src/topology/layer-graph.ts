@@ -71,6 +71,16 @@ export interface LayerGraph {
   readonly nodes: readonly GraphNode[];
   readonly inputs: readonly GraphEndpoint[];
   readonly outputs: readonly GraphEndpoint[];
+  /** The outermost model and every nested one, as Keras lists their layers; absent in a graph without a config. */
+  readonly models?: readonly ModelLayers[];
+}
+
+/** What Keras's `model.layers` lists: a nested model as one, a Functional's InputLayers, not a Sequential's. */
+export interface ModelLayers {
+  /** `""` for the outermost. */
+  readonly path: string;
+  /** Names within the model. */
+  readonly layers: readonly string[];
 }
 
 /** The layer at `path`; a programming error if there is none. */
