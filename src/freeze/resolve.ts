@@ -1,0 +1,234 @@
+import type { BatchNormMode } from "../checkpoint.ts";
+import { UsageError } from "../errors.ts";
+import { headsOf } from "../topology/head-of.ts";
+import type { LayerGraph } from "../topology/layer-graph.ts";
+import type { Stages } from "../topology/stages.ts";
+import { stagesOf } from "../topology/stages.ts";
+import { parameterCount, weightSpecsOf } from "../topology/weights-of.ts";
+import { depthPosition } from "./depth.ts";
+import type { NameMatch } from "./names.ts";
+import { resolveName } from "./names.ts";
+import type { FreezePolicy } from "./policy.ts";
+import { formatPolicy } from "./policy.ts";
+import type { FreezeResolution, FrozenSet } from "./resolution.ts";
+import { nearestNames } from "./suggestions.ts";
+import { trainableWeights } from "./trainable-weights.ts";
+import { freezeWarnings } from "./warnings.ts";
+
+export interface FreezeOptions {
+  /** inference */
+  readonly bnMode?: BatchNormMode;
+  /** Paths of the layers that are not pretrained, by this run or an earlier one. */
+  readonly newLayers?: readonly string[];
+  /** Whether this run made the head: then all but the head is frozen by default. True where `newLayers` has any. */
+  readonly headIsNew?: boolean;
+}
+
+/**
+ * Who is frozen. The order of application is fixed, whatever the order of `policies`: the start (undefined: all but a new head,
+ * else the flags in the file; `[]`: nothing), one position policy, every `freeze`, every `unfreeze`, the BatchNormalization mode.
+ * @throws {UsageError} for a name that matches nothing, for two positions, for a depth out of range, where nothing is left to
+ * train.
+ */
+export function resolveFreeze(
+  graph: LayerGraph,
+  policies: FreezePolicy | readonly FreezePolicy[] | undefined,
+  options: FreezeOptions = {},
+): FreezeResolution {
+  const list = policies === undefined ? undefined : asList(policies);
+  const naming: Naming = { graph, stages: stagesOf(graph) };
+  const decided: Decided = { frozen: new Set(), why: new Map() };
+  const position = onePosition(list ?? []);
+  const cut = position ? cutOf(naming, position) : null;
+  if (position) applyPosition(decided, naming, position, cut, options.newLayers ?? []);
+  else applyStart(decided, graph, list, options);
+  const matches: Matched[] = [];
+  for (const kind of ["freeze", "unfreeze"] as const) {
+    for (const policy of list ?? []) {
+      if (policy.kind !== kind || policy === position) continue;
+      for (const pattern of policy.patterns) {
+        const match = requireMatch(naming, `--${kind}`, pattern);
+        matches.push({ policy, pattern, match });
+        for (const { path } of match.layers) {
+          if (kind === "freeze") decided.frozen.add(path);
+          else decided.frozen.delete(path);
+          decided.why.set(path, `--${kind} ${pattern}`);
+        }
+      }
+    }
+  }
+  const set: FrozenSet = {
+    frozen: decided.frozen,
+    bnMode: options.bnMode ?? "inference",
+    newLayers: new Set(options.newLayers ?? []),
+  };
+  refuseAllFrozen(graph, set, list !== undefined && list.length > 0);
+  const positions = matches.concat(
+    position && cut?.match ? [{ policy: position, pattern: patternOf(position), match: cut.match }] : [],
+  );
+  return {
+    ...set,
+    why: decided.why,
+    summary: summaryOf(graph, list, decided),
+    warnings: freezeWarnings({
+      ...naming,
+      set,
+      matches: positions,
+      cut: cut && { policy: position!, ...cut },
+    }),
+  };
+}
+
+/** A pattern and what it was understood as. */
+export interface Matched {
+  readonly policy: FreezePolicy;
+  readonly pattern: string;
+  readonly match: NameMatch;
+}
+
+interface Naming {
+  readonly graph: LayerGraph;
+  readonly stages: Stages;
+}
+
+interface Decided {
+  readonly frozen: Set<string>;
+  readonly why: Map<string, string>;
+}
+
+interface Cut {
+  /** The position in `graph.layers` that it falls before. */
+  readonly position: number;
+  readonly match?: NameMatch;
+}
+
+function asList(policies: FreezePolicy | readonly FreezePolicy[]): readonly FreezePolicy[] {
+  return "kind" in policies ? [policies] : policies;
+}
+
+function onePosition(list: readonly FreezePolicy[]): FreezePolicy | undefined {
+  const positions = list.filter((policy) => !/^(?:un)?freeze$/u.test(policy.kind) || isNone(policy));
+  if (positions.length <= 1) return positions[0];
+  throw new UsageError(
+    `${positions.map(formatPolicy).join(" and ")}: expected one place to cut, got ${positions.length}. Keep one; --freeze and --unfreeze add to it.`,
+    "freeze-positions",
+  );
+}
+
+/** `--freeze none` trains everything. */
+function isNone(policy: FreezePolicy): boolean {
+  return policy.kind === "freeze" && policy.patterns.length === 1 && policy.patterns[0] === "none";
+}
+
+function patternOf(policy: FreezePolicy): string {
+  return "patterns" in policy ? policy.patterns.join(",") : "";
+}
+
+/** Where a position policy cuts; null for one that is no cut of the list. */
+function cutOf(naming: Naming, policy: FreezePolicy): Cut | null {
+  switch (policy.kind) {
+    case "until":
+    case "through": {
+      const flag = `--freeze-${policy.kind}`;
+      const matches = policy.patterns.map((pattern) => requireMatch(naming, flag, pattern));
+      const positions = matches.flatMap((match) => match.layers.map((layer) => layer.index));
+      const position = policy.kind === "until" ? Math.min(...positions) : Math.max(...positions) + 1;
+      return { position, match: matches[0]! };
+    }
+    case "depth":
+      return { position: depthPosition(naming.graph, policy.n, policy.container) };
+    case "freeze":
+    case "unfreeze":
+    case "all-but-head":
+      return null;
+  }
+}
+
+function applyPosition(
+  decided: Decided,
+  { graph }: Naming,
+  policy: FreezePolicy,
+  cut: Cut | null,
+  newLayers: readonly string[],
+): void {
+  const head = policy.kind === "all-but-head" ? headPaths(graph, newLayers) : null;
+  for (const { path, index } of graph.layers) {
+    if (head ? !head.has(path) : index < (cut?.position ?? 0)) decided.frozen.add(path);
+    decided.why.set(path, formatPolicy(policy));
+  }
+}
+
+function applyStart(
+  decided: Decided,
+  graph: LayerGraph,
+  list: readonly FreezePolicy[] | undefined,
+  options: FreezeOptions,
+): void {
+  const newLayers = options.newLayers ?? [];
+  const nothing = list?.length === 0;
+  const head = startsAtHead(options) && !nothing ? headPaths(graph, newLayers) : null;
+  for (const { path, trainable } of graph.layers) {
+    if (!nothing && (head ? !head.has(path) : !trainable)) decided.frozen.add(path);
+    decided.why.set(path, nothing ? "nothing is frozen" : head ? "the head is new" : "the flags in the file");
+  }
+}
+
+function startsAtHead(options: FreezeOptions): boolean {
+  return options.headIsNew ?? (options.newLayers?.length ?? 0) > 0;
+}
+
+/** The new layers, else the last weighted layer before each output; with the weightless layers that follow it. */
+function headPaths(graph: LayerGraph, newLayers: readonly string[]): ReadonlySet<string> {
+  const heads = headsOf(graph);
+  const tails = heads?.flatMap((head) => head.tail) ?? [];
+  if (newLayers.length > 0) return new Set([...newLayers, ...tails]);
+  if (heads) return new Set([...heads.map((head) => head.path), ...tails]);
+  throw new UsageError(
+    `--freeze-all-but-head: expected a weighted layer alone before each output of ${graph.name}, got a merge. Use --freeze-until.`,
+    "freeze-no-head",
+  );
+}
+
+function requireMatch({ graph, stages }: Naming, flag: string, pattern: string): NameMatch {
+  const match = resolveName(graph, stages, pattern);
+  if (match) return match;
+  const containers = graph.layers.flatMap((layer) => layer.containers);
+  const names = [...stages.labels, ...containers, ...graph.layers.flatMap(({ name, path }) => [name, path])];
+  const near = nearestNames(pattern, names, 2);
+  const labels = stages.labels.length > 0 ? ` Stages: ${stages.labels.join(" ")}.` : "";
+  throw new UsageError(
+    `${flag} "${pattern}": no layer matches.${near.length > 0 ? ` Did you mean ${near.join(", ")}?` : ""}${labels} 'inspect' lists all ${graph.layers.length} layers.`,
+    "freeze-no-match",
+  );
+}
+
+function refuseAllFrozen(graph: LayerGraph, set: FrozenSet, byPolicy: boolean): void {
+  if (trainableWeights(graph, set).size > 0) return;
+  const total = parameterCount(weightSpecsOf(graph).values());
+  if (total === 0) {
+    throw new UsageError(`${graph.name}: expected weights to train, got a model without any.`, "freeze-all");
+  }
+  const who = byPolicy ? "The policy freezes" : "The flags in the file freeze";
+  throw new UsageError(
+    `${who} all ${total.toLocaleString("en-US")} parameters; nothing is left to train. Add --unfreeze or a new head (--classes).`,
+    "freeze-all",
+  );
+}
+
+function summaryOf(graph: LayerGraph, list: readonly FreezePolicy[] | undefined, decided: Decided): string {
+  if (list && list.length > 0) {
+    const order: readonly FreezePolicy["kind"][] = [
+      "until",
+      "through",
+      "depth",
+      "all-but-head",
+      "freeze",
+      "unfreeze",
+    ];
+    const sorted = order.flatMap((kind) => list.filter((policy) => policy.kind === kind));
+    return sorted.map((policy) => formatPolicy(policy).replace(/^--(?:freeze-)?/u, "")).join(", ");
+  }
+  const why = decided.why.values().next().value ?? "nothing is frozen";
+  if (why !== "the flags in the file") return why;
+  return `${why} (${decided.frozen.size} of ${graph.layers.length} layers frozen)`;
+}

@@ -1,0 +1,60 @@
+import type { GraphLayer, LayerGraph } from "../topology/layer-graph.ts";
+import type { WeightSpec } from "../topology/layer-spec.ts";
+import { weightSpecsOf } from "../topology/weights-of.ts";
+import type { FrozenSet } from "./resolution.ts";
+
+/** Names of the weights that receive gradients, by layer path; layers without any are absent. */
+export function trainableWeights(
+  graph: LayerGraph,
+  { frozen, bnMode, newLayers }: FrozenSet,
+): ReadonlyMap<string, readonly string[]> {
+  const trainable = new Map<string, readonly string[]>();
+  for (const [path, specs] of weightSpecsOf(graph)) {
+    const pretrainedNorm = hasMovingStatistics(specs) && !newLayers.has(path);
+    const trains =
+      pretrainedNorm && bnMode !== "inference" && bnMode !== "follow"
+        ? bnMode === "train"
+        : !frozen.has(path);
+    const names = specs.filter((spec) => spec.trainable).map((spec) => spec.name);
+    if (trains && names.length > 0) trainable.set(path, names);
+  }
+  return trainable;
+}
+
+/**
+ * Layers with moving statistics that use the batch's in a training step, and update them. A new layer does so where it trains;
+ * for the others the mode decides. `follow` is Keras's own rule: where the layer trains, unless the call says `training=False`
+ * and Keras 2 wrote the file (Keras 3's `fit` overrides that argument).
+ */
+export function batchStatistics(
+  graph: LayerGraph,
+  { frozen, bnMode, newLayers }: FrozenSet,
+): ReadonlySet<string> {
+  const specs = weightSpecsOf(graph);
+  const held = calledInInference(graph);
+  const uses = ({ path, keras }: GraphLayer): boolean => {
+    if (newLayers.has(path)) return !frozen.has(path);
+    if (bnMode === "follow") return !frozen.has(path) && !(keras === 2 && held.has(path));
+    return bnMode === "train";
+  };
+  const layers = graph.layers.filter(
+    (layer) => hasMovingStatistics(specs.get(layer.path) ?? []) && uses(layer),
+  );
+  return new Set(layers.map((layer) => layer.path));
+}
+
+export function hasMovingStatistics(specs: readonly WeightSpec[]): boolean {
+  return specs.some((spec) => !spec.trainable && spec.name.startsWith("moving_"));
+}
+
+/** Layers whose every call has `training=False` baked in. */
+function calledInInference(graph: LayerGraph): ReadonlySet<string> {
+  const free = new Set<string>();
+  const held = new Set<string>();
+  for (const node of graph.nodes) {
+    const training = node.kwargs["training"];
+    const off = training?.kind === "value" && (training.value === false || training.value === 0);
+    (off ? held : free).add(node.layer);
+  }
+  return new Set([...held].filter((path) => !free.has(path)));
+}

@@ -1,0 +1,189 @@
+import type { Shape } from "../tensor.ts";
+import type { NodeShapes } from "./concrete-shapes.ts";
+import { concreteShapes } from "./concrete-shapes.ts";
+import { headOf } from "./head-of.ts";
+import type { GraphLayer, GraphNode, LayerGraph } from "./layer-graph.ts";
+import { weightSpecsOf } from "./weights-of.ts";
+
+/** The parts of a network that a user names: `conv4`, `block6`, `head`. */
+export interface Stages {
+  /** In order of appearance, each one a name that a policy may use. */
+  readonly labels: readonly string[];
+  /** By layer path; null for an InputLayer. */
+  readonly labelOf: (path: string) => string | null;
+  /** Whether `name` is a stage with that layer in it: one of `labels`, or `stageN` or `convN` for the N-th resolution. */
+  readonly matches: (name: string, path: string) => boolean;
+}
+
+/**
+ * The stages of a network. The N-th distinct output resolution among layers that can train is stage N (a squeeze to one
+ * position and back is none); layers without weights belong to the stage of what they read. A label is a name's own where
+ * most names carry one (`block3` of `block3_conv1`), else `convN`; behind the last resolution `top`, and `head`.
+ */
+export function stagesOf(graph: LayerGraph): Stages {
+  const numbers = stageNumbers(graph);
+  const labels = stageLabels(graph, numbers);
+  const ordered = [...new Set(graph.layers.flatMap((layer) => labels.get(layer.path) ?? []))];
+  return {
+    labels: ordered,
+    labelOf: (path) => labels.get(path) ?? null,
+    matches: (name, path) => {
+      if (ordered.includes(name)) return labels.get(path) === name;
+      const alias = /^(?:stage|conv)(\d+)$/iu.exec(name);
+      return alias !== null && numbers.get(path) === Number(alias[1]);
+    },
+  };
+}
+
+/** By layer path the number of its resolution, from 1; layers behind the last resolution and InputLayers are absent. */
+function stageNumbers(graph: LayerGraph): ReadonlyMap<string, number> {
+  const shapes = concreteShapes(graph);
+  const layers = new Map(graph.layers.map((layer) => [layer.path, layer] as const));
+  const squeezed = squeezedNodes(graph, layers, shapes);
+  const top = topNodes(graph, squeezed);
+  const ownNumbers = resolutionNumbers(graph, shapes, squeezed);
+  const byNode: (number | undefined)[] = [];
+  for (const node of graph.nodes) {
+    const read = node.inputs.map((ref) => byNode[ref.node] ?? 0);
+    const inherited = Math.max(0, ...read) || undefined;
+    byNode.push(top.has(node.index) ? undefined : (ownNumbers.get(node.layer) ?? inherited));
+  }
+  for (const node of graph.nodes.toReversed()) {
+    if (byNode[node.index] === undefined) continue;
+    for (const { node: source } of node.inputs) {
+      if (layers.get(graph.nodes[source]!.layer)!.className === "InputLayer") continue;
+      byNode[source] ??= top.has(source) ? undefined : byNode[node.index];
+    }
+  }
+  const numbers = new Map<string, number>();
+  for (const node of graph.nodes.toReversed()) {
+    const number = byNode[node.index];
+    if (number !== undefined) numbers.set(node.layer, number);
+  }
+  return numbers;
+}
+
+function resolutionNumbers(
+  graph: LayerGraph,
+  shapes: readonly NodeShapes[],
+  squeezed: ReadonlySet<number>,
+): ReadonlyMap<string, number> {
+  const canTrain = trainableLayers(graph);
+  const firstNodes = new Map<string, GraphNode>();
+  for (const node of graph.nodes) if (!firstNodes.has(node.layer)) firstNodes.set(node.layer, node);
+  const channelsFirst = graph.layers.some((layer) => layer.config["data_format"] === "channels_first");
+  const resolutions: string[] = [];
+  const numbers = new Map<string, number>();
+  for (const layer of graph.layers) {
+    const node = firstNodes.get(layer.path);
+    if (!node || !canTrain.has(layer.path) || squeezed.has(node.index)) continue;
+    const resolution = resolutionOf(shapes[node.index]?.[0] ?? null, channelsFirst);
+    if (resolution === null) continue;
+    if (!resolutions.includes(resolution)) resolutions.push(resolution);
+    numbers.set(layer.path, resolutions.indexOf(resolution) + 1);
+  }
+  return numbers;
+}
+
+/** `56,56`; null for a shape without positions. */
+function resolutionOf(shape: Shape | null, channelsFirst: boolean): string | null {
+  if (shape === null || shape.length < 3) return null;
+  return (channelsFirst ? shape.slice(2) : shape.slice(1, -1)).join();
+}
+
+/** Nodes whose positions are gone: behind a global pooling or a Flatten, until they meet a tensor that has some. */
+function squeezedNodes(
+  graph: LayerGraph,
+  layers: ReadonlyMap<string, GraphLayer>,
+  shapes: readonly NodeShapes[],
+): ReadonlySet<number> {
+  const squeezed = new Set<number>();
+  for (const node of graph.nodes) {
+    const { className } = layers.get(node.layer)!;
+    const inputs = node.inputs.map((ref) => ref.node);
+    const shape = shapes[node.index]?.[0];
+    const loses = /^Global|^Flatten$|^ops\.(?:Mean|Max|Amax)$/u.test(className) || shape?.length === 2;
+    if (loses || (inputs.length > 0 && inputs.every((input) => squeezed.has(input))))
+      squeezed.add(node.index);
+  }
+  return squeezed;
+}
+
+/** Squeezed nodes from which no way leads back to positions. */
+function topNodes(graph: LayerGraph, squeezed: ReadonlySet<number>): ReadonlySet<number> {
+  const leadsBack = new Set<number>();
+  for (const node of graph.nodes.toReversed()) {
+    if (squeezed.has(node.index) && !leadsBack.has(node.index)) continue;
+    for (const ref of node.inputs) leadsBack.add(ref.node);
+  }
+  return new Set([...squeezed].filter((index) => !leadsBack.has(index)));
+}
+
+function trainableLayers(graph: LayerGraph): ReadonlySet<string> {
+  const specs = weightSpecsOf(graph);
+  return new Set([...specs].flatMap(([path, own]) => (own.some((spec) => spec.trainable) ? [path] : [])));
+}
+
+function stageLabels(graph: LayerGraph, numbers: ReadonlyMap<string, number>): ReadonlyMap<string, string> {
+  const canTrain = trainableLayers(graph);
+  const head = headOf(graph);
+  const headPaths = new Set(head ? [head.path, ...head.tail] : []);
+  const word = blockWord(graph.layers.filter((layer) => canTrain.has(layer.path) && numbers.has(layer.path)));
+  const labels = new Map<string, string>();
+  if (word === null) {
+    const name = graph.layers.some((layer) => /Conv/u.test(layer.className)) ? "conv" : "stage";
+    for (const [path, number] of numbers) labels.set(path, `${name}${number}`);
+  } else {
+    for (const layer of graph.layers) {
+      const label = ownLabel(layer, word);
+      if (label !== null && numbers.has(layer.path)) labels.set(layer.path, label);
+    }
+    inheritLabels(graph, numbers, labels);
+  }
+  const top = graph.layers.filter((layer) => !numbers.has(layer.path) && layer.className !== "InputLayer");
+  const topName = top.some((layer) => canTrain.has(layer.path) && !headPaths.has(layer.path))
+    ? "top"
+    : "head";
+  for (const layer of top) labels.set(layer.path, topName);
+  for (const path of headPaths) labels.set(path, "head");
+  return labels;
+}
+
+/** The word before the number in most names (`block` of `block3_conv1`), null where most have none. */
+function blockWord(layers: readonly GraphLayer[]): string | null {
+  const named = ["conv", "block", "stage"].map((word) => {
+    const count = layers.filter((layer) =>
+      new RegExp(`^${word}\\d`, "u").test(ownLabel(layer, word) ?? ""),
+    ).length;
+    return { word, count };
+  });
+  const most = named.reduce((best, candidate) => (candidate.count > best.count ? candidate : best));
+  return most.count * 2 >= layers.length && most.count > 0 ? most.word : null;
+}
+
+function ownLabel(layer: GraphLayer, word: string): string | null {
+  if (/^conv[123]d(?:_|$)/u.test(layer.name)) return null;
+  const match = new RegExp(`^(${word}\\d+)(?:[a-z]?(?:[_\\-./]|$))`, "u").exec(layer.name);
+  return match?.[1] ?? /^(stem|top)(?=_)/u.exec(layer.name)?.[1] ?? null;
+}
+
+/** Layers whose names say nothing are of the block that they read, at the input of the one that reads them. */
+function inheritLabels(
+  graph: LayerGraph,
+  numbers: ReadonlyMap<string, number>,
+  labels: Map<string, string>,
+): void {
+  const inherit = (path: string, label: string | undefined): void => {
+    if (label !== undefined && numbers.has(path) && !labels.has(path)) labels.set(path, label);
+  };
+  for (const node of graph.nodes) {
+    const sources = node.inputs.map((ref) => labels.get(graph.nodes[ref.node]!.layer));
+    inherit(
+      node.layer,
+      sources.findLast((label) => label !== undefined),
+    );
+  }
+  for (const node of graph.nodes.toReversed()) {
+    for (const ref of node.inputs) inherit(graph.nodes[ref.node]!.layer, labels.get(node.layer));
+  }
+}
