@@ -1,12 +1,18 @@
 import type { LayerSpec } from "./layer-spec.ts";
 import { activationSpecs } from "./specs/activation.ts";
+import { applicationSpecs } from "./specs/applications.ts";
+import { augmentationSpecs } from "./specs/augmentation.ts";
 import { convolutionSpecs } from "./specs/convolution.ts";
+import { convolutionTransposeSpecs } from "./specs/convolution-transpose.ts";
 import { coreSpecs } from "./specs/core.ts";
 import { denseSpecs } from "./specs/dense.ts";
 import { mergingSpecs } from "./specs/merging.ts";
 import { normalizationSpecs } from "./specs/normalization.ts";
+import { elementwiseOpSpecs } from "./specs/ops-elementwise.ts";
+import { shapeOpSpecs } from "./specs/ops-shapes.ts";
 import { paddingSpecs } from "./specs/padding.ts";
 import { poolingSpecs } from "./specs/pooling.ts";
+import { preprocessingSpecs } from "./specs/preprocessing.ts";
 import { regularizationSpecs } from "./specs/regularization.ts";
 import { reshapingSpecs } from "./specs/reshaping.ts";
 
@@ -14,6 +20,7 @@ const specs: ReadonlyMap<string, LayerSpec> = new Map(
   [
     coreSpecs,
     convolutionSpecs,
+    convolutionTransposeSpecs,
     denseSpecs,
     normalizationSpecs,
     poolingSpecs,
@@ -22,6 +29,11 @@ const specs: ReadonlyMap<string, LayerSpec> = new Map(
     reshapingSpecs,
     paddingSpecs,
     regularizationSpecs,
+    preprocessingSpecs,
+    augmentationSpecs,
+    applicationSpecs,
+    elementwiseOpSpecs,
+    shapeOpSpecs,
   ]
     .flat()
     .map((spec) => [spec.className, spec]),

@@ -12,7 +12,7 @@ function activationLayer(className: string, defaults: JsonObject, more: Partial<
   return { className, defaults, outputShapes: sameShape, elementwise: true, ...more };
 }
 
-/** An Activation of softmax, log_softmax or the like is not elementwise: see `acrossElements`. */
+/** Not always elementwise: softmax, log_softmax, sparsemax and glu run along the last axis. */
 const activation: LayerSpec = {
   className: "Activation",
   defaults: { activation: "linear" },
@@ -96,7 +96,6 @@ export const activationNames: ReadonlySet<string> = new Set([
   "leaky_relu",
   "exponential",
   "squareplus",
-  "threshold",
   "sparse_plus",
   "sparse_sigmoid",
   "sparsemax",

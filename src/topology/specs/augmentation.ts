@@ -1,0 +1,55 @@
+import type { LayerSpec } from "../layer-spec.ts";
+
+/**
+ * `keras/src/layers/preprocessing/image_preprocessing/`: identity but in training. RandomCrop is none of these: Keras crops at
+ * inference too, or not, depending on its release.
+ */
+function augmentation(className: string, more: Partial<LayerSpec> = {}): LayerSpec {
+  return {
+    className,
+    defaults: { data_format: "channels_last", seed: null },
+    outputShapes: ({ inputs }) => [inputs[0]!],
+    random: true,
+    ...more,
+  };
+}
+
+/** Keras 2 only: in training the height (or width) is any. */
+function resized(className: string, axis: number): LayerSpec {
+  return augmentation(className, {
+    outputShapes: ({ inputs }) => [inputs[0]!.map((size, position) => (position === axis ? null : size))],
+  });
+}
+
+const names = [
+  "AugMix",
+  "RandAugment",
+  "RandomBrightness",
+  "RandomColorDegeneration",
+  "RandomColorJitter",
+  "RandomContrast",
+  "RandomElasticTransform",
+  "RandomErasing",
+  "RandomFlip",
+  "RandomGaussianBlur",
+  "RandomGrayscale",
+  "RandomHue",
+  "RandomInvert",
+  "RandomPerspective",
+  "RandomPosterization",
+  "RandomRotation",
+  "RandomSaturation",
+  "RandomSharpness",
+  "RandomShear",
+  "RandomTranslation",
+  "RandomZoom",
+  "Solarization",
+];
+
+export const augmentationSpecs: readonly LayerSpec[] = [
+  ...names.map((name) => augmentation(name)),
+  augmentation("CutMix", { couplesBatch: true }),
+  augmentation("MixUp", { couplesBatch: true }),
+  resized("RandomHeight", 1),
+  resized("RandomWidth", 2),
+];

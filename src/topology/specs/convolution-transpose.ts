@@ -1,0 +1,82 @@
+import type { JsonObject } from "../../checkpoint.ts";
+import { TopologyError } from "../../errors.ts";
+import type { Shape } from "../../tensor.ts";
+import { booleanAt, countAt, sizesAt, stringAt } from "../config-values.ts";
+import type { CallShapes, LayerSpec, WeightSpec } from "../layer-spec.ts";
+import { glorotUniform, variable, zeros } from "./variables.ts";
+import type { Window } from "./windows.ts";
+import { channelCount, imageShape, requireRank, sampleSize, spatialShape } from "./windows.ts";
+
+/** `keras/src/layers/convolutional/base_conv_transpose.py`; the kernel has the outputs before the inputs. */
+function transposedConvolution(className: string, rank: number): LayerSpec {
+  const weights = ({ config, inputs }: CallShapes): WeightSpec[] => {
+    const channels = channelCount(inputs[0]!, config);
+    const filters = countAt(config, "filters");
+    return [
+      variable(config, "kernel", [...sizesAt(config, "kernel_size", rank), filters, channels]),
+      ...(booleanAt(config, "use_bias") ? [variable(config, "bias", [filters])] : []),
+    ];
+  };
+  return {
+    className,
+    defaults: {
+      strides: 1,
+      padding: "valid",
+      output_padding: null,
+      data_format: "channels_last",
+      dilation_rate: 1,
+      activation: "linear",
+      use_bias: true,
+      kernel_initializer: glorotUniform,
+      bias_initializer: zeros,
+      kernel_regularizer: null,
+      bias_regularizer: null,
+      activity_regularizer: null,
+      kernel_constraint: null,
+      bias_constraint: null,
+    },
+    weights,
+    outputShapes: ({ config, inputs }) => [transposed(config, inputs[0]!, rank)],
+    // Each input value meets each tap of each filter once.
+    multiplyAdds: (call) => {
+      const [kernel] = weights(call);
+      const taps = kernel!.shape.slice(0, -1).reduce((product, size) => product * size, 1);
+      return sampleSize(call.inputs[0]!) * taps;
+    },
+  };
+}
+
+function transposed(config: JsonObject, input: Shape, rank: number): Shape {
+  requireRank(input, rank + 2);
+  const sizes = sizesAt(config, "kernel_size", rank);
+  const strides = sizesAt(config, "strides", rank);
+  const dilations = sizesAt(config, "dilation_rate", rank);
+  const padding = stringAt(config, "padding");
+  const extra = config["output_padding"] == null ? null : sizesAt(config, "output_padding", rank);
+  const spatial = spatialShape(input, config).map((length, axis) => {
+    const window = { size: sizes[axis]!, stride: strides[axis]!, dilation: dilations[axis]! };
+    return spreadLength(length, window, padding, extra?.[axis] ?? null);
+  });
+  return imageShape(input[0] ?? null, spatial, countAt(config, "filters"), config);
+}
+
+/** Positions that a transposed window writes (`keras/src/backend/common/backend_utils.py`). */
+function spreadLength(
+  length: number | null,
+  window: Window,
+  padding: string,
+  extra: number | null,
+): number | null {
+  if (length === null) return null;
+  const span = (window.size - 1) * window.dilation + 1;
+  const spread = (length - 1) * window.stride;
+  if (padding === "valid") return spread + span + (extra ?? Math.max(span, window.stride) - span);
+  if (padding === "same") return extra === null ? length * window.stride : spread + (span % 2) + extra;
+  throw new TopologyError(`padding: expected valid or same, got ${JSON.stringify(padding)}.`);
+}
+
+export const convolutionTransposeSpecs: readonly LayerSpec[] = [
+  transposedConvolution("Conv1DTranspose", 1),
+  transposedConvolution("Conv2DTranspose", 2),
+  transposedConvolution("Conv3DTranspose", 3),
+];

@@ -1,0 +1,140 @@
+import type { Json } from "../../checkpoint.ts";
+import { TopologyError } from "../../errors.ts";
+import type { DType, Shape } from "../../tensor.ts";
+import type { Argument } from "../layer-graph.ts";
+import type { CallShapes, LayerSpec } from "../layer-spec.ts";
+import { broadcastShapes } from "./broadcast.ts";
+
+/** Ops of keras.ops that Keras 3 puts into a functional graph, applied value by value (`keras/src/ops/numpy.py`, `nn.py`). */
+
+/** The shapes of a call's operands in order, constants among them. */
+export function operandShapes({ args, kwargs, inputs }: CallShapes): Shape[] {
+  const shapes = inputs[Symbol.iterator]();
+  const shapeOf = (argument: Argument): Shape[] => {
+    if (argument.kind === "tensor") return [shapes.next().value as Shape];
+    if (argument.kind === "list") return argument.items.flatMap(shapeOf);
+    return argument.kind === "value" && isConstant(argument.value) ? [constantShape(argument.value)] : [];
+  };
+  return [...args, ...Object.values(kwargs)].flatMap(shapeOf);
+}
+
+function isConstant(value: Json): boolean {
+  return typeof value === "number" || typeof value === "boolean" || Array.isArray(value);
+}
+
+/** The shape of a number, or of nested lists of them. */
+function constantShape(value: Json): number[] {
+  if (!Array.isArray(value)) return [];
+  const [first] = value as readonly Json[];
+  return [value.length, ...(first === undefined ? [] : constantShape(first))];
+}
+
+/** A whole number constant takes the tensor's dtype, a fraction makes it float (`keras/src/backend/common/dtypes.py`). */
+function arithmeticDType({ args, kwargs, dtypes }: CallShapes & { dtypes: readonly DType[] }): DType {
+  const float = dtypes.find((dtype) => dtype.includes("float"));
+  if (float) return float;
+  const fractional = [...args, ...Object.values(kwargs)].some(
+    (argument) => argument.kind === "value" && hasFraction(argument.value),
+  );
+  const wide = dtypes.find((dtype) => dtype !== "bool") ?? dtypes[0];
+  return fractional || !wide ? "float32" : wide;
+}
+
+function hasFraction(value: Json): boolean {
+  return Array.isArray(value)
+    ? value.some(hasFraction)
+    : typeof value === "number" && !Number.isInteger(value);
+}
+
+type OutputDType = (call: CallShapes & { readonly dtypes: readonly DType[] }) => DType;
+
+const alwaysBool: OutputDType = () => "bool";
+const sameDType: OutputDType = ({ dtypes }) => dtypes[0]!;
+const floatDType: OutputDType = ({ dtypes }) => dtypes.find((dtype) => dtype.includes("float")) ?? "float32";
+
+function binary(name: string, outputDType: OutputDType): LayerSpec {
+  return {
+    className: `ops.${name}`,
+    defaults: {},
+    outputShapes: (call) => {
+      const operands = operandShapes(call);
+      const [first, second] = operands;
+      if (first && second && operands.length === 2) return [broadcastShapes(first, second)];
+      throw new TopologyError(`operands: expected 2, got ${operands.length}.`, "shape");
+    },
+    outputDTypes: (call) => [outputDType(call)],
+    elementwise: true,
+  };
+}
+
+function unary(name: string, outputDType: OutputDType, more: Partial<LayerSpec> = {}): LayerSpec {
+  return {
+    className: `ops.${name}`,
+    defaults: {},
+    outputShapes: ({ inputs }) => [inputs[0]!],
+    outputDTypes: (call) => [outputDType(call)],
+    elementwise: true,
+    ...more,
+  };
+}
+
+const arithmetic = ["Add", "Subtract", "Multiply", "Power", "Maximum", "Minimum", "FloorDivide", "Mod"];
+const division = ["Divide", "TrueDivide"];
+const comparisons = [
+  "Equal",
+  "NotEqual",
+  "Greater",
+  "GreaterEqual",
+  "Less",
+  "LessEqual",
+  "LogicalAnd",
+  "LogicalOr",
+];
+
+const keepsDType = ["Absolute", "Negative", "Sign", "Square", "Clip", "StopGradient"];
+const floating = [
+  "Relu",
+  "Relu6",
+  "LeakyRelu",
+  "Elu",
+  "Selu",
+  "Celu",
+  "Gelu",
+  "Silu",
+  "Sigmoid",
+  "HardSigmoid",
+  "HardSilu",
+  "HardTanh",
+  "LogSigmoid",
+  "Softplus",
+  "Softsign",
+  "Squareplus",
+  "Tanh",
+  "Exp",
+  "Expm1",
+  "Log",
+  "Log1p",
+  "Sqrt",
+  "Rsqrt",
+  "Reciprocal",
+  "Sin",
+  "Cos",
+  "Erf",
+  "Floor",
+  "Ceil",
+  "Round",
+];
+
+const cast: LayerSpec = unary("Cast", ({ config }) => (config["dtype"] as DType | undefined) ?? "float32");
+
+export const elementwiseOpSpecs: readonly LayerSpec[] = [
+  ...arithmetic.map((name) => binary(name, arithmeticDType)),
+  ...division.map((name) => binary(name, floatDType)),
+  ...comparisons.map((name) => binary(name, alwaysBool)),
+  ...keepsDType.map((name) => unary(name, sameDType)),
+  ...floating.map((name) => unary(name, floatDType)),
+  unary("LogicalNot", alwaysBool),
+  cast,
+  unary("Softmax", floatDType, { defaults: { axis: -1 }, elementwise: false }),
+  unary("LogSoftmax", floatDType, { defaults: { axis: -1 }, elementwise: false }),
+];

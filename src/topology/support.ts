@@ -1,0 +1,113 @@
+import type { Json } from "../checkpoint.ts";
+import { TopologyError } from "../errors.ts";
+import { isObject } from "./config-values.ts";
+import type { GraphLayer, LayerGraph } from "./layer-graph.ts";
+import { specOf } from "./layer-specs.ts";
+import { activationNames } from "./specs/activation.ts";
+
+/** A layer that cannot be run here, and what the user can do about it. */
+export interface UnsupportedLayer {
+  readonly path: string;
+  readonly className: string;
+  /** Why not, as half a sentence, and a sentence of advice. */
+  readonly reason: string;
+  readonly advice: string;
+}
+
+/** @throws {TopologyError} one for all layers that cannot be run here, each by its path. */
+export function requireSupported(graph: LayerGraph): void {
+  const refused = unsupportedLayers(graph);
+  if (refused.length === 0) return;
+  const lines = refused.map(
+    ({ path, className, reason, advice }) => `  ${path} (${className}): ${reason}. ${advice}`,
+  );
+  const count = refused.length === 1 ? "one that cannot" : `${refused.length} that cannot`;
+  throw new TopologyError(
+    `${graph.name}: layers: expected all to be computable without Python, got ${count}:\n${lines.join("\n")}`,
+    "unsupported-layer",
+  );
+}
+
+/** In the order of `graph.layers`; empty where the whole model can be run. */
+export function unsupportedLayers(graph: LayerGraph): readonly UnsupportedLayer[] {
+  return graph.layers.flatMap((layer) => {
+    const refusal = refusalOf(layer);
+    return refusal ? [{ path: layer.path, className: layer.className, ...refusal }] : [];
+  });
+}
+
+type Refusal = Pick<UnsupportedLayer, "reason" | "advice">;
+
+/** Layers whose work is not in the file at all. */
+const foreign: Readonly<Record<string, Refusal>> = {
+  Lambda: {
+    reason: "a Lambda is Python bytecode",
+    advice:
+      "Replace it by a Keras layer or by functions of keras.ops, which a model file can hold, and save again.",
+  },
+  TFSMLayer: foreignProgram("a TensorFlow SavedModel"),
+  JaxLayer: foreignProgram("a JAX function"),
+  FlaxLayer: foreignProgram("a Flax module"),
+  TorchModuleWrapper: foreignProgram("a PyTorch module"),
+};
+
+function foreignProgram(what: string): Refusal {
+  return {
+    reason: `it runs ${what}, which is not in the file`,
+    advice: "Rebuild that part from Keras layers and save again.",
+  };
+}
+
+function refusalOf(layer: GraphLayer): Refusal | undefined {
+  const known = foreign[layer.className];
+  if (known) return known;
+  if (!specOf(layer.className)) return unknownClass(layer.className);
+  if (layer.config["lora_rank"] != null) {
+    return {
+      reason: "LoRA is enabled on it",
+      advice: "Merge the LoRA weights into the kernel and save again.",
+    };
+  }
+  return unknownActivation(layer.config["activation"]);
+}
+
+function unknownClass(className: string): Refusal {
+  if (className.startsWith("ops.")) {
+    return {
+      reason: `keras.ops has no ${className.slice("ops.".length)} here`,
+      advice: "Replace it by an operation or a layer that is supported and save again.",
+    };
+  }
+  if (className.includes(">")) {
+    return {
+      reason: "a custom class, whose code is not in the file",
+      advice: "Rebuild it from Keras layers and save again.",
+    };
+  }
+  return {
+    reason: "no layer of that class is known here",
+    advice:
+      "If it is a class of your own, rebuild it from Keras layers; freezing it does not help, it must run.",
+  };
+}
+
+function unknownActivation(activation: Json | undefined): Refusal | undefined {
+  if (activation === undefined || activation === null) return undefined;
+  if (typeof activation === "string") {
+    return activationNames.has(activation) ? undefined : customActivation(`"${activation}"`);
+  }
+  const className = isObject(activation) ? activation["class_name"] : undefined;
+  if (typeof className === "string") {
+    const spec = specOf(className);
+    // An activation that is a layer has no weights of its own in the file's `layer.weights`.
+    if (spec && !spec.weights) return undefined;
+  }
+  return customActivation(JSON.stringify(className ?? activation));
+}
+
+function customActivation(name: string): Refusal {
+  return {
+    reason: `its activation ${name} is none of keras.activations`,
+    advice: "Replace it by one of those and save again.",
+  };
+}
