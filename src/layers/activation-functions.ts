@@ -1,10 +1,10 @@
 /** Keras's activation functions (`keras/src/activations/activations.py`), by name. */
-import type { Json, JsonObject } from "../checkpoint.ts";
+import type { Json } from "../checkpoint.ts";
 import { relu, relu6 } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
 import { TopologyError } from "../errors.ts";
 import type { KerasMajor } from "../topology/layer-graph.ts";
-import { axisOf, isConfigObject, numberList } from "./config.ts";
+import { axisOf, isConfigObject } from "./config.ts";
 
 export type ActivationFunction = (x: tf.Tensor) => tf.Tensor;
 
@@ -148,24 +148,44 @@ export function glu(x: tf.Tensor, axis: number): tf.Tensor {
   return tf.mul(value!, tf.sigmoid(gate!));
 }
 
-/** The Euclidean projection onto the simplex along an axis. */
+/**
+ * Keras's sparsemax along an axis. Its threshold adds up the running sums of the supported logits, where the published
+ * formula takes the last of them; what a model was trained with is what counts.
+ */
 export function sparsemax(x: tf.Tensor, axis: number): tf.Tensor {
   const along = axisOf(axis, x.rank);
   const order = x.shape.map((_, index) => index).filter((index) => index !== along);
   order.push(along);
   const logits = tf.transpose(x, order);
+  const { shares, counts } = sparsemaxSupport(logits);
+  const threshold = tf.div(tf.sub(tf.sum(tf.mul(logits, shares), -1, true), 1), counts);
+  return tf.transpose(relu(tf.sub(logits, threshold)), inverseOrder(order));
+}
+
+/** How often each logit stands in its row's running sums, and how many are supported. Sorted here: not every backend can. */
+function sparsemaxSupport(logits: tf.Tensor): { shares: tf.Tensor; counts: tf.Tensor } {
   const size = logits.shape.at(-1)!;
-  const { support, count } = tf.tidy(() => {
-    const sorted = tf.topk(logits, size).values;
-    const ranks = tf.range(1, size + 1);
-    const supported = tf.greater(tf.sub(sorted, tf.div(tf.sub(tf.cumsum(sorted, -1), 1), ranks)), 0);
-    const counted = tf.sum(tf.cast(supported, "float32"), -1, true);
-    const least = tf.sum(tf.mul(sorted, tf.cast(tf.equal(ranks, counted), "float32")), -1, true);
-    return { support: tf.cast(tf.greaterEqual(logits, least), "float32"), count: counted };
+  const values = logits.dataSync();
+  const shares = new Float32Array(values.length);
+  const counts = new Float32Array(values.length / size);
+  counts.forEach((_, row) => {
+    const row0 = row * size;
+    const ranked = Array.from({ length: size }, (__, index) => row0 + index);
+    ranked.sort((a, b) => values[b]! - values[a]!);
+    let total = 0;
+    const supported = ranked.filter((position, index) => {
+      total += values[position]!;
+      return values[position]! * (index + 1) > total - 1;
+    });
+    counts[row] = supported.length;
+    supported.forEach((position, index) => {
+      shares[position] = supported.length - index;
+    });
   });
-  const excess = tf.sub(tf.sum(tf.mul(logits, support), -1, true), 1);
-  const projected = relu(tf.sub(logits, tf.div(excess, count)));
-  return tf.transpose(projected, inverseOrder(order));
+  return {
+    shares: tf.tensor(shares, logits.shape),
+    counts: tf.tensor(counts, [...logits.shape.slice(0, -1), 1]),
+  };
 }
 
 /** The order that undoes a transposition. */
@@ -180,11 +200,6 @@ export function stopGradient(x: tf.Tensor): tf.Tensor {
     gradFunc: (dy: tf.Tensor) => tf.zerosLike(dy),
   }));
   return stop(x);
-}
-
-/** The axes of a Softmax layer's config: one, a list, or all but none given. */
-export function softmaxAxes(config: JsonObject): readonly number[] {
-  return numberList(config["axis"]);
 }
 
 function silu(x: tf.Tensor): tf.Tensor {

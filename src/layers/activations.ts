@@ -60,13 +60,15 @@ export const activationKernels: Readonly<Record<string, Kernel>> = {
   },
 };
 
-/** Masked logits are moved to -3e38 before the softmax (`keras/src/layers/activations/softmax.py`). */
-function maskedSoftmax({ inputs, config, kwargs, args }: KernelCall): tf.Tensor {
+/** What the mask hides gets nothing, a row that it hides whole included (`keras/src/layers/activations/softmax.py`). */
+function maskedSoftmax({ inputs, config, kwargs, args, masks }: KernelCall): tf.Tensor {
   const axes = numberList(config["axis"]);
-  const mask = kwargs["mask"] ?? args[1];
   const x = inputs[0]!;
-  if (!(mask instanceof tf.Tensor)) return softmax(x, axes);
+  const mask = [kwargs["mask"], args[1], masks[0]].find(
+    (given): given is tf.Tensor => given instanceof tf.Tensor,
+  );
+  if (!mask) return softmax(x, axes);
   const shown = tf.cast(mask, "float32");
-  const masked = softmax(tf.add(x, tf.mul(tf.sub(1, shown), -3.4028235e38 / 2)), axes);
-  return tf.mul(masked, shown);
+  const visible = tf.add(tf.mul(x, shown), tf.mul(tf.sub(1, shown), -1e9));
+  return tf.mul(softmax(visible, axes), shown);
 }
