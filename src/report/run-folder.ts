@@ -1,0 +1,181 @@
+import { randomUUID } from "node:crypto";
+import { mkdirSync, readdirSync, rmdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdir, rename, rm } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
+import type { CheckpointFormat } from "../checkpoint.ts";
+import { MachineError, UsageError } from "../errors.ts";
+import { replaceFile } from "../formats/atomic-file.ts";
+import { writeCheckpoint } from "../formats/checkpoint-file.ts";
+import type { History } from "../training/history.ts";
+import type { FinetuneResult } from "./run.ts";
+
+/** Where a run will leave its results, checked and writable. Until `write`, what stood there stays as it was. */
+export interface RunFolder {
+  readonly path: string;
+  /**
+   * Writes every file beside the old ones, then renames each into place. Returns their paths, the model's first.
+   * @throws {MachineError} where the disk refuses; the old files are untouched then.
+   */
+  write(record: RunRecord): Promise<readonly string[]>;
+  /** Removes what `openRunFolder` made, if nothing was written. */
+  discard(): void;
+}
+
+/** What a run leaves behind. */
+export interface RunRecord extends Omit<FinetuneResult, "files"> {
+  readonly format: CheckpointFormat;
+  /** Every option as resolved. */
+  readonly args: Readonly<Record<string, unknown>>;
+}
+
+const modelNames: Readonly<Record<CheckpointFormat, string>> = {
+  keras: "model.keras",
+  h5: "model.h5",
+  "weights.h5": "model.weights.h5",
+  tfjs: "model_tfjs",
+};
+const recordNames = ["labels.json", "args.json", "history.csv", "plan.json", "bad-images.csv"];
+const partialPrefix = ".partial-";
+
+/**
+ * Makes the folder at `path` ready for a run's results.
+ * @throws {UsageError} where `path` is a file, or a folder with something in it and `overwrite` is not set.
+ * @throws {MachineError} where it cannot be made or written.
+ */
+export function openRunFolder(
+  path: string,
+  { overwrite = false }: { readonly overwrite?: boolean } = {},
+): RunFolder {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found && !found.isDirectory()) {
+    throw new UsageError(
+      `${path}: output: expected a folder, got a file. Choose another --out.`,
+      "out-is-a-file",
+    );
+  }
+  const entries = found ? readdirSync(path).filter((name) => !name.startsWith(partialPrefix)) : [];
+  if (entries.length > 0 && !overwrite) {
+    throw new UsageError(
+      `${path}: output: expected a new or empty folder, got one that holds ${listed(entries)}. ` +
+        "Choose another --out, or pass --overwrite to replace an earlier run.",
+      "out-exists",
+    );
+  }
+  const staging = join(path, `${partialPrefix}${process.pid}-${randomUUID().slice(0, 8)}`);
+  const made = disk(path, () => mkdirSync(staging, { recursive: true }));
+  let written = false;
+  return {
+    path,
+    write: async (record) => {
+      try {
+        const names = await stage(staging, record);
+        const stale = [...Object.values(modelNames), ...recordNames].filter((name) => !names.includes(name));
+        for (const name of names) await replace(join(staging, name), join(path, name));
+        for (const name of stale) await rm(join(path, name), { recursive: true, force: true });
+        written = true;
+        return names.map((name) => join(path, name));
+      } catch (error) {
+        throw asMachineError(path, error);
+      } finally {
+        await rm(staging, { recursive: true, force: true });
+      }
+    },
+    discard: () => {
+      if (written) return;
+      rmSync(staging, { recursive: true, force: true });
+      if (made !== undefined) removeEmpty(resolve(path), dirname(resolve(made)));
+    },
+  };
+}
+
+/** `runs/<model>-<n>` with the first free number, from the model's file or folder name. */
+export function nextRunFolder(model: string, parent = "runs"): string {
+  const name = basename(model).replace(/\.(?:weights\.h5|keras|h5|hdf5|json)$/i, "") || "model";
+  for (let n = 1; ; n++) {
+    const path = join(parent, `${name}-${n}`);
+    if (!statSync(path, { throwIfNoEntry: false })) return path;
+  }
+}
+
+/** The model file that `path` means: inside a run folder its model, else `path` itself. */
+export function modelFileAt(path: string): string {
+  if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) return path;
+  const inside = Object.values(modelNames).map((name) => join(path, name));
+  return inside.find((file) => statSync(file, { throwIfNoEntry: false })) ?? path;
+}
+
+/** history.csv: one line an epoch; a figure that a run has not is left empty. */
+export function historyCsv(history: History): string {
+  const columns = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "lr", "seconds"] as const;
+  const rows = history.map((epoch) => columns.map((column) => epoch[column] ?? "").join(","));
+  return `${[columns.join(","), ...rows].join("\n")}\n`;
+}
+
+async function stage(staging: string, record: RunRecord): Promise<readonly string[]> {
+  const { cost, ...plan } = record.plan;
+  const { engine, bestEpoch, features, measured, proof, badImages } = record;
+  const labels = record.checkpoint.notes.labels;
+  const texts: [name: string, text: string][] = [
+    ["args.json", json(record.args)],
+    ["history.csv", historyCsv(record.history)],
+    ["plan.json", json({ engine, bestEpoch, plan, predicted: cost ?? null, measured, features, proof })],
+  ];
+  if (labels) texts.unshift(["labels.json", json(labels)]);
+  if (badImages.length > 0) {
+    const rows = badImages.map(({ path, reason }) => [path, reason].map(csvField).join(","));
+    texts.push(["bad-images.csv", `${["path,reason", ...rows].join("\n")}\n`]);
+  }
+  const model = modelNames[record.format];
+  await mkdir(staging, { recursive: true });
+  await writeCheckpoint(join(staging, model), record.checkpoint);
+  for (const [name, text] of texts) {
+    await replaceFile(join(staging, name), async (file) => writeFileSync(file, text));
+  }
+  return [model, ...texts.map(([name]) => name)];
+}
+
+async function replace(from: string, to: string): Promise<void> {
+  const folder = statSync(to, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  if (folder) await rm(to, { recursive: true });
+  await rename(from, to);
+}
+
+function removeEmpty(path: string, stop: string): void {
+  for (let folder = path; folder !== stop && folder !== dirname(folder); folder = dirname(folder)) {
+    try {
+      rmdirSync(folder);
+    } catch {
+      return;
+    }
+  }
+}
+
+function disk<T>(path: string, action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    throw asMachineError(path, error);
+  }
+}
+
+function asMachineError(path: string, error: unknown): unknown {
+  const code = (error as NodeJS.ErrnoException).code;
+  if (!(error instanceof Error) || typeof code !== "string" || !/^E[A-Z0-9]+$/.test(code)) return error;
+  return new MachineError(
+    `${path}: output: expected a folder that can be written, got ${error.message}. Choose another --out, or make room there.`,
+    "out-not-writable",
+  );
+}
+
+function listed(names: readonly string[]): string {
+  const shown = [...names].sort().slice(0, 3).join(", ");
+  return names.length > 3 ? `${shown} and ${names.length - 3} more` : shown;
+}
+
+function json(value: unknown): string {
+  return `${JSON.stringify(value, null, 2)}\n`;
+}
+
+function csvField(text: string): string {
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}

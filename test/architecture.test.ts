@@ -1,0 +1,256 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, posix } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+
+const src = join(dirname(fileURLToPath(import.meta.url)), "..", "src");
+
+/** Reading order of the rooms: each imports only itself and what stands before it. */
+const rooms = [
+  "errors",
+  "tensor",
+  "checkpoint",
+  "hdf5",
+  "topology",
+  "formats",
+  "freeze",
+  "data",
+  "engine",
+  "layers",
+  "model",
+  "features",
+  "training",
+  "report",
+  "finetune",
+  "index",
+  "cli",
+];
+
+/** Rooms that are pure: what they may not import although it stands before them. */
+const banned: Readonly<Record<string, readonly string[]>> = {
+  topology: ["hdf5", "formats", "engine"],
+  freeze: ["hdf5", "formats", "engine"],
+};
+
+/** The one room that imports a third-party package. */
+const owners: readonly (readonly [package: RegExp, room: string])[] = [
+  [/^h5wasm(\/|$)/, "hdf5"],
+  [/^fflate$/, "formats"],
+  [/^sharp$/, "data"],
+  [/^@tensorflow\//, "engine"],
+  [/^yargs(\/|$)/, "cli"],
+];
+
+interface SourceFile {
+  /** Relative to src, with forward slashes. */
+  readonly path: string;
+  readonly room: string;
+  readonly text: string;
+  /** Module specifiers of every import, re-export and dynamic import, type-only ones too. */
+  readonly imports: readonly string[];
+}
+
+const files: readonly SourceFile[] = readdirSync(src, { recursive: true, encoding: "utf8" })
+  .map((path) => path.replaceAll("\\", "/"))
+  .filter((path) => path.endsWith(".ts"))
+  .sort()
+  .map((path) => {
+    const text = readFileSync(join(src, path), "utf8");
+    return { path, room: roomOf(path), text, imports: importsOf(text) };
+  });
+
+function roomOf(path: string): string {
+  return path.includes("/") ? path.slice(0, path.indexOf("/")) : path.replace(/\.ts$/, "");
+}
+
+function importsOf(text: string): string[] {
+  const code = text.replace(/^\s*(?:\/\*[\s\S]*?\*\/|\/\/.*|\*.*)$/gm, "");
+  const statements = code.matchAll(/^(?:import|export)\b[^"'`;]*?\bfrom\s*["']([^"']+)["']/gm);
+  const bare = code.matchAll(/^import\s*["']([^"']+)["']/gm);
+  const calls = code.matchAll(/\b(?:import|require)\s*\(\s*["']([^"']+)["']/g);
+  return [...statements, ...bare, ...calls].map((match) => match[1]!);
+}
+
+function targetOf(file: SourceFile, specifier: string): string {
+  return posix.join(posix.dirname(file.path), specifier);
+}
+
+const isRelative = (specifier: string) => specifier.startsWith(".");
+const problems = (check: (file: SourceFile) => readonly string[]) =>
+  files.flatMap((file) => check(file).map((problem) => `${file.path}: ${problem}`));
+
+describe("architecture", () => {
+  test("the scan sees the whole of src", () => {
+    expect(files.length).toBeGreaterThan(50);
+    expect(files.flatMap((file) => file.imports).length).toBeGreaterThan(100);
+    expect(
+      importsOf('import {\n  a,\n} from "./a.ts";\nexport type { B } from "./b.ts";\nimport "./c.ts";\n'),
+    ).toEqual(["./a.ts", "./b.ts", "./c.ts"]);
+  });
+
+  test("every file lies in a room", () => {
+    expect(problems((file) => (rooms.includes(file.room) ? [] : [`no room is called ${file.room}`]))).toEqual(
+      [],
+    );
+  });
+
+  test("a room imports only itself and the rooms above it", () => {
+    const found = problems((file) =>
+      file.imports
+        .filter(isRelative)
+        .map((specifier) => targetOf(file, specifier))
+        .filter((target) => rooms.indexOf(roomOf(target)) > rooms.indexOf(file.room))
+        .map((target) => `imports ${target}, a room below it`),
+    );
+    expect(found).toEqual([]);
+  });
+
+  test("topology and freeze import neither hdf5 nor formats nor engine", () => {
+    const found = problems((file) =>
+      file.imports
+        .filter(isRelative)
+        .map((specifier) => targetOf(file, specifier))
+        .filter((target) => banned[file.room]?.includes(roomOf(target)))
+        .map((target) => `imports ${target}`),
+    );
+    expect(found).toEqual([]);
+  });
+
+  test("the command line imports the public API and its own files only", () => {
+    const found = problems((file) =>
+      file.room !== "cli"
+        ? []
+        : file.imports
+            .filter(isRelative)
+            .map((specifier) => targetOf(file, specifier))
+            .filter((target) => target !== "index.ts" && roomOf(target) !== "cli"),
+    );
+    expect(found).toEqual([]);
+  });
+
+  test("each third-party package has one owner", () => {
+    const found = problems((file) =>
+      file.imports
+        .filter((specifier) => !isRelative(specifier) && !specifier.startsWith("node:"))
+        .filter((specifier) => owners.find(([name]) => name.test(specifier))?.[1] !== file.room)
+        .map((specifier) => `imports ${specifier}, which is not its own`),
+    );
+    expect(found).toEqual([]);
+  });
+
+  test("no imports form a cycle, type-only ones included", () => {
+    const edges = new Map(
+      files.map((file) => [
+        file.path,
+        file.imports.filter(isRelative).map((specifier) => targetOf(file, specifier)),
+      ]),
+    );
+    expect(cycleIn(edges)).toEqual([]);
+    expect(
+      cycleIn(
+        new Map([
+          ["a", ["b"]],
+          ["b", ["c"]],
+          ["c", ["b"]],
+        ]),
+      ),
+    ).toEqual(["b", "c", "b"]);
+  });
+
+  test("relative imports name an existing file by its .ts name", () => {
+    const known = new Set(files.map((file) => file.path));
+    const found = problems((file) =>
+      file.imports
+        .filter(isRelative)
+        .filter((specifier) => !known.has(targetOf(file, specifier)))
+        .map((specifier) => `imports ${specifier}`),
+    );
+    expect(found).toEqual([]);
+  });
+
+  test("index.ts is the only barrel, and it only re-exports", () => {
+    const isBarrel = (text: string) => /^export\s+(?:type\s+)?(?:\*|\{[^}]*\})\s*from\b/m.test(text);
+    const barrels = files.filter((file) => isBarrel(file.text)).map((file) => file.path);
+    expect(barrels).toEqual(["index.ts"]);
+    expect(files.filter((file) => /(?:^|\/)index\.ts$/.test(file.path)).map((file) => file.path)).toEqual([
+      "index.ts",
+    ]);
+    const index = files.find((file) => file.path === "index.ts")!;
+    const rest = index.text
+      .replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, "")
+      .replace(/^export\s+(?:type\s+)?\{[^}]*\}\s*from\s*"[^"]+";/gm, "");
+    expect(rest.trim()).toBe("");
+  });
+
+  test("no file is called utils, helpers, common or misc, and names are kebab-case", () => {
+    const found = files
+      .map((file) => file.path)
+      .filter(
+        (path) =>
+          /(?:^|\/)(?:utils?|helpers?|common|misc)\.ts$/.test(path) ||
+          !path
+            .replace(/\.ts$/, "")
+            .split("/")
+            .every((part) => /^[a-z0-9]+(?:-[a-z0-9]+)*$/.test(part)),
+      );
+    expect(found).toEqual([]);
+  });
+
+  test("no file passes 500 lines", () => {
+    expect(
+      problems((file) => {
+        const lines = file.text.split("\n").length - 1;
+        return lines > 500 ? [`${lines} lines`] : [];
+      }),
+    ).toEqual([]);
+  });
+
+  test("only the command line writes to the console or leaves the process", () => {
+    const found = problems((file) =>
+      file.room === "cli"
+        ? []
+        : [...file.text.matchAll(/\bconsole\.\w+|\bprocess\.(?:exit\b|exitCode|stdout|stderr)/g)].map(
+            (match) => match[0],
+          ),
+    );
+    expect(found).toEqual([]);
+  });
+
+  test("no default exports, enums, any or suppressed types", () => {
+    const found = problems((file) =>
+      [
+        ...file.text.matchAll(
+          /^export default|^(?:export )?(?:const )?enum |: any\b|\bas any\b|@ts-(?:ignore|expect-error|nocheck)/gm,
+        ),
+      ].map((match) => match[0]),
+    );
+    expect(found).toEqual([]);
+  });
+
+  test("bin/finetune.js is a shebang and one import of the built command line", () => {
+    const lines = readFileSync(join(src, "..", "bin", "finetune.js"), "utf8")
+      .trim()
+      .split("\n");
+    expect(lines).toEqual(["#!/usr/bin/env node", 'import "../dist/cli/main.js";']);
+  });
+});
+
+/** The first cycle found, its first file repeated at the end; empty where there is none. */
+function cycleIn(edges: ReadonlyMap<string, readonly string[]>): readonly string[] {
+  const done = new Set<string>();
+  const visit = (path: string, above: readonly string[]): readonly string[] => {
+    if (above.includes(path)) return [...above.slice(above.indexOf(path)), path];
+    if (done.has(path)) return [];
+    for (const next of edges.get(path) ?? []) {
+      const cycle = visit(next, [...above, path]);
+      if (cycle.length > 0) return cycle;
+    }
+    done.add(path);
+    return [];
+  };
+  for (const path of edges.keys()) {
+    const cycle = visit(path, []);
+    if (cycle.length > 0) return cycle;
+  }
+  return [];
+}

@@ -1,0 +1,100 @@
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "..");
+const read = (path: string) => readFileSync(join(root, path), "utf8");
+const manifest = JSON.parse(read("package.json")) as Record<string, unknown> & {
+  readonly scripts: Readonly<Record<string, string>>;
+};
+const ignored = new Set([
+  ".git",
+  ...read(".gitignore")
+    .split("\n")
+    .map((line) => line.replace(/\/$/, "")),
+]);
+const tracked = filesIn("");
+const isText = (path: string) => /\.(?:ts|js|json|md|py|sh|html|csv|txt)$|(?:^|\/)\.?[\w-]+$/.test(path);
+
+describe("package", () => {
+  test("every dependency is pinned to one version", () => {
+    const groups = ["dependencies", "devDependencies", "optionalDependencies"];
+    const versions = groups.flatMap((group) => Object.entries(manifest[group] as Record<string, string>));
+    expect(versions.length).toBeGreaterThan(10);
+    expect(versions.filter(([, version]) => !/^\d+\.\d+\.\d+$/.test(version))).toEqual([]);
+  });
+
+  test("it is an ES module for Node 20.19 and later, with one entry that puts its types first", () => {
+    expect(manifest["type"]).toBe("module");
+    expect(manifest["engines"]).toEqual({ node: ">=20.19" });
+    expect(Object.keys(manifest["exports"] as object)).toEqual(["."]);
+    expect(Object.entries((manifest["exports"] as Record<string, object>)["."]!)).toEqual([
+      ["types", "./dist/index.d.ts"],
+      ["default", "./dist/index.js"],
+    ]);
+    expect(manifest["bin"]).toEqual({ finetune: "bin/finetune.js" });
+  });
+
+  test("it ships the build, the command, the licence and the texts, and nothing else", () => {
+    expect(manifest["files"]).toEqual(["dist", "bin", "LICENSE", "README.md", "CHANGELOG.md"]);
+    for (const name of ["bin/finetune.js", "LICENSE", "README.md", "CHANGELOG.md"]) {
+      expect(existsSync(join(root, name)), name).toBe(true);
+    }
+    expect(manifest["license"]).toBe("Apache-2.0");
+  });
+
+  test("installing in a clean clone builds, without another command", () => {
+    expect(manifest.scripts["prepare"]).toBe("npm run build");
+    expect(manifest.scripts["build"]).toBe("tsc -p src");
+  });
+
+  test("the native engine is optional and the reader that checks HDF5 files is for development", () => {
+    expect(Object.keys(manifest["optionalDependencies"] as object)).toContain("@tensorflow/tfjs-node");
+    expect(Object.keys(manifest["devDependencies"] as object)).toContain("jsfive");
+    expect(Object.keys(manifest["dependencies"] as object)).not.toContain("jsfive");
+  });
+
+  test("the lockfile names no registry host and agrees with the manifest", () => {
+    const lock = JSON.parse(read("package-lock.json")) as {
+      packages: Record<string, Record<string, unknown>>;
+    };
+    const resolved = Object.values(lock.packages).filter((entry) => typeof entry["resolved"] === "string");
+    expect(resolved.map((entry) => entry["resolved"])).toEqual([]);
+    for (const group of ["dependencies", "devDependencies", "optionalDependencies"]) {
+      expect(lock.packages[""]![group]).toEqual(manifest[group]);
+    }
+  });
+
+  test("no tracked text names a package registry or a path of one machine", () => {
+    const registry = new RegExp(
+      `https?://[a-z.]*(?:${["npm", "pypi", "pythonhosted", "debian"].join("|")})[a-z]*[.](?:org|com)`,
+      "i",
+    );
+    const machinePath = new RegExp(
+      `(?:^|[^\\w./-])/(?:${["tmp", "work", "root", "home"].join("|")})/\\w`,
+      "m",
+    );
+    const found = tracked
+      .filter(isText)
+      .filter(
+        (path) => registry.test(read(path)) || (path !== "package-lock.json" && machinePath.test(read(path))),
+      );
+    expect(found).toEqual([]);
+  });
+
+  test("the repository stays under 40 MB", () => {
+    const bytes = tracked.reduce((sum, path) => sum + statSync(join(root, path)).size, 0);
+    expect(bytes).toBeLessThan(40 * 2 ** 20);
+  });
+});
+
+/** Files below `folder`, relative to the root, without what .gitignore names. */
+function filesIn(folder: string): string[] {
+  return readdirSync(join(root, folder), { withFileTypes: true })
+    .filter((entry) => !ignored.has(entry.name))
+    .flatMap((entry) => {
+      const path = folder ? `${folder}/${entry.name}` : entry.name;
+      return entry.isDirectory() ? filesIn(path) : [path];
+    });
+}
