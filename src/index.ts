@@ -1,0 +1,37 @@
+export type {
+  BatchNormMode,
+  Checkpoint,
+  CheckpointFormat,
+  Notes,
+  PreprocessMode,
+  Weight,
+  Weights,
+} from "./checkpoint.ts";
+export { arrayDataset } from "./data/arrays.ts";
+export type { ArrayDataset, Dataset, ImageDataset, ImageSample, ModelInputs } from "./data/dataset.ts";
+export { imageFolder } from "./data/image-folder.ts";
+export { loadImages } from "./data/images.ts";
+export type { EngineInfo } from "./engine/backend.ts";
+export { engineInfo, useEngine } from "./engine/backend.ts";
+export { DataError, KerasFileError, MachineError, TopologyError, UsageError } from "./errors.ts";
+export { finetune } from "./finetune.ts";
+export { readCheckpoint, writeCheckpoint } from "./formats/checkpoint-file.ts";
+export type { FinetunePlan, PlannedLayer } from "./freeze/plan.ts";
+export type { FreezePolicy } from "./freeze/policy.ts";
+export {
+  freeze,
+  freezeAllButHead,
+  freezeDepth,
+  freezeThrough,
+  freezeUntil,
+  unfreeze,
+} from "./freeze/policy.ts";
+export { predict } from "./model/predict.ts";
+export type { FinetuneOptions, FinetuneResult, ProgressEvent, Proof } from "./report/run.ts";
+export type { DType, Shape, Tensor } from "./tensor.ts";
+export { layerGraph } from "./topology/build-graph.ts";
+export { replaceHead } from "./topology/head.ts";
+export type { LayerGraph } from "./topology/layer-graph.ts";
+export type { Epoch, History } from "./training/history.ts";
+export type { Trainer, TrainerOptions } from "./training/trainer.ts";
+export { createTrainer } from "./training/trainer.ts";
