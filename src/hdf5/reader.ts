@@ -310,11 +310,10 @@ function datasetAt(source: Source, path: string): Hdf5Dataset {
     );
   }
   const dtype = markedDtype(stored, dtypeAttribute);
-  const read = (): Tensor => ({
-    dtype,
-    shape,
-    data: restore(readDataset(source, path, stored, shape), dtype),
-  });
+  const read = (): Tensor => {
+    const data = readDataset(source, path, stored, shape);
+    return { dtype, shape, data: dtype === stored ? data : restore(data, dtype) };
+  };
   return { path, dtype, shape, read };
 }
 

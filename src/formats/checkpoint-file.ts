@@ -1,0 +1,73 @@
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { extname } from "node:path";
+import type { Checkpoint } from "../checkpoint.ts";
+import { KerasFileError, UsageError } from "../errors.ts";
+import { windowFile } from "../hdf5/file-system.ts";
+import { openVirtual } from "../hdf5/reader.ts";
+import { systemError } from "../hdf5/system-error.ts";
+import { replaceFile } from "./atomic-file.ts";
+import { readKerasArchive, writeKerasArchive } from "./keras-archive.ts";
+import { readKerasH5 } from "./keras-h5.ts";
+
+export interface ReadOptions {
+  /** The architecture of a file that holds weights only: `resnet50`. */
+  readonly arch?: string;
+  /** False reads names, shapes and dtypes of the weights and leaves their data empty. */
+  readonly weights?: boolean;
+}
+
+/**
+ * The model in a `.keras` or `.h5` file of any Keras, told by its bytes, whatever its name.
+ * @throws {KerasFileError} naming the file and what is wrong: missing, truncated, no Keras file, weights that do not fit.
+ * @throws {UsageError} for an architecture that is not known.
+ */
+export async function readCheckpoint(path: string, options: ReadOptions = {}): Promise<Checkpoint> {
+  let descriptor: number;
+  try {
+    descriptor = openSync(path, "r");
+  } catch (error) {
+    throw systemError(path, error);
+  }
+  try {
+    const status = fstatSync(descriptor);
+    if (status.isDirectory()) throw systemError(path, { code: "EISDIR" });
+    return await readOpened(descriptor, status.size, path, options);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+async function readOpened(
+  descriptor: number,
+  length: number,
+  label: string,
+  options: ReadOptions,
+): Promise<Checkpoint> {
+  const values = options.weights !== false;
+  if (length === 0) throw new KerasFileError(`${label}: the file is empty (0 bytes).`, "empty");
+  const head = Buffer.alloc(8);
+  readSync(descriptor, head, 0, head.length, 0);
+  if (head.toString("latin1", 0, 2) === "PK") return readKerasArchive(descriptor, length, label, values);
+  const file = await openVirtual(windowFile(descriptor, 0, length), label);
+  try {
+    return readKerasH5(file, label, values);
+  } finally {
+    file.close();
+  }
+}
+
+/**
+ * Writes the model where `path`'s ending says how: `.keras` in Keras 3's dialect, `.h5` or `.hdf5` in the one it came in. The
+ * file is whole or, on failure, as it was before.
+ * @throws {UsageError} for an ending that names no format.
+ */
+export async function writeCheckpoint(path: string, checkpoint: Checkpoint): Promise<void> {
+  const ending = extname(path).toLowerCase();
+  if (ending !== ".keras") {
+    throw new UsageError(
+      `${path}: expected a name that ends in .keras, got ${JSON.stringify(ending)}.`,
+      "format",
+    );
+  }
+  await replaceFile(path, (descriptor) => writeKerasArchive(descriptor, path, checkpoint));
+}

@@ -1,0 +1,127 @@
+import type { Checkpoint, JsonObject, Weight } from "../checkpoint.ts";
+import { KerasFileError } from "../errors.ts";
+import { type Hdf5Group, openVirtual } from "../hdf5/reader.ts";
+import { createHdf5, type Hdf5Writer } from "../hdf5/writer.ts";
+import { layerSlots } from "./layer-slots.ts";
+import { isObject, modelTree } from "./model-tree.ts";
+import { notesKey, readNotes, writeNotes } from "./notes.ts";
+import { parsePythonJson, stringifyPythonJson } from "./python-json.ts";
+import { readPlaced } from "./stored-weights.ts";
+import { placeVariables, writeVariables } from "./variable-groups.ts";
+import { readZip, type ZipEntry } from "./zip-reader.ts";
+import { createZip } from "./zip-writer.ts";
+
+/**
+ * @file `.keras`: a zip of config.json, metadata.json and model.weights.h5 (`keras/src/saving/saving_lib.py`).
+ */
+
+const configName = "config.json";
+const metadataName = "metadata.json";
+const weightsName = "model.weights.h5";
+const compileKey = "compile_config";
+/** No config is larger; what claims to be is refused before it is unpacked. */
+const configLimit = 256 * 2 ** 20;
+
+/**
+ * The checkpoint in the `.keras` behind `descriptor`, `length` bytes long.
+ * @param values False to read shapes only.
+ * @throws {KerasFileError} naming what is missing or does not fit.
+ */
+export async function readKerasArchive(
+  descriptor: number,
+  length: number,
+  label: string,
+  values: boolean,
+): Promise<Checkpoint> {
+  const entries = readZip(descriptor, length, label);
+  const config = readJson(entries, configName, label);
+  if (!config) {
+    throw new KerasFileError(
+      `${label}: a zip archive without ${configName}: expected a .keras file, got ${[...entries.keys()].slice(0, 5).join(", ") || "nothing"}.`,
+      "structure",
+    );
+  }
+  const metadata = readJson(entries, metadataName, label) ?? {};
+  const { [compileKey]: trainingConfig, ...modelConfig } = config;
+  const version = metadata["keras_version"];
+  const kerasVersion = typeof version === "string" ? version : "3";
+  const weightsEntry = entries.get(weightsName);
+  if (!weightsEntry) throw new KerasFileError(`${label}: has no ${weightsName}.`, "structure");
+  const place = `${label}: ${weightsName}`;
+  const file = await openVirtual(weightsEntry.open(values), place);
+  try {
+    const slots = layerSlots({ modelConfig, kerasVersion });
+    const placement = placeVariables(modelTree(modelConfig), slots, file.root);
+    const optimizerWeights = values ? readOptimizer(file.root) : undefined;
+    return {
+      format: "keras",
+      kerasVersion,
+      modelConfig,
+      weights: readPlaced(placement, values, label),
+      ...(isObject(trainingConfig) && { trainingConfig }),
+      ...(optimizerWeights && { optimizerWeights }),
+      notes: readNotes(metadata[notesKey]),
+    };
+  } finally {
+    file.close();
+  }
+}
+
+function readJson(
+  entries: ReadonlyMap<string, ZipEntry>,
+  name: string,
+  label: string,
+): JsonObject | undefined {
+  const entry = entries.get(name);
+  if (!entry) return undefined;
+  if (entry.size > configLimit) {
+    throw new KerasFileError(
+      `${label}: ${name}: ${entry.size.toLocaleString("en-US")} bytes are too many.`,
+      "size",
+    );
+  }
+  const json = parsePythonJson(new TextDecoder().decode(entry.read()), `${label}: ${name}`);
+  if (isObject(json)) return json;
+  throw new KerasFileError(`${label}: ${name}: expected an object.`, "structure");
+}
+
+function readOptimizer(root: Hdf5Group): readonly Weight[] | undefined {
+  const group = root.group("optimizer")?.group("vars");
+  const names = group ? [...group.keys()].sort((a, b) => Number(a) - Number(b)) : [];
+  if (!group || names.length === 0) return undefined;
+  return names.map((name) => ({ name, ...group.dataset(name)!.read() }));
+}
+
+/** Writes a checkpoint of Keras 3's `.keras` dialect into an empty file. The descriptor stays the caller's. */
+export async function writeKerasArchive(
+  descriptor: number,
+  label: string,
+  checkpoint: Checkpoint,
+): Promise<void> {
+  const { modelConfig, trainingConfig, kerasVersion } = checkpoint;
+  const zip = createZip(descriptor, label);
+  const config = trainingConfig ? { ...modelConfig, [compileKey]: trainingConfig } : modelConfig;
+  const notes = writeNotes(checkpoint.notes);
+  const metadata = {
+    keras_version: kerasVersion,
+    date_saved: new Date().toISOString().slice(0, 19).replace("T", "@"),
+    ...(notes && { [notesKey]: notes }),
+  };
+  zip.add(metadataName, Buffer.from(stringifyPythonJson(metadata)));
+  zip.add(configName, Buffer.from(stringifyPythonJson(config)));
+  await zip.addFile(weightsName, async (file) => {
+    const writer = await createHdf5(file, label);
+    try {
+      writeVariables(modelTree(modelConfig), checkpoint, writer);
+      writeOptimizer(writer, checkpoint);
+    } finally {
+      writer.close();
+    }
+  });
+  zip.finish();
+}
+
+function writeOptimizer(writer: Hdf5Writer, { format, optimizerWeights }: Checkpoint): void {
+  if (format !== "keras") return;
+  for (const weight of optimizerWeights ?? []) writer.dataset(`/optimizer/vars/${weight.name}`, weight);
+}

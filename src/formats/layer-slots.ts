@@ -1,0 +1,65 @@
+import type { Checkpoint } from "../checkpoint.ts";
+import { TopologyError } from "../errors.ts";
+import { layerGraph } from "../topology/build-graph.ts";
+import type { LayerGraph } from "../topology/layer-graph.ts";
+import type { WeightSpec } from "../topology/layer-spec.ts";
+import { specOf } from "../topology/layer-specs.ts";
+import { callShapesOf } from "../topology/weights-of.ts";
+import { leavesOf, modelTree } from "./model-tree.ts";
+
+/** A layer and the places for its weights, in Keras 3's `layer.weights` order; undefined where nothing is known of them. */
+export interface LayerSlots {
+  readonly path: string;
+  readonly name: string;
+  readonly trainable: boolean;
+  readonly weights: readonly WeightSpec[] | undefined;
+}
+
+/**
+ * The layers of a model by path, in config order. A file is read even where its model cannot be run: an unknown layer, or one
+ * that cannot be built, has unknown slots, and so have all if the graph itself makes no sense.
+ */
+export function layerSlots(
+  checkpoint: Pick<Checkpoint, "modelConfig" | "kerasVersion">,
+): ReadonlyMap<string, LayerSlots> {
+  const known = knownWeights(checkpoint);
+  const slots = new Map<string, LayerSlots>();
+  for (const leaf of leavesOf(modelTree(checkpoint.modelConfig))) {
+    if (leaf.isOp || leaf.className === "InputLayer") continue;
+    const { path, name, trainable } = leaf;
+    slots.set(path, { path, name, trainable, weights: known.get(path) });
+  }
+  return slots;
+}
+
+function knownWeights(
+  checkpoint: Pick<Checkpoint, "modelConfig" | "kerasVersion">,
+): ReadonlyMap<string, readonly WeightSpec[]> {
+  const known = new Map<string, readonly WeightSpec[]>();
+  const graph = orUndefined(() => layerGraph(checkpoint));
+  if (!graph) return known;
+  for (const layer of graph.layers) {
+    const weights = orUndefined(() => weightsOf(graph, layer.path));
+    if (weights) known.set(layer.path, weights);
+  }
+  return known;
+}
+
+function weightsOf(graph: LayerGraph, path: string): readonly WeightSpec[] | undefined {
+  const layer = graph.layers.find((candidate) => candidate.path === path)!;
+  const spec = specOf(layer.className);
+  if (!spec) return undefined;
+  if (!spec.weights) return [];
+  const node = graph.nodes.find((candidate) => candidate.layer === path);
+  const call = node && callShapesOf(graph, layer, node);
+  return call && spec.weights(call);
+}
+
+function orUndefined<T>(call: () => T): T | undefined {
+  try {
+    return call();
+  } catch (error) {
+    if (error instanceof TopologyError) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,60 @@
+import type { Json, JsonObject, Notes } from "../checkpoint.ts";
+import { isObject } from "./model-tree.ts";
+import { parsePythonJson } from "./python-json.ts";
+
+/** Where notes stand: a key of `.keras`'s metadata.json, a root attribute of .h5. Keras reads neither. */
+export const notesKey = "keras_finetune";
+
+const preprocessModes = ["caffe", "tf", "torch", "none"] as const;
+const bnModes = ["inference", "follow", "freeze", "train"] as const;
+
+/** The notes in `json`, without what does not have their form: another release may have written them. */
+export function readNotes(json: Json | undefined): Notes {
+  if (!isObject(json)) return {};
+  const labels = strings(json["labels"]);
+  const newLayers = strings(json["new_layers"]);
+  const preprocess = preprocessModes.find((mode) => mode === json["preprocess"]);
+  const bnMode = bnModes.find((mode) => mode === json["bn_mode"]);
+  const imageSize = size(json["image_size"]);
+  return {
+    ...(labels && { labels }),
+    ...(preprocess && { preprocess }),
+    ...(imageSize && { imageSize }),
+    ...(bnMode && { bnMode }),
+    ...(newLayers && { newLayers }),
+  };
+}
+
+/** The notes in a JSON text, none if it is no JSON. */
+export function parseNotes(text: string | undefined): Notes {
+  if (text === undefined) return {};
+  try {
+    return readNotes(parsePythonJson(text, notesKey));
+  } catch {
+    return {};
+  }
+}
+
+/** The notes as JSON, undefined where there are none. */
+export function writeNotes(notes: Notes): JsonObject | undefined {
+  const json: JsonObject = {
+    ...(notes.labels && { labels: notes.labels }),
+    ...(notes.preprocess && { preprocess: notes.preprocess }),
+    ...(notes.imageSize && { image_size: notes.imageSize }),
+    ...(notes.bnMode && { bn_mode: notes.bnMode }),
+    ...(notes.newLayers && { new_layers: notes.newLayers }),
+  };
+  return Object.keys(json).length > 0 ? json : undefined;
+}
+
+function strings(json: Json | undefined): readonly string[] | undefined {
+  if (!Array.isArray(json)) return undefined;
+  const items: readonly Json[] = json;
+  return items.every((item) => typeof item === "string") ? items : undefined;
+}
+
+function size(json: Json | undefined): readonly [number, number] | undefined {
+  if (!Array.isArray(json)) return undefined;
+  const [height, width]: readonly Json[] = json;
+  return typeof height === "number" && typeof width === "number" ? [height, width] : undefined;
+}

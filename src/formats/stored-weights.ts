@@ -1,0 +1,143 @@
+import type { Weight, Weights } from "../checkpoint.ts";
+import { KerasFileError } from "../errors.ts";
+import type { Hdf5Dataset } from "../hdf5/reader.ts";
+import { type DType, formatShape, sameShape, type Tensor } from "../tensor.ts";
+import type { WeightSpec } from "../topology/layer-spec.ts";
+import type { LayerSlots } from "./layer-slots.ts";
+
+/** A weight in a file, not read yet. */
+export interface StoredWeight {
+  /** As the file names it, without `:0`. */
+  readonly name: string;
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  read(): Tensor;
+}
+
+/** A stored weight under the name that its layer has for it. */
+export interface PlacedWeight {
+  readonly name: string;
+  readonly stored: StoredWeight;
+}
+
+/** Stored weights by layer path, and in words what does not fit. */
+export interface Placement {
+  readonly weights: ReadonlyMap<string, readonly PlacedWeight[]>;
+  readonly problems: readonly string[];
+}
+
+export function storedWeight(name: string, dataset: Hdf5Dataset): StoredWeight {
+  return { name, dtype: dataset.dtype, shape: dataset.shape, read: () => dataset.read() };
+}
+
+/**
+ * The weights in placement; with `values` false of shape and dtype only, their data empty.
+ * @throws {KerasFileError} listing what does not fit, the first five.
+ */
+export function readPlaced(placement: Placement, values: boolean, label: string): Weights {
+  refuseProblems(placement.problems, label);
+  const weights = new Map<string, readonly Weight[]>();
+  for (const [path, placed] of placement.weights) {
+    if (placed.length === 0) continue;
+    weights.set(
+      path,
+      placed.map(({ name, stored }) => ({ name, ...(values ? stored.read() : withoutValues(stored)) })),
+    );
+  }
+  return weights;
+}
+
+/** @throws {KerasFileError} if there are any. */
+export function refuseProblems(problems: readonly string[], label: string): void {
+  if (problems.length === 0) return;
+  const shown = problems.slice(0, 5).join("; ");
+  const rest = problems.length > 5 ? `; and ${problems.length - 5} more` : "";
+  const count = problems.length === 1 ? "1 weight does" : `${problems.length} weights do`;
+  throw new KerasFileError(`${label}: ${count} not fit the model: ${shown}${rest}.`, "weights");
+}
+
+function withoutValues(stored: StoredWeight): Tensor {
+  const { dtype, shape } = stored;
+  return { dtype, shape, data: new Uint8Array(0) };
+}
+
+/**
+ * One layer's stored weights in its slots: by name, else by order, with shapes checked.
+ * @param stored All that the file has for this layer, named below the layer: `kernel`, `forward_lstm/lstm_cell/kernel`.
+ */
+export function placeInLayer(slots: LayerSlots, stored: readonly StoredWeight[]): Placement {
+  const { path, weights: specs } = slots;
+  if (!specs)
+    return {
+      weights: new Map([[path, stored.map((weight) => ({ name: weight.name, stored: weight }))]]),
+      problems: [],
+    };
+  const byName = specs.map((spec) => named(spec, stored));
+  const allNamed = byName.every((weight) => weight !== undefined) && new Set(byName).size === stored.length;
+  if (
+    !allNamed &&
+    stored.length === specs.length &&
+    specs.every((spec, index) => fits(spec, stored[index]!))
+  ) {
+    return placed(path, specs, stored);
+  }
+  const problems: string[] = [];
+  specs.forEach((spec, index) => {
+    const weight = byName[index];
+    if (!weight) problems.push(`${path}/${spec.name} ${formatShape(spec.shape)} is missing`);
+    else if (!fits(spec, weight)) {
+      problems.push(
+        `${path}/${spec.name}: expected shape ${formatShape(spec.shape)}, got ${formatShape(weight.shape)}`,
+      );
+    }
+  });
+  const known = new Set(byName);
+  for (const weight of stored) {
+    if (!known.has(weight))
+      problems.push(
+        `${path}/${weight.name} ${formatShape(weight.shape)} is in the file but not in the model`,
+      );
+  }
+  return { ...placed(path, specs, byName), problems };
+}
+
+function placed(
+  path: string,
+  specs: readonly WeightSpec[],
+  stored: readonly (StoredWeight | undefined)[],
+): Placement {
+  const weights = specs.flatMap((spec, index) => {
+    const weight = stored[index];
+    return weight ? [{ name: spec.name, stored: weight }] : [];
+  });
+  return { weights: new Map([[path, weights]]), problems: [] };
+}
+
+function fits(spec: WeightSpec, weight: StoredWeight): boolean {
+  return sameShape(spec.shape, weight.shape);
+}
+
+/** The one stored weight that bears the spec's name, in whole or as the last part of a longer one. */
+function named(spec: WeightSpec, stored: readonly StoredWeight[]): StoredWeight | undefined {
+  const names = [spec.name, ...(spec.formerNames ?? [])];
+  const whole = stored.find((weight) => names.includes(weight.name));
+  if (whole) return whole;
+  const last = names.map(lastPart);
+  const ending = stored.filter((weight) => last.includes(lastPart(weight.name)));
+  return ending.length === 1 ? ending[0] : undefined;
+}
+
+function lastPart(name: string): string {
+  return name.slice(name.lastIndexOf("/") + 1);
+}
+
+/** All placements as one. */
+export function joinPlacements(placements: Iterable<Placement>): Placement {
+  const weights = new Map<string, readonly PlacedWeight[]>();
+  const problems: string[] = [];
+  for (const placement of placements) {
+    for (const [path, placedWeights] of placement.weights) weights.set(path, placedWeights);
+    problems.push(...placement.problems);
+  }
+  return { weights, problems };
+}

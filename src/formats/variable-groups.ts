@@ -1,0 +1,130 @@
+import type { Checkpoint, Weight } from "../checkpoint.ts";
+import type { Hdf5Group } from "../hdf5/reader.ts";
+import type { Hdf5Writer } from "../hdf5/writer.ts";
+import { formatShape, sameShape } from "../tensor.ts";
+import type { WeightSpec } from "../topology/layer-spec.ts";
+import type { LayerSlots } from "./layer-slots.ts";
+import type { TreeNode } from "./model-tree.ts";
+import {
+  joinPlacements,
+  type PlacedWeight,
+  type Placement,
+  type StoredWeight,
+  storedWeight,
+} from "./stored-weights.ts";
+import { weightPaths } from "./weight-paths.ts";
+
+/**
+ * @file The layers' variables in a `.weights.h5` (`keras/src/saving/saving_lib.py`): numbered in the order of
+ * `layer.weights`, in a group `vars` of the layer or of the object inside it that owns them (`cell/vars/0`).
+ */
+
+/** The variables of every layer of `model`, below `root`. */
+export function placeVariables(
+  model: TreeNode,
+  slots: ReadonlyMap<string, LayerSlots>,
+  root: Hdf5Group,
+): Placement {
+  const placements: Placement[] = [];
+  for (const [path, groupPath] of weightPaths(model)) {
+    const layer = slots.get(path);
+    if (!layer) continue;
+    const group = root.group(groupPath);
+    const stored = group ? storedBelow(group, "", 0) : [];
+    placements.push(layer.weights ? placeNumbered(layer, layer.weights, stored) : asNamed(layer, stored));
+  }
+  return joinPlacements(placements);
+}
+
+/** Deeper than any object of Keras nests. */
+const deepest = 12;
+
+/** Every dataset below a group by its path: `vars/0`, `forward_layer/cell/vars/1`. */
+function storedBelow(group: Hdf5Group, prefix: string, depth: number): readonly StoredWeight[] {
+  if (depth > deepest) return [];
+  const names = group.keys().toSorted((a, b) => Number(a) - Number(b) || (a < b ? -1 : a > b ? 1 : 0));
+  if (prefix.endsWith("vars/")) {
+    return names.flatMap((name) => {
+      const dataset = group.dataset(name);
+      return dataset ? [storedWeight(prefix + name, dataset)] : [];
+    });
+  }
+  return names.flatMap((name) => {
+    const child = group.group(name);
+    return child ? storedBelow(child, `${prefix}${name}/`, depth + 1) : [];
+  });
+}
+
+function asNamed(layer: LayerSlots, stored: readonly StoredWeight[]): Placement {
+  return {
+    weights: new Map([[layer.path, stored.map((weight) => ({ name: weight.name, stored: weight }))]]),
+    problems: [],
+  };
+}
+
+function placeNumbered(
+  layer: LayerSlots,
+  specs: readonly WeightSpec[],
+  stored: readonly StoredWeight[],
+): Placement {
+  const left = new Map(stored.map((weight) => [weight.name, weight]));
+  const names = numberedNames(specs.map((spec) => spec.name));
+  const placed: PlacedWeight[] = [];
+  const problems: string[] = [];
+  specs.forEach((spec, index) => {
+    const weight = left.get(names[index]!);
+    left.delete(names[index]!);
+    if (!weight) problems.push(`${layer.path}/${spec.name} ${formatShape(spec.shape)} is missing`);
+    else if (!sameShape(weight.shape, spec.shape)) {
+      problems.push(
+        `${layer.path}/${spec.name}: expected shape ${formatShape(spec.shape)}, got ${formatShape(weight.shape)}`,
+      );
+    } else placed.push({ name: spec.name, stored: weight });
+  });
+  for (const weight of left.values()) {
+    problems.push(
+      `${layer.path}/${weight.name} ${formatShape(weight.shape)} is in the file but not in the model`,
+    );
+  }
+  return { weights: new Map([[layer.path, placed]]), problems };
+}
+
+/** `kernel`, `bias` are `vars/0`, `vars/1`; `cell/kernel` is `cell/vars/0`. */
+function numberedNames(names: readonly string[]): readonly string[] {
+  const counts = new Map<string, number>();
+  return names.map((name) => {
+    if (/(^|\/)vars\/\d+$/.test(name)) return name;
+    const owner = name.slice(0, name.lastIndexOf("/") + 1);
+    const index = counts.get(owner) ?? 0;
+    counts.set(owner, index + 1);
+    return `${owner}vars/${index}`;
+  });
+}
+
+/** Writes the variables of every layer of `model`, with the groups that Keras expects of layers that have none. */
+export function writeVariables(model: TreeNode, checkpoint: Checkpoint, writer: Hdf5Writer): void {
+  writer.group("/vars");
+  const names = layerNames(model);
+  for (const [path, groupPath] of weightPaths(model)) {
+    const group = `/${groupPath}`;
+    writer.group(`${group}/vars`);
+    writer.text(`${group}/vars`, "name", names.get(path)!);
+    const weights: readonly Weight[] = checkpoint.weights.get(path) ?? [];
+    const numbered = numberedNames(weights.map((weight) => weight.name));
+    weights.forEach((weight, index) => {
+      writer.dataset(`${group}/${numbered[index]}`, weight);
+    });
+  }
+}
+
+function layerNames(model: TreeNode): ReadonlyMap<string, string> {
+  const names = new Map<string, string>();
+  const visit = (node: TreeNode): void => {
+    for (const child of node.children ?? []) {
+      names.set(child.path, child.name);
+      visit(child);
+    }
+  };
+  visit(model);
+  return names;
+}

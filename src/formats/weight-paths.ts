@@ -1,0 +1,33 @@
+import type { TreeNode } from "./model-tree.ts";
+
+/**
+ * The group of every layer in a `.weights.h5`, by layer path: `layers/conv2d_1`, in a nested model
+ * `layers/functional/layers/dense` (`keras/src/saving/saving_lib.py`, `_save_container_state`). The n-th layer whose class
+ * has the same snake-case name gets `_n`; ops are no layers, and a Sequential does not count its InputLayer.
+ */
+export function weightPaths(model: TreeNode): ReadonlyMap<string, string> {
+  const paths = new Map<string, string>();
+  const visit = (node: TreeNode, group: string): void => {
+    const used = new Map<string, number>();
+    for (const child of node.children ?? []) {
+      if (child.isOp || (child.className === "InputLayer" && node.className === "Sequential")) continue;
+      const base = snakeCase(child.className);
+      const count = used.get(base) ?? 0;
+      used.set(base, count + 1);
+      const path = `${group}layers/${base}${count === 0 ? "" : `_${count}`}`;
+      paths.set(child.path, path);
+      if (child.children) visit(child, `${path}/`);
+    }
+  };
+  visit(model, "");
+  return paths;
+}
+
+/** `keras/src/utils/naming.py`, `to_snake_case`: Conv2D is conv2d, PReLU p_re_lu. */
+export function snakeCase(className: string): string {
+  return className
+    .replace(/\W+/g, "")
+    .replace(/(.)([A-Z][a-z]+)/g, "$1_$2")
+    .replace(/([a-z])([A-Z])/g, "$1_$2")
+    .toLowerCase();
+}
