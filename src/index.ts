@@ -13,9 +13,11 @@ export { imageFolder } from "./data/image-folder.ts";
 export { loadImages } from "./data/images.ts";
 export type { EngineInfo } from "./engine/backend.ts";
 export { engineInfo, useEngine } from "./engine/backend.ts";
+export { setupEngine } from "./engine/setup.ts";
 export { DataError, KerasFileError, MachineError, TopologyError, UsageError } from "./errors.ts";
 export { finetune } from "./finetune.ts";
 export { readCheckpoint, writeCheckpoint } from "./formats/checkpoint-file.ts";
+export { parsePatterns } from "./freeze/patterns.ts";
 export type { FinetunePlan, PlannedLayer } from "./freeze/plan.ts";
 export type { FreezePolicy } from "./freeze/policy.ts";
 export {
@@ -26,8 +28,14 @@ export {
   freezeUntil,
   unfreeze,
 } from "./freeze/policy.ts";
+export { nearestNames } from "./freeze/suggestions.ts";
 export { predict } from "./model/predict.ts";
+export type { Inspection } from "./report/inspect.ts";
+export { inspect } from "./report/inspect.ts";
+export type { PreparedRun } from "./report/prepare.ts";
+export { prepareRun } from "./report/prepare.ts";
 export type { FinetuneOptions, FinetuneResult, ProgressEvent, Proof } from "./report/run.ts";
+export { modelFileAt, nextRunFolder } from "./report/run-folder.ts";
 export type { DType, Shape, Tensor } from "./tensor.ts";
 export { layerGraph } from "./topology/build-graph.ts";
 export { replaceHead } from "./topology/head.ts";

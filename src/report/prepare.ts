@@ -7,7 +7,7 @@ import { readCheckpoint } from "../formats/checkpoint-file.ts";
 import type { Partition } from "../freeze/partition.ts";
 import { partition } from "../freeze/partition.ts";
 import type { FinetunePlan } from "../freeze/plan.ts";
-import { planFreeze } from "../freeze/plan.ts";
+import { planFreeze, planLines } from "../freeze/plan-freeze.ts";
 import { resolveFreeze } from "../freeze/resolve.ts";
 import { layerGraph } from "../topology/build-graph.ts";
 import { replaceHead } from "../topology/head.ts";
@@ -73,6 +73,7 @@ export async function prepareRun(options: FinetuneOptions): Promise<PreparedRun>
     graph,
     partition: parts,
     plan,
+    planLines: planLines(plan),
     frozen: resolution.frozen,
     imageSize: imageSizeOf(graph, given.notes, options.imageSize),
     preprocess,

@@ -12,49 +12,49 @@ export interface FinetuneOptions {
   readonly model: string | Checkpoint;
   /** A folder of class folders, or a dataset. */
   readonly data: string | Dataset;
-  readonly freeze?: FreezePolicy | readonly FreezePolicy[];
-  readonly bnMode?: BatchNormMode;
+  readonly freeze?: FreezePolicy | readonly FreezePolicy[] | undefined;
+  readonly bnMode?: BatchNormMode | undefined;
   /** 10 */
-  readonly epochs?: number;
+  readonly epochs?: number | undefined;
   /** 32 */
-  readonly batchSize?: number;
+  readonly batchSize?: number | undefined;
   /** Adam */
-  readonly optimizer?: OptimizerArgument;
+  readonly optimizer?: OptimizerArgument | undefined;
   /** 1e-3 if only new layers train, else 1e-4. */
-  readonly learningRate?: number;
+  readonly learningRate?: number | undefined;
   /** By the head: categorical or binary cross-entropy. */
-  readonly loss?: LossArgument;
+  readonly loss?: LossArgument | undefined;
   /** By class name or index; `balanced`: samples over classes times samples of the class. */
-  readonly classWeight?: "balanced" | Readonly<Record<string, number>>;
+  readonly classWeight?: "balanced" | Readonly<Record<string, number>> | undefined;
   /** 0 */
-  readonly seed?: number;
+  readonly seed?: number | undefined;
   /** Epochs without a lower `val_loss` before the run ends. */
-  readonly patience?: number;
+  readonly patience?: number | undefined;
   /** Pixels: one number for a square, or `[height, width]`. */
-  readonly imageSize?: number | readonly [number, number];
-  readonly preprocess?: PreprocessMode | "auto";
+  readonly imageSize?: number | readonly [number, number] | undefined;
+  readonly preprocess?: PreprocessMode | "auto" | undefined;
   /** Whether EXIF orientation is applied; true. */
-  readonly exif?: boolean;
+  readonly exif?: boolean | undefined;
   /** Whether a picture that cannot be decoded ends the run; false. */
-  readonly strictData?: boolean;
+  readonly strictData?: boolean | undefined;
   /** Folder of the feature cache; false for none. */
-  readonly cache?: string | false;
+  readonly cache?: string | false | undefined;
   /** Bytes; 10 GB. */
-  readonly cacheMax?: number;
+  readonly cacheMax?: number | undefined;
   /** float32 */
-  readonly cacheDtype?: "float32" | "float16";
-  readonly arch?: string;
+  readonly cacheDtype?: "float32" | "float16" | undefined;
+  readonly arch?: string | undefined;
   /** Checked against the data's. */
-  readonly classes?: number;
+  readonly classes?: number | undefined;
   /** Keeps the model's head whatever its labels say. */
-  readonly keepHead?: boolean;
+  readonly keepHead?: boolean | undefined;
   /** keras */
-  readonly outputFormat?: "keras" | "h5" | "weights.h5" | "tfjs";
+  readonly outputFormat?: "keras" | "h5" | "weights.h5" | "tfjs" | undefined;
   /** Run folder; nothing is written without it. */
-  readonly out?: string;
-  readonly overwrite?: boolean;
-  readonly onProgress?: (event: ProgressEvent) => void;
-  readonly signal?: AbortSignal;
+  readonly out?: string | undefined;
+  readonly overwrite?: boolean | undefined;
+  readonly onProgress?: ((event: ProgressEvent) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export type ProgressEvent =
