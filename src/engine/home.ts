@@ -34,3 +34,8 @@ export function installedEngine(home: string): InstalledEngine | undefined {
 export function bindingPackage(engineFolder: string): string {
   return join(engineFolder, "node_modules", "@tensorflow", "tfjs-node");
 }
+
+/** The addon inside an engine folder that loads TensorFlow without letting it write to the error output. */
+export function quietLoadFile(engineFolder: string): string {
+  return join(engineFolder, "quiet-load.node");
+}

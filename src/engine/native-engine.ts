@@ -3,7 +3,7 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import util from "node:util";
 import { MachineError } from "../errors.ts";
-import { bindingPackage, engineHome, installedEngine } from "./home.ts";
+import { bindingPackage, engineHome, installedEngine, quietLoadFile } from "./home.ts";
 import { tf } from "./tf.ts";
 
 /** An operation's attribute as the binding takes it. */
@@ -88,6 +88,7 @@ export function nativeCandidates(): readonly NativeCandidate[] {
 export function loadNativeEngine(folder: string, verbose: boolean): string {
   const bindingFile = findBinding(folder);
   if (!verbose) process.env["TF_CPP_MIN_LOG_LEVEL"] ??= "3";
+  if (!verbose) loadQuietly(folder);
   restoreRemovedUtilities();
   const binding = loadBinding(bindingFile);
   const modules = requireWithOurTfjs(folder, () => {
@@ -137,6 +138,13 @@ function findBinding(folder: string): string {
   return found;
 }
 
+/** Loads TensorFlow itself beforehand through the addon that `setupEngine` built, so that its first line is not printed. */
+function loadQuietly(folder: string): void {
+  const addon = quietLoadFile(join(folder, "..", "..", ".."));
+  const library = join(folder, "deps", "lib", "libtensorflow_cc.so.2");
+  if (existsSync(addon) && existsSync(library)) (require(addon) as (path: string) => void)(library);
+}
+
 function loadBinding(file: string): NativeBinding {
   try {
     return require(file) as NativeBinding;
@@ -156,26 +164,22 @@ function restoreRemovedUtilities(): void {
 }
 
 /**
- * Runs `load` while `@tensorflow/tfjs`, as tfjs-node in `folder` sees it, is our tfjs-core: its kernels need no more than that, and
- * the layers, data and WebGL packages stay unread.
+ * Runs `load` while the tfjs packages, as tfjs-node in `folder` sees them, are our tfjs-core: its kernels need no more than that,
+ * and the layers, data and WebGL packages stay unread.
  */
 function requireWithOurTfjs<T>(folder: string, load: () => T): T {
-  const unionFile = resolveFrom(folder, "@tensorflow/tfjs");
-  if (!unionFile || require.cache[unionFile]) return load();
   const core = require("@tensorflow/tfjs-core") as object;
-  const standIn = {
-    id: unionFile,
-    filename: unionFile,
-    loaded: true,
-    exports: core,
-    children: [],
-    paths: [],
-  };
-  require.cache[unionFile] = standIn as unknown as NodeJS.Module;
+  const files = ["@tensorflow/tfjs", "@tensorflow/tfjs-core"]
+    .map((name) => resolveFrom(folder, name))
+    .filter((file) => file !== undefined && !require.cache[file]) as string[];
+  for (const file of files) {
+    const standIn = { id: file, filename: file, loaded: true, exports: core, children: [], paths: [] };
+    require.cache[file] = standIn as unknown as NodeJS.Module;
+  }
   try {
     return load();
   } finally {
-    delete require.cache[unionFile];
+    for (const file of files) delete require.cache[file];
   }
 }
 

@@ -1,0 +1,106 @@
+import { copyFile, link, mkdir, readdir, rename, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { MachineError } from "../../errors.ts";
+import { bindingPackage, quietLoadFile } from "../home.ts";
+import type { TensorFlowFiles } from "./find-tensorflow.ts";
+import { tensorflowLibraries } from "./find-tensorflow.ts";
+import { quietLoadSource } from "./quiet-load.ts";
+import { runCommand, tryCommand } from "./run-command.ts";
+
+/** The tfjs-node that is built: the version of our tfjs-core, with which it shares kernels. */
+export const bindingRelease = "4.22.0";
+
+const headersRelease = "1.5.0";
+const napiVersion = 8;
+
+/** What tfjs-node asks for and our own tfjs-core takes the place of when it is loaded: empty packages will do. */
+const standIns = ["tfjs", "tfjs-core"];
+
+/** Lays tfjs-node in `folder` by npm, without its installer. */
+export async function layBindingSources(folder: string): Promise<void> {
+  for (const name of standIns) {
+    const manifest = { name: `@tensorflow/${name}`, version: bindingRelease, main: "index.js" };
+    await mkdir(join(folder, name), { recursive: true });
+    await writeFile(join(folder, name, "package.json"), JSON.stringify(manifest));
+    await writeFile(join(folder, name, "index.js"), "module.exports = {};\n");
+  }
+  const manifest = {
+    private: true,
+    dependencies: {
+      ...Object.fromEntries(standIns.map((name) => [`@tensorflow/${name}`, `file:./${name}`])),
+      "@tensorflow/tfjs-node": bindingRelease,
+      "node-api-headers": headersRelease,
+    },
+    overrides: Object.fromEntries(standIns.map((name) => [`@tensorflow/${name}`, `$@tensorflow/${name}`])),
+  };
+  await writeFile(join(folder, "package.json"), JSON.stringify(manifest));
+  const parameters = [
+    "install",
+    "--ignore-scripts",
+    "--no-audit",
+    "--no-fund",
+    "--omit=dev",
+    "--loglevel=error",
+  ];
+  await runCommand(`@tensorflow/tfjs-node ${bindingRelease}`, "npm", parameters, {
+    code: "no-npm",
+    missing: "Install npm, which comes with Node.",
+    failed: "Check that npm reaches its registry.",
+    folder,
+  });
+}
+
+/** Puts TensorFlow's libraries where the binding looks for them: moved, else linked, else copied. */
+export async function layLibraries(folder: string, tensorflow: TensorFlowFiles): Promise<void> {
+  const target = join(bindingPackage(folder), "deps", "lib");
+  await mkdir(target, { recursive: true });
+  for (const library of tensorflowLibraries) {
+    const [from, to] = [join(tensorflow.folder, library), join(target, library)];
+    if (tensorflow.temporary) await rename(from, to);
+    else await link(from, to).catch(() => copyFile(from, to));
+  }
+}
+
+/** Compiles the binding and the addon that loads TensorFlow quietly. @throws {MachineError} without a C++ compiler. */
+export async function compileBinding(folder: string, tensorflow: TensorFlowFiles): Promise<void> {
+  const compiler = await findCompiler();
+  const home = bindingPackage(folder);
+  const headers = join(folder, "node_modules", "node-api-headers", "include");
+  const output = join(home, "lib", `napi-v${napiVersion}`);
+  await mkdir(output, { recursive: true });
+  const shared = ["-O2", "-fPIC", "-shared", `-DNAPI_VERSION=${napiVersion}`, "-I", headers];
+  const sources = (await readdir(join(home, "binding"))).filter((name) => name.endsWith(".cc"));
+  await compile(compiler, [
+    ...["-std=c++17", ...shared, "-I", join(tensorflow.folder, "include")],
+    ...sources.map((name) => join(home, "binding", name)),
+    ...["-o", join(output, "tfjs_binding.node"), "-L", join(home, "deps", "lib")],
+    ...tensorflowLibraries.map((library) => `-l:${library}`),
+    "-Wl,-rpath,$ORIGIN/../../deps/lib",
+  ]);
+  const quietSource = join(folder, "quiet-load.c");
+  await writeFile(quietSource, quietLoadSource);
+  await compile(compiler, ["-x", "c", ...shared, quietSource, "-o", quietLoadFile(folder), "-ldl"]);
+}
+
+async function findCompiler(): Promise<string> {
+  const candidates = [process.env["CXX"], "c++", "g++", "clang++"].filter(
+    (name) => name !== undefined && name !== "",
+  );
+  for (const candidate of candidates) {
+    const output = await tryCommand(candidate!, ["--version"]);
+    if (output?.status === 0) return candidate!;
+  }
+  throw new MachineError(
+    `native engine: expected a C++ compiler (${candidates.join(", ")}), got none. ` +
+      "Install one (Debian, Ubuntu: apt install g++; Fedora: dnf install gcc-c++; Alpine is not supported by TensorFlow).",
+    "no-compiler",
+  );
+}
+
+async function compile(compiler: string, parameters: readonly string[]): Promise<void> {
+  await runCommand("native engine", compiler, parameters, {
+    code: "compile",
+    missing: "",
+    failed: "The TensorFlow found here may be too old or too new for tfjs-node.",
+  });
+}

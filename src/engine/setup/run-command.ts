@@ -1,0 +1,70 @@
+import { spawn } from "node:child_process";
+import { MachineError } from "../../errors.ts";
+
+/** What a program wrote. */
+export interface CommandOutput {
+  readonly status: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a program and gathers what it writes; undefined where there is no such program. */
+export function tryCommand(
+  program: string,
+  parameters: readonly string[],
+  folder?: string,
+): Promise<CommandOutput | undefined> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, parameters, { cwd: folder, stdio: ["ignore", "pipe", "pipe"] });
+    const written = { stdout: "", stderr: "" };
+    child.stdout.on("data", (chunk: Buffer) => {
+      written.stdout += chunk;
+    });
+    child.stderr.on("data", (chunk: Buffer) => {
+      written.stderr += chunk;
+    });
+    child.on("error", (error: NodeJS.ErrnoException) => {
+      if (error.code === "ENOENT" || error.code === "EACCES") resolve(undefined);
+      else reject(error);
+    });
+    child.on("close", (status, signal) => {
+      resolve({
+        ...written,
+        status: status ?? 1,
+        stderr: signal ? `${written.stderr}${signal}` : written.stderr,
+      });
+    });
+  });
+}
+
+/** The last lines a failed program wrote, to be quoted in an error. */
+export function lastLines({ stdout, stderr }: CommandOutput, count = 6): string {
+  return (stderr.trim() || stdout.trim()).split("\n").slice(-count).join("\n");
+}
+
+/** Runs a program that must succeed. @throws {MachineError} with `code` where it is missing (then with `missing`) or fails. */
+export async function runCommand(
+  what: string,
+  program: string,
+  parameters: readonly string[],
+  options: {
+    readonly code: string;
+    readonly missing: string;
+    readonly failed: string;
+    readonly folder?: string;
+  },
+): Promise<CommandOutput> {
+  const output = await tryCommand(program, parameters, options.folder);
+  if (!output)
+    throw new MachineError(
+      `${what}: expected ${program} on the PATH, got none. ${options.missing}`,
+      options.code,
+    );
+  if (output.status !== 0) {
+    throw new MachineError(
+      `${what}: expected ${program} to succeed, got exit code ${output.status}. ${options.failed}\n${lastLines(output)}`,
+      options.code,
+    );
+  }
+  return output;
+}
