@@ -35,18 +35,47 @@ function headBefore(graph: LayerGraph, output: number): Head | null {
   return { path: node.layer, tail, shared: calls > 1 };
 }
 
-/** The layer and config of a head's last activation: what turns its scores into the output. */
-export function activationOf(graph: LayerGraph, head: Head): string {
-  const own = layerAt(graph, head.path).config["activation"];
-  const named = [head.path, ...head.tail].map((path) => layerAt(graph, path)).flatMap(activationName);
-  return (
-    named.findLast((name) => name !== "linear") ?? (own === undefined ? "linear" : String(own ?? "linear"))
-  );
+/** A head that gives class scores. */
+export interface Classifier {
+  readonly head: Head;
+  /** `units` or `filters`. */
+  readonly units: number;
+  /** Keras's name of what makes the scores the output: `softmax`, `sigmoid` or `linear`. */
+  readonly activation: string;
+  /** Two for a lone sigmoid unit, else the units. */
+  readonly classes: number;
 }
 
-function activationName(layer: GraphLayer): string[] {
-  if (layer.className === "Softmax") return ["softmax"];
-  if (layer.className === "ReLU") return ["relu"];
-  const activation = layer.config["activation"];
-  return typeof activation === "string" ? [activation] : [];
+/**
+ * The head as a classifier: a Dense or a convolution behind which nothing but softmax, sigmoid or nothing stands, and an output
+ * of one row a sample. Null for any other output.
+ */
+export function classifierOf(graph: LayerGraph): Classifier | null {
+  const head = headOf(graph);
+  if (!head) return null;
+  const layer = layerAt(graph, head.path);
+  const output = graph.outputs[0]!.ref;
+  const shape = graph.nodes[output.node]!.outputs[output.output]!.shape;
+  const units = layer.config[layer.className === "Dense" ? "units" : "filters"];
+  const activation = activationOf(graph, head);
+  if (!/^(?:Dense|Conv[123]D)$/u.test(layer.className) || typeof units !== "number") return null;
+  if (shape?.length !== 2 || shape[1] !== units) return null;
+  if (activation !== "softmax" && activation !== "sigmoid" && activation !== "linear") return null;
+  return { head, units, activation, classes: units === 1 && activation === "sigmoid" ? 2 : units };
+}
+
+/** The last activation of the head and its tail that is not linear. */
+function activationOf(graph: LayerGraph, head: Head): string {
+  const layers = [head.path, ...head.tail].map((path) => layerAt(graph, path));
+  return layers.map(activationName).findLast((name) => name !== "linear") ?? "linear";
+}
+
+/** What a layer does to each value: `linear` for one that only moves or drops values. */
+export function activationName(layer: GraphLayer): string {
+  const own = layer.config["activation"];
+  if (own !== undefined && own !== null) return typeof own === "string" ? own : "other";
+  if (/^(?:ops\.)?(?:Softmax|ReLU|Relu|Sigmoid|LeakyReLU|ELU|PReLU)$/u.test(layer.className)) {
+    return layer.className.replace("ops.", "").toLowerCase();
+  }
+  return "linear";
 }

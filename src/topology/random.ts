@@ -1,0 +1,57 @@
+/** A stream of 32-bit integers. The same seed gives the same numbers on every machine and engine. */
+export interface RandomGenerator {
+  /** 0 to 2^32 - 1. */
+  nextInteger(): number;
+  /** From 0 up to 1, a multiple of 2^-24. */
+  nextFloat(): number;
+}
+
+/**
+ * xoshiro128** (Blackman and Vigna, 2018). Its state is a Weyl sequence from the seed's lower 32 bits, each term through the
+ * finalizer of MurmurHash3.
+ */
+export function randomGenerator(seed: number): RandomGenerator {
+  const fill = mixedSequence(seed);
+  let [a, b, c, d] = [fill(), fill(), fill(), fill()];
+  const nextInteger = (): number => {
+    const result = Math.imul(rotateLeft(Math.imul(b, 5), 7), 9) >>> 0;
+    const shifted = b << 9;
+    c ^= a;
+    d ^= b;
+    b ^= c;
+    a ^= d;
+    c ^= shifted;
+    d = rotateLeft(d, 11);
+    return result;
+  };
+  return { nextInteger, nextFloat: () => (nextInteger() >>> 8) / 0x1000000 };
+}
+
+/**
+ * Glorot's uniform initialization of a kernel whose last two dimensions are inputs and outputs
+ * (`keras/src/initializers/random_initializers.py`).
+ */
+export function glorotUniform(shape: readonly number[], generator: RandomGenerator): Float32Array {
+  const [inputs, outputs] = shape.slice(-2) as [number, number];
+  const positions = shape.slice(0, -2).reduce((product, size) => product * size, 1);
+  const limit = Math.sqrt(6 / (positions * (inputs + outputs)));
+  return Float32Array.from(
+    { length: positions * inputs * outputs },
+    () => (2 * generator.nextFloat() - 1) * limit,
+  );
+}
+
+function mixedSequence(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x9e3779b9) >>> 0;
+    let mixed = state;
+    mixed = Math.imul(mixed ^ (mixed >>> 16), 0x85ebca6b);
+    mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);
+    return (mixed ^ (mixed >>> 16)) >>> 0;
+  };
+}
+
+function rotateLeft(value: number, bits: number): number {
+  return (value << bits) | (value >>> (32 - bits));
+}
