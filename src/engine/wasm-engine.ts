@@ -2,6 +2,7 @@ import { createRequire } from "node:module";
 import { dirname, join, sep } from "node:path";
 import { setWasmPaths } from "@tensorflow/tfjs-backend-wasm";
 import { tf } from "./tf.ts";
+import { registerWasmGradients } from "./wasm-gradients.ts";
 
 /** The name under which the WebAssembly backend is registered. */
 export const wasmBackendName = "wasm";
@@ -18,6 +19,7 @@ export async function startWasmEngine(): Promise<string> {
   const alreadyThere = new Set(processListeners());
   if (tf.findBackend(wasmBackendName) === null) setWasmPaths(folder + sep);
   await tf.setBackend(wasmBackendName);
+  registerWasmGradients(wasmBackendName);
   for (const listener of processListeners()) {
     if (!alreadyThere.has(listener) && /ExitStatus|throw reason/.test(listener.toString())) {
       process.off("uncaughtException", listener);
