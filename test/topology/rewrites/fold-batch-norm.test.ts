@@ -17,7 +17,7 @@ import {
 } from "./graph-maker.ts";
 
 beforeAll(async () => {
-  useEngine("wasm");
+  if (!process.env["KERAS_FINETUNE_ENGINE"]) useEngine("wasm");
   await ensureEngine();
 });
 

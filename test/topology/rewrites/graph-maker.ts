@@ -122,7 +122,7 @@ export function randomInputs(graph: LayerGraph, seed: number, free = 9): tf.Tens
   });
 }
 
-/** What the graph gives at `refs` for these inputs, in inference. The caller's tensors. */
+/** What the graph gives at `refs` for these inputs, in inference; a tensor asked for twice comes twice. The caller's tensors. */
 export function valuesAt(
   graph: LayerGraph,
   weights: Weights,
@@ -140,7 +140,9 @@ export function valuesAt(
   );
   const values = runProgram(program, inputs, uploaded);
   disposeWeights(uploaded);
-  return values;
+  const own = values.map((value) => value.clone());
+  tf.dispose(values);
+  return own;
 }
 
 export function outputRefs(graph: LayerGraph): readonly TensorRef[] {
