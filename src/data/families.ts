@@ -65,8 +65,8 @@ export function familyOf(graph: LayerGraph): Family | undefined {
   const found = recipes.find(({ layers, without }) => layers.every(has) && !(without && has(without)));
   if (!found) return undefined;
   const { name, preprocess } = found;
-  const sizes =
-    name === "EfficientNet" ? efficientNetSizes : name === "EfficientNetV2" ? efficientNetV2Sizes : {};
+  const own = name.startsWith("EfficientNet") ? efficientNetSizes[sizeKey(graph, names)] : undefined;
+  return { name, preprocess, imageSize: own ?? found.imageSize };
   return { name, preprocess, imageSize: sizes[sizeKey(graph, names)] ?? found.imageSize };
 }
 
