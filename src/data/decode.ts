@@ -3,6 +3,7 @@ import { readFile, stat } from "node:fs/promises";
 import type { Sharp, SharpOptions } from "sharp";
 import { DataError, MachineError } from "../errors.ts";
 import { decodeBitmap } from "./bitmap.ts";
+import { loadSharp } from "./decoder-info.ts";
 import { type PictureFormat, promisedFormat, sniffFormat } from "./picture-format.ts";
 
 /** 1 is grayscale, 3 RGB, 4 RGB with alpha: Keras's `color_mode`. */
@@ -85,13 +86,6 @@ export async function tryDecodeImage(
   }
 }
 
-/** Name and version of everything that pixels depend on, for a cache key. */
-export async function decoderVersion(): Promise<string> {
-  const { versions } = await loadSharp();
-  const codecs = ["mozjpeg", "png", "webp", "tiff", "aom", "heif"] as const;
-  return [`vips ${versions.vips}`, ...codecs.map((name) => `${name} ${versions[name]}`)].join(", ");
-}
-
 type Pixels = Pick<DecodedImage, "pixels" | "height" | "width" | "channels" | "rotated">;
 
 function isDecodable(format: string): format is PictureFormat {
@@ -171,25 +165,6 @@ function cmykToRgb(inks: Uint8Array): Uint8Array {
     }
   }
   return rgb;
-}
-
-let sharpModule: Promise<typeof import("sharp")> | undefined;
-
-/** Loaded on first use: a run on arrays needs no decoder. */
-function loadSharp(): Promise<typeof import("sharp")> {
-  sharpModule ??= import("sharp").then(
-    (module) => {
-      // Every picture is decoded once, so libvips's cache of operations would hold pixels for nothing.
-      module.default.cache(false);
-      return module;
-    },
-    (error) => {
-      throw new MachineError(
-        `sharp: the picture decoder does not load: ${firstLine(error)}. Run npm install again.`,
-      );
-    },
-  );
-  return sharpModule;
 }
 
 function firstLine(error: unknown): string {

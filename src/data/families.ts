@@ -67,7 +67,6 @@ export function familyOf(graph: LayerGraph): Family | undefined {
   const { name, preprocess } = found;
   const own = name.startsWith("EfficientNet") ? efficientNetSizes[sizeKey(graph, names)] : undefined;
   return { name, preprocess, imageSize: own ?? found.imageSize };
-  return { name, preprocess, imageSize: sizes[sizeKey(graph, names)] ?? found.imageSize };
 }
 
 function sizeKey(graph: LayerGraph, names: readonly string[]): string {

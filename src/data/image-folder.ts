@@ -1,9 +1,8 @@
-import { lstat, readdir, stat } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { basename } from "node:path";
 import { DataError } from "../errors.ts";
 import { contentHash } from "./content-hash.ts";
 import type { ImageDataset, ImageSample, Split } from "./dataset.ts";
-import { hasPictureExtension } from "./picture-format.ts";
+import { type Listing, listFolder, listTree } from "./picture-listing.ts";
 import { heldOutByHash } from "./split.ts";
 
 export interface ImageFolderOptions {
@@ -32,7 +31,7 @@ export async function imageFolder(directory: string, options: ImageFolderOptions
   const root = await listFolder(directory);
   const splits = await splitFolders(root);
   const trainFolder = splits ? await listFolder(splits.train) : root;
-  const train = await Promise.all(trainFolder.folders.map((path) => listClass(path)));
+  const train = await Promise.all(trainFolder.folders.map((path) => listTree(path)));
   const classNames = checkClasses(directory, trainFolder, train);
 
   const ignored = splits ? [...root.pictures, ...root.others, ...splits.unused] : [];
@@ -58,14 +57,6 @@ export async function imageFolder(directory: string, options: ImageFolderOptions
   };
 }
 
-/** One folder's entries, each list in code-point order, hidden ones left out. */
-interface Listing {
-  readonly path: string;
-  readonly folders: readonly string[];
-  readonly pictures: readonly string[];
-  readonly others: readonly string[];
-}
-
 interface SplitFolders {
   readonly train: string;
   readonly val?: string;
@@ -82,44 +73,6 @@ const splitNames: Readonly<Record<string, Split>> = {
   test: "test",
 };
 
-async function listFolder(path: string): Promise<Listing> {
-  const entries = await readdir(path, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT")
-      throw new DataError(`${path}: no such folder. Pass a folder with one subfolder a class.`);
-    if (error.code === "ENOTDIR")
-      throw new DataError(`${path}: not a folder. Pass a folder with one subfolder a class.`);
-    throw new DataError(`${path}: cannot be listed (${error.code}).`);
-  });
-  const listing = { path, folders: [] as string[], pictures: [] as string[], others: [] as string[] };
-  for (const entry of entries) {
-    if (entry.name.startsWith(".") || entry.name === "__MACOSX") continue;
-    const child = join(path, entry.name);
-    const target = entry.isSymbolicLink() ? await stat(child).catch(() => undefined) : entry;
-    if (target?.isDirectory()) listing.folders.push(child);
-    else if (target?.isFile() && hasPictureExtension(entry.name)) listing.pictures.push(child);
-    else listing.others.push(child);
-  }
-  for (const list of [listing.folders, listing.pictures, listing.others]) list.sort(byCodePoint);
-  return listing;
-}
-
-/** Everything in a class folder and below, links to folders not followed. */
-async function listClass(path: string): Promise<Listing> {
-  const pictures: string[] = [];
-  const others: string[] = [];
-  const walk = async (folder: string): Promise<void> => {
-    const listing = await listFolder(folder);
-    pictures.push(...listing.pictures);
-    others.push(...listing.others);
-    for (const child of listing.folders) {
-      if ((await lstat(child)).isSymbolicLink()) others.push(child);
-      else await walk(child);
-    }
-  };
-  await walk(path);
-  return { path, folders: [], pictures, others };
-}
-
 /** The split folders, undefined where the folder's own subfolders are the classes. */
 async function splitFolders(root: Listing): Promise<SplitFolders | undefined> {
   const found: Partial<Record<Split, string>> = {};
@@ -130,6 +83,7 @@ async function splitFolders(root: Listing): Promise<SplitFolders | undefined> {
     if (twin)
       throw new DataError(
         `${root.path}: two ${split} folders: ${basename(twin)} and ${basename(path)}. Keep one.`,
+        "data-two-splits",
       );
     if (split) found[split] = path;
     else unused.push(path);
@@ -140,12 +94,18 @@ async function splitFolders(root: Listing): Promise<SplitFolders | undefined> {
     const names = root.folders.map((path) => basename(path)).join(" and ");
     throw new DataError(
       `${root.path}: has ${names} but no train folder. Expected ${root.path}/train/<class>/*.jpg.`,
+      "data-no-train",
     );
   }
-  // A class may be called train: pictures of trains lie in it, not class folders.
-  const inside = await listFolder(train);
-  if (inside.folders.length === 0 && val === undefined && test === undefined) return undefined;
+  if (val === undefined && test === undefined && (await isClassCalledTrain(train, unused))) return undefined;
   return { train, unused, ...(val !== undefined && { val }), ...(test !== undefined && { test }) };
+}
+
+/** Pictures of trains: they lie in the folder itself, or beside it lie folders of other classes. */
+async function isClassCalledTrain(train: string, siblings: readonly string[]): Promise<boolean> {
+  if ((await listFolder(train)).folders.length === 0) return true;
+  const trees = await Promise.all(siblings.map((path) => listTree(path)));
+  return trees.some(({ pictures }) => pictures.length > 0);
 }
 
 function checkClasses(directory: string, folder: Listing, classes: readonly Listing[]): readonly string[] {
@@ -155,22 +115,28 @@ function checkClasses(directory: string, folder: Listing, classes: readonly List
     if (pictures.length === 0) {
       throw new DataError(
         `${directory}: no pictures. Expected ${path}/<class>/*.jpg with two classes or more.`,
+        "data-no-classes",
       );
     }
     const some = pictures.slice(0, 3).join(", ");
     const have = `${pictures.length} image${pictures.length === 1 ? "" : "s"}`;
     throw new DataError(
       `${path} has ${have} but no class folders. Expected ${path}/<class>/*.jpg. Found: ${some}${pictures.length > 3 ? ", …" : ""}`,
+      "data-no-classes",
     );
   }
   if (names.length === 1) {
-    throw new DataError(`${folder.path}: Only one class folder (${names[0]}). Two or more are needed.`);
+    throw new DataError(
+      `${folder.path}: Only one class folder (${names[0]}). Two or more are needed.`,
+      "data-one-class",
+    );
   }
   const empty = classes.filter(({ pictures }) => pictures.length === 0);
   if (empty.length === 0) return names;
   const listed = empty.map(({ path, others }) => `${path} (${others.length} other files)`).join(", ");
   throw new DataError(
     `${folder.path}: class folders without pictures: ${listed}. Add pictures or remove the folders.`,
+    "data-empty-class",
   );
 }
 
@@ -180,7 +146,7 @@ async function listSplit(
   classNames: readonly string[],
 ): Promise<{ samples: readonly ImageSample[]; ignored: readonly string[] }> {
   const folder = await listFolder(directory);
-  const classes = await Promise.all(folder.folders.map((path) => listClass(path)));
+  const classes = await Promise.all(folder.folders.map((path) => listTree(path)));
   const ignored = [...folder.pictures, ...folder.others, ...classes.flatMap(({ others }) => others)];
   const samples = classes.flatMap(({ path, pictures }) => {
     const name = basename(path);
@@ -188,6 +154,7 @@ async function listSplit(
     if (label < 0 && pictures.length > 0) {
       throw new DataError(
         `${directory}: ${split} has class "${name}" that train lacks. Classes: ${classNames.join(", ")}.`,
+        "data-extra-class",
       );
     }
     return pictures.map((picture) => ({ path: picture, label, split }));
@@ -195,7 +162,10 @@ async function listSplit(
   // Competitions ship a test folder without labels.
   if (split === "test" && samples.length === 0) return { samples, ignored };
   if (samples.length === 0) {
-    throw new DataError(`${directory}: no pictures. Expected ${directory}/<class>/*.jpg, or no such folder.`);
+    throw new DataError(
+      `${directory}: no pictures. Expected ${directory}/<class>/*.jpg, or no such folder.`,
+      "data-empty-split",
+    );
   }
   return { samples, ignored };
 }
@@ -238,8 +208,3 @@ async function trainHashes(
 }
 
 const hashesAtOnce = 32;
-
-/** Python's order of strings, which UTF-8 keeps and JavaScript's own comparison does not. */
-function byCodePoint(a: string, b: string): number {
-  return Buffer.compare(Buffer.from(a), Buffer.from(b));
-}
