@@ -33,7 +33,7 @@ const banned: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** The one room that imports a third-party package. */
-const owners: readonly (readonly [package: RegExp, room: string])[] = [
+const owners: readonly (readonly [name: RegExp, room: string])[] = [
   [/^h5wasm(\/|$)/, "hdf5"],
   [/^fflate$/, "formats"],
   [/^sharp$/, "data"],

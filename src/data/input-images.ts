@@ -1,66 +1,120 @@
 import type { Notes, PreprocessMode } from "../checkpoint.ts";
-import { UsageError } from "../errors.ts";
-import type { LayerGraph } from "../topology/layer-graph.ts";
+import { TopologyError, UsageError } from "../errors.ts";
+import { formatShape, type Shape } from "../tensor.ts";
+import { type LayerGraph, layerAt } from "../topology/layer-graph.ts";
+import type { Channels } from "./decode.ts";
+import { familyOf } from "./families.ts";
 
 export interface DetectedPreprocess {
   readonly mode: PreprocessMode;
+  /** What the mode follows from: the file's notes, a layer at the input, the family's habit, or nothing. */
+  readonly source: "notes" | "layer" | "family" | "unknown";
   /** Why, in words. */
   readonly reason: string;
+  /** The family of `keras.applications`, where the layers are named like one. */
+  readonly family?: string;
   readonly warning?: string;
 }
 
-/** Families by the names of their layers; the first that matches. */
-const families: readonly { name: string; mode: PreprocessMode; layer: RegExp }[] = [
-  { name: "ResNetV2", mode: "tf", layer: /(^|\/)conv\d_block\d+_preact_bn$/ },
-  { name: "ResNet", mode: "caffe", layer: /(^|\/)(conv\d_block\d+_1_conv|res\d[a-z]\w*_branch2a)$/ },
-  { name: "VGG", mode: "caffe", layer: /(^|\/)block\d_conv\d$/ },
-  { name: "MobileNetV2", mode: "tf", layer: /(^|\/)block_\d+_expand$/ },
-  { name: "MobileNet", mode: "tf", layer: /(^|\/)conv_pw_\d+$/ },
-  { name: "DenseNet", mode: "torch", layer: /(^|\/)conv\d_block\d+_concat$/ },
-  { name: "EfficientNet", mode: "tf", layer: /(^|\/)block\d[a-z]_(expand_conv|dwconv|dwconv2)$/ },
-  { name: "Xception", mode: "tf", layer: /(^|\/)block\d+_sepconv\d$/ },
-  { name: "Inception", mode: "tf", layer: /(^|\/)mixed\d+$/ },
-];
+const defaultSide = 224;
 
-/** Notes in the file; else none where the model rescales its input itself; else the family's mode; else none, warned. */
+/**
+ * How the model's pictures are to be prepared: as the notes in its file say; else not at all if a layer at its input does it; else
+ * as its family does; else not at all, with a warning.
+ */
 export function detectPreprocess(graph: LayerGraph, notes: Notes): DetectedPreprocess {
-  if (notes.preprocess) return { mode: notes.preprocess, reason: "noted in the file" };
-  const scaling = graph.layers.find((layer) => ["Rescaling", "Normalization"].includes(layer.className));
-  if (scaling) return { mode: "none", reason: `${scaling.path} is in the model` };
-  const family = families.find(({ layer }) => graph.layers.some(({ path }) => layer.test(path)));
-  if (family) return { mode: family.mode, reason: `${family.name} by its layer names` };
+  const family = familyOf(graph);
+  const named = family && { family: family.name };
+  if (notes.preprocess) {
+    return { mode: notes.preprocess, source: "notes", reason: "noted in the file", ...named };
+  }
+  const layer = preprocessingLayer(graph);
+  if (layer) return { mode: "none", source: "layer", reason: `${layer} is in the model`, ...named };
+  if (family) {
+    const reason = `${family.name} by its layer names`;
+    return { mode: family.preprocess, source: "family", reason, family: family.name };
+  }
   return {
     mode: "none",
+    source: "unknown",
     reason: "unknown architecture",
     warning:
-      "preprocessing: expected a known architecture, got an unknown one; pixels stay 0-255. Use --preprocess.",
+      "preprocessing: expected a known architecture or a Rescaling layer at the input, got neither: pixels stay 0-255. Use --preprocess if the model was trained on other values.",
   };
 }
 
-/** `[height, width]` of the model's input. @throws {UsageError} where `requested` differs from a fixed input. */
+/**
+ * The `[height, width]` that the model's pictures are resized to: what its input fixes; where that is free, what is asked for, else
+ * what the file's notes say, else what its family was trained on, else 224.
+ *
+ * @throws {UsageError} if another size is asked for than the input fixes.
+ * @throws {TopologyError} if the model does not take one picture.
+ */
 export function imageSizeOf(
   graph: LayerGraph,
   notes: Notes,
   requested?: number | readonly [number, number],
 ): readonly [number, number] {
+  const [, height = null, width = null] = pictureShape(graph);
   const asked = typeof requested === "number" ? ([requested, requested] as const) : requested;
-  const [input] = graph.inputs;
-  const shape = graph.nodes[input!.ref.node]!.outputs[input!.ref.output]!.shape;
-  if (graph.inputs.length !== 1 || shape?.length !== 4 || shape[3] !== 3) {
+  if (asked && ((height !== null && height !== asked[0]) || (width !== null && width !== asked[1]))) {
     throw new UsageError(
-      `${input?.name}: expected one input of RGB pictures [None,height,width,3], got ${graph.inputs.length} input(s), the first [${shape?.map((size) => size ?? "None")}].`,
+      `--image-size: expected ${height ?? "any"}x${width ?? "any"}, the model's fixed input, got ${asked.join("x")}.`,
+      "image-size",
+    );
+  }
+  const side = familyOf(graph)?.imageSize ?? defaultSide;
+  const free = asked ?? notes.imageSize ?? [side, side];
+  return [height ?? free[0], width ?? free[1]];
+}
+
+/**
+ * Colour channels of the model's pictures, 3 where the input leaves them free.
+ *
+ * @throws {TopologyError} if the model does not take one picture.
+ */
+export function imageChannelsOf(graph: LayerGraph): Channels {
+  return (pictureShape(graph)[3] ?? 3) as Channels;
+}
+
+/** Layers that leave the values of pixels as they are, or change them in training alone. */
+const passesPixels =
+  /^(InputLayer|Identity|Dropout|ZeroPadding2D|Cropping2D|CenterCrop|Resizing|Reshape|Permute|Random\w+|Gaussian\w+|RandAugment|AugMix|AutoContrast|Pipeline)$/;
+
+const rescales = /^(Rescaling|Normalization)$/;
+
+/** Arithmetic on pixels, as `preprocess_input` leaves it in a functional model. */
+const arithmetic =
+  /^(ops\.(TrueDivide|Divide|Subtract|Add|Multiply|Stack|Flip|GetItem|Take)|TFOpLambda|SlicingOpLambda|TensorFlowOpLayer|Lambda)$/;
+
+/** Path of the first layer, before any with weights, that rescales or normalizes the pixels. */
+function preprocessingLayer(graph: LayerGraph): string | undefined {
+  const pixels = new Set(graph.inputs.map(({ ref }) => ref.node));
+  for (const node of graph.nodes) {
+    if (!node.inputs.some((ref) => pixels.has(ref.node))) continue;
+    const { path, className } = layerAt(graph, node.layer);
+    if (rescales.test(className) || arithmetic.test(className)) return path;
+    if (passesPixels.test(className)) pixels.add(node.index);
+  }
+  return undefined;
+}
+
+function pictureShape(graph: LayerGraph): Shape {
+  const [input, ...more] = graph.inputs;
+  if (!input || more.length > 0) {
+    const names = graph.inputs.map(({ name }) => name).join(", ");
+    throw new TopologyError(
+      `${graph.name}: expected one input of pictures, got ${graph.inputs.length} inputs (${names}). Train it on arrays.`,
       "not-an-image-model",
     );
   }
-  const [, height, width] = shape;
-  if (height && width) {
-    if (asked && (asked[0] !== height || asked[1] !== width)) {
-      throw new UsageError(
-        `--image-size: expected ${height}x${width}, the model's fixed input, got ${asked.join("x")}.`,
-        "image-size",
-      );
-    }
-    return [height, width];
-  }
-  return asked ?? notes.imageSize ?? [224, 224];
+  const shape = graph.nodes[input.ref.node]?.outputs[input.ref.output]?.shape ?? [];
+  const channels = shape[3] ?? 3;
+  if (shape.length === 4 && (channels === 1 || channels === 3 || channels === 4)) return shape;
+  const channelsFirst = shape.length === 4 && (shape[1] === 1 || shape[1] === 3);
+  const advice = channelsFirst ? "Channels-first pictures are not supported." : "Train it on arrays.";
+  throw new TopologyError(
+    `${input.name}: expected pictures [None,height,width,3] (1 for gray, 4 with alpha), got ${formatShape(shape)}. ${advice}`,
+    "not-an-image-model",
+  );
 }

@@ -1,40 +1,62 @@
-/** RGB pictures are `[height, width, 3]`, row-major. */
-export interface Pixels {
-  readonly data: ArrayLike<number>;
+/** Height, width and channels of row-major pixels. */
+export interface PixelGrid {
   readonly height: number;
   readonly width: number;
+  readonly channels: number;
 }
 
-/** Bilinear with half-pixel centres, no antialias, as `tf.image.resize`: `[height, width, 3]` float32, 0-255. */
+/**
+ * Resizes as `tf.image.resize(image, size)`: bilinear, half-pixel centres, no antialiasing, no crop, in float32. Writes
+ * `[height, width, channels]` into `destination`, whose length is exactly that.
+ *
+ * Source: what `keras.utils.image_dataset_from_directory` does to each picture.
+ */
 export function resizeBilinear(
-  { data, height, width }: Pixels,
-  toHeight: number,
-  toWidth: number,
-): Float32Array {
-  const rows = positions(height, toHeight);
-  const columns = positions(width, toWidth);
-  const result = new Float32Array(toHeight * toWidth * 3);
-  let written = 0;
-  for (const row of rows) {
-    for (const column of columns) {
-      for (let channel = 0; channel < 3; channel++) {
-        const at = (y: number, x: number): number => data[(y * width + x) * 3 + channel]!;
-        const top =
-          at(row.low, column.low) + (at(row.low, column.high) - at(row.low, column.low)) * column.fraction;
-        const bottom =
-          at(row.high, column.low) + (at(row.high, column.high) - at(row.high, column.low)) * column.fraction;
-        result[written++] = top + (bottom - top) * row.fraction;
+  pixels: ArrayLike<number>,
+  from: PixelGrid,
+  imageSize: readonly [number, number],
+  destination: Float32Array,
+): void {
+  const { channels } = from;
+  const rows = interpolation(from.height, imageSize[0]);
+  const columns = interpolation(from.width, imageSize[1]);
+  const stride = from.width * channels;
+  let at = 0;
+  for (let y = 0; y < imageSize[0]; y++) {
+    const top = rows.lower[y]! * stride;
+    const bottom = rows.upper[y]! * stride;
+    const down = rows.weight[y]!;
+    for (let x = 0; x < imageSize[1]; x++) {
+      const left = columns.lower[x]! * channels;
+      const right = columns.upper[x]! * channels;
+      const across = columns.weight[x]!;
+      for (let channel = 0; channel < channels; channel++) {
+        const topLeft = pixels[top + left + channel]!;
+        const bottomLeft = pixels[bottom + left + channel]!;
+        const above = fround(topLeft + fround(fround(pixels[top + right + channel]! - topLeft) * across));
+        const below = fround(
+          bottomLeft + fround(fround(pixels[bottom + right + channel]! - bottomLeft) * across),
+        );
+        destination[at++] = above + fround(fround(below - above) * down);
       }
     }
   }
-  return result;
 }
 
-function positions(from: number, to: number): { low: number; high: number; fraction: number }[] {
-  return Array.from({ length: to }, (_, index) => {
-    const position = Math.fround((index + 0.5) * (from / to) - 0.5);
+const fround = Math.fround;
+
+/** For each output position: its two neighbours in the source, and the weight of the second. */
+function interpolation(source: number, target: number) {
+  const lower = new Int32Array(target);
+  const upper = new Int32Array(target);
+  const weight = new Float32Array(target);
+  const scale = fround(source / target);
+  for (let index = 0; index < target; index++) {
+    const position = fround(fround(fround(index + 0.5) * scale) - 0.5);
     const floor = Math.floor(position);
-    const low = Math.max(floor, 0);
-    return { low, high: Math.min(floor + 1, from - 1), fraction: position - floor };
-  });
+    lower[index] = Math.max(floor, 0);
+    upper[index] = Math.min(floor + 1, source - 1);
+    weight[index] = position - floor;
+  }
+  return { lower, upper, weight };
 }

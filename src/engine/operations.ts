@@ -57,36 +57,6 @@ export function conv2dTranspose(
   );
 }
 
-/** A convolution of `[N, D, H, W, C]` with a filter `[d, h, w, C, F]`. */
-export function conv3d(
-  x: tf.Tensor,
-  filter: tf.Tensor,
-  strides: Spatial,
-  padding: Padding,
-  dilation: Spatial = [1, 1, 1],
-): tf.Tensor {
-  const dilated = inflateFilter(filter, dilation);
-  return tf.conv3d(x as tf.Tensor5D, dilated as tf.Tensor5D, triple(strides), padding);
-}
-
-/** `conv2dTranspose` with one more dimension. */
-export function conv3dTranspose(
-  x: tf.Tensor,
-  filter: tf.Tensor,
-  outputShape: readonly number[],
-  strides: Spatial,
-  padding: Padding,
-  dilation: Spatial = [1, 1, 1],
-): tf.Tensor {
-  return tf.conv3dTranspose(
-    x as tf.Tensor5D,
-    inflateFilter(filter, dilation) as tf.Tensor5D,
-    outputShape as [number, number, number, number, number],
-    triple(strides),
-    padding,
-  );
-}
-
 /** `x` plus a bias `[C]` along its last axis. */
 export function biasAdd(x: tf.Tensor, bias: tf.Tensor): tf.Tensor {
   return tf.add(x, bias);
@@ -165,23 +135,6 @@ export function averagePool2d(
   return padding === "valid" ? pool(x) : averageOfPadded(x, poolSize, strides, pool);
 }
 
-/** `maxPool2d` with one more dimension. */
-export function maxPool3d(x: tf.Tensor, poolSize: Spatial, strides: Spatial, padding: Padding): tf.Tensor {
-  return tf.maxPool3d(x as tf.Tensor5D, triple(poolSize), triple(strides), padding);
-}
-
-/** `averagePool2d` with one more dimension. */
-export function averagePool3d(
-  x: tf.Tensor,
-  poolSize: Spatial,
-  strides: Spatial,
-  padding: Padding,
-): tf.Tensor {
-  const pool = (value: tf.Tensor): tf.Tensor =>
-    tf.avgPool3d(value as tf.Tensor5D, triple(poolSize), triple(strides), "valid");
-  return padding === "valid" ? pool(x) : averageOfPadded(x, poolSize, strides, pool);
-}
-
 /** The mean over `axes`. */
 export function mean(x: tf.Tensor, axes: readonly number[], keepDims = false): tf.Tensor {
   return tf.mean(x, [...axes], keepDims);
@@ -248,8 +201,4 @@ function inflateAxis(filter: tf.Tensor, rate: number, axis: number): tf.Tensor {
 
 function pair(values: Spatial): [number, number] {
   return [values[0]!, values[1]!];
-}
-
-function triple(values: Spatial): [number, number, number] {
-  return [values[0]!, values[1]!, values[2]!];
 }

@@ -3,6 +3,7 @@ import { dirname, join, sep } from "node:path";
 import { setWasmPaths } from "@tensorflow/tfjs-backend-wasm";
 import { tf } from "./tf.ts";
 import { registerWasmGradients } from "./wasm-gradients.ts";
+import { registerWasmKernels } from "./wasm-kernels/register.ts";
 
 /** The name under which the WebAssembly backend is registered. */
 export const wasmBackendName = "wasm";
@@ -19,6 +20,7 @@ export async function startWasmEngine(): Promise<string> {
   const alreadyThere = new Set(processListeners());
   if (tf.findBackend(wasmBackendName) === null) setWasmPaths(folder + sep);
   await tf.setBackend(wasmBackendName);
+  registerWasmKernels();
   registerWasmGradients(wasmBackendName);
   for (const listener of processListeners()) {
     if (!alreadyThere.has(listener) && /ExitStatus|throw reason/.test(listener.toString())) {

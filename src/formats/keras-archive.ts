@@ -2,6 +2,7 @@ import type { Checkpoint, JsonObject, Weight } from "../checkpoint.ts";
 import { KerasFileError } from "../errors.ts";
 import { type Hdf5Group, openVirtual } from "../hdf5/reader.ts";
 import { createHdf5, type Hdf5Writer } from "../hdf5/writer.ts";
+import { inDialect } from "./dialect-writing.ts";
 import { layerSlots } from "./layer-slots.ts";
 import { isObject, modelTree } from "./model-tree.ts";
 import { notesKey, readNotes, writeNotes } from "./notes.ts";
@@ -92,12 +93,16 @@ function readOptimizer(root: Hdf5Group): readonly Weight[] | undefined {
   return names.map((name) => ({ name, ...group.dataset(name)!.read() }));
 }
 
-/** Writes a checkpoint of Keras 3's `.keras` dialect into an empty file. The descriptor stays the caller's. */
+/**
+ * Writes a checkpoint of any dialect as `.keras` into an empty file. The descriptor stays the caller's.
+ * @throws {TopologyError} naming the layer that Keras 3 cannot hold.
+ */
 export async function writeKerasArchive(
   descriptor: number,
   label: string,
-  checkpoint: Checkpoint,
+  original: Checkpoint,
 ): Promise<void> {
+  const checkpoint = inDialect(original, "keras3");
   const { modelConfig, trainingConfig, kerasVersion } = checkpoint;
   const zip = createZip(descriptor, label);
   const config = trainingConfig ? { ...modelConfig, [compileKey]: trainingConfig } : modelConfig;
@@ -121,7 +126,6 @@ export async function writeKerasArchive(
   zip.finish();
 }
 
-function writeOptimizer(writer: Hdf5Writer, { format, optimizerWeights }: Checkpoint): void {
-  if (format !== "keras") return;
+function writeOptimizer(writer: Hdf5Writer, { optimizerWeights }: Checkpoint): void {
   for (const weight of optimizerWeights ?? []) writer.dataset(`/optimizer/vars/${weight.name}`, weight);
 }

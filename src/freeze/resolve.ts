@@ -12,7 +12,7 @@ import type { FreezePolicy } from "./policy.ts";
 import { formatPolicy } from "./policy.ts";
 import type { FreezeResolution, FrozenSet } from "./resolution.ts";
 import { nearestNames } from "./suggestions.ts";
-import { trainableWeights } from "./trainable-weights.ts";
+import { hasMovingStatistics, trainableWeights } from "./trainable-weights.ts";
 import { freezeWarnings } from "./warnings.ts";
 
 export interface FreezeOptions {
@@ -57,9 +57,11 @@ export function resolveFreeze(
       }
     }
   }
+  const bnMode = options.bnMode ?? "inference";
+  applyMode(decided, graph, bnMode, options.newLayers ?? []);
   const set: FrozenSet = {
     frozen: decided.frozen,
-    bnMode: options.bnMode ?? "inference",
+    bnMode,
     newLayers: new Set(options.newLayers ?? []),
   };
   refuseAllFrozen(graph, set, list !== undefined && list.length > 0);
@@ -170,6 +172,22 @@ function applyStart(
   for (const { path, trainable } of graph.layers) {
     if (!nothing && (head ? !head.has(path) : !trainable)) decided.frozen.add(path);
     decided.why.set(path, nothing ? "nothing is frozen" : head ? "the head is new" : "the flags in the file");
+  }
+}
+
+/** `freeze` and `train` decide for every pretrained layer with moving statistics, whatever came before. */
+function applyMode(
+  decided: Decided,
+  graph: LayerGraph,
+  bnMode: BatchNormMode,
+  newLayers: readonly string[],
+): void {
+  if (bnMode !== "freeze" && bnMode !== "train") return;
+  for (const [path, specs] of weightSpecsOf(graph)) {
+    if (!hasMovingStatistics(specs) || newLayers.includes(path)) continue;
+    if (bnMode === "freeze") decided.frozen.add(path);
+    else decided.frozen.delete(path);
+    decided.why.set(path, `--bn-mode ${bnMode}`);
   }
 }
 

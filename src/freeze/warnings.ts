@@ -156,9 +156,8 @@ function randomWarnings(graph: LayerGraph, set: FrozenSet, parts: Partition): st
 }
 
 function modeWarnings(graph: LayerGraph, set: FrozenSet, parts: Partition): string[] {
-  const moving = [...parts.batchStatistics].some((path) => set.frozen.has(path) && !set.newLayers.has(path));
-  if (set.bnMode !== "train" || !moving || !graph.layers.some((layer) => set.frozen.has(layer.path)))
-    return [];
+  const freezes = graph.layers.some((layer) => set.frozen.has(layer.path));
+  if (set.bnMode !== "train" || !freezes || parts.batchStatistics.size === 0) return [];
   return ["--bn-mode train changes frozen activations every step; the prefix cache is disabled."];
 }
 

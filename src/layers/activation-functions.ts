@@ -4,7 +4,8 @@ import { relu, relu6 } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
 import { TopologyError } from "../errors.ts";
 import type { KerasMajor } from "../topology/layer-graph.ts";
-import { axisOf, isConfigObject } from "./config.ts";
+import { axisOf, inverseOrder } from "./axes.ts";
+import { isConfigObject } from "./config.ts";
 
 export type ActivationFunction = (x: tf.Tensor) => tf.Tensor;
 
@@ -186,11 +187,6 @@ function sparsemaxSupport(logits: tf.Tensor): { shares: tf.Tensor; counts: tf.Te
     shares: tf.tensor(shares, logits.shape),
     counts: tf.tensor(counts, [...logits.shape.slice(0, -1), 1]),
   };
-}
-
-/** The order that undoes a transposition. */
-export function inverseOrder(order: readonly number[]): number[] {
-  return order.map((_, position) => order.indexOf(position));
 }
 
 /** The same values, through which no gradient flows. */

@@ -35,11 +35,6 @@ export function numberList(value: Json | undefined): readonly number[] {
   return (Array.isArray(value) ? value.flat(Number.POSITIVE_INFINITY) : [value]) as number[];
 }
 
-/** Where `axis` stands in a tensor of `rank` dimensions, negative ones counted from the end. */
-export function axisOf(axis: number, rank: number): number {
-  return axis < 0 ? axis + rank : axis;
-}
-
 /** What a nested config is `{ class_name, config }` of. */
 export function isConfigObject(value: Json | undefined): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);

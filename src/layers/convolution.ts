@@ -1,13 +1,14 @@
 /** Convolutions of every rank (`keras/src/layers/convolutional`). Channels-first tensors are turned, computed and turned back. */
 import type { JsonObject } from "../checkpoint.ts";
 import type { Padding } from "../engine/operations.ts";
-import { biasAdd, conv2d, conv3d, depthwiseConv2d } from "../engine/operations.ts";
+import { biasAdd, conv2d, depthwiseConv2d } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
 import { activate } from "./activations.ts";
 import { flagIn, numbersIn, stringIn } from "./config.ts";
 import { lowRankAdapted } from "./core.ts";
 import { channelsLast } from "./data-format.ts";
 import type { Kernel, KernelCall } from "./kernel.ts";
+import { conv3d } from "./volume.ts";
 
 export const convolutionKernels: Readonly<Record<string, Kernel>> = {
   Conv1D: convolution(1),

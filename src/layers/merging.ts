@@ -1,8 +1,10 @@
 /** Layers of several inputs (`keras/src/layers/merging`). */
 import { add } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
-import { axisOf, numberIn } from "./config.ts";
-import type { Kernel } from "./kernel.ts";
+import { axisOf, product } from "./axes.ts";
+import { flagIn, numberIn, numberList } from "./config.ts";
+import type { Kernel, KernelCall, KernelResult } from "./kernel.ts";
+import { unitLength } from "./normalization.ts";
 
 type Merge = (a: tf.Tensor, b: tf.Tensor) => tf.Tensor;
 
@@ -12,21 +14,74 @@ export const mergingKernels: Readonly<Record<string, Kernel>> = {
   Multiply: merging(tf.mul),
   Maximum: merging(tf.maximum),
   Minimum: merging(tf.minimum),
-  Average: ({ inputs }) => tf.div(inputs.map(rankedLike(inputs)).reduce(add), inputs.length),
-  Concatenate: ({ inputs, config }) =>
-    tf.concat([...inputs], axisOf(numberIn(config, "axis"), inputs[0]!.rank)),
+  Average: (call) => masked(call, tf.div(ranked(call.inputs).reduce(add), call.inputs.length)),
+  Concatenate: (call) => {
+    const axis = axisOf(numberIn(call.config, "axis"), call.inputs[0]!.rank);
+    return { outputs: [tf.concat([...call.inputs], axis)], masks: [concatenatedMask(call, axis)] };
+  },
+  Dot: dot,
 };
 
 function merging(merge: Merge): Kernel {
-  return ({ inputs }) => inputs.map(rankedLike(inputs)).reduce((a, b) => merge(a, b));
+  return (call) =>
+    masked(
+      call,
+      ranked(call.inputs).reduce((a, b) => merge(a, b)),
+    );
 }
 
 /** Keras aligns inputs of fewer dimensions by adding them after the batch (`base_merge.py`). */
-function rankedLike(inputs: readonly tf.Tensor[]): (x: tf.Tensor) => tf.Tensor {
+function ranked(inputs: readonly tf.Tensor[]): tf.Tensor[] {
   const rank = Math.max(...inputs.map((x) => x.rank));
-  return (x) => {
+  return inputs.map((x) => {
     if (x.rank === rank) return x;
     const ones = Array.from({ length: rank - x.rank }, () => 1);
     return tf.reshape(x, [x.shape[0]!, ...ones, ...x.shape.slice(1)]);
-  };
+  });
+}
+
+/** Shown where any input shows it, if all of them have a mask (`compute_mask` of `base_merge.py`). */
+function masked({ masks, inputs }: KernelCall, output: tf.Tensor): KernelResult {
+  const known = masks.filter((mask) => mask !== undefined);
+  const complete = known.length === inputs.length;
+  return { outputs: [output], masks: [complete ? known.reduce((a, b) => tf.logicalOr(a, b)) : undefined] };
+}
+
+/** The inputs' masks joined like the inputs, and shown where any value of the last axis is. */
+function concatenatedMask({ masks, inputs }: KernelCall, axis: number): tf.Tensor | undefined {
+  if (masks.every((mask) => mask === undefined)) return undefined;
+  const whole = inputs.map((x, index) => {
+    const mask = masks[index];
+    if (!mask) return tf.cast(tf.onesLike(x), "bool");
+    if (mask.rank === x.rank) return mask;
+    return tf.logicalOr(tf.expandDims(mask, -1), tf.cast(tf.zerosLike(x), "bool"));
+  });
+  return tf.any(tf.concat(whole, axis), -1);
+}
+
+function dot({ inputs, config }: KernelCall): tf.Tensor {
+  const axes = config["axes"];
+  const pair = typeof axes === "number" ? [axes, axes] : numberList(axes);
+  const [a, b] = inputs.map((x, index) => {
+    const axis = axisOf(pair[index]!, x.rank);
+    return { x: flagIn(config, "normalize") ? unitLength(x, [axis], 1e-7) : x, axis };
+  }) as [Operand, Operand];
+  const left = contractedLast(a);
+  const right = contractedLast(b);
+  const result = tf.matMul(left.rows as tf.Tensor3D, right.rows as tf.Tensor3D, false, true);
+  const shape = [a.x.shape[0]!, ...left.kept, ...right.kept];
+  return tf.reshape(result, shape.length === 1 ? [...shape, 1] : shape);
+}
+
+interface Operand {
+  readonly x: tf.Tensor;
+  readonly axis: number;
+}
+
+/** `[N, rows, size]` with the contracted axis last, and the sizes that the rows stand for. */
+function contractedLast({ x, axis }: Operand): { rows: tf.Tensor; kept: number[] } {
+  const others = x.shape.map((_, index) => index).filter((index) => index !== 0 && index !== axis);
+  const kept = others.map((index) => x.shape[index]!);
+  const turned = tf.transpose(x, [0, ...others, axis]);
+  return { rows: tf.reshape(turned, [x.shape[0]!, product(kept), x.shape[axis]!]), kept };
 }

@@ -1,13 +1,25 @@
 /** Normalization layers (`keras/src/layers/normalization`). */
+import type { JsonObject } from "../checkpoint.ts";
+import type { BatchNormalized } from "../engine/operations.ts";
 import { batchNormalizationBatch, batchNormalizationStored } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
-import { inverseOrder } from "./activation-functions.ts";
-import { axisOf, flagIn, numberIn, unsupported } from "./config.ts";
+import { axesOf, axisOf, inverseOrder } from "./axes.ts";
+import { flagIn, numberIn, numberList, unsupported } from "./config.ts";
 import type { Kernel, KernelCall, KernelResult } from "./kernel.ts";
 
 export const normalizationKernels: Readonly<Record<string, Kernel>> = {
   BatchNormalization: batchNormalization,
+  LayerNormalization: layerNormalization,
+  RMSNormalization: rmsNormalization,
+  GroupNormalization: groupNormalization,
+  UnitNormalization: ({ inputs, config }) => unitLength(inputs[0]!, numberList(config["axis"]), 1e-12),
 };
+
+/** `x` divided by its Euclidean length over `axes` (`keras/src/ops/nn.py`, normalize). */
+export function unitLength(x: tf.Tensor, axes: readonly number[], epsilon: number): tf.Tensor {
+  const squares = tf.sum(tf.square(x), axesOf(axes, x.rank), true);
+  return tf.mul(x, tf.minimum(tf.rsqrt(squares), 1 / epsilon));
+}
 
 function batchNormalization(call: KernelCall): KernelResult {
   const { inputs, weights, config, context } = call;
@@ -20,14 +32,16 @@ function batchNormalization(call: KernelCall): KernelResult {
   const movingMean = weights["moving_mean"]!;
   const movingVariance = weights["moving_variance"]!;
   if (context.statistics === "stored") {
-    return {
-      outputs: [back(batchNormalizationStored(turned, movingMean, movingVariance, beta, gamma, epsilon))],
-    };
+    const output = batchNormalizationStored(turned, movingMean, movingVariance, beta, gamma, epsilon);
+    return { outputs: [back(output)] };
   }
   if (flagIn(config, "renorm")) {
     throw unsupported(config, "batch renormalization in training", "Use --bn-mode inference.");
   }
-  const { output, mean, variance } = batchNormalizationBatch(turned, beta, gamma, epsilon);
+  const mask = call.masks[0];
+  const { output, mean, variance } = mask
+    ? maskedBatchNormalization(turned, mask, beta, gamma, epsilon)
+    : batchNormalizationBatch(turned, beta, gamma, epsilon);
   const momentum = numberIn(config, "momentum");
   return {
     outputs: [back(output)],
@@ -36,6 +50,22 @@ function batchNormalization(call: KernelCall): KernelResult {
       moving_variance: movingAverage(movingVariance, variance, momentum),
     },
   };
+}
+
+/** Statistics of what the mask `[N, ...]` shows; all of it is normalized. */
+function maskedBatchNormalization(
+  x: tf.Tensor,
+  mask: tf.Tensor,
+  beta: tf.Tensor | undefined,
+  gamma: tf.Tensor | undefined,
+  epsilon: number,
+): BatchNormalized {
+  const shown = tf.expandDims(tf.cast(mask, "float32"), -1);
+  const axes = x.shape.map((_, axis) => axis).slice(0, -1);
+  const count = tf.add(tf.sum(shown), 1e-7);
+  const mean = tf.div(tf.sum(tf.mul(x, shown), axes), count);
+  const variance = tf.div(tf.sum(tf.mul(tf.square(tf.sub(x, mean)), shown), axes), count);
+  return { output: batchNormalizationStored(x, mean, variance, beta, gamma, epsilon), mean, variance };
 }
 
 function movingAverage(average: tf.Tensor, value: tf.Tensor, momentum: number): tf.Tensor {
@@ -47,4 +77,57 @@ function axisLast(axis: number, rank: number): number[] | undefined {
   if (axis === rank - 1) return undefined;
   const others = Array.from({ length: rank }, (_, index) => index).filter((index) => index !== axis);
   return [...others, axis];
+}
+
+function layerNormalization({ inputs, weights, config }: KernelCall): tf.Tensor {
+  const x = inputs[0]!;
+  const axes = statisticsAxes(x, config);
+  const mean = tf.mean(x, axes, true);
+  const centered = tf.sub(x, mean);
+  const inverse = inverseDeviation(tf.mean(tf.square(centered), axes, true), config);
+  // `rms_scaling` divides by the deviation without centering first.
+  const normalized = tf.mul(flagIn(config, "rms_scaling") ? x : centered, inverse);
+  return scaledAndShifted(normalized, weights["gamma"], weights["beta"], axes);
+}
+
+function rmsNormalization({ inputs, weights, config }: KernelCall): tf.Tensor {
+  const x = inputs[0]!;
+  const axes = statisticsAxes(x, config);
+  const inverse = inverseDeviation(tf.mean(tf.square(x), axes, true), config);
+  return scaledAndShifted(tf.mul(x, inverse), weights["scale"], undefined, axes);
+}
+
+/** `[..., C, ...]` seen as `[..., groups, C / groups, ...]`; -1 is a group a channel. */
+function groupNormalization({ inputs, weights, config }: KernelCall): tf.Tensor {
+  const x = inputs[0]!;
+  const axis = axisOf(numberIn(config, "axis"), x.rank);
+  const channels = x.shape[axis]!;
+  const wanted = numberIn(config, "groups");
+  const groups = wanted === -1 ? channels : wanted;
+  const split = [...x.shape.slice(0, axis), groups, channels / groups, ...x.shape.slice(axis + 1)];
+  const grouped = tf.reshape(x, split);
+  const axes = split.map((_, index) => index).filter((index) => index !== 0 && index !== axis);
+  const centered = tf.sub(grouped, tf.mean(grouped, axes, true));
+  const inverse = inverseDeviation(tf.mean(tf.square(centered), axes, true), config);
+  const normalized = tf.reshape(tf.mul(centered, inverse), x.shape);
+  return scaledAndShifted(normalized, weights["gamma"], weights["beta"], [axis]);
+}
+
+function statisticsAxes(x: tf.Tensor, config: JsonObject): number[] {
+  return axesOf(numberList(config["axis"]), x.rank).sort((a, b) => a - b);
+}
+
+function inverseDeviation(variance: tf.Tensor, config: JsonObject): tf.Tensor {
+  return tf.rsqrt(tf.add(variance, numberIn(config, "epsilon")));
+}
+
+function scaledAndShifted(
+  x: tf.Tensor,
+  scale: tf.Tensor | undefined,
+  shift: tf.Tensor | undefined,
+  axes: readonly number[],
+): tf.Tensor {
+  const shape = x.shape.map((size, axis) => (axes.includes(axis) ? size : 1));
+  const scaled = scale ? tf.mul(x, tf.reshape(scale, shape)) : x;
+  return shift ? tf.add(scaled, tf.reshape(shift, shape)) : scaled;
 }

@@ -1,28 +1,36 @@
 /** Pooling layers (`keras/src/layers/pooling`). Channels-first tensors are turned, computed and turned back. */
 
 import type { Padding, Spatial } from "../engine/operations.ts";
-import { averagePool2d, averagePool3d, max, maxPool2d, maxPool3d, mean } from "../engine/operations.ts";
+import { averagePool2d, max, maxPool2d, mean } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
+import { everyNth } from "./axes.ts";
 import { flagIn, numbersIn, stringIn } from "./config.ts";
 import { asPlane } from "./convolution.ts";
 import { channelsLast, isChannelsFirst } from "./data-format.ts";
 import type { Kernel, KernelCall } from "./kernel.ts";
+import { pool3d } from "./volume.ts";
 
 type Pool = (x: tf.Tensor, poolSize: Spatial, strides: Spatial, padding: Padding) => tf.Tensor;
 
 export const poolingKernels: Readonly<Record<string, Kernel>> = {
   MaxPooling1D: pooling(1, maxPool2d),
   MaxPooling2D: pooling(2, maxPool2d),
-  MaxPooling3D: pooling(3, maxPool3d),
+  MaxPooling3D: pooling(3, maxPool2d),
   AveragePooling1D: pooling(1, averagePool2d),
   AveragePooling2D: pooling(2, averagePool2d),
-  AveragePooling3D: pooling(3, averagePool3d),
+  AveragePooling3D: pooling(3, averagePool2d),
   GlobalAveragePooling1D: maskedMean,
   GlobalAveragePooling2D: globalPooling(mean),
   GlobalAveragePooling3D: globalPooling(mean),
   GlobalMaxPooling1D: globalPooling(max),
   GlobalMaxPooling2D: globalPooling(max),
   GlobalMaxPooling3D: globalPooling(max),
+  AdaptiveAveragePooling1D: adaptivePooling(1, mean),
+  AdaptiveAveragePooling2D: adaptivePooling(2, mean),
+  AdaptiveAveragePooling3D: adaptivePooling(3, mean),
+  AdaptiveMaxPooling1D: adaptivePooling(1, max),
+  AdaptiveMaxPooling2D: adaptivePooling(2, max),
+  AdaptiveMaxPooling3D: adaptivePooling(3, max),
 };
 
 function pooling(rank: 1 | 2 | 3, pool: Pool): Kernel {
@@ -30,12 +38,21 @@ function pooling(rank: 1 | 2 | 3, pool: Pool): Kernel {
     const poolSize = numbersIn(config, "pool_size", rank);
     const strides = config["strides"] == null ? poolSize : numbersIn(config, "strides", rank);
     const padding = stringIn(config, "padding") as Padding;
-    return channelsLast(inputs[0]!, config, (x) =>
-      rank === 1
-        ? asPlane(x, (plane) => pool(plane, [1, ...poolSize], [1, ...strides], padding))
-        : pool(x, poolSize, strides, padding),
-    );
+    return channelsLast(inputs[0]!, config, (x) => pooled(x, pool, poolSize, strides, padding));
   };
+}
+
+/** Windows of a channels-last tensor of any rank from 3 to 5. */
+export function pooled(
+  x: tf.Tensor,
+  pool: Pool,
+  poolSize: Spatial,
+  strides: Spatial,
+  padding: Padding,
+): tf.Tensor {
+  if (x.rank === 5) return pool3d(x, pool, poolSize, strides, padding);
+  if (x.rank === 4) return pool(x, poolSize, strides, padding);
+  return asPlane(x, (plane) => pool(plane, [1, ...poolSize], [1, ...strides], padding));
 }
 
 function globalPooling(reduce: typeof mean): Kernel {
@@ -56,6 +73,26 @@ function maskedMean(call: KernelCall): tf.Tensor {
   const shown = tf.expandDims(tf.cast(mask, "float32"), isChannelsFirst(config) ? 1 : 2);
   const keepDims = flagIn(config, "keepdims");
   return tf.div(tf.sum(tf.mul(x, shown), axes, keepDims), tf.sum(shown, axes, keepDims));
+}
+
+/** Windows that overlap where the size is no multiple, one axis after the other (`base_adaptive_pooling.py`). */
+function adaptivePooling(rank: number, reduce: typeof mean): Kernel {
+  return ({ inputs, config }) => {
+    const sizes = numbersIn(config, "output_size", rank);
+    return channelsLast(inputs[0]!, config, (x) =>
+      sizes.reduce((value, size, axis) => adaptiveAxis(value, axis + 1, size, reduce), x),
+    );
+  };
+}
+
+function adaptiveAxis(x: tf.Tensor, axis: number, size: number, reduce: typeof mean): tf.Tensor {
+  const whole = x.shape[axis]!;
+  const windows = Array.from({ length: size }, (_, index) => {
+    const start = Math.floor((index * whole) / size);
+    const end = Math.ceil(((index + 1) * whole) / size);
+    return reduce(everyNth(x, axis, start, end - start, 1), [axis], true);
+  });
+  return tf.concat(windows, axis);
 }
 
 function spatialAxes(rank: number, channelsFirst: boolean): number[] {

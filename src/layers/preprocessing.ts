@@ -1,35 +1,67 @@
 /** Preprocessing layers (`keras/src/layers/preprocessing`). */
 import type { JsonObject } from "../checkpoint.ts";
 import { tf } from "../engine/tf.ts";
-import { axisOf, flagIn, numberList } from "./config.ts";
+import { axesOf } from "./axes.ts";
+import { flagIn, numberIn, numberList, stringIn } from "./config.ts";
+import { channelsLast } from "./data-format.ts";
 import type { Kernel, KernelCall } from "./kernel.ts";
+import { croppedToAspectRatio, paddedToAspectRatio, resized } from "./resampling.ts";
 
 export const preprocessingKernels: Readonly<Record<string, Kernel>> = {
   Rescaling: ({ inputs, config }) =>
-    tf.add(tf.mul(tf.cast(inputs[0]!, "float32"), factor(config, "scale")), factor(config, "offset")),
+    tf.add(tf.mul(asFloat(inputs[0]!), factor(config, "scale")), factor(config, "offset")),
   Normalization: normalization,
+  Resizing: resizing,
+  CenterCrop: centerCrop,
 };
 
 function normalization({ inputs, weights, config }: KernelCall): tf.Tensor {
-  const x = tf.cast(inputs[0]!, "float32");
-  const shape = broadcastShape(x, config);
+  const x = asFloat(inputs[0]!);
+  const kept = axesOf(numberList(config["axis"]), x.rank);
+  const shape = x.shape.map((size, axis) => (kept.includes(axis) ? size : 1));
   const statistic = (name: "mean" | "variance"): tf.Tensor => {
     const given = weights[name] ?? tf.tensor1d([...numberList(config[name])]);
-    return tf.reshape(given, given.size === 1 ? x.shape.map(() => 1) : shape);
+    return tf.reshape(given, given.size === 1 ? shape.map(() => 1) : shape);
   };
   const mean = statistic("mean");
   const deviation = tf.maximum(tf.sqrt(statistic("variance")), 1e-7);
-  return flagIn(config, "invert") ? tf.add(tf.mul(x, deviation), mean) : tf.div(tf.sub(x, mean), deviation);
+  return flagIn(config, "invert") ? tf.add(mean, tf.mul(x, deviation)) : tf.div(tf.sub(x, mean), deviation);
 }
 
-/** The input's size on the axes that keep their own statistics, 1 elsewhere. */
-function broadcastShape(x: tf.Tensor, config: JsonObject): number[] {
-  const kept = numberList(config["axis"]).map((axis) => axisOf(axis, x.rank));
-  return x.shape.map((size, axis) => (kept.includes(axis) ? size : 1));
+function resizing({ inputs, config }: KernelCall): tf.Tensor {
+  const size = [numberIn(config, "height"), numberIn(config, "width")] as const;
+  return channelsLast(asFloat(inputs[0]!), config, (x) => {
+    const framed = flagIn(config, "crop_to_aspect_ratio")
+      ? croppedToAspectRatio(x, size)
+      : flagIn(config, "pad_to_aspect_ratio")
+        ? paddedToAspectRatio(x, size, numberIn(config, "fill_value"))
+        : x;
+    return resized(framed, size, stringIn(config, "interpolation"), flagIn(config, "antialias"));
+  });
+}
+
+/** An image smaller than the crop is enlarged instead, its middle keeping the proportions. */
+function centerCrop({ inputs, config }: KernelCall): tf.Tensor {
+  const height = numberIn(config, "height");
+  const width = numberIn(config, "width");
+  return channelsLast(asFloat(inputs[0]!), config, (x) => {
+    const [batch, high, wide, channels] = x.shape as [number, number, number, number];
+    if (high < height || wide < width) {
+      const size = [height, width] as const;
+      return resized(croppedToAspectRatio(x, size), size, "bilinear", false);
+    }
+    const top = Math.floor((high - height) / 2);
+    const left = Math.floor((wide - width) / 2);
+    return tf.slice(x, [0, top, left, 0], [batch, height, width, channels]);
+  });
 }
 
 /** A number, or a list of one a channel. */
 function factor(config: JsonObject, name: string): number | tf.Tensor {
   const values = numberList(config[name]);
   return values.length === 1 ? values[0]! : tf.tensor1d([...values]);
+}
+
+function asFloat(x: tf.Tensor): tf.Tensor {
+  return x.dtype === "float32" ? x : tf.cast(x, "float32");
 }

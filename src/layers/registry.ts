@@ -1,5 +1,8 @@
 import { activationKernels } from "./activations.ts";
+import { applicationKernels } from "./applications.ts";
+import { augmentationKernels } from "./augmentation.ts";
 import { convolutionKernels } from "./convolution.ts";
+import { convolutionTransposeKernels } from "./convolution-transpose.ts";
 import { coreKernels } from "./core.ts";
 import type { Kernel } from "./kernel.ts";
 import { mergingKernels } from "./merging.ts";
@@ -12,7 +15,10 @@ import { reshapingKernels } from "./reshaping.ts";
 const kernels: ReadonlyMap<string, Kernel> = new Map(
   [
     activationKernels,
+    applicationKernels,
+    augmentationKernels,
     convolutionKernels,
+    convolutionTransposeKernels,
     coreKernels,
     mergingKernels,
     normalizationKernels,

@@ -3,25 +3,61 @@ import type { JsonObject } from "../checkpoint.ts";
 import { tf } from "../engine/tf.ts";
 import { numberIn } from "./config.ts";
 import { identity } from "./core.ts";
-import type { Kernel, KernelCall } from "./kernel.ts";
-
-export const regularizationKernels: Readonly<Record<string, Kernel>> = {
-  Dropout: inTraining((x, config, seed) => dropped(x, numberIn(config, "rate"), seed, noiseShape(x, config))),
-  ActivityRegularization: identity,
-};
+import { isChannelsFirst } from "./data-format.ts";
+import type { Kernel } from "./kernel.ts";
 
 type Disturbance = (x: tf.Tensor, config: JsonObject, seed: number) => tf.Tensor;
 
-function inTraining(disturb: Disturbance): Kernel {
-  return ({ inputs, config, context }: KernelCall) =>
+export const regularizationKernels: Readonly<Record<string, Kernel>> = {
+  Dropout: inTraining((x, config, seed) => dropout(x, config, seed, noiseShape(x, config))),
+  SpatialDropout1D: inTraining(spatialDropout),
+  SpatialDropout2D: inTraining(spatialDropout),
+  SpatialDropout3D: inTraining(spatialDropout),
+  GaussianNoise: inTraining((x, config, seed) =>
+    tf.add(x, tf.randomNormal(x.shape, 0, numberIn(config, "stddev"), "float32", seed)),
+  ),
+  GaussianDropout: inTraining((x, config, seed) => {
+    const rate = numberIn(config, "rate");
+    return tf.mul(x, tf.randomNormal(x.shape, 1, Math.sqrt(rate / (1 - rate)), "float32", seed));
+  }),
+  AlphaDropout: inTraining(alphaDropout),
+  ActivityRegularization: identity,
+};
+
+/** A kernel that disturbs its input in training, with a seed of its own each time. */
+export function inTraining(disturb: Disturbance): Kernel {
+  return ({ inputs, config, context }) =>
     context.training ? disturb(inputs[0]!, config, context.random.nextSeed()) : inputs[0]!;
 }
 
-/** Each kept with probability `1 - rate` and divided by it; `shape` may have 1 where all share one draw. */
-function dropped(x: tf.Tensor, rate: number, seed: number, shape: readonly number[]): tf.Tensor {
+/** 1 with probability `1 - rate`, else 0. */
+export function keptMask(shape: readonly number[], rate: number, seed: number): tf.Tensor {
+  return tf.cast(tf.greaterEqual(tf.randomUniform([...shape], 0, 1, "float32", seed), rate), "float32");
+}
+
+/** Each kept with probability `1 - rate` and divided by it; `shape` has 1 where all share one draw. */
+function dropout(x: tf.Tensor, config: JsonObject, seed: number, shape: readonly number[]): tf.Tensor {
+  const rate = numberIn(config, "rate");
   if (rate === 0) return x;
-  const kept = tf.greaterEqual(tf.randomUniform([...shape], 0, 1, "float32", seed), rate);
-  return tf.mul(x, tf.div(tf.cast(kept, "float32"), 1 - rate));
+  if (rate === 1) return tf.zerosLike(x);
+  return tf.mul(x, tf.div(keptMask(shape, rate, seed), 1 - rate));
+}
+
+function spatialDropout(x: tf.Tensor, config: JsonObject, seed: number): tf.Tensor {
+  const channels = isChannelsFirst(config) ? 1 : x.rank - 1;
+  const shape = x.shape.map((size, axis) => (axis === 0 || axis === channels ? size : 1));
+  return dropout(x, config, seed, shape);
+}
+
+/** Dropped values take SELU's saturation value; mean and variance are kept. */
+function alphaDropout(x: tf.Tensor, config: JsonObject, seed: number): tf.Tensor {
+  const rate = numberIn(config, "rate");
+  if (rate === 0) return x;
+  const saturation = -1.6732632423543772 * 1.0507009873554805;
+  const scale = ((1 - rate) * (1 + rate * saturation ** 2)) ** -0.5;
+  const kept = keptMask(noiseShape(x, config), rate, seed);
+  const replaced = tf.add(tf.mul(x, kept), tf.mul(tf.sub(1, kept), saturation));
+  return tf.add(tf.mul(replaced, scale), -scale * saturation * rate);
 }
 
 /** The config's `noise_shape`, null in it being the input's own size. */

@@ -1,15 +1,17 @@
 /** Layers that move values about (`keras/src/layers/reshaping`). */
 import type { Json, JsonObject } from "../checkpoint.ts";
 import { tf } from "../engine/tf.ts";
-import { numberIn, numberList } from "./config.ts";
-import { isChannelsFirst, toChannelsLast } from "./data-format.ts";
+import { product, repeatAxis } from "./axes.ts";
+import { numberIn, numberList, numbersIn, stringIn } from "./config.ts";
+import { channelsLast, isChannelsFirst, toChannelsLast } from "./data-format.ts";
 import type { Kernel } from "./kernel.ts";
+import { resized } from "./resampling.ts";
 
 export const reshapingKernels: Readonly<Record<string, Kernel>> = {
   Flatten: ({ inputs, config }) => {
     const x = inputs[0]!;
     const ordered = isChannelsFirst(config) && x.rank > 2 ? toChannelsLast(x) : x;
-    return tf.reshape(ordered, [x.shape[0]!, elements(x.shape.slice(1))]);
+    return tf.reshape(ordered, [x.shape[0]!, product(x.shape.slice(1))]);
   },
   Reshape: ({ inputs, config }) => {
     const x = inputs[0]!;
@@ -23,7 +25,23 @@ export const reshapingKernels: Readonly<Record<string, Kernel>> = {
   Cropping1D: cropping(1),
   Cropping2D: cropping(2),
   Cropping3D: cropping(3),
+  UpSampling1D: ({ inputs, config }) => repeatAxis(inputs[0]!, 1, numberIn(config, "size")),
+  UpSampling2D: ({ inputs, config }) => {
+    const interpolation = stringIn(config, "interpolation");
+    const [high, wide] = numbersIn(config, "size", 2) as [number, number];
+    if (interpolation === "nearest") return upSampled(inputs[0]!, config, [high, wide]);
+    return channelsLast(inputs[0]!, config, (x) =>
+      resized(x, [x.shape[1]! * high, x.shape[2]! * wide], interpolation, false),
+    );
+  },
+  UpSampling3D: ({ inputs, config }) => upSampled(inputs[0]!, config, numbersIn(config, "size", 3)),
 };
+
+/** Each value repeated on every spatial axis. */
+function upSampled(x: tf.Tensor, config: JsonObject, factors: readonly number[]): tf.Tensor {
+  const first = isChannelsFirst(config) ? 2 : 1;
+  return factors.reduce((value, factor, axis) => repeatAxis(value, first + axis, factor), x);
+}
 
 function zeroPadding(rank: number): Kernel {
   return ({ inputs, config }) => {
@@ -57,8 +75,4 @@ function sidesIn(value: Json | undefined, rank: number): [number, number][] {
     const both = flat.length === rank ? flat[axis]! : flat[0]!;
     return [both, both];
   });
-}
-
-function elements(shape: readonly number[]): number {
-  return shape.reduce((product, size) => product * size, 1);
 }

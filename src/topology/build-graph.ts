@@ -11,6 +11,7 @@ import type {
   GraphLayer,
   GraphNode,
   LayerGraph,
+  ModelLayers,
   TensorRef,
   TensorSpec,
 } from "./layer-graph.ts";
@@ -41,7 +42,21 @@ export function layerGraph(checkpoint: Pick<Checkpoint, "modelConfig" | "kerasVe
     nodes: building.nodes,
     inputs,
     outputs: outputs.map((ref, index) => ({ name: names[index]!, ref })),
+    models: modelLayers(model, ""),
   };
+}
+
+/** What Keras's `model.layers` of the model and of each one in it lists: no ops, and no InputLayer of a Sequential. */
+function modelLayers(model: ModelDescription, path: string): ModelLayers[] {
+  const listed = model.layers.filter(
+    ({ className, keras }) =>
+      (model.kind === "functional" || className !== "InputLayer") &&
+      !(keras === 3 && className.startsWith("ops.")),
+  );
+  const nested = model.layers.flatMap((layer) =>
+    layer.model ? modelLayers(layer.model, path === "" ? layer.name : `${path}/${layer.name}`) : [],
+  );
+  return [{ path, layers: listed.map((layer) => layer.name) }, ...nested];
 }
 
 /** The layers in `model.layers` order, nested ones in place of the model that holds them. */

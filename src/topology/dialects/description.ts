@@ -36,6 +36,7 @@ export interface LayerDescription {
 /** A model of any Keras and of any kind as named calls; a Sequential is a chain of them. */
 export interface ModelDescription {
   readonly name: string;
+  readonly kind: "functional" | "sequential";
   readonly trainable: boolean;
   /** In `model.layers` order, InputLayers among them. */
   readonly layers: readonly LayerDescription[];

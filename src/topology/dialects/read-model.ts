@@ -73,6 +73,7 @@ function readFunctional(entry: ModelEntry, place: Place): ModelDescription {
   refuseDuplicates(layers, place);
   return {
     name: entry.name,
+    kind: "functional",
     trainable: entry.config["trainable"] !== false,
     layers,
     inputs: readEndpoints(entry, "input_layers", indices, place),
@@ -93,6 +94,7 @@ function readSequential(entry: ModelEntry, place: Place): ModelDescription {
   refuseDuplicates(layers, place);
   return {
     name: entry.name,
+    kind: "sequential",
     // A Keras 3 Sequential drops its own flag when it is read; Keras 1 and 2 write none.
     trainable: true,
     layers,

@@ -1,0 +1,113 @@
+import { existsSync } from "node:fs";
+import type { Checkpoint, Tensor } from "../index.ts";
+import {
+  layerGraph,
+  modelFileAt,
+  predict,
+  readCheckpoint,
+  TopologyError,
+  UsageError,
+  writeCheckpoint,
+} from "../index.ts";
+import type { Command, FlagsOf } from "./command.ts";
+import { flag } from "./command.ts";
+import type { ArchValue, EngineValues, JsonValue } from "./run-flags.ts";
+import { archFlag, chooseEngine, engineFlags, jsonFlag, withoutUndefined } from "./run-flags.ts";
+
+interface ConvertValues extends ArchValue, EngineValues, JsonValue {
+  readonly overwrite?: boolean;
+}
+
+const flags: FlagsOf<ConvertValues> = {
+  overwrite: flag("Replace OUT if it exists"),
+  ...archFlag,
+  ...engineFlags,
+  ...jsonFlag,
+};
+
+/** What the written file predicts beside the one that was read. */
+interface Parity {
+  readonly samples: number;
+  /** Of the outputs' absolute differences. */
+  readonly maxDifference: number;
+  /** Of the outputs' absolute values. */
+  readonly maxOutput: number;
+}
+
+/** `finetune convert IN OUT`: the format by OUT's extension. */
+export const convertCommand: Command<ConvertValues> = {
+  name: "convert",
+  usage: "convert IN OUT",
+  summary: "Writes a model in another format, by OUT's extension, and compares what both predict.",
+  flags,
+  positionals: [2, 2],
+  examples: [["convert resnet50.h5 resnet50.keras", "an .h5 of any Keras as .keras"]],
+  run: async ({ values, positionals, terminal }) => {
+    const source = modelFileAt(positionals[0]!);
+    const target = positionals[1]!;
+    if (existsSync(target) && !values.overwrite) {
+      throw new UsageError(
+        `${target}: expected a new file, got one that exists. Pass --overwrite to replace it.`,
+        "out-exists",
+      );
+    }
+    chooseEngine(values);
+    const before = await readCheckpoint(source, withoutUndefined({ arch: values.arch }));
+    await writeCheckpoint(target, before);
+    const weightsOnly = target.endsWith(".weights.h5");
+    const parity = weightsOnly ? "a file of weights alone does not predict" : await parityOf(before, target);
+    if (values.json) terminal.document({ out: target, parity: typeof parity === "string" ? null : parity });
+    terminal.print(`${source} -> ${target}`);
+    terminal.print(parityLine(parity));
+  },
+};
+
+async function parityOf(before: Checkpoint, target: string): Promise<Parity | string> {
+  const inputs = probe(before);
+  if (!inputs) return "its inputs have no shape to probe";
+  try {
+    const expected = await predict(before, inputs);
+    const got = await predict(await readCheckpoint(target), inputs);
+    return difference(expected, got);
+  } catch (error) {
+    if (error instanceof TopologyError) return error.message;
+    throw error;
+  }
+}
+
+function parityLine(parity: Parity | string): string {
+  if (typeof parity === "string") return `parity    not checked: ${parity}`;
+  const { samples, maxDifference, maxOutput } = parity;
+  const text = maxDifference === 0 ? "0" : maxDifference.toExponential(1);
+  return `parity    largest difference ${text} between the predictions of both files on ${samples} probes (largest output ${maxOutput.toPrecision(3)})`;
+}
+
+/** Two samples of values between -1 and 1, the same at each run; free dimensions are 64. */
+function probe(checkpoint: Checkpoint): Tensor[] | null {
+  const graph = layerGraph(checkpoint);
+  const shapes = graph.inputs.map(({ ref }) => graph.nodes[ref.node]!.outputs[ref.output]!.shape);
+  if (shapes.some((shape) => shape === null)) return null;
+  let state = 1;
+  const next = (): number => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 31 - 1;
+  };
+  return shapes.map((shape) => {
+    const known = [2, ...shape!.slice(1).map((size) => size ?? 64)];
+    const data = new Float32Array(known.reduce((product, size) => product * size, 1)).map(next);
+    return { dtype: "float32", shape: known, data };
+  });
+}
+
+function difference(expected: readonly Tensor[], got: readonly Tensor[]): Parity {
+  let maxDifference = 0;
+  let maxOutput = 0;
+  expected.forEach(({ data }, output) => {
+    data.forEach((value, index) => {
+      const gap = Math.abs(Number(value) - Number(got[output]?.data[index] ?? Number.NaN));
+      if (!(gap <= maxDifference)) maxDifference = gap;
+      maxOutput = Math.max(maxOutput, Math.abs(Number(value)));
+    });
+  });
+  return { samples: expected[0]?.shape[0] ?? 0, maxDifference, maxOutput };
+}

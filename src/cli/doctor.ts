@@ -1,0 +1,57 @@
+import { readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import type { EngineInfo } from "../index.ts";
+import { decoderInfo, engineHome, ensureEngine } from "../index.ts";
+import type { Command, FlagsOf } from "./command.ts";
+import { bytesText } from "./figures.ts";
+import type { EngineValues, JsonValue } from "./run-flags.ts";
+import { chooseEngine, engineFlags, jsonFlag } from "./run-flags.ts";
+
+type DoctorValues = EngineValues & JsonValue;
+
+const flags: FlagsOf<DoctorValues> = { ...engineFlags, ...jsonFlag };
+
+/** `finetune doctor`: which engine runs and why, and what else a run stands on. */
+export const doctorCommand: Command<DoctorValues> = {
+  name: "doctor",
+  usage: "doctor",
+  summary: "Says which engine runs and why, and what else a run depends on.",
+  flags,
+  positionals: [0, 0],
+  examples: [],
+  run: async ({ values, terminal }) => {
+    chooseEngine(values);
+    const engine = await ensureEngine();
+    const cache = { folder: engineHome(), bytes: folderBytes(engineHome()) };
+    const node = { version: process.version, platform: `${process.platform} ${process.arch}` };
+    const decoder = await decoderInfo();
+    if (values.json) terminal.document({ node, engine, decoder, cache });
+    terminal.print(`node      ${node.version} on ${node.platform}`);
+    for (const line of engineLines(engine)) terminal.print(line);
+    terminal.print(`pictures  sharp ${decoder.sharp}, libvips ${decoder.libvips}`);
+    terminal.print(`cache     ${cache.folder}  (${bytesText(cache.bytes)})`);
+  },
+};
+
+function engineLines({ name, tfjs, tensorflow, path, threads, reason, rejected }: EngineInfo): string[] {
+  const version = tensorflow ? `TensorFlow ${tensorflow}, tfjs ${tfjs}` : `tfjs ${tfjs}`;
+  const lines = [
+    `engine    ${name}: ${version}, ${threads} thread${threads === 1 ? "" : "s"}  (${reason})`,
+    `          ${path}`,
+  ];
+  for (const other of rejected) lines.push(`not used  ${other.name}: ${other.reason}`);
+  if (name === "wasm")
+    lines.push("hint      `finetune setup` builds the native engine, about ten times faster.");
+  return lines;
+}
+
+function folderBytes(folder: string): number {
+  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return 0;
+  return readdirSync(folder, { withFileTypes: true, recursive: true })
+    .filter((entry) => entry.isFile())
+    .reduce(
+      (sum, entry) =>
+        sum + (statSync(join(entry.parentPath, entry.name), { throwIfNoEntry: false })?.size ?? 0),
+      0,
+    );
+}

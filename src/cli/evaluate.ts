@@ -1,0 +1,95 @@
+import { statSync } from "node:fs";
+import { join } from "node:path";
+import type { Evaluation } from "../index.ts";
+import { evaluate, imageFolder, modelFileAt, readCheckpoint, UsageError } from "../index.ts";
+import type { Command, FlagsOf } from "./command.ts";
+import { value } from "./command.ts";
+import { columns } from "./figures.ts";
+import type { ArchValue, EngineValues, JsonValue, PictureValues } from "./run-flags.ts";
+import {
+  archFlag,
+  chooseEngine,
+  engineFlags,
+  jsonFlag,
+  pictureFlags,
+  pictureOptions,
+  withoutUndefined,
+} from "./run-flags.ts";
+import { figure } from "./run-text.ts";
+import { plainText, wholeNumber } from "./values.ts";
+
+interface EvaluateValues extends ArchValue, PictureValues, EngineValues, JsonValue {
+  readonly data?: string;
+  readonly loss?: string;
+  readonly "batch-size"?: number;
+}
+
+const flags: FlagsOf<EvaluateValues> = {
+  data: value("Folder of class folders; its val/ if there is one", "DIR", plainText),
+  loss: value("Keras loss (categorical or binary cross-entropy, by the output)", "NAME", plainText),
+  "batch-size": value("Pictures at a time (32)", "N", wholeNumber(1)),
+  ...archFlag,
+  ...pictureFlags,
+  ...engineFlags,
+  ...jsonFlag,
+};
+
+/** `finetune evaluate M --data D` */
+export const evaluateCommand: Command<EvaluateValues> = {
+  name: "evaluate",
+  usage: "evaluate MODEL --data DIR",
+  summary: "Loss, accuracy and confusion table on labelled pictures: val/ if there is one, else all.",
+  flags,
+  positionals: [1, 1],
+  examples: [["evaluate runs/pets --data photos/", "how well a tuned model does on photos/val"]],
+  run: async ({ values, positionals, terminal }) => {
+    const { data } = values;
+    if (data === undefined) {
+      throw new UsageError("--data: expected a folder of class folders, got none.", "flag-missing");
+    }
+    chooseEngine(values);
+    const held = join(data, "val");
+    const folder = statSync(held, { throwIfNoEntry: false })?.isDirectory() ? held : data;
+    const dataset = await imageFolder(folder);
+    const checkpoint = await readCheckpoint(
+      modelFileAt(positionals[0]!),
+      withoutUndefined({ arch: values.arch }),
+    );
+    const result = await evaluate(checkpoint, dataset, {
+      ...pictureOptions(values, terminal, "evaluate"),
+      ...withoutUndefined({ loss: values.loss, batchSize: values["batch-size"] }),
+    });
+    for (const { path, reason } of result.badImages) terminal.notice(`warning: ${path}: ${reason} Skipped.`);
+    if (values.json) {
+      const { images, loss, accuracy, confusion } = result;
+      terminal.document({ images, loss, accuracy, confusion });
+    }
+    for (const line of evaluationLines(folder, result)) terminal.print(line);
+  },
+};
+
+function evaluationLines(
+  folder: string,
+  { images, loss, accuracy, confusion, labels }: Evaluation,
+): string[] {
+  const lines = [`${images} images in ${folder}: loss ${figure(loss)}  accuracy ${figure(accuracy)}`, ""];
+  if (labels.length > 20) return [...lines, ...mostConfused(confusion, labels)];
+  const rows = confusion.map((row, truth) => [labels[truth]!, ...row.map(String)]);
+  return [
+    ...lines,
+    ...columns([["truth \\ predicted", ...labels], ...rows], new Set(labels.map((_, column) => column + 1))),
+  ];
+}
+
+/** The pairs confused most often, where a table would be too wide. */
+function mostConfused(confusion: Evaluation["confusion"], labels: readonly string[]): string[] {
+  const pairs = confusion.flatMap((row, truth) =>
+    row.flatMap((count, predicted) =>
+      truth !== predicted && count > 0 ? [{ truth, predicted, count }] : [],
+    ),
+  );
+  const worst = pairs.sort((a, b) => b.count - a.count).slice(0, 10);
+  return worst.map(
+    ({ truth, predicted, count }) => `${count}x ${labels[truth]} taken for ${labels[predicted]}`,
+  );
+}

@@ -1,0 +1,33 @@
+import { DataError, KerasFileError, MachineError, TopologyError, UsageError } from "../index.ts";
+
+/** What the process says and returns when a command ends early. */
+export interface Failure {
+  readonly message: string;
+  readonly exitCode: 1 | 2 | 130;
+}
+
+/** The reason with which the first Ctrl-C aborts a run. */
+export class Interrupted extends Error {
+  override readonly name = "Interrupted";
+}
+
+/** 2 for what was asked, 1 for file, data and machine, 130 for Ctrl-C; only a bug brings its stack. */
+export function failureOf(error: unknown): Failure {
+  if (error instanceof Interrupted) return { message: error.message, exitCode: 130 };
+  if (error instanceof UsageError) return { message: error.message, exitCode: 2 };
+  if (
+    error instanceof KerasFileError ||
+    error instanceof TopologyError ||
+    error instanceof DataError ||
+    error instanceof MachineError
+  ) {
+    return { message: error.message, exitCode: 1 };
+  }
+  if (error instanceof Error && isSystemError(error)) return { message: error.message, exitCode: 1 };
+  const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return { message: `This is a bug in finetune, please report it.\n${stack}`, exitCode: 1 };
+}
+
+function isSystemError(error: Error): boolean {
+  return "syscall" in error && "code" in error;
+}

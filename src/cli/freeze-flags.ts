@@ -1,0 +1,79 @@
+import type { BatchNormMode, FreezePolicy } from "../index.ts";
+import {
+  freeze,
+  freezeAllButHead,
+  freezeDepth,
+  freezeThrough,
+  freezeUntil,
+  UsageError,
+  unfreeze,
+} from "../index.ts";
+import type { FlagsOf } from "./command.ts";
+import { flag, list, value } from "./command.ts";
+import { oneOf, plainText } from "./values.ts";
+
+const group = "What is frozen";
+
+export interface FreezeValues {
+  readonly "freeze-until"?: string;
+  readonly "freeze-through"?: string;
+  readonly "freeze-depth"?: string;
+  readonly "freeze-all-but-head"?: boolean;
+  readonly freeze?: readonly string[];
+  readonly unfreeze?: readonly string[];
+  readonly "bn-mode"?: BatchNormMode;
+}
+
+/** The flags that decide what is frozen. */
+export const freezeFlags: FlagsOf<FreezeValues> = {
+  "freeze-until": value(
+    "Freeze every layer before the first match; X and all after it train",
+    "X",
+    plainText,
+    group,
+  ),
+  "freeze-through": value("Freeze every layer up to and including the last match", "X", plainText, group),
+  "freeze-depth": value(
+    "Freeze model.layers[:N]; -K: all but the last K; base:N inside base",
+    "N",
+    plainText,
+    group,
+  ),
+  "freeze-all-but-head": flag("Train the head alone (the default where the head is new)", group),
+  freeze: list(
+    "Freeze these layers too: name, stage, glob or /regex/; none: train everything",
+    "P,...",
+    group,
+  ),
+  unfreeze: list("Train these layers, whatever freezes them", "P,...", group),
+  "bn-mode": value(
+    "BatchNormalization: inference (default), follow (plain Keras), freeze, train",
+    "MODE",
+    oneOf("inference", "follow", "freeze", "train"),
+    group,
+  ),
+};
+
+/**
+ * The policies that the flags state; none where no flag is given.
+ * @throws {UsageError} for two flags that each set the cut.
+ */
+export function freezePolicies(values: FreezeValues): readonly FreezePolicy[] {
+  const cuts = ["freeze-until", "freeze-through", "freeze-depth", "freeze-all-but-head"] as const;
+  const positions = cuts.filter((name) => values[name] !== undefined);
+  if (positions.length > 1) {
+    throw new UsageError(
+      `${positions.map((name) => `--${name}`).join(" and ")}: expected one flag that sets the cut, got ${positions.length}. ` +
+        "Combine one of them with --freeze and --unfreeze.",
+      "freeze-positions",
+    );
+  }
+  const policies: FreezePolicy[] = [];
+  if (values["freeze-until"] !== undefined) policies.push(freezeUntil(values["freeze-until"]));
+  if (values["freeze-through"] !== undefined) policies.push(freezeThrough(values["freeze-through"]));
+  if (values["freeze-depth"] !== undefined) policies.push(freezeDepth(values["freeze-depth"]));
+  if (values["freeze-all-but-head"]) policies.push(freezeAllButHead());
+  if (values.freeze) policies.push(freeze(...values.freeze));
+  if (values.unfreeze) policies.push(unfreeze(...values.unfreeze));
+  return policies;
+}

@@ -1,0 +1,82 @@
+import type { Inspection, Shape } from "../index.ts";
+import { inspect, modelFileAt, readCheckpoint } from "../index.ts";
+import type { Command, FlagsOf } from "./command.ts";
+import { columns, withCommas } from "./figures.ts";
+import type { ArchValue, JsonValue } from "./run-flags.ts";
+import { archFlag, jsonFlag, withoutUndefined } from "./run-flags.ts";
+
+type InspectValues = ArchValue & JsonValue;
+
+const flags: FlagsOf<InspectValues> = { ...archFlag, ...jsonFlag };
+
+/** `finetune inspect M`: layers, stages, parameters, what can be frozen where. */
+export const inspectCommand: Command<InspectValues> = {
+  name: "inspect",
+  usage: "inspect MODEL",
+  summary: "Lists the layers and stages of a model, their parameters, and what can be frozen where.",
+  flags,
+  positionals: [1, 1],
+  examples: [["inspect resnet50.h5", "every layer and stage"]],
+  run: async ({ values, positionals, terminal }) => {
+    const file = modelFileAt(positionals[0]!);
+    const options = withoutUndefined({ arch: values.arch, weights: false });
+    const inspection = inspect(await readCheckpoint(file, options));
+    if (values.json) terminal.document(inspection);
+    for (const line of inspectionLines(file, inspection)) terminal.print(line);
+  },
+};
+
+function inspectionLines(file: string, inspection: Inspection): string[] {
+  const { layers, stages, parameters, labels, preprocess, imageSize } = inspection;
+  const lines = [
+    `model     ${file}  (${inspection.name}, ${inspection.format}, Keras ${inspection.kerasVersion}, ${layers.length} layers)`,
+    `params    ${withCommas(parameters.total)}, of which ${withCommas(parameters.trainable)} trainable in the file`,
+    `inputs    ${inspection.inputs.map(({ name, shape }) => `${name} ${shapeText(shape)}`).join(", ")}`,
+    `outputs   ${inspection.outputs.map(({ name, shape }) => `${name} ${shapeText(shape)}`).join(", ")}`,
+  ];
+  if (labels) lines.push(`labels    ${labels.join(", ")}`);
+  if (preprocess) lines.push(`pixels    ${preprocess}${imageSize ? `, ${imageSize.join("x")}` : ""}`);
+  lines.push("", "What can be frozen where:");
+  lines.push(
+    ...columns(
+      [
+        ["  --freeze-until", "layers", "params", "frozen before", "first to train"],
+        ...stages.map((stage) => [
+          `  ${stage.name}`,
+          String(stage.layers),
+          withCommas(stage.parameters),
+          percent(stage.frozenBefore, parameters.total),
+          stage.firstWeighted ?? "-",
+        ]),
+      ],
+      new Set([1, 2, 3]),
+    ),
+  );
+  lines.push("");
+  lines.push(
+    ...columns(
+      [
+        ["#", "layer", "class", "stage", "output", "params", "trainable"],
+        ...layers.map((layer, index) => [
+          String(index),
+          layer.path,
+          layer.className,
+          layer.stage ?? "-",
+          shapeText(layer.outputShape),
+          withCommas(layer.parameters),
+          layer.parameters === 0 ? "-" : layer.trainable ? "yes" : "no",
+        ]),
+      ],
+      new Set([0, 5]),
+    ),
+  );
+  return lines;
+}
+
+function shapeText(shape: Shape | null): string {
+  return shape === null ? "?" : `[${shape.map((size) => size ?? "None").join(",")}]`;
+}
+
+function percent(part: number, whole: number): string {
+  return whole === 0 ? "-" : `${((100 * part) / whole).toFixed(1)}%`;
+}

@@ -1,0 +1,97 @@
+import { readFileSync } from "node:fs";
+import { nearestNames } from "../index.ts";
+import type { Command } from "./command.ts";
+import { parseTokens } from "./command.ts";
+import { convertCommand } from "./convert.ts";
+import { doctorCommand } from "./doctor.ts";
+import { evaluateCommand } from "./evaluate.ts";
+import { failureOf, Interrupted } from "./failure.ts";
+import { helpText } from "./help.ts";
+import { inspectCommand } from "./inspect.ts";
+import { planCommand } from "./plan.ts";
+import { predictCommand } from "./predict.ts";
+import { setupCommand } from "./setup.ts";
+import { createTerminal } from "./terminal.ts";
+import { trainCommand } from "./train.ts";
+
+/** A command whose flags only it knows. */
+type AnyCommand = Command<Record<never, never>>;
+
+const others: readonly AnyCommand[] = [
+  planCommand,
+  inspectCommand,
+  predictCommand,
+  evaluateCommand,
+  convertCommand,
+  setupCommand,
+  doctorCommand,
+];
+
+process.exitCode = await main(process.argv.slice(2));
+
+/** Runs the command that `tokens` name and returns the exit code. */
+async function main(tokens: readonly string[]): Promise<number> {
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", leaveOnClosedPipe);
+  const [first = "--help"] = tokens;
+  const found = others.find(({ name }) => name === first);
+  if (found) return runCommand(found, tokens.slice(1));
+  if (first.startsWith("-")) return runCommand(trainCommand, tokens.length > 0 ? tokens : [first]);
+  const names = others.map(({ name }) => name);
+  const [near] = nearestNames(first, names, 1);
+  const hint = near ? `Did you mean ${near}?` : `The commands are ${names.join(", ")}.`;
+  process.stderr.write(`${JSON.stringify(first)}: unknown command. ${hint}\n`);
+  return 2;
+}
+
+async function runCommand<V>(command: Command<V>, tokens: readonly string[]): Promise<number> {
+  const options = tokens.includes("--") ? tokens.slice(0, tokens.indexOf("--")) : tokens;
+  if (options.includes("--help") || options.includes("-h")) {
+    process.stdout.write(
+      `${helpText(command, Math.min(terminalWidth(), 110))}\n${command.name ? "" : commandList()}`,
+    );
+    return 0;
+  }
+  if (options.includes("--version")) {
+    process.stdout.write(`${version()}\n`);
+    return 0;
+  }
+  const json = options.includes("--json");
+  const terminal = createTerminal(json);
+  if (json) console.log = console.error;
+  const controller = new AbortController();
+  process.once("SIGINT", () => {
+    if (!command.interruptible) process.exit(130);
+    controller.abort(new Interrupted("Stopped."));
+    terminal.notice("Stopping after this step. Press Ctrl-C again to leave at once.");
+  });
+  try {
+    const { values, positionals } = parseTokens(command, tokens);
+    await command.run({ values, positionals, terminal, signal: controller.signal });
+    return 0;
+  } catch (error) {
+    const failure = failureOf(error);
+    terminal.notice(failure.message);
+    return failure.exitCode;
+  } finally {
+    terminal.progress.clear();
+  }
+}
+
+function commandList(): string {
+  const rows = others.map(({ usage, summary }) => `  finetune ${usage}\n      ${summary}`);
+  return `\nOther commands, each with its own --help:\n${rows.join("\n")}\n`;
+}
+
+function terminalWidth(): number {
+  return process.stdout.columns ?? 100;
+}
+
+function version(): string {
+  const manifest = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
+  return (JSON.parse(manifest) as { version: string }).version;
+}
+
+function leaveOnClosedPipe(error: NodeJS.ErrnoException): void {
+  if (error.code === "EPIPE") process.exit(0);
+  throw error;
+}

@@ -1,0 +1,201 @@
+import type {
+  CheckpointFormat,
+  EngineChoice,
+  FinetuneOptions,
+  PictureOptions,
+  PreprocessMode,
+} from "../index.ts";
+import { useEngine } from "../index.ts";
+import type { FlagsOf } from "./command.ts";
+import { flag, value } from "./command.ts";
+import type { FreezeValues } from "./freeze-flags.ts";
+import { freezeFlags, freezePolicies } from "./freeze-flags.ts";
+import type { Terminal } from "./terminal.ts";
+import { byteSize, classWeight, imageSize, oneOf, plainText, positiveNumber, wholeNumber } from "./values.ts";
+
+const model = "Model and data";
+const training = "Training";
+const features = "Feature cache";
+const output = "Output";
+
+export interface EngineValues {
+  readonly engine?: EngineChoice;
+  readonly verbose?: boolean;
+}
+
+/** Flags of every command that runs a model. */
+export const engineFlags: FlagsOf<EngineValues> = {
+  engine: value(
+    "native: TensorFlow; wasm: everywhere, slower; auto (default): the first that works",
+    "NAME",
+    oneOf("auto", "native", "wasm"),
+    "Engine",
+  ),
+  verbose: flag("Let the engine's own messages through", "Engine"),
+};
+
+export interface PictureValues {
+  readonly "image-size"?: number | readonly [number, number];
+  readonly preprocess?: PreprocessMode | "auto";
+  readonly "no-exif"?: boolean;
+}
+
+/** Flags of every command that reads pictures. */
+export const pictureFlags: FlagsOf<PictureValues> = {
+  "image-size": value(
+    "Height and width the pictures are resized to, where the model leaves them free",
+    "PX",
+    imageSize,
+    model,
+  ),
+  preprocess: value(
+    "How pixels enter the model: auto (default), caffe, tf, torch, none",
+    "MODE",
+    oneOf<PreprocessMode | "auto">("auto", "caffe", "tf", "torch", "none"),
+    model,
+  ),
+  "no-exif": flag("Ignore the orientation that a camera noted", model),
+};
+
+export interface ArchValue {
+  readonly arch?: string;
+}
+
+export const archFlag: FlagsOf<ArchValue> = {
+  arch: value("Architecture of a file that holds weights only, such as resnet50", "NAME", plainText, model),
+};
+
+export interface JsonValue {
+  readonly json?: boolean;
+}
+
+export const jsonFlag: FlagsOf<JsonValue> = {
+  json: flag("One JSON document on stdout, everything else on stderr", output),
+};
+
+export interface RunValues extends ArchValue, PictureValues, FreezeValues, EngineValues, JsonValue {
+  readonly model?: string;
+  readonly data?: string;
+  readonly classes?: number;
+  readonly "keep-head"?: boolean;
+  readonly "strict-data"?: boolean;
+  readonly epochs?: number;
+  readonly "batch-size"?: number;
+  readonly lr?: number;
+  readonly optimizer?: string;
+  readonly loss?: string;
+  readonly "class-weight"?: "balanced" | Readonly<Record<string, number>>;
+  readonly seed?: number;
+  readonly patience?: number;
+  readonly cache?: string;
+  readonly "cache-max"?: number;
+  readonly "cache-dtype"?: "float32" | "float16";
+  readonly "no-cache"?: boolean;
+  readonly format?: CheckpointFormat;
+  readonly out?: string;
+  readonly overwrite?: boolean;
+  readonly "dry-run"?: boolean;
+}
+
+/** The flags of a training run. */
+export const runFlags: FlagsOf<RunValues> = {
+  model: value("Keras file (.h5, .keras), tfjs layers folder, or run folder", "FILE", plainText, model),
+  data: value("Folder of class folders, or of train/ and val/ with class folders", "DIR", plainText, model),
+  ...archFlag,
+  classes: value("How many classes the data must have", "K", wholeNumber(1), model),
+  "keep-head": flag("Keep the model's head, whatever its labels", model),
+  ...pictureFlags,
+  "strict-data": flag("End the run at a picture that cannot be decoded", model),
+  ...freezeFlags,
+  epochs: value("Passes over the pictures (10)", "N", wholeNumber(1), training),
+  "batch-size": value("Pictures a step (32)", "N", wholeNumber(1), training),
+  lr: value("Learning rate (0.001 if only new layers train, else 0.0001)", "RATE", positiveNumber, training),
+  optimizer: value("Keras optimizer (Adam)", "NAME", plainText, training),
+  loss: value("Keras loss (categorical or binary cross-entropy, by the head)", "NAME", plainText, training),
+  "class-weight": value("balanced, or weights by class: cat=2,dog=0.5", "W", classWeight, training),
+  seed: value("Of the head, the order and dropout (0)", "N", wholeNumber(0), training),
+  patience: value("Epochs without a lower val_loss before the run ends", "N", wholeNumber(1), training),
+  cache: value("Folder of the cache", "DIR", plainText, features),
+  "cache-max": value("Size at which the least recently used features go (10GB)", "SIZE", byteSize, features),
+  "cache-dtype": value(
+    "float32 (default); float16 halves the size",
+    "TYPE",
+    oneOf("float32", "float16"),
+    features,
+  ),
+  "no-cache": flag("Neither read nor write features", features),
+  ...engineFlags,
+  format: value(
+    "keras (default), h5, weights.h5, tfjs",
+    "NAME",
+    oneOf("keras", "h5", "weights.h5", "tfjs"),
+    output,
+  ),
+  out: value("Run folder (runs/<model>-<n>)", "DIR", plainText, output),
+  overwrite: flag("Replace the results of an earlier run in --out", output),
+  "dry-run": flag("Print the plan and stop", output),
+  ...jsonFlag,
+};
+
+/** The options that the flags state, by the API's names; what was not given is absent. */
+export function runOptions(
+  values: RunValues & { readonly model: string; readonly data: string },
+): FinetuneOptions {
+  const freeze = freezePolicies(values);
+  const cache: string | false | undefined = values["no-cache"] ? false : values.cache;
+  return withoutUndefined({
+    model: values.model,
+    data: values.data,
+    freeze: freeze.length > 0 ? freeze : undefined,
+    bnMode: values["bn-mode"],
+    epochs: values.epochs,
+    batchSize: values["batch-size"],
+    optimizer: values.optimizer,
+    learningRate: values.lr,
+    loss: values.loss,
+    classWeight: values["class-weight"],
+    seed: values.seed,
+    patience: values.patience,
+    imageSize: values["image-size"],
+    preprocess: values.preprocess,
+    exif: values["no-exif"] ? false : undefined,
+    strictData: values["strict-data"],
+    cache,
+    cacheMax: values["cache-max"],
+    cacheDtype: values["cache-dtype"],
+    arch: values.arch,
+    classes: values.classes,
+    keepHead: values["keep-head"],
+    outputFormat: values.format,
+    out: values.out,
+    overwrite: values.overwrite,
+  });
+}
+
+/** How pictures are read, as the flags state it; progress and warnings go to the terminal. */
+export function pictureOptions(values: PictureValues, terminal: Terminal, label: string): PictureOptions {
+  return {
+    ...withoutUndefined({ imageSize: values["image-size"], preprocess: values.preprocess }),
+    exif: !values["no-exif"],
+    onWarning: (message) => terminal.notice(`warning: ${message}`),
+    onProgress: (done, total) => terminal.progress.update(label, done, total, "images"),
+  };
+}
+
+/** Takes the engine that the flags name, before anything touches tensors. */
+export function chooseEngine(values: EngineValues): void {
+  const verbose = values.verbose ?? false;
+  if (values.engine !== undefined || verbose) useEngine(values.engine ?? "auto", { verbose });
+}
+
+/** Names that may be undefined become optional. */
+type Defined<T> = {
+  [Name in keyof T as undefined extends T[Name] ? never : Name]: T[Name];
+} & {
+  [Name in keyof T as undefined extends T[Name] ? Name : never]?: Exclude<T[Name], undefined>;
+};
+
+/** The record without the names whose value is undefined. */
+export function withoutUndefined<T extends object>(record: T): Defined<T> {
+  return Object.fromEntries(Object.entries(record).filter(([, given]) => given !== undefined)) as Defined<T>;
+}

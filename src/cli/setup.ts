@@ -1,0 +1,40 @@
+import { setupEngine } from "../index.ts";
+import type { Command, FlagsOf } from "./command.ts";
+import { value } from "./command.ts";
+import { secondsText } from "./figures.ts";
+import type { JsonValue } from "./run-flags.ts";
+import { jsonFlag, withoutUndefined } from "./run-flags.ts";
+import { plainText } from "./values.ts";
+
+interface SetupValues extends JsonValue {
+  readonly wheel?: string;
+  readonly python?: string;
+}
+
+const flags: FlagsOf<SetupValues> = {
+  wheel: value("A tensorflow-cpu wheel, or the folder of an installed one", "FILE", plainText),
+  python: value("The Python that is asked for TensorFlow and for pip", "FILE", plainText),
+  ...jsonFlag,
+};
+
+/** `finetune setup`: builds the native engine in the user's cache folder. */
+export const setupCommand: Command<SetupValues> = {
+  name: "setup",
+  usage: "setup",
+  summary:
+    "Builds the native engine on a current TensorFlow, in the user's cache folder; touches no node_modules.",
+  flags,
+  positionals: [0, 0],
+  examples: [],
+  run: async ({ values, terminal }) => {
+    const report = await setupEngine({
+      ...withoutUndefined({ wheel: values.wheel, python: values.python }),
+      onProgress: (step, message) => terminal.notice(`${step.padEnd(10)}  ${message}`),
+    });
+    if (values.json) terminal.document(report);
+    terminal.print(
+      `engine    native: TensorFlow ${report.tensorflow} (${report.origin}), in ${secondsText(report.seconds)}`,
+    );
+    terminal.print(`          ${report.path}`);
+  },
+};

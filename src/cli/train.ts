@@ -1,0 +1,122 @@
+import type { FinetuneResult, ProgressEvent } from "../index.ts";
+import { finetune, nextRunFolder, prepareRun, UsageError } from "../index.ts";
+import type { Command } from "./command.ts";
+import { secondsText } from "./figures.ts";
+import type { RunValues } from "./run-flags.ts";
+import { chooseEngine, runFlags, runOptions } from "./run-flags.ts";
+import { costTable, figure } from "./run-text.ts";
+import type { Terminal } from "./terminal.ts";
+
+/** `finetune --model M --data D`: trains and leaves a run folder. */
+export const trainCommand: Command<RunValues> = {
+  name: "",
+  usage: "--model FILE --data DIR [flags]",
+  summary: "Fine-tunes a Keras model on a folder of pictures and leaves a file that Keras opens.",
+  flags: runFlags,
+  positionals: [0, 0],
+  examples: [
+    ["--model resnet50.h5 --freeze-until conv4 --data photos/", "train conv4, conv5 and a new head"],
+    ["--model runs/resnet50-1 --freeze-until conv5 --data photos/", "a second phase, head and labels kept"],
+    ["--model resnet50.h5 --data photos/ --dry-run", "the plan alone"],
+  ],
+  interruptible: true,
+  run: async ({ values, terminal, signal }) => {
+    const { model, data } = values;
+    if (model === undefined || data === undefined) {
+      throw new UsageError(
+        `--${model === undefined ? "model" : "data"}: expected ${model === undefined ? "a Keras file" : "a folder of pictures"}, got none. Usage: finetune --model FILE --data DIR`,
+        "flag-missing",
+      );
+    }
+    const options = runOptions({ ...values, model, data });
+    chooseEngine(values);
+    if (values["dry-run"]) {
+      const run = await prepareRun(options);
+      if (values.json) terminal.document(run.plan);
+      for (const line of run.notes) terminal.print(line);
+      for (const line of run.planLines) terminal.print(line);
+      for (const warning of run.warnings) terminal.notice(`warning: ${warning}`);
+      return;
+    }
+    const out = options.out ?? nextRunFolder(model);
+    const result = await finetune({ ...options, out, signal, onProgress: (event) => show(event, terminal) });
+    if (values.json) terminal.document(runDocument(out, result));
+    for (const line of resultLines(out, result)) terminal.print(line);
+  },
+};
+
+function show(event: ProgressEvent, { print, notice, progress }: Terminal): void {
+  switch (event.kind) {
+    case "warning":
+      notice(`warning: ${event.message}`);
+      break;
+    case "note":
+      print(event.message);
+      break;
+    case "plan":
+      event.lines.forEach(print);
+      break;
+    case "extract":
+      progress.update("features", event.done, event.total, "images", cachedText(event.cached));
+      break;
+    case "step": {
+      const done = (event.epoch - 1) * event.steps + event.step;
+      const detail = `epoch ${event.epoch}/${event.epochs}  loss ${figure(event.loss)}`;
+      progress.update("train", done, event.epochs * event.steps, "steps", detail);
+      break;
+    }
+    case "epoch":
+      print(epochLine(event));
+  }
+}
+
+function cachedText(cached: number): string {
+  return cached > 0 ? `${cached} from the cache` : "";
+}
+
+function epochLine({ epoch, epochs, best }: Extract<ProgressEvent, { kind: "epoch" }>): string {
+  const number = `${String(epoch.epoch).padStart(String(epochs).length)}/${epochs}`;
+  const named = [
+    ["loss", epoch.loss],
+    ["accuracy", epoch.accuracy],
+    ["val_loss", epoch.val_loss],
+    ["val_accuracy", epoch.val_accuracy],
+  ] as const;
+  const figures = named.flatMap(([name, value]) => (value === undefined ? [] : [`${name} ${figure(value)}`]));
+  return [`epoch ${number}`, ...figures, secondsText(epoch.seconds), ...(best ? ["best"] : [])].join("  ");
+}
+
+/** What a run ends with: the best epoch, what it cost beside the plan, the proof, and where the files are. */
+function resultLines(out: string, result: FinetuneResult): string[] {
+  const best = result.history.find((epoch) => epoch.epoch === result.bestEpoch);
+  const lines = ["", ...costTable(result)];
+  const { proof, badImages, features } = result;
+  lines.push(
+    proof.unchanged
+      ? `proof     ${proof.weights.length} frozen weights have the same sha256 as before`
+      : `proof     FAILED: ${proof.weights
+          .filter((weight) => weight.before !== weight.after)
+          .map((weight) => weight.name)
+          .join(", ")} changed`,
+  );
+  lines.push(
+    `features  ${features.images} images, ${features.cached} from the cache, ${features.extracted} computed`,
+  );
+  if (badImages.length > 0) {
+    lines.push(`skipped   ${badImages.length} pictures that cannot be decoded, listed in bad-images.csv`);
+  }
+  lines.push(`files     ${result.files.join("  ")}`);
+  if (best) {
+    const accuracy =
+      best.val_accuracy === undefined
+        ? `accuracy ${figure(best.accuracy ?? Number.NaN)} on the pictures it trained on`
+        : `accuracy ${figure(best.val_accuracy)} on pictures it did not train on`;
+    lines.push(`result    ${accuracy} (epoch ${best.epoch} of ${result.history.length}), in ${out}`);
+  }
+  return lines;
+}
+
+function runDocument(out: string, result: FinetuneResult): object {
+  const { engine, bestEpoch, features, history, plan, proof } = result;
+  return { out, engine, epochs: history.length, bestEpoch, features, history, plan, proof };
+}

@@ -1,0 +1,177 @@
+import { createHash } from "node:crypto";
+import { readFile, stat } from "node:fs/promises";
+import type { Sharp, SharpOptions } from "sharp";
+import { DataError, MachineError } from "../errors.ts";
+import { decodeBitmap } from "./bitmap.ts";
+import { loadSharp } from "./decoder-info.ts";
+import { type PictureFormat, promisedFormat, sniffFormat } from "./picture-format.ts";
+
+/** 1 is grayscale, 3 RGB, 4 RGB with alpha: Keras's `color_mode`. */
+export type Channels = 1 | 3 | 4;
+
+export interface DecodeOptions {
+  /** Turn the picture as its EXIF orientation says; true by default. */
+  readonly exif?: boolean;
+  readonly channels?: Channels;
+}
+
+export interface DecodedImage {
+  /** Row-major `[height, width, channels]`, 0-255. */
+  readonly pixels: Uint8Array;
+  readonly height: number;
+  readonly width: number;
+  readonly channels: Channels;
+  readonly format: PictureFormat;
+  /** Turned or mirrored by its EXIF orientation. */
+  readonly rotated: boolean;
+  /** The name promises another format, or none. */
+  readonly mislabelled: boolean;
+  /** sha256 of the file's bytes, in hexadecimal: what a cached feature of this picture is keyed by. */
+  readonly contentHash: string;
+}
+
+/** A picture that cannot be used, and why, in words that follow a path and a colon. */
+export interface BadImage {
+  readonly path: string;
+  readonly reason: string;
+}
+
+/** More than this is refused before a pixel is decoded: where Pillow refuses, two thirds of 2^28. */
+const maxPixels = 178_956_970;
+const maxFileBytes = 512 * 1024 * 1024;
+
+/**
+ * The pixels of a picture file as Pillow's `convert("RGB")` gives them: embedded colour profiles are ignored, alpha is dropped,
+ * CMYK is subtracted, 16 bits keep the upper 8, an animation gives its first frame.
+ *
+ * @throws {DataError} naming the file and what is wrong with it.
+ */
+export async function decodeImage(path: string, options: DecodeOptions = {}): Promise<DecodedImage> {
+  const image = await tryDecodeImage(path, options);
+  if ("reason" in image) throw new DataError(`${image.path}: ${image.reason}`, "picture");
+  return image;
+}
+
+/** As `decodeImage`, with what is wrong with the file as a value. */
+export async function tryDecodeImage(
+  path: string,
+  options: DecodeOptions = {},
+): Promise<DecodedImage | BadImage> {
+  const bytes = await readPicture(path);
+  if (typeof bytes === "string") return { path, reason: bytes };
+  const format = sniffFormat(bytes);
+  if (bytes.length === 0) return { path, reason: "the file is empty." };
+  if (format === undefined) {
+    const start = JSON.stringify(bytes.subarray(0, 12).toString("latin1"));
+    return {
+      path,
+      reason: `not a picture: expected JPEG, PNG, GIF, WebP, BMP, TIFF or AVIF, got a file starting with ${start}.`,
+    };
+  }
+  if (!isDecodable(format))
+    return { path, reason: `${format} pictures are not supported. Save it as JPEG or PNG.` };
+  try {
+    const decoded = await (format === "bmp"
+      ? withChannels(decodeBitmap(bytes), options.channels ?? 3)
+      : decodeWithSharp(bytes, options));
+    return {
+      ...decoded,
+      format,
+      mislabelled: promisedFormat(path) !== format,
+      contentHash: createHash("sha256").update(bytes).digest("hex"),
+    };
+  } catch (error) {
+    if (error instanceof MachineError) throw error;
+    return { path, reason: `${format.toUpperCase()} does not decode: ${firstLine(error)}.` };
+  }
+}
+
+type Pixels = Pick<DecodedImage, "pixels" | "height" | "width" | "channels" | "rotated">;
+
+function isDecodable(format: string): format is PictureFormat {
+  return format === format.toLowerCase();
+}
+
+async function readPicture(path: string): Promise<Buffer | string> {
+  try {
+    const status = await stat(path);
+    if (!status.isFile()) return "not a file.";
+    if (status.size > maxFileBytes)
+      return `too large: expected at most ${maxFileBytes} bytes, got ${status.size}.`;
+    return await readFile(path);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === "ENOENT") return "no such file.";
+    if (code === "EACCES" || code === "EPERM") return "permission denied.";
+    if (code === "EIO" || code === "ELOOP" || code === "ENOTDIR" || code === "ENAMETOOLONG")
+      return `cannot be read (${code}).`;
+    throw new MachineError(`${path}: cannot be read: ${firstLine(error)}.`);
+  }
+}
+
+async function decodeWithSharp(bytes: Buffer, options: DecodeOptions): Promise<Pixels> {
+  const { default: sharp } = await loadSharp();
+  const source: SharpOptions = { ignoreIcc: true, failOn: "error", limitInputPixels: maxPixels };
+  const {
+    width,
+    height,
+    space,
+    orientation = 1,
+  } = await sharp(bytes, { ...source, limitInputPixels: false }).metadata();
+  if (width * height > maxPixels) {
+    throw new Error(`expected at most ${maxPixels} pixels, got ${width} x ${height} = ${width * height}`);
+  }
+  const rotated = (options.exif ?? true) && orientation > 1;
+  const picture = rotated ? sharp(bytes, source).autoOrient() : sharp(bytes, source);
+  const channels = options.channels ?? 3;
+  if (space === "cmyk") {
+    const inks = await rawPixels(picture.pipelineColourspace("cmyk").toColourspace("cmyk"));
+    return withChannels({ ...inks, pixels: cmykToRgb(inks.pixels), channels: 3, rotated }, channels);
+  }
+  const rgb = picture.toColourspace("srgb");
+  const raw = await rawPixels(channels === 4 ? rgb.ensureAlpha() : rgb.removeAlpha());
+  return channels === 4
+    ? { ...raw, channels, rotated }
+    : withChannels({ ...raw, channels: 3, rotated }, channels);
+}
+
+async function rawPixels(picture: Sharp): Promise<{ pixels: Uint8Array; height: number; width: number }> {
+  const { data, info } = await picture.raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true });
+  return { pixels: data, height: info.height, width: info.width };
+}
+
+function withChannels(image: Pixels, channels: Channels): Pixels {
+  if (channels === image.channels) return image;
+  const { pixels } = image;
+  const count = pixels.length / 3;
+  const converted = new Uint8Array(count * channels);
+  for (let index = 0; index < count; index++) {
+    const [red, green, blue] = [pixels[index * 3]!, pixels[index * 3 + 1]!, pixels[index * 3 + 2]!];
+    // ITU-R 601 luma in 16-bit fixed point, rounded as Pillow's convert("L").
+    if (channels === 1) converted[index] = (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16;
+    else converted.set([red, green, blue, 255], index * 4);
+  }
+  return { ...image, pixels: converted, channels };
+}
+
+/** As Pillow's: each colour is what its ink and the black leave of 255, products rounded to 8 bits. */
+function cmykToRgb(inks: Uint8Array): Uint8Array {
+  const rgb = new Uint8Array((inks.length / 4) * 3);
+  for (let from = 0, to = 0; from < inks.length; from += 4, to += 3) {
+    const white = 255 - inks[from + 3]!;
+    for (let ink = 0; ink < 3; ink++) {
+      const product = inks[from + ink]! * white + 128;
+      rgb[to + ink] = white - (((product >> 8) + product) >> 8);
+    }
+  }
+  return rgb;
+}
+
+function firstLine(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return message
+    .trim()
+    .split("\n", 1)[0]!
+    .replace(/^Input buffer (has |contains )?/, "")
+    .replace(/\.$/, "");
+}

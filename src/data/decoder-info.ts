@@ -1,0 +1,39 @@
+import { MachineError } from "../errors.ts";
+
+let loading: Promise<typeof import("sharp")> | undefined;
+
+/**
+ * The picture decoder, loaded on first use: a run on arrays needs none.
+ *
+ * @throws {MachineError} where it does not load.
+ */
+export function loadSharp(): Promise<typeof import("sharp")> {
+  loading ??= import("sharp").then(
+    (module) => {
+      // Every picture is decoded once, so libvips's cache of operations would hold pixels for nothing.
+      module.default.cache(false);
+      return module;
+    },
+    (error: Error) => {
+      const message = error.message.split("\n")[0];
+      throw new MachineError(
+        `sharp: expected the picture decoder to load, got "${message}". Run npm install again.`,
+        "decoder",
+      );
+    },
+  );
+  return loading;
+}
+
+/** The versions of the picture decoder. @throws {MachineError} where it does not load. */
+export async function decoderInfo(): Promise<{ readonly sharp: string; readonly libvips: string }> {
+  const { versions } = (await loadSharp()).default;
+  return { sharp: versions.sharp ?? "unknown", libvips: versions.vips };
+}
+
+/** Names and versions of the libraries that decoded pixels depend on, for a cache key. @throws {MachineError} */
+export async function decoderVersion(): Promise<string> {
+  const { versions } = (await loadSharp()).default;
+  const codecs = ["mozjpeg", "png", "webp", "tiff", "aom", "heif"] as const;
+  return [`vips ${versions.vips}`, ...codecs.map((name) => `${name} ${versions[name]}`)].join(", ");
+}

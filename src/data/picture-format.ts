@@ -1,0 +1,63 @@
+import { extname } from "node:path";
+
+/** Encodings that `decodeImage` reads. */
+export type PictureFormat = "jpeg" | "png" | "gif" | "webp" | "bmp" | "tiff" | "avif";
+
+const formatsByExtension: Readonly<Record<string, PictureFormat>> = {
+  ".jpg": "jpeg",
+  ".jpeg": "jpeg",
+  ".jpe": "jpeg",
+  ".jfif": "jpeg",
+  ".png": "png",
+  ".gif": "gif",
+  ".webp": "webp",
+  ".bmp": "bmp",
+  ".dib": "bmp",
+  ".tif": "tiff",
+  ".tiff": "tiff",
+  ".avif": "avif",
+};
+
+/** Pictures to a user, and refused by name when decoded: better than passing them over. */
+const undecodableExtensions: ReadonlySet<string> = new Set([
+  ".heic",
+  ".heif",
+  ".jp2",
+  ".jxl",
+  ".ppm",
+  ".pgm",
+  ".psd",
+  ".svg",
+  ".cr2",
+  ".nef",
+  ".dng",
+]);
+
+/** Whether a file's name says that it is a picture; the case of the extension does not matter. */
+export function hasPictureExtension(path: string): boolean {
+  const extension = extname(path).toLowerCase();
+  return extension in formatsByExtension || undecodableExtensions.has(extension);
+}
+
+/** The encoding that a file's name promises, undefined where it promises none. */
+export function promisedFormat(path: string): PictureFormat | undefined {
+  return formatsByExtension[extname(path).toLowerCase()];
+}
+
+/** The encoding by the first bytes; a name in capitals is one that we know and cannot decode, undefined is unknown. */
+export function sniffFormat(
+  bytes: Uint8Array,
+): PictureFormat | "HEIC" | "SVG" | "PSD" | "JPEG 2000" | undefined {
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, 256)).toString("latin1");
+  if (text.startsWith("\xff\xd8\xff")) return "jpeg";
+  if (text.startsWith("\x89PNG\r\n\x1a\n")) return "png";
+  if (text.startsWith("GIF87a") || text.startsWith("GIF89a")) return "gif";
+  if (text.startsWith("RIFF") && text.slice(8, 12) === "WEBP") return "webp";
+  if (text.startsWith("BM")) return "bmp";
+  if (/^(II[*+]\0|MM\0[*+])/.test(text)) return "tiff";
+  if (text.slice(4, 8) === "ftyp") return /avi[fs]/.test(text.slice(8, 64)) ? "avif" : "HEIC";
+  if (text.startsWith("8BPS")) return "PSD";
+  if (text.slice(4, 8) === "jP  ") return "JPEG 2000";
+  if (/^\s*(<\?xml[^>]*>\s*)?(<!--.*-->\s*)?<svg/s.test(text)) return "SVG";
+  return undefined;
+}

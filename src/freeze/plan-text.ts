@@ -1,0 +1,175 @@
+import { specOf } from "../topology/layer-specs.ts";
+import type { PlannedCost } from "./cost.ts";
+import type { FinetunePlan, PlannedLayer } from "./plan.ts";
+
+/** What a plan's text says besides the plan. */
+export interface PlanContext {
+  /** File name, `resnet50.h5`. */
+  readonly model: string;
+  /** `Keras 2.3 h5` */
+  readonly origin: string;
+  /** `caffe (BGR, mean subtracted) [detected]`; the line says nothing of it where absent. */
+  readonly preprocessing?: string;
+  /** The resolution's summary, `until conv4`. */
+  readonly policy: string;
+  /** A head that this run makes. */
+  readonly newHead?: { readonly classes: number; readonly parametersBefore: number };
+  /** Pictures whose features are kept. */
+  readonly images?: number;
+  readonly cacheFolder?: string;
+  readonly freeBytes?: number;
+  readonly cacheDtype?: "float32" | "float16";
+  readonly batchSize?: number;
+}
+
+/** The plan as lines of plain text, in the order that a reader asks: what, how far, where, at what price. */
+export function formatPlan(plan: FinetunePlan, context: PlanContext): string[] {
+  const { total, trainable } = plan.parameters;
+  const first = plan.layers.findIndex((layer) => layer.path === plan.firstTrainable);
+  const preprocessing =
+    context.preprocessing === undefined ? "" : `  preprocessing: ${context.preprocessing}`;
+  return [
+    `model     ${context.model}  (${context.origin}, ${plan.layers.length} layers, ${formatCount(total)} params)${preprocessing}`,
+    `freeze    ${context.policy}  ->  first trainable layer: ${plan.firstTrainable} (#${first})`,
+    ...table(stageRows(plan, context)).map((row) => `          ${row}`),
+    `trainable params: ${trainable.toLocaleString("en-US")} || all params: ${total.toLocaleString("en-US")} || trainable%: ${((100 * trainable) / total).toFixed(2)}`,
+    ...frontierLines(plan, context),
+    ...(plan.cost ? costLines(plan, plan.cost, context) : []),
+    ...silencedLines(plan),
+    ...plan.warnings.map((warning) => `warning   ${warning}`),
+  ];
+}
+
+function stageRows(plan: FinetunePlan, context: PlanContext): string[][] {
+  const stages = [...new Set(plan.layers.flatMap((layer) => layer.stage ?? []))];
+  return [
+    ["stage", "layers", "params", "trainable", "BN"],
+    ...stages.map((stage) => {
+      const layers = plan.layers.filter((layer) => layer.stage === stage);
+      const parameters = layers.reduce((sum, layer) => sum + layer.parameters, 0);
+      const isNew = stage === "head" && context.newHead !== undefined;
+      const before = isNew ? `${formatCount(context.newHead!.parametersBefore)}->` : "";
+      const fresh = isNew ? ` (new, ${context.newHead!.classes} classes)` : "";
+      return [
+        stage,
+        String(layers.length),
+        `${before}${formatCount(parameters)}`,
+        `${trainableText(layers)}${fresh}`,
+        statisticsText(layers),
+      ];
+    }),
+  ];
+}
+
+/** `yes` where every layer with parameters trains, `-` where none does. */
+function trainableText(layers: readonly PlannedLayer[]): string {
+  const weighted = layers.filter((layer) => layer.parameters > 0);
+  const training = weighted.filter((layer) => layer.trainable).length;
+  if (training === 0) return "-";
+  return training === weighted.length ? "yes" : `${training} of ${weighted.length} layers`;
+}
+
+function statisticsText(layers: readonly PlannedLayer[]): string {
+  const kinds = layers.flatMap((layer) => layer.bn ?? []);
+  const different = [...new Set(kinds)];
+  if (different.length < 2) return different[0] ?? "-";
+  return different.map((kind) => `${kind} (${kinds.filter((other) => other === kind).length})`).join(", ");
+}
+
+/** Columns aligned: numbers, which stand in the second, to the right. */
+function table(rows: readonly (readonly string[])[]): string[] {
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  const cell = (text: string, column: number): string =>
+    column === 1 ? text.padStart(widths[column]!) : text.padEnd(widths[column]!);
+  return rows.map((row) => row.map(cell).join("  ").trimEnd());
+}
+
+function frontierLines(plan: FinetunePlan, context: PlanContext): string[] {
+  const tensors = plan.frontier.map(({ tensor, shape }) => `${tensor}  ${shape.join("x")}`).join(" + ");
+  const kept = plan.frontier.filter(({ tensor }) => !isInput(plan, tensor));
+  if (kept.length === 0) return [`frontier  ${tensors}  (the model's input: nothing is computed ahead)`];
+  const half = context.cacheDtype === "float16";
+  const bytes = kept.reduce((sum, tensor) => sum + tensor.bytes, 0) / (half ? 2 : 1);
+  const count = plan.frontier.length === 1 ? "1 tensor" : `${plan.frontier.length} tensors`;
+  return [`frontier  ${tensors}  (${count})  ${half ? "f16" : "f32"} ${formatBytes(bytes)}/image`];
+}
+
+function isInput(plan: FinetunePlan, tensor: string): boolean {
+  return plan.layers.some((layer) => layer.path === tensor && layer.className === "InputLayer");
+}
+
+function costLines(plan: FinetunePlan, cost: PlannedCost, context: PlanContext): string[] {
+  const speedUp = 1 / cost.epochRatio;
+  const once = cost.extractionSeconds > 0 ? `; extraction once ${formatSeconds(cost.extractionSeconds)}` : "";
+  const batch = context.batchSize === undefined ? "a training step" : `a step of ${context.batchSize} images`;
+  return [
+    cacheLine(plan, cost, context),
+    `cost      per epoch ${percent(cost.epochRatio)} of full training (predicted ${factor(speedUp)}), ${formatSeconds(cost.epochSeconds)}${once}`,
+    `memory    ${batch} holds ${formatBytes(cost.stepBytes)} instead of ${formatBytes(cost.wholeStepBytes)}`,
+  ];
+}
+
+function cacheLine(plan: FinetunePlan, cost: PlannedCost, context: PlanContext): string {
+  if (cost.cacheBytes === 0) return "cache     none";
+  const { images, cacheFolder, freeBytes } = context;
+  const amount =
+    images === undefined
+      ? formatBytes(cost.cacheBytes)
+      : `${images.toLocaleString("en-US")} images x ${formatBytes(cost.cacheBytes / images)} = ${formatBytes(cost.cacheBytes)}`;
+  const place = cacheFolder === undefined ? "" : ` in ${cacheFolder}`;
+  const free = freeBytes === undefined ? "" : `   (free: ${formatBytes(freeBytes)})`;
+  const head = cost.headCut;
+  const later =
+    head && head.tensor !== plan.frontier.map(({ tensor }) => tensor).join(" + ")
+      ? `     [cut at ${head.tensor}: ${formatBytes(head.cacheBytes)}]`
+      : "";
+  const slow = cost.cachePays
+    ? ""
+    : "   reading it takes longer than computing it again: cut later, or --no-cache";
+  return `cache     ${amount}${place}${free}${later}${slow}`;
+}
+
+/** Random layers that the cut turns off. */
+function silencedLines(plan: FinetunePlan): string[] {
+  const silent = plan.layers.filter(
+    (layer) => layer.side === "static" && specOf(layer.className)?.random === true,
+  );
+  if (silent.length === 0) return [];
+  const names = silent.map((layer) => layer.path);
+  const shown =
+    names.length > 4 ? `${names.slice(0, 3).join(", ")} and ${names.length - 3} more` : names.join(", ");
+  return [`inactive  ${shown}: in the frozen part, as in inference`];
+}
+
+/** `9.7k`, `25.6M`: three digits or a few more. */
+export function formatCount(count: number): string {
+  if (count < 1000) return String(count);
+  if (count < 999_950) return `${(count / 1000).toFixed(count < 99_950 ? 1 : 0)}k`;
+  return count < 999_950_000 ? `${(count / 1e6).toFixed(1)}M` : `${(count / 1e9).toFixed(1)}B`;
+}
+
+/** Decimal units: `8.2 kB`, `0.8 MB`, `2.9 GB`. */
+export function formatBytes(bytes: number): string {
+  if (bytes < 1000) return `${Math.round(bytes)} B`;
+  if (bytes < 100_000) return `${(bytes / 1000).toFixed(1)} kB`;
+  if (bytes < 99_500_000) return `${(bytes / 1e6).toFixed(1)} MB`;
+  return bytes < 999_500_000 ? `${Math.round(bytes / 1e6)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
+}
+
+/** `4m10s`, `1h05m`, `12s`, `0.4s`. */
+export function formatSeconds(seconds: number): string {
+  if (seconds < 9.95) return `${seconds.toFixed(1)}s`;
+  const whole = Math.round(seconds);
+  const two = (value: number): string => String(value).padStart(2, "0");
+  if (whole < 60) return `${whole}s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)}m${two(whole % 60)}s`;
+  return `${Math.floor(whole / 3600)}h${two(Math.floor((whole % 3600) / 60))}m`;
+}
+
+function percent(ratio: number): string {
+  return ratio < 0.0095 ? `${(100 * ratio).toFixed(1)}%` : `${Math.round(100 * ratio)}%`;
+}
+
+function factor(speedUp: number): string {
+  return `${speedUp >= 10 ? Math.round(speedUp).toLocaleString("en-US") : speedUp.toFixed(1)}x`;
+}

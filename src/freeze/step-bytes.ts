@@ -1,0 +1,87 @@
+import type { Shape } from "../tensor.ts";
+import { elementCount } from "../tensor.ts";
+import type { NodeShapes } from "../topology/concrete-shapes.ts";
+import { shapeAt } from "../topology/concrete-shapes.ts";
+import { activationName } from "../topology/head-of.ts";
+import type { GraphNode, LayerGraph, TensorRef } from "../topology/layer-graph.ts";
+import { refKey } from "../topology/layer-graph.ts";
+import { everyRead } from "../topology/rewrites/graph-edges.ts";
+import { weightSpecsOf } from "../topology/weights-of.ts";
+
+interface Step {
+  readonly nodes: readonly GraphNode[];
+  readonly trainable: ReadonlyMap<string, readonly string[]>;
+  readonly batchSize: number;
+  readonly optimizerSlots: number;
+}
+
+/**
+ * Bytes that live at the peak of a training step over `nodes`: what the backward pass reads again (inputs of trained layers,
+ * outputs of activations, both sides of a product), what enters, the largest call in flight, and the weights with their
+ * optimizer state and the largest gradient.
+ */
+export function stepBytes(graph: LayerGraph, shapes: readonly NodeShapes[], step: Step): number {
+  const sizeOf = (ref: TensorRef): number => valuesOf(shapeAt(shapes, ref));
+  const kept = keptTensors(graph, step);
+  const entering = enteringTensors(step.nodes);
+  const held = new Map([...entering, ...kept].map((ref) => [refKey(ref), sizeOf(ref)] as const));
+  const inFlight = step.nodes.map((node) =>
+    [...everyRead(node), ...outputsOf(node)].reduce((values, ref) => values + sizeOf(ref), 0),
+  );
+  const activations = total(held.values()) + Math.max(0, ...inFlight);
+  return 4 * (step.batchSize * activations + weightValues(graph, step));
+}
+
+/** Tensors that the backward pass reads again. */
+function keptTensors(graph: LayerGraph, { nodes, trainable }: Step): TensorRef[] {
+  const layers = new Map(graph.layers.map((layer) => [layer.path, layer] as const));
+  const differentiable = new Set<number>();
+  return nodes.flatMap((node) => {
+    const layer = layers.get(node.layer)!;
+    const reads = everyRead(node);
+    const trains = trainable.has(node.layer);
+    if (!trains && !reads.some((ref) => differentiable.has(ref.node))) return [];
+    differentiable.add(node.index);
+    const readsInputs = trains || /Multiply|Dot|Maximum|Minimum|^MaxPooling|Attention/u.test(layer.className);
+    const readsOutputs = activationName(layer) !== "linear" || layer.className.startsWith("MaxPooling");
+    return [...(readsInputs ? reads : []), ...(readsOutputs ? outputsOf(node) : [])];
+  });
+}
+
+/** Tensors that the nodes read and do not give. */
+function enteringTensors(nodes: readonly GraphNode[]): TensorRef[] {
+  const within = new Set(nodes.map((node) => node.index));
+  return nodes.flatMap((node) => everyRead(node).filter((ref) => !within.has(ref.node)));
+}
+
+/** All weights of the nodes' layers, the slots of those that train, and the largest layer's gradient. */
+function weightValues(graph: LayerGraph, { nodes, trainable, optimizerSlots }: Step): number {
+  const specs = weightSpecsOf(graph);
+  let values = 0;
+  let largest = 0;
+  for (const path of new Set(nodes.map((node) => node.layer))) {
+    const names = trainable.get(path) ?? [];
+    let trained = 0;
+    for (const { name, shape } of specs.get(path) ?? []) {
+      values += elementCount(shape);
+      if (names.includes(name)) trained += elementCount(shape);
+    }
+    values += optimizerSlots * trained;
+    largest = Math.max(largest, trained);
+  }
+  return values + largest;
+}
+
+function outputsOf(node: GraphNode): TensorRef[] {
+  return node.outputs.map((_, output) => ({ node: node.index, output }));
+}
+
+function valuesOf(shape: Shape | null): number {
+  return shape === null ? 0 : elementCount(shape.slice(1).map((size) => size ?? 0));
+}
+
+function total(values: Iterable<number>): number {
+  let sum = 0;
+  for (const value of values) sum += value;
+  return sum;
+}

@@ -1,0 +1,48 @@
+/** Random image layers (`keras/src/layers/preprocessing/image_preprocessing`): they pass their input on but in training. */
+
+import type { tf } from "../engine/tf.ts";
+import { unsupported } from "./config.ts";
+import type { Kernel, KernelCall } from "./kernel.ts";
+
+const classNames = [
+  "AugMix",
+  "CutMix",
+  "MixUp",
+  "RandAugment",
+  "RandomBrightness",
+  "RandomColorDegeneration",
+  "RandomColorJitter",
+  "RandomContrast",
+  "RandomElasticTransform",
+  "RandomErasing",
+  "RandomFlip",
+  "RandomGaussianBlur",
+  "RandomGrayscale",
+  "RandomHeight",
+  "RandomHue",
+  "RandomInvert",
+  "RandomPerspective",
+  "RandomPosterization",
+  "RandomRotation",
+  "RandomSaturation",
+  "RandomSharpness",
+  "RandomShear",
+  "RandomTranslation",
+  "RandomWidth",
+  "RandomZoom",
+  "Solarization",
+];
+
+export const augmentationKernels: Readonly<Record<string, Kernel>> = Object.fromEntries(
+  classNames.map((className) => [className, (call: KernelCall) => untouched(className, call)]),
+);
+
+/** @throws {TopologyError} in training. */
+function untouched(className: string, { inputs, config, context }: KernelCall): tf.Tensor {
+  if (!context.training) return inputs[0]!;
+  throw unsupported(
+    config,
+    `${className} in training`,
+    "Freeze a layer after it, so that it passes images on, or remove it from the model.",
+  );
+}

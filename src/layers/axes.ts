@@ -1,0 +1,89 @@
+import { tf } from "../engine/tf.ts";
+
+/** Where `axis` stands in a tensor of `rank` dimensions, negative ones counted from the end. */
+export function axisOf(axis: number, rank: number): number {
+  return axis < 0 ? axis + rank : axis;
+}
+
+export function axesOf(axes: readonly number[], rank: number): number[] {
+  return axes.map((axis) => axisOf(axis, rank));
+}
+
+/** The order that undoes a transposition. */
+export function inverseOrder(order: readonly number[]): number[] {
+  return order.map((_, position) => order.indexOf(position));
+}
+
+/** `[..., size, ...]` as `[before, size, after]`. */
+export interface Split3 {
+  readonly before: number;
+  readonly size: number;
+  readonly after: number;
+}
+
+export function splitAt(shape: readonly number[], axis: number): Split3 {
+  return { before: product(shape.slice(0, axis)), size: shape[axis]!, after: product(shape.slice(axis + 1)) };
+}
+
+/** `compute` on `[before, size, after]`; its result may have another size. */
+export function alongAxis(x: tf.Tensor, axis: number, compute: (value: tf.Tensor) => tf.Tensor): tf.Tensor {
+  const { before, size, after } = splitAt(x.shape, axis);
+  const result = compute(tf.reshape(x, [before, size, after]));
+  return tf.reshape(result, [...x.shape.slice(0, axis), result.shape[1]!, ...x.shape.slice(axis + 1)]);
+}
+
+/** Each slice along an axis `times` times in a row. */
+export function repeatAxis(x: tf.Tensor, axis: number, times: number): tf.Tensor {
+  if (times === 1) return x;
+  return alongAxis(x, axis, (value) => {
+    const [before, size, after] = value.shape as [number, number, number];
+    const repeated = tf.tile(tf.reshape(value, [before * size, 1, after]), [1, times, 1]);
+    return tf.reshape(repeated, [before, size * times, after]);
+  });
+}
+
+/** `count` slices along an axis, from `start` on, every `step`-th (at least 1). */
+export function everyNth(x: tf.Tensor, axis: number, start: number, count: number, step: number): tf.Tensor {
+  return alongAxis(x, axis, (value) => {
+    const [before, size, after] = value.shape as [number, number, number];
+    if (step === 1) return tf.slice(value, [0, start, 0], [before, count, after]);
+    const missing = Math.max(0, start + count * step - size);
+    const long = missing === 0 ? value : padAxis(value, 1, 0, missing);
+    const spans = tf.slice(long, [0, start, 0], [before, count * step, after]);
+    const first = tf.slice(
+      tf.reshape(spans, [before, count, step * after]),
+      [0, 0, 0],
+      [before, count, after],
+    );
+    return tf.reshape(first, [before, count, after]);
+  });
+}
+
+/** Zeros (or `value`) before and after along one axis; negative numbers cut. */
+export function padAxis(x: tf.Tensor, axis: number, before: number, after: number, value = 0): tf.Tensor {
+  const start = Math.max(0, -before);
+  const size = x.shape[axis]! - start - Math.max(0, -after);
+  const kept = size === x.shape[axis]! ? x : everyNth(x, axis, start, size, 1);
+  if (before <= 0 && after <= 0) return kept;
+  return tf.pad(
+    kept,
+    x.shape.map((_, index): [number, number] =>
+      index === axis ? [Math.max(0, before), Math.max(0, after)] : [0, 0],
+    ),
+    value,
+  );
+}
+
+/** A constant matrix `[out, in]` applied along an axis of size `in`. */
+export function contractAxis(x: tf.Tensor, axis: number, matrix: tf.Tensor2D): tf.Tensor {
+  return alongAxis(x, axis, (value) => {
+    const [before, size, after] = value.shape as [number, number, number];
+    const columns = tf.reshape(tf.transpose(value, [1, 0, 2]), [size, before * after]);
+    const mixed = tf.matMul(matrix, columns as tf.Tensor2D);
+    return tf.transpose(tf.reshape(mixed, [matrix.shape[0], before, after]), [1, 0, 2]);
+  });
+}
+
+export function product(sizes: readonly number[]): number {
+  return sizes.reduce((total, size) => total * size, 1);
+}

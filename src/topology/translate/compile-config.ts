@@ -1,0 +1,133 @@
+import type { Json, JsonObject } from "../../checkpoint.ts";
+import { isObject } from "../config-values.ts";
+import type { Dialect } from "./dialect.ts";
+import { inModule } from "./keras-modules.ts";
+
+/**
+ * How a model was compiled, in another dialect; undefined where Keras 3 has no such optimizer or loss: it then opens the model
+ * uncompiled. Metrics that cannot be translated are left out.
+ */
+export function translateCompileConfig(
+  training: JsonObject,
+  from: Dialect,
+  to: Dialect,
+): JsonObject | undefined {
+  if (from === to) return training;
+  if (from === "keras3" && to === "keras3-h5") {
+    const { optimizer, ...rest } = training;
+    if (!isObject(optimizer)) return undefined;
+    const { class_name, config } = optimizer;
+    return { ...rest, optimizer_config: { class_name: class_name ?? null, config: config ?? {} } };
+  }
+  const { optimizer_config, loss, metrics, weighted_metrics, ...rest } = training;
+  if (to !== "keras3" || !isObject(optimizer_config)) return undefined;
+  if (from === "keras3-h5") {
+    const optimizer = inModule(optimizer_config, "keras.optimizers");
+    return {
+      optimizer,
+      ...rest,
+      loss: loss ?? null,
+      metrics: metrics ?? null,
+      weighted_metrics: weighted_metrics ?? null,
+    };
+  }
+  const optimizer = keras3Optimizer(optimizer_config);
+  const translated = nested(loss ?? null, keras3Loss);
+  if (!optimizer || translated === undefined) return undefined;
+  return {
+    optimizer,
+    loss: translated,
+    loss_weights: rest["loss_weights"] ?? null,
+    metrics: keras3Metrics(metrics ?? null),
+    weighted_metrics: keras3Metrics(weighted_metrics ?? null),
+    run_eagerly: false,
+    steps_per_execution: 1,
+    jit_compile: false,
+  };
+}
+
+const commonArguments =
+  "name learning_rate weight_decay clipnorm clipvalue global_clipnorm use_ema ema_momentum ema_overwrite_frequency";
+const optimizers: Readonly<Record<string, string>> = {
+  SGD: "momentum nesterov",
+  RMSprop: "rho momentum epsilon centered",
+  Adam: "beta_1 beta_2 epsilon amsgrad",
+  AdamW: "beta_1 beta_2 epsilon amsgrad",
+  Adadelta: "rho epsilon",
+  Adagrad: "initial_accumulator_value epsilon",
+  Adamax: "beta_1 beta_2 epsilon",
+  Nadam: "beta_1 beta_2 epsilon",
+  Ftrl: "learning_rate_power initial_accumulator_value l1_regularization_strength l2_regularization_strength l2_shrinkage_regularization_strength beta",
+  Adafactor: "beta_2_decay epsilon_1 epsilon_2 clip_threshold relative_step",
+  Lion: "beta_1 beta_2",
+};
+
+function keras3Optimizer(optimizer: JsonObject): JsonObject | undefined {
+  const className = String(optimizer["class_name"]).replace(/^.*>/, "");
+  const own = optimizers[className];
+  if (own === undefined || !isObject(optimizer["config"])) return undefined;
+  const known = new Set([...commonArguments.split(" "), ...own.split(" ")]);
+  const config: Record<string, Json> = { ...optimizer["config"] };
+  if ("lr" in config && !("learning_rate" in config)) config["learning_rate"] = config["lr"]!;
+  const rate = config["learning_rate"];
+  if (isObject(rate)) config["learning_rate"] = inModule(rate, "keras.optimizers.schedules");
+  for (const [key, value] of Object.entries(config)) {
+    if (!known.has(key) || (value === null && key === "epsilon")) delete config[key];
+  }
+  return inModule({ class_name: className, config }, "keras.optimizers");
+}
+
+const losses: ReadonlySet<string> = new Set(
+  `BinaryCrossentropy BinaryFocalCrossentropy CategoricalCrossentropy CategoricalFocalCrossentropy CategoricalHinge
+   CosineSimilarity Hinge Huber KLDivergence LogCosh MeanAbsoluteError MeanAbsolutePercentageError MeanSquaredError
+   MeanSquaredLogarithmicError Poisson SparseCategoricalCrossentropy SquaredHinge KLD MAE MAPE MSE MSLE BCE
+   bce binary_crossentropy binary_focal_crossentropy categorical_crossentropy categorical_focal_crossentropy
+   categorical_hinge cosine_similarity hinge huber kl_divergence kld log_cosh mae mape mean_absolute_error
+   mean_absolute_percentage_error mean_squared_error mean_squared_logarithmic_error mse msle poisson
+   sparse_categorical_crossentropy squared_hinge`.split(/\s+/),
+);
+
+function keras3Loss(loss: Json): Json | undefined {
+  if (loss === null) return null;
+  if (typeof loss === "string") return losses.has(loss) ? loss : undefined;
+  if (!isObject(loss) || !isObject(loss["config"])) return undefined;
+  const className = String(loss["class_name"]);
+  if (!losses.has(className)) return undefined;
+  const { fn: _function, reduction, ...config } = loss["config"];
+  const kept = reduction === "auto" || reduction === undefined ? "sum_over_batch_size" : reduction;
+  return inModule({ class_name: className, config: { ...config, reduction: kept } }, "keras.losses");
+}
+
+const metricNames: ReadonlySet<string> = new Set(
+  `accuracy acc binary_accuracy categorical_accuracy sparse_categorical_accuracy top_k_categorical_accuracy
+   sparse_top_k_categorical_accuracy mse mae mape msle mean_squared_error mean_absolute_error binary_crossentropy
+   categorical_crossentropy sparse_categorical_crossentropy cosine_similarity`.split(/\s+/),
+);
+
+/** Only what one name says; anything else would fail to load for a number nobody needs. */
+function keras3Metrics(metrics: Json): Json {
+  const name = (metric: Json): Json | undefined => {
+    if (typeof metric === "string") return metricNames.has(metric) ? metric : undefined;
+    if (!isObject(metric) || !isObject(metric["config"])) return undefined;
+    const config = metric["config"];
+    return name(config["name"] ?? null) ?? name(config["fn"] ?? null);
+  };
+  const translated = nested(metrics, name);
+  const [only, ...others]: readonly Json[] = Array.isArray(translated) ? translated : [];
+  return others.length === 0 && Array.isArray(only) ? only : (translated ?? null);
+}
+
+/** Applies `translate` to each object in lists and records; undefined if it gives that for one. */
+function nested(json: Json, translate: (object: Json) => Json | undefined): Json | undefined {
+  if (Array.isArray(json)) {
+    const items = (json as readonly Json[]).map((item) => nested(item, translate));
+    return items.includes(undefined) ? undefined : (items as Json[]);
+  }
+  if (isObject(json) && !("class_name" in json)) {
+    const entries = Object.entries(json).map(([key, item]) => [key, nested(item, translate)] as const);
+    return entries.some(([, item]) => item === undefined)
+      ? undefined
+      : (Object.fromEntries(entries) as JsonObject);
+  }
+  return translate(json);
+}

@@ -1,0 +1,47 @@
+import type { Json, JsonObject } from "../../checkpoint.ts";
+import { isObject } from "../config-values.ts";
+
+/**
+ * @file Where Keras 3 finds a class by its `module`, which `.keras` requires and `.h5` lacks
+ * (`keras/src/saving/serialization_lib.py`).
+ */
+
+const otherOps: Readonly<Record<string, string>> = {
+  core: "AssociativeScan Cast Cond ConvertToTensor ForiLoop Map SaturateCast Scan Scatter ScatterUpdate Slice SliceUpdate StopGradient Switch Unstack VectorizedMap WhileLoop",
+  nn: "AdaptiveAveragePool AdaptiveMaxPool AveragePool BatchNorm BinaryCrossentropy CTCDecode CTCLoss CategoricalCrossentropy Celu Conv ConvTranspose DepthToSpace DepthwiseConv DotProductAttention Elu Fold Gelu Glu HardShrink HardSigmoid HardSilu HardTanh LayerNorm LeakyRelu LogSigmoid LogSoftmax MaxPool Moments MultiHot Normalize OneHot PSNR Polar RMSNorm Relu Relu6 Selu SeparableConv Sigmoid Silu SoftShrink Softmax Softplus Softsign SpaceToDepth SparseCategoricalCrossentropy SparsePlus SparseSigmoid Sparsemax Squareplus TanhShrink Threshold Unfold",
+  math: "CDist Erf Erfc Erfinv ExtractSequences FFT FFT2 IFFT2 IRFFT ISTFT InTopK Logdet Logsumexp RFFT Rsqrt STFT SegmentMax SegmentMin SegmentProd SegmentReduction SegmentSum TopK ViewAsComplex ViewAsReal",
+  image:
+    "AffineTransform CropImages ElasticTransform ExtractPatches GaussianBlur HSVToRGB MapCoordinates PadImages PerspectiveTransform RGBToGrayscale RGBToHSV Resize SSIM ScaleAndTranslate SobelEdges",
+  linalg:
+    "Cholesky CholeskyInverse Det Eig Eigh Inv JVP Lstsq LuFactor MatrixRank Norm Pinv Qr SVD Solve SolveTriangular",
+  einops: "Rearrange",
+};
+
+const opModules: ReadonlyMap<string, string> = new Map(
+  Object.entries(otherOps).flatMap(([module, names]) =>
+    names.split(" ").map((name) => [name, module] as const),
+  ),
+);
+
+/** `keras.src.ops.numpy`, the module of an op class of keras.ops. */
+export function opModule(className: string): string {
+  return `keras.src.ops.${opModules.get(className) ?? "numpy"}`;
+}
+
+/** `{ module, class_name, config, registered_name }` of a class of Keras's own; the entry's other keys follow. */
+export function inModule(entry: JsonObject, module: string): JsonObject {
+  const { class_name, config, module: _module, registered_name: _name, ...rest } = entry;
+  return { module, class_name: class_name ?? null, config: config ?? {}, registered_name: null, ...rest };
+}
+
+const dtypeModule = "keras";
+
+/** A dtype as `.keras` has it: a name stays one; a policy of whichever Keras is a DTypePolicy. */
+export function dtypeInModule(dtype: Json): Json {
+  if (!isObject(dtype)) return dtype;
+  const className = dtype["class_name"];
+  const policy =
+    className === "Policy" || className === "PolicyV1" ? "DTypePolicy" : (className ?? "DTypePolicy");
+  const config = isObject(dtype["config"]) ? { name: dtype["config"]["name"] ?? "float32" } : {};
+  return "module" in dtype ? dtype : inModule({ class_name: policy, config }, dtypeModule);
+}

@@ -1,0 +1,134 @@
+import type { Json, JsonObject } from "../../checkpoint.ts";
+import { TopologyError } from "../../errors.ts";
+import { isObject } from "../config-values.ts";
+
+/**
+ * @file The arguments that Keras 2 layers have and Keras 3's do not, by class, and what becomes of them. Compared with every
+ * layer of Keras 2.2.4 and 2.15: what is not listed is spelled alike.
+ */
+
+/** What Keras 3 calls the class of a layer, and its arguments. */
+export interface TranslatedLayer {
+  readonly className: string;
+  readonly config: JsonObject;
+}
+
+interface Rule {
+  /** Keras 3's name of the class, if it has another. */
+  readonly className?: string;
+  /** Arguments without a counterpart that change nothing in a loaded model. */
+  readonly dropped?: readonly string[];
+  /** Arguments without a counterpart that can be left out at one value only. */
+  readonly only?: JsonObject;
+  readonly renamed?: Readonly<Record<string, string>>;
+  /** What Keras 2 meant where it wrote nothing and Keras 3 means something else. */
+  readonly absent?: JsonObject;
+}
+
+const separable: Rule = {
+  dropped: ["kernel_initializer", "kernel_regularizer", "kernel_constraint"],
+  only: { groups: 1 },
+};
+const ungrouped: Rule = { only: { groups: 1 } };
+const recurrent: Rule = { dropped: ["implementation"], only: { time_major: false } };
+const spatialDropout: Rule = { dropped: ["trainable", "noise_shape"] };
+const lookup: Rule = { dropped: ["vocabulary_size"] };
+const batchNormalization: Rule = {
+  className: "BatchNormalization",
+  dropped: ["fused"],
+  only: { virtual_batch_size: null, adjustment: null },
+};
+
+const rules: Readonly<Record<string, Rule>> = {
+  BatchNormalization: batchNormalization,
+  BatchNormalizationV1: batchNormalization,
+  BatchNormalizationV2: batchNormalization,
+  Conv1DTranspose: ungrouped,
+  Conv2DTranspose: ungrouped,
+  Conv3DTranspose: ungrouped,
+  DepthwiseConv1D: ungrouped,
+  DepthwiseConv2D: ungrouped,
+  SeparableConv1D: separable,
+  SeparableConv2D: separable,
+  ConvLSTM1D: recurrent,
+  ConvLSTM2D: recurrent,
+  ConvLSTM3D: recurrent,
+  RNN: recurrent,
+  SimpleRNN: recurrent,
+  LSTM: recurrent,
+  GRU: { ...recurrent, absent: { reset_after: false } },
+  SimpleRNNCell: recurrent,
+  LSTMCell: recurrent,
+  GRUCell: { ...recurrent, absent: { reset_after: false } },
+  Discretization: { dropped: ["trainable"] },
+  Embedding: { dropped: ["input_length"] },
+  IntegerLookup: lookup,
+  StringLookup: lookup,
+  TextVectorization: lookup,
+  LeakyReLU: { renamed: { alpha: "negative_slope" } },
+  MultiHeadAttention: { dropped: ["query_shape", "key_shape", "value_shape"] },
+  SpatialDropout1D: spatialDropout,
+  SpatialDropout2D: spatialDropout,
+  SpatialDropout3D: spatialDropout,
+};
+
+/** Layers of Keras 1 and 2 that Keras 3 has not. */
+const gone: ReadonlySet<string> = new Set(
+  `AbstractRNNCell ConvLSTM2DCell ConvRNN2D CuDNNGRU CuDNNLSTM Highway Lambda LocallyConnected1D LocallyConnected2D
+   MaxoutDense Merge RandomHeight RandomWidth SlicingOpLambda TFOpLambda TensorFlowOpLayer ThresholdedReLU`.split(
+    /\s+/,
+  ),
+);
+
+/**
+ * A Keras 2 layer in Keras 3's words, apart from the objects among its arguments.
+ * @throws {TopologyError} naming the layer, where Keras 3 has no such layer or no such argument.
+ */
+export function keras3Arguments(path: string, className: string, config: JsonObject): TranslatedLayer {
+  if (gone.has(className)) {
+    throw new TopologyError(
+      `${path}: ${className}: Keras 3 has no such layer, so a .keras file cannot hold it. Write .h5 (--format h5).`,
+      "untranslatable",
+    );
+  }
+  const rule = rules[className] ?? {};
+  const entries: [string, Json][] = [];
+  for (const [key, written] of Object.entries(config)) {
+    const value = plainValue(written);
+    if (key === "batch_input_shape" || key === "batch_size" || rule.dropped?.includes(key)) continue;
+    if (rule.only && key in rule.only) {
+      if (value === rule.only[key]) continue;
+      throw new TopologyError(
+        `${path}: ${className}: ${key}: Keras 3 knows only ${JSON.stringify(rule.only[key])}, got ${JSON.stringify(value)}. Write .h5 (--format h5).`,
+        "untranslatable",
+      );
+    }
+    entries.push([rule.renamed?.[key] ?? key, key === "axis" ? loneAxis(className, value) : value]);
+  }
+  return {
+    className: rule.className ?? className,
+    // Spread first, so that numbers keep the spelling that the config remembers for them.
+    config: { ...rule.absent, ...keepSpelling(config, Object.fromEntries(entries)) },
+  };
+}
+
+/** Only the given entries, on a copy that carries along what else the config's object holds (its numbers' spelling). */
+function keepSpelling(config: JsonObject, entries: JsonObject): JsonObject {
+  const copy: Record<string, Json> = { ...config };
+  for (const key of Object.keys(copy)) if (!(key in entries)) delete copy[key];
+  return Object.assign(copy, entries);
+}
+
+/** BatchNormalization's axis was a list in TensorFlow's Keras 2. */
+function loneAxis(className: string, axis: Json): Json {
+  if (!className.startsWith("BatchNormalization") || !Array.isArray(axis)) return axis;
+  const [first, ...rest]: readonly Json[] = axis;
+  return rest.length === 0 && typeof first === "number" ? first : axis;
+}
+
+/** Keras 2.2 wrote some numbers as arrays without dimensions. */
+function plainValue(value: Json): Json {
+  return isObject(value) && value["type"] === "ndarray" && "value" in value
+    ? (value["value"] ?? null)
+    : value;
+}

@@ -1,0 +1,159 @@
+import type { Json, JsonObject } from "../../checkpoint.ts";
+import { isObject } from "../config-values.ts";
+import type { LayerDescription, ModelDescription, NamedArgument } from "../dialects/description.ts";
+import { readModel } from "../dialects/read-model.ts";
+import { inModule } from "./keras-modules.ts";
+import { keras3Layer } from "./keras2-objects.ts";
+import { endpoints, inboundNodes, type Naming } from "./keras3-nodes.ts";
+import { knownTensors } from "./known-tensors.ts";
+import { modelOrder } from "./model-order.ts";
+
+export interface Translation {
+  readonly modelConfig: JsonObject;
+  /** New path by old path, of the layers whose path changed: Keras 3 allows no slash in a name. */
+  readonly renamed: ReadonlyMap<string, string>;
+}
+
+/**
+ * A Keras 2 model config in Keras 3's `.keras` dialect, layers in Keras 3's order.
+ * @throws {TopologyError} naming the layer that Keras 3 cannot hold.
+ */
+export function keras2ToKeras3(modelConfig: JsonObject, kerasVersion: string): Translation {
+  const renamed = new Map<string, string>();
+  const translate = (
+    entry: JsonObject,
+    model: ModelDescription,
+    prefix: string,
+    newPrefix: string,
+  ): JsonObject => {
+    const entries = layerEntries(entry);
+    const newNames = slashless(model.layers.map((layer) => layer.name));
+    const rename = (name: string): string => newNames.get(name) ?? name;
+    const layer = (description: LayerDescription): JsonObject => {
+      const { name } = description;
+      const path = prefix + name;
+      const newName = rename(name);
+      const newPath = newPrefix + newName;
+      if (path !== newPath) renamed.set(path, newPath);
+      const json = entries.get(name);
+      if (description.model && json) {
+        const inner = translate(json, description.model, `${path}/`, `${newPath}/`);
+        return withName(inner, newName);
+      }
+      return withName(keras3Layer(path, json ?? inputEntry(description)), newName);
+    };
+    return entry["class_name"] === "Sequential"
+      ? sequential(model, layer)
+      : functional(model, layer, namingOf(entry, kerasVersion, model, rename));
+  };
+  return { modelConfig: translate(modelConfig, readModel({ modelConfig, kerasVersion }), "", ""), renamed };
+}
+
+function functional(
+  model: ModelDescription,
+  layer: (description: LayerDescription) => JsonObject,
+  naming: Naming,
+): JsonObject {
+  const byName = new Map(model.layers.map((description) => [description.name, description]));
+  const layers = modelOrder(model).map((name): JsonObject => {
+    const description = byName.get(name)!;
+    return {
+      ...layer(description),
+      name: naming.rename(name),
+      inbound_nodes: inboundNodes(description.calls, naming),
+    };
+  });
+  const config = {
+    name: model.name,
+    trainable: model.trainable,
+    layers,
+    input_layers: endpoints(lone(model.inputs), naming),
+    output_layers: endpoints(lone(model.outputs), naming),
+  };
+  return {
+    module: "keras.src.models.functional",
+    class_name: "Functional",
+    config,
+    registered_name: "Functional",
+  };
+}
+
+/** Keras 2 lists a single input or output too; a Keras 3 model would then want and give lists. */
+function lone(argument: NamedArgument): NamedArgument {
+  return argument.kind === "list" && argument.items.length === 1 ? argument.items[0]! : argument;
+}
+
+function sequential(
+  model: ModelDescription,
+  layer: (description: LayerDescription) => JsonObject,
+): JsonObject {
+  const layers = model.layers.map(layer);
+  const input = layers[0]?.["config"];
+  const shape = isObject(input) ? (input["batch_shape"] ?? null) : null;
+  return inModule(
+    {
+      class_name: "Sequential",
+      config: { name: model.name, trainable: true, layers, build_input_shape: shape },
+    },
+    "keras",
+  );
+}
+
+function namingOf(
+  entry: JsonObject,
+  kerasVersion: string,
+  model: ModelDescription,
+  rename: (name: string) => string,
+): Naming {
+  const byName = new Map(model.layers.map((layer) => [layer.name, layer]));
+  const entries = layerEntries(entry);
+  return {
+    rename,
+    tensor: knownTensors(entry, kerasVersion, model),
+    isFunctional: (name) =>
+      byName.get(name)?.model !== undefined && entries.get(name)?.["class_name"] !== "Sequential",
+  };
+}
+
+/** The entry of an InputLayer that a Sequential does not write. */
+function inputEntry(description: LayerDescription): JsonObject {
+  const { batch_shape, dtype } = description.config;
+  return {
+    class_name: "InputLayer",
+    config: { batch_shape: batch_shape ?? null, dtype: dtype ?? "float32", name: description.name },
+  };
+}
+
+function layerEntries(entry: JsonObject): ReadonlyMap<string, JsonObject> {
+  const config = entry["config"];
+  const layers: readonly Json[] = Array.isArray(config)
+    ? config
+    : isObject(config) && Array.isArray(config["layers"])
+      ? config["layers"]
+      : [];
+  return new Map(
+    layers.filter(isObject).map((layer) => {
+      const own = layer["config"];
+      return [String(layer["name"] ?? (isObject(own) ? own["name"] : undefined) ?? ""), layer];
+    }),
+  );
+}
+
+function withName(entry: JsonObject, name: string): JsonObject {
+  const config = entry["config"];
+  return isObject(config) && config["name"] !== name ? { ...entry, config: { ...config, name } } : entry;
+}
+
+/** A name without slashes for each that has one, unlike any other. */
+function slashless(names: readonly string[]): ReadonlyMap<string, string> {
+  const taken = new Set(names);
+  const renamed = new Map<string, string>();
+  for (const name of names) {
+    if (!name.includes("/")) continue;
+    let candidate = name.replaceAll("/", "_");
+    while (taken.has(candidate)) candidate = `${candidate}_1`;
+    taken.add(candidate);
+    renamed.set(name, candidate);
+  }
+  return renamed;
+}

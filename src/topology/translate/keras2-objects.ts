@@ -1,0 +1,58 @@
+import type { Json, JsonObject } from "../../checkpoint.ts";
+import { isObject } from "../config-values.ts";
+import { dtypeInModule, inModule } from "./keras-modules.ts";
+import { keras3Arguments } from "./keras2-arguments.ts";
+
+/** A Keras 2 layer entry as `.keras` has it, without its calls. @throws {TopologyError} naming what Keras 3 has not. */
+export function keras3Layer(path: string, entry: JsonObject): JsonObject {
+  const config = isObject(entry["config"]) ? entry["config"] : {};
+  const className = String(entry["class_name"]);
+  if (className === "InputLayer")
+    return inModule({ class_name: className, config: inputConfig(config) }, "keras.layers");
+  const translated = keras3Arguments(path, className, config);
+  const objects: Record<string, Json> = { ...translated.config };
+  for (const [key, value] of Object.entries(objects)) objects[key] = keras3Value(path, key, value);
+  const layer = { class_name: translated.className, config: objects };
+  return className.includes(">")
+    ? {
+        module: null,
+        ...layer,
+        registered_name: className,
+        class_name: className.slice(className.indexOf(">") + 1),
+      }
+    : inModule(layer, "keras.layers");
+}
+
+function inputConfig(config: JsonObject): JsonObject {
+  const { batch_input_shape, ...rest } = config;
+  return batch_input_shape === undefined ? config : { batch_shape: batch_input_shape, ...rest };
+}
+
+function keras3Value(path: string, key: string, value: Json): Json {
+  if (key === "dtype") return dtypeInModule(value);
+  if (key === "cells" && Array.isArray(value)) {
+    return (value as readonly Json[]).map((cell) => (isLayer(cell) ? keras3Layer(path, cell) : cell));
+  }
+  if (!isLayer(value)) return value;
+  if (key === "layer" || key === "backward_layer" || key === "cell") return keras3Layer(path, value);
+  if (key.endsWith("_initializer")) return initializer(value);
+  if (key.endsWith("_regularizer")) return inModule(value, "keras.regularizers");
+  if (key.endsWith("_constraint")) return inModule(value, "keras.constraints");
+  if (key.endsWith("activation") && value["class_name"] !== "function") return keras3Layer(path, value);
+  return value;
+}
+
+function isLayer(value: Json): value is JsonObject {
+  return isObject(value) && typeof value["class_name"] === "string" && "config" in value;
+}
+
+/** Keras 2.2 called a truncated normal distribution normal; TensorFlow 1 gave initializers a dtype. */
+function initializer(value: JsonObject): JsonObject {
+  if (!isObject(value["config"])) return inModule({ ...value, config: {} }, "keras.initializers");
+  const { dtype: _dtype, ...config } = value["config"];
+  const renamed =
+    value["class_name"] === "VarianceScaling" && config["distribution"] === "normal"
+      ? { ...config, distribution: "truncated_normal" }
+      : config;
+  return inModule({ ...value, config: renamed }, "keras.initializers");
+}

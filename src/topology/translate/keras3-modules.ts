@@ -1,0 +1,93 @@
+import type { Json, JsonObject } from "../../checkpoint.ts";
+import { TopologyError } from "../../errors.ts";
+import { isObject } from "../config-values.ts";
+import { classNameOf } from "../dialects/class-names.ts";
+import { dtypeInModule, inModule, opModule } from "./keras-modules.ts";
+
+/** A Keras 3 `.h5` config in the `.keras` dialect: every entry with its module. */
+export function withModules(entry: JsonObject): JsonObject {
+  const className = String(entry["class_name"]);
+  const layers = layersOf(entry);
+  if (layers) {
+    const config: JsonObject = { ...(entry["config"] as JsonObject), layers: layers.map(withModules) };
+    const model = { ...entry, config };
+    return className === "Sequential" ? inModule(model, "keras") : inFunctional(model);
+  }
+  const known = classNameOf(entry, 3);
+  if (known.startsWith("ops."))
+    return { ...inModule(entry, opModule(className)), registered_name: className };
+  const config = wrappedLayers(entry["config"] ?? null, withModules);
+  const layer =
+    isObject(config) && "dtype" in config
+      ? { ...config, dtype: dtypeInModule(config["dtype"] ?? null) }
+      : config;
+  if (!className.includes(">")) return inModule({ ...entry, config: layer }, "keras.layers");
+  const name = className.slice(className.indexOf(">") + 1);
+  return {
+    ...inModule({ ...entry, config: layer, class_name: name }, ""),
+    module: null,
+    registered_name: className,
+  };
+}
+
+function inFunctional(entry: JsonObject): JsonObject {
+  const { class_name: _name, ...rest } = entry;
+  const module = "keras.src.models.functional";
+  return { ...inModule({ class_name: "Functional", ...rest }, module), registered_name: "Functional" };
+}
+
+/**
+ * A `.keras` config in Keras 3's `.h5` dialect.
+ * @throws {TopologyError} naming a layer that Keras could not read back from it: an op of keras.ops, a class of another module.
+ */
+export function withoutModules(entry: JsonObject, prefix = ""): JsonObject {
+  const { module, registered_name, build_config: _build, compile_config: _compile, ...rest } = entry;
+  const config = entry["config"] ?? null;
+  const name = String(entry["name"] ?? (isObject(config) ? config["name"] : undefined) ?? "");
+  const path = prefix + name;
+  const layers = layersOf(entry);
+  if (layers && isObject(config)) {
+    const below = "inbound_nodes" in entry || prefix !== "" ? `${path}/` : prefix;
+    return { ...rest, config: { ...config, layers: layers.map((layer) => withoutModules(layer, below)) } };
+  }
+  const known = classNameOf(entry, 3);
+  if (known.startsWith("ops.")) {
+    throw new TopologyError(
+      `${path}: ${known}: Keras cannot read an operation back from .h5. Write .keras.`,
+      "untranslatable",
+    );
+  }
+  if (typeof module === "string" && !/^keras(\.layers)?$/.test(module)) {
+    throw new TopologyError(
+      `${path}: ${String(entry["class_name"])}: Keras cannot read a class of ${module} back from .h5. Write .keras.`,
+      "untranslatable",
+    );
+  }
+  const custom = typeof registered_name === "string" && registered_name.includes(">");
+  return {
+    ...rest,
+    ...(custom && { class_name: registered_name }),
+    config: wrappedLayers(config, withoutModules),
+  };
+}
+
+/** A wrapper's config with the layers in it changed; others as they are. */
+function wrappedLayers(config: Json, change: (entry: JsonObject) => JsonObject): Json {
+  if (!isObject(config)) return config;
+  const changed: Record<string, Json> = { ...config };
+  for (const key of ["layer", "backward_layer", "cell"]) {
+    const value = config[key];
+    if (isObject(value) && "class_name" in value) changed[key] = change(value);
+  }
+  const cells = config["cells"];
+  if (Array.isArray(cells))
+    changed["cells"] = (cells as readonly Json[]).map((cell) => (isObject(cell) ? change(cell) : cell));
+  return changed;
+}
+
+function layersOf(entry: JsonObject): readonly JsonObject[] | undefined {
+  const config = entry["config"];
+  if (!isObject(config) || !Array.isArray(config["layers"])) return undefined;
+  if (entry["class_name"] !== "Sequential" && !("output_layers" in config)) return undefined;
+  return (config["layers"] as readonly Json[]).filter(isObject);
+}

@@ -1,0 +1,71 @@
+import type { Json, JsonObject } from "../../checkpoint.ts";
+import type { DType, Shape } from "../../tensor.ts";
+import type {
+  CallDescription,
+  ModelDescription,
+  NamedArgument,
+  TensorName,
+} from "../dialects/description.ts";
+
+/** Shape and dtype of a tensor, which Keras 3 writes beside its name. */
+export interface KnownTensor {
+  readonly shape: Shape;
+  readonly dtype: DType;
+}
+
+/** Names and tensors as Keras 3 writes them. */
+export interface Naming {
+  rename(layer: string): string;
+  tensor(name: TensorName): KnownTensor;
+  /** Whether the layer is a nested Functional, which endpoints count from 1 (`keras/src/models/functional.py`, get_config). */
+  isFunctional(layer: string): boolean;
+}
+
+/** A layer's calls as Keras 3's `inbound_nodes`. */
+export function inboundNodes(calls: readonly CallDescription[], naming: Naming): Json {
+  return calls.map(({ args, kwargs }) => ({
+    args: args.map((argument) => argumentJson(argument, naming)),
+    kwargs: recordJson(kwargs, naming),
+  }));
+}
+
+function argumentJson(argument: NamedArgument, naming: Naming): Json {
+  switch (argument.kind) {
+    case "tensor": {
+      const { layer, call, output } = argument.tensor;
+      const { shape, dtype } = naming.tensor(argument.tensor);
+      const config = { shape, dtype, keras_history: [naming.rename(layer), call, output] };
+      return { class_name: "__keras_tensor__", config };
+    }
+    case "value":
+      return argument.value;
+    case "list":
+      return argument.items.map((item) => argumentJson(item, naming));
+    case "record":
+      return recordJson(argument.entries, naming);
+  }
+}
+
+function recordJson(entries: Readonly<Record<string, NamedArgument>>, naming: Naming): JsonObject {
+  return Object.fromEntries(
+    Object.entries(entries).map(([key, entry]) => [key, argumentJson(entry, naming)]),
+  );
+}
+
+/** `input_layers` or `output_layers`: one tensor is `["x", 0, 0]`, several are a list or a record of these. */
+export function endpoints(argument: ModelDescription["inputs"], naming: Naming): Json {
+  switch (argument.kind) {
+    case "tensor": {
+      const { layer, call, output } = argument.tensor;
+      return [naming.rename(layer), naming.isFunctional(layer) ? call + 1 : call, output];
+    }
+    case "value":
+      return argument.value;
+    case "list":
+      return argument.items.map((item) => endpoints(item, naming));
+    case "record":
+      return Object.fromEntries(
+        Object.entries(argument.entries).map(([key, entry]) => [key, endpoints(entry, naming)]),
+      );
+  }
+}

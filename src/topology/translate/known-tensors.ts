@@ -1,0 +1,50 @@
+import type { JsonObject } from "../../checkpoint.ts";
+import { TopologyError } from "../../errors.ts";
+import { layerGraph } from "../build-graph.ts";
+import type { ModelDescription, TensorName } from "../dialects/description.ts";
+import { tensorNamesIn } from "../dialects/description.ts";
+import type { TensorSpec } from "../layer-graph.ts";
+import type { KnownTensor } from "./keras3-nodes.ts";
+
+/**
+ * The shapes of the tensors of a model and, by their names, of its nested models' outputs. Keras 3 writes them beside each
+ * tensor but reads none of them, so what is not known may be said to be of unknown length.
+ */
+export function knownTensors(
+  entry: JsonObject,
+  kerasVersion: string,
+  model: ModelDescription,
+): (name: TensorName) => KnownTensor {
+  const specs = new Map<string, readonly TensorSpec[]>();
+  const graph = orUndefined(() => layerGraph({ modelConfig: entry, kerasVersion }));
+  for (const node of graph?.nodes ?? []) if (!specs.has(node.layer)) specs.set(node.layer, node.outputs);
+  const models = new Map(
+    model.layers.flatMap((layer) => (layer.model ? [[layer.name, layer.model] as const] : [])),
+  );
+  const find = (
+    prefix: string,
+    nested: ReadonlyMap<string, ModelDescription>,
+    name: TensorName,
+  ): TensorSpec | undefined => {
+    const inner = nested.get(name.layer);
+    if (!inner) return specs.get(prefix + name.layer)?.[name.output];
+    const output = tensorNamesIn(inner.outputs)[name.output];
+    const below = new Map(
+      inner.layers.flatMap((layer) => (layer.model ? [[layer.name, layer.model] as const] : [])),
+    );
+    return output && find(`${prefix}${name.layer}/`, below, output);
+  };
+  return (name) => {
+    const spec = find("", models, name);
+    return { shape: spec?.shape ?? [null], dtype: spec?.dtype ?? "float32" };
+  };
+}
+
+function orUndefined<T>(call: () => T): T | undefined {
+  try {
+    return call();
+  } catch (error) {
+    if (error instanceof TopologyError) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,37 @@
+import type { Checkpoint, JsonObject } from "../../checkpoint.ts";
+import { TopologyError } from "../../errors.ts";
+import { type Dialect, dialectOf } from "./dialect.ts";
+import { inKerasOrder } from "./keras-order.ts";
+import { keras2ToKeras3, type Translation } from "./keras2-model.ts";
+import { withModules, withoutModules } from "./keras3-modules.ts";
+
+/**
+ * The model's config in another dialect, its layers in the order of Keras's `model.layers`; weights are untouched but for the
+ * layers' new paths. Within one dialect nothing but that order changes.
+ * @throws {TopologyError} naming the layer that cannot be translated and the format that would hold it.
+ */
+export function translateConfig(
+  checkpoint: Pick<Checkpoint, "modelConfig" | "kerasVersion">,
+  to: Dialect,
+): Translation {
+  const { kerasVersion } = checkpoint;
+  const from = dialectOf(checkpoint);
+  if (from === "keras2" && to === "keras3") return keras2ToKeras3(checkpoint.modelConfig, kerasVersion);
+  return { modelConfig: convert(inKerasOrder(checkpoint), from, to), renamed: new Map() };
+}
+
+function convert(modelConfig: JsonObject, from: Dialect, to: Dialect): JsonObject {
+  if (from === to) return modelConfig;
+  if (from === "keras3-h5" && to === "keras3") return withModules(modelConfig);
+  if (from === "keras3" && to === "keras3-h5") return withoutModules(modelConfig);
+  const formats = {
+    keras1: "Keras 1 .h5",
+    keras2: "Keras 2 .h5",
+    "keras3-h5": "Keras 3 .h5",
+    keras3: ".keras",
+  };
+  throw new TopologyError(
+    `model config: ${formats[from]} is not translated to ${formats[to]}. Write .h5 (--format h5), which keeps it as it is.`,
+    "untranslatable",
+  );
+}
