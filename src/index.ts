@@ -9,16 +9,20 @@ export type {
 } from "./checkpoint.ts";
 export { arrayDataset } from "./data/arrays.ts";
 export type { ArrayDataset, Dataset, ImageDataset, ImageSample, ModelInputs } from "./data/dataset.ts";
+export { decoderInfo } from "./data/decoder-info.ts";
 export { imageFolder } from "./data/image-folder.ts";
 export { loadImages } from "./data/images.ts";
-export type { EngineInfo } from "./engine/backend.ts";
-export { engineInfo, useEngine } from "./engine/backend.ts";
+export { detectPreprocess, imageSizeOf } from "./data/input-images.ts";
+export type { EngineChoice, EngineInfo } from "./engine/backend.ts";
+export { engineInfo, ensureEngine, useEngine } from "./engine/backend.ts";
+export { engineHome } from "./engine/home.ts";
 export { setupEngine } from "./engine/setup.ts";
 export { DataError, KerasFileError, MachineError, TopologyError, UsageError } from "./errors.ts";
 export { finetune } from "./finetune.ts";
 export { readCheckpoint, writeCheckpoint } from "./formats/checkpoint-file.ts";
 export { parsePatterns } from "./freeze/patterns.ts";
 export type { FinetunePlan, PlannedLayer } from "./freeze/plan.ts";
+export { planLines } from "./freeze/plan-freeze.ts";
 export type { FreezePolicy } from "./freeze/policy.ts";
 export {
   freeze,
@@ -30,8 +34,14 @@ export {
 } from "./freeze/policy.ts";
 export { nearestNames } from "./freeze/suggestions.ts";
 export { predict } from "./model/predict.ts";
+export type { Evaluation } from "./report/evaluate.ts";
+export { evaluate } from "./report/evaluate.ts";
 export type { Inspection } from "./report/inspect.ts";
 export { inspect } from "./report/inspect.ts";
+export type { PictureOptions } from "./report/picture-options.ts";
+export { planFinetune } from "./report/plan-finetune.ts";
+export type { ClassProbability, PicturePrediction, PredictImagesOptions } from "./report/predict-images.ts";
+export { predictImages } from "./report/predict-images.ts";
 export type { PreparedRun } from "./report/prepare.ts";
 export { prepareRun } from "./report/prepare.ts";
 export type { FinetuneOptions, FinetuneResult, ProgressEvent, Proof } from "./report/run.ts";

@@ -1,8 +1,7 @@
 import type { Weights } from "../checkpoint.ts";
 import type { ImageSample } from "../data/dataset.ts";
-import type { LoadOptions } from "../data/images.ts";
-import { loadImage } from "../data/images.ts";
-import { DataError } from "../errors.ts";
+import type { ImageOptions } from "../data/images.ts";
+import { imageBatches } from "../data/images.ts";
 import type { Partition } from "../freeze/partition.ts";
 import type { Tensor } from "../tensor.ts";
 import type { LayerGraph } from "../topology/layer-graph.ts";
@@ -16,7 +15,7 @@ export interface ImageFeatures {
   readonly bad: readonly { readonly path: string; readonly reason: string }[];
 }
 
-export interface ImageFeatureOptions extends LoadOptions {
+export interface ImageFeatureOptions extends ImageOptions {
   /** Every batch is padded to this many pictures. */
   readonly batchSize: number;
   /** A picture that cannot be decoded is an error. */
@@ -56,30 +55,16 @@ async function* decoded(
   labels: number[],
   bad: { path: string; reason: string }[],
 ): AsyncGenerator<InputRows> {
-  const [height, width] = options.imageSize;
-  const row = height * width * 3;
-  let buffer = new Float32Array(options.batchSize * row);
-  let rows = 0;
-  const take = (): InputRows => {
-    const inputs = [
-      { dtype: "float32" as const, shape: [rows, height, width, 3], data: buffer.subarray(0, rows * row) },
-    ];
-    buffer = new Float32Array(options.batchSize * row);
-    rows = 0;
-    return { inputs };
-  };
-  for (const sample of samples) {
+  if (samples.length === 0) return;
+  const batches = imageBatches(samples, {
+    ...options,
+    onPicture: ({ path, reason }) => {
+      if (reason !== undefined) bad.push({ path, reason });
+    },
+  });
+  for await (const { images, indices } of batches) {
     options.signal?.throwIfAborted();
-    try {
-      buffer.set(await loadImage(sample.path, options), rows * row);
-    } catch (error) {
-      if (!(error instanceof DataError) || options.strict) throw error;
-      bad.push({ path: sample.path, reason: error.message });
-      continue;
-    }
-    labels.push(sample.label);
-    rows++;
-    if (rows === options.batchSize) yield take();
+    labels.push(...indices.map((index) => samples[index]!.label));
+    yield { inputs: [images] };
   }
-  if (rows > 0) yield take();
 }

@@ -46,10 +46,12 @@ export function layerGraph(checkpoint: Pick<Checkpoint, "modelConfig" | "kerasVe
   };
 }
 
-/** What Keras's `model.layers` of the model and of each one in it lists: a Sequential leaves its InputLayer out. */
+/** What Keras's `model.layers` of the model and of each one in it lists: no ops, and no InputLayer of a Sequential. */
 function modelLayers(model: ModelDescription, path: string): ModelLayers[] {
   const listed = model.layers.filter(
-    (layer) => model.kind === "functional" || layer.className !== "InputLayer",
+    ({ className, keras }) =>
+      (model.kind === "functional" || className !== "InputLayer") &&
+      !(keras === 3 && className.startsWith("ops.")),
   );
   const nested = model.layers.flatMap((layer) =>
     layer.model ? modelLayers(layer.model, path === "" ? layer.name : `${path}/${layer.name}`) : [],

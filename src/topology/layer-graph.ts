@@ -75,7 +75,7 @@ export interface LayerGraph {
   readonly models?: readonly ModelLayers[];
 }
 
-/** What Keras's `model.layers` lists: a nested model as one, a Functional's InputLayers, not a Sequential's. */
+/** What Keras's `model.layers` lists: a nested model as one, a Functional's InputLayers and not a Sequential's, no ops. */
 export interface ModelLayers {
   /** `""` for the outermost. */
   readonly path: string;

@@ -74,8 +74,8 @@ function refusalOf(layer: GraphLayer): Refusal | undefined {
 function unknownClass(className: string): Refusal {
   if (className.startsWith("ops.")) {
     return {
-      reason: `keras.ops has no ${className.slice("ops.".length)} here`,
-      advice: "Replace it by an operation or a layer that is supported and save again.",
+      reason: `neither an operation nor a layer named ${className.slice("ops.".length)} is known here`,
+      advice: "Replace it by one that is and save again.",
     };
   }
   if (className.includes(">")) {

@@ -2,12 +2,12 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { loadImages } from "../../src/data/images.ts";
 import { finetune } from "../../src/finetune.ts";
 import { readCheckpoint } from "../../src/formats/checkpoint-file.ts";
 import { freezeAllButHead, freezeUntil } from "../../src/freeze/policy.ts";
 import { predict } from "../../src/model/predict.ts";
 import type { FinetuneResult } from "../../src/report/run.ts";
-import { loadImages } from "../../src/data/images.ts";
 import { kerasPredict } from "./keras.ts";
 
 const model = "fixtures/demo/efficientnet_lite0.keras";

@@ -41,5 +41,7 @@ function isOwnByRegistration(registered: unknown): boolean {
 /** In Keras 3's .h5 nothing but the missing arguments of every layer tells an op from the layer of the same name. */
 function isLegacyOp(layer: JsonObject): boolean {
   const config = layer["config"];
-  return isObject(config) && !("trainable" in config) && !("dtype" in config) && "inbound_nodes" in layer;
+  if (!isObject(config) || !("inbound_nodes" in layer) || layer["class_name"] === "InputLayer") return false;
+  // The dtype of a layer is a policy, that of the op Cast a name.
+  return !("trainable" in config) && !isObject(config["dtype"]);
 }

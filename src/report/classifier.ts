@@ -1,0 +1,65 @@
+import type { Checkpoint } from "../checkpoint.ts";
+import { ensureEngine } from "../engine/backend.ts";
+import { tf } from "../engine/tf.ts";
+import { UsageError } from "../errors.ts";
+import { uploadRows } from "../model/feeds.ts";
+import { disposeWeights, uploadWeights } from "../model/layer-weights.ts";
+import { wholeProgram } from "../model/program.ts";
+import { runProgram } from "../model/run-program.ts";
+import type { Tensor } from "../tensor.ts";
+import { formatShape } from "../tensor.ts";
+import { layerGraph } from "../topology/build-graph.ts";
+import type { LayerGraph } from "../topology/layer-graph.ts";
+import { withLogitsOutput } from "../topology/rewrites/logits-output.ts";
+import { requireSupported } from "../topology/support.ts";
+import type { Output } from "../training/losses.ts";
+
+/** A model with one output of class scores, its weights on the engine. */
+export interface Classifier {
+  readonly graph: LayerGraph;
+  /** Width of the output; 1 is one sigmoid for two classes. */
+  readonly units: number;
+  /** What `read` makes of the outputs of one batch, in inference mode; the tensors are gone afterwards. */
+  run<T>(inputs: readonly Tensor[], read: (output: Output) => T): T;
+  dispose(): void;
+}
+
+/** @throws {UsageError} for a model that is no classifier. @throws {TopologyError} for a layer that cannot be computed here. */
+export async function openClassifier(checkpoint: Checkpoint): Promise<Classifier> {
+  await ensureEngine();
+  const graph = layerGraph(checkpoint);
+  requireSupported(graph);
+  const units = outputUnits(graph);
+  const { graph: upToLogits, activation } = withLogitsOutput(graph);
+  const program = wholeProgram(upToLogits);
+  const weights = uploadWeights(
+    checkpoint.weights,
+    program.nodes.map((node) => node.layer),
+  );
+  return {
+    graph,
+    units,
+    run: (inputs, read) => {
+      const feeds = inputs.map((input) => uploadRows(input, 0, input.shape[0]!));
+      const [values] = runProgram(program, feeds, weights);
+      try {
+        return read({ values: values!, activation });
+      } finally {
+        tf.dispose([...feeds, values!]);
+      }
+    },
+    dispose: () => disposeWeights(weights),
+  };
+}
+
+function outputUnits(graph: LayerGraph): number {
+  const [output] = graph.outputs;
+  const shape = output && graph.nodes[output.ref.node]!.outputs[output.ref.output]!.shape;
+  const units = shape?.length === 2 ? shape[1] : null;
+  if (graph.outputs.length === 1 && units) return units;
+  throw new UsageError(
+    `${graph.name}: expected a classifier with one output [None,classes], got ${graph.outputs.length}, ` +
+      `the first ${shape ? formatShape(shape) : "of unknown shape"}.`,
+    "not-a-classifier",
+  );
+}

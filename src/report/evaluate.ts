@@ -1,0 +1,181 @@
+import type { Checkpoint } from "../checkpoint.ts";
+import { inputsInOrder } from "../data/arrays.ts";
+import type { ArrayDataset, Dataset, ImageDataset } from "../data/dataset.ts";
+import type { BadImage } from "../data/decode.ts";
+import { imageBatches } from "../data/images.ts";
+import { tf } from "../engine/tf.ts";
+import { UsageError } from "../errors.ts";
+import { uploadRows } from "../model/feeds.ts";
+import type { Tensor } from "../tensor.ts";
+import type { Loss, LossArgument, Output } from "../training/losses.ts";
+import { activated, lossOf } from "../training/losses.ts";
+import { targetsOf } from "../training/targets.ts";
+import type { Classifier } from "./classifier.ts";
+import { openClassifier } from "./classifier.ts";
+import type { PictureOptions } from "./picture-options.ts";
+import { pictureInput } from "./picture-options.ts";
+
+export interface EvaluateOptions extends PictureOptions {
+  /** By the output: categorical or binary cross-entropy. */
+  readonly loss?: LossArgument;
+}
+
+export interface Evaluation {
+  readonly images: number;
+  /** Mean over the samples, without regularizers. */
+  readonly loss: number;
+  readonly accuracy: number;
+  /** `confusion[truth][predicted]`, in output order. */
+  readonly confusion: readonly (readonly number[])[];
+  /** Class names in output order; numbers where nothing names them. */
+  readonly labels: readonly string[];
+  readonly badImages: readonly BadImage[];
+}
+
+interface Rows {
+  readonly inputs: readonly Tensor[];
+  /** Class indices in output order. */
+  readonly truth: readonly number[];
+}
+
+/**
+ * How well a classifier does on every sample of `dataset`, whatever its split, in inference mode. Pictures are preprocessed as
+ * their file or family says; classes are matched to the model's by name where the model knows its labels.
+ * @throws {UsageError} for a model that is no classifier, or classes that are not the model's.
+ * @throws {DataError} where no picture can be decoded.
+ */
+export async function evaluate(
+  checkpoint: Checkpoint,
+  dataset: Dataset,
+  options: EvaluateOptions = {},
+): Promise<Evaluation> {
+  const classifier = await openClassifier(checkpoint);
+  const badImages: BadImage[] = [];
+  try {
+    const labels = labelsOf(checkpoint, dataset, classifier.units);
+    const loss = lossOf(options.loss ?? defaultLoss(classifier.units));
+    const confusion = labels.map(() => labels.map(() => 0));
+    let images = 0;
+    let lossSum = 0;
+    const rows =
+      dataset.kind === "images"
+        ? pictureRows(dataset, classifier, checkpoint, labels, options, badImages)
+        : arrayRows(dataset, classifier, options.batchSize ?? 32);
+    for await (const { inputs, truth } of rows) {
+      const targets = targetsOf(truth, classifier.units, loss);
+      classifier.run(inputs, (output) => {
+        lossSum += lossSumOf(loss, targets, output);
+        predictedClasses(output, classifier.units).forEach((predicted, row) => {
+          confusion[truth[row]!]![predicted]!++;
+        });
+      });
+      images += truth.length;
+      options.onProgress?.(images + badImages.length, sampleCount(dataset));
+    }
+    const correct = confusion.reduce((sum, row, label) => sum + row[label]!, 0);
+    return { images, loss: lossSum / images, accuracy: correct / images, confusion, labels, badImages };
+  } finally {
+    classifier.dispose();
+  }
+}
+
+function defaultLoss(units: number): string {
+  return units === 1 ? "binary_crossentropy" : "categorical_crossentropy";
+}
+
+function labelsOf(checkpoint: Checkpoint, dataset: Dataset, units: number): readonly string[] {
+  const classes = Math.max(2, units);
+  const own = checkpoint.notes.labels;
+  if (own) {
+    const strange = dataset.classNames?.find((name) => !own.includes(name));
+    if (strange === undefined) return own;
+    throw new UsageError(
+      `data has class "${strange}" that the model lacks. It knows ${listed(own)}.`,
+      "data-extra-class",
+    );
+  }
+  const names = dataset.classNames ?? Array.from({ length: classes }, (_, index) => String(index));
+  if (names.length === classes) return names;
+  throw new UsageError(
+    `data: expected ${classes} classes, as the model has outputs, got ${names.length}: ${listed(names)}.`,
+    "class-count",
+  );
+}
+
+function listed(names: readonly string[]): string {
+  return names.length > 10
+    ? `${names.slice(0, 10).join(", ")} and ${names.length - 10} more`
+    : names.join(", ");
+}
+
+function sampleCount(dataset: Dataset): number {
+  return dataset.kind === "images" ? dataset.samples.length : dataset.targets.shape[0]!;
+}
+
+async function* pictureRows(
+  dataset: ImageDataset,
+  { graph }: Classifier,
+  checkpoint: Checkpoint,
+  labels: readonly string[],
+  options: EvaluateOptions,
+  bad: BadImage[],
+): AsyncGenerator<Rows> {
+  const batches = imageBatches(dataset.samples, {
+    ...pictureInput(graph, checkpoint.notes, options),
+    onPicture: ({ path, reason }) => {
+      if (reason !== undefined) bad.push({ path, reason });
+    },
+  });
+  for await (const { images, indices } of batches) {
+    const names = indices.map((index) => dataset.classNames[dataset.samples[index]!.label]!);
+    yield { inputs: [images], truth: names.map((name) => labels.indexOf(name)) };
+  }
+}
+
+async function* arrayRows(
+  dataset: ArrayDataset,
+  { graph }: Classifier,
+  batchSize: number,
+): AsyncGenerator<Rows> {
+  const names = graph.inputs.map((input) => input.name);
+  const inputs = inputsInOrder(dataset.inputs, names);
+  const truth = classIndices(dataset.targets);
+  for (let from = 0; from < truth.length; from += batchSize) {
+    const to = Math.min(from + batchSize, truth.length);
+    yield { inputs: inputs.map((input) => rowsOf(input, from, to)), truth: truth.slice(from, to) };
+  }
+}
+
+/** `[N]` or `[N, 1]` of class indices, or one-hot `[N, K]`. */
+function classIndices({ shape, data }: Tensor): number[] {
+  const values = Array.from(data as ArrayLike<number | bigint>, Number);
+  const width = values.length / shape[0]!;
+  if (width === 1) return values;
+  return Array.from({ length: shape[0]! }, (_, row) => {
+    const own = values.slice(row * width, (row + 1) * width);
+    return own.indexOf(Math.max(...own));
+  });
+}
+
+function rowsOf({ dtype, shape, data }: Tensor, from: number, to: number): Tensor {
+  const width = data.length / shape[0]!;
+  return { dtype, shape: [to - from, ...shape.slice(1)], data: data.subarray(from * width, to * width) };
+}
+
+function lossSumOf(loss: Loss, targets: Tensor, output: Output): number {
+  const sum = tf.tidy(() => tf.sum(loss.perSample(uploadRows(targets, 0, targets.shape[0]!), output)));
+  const [value] = sum.dataSync();
+  sum.dispose();
+  return value!;
+}
+
+function predictedClasses(output: Output, units: number): number[] {
+  const classes = tf.tidy(() =>
+    units === 1
+      ? tf.cast(tf.greater(tf.reshape(activated(output), [-1]), 0.5), "int32")
+      : tf.argMax(output.values, -1),
+  );
+  const indices = Array.from(classes.dataSync());
+  classes.dispose();
+  return indices;
+}

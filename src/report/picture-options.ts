@@ -1,0 +1,32 @@
+import type { Notes, PreprocessMode } from "../checkpoint.ts";
+import type { ImageBatchOptions } from "../data/images.ts";
+import { detectPreprocess, imageSizeOf } from "../data/input-images.ts";
+import type { LayerGraph } from "../topology/layer-graph.ts";
+
+/** How pictures become a model's input, where a caller wants it otherwise than the file and its family say. */
+export interface PictureOptions {
+  /** 32 */
+  readonly batchSize?: number;
+  readonly imageSize?: number | readonly [number, number];
+  readonly preprocess?: PreprocessMode | "auto";
+  /** Whether EXIF orientation is applied; true. */
+  readonly exif?: boolean;
+  /** Whether a picture that cannot be decoded is an error; false. */
+  readonly strictData?: boolean;
+  readonly onWarning?: (message: string) => void;
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+/** What `imageBatches` needs to feed this model. @throws {UsageError} where its input takes no pictures of that size. */
+export function pictureInput(graph: LayerGraph, notes: Notes, options: PictureOptions): ImageBatchOptions {
+  const asked = options.preprocess ?? "auto";
+  const detected = detectPreprocess(graph, notes);
+  if (asked === "auto" && detected.warning) options.onWarning?.(detected.warning);
+  return {
+    imageSize: imageSizeOf(graph, notes, options.imageSize),
+    preprocess: asked === "auto" ? detected.mode : asked,
+    exif: options.exif ?? true,
+    batchSize: options.batchSize ?? 32,
+    strict: options.strictData ?? false,
+  };
+}

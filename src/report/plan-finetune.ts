@@ -1,0 +1,27 @@
+import type { BatchNormMode, Checkpoint } from "../checkpoint.ts";
+import { partition } from "../freeze/partition.ts";
+import type { FinetunePlan } from "../freeze/plan.ts";
+import { planFreeze } from "../freeze/plan-freeze.ts";
+import type { FreezePolicy } from "../freeze/policy.ts";
+import { resolveFreeze } from "../freeze/resolve.ts";
+import { layerGraph } from "../topology/build-graph.ts";
+import { requireSupported } from "../topology/support.ts";
+
+export interface PlanFinetuneOptions {
+  readonly freeze?: FreezePolicy | readonly FreezePolicy[];
+  readonly bnMode?: BatchNormMode;
+}
+
+/**
+ * What a run on this checkpoint would freeze and where it is cut. Nothing is computed on tensors.
+ * @throws {UsageError} where a policy matches nothing or freezes everything.
+ */
+export function planFinetune(checkpoint: Checkpoint, options: PlanFinetuneOptions = {}): FinetunePlan {
+  const graph = layerGraph(checkpoint);
+  requireSupported(graph);
+  const resolution = resolveFreeze(graph, options.freeze, {
+    bnMode: options.bnMode ?? "inference",
+    newLayers: checkpoint.notes.newLayers ?? [],
+  });
+  return planFreeze(graph, resolution, partition(graph, resolution));
+}

@@ -1,0 +1,82 @@
+import { describe, expect, it } from "vitest";
+import { layerGraph } from "../../src/topology/build-graph.ts";
+import type { GraphLayer, GraphNode, LayerGraph } from "../../src/topology/layer-graph.ts";
+import { unsupportedLayers } from "../../src/topology/support.ts";
+import { parameterCount, weightSpecsOf } from "../../src/topology/weights-of.ts";
+import type { GraphFixture } from "./graph-fixtures.ts";
+import { graphFixtureFiles, readGraphFixtures } from "./graph-fixtures.ts";
+
+describe.each(graphFixtureFiles())("as Keras reads %s", (file) => {
+  for (const fixture of readGraphFixtures(file)) {
+    it(`${fixture.name}: layers, shapes, weights and flags are Keras's`, () => compare(fixture));
+  }
+});
+
+function compare(fixture: GraphFixture): void {
+  const graph = layerGraph(fixture);
+  expect(unsupportedLayers(graph)).toEqual([]);
+  compareLayers(graph, fixture);
+  compareOutputs(graph, fixture);
+  compareWeights(graph, fixture);
+  expectTopologicalOrder(graph);
+}
+
+function compareLayers(graph: LayerGraph, fixture: GraphFixture): void {
+  const layers = ownLayers(graph, fixture);
+  expect(layers.map((layer) => `${layer.path} ${layer.className}`)).toEqual(
+    fixture.layers.map((layer) => `${layer.path} ${layer.op ? "ops." : ""}${layer.className}`),
+  );
+  const plain = layers.filter((layer) => !layer.className.startsWith("ops."));
+  expect(plain.map((layer) => layer.path)).toEqual(fixture.order);
+}
+
+/** Without the InputLayer that Keras does not count among a Sequential's layers. */
+function ownLayers(graph: LayerGraph, fixture: GraphFixture): readonly GraphLayer[] {
+  return fixture.sequential ? graph.layers.filter((layer) => layer.className !== "InputLayer") : graph.layers;
+}
+
+function compareOutputs(graph: LayerGraph, fixture: GraphFixture): void {
+  const firstNodes = new Map<string, GraphNode>();
+  for (const node of graph.nodes) if (!firstNodes.has(node.layer)) firstNodes.set(node.layer, node);
+  for (const { path, outputs } of fixture.layers) {
+    if (!outputs) continue;
+    const got = firstNodes.get(path)!.outputs;
+    expect([path, got.map(({ shape }) => shape)]).toEqual([path, outputs.map(([shape]) => shape)]);
+    const dtypes = outputs.map(([, dtype], index) => dtype ?? got[index]!.dtype);
+    expect([path, got.map(({ dtype }) => dtype)]).toEqual([path, dtypes]);
+  }
+  const shapes = graph.outputs.map(({ ref }) => graph.nodes[ref.node]!.outputs[ref.output]!.shape);
+  expect(shapes).toEqual(fixture.outputShapes);
+  if (fixture.outputNames) expect(graph.outputs.map(({ name }) => name)).toEqual(fixture.outputNames);
+}
+
+function compareWeights(graph: LayerGraph, fixture: GraphFixture): void {
+  const weights = weightSpecsOf(graph);
+  const layers = new Map(graph.layers.map((layer) => [layer.path, layer]));
+  for (const { path, weights: expected } of fixture.layers) {
+    const specs = weights.get(path) ?? [];
+    const got = specs.map((spec, index) => [
+      [spec.name, ...(spec.formerNames ?? [])].find((name) => isNamed(expected[index]?.[0], name)) ?? "?",
+      spec.shape,
+      spec.trainable && layers.get(path)!.trainable,
+    ]);
+    expect([path, got]).toEqual([path, expected.map(([name, ...rest]) => [withoutCount(name), ...rest])]);
+  }
+  expect(parameterCount(weights.values())).toBe(fixture.parameters);
+}
+
+function isNamed(full: string | undefined, name: string): boolean {
+  return full !== undefined && withoutCount(full) === name;
+}
+
+/** A variable without a name is `variable`, `variable_1` and so on. */
+function withoutCount(name: string): string {
+  return name.replace(/^variable_\d+$/, "variable");
+}
+
+function expectTopologicalOrder(graph: LayerGraph): void {
+  graph.nodes.forEach((node, index) => {
+    expect(node.index).toBe(index);
+    for (const ref of node.inputs) expect(ref.node).toBeLessThan(index);
+  });
+}
