@@ -15,7 +15,7 @@ function activationLayer(className: string, defaults: JsonObject, more: Partial<
 /** Not always elementwise: softmax, log_softmax, sparsemax and glu run along the last axis. */
 const activation: LayerSpec = {
   className: "Activation",
-  defaults: { activation: "linear" },
+  defaults: {},
   outputShapes: sameShape,
 };
 

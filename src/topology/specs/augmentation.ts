@@ -7,7 +7,7 @@ import type { LayerSpec } from "../layer-spec.ts";
 function augmentation(className: string, more: Partial<LayerSpec> = {}): LayerSpec {
   return {
     className,
-    defaults: { data_format: "channels_last", seed: null },
+    defaults: { data_format: "channels_last" },
     outputShapes: ({ inputs }) => [inputs[0]!],
     random: true,
     ...more,

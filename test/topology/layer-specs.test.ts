@@ -1,0 +1,45 @@
+import { readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import type { Json, JsonObject } from "../../src/checkpoint.ts";
+import { isObject } from "../../src/topology/config-values.ts";
+import { knownLayerClasses, specOf } from "../../src/topology/layer-specs.ts";
+
+const kerasDefaults = JSON.parse(
+  readFileSync(new URL("../../fixtures/graphs/defaults.json", import.meta.url), "utf8"),
+) as Record<string, JsonObject>;
+
+describe("defaults", () => {
+  const classes = knownLayerClasses().filter((className) => className in kerasDefaults);
+
+  it("are compared for nearly every layer class that is known", () => {
+    const layers = knownLayerClasses().filter((className) => !className.startsWith("ops."));
+    const others = layers.filter((className) => !(className in kerasDefaults));
+    expect(others).toEqual([
+      "InputLayer",
+      "RandomHeight",
+      "RandomWidth",
+      "LayerScale",
+      "StochasticDepth",
+      "CustomScaleLayer",
+    ]);
+  });
+
+  it.each(classes)("of %s are Keras's", (className) => {
+    const keras = kerasDefaults[className]!;
+    for (const [key, value] of Object.entries(specOf(className)!.defaults)) {
+      // Null strides are the pool's size, which Keras writes out; the fixture's pools have 2.
+      const expected = key === "strides" && value === null ? 2 : value;
+      expect([key, comparable(expected)]).toEqual([key, comparable(keras[key])]);
+    }
+  });
+});
+
+/** `[2, 2]` is written for 2 and `[[1, 1]]` for 1; of an initializer the class counts. */
+function comparable(value: Json | undefined): Json | undefined {
+  if (Array.isArray(value)) {
+    const items: readonly Json[] = value;
+    const first = comparable(items[0]);
+    return items.every((item) => JSON.stringify(comparable(item)) === JSON.stringify(first)) ? first : items;
+  }
+  return isObject(value) ? value["class_name"] : value;
+}
