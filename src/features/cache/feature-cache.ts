@@ -1,0 +1,231 @@
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import { engineHome } from "../../engine/home.ts";
+import { roundToFloat16 } from "./float16.ts";
+import { createPack, newRecords, type PackRecord, type PackWriter, packReader } from "./pack.ts";
+import {
+  type FeatureStorage,
+  type FeatureTensor,
+  layoutDigest,
+  type RecordLayout,
+  recordLayout,
+  recordParts,
+  recordTarget,
+} from "./record.ts";
+import { emptyTrash, evictTrunk, leaseFolder, listTrunks } from "./trunk-folder.ts";
+
+export interface FeatureCacheOptions {
+  /** Folder of the whole cache; by default `defaultCacheDirectory()`. */
+  readonly directory?: string;
+  /** As `trunkKeyOf` gives it. */
+  readonly trunkKey: string;
+  /** The frontier, in order, without the batch. */
+  readonly tensors: readonly FeatureTensor[];
+  /** float32 by default. */
+  readonly storage?: FeatureStorage;
+  /** What the whole cache may hold; 10 GB by default. */
+  readonly maxBytes?: number;
+  /** Told once of each thing that keeps features from being kept, in a sentence. */
+  readonly onWarning?: (message: string) => void;
+}
+
+export interface FeatureCacheStats {
+  /** Pictures whose features can be read. */
+  readonly records: number;
+  /** Of these, written by this process. */
+  readonly stored: number;
+  /** Records whose bytes were not those that were written; they count as absent. */
+  readonly damaged: number;
+  /** On the disk, for this trunk. */
+  readonly bytes: number;
+}
+
+/**
+ * The features of one trunk, on disk, by the content of the pictures. Any number of processes may read and write at once. A record
+ * that is read equals what was written, to the bit, or it is not there: whatever is killed, and when.
+ */
+export interface FeatureCache {
+  readonly recordBytes: number;
+  has(imageKey: string): boolean;
+  /** One array a tensor, new and the caller's; undefined if they are not there. */
+  get(imageKey: string): Promise<Float32Array[] | undefined>;
+  /**
+   * Reads row `row` of each `[N, …]` in `destination`; false if the features are not there, and the row may then hold anything.
+   */
+  readInto(imageKey: string, destination: readonly Float32Array[], row: number): Promise<boolean>;
+  /**
+   * Keeps the features of one picture; false where they cannot be kept, which is no error. With float16 the values are rounded in
+   * place, kept or not, so that a run goes on with what a later one will read. The arrays are the caller's again when it resolves.
+   */
+  put(imageKey: string, arrays: readonly Float32Array[]): Promise<boolean>;
+  /** Looks for what other processes have written since. */
+  refresh(): Promise<void>;
+  stats(): FeatureCacheStats;
+  /** Waits for what is being written and ends the use of the trunk's folder. */
+  close(): Promise<void>;
+}
+
+const defaultMaxBytes = 10e9;
+const renewalMs = 60_000;
+
+/** `features` in `KERAS_FINETUNE_HOME`, else in the user's cache folder. */
+export function defaultCacheDirectory(): string {
+  return join(engineHome(), "features");
+}
+
+/** Opens the features of a trunk. Where the folder cannot be used it says so by `onWarning`, and nothing is kept. */
+export async function openFeatureCache(options: FeatureCacheOptions): Promise<FeatureCache> {
+  const { directory = defaultCacheDirectory(), maxBytes = defaultMaxBytes, storage = "float32" } = options;
+  const layout = recordLayout(options.tensors, storage);
+  const folder = join(directory, folderName(options.trunkKey, layout));
+  const warn = (message: string) => options.onWarning?.(`feature cache ${directory}: ${message}`);
+
+  const records = new Map<string, readonly PackRecord[]>();
+  const seen = new Map<string, number>();
+  const reader = packReader(folder, layout);
+  let writer: PackWriter | undefined;
+  let keeps = true;
+  let stored = 0;
+  let damaged = 0;
+  let cacheBytes = 0;
+  let queue: Promise<unknown> = Promise.resolve();
+
+  const lease = await leaseFolder(folder).catch((error: NodeJS.ErrnoException) => {
+    keeps = false;
+    warn(`${systemReason(error)}. Features are not kept. Pass --cache DIR or --no-cache.`);
+    return undefined;
+  });
+  const renewal = lease && setInterval(() => void lease.renew(), renewalMs);
+  renewal?.unref();
+
+  const add = (record: PackRecord) => {
+    records.set(record.imageKey, [...(records.get(record.imageKey) ?? []), record]);
+  };
+  const refresh = async () => {
+    const found = await newRecords(folder, layout, seen).catch(() => []);
+    for (const record of found) if (record.packId !== writer?.id) add(record);
+  };
+
+  /** Evicts others, the least recently used first, until `bytes` more fit. */
+  const makeRoom = async (bytes: number): Promise<boolean> => {
+    const trunks = await listTrunks(directory);
+    cacheBytes = trunks.reduce((sum, trunk) => sum + trunk.bytes, 0);
+    for (const trunk of trunks) {
+      if (cacheBytes + bytes <= maxBytes) break;
+      if (trunk.folder !== folder && (await evictTrunk(directory, trunk.folder))) cacheBytes -= trunk.bytes;
+    }
+    return cacheBytes + bytes <= maxBytes;
+  };
+
+  const store = async (imageKey: string, arrays: readonly Float32Array[]): Promise<boolean> => {
+    if (!keeps) return false;
+    if (records.has(imageKey)) return true;
+    try {
+      if (cacheBytes + layout.bytes > maxBytes && !(await makeRoom(layout.bytes))) {
+        keeps = false;
+        warn(
+          `holds ${cacheBytes} bytes in use, of ${maxBytes} that it may. Features of further pictures are computed again by the next run. Raise --cache-max, or freeze less or more.`,
+        );
+        return false;
+      }
+      writer ??= await createPack(folder, layout);
+      add(await writer.append(imageKey, recordParts(layout, arrays)));
+    } catch (error) {
+      keeps = false;
+      warn(
+        `${systemReason(error as NodeJS.ErrnoException)}. What is cached stays right; features of further pictures are computed again by the next run. Free space or pass --cache DIR.`,
+      );
+      return false;
+    }
+    cacheBytes += layout.bytes;
+    stored++;
+    return true;
+  };
+
+  /** The first undamaged record of the picture, read into the target; damaged ones are forgotten on the way. */
+  const read = async (imageKey: string, arrays: readonly Float32Array[]): Promise<boolean> => {
+    const target = recordTarget(layout, arrays);
+    for (const record of records.get(imageKey) ?? []) {
+      if (await reader.read(record, target.parts)) {
+        target.finish();
+        return true;
+      }
+      damaged++;
+      const others = (records.get(imageKey) ?? []).filter((other) => other !== record);
+      if (others.length > 0) records.set(imageKey, others);
+      else records.delete(imageKey);
+    }
+    return false;
+  };
+
+  if (lease) {
+    await emptyTrash(directory);
+    await makeRoom(0);
+  }
+  await refresh();
+
+  return {
+    recordBytes: layout.bytes,
+    has: (imageKey) => records.has(imageKey),
+    async get(imageKey) {
+      if (!records.has(imageKey)) return undefined;
+      const arrays = layout.counts.map((count) => new Float32Array(count));
+      return (await read(imageKey, arrays)) ? arrays : undefined;
+    },
+    async readInto(imageKey, destination, row) {
+      if (!records.has(imageKey)) return false;
+      return read(imageKey, rowsOf(layout, destination, row));
+    },
+    async put(imageKey, arrays) {
+      expectLayout(layout, arrays);
+      if (storage === "float16") arrays.forEach(roundToFloat16);
+      const result = queue.then(() => store(imageKey, arrays));
+      queue = result;
+      return result;
+    },
+    refresh,
+    stats: () => ({ records: records.size, stored, damaged, bytes: records.size * layout.bytes }),
+    async close() {
+      await queue;
+      keeps = false;
+      clearInterval(renewal);
+      await Promise.all([reader.close(), writer?.close()]);
+      await lease?.release();
+    },
+  };
+}
+
+/** A trunk's records have one size, so another layout is another folder. */
+function folderName(trunkKey: string, layout: RecordLayout): string {
+  return createHash("sha256")
+    .update(`${trunkKey} ${layoutDigest(layout)}`)
+    .digest("hex")
+    .slice(0, 40);
+}
+
+function rowsOf(layout: RecordLayout, destination: readonly Float32Array[], row: number): Float32Array[] {
+  return layout.counts.map((count, index) => destination[index]!.subarray(row * count, (row + 1) * count));
+}
+
+function expectLayout(layout: RecordLayout, arrays: readonly Float32Array[]): void {
+  const got = arrays.map((values) => values.length).join(", ");
+  const expected = layout.counts.join(", ");
+  if (got !== expected) {
+    throw new Error(`features: expected ${expected} values, as the layout's tensors have, got ${got}`);
+  }
+}
+
+function systemReason(error: NodeJS.ErrnoException): string {
+  const reasons: Readonly<Record<string, string>> = {
+    ENOSPC: "no space left on the device",
+    EDQUOT: "the disk quota is used up",
+    EACCES: "permission denied",
+    EPERM: "permission denied",
+    EROFS: "the file system is read-only",
+    EIO: "the disk reports an error (EIO)",
+    ENOTDIR: "expected a folder, got a file",
+    EEXIST: "expected a folder, got a file",
+    EMFILE: "too many open files",
+  };
+  return reasons[error.code ?? ""] ?? error.message;
+}

@@ -1,0 +1,154 @@
+import { randomBytes } from "node:crypto";
+import { type FileHandle, open, readdir, readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
+import {
+  decodeKeyEntry,
+  encodeKeyEntry,
+  type KeyEntry,
+  keyEntryBytes,
+  type RecordLayout,
+  recordChecksum,
+} from "./record.ts";
+
+/**
+ * A pack is two files that one process appends to and any may read: `<id>.pack`, records of one size, and `<id>.keys`, one entry a
+ * record in the same order. The entry is written after its record: what a kill leaves half-written has no entry, or an entry whose
+ * own checksum fails, and counts as absent.
+ */
+export interface PackRecord extends KeyEntry {
+  readonly packId: string;
+  readonly position: number;
+}
+
+export interface PackWriter {
+  readonly id: string;
+  /** @throws what the system answers (ENOSPC, EIO), with the pack as before the call. */
+  append(imageKey: string, parts: readonly Uint8Array[]): Promise<PackRecord>;
+  close(): Promise<void>;
+}
+
+/** A new pack in `folder`, whose name no other writer has. */
+export async function createPack(folder: string, layout: RecordLayout): Promise<PackWriter> {
+  const id = `${Date.now().toString(36)}-${process.pid}-${randomBytes(4).toString("hex")}`;
+  const records = await open(packPath(folder, id), "wx");
+  const keys = await open(keysPath(folder, id), "wx").catch(async (error) => {
+    await records.close();
+    throw error;
+  });
+  let count = 0;
+  return {
+    id,
+    async append(imageKey, parts) {
+      const entry = { imageKey, checksum: recordChecksum(imageKey, parts) };
+      try {
+        let at = count * layout.bytes;
+        for (const part of parts) at += await writeAll(records, part, at);
+        await writeAll(keys, encodeKeyEntry(entry), count * keyEntryBytes);
+      } catch (error) {
+        await keys.truncate(count * keyEntryBytes).catch(() => {});
+        await records.truncate(count * layout.bytes).catch(() => {});
+        throw error;
+      }
+      return { ...entry, packId: id, position: count++ };
+    },
+    async close() {
+      await Promise.all([records.close(), keys.close()]);
+    },
+  };
+}
+
+/** Whole records of every pack in `folder` beyond those that `seen` counts, which is brought up to date. */
+export async function newRecords(
+  folder: string,
+  layout: RecordLayout,
+  seen: Map<string, number>,
+): Promise<PackRecord[]> {
+  const names = await readdir(folder);
+  const ids = names.filter((name) => name.endsWith(".keys")).map((name) => name.slice(0, -".keys".length));
+  const found = await Promise.all(ids.sort().map((id) => newRecordsOf(folder, id, layout, seen)));
+  return found.flat();
+}
+
+async function newRecordsOf(
+  folder: string,
+  id: string,
+  layout: RecordLayout,
+  seen: Map<string, number>,
+): Promise<PackRecord[]> {
+  const from = seen.get(id) ?? 0;
+  // Keys first: records that are written meanwhile make the pack longer, never shorter.
+  const bytes = await readFile(keysPath(folder, id)).catch(() => Buffer.alloc(0));
+  const size = await stat(packPath(folder, id)).then(
+    (status) => status.size,
+    () => 0,
+  );
+  const whole = Math.min(Math.floor(bytes.length / keyEntryBytes), Math.floor(size / layout.bytes));
+  const records: PackRecord[] = [];
+  for (let position = from; position < whole; position++) {
+    const entry = decodeKeyEntry(bytes.subarray(position * keyEntryBytes, (position + 1) * keyEntryBytes));
+    if (entry) records.push({ ...entry, packId: id, position });
+  }
+  seen.set(id, Math.max(from, whole));
+  return records;
+}
+
+export interface PackReader {
+  /** Fills `parts` with a record's bytes; false if they are not those that were written. */
+  read(record: PackRecord, parts: readonly Uint8Array[]): Promise<boolean>;
+  close(): Promise<void>;
+}
+
+/** Reads records of the packs in `folder`, each opened once. */
+export function packReader(folder: string, layout: RecordLayout): PackReader {
+  const handles = new Map<string, Promise<FileHandle>>();
+  const handleOf = (id: string) => {
+    const handle = handles.get(id) ?? open(packPath(folder, id), "r");
+    handles.set(id, handle);
+    return handle;
+  };
+  return {
+    async read(record, parts) {
+      try {
+        const handle = await handleOf(record.packId);
+        let at = record.position * layout.bytes;
+        for (const part of parts) at += await readAll(handle, part, at);
+        return recordChecksum(record.imageKey, parts) === record.checksum;
+      } catch {
+        return false;
+      }
+    },
+    async close() {
+      const opened = await Promise.allSettled(handles.values());
+      handles.clear();
+      await Promise.all(opened.map((handle) => handle.status === "fulfilled" && handle.value.close()));
+    },
+  };
+}
+
+function packPath(folder: string, id: string): string {
+  return join(folder, `${id}.pack`);
+}
+
+function keysPath(folder: string, id: string): string {
+  return join(folder, `${id}.keys`);
+}
+
+async function writeAll(file: FileHandle, bytes: Uint8Array, position: number): Promise<number> {
+  let done = 0;
+  while (done < bytes.length) {
+    const { bytesWritten } = await file.write(bytes, done, bytes.length - done, position + done);
+    if (bytesWritten === 0) throw Object.assign(new Error("no bytes were written"), { code: "EIO" });
+    done += bytesWritten;
+  }
+  return done;
+}
+
+async function readAll(file: FileHandle, bytes: Uint8Array, position: number): Promise<number> {
+  let done = 0;
+  while (done < bytes.length) {
+    const { bytesRead } = await file.read(bytes, done, bytes.length - done, position + done);
+    if (bytesRead === 0) throw new Error("the pack ends inside the record");
+    done += bytesRead;
+  }
+  return done;
+}

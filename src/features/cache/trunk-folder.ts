@@ -1,0 +1,126 @@
+import { randomBytes } from "node:crypto";
+import { mkdir, readdir, rename, rm, stat, unlink, utimes } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
+import { MachineError } from "../../errors.ts";
+import { isMarkAlive, writeMark } from "./process-mark.ts";
+
+/** The use of a trunk's folder by this process: while it is held, nobody evicts the folder. */
+export interface Lease {
+  /** Says that the folder is still used: for eviction's order, and to machines that share the folder. */
+  renew(): Promise<void>;
+  release(): Promise<void>;
+}
+
+const leasePrefix = "use-";
+const evictionPrefix = "evict-";
+const trashPrefix = ".evicted-";
+
+/**
+ * Makes the folder if need be and takes it into use. A user puts up a lease and then looks for evictors; an evictor puts up a notice
+ * and then looks for leases: whichever comes second sees the other, and needs no lock that a killed process could keep.
+ *
+ * @throws what the system answers (EACCES, ENOSPC, EROFS).
+ */
+export async function leaseFolder(folder: string): Promise<Lease> {
+  const name = `${leasePrefix}${process.pid}-${randomBytes(4).toString("hex")}`;
+  const path = join(folder, name);
+  for (let attempt = 0; attempt < 200; attempt++) {
+    await mkdir(folder, { recursive: true });
+    try {
+      await writeMark(path);
+      const names = await readdir(folder);
+      if (names.includes(name) && !(await hasLiveMark(folder, names, evictionPrefix)))
+        return lease(path, folder);
+      await unlink(path);
+    } catch (error) {
+      // Evicted between two of these steps: it is made anew.
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    }
+    await wait(20);
+  }
+  throw new MachineError(
+    `${folder}: expected an eviction to end within seconds, got none. Remove the folder.`,
+  );
+}
+
+function lease(path: string, folder: string): Lease {
+  const renew = async () => {
+    const now = new Date();
+    await Promise.all([utimes(path, now, now), utimes(folder, now, now)]).catch(() => {});
+  };
+  return {
+    renew,
+    async release() {
+      await unlink(path).catch(() => {});
+      await renew();
+    },
+  };
+}
+
+export interface TrunkUse {
+  readonly folder: string;
+  readonly bytes: number;
+  readonly usedAtMs: number;
+}
+
+/** Every trunk's folder in the cache, with its size, the least recently used first. */
+export async function listTrunks(directory: string): Promise<readonly TrunkUse[]> {
+  const entries = await readdir(directory, { withFileTypes: true }).catch(() => []);
+  const folders = entries.filter((entry) => entry.isDirectory() && !entry.name.startsWith("."));
+  const uses = await Promise.all(folders.map((entry) => trunkUse(join(directory, entry.name))));
+  return uses.sort((a, b) => a.usedAtMs - b.usedAtMs);
+}
+
+/** Removes a trunk's folder whole, unless a living process uses it: then false. */
+export async function evictTrunk(directory: string, folder: string): Promise<boolean> {
+  const notice = join(folder, `${evictionPrefix}${process.pid}-${randomBytes(4).toString("hex")}`);
+  const trash = join(directory, `${trashPrefix}${randomBytes(8).toString("hex")}`);
+  try {
+    await writeMark(notice);
+    const names = await readdir(folder);
+    if (await hasLiveMark(folder, names, leasePrefix)) {
+      await unlink(notice);
+      return false;
+    }
+    await rename(folder, trash);
+  } catch {
+    // Another evictor was faster, or the folder is not ours to remove.
+    await unlink(notice).catch(() => {});
+    return false;
+  }
+  await rm(trash, { recursive: true, force: true });
+  return true;
+}
+
+/** Removes what evictors that were killed had already put aside. */
+export async function emptyTrash(directory: string): Promise<void> {
+  const names = await readdir(directory).catch(() => []);
+  const trash = names.filter((name) => name.startsWith(trashPrefix));
+  await Promise.all(
+    trash.map((name) => rm(join(directory, name), { recursive: true, force: true }).catch(() => {})),
+  );
+}
+
+async function hasLiveMark(folder: string, names: readonly string[], prefix: string): Promise<boolean> {
+  const marks = names.filter((name) => name.startsWith(prefix) && !name.endsWith(".tmp"));
+  const alive = await Promise.all(marks.map((name) => isMarkAlive(join(folder, name))));
+  return alive.includes(true);
+}
+
+async function trunkUse(folder: string): Promise<TrunkUse> {
+  const names = await readdir(folder).catch(() => []);
+  const sizes = await Promise.all(
+    names.map((name) =>
+      stat(join(folder, name)).then(
+        (status) => status.size,
+        () => 0,
+      ),
+    ),
+  );
+  const usedAtMs = await stat(folder).then(
+    (status) => status.mtimeMs,
+    () => 0,
+  );
+  return { folder, bytes: sizes.reduce((sum, size) => sum + size, 0), usedAtMs };
+}

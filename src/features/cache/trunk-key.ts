@@ -1,0 +1,110 @@
+import { createHash } from "node:crypto";
+import type { Json, PreprocessMode, Weights } from "../../checkpoint.ts";
+import type { Program } from "../../model/program.ts";
+import type { Argument, TensorRef } from "../../topology/layer-graph.ts";
+import { layerAt, refKey } from "../../topology/layer-graph.ts";
+
+/** Everything that a picture's features depend on besides its bytes. */
+export interface TrunkIdentity {
+  /** What runs once per picture, from the model's inputs to the frontier. */
+  readonly program: Program;
+  /** Weights of the program's layers; others are not looked at. */
+  readonly weights: Weights;
+  readonly preprocess: PreprocessMode;
+  /** `[height, width]` in pixels. */
+  readonly imageSize: readonly [number, number];
+  readonly channels: number;
+  readonly exif: boolean;
+  /** What values are rounded to. */
+  readonly storage: "float32" | "float16";
+  /** Rows that every batch is padded to. */
+  readonly batchSize: number;
+  readonly engine: { readonly name: string; readonly version: string };
+  /** As `decoderVersion` tells. */
+  readonly decoder: string;
+}
+
+/** Rises with every change to decoding, resizing, rewriting or running that may change a feature. */
+const codeVersion = 1;
+const resizeMethod = "bilinear, half-pixel centers, no antialias";
+
+/**
+ * The key of a trunk, 64 hexadecimal digits: the same for the same computation, whatever its layers are called, wherever the model
+ * was read from, and whether or not a layer is marked trainable.
+ */
+export function trunkKeyOf(identity: TrunkIdentity): string {
+  const { program, weights, imageSize, engine, ...scalars } = identity;
+  const hash = createHash("sha256");
+  hash.update(
+    canonicalJson({
+      ...scalars,
+      codeVersion,
+      resizeMethod,
+      imageSize: [...imageSize],
+      engine: { ...engine },
+      program: describeProgram(program),
+    }),
+  );
+  hashWeights(hash, program, weights);
+  return hash.digest("hex");
+}
+
+/** The program with layers and tensors numbered in running order. */
+function describeProgram({ graph, nodes, inputs, outputs }: Program): Json {
+  const numbers = new Map(inputs.map((ref, index) => [refKey(ref), `input ${index}`]));
+  nodes.forEach((node, position) => {
+    node.outputs.forEach((_, output) => {
+      const key = refKey({ node: node.index, output });
+      if (!numbers.has(key)) numbers.set(key, `${position}:${output}`);
+    });
+  });
+  const number = (ref: TensorRef): Json => numbers.get(refKey(ref)) ?? null;
+  const layers = layerNumbers(nodes);
+  return {
+    nodes: nodes.map((node) => {
+      const { className, keras, config } = layerAt(graph, node.layer);
+      const { name: _name, trainable: _trainable, ...rest } = config;
+      return {
+        layer: layers.get(node.layer)!,
+        className,
+        keras,
+        config: rest,
+        args: node.args.map((argument) => describeArgument(argument, number)),
+        kwargs: describeArgument({ kind: "record", entries: node.kwargs }, number),
+      };
+    }),
+    outputs: outputs.map(number),
+  };
+}
+
+function describeArgument(argument: Argument, number: (ref: TensorRef) => Json): Json {
+  if (argument.kind === "tensor") return { tensor: number(argument.ref) };
+  if (argument.kind === "value") return { value: argument.value };
+  if (argument.kind === "list") return argument.items.map((item) => describeArgument(item, number));
+  return Object.fromEntries(
+    Object.entries(argument.entries).map(([name, entry]) => [name, describeArgument(entry, number)]),
+  );
+}
+
+function layerNumbers(nodes: Program["nodes"]): ReadonlyMap<string, number> {
+  const paths = [...new Set(nodes.map((node) => node.layer))];
+  return new Map(paths.map((path, index) => [path, index]));
+}
+
+function hashWeights(hash: ReturnType<typeof createHash>, program: Program, weights: Weights): void {
+  for (const [path, number] of layerNumbers(program.nodes)) {
+    for (const { name, dtype, shape, data } of weights.get(path) ?? []) {
+      hash.update(canonicalJson({ layer: number, name, dtype, shape: [...shape] }));
+      hash.update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+    }
+  }
+}
+
+/** JSON with keys in order and every number told apart, so that equal values give equal text and no others do. */
+function canonicalJson(value: Json): string {
+  if (typeof value === "number") return Object.is(value, -0) ? "-0" : String(value);
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(",")}]`;
+  if (value === null || typeof value !== "object") return JSON.stringify(value);
+  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return `{${entries.map(([key, entry]) => `${JSON.stringify(key)}:${canonicalJson(entry)}`).join(",")}}`;
+}
