@@ -14,7 +14,7 @@ export async function verifyBinding(folder: string): Promise<string> {
     const flag = (name) => ({ name, type: binding.TF_ATTR_BOOL, value: false });
     const attributes = [flag("transpose_a"), flag("transpose_b"), { name: "T", type: binding.TF_ATTR_TYPE, value: binding.TF_FLOAT }];
     const [product] = binding.executeOp("MatMul", attributes, [matrix, matrix], 1);
-    process.stdout.write(JSON.stringify({ version: binding.TF_Version, product: [...binding.tensorDataSync(product.id)] }));`;
+    require("node:fs").writeSync(1, JSON.stringify({ version: binding.TF_Version, product: [...binding.tensorDataSync(product.id)] }));`;
   const output = await tryCommand(process.execPath, ["-e", script]);
   const answer =
     output?.status === 0 ? (JSON.parse(output.stdout) as { version: string; product: number[] }) : undefined;
