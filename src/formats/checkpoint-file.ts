@@ -8,6 +8,7 @@ import { systemError } from "../hdf5/system-error.ts";
 import { replaceFile } from "./atomic-file.ts";
 import { readKerasArchive, writeKerasArchive } from "./keras-archive.ts";
 import { readKerasH5 } from "./keras-h5.ts";
+import { writeKerasH5 } from "./keras-h5-writer.ts";
 
 export interface ReadOptions {
   /** The architecture of a file that holds weights only: `resnet50`. */
@@ -63,11 +64,14 @@ async function readOpened(
  */
 export async function writeCheckpoint(path: string, checkpoint: Checkpoint): Promise<void> {
   const ending = extname(path).toLowerCase();
-  if (ending !== ".keras") {
+  if (ending === ".keras") {
+    await replaceFile(path, (descriptor) => writeKerasArchive(descriptor, path, checkpoint));
+  } else if (ending === ".h5" || ending === ".hdf5") {
+    await replaceFile(path, (descriptor) => writeKerasH5(windowFile(descriptor, 0, 0), path, checkpoint));
+  } else {
     throw new UsageError(
-      `${path}: expected a name that ends in .keras, got ${JSON.stringify(ending)}.`,
+      `${path}: expected a name that ends in .keras or .h5, got ${JSON.stringify(ending)}.`,
       "format",
     );
   }
-  await replaceFile(path, (descriptor) => writeKerasArchive(descriptor, path, checkpoint));
 }

@@ -5,12 +5,13 @@ import type { LayerGraph } from "../topology/layer-graph.ts";
 import type { WeightSpec } from "../topology/layer-spec.ts";
 import { specOf } from "../topology/layer-specs.ts";
 import { callShapesOf } from "../topology/weights-of.ts";
-import { leavesOf, modelTree } from "./model-tree.ts";
+import { modelTree, type TreeNode } from "./model-tree.ts";
 
 /** A layer and the places for its weights, in Keras 3's `layer.weights` order; undefined where nothing is known of them. */
 export interface LayerSlots {
   readonly path: string;
   readonly name: string;
+  /** Its own flag and those of the models around it. */
   readonly trainable: boolean;
   readonly weights: readonly WeightSpec[] | undefined;
 }
@@ -24,11 +25,15 @@ export function layerSlots(
 ): ReadonlyMap<string, LayerSlots> {
   const known = knownWeights(checkpoint);
   const slots = new Map<string, LayerSlots>();
-  for (const leaf of leavesOf(modelTree(checkpoint.modelConfig))) {
-    if (leaf.isOp || leaf.className === "InputLayer") continue;
-    const { path, name, trainable } = leaf;
-    slots.set(path, { path, name, trainable, weights: known.get(path) });
-  }
+  const visit = (node: TreeNode, trainable: boolean): void => {
+    // A Sequential drops its own flag when Keras reads it.
+    const inherited = trainable && (node.trainable || node.className === "Sequential");
+    for (const child of node.children ?? []) visit(child, inherited);
+    if (node.children || node.isOp || node.className === "InputLayer") return;
+    const { path, name } = node;
+    slots.set(path, { path, name, trainable: trainable && node.trainable, weights: known.get(path) });
+  };
+  visit(modelTree(checkpoint.modelConfig), true);
   return slots;
 }
 

@@ -1,0 +1,111 @@
+import type { Checkpoint, Weight } from "../checkpoint.ts";
+import type { VirtualFile } from "../hdf5/file-system.ts";
+import { createHdf5, type Hdf5Writer } from "../hdf5/writer.ts";
+import { dialectOf } from "../topology/translate/dialect.ts";
+import { inDialect } from "./dialect-writing.ts";
+import { legacyOrder } from "./group-weights.ts";
+import { type LayerSlots, layerSlots } from "./layer-slots.ts";
+import { leavesOf, modelTree, type TreeNode } from "./model-tree.ts";
+import { notesKey, writeNotes } from "./notes.ts";
+import { stringifyPythonJson } from "./python-json.ts";
+
+/**
+ * Writes a checkpoint as a whole model `.h5` in the dialect it came in; one from `.keras` in Keras 3's `.h5` dialect. Keras
+ * reads the weights by position: layers in `model.layers` order, those of a nested model trainable first.
+ * @throws {TopologyError} naming the layer that Keras could not read back.
+ */
+export async function writeKerasH5(file: VirtualFile, label: string, original: Checkpoint): Promise<void> {
+  const from = dialectOf(original);
+  const checkpoint = inDialect(original, from === "keras3" ? "keras3-h5" : from);
+  const notes = writeNotes(checkpoint.notes);
+  const writer = await createHdf5(file, label);
+  try {
+    writer.text("/", "keras_version", checkpoint.kerasVersion);
+    writer.text("/", "backend", "tensorflow");
+    writer.text("/", "model_config", stringifyPythonJson(checkpoint.modelConfig));
+    if (checkpoint.trainingConfig) {
+      writer.text("/", "training_config", stringifyPythonJson(checkpoint.trainingConfig));
+    }
+    if (notes) writer.text("/", notesKey, stringifyPythonJson(notes));
+    writeH5Weights(writer, "/model_weights", checkpoint);
+    writeOptimizer(writer, checkpoint);
+  } finally {
+    writer.close();
+  }
+}
+
+/** Writes the weights of every layer below `group`, as whole models and weights-only files have them. */
+function writeH5Weights(writer: Hdf5Writer, group: string, checkpoint: Checkpoint): void {
+  const tree = modelTree(checkpoint.modelConfig);
+  const slots = layerSlots(checkpoint);
+  const children = (tree.children ?? []).filter(
+    (child) => !child.isOp && !(child.className === "InputLayer" && tree.className === "Sequential"),
+  );
+  writer.group(group);
+  writer.textList(
+    group,
+    "layer_names",
+    children.map((child) => child.name),
+  );
+  writer.text(group, "backend", "tensorflow");
+  writer.text(group, "keras_version", checkpoint.kerasVersion);
+  const suffix = dialectOf(checkpoint) === "keras3-h5" ? "" : ":0";
+  for (const child of children) {
+    const layerGroup = `${group}/${child.name}`;
+    writer.group(layerGroup);
+    const named = weightsOf(child, slots, checkpoint).map(
+      ({ name, weight }) => [`${name}${suffix}`, weight] as const,
+    );
+    writer.textList(
+      layerGroup,
+      "weight_names",
+      named.map(([name]) => name),
+    );
+    for (const [name, weight] of named) writer.dataset(`${layerGroup}/${name}`, weight);
+  }
+}
+
+/** The weights of a layer or a nested model in Keras's order, named `dense/kernel`, `inner/dense/kernel`. */
+function weightsOf(
+  child: TreeNode,
+  slots: ReadonlyMap<string, LayerSlots>,
+  checkpoint: Checkpoint,
+): readonly { readonly name: string; readonly weight: Weight }[] {
+  const leaves = leavesOf(child);
+  const layers = leaves.flatMap((leaf) => slots.get(leaf.path) ?? []);
+  const classes = new Map(leaves.map((leaf) => [leaf.path, leaf.className]));
+  const scope = (path: string): string =>
+    path === child.path ? child.name : path.slice(child.path.length + 1);
+  const named = (path: string, weight: Weight) => ({
+    name: `${scope(path)}/${fileName(classes.get(path), weight.name, checkpoint)}`,
+    weight,
+  });
+  const order = legacyOrder(layers);
+  if (!order) {
+    return layers.flatMap(({ path }) =>
+      (checkpoint.weights.get(path) ?? []).map((weight) => named(path, weight)),
+    );
+  }
+  return order.flatMap(({ path, spec }) => {
+    const weight = checkpoint.weights.get(path)?.find((candidate) => candidate.name === spec.name);
+    return weight ? [named(path, weight)] : [];
+  });
+}
+
+/** What Keras 1 and 2 called a weight. */
+function fileName(className: string | undefined, name: string, checkpoint: Checkpoint): string {
+  if (dialectOf(checkpoint) === "keras3-h5" || !className?.startsWith("DepthwiseConv")) return name;
+  return name === "kernel" ? "depthwise_kernel" : name;
+}
+
+function writeOptimizer(writer: Hdf5Writer, { optimizerWeights }: Checkpoint): void {
+  if (!optimizerWeights || optimizerWeights.length === 0) return;
+  const group = "/optimizer_weights";
+  writer.group(group);
+  writer.textList(
+    group,
+    "weight_names",
+    optimizerWeights.map((weight) => weight.name),
+  );
+  for (const weight of optimizerWeights) writer.dataset(`${group}/${weight.name}`, weight);
+}
