@@ -7,6 +7,8 @@ import { coreKernels } from "./core.ts";
 import type { Kernel } from "./kernel.ts";
 import { mergingKernels } from "./merging.ts";
 import { normalizationKernels } from "./normalization.ts";
+import { elementwiseOpKernels } from "./ops-elementwise.ts";
+import { shapeOpKernels } from "./ops-shapes.ts";
 import { poolingKernels } from "./pooling.ts";
 import { preprocessingKernels } from "./preprocessing.ts";
 import { regularizationKernels } from "./regularization.ts";
@@ -20,12 +22,14 @@ const kernels: ReadonlyMap<string, Kernel> = new Map(
     convolutionKernels,
     convolutionTransposeKernels,
     coreKernels,
+    elementwiseOpKernels,
     mergingKernels,
     normalizationKernels,
     poolingKernels,
     preprocessingKernels,
     regularizationKernels,
     reshapingKernels,
+    shapeOpKernels,
   ].flatMap((family) => Object.entries(family)),
 );
 

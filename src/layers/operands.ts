@@ -1,0 +1,54 @@
+/** What an op of keras.ops is called with: tensors, constants, and lists of them. */
+import { tf } from "../engine/tf.ts";
+import { TopologyError } from "../errors.ts";
+import type { KernelArgument, KernelCall } from "./kernel.ts";
+
+/** The argument at a position, or else of a name. */
+export function argumentOf(
+  { args, kwargs }: KernelCall,
+  index: number,
+  name: string,
+): KernelArgument | undefined {
+  return args[index] ?? kwargs[name];
+}
+
+/** The call's operands in order, named ones last; constants become tensors of the others' dtype where their values allow it. */
+export function operandsOf({ args, kwargs, config }: KernelCall, count: number): tf.Tensor[] {
+  const given = [...args, ...Object.values(kwargs)];
+  const tensors = given.filter((argument): argument is tf.Tensor => argument instanceof tf.Tensor);
+  const whole = tensors.length > 0 && tensors.every(({ dtype }) => dtype === "int32");
+  const operands = given
+    .filter(isOperand)
+    .slice(0, count)
+    .map((argument) => operandTensor(argument, whole));
+  if (operands.length === count) return operands;
+  throw new TopologyError(
+    `${String(config["name"] ?? "op")}: operands: expected ${count}, got ${operands.length}.`,
+  );
+}
+
+/** The tensors of a list argument, or of a lone tensor. */
+export function tensorList(argument: KernelArgument | undefined): tf.Tensor[] {
+  const items = Array.isArray(argument) ? argument : [argument];
+  return items.map((item) => operandTensor(item as KernelArgument, false));
+}
+
+function isOperand(argument: KernelArgument): boolean {
+  return argument !== null && typeof argument !== "string";
+}
+
+function operandTensor(argument: KernelArgument, whole: boolean): tf.Tensor {
+  if (argument instanceof tf.Tensor) return argument;
+  const values = constantValues(argument) as tf.TensorLike;
+  const flat = [values].flat(Number.POSITIVE_INFINITY) as unknown[];
+  if (flat.every((value) => typeof value === "boolean")) return tf.tensor(values, undefined, "bool");
+  const dtype = whole && flat.every((value) => Number.isInteger(value)) ? "int32" : "float32";
+  return tf.tensor(values, undefined, dtype);
+}
+
+/** Arrays are written as themselves, or in a record that names their class (`serialization_lib.py`). */
+function constantValues(argument: KernelArgument): KernelArgument {
+  if (typeof argument !== "object" || argument === null || Array.isArray(argument)) return argument;
+  const { config } = argument as { readonly config?: { readonly value?: KernelArgument } };
+  return config?.value ?? 0;
+}

@@ -1,0 +1,171 @@
+/** keras.ops that work value by value (`keras/src/ops/numpy.py`, `nn.py`, `math.py`). */
+import { add } from "../engine/operations.ts";
+import { tf } from "../engine/tf.ts";
+import {
+  activationNamed,
+  celu,
+  elu,
+  gelu,
+  glu,
+  hardShrink,
+  leakyRelu,
+  logSoftmax,
+  softmax,
+  softShrink,
+  sparsemax,
+  squareplus,
+  stopGradient,
+} from "./activation-functions.ts";
+import { numberIn } from "./config.ts";
+import type { Kernel, KernelCall } from "./kernel.ts";
+import { argumentOf, operandsOf } from "./operands.ts";
+
+type Binary = (a: tf.Tensor, b: tf.Tensor) => tf.Tensor;
+
+const binary: Readonly<Record<string, Binary>> = {
+  Add: add,
+  Subtract: tf.sub,
+  Multiply: tf.mul,
+  Divide: (a, b) => tf.div(asFloat(a), asFloat(b)),
+  TrueDivide: (a, b) => tf.div(asFloat(a), asFloat(b)),
+  FloorDivide: (a, b) => tf.cast(tf.floor(tf.div(asFloat(a), asFloat(b))), commonType(a, b)),
+  Mod: tf.mod,
+  Power: tf.pow,
+  Maximum: tf.maximum,
+  Minimum: tf.minimum,
+  Arctan2: tf.atan2,
+  Equal: tf.equal,
+  NotEqual: tf.notEqual,
+  Greater: tf.greater,
+  GreaterEqual: tf.greaterEqual,
+  Less: tf.less,
+  LessEqual: tf.lessEqual,
+  LogicalAnd: (a, b) => tf.logicalAnd(asBool(a), asBool(b)),
+  LogicalOr: (a, b) => tf.logicalOr(asBool(a), asBool(b)),
+  LogicalXor: (a, b) => tf.logicalXor(asBool(a), asBool(b)),
+};
+
+type Unary = (x: tf.Tensor, call: KernelCall) => tf.Tensor;
+
+const unary: Readonly<Record<string, Unary>> = {
+  Absolute: (x) => tf.abs(x),
+  Abs: (x) => tf.abs(x),
+  Negative: (x) => tf.neg(x),
+  Square: (x) => tf.square(x),
+  Sign: (x) => tf.sign(x),
+  Clip: (x, { config }) => tf.clipByValue(x, numberIn(config, "x_min"), numberIn(config, "x_max")),
+  Threshold: threshold,
+  LogicalNot: (x) => tf.logicalNot(asBool(x)),
+  StopGradient: (x) => stopGradient(x),
+  OnesLike: (x) => tf.onesLike(x),
+  ZerosLike: (x) => tf.zerosLike(x),
+  Cast: (x, { config }) => cast(x, String(config["dtype"])),
+};
+
+/** Of floats, and giving floats. */
+const floating: Readonly<Record<string, Unary>> = {
+  Sqrt: (x) => tf.sqrt(x),
+  Rsqrt: (x) => tf.rsqrt(x),
+  Reciprocal: (x) => tf.reciprocal(x),
+  Exp: (x) => tf.exp(x),
+  Expm1: (x) => tf.expm1(x),
+  Log: (x) => tf.log(x),
+  Log1p: (x) => tf.log1p(x),
+  Log2: (x) => tf.mul(tf.log(x), Math.LOG2E),
+  Log10: (x) => tf.mul(tf.log(x), Math.LOG10E),
+  Sin: (x) => tf.sin(x),
+  Cos: (x) => tf.cos(x),
+  Tan: (x) => tf.tan(x),
+  Sinh: (x) => tf.sinh(x),
+  Cosh: (x) => tf.cosh(x),
+  Arcsin: (x) => tf.asin(x),
+  Arccos: (x) => tf.acos(x),
+  Arctan: (x) => tf.atan(x),
+  Arcsinh: (x) => tf.asinh(x),
+  Arccosh: (x) => tf.acosh(x),
+  Arctanh: (x) => tf.atanh(x),
+  Erf: (x) => tf.erf(x),
+  Floor: (x) => tf.floor(x),
+  Ceil: (x) => tf.ceil(x),
+  Round: (x) => tf.round(x),
+  LeakyRelu: (x, { config }) => leakyRelu(x, numberIn(config, "negative_slope")),
+  Elu: (x, { config }) => elu(x, numberIn(config, "alpha")),
+  Celu: (x, { config }) => celu(x, numberIn(config, "alpha")),
+  Gelu: (x, { config }) => gelu(x, config["approximate"] === true),
+  Squareplus: (x, { config }) => squareplus(x, numberIn(config, "b")),
+  SoftShrink: (x, { config }) => softShrink(x, numberIn(config, "threshold")),
+  HardShrink: (x, { config }) => hardShrink(x, numberIn(config, "threshold")),
+  Glu: (x, { config }) => glu(x, numberIn(config, "axis")),
+  Sparsemax: (x, { config }) => sparsemax(x, numberIn(config, "axis")),
+  Softmax: (x, { config }) => softmax(x, [numberIn(config, "axis")]),
+  LogSoftmax: (x, { config }) => logSoftmax(x, numberIn(config, "axis")),
+  ...Object.fromEntries(
+    Object.entries({
+      Relu: "relu",
+      Relu6: "relu6",
+      Selu: "selu",
+      Silu: "silu",
+      Sigmoid: "sigmoid",
+      SparseSigmoid: "sparse_sigmoid",
+      HardSigmoid: "hard_sigmoid",
+      HardSilu: "hard_silu",
+      HardTanh: "hard_tanh",
+      LogSigmoid: "log_sigmoid",
+      Softplus: "softplus",
+      SparsePlus: "sparse_plus",
+      Softsign: "softsign",
+      Tanh: "tanh",
+      TanhShrink: "tanh_shrink",
+      Mish: "mish",
+    }).map(([className, name]) => [className, activationNamed(name, 3)]),
+  ),
+};
+
+export const elementwiseOpKernels: Readonly<Record<string, Kernel>> = Object.fromEntries([
+  ...Object.entries(binary).map(([name, compute]): [string, Kernel] => [
+    `ops.${name}`,
+    (call) => {
+      const [a, b] = operandsOf(call, 2);
+      return compute(a!, b!);
+    },
+  ]),
+  ...Object.entries(unary).map(([name, compute]): [string, Kernel] => [
+    `ops.${name}`,
+    (call) => compute(operandsOf(call, 1)[0]!, call),
+  ]),
+  ...Object.entries(floating).map(([name, compute]): [string, Kernel] => [
+    `ops.${name}`,
+    (call) => compute(asFloat(operandsOf(call, 1)[0]!), call),
+  ]),
+  ["ops.Where", where],
+]);
+
+/** With one argument, the positions; those have no fixed shape and are not supported. */
+function where(call: KernelCall): tf.Tensor {
+  const [condition, a, b] = operandsOf(call, 3);
+  return tf.where(asBool(condition!), a!, b!);
+}
+
+function threshold(x: tf.Tensor, call: KernelCall): tf.Tensor {
+  const { config } = call;
+  const limit = argumentOf(call, 1, "threshold") ?? config["threshold"];
+  const otherwise = argumentOf(call, 2, "default_value") ?? config["default_value"];
+  return tf.where(tf.greater(x, limit as number), x, tf.fill(x.shape, otherwise as number));
+}
+
+function cast(x: tf.Tensor, dtype: string): tf.Tensor {
+  if (dtype === "bool") return asBool(x);
+  return /^u?int/.test(dtype) ? tf.cast(x, "int32") : asFloat(x);
+}
+
+function asFloat(x: tf.Tensor): tf.Tensor {
+  return x.dtype === "float32" ? x : tf.cast(x, "float32");
+}
+
+function asBool(x: tf.Tensor): tf.Tensor {
+  return x.dtype === "bool" ? x : tf.notEqual(x, 0);
+}
+
+function commonType(a: tf.Tensor, b: tf.Tensor): "int32" | "float32" {
+  return a.dtype === "int32" && b.dtype === "int32" ? "int32" : "float32";
+}

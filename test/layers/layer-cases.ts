@@ -1,0 +1,112 @@
+/** The battery in fixtures/layers: single layers as real Keras ran them, run here. */
+import { readdirSync, readFileSync } from "node:fs";
+import { gunzipSync } from "node:zlib";
+import type { JsonObject } from "../../src/checkpoint.ts";
+import { tf } from "../../src/engine/tf.ts";
+import type { KernelArgument, KernelContext, KernelResult } from "../../src/layers/kernel.ts";
+import { kernelOf } from "../../src/layers/registry.ts";
+
+export interface PackedTensor {
+  readonly shape: readonly number[];
+  readonly dtype: string;
+  readonly base64: string;
+}
+
+export interface Gradients {
+  readonly projections: readonly PackedTensor[];
+  readonly inputs: readonly (PackedTensor | null)[];
+  readonly weights: Readonly<Record<string, PackedTensor>>;
+}
+
+/** What Keras answered to one call. */
+export interface Answer {
+  readonly outputs: readonly PackedTensor[];
+  readonly gradients?: Gradients;
+}
+
+export interface LayerCase extends Answer {
+  readonly name: string;
+  readonly className: string;
+  readonly config: JsonObject;
+  readonly inputs: readonly PackedTensor[];
+  readonly weights: Readonly<Record<string, PackedTensor>>;
+  readonly mask?: PackedTensor;
+  /** Arguments of an op; `{ input: 0 }` stands for the first input. */
+  readonly args?: readonly unknown[];
+  readonly kwargs?: Readonly<Record<string, unknown>>;
+  /** The same call with `training=True`, and the statistics after it. */
+  readonly training?: Answer & { readonly state: Readonly<Record<string, PackedTensor>> };
+}
+
+export interface Family {
+  readonly family: string;
+  readonly keras: string;
+  readonly cases: readonly LayerCase[];
+}
+
+const folder = new URL("../../fixtures/layers/", import.meta.url);
+
+export function families(): Family[] {
+  return readdirSync(folder)
+    .filter((file) => file.endsWith(".json.gz"))
+    .map((file) => ({
+      family: file.replace(".json.gz", ""),
+      ...(JSON.parse(gunzipSync(readFileSync(new URL(file, folder))).toString()) as Omit<Family, "family">),
+    }));
+}
+
+/** The numbers of a packed tensor. */
+export function valuesOf({ dtype, base64 }: PackedTensor): ArrayLike<number> {
+  const bytes = Uint8Array.from(Buffer.from(base64, "base64"));
+  if (dtype === "float32") return new Float32Array(bytes.buffer);
+  if (dtype === "int32") return new Int32Array(bytes.buffer);
+  return bytes;
+}
+
+export function upload(packed: PackedTensor): tf.Tensor {
+  const dtype = packed.dtype === "uint8" ? "bool" : packed.dtype;
+  return tf.tensor(Array.from(valuesOf(packed)), [...packed.shape], dtype as tf.DataType);
+}
+
+/** The case's tensors on the engine. */
+export interface LiveCase {
+  readonly inputs: readonly tf.Tensor[];
+  readonly weights: Readonly<Record<string, tf.Tensor>>;
+  readonly mask?: tf.Tensor;
+}
+
+export function uploadCase(layerCase: LayerCase): LiveCase {
+  return {
+    inputs: layerCase.inputs.map(upload),
+    weights: Object.fromEntries(
+      Object.entries(layerCase.weights).map(([name, packed]) => [name, upload(packed)]),
+    ),
+    ...(layerCase.mask && { mask: upload(layerCase.mask) }),
+  };
+}
+
+/** Calls the kernel of the case's class. Whoever calls owns the result. */
+export function runCase(layerCase: LayerCase, live: LiveCase, context: Partial<KernelContext>): KernelResult {
+  const kernel = kernelOf(layerCase.className);
+  if (!kernel) throw new Error(`no kernel for ${layerCase.className}`);
+  const result = kernel({
+    inputs: live.inputs,
+    weights: live.weights,
+    config: layerCase.config,
+    args: (layerCase.args ?? []).map((argument) => argumentOf(argument, live)),
+    kwargs: Object.fromEntries(
+      Object.entries(layerCase.kwargs ?? {}).map(([name, argument]) => [name, argumentOf(argument, live)]),
+    ),
+    masks: live.inputs.map(() => live.mask),
+    context: { training: false, statistics: "stored", random: { nextSeed: () => 1 }, keras: 3, ...context },
+  });
+  return result instanceof tf.Tensor ? { outputs: [result] } : result;
+}
+
+function argumentOf(argument: unknown, live: LiveCase): KernelArgument {
+  if (Array.isArray(argument)) return argument.map((item) => argumentOf(item, live));
+  if (typeof argument === "object" && argument !== null && "input" in argument) {
+    return live.inputs[argument.input as number]!;
+  }
+  return argument as KernelArgument;
+}
