@@ -6,6 +6,7 @@ import type { Command, FlagsOf } from "./command.ts";
 import { bytesText } from "./figures.ts";
 import type { EngineValues, JsonValue } from "./run-flags.ts";
 import { chooseEngine, engineFlags, jsonFlag } from "./run-flags.ts";
+import { engineLine, wasmHint } from "./run-text.ts";
 
 type DoctorValues = EngineValues & JsonValue;
 
@@ -33,15 +34,10 @@ export const doctorCommand: Command<DoctorValues> = {
   },
 };
 
-function engineLines({ name, tfjs, tensorflow, path, threads, reason, rejected }: EngineInfo): string[] {
-  const version = tensorflow ? `TensorFlow ${tensorflow}, tfjs ${tfjs}` : `tfjs ${tfjs}`;
-  const lines = [
-    `engine    ${name}: ${version}, ${threads} thread${threads === 1 ? "" : "s"}  (${reason})`,
-    `          ${path}`,
-  ];
-  for (const other of rejected) lines.push(`not used  ${other.name}: ${other.reason}`);
-  if (name === "wasm")
-    lines.push("hint      `finetune setup` builds the native engine, about ten times faster.");
+function engineLines(engine: EngineInfo): string[] {
+  const lines = [`${engineLine(engine)}  (${engine.reason})`, `          ${engine.path}`];
+  for (const other of engine.rejected) lines.push(`not used  ${other.name}: ${other.reason}`);
+  if (engine.name === "wasm") lines.push(wasmHint);
   return lines;
 }
 

@@ -2,7 +2,7 @@ import { secondsText } from "./figures.ts";
 
 /** One task at a time, shown once it has run for two seconds: a redrawn line on a terminal, a line now and then elsewhere. */
 export interface Progress {
-  /** `done` of `total` units of the task called `label`; a new label begins a new task. */
+  /** `done` of `total` units of the task called `label`; a new label, or fewer done than before, begins a new task. */
   update(label: string, done: number, total: number, unit: string, detail?: string): void;
   /** Takes the drawn line away, so that another can be written. */
   clear(): void;
@@ -21,7 +21,7 @@ const redrawMs = 100;
 const plainMs = 10_000;
 
 export function createProgress({ write, interactive, columns, now }: ProgressTarget): Progress {
-  let task: { label: string; started: number; startDone: number; shown: number } | null = null;
+  let task: { label: string; started: number; startDone: number; done: number; shown: number } | null = null;
   let drawn = false;
   const clear = (): void => {
     if (drawn) write("\r\u001b[2K");
@@ -31,10 +31,11 @@ export function createProgress({ write, interactive, columns, now }: ProgressTar
     clear,
     update: (label, done, total, unit, detail = "") => {
       const time = now();
-      if (!task || task.label !== label) {
+      if (!task || task.label !== label || done < task.done) {
         clear();
-        task = { label, started: time, startDone: done, shown: Number.NEGATIVE_INFINITY };
+        task = { label, started: time, startDone: done, done, shown: Number.NEGATIVE_INFINITY };
       }
+      task.done = done;
       const elapsed = time - task.started;
       if (elapsed < quietMs || time - task.shown < (interactive ? redrawMs : plainMs)) return;
       const rate = (done - task.startDone) / (elapsed / 1000);

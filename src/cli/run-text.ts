@@ -1,10 +1,19 @@
-import type { FinetuneResult } from "../index.ts";
+import type { EngineInfo, FinetuneResult } from "../index.ts";
 import { bytesText, columns, secondsText } from "./figures.ts";
 
 /** `0.6931`; `3.2e-5` where four places would say nothing. */
 export function figure(value: number): string {
   return value !== 0 && Math.abs(value) < 5e-4 ? value.toExponential(1) : value.toFixed(4);
 }
+
+/** `engine    native: TensorFlow 2.21.0, tfjs 4.22.0, 2 threads` */
+export function engineLine({ name, tfjs, tensorflow, threads }: EngineInfo): string {
+  const version = tensorflow ? `TensorFlow ${tensorflow}, tfjs ${tfjs}` : `tfjs ${tfjs}`;
+  return `engine    ${name}: ${version}, ${threads} thread${threads === 1 ? "" : "s"}`;
+}
+
+/** What to do about a slow engine, where something can be done. */
+export const wasmHint = "hint      `finetune setup` builds the native engine, about ten times faster.";
 
 /** What the plan predicted beside what the run cost, as lines; what was not predicted is left out. */
 export function costTable({ plan: { cost }, measured }: FinetuneResult): string[] {
@@ -14,12 +23,11 @@ export function costTable({ plan: { cost }, measured }: FinetuneResult): string[
     ["features", cost?.cacheBytes, measured.cacheBytes, bytesText],
     ["memory", cost?.stepBytes, measured.peakBytes, bytesText],
   ];
-  return columns([
-    ["cost", "predicted", "measured"],
-    ...rows.map(([name, predicted, value, text]) => [
-      `  ${name}`,
-      predicted === undefined ? "-" : text(predicted),
-      name === "memory" ? `${text(value)} (the whole process)` : text(value),
-    ]),
+  const table = rows.map(([name, predicted, value, text]) => [
+    `  ${name}`,
+    predicted === undefined ? "" : text(predicted),
+    name === "memory" ? `${text(value)} (the whole process)` : text(value),
   ]);
+  if (cost) return columns([["cost", "predicted", "measured"], ...table]);
+  return columns([["cost", "measured"], ...table.map(([name, , value]) => [name!, value!])]);
 }

@@ -1,10 +1,10 @@
 import type { FinetuneResult, ProgressEvent } from "../index.ts";
-import { finetune, nextRunFolder, prepareRun, UsageError } from "../index.ts";
+import { ensureEngine, finetune, nextRunFolder, prepareRun, UsageError } from "../index.ts";
 import type { Command } from "./command.ts";
 import { secondsText } from "./figures.ts";
 import type { RunValues } from "./run-flags.ts";
 import { chooseEngine, runFlags, runOptions } from "./run-flags.ts";
-import { costTable, figure } from "./run-text.ts";
+import { costTable, engineLine, figure, wasmHint } from "./run-text.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** `finetune --model M --data D`: trains and leaves a run folder. */
@@ -38,6 +38,9 @@ export const trainCommand: Command<RunValues> = {
       for (const warning of run.warnings) terminal.notice(`warning: ${warning}`);
       return;
     }
+    const engine = await ensureEngine();
+    terminal.print(engineLine(engine));
+    if (engine.name === "wasm") terminal.notice(wasmHint);
     const out = options.out ?? nextRunFolder(model);
     const result = await finetune({ ...options, out, signal, onProgress: (event) => show(event, terminal) });
     if (values.json) terminal.document(runDocument(out, result));

@@ -1,0 +1,84 @@
+import { spawn } from "node:child_process";
+import { cpSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { onTestFinished } from "vitest";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
+
+export interface CliResult {
+  /** Null where a signal ended the process. */
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface CliOptions {
+  readonly cwd?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  /** Called with everything written so far, at each piece; may send signals. */
+  readonly watch?: (written: string, send: (signal: NodeJS.Signals) => void) => void;
+}
+
+/** Runs `node bin/finetune.js` on wasm to its end. */
+export function runCli(args: readonly string[], { cwd, env, watch }: CliOptions = {}): Promise<CliResult> {
+  const { FORCE_COLOR: _color, ...inherited } = process.env;
+  const child = spawn(process.execPath, [join(root, "bin", "finetune.js"), ...args], {
+    cwd: cwd ?? root,
+    env: { ...inherited, KERAS_FINETUNE_ENGINE: "wasm", KERAS_FINETUNE_HOME: homeOfTests(), ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let stdout = "";
+  let stderr = "";
+  const told = (): void => watch?.(stdout + stderr, (signal) => child.kill(signal));
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    stdout += text;
+    told();
+  });
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    stderr += text;
+    told();
+  });
+  return new Promise((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", (code, signal) => resolve({ code, signal, stdout, stderr }));
+  });
+}
+
+/** A path below fixtures/. */
+export function fixture(...parts: readonly string[]): string {
+  return join(root, "fixtures", ...parts);
+}
+
+/** A new folder that is gone after the test. */
+export function scratch(): string {
+  const folder = mkdtempSync(join(tmpdir(), "finetune-cli-"));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** Class folders with a few of the demo's pictures each: `{ train: { brick: 3 } }` or `{ brick: 3 }`. */
+export function photos(layout: Readonly<Record<string, number | Readonly<Record<string, number>>>>): string {
+  const folder = scratch();
+  const copy = (name: string, count: number, target: string): void => {
+    mkdirSync(target, { recursive: true });
+    for (let index = 0; index < count; index++) {
+      const picture = `${name}-${Math.floor(index / 5)}${index % 5}.jpg`;
+      cpSync(fixture("demo", "photos", "train", name, picture), join(target, picture));
+    }
+  };
+  for (const [name, value] of Object.entries(layout)) {
+    if (typeof value === "number") copy(name, value, join(folder, name));
+    else for (const [inner, count] of Object.entries(value)) copy(inner, count, join(folder, name, inner));
+  }
+  return folder;
+}
+
+let home: string | undefined;
+
+function homeOfTests(): string {
+  home ??= mkdtempSync(join(tmpdir(), "finetune-home-"));
+  return home;
+}
