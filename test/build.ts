@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 
 /** Before any test: builds dist where src is newer, so that tests of the command run the code at hand. */
-export default function setup(): void {
+export function setup(): void {
   const built = statSync(join(root, "dist", "cli", "main.js"), { throwIfNoEntry: false })?.mtimeMs ?? 0;
   const sources = readdirSync(join(root, "src"), { recursive: true, encoding: "utf8" });
   const newest = Math.max(...sources.map((path) => statSync(join(root, "src", path)).mtimeMs));

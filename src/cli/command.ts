@@ -75,12 +75,6 @@ export function parseTokens<V>(
     const given = parsed[name];
     if (given === undefined) continue;
     const texts = (Array.isArray(given) ? given : [given]).map(String);
-    if (kind !== "list" && texts.length > 1) {
-      throw new UsageError(
-        `--${name}: expected once, got ${texts.length} times. Give it once.`,
-        "flag-repeated",
-      );
-    }
     const results = texts.map((text) => parse(text, `--${name}`));
     values[name] = kind === "list" ? results.flat() : results[0];
   }
@@ -116,8 +110,9 @@ function parser(
   return instance;
 }
 
-/** Names what is no flag of the command, or has or lacks a value against its kind, before any is read. */
+/** Refuses what is no flag of the command, is given too often, or has or lacks a value, before any value is read. */
 function checkFlags(flags: ReadonlyMap<string, Flag<unknown>>, tokens: readonly string[]): void {
+  const given = new Set<string>();
   for (let index = 0; index < tokens.length && tokens[index] !== "--"; index++) {
     const token = tokens[index]!;
     if (!/^-./.test(token)) continue;
@@ -125,11 +120,15 @@ function checkFlags(flags: ReadonlyMap<string, Flag<unknown>>, tokens: readonly 
     const name = written!.replace(/^--?/, "");
     const found = written!.startsWith("--") ? flags.get(name) : undefined;
     if (!found) throw unknownFlag(written!, [...flags.keys()]);
+    if (given.has(name) && found.kind !== "list") {
+      throw new UsageError(`${written}: expected once, got it again. Give it once.`, "flag-repeated");
+    }
+    given.add(name);
     const next = tokens[index + 1];
     if (found.kind === "switch") {
-      const given = rest.length > 0 ? rest.join("=") : next;
-      if (rest.length === 0 && given !== "true" && given !== "false") continue;
-      throw new UsageError(`${written}: expected no value, got ${JSON.stringify(given)}.`, "flag-value");
+      const value = rest.length > 0 ? rest.join("=") : next;
+      if (rest.length === 0 && value !== "true" && value !== "false") continue;
+      throw new UsageError(`${written}: expected no value, got ${JSON.stringify(value)}.`, "flag-value");
     }
     if (rest.length > 0) continue;
     if (next === undefined || /^-[^0-9]/.test(next)) throw missingValue(written!, found);

@@ -14,7 +14,12 @@ export function helpText<V>({ usage, summary, flags, examples }: Command<V>, wid
     ),
   ]);
   const shown = examples.flatMap(([example, does]) => [`  finetune ${example}`, `      ${does}`]);
-  return [[`finetune ${usage}`], [summary], ...blocks, ...(shown.length > 0 ? [["Examples:", ...shown]] : [])]
+  return [
+    [`finetune ${usage}`],
+    wrapped(summary, width),
+    ...blocks,
+    ...(shown.length > 0 ? [["Examples:", ...shown]] : []),
+  ]
     .map((lines) => lines.join("\n"))
     .join("\n\n");
 }

@@ -61,9 +61,9 @@ export const byteSize: ParseValue<number> = (text, flag) => {
 export const classWeight: ParseValue<"balanced" | Readonly<Record<string, number>>> = (text, flag) => {
   if (text === "balanced") return "balanced";
   const pairs = text.split(",").map((pair) => /^\s*(.+)=\s*(\S+)\s*$/.exec(pair));
-  const weights = pairs.map((pair): [string, number] => {
-    if (!pair) throw badValue(flag, "balanced, or weights such as cat=2,dog=0.5", text);
-    return [pair[1]!.trim(), positiveNumber(pair[2]!, flag)];
-  });
-  return Object.fromEntries(weights);
+  const weights = pairs.map((pair): [string, number] => [pair?.[1]?.trim() ?? "", Number(pair?.[2])]);
+  if (weights.every(([name, weight]) => name && weight > 0 && Number.isFinite(weight))) {
+    return Object.fromEntries(weights);
+  }
+  throw badValue(flag, "balanced, or weights above 0 such as cat=2,dog=0.5", text);
 };

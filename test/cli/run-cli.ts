@@ -79,6 +79,10 @@ export function photos(layout: Readonly<Record<string, number | Readonly<Record<
 let home: string | undefined;
 
 function homeOfTests(): string {
-  home ??= mkdtempSync(join(tmpdir(), "finetune-home-"));
+  if (home === undefined) {
+    const made = mkdtempSync(join(tmpdir(), "finetune-home-"));
+    process.on("exit", () => rmSync(made, { recursive: true, force: true }));
+    home = made;
+  }
   return home;
 }
