@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { layerGraph } from "../../src/topology/build-graph.ts";
 import type { GraphLayer, GraphNode, LayerGraph } from "../../src/topology/layer-graph.ts";
@@ -18,6 +19,7 @@ function compare(fixture: GraphFixture): void {
   compareLayers(graph, fixture);
   compareOutputs(graph, fixture);
   compareWeights(graph, fixture);
+  expect(wiringOf(graph)).toEqual(fixture.wiring);
   expectTopologicalOrder(graph);
 }
 
@@ -79,4 +81,23 @@ function expectTopologicalOrder(graph: LayerGraph): void {
     expect(node.index).toBe(index);
     for (const ref of node.inputs) expect(ref.node).toBeLessThan(index);
   });
+}
+
+/** As `wiring` in fixtures/make/graphs.py. */
+function wiringOf(graph: LayerGraph): string[] {
+  const inputs = new Set(graph.inputs.map(({ ref }) => ref.node));
+  const digests: string[][] = [];
+  for (const node of graph.nodes) {
+    const sources = node.inputs.map((ref) => digests[ref.node]![ref.output]!).join(",");
+    digests.push(
+      node.outputs.map((_, output) =>
+        digest(inputs.has(node.index) ? node.layer : `${node.layer}(${sources})${output}`),
+      ),
+    );
+  }
+  return graph.outputs.map(({ ref }) => digests[ref.node]![ref.output]!);
+}
+
+function digest(text: string): string {
+  return createHash("sha256").update(text).digest("hex").slice(0, 16);
 }

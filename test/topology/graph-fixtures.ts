@@ -15,6 +15,8 @@ export interface GraphFixture {
   readonly order: readonly string[];
   readonly outputShapes: readonly Shape[];
   readonly outputNames: readonly string[] | null;
+  /** A digest of each output: of the layers behind it and of who reads whom, call by call. */
+  readonly wiring: readonly string[];
   readonly parameters: number;
 }
 
