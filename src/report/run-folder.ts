@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { mkdirSync, readdirSync, rmdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { mkdir, rename, rm } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import type { CheckpointFormat } from "../checkpoint.ts";
@@ -46,14 +46,16 @@ export function openRunFolder(
   path: string,
   { overwrite = false }: { readonly overwrite?: boolean } = {},
 ): RunFolder {
-  const found = statSync(path, { throwIfNoEntry: false });
+  const found = disk(path, () => statSync(path, { throwIfNoEntry: false }));
   if (found && !found.isDirectory()) {
     throw new UsageError(
       `${path}: output: expected a folder, got a file. Choose another --out.`,
       "out-is-a-file",
     );
   }
-  const entries = found ? readdirSync(path).filter((name) => !name.startsWith(partialPrefix)) : [];
+  const entries = found
+    ? disk(path, () => readdirSync(path)).filter((name) => !name.startsWith(partialPrefix))
+    : [];
   if (entries.length > 0 && !overwrite) {
     throw new UsageError(
       `${path}: output: expected a new or empty folder, got one that holds ${listed(entries)}. ` +
@@ -93,15 +95,15 @@ export function nextRunFolder(model: string, parent = "runs"): string {
   const name = basename(model).replace(/\.(?:weights\.h5|keras|h5|hdf5|json)$/i, "") || "model";
   for (let n = 1; ; n++) {
     const path = join(parent, `${name}-${n}`);
-    if (!statSync(path, { throwIfNoEntry: false })) return path;
+    if (!existsSync(path)) return path;
   }
 }
 
 /** The model file that `path` means: inside a run folder its model, else `path` itself. */
 export function modelFileAt(path: string): string {
-  if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) return path;
+  if (!existsSync(path) || !statSync(path).isDirectory()) return path;
   const inside = Object.values(modelNames).map((name) => join(path, name));
-  return inside.find((file) => statSync(file, { throwIfNoEntry: false })) ?? path;
+  return inside.find(existsSync) ?? path;
 }
 
 /** history.csv: one line an epoch; a figure that a run has not is left empty. */
