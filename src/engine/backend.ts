@@ -2,6 +2,7 @@ import { availableParallelism } from "node:os";
 import { MachineError, UsageError } from "../errors.ts";
 import { registerGradients } from "./gradients/rules.ts";
 import { loadNativeEngine, nativeBackendName, nativeCandidates } from "./native-engine.ts";
+import { registerNativeKernels } from "./native-kernels.ts";
 import { tf } from "./tf.ts";
 import { startWasmEngine } from "./wasm-engine.ts";
 
@@ -116,6 +117,7 @@ async function startNative(
     }
     try {
       const tensorflow = loadNativeEngine(candidate.path, verbose);
+      registerNativeKernels();
       await tf.setBackend(nativeBackendName);
       return {
         name: "native",

@@ -61,6 +61,26 @@ export interface NativeCandidate {
   readonly missing: string;
 }
 
+type Operand = tf.Tensor | number;
+
+const chainedOperations: Readonly<Record<string, (this: tf.Tensor, other: Operand) => tf.Tensor>> = {
+  add(other) {
+    return tf.add(this, other);
+  },
+  sub(other) {
+    return tf.sub(this, other);
+  },
+  mul(other) {
+    return tf.mul(this, other);
+  },
+  toInt() {
+    return tf.cast(this, "int32");
+  },
+  toFloat() {
+    return tf.cast(this, "float32");
+  },
+};
+
 /** The name under which tfjs-node's backend is registered. */
 export const nativeBackendName = "tensorflow";
 
@@ -156,8 +176,10 @@ function loadBinding(file: string): NativeBinding {
   }
 }
 
-/** tfjs-node reads these two, which Node 23 removed. */
+/** tfjs-node reads these two of Node's utilities, which Node 23 removed, and these five methods, which tfjs-core leaves out. */
 function restoreRemovedUtilities(): void {
+  const methods = tf.Tensor.prototype as unknown as Record<string, unknown>;
+  for (const [name, method] of Object.entries(chainedOperations)) methods[name] ??= method;
   const utilities = util as unknown as Record<string, unknown>;
   utilities["isNullOrUndefined"] ??= (value: unknown) => value === null || value === undefined;
   utilities["isArray"] ??= Array.isArray;

@@ -2,7 +2,6 @@ import { createRequire } from "node:module";
 import { dirname, join, sep } from "node:path";
 import { setWasmPaths } from "@tensorflow/tfjs-backend-wasm";
 import { tf } from "./tf.ts";
-import { registerWasmGradients } from "./wasm-gradients.ts";
 import { registerWasmKernels } from "./wasm-kernels/register.ts";
 
 /** The name under which the WebAssembly backend is registered. */
@@ -21,7 +20,6 @@ export async function startWasmEngine(): Promise<string> {
   if (tf.findBackend(wasmBackendName) === null) setWasmPaths(folder + sep);
   await tf.setBackend(wasmBackendName);
   registerWasmKernels();
-  registerWasmGradients(wasmBackendName);
   for (const listener of processListeners()) {
     if (!alreadyThere.has(listener) && /ExitStatus|throw reason/.test(listener.toString())) {
       process.off("uncaughtException", listener);

@@ -65,7 +65,7 @@ export const reductionGradients: readonly GradientRule[] = [
 /** The gradient of an extreme, in equal shares to all that are equal to it. */
 function sharedAmongEqual({ dy, the, attributes }: GradientCall<Reduction>): tf.Tensor {
   const x = the("x");
-  const axes = axesOf(attributes.reductionIndices, x.rank);
+  const axes = axesOf(attributes.axis ?? attributes.reductionIndices, x.rank);
   const kept = keptShape(x.shape, axes);
   const equal = tf.cast(tf.equal(x, tf.reshape(the("y"), kept)), "float32");
   return tf.mul(equal, tf.div(tf.reshape(dy, kept), tf.sum(equal, axes, true)));

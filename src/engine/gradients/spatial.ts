@@ -140,7 +140,7 @@ function pooling(kernel: string, readsValues: boolean): GradientRule {
 function resizing(kernel: string): GradientRule {
   return rule<object>(kernel, {
     images: {
-      reads: ["images"],
+      reads: [],
       of: ({ dy, the, attributes }) => run(`${kernel}Grad`, { images: the("images"), dy }, attributes),
     },
   });

@@ -1,0 +1,99 @@
+/** Gradients of resizing, which the WebAssembly backend computes without regard to where pixel centres lie. */
+
+export interface ResizeAttributes {
+  readonly alignCorners: boolean;
+  readonly halfPixelCenters: boolean;
+}
+
+/** What one position of the result reads along an axis: two neighbours and the weight of the second. */
+interface Reading {
+  readonly lower: number;
+  readonly upper: number;
+  readonly weight: number;
+}
+
+/** Adds `dy` of an image resized to `outputShape` to the pixels `dx` of `inputShape` it was interpolated from. */
+export function bilinearGradient(
+  dy: Float32Array,
+  dx: Float32Array,
+  outputShape: readonly number[],
+  inputShape: readonly number[],
+  attributes: ResizeAttributes,
+): void {
+  spread(dy, dx, outputShape, inputShape, (output, input) => bilinearReadings(output, input, attributes));
+}
+
+/** Adds `dy` to the pixels that were copied. */
+export function nearestGradient(
+  dy: Float32Array,
+  dx: Float32Array,
+  outputShape: readonly number[],
+  inputShape: readonly number[],
+  attributes: ResizeAttributes,
+): void {
+  spread(dy, dx, outputShape, inputShape, (output, input) => nearestReadings(output, input, attributes));
+}
+
+function scaleOf(output: number, input: number, alignCorners: boolean): number {
+  return alignCorners && output > 1 ? (input - 1) / (output - 1) : input / output;
+}
+
+function bilinearReadings(
+  output: number,
+  input: number,
+  { alignCorners, halfPixelCenters }: ResizeAttributes,
+): Reading[] {
+  const scale = scaleOf(output, input, alignCorners);
+  return Array.from({ length: output }, (_, position) => {
+    const place = halfPixelCenters ? (position + 0.5) * scale - 0.5 : position * scale;
+    const floor = Math.floor(place);
+    return { lower: Math.max(floor, 0), upper: Math.min(floor + 1, input - 1), weight: place - floor };
+  });
+}
+
+function nearestReadings(
+  output: number,
+  input: number,
+  { alignCorners, halfPixelCenters }: ResizeAttributes,
+): Reading[] {
+  const scale = scaleOf(output, input, alignCorners);
+  return Array.from({ length: output }, (_, position) => {
+    const place = (halfPixelCenters ? position + 0.5 : position) * scale;
+    const nearest = Math.min(alignCorners ? Math.round(place) : Math.floor(place), input - 1);
+    return { lower: nearest, upper: nearest, weight: 0 };
+  });
+}
+
+function spread(
+  dy: Float32Array,
+  dx: Float32Array,
+  outputShape: readonly number[],
+  inputShape: readonly number[],
+  readings: (output: number, input: number) => Reading[],
+): void {
+  const [batch, , , channels] = outputShape as [number, number, number, number];
+  const [, height, width] = inputShape as [number, number, number];
+  const rows = readings(outputShape[1]!, height);
+  const columns = readings(outputShape[2]!, width);
+  dx.fill(0);
+  let source = 0;
+  for (let image = 0; image < batch; image++) {
+    for (const row of rows) {
+      const upperLine = (image * height + row.lower) * width;
+      const lowerLine = (image * height + row.upper) * width;
+      for (const column of columns) {
+        const left = column.lower * channels;
+        const right = column.upper * channels;
+        for (let channel = 0; channel < channels; channel++) {
+          const value = dy[source++]!;
+          const below = value * row.weight;
+          const above = value - below;
+          dx[upperLine * channels + left + channel]! += above * (1 - column.weight);
+          dx[upperLine * channels + right + channel]! += above * column.weight;
+          dx[lowerLine * channels + left + channel]! += below * (1 - column.weight);
+          dx[lowerLine * channels + right + channel]! += below * column.weight;
+        }
+      }
+    }
+  }
+}

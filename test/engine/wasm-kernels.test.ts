@@ -1,0 +1,178 @@
+import "@tensorflow/tfjs-backend-cpu";
+import { beforeAll, describe, expect, it } from "vitest";
+import { ensureEngine, useEngine } from "../../src/engine/backend.ts";
+import { tf } from "../../src/engine/tf.ts";
+
+beforeAll(async () => {
+  useEngine("wasm");
+  await ensureEngine();
+});
+
+interface Values {
+  readonly shape: readonly number[];
+  readonly data: Float32Array;
+}
+
+/** A kernel's result on the given backend, for inputs given as plain values. */
+async function run(
+  backend: "cpu" | "wasm",
+  kernel: string,
+  inputs: Readonly<Record<string, Values>>,
+  attributes: object,
+): Promise<Values> {
+  await tf.setBackend(backend);
+  const output = tf.tidy(() => {
+    const tensors = Object.entries(inputs).map(([name, { shape, data }]) => [
+      name,
+      tf.tensor(data, [...shape]),
+    ]);
+    return tf
+      .engine()
+      .runKernel(kernel, Object.fromEntries(tensors), attributes as tf.NamedAttrMap) as tf.Tensor;
+  });
+  const result = { shape: output.shape, data: output.dataSync() as Float32Array };
+  output.dispose();
+  await tf.setBackend("wasm");
+  return result;
+}
+
+let seed = 1;
+
+function random(shape: readonly number[]): Values {
+  const size = shape.reduce((all, extent) => all * extent, 1);
+  const next = (): number => {
+    seed = (seed * 48271) % 2147483647;
+    return seed / 2147483647 - 0.5;
+  };
+  return { shape, data: Float32Array.from({ length: size }, next) };
+}
+
+function difference(got: Values, expected: Values): number {
+  expect(got.shape).toEqual(expected.shape);
+  const largest = expected.data.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  return (
+    expected.data.reduce((most, value, index) => Math.max(most, Math.abs(value - got.data[index]!)), 0) /
+    largest
+  );
+}
+
+function inner(a: Values, b: Values): number {
+  return a.data.reduce((sum, value, index) => sum + value * b.data[index]!, 0);
+}
+
+interface Case {
+  readonly size: readonly [number, number];
+  readonly taps: readonly [number, number];
+  readonly strides: readonly [number, number];
+  readonly dilations: readonly [number, number];
+  readonly pad: "same" | "valid" | number;
+}
+
+function cases(dilated: boolean): Case[] {
+  const sizes = [
+    [7, 9],
+    [11, 6],
+    [14, 5],
+  ] as const;
+  const taps = [
+    [1, 1],
+    [3, 3],
+    [2, 3],
+    [5, 2],
+  ] as const;
+  const steps = dilated
+    ? ([
+        [1, 2],
+        [2, 2],
+        [3, 1],
+      ] as const)
+    : ([
+        [1, 1],
+        [2, 2],
+        [3, 2],
+        [1, 3],
+      ] as const);
+  return sizes
+    .flatMap((size) =>
+      taps.flatMap((tap) =>
+        steps.flatMap((step) =>
+          (["same", "valid"] as const).map((pad) => ({
+            size,
+            taps: tap,
+            strides: dilated ? ([1, 1] as const) : step,
+            dilations: dilated ? step : ([1, 1] as const),
+            pad,
+          })),
+        ),
+      ),
+    )
+    .filter(
+      ({ size, taps: tap, dilations, pad }) =>
+        pad === "same" || size.every((extent, axis) => (tap[axis]! - 1) * dilations[axis]! < extent),
+    );
+}
+
+const title = ({ size, taps, strides, dilations, pad }: Case): string =>
+  `${size.join("x")} by ${taps.join("x")}, strides ${strides}, dilations ${dilations}, ${pad}`;
+
+const kernels = [
+  { name: "Conv2D", multiplier: undefined, filter: (taps: readonly number[]) => [...taps, 3, 4] },
+  { name: "DepthwiseConv2dNative", multiplier: 1, filter: (taps: readonly number[]) => [...taps, 3, 1] },
+  { name: "DepthwiseConv2dNative", multiplier: 2, filter: (taps: readonly number[]) => [...taps, 3, 2] },
+] as const;
+
+describe.each(kernels)("$name (multiplier $multiplier) on WebAssembly", ({ name, filter: filterShape }) => {
+  const attributesOf = ({ strides, dilations, pad }: Case): object => ({
+    strides,
+    dilations,
+    pad,
+    dataFormat: "NHWC",
+  });
+
+  it.each(cases(false).map((each) => [title(each), each] as const))(
+    "equals the plain loops: %s",
+    async (_, each) => {
+      const [x, filter] = [random([2, ...each.size, 3]), random(filterShape(each.taps))];
+      const attributes = attributesOf(each);
+      const expected = await run("cpu", name, { x, filter }, attributes);
+      expect(difference(await run("wasm", name, { x, filter }, attributes), expected)).toBeLessThan(1e-5);
+
+      const dy = random(expected.shape);
+      for (const [suffix, inputs, more] of [
+        ["BackpropInput", { dy, filter }, { inputShape: x.shape }],
+        ["BackpropFilter", { x, dy }, { filterShape: filter.shape }],
+      ] as const) {
+        const both = await Promise.all([run("cpu", `${name}${suffix}`, inputs, { ...attributes, ...more })]);
+        const got = await run("wasm", `${name}${suffix}`, inputs, { ...attributes, ...more });
+        expect(difference(got, both[0]!), suffix).toBeLessThan(1e-5);
+      }
+    },
+  );
+
+  it.each(cases(true).map((each) => [title(each), each] as const))(
+    "has adjoint gradients: %s",
+    async (_, each) => {
+      const [x, filter] = [random([2, ...each.size, 3]), random(filterShape(each.taps))];
+      const attributes = attributesOf(each);
+      const expected = await run("cpu", name, { x, filter }, attributes);
+      expect(difference(await run("wasm", name, { x, filter }, attributes), expected)).toBeLessThan(1e-5);
+
+      const dy = random(expected.shape);
+      const dx = await run(
+        "wasm",
+        `${name}BackpropInput`,
+        { dy, filter },
+        { ...attributes, inputShape: x.shape },
+      );
+      const dFilter = await run(
+        "wasm",
+        `${name}BackpropFilter`,
+        { x, dy },
+        { ...attributes, filterShape: filter.shape },
+      );
+      expect([dx.shape, dFilter.shape]).toEqual([x.shape, filter.shape]);
+      expect(Math.abs(inner(dx, x) - inner(dy, expected))).toBeLessThan(1e-4);
+      expect(Math.abs(inner(dFilter, filter) - inner(dy, expected))).toBeLessThan(1e-4);
+    },
+  );
+});
