@@ -8,10 +8,12 @@ import { coreSpecs } from "./specs/core.ts";
 import { denseSpecs } from "./specs/dense.ts";
 import { mergingSpecs } from "./specs/merging.ts";
 import { normalizationSpecs } from "./specs/normalization.ts";
+import { contractionOpSpecs } from "./specs/ops-contractions.ts";
 import { elementwiseOpSpecs } from "./specs/ops-elementwise.ts";
+import { reductionOpSpecs } from "./specs/ops-reductions.ts";
 import { shapeOpSpecs } from "./specs/ops-shapes.ts";
 import { paddingSpecs } from "./specs/padding.ts";
-import { poolingSpecs } from "./specs/pooling.ts";
+import { poolingSpecs, windowOpSpecs } from "./specs/pooling.ts";
 import { preprocessingSpecs } from "./specs/preprocessing.ts";
 import { regularizationSpecs } from "./specs/regularization.ts";
 import { reshapingSpecs } from "./specs/reshaping.ts";
@@ -33,7 +35,10 @@ const specs: ReadonlyMap<string, LayerSpec> = new Map(
     augmentationSpecs,
     applicationSpecs,
     elementwiseOpSpecs,
+    reductionOpSpecs,
     shapeOpSpecs,
+    contractionOpSpecs,
+    windowOpSpecs,
   ]
     .flat()
     .map((spec) => [spec.className, spec]),

@@ -16,6 +16,7 @@ describe("defaults", () => {
     const others = layers.filter((className) => !(className in kerasDefaults));
     expect(others).toEqual([
       "InputLayer",
+      "ThresholdedReLU",
       "RandomHeight",
       "RandomWidth",
       "LayerScale",

@@ -1,5 +1,7 @@
 import type { JsonObject } from "../../checkpoint.ts";
+import { TopologyError } from "../../errors.ts";
 import type { Shape } from "../../tensor.ts";
+import { formatShape } from "../../tensor.ts";
 import { integersAt, positiveAxis } from "../config-values.ts";
 import type { CallShapes, LayerSpec, WeightSpec } from "../layer-spec.ts";
 import { variable, zeros } from "./variables.ts";
@@ -12,12 +14,27 @@ function activationLayer(className: string, defaults: JsonObject, more: Partial<
   return { className, defaults, outputShapes: sameShape, elementwise: true, ...more };
 }
 
-/** Not always elementwise: softmax, log_softmax, sparsemax and glu run along the last axis. */
+/** Not always elementwise: softmax, log_softmax, sparsemax and glu run along the last axis, which glu halves. */
 const activation: LayerSpec = {
   className: "Activation",
   defaults: {},
-  outputShapes: sameShape,
+  outputShapes: ({ config, inputs }) => [
+    config["activation"] === "glu" ? halvedShape(inputs[0]!, -1) : inputs[0]!,
+  ],
 };
+
+/** @throws {TopologyError} where the axis has no two equal halves. */
+export function halvedShape(input: Shape, axis: number): Shape {
+  const at = positiveAxis(axis, input.length);
+  return input.map((size, position) => {
+    if (position !== at || size === null) return size;
+    if (size % 2 === 0) return size / 2;
+    throw new TopologyError(
+      `input: expected an even size on axis ${axis}, got ${formatShape(input)}.`,
+      "shape",
+    );
+  });
+}
 
 /** Keras 2 called the slope alpha. */
 const leakyReLU = activationLayer(
@@ -65,6 +82,8 @@ export const activationSpecs: readonly LayerSpec[] = [
   leakyReLU,
   prelu,
   activationLayer("ELU", { alpha: 1 }),
+  // Keras 1 and 2 only.
+  activationLayer("ThresholdedReLU", { theta: 1 }),
   softmax,
 ];
 

@@ -92,49 +92,38 @@ const comparisons = [
 ];
 
 const keepsDType = ["Absolute", "Negative", "Sign", "Square", "Clip", "StopGradient"];
-const floating = [
-  "Relu",
-  "Relu6",
-  "LeakyRelu",
-  "Elu",
-  "Selu",
-  "Celu",
-  "Gelu",
-  "Silu",
-  "Sigmoid",
-  "HardSigmoid",
-  "HardSilu",
-  "HardTanh",
-  "LogSigmoid",
-  "Softplus",
-  "Softsign",
-  "Squareplus",
-  "Tanh",
-  "Exp",
-  "Expm1",
-  "Log",
-  "Log1p",
-  "Sqrt",
-  "Rsqrt",
-  "Reciprocal",
-  "Sin",
-  "Cos",
-  "Erf",
-  "Floor",
-  "Ceil",
-  "Round",
-];
+const floating =
+  "Relu Relu6 LeakyRelu Elu Selu Celu Gelu Silu Sigmoid HardSigmoid HardSilu HardTanh " +
+  "LogSigmoid Softplus Softsign Squareplus Threshold Tanh Exp Expm1 Log Log1p Log2 Log10 Sqrt Rsqrt " +
+  "Reciprocal Sin Cos Tan Sinh Cosh Arctan Arcsinh Erf Floor Ceil Round";
 
-const cast: LayerSpec = unary("Cast", ({ config }) => (config["dtype"] as DType | undefined) ?? "float32");
+/** The dtype that the op's config names, else the input's. */
+const namedDType: OutputDType = ({ config, dtypes }) => (config["dtype"] as DType | null) ?? dtypes[0]!;
+
+/** `where(condition, x1, x2)`. */
+const where: LayerSpec = {
+  className: "ops.Where",
+  defaults: {},
+  outputShapes: (call) => {
+    const operands = operandShapes(call);
+    if (operands.length === 3) return [operands.reduce(broadcastShapes)];
+    throw new TopologyError(`operands: expected 3, got ${operands.length}.`, "shape");
+  },
+  outputDTypes: (call) => [arithmeticDType({ ...call, dtypes: call.dtypes.slice(1) })],
+  elementwise: true,
+};
 
 export const elementwiseOpSpecs: readonly LayerSpec[] = [
   ...arithmetic.map((name) => binary(name, arithmeticDType)),
+  where,
   ...division.map((name) => binary(name, floatDType)),
   ...comparisons.map((name) => binary(name, alwaysBool)),
   ...keepsDType.map((name) => unary(name, sameDType)),
-  ...floating.map((name) => unary(name, floatDType)),
+  ...floating.split(" ").map((name) => unary(name, floatDType)),
   unary("LogicalNot", alwaysBool),
-  cast,
+  unary("Cast", namedDType),
+  unary("OnesLike", namedDType),
+  unary("ZerosLike", namedDType),
   unary("Softmax", floatDType, { defaults: { axis: -1 }, elementwise: false }),
   unary("LogSoftmax", floatDType, { defaults: { axis: -1 }, elementwise: false }),
 ];

@@ -1,15 +1,17 @@
 import type { JsonObject } from "../../checkpoint.ts";
 import { TopologyError } from "../../errors.ts";
-import type { Shape } from "../../tensor.ts";
+import type { DType, Shape } from "../../tensor.ts";
 import { formatShape } from "../../tensor.ts";
-import { booleanAt, integerAt, integersAt, positiveAxis } from "../config-values.ts";
+import { countAt, integerAt, integersAt, marginsAt, positiveAxis } from "../config-values.ts";
 import type { CallShapes, LayerSpec } from "../layer-spec.ts";
+import { halvedShape } from "./activation.ts";
 import { broadcastShapes } from "./broadcast.ts";
 import { indexedShape } from "./indexing.ts";
 import { concatenatedShape } from "./merging.ts";
-import { sampleSize } from "./windows.ts";
+import { operandShapes } from "./ops-elementwise.ts";
+import { sampleAxes } from "./ops-reductions.ts";
 
-/** Ops of keras.ops that reduce, move or join axes (`keras/src/ops/numpy.py`). */
+/** Ops of keras.ops that move, join, repeat or pick along axes (`keras/src/ops/numpy.py`). */
 function op(
   name: string,
   shapeOf: (input: Shape, call: CallShapes) => Shape,
@@ -24,28 +26,6 @@ function op(
     ...more,
   };
 }
-
-/** Samples never meet: the frozen part runs on other batches than the rest. */
-function reduced(input: Shape, { config }: CallShapes): Shape {
-  const axes = new Set(
-    config["axis"] === null
-      ? input.map((_, axis) => axis)
-      : integersAt(config, "axis").map((axis) => positiveAxis(axis, input.length)),
-  );
-  if (axes.has(0)) {
-    throw new TopologyError(
-      `axis: expected axes within a sample, got ${JSON.stringify(config["axis"])}, which reduces the batch. ` +
-        "Reduce over the other axes.",
-      "unsupported",
-    );
-  }
-  if (booleanAt(config, "keepdims")) return input.map((size, axis) => (axes.has(axis) ? 1 : size));
-  return input.filter((_, axis) => !axes.has(axis));
-}
-
-const reductions = ["Mean", "Sum", "Max", "Min", "Amax", "Amin", "Prod", "Std", "Var"].map((name) =>
-  op(name, reduced, { axis: null, keepdims: false }),
-);
 
 /** The batch counts among the values of the new shape. */
 const reshape = op("Reshape", (input, { config }) => {
@@ -158,35 +138,93 @@ const getItem = op("GetItem", (input, { args, kwargs }) => {
   return indexedShape(input, key.value);
 });
 
-/** `keras/src/ops/operation_utils.py`, compute_matmul_output_shape. */
-const matmul: LayerSpec = {
-  className: "ops.Matmul",
-  defaults: {},
-  outputShapes: ({ inputs }) => {
-    const [a, b] = inputs;
-    if (!a || !b) throw new TopologyError(`operands: expected 2 tensors, got ${inputs.length}.`, "shape");
-    const left = a.length === 1 ? [1, a[0]!] : a;
-    const right = b.length === 1 ? [b[0]!, 1] : b;
-    const inner = [left.at(-1)!, right.at(-2)!];
-    if (inner[0] !== null && inner[1] !== null && inner[0] !== inner[1]) {
-      throw new TopologyError(
-        `operands: expected equal inner sizes, got ${formatShape(a)} and ${formatShape(b)}.`,
-        "shape",
-      );
-    }
-    return [
-      [
-        ...broadcastShapes(left.slice(0, -2), right.slice(0, -2)),
-        ...(a.length === 1 ? [] : [left.at(-2)!]),
-        ...(b.length === 1 ? [] : [right.at(-1)!]),
-      ],
-    ];
+const swapAxes = op("Swapaxes", (input, { config }) => {
+  const a = positiveAxis(integerAt(config, "axis1"), input.length);
+  const b = positiveAxis(integerAt(config, "axis2"), input.length);
+  return input.map((size, axis) => (axis === a ? input[b]! : axis === b ? input[a]! : size));
+});
+
+const moveAxis = op("Moveaxis", (input, { config }) => {
+  const from = integersAt(config, "source").map((axis) => positiveAxis(axis, input.length));
+  const to = integersAt(config, "destination").map((axis) => positiveAxis(axis, input.length));
+  const others = input.filter((_, axis) => !from.includes(axis));
+  return input.map((_, axis) => {
+    const moved = to.indexOf(axis);
+    return moved === -1 ? others.shift()! : input[from[moved]!]!;
+  });
+});
+
+/** Fewer repeats than axes are those of the last ones. */
+const tile = op("Tile", (input, { config }) => {
+  const repeats = integersAt(config, "repeats");
+  const rank = Math.max(input.length, repeats.length);
+  const times = [...new Array<number>(rank - repeats.length).fill(1), ...repeats];
+  const sizes: Shape = [...new Array<number>(rank - input.length).fill(1), ...input];
+  return sizes.map((size, axis) => (size === null ? null : size * times[axis]!));
+});
+
+const repeat = op(
+  "Repeat",
+  (input, { config }) => {
+    const [axis] = sampleAxes(config, "axis", input.length);
+    const repeats = integersAt(config, "repeats");
+    return input.map((size, at) => {
+      if (at !== axis) return size;
+      if (repeats.length > 1) return repeats.reduce((sum, times) => sum + times, 0);
+      return size === null ? null : size * repeats[0]!;
+    });
   },
-  multiplyAdds: ({ inputs, outputs }) => sampleSize(outputs[0]!) * (inputs[0]!.at(-1) ?? 0),
-};
+  { axis: null },
+);
+
+/** A pair an axis; one alone is every axis's. */
+const pad = op(
+  "Pad",
+  (input, { config }) => {
+    const given = config["pad_width"];
+    const lone = Array.isArray(given) && given.length === 1;
+    const margins = lone
+      ? input.map(() => marginsAt({ pad_width: given }, "pad_width", 1)[0]!)
+      : marginsAt(config, "pad_width", input.length);
+    return input.map((size, axis) => (size === null ? null : size + margins[axis]![0] + margins[axis]![1]));
+  },
+  { mode: "constant" },
+);
+
+const broadcastTo = op("BroadcastTo", (input, { config }) => {
+  const shape = config["shape"];
+  const isShape = (value: unknown): value is Shape =>
+    Array.isArray(value) && value.every((size) => size === null || Number.isSafeInteger(size));
+  if (!isShape(shape)) {
+    throw new TopologyError(`shape: expected sizes, got ${JSON.stringify(shape ?? null)}.`, "shape");
+  }
+  broadcastShapes(input, shape);
+  return shape;
+});
+
+const take = op(
+  "Take",
+  (_, call) => {
+    const [input = [], indices = []] = operandShapes(call);
+    const [axis = 0] = sampleAxes(call.config, "axis", input.length);
+    return [...input.slice(0, axis), ...indices, ...input.slice(axis + 1)];
+  },
+  { axis: null },
+);
+
+const oneHot = op(
+  "OneHot",
+  (input, { config }) => {
+    const axis = positiveAxis(integerAt(config, "axis"), input.length + 1);
+    return [...input.slice(0, axis), countAt(config, "num_classes"), ...input.slice(axis)];
+  },
+  { axis: -1, dtype: null },
+  { outputDTypes: ({ config }) => [(config["dtype"] as DType | null) ?? "float32"] },
+);
+
+const glu = op("Glu", (input, { config }) => halvedShape(input, integerAt(config, "axis")), { axis: -1 });
 
 export const shapeOpSpecs: readonly LayerSpec[] = [
-  ...reductions,
   reshape,
   transpose,
   expandDims,
@@ -195,5 +233,13 @@ export const shapeOpSpecs: readonly LayerSpec[] = [
   stack,
   split,
   getItem,
-  matmul,
+  swapAxes,
+  moveAxis,
+  tile,
+  repeat,
+  pad,
+  broadcastTo,
+  take,
+  oneHot,
+  glu,
 ];

@@ -1,3 +1,5 @@
+import type { JsonObject } from "../../checkpoint.ts";
+import type { Shape } from "../../tensor.ts";
 import { booleanAt, channelsFirst, sizesAt, stringAt } from "../config-values.ts";
 import type { LayerSpec } from "../layer-spec.ts";
 import { imageShape, requireRank, spatialShape, visitedLength } from "./windows.ts";
@@ -12,17 +14,31 @@ function pooling(className: string, rank: number): LayerSpec {
       padding: "valid",
       data_format: "channels_last",
     },
+    outputShapes: ({ config, inputs }) => [pooled(config, inputs[0]!, rank)],
+  };
+}
+
+function pooled(config: JsonObject, input: Shape, rank: number): Shape {
+  requireRank(input, rank + 2);
+  const size = sizesAt(config, "pool_size", rank);
+  const strides = config["strides"] == null ? size : sizesAt(config, "strides", rank);
+  const padding = stringAt(config, "padding");
+  const spatial = spatialShape(input, config).map((length, axis) =>
+    visitedLength(length, { size: size[axis]!, stride: strides[axis]!, dilation: 1 }, padding),
+  );
+  return imageShape(input[0] ?? null, spatial, channelsOf(input, config), config);
+}
+
+/** `keras/src/layers/pooling/base_adaptive_pooling.py`: windows that give this many positions. */
+function adaptivePooling(className: string, rank: number): LayerSpec {
+  return {
+    className,
+    defaults: { data_format: "channels_last" },
     outputShapes: ({ config, inputs }) => {
       const input = inputs[0]!;
       requireRank(input, rank + 2);
-      const size = sizesAt(config, "pool_size", rank);
-      const strides = config["strides"] === null ? size : sizesAt(config, "strides", rank);
-      const padding = stringAt(config, "padding");
-      const spatial = spatialShape(input, config).map((length, axis) =>
-        visitedLength(length, { size: size[axis]!, stride: strides[axis]!, dilation: 1 }, padding),
-      );
-      const channels = input[channelsFirst(config) ? 1 : rank + 1] ?? null;
-      return [imageShape(input[0] ?? null, spatial, channels, config)];
+      const spatial = sizesAt(config, "output_size", rank);
+      return [imageShape(input[0] ?? null, spatial, channelsOf(input, config), config)];
     },
   };
 }
@@ -36,11 +52,43 @@ function globalPooling(className: string, rank: number): LayerSpec {
       const input = inputs[0]!;
       requireRank(input, rank + 2);
       const batch = input[0] ?? null;
-      const channels = input[channelsFirst(config) ? 1 : rank + 1] ?? null;
+      const channels = channelsOf(input, config);
       if (!booleanAt(config, "keepdims")) return [[batch, channels]];
       return [imageShape(batch, new Array<number>(rank).fill(1), channels, config)];
     },
   };
+}
+
+/** The pooling of keras.ops, for any number of spatial axes (`keras/src/ops/nn.py`). */
+function poolingOp(name: string): LayerSpec {
+  return {
+    className: `ops.${name}`,
+    defaults: { strides: null, padding: "valid", data_format: null },
+    outputShapes: ({ config, inputs }) => [pooled(config, inputs[0]!, inputs[0]!.length - 2)],
+  };
+}
+
+/** `keras/src/ops/image.py`. */
+const resize: LayerSpec = {
+  className: "ops.Resize",
+  defaults: {
+    interpolation: "bilinear",
+    antialias: false,
+    crop_to_aspect_ratio: false,
+    pad_to_aspect_ratio: false,
+    fill_mode: "constant",
+    fill_value: 0,
+    data_format: null,
+  },
+  outputShapes: ({ config, inputs }) => {
+    const input = inputs[0]!;
+    requireRank(input, 4);
+    return [imageShape(input[0] ?? null, sizesAt(config, "size", 2), channelsOf(input, config), config)];
+  },
+};
+
+function channelsOf(input: Shape, config: JsonObject): number | null {
+  return input[channelsFirst(config) ? 1 : input.length - 1] ?? null;
 }
 
 const ranks = [1, 2, 3] as const;
@@ -48,6 +96,10 @@ const ranks = [1, 2, 3] as const;
 export const poolingSpecs: readonly LayerSpec[] = ranks.flatMap((rank) => [
   pooling(`MaxPooling${rank}D`, rank),
   pooling(`AveragePooling${rank}D`, rank),
+  adaptivePooling(`AdaptiveMaxPooling${rank}D`, rank),
+  adaptivePooling(`AdaptiveAveragePooling${rank}D`, rank),
   globalPooling(`GlobalMaxPooling${rank}D`, rank),
   globalPooling(`GlobalAveragePooling${rank}D`, rank),
 ]);
+
+export const windowOpSpecs: readonly LayerSpec[] = [poolingOp("MaxPool"), poolingOp("AveragePool"), resize];
