@@ -2,6 +2,7 @@
 import type { Json, JsonObject } from "../checkpoint.ts";
 import { relu } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
+import { modernConfig } from "../topology/dialects/layer-config.ts";
 import type { KerasMajor } from "../topology/layer-graph.ts";
 import {
   activationName,
@@ -26,7 +27,8 @@ export function activate(x: tf.Tensor, activation: Json | undefined, keras: Kera
   const compute = layers[className];
   if (!compute)
     throw unsupported({}, `an activation that is a layer ${className}`, "Put it after the layer.");
-  return compute(x, isConfigObject(layer["config"]) ? layer["config"] : {}, keras);
+  const config = isConfigObject(layer["config"]) ? layer["config"] : {};
+  return compute(x, modernConfig(className, config, keras), keras);
 }
 
 type ActivationLayer = (x: tf.Tensor, config: JsonObject, keras: KerasMajor) => tf.Tensor;

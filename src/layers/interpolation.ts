@@ -36,6 +36,8 @@ interface ResizeKernel {
 const kernels: Readonly<Record<string, ResizeKernel>> = {
   bilinear: { radius: 1, weight: (x) => Math.max(0, 1 - x) },
   bicubic: { radius: 2, weight: keysCubic },
+  mitchellcubic: { radius: 2, weight: mitchellCubic },
+  gaussian: { radius: 1.5, weight: (x) => (x >= 1.5 ? 0 : Math.exp(-2 * x * x)) },
   lanczos3: { radius: 3, weight: (x) => lanczos(x, 3) },
   lanczos5: { radius: 5, weight: (x) => lanczos(x, 5) },
 };
@@ -105,6 +107,12 @@ function keysCubic(x: number): number {
   if (x >= 2) return 0;
   if (x >= 1) return ((-0.5 * x + 2.5) * x - 4) * x + 2;
   return (1.5 * x - 2.5) * x * x + 1;
+}
+
+function mitchellCubic(x: number): number {
+  if (x >= 2) return 0;
+  if (x >= 1) return (((-7 / 18) * x + 2) * x - 10 / 3) * x + 16 / 9;
+  return ((7 / 6) * x - 2) * x * x + 8 / 9;
 }
 
 function lanczos(x: number, radius: number): number {

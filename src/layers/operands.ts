@@ -39,16 +39,9 @@ function isOperand(argument: KernelArgument): boolean {
 
 function operandTensor(argument: KernelArgument, whole: boolean): tf.Tensor {
   if (argument instanceof tf.Tensor) return argument;
-  const values = constantValues(argument) as tf.TensorLike;
+  const values = argument as tf.TensorLike;
   const flat = [values].flat(Number.POSITIVE_INFINITY) as unknown[];
   if (flat.every((value) => typeof value === "boolean")) return tf.tensor(values, undefined, "bool");
   const dtype = whole && flat.every((value) => Number.isInteger(value)) ? "int32" : "float32";
   return tf.tensor(values, undefined, dtype);
-}
-
-/** Arrays are written as themselves, or in a record that names their class (`serialization_lib.py`). */
-function constantValues(argument: KernelArgument): KernelArgument {
-  if (typeof argument !== "object" || argument === null || Array.isArray(argument)) return argument;
-  const { config } = argument as { readonly config?: { readonly value?: KernelArgument } };
-  return config?.value ?? 0;
 }

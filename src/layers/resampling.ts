@@ -62,7 +62,7 @@ function matrixRows(interpolation: string, antialias: boolean, from: number, to:
   const rows = interpolationRows(interpolation, antialias, from, to);
   if (rows) return rows;
   throw new TopologyError(
-    `interpolation "${interpolation}": expected one of nearest, bilinear, bicubic, area, lanczos3, lanczos5, got that.`,
+    `interpolation "${interpolation}": expected one of nearest, bilinear, bicubic, area, lanczos3, lanczos5, gaussian, mitchellcubic, got another.`,
     "unsupported-interpolation",
   );
 }

@@ -5,6 +5,7 @@ import type { JsonObject } from "../../src/checkpoint.ts";
 import { tf } from "../../src/engine/tf.ts";
 import type { KernelArgument, KernelContext, KernelResult } from "../../src/layers/kernel.ts";
 import { kernelOf } from "../../src/layers/registry.ts";
+import { modernConfig } from "../../src/topology/dialects/layer-config.ts";
 
 export interface PackedTensor {
   readonly shape: readonly number[];
@@ -25,6 +26,8 @@ export interface Answer {
 }
 
 export interface LayerCase extends Answer {
+  /** Of the Keras that wrote the config and gave the answers. */
+  readonly major: 2 | 3;
   readonly name: string;
   readonly className: string;
   readonly config: JsonObject;
@@ -49,10 +52,16 @@ const folder = new URL("../../fixtures/layers/", import.meta.url);
 export function families(): Family[] {
   return readdirSync(folder)
     .filter((file) => file.endsWith(".json.gz"))
-    .map((file) => ({
-      family: file.replace(".json.gz", ""),
-      ...(JSON.parse(gunzipSync(readFileSync(new URL(file, folder))).toString()) as Omit<Family, "family">),
-    }));
+    .map((file) => {
+      const bytes = gunzipSync(readFileSync(new URL(file, folder)));
+      const { keras, cases } = JSON.parse(bytes.toString()) as Omit<Family, "family">;
+      const major = keras.startsWith("2.") ? 2 : 3;
+      return {
+        family: file.replace(".json.gz", ""),
+        keras,
+        cases: cases.map((layerCase) => ({ ...layerCase, major })),
+      };
+    });
 }
 
 /** The numbers of a packed tensor. */
@@ -92,13 +101,19 @@ export function runCase(layerCase: LayerCase, live: LiveCase, context: Partial<K
   const result = kernel({
     inputs: live.inputs,
     weights: live.weights,
-    config: layerCase.config,
+    config: modernConfig(layerCase.className, layerCase.config, layerCase.major),
     args: (layerCase.args ?? []).map((argument) => argumentOf(argument, live)),
     kwargs: Object.fromEntries(
       Object.entries(layerCase.kwargs ?? {}).map(([name, argument]) => [name, argumentOf(argument, live)]),
     ),
     masks: live.inputs.map(() => live.mask),
-    context: { training: false, statistics: "stored", random: { nextSeed: () => 1 }, keras: 3, ...context },
+    context: {
+      training: false,
+      statistics: "stored",
+      random: { nextSeed: () => 1 },
+      keras: layerCase.major,
+      ...context,
+    },
   });
   return result instanceof tf.Tensor ? { outputs: [result] } : result;
 }

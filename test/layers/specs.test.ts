@@ -1,0 +1,81 @@
+import { describe, expect, test } from "vitest";
+import { kernelClasses } from "../../src/layers/registry.ts";
+import { modernConfig } from "../../src/topology/dialects/layer-config.ts";
+import type { Argument } from "../../src/topology/layer-graph.ts";
+import type { CallShapes } from "../../src/topology/layer-spec.ts";
+import { knownLayerClasses, specOf } from "../../src/topology/layer-specs.ts";
+import type { LayerCase } from "./layer-cases.ts";
+import { families } from "./layer-cases.ts";
+
+const cases = families().flatMap((family) => family.cases);
+const described = cases.filter(({ className }) => specOf(className));
+
+/** Keras itself predicts another shape than it gives where an activation halves the last axis, and none of a random size. */
+const foretold = described.filter(
+  ({ config, className }) =>
+    config["activation"] !== "glu" && className !== "RandomHeight" && className !== "RandomWidth",
+);
+
+test("every layer class that the plan knows has a kernel", () => {
+  const computed = new Set(kernelClasses());
+  expect(knownLayerClasses().filter((className) => !computed.has(className))).toEqual([]);
+});
+
+test("every layer class that the plan knows is in the battery", () => {
+  const covered = new Set(cases.map(({ className }) => className));
+  const missing = knownLayerClasses().filter((className) => !covered.has(className));
+  expect(missing).toEqual(["InputLayer"]);
+});
+
+describe("a spec predicts what Keras gave", () => {
+  test.each(foretold)("$name: the outputs' shapes", (layerCase) => {
+    const spec = specOf(layerCase.className)!;
+    expect(spec.outputShapes(callOf(layerCase))).toEqual(layerCase.outputs.map(({ shape }) => shape));
+  });
+
+  test.each(foretold)("$name: the outputs' shapes with the batch left open", (layerCase) => {
+    const spec = specOf(layerCase.className)!;
+    const call = callOf(layerCase);
+    const open = { ...call, inputs: call.inputs.map(([, ...rest]) => [null, ...rest]) };
+    spec.outputShapes(open).forEach((shape, index) => {
+      const actual = layerCase.outputs[index]!.shape;
+      expect(shape.map((size, axis) => (size === null ? actual[axis] : size))).toEqual(actual);
+    });
+  });
+
+  test.each(described)("$name: the weights' names and shapes", (layerCase) => {
+    const specs = specOf(layerCase.className)!.weights?.(callOf(layerCase)) ?? [];
+    const predicted = specs.map(({ name, shape }) => [name, shape]);
+    const actual = Object.entries(layerCase.weights).map(([name, { shape }]) => [name, shape]);
+    expect(predicted).toEqual(actual.filter(([name]) => !String(name).startsWith("lora_")));
+  });
+
+  test.each(described.filter(({ gradients }) => gradients))("$name: which weights train", (layerCase) => {
+    const specs = specOf(layerCase.className)!.weights?.(callOf(layerCase)) ?? [];
+    const trainable = specs.filter((spec) => spec.trainable).map(({ name }) => name);
+    const moved = Object.keys(layerCase.gradients!.weights).filter((name) => !name.startsWith("lora_"));
+    expect(moved.filter((name) => !trainable.includes(name))).toEqual([]);
+  });
+});
+
+function callOf(layerCase: LayerCase): CallShapes {
+  return {
+    config: modernConfig(layerCase.className, layerCase.config, layerCase.major),
+    keras: layerCase.major,
+    inputs: layerCase.inputs.map(({ shape }) => shape),
+    args: (layerCase.args ?? []).map(argumentOf),
+    kwargs: Object.fromEntries(
+      Object.entries(layerCase.kwargs ?? {}).map(([name, argument]) => [name, argumentOf(argument)]),
+    ),
+  };
+}
+
+function argumentOf(argument: unknown): Argument {
+  if (typeof argument === "object" && argument !== null && "input" in argument) {
+    return { kind: "tensor", ref: { node: argument.input as number, output: 0 } };
+  }
+  if (Array.isArray(argument) && argument.some((item) => argumentOf(item).kind === "tensor")) {
+    return { kind: "list", items: argument.map(argumentOf) };
+  }
+  return { kind: "value", value: argument as never };
+}

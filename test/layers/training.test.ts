@@ -1,0 +1,221 @@
+import { beforeAll, describe, expect, test } from "vitest";
+import type { JsonObject } from "../../src/checkpoint.ts";
+import { ensureEngine, useEngine } from "../../src/engine/backend.ts";
+import { gradients } from "../../src/engine/tape.ts";
+import { tf } from "../../src/engine/tf.ts";
+import { TopologyError } from "../../src/errors.ts";
+import type { KernelCall, KernelContext, KernelResult } from "../../src/layers/kernel.ts";
+import { kernelOf } from "../../src/layers/registry.ts";
+import { knownLayerClasses, specOf } from "../../src/topology/layer-specs.ts";
+
+beforeAll(async () => {
+  if (!process.env["KERAS_FINETUNE_ENGINE"]) useEngine("wasm");
+  await ensureEngine();
+});
+
+function run(
+  className: string,
+  config: JsonObject,
+  x: tf.Tensor,
+  seed: number,
+  more: Partial<KernelCall> = {},
+) {
+  const context: KernelContext = {
+    training: true,
+    statistics: "stored",
+    random: { nextSeed: () => seed },
+    keras: 3,
+  };
+  const result = kernelOf(className)!({
+    inputs: [x],
+    weights: {},
+    config,
+    args: [],
+    kwargs: {},
+    masks: [undefined],
+    context,
+    ...more,
+  });
+  const whole: KernelResult = result instanceof tf.Tensor ? { outputs: [result] } : result;
+  return whole.outputs[0]!;
+}
+
+function statistics(x: tf.Tensor): { mean: number; deviation: number } {
+  const { mean, variance } = tf.moments(x);
+  return { mean: mean.dataSync()[0]!, deviation: Math.sqrt(variance.dataSync()[0]!) };
+}
+
+const spread = (values: tf.Tensor): number[] => [...new Set(values.dataSync())].sort((a, b) => a - b);
+
+describe("in training", () => {
+  test.each([
+    ["Dropout", { rate: 0.3, noise_shape: null }],
+    ["SpatialDropout2D", { rate: 0.3, data_format: "channels_last" }],
+    ["GaussianNoise", { stddev: 0.3 }],
+    ["GaussianDropout", { rate: 0.3 }],
+    ["AlphaDropout", { rate: 0.3, noise_shape: null }],
+    ["StochasticDepth", { drop_path_rate: 0.5 }],
+  ])("%s draws the same numbers from the same seed and others from another", (className, config) => {
+    tf.tidy(() => {
+      const x = tf.ones([8, 4, 4, 8]);
+      const first = run(className, config, x, 1).dataSync();
+      expect(run(className, config, x, 1).dataSync()).toEqual(first);
+      expect(run(className, config, x, 2).dataSync()).not.toEqual(first);
+    });
+  });
+
+  test("Dropout keeps 1 - rate of the values and scales them up, so that the mean stays", () => {
+    tf.tidy(() => {
+      const y = run("Dropout", { rate: 0.25, noise_shape: null }, tf.ones([100, 1000]), 7);
+      expect(spread(y)[0]).toBe(0);
+      expect(spread(y)[1]).toBeCloseTo(1 / 0.75, 6);
+      expect(statistics(y).mean).toBeCloseTo(1, 2);
+    });
+  });
+
+  test("Dropout with a noise shape shares its draws along the axes of size 1", () => {
+    tf.tidy(() => {
+      const y = run("Dropout", { rate: 0.5, noise_shape: [null, 1, 4] }, tf.ones([16, 5, 4]), 3);
+      const [first, ...others] = tf.unstack(y, 1);
+      for (const other of others) expect(other.dataSync()).toEqual(first!.dataSync());
+      expect(spread(y)).toEqual([0, 2]);
+    });
+  });
+
+  test.each([
+    ["SpatialDropout1D", {}, [8, 5, 6], [1]],
+    ["SpatialDropout2D", { data_format: "channels_last" }, [8, 3, 4, 6], [1, 2]],
+    ["SpatialDropout2D", { data_format: "channels_first" }, [8, 6, 3, 4], [2, 3]],
+    ["SpatialDropout3D", { data_format: "channels_last" }, [8, 2, 3, 2, 6], [1, 2, 3]],
+  ])("%s %o drops whole channels", (className, config, shape, spatial) => {
+    tf.tidy(() => {
+      const y = run(className, { rate: 0.5, ...config }, tf.ones(shape), 5);
+      expect(tf.max(y, spatial).dataSync()).toEqual(tf.min(y, spatial).dataSync());
+      expect(spread(y)).toEqual([0, 2]);
+    });
+  });
+
+  test("GaussianNoise adds noise of its deviation, GaussianDropout multiplies by noise around 1", () => {
+    tf.tidy(() => {
+      const noisy = statistics(run("GaussianNoise", { stddev: 0.5 }, tf.ones([100, 1000]), 3));
+      expect(noisy.mean).toBeCloseTo(1, 2);
+      expect(noisy.deviation).toBeCloseTo(0.5, 2);
+      const dropped = statistics(run("GaussianDropout", { rate: 0.2 }, tf.fill([100, 1000], 2), 3));
+      expect(dropped.mean).toBeCloseTo(2, 2);
+      expect(dropped.deviation).toBeCloseTo(1, 2);
+    });
+  });
+
+  test("AlphaDropout keeps the mean and the variance of normal values", () => {
+    tf.tidy(() => {
+      const x = tf.randomNormal([100, 1000], 0, 1, "float32", 11);
+      const { mean, deviation } = statistics(run("AlphaDropout", { rate: 0.3, noise_shape: null }, x, 3));
+      expect(mean).toBeCloseTo(0, 1);
+      expect(deviation).toBeCloseTo(1, 1);
+    });
+  });
+
+  test("StochasticDepth drops whole samples and scales the others up", () => {
+    tf.tidy(() => {
+      const y = run("StochasticDepth", { drop_path_rate: 0.5 }, tf.ones([64, 3, 3, 2]), 9);
+      expect(tf.max(y, [1, 2, 3]).dataSync()).toEqual(tf.min(y, [1, 2, 3]).dataSync());
+      expect(spread(y)).toEqual([0, 2]);
+    });
+  });
+
+  test("the gradient of Dropout is its mask", () => {
+    const x = tf.ones([4, 8]);
+    const config = { rate: 0.5, noise_shape: null };
+    const before = tf.memory().numTensors;
+    const found = gradients(() => tf.sum(run("Dropout", config, x, 4)), [x]);
+    tf.tidy(() => {
+      expect(found.gradients[0]!.dataSync()).toEqual(run("Dropout", config, x, 4).dataSync());
+    });
+    tf.dispose([found.value, ...found.gradients] as tf.Tensor[]);
+    expect(tf.memory().numTensors).toBe(before);
+    x.dispose();
+  });
+
+  test("a layer of random pictures is refused by name", () => {
+    tf.tidy(() => {
+      expect(() => run("RandomFlip", { name: "flip" }, tf.ones([1, 2, 2, 3]), 1)).toThrow(TopologyError);
+      expect(() => run("RandomFlip", { name: "flip" }, tf.ones([1, 2, 2, 3]), 1)).toThrow(/flip: RandomFlip/);
+    });
+  });
+
+  test("BatchNormalization uses stored statistics where the context says so, whatever its arguments say", () => {
+    tf.tidy(() => {
+      const x = tf.randomNormal([4, 3], 5, 2, "float32", 1);
+      const weights = { moving_mean: tf.zeros([3]), moving_variance: tf.ones([3]) };
+      const config = { axis: -1, epsilon: 0, momentum: 0.9 };
+      const y = run("BatchNormalization", config, x, 1, { weights, kwargs: { training: true } });
+      expect(y.dataSync()).toEqual(x.dataSync());
+    });
+  });
+});
+
+test("a layer that its spec calls random draws from the stream in training, and no other does", () => {
+  const drawing = [
+    "Dropout",
+    "SpatialDropout1D",
+    "GaussianNoise",
+    "GaussianDropout",
+    "AlphaDropout",
+    "StochasticDepth",
+  ];
+  for (const className of drawing) expect(specOf(className)?.random).toBe(true);
+  const config = { rate: 0.5, stddev: 0.5, drop_path_rate: 0.5, noise_shape: null, activation: "relu" };
+  const quiet = knownLayerClasses().filter(
+    (className) =>
+      !specOf(className)!.random && ["Activation", "ReLU", "Identity", "Flatten"].includes(className),
+  );
+  const random = {
+    nextSeed: (): number => {
+      throw new Error("drew");
+    },
+  };
+  const context: KernelContext = { training: true, statistics: "stored", random, keras: 3 };
+  tf.tidy(() => {
+    const x = tf.ones([2, 3, 4]);
+    for (const className of drawing) expect(() => run(className, config, x, 1, { context })).toThrow("drew");
+    for (const className of quiet) expect(run(className, config, x, 1, { context }).size).toBe(24);
+  });
+});
+
+describe("masks", () => {
+  const left = (): tf.Tensor => tf.tensor2d([true, false, false, true], [2, 2], "bool");
+  const right = (): tf.Tensor => tf.tensor2d([true, true, false, false], [2, 2], "bool");
+
+  function masksOf(className: string, config: JsonObject, masks: readonly (tf.Tensor | undefined)[]) {
+    const inputs = masks.map(() => tf.ones([2, 2, 3]));
+    const result = kernelOf(className)!({
+      inputs,
+      weights: {},
+      config,
+      args: [],
+      kwargs: {},
+      masks,
+      context: { training: false, statistics: "stored", random: { nextSeed: () => 1 }, keras: 3 },
+    });
+    return (result as KernelResult).masks?.[0];
+  }
+
+  test("a merge shows what any of its inputs shows, if each has a mask", () => {
+    tf.tidy(() => {
+      expect([...masksOf("Add", {}, [left(), right()])!.dataSync()]).toEqual([1, 1, 0, 1]);
+      expect(masksOf("Add", {}, [left(), undefined])).toBeUndefined();
+    });
+  });
+
+  test("Concatenate joins masks along its axis; an input without one is shown", () => {
+    tf.tidy(() => {
+      expect([...masksOf("Concatenate", { axis: 1 }, [left(), right()])!.dataSync()]).toEqual([
+        1, 0, 1, 1, 0, 1, 0, 0,
+      ]);
+      expect([...masksOf("Concatenate", { axis: -1 }, [left(), undefined])!.dataSync()]).toEqual([
+        1, 1, 1, 1,
+      ]);
+      expect(masksOf("Concatenate", { axis: 1 }, [undefined, undefined])).toBeUndefined();
+    });
+  });
+});
