@@ -44,7 +44,7 @@ export function channelAxis(layer: GraphLayer, rank: number): number {
 
 /**
  * The layer's weights such that its output before the activation is `affine` of what it was, with a bias in any case; null where
- * they are not a plain kernel and bias (LoRA, quantized), not loaded, or of other channels.
+ * they are not a plain kernel and bias (LoRA, quantized), or not loaded.
  */
 export function withAffineOutput(
   layer: GraphLayer,
@@ -63,7 +63,6 @@ export function withAffineOutput(
     "input, multiplier": beforeLast * last,
   };
   const count = channels[layout];
-  if (count !== scale.length) return null;
   const values = toFloat32(kernel);
   const scaled = Float32Array.from(values, (value, at) => value * scale[Math.floor(at / inner) % count]!);
   const before = bias ? toFloat32(bias) : new Float32Array(count);

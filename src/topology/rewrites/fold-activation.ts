@@ -59,8 +59,21 @@ function activationOf(layer: GraphLayer, node: GraphNode): string | null {
     case "ELU":
       return config["alpha"] === 1 ? "elu" : null;
     default:
-      return null;
+      return isPlainOp(node) ? (opNames.get(layer.className) ?? null) : null;
   }
+}
+
+/** Ops of keras.ops whose defaults are the activation's. */
+const opNames: ReadonlyMap<string, string> = new Map([
+  ["ops.Relu", "relu"],
+  ["ops.Relu6", "relu6"],
+  ["ops.Sigmoid", "sigmoid"],
+  ["ops.Silu", "silu"],
+  ["ops.Tanh", "tanh"],
+]);
+
+function isPlainOp(node: GraphNode): boolean {
+  return node.args.length === 1 && Object.keys(node.kwargs).length === 0;
 }
 
 function elementwiseName(config: GraphLayer["config"]): string | null {

@@ -32,7 +32,7 @@ export interface RewrittenGraph {
 }
 
 /**
- * The graph with each BatchNormalization on stored statistics written into the convolution or Dense before it, or, where none
+ * The graph with each BatchNormalization on stored statistics, and ConvNeXt's LayerScale, written into the convolution or Dense before it, or, where none
  * is, into an unpadded one after it. Both must be foldable; the tensor between them is read by nobody else and not kept; the
  * layer that takes it in is called once and, where it comes first, linear; the axis is its channels'.
  */
@@ -79,8 +79,8 @@ export function foldBatchNorm(graph: LayerGraph, weights: Weights, options: Rewr
 
   for (const node of graph.nodes) {
     const layer = layers.get(node.layer)!;
-    if (layer.className !== "BatchNormalization" || !options.foldable(layer.path)) continue;
-    const affine = node.inputs.length === 1 ? affineOf(layer, weights.get(layer.path) ?? []) : null;
+    if (node.inputs.length !== 1 || !options.foldable(layer.path)) continue;
+    const affine = affineOf(layer, weights.get(layer.path) ?? []);
     if (affine) foldBack(node, affine) || foldForward(node, affine);
   }
   if (redirects.size === 0) return { graph, weights, kept: options.kept };
@@ -98,13 +98,21 @@ export function called(graph: LayerGraph, weights: Weights): Weights {
   return new Map([...weights].filter(([path]) => paths.has(path)));
 }
 
-/** `gamma / sqrt(variance + epsilon)` and what is left to add (`keras/src/layers/normalization/batch_normalization.py`). */
+/** What the layer does to its channels; null for one that does more, and where its weights were not read. */
 function affineOf(layer: GraphLayer, weights: readonly Weight[]): ChannelAffine | null {
   const values = new Map(weights.filter(isLoaded).map((weight) => [weight.name, toFloat32(weight)] as const));
+  if (values.size !== weights.length) return null;
+  if (layer.className === "BatchNormalization") return normalizing(values, numberAt(layer.config, "epsilon"));
+  const gamma = values.get("gamma");
+  if (layer.className !== "LayerScale" || !gamma) return null;
+  return { scale: Float64Array.from(gamma), shift: new Float64Array(gamma.length) };
+}
+
+/** `gamma / sqrt(variance + epsilon)` and what is left to add (`keras/src/layers/normalization/batch_normalization.py`). */
+function normalizing(values: ReadonlyMap<string, Float32Array>, epsilon: number): ChannelAffine | null {
   const mean = values.get("moving_mean");
   const variance = values.get("moving_variance");
-  if (!mean || !variance || values.size !== weights.length) return null;
-  const epsilon = numberAt(layer.config, "epsilon");
+  if (!mean || !variance) return null;
   const gamma = values.get("gamma");
   const beta = values.get("beta");
   const scale = Float64Array.from(variance, (value, at) => (gamma?.[at] ?? 1) / Math.sqrt(value + epsilon));
@@ -113,7 +121,7 @@ function affineOf(layer: GraphLayer, weights: readonly Weight[]): ChannelAffine 
 }
 
 function normalizedAxis(layer: GraphLayer, node: GraphNode): number | null {
-  const axes = integersAt(layer.config, "axis");
+  const axes = layer.className === "LayerScale" ? [-1] : integersAt(layer.config, "axis");
   const rank = node.outputs[0]?.shape?.length;
   return axes.length === 1 && rank !== undefined ? positiveAxis(axes[0]!, rank) : null;
 }

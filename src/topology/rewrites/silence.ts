@@ -3,7 +3,7 @@ import { refKey } from "../layer-graph.ts";
 import { isLinear } from "./activation-name.ts";
 import { followed, renumbered } from "./renumber.ts";
 
-/** Give their input back unless active in training (`keras/src/layers/regularization`). */
+/** Give their input back unless active in training (`keras/src/layers/regularization`, `keras/src/applications/convnext.py`). */
 const silentInInference = new Set([
   "ActivityRegularization",
   "AlphaDropout",
@@ -13,6 +13,7 @@ const silentInInference = new Set([
   "SpatialDropout1D",
   "SpatialDropout2D",
   "SpatialDropout3D",
+  "StochasticDepth",
 ]);
 
 export interface WithoutIdentities {

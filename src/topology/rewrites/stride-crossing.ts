@@ -3,7 +3,7 @@ import { integersAt, positiveAxis } from "../config-values.ts";
 import type { GraphLayer, GraphNode } from "../layer-graph.ts";
 import { specOf } from "../layer-specs.ts";
 import { activationName, runsAlongLastAxis } from "./activation-name.ts";
-import { tensorsIn } from "./graph-edges.ts";
+import { everyRead } from "./graph-edges.ts";
 import type { LayerWindow } from "./layer-window.ts";
 import { isPointwise, windowOf } from "./layer-window.ts";
 
@@ -25,8 +25,8 @@ export function strideCrossing(
   rank: number,
   calledOnce: boolean,
 ): StrideCrossing {
-  const readsMore = Object.values(node.kwargs).some((argument) => tensorsIn(argument).length > 0);
-  if (readsMore || node.outputs.length !== 1 || layer.config["activity_regularizer"]) return whole;
+  const readsMask = everyRead(node).length > node.inputs.length;
+  if (readsMask || node.outputs.length !== 1 || layer.config["activity_regularizer"]) return whole;
   const window = windowOf(layer);
   if (window) {
     if (calledOnce) return { kind: "window", window };
@@ -48,9 +48,15 @@ function passing(layer: GraphLayer, node: GraphNode, rank: number): StrideCrossi
       return activationCrossing(config, rank);
     case "Softmax":
     case "BatchNormalization":
-      return pass(axesIn(config, "axis", rank), false);
     case "Concatenate":
       return pass(axesIn(config, "axis", rank), false);
+    case "LayerScale":
+      return pass([rank - 1], false);
+    case "Rescaling":
+      return pass(
+        typeof config["scale"] === "number" && typeof config["offset"] === "number" ? [] : [rank - 1],
+        false,
+      );
     case "PReLU":
       return pass(otherAxes(config["shared_axes"] ? axesIn(config, "shared_axes", rank) : [], rank), false);
     default:

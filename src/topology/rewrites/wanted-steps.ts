@@ -1,4 +1,4 @@
-import type { GraphLayer, GraphNode, LayerGraph, TensorRef } from "../layer-graph.ts";
+import type { GraphLayer, GraphNode, LayerGraph, TensorRef, TensorSpec } from "../layer-graph.ts";
 import { refKey } from "../layer-graph.ts";
 import { isContraction } from "./contraction-weights.ts";
 import type { GraphEdges } from "./graph-edges.ts";
@@ -36,7 +36,9 @@ export function analyzeStrides(
     const rank = node.outputs[0]?.shape?.length;
     const ranks = node.inputs.map((ref) => shapeAt(graph, ref)?.length);
     const isAligned = rank !== undefined && ranks.length > 0 && ranks.every((other) => other === rank);
-    if (!isAligned || !canPushThrough(node)) return { kind: "whole" };
+    // What thins a tensor is a pool, which takes floats.
+    const isFloat = node.inputs.every((ref) => specAt(graph, ref).dtype === "float32");
+    if (!isAligned || !isFloat || !canPushThrough(node)) return { kind: "whole" };
     return strideCrossing(layers.get(node.layer)!, node, rank, edges.calls(node.layer).length === 1);
   });
   const context: Context = { graph, edges, layers, crossings, keptKeys: new Set(kept.map(refKey)) };
@@ -132,8 +134,12 @@ function computes({ crossings, layers }: Context, node: GraphNode): boolean {
   return isContraction(layers.get(node.layer)!) || !isPointwise(crossing.window);
 }
 
-export function shapeAt(graph: LayerGraph, ref: TensorRef): GraphNode["outputs"][number]["shape"] {
-  return graph.nodes[ref.node]!.outputs[ref.output]!.shape;
+function specAt(graph: LayerGraph, ref: TensorRef): TensorSpec {
+  return graph.nodes[ref.node]!.outputs[ref.output]!;
+}
+
+export function shapeAt(graph: LayerGraph, ref: TensorRef): TensorSpec["shape"] {
+  return specAt(graph, ref).shape;
 }
 
 export function isThin(steps: Steps | "whole"): steps is Steps {

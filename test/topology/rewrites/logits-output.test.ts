@@ -154,6 +154,22 @@ describe("withLogitsOutput", () => {
     expect(withLogitsOutput(readTwice).activation).toBe("none");
   });
 
+  test("of two outputs neither loses its softmax", () => {
+    const graph = chain(input, dense, ["a", "Softmax", [null, 3]], ["b", "Softmax", [null, 3]]);
+    const reads = [{ node: 1, output: 0 }];
+    const heads = {
+      ...graph,
+      nodes: graph.nodes.map((node) =>
+        node.index === 3
+          ? { ...node, inputs: reads, args: [{ kind: "tensor" as const, ref: reads[0]! }] }
+          : node,
+      ),
+    };
+    const both = [2, 3].map((node) => ({ name: String(node), ref: { node, output: 0 } }));
+    expect(withLogitsOutput({ ...heads, outputs: [both[1]!] }).activation).toBe("softmax");
+    expect(withLogitsOutput({ ...heads, outputs: both }).activation).toBe("none");
+  });
+
   test("a softmax layer called twice stays", () => {
     const graph = chain(input, ["fc", "Dense", [null, 4], { activation: "softmax" }], dense);
     const shared = {

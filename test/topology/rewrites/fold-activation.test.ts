@@ -1,0 +1,81 @@
+import { describe, expect, test } from "vitest";
+import type { JsonObject } from "../../../src/checkpoint.ts";
+import type { LayerGraph } from "../../../src/topology/layer-graph.ts";
+import { layerAt } from "../../../src/topology/layer-graph.ts";
+import { foldActivations } from "../../../src/topology/rewrites/fold-activation.ts";
+import type { RewriteOptions } from "../../../src/topology/rewrites/fold-batch-norm.ts";
+import { built, classNames } from "./graph-maker.ts";
+
+const everything: RewriteOptions = { foldable: () => true, kept: [] };
+
+function followedBy(className: string, config: JsonObject, conv: JsonObject = {}): LayerGraph {
+  return built((g) =>
+    g.call(
+      "act",
+      className,
+      config,
+      g.call("conv", "Conv2D", { filters: 2, kernel_size: 1, ...conv }, g.input([null, 4, 4, 2])),
+    ),
+  );
+}
+
+describe("foldActivations", () => {
+  test.each([
+    ["ReLU", {}, "relu"],
+    ["ReLU", { max_value: 6 }, "relu6"],
+    ["ELU", { alpha: 1 }, "elu"],
+    ["LeakyReLU", { negative_slope: 0.2 }, "leaky_relu"],
+    ["Activation", { activation: "swish" }, "swish"],
+    ["ops.Relu6", {}, "relu6"],
+    ["ops.Silu", {}, "silu"],
+    ["Activation", { activation: "hard_sigmoid" }, "hard_sigmoid"],
+  ] as const)("%s %j becomes the activation %s of the convolution before it", (className, config, name) => {
+    const graph = followedBy(className, config);
+    const folded = foldActivations(graph, { ...everything, kept: [{ node: 2, output: 0 }] });
+    expect(classNames(folded.graph)).toEqual(["InputLayer", "Conv2D"]);
+    expect(layerAt(folded.graph, "conv").config["activation"]).toBe(name);
+    expect(folded.kept).toEqual([{ node: 1, output: 0 }]);
+    expect(folded.graph.outputs[0]!.ref).toEqual({ node: 1, output: 0 });
+    expect(layerAt(graph, "conv").config["activation"]).toBe("linear");
+  });
+
+  test.each([
+    ["ReLU", { max_value: 5 }],
+    ["ReLU", { negative_slope: 0.1 }],
+    ["ReLU", { threshold: 1 }],
+    ["ELU", { alpha: 0.5 }],
+    ["LeakyReLU", { negative_slope: 0.3 }],
+    ["Activation", { activation: "softmax" }],
+    ["Activation", { activation: { class_name: "Custom>mine", config: {} } }],
+    ["Softmax", {}],
+    ["PReLU", {}],
+    ["ops.Exp", {}],
+  ])("%s %j has no name that says the same and stays", (className, config) => {
+    const graph = followedBy(className, config);
+    expect(foldActivations(graph, everything).graph).toBe(graph);
+  });
+
+  test("a convolution with an activation of its own takes no second one", () => {
+    const graph = followedBy("ReLU", {}, { activation: "tanh" });
+    expect(foldActivations(graph, everything).graph).toBe(graph);
+  });
+
+  test("a tensor before the activation that is kept or read by others stays", () => {
+    const graph = followedBy("ReLU", {});
+    expect(foldActivations(graph, { ...everything, kept: [{ node: 1, output: 0 }] }).graph).toBe(graph);
+    const readTwice = built((g) => {
+      const x = g.call("conv", "Conv2D", { filters: 2, kernel_size: 1 }, g.input([null, 4, 4, 2]));
+      return g.call("sum", "Add", {}, g.call("act", "ReLU", {}, x), x);
+    });
+    expect(foldActivations(readTwice, everything).graph).toBe(readTwice);
+  });
+
+  test("layers of different Keras versions, whose names mean different functions, stay apart", () => {
+    const graph = followedBy("Activation", { activation: "hard_sigmoid" });
+    const mixed: LayerGraph = {
+      ...graph,
+      layers: graph.layers.map((layer) => (layer.path === "act" ? { ...layer, keras: 2 } : layer)),
+    };
+    expect(foldActivations(mixed, everything).graph).toBe(mixed);
+  });
+});

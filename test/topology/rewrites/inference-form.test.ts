@@ -1,0 +1,102 @@
+import { beforeAll, describe, expect, test } from "vitest";
+import { ensureEngine, useEngine } from "../../../src/engine/backend.ts";
+import { tf } from "../../../src/engine/tf.ts";
+import type { LayerGraph, TensorRef } from "../../../src/topology/layer-graph.ts";
+import { inferenceForm } from "../../../src/topology/rewrites/inference-form.ts";
+import { pushStrides } from "../../../src/topology/rewrites/push-strides.ts";
+import {
+  built,
+  classNames,
+  outputRefs,
+  randomInputs,
+  randomWeights,
+  relativeDifference,
+  valuesAt,
+} from "./graph-maker.ts";
+import { densenet, mobilenetV2, resnetV1, resnetV2 } from "./network-maker.ts";
+
+beforeAll(async () => {
+  if (!process.env["KERAS_FINETUNE_ENGINE"]) useEngine("wasm");
+  await ensureEngine();
+});
+
+const always = (): boolean => true;
+
+function rewritten(graph: LayerGraph, kept: readonly TensorRef[] = []): ReturnType<typeof inferenceForm> {
+  const pushed = pushStrides(graph, { canPushThrough: always, kept });
+  const options = { foldable: always, silenced: always, kept: pushed.kept };
+  return inferenceForm(pushed.graph, randomWeights(graph, 3), options);
+}
+
+/** How often each class is called. */
+function census(graph: LayerGraph): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const name of classNames(graph)) counts[name] = (counts[name] ?? 0) + 1;
+  return counts;
+}
+
+describe("inferenceForm", () => {
+  test.each([
+    ["ResNet V1", resnetV1],
+    ["ResNet V2", resnetV2],
+    ["MobileNet V2", mobilenetV2],
+    ["DenseNet", densenet],
+  ])("%s predicts the same, also channels first", (_name, make) => {
+    for (const format of ["channels_last", "channels_first"] as const) {
+      const graph = make({ size: 32, format });
+      const lean = rewritten(graph);
+      const inputs = randomInputs(graph, 4);
+      const [before] = valuesAt(graph, randomWeights(graph, 3), inputs, outputRefs(graph));
+      const [after] = valuesAt(lean.graph, lean.weights, inputs, outputRefs(lean.graph));
+      tf.dispose(inputs);
+      expect(relativeDifference(after!, before!)).toBeLessThan(1e-5);
+    }
+  });
+
+  test("of a ResNet V1 no BatchNormalization is left, and no activation but those after an Add", () => {
+    const graph = resnetV1();
+    const left = census(rewritten(graph).graph);
+    expect(left["BatchNormalization"]).toBeUndefined();
+    expect(left["Activation"]).toBe(census(graph)["Add"]);
+    expect(left["Conv2D"]).toBe(census(graph)["Conv2D"]);
+  });
+
+  test("of a MobileNet V2 no BatchNormalization and no activation is left", () => {
+    expect(Object.keys(census(rewritten(mobilenetV2()).graph)).sort()).toEqual([
+      "Add",
+      "Conv2D",
+      "Dense",
+      "DepthwiseConv2D",
+      "GlobalAveragePooling2D",
+      "InputLayer",
+      "ZeroPadding2D",
+    ]);
+  });
+
+  test("what a Dropout kept apart comes together: Dense, BatchNormalization, Dense, activation in one layer", () => {
+    const graph = built((g) => {
+      const first = g.call("first", "Dense", { units: 16 }, g.input([null, 12]));
+      const norm = g.call("norm", "BatchNormalization", {}, g.call("drop", "Dropout", { rate: 0.5 }, first));
+      return g.call("act", "ReLU", {}, g.call("second", "Dense", { units: 3 }, norm));
+    });
+    expect(classNames(rewritten(graph).graph)).toEqual(["InputLayer", "Dense"]);
+  });
+
+  test("only what is foldable changes: layers past a cut stay as they are", () => {
+    const graph = mobilenetV2();
+    const cut = graph.nodes.find((node) => node.layer === "block_2_add")!.index;
+    const before = new Set(graph.nodes.slice(0, cut + 1).map((node) => node.layer));
+    const lean = inferenceForm(graph, randomWeights(graph, 3), {
+      foldable: (path) => before.has(path),
+      silenced: () => false,
+      kept: [{ node: cut, output: 0 }],
+    });
+    expect(lean.graph.nodes[lean.kept[0]!.node]!.layer).toBe("block_2_add");
+    const layers = (from: LayerGraph, start: number): string[] =>
+      from.nodes.slice(start).map((node) => node.layer);
+    expect(layers(lean.graph, lean.kept[0]!.node)).toEqual(layers(graph, cut));
+    expect(
+      lean.graph.layers.filter((layer) => before.has(layer.path) && layer.className === "BatchNormalization"),
+    ).toEqual([]);
+  });
+});
