@@ -1,8 +1,8 @@
 import { UsageError } from "../errors.ts";
 
 /** `/re/flags` as the whole pattern. */
-const regexPattern = /^\/(.*)\/([a-z]*)$/su;
-const regexEnd = /^\/[a-z]*\s*(?:,|$)/u;
+const regexPattern = /^\/(.*)\/([dgimsuvy]*)$/su;
+const regexEnd = /^\/[dgimsuvy]*\s*(?:,|$)/u;
 
 /** The patterns of a comma list, trimmed, empty ones left out. A comma inside `/…/` or `[…]` belongs to its pattern. */
 export function parsePatterns(text: string): string[] {

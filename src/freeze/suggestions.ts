@@ -5,10 +5,11 @@ export function nearestNames(name: string, names: readonly string[], count: numb
       candidate,
       order,
       distance: editDistance(name.toLowerCase(), candidate.toLowerCase()),
+      shared: sharedBeginning(name, candidate),
       gap: numberGap(name, candidate),
     }))
     .filter(({ candidate, distance }) => distance * 2 <= Math.max(name.length, candidate.length))
-    .sort((a, b) => a.distance - b.distance || a.gap - b.gap || a.order - b.order)
+    .sort((a, b) => a.distance - b.distance || b.shared - a.shared || a.gap - b.gap || a.order - b.order)
     .slice(0, count);
   return ranked.sort((a, b) => a.order - b.order).map(({ candidate }) => candidate);
 }
@@ -31,6 +32,11 @@ export function editDistance(a: string, b: string): number {
     last = current;
   }
   return last[b.length]!;
+}
+
+function sharedBeginning(a: string, b: string): number {
+  const length = [...a].findIndex((character, index) => character !== b[index]);
+  return length === -1 ? a.length : length;
 }
 
 /** How far apart the last numbers of two names are: of `conv4` and `conv2`, `conv4` is nearer to `conv9`. */

@@ -1,0 +1,91 @@
+import { readdirSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { UsageError } from "../../src/errors.ts";
+import { partition } from "../../src/freeze/partition.ts";
+import { freezeDepth } from "../../src/freeze/policy.ts";
+import { resolveFreeze } from "../../src/freeze/resolve.ts";
+import { elementCount } from "../../src/tensor.ts";
+import { layerGraph } from "../../src/topology/build-graph.ts";
+import type { LayerGraph } from "../../src/topology/layer-graph.ts";
+import { weightSpecsOf } from "../../src/topology/weights-of.ts";
+import { graphFixture } from "../topology/graph-fixtures.ts";
+import { application, freezeFixture } from "./networks.ts";
+
+interface DepthFixture {
+  readonly models: readonly {
+    readonly file: string;
+    readonly model: string;
+    readonly cases: readonly {
+      readonly n: number;
+      readonly container?: string;
+      /** Positions among all layers, nested ones in place. */
+      readonly layers: readonly number[];
+      readonly values: number;
+      readonly weights: number;
+    }[];
+  }[];
+}
+
+const files = readdirSync(new URL("../../fixtures/freeze/", import.meta.url))
+  .filter((file) => file.endsWith("-depths.json.gz"))
+  .map((file) => file.replace(".json.gz", ""));
+
+describe.each(files)("model.layers[:n] of %s", (file) => {
+  for (const { file: graphFile, model, cases } of freezeFixture<DepthFixture>(file).models) {
+    if (cases.length === 0) continue;
+    const fixture = graphFixture(graphFile, model);
+    const graph = layerGraph(fixture);
+    it.each(cases)(`${model}: Keras trains the same weights frozen to $n of $container`, (expected) => {
+      const depth = expected.container === undefined ? expected.n : `${expected.container}:${expected.n}`;
+      expect(trained(graph, depth)).toEqual({
+        layers: expected.layers.map((position) => fixture.order[position]),
+        values: expected.values,
+        weights: expected.weights,
+      });
+    });
+  }
+});
+
+function trained(graph: LayerGraph, depth: number | string): object {
+  const { trainableWeights } = partition(
+    graph,
+    resolveFreeze(graph, freezeDepth(depth), { bnMode: "follow" }),
+  );
+  const specs = weightSpecsOf(graph);
+  const shapes = [...trainableWeights].flatMap(([path, names]) =>
+    names.map((name) => specs.get(path)!.find((spec) => spec.name === name)!.shape),
+  );
+  return {
+    layers: [...trainableWeights.keys()],
+    values: shapes.reduce((sum, shape) => sum + elementCount(shape), 0),
+    weights: shapes.length,
+  };
+}
+
+describe("depths that are none", () => {
+  const resnet = application("ResNet50");
+
+  it("refuses more layers than there are, with the number of layers", () => {
+    for (const depth of [178, -178, 500]) {
+      expect(() => resolveFreeze(resnet, freezeDepth(depth))).toThrow(
+        `--freeze-depth ${depth}: expected at most the 177 layers of the model, got ${Math.abs(depth)}.`,
+      );
+    }
+  });
+
+  it("refuses a container that is none, with those there are", () => {
+    const nested = layerGraph(graphFixture("keras-3.15.1-nets.json.gz", "nested three deep"));
+    expect(() => resolveFreeze(nested, freezeDepth("tip:1"))).toThrow(
+      "--freeze-depth tip: expected one of mid, mid/low, top, got no nested model of that name. Did you mean top?",
+    );
+    expect(() => resolveFreeze(resnet, freezeDepth("base:1"))).toThrow(UsageError);
+  });
+
+  it("counts a nested model's own layers by its path or by its name", () => {
+    const nested = layerGraph(graphFixture("keras-3.15.1-nets.json.gz", "nested three deep"));
+    const byName = resolveFreeze(nested, freezeDepth("low:2"));
+    expect(byName.frozen).toEqual(resolveFreeze(nested, freezeDepth("mid/low:2")).frozen);
+    expect(byName.frozen.has("mid/low/point")).toBe(true);
+    expect(byName.frozen.has("top/shared")).toBe(false);
+  });
+});

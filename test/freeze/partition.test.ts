@@ -1,0 +1,399 @@
+import { describe, expect, it } from "vitest";
+import type { BatchNormMode } from "../../src/checkpoint.ts";
+import type { Partition } from "../../src/freeze/partition.ts";
+import { partition } from "../../src/freeze/partition.ts";
+import type { FreezePolicy } from "../../src/freeze/policy.ts";
+import { freeze, freezeUntil, unfreeze } from "../../src/freeze/policy.ts";
+import type { FreezeOptions } from "../../src/freeze/resolve.ts";
+import { resolveFreeze } from "../../src/freeze/resolve.ts";
+import { layerGraph } from "../../src/topology/build-graph.ts";
+import type { LayerGraph } from "../../src/topology/layer-graph.ts";
+import { graphFixture } from "../topology/graph-fixtures.ts";
+import type { TinyLayer } from "./networks.ts";
+import { application, conv, dense, layer, norm, picture, pool, tinyGraph } from "./networks.ts";
+
+function cut(
+  graph: LayerGraph,
+  policies: FreezePolicy | readonly FreezePolicy[],
+  options: FreezeOptions = {},
+): Partition {
+  return partition(graph, resolveFreeze(graph, policies, options));
+}
+
+/** Layers of each node on a side, in node order. */
+function on(graph: LayerGraph, parts: Partition, side: "static" | "dynamic"): string[] {
+  return graph.nodes.filter((node) => parts.sides[node.index] === side).map((node) => node.layer);
+}
+
+function frontier(graph: LayerGraph, parts: Partition): string[] {
+  return parts.frontier.map((ref) => graph.nodes[ref.node]!.layer);
+}
+
+const drop = (name: string, rest: Partial<TinyLayer> = {}): TinyLayer =>
+  layer("Dropout", name, { config: { rate: 0.5 }, ...rest });
+
+describe("a chain", () => {
+  const graph = tinyGraph([
+    picture(),
+    conv("a"),
+    norm("a_bn"),
+    layer("ReLU", "relu"),
+    conv("b"),
+    pool(),
+    dense("out"),
+  ]);
+
+  it("is static up to the first layer that trains, weightless layers before it included", () => {
+    const parts = cut(graph, freezeUntil("b"));
+    expect(on(graph, parts, "static")).toEqual(["picture", "a", "a_bn", "relu"]);
+    expect(frontier(graph, parts)).toEqual(["relu"]);
+    expect([...parts.trainableWeights]).toEqual([
+      ["b", ["kernel", "bias"]],
+      ["out", ["kernel", "bias"]],
+    ]);
+  });
+
+  it("has the model's input for a frontier where the first layer trains", () => {
+    const parts = cut(graph, []);
+    expect(on(graph, parts, "static")).toEqual(["picture"]);
+    expect(frontier(graph, parts)).toEqual(["picture"]);
+  });
+
+  it("keeps a frozen layer in the middle on the dynamic side, without gradients of its own", () => {
+    const parts = cut(graph, [freeze("none"), freeze("b")]);
+    expect(on(graph, parts, "dynamic")).toEqual(["a", "a_bn", "relu", "b", "pool", "out"]);
+    expect([...parts.trainableWeights.keys()]).toEqual(["a", "a_bn", "out"]);
+  });
+
+  it("a weightless layer behind the static part is static", () => {
+    const parts = cut(graph, freezeUntil("out"));
+    expect(frontier(graph, parts)).toEqual(["pool"]);
+  });
+});
+
+describe("branches", () => {
+  it("have a frontier of several tensors, in node order", () => {
+    const resnet = application("ResNet50");
+    const parts = cut(resnet, freezeUntil("conv4_block1_3_conv"));
+    expect(frontier(resnet, parts)).toEqual(["conv4_block1_2_relu", "conv4_block1_0_conv"]);
+    expect(frontier(resnet, cut(resnet, freezeUntil("conv4_block1_2_conv")))).toEqual([
+      "conv3_block4_out",
+      "conv4_block1_1_relu",
+    ]);
+  });
+
+  it("have each tensor once, however many read it", () => {
+    const resnet = application("ResNet50");
+    expect(frontier(resnet, cut(resnet, freezeUntil("conv4")))).toEqual(["conv3_block4_out"]);
+  });
+
+  it("of several inputs are cut where each meets what trains", () => {
+    const graph = tinyGraph([
+      picture("a"),
+      conv("left"),
+      picture("b"),
+      conv("right", { calls: [["b"]] }),
+      layer("Add", "sum", { calls: [["left", "right"]] }),
+      pool(),
+      dense("out"),
+    ]);
+    expect(frontier(graph, cut(graph, [freeze("none"), freeze("left")]))).toEqual(["left", "b"]);
+    expect(frontier(graph, cut(graph, freezeUntil("out")))).toEqual(["pool"]);
+  });
+
+  it("a static output of the model is in the frontier", () => {
+    const graph = tinyGraph([picture(), conv("a"), pool(), dense("out")], { outputs: ["pool", "out"] });
+    expect(frontier(graph, cut(graph, freezeUntil("out")))).toEqual(["pool"]);
+    const early = tinyGraph([picture(), conv("a"), pool(), dense("out")], { outputs: ["a", "out"] });
+    expect(frontier(early, cut(early, freezeUntil("out")))).toEqual(["a", "pool"]);
+  });
+});
+
+describe("a shared layer", () => {
+  const graph = tinyGraph(
+    [
+      picture(),
+      conv("shared", { config: { filters: 3 }, calls: [["picture"], ["b"]] }),
+      conv("b", { config: { filters: 3 }, calls: [["shared"]] }),
+      pool("pool"),
+      dense("out"),
+    ].map((entry) => (entry.name === "pool" ? { ...entry, calls: [["shared#1"]] } : entry)),
+  );
+
+  it("that is frozen is static in its first call and dynamic behind what trains", () => {
+    const parts = cut(graph, [freeze("none"), freeze("shared")]);
+    const sides = graph.nodes
+      .filter((node) => node.layer === "shared")
+      .map((node) => parts.sides[node.index]);
+    expect(sides).toEqual(["static", "dynamic"]);
+    expect(parts.trainableWeights.has("shared")).toBe(false);
+    expect(parts.frontier).toEqual([
+      { node: graph.nodes.find((node) => node.layer === "shared")!.index, output: 0 },
+    ]);
+  });
+
+  it("that trains is dynamic in every call", () => {
+    const parts = cut(graph, [freeze("none"), freeze("b")]);
+    expect(on(graph, parts, "static")).toEqual(["picture"]);
+  });
+});
+
+describe("nested models", () => {
+  it("are cut inside", () => {
+    const graph = layerGraph(graphFixture("keras-3.15.1-nets.json.gz", "transfer model"));
+    const base = graph.layers.find(({ name }) => name === "conv_dw_5")!;
+    const parts = cut(graph, freezeUntil(base.path));
+    expect(parts.frontier.length).toBe(1);
+    expect(frontier(graph, parts)[0]).toMatch(/\/conv_pad_4$|\/conv_pw_4_relu$/);
+    expect([...parts.trainableWeights.keys()][0]).toBe(base.path);
+  });
+
+  it("called twice are static in the first call only where the second is behind what trains", () => {
+    const graph = layerGraph(graphFixture("keras-2.15.0-nets.json.gz", "nested Sequential called twice"));
+    const parts = cut(graph, [freeze("none"), freeze("seq/point")]);
+    const points = graph.nodes.filter((node) => node.layer === "seq/point");
+    expect(points.map((node) => parts.sides[node.index])).toEqual(["static", "dynamic"]);
+  });
+});
+
+describe("random layers", () => {
+  it("before a frozen layer are static, as identity", () => {
+    const graph = tinyGraph([picture(), conv("a"), drop("drop"), conv("b"), pool(), dense("out")]);
+    expect(on(graph, cut(graph, freezeUntil("out")), "static")).toEqual([
+      "picture",
+      "a",
+      "drop",
+      "b",
+      "pool",
+    ]);
+  });
+
+  it("before the head are dynamic and active", () => {
+    const graph = tinyGraph([picture(), conv("a"), pool(), drop("drop"), dense("out")]);
+    const parts = cut(graph, freezeUntil("out"));
+    expect(on(graph, parts, "dynamic")).toEqual(["drop", "out"]);
+    expect(frontier(graph, parts)).toEqual(["pool"]);
+  });
+
+  it("before a layer that trains are dynamic, and so is what follows", () => {
+    const graph = tinyGraph([picture(), drop("flip"), conv("a"), conv("b"), pool(), dense("out")]);
+    const parts = cut(graph, [freeze("none"), freeze("b")]);
+    expect(on(graph, parts, "static")).toEqual(["picture"]);
+  });
+
+  it("before frozen layers of one branch are static though another branch trains", () => {
+    const graph = tinyGraph([
+      picture(),
+      drop("drop"),
+      conv("frozen"),
+      conv("trained", { calls: [["drop"]] }),
+      layer("Add", "sum", { calls: [["frozen", "trained"]] }),
+      pool(),
+      dense("out"),
+    ]);
+    const parts = cut(graph, [freeze("none"), freeze("frozen")]);
+    expect(on(graph, parts, "static")).toEqual(["picture", "drop", "frozen"]);
+  });
+
+  it("before a frozen layer that something trained comes before are dynamic", () => {
+    const graph = tinyGraph([picture(), conv("a"), drop("drop"), conv("b"), pool(), dense("out")]);
+    expect(on(graph, cut(graph, [freeze("none"), freeze("b")]), "static")).toEqual(["picture"]);
+  });
+
+  it("augment where nothing behind them is frozen but statistics of the input", () => {
+    const graph = tinyGraph([
+      picture(),
+      layer("RandomFlip", "flip", { config: { mode: "horizontal" } }),
+      layer("Normalization", "normalize", { config: { axis: [3] } }),
+      conv("a"),
+      pool(),
+      dense("out"),
+    ]);
+    expect(on(graph, cut(graph, freezeUntil("a")), "static")).toEqual(["picture"]);
+    expect(on(graph, cut(graph, freezeUntil("out")), "dynamic")).toEqual(["out"]);
+  });
+});
+
+describe("BatchNormalization modes", () => {
+  const layers = [
+    picture(),
+    conv("a"),
+    norm("a_bn"),
+    conv("b"),
+    norm("b_bn"),
+    pool(),
+    dense("hidden", 4),
+    norm("new_bn", { config: { axis: [1] } }),
+    dense("out"),
+  ];
+  const graph = tinyGraph(layers);
+  const options = (bnMode: BatchNormMode): FreezeOptions => ({
+    bnMode,
+    newLayers: ["hidden", "new_bn", "out"],
+  });
+  const norms = (parts: Partition): Record<string, readonly string[]> =>
+    Object.fromEntries([...parts.trainableWeights].filter(([path]) => path.endsWith("_bn")));
+  const affine = ["gamma", "beta"];
+
+  it.each<[BatchNormMode, Record<string, readonly string[]>, readonly string[], readonly string[]]>([
+    ["inference", { b_bn: affine, new_bn: affine }, ["new_bn"], ["a_bn"]],
+    ["follow", { b_bn: affine, new_bn: affine }, ["b_bn", "new_bn"], ["a_bn"]],
+    ["freeze", { new_bn: affine }, ["new_bn"], ["a_bn"]],
+    ["train", { a_bn: affine, b_bn: affine, new_bn: affine }, ["a_bn", "b_bn", "new_bn"], ["a"]],
+  ])(
+    "%s: who trains gamma and beta, who uses the batch's statistics, where the cut is",
+    (mode, trained, batch, front) => {
+      const parts = cut(graph, freezeUntil("b"), options(mode));
+      expect(norms(parts)).toEqual(trained);
+      expect([...parts.batchStatistics]).toEqual(batch);
+      expect(frontier(graph, parts)).toEqual(front);
+    },
+  );
+
+  it("a new layer that is frozen all the same does not use the batch", () => {
+    const parts = cut(graph, [freezeUntil("b"), freeze("new_bn")], options("inference"));
+    expect([...parts.batchStatistics]).toEqual([]);
+    expect(norms(parts)).toEqual({ b_bn: affine });
+  });
+
+  it("without scale or center there is one weight to train, without both none", () => {
+    const partial = tinyGraph([
+      picture(),
+      norm("no_scale", { config: { axis: [3], scale: false } }),
+      norm("no_center", { config: { axis: [3], center: false } }),
+      norm("neither", { config: { axis: [3], scale: false, center: false } }),
+      pool(),
+      dense("out"),
+    ]);
+    expect(Object.fromEntries(cut(partial, []).trainableWeights)).toEqual({
+      no_scale: ["beta"],
+      no_center: ["gamma"],
+      out: ["kernel", "bias"],
+    });
+  });
+
+  it("one without weights to train follows its batch under follow, and is then dynamic", () => {
+    const plain = tinyGraph([
+      picture(),
+      norm("plain", { config: { axis: [3], scale: false, center: false } }),
+      pool(),
+      dense("out"),
+    ]);
+    expect(on(plain, cut(plain, [], { bnMode: "follow" }), "static")).toEqual(["picture"]);
+    expect(on(plain, cut(plain, []), "static")).toEqual(["picture", "plain", "pool"]);
+    expect(on(plain, cut(plain, freeze("plain"), { bnMode: "follow" }), "static")).toEqual([
+      "picture",
+      "plain",
+      "pool",
+    ]);
+  });
+
+  describe("and a training argument in the graph", () => {
+    const held = (kerasVersion: string, training: boolean | null): LayerGraph =>
+      tinyGraph([picture(), conv("a"), norm("bn", { kwargs: { training } }), pool(), dense("out")], {
+        kerasVersion,
+      });
+    const batch = (of: LayerGraph, bnMode: BatchNormMode): string[] => [
+      ...cut(of, [], { bnMode }).batchStatistics,
+    ];
+
+    it("follow honours training=False where Keras 2 wrote it, and there only", () => {
+      expect(batch(held("2.15.0", false), "follow")).toEqual([]);
+      expect(batch(held("2.15.0", true), "follow")).toEqual(["bn"]);
+      expect(batch(held("2.15.0", null), "follow")).toEqual(["bn"]);
+      const keras3 = layerGraph(graphFixture("keras-3.15.1-nets.json.gz", "transfer model"));
+      const keras3Norms = keras3.layers.filter(({ className }) => className === "BatchNormalization");
+      expect(keras3.nodes.some(({ kwargs }) => JSON.stringify(kwargs["training"])?.includes("false"))).toBe(
+        true,
+      );
+      expect(batch(keras3, "follow")).toEqual(keras3Norms.map(({ path }) => path));
+    });
+
+    it("every other mode wins over it", () => {
+      expect(batch(held("2.15.0", true), "inference")).toEqual([]);
+      expect(batch(held("2.15.0", true), "freeze")).toEqual([]);
+      expect(batch(held("2.15.0", false), "train")).toEqual(["bn"]);
+    });
+
+    it("gamma and beta train under it all the same", () => {
+      expect(cut(held("2.15.0", false), [], { bnMode: "follow" }).trainableWeights.get("bn")).toEqual(affine);
+    });
+  });
+});
+
+describe("random graphs", () => {
+  it.each(Array.from({ length: 60 }, (_, seed) => seed))(
+    "agree with the rule read backwards (seed %i)",
+    (seed) => {
+      const random = numbersFrom(seed + 1);
+      const layers = randomLayers(random);
+      const graph = tinyGraph(layers);
+      const weighted = layers.filter(({ className }) => /Conv2D|BatchNormalization/.test(className));
+      const frozen = weighted.filter(() => random() < 0.6).map(({ name }) => name);
+      const policies = frozen.length > 0 ? [freeze("none"), freeze(...frozen), unfreeze("out")] : [];
+      const parts = cut(graph, policies);
+      const ancestors = ancestorsByNode(graph);
+      const nodes = graph.nodes.map((node, index) => ({
+        index,
+        name: node.layer,
+        trains:
+          (weighted.some(({ name }) => name === node.layer) && !frozen.includes(node.layer)) ||
+          node.layer === "out",
+        random: node.layer.startsWith("drop"),
+      }));
+      const frozenOnly = (index: number): boolean =>
+        frozen.includes(nodes[index]!.name) && [...ancestors[index]!].every((above) => !nodes[above]!.trains);
+      const silenced = (index: number): boolean =>
+        nodes.some((below) => ancestors[below.index]!.has(index) && frozenOnly(below.index));
+      const blocks = (index: number): boolean =>
+        nodes[index]!.trains || (nodes[index]!.random && !silenced(index));
+      const expected = nodes.map(({ index }) =>
+        [index, ...ancestors[index]!].some(blocks) ? "dynamic" : "static",
+      );
+      expect(parts.sides).toEqual(expected);
+      const crossing = nodes.filter(
+        ({ index }) =>
+          expected[index] === "static" &&
+          graph.nodes.some(
+            (node) => expected[node.index] === "dynamic" && node.inputs.some((ref) => ref.node === index),
+          ),
+      );
+      expect(parts.frontier.map((ref) => ref.node)).toEqual(crossing.map(({ index }) => index));
+    },
+  );
+});
+
+function ancestorsByNode(graph: LayerGraph): ReadonlySet<number>[] {
+  const sets: Set<number>[] = [];
+  for (const node of graph.nodes) {
+    sets.push(new Set(node.inputs.flatMap((ref) => [ref.node, ...sets[ref.node]!])));
+  }
+  return sets;
+}
+
+/** Convolutions, norms, Dropout and sums over one or two inputs, each reading anything before it. */
+function randomLayers(random: () => number): TinyLayer[] {
+  const layers: TinyLayer[] = random() < 0.5 ? [picture("x")] : [picture("x"), picture("y")];
+  const pick = (): string => layers[Math.floor(random() * layers.length)]!.name;
+  const same = { filters: 3, kernel_size: [1, 1] };
+  const count = 4 + Math.floor(random() * 12);
+  for (let index = 0; index < count; index++) {
+    const kind = random();
+    if (kind < 0.4) layers.push(conv(`conv${index}`, { config: same, calls: [[pick()]] }));
+    else if (kind < 0.6) layers.push(norm(`norm${index}`, { calls: [[pick()]] }));
+    else if (kind < 0.75) layers.push(drop(`drop${index}`, { calls: [[pick()]] }));
+    else layers.push(layer("Add", `sum${index}`, { calls: [[pick(), pick()]] }));
+  }
+  const read = new Set(layers.flatMap(({ calls }) => calls?.flat() ?? []));
+  const loose = layers.filter(({ name }) => !read.has(name)).map(({ name }) => name);
+  const ends = loose.length > 1 ? loose : [loose[0] ?? layers.at(-1)!.name, layers[0]!.name];
+  return [...layers, layer("Add", "total", { calls: [ends] }), pool(), dense("out")];
+}
+
+function numbersFrom(seed: number): () => number {
+  let state = seed * 2654435761;
+  return () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 32;
+  };
+}
