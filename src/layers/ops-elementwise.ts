@@ -49,7 +49,6 @@ type Unary = (x: tf.Tensor, call: KernelCall) => tf.Tensor;
 
 const unary: Readonly<Record<string, Unary>> = {
   Absolute: (x) => tf.abs(x),
-  Abs: (x) => tf.abs(x),
   Negative: (x) => tf.neg(x),
   Square: (x) => tf.square(x),
   Sign: (x) => tf.sign(x),
@@ -116,7 +115,6 @@ const floating: Readonly<Record<string, Unary>> = {
       Softsign: "softsign",
       Tanh: "tanh",
       TanhShrink: "tanh_shrink",
-      Mish: "mish",
     }).map(([className, name]) => [className, activationNamed(name, 3)]),
   ),
 };

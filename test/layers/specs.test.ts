@@ -21,6 +21,11 @@ test("every layer class that the plan knows has a kernel", () => {
   expect(knownLayerClasses().filter((className) => !computed.has(className))).toEqual([]);
 });
 
+test("every kernel is in the battery", () => {
+  const covered = new Set(cases.map(({ className }) => className));
+  expect(kernelClasses().filter((className) => !covered.has(className))).toEqual(["InputLayer"]);
+});
+
 test("every layer class that the plan knows is in the battery", () => {
   const covered = new Set(cases.map(({ className }) => className));
   const missing = knownLayerClasses().filter((className) => !covered.has(className));
