@@ -37,5 +37,6 @@ export const planCommand: Command<PlanValues> = {
     );
     if (values.json) terminal.document(plan);
     for (const line of planLines(plan)) terminal.print(line);
+    for (const warning of plan.warnings) terminal.notice(`warning: ${warning}`);
   },
 };

@@ -64,6 +64,7 @@ export function openRunFolder(
     );
   }
   const staging = join(path, `${partialPrefix}${process.pid}-${randomUUID().slice(0, 8)}`);
+  removeAbandoned(path);
   const made = disk(path, () => mkdirSync(staging, { recursive: true }));
   let written = false;
   return {
@@ -140,6 +141,23 @@ async function replace(from: string, to: string): Promise<void> {
   const folder = statSync(to, { throwIfNoEntry: false })?.isDirectory() ?? false;
   if (folder) await rm(to, { recursive: true });
   await rename(from, to);
+}
+
+/** What killed runs left half written. */
+function removeAbandoned(path: string): void {
+  if (!existsSync(path)) return;
+  for (const name of readdirSync(path)) {
+    const pid = name.startsWith(partialPrefix) ? Number(/^\d+/.exec(name.slice(partialPrefix.length))) : 0;
+    if (pid > 0 && !isRunning(pid)) rmSync(join(path, name), { recursive: true, force: true });
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
 }
 
 function removeEmpty(path: string, stop: string): void {

@@ -1,8 +1,16 @@
 import { describe, expect, test } from "vitest";
+import type { Command } from "../../src/cli/command.ts";
 import { parseTokens } from "../../src/cli/command.ts";
+import { convertCommand } from "../../src/cli/convert.ts";
+import { doctorCommand } from "../../src/cli/doctor.ts";
+import { evaluateCommand } from "../../src/cli/evaluate.ts";
 import { freezePolicies } from "../../src/cli/freeze-flags.ts";
 import { helpText } from "../../src/cli/help.ts";
+import { inspectCommand } from "../../src/cli/inspect.ts";
+import { planCommand } from "../../src/cli/plan.ts";
+import { predictCommand } from "../../src/cli/predict.ts";
 import { runFlags, runOptions } from "../../src/cli/run-flags.ts";
+import { setupCommand } from "../../src/cli/setup.ts";
 import { trainCommand } from "../../src/cli/train.ts";
 import { UsageError } from "../../src/index.ts";
 
@@ -178,6 +186,36 @@ describe("flags", () => {
 
   test("an argument that no flag takes is refused", () => {
     expect(refusal("--epochs", "3", "photos")).toMatch(/^"photos": expected no further argument\./);
+  });
+});
+
+describe("arguments of the other commands", () => {
+  test("too few, too many and wrong ones are refused", () => {
+    const refused = (command: Command<Record<never, never>>, tokens: string): string => {
+      try {
+        parseTokens(command, tokens.split(" ").filter(Boolean));
+      } catch (error) {
+        expect(error).toBeInstanceOf(UsageError);
+        return (error as Error).message;
+      }
+      throw new Error(`${tokens} was taken`);
+    };
+    expect(refused(inspectCommand, "")).toMatch(/^finetune inspect MODEL: expected 1 argument, got 0\./);
+    expect(refused(inspectCommand, "a b")).toMatch(/^"b": expected no further argument\./);
+    expect(refused(inspectCommand, "a --epochs 3")).toMatch(/^--epochs: unknown flag\./);
+    expect(refused(planCommand, "a --classes 1")).toMatch(/^--classes: expected a whole number of 2 or more/);
+    expect(refused(predictCommand, "a")).toMatch(
+      /^finetune predict MODEL IMAGE\.\.\.: expected 2 arguments, got 1\./,
+    );
+    expect(refused(predictCommand, "a b --top 0")).toMatch(
+      /^--top: expected a whole number of 1 or more, got "0"\./,
+    );
+    expect(refused(evaluateCommand, "--data d")).toMatch(
+      /^finetune evaluate MODEL --data DIR: expected 1 argument/,
+    );
+    expect(refused(convertCommand, "a b c")).toMatch(/^"c": expected no further argument\./);
+    expect(refused(doctorCommand, "--engine gpu")).toMatch(/^--engine: expected one of auto, native, wasm/);
+    expect(refused(setupCommand, "now")).toMatch(/^"now": expected no further argument\./);
   });
 });
 

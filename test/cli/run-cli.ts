@@ -3,7 +3,7 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { onTestFinished } from "vitest";
+import { afterAll, onTestFinished } from "vitest";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 
@@ -50,6 +50,13 @@ export function runCli(args: readonly string[], { cwd, env, watch }: CliOptions 
 /** A path below fixtures/. */
 export function fixture(...parts: readonly string[]): string {
   return join(root, "fixtures", ...parts);
+}
+
+/** A new folder that is gone after the file's tests; to be called in beforeAll. */
+export function lastingScratch(): string {
+  const folder = mkdtempSync(join(tmpdir(), "finetune-cli-"));
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
 }
 
 /** A new folder that is gone after the test. */

@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import {
   existsSync,
   mkdirSync,
@@ -163,10 +164,16 @@ describe("a run folder", () => {
     expect(readdirSync(there)).toEqual([]);
   });
 
-  test("what a killed run left in it does not count as a result", async () => {
+  test("what a killed run left in it does not count as a result and goes; what a living one writes stays", async () => {
     const out = join(scratch(), "run");
     openRunFolder(out);
-    await openRunFolder(out).write(record());
+    const dead = spawnSync(process.execPath, ["-e", ""]).pid;
+    mkdirSync(join(out, `.partial-${dead}-00000000`));
+    const folder = openRunFolder(out);
+    const living = readdirSync(out);
+    expect(living).toHaveLength(2);
+    for (const name of living) expect(name.startsWith(`.partial-${process.pid}-`)).toBe(true);
+    await folder.write(record());
     expect(existsSync(join(out, "model.keras"))).toBe(true);
   });
 

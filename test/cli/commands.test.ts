@@ -1,0 +1,265 @@
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { beforeAll, describe, expect, test } from "vitest";
+import { readCheckpoint } from "../../src/index.ts";
+import type { CliResult } from "./run-cli.ts";
+import { fixture, lastingScratch, photos, runCli, scratch } from "./run-cli.ts";
+
+const model = fixture("cli", "small_resnet.keras");
+const data = fixture("demo", "photos");
+const expected = JSON.parse(readFileSync(fixture("cli", "expected.json"), "utf8")) as {
+  picture: string;
+  probabilities: number[];
+};
+let out: string;
+let trained: CliResult;
+
+beforeAll(async () => {
+  out = join(lastingScratch(), "run");
+  trained = await runCli([
+    ...["--model", model, "--data", data, "--freeze-until", "conv3", "--epochs", "2", "--batch-size", "8"],
+    ...["--lr", "0.01", "--out", out, "--json"],
+  ]);
+});
+
+/** The one document on stdout. */
+function document(result: CliResult): unknown {
+  expect([result.code, result.stderr.match(/^\s+at /m)]).toEqual([0, null]);
+  return JSON.parse(result.stdout);
+}
+
+describe("a run", () => {
+  test("--json prints one document on stdout, with the plan and the proof, and everything else on stderr", () => {
+    const run = document(trained) as Record<string, unknown> & {
+      history: { epoch: number }[];
+      proof: { unchanged: boolean; weights: { name: string; before: string; after: string }[] };
+      plan: { firstTrainable: string; parameters: { trainable: number } };
+    };
+    expect(Object.keys(run).sort()).toEqual(
+      ["bestEpoch", "engine", "epochs", "features", "history", "out", "plan", "proof"].sort(),
+    );
+    expect([run["out"], run["engine"], run["epochs"]]).toEqual([out, "wasm", 2]);
+    expect(Object.keys(run["features"] as object).sort()).toEqual([
+      "bytes",
+      "cached",
+      "extracted",
+      "images",
+      "seconds",
+    ]);
+    expect(run.history.map(({ epoch }) => epoch)).toEqual([1, 2]);
+    expect(Object.keys(run.history[0]!)).toEqual(
+      expect.arrayContaining(["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds"]),
+    );
+    expect(run.plan.firstTrainable).toMatch(/^conv3_block1_/);
+    expect(run.proof.unchanged).toBe(true);
+    expect(run.proof.weights.some(({ name }) => name.startsWith("conv1_conv/"))).toBe(true);
+    for (const { before, after } of run.proof.weights) {
+      expect(before).toMatch(/^[0-9a-f]{64}$/);
+      expect(after).toBe(before);
+    }
+    for (const word of ["engine ", "frontier ", "epoch 2/2", "proof ", "accuracy"]) {
+      expect(trained.stderr).toContain(word);
+    }
+  });
+
+  test("it leaves the run folder, and what it froze is as it was in the file it came from", async () => {
+    const files = readdirSync(out).sort();
+    expect(files).toEqual(["args.json", "history.csv", "labels.json", "model.keras", "plan.json"]);
+    const read = (name: string) => readFileSync(join(out, name), "utf8");
+    expect(JSON.parse(read("labels.json"))).toEqual(["brick", "grass", "gravel"]);
+    expect(JSON.parse(read("args.json"))).toMatchObject({
+      epochs: 2,
+      batchSize: 8,
+      seed: 0,
+      preprocess: "caffe",
+    });
+    const [header, ...rows] = read("history.csv").trim().split("\n");
+    expect(header).toBe("epoch,loss,accuracy,val_loss,val_accuracy,lr,seconds");
+    expect(rows).toHaveLength(2);
+    const plan = JSON.parse(read("plan.json"));
+    expect(Object.keys(plan)).toEqual(expect.arrayContaining(["plan", "predicted", "measured", "proof"]));
+    const [before, after] = [await readCheckpoint(model), await readCheckpoint(join(out, "model.keras"))];
+    expect(after.weights.get("conv2_block1_1_conv")).toEqual(before.weights.get("conv2_block1_1_conv"));
+    expect(after.weights.get("conv3_block1_1_conv")).not.toEqual(before.weights.get("conv3_block1_1_conv"));
+    expect(after.notes).toMatchObject({ labels: ["brick", "grass", "gravel"], preprocess: "caffe" });
+  });
+
+  test("a second phase from the run folder keeps head and labels, and the default folder is numbered", async () => {
+    const folder = scratch();
+    const second = await runCli(
+      ["--model", out, "--data", data, "--freeze-until", "conv3", "--epochs", "1"],
+      {
+        cwd: folder,
+      },
+    );
+    expect([second.code, second.stderr.match(/^\s+at /m)]).toEqual([0, null]);
+    expect(second.stdout).toMatch(/^files +runs\/run-1\/model\.keras/m);
+    const first = JSON.parse(trained.stdout) as { history: { loss: number }[] };
+    const [, loss] = /^epoch 1\/1 {2}loss (\S+)/m.exec(second.stdout)!;
+    expect(Number(loss)).toBeLessThan(first.history[0]!.loss);
+    expect(existsSync(join(folder, "runs", "run-1", "model.keras"))).toBe(true);
+  });
+
+  test("--dry-run prints the plan and leaves nothing", async () => {
+    const folder = scratch();
+    const dry = await runCli(["--model", model, "--data", data, "--freeze-until", "conv3", "--dry-run"], {
+      cwd: folder,
+    });
+    expect(dry.code).toBe(0);
+    expect(dry.stdout).toContain("conv3_block1_");
+    expect(dry.stdout).toMatch(/^trainable params: [\d,]+ \|\| all params: [\d,]+ \|\| trainable%: [\d.]+/m);
+    expect(dry.stdout).toMatch(/^frontier +conv2_block1_out/m);
+    expect(dry.stdout).not.toContain("epoch 1");
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  test("--overwrite replaces an earlier run", async () => {
+    const folder = join(scratch(), "run");
+    const args = [
+      "--model",
+      model,
+      "--data",
+      photos({ brick: 4, grass: 4 }),
+      "--epochs",
+      "1",
+      "--out",
+      folder,
+    ];
+    expect((await runCli(args)).code).toBe(0);
+    const first = statSync(join(folder, "model.keras")).mtimeMs;
+    expect((await runCli(args)).code).toBe(2);
+    expect(statSync(join(folder, "model.keras")).mtimeMs).toBe(first);
+    expect((await runCli([...args, "--overwrite"])).code).toBe(0);
+    expect(statSync(join(folder, "model.keras")).mtimeMs).toBeGreaterThan(first);
+  });
+
+  test("a picture that cannot be decoded is counted, listed and left alone; --strict-data ends the run", async () => {
+    const pictures = photos({ brick: 4, grass: 4 });
+    const broken = join(pictures, "grass", "broken.jpg");
+    writeFileSync(broken, "no picture");
+    const folder = join(scratch(), "run");
+    const args = ["--model", model, "--data", pictures, "--epochs", "1", "--out", folder];
+    const strict = await runCli([...args, "--strict-data"]);
+    expect([strict.code, strict.stderr.includes("broken.jpg"), existsSync(folder)]).toEqual([1, true, false]);
+    const run = await runCli(args);
+    expect(run.code).toBe(0);
+    expect(run.stdout).toMatch(/^skipped +1 pictures? /m);
+    expect(readFileSync(join(folder, "bad-images.csv"), "utf8")).toContain("broken.jpg");
+    expect(readFileSync(broken, "utf8")).toBe("no picture");
+  });
+});
+
+describe("the other commands", () => {
+  test("plan prints the cut, warns where it is inside a block, and needs no data", async () => {
+    const inside = await runCli(["plan", model, "--freeze-until", "conv3_block1_0_conv", "--classes", "3"]);
+    expect(inside.code).toBe(0);
+    expect(inside.stdout + inside.stderr).toMatch(
+      /conv3_block1_0_conv cuts residual block conv3_block1: .*Frontier = 2 tensors/,
+    );
+    expect(inside.stdout.match(/^frontier +/gm)).toHaveLength(2);
+    const json = document(await runCli(["plan", model, "--freeze-through", "conv2", "--json"])) as {
+      firstTrainable: string;
+      frontier: { tensor: string; shape: number[]; bytes: number }[];
+    };
+    expect(json.firstTrainable).toMatch(/^conv3_block1_/);
+    expect(json.frontier).toEqual([{ tensor: "conv2_block1_out", shape: [null, 8, 8, 8], bytes: 2048 }]);
+  });
+
+  test("inspect lists layers and stages, as text and as a document", async () => {
+    const json = document(await runCli(["inspect", out, "--json"])) as {
+      layers: { path: string }[];
+      labels: string[];
+    };
+    const text = await runCli(["inspect", out]);
+    expect(text.code).toBe(0);
+    for (const { path } of json.layers) expect(text.stdout).toContain(` ${path} `);
+    expect(json.labels).toEqual(["brick", "grass", "gravel"]);
+    expect(text.stdout).toContain("labels    brick, grass, gravel");
+  });
+
+  test("predict gives Keras's probabilities, and a run folder's labels", async () => {
+    const picture = fixture(expected.picture);
+    const json = document(await runCli(["predict", model, picture, "--top", "4", "--json"])) as {
+      image: string;
+      predictions: { label: string; index: number; probability: number }[];
+    }[];
+    expect(json.map(({ image }) => image)).toEqual([picture]);
+    for (const { index, probability } of json[0]!.predictions) {
+      expect(Math.abs(probability - expected.probabilities[index]!)).toBeLessThan(2e-5);
+    }
+    const text = await runCli(["predict", out, fixture("demo", "photos", "val", "grass"), "--top", "1"]);
+    expect(text.code).toBe(0);
+    expect(text.stdout.trim().split("\n")).toHaveLength(20);
+    expect(text.stdout).toMatch(/^ {2}(?:brick|grass|gravel) +0\.\d{4}$/m);
+  });
+
+  test("evaluate finds again what the run said of val/", async () => {
+    const run = JSON.parse(trained.stdout) as { bestEpoch: number; history: Record<string, number>[] };
+    const best = run.history[run.bestEpoch - 1]!;
+    const json = document(await runCli(["evaluate", out, "--data", data, "--json"])) as Record<
+      string,
+      number
+    > & {
+      confusion: number[][];
+    };
+    expect(Object.keys(json)).toEqual(["images", "loss", "accuracy", "confusion"]);
+    expect(json["images"]).toBe(30);
+    expect(Math.abs(json["loss"]! - best["val_loss"]!)).toBeLessThan(1e-4);
+    expect(json["accuracy"]).toBeCloseTo(best["val_accuracy"]!, 10);
+    expect(json.confusion.map((row) => row.reduce((sum, count) => sum + count))).toEqual([10, 10, 10]);
+  });
+
+  test("convert writes another format and says how far the predictions of both files are apart", async () => {
+    const target = join(scratch(), "model.keras");
+    const result = await runCli(["convert", fixture("cli", "small_resnet.h5"), target]);
+    expect(result.code).toBe(0);
+    expect(result.stdout).toMatch(
+      /^parity +largest difference (?:0|\d\.\de-[6-9]) between the predictions of both files on 2 probes/m,
+    );
+    const [before, after] = [
+      await readCheckpoint(fixture("cli", "small_resnet.h5")),
+      await readCheckpoint(target),
+    ];
+    expect(after.weights).toEqual(before.weights);
+    const json = document(await runCli(["convert", model, target, "--overwrite", "--json"]));
+    expect(json).toMatchObject({ out: target, parity: { samples: 2 } });
+  });
+
+  test("doctor says which engine runs and why, and what a run stands on", async () => {
+    const json = document(await runCli(["doctor", "--json"])) as {
+      node: { version: string };
+      engine: { name: string; reason: string };
+      decoder: { sharp: string };
+      cache: { folder: string; bytes: number };
+    };
+    expect([json.node.version, json.engine.name]).toEqual([process.version, "wasm"]);
+    expect(json.engine.reason).toContain("KERAS_FINETUNE_ENGINE");
+    const { version } = JSON.parse(
+      readFileSync(join(fixture(), "..", "node_modules", "sharp", "package.json"), "utf8"),
+    );
+    expect(json.decoder.sharp).toBe(version);
+    const text = await runCli(["doctor", "--engine", "wasm"]);
+    expect(text.stdout).toMatch(/^engine +wasm: tfjs 4\.22\.0, 1 thread {2}\(asked for\)$/m);
+    expect(text.stdout).toContain(json.cache.folder);
+  });
+
+  test("an engine that does not work here is an error of the machine when it is asked for", async () => {
+    const picture = fixture(expected.picture);
+    const result = await runCli(["predict", model, picture, "--engine", "native"]);
+    if (result.code === 0) return;
+    expect([result.code, result.stdout]).toEqual([1, ""]);
+    expect(result.stderr).toContain("finetune setup");
+  });
+
+  test("a reader that closes the pipe early is no error", async () => {
+    const { spawn } = await import("node:child_process");
+    const child = spawn(process.execPath, [join(fixture(), "..", "bin", "finetune.js"), "inspect", model], {
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    child.stdout.destroy();
+    let stderr = "";
+    child.stderr.on("data", (text) => (stderr += text));
+    const code = await new Promise((resolve) => child.on("close", resolve));
+    expect([code, stderr]).toEqual([0, ""]);
+  });
+});
