@@ -15,6 +15,7 @@ import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import type { Checkpoint } from "../../src/checkpoint.ts";
 import { KerasFileError, MachineError, UsageError } from "../../src/errors.ts";
 import { readCheckpoint } from "../../src/formats/checkpoint-file.ts";
+import type { FinetunePlan } from "../../src/freeze/plan.ts";
 import type { RunRecord } from "../../src/report/run-folder.ts";
 import { historyCsv, modelFileAt, nextRunFolder, openRunFolder } from "../../src/report/run-folder.ts";
 
@@ -57,7 +58,7 @@ function record(changes: Partial<RunRecord> = {}): RunRecord {
       parameters: { total: 2, trainable: 1 },
       frontier: [],
       warnings: [],
-      cost,
+      cost: cost as NonNullable<FinetunePlan["cost"]>,
     },
     proof: { unchanged: true, weights: [{ name: "conv1_conv/kernel", before: "ab", after: "ab" }] },
     engine: "wasm",
