@@ -9,25 +9,8 @@ import { everyRead } from "../topology/rewrites/graph-edges.ts";
 import { weightSpecsOf } from "../topology/weights-of.ts";
 import type { Partition } from "./partition.ts";
 import { partition } from "./partition.ts";
+import type { PlannedCost } from "./plan.ts";
 import { stepBytes } from "./step-bytes.ts";
-
-export interface PlannedCost {
-  /** Multiply-adds of one image. */
-  readonly multiplyAdds: { readonly static: number; readonly dynamic: number };
-  /** Seconds of an epoch after the first over the seconds of one that trains the whole model without a cache. */
-  readonly epochRatio: number;
-  readonly extractionSeconds: number;
-  readonly epochSeconds: number;
-  readonly cacheBytes: number;
-  /** Whether reading the cache is faster than computing it again; true where there is none. */
-  readonly cachePays: boolean;
-  /** What a cut before the head would cache instead; null where the model has none. */
-  readonly headCut: { readonly tensor: string; readonly cacheBytes: number } | null;
-  /** Bytes that live at the peak of a training step, weights and optimizer state included. */
-  readonly stepBytes: number;
-  /** The same if the whole model trained. */
-  readonly wholeStepBytes: number;
-}
 
 /** What the engine was measured to do. */
 export interface EngineSpeed {
@@ -116,7 +99,7 @@ function headCut(
   graph: LayerGraph,
   shapes: readonly NodeShapes[],
   bytesPerValue: number,
-): PlannedCost["headCut"] {
+): NonNullable<PlannedCost["headCut"]> | null {
   const heads = headsOf(graph)?.map((head) => head.path);
   if (!heads) return null;
   const frozen = new Set(graph.layers.map((layer) => layer.path).filter((path) => !heads.includes(path)));

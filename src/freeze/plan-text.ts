@@ -1,17 +1,16 @@
 import { specOf } from "../topology/layer-specs.ts";
-import type { PlannedCost } from "./cost.ts";
-import type { FinetunePlan, PlannedLayer } from "./plan.ts";
+import type { FinetunePlan, PlannedCost, PlannedLayer } from "./plan.ts";
 
 /** What a plan's text says besides the plan. */
 export interface PlanContext {
-  /** File name, `resnet50.h5`. */
-  readonly model: string;
+  /** File name, `resnet50.h5`; the line on the model is left out without it. */
+  readonly model?: string;
   /** `Keras 2.3 h5` */
-  readonly origin: string;
+  readonly origin?: string;
   /** `caffe (BGR, mean subtracted) [detected]`; the line says nothing of it where absent. */
   readonly preprocessing?: string;
   /** The resolution's summary, `until conv4`. */
-  readonly policy: string;
+  readonly policy?: string;
   /** A head that this run makes. */
   readonly newHead?: { readonly classes: number; readonly parametersBefore: number };
   /** Pictures whose features are kept. */
@@ -23,21 +22,33 @@ export interface PlanContext {
 }
 
 /** The plan as lines of plain text, in the order that a reader asks: what, how far, where, at what price. */
-export function formatPlan(plan: FinetunePlan, context: PlanContext): string[] {
+export function planLines(plan: FinetunePlan, context: PlanContext = {}): string[] {
   const { total, trainable } = plan.parameters;
   const first = plan.layers.findIndex((layer) => layer.path === plan.firstTrainable);
-  const preprocessing =
-    context.preprocessing === undefined ? "" : `  preprocessing: ${context.preprocessing}`;
+  const policy = context.policy === undefined ? "" : `${context.policy}  ->  `;
+  const percentage = ((100 * trainable) / total).toFixed(2);
   return [
-    `model     ${context.model}  (${context.origin}, ${plan.layers.length} layers, ${formatCount(total)} params)${preprocessing}`,
-    `freeze    ${context.policy}  ->  first trainable layer: ${plan.firstTrainable} (#${first})`,
+    ...modelLine(plan, context),
+    `freeze    ${policy}first trainable layer: ${plan.firstTrainable} (#${first})`,
     ...table(stageRows(plan, context)).map((row) => `          ${row}`),
-    `trainable params: ${trainable.toLocaleString("en-US")} || all params: ${total.toLocaleString("en-US")} || trainable%: ${((100 * trainable) / total).toFixed(2)}`,
+    `trainable params: ${grouped(trainable)} || all params: ${grouped(total)} || trainable%: ${percentage}`,
     ...frontierLines(plan, context),
     ...(plan.cost ? costLines(plan, plan.cost, context) : []),
     ...silencedLines(plan),
-    ...plan.warnings.map((warning) => `warning   ${warning}`),
   ];
+}
+
+function modelLine(plan: FinetunePlan, { model, origin, preprocessing }: PlanContext): string[] {
+  if (model === undefined) return [];
+  const facts = [origin, `${plan.layers.length} layers`, `${formatCount(plan.parameters.total)} params`];
+  const known = facts.filter((fact) => fact !== undefined).join(", ");
+  return [
+    `model     ${model}  (${known})${preprocessing === undefined ? "" : `  preprocessing: ${preprocessing}`}`,
+  ];
+}
+
+function grouped(count: number): string {
+  return count.toLocaleString("en-US");
 }
 
 function stageRows(plan: FinetunePlan, context: PlanContext): string[][] {
@@ -84,14 +95,16 @@ function table(rows: readonly (readonly string[])[]): string[] {
   return rows.map((row) => row.map(cell).join("  ").trimEnd());
 }
 
+/** One line a tensor. */
 function frontierLines(plan: FinetunePlan, context: PlanContext): string[] {
-  const tensors = plan.frontier.map(({ tensor, shape }) => `${tensor}  ${shape.join("x")}`).join(" + ");
-  const kept = plan.frontier.filter(({ tensor }) => !isInput(plan, tensor));
-  if (kept.length === 0) return [`frontier  ${tensors}  (the model's input: nothing is computed ahead)`];
   const half = context.cacheDtype === "float16";
-  const bytes = kept.reduce((sum, tensor) => sum + tensor.bytes, 0) / (half ? 2 : 1);
   const count = plan.frontier.length === 1 ? "1 tensor" : `${plan.frontier.length} tensors`;
-  return [`frontier  ${tensors}  (${count})  ${half ? "f16" : "f32"} ${formatBytes(bytes)}/image`];
+  return plan.frontier.map(({ tensor, shape, bytes }) => {
+    const size = shape.slice(1).join("x");
+    if (isInput(plan, tensor))
+      return `frontier  ${tensor}  ${size}  (${count})  the model's input: nothing is computed ahead`;
+    return `frontier  ${tensor}  ${size}  (${count})  ${half ? "f16" : "f32"} ${formatBytes(bytes / (half ? 2 : 1))}/image`;
+  });
 }
 
 function isInput(plan: FinetunePlan, tensor: string): boolean {
@@ -105,8 +118,12 @@ function costLines(plan: FinetunePlan, cost: PlannedCost, context: PlanContext):
   return [
     cacheLine(plan, cost, context),
     `cost      per epoch ${percent(cost.epochRatio)} of full training (predicted ${factor(speedUp)}), ${formatSeconds(cost.epochSeconds)}${once}`,
-    `memory    ${batch} holds ${formatBytes(cost.stepBytes)} instead of ${formatBytes(cost.wholeStepBytes)}`,
+    `memory    ${batch} holds ${formatBytes(cost.stepBytes)}${insteadOf(cost.wholeStepBytes)}`,
   ];
+}
+
+function insteadOf(bytes: number | undefined): string {
+  return bytes === undefined ? "" : ` instead of ${formatBytes(bytes)}`;
 }
 
 function cacheLine(plan: FinetunePlan, cost: PlannedCost, context: PlanContext): string {

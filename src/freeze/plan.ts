@@ -1,16 +1,5 @@
 import type { Shape } from "../tensor.ts";
-import { elementCount } from "../tensor.ts";
-import type { NodeShapes } from "../topology/concrete-shapes.ts";
-import { concreteShapes, shapeAt } from "../topology/concrete-shapes.ts";
-import type { LayerGraph, TensorRef } from "../topology/layer-graph.ts";
-import type { WeightSpec } from "../topology/layer-spec.ts";
-import { stagesOf } from "../topology/stages.ts";
-import { parameterCount, weightSpecsOf } from "../topology/weights-of.ts";
-import type { CostQuestion, PlannedCost } from "./cost.ts";
-import { plannedCost } from "./cost.ts";
-import type { Partition, Side } from "./partition.ts";
-import type { FreezeResolution } from "./resolution.ts";
-import { hasMovingStatistics } from "./trainable-weights.ts";
+import type { Side } from "./partition.ts";
 
 export interface PlannedLayer {
   readonly path: string;
@@ -26,10 +15,28 @@ export interface PlannedLayer {
   readonly side: Side;
 }
 
+export interface PlannedCost {
+  /** Multiply-adds of one image. */
+  readonly multiplyAdds: { readonly static: number; readonly dynamic: number };
+  /** Seconds of an epoch after the first over the seconds of one that trains the whole model without a cache. */
+  readonly epochRatio: number;
+  readonly extractionSeconds: number;
+  readonly epochSeconds: number;
+  readonly cacheBytes: number;
+  /** Whether reading the cache is faster than computing it again; true where there is none. */
+  readonly cachePays?: boolean;
+  /** What a cut before the head would cache instead; null where the model has none. */
+  readonly headCut?: { readonly tensor: string; readonly cacheBytes: number } | null;
+  /** Bytes that live at the peak of a training step, weights and optimizer state included. */
+  readonly stepBytes: number;
+  /** The same if the whole model trained. */
+  readonly wholeStepBytes?: number;
+}
+
 export interface PlannedTensor {
   /** The layer that gives it, `conv3_block4_out`; `lstm:1` for another output than the first. */
   readonly tensor: string;
-  /** Of one sample, without the batch. */
+  /** The batch, null, first. Open dimensions are closed: a picture's by its size. */
   readonly shape: Shape;
   /** Of one sample as float32. */
   readonly bytes: number;
@@ -45,87 +52,4 @@ export interface FinetunePlan {
   readonly frontier: readonly PlannedTensor[];
   readonly warnings: readonly string[];
   readonly cost?: PlannedCost;
-}
-
-export interface PlanOptions {
-  /** `[height, width]` in pixels, for a model that leaves it open; 224 x 224. */
-  readonly imageSize?: readonly [number, number];
-  /** What the cost depends on; none is planned without it. */
-  readonly cost?: CostQuestion;
-}
-
-/** What a run would train, where it is cut, and what that costs. Nothing is computed on tensors. */
-export function planFreeze(
-  graph: LayerGraph,
-  resolution: FreezeResolution,
-  partition: Partition,
-  options: PlanOptions = {},
-): FinetunePlan {
-  const specs = weightSpecsOf(graph);
-  const shapes = concreteShapes(graph, options.imageSize);
-  const layers = plannedLayers(graph, partition, specs);
-  const first = layers.findIndex((layer) => layer.trainable);
-  return {
-    layers,
-    firstTrainable: layers[first]!.path,
-    lastFrozen: lastFrozen(layers, first, resolution),
-    parameters: { total: parameterCount(specs.values()), trainable: trainableCount(partition, specs) },
-    frontier: partition.frontier.map((ref) => plannedTensor(graph, shapes, ref)),
-    warnings: resolution.warnings,
-    ...(options.cost && { cost: plannedCost(graph, partition, shapes, options.cost) }),
-  };
-}
-
-/** What the mode alone fixes, all over the model, is no boundary. */
-function lastFrozen(
-  layers: readonly PlannedLayer[],
-  first: number,
-  { frozen, why, bnMode }: FreezeResolution,
-): string | null {
-  const isFrozen = ({ path, parameters }: PlannedLayer): boolean =>
-    parameters > 0 && frozen.has(path) && why.get(path) !== `--bn-mode ${bnMode}`;
-  if (layers.slice(0, first).some(isFrozen)) return layers[first - 1]!.path;
-  return layers.findLast(isFrozen)?.path ?? null;
-}
-
-function plannedLayers(
-  graph: LayerGraph,
-  partition: Partition,
-  specs: ReadonlyMap<string, readonly WeightSpec[]>,
-): PlannedLayer[] {
-  const stages = stagesOf(graph);
-  const dynamic = new Set(
-    graph.nodes.filter((node) => partition.sides[node.index] === "dynamic").map((node) => node.layer),
-  );
-  return graph.layers.map(({ path, className }) => {
-    const own = specs.get(path) ?? [];
-    const statistics = partition.batchStatistics.has(path) ? "batch" : "inference";
-    return {
-      path,
-      className,
-      stage: stages.labelOf(path),
-      parameters: parameterCount([own]),
-      trainable: partition.trainableWeights.has(path),
-      bn: hasMovingStatistics(own) ? statistics : null,
-      side: dynamic.has(path) ? "dynamic" : "static",
-    };
-  });
-}
-
-function trainableCount(partition: Partition, specs: ReadonlyMap<string, readonly WeightSpec[]>): number {
-  return parameterCount(
-    [...partition.trainableWeights].map(([path, names]) =>
-      (specs.get(path) ?? []).filter((spec) => names.includes(spec.name)),
-    ),
-  );
-}
-
-function plannedTensor(graph: LayerGraph, shapes: readonly NodeShapes[], ref: TensorRef): PlannedTensor {
-  const { layer } = graph.nodes[ref.node]!;
-  const shape = shapeAt(shapes, ref)?.slice(1) ?? [];
-  return {
-    tensor: ref.output === 0 ? layer : `${layer}:${ref.output}`,
-    shape,
-    bytes: 4 * elementCount(shape.map((size) => size ?? 0)),
-  };
 }
