@@ -83,6 +83,16 @@ describe("package", () => {
     expect(found).toEqual([]);
   });
 
+  test("fixtures/README.md says of every fixture folder where it comes from", () => {
+    const text = read("fixtures/README.md");
+    const folders = readdirSync(join(root, "fixtures"), { withFileTypes: true })
+      .filter((entry) => entry.isDirectory() && entry.name !== "make")
+      .map((entry) => entry.name);
+    expect(folders.filter((name) => !text.includes(`| \`${name}/\` |`))).toEqual([]);
+    const scripts = readdirSync(join(root, "fixtures", "make")).filter((name) => name.endsWith(".py"));
+    expect(scripts.filter((name) => !text.includes(`make/${name}`))).toEqual([]);
+  });
+
   test("the repository stays under 40 MB", () => {
     const bytes = tracked.reduce((sum, path) => sum + statSync(join(root, path)).size, 0);
     expect(bytes).toBeLessThan(40 * 2 ** 20);
