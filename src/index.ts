@@ -22,7 +22,7 @@ export { finetune } from "./finetune.ts";
 export { readCheckpoint, writeCheckpoint } from "./formats/checkpoint-file.ts";
 export { parsePatterns } from "./freeze/patterns.ts";
 export type { FinetunePlan, PlannedLayer } from "./freeze/plan.ts";
-export { planLines } from "./freeze/plan-text.ts";
+export { formatBytes, formatSeconds, planLines } from "./freeze/plan-text.ts";
 export type { FreezePolicy } from "./freeze/policy.ts";
 export {
   freeze,

@@ -1,9 +1,8 @@
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { EngineInfo } from "../index.ts";
-import { decoderInfo, engineHome, ensureEngine } from "../index.ts";
+import { decoderInfo, engineHome, ensureEngine, formatBytes } from "../index.ts";
 import type { Command, FlagsOf } from "./command.ts";
-import { bytesText } from "./figures.ts";
 import type { EngineValues, JsonValue } from "./run-flags.ts";
 import { chooseEngine, engineFlags, jsonFlag } from "./run-flags.ts";
 import { engineLine, wasmHint } from "./run-text.ts";
@@ -30,7 +29,7 @@ export const doctorCommand: Command<DoctorValues> = {
     terminal.print(`node      ${node.version} on ${node.platform}`);
     for (const line of engineLines(engine)) terminal.print(line);
     terminal.print(`pictures  sharp ${decoder.sharp}, libvips ${decoder.libvips}`);
-    terminal.print(`cache     ${cache.folder}  (${bytesText(cache.bytes)})`);
+    terminal.print(`cache     ${cache.folder}  (${formatBytes(cache.bytes)})`);
   },
 };
 

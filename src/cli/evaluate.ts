@@ -2,9 +2,9 @@ import { statSync } from "node:fs";
 import { join } from "node:path";
 import type { Evaluation } from "../index.ts";
 import { evaluate, imageFolder, modelFileAt, readCheckpoint, UsageError } from "../index.ts";
+import { columns } from "./columns.ts";
 import type { Command, FlagsOf } from "./command.ts";
 import { value } from "./command.ts";
-import { columns } from "./figures.ts";
 import type { ArchValue, EngineValues, JsonValue, PictureValues } from "./run-flags.ts";
 import {
   archFlag,

@@ -1,7 +1,7 @@
 import type { Inspection, Shape } from "../index.ts";
 import { inspect, modelFileAt, readCheckpoint } from "../index.ts";
+import { columns } from "./columns.ts";
 import type { Command, FlagsOf } from "./command.ts";
-import { columns, withCommas } from "./figures.ts";
 import type { ArchValue, JsonValue } from "./run-flags.ts";
 import { archFlag, jsonFlag, withoutUndefined } from "./run-flags.ts";
 
@@ -30,7 +30,7 @@ function inspectionLines(file: string, inspection: Inspection): string[] {
   const { layers, stages, parameters, labels, preprocess, imageSize } = inspection;
   const lines = [
     `model     ${file}  (${inspection.name}, ${inspection.format}, Keras ${inspection.kerasVersion}, ${layers.length} layers)`,
-    `params    ${withCommas(parameters.total)}, of which ${withCommas(parameters.trainable)} trainable in the file`,
+    `params    ${parameters.total.toLocaleString("en-US")}, of which ${parameters.trainable.toLocaleString("en-US")} trainable in the file`,
     `inputs    ${inspection.inputs.map(({ name, shape }) => `${name} ${shapeText(shape)}`).join(", ")}`,
     `outputs   ${inspection.outputs.map(({ name, shape }) => `${name} ${shapeText(shape)}`).join(", ")}`,
   ];
@@ -44,7 +44,7 @@ function inspectionLines(file: string, inspection: Inspection): string[] {
         ...stages.map((stage) => [
           `  ${stage.name}`,
           String(stage.layers),
-          withCommas(stage.parameters),
+          stage.parameters.toLocaleString("en-US"),
           percent(stage.frozenBefore, parameters.total),
           stage.firstWeighted ?? "-",
         ]),
@@ -63,7 +63,7 @@ function inspectionLines(file: string, inspection: Inspection): string[] {
           layer.className,
           layer.stage ?? "-",
           shapeText(layer.outputShape),
-          withCommas(layer.parameters),
+          layer.parameters.toLocaleString("en-US"),
           layer.parameters === 0 ? "-" : layer.trainable ? "yes" : "no",
         ]),
       ],

@@ -35,8 +35,9 @@ export const planCommand: Command<PlanValues> = {
       checkpoint,
       withoutUndefined({ freeze: freeze.length > 0 ? freeze : undefined, bnMode: values["bn-mode"] }),
     );
+    const context = { model: file, origin: `Keras ${read.kerasVersion} ${read.format}` };
     if (values.json) terminal.document(plan);
-    for (const line of planLines(plan)) terminal.print(line);
+    for (const line of planLines(plan, context)) terminal.print(line);
     for (const warning of plan.warnings) terminal.notice(`warning: ${warning}`);
   },
 };

@@ -1,8 +1,8 @@
 import type { PicturePrediction } from "../index.ts";
 import { modelFileAt, predictImages, readCheckpoint } from "../index.ts";
+import { columns } from "./columns.ts";
 import type { Command, FlagsOf } from "./command.ts";
 import { value } from "./command.ts";
-import { columns } from "./figures.ts";
 import type { ArchValue, EngineValues, JsonValue, PictureValues } from "./run-flags.ts";
 import {
   archFlag,

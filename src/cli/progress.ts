@@ -1,4 +1,4 @@
-import { secondsText } from "./figures.ts";
+import { formatSeconds } from "../index.ts";
 
 /** One task at a time, shown once it has run for two seconds: a redrawn line on a terminal, a line now and then elsewhere. */
 export interface Progress {
@@ -69,7 +69,7 @@ export function progressLine({ label, done, total, unit, detail, rate }: Progres
   if (rate > 0) {
     const shown =
       rate >= 1 ? `${rate.toFixed(1)} ${unit}/s` : `${(1 / rate).toFixed(1)} s a ${unit.replace(/s$/, "")}`;
-    parts.push(shown, `${secondsText(Math.max(0, total - done) / rate)} left`);
+    parts.push(shown, `${formatSeconds(Math.max(0, total - done) / rate)} left`);
   }
   if (detail) parts.push(detail);
   return parts.join("  ");

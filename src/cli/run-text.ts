@@ -1,5 +1,6 @@
 import type { EngineInfo, FinetuneResult } from "../index.ts";
-import { bytesText, columns, secondsText } from "./figures.ts";
+import { formatBytes, formatSeconds } from "../index.ts";
+import { columns } from "./columns.ts";
 
 /** `0.6931`; `3.2e-5` where four places would say nothing. */
 export function figure(value: number): string {
@@ -18,10 +19,10 @@ export const wasmHint = "hint      `finetune setup` builds the native engine, ab
 /** What the plan predicted beside what the run cost, as lines; what was not predicted is left out. */
 export function costTable({ plan: { cost }, measured }: FinetuneResult): string[] {
   const rows: (readonly [string, number | undefined, number, (value: number) => string])[] = [
-    ["extraction", cost?.extractionSeconds, measured.extractionSeconds, secondsText],
-    ["epoch", cost?.epochSeconds, measured.epochSeconds, secondsText],
-    ["features", cost?.cacheBytes, measured.cacheBytes, bytesText],
-    ["memory", cost?.stepBytes, measured.peakBytes, bytesText],
+    ["extraction", cost?.extractionSeconds, measured.extractionSeconds, formatSeconds],
+    ["epoch", cost?.epochSeconds, measured.epochSeconds, formatSeconds],
+    ["features", cost?.cacheBytes, measured.cacheBytes, formatBytes],
+    ["memory", cost?.stepBytes, measured.peakBytes, formatBytes],
   ];
   const table = rows.map(([name, predicted, value, text]) => [
     `  ${name}`,

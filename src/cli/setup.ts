@@ -1,7 +1,6 @@
-import { setupEngine } from "../index.ts";
+import { formatSeconds, setupEngine } from "../index.ts";
 import type { Command, FlagsOf } from "./command.ts";
 import { value } from "./command.ts";
-import { secondsText } from "./figures.ts";
 import type { JsonValue } from "./run-flags.ts";
 import { jsonFlag, withoutUndefined } from "./run-flags.ts";
 import { plainText } from "./values.ts";
@@ -33,7 +32,7 @@ export const setupCommand: Command<SetupValues> = {
     });
     if (values.json) terminal.document(report);
     terminal.print(
-      `engine    native: TensorFlow ${report.tensorflow} (${report.origin}), in ${secondsText(report.seconds)}`,
+      `engine    native: TensorFlow ${report.tensorflow} (${report.origin}), in ${formatSeconds(report.seconds)}`,
     );
     terminal.print(`          ${report.path}`);
   },

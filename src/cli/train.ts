@@ -1,7 +1,6 @@
 import type { FinetuneResult, ProgressEvent } from "../index.ts";
-import { ensureEngine, finetune, nextRunFolder, prepareRun, UsageError } from "../index.ts";
+import { ensureEngine, finetune, formatSeconds, nextRunFolder, prepareRun, UsageError } from "../index.ts";
 import type { Command } from "./command.ts";
-import { secondsText } from "./figures.ts";
 import type { RunValues } from "./run-flags.ts";
 import { chooseEngine, runFlags, runOptions } from "./run-flags.ts";
 import { costTable, engineLine, figure, wasmHint } from "./run-text.ts";
@@ -86,7 +85,7 @@ function epochLine({ epoch, epochs, best }: Extract<ProgressEvent, { kind: "epoc
     ["val_accuracy", epoch.val_accuracy],
   ] as const;
   const figures = named.flatMap(([name, value]) => (value === undefined ? [] : [`${name} ${figure(value)}`]));
-  return [`epoch ${number}`, ...figures, secondsText(epoch.seconds), ...(best ? ["best"] : [])].join("  ");
+  return [`epoch ${number}`, ...figures, formatSeconds(epoch.seconds), ...(best ? ["best"] : [])].join("  ");
 }
 
 /** What a run ends with: the best epoch, what it cost beside the plan, the proof, and where the files are. */
