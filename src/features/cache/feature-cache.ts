@@ -6,6 +6,7 @@ import { createPack, newRecords, type PackRecord, type PackWriter, packReader } 
 import {
   type FeatureStorage,
   type FeatureTensor,
+  keyEntryBytes,
   layoutDigest,
   type RecordLayout,
   recordLayout,
@@ -77,6 +78,7 @@ export function defaultCacheDirectory(): string {
 export async function openFeatureCache(options: FeatureCacheOptions): Promise<FeatureCache> {
   const { directory = defaultCacheDirectory(), maxBytes = defaultMaxBytes, storage = "float32" } = options;
   const layout = recordLayout(options.tensors, storage);
+  const diskBytes = layout.bytes + keyEntryBytes;
   const folder = join(directory, folderName(options.trunkKey, layout));
   const warn = (message: string) => options.onWarning?.(`feature cache ${directory}: ${message}`);
 
@@ -121,7 +123,7 @@ export async function openFeatureCache(options: FeatureCacheOptions): Promise<Fe
     if (!keeps) return false;
     if (records.has(imageKey)) return true;
     try {
-      if (cacheBytes + layout.bytes > maxBytes && !(await makeRoom(layout.bytes))) {
+      if (cacheBytes + diskBytes > maxBytes && !(await makeRoom(diskBytes))) {
         keeps = false;
         warn(
           `holds ${cacheBytes} bytes in use, of ${maxBytes} that it may. Features of further pictures are computed again by the next run. Raise --cache-max, or freeze less or more.`,
@@ -137,7 +139,7 @@ export async function openFeatureCache(options: FeatureCacheOptions): Promise<Fe
       );
       return false;
     }
-    cacheBytes += layout.bytes;
+    cacheBytes += diskBytes;
     stored++;
     return true;
   };
@@ -184,7 +186,7 @@ export async function openFeatureCache(options: FeatureCacheOptions): Promise<Fe
       return result;
     },
     refresh,
-    stats: () => ({ records: records.size, stored, damaged, bytes: records.size * layout.bytes }),
+    stats: () => ({ records: records.size, stored, damaged, bytes: records.size * diskBytes }),
     async close() {
       await queue;
       keeps = false;

@@ -125,6 +125,11 @@ export function packReader(folder: string, layout: RecordLayout): PackReader {
   };
 }
 
+/** Whether a file's name is that of a pack or of its keys. */
+export function isPackFile(name: string): boolean {
+  return name.endsWith(".pack") || name.endsWith(".keys");
+}
+
 function packPath(folder: string, id: string): string {
   return join(folder, `${id}.pack`);
 }

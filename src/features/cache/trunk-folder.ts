@@ -3,6 +3,7 @@ import { mkdir, readdir, rename, rm, stat, unlink, utimes } from "node:fs/promis
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { MachineError } from "../../errors.ts";
+import { isPackFile } from "./pack.ts";
 import { isMarkAlive, writeMark } from "./process-mark.ts";
 
 /** The use of a trunk's folder by this process: while it is held, nobody evicts the folder. */
@@ -30,8 +31,10 @@ export async function leaseFolder(folder: string): Promise<Lease> {
     try {
       await writeMark(path);
       const names = await readdir(folder);
-      if (names.includes(name) && !(await hasLiveMark(folder, names, evictionPrefix)))
+      if (names.includes(name) && !(await hasLiveMark(folder, names, evictionPrefix))) {
+        await removeDeadMarks(folder, names);
         return lease(path, folder);
+      }
       await unlink(path);
     } catch (error) {
       // Evicted between two of these steps: it is made anew.
@@ -64,7 +67,7 @@ export interface TrunkUse {
   readonly usedAtMs: number;
 }
 
-/** Every trunk's folder in the cache, with its size, the least recently used first. */
+/** Every trunk's folder in the cache, with the size of its packs, the least recently used first. */
 export async function listTrunks(directory: string): Promise<readonly TrunkUse[]> {
   const entries = await readdir(directory, { withFileTypes: true }).catch(() => []);
   const folders = entries.filter((entry) => entry.isDirectory() && !entry.name.startsWith("."));
@@ -102,6 +105,14 @@ export async function emptyTrash(directory: string): Promise<void> {
   );
 }
 
+/** What processes that were killed have left behind. */
+async function removeDeadMarks(folder: string, names: readonly string[]): Promise<void> {
+  const marks = names.filter((name) => name.startsWith(leasePrefix) || name.startsWith(evictionPrefix));
+  for (const path of marks.filter((name) => !name.endsWith(".tmp")).map((name) => join(folder, name))) {
+    if (!(await isMarkAlive(path))) await unlink(path).catch(() => {});
+  }
+}
+
 async function hasLiveMark(folder: string, names: readonly string[], prefix: string): Promise<boolean> {
   const marks = names.filter((name) => name.startsWith(prefix) && !name.endsWith(".tmp"));
   const alive = await Promise.all(marks.map((name) => isMarkAlive(join(folder, name))));
@@ -111,7 +122,7 @@ async function hasLiveMark(folder: string, names: readonly string[], prefix: str
 async function trunkUse(folder: string): Promise<TrunkUse> {
   const names = await readdir(folder).catch(() => []);
   const sizes = await Promise.all(
-    names.map((name) =>
+    names.filter(isPackFile).map((name) =>
       stat(join(folder, name)).then(
         (status) => status.size,
         () => 0,

@@ -1,0 +1,121 @@
+import { createHash } from "node:crypto";
+import {
+  appendFileSync,
+  copyFileSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
+import { beforeAll, expect, test, vi } from "vitest";
+import type * as content from "../../../src/data/content-hash.ts";
+import { openFileIndex } from "../../../src/features/cache/file-index.ts";
+import { features, newDirectory, openCache } from "./cache-folder.ts";
+
+const sha256 = (bytes: string) => createHash("sha256").update(bytes).digest("hex");
+
+const reads = vi.hoisted(() => ({ paths: [] as string[] }));
+vi.mock("../../../src/data/content-hash.ts", async (original) => {
+  const { contentHash } = await original<typeof content>();
+  return {
+    contentHash: (path: string) => {
+      reads.paths.push(path);
+      return contentHash(path);
+    },
+  };
+});
+
+/** Files that were written long enough ago to be trusted. */
+let folder: string;
+const names = ["a.jpg", "b.jpg", "in place.jpg", "renamed.jpg", "réplaced\n.jpg"];
+
+beforeAll(async () => {
+  folder = newDirectory();
+  for (const name of names) writeFileSync(join(folder, name), `bytes of ${name}`);
+  await wait(2100);
+});
+
+async function hashesOf(
+  indexPath: string,
+  files: readonly string[],
+): Promise<{ hashes: string[]; read: number }> {
+  reads.paths.length = 0;
+  const index = await openFileIndex(indexPath);
+  const hashes = await Promise.all(files.map((name) => index.hashOf(join(folder, name))));
+  await index.close();
+  return { hashes, read: reads.paths.length };
+}
+
+test("a file is read once, and known to the next run by its name, size, inode and times", async () => {
+  const index = join(newDirectory(), "deeper", "files.index");
+  const expected = names.map((name) => sha256(`bytes of ${name}`));
+  expect(await hashesOf(index, names)).toEqual({ hashes: expected, read: names.length });
+  expect(await hashesOf(index, names)).toEqual({ hashes: expected, read: 0 });
+});
+
+test("other bytes under the same name, of the same size and with the same date, are seen: their features are a miss", async () => {
+  const directory = newDirectory();
+  const index = join(directory, "files.index");
+  const [name] = ["in place.jpg"];
+  const { hashes: before } = await hashesOf(index, [name!]);
+  const cache = await openCache(directory);
+  await cache.put(before[0]!, features(1));
+  const { atime, mtime, size, ino } = statSync(join(folder, name!));
+  writeFileSync(join(folder, name!), "BYTES of in place.jpg");
+  utimesSync(join(folder, name!), atime, mtime);
+  expect(statSync(join(folder, name!))).toMatchObject({ size, ino, mtime });
+  const { hashes: after } = await hashesOf(index, [name!]);
+  expect(after).toEqual([sha256("BYTES of in place.jpg")]);
+  expect(await cache.get(after[0]!)).toBeUndefined();
+  expect(cache.has(before[0]!)).toBe(true);
+  await cache.close();
+});
+
+test("a file moved over another's name is seen", async () => {
+  const index = join(newDirectory(), "files.index");
+  await hashesOf(index, ["renamed.jpg"]);
+  copyFileSync(join(folder, "renamed.jpg"), join(folder, "copy"));
+  writeFileSync(join(folder, "copy"), "other of renamed.jpg");
+  renameSync(join(folder, "copy"), join(folder, "renamed.jpg"));
+  expect((await hashesOf(index, ["renamed.jpg"])).hashes).toEqual([sha256("other of renamed.jpg")]);
+});
+
+test("a file written just now is read every time: its next change may leave no trace", async () => {
+  const index = join(newDirectory(), "files.index");
+  writeFileSync(join(folder, "new.jpg"), "new");
+  expect((await hashesOf(index, ["new.jpg"])).read).toBe(1);
+  expect((await hashesOf(index, ["new.jpg"])).read).toBe(1);
+});
+
+test("half a line, garbage and a changed digit cost a read, never a wrong hash", async () => {
+  const index = join(newDirectory(), "files.index");
+  const { hashes } = await hashesOf(index, ["a.jpg", "b.jpg"]);
+  const text = readFileSync(index, "utf8");
+  const [first, second] = text.split("\n") as [string, string];
+  writeFileSync(
+    index,
+    `${first.replace(/"([0-9a-f])/, (_, digit) => `"${digit === "0" ? "1" : "0"}`)}\n\0garbage\n{}\n${second.slice(0, -4)}`,
+  );
+  expect(await hashesOf(index, ["a.jpg", "b.jpg"])).toEqual({ hashes, read: 2 });
+  expect(await hashesOf(index, ["a.jpg", "b.jpg"])).toEqual({ hashes, read: 0 });
+});
+
+test("an index of mostly stale lines is rewritten, and still right", async () => {
+  const index = join(newDirectory(), "files.index");
+  const { hashes } = await hashesOf(index, ["a.jpg", "b.jpg"]);
+  const text = readFileSync(index, "utf8");
+  for (let round = 0; round < 600; round++) appendFileSync(index, text);
+  expect(await hashesOf(index, ["a.jpg", "b.jpg"])).toEqual({ hashes, read: 0 });
+  expect(readFileSync(index, "utf8").split("\n")).toHaveLength(3);
+  expect(await hashesOf(index, ["a.jpg", "b.jpg"])).toEqual({ hashes, read: 0 });
+});
+
+test("an index that cannot be written fails nothing; a file that is not there does", async () => {
+  writeFileSync(join(folder, "a file"), "");
+  const index = join(folder, "a file", "files.index");
+  expect((await hashesOf(index, ["a.jpg"])).hashes).toEqual([sha256("bytes of a.jpg")]);
+  await expect(hashesOf(index, ["none.jpg"])).rejects.toThrow(/ENOENT/);
+});
