@@ -16,7 +16,8 @@ import { train } from "./training/train.ts";
 
 /**
  * Trains what the policy leaves trainable on the pictures in `data`: everything static runs once per picture, the rest at every
- * step. Nothing is written without `out`. An aborted signal rejects with its reason.
+ * step. Nothing is written without `out`. An aborted signal or a loss that is not finite rejects once the best completed
+ * epoch is in `out`.
  * @throws {UsageError | TopologyError | KerasFileError | DataError} before anything is computed where the run cannot be.
  */
 export async function finetune(options: FinetuneOptions): Promise<FinetuneResult> {
@@ -34,7 +35,7 @@ export async function finetune(options: FinetuneOptions): Promise<FinetuneResult
       val: await features(run, "val", options),
     };
     const extractionSeconds = (performance.now() - started) / 1000;
-    const { history, bestEpoch, weights } = await trained(run, extracted, options);
+    const { history, bestEpoch, weights, stopped } = await trained(run, extracted, options);
     const moving = new Map(
       [...weights].map(([path, layer]) => [path, new Set(layer.map(({ name }) => name))]),
     );
@@ -74,6 +75,11 @@ export async function finetune(options: FinetuneOptions): Promise<FinetuneResult
         format: options.outputFormat ?? "keras",
         args: argumentsOf(options, run),
       })) ?? [];
+    if (stopped !== undefined) {
+      const kept = files.length > 0 ? `; epoch ${bestEpoch}, the best, is saved in ${options.out}` : "";
+      options.onProgress?.({ kind: "note", message: `stopped   after epoch ${history.length}${kept}` });
+      throw stopped;
+    }
     return { ...record, files };
   } catch (error) {
     folder?.discard();

@@ -34,12 +34,15 @@ export interface Trained {
   readonly bestEpoch: number;
   /** What training moved, as it was after the best epoch. */
   readonly weights: Weights;
+  /** What ended the run before its last epoch, for the caller to throw once the rest is safe. */
+  readonly stopped?: unknown;
 }
 
 /**
  * Epochs over `train` in a fresh seeded order each, the last partial batch kept. Best is the lowest `val_loss`, the first of
- * equals; without validation the last epoch. An aborted signal ends the run after the step at hand, rejecting with its reason.
- * @throws {TopologyError} on a loss that is not finite, naming the layer it comes from.
+ * equals; without validation the last epoch. An aborted signal ends the run after the step at hand, and a loss that is not finite
+ * at once: what the completed epochs gave is kept then, with the reason in `stopped`.
+ * @throws the signal's reason, or a {TopologyError} that names the layer the values come from, where no epoch is complete.
  */
 export async function train(
   tail: Tail,
@@ -49,9 +52,15 @@ export async function train(
 ): Promise<Trained> {
   const history: Epoch[] = [];
   let best: { epoch: number; loss: number; weights: Weights } | null = null;
+  let stopped: unknown;
   for (let epoch = 1; epoch <= options.epochs; epoch++) {
     const started = performance.now();
-    const figures = await trainEpoch(tail, examples, epoch, options);
+    const figures = await trainEpoch(tail, examples, epoch, options).catch((error: unknown) => {
+      if (best === null) throw error;
+      stopped = error;
+      return null;
+    });
+    if (figures === null) break;
     const held = validation ? await evaluateExamples(tail, validation, options.batchSize) : null;
     const entry: Epoch = {
       epoch,
@@ -68,7 +77,12 @@ export async function train(
     options.onEpoch?.(entry, isBest);
     if (options.patience !== undefined && epoch - best!.epoch >= options.patience) break;
   }
-  return { history, bestEpoch: best?.epoch ?? 0, weights: best?.weights ?? tail.movedWeights() };
+  return {
+    history,
+    bestEpoch: best?.epoch ?? 0,
+    weights: best?.weights ?? tail.movedWeights(),
+    ...(stopped !== undefined && { stopped }),
+  };
 }
 
 async function trainEpoch(

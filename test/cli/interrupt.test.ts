@@ -1,0 +1,81 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { readCheckpoint } from "../../src/index.ts";
+import { fixture, runCli, scratch } from "./run-cli.ts";
+
+const endless = (out: string, ...more: string[]): string[] => [
+  ...["--model", fixture("cli", "small_resnet.keras"), "--data", fixture("demo", "photos"), "--out", out],
+  ...["--epochs", "100000", ...more],
+];
+
+/** Sends a signal each time one of the texts has appeared, in order. */
+function afterTexts(
+  ...texts: readonly string[]
+): (written: string, send: (signal: NodeJS.Signals) => void) => void {
+  let sent = 0;
+  return (written, send) => {
+    while (sent < texts.length && written.includes(texts[sent]!)) {
+      sent++;
+      send("SIGINT");
+    }
+  };
+}
+
+describe("Ctrl-C", () => {
+  test("the first finishes the step, saves the best completed epoch, and exits with 130", async () => {
+    const out = join(scratch(), "run");
+    const result = await runCli(endless(out), { watch: afterTexts("epoch      2/") });
+    expect([result.code, result.signal]).toEqual([130, null]);
+    expect(result.stderr).toContain("Stopping after this step. Press Ctrl-C again to leave at once.");
+    expect(result.stderr).not.toMatch(/^\s+at /m);
+    expect(readdirSync(out).sort()).toEqual([
+      "args.json",
+      "history.csv",
+      "labels.json",
+      "model.keras",
+      "plan.json",
+    ]);
+    const epochs = readFileSync(join(out, "history.csv"), "utf8").trim().split("\n").length - 1;
+    expect(epochs).toBeGreaterThanOrEqual(2);
+    expect(result.stdout).toMatch(
+      new RegExp(`^stopped +after epoch ${epochs}; epoch \\d+, the best, is saved in ${out}$`, "m"),
+    );
+    expect((await readCheckpoint(join(out, "model.keras"))).notes.labels).toEqual([
+      "brick",
+      "grass",
+      "gravel",
+    ]);
+    expect(JSON.parse(readFileSync(join(out, "plan.json"), "utf8")).proof.unchanged).toBe(true);
+  });
+
+  test("before an epoch is complete nothing is left", async () => {
+    const out = join(scratch(), "run");
+    const result = await runCli(endless(out), { watch: afterTexts("frontier ") });
+    expect([result.code, result.signal]).toEqual([130, null]);
+    expect(existsSync(out)).toBe(false);
+  });
+
+  test("with --json stdout stays empty", async () => {
+    const out = join(scratch(), "run");
+    const result = await runCli(endless(out, "--json"), { watch: afterTexts("epoch      1/") });
+    expect([result.code, result.stdout]).toEqual([130, ""]);
+  });
+
+  test("an earlier run is whole afterwards, and the second Ctrl-C leaves at once", async () => {
+    const out = join(scratch(), "run");
+    const first = await runCli([...endless(out).slice(0, -1), "1"]);
+    expect(first.code).toBe(0);
+    const result = await runCli(endless(out, "--overwrite"), {
+      watch: afterTexts("frontier ", "Stopping after"),
+    });
+    expect(result.code === 130 || result.signal === "SIGINT").toBe(true);
+    const left = readdirSync(out).filter((name) => !name.startsWith("."));
+    expect(left.sort()).toEqual(["args.json", "history.csv", "labels.json", "model.keras", "plan.json"]);
+    expect((await readCheckpoint(join(out, "model.keras"))).notes.labels).toEqual([
+      "brick",
+      "grass",
+      "gravel",
+    ]);
+  });
+});
