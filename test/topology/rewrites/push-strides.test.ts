@@ -278,6 +278,26 @@ describe("pushStrides moves a stride into", () => {
     expect(difference(graph, pushed)).toBeLessThan(1e-5);
   });
 
+  test("a convolution beside a mask of truth values, which is subsampled once it is numbers", () => {
+    const graph = built((g) => {
+      const x = g.input([null, 8, 8, 3]);
+      const dark = g.call("dark", "ops.LogicalNot", {}, g.call("relu", "ReLU", {}, x));
+      const y = g.call("first", "Conv2D", { filters: 3, kernel_size: 3, padding: "same" }, x);
+      const gated = g.call(
+        "gated",
+        "Multiply",
+        {},
+        y,
+        g.call("numbers", "ops.Cast", { dtype: "float32" }, dark),
+      );
+      const last = g.call("last", "Conv2D", { filters: 2, kernel_size: 1, strides: 2 }, gated);
+      return [last, g.call("again", "ops.Cast", { dtype: "float32" }, dark)];
+    });
+    const pushed = pushStrides(graph, everywhere).graph;
+    expect(layerAt(pushed, "numbers_subsample").className).toBe("MaxPooling2D");
+    expect(difference(graph, pushed)).toBeLessThan(1e-5);
+  });
+
   test("a convolution above LayerScale, Rescaling and ops with numbers", () => {
     const graph = before1x1(8, (g, x) => {
       const y = g.call("first", "Conv2D", { filters: 3, kernel_size: 3, padding: "same" }, x);
@@ -451,6 +471,15 @@ describe("pushStrides leaves alone", () => {
     const graph = built((g) => {
       const x = g.call("first", "DepthwiseConv2D", { kernel_size: 3 }, g.input([null, 9, 9, 2]));
       return g.call("last", "Conv2D", { filters: 2, kernel_size: 1, strides: [1, 2] }, x);
+    });
+    expect(pushStrides(graph, everywhere).graph).toBe(graph);
+  });
+
+  test("the input of a strided 1x1 depthwise convolution, which cannot give up one stride of two", () => {
+    const graph = built((g) => {
+      const x = g.call("first", "Conv2D", { filters: 3, kernel_size: 3 }, g.input([null, 9, 9, 2]));
+      const thin = g.call("thin", "Conv2D", { filters: 2, kernel_size: 1, strides: [1, 2] }, x);
+      return [thin, g.call("deep", "DepthwiseConv2D", { kernel_size: 1, strides: 2 }, x)];
     });
     expect(pushStrides(graph, everywhere).graph).toBe(graph);
   });
