@@ -1,9 +1,10 @@
 /** Caches in new folders, features to put into them, and processes that use them until they are killed. */
 import { type ChildProcess, fork } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdtempSync, readdirSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { afterAll } from "vitest";
 import {
   type FeatureCache,
   type FeatureCacheOptions,
@@ -17,8 +18,16 @@ export const tensors = [
 
 export const recordBytes = 4 * (4 * 4 * 8 + 10);
 
+const directories: string[] = [];
+afterAll(() => {
+  for (const directory of directories) rmSync(directory, { recursive: true, force: true });
+});
+
+/** An empty folder; it is gone after the file's last test. */
 export function newDirectory(): string {
-  return mkdtempSync(join(tmpdir(), "keras-finetune-cache-"));
+  const directory = mkdtempSync(join(tmpdir(), "keras-finetune-cache-"));
+  directories.push(directory);
+  return directory;
 }
 
 export function openCache(directory: string, own: Partial<FeatureCacheOptions> = {}): Promise<FeatureCache> {
