@@ -41,7 +41,7 @@ type Refusal = Pick<UnsupportedLayer, "reason" | "advice">;
 /** Layers whose work is not in the file at all. */
 const foreign: Readonly<Record<string, Refusal>> = {
   Lambda: {
-    reason: "a Lambda is Python bytecode",
+    reason: "a Lambda is Python code",
     advice:
       "Replace it by a Keras layer or by functions of keras.ops, which a model file can hold, and save again.",
   },

@@ -1,0 +1,62 @@
+import { readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import type { JsonObject } from "../../src/checkpoint.ts";
+import { TopologyError } from "../../src/errors.ts";
+import { activationNames as computedActivations } from "../../src/layers/activation-functions.ts";
+import { layerGraph } from "../../src/topology/build-graph.ts";
+import { activationNames } from "../../src/topology/specs/activation.ts";
+import { requireSupported, unsupportedLayers } from "../../src/topology/support.ts";
+import { graphFixture } from "./graph-fixtures.ts";
+
+const configs = JSON.parse(
+  readFileSync(new URL("../../fixtures/graphs/unsupported.json", import.meta.url), "utf8"),
+) as Record<"keras" | "h5", JsonObject>;
+
+describe("a model with layers that cannot run", () => {
+  const graph = layerGraph({ modelConfig: configs.keras, kerasVersion: "3.15.1" });
+
+  it("still has a graph, with unknown shapes behind them", () => {
+    expect(graph.nodes.at(-1)!.outputs.map(({ shape }) => shape)).toEqual([null, null]);
+    expect(graph.layers).toHaveLength(8);
+  });
+
+  it("is refused once, naming each of them by path", () => {
+    expect(() => requireSupported(graph)).toThrow(TopologyError);
+    expect(unsupportedLayers(graph).map(({ path, className }) => `${path} ${className}`)).toEqual([
+      "nested/twice Lambda",
+      "nested/mine __main__>Mine",
+      "nested/registered pack>Registered",
+      "nested/not_ours __main__>Dense",
+      "nested/bent Dense",
+      "nested/fft ops.FFT",
+    ]);
+    expect(() => requireSupported(graph)).toThrow(
+      /^outer: layers: expected all to be computable without Python, got 6 that cannot:\n/,
+    );
+    expect(() => requireSupported(graph)).toThrow(
+      '\n  nested/bent (Dense): its activation "Custom>bent" is none of keras.activations. Replace it',
+    );
+  });
+
+  it("is refused from .h5 too, where only the registered name tells a class from Keras's own", () => {
+    const paths = unsupportedLayers(layerGraph({ modelConfig: configs.h5, kerasVersion: "3.15.1" }));
+    expect(paths.map(({ path, className }) => `${path} ${className}`)).toEqual([
+      "nested/twice Lambda",
+      "nested/mine Mine",
+      "nested/registered pack>Registered",
+      "nested/bent Dense",
+      "nested/fft ops.FFT",
+    ]);
+  });
+});
+
+it("a model of Keras's layers alone passes", () => {
+  expect(() =>
+    requireSupported(layerGraph(graphFixture("keras-2.15.0-ResNet50.json.gz", "ResNet50"))),
+  ).not.toThrow();
+});
+
+it("every activation that passes can be computed", () => {
+  const computed = new Set(computedActivations());
+  expect([...activationNames].filter((name) => !computed.has(name))).toEqual([]);
+});
