@@ -55,24 +55,16 @@ export function withAffineOutput(
   const parts = plainWeights(weights, name);
   if (!parts) return null;
   const { kernel, bias } = parts;
-  const [beforeLast, last] = kernel.shape.slice(-2) as [number, number];
-  const inner = layout === "output, input" ? last : 1;
-  const channels = {
-    "input, output": last,
-    "output, input": beforeLast,
-    "input, multiplier": beforeLast * last,
-  };
-  const count = channels[layout];
-  const values = toFloat32(kernel);
-  const scaled = Float32Array.from(values, (value, at) => value * scale[Math.floor(at / inner) % count]!);
-  const before = bias ? toFloat32(bias) : new Float32Array(count);
+  const inner = layout === "output, input" ? kernel.shape.at(-1)! : 1;
+  const scaled = channelsScaled(toFloat32(kernel), scale, inner);
+  const before = bias ? toFloat32(bias) : new Float32Array(scale.length);
   return [
     ...weights.filter((weight) => weight !== kernel && weight !== bias),
     named(name, scaled, kernel.shape),
     named(
       "bias",
       Float32Array.from(scale, (factor, at) => before[at]! * factor + shift[at]!),
-      [count],
+      [scale.length],
     ),
   ];
 }
@@ -94,13 +86,11 @@ export function withAffineInput(
   if (inputs !== scale.length) return null;
   const outputs = layout === "input, multiplier" ? inputs * last : last;
   const values = toFloat32(kernel);
-  const scaled = new Float32Array(values.length);
+  const scaled = channelsScaled(values, scale, last);
   const shifted = new Float64Array(outputs);
-  values.forEach((value, at) => {
-    const input = Math.floor(at / last) % inputs;
-    scaled[at] = value * scale[input]!;
-    shifted[at % outputs]! += value * shift[input]!;
-  });
+  for (let at = 0, input = 0; at < values.length; input = (input + 1) % inputs) {
+    for (const end = at + last; at < end; at += 1) shifted[at % outputs]! += values[at]! * shift[input]!;
+  }
   const before = bias ? toFloat32(bias) : new Float32Array(outputs);
   return [
     named("kernel", scaled, kernel.shape),
@@ -110,6 +100,15 @@ export function withAffineInput(
       [outputs],
     ),
   ];
+}
+
+/** Each value times its channel's scale, where `inner` values in a row are one channel's. */
+function channelsScaled(values: Float32Array, scale: Float64Array, inner: number): Float32Array {
+  const scaled = new Float32Array(values.length);
+  for (let at = 0, channel = 0; at < values.length; channel = (channel + 1) % scale.length) {
+    for (const end = at + inner; at < end; at += 1) scaled[at] = values[at]! * scale[channel]!;
+  }
+  return scaled;
 }
 
 /** The kernel and the bias of a layer that has nothing else but SeparableConv's first kernel, all of them loaded. */

@@ -79,7 +79,8 @@ export function foldBatchNorm(graph: LayerGraph, weights: Weights, options: Rewr
 
   for (const node of graph.nodes) {
     const layer = layers.get(node.layer)!;
-    if (node.inputs.length !== 1 || !options.foldable(layer.path)) continue;
+    const scales = layer.className === "BatchNormalization" || layer.className === "LayerScale";
+    if (!scales || node.inputs.length !== 1 || !options.foldable(layer.path)) continue;
     const affine = affineOf(layer, weights.get(layer.path) ?? []);
     if (affine) foldBack(node, affine) || foldForward(node, affine);
   }
@@ -98,13 +99,13 @@ export function called(graph: LayerGraph, weights: Weights): Weights {
   return new Map([...weights].filter(([path]) => paths.has(path)));
 }
 
-/** What the layer does to its channels; null for one that does more, and where its weights were not read. */
+/** What the layer does to its channels; null where its weights were not read. */
 function affineOf(layer: GraphLayer, weights: readonly Weight[]): ChannelAffine | null {
   const values = new Map(weights.filter(isLoaded).map((weight) => [weight.name, toFloat32(weight)] as const));
   if (values.size !== weights.length) return null;
   if (layer.className === "BatchNormalization") return normalizing(values, numberAt(layer.config, "epsilon"));
   const gamma = values.get("gamma");
-  if (layer.className !== "LayerScale" || !gamma) return null;
+  if (!gamma) return null;
   return { scale: Float64Array.from(gamma), shift: new Float64Array(gamma.length) };
 }
 

@@ -101,7 +101,7 @@ function product(first: Parts, second: Parts): Weight[] {
     : new Float64Array(outputs);
   const own = second.bias ? toFloat32(second.bias) : new Float32Array(outputs);
   const bias = Float32Array.from(carried, (value, at) => value + own[at]!);
-  return [named("kernel", Float32Array.from(kernel), [inputs, outputs]), named("bias", bias, [outputs])];
+  return [named("kernel", new Float32Array(kernel), [inputs, outputs]), named("bias", bias, [outputs])];
 }
 
 /** `[rows, inner] × [inner, columns]`. */

@@ -95,6 +95,7 @@ export function randomWeights(graph: LayerGraph, seed: number): Weights {
         const value: Record<string, () => number> = {
           gamma: () => 0.5 + random(),
           moving_variance: () => 0.25 + random(),
+          variance: () => 0.25 + random(),
         };
         const next = value[name] ?? (() => (random() * 2 - 1) * Math.sqrt(3 / fan));
         return {
