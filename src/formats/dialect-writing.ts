@@ -7,8 +7,9 @@ import { translateConfig } from "../topology/translate/translate-config.ts";
 const currentKeras = "3.15.1";
 
 /**
+ 
  * The checkpoint as a file of that dialect holds it: config and compile config translated, weights and notes under the new
- * layer paths. The optimizer's variables are kept only within one dialect: another orders them otherwise.
+ * layer paths. The optimizer's variables are kept where the same Keras reads them: another orders them otherwise.
  * @throws {TopologyError} naming the layer that cannot be translated.
  */
 export function inDialect(checkpoint: Checkpoint, to: Dialect): Checkpoint {
@@ -22,16 +23,19 @@ export function inDialect(checkpoint: Checkpoint, to: Dialect): Checkpoint {
   const { newLayers, ...notes } = checkpoint.notes;
   return {
     ...rest,
-    kerasVersion:
-      from === "keras1" || from === "keras2" ? versionIn(checkpoint, to) : checkpoint.kerasVersion,
+    kerasVersion: sameKeras(from, to) ? checkpoint.kerasVersion : currentKeras,
     modelConfig,
     weights,
     ...(training && { trainingConfig: training }),
-    ...(optimizerWeights && from === to && { optimizerWeights }),
+    ...(optimizerWeights && from !== "keras2-archive" && sameKeras(from, to) && { optimizerWeights }),
     notes: newLayers ? { ...notes, newLayers: newLayers.map(path) } : notes,
   };
 }
 
-function versionIn(checkpoint: Checkpoint, to: Dialect): string {
-  return to === "keras3" || to === "keras3-h5" ? currentKeras : checkpoint.kerasVersion;
+function sameKeras(from: Dialect, to: Dialect): boolean {
+  return (
+    from === to ||
+    (from.startsWith("keras3") && to.startsWith("keras3")) ||
+    (from === "keras2-archive" && to === "keras2")
+  );
 }

@@ -127,5 +127,5 @@ export async function writeKerasArchive(
 }
 
 function writeOptimizer(writer: Hdf5Writer, { optimizerWeights }: Checkpoint): void {
-  for (const weight of optimizerWeights ?? []) writer.dataset(`/optimizer/vars/${weight.name}`, weight);
+  optimizerWeights?.forEach((weight, index) => writer.dataset(`/optimizer/vars/${index}`, weight));
 }

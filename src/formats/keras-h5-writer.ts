@@ -16,7 +16,8 @@ import { stringifyPythonJson } from "./python-json.ts";
  */
 export async function writeKerasH5(file: VirtualFile, label: string, original: Checkpoint): Promise<void> {
   const from = dialectOf(original);
-  const checkpoint = inDialect(original, from === "keras3" ? "keras3-h5" : from);
+  const to = from === "keras3" ? "keras3-h5" : from === "keras2-archive" ? "keras2" : from;
+  const checkpoint = inDialect(original, to);
   const notes = writeNotes(checkpoint.notes);
   const writer = await createHdf5(file, label);
   try {
@@ -49,7 +50,7 @@ function writeH5Weights(writer: Hdf5Writer, group: string, checkpoint: Checkpoin
   );
   writer.text(group, "backend", "tensorflow");
   writer.text(group, "keras_version", checkpoint.kerasVersion);
-  const suffix = dialectOf(checkpoint) === "keras3-h5" ? "" : ":0";
+  const suffix = isKeras3(checkpoint) ? "" : ":0";
   for (const child of children) {
     const layerGroup = `${group}/${child.name}`;
     writer.group(layerGroup);
@@ -94,18 +95,20 @@ function weightsOf(
 
 /** What Keras 1 and 2 called a weight. */
 function fileName(className: string | undefined, name: string, checkpoint: Checkpoint): string {
-  if (dialectOf(checkpoint) === "keras3-h5" || !className?.startsWith("DepthwiseConv")) return name;
+  if (isKeras3(checkpoint) || !className?.startsWith("DepthwiseConv")) return name;
   return name === "kernel" ? "depthwise_kernel" : name;
+}
+
+function isKeras3(checkpoint: Checkpoint): boolean {
+  return dialectOf(checkpoint).startsWith("keras3");
 }
 
 function writeOptimizer(writer: Hdf5Writer, { optimizerWeights }: Checkpoint): void {
   if (!optimizerWeights || optimizerWeights.length === 0) return;
   const group = "/optimizer_weights";
   writer.group(group);
-  writer.textList(
-    group,
-    "weight_names",
-    optimizerWeights.map((weight) => weight.name),
-  );
-  for (const weight of optimizerWeights) writer.dataset(`${group}/${weight.name}`, weight);
+  // From .keras they are numbered.
+  const names = optimizerWeights.map(({ name }) => (/^\d+$/.test(name) ? `variable_${name}` : name));
+  writer.textList(group, "weight_names", names);
+  optimizerWeights.forEach((weight, index) => writer.dataset(`${group}/${names[index]}`, weight));
 }

@@ -76,7 +76,10 @@ export function allocate(dtype: DType, shape: readonly number[]): TensorData {
   }
 }
 
-/** The dtype of values stored as `stored` in a dataset whose attribute `dtype` says `marked`. */
+/** The attribute of a dataset that says which dtype its values came in, where HDF5 holds them in a wider one. */
+export const dtypeMark = "original_dtype";
+
+/** The dtype of values stored as `stored` in a dataset whose {@link dtypeMark} says `marked`. */
 export function markedDtype(stored: DType, marked: string | undefined): DType {
   if (stored === "float32" && (marked === "float16" || marked === "bfloat16")) return marked;
   if (stored === "uint8" && marked === "bool") return marked;

@@ -2,7 +2,15 @@ import { closeSync, fstatSync, openSync } from "node:fs";
 import { File, type Metadata } from "h5wasm/node";
 import { KerasFileError } from "../errors.ts";
 import { byteCount, type DType, formatShape, type Tensor, type TensorData } from "../tensor.ts";
-import { allocate, elementDtype, elementTypeName, isString, markedDtype, restore } from "./element-type.ts";
+import {
+  allocate,
+  dtypeMark,
+  elementDtype,
+  elementTypeName,
+  isString,
+  markedDtype,
+  restore,
+} from "./element-type.ts";
 import { mount, unmount, type VirtualFile, windowFile } from "./file-system.ts";
 import { type Library, libraryMessage, loadLibrary } from "./library.ts";
 import { systemError } from "./system-error.ts";
@@ -277,12 +285,12 @@ function datasetAt(source: Source, path: string): Hdf5Dataset {
   const { library, fileId, label } = source;
   let metadata: Metadata;
   let filters: readonly { readonly id: number; readonly name: string }[];
-  let dtypeAttribute: string | undefined;
+  let mark: string | undefined;
   try {
     metadata = library.get_dataset_metadata(fileId, path);
     filters = library.get_dataset_filters(fileId, path);
-    const marked = library.get_attribute_names(fileId, path).includes("dtype");
-    if (marked) dtypeAttribute = readStrings(source, path, "dtype")[0];
+    const marked = library.get_attribute_names(fileId, path).includes(dtypeMark);
+    if (marked) mark = readStrings(source, path, dtypeMark)[0];
   } catch (error) {
     throw error instanceof KerasFileError ? error : damaged(source, path, error);
   }
@@ -309,7 +317,7 @@ function datasetAt(source: Source, path: string): Hdf5Dataset {
       "size",
     );
   }
-  const dtype = markedDtype(stored, dtypeAttribute);
+  const dtype = markedDtype(stored, mark);
   const read = (): Tensor => {
     const data = readDataset(source, path, stored, shape);
     return { dtype, shape, data: dtype === stored ? data : restore(data, dtype) };

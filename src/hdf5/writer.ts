@@ -1,7 +1,7 @@
 import { File } from "h5wasm/node";
 import { KerasFileError } from "../errors.ts";
 import { type Tensor, toFloat32 } from "../tensor.ts";
-import { storedDtype } from "./element-type.ts";
+import { dtypeMark, storedDtype } from "./element-type.ts";
 import { mount, unmount, type VirtualFile } from "./file-system.ts";
 import { libraryMessage, loadLibrary } from "./library.ts";
 import { systemError } from "./system-error.ts";
@@ -9,7 +9,7 @@ import { systemError } from "./system-error.ts";
 /** An HDF5 file being written. Paths start at the root, `/model_weights/conv1`; groups on the way are made as needed. */
 export interface Hdf5Writer {
   group(path: string): void;
-  /** float16 and bfloat16 are stored as float32, exactly, with an attribute `dtype` that {@link openHdf5} heeds. */
+  /** float16 and bfloat16 are stored as float32, exactly, and bool as uint8, with an attribute that the reader heeds. */
   dataset(path: string, tensor: Tensor): void;
   /** A string attribute of a group. */
   text(path: string, name: string, value: string): void;
@@ -20,8 +20,7 @@ export interface Hdf5Writer {
 
 /** Bytes that an attribute may take in an object header (keras/src/legacy/saving/legacy_h5_format.py). */
 const attributeLimit = 64512;
-/** Bytes of a variable-length string in an attribute: length, address and index in the global heap. */
-const referenceBytes = 16;
+type AttributeValue = string | string[] | Float64Array;
 
 /**
  * A new HDF5 file in `virtual`. It is whole only after `close`.
@@ -65,12 +64,13 @@ export async function createHdf5(virtual: VirtualFile, label: string): Promise<H
     attempt(at, () => file.create_group(at.slice(1)));
     made.add(at);
   };
-  const attribute = (at: string, name: string, value: string | string[]): void => {
-    const ascii = [value].flat().every((text) => /^[\0-\x7f]*$/.test(text));
-    const shape = typeof value === "string" ? [] : [value.length];
+  const create = (at: string, name: string, value: AttributeValue, shape: number[], dtype: string): void => {
     const entity = attempt(at, () => file.get(at));
     if (!entity || !("create_attribute" in entity)) throw new Error(`hdf5 writer: ${at} does not exist`);
-    attempt(`${at} (${name})`, () => entity.create_attribute(name, value, shape, ascii ? "A" : "S"));
+    attempt(`${at} (${name})`, () => entity.create_attribute(name, value, shape, dtype));
+  };
+  const attribute = (at: string, name: string, value: string): void => {
+    create(at, name, value, [], /^[\0-\x7f]*$/.test(value) ? "A" : "S");
   };
   return {
     group,
@@ -85,15 +85,18 @@ export async function createHdf5(virtual: VirtualFile, label: string): Promise<H
           dtype: stored ?? "<f",
         }),
       );
-      if (stored === null || tensor.dtype === "bool") attribute(at, "dtype", tensor.dtype);
+      if (stored === null || tensor.dtype === "bool") attribute(at, dtypeMark, tensor.dtype);
     },
     text: (at, name, value) => attribute(at, name, value),
     textList: (at, name, values) => {
-      if (values.length === 0) return;
-      const perPart = Math.floor(attributeLimit / referenceBytes);
-      if (values.length <= perPart) return attribute(at, name, [...values]);
+      // Strings of one length, and for none an empty list of numbers: what numpy made of lists, and Keras 2.2 relies on.
+      const length = 1 + values.reduce((longest, value) => Math.max(longest, Buffer.byteLength(value)), 0);
+      const perPart = Math.floor(attributeLimit / length);
+      if (values.length === 0) return create(at, name, new Float64Array(0), [0], "<d");
+      if (values.length <= perPart) return create(at, name, [...values], [values.length], `A${length}`);
       for (let part = 0; part * perPart < values.length; part += 1) {
-        attribute(at, `${name}${part}`, values.slice(part * perPart, (part + 1) * perPart));
+        const some = values.slice(part * perPart, (part + 1) * perPart);
+        create(at, `${name}${part}`, some, [some.length], `A${length}`);
       }
     },
     close: () => {

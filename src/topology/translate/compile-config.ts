@@ -13,25 +13,26 @@ export function translateCompileConfig(
   to: Dialect,
 ): JsonObject | undefined {
   if (from === to) return training;
-  if (from === "keras3" && to === "keras3-h5") {
-    const { optimizer, ...rest } = training;
-    if (!isObject(optimizer)) return undefined;
-    const { class_name, config } = optimizer;
-    return { ...rest, optimizer_config: { class_name: class_name ?? null, config: config ?? {} } };
+  const { optimizer: inArchive, optimizer_config, loss, metrics, weighted_metrics, ...rest } = training;
+  const written = optimizerObject(inArchive ?? optimizer_config ?? null);
+  if (!written) return undefined;
+  if (to === "keras3-h5" || to === "keras2") {
+    const { optimizer: _archive, ...others } = training;
+    const { class_name, config } = written;
+    return { ...others, optimizer_config: { class_name: class_name ?? null, config: config ?? {} } };
   }
-  const { optimizer_config, loss, metrics, weighted_metrics, ...rest } = training;
-  if (to !== "keras3" || !isObject(optimizer_config)) return undefined;
+  if (to !== "keras3") return undefined;
   if (from === "keras3-h5") {
-    const optimizer = inModule(optimizer_config, "keras.optimizers");
     return {
-      optimizer,
+      optimizer: inModule(written, "keras.optimizers"),
       ...rest,
-      loss: loss ?? null,
-      metrics: metrics ?? null,
-      weighted_metrics: weighted_metrics ?? null,
+      loss: nested(loss ?? null, (object) => classInModule(object, "keras.losses")) ?? null,
+      metrics: nested(metrics ?? null, (object) => classInModule(object, "keras.metrics")) ?? null,
+      weighted_metrics:
+        nested(weighted_metrics ?? null, (object) => classInModule(object, "keras.metrics")) ?? null,
     };
   }
-  const optimizer = keras3Optimizer(optimizer_config);
+  const optimizer = keras3Optimizer(written);
   const translated = nested(loss ?? null, keras3Loss);
   if (!optimizer || translated === undefined) return undefined;
   return {
@@ -62,6 +63,15 @@ const optimizers: Readonly<Record<string, string>> = {
   Lion: "beta_1 beta_2",
 };
 
+/** An optimizer that is only named, `adam`, as an object with the defaults. */
+function optimizerObject(optimizer: Json): JsonObject | undefined {
+  if (isObject(optimizer)) return optimizer;
+  const name = Object.keys(optimizers).find(
+    (known) => known.toLowerCase() === String(optimizer).toLowerCase(),
+  );
+  return name === undefined ? undefined : { class_name: name, config: { name } };
+}
+
 function keras3Optimizer(optimizer: JsonObject): JsonObject | undefined {
   const className = String(optimizer["class_name"]).replace(/^.*>/, "");
   const own = optimizers[className];
@@ -75,6 +85,10 @@ function keras3Optimizer(optimizer: JsonObject): JsonObject | undefined {
     if (!known.has(key) || (value === null && key === "epsilon")) delete config[key];
   }
   return inModule({ class_name: className, config }, "keras.optimizers");
+}
+
+function classInModule(object: Json, module: string): Json {
+  return isObject(object) && !("module" in object) ? inModule(object, module) : object;
 }
 
 const losses: ReadonlySet<string> = new Set(

@@ -2,9 +2,10 @@ import type { Checkpoint } from "../../checkpoint.ts";
 import { kerasMajor } from "../dialects/read-model.ts";
 
 /**
- * How a model config is written: as Keras 1 or 2 did, as Keras 3 does in `.h5` (without modules), or as it does in `.keras`.
+ * How a model config is written: as Keras 1 or 2 did in `.h5`, as Keras 2 did in `.keras` (from 2.12 on), as Keras 3 does in
+ * `.h5` (without modules), or as it does in `.keras`.
  */
-export type Dialect = "keras1" | "keras2" | "keras3-h5" | "keras3";
+export type Dialect = "keras1" | "keras2" | "keras2-archive" | "keras3-h5" | "keras3";
 
 /** The dialect of a checkpoint's config. */
 export function dialectOf({
@@ -12,6 +13,8 @@ export function dialectOf({
   kerasVersion,
 }: Pick<Checkpoint, "modelConfig" | "kerasVersion">): Dialect {
   const major = kerasMajor(kerasVersion);
-  if (major !== 3) return `keras${major}`;
-  return "module" in modelConfig ? "keras3" : "keras3-h5";
+  if (major === 1) return "keras1";
+  const archive = "module" in modelConfig;
+  if (major === 2) return archive ? "keras2-archive" : "keras2";
+  return archive ? "keras3" : "keras3-h5";
 }

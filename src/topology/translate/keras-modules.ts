@@ -43,5 +43,5 @@ export function dtypeInModule(dtype: Json): Json {
   const policy =
     className === "Policy" || className === "PolicyV1" ? "DTypePolicy" : (className ?? "DTypePolicy");
   const config = isObject(dtype["config"]) ? { name: dtype["config"]["name"] ?? "float32" } : {};
-  return "module" in dtype ? dtype : inModule({ class_name: policy, config }, dtypeModule);
+  return dtype["module"] === dtypeModule ? dtype : inModule({ class_name: policy, config }, dtypeModule);
 }

@@ -16,18 +16,20 @@ export function translateConfig(
 ): Translation {
   const { kerasVersion } = checkpoint;
   const from = dialectOf(checkpoint);
-  if (from === "keras2" && to === "keras3") return keras2ToKeras3(checkpoint.modelConfig, kerasVersion);
+  if ((from === "keras2" || from === "keras2-archive") && to === "keras3")
+    return keras2ToKeras3(checkpoint.modelConfig, kerasVersion);
   return { modelConfig: convert(inKerasOrder(checkpoint), from, to), renamed: new Map() };
 }
 
 function convert(modelConfig: JsonObject, from: Dialect, to: Dialect): JsonObject {
-  if (from === to) return modelConfig;
+  if (from === to || (from === "keras2-archive" && to === "keras2")) return modelConfig;
   if (from === "keras3-h5" && to === "keras3") return withModules(modelConfig);
   if (from === "keras3" && to === "keras3-h5") return withoutModules(modelConfig);
   const formats = {
-    keras1: "Keras 1 .h5",
-    keras2: "Keras 2 .h5",
-    "keras3-h5": "Keras 3 .h5",
+    keras1: "Keras 1's .h5",
+    keras2: "Keras 2's .h5",
+    "keras2-archive": "Keras 2's .keras",
+    "keras3-h5": "Keras 3's .h5",
     keras3: ".keras",
   };
   throw new TopologyError(
