@@ -3,6 +3,8 @@ import { refKey } from "../topology/layer-graph.ts";
 import { specOf } from "../topology/layer-specs.ts";
 import { everyRead } from "../topology/rewrites/graph-edges.ts";
 import { weightSpecsOf } from "../topology/weights-of.ts";
+import { crossingMasks } from "./masks.ts";
+import { isRandomLayer } from "./random-layers.ts";
 import type { FrozenSet } from "./resolution.ts";
 import { batchStatistics, hasMovingStatistics, trainableWeights } from "./trainable-weights.ts";
 
@@ -26,33 +28,45 @@ export interface Partition {
 /**
  * The cut that a resolution makes. A node is static when its layer trains nothing, does not depend on the batch, and every
  * ancestor is static. A random layer is static, as identity, where a frozen layer descends from it that no trained layer
- * comes before; else it is dynamic and active.
+ * comes before; else it is dynamic and active. A layer that makes a mask is dynamic where that mask would cross the cut.
  */
 export function partition(graph: LayerGraph, resolution: FrozenSet): Partition {
   const trainable = trainableWeights(graph, resolution);
   const statistics = batchStatistics(graph, resolution);
-  const classNames = new Map(graph.layers.map((layer) => [layer.path, layer.className] as const));
+  const layers = new Map(graph.layers.map((layer) => [layer.path, layer] as const));
   const specs = weightSpecsOf(graph);
   const silenced = silencedNodes(graph, resolution.frozen, trainable);
-  const sides: Side[] = [];
-  for (const node of graph.nodes) {
-    const spec = specOf(classNames.get(node.layer)!);
+  const isDynamic = (node: GraphNode): boolean => {
+    const layer = layers.get(node.layer)!;
     const followsBatch = hasMovingStatistics(specs.get(node.layer) ?? [])
       ? statistics.has(node.layer)
-      : spec?.couplesBatch === true;
-    const isStatic =
-      !trainable.has(node.layer) &&
-      !followsBatch &&
-      (spec?.random !== true || silenced.has(node.index)) &&
-      everyRead(node).every((ref) => sides[ref.node] === "static");
-    sides.push(isStatic ? "static" : "dynamic");
-  }
+      : specOf(layer.className)?.couplesBatch === true;
+    return trainable.has(node.layer) || followsBatch || (isRandomLayer(layer) && !silenced.has(node.index));
+  };
+  const sides = withoutCrossingMasks(graph, isDynamic);
   return {
     sides,
     frontier: frontierOf(graph, sides),
     trainableWeights: trainable,
     batchStatistics: statistics,
   };
+}
+
+/** The sides, with as many makers of masks dynamic as it takes for no mask to cross. */
+function withoutCrossingMasks(graph: LayerGraph, isDynamic: (node: GraphNode) => boolean): readonly Side[] {
+  const sides = sidesOf(graph, isDynamic);
+  const crossing = crossingMasks(graph, (node) => sides[node.index] === "static");
+  if (crossing.size === 0) return sides;
+  return withoutCrossingMasks(graph, (node) => crossing.has(node.index) || isDynamic(node));
+}
+
+function sidesOf(graph: LayerGraph, isDynamic: (node: GraphNode) => boolean): Side[] {
+  const sides: Side[] = [];
+  for (const node of graph.nodes) {
+    const isStatic = !isDynamic(node) && everyRead(node).every((ref) => sides[ref.node] === "static");
+    sides.push(isStatic ? "static" : "dynamic");
+  }
+  return sides;
 }
 
 /** Ancestors of the calls of frozen layers that no trained layer comes before: what is random among them is silenced. */

@@ -1,6 +1,5 @@
 import type { GraphLayer, LayerGraph } from "../topology/layer-graph.ts";
 import { layerAt } from "../topology/layer-graph.ts";
-import { specOf } from "../topology/layer-specs.ts";
 import type { Stages } from "../topology/stages.ts";
 import { parameterCount, weightSpecsOf } from "../topology/weights-of.ts";
 import type { BlockCut } from "./cut.ts";
@@ -10,6 +9,7 @@ import type { Partition } from "./partition.ts";
 import { partition } from "./partition.ts";
 import type { FreezePolicy } from "./policy.ts";
 import { formatPolicy } from "./policy.ts";
+import { isRandomLayer } from "./random-layers.ts";
 import type { FrozenSet } from "./resolution.ts";
 
 interface Question {
@@ -134,8 +134,7 @@ function wayOutText({ wayOut }: BlockCut, policy: FreezePolicy): string {
 
 function randomWarnings(graph: LayerGraph, set: FrozenSet, parts: Partition): string[] {
   const silent = graph.nodes.filter(
-    (node) =>
-      parts.sides[node.index] === "static" && specOf(layerAt(graph, node.layer).className)?.random === true,
+    (node) => parts.sides[node.index] === "static" && isRandomLayer(layerAt(graph, node.layer)),
   );
   const layers = [...new Set(silent.map((node) => node.layer))].map((path) => layerAt(graph, path));
   const isAugmentation = (layer: GraphLayer): boolean => layer.className.startsWith("Random");

@@ -214,6 +214,57 @@ describe("random layers", () => {
   });
 });
 
+describe("random layers that draw nothing", () => {
+  it.each<[string, TinyLayer]>([
+    ["Dropout of 0", layer("Dropout", "quiet", { config: { rate: 0 } })],
+    ["GaussianNoise of 0", layer("GaussianNoise", "quiet", { config: { stddev: 0 } })],
+  ])("are like any other: %s", (_, quiet) => {
+    const graph = tinyGraph([picture(), conv("a"), pool(), quiet, dense("out")]);
+    expect(frontier(graph, cut(graph, freezeUntil("out")))).toEqual(["quiet"]);
+  });
+});
+
+describe("masks", () => {
+  const series = layer("InputLayer", "series", { config: { batch_input_shape: [null, 6, 3] } });
+
+  /** The graph with every ReLU as a Masking: shapes are the same. */
+  function masked(layers: readonly TinyLayer[]): LayerGraph {
+    const graph = tinyGraph(layers);
+    const renamed = graph.layers.map((entry) =>
+      entry.className === "ReLU" ? { ...entry, className: "Masking" } : entry,
+    );
+    return { ...graph, layers: renamed };
+  }
+  const masking = layer("ReLU", "masking");
+
+  it("do not cross: what makes one is dynamic where a dynamic layer would need it", () => {
+    const graph = masked([series, masking, dense("frozen", 4), dense("trained", 4)]);
+    const parts = cut(graph, freezeUntil("trained"));
+    expect(on(graph, parts, "static")).toEqual(["series"]);
+    expect(frontier(graph, parts)).toEqual(["series"]);
+  });
+
+  it("may end in the static part", () => {
+    const ending = layer("GlobalAveragePooling1D", "mean");
+    const graph = masked([series, masking, dense("frozen", 4), ending, dense("trained", 4)]);
+    expect(frontier(graph, cut(graph, freezeUntil("trained")))).toEqual(["mean"]);
+  });
+
+  it("pull others over with them", () => {
+    const graph = masked([
+      series,
+      masking,
+      layer("ReLU", "other", { calls: [["series"]] }),
+      layer("Add", "sum", { calls: [["masking", "other"]] }),
+      dense("trained", 3, { calls: [["masking"]] }),
+      layer("GlobalAveragePooling1D", "trained_mean"),
+      layer("GlobalAveragePooling1D", "mean", { calls: [["sum"]] }),
+      layer("Add", "end", { calls: [["mean", "trained_mean"]] }),
+    ]);
+    expect(on(graph, cut(graph, []), "static")).toEqual(["series"]);
+  });
+});
+
 describe("BatchNormalization modes", () => {
   const layers = [
     picture(),

@@ -1,0 +1,7 @@
+import type { GraphLayer } from "../topology/layer-graph.ts";
+import { specOf } from "../topology/layer-specs.ts";
+
+/** Whether a layer draws random numbers in training; Dropout and noise of 0 draw none. */
+export function isRandomLayer({ className, config }: Pick<GraphLayer, "className" | "config">): boolean {
+  return specOf(className)?.random === true && config["rate"] !== 0 && config["stddev"] !== 0;
+}
