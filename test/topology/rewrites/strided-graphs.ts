@@ -1,0 +1,49 @@
+import { tf } from "../../../src/engine/tf.ts";
+import type { GraphNode, LayerGraph, TensorRef } from "../../../src/topology/layer-graph.ts";
+import { layerAt } from "../../../src/topology/layer-graph.ts";
+import type { GraphMaker } from "./graph-maker.ts";
+import {
+  built,
+  outputRefs,
+  randomInputs,
+  randomWeights,
+  relativeDifference,
+  valuesAt,
+} from "./graph-maker.ts";
+
+/** Pushing is allowed through every call. */
+export const everywhere = { canPushThrough: (): boolean => true };
+
+/** Pushes, runs both on the same weights, and says how far the outputs are apart. */
+export function difference(graph: LayerGraph, pushed: LayerGraph, free = 9): number {
+  const weights = randomWeights(graph, 5);
+  const inputs = randomInputs(graph, 6, free);
+  const before = valuesAt(graph, weights, inputs, outputRefs(graph));
+  const after = valuesAt(pushed, weights, inputs, outputRefs(pushed));
+  tf.dispose(inputs);
+  return Math.max(...after.map((value, index) => relativeDifference(value, before[index]!)));
+}
+
+export function nodeOf(graph: LayerGraph, path: string): GraphNode {
+  return graph.nodes.find((node) => node.layer === path)!;
+}
+
+export function shapeOf(graph: LayerGraph, path: string): unknown {
+  return nodeOf(graph, path).outputs[0]!.shape;
+}
+
+export function stridesOf(graph: LayerGraph, path: string): unknown {
+  return layerAt(graph, path).config["strides"];
+}
+
+/** Something in front, then a strided 1x1 convolution that alone reads it. */
+export function before1x1(size: number | null, make: (g: GraphMaker, x: TensorRef) => TensorRef): LayerGraph {
+  return built((g) =>
+    g.call(
+      "last",
+      "Conv2D",
+      { filters: 3, kernel_size: 1, strides: 2 },
+      make(g, g.input([null, size, size, 4])),
+    ),
+  );
+}
