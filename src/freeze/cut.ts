@@ -32,9 +32,8 @@ export function blockCut(
   const at = weighted.find((index) => index >= position);
   if (at === undefined) return null;
   const crossing = crossingAt(graph);
-  const before = crossing(at);
-  if (before.length < 2) return null;
-  const clean = weighted.filter((index) => crossing(index).length < 2);
+  const clean = cleanPositions(weighted, crossing);
+  if (clean.includes(at)) return null;
   const first = clean.findLast((index) => index < at);
   const behind = clean.find((index) => index > at);
   const block = graph.layers.slice(first ?? 0, behind ?? graph.layers.length);
@@ -49,7 +48,7 @@ export function blockCut(
     block,
     name: commonName(block, weighted),
     residual: block.some((layer) => /^(?:ops\.)?Add$/u.test(layer.className)),
-    others: othersOf(graph, at, before, block),
+    others: othersOf(graph, at, crossing(at), block),
     wayOut: [first, behind].flatMap((target, index) =>
       target === undefined ? [] : (nameOfCut(naming, target, named[index]!) ?? []),
     ),
@@ -62,6 +61,18 @@ function weightedPositions(graph: LayerGraph): number[] {
   return graph.layers
     .filter((layer) => specs.get(layer.path)?.some((spec) => spec.trainable) === true)
     .map((layer) => layer.index);
+}
+
+/** Weighted layers before which one tensor crosses, at their own position or at that of a weightless layer right before. */
+function cleanPositions(
+  weighted: readonly number[],
+  crossing: (position: number) => readonly TensorRef[],
+): number[] {
+  return weighted.filter((position, index) => {
+    const previous = weighted[index - 1] ?? position - 1;
+    for (let before = position; before > previous; before--) if (crossing(before).length < 2) return true;
+    return false;
+  });
 }
 
 /** The tensors that layers before a position give and layers from it on read; model inputs are none. */

@@ -89,6 +89,18 @@ describe("a cut inside a residual block", () => {
   });
 });
 
+describe("a block that begins with an activation", () => {
+  it("is cut cleanly before the activation, and so before the first weighted layer", () => {
+    const xception = application("Xception");
+    for (const name of ["block8", "block8_sepconv1", "block2", "block14"]) {
+      expect([name, warningsOf(xception, freezeUntil(name))]).toEqual([name, []]);
+    }
+    expect(warningsOf(xception, freezeUntil("block8_sepconv2"))[0]).toMatch(
+      /^block8_sepconv2 cuts residual block block8: its shortcut from \S+ goes around the cut\. .* Use block8 or block9 to cut/,
+    );
+  });
+});
+
 describe("a cut through branches without a sum", () => {
   const graph = tinyGraph([
     picture(),
