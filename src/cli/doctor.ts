@@ -5,7 +5,7 @@ import { decoderInfo, engineHome, ensureEngine, formatBytes } from "../index.ts"
 import type { Command, FlagsOf } from "./command.ts";
 import type { EngineValues, JsonValue } from "./run-flags.ts";
 import { chooseEngine, engineFlags, jsonFlag } from "./run-flags.ts";
-import { engineLine, wasmHint } from "./run-text.ts";
+import { engineLine, slowEngineLines } from "./run-text.ts";
 
 type DoctorValues = EngineValues & JsonValue;
 
@@ -36,8 +36,7 @@ export const doctorCommand: Command<DoctorValues> = {
 function engineLines(engine: EngineInfo): string[] {
   const lines = [`${engineLine(engine)}  (${engine.reason})`, `          ${engine.path}`];
   for (const other of engine.rejected) lines.push(`not used  ${other.name}: ${other.reason}`);
-  if (engine.name === "wasm") lines.push(wasmHint);
-  return lines;
+  return [...lines, ...slowEngineLines(engine)];
 }
 
 function folderBytes(folder: string): number {

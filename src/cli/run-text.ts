@@ -13,8 +13,13 @@ export function engineLine({ name, tfjs, tensorflow, threads }: EngineInfo): str
   return `engine    ${name}: ${version}, ${threads} thread${threads === 1 ? "" : "s"}`;
 }
 
-/** What to do about a slow engine, where something can be done. */
-export const wasmHint = "hint      `finetune setup` builds the native engine, about ten times faster.";
+/** What to say of an engine that is not the fast one; nothing of the fast one. */
+export function slowEngineLines({ name }: EngineInfo): string[] {
+  if (name !== "wasm") return [];
+  const remedy =
+    process.platform === "linux" ? "`finetune setup` builds" : "npm install @tensorflow/tfjs-node may bring";
+  return [`hint      wasm runs at about a tenth of the native engine's speed; ${remedy} that one`];
+}
 
 /** What the plan predicted beside what the run cost, as lines; what was not predicted is left out. */
 export function costTable({ plan: { cost }, measured }: FinetuneResult): string[] {

@@ -3,7 +3,7 @@ import { ensureEngine, finetune, formatSeconds, nextRunFolder, prepareRun, Usage
 import type { Command } from "./command.ts";
 import type { RunValues } from "./run-flags.ts";
 import { chooseEngine, runFlags, runOptions } from "./run-flags.ts";
-import { costTable, engineLine, figure, wasmHint } from "./run-text.ts";
+import { costTable, engineLine, figure, slowEngineLines } from "./run-text.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** `finetune --model M --data D`: trains and leaves a run folder. */
@@ -39,7 +39,7 @@ export const trainCommand: Command<RunValues> = {
     }
     const engine = await ensureEngine();
     terminal.print(engineLine(engine));
-    if (engine.name === "wasm") terminal.notice(wasmHint);
+    slowEngineLines(engine).forEach(terminal.notice);
     const out = options.out ?? nextRunFolder(model);
     const result = await finetune({ ...options, out, signal, onProgress: (event) => show(event, terminal) });
     if (values.json) terminal.document(runDocument(out, result));
