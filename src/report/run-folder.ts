@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, rmdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { mkdir, rename, rm } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import type { CheckpointFormat } from "../checkpoint.ts";
+import type { Checkpoint, CheckpointFormat } from "../checkpoint.ts";
 import { MachineError, UsageError } from "../errors.ts";
 import { replaceFile } from "../formats/atomic-file.ts";
 import { writeCheckpoint } from "../formats/checkpoint-file.ts";
@@ -12,6 +12,11 @@ import type { FinetuneResult } from "./run.ts";
 /** Where a run will leave its results, checked and writable. Until `write`, what stood there stays as it was. */
 export interface RunFolder {
   readonly path: string;
+  /**
+   * Writes the model as `write` will and takes it away again, so that what cannot be written is known before hours of training.
+   * @throws {UsageError | TopologyError | KerasFileError} where the format cannot hold it. @throws {MachineError} where the disk refuses.
+   */
+  rehearse(checkpoint: Checkpoint, format: CheckpointFormat): Promise<void>;
   /**
    * Writes every file beside the old ones, then renames each into place. Returns their paths, the model's first.
    * @throws {MachineError} where the disk refuses; the old files are untouched then.
@@ -69,6 +74,16 @@ export function openRunFolder(
   let written = false;
   return {
     path,
+    rehearse: async (checkpoint, format) => {
+      const model = join(staging, modelNames[format]);
+      try {
+        await writeCheckpoint(model, checkpoint);
+      } catch (error) {
+        throw asRunError(path, staging, error);
+      } finally {
+        await rm(model, { recursive: true, force: true });
+      }
+    },
     write: async (record) => {
       try {
         const names = await stage(staging, record);
@@ -78,7 +93,7 @@ export function openRunFolder(
         written = true;
         return names.map((name) => join(path, name));
       } catch (error) {
-        throw asMachineError(path, error);
+        throw asRunError(path, staging, error);
       } finally {
         await rm(staging, { recursive: true, force: true });
       }
@@ -176,6 +191,13 @@ function disk<T>(path: string, action: () => T): T {
   } catch (error) {
     throw asMachineError(path, error);
   }
+}
+
+/** The error in terms of the folder that the caller knows. */
+function asRunError(path: string, staging: string, error: unknown): unknown {
+  const known = asMachineError(path, error);
+  if (known instanceof Error) known.message = known.message.replaceAll(staging, path);
+  return known;
 }
 
 function asMachineError(path: string, error: unknown): unknown {

@@ -154,6 +154,19 @@ describe("a run folder", () => {
     expect(modelFileAt(out)).toBe(join(out, "model.h5"));
   });
 
+  test("a model that its format cannot hold is refused before training, by the path it would have", async () => {
+    const out = join(scratch(), "run");
+    const folder = openRunFolder(out);
+    await folder.rehearse(checkpoint, "keras");
+    expect(readdirSync(out).flatMap((name) => readdirSync(join(out, name)))).toEqual([]);
+    const config = { class_name: "Functional", config: { name: "broken" } };
+    const refusal = folder.rehearse({ ...checkpoint, modelConfig: config }, "h5");
+    await expect(refusal).rejects.toThrow();
+    await refusal.catch((error: Error) => expect(error.message).not.toContain(".partial-"));
+    folder.discard();
+    expect(existsSync(out)).toBe(false);
+  });
+
   test("one that was opened and not written leaves nothing behind", () => {
     const parent = scratch();
     openRunFolder(join(parent, "deep", "run")).discard();
