@@ -1,13 +1,15 @@
 import { withWeights } from "./checkpoint.ts";
 import type { Split } from "./data/dataset.ts";
+import type { EngineInfo } from "./engine/backend.ts";
 import { ensureEngine } from "./engine/backend.ts";
 import { DataError, UsageError } from "./errors.ts";
+import type { FeatureSource } from "./features/feature-source.ts";
+import { openFeatureSource } from "./features/feature-source.ts";
 import type { ImageFeatures } from "./features/image-features.ts";
-import { extractImages } from "./features/image-features.ts";
 import type { PreparedRun } from "./report/prepare.ts";
 import { prepareRun } from "./report/prepare.ts";
 import { hashFrozenWeights, proofOf } from "./report/proof.ts";
-import type { FinetuneOptions, FinetuneResult } from "./report/run.ts";
+import type { FeatureFigures, FinetuneOptions, FinetuneResult } from "./report/run.ts";
 import { openRunFolder } from "./report/run-folder.ts";
 import { withTrainableFlags } from "./topology/trainable-flags.ts";
 import { examplesOf } from "./training/examples.ts";
@@ -29,23 +31,13 @@ export async function finetune(options: FinetuneOptions): Promise<FinetuneResult
   const folder =
     options.out === undefined ? null : openRunFolder(options.out, { overwrite: options.overwrite ?? false });
   try {
-    const started = performance.now();
-    const extracted = {
-      train: await features(run, "train", options),
-      val: await features(run, "val", options),
-    };
-    const extractionSeconds = (performance.now() - started) / 1000;
+    const extracted = await extractAll(run, engine, options);
     const { history, bestEpoch, weights, stopped } = await trained(run, extracted, options);
     const moving = new Map(
       [...weights].map(([path, layer]) => [path, new Set(layer.map(({ name }) => name))]),
     );
     const tuned = withTrainableFlags(withWeights(run.checkpoint, weights), run.frozen);
     const { optimizerWeights: _stale, ...checkpoint } = tuned;
-    const bytes = [extracted.train, extracted.val].flatMap((part) =>
-      part.features.map((tensor) => tensor.data.byteLength),
-    );
-    const images = extracted.train.labels.length + extracted.val.labels.length;
-    const cacheBytes = bytes.reduce((sum, size) => sum + size, 0);
     const later = history.slice(1).map((epoch) => epoch.seconds);
     const record = {
       checkpoint,
@@ -57,15 +49,15 @@ export async function finetune(options: FinetuneOptions): Promise<FinetuneResult
         hashFrozenWeights(checkpoint.weights, moving),
       ),
       engine: engine.name,
-      features: { images, extracted: images, cached: 0, bytes: cacheBytes, seconds: extractionSeconds },
+      features: extracted.figures,
       badImages: [...extracted.train.bad, ...extracted.val.bad],
       measured: {
-        extractionSeconds,
+        extractionSeconds: extracted.figures.seconds,
         epochSeconds:
           later.length > 0
             ? later.reduce((sum, value) => sum + value, 0) / later.length
             : history[0]!.seconds,
-        cacheBytes,
+        cacheBytes: extracted.figures.bytes,
         peakBytes: process.resourceUsage().maxRSS * 1024,
       },
     };
@@ -87,31 +79,64 @@ export async function finetune(options: FinetuneOptions): Promise<FinetuneResult
   }
 }
 
-async function features(run: PreparedRun, split: Split, options: FinetuneOptions): Promise<ImageFeatures> {
+/** A split's features with the labels of the pictures that could be used. */
+interface Extracted extends ImageFeatures {
+  readonly labels: readonly number[];
+}
+
+async function extractSplit(
+  source: FeatureSource,
+  run: PreparedRun,
+  split: Split,
+  options: FinetuneOptions,
+): Promise<Extracted> {
   const samples = run.dataset.samples.filter((sample) => sample.split === split);
-  const report = (done: number): void =>
-    options.onProgress?.({ kind: "extract", done, total: samples.length, cached: 0 });
-  const extracted = await extractImages(run.graph, run.partition, run.checkpoint.weights, samples, {
-    imageSize: run.imageSize,
-    preprocess: run.preprocess,
-    exif: options.exif ?? true,
-    strict: options.strictData ?? false,
-    batchSize: 8,
-    onProgress: report,
-    ...(options.signal && { signal: options.signal }),
-  });
-  if (split === "train" && extracted.labels.length === 0) {
+  const extracted = await source.extract(samples, (done, cached) =>
+    options.onProgress?.({ kind: "extract", done, total: samples.length, cached }),
+  );
+  if (split === "train" && extracted.indices.length === 0) {
     throw new DataError(
       `data: expected pictures to train on, got ${samples.length} that cannot be decoded.`,
       "all-bad",
     );
   }
-  return extracted;
+  return { ...extracted, labels: extracted.indices.map((index) => samples[index]!.label) };
+}
+
+/** Both splits, from the cache where they are there. */
+async function extractAll(
+  run: PreparedRun,
+  engine: EngineInfo,
+  options: FinetuneOptions,
+): Promise<{ train: Extracted; val: Extracted; figures: FeatureFigures }> {
+  const started = performance.now();
+  const source = await openFeatureSource(run, run.checkpoint.weights, engine, {
+    imageSize: run.imageSize,
+    preprocess: run.preprocess,
+    exif: options.exif,
+    strict: options.strictData,
+    cache: options.cache,
+    cacheMax: options.cacheMax,
+    storage: options.cacheDtype,
+    signal: options.signal,
+    onWarning: (message) => options.onProgress?.({ kind: "warning", message }),
+  });
+  try {
+    const train = await extractSplit(source, run, "train", options);
+    const val = await extractSplit(source, run, "val", options);
+    const images = train.indices.length + val.indices.length;
+    const cached = train.cached + val.cached;
+    const bytes = [...train.features, ...val.features].reduce((sum, { data }) => sum + data.byteLength, 0);
+    const seconds = (performance.now() - started) / 1000;
+    return { train, val, figures: { images, extracted: images - cached, cached, bytes, seconds } };
+  } finally {
+    await source.close();
+  }
 }
 
 async function trained(
   run: PreparedRun,
-  extracted: { readonly train: ImageFeatures; readonly val: ImageFeatures },
+  extracted: { readonly train: Extracted; readonly val: Extracted },
   options: FinetuneOptions,
 ): ReturnType<typeof train> {
   const { graph, partition, loss, optimizer, units } = run;

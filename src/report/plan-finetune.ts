@@ -1,10 +1,14 @@
 import type { BatchNormMode, Checkpoint } from "../checkpoint.ts";
+import type { CutModel } from "../features/cut.ts";
+import { cutModel } from "../features/cut.ts";
 import { partition } from "../freeze/partition.ts";
 import type { FinetunePlan } from "../freeze/plan.ts";
 import { planFreeze } from "../freeze/plan-freeze.ts";
 import type { FreezePolicy } from "../freeze/policy.ts";
+import type { FreezeResolution } from "../freeze/resolution.ts";
 import { resolveFreeze } from "../freeze/resolve.ts";
 import { layerGraph } from "../topology/build-graph.ts";
+import type { LayerGraph } from "../topology/layer-graph.ts";
 import { requireSupported } from "../topology/support.ts";
 
 export interface PlanFinetuneOptions {
@@ -23,5 +27,11 @@ export function planFinetune(checkpoint: Checkpoint, options: PlanFinetuneOption
     bnMode: options.bnMode ?? "inference",
     newLayers: checkpoint.notes.newLayers ?? [],
   });
-  return planFreeze(graph, resolution, partition(graph, resolution));
+  return planCut(graph, cutModel(graph, resolution), resolution);
+}
+
+/** The plan by the model's own layers, with the frontier as it is computed and kept. */
+export function planCut(graph: LayerGraph, cut: CutModel, resolution: FreezeResolution): FinetunePlan {
+  const plan = planFreeze(graph, resolution, partition(graph, resolution));
+  return { ...plan, frontier: planFreeze(cut.graph, resolution, cut.partition).frontier };
 }

@@ -3,31 +3,28 @@ import type { ImageDataset, Split } from "../data/dataset.ts";
 import { imageFolder } from "../data/image-folder.ts";
 import { detectPreprocess, imageSizeOf } from "../data/input-images.ts";
 import { UsageError } from "../errors.ts";
+import type { CutModel } from "../features/cut.ts";
+import { cutModel } from "../features/cut.ts";
 import { readCheckpoint } from "../formats/checkpoint-file.ts";
-import type { Partition } from "../freeze/partition.ts";
-import { partition } from "../freeze/partition.ts";
 import type { FinetunePlan } from "../freeze/plan.ts";
-import { planFreeze } from "../freeze/plan-freeze.ts";
 import { planLines } from "../freeze/plan-text.ts";
 import { resolveFreeze } from "../freeze/resolve.ts";
 import { layerGraph } from "../topology/build-graph.ts";
 import { replaceHead } from "../topology/head.ts";
-import type { LayerGraph } from "../topology/layer-graph.ts";
 import { requireSupported } from "../topology/support.ts";
 import type { Loss } from "../training/losses.ts";
 import { lossOf } from "../training/losses.ts";
 import type { OptimizerConfig } from "../training/optimizer-config.ts";
 import { optimizerConfig } from "../training/optimizer-config.ts";
+import { planCut } from "./plan-finetune.ts";
 import type { FinetuneOptions } from "./run.ts";
 import { modelFileAt } from "./run-folder.ts";
 
 /** A run with everything decided and nothing computed yet: steps 1 to 6, what `--dry-run` prints. */
-export interface PreparedRun {
+export interface PreparedRun extends CutModel {
   /** With its head for the data's classes. */
   readonly checkpoint: Checkpoint;
   readonly dataset: ImageDataset;
-  readonly graph: LayerGraph;
-  readonly partition: Partition;
   readonly plan: FinetunePlan;
   /** The plan as text. */
   readonly planLines: readonly string[];
@@ -62,8 +59,9 @@ export async function prepareRun(options: FinetuneOptions): Promise<PreparedRun>
     bnMode: options.bnMode ?? "inference",
     newLayers: checkpoint.notes.newLayers ?? [],
   });
-  const parts = partition(graph, resolution);
-  const plan = planFreeze(graph, resolution, parts);
+  const cut = cutModel(graph, resolution);
+  const parts = cut.partition;
+  const plan = planCut(graph, cut, resolution);
   const [output] = graph.outputs;
   const units = graph.nodes[output!.ref.node]!.outputs[output!.ref.output]!.shape!.at(-1)!;
   const newLayers = new Set(checkpoint.notes.newLayers ?? []);
@@ -71,8 +69,7 @@ export async function prepareRun(options: FinetuneOptions): Promise<PreparedRun>
   return {
     checkpoint: { ...checkpoint, notes: { ...checkpoint.notes, labels: dataset.classNames, preprocess } },
     dataset,
-    graph,
-    partition: parts,
+    ...cut,
     plan,
     planLines: planLines(plan),
     frozen: resolution.frozen,

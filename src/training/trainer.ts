@@ -4,8 +4,8 @@ import { inputsInOrder } from "../data/arrays.ts";
 import type { ModelInputs } from "../data/dataset.ts";
 import { ensureEngine } from "../engine/backend.ts";
 import { tf } from "../engine/tf.ts";
-import { createTrunk } from "../features/trunk.ts";
-import { partition } from "../freeze/partition.ts";
+import { cutModel } from "../features/cut.ts";
+import { createTrunk, staticProgram } from "../features/trunk.ts";
 import type { FreezePolicy } from "../freeze/policy.ts";
 import { resolveFreeze } from "../freeze/resolve.ts";
 import { uploadRows } from "../model/feeds.ts";
@@ -52,12 +52,11 @@ export async function createTrainer(checkpoint: Checkpoint, options: TrainerOpti
     bnMode: options.bnMode ?? "inference",
     newLayers: checkpoint.notes.newLayers ?? [],
   });
-  const parts = partition(graph, resolution);
+  const cut = cutModel(graph, resolution);
   const loss = lossOf(options.loss ?? "categorical_crossentropy");
-  const trunk = createTrunk(graph, parts, checkpoint.weights);
+  const trunk = createTrunk(staticProgram(cut, checkpoint.weights));
   const tail = createTail({
-    graph,
-    partition: parts,
+    ...cut,
     weights: checkpoint.weights,
     optimizer: optimizerConfig(options.optimizer ?? "Adam", options.learningRate),
     loss,
