@@ -31,6 +31,7 @@ export async function finetune(options: FinetuneOptions): Promise<FinetuneResult
   const folder =
     options.out === undefined ? null : openRunFolder(options.out, { overwrite: options.overwrite ?? false });
   try {
+    await folder?.rehearse(run.checkpoint, options.outputFormat ?? "keras");
     const extracted = await extractAll(run, engine, options);
     const { history, bestEpoch, weights, stopped } = await trained(run, extracted, options);
     const moving = new Map(
