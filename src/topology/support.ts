@@ -61,6 +61,8 @@ function foreignProgram(what: string): Refusal {
 function refusalOf(layer: GraphLayer): Refusal | undefined {
   const known = foreign[layer.className];
   if (known) return known;
+  if (/^(TFOpLambda|SlicingOpLambda|TensorFlowOpLayer)$/.test(layer.className))
+    return tensorFlowFunction(layer);
   if (!specOf(layer.className)) return unknownClass(layer.className);
   if (layer.config["lora_rank"] != null) {
     return {
@@ -69,6 +71,15 @@ function refusalOf(layer: GraphLayer): Refusal | undefined {
     };
   }
   return unknownActivation(layer.config["activation"]);
+}
+
+function tensorFlowFunction(layer: GraphLayer): Refusal {
+  const name = layer.config["function"];
+  const called = typeof name === "string" ? `the TensorFlow function tf.${name}` : "a TensorFlow operation";
+  return {
+    reason: `it is ${called}, which has no equal here as it is called`,
+    advice: "Replace it by a Keras layer that does the same and save again.",
+  };
 }
 
 function unknownClass(className: string): Refusal {

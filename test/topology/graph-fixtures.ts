@@ -33,7 +33,7 @@ export interface FixtureLayer {
 const folder = new URL("../../fixtures/graphs/", import.meta.url);
 
 export function graphFixtureFiles(): string[] {
-  return readdirSync(folder).filter((file) => file.endsWith(".json.gz"));
+  return readdirSync(folder).filter((file) => /^keras-.*\.json\.gz$/.test(file));
 }
 
 export function readGraphFixtures(file: string): readonly GraphFixture[] {

@@ -10,10 +10,17 @@ import { modernConfig } from "./layer-config.ts";
 import type { ModelEntry, NodeIndices } from "./node-indices.ts";
 import { nodeIndices } from "./node-indices.ts";
 import { inputShapeOf } from "./sequential-input.ts";
+import { modernTfOp } from "./tf-ops.ts";
 
 /** The config of a model, of whichever Keras, as one description. @throws {TopologyError} naming what is malformed. */
 export function readModel(checkpoint: Pick<Checkpoint, "modelConfig" | "kerasVersion">): ModelDescription {
   const keras = kerasMajor(checkpoint.kerasVersion);
+  if (keras === 1) {
+    throw new TopologyError(
+      `model config: Keras version: expected 2 or 3, got ${checkpoint.kerasVersion}. Load and save it in Keras 2 first.`,
+      "unsupported-version",
+    );
+  }
   const entry = modelEntry(checkpoint.modelConfig);
   if (!entry) {
     throw new TopologyError(
@@ -149,13 +156,15 @@ function readLayer(entry: LayerEntry, place: Place, calls: readonly CallDescript
     };
   }
   const config = json["config"] as JsonObject;
+  const isTfOp = className === "TFOpLambda" || className === "SlicingOpLambda";
+  const op = isTfOp && calls.length === 1 ? modernTfOp(config, calls[0]) : undefined;
   return {
     name,
-    className,
+    className: op?.className ?? className,
     keras: place.keras,
     trainable: config["trainable"] !== false,
-    config: modernConfig(className, config, place.keras),
-    calls,
+    config: op ? modernConfig(op.className, op.config, 3) : modernConfig(className, config, place.keras),
+    calls: op ? [op.call] : calls,
   };
 }
 

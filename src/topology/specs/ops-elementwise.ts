@@ -1,4 +1,4 @@
-import type { Json } from "../../checkpoint.ts";
+import type { Json, JsonObject } from "../../checkpoint.ts";
 import { TopologyError } from "../../errors.ts";
 import type { DType, Shape } from "../../tensor.ts";
 import type { Argument } from "../layer-graph.ts";
@@ -97,6 +97,14 @@ const floating =
   "LogSigmoid Softplus Softsign Squareplus Threshold Tanh Exp Expm1 Log Log1p Log2 Log10 Sqrt Rsqrt " +
   "Reciprocal Sin Cos Tan Sinh Cosh Arctan Arcsinh Erf Floor Ceil Round";
 
+const opDefaults: Readonly<Record<string, JsonObject>> = {
+  Elu: { alpha: 1 },
+  Celu: { alpha: 1 },
+  LeakyRelu: { negative_slope: 0.2 },
+  Gelu: { approximate: true },
+  Squareplus: { b: 4 },
+};
+
 /** The dtype that the op's config names, else the input's. */
 const namedDType: OutputDType = ({ config, dtypes }) => (config["dtype"] as DType | null) ?? dtypes[0]!;
 
@@ -119,7 +127,7 @@ export const elementwiseOpSpecs: readonly LayerSpec[] = [
   ...division.map((name) => binary(name, floatDType)),
   ...comparisons.map((name) => binary(name, alwaysBool)),
   ...keepsDType.map((name) => unary(name, sameDType)),
-  ...floating.split(" ").map((name) => unary(name, floatDType)),
+  ...floating.split(" ").map((name) => unary(name, floatDType, { defaults: opDefaults[name] ?? {} })),
   unary("LogicalNot", alwaysBool),
   unary("Cast", namedDType),
   unary("OnesLike", namedDType),
