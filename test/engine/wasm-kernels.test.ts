@@ -176,3 +176,128 @@ describe.each(kernels)("$name (multiplier $multiplier) on WebAssembly", ({ name,
     },
   );
 });
+
+interface Operation {
+  readonly f: (...xs: tf.Tensor[]) => tf.Tensor;
+  readonly shapes: readonly (readonly number[])[];
+}
+
+const long = [3, 5, 6, 4];
+const operations: Record<string, Operation> = {
+  matMul: {
+    f: (a, b) => tf.matMul(a!, b!),
+    shapes: [
+      [5, 7],
+      [7, 3],
+    ],
+  },
+  "matMul, left transposed": {
+    f: (a, b) => tf.matMul(a!, b!, true),
+    shapes: [
+      [7, 5],
+      [7, 3],
+    ],
+  },
+  "matMul, right transposed": {
+    f: (a, b) => tf.matMul(a!, b!, false, true),
+    shapes: [
+      [5, 7],
+      [3, 7],
+    ],
+  },
+  "matMul, both transposed": {
+    f: (a, b) => tf.matMul(a!, b!, true, true),
+    shapes: [
+      [7, 5],
+      [3, 7],
+    ],
+  },
+  "matMul of a batch of small matrices": {
+    f: (a, b) => tf.matMul(a!, b!, false, true),
+    shapes: [
+      [2, 3, 5, 7],
+      [2, 3, 4, 7],
+    ],
+  },
+  "matMul of a batch of large matrices": {
+    f: (a, b) => tf.matMul(a!, b!),
+    shapes: [
+      [2, 2, 40, 30],
+      [2, 2, 30, 50],
+    ],
+  },
+  "matMul of large matrices, transposed": {
+    f: (a, b) => tf.matMul(a!, b!, true, true),
+    shapes: [
+      [3, 30, 40],
+      [3, 50, 30],
+    ],
+  },
+  "matMul of a batch with one": {
+    f: (a, b) => tf.matMul(a!, b!),
+    shapes: [
+      [3, 40, 30],
+      [1, 30, 50],
+    ],
+  },
+  "sum of leading axes": { f: (x) => tf.sum(x!, [0, 1]), shapes: [long] },
+  "sum of a plane": { f: (x) => tf.sum(x!, [1, 2], true), shapes: [long] },
+  "sum of all": { f: (x) => tf.sum(x!), shapes: [long] },
+  "sum of other axes": { f: (x) => tf.sum(x!, [0, 3]), shapes: [long] },
+  "sum of integers": {
+    f: (x) => tf.cast(tf.sum(tf.cast(tf.mul(x!, 9), "int32"), 0), "float32"),
+    shapes: [long],
+  },
+  "mean of the first axis": { f: (x) => tf.mean(x!, 0), shapes: [long] },
+  "mean of a plane": { f: (x) => tf.mean(x!, [1, 2]), shapes: [long] },
+  "mean of long columns": { f: (x) => tf.mean(x!, 0, true), shapes: [[5003, 3]] },
+  "max of a plane": { f: (x) => tf.max(x!, [2, 1]), shapes: [long] },
+  "max of the first axis": { f: (x) => tf.max(x!, 0, true), shapes: [long] },
+  tile: { f: (x) => tf.tile(x!, [2, 1, 3, 2]), shapes: [long] },
+  "tile of integers": {
+    f: (x) => tf.cast(tf.tile(tf.cast(tf.mul(x!, 9), "int32"), [1, 2]), "float32"),
+    shapes: [[4, 3]],
+  },
+  "tile of truths": { f: (x) => tf.cast(tf.tile(tf.greater(x!, 0), [3, 2]), "float32"), shapes: [[4, 3]] },
+  slice: { f: (x) => tf.slice(x!, [1, 0, 2, 1], [2, 5, 3, 2]), shapes: [long] },
+  "slice of whole rows": { f: (x) => tf.slice(x!, [1, 2], [2, 3]), shapes: [long] },
+  "slice of nothing": { f: (x) => tf.slice(x!, [1, 2], [0, 3]), shapes: [[3, 5]] },
+  "slice of truths": {
+    f: (x) => tf.cast(tf.slice(tf.greater(x!, 0), [1, 2], [2, 2]), "float32"),
+    shapes: [[4, 5]],
+  },
+  "reverse of the first axis": { f: (x) => tf.reverse(x!, 0), shapes: [long] },
+  "reverse of the last axis": { f: (x) => tf.reverse(x!, -1), shapes: [long] },
+  "reverse of two axes": { f: (x) => tf.reverse(x!, [1, 3]), shapes: [long] },
+  maxPool3d: { f: (x) => tf.maxPool3d(x as tf.Tensor5D, 2, 2, "same"), shapes: [[2, 4, 5, 6, 2]] },
+  avgPool3d: { f: (x) => tf.avgPool3d(x as tf.Tensor5D, [3, 2, 2], 1, "same"), shapes: [[2, 4, 5, 6, 2]] },
+  conv3d: {
+    f: (x, w) => tf.conv3d(x as tf.Tensor5D, w as tf.Tensor5D, 2, "same"),
+    shapes: [
+      [2, 4, 5, 6, 2],
+      [3, 2, 3, 2, 3],
+    ],
+  },
+};
+
+describe("an operation on WebAssembly equals the plain loops", () => {
+  it.each(Object.entries(operations))("%s", async (_, { f, shapes }) => {
+    const inputs = shapes.map(random);
+    const compute = (): Values => {
+      const output = tf.tidy(() => f(...inputs.map(({ shape, data }) => tf.tensor(data, [...shape]))));
+      const result = { shape: output.shape, data: output.dataSync() as Float32Array };
+      output.dispose();
+      return result;
+    };
+    await tf.setBackend("cpu");
+    const expected = compute();
+    await tf.setBackend("wasm");
+    const before = tf.memory().numTensors;
+    const got = compute();
+    expect(got.shape).toEqual(expected.shape);
+    expect(
+      Math.max(0, ...got.data.map((value, index) => Math.abs(value - expected.data[index]!))),
+    ).toBeLessThan(2e-5);
+    expect(tf.memory().numTensors).toBe(before);
+  });
+});

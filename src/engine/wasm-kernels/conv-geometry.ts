@@ -79,26 +79,3 @@ function convInfo(
     depthwise,
   );
 }
-
-/** `[N, H, W, C]` from row and column `starts` (negative: zeros before) on, `sizes` rows and columns, zeros after the last. */
-export function frame(
-  x: tf.Tensor4D,
-  starts: readonly [number, number],
-  sizes: readonly [number, number],
-): tf.Tensor4D {
-  const [batch, height, width, channels] = x.shape;
-  const extents = [height, width];
-  const begin = starts.map((start) => Math.max(start, 0));
-  const end = starts.map((start, axis) => Math.min(start + sizes[axis]!, extents[axis]!));
-  if (end.some((stop, axis) => stop <= begin[axis]!)) return tf.zeros([batch, ...sizes, channels]);
-  const isWhole = begin.every((start, axis) => start === 0 && end[axis] === extents[axis]);
-  const cut = isWhole
-    ? x
-    : tf.slice(x, [0, begin[0]!, begin[1]!, 0], [batch, end[0]! - begin[0]!, end[1]! - begin[1]!, channels]);
-  const paddings = starts.map((start, axis): [number, number] => [
-    begin[axis]! - start,
-    start + sizes[axis]! - end[axis]!,
-  ]);
-  if (paddings.every(([before, after]) => before === 0 && after === 0)) return cut;
-  return tf.pad(cut, [[0, 0], paddings[0]!, paddings[1]!, [0, 0]]);
-}

@@ -1,11 +1,18 @@
 /** Convolutions in three dimensions on the WebAssembly backend: one in two dimensions for each tap of the depth. */
 import { tf } from "../tf.ts";
 import { conv2dFilterGradient, conv2dInputGradient } from "./convolution.ts";
+import { imageWindow, placedPhases } from "./moving.ts";
+import { composed } from "./replace-kernel.ts";
 
-export interface Conv3dAttributes {
+interface Conv3dAttributes {
   readonly strides: number | [number, number, number];
   readonly pad: "valid" | "same";
   readonly dilations?: number | [number, number, number];
+}
+
+interface GradientAttributes extends Conv3dAttributes {
+  readonly inputShape: readonly number[];
+  readonly filterShape: readonly number[];
 }
 
 type Shape5D = [number, number, number, number, number];
@@ -25,7 +32,25 @@ interface Geometry {
   };
 }
 
-export function conv3d(x: tf.Tensor5D, filter: tf.Tensor5D, attributes: Conv3dAttributes): tf.Tensor {
+export function registerConvolutions3d(): void {
+  const register = (
+    kernel: string,
+    names: readonly [string, string],
+    compute: (first: tf.Tensor5D, second: tf.Tensor5D, attributes: GradientAttributes) => tf.Tensor,
+  ): void =>
+    composed(kernel, (inputs, attributes) =>
+      compute(
+        inputs[names[0]] as tf.Tensor5D,
+        inputs[names[1]] as tf.Tensor5D,
+        attributes as GradientAttributes,
+      ),
+    );
+  register("Conv3D", ["x", "filter"], conv3d);
+  register("Conv3DBackpropInputV2", ["dy", "filter"], conv3dInputGradient);
+  register("Conv3DBackpropFilterV2", ["x", "dy"], conv3dFilterGradient);
+}
+
+function conv3d(x: tf.Tensor5D, filter: tf.Tensor5D, attributes: Conv3dAttributes): tf.Tensor {
   const geometry = geometryOf(x.shape, filter.shape, attributes);
   const { strides, pad, dilations } = geometry.planar;
   return sumOver(geometry.taps, (tap) => {
@@ -35,12 +60,12 @@ export function conv3d(x: tf.Tensor5D, filter: tf.Tensor5D, attributes: Conv3dAt
   });
 }
 
-export function conv3dInputGradient(
+function conv3dInputGradient(
   dy: tf.Tensor5D,
   filter: tf.Tensor5D,
-  inputShape: readonly number[],
-  attributes: Conv3dAttributes,
+  attributes: GradientAttributes,
 ): tf.Tensor {
+  const { inputShape } = attributes;
   const geometry = geometryOf(inputShape, filter.shape, attributes);
   const [batch, , height, width, channels] = inputShape as Shape5D;
   const frames = asImages(dy);
@@ -48,7 +73,7 @@ export function conv3dInputGradient(
   return sumOver(geometry.taps, (tap) => {
     const gradient = conv2dInputGradient(frames, plane(filter, tap), frameShape, geometry.planar);
     return putBack(
-      tf.reshape(gradient, [batch, geometry.output, height * width * channels]),
+      tf.reshape(gradient, [batch, geometry.output, 1, height * width * channels]),
       geometry,
       tap,
       inputShape,
@@ -56,12 +81,8 @@ export function conv3dInputGradient(
   });
 }
 
-export function conv3dFilterGradient(
-  x: tf.Tensor5D,
-  dy: tf.Tensor5D,
-  filterShape: readonly number[],
-  attributes: Conv3dAttributes,
-): tf.Tensor {
+function conv3dFilterGradient(x: tf.Tensor5D, dy: tf.Tensor5D, attributes: GradientAttributes): tf.Tensor {
+  const { filterShape } = attributes;
   const geometry = geometryOf(x.shape, filterShape, attributes);
   const frames = asImages(dy);
   const planes = Array.from({ length: geometry.taps }, (_, tap) =>
@@ -113,48 +134,28 @@ function plane(filter: tf.Tensor5D, tap: number): tf.Tensor4D {
 }
 
 /** The planes that one tap reads, as images: `[N * D', H, W, C]`. */
-function framesRead(x: tf.Tensor5D, geometry: Geometry, tap: number): tf.Tensor4D {
+function framesRead(
+  x: tf.Tensor5D,
+  { output, stride, dilation, before }: Geometry,
+  tap: number,
+): tf.Tensor4D {
   const [batch, depth, height, width, channels] = x.shape;
-  const { output, stride, dilation, before } = geometry;
-  const start = tap * dilation - before;
-  const end = start + (output - 1) * stride + 1;
-  const planes = tf.reshape(x, [batch, depth, height * width * channels]) as tf.Tensor3D;
-  const padded = tf.pad(planes, [
-    [0, 0],
-    [Math.max(-start, 0), Math.max(end - depth, 0)],
-    [0, 0],
-  ]);
-  const first = Math.max(start, 0);
-  const read = tf.stridedSlice(
-    padded,
-    [0, first, 0],
-    [batch, first + end - start, padded.shape[2]!],
-    [1, stride, 1],
-  );
+  const planes = tf.reshape(x, [batch, depth, 1, height * width * channels]) as tf.Tensor4D;
+  const read = imageWindow(planes, [tap * dilation - before, 0], [output, 1], [stride, 1]);
   return tf.reshape(read, [batch * output, height, width, channels]);
 }
 
-/** The gradient of the planes that one tap reads, `[N, D', H * W * C]`, in its places in `shape`. */
-function putBack(gradient: tf.Tensor, geometry: Geometry, tap: number, shape: readonly number[]): tf.Tensor {
-  const { input, output, stride, dilation, before } = geometry;
-  const [batch, , size] = gradient.shape as [number, number, number];
-  const start = tap * dilation - before;
-  const span = (output - 1) * stride + 1;
-  const gaps = tf.pad(tf.reshape(gradient, [batch, output, 1, size]), [
-    [0, 0],
-    [0, 0],
-    [0, stride - 1],
-    [0, 0],
-  ]);
-  const line = tf.slice(tf.reshape(gaps, [batch, output * stride, size]), [0, 0, 0], [batch, span, size]);
-  const cut = [Math.max(-start, 0), Math.max(start + span - input, 0)] as const;
-  const inside = tf.slice(line, [0, cut[0], 0], [batch, Math.max(span - cut[0] - cut[1], 0), size]);
-  const first = Math.max(start, 0);
-  const placed = tf.pad(inside, [
-    [0, 0],
-    [first, input - first - inside.shape[1]!],
-    [0, 0],
-  ]);
+/** The gradient of the planes that one tap reads, `[N, D', 1, H * W * C]`, in its places in `shape`. */
+function putBack(
+  gradient: tf.Tensor4D,
+  geometry: Geometry,
+  tap: number,
+  shape: readonly number[],
+): tf.Tensor {
+  const { input, stride, dilation, before } = geometry;
+  const [batch, , , size] = gradient.shape;
+  const part = { phase: [0, 0] as const, values: gradient };
+  const placed = placedPhases([part], [batch, input, 1, size], [stride, 1], [before - tap * dilation, 0]);
   return tf.reshape(placed, [...shape]);
 }
 

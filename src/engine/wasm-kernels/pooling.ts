@@ -1,5 +1,7 @@
 /** Pooling that the WebAssembly backend gets wrong: the gradients, and the largest value in three dimensions. */
 import { tf } from "../tf.ts";
+import type { Inputs, Shape } from "./replace-kernel.ts";
+import { onHeap } from "./replace-kernel.ts";
 
 interface PoolAttributes {
   readonly filterSize: number | number[];
@@ -24,8 +26,37 @@ interface Pooling {
 /** Visits a window of one image: where its value lies, and where the inputs in it lie, each the first of all channels. */
 type Visit = (output: number, inputs: readonly number[]) => void;
 
+export function registerPooling(): void {
+  const inputShape = ({ input }: Inputs): Shape => input!.shape;
+  for (const [kernel, pool] of Object.entries({ MaxPool3D: maxPool, AvgPool3D: averagePool })) {
+    onHeap(kernel, ({ x }, attributes: PoolAttributes) => pooledShape(x!.shape, attributes), {
+      reads: ["x"],
+      compute: ([x], y, attributes, inputs) => pool(poolingOf(inputs["x"]!.shape, attributes), x!, y),
+    });
+  }
+  for (const kernel of ["MaxPoolGrad", "MaxPool3DGrad"]) {
+    onHeap<PoolAttributes>(kernel, inputShape, {
+      reads: ["input", "output", "dy"],
+      compute: ([x, y, dy], dx, attributes, inputs) =>
+        maxPoolGradient(poolingOf(inputs["input"]!.shape, attributes), x!, y!, dy!, dx),
+    });
+  }
+  for (const kernel of ["AvgPoolGrad", "AvgPool3DGrad"]) {
+    onHeap<PoolAttributes>(kernel, inputShape, {
+      reads: ["dy"],
+      compute: ([dy], dx, attributes, inputs) =>
+        averagePoolGradient(poolingOf(inputs["input"]!.shape, attributes), dy!, dx),
+    });
+  }
+}
+
+function pooledShape(shape: Shape, attributes: PoolAttributes): Shape {
+  const { batch, output, channels } = poolingOf(shape, attributes);
+  return [batch, ...output, channels];
+}
+
 /** The geometry of a pooling of a channels-last `shape` of rank 4 or 5. */
-export function poolingOf(shape: readonly number[], attributes: PoolAttributes): Pooling {
+function poolingOf(shape: readonly number[], attributes: PoolAttributes): Pooling {
   const { filterSize, strides, pad, dimRoundingMode } = attributes;
   if (shape.length === 5) {
     const info = tf.backend_util.computePool3DInfo(
@@ -71,7 +102,7 @@ function notNegative([front, top, left]: Triple): Triple {
 }
 
 /** Writes the largest value of each window to `y`. */
-export function maxPool(pooling: Pooling, x: Float32Array, y: Float32Array): void {
+function maxPool(pooling: Pooling, x: Float32Array, y: Float32Array): void {
   y.fill(Number.NEGATIVE_INFINITY);
   eachWindow(pooling, (output, inputs) => {
     for (const input of inputs) {
@@ -84,7 +115,7 @@ export function maxPool(pooling: Pooling, x: Float32Array, y: Float32Array): voi
 }
 
 /** Writes the mean of each window to `y`; padding takes no part. */
-export function averagePool(pooling: Pooling, x: Float32Array, y: Float32Array): void {
+function averagePool(pooling: Pooling, x: Float32Array, y: Float32Array): void {
   y.fill(0);
   eachWindow(pooling, (output, inputs) => {
     for (const input of inputs) {
@@ -96,7 +127,7 @@ export function averagePool(pooling: Pooling, x: Float32Array, y: Float32Array):
 }
 
 /** Adds `dy` to `dx` where the first of the largest values of each window is, as TensorFlow does. */
-export function maxPoolGradient(
+function maxPoolGradient(
   pooling: Pooling,
   x: Float32Array,
   y: Float32Array,
@@ -117,7 +148,7 @@ export function maxPoolGradient(
 }
 
 /** Spreads `dy` evenly over the inputs of each window; padding takes no part. */
-export function averagePoolGradient(pooling: Pooling, dy: Float32Array, dx: Float32Array): void {
+function averagePoolGradient(pooling: Pooling, dy: Float32Array, dx: Float32Array): void {
   dx.fill(0);
   eachWindow(pooling, (output, inputs) => {
     const share = 1 / inputs.length;

@@ -1,6 +1,7 @@
 /** Gradients of resizing, which the WebAssembly backend computes without regard to where pixel centres lie. */
+import { onHeap } from "./replace-kernel.ts";
 
-export interface ResizeAttributes {
+interface ResizeAttributes {
   readonly alignCorners: boolean;
   readonly halfPixelCenters: boolean;
 }
@@ -12,8 +13,19 @@ interface Reading {
   readonly weight: number;
 }
 
+export function registerResizing(): void {
+  const kernels = { ResizeBilinearGrad: bilinearGradient, ResizeNearestNeighborGrad: nearestGradient };
+  for (const [kernel, compute] of Object.entries(kernels)) {
+    onHeap<ResizeAttributes>(kernel, ({ images }) => images!.shape, {
+      reads: ["dy"],
+      compute: ([dy], dx, attributes, { dy: gradient, images }) =>
+        compute(dy!, dx, gradient!.shape, images!.shape, attributes),
+    });
+  }
+}
+
 /** Adds `dy` of an image resized to `outputShape` to the pixels `dx` of `inputShape` it was interpolated from. */
-export function bilinearGradient(
+function bilinearGradient(
   dy: Float32Array,
   dx: Float32Array,
   outputShape: readonly number[],
@@ -24,7 +36,7 @@ export function bilinearGradient(
 }
 
 /** Adds `dy` to the pixels that were copied. */
-export function nearestGradient(
+function nearestGradient(
   dy: Float32Array,
   dx: Float32Array,
   outputShape: readonly number[],

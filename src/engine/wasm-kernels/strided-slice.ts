@@ -1,0 +1,37 @@
+import { tf } from "../tf.ts";
+import { wrap } from "./replace-kernel.ts";
+
+/** The backend goes wrong where a slice both skips and drops an axis; so it only skips, and the axis is dropped afterwards. */
+export function registerStridedSlice(): void {
+  interface Attributes {
+    readonly begin: number[];
+    readonly end: number[];
+    readonly strides: number[];
+    readonly beginMask: number;
+    readonly endMask: number;
+    readonly ellipsisMask: number;
+    readonly newAxisMask: number;
+    readonly shrinkAxisMask: number;
+  }
+  wrap("StridedSlice", (call, original) => {
+    const { begin, end, strides, ...masks } = call.attrs as unknown as Attributes;
+    if (masks.shrinkAxisMask === 0 && masks.newAxisMask === 0) return original(call);
+    const { beginMask, endMask, ellipsisMask, newAxisMask, shrinkAxisMask } = masks;
+    const x = call.inputs["x"] as tf.Tensor;
+    const dense = tf.slice_util.sliceInfo(
+      x.shape,
+      begin,
+      end,
+      strides,
+      beginMask,
+      endMask,
+      ellipsisMask,
+      newAxisMask,
+      shrinkAxisMask,
+    );
+    const toStart = dense.end.reduce((mask, stop, axis) => (stop < 0 ? mask | (1 << axis) : mask), 0);
+    return tf.tidy(() =>
+      tf.reshape(tf.stridedSlice(x, dense.begin, dense.end, dense.strides, 0, toStart), dense.finalShape),
+    );
+  });
+}
