@@ -57,6 +57,14 @@ describe("a config that makes no graph is refused naming the layer", () => {
     );
   });
 
+  it("that reads more outputs than a layer can have", () => {
+    expect(
+      messageOf(
+        functional([input, layer("Mine", "a", [from("x")]), layer("ReLU", "y", [from("a", 0, 1e9)])]),
+      ),
+    ).toBe("a: outputs: expected a number from 0 to 1023, got 1000000000.");
+  });
+
   it("that reads a layer which is never called", () => {
     expect(
       messageOf(functional([input, layer("ReLU", "idle", []), layer("ReLU", "y", [from("idle")])])),

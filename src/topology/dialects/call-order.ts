@@ -11,6 +11,9 @@ export interface OrderedCall {
   readonly outputsRead: number;
 }
 
+/** More than any layer gives: a file cannot make us allocate what it does not hold. */
+const mostOutputs = 1023;
+
 const noArguments: CallDescription = { args: [], kwargs: {} };
 
 /**
@@ -86,6 +89,12 @@ function countOutputs(
 ): OrderedCall[] {
   const counts = new Map<string, number>();
   const count = (read: TensorName): void => {
+    if (!Number.isInteger(read.output) || read.output < 0 || read.output > mostOutputs) {
+      throw new TopologyError(
+        `${read.layer}: outputs: expected a number from 0 to ${mostOutputs}, got ${read.output}.`,
+        "dangling-reference",
+      );
+    }
     const key = callKey(read.layer, read.call);
     counts.set(key, Math.max(counts.get(key) ?? 1, read.output + 1));
   };

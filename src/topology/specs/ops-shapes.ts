@@ -123,7 +123,13 @@ function splitSizes(config: JsonObject, whole: number | null): (number | null)[]
     const ends: (number | null)[] = [...cuts, whole];
     return ends.map((end, index) => (end === null ? null : end - (cuts[index - 1] ?? 0)));
   }
-  const parts = integerAt(config, "indices_or_sections");
+  const parts = countAt(config, "indices_or_sections");
+  if (parts > 1024 || (whole !== null && whole % parts !== 0)) {
+    throw new TopologyError(
+      `indices_or_sections: expected a divisor of ${whole ?? "the axis"}, at most 1024, got ${parts}.`,
+      "shape",
+    );
+  }
   return Array.from({ length: parts }, () => (whole === null ? null : whole / parts));
 }
 
