@@ -132,7 +132,7 @@ describe("the command line", () => {
       join(scratch(), "run"),
     ]);
     expect(code).toBe(1);
-    expect(stderr).toMatch(/pictures cannot be used/);
+    expect(stderr).toMatch(/pictures to train on, got 6 that cannot be decoded/);
     expect(stderr).not.toMatch(/^\s+at /m);
   });
 
