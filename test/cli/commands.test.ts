@@ -163,8 +163,8 @@ describe("the other commands", () => {
     };
     expect(json.firstTrainable).toMatch(/^conv3_block1_/);
     expect(json.frontier.map(({ tensor }) => tensor)).toEqual(["conv2_block1_out"]);
-    const [{ shape, bytes }] = json.frontier as [{ shape: (number | null)[]; bytes: number }];
-    expect(bytes).toBe(4 * shape.slice(1).reduce<number>((product, size) => product * size!, 1));
+    const { shape, bytes } = json.frontier[0]!;
+    expect(bytes).toBe(4 * shape.slice(1).reduce((product, size) => product * size, 1));
   });
 
   test("inspect lists layers and stages, as text and as a document", async () => {
