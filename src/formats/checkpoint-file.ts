@@ -9,6 +9,8 @@ import { replaceFile } from "./atomic-file.ts";
 import { readKerasArchive, writeKerasArchive } from "./keras-archive.ts";
 import { readKerasH5 } from "./keras-h5.ts";
 import { writeKerasH5 } from "./keras-h5-writer.ts";
+import { writeWeightsH5 } from "./weights-h5-writer.ts";
+import { readWeightsOnly } from "./weights-only.ts";
 
 export interface ReadOptions {
   /** The architecture of a file that holds weights only: `resnet50`. */
@@ -51,7 +53,9 @@ async function readOpened(
   if (head.toString("latin1", 0, 2) === "PK") return readKerasArchive(descriptor, length, label, values);
   const file = await openVirtual(windowFile(descriptor, 0, length), label);
   try {
-    return readKerasH5(file, label, values);
+    return file.root.text("model_config") === undefined
+      ? readWeightsOnly(file, label, options.arch, values)
+      : readKerasH5(file, label, values);
   } finally {
     file.close();
   }
@@ -64,13 +68,15 @@ async function readOpened(
  */
 export async function writeCheckpoint(path: string, checkpoint: Checkpoint): Promise<void> {
   const ending = extname(path).toLowerCase();
-  if (ending === ".keras") {
+  if (path.toLowerCase().endsWith(".weights.h5")) {
+    await replaceFile(path, (descriptor) => writeWeightsH5(windowFile(descriptor, 0, 0), path, checkpoint));
+  } else if (ending === ".keras") {
     await replaceFile(path, (descriptor) => writeKerasArchive(descriptor, path, checkpoint));
   } else if (ending === ".h5" || ending === ".hdf5") {
     await replaceFile(path, (descriptor) => writeKerasH5(windowFile(descriptor, 0, 0), path, checkpoint));
   } else {
     throw new UsageError(
-      `${path}: expected a name that ends in .keras or .h5, got ${JSON.stringify(ending)}.`,
+      `${path}: expected a name that ends in .keras, .h5 or .weights.h5, got ${JSON.stringify(ending)}.`,
       "format",
     );
   }

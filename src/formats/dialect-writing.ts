@@ -4,7 +4,7 @@ import { type Dialect, dialectOf } from "../topology/translate/dialect.ts";
 import { translateConfig } from "../topology/translate/translate-config.ts";
 
 /** The Keras whose dialect a translated model is in. */
-const currentKeras = "3.15.1";
+export const dialectVersion = "3.15.1";
 
 /**
  
@@ -23,7 +23,7 @@ export function inDialect(checkpoint: Checkpoint, to: Dialect): Checkpoint {
   const { newLayers, ...notes } = checkpoint.notes;
   return {
     ...rest,
-    kerasVersion: sameKeras(from, to) ? checkpoint.kerasVersion : currentKeras,
+    kerasVersion: sameKeras(from, to) ? checkpoint.kerasVersion : dialectVersion,
     modelConfig,
     weights,
     ...(training && { trainingConfig: training }),

@@ -127,5 +127,7 @@ export async function writeKerasArchive(
 }
 
 function writeOptimizer(writer: Hdf5Writer, { optimizerWeights }: Checkpoint): void {
-  optimizerWeights?.forEach((weight, index) => writer.dataset(`/optimizer/vars/${index}`, weight));
+  optimizerWeights?.forEach((weight, index) => {
+    writer.dataset(`/optimizer/vars/${index}`, weight);
+  });
 }

@@ -110,5 +110,7 @@ function writeOptimizer(writer: Hdf5Writer, { optimizerWeights }: Checkpoint): v
   // From .keras they are numbered.
   const names = optimizerWeights.map(({ name }) => (/^\d+$/.test(name) ? `variable_${name}` : name));
   writer.textList(group, "weight_names", names);
-  optimizerWeights.forEach((weight, index) => writer.dataset(`${group}/${names[index]}`, weight));
+  optimizerWeights.forEach((weight, index) => {
+    writer.dataset(`${group}/${names[index]}`, weight);
+  });
 }
