@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os";
 import { MachineError, UsageError } from "../errors.ts";
 import { registerGradients } from "./gradients/rules.ts";
+import { registerOwnKernels } from "./kernels/register.ts";
 import { loadNativeEngine, nativeBackendName, nativeCandidates } from "./native-engine.ts";
 import { registerNativeKernels } from "./native-kernels.ts";
 import { tf } from "./tf.ts";
@@ -81,6 +82,7 @@ export function ensureEngine(): Promise<EngineInfo> {
 async function start(): Promise<EngineInfo> {
   const { choice, origin } = chosen();
   tf.env().set("PROD", !verbose);
+  registerOwnKernels();
   registerGradients();
   const rejected: RejectedEngine[] = [];
   running =

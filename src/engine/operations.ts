@@ -2,6 +2,7 @@
  * The heavy operations of Keras layers on channels-last tensors, differentiable by the tape. A backend that has a better kernel
  * or a leaner gradient for one of them is asked for it here, so that the layers need not know.
  */
+import { run } from "./kernels/own-kernel.ts";
 import { tf } from "./tf.ts";
 
 export type Padding = "same" | "valid";
@@ -59,7 +60,7 @@ export function conv2dTranspose(
 
 /** `x` plus a bias `[C]` along its last axis. */
 export function biasAdd(x: tf.Tensor, bias: tf.Tensor): tf.Tensor {
-  return tf.add(x, bias);
+  return run("BiasAdd", { x, bias });
 }
 
 /** `[..., K]` times `[K, F]`: `[..., F]`. */
@@ -78,6 +79,11 @@ export function relu6(x: tf.Tensor): tf.Tensor {
   return tf.relu6(x);
 }
 
+/** `x * sigmoid(x)`, also called silu. */
+export function swish(x: tf.Tensor): tf.Tensor {
+  return run("Swish", { x });
+}
+
 /** The sum of two tensors, broadcast against each other. */
 export function add(a: tf.Tensor, b: tf.Tensor): tf.Tensor {
   return tf.add(a, b);
@@ -92,10 +98,8 @@ export function batchNormalizationStored(
   gamma: tf.Tensor | undefined,
   epsilon: number,
 ): tf.Tensor {
-  const inverse = tf.rsqrt(tf.add(variance, epsilon));
-  const scale = gamma ? tf.mul(inverse, gamma) : inverse;
-  const shift = tf.neg(tf.mul(mean, scale));
-  return tf.add(tf.mul(x, scale), beta ? tf.add(beta, shift) : shift);
+  const inputs = { x, mean, variance, gamma: gamma ?? tf.onesLike(mean), beta: beta ?? tf.zerosLike(mean) };
+  return run("BatchNormStored", inputs, { epsilon });
 }
 
 export interface BatchNormalized {
@@ -113,9 +117,10 @@ export function batchNormalizationBatch(
   gamma: tf.Tensor | undefined,
   epsilon: number,
 ): BatchNormalized {
-  const axes = x.shape.map((_, axis) => axis).slice(0, -1);
-  const { mean, variance } = tf.moments(x, axes);
-  return { output: batchNormalizationStored(x, mean, variance, beta, gamma, epsilon), mean, variance };
+  const shape = [x.shape.at(-1)!];
+  const inputs = { x, gamma: gamma ?? tf.ones(shape), beta: beta ?? tf.zeros(shape) };
+  const [output, mean, variance] = run<tf.Tensor[]>("BatchNormBatch", inputs, { epsilon });
+  return { output: output!, mean: mean!, variance: variance! };
 }
 
 /** The largest value of each window of `[N, H, W, C]`. */
@@ -130,9 +135,7 @@ export function averagePool2d(
   strides: Spatial,
   padding: Padding,
 ): tf.Tensor {
-  const pool = (value: tf.Tensor): tf.Tensor =>
-    tf.avgPool(value as tf.Tensor4D, pair(poolSize), pair(strides), "valid");
-  return padding === "valid" ? pool(x) : averageOfPadded(x, poolSize, strides, pool);
+  return tf.avgPool(x as tf.Tensor4D, pair(poolSize), pair(strides), padding);
 }
 
 /** The mean over `axes`. */
@@ -142,18 +145,7 @@ export function mean(x: tf.Tensor, axes: readonly number[], keepDims = false): t
 
 /** The largest value over `axes`; equal ones share the gradient, as in TensorFlow. */
 export function max(x: tf.Tensor, axes: readonly number[], keepDims = false): tf.Tensor {
-  const compute = tf.customGrad((value, save) => {
-    const input = value as tf.Tensor;
-    const largest = tf.max(input, [...axes], true);
-    (save as tf.GradSaveFunc)([input, largest]);
-    const gradFunc = (dy: tf.Tensor, saved: tf.Tensor[]): tf.Tensor => {
-      const chosen = tf.cast(tf.equal(saved[0]!, saved[1]!), "float32");
-      const shared = tf.div(chosen, tf.sum(chosen, [...axes], true));
-      return tf.mul(tf.reshape(dy, saved[1]!.shape), shared);
-    };
-    return { value: keepDims ? largest : tf.squeeze(largest, [...axes]), gradFunc };
-  });
-  return compute(x);
+  return tf.max(x, [...axes], keepDims);
 }
 
 /** How `same` padding of a window spreads over the two sides of each spatial dimension, as in TensorFlow. */
@@ -163,19 +155,6 @@ export function samePadding(sizes: Spatial, windows: Spatial, strides: Spatial):
     const total = Math.max((outputs - 1) * strides[axis]! + windows[axis]! - size, 0);
     return [Math.floor(total / 2), Math.ceil(total / 2)];
   });
-}
-
-/** A mean that forgets its padding, by counting; tfjs's own gradient of `same` pooling forgets to. */
-function averageOfPadded(
-  x: tf.Tensor,
-  poolSize: Spatial,
-  strides: Spatial,
-  pool: (value: tf.Tensor) => tf.Tensor,
-): tf.Tensor {
-  const sizes = x.shape.slice(1, -1);
-  const paddings: [number, number][] = [[0, 0], ...samePadding(sizes, poolSize, strides), [0, 0]];
-  const inside = pool(tf.pad(tf.ones([1, ...sizes, 1]), paddings));
-  return tf.div(pool(tf.pad(x, paddings)), inside);
 }
 
 /** Zeros between the taps of a filter `[..spatial, C, F]`, which then needs no dilation. */

@@ -2,7 +2,7 @@
  * tfjs's tape as a value. tfjs records what an operation needs for its gradient and keeps all of it, with every gradient, until the
  * whole backward pass is done; here each is released at its last use, and a recording may be as small as one layer.
  */
-import { isDifferentiable, positionsRead } from "./gradients/rule.ts";
+import { isDifferentiable, positionsRead, shapeOnly } from "./gradients/rule.ts";
 import { gradientRule } from "./gradients/rules.ts";
 import { tf } from "./tf.ts";
 
@@ -149,15 +149,10 @@ function releaseUnread(node: TapeNode, inputs: readonly string[]): void {
   if (!rule) return;
   const read = positionsRead(rule, inputs);
   node.saved.forEach((tensor, position) => {
-    if (!read.has(position)) node.saved[position] = shapeOnly(tensor);
+    if (read.has(position)) return;
+    node.saved[position] = shapeOnly(tensor);
+    tensor.dispose();
   });
-}
-
-/** Disposes `tensor`; what it returns has its shape and no values. */
-function shapeOnly(tensor: tf.Tensor): tf.Tensor {
-  const { shape, size, rank, dtype } = tensor;
-  tensor.dispose();
-  return { shape, size, rank, dtype, dispose: () => {} } as tf.Tensor;
 }
 
 function releaseSaved(nodes: readonly TapeNode[]): void {

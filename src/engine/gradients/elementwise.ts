@@ -3,9 +3,6 @@ import { tf } from "../tf.ts";
 import type { GradientRule } from "./rule.ts";
 import { linear, rule, stop, sumTo, unary } from "./rule.ts";
 
-const seluScale = 1.0507009873554805;
-const seluScaleAlpha = 1.7580993408473768;
-
 export const elementwiseGradients: readonly GradientRule[] = [
   unary("Abs", "x", (dy, x) => tf.mul(dy, tf.sign(x))),
   unary("Acos", "x", (dy, x) => tf.neg(tf.div(dy, tf.sqrt(tf.sub(1, tf.square(x)))))),
@@ -25,7 +22,7 @@ export const elementwiseGradients: readonly GradientRule[] = [
   ),
   unary("Cos", "x", (dy, x) => tf.neg(tf.mul(dy, tf.sin(x)))),
   unary("Cosh", "x", (dy, x) => tf.mul(dy, tf.sinh(x))),
-  unary("Elu", "y", (dy, y) => tf.engine().runKernel("EluGrad", { dy, y })),
+  unary("Elu", "y", (dy, y) => run("EluGrad", { dy, y })),
   unary("Erf", "x", (dy, x) => tf.mul(dy, tf.mul(tf.exp(tf.neg(tf.square(x))), 2 / Math.sqrt(Math.PI)))),
   unary("Exp", "y", (dy, y) => tf.mul(dy, y)),
   unary("Expm1", "y", (dy, y) => tf.mul(dy, tf.add(y, 1))),
@@ -47,22 +44,18 @@ export const elementwiseGradients: readonly GradientRule[] = [
     },
   }),
   unary("Reciprocal", "y", (dy, y) => tf.neg(tf.mul(dy, tf.square(y)))),
-  unary("Relu", "y", (dy, y) => tf.mul(dy, tf.step(y))),
-  unary("Relu6", "y", (dy, y) =>
-    tf.mul(dy, tf.cast(tf.logicalAnd(tf.greater(y, 0), tf.less(y, 6)), "float32")),
-  ),
+  unary("Relu", "y", (dy, y) => run("ReluGrad", { dy, y })),
+  unary("Relu6", "y", (dy, y) => run("Relu6Grad", { dy, y })),
   unary("Rsqrt", "y", (dy, y) => tf.mul(dy, tf.mul(tf.mul(tf.square(y), y), -0.5))),
-  unary("Selu", "y", (dy, y) =>
-    where(tf.greater(y, 0), tf.mul(dy, seluScale), tf.mul(dy, tf.add(y, seluScaleAlpha))),
-  ),
-  unary("Sigmoid", "y", (dy, y) => tf.mul(dy, tf.mul(y, tf.sub(1, y)))),
+  unary("Selu", "y", (dy, y) => run("SeluGrad", { dy, y })),
+  unary("Sigmoid", "y", (dy, y) => run("SigmoidGrad", { dy, y })),
   unary("Sin", "x", (dy, x) => tf.mul(dy, tf.cos(x))),
   unary("Sinh", "x", (dy, x) => tf.mul(dy, tf.cosh(x))),
   unary("Softplus", "x", (dy, x) => tf.mul(dy, tf.sigmoid(x))),
   unary("Sqrt", "y", (dy, y) => tf.div(tf.mul(dy, 0.5), y)),
   unary("Square", "x", (dy, x) => tf.mul(dy, tf.mul(x, 2))),
   unary("Tan", "y", (dy, y) => tf.mul(dy, tf.add(tf.square(y), 1))),
-  unary("Tanh", "y", (dy, y) => tf.mul(dy, tf.sub(1, tf.square(y)))),
+  unary("Tanh", "y", (dy, y) => run("TanhGrad", { dy, y })),
   ...[
     "Ceil",
     "Floor",
@@ -77,6 +70,10 @@ export const elementwiseGradients: readonly GradientRule[] = [
     "ZerosLike",
   ].map((kernel) => stop(kernel, ["x"])),
 ];
+
+function run(kernel: string, inputs: tf.NamedTensorMap): tf.Tensor {
+  return tf.engine().runKernel(kernel, inputs);
+}
 
 function where(condition: tf.Tensor, yes: tf.Tensor, no: tf.Tensor | 0): tf.Tensor {
   return tf.where(condition as tf.Tensor<tf.Rank>, yes, no === 0 ? tf.zerosLike(yes) : no);

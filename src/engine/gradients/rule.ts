@@ -27,6 +27,15 @@ export interface GradientRule {
   readonly gradFunc: tf.GradFunc;
 }
 
+/** What stands for a saved tensor whose values no gradient reads: its shape. */
+export function shapeOnly({ shape, size, rank, dtype }: tf.Tensor): tf.Tensor {
+  return { shape, size, rank, dtype, dispose: () => {} } as tf.Tensor;
+}
+
+export function isShapeOnly(tensor: tf.Tensor): boolean {
+  return !("dataId" in tensor);
+}
+
 /** Whether the gradient of `input` is in `rule`. */
 export function isDifferentiable(rule: GradientRule, input: string): boolean {
   return input in rule.inputs || "*" in rule.inputs;
@@ -102,6 +111,9 @@ export function stop(kernel: string, inputs: readonly string[]): GradientRule {
 
 /** `tensor` summed over the axes along which `shape` was broadcast to it; a handle of its own. */
 export function sumTo(tensor: tf.Tensor, shape: readonly number[]): tf.Tensor {
+  if (shape.length === 1 && shape[0] === tensor.shape.at(-1) && tensor.rank > 1) {
+    return tf.engine().runKernel("BiasAddGrad", { dy: tensor });
+  }
   const lead = tensor.rank - shape.length;
   const axes = tensor.shape.flatMap((size, axis) =>
     axis < lead || (size !== 1 && shape[axis - lead] === 1) ? [axis] : [],
@@ -124,5 +136,5 @@ export function keptShape(shape: readonly number[], axes: readonly number[]): nu
 
 /** `tensor` repeated along its axes of size 1 until it has `shape`. */
 export function broadcast(tensor: tf.Tensor, shape: readonly number[]): tf.Tensor {
-  return tf.broadcastTo(tensor, [...shape] as never);
+  return tf.mul(tensor, tf.ones([...shape]));
 }

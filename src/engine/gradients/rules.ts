@@ -1,3 +1,4 @@
+import { ownKernelGradients } from "../kernels/register.ts";
 import { tf } from "../tf.ts";
 import { arithmeticGradients } from "./arithmetic.ts";
 import { elementwiseGradients } from "./elementwise.ts";
@@ -12,6 +13,7 @@ const rules: ReadonlyMap<string, GradientRule> = new Map(
     ...arithmeticGradients,
     ...elementwiseGradients,
     ...indexingGradients,
+    ...ownKernelGradients,
     ...reductionGradients,
     ...shapeGradients,
     ...spatialGradients,

@@ -1,0 +1,16 @@
+import type { GradientRule } from "../gradients/rule.ts";
+import { activationKernels } from "./activations.ts";
+import { batchNormalizationKernels } from "./batch-normalization.ts";
+import { registerOwnKernel } from "./own-kernel.ts";
+
+const ownKernels = [...activationKernels, ...batchNormalizationKernels];
+
+/** The gradients of the kernels of our own. */
+export const ownKernelGradients: readonly GradientRule[] = ownKernels.flatMap(
+  ({ gradient }) => gradient ?? [],
+);
+
+/** Registers the kernels of our own with both backends. */
+export function registerOwnKernels(): void {
+  for (const kernel of ownKernels) registerOwnKernel(kernel);
+}

@@ -1,0 +1,146 @@
+import { beforeAll, describe, expect, it } from "vitest";
+import { ensureEngine } from "../../src/engine/backend.ts";
+import {
+  batchNormalizationBatch,
+  batchNormalizationStored,
+  biasAdd,
+  relu,
+  relu6,
+  swish,
+} from "../../src/engine/operations.ts";
+import { record } from "../../src/engine/tape.ts";
+import { tf } from "../../src/engine/tf.ts";
+
+beforeAll(async () => {
+  await ensureEngine();
+});
+
+type Operation = (...xs: tf.Tensor[]) => tf.Tensor;
+
+const epsilon = 1e-3;
+
+/** Batch normalization as it is defined, an operation at a time. */
+function normalized(
+  x: tf.Tensor,
+  mean: tf.Tensor,
+  variance: tf.Tensor,
+  beta: tf.Tensor,
+  gamma: tf.Tensor,
+): tf.Tensor {
+  return tf.add(tf.mul(tf.div(tf.sub(x, mean), tf.sqrt(tf.add(variance, epsilon))), gamma), beta);
+}
+
+function normalizedByBatch(x: tf.Tensor, beta: tf.Tensor, gamma: tf.Tensor): tf.Tensor {
+  const axes = x.shape.map((_, axis) => axis).slice(0, -1);
+  const mean = tf.mean(x, axes);
+  return normalized(x, mean, tf.mean(tf.square(tf.sub(x, mean)), axes), beta, gamma);
+}
+
+const cases: Record<string, readonly [Operation, Operation, readonly (readonly number[])[]]> = {
+  relu: [(x) => relu(x!), (x) => tf.maximum(x!, 0), [[4, 5]]],
+  relu6: [(x) => relu6(tf.mul(x!, 4)), (x) => tf.clipByValue(tf.mul(x!, 4), 0, 6), [[4, 5]]],
+  swish: [(x) => swish(x!), (x) => tf.div(x!, tf.add(1, tf.exp(tf.neg(x!)))), [[4, 5]]],
+  "a bias of images": [(x, b) => biasAdd(x!, b!), (x, b) => tf.add(x!, b!), [[2, 3, 4, 5], [5]]],
+  "a bias of rows": [(x, b) => biasAdd(x!, b!), (x, b) => tf.add(x!, b!), [[4, 5], [5]]],
+  "a bias of sequences": [(x, b) => biasAdd(x!, b!), (x, b) => tf.add(x!, b!), [[2, 3, 5], [5]]],
+  ...Object.fromEntries(
+    [
+      [2, 3, 4, 5],
+      [2, 3, 5],
+      [6, 5],
+    ].flatMap(
+      (shape) =>
+        [
+          [
+            `stored statistics of rank ${shape.length}`,
+            [
+              (x, m, v, b, g) => batchNormalizationStored(x!, m!, tf.square(v!), b!, g!, epsilon),
+              (x, m, v, b, g) => normalized(x!, m!, tf.square(v!), b!, g!),
+              [shape, [5], [5], [5], [5]],
+            ],
+          ],
+          [
+            `stored statistics of rank ${shape.length} without scale and shift`,
+            [
+              (x, m, v) => batchNormalizationStored(x!, m!, tf.square(v!), undefined, undefined, epsilon),
+              (x, m, v) => normalized(x!, m!, tf.square(v!), tf.zeros([5]), tf.ones([5])),
+              [shape, [5], [5]],
+            ],
+          ],
+          [
+            `the batch's statistics of rank ${shape.length}`,
+            [
+              (x, b, g) => batchNormalizationBatch(x!, b!, g!, epsilon).output,
+              (x, b, g) => normalizedByBatch(x!, b!, g!),
+              [shape, [5], [5]],
+            ],
+          ],
+          [
+            `the batch's statistics of rank ${shape.length} without scale and shift`,
+            [
+              (x) => batchNormalizationBatch(x!, undefined, undefined, epsilon).output,
+              (x) => normalizedByBatch(x!, tf.zeros([5]), tf.ones([5])),
+              [shape],
+            ],
+          ],
+        ] as const,
+    ),
+  ),
+};
+
+function random(shape: readonly number[], seed: number): tf.Tensor {
+  return tf.randomNormal([...shape], 0.2, 1, "float32", seed);
+}
+
+function farthest(got: tf.Tensor, expected: tf.Tensor): number {
+  expect(got.shape).toEqual(expected.shape);
+  return tf.tidy(() => tf.max(tf.abs(tf.sub(got, expected))).dataSync()[0]!);
+}
+
+describe("an operation equals its definition, and its gradients too", () => {
+  it.each(Object.entries(cases))("%s", (_, [operation, definition, shapes]) => {
+    const inputs = shapes.map((shape, index) => random(shape, 10 + index));
+    const subsets = [inputs, ...inputs.map((input) => [input])];
+    for (const sources of subsets) {
+      const [got, expected] = [operation, definition].map((f) => record(() => f(...inputs), sources));
+      expect(farthest(got!.result, expected!.result)).toBeLessThan(2e-6);
+      const dy = random(got!.result.shape, 99);
+      const gradients = [got!, expected!].map((recording) =>
+        recording.gradients([recording.result], [dy], sources),
+      );
+      sources.forEach((_source, index) => {
+        expect(farthest(gradients[0]![index]!, gradients[1]![index]!), `input ${index}`).toBeLessThan(1e-4);
+      });
+    }
+  });
+});
+
+describe("batch normalization", () => {
+  it("gives the mean and the variance of the batch, divided by the count", () => {
+    const x = random([3, 4, 5, 2], 1);
+    const { mean, variance } = batchNormalizationBatch(x, undefined, undefined, epsilon);
+    const expected = tf.moments(x, [0, 1, 2]);
+    expect(farthest(mean, expected.mean)).toBeLessThan(1e-6);
+    expect(farthest(variance, expected.variance)).toBeLessThan(1e-6);
+  });
+
+  it("on stored statistics keeps its input only where the scale trains", () => {
+    const x = random([4, 4, 4, 8], 1);
+    const [mean, variance, beta, gamma] = [2, 3, 4, 5].map((seed) => tf.abs(random([8], seed)));
+    const kept = (sources: tf.Tensor[]): number => {
+      const before = tf.memory().numBytes;
+      const input = tf.add(x, 1);
+      const f = (): tf.Tensor => batchNormalizationStored(input, mean!, variance!, beta, gamma, epsilon);
+      const recording = record(f, [input, ...sources]);
+      input.dispose();
+      recording.result.dispose();
+      const bytes = tf.memory().numBytes - before;
+      recording.dispose();
+      return bytes;
+    };
+    const large = x.size * 4;
+    expect(kept([])).toBeLessThan(large);
+    expect(kept([beta!])).toBeLessThan(large);
+    expect(kept([gamma!])).toBeGreaterThanOrEqual(large);
+  });
+});
