@@ -25,6 +25,19 @@ export function conv2d(
   return tf.conv2d(x as tf.Tensor4D, dilated as tf.Tensor4D, pair(strides), padding);
 }
 
+/** `conv2d` with a bias `[F]`: one pass less than adding it afterwards. */
+export function conv2dBias(
+  x: tf.Tensor,
+  filter: tf.Tensor,
+  bias: tf.Tensor,
+  strides: Spatial,
+  padding: Padding,
+  dilation: Spatial = [1, 1],
+): tf.Tensor {
+  const inputs = { x, filter: inflateFilter(filter, dilation), bias };
+  return run("Conv2DBias", inputs, { strides: pair(strides), pad: padding });
+}
+
 /** A depthwise convolution of `[N, H, W, C]` with a filter `[h, w, C, M]`: `[N, H', W', C * M]`. */
 export function depthwiseConv2d(
   x: tf.Tensor,

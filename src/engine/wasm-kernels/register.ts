@@ -1,3 +1,4 @@
+import { registerAdamStep } from "./adam-step.ts";
 import { registerConvolutions } from "./convolution.ts";
 import { registerConvolutions3d } from "./convolution-3d.ts";
 import { registerDepthwise } from "./depthwise.ts";
@@ -25,4 +26,5 @@ export function registerWasmKernels(): void {
   registerResizing();
   registerStridedSlice();
   registerSegmentSum();
+  registerAdamStep();
 }

@@ -1,0 +1,92 @@
+/** A convolution with its bias. */
+import { rule } from "../gradients/rule.ts";
+import type { NativeBackend, OpAttribute } from "../native-engine.ts";
+import { tf } from "../tf.ts";
+import type { OwnKernel, Tensors } from "./own-kernel.ts";
+import { attribute, run } from "./own-kernel.ts";
+
+interface Attributes {
+  readonly strides: [number, number];
+  readonly pad: "same" | "valid";
+}
+
+/** The attributes of tfjs's convolution kernels. */
+const gradientAttributes = ({ strides, pad }: Attributes): object => ({
+  strides,
+  pad,
+  dataFormat: "NHWC",
+  dilations: [1, 1],
+});
+
+export const convolutionKernels: readonly OwnKernel[] = [
+  {
+    name: "Conv2DBias",
+    native: (backend, inputs, attributes: Attributes) =>
+      fusedIsThere(backend) ? fused(backend, inputs, attributes) : separate(inputs, attributes),
+    portable: ({ x, filter, bias }, attributes: Attributes) =>
+      run(
+        "FusedConv2D",
+        { x: x!, filter: filter!, bias: bias! },
+        { ...gradientAttributes(attributes), activation: "linear" },
+      ),
+    gradient: rule<Attributes>("Conv2DBias", {
+      x: {
+        reads: ["filter"],
+        of: ({ dy, the, attributes }) =>
+          run(
+            "Conv2DBackpropInput",
+            { dy, filter: the("filter") },
+            { ...gradientAttributes(attributes), inputShape: the("x").shape },
+          ),
+      },
+      filter: {
+        reads: ["x"],
+        of: ({ dy, the, attributes }) =>
+          run(
+            "Conv2DBackpropFilter",
+            { x: the("x"), dy },
+            { ...gradientAttributes(attributes), filterShape: the("filter").shape },
+          ),
+      },
+      bias: { reads: [], of: ({ dy }) => run("BiasAddGrad", { dy }) },
+    }),
+  },
+];
+
+const fusedName = "_MklNativeConv2DWithBias";
+
+function fused(
+  backend: NativeBackend,
+  { x, filter, bias }: Tensors,
+  { strides, pad }: Attributes,
+): tf.Tensor {
+  const { TF_ATTR_INT: type } = backend.binding;
+  const attributes: OpAttribute[] = [
+    attribute.float(backend, "T"),
+    { name: "strides", type, value: [1, ...strides, 1] },
+    attribute.text(backend, "padding", pad.toUpperCase()),
+    attribute.text(backend, "_kernel", "MklNameChangeOp"),
+  ];
+  return backend.executeSingleOutput(fusedName, attributes, [x!, filter!, bias!]);
+}
+
+function separate({ x, filter, bias }: Tensors, attributes: Attributes): tf.Tensor {
+  const convolved = run<tf.Tensor>("Conv2D", { x: x!, filter: filter! }, gradientAttributes(attributes));
+  return run("BiasAdd", { x: convolved, bias: bias! });
+}
+
+let isThere: boolean | undefined;
+
+/** Whether this TensorFlow has oneDNN's kernel, found out by trying. */
+function fusedIsThere(backend: NativeBackend): boolean {
+  if (isThere !== undefined) return isThere;
+  isThere = tf.tidy(() => {
+    const inputs = { x: tf.ones([1, 1, 1, 1]), filter: tf.ones([1, 1, 1, 1]), bias: tf.ones([1]) };
+    try {
+      return fused(backend, inputs, { strides: [1, 1], pad: "valid" }).dataSync()[0] === 2;
+    } catch {
+      return false;
+    }
+  });
+  return isThere;
+}
