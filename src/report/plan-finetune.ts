@@ -3,6 +3,7 @@ import type { CutModel } from "../features/cut.ts";
 import { cutModel } from "../features/cut.ts";
 import { partition } from "../freeze/partition.ts";
 import type { FinetunePlan } from "../freeze/plan.ts";
+import type { PlanOptions } from "../freeze/plan-freeze.ts";
 import { planFreeze } from "../freeze/plan-freeze.ts";
 import type { FreezePolicy } from "../freeze/policy.ts";
 import type { FreezeResolution } from "../freeze/resolution.ts";
@@ -30,8 +31,17 @@ export function planFinetune(checkpoint: Checkpoint, options: PlanFinetuneOption
   return planCut(graph, cutModel(graph, resolution), resolution);
 }
 
-/** The plan by the model's own layers, with the frontier as it is computed and kept. */
-export function planCut(graph: LayerGraph, cut: CutModel, resolution: FreezeResolution): FinetunePlan {
-  const plan = planFreeze(graph, resolution, partition(graph, resolution));
-  return { ...plan, frontier: planFreeze(cut.graph, resolution, cut.partition).frontier };
+/** The plan by the model's own layers, with the frontier and the cost as they are computed and kept. */
+export function planCut(
+  graph: LayerGraph,
+  cut: CutModel,
+  resolution: FreezeResolution,
+  options: PlanOptions = {},
+): FinetunePlan {
+  const { imageSize } = options;
+  const plan = planFreeze(graph, resolution, partition(graph, resolution), {
+    ...(imageSize && { imageSize }),
+  });
+  const { frontier, cost } = planFreeze(cut.graph, resolution, cut.partition, options);
+  return { ...plan, frontier, ...(cost && { cost }) };
 }
