@@ -105,7 +105,7 @@ export async function writeKerasArchive(
   const checkpoint = inDialect(original, "keras3");
   const { modelConfig, trainingConfig, kerasVersion } = checkpoint;
   const zip = createZip(descriptor, label);
-  const config = trainingConfig ? { ...modelConfig, [compileKey]: trainingConfig } : modelConfig;
+  const config = trainingConfig ? withCompileConfig(modelConfig, trainingConfig) : modelConfig;
   const notes = writeNotes(checkpoint.notes);
   const metadata = {
     keras_version: kerasVersion,
@@ -124,6 +124,24 @@ export async function writeKerasArchive(
     }
   });
   zip.finish();
+}
+
+/** Where Keras puts it: behind `build_config`, before what other tools may have added. */
+function withCompileConfig(modelConfig: JsonObject, trainingConfig: JsonObject): JsonObject {
+  const entries = Object.entries(modelConfig);
+  const behind = entries.findIndex(([key]) => key === "build_config") + 1 || entries.length;
+  const ordered = entries.toSpliced(behind, 0, [compileKey, trainingConfig]);
+  return Object.assign(Object.fromEntries(ordered), symbolsOf(modelConfig));
+}
+
+/** How the numbers of a config are written travels under a symbol. */
+function symbolsOf(config: JsonObject): object {
+  return Object.fromEntries(
+    Object.getOwnPropertySymbols(config).map((symbol) => [
+      symbol,
+      (config as Record<symbol, unknown>)[symbol],
+    ]),
+  );
 }
 
 function writeOptimizer(writer: Hdf5Writer, { optimizerWeights }: Checkpoint): void {

@@ -20,8 +20,9 @@ import { weightPaths } from "./weight-paths.ts";
 
 /**
  * The checkpoint that the weights in an open file make of an architecture.
- * @throws {KerasFileError} if the file holds no weights of Keras, or they do not fit.
- * @throws {UsageError} without an architecture, with the one that the layers suggest, or for an unknown one.
+ * @throws {KerasFileError} if the file holds no weights of Keras, if they do not fit, and without an architecture, naming the
+ * one that the layers suggest.
+ * @throws {UsageError} for an architecture that is not known.
  */
 export function readWeightsOnly(
   file: Hdf5File,
@@ -176,7 +177,7 @@ function chosen(
   const hint = recognised
     ? `Pass --arch ${recognised.name} (recognised from its ${groups} weight groups).`
     : `Pass --arch with the network that its ${groups} weight groups belong to: ${known}.`;
-  throw new UsageError(
+  throw new KerasFileError(
     `${label} has weights but no model_config (saved with save_weights). ${hint}`,
     "weights-only",
   );

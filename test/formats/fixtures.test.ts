@@ -1,0 +1,143 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { unzipSync } from "fflate";
+import { Dataset, File, type Group } from "jsfive";
+import { describe, expect, test } from "vitest";
+import type { Checkpoint, Weights } from "../../src/checkpoint.ts";
+import { readCheckpoint, writeCheckpoint } from "../../src/formats/checkpoint-file.ts";
+import { bytesFile } from "../../src/hdf5/file-system.ts";
+import { type Hdf5Group, openVirtual } from "../../src/hdf5/reader.ts";
+import { toFloat32 } from "../../src/tensor.ts";
+import { scratch } from "../hdf5/temporary.ts";
+import { modelPath, modelRecords } from "./model-fixtures.ts";
+
+/** The text of the model's config in a file, as it stands there. */
+async function configText(path: string): Promise<string> {
+  const bytes = readFileSync(path);
+  if (path.endsWith(".keras")) return new TextDecoder().decode(unzipSync(bytes)["config.json"]);
+  const file = await openVirtual(bytesFile(bytes), path);
+  const text = file.root.text("model_config")!;
+  file.close();
+  return text;
+}
+
+function weightBytes(weights: Weights): Record<string, string> {
+  const bytes: Record<string, string> = {};
+  for (const [path, layer] of weights) {
+    for (const { name, dtype, shape, data } of layer) {
+      const values = Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString("base64");
+      bytes[`${path} ${name} ${dtype} ${shape}`] = values;
+    }
+  }
+  return bytes;
+}
+
+async function copied(checkpoint: Checkpoint, name: string): Promise<{ path: string; copy: Checkpoint }> {
+  const path = join(scratch(), name);
+  await writeCheckpoint(path, checkpoint);
+  return { path, copy: await readCheckpoint(path) };
+}
+
+/** Every dataset of an HDF5 file as the independent reader sees it is what ours reads. */
+async function expectReadableElsewhere(bytes: Uint8Array): Promise<number> {
+  const other = new File(Uint8Array.from(bytes).buffer);
+  const own = await openVirtual(bytesFile(bytes), "written");
+  let datasets = 0;
+  const visit = (theirs: Group, ours: Hdf5Group): void => {
+    expect([...theirs.keys].sort()).toEqual([...ours.keys()].sort());
+    for (const key of theirs.keys) {
+      const child = theirs.get(key);
+      if (!(child instanceof Dataset)) {
+        visit(child, ours.group(key)!);
+        continue;
+      }
+      datasets += 1;
+      const tensor = ours.dataset(key)!.read();
+      expect(child.shape).toEqual(tensor.shape);
+      if (tensor.data.length > 0)
+        expect([...child.value].map(Number)).toEqual([...toFloat32(tensor)].map(Number));
+    }
+  };
+  visit(other, own.root);
+  own.close();
+  return datasets;
+}
+
+const records = modelRecords();
+
+test("there are models of three Kerases", () => {
+  const versions = new Set(records.map(([, record]) => record.keras));
+  expect([...versions].sort()).toEqual(["2.15.0", "2.2.4", "3.15.1"]);
+  expect(records.length).toBeGreaterThan(60);
+});
+
+describe.each(records)("%s", (file, record) => {
+  const path = modelPath(file);
+
+  test("reads: version, weights of every layer, inputs", async () => {
+    const checkpoint = await readCheckpoint(path);
+    expect(checkpoint.kerasVersion).toBe(record.keras);
+    expect(checkpoint.format).toBe(file.endsWith(".keras") ? "keras" : "h5");
+    for (const layer of Object.keys(record.trainable)) {
+      const paths = [...checkpoint.weights.keys()];
+      expect(paths.some((candidate) => candidate === layer || candidate.startsWith(`${layer}/`))).toBe(true);
+    }
+    for (const weights of checkpoint.weights.values()) {
+      for (const { name, shape, data } of weights) {
+        expect(name).not.toMatch(/:|\d$/);
+        expect(data.length).toBe(shape.reduce((product, size) => product * size, 1));
+      }
+    }
+  });
+
+  test("reads shapes alone", async () => {
+    const { weights } = await readCheckpoint(path);
+    const shapes = await readCheckpoint(path, { weights: false });
+    const describe = (all: Weights) =>
+      [...all].map(([layer, list]) => [layer, list.map(({ name, shape, dtype }) => [name, shape, dtype])]);
+    expect(describe(shapes.weights)).toEqual(describe(weights));
+    expect([...shapes.weights.values()].flat().every((weight) => weight.data.length === 0)).toBe(true);
+  });
+
+  test("written in its own format it is the same model, to the letter and to the bit", async () => {
+    const checkpoint = await readCheckpoint(path);
+    if (checkpoint.kerasVersion.startsWith("2") && checkpoint.format === "keras") return;
+    const { path: written, copy } = await copied(
+      checkpoint,
+      `copy${checkpoint.format === "keras" ? ".keras" : ".h5"}`,
+    );
+    expect(await configText(written)).toBe(await configText(path));
+    expect(weightBytes(copy.weights)).toEqual(weightBytes(checkpoint.weights));
+    expect([...copy.weights.keys()].sort()).toEqual([...checkpoint.weights.keys()].sort());
+    expect(copy.trainingConfig).toEqual(checkpoint.trainingConfig);
+    expect(copy.optimizerWeights).toEqual(checkpoint.optimizerWeights);
+    expect(copy.notes).toEqual({});
+    expect(copy.kerasVersion).toBe(checkpoint.kerasVersion);
+  });
+
+  test("as .keras it has the same weights, and once translated it stays as it is", async () => {
+    const checkpoint = await readCheckpoint(path);
+    const first = await copied(checkpoint, "first.keras");
+    const withoutSlashes = (bytes: Record<string, string>) =>
+      Object.fromEntries(
+        Object.entries(bytes).map(([key, value]) => [key.replace("conv1/", "conv1_"), value]),
+      );
+    expect(weightBytes(first.copy.weights)).toEqual(withoutSlashes(weightBytes(checkpoint.weights)));
+    expect(first.copy.kerasVersion).toBe("3.15.1");
+    const second = await copied(first.copy, "second.keras");
+    expect(await configText(second.path)).toBe(await configText(first.path));
+    const inside = unzipSync(readFileSync(first.path))["model.weights.h5"]!;
+    const optimizer = first.copy.optimizerWeights?.length ?? 0;
+    const weights = [...checkpoint.weights.values()].flat().length;
+    expect(await expectReadableElsewhere(inside)).toBe(weights + optimizer);
+  });
+
+  test("as .h5 it has the same weights, which another reader reads too", async () => {
+    const checkpoint = await readCheckpoint(path);
+    const { path: written, copy } = await copied(checkpoint, "copy.h5");
+    expect(weightBytes(copy.weights)).toEqual(weightBytes(checkpoint.weights));
+    const optimizer = copy.optimizerWeights?.length ?? 0;
+    const weights = [...checkpoint.weights.values()].flat().length;
+    expect(await expectReadableElsewhere(readFileSync(written))).toBe(weights + optimizer);
+  });
+});

@@ -1,0 +1,39 @@
+/** The model files in fixtures/models, each with what the Keras that wrote it predicted. */
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+
+const folder = "fixtures/models";
+
+export interface PackedTensor {
+  readonly name?: string;
+  readonly shape: readonly number[];
+  readonly dtype: string;
+  readonly base64: string;
+}
+
+export interface ModelRecord {
+  readonly file: string;
+  /** The version of Keras that wrote file and record. */
+  readonly keras: string;
+  readonly what: string;
+  /** Of the outermost layers that have weights. */
+  readonly trainable: Readonly<Record<string, boolean>>;
+  readonly inputs: readonly PackedTensor[];
+  readonly outputs: readonly PackedTensor[];
+  /** How far from the outputs a prediction may be, where arithmetic is not in float32. */
+  readonly within?: number;
+}
+
+export function modelPath(file: string): string {
+  return join(folder, file);
+}
+
+/** Every record, by the name of its file. */
+export function modelRecords(): readonly (readonly [string, ModelRecord])[] {
+  return readdirSync(folder)
+    .filter((name) => name.endsWith(".json"))
+    .map((name) => {
+      const record = JSON.parse(readFileSync(join(folder, name), "utf8")) as ModelRecord;
+      return [record.file, record] as const;
+    });
+}
