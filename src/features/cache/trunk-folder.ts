@@ -50,7 +50,7 @@ export async function leaseFolder(folder: string): Promise<Lease> {
 function lease(path: string, folder: string): Lease {
   const renew = async () => {
     const now = new Date();
-    await Promise.all([utimes(path, now, now), utimes(folder, now, now)]).catch(() => {});
+    await Promise.allSettled([utimes(path, now, now), utimes(folder, now, now)]);
   };
   return {
     renew,
