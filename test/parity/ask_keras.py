@@ -1,0 +1,205 @@
+"""What the tests ask of Keras: make a model, open a file, predict, take training steps."""
+
+import json
+
+import numpy as np
+import keras
+import tensorflow as tf
+
+from networks import networks
+
+models = {}
+
+
+def leaves(model, prefix=""):
+    """Each layer that is no model, with its path."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from leaves(layer, f"{prefix}{layer.name}/")
+        elif not isinstance(layer, keras.layers.InputLayer):
+            yield prefix + layer.name, layer
+
+
+def weights_of(model):
+    return {
+        path: [{"name": weight.name, "value": weight.numpy()} for weight in layer.weights]
+        for path, layer in leaves(model)
+        if layer.weights
+    }
+
+
+def trainable_of(model):
+    """Whether each layer with weights trains: its own flag and those of the models around it."""
+
+    def walk(inner, prefix, trains):
+        for layer in inner.layers:
+            if isinstance(layer, keras.Model):
+                yield from walk(layer, f"{prefix}{layer.name}/", trains and layer.trainable)
+            elif layer.weights:
+                yield prefix + layer.name, trains and layer.trainable
+
+    return dict(walk(model, "", model.trainable))
+
+
+def calibrate(model, inputs):
+    """Moving statistics that belong to these inputs, so that what flows stays of ordinary size through many layers."""
+    norms = [layer for _, layer in leaves(model) if isinstance(layer, keras.layers.BatchNormalization)]
+    momenta = [layer.momentum for layer in norms]
+    for layer in norms:
+        layer.momentum = 0.0
+    model(inputs, training=True)
+    for layer, momentum in zip(norms, momenta):
+        layer.momentum = momentum
+
+
+def perturb(model, random, noise, scale):
+    """No weight keeps a value that an initializer gives it."""
+    for _, layer in leaves(model):
+        changed = []
+        for weight in layer.weights:
+            value = weight.numpy()
+            if weight.name in ("moving_variance", "gamma"):
+                changed.append(value * random.uniform(0.7, 1.4, value.shape))
+            else:
+                spread = noise * max(float(value.std()), 1.0 if weight.name in ("beta", "moving_mean", "bias") else 0.0)
+                changed.append(value * scale + random.normal(0, spread, value.shape))
+        layer.set_weights(changed)
+
+
+def inputs_of(model, samples, random):
+    """Normal numbers, or pixels where the model rescales them itself."""
+    pixels = any(isinstance(layer, keras.layers.Rescaling) for layer in model.layers)
+    mean, deviation = (128, 60) if pixels else (0, 1)
+    return [random.normal(mean, deviation, (samples, *tensor.shape[1:])).astype("float32") for tensor in model.inputs]
+
+
+def make(name, network, paths, seed=0, samples=4, noise=0.1, scale=1.0, frozen=(), logits=None, options=None):
+    """A network with weights drawn from `seed`, saved to each of `paths`. `logits` is the size its scores get, without bias."""
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(seed)
+    random = np.random.default_rng(seed)
+    model = networks[network](**(options or {}))
+    inputs = inputs_of(model, samples, random)
+    calibrate(model, inputs)
+    perturb(model, random, noise, scale)
+    if logits is not None:
+        head = model.layers[-1]
+        activation, head.activation = head.activation, keras.activations.linear
+        spread = float(np.std(np.asarray(model(inputs, training=False))))
+        head.activation = activation
+        head.set_weights([head.kernel.numpy() * logits / spread, head.bias.numpy()])
+    freeze(model, frozen)
+    for path in paths:
+        model.save(path)
+    models[name] = model
+    return {"weights": sorted(weights_of(model)), "inputs": [list(tensor.shape) for tensor in model.inputs]}
+
+
+def open_file(name, path):
+    models[name] = keras.saving.load_model(path, compile=False)
+    return {"trainable": trainable_of(models[name])}
+
+
+def forget(name):
+    del models[name]
+    keras.backend.clear_session()
+
+
+def weights(name):
+    return weights_of(models[name])
+
+
+def predict(name, inputs=None, samples=2, seed=0):
+    model = models[name]
+    inputs = inputs_of(model, samples, np.random.default_rng(seed)) if inputs is None else inputs
+    outputs = model(inputs if len(inputs) > 1 else inputs[0], training=False)
+    outputs = outputs if isinstance(outputs, (list, tuple)) else [outputs]
+    return {"inputs": inputs, "outputs": [np.asarray(output) for output in outputs]}
+
+
+def freeze(model, frozen):
+    for path, layer in leaves(model):
+        if path in frozen:
+            layer.trainable = False
+
+
+def targets_of(model, loss, samples, random):
+    """`[N, …]` as the loss takes them."""
+    shape = (samples, *model.outputs[0].shape[1:])
+    name = loss if isinstance(loss, str) else loss["class_name"]
+    plain = name.lower().replace("_", "")
+    if plain == "sparsecategoricalcrossentropy":
+        return random.integers(0, shape[-1], shape[:-1]).astype("float32")
+    if plain == "categoricalcrossentropy":
+        return np.eye(shape[-1], dtype="float32")[random.integers(0, shape[-1], shape[:-1])]
+    if plain == "binarycrossentropy":
+        return random.integers(0, 2, shape).astype("float32")
+    if plain == "kldivergence":
+        values = random.uniform(0.1, 1, shape)
+        return (values / values.sum(-1, keepdims=True)).astype("float32")
+    if plain == "poisson":
+        return random.poisson(2, shape).astype("float32")
+    return random.normal(size=shape).astype("float32")
+
+
+def train(name, optimizer, loss, frozen=(), bn_mode="follow", class_weight=None, samples=6, steps=3, seed=0, scale=1.0):
+    """
+    Steps on one batch from the model's weights, which it has again afterwards. `follow` and `freeze` are `fit`; `inference` is a
+    step of the same optimizer with training=False, `train` one in which every BatchNormalization trains.
+    """
+    model = models[name]
+    before = model.get_weights()
+    flags = [(layer, layer.trainable) for _, layer in leaves(model)]
+    random = np.random.default_rng(seed)
+    inputs = [value * np.float32(scale) for value in inputs_of(model, samples, random)]
+    targets = targets_of(model, loss, samples, random)
+    freeze(model, frozen)
+    for _, layer in leaves(model):
+        if isinstance(layer, keras.layers.BatchNormalization) and bn_mode in ("freeze", "train"):
+            layer.trainable = bn_mode == "train"
+    metrics = ["accuracy"] if "crossentropy" in json.dumps(loss).lower() else []
+    model.compile(
+        optimizer=keras.optimizers.deserialize(json.loads(json.dumps(optimizer))),
+        loss=loss if isinstance(loss, str) else keras.losses.deserialize(json.loads(json.dumps(loss))),
+        metrics=metrics,
+        run_eagerly=True,
+    )
+    x = inputs if len(inputs) > 1 else inputs[0]
+    weighting = None if class_weight is None else {int(key): value for key, value in class_weight.items()}
+    record = []
+    for _ in range(steps):
+        if bn_mode in ("follow", "freeze"):
+            history = model.fit(
+                x, targets, batch_size=samples, epochs=1, shuffle=False, verbose=0, class_weight=weighting
+            ).history
+            figures = {key: float(values[0]) for key, values in history.items()}
+        else:
+            figures = step(model, x, targets, bn_mode == "train", weighting)
+        record.append({**figures, "weights": weights_of(model)})
+    for layer, flag in flags:
+        layer.trainable = flag
+    model.set_weights(before)
+    return {"inputs": inputs, "targets": targets, "steps": record}
+
+
+def step(model, x, targets, training, class_weight):
+    sample_weight = None
+    if class_weight is not None:
+        labels = targets.argmax(-1) if targets.ndim > 1 and targets.shape[-1] > 1 else targets.reshape(-1)
+        sample_weight = np.array([class_weight.get(int(label), 1.0) for label in labels], dtype="float32")
+    with tf.GradientTape() as tape:
+        outputs = model(x, training=training)
+        loss = model.compute_loss(x, tf.constant(targets), outputs, sample_weight, training=training)
+    variables = model.trainable_variables
+    model.optimizer.apply_gradients(zip(tape.gradient(loss, [v.value for v in variables]), variables))
+    return {"loss": float(loss)}
+
+
+actions = {
+    "make": make,
+    "open": open_file,
+    "forget": forget,
+    "weights": weights,
+    "predict": predict,
+    "train": train,
+}

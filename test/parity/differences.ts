@@ -1,0 +1,50 @@
+import type { Checkpoint, Weights } from "../../src/checkpoint.ts";
+import type { Tensor } from "../../src/tensor.ts";
+
+/** Weights as Keras tells them. */
+export type KerasWeights = Readonly<Record<string, readonly { name: string; value: Tensor }[]>>;
+
+/** The largest |value|. */
+export function magnitude({ data }: Tensor): number {
+  return (data as Float32Array).reduce((largest, value) => Math.max(largest, Math.abs(value)), 0);
+}
+
+/** The largest |a - b|; NaN where either has one. */
+export function difference(a: Tensor, b: Tensor): number {
+  if (a.shape.join() !== b.shape.join()) {
+    throw new Error(`tensors of the shapes ${a.shape.join()} and ${b.shape.join()}`);
+  }
+  const other = b.data as Float32Array;
+  let largest = 0;
+  (a.data as Float32Array).forEach((value, index) => {
+    const apart = Math.abs(value - other[index]!);
+    if (!(apart <= largest)) largest = apart;
+  });
+  return largest;
+}
+
+/** The largest difference of two tensors by the largest value of the second. */
+export function relativeDifference(a: Tensor, b: Tensor): number {
+  return difference(a, b) / magnitude(b);
+}
+
+/** Our weight of that name. */
+export function weightAt(weights: Weights, path: string, name: string): Tensor {
+  const found = weights.get(path)?.find((weight) => weight.name === name);
+  if (!found) throw new Error(`no weight ${path}/${name}`);
+  return found;
+}
+
+/** Weights of `expected` whose bits are not the checkpoint's. */
+export function unequalWeights({ weights }: Checkpoint, expected: KerasWeights): string[] {
+  return entriesOf(expected).flatMap(({ path, name, value }) =>
+    difference(weightAt(weights, path, name), value) === 0 ? [] : [`${path}/${name}`],
+  );
+}
+
+/** One line a weight. */
+export function entriesOf(weights: KerasWeights): { path: string; name: string; value: Tensor }[] {
+  return Object.entries(weights).flatMap(([path, layer]) =>
+    layer.map(({ name, value }) => ({ path, name, value })),
+  );
+}
