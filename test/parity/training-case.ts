@@ -1,0 +1,126 @@
+import { join } from "node:path";
+import { expect } from "vitest";
+import type { BatchNormMode, Checkpoint, JsonObject } from "../../src/checkpoint.ts";
+import { readCheckpoint } from "../../src/formats/checkpoint-file.ts";
+import { freeze } from "../../src/freeze/policy.ts";
+import type { Tensor } from "../../src/tensor.ts";
+import { createTrainer } from "../../src/training/trainer.ts";
+import type { KerasWeights } from "./differences.ts";
+import { difference, entriesOf, magnitude, weightAt } from "./differences.ts";
+import type { Keras } from "./keras.ts";
+import { measured } from "./measured.ts";
+
+/** Training steps to be taken by Keras and by us. */
+export interface TrainingCase {
+  /** Of `networks.py`. */
+  readonly network: string;
+  readonly options?: JsonObject;
+  readonly optimizer: JsonObject;
+  /** categorical_crossentropy */
+  readonly loss?: string | JsonObject;
+  /** Paths of layers; nothing. */
+  readonly frozen?: readonly string[];
+  /** follow */
+  readonly bnMode?: BatchNormMode;
+  readonly classWeight?: Readonly<Record<string, number>>;
+  readonly samples?: number;
+  /** Of weights and inputs, so that scores saturate; 1. */
+  readonly scale?: number;
+  readonly seed?: number;
+  /** Largest difference of a weight by the larger of 1 and its largest value; 2e-5. */
+  readonly tolerance?: number;
+  /** By the largest value alone. */
+  readonly relative?: boolean;
+}
+
+interface KerasStep {
+  readonly loss: number;
+  readonly accuracy?: number;
+  readonly weights: KerasWeights;
+}
+
+/**
+ * Three steps on one batch, from weights that Keras drew: loss, accuracy and every weight after the first step and the third.
+ * What trains must have moved by far more than the tolerance.
+ */
+export async function expectSameTraining(
+  keras: Keras,
+  case_: TrainingCase,
+  group: string,
+): Promise<Checkpoint> {
+  const { network, options, optimizer, loss = "categorical_crossentropy", frozen = [] } = case_;
+  const { bnMode = "follow", samples = 6, scale = 1, seed = 0, tolerance = 2e-5 } = case_;
+  const path = join(keras.folder, "model.keras");
+  await keras.ask("make", {
+    name: "model",
+    network,
+    paths: [path],
+    seed,
+    scale,
+    ...(options && { options }),
+  });
+  const { inputs, targets, steps } = await keras.ask<{
+    inputs: Tensor[];
+    targets: Tensor;
+    steps: KerasStep[];
+  }>("train", {
+    ...{ name: "model", optimizer, loss, frozen, samples, seed, scale, bn_mode: bnMode },
+    ...(case_.classWeight && { class_weight: case_.classWeight }),
+  });
+  const checkpoint = await readCheckpoint(path);
+  const trainer = await createTrainer(checkpoint, {
+    freeze: frozen.length > 0 ? freeze(...frozen) : [],
+    ...{ bnMode, optimizer, loss },
+    ...(case_.classWeight && { classWeight: case_.classWeight }),
+  });
+  try {
+    for (const [index, step] of steps.entries()) {
+      const figures = await trainer.trainOnBatch(inputs, targets);
+      const lossApart = Math.abs(figures.loss - step.loss) / Math.max(1, step.loss);
+      measured(`${group}: loss`, lossApart);
+      expect(lossApart, `loss of step ${index + 1}`).toBeLessThan(2e-5);
+      if (step.accuracy !== undefined) expect(figures.accuracy).toBeCloseTo(step.accuracy, 6);
+      if (index !== 0 && index !== steps.length - 1) continue;
+      const after = trainer.checkpoint();
+      expect(unequalToKeras(after, step.weights, case_, tolerance, group), `step ${index + 1}`).toEqual([]);
+      expect(movedThough(checkpoint, after, frozen)).toEqual([]);
+    }
+    const last = steps.at(-1)!.weights;
+    expect(largestMove(checkpoint, last), "what Keras moved").toBeGreaterThan(10 * tolerance);
+    return trainer.checkpoint();
+  } finally {
+    trainer.dispose();
+  }
+}
+
+/** `path/name: difference` of each weight that is too far from Keras's. */
+function unequalToKeras(
+  { weights }: Checkpoint,
+  expected: KerasWeights,
+  { relative = false }: TrainingCase,
+  tolerance: number,
+  group: string,
+): string[] {
+  return entriesOf(expected).flatMap(({ path, name, value }) => {
+    const largest = magnitude(value);
+    const apart =
+      difference(weightAt(weights, path, name), value) / (relative ? largest : Math.max(1, largest));
+    measured(`${group}: weights`, apart);
+    return apart < tolerance ? [] : [`${path}/${name}: ${apart.toExponential(2)}`];
+  });
+}
+
+/** Weights of `paths`, statistics too, whose bits changed. */
+function movedThough(before: Checkpoint, after: Checkpoint, paths: readonly string[]): string[] {
+  return paths.flatMap((path) =>
+    (before.weights.get(path) ?? []).flatMap((weight) =>
+      difference(weightAt(after.weights, path, weight.name), weight) === 0 ? [] : [`${path}/${weight.name}`],
+    ),
+  );
+}
+
+function largestMove({ weights }: Checkpoint, after: KerasWeights): number {
+  return Math.max(
+    ...entriesOf(after).map(({ path, name, value }) => difference(weightAt(weights, path, name), value)),
+  );
+}
