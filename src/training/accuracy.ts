@@ -1,29 +1,29 @@
 import { tf } from "../engine/tf.ts";
 import type { Loss, Output } from "./losses.ts";
+import { activated } from "./losses.ts";
+
+const withAccuracy = new Set([
+  "categorical_crossentropy",
+  "sparse_categorical_crossentropy",
+  "binary_crossentropy",
+]);
 
 /**
- * What Keras's `accuracy` counts for this loss: `[N]` (or `[N, …]`) of 0 and 1, or null for a loss that has none
- * (`keras/src/metrics/accuracy_metrics.py`). Ties go to the first class.
+ * What Keras's `accuracy` counts: `[N]` (or `[N, …]`) of 0 and 1, or null for a loss that is no cross-entropy. One unit is
+ * compared with a half; of several the highest counts, also under a binary cross-entropy (`get_metric` in
+ * `keras/src/trainers/compile_utils.py`). Ties go to the first class; saturated sigmoids tie.
  */
-export function correctPredictions(
-  loss: Loss,
-  targets: tf.Tensor,
-  { values, activation }: Output,
-): tf.Tensor | null {
-  switch (loss.name) {
-    case "sparse_categorical_crossentropy": {
-      const indices = targets.rank === values.rank ? tf.squeeze(targets, [-1]) : targets;
-      return equal(tf.argMax(values, -1), indices);
-    }
-    case "categorical_crossentropy":
-      return equal(tf.argMax(values, -1), tf.argMax(targets, -1));
-    case "binary_crossentropy": {
-      const threshold = activation === "sigmoid" ? 0 : 0.5;
-      return tf.mean(equal(tf.greater(values, threshold), tf.greater(targets, 0.5)), -1);
-    }
-    default:
-      return null;
+export function correctPredictions(loss: Loss, targets: tf.Tensor, output: Output): tf.Tensor | null {
+  if (!withAccuracy.has(loss.name)) return null;
+  const values = activated(output);
+  if (loss.targets === "indices") {
+    const indices = targets.rank === values.rank ? tf.squeeze(targets, [-1]) : targets;
+    return equal(tf.argMax(values, -1), indices);
   }
+  if (values.shape.at(-1) === 1) {
+    return tf.mean(equal(tf.greater(values, 0.5), tf.greater(targets, 0.5)), -1);
+  }
+  return equal(tf.argMax(values, -1), tf.argMax(targets, -1));
 }
 
 function equal(a: tf.Tensor, b: tf.Tensor): tf.Tensor {

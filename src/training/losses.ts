@@ -44,7 +44,7 @@ const definitions: Readonly<Record<string, LossDefinition>> = {
       const smoothing = settings["label_smoothing"] as number;
       const classes = targets.shape.at(-1)!;
       const smooth = smoothing > 0 ? tf.add(tf.mul(targets, 1 - smoothing), smoothing / classes) : targets;
-      return tf.neg(tf.sum(tf.mul(smooth, logProbabilities(output, settings, true)), -1));
+      return tf.neg(tf.sum(tf.mul(smooth, logProbabilities(output, settings)), -1));
     },
   },
   sparse_categorical_crossentropy: {
@@ -55,10 +55,10 @@ const definitions: Readonly<Record<string, LossDefinition>> = {
       const classes = output.values.shape.at(-1)!;
       const indices = targets.rank === output.values.rank ? tf.squeeze(targets, [-1]) : targets;
       const oneHot = tf.cast(tf.oneHot(tf.cast(indices, "int32"), classes), "float32");
-      if (output.activation === "softmax" || settings["from_logits"] === true) {
+      if (givesLogits(output, settings)) {
         return tf.neg(tf.sum(tf.mul(oneHot, logSoftmax(output.values)), -1));
       }
-      const clipped = tf.clipByValue(activated(output), epsilon, 1 - epsilon);
+      const clipped = tf.clipByValue(output.values, epsilon, 1 - epsilon);
       return tf.neg(tf.sum(tf.mul(oneHot, logSoftmax(tf.log(clipped))), -1));
     },
   },
@@ -69,10 +69,8 @@ const definitions: Readonly<Record<string, LossDefinition>> = {
     perSample: (settings) => (targets, output) => {
       const smoothing = settings["label_smoothing"] as number;
       const smooth = smoothing > 0 ? tf.add(tf.mul(targets, 1 - smoothing), 0.5 * smoothing) : targets;
-      if (output.activation === "sigmoid" || settings["from_logits"] === true) {
-        return tf.mean(sigmoidCrossentropy(smooth, output.values), -1);
-      }
-      const p = tf.clipByValue(activated(output), epsilon, 1 - epsilon);
+      if (givesLogits(output, settings)) return tf.mean(sigmoidCrossentropy(smooth, output.values), -1);
+      const p = tf.clipByValue(output.values, epsilon, 1 - epsilon);
       const value = tf.add(tf.mul(smooth, tf.log(p)), tf.mul(tf.sub(1, smooth), tf.log(tf.sub(1, p))));
       return tf.neg(tf.mean(value, -1));
     },
@@ -175,10 +173,17 @@ export function activated({ values, activation }: Output): tf.Tensor {
   return activation === "sigmoid" ? tf.sigmoid(values) : values;
 }
 
-function logProbabilities(output: Output, settings: Settings, normalize: boolean): tf.Tensor {
-  if (output.activation === "softmax" || settings["from_logits"] === true) return logSoftmax(output.values);
-  const p = activated(output);
-  const scaled = normalize ? tf.div(p, tf.sum(p, -1, true)) : p;
+/**
+ * Whether the values are taken for logits. They are what entered a softmax or a sigmoid whichever of them the loss expects: Keras
+ * keeps them with the output and asks no further (`_get_logits` in `keras/src/backend/tensorflow/nn.py`).
+ */
+function givesLogits({ activation }: Output, settings: Settings): boolean {
+  return activation !== "none" || settings["from_logits"] === true;
+}
+
+function logProbabilities(output: Output, settings: Settings): tf.Tensor {
+  if (givesLogits(output, settings)) return logSoftmax(output.values);
+  const scaled = tf.div(output.values, tf.sum(output.values, -1, true));
   return tf.log(tf.clipByValue(scaled, epsilon, 1 - epsilon));
 }
 

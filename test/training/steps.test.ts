@@ -21,7 +21,7 @@ interface Case {
   readonly input: Packed;
   readonly targets: Packed;
   readonly before: Record<string, (Packed & { name: string })[]>;
-  readonly steps: { loss: number; weights: Case["before"] }[];
+  readonly steps: { loss: number; accuracy?: number; weights: Case["before"] }[];
 }
 
 const folder = new URL("../../fixtures/training/", import.meta.url);
@@ -30,7 +30,7 @@ const cases = readdirSync(folder)
   .map((file) => JSON.parse(readFileSync(new URL(file, folder), "utf8")) as Case);
 
 describe.each(cases)("what Keras did in training: $name", (recorded) => {
-  test("one and three steps give Keras's loss and weights, and leave what is frozen alone", async () => {
+  test("one and three steps give Keras's loss, accuracy and weights, and leave what is frozen alone", async () => {
     const checkpoint: Checkpoint = {
       format: "keras",
       kerasVersion: recorded.keras,
@@ -47,16 +47,18 @@ describe.each(cases)("what Keras did in training: $name", (recorded) => {
       loss: recorded.loss,
       ...(recorded.classWeight && { classWeight: recorded.classWeight }),
     });
-    const losses: number[] = [];
+    const figures: { loss: number; accuracy?: number }[] = [];
     const after: Checkpoint[] = [];
     for (let step = 0; step < 3; step++) {
-      losses.push((await trainer.trainOnBatch(unpack(recorded.input), unpack(recorded.targets))).loss);
+      figures.push(await trainer.trainOnBatch(unpack(recorded.input), unpack(recorded.targets)));
       after.push(trainer.checkpoint());
     }
     trainer.dispose();
     for (const [index, step] of [0, 2].entries()) {
       const expected = recorded.steps[index]!;
-      expect(Math.abs(losses[step]! - expected.loss)).toBeLessThan(2e-5 * Math.max(1, expected.loss));
+      const { loss, accuracy } = figures[step]!;
+      expect(Math.abs(loss - expected.loss)).toBeLessThan(2e-5 * Math.max(1, expected.loss));
+      if (expected.accuracy !== undefined) expect(accuracy).toBeCloseTo(expected.accuracy, 6);
       expect(largestDifference(after[step]!, expected.weights)).toBeLessThan(2e-5);
       for (const path of recorded.frozen) {
         expect(after[step]!.weights.get(path)).toEqual(checkpoint.weights.get(path));
