@@ -83,7 +83,7 @@ export async function expectSameTraining(
       if (index !== 0 && index !== steps.length - 1) continue;
       const after = trainer.checkpoint();
       expect(unequalToKeras(after, step.weights, case_, tolerance, group), `step ${index + 1}`).toEqual([]);
-      expect(movedThough(checkpoint, after, frozen)).toEqual([]);
+      if (bnMode !== "train") expect(movedThough(checkpoint, after, frozen)).toEqual([]);
     }
     const last = steps.at(-1)!.weights;
     expect(largestMove(checkpoint, last), "what Keras moved").toBeGreaterThan(10 * tolerance);
