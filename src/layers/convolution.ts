@@ -20,7 +20,7 @@ export const convolutionKernels: Readonly<Record<string, Kernel>> = {
   SeparableConv2D: separable(2),
 };
 
-interface Window {
+export interface Window {
   readonly strides: readonly number[];
   readonly dilation: readonly number[];
   readonly padding: Padding;
@@ -114,7 +114,8 @@ function grouped(x: tf.Tensor, kernel: tf.Tensor, window: Window): tf.Tensor {
   );
 }
 
-function convolve(x: tf.Tensor, kernel: tf.Tensor, { strides, padding, dilation }: Window): tf.Tensor {
+/** A convolution without groups, of as many spatial axes as the input has. */
+export function convolve(x: tf.Tensor, kernel: tf.Tensor, { strides, padding, dilation }: Window): tf.Tensor {
   if (x.rank === 5) return conv3d(x, kernel, strides, padding, dilation);
   if (x.rank === 4) return conv2d(x, kernel, strides, padding, dilation);
   return asPlane(x, (plane) =>

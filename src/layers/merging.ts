@@ -40,15 +40,21 @@ function ranked(inputs: readonly tf.Tensor[]): tf.Tensor[] {
   });
 }
 
-/** Shown where any input shows it, if all of them have a mask (`compute_mask` of `base_merge.py`). */
-function masked({ masks, inputs }: KernelCall, output: tf.Tensor): KernelResult {
+/**
+ * Shown where any input shows it, if all of them have a mask; before Keras 3 where all show it that have one (`compute_mask` of
+ * `base_merge.py`).
+ */
+function masked({ masks, inputs, context }: KernelCall, output: tf.Tensor): KernelResult {
   const known = masks.filter((mask) => mask !== undefined);
+  if (context.keras < 3 && known.length > 0) {
+    return { outputs: [output], masks: [known.reduce((a, b) => tf.logicalAnd(a, b))] };
+  }
   const complete = known.length === inputs.length;
   return { outputs: [output], masks: [complete ? known.reduce((a, b) => tf.logicalOr(a, b)) : undefined] };
 }
 
-/** The inputs' masks joined like the inputs, and shown where any value of the last axis is. */
-function concatenatedMask({ masks, inputs }: KernelCall, axis: number): tf.Tensor | undefined {
+/** The inputs' masks joined like the inputs, and shown where any value of the last axis is; before Keras 3 where all are. */
+function concatenatedMask({ masks, inputs, context }: KernelCall, axis: number): tf.Tensor | undefined {
   if (masks.every((mask) => mask === undefined)) return undefined;
   const whole = inputs.map((x, index) => {
     const mask = masks[index];
@@ -56,7 +62,8 @@ function concatenatedMask({ masks, inputs }: KernelCall, axis: number): tf.Tenso
     if (mask.rank === x.rank) return mask;
     return tf.logicalOr(tf.expandDims(mask, -1), tf.cast(tf.zerosLike(x), "bool"));
   });
-  return tf.any(tf.concat(whole, axis), -1);
+  const joined = tf.concat(whole, axis);
+  return context.keras < 3 ? tf.all(joined, -1) : tf.any(joined, -1);
 }
 
 function dot({ inputs, config }: KernelCall): tf.Tensor {

@@ -4,6 +4,7 @@ import { augmentationKernels } from "./augmentation.ts";
 import { convolutionKernels } from "./convolution.ts";
 import { convolutionTransposeKernels } from "./convolution-transpose.ts";
 import { coreKernels } from "./core.ts";
+import { embeddingKernels } from "./embedding.ts";
 import type { Kernel } from "./kernel.ts";
 import { mergingKernels } from "./merging.ts";
 import { normalizationKernels } from "./normalization.ts";
@@ -11,8 +12,10 @@ import { elementwiseOpKernels } from "./ops-elementwise.ts";
 import { shapeOpKernels } from "./ops-shapes.ts";
 import { poolingKernels } from "./pooling.ts";
 import { preprocessingKernels } from "./preprocessing.ts";
+import { recurrentKernels } from "./recurrent/layers.ts";
 import { regularizationKernels } from "./regularization.ts";
 import { reshapingKernels } from "./reshaping.ts";
+import { wrapperKernels } from "./wrappers.ts";
 
 const kernels: ReadonlyMap<string, Kernel> = new Map(
   [
@@ -23,13 +26,16 @@ const kernels: ReadonlyMap<string, Kernel> = new Map(
     convolutionTransposeKernels,
     coreKernels,
     elementwiseOpKernels,
+    embeddingKernels,
     mergingKernels,
     normalizationKernels,
     poolingKernels,
     preprocessingKernels,
+    recurrentKernels,
     regularizationKernels,
     reshapingKernels,
     shapeOpKernels,
+    wrapperKernels(kernelOf),
   ].flatMap((family) => Object.entries(family)),
 );
 

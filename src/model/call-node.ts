@@ -1,6 +1,7 @@
 import { tf } from "../engine/tf.ts";
 import { TopologyError } from "../errors.ts";
 import type { KernelArgument, KernelContext, KernelResult } from "../layers/kernel.ts";
+import { givenMasks } from "../layers/masks.ts";
 import { kernelOf } from "../layers/registry.ts";
 import type { Argument, GraphLayer, GraphNode, TensorRef } from "../topology/layer-graph.ts";
 import { refKey } from "../topology/layer-graph.ts";
@@ -18,7 +19,7 @@ export function tensorOf(values: Values, ref: TensorRef): tf.Tensor {
   return tensor;
 }
 
-/** Runs one call of a layer. Its outputs belong to the caller. @throws {TopologyError} where no kernel knows the class. */
+/** Runs one call of a layer. Its outputs and masks are the caller's. @throws {TopologyError} where no kernel knows the class. */
 export function callNode(
   node: GraphNode,
   layer: GraphLayer,
@@ -34,26 +35,41 @@ export function callNode(
     );
   }
   const inputs = node.inputs.map((ref) => tensorOf(values, ref));
-  const masks = node.inputs.map((ref) => values.masks.get(refKey(ref)));
+  const kwargs = Object.fromEntries(
+    Object.entries(node.kwargs).map(([name, argument]) => [name, argumentOf(argument, values)]),
+  );
+  const attached = node.inputs.map((ref) => values.masks.get(refKey(ref)));
+  const masks = givenMasks(attached, kwargs["mask"]);
   const result = kernel({
     inputs,
     weights,
     config: layer.config,
     args: node.args.map((argument) => argumentOf(argument, values)),
-    kwargs: Object.fromEntries(
-      Object.entries(node.kwargs).map(([name, argument]) => [name, argumentOf(argument, values)]),
-    ),
+    kwargs,
     masks,
     context,
   });
   const given = result instanceof tf.Tensor ? { outputs: [result] } : result;
-  const borrowed = new Set([...inputs, ...Object.values(weights)]);
-  const whole: KernelResult = {
-    ...given,
-    outputs: given.outputs.map((output) => (borrowed.has(output) ? output.clone() : output)),
+  const passed = specOf(layer.className)?.masking ? given.outputs.map(() => masks[0]) : undefined;
+  const own = ownHandles([
+    ...inputs,
+    ...Object.values(weights),
+    ...values.tensors.values(),
+    ...values.masks.values(),
+  ]);
+  const outputs = given.outputs.map(own);
+  const outputMasks = (given.masks ?? passed)?.map((mask) => mask && own(mask));
+  return { outputs, ...(outputMasks && { masks: outputMasks }), ...(given.state && { state: given.state }) };
+}
+
+/** A handle of its own for each tensor: a copy of one that is `borrowed` or was handed out before. */
+function ownHandles(borrowed: Iterable<tf.Tensor>): (tensor: tf.Tensor) => tf.Tensor {
+  const taken = new Set(borrowed);
+  return (tensor) => {
+    const handle = taken.has(tensor) ? tensor.clone() : tensor;
+    taken.add(handle);
+    return handle;
   };
-  if (whole.masks || !masks[0] || !specOf(layer.className)?.elementwise) return whole;
-  return { ...whole, masks: whole.outputs.map(() => masks[0]) };
 }
 
 function argumentOf(argument: Argument, values: Values): KernelArgument {

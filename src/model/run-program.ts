@@ -40,7 +40,7 @@ export function runProgram(
       values.tensors.set(refKey({ node: node.index, output }), tensor);
     });
     result.masks?.forEach((mask, output) => {
-      if (mask) values.masks.set(refKey({ node: node.index, output }), mask.clone());
+      if (mask) values.masks.set(refKey({ node: node.index, output }), mask);
     });
     release(values, program.lastReadAt[position]!);
   });

@@ -11,6 +11,7 @@ import { refKey } from "../topology/layer-graph.ts";
 import { callNode, tensorOf } from "./call-node.ts";
 import type { LayerWeights } from "./layer-weights.ts";
 import type { Program } from "./program.ts";
+import { readsOf } from "./program.ts";
 import type { ContextOf } from "./run-program.ts";
 import { feedValues, layersByPath, release } from "./run-program.ts";
 
@@ -61,7 +62,7 @@ export function trainingProgram(
   for (const node of program.nodes) {
     const trains = (trainable.get(node.layer)?.length ?? 0) > 0;
     if (trains) calls.set(node.layer, (calls.get(node.layer) ?? 0) + 1);
-    if (trains || node.inputs.some((ref) => differentiable.has(refKey(ref)))) {
+    if (trains || readsOf(node).some((ref) => differentiable.has(refKey(ref)))) {
       node.outputs.forEach((_, output) => {
         differentiable.add(refKey({ node: node.index, output }));
       });
@@ -95,7 +96,7 @@ export function forward(
       values.tensors.set(refKey({ node: node.index, output }), tensor);
     });
     masks?.forEach((mask, output) => {
-      if (mask) values.masks.set(refKey({ node: node.index, output }), mask.clone());
+      if (mask) values.masks.set(refKey({ node: node.index, output }), mask);
     });
     release(values, program.lastReadAt[position]!);
   });
@@ -121,7 +122,7 @@ function sourcesOf(
   weights: Readonly<Record<string, tf.Tensor>>,
   tensorAt: (ref: TensorRef) => tf.Tensor,
 ): Source[] {
-  const inputs = new Map(node.inputs.map((ref) => [refKey(ref), ref] as const));
+  const inputs = new Map(readsOf(node).map((ref) => [refKey(ref), ref] as const));
   const differentiable = [...inputs].filter(([key]) => training.differentiable.has(key));
   return [
     ...differentiable.map(([key, ref]) => ({ kind: "input" as const, key, tensor: tensorAt(ref) })),

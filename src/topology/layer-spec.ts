@@ -27,6 +27,12 @@ export interface CallShapes {
   readonly kwargs: Readonly<Record<string, Argument>>;
 }
 
+/** Why a layer cannot be run here, as half a sentence, and what its user can do, as a whole one. */
+export interface Refusal {
+  readonly reason: string;
+  readonly advice: string;
+}
+
 /** What is known of a layer class without running it. Pure; the kernel of the same class name runs it. */
 export interface LayerSpec {
   readonly className: string;
@@ -44,6 +50,12 @@ export interface LayerSpec {
   readonly multiplyAdds?: (call: CallShapes & { readonly outputs: readonly Shape[] }) => number;
   /** Draws random numbers in training (Dropout, noise, Random*). */
   readonly random?: boolean;
+  /** Draws some with these arguments only: a recurrent layer or attention with dropout. */
+  readonly randomWith?: (config: JsonObject) => boolean;
+  /** Undefined where the layer can be run with these arguments. */
+  readonly refusal?: (config: JsonObject) => Refusal | undefined;
+  /** Hands the mask of its first input on, or makes one of its own (`supports_masking`); others end it. */
+  readonly masking?: boolean;
   /** In training a sample's output depends on the rest of its batch (BatchNormalization on batch statistics). */
   readonly couplesBatch?: boolean;
   /** Applied to each element alone; a stride or a slice can move across it. */

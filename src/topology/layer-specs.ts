@@ -2,10 +2,12 @@ import type { LayerSpec } from "./layer-spec.ts";
 import { activationSpecs } from "./specs/activation.ts";
 import { applicationSpecs } from "./specs/applications.ts";
 import { augmentationSpecs } from "./specs/augmentation.ts";
+import { convLstmSpecs } from "./specs/conv-lstm.ts";
 import { convolutionSpecs } from "./specs/convolution.ts";
 import { convolutionTransposeSpecs } from "./specs/convolution-transpose.ts";
 import { coreSpecs } from "./specs/core.ts";
 import { denseSpecs } from "./specs/dense.ts";
+import { embeddingSpecs } from "./specs/embedding.ts";
 import { mergingSpecs } from "./specs/merging.ts";
 import { normalizationSpecs } from "./specs/normalization.ts";
 import { contractionOpSpecs } from "./specs/ops-contractions.ts";
@@ -15,8 +17,10 @@ import { shapeOpSpecs } from "./specs/ops-shapes.ts";
 import { paddingSpecs } from "./specs/padding.ts";
 import { poolingSpecs, windowOpSpecs } from "./specs/pooling.ts";
 import { preprocessingSpecs } from "./specs/preprocessing.ts";
+import { recurrentSpecs } from "./specs/recurrent.ts";
 import { regularizationSpecs } from "./specs/regularization.ts";
 import { reshapingSpecs } from "./specs/reshaping.ts";
+import { wrapperSpecs } from "./specs/wrappers.ts";
 
 const specs: ReadonlyMap<string, LayerSpec> = new Map(
   [
@@ -39,6 +43,10 @@ const specs: ReadonlyMap<string, LayerSpec> = new Map(
     shapeOpSpecs,
     contractionOpSpecs,
     windowOpSpecs,
+    embeddingSpecs,
+    recurrentSpecs,
+    convLstmSpecs,
+    wrapperSpecs(specOf),
   ]
     .flat()
     .map((spec) => [spec.className, spec]),

@@ -3,6 +3,7 @@ import { ensureEngine, useEngine } from "../../src/engine/backend.ts";
 import { gradients } from "../../src/engine/tape.ts";
 import { tf } from "../../src/engine/tf.ts";
 import type { KernelContext } from "../../src/layers/kernel.ts";
+import { specOf } from "../../src/topology/layer-specs.ts";
 import type { Answer, LayerCase, LiveCase, PackedTensor } from "./layer-cases.ts";
 import { families, runCase, upload, uploadCase, valuesOf } from "./layer-cases.ts";
 
@@ -36,6 +37,19 @@ describe.each(all)("$family", ({ cases }) => {
     withCase(layerCase, (live) => expectOutputs(layerCase, live, layerCase, {}));
   });
 
+  test.each(cases.filter(({ outputMasks }) => outputMasks))("$name gives Keras's masks", (layerCase) => {
+    withCase(layerCase, (live) => {
+      const { outputs, masks } = runCase(layerCase, live, {});
+      const passed = specOf(layerCase.className)?.masking ? outputs.map(() => live.masks[0]) : [];
+      layerCase.outputMasks!.forEach((expected, index) => {
+        const mask = (masks ?? passed)[index];
+        expect(mask && { shape: mask.shape, values: [...mask.dataSync()] }).toEqual(
+          expected ? { shape: expected.shape, values: [...Array.from(valuesOf(expected))] } : undefined,
+        );
+      });
+    });
+  });
+
   test.each(cases.filter(({ gradients }) => gradients))("$name gives Keras's gradients", (layerCase) => {
     withCase(layerCase, (live) => expectGradients(layerCase, live, layerCase, {}));
   });
@@ -61,7 +75,11 @@ describe.each(all)("$family", ({ cases }) => {
 /** Runs a check on the case's tensors, which it must leave as they are and alone. */
 function withCase(layerCase: LayerCase, check: (live: LiveCase) => void): void {
   const live = uploadCase(layerCase);
-  const tensors = [...live.inputs, ...Object.values(live.weights), ...(live.mask ? [live.mask] : [])];
+  const tensors = [
+    ...live.inputs,
+    ...Object.values(live.weights),
+    ...live.masks.filter((mask) => mask !== undefined),
+  ];
   const before = tf.memory().numTensors;
   tf.tidy(() => check(live));
   expect(tensors.filter((tensor) => tensor.isDisposed)).toEqual([]);

@@ -33,8 +33,13 @@ export interface LayerCase extends Answer {
   readonly config: JsonObject;
   readonly inputs: readonly PackedTensor[];
   readonly weights: Readonly<Record<string, PackedTensor>>;
+  /** An argument of the call. */
   readonly mask?: PackedTensor;
-  /** Arguments of an op; `{ input: 0 }` stands for the first input. */
+  /** What came with each input. */
+  readonly masks?: readonly (PackedTensor | null)[];
+  /** What each output carries; null where it carries no mask. */
+  readonly outputMasks?: readonly (PackedTensor | null)[];
+  /** Arguments of an op, or of a layer called with more than its input; `{ input: 0 }` stands for the first input. */
   readonly args?: readonly unknown[];
   readonly kwargs?: Readonly<Record<string, unknown>>;
   /** The same call with `training=True`, and the statistics after it. */
@@ -81,7 +86,7 @@ export function upload(packed: PackedTensor): tf.Tensor {
 export interface LiveCase {
   readonly inputs: readonly tf.Tensor[];
   readonly weights: Readonly<Record<string, tf.Tensor>>;
-  readonly mask?: tf.Tensor;
+  readonly masks: readonly (tf.Tensor | undefined)[];
 }
 
 export function uploadCase(layerCase: LayerCase): LiveCase {
@@ -90,7 +95,10 @@ export function uploadCase(layerCase: LayerCase): LiveCase {
     weights: Object.fromEntries(
       Object.entries(layerCase.weights).map(([name, packed]) => [name, upload(packed)]),
     ),
-    ...(layerCase.mask && { mask: upload(layerCase.mask) }),
+    masks: layerCase.inputs.map((_, index) => {
+      const packed = layerCase.mask ?? layerCase.masks?.[index];
+      return packed ? upload(packed) : undefined;
+    }),
   };
 }
 
@@ -98,15 +106,20 @@ export function uploadCase(layerCase: LayerCase): LiveCase {
 export function runCase(layerCase: LayerCase, live: LiveCase, context: Partial<KernelContext>): KernelResult {
   const kernel = kernelOf(layerCase.className);
   if (!kernel) throw new Error(`no kernel for ${layerCase.className}`);
+  const given = givenInputs(layerCase);
+  const argument = layerCase.mask && { mask: live.masks[given[0]!]! };
   const result = kernel({
-    inputs: live.inputs,
+    inputs: given.map((index) => live.inputs[index]!),
     weights: live.weights,
     config: modernConfig(layerCase.className, layerCase.config, layerCase.major),
     args: (layerCase.args ?? []).map((argument) => argumentOf(argument, live)),
-    kwargs: Object.fromEntries(
-      Object.entries(layerCase.kwargs ?? {}).map(([name, argument]) => [name, argumentOf(argument, live)]),
-    ),
-    masks: live.inputs.map(() => live.mask),
+    kwargs: {
+      ...Object.fromEntries(
+        Object.entries(layerCase.kwargs ?? {}).map(([name, value]) => [name, argumentOf(value, live)]),
+      ),
+      ...argument,
+    },
+    masks: given.map((index) => live.masks[index]),
     context: {
       training: false,
       statistics: "stored",
@@ -116,6 +129,20 @@ export function runCase(layerCase: LayerCase, live: LiveCase, context: Partial<K
     },
   });
   return result instanceof tf.Tensor ? { outputs: [result] } : result;
+}
+
+/** Positions of the inputs as a node lists them: in arguments, then in named ones other than masks and states. */
+export function givenInputs({ inputs, args, kwargs, className }: LayerCase): readonly number[] {
+  if (!args || className.startsWith("ops.")) return inputs.map((_, index) => index);
+  const { mask: _mask, initial_state: _states, ...others } = kwargs ?? {};
+  return [...args, ...Object.values(others)].flatMap(inputsIn);
+}
+
+function inputsIn(argument: unknown): number[] {
+  if (Array.isArray(argument)) return argument.flatMap(inputsIn);
+  if (typeof argument === "object" && argument !== null && "input" in argument)
+    return [Number(argument.input)];
+  return [];
 }
 
 function argumentOf(argument: unknown, live: LiveCase): KernelArgument {

@@ -5,7 +5,7 @@ import type { Argument } from "../../src/topology/layer-graph.ts";
 import type { CallShapes } from "../../src/topology/layer-spec.ts";
 import { knownLayerClasses, specOf } from "../../src/topology/layer-specs.ts";
 import type { LayerCase } from "./layer-cases.ts";
-import { families } from "./layer-cases.ts";
+import { families, givenInputs } from "./layer-cases.ts";
 
 const cases = families().flatMap((family) => family.cases);
 const described = cases.filter(({ className }) => specOf(className));
@@ -67,7 +67,7 @@ function callOf(layerCase: LayerCase): CallShapes {
   return {
     config: modernConfig(layerCase.className, layerCase.config, layerCase.major),
     keras: layerCase.major,
-    inputs: layerCase.inputs.map(({ shape }) => shape),
+    inputs: givenInputs(layerCase).map((index) => layerCase.inputs[index]!.shape),
     args: (layerCase.args ?? []).map(argumentOf),
     kwargs: Object.fromEntries(
       Object.entries(layerCase.kwargs ?? {}).map(([name, argument]) => [name, argumentOf(argument)]),

@@ -50,7 +50,7 @@ describe("arguments of calls", () => {
     const input = (name: string): JsonObject => ({
       class_name: "InputLayer",
       name,
-      config: { name, batch_shape: [null, 4], dtype: "float32" },
+      config: { name, batch_shape: name === "x" ? [null, 5, 4] : [null, 4], dtype: "float32" },
       inbound_nodes: [],
     });
     const kwargs = { mask: tensor("m"), initial_state: [tensor("h"), tensor("c")], other: tensor("o") };

@@ -2,6 +2,7 @@ import type { Json, JsonObject } from "../../checkpoint.ts";
 import { isObject } from "../config-values.ts";
 import type { KerasMajor } from "../layer-graph.ts";
 import { specOf } from "../layer-specs.ts";
+import { classNameOf } from "./class-names.ts";
 
 /** Activations that Keras 3 spells otherwise. What they compute follows the Keras that wrote the file. */
 const activationNames: Readonly<Record<string, string>> = { swish: "silu", hard_swish: "hard_silu" };
@@ -12,18 +13,30 @@ const regularizerNames: Readonly<Record<string, string>> = { l1: "L1", l2: "L2",
 export function modernConfig(className: string, config: JsonObject, keras: KerasMajor): JsonObject {
   const spec = specOf(className);
   const common = Object.fromEntries(
-    Object.entries(config).map(([key, value]) => [key, modernValue(key, value)]),
+    Object.entries(config).map(([key, value]) => [key, modernValue(key, value, keras)]),
   );
   const own = keras === 3 || !spec?.modernize ? common : spec.modernize(common, keras);
   return { ...spec?.defaults, ...own };
 }
 
-function modernValue(key: string, value: Json): Json {
+/** Where wrappers, recurrent layers and stacked cells keep the layers inside. */
+const nestedKeys: ReadonlySet<string> = new Set(["layer", "backward_layer", "cell", "cells"]);
+
+function modernValue(key: string, value: Json, keras: KerasMajor): Json {
+  if (nestedKeys.has(key)) return modernNested(value, keras);
   if (key === "dtype") return dtypeName(value);
   if (key === "activation" || key === "recurrent_activation") return activationName(value);
   if (key.endsWith("_regularizer")) return named(value, regularizerNames);
   if (key.endsWith("_initializer")) return named(value, {});
   return value;
+}
+
+/** A layer inside another, or several, as `{ class_name, config }`. */
+function modernNested(value: Json, keras: KerasMajor): Json {
+  if (Array.isArray(value)) return (value as readonly Json[]).map((item) => modernNested(item, keras));
+  if (!isObject(value) || !isObject(value["config"])) return value;
+  const className = classNameOf(value, keras);
+  return { class_name: className, config: modernConfig(className, value["config"], keras) };
 }
 
 /** The name of a dtype or of a policy: `float32`, `mixed_float16`. */

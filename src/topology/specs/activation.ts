@@ -11,7 +11,7 @@ const sameShape = ({ inputs }: CallShapes): readonly Shape[] => [inputs[0]!];
 
 /** `keras/src/layers/activations/`. */
 function activationLayer(className: string, defaults: JsonObject, more: Partial<LayerSpec> = {}): LayerSpec {
-  return { className, defaults, outputShapes: sameShape, elementwise: true, ...more };
+  return { className, defaults, outputShapes: sameShape, elementwise: true, masking: true, ...more };
 }
 
 /** Not always elementwise: softmax, log_softmax, sparsemax and glu run along the last axis, which glu halves. */
@@ -21,6 +21,7 @@ const activation: LayerSpec = {
   outputShapes: ({ config, inputs }) => [
     config["activation"] === "glu" ? halvedShape(inputs[0]!, -1) : inputs[0]!,
   ],
+  masking: true,
 };
 
 /** @throws {TopologyError} where the axis has no two equal halves. */
@@ -74,6 +75,7 @@ const softmax: LayerSpec = {
     for (const axis of integersAt(config, "axis")) positiveAxis(axis, inputs[0]!.length);
     return [inputs[0]!];
   },
+  masking: true,
 };
 
 export const activationSpecs: readonly LayerSpec[] = [

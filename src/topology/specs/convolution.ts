@@ -124,7 +124,8 @@ function bias(config: JsonObject, filters: number): WeightSpec[] {
   return booleanAt(config, "use_bias") ? [variable(config, "bias", [filters])] : [];
 }
 
-function convolved(config: JsonObject, input: Shape, rank: number, filters: number): Shape {
+/** The output of a convolution over `rank` axes. */
+export function convolved(config: JsonObject, input: Shape, rank: number, filters: number): Shape {
   requireRank(input, rank + 2);
   const size = sizesAt(config, "kernel_size", rank);
   const strides = sizesAt(config, "strides", rank);

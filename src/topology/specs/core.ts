@@ -53,6 +53,7 @@ const identity: LayerSpec = {
   outputShapes: ({ inputs }) => inputs,
   outputDTypes: (call) => call.dtypes,
   elementwise: true,
+  masking: true,
 };
 
 export const coreSpecs: readonly LayerSpec[] = [inputLayer, identity];

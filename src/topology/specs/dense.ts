@@ -21,6 +21,7 @@ const dense: LayerSpec = {
     knownSize(inputs[0]!, inputs[0]!.length - 1, "features");
     return [[...inputs[0]!.slice(0, -1), countAt(config, "units")]];
   },
+  masking: true,
   multiplyAdds: (call) => sampleSize(call.outputs[0]!) * denseWeights(call)[0]!.shape[0]!,
 };
 

@@ -24,6 +24,7 @@ function elementwiseMerge(className: string): LayerSpec {
       return [inputs.map(withoutBatch).reduce(mergeRanks)].map((shape) => [commonBatch(inputs), ...shape]);
     },
     elementwise: true,
+    masking: true,
   };
 }
 

@@ -70,6 +70,7 @@ const batchNormalization: LayerSpec = {
   outputShapes: sameShape,
   couplesBatch: true,
   elementwise: true,
+  masking: true,
 };
 
 /** tf.keras writes a list of one axis. */
@@ -93,6 +94,7 @@ const layerNormalization: LayerSpec = {
     );
   },
   outputShapes: sameShape,
+  masking: true,
 };
 
 /** `keras/src/layers/normalization/group_normalization.py`; -1 groups are as many as channels. */
@@ -111,6 +113,7 @@ const groupNormalization: LayerSpec = {
     return scaleAndCenter(config, [channels]);
   },
   outputShapes: sameShape,
+  masking: true,
 };
 
 /** `keras/src/layers/normalization/unit_normalization.py`. */
@@ -118,6 +121,7 @@ const unitNormalization: LayerSpec = {
   className: "UnitNormalization",
   defaults: { axis: -1 },
   outputShapes: sameShape,
+  masking: true,
 };
 
 /** `keras/src/layers/normalization/rms_normalization.py`. */

@@ -10,6 +10,7 @@ const rescaling: LayerSpec = {
   defaults: { offset: 0 },
   outputShapes: ({ inputs }) => [inputs[0]!],
   elementwise: true,
+  masking: true,
 };
 
 /** `keras/src/layers/preprocessing/normalization.py`: statistics are weights unless the config gives them. */
@@ -34,6 +35,7 @@ const normalization: LayerSpec = {
     ];
   },
   outputShapes: ({ inputs }) => [inputs[0]!],
+  masking: true,
 };
 
 function keptAxes(axes: readonly number[], input: Shape): number[] {

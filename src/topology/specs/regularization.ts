@@ -9,6 +9,7 @@ function noise(className: string, defaults: JsonObject, more: Partial<LayerSpec>
     outputShapes: ({ inputs }) => [inputs[0]!],
     random: true,
     elementwise: true,
+    masking: true,
     ...more,
   };
 }

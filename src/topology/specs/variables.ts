@@ -5,6 +5,7 @@ import type { WeightSpec } from "../layer-spec.ts";
 export const glorotUniform: Json = { class_name: "GlorotUniform", config: { seed: null } };
 export const zeros: Json = { class_name: "Zeros", config: {} };
 export const ones: Json = { class_name: "Ones", config: {} };
+export const orthogonal: Json = { class_name: "Orthogonal", config: { gain: 1, seed: null } };
 
 interface VariableOptions {
   /** What the config's arguments call it, where that is not its own name: `depthwise` for `depthwise_initializer`. */

@@ -1,0 +1,15 @@
+import { tf } from "../engine/tf.ts";
+import type { KernelArgument } from "./kernel.ts";
+
+/** The masks of a call's inputs: those of its `mask` argument where it has one, else those that came with the inputs. */
+export function givenMasks(
+  attached: readonly (tf.Tensor | undefined)[],
+  argument: KernelArgument | undefined,
+): readonly (tf.Tensor | undefined)[] {
+  if (argument instanceof tf.Tensor) return [argument, ...attached.slice(1)];
+  if (!Array.isArray(argument)) return attached;
+  return attached.map((mask, index) => {
+    const given = (argument as readonly KernelArgument[])[index];
+    return given instanceof tf.Tensor ? given : mask;
+  });
+}

@@ -1,0 +1,212 @@
+/** One step of a recurrent layer (`keras/src/layers/rnn/simple_rnn.py`, `gru.py`, `lstm.py`, `stacked_rnn_cells.py`). */
+import type { JsonObject } from "../../checkpoint.ts";
+import { biasAdd, dense } from "../../engine/operations.ts";
+import { tf } from "../../engine/tf.ts";
+import type { NestedLayer } from "../../topology/specs/recurrent-cells.ts";
+import { cellPlaces, nestedCells } from "../../topology/specs/recurrent-cells.ts";
+import { activate } from "../activations.ts";
+import { flagIn, numberIn, unsupported } from "../config.ts";
+import type { KernelContext } from "../kernel.ts";
+import { keptMask } from "../regularization.ts";
+
+export type Weights = Readonly<Record<string, tf.Tensor>>;
+
+export interface CellStep {
+  readonly output: tf.Tensor;
+  readonly states: readonly tf.Tensor[];
+}
+
+/** A cell with its weights. */
+export interface Cell {
+  /** How many states it has. */
+  readonly stateCount: number;
+  /** What of a step does not depend on the states, for one step `[N, …]` or for all of a sequence `[N, T, …]`. */
+  readonly prepare: (x: tf.Tensor) => tf.Tensor;
+  /** Zeros of the states' shapes for what `prepare` gave of one step. */
+  readonly start: (prepared: tf.Tensor) => readonly tf.Tensor[];
+  readonly step: (prepared: tf.Tensor, states: readonly tf.Tensor[]) => CellStep;
+}
+
+/** The cell of a class with its weights by the names below it. @throws {TopologyError} for one that is not Keras's own. */
+export function cellOf({ className, config }: NestedLayer, weights: Weights, context: KernelContext): Cell {
+  switch (className) {
+    case "SimpleRNNCell":
+      return simpleCell(config, weights, context);
+    case "LSTMCell":
+      return lstmCell(config, weights, context);
+    case "GRUCell":
+      return gruCell(config, weights, context);
+    case "StackedRNNCells":
+      return stackedCells(config, weights, context);
+    default:
+      throw unsupported(config, `a cell ${className}`, "Rebuild it from Keras's own cells and save again.");
+  }
+}
+
+/** The weights under a place, without it. */
+export function weightsBelow(weights: Weights, place: string): Weights {
+  return Object.fromEntries(
+    Object.entries(weights).flatMap(([name, tensor]) =>
+      name.startsWith(`${place}/`) ? [[name.slice(place.length + 1), tensor]] : [],
+    ),
+  );
+}
+
+function simpleCell(config: JsonObject, weights: Weights, context: KernelContext): Cell {
+  const dropped = dropouts(config, context, 1);
+  return {
+    stateCount: 1,
+    prepare: (x) => biased(dense(dropped.inputs(x)[0]!, weights["kernel"]!), weights["bias"]),
+    start: (prepared) => zeroStates(config, prepared, 1),
+    step: (prepared, [h]) => {
+      const recurrent = dense(dropped.states(h!)[0]!, weights["recurrent_kernel"]!);
+      const output = activate(tf.add(prepared, recurrent), config["activation"], context.keras);
+      return { output, states: [output] };
+    },
+  };
+}
+
+function lstmCell(config: JsonObject, weights: Weights, context: KernelContext): Cell {
+  const dropped = dropouts(config, context, 4);
+  return {
+    stateCount: 2,
+    prepare: (x) => biased(gated(dropped.inputs(x), weights["kernel"]!), weights["bias"]),
+    start: (prepared) => zeroStates(config, prepared, 2),
+    step: (prepared, [h, c]) => {
+      const z = tf.add(prepared, gated(dropped.states(h!), weights["recurrent_kernel"]!));
+      return lstmStep(z, c!, config, context);
+    },
+  };
+}
+
+/** The gates `[…, 4 units]` in Keras's order: input, forget, candidate, output. */
+export function lstmStep(z: tf.Tensor, c: tf.Tensor, config: JsonObject, context: KernelContext): CellStep {
+  const act = (x: tf.Tensor): tf.Tensor => activate(x, config["activation"], context.keras);
+  const gate = (x: tf.Tensor): tf.Tensor => activate(x, config["recurrent_activation"], context.keras);
+  const [i, f, candidate, o] = tf.split(z, 4, z.rank - 1) as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor];
+  const carry = tf.add(tf.mul(gate(f), c), tf.mul(gate(i), act(candidate)));
+  const output = tf.mul(gate(o), act(carry));
+  return { output, states: [output, carry] };
+}
+
+/** With `reset_after` the reset gate acts on the product of the state, which has a bias of its own. */
+function gruCell(config: JsonObject, weights: Weights, context: KernelContext): Cell {
+  const dropped = dropouts(config, context, 3);
+  const resetAfter = flagIn(config, "reset_after");
+  const act = (x: tf.Tensor): tf.Tensor => activate(x, config["activation"], context.keras);
+  const gate = (x: tf.Tensor): tf.Tensor => activate(x, config["recurrent_activation"], context.keras);
+  const recurrentKernel = weights["recurrent_kernel"]!;
+  const units = numberIn(config, "units");
+  const [inputBias, recurrentBias] =
+    weights["bias"] && resetAfter ? tf.unstack(weights["bias"]) : [weights["bias"], undefined];
+  const columns = (from: number, count: number): tf.Tensor =>
+    tf.slice(recurrentKernel, [0, from * units], [units, count * units]);
+  return {
+    stateCount: 1,
+    prepare: (x) => biased(gated(dropped.inputs(x), weights["kernel"]!), inputBias),
+    start: (prepared) => zeroStates(config, prepared, 1),
+    step: (prepared, [previous]) => {
+      const h = previous!;
+      const [xz, xr, xh] = tf.split(prepared, 3, -1) as [tf.Tensor, tf.Tensor, tf.Tensor];
+      const states = dropped.states(h);
+      if (resetAfter) {
+        const inner = biased(gated(states, recurrentKernel), recurrentBias);
+        const [hz, hr, hh] = tf.split(inner, 3, -1) as [tf.Tensor, tf.Tensor, tf.Tensor];
+        const candidate = act(tf.add(xh, tf.mul(gate(tf.add(xr, hr)), hh)));
+        return mixed(gate(tf.add(xz, hz)), h, candidate);
+      }
+      const inner = gated(states.slice(0, 2), columns(0, 2));
+      const [hz, hr] = tf.split(inner, 2, -1) as [tf.Tensor, tf.Tensor];
+      const reset = tf.mul(gate(tf.add(xr, hr)), states.at(-1)!);
+      const candidate = act(tf.add(xh, dense(reset, columns(2, 1))));
+      return mixed(gate(tf.add(xz, hz)), h, candidate);
+    },
+  };
+}
+
+/** The state and its candidate, mixed by the update gate. */
+function mixed(update: tf.Tensor, state: tf.Tensor, candidate: tf.Tensor): CellStep {
+  const output = tf.add(tf.mul(update, state), tf.mul(tf.sub(1, update), candidate));
+  return { output, states: [output] };
+}
+
+/** Each cell reads the output of the one before. */
+function stackedCells(config: JsonObject, weights: Weights, context: KernelContext): Cell {
+  const nested = nestedCells(config);
+  const places = cellPlaces(nested);
+  const stack = nested.map((cell, index) => cellOf(cell, weightsBelow(weights, places[index]!), context));
+  const [first, ...rest] = stack as [Cell, ...Cell[]];
+  const firstState = stack.map((_, index) =>
+    stack.slice(0, index).reduce((sum, cell) => sum + cell.stateCount, 0),
+  );
+  return {
+    stateCount: stack.reduce((sum, cell) => sum + cell.stateCount, 0),
+    prepare: first.prepare,
+    start: (prepared) => stack.flatMap((cell) => cell.start(prepared)),
+    step: (prepared, states) => {
+      const own = (index: number): readonly tf.Tensor[] =>
+        states.slice(firstState[index], firstState[index]! + stack[index]!.stateCount);
+      const steps = [first.step(prepared, own(0))];
+      rest.forEach((cell, index) => {
+        steps.push(cell.step(cell.prepare(steps[index]!.output), own(index + 1)));
+      });
+      return { output: steps.at(-1)!.output, states: steps.flatMap((step) => step.states) };
+    },
+  };
+}
+
+function biased(x: tf.Tensor, bias: tf.Tensor | undefined): tf.Tensor {
+  return bias ? biasAdd(x, bias) : x;
+}
+
+function zeroStates(config: JsonObject, prepared: tf.Tensor, count: number): tf.Tensor[] {
+  const shape = [prepared.shape[0]!, numberIn(config, "units")];
+  return Array.from({ length: count }, () => tf.zeros(shape));
+}
+
+/** `x` through the kernels of all gates; one variant of it a gate where dropout made several. */
+function gated(variants: readonly tf.Tensor[], kernel: tf.Tensor): tf.Tensor {
+  if (variants.length === 1) return dense(variants[0]!, kernel);
+  const kernels = tf.split(kernel, variants.length, -1);
+  return tf.concat(
+    variants.map((x, gate) => dense(x, kernels[gate]!)),
+    -1,
+  );
+}
+
+export interface Dropouts {
+  /** The input of a step or of a sequence, in one variant for all gates or in one for each. */
+  readonly inputs: (x: tf.Tensor) => readonly tf.Tensor[];
+  readonly states: (h: tf.Tensor) => readonly tf.Tensor[];
+}
+
+/**
+ * Dropout of a cell in training: one draw a sequence, the same at every step, and one a gate where Keras multiplies gate by gate
+ * (`dropout_rnn_cell.py`).
+ */
+export function dropouts(
+  config: JsonObject,
+  { training, random }: KernelContext,
+  gates: number,
+  everyGate = false,
+): Dropouts {
+  const rate = (name: string): number => (typeof config[name] === "number" ? Number(config[name]) : 0);
+  const separate = everyGate || rate("recurrent_dropout") > 0 || config["implementation"] === 1;
+  const variants = gates > 1 && separate ? gates : 1;
+  const dropping = (share: number, sequence: boolean): ((x: tf.Tensor) => readonly tf.Tensor[]) => {
+    if (!training || share <= 0 || share >= 1) return (x) => [x];
+    const seeds = Array.from({ length: variants }, () => random.nextSeed());
+    const factors = new Map<string, tf.Tensor[]>();
+    return (x) => {
+      const shape = x.shape.map((size, axis) => (sequence && axis === 1 && x.rank > 2 ? 1 : size));
+      const key = shape.join();
+      const drawn = factors.get(key) ?? seeds.map((seed) => tf.div(keptMask(shape, share, seed), 1 - share));
+      factors.set(key, drawn);
+      return drawn.map((factor) => tf.mul(x, factor));
+    };
+  };
+  return {
+    inputs: dropping(rate("dropout"), true),
+    states: dropping(rate("recurrent_dropout"), false),
+  };
+}

@@ -1,0 +1,74 @@
+/** LSTM whose products are convolutions (`keras/src/layers/rnn/conv_lstm.py`). */
+import { tf } from "../../engine/tf.ts";
+import { flagIn, numberIn, numbersIn, stringIn } from "../config.ts";
+import { convolve } from "../convolution.ts";
+import { isChannelsFirst } from "../data-format.ts";
+import type { KernelCall } from "../kernel.ts";
+import type { Cell } from "./cells.ts";
+import { dropouts, lstmStep, weightsBelow } from "./cells.ts";
+
+/** The cell of a ConvLSTM layer over `rank` spatial axes. Inside it, channels come last. */
+export function convLstmCell(rank: 1 | 2 | 3): (call: KernelCall) => Cell {
+  return ({ config, weights: all, context }) => {
+    const weights = weightsBelow(all, "cell");
+    const dropped = dropouts(config, context, 4, true);
+    const window = {
+      strides: numbersIn(config, "strides", rank),
+      dilation: numbersIn(config, "dilation_rate", rank),
+      padding: stringIn(config, "padding") === "same" ? ("same" as const) : ("valid" as const),
+    };
+    const still = { ...window, strides: ones(rank), dilation: ones(rank), padding: "same" as const };
+    const filters = numberIn(config, "filters");
+    const turned = (x: tf.Tensor, lead: number): tf.Tensor =>
+      isChannelsFirst(config) ? channelsToEnd(x, lead) : x;
+    const back = (x: tf.Tensor): tf.Tensor => (isChannelsFirst(config) ? channelsToFront(x) : x);
+    const gated = (variants: readonly tf.Tensor[], kernel: tf.Tensor, how: typeof window): tf.Tensor => {
+      if (variants.length === 1) return convolve(variants[0]!, kernel, how);
+      const kernels = tf.split(kernel, variants.length, kernel.rank - 1);
+      return tf.concat(
+        variants.map((x, gate) => convolve(x, kernels[gate]!, how)),
+        -1,
+      );
+    };
+    return {
+      stateCount: 2,
+      prepare: (sequence) => {
+        const [batch, time] = sequence.shape as [number, number];
+        const flat = dropped
+          .inputs(sequence)
+          .map((x) => turned(x, 2))
+          .map((x) => tf.reshape(x, [batch * time, ...x.shape.slice(2)]));
+        const convolved = gated(flat, weights["kernel"]!, window);
+        const biased = flagIn(config, "use_bias") ? tf.add(convolved, weights["bias"]!) : convolved;
+        return tf.reshape(biased, [batch, time, ...biased.shape.slice(1)]);
+      },
+      start: (prepared) => {
+        const zeros = back(tf.zeros([...prepared.shape.slice(0, -1), filters]));
+        return [zeros, zeros];
+      },
+      step: (prepared, [h, c]) => {
+        const variants = dropped.states(h!).map((x) => turned(x, 1));
+        const z = tf.add(prepared, gated(variants, weights["recurrent_kernel"]!, still));
+        const { output, states } = lstmStep(z, turned(c!, 1), config, context);
+        return isChannelsFirst(config)
+          ? { output: back(output), states: states.map(back) }
+          : { output, states };
+      },
+    };
+  };
+}
+
+/** The axis behind `lead` others moved to the end. */
+function channelsToEnd(x: tf.Tensor, lead: number): tf.Tensor {
+  const axes = x.shape.map((_, axis) => axis);
+  return tf.transpose(x, [...axes.slice(0, lead), ...axes.slice(lead + 1), lead]);
+}
+
+function channelsToFront(x: tf.Tensor): tf.Tensor {
+  const axes = x.shape.map((_, axis) => axis);
+  return tf.transpose(x, [0, x.rank - 1, ...axes.slice(1, -1)]);
+}
+
+function ones(count: number): number[] {
+  return Array.from({ length: count }, () => 1);
+}

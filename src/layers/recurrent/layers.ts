@@ -1,0 +1,97 @@
+/** Recurrent layers (`keras/src/layers/rnn`). */
+import { tf } from "../../engine/tf.ts";
+import { TopologyError } from "../../errors.ts";
+import { nestedLayer } from "../../topology/specs/recurrent-cells.ts";
+import { flagIn } from "../config.ts";
+import type { Kernel, KernelArgument, KernelCall, KernelResult } from "../kernel.ts";
+import type { Cell } from "./cells.ts";
+import { cellOf, weightsBelow } from "./cells.ts";
+import { convLstmCell } from "./conv-lstm.ts";
+import type { HiddenOutput } from "./loop.ts";
+import { walk } from "./loop.ts";
+
+type CellOfCall = (call: KernelCall) => Cell;
+
+export const recurrentKernels: Readonly<Record<string, Kernel>> = {
+  SimpleRNN: recurrent(ownCell("SimpleRNNCell")),
+  LSTM: recurrent(ownCell("LSTMCell")),
+  GRU: recurrent(ownCell("GRUCell")),
+  RNN: recurrent(({ config, weights, context }) =>
+    cellOf(nestedLayer(config, "cell"), weightsBelow(weights, "cell"), context),
+  ),
+  ConvLSTM1D: recurrent(convLstmCell(1)),
+  ConvLSTM2D: recurrent(convLstmCell(2)),
+  ConvLSTM3D: recurrent(convLstmCell(3)),
+  SimpleRNNCell: oneStep("SimpleRNNCell"),
+  LSTMCell: oneStep("LSTMCell"),
+  GRUCell: oneStep("GRUCell"),
+  StackedRNNCells: oneStep("StackedRNNCells"),
+};
+
+function ownCell(className: string): CellOfCall {
+  return ({ config, weights, context }) =>
+    cellOf({ className, config }, weightsBelow(weights, "cell"), context);
+}
+
+function recurrent(cellOfCall: CellOfCall): Kernel {
+  return (call) => {
+    const { inputs, config } = call;
+    const cell = cellOfCall(call);
+    const mask = stepMask(call);
+    const { outputs, states } = walk(cell, inputs[0]!, givenStates(call, cell), {
+      backwards: flagIn(config, "go_backwards"),
+      mask,
+      hidden: hiddenOutput(call),
+    });
+    const sequences = flagIn(config, "return_sequences");
+    const first = sequences ? tf.stack([...outputs], 1) : outputs.at(-1)!;
+    const passed = sequences ? (mask ?? call.masks[0]) : undefined;
+    return flagIn(config, "return_state")
+      ? { outputs: [first, ...states], masks: [passed, ...states.map(() => undefined)] }
+      : { outputs: [first], masks: [passed] };
+  };
+}
+
+/** A cell called as a layer, with its states as the second argument. */
+function oneStep(className: string): Kernel {
+  return (call): KernelResult => {
+    const cell = cellOf({ className, config: call.config }, call.weights, call.context);
+    const { output, states } = cell.step(cell.prepare(call.inputs[0]!), givenStates(call, cell));
+    return { outputs: [output, ...states] };
+  };
+}
+
+/** The first tensor's mask. In Keras 3 a call with states has no mask unless it is given one (`layer.py`, `__call__`). */
+export function stepMask({ kwargs, masks, args, context }: KernelCall): tf.Tensor | undefined {
+  const given = flatTensors(kwargs["mask"])[0] ?? flatTensors(args[2])[0];
+  if (given) return given;
+  return context.keras === 3 && statesOf({ args, kwargs }).length > 0 ? undefined : masks[0];
+}
+
+function hiddenOutput({ config, context }: KernelCall): HiddenOutput {
+  if (flagIn(config, "zero_output_for_mask")) return "zeros";
+  return context.keras < 3 && !("time_major" in config) && !flagIn(config, "unroll") ? "state" : "previous";
+}
+
+/** The states that a call begins with, none where it is given none. @throws {TopologyError} for another number of them. */
+function givenStates(call: KernelCall, cell: Cell): readonly tf.Tensor[] {
+  const states = statesOf(call);
+  if (states.length === 0 || states.length === cell.stateCount) return states;
+  throw new TopologyError(
+    `${String(call.config["name"] ?? "layer")}: initial_state: expected ${cell.stateCount} tensors, got ${states.length}.`,
+    "shape",
+  );
+}
+
+/** By name, by position, or after the sequence in Keras 2's list of inputs. */
+export function statesOf({ args, kwargs }: Pick<KernelCall, "args" | "kwargs">): readonly tf.Tensor[] {
+  const named = flatTensors(kwargs["initial_state"] ?? kwargs["states"]);
+  if (named.length > 0) return named;
+  const [first, second] = args;
+  return [...(Array.isArray(first) ? flatTensors(first).slice(1) : []), ...flatTensors(second)];
+}
+
+function flatTensors(argument: KernelArgument | undefined): readonly tf.Tensor[] {
+  if (argument instanceof tf.Tensor) return [argument];
+  return Array.isArray(argument) ? argument.flatMap(flatTensors) : [];
+}

@@ -1,0 +1,131 @@
+/** Layers around another (`keras/src/layers/rnn/bidirectional.py`, `time_distributed.py`). */
+import { tf } from "../engine/tf.ts";
+import type { NestedLayer } from "../topology/specs/recurrent-cells.ts";
+import { nestedLayer } from "../topology/specs/recurrent-cells.ts";
+import { directions } from "../topology/specs/wrappers.ts";
+import { flagIn, unsupported } from "./config.ts";
+import type { Kernel, KernelCall, KernelResult } from "./kernel.ts";
+import { weightsBelow } from "./recurrent/cells.ts";
+import { statesOf, stepMask } from "./recurrent/layers.ts";
+
+type KernelOf = (className: string) => Kernel | undefined;
+
+/** `kernelOf` knows the kernels of the layers inside. */
+export function wrapperKernels(kernelOf: KernelOf): Readonly<Record<string, Kernel>> {
+  return {
+    Bidirectional: (call) => bidirectional(call, kernelOf),
+    TimeDistributed: (call) => timeDistributed(call, kernelOf),
+  };
+}
+
+function bidirectional(call: KernelCall, kernelOf: KernelOf): KernelResult {
+  const { config } = call;
+  const { forward, backward } = directions(config);
+  const states = statesOf(call);
+  const half = states.length / 2;
+  const mask = stepMask(call);
+  const run = (layer: NestedLayer, place: string, initial: readonly tf.Tensor[]): KernelResult =>
+    runInside(kernelOf, withZerosWhereHidden(layer, call), {
+      ...call,
+      weights: weightsBelow(call.weights, place),
+      inputs: [call.inputs[0]!],
+      masks: [mask],
+      args: [],
+      kwargs: initial.length > 0 ? { initial_state: initial, mask: mask ?? null } : {},
+    });
+  const one = run(forward, "forward_layer", states.slice(0, half));
+  const other = run(backward, "backward_layer", states.slice(half));
+  const sequences = flagIn(forward.config, "return_sequences");
+  const y = one.outputs[0]!;
+  const reversed = sequences ? tf.reverse(other.outputs[0]!, 1) : other.outputs[0]!;
+  const outputs = merged(y, reversed, config["merge_mode"]);
+  const after = flagIn(forward.config, "return_state")
+    ? [...one.outputs.slice(1), ...other.outputs.slice(1)]
+    : [];
+  const passed = sequences ? (mask ?? call.masks[0]) : undefined;
+  return {
+    outputs: [...outputs, ...after],
+    masks: [...outputs.map(() => passed), ...after.map(() => undefined)],
+  };
+}
+
+/** As Bidirectional sets it on both of its layers since Keras 2.3. */
+function withZerosWhereHidden({ className, config }: NestedLayer, { context }: KernelCall): NestedLayer {
+  if (context.keras < 3 && !("time_major" in config)) return { className, config };
+  return { className, config: { ...config, zero_output_for_mask: flagIn(config, "return_sequences") } };
+}
+
+function merged(y: tf.Tensor, reversed: tf.Tensor, mode: unknown): tf.Tensor[] {
+  switch (mode) {
+    case null:
+      return [y, reversed];
+    case "sum":
+      return [tf.add(y, reversed)];
+    case "mul":
+      return [tf.mul(y, reversed)];
+    case "ave":
+      return [tf.div(tf.add(y, reversed), 2)];
+    default:
+      return [tf.concat([y, reversed], -1)];
+  }
+}
+
+/** All steps at once, as so many samples; step by step where the layer inside couples those of a batch. */
+function timeDistributed(call: KernelCall, kernelOf: KernelOf): KernelResult {
+  const layer = nestedLayer(call.config, "layer");
+  const x = call.inputs[0]!;
+  const [batch, time, ...rest] = x.shape as [number, number, ...number[]];
+  const given = call.kwargs["mask"];
+  const mask = given instanceof tf.Tensor ? given : call.masks[0];
+  const inner: KernelCall = { ...call, weights: weightsBelow(call.weights, "layer"), args: [], kwargs: {} };
+  if (call.context.keras === 3 && call.context.statistics === "batch") {
+    return stepByStep(kernelOf, layer, inner, mask);
+  }
+  const { outputs, state } = runInside(kernelOf, layer, {
+    ...inner,
+    inputs: [tf.reshape(x, [batch * time, ...rest])],
+    masks: [mask && tf.reshape(mask, [batch * time, ...mask.shape.slice(2)])],
+  });
+  const y = outputs[0]!;
+  return {
+    outputs: [tf.reshape(y, [batch, time, ...y.shape.slice(1)])],
+    masks: [mask],
+    ...(state && { state: placed(state) }),
+  };
+}
+
+/** Each step's batch with statistics of its own, which the next one moves on. */
+function stepByStep(
+  kernelOf: KernelOf,
+  layer: NestedLayer,
+  inner: KernelCall,
+  mask: tf.Tensor | undefined,
+): KernelResult {
+  const masks = mask && tf.unstack(mask, 1);
+  let weights = inner.weights;
+  let state: KernelResult["state"];
+  const outputs = tf.unstack(inner.inputs[0]!, 1).map((input, time) => {
+    const result = runInside(kernelOf, layer, { ...inner, weights, inputs: [input], masks: [masks?.[time]] });
+    if (result.state) {
+      state = { ...state, ...result.state };
+      weights = { ...weights, ...result.state };
+    }
+    return result.outputs[0]!;
+  });
+  return { outputs: [tf.stack(outputs, 1)], masks: [mask], ...(state && { state: placed(state) }) };
+}
+
+function placed(state: NonNullable<KernelResult["state"]>): NonNullable<KernelResult["state"]> {
+  return Object.fromEntries(Object.entries(state).map(([name, value]) => [`layer/${name}`, value]));
+}
+
+function runInside(
+  kernelOf: KernelOf,
+  { className, config }: NestedLayer,
+  call: Omit<KernelCall, "config">,
+): KernelResult {
+  const kernel = kernelOf(className);
+  if (!kernel) throw unsupported(config, `a layer ${className} inside another`, "Rebuild it and save again.");
+  const result = kernel({ ...call, config });
+  return result instanceof tf.Tensor ? { outputs: [result] } : result;
+}

@@ -1,0 +1,71 @@
+import type { Json } from "../../checkpoint.ts";
+import { TopologyError } from "../../errors.ts";
+import type { Shape } from "../../tensor.ts";
+import { booleanAt, countAt } from "../config-values.ts";
+import type { CallShapes, LayerSpec, WeightSpec } from "../layer-spec.ts";
+import { variable } from "./variables.ts";
+
+const uniform: Json = { class_name: "RandomUniform", config: { seed: null, minval: -0.05, maxval: 0.05 } };
+
+/** `keras/src/layers/core/embedding.py`. Keras 1 and 2 could say how long the sequences are. */
+const embedding: LayerSpec = {
+  className: "Embedding",
+  defaults: {
+    embeddings_initializer: uniform,
+    embeddings_regularizer: null,
+    embeddings_constraint: null,
+    mask_zero: false,
+  },
+  weights: embeddingWeights,
+  outputShapes: ({ config, inputs }) => [
+    [...withLengths(inputs[0]!, config["input_length"]), countAt(config, "output_dim")],
+  ],
+  masking: true,
+};
+
+function embeddingWeights({ config }: CallShapes): WeightSpec[] {
+  const shape = [countAt(config, "input_dim"), countAt(config, "output_dim")];
+  return [variable(config, "embeddings", shape)];
+}
+
+/** Unknown lengths from `input_length`, a number or one an axis. @throws {TopologyError} where they contradict the input. */
+function withLengths(input: Shape, given: Json | undefined): Shape {
+  if (given === undefined || given === null) return input;
+  const lengths: readonly Json[] = Array.isArray(given) ? given : [given];
+  return input.map((size, axis) => {
+    const length = axis === 0 ? null : (lengths[axis - 1] ?? null);
+    if (typeof length !== "number" || length === size) return size;
+    if (size === null) return length;
+    throw new TopologyError(`input_length: expected ${size} as the input has, got ${length}.`, "shape");
+  });
+}
+
+/** `keras/src/layers/core/reversible_embedding.py`: with `reverse=True` it turns vectors into scores of tokens. */
+const reversibleEmbedding: LayerSpec = {
+  ...embedding,
+  className: "ReversibleEmbedding",
+  defaults: { ...embedding.defaults, tie_weights: true, logit_soft_cap: null },
+  weights: (call) => {
+    const { config } = call;
+    if (booleanAt(config, "tie_weights")) return embeddingWeights(call);
+    const shape = [countAt(config, "output_dim"), countAt(config, "input_dim")];
+    const reverse = variable(config, "reverse_embeddings", shape, { argument: "embeddings" });
+    return [...embeddingWeights(call), { ...reverse, regularizer: null }];
+  },
+  outputShapes: (call) => {
+    const { config, inputs, kwargs } = call;
+    const reverse = kwargs["reverse"];
+    if (reverse?.kind !== "value" || reverse.value !== true) return embedding.outputShapes(call);
+    return [[...inputs[0]!.slice(0, -1), countAt(config, "input_dim")]];
+  },
+};
+
+/** `keras/src/layers/core/masking.py`: steps of nothing but `mask_value` are hidden, and zero. */
+const masking: LayerSpec = {
+  className: "Masking",
+  defaults: { mask_value: 0 },
+  outputShapes: ({ inputs }) => [inputs[0]!],
+  masking: true,
+};
+
+export const embeddingSpecs: readonly LayerSpec[] = [embedding, reversibleEmbedding, masking];
