@@ -85,7 +85,7 @@ export function forward(
   const state = new Map<string, Readonly<Record<string, tf.Tensor>>>();
   program.nodes.forEach((node, position) => {
     const layer = layers.get(node.layer)!;
-    const layerWeights = weights.get(node.layer) ?? {};
+    const layerWeights = { ...weights.get(node.layer), ...state.get(node.layer) };
     const sources = sourcesOf(training, node, layerWeights, (ref) => tensorOf(values, ref));
     const call = (): KernelResult => callNode(node, layer, layerWeights, values, contextOf(node, layer));
     const recording = record(call, sources.length > 0 && sources.map((source) => source.tensor));
