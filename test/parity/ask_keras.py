@@ -9,6 +9,7 @@ import tensorflow as tf
 from networks import networks
 
 models = {}
+made = {}
 
 
 def leaves(model, prefix=""):
@@ -74,7 +75,10 @@ def inputs_of(model, samples, random):
 
 
 def make(name, network, paths, seed=0, samples=4, noise=0.1, scale=1.0, frozen=(), logits=None, options=None):
-    """A network with weights drawn from `seed`, saved to each of `paths`. `logits` is the size its scores get, without bias."""
+    """A network with weights drawn from `seed`, saved to each of `paths`; once for the same words. `logits` is the size its scores get, without bias."""
+    request = (network, paths, seed, samples, noise, scale, frozen, logits, options)
+    if made.get(name) == request:
+        return
     keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
     random = np.random.default_rng(seed)
@@ -91,17 +95,17 @@ def make(name, network, paths, seed=0, samples=4, noise=0.1, scale=1.0, frozen=(
     freeze(model, frozen)
     for path in paths:
         model.save(path)
-    models[name] = model
-    return {"weights": sorted(weights_of(model)), "inputs": [list(tensor.shape) for tensor in model.inputs]}
+    models[name], made[name] = model, request
 
 
 def open_file(name, path):
     models[name] = keras.saving.load_model(path, compile=False)
+    made.pop(name, None)
     return {"trainable": trainable_of(models[name])}
 
 
 def forget(name):
-    del models[name]
+    del models[name], made[name]
     keras.backend.clear_session()
 
 
