@@ -15,7 +15,7 @@ export function crossingMasks(
   for (const node of graph.nodes) {
     const { className, config } = layers.get(node.layer)!;
     const inherited = everyRead(node).flatMap((ref) => [...makers[ref.node]!]);
-    const makes = className === "Masking" || (className === "Embedding" && config["mask_zero"] === true);
+    const makes = className === "Masking" || config["mask_zero"] === true;
     const rank = node.outputs[0]?.shape?.length ?? 3;
     makers.push(new Set(rank > 2 ? [...inherited, ...(makes ? [node.index] : [])] : []));
     if (isStatic(node)) continue;

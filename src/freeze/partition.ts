@@ -27,8 +27,9 @@ export interface Partition {
 
 /**
  * The cut that a resolution makes. A node is static when its layer trains nothing, does not depend on the batch, and every
- * ancestor is static. A random layer is static, as identity, where a frozen layer descends from it that no trained layer
- * comes before; else it is dynamic and active. A layer that makes a mask is dynamic where that mask would cross the cut.
+ * ancestor is static. A random layer is static, as in inference, where it is frozen itself or a frozen layer descends from
+ * it that no trained layer comes before; else it is dynamic and active. A layer that makes a mask is dynamic where that mask
+ * would cross the cut.
  */
 export function partition(graph: LayerGraph, resolution: FrozenSet): Partition {
   const trainable = trainableWeights(graph, resolution);
@@ -69,7 +70,7 @@ function sidesOf(graph: LayerGraph, isDynamic: (node: GraphNode) => boolean): Si
   return sides;
 }
 
-/** Ancestors of the calls of frozen layers that no trained layer comes before: what is random among them is silenced. */
+/** The calls of frozen layers that no trained layer comes before, and their ancestors: what is random among them is silenced. */
 function silencedNodes(
   graph: LayerGraph,
   frozen: ReadonlySet<string>,
@@ -85,7 +86,7 @@ function silencedNodes(
     if (!behind && frozen.has(node.layer) && !trainable.has(node.layer) && canTrain(node)) anchors.push(node);
     if (behind || trainable.has(node.layer)) behindTrained.add(node.index);
   }
-  const ancestors = new Set<number>();
+  const ancestors = new Set(anchors.map((node) => node.index));
   const pending = [...anchors];
   for (let node = pending.pop(); node; node = pending.pop()) {
     for (const ref of everyRead(node)) {

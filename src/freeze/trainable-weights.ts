@@ -44,7 +44,7 @@ export function batchStatistics(
 }
 
 export function hasMovingStatistics(specs: readonly WeightSpec[]): boolean {
-  return specs.some((spec) => !spec.trainable && spec.name.startsWith("moving_"));
+  return specs.some((spec) => !spec.trainable && /(^|\/)moving_/.test(spec.name));
 }
 
 /** Layers whose every call has `training=False` baked in. */

@@ -7,7 +7,7 @@ import { everyNth } from "./axes.ts";
 import { flagIn, numbersIn, stringIn } from "./config.ts";
 import { asPlane } from "./convolution.ts";
 import { channelsLast, isChannelsFirst } from "./data-format.ts";
-import type { Kernel, KernelCall } from "./kernel.ts";
+import type { Kernel, KernelCall, KernelResult } from "./kernel.ts";
 import { pool3d } from "./volume.ts";
 
 type Pool = (x: tf.Tensor, poolSize: Spatial, strides: Spatial, padding: Padding) => tf.Tensor;
@@ -63,16 +63,17 @@ function globalPooling(reduce: typeof mean): Kernel {
 }
 
 /** The mean of the steps that the mask shows (`global_average_pooling1d.py`). */
-function maskedMean(call: KernelCall): tf.Tensor {
+function maskedMean(call: KernelCall): KernelResult {
   const { inputs, config, kwargs, masks } = call;
   const x = inputs[0]!;
   const axes = spatialAxes(x.rank, isChannelsFirst(config));
   const given = kwargs["mask"];
   const mask = given instanceof tf.Tensor ? given : masks[0];
-  if (!mask) return mean(x, axes, flagIn(config, "keepdims"));
+  if (!mask) return { outputs: [mean(x, axes, flagIn(config, "keepdims"))] };
   const shown = tf.expandDims(tf.cast(mask, "float32"), isChannelsFirst(config) ? 1 : 2);
   const keepDims = flagIn(config, "keepdims");
-  return tf.div(tf.sum(tf.mul(x, shown), axes, keepDims), tf.sum(shown, axes, keepDims));
+  const sums = [tf.sum(tf.mul(x, shown), axes, keepDims), tf.sum(shown, axes, keepDims)] as const;
+  return { outputs: [tf.div(...sums)], masks: [undefined] };
 }
 
 /** Windows that overlap where the size is no multiple, one axis after the other (`base_adaptive_pooling.py`). */

@@ -70,7 +70,10 @@ function merged(y: tf.Tensor, reversed: tf.Tensor, mode: unknown): tf.Tensor[] {
   }
 }
 
-/** All steps at once, as so many samples; step by step where the layer inside couples those of a batch. */
+/**
+ * All steps at once, as so many samples; step by step where the layer inside couples those of a batch. Keras 3 hands its mask
+ * on, Keras 2 that of the layer inside.
+ */
 function timeDistributed(call: KernelCall, kernelOf: KernelOf): KernelResult {
   const layer = nestedLayer(call.config, "layer");
   const x = call.inputs[0]!;
@@ -81,17 +84,30 @@ function timeDistributed(call: KernelCall, kernelOf: KernelOf): KernelResult {
   if (call.context.keras === 3 && call.context.statistics === "batch") {
     return stepByStep(kernelOf, layer, inner, mask);
   }
-  const { outputs, state } = runInside(kernelOf, layer, {
+  const innerMask = mask && tf.reshape(mask, [batch * time, ...mask.shape.slice(2)]);
+  const { outputs, masks, state } = runInside(kernelOf, layer, {
     ...inner,
     inputs: [tf.reshape(x, [batch * time, ...rest])],
-    masks: [mask && tf.reshape(mask, [batch * time, ...mask.shape.slice(2)])],
+    masks: [innerMask],
   });
-  const y = outputs[0]!;
+  const unfolded = (y: tf.Tensor): tf.Tensor => tf.reshape(y, [batch, time, ...y.shape.slice(1)]);
+  const made = masks ? masks[0] : innerMask;
+  const passed = call.context.keras === 3 ? mask : made ? unfolded(made) : mask && reducedToSteps(mask);
   return {
-    outputs: [tf.reshape(y, [batch, time, ...y.shape.slice(1)])],
-    masks: [mask],
+    outputs: [unfolded(outputs[0]!)],
+    masks: [passed],
     ...(state && { state: placed(state) }),
   };
+}
+
+/** Steps of which the mask shows anything. */
+function reducedToSteps(mask: tf.Tensor): tf.Tensor {
+  return mask.rank > 2
+    ? tf.any(
+        mask,
+        mask.shape.slice(2).map((_, axis) => axis + 2),
+      )
+    : mask;
 }
 
 /** Each step's batch with statistics of its own, which the next one moves on. */

@@ -11,15 +11,17 @@ interface Call {
 }
 
 /**
- * What one call of a layer gives. Unknown (null) where the layer has no spec or an input is unknown.
+ * What one call of a layer gives. Unknown (null) where the layer has no spec, cannot run, or an input is unknown.
  * @throws {TopologyError} naming the layer, where the inputs do not fit it.
  */
 export function outputSpecs(layer: GraphLayer, call: Call): readonly TensorSpec[] {
   const spec = specOf(layer.className);
   const shapes = call.inputs.map((input) => input.shape);
-  if (!spec || !shapes.every((shape): shape is Shape => shape !== null)) {
-    return Array.from({ length: call.outputsRead }, () => ({ shape: null, dtype: "float32" }));
-  }
+  const unknown = Array.from(
+    { length: call.outputsRead },
+    (): TensorSpec => ({ shape: null, dtype: "float32" }),
+  );
+  if (!spec || !shapes.every((shape): shape is Shape => shape !== null)) return unknown;
   const callShapes = {
     config: layer.config,
     keras: layer.keras,
@@ -27,6 +29,7 @@ export function outputSpecs(layer: GraphLayer, call: Call): readonly TensorSpec[
     args: call.args,
     kwargs: call.kwargs,
   };
+  if (naming(layer.path, () => spec.refusal?.(layer.config))) return unknown;
   return naming(layer.path, () => {
     const dtypes =
       spec.outputDTypes?.({ ...callShapes, dtypes: call.inputs.map((input) => input.dtype) }) ?? [];

@@ -1,7 +1,8 @@
-import type { Json } from "../checkpoint.ts";
+import type { Json, JsonObject } from "../checkpoint.ts";
 import { TopologyError } from "../errors.ts";
 import { isObject } from "./config-values.ts";
 import type { GraphLayer, LayerGraph } from "./layer-graph.ts";
+import type { Refusal } from "./layer-spec.ts";
 import { specOf } from "./layer-specs.ts";
 import { activationNames } from "./specs/activation.ts";
 
@@ -36,8 +37,6 @@ export function unsupportedLayers(graph: LayerGraph): readonly UnsupportedLayer[
   });
 }
 
-type Refusal = Pick<UnsupportedLayer, "reason" | "advice">;
-
 /** Layers whose work is not in the file at all. */
 const foreign: Readonly<Record<string, Refusal>> = {
   Lambda: {
@@ -63,14 +62,31 @@ function refusalOf(layer: GraphLayer): Refusal | undefined {
   if (known) return known;
   if (/^(TFOpLambda|SlicingOpLambda|TensorFlowOpLayer)$/.test(layer.className))
     return tensorFlowFunction(layer);
-  if (!specOf(layer.className)) return unknownClass(layer.className);
+  const spec = specOf(layer.className);
+  if (!spec) return unknownClass(layer.className);
+  const refusal = spec.refusal?.(layer.config);
+  if (refusal) return refusal;
   if (layer.config["lora_rank"] != null) {
     return {
       reason: "LoRA is enabled on it",
       advice: "Merge the LoRA weights into the kernel and save again.",
     };
   }
-  return unknownActivation(layer.config["activation"]);
+  return activationsIn(layer.config)
+    .map(unknownActivation)
+    .find((found) => found !== undefined);
+}
+
+/** The activations of a layer, its gates and the layers inside it. */
+function activationsIn(config: JsonObject): (Json | undefined)[] {
+  const inner = ["layer", "backward_layer", "cell", "cells"].flatMap((key) => [config[key] ?? null].flat());
+  return [
+    config["activation"],
+    config["recurrent_activation"],
+    ...inner.flatMap((item) =>
+      isObject(item) && isObject(item["config"]) ? activationsIn(item["config"]) : [],
+    ),
+  ];
 }
 
 function tensorFlowFunction(layer: GraphLayer): Refusal {

@@ -7,7 +7,7 @@ import { naming } from "./output-specs.ts";
 
 /**
  * The weights of every layer that has some, by path, in the order of `graph.layers`, each in Keras 3's `layer.weights` order.
- * A layer without a spec or with unknown inputs is absent. @throws {TopologyError} naming a layer that cannot be built.
+ * A layer without a spec, that cannot run or with unknown inputs is absent. @throws {TopologyError} naming a layer that cannot be built.
  */
 export function weightSpecsOf(graph: LayerGraph): ReadonlyMap<string, readonly WeightSpec[]> {
   const firstNodes = new Map<string, GraphNode>();
@@ -16,7 +16,8 @@ export function weightSpecsOf(graph: LayerGraph): ReadonlyMap<string, readonly W
   for (const layer of graph.layers) {
     const node = firstNodes.get(layer.path);
     const call = node && callShapesOf(graph, layer, node);
-    const specs = call && naming(layer.path, () => specOf(layer.className)?.weights?.(call));
+    const spec = specOf(layer.className);
+    const specs = call && !spec?.refusal?.(layer.config) && naming(layer.path, () => spec?.weights?.(call));
     if (specs && specs.length > 0) weights.set(layer.path, specs);
   }
   return weights;

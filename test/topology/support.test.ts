@@ -60,3 +60,57 @@ it("every activation that passes can be computed", () => {
   const computed = new Set(computedActivations());
   expect([...activationNames].filter((name) => !computed.has(name))).toEqual([]);
 });
+
+describe("a layer that cannot run with its arguments", () => {
+  const inside = (class_name: string, config: JsonObject): JsonObject => ({ class_name, config });
+  const refusalOf = (class_name: string, config: JsonObject): string => {
+    const input = {
+      class_name: "InputLayer",
+      config: { name: "x", batch_shape: [2, 5, 3], dtype: "float32" },
+    };
+    const layer = { class_name, module: "keras.layers", config: { name: "y", ...config } };
+    const modelConfig = {
+      class_name: "Sequential",
+      config: { name: "model", layers: [input, layer] },
+    };
+    const graph = layerGraph({ modelConfig, kerasVersion: "3.15.1" });
+    return unsupportedLayers(graph)
+      .map(({ path, reason }) => `${path}: ${reason}`)
+      .join();
+  };
+
+  it.each([
+    ["LSTM", { units: 4, stateful: true }, "y: it is stateful: what it gives for a batch"],
+    ["Bidirectional", { layer: inside("GRU", { units: 4, stateful: true }) }, "y: it is stateful"],
+    ["GRU", { units: 4, time_major: true }, "y: it is time_major"],
+    ["RNN", { cell: inside("MyCell", { units: 4 }) }, "y: its cell MyCell is none of Keras's"],
+    [
+      "RNN",
+      { cell: inside("StackedRNNCells", { cells: [inside("MyCell", {})] }) },
+      "y: its cell StackedRNNCells is none",
+    ],
+    [
+      "TimeDistributed",
+      { layer: inside("Functional", { layers: [] }) },
+      "y: what is inside, Functional, is a model",
+    ],
+    ["TimeDistributed", { layer: inside("Lambda", {}) }, "y: what is inside, Lambda, is no layer"],
+    [
+      "TimeDistributed",
+      { layer: inside("Dense", { units: 2, activation: "mine" }) },
+      'y: its activation "mine" is none of keras.activations',
+    ],
+    [
+      "LSTM",
+      { units: 2, recurrent_activation: "mine" },
+      'y: its activation "mine" is none of keras.activations',
+    ],
+  ])("%s %j", (className, config, expected) => {
+    expect(refusalOf(className, config as JsonObject)).toContain(expected);
+  });
+
+  it("runs with others", () => {
+    expect(refusalOf("LSTM", { units: 4, unroll: true, go_backwards: true })).toBe("");
+    expect(refusalOf("TimeDistributed", { layer: inside("Dense", { units: 2 }) })).toBe("");
+  });
+});
