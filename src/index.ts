@@ -36,6 +36,8 @@ export { nearestNames } from "./freeze/suggestions.ts";
 export { predict } from "./model/predict.ts";
 export type { Evaluation } from "./report/evaluate.ts";
 export { evaluate } from "./report/evaluate.ts";
+export type { ExtractOptions, Features } from "./report/extract-features.ts";
+export { extractFeatures } from "./report/extract-features.ts";
 export type { Inspection } from "./report/inspect.ts";
 export { inspect } from "./report/inspect.ts";
 export type { PictureOptions } from "./report/picture-options.ts";

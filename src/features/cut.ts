@@ -1,6 +1,6 @@
 import type { Partition } from "../freeze/partition.ts";
 import { partition } from "../freeze/partition.ts";
-import type { FreezeResolution } from "../freeze/resolution.ts";
+import type { FrozenSet } from "../freeze/resolution.ts";
 import type { LayerGraph } from "../topology/layer-graph.ts";
 import { specOf } from "../topology/layer-specs.ts";
 import { pushStrides } from "../topology/rewrites/push-strides.ts";
@@ -15,7 +15,7 @@ export interface CutModel {
  * The model with the positions that nobody reads left out, and the cut that the resolution makes in it. A layer on batch
  * statistics, or one that draws random numbers, keeps its positions.
  */
-export function cutModel(graph: LayerGraph, resolution: FreezeResolution): CutModel {
+export function cutModel(graph: LayerGraph, resolution: FrozenSet): CutModel {
   const plain = partition(graph, resolution);
   const layers = new Map(graph.layers.map((layer) => [layer.path, layer] as const));
   const { graph: pushed } = pushStrides(graph, {

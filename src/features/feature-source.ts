@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import type { PreprocessMode, Weights } from "../checkpoint.ts";
+import type { Channels } from "../data/decode.ts";
 import { decoderVersion } from "../data/decoder-info.ts";
 import { imageChannelsOf } from "../data/input-images.ts";
 import type { EngineInfo } from "../engine/backend.ts";
@@ -21,6 +22,8 @@ export interface FeatureSettings {
   readonly preprocess: PreprocessMode;
   /** Whether EXIF orientation is applied; true. */
   readonly exif?: boolean | undefined;
+  /** 1, 3 or 4; the model's own. */
+  readonly channels?: Channels | undefined;
   /** Whether a picture that cannot be decoded is an error; false. */
   readonly strict?: boolean | undefined;
   /** Folder of the cache; false for none; the user's cache folder where absent. */
@@ -47,6 +50,11 @@ export interface FeatureSource {
 /** Rows that run together: few on WebAssembly, which gains nothing from more. */
 const batchSizes = { native: 32, wasm: 8 } as const;
 
+/** Rows that every batch of an extraction is padded to. */
+export function extractionBatch(engine: EngineInfo): number {
+  return batchSizes[engine.name];
+}
+
 export async function openFeatureSource(
   cut: CutModel,
   weights: Weights,
@@ -54,10 +62,10 @@ export async function openFeatureSource(
   settings: FeatureSettings,
 ): Promise<FeatureSource> {
   const { imageSize, preprocess, exif = true, storage = "float32", strict = false, signal } = settings;
-  const channels = imageChannelsOf(cut.graph);
+  const channels = settings.channels ?? imageChannelsOf(cut.graph);
   const part = staticProgram(cut, weights);
   const tensors = frontierTensors(cut, imageSize);
-  const batchSize = batchSizes[engine.name];
+  const batchSize = extractionBatch(engine);
   let cache: FeatureCache | undefined;
   let index: FileIndex | undefined;
   if (settings.cache !== false) {

@@ -4,7 +4,7 @@ import type { ImageOptions } from "../data/images.ts";
 import { imageBatches } from "../data/images.ts";
 import { tf } from "../engine/tf.ts";
 import { DataError } from "../errors.ts";
-import { uploadRows } from "../model/feeds.ts";
+import { uploadPadded } from "../model/feeds.ts";
 import type { Tensor } from "../tensor.ts";
 import { elementCount, float32Tensor } from "../tensor.ts";
 import type { FeatureCache } from "./cache/feature-cache.ts";
@@ -141,10 +141,7 @@ async function runPadded(
   images: Tensor,
   batchSize: number,
 ): Promise<Float32Array[]> {
-  const size = elementCount(images.shape.slice(1));
-  const padded = new Float32Array(batchSize * size);
-  padded.set(images.data as Float32Array);
-  const feed = uploadRows(float32Tensor(padded, [batchSize, ...images.shape.slice(1)]), 0, batchSize);
+  const feed = uploadPadded(images, 0, images.shape[0]!, batchSize);
   const features = run([feed]);
   const values = await Promise.all(features.map(async (tensor) => Float32Array.from(await tensor.data())));
   tf.dispose([feed, ...features]);

@@ -1,74 +1,65 @@
-import { statfsSync } from "node:fs";
-import { basename, dirname, resolve } from "node:path";
+import { basename } from "node:path";
 import type { Checkpoint, PreprocessMode } from "../checkpoint.ts";
-import type { ImageDataset, Split } from "../data/dataset.ts";
+import type { Dataset } from "../data/dataset.ts";
 import { imageFolder } from "../data/image-folder.ts";
-import type { ImageOptions } from "../data/images.ts";
-import { loadImages } from "../data/images.ts";
+import type { ImageBatchOptions } from "../data/images.ts";
 import { detectPreprocess } from "../data/input-images.ts";
-import { ensureEngine } from "../engine/backend.ts";
-import { probeSpeed } from "../engine/speed-probe.ts";
-import { UsageError } from "../errors.ts";
-import { defaultCacheDirectory } from "../features/cache/feature-cache.ts";
 import type { CutModel } from "../features/cut.ts";
 import { cutModel } from "../features/cut.ts";
 import { readCheckpoint } from "../formats/checkpoint-file.ts";
-import type { CostQuestion } from "../freeze/cost.ts";
 import type { FinetunePlan } from "../freeze/plan.ts";
 import { planLines } from "../freeze/plan-text.ts";
 import { resolveFreeze } from "../freeze/resolve.ts";
+import type { Tensor } from "../tensor.ts";
 import { layerGraph } from "../topology/build-graph.ts";
-import { replaceHead } from "../topology/head.ts";
-import { classifierOf } from "../topology/head-of.ts";
-import { decideHead } from "../topology/kept-head.ts";
-import { requireSupported } from "../topology/support.ts";
-import { parameterCount, weightSpecsOf } from "../topology/weights-of.ts";
+import type { LayerGraph } from "../topology/layer-graph.ts";
 import type { Loss } from "../training/losses.ts";
 import { lossOf } from "../training/losses.ts";
 import type { OptimizerConfig } from "../training/optimizer-config.ts";
 import { optimizerConfig } from "../training/optimizer-config.ts";
-import { updateRule } from "../training/update-rules.ts";
-import type { PictureOptions } from "./picture-options.ts";
+import { classNamesOf, inOutputOrder, withHeadFor } from "./head-for-data.ts";
 import { pictureInput } from "./picture-options.ts";
 import { planCut } from "./plan-finetune.ts";
 import type { FinetuneOptions } from "./run.ts";
+import { cacheContext, costQuestion, countOf } from "./run-cost.ts";
 import { modelFileAt } from "./run-folder.ts";
 
 /** A run with everything decided and nothing computed yet: steps 1 to 6, what `--dry-run` prints. */
 export interface PreparedRun extends CutModel {
   /** With its head for the data's classes. */
   readonly checkpoint: Checkpoint;
-  readonly dataset: ImageDataset;
+  readonly dataset: Dataset;
   readonly plan: FinetunePlan;
   /** The plan as text. */
   readonly planLines: readonly string[];
   readonly frozen: ReadonlySet<string>;
-  readonly imageSize: readonly [number, number];
-  readonly preprocess: PreprocessMode;
+  /** How pictures become the model's input; null for arrays, which are taken as they are. */
+  readonly picture: PictureSettings | null;
   readonly loss: Loss;
   readonly optimizer: OptimizerConfig;
   /** Units of the output. */
   readonly units: number;
+  /** Class names in output order. */
+  readonly labels: readonly string[];
   readonly notes: readonly string[];
   readonly warnings: readonly string[];
 }
 
-/** @throws {UsageError | TopologyError | KerasFileError} for whatever would stop the run, before anything is computed. */
+export interface PictureSettings extends ImageBatchOptions {
+  readonly preprocess: PreprocessMode;
+  /** `ResNet by its layer names`, `as asked`. */
+  readonly reason: string;
+  readonly warning?: string;
+}
+
+/** @throws {UsageError | TopologyError | KerasFileError | DataError} for whatever would stop the run, before anything is computed. */
 export async function prepareRun(options: FinetuneOptions): Promise<PreparedRun> {
   const given = await openModel(options);
-  const folder = typeof options.data === "string" ? await imageFolder(options.data) : options.data;
-  if (folder.kind !== "images") {
-    throw new UsageError(
-      "data: expected a folder of pictures, got arrays. Use createTrainer() for arrays.",
-      "data-arrays",
-    );
-  }
-  const { checkpoint, labels, newHead, warning } = withHeadFor(given, folder.classNames, options);
-  const dataset = inOutputOrder(folder, labels);
+  const data = typeof options.data === "string" ? await imageFolder(options.data) : options.data;
+  const { checkpoint, labels, newHead, warning } = withHeadFor(given, classNamesOf(data, options), options);
+  const dataset = data.kind === "images" ? inOutputOrder(data, labels) : data;
   const graph = layerGraph(checkpoint);
-  requireSupported(graph);
-  const picture = pictureInput(graph, given.notes, pictureOptions(options));
-  const detected = detectPreprocess(graph, given.notes);
+  const picture = dataset.kind === "images" ? pictureSettings(graph, given, options) : null;
   const bnMode = options.bnMode ?? "inference";
   const resolution = resolveFreeze(graph, options.freeze, {
     bnMode,
@@ -82,40 +73,32 @@ export async function prepareRun(options: FinetuneOptions): Promise<PreparedRun>
     options.optimizer ?? "Adam",
     options.learningRate ?? (onlyNew ? 1e-3 : 1e-4),
   );
-  const classifier = classifierOf(graph);
-  const units = classifier?.units ?? labels.length;
+  const units = outputUnits(graph);
   const cost = await costQuestion(dataset, optimizer, options, picture);
-  const plan = planCut(graph, cut, resolution, { imageSize: picture.imageSize, cost });
-  const notes = { labels, preprocess: picture.preprocess, imageSize: picture.imageSize, bnMode };
+  const plan = planCut(graph, cut, resolution, { ...(picture && { imageSize: picture.imageSize }), cost });
   return {
-    checkpoint: { ...checkpoint, notes: { ...checkpoint.notes, ...notes } },
+    checkpoint: { ...checkpoint, notes: { ...checkpoint.notes, ...notesOf(labels, picture), bnMode } },
     dataset,
     ...cut,
     plan,
     planLines: planLines(plan, {
       ...(typeof options.model === "string" && { model: basename(options.model) }),
       origin: `Keras ${given.kerasVersion} ${given.format}`,
-      preprocessing: `${picture.preprocess} (${picture.preprocess === detected.mode ? detected.reason : "as asked"})`,
+      ...(picture && { preprocessing: `${picture.preprocess} (${picture.reason})` }),
       policy: resolution.summary,
       ...(newHead && { newHead }),
-      images: dataset.samples.length,
+      images: countOf(dataset, "train") + countOf(dataset, "val"),
       ...cacheContext(options),
       batchSize: options.batchSize ?? 32,
     }),
     frozen: resolution.frozen,
-    imageSize: picture.imageSize,
-    preprocess: picture.preprocess,
-    loss: lossOf(options.loss ?? (units === 1 ? "binary_crossentropy" : "categorical_crossentropy")),
+    picture,
+    loss: lossOf(options.loss ?? defaultLoss(units, dataset.kind === "arrays" ? dataset.targets : null)),
     optimizer,
     units,
-    notes: [
-      `data      ${labels.length} classes, ${countOf(dataset, "train")} + ${countOf(dataset, "val")} images`,
-    ],
-    warnings: [
-      ...(warning === undefined ? [] : [warning]),
-      ...resolution.warnings,
-      ...(detected.warning && (options.preprocess ?? "auto") === "auto" ? [detected.warning] : []),
-    ],
+    labels,
+    notes: [dataLine(dataset, labels)],
+    warnings: [warning, ...resolution.warnings, picture?.warning].filter((message) => message !== undefined),
   };
 }
 
@@ -124,116 +107,44 @@ async function openModel({ model, arch }: FinetuneOptions): Promise<Checkpoint> 
   return readCheckpoint(modelFileAt(model), { ...(arch !== undefined && { arch }) });
 }
 
-interface HeadForData {
-  readonly checkpoint: Checkpoint;
-  /** Class names in output order. */
-  readonly labels: readonly string[];
-  /** Where this run makes one. */
-  readonly newHead?: { readonly classes: number; readonly parametersBefore: number };
-  readonly warning?: string;
-}
-
-/** The checkpoint itself where its head serves the data's classes, else one with a new head. */
-function withHeadFor(
-  checkpoint: Checkpoint,
-  classNames: readonly string[],
-  { keepHead, classes, seed }: FinetuneOptions,
-): HeadForData {
-  if (classes !== undefined && classes !== classNames.length) {
-    throw new UsageError(
-      `--classes: expected ${classNames.length}, the classes in the data, got ${classes}.`,
-      "classes",
-    );
-  }
-  const graph = layerGraph(checkpoint);
-  requireSupported(graph);
-  const decision = decideHead(graph, {
-    notes: checkpoint.notes,
-    classNames,
-    ...(keepHead && { keepHead }),
-  });
-  const { labels, warning } = decision;
-  if (decision.keep) return { checkpoint, labels, ...(warning !== undefined && { warning }) };
-  const head = classifierOf(graph)?.head.path;
-  const parametersBefore = head === undefined ? 0 : parameterCount([weightSpecsOf(graph).get(head) ?? []]);
-  return {
-    checkpoint: replaceHead(checkpoint, { classes: classNames.length, ...(seed !== undefined && { seed }) }),
-    labels,
-    newHead: { classes: classNames.length, parametersBefore },
-    ...(warning !== undefined && { warning }),
-  };
-}
-
-/** The dataset with labels counted as the model's output counts them. */
-function inOutputOrder(dataset: ImageDataset, labels: readonly string[]): ImageDataset {
-  const order = dataset.classNames.map((name) => labels.indexOf(name));
-  if (order.some((index) => index < 0) || order.every((index, label) => index === label)) return dataset;
-  return {
-    ...dataset,
-    classNames: labels,
-    samples: dataset.samples.map((sample) => ({ ...sample, label: order[sample.label]! })),
-  };
-}
-
-/** What the cost of the run depends on, with the speed of this machine measured now. */
-async function costQuestion(
-  dataset: ImageDataset,
-  optimizer: OptimizerConfig,
+function pictureSettings(
+  graph: LayerGraph,
+  { notes }: Checkpoint,
   options: FinetuneOptions,
-  picture: ImageOptions,
-): Promise<CostQuestion> {
-  await ensureEngine();
-  const secondsPerImage = await decodingSeconds(dataset, picture);
+): PictureSettings {
+  const { imageSize, preprocess, exif, strictData } = options;
+  const input = pictureInput(graph, notes, { imageSize, preprocess, exif, strictData });
+  const detected = detectPreprocess(graph, notes);
+  const asDetected = input.preprocess === detected.mode;
+  const warned = detected.warning !== undefined && (preprocess ?? "auto") === "auto";
   return {
-    trainImages: countOf(dataset, "train"),
-    validationImages: countOf(dataset, "val"),
-    batchSize: options.batchSize ?? 32,
-    optimizerSlots: Object.keys(updateRule(optimizer).slots).length,
-    speed: { ...(await probeSpeed()), secondsPerImage },
-    bytesPerValue: options.cacheDtype === "float16" ? 2 : 4,
+    ...input,
+    reason: asDetected ? detected.reason : "as asked",
+    ...(warned && { warning: detected.warning! }),
   };
 }
 
-/** Of one picture, the first that decodes among a few; 0 where none does: the run will say so. */
-async function decodingSeconds(dataset: ImageDataset, picture: ImageOptions): Promise<number> {
-  for (const { path } of dataset.samples.slice(0, 3)) {
-    const started = performance.now();
-    const decoded = await loadImages([path], picture).catch(() => null);
-    if (decoded) return (performance.now() - started) / 1000;
-  }
-  return 0;
+/** The last dimension of the only output; a loss checks the rest. */
+function outputUnits(graph: LayerGraph): number {
+  const { ref } = graph.outputs[0]!;
+  return graph.nodes[ref.node]!.outputs[ref.output]!.shape?.at(-1) ?? 1;
 }
 
-function cacheContext({ cache, cacheDtype }: FinetuneOptions): {
-  cacheFolder?: string;
-  freeBytes?: number;
-  cacheDtype?: "float32" | "float16";
-} {
-  if (cache === false) return {};
-  const cacheFolder = cache ?? defaultCacheDirectory();
-  const free = freeBytesAt(cacheFolder);
+function defaultLoss(units: number, targets: Tensor | null): string {
+  if (units === 1) return "binary_crossentropy";
+  const indices = targets !== null && (targets.shape.length === 1 || targets.shape[1] === 1);
+  return indices ? "sparse_categorical_crossentropy" : "categorical_crossentropy";
+}
+
+function notesOf(labels: readonly string[], picture: PictureSettings | null): Partial<Checkpoint["notes"]> {
   return {
-    cacheFolder,
-    ...(free !== undefined && { freeBytes: free }),
-    ...(cacheDtype !== undefined && { cacheDtype }),
+    ...(labels.length > 0 && { labels }),
+    ...(picture && { preprocess: picture.preprocess, imageSize: picture.imageSize }),
   };
 }
 
-function freeBytesAt(folder: string): number | undefined {
-  for (let place = resolve(folder); ; place = dirname(place)) {
-    try {
-      const { bavail, bsize } = statfsSync(place);
-      return bavail * bsize;
-    } catch {
-      if (place === dirname(place)) return undefined;
-    }
-  }
-}
-
-function pictureOptions({ imageSize, preprocess, exif, strictData }: FinetuneOptions): PictureOptions {
-  return { imageSize, preprocess, exif, strictData };
-}
-
-function countOf(dataset: ImageDataset, split: Split): number {
-  return dataset.samples.filter((sample) => sample.split === split).length;
+function dataLine(dataset: Dataset, labels: readonly string[]): string {
+  const what = dataset.kind === "images" ? "images" : "samples";
+  const classes = labels.length > 0 ? `${labels.length} classes, ` : "";
+  return `data      ${classes}${countOf(dataset, "train")} + ${countOf(dataset, "val")} ${what}`;
 }

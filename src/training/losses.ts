@@ -202,3 +202,8 @@ const highest = tf.customGrad((logits) => ({
 function sigmoidCrossentropy(targets: tf.Tensor, logits: tf.Tensor): tf.Tensor {
   return tf.sub(tf.softplus(logits), tf.mul(logits, targets));
 }
+
+/** Whether a loss compares classes, so that a head of as many units as classes serves it. @throws {UsageError} */
+export function isClassification(argument: LossArgument): boolean {
+  return lossOf(argument).name.endsWith("crossentropy");
+}

@@ -1,4 +1,6 @@
+import { DataError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
+import { float32Tensor, formatShape, toFloat32 } from "../tensor.ts";
 import type { Loss } from "./losses.ts";
 
 /** Labels as the loss takes them: indices `[N]`, one-hot `[N, K]`, or 0 and 1 `[N, 1]` for a single output unit. */
@@ -34,4 +36,46 @@ export function classWeights(
       return [String(index), labels.length / (classNames.length * count)];
     }),
   );
+}
+
+/**
+ * Given targets as the loss takes them, float32: indices `[N]` (or `[N, 1]`), else values; `[N]` becomes `[N, 1]` for a single
+ * output unit, as Keras's does. @throws {DataError} for one-hot targets where the loss counts classes, and the other way round.
+ */
+export function targetsFor(targets: Tensor, units: number, loss: Loss): Tensor {
+  const [samples, ...rest] = targets.shape as [number, ...number[]];
+  const values = toFloat32(targets);
+  const width = rest.at(-1) ?? 1;
+  if (loss.targets === "indices" && rest.length === 1 && width > 1) {
+    throw new DataError(
+      `targets: ${loss.name}: expected class indices [N], got ${formatShape(targets.shape)}. Use categorical_crossentropy for one-hot targets.`,
+      "targets",
+    );
+  }
+  if (loss.targets === "values" && rest.length === 0 && units === 1)
+    return float32Tensor(values, [samples, 1]);
+  if (loss.targets === "values" && rest.length <= 1 && width !== units) {
+    throw new DataError(
+      `targets: ${loss.name}: expected [N,${units}], got ${formatShape(targets.shape)}. Use sparse_categorical_crossentropy for class indices.`,
+      "targets",
+    );
+  }
+  return float32Tensor(values, targets.shape);
+}
+
+/** How many classes targets tell apart: their width, or the largest index and those below it; two for one column. */
+export function classCount(targets: Tensor): number {
+  const width = targets.shape[1] ?? 1;
+  if (width > 1) return width;
+  return toFloat32(targets).reduce((largest, label) => Math.max(largest, label), 1) + 1;
+}
+
+/** Each row's class: its value, or the first place of its largest where a row has several. */
+export function classIndices(targets: Tensor): number[] {
+  const [samples, width = 1] = targets.shape as [number, number?];
+  const values = toFloat32(targets);
+  return Array.from({ length: samples }, (_, row) => {
+    const own = values.subarray(row * width, (row + 1) * width);
+    return width === 1 ? own[0]! : own.indexOf(Math.max(...own));
+  });
 }

@@ -17,6 +17,7 @@ import { lossOf } from "./losses.ts";
 import type { OptimizerArgument } from "./optimizer-config.ts";
 import { optimizerConfig } from "./optimizer-config.ts";
 import { createTail } from "./tail.ts";
+import { classIndices, targetsFor } from "./targets.ts";
 
 export interface TrainerOptions {
   readonly freeze?: FreezePolicy | readonly FreezePolicy[];
@@ -62,6 +63,8 @@ export async function createTrainer(checkpoint: Checkpoint, options: TrainerOpti
     loss,
     seed: options.seed ?? 0,
   });
+  const { ref } = graph.outputs[0]!;
+  const units = graph.nodes[ref.node]!.outputs[ref.output]!.shape?.at(-1) ?? 1;
   const inputNames = graph.inputs.map((input) => input.name);
   return {
     trainOnBatch: async (inputs, targets) => {
@@ -70,7 +73,7 @@ export async function createTrainer(checkpoint: Checkpoint, options: TrainerOpti
       const features = trunk.run(feeds);
       const batch = {
         features,
-        targets: uploadRows(targets, 0, samples),
+        targets: uploadRows(targetsFor(targets, units, loss), 0, samples),
         ...(options.classWeight && {
           sampleWeights: tf.tensor1d(sampleWeights(targets, options.classWeight)),
         }),
@@ -92,10 +95,5 @@ export async function createTrainer(checkpoint: Checkpoint, options: TrainerOpti
 
 /** Each sample's weight by its class: 1 for a class that `classWeight` does not name (`keras/src/trainers/data_adapters`). */
 export function sampleWeights(targets: Tensor, classWeight: Readonly<Record<string, number>>): Float32Array {
-  const width = targets.shape.length > 1 ? targets.shape[1]! : 1;
-  return Float32Array.from({ length: targets.shape[0]! }, (_, row) => {
-    const values = Array.from({ length: width }, (__, column) => Number(targets.data[row * width + column]));
-    const label = width === 1 ? values[0]! : values.indexOf(Math.max(...values));
-    return classWeight[String(label)] ?? 1;
-  });
+  return Float32Array.from(classIndices(targets), (label) => classWeight[String(label)] ?? 1);
 }

@@ -1,0 +1,95 @@
+import type { Checkpoint } from "../checkpoint.ts";
+import { inputsInOrder } from "../data/arrays.ts";
+import type { Dataset } from "../data/dataset.ts";
+import { ensureEngine } from "../engine/backend.ts";
+import { extractArrays } from "../features/array-features.ts";
+import type { CutModel } from "../features/cut.ts";
+import { cutModel } from "../features/cut.ts";
+import { extractionBatch, openFeatureSource } from "../features/feature-source.ts";
+import { staticProgram } from "../features/trunk.ts";
+import type { FinetunePlan } from "../freeze/plan.ts";
+import type { Tensor } from "../tensor.ts";
+import { layerGraph } from "../topology/build-graph.ts";
+import type { LayerGraph } from "../topology/layer-graph.ts";
+import { requireSupported } from "../topology/support.ts";
+import type { PictureOptions } from "./picture-options.ts";
+import { pictureInput } from "./picture-options.ts";
+import type { BadImage } from "./run.ts";
+
+export interface ExtractOptions extends Omit<PictureOptions, "batchSize" | "onWarning"> {
+  /** Folder of the feature cache; false for none. The user's cache folder where absent. Arrays are not cached. */
+  readonly cache?: string | false | undefined;
+  /** Bytes that the whole cache may hold; 10 GB. */
+  readonly cacheMax?: number | undefined;
+  /** float32 */
+  readonly cacheDtype?: "float32" | "float16" | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly onWarning?: ((message: string) => void) | undefined;
+}
+
+/** The frontier of a plan for every sample of a dataset. */
+export interface Features {
+  /** One float32 `[N, …]` for each of the plan's frontier tensors, in its order; rows in the dataset's order. */
+  readonly tensors: readonly Tensor[];
+  /** For each of the N, its index in the dataset's samples: pictures that cannot be decoded are left out. */
+  readonly indices: readonly number[];
+  readonly extracted: number;
+  readonly cached: number;
+  readonly bad: readonly BadImage[];
+}
+
+/**
+ * Runs the static part of `plan` once on every sample, or reads what an earlier run kept. Array datasets: the training inputs.
+ * @throws {UsageError | TopologyError} for a model that takes no pictures of that size or cannot be computed here.
+ * @throws {DataError} for a picture that cannot be decoded, with `strictData`.
+ */
+export async function extractFeatures(
+  checkpoint: Checkpoint,
+  plan: FinetunePlan,
+  dataset: Dataset,
+  options: ExtractOptions = {},
+): Promise<Features> {
+  const engine = await ensureEngine();
+  const graph = layerGraph(checkpoint);
+  requireSupported(graph);
+  const cut = cutByPlan(graph, plan);
+  if (dataset.kind === "arrays") {
+    const names = graph.inputs.map((input) => input.name);
+    const inputs = inputsInOrder(dataset.inputs, names);
+    const tensors = await extractArrays(staticProgram(cut, checkpoint.weights), inputs, {
+      batchSize: extractionBatch(engine),
+      signal: options.signal,
+      onProgress: (done) => options.onProgress?.(done, inputs[0]!.shape[0]!),
+    });
+    const samples = inputs[0]!.shape[0]!;
+    return { tensors, indices: [...Array(samples).keys()], extracted: samples, cached: 0, bad: [] };
+  }
+  const { cache, cacheMax, cacheDtype, signal, onWarning, onProgress, ...picture } = options;
+  const source = await openFeatureSource(cut, checkpoint.weights, engine, {
+    ...pictureInput(graph, checkpoint.notes, { ...picture, onWarning }),
+    cache,
+    cacheMax,
+    storage: cacheDtype,
+    signal,
+    onWarning,
+  });
+  try {
+    const { features, indices, bad, cached } = await source.extract(dataset.samples, (done) =>
+      onProgress?.(done, dataset.samples.length),
+    );
+    return { tensors: features, indices, extracted: indices.length - cached, cached, bad };
+  } finally {
+    await source.close();
+  }
+}
+
+/** The cut that the plan states: what it calls trainable trains, what it puts on batch statistics follows them. */
+function cutByPlan(graph: LayerGraph, plan: FinetunePlan): CutModel {
+  const frozen = plan.layers.filter((layer) => !layer.trainable).map((layer) => layer.path);
+  const following = plan.layers.filter((layer) => layer.bn === "batch").map((layer) => layer.path);
+  return cutModel(graph, {
+    frozen: new Set(frozen),
+    bnMode: "inference",
+    newLayers: new Set(following),
+  });
+}

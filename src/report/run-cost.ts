@@ -1,0 +1,77 @@
+import { statfsSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import type { Dataset, Split } from "../data/dataset.ts";
+import type { ImageOptions } from "../data/images.ts";
+import { loadImages } from "../data/images.ts";
+import { ensureEngine } from "../engine/backend.ts";
+import { probeSpeed } from "../engine/speed-probe.ts";
+import { defaultCacheDirectory } from "../features/cache/feature-cache.ts";
+import type { CostQuestion } from "../freeze/cost.ts";
+import type { OptimizerConfig } from "../training/optimizer-config.ts";
+import { updateRule } from "../training/update-rules.ts";
+import type { FinetuneOptions } from "./run.ts";
+
+/** What the cost of the run depends on, with the speed of this machine measured now. */
+export async function costQuestion(
+  dataset: Dataset,
+  optimizer: OptimizerConfig,
+  options: FinetuneOptions,
+  picture: ImageOptions | null,
+): Promise<CostQuestion> {
+  await ensureEngine();
+  const secondsPerImage = await decodingSeconds(dataset, picture);
+  return {
+    trainImages: countOf(dataset, "train"),
+    validationImages: countOf(dataset, "val"),
+    batchSize: options.batchSize ?? 32,
+    optimizerSlots: Object.keys(updateRule(optimizer).slots).length,
+    speed: { ...(await probeSpeed()), secondsPerImage },
+    bytesPerValue: options.cacheDtype === "float16" ? 2 : 4,
+  };
+}
+
+/** Of one picture, the first that decodes among a few; 0 where none does: the run will say so. */
+async function decodingSeconds(dataset: Dataset, picture: ImageOptions | null): Promise<number> {
+  if (dataset.kind !== "images" || !picture) return 0;
+  for (const { path } of dataset.samples.slice(0, 3)) {
+    const started = performance.now();
+    const decoded = await loadImages([path], picture).catch(() => null);
+    if (decoded) return (performance.now() - started) / 1000;
+  }
+  return 0;
+}
+
+export function cacheContext({ cache, cacheDtype }: FinetuneOptions): {
+  cacheFolder?: string;
+  freeBytes?: number;
+  cacheDtype?: "float32" | "float16";
+} {
+  if (cache === false) return {};
+  const cacheFolder = cache ?? defaultCacheDirectory();
+  const free = freeBytesAt(cacheFolder);
+  return {
+    cacheFolder,
+    ...(free !== undefined && { freeBytes: free }),
+    ...(cacheDtype !== undefined && { cacheDtype }),
+  };
+}
+
+function freeBytesAt(folder: string): number | undefined {
+  for (let place = resolve(folder); ; place = dirname(place)) {
+    try {
+      const { bavail, bsize } = statfsSync(place);
+      return bavail * bsize;
+    } catch {
+      if (place === dirname(place)) return undefined;
+    }
+  }
+}
+
+/** Samples of a split; arrays have `train` and `val`. */
+export function countOf(dataset: Dataset, split: Split): number {
+  if (dataset.kind === "arrays") {
+    if (split === "train") return dataset.targets.shape[0]!;
+    return split === "val" ? (dataset.validation?.targets.shape[0] ?? 0) : 0;
+  }
+  return dataset.samples.filter((sample) => sample.split === split).length;
+}

@@ -1,0 +1,135 @@
+import { inputsInOrder } from "../data/arrays.ts";
+import type { ArrayDataset, ImageDataset, ModelInputs, Split } from "../data/dataset.ts";
+import type { EngineInfo } from "../engine/backend.ts";
+import { DataError } from "../errors.ts";
+import { extractArrays } from "../features/array-features.ts";
+import type { FeatureSource } from "../features/feature-source.ts";
+import { extractionBatch, openFeatureSource } from "../features/feature-source.ts";
+import type { StaticProgram } from "../features/trunk.ts";
+import { staticProgram } from "../features/trunk.ts";
+import type { Tensor } from "../tensor.ts";
+import { examplesOf } from "../training/examples.ts";
+import { targetsFor, targetsOf } from "../training/targets.ts";
+import type { Examples } from "../training/train.ts";
+import type { PreparedRun } from "./prepare.ts";
+import type { BadImage, FeatureFigures, FinetuneOptions } from "./run.ts";
+
+/** What the tail is fed with: every frontier tensor of every sample, and its target. */
+export interface RunExamples {
+  readonly train: Examples;
+  /** Null without validation data. */
+  readonly validation: Examples | null;
+  readonly figures: FeatureFigures;
+  readonly bad: readonly BadImage[];
+}
+
+/** Step 7: the static part on all samples, from the cache where pictures are there. */
+export async function runFeatures(
+  run: PreparedRun,
+  engine: EngineInfo,
+  options: FinetuneOptions,
+): Promise<RunExamples> {
+  const started = performance.now();
+  const { dataset } = run;
+  const { cached, ...found } =
+    dataset.kind === "images"
+      ? await ofImages(run, dataset, engine, options)
+      : await ofArrays(run, dataset, engine, options);
+  const parts = [found.train, ...(found.validation ? [found.validation] : [])];
+  const images = parts.reduce((sum, part) => sum + part.targets.shape[0]!, 0);
+  const bytes = parts.flatMap((part) => part.features).reduce((sum, { data }) => sum + data.byteLength, 0);
+  const seconds = (performance.now() - started) / 1000;
+  return { ...found, figures: { images, extracted: images - cached, cached, bytes, seconds } };
+}
+
+type Found = Omit<RunExamples, "figures"> & { readonly cached: number };
+
+async function ofImages(
+  run: PreparedRun,
+  dataset: ImageDataset,
+  engine: EngineInfo,
+  options: FinetuneOptions,
+): Promise<Found> {
+  const source = await openFeatureSource(run, run.checkpoint.weights, engine, {
+    ...run.picture!,
+    cache: options.cache,
+    cacheMax: options.cacheMax,
+    storage: options.cacheDtype,
+    signal: options.signal,
+    onWarning: (message) => options.onProgress?.({ kind: "warning", message }),
+  });
+  try {
+    const train = await imageSplit(source, run, dataset, "train", options);
+    const val = await imageSplit(source, run, dataset, "val", options);
+    return {
+      train: train.examples,
+      validation: val.examples.targets.shape[0]! > 0 ? val.examples : null,
+      bad: [...train.bad, ...val.bad],
+      cached: train.cached + val.cached,
+    };
+  } finally {
+    await source.close();
+  }
+}
+
+async function imageSplit(
+  source: FeatureSource,
+  run: PreparedRun,
+  dataset: ImageDataset,
+  split: Split,
+  options: FinetuneOptions,
+): Promise<{ examples: Examples; bad: readonly BadImage[]; cached: number }> {
+  const samples = dataset.samples.filter((sample) => sample.split === split);
+  const { features, indices, bad, cached } = await source.extract(samples, (done, fromCache) =>
+    options.onProgress?.({ kind: "extract", done, total: samples.length, cached: fromCache }),
+  );
+  if (split === "train" && indices.length === 0) {
+    throw new DataError(
+      `data: expected pictures to train on, got ${samples.length} that cannot be decoded.`,
+      "all-bad",
+    );
+  }
+  const labels = indices.map((index) => samples[index]!.label);
+  const targets = targetsOf(labels, run.units, run.loss);
+  return { examples: examplesOf(features, targets, weightingOf(run, split, options)), bad, cached };
+}
+
+async function ofArrays(
+  run: PreparedRun,
+  dataset: ArrayDataset,
+  engine: EngineInfo,
+  options: FinetuneOptions,
+): Promise<Found> {
+  const part = staticProgram(run, run.checkpoint.weights);
+  const { validation } = dataset;
+  const train = await arraySplit(part, run, dataset, "train", engine, options);
+  const held = validation && (await arraySplit(part, run, validation, "val", engine, options));
+  return { train, validation: held ?? null, bad: [], cached: 0 };
+}
+
+async function arraySplit(
+  part: StaticProgram,
+  run: PreparedRun,
+  { inputs, targets }: { readonly inputs: ModelInputs; readonly targets: Tensor },
+  split: Split,
+  engine: EngineInfo,
+  options: FinetuneOptions,
+): Promise<Examples> {
+  const names = run.graph.inputs.map((input) => input.name);
+  const total = targets.shape[0]!;
+  const features = await extractArrays(part, inputsInOrder(inputs, names), {
+    batchSize: extractionBatch(engine),
+    signal: options.signal,
+    onProgress: (done) => options.onProgress?.({ kind: "extract", done, total, cached: 0 }),
+  });
+  return examplesOf(features, targetsFor(targets, run.units, run.loss), weightingOf(run, split, options));
+}
+
+/** Class weights count in training only. */
+function weightingOf(
+  run: PreparedRun,
+  split: Split,
+  { classWeight }: FinetuneOptions,
+): Parameters<typeof examplesOf>[2] {
+  return split === "train" && classWeight ? { classWeight, classNames: run.labels } : undefined;
+}

@@ -1,0 +1,73 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, expect, test } from "vitest";
+import type { Tensor } from "../src/index.ts";
+import {
+  arrayDataset,
+  extractFeatures,
+  finetune,
+  freezeUntil,
+  imageFolder,
+  layerGraph,
+  planFinetune,
+  predict,
+  readCheckpoint,
+} from "../src/index.ts";
+import { randomGenerator } from "../src/topology/random.ts";
+
+const cache = mkdtempSync(join(tmpdir(), "keras-finetune-test-"));
+afterAll(() => rmSync(cache, { recursive: true }));
+
+const model = "fixtures/cli/small_resnet.keras";
+const random = randomGenerator(7);
+const uniform = (shape: number[]): Tensor => ({
+  dtype: "float32",
+  shape,
+  data: Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => random.nextFloat() * 2 - 1),
+});
+
+/** Pictures in memory of two classes that differ in brightness, as the model takes them. */
+async function arrays(samples: number): Promise<ReturnType<typeof arrayDataset>> {
+  const graph = layerGraph(await readCheckpoint(model, { weights: false }));
+  const { shape } = graph.nodes[graph.inputs[0]!.ref.node]!.outputs[0]!;
+  const inputs = uniform([samples, ...(shape!.slice(1) as number[])]);
+  const targets = Float32Array.from({ length: samples }, (_, row) => row % 2);
+  const row = inputs.data.length / samples;
+  inputs.data.forEach((value, index) => {
+    inputs.data[index] = Number(value) * 0.1 + targets[Math.floor(index / row)]!;
+  });
+  return arrayDataset(inputs, { dtype: "float32", shape: [samples], data: targets });
+}
+
+test("arrays with class indices train a new head of as many classes", async () => {
+  const data = await arrays(24);
+  const result = await finetune({ model, data, epochs: 8, batchSize: 8, learningRate: 0.05 });
+  expect(result.plan.parameters.trainable).toBeGreaterThan(0);
+  expect(result.proof.unchanged).toBe(true);
+  expect(result.checkpoint.notes.labels).toEqual(["0", "1"]);
+  expect(result.history.at(-1)!.loss).toBeLessThan(result.history[0]!.loss);
+  const [output] = await predict(result.checkpoint, data.inputs);
+  expect(output!.shape).toEqual([24, 2]);
+});
+
+test("the same seed gives the same weights to the bit", async () => {
+  const data = await arrays(16);
+  const [first, second] = [1, 2].map(() => finetune({ model, data, epochs: 2, batchSize: 8, seed: 3 }));
+  expect((await first!).checkpoint.weights).toEqual((await second!).checkpoint.weights);
+});
+
+test("the features of a plan are those of its frontier, and come from the cache the second time", async () => {
+  const checkpoint = await readCheckpoint("fixtures/demo/efficientnet_lite0.keras");
+  const plan = planFinetune(checkpoint, { freeze: freezeUntil("top") });
+  const photos = await imageFolder("fixtures/demo/photos");
+  const dataset = { ...photos, samples: photos.samples.slice(0, 3) };
+  const first = await extractFeatures(checkpoint, plan, dataset, { cache });
+  const second = await extractFeatures(checkpoint, plan, dataset, { cache });
+  expect(first).toMatchObject({ extracted: 3, cached: 0, bad: [] });
+  expect(second).toMatchObject({ extracted: 0, cached: 3 });
+  expect(second.tensors).toEqual(first.tensors);
+  expect(first.tensors.map((tensor) => tensor.shape.slice(1))).toEqual(
+    plan.frontier.map((tensor) => tensor.shape.filter((size) => size !== null)),
+  );
+});
