@@ -16,7 +16,7 @@ function embedding({ inputs, weights, config }: KernelCall): KernelResult {
   const rows = lowRankAdapted(weights["embeddings"]!, weights, config["lora_alpha"]);
   return {
     outputs: [tf.gather(rows, tokens as tf.Tensor1D)],
-    masks: [flagIn(config, "mask_zero") ? tf.notEqual(tokens, 0) : undefined],
+    masks: [flagIn(config, "mask_zero") ? tf.notEqual(inputs[0]!, 0) : undefined],
   };
 }
 

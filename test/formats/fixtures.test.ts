@@ -8,6 +8,8 @@ import { readCheckpoint, writeCheckpoint } from "../../src/formats/checkpoint-fi
 import { bytesFile } from "../../src/hdf5/file-system.ts";
 import { type Hdf5Group, openVirtual } from "../../src/hdf5/reader.ts";
 import { toFloat32 } from "../../src/tensor.ts";
+import { layerGraph } from "../../src/topology/build-graph.ts";
+import type { GraphLayer } from "../../src/topology/layer-graph.ts";
 import { scratch } from "../hdf5/temporary.ts";
 import { modelPath, modelRecords } from "./model-fixtures.ts";
 
@@ -19,6 +21,11 @@ async function configText(path: string): Promise<string> {
   const text = file.root.text("model_config")!;
   file.close();
   return text;
+}
+
+/** An operation of keras.ops: Keras cannot read one back from .h5, not even from its own. */
+function isOp({ className }: GraphLayer): boolean {
+  return className.startsWith("ops.");
 }
 
 function weightBytes(weights: Weights): Record<string, string> {
@@ -134,6 +141,10 @@ describe.each(records)("%s", (file, record) => {
 
   test("as .h5 it has the same weights, which another reader reads too", async () => {
     const checkpoint = await readCheckpoint(path);
+    if (checkpoint.format === "keras" && layerGraph(checkpoint).layers.some(isOp)) {
+      await expect(copied(checkpoint, "copy.h5")).rejects.toThrow(/cannot read an operation back from \.h5/);
+      return;
+    }
     const { path: written, copy } = await copied(checkpoint, "copy.h5");
     expect(weightBytes(copy.weights)).toEqual(weightBytes(checkpoint.weights));
     const optimizer = copy.optimizerWeights?.length ?? 0;
