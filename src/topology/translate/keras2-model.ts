@@ -1,6 +1,11 @@
 import type { Json, JsonObject } from "../../checkpoint.ts";
 import { isObject } from "../config-values.ts";
-import type { LayerDescription, ModelDescription, NamedArgument } from "../dialects/description.ts";
+import type {
+  CallDescription,
+  LayerDescription,
+  ModelDescription,
+  NamedArgument,
+} from "../dialects/description.ts";
 import { readModel } from "../dialects/read-model.ts";
 import { inModule } from "./keras-modules.ts";
 import { keras3Layer } from "./keras2-objects.ts";
@@ -60,7 +65,10 @@ function functional(
     return {
       ...layer(description),
       name: naming.rename(name),
-      inbound_nodes: inboundNodes(description.calls, naming),
+      inbound_nodes: inboundNodes(
+        description.calls.map((call) => withNamedStates(description, call)),
+        naming,
+      ),
     };
   });
   const config = {
@@ -76,6 +84,20 @@ function functional(
     config,
     registered_name: "Functional",
   };
+}
+
+const startsFromStates: ReadonlySet<string> = new Set(
+  "SimpleRNN LSTM GRU RNN ConvLSTM1D ConvLSTM2D ConvLSTM3D Bidirectional".split(" "),
+);
+
+/** Keras 2 lists the states that a recurrent layer starts from behind its sequence; Keras 3 names them. */
+function withNamedStates({ className }: LayerDescription, call: CallDescription): CallDescription {
+  if (!startsFromStates.has(className)) return call;
+  const { initial_state: _state, constants: _constants, ...kwargs } = call.kwargs;
+  const [inputs] = call.args;
+  const [sequence, ...states] = inputs?.kind === "list" ? inputs.items : [];
+  if (!sequence || states.length === 0) return { ...call, kwargs };
+  return { args: [sequence], kwargs: { ...kwargs, initial_state: { kind: "list", items: states } } };
 }
 
 /** Keras 2 lists a single input or output too; a Keras 3 model would then want and give lists. */

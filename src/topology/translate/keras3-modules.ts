@@ -64,11 +64,8 @@ export function withoutModules(entry: JsonObject, prefix = ""): JsonObject {
     );
   }
   const custom = typeof registered_name === "string" && registered_name.includes(">");
-  return {
-    ...rest,
-    ...(custom && { class_name: registered_name }),
-    config: wrappedLayers(config, withoutModules),
-  };
+  // The layers inside a wrapper keep theirs.
+  return { ...rest, ...(custom && { class_name: registered_name }) };
 }
 
 /** A wrapper's config with the layers in it changed; others as they are. */
