@@ -1,13 +1,20 @@
+import { adamAverages } from "../engine/adam.ts";
 import { tf } from "../engine/tf.ts";
 import type { OptimizerConfig } from "./optimizer-config.ts";
-import type { Slots } from "./update-rules.ts";
+import type { Slots, Updated } from "./update-rules.ts";
 import { updateRule } from "./update-rules.ts";
 
-/** A trained weight: its current value and what the optimizer keeps for it. Both belong to the optimizer. */
+/** How one weight is moved, and what that keeps. */
+interface Mover {
+  /** Takes `variable` over; what is returned is the holder's. `gradient` stays the caller's. */
+  move(variable: tf.Tensor, gradient: tf.Tensor, learningRate: number, step: number): tf.Tensor;
+  dispose(): void;
+}
+
 interface Trained {
   readonly holder: Record<string, tf.Tensor>;
   readonly name: string;
-  slots: Slots;
+  readonly mover: Mover;
 }
 
 /**
@@ -32,18 +39,11 @@ export function createOptimizer(
   weights: ReadonlyMap<string, Record<string, tf.Tensor>>,
   trainable: ReadonlyMap<string, readonly string[]>,
 ): Optimizer {
-  const rule = updateRule(config);
   const trained = new Map<string, Trained>();
   for (const [path, names] of trainable) {
     for (const name of names) {
       const holder = weights.get(path)!;
-      const slots = Object.fromEntries(
-        Object.entries(rule.slots).map(([slot, initial]) => [
-          slot,
-          tf.keep(tf.fill(holder[name]!.shape, initial)),
-        ]),
-      );
-      trained.set(`${path} ${name}`, { holder, name, slots });
+      trained.set(`${path} ${name}`, { holder, name, mover: moverFor(config, holder[name]!.shape) });
     }
   }
   const setting = (name: string): number | null => config.settings[name] as number | null;
@@ -58,21 +58,13 @@ export function createOptimizer(
       learningRate = rate ?? setting("learning_rate")!;
     },
     apply: (path, name, gradient) => {
-      const weight = trained.get(`${path} ${name}`)!;
-      const before = weight.holder[name]!;
-      const updated = tf.tidy(() => {
-        const variable = decayed(before, setting("weight_decay"), learningRate);
-        const clipped = clip(gradient, setting("clipnorm"), setting("clipvalue"));
-        return rule.apply({ variable, gradient: clipped, slots: weight.slots, learningRate, step }) as {
-          variable: tf.Tensor;
-          slots: Record<string, tf.Tensor>;
-        };
-      });
-      for (const slot of Object.values(weight.slots)) slot.dispose();
-      before.dispose();
-      weight.slots = updated.slots;
-      for (const slot of Object.values(updated.slots)) tf.keep(slot);
-      weight.holder[name] = tf.keep(updated.variable);
+      const { holder, name: own, mover } = trained.get(`${path} ${name}`)!;
+      const before = holder[own]!;
+      const clipped = clip(gradient, setting("clipnorm"), setting("clipvalue"));
+      const start = decayed(before, setting("weight_decay"), learningRate);
+      if (start !== before) before.dispose();
+      holder[own] = tf.keep(mover.move(start, clipped, learningRate, step));
+      if (clipped !== gradient) clipped.dispose();
     },
     scaleAll: (gradients) => {
       const limit = setting("global_clipnorm");
@@ -86,20 +78,68 @@ export function createOptimizer(
       return norm > limit ? limit / norm : 1;
     },
     dispose: () => {
-      for (const weight of trained.values()) for (const slot of Object.values(weight.slots)) slot.dispose();
+      for (const { mover } of trained.values()) mover.dispose();
       trained.clear();
     },
   };
 }
 
+function moverFor(config: OptimizerConfig, shape: readonly number[]): Mover {
+  const { className, settings } = config;
+  const adam = (className === "Adam" || className === "AdamW") && settings["amsgrad"] !== true;
+  return adam ? adamMover(config, shape) : ruleMover(config, shape);
+}
+
+/** Adam in one pass over the variable, its averages in place. */
+function adamMover({ settings }: OptimizerConfig, shape: readonly number[]): Mover {
+  const averages = adamAverages(shape);
+  const number = (name: string): number => settings[name] as number;
+  return {
+    move: (variable, gradient, learningRate, step) =>
+      averages.apply(variable, gradient, {
+        learningRate,
+        beta1: number("beta_1"),
+        beta2: number("beta_2"),
+        epsilon: number("epsilon"),
+        step,
+      }),
+    dispose: () => averages.dispose(),
+  };
+}
+
+function ruleMover(config: OptimizerConfig, shape: readonly number[]): Mover {
+  const rule = updateRule(config);
+  let slots: Slots = Object.fromEntries(
+    Object.entries(rule.slots).map(([slot, initial]) => [slot, tf.keep(tf.fill([...shape], initial))]),
+  );
+  const release = (): void => {
+    for (const slot of Object.values(slots)) slot.dispose();
+  };
+  return {
+    move: (variable, gradient, learningRate, step) => {
+      const updated = tf.tidy(
+        () => rule.apply({ variable, gradient, slots, learningRate, step }) as unknown as tf.TensorContainer,
+      ) as unknown as Updated;
+      release();
+      variable.dispose();
+      slots = updated.slots;
+      for (const slot of Object.values(slots)) tf.keep(slot);
+      return updated.variable;
+    },
+    dispose: release,
+  };
+}
+
 function decayed(variable: tf.Tensor, weightDecay: number | null, learningRate: number): tf.Tensor {
   if (weightDecay === null) return variable;
-  return tf.sub(variable, tf.mul(tf.mul(variable, weightDecay), learningRate));
+  return tf.tidy(() => tf.sub(variable, tf.mul(tf.mul(variable, weightDecay), learningRate)));
 }
 
 function clip(gradient: tf.Tensor, norm: number | null, value: number | null): tf.Tensor {
   if (value !== null) return tf.clipByValue(gradient, -value, value);
   if (norm === null) return gradient;
-  const length = tf.sqrt(tf.sum(tf.square(gradient)));
-  return tf.mul(gradient, tf.div(norm, tf.maximum(length, norm)));
+  return tf.tidy(() => {
+    const length = tf.sqrt(tf.sum(tf.square(gradient)));
+    return tf.mul(gradient, tf.div(norm, tf.maximum(length, norm)));
+  });
 }
