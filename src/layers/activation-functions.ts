@@ -6,6 +6,7 @@ import { TopologyError } from "../errors.ts";
 import type { KerasMajor } from "../topology/layer-graph.ts";
 import { axisOf, inverseOrder } from "./axes.ts";
 import { isConfigObject } from "./config.ts";
+import { chosen } from "./masks.ts";
 
 export type ActivationFunction = (x: tf.Tensor) => tf.Tensor;
 
@@ -124,6 +125,22 @@ export function softmax(x: tf.Tensor, axes: readonly number[]): tf.Tensor {
   const rows = kept.reduce((product, axis) => product * x.shape[axis]!, 1);
   const flat = tf.softmax(tf.reshape(turned, [rows, -1]));
   return tf.transpose(tf.reshape(flat, turned.shape), inverseOrder(order));
+}
+
+/**
+ * Softmax of what `mask`, which broadcasts to `x`, shows. What it hides gets nothing, a row that it hides whole included; before
+ * Keras 3 such a row is softmax of what rounding leaves of it (`keras/src/layers/activations/softmax.py`).
+ */
+export function maskedSoftmax(
+  x: tf.Tensor,
+  axes: readonly number[],
+  mask: tf.Tensor | undefined,
+  keras: KerasMajor,
+): tf.Tensor {
+  if (!mask) return softmax(x, axes);
+  if (keras < 3) return softmax(tf.add(x, tf.mul(tf.sub(1, tf.cast(mask, "float32")), -1e9)), axes);
+  const shares = softmax(chosen(mask, x, tf.fill(x.shape, -1e9)), axes);
+  return chosen(mask, shares, tf.zerosLike(shares));
 }
 
 export function logSoftmax(x: tf.Tensor, axis = -1): tf.Tensor {

@@ -10,6 +10,7 @@ import {
   elu,
   generalRelu,
   leakyRelu,
+  maskedSoftmax,
   softmax,
 } from "./activation-functions.ts";
 import { isConfigObject, numberIn, numberList, unsupported } from "./config.ts";
@@ -55,22 +56,19 @@ export const activationKernels: Readonly<Record<string, Kernel>> = {
       ({ inputs, config, context }) => compute(inputs[0]!, config, context.keras),
     ]),
   ),
-  Softmax: maskedSoftmax,
+  Softmax: softmaxLayer,
   PReLU: ({ inputs, weights }) => {
     const x = inputs[0]!;
     return tf.sub(relu(x), tf.mul(weights["alpha"]!, relu(tf.neg(x))));
   },
 };
 
-/** What the mask hides gets nothing, a row that it hides whole included (`keras/src/layers/activations/softmax.py`). */
-function maskedSoftmax({ inputs, config, kwargs, args, masks }: KernelCall): tf.Tensor {
+function softmaxLayer({ inputs, config, kwargs, args, masks, context }: KernelCall): tf.Tensor {
   const axes = numberList(config["axis"]);
   const x = inputs[0]!;
   const mask = [kwargs["mask"], args[1], masks[0]].find(
     (given): given is tf.Tensor => given instanceof tf.Tensor,
   );
   if (!mask) return softmax(x, axes);
-  const shown = tf.cast(mask, "float32");
-  const visible = tf.add(tf.mul(x, shown), tf.mul(tf.sub(1, shown), -1e9));
-  return tf.mul(softmax(visible, axes), shown);
+  return maskedSoftmax(x, axes, tf.cast(mask, "bool"), context.keras);
 }

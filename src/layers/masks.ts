@@ -13,3 +13,8 @@ export function givenMasks(
     return given instanceof tf.Tensor ? given : mask;
   });
 }
+
+/** Value by value: the one where `shown`, which broadcasts to it, is true, else the other. */
+export function chosen(shown: tf.Tensor, one: tf.Tensor, other: tf.Tensor): tf.Tensor {
+  return tf.where(tf.logicalOr(shown, tf.cast(tf.zerosLike(one), "bool")), one, other);
+}

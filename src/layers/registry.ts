@@ -1,12 +1,15 @@
 import { activationKernels } from "./activations.ts";
 import { applicationKernels } from "./applications.ts";
+import { attentionKernels } from "./attention.ts";
 import { augmentationKernels } from "./augmentation.ts";
 import { convolutionKernels } from "./convolution.ts";
 import { convolutionTransposeKernels } from "./convolution-transpose.ts";
 import { coreKernels } from "./core.ts";
+import { einsumDenseKernels } from "./einsum-dense.ts";
 import { embeddingKernels } from "./embedding.ts";
 import type { Kernel } from "./kernel.ts";
 import { mergingKernels } from "./merging.ts";
+import { multiHeadKernels } from "./multi-head-attention.ts";
 import { normalizationKernels } from "./normalization.ts";
 import { elementwiseOpKernels } from "./ops-elementwise.ts";
 import { shapeOpKernels } from "./ops-shapes.ts";
@@ -21,13 +24,16 @@ const kernels: ReadonlyMap<string, Kernel> = new Map(
   [
     activationKernels,
     applicationKernels,
+    attentionKernels,
     augmentationKernels,
     convolutionKernels,
     convolutionTransposeKernels,
     coreKernels,
+    einsumDenseKernels,
     elementwiseOpKernels,
     embeddingKernels,
     mergingKernels,
+    multiHeadKernels,
     normalizationKernels,
     poolingKernels,
     preprocessingKernels,

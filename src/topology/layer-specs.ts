@@ -1,12 +1,14 @@
 import type { LayerSpec } from "./layer-spec.ts";
 import { activationSpecs } from "./specs/activation.ts";
 import { applicationSpecs } from "./specs/applications.ts";
+import { attentionSpecs } from "./specs/attention.ts";
 import { augmentationSpecs } from "./specs/augmentation.ts";
 import { convLstmSpecs } from "./specs/conv-lstm.ts";
 import { convolutionSpecs } from "./specs/convolution.ts";
 import { convolutionTransposeSpecs } from "./specs/convolution-transpose.ts";
 import { coreSpecs } from "./specs/core.ts";
 import { denseSpecs } from "./specs/dense.ts";
+import { einsumDenseSpecs } from "./specs/einsum-dense.ts";
 import { embeddingSpecs } from "./specs/embedding.ts";
 import { mergingSpecs } from "./specs/merging.ts";
 import { normalizationSpecs } from "./specs/normalization.ts";
@@ -44,6 +46,8 @@ const specs: ReadonlyMap<string, LayerSpec> = new Map(
     contractionOpSpecs,
     windowOpSpecs,
     embeddingSpecs,
+    attentionSpecs,
+    einsumDenseSpecs,
     recurrentSpecs,
     convLstmSpecs,
     wrapperSpecs(specOf),

@@ -1,5 +1,6 @@
 /** The walk of a cell over time (`keras/src/backend/tensorflow/rnn.py`). */
 import { tf } from "../../engine/tf.ts";
+import { chosen } from "../masks.ts";
 import type { Cell } from "./cells.ts";
 
 /** What a step that the mask hides gives: zeros, what the step before gave, or the state before it (Keras before 2.3). */
@@ -33,8 +34,8 @@ export function walk(cell: Cell, sequence: tf.Tensor, initial: readonly tf.Tenso
       return;
     }
     const before = how.hidden === "state" ? states[0] : how.hidden === "zeros" ? undefined : outputs.at(-1);
-    outputs.push(chosen(visible, step.output, before ?? tf.zerosLike(step.output)));
-    states = step.states.map((state, index) => chosen(visible, state, states[index]!));
+    outputs.push(bySample(visible, step.output, before ?? tf.zerosLike(step.output)));
+    states = step.states.map((state, index) => bySample(visible, state, states[index]!));
   });
   return { outputs, states };
 }
@@ -44,11 +45,7 @@ function inOrder<T>(steps: readonly T[], backwards: boolean): readonly T[] {
 }
 
 /** By sample: the one where `shown` `[N]` or `[N, 1]`, else the other. */
-function chosen(shown: tf.Tensor, one: tf.Tensor, other: tf.Tensor): tf.Tensor {
+function bySample(shown: tf.Tensor, one: tf.Tensor, other: tf.Tensor): tf.Tensor {
   const axes = Array.from({ length: one.rank - 1 }, () => 1);
-  const whole = tf.logicalOr(
-    tf.reshape(shown, [shown.shape[0]!, ...axes]),
-    tf.cast(tf.zerosLike(one), "bool"),
-  );
-  return tf.where(whole, one, other);
+  return chosen(tf.reshape(shown, [shown.shape[0]!, ...axes]), one, other);
 }

@@ -7,6 +7,8 @@ const renamed: Readonly<Record<string, string>> = {
   BatchNormalizationV1: "BatchNormalization",
   BatchNormalizationV2: "BatchNormalization",
   SyncBatchNormalization: "BatchNormalization",
+  // The name of the class is not the one that it is exported by.
+  GroupedQueryAttention: "GroupQueryAttention",
 };
 
 /** Packages whose classes are Keras's own. */

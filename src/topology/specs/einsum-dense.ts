@@ -1,0 +1,124 @@
+import type { Json } from "../../checkpoint.ts";
+import { TopologyError } from "../../errors.ts";
+import type { Shape } from "../../tensor.ts";
+import { formatShape } from "../../tensor.ts";
+import { stringAt } from "../config-values.ts";
+import type { CallShapes, LayerSpec, WeightSpec } from "../layer-spec.ts";
+import { glorotUniform, variable, zeros } from "./variables.ts";
+import { sampleSize } from "./windows.ts";
+
+/** An equation with a letter for every axis. */
+export interface EinsumTerms {
+  readonly input: string;
+  readonly kernel: string;
+  readonly output: string;
+  /** How many of the input's axes an ellipsis stands for, and whether it stands on the left. */
+  readonly elided: number;
+  readonly left: boolean;
+}
+
+/** `ab,bc->ac`, `...a,ab->...b` or `ab...,bc->ac...` for an input of `rank` axes. @throws {TopologyError} for another form. */
+export function einsumTerms(equation: string, rank: number): EinsumTerms {
+  const spaceless = equation.replaceAll(" ", "");
+  const match = /^(\.{3})?([a-zA-Z]+)(\.{3})?,([a-zA-Z]+)->(\.{3})?([a-zA-Z]+)(\.{3})?$/.exec(spaceless);
+  const [, inLeft, input = "", inRight, kernel = "", outLeft, output = "", outRight] = match ?? [];
+  const elided = rank - input.length;
+  const consistent = Boolean(inLeft) === Boolean(outLeft) && Boolean(inRight) === Boolean(outRight);
+  if (!match || !consistent || (inLeft && inRight) || elided < 0 || (elided > 0 && !inLeft && !inRight)) {
+    throw new TopologyError(
+      `equation: expected one like "ab,bc->ac" or "...a,ab->...b" for an input of rank ${rank}, got "${equation}".`,
+      "shape",
+    );
+  }
+  const free = [..."abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"]
+    .filter((letter) => !`${input}${kernel}${output}`.includes(letter))
+    .slice(0, elided)
+    .join("");
+  const whole = (term: string): string => (inLeft ? free + term : term + free);
+  return { input: whole(input), kernel, output: whole(output), elided, left: Boolean(inLeft) };
+}
+
+/** Sizes by letter, from the input and from the output shape that the config states without the batch. */
+function sizesOf({ config, inputs }: CallShapes, terms: EinsumTerms): ReadonlyMap<string, number | null> {
+  const sizes = new Map([...terms.input].map((letter, axis) => [letter, inputs[0]![axis] ?? null] as const));
+  const stated = statedOutput(config["output_shape"]);
+  const start = terms.left ? Math.max(1, terms.elided) : 1;
+  stated.forEach((size, index) => {
+    const letter = terms.output[start + index];
+    if (letter === undefined || size === null) return;
+    const known = sizes.get(letter) ?? null;
+    if (known !== null && known !== size) {
+      throw new TopologyError(
+        `output_shape: expected what the input ${formatShape(inputs[0]!)} has on axis "${letter}", got ${size}.`,
+        "shape",
+      );
+    }
+    sizes.set(letter, size);
+  });
+  return sizes;
+}
+
+function statedOutput(shape: Json | undefined): Shape {
+  if (typeof shape === "number") return [shape];
+  if (Array.isArray(shape) && shape.every((size) => size === null || typeof size === "number")) {
+    return shape as Shape;
+  }
+  throw new TopologyError(`output_shape: expected sizes, got ${JSON.stringify(shape ?? null)}.`);
+}
+
+function weights(call: CallShapes): WeightSpec[] {
+  const { config } = call;
+  const terms = einsumTerms(stringAt(config, "equation"), call.inputs[0]!.length);
+  const sizes = sizesOf(call, terms);
+  const size = (letter: string): number => {
+    const known = sizes.get(letter);
+    if (typeof known === "number") return known;
+    throw new TopologyError(`equation: expected a known size of axis "${letter}", got none.`, "shape");
+  };
+  const kernel = variable(config, "kernel", [...terms.kernel].map(size));
+  const biasAxes = config["bias_axes"];
+  if (typeof biasAxes !== "string") return [kernel];
+  return [kernel, variable(config, "bias", biasShape(terms, biasAxes, size))];
+}
+
+/** From the first axis with a bias on; 1 where all share it. */
+function biasShape(terms: EinsumTerms, axes: string, size: (letter: string) => number): number[] {
+  const first = Math.min(...[...axes].map((letter) => terms.output.indexOf(letter)));
+  if (first < 0) {
+    throw new TopologyError(
+      `bias_axes: expected axes of the output "${terms.output}", got "${axes}".`,
+      "shape",
+    );
+  }
+  return [...terms.output.slice(first)].map((letter) => (axes.includes(letter) ? size(letter) : 1));
+}
+
+/** `keras/src/layers/core/einsum_dense.py`. */
+const einsumDense: LayerSpec = {
+  className: "EinsumDense",
+  defaults: {
+    activation: "linear",
+    bias_axes: null,
+    kernel_initializer: glorotUniform,
+    bias_initializer: zeros,
+    kernel_regularizer: null,
+    bias_regularizer: null,
+    kernel_constraint: null,
+    bias_constraint: null,
+  },
+  weights,
+  outputShapes: (call) => {
+    const terms = einsumTerms(stringAt(call.config, "equation"), call.inputs[0]!.length);
+    const sizes = sizesOf(call, terms);
+    return [[...terms.output].map((letter) => sizes.get(letter) ?? null)];
+  },
+  multiplyAdds: (call) => {
+    const { config, inputs, outputs } = call;
+    const terms = einsumTerms(stringAt(config, "equation"), inputs[0]!.length);
+    const sizes = sizesOf(call, terms);
+    const summed = [...terms.kernel].filter((letter) => !terms.output.includes(letter));
+    return summed.reduce((product, letter) => product * (sizes.get(letter) ?? 0), sampleSize(outputs[0]!));
+  },
+};
+
+export const einsumDenseSpecs: readonly LayerSpec[] = [einsumDense];
