@@ -148,7 +148,7 @@ def targets_of(model, loss, samples, random):
 
 def train(name, optimizer, loss, frozen=(), bn_mode="follow", class_weight=None, samples=6, steps=3, seed=0, scale=1.0):
     """
-    Steps on one batch from the model's weights, which it has again afterwards. `follow` and `freeze` are `fit`; `inference` is a
+    Steps on one batch from the model's weights, which it has again afterwards; its weights after the first and the last. `follow` and `freeze` are `fit`; `inference` is a
     step of the same optimizer with training=False, `train` one in which every BatchNormalization trains.
     """
     model = models[name]
@@ -171,7 +171,7 @@ def train(name, optimizer, loss, frozen=(), bn_mode="follow", class_weight=None,
     x = inputs if len(inputs) > 1 else inputs[0]
     weighting = None if class_weight is None else {int(key): value for key, value in class_weight.items()}
     record = []
-    for _ in range(steps):
+    for index in range(steps):
         if bn_mode in ("follow", "freeze"):
             history = model.fit(
                 x, targets, batch_size=samples, epochs=1, shuffle=False, verbose=0, class_weight=weighting
@@ -179,7 +179,7 @@ def train(name, optimizer, loss, frozen=(), bn_mode="follow", class_weight=None,
             figures = {key: float(values[0]) for key, values in history.items()}
         else:
             figures = step(model, x, targets, bn_mode == "train", weighting)
-        record.append({**figures, "weights": weights_of(model)})
+        record.append(figures if 0 < index < steps - 1 else {**figures, "weights": weights_of(model)})
     for layer, flag in flags:
         layer.trainable = flag
     model.set_weights(before)

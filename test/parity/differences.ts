@@ -23,6 +23,16 @@ export function difference(a: Tensor, b: Tensor): number {
   return largest;
 }
 
+/** The length of a - b. */
+export function norm(a: Tensor, b: Tensor): number {
+  const other = b.data as Float32Array;
+  const squares = (a.data as Float32Array).reduce(
+    (sum, value, index) => sum + (value - other[index]!) ** 2,
+    0,
+  );
+  return Math.sqrt(squares);
+}
+
 /** The largest difference of two tensors by the largest value of the second. */
 export function relativeDifference(a: Tensor, b: Tensor): number {
   return difference(a, b) / magnitude(b);

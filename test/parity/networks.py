@@ -6,8 +6,13 @@ import keras
 from keras import layers
 
 
-def resnet50(size=224, classes=1000):
-    return keras.applications.ResNet50(weights=None, input_shape=(size, size, 3), classes=classes)
+def resnet50(size=224, classes=1000, branch=1.0):
+    """`branch`: what the last scales of each block's branch start from; small ones keep rounding from growing block by block."""
+    model = keras.applications.ResNet50(weights=None, input_shape=(size, size, 3), classes=classes)
+    for layer in model.layers:
+        if layer.name.endswith("_3_bn"):
+            layer.gamma.assign(layer.gamma * branch)
+    return model
 
 
 def mobilenet_v2(size=224):
