@@ -68,7 +68,7 @@ function placeNumbered(
   stored: readonly StoredWeight[],
 ): Placement {
   const left = new Map(stored.map((weight) => [weight.name, weight]));
-  const names = numberedNames(specs.map((spec) => spec.name));
+  const names = placesIn(specs, left);
   const placed: PlacedWeight[] = [];
   const problems: string[] = [];
   specs.forEach((spec, index) => {
@@ -87,6 +87,19 @@ function placeNumbered(
     );
   }
   return { weights: new Map([[layer.path, placed]]), problems };
+}
+
+/** Where each weight is among those stored: at the name that it has, or all at names that they had. */
+function placesIn(
+  specs: readonly WeightSpec[],
+  stored: ReadonlyMap<string, StoredWeight>,
+): readonly string[] {
+  const names = numberedNames(specs.map((spec) => spec.name));
+  const former = specs.reduce((most, spec) => Math.max(most, spec.formerNames?.length ?? 0), 0);
+  const others = Array.from({ length: former }, (_, index) =>
+    numberedNames(specs.map((spec) => spec.formerNames?.[index] ?? spec.name)),
+  );
+  return [names, ...others].find((places) => places.every((place) => stored.has(place))) ?? names;
 }
 
 /** `kernel`, `bias` are `vars/0`, `vars/1`; `cell/kernel` is `cell/vars/0`. */

@@ -11,7 +11,7 @@ export function weightPaths(model: TreeNode): ReadonlyMap<string, string> {
     const used = new Map<string, number>();
     for (const child of node.children ?? []) {
       if (child.isOp || (child.className === "InputLayer" && node.className === "Sequential")) continue;
-      const base = snakeCase(child.className);
+      const base = snakeCase(ownNames[child.className] ?? child.className);
       const count = used.get(base) ?? 0;
       used.set(base, count + 1);
       const path = `${group}layers/${base}${count === 0 ? "" : `_${count}`}`;
@@ -22,6 +22,9 @@ export function weightPaths(model: TreeNode): ReadonlyMap<string, string> {
   visit(model, "");
   return paths;
 }
+
+/** Classes that a config calls by the name that they are exported by. */
+const ownNames: Readonly<Record<string, string>> = { GroupQueryAttention: "GroupedQueryAttention" };
 
 /** `keras/src/utils/naming.py`, `to_snake_case`: Conv2D is conv2d, PReLU p_re_lu. */
 export function snakeCase(className: string): string {

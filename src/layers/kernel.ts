@@ -46,6 +46,8 @@ export interface KernelCall {
 export interface KernelResult {
   readonly outputs: readonly tf.Tensor[];
   readonly masks?: readonly (tf.Tensor | undefined)[];
+  /** The inputs lose their masks: later readers of the same tensors find none. */
+  readonly takesMasks?: boolean;
   /** New values of weights that no gradient moves, by WeightSpec name. The caller decides whether they are kept. */
   readonly state?: Readonly<Record<string, tf.Tensor>>;
 }

@@ -108,7 +108,9 @@ function multiHeadAttention(call: KernelCall): KernelResult {
     scale: 1 / Math.sqrt(numberIn(config, "key_dim")),
   };
   const gate = config["use_gate"] === true ? projected(call, "_gate_dense", query, 1) : undefined;
-  return finished(call, given, attended(call, given, heads), gate, "output_dense");
+  // In Keras 3 this layer takes the masks off the very tensors that others read after it.
+  const takesMasks = call.context.keras === 3;
+  return { ...finished(call, given, attended(call, given, heads), gate, "output_dense"), takesMasks };
 }
 
 function groupQueryAttention(call: KernelCall): KernelResult {

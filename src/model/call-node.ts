@@ -59,7 +59,13 @@ export function callNode(
   ]);
   const outputs = given.outputs.map(own);
   const outputMasks = (given.masks ?? passed)?.map((mask) => mask && own(mask));
+  if (given.takesMasks) for (const ref of node.inputs) dropMask(values, ref);
   return { outputs, ...(outputMasks && { masks: outputMasks }), ...(given.state && { state: given.state }) };
+}
+
+function dropMask({ masks }: Values, ref: TensorRef): void {
+  masks.get(refKey(ref))?.dispose();
+  masks.delete(refKey(ref));
 }
 
 /** A handle of its own for each tensor: a copy of one that is `borrowed` or was handed out before. */
