@@ -21,7 +21,9 @@ export function withModules(entry: JsonObject): JsonObject {
     isObject(config) && "dtype" in config
       ? { ...config, dtype: dtypeInModule(config["dtype"] ?? null) }
       : config;
-  if (!className.includes(">")) return inModule({ ...entry, config: layer }, "keras.layers");
+  if (!className.includes(">")) {
+    return inModule({ ...entry, config: layer, class_name: known }, "keras.layers");
+  }
   const name = className.slice(className.indexOf(">") + 1);
   return {
     ...inModule({ ...entry, config: layer, class_name: name }, ""),
