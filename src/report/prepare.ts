@@ -17,6 +17,7 @@ import type { Loss } from "../training/losses.ts";
 import { lossOf } from "../training/losses.ts";
 import type { OptimizerConfig } from "../training/optimizer-config.ts";
 import { optimizerConfig } from "../training/optimizer-config.ts";
+import { weightRules } from "../training/weight-rules.ts";
 import { classNamesOf, inOutputOrder, withHeadFor } from "./head-for-data.ts";
 import { pictureInput } from "./picture-options.ts";
 import { planCut } from "./plan-finetune.ts";
@@ -67,6 +68,8 @@ export async function prepareRun(options: FinetuneOptions): Promise<PreparedRun>
     headIsNew: newHead !== undefined,
   });
   const cut = cutModel(graph, resolution);
+  // Asked for its refusals alone, before anything is extracted.
+  weightRules(cut.graph, cut.partition);
   const newLayers = new Set(newHead === undefined ? [] : (checkpoint.notes.newLayers ?? []));
   const onlyNew = [...cut.partition.trainableWeights.keys()].every((path) => newLayers.has(path));
   const optimizer = optimizerConfig(

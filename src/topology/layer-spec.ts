@@ -13,6 +13,8 @@ export interface WeightSpec {
   readonly initializer: Json;
   /** Keras 3 regularizer config that applies to it, null where there is none. */
   readonly regularizer?: Json;
+  /** Keras 3 constraint config that applies to it, absent where there is none. */
+  readonly constraint?: Json;
   readonly dtype?: DType;
   /** What earlier Keras releases called it: DepthwiseConv2D's `kernel` was `depthwise_kernel`. */
   readonly formerNames?: readonly string[];

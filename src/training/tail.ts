@@ -11,14 +11,13 @@ import type { Tensor } from "../tensor.ts";
 import { float32Tensor } from "../tensor.ts";
 import type { LayerGraph } from "../topology/layer-graph.ts";
 import { withLogitsOutput } from "../topology/rewrites/logits-output.ts";
-import { weightSpecsOf } from "../topology/weights-of.ts";
 import { correctPredictions } from "./accuracy.ts";
 import type { Loss, Output } from "./losses.ts";
 import { createOptimizer } from "./optimizer.ts";
 import type { OptimizerConfig } from "./optimizer-config.ts";
 import { randomStream } from "./random-stream.ts";
-import type { Penalty } from "./regularizers.ts";
-import { penalty, penaltyOf, withPenaltyGradient } from "./regularizers.ts";
+import { penalty, withPenaltyGradient } from "./regularizers.ts";
+import { weightRules } from "./weight-rules.ts";
 
 /** Sums over the samples of one batch. */
 export interface BatchFigures {
@@ -80,7 +79,7 @@ export function createTail(options: TailOptions): Tail {
     program.nodes.map((node) => node.layer),
   );
   const optimizer = createOptimizer(options.optimizer, weights, partition.trainableWeights);
-  const penalties = penaltiesOf(graph, partition);
+  const rules = weightRules(graph, partition);
   const moved = new Map([...partition.trainableWeights].map(([path, names]) => [path, new Set(names)]));
   let step = 0;
 
@@ -101,7 +100,8 @@ export function createTail(options: TailOptions): Tail {
     };
   };
   const penaltyNow = (): number =>
-    penalties.reduce((sum, { path, name, strength }) => {
+    rules.reduce((sum, { path, name, penalty: strength }) => {
+      if (!strength) return sum;
       const value = penalty(strength, weights.get(path)![name]!);
       const [amount] = value.dataSync();
       value.dispose();
@@ -118,10 +118,12 @@ export function createTail(options: TailOptions): Tail {
       step++;
       optimizer.beginStep(learningRate);
       const update = (path: string, name: string, raw: tf.Tensor): void => {
-        const own = penalties.find((entry) => entry.path === path && entry.name === name);
-        const whole = own ? withPenaltyGradient(own.strength, weights.get(path)![name]!, raw) : raw;
+        const own = rules.find((rule) => rule.path === path && rule.name === name);
+        const holder = weights.get(path)!;
+        const whole = own?.penalty ? withPenaltyGradient(own.penalty, holder[name]!, raw) : raw;
         optimizer.apply(path, name, whole);
-        if (own) whole.dispose();
+        if (own?.penalty) whole.dispose();
+        if (own?.constraint) keepState(holder, { [name]: own.constraint(holder[name]!) });
       };
       if (optimizer.needsAllGradients) updateTogether(pass.backward, gradient, optimizer.scaleAll, update);
       else pass.backward([gradient], update);
@@ -172,24 +174,6 @@ export function createTail(options: TailOptions): Tail {
       disposeWeights(weights);
     },
   };
-}
-
-interface WeightPenalty {
-  readonly path: string;
-  readonly name: string;
-  readonly strength: Penalty;
-}
-
-/** Keras counts the regularizers of trainable weights only (`keras/src/layers/layer.py`, `_get_own_losses`). */
-function penaltiesOf(graph: LayerGraph, partition: Partition): WeightPenalty[] {
-  const specs = weightSpecsOf(graph);
-  return [...partition.trainableWeights].flatMap(([path, names]) =>
-    names.flatMap((name) => {
-      const spec = specs.get(path)?.find((candidate) => candidate.name === name);
-      const strength = penaltyOf(path, spec?.regularizer);
-      return strength ? [{ path, name, strength }] : [];
-    }),
-  );
 }
 
 interface LossValue {

@@ -15,7 +15,7 @@ interface VariableOptions {
   readonly formerNames?: readonly string[];
 }
 
-/** A variable whose initializer and regularizer stand in the layer's config. */
+/** A variable whose initializer, regularizer and constraint stand in the layer's config. */
 export function variable(
   config: JsonObject,
   name: string,
@@ -23,12 +23,14 @@ export function variable(
   options: VariableOptions = {},
 ): WeightSpec {
   const { argument = name, trainable = true, ...rest } = options;
+  const constraint = config[`${argument}_constraint`] ?? null;
   return {
     name,
     shape,
     trainable,
     initializer: config[`${argument}_initializer`] ?? null,
     regularizer: config[`${argument}_regularizer`] ?? null,
+    ...(constraint !== null && { constraint }),
     ...rest,
   };
 }
