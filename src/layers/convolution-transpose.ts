@@ -22,7 +22,8 @@ function transposed(rank: 1 | 2 | 3): Kernel {
     });
 }
 
-function transposedConvolution(
+/** A transposed convolution of a channels-last tensor, as the config's strides, padding and dilation say. */
+export function transposedConvolution(
   x: tf.Tensor,
   kernel: tf.Tensor,
   config: JsonObject,

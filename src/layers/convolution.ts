@@ -76,7 +76,8 @@ export function finished(
   return activate(biased, config["activation"], keras);
 }
 
-function windowIn(config: JsonObject, rank: number): Window {
+/** Strides, dilation and padding of a config. */
+export function windowIn(config: JsonObject, rank: number): Window {
   const padding = stringIn(config, "padding");
   return {
     strides: numbersIn(config, "strides", rank),
@@ -96,8 +97,8 @@ function causallyPadded(x: tf.Tensor, config: JsonObject, taps: number): tf.Tens
   );
 }
 
-/** As many groups as the input has more channels than the filter sees. */
-function grouped(x: tf.Tensor, kernel: tf.Tensor, window: Window): tf.Tensor {
+/** A convolution of a channels-last tensor. As many groups as the input has more channels than the filter sees. */
+export function grouped(x: tf.Tensor, kernel: tf.Tensor, window: Window): tf.Tensor {
   const channels = x.shape.at(-1)!;
   const depth = kernel.shape.at(-2)!;
   const groups = channels / depth;
@@ -123,8 +124,12 @@ export function convolve(x: tf.Tensor, kernel: tf.Tensor, { strides, padding, di
   );
 }
 
-/** Rank 3 as a plane of one row. A stride of 1D stands on both axes: depthwise kernels want equal ones. */
-function depthwiseOf(x: tf.Tensor, kernel: tf.Tensor, { strides, padding, dilation }: Window): tf.Tensor {
+/** A depthwise convolution of a channels-last tensor. Rank 3 as a plane of one row. A stride of 1D stands on both axes: depthwise kernels want equal ones. */
+export function depthwiseOf(
+  x: tf.Tensor,
+  kernel: tf.Tensor,
+  { strides, padding, dilation }: Window,
+): tf.Tensor {
   if (x.rank === 4) return depthwiseConv2d(x, kernel, strides, padding, dilation);
   const stride = strides[0]!;
   return asPlane(x, (plane) =>

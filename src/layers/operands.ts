@@ -27,6 +27,12 @@ export function operandsOf({ args, kwargs, config }: KernelCall, count: number):
   );
 }
 
+/** One operand as a tensor, undefined where the call gives none. */
+export function operandOf(call: KernelCall, index: number, name: string): tf.Tensor | undefined {
+  const argument = argumentOf(call, index, name);
+  return argument === null || argument === undefined ? undefined : operandTensor(argument, false);
+}
+
 /** The tensors of a list argument, or of a lone tensor. */
 export function tensorList(argument: KernelArgument | undefined): tf.Tensor[] {
   const items = Array.isArray(argument) ? argument : [argument];

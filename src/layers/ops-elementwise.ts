@@ -6,6 +6,7 @@ import {
   celu,
   elu,
   gelu,
+  generalRelu,
   glu,
   hardShrink,
   leakyRelu,
@@ -34,6 +35,16 @@ const binary: Readonly<Record<string, Binary>> = {
   Maximum: tf.maximum,
   Minimum: tf.minimum,
   Arctan2: tf.atan2,
+  Fmax: (a, b) => tf.maximum(withoutNaN(a, b), withoutNaN(b, a)),
+  Fmin: (a, b) => tf.minimum(withoutNaN(a, b), withoutNaN(b, a)),
+  Fmod: (a, b) => tf.sub(a, tf.mul(truncated(tf.div(a, b)), b)),
+  Hypot: (a, b) => tf.sqrt(tf.add(tf.square(asFloat(a)), tf.square(asFloat(b)))),
+  Logaddexp: (a, b) => logSumOfTwo(asFloat(a), asFloat(b), 1),
+  Logaddexp2: (a, b) => logSumOfTwo(asFloat(a), asFloat(b), Math.LN2),
+  DivideNoNan: divideNoNan,
+  BitwiseAnd: byBits((a, b) => a & b),
+  BitwiseOr: byBits((a, b) => a | b),
+  BitwiseXor: byBits((a, b) => a ^ b),
   Equal: tf.equal,
   NotEqual: tf.notEqual,
   Greater: tf.greater,
@@ -52,12 +63,26 @@ const unary: Readonly<Record<string, Unary>> = {
   Negative: (x) => tf.neg(x),
   Square: (x) => tf.square(x),
   Sign: (x) => tf.sign(x),
+  BitwiseNot: (x) => tf.sub(tf.neg(x), tf.scalar(1, "int32")),
+  Conjugate: (x) => x,
+  Real: (x) => x,
+  Copy: (x) => x,
+  NanToNum: finite,
+  Isfinite: (x) => tf.isFinite(asFloat(x)),
+  Isinf: (x) => tf.isInf(asFloat(x)),
+  Isnan: (x) => tf.isNaN(asFloat(x)),
+  Isposinf: (x) => tf.equal(x, Number.POSITIVE_INFINITY),
+  Isneginf: (x) => tf.equal(x, Number.NEGATIVE_INFINITY),
+  // Of a negative zero no backend tells the sign by comparing.
+  Signbit: (x) => tf.logicalOr(tf.less(x, 0), tf.equal(tf.reciprocal(asFloat(x)), Number.NEGATIVE_INFINITY)),
   Clip: (x, { config }) => tf.clipByValue(x, numberIn(config, "x_min"), numberIn(config, "x_max")),
   Threshold: threshold,
   LogicalNot: (x) => tf.logicalNot(asBool(x)),
   StopGradient: (x) => stopGradient(x),
   OnesLike: (x) => tf.onesLike(x),
   ZerosLike: (x) => tf.zerosLike(x),
+  FullLike: (x, call) => tf.fill(x.shape, argumentOf(call, 1, "fill_value") as number),
+  SaturateCast: saturated,
   Cast: (x, { config }) => cast(x, String(config["dtype"])),
 };
 
@@ -84,6 +109,21 @@ const floating: Readonly<Record<string, Unary>> = {
   Arccosh: (x) => tf.acosh(x),
   Arctanh: (x) => tf.atanh(x),
   Erf: (x) => tf.erf(x),
+  Erfc: (x) => tf.sub(1, tf.erf(x)),
+  Cbrt: (x) => tf.mul(tf.sign(x), tf.pow(tf.abs(x), 1 / 3)),
+  Exp2: (x) => tf.exp(tf.mul(x, Math.LN2)),
+  Deg2rad: (x) => tf.mul(x, Math.PI / 180),
+  Rad2deg: (x) => tf.mul(x, 180 / Math.PI),
+  Sinc: sinc,
+  Trunc: truncated,
+  Fabs: (x) => tf.abs(x),
+  ReLU: (x, { config }) =>
+    generalRelu(
+      x,
+      numberIn(config, "negative_slope"),
+      config["max_value"] as number | null,
+      numberIn(config, "threshold"),
+    ),
   Floor: (x) => tf.floor(x),
   Ceil: (x) => tf.ceil(x),
   Round: (x) => tf.round(x),
@@ -136,7 +176,80 @@ export const elementwiseOpKernels: Readonly<Record<string, Kernel>> = Object.fro
     (call) => compute(asFloat(operandsOf(call, 1)[0]!), call),
   ]),
   ["ops.Where", where],
+  ["ops.Isclose", isClose],
 ]);
+
+/** The one where it is a number, else the other. */
+function withoutNaN(one: tf.Tensor, other: tf.Tensor): tf.Tensor {
+  return tf.where(tf.isNaN(asFloat(one)), other, one);
+}
+
+/** Toward zero. Steps have no gradient. */
+function truncated(x: tf.Tensor): tf.Tensor {
+  return stopGradient(tf.mul(tf.sign(x), tf.floor(tf.abs(x))));
+}
+
+/** `log(e^a + e^b)`, in units of which one is `unit` natural ones. */
+function logSumOfTwo(a: tf.Tensor, b: tf.Tensor, unit: number): tf.Tensor {
+  const distance = tf.mul(tf.abs(tf.sub(a, b)), -unit);
+  return tf.add(tf.maximum(a, b), tf.div(tf.log1p(tf.exp(distance)), unit));
+}
+
+/** Zero where the divisor is. */
+function divideNoNan(a: tf.Tensor, b: tf.Tensor): tf.Tensor {
+  const zero = tf.equal(b, 0);
+  const quotient = tf.div(asFloat(a), tf.where(zero, tf.onesLike(b), b));
+  return tf.where(zero, tf.zerosLike(quotient), quotient);
+}
+
+/** Whole numbers by their bits, which no backend has an operation for. */
+function byBits(compute: (a: number, b: number) => number): Binary {
+  return (a, b) => {
+    const shape = tf.broadcast_util.assertAndGetBroadcastShape(a.shape, b.shape);
+    const whole = (x: tf.Tensor): ArrayLike<number> =>
+      tf.broadcastTo(tf.cast(x, "int32"), shape as [number]).dataSync();
+    const [left, right] = [whole(a), whole(b)];
+    return tf.tensor(
+      Int32Array.from(left, (value, index) => compute(value, right[index]!)),
+      shape,
+      "int32",
+    );
+  };
+}
+
+function finite(x: tf.Tensor, { config }: KernelCall): tf.Tensor {
+  const limit = 3.4028234663852886e38;
+  const replaced = (value: unknown, otherwise: number): tf.Tensor =>
+    tf.fill(x.shape, typeof value === "number" ? value : otherwise);
+  const numbers = tf.where(tf.isNaN(x), replaced(config["nan"], 0), x);
+  const below = tf.where(tf.equal(x, Number.POSITIVE_INFINITY), replaced(config["posinf"], limit), numbers);
+  return tf.where(tf.equal(x, Number.NEGATIVE_INFINITY), replaced(config["neginf"], -limit), below);
+}
+
+/** `sin(pi x) / (pi x)`, 1 at 0. */
+function sinc(x: tf.Tensor): tf.Tensor {
+  const zero = tf.equal(x, 0);
+  const angle = tf.mul(tf.where(zero, tf.onesLike(x), x), Math.PI);
+  return tf.where(zero, tf.onesLike(x), tf.div(tf.sin(angle), angle));
+}
+
+/** Within what the type can hold. */
+function saturated(x: tf.Tensor, { config }: KernelCall): tf.Tensor {
+  const dtype = String(config["dtype"]);
+  const [, unsigned, bits] = /^(u?)int(\d+)$/.exec(dtype) ?? [];
+  if (bits === undefined) return cast(x, dtype);
+  const width = Math.min(Number(bits), 31);
+  const high = unsigned ? 2 ** width - 1 : 2 ** Math.min(Number(bits) - 1, 31) - 1;
+  return cast(tf.clipByValue(x, unsigned ? 0 : -high - 1, high), dtype);
+}
+
+function isClose(call: KernelCall): tf.Tensor {
+  const [a, b] = operandsOf(call, 2) as [tf.Tensor, tf.Tensor];
+  const relative = (argumentOf(call, 2, "rtol") ?? 1e-5) as number;
+  const absolute = (argumentOf(call, 3, "atol") ?? 1e-8) as number;
+  const near = tf.lessEqual(tf.abs(tf.sub(a, b)), tf.add(tf.mul(tf.abs(b), relative), absolute));
+  return tf.logicalOr(near, tf.equal(a, b));
+}
 
 /** With one argument, the positions; those have no fixed shape and are not supported. */
 function where(call: KernelCall): tf.Tensor {

@@ -1,14 +1,14 @@
-/** keras.ops that reduce, move, join or resample axes (`keras/src/ops/numpy.py`, `core.py`, `image.py`). */
+/** keras.ops that move, join or resample axes (`keras/src/ops/numpy.py`, `core.py`, `image.py`). */
 import type { JsonObject } from "../checkpoint.ts";
 import type { Padding } from "../engine/operations.ts";
-import { averagePool2d, max, maxPool2d } from "../engine/operations.ts";
+import { averagePool2d, maxPool2d } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
 import { axesOf, axisOf, everyNth, padAxis, repeatAxis } from "./axes.ts";
 import { flagIn, numberIn, numberList, numbersIn, stringIn, unsupported } from "./config.ts";
 import { channelsLast } from "./data-format.ts";
 import { indexed, taken } from "./indexing.ts";
 import type { Kernel, KernelArgument, KernelCall, KernelResult } from "./kernel.ts";
-import { einsum, matmul } from "./matrix-products.ts";
+import { matmul } from "./matrix-products.ts";
 import { unitLength } from "./normalization.ts";
 import { argumentOf, operandsOf, tensorList } from "./operands.ts";
 import { pooled } from "./pooling.ts";
@@ -73,47 +73,16 @@ const moves: Readonly<Record<string, Op>> = {
     const classes = tf.range(0, numberIn(config, "num_classes"), 1, "int32");
     return tf.cast(tf.equal(tf.expandDims(tf.cast(x, "int32"), -1), classes), "float32");
   },
-  Cumsum: (x, config) => tf.cumsum(x, axisOf(numberIn(config, "axis"), x.rank)),
-  Argmax: (x, config) => tf.argMax(x, axisOf(numberIn(config, "axis"), x.rank)),
-  Argmin: (x, config) => tf.argMin(x, axisOf(numberIn(config, "axis"), x.rank)),
   Normalize: normalized,
   Resize: resize,
   MaxPool: (x, config) => pool(x, config, maxPool2d),
   AveragePool: (x, config) => pool(x, config, averagePool2d),
-  Einsum: (_, config, call) => einsum(stringIn(config, "subscripts"), tensorList(call.args)),
-};
-
-type Reduce = (x: tf.Tensor, axes: number[], keepDims: boolean) => tf.Tensor;
-
-const reductions: Readonly<Record<string, Reduce>> = {
-  Sum: (x, axes, keepDims) => tf.sum(x, axes, keepDims),
-  Mean: (x, axes, keepDims) => tf.mean(x, axes, keepDims),
-  Max: max,
-  Amax: max,
-  Min: min,
-  Amin: min,
-  Prod: (x, axes, keepDims) => tf.prod(x, axes, keepDims),
-  Var: variance,
-  Std: (x, axes, keepDims) => tf.sqrt(variance(x, axes, keepDims)),
-  All: (x, axes, keepDims) => tf.all(tf.cast(x, "bool"), axes, keepDims),
-  Any: (x, axes, keepDims) => tf.any(tf.cast(x, "bool"), axes, keepDims),
-  Logsumexp: (x, axes, keepDims) => tf.logSumExp(x, axes, keepDims),
 };
 
 export const shapeOpKernels: Readonly<Record<string, Kernel>> = Object.fromEntries([
   ...Object.entries(moves).map(([name, op]): [string, Kernel] => [
     `ops.${name}`,
     (call) => op(operandsOf(call, 1)[0]!, call.config, call),
-  ]),
-  ...Object.entries(reductions).map(([name, reduce]): [string, Kernel] => [
-    `ops.${name}`,
-    (call) => {
-      const x = operandsOf(call, 1)[0]!;
-      const { config } = call;
-      const axes =
-        config["axis"] == null ? x.shape.map((_, axis) => axis) : axesOf(numberList(config["axis"]), x.rank);
-      return reduce(x, axes, flagIn(config, "keepdims"));
-    },
   ]),
   ["ops.Concatenate", joined((tensors, axis) => tf.concat(tensors, axisOf(axis, tensors[0]!.rank)))],
   ["ops.Stack", joined((tensors, axis) => tf.stack(tensors, axisOf(axis, tensors[0]!.rank + 1)))],
@@ -151,14 +120,6 @@ function split(call: KernelCall): KernelResult {
   return {
     outputs: cuts.slice(1).map((end, part) => everyNth(x, axis, cuts[part]!, end - cuts[part]!, 1)),
   };
-}
-
-function min(x: tf.Tensor, axes: readonly number[], keepDims: boolean): tf.Tensor {
-  return tf.neg(max(tf.neg(x), axes, keepDims));
-}
-
-function variance(x: tf.Tensor, axes: number[], keepDims: boolean): tf.Tensor {
-  return tf.mean(tf.square(tf.sub(x, tf.mean(x, axes, true))), axes, keepDims);
 }
 
 function rolled(x: tf.Tensor, config: JsonObject): tf.Tensor {

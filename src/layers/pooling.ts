@@ -76,10 +76,13 @@ function maskedMean(call: KernelCall): KernelResult {
   return { outputs: [tf.div(...sums)], masks: [undefined] };
 }
 
-/** Windows that overlap where the size is no multiple, one axis after the other (`base_adaptive_pooling.py`). */
-function adaptivePooling(rank: number, reduce: typeof mean): Kernel {
+/**
+ * Pooling to a number of positions, over `rank` spatial axes or all that the input has. Windows overlap where the size is no multiple;
+ * one axis after the other (`base_adaptive_pooling.py`).
+ */
+export function adaptivePooling(rank: number | undefined, reduce: typeof mean): Kernel {
   return ({ inputs, config }) => {
-    const sizes = numbersIn(config, "output_size", rank);
+    const sizes = numbersIn(config, "output_size", rank ?? inputs[0]!.rank - 2);
     return channelsLast(inputs[0]!, config, (x) =>
       sizes.reduce((value, size, axis) => adaptiveAxis(value, axis + 1, size, reduce), x),
     );

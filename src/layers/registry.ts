@@ -8,10 +8,14 @@ import { coreKernels } from "./core.ts";
 import { einsumDenseKernels } from "./einsum-dense.ts";
 import { embeddingKernels } from "./embedding.ts";
 import type { Kernel } from "./kernel.ts";
+import { linearAlgebraKernels } from "./linear-algebra.ts";
 import { mergingKernels } from "./merging.ts";
 import { multiHeadKernels } from "./multi-head-attention.ts";
 import { normalizationKernels } from "./normalization.ts";
+import { axisOpKernels } from "./ops-along-axes.ts";
+import { arrayOpKernels } from "./ops-arrays.ts";
 import { elementwiseOpKernels } from "./ops-elementwise.ts";
+import { layerOpKernels } from "./ops-layers.ts";
 import { shapeOpKernels } from "./ops-shapes.ts";
 import { poolingKernels } from "./pooling.ts";
 import { preprocessingKernels } from "./preprocessing.ts";
@@ -24,14 +28,18 @@ const kernels: ReadonlyMap<string, Kernel> = new Map(
   [
     activationKernels,
     applicationKernels,
+    arrayOpKernels,
     attentionKernels,
     augmentationKernels,
+    axisOpKernels,
     convolutionKernels,
     convolutionTransposeKernels,
     coreKernels,
     einsumDenseKernels,
     elementwiseOpKernels,
     embeddingKernels,
+    layerOpKernels,
+    linearAlgebraKernels,
     mergingKernels,
     multiHeadKernels,
     normalizationKernels,

@@ -12,8 +12,10 @@ import { einsumDenseSpecs } from "./specs/einsum-dense.ts";
 import { embeddingSpecs } from "./specs/embedding.ts";
 import { mergingSpecs } from "./specs/merging.ts";
 import { normalizationSpecs } from "./specs/normalization.ts";
+import { arrayOpSpecs } from "./specs/ops-arrays.ts";
 import { contractionOpSpecs } from "./specs/ops-contractions.ts";
 import { elementwiseOpSpecs } from "./specs/ops-elementwise.ts";
+import { layerOpSpecs } from "./specs/ops-layers.ts";
 import { reductionOpSpecs } from "./specs/ops-reductions.ts";
 import { shapeOpSpecs } from "./specs/ops-shapes.ts";
 import { paddingSpecs } from "./specs/padding.ts";
@@ -44,6 +46,8 @@ const specs: ReadonlyMap<string, LayerSpec> = new Map(
     reductionOpSpecs,
     shapeOpSpecs,
     contractionOpSpecs,
+    arrayOpSpecs,
+    layerOpSpecs,
     windowOpSpecs,
     embeddingSpecs,
     attentionSpecs,

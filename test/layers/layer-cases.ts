@@ -132,8 +132,8 @@ export function runCase(layerCase: LayerCase, live: LiveCase, context: Partial<K
 }
 
 /** Positions of the inputs as a node lists them: in arguments, then in named ones other than masks and states. */
-export function givenInputs({ inputs, args, kwargs, className }: LayerCase): readonly number[] {
-  if (!args || className.startsWith("ops.")) return inputs.map((_, index) => index);
+export function givenInputs({ inputs, args, kwargs }: LayerCase): readonly number[] {
+  if (!args) return inputs.map((_, index) => index);
   const { mask: _mask, initial_state: _states, ...others } = kwargs ?? {};
   return [...args, ...Object.values(others)].flatMap(inputsIn);
 }

@@ -36,7 +36,9 @@ function transposedConvolution(className: string, rank: number): LayerSpec {
       bias_constraint: null,
     },
     weights,
-    outputShapes: ({ config, inputs }) => [transposed(config, inputs[0]!, rank)],
+    outputShapes: ({ config, inputs }) => [
+      transposedShape(config, inputs[0]!, rank, countAt(config, "filters")),
+    ],
     // Each input value meets each tap of each filter once.
     multiplyAdds: (call) => {
       const [kernel] = weights(call);
@@ -46,7 +48,8 @@ function transposedConvolution(className: string, rank: number): LayerSpec {
   };
 }
 
-function transposed(config: JsonObject, input: Shape, rank: number): Shape {
+/** The output of a transposed convolution over `rank` axes. */
+export function transposedShape(config: JsonObject, input: Shape, rank: number, filters: number): Shape {
   requireRank(input, rank + 2);
   const sizes = sizesAt(config, "kernel_size", rank);
   const strides = sizesAt(config, "strides", rank);
@@ -57,7 +60,7 @@ function transposed(config: JsonObject, input: Shape, rank: number): Shape {
     const window = { size: sizes[axis]!, stride: strides[axis]!, dilation: dilations[axis]! };
     return spreadLength(length, window, padding, extra?.[axis] ?? null);
   });
-  return imageShape(input[0] ?? null, spatial, countAt(config, "filters"), config);
+  return imageShape(input[0] ?? null, spatial, filters, config);
 }
 
 /** Positions that a transposed window writes (`keras/src/backend/common/backend_utils.py`). */

@@ -1,7 +1,8 @@
+import type { Json, JsonObject } from "../../checkpoint.ts";
 import { TopologyError } from "../../errors.ts";
 import type { Shape } from "../../tensor.ts";
 import { formatShape } from "../../tensor.ts";
-import { stringAt } from "../config-values.ts";
+import { positiveAxis, stringAt } from "../config-values.ts";
 import type { CallShapes, LayerSpec } from "../layer-spec.ts";
 import { broadcastShapes } from "./broadcast.ts";
 import { operandShapes } from "./ops-elementwise.ts";
@@ -43,7 +44,7 @@ const dot: LayerSpec = {
   multiplyAdds: (call) => sampleSize(call.outputs[0]!) * (pair(call)[0].at(-1) ?? 0),
 };
 
-/** Without an Ellipsis; an unknown size gives way to a known one. */
+/** An unknown size gives way to a known one. */
 const einsum: LayerSpec = {
   className: "ops.Einsum",
   defaults: {},
@@ -57,18 +58,8 @@ const einsum: LayerSpec = {
 };
 
 function einsumSizes(call: CallShapes): { sizes: ReadonlyMap<string, number | null>; output: Shape } {
-  const subscripts = stringAt(call.config, "subscripts").replaceAll(" ", "");
-  const [left = "", right] = subscripts.split("->");
-  const terms = left.split(",");
   const operands = operandShapes(call);
-  const fits =
-    terms.length === operands.length && terms.every((term, at) => term.length === operands[at]!.length);
-  if (!/^[a-zA-Z,]+(->[a-zA-Z]*)?$/.test(subscripts) || !fits) {
-    throw new TopologyError(
-      `subscripts: expected a letter for each axis of ${operands.map(formatShape).join(" and ")}, got "${subscripts}".`,
-      "shape",
-    );
-  }
+  const { terms, output } = einsumLetters(stringAt(call.config, "subscripts"), operands);
   const sizes = new Map<string, number | null>();
   terms.forEach((term, at) => {
     [...term].forEach((letter, axis) => {
@@ -78,8 +69,42 @@ function einsumSizes(call: CallShapes): { sizes: ReadonlyMap<string, number | nu
       sizes.set(letter, known ?? size);
     });
   });
-  const output = right ?? lettersOnce(left.replaceAll(",", ""));
   return { sizes, output: [...output].map((letter) => sizes.get(letter) ?? null) };
+}
+
+/** An einsum's subscripts with a letter for each axis. */
+export interface EinsumLetters {
+  readonly terms: readonly string[];
+  readonly output: string;
+}
+
+/**
+ * The subscripts of an einsum, an ellipsis written out and the output stated. @throws {TopologyError} where they are not what the
+ * operands' axes are.
+ */
+export function einsumLetters(written: string, operands: readonly Shape[]): EinsumLetters {
+  const subscripts = written.replaceAll(" ", "");
+  const [left = "", right] = subscripts.split("->");
+  const parts = left.split(",");
+  const spare = [..."ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"].filter(
+    (letter) => !subscripts.includes(letter),
+  );
+  const hidden = parts.map((term, at) =>
+    term.includes("...") ? (operands[at]?.length ?? 0) - term.length + 3 : 0,
+  );
+  const longest = Math.max(0, ...hidden);
+  const stand = (count: number): string => spare.slice(longest - count, longest).join("");
+  const terms = parts.map((term, at) => term.replace("...", stand(hidden[at]!)));
+  const fits =
+    terms.length === operands.length && terms.every((term, at) => term.length === operands[at]!.length);
+  const whole = right?.replace("...", stand(longest));
+  if (![...terms, whole ?? ""].every((term) => /^[a-zA-Z]*$/.test(term)) || !fits) {
+    throw new TopologyError(
+      `subscripts: expected a letter for each axis of ${operands.map(formatShape).join(" and ")}, got "${subscripts}".`,
+      "shape",
+    );
+  }
+  return { terms, output: whole ?? stand(longest) + lettersOnce(left.replaceAll(/[.,]/g, "")) };
 }
 
 /** The letters that stand once, in alphabetical order: what an equation without an arrow gives. */
@@ -105,4 +130,86 @@ function requireEqual(a: number | null, b: number | null, first: Shape, second: 
   );
 }
 
-export const contractionOpSpecs: readonly LayerSpec[] = [matmul, dot, einsum];
+/** The last axis of both. */
+const inner: LayerSpec = {
+  className: "ops.Inner",
+  defaults: {},
+  outputShapes: (call) => {
+    const [a, b] = pair(call);
+    requireEqual(a.at(-1) ?? null, b.at(-1) ?? null, a, b);
+    return [[...a.slice(0, -1), ...b.slice(0, -1)]];
+  },
+  multiplyAdds: (call) => sampleSize(call.outputs[0]!) * (pair(call)[0].at(-1) ?? 0),
+};
+
+/** The axes that `tensordot` contracts, of both operands. */
+export function tensordotAxes(axes: Json | undefined, rank: number): [number[], number[]] {
+  if (typeof axes === "number") {
+    const range = Array.from({ length: axes }, (_, index) => index);
+    return [range.map((index) => rank - axes + index), range];
+  }
+  if (Array.isArray(axes) && axes.length === 2)
+    return [[axes[0]].flat(), [axes[1]].flat()] as [number[], number[]];
+  throw new TopologyError(`axes: expected a number or two lists, got ${JSON.stringify(axes ?? null)}.`);
+}
+
+const tensordot: LayerSpec = {
+  className: "ops.Tensordot",
+  defaults: { axes: 2 },
+  outputShapes: (call) => {
+    const [a, b] = pair(call);
+    const [left, right] = tensordotAxes(call.config["axes"], a.length);
+    const from = left.map((axis) => positiveAxis(axis, a.length));
+    const to = right.map((axis) => positiveAxis(axis, b.length));
+    from.forEach((axis, index) => {
+      requireEqual(a[axis] ?? null, b[to[index]!] ?? null, a, b);
+    });
+    return [[...a.filter((_, axis) => !from.includes(axis)), ...b.filter((_, axis) => !to.includes(axis))]];
+  },
+};
+
+/** Of vectors of three along the last axis. */
+const cross: LayerSpec = {
+  className: "ops.Cross",
+  defaults: { axisa: -1, axisb: -1, axisc: -1, axis: null },
+  outputShapes: (call) => {
+    const [a, b] = pair(call);
+    const axes = ["axisa", "axisb", "axisc"].map((key) => call.config[key]);
+    if (a.at(-1) === 3 && b.at(-1) === 3 && axes.every((axis) => axis === -1)) return [broadcastShapes(a, b)];
+    throw new TopologyError(
+      `operands: expected vectors of 3 along the last axis, got ${formatShape(a)} and ${formatShape(b)}.`,
+      "shape",
+    );
+  },
+};
+
+/** `keras/src/ops/linalg.py`, on the last two axes. */
+function ofMatrices(
+  name: string,
+  shapeOf: (matrix: Shape, call: CallShapes) => Shape,
+  defaults: JsonObject = {},
+): LayerSpec {
+  return {
+    className: `ops.${name}`,
+    defaults,
+    outputShapes: (call) => {
+      const matrix = call.inputs[0]!;
+      requireEqual(matrix.at(-1) ?? null, matrix.at(-2) ?? null, matrix, matrix);
+      return [shapeOf(matrix, call)];
+    },
+  };
+}
+
+export const contractionOpSpecs: readonly LayerSpec[] = [
+  matmul,
+  dot,
+  einsum,
+  inner,
+  tensordot,
+  cross,
+  ofMatrices("Det", (matrix) => matrix.slice(0, -2)),
+  ofMatrices("Inv", (matrix) => matrix),
+  ofMatrices("Cholesky", (matrix) => matrix, { upper: false }),
+  ofMatrices("Solve", (_, call) => pair(call)[1]),
+  ofMatrices("SolveTriangular", (_, call) => pair(call)[1], { lower: false }),
+];

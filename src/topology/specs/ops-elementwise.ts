@@ -78,8 +78,9 @@ function unary(name: string, outputDType: OutputDType, more: Partial<LayerSpec> 
   };
 }
 
-const arithmetic = ["Add", "Subtract", "Multiply", "Power", "Maximum", "Minimum", "FloorDivide", "Mod"];
-const division = ["Divide", "TrueDivide"];
+const arithmetic =
+  "Add Subtract Multiply Power Maximum Minimum FloorDivide Mod Fmax Fmin Fmod BitwiseAnd BitwiseOr BitwiseXor";
+const division = "Divide TrueDivide DivideNoNan Arctan2 Hypot Logaddexp Logaddexp2";
 const comparisons = [
   "Equal",
   "NotEqual",
@@ -89,13 +90,17 @@ const comparisons = [
   "LessEqual",
   "LogicalAnd",
   "LogicalOr",
+  "LogicalXor",
 ];
+const tests = ["Isfinite", "Isinf", "Isnan", "Isposinf", "Isneginf", "Signbit", "LogicalNot"];
 
-const keepsDType = ["Absolute", "Negative", "Sign", "Square", "Clip", "StopGradient"];
+const keepsDType = "Absolute Negative Sign Square Clip StopGradient BitwiseNot NanToNum Conjugate Real Copy";
 const floating =
   "Relu Relu6 LeakyRelu Elu Selu Celu Gelu Silu Sigmoid HardSigmoid HardSilu HardTanh " +
   "LogSigmoid Softplus Softsign Squareplus Threshold Tanh Exp Expm1 Log Log1p Log2 Log10 Sqrt Rsqrt " +
-  "Reciprocal Sin Cos Tan Sinh Cosh Arctan Arcsinh Erf Floor Ceil Round";
+  "Reciprocal Sin Cos Tan Sinh Cosh Arctan Arcsinh Erf Floor Ceil Round " +
+  "Arcsin Arccos Arctanh Arccosh SoftShrink HardShrink TanhShrink SparsePlus SparseSigmoid ReLU " +
+  "Cbrt Exp2 Deg2rad Rad2deg Sinc Trunc Fabs Erfc";
 
 const opDefaults: Readonly<Record<string, JsonObject>> = {
   Elu: { alpha: 1 },
@@ -103,10 +108,26 @@ const opDefaults: Readonly<Record<string, JsonObject>> = {
   LeakyRelu: { negative_slope: 0.2 },
   Gelu: { approximate: true },
   Squareplus: { b: 4 },
+  SoftShrink: { threshold: 0.5 },
+  HardShrink: { threshold: 0.5 },
+  ReLU: { negative_slope: 0, max_value: null, threshold: 0 },
 };
 
 /** The dtype that the op's config names, else the input's. */
 const namedDType: OutputDType = ({ config, dtypes }) => (config["dtype"] as DType | null) ?? dtypes[0]!;
+
+/** Two tensors, and the tolerances behind them. */
+const isClose: LayerSpec = {
+  className: "ops.Isclose",
+  defaults: { equal_nan: false },
+  outputShapes: (call) => {
+    const [first, second] = operandShapes(call);
+    if (first && second) return [broadcastShapes(first, second)];
+    throw new TopologyError("operands: expected 2, got less.", "shape");
+  },
+  outputDTypes: () => ["bool"],
+  elementwise: true,
+};
 
 /** `where(condition, x1, x2)`. */
 const where: LayerSpec = {
@@ -122,16 +143,20 @@ const where: LayerSpec = {
 };
 
 export const elementwiseOpSpecs: readonly LayerSpec[] = [
-  ...arithmetic.map((name) => binary(name, arithmeticDType)),
+  ...arithmetic.split(" ").map((name) => binary(name, arithmeticDType)),
   where,
-  ...division.map((name) => binary(name, floatDType)),
+  isClose,
+  ...division.split(" ").map((name) => binary(name, floatDType)),
   ...comparisons.map((name) => binary(name, alwaysBool)),
-  ...keepsDType.map((name) => unary(name, sameDType)),
+  ...tests.map((name) => unary(name, alwaysBool)),
+  ...keepsDType.split(" ").map((name) => unary(name, sameDType)),
   ...floating.split(" ").map((name) => unary(name, floatDType, { defaults: opDefaults[name] ?? {} })),
-  unary("LogicalNot", alwaysBool),
   unary("Cast", namedDType),
+  unary("SaturateCast", namedDType),
   unary("OnesLike", namedDType),
   unary("ZerosLike", namedDType),
+  unary("FullLike", namedDType),
   unary("Softmax", floatDType, { defaults: { axis: -1 }, elementwise: false }),
+  unary("Sparsemax", floatDType, { defaults: { axis: -1 }, elementwise: false }),
   unary("LogSoftmax", floatDType, { defaults: { axis: -1 }, elementwise: false }),
 ];

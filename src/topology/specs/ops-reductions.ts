@@ -1,7 +1,7 @@
 import type { JsonObject } from "../../checkpoint.ts";
 import { TopologyError } from "../../errors.ts";
 import type { DType, Shape } from "../../tensor.ts";
-import { booleanAt, integersAt, positiveAxis } from "../config-values.ts";
+import { booleanAt, countAt, integerAt, integersAt, positiveAxis } from "../config-values.ts";
 import type { CallShapes, LayerSpec } from "../layer-spec.ts";
 
 /** Ops of keras.ops that run along axes: reduce them, or accumulate over them (`keras/src/ops/numpy.py`, `math.py`). */
@@ -46,9 +46,52 @@ function alongAxis(name: string, defaults: JsonObject): LayerSpec {
   };
 }
 
+/** Two outputs: the mean and the variance. */
+const moments: LayerSpec = {
+  className: "ops.Moments",
+  defaults: { keepdims: false },
+  outputShapes: (call) => {
+    const one = reduction("Moments").outputShapes({
+      ...call,
+      config: { ...call.config, axis: call.config["axes"] ?? null },
+    });
+    return [...one, ...one];
+  },
+};
+
+/** The largest of the last axis and where they stand. */
+const topK: LayerSpec = {
+  className: "ops.TopK",
+  defaults: { sorted: true },
+  outputShapes: ({ config, inputs }) => {
+    const shape = [...inputs[0]!.slice(0, -1), countAt(config, "k")];
+    return [shape, shape];
+  },
+  outputDTypes: ({ dtypes }) => [dtypes[0]!, "int32"],
+};
+
+/** An axis shorter by as many as differences of differences are taken. */
+const diff: LayerSpec = {
+  ...alongAxis("Diff", { axis: -1, n: 1 }),
+  outputShapes: ({ config, inputs }) => {
+    const [axis] = sampleAxes(config, "axis", inputs[0]!.length);
+    const times = integerAt(config, "n");
+    return [inputs[0]!.map((size, at) => (at === axis && size !== null ? Math.max(0, size - times) : size))];
+  },
+};
+
 export const reductionOpSpecs: readonly LayerSpec[] = [
-  ...["Sum", "Max", "Min", "Amax", "Amin", "Prod"].map((name) => reduction(name)),
-  ...["Mean", "Std", "Var", "Logsumexp"].map((name) => reduction(name, "float32")),
+  ..."Sum Max Min Amax Amin Prod Ptp Nansum Nanmax Nanmin Nanprod".split(" ").map((name) => reduction(name)),
+  ..."Mean Std Var Logsumexp Median Quantile Nanmean Norm Average Trapezoid"
+    .split(" ")
+    .map((name) => reduction(name, "float32")),
+  reduction("CountNonzero", "int32"),
+  moments,
+  topK,
+  diff,
+  alongAxis("Sort", { axis: -1 }),
+  { ...alongAxis("Argsort", { axis: -1 }), outputDTypes: () => ["int32"] },
+  alongAxis("Cumprod", { axis: null, dtype: null }),
   ...["All", "Any"].map((name) => reduction(name, "bool")),
   ...["Argmax", "Argmin"].map((name) => reduction(name, "int32")),
   alongAxis("Cumsum", { axis: null, dtype: null }),

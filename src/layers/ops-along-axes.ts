@@ -1,0 +1,175 @@
+/** keras.ops that reduce, sort or accumulate along axes (`keras/src/ops/numpy.py`, `math.py`, `linalg.py`). */
+import type { JsonObject } from "../checkpoint.ts";
+import { max } from "../engine/operations.ts";
+import { tf } from "../engine/tf.ts";
+import { axesOf, axisOf, everyNth, inverseOrder } from "./axes.ts";
+import { flagIn, numberIn, numberList, unsupported } from "./config.ts";
+import type { Kernel, KernelCall, KernelResult } from "./kernel.ts";
+import { argumentOf, operandsOf } from "./operands.ts";
+
+type Reduce = (x: tf.Tensor, axes: number[], keepDims: boolean, call: KernelCall) => tf.Tensor;
+
+const reductions: Readonly<Record<string, Reduce>> = {
+  Sum: (x, axes, keepDims) => tf.sum(x, axes, keepDims),
+  Mean: (x, axes, keepDims) => tf.mean(x, axes, keepDims),
+  Max: max,
+  Amax: max,
+  Min: min,
+  Amin: min,
+  Prod: (x, axes, keepDims) => tf.prod(x, axes, keepDims),
+  Var: variance,
+  Std: (x, axes, keepDims) => tf.sqrt(variance(x, axes, keepDims)),
+  All: (x, axes, keepDims) => tf.all(tf.cast(x, "bool"), axes, keepDims),
+  Any: (x, axes, keepDims) => tf.any(tf.cast(x, "bool"), axes, keepDims),
+  Logsumexp: (x, axes, keepDims) => tf.logSumExp(x, axes, keepDims),
+  CountNonzero: (x, axes, keepDims) => tf.sum(tf.cast(tf.notEqual(x, 0), "int32"), axes, keepDims),
+  Ptp: (x, axes, keepDims) => tf.sub(max(x, axes, keepDims), min(x, axes, keepDims)),
+  Median: (x, axes, keepDims) => quantile(x, axes, keepDims, 0.5),
+  Quantile: (x, axes, keepDims, call) => {
+    const share = argumentOf(call, 1, "q");
+    const method = call.config["method"] ?? "linear";
+    if (typeof share === "number" && method === "linear") return quantile(x, axes, keepDims, share);
+    throw unsupported(call.config, "this quantile", "Ask for one share, interpolated linearly.");
+  },
+  Average: average,
+  Nansum: (x, axes, keepDims) => tf.sum(withoutNaN(x, 0), axes, keepDims),
+  Nanmean: (x, axes, keepDims) =>
+    tf.div(
+      tf.sum(withoutNaN(x, 0), axes, keepDims),
+      tf.sum(tf.cast(tf.logicalNot(tf.isNaN(x)), "float32"), axes, keepDims),
+    ),
+  Nanmax: (x, axes, keepDims) => max(withoutNaN(x, Number.NEGATIVE_INFINITY), axes, keepDims),
+  Nanmin: (x, axes, keepDims) => min(withoutNaN(x, Number.POSITIVE_INFINITY), axes, keepDims),
+  Nanprod: (x, axes, keepDims) => tf.prod(withoutNaN(x, 1), axes, keepDims),
+  Norm: norm,
+  Trapezoid: (x, axes, keepDims, { config }) => {
+    const [axis] = axes as [number];
+    const size = x.shape[axis]!;
+    if (Array.isArray(config["x"])) throw unsupported(config, "trapezoid over given places", "Give it dx.");
+    const sides = tf.add(everyNth(x, axis, 1, size - 1, 1), everyNth(x, axis, 0, size - 1, 1));
+    return tf.sum(tf.mul(sides, numberIn(config, "dx") / 2), [axis], keepDims);
+  },
+};
+
+type Along = (x: tf.Tensor, axis: number, config: JsonObject) => tf.Tensor;
+
+const alongAxis: Readonly<Record<string, Along>> = {
+  Cumsum: (x, axis) => tf.cumsum(x, axis),
+  Cumprod: (x, axis) => {
+    const products: tf.Tensor[] = [];
+    for (const slice of tf.unstack(x, axis)) {
+      const before = products.at(-1);
+      products.push(before ? tf.mul(before, slice) : slice);
+    }
+    return tf.stack(products, axis);
+  },
+  Argmax: (x, axis) => tf.argMax(x, axis),
+  Argmin: (x, axis) => tf.argMin(x, axis),
+  Sort: (x, axis) => onLastAxis(x, axis, (rows) => tf.neg(tf.topk(tf.neg(rows), rows.shape.at(-1)!).values)),
+  Argsort: (x, axis) => onLastAxis(x, axis, (rows) => tf.topk(tf.neg(rows), rows.shape.at(-1)!).indices),
+  Diff: (x, axis, config) => {
+    let result = x;
+    for (let time = 0; time < numberIn(config, "n"); time++) {
+      const size = result.shape[axis]!;
+      result = tf.sub(everyNth(result, axis, 1, size - 1, 1), everyNth(result, axis, 0, size - 1, 1));
+    }
+    return result;
+  },
+};
+
+export const axisOpKernels: Readonly<Record<string, Kernel>> = Object.fromEntries([
+  ...Object.entries(reductions).map(([name, reduce]): [string, Kernel] => [
+    `ops.${name}`,
+    (call) => {
+      const x = operandsOf(call, 1)[0]!;
+      return reduce(x, axesIn(call.config["axis"], x.rank), flagIn(call.config, "keepdims"), call);
+    },
+  ]),
+  ...Object.entries(alongAxis).map(([name, compute]): [string, Kernel] => [
+    `ops.${name}`,
+    (call) => {
+      const x = operandsOf(call, 1)[0]!;
+      return compute(x, axisOf(numberIn(call.config, "axis"), x.rank), call.config);
+    },
+  ]),
+  ["ops.Moments", moments],
+  ["ops.TopK", topK],
+]);
+
+function axesIn(axis: JsonObject[string] | undefined, rank: number): number[] {
+  return axis == null ? Array.from({ length: rank }, (_, index) => index) : axesOf(numberList(axis), rank);
+}
+
+function moments(call: KernelCall): KernelResult {
+  const x = operandsOf(call, 1)[0]!;
+  const axes = axesIn(call.config["axes"], x.rank);
+  const keepDims = flagIn(call.config, "keepdims");
+  return { outputs: [tf.mean(x, axes, keepDims), variance(x, axes, keepDims)] };
+}
+
+function topK(call: KernelCall): KernelResult {
+  const { values, indices } = tf.topk(operandsOf(call, 1)[0]!, numberIn(call.config, "k"));
+  return { outputs: [values, indices] };
+}
+
+function min(x: tf.Tensor, axes: readonly number[], keepDims: boolean): tf.Tensor {
+  return tf.neg(max(tf.neg(x), axes, keepDims));
+}
+
+function variance(x: tf.Tensor, axes: number[], keepDims: boolean): tf.Tensor {
+  return tf.mean(tf.square(tf.sub(x, tf.mean(x, axes, true))), axes, keepDims);
+}
+
+function withoutNaN(x: tf.Tensor, value: number): tf.Tensor {
+  return tf.where(tf.isNaN(x), tf.fill(x.shape, value), x);
+}
+
+/** `compute` with an axis moved to the end and back. */
+function onLastAxis(x: tf.Tensor, axis: number, compute: (rows: tf.Tensor) => tf.Tensor): tf.Tensor {
+  const order = [...x.shape.map((_, index) => index).filter((index) => index !== axis), axis];
+  return tf.transpose(compute(tf.transpose(x, order)), inverseOrder(order));
+}
+
+/** The value below which a share of the others lies, between two of them by the way it goes. */
+function quantile(x: tf.Tensor, axes: readonly number[], keepDims: boolean, share: number): tf.Tensor {
+  const kept = x.shape.map((_, index) => index).filter((index) => !axes.includes(index));
+  const rows = tf.reshape(tf.transpose(x, [...kept, ...axes]), [...kept.map((axis) => x.shape[axis]!), -1]);
+  const size = rows.shape.at(-1)!;
+  const falling = tf.topk(rows, size).values;
+  const place = share * (size - 1);
+  const low = Math.floor(place);
+  const at = (rank: number): tf.Tensor =>
+    tf.squeeze(everyNth(falling, falling.rank - 1, size - 1 - rank, 1, 1), [falling.rank - 1]);
+  const result =
+    place === low ? at(low) : tf.add(tf.mul(at(low), low + 1 - place), tf.mul(at(low + 1), place - low));
+  return keepDims
+    ? tf.reshape(
+        result,
+        x.shape.map((length, axis) => (axes.includes(axis) ? 1 : length)),
+      )
+    : result;
+}
+
+function average(x: tf.Tensor, axes: number[], keepDims: boolean, call: KernelCall): tf.Tensor {
+  const given = argumentOf(call, 1, "weights");
+  if (given == null) return tf.mean(x, axes, keepDims);
+  const plain = given instanceof tf.Tensor ? given : tf.tensor(given as tf.TensorLike);
+  const shape = x.shape.map((size, axis) => (axes.includes(axis) ? size : 1));
+  const weights = plain.rank === x.rank ? plain : tf.reshape(plain, shape);
+  return tf.div(tf.sum(tf.mul(x, weights), axes, keepDims), tf.sum(weights, axes, keepDims));
+}
+
+/** Of vectors by any order; of matrices the Frobenius one, or the largest sum of a row or column. */
+function norm(x: tf.Tensor, axes: number[], keepDims: boolean, { config }: KernelCall): tf.Tensor {
+  const order = config["ord"];
+  if (order === null || order === undefined || order === "fro" || (order === 2 && axes.length === 1)) {
+    return tf.sqrt(tf.sum(tf.square(x), axes, keepDims));
+  }
+  const size = tf.abs(x);
+  if (axes.length === 1 && typeof order === "number") {
+    if (order === Number.POSITIVE_INFINITY) return max(size, axes, keepDims);
+    if (order === Number.NEGATIVE_INFINITY) return min(size, axes, keepDims);
+    return tf.pow(tf.sum(tf.pow(size, order), axes, keepDims), 1 / order);
+  }
+  throw unsupported(config, `a norm of order ${String(order)}`, "Use the Frobenius norm of matrices.");
+}

@@ -1,0 +1,113 @@
+/** keras.ops that cut, join and pick within samples (`keras/src/ops/numpy.py`, `core.py`). */
+import type { JsonObject } from "../checkpoint.ts";
+import { tf } from "../engine/tf.ts";
+import { partSizes } from "../topology/specs/ops-arrays.ts";
+import { axesOf, axisOf, everyNth, inverseOrder } from "./axes.ts";
+import { numberIn, numberList, unsupported } from "./config.ts";
+import type { Kernel, KernelCall, KernelResult } from "./kernel.ts";
+import { chosen } from "./masks.ts";
+import { argumentOf, operandOf, operandsOf, tensorList } from "./operands.ts";
+
+type Op = (x: tf.Tensor, config: JsonObject, call: KernelCall) => tf.Tensor | KernelResult;
+
+const ops: Readonly<Record<string, Op>> = {
+  Fliplr: (x) => tf.reverse(x, 1),
+  ArraySplit: (x, config) => parts(x, axisOf(numberIn(config, "axis"), x.rank), config),
+  Hsplit: (x, config) => parts(x, 1, config),
+  Dsplit: (x, config) => parts(x, 2, config),
+  Unstack: (x, config) => ({ outputs: tf.unstack(x, axisOf(numberIn(config, "axis"), x.rank)) }),
+  Rot90: quarterTurns,
+  Tril: (x, config) => within(x, (row, column) => column - row <= numberIn(config, "k")),
+  Triu: (x, config) => within(x, (row, column) => column - row >= numberIn(config, "k")),
+  Diagonal: diagonal,
+  Trace: (x, config) => tf.sum(diagonal(x, config), -1),
+  TakeAlongAxis: (x, config, call) =>
+    pickedAlong(x, operandOf(call, 1, "indices")!, axisOf(numberIn(config, "axis"), x.rank)),
+  Slice: block,
+};
+
+export const arrayOpKernels: Readonly<Record<string, Kernel>> = Object.fromEntries([
+  ...Object.entries(ops).map(([name, op]): [string, Kernel] => [
+    `ops.${name}`,
+    (call) => op(operandsOf(call, 1)[0]!, call.config, call),
+  ]),
+  ["ops.Hstack", (call) => tf.concat(tensorList(argumentOf(call, 0, "xs")), 1)],
+  ["ops.Dstack", (call) => tf.concat(tensorList(argumentOf(call, 0, "xs")), 2)],
+  ["ops.Append", appended],
+]);
+
+function appended(call: KernelCall): tf.Tensor {
+  const [first, second] = operandsOf(call, 2) as [tf.Tensor, tf.Tensor];
+  return tf.concat([first, second], axisOf(numberIn(call.config, "axis"), first.rank));
+}
+
+function parts(x: tf.Tensor, axis: number, config: JsonObject): KernelResult {
+  let start = 0;
+  const outputs = (partSizes(config["indices_or_sections"], x.shape[axis]!) as number[]).map((size) => {
+    const part = everyNth(x, axis, start, size, 1);
+    start += size;
+    return part;
+  });
+  return { outputs };
+}
+
+/** Turned from the first of two axes to the second. */
+function quarterTurns(x: tf.Tensor, config: JsonObject): tf.Tensor {
+  const [from, to] = axesOf(numberList(config["axes"]), x.rank) as [number, number];
+  const turns = ((numberIn(config, "k") % 4) + 4) % 4;
+  if (turns === 0) return x;
+  if (turns === 2) return tf.reverse(x, [from, to]);
+  const order = x.shape.map((_, axis) => (axis === from ? to : axis === to ? from : axis));
+  return turns === 1 ? tf.transpose(tf.reverse(x, to), order) : tf.reverse(tf.transpose(x, order), to);
+}
+
+/** Matrices on the last two axes with zeros but where `keeps` says. */
+export function within(x: tf.Tensor, keeps: (row: number, column: number) => boolean): tf.Tensor {
+  const [rows, columns] = x.shape.slice(-2) as [number, number];
+  const kept = Array.from({ length: rows * columns }, (_, place) =>
+    keeps(Math.floor(place / columns), place % columns),
+  );
+  return chosen(tf.tensor(kept, [rows, columns], "bool"), x, tf.zerosLike(x));
+}
+
+/** Along the last axis of the result. */
+function diagonal(x: tf.Tensor, config: JsonObject): tf.Tensor {
+  const axes = axesOf([numberIn(config, "axis1"), numberIn(config, "axis2")], x.rank) as [number, number];
+  const others = x.shape.map((_, axis) => axis).filter((axis) => !axes.includes(axis));
+  const [rows, columns] = axes.map((axis) => x.shape[axis]!) as [number, number];
+  const offset = numberIn(config, "offset");
+  const flat = tf.reshape(tf.transpose(x, [...others, ...axes]), [
+    ...others.map((axis) => x.shape[axis]!),
+    rows * columns,
+  ]);
+  const start = offset >= 0 ? offset : -offset * columns;
+  const length = Math.max(0, Math.min(rows + Math.min(0, offset), columns - Math.max(0, offset)));
+  return everyNth(flat, flat.rank - 1, start, length, columns + 1);
+}
+
+/** `numpy.take_along_axis`: the indices of each row pick from that row; negative ones count from the end. */
+function pickedAlong(x: tf.Tensor, indices: tf.Tensor, axis: number): tf.Tensor {
+  const order = [...x.shape.map((_, index) => index).filter((index) => index !== axis), axis];
+  const rows = tf.transpose(x, order);
+  const size = x.shape[axis]!;
+  const lead = rows.shape.slice(0, -1);
+  const count = indices.shape[axis]!;
+  const picks = tf.broadcastTo(tf.transpose(tf.cast(indices, "int32"), order), [...lead, count] as [number]);
+  const positive = tf.where(tf.less(picks, 0), tf.add(picks, tf.scalar(size, "int32")), picks);
+  const starts = tf.reshape(tf.range(0, rows.size, size, "int32"), [...lead, 1]);
+  const found = tf.gather(tf.reshape(rows, [-1]), tf.reshape(tf.add(positive, starts), [-1]) as tf.Tensor1D);
+  return tf.transpose(tf.reshape(found, [...lead, count]), inverseOrder(order));
+}
+
+/** From given places on, as long as the config says; the batch is whole. */
+function block(x: tf.Tensor, config: JsonObject, call: KernelCall): tf.Tensor {
+  const starts = argumentOf(call, 1, "start_indices");
+  if (starts instanceof tf.Tensor || !Array.isArray(starts)) {
+    throw unsupported(config, "a slice at places that are a tensor", "Slice at numbers.");
+  }
+  return numberList(config["shape"]).reduce(
+    (value, size, axis) =>
+      axis === 0 ? value : everyNth(value, axis, (starts as readonly number[])[axis]!, size, 1),
+    x,
+  );
+}

@@ -1,0 +1,141 @@
+import type { JsonObject } from "../../checkpoint.ts";
+import { TopologyError } from "../../errors.ts";
+import type { Shape } from "../../tensor.ts";
+import { formatShape } from "../../tensor.ts";
+import { integerAt, integersAt, positiveAxis } from "../config-values.ts";
+import type { CallShapes, LayerSpec } from "../layer-spec.ts";
+import { concatenatedShape } from "./merging.ts";
+import { operandShapes } from "./ops-elementwise.ts";
+import { sampleAxes } from "./ops-reductions.ts";
+
+/** Ops of keras.ops that cut, join and pick within samples (`keras/src/ops/numpy.py`, `core.py`). */
+function arrayOp(
+  name: string,
+  shapesOf: (input: Shape, call: CallShapes) => readonly Shape[],
+  defaults: JsonObject = {},
+): LayerSpec {
+  return {
+    className: `ops.${name}`,
+    defaults,
+    outputShapes: (call) => shapesOf(call.inputs[0]!, call),
+    outputDTypes: (call) => shapesOf(call.inputs[0]!, call).map(() => call.dtypes[0]!),
+  };
+}
+
+/** Sizes of the parts of an axis, cut at given places or into a number of parts, the first ones longer where it does not divide. */
+export function partSizes(given: JsonObject[string] | undefined, size: number | null): (number | null)[] {
+  if (Array.isArray(given)) {
+    const ends = [...(given as readonly number[]), size];
+    return ends.map((end, index) => (end === null ? null : end - (index === 0 ? 0 : (ends[index - 1] ?? 0))));
+  }
+  const parts = Number(given);
+  if (!Number.isSafeInteger(parts) || parts < 1 || parts > 1024) {
+    throw new TopologyError(`indices_or_sections: expected 1 to 1024 parts or a list, got ${String(given)}.`);
+  }
+  return Array.from({ length: parts }, (_, part) =>
+    size === null ? null : Math.floor(size / parts) + (part < size % parts ? 1 : 0),
+  );
+}
+
+function splitAlong(input: Shape, axis: number, given: JsonObject[string] | undefined): Shape[] {
+  return partSizes(given, input[axis] ?? null).map((size) =>
+    input.map((length, at) => (at === axis ? size : length)),
+  );
+}
+
+function loneAxis(config: JsonObject, key: string, rank: number): number {
+  const [axis] = sampleAxes(config, key, rank);
+  return axis!;
+}
+
+/** The last two axes, or those that the config names; neither may be the batch's. */
+function matrixAxes(config: JsonObject, rank: number): [number, number] {
+  const axes = ["axis1", "axis2"].map((key) => positiveAxis(integerAt(config, key), rank)) as [
+    number,
+    number,
+  ];
+  if (!axes.includes(0)) return axes;
+  throw new TopologyError(
+    "axis1, axis2: expected axes within a sample, got the batch's. Name other axes.",
+    "unsupported",
+  );
+}
+
+function diagonalShape(input: Shape, config: JsonObject): Shape {
+  const [one, other] = matrixAxes(config, input.length);
+  const [rows, columns] = [input[one] ?? null, input[other] ?? null];
+  const offset = integerAt(config, "offset");
+  const kept = input.filter((_, axis) => axis !== one && axis !== other);
+  if (rows === null || columns === null) return [...kept, null];
+  const length = offset >= 0 ? Math.min(rows, columns - offset) : Math.min(rows + offset, columns);
+  return [...kept, Math.max(0, length)];
+}
+
+const takeAlongAxis: LayerSpec = arrayOp(
+  "TakeAlongAxis",
+  (input, call) => {
+    const axis = loneAxis(call.config, "axis", input.length);
+    const indices = operandShapes(call)[1] ?? [];
+    if (indices.length !== input.length) {
+      throw new TopologyError(
+        `indices: expected as many axes as ${formatShape(input)}, got ${formatShape(indices)}.`,
+        "shape",
+      );
+    }
+    return [input.map((size, at) => (at === axis ? (indices[at] ?? null) : size))];
+  },
+  { axis: null },
+);
+
+const unstack = arrayOp(
+  "Unstack",
+  (input, { config }) => {
+    const axis = loneAxis(config, "axis", input.length);
+    const size = input[axis] ?? null;
+    if (size === null)
+      throw new TopologyError("axis: expected one of known size, got an unknown one.", "shape");
+    return Array.from({ length: size }, () => input.filter((_, at) => at !== axis));
+  },
+  { num: null, axis: 0 },
+);
+
+/** What `ops.slice` is asked for is the shape; the batch's size is any. */
+const slice = arrayOp("Slice", (input, { config }) => [
+  integersAt(config, "shape").map((size, axis) => (axis === 0 ? (input[0] ?? null) : size)),
+]);
+
+const rot90 = arrayOp(
+  "Rot90",
+  (input, { config }) => {
+    const axes = [...sampleAxes(config, "axes", input.length)] as [number, number];
+    if (integerAt(config, "k") % 2 === 0) return [input];
+    return [
+      input.map((size, at) => (at === axes[0] ? input[axes[1]]! : at === axes[1] ? input[axes[0]]! : size)),
+    ];
+  },
+  { k: 1 },
+);
+
+export const arrayOpSpecs: readonly LayerSpec[] = [
+  arrayOp("Fliplr", (input) => [input]),
+  arrayOp("Hstack", (_, { inputs }) => [concatenatedShape(inputs, 1)]),
+  arrayOp("Dstack", (_, { inputs }) => [concatenatedShape(inputs, 2)]),
+  arrayOp(
+    "Append",
+    (input, { config, inputs }) => [concatenatedShape(inputs, loneAxis(config, "axis", input.length))],
+    { axis: null },
+  ),
+  arrayOp("ArraySplit", (input, { config }) =>
+    splitAlong(input, loneAxis(config, "axis", input.length), config["indices_or_sections"]),
+  ),
+  arrayOp("Hsplit", (input, { config }) => splitAlong(input, 1, config["indices_or_sections"])),
+  arrayOp("Dsplit", (input, { config }) => splitAlong(input, 2, config["indices_or_sections"])),
+  unstack,
+  rot90,
+  arrayOp("Tril", (input) => [input], { k: 0 }),
+  arrayOp("Triu", (input) => [input], { k: 0 }),
+  arrayOp("Diagonal", (input, { config }) => [diagonalShape(input, config)], { offset: 0 }),
+  arrayOp("Trace", (input, { config }) => [diagonalShape(input, config).slice(0, -1)], { offset: 0 }),
+  takeAlongAxis,
+  slice,
+];

@@ -1,0 +1,253 @@
+import type { JsonObject } from "../../checkpoint.ts";
+import { TopologyError } from "../../errors.ts";
+import type { Shape } from "../../tensor.ts";
+import { formatShape } from "../../tensor.ts";
+import { countAt, integerAt, positiveAxis, sizesAt, stringAt } from "../config-values.ts";
+import type { CallShapes, LayerSpec } from "../layer-spec.ts";
+import { transposedShape } from "./convolution-transpose.ts";
+import { operandShapes } from "./ops-elementwise.ts";
+import { channelCount, imageShape, requireRank, sampleSize, spatialShape, visitedLength } from "./windows.ts";
+
+/** Ops of keras.ops that do what layers do, with their weights as operands (`keras/src/ops/nn.py`, `image.py`). */
+function layerOp(
+  name: string,
+  shapeOf: (input: Shape, call: CallShapes) => Shape,
+  defaults: JsonObject = {},
+  more: Partial<LayerSpec> = {},
+): LayerSpec {
+  return {
+    className: `ops.${name}`,
+    defaults,
+    outputShapes: (call) => [shapeOf(call.inputs[0]!, call)],
+    ...more,
+  };
+}
+
+const window: JsonObject = { strides: 1, padding: "valid", data_format: null, dilation_rate: 1 };
+
+/** The shape of the call's operand at a position, a tensor's or a constant's. */
+function operand(call: CallShapes, index: number, name: string): Shape {
+  const shape = operandShapes(call)[index];
+  if (shape) return shape;
+  throw new TopologyError(`${name}: expected one, got none.`, "shape");
+}
+
+/** Positions of a kernel over the input's spatial axes. */
+function slid(input: Shape, config: JsonObject, kernel: Shape, filters: number | null): Shape {
+  const rank = input.length - 2;
+  const strides = sizesAt(config, "strides", rank);
+  const dilations = sizesAt(config, "dilation_rate", rank);
+  const spatial = spatialShape(input, config).map((length, axis) =>
+    visitedLength(
+      length,
+      { size: kernel[axis] ?? 1, stride: strides[axis]!, dilation: dilations[axis]! },
+      stringAt(config, "padding"),
+    ),
+  );
+  return imageShape(input[0] ?? null, spatial, filters, config);
+}
+
+function taps(kernel: Shape, end: number): number {
+  return kernel.slice(0, end).reduce<number>((product, size) => product * (size ?? 0), 1);
+}
+
+const convolutions: readonly LayerSpec[] = [
+  layerOp(
+    "Conv",
+    (input, call) => {
+      const kernel = operand(call, 1, "kernel");
+      return slid(input, call.config, kernel, kernel.at(-1) ?? null);
+    },
+    window,
+    { multiplyAdds: (call) => sampleSize(call.outputs[0]!) * taps(operand(call, 1, "kernel"), -1) },
+  ),
+  layerOp(
+    "DepthwiseConv",
+    (input, call) => {
+      const kernel = operand(call, 1, "kernel");
+      return slid(input, call.config, kernel, channelCount(input, call.config) * (kernel.at(-1) ?? 0));
+    },
+    window,
+    { multiplyAdds: (call) => sampleSize(call.outputs[0]!) * taps(operand(call, 1, "kernel"), -2) },
+  ),
+  layerOp(
+    "SeparableConv",
+    (input, call) =>
+      slid(
+        input,
+        call.config,
+        operand(call, 1, "kernel"),
+        operand(call, 2, "pointwise kernel").at(-1) ?? null,
+      ),
+    window,
+  ),
+  layerOp(
+    "ConvTranspose",
+    (input, call) => {
+      const kernel = operand(call, 1, "kernel");
+      const config = { ...call.config, kernel_size: kernel.slice(0, -2) as readonly number[] };
+      return transposedShape(config, input, input.length - 2, kernel.at(-2) ?? 0);
+    },
+    { ...window, output_padding: null },
+  ),
+];
+
+function adaptivePool(name: string): LayerSpec {
+  return layerOp(
+    name,
+    (input, { config }) =>
+      imageShape(
+        input[0] ?? null,
+        sizesAt(config, "output_size", input.length - 2),
+        channelCount(input, config),
+        config,
+      ),
+    { data_format: null },
+  );
+}
+
+/** Blocks of positions moved to channels, or back. */
+function blocks(
+  name: string,
+  sizeOf: (size: number, block: number) => number,
+  depthOf: (depth: number, area: number) => number,
+): LayerSpec {
+  return layerOp(
+    name,
+    (input, { config }) => {
+      requireRank(input, 4);
+      const block = countAt(config, "block_size");
+      const spatial = spatialShape(input, config).map((size) => (size === null ? null : sizeOf(size, block)));
+      const depth = depthOf(channelCount(input, config), block * block);
+      if (Number.isInteger(depth) && spatial.every((size) => size === null || Number.isInteger(size))) {
+        return imageShape(input[0] ?? null, spatial, depth, config);
+      }
+      throw new TopologyError(
+        `block_size: expected a divisor of ${formatShape(input)}, got ${block}.`,
+        "shape",
+      );
+    },
+    { data_format: null },
+  );
+}
+
+const multiHot = layerOp(
+  "MultiHot",
+  (input, { config }) => {
+    const kept = input.length > 1 ? input.filter((_, axis) => axis !== 1) : input;
+    const axis = positiveAxis(integerAt(config, "axis"), kept.length + 1);
+    return [...kept.slice(0, axis), countAt(config, "num_classes"), ...kept.slice(axis)];
+  },
+  { axis: -1 },
+);
+
+/** Queries `[N, T, heads, size]`, keys and values `[N, S, heads, size]`. */
+const dotProductAttention = layerOp(
+  "DotProductAttention",
+  (query, call) => {
+    requireRank(query, 4);
+    return [...query.slice(0, -1), operand(call, 2, "value").at(-1) ?? null];
+  },
+  { is_causal: false, attn_logits_soft_cap: null },
+);
+
+const extractPatches = layerOp(
+  "ExtractPatches",
+  (input, { config }) => {
+    requireRank(input, 4);
+    const size = sizesAt(config, "size", 2);
+    const strides = config["strides"] == null ? size : config["strides"]!;
+    const channels = channelCount(input, config) * size[0]! * size[1]!;
+    return slid(input, { ...config, strides }, size, channels);
+  },
+  { strides: null, dilation_rate: 1, padding: "valid", data_format: null },
+);
+
+/** Images with more or less on each side; of two sides and the target, two are given. */
+function resizedImages(name: string, adds: boolean): LayerSpec {
+  const words = adds ? "padding" : "cropping";
+  return layerOp(
+    name,
+    (input, { config }) => {
+      requireRank(input, 4);
+      const [height, width] = spatialShape(input, config);
+      const sizes = [
+        margins(config, words, adds, height!, "height"),
+        margins(config, words, adds, width!, "width"),
+      ];
+      return imageShape(
+        input[0] ?? null,
+        sizes.map(({ size }) => size),
+        channelCount(input, config),
+        config,
+      );
+    },
+    { data_format: null },
+  );
+}
+
+/** What is added (or cut) before and after along one axis of images, and the size after it. */
+export interface Margins {
+  readonly before: number;
+  readonly after: number;
+  readonly size: number | null;
+}
+
+/** @throws {TopologyError} where less than two of before, after and the target are given. */
+export function margins(
+  config: JsonObject,
+  words: string,
+  adds: boolean,
+  length: number | null,
+  axis: "height" | "width",
+): Margins {
+  const [first, last] = axis === "height" ? ["top", "bottom"] : ["left", "right"];
+  const read = (key: string): number | undefined =>
+    typeof config[key] === "number" ? Number(config[key]) : undefined;
+  const target = read(`target_${axis}`);
+  const before = read(`${first}_${words}`);
+  const after = read(`${last}_${words}`);
+  const total =
+    target === undefined || length === null ? undefined : adds ? target - length : length - target;
+  const start = before ?? (total === undefined ? undefined : total - (after ?? 0));
+  const end = after ?? (total === undefined ? undefined : total - (before ?? 0));
+  if (start === undefined || end === undefined || start < 0 || end < 0) {
+    throw new TopologyError(
+      `${first}_${words}: expected two of three sizes along the ${axis}, got less.`,
+      "shape",
+    );
+  }
+  if (length === null) return { before: start, after: end, size: target ?? null };
+  return { before: start, after: end, size: adds ? length + start + end : length - start - end };
+}
+
+const sameShape = (input: Shape): Shape => input;
+
+export const layerOpSpecs: readonly LayerSpec[] = [
+  ...convolutions,
+  adaptivePool("AdaptiveAveragePool"),
+  adaptivePool("AdaptiveMaxPool"),
+  blocks(
+    "DepthToSpace",
+    (size, block) => size * block,
+    (depth, area) => depth / area,
+  ),
+  blocks(
+    "SpaceToDepth",
+    (size, block) => size / block,
+    (depth, area) => depth * area,
+  ),
+  multiHot,
+  layerOp("BatchNorm", sameShape, { epsilon: 0.001 }),
+  layerOp("LayerNorm", sameShape, { axis: -1, epsilon: null, rms_scaling: false }),
+  layerOp("RMSNorm", sameShape, { axis: -1, epsilon: null }),
+  dotProductAttention,
+  layerOp(
+    "RGBToGrayscale",
+    (input, { config }) => imageShape(input[0] ?? null, spatialShape(input, config), 1, config),
+    { data_format: null },
+  ),
+  extractPatches,
+  resizedImages("PadImages", true),
+  resizedImages("CropImages", false),
+];
