@@ -16,6 +16,7 @@ export { detectPreprocess, imageSizeOf } from "./data/input-images.ts";
 export type { EngineChoice, EngineInfo } from "./engine/backend.ts";
 export { engineInfo, ensureEngine, useEngine } from "./engine/backend.ts";
 export { engineHome } from "./engine/home.ts";
+export type { LayersModel } from "./engine/layers-model.ts";
 export { setupEngine } from "./engine/setup.ts";
 export { DataError, KerasFileError, MachineError, TopologyError, UsageError } from "./errors.ts";
 export { finetune } from "./finetune.ts";
@@ -34,6 +35,7 @@ export {
 } from "./freeze/policy.ts";
 export { nearestNames } from "./freeze/suggestions.ts";
 export { predict } from "./model/predict.ts";
+export { toLayersModel } from "./model/to-layers-model.ts";
 export type { Evaluation } from "./report/evaluate.ts";
 export { evaluate } from "./report/evaluate.ts";
 export type { ExtractOptions, Features } from "./report/extract-features.ts";

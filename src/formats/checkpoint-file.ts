@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, existsSync, fstatSync, openSync, readSync, statSync } from "node:fs";
 import { extname } from "node:path";
 import type { Checkpoint } from "../checkpoint.ts";
 import { KerasFileError, UsageError } from "../errors.ts";
@@ -9,6 +9,7 @@ import { replaceFile } from "./atomic-file.ts";
 import { readKerasArchive, writeKerasArchive } from "./keras-archive.ts";
 import { readKerasH5 } from "./keras-h5.ts";
 import { writeKerasH5 } from "./keras-h5-writer.ts";
+import { writeTfjsFolder } from "./tfjs-folder-writer.ts";
 import { writeWeightsH5 } from "./weights-h5-writer.ts";
 import { readWeightsOnly } from "./weights-only.ts";
 
@@ -62,9 +63,10 @@ async function readOpened(
 }
 
 /**
- * Writes the model where `path`'s ending says how: `.keras` in Keras 3's dialect, `.h5` or `.hdf5` in the one it came in. The
- * file is whole or, on failure, as it was before.
+ * Writes the model where `path`'s ending says how: `.keras` in Keras 3's dialect, `.h5` or `.hdf5` in the one it came in, a
+ * folder (no ending, or a slash) for tfjs-layers. The file or folder is whole or, on failure, as it was before.
  * @throws {UsageError} for an ending that names no format.
+ * @throws {TopologyError} naming the layer that the format cannot hold.
  */
 export async function writeCheckpoint(path: string, checkpoint: Checkpoint): Promise<void> {
   const ending = extname(path).toLowerCase();
@@ -74,10 +76,17 @@ export async function writeCheckpoint(path: string, checkpoint: Checkpoint): Pro
     await replaceFile(path, (descriptor) => writeKerasArchive(descriptor, path, checkpoint));
   } else if (ending === ".h5" || ending === ".hdf5") {
     await replaceFile(path, (descriptor) => writeKerasH5(windowFile(descriptor, 0, 0), path, checkpoint));
+  } else if (isFolderName(path)) {
+    await writeTfjsFolder(path, checkpoint);
   } else {
     throw new UsageError(
-      `${path}: expected a name that ends in .keras, .h5 or .weights.h5, got ${JSON.stringify(ending)}.`,
+      `${path}: expected a name that ends in .keras, .h5 or .weights.h5, or a folder's without an ending for tfjs, got ${JSON.stringify(ending)}.`,
       "format",
     );
   }
+}
+
+function isFolderName(path: string): boolean {
+  if (existsSync(path)) return statSync(path).isDirectory();
+  return extname(path) === "" || /[/\\]$/.test(path);
 }

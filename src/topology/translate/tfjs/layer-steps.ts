@@ -1,0 +1,284 @@
+import type { Json, JsonObject } from "../../../checkpoint.ts";
+import type { Shape } from "../../../tensor.ts";
+import { sizesAt } from "../../config-values.ts";
+import { specOf } from "../../layer-specs.ts";
+import { nestedLayer } from "../../specs/recurrent-cells.ts";
+import { activationOf, followedBy } from "./activation-steps.ts";
+import { mergingSteps } from "./merging-steps.ts";
+import { normalizationSteps } from "./normalization-steps.ts";
+import { operationSteps } from "./operation-steps.ts";
+import { nameOf, recurrentSteps } from "./recurrent-steps.ts";
+import { picked, refuse, type SourceLayer, type StepRule, type TfjsStep } from "./step.ts";
+import { trainingArguments } from "./training-arguments.ts";
+
+/**
+ * The layers of tfjs-layers that compute what a Keras layer computes. What a rule does not carry over, only training reads.
+ * @throws {TopologyError} naming the layer, where tfjs-layers has none or would compute something else.
+ */
+export function tfjsSteps(layer: SourceLayer): readonly TfjsStep[] {
+  const rule = rules.get(layer.className);
+  if (rule) return rule(layer);
+  // Augmentation does nothing but in training.
+  if (specOf(layer.className)?.random && !specOf(layer.className)?.randomWith) return linear;
+  return refuse(layer, "has no such layer");
+}
+
+const linear: readonly TfjsStep[] = [{ className: "Activation", config: { activation: "linear" } }];
+
+/** One layer of the same class. */
+function same(className: string, keys: string, ...variables: readonly string[]): [string, StepRule] {
+  const names = keys.split(" ").filter(Boolean);
+  return [
+    className,
+    ({ config }) => [
+      {
+        className,
+        config: { ...picked(config, names), ...trainingArguments(config, ...variables) },
+        weighted: true,
+      },
+    ],
+  ];
+}
+
+/** A layer with weights and an activation, which may need layers of its own. */
+function activated(layer: SourceLayer, keys: string, ...variables: readonly string[]): readonly TfjsStep[] {
+  const { className, config } = layer;
+  const { name, after } = activationOf(layer, tfjsSteps);
+  const own = {
+    ...picked(config, keys.split(" ")),
+    activation: name,
+    ...trainingArguments(config, ...variables),
+  };
+  return followedBy([{ className, config: own, weighted: true }], after);
+}
+
+const convolutionKeys = "kernel_size strides padding data_format dilation_rate use_bias";
+
+function convolution(layer: SourceLayer): readonly TfjsStep[] {
+  const { className, config } = layer;
+  if ((config["groups"] ?? 1) !== 1) refuse(layer, "has no groups");
+  if (config["padding"] === "causal") refuse(layer, "has no causal padding");
+  if (className === "Conv1D") refuseChannelsFirst(layer);
+  return activated(layer, `filters ${convolutionKeys}`, "kernel", "bias");
+}
+
+/** tfjs-layers knows neither dilation nor output padding: what it makes of `same` and `valid` has one size. */
+function transposed(layer: SourceLayer): readonly TfjsStep[] {
+  const { config, inputs, outputs } = layer;
+  const rank = (inputs[0]?.length ?? 2) - 2;
+  const first = config["data_format"] === "channels_first" ? 2 : 1;
+  const [strides, kernel, dilation] = ["strides", "kernel_size", "dilation_rate"].map((key) =>
+    sizesAt({ [key]: 1, ...config }, key, rank),
+  ) as [number[], number[], number[]];
+  if (dilation.some((rate) => rate !== 1)) refuse(layer, "has no dilation");
+  strides.forEach((stride, axis) => {
+    const from = inputs[0]?.[first + axis];
+    const to = outputs[0]?.[first + axis];
+    if (from == null || to == null) {
+      if (config["output_padding"] != null) refuse(layer, "has no output_padding");
+      return;
+    }
+    const made =
+      config["padding"] === "same" ? from * stride : from * stride + Math.max(kernel[axis]! - stride, 0);
+    if (made !== to) refuse(layer, `makes ${made} positions of ${from}, Keras ${to}`);
+  });
+  return activated(layer, "filters kernel_size strides padding data_format use_bias", "kernel", "bias");
+}
+
+function depthwise(layer: SourceLayer): readonly TfjsStep[] {
+  const { config } = layer;
+  if (sizesAt({ dilation_rate: 1, ...config }, "dilation_rate", 2).some((rate) => rate !== 1)) {
+    refuse(layer, "ignores its dilation_rate");
+  }
+  const keys = "kernel_size strides padding data_format use_bias depth_multiplier";
+  return activated(layer, keys, "depthwise", "bias");
+}
+
+function separable(layer: SourceLayer): readonly TfjsStep[] {
+  refuseChannelsFirst(layer);
+  return activated(layer, `filters ${convolutionKeys} depth_multiplier`, "depthwise", "pointwise", "bias");
+}
+
+function refuseChannelsFirst(layer: SourceLayer): void {
+  if (layer.config["data_format"] === "channels_first") refuse(layer, "has no channels_first here");
+}
+
+function pooling1d(layer: SourceLayer): readonly TfjsStep[] {
+  refuseChannelsFirst(layer);
+  return [{ className: layer.className, config: picked(layer.config, ["pool_size", "strides", "padding"]) }];
+}
+
+function globalPooling(layer: SourceLayer): readonly TfjsStep[] {
+  const { className, config, outputs } = layer;
+  if (className.endsWith("1D")) refuseChannelsFirst(layer);
+  const pooled: TfjsStep = { className, config: picked(config, ["data_format"]) };
+  if (config["keepdims"] !== true) return [pooled];
+  return [pooled, reshaped(layer, outputs[0]?.slice(1) ?? [])];
+}
+
+function reshaped(layer: SourceLayer, shape: readonly (number | null)[]): TfjsStep {
+  if (shape.includes(null)) refuse(layer, "needs a known shape here");
+  return { className: "Reshape", config: { target_shape: shape as readonly Json[] } };
+}
+
+/** tfjs-layers infers no dimension where that of the batch is free. */
+function reshape({ config, outputs }: SourceLayer): readonly TfjsStep[] {
+  const known = outputs[0]?.slice(1).map((size) => size ?? -1);
+  return [
+    { className: "Reshape", config: known ? { target_shape: known } : picked(config, ["target_shape"]) },
+  ];
+}
+
+function activationLayer(layer: SourceLayer): readonly TfjsStep[] {
+  const { name, after } = activationOf(layer, tfjsSteps);
+  return after.length > 0 ? after : [{ className: "Activation", config: { activation: name } }];
+}
+
+function relu(layer: SourceLayer): readonly TfjsStep[] {
+  const { max_value = null, negative_slope = 0, threshold = 0 } = layer.config;
+  if (negative_slope === 0 && threshold === 0) return [{ className: "ReLU", config: { max_value } }];
+  if (max_value !== null) return refuse(layer, "has no max_value beside a slope or a threshold");
+  if (threshold === 0) return [{ className: "LeakyReLU", config: { alpha: negative_slope } }];
+  if (negative_slope === 0) return [{ className: "ThresholdedReLU", config: { theta: threshold } }];
+  return refuse(layer, "has no threshold beside a slope");
+}
+
+function softmax(layer: SourceLayer): readonly TfjsStep[] {
+  const { axis } = layer.config;
+  const last = (layer.inputs[0]?.length ?? 0) - 1;
+  if (axis !== -1 && axis !== last) refuse(layer, "has no softmax along another axis than the last");
+  return [{ className: "Softmax", config: { axis: -1 } }];
+}
+
+function elu(layer: SourceLayer): readonly TfjsStep[] {
+  if ((layer.config["alpha"] ?? 1) !== 1) refuse(layer, "has no alpha other than 1");
+  return [{ className: "ELU", config: { alpha: 1 } }];
+}
+
+function prelu(layer: SourceLayer): readonly TfjsStep[] {
+  const { config } = layer;
+  return [
+    {
+      className: "PReLU",
+      config: { ...picked(config, ["shared_axes"]), ...trainingArguments(config, "alpha") },
+      weighted: true,
+    },
+  ];
+}
+
+/** tfjs-layers flattens three dimensions or more. */
+function flatten(layer: SourceLayer): readonly TfjsStep[] {
+  const { config, inputs } = layer;
+  if ((inputs[0]?.length ?? 3) < 3) return linear;
+  if (inputs[0]?.slice(1).includes(null)) refuse(layer, "needs a known shape here");
+  return [{ className: "Flatten", config: picked(config, ["data_format"]) }];
+}
+
+function upsampling(layer: SourceLayer): readonly TfjsStep[] {
+  const { interpolation = "nearest" } = layer.config;
+  if (interpolation !== "nearest")
+    refuse(layer, `computes ${JSON.stringify(interpolation)} from other positions`);
+  return [{ className: "UpSampling2D", config: picked(layer.config, ["size", "data_format"]) }];
+}
+
+/** Whole maps at once, as a Dropout whose noise has one value a map. */
+function spatialDropout({ config, inputs }: SourceLayer): readonly TfjsStep[] {
+  const rank = inputs[0]?.length ?? 4;
+  const channel = config["data_format"] === "channels_first" ? 1 : rank - 1;
+  const noise = Array.from({ length: rank }, (_, axis) => (axis === 0 || axis === channel ? null : 1));
+  return [{ className: "Dropout", config: { ...picked(config, ["rate", "seed"]), noise_shape: noise } }];
+}
+
+function inputLayer({ config }: SourceLayer): readonly TfjsStep[] {
+  const dtype = String(config["dtype"] ?? "float32");
+  const own: JsonObject = {
+    batch_input_shape: config["batch_shape"] ?? null,
+    dtype: dtype.includes("float") ? "float32" : dtype === "bool" ? "bool" : "int32",
+    sparse: false,
+  };
+  return [{ className: "InputLayer", config: own }];
+}
+
+/** tfjs-layers gathers with the mask that `mask_zero` asks for, and then forgets it. */
+const embedding: StepRule = ({ config }) => [
+  {
+    className: "Embedding",
+    config: {
+      ...picked(config, ["input_dim", "output_dim", "mask_zero"]),
+      ...trainingArguments(config, "embeddings"),
+    },
+    weighted: true,
+  },
+];
+
+/** One layer at every step of time. */
+function timeDistributed(layer: SourceLayer): readonly TfjsStep[] {
+  const { className, config } = nestedLayer(layer.config, "layer");
+  const withoutTime = ([batch = null, , ...rest]: Shape): Shape => [batch, ...rest];
+  const [inner, ...more] = tfjsSteps({
+    ...layer,
+    className,
+    config,
+    inputs: layer.inputs.map(withoutTime),
+    outputs: layer.outputs.map(withoutTime),
+  });
+  if (!inner || more.length > 0) return refuse(layer, `has no ${className} inside that computes the same`);
+  const json = { class_name: inner.className, config: { name: nameOf(config), ...inner.config } };
+  return [{ className: "TimeDistributed", config: { layer: json }, weighted: true }];
+}
+
+const pooling = "pool_size strides padding data_format";
+
+const rules: ReadonlyMap<string, StepRule> = new Map<string, StepRule>([
+  ["InputLayer", inputLayer],
+  ["Dense", (layer) => activated(layer, "units use_bias", "kernel", "bias")],
+  ["Conv1D", convolution],
+  ["Conv2D", convolution],
+  ["Conv3D", convolution],
+  ["Conv2DTranspose", transposed],
+  ["Conv3DTranspose", transposed],
+  ["DepthwiseConv2D", depthwise],
+  ["SeparableConv2D", separable],
+  ["MaxPooling1D", pooling1d],
+  ["AveragePooling1D", pooling1d],
+  same("MaxPooling2D", pooling),
+  same("AveragePooling2D", pooling),
+  same("MaxPooling3D", pooling),
+  same("AveragePooling3D", pooling),
+  ["GlobalAveragePooling1D", globalPooling],
+  ["GlobalMaxPooling1D", globalPooling],
+  ["GlobalAveragePooling2D", globalPooling],
+  ["GlobalMaxPooling2D", globalPooling],
+  ["Activation", activationLayer],
+  ["ReLU", relu],
+  [
+    "LeakyReLU",
+    ({ config }) => [{ className: "LeakyReLU", config: { alpha: config["negative_slope"] ?? 0.3 } }],
+  ],
+  ["PReLU", prelu],
+  ["ELU", elu],
+  ["Softmax", softmax],
+  same("ThresholdedReLU", "theta"),
+  ["Flatten", flatten],
+  ["Reshape", reshape],
+  same("Permute", "dims"),
+  same("RepeatVector", "n"),
+  same("Masking", "mask_value"),
+  ["Embedding", embedding],
+  same("ZeroPadding2D", "padding data_format"),
+  same("Cropping2D", "cropping data_format"),
+  ["UpSampling2D", upsampling],
+  same("Dropout", "rate noise_shape seed"),
+  same("SpatialDropout1D", "rate seed"),
+  ["SpatialDropout2D", spatialDropout],
+  ["SpatialDropout3D", spatialDropout],
+  same("GaussianNoise", "stddev"),
+  same("GaussianDropout", "rate"),
+  same("AlphaDropout", "rate noise_shape"),
+  ["Identity", () => linear],
+  ...normalizationSteps,
+  ...mergingSteps,
+  ...operationSteps,
+  ...recurrentSteps,
+  ["TimeDistributed", timeDistributed],
+]);

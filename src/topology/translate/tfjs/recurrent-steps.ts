@@ -1,0 +1,126 @@
+import type { Json, JsonObject } from "../../../checkpoint.ts";
+import { type NestedLayer, nestedCells, nestedLayer } from "../../specs/recurrent-cells.ts";
+import { cellActivation } from "./activation-steps.ts";
+import { picked, refuse, type SourceLayer, type StepRule, type TfjsStep } from "./step.ts";
+import { trainingArguments } from "./training-arguments.ts";
+
+/** `recurrent` as a class of its own: tfjs-layers knows no other than these. */
+const cellKeys = ["units", "use_bias", "dropout", "recurrent_dropout"];
+const loopKeys = ["return_sequences", "return_state", "go_backwards"];
+
+function cellConfig(layer: SourceLayer, className: string, config: JsonObject): JsonObject {
+  if (config["reset_after"] === true) refuse(layer, "has no reset_after, which GRU has by default in Keras");
+  const gates = className.startsWith("SimpleRNN")
+    ? {}
+    : { recurrent_activation: cellActivation(layer, config["recurrent_activation"] ?? "sigmoid") };
+  return {
+    ...picked(config, cellKeys),
+    ...(className.startsWith("GRU") && { reset_after: false }),
+    ...(className.startsWith("LSTM") && picked(config, ["unit_forget_bias"])),
+    activation: cellActivation(layer, config["activation"] ?? "tanh"),
+    ...gates,
+    ...trainingArguments(config, "kernel", "recurrent", "bias"),
+  };
+}
+
+function loopConfig(layer: SourceLayer, config: JsonObject): JsonObject {
+  if (config["stateful"] === true) refuse(layer, "is not trusted with states across batches");
+  if (config["zero_output_for_mask"] === true) refuse(layer, "has no zero_output_for_mask");
+  if (config["time_major"] === true) refuse(layer, "has no time_major");
+  return picked(config, loopKeys);
+}
+
+/** SimpleRNN, LSTM or GRU. */
+function recurrent(layer: SourceLayer): TfjsStep {
+  const { className, config } = layer;
+  return {
+    className,
+    config: { ...loopConfig(layer, config), ...cellConfig(layer, className, config) },
+    weighted: true,
+  };
+}
+
+const knownCells: ReadonlySet<string> = new Set(["SimpleRNNCell", "LSTMCell", "GRUCell"]);
+
+function cell(layer: SourceLayer, { className, config }: NestedLayer): JsonObject {
+  if (!knownCells.has(className)) refuse(layer, `has no cell ${className} here`);
+  return { class_name: className, config: { name: nameOf(config), ...cellConfig(layer, className, config) } };
+}
+
+function loop(layer: SourceLayer): TfjsStep {
+  const { config } = layer;
+  const inner = nestedLayer(config, "cell");
+  const json: Json =
+    inner.className === "StackedRNNCells"
+      ? {
+          class_name: "StackedRNNCells",
+          config: {
+            name: nameOf(inner.config),
+            cells: nestedCells(inner.config).map((one) => cell(layer, one)),
+          },
+        }
+      : cell(layer, inner);
+  if (inner.className === "StackedRNNCells" && config["return_state"] === true) {
+    refuse(layer, "orders the states of stacked cells otherwise");
+  }
+  return { className: "RNN", config: { ...loopConfig(layer, config), cell: json }, weighted: true };
+}
+
+function bidirectional(layer: SourceLayer): TfjsStep {
+  const { config } = layer;
+  const forward = nestedLayer(config, "layer");
+  if (config["backward_layer"] != null && !mirrors(forward, nestedLayer(config, "backward_layer"))) {
+    refuse(layer, "has no backward_layer of its own kind");
+  }
+  const inner = recurrentInside(layer, forward);
+  return {
+    className: "Bidirectional",
+    config: { merge_mode: config["merge_mode"] ?? null, layer: inner },
+    weighted: true,
+  };
+}
+
+/** Whether the backward layer is the forward one run the other way, as Keras writes it for one that was not given. */
+function mirrors(forward: NestedLayer, backward: NestedLayer): boolean {
+  const essence = ({ className, config }: NestedLayer, flip: boolean): string => {
+    const backwards = config["go_backwards"] === true;
+    const keys = [...cellKeys, ...loopKeys, "activation", "recurrent_activation", "reset_after"];
+    return JSON.stringify([
+      className,
+      { ...picked(config, keys), go_backwards: flip ? !backwards : backwards },
+    ]);
+  };
+  return essence(forward, true) === essence(backward, false);
+}
+
+function recurrentInside(layer: SourceLayer, { className, config }: NestedLayer): JsonObject {
+  if (!["SimpleRNN", "LSTM", "GRU"].includes(className)) refuse(layer, `has no ${className} inside`);
+  const step = recurrent({ ...layer, className, config });
+  return { class_name: className, config: { name: nameOf(config), ...step.config } };
+}
+
+/** The name that weights of the layer inside bear. */
+export function nameOf(config: JsonObject): string {
+  return typeof config["name"] === "string" ? config["name"] : "layer";
+}
+
+function convLstm(layer: SourceLayer): TfjsStep {
+  const { config } = layer;
+  if (config["data_format"] === "channels_first") refuse(layer, "has no channels_first here");
+  const own = {
+    ...loopConfig(layer, config),
+    ...picked(config, ["filters", "kernel_size", "strides", "padding", "data_format", "dilation_rate"]),
+    ...cellConfig(layer, "LSTM", config),
+  };
+  return { className: "ConvLSTM2D", config: own, weighted: true };
+}
+
+/** Rules for the layers that run over time. */
+export const recurrentSteps: readonly (readonly [string, StepRule])[] = [
+  ["SimpleRNN", (layer) => [recurrent(layer)]],
+  ["LSTM", (layer) => [recurrent(layer)]],
+  ["GRU", (layer) => [recurrent(layer)]],
+  ["RNN", (layer) => [loop(layer)]],
+  ["Bidirectional", (layer) => [bidirectional(layer)]],
+  ["ConvLSTM2D", (layer) => [convLstm(layer)]],
+];

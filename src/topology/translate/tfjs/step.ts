@@ -1,0 +1,54 @@
+import type { Json, JsonObject, Weight } from "../../../checkpoint.ts";
+import { TopologyError } from "../../../errors.ts";
+import type { Shape } from "../../../tensor.ts";
+import type { KerasMajor } from "../../layer-graph.ts";
+
+/** A layer as it is translated, with what its calls take and give. */
+export interface SourceLayer {
+  readonly path: string;
+  readonly className: string;
+  /** In Keras 3's vocabulary, with defaults. */
+  readonly config: JsonObject;
+  readonly keras: KerasMajor;
+  /** Of its first call; empty where they are not known. */
+  readonly inputs: readonly Shape[];
+  readonly outputs: readonly Shape[];
+  readonly weights: readonly Weight[];
+  /** Constants among the arguments of its first call, with the position of each. */
+  readonly constants: readonly { readonly position: number; readonly value: Json }[];
+}
+
+/** What a step reads: one of the layer's inputs, or the output of an earlier step. */
+export type StepInput = { readonly input: number } | { readonly step: number };
+
+/** One layer of tfjs-layers that stands for a Keras layer, or for part of it. */
+export interface TfjsStep {
+  readonly className: string;
+  /** In tfjs-layers's words, without name and flags. */
+  readonly config: JsonObject;
+  /** What it reads: all inputs of the layer for the first, the step before for the others, where absent. */
+  readonly reads?: readonly StepInput[];
+  /** The layer's weights are its own. */
+  readonly weighted?: boolean;
+}
+
+/** @throws {TopologyError} naming the layer that tfjs-layers has no equal of, and what holds the model. */
+export function refuse(layer: Pick<SourceLayer, "path" | "className">, reason: string): never {
+  throw new TopologyError(
+    `${layer.path}: ${layer.className}: tfjs-layers ${reason}. Write .keras or .h5 (--format keras), which hold it.`,
+    "not-in-tfjs",
+  );
+}
+
+/** What a Keras layer becomes. @throws {TopologyError} where tfjs-layers has no equal of it. */
+export type StepRule = (layer: SourceLayer) => readonly TfjsStep[];
+
+/** The arguments of these names, where they are given. */
+export function picked(config: JsonObject, keys: readonly string[]): Record<string, Json> {
+  return Object.fromEntries(
+    keys.flatMap((key): [string, Json][] => {
+      const value = config[key];
+      return value === undefined ? [] : [[key, value]];
+    }),
+  );
+}

@@ -1,0 +1,84 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { loadLayersModel } from "@tensorflow/tfjs-layers";
+import { beforeAll, describe, expect, test } from "vitest";
+import type { Checkpoint } from "../../src/checkpoint.ts";
+import { ensureEngine, useEngine } from "../../src/engine/backend.ts";
+import { tf } from "../../src/engine/tf.ts";
+import { TopologyError } from "../../src/errors.ts";
+import { readCheckpoint, writeCheckpoint } from "../../src/formats/checkpoint-file.ts";
+import { scratch } from "../hdf5/temporary.ts";
+import { modelPath, modelRecords, type PackedTensor } from "./model-fixtures.ts";
+
+beforeAll(async () => {
+  if (!process.env["KERAS_FINETUNE_ENGINE"]) useEngine("wasm");
+  await ensureEngine();
+});
+
+/** Reads a model folder as tfjs's own handler for files does. */
+function fromFolder(folder: string): Parameters<typeof loadLayersModel>[0] {
+  return {
+    load: async () => {
+      const model = JSON.parse(readFileSync(join(folder, "model.json"), "utf8"));
+      return tf.io.getModelArtifactsForJSON(model, async (manifest) => {
+        const paths = manifest.flatMap((group) => group.paths);
+        const bytes = Buffer.concat(paths.map((path) => readFileSync(join(folder, path))));
+        return [manifest.flatMap((group) => group.weights), Uint8Array.from(bytes).buffer];
+      });
+    },
+  };
+}
+
+function uploaded({ shape, dtype, base64 }: PackedTensor): tf.Tensor {
+  const { buffer } = Uint8Array.from(Buffer.from(base64, "base64"));
+  return dtype === "int32"
+    ? tf.tensor(new Int32Array(buffer), [...shape], "int32")
+    : tf.tensor(new Float32Array(buffer), [...shape]);
+}
+
+/** The folder that the model was written into, or what refused it. */
+async function written(checkpoint: Checkpoint): Promise<string | TopologyError> {
+  const folder = join(scratch(), "model");
+  try {
+    await writeCheckpoint(folder, checkpoint);
+    return folder;
+  } catch (error) {
+    if (error instanceof TopologyError) return error;
+    throw error;
+  }
+}
+
+/** The largest difference, relative to the largest of the numbers expected where that is above 1. */
+function distance(values: ArrayLike<number>, expected: ArrayLike<number>): number {
+  const largest = Array.from(expected).reduce((most, value) => Math.max(most, Math.abs(value)), 1);
+  const apart = Array.from(values, (value, index) => Math.abs(value - expected[index]!));
+  return apart.reduce((most, value) => Math.max(most, value), 0) / largest;
+}
+
+test("most of the models are written for tfjs-layers", async () => {
+  const folders = await Promise.all(
+    modelRecords().map(async ([file]) => written(await readCheckpoint(modelPath(file)))),
+  );
+  const refused = folders.filter((folder) => folder instanceof TopologyError);
+  expect(refused.length).toBeLessThan(folders.length / 2);
+});
+
+describe.each(modelRecords())("%s", (file, record) => {
+  test("predicts in tfjs-layers what Keras predicted, or is refused by the name of a layer", async () => {
+    const folder = await written(await readCheckpoint(modelPath(file)));
+    if (folder instanceof TopologyError) {
+      expect(folder.message).toMatch(/^[\w./-]+: \w[\w.]*: tfjs-layers /);
+      return;
+    }
+    const model = await loadLayersModel(fromFolder(folder));
+    const outputs = [model.predict(record.inputs.map(uploaded), { batchSize: 64 })].flat();
+    expect(outputs.length).toBe(record.outputs.length);
+    record.outputs.forEach((expected, index) => {
+      const output = outputs[index]!;
+      expect(output.shape).toEqual(expected.shape);
+      const within = record.within ?? 2e-5;
+      expect(distance(output.dataSync(), uploaded(expected).dataSync())).toBeLessThan(within);
+    });
+    model.dispose();
+  });
+});
