@@ -4,7 +4,6 @@ import { conv2dTranspose } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
 import { numbersIn, stringIn } from "./config.ts";
 import { asPlane, finished } from "./convolution.ts";
-import { channelsLast } from "./data-format.ts";
 import type { Kernel } from "./kernel.ts";
 import { conv3dTranspose } from "./volume.ts";
 
@@ -15,11 +14,10 @@ export const convolutionTransposeKernels: Readonly<Record<string, Kernel>> = {
 };
 
 function transposed(rank: 1 | 2 | 3): Kernel {
-  return ({ inputs, weights, config, context }) =>
-    channelsLast(inputs[0]!, config, (x) => {
-      const spread = transposedConvolution(x, weights["kernel"]!, config, rank);
-      return finished(spread, config, weights, context.keras);
-    });
+  return (call) =>
+    finished(call.inputs[0]!, call, (x) =>
+      transposedConvolution(x, call.weights["kernel"]!, call.config, rank),
+    );
 }
 
 /** A transposed convolution of a channels-last tensor, as the config's strides, padding and dilation say. */

@@ -27,53 +27,47 @@ export interface Window {
 }
 
 function convolution(rank: 1 | 2 | 3): Kernel {
-  return ({ inputs, weights, config, context }) => {
+  return (call) => {
+    const { inputs, weights, config } = call;
     const kernel = lowRankAdapted(weights["kernel"]!, weights, config["lora_alpha"]);
     const x = causallyPadded(inputs[0]!, config, kernel.shape[0]!);
-    const window = windowIn(config, rank);
-    return channelsLast(x, config, (value) => {
-      const convolved = grouped(value, kernel, window);
-      return finished(convolved, config, weights, context.keras);
-    });
+    return finished(x, call, (value) => grouped(value, kernel, windowIn(config, rank)));
   };
 }
 
 function depthwise(rank: 1 | 2): Kernel {
-  return ({ inputs, weights, config, context }) => {
+  return (call) => {
+    const { inputs, weights, config } = call;
     const kernel = weights["kernel"]!;
     const x = causallyPadded(inputs[0]!, config, kernel.shape[0]!);
-    return channelsLast(x, config, (value) =>
-      finished(depthwiseOf(value, kernel, windowIn(config, rank)), config, weights, context.keras),
-    );
+    return finished(x, call, (value) => depthwiseOf(value, kernel, windowIn(config, rank)));
   };
 }
 
 function separable(rank: 1 | 2): Kernel {
-  return ({ inputs, weights, config, context }) => {
-    const depthwiseKernel = weights["depthwise_kernel"]!;
-    const x = causallyPadded(inputs[0]!, config, depthwiseKernel.shape[0]!);
+  return (call) => {
+    const { inputs, weights, config } = call;
+    const kernel = weights["depthwise_kernel"]!;
+    const x = causallyPadded(inputs[0]!, config, kernel.shape[0]!);
     const pointwise: Window = { strides: fill(rank, 1), dilation: fill(rank, 1), padding: "valid" };
-    return channelsLast(x, config, (value) => {
-      const deep = depthwiseOf(value, depthwiseKernel, windowIn(config, rank));
-      return finished(
-        convolve(deep, weights["pointwise_kernel"]!, pointwise),
-        config,
-        weights,
-        context.keras,
-      );
+    return finished(x, call, (value) => {
+      const deep = depthwiseOf(value, kernel, windowIn(config, rank));
+      return convolve(deep, weights["pointwise_kernel"]!, pointwise);
     });
   };
 }
 
-/** Bias and activation, on a channels-last tensor. */
+/** What `compute` makes of the channels-last tensor, its bias added; the activation sees the axes in the layer's own order. */
 export function finished(
   x: tf.Tensor,
-  config: JsonObject,
-  weights: KernelCall["weights"],
-  keras: KernelCall["context"]["keras"],
+  { config, weights, context }: KernelCall,
+  compute: (value: tf.Tensor) => tf.Tensor,
 ): tf.Tensor {
-  const biased = flagIn(config, "use_bias") ? biasAdd(x, weights["bias"]!) : x;
-  return activate(biased, config["activation"], keras);
+  const biased = channelsLast(x, config, (value) => {
+    const result = compute(value);
+    return flagIn(config, "use_bias") ? biasAdd(result, weights["bias"]!) : result;
+  });
+  return activate(biased, config["activation"], context.keras);
 }
 
 /** Strides, dilation and padding of a config. */
