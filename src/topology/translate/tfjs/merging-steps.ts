@@ -1,4 +1,5 @@
-import { picked, refuse, type StepRule } from "./step.ts";
+import { integersAt, positiveAxis } from "../../config-values.ts";
+import { picked, refuse, type SourceLayer, type StepRule, type TfjsStep } from "./step.ts";
 
 function merging(className: string): [string, StepRule] {
   return [className, ({ inputs }) => (inputs.length === 1 ? [alone] : [{ className, config: {} }])];
@@ -7,6 +8,13 @@ function merging(className: string): [string, StepRule] {
 /** tfjs-layers merges two tensors or more. */
 const alone = { className: "Activation", config: { activation: "linear" } };
 
+/** Along one axis, which tfjs-layers counts from the end only where it is the last. */
+export function concatenate({ config, inputs }: SourceLayer): readonly TfjsStep[] {
+  const rank = inputs[0]?.length ?? 0;
+  const [axis = -1] = integersAt({ axis: -1, ...config }, "axis");
+  return [{ className: "Concatenate", config: { axis: rank > 0 ? positiveAxis(axis, rank) : axis } }];
+}
+
 /** Rules for the layers that merge tensors. */
 export const mergingSteps: readonly (readonly [string, StepRule])[] = [
   merging("Add"),
@@ -14,7 +22,7 @@ export const mergingSteps: readonly (readonly [string, StepRule])[] = [
   merging("Average"),
   merging("Maximum"),
   merging("Minimum"),
-  ["Concatenate", ({ config }) => [{ className: "Concatenate", config: picked(config, ["axis"]) }]],
+  ["Concatenate", concatenate],
   [
     "Subtract",
     () => [

@@ -1,6 +1,6 @@
-import type { Json } from "../../../checkpoint.ts";
 import { activationOf } from "./activation-steps.ts";
-import { picked, refuse, type SourceLayer, type StepRule, type TfjsStep } from "./step.ts";
+import { concatenate } from "./merging-steps.ts";
+import { refuse, type SourceLayer, type StepRule, type TfjsStep } from "./step.ts";
 
 /** `x op c` as a scale and an offset, `c op x` as another; undefined where it is none. */
 type Affine = (constant: number) => { readonly scale: number; readonly offset: number } | undefined;
@@ -96,10 +96,6 @@ export const operationSteps: readonly (readonly [string, StepRule])[] = [
     ),
   ],
   ["ops.Negative", () => negative],
-  ["ops.Concatenate", (layer) => [{ className: "Concatenate", config: axisOf(layer) }]],
+  ["ops.Concatenate", concatenate],
   ...Object.entries(activations).map(([name, own]) => [`ops.${name}`, activation(own)] as const),
 ];
-
-function axisOf(layer: SourceLayer): Record<string, Json> {
-  return picked({ axis: -1, ...layer.config }, ["axis"]);
-}

@@ -165,7 +165,7 @@ function emitLayer(translation: Translation, layer: LayerDescription, place: Pla
       name: own,
       className: step.className,
       config: { name: own, trainable, ...step.config },
-      reads: step.reads?.map((read) => read),
+      reads: step.reads,
     };
   });
   return { entries, output: names.at(-1)!, isModel: false };
@@ -201,7 +201,9 @@ function constantsOf(
 }
 
 function addWeights(translation: Translation, layer: SourceLayer, name: string): void {
-  for (const { name: weight } of layer.weights) {
+  for (const { name: weight, dtype } of layer.weights) {
+    if (weight.startsWith("lora_")) refuse(layer, "has no LoRA");
+    if (!dtype.includes("float")) refuse(layer, `has no ${dtype} weights`);
     const own = tfjsWeightName(layer.className, layer.config, weight);
     translation.weights.push({ name: `${name}/${own}`, layer: layer.path, weight });
   }
