@@ -6,8 +6,10 @@ import { translateConfig } from "../topology/translate/translate-config.ts";
 /** The Keras whose dialect a translated model is in. */
 export const dialectVersion = "3.15.1";
 
+/** The Keras 2 that computes what Keras 1 did. */
+const keras2Version = "2.2.4";
+
 /**
- 
  * The checkpoint as a file of that dialect holds it: config and compile config translated, weights and notes under the new
  * layer paths. The optimizer's variables are kept where the same Keras reads them: another orders them otherwise.
  * @throws {TopologyError} naming the layer that cannot be translated.
@@ -23,7 +25,11 @@ export function inDialect(checkpoint: Checkpoint, to: Dialect): Checkpoint {
   const { newLayers, ...notes } = checkpoint.notes;
   return {
     ...rest,
-    kerasVersion: sameKeras(from, to) ? checkpoint.kerasVersion : dialectVersion,
+    kerasVersion: sameKeras(from, to)
+      ? checkpoint.kerasVersion
+      : to === "keras2"
+        ? keras2Version
+        : dialectVersion,
     modelConfig,
     weights,
     ...(training && { trainingConfig: training }),

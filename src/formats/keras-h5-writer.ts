@@ -10,13 +10,14 @@ import { notesKey, writeNotes } from "./notes.ts";
 import { stringifyPythonJson } from "./python-json.ts";
 
 /**
- * Writes a checkpoint as a whole model `.h5` in the dialect it came in; one from `.keras` in Keras 3's `.h5` dialect. Keras
- * reads the weights by position: layers in `model.layers` order, those of a nested model trainable first.
+ * Writes a checkpoint as a whole model `.h5` in the dialect it came in, that of Keras 1 as Keras 2's; one from `.keras` in
+ * Keras 3's `.h5` dialect. Keras reads the weights by position: layers in `model.layers` order, those of a nested model
+ * trainable first.
  * @throws {TopologyError} naming the layer that Keras could not read back.
  */
 export async function writeKerasH5(file: VirtualFile, label: string, original: Checkpoint): Promise<void> {
   const from = dialectOf(original);
-  const to = from === "keras3" ? "keras3-h5" : from === "keras2-archive" ? "keras2" : from;
+  const to = from === "keras3" ? "keras3-h5" : from === "keras3-h5" ? from : "keras2";
   const checkpoint = inDialect(original, to);
   const notes = writeNotes(checkpoint.notes);
   const writer = await createHdf5(file, label);

@@ -11,7 +11,7 @@ import { toFloat32 } from "../../src/tensor.ts";
 import { layerGraph } from "../../src/topology/build-graph.ts";
 import type { GraphLayer } from "../../src/topology/layer-graph.ts";
 import { scratch } from "../hdf5/temporary.ts";
-import { modelPath, modelRecords } from "./model-fixtures.ts";
+import { modelPath, modelRecords, refusedRecords } from "./model-fixtures.ts";
 
 /** The text of the model's config in a file, as it stands there. */
 async function configText(path: string): Promise<string> {
@@ -72,10 +72,14 @@ async function expectReadableElsewhere(bytes: Uint8Array): Promise<number> {
 
 const records = modelRecords();
 
-test("there are models of three Kerases", () => {
+test("there are models of every generation of Keras", () => {
   const versions = new Set(records.map(([, record]) => record.keras));
-  expect([...versions].sort()).toEqual(["2.15.0", "2.2.4", "3.15.1"]);
+  expect([...versions].sort()).toEqual(["1.2.2", "2.15.0", "2.2.4", "3.15.1"]);
   expect(records.length).toBeGreaterThan(60);
+});
+
+test.each(refusedRecords())("%s is refused, and the error says where and why", async (file, record) => {
+  await expect(readCheckpoint(modelPath(file))).rejects.toThrow(record.refused);
 });
 
 describe.each(records)("%s", (file, record) => {
@@ -109,6 +113,7 @@ describe.each(records)("%s", (file, record) => {
   test("written in its own format it is the same model, to the letter and to the bit", async () => {
     const checkpoint = await readCheckpoint(path);
     if (checkpoint.kerasVersion.startsWith("2") && checkpoint.format === "keras") return;
+    if (checkpoint.kerasVersion.startsWith("1")) return;
     const { path: written, copy } = await copied(
       checkpoint,
       `copy${checkpoint.format === "keras" ? ".keras" : ".h5"}`,

@@ -22,14 +22,25 @@ export interface ModelRecord {
   readonly outputs: readonly PackedTensor[];
   /** How far from the outputs a prediction may be, where arithmetic is not in float32. */
   readonly within?: number;
+  /** What the error says of a file that is not read. */
+  readonly refused?: string;
 }
 
 export function modelPath(file: string): string {
   return join(folder, file);
 }
 
-/** Every record, by the name of its file. */
+/** The record of every file that is read, by the file's name. */
 export function modelRecords(): readonly (readonly [string, ModelRecord])[] {
+  return allRecords().filter(([, { refused }]) => refused === undefined);
+}
+
+/** The record of every file that is refused, by the file's name. */
+export function refusedRecords(): readonly (readonly [string, ModelRecord])[] {
+  return allRecords().filter(([, { refused }]) => refused !== undefined);
+}
+
+function allRecords(): readonly (readonly [string, ModelRecord])[] {
   return readdirSync(folder)
     .filter((name) => name.endsWith(".json"))
     .map((name) => {

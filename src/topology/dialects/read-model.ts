@@ -4,6 +4,7 @@ import { isObject } from "../config-values.ts";
 import type { KerasMajor } from "../layer-graph.ts";
 import { classNameOf } from "./class-names.ts";
 import type { CallDescription, LayerDescription, ModelDescription, NamedArgument } from "./description.ts";
+import { keras1ToKeras2 } from "./keras1-model.ts";
 import { readKeras2Call } from "./keras2-calls.ts";
 import { readKeras3Call } from "./keras3-calls.ts";
 import { modernConfig } from "./layer-config.ts";
@@ -15,13 +16,7 @@ import { modernTfOp } from "./tf-ops.ts";
 /** The config of a model, of whichever Keras, as one description. @throws {TopologyError} naming what is malformed. */
 export function readModel(checkpoint: Pick<Checkpoint, "modelConfig" | "kerasVersion">): ModelDescription {
   const keras = kerasMajor(checkpoint.kerasVersion);
-  if (keras === 1) {
-    throw new TopologyError(
-      `model config: Keras version: expected 2 or 3, got ${checkpoint.kerasVersion}. Load and save it in Keras 2 first.`,
-      "unsupported-version",
-    );
-  }
-  const entry = modelEntry(checkpoint.modelConfig);
+  const entry = modelEntry(keras === 1 ? keras1ToKeras2(checkpoint.modelConfig) : checkpoint.modelConfig);
   if (!entry) {
     throw new TopologyError(
       `model config: expected a Sequential or Functional model with its layers, got class ${JSON.stringify(

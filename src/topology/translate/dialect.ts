@@ -2,8 +2,8 @@ import type { Checkpoint } from "../../checkpoint.ts";
 import { kerasMajor } from "../dialects/read-model.ts";
 
 /**
- * How a model config is written: as Keras 1 or 2 did in `.h5`, as Keras 2 did in `.keras` (from 2.12 on), as Keras 3 does in
- * `.h5` (without modules), or as it does in `.keras`.
+ * How a model config is written: as Keras 2 did in `.h5` (`keras1` too, whose words are made Keras 2's in reading), as Keras 2
+ * did in `.keras` (from 2.12 on), as Keras 3 does in `.h5` (without modules), or as it does in `.keras`.
  */
 export type Dialect = "keras1" | "keras2" | "keras2-archive" | "keras3-h5" | "keras3";
 

@@ -16,13 +16,14 @@ export function translateConfig(
 ): Translation {
   const { kerasVersion } = checkpoint;
   const from = dialectOf(checkpoint);
-  if ((from === "keras2" || from === "keras2-archive") && to === "keras3")
+  if ((from === "keras1" || from === "keras2" || from === "keras2-archive") && to === "keras3")
     return keras2ToKeras3(checkpoint.modelConfig, kerasVersion);
   return { modelConfig: convert(inKerasOrder(checkpoint), from, to), renamed: new Map() };
 }
 
 function convert(modelConfig: JsonObject, from: Dialect, to: Dialect): JsonObject {
-  if (from === to || (from === "keras2-archive" && to === "keras2")) return modelConfig;
+  if (from === to || (to === "keras2" && (from === "keras1" || from === "keras2-archive")))
+    return modelConfig;
   if (from === "keras3-h5" && to === "keras3") return withModules(modelConfig);
   if (from === "keras3" && to === "keras3-h5") return withoutModules(modelConfig);
   const formats = {

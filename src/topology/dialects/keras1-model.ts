@@ -1,0 +1,182 @@
+import type { Json, JsonObject } from "../../checkpoint.ts";
+import { isObject } from "../config-values.ts";
+import { type DimOrdering, keras2Layer, liesInSpace } from "./keras1-layer.ts";
+import { dataFormat } from "./keras1-objects.ts";
+
+/**
+ * A Keras 1 model config in Keras 2's words: a Sequential gets a name, one that begins with a Merge of branches becomes a
+ * functional model with the branches' layers, which is how their weights are stored. What is in Keras 2's words stays.
+ * @param names The names of the outermost model's layers in order, where a file says more than the config: Keras 1 wrote none
+ * for a Sequential.
+ * @throws {TopologyError} naming a layer that Keras 2 dropped.
+ */
+export function keras1ToKeras2(modelConfig: JsonObject, names: readonly string[] = []): JsonObject {
+  const ordering = orderingOf(modelConfig);
+  const counter: Counter = { taken: new Set(namesIn(modelConfig)), next: 1 };
+  return translate(modelConfig, { ordering, counter, names });
+}
+
+interface Counter {
+  readonly taken: Set<string>;
+  next: number;
+}
+
+interface Place {
+  readonly ordering: DimOrdering;
+  readonly counter: Counter;
+  /** Those of the layers of the model to be translated, if they are known from elsewhere. */
+  readonly names: readonly string[];
+}
+
+/** What the layers that say it say; only some do. */
+function orderingOf(json: Json): DimOrdering {
+  return find(json, (object) => object["dim_ordering"] === "th" || object["data_format"] === "channels_first")
+    ? "th"
+    : "tf";
+}
+
+function find(json: Json, wanted: (object: JsonObject) => boolean): boolean {
+  if (Array.isArray(json)) return (json as readonly Json[]).some((item) => find(item, wanted));
+  return isObject(json) && (wanted(json) || Object.values(json).some((item) => find(item, wanted)));
+}
+
+function namesIn(json: Json): string[] {
+  if (Array.isArray(json)) return (json as readonly Json[]).flatMap(namesIn);
+  if (!isObject(json)) return [];
+  const own = typeof json["name"] === "string" ? [json["name"]] : [];
+  return [...own, ...Object.values(json).flatMap(namesIn)];
+}
+
+/** A model's or a layer's entry; `known` is its name from elsewhere. */
+function translate(entry: JsonObject, place: Place, known?: string): JsonObject {
+  const { config } = entry;
+  const isSequential = entry["class_name"] === "Sequential";
+  const listed = isSequential && isObject(config) ? (config["layers"] ?? null) : (config ?? null);
+  if (isSequential && Array.isArray(listed)) {
+    return sequential(entry, (listed as readonly Json[]).filter(isObject), place, known);
+  }
+  if (!isObject(config)) return entry;
+  const inside = { ...place, names: [] };
+  if (Array.isArray(config["layers"]) && "output_layers" in config) {
+    const layers = (config["layers"] as readonly Json[]).map((layer) =>
+      isObject(layer) ? translate(layer, inside) : layer,
+    );
+    return { ...entry, config: { ...config, layers } };
+  }
+  const path = String(entry["name"] ?? config["name"] ?? entry["class_name"]);
+  const translated = keras2Layer(String(entry["class_name"]), config, path);
+  return { ...entry, ...inSpace(translated, place.ordering) };
+}
+
+/** With the ordering, where Keras 1 left it out and Keras 2 needs it. */
+function inSpace(
+  layer: { readonly class_name: string; readonly config: JsonObject },
+  ordering: DimOrdering,
+): { readonly class_name: string; readonly config: JsonObject } {
+  const { config } = layer;
+  const format = dataFormat(ordering);
+  if (config["data_format"] === undefined && liesInSpace(layer.class_name)) {
+    return { ...layer, config: { ...config, data_format: format } };
+  }
+  const inner = config["layer"];
+  if (!isObject(inner) || !isObject(inner["config"])) return layer;
+  const inside = inSpace({ class_name: String(inner["class_name"]), config: inner["config"] }, ordering);
+  return { ...layer, config: { ...config, layer: { ...inner, ...inside } } };
+}
+
+function sequential(
+  entry: JsonObject,
+  layers: readonly JsonObject[],
+  place: Place,
+  known: string | undefined,
+): JsonObject {
+  const own = isObject(entry["config"]) ? entry["config"] : {};
+  const name = String(entry["name"] ?? own["name"] ?? known ?? freshName(place.counter));
+  const inside = { ...place, names: [] };
+  if (branchesOf(layers[0])) return functional(entry, name, layers, inside);
+  const translated = layers.map((layer, index) => translate(layer, inside, place.names[index]));
+  return { ...entry, config: { ...own, name, layers: translated } };
+}
+
+function freshName(counter: Counter): string {
+  for (; ; counter.next += 1) {
+    const name = `sequential_${counter.next}`;
+    if (counter.taken.has(name)) continue;
+    counter.taken.add(name);
+    return name;
+  }
+}
+
+/** The models that a Merge at the beginning of a Sequential merges. */
+function branchesOf(layer: JsonObject | undefined): readonly JsonObject[] | undefined {
+  const config = layer?.["config"];
+  if (layer?.["class_name"] !== "Merge" || !isObject(config) || !Array.isArray(config["layers"]))
+    return undefined;
+  return (config["layers"] as readonly Json[]).filter(isObject);
+}
+
+/** Layers of a functional model, flat, and where it begins and ends. */
+interface Flat {
+  readonly layers: JsonObject[];
+  readonly inputs: Json[];
+  readonly output: Json;
+}
+
+function functional(
+  entry: JsonObject,
+  name: string,
+  layers: readonly JsonObject[],
+  place: Place,
+): JsonObject {
+  const flat = flatten(layers, place);
+  const config = { name, layers: flat.layers, input_layers: flat.inputs, output_layers: [flat.output] };
+  return { ...entry, class_name: "Model", config };
+}
+
+/** A chain of layers, the branches of a Merge at its beginning before it. */
+function flatten(chain: readonly JsonObject[], place: Place): Flat {
+  const [first, ...rest] = chain;
+  const branches = branchesOf(first)?.map((branch) => flattenBranch(branch, place));
+  const inputs = branches ? branches.flatMap((branch) => branch.inputs) : [];
+  const layers = branches ? branches.flatMap((branch) => branch.layers) : [];
+  let output: Json = null;
+  if (!branches && first) {
+    const input = inputEntry(first);
+    layers.push(input);
+    output = [input["name"]!, 0, 0];
+    inputs.push(output);
+  }
+  for (const layer of branches ? [first!, ...rest] : chain) {
+    const translated = translate(layer, place);
+    const own = translated["config"];
+    const name = String(translated["name"] ?? (isObject(own) ? own["name"] : "") ?? "");
+    const sources: Json = layer === first && branches ? branches.map((branch) => branch.output) : [output];
+    layers.push({ ...translated, name, inbound_nodes: [sources] });
+    output = [name, 0, 0];
+  }
+  return { layers, inputs, output };
+}
+
+function flattenBranch(branch: JsonObject, place: Place): Flat {
+  const { config } = branch;
+  if (Array.isArray(config)) return flatten((config as readonly Json[]).filter(isObject), place);
+  if (isObject(config) && "output_layers" in config) {
+    const model = translate(branch, place)["config"] as JsonObject;
+    const [output]: readonly Json[] = model["output_layers"] as readonly Json[];
+    return {
+      layers: [...(model["layers"] as readonly JsonObject[])],
+      inputs: [...(model["input_layers"] as readonly Json[])],
+      output: output ?? null,
+    };
+  }
+  return flatten([branch], place);
+}
+
+/** The InputLayer before a layer that says its own input. */
+function inputEntry(layer: JsonObject): JsonObject {
+  const config = isObject(layer["config"]) ? layer["config"] : {};
+  const name = `${String(config["name"])}_input`;
+  const shape = config["batch_input_shape"] ?? null;
+  const input = { batch_input_shape: shape, dtype: config["input_dtype"] ?? "float32", sparse: false, name };
+  return { class_name: "InputLayer", name, config: input, inbound_nodes: [] };
+}
