@@ -1,0 +1,151 @@
+/**
+ * Every network of keras.applications beside real Keras: `npm run applications -- FOLDER [NAME…]`, one process at a time. FOLDER
+ * takes one network's files at a time and the figures; a second run does what is not there yet. `KERAS_PYTHON` names the Python
+ * that has Keras. Writes bench/APPLICATIONS.md; exits with 1 if a network is not what Keras says.
+ */
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+const names =
+  `VGG16 VGG19 ResNet50 ResNet101 ResNet152 ResNet50V2 ResNet101V2 ResNet152V2 MobileNet MobileNetV2 MobileNetV3Small
+  MobileNetV3Large DenseNet121 DenseNet169 DenseNet201 InceptionV3 Xception InceptionResNetV2 NASNetMobile NASNetLarge
+  EfficientNetB0 EfficientNetB1 EfficientNetB2 EfficientNetB3 EfficientNetB4 EfficientNetB5 EfficientNetB6 EfficientNetB7
+  EfficientNetV2B0 EfficientNetV2B1 EfficientNetV2B2 EfficientNetV2B3 EfficientNetV2S EfficientNetV2M EfficientNetV2L
+  ConvNeXtTiny ConvNeXtSmall ConvNeXtBase ConvNeXtLarge ConvNeXtXLarge`.split(/\s+/);
+
+/** The largest difference by the largest value that rounding accounts for. */
+const tolerance = 1e-5;
+const gradientTolerance = 1e-4;
+const repeats = 3;
+
+const [folder, ...chosen] = process.argv.slice(2);
+if (!folder) throw new Error("usage: npm run applications -- FOLDER [NAME…]");
+const unknown = chosen.filter((name) => !names.includes(name));
+if (unknown.length > 0)
+  throw new Error(`no such network: ${unknown.join(", ")}. Known: ${names.join(", ")}.`);
+const python = process.env.KERAS_PYTHON ?? ".venv/bin/python";
+const quiet = { ...process.env, TF_CPP_MIN_LOG_LEVEL: "3", CUDA_VISIBLE_DEVICES: "" };
+
+function ask(command, ...parameters) {
+  const stdio = ["ignore", "pipe", "pipe"];
+  const printed = execFileSync(command, parameters, {
+    env: quiet,
+    encoding: "utf8",
+    maxBuffer: 2 ** 28,
+    stdio,
+  });
+  return JSON.parse(printed.trim().split("\n").at(-1));
+}
+const keras = (...parameters) => ask(python, "bench/applications_keras.py", ...parameters);
+const ours = (...parameters) =>
+  ask(process.execPath, "--max-old-space-size=16000", "bench/applications-check.mjs", ...parameters);
+
+const median = (numbers) => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)];
+
+/** Medians of whole processes, ours and Keras's in turn; `error` where Keras does not open the file. */
+function readingOf(path) {
+  const runs = { ours: [], keras: [] };
+  for (let repeat = 0; repeat < repeats; repeat++) {
+    runs.ours.push(ours("read", path));
+    if (runs.keras[0]?.error === undefined) runs.keras.push(keras("load", path));
+  }
+  const middle = (of) => ({
+    seconds: median(of.map((run) => run.seconds)),
+    bytes: median(of.map((run) => run.bytes)),
+  });
+  const { error } = runs.keras[0];
+  return { ours: middle(runs.ours), keras: error ? { error } : middle(runs.keras) };
+}
+
+function figuresOf(name) {
+  mkdirSync(folder, { recursive: true });
+  const made = keras("make", name, folder);
+  const checked = ours("check", name, folder);
+  const opened = keras("open", name, folder);
+  const reading = Object.fromEntries(
+    ["keras", "h5"].map((format) => [format, readingOf(join(folder, `${name}.${format}`))]),
+  );
+  for (const file of [`${name}.keras`, `${name}.h5`, "ours.keras", "step.bin"]) rmSync(join(folder, file));
+  return { ...made, ...checked, ...opened, reading };
+}
+
+function faultsOf(name, figures) {
+  const bounds = {
+    ".keras": [figures.keras, tolerance],
+    ".h5": [figures.h5, tolerance],
+    "reopened by Keras": [figures.reopened, tolerance],
+    loss: [figures.loss, tolerance],
+    gradient: [figures.gradient, gradientTolerance],
+  };
+  for (const { stage, apart } of figures.splits) bounds[`split at ${stage}`] = [apart, tolerance];
+  const faults = Object.entries(bounds)
+    .filter(([, [value, bound]]) => !(value <= bound))
+    .map(([what, [value]]) => `${name}: ${what}: ${value}`);
+  return figures.untrained.length > 0
+    ? [...faults, `${name}: only ours trains ${figures.untrained[0]}`]
+    : faults;
+}
+
+const power = (value) => value.toExponential(0);
+const ratio = ({ ours: own, keras: theirs }, what) =>
+  theirs.error ? "Keras fails" : (own[what] / theirs[what]).toFixed(2);
+
+function rowOf(name, figures) {
+  const { reading, splits } = figures;
+  const cells = [
+    name,
+    (figures.parameters / 1e6).toFixed(1),
+    `${figures.size}`,
+    power(figures.keras),
+    power(figures.h5),
+    `${splits.length}: ${power(Math.max(...splits.map((split) => split.apart)))}`,
+    `${figures.last}: ${power(figures.gradient)}`,
+    power(figures.reopened),
+    ratio(reading.keras, "seconds"),
+    ratio(reading.keras, "bytes"),
+    ratio(reading.h5, "seconds"),
+    ratio(reading.h5, "bytes"),
+    reading.keras.ours.seconds.toFixed(2),
+  ];
+  return `| ${cells.join(" | ")} |`;
+}
+
+const recordPath = join(folder, "applications.json");
+const record = existsSync(recordPath) ? JSON.parse(readFileSync(recordPath, "utf8")) : {};
+const faults = [];
+for (const name of chosen.length > 0 ? chosen : names) {
+  if (!record[name] || chosen.length > 0) {
+    try {
+      record[name] = figuresOf(name);
+      writeFileSync(recordPath, JSON.stringify(record));
+    } catch (error) {
+      faults.push(`${name}: ${error.stderr ?? error.message}`);
+      process.stderr.write(`${faults.at(-1)}\n`);
+      continue;
+    }
+  }
+  faults.push(...faultsOf(name, record[name]));
+  process.stderr.write(`${rowOf(name, record[name])}\n`);
+}
+
+const rows = names.filter((name) => record[name]).map((name) => rowOf(name, record[name]));
+const text = `# keras.applications beside real Keras
+
+Made by \`npm run applications\`: each network built by Keras 3.15.1 with weights and BatchNormalization statistics off their initial
+values, saved as \`.keras\` and \`.h5\`, read here, native engine. Differences are the largest by the largest value, of the features
+before the head and of the predictions. **stages**: how many names it is split at, and how far features and head are from the
+whole. **step**: the last stage, and how far its gradients are from Keras's (length of the difference by the length). **reopened**:
+what Keras predicts from the \`.keras\` that we wrote, against what it predicted before. **reading**: our seconds and peak resident
+bytes over those of \`load_model\`, medians of ${repeats} processes each, in turn; below 1 we take less. "Keras fails": it does not open the .h5
+that it wrote.
+
+| network | M parameters | size | .keras | .h5 | stages | step | reopened | .keras time | .keras peak | .h5 time | .h5 peak | our s |
+|---|---|---|---|---|---|---|---|---|---|---|---|---|
+${rows.join("\n")}
+`;
+writeFileSync("bench/APPLICATIONS.md", text);
+if (faults.length > 0) {
+  process.stderr.write(`${faults.join("\n")}\n`);
+  process.exitCode = 1;
+}

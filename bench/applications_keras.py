@@ -1,0 +1,125 @@
+"""Real Keras's part in `npm run applications`. Each prints one JSON line.
+
+make NAME FOLDER     the network with weights off their initial values as NAME.keras and NAME.h5, and what it gives
+open NAME FOLDER     ours.keras against what the network gave, and one step of its trainable layers against ours
+load PATH            seconds and peak bytes of `load_model`
+"""
+
+import json
+import os
+import pathlib
+import resource
+import sys
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "test" / "parity"))
+
+import keras
+import numpy as np
+import tensorflow as tf
+from ask_keras import calibrate, leaves, perturb
+
+SAMPLES = 4
+
+
+def size_of(name):
+    if name in ("ResNet50", "VGG16"):
+        return 224
+    return 139 if name.startswith("Inception") else 96
+
+
+def pictures(model, random):
+    """Pixels where the network scales them itself, else normal numbers."""
+    scaling = (keras.layers.Rescaling, keras.layers.Normalization)
+    own = any(isinstance(layer, scaling) for _, layer in leaves(model))
+    mean, deviation = (120, 60) if own else (0, 1)
+    return random.normal(mean, deviation, (SAMPLES, *model.inputs[0].shape[1:])).astype("float32")
+
+
+def head_of(model):
+    return [layer for _, layer in leaves(model) if layer.weights][-1]
+
+
+def spread_scores(model, inputs):
+    """Scores of a deviation of 2, so that no class takes it all and none is out of it."""
+    head = head_of(model)
+    activation, head.activation = head.activation, keras.activations.linear
+    scores = np.asarray(keras.Model(model.inputs, head.output)(inputs, training=False))
+    head.activation = activation
+    kernel, bias = head.get_weights()
+    head.set_weights([kernel * 2 / scores.std(), bias])
+
+
+def make(name, folder):
+    keras.utils.set_random_seed(0)
+    random = np.random.default_rng(0)
+    size = size_of(name)
+    model = getattr(keras.applications, name)(weights=None, input_shape=(size, size, 3))
+    inputs = pictures(model, random)
+    calibrate(model, inputs)
+    perturb(model, random, 0.1, 1.0)
+    for _, layer in leaves(model):
+        if type(layer).__name__ == "LayerScale":
+            layer.set_weights([random.uniform(0.1, 0.5, layer.weights[0].shape)])
+    spread_scores(model, inputs)
+    model.save(folder / f"{name}.keras")
+    model.save(folder / f"{name}.h5")
+    both = keras.Model(model.inputs, [head_of(model).input, model.output])
+    features, outputs = (np.asarray(value) for value in both(inputs, training=False))
+    record = {"parameters": int(model.count_params()), "size": size}
+    for key, value in {"inputs": inputs, "features": features, "outputs": outputs}.items():
+        value.astype("<f4").tofile(folder / f"{key}.bin")
+        record[key] = list(value.shape)
+    (folder / "record.json").write_text(json.dumps(record))
+    return record
+
+
+def reopened(_name, folder):
+    record = json.loads((folder / "record.json").read_text())
+    read = lambda key: np.fromfile(folder / f"{key}.bin", "<f4").reshape(record[key])
+    model = keras.saving.load_model(folder / "ours.keras", compile=False)
+    inputs, before = read("inputs"), read("outputs")
+    difference = np.abs(np.asarray(model(inputs, training=False)) - before).max() / before.max()
+    targets = np.eye(before.shape[-1], dtype="float32")[np.arange(SAMPLES) % before.shape[-1]]
+    with tf.GradientTape() as tape:
+        loss = keras.losses.CategoricalCrossentropy()(targets, model(inputs, training=False))
+    trained = [
+        (path, index, weight)
+        for path, layer in leaves(model)
+        for index, weight in enumerate(layer.weights)
+        if any(weight is own for own in layer.trainable_variables)
+    ]
+    gradients = tape.gradient(loss, [weight.value for _, _, weight in trained])
+    own = json.loads((folder / "step.json").read_text())
+    values = np.memmap(folder / "step.bin", "<f4", "r")
+    apart = whole = 0.0
+    for (path, index, _), gradient in zip(trained, gradients):
+        start = own["places"].pop(f"{path}/{index}")
+        gradient = np.asarray(gradient)
+        moved = -values[start : start + gradient.size].reshape(gradient.shape)
+        apart += float(((moved - gradient) ** 2).sum())
+        whole += float((gradient**2).sum())
+    return {
+        "reopened": float(difference),
+        "loss": abs(own["loss"] / float(loss) - 1),
+        "gradient": (apart / whole) ** 0.5,
+        "untrained": list(own["places"]),
+    }
+
+
+def load(path):
+    started = time.perf_counter()
+    try:
+        keras.saving.load_model(path, compile=False)
+    except Exception as error:
+        return {"error": f"{type(error).__name__}: {error}"[:200]}
+    seconds = time.perf_counter() - started
+    return {"seconds": seconds, "bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
+
+
+command, *arguments = sys.argv[1:]
+if command == "load":
+    print(json.dumps(load(arguments[0])))
+else:
+    print(json.dumps({"make": make, "open": reopened}[command](arguments[0], pathlib.Path(arguments[1]))))
