@@ -3,6 +3,7 @@ import { tf } from "../engine/tf.ts";
 import { MachineError, UsageError } from "../errors.ts";
 import type { Partition } from "../freeze/partition.ts";
 import { disposeWeights, uploadWeights } from "../model/layer-weights.ts";
+import type { Program } from "../model/program.ts";
 import { programBetween } from "../model/program.ts";
 import type { ContextOf } from "../model/run-program.ts";
 import { runProgram } from "../model/run-program.ts";
@@ -15,7 +16,7 @@ import { correctPredictions } from "./accuracy.ts";
 import type { Loss, Output } from "./losses.ts";
 import { createOptimizer } from "./optimizer.ts";
 import type { OptimizerConfig } from "./optimizer-config.ts";
-import { randomStream } from "./random-stream.ts";
+import { callNumbers, randomStream } from "./random-stream.ts";
 import { penalty, withPenaltyGradient } from "./regularizers.ts";
 import { weightRules } from "./weight-rules.ts";
 
@@ -60,7 +61,7 @@ export interface TailOptions {
 }
 
 export function createTail(options: TailOptions): Tail {
-  const { partition, loss, seed } = options;
+  const { loss, seed } = options;
   const { graph, activation } = withLogitsOutput(options.graph);
   if (graph.outputs.length !== 1) {
     throw new UsageError(
@@ -70,9 +71,10 @@ export function createTail(options: TailOptions): Tail {
   }
   const program = programBetween(
     graph,
-    partition.frontier,
+    options.partition.frontier,
     graph.outputs.map((output) => output.ref),
   );
+  const partition = reaching(options.partition, program);
   const training = trainingProgram(program, partition.trainableWeights);
   const weights = uploadWeights(
     options.weights,
@@ -81,12 +83,13 @@ export function createTail(options: TailOptions): Tail {
   const optimizer = createOptimizer(options.optimizer, weights, partition.trainableWeights);
   const rules = weightRules(graph, partition);
   const moved = new Map([...partition.trainableWeights].map(([path, names]) => [path, new Set(names)]));
+  const calls = callNumbers(graph);
   let step = 0;
 
   const trainingContext: ContextOf = (node, layer) => ({
     training: partition.sides[node.index] === "dynamic",
     statistics: partition.batchStatistics.has(layer.path) ? "batch" : "stored",
-    random: randomStream(seed, step, node.index),
+    random: randomStream(seed, step, calls[node.index]!),
     keras: layer.keras,
   });
 
@@ -174,6 +177,13 @@ export function createTail(options: TailOptions): Tail {
       disposeWeights(weights);
     },
   };
+}
+
+/** Without the weights of layers that nothing leads from to the output: no gradient comes to them. */
+function reaching(partition: Partition, { nodes }: Program): Partition {
+  const run = new Set(nodes.map((node) => node.layer));
+  const reached = [...partition.trainableWeights].filter(([path]) => run.has(path));
+  return { ...partition, trainableWeights: new Map(reached) };
 }
 
 interface LossValue {
