@@ -7,6 +7,7 @@ import { convolutionTransposeKernels } from "./convolution-transpose.ts";
 import { coreKernels } from "./core.ts";
 import { einsumDenseKernels } from "./einsum-dense.ts";
 import { embeddingKernels } from "./embedding.ts";
+import { encodingKernels } from "./encoding.ts";
 import type { Kernel } from "./kernel.ts";
 import { linearAlgebraKernels } from "./linear-algebra.ts";
 import { mergingKernels } from "./merging.ts";
@@ -37,6 +38,7 @@ const kernels: ReadonlyMap<string, Kernel> = new Map(
     coreKernels,
     einsumDenseKernels,
     elementwiseOpKernels,
+    encodingKernels,
     embeddingKernels,
     layerOpKernels,
     linearAlgebraKernels,

@@ -10,6 +10,7 @@ import { coreSpecs } from "./specs/core.ts";
 import { denseSpecs } from "./specs/dense.ts";
 import { einsumDenseSpecs } from "./specs/einsum-dense.ts";
 import { embeddingSpecs } from "./specs/embedding.ts";
+import { encodingSpecs } from "./specs/encoding.ts";
 import { mergingSpecs } from "./specs/merging.ts";
 import { normalizationSpecs } from "./specs/normalization.ts";
 import { arrayOpSpecs } from "./specs/ops-arrays.ts";
@@ -40,6 +41,7 @@ const specs: ReadonlyMap<string, LayerSpec> = new Map(
     paddingSpecs,
     regularizationSpecs,
     preprocessingSpecs,
+    encodingSpecs,
     augmentationSpecs,
     applicationSpecs,
     elementwiseOpSpecs,

@@ -37,7 +37,12 @@ export function unsupportedLayers(graph: LayerGraph): readonly UnsupportedLayer[
   });
 }
 
-/** Layers whose work is not in the file at all. */
+const textual: Refusal = {
+  reason: "it works on strings, which no tensor here holds",
+  advice: "Give the model what the layer makes of them, and save it without.",
+};
+
+/** Layers whose work is not in the file at all, or that no tensor here can hold. */
 const foreign: Readonly<Record<string, Refusal>> = {
   Lambda: {
     reason: "a Lambda is Python code",
@@ -48,6 +53,8 @@ const foreign: Readonly<Record<string, Refusal>> = {
   JaxLayer: foreignProgram("a JAX function"),
   FlaxLayer: foreignProgram("a Flax module"),
   TorchModuleWrapper: foreignProgram("a PyTorch module"),
+  StringLookup: textual,
+  TextVectorization: textual,
 };
 
 function foreignProgram(what: string): Refusal {
