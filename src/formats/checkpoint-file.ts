@@ -1,5 +1,5 @@
 import { closeSync, existsSync, fstatSync, openSync, readSync, statSync } from "node:fs";
-import { extname } from "node:path";
+import { extname, join } from "node:path";
 import type { Checkpoint } from "../checkpoint.ts";
 import { KerasFileError, UsageError } from "../errors.ts";
 import { windowFile } from "../hdf5/file-system.ts";
@@ -9,7 +9,8 @@ import { replaceFile } from "./atomic-file.ts";
 import { readKerasArchive, writeKerasArchive } from "./keras-archive.ts";
 import { readKerasH5 } from "./keras-h5.ts";
 import { writeKerasH5 } from "./keras-h5-writer.ts";
-import { writeTfjsFolder } from "./tfjs-folder-writer.ts";
+import { readTfjsModel } from "./tfjs-folder.ts";
+import { modelJsonName, writeTfjsFolder } from "./tfjs-folder-writer.ts";
 import { writeWeightsH5 } from "./weights-h5-writer.ts";
 import { readWeightsOnly } from "./weights-only.ts";
 
@@ -21,7 +22,8 @@ export interface ReadOptions {
 }
 
 /**
- * The model in a `.keras` or `.h5` file of any Keras, told by its bytes, whatever its name.
+ * The model in a `.keras` or `.h5` file of any Keras, told by its bytes, whatever its name, or in a tfjs layers-model: its folder
+ * or model.json.
  * @throws {KerasFileError} naming the file and what is wrong: missing, truncated, no Keras file, weights that do not fit.
  * @throws {UsageError} for an architecture that is not known.
  */
@@ -34,11 +36,20 @@ export async function readCheckpoint(path: string, options: ReadOptions = {}): P
   }
   try {
     const status = fstatSync(descriptor);
-    if (status.isDirectory()) throw systemError(path, { code: "EISDIR" });
+    if (status.isDirectory()) return readFolder(path, options);
     return await readOpened(descriptor, status.size, path, options);
   } finally {
     closeSync(descriptor);
   }
+}
+
+function readFolder(path: string, { weights = true }: ReadOptions): Checkpoint {
+  const model = join(path, modelJsonName);
+  if (existsSync(model)) return readTfjsModel(model, weights);
+  throw new KerasFileError(
+    `${path}: is a directory: expected a file, or a folder of tfjs with a ${modelJsonName}.`,
+    "eisdir",
+  );
 }
 
 async function readOpened(
@@ -52,6 +63,7 @@ async function readOpened(
   const head = Buffer.alloc(8);
   readSync(descriptor, head, 0, head.length, 0);
   if (head.toString("latin1", 0, 2) === "PK") return readKerasArchive(descriptor, length, label, values);
+  if (/^\s*\{/.test(head.toString("latin1"))) return readTfjsModel(label, values);
   const file = await openVirtual(windowFile(descriptor, 0, length), label);
   try {
     return file.root.text("model_config") === undefined

@@ -7,6 +7,8 @@ import { ensureEngine, useEngine } from "../../src/engine/backend.ts";
 import { tf } from "../../src/engine/tf.ts";
 import { TopologyError } from "../../src/errors.ts";
 import { readCheckpoint, writeCheckpoint } from "../../src/formats/checkpoint-file.ts";
+import { predict } from "../../src/model/predict.ts";
+import { type Tensor, toFloat32 } from "../../src/tensor.ts";
 import { scratch } from "../hdf5/temporary.ts";
 import { modelPath, modelRecords, type PackedTensor } from "./model-fixtures.ts";
 
@@ -34,6 +36,11 @@ function uploaded({ shape, dtype, base64 }: PackedTensor): tf.Tensor {
   return dtype === "int32"
     ? tf.tensor(new Int32Array(buffer), [...shape], "int32")
     : tf.tensor(new Float32Array(buffer), [...shape]);
+}
+
+function tensorOf(packed: PackedTensor): Tensor {
+  const dtype = packed.dtype === "int32" ? "int32" : "float32";
+  return { dtype, shape: packed.shape, data: uploaded(packed).dataSync() };
 }
 
 /** The folder that the model was written into, or what refused it. */
@@ -80,5 +87,30 @@ describe.each(modelRecords())("%s", (file, record) => {
       expect(distance(output.dataSync(), uploaded(expected).dataSync())).toBeLessThan(within);
     });
     model.dispose();
+  });
+
+  test("read back it predicts the same, in .h5 too, and in .keras what .keras of the original does", async () => {
+    const original = await readCheckpoint(modelPath(file));
+    const folder = await written(original);
+    if (folder instanceof TopologyError) return;
+    const copy = await readCheckpoint(folder);
+    const inputs = record.inputs.map(tensorOf);
+    const predictions = async (checkpoint: Checkpoint, name: string): Promise<Float32Array[]> => {
+      const path = join(scratch(), name);
+      await writeCheckpoint(path, checkpoint);
+      return (await predict(await readCheckpoint(path), inputs)).map(toFloat32);
+    };
+    const kept = record.outputs.map((output) => Float32Array.from(uploaded(output).dataSync()));
+    const inKeras3 = await predictions(original, "original.keras");
+    const cases = [
+      [(await predict(copy, inputs)).map(toFloat32), kept],
+      [await predictions(copy, "copy.h5"), kept],
+      [await predictions(copy, "copy.keras"), inKeras3],
+    ] as const;
+    for (const [outputs, expected] of cases) {
+      expected.forEach((values, index) => {
+        expect(distance(outputs[index]!, values)).toBeLessThan(record.within ?? 2e-5);
+      });
+    }
   });
 });

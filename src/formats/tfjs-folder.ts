@@ -1,0 +1,93 @@
+import { readFileSync } from "node:fs";
+import { dirname } from "node:path";
+import type { Checkpoint, Json, JsonObject } from "../checkpoint.ts";
+import { KerasFileError } from "../errors.ts";
+import { systemError } from "../hdf5/system-error.ts";
+import { refuseOtherThanKeras } from "../topology/translate/tfjs/tfjs-only.ts";
+import { placeInGroup } from "./group-weights.ts";
+import { layerSlots } from "./layer-slots.ts";
+import { isObject } from "./model-tree.ts";
+import { notesKey, readNotes } from "./notes.ts";
+import { parsePythonJson } from "./python-json.ts";
+import { readPlaced, refuseProblems } from "./stored-weights.ts";
+import { storedInManifest } from "./tfjs-manifest.ts";
+
+/**
+ * @file tfjs's layers models: model.json with the config of a Keras model, weights in shards beside it. Written by
+ * tensorflowjs_converter, by tfjs-layers itself (`model.save`), or here.
+ */
+
+/**
+ * The checkpoint of the model.json at `path`.
+ * @param values False to read shapes only.
+ * @throws {KerasFileError} naming what is missing or does not fit, and for a graph model.
+ * @throws {TopologyError} naming a layer of tfjs-layers that computes what no Keras does.
+ */
+export function readTfjsModel(path: string, values: boolean): Checkpoint {
+  const model = modelJson(path);
+  const topology = model["modelTopology"];
+  if (model["format"] === "graph-model" || (isObject(topology) && "node" in topology)) {
+    throw new KerasFileError(
+      `${path}: a graph model of tfjs, operations without layers: expected a layers model. Convert the Keras file that it was made from.`,
+      "graph-model",
+    );
+  }
+  if (!isObject(topology)) {
+    throw new KerasFileError(
+      `${path}: modelTopology: expected an object. It is no model of tfjs.`,
+      "structure",
+    );
+  }
+  const { modelConfig, kerasVersion } = configOf(topology, path);
+  const { training_config: trainingConfig } = topology;
+  const metadata = model["userDefinedMetadata"];
+  return {
+    format: "tfjs",
+    kerasVersion,
+    modelConfig,
+    weights: readWeights(model, { modelConfig, kerasVersion }, path, values),
+    ...(isObject(trainingConfig) && { trainingConfig }),
+    notes: readNotes(isObject(metadata) ? metadata[notesKey] : undefined),
+  };
+}
+
+function modelJson(path: string): JsonObject {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    throw systemError(path, error);
+  }
+  const json = parsePythonJson(text, path);
+  if (isObject(json)) return json;
+  throw new KerasFileError(`${path}: expected an object, got ${text.slice(0, 40)}.`, "structure");
+}
+
+/** `{ class_name, config }` and who wrote it; what tfjs-layers says in its own words is Keras 2's in form. */
+function configOf(topology: JsonObject, path: string): Pick<Checkpoint, "modelConfig" | "kerasVersion"> {
+  const inner = topology["model_config"] ?? topology;
+  if (!isObject(inner) || typeof inner["class_name"] !== "string") {
+    throw new KerasFileError(`${path}: modelTopology: expected a class_name and a config.`, "structure");
+  }
+  const { class_name, config = null } = inner;
+  const modelConfig: JsonObject = { class_name, config };
+  const version: Json = topology["keras_version"] ?? "2";
+  if (typeof version === "string" && !version.startsWith("tfjs-layers")) {
+    return { modelConfig, kerasVersion: version };
+  }
+  refuseOtherThanKeras(modelConfig);
+  return { modelConfig, kerasVersion: "2" };
+}
+
+function readWeights(
+  model: JsonObject,
+  checkpoint: Pick<Checkpoint, "modelConfig" | "kerasVersion">,
+  path: string,
+  values: boolean,
+): Checkpoint["weights"] {
+  const stored = storedInManifest(model["weightsManifest"] ?? [], dirname(path), path);
+  const slots = [...layerSlots(checkpoint).values()];
+  const placement = placeInGroup(path, slots, stored);
+  refuseProblems(placement.problems, path);
+  return readPlaced(placement, values, path);
+}
