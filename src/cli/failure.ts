@@ -3,17 +3,22 @@ import { DataError, KerasFileError, MachineError, TopologyError, UsageError } fr
 /** What the process says and returns when a command ends early. */
 export interface Failure {
   readonly message: string;
-  readonly exitCode: 1 | 2 | 130;
+  readonly exitCode: number;
 }
 
-/** The reason with which the first Ctrl-C aborts a run. */
+/** The reason with which the first signal, Ctrl-C or another, aborts a run. */
 export class Interrupted extends Error {
   override readonly name = "Interrupted";
+  readonly exitCode: number;
+  constructor(message: string, exitCode = 130) {
+    super(message);
+    this.exitCode = exitCode;
+  }
 }
 
 /** 2 for what was asked, 1 for file, data and machine, 130 for Ctrl-C; only a bug brings its stack. */
 export function failureOf(error: unknown): Failure {
-  if (error instanceof Interrupted) return { message: error.message, exitCode: 130 };
+  if (error instanceof Interrupted) return { message: error.message, exitCode: error.exitCode };
   if (error instanceof UsageError) return { message: error.message, exitCode: 2 };
   if (
     error instanceof KerasFileError ||

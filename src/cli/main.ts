@@ -8,9 +8,11 @@ import { evaluateCommand } from "./evaluate.ts";
 import { failureOf, Interrupted } from "./failure.ts";
 import { helpText } from "./help.ts";
 import { inspectCommand } from "./inspect.ts";
+import { watchOutput } from "./output.ts";
 import { planCommand } from "./plan.ts";
 import { predictCommand } from "./predict.ts";
 import { setupCommand } from "./setup.ts";
+import { onFirstSignal } from "./signals.ts";
 import { createTerminal } from "./terminal.ts";
 import { trainCommand } from "./train.ts";
 
@@ -27,11 +29,11 @@ const others: readonly AnyCommand[] = [
   doctorCommand,
 ];
 
-process.exitCode = await main(process.argv.slice(2));
+const exitCode = await main(process.argv.slice(2));
+process.exitCode = exitCode || process.exitCode;
 
 /** Runs the command that `tokens` name and returns the exit code. */
 async function main(tokens: readonly string[]): Promise<number> {
-  for (const stream of [process.stdout, process.stderr]) stream.on("error", leaveOnClosedPipe);
   const [first = "--help"] = tokens;
   const found = others.find(({ name }) => name === first);
   if (found) return runCommand(found, tokens.slice(1));
@@ -44,6 +46,7 @@ async function main(tokens: readonly string[]): Promise<number> {
 }
 
 async function runCommand<V>(command: Command<V>, tokens: readonly string[]): Promise<number> {
+  watchOutput({ needsReader: !command.interruptible });
   const options = tokens.includes("--") ? tokens.slice(0, tokens.indexOf("--")) : tokens;
   if (options.includes("--help") || options.includes("-h")) {
     process.stdout.write(
@@ -59,9 +62,9 @@ async function runCommand<V>(command: Command<V>, tokens: readonly string[]): Pr
   const terminal = createTerminal(json);
   if (json) console.log = console.error;
   const controller = new AbortController();
-  process.once("SIGINT", () => {
-    if (!command.interruptible) process.exit(130);
-    controller.abort(new Interrupted("Stopped."));
+  onFirstSignal((exitCode) => {
+    if (!command.interruptible) process.exit(exitCode);
+    controller.abort(new Interrupted("Stopped.", exitCode));
     terminal.notice("Stopping after this step. Press Ctrl-C again to leave at once.");
   });
   try {
@@ -89,9 +92,4 @@ function terminalWidth(): number {
 function version(): string {
   const manifest = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
   return (JSON.parse(manifest) as { version: string }).version;
-}
-
-function leaveOnClosedPipe(error: NodeJS.ErrnoException): void {
-  if (error.code === "EPIPE") process.exit(0);
-  throw error;
 }

@@ -56,6 +56,25 @@ describe("Ctrl-C", () => {
     expect(existsSync(out)).toBe(false);
   });
 
+  test.each([
+    ["SIGTERM", 143],
+    ["SIGHUP", 129],
+  ] as const)(
+    "%s, as of a scheduler or a closed terminal, saves the best completed epoch too, and exits with %i",
+    async (signal, code) => {
+      const out = join(scratch(), "run");
+      let sent = false;
+      const result = await runCli(endless(out), {
+        watch: (written, send) => {
+          if (!sent && written.includes("epoch      1/")) send(signal);
+          sent ||= written.includes("epoch      1/");
+        },
+      });
+      expect([result.code, result.signal]).toEqual([code, null]);
+      expect(readdirSync(out)).toContain("model.keras");
+    },
+  );
+
   test("with --json stdout stays empty", async () => {
     const out = join(scratch(), "run");
     const result = await runCli(endless(out, "--json"), { watch: afterTexts("epoch      1/") });

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { closeSync, cpSync, mkdirSync, mkdtempSync, openSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -20,24 +20,32 @@ export interface CliOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Called with everything written so far, at each piece; may send signals. */
   readonly watch?: (written: string, send: (signal: NodeJS.Signals) => void) => void;
+  /** Where stdout goes: to the result, to a reader that has gone, or to a disk that is full. */
+  readonly stdout?: "read" | "closed" | "full";
 }
 
 /** Runs `node bin/finetune.js` on wasm to its end. */
-export function runCli(args: readonly string[], { cwd, env, watch }: CliOptions = {}): Promise<CliResult> {
+export function runCli(
+  args: readonly string[],
+  { cwd, env, watch, stdout: target = "read" }: CliOptions = {},
+): Promise<CliResult> {
+  const full = target === "full" ? openSync("/dev/full", "w") : undefined;
   const { FORCE_COLOR: _color, ...inherited } = process.env;
   const child = spawn(process.execPath, [join(root, "bin", "finetune.js"), ...args], {
     cwd: cwd ?? root,
     env: { ...inherited, KERAS_FINETUNE_ENGINE: "wasm", KERAS_FINETUNE_HOME: homeOfTests(), ...env },
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: ["ignore", full ?? "pipe", "pipe"],
   });
+  if (full !== undefined) closeSync(full);
+  if (target === "closed") child.stdout?.destroy();
   let stdout = "";
   let stderr = "";
   const told = (): void => watch?.(stdout + stderr, (signal) => child.kill(signal));
-  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+  child.stdout?.setEncoding("utf8").on("data", (text: string) => {
     stdout += text;
     told();
   });
-  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => {
     stderr += text;
     told();
   });
