@@ -7,6 +7,8 @@ import type { Kernel, KernelCall } from "./kernel.ts";
 const classNames = [
   "AugMix",
   "CutMix",
+  "Equalization",
+  "MaxNumBoundingBoxes",
   "MixUp",
   "RandAugment",
   "RandomBrightness",

@@ -1,10 +1,12 @@
 /** Preprocessing layers (`keras/src/layers/preprocessing`). */
 import type { JsonObject } from "../checkpoint.ts";
+import { max } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
 import { axesOf } from "./axes.ts";
-import { flagIn, numberIn, numberList, stringIn } from "./config.ts";
+import { flagIn, numberIn, numberList, stringIn, unsupported } from "./config.ts";
 import { channelsLast } from "./data-format.ts";
 import type { Kernel, KernelCall } from "./kernel.ts";
+import { chosen } from "./masks.ts";
 import { croppedToAspectRatio, paddedToAspectRatio, resized } from "./resampling.ts";
 
 export const preprocessingKernels: Readonly<Record<string, Kernel>> = {
@@ -13,6 +15,8 @@ export const preprocessingKernels: Readonly<Record<string, Kernel>> = {
   Normalization: normalization,
   Resizing: resizing,
   CenterCrop: centerCrop,
+  RandomCrop: randomCrop,
+  AutoContrast: autoContrast,
 };
 
 function normalization({ inputs, weights, config }: KernelCall): tf.Tensor {
@@ -54,6 +58,35 @@ function centerCrop({ inputs, config }: KernelCall): tf.Tensor {
     const left = Math.floor((wide - width) / 2);
     return tf.slice(x, [0, top, left, 0], [batch, height, width, channels]);
   });
+}
+
+/** At inference the middle before Keras 3, all of the image since. @throws {TopologyError} in training. */
+function randomCrop({ inputs, config, context }: KernelCall): tf.Tensor {
+  if (context.training) {
+    throw unsupported(
+      config,
+      "RandomCrop in training",
+      "Freeze a layer after it, or remove it from the model.",
+    );
+  }
+  if (context.keras === 3) return inputs[0]!;
+  const size = [numberIn(config, "height"), numberIn(config, "width")] as const;
+  return channelsLast(asFloat(inputs[0]!), config, (x) =>
+    resized(croppedToAspectRatio(x, size), size, "bilinear", false),
+  );
+}
+
+/** Each channel of an image over the whole range of values; one of a single value stays. */
+function autoContrast({ inputs, config }: KernelCall): tf.Tensor {
+  const x = asFloat(inputs[0]!);
+  const [low, high] = [...numberList(config["value_range"])].sort((a, b) => a - b) as [number, number];
+  const pixels = tf.mul(tf.sub(x, low), 255 / (high - low));
+  const least = tf.neg(max(tf.neg(pixels), [1, 2], true));
+  const reach = tf.sub(max(pixels, [1, 2], true), least);
+  const flat = tf.equal(reach, 0);
+  const scale = tf.div(255, tf.where(flat, tf.onesLike(reach), reach));
+  const spread = tf.clipByValue(tf.sub(tf.mul(pixels, scale), tf.mul(least, scale)), 0, 255);
+  return chosen(flat, x, tf.add(tf.mul(spread, (high - low) / 255), low));
 }
 
 /** A number, or a list of one a channel. */

@@ -23,6 +23,8 @@ import { preprocessingKernels } from "./preprocessing.ts";
 import { recurrentKernels } from "./recurrent/layers.ts";
 import { regularizationKernels } from "./regularization.ts";
 import { reshapingKernels } from "./reshaping.ts";
+import { spectralNormalizationKernels } from "./spectral-normalization.ts";
+import { spectrogramKernels } from "./spectrogram.ts";
 import { wrapperKernels } from "./wrappers.ts";
 
 const kernels: ReadonlyMap<string, Kernel> = new Map(
@@ -51,6 +53,8 @@ const kernels: ReadonlyMap<string, Kernel> = new Map(
     regularizationKernels,
     reshapingKernels,
     shapeOpKernels,
+    spectralNormalizationKernels(kernelOf),
+    spectrogramKernels,
     wrapperKernels(kernelOf),
   ].flatMap((family) => Object.entries(family)),
 );

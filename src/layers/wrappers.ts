@@ -8,7 +8,7 @@ import type { Kernel, KernelCall, KernelResult } from "./kernel.ts";
 import { weightsBelow } from "./recurrent/cells.ts";
 import { statesOf, stepMask } from "./recurrent/layers.ts";
 
-type KernelOf = (className: string) => Kernel | undefined;
+export type KernelOf = (className: string) => Kernel | undefined;
 
 /** `kernelOf` knows the kernels of the layers inside. */
 export function wrapperKernels(kernelOf: KernelOf): Readonly<Record<string, Kernel>> {
@@ -135,7 +135,8 @@ function placed(state: NonNullable<KernelResult["state"]>): NonNullable<KernelRe
   return Object.fromEntries(Object.entries(state).map(([name, value]) => [`layer/${name}`, value]));
 }
 
-function runInside(
+/** Runs a layer that another one holds. @throws {TopologyError} where no kernel knows it. */
+export function runInside(
   kernelOf: KernelOf,
   { className, config }: NestedLayer,
   call: Omit<KernelCall, "config">,

@@ -18,6 +18,8 @@ export interface WeightSpec {
   readonly dtype?: DType;
   /** What earlier Keras releases called it: DepthwiseConv2D's `kernel` was `depthwise_kernel`. */
   readonly formerNames?: readonly string[];
+  /** A second name under which Keras 3's archives keep the same values: SpectralNormalization's own hold of the kernel inside. */
+  readonly alsoNamed?: string;
 }
 
 /** A call's input shapes and, for ops and layers called with more than tensors, its arguments. */

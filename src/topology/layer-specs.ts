@@ -25,6 +25,8 @@ import { preprocessingSpecs } from "./specs/preprocessing.ts";
 import { recurrentSpecs } from "./specs/recurrent.ts";
 import { regularizationSpecs } from "./specs/regularization.ts";
 import { reshapingSpecs } from "./specs/reshaping.ts";
+import { spectralNormalizationSpec } from "./specs/spectral-normalization.ts";
+import { spectrogramSpecs } from "./specs/spectrogram.ts";
 import { wrapperSpecs } from "./specs/wrappers.ts";
 
 const specs: ReadonlyMap<string, LayerSpec> = new Map(
@@ -56,7 +58,9 @@ const specs: ReadonlyMap<string, LayerSpec> = new Map(
     einsumDenseSpecs,
     recurrentSpecs,
     convLstmSpecs,
+    spectrogramSpecs,
     wrapperSpecs(specOf),
+    spectralNormalizationSpec(specOf),
   ]
     .flat()
     .map((spec) => [spec.className, spec]),

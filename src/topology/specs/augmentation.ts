@@ -1,8 +1,7 @@
 import type { LayerSpec } from "../layer-spec.ts";
 
 /**
- * `keras/src/layers/preprocessing/image_preprocessing/`: identity but in training. RandomCrop is none of these: Keras crops at
- * inference too, or not, depending on its release.
+ * `keras/src/layers/preprocessing/image_preprocessing/`: identity but in training.
  */
 function augmentation(className: string, more: Partial<LayerSpec> = {}): LayerSpec {
   return {
@@ -23,6 +22,8 @@ function resized(className: string, axis: number): LayerSpec {
 
 const names = [
   "AugMix",
+  "Equalization",
+  "MaxNumBoundingBoxes",
   "RandAugment",
   "RandomBrightness",
   "RandomColorDegeneration",

@@ -46,7 +46,11 @@ function keptAxes(axes: readonly number[], input: Shape): number[] {
 }
 
 /** `keras/src/layers/preprocessing/image_preprocessing/resizing.py` and `center_crop.py`. */
-function toSize(className: string, defaults: LayerSpec["defaults"]): LayerSpec {
+function toSize(
+  className: string,
+  defaults: LayerSpec["defaults"],
+  more: Partial<LayerSpec> = {},
+): LayerSpec {
   return {
     className,
     defaults: { data_format: "channels_last", ...defaults },
@@ -56,8 +60,16 @@ function toSize(className: string, defaults: LayerSpec["defaults"]): LayerSpec {
       const size = [countAt(config, "height"), countAt(config, "width")];
       return [channelsFirst(config) ? [batch, rest[0]!, ...size] : [batch, ...size, rest[2]!]];
     },
+    ...more,
   };
 }
+
+/** Of each image and channel by itself. */
+const autoContrast: LayerSpec = {
+  className: "AutoContrast",
+  defaults: { value_range: [0, 255] },
+  outputShapes: ({ inputs }) => [inputs[0]!],
+};
 
 export const preprocessingSpecs: readonly LayerSpec[] = [
   rescaling,
@@ -71,4 +83,7 @@ export const preprocessingSpecs: readonly LayerSpec[] = [
     antialias: false,
   }),
   toSize("CenterCrop", {}),
+  // Keras 3.15 foretells the crop at inference too, and gives the whole image.
+  toSize("RandomCrop", {}, { random: true }),
+  autoContrast,
 ];

@@ -6,7 +6,7 @@ import type { CallShapes, LayerSpec, Refusal, WeightSpec } from "../layer-spec.t
 import type { NestedLayer } from "./recurrent-cells.ts";
 import { nestedLayer, within } from "./recurrent-cells.ts";
 
-type SpecOf = (className: string) => LayerSpec | undefined;
+export type SpecOf = (className: string) => LayerSpec | undefined;
 
 /** Layers around another (`keras/src/layers/rnn/bidirectional.py`, `time_distributed.py`). `specOf` knows the ones inside. */
 export function wrapperSpecs(specOf: SpecOf): readonly LayerSpec[] {
@@ -113,7 +113,7 @@ function inside(call: CallShapes, { config }: NestedLayer): CallShapes {
 }
 
 /** @throws {TopologyError} for a layer that has no spec. */
-function innerSpec(specOf: SpecOf, { className }: NestedLayer): LayerSpec {
+export function innerSpec(specOf: SpecOf, { className }: NestedLayer): LayerSpec {
   const spec = specOf(className);
   if (spec) return spec;
   throw new TopologyError(`layer: expected a known one inside, got ${className}.`, "unsupported-layer");

@@ -1,0 +1,149 @@
+/** Sound as pictures of its frequencies (`keras/src/layers/preprocessing/stft_spectrogram.py`, `mel_spectrogram.py`). */
+import type { JsonObject } from "../checkpoint.ts";
+import type { Padding } from "../engine/operations.ts";
+import { dense } from "../engine/operations.ts";
+import { tf } from "../engine/tf.ts";
+import { melFrames, stftFrames } from "../topology/specs/spectrogram.ts";
+import { everyNth, padAxis } from "./axes.ts";
+import { flagIn, numberIn, stringIn } from "./config.ts";
+import { convolve } from "./convolution.ts";
+import { isChannelsFirst } from "./data-format.ts";
+import type { Kernel, KernelCall } from "./kernel.ts";
+
+export const spectrogramKernels: Readonly<Record<string, Kernel>> = {
+  STFTSpectrogram: stftSpectrogram,
+  MelSpectrogram: melSpectrogram,
+};
+
+const epsilon = 1e-7;
+
+function stftSpectrogram(call: KernelCall): tf.Tensor {
+  const { config } = call;
+  const mode = stringIn(config, "mode");
+  const part = (name: "real_kernel" | "imag_kernel"): tf.Tensor => transformed(call, call.weights[name]!);
+  switch (mode) {
+    case "real":
+      return arranged(part("real_kernel"), config);
+    case "imag":
+      return arranged(part("imag_kernel"), config);
+    case "angle":
+      return arranged(tf.atan2(part("imag_kernel"), part("real_kernel")), config);
+    case "stft":
+      return arranged(tf.concat([part("real_kernel"), part("imag_kernel")], 3), config);
+  }
+  const power = tf.add(tf.square(part("real_kernel")), tf.square(part("imag_kernel")));
+  if (mode === "psd") {
+    const inner = everyNth(power, 3, 1, power.shape[3]! - 2, 1);
+    return arranged(tf.add(power, padAxis(inner, 3, 1, 1)), config);
+  }
+  const magnitude = tf.sqrt(tf.maximum(power, epsilon));
+  return arranged(mode === "log" ? tf.log(tf.maximum(magnitude, epsilon)) : magnitude, config);
+}
+
+/** Each channel's frames by frequency: `[N, C, frames, frequencies]`. */
+function transformed({ inputs, config }: KernelCall, kernel: tf.Tensor): tf.Tensor {
+  const x = isChannelsFirst(config) ? inputs[0]! : tf.transpose(inputs[0]!, [0, 2, 1]);
+  const [batch, channels, samples] = x.shape as [number, number, number];
+  const padding = stringIn(config, "padding") as Padding;
+  const window = { strides: [stftFrames(config).step], dilation: [1], padding };
+  const result = convolve(tf.reshape(x, [batch * channels, samples, 1]), kernel, window);
+  return tf.reshape(result, [batch, channels, result.shape[1]!, result.shape[2]!]);
+}
+
+function arranged(x: tf.Tensor, config: JsonObject): tf.Tensor {
+  const [batch, channels, frames, frequencies] = x.shape as [number, number, number, number];
+  const first = isChannelsFirst(config);
+  if (flagIn(config, "expand_dims")) return first ? x : tf.transpose(x, [0, 2, 3, 1]);
+  return first
+    ? tf.reshape(tf.transpose(x, [0, 1, 3, 2]), [batch, channels * frequencies, frames])
+    : tf.reshape(tf.transpose(x, [0, 2, 1, 3]), [batch, frames, channels * frequencies]);
+}
+
+/** `[..., samples]` as `[..., bands, frames]`. */
+function melSpectrogram({ inputs, config }: KernelCall): tf.Tensor {
+  const { length, step, transform } = melFrames(config);
+  const samples = mirrored(inputs[0]!, Math.floor(transform / 2));
+  const count = 1 + Math.floor((samples.shape.at(-1)! - transform) / step);
+  const frames = tf.stack(
+    Array.from({ length: count }, (_, frame) =>
+      everyNth(samples, samples.rank - 1, frame * step, transform, 1),
+    ),
+    -2,
+  );
+  const shape = windowShape(config["window"], length, transform);
+  const [cosines, sines] = fourierMatrices(shape);
+  const power = tf.add(tf.square(dense(frames, cosines)), tf.square(dense(frames, sines)));
+  const magnitude = tf.sqrt(power);
+  const exponent = numberIn(config, "mag_exp");
+  const spectrum = exponent === 2 ? power : exponent === 1 ? magnitude : tf.pow(magnitude, exponent);
+  const bands = dense(spectrum, melMatrix(config, Math.floor(transform / 2) + 1));
+  const levels = config["power_to_db"] === true ? decibels(bands, config) : bands;
+  const axes = levels.shape.map((_, axis) => axis);
+  return tf.transpose(levels, [...axes.slice(0, -2), levels.rank - 1, levels.rank - 2]);
+}
+
+/** Mirrored without the border itself. */
+function mirrored(x: tf.Tensor, count: number): tf.Tensor {
+  const axis = x.rank - 1;
+  const size = x.shape[axis]!;
+  const before = tf.reverse(everyNth(x, axis, 1, count, 1), axis);
+  const after = tf.reverse(everyNth(x, axis, size - 1 - count, count, 1), axis);
+  return tf.concat([before, x, after], axis);
+}
+
+/** A periodic window in the middle of a transform; null is a rectangle over all of it. */
+function windowShape(name: unknown, length: number, transform: number): Float64Array {
+  const shape = new Float64Array(transform);
+  if (name === null) return shape.fill(1);
+  const base = name === "hann" ? 0.5 : 0.54;
+  const start = Math.floor((transform - length) / 2);
+  for (let index = 0; index < length; index++) {
+    shape[start + index] = base - (1 - base) * Math.cos((2 * Math.PI * index) / length);
+  }
+  return shape;
+}
+
+/** The windowed real and imaginary parts of a Fourier transform as products, `[samples, frequencies]`. */
+function fourierMatrices(window: Float64Array): [tf.Tensor, tf.Tensor] {
+  const size = window.length;
+  const frequencies = Math.floor(size / 2) + 1;
+  const matrix = (wave: (angle: number) => number): tf.Tensor => {
+    const values = new Float32Array(size * frequencies);
+    for (let sample = 0; sample < size; sample++) {
+      for (let frequency = 0; frequency < frequencies; frequency++) {
+        const angle = (2 * Math.PI * ((sample * frequency) % size)) / size;
+        values[sample * frequencies + frequency] = window[sample]! * wave(angle);
+      }
+    }
+    return tf.tensor2d(values, [size, frequencies]);
+  };
+  return [matrix(Math.cos), matrix((angle) => -Math.sin(angle))];
+}
+
+/** Triangles of height 1, evenly spaced in mel, over the frequencies, `[frequencies, bands]`; none of them hears a constant. */
+function melMatrix(config: JsonObject, frequencies: number): tf.Tensor {
+  const rate = numberIn(config, "sampling_rate");
+  const bands = numberIn(config, "num_mel_bins");
+  const mel = (hertz: number): number => 1127 * Math.log(1 + hertz / 700);
+  const low = mel(numberIn(config, "min_freq"));
+  const highest = typeof config["max_freq"] === "number" ? config["max_freq"] : Math.trunc(rate / 2);
+  const width = (mel(highest) - low) / (bands + 1);
+  const values = new Float32Array(frequencies * bands);
+  for (let frequency = 1; frequency < frequencies; frequency++) {
+    const place = mel(((rate / 2) * frequency) / (frequencies - 1));
+    for (let band = 0; band < bands; band++) {
+      const distance = Math.abs(place - (low + (band + 1) * width)) / width;
+      values[frequency * bands + band] = Math.max(0, 1 - distance);
+    }
+  }
+  return tf.tensor2d(values, [frequencies, bands]);
+}
+
+/** Against the reference, none further below the loudest of the batch than `top_db`. */
+function decibels(x: tf.Tensor, config: JsonObject): tf.Tensor {
+  const least = numberIn(config, "min_power");
+  const reference = Math.max(Math.abs(numberIn(config, "ref_power")), least);
+  const level = tf.mul(tf.log(tf.maximum(x, least)), 10 / Math.LN10);
+  const relative = tf.sub(level, 10 * Math.log10(reference));
+  return tf.maximum(relative, tf.sub(tf.max(relative), numberIn(config, "top_db")));
+}

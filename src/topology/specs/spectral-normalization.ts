@@ -1,0 +1,39 @@
+import type { CallShapes, LayerSpec } from "../layer-spec.ts";
+import { nestedLayer, within } from "./recurrent-cells.ts";
+import { innerSpec, refusalInside, type SpecOf } from "./wrappers.ts";
+
+/** `keras/src/layers/normalization/spectral_normalization.py`: a layer whose kernel training holds to a spectral norm of 1. */
+export function spectralNormalizationSpec(specOf: SpecOf): LayerSpec {
+  const inside = (call: CallShapes): { spec: LayerSpec; call: CallShapes } => {
+    const layer = nestedLayer(call.config, "layer");
+    return { spec: innerSpec(specOf, layer), call: { ...call, config: layer.config } };
+  };
+  return {
+    className: "SpectralNormalization",
+    defaults: { power_iterations: 1 },
+    weights: (outer) => {
+      const { spec, call } = inside(outer);
+      const [kernel, ...others] = within("layer", call.config, spec.weights?.(call) ?? []);
+      const vector = {
+        name: "vector_u",
+        shape: [1, kernel?.shape.at(-1) ?? 0],
+        trainable: false,
+        initializer: { class_name: "TruncatedNormal", config: { mean: 0, stddev: 0.02, seed: null } },
+        regularizer: null,
+      };
+      if (!kernel) return [];
+      return outer.keras === 3
+        ? [{ ...kernel, alsoNamed: "kernel" }, vector, ...others]
+        : [kernel, ...others, vector];
+    },
+    outputShapes: (outer) => {
+      const { spec, call } = inside(outer);
+      return spec.outputShapes(call);
+    },
+    multiplyAdds: (outer) => {
+      const { spec, call } = inside(outer);
+      return spec.multiplyAdds?.({ ...call, outputs: outer.outputs }) ?? 0;
+    },
+    refusal: (config) => refusalInside(specOf, nestedLayer(config, "layer")),
+  };
+}
