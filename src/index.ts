@@ -49,7 +49,7 @@ export { predictImages } from "./report/predict-images.ts";
 export type { PreparedRun } from "./report/prepare.ts";
 export { prepareRun } from "./report/prepare.ts";
 export type { FinetuneOptions, FinetuneResult, ProgressEvent, Proof } from "./report/run.ts";
-export { modelFileAt, nextRunFolder } from "./report/run-folder.ts";
+export { makeRunFolder, modelFileAt, removeRunFolder } from "./report/run-folder.ts";
 export type { DType, Shape, Tensor } from "./tensor.ts";
 export { layerGraph } from "./topology/build-graph.ts";
 export { replaceHead } from "./topology/head.ts";

@@ -1,5 +1,13 @@
 import type { FinetuneResult, ProgressEvent } from "../index.ts";
-import { ensureEngine, finetune, formatSeconds, nextRunFolder, prepareRun, UsageError } from "../index.ts";
+import {
+  ensureEngine,
+  finetune,
+  formatSeconds,
+  makeRunFolder,
+  prepareRun,
+  removeRunFolder,
+  UsageError,
+} from "../index.ts";
 import type { Command } from "./command.ts";
 import type { RunValues } from "./run-flags.ts";
 import { chooseEngine, runFlags, runOptions } from "./run-flags.ts";
@@ -40,8 +48,16 @@ export const trainCommand: Command<RunValues> = {
     const engine = await ensureEngine();
     terminal.print(engineLine(engine));
     slowEngineLines(engine).forEach(terminal.notice);
-    const out = options.out ?? nextRunFolder(model);
-    const result = await finetune({ ...options, out, signal, onProgress: (event) => show(event, terminal) });
+    const out = options.out ?? makeRunFolder(model);
+    const result = await finetune({
+      ...options,
+      out,
+      signal,
+      onProgress: (event) => show(event, terminal),
+    }).catch((error: unknown) => {
+      if (options.out === undefined) removeRunFolder(out);
+      throw error;
+    });
     if (values.json) terminal.document(runDocument(out, result));
     for (const line of resultLines(out, result)) terminal.print(line);
   },

@@ -1,5 +1,14 @@
 import { randomBytes } from "node:crypto";
-import { closeSync, fsyncSync, openSync, realpathSync, renameSync, rmSync, statSync } from "node:fs";
+import {
+  closeSync,
+  fsyncSync,
+  openSync,
+  readdirSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { systemError } from "../hdf5/system-error.ts";
 
@@ -14,12 +23,18 @@ export async function replaceFile(path: string, write: (descriptor: number) => P
   let descriptor: number;
   try {
     target = resolved(path);
-    temporary = join(dirname(target), `.${basename(target)}.${randomBytes(6).toString("hex")}.tmp`);
+    temporary = join(
+      dirname(target),
+      `${temporaryPrefix(target)}${process.pid}-${randomBytes(6).toString("hex")}.tmp`,
+    );
+    removeAbandoned(target);
     descriptor = openSync(temporary, "wx+");
   } catch (error) {
     throw systemError(path, error);
   }
   let open = true;
+  const remove = (): void => rmSync(temporary, { force: true });
+  process.once("exit", remove);
   try {
     await write(descriptor);
     fsyncSync(descriptor);
@@ -28,8 +43,34 @@ export async function replaceFile(path: string, write: (descriptor: number) => P
     renameSync(temporary, target);
   } catch (error) {
     if (open) closeSync(descriptor);
-    rmSync(temporary, { force: true });
+    remove();
     throw systemError(path, error);
+  } finally {
+    process.off("exit", remove);
+  }
+}
+
+/** Whether a process of this machine has the number. */
+export function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}
+
+function temporaryPrefix(target: string): string {
+  return `.${basename(target)}.`;
+}
+
+/** What killed processes wrote of the same file. */
+function removeAbandoned(target: string): void {
+  const [folder, prefix] = [dirname(target), temporaryPrefix(target)];
+  for (const name of readdirSync(folder)) {
+    const [, pid] = /^(\d+)-[0-9a-f]{12}\.tmp$/.exec(name.slice(prefix.length)) ?? [];
+    if (name.startsWith(prefix) && pid !== undefined && !isRunning(Number(pid))) {
+      rmSync(join(folder, name), { force: true });
+    }
   }
 }
 

@@ -1,24 +1,27 @@
 import { randomUUID } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, rmdirSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { mkdir, rename, rm } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import type { Checkpoint, CheckpointFormat } from "../checkpoint.ts";
 import { MachineError, UsageError } from "../errors.ts";
-import { replaceFile } from "../formats/atomic-file.ts";
+import { isRunning, replaceFile } from "../formats/atomic-file.ts";
 import { writeCheckpoint } from "../formats/checkpoint-file.ts";
 import type { History } from "../training/history.ts";
 import type { FinetuneResult } from "./run.ts";
+import { finishMoves, modelNames, moveIntoPlace } from "./run-files.ts";
 
 /** Where a run will leave its results, checked and writable. Until `write`, what stood there stays as it was. */
 export interface RunFolder {
   readonly path: string;
   /**
-   * Writes the model as `write` will and takes it away again, so that what cannot be written is known before hours of training.
+   * Writes the model as `write` will and keeps its place on the disk until then, so that what cannot be written is known before
+   * hours of training, and a disk that fills meanwhile loses nothing.
    * @throws {UsageError | TopologyError | KerasFileError} where the format cannot hold it. @throws {MachineError} where the disk refuses.
    */
   rehearse(checkpoint: Checkpoint, format: CheckpointFormat): Promise<void>;
   /**
-   * Writes every file beside the old ones, then renames each into place. Returns their paths, the model's first.
+   * Writes every file beside the old ones, then moves all into place: whatever is killed, and when, the folder holds the earlier
+   * run or this one, whole, once `finishMoves` has looked at it. Returns their paths, the model's first.
    * @throws {MachineError} where the disk refuses; the old files are untouched then.
    */
   write(record: RunRecord): Promise<readonly string[]>;
@@ -33,18 +36,13 @@ export interface RunRecord extends Omit<FinetuneResult, "files"> {
   readonly args: Readonly<Record<string, unknown>>;
 }
 
-const modelNames: Readonly<Record<CheckpointFormat, string>> = {
-  keras: "model.keras",
-  h5: "model.h5",
-  "weights.h5": "model.weights.h5",
-  tfjs: "model_tfjs",
-};
-const recordNames = ["labels.json", "args.json", "history.csv", "plan.json", "bad-images.csv"];
 const partialPrefix = ".partial-";
+/** What the texts beside the model may take. */
+const spareBytes = 1 << 20;
 
 /**
  * Makes the folder at `path` ready for a run's results.
- * @throws {UsageError} where `path` is a file, or a folder with something in it and `overwrite` is not set.
+ * @throws {UsageError} where `path` is a file, another run writes there, or something is in it and `overwrite` is not set.
  * @throws {MachineError} where it cannot be made or written.
  */
 export function openRunFolder(
@@ -58,9 +56,8 @@ export function openRunFolder(
       "out-is-a-file",
     );
   }
-  const entries = found
-    ? disk(path, () => readdirSync(path)).filter((name) => !name.startsWith(partialPrefix))
-    : [];
+  if (found) disk(path, () => tidy(path));
+  const entries = found ? disk(path, () => readdirSync(path)).filter((name) => !isStaging(name)) : [];
   if (entries.length > 0 && !overwrite) {
     throw new UsageError(
       `${path}: output: expected a new or empty folder, got one that holds ${listed(entries)}. ` +
@@ -69,27 +66,37 @@ export function openRunFolder(
     );
   }
   const staging = join(path, `${partialPrefix}${process.pid}-${randomUUID().slice(0, 8)}`);
-  removeAbandoned(path);
   const made = disk(path, () => mkdirSync(staging, { recursive: true }));
   let written = false;
+  const discard = (): void => {
+    if (written) return;
+    rmSync(staging, { recursive: true, force: true });
+    if (made !== undefined) removeEmpty(resolve(path), dirname(resolve(made)));
+  };
+  const other = readdirSync(path).find((name) => isStaging(name) && name !== basename(staging));
+  if (other !== undefined) {
+    discard();
+    throw new UsageError(
+      `${path}: output: expected a folder that no other run writes to, got one of process ${writerOf(other)}. Choose another --out, or wait for it.`,
+      "out-in-use",
+    );
+  }
   return {
     path,
+    discard,
     rehearse: async (checkpoint, format) => {
-      const model = join(staging, modelNames[format]);
       try {
-        await writeCheckpoint(model, checkpoint);
+        await writeCheckpoint(join(staging, modelNames[format]), checkpoint);
+        writeFileSync(join(staging, "spare"), Buffer.alloc(spareBytes));
       } catch (error) {
         throw asRunError(path, staging, error);
-      } finally {
-        await rm(model, { recursive: true, force: true });
       }
     },
     write: async (record) => {
       try {
+        for (const name of readdirSync(staging)) await rm(join(staging, name), { recursive: true });
         const names = await stage(staging, record);
-        const stale = [...Object.values(modelNames), ...recordNames].filter((name) => !names.includes(name));
-        for (const name of names) await replace(join(staging, name), join(path, name));
-        for (const name of stale) await rm(join(path, name), { recursive: true, force: true });
+        moveIntoPlace(path, staging);
         written = true;
         return names.map((name) => join(path, name));
       } catch (error) {
@@ -98,26 +105,32 @@ export function openRunFolder(
         await rm(staging, { recursive: true, force: true });
       }
     },
-    discard: () => {
-      if (written) return;
-      rmSync(staging, { recursive: true, force: true });
-      if (made !== undefined) removeEmpty(resolve(path), dirname(resolve(made)));
-    },
   };
 }
 
-/** `runs/<model>-<n>` with the first free number, from the model's file or folder name. */
-export function nextRunFolder(model: string, parent = "runs"): string {
+/**
+ * Makes `runs/<model>-<n>` with the first free number, from the model's file or folder name: no other run gets the same.
+ * @throws {MachineError} where it cannot be made.
+ */
+export function makeRunFolder(model: string, parent = "runs"): string {
   const name = basename(model).replace(/\.(?:weights\.h5|keras|h5|hdf5|json)$/i, "") || "model";
   for (let n = 1; ; n++) {
     const path = join(parent, `${name}-${n}`);
-    if (!existsSync(path)) return path;
+    if (existsSync(path)) continue;
+    const isNew = disk(path, () => mkdirSync(path, { recursive: true })) !== undefined;
+    if (isNew) return path;
   }
+}
+
+/** Takes away what `makeRunFolder` made, if nothing is in it. */
+export function removeRunFolder(path: string): void {
+  removeEmpty(path, dirname(dirname(path)));
 }
 
 /** The model file that `path` means: inside a run folder its model, else `path` itself. */
 export function modelFileAt(path: string): string {
   if (!existsSync(path) || !statSync(path).isDirectory()) return path;
+  finishMoves(path);
   const inside = Object.values(modelNames).map((name) => join(path, name));
   return inside.find(existsSync) ?? path;
 }
@@ -152,27 +165,21 @@ async function stage(staging: string, record: RunRecord): Promise<readonly strin
   return [model, ...texts.map(([name]) => name)];
 }
 
-async function replace(from: string, to: string): Promise<void> {
-  const folder = statSync(to, { throwIfNoEntry: false })?.isDirectory() ?? false;
-  if (folder) await rm(to, { recursive: true });
-  await rename(from, to);
-}
-
-/** What killed runs left half written. */
-function removeAbandoned(path: string): void {
-  if (!existsSync(path)) return;
-  for (const name of readdirSync(path)) {
-    const pid = name.startsWith(partialPrefix) ? Number(/^\d+/.exec(name.slice(partialPrefix.length))) : 0;
-    if (pid > 0 && !isRunning(pid)) rmSync(join(path, name), { recursive: true, force: true });
+/** Ends what killed runs left half done. */
+function tidy(path: string): void {
+  finishMoves(path);
+  for (const name of readdirSync(path).filter(isStaging)) {
+    if (!isRunning(writerOf(name))) rmSync(join(path, name), { recursive: true, force: true });
   }
 }
 
-function isRunning(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
-  }
+function isStaging(name: string): boolean {
+  return name.startsWith(partialPrefix);
+}
+
+/** The process that a staging folder's name tells. */
+function writerOf(name: string): number {
+  return Number.parseInt(name.slice(partialPrefix.length), 10);
 }
 
 function removeEmpty(path: string, stop: string): void {

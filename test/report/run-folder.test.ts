@@ -17,7 +17,13 @@ import { KerasFileError, MachineError, UsageError } from "../../src/errors.ts";
 import { readCheckpoint } from "../../src/formats/checkpoint-file.ts";
 import type { FinetunePlan } from "../../src/freeze/plan.ts";
 import type { RunRecord } from "../../src/report/run-folder.ts";
-import { historyCsv, modelFileAt, nextRunFolder, openRunFolder } from "../../src/report/run-folder.ts";
+import {
+  historyCsv,
+  makeRunFolder,
+  modelFileAt,
+  openRunFolder,
+  removeRunFolder,
+} from "../../src/report/run-folder.ts";
 
 const fixtures = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "fixtures", "cli");
 let checkpoint: Checkpoint;
@@ -69,6 +75,7 @@ function record(changes: Partial<RunRecord> = {}): RunRecord {
   };
 }
 
+const runFiles = ["args.json", "history.csv", "labels.json", "model.keras", "plan.json"];
 const json = (...path: string[]) => JSON.parse(readFileSync(join(...path), "utf8"));
 
 describe("a run folder", () => {
@@ -158,7 +165,7 @@ describe("a run folder", () => {
     const out = join(scratch(), "run");
     const folder = openRunFolder(out);
     await folder.rehearse(checkpoint, "keras");
-    expect(readdirSync(out).flatMap((name) => readdirSync(join(out, name)))).toEqual([]);
+    expect(existsSync(join(out, "model.keras"))).toBe(false);
     const config = { class_name: "Functional", config: { name: "broken" } };
     const refusal = folder.rehearse({ ...checkpoint, modelConfig: config }, "h5");
     await expect(refusal).rejects.toThrow();
@@ -178,17 +185,27 @@ describe("a run folder", () => {
     expect(readdirSync(there)).toEqual([]);
   });
 
-  test("what a killed run left in it does not count as a result and goes; what a living one writes stays", async () => {
+  test("what a killed run left in it does not count as a result and goes", async () => {
     const out = join(scratch(), "run");
-    openRunFolder(out);
     const dead = spawnSync(process.execPath, ["-e", ""]).pid;
-    mkdirSync(join(out, `.partial-${dead}-00000000`));
+    mkdirSync(join(out, `.partial-${dead}-00000000`), { recursive: true });
     const folder = openRunFolder(out);
-    const living = readdirSync(out);
-    expect(living).toHaveLength(2);
-    for (const name of living) expect(name.startsWith(`.partial-${process.pid}-`)).toBe(true);
+    expect(readdirSync(out)).toHaveLength(1);
     await folder.write(record());
-    expect(existsSync(join(out, "model.keras"))).toBe(true);
+    expect(readdirSync(out).filter((name) => name.startsWith("."))).toEqual([]);
+  });
+
+  test("one that another run writes to is refused, to overwrite it too, and that run ends as if alone", async () => {
+    const out = join(scratch(), "run");
+    const folder = openRunFolder(out);
+    for (const overwrite of [false, true]) {
+      expect(() => openRunFolder(out, { overwrite })).toThrow(UsageError);
+      expect(() => openRunFolder(out, { overwrite })).toThrow(
+        `${out}: output: expected a folder that no other run writes to, got one of process ${process.pid}.`,
+      );
+    }
+    await folder.write(record());
+    expect(readdirSync(out).sort()).toEqual(runFiles);
   });
 
   test("a place that cannot be written is an error of the machine before anything is computed", () => {
@@ -200,13 +217,15 @@ describe("a run folder", () => {
     );
   });
 
-  test("the next free one is numbered after the model", () => {
-    const parent = scratch();
-    expect(nextRunFolder("models/resnet50.h5", parent)).toBe(join(parent, "resnet50-1"));
-    mkdirSync(join(parent, "resnet50-1"));
-    expect(nextRunFolder("resnet50.keras", parent)).toBe(join(parent, "resnet50-2"));
-    expect(nextRunFolder("runs/pets", parent)).toBe(join(parent, "pets-1"));
-    expect(nextRunFolder("a/x.weights.h5", parent)).toBe(join(parent, "x-1"));
+  test("the next free one is numbered after the model, made at once, and gone if nothing is put there", () => {
+    const parent = join(scratch(), "runs");
+    expect(makeRunFolder("models/resnet50.h5", parent)).toBe(join(parent, "resnet50-1"));
+    expect(makeRunFolder("resnet50.keras", parent)).toBe(join(parent, "resnet50-2"));
+    expect(makeRunFolder("runs/pets", parent)).toBe(join(parent, "pets-1"));
+    expect(makeRunFolder("a/x.weights.h5", parent)).toBe(join(parent, "x-1"));
+    writeFileSync(join(parent, "pets-1", "mine.txt"), "mine");
+    for (const name of ["resnet50-1", "resnet50-2", "pets-1", "x-1"]) removeRunFolder(join(parent, name));
+    expect(readdirSync(parent)).toEqual(["pets-1"]);
   });
 
   test("a model is found in it; any other path is itself", async () => {

@@ -1,6 +1,7 @@
 import { readFileSync, readlinkSync } from "node:fs";
 import { rename, stat, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
+import { isRunning } from "../../formats/atomic-file.ts";
 
 /**
  * Which process wrote a mark (a lease, a notice of eviction) into a folder. Pids mean something on one machine and in one pid
@@ -46,15 +47,6 @@ function machineName(): string {
   const boot = tryRead(() => readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim());
   const namespace = tryRead(() => readlinkSync("/proc/self/ns/pid"));
   return [hostname(), boot, namespace].join(" ");
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
-  }
 }
 
 /** Field 22 of `/proc/<pid>/stat`; the command before it may hold spaces and brackets. */
