@@ -1,6 +1,7 @@
 /** The model files in fixtures/models, each with what the Keras that wrote it predicted. */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Tensor, TensorData } from "../../src/tensor.ts";
 
 const folder = "fixtures/models";
 
@@ -24,6 +25,13 @@ export interface ModelRecord {
   readonly within?: number;
   /** What the error says of a file that is not read. */
   readonly refused?: string;
+}
+
+/** A packed tensor as a value. */
+export function unpacked({ shape, dtype, base64 }: PackedTensor): Tensor {
+  const { buffer } = Uint8Array.from(Buffer.from(base64, "base64"));
+  const data: TensorData = dtype === "int32" ? new Int32Array(buffer) : new Float32Array(buffer);
+  return { shape, dtype: dtype === "int32" ? "int32" : "float32", data };
 }
 
 export function modelPath(file: string): string {

@@ -3,21 +3,13 @@ import { ensureEngine, useEngine } from "../../src/engine/backend.ts";
 import { tf } from "../../src/engine/tf.ts";
 import { readCheckpoint } from "../../src/formats/checkpoint-file.ts";
 import { predict } from "../../src/model/predict.ts";
-import type { Tensor, TensorData } from "../../src/tensor.ts";
 import { toFloat32 } from "../../src/tensor.ts";
-import type { PackedTensor } from "../formats/model-fixtures.ts";
-import { modelPath, modelRecords } from "../formats/model-fixtures.ts";
+import { modelPath, modelRecords, unpacked } from "../formats/model-fixtures.ts";
 
 beforeAll(async () => {
   if (!process.env["KERAS_FINETUNE_ENGINE"]) useEngine("wasm");
   await ensureEngine();
 });
-
-function unpacked({ shape, dtype, base64 }: PackedTensor): Tensor {
-  const { buffer } = Uint8Array.from(Buffer.from(base64, "base64"));
-  const data: TensorData = dtype === "int32" ? new Int32Array(buffer) : new Float32Array(buffer);
-  return { shape, dtype: dtype === "int32" ? "int32" : "float32", data };
-}
 
 describe.each(modelRecords())("%s", (file, record) => {
   test("predicts what the Keras that saved it predicted, and leaves no tensor behind", async () => {

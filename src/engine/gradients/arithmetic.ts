@@ -44,10 +44,14 @@ export const arithmeticGradients: readonly GradientRule[] = [
     a: reading(["a", "b"], ({ dy, the }) => tf.div(tf.mul(dy, the("b")), squaredNorm(the)), "a"),
     b: reading(["a", "b"], ({ dy, the }) => tf.neg(tf.div(tf.mul(dy, the("a")), squaredNorm(the))), "b"),
   }),
-  rule("Select", {
-    t: { reads: ["condition"], of: ({ dy, the }) => tf.where(the("condition"), dy, tf.zerosLike(dy)) },
-    e: { reads: ["condition"], of: ({ dy, the }) => tf.where(the("condition"), tf.zerosLike(dy), dy) },
-  }),
+  rule(
+    "Select",
+    {
+      t: { reads: ["condition"], of: ({ dy, the }) => tf.where(the("condition"), dy, tf.zerosLike(dy)) },
+      e: { reads: ["condition"], of: ({ dy, the }) => tf.where(the("condition"), tf.zerosLike(dy), dy) },
+    },
+    ["condition"],
+  ),
   listRule("AddN", (dy) => tf.clone(dy)),
   rule<{ transposeA: boolean; transposeB: boolean }>("BatchMatMul", {
     a: {

@@ -47,10 +47,14 @@ export function positionsRead(rule: GradientRule, inputs: readonly string[]): Re
   return new Set(names.map((name) => rule.saves.indexOf(name)));
 }
 
-/** A rule for a kernel whose inputs have names. Saves the inputs it differentiates (for their shapes) and what it reads. */
+/**
+ * A rule for a kernel whose inputs have names. Saves the inputs it differentiates (for their shapes) and what it reads. No
+ * gradient flows into what it reads and `stops` names; for tfjs's own tape that is zero.
+ */
 export function rule<A = object>(
   kernel: string,
   inputs: Readonly<Record<string, InputRule<A>>>,
+  stops: readonly string[] = [],
 ): GradientRule {
   const reads = Object.values(inputs).flatMap((input) => input.reads);
   const isOutput = (name: string): boolean => /^y\d*$/.test(name);
@@ -62,7 +66,10 @@ export function rule<A = object>(
     const dys = Array.isArray(dy) ? dy : [dy];
     const the = (name: string): tf.Tensor => saved[saves.indexOf(name)]!;
     const call = { dy: dys[0]!, dys, the, attributes: attributes as A };
-    return Object.fromEntries(Object.entries(inputs).map(([name, { of }]) => [name, () => of(call)]));
+    return Object.fromEntries([
+      ...Object.entries(inputs).map(([name, { of }]) => [name, () => of(call)] as const),
+      ...stops.map((name) => [name, () => tf.zeros(the(name).shape)] as const),
+    ]);
   };
   return { kernel, inputs: inputs as GradientRule["inputs"], saves, gradFunc };
 }
