@@ -24,7 +24,7 @@ describe.each(modelRecords())("%s", (file, record) => {
       const output = outputs[index]!;
       expect(output.shape).toEqual(expected.shape);
       const apart = toFloat32(output).map((value, position) => Math.abs(value - values[position]!));
-      const worst = apart.reduce((most, value) => (most >= value ? most : value), 0);
+      const worst = apart.reduce((most, value) => Math.max(most, value), 0);
       expect(worst / largest).toBeLessThan(record.within ?? 2e-5);
     });
   });
