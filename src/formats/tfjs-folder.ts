@@ -6,11 +6,13 @@ import { systemError } from "../hdf5/system-error.ts";
 import { refuseOtherThanKeras } from "../topology/translate/tfjs/tfjs-only.ts";
 import { placeInGroup } from "./group-weights.ts";
 import { layerSlots } from "./layer-slots.ts";
-import { isObject } from "./model-tree.ts";
+import { isObject, modelTree } from "./model-tree.ts";
 import { notesKey, readNotes } from "./notes.ts";
 import { parsePythonJson } from "./python-json.ts";
-import { readPlaced, refuseProblems } from "./stored-weights.ts";
+import { readPlaced } from "./stored-weights.ts";
 import { storedInManifest } from "./tfjs-manifest.ts";
+import { placeVariables } from "./variable-groups.ts";
+import { groupOfNames } from "./virtual-groups.ts";
 
 /**
  * @file tfjs's layers models: model.json with the config of a Keras model, weights in shards beside it. Written by
@@ -86,8 +88,12 @@ function readWeights(
   values: boolean,
 ): Checkpoint["weights"] {
   const stored = storedInManifest(model["weightsManifest"] ?? [], dirname(path), path);
-  const slots = [...layerSlots(checkpoint).values()];
-  const placement = placeInGroup(path, slots, stored);
-  refuseProblems(placement.problems, path);
+  const slots = layerSlots(checkpoint);
+  const placement = stored.some(({ name }) => numbered.test(name))
+    ? placeVariables(modelTree(checkpoint.modelConfig), slots, groupOfNames(stored))
+    : placeInGroup(path, [...slots.values()], stored);
   return readPlaced(placement, values, path);
 }
+
+/** What the converter makes of a `.keras` has its names from model.weights.h5. */
+const numbered = /^layers\/.*\/vars\/\d+$/;

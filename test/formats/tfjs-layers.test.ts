@@ -8,9 +8,9 @@ import { tf } from "../../src/engine/tf.ts";
 import { TopologyError } from "../../src/errors.ts";
 import { readCheckpoint, writeCheckpoint } from "../../src/formats/checkpoint-file.ts";
 import { predict } from "../../src/model/predict.ts";
-import { type Tensor, toFloat32 } from "../../src/tensor.ts";
+import { toFloat32 } from "../../src/tensor.ts";
 import { scratch } from "../hdf5/temporary.ts";
-import { modelPath, modelRecords, type PackedTensor } from "./model-fixtures.ts";
+import { modelPath, modelRecords, type PackedTensor, unpacked } from "./model-fixtures.ts";
 
 beforeAll(async () => {
   if (!process.env["KERAS_FINETUNE_ENGINE"]) useEngine("wasm");
@@ -36,11 +36,6 @@ function uploaded({ shape, dtype, base64 }: PackedTensor): tf.Tensor {
   return dtype === "int32"
     ? tf.tensor(new Int32Array(buffer), [...shape], "int32")
     : tf.tensor(new Float32Array(buffer), [...shape]);
-}
-
-function tensorOf(packed: PackedTensor): Tensor {
-  const dtype = packed.dtype === "int32" ? "int32" : "float32";
-  return { dtype, shape: packed.shape, data: uploaded(packed).dataSync() };
 }
 
 /** The folder that the model was written into, or what refused it. */
@@ -94,7 +89,7 @@ describe.each(modelRecords())("%s", (file, record) => {
     const folder = await written(original);
     if (folder instanceof TopologyError) return;
     const copy = await readCheckpoint(folder);
-    const inputs = record.inputs.map(tensorOf);
+    const inputs = record.inputs.map(unpacked);
     const predictions = async (checkpoint: Checkpoint, name: string): Promise<Float32Array[]> => {
       const path = join(scratch(), name);
       await writeCheckpoint(path, checkpoint);
