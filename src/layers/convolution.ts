@@ -28,8 +28,8 @@ export interface Window {
 
 function convolution(rank: 1 | 2 | 3): Kernel {
   return (call) => {
-    const { inputs, weights, config } = call;
-    const kernel = lowRankAdapted(weights["kernel"]!, weights, config["lora_alpha"]);
+    const { inputs, config } = call;
+    const kernel = lowRankAdapted(call, "kernel");
     const x = causallyPadded(inputs[0]!, config, kernel.shape[0]!);
     return finished(x, call, (value) => grouped(value, kernel, windowIn(config, rank)));
   };

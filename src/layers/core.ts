@@ -4,6 +4,7 @@ import { tf } from "../engine/tf.ts";
 import { activate } from "./activations.ts";
 import { flagIn } from "./config.ts";
 import type { Kernel, KernelCall } from "./kernel.ts";
+import { quantizedProduct } from "./quantization.ts";
 
 export const coreKernels: Readonly<Record<string, Kernel>> = {
   InputLayer: identity,
@@ -16,18 +17,26 @@ export function identity({ inputs }: KernelCall): tf.Tensor {
   return inputs[0]!;
 }
 
-function denseLayer({ inputs, weights, config, context }: KernelCall): tf.Tensor {
-  const product = dense(inputs[0]!, lowRankAdapted(weights["kernel"]!, weights, config["lora_alpha"]));
+function denseLayer(call: KernelCall): tf.Tensor {
+  const { inputs, weights, config, context } = call;
+  const kernel = lowRankAdapted(call, "kernel");
+  const scale = weights["kernel_scale"];
+  const multiplied = (x: tf.Tensor): tf.Tensor => dense(x, kernel);
+  const product = scale
+    ? quantizedProduct(inputs[0]!, [inputs[0]!.rank - 1], scale, multiplied, (given) => given)
+    : multiplied(inputs[0]!);
   const biased = flagIn(config, "use_bias") ? biasAdd(product, weights["bias"]!) : product;
   return activate(biased, config["activation"], context.keras);
 }
 
-/** A kernel plus its low-rank update, `kernel + alpha / rank * a b`, where LoRA was enabled. */
-export function lowRankAdapted(kernel: tf.Tensor, weights: KernelCall["weights"], alpha: unknown): tf.Tensor {
-  const a = weights["lora_kernel_a"];
-  const b = weights["lora_kernel_b"];
+/** A weight plus its low-rank update, `kernel + alpha / rank * a b`, where LoRA was enabled. */
+export function lowRankAdapted({ weights, config }: KernelCall, name: "kernel" | "embeddings"): tf.Tensor {
+  const kernel = weights[name]!;
+  const a = weights[`lora_${name}_a`];
+  const b = weights[`lora_${name}_b`];
   if (!a || !b) return kernel;
   const rank = a.shape.at(-1)!;
+  const alpha = config["lora_alpha"];
   const scale = (typeof alpha === "number" ? alpha : rank) / rank;
   return tf.add(
     kernel,

@@ -1,19 +1,45 @@
 /** `keras/src/layers/core/einsum_dense.py`. */
 import { tf } from "../engine/tf.ts";
-import { einsumTerms } from "../topology/specs/einsum-dense.ts";
+import { type EinsumTerms, einsumTerms } from "../topology/specs/einsum-dense.ts";
 import { activate } from "./activations.ts";
 import { stringIn } from "./config.ts";
 import { lowRankAdapted } from "./core.ts";
 import type { Kernel, KernelCall } from "./kernel.ts";
 import { einsum } from "./matrix-products.ts";
+import { quantizedProduct } from "./quantization.ts";
 
 export const einsumDenseKernels: Readonly<Record<string, Kernel>> = { EinsumDense: einsumDense };
 
-function einsumDense({ inputs, weights, config, context }: KernelCall): tf.Tensor {
+function einsumDense(call: KernelCall): tf.Tensor {
+  const { inputs, weights, config, context } = call;
   const x = inputs[0]!;
-  const { input, kernel, output } = einsumTerms(stringIn(config, "equation"), x.rank);
-  const adapted = lowRankAdapted(weights["kernel"]!, weights, config["lora_alpha"]);
-  const product = einsum(`${input},${kernel}->${output}`, [x, adapted]);
+  const terms = einsumTerms(stringIn(config, "equation"), x.rank);
+  const kernel = lowRankAdapted(call, "kernel");
+  const multiplied = (value: tf.Tensor): tf.Tensor =>
+    einsum(`${terms.input},${terms.kernel}->${terms.output}`, [value, kernel]);
+  const scale = weights["kernel_scale"];
+  const product = scale ? quantized(x, terms, scale, multiplied) : multiplied(x);
   const bias = weights["bias"];
   return activate(bias ? tf.add(product, bias) : product, config["activation"], context.keras);
+}
+
+/** The input by its largest values over the axes that the product sums, and their scale along the axes of the output. */
+function quantized(
+  x: tf.Tensor,
+  { input, output }: EinsumTerms,
+  scale: tf.Tensor,
+  multiplied: (value: tf.Tensor) => tf.Tensor,
+): tf.Tensor {
+  const summed = [...input].flatMap((letter, axis) => (output.includes(letter) ? [] : [axis]));
+  const kept = [...output].filter((letter) => input.includes(letter));
+  const size = (letter: string): number => x.shape[input.indexOf(letter)]!;
+  return quantizedProduct(x, summed, scale, multiplied, (given) => {
+    const letters = [...input].filter((letter) => output.includes(letter));
+    const order = kept.map((letter) => letters.indexOf(letter));
+    const turned = tf.transpose(tf.squeeze(given, summed), order);
+    return tf.reshape(
+      turned,
+      [...output].map((letter) => (input.includes(letter) ? size(letter) : 1)),
+    );
+  });
 }

@@ -11,18 +11,21 @@ export const embeddingKernels: Readonly<Record<string, Kernel>> = {
   Masking: masking,
 };
 
-function embedding({ inputs, weights, config }: KernelCall): KernelResult {
-  const tokens = tf.cast(inputs[0]!, "int32");
-  const rows = lowRankAdapted(weights["embeddings"]!, weights, config["lora_alpha"]);
+function embedding(call: KernelCall): KernelResult {
+  const { inputs, weights, config } = call;
+  const tokens = tf.cast(inputs[0]!, "int32") as tf.Tensor1D;
+  const rows = tf.gather(lowRankAdapted(call, "embeddings"), tokens);
+  const scale = weights["embeddings_scale"];
   return {
-    outputs: [tf.gather(rows, tokens as tf.Tensor1D)],
+    outputs: [scale ? tf.div(rows, tf.expandDims(tf.gather(scale, tokens), -1)) : rows],
     masks: [flagIn(config, "mask_zero") ? tf.notEqual(inputs[0]!, 0) : undefined],
   };
 }
 
 /** Of each token for each vector. */
-function scores({ inputs, weights, config }: KernelCall): tf.Tensor {
-  const kernel = weights["reverse_embeddings"] ?? tf.transpose(weights["embeddings"]!);
+function scores(call: KernelCall): tf.Tensor {
+  const { inputs, weights, config } = call;
+  const kernel = weights["reverse_embeddings"] ?? tf.transpose(lowRankAdapted(call, "embeddings"));
   const logits = dense(inputs[0]!, kernel);
   if (typeof config["logit_soft_cap"] !== "number") return logits;
   const cap = numberIn(config, "logit_soft_cap");

@@ -126,8 +126,7 @@ function melMatrix(config: JsonObject, frequencies: number): tf.Tensor {
   const bands = numberIn(config, "num_mel_bins");
   const mel = (hertz: number): number => 1127 * Math.log(1 + hertz / 700);
   const low = mel(numberIn(config, "min_freq"));
-  const highest = typeof config["max_freq"] === "number" ? config["max_freq"] : Math.trunc(rate / 2);
-  const width = (mel(highest) - low) / (bands + 1);
+  const width = (mel(numberIn(config, "max_freq")) - low) / (bands + 1);
   const values = new Float32Array(frequencies * bands);
   for (let frequency = 1; frequency < frequencies; frequency++) {
     const place = mel(((rate / 2) * frequency) / (frequencies - 1));

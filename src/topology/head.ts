@@ -11,6 +11,7 @@ import { activationName, classifierOf, headOf } from "./head-of.ts";
 import type { GraphNode, LayerGraph } from "./layer-graph.ts";
 import { layerAt } from "./layer-graph.ts";
 import { glorotUniform, randomGenerator } from "./random.ts";
+import { plainForm } from "./specs/quantization.ts";
 import { weightSpecsOf } from "./weights-of.ts";
 
 export interface HeadOptions {
@@ -94,7 +95,11 @@ function withUnits(
     if (path === head.path) {
       const own = changesActivation && activationAt !== undefined ? "linear" : activation;
       const keepsOwn = activationAt !== undefined && !changesActivation;
-      return withConfig(json, { [unitsKey(json)]: units, ...(keepsOwn ? {} : { activation: own }) });
+      return withConfig(json, {
+        ...plainForm(layerAt(graph, path).config),
+        [unitsKey(json)]: units,
+        ...(keepsOwn ? {} : { activation: own }),
+      });
     }
     if (path === activationAt && changesActivation) return withActivation(path, json, activation);
     return head.tail.includes(path) ? withReshape(json, classifier.units, units) : json;

@@ -20,6 +20,8 @@ export interface WeightSpec {
   readonly formerNames?: readonly string[];
   /** A second name under which Keras 3's archives keep the same values: SpectralNormalization's own hold of the kernel inside. */
   readonly alsoNamed?: string;
+  /** The weight that Keras 3's archives hold this one merged into: LoRA's thin matrices, which are zeros after reading. */
+  readonly mergedInto?: string;
 }
 
 /** A call's input shapes and, for ops and layers called with more than tensors, its arguments. */

@@ -5,6 +5,7 @@ import type { GraphLayer, LayerGraph } from "./layer-graph.ts";
 import type { Refusal } from "./layer-spec.ts";
 import { specOf } from "./layer-specs.ts";
 import { activationNames } from "./specs/activation.ts";
+import { quantizationRefusal } from "./specs/quantization.ts";
 
 /** A layer that cannot be run here, and what the user can do about it. */
 export interface UnsupportedLayer {
@@ -65,6 +66,9 @@ const foreign: Readonly<Record<string, Refusal>> = {
   },
 };
 
+/** Classes that run as `quantize("int8")` leaves them. */
+const quantizable: ReadonlySet<string> = new Set(["Dense", "EinsumDense", "Embedding"]);
+
 function foreignProgram(what: string): Refusal {
   return {
     reason: `it runs ${what}, which is not in the file`,
@@ -81,12 +85,8 @@ function refusalOf(layer: GraphLayer): Refusal | undefined {
   if (!spec) return unknownClass(layer.className);
   const refusal = spec.refusal?.(layer.config);
   if (refusal) return refusal;
-  if (layer.config["lora_rank"] != null) {
-    return {
-      reason: "LoRA is enabled on it",
-      advice: "Merge the LoRA weights into the kernel and save again.",
-    };
-  }
+  const quantized = quantizationRefusal(layer.config, quantizable.has(layer.className));
+  if (quantized) return quantized;
   return activationsIn(layer.config)
     .map(unknownActivation)
     .find((found) => found !== undefined);

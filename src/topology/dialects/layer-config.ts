@@ -39,10 +39,16 @@ function modernNested(value: Json, keras: KerasMajor): Json {
   return { class_name: className, config: modernConfig(className, value["config"], keras) };
 }
 
-/** The name of a dtype or of a policy: `float32`, `mixed_float16`. */
+/** The name of a dtype or of a policy: `float32`, `mixed_float16`, `int8_from_float32` for a quantized one. */
 function dtypeName(value: Json): Json {
-  if (isObject(value) && isObject(value["config"])) return value["config"]["name"] ?? null;
-  return value;
+  if (!isObject(value) || !isObject(value["config"])) return value;
+  const { name, mode, source_name, policy_map } = value["config"];
+  if (isObject(policy_map)) return Object.values(policy_map).map(dtypeName).find(isQuantized) ?? null;
+  return mode === undefined ? (name ?? null) : `${String(mode)}_from_${String(source_name)}`;
+}
+
+function isQuantized(policy: Json): boolean {
+  return typeof policy === "string" && policy.includes("_from_");
 }
 
 /** A function that was saved as an object is its name; a layer that serves as an activation stays an object. */

@@ -3,6 +3,7 @@ import { TopologyError } from "../../errors.ts";
 import type { Shape } from "../../tensor.ts";
 import { booleanAt, countAt, sizesAt, stringAt } from "../config-values.ts";
 import type { CallShapes, LayerSpec, WeightSpec } from "../layer-spec.ts";
+import { withLowRank } from "./low-rank.ts";
 import { glorotUniform, variable, zeros } from "./variables.ts";
 import { channelCount, imageShape, requireRank, sampleSize, spatialShape, visitedLength } from "./windows.ts";
 
@@ -32,7 +33,7 @@ function convolution(className: string, rank: number): LayerSpec {
       );
     }
     const shape = [...sizesAt(config, "kernel_size", rank), channels / groups, filters];
-    return [variable(config, "kernel", shape), ...bias(config, filters)];
+    return withLowRank(config, [variable(config, "kernel", shape), ...bias(config, filters)]);
   };
   return {
     className,

@@ -1,9 +1,11 @@
 import { booleanAt, countAt } from "../config-values.ts";
 import type { CallShapes, LayerSpec, WeightSpec } from "../layer-spec.ts";
+import { withLowRank } from "./low-rank.ts";
+import { withScale } from "./quantization.ts";
 import { glorotUniform, variable, zeros } from "./variables.ts";
 import { knownSize, sampleSize } from "./windows.ts";
 
-/** `keras/src/layers/core/dense.py`. With `lora_rank` the kernel stands still and two thin matrices train. */
+/** `keras/src/layers/core/dense.py`. */
 const dense: LayerSpec = {
   className: "Dense",
   defaults: {
@@ -28,10 +30,11 @@ const dense: LayerSpec = {
 function denseWeights({ config, inputs }: CallShapes): WeightSpec[] {
   const features = knownSize(inputs[0]!, inputs[0]!.length - 1, "features");
   const units = countAt(config, "units");
-  return [
+  const weights = [
     variable(config, "kernel", [features, units]),
     ...(booleanAt(config, "use_bias") ? [variable(config, "bias", [units])] : []),
   ];
+  return withScale(config, withLowRank(config, weights), [units]);
 }
 
 export const denseSpecs: readonly LayerSpec[] = [dense];

@@ -4,6 +4,8 @@ import type { Shape } from "../../tensor.ts";
 import { formatShape } from "../../tensor.ts";
 import { stringAt } from "../config-values.ts";
 import type { CallShapes, LayerSpec, WeightSpec } from "../layer-spec.ts";
+import { withLowRank } from "./low-rank.ts";
+import { withScale } from "./quantization.ts";
 import { glorotUniform, variable, zeros } from "./variables.ts";
 import { sampleSize } from "./windows.ts";
 
@@ -77,8 +79,10 @@ function weights(call: CallShapes): WeightSpec[] {
   };
   const kernel = variable(config, "kernel", [...terms.kernel].map(size));
   const biasAxes = config["bias_axes"];
-  if (typeof biasAxes !== "string") return [kernel];
-  return [kernel, variable(config, "bias", biasShape(terms, biasAxes, size))];
+  const bias =
+    typeof biasAxes === "string" ? [variable(config, "bias", biasShape(terms, biasAxes, size))] : [];
+  const scaleShape = [...terms.output].map((letter) => (terms.kernel.includes(letter) ? size(letter) : 1));
+  return withScale(config, withLowRank(config, [kernel, ...bias]), scaleShape);
 }
 
 /** From the first axis with a bias on; 1 where all share it. */

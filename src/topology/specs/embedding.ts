@@ -3,6 +3,8 @@ import { TopologyError } from "../../errors.ts";
 import type { Shape } from "../../tensor.ts";
 import { booleanAt, countAt } from "../config-values.ts";
 import type { CallShapes, LayerSpec, WeightSpec } from "../layer-spec.ts";
+import { withLowRank } from "./low-rank.ts";
+import { withScale } from "./quantization.ts";
 import { variable } from "./variables.ts";
 
 const uniform: Json = { class_name: "RandomUniform", config: { seed: null, minval: -0.05, maxval: 0.05 } };
@@ -25,7 +27,7 @@ const embedding: LayerSpec = {
 
 function embeddingWeights({ config }: CallShapes): WeightSpec[] {
   const shape = [countAt(config, "input_dim"), countAt(config, "output_dim")];
-  return [variable(config, "embeddings", shape)];
+  return withScale(config, withLowRank(config, [variable(config, "embeddings", shape)]), shape.slice(0, 1));
 }
 
 /** Unknown lengths from `input_length`, a number or one an axis. @throws {TopologyError} where they contradict the input. */

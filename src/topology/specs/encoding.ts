@@ -22,7 +22,7 @@ function encoder(
 ): LayerSpec {
   return {
     className,
-    defaults: { sparse: false, ...defaults },
+    defaults,
     outputShapes: ({ config, inputs }) => {
       const mode = outputMode(config);
       return [encodedShape(inputs[0]!, mode, mode === "int" ? 0 : depthOf(config))];

@@ -81,8 +81,7 @@ function stftShape(input: Shape, config: JsonObject): Shape {
 /** Frames over the signal with half a transform mirrored at each end. */
 export function melFrames(config: JsonObject): Frames {
   const transform = countAt(config, "fft_length");
-  const length = config["sequence_length"] === null ? transform : countAt(config, "sequence_length");
-  return { length, step: countAt(config, "sequence_stride"), transform };
+  return { length: countAt(config, "sequence_length"), step: countAt(config, "sequence_stride"), transform };
 }
 
 const melSpectrogram: LayerSpec = {
@@ -90,12 +89,12 @@ const melSpectrogram: LayerSpec = {
   defaults: {
     fft_length: 2048,
     sequence_stride: 512,
-    sequence_length: null,
+    sequence_length: 2048,
     window: "hann",
     sampling_rate: 16000,
     num_mel_bins: 128,
     min_freq: 20,
-    max_freq: null,
+    max_freq: 8000,
     power_to_db: true,
     top_db: 80,
     mag_exp: 2,
