@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import type { Checkpoint, Json, JsonObject } from "../checkpoint.ts";
 import { KerasFileError } from "../errors.ts";
 import { systemError } from "../hdf5/system-error.ts";
-import { refuseOtherThanKeras } from "../topology/translate/tfjs/tfjs-only.ts";
+import { fromTfjs } from "../topology/translate/tfjs/from-tfjs.ts";
 import { placeInGroup } from "./group-weights.ts";
 import { layerSlots } from "./layer-slots.ts";
 import { isObject, modelTree } from "./model-tree.ts";
@@ -77,8 +77,7 @@ function configOf(topology: JsonObject, path: string): Pick<Checkpoint, "modelCo
   if (typeof version === "string" && !version.startsWith("tfjs-layers")) {
     return { modelConfig, kerasVersion: version };
   }
-  refuseOtherThanKeras(modelConfig);
-  return { modelConfig, kerasVersion: "2" };
+  return { modelConfig: fromTfjs(modelConfig), kerasVersion: "2" };
 }
 
 function readWeights(
