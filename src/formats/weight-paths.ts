@@ -1,3 +1,4 @@
+import { snakeCase } from "../topology/snake-case.ts";
 import type { TreeNode } from "./model-tree.ts";
 
 /**
@@ -25,12 +26,3 @@ export function weightPaths(model: TreeNode): ReadonlyMap<string, string> {
 
 /** Classes that a config calls by the name that they are exported by. */
 const ownNames: Readonly<Record<string, string>> = { GroupQueryAttention: "GroupedQueryAttention" };
-
-/** `keras/src/utils/naming.py`, `to_snake_case`: Conv2D is conv2d, PReLU p_re_lu. */
-export function snakeCase(className: string): string {
-  return className
-    .replace(/\W+/g, "")
-    .replace(/(.)([A-Z][a-z]+)/g, "$1_$2")
-    .replace(/([a-z])([A-Z])/g, "$1_$2")
-    .toLowerCase();
-}

@@ -1,13 +1,15 @@
-import type { Checkpoint } from "../checkpoint.ts";
-import { KerasFileError, UsageError } from "../errors.ts";
-import type { Hdf5File, Hdf5Group } from "../hdf5/reader.ts";
-import type { Architecture } from "../topology/architectures/architecture.ts";
-import { architectureNames, architectureOf, recogniseArchitecture } from "../topology/architectures/known.ts";
+import type { Checkpoint, JsonObject } from "../checkpoint.ts";
+import { KerasFileError, TopologyError, UsageError } from "../errors.ts";
+import type { Hdf5Dataset, Hdf5File, Hdf5Group } from "../hdf5/reader.ts";
+import { toFloat32 } from "../tensor.ts";
+import { type Architecture, publishedFile } from "../topology/architectures/architecture.ts";
+import { architectureOf, knownArchitectures } from "../topology/architectures/known.ts";
+import { nameFinder, namesInFile } from "./architecture-layers.ts";
 import { dialectVersion } from "./dialect-writing.ts";
 import { placeInGroup } from "./group-weights.ts";
 import { storedInGroup } from "./keras-h5.ts";
 import { type LayerSlots, layerSlots } from "./layer-slots.ts";
-import { modelTree } from "./model-tree.ts";
+import { leavesOf, modelTree, type TreeNode } from "./model-tree.ts";
 import { notesKey, parseNotes } from "./notes.ts";
 import { joinPlacements, type Placement, readPlaced, type StoredWeight } from "./stored-weights.ts";
 import { placeVariables } from "./variable-groups.ts";
@@ -61,28 +63,40 @@ function readNamed(
   values: boolean,
   root: Hdf5Group,
 ): Checkpoint {
-  const names = group.textList("layer_names")!;
   const stored = new Map(
-    names
+    group
+      .textList("layer_names")!
       .map((name) => [name, storedInGroup(group, name, label)] as const)
       .filter(([, weights]) => weights.length > 0),
   );
-  const architecture = chosen(arch, label, stored.size, recogniseArchitecture(names));
-  const modelConfig = architecture.build({
-    layers: names,
-    kernelShape: (layer) => {
-      const name = fileName(architecture, layer, stored);
-      return name === undefined ? undefined : kernelShape(stored.get(name)!);
-    },
-  });
-  const slots = layerSlots({ modelConfig, kerasVersion: dialectVersion });
+  const built = (architecture: Architecture): Built => buildNamed(architecture, stored);
+  const { modelConfig, placement } = chosen(arch, label, stored.size, built);
   return {
     format: "h5",
     kerasVersion: dialectVersion,
     modelConfig,
-    weights: readPlaced(placeNamed(architecture, slots, stored), values, label),
+    weights: readPlaced(placement, values, label),
     notes: parseNotes(root.text(notesKey)),
   };
+}
+
+/** A network as the file has it, and the file's weights in it. */
+interface Built {
+  readonly modelConfig: JsonObject;
+  readonly placement: Placement;
+}
+
+type StoredLayers = ReadonlyMap<string, readonly StoredWeight[]>;
+
+function buildNamed(architecture: Architecture, stored: StoredLayers): Built {
+  const nameOf = nameFinder(architecture, [...stored.keys()]);
+  const weightsOf = (layer: string): readonly StoredWeight[] => stored.get(nameOf(layer) ?? "") ?? [];
+  const modelConfig = architecture.build({
+    kernelShape: (layer) => kernelShape(weightsOf(layer)),
+    has: (formerName) => stored.has(formerName),
+    values: (layer, name) => valuesOf(weightsOf(layer).find((weight) => weight.name.endsWith(name))),
+  });
+  return { modelConfig, placement: placeNamed(architecture, modelConfig, stored) };
 }
 
 /** A kernel is the weight of the highest rank. */
@@ -90,31 +104,24 @@ function kernelShape(stored: readonly StoredWeight[]): readonly number[] | undef
   return stored.map((weight) => weight.shape).sort((a, b) => b.length - a.length)[0];
 }
 
-function fileName(
-  architecture: Architecture,
-  layer: string,
-  stored: ReadonlyMap<string, readonly StoredWeight[]>,
-): string | undefined {
-  return architecture.fileNames(layer).find((name) => stored.has(name));
+function valuesOf(weight: StoredWeight | undefined): readonly number[] | undefined {
+  return weight && [...toFloat32(weight.read())];
 }
 
 /** By the names that the layers have or had; if none is known, in order, the shapes deciding whether it fits. */
-function placeNamed(
-  architecture: Architecture,
-  slots: ReadonlyMap<string, LayerSlots>,
-  stored: ReadonlyMap<string, readonly StoredWeight[]>,
-): Placement {
-  const layers = [...slots.values()].filter((layer) => layer.weights && layer.weights.length > 0);
-  const known = layers.filter((layer) => fileName(architecture, layer.path, stored) !== undefined);
-  if (known.length === 0 && layers.length === stored.size) {
-    const groups = [...stored.values()];
-    return joinPlacements(layers.map((layer, index) => placeInGroup(layer.path, [layer], groups[index]!)));
-  }
+function placeNamed(architecture: Architecture, modelConfig: JsonObject, stored: StoredLayers): Placement {
+  const layers = weightedLayers(modelConfig);
+  const names = namesInFile(
+    architecture,
+    layers.map(({ node }) => node),
+    [...stored.keys()],
+  );
+  const inOrder = names.size === 0 && layers.length === stored.size ? [...stored.keys()] : undefined;
   const left = new Set(stored.keys());
-  const placements = layers.map((layer) => {
-    const name = fileName(architecture, layer.path, stored);
-    if (name !== undefined) left.delete(name);
-    return placeInGroup(layer.path, [layer], name === undefined ? [] : stored.get(name)!);
+  const placements = layers.map(({ node, slots }, index) => {
+    const name = inOrder ? inOrder[index]! : (names.get(node.name) ?? "");
+    left.delete(name);
+    return placeInGroup(node.name, slots, stored.get(name) ?? []);
   });
   const problems = [...left].flatMap((name) =>
     stored
@@ -124,6 +131,21 @@ function placeNamed(
   return joinPlacements([...placements, { weights: new Map(), problems }]);
 }
 
+interface WeightedLayer {
+  /** A layer of the model or a model in it. */
+  readonly node: TreeNode;
+  readonly slots: readonly LayerSlots[];
+}
+
+function weightedLayers(modelConfig: JsonObject): readonly WeightedLayer[] {
+  const slots = layerSlots({ modelConfig, kerasVersion: dialectVersion });
+  return (modelTree(modelConfig).children ?? []).flatMap((node): WeightedLayer[] => {
+    const own = leavesOf(node).flatMap((leaf) => slots.get(leaf.path) ?? []);
+    const weighted = own.filter((layer) => layer.weights && layer.weights.length > 0);
+    return weighted.length > 0 ? [{ node, slots: weighted }] : [];
+  });
+}
+
 function readNumbered(
   group: Hdf5Group,
   label: string,
@@ -131,49 +153,58 @@ function readNumbered(
   values: boolean,
   root: Hdf5Group,
 ): Checkpoint {
-  const groups = group.keys().filter((name) => group.group(name)?.group("vars")?.keys().length);
-  const architecture = chosen(arch, label, groups.length, recogniseArchitecture(groups));
-  // The published one tells which number a layer has; the file's own widths follow from that.
-  const published = architecture.build({
-    layers: [],
-    kernelShape: (layer) => (hasTop(groups) && /^pred/.test(layer) ? [1, 1000] : undefined),
-  });
-  const paths = weightPaths(modelTree(published));
-  const modelConfig = architecture.build({
-    layers: [],
-    kernelShape: (layer) => {
-      const path = paths.get(layer)?.replace(/^layers\//, "");
-      const vars =
-        path === undefined || !groups.includes(path) ? undefined : group.group(path)?.group("vars");
-      return vars?.dataset("0")?.shape;
-    },
-  });
-  const slots = layerSlots({ modelConfig, kerasVersion: dialectVersion });
+  const built = (architecture: Architecture): Built => buildNumbered(architecture, root);
+  const { modelConfig, placement } = chosen(arch, label, group.keys().length, built);
   return {
     format: "weights.h5",
     kerasVersion: dialectVersion,
     modelConfig,
-    weights: readPlaced(placeVariables(modelTree(modelConfig), slots, root), values, label),
+    weights: readPlaced(placement, values, label),
     notes: parseNotes(root.text(notesKey)),
   };
 }
 
-function hasTop(groups: readonly string[]): boolean {
-  return groups.includes("dense");
+/** The published network tells which number a layer has; the file's own widths and classes follow from that. */
+function buildNumbered(architecture: Architecture, root: Hdf5Group): Built {
+  const [whole, trunk] = [1000, null].map((classes) =>
+    weightPaths(modelTree(architecture.build(publishedFile(classes)))),
+  );
+  const isStored = (path: string): boolean => (root.group(path)?.group("vars")?.keys().length ?? 0) > 0;
+  const top = [...whole!].filter(([layer]) => !trunk!.has(layer));
+  const paths = top.some(([, path]) => isStored(path)) ? whole! : trunk!;
+  const variable = (layer: string, index: number): Hdf5Dataset | undefined =>
+    root
+      .group(paths.get(layer) ?? "")
+      ?.group("vars")
+      ?.dataset(String(index));
+  const modelConfig = architecture.build({
+    kernelShape: (layer) => variable(layer, 0)?.shape,
+    has: () => false,
+    values: (layer) => {
+      const mean = variable(layer, 0);
+      return mean && [...toFloat32(mean.read())];
+    },
+  });
+  const slots = layerSlots({ modelConfig, kerasVersion: dialectVersion });
+  return { modelConfig, placement: placeVariables(modelTree(modelConfig), slots, root) };
 }
 
+/** The network that was asked for. @throws {UsageError | KerasFileError} without one, naming the one that fits. */
 function chosen(
   arch: string | undefined,
   label: string,
   groups: number,
-  recognised: Architecture | undefined,
-): Architecture {
-  const known = architectureNames().join(", ");
+  built: (architecture: Architecture) => Built,
+): Built {
+  const known = knownArchitectures()
+    .map(({ name }) => name)
+    .join(", ");
   if (arch !== undefined) {
     const architecture = architectureOf(arch);
-    if (architecture) return architecture;
+    if (architecture) return asAsked(label, architecture, built);
     throw new UsageError(`--arch "${arch}": no such architecture. Known: ${known}.`, "arch");
   }
+  const recognised = knownArchitectures().find((architecture) => fits(() => built(architecture)));
   const hint = recognised
     ? `Pass --arch ${recognised.name} (recognised from its ${groups} weight groups).`
     : `Pass --arch with the network that its ${groups} weight groups belong to: ${known}.`;
@@ -181,4 +212,31 @@ function chosen(
     `${label} has weights but no model_config (saved with save_weights). ${hint}`,
     "weights-only",
   );
+}
+
+/** @throws {KerasFileError} where the file's widths make no such network. */
+function asAsked(
+  label: string,
+  architecture: Architecture,
+  built: (architecture: Architecture) => Built,
+): Built {
+  try {
+    return built(architecture);
+  } catch (error) {
+    if (!(error instanceof TopologyError)) throw error;
+    throw new KerasFileError(
+      `${label}: its weights do not fit ${architecture.name}: ${error.message}`,
+      "weights",
+    );
+  }
+}
+
+/** Whether all of a file has a place; widths that belong to another network may make one that cannot be. */
+function fits(build: () => Built): boolean {
+  try {
+    return build().placement.problems.length === 0;
+  } catch (error) {
+    if (error instanceof TopologyError) return false;
+    throw error;
+  }
 }

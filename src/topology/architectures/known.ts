@@ -1,20 +1,44 @@
 import type { Architecture } from "./architecture.ts";
-import { resnet50 } from "./resnet50.ts";
+import { convnexts } from "./convnext.ts";
+import { densenets } from "./densenet.ts";
+import { efficientnets } from "./efficientnet.ts";
+import { efficientnetsV2 } from "./efficientnet-v2.ts";
+import { inceptionResnetsV2 } from "./inception-resnet-v2.ts";
+import { inceptionsV3 } from "./inception-v3.ts";
+import { mobilenets } from "./mobilenet.ts";
+import { mobilenetsV2 } from "./mobilenet-v2.ts";
+import { mobilenetsV3 } from "./mobilenet-v3.ts";
+import { nasnets } from "./nasnet.ts";
+import { resnets } from "./resnet.ts";
+import { vggs } from "./vgg.ts";
+import { xceptions } from "./xception.ts";
 
-const architectures: ReadonlyMap<string, Architecture> = new Map(
-  [resnet50].map((architecture) => [architecture.name, architecture]),
-);
+const architectures: readonly Architecture[] = [
+  vggs,
+  resnets,
+  mobilenets,
+  mobilenetsV2,
+  mobilenetsV3,
+  densenets,
+  inceptionsV3,
+  xceptions,
+  inceptionResnetsV2,
+  nasnets,
+  efficientnets,
+  efficientnetsV2,
+  convnexts,
+].flat();
 
-/** The architecture of that name (`resnet50`), undefined for one that is not known. */
+/** Every network of keras.applications. */
+export function knownArchitectures(): readonly Architecture[] {
+  return architectures;
+}
+
+/** The one of that name, however written (`resnet50`, `ResNet-50`); undefined for one that is not known. */
 export function architectureOf(name: string): Architecture | undefined {
-  return architectures.get(name.toLowerCase());
+  return architectures.find((architecture) => architecture.name === plain(name));
 }
 
-export function architectureNames(): readonly string[] {
-  return [...architectures.keys()];
-}
-
-/** The architecture whose layers these are. */
-export function recogniseArchitecture(fileLayers: readonly string[]): Architecture | undefined {
-  return [...architectures.values()].find((architecture) => architecture.recognises(fileLayers));
+function plain(name: string): string {
+  return name.toLowerCase().replace(/[-_ ]/g, "");
 }
