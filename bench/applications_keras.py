@@ -1,10 +1,12 @@
-"""Real Keras's part in `npm run applications`. Each prints one JSON line.
+"""Real Keras's part in `npm run applications`.
 
-make NAME FOLDER     the network with weights off their initial values as NAME.keras and NAME.h5, and what it gives
-open NAME FOLDER     ours.keras against what the network gave, and one step of its trainable layers against ours
-load PATH            seconds and peak bytes of `load_model`
+serve        answers lines of JSON, [command, name, folder]: `make` saves the network with weights off their initial values
+             as NAME.keras and NAME.h5, and what it gives; `open` puts ours.keras beside what the network gave, and one step
+             of its trainable layers beside ours
+load PATH    prints seconds and peak bytes of `load_model`
 """
 
+import gc
 import json
 import os
 import pathlib
@@ -51,12 +53,22 @@ def spread_scores(model, inputs):
     head.set_weights([kernel * 2 / scores.std(), bias])
 
 
+def soften(model, random):
+    """Activations mostly in their linear part, so that rounding does not grow from layer to layer as in untrained networks."""
+    for _, layer in leaves(model):
+        if isinstance(layer, keras.layers.BatchNormalization):
+            if layer.scale:
+                layer.gamma.assign(random.uniform(0.3, 0.6, layer.gamma.shape))
+            layer.beta.assign(random.uniform(0.5, 1.0, layer.beta.shape) * (1 if layer.scale else 2))
+
+
 def make(name, folder):
     keras.utils.set_random_seed(0)
     random = np.random.default_rng(0)
     size = size_of(name)
     model = getattr(keras.applications, name)(weights=None, input_shape=(size, size, 3))
     inputs = pictures(model, random)
+    soften(model, random)
     calibrate(model, inputs)
     perturb(model, random, 0.1, 1.0)
     for _, layer in leaves(model):
@@ -118,8 +130,20 @@ def load(path):
     return {"seconds": seconds, "bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
 
 
-command, *arguments = sys.argv[1:]
-if command == "load":
-    print(json.dumps(load(arguments[0])))
+def serve():
+    actions = {"make": make, "open": reopened}
+    for line in sys.stdin:
+        command, name, folder = json.loads(line)
+        keras.backend.clear_session()
+        gc.collect()
+        try:
+            answer = actions[command](name, pathlib.Path(folder))
+        except Exception as error:
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        print(json.dumps(answer), flush=True)
+
+
+if sys.argv[1] == "load":
+    print(json.dumps(load(sys.argv[2])))
 else:
-    print(json.dumps({"make": make, "open": reopened}[command](arguments[0], pathlib.Path(arguments[1]))))
+    serve()
