@@ -115,6 +115,40 @@ export function batchNormalizationStored(
   return run("BatchNormStored", inputs, { epsilon });
 }
 
+/** Weights of a normalization along the last axis on stored statistics, `[C]` each. */
+export interface StoredNormalization {
+  readonly mean: tf.Tensor;
+  readonly variance: tf.Tensor;
+  readonly gamma: tf.Tensor | undefined;
+  readonly beta: tf.Tensor | undefined;
+  readonly epsilon: number;
+}
+
+/**
+ * A convolution (depthwise or not), its bias if it has one and the normalization after it, without a tensor between them:
+ * `[N, H, W, C]` and a filter `[h, w, C, F]` give `[N, H', W', F]`, or `C * F` channels if depthwise.
+ */
+export function normalizedConvolution(
+  x: tf.Tensor,
+  filter: tf.Tensor,
+  bias: tf.Tensor | undefined,
+  normalization: StoredNormalization,
+  window: { readonly strides: Spatial; readonly padding: Padding; readonly depthwise: boolean },
+): tf.Tensor {
+  const { mean, variance, gamma, beta, epsilon } = normalization;
+  const inputs = {
+    x,
+    filter,
+    bias: bias ?? tf.zerosLike(mean),
+    mean,
+    variance,
+    gamma: gamma ?? tf.onesLike(mean),
+    beta: beta ?? tf.zerosLike(mean),
+  };
+  const kernel = window.depthwise ? "DepthwiseConv2DNormalized" : "Conv2DNormalized";
+  return run(kernel, inputs, { strides: pair(window.strides), pad: window.padding, epsilon });
+}
+
 export interface BatchNormalized {
   readonly output: tf.Tensor;
   /** Of this batch, `[C]`; no gradient flows through it. */

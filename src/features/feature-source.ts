@@ -48,7 +48,7 @@ export interface FeatureSource {
 }
 
 /** Rows that run together: few on WebAssembly, which gains nothing from more. */
-const batchSizes = { native: 32, wasm: 8 } as const;
+const batchSizes = { native: 16, wasm: 8 } as const;
 
 /** Rows that every batch of an extraction is padded to. */
 export function extractionBatch(engine: EngineInfo): number {

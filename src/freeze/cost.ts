@@ -89,8 +89,18 @@ export function plannedCost(
     cacheBytes,
     cachePays: cacheBytes === 0 || reading <= extraction,
     headCut: headCut(graph, shapes, images * (question.bytesPerValue ?? 4)),
-    stepBytes: stepBytes(graph, shapes, { ...memory, nodes: tail, trainable: parts.trainableWeights }),
-    wholeStepBytes: stepBytes(graph, shapes, { ...memory, nodes: graph.nodes, trainable: whole }),
+    stepBytes: stepBytes(graph, shapes, {
+      ...memory,
+      nodes: tail,
+      trainable: parts.trainableWeights,
+      onStoredStatistics: (path) => !parts.batchStatistics.has(path),
+    }),
+    wholeStepBytes: stepBytes(graph, shapes, {
+      ...memory,
+      nodes: graph.nodes,
+      trainable: whole,
+      onStoredStatistics: () => parts.batchStatistics.size === 0,
+    }),
   };
 }
 

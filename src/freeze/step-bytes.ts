@@ -6,6 +6,7 @@ import { activationName } from "../topology/head-of.ts";
 import type { GraphNode, LayerGraph, TensorRef } from "../topology/layer-graph.ts";
 import { refKey } from "../topology/layer-graph.ts";
 import { everyRead } from "../topology/rewrites/graph-edges.ts";
+import { normalizedConvolutions } from "../topology/rewrites/normalized-convolutions.ts";
 import { weightSpecsOf } from "../topology/weights-of.ts";
 
 interface Step {
@@ -13,6 +14,8 @@ interface Step {
   readonly trainable: ReadonlyMap<string, readonly string[]>;
   readonly batchSize: number;
   readonly optimizerSlots: number;
+  /** Whether a normalization uses, in training, the statistics it has stored. */
+  readonly onStoredStatistics: (path: string) => boolean;
 }
 
 /**
@@ -22,7 +25,10 @@ interface Step {
  */
 export function stepBytes(graph: LayerGraph, shapes: readonly NodeShapes[], step: Step): number {
   const sizeOf = (ref: TensorRef): number => valuesOf(shapeAt(shapes, ref));
-  const kept = keptTensors(graph, step);
+  const outputs = graph.outputs.map(({ ref }) => ref);
+  const pairs = normalizedConvolutions({ graph, nodes: step.nodes, outputs }, step.onStoredStatistics);
+  const unmade = new Set([...pairs.keys()].map((node) => refKey({ node, output: 0 })));
+  const kept = keptTensors(graph, step).filter((ref) => !unmade.has(refKey(ref)));
   const entering = enteringTensors(step.nodes);
   const held = new Map([...entering, ...kept].map((ref) => [refKey(ref), sizeOf(ref)] as const));
   const inFlight = step.nodes.map((node) =>

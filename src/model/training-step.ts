@@ -6,8 +6,10 @@ import type { Recording } from "../engine/tape.ts";
 import { record } from "../engine/tape.ts";
 import { tf } from "../engine/tf.ts";
 import type { KernelResult } from "../layers/kernel.ts";
+import { convolveNormalized } from "../layers/normalized-convolution.ts";
 import type { GraphNode, TensorRef } from "../topology/layer-graph.ts";
 import { refKey } from "../topology/layer-graph.ts";
+import { normalizedConvolutions } from "../topology/rewrites/normalized-convolutions.ts";
 import { callNode, tensorOf } from "./call-node.ts";
 import type { LayerWeights } from "./layer-weights.ts";
 import type { Program } from "./program.ts";
@@ -24,6 +26,8 @@ export interface TrainingProgram {
   readonly differentiable: ReadonlySet<string>;
   /** How many calls contribute to the gradient of a layer's weights. */
   readonly calls: ReadonlyMap<string, number>;
+  /** By a convolution's node index, the normalization that runs with it as one call. */
+  readonly normalizations: ReadonlyMap<number, GraphNode>;
 }
 
 export interface ForwardPass {
@@ -43,8 +47,10 @@ export interface ForwardPass {
 }
 
 interface RecordedCall {
-  readonly node: GraphNode;
+  /** The layers whose weights the call reads. */
+  readonly paths: readonly string[];
   readonly recording: Recording<KernelResult>;
+  readonly outputKeys: readonly string[];
   readonly outputs: readonly tf.Tensor[];
   readonly sources: readonly Source[];
 }
@@ -53,9 +59,11 @@ type Source =
   | { readonly kind: "input"; readonly key: string; readonly tensor: tf.Tensor }
   | { readonly kind: "weight"; readonly path: string; readonly name: string; readonly tensor: tf.Tensor };
 
+/** `onStoredStatistics` says of a normalization's path whether it uses, in training, the statistics it has stored. */
 export function trainingProgram(
   program: Program,
   trainable: ReadonlyMap<string, readonly string[]>,
+  onStoredStatistics: (path: string) => boolean,
 ): TrainingProgram {
   const differentiable = new Set<string>();
   const calls = new Map<string, number>();
@@ -68,7 +76,8 @@ export function trainingProgram(
       });
     }
   }
-  return { program, trainable, differentiable, calls };
+  const normalizations = normalizedConvolutions(program, onStoredStatistics);
+  return { program, trainable, differentiable, calls, normalizations };
 }
 
 /** Runs the program in training mode. The caller owns feeds and weights. */
@@ -78,26 +87,49 @@ export function forward(
   weights: LayerWeights,
   contextOf: ContextOf,
 ): ForwardPass {
-  const { program } = training;
+  const { program, normalizations } = training;
+  const absorbed = new Set([...normalizations.values()].map((node) => node.index));
   const values = feedValues(program, feeds);
   const layers = layersByPath(program);
   const recorded: RecordedCall[] = [];
   const state = new Map<string, Readonly<Record<string, tf.Tensor>>>();
-  program.nodes.forEach((node, position) => {
+  const weightsOf = (path: string): Readonly<Record<string, tf.Tensor>> => ({
+    ...weights.get(path),
+    ...state.get(path),
+  });
+  const computation = (node: GraphNode): (() => KernelResult) => {
     const layer = layers.get(node.layer)!;
-    const layerWeights = { ...weights.get(node.layer), ...state.get(node.layer) };
-    const sources = sourcesOf(training, node, layerWeights, (ref) => tensorOf(values, ref));
-    const call = (): KernelResult => callNode(node, layer, layerWeights, values, contextOf(node, layer));
-    const recording = record(call, sources.length > 0 && sources.map((source) => source.tensor));
+    const normalization = normalizations.get(node.index);
+    if (!normalization)
+      return () => callNode(node, layer, weightsOf(node.layer), values, contextOf(node, layer));
+    const x = tensorOf(values, node.inputs[0]!);
+    const [first, second] = [node, normalization].map(({ layer: path }) => ({
+      layer: layers.get(path)!,
+      weights: weightsOf(path),
+    }));
+    return () => ({ outputs: [convolveNormalized(x, first!, second!)] });
+  };
+  const run = (node: GraphNode): void => {
+    const last = normalizations.get(node.index) ?? node;
+    const paths = [...new Set([node.layer, last.layer])];
+    const sources = [
+      ...inputSources(training, node, (ref) => tensorOf(values, ref)),
+      ...paths.flatMap((path) => weightSources(training, path, weightsOf(path))),
+    ];
+    const recording = record(computation(node), sources.length > 0 && sources.map((source) => source.tensor));
     const { outputs, masks, state: newState } = recording.result;
-    if (sources.length > 0) recorded.push({ node, recording, outputs, sources });
+    const outputKeys = outputs.map((_, output) => refKey({ node: last.index, output }));
+    if (sources.length > 0) recorded.push({ paths, recording, outputKeys, outputs, sources });
     if (newState) keepState(state, node, newState);
     outputs.forEach((tensor, output) => {
-      values.tensors.set(refKey({ node: node.index, output }), tensor);
+      values.tensors.set(outputKeys[output]!, tensor);
     });
     masks?.forEach((mask, output) => {
-      if (mask) values.masks.set(refKey({ node: node.index, output }), mask);
+      if (mask) values.masks.set(outputKeys[output]!, mask);
     });
+  };
+  program.nodes.forEach((node, position) => {
+    if (!absorbed.has(node.index)) run(node);
     release(values, program.lastReadAt[position]!);
   });
   const outputs = program.outputs.map((ref) => tensorOf(values, ref));
@@ -116,23 +148,23 @@ export function forward(
   };
 }
 
-function sourcesOf(
+function inputSources(
   training: TrainingProgram,
   node: GraphNode,
-  weights: Readonly<Record<string, tf.Tensor>>,
   tensorAt: (ref: TensorRef) => tf.Tensor,
 ): Source[] {
   const inputs = new Map(readsOf(node).map((ref) => [refKey(ref), ref] as const));
   const differentiable = [...inputs].filter(([key]) => training.differentiable.has(key));
-  return [
-    ...differentiable.map(([key, ref]) => ({ kind: "input" as const, key, tensor: tensorAt(ref) })),
-    ...(training.trainable.get(node.layer) ?? []).map((name) => ({
-      kind: "weight" as const,
-      path: node.layer,
-      name,
-      tensor: weights[name]!,
-    })),
-  ];
+  return differentiable.map(([key, ref]) => ({ kind: "input", key, tensor: tensorAt(ref) }));
+}
+
+function weightSources(
+  training: TrainingProgram,
+  path: string,
+  weights: Readonly<Record<string, tf.Tensor>>,
+): Source[] {
+  const names = training.trainable.get(path) ?? [];
+  return names.map((name) => ({ kind: "weight", path, name, tensor: weights[name]! }));
 }
 
 function keepState(
@@ -158,9 +190,8 @@ function backward(
     addGradient(gradients, refKey(ref), outputGradients[index]!.clone());
   });
   for (let call = recorded.pop(); call; call = recorded.pop()) {
-    const { node, recording, outputs, sources } = call;
-    const keys = outputs.map((_, output) => refKey({ node: node.index, output }));
-    const incoming = keys.map((key) => gradients.get(key));
+    const { paths, recording, outputKeys, outputs, sources } = call;
+    const incoming = outputKeys.map((key) => gradients.get(key));
     const results = incoming.some(Boolean)
       ? recording.gradients(
           outputs,
@@ -169,7 +200,7 @@ function backward(
         )
       : sources.map(() => null);
     recording.dispose();
-    for (const key of keys) {
+    for (const key of outputKeys) {
       gradients.get(key)?.dispose();
       gradients.delete(key);
     }
@@ -179,10 +210,10 @@ function backward(
       if (source.kind === "input") addGradient(gradients, source.key, gradient);
       else addGradient(layerGradients(weightGradients, source.path), source.name, gradient);
     });
-    if (remaining.has(node.layer)) {
-      const left = remaining.get(node.layer)! - 1;
-      remaining.set(node.layer, left);
-      if (left === 0) deliver(node.layer, weightGradients, onGradient);
+    for (const path of paths.filter((each) => remaining.has(each))) {
+      const left = remaining.get(path)! - 1;
+      remaining.set(path, left);
+      if (left === 0) deliver(path, weightGradients, onGradient);
     }
   }
   for (const gradient of gradients.values()) gradient.dispose();

@@ -75,7 +75,11 @@ export function createTail(options: TailOptions): Tail {
     graph.outputs.map((output) => output.ref),
   );
   const partition = reaching(options.partition, program);
-  const training = trainingProgram(program, partition.trainableWeights);
+  const training = trainingProgram(
+    program,
+    partition.trainableWeights,
+    (path) => !partition.batchStatistics.has(path),
+  );
   const weights = uploadWeights(
     options.weights,
     program.nodes.map((node) => node.layer),

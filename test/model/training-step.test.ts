@@ -40,7 +40,9 @@ function outputGradient(output: tf.Tensor, index: number): tf.Tensor {
 }
 
 function ofTheStep({ program, cut, feeds, weights, contextOf }: Case): Gradients {
-  const pass = forward(trainingProgram(program, cut.trainableWeights), feeds, weights, contextOf);
+  const onStored = (path: string): boolean => !cut.batchStatistics.has(path);
+  const training = trainingProgram(program, cut.trainableWeights, onStored);
+  const pass = forward(training, feeds, weights, contextOf);
   const incoming = pass.outputs.map(outputGradient);
   const found = new Map<string, tf.Tensor>();
   pass.backward(incoming, (path, name, gradient) => found.set(`${path}/${name}`, gradient.clone()));
@@ -93,6 +95,7 @@ function expectSameGradients(
   values: Weights,
   feeds: readonly tf.Tensor[],
   bnMode: BatchNormMode,
+  tolerance = 1e-5,
 ): void {
   const before = tf.memory().numTensors;
   const program = wholeProgram(graph);
@@ -109,7 +112,7 @@ function expectSameGradients(
   };
   const case_ = { program, cut, feeds, weights, contextOf };
   const [got, expected] = [ofTheStep(case_), ofVariableGrads(case_)];
-  expect(farthest(got, expected)).toBeLessThan(1e-5);
+  expect(farthest(got, expected)).toBeLessThan(tolerance);
   tf.dispose([...got.values(), ...expected.values()]);
   disposeWeights(weights);
   expect(tf.memory().numTensors).toBe(before);
@@ -127,14 +130,18 @@ describe("the gradients of a training step are those of tf.variableGrads", () =>
 
   /** Each network in one of its files; one with random pictures in it cannot train them. */
   const networks = modelRecords().filter(([file]) => !/-(h5|v3|preprocessing)\./.test(file));
-  test.each(networks)("in %s", async (file, { inputs }) => {
-    const checkpoint = await readCheckpoint(modelPath(file));
-    const graph = layerGraph(checkpoint);
-    const feeds = inputs.map((input) => {
-      const { shape, data, dtype } = unpacked(input);
-      return tf.tensor(data as Float32Array, [...shape], dtype as "float32" | "int32");
+  describe.each(["inference", "follow"] as const)("%s", (bnMode) => {
+    test.each(networks)("in %s", async (file, { inputs }) => {
+      const checkpoint = await readCheckpoint(modelPath(file));
+      const graph = layerGraph(checkpoint);
+      const feeds = inputs.map((input) => {
+        const { shape, data, dtype } = unpacked(input);
+        return tf.tensor(data as Float32Array, [...shape], dtype as "float32" | "int32");
+      });
+      /* A folded normalization rounds otherwise, and a relu that stands at zero passes that on through fifty layers. */
+      const tolerance = bnMode === "inference" ? 3e-4 : 1e-5;
+      expectSameGradients(graph, checkpoint.weights, feeds, bnMode, tolerance);
+      tf.dispose(feeds);
     });
-    expectSameGradients(graph, checkpoint.weights, feeds, "follow");
-    tf.dispose(feeds);
   });
 });

@@ -145,3 +145,16 @@ export function keptShape(shape: readonly number[], axes: readonly number[]): nu
 export function broadcast(tensor: tf.Tensor, shape: readonly number[]): tf.Tensor {
   return tf.mul(tensor, tf.ones([...shape]));
 }
+
+const computed = new WeakMap<object, Map<string, tf.Tensor[]>>();
+
+/** What the gradients of several inputs have in common: the first that is asked for computes it for the others. */
+export function computedOnce(call: object, what: string, compute: () => tf.Tensor[]): tf.Tensor[] {
+  const results = computed.get(call) ?? new Map<string, tf.Tensor[]>();
+  computed.set(call, results);
+  const earlier = results.get(what);
+  if (earlier?.every((tensor) => !tensor.isDisposed)) return earlier;
+  const fresh = compute();
+  results.set(what, fresh);
+  return fresh;
+}

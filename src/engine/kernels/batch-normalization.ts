@@ -1,6 +1,6 @@
 /** Batch normalization along the last axis, on stored statistics and on the batch's own, each in one pass. */
 import type { GradientCall } from "../gradients/rule.ts";
-import { isShapeOnly, rule } from "../gradients/rule.ts";
+import { computedOnce, isShapeOnly, rule } from "../gradients/rule.ts";
 import type { NativeBackend, OpAttribute } from "../native-engine.ts";
 import { tf } from "../tf.ts";
 import type { OwnKernel, Tensors } from "./own-kernel.ts";
@@ -160,29 +160,18 @@ function storedScale({ the, attributes: { epsilon } }: GradientCall<Attributes>)
 }
 
 function storedGradients(call: GradientCall<Attributes>): tf.Tensor[] {
-  return allAtOnce(call, () =>
+  return computedOnce(call, "gradients", () =>
     run("BatchNormStoredGrad", named(call, ["x", "gamma", "mean", "variance"]), call.attributes),
   );
 }
 
 function batchGradients(call: GradientCall<Attributes>): tf.Tensor[] {
   const statistics = { mean: call.the("y1"), variance: call.the("y2") };
-  return allAtOnce(call, () =>
+  return computedOnce(call, "gradients", () =>
     run("BatchNormBatchGrad", { ...named(call, ["x", "gamma"]), ...statistics }, call.attributes),
   );
 }
 
 function named(call: GradientCall<Attributes>, names: readonly string[]): Tensors {
   return { dy: call.dy, ...Object.fromEntries(names.map((name) => [name, call.the(name)])) };
-}
-
-const computed = new WeakMap<object, tf.Tensor[]>();
-
-/** The gradients of all inputs come from one kernel: the first that is asked for computes them for the others. */
-function allAtOnce(call: GradientCall<Attributes>, compute: () => tf.Tensor[]): tf.Tensor[] {
-  const earlier = computed.get(call);
-  if (earlier?.every((tensor) => !tensor.isDisposed)) return earlier;
-  const results = compute();
-  computed.set(call, results);
-  return results;
 }

@@ -2,9 +2,15 @@ import type { GradientRule } from "../gradients/rule.ts";
 import { activationKernels } from "./activations.ts";
 import { batchNormalizationKernels } from "./batch-normalization.ts";
 import { convolutionKernels } from "./convolution.ts";
+import { normalizedConvolutionKernels } from "./normalized-convolution.ts";
 import { registerOwnKernel } from "./own-kernel.ts";
 
-const ownKernels = [...activationKernels, ...batchNormalizationKernels, ...convolutionKernels];
+const ownKernels = [
+  ...activationKernels,
+  ...batchNormalizationKernels,
+  ...convolutionKernels,
+  ...normalizedConvolutionKernels,
+];
 
 /** The gradients of the kernels of our own. */
 export const ownKernelGradients: readonly GradientRule[] = ownKernels.flatMap(

@@ -37,7 +37,8 @@ function gradientsOf(
     keras: layer.keras,
   });
   const uploaded = uploadWeights(weights, weights.keys());
-  const pass = forward(trainingProgram(wholeProgram(graph), trainable), inputs, uploaded, contextOf);
+  const training = trainingProgram(wholeProgram(graph), trainable, (path) => !onBatch(path));
+  const pass = forward(training, inputs, uploaded, contextOf);
   const [rows, classes] = pass.outputs[0]!.shape as [number, number];
   const gradient = tf.tidy(() => tf.reshape(tf.range(0, rows * classes), [rows, classes]));
   const gradients = new Map<string, tf.Tensor>();

@@ -1,0 +1,112 @@
+/**
+ * A convolution and the BatchNormalization after it on stored statistics, in one pass: normalization is folded into the filter and
+ * the bias, so that what stands between the two is neither computed nor kept. Exact: with `scale = gamma / sqrt(variance + epsilon)`
+ * the filter is `W * scale`, and from its gradient `D` and `S = sum(dy)` follow those of `W`, `D * scale`, of `beta`, `S`, and of
+ * `gamma`, `(sum(D * W) + (bias - mean) * S) / sqrt(variance + epsilon)`.
+ */
+import type { GradientCall } from "../gradients/rule.ts";
+import { computedOnce, rule } from "../gradients/rule.ts";
+import { tf } from "../tf.ts";
+import type { OwnKernel, Tensors } from "./own-kernel.ts";
+import { run } from "./own-kernel.ts";
+
+interface Attributes {
+  readonly strides: [number, number];
+  readonly pad: "same" | "valid";
+  readonly epsilon: number;
+}
+
+interface Convolution {
+  readonly name: string;
+  readonly inputGradient: string;
+  readonly filterGradient: string;
+  readonly withBias: (x: tf.Tensor, filter: tf.Tensor, bias: tf.Tensor, window: object) => tf.Tensor;
+  /** The axes of a filter that its output channels are. */
+  readonly channelAxes: 1 | 2;
+}
+
+export const normalizedConvolutionKernels: readonly OwnKernel[] = [
+  normalized({
+    name: "Conv2DNormalized",
+    inputGradient: "Conv2DBackpropInput",
+    filterGradient: "Conv2DBackpropFilter",
+    withBias: (x, filter, bias, window) => run("Conv2DBias", { x, filter, bias }, window),
+    channelAxes: 1,
+  }),
+  normalized({
+    name: "DepthwiseConv2DNormalized",
+    inputGradient: "DepthwiseConv2dNativeBackpropInput",
+    filterGradient: "DepthwiseConv2dNativeBackpropFilter",
+    withBias: (x, filter, bias, window) =>
+      run("BiasAdd", { x: run<tf.Tensor>("DepthwiseConv2dNative", { x, filter }, window), bias }),
+    channelAxes: 2,
+  }),
+];
+
+function normalized(convolution: Convolution): OwnKernel {
+  const compute = (inputs: Tensors, attributes: Attributes): tf.Tensor => {
+    const { x, filter, bias, gamma, beta, mean, variance } = inputs;
+    const scale = tf.mul(gamma!, inverseDeviation(variance!, attributes));
+    const shift = tf.add(beta!, tf.mul(tf.sub(bias!, mean!), scale));
+    return convolution.withBias(x!, scaled(filter!, scale, convolution), shift, windowOf(attributes));
+  };
+  const scaleOf = (call: GradientCall<Attributes>): tf.Tensor =>
+    tf.mul(call.the("gamma"), inverseDeviation(call.the("variance"), call.attributes));
+  const sums = (call: GradientCall<Attributes>): tf.Tensor =>
+    computedOnce(call, "sums", () => [run("BiasAddGrad", { dy: call.dy })])[0]!;
+  const foldedFilter = (call: GradientCall<Attributes>): tf.Tensor =>
+    computedOnce(call, "filter", () => [
+      run(
+        convolution.filterGradient,
+        { x: call.the("x"), dy: call.dy },
+        { ...windowOf(call.attributes), filterShape: call.the("filter").shape },
+      ),
+    ])[0]!;
+  return {
+    name: convolution.name,
+    native: (_backend, inputs, attributes: Attributes) => compute(inputs, attributes),
+    portable: compute,
+    gradient: rule<Attributes>(convolution.name, {
+      x: {
+        reads: ["filter", "gamma", "variance"],
+        of: (call) =>
+          run(
+            convolution.inputGradient,
+            { dy: call.dy, filter: scaled(call.the("filter"), scaleOf(call), convolution) },
+            { ...windowOf(call.attributes), inputShape: call.the("x").shape },
+          ),
+      },
+      filter: {
+        reads: ["x", "gamma", "variance"],
+        of: (call) => scaled(foldedFilter(call), scaleOf(call), convolution),
+      },
+      gamma: {
+        reads: ["x", "filter", "bias", "mean", "variance"],
+        of: (call) => {
+          const products = tf.mul(foldedFilter(call), call.the("filter"));
+          const convolved = tf.sum(tf.reshape(products, [-1, call.dy.shape.at(-1)!]), 0);
+          return tf.mul(
+            tf.add(convolved, tf.mul(tf.sub(call.the("bias"), call.the("mean")), sums(call))),
+            inverseDeviation(call.the("variance"), call.attributes),
+          );
+        },
+      },
+      bias: { reads: ["gamma", "variance"], of: (call) => tf.mul(sums(call), scaleOf(call)) },
+      beta: { reads: [], of: (call) => tf.clone(sums(call)) },
+    }),
+  };
+}
+
+/** The attributes of tfjs's convolution kernels. */
+function windowOf({ strides, pad }: Attributes): object {
+  return { strides, pad, dataFormat: "NHWC", dilations: [1, 1] };
+}
+
+function inverseDeviation(variance: tf.Tensor, { epsilon }: Attributes): tf.Tensor {
+  return tf.rsqrt(tf.add(variance, epsilon));
+}
+
+/** A filter, or a gradient of one, with each output channel multiplied by its scale. */
+function scaled(filter: tf.Tensor, scale: tf.Tensor, { channelAxes }: Convolution): tf.Tensor {
+  return tf.mul(filter, tf.reshape(scale, filter.shape.slice(-channelAxes)));
+}

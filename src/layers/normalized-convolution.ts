@@ -1,0 +1,29 @@
+import { normalizedConvolution } from "../engine/operations.ts";
+import type { tf } from "../engine/tf.ts";
+import type { GraphLayer } from "../topology/layer-graph.ts";
+import { flagIn, numberIn, numbersIn } from "./config.ts";
+
+type LayerWeights = Readonly<Record<string, tf.Tensor>>;
+
+/** A convolution of `x` and the BatchNormalization after it as one operation, for layers that `normalizedConvolutions` pairs. */
+export function convolveNormalized(
+  x: tf.Tensor,
+  convolution: { readonly layer: GraphLayer; readonly weights: LayerWeights },
+  normalization: { readonly layer: GraphLayer; readonly weights: LayerWeights },
+): tf.Tensor {
+  const { className, config } = convolution.layer;
+  const { gamma, beta, moving_mean: mean, moving_variance: variance } = normalization.weights;
+  const epsilon = numberIn(normalization.layer.config, "epsilon");
+  const bias = flagIn(config, "use_bias") ? convolution.weights["bias"] : undefined;
+  return normalizedConvolution(
+    x,
+    convolution.weights["kernel"]!,
+    bias,
+    { mean: mean!, variance: variance!, gamma, beta, epsilon },
+    {
+      strides: numbersIn(config, "strides", 2),
+      padding: config["padding"] === "same" ? "same" : "valid",
+      depthwise: className === "DepthwiseConv2D",
+    },
+  );
+}
