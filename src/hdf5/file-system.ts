@@ -89,6 +89,7 @@ const closedFile: VirtualFile = { size: () => 0, read: () => 0, write: refuseWri
 // Numbers of emscripten's errno.h.
 const notFound = 44;
 const badDescriptor = 8;
+const inputOutput = 29;
 
 function errno(code: number): Error {
   return Object.assign(new Error(`errno ${code}`), { name: "ErrnoError", errno: code });
@@ -181,11 +182,23 @@ function status(descriptor: number, file: VirtualFile): unknown {
 
 const operations = {
   read: (stream: Stream, heap: Int8Array, offset: number, length: number, position: number): number =>
-    stream.file!.read(new Uint8Array(heap.buffer, heap.byteOffset + offset, length), position),
-  write: (stream: Stream, heap: Int8Array, offset: number, length: number, position: number): number => {
-    stream.file!.write(new Uint8Array(heap.buffer, heap.byteOffset + offset, length), position);
-    return length;
-  },
+    asLibraryKnows(() =>
+      stream.file!.read(new Uint8Array(heap.buffer, heap.byteOffset + offset, length), position),
+    ),
+  write: (stream: Stream, heap: Int8Array, offset: number, length: number, position: number): number =>
+    asLibraryKnows(() => {
+      stream.file!.write(new Uint8Array(heap.buffer, heap.byteOffset + offset, length), position);
+      return length;
+    }),
   llseek: (stream: Stream, offset: number, whence: number): number =>
     offset + (whence === 1 ? stream.position : whence === 2 ? stream.file!.size() : 0),
 };
+
+/** An error whose code emscripten does not know would be none to the library, which then tries again for ever. */
+function asLibraryKnows(call: () => number): number {
+  try {
+    return call();
+  } catch (error) {
+    throw (error as Error).name === "ErrnoError" ? error : errno(inputOutput);
+  }
+}

@@ -126,3 +126,14 @@ test("a full disk is an error that says so", async () => {
   await expect(write()).rejects.toThrow(/^model\.h5: no space left on the device\.$/);
   closeSync(full);
 });
+
+test("an error of the file is that of the writer, also one that no C library knows", async () => {
+  const failing = (error: Error) => ({
+    ...windowFile(0, 0, 0),
+    write: () => {
+      throw error;
+    },
+  });
+  const strange = Object.assign(new Error("the tape is torn"), { code: "ETAPE" });
+  await expect(createHdf5(failing(strange), "model.h5")).rejects.toBe(strange);
+});
