@@ -3,7 +3,8 @@ import type { Hdf5Group } from "../hdf5/reader.ts";
 import type { Hdf5Writer } from "../hdf5/writer.ts";
 import { formatShape, sameShape } from "../tensor.ts";
 import type { WeightSpec } from "../topology/layer-spec.ts";
-import type { LayerSlots } from "./layer-slots.ts";
+import { type LayerSlots, layerSlots } from "./layer-slots.ts";
+import { absentLowRank, mergedLowRank } from "./low-rank.ts";
 import type { TreeNode } from "./model-tree.ts";
 import {
   joinPlacements,
@@ -68,12 +69,18 @@ function placeNumbered(
   stored: readonly StoredWeight[],
 ): Placement {
   const left = new Map(stored.map((weight) => [weight.name, weight]));
-  const names = placesIn(specs, left);
+  const places = placesIn(specs, left)[Symbol.iterator]();
   const placed: PlacedWeight[] = [];
   const problems: string[] = [];
-  specs.forEach((spec, index) => {
-    const weight = left.get(names[index]!);
-    left.delete(names[index]!);
+  specs.forEach((spec) => {
+    if (spec.mergedInto) {
+      placed.push(absentLowRank(spec));
+      return;
+    }
+    if (spec.alsoNamed) left.delete(places.next().value as string);
+    const place = places.next().value as string;
+    const weight = left.get(place);
+    left.delete(place);
     if (!weight) problems.push(`${layer.path}/${spec.name} ${formatShape(spec.shape)} is missing`);
     else if (!sameShape(weight.shape, spec.shape)) {
       problems.push(
@@ -89,17 +96,28 @@ function placeNumbered(
   return { weights: new Map([[layer.path, placed]]), problems };
 }
 
-/** Where each weight is among those stored: at the name that it has, or all at names that they had. */
+/**
+ * Where each weight is among those stored, second names before first ones: at the name that it has, or all at names that they had. One
+ * that is merged into another is nowhere.
+ */
 function placesIn(
   specs: readonly WeightSpec[],
   stored: ReadonlyMap<string, StoredWeight>,
 ): readonly string[] {
-  const names = numberedNames(specs.map((spec) => spec.name));
+  const names = numberedNames(archivedNames(specs));
   const former = specs.reduce((most, spec) => Math.max(most, spec.formerNames?.length ?? 0), 0);
   const others = Array.from({ length: former }, (_, index) =>
-    numberedNames(specs.map((spec) => spec.formerNames?.[index] ?? spec.name)),
+    numberedNames(
+      archivedNames(specs.map((spec) => ({ ...spec, name: spec.formerNames?.[index] ?? spec.name }))),
+    ),
   );
   return [names, ...others].find((places) => places.every((place) => stored.has(place))) ?? names;
+}
+
+function archivedNames(specs: readonly WeightSpec[]): readonly string[] {
+  return specs.flatMap(({ name, alsoNamed, mergedInto }) =>
+    mergedInto ? [] : alsoNamed ? [alsoNamed, name] : [name],
+  );
 }
 
 /** `kernel`, `bias` are `vars/0`, `vars/1`; `cell/kernel` is `cell/vars/0`. */
@@ -118,16 +136,27 @@ function numberedNames(names: readonly string[]): readonly string[] {
 export function writeVariables(model: TreeNode, checkpoint: Checkpoint, writer: Hdf5Writer): void {
   writer.group("/vars");
   const names = layerNames(model);
+  const slots = layerSlots(checkpoint);
   for (const [path, groupPath] of weightPaths(model)) {
     const group = `/${groupPath}`;
     writer.group(`${group}/vars`);
     writer.text(`${group}/vars`, "name", names.get(path)!);
-    const weights: readonly Weight[] = checkpoint.weights.get(path) ?? [];
+    const specs = slots.get(path)?.weights ?? [];
+    const weights = archived(mergedLowRank(checkpoint.weights.get(path) ?? [], specs), specs);
     const numbered = numberedNames(weights.map((weight) => weight.name));
     weights.forEach((weight, index) => {
       writer.dataset(`${group}/${numbered[index]}`, weight);
     });
   }
+}
+
+/** Weights with a second name stand there too. */
+function archived(weights: readonly Weight[], specs: readonly WeightSpec[]): readonly Weight[] {
+  const second = new Map(specs.map(({ name, alsoNamed }) => [name, alsoNamed]));
+  return weights.flatMap((weight) => {
+    const name = second.get(weight.name);
+    return name === undefined ? [weight] : [{ ...weight, name }, weight];
+  });
 }
 
 function layerNames(model: TreeNode): ReadonlyMap<string, string> {

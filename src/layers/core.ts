@@ -20,10 +20,9 @@ export function identity({ inputs }: KernelCall): tf.Tensor {
 function denseLayer(call: KernelCall): tf.Tensor {
   const { inputs, weights, config, context } = call;
   const kernel = lowRankAdapted(call, "kernel");
-  const scale = weights["kernel_scale"];
   const multiplied = (x: tf.Tensor): tf.Tensor => dense(x, kernel);
-  const product = scale
-    ? quantizedProduct(inputs[0]!, [inputs[0]!.rank - 1], scale, multiplied, (given) => given)
+  const product = weights["kernel_scale"]
+    ? quantizedProduct(inputs[0]!, [inputs[0]!.rank - 1], call, multiplied, (scale) => scale)
     : multiplied(inputs[0]!);
   const biased = flagIn(config, "use_bias") ? biasAdd(product, weights["bias"]!) : product;
   return activate(biased, config["activation"], context.keras);

@@ -17,23 +17,22 @@ function einsumDense(call: KernelCall): tf.Tensor {
   const kernel = lowRankAdapted(call, "kernel");
   const multiplied = (value: tf.Tensor): tf.Tensor =>
     einsum(`${terms.input},${terms.kernel}->${terms.output}`, [value, kernel]);
-  const scale = weights["kernel_scale"];
-  const product = scale ? quantized(x, terms, scale, multiplied) : multiplied(x);
+  const product = weights["kernel_scale"] ? quantized(call, terms, multiplied) : multiplied(x);
   const bias = weights["bias"];
   return activate(bias ? tf.add(product, bias) : product, config["activation"], context.keras);
 }
 
 /** The input by its largest values over the axes that the product sums, and their scale along the axes of the output. */
 function quantized(
-  x: tf.Tensor,
+  call: KernelCall,
   { input, output }: EinsumTerms,
-  scale: tf.Tensor,
   multiplied: (value: tf.Tensor) => tf.Tensor,
 ): tf.Tensor {
+  const x = call.inputs[0]!;
   const summed = [...input].flatMap((letter, axis) => (output.includes(letter) ? [] : [axis]));
   const kept = [...output].filter((letter) => input.includes(letter));
   const size = (letter: string): number => x.shape[input.indexOf(letter)]!;
-  return quantizedProduct(x, summed, scale, multiplied, (given) => {
+  return quantizedProduct(x, summed, call, multiplied, (given) => {
     const letters = [...input].filter((letter) => output.includes(letter));
     const order = kept.map((letter) => letters.indexOf(letter));
     const turned = tf.transpose(tf.squeeze(given, summed), order);

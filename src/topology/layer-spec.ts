@@ -20,8 +20,10 @@ export interface WeightSpec {
   readonly formerNames?: readonly string[];
   /** A second name under which Keras 3's archives keep the same values: SpectralNormalization's own hold of the kernel inside. */
   readonly alsoNamed?: string;
-  /** The weight that Keras 3's archives hold this one merged into: LoRA's thin matrices, which are zeros after reading. */
-  readonly mergedInto?: string;
+  /**
+   * The weight that Keras 3's archives hold this one merged into, and the factor: LoRA's thin matrices, which are zeros after reading.
+   */
+  readonly mergedInto?: { readonly weight: string; readonly scale: number };
 }
 
 /** A call's input shapes and, for ops and layers called with more than tensors, its arguments. */

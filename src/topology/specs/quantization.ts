@@ -1,4 +1,5 @@
-import type { JsonObject } from "../../checkpoint.ts";
+import type { Json, JsonObject } from "../../checkpoint.ts";
+import { isObject } from "../config-values.ts";
 import type { Refusal, WeightSpec } from "../layer-spec.ts";
 import { ones } from "./variables.ts";
 
@@ -37,9 +38,30 @@ export function quantizationRefusal(config: JsonObject, known: boolean): Refusal
   if (mode !== "int8" || !known)
     return { reason: `it is quantized to ${mode}, which is not run here`, advice };
   if (config["lora_rank"] != null) return { reason: "it is quantized and has LoRA", advice };
-  return config["quantization_config"] == null
+  const quantizer = inputQuantizer(config);
+  return quantizer === null || isPlain(quantizer)
     ? undefined
-    : { reason: "it has a quantization of its own", advice: 'Quantize with the plain mode "int8".' };
+    : {
+        reason: "its input is quantized in a way of its own",
+        advice: 'Quantize with the plain mode "int8".',
+      };
+}
+
+/** Whether the input of a quantized layer is rounded to 8 bits too, as it is unless its config says otherwise. */
+export function roundsInput(config: JsonObject): boolean {
+  return inputQuantizer(config) !== null;
+}
+
+function inputQuantizer({ quantization_config: own }: JsonObject): Json | undefined {
+  return isObject(own) && isObject(own["config"]) ? own["config"]["activation_quantizer"] : undefined;
+}
+
+/** Keras's own way: to whole numbers from -127 to 127 by the largest. */
+function isPlain(quantizer: Json | undefined): boolean {
+  if (quantizer === undefined) return true;
+  if (!isObject(quantizer) || quantizer["class_name"] !== "AbsMaxQuantizer") return false;
+  const { value_range, epsilon } = isObject(quantizer["config"]) ? quantizer["config"] : {};
+  return JSON.stringify(value_range) === "[-127,127]" && epsilon === 1e-7;
 }
 
 /** The config of a fresh layer like this one: neither quantized nor with LoRA. */

@@ -36,9 +36,12 @@ export function inModule(entry: JsonObject, module: string): JsonObject {
 
 const dtypeModule = "keras";
 
+/** Where Keras 3 has its policies of quantized layers, with arguments of their own. */
+const policyModule = "keras.dtype_policies";
+
 /** A dtype as `.keras` has it: a name stays one; a policy of whichever Keras is a DTypePolicy. */
 export function dtypeInModule(dtype: Json): Json {
-  if (!isObject(dtype)) return dtype;
+  if (!isObject(dtype) || dtype["module"] === policyModule) return dtype;
   const className = dtype["class_name"];
   const policy =
     className === "Policy" || className === "PolicyV1" ? "DTypePolicy" : (className ?? "DTypePolicy");
