@@ -148,12 +148,10 @@ async function runPadded(
   return values;
 }
 
-/** The rows at `indices`, in order; the array itself where all are. */
+/** Moves the rows at `indices`, which ascend, to the front. Returns the part of `values` that holds them. */
 function picked(values: Float32Array, size: number, indices: readonly number[]): Float32Array {
-  if (indices.length * size === values.length) return values;
-  const kept = new Float32Array(indices.length * size);
   indices.forEach((index, row) => {
-    kept.set(values.subarray(index * size, (index + 1) * size), row * size);
+    if (index !== row) values.copyWithin(row * size, index * size, (index + 1) * size);
   });
-  return kept;
+  return values.subarray(0, indices.length * size);
 }

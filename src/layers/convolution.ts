@@ -1,7 +1,7 @@
 /** Convolutions of every rank (`keras/src/layers/convolutional`). Channels-first tensors are turned, computed and turned back. */
 import type { JsonObject } from "../checkpoint.ts";
 import type { Padding } from "../engine/operations.ts";
-import { biasAdd, conv2d, depthwiseConv2d } from "../engine/operations.ts";
+import { biasAdd, conv2d, conv2dBias, depthwiseConv2d } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
 import { activate } from "./activations.ts";
 import { flagIn, numbersIn, stringIn } from "./config.ts";
@@ -31,7 +31,13 @@ function convolution(rank: 1 | 2 | 3): Kernel {
     const { inputs, config } = call;
     const kernel = lowRankAdapted(call, "kernel");
     const x = causallyPadded(inputs[0]!, config, kernel.shape[0]!);
-    return finished(x, call, (value) => grouped(value, kernel, windowIn(config, rank)));
+    const window = windowIn(config, rank);
+    return finished(
+      x,
+      call,
+      (value) => grouped(value, kernel, window),
+      (value, bias) => groupedWithBias(value, kernel, bias, window),
+    );
   };
 }
 
@@ -57,16 +63,19 @@ function separable(rank: 1 | 2): Kernel {
   };
 }
 
-/** What `compute` makes of the channels-last tensor, its bias added; the activation sees the axes in the layer's own order. */
+/**
+ * What `compute` makes of the channels-last tensor, its bias added, in one pass where `computeWithBias` knows how; the activation
+ * sees the axes in the layer's own order.
+ */
 export function finished(
   x: tf.Tensor,
   { config, weights, context }: KernelCall,
   compute: (value: tf.Tensor) => tf.Tensor,
+  computeWithBias = (value: tf.Tensor, bias: tf.Tensor): tf.Tensor => biasAdd(compute(value), bias),
 ): tf.Tensor {
-  const biased = channelsLast(x, config, (value) => {
-    const result = compute(value);
-    return flagIn(config, "use_bias") ? biasAdd(result, weights["bias"]!) : result;
-  });
+  const biased = channelsLast(x, config, (value) =>
+    flagIn(config, "use_bias") ? computeWithBias(value, weights["bias"]!) : compute(value),
+  );
   return activate(biased, config["activation"], context.keras);
 }
 
@@ -107,6 +116,12 @@ export function grouped(x: tf.Tensor, kernel: tf.Tensor, window: Window): tf.Ten
     parts.map((part, group) => convolve(part, filters[group]!, window)),
     x.rank - 1,
   );
+}
+
+function groupedWithBias(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor, window: Window): tf.Tensor {
+  const isPlain = x.rank === 4 && x.shape[3] === kernel.shape[2];
+  if (!isPlain) return biasAdd(grouped(x, kernel, window), bias);
+  return conv2dBias(x, kernel, bias, window.strides, window.padding, window.dilation);
 }
 
 /** A convolution without groups, of as many spatial axes as the input has. */

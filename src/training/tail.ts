@@ -1,14 +1,14 @@
-import type { Weights } from "../checkpoint.ts";
+import type { Weight, Weights } from "../checkpoint.ts";
 import { tf } from "../engine/tf.ts";
 import { MachineError, UsageError } from "../errors.ts";
 import type { Partition } from "../freeze/partition.ts";
+import type { LayerWeights } from "../model/layer-weights.ts";
 import { disposeWeights, uploadWeights } from "../model/layer-weights.ts";
 import type { Program } from "../model/program.ts";
 import { programBetween } from "../model/program.ts";
 import type { ContextOf } from "../model/run-program.ts";
 import { runProgram } from "../model/run-program.ts";
 import { forward, trainingProgram } from "../model/training-step.ts";
-import type { Tensor } from "../tensor.ts";
 import { float32Tensor } from "../tensor.ts";
 import type { LayerGraph } from "../topology/layer-graph.ts";
 import { withLogitsOutput } from "../topology/rewrites/logits-output.ts";
@@ -38,14 +38,21 @@ export interface Batch {
   readonly sampleWeights?: tf.Tensor;
 }
 
+/** Weights at one moment, held on the engine, which later updates leave alone. The caller disposes it. */
+export interface Snapshot {
+  /** Copies off the engine. */
+  read(): Weights;
+  dispose(): void;
+}
+
 /** The dynamic part of a model with its trained weights and optimizer state on the engine. */
 export interface Tail {
   /** One update. The figures are from before it. */
   trainOnBatch(batch: Batch, learningRate?: number): BatchFigures;
   /** Inference mode. */
   evaluateBatch(batch: Batch): BatchFigures;
-  /** Copies of the weights that training moves: trainable ones and moving statistics. */
-  movedWeights(): Weights;
+  /** The weights that training moves, trainable ones and moving statistics, as they are now. */
+  snapshot(): Snapshot;
   /** The layer whose output is the first that is not finite for this batch, null if none is. */
   firstNonFinite(batch: Batch): string | null;
   dispose(): void;
@@ -153,19 +160,7 @@ export function createTail(options: TailOptions): Tail {
       sum.dispose();
       return result;
     },
-    movedWeights: () => {
-      const copies: [string, (Tensor & { name: string })[]][] = [];
-      for (const [path, names] of moved) {
-        const layer: (Tensor & { name: string })[] = [];
-        for (const name of names) {
-          const value = weights.get(path)![name]!;
-          const data = Float32Array.from(value.dataSync());
-          layer.push({ name, ...float32Tensor(data, value.shape) });
-        }
-        copies.push([path, layer]);
-      }
-      return new Map(copies);
-    },
+    snapshot: () => snapshotOf(weights, moved),
     firstNonFinite: (batch) => {
       for (const node of program.nodes) {
         const upTo = programBetween(graph, partition.frontier, [{ node: node.index, output: 0 }]);
@@ -216,6 +211,23 @@ function correctSum(loss: Loss, targets: tf.Tensor, output: Output): number | nu
     if (each) sum = tf.mul(tf.mean(each), targets.shape[0]!).dataSync()[0]!;
   });
   return sum;
+}
+
+function snapshotOf(weights: LayerWeights, names: ReadonlyMap<string, ReadonlySet<string>>): Snapshot {
+  const held = new Map(
+    [...names].map(([path, own]) => [
+      path,
+      [...own].map((name) => ({ name, value: tf.keep(weights.get(path)![name]!.clone()) })),
+    ]),
+  );
+  const read = ({ name, value }: { name: string; value: tf.Tensor }): Weight => ({
+    name,
+    ...float32Tensor(Float32Array.from(value.dataSync()), value.shape),
+  });
+  return {
+    read: () => new Map([...held].map(([path, layer]) => [path, layer.map(read)])),
+    dispose: () => tf.dispose([...held.values()].flatMap((layer) => layer.map(({ value }) => value))),
+  };
 }
 
 /** Sum over samples of each sample's mean loss, weighted. */

@@ -6,7 +6,7 @@ import { uploadRows } from "../model/feeds.ts";
 import type { Tensor } from "../tensor.ts";
 import type { Epoch, History } from "./history.ts";
 import { permutation } from "./permutation.ts";
-import type { Batch, BatchFigures, Tail } from "./tail.ts";
+import type { Batch, BatchFigures, Snapshot, Tail } from "./tail.ts";
 
 /** Features of all samples, row by row, one tensor for each frontier tensor, with their targets. */
 export interface Examples {
@@ -51,7 +51,7 @@ export async function train(
   options: TrainOptions,
 ): Promise<Trained> {
   const history: Epoch[] = [];
-  let best: { epoch: number; loss: number; weights: Weights } | null = null;
+  let best: { epoch: number; loss: number; snapshot: Snapshot } | null = null;
   let stopped: unknown;
   for (let epoch = 1; epoch <= options.epochs; epoch++) {
     const started = performance.now();
@@ -73,14 +73,20 @@ export async function train(
     };
     history.push(entry);
     const isBest = !held || !best || held.loss < best.loss;
-    if (isBest) best = { epoch, loss: held?.loss ?? figures.loss, weights: tail.movedWeights() };
+    if (isBest) {
+      best?.snapshot.dispose();
+      best = { epoch, loss: held?.loss ?? figures.loss, snapshot: tail.snapshot() };
+    }
     options.onEpoch?.(entry, isBest);
     if (options.patience !== undefined && epoch - best!.epoch >= options.patience) break;
   }
+  const { epoch: bestEpoch, snapshot } = best ?? { epoch: 0, snapshot: tail.snapshot() };
+  const weights = snapshot.read();
+  snapshot.dispose();
   return {
     history,
-    bestEpoch: best?.epoch ?? 0,
-    weights: best?.weights ?? tail.movedWeights(),
+    bestEpoch,
+    weights,
     ...(stopped !== undefined && { stopped }),
   };
 }

@@ -85,7 +85,12 @@ export async function createTrainer(checkpoint: Checkpoint, options: TrainerOpti
         ...(figures.correctSum !== null && { accuracy: figures.correctSum / samples }),
       };
     },
-    checkpoint: () => withWeights(checkpoint, tail.movedWeights()),
+    checkpoint: () => {
+      const snapshot = tail.snapshot();
+      const weights = snapshot.read();
+      snapshot.dispose();
+      return withWeights(checkpoint, weights);
+    },
     dispose: () => {
       trunk.dispose();
       tail.dispose();

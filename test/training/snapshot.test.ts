@@ -1,0 +1,57 @@
+import { beforeAll, expect, test } from "vitest";
+import type { Weights } from "../../src/checkpoint.ts";
+import { ensureEngine, useEngine } from "../../src/engine/backend.ts";
+import { tf } from "../../src/engine/tf.ts";
+import { cutModel } from "../../src/features/cut.ts";
+import { readCheckpoint } from "../../src/formats/checkpoint-file.ts";
+import { layerGraph } from "../../src/topology/build-graph.ts";
+import { lossOf } from "../../src/training/losses.ts";
+import { optimizerConfig } from "../../src/training/optimizer-config.ts";
+import type { Snapshot } from "../../src/training/tail.ts";
+import { createTail } from "../../src/training/tail.ts";
+import { modelPath } from "../formats/model-fixtures.ts";
+
+beforeAll(async () => {
+  if (!process.env["KERAS_FINETUNE_ENGINE"]) useEngine("wasm");
+  await ensureEngine();
+});
+
+function valuesOf(weights: Weights): number[] {
+  return [...weights.values()].flatMap((layer) => layer.flatMap(({ data }) => [...(data as Float32Array)]));
+}
+
+function readAndDispose(snapshot: Snapshot): number[] {
+  const values = valuesOf(snapshot.read());
+  snapshot.dispose();
+  return values;
+}
+
+test.each(["Adam", "SGD"])("later steps of %s leave a snapshot as it was", async (className) => {
+  const checkpoint = await readCheckpoint(modelPath("k3-residual.keras"));
+  const before = tf.memory().numTensors;
+  const graph = layerGraph(checkpoint);
+  const cut = cutModel(graph, { frozen: new Set(), bnMode: "follow", newLayers: new Set() });
+  const tail = createTail({
+    ...cut,
+    weights: checkpoint.weights,
+    optimizer: optimizerConfig(className, 0.1),
+    loss: lossOf("mean_squared_error"),
+    seed: 0,
+  });
+  const shape = (ref: { node: number; output: number }): number[] => [
+    2,
+    ...(graph.nodes[ref.node]!.outputs[ref.output]!.shape!.slice(1) as number[]),
+  ];
+  const features = cut.partition.frontier.map((ref) => tf.randomNormal(shape(ref), 0, 1, "float32", 1));
+  const targets = tf.randomNormal(shape(graph.outputs[0]!.ref), 0, 1, "float32", 2);
+  tail.trainOnBatch({ features, targets });
+  const early = tail.snapshot();
+  const then = valuesOf(early.read());
+  tail.trainOnBatch({ features, targets });
+  const now = readAndDispose(tail.snapshot());
+  expect(now).not.toEqual(then);
+  expect(readAndDispose(early)).toEqual(then);
+  tail.dispose();
+  tf.dispose([...features, targets]);
+  expect(tf.memory().numTensors).toBe(before);
+});
