@@ -6,6 +6,7 @@ import { inDialect } from "./dialect-writing.ts";
 import { layerSlots } from "./layer-slots.ts";
 import { isObject, modelTree } from "./model-tree.ts";
 import { notesKey, readNotes, writeNotes } from "./notes.ts";
+import { withoutNumpyValues } from "./numpy-values.ts";
 import { parsePythonJson, stringifyPythonJson } from "./python-json.ts";
 import { readPlaced } from "./stored-weights.ts";
 import { placeVariables, writeVariables } from "./variable-groups.ts";
@@ -43,9 +44,10 @@ export async function readKerasArchive(
     );
   }
   const metadata = readJson(entries, metadataName, label) ?? {};
-  const { [compileKey]: trainingConfig, ...modelConfig } = config;
+  const { [compileKey]: trainingConfig, ...written } = config;
   const version = metadata["keras_version"];
   const kerasVersion = typeof version === "string" ? version : "3";
+  const modelConfig = kerasVersion.startsWith("2") ? withoutNumpyValues(written) : written;
   const weightsEntry = entries.get(weightsName);
   if (!weightsEntry) throw new KerasFileError(`${label}: has no ${weightsName}.`, "structure");
   const place = `${label}: ${weightsName}`;

@@ -13,7 +13,7 @@ import {
   type StoredWeight,
   storedWeight,
 } from "./stored-weights.ts";
-import { weightPaths } from "./weight-paths.ts";
+import { trackedLayout, weightPaths } from "./weight-paths.ts";
 
 /**
  * @file The layers' variables in a `.weights.h5` (`keras/src/saving/saving_lib.py`): numbered in the order of
@@ -27,7 +27,9 @@ export function placeVariables(
   root: Hdf5Group,
 ): Placement {
   const placements: Placement[] = [];
-  for (const [path, groupPath] of weightPaths(model)) {
+  const tracked = trackedLayout((path) => !!slots.get(path)?.weights?.length);
+  const layout = root.keys().includes(tracked.container) ? tracked : undefined;
+  for (const [path, groupPath] of weightPaths(model, layout)) {
     const layer = slots.get(path);
     if (!layer) continue;
     const group = root.group(groupPath);

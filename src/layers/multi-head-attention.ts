@@ -108,8 +108,8 @@ function multiHeadAttention(call: KernelCall): KernelResult {
     scale: 1 / Math.sqrt(numberIn(config, "key_dim")),
   };
   const gate = config["use_gate"] === true ? projected(call, "_gate_dense", query, 1) : undefined;
-  // In Keras 3 this layer takes the masks off the very tensors that others read after it.
-  const takesMasks = call.context.keras === 3;
+  // From Keras 3.8 on this layer takes the masks off the very tensors that others read after it.
+  const takesMasks = call.context.keras === 3 && config["leaves_masks"] !== true;
   return { ...finished(call, given, attended(call, given, heads), gate, "output_dense"), takesMasks };
 }
 

@@ -38,7 +38,10 @@ export function callNode(
   const kwargs = Object.fromEntries(
     Object.entries(node.kwargs).map(([name, argument]) => [name, argumentOf(argument, values)]),
   );
-  const attached = node.inputs.map((ref) => values.masks.get(refKey(ref)));
+  const { supports_masking, hands_masks } = layer.config;
+  const attached = node.inputs.map((ref) =>
+    supports_masking === false ? undefined : values.masks.get(refKey(ref)),
+  );
   const masks = givenMasks(attached, kwargs["mask"]);
   const result = kernel({
     inputs,
@@ -58,7 +61,8 @@ export function callNode(
     ...values.masks.values(),
   ]);
   const outputs = given.outputs.map(own);
-  const outputMasks = (given.masks ?? passed)?.map((mask) => mask && own(mask));
+  const handed = hands_masks === false ? undefined : (given.masks ?? passed);
+  const outputMasks = handed?.map((mask) => mask && own(mask));
   if (given.takesMasks) for (const ref of node.inputs) dropMask(values, ref);
   return { outputs, ...(outputMasks && { masks: outputMasks }), ...(given.state && { state: given.state }) };
 }

@@ -1,6 +1,7 @@
 import type { JsonObject } from "../../checkpoint.ts";
 import { isObject } from "../config-values.ts";
 import type { KerasMajor } from "../layer-graph.ts";
+import { specOf } from "../layer-specs.ts";
 
 /** Classes that Keras 1 and 2 called otherwise, and aliases that were once classes of their own. */
 const renamed: Readonly<Record<string, string>> = {
@@ -14,8 +15,8 @@ const renamed: Readonly<Record<string, string>> = {
 /** Packages whose classes are Keras's own. */
 const ownPackages = /^(keras|tf_keras|keras_core|tensorflow\.(python\.)?keras)(\.|$)/;
 
-/** Keras 3 `module`s of the classes of keras.ops: `keras.src.ops.numpy`. */
-const opModule = /^keras\.(src\.)?ops(\.|$)/;
+/** Keras 3 `module`s of the classes of keras.ops: `keras.src.ops.numpy`; keras.activations has two of its own. */
+const opModule = /^keras\.(src\.)?(ops|activations)(\.|$)/;
 
 /**
  * Keras 3's class name of a layer entry: `Conv2D`, `ops.Add` for an op, `package>Name` for a class that is not Keras's own
@@ -42,7 +43,8 @@ function isOwnByRegistration(registered: unknown): boolean {
 
 /** In Keras 3's .h5 nothing but the missing arguments of every layer tells an op from the layer of the same name. */
 function isLegacyOp(layer: JsonObject): boolean {
-  const config = layer["config"];
+  const { config, class_name: name } = layer;
+  if (specOf(String(name)) && !specOf(`ops.${String(name)}`)) return false;
   if (!isObject(config) || !("inbound_nodes" in layer) || layer["class_name"] === "InputLayer") return false;
   // The dtype of a layer is a policy, that of the op Cast a name.
   return !("trainable" in config) && !isObject(config["dtype"]);

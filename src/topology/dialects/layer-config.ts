@@ -19,6 +19,25 @@ export function modernConfig(className: string, config: JsonObject, keras: Keras
   return { ...spec?.defaults, ...own };
 }
 
+/** Layers that are called on a list. */
+const listed: ReadonlySet<string> = new Set(
+  "Add Subtract Multiply Average Maximum Minimum Dot Concatenate Attention AdditiveAttention".split(" "),
+);
+
+/**
+ * The config with what a release did about masks otherwise than later ones of the same Keras, and wrote nowhere:
+ * `supports_masking` false where a layer knew none, `hands_masks` false where it gave none on, `leaves_masks` true where it
+ * left them on the tensors that it was called on.
+ */
+export function ofRelease(className: string, config: JsonObject, kerasVersion: string): JsonObject {
+  const [major, minor = Number.POSITIVE_INFINITY] = kerasVersion.split(".").map(Number);
+  const isHeads = className === "MultiHeadAttention";
+  if (isHeads && major === 2 && minor < 10) return { ...config, supports_masking: false };
+  if (isHeads && major === 3 && minor < 8) return { ...config, leaves_masks: true };
+  if (listed.has(className) && major === 3 && minor < 4) return { ...config, hands_masks: false };
+  return config;
+}
+
 /** Where wrappers, recurrent layers and stacked cells keep the layers inside. */
 const nestedKeys: ReadonlySet<string> = new Set(["layer", "backward_layer", "cell", "cells"]);
 

@@ -7,7 +7,7 @@ import type { CallDescription, LayerDescription, ModelDescription, NamedArgument
 import { keras1ToKeras2 } from "./keras1-model.ts";
 import { readKeras2Call } from "./keras2-calls.ts";
 import { readKeras3Call } from "./keras3-calls.ts";
-import { modernConfig } from "./layer-config.ts";
+import { modernConfig, ofRelease } from "./layer-config.ts";
 import type { ModelEntry, NodeIndices } from "./node-indices.ts";
 import { nodeIndices } from "./node-indices.ts";
 import { inputShapeOf } from "./sequential-input.ts";
@@ -25,7 +25,7 @@ export function readModel(checkpoint: Pick<Checkpoint, "modelConfig" | "kerasVer
       "unsupported-model",
     );
   }
-  return readEntry(entry, { keras, prefix: "" });
+  return readEntry(entry, { keras, kerasVersion: checkpoint.kerasVersion, prefix: "" });
 }
 
 /** 1, 2 or 3 from `"2.2.4-tf"`. */
@@ -40,6 +40,7 @@ export function kerasMajor(kerasVersion: string): KerasMajor {
 
 interface Place {
   readonly keras: KerasMajor;
+  readonly kerasVersion: string;
   /** Path of the model that is read with a slash, `resnet50/`; empty for the outermost. */
   readonly prefix: string;
 }
@@ -158,7 +159,9 @@ function readLayer(entry: LayerEntry, place: Place, calls: readonly CallDescript
     className: op?.className ?? className,
     keras: place.keras,
     trainable: config["trainable"] !== false,
-    config: op ? modernConfig(op.className, op.config, 3) : modernConfig(className, config, place.keras),
+    config: op
+      ? modernConfig(op.className, op.config, 3)
+      : ofRelease(className, modernConfig(className, config, place.keras), place.kerasVersion),
     calls: op ? [op.call] : calls,
   };
 }
