@@ -21,7 +21,7 @@ export async function finetune(options: FinetuneOptions): Promise<FinetuneResult
   const folder =
     options.out === undefined ? null : openRunFolder(options.out, { overwrite: options.overwrite ?? false });
   try {
-    await folder?.rehearse(run.checkpoint, options.outputFormat ?? "keras");
+    await folder?.rehearse(run.checkpoint, run.format);
     const examples = await runFeatures(run, engine, options);
     const trained = await runTraining(run, examples, options);
     const record = runRecord(run, engine, examples, trained, options);

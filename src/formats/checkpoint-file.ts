@@ -1,10 +1,11 @@
 import { closeSync, existsSync, fstatSync, openSync, readSync, statSync } from "node:fs";
 import { extname, join } from "node:path";
-import type { Checkpoint } from "../checkpoint.ts";
-import { KerasFileError, UsageError } from "../errors.ts";
+import type { Checkpoint, CheckpointFormat } from "../checkpoint.ts";
+import { KerasFileError, TopologyError, UsageError } from "../errors.ts";
 import { windowFile } from "../hdf5/file-system.ts";
 import { openVirtual } from "../hdf5/reader.ts";
 import { systemError } from "../hdf5/system-error.ts";
+import { holdsGraph } from "../topology/tfjs-graph/graph-model.ts";
 import { replaceFile } from "./atomic-file.ts";
 import { readKerasArchive, writeKerasArchive } from "./keras-archive.ts";
 import { readKerasH5 } from "./keras-h5.ts";
@@ -82,13 +83,20 @@ async function readOpened(
  */
 export async function writeCheckpoint(path: string, checkpoint: Checkpoint): Promise<void> {
   const ending = extname(path).toLowerCase();
+  const isFolder = isFolderName(path);
+  if (holdsGraph(checkpoint.modelConfig) && !isFolder) {
+    throw new TopologyError(
+      `${path}: a graph model of tfjs has no layers that a file of Keras could hold. Write a folder of tfjs (--format tfjs), or convert the Keras file that it was made from.`,
+      "graph-model",
+    );
+  }
   if (path.toLowerCase().endsWith(".weights.h5")) {
     await replaceFile(path, (descriptor) => writeWeightsH5(windowFile(descriptor, 0, 0), path, checkpoint));
   } else if (ending === ".keras") {
     await replaceFile(path, (descriptor) => writeKerasArchive(descriptor, path, checkpoint));
   } else if (ending === ".h5" || ending === ".hdf5") {
     await replaceFile(path, (descriptor) => writeKerasH5(windowFile(descriptor, 0, 0), path, checkpoint));
-  } else if (isFolderName(path)) {
+  } else if (isFolder) {
     await writeTfjsFolder(path, checkpoint);
   } else {
     throw new UsageError(
@@ -96,6 +104,11 @@ export async function writeCheckpoint(path: string, checkpoint: Checkpoint): Pro
       "format",
     );
   }
+}
+
+/** What a model is written as where nothing else is asked for: a graph model of tfjs is none of Keras's. */
+export function defaultFormat({ modelConfig }: Checkpoint): CheckpointFormat {
+  return holdsGraph(modelConfig) ? "tfjs" : "keras";
 }
 
 function isFolderName(path: string): boolean {

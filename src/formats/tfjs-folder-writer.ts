@@ -2,10 +2,12 @@ import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Checkpoint } from "../checkpoint.ts";
 import { UsageError } from "../errors.ts";
+import { holdsGraph } from "../topology/tfjs-graph/graph-model.ts";
 import { replaceFile } from "./atomic-file.ts";
 import { replaceFolder } from "./atomic-folder.ts";
 import { stringifyPythonJson } from "./python-json.ts";
 import { tfjsArtifacts } from "./tfjs-artifacts.ts";
+import { graphArtifacts } from "./tfjs-graph.ts";
 
 /** Bytes of a shard, as tensorflowjs_converter cuts them: browsers cache files of this size. */
 const shardBytes = 4 * 2 ** 20;
@@ -13,26 +15,27 @@ const shardBytes = 4 * 2 ** 20;
 export const modelJsonName = "model.json";
 
 /**
- * Writes a folder that `tf.loadLayersModel` opens: model.json and the weights in shards of 4 MB.
- * @throws {TopologyError} naming the layer that tfjs-layers cannot represent.
+ * Writes a folder that `tf.loadLayersModel` opens, or `tf.loadGraphModel` where the model came from a graph: model.json and the
+ * weights in shards of 4 MB.
+ * @throws {TopologyError} naming the layer that tfjs-layers, or the graph, cannot represent.
  * @throws {UsageError} if the folder holds anything but such a model.
  */
 export async function writeTfjsFolder(path: string, checkpoint: Checkpoint): Promise<void> {
-  const { modelTopology, userDefinedMetadata, specs, chunks } = tfjsArtifacts(checkpoint);
+  const isGraph = holdsGraph(checkpoint.modelConfig);
+  const { specs, chunks, ...model } = isGraph ? graphArtifacts(checkpoint) : tfjsArtifacts(checkpoint);
   refuseOthers(path);
   await replaceFolder(path, async (folder) => {
     const shards = cut(chunks);
     const names = shards.map((_, index) => `group1-shard${index + 1}of${shards.length}.bin`);
     for (const [index, shard] of shards.entries()) await writeFile(join(folder, names[index]!), shard);
-    const model = {
-      format: "layers-model",
+    const json = {
+      format: isGraph ? "graph-model" : "layers-model",
       generatedBy: "keras-finetune",
       convertedBy: null,
-      modelTopology,
+      ...model,
       weightsManifest: [{ paths: names, weights: specs.map((spec) => ({ ...spec })) }],
-      ...(userDefinedMetadata && { userDefinedMetadata }),
     };
-    await writeFile(join(folder, modelJsonName), [Buffer.from(stringifyPythonJson(model))]);
+    await writeFile(join(folder, modelJsonName), [Buffer.from(stringifyPythonJson(json))]);
   });
 }
 

@@ -10,30 +10,26 @@ import { isObject, modelTree } from "./model-tree.ts";
 import { notesKey, readNotes } from "./notes.ts";
 import { parsePythonJson } from "./python-json.ts";
 import { readPlaced } from "./stored-weights.ts";
+import { readGraphModel } from "./tfjs-graph.ts";
 import { storedInManifest } from "./tfjs-manifest.ts";
 import { placeVariables } from "./variable-groups.ts";
 import { groupOfNames } from "./virtual-groups.ts";
 
 /**
- * @file tfjs's layers models: model.json with the config of a Keras model, weights in shards beside it. Written by
+ * @file tfjs's models: model.json with the config of a Keras model, or with a graph, and weights in shards beside it. Written by
  * tensorflowjs_converter, by tfjs-layers itself (`model.save`), or here.
  */
 
 /**
  * The checkpoint of the model.json at `path`.
  * @param values False to read shapes only.
- * @throws {KerasFileError} naming what is missing or does not fit, and for a graph model.
+ * @throws {KerasFileError} naming what is missing or does not fit.
  * @throws {TopologyError} naming a layer of tfjs-layers that computes what no Keras does.
  */
 export function readTfjsModel(path: string, values: boolean): Checkpoint {
   const model = modelJson(path);
   const topology = model["modelTopology"];
-  if (model["format"] === "graph-model" || (isObject(topology) && "node" in topology)) {
-    throw new KerasFileError(
-      `${path}: a graph model of tfjs, operations without layers: expected a layers model. Convert the Keras file that it was made from.`,
-      "graph-model",
-    );
-  }
+  if (isObject(topology) && "node" in topology) return readGraphModel(model, topology, path, values);
   if (!isObject(topology)) {
     throw new KerasFileError(
       `${path}: modelTopology: expected an object. It is no model of tfjs.`,

@@ -8,6 +8,7 @@ import { coreKernels } from "./core.ts";
 import { einsumDenseKernels } from "./einsum-dense.ts";
 import { embeddingKernels } from "./embedding.ts";
 import { encodingKernels } from "./encoding.ts";
+import { graphModelKernels } from "./graph-model.ts";
 import type { Kernel } from "./kernel.ts";
 import { linearAlgebraKernels } from "./linear-algebra.ts";
 import { mergingKernels } from "./merging.ts";
@@ -42,6 +43,7 @@ const kernels: ReadonlyMap<string, Kernel> = new Map(
     elementwiseOpKernels,
     encodingKernels,
     embeddingKernels,
+    graphModelKernels,
     layerOpKernels,
     linearAlgebraKernels,
     mergingKernels,

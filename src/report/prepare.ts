@@ -1,12 +1,12 @@
 import { basename } from "node:path";
-import type { Checkpoint, PreprocessMode } from "../checkpoint.ts";
+import type { Checkpoint, CheckpointFormat, PreprocessMode } from "../checkpoint.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { imageFolder } from "../data/image-folder.ts";
 import type { ImageBatchOptions } from "../data/images.ts";
 import { detectPreprocess } from "../data/input-images.ts";
 import type { CutModel } from "../features/cut.ts";
 import { cutModel } from "../features/cut.ts";
-import { readCheckpoint } from "../formats/checkpoint-file.ts";
+import { defaultFormat, readCheckpoint } from "../formats/checkpoint-file.ts";
 import type { FinetunePlan } from "../freeze/plan.ts";
 import { planLines } from "../freeze/plan-text.ts";
 import { resolveFreeze } from "../freeze/resolve.ts";
@@ -38,6 +38,8 @@ export interface PreparedRun extends CutModel {
   readonly picture: PictureSettings | null;
   readonly loss: Loss;
   readonly optimizer: OptimizerConfig;
+  /** What the tuned model is written as. */
+  readonly format: CheckpointFormat;
   /** Units of the output. */
   readonly units: number;
   /** Class names in output order. */
@@ -98,6 +100,7 @@ export async function prepareRun(options: FinetuneOptions): Promise<PreparedRun>
     picture,
     loss: lossOf(options.loss ?? defaultLoss(units, dataset.kind === "arrays" ? dataset.targets : null)),
     optimizer,
+    format: options.outputFormat ?? defaultFormat(checkpoint),
     units,
     labels,
     notes: [dataLine(dataset, labels)],

@@ -40,7 +40,7 @@ export function runRecord(
       cacheBytes: figures.bytes,
       peakBytes: process.resourceUsage().maxRSS * 1024,
     },
-    format: options.outputFormat ?? "keras",
+    format: run.format,
     args: argumentsOf(run, options),
   };
 }

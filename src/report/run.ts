@@ -48,7 +48,7 @@ export interface FinetuneOptions {
   readonly classes?: number | undefined;
   /** Keeps the model's head whatever its labels say. */
   readonly keepHead?: boolean | undefined;
-  /** keras */
+  /** keras; tfjs for a graph model */
   readonly outputFormat?: "keras" | "h5" | "weights.h5" | "tfjs" | undefined;
   /** Run folder; nothing is written without it. */
   readonly out?: string | undefined;

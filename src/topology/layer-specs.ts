@@ -11,6 +11,7 @@ import { denseSpecs } from "./specs/dense.ts";
 import { einsumDenseSpecs } from "./specs/einsum-dense.ts";
 import { embeddingSpecs } from "./specs/embedding.ts";
 import { encodingSpecs } from "./specs/encoding.ts";
+import { graphModelSpec } from "./specs/graph-model.ts";
 import { mergingSpecs } from "./specs/merging.ts";
 import { normalizationSpecs } from "./specs/normalization.ts";
 import { arrayOpSpecs } from "./specs/ops-arrays.ts";
@@ -59,6 +60,7 @@ const specs: ReadonlyMap<string, LayerSpec> = new Map(
     recurrentSpecs,
     convLstmSpecs,
     spectrogramSpecs,
+    graphModelSpec,
     wrapperSpecs(specOf),
     spectralNormalizationSpec(specOf),
   ]

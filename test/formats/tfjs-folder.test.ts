@@ -107,11 +107,6 @@ describe("folders that are refused", () => {
       /shape: expected whole numbers, got \[-1\]/,
     ],
     [
-      "a graph model",
-      (_, model) => Object.assign(model, { format: "graph-model" }),
-      /a graph model of tfjs, operations without layers: expected a layers model/,
-    ],
-    [
       "another JSON file",
       (_, model) => Reflect.deleteProperty(model, "modelTopology"),
       /modelTopology: expected an object\. It is no model of tfjs/,

@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { loadLayersModel } from "@tensorflow/tfjs-layers";
 import { beforeAll, describe, expect, test } from "vitest";
@@ -11,25 +10,12 @@ import { predict } from "../../src/model/predict.ts";
 import { toFloat32 } from "../../src/tensor.ts";
 import { scratch } from "../hdf5/temporary.ts";
 import { modelPath, modelRecords, type PackedTensor, unpacked } from "./model-fixtures.ts";
+import { fromFolder } from "./tfjs-handler.ts";
 
 beforeAll(async () => {
   if (!process.env["KERAS_FINETUNE_ENGINE"]) useEngine("wasm");
   await ensureEngine();
 });
-
-/** Reads a model folder as tfjs's own handler for files does. */
-function fromFolder(folder: string): Parameters<typeof loadLayersModel>[0] {
-  return {
-    load: async () => {
-      const model = JSON.parse(readFileSync(join(folder, "model.json"), "utf8"));
-      return tf.io.getModelArtifactsForJSON(model, async (manifest) => {
-        const paths = manifest.flatMap((group) => group.paths);
-        const bytes = Buffer.concat(paths.map((path) => readFileSync(join(folder, path))));
-        return [manifest.flatMap((group) => group.weights), Uint8Array.from(bytes).buffer];
-      });
-    },
-  };
-}
 
 function uploaded({ shape, dtype, base64 }: PackedTensor): tf.Tensor {
   const { buffer } = Uint8Array.from(Buffer.from(base64, "base64"));

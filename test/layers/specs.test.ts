@@ -29,13 +29,13 @@ test("every layer class that the plan knows has a kernel", () => {
 
 test("every kernel is in the battery", () => {
   const covered = new Set(cases.map(({ className }) => className));
-  expect(kernelClasses().filter((className) => !covered.has(className))).toEqual(["InputLayer"]);
+  expect(kernelClasses().filter((className) => !covered.has(className))).toEqual(["InputLayer", "tfjs>GraphModel"]);
 });
 
 test("every layer class that the plan knows is in the battery", () => {
   const covered = new Set(cases.map(({ className }) => className));
   const missing = knownLayerClasses().filter((className) => !covered.has(className));
-  expect(missing).toEqual(["InputLayer"]);
+  expect(missing).toEqual(["InputLayer", "tfjs>GraphModel"]);
 });
 
 describe("a spec predicts what Keras gave", () => {

@@ -22,6 +22,7 @@ describe("defaults", () => {
       "LayerScale",
       "StochasticDepth",
       "CustomScaleLayer",
+      "tfjs>GraphModel",
     ]);
   });
 

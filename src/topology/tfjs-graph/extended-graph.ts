@@ -1,0 +1,185 @@
+import type { Checkpoint, Json, JsonObject } from "../../checkpoint.ts";
+import { TopologyError } from "../../errors.ts";
+import type { Shape } from "../../tensor.ts";
+import { layerGraph } from "../build-graph.ts";
+import type { GraphLayer, GraphNode, LayerGraph } from "../layer-graph.ts";
+import { graphClass, graphModule } from "./graph-model.ts";
+
+/** A constant of the graph, and where its numbers are: in a layer's weight, or here. */
+export interface ExtendedConstant {
+  readonly name: string;
+  readonly from: { readonly layer: string; readonly weight: string } | { readonly axes: readonly number[] };
+}
+
+/** A TensorFlow graph for tfjs, as a model.json has it. */
+export interface ExtendedGraph {
+  readonly nodes: readonly JsonObject[];
+  readonly signature: JsonObject;
+  readonly constants: readonly ExtendedConstant[];
+}
+
+const className = `${graphModule}>${graphClass}`;
+
+/** The layer that is a graph of tfjs, where the model has one. */
+export function graphLayerOf(graph: LayerGraph): GraphLayer | undefined {
+  return graph.layers.find((layer) => layer.className === className);
+}
+
+/**
+ * The model's graph with what its layers behind the graph do: an average of the positions, Dense with softmax or sigmoid.
+ * @throws {TopologyError} naming a layer that is none of these.
+ */
+export function extendedGraph(checkpoint: Checkpoint): ExtendedGraph {
+  const graph = layerGraph(checkpoint);
+  const layers = new Map(graph.layers.map((layer) => [layer.path, layer]));
+  const building: Building = { nodes: [], constants: [], outputs: new Map() };
+  for (const node of graph.nodes) {
+    const layer = layers.get(node.layer)!;
+    const rule = rules[layer.className];
+    if (!rule || (layer.className !== "InputLayer" && !behindGraph(building, node))) {
+      throw new TopologyError(
+        `${layer.path}: ${layer.className}: a graph model of tfjs takes an average and Dense layers behind it: expected one of these.`,
+        "not-in-graph",
+      );
+    }
+    rule(building, layer, node, graph);
+  }
+  return { nodes: building.nodes, constants: building.constants, signature: signatureOf(graph, building) };
+}
+
+interface Building {
+  readonly nodes: JsonObject[];
+  readonly constants: ExtendedConstant[];
+  /** Names of graph nodes by the index of the layer's call. */
+  readonly outputs: Map<number, readonly string[]>;
+}
+
+function behindGraph({ outputs }: Building, { inputs }: GraphNode): boolean {
+  return inputs.every(({ node }) => outputs.has(node));
+}
+
+type Rule = (building: Building, layer: GraphLayer, node: GraphNode, graph: LayerGraph) => void;
+
+const float: JsonObject = { type: "DT_FLOAT" };
+
+const rules: Readonly<Record<string, Rule>> = {
+  InputLayer: (building, layer, node, graph) => {
+    const position = graph.inputs.findIndex(({ ref }) => ref.node === node.index);
+    const names = (graphLayerOf(graph)?.config["inputs"] ?? []) as readonly string[];
+    building.outputs.set(node.index, [names[position] ?? layer.name]);
+  },
+  [className]: (building, { path, config }, node) => {
+    building.nodes.push(...((config["nodes"] ?? []) as readonly JsonObject[]));
+    for (const { name } of (config["constants"] ?? []) as readonly { name: string }[]) {
+      building.constants.push({ name, from: { layer: path, weight: name } });
+    }
+    building.outputs.set(node.index, config["outputs"] as readonly string[]);
+  },
+  GlobalAveragePooling2D: (building, layer, node) => {
+    const { data_format: format = "channels_last", keepdims = false } = layer.config;
+    const name = freeName(building, `${layer.path}/Mean`);
+    const axes = `${name}/reduction_indices`;
+    const first = format === "channels_first" ? 2 : 1;
+    pushConstant(building, axes, "DT_INT32", [2]);
+    building.constants.push({ name: axes, from: { axes: [first, first + 1] } });
+    building.nodes.push({
+      name,
+      op: "Mean",
+      input: [inputOf(building, node), axes],
+      attr: { T: float, Tidx: { type: "DT_INT32" }, keep_dims: { b: keepdims } },
+    });
+    building.outputs.set(node.index, [name]);
+  },
+  Dropout: (building, _layer, node) => {
+    building.outputs.set(node.index, [inputOf(building, node)]);
+  },
+  Dense: (building, layer, node, graph) => {
+    const { activation = "linear", use_bias: useBias = true, units } = layer.config;
+    const act = activationOps[String(activation)];
+    if (act === undefined || typeof units !== "number") {
+      throw new TopologyError(
+        `${layer.path}: Dense: activation: expected linear, softmax, sigmoid or relu in a graph model of tfjs, got ${JSON.stringify(activation)}.`,
+        "not-in-graph",
+      );
+    }
+    const input = graph.nodes[node.inputs[0]!.node]!.outputs[node.inputs[0]!.output]!.shape;
+    const scope = freeName(building, layer.path);
+    const features = input?.at(-1);
+    if (input?.length !== 2 || features == null) {
+      throw new TopologyError(
+        `${layer.path}: Dense: expected rows of known length in a graph model of tfjs.`,
+        "not-in-graph",
+      );
+    }
+    const op = (kind: string, input: readonly string[], attr: JsonObject): string => {
+      building.nodes.push({ name: `${scope}/${kind}`, op: kind, input, attr: { T: float, ...attr } });
+      return `${scope}/${kind}`;
+    };
+    const variable = (weight: string, shape: readonly number[]): string => {
+      const name = `${scope}/${weight}`;
+      pushConstant(building, name, "DT_FLOAT", shape);
+      building.constants.push({ name, from: { layer: layer.path, weight } });
+      return name;
+    };
+    const kernel = variable("kernel", [features, units]);
+    const untransposed = { transpose_a: { b: false }, transpose_b: { b: false } };
+    let last = op("MatMul", [inputOf(building, node), kernel], untransposed);
+    if (useBias === true) {
+      last = op("BiasAdd", [last, variable("bias", [units])], { data_format: { s: btoa("NHWC") } });
+    }
+    if (act !== null) last = op(act, [last], {});
+    building.outputs.set(node.index, [last]);
+  },
+};
+
+/** The operation of an activation, null for none. */
+const activationOps: Readonly<Record<string, string | null>> = {
+  linear: null,
+  softmax: "Softmax",
+  sigmoid: "Sigmoid",
+  relu: "Relu",
+};
+
+function inputOf({ outputs }: Building, { inputs }: GraphNode): string {
+  const [ref] = inputs;
+  return outputs.get(ref!.node)![ref!.output]!;
+}
+
+function pushConstant({ nodes }: Building, name: string, dtype: string, shape: readonly number[]): void {
+  const tensorShape = shapeJson(shape);
+  nodes.push({
+    name,
+    op: "Const",
+    input: [],
+    attr: { dtype: { type: dtype }, value: { tensor: { dtype, tensorShape } } },
+  });
+}
+
+function freeName({ nodes }: Building, wanted: string): string {
+  const taken = new Set(nodes.map(({ name }) => String(name)));
+  let name = wanted;
+  const isTaken = (): boolean => [...taken].some((other) => other === name || other.startsWith(`${name}/`));
+  for (let count = 1; isTaken(); count += 1) name = `${wanted}_${count}`;
+  return name;
+}
+
+function signatureOf(graph: LayerGraph, { outputs }: Building): JsonObject {
+  const endpoint = (name: string, shape: Shape | null, dtype: string): JsonObject => ({
+    name: `${name}:0`,
+    dtype,
+    tensorShape: shape ? shapeJson(shape) : { unknownRank: true },
+  });
+  const entries = (ends: LayerGraph["inputs"]): JsonObject =>
+    Object.fromEntries(
+      ends.map(({ ref }): [string, Json] => {
+        const { shape, dtype } = graph.nodes[ref.node]!.outputs[ref.output]!;
+        const name = outputs.get(ref.node)![ref.output]!;
+        return [name, endpoint(name, shape, dtype === "int32" ? "DT_INT32" : "DT_FLOAT")];
+      }),
+    );
+  return { inputs: entries(graph.inputs), outputs: entries(graph.outputs) };
+}
+
+function shapeJson(shape: Shape): JsonObject {
+  return { dim: shape.map((size) => ({ size: String(size ?? -1) })) };
+}
