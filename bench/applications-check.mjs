@@ -109,6 +109,21 @@ async function trainStep(checkpoint, inputs, classes, stage, folder) {
   return loss;
 }
 
+/** Weights that a file without a model does not give as the one with it does. */
+async function lostFrom(path, arch, { weights }) {
+  const alone = await readCheckpoint(path, { arch });
+  const paths = new Set([...weights.keys(), ...alone.weights.keys()]);
+  const same = (layer, index, { name, data }) => {
+    const other = alone.weights.get(layer)?.[index];
+    return other?.name === name && Buffer.compare(bytesOf(data), bytesOf(other.data)) === 0;
+  };
+  return [...paths].filter(
+    (layer) => !(weights.get(layer) ?? []).every((weight, index) => same(layer, index, weight)),
+  );
+}
+
+const bytesOf = (data) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+
 async function check(name, folder) {
   const engine = await ensureEngine();
   const record = JSON.parse(readFileSync(join(folder, "record.json"), "utf8"));
@@ -130,6 +145,9 @@ async function check(name, folder) {
     whole = outputs;
     answers[format] = Math.max(apart(features, floats("features")), apart(outputs, floats("outputs")));
   }
+  const lost = [];
+  for (const file of ["named.h5", "numbered.weights.h5"])
+    lost.push(...(await lostFrom(join(folder, file), name, checkpoint)));
   const stages = stagesOf(graph);
   const named = stages.labels;
   const aliases = Array.from({ length: 9 }, (_, index) => `stage${index + 1}`).filter(
@@ -146,6 +164,7 @@ async function check(name, folder) {
     engine: engine.name,
     keras: answers.keras,
     h5: answers.h5,
+    lost,
     stages: named,
     splits,
     last,

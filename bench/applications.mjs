@@ -91,7 +91,15 @@ async function figuresOf(name) {
         ["keras", "h5"].map((format) => [format, readingOf(join(folder, `${name}.${format}`), times)]),
       )
     : undefined;
-  for (const file of [`${name}.keras`, `${name}.h5`, "ours.keras", "step.bin"]) rmSync(join(folder, file));
+  for (const file of [
+    `${name}.keras`,
+    `${name}.h5`,
+    "ours.keras",
+    "step.bin",
+    "named.h5",
+    "numbered.weights.h5",
+  ])
+    rmSync(join(folder, file));
   return { ...made, ...checked, ...opened, reading };
 }
 
@@ -107,9 +115,9 @@ function faultsOf(name, figures) {
   const faults = Object.entries(bounds)
     .filter(([, [value, bound]]) => !(value <= bound))
     .map(([what, [value]]) => `${name}: ${what}: ${value}`);
-  return figures.untrained.length > 0
-    ? [...faults, `${name}: only ours trains ${figures.untrained[0]}`]
-    : faults;
+  for (const layer of figures.lost) faults.push(`${name}: weights-only: ${layer} is not the model's`);
+  for (const weight of figures.untrained) faults.push(`${name}: only ours trains ${weight}`);
+  return faults;
 }
 
 const power = (value) => value.toExponential(0);
@@ -130,6 +138,7 @@ function rowOf(name, figures) {
     `${splits.length}: ${power(Math.max(...splits.map((split) => split.apart)))}`,
     `${figures.last}: ${power(figures.gradient)}`,
     power(figures.reopened),
+    figures.lost.length === 0 ? "same" : `${figures.lost.length} lost`,
     ratio(reading?.keras, "seconds"),
     ratio(reading?.keras, "bytes"),
     ratio(reading?.h5, "seconds"),
@@ -164,12 +173,13 @@ Made by \`npm run applications\`: each network built by Keras 3.15.1 with weight
 values, saved as \`.keras\` and \`.h5\`, read here, native engine. Differences are the largest by the largest value, of the features
 before the head and of the predictions. **stages**: how many names it is split at, and how far features and head are from the
 whole. **step**: the last stage, and how far its gradients are from Keras's (length of the difference by the length). **reopened**:
-what Keras predicts from the \`.keras\` that we wrote, against what it predicted before. **reading**: our seconds and peak resident
+what Keras predicts from the \`.keras\` that we wrote, against what it predicted before. **weights-only**: whether \`--arch\` makes the
+same weights, to the bit, of its \`.weights.h5\` and its weights in the old \`.h5\` layout. **reading**: our seconds and peak resident
 bytes over those of \`load_model\`, in turn, whole processes: medians of three with ResNet50 and VGG16, one with one more of each
 family; below 1 we take less. "Keras fails": it does not open the .h5 that it wrote.
 
-| network | M parameters | size | .keras | .h5 | stages | step | reopened | .keras time | .keras peak | .h5 time | .h5 peak | our s |
-|---|---|---|---|---|---|---|---|---|---|---|---|---|
+| network | M parameters | size | .keras | .h5 | stages | step | reopened | weights-only | .keras time | .keras peak | .h5 time | .h5 peak | our s |
+|---|---|---|---|---|---|---|---|---|---|---|---|---|---|
 ${rows.join("\n")}
 `;
 writeFileSync("bench/APPLICATIONS.md", text);

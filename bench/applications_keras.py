@@ -17,10 +17,12 @@ import time
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "test" / "parity"))
 
+import h5py
 import keras
 import numpy as np
 import tensorflow as tf
 from ask_keras import calibrate, leaves, perturb
+from keras.src.legacy.saving import legacy_h5_format
 
 SAMPLES = 4
 
@@ -77,6 +79,9 @@ def make(name, folder):
     spread_scores(model, inputs)
     model.save(folder / f"{name}.keras")
     model.save(folder / f"{name}.h5")
+    model.save_weights(folder / "numbered.weights.h5")
+    with h5py.File(folder / "named.h5", "w") as file:
+        legacy_h5_format.save_weights_to_hdf5_group(file, model)
     both = keras.Model(model.inputs, [head_of(model).input, model.output])
     features, outputs = (np.asarray(value) for value in both(inputs, training=False))
     record = {"parameters": int(model.count_params()), "size": size}

@@ -1,19 +1,14 @@
-import type { Checkpoint, JsonObject } from "../checkpoint.ts";
+import type { Checkpoint, CheckpointFormat } from "../checkpoint.ts";
 import { KerasFileError, TopologyError, UsageError } from "../errors.ts";
-import type { Hdf5Dataset, Hdf5File, Hdf5Group } from "../hdf5/reader.ts";
-import { toFloat32 } from "../tensor.ts";
-import { type Architecture, publishedFile } from "../topology/architectures/architecture.ts";
+import type { Hdf5File, Hdf5Group } from "../hdf5/reader.ts";
+import type { Architecture } from "../topology/architectures/architecture.ts";
 import { architectureOf, knownArchitectures } from "../topology/architectures/known.ts";
-import { nameFinder, namesInFile } from "./architecture-layers.ts";
 import { dialectVersion } from "./dialect-writing.ts";
-import { placeInGroup } from "./group-weights.ts";
 import { storedInGroup } from "./keras-h5.ts";
-import { type LayerSlots, layerSlots } from "./layer-slots.ts";
-import { leavesOf, modelTree, type TreeNode } from "./model-tree.ts";
+import { type BuiltNetwork, buildNamed } from "./named-network.ts";
 import { notesKey, parseNotes } from "./notes.ts";
-import { joinPlacements, type Placement, readPlaced, type StoredWeight } from "./stored-weights.ts";
-import { placeVariables } from "./variable-groups.ts";
-import { weightPaths } from "./weight-paths.ts";
+import { buildNumbered } from "./numbered-network.ts";
+import { readPlaced } from "./stored-weights.ts";
 
 /**
  * @file Files with weights and no model: what `save_weights` leaves and keras.applications downloads. The model comes from
@@ -33,169 +28,51 @@ export function readWeightsOnly(
   values: boolean,
 ): Checkpoint {
   const { root } = file;
-  const legacy = legacyGroup(root);
-  const numbered = legacy ? undefined : numberedGroup(root);
-  if (!legacy && !numbered) {
+  const weights = namedWeights(root, label) ?? numberedWeights(root);
+  if (!weights) {
     throw new KerasFileError(
       `${label}: an HDF5 file that Keras did not write: expected a model_config or layer_names, got ${root.keys().slice(0, 5).join(", ") || "nothing"}.`,
       "not-keras",
     );
   }
-  return legacy
-    ? readNamed(legacy, label, arch, values, root)
-    : readNumbered(numbered!, label, arch, values, root);
+  const { modelConfig, placement } = networkFor(arch, label, weights);
+  return {
+    format: weights.format,
+    kerasVersion: dialectVersion,
+    modelConfig,
+    weights: readPlaced(placement, values, label),
+    notes: parseNotes(root.text(notesKey)),
+  };
 }
 
-function legacyGroup(root: Hdf5Group): Hdf5Group | undefined {
-  if (root.textList("layer_names")) return root;
-  const group = root.keys().includes("model_weights") ? root.group("model_weights") : undefined;
-  return group?.textList("layer_names") ? group : undefined;
+interface WeightsOnly {
+  readonly format: CheckpointFormat;
+  /** How many layers have weights. */
+  readonly groups: number;
+  readonly built: (architecture: Architecture) => BuiltNetwork;
 }
 
-function numberedGroup(root: Hdf5Group): Hdf5Group | undefined {
-  return root.keys().includes("layers") ? root.group("layers") : undefined;
-}
-
-function readNamed(
-  group: Hdf5Group,
-  label: string,
-  arch: string | undefined,
-  values: boolean,
-  root: Hdf5Group,
-): Checkpoint {
+function namedWeights(root: Hdf5Group, label: string): WeightsOnly | undefined {
+  const group = root.textList("layer_names") ? root : root.group("model_weights");
+  const names = group?.textList("layer_names");
+  if (!group || !names) return undefined;
   const stored = new Map(
-    group
-      .textList("layer_names")!
+    names
       .map((name) => [name, storedInGroup(group, name, label)] as const)
       .filter(([, weights]) => weights.length > 0),
   );
-  const built = (architecture: Architecture): Built => buildNamed(architecture, stored);
-  const { modelConfig, placement } = chosen(arch, label, stored.size, built);
-  return {
-    format: "h5",
-    kerasVersion: dialectVersion,
-    modelConfig,
-    weights: readPlaced(placement, values, label),
-    notes: parseNotes(root.text(notesKey)),
-  };
+  return { format: "h5", groups: stored.size, built: (architecture) => buildNamed(architecture, stored) };
 }
 
-/** A network as the file has it, and the file's weights in it. */
-interface Built {
-  readonly modelConfig: JsonObject;
-  readonly placement: Placement;
-}
-
-type StoredLayers = ReadonlyMap<string, readonly StoredWeight[]>;
-
-function buildNamed(architecture: Architecture, stored: StoredLayers): Built {
-  const nameOf = nameFinder(architecture, [...stored.keys()]);
-  const weightsOf = (layer: string): readonly StoredWeight[] => stored.get(nameOf(layer) ?? "") ?? [];
-  const modelConfig = architecture.build({
-    kernelShape: (layer) => kernelShape(weightsOf(layer)),
-    has: (formerName) => stored.has(formerName),
-    values: (layer, name) => valuesOf(weightsOf(layer).find((weight) => weight.name.endsWith(name))),
-  });
-  return { modelConfig, placement: placeNamed(architecture, modelConfig, stored) };
-}
-
-/** A kernel is the weight of the highest rank. */
-function kernelShape(stored: readonly StoredWeight[]): readonly number[] | undefined {
-  return stored.map((weight) => weight.shape).sort((a, b) => b.length - a.length)[0];
-}
-
-function valuesOf(weight: StoredWeight | undefined): readonly number[] | undefined {
-  return weight && [...toFloat32(weight.read())];
-}
-
-/** By the names that the layers have or had; if none is known, in order, the shapes deciding whether it fits. */
-function placeNamed(architecture: Architecture, modelConfig: JsonObject, stored: StoredLayers): Placement {
-  const layers = weightedLayers(modelConfig);
-  const names = namesInFile(
-    architecture,
-    layers.map(({ node }) => node),
-    [...stored.keys()],
-  );
-  const inOrder = names.size === 0 && layers.length === stored.size ? [...stored.keys()] : undefined;
-  const left = new Set(stored.keys());
-  const placements = layers.map(({ node, slots }, index) => {
-    const name = inOrder ? inOrder[index]! : (names.get(node.name) ?? "");
-    left.delete(name);
-    return placeInGroup(node.name, slots, stored.get(name) ?? []);
-  });
-  const problems = [...left].flatMap((name) =>
-    stored
-      .get(name)!
-      .map((weight) => `${name}/${weight.name} is in the file but not in ${architecture.name}`),
-  );
-  return joinPlacements([...placements, { weights: new Map(), problems }]);
-}
-
-interface WeightedLayer {
-  /** A layer of the model or a model in it. */
-  readonly node: TreeNode;
-  readonly slots: readonly LayerSlots[];
-}
-
-function weightedLayers(modelConfig: JsonObject): readonly WeightedLayer[] {
-  const slots = layerSlots({ modelConfig, kerasVersion: dialectVersion });
-  return (modelTree(modelConfig).children ?? []).flatMap((node): WeightedLayer[] => {
-    const own = leavesOf(node).flatMap((leaf) => slots.get(leaf.path) ?? []);
-    const weighted = own.filter((layer) => layer.weights && layer.weights.length > 0);
-    return weighted.length > 0 ? [{ node, slots: weighted }] : [];
-  });
-}
-
-function readNumbered(
-  group: Hdf5Group,
-  label: string,
-  arch: string | undefined,
-  values: boolean,
-  root: Hdf5Group,
-): Checkpoint {
-  const built = (architecture: Architecture): Built => buildNumbered(architecture, root);
-  const { modelConfig, placement } = chosen(arch, label, group.keys().length, built);
-  return {
-    format: "weights.h5",
-    kerasVersion: dialectVersion,
-    modelConfig,
-    weights: readPlaced(placement, values, label),
-    notes: parseNotes(root.text(notesKey)),
-  };
-}
-
-/** The published network tells which number a layer has; the file's own widths and classes follow from that. */
-function buildNumbered(architecture: Architecture, root: Hdf5Group): Built {
-  const [whole, trunk] = [1000, null].map((classes) =>
-    weightPaths(modelTree(architecture.build(publishedFile(classes)))),
-  );
-  const isStored = (path: string): boolean => (root.group(path)?.group("vars")?.keys().length ?? 0) > 0;
-  const top = [...whole!].filter(([layer]) => !trunk!.has(layer));
-  const paths = top.some(([, path]) => isStored(path)) ? whole! : trunk!;
-  const variable = (layer: string, index: number): Hdf5Dataset | undefined =>
-    root
-      .group(paths.get(layer) ?? "")
-      ?.group("vars")
-      ?.dataset(String(index));
-  const modelConfig = architecture.build({
-    kernelShape: (layer) => variable(layer, 0)?.shape,
-    has: () => false,
-    values: (layer) => {
-      const mean = variable(layer, 0);
-      return mean && [...toFloat32(mean.read())];
-    },
-  });
-  const slots = layerSlots({ modelConfig, kerasVersion: dialectVersion });
-  return { modelConfig, placement: placeVariables(modelTree(modelConfig), slots, root) };
+function numberedWeights(root: Hdf5Group): WeightsOnly | undefined {
+  const layers = root.group("layers");
+  if (!layers) return undefined;
+  const groups = layers.keys().filter((name) => layers.group(name)?.group("vars")?.keys().length).length;
+  return { format: "weights.h5", groups, built: (architecture) => buildNumbered(architecture, root) };
 }
 
 /** The network that was asked for. @throws {UsageError | KerasFileError} without one, naming the one that fits. */
-function chosen(
-  arch: string | undefined,
-  label: string,
-  groups: number,
-  built: (architecture: Architecture) => Built,
-): Built {
+function networkFor(arch: string | undefined, label: string, { groups, built }: WeightsOnly): BuiltNetwork {
   const known = knownArchitectures()
     .map(({ name }) => name)
     .join(", ");
@@ -218,8 +95,8 @@ function chosen(
 function asAsked(
   label: string,
   architecture: Architecture,
-  built: (architecture: Architecture) => Built,
-): Built {
+  built: (architecture: Architecture) => BuiltNetwork,
+): BuiltNetwork {
   try {
     return built(architecture);
   } catch (error) {
@@ -232,7 +109,7 @@ function asAsked(
 }
 
 /** Whether all of a file has a place; widths that belong to another network may make one that cannot be. */
-function fits(build: () => Built): boolean {
+function fits(build: () => BuiltNetwork): boolean {
   try {
     return build().placement.problems.length === 0;
   } catch (error) {

@@ -68,7 +68,7 @@ const bn = { momentum: 0.999 };
 function mobilenetV3(model: string, blocks: readonly Block[], features: number): Architecture {
   return {
     name: model.toLowerCase(),
-    formerNames: capitalized,
+    formerNames: keras2Names,
     build: (file) => {
       const classes = classesIn(file, "logits");
       const width = widthOf(file, blocks.at(-1)![1]);
@@ -89,11 +89,10 @@ function mobilenetV3(model: string, blocks: readonly Block[], features: number):
   };
 }
 
-/** Keras 2 called the convolutions outside of the blocks `Conv`, `Conv_1/BatchNorm`, `Logits`. */
-function capitalized(layer: string): readonly string[] {
-  const name =
-    layer.startsWith("conv") || layer === "logits" ? layer[0]!.toUpperCase() + layer.slice(1) : layer;
-  return [name.replace(/_bn$/, "_BatchNorm").replace(/_bn$/, "/BatchNorm"), name];
+/** `squeeze_excite_conv_1` was `squeeze_excite/Conv_1`, `conv_bn` was `Conv/BatchNorm`. */
+function keras2Names(layer: string): readonly string[] {
+  const renamed = layer.replace(/(^|squeeze_excite_)conv/, "$1Conv").replace(/^logits$/, "Logits");
+  return [renamed.replace(/_bn$/, "_BatchNorm")];
 }
 
 /** By the filters of the last block, in fractions that give whole eighths. */

@@ -1,0 +1,37 @@
+import type { Hdf5Dataset, Hdf5Group } from "../hdf5/reader.ts";
+import { toFloat32 } from "../tensor.ts";
+import { type Architecture, publishedFile } from "../topology/architectures/architecture.ts";
+import { dialectVersion } from "./dialect-writing.ts";
+import { layerSlots } from "./layer-slots.ts";
+import { modelTree } from "./model-tree.ts";
+import type { BuiltNetwork } from "./named-network.ts";
+import { placeVariables } from "./variable-groups.ts";
+import { weightPaths } from "./weight-paths.ts";
+
+/**
+ * The network with the weights of a file that numbers its layers by class. The published one tells which number a layer has;
+ * the file's own widths and classes follow from that. @throws {TopologyError} where they make no network.
+ */
+export function buildNumbered(architecture: Architecture, root: Hdf5Group): BuiltNetwork {
+  const [whole, trunk] = [1000, null].map((classes) =>
+    weightPaths(modelTree(architecture.build(publishedFile(classes)))),
+  );
+  const isStored = (path: string): boolean => (root.group(path)?.group("vars")?.keys().length ?? 0) > 0;
+  const top = [...whole!].filter(([layer]) => !trunk!.has(layer));
+  const paths = top.some(([, path]) => isStored(path)) ? whole! : trunk!;
+  const variable = (layer: string, index: number): Hdf5Dataset | undefined =>
+    root
+      .group(paths.get(layer) ?? "")
+      ?.group("vars")
+      ?.dataset(String(index));
+  const modelConfig = architecture.build({
+    kernelShape: (layer) => variable(layer, 0)?.shape,
+    has: () => false,
+    values: (layer) => {
+      const mean = variable(layer, 0);
+      return mean && [...toFloat32(mean.read())];
+    },
+  });
+  const slots = layerSlots({ modelConfig, kerasVersion: dialectVersion });
+  return { modelConfig, placement: placeVariables(modelTree(modelConfig), slots, root) };
+}
