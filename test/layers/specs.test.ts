@@ -29,7 +29,10 @@ test("every layer class that the plan knows has a kernel", () => {
 
 test("every kernel is in the battery", () => {
   const covered = new Set(cases.map(({ className }) => className));
-  expect(kernelClasses().filter((className) => !covered.has(className))).toEqual(["InputLayer", "tfjs>GraphModel"]);
+  expect(kernelClasses().filter((className) => !covered.has(className))).toEqual([
+    "InputLayer",
+    "tfjs>GraphModel",
+  ]);
 });
 
 test("every layer class that the plan knows is in the battery", () => {
