@@ -18,6 +18,12 @@ export const inferenceContext: ContextOf = (_node, layer) => ({
   keras: layer.keras,
 });
 
+export interface ProgramResult {
+  readonly outputs: tf.Tensor[];
+  /** The mask beside each output, undefined where there is none. */
+  readonly masks: (tf.Tensor | undefined)[];
+}
+
 /**
  * The program's outputs for `feeds`, one tensor for each of the program's inputs. Every tensor between is released as soon as
  * its last reader has run. The caller owns feeds, weights and outputs.
@@ -28,6 +34,18 @@ export function runProgram(
   weights: LayerWeights,
   contextOf: ContextOf = inferenceContext,
 ): tf.Tensor[] {
+  const { outputs, masks } = runWithMasks(program, feeds, weights, contextOf);
+  for (const mask of masks) mask?.dispose();
+  return outputs;
+}
+
+/** `runProgram` with the outputs' masks, the caller's too. */
+export function runWithMasks(
+  program: Program,
+  feeds: readonly tf.Tensor[],
+  weights: LayerWeights,
+  contextOf: ContextOf = inferenceContext,
+): ProgramResult {
   const values = feedValues(program, feeds);
   const layers = layersByPath(program);
   program.nodes.forEach((node, position) => {
@@ -44,8 +62,10 @@ export function runProgram(
     });
     release(values, program.lastReadAt[position]!);
   });
-  for (const mask of values.masks.values()) mask.dispose();
-  return program.outputs.map((ref) => tensorOf(values, ref));
+  return {
+    outputs: program.outputs.map((ref) => tensorOf(values, ref)),
+    masks: program.outputs.map((ref) => values.masks.get(refKey(ref))),
+  };
 }
 
 /** `tf.tidy` over a kernel's result: its outputs, masks and state stay. */

@@ -33,6 +33,8 @@ export interface TrainingProgram {
 export interface ForwardPass {
   /** In the program's order; released by `backward` or `dispose`. */
   readonly outputs: readonly tf.Tensor[];
+  /** The mask beside each output, undefined where there is none; released with them. */
+  readonly outputMasks: readonly (tf.Tensor | undefined)[];
   /** New moving statistics by layer path; the caller's. */
   readonly state: ReadonlyMap<string, Readonly<Record<string, tf.Tensor>>>;
   /**
@@ -133,12 +135,14 @@ export function forward(
     release(values, program.lastReadAt[position]!);
   });
   const outputs = program.outputs.map((ref) => tensorOf(values, ref));
+  const outputMasks = program.outputs.map((ref) => values.masks.get(refKey(ref)));
   const dispose = (): void => {
     for (const { recording } of recorded.splice(0)) recording.dispose();
     release(values, [...values.tensors.keys(), ...values.masks.keys()]);
   };
   return {
     outputs,
+    outputMasks,
     state,
     dispose,
     backward: (outputGradients, onGradient) => {

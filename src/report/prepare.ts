@@ -17,6 +17,7 @@ import type { Loss } from "../training/losses.ts";
 import { lossOf } from "../training/losses.ts";
 import type { OptimizerConfig } from "../training/optimizer-config.ts";
 import { optimizerConfig } from "../training/optimizer-config.ts";
+import { outputShape } from "../training/targets.ts";
 import { weightRules } from "../training/weight-rules.ts";
 import { classNamesOf, inOutputOrder, withHeadFor } from "./head-for-data.ts";
 import { pictureInput } from "./picture-options.ts";
@@ -78,7 +79,7 @@ export async function prepareRun(options: FinetuneOptions): Promise<PreparedRun>
     options.optimizer ?? "Adam",
     options.learningRate ?? (onlyNew ? 1e-3 : 1e-4),
   );
-  const units = outputUnits(graph);
+  const units = outputShape(graph).at(-1) ?? 1;
   const cost = await costQuestion(dataset, optimizer, options, picture);
   const plan = planCut(graph, cut, resolution, { ...(picture && { imageSize: picture.imageSize }), cost });
   return {
@@ -128,12 +129,6 @@ function pictureSettings(
     reason: asDetected ? detected.reason : "as asked",
     ...(warned && { warning: detected.warning! }),
   };
-}
-
-/** The last dimension of the only output; a loss checks the rest. */
-function outputUnits(graph: LayerGraph): number {
-  const { ref } = graph.outputs[0]!;
-  return graph.nodes[ref.node]!.outputs[ref.output]!.shape?.at(-1) ?? 1;
 }
 
 function defaultLoss(units: number, targets: Tensor | null): string {

@@ -9,7 +9,7 @@ import type { StaticProgram } from "../features/trunk.ts";
 import { staticProgram } from "../features/trunk.ts";
 import type { Tensor } from "../tensor.ts";
 import { examplesOf } from "../training/examples.ts";
-import { targetsFor, targetsOf } from "../training/targets.ts";
+import { outputShape, targetsFor, targetsOf } from "../training/targets.ts";
 import type { Examples } from "../training/train.ts";
 import type { PreparedRun } from "./prepare.ts";
 import type { BadImage, FeatureFigures, FinetuneOptions } from "./run.ts";
@@ -122,7 +122,11 @@ async function arraySplit(
     signal: options.signal,
     onProgress: (done) => options.onProgress?.({ kind: "extract", done, total, cached: 0 }),
   });
-  return examplesOf(features, targetsFor(targets, run.units, run.loss), weightingOf(run, split, options));
+  return examplesOf(
+    features,
+    targetsFor(targets, outputShape(run.graph), run.loss),
+    weightingOf(run, split, options),
+  );
 }
 
 /** Class weights count in training only. */

@@ -1,19 +1,20 @@
 import type { Weight, Weights } from "../checkpoint.ts";
 import { tf } from "../engine/tf.ts";
-import { MachineError, UsageError } from "../errors.ts";
+import { UsageError } from "../errors.ts";
 import type { Partition } from "../freeze/partition.ts";
 import type { LayerWeights } from "../model/layer-weights.ts";
 import { disposeWeights, uploadWeights } from "../model/layer-weights.ts";
 import type { Program } from "../model/program.ts";
 import { programBetween } from "../model/program.ts";
 import type { ContextOf } from "../model/run-program.ts";
-import { runProgram } from "../model/run-program.ts";
+import { runProgram, runWithMasks } from "../model/run-program.ts";
 import { forward, trainingProgram } from "../model/training-step.ts";
 import { float32Tensor } from "../tensor.ts";
 import type { LayerGraph } from "../topology/layer-graph.ts";
 import { withLogitsOutput } from "../topology/rewrites/logits-output.ts";
-import { correctPredictions } from "./accuracy.ts";
-import type { Loss, Output } from "./losses.ts";
+import type { Judged } from "./batch-loss.ts";
+import { accuracySums, lossGradient, lossSum } from "./batch-loss.ts";
+import type { Loss } from "./losses.ts";
 import { createOptimizer } from "./optimizer.ts";
 import type { OptimizerConfig } from "./optimizer-config.ts";
 import { callNumbers, randomStream } from "./random-stream.ts";
@@ -27,6 +28,8 @@ export interface BatchFigures {
   readonly lossSum: number;
   /** Of correct predictions; null where the loss has no accuracy. */
   readonly correctSum: number | null;
+  /** How many samples `correctSum` is out of: fewer where a mask leaves positions out. */
+  readonly counted: number;
   /** The regularizers of the trained weights. */
   readonly penalty: number;
 }
@@ -104,12 +107,14 @@ export function createTail(options: TailOptions): Tail {
     keras: layer.keras,
   });
 
-  const figures = (batch: Batch, values: tf.Tensor, lossSum: tf.Tensor, penaltySum: number): BatchFigures => {
-    const correct = correctSum(loss, batch.targets, { values, activation });
+  const figures = (judged: Judged, sum: tf.Tensor, penaltySum: number): BatchFigures => {
+    const samples = judged.targets.shape[0]!;
+    const accuracy = accuracySums(loss, judged);
     return {
-      samples: batch.targets.shape[0]!,
-      lossSum: lossSum.dataSync()[0]!,
-      correctSum: correct,
+      samples,
+      lossSum: sum.dataSync()[0]!,
+      correctSum: accuracy?.correct ?? null,
+      counted: accuracy?.counted ?? samples,
       penalty: penaltySum,
     };
   };
@@ -125,10 +130,12 @@ export function createTail(options: TailOptions): Tail {
   return {
     trainOnBatch: (batch, learningRate) => {
       const pass = forward(training, batch.features, weights, trainingContext);
-      const values = pass.outputs[0]!;
-      const { mean, sum, gradient } = lossGradient(loss, batch, { values, activation });
-      const result = figures(batch, values, sum, penaltyNow());
-      for (const tensor of [mean, sum]) tensor.dispose();
+      const { targets, sampleWeights } = batch;
+      const output = { values: pass.outputs[0]!, activation };
+      const judged = { output, targets, sampleWeights, mask: pass.outputMasks[0] };
+      const { sum, gradient } = lossGradient(loss, judged);
+      const result = figures(judged, sum, penaltyNow());
+      sum.dispose();
       step++;
       optimizer.beginStep(learningRate);
       const update = (path: string, name: string, raw: tf.Tensor): void => {
@@ -151,13 +158,17 @@ export function createTail(options: TailOptions): Tail {
       return result;
     },
     evaluateBatch: (batch) => {
-      const [values] = runProgram(program, batch.features, weights);
-      const sum = tf.tidy(() =>
-        weightedSum(loss.perSample(batch.targets, { values: values!, activation }), batch),
-      );
-      const result = figures(batch, values!, sum, penaltyNow());
-      values!.dispose();
-      sum.dispose();
+      const { outputs, masks } = runWithMasks(program, batch.features, weights);
+      const { targets, sampleWeights } = batch;
+      const judged = {
+        output: { values: outputs[0]!, activation },
+        targets,
+        sampleWeights,
+        mask: masks[0],
+      };
+      const sum = lossSum(loss, judged);
+      const result = figures(judged, sum, penaltyNow());
+      tf.dispose([...outputs, ...masks, sum] as tf.Tensor[]);
       return result;
     },
     snapshot: () => snapshotOf(weights, moved),
@@ -185,34 +196,6 @@ function reaching(partition: Partition, { nodes }: Program): Partition {
   return { ...partition, trainableWeights: new Map(reached) };
 }
 
-interface LossValue {
-  readonly mean: tf.Tensor;
-  readonly sum: tf.Tensor;
-  /** Of the mean, by the output. */
-  readonly gradient: tf.Tensor;
-}
-
-function lossGradient(loss: Loss, batch: Batch, { values, activation }: Output): LossValue {
-  return tf.tidy(() => {
-    const { value, grad } = tf.valueAndGrad((output: tf.Tensor) => {
-      const each = loss.perSample(batch.targets, { values: output, activation });
-      return tf.div(weightedSum(each, batch), batch.targets.shape[0]!);
-    })(values);
-    if (value.rank !== 0)
-      throw new MachineError(`loss ${loss.name}: expected a scalar, got rank ${value.rank}.`);
-    return { mean: value, sum: tf.mul(value, batch.targets.shape[0]!), gradient: grad };
-  });
-}
-
-function correctSum(loss: Loss, targets: tf.Tensor, output: Output): number | null {
-  let sum: number | null = null;
-  tf.tidy(() => {
-    const each = correctPredictions(loss, targets, output);
-    if (each) sum = tf.mul(tf.mean(each), targets.shape[0]!).dataSync()[0]!;
-  });
-  return sum;
-}
-
 function snapshotOf(weights: LayerWeights, names: ReadonlyMap<string, ReadonlySet<string>>): Snapshot {
   const held = new Map(
     [...names].map(([path, own]) => [
@@ -228,13 +211,6 @@ function snapshotOf(weights: LayerWeights, names: ReadonlyMap<string, ReadonlySe
     read: () => new Map([...held].map(([path, layer]) => [path, layer.map(read)])),
     dispose: () => tf.dispose([...held.values()].flatMap((layer) => layer.map(({ value }) => value))),
   };
-}
-
-/** Sum over samples of each sample's mean loss, weighted. */
-function weightedSum(perSample: tf.Tensor, batch: Batch): tf.Tensor {
-  const axes = perSample.shape.slice(1).map((_, index) => index + 1);
-  const each = axes.length > 0 ? tf.mean(perSample, axes) : perSample;
-  return tf.sum(batch.sampleWeights ? tf.mul(each, batch.sampleWeights) : each);
 }
 
 function updateTogether(

@@ -1,6 +1,7 @@
 import { DataError } from "../errors.ts";
-import type { Tensor } from "../tensor.ts";
+import type { Shape, Tensor } from "../tensor.ts";
 import { float32Tensor, formatShape, toFloat32 } from "../tensor.ts";
+import type { LayerGraph } from "../topology/layer-graph.ts";
 import type { Loss } from "./losses.ts";
 
 /** Labels as the loss takes them: indices `[N]`, one-hot `[N, K]`, or 0 and 1 `[N, 1]` for a single output unit. */
@@ -38,34 +39,45 @@ export function classWeights(
   );
 }
 
+/** The shape of the model's only output, batch first. */
+export function outputShape({ nodes, outputs }: LayerGraph): Shape {
+  const { ref } = outputs[0]!;
+  return nodes[ref.node]!.outputs[ref.output]!.shape ?? [null, null];
+}
+
 /**
- * Given targets as the loss takes them, float32: indices `[N]` (or `[N, 1]`), else values; `[N]` becomes `[N, 1]` for a single
- * output unit, as Keras's does. @throws {DataError} for one-hot targets where the loss counts classes, and the other way round.
+ * Given targets as the loss takes them, float32: indices `[N, …]` (or `[N, …, 1]`), else values of the output's shape; a last
+ * dimension of 1 may be left out, as in Keras. @throws {DataError} for one-hot targets where the loss counts classes, and the
+ * other way round.
  */
-export function targetsFor(targets: Tensor, units: number, loss: Loss): Tensor {
-  const [samples, ...rest] = targets.shape as [number, ...number[]];
+export function targetsFor(targets: Tensor, output: Shape, loss: Loss): Tensor {
+  const { shape } = targets;
+  const units = output.at(-1) ?? null;
   const values = toFloat32(targets);
-  const width = rest.at(-1) ?? 1;
-  if (loss.targets === "indices" && rest.length === 1 && width > 1) {
+  const wholeRank = shape.length === output.length;
+  if (loss.targets === "indices") {
+    if (wholeRank ? shape.at(-1) === 1 : shape.length === output.length - 1)
+      return float32Tensor(values, shape);
     throw new DataError(
-      `targets: ${loss.name}: expected class indices [N], got ${formatShape(targets.shape)}. Use categorical_crossentropy for one-hot targets.`,
+      `targets: ${loss.name}: expected class indices ${batchOf(output.slice(0, -1))}, got ${formatShape(shape)}. Use categorical_crossentropy for one-hot targets.`,
       "targets",
     );
   }
-  if (loss.targets === "values" && rest.length === 0 && units === 1)
-    return float32Tensor(values, [samples, 1]);
-  if (loss.targets === "values" && rest.length <= 1 && width !== units) {
-    throw new DataError(
-      `targets: ${loss.name}: expected [N,${units}], got ${formatShape(targets.shape)}. Use sparse_categorical_crossentropy for class indices.`,
-      "targets",
-    );
-  }
-  return float32Tensor(values, targets.shape);
+  if (units === 1 && shape.length === output.length - 1) return float32Tensor(values, [...shape, 1]);
+  if (wholeRank && (units === null || shape.at(-1) === units)) return float32Tensor(values, shape);
+  throw new DataError(
+    `targets: ${loss.name}: expected ${batchOf(output)}, got ${formatShape(shape)}. Use sparse_categorical_crossentropy for class indices.`,
+    "targets",
+  );
+}
+
+function batchOf(shape: Shape): string {
+  return `[${["N", ...shape.slice(1).map((size) => size ?? "any")].join(",")}]`;
 }
 
 /** How many classes targets tell apart: their width, or the largest index and those below it; two for one column. */
 export function classCount(targets: Tensor): number {
-  const width = targets.shape[1] ?? 1;
+  const width = targets.shape.length > 1 ? targets.shape.at(-1)! : 1;
   if (width > 1) return width;
   return toFloat32(targets).reduce((largest, label) => Math.max(largest, label), 1) + 1;
 }

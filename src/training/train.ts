@@ -144,7 +144,8 @@ function meanFigures(all: readonly BatchFigures[]): { loss: number; accuracy: nu
   const samples = all.reduce((sum, figures) => sum + figures.samples, 0);
   const loss = all.reduce((sum, figures) => sum + figures.lossSum + figures.penalty * figures.samples, 0);
   const correct = all.reduce((sum, figures) => sum + (figures.correctSum ?? Number.NaN), 0);
-  return { loss: loss / samples, accuracy: Number.isNaN(correct) ? null : correct / samples };
+  const counted = all.reduce((sum, figures) => sum + figures.counted, 0);
+  return { loss: loss / samples, accuracy: Number.isNaN(correct) ? null : correct / (counted || 1) };
 }
 
 function uploadBatch({ features, targets, sampleWeights }: Examples, rows: Uint32Array): Batch {

@@ -17,7 +17,7 @@ import { lossOf } from "./losses.ts";
 import type { OptimizerArgument } from "./optimizer-config.ts";
 import { optimizerConfig } from "./optimizer-config.ts";
 import { createTail } from "./tail.ts";
-import { classIndices, targetsFor } from "./targets.ts";
+import { classIndices, outputShape, targetsFor } from "./targets.ts";
 
 export interface TrainerOptions {
   readonly freeze?: FreezePolicy | readonly FreezePolicy[];
@@ -63,8 +63,7 @@ export async function createTrainer(checkpoint: Checkpoint, options: TrainerOpti
     loss,
     seed: options.seed ?? 0,
   });
-  const { ref } = graph.outputs[0]!;
-  const units = graph.nodes[ref.node]!.outputs[ref.output]!.shape?.at(-1) ?? 1;
+  const output = outputShape(graph);
   const inputNames = graph.inputs.map((input) => input.name);
   return {
     trainOnBatch: async (inputs, targets) => {
@@ -73,7 +72,7 @@ export async function createTrainer(checkpoint: Checkpoint, options: TrainerOpti
       const features = trunk.run(feeds);
       const batch = {
         features,
-        targets: uploadRows(targetsFor(targets, units, loss), 0, samples),
+        targets: uploadRows(targetsFor(targets, output, loss), 0, samples),
         ...(options.classWeight && {
           sampleWeights: tf.tensor1d(sampleWeights(targets, options.classWeight)),
         }),
@@ -82,7 +81,7 @@ export async function createTrainer(checkpoint: Checkpoint, options: TrainerOpti
       tf.dispose([...feeds, ...features, batch.targets, batch.sampleWeights ?? []]);
       return {
         loss: figures.lossSum / samples + figures.penalty,
-        ...(figures.correctSum !== null && { accuracy: figures.correctSum / samples }),
+        ...(figures.correctSum !== null && { accuracy: figures.correctSum / (figures.counted || 1) }),
       };
     },
     checkpoint: () => {

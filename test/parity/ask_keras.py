@@ -68,10 +68,17 @@ def perturb(model, random, noise, scale):
 
 
 def inputs_of(model, samples, random):
-    """Normal numbers, or pixels where the model rescales them itself."""
+    """Normal numbers, or pixels where the model rescales them itself; words where it takes integers."""
     pixels = any(isinstance(layer, keras.layers.Rescaling) for layer in model.layers)
     mean, deviation = (128, 60) if pixels else (0, 1)
-    return [random.normal(mean, deviation, (samples, *tensor.shape[1:])).astype("float32") for tensor in model.inputs]
+
+    def values(tensor):
+        shape = (samples, *tensor.shape[1:])
+        if tensor.dtype == "int32":
+            return random.integers(0, 9, shape)
+        return random.normal(mean, deviation, shape)
+
+    return [values(tensor).astype("float32") for tensor in model.inputs]
 
 
 def make(name, network, paths, seed=0, samples=4, noise=0.1, scale=1.0, frozen=(), logits=None, options=None):

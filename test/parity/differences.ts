@@ -38,23 +38,32 @@ export function relativeDifference(a: Tensor, b: Tensor): number {
   return difference(a, b) / magnitude(b);
 }
 
-/** Our weight of that name. */
-export function weightAt(weights: Weights, path: string, name: string): Tensor {
-  const found = weights.get(path)?.find((weight) => weight.name === name);
-  if (!found) throw new Error(`no weight ${path}/${name}`);
+/** A weight of Keras's and its place among those of its layer. */
+export interface KerasWeight {
+  readonly path: string;
+  /** Its own name, which a layer's layers may share. */
+  readonly name: string;
+  readonly place: number;
+  readonly value: Tensor;
+}
+
+/** Our weight in the same place. */
+export function counterpart(weights: Weights, { path, name, place }: KerasWeight): Tensor {
+  const found = weights.get(path)?.[place];
+  if (found?.name.split("/").at(-1) !== name) throw new Error(`no weight ${path}/${name} in place ${place}`);
   return found;
 }
 
 /** Weights of `expected` whose bits are not the checkpoint's. */
 export function unequalWeights({ weights }: Checkpoint, expected: KerasWeights): string[] {
-  return entriesOf(expected).flatMap(({ path, name, value }) =>
-    difference(weightAt(weights, path, name), value) === 0 ? [] : [`${path}/${name}`],
+  return entriesOf(expected).flatMap((entry) =>
+    difference(counterpart(weights, entry), entry.value) === 0 ? [] : [`${entry.path}/${entry.name}`],
   );
 }
 
 /** One line a weight. */
-export function entriesOf(weights: KerasWeights): { path: string; name: string; value: Tensor }[] {
+export function entriesOf(weights: KerasWeights): KerasWeight[] {
   return Object.entries(weights).flatMap(([path, layer]) =>
-    layer.map(({ name, value }) => ({ path, name, value })),
+    layer.map(({ name, value }, place) => ({ path, name, place, value })),
   );
 }

@@ -143,6 +143,28 @@ def dense_prediction():
     return keras.Model(inputs, layers.Conv2D(3, 1, activation="softmax", name="head")(x))
 
 
+def sequence(cell="GRU", every=False, wrapped=False):
+    """Words, some of them padding, through a recurrent layer: a class at the end, or one at every word."""
+    words = keras.Input((6,), dtype="int32")
+    x = layers.Embedding(9, 4, mask_zero=True, name="words")(words)
+    layer = getattr(layers, cell)(5, return_sequences=every, name="steps")
+    x = (layers.Bidirectional(layer, name="both") if wrapped else layer)(x)
+    return keras.Model(words, layers.Dense(3, activation="softmax", name="head")(x))
+
+
+def attention():
+    """Two blocks of a transformer, its words masked."""
+    words = keras.Input((6,), dtype="int32")
+    x = layers.Embedding(9, 8, mask_zero=True, name="words")(words)
+    for block in ("block1", "block2"):
+        y = layers.MultiHeadAttention(2, 4, name=f"{block}_attention")(x, x)
+        x = layers.LayerNormalization(name=f"{block}_norm")(layers.Add(name=f"{block}_add")([x, y]))
+        y = layers.Dense(8, activation="gelu", name=f"{block}_fc")(x)
+        x = layers.LayerNormalization(name=f"{block}_fc_norm")(layers.Add(name=f"{block}_fc_add")([x, y]))
+    x = layers.GlobalAveragePooling1D(name="pool")(x)
+    return keras.Model(words, layers.Dense(3, activation="softmax", name="head")(x))
+
+
 def random_graph(seed):
     """Up to a dozen calls on maps of one or two inputs: merges, strides, pools, shared layers, nested models, norms."""
     random = python_random.Random(seed)
@@ -262,6 +284,8 @@ networks = {
         nested,
         shared,
         dense_prediction,
+        sequence,
+        attention,
         random_graph,
     )
 }

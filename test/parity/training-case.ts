@@ -6,7 +6,7 @@ import { freeze } from "../../src/freeze/policy.ts";
 import type { Tensor } from "../../src/tensor.ts";
 import { createTrainer } from "../../src/training/trainer.ts";
 import type { KerasWeights } from "./differences.ts";
-import { difference, entriesOf, magnitude, norm, weightAt } from "./differences.ts";
+import { counterpart, difference, entriesOf, magnitude, norm } from "./differences.ts";
 import type { Keras } from "./keras.ts";
 import { measured } from "./measured.ts";
 
@@ -108,29 +108,29 @@ function unequalToKeras(
   tolerance: number,
   group: string,
 ): string[] {
-  return entriesOf(expected).flatMap(({ path, name, value }) => {
-    const largest = magnitude(value);
+  return entriesOf(expected).flatMap((entry) => {
+    const largest = magnitude(entry.value);
     const apart =
-      difference(weightAt(weights, path, name), value) / (relative ? largest : Math.max(1, largest));
+      difference(counterpart(weights, entry), entry.value) / (relative ? largest : Math.max(1, largest));
     measured(`${group}: weights`, apart);
-    return apart < tolerance ? [] : [`${path}/${name}: ${apart.toExponential(2)}`];
+    return apart < tolerance ? [] : [`${entry.path}/${entry.name}: ${apart.toExponential(2)}`];
   });
 }
 
 /** Weights of `paths`, statistics too, whose bits changed. */
 function movedThough(before: Checkpoint, after: Checkpoint, paths: readonly string[]): string[] {
   return paths.flatMap((path) =>
-    (before.weights.get(path) ?? []).flatMap((weight) =>
-      difference(weightAt(after.weights, path, weight.name), weight) === 0 ? [] : [`${path}/${weight.name}`],
+    (before.weights.get(path) ?? []).flatMap((weight, place) =>
+      difference(after.weights.get(path)![place]!, weight) === 0 ? [] : [`${path}/${weight.name}`],
     ),
   );
 }
 
 /** The length of the difference between what we moved and what Keras moved, by the length of the latter. */
 function differenceOfMoves(before: Checkpoint, after: Checkpoint, expected: KerasWeights): number {
-  const lengths = entriesOf(expected).map(({ path, name, value }) => ({
-    apart: norm(weightAt(after.weights, path, name), value),
-    moved: norm(weightAt(before.weights, path, name), value),
+  const lengths = entriesOf(expected).map((entry) => ({
+    apart: norm(counterpart(after.weights, entry), entry.value),
+    moved: norm(counterpart(before.weights, entry), entry.value),
   }));
   return Math.hypot(...lengths.map(({ apart }) => apart)) / Math.hypot(...lengths.map(({ moved }) => moved));
 }
