@@ -19,11 +19,10 @@ export function buildNumbered(architecture: Architecture, root: Hdf5Group): Buil
   const isStored = (path: string): boolean => (root.group(path)?.group("vars")?.keys().length ?? 0) > 0;
   const top = [...whole!].filter(([layer]) => !trunk!.has(layer));
   const paths = top.some(([, path]) => isStored(path)) ? whole! : trunk!;
-  const variable = (layer: string, index: number): Hdf5Dataset | undefined =>
-    root
-      .group(paths.get(layer) ?? "")
-      ?.group("vars")
-      ?.dataset(String(index));
+  const variable = (layer: string, index: number): Hdf5Dataset | undefined => {
+    const path = paths.get(layer);
+    return path === undefined ? undefined : root.group(path)?.group("vars")?.dataset(String(index));
+  };
   const modelConfig = architecture.build({
     kernelShape: (layer) => variable(layer, 0)?.shape,
     has: () => false,

@@ -21,8 +21,10 @@ interface KerasNetwork {
   };
 }
 
-const file = new URL("../../../fixtures/architectures/keras-3.15.1.json.gz", import.meta.url);
-const networks = JSON.parse(gunzipSync(readFileSync(file)).toString()) as Record<string, KerasNetwork>;
+const folder = new URL("../../../fixtures/architectures/", import.meta.url);
+const networks = JSON.parse(
+  gunzipSync(readFileSync(new URL("keras-3.15.1.json.gz", folder))).toString(),
+) as Record<string, KerasNetwork>;
 
 function entriesOf(model: JsonObject): readonly JsonObject[] {
   return (model["config"] as JsonObject)["layers"] as readonly JsonObject[];
@@ -100,4 +102,12 @@ describe.each(Object.entries(networks))("%s", (name, network) => {
     for (const layer of layers) expect(layer).toEqual(others.get(layer[1]) ?? same.get(layer[1]));
     expect(parameters(model)).toBe(network.withoutTop.parameters);
   });
+});
+
+it("an EfficientNet with ImageNet's means scales once more, as Keras's does for ImageNet's weights", () => {
+  const text = readFileSync(new URL("imagenet-3.15.1.json", folder), "utf8");
+  const { EfficientNetB0: expected } = JSON.parse(text) as Record<string, readonly KerasLayer[]>;
+  const file = { ...publishedFile(1000), values: () => [0.485, 0.456, 0.406] };
+  const layers = entriesOf(architectureOf("efficientnetb0")!.build(file)).map(described);
+  expect(layers.slice(0, expected!.length)).toEqual(expected);
 });
