@@ -7,9 +7,11 @@ import { openVirtual } from "../hdf5/reader.ts";
 import { systemError } from "../hdf5/system-error.ts";
 import { holdsGraph } from "../topology/tfjs-graph/graph-model.ts";
 import { replaceFile } from "./atomic-file.ts";
+import { readJsonFile } from "./json-file.ts";
 import { readKerasArchive, writeKerasArchive } from "./keras-archive.ts";
 import { readKerasH5 } from "./keras-h5.ts";
 import { writeKerasH5 } from "./keras-h5-writer.ts";
+import { isShardMap, readShardedWeights } from "./sharded-weights.ts";
 import { readTfjsModel } from "./tfjs-folder.ts";
 import { modelJsonName, writeTfjsFolder } from "./tfjs-folder-writer.ts";
 import { writeWeightsH5 } from "./weights-h5-writer.ts";
@@ -23,8 +25,8 @@ export interface ReadOptions {
 }
 
 /**
- * The model in a `.keras` or `.h5` file of any Keras, told by its bytes, whatever its name, or in a tfjs layers-model: its folder
- * or model.json.
+ * The model in a `.keras` or `.h5` file of any Keras, told by its bytes, whatever its name, or of tfjs: its folder or model.json.
+ * Weights alone, in shards too, need an architecture.
  * @throws {KerasFileError} naming the file and what is wrong: missing, truncated, no Keras file, weights that do not fit.
  * @throws {UsageError} for an architecture that is not known.
  */
@@ -46,7 +48,7 @@ export async function readCheckpoint(path: string, options: ReadOptions = {}): P
 
 function readFolder(path: string, { weights = true }: ReadOptions): Checkpoint {
   const model = join(path, modelJsonName);
-  if (existsSync(model)) return readTfjsModel(model, weights);
+  if (existsSync(model)) return readTfjsModel(readJsonFile(model), model, weights);
   throw new KerasFileError(
     `${path}: is a directory: expected a file, or a folder of tfjs with a ${modelJsonName}.`,
     "eisdir",
@@ -64,7 +66,11 @@ async function readOpened(
   const head = Buffer.alloc(8);
   readSync(descriptor, head, 0, head.length, 0);
   if (head.toString("latin1", 0, 2) === "PK") return readKerasArchive(descriptor, length, label, values);
-  if (/^\s*\{/.test(head.toString("latin1"))) return readTfjsModel(label, values);
+  if (/^\s*\{/.test(head.toString("latin1"))) {
+    const json = readJsonFile(label);
+    if (isShardMap(json)) return readShardedWeights(json, label, options.arch, values);
+    return readTfjsModel(json, label, values);
+  }
   const file = await openVirtual(windowFile(descriptor, 0, length), label);
   try {
     return file.root.text("model_config") === undefined

@@ -1,14 +1,11 @@
-import { readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Checkpoint, Json, JsonObject } from "../checkpoint.ts";
 import { KerasFileError } from "../errors.ts";
-import { systemError } from "../hdf5/system-error.ts";
 import { fromTfjs } from "../topology/translate/tfjs/from-tfjs.ts";
 import { placeInGroup } from "./group-weights.ts";
 import { layerSlots } from "./layer-slots.ts";
 import { isObject, modelTree } from "./model-tree.ts";
 import { notesKey, readNotes } from "./notes.ts";
-import { parsePythonJson } from "./python-json.ts";
 import { readPlaced } from "./stored-weights.ts";
 import { readGraphModel } from "./tfjs-graph.ts";
 import { storedInManifest } from "./tfjs-manifest.ts";
@@ -21,13 +18,12 @@ import { groupOfNames } from "./virtual-groups.ts";
  */
 
 /**
- * The checkpoint of the model.json at `path`.
+ * The checkpoint of a model.json, which was at `path`.
  * @param values False to read shapes only.
  * @throws {KerasFileError} naming what is missing or does not fit.
  * @throws {TopologyError} naming a layer of tfjs-layers that computes what no Keras does.
  */
-export function readTfjsModel(path: string, values: boolean): Checkpoint {
-  const model = modelJson(path);
+export function readTfjsModel(model: JsonObject, path: string, values: boolean): Checkpoint {
   const topology = model["modelTopology"];
   if (isObject(topology) && "node" in topology) return readGraphModel(model, topology, path, values);
   if (!isObject(topology)) {
@@ -47,18 +43,6 @@ export function readTfjsModel(path: string, values: boolean): Checkpoint {
     ...(isObject(trainingConfig) && { trainingConfig }),
     notes: readNotes(isObject(metadata) ? metadata[notesKey] : undefined),
   };
-}
-
-function modelJson(path: string): JsonObject {
-  let text: string;
-  try {
-    text = readFileSync(path, "utf8");
-  } catch (error) {
-    throw systemError(path, error);
-  }
-  const json = parsePythonJson(text, path);
-  if (isObject(json)) return json;
-  throw new KerasFileError(`${path}: expected an object, got ${text.slice(0, 40)}.`, "structure");
 }
 
 /** `{ class_name, config }` and who wrote it; what tfjs-layers says in its own words is Keras 2's in form. */

@@ -11,10 +11,10 @@ export function mergedGroup(groups: readonly Hdf5Group[]): Hdf5Group {
     path: groups[0]?.path ?? "/",
     keys: () => [...new Set(groups.flatMap((group) => group.keys()))],
     group: (name) => {
-      const inner = groups.flatMap((group) => (group.keys().includes(name) ? (group.group(name) ?? []) : []));
+      const inner = groups.flatMap((group) => group.group(name) ?? []);
       return inner.length === 0 ? undefined : mergedGroup(inner);
     },
-    dataset: (name) => first((group) => (group.keys().includes(name) ? group.dataset(name) : undefined)),
+    dataset: (name) => first((group) => group.dataset(name)),
     text: (name) => first((group) => group.text(name)),
     textList: (name) => first((group) => group.textList(name)),
   };

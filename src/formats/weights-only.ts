@@ -22,7 +22,7 @@ import { readPlaced } from "./stored-weights.ts";
  * @throws {UsageError} for an architecture that is not known.
  */
 export function readWeightsOnly(
-  file: Hdf5File,
+  file: Pick<Hdf5File, "root">,
   label: string,
   arch: string | undefined,
   values: boolean,

@@ -1,0 +1,70 @@
+import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { readCheckpoint, writeCheckpoint } from "../../src/formats/checkpoint-file.ts";
+import { layerSlots } from "../../src/formats/layer-slots.ts";
+import { modelTree } from "../../src/formats/model-tree.ts";
+import { readPlaced } from "../../src/formats/stored-weights.ts";
+import { placeVariables } from "../../src/formats/variable-groups.ts";
+import { mergedGroup } from "../../src/formats/virtual-groups.ts";
+import { openHdf5 } from "../../src/hdf5/reader.ts";
+import { scratch } from "../hdf5/temporary.ts";
+import { modelPath } from "./model-fixtures.ts";
+
+const map = "fixtures/sharded/small_resnet.weights.json";
+
+test("weights in shards are those of the whole file, a layer's in two shards too", async () => {
+  const whole = await readCheckpoint("fixtures/cli/small_resnet.keras");
+  const { weight_map: places } = JSON.parse(readFileSync(map, "utf8")) as {
+    weight_map: Record<string, string[]>;
+  };
+  expect(Object.values(places).some((shards) => shards.length > 1)).toBe(true);
+  const shards = [...new Set(Object.values(places).flat())];
+  const files = await Promise.all(shards.map((name) => openHdf5(join("fixtures/sharded", name))));
+  const root = mergedGroup(files.map((file) => file.root));
+  const placement = placeVariables(modelTree(whole.modelConfig), layerSlots(whole), root);
+  expect(readPlaced(placement, true, map)).toEqual(whole.weights);
+  for (const file of files) file.close();
+});
+
+test("with an architecture they are a model", async () => {
+  const whole = await readCheckpoint(modelPath("k3-resnet50.keras"));
+  const folder = scratch();
+  await writeCheckpoint(join(folder, "one.weights.h5"), whole);
+  const path = join(folder, "one.weights.json");
+  writeFileSync(path, JSON.stringify({ metadata: {}, weight_map: { "/vars": "one.weights.h5" } }));
+  const { weights, format } = await readCheckpoint(path, { arch: "resnet50" });
+  expect(format).toBe("weights.h5");
+  expect([...weights.values()]).toEqual([...whole.weights.values()]);
+});
+
+test("without one, what to pass is said", async () => {
+  await expect(readCheckpoint(map)).rejects.toThrow(
+    /small_resnet\.weights\.json has weights but no model_config .* Pass --arch/,
+  );
+});
+
+function copied(change: (folder: string, text: string) => string | undefined): string {
+  const folder = join(scratch(), "sharded");
+  cpSync("fixtures/sharded", folder, { recursive: true });
+  const path = join(folder, "small_resnet.weights.json");
+  writeFileSync(path, change(folder, readFileSync(path, "utf8")) ?? readFileSync(path));
+  return path;
+}
+
+test("a missing shard is named", async () => {
+  const path = copied((folder) => {
+    rmSync(join(folder, "small_resnet_00001.weights.h5"));
+    return undefined;
+  });
+  await expect(readCheckpoint(path, { arch: "resnet50" })).rejects.toThrow(
+    /small_resnet_00001\.weights\.h5: no such file or directory/,
+  );
+});
+
+test("a shard elsewhere is refused", async () => {
+  const path = copied((_, text) => text.replaceAll("small_resnet_00001", "../small_resnet_00001"));
+  await expect(readCheckpoint(path, { arch: "resnet50" })).rejects.toThrow(
+    /weight_map: expected names of files beside it, got "\.\.\/small_resnet_00001\.weights\.h5"\. Refused/,
+  );
+});
