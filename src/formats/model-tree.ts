@@ -53,7 +53,7 @@ function layersOf(className: string, config: Json): readonly Json[] | undefined 
 /** In .h5 an op of keras.ops has no module; what every layer has, it lacks. */
 function isOp(entry: JsonObject, config: JsonObject): boolean {
   const module = entry["module"];
-  if (typeof module === "string") return /^keras\.(src\.)?ops(\.|$)/.test(module);
+  if (typeof module === "string") return /^keras\.(src\.)?(ops|activations)(\.|$)/.test(module);
   return "inbound_nodes" in entry &&
     "config" in entry &&
     !("trainable" in config) &&

@@ -41,7 +41,8 @@ export const augmentationKernels: Readonly<Record<string, Kernel>> = Object.from
 
 /** @throws {TopologyError} in training. */
 function untouched(className: string, { inputs, config, context }: KernelCall): tf.Tensor {
-  if (!context.training) return inputs[0]!;
+  // Images have no boxes to count.
+  if (!context.training || className === "MaxNumBoundingBoxes") return inputs[0]!;
   throw unsupported(
     config,
     `${className} in training`,

@@ -9,6 +9,7 @@ function augmentation(className: string, more: Partial<LayerSpec> = {}): LayerSp
     defaults: { data_format: "channels_last" },
     outputShapes: ({ inputs }) => [inputs[0]!],
     random: true,
+    inferenceOnly: className !== "MaxNumBoundingBoxes",
     ...more,
   };
 }
