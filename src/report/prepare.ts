@@ -75,10 +75,7 @@ export async function prepareRun(options: FinetuneOptions): Promise<PreparedRun>
   weightRules(cut.graph, cut.partition);
   const newLayers = new Set(newHead === undefined ? [] : (checkpoint.notes.newLayers ?? []));
   const onlyNew = [...cut.partition.trainableWeights.keys()].every((path) => newLayers.has(path));
-  const optimizer = optimizerConfig(
-    options.optimizer ?? "Adam",
-    options.learningRate ?? (onlyNew ? 1e-3 : 1e-4),
-  );
+  const optimizer = optimizerConfig(options.optimizer ?? "Adam", options.learningRate, onlyNew ? 1e-3 : 1e-4);
   const units = outputShape(graph).at(-1) ?? 1;
   const cost = await costQuestion(dataset, optimizer, options, picture);
   const plan = planCut(graph, cut, resolution, { ...(picture && { imageSize: picture.imageSize }), cost });

@@ -20,7 +20,7 @@ export interface FinetuneOptions {
   readonly batchSize?: number | undefined;
   /** Adam */
   readonly optimizer?: OptimizerArgument | undefined;
-  /** 1e-3 if only new layers train, else 1e-4. */
+  /** The optimizer's own, else 1e-3 if only new layers train, else 1e-4. */
   readonly learningRate?: number | undefined;
   /** By the head: categorical or binary cross-entropy. */
   readonly loss?: LossArgument | undefined;

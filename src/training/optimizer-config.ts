@@ -46,10 +46,15 @@ export function optimizerNames(): readonly string[] {
 }
 
 /**
- * The optimizer that `argument` names, with Keras's defaults; `learningRate` wins over both.
+ * The optimizer that `argument` names, with Keras's defaults. `learningRate` wins over what `argument` says, and `otherwise` stands
+ * where neither says a rate.
  * @throws {UsageError} for a class, setting or schedule that is not known here.
  */
-export function optimizerConfig(argument: OptimizerArgument, learningRate?: number): OptimizerConfig {
+export function optimizerConfig(
+  argument: OptimizerArgument,
+  learningRate?: number,
+  otherwise?: number,
+): OptimizerConfig {
   const { name, config } = named(argument);
   const className = optimizerNames().find((known) => known.toLowerCase() === name.toLowerCase());
   if (!className) {
@@ -58,7 +63,10 @@ export function optimizerConfig(argument: OptimizerArgument, learningRate?: numb
       "optimizer-unknown",
     );
   }
-  const settings: Record<string, Json> = { ...defaults[className] };
+  const settings: Record<string, Json> = {
+    ...defaults[className],
+    ...(otherwise !== undefined && { learning_rate: otherwise }),
+  };
   for (const [key, value] of Object.entries(config)) {
     const setting = oldNames[key] ?? key;
     if (ignored.has(setting) && !(key === "decay" && value !== 0)) continue;
