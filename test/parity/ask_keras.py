@@ -101,7 +101,7 @@ def make(name, network, paths, seed=0, samples=4, noise=0.1, scale=1.0, frozen=(
         head.set_weights([head.kernel.numpy() * logits / spread, head.bias.numpy()])
     freeze(model, frozen)
     for path in paths:
-        model.save(path)
+        model.save_weights(path) if path.endswith(".weights.h5") else model.save(path)
     models[name], made[name] = model, request
 
 

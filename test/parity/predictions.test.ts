@@ -19,15 +19,17 @@ import { measured } from "./measured.ts";
 interface Network {
   readonly network: string;
   readonly freeze: FreezePolicy;
+  /** What it is called where its weights come alone. */
+  readonly arch?: string;
   /** What `networks.py` builds where WebAssembly has no room for the whole. */
   readonly onWasm?: Record<string, unknown>;
 }
 
 const networks: readonly Network[] = [
-  { network: "resnet50", freeze: freezeUntil("conv4") },
-  { network: "mobilenet_v2", freeze: freezeUntil("block_13") },
+  { network: "resnet50", arch: "resnet50", freeze: freezeUntil("conv4") },
+  { network: "mobilenet_v2", arch: "mobilenetv2", freeze: freezeUntil("block_13") },
   { network: "vgg16", freeze: freezeUntil("block5"), onWasm: { units: 128 } },
-  { network: "densenet121", freeze: freeze("conv3", "conv5_block1_0_bn") },
+  { network: "densenet121", arch: "densenet121", freeze: freeze("conv3", "conv5_block1_0_bn") },
   { network: "transfer", freeze: freezeUntil("mobilenet_0.25_96/conv_pw_11") },
   { network: "nested", freeze: freeze("middle/deep", "side/bn") },
   { network: "shared", freeze: freezeAllButHead() },
@@ -39,14 +41,15 @@ beforeAll(() => {
 });
 afterAll(() => keras.close());
 
-describe.each(networks)("$network", ({ network, freeze: policy, onWasm }) => {
+describe.each(networks)("$network", ({ network, arch, freeze: policy, onWasm }) => {
   const at = (name: string): string => join(keras.folder, `${network}-${name}`);
   let checkpoint: Checkpoint;
   let answer: { inputs: Tensor[]; outputs: [Tensor] };
   beforeAll(async () => {
     const engine = await ensureEngine();
     const options = engine.name.startsWith("wasm") ? onWasm : undefined;
-    const paths = [at("theirs.keras"), at("theirs.h5")];
+    const alone = arch ? [at("theirs.weights.h5")] : [];
+    const paths = [at("theirs.keras"), at("theirs.h5"), ...alone];
     await keras.ask("make", { name: network, network, paths, logits: 2, ...(options && { options }) });
     answer = await keras.ask("predict", { name: network });
     checkpoint = await readCheckpoint(paths[0]!);
@@ -67,6 +70,15 @@ describe.each(networks)("$network", ({ network, freeze: policy, onWasm }) => {
     expect(unequalWeights(legacy, weights)).toEqual([]);
     expect(layerGraph(legacy)).toEqual(layerGraph(checkpoint));
   });
+
+  test.runIf(arch)(
+    "Keras's weights alone, with the network's name, predict the same to the bit",
+    async () => {
+      const [whole] = await predict(checkpoint, answer.inputs);
+      const alone = await readCheckpoint(at("theirs.weights.h5"), { arch: arch! });
+      expect(await predict(alone, answer.inputs)).toEqual([whole]);
+    },
+  );
 
   test.each(["keras", "h5"])("Keras opens our .%s, predicts the same and keeps trainable", async (ending) => {
     const { frozen } = resolveFreeze(layerGraph(checkpoint), policy, { bnMode: "inference", newLayers: [] });
