@@ -34,14 +34,18 @@ interface Parity {
   readonly maxOutput: number;
 }
 
-/** `finetune convert IN OUT`: the format by OUT's extension. */
+/** `finetune convert IN OUT`: the format by OUT's extension, a folder of tfjs where it has none. */
 export const convertCommand: Command<ConvertValues> = {
   name: "convert",
   usage: "convert IN OUT",
-  summary: "Writes a model in another format, by OUT's extension, and compares what both predict.",
+  summary:
+    "Writes a model in another format, by OUT's extension (none: a folder of tfjs), and compares what both predict.",
   flags,
   positionals: [2, 2],
-  examples: [["convert resnet50.h5 resnet50.keras", "an .h5 of any Keras as .keras"]],
+  examples: [
+    ["convert resnet50.h5 resnet50.keras", "an .h5 of any Keras as .keras"],
+    ["convert resnet50.keras web_model/", "a folder that tf.loadLayersModel opens"],
+  ],
   run: async ({ values, positionals, terminal }) => {
     const source = modelFileAt(positionals[0]!);
     const target = positionals[1]!;

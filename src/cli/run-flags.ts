@@ -99,7 +99,7 @@ export interface RunValues extends ArchValue, PictureValues, FreezeValues, Engin
 
 /** The flags of a training run. */
 export const runFlags: FlagsOf<RunValues> = {
-  model: value("Keras file (.h5, .keras), tfjs layers folder, or run folder", "FILE", plainText, model),
+  model: value("Keras file (.h5, .keras), tfjs folder, or run folder", "FILE", plainText, model),
   data: value("Folder of class folders, or of train/ and val/ with class folders", "DIR", plainText, model),
   ...archFlag,
   classes: value("How many classes the data must have", "K", wholeNumber(1), model),
