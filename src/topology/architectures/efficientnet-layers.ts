@@ -12,6 +12,7 @@ import type { Network, Output } from "./network.ts";
 
 /** @file What the EfficientNets of both versions share. */
 
+/** Of every convolution. */
 export const kernelInitializer: JsonObject = {
   class_name: "VarianceScaling",
   config: { scale: 2, mode: "fan_out", distribution: "truncated_normal", seed: null },
@@ -33,7 +34,7 @@ export function plainConvolution(
   return convolve(net, given, filters, size, { bias: false, initializer: kernelInitializer, ...options });
 }
 
-/** Behind a layer `name` + `conv`: its normalization and activation. */
+/** Normalization and activation, `name` + `bn` and `name` + `activation`. */
 export function activated(net: Network, given: Output, config: JsonObject, name: string): Output {
   return activate(net, normalize(net, given, config, `${name}bn`), "silu", `${name}activation`);
 }

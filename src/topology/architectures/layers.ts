@@ -4,6 +4,7 @@ import type { Network, Output } from "./network.ts";
 
 /** @file The layers that the published networks are made of, in Keras's words. What is not said is Keras's default. */
 
+/** By default Keras's: stride 1, no padding, a bias, no activation. */
 export interface ConvolutionOptions {
   readonly name?: string;
   readonly stride?: number;
@@ -16,6 +17,7 @@ export interface ConvolutionOptions {
 
 type Size = number | readonly [number, number];
 
+/** A Conv2D; a size is that of a square, or rows and columns. */
 export function convolve(
   net: Network,
   given: Output,
@@ -33,6 +35,7 @@ export function convolve(
   return net.layer("Conv2D", own, given, options.name);
 }
 
+/** A DepthwiseConv2D. */
 export function convolveDepthwise(
   net: Network,
   given: Output,
@@ -47,6 +50,7 @@ export function convolveDepthwise(
   return net.layer("DepthwiseConv2D", own, given, options.name);
 }
 
+/** A SeparableConv2D. */
 export function convolveSeparably(
   net: Network,
   given: Output,
@@ -75,22 +79,24 @@ function pair(size: Size): readonly [number, number] {
   return typeof size === "number" ? [size, size] : size;
 }
 
-/** `axis` is 3 in some of the networks and -1, the default, in others. */
+/** A BatchNormalization. `axis` is 3 in some of the networks and -1, the default, in others. */
 export function normalize(net: Network, given: Output, config: JsonObject, name?: string): Output {
   return net.layer("BatchNormalization", config, given, name);
 }
 
+/** An Activation. */
 export function activate(net: Network, given: Output, activation: string, name?: string): Output {
   return net.layer("Activation", { activation }, given, name);
 }
 
-/** Zeros around the picture: as many at each side, or `[before, after]` of rows and columns. */
+/** A ZeroPadding2D: as many zeros at each side, or margins. */
 export function pad(net: Network, given: Output, margin: number | Margins, name?: string): Output {
   const padding = typeof margin === "number" ? evenly(margin) : margin;
   const isDefault = padding.flat().every((side) => side === 1);
   return net.layer("ZeroPadding2D", isDefault ? {} : { padding }, given, name);
 }
 
+/** `[before, after]` of rows and of columns. */
 export type Margins = readonly [readonly [number, number], readonly [number, number]];
 
 function evenly(margin: number): Margins {
@@ -110,12 +116,14 @@ export function stridePadding({ shape }: Output, size: number): Margins {
   return [margins(shape[1] ?? null), margins(shape[2] ?? null)];
 }
 
+/** By default without padding. */
 export interface PoolOptions {
   readonly name?: string;
   readonly stride: number;
   readonly padding?: "same" | "valid";
 }
 
+/** A MaxPooling2D or AveragePooling2D of squares. */
 export function pool(
   net: Network,
   kind: "Max" | "Average",
@@ -127,23 +135,27 @@ export function pool(
   return net.layer(`${kind}Pooling2D`, config, given, name);
 }
 
+/** An Add. */
 export function add(net: Network, given: readonly Output[], name?: string): Output {
   return net.layer("Add", {}, given, name);
 }
 
-/** Side by side along the channels; `axis` as for `normalize`. */
+/** A Concatenate along the channels; `axis` as for `normalize`. */
 export function concatenate(net: Network, given: readonly Output[], axis: 3 | -1, name?: string): Output {
   return net.layer("Concatenate", axis === -1 ? {} : { axis }, given, name);
 }
 
+/** A GlobalAveragePooling2D. */
 export function averageAll(net: Network, given: Output, name?: string): Output {
   return net.layer("GlobalAveragePooling2D", {}, given, name);
 }
 
+/** How many channels an output has. */
 export function channelsOf(output: Output): number {
   return output.shape.at(-1)!;
 }
 
+/** What the layer that gives the scores is called, and initializers that are not Keras's defaults. */
 export interface Classifier {
   readonly name: string;
   readonly initializers?: JsonObject;

@@ -83,8 +83,8 @@ function mobilenetV3(model: string, blocks: readonly Block[], features: number):
       x = convolve(net, x, last, 1, { padding: "same", bias: false, name: "conv_1" });
       x = activate(net, normalize(net, x, bn, "conv_1_bn"), "hard_silu");
       if (classes === undefined) return net.model(model, x);
-      const width2 = width > 1 ? roundedChannels(features * width) : features;
-      return net.model(model, withTop(net, x, width2, classes));
+      const inTop = width > 1 ? roundedChannels(features * width) : features;
+      return net.model(model, withTop(net, x, inTop, classes));
     },
   };
 }

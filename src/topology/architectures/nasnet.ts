@@ -13,7 +13,6 @@ import {
   normalize,
   pad,
   pool,
-  sizeFor,
   stridePadding,
 } from "./layers.ts";
 import { type Network, network, type Output } from "./network.ts";
@@ -54,8 +53,8 @@ function nasnet(name: string, { model, size, filters, cells, stem, skips }: Publ
     name,
     build: (file) => {
       const classes = classesIn(file);
-      // Reductions meet pictures of other sizes: without its top too the network is one for its own.
-      const net = network(sizeFor(classes ?? 1000, size));
+      // Without its top too: the cells follow from the size of the picture.
+      const net = network(size);
       const first = { stride: 2, bias: false, initializer: heNormal, name: "stem_conv1" } as const;
       const x = normalize(net, convolve(net, net.input, stem, 3, first), bn, "stem_bn1");
       let pair: Pair = { last: x, before: null };
