@@ -43,15 +43,17 @@ export function callNode(
     supports_masking === false ? undefined : values.masks.get(refKey(ref)),
   );
   const masks = givenMasks(attached, kwargs["mask"]);
-  const result = kernel({
-    inputs,
-    weights,
-    config: layer.config,
-    args: node.args.map((argument) => argumentOf(argument, values)),
-    kwargs,
-    masks,
-    context,
-  });
+  const result = namingRefusal(layer, () =>
+    kernel({
+      inputs,
+      weights,
+      config: layer.config,
+      args: node.args.map((argument) => argumentOf(argument, values)),
+      kwargs,
+      masks,
+      context,
+    }),
+  );
   const given = result instanceof tf.Tensor ? { outputs: [result] } : result;
   const passed = specOf(layer.className)?.masking ? given.outputs.map(() => masks[0]) : undefined;
   const own = ownHandles([
@@ -65,6 +67,19 @@ export function callNode(
   const outputMasks = handed?.map((mask) => mask && own(mask));
   if (given.takesMasks) for (const ref of node.inputs) dropMask(values, ref);
   return { outputs, ...(outputMasks && { masks: outputMasks }), ...(given.state && { state: given.state }) };
+}
+
+/** What tfjs says of arguments that it does not take is an error of the layer's config; anything else is a bug, and stays one. */
+function namingRefusal<T>({ path, className }: GraphLayer, call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    if (!(error instanceof Error) || error.constructor !== Error) throw error;
+    throw new TopologyError(
+      `${path}: ${className}: expected a config that can be computed, got one that is refused: ${error.message}`,
+      "not-computable",
+    );
+  }
 }
 
 function dropMask({ masks }: Values, ref: TensorRef): void {

@@ -39,12 +39,15 @@ export function stringAt(config: JsonObject, key: string): string {
 }
 
 /** `[n, n]` for a lone `n`, the list itself where it has `rank` whole numbers: `kernel_size`, `strides`, `pool_size`. */
-export function sizesAt(config: JsonObject, key: string, rank: number): number[] {
+export function sizesAt(config: JsonObject, key: string, rank: number, least = 1): number[] {
   const value = config[key];
-  if (Number.isSafeInteger(value)) return new Array<number>(rank).fill(value as number);
-  if (isIntegerList(value) && value.length === rank) return [...value];
-  if (isIntegerList(value) && value.length === 1) return new Array<number>(rank).fill(value[0]!);
-  throw wrongValue(key, rank === 1 ? "a whole number" : `a whole number or ${rank} of them`, value);
+  const list = Number.isSafeInteger(value) ? [value as number] : value;
+  if (isIntegerList(list) && list.every((size) => size >= least)) {
+    if (list.length === rank) return [...list];
+    if (list.length === 1) return new Array<number>(rank).fill(list[0]!);
+  }
+  const number = `a whole number of ${least} or more`;
+  throw wrongValue(key, rank === 1 ? number : `${number}, or ${rank} of them`, value);
 }
 
 /** Whole numbers, a lone one as a list of one: `axis`, `dims`. */

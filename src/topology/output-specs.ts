@@ -15,6 +15,11 @@ interface Call {
  * @throws {TopologyError} naming the layer, where the inputs do not fit it.
  */
 export function outputSpecs(layer: GraphLayer, call: Call): readonly TensorSpec[] {
+  if (call.inputs.length === 0 && layer.className !== "InputLayer") {
+    throw new TopologyError(
+      `${layer.path}: inputs: expected a tensor of another layer, got none. The config is not one that Keras writes.`,
+    );
+  }
   const spec = specOf(layer.className);
   const shapes = call.inputs.map((input) => input.shape);
   const unknown = Array.from(

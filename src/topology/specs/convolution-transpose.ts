@@ -55,7 +55,7 @@ export function transposedShape(config: JsonObject, input: Shape, rank: number, 
   const strides = sizesAt(config, "strides", rank);
   const dilations = sizesAt(config, "dilation_rate", rank);
   const padding = stringAt(config, "padding");
-  const extra = config["output_padding"] == null ? null : sizesAt(config, "output_padding", rank);
+  const extra = config["output_padding"] == null ? null : sizesAt(config, "output_padding", rank, 0);
   const spatial = spatialShape(input, config).map((length, axis) => {
     const window = { size: sizes[axis]!, stride: strides[axis]!, dilation: dilations[axis]! };
     return spreadLength(length, window, padding, extra?.[axis] ?? null);
