@@ -51,6 +51,24 @@ test("arrays with class indices train a new head of as many classes", async () =
   expect(output!.shape).toEqual([24, 2]);
 });
 
+test("real values train the output that is there", async () => {
+  const data = await arrays(16);
+  const { shape } = (await predict(await readCheckpoint(model), data.inputs))[0]!;
+  const targets = uniform([...shape]);
+  const result = await finetune({
+    model,
+    data: { ...data, targets },
+    freeze: freezeUntil("conv3"),
+    loss: "mean_squared_error",
+    epochs: 3,
+    batchSize: 8,
+  });
+  const [output] = await predict(result.checkpoint, data.inputs);
+  expect(output!.shape).toEqual(shape);
+  expect(result.checkpoint.notes.labels ?? []).toEqual([]);
+  expect(result.history.at(-1)!.loss).toBeLessThan(result.history[0]!.loss);
+});
+
 test("the same seed gives the same weights to the bit", async () => {
   const data = await arrays(16);
   const [first, second] = [1, 2].map(() => finetune({ model, data, epochs: 2, batchSize: 8, seed: 3 }));

@@ -7,8 +7,8 @@ import { elementCount } from "../tensor.ts";
 import { layerGraph } from "../topology/build-graph.ts";
 import { requireSupported } from "../topology/support.ts";
 import { uploadRows } from "./feeds.ts";
+import { inferenceProgram } from "./inference-program.ts";
 import { disposeWeights, uploadWeights } from "./layer-weights.ts";
-import { wholeProgram } from "./program.ts";
 import { runProgram } from "./run-program.ts";
 
 /**
@@ -28,9 +28,9 @@ export async function predict(
     inputs,
     graph.inputs.map((input) => input.name),
   );
-  const program = wholeProgram(graph);
+  const { program, weights: values } = inferenceProgram(graph, checkpoint.weights);
   const weights = uploadWeights(
-    checkpoint.weights,
+    values,
     program.nodes.map((node) => node.layer),
   );
   try {

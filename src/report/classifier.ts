@@ -3,8 +3,8 @@ import { ensureEngine } from "../engine/backend.ts";
 import { tf } from "../engine/tf.ts";
 import { UsageError } from "../errors.ts";
 import { uploadRows } from "../model/feeds.ts";
+import { inferenceProgram } from "../model/inference-program.ts";
 import { disposeWeights, uploadWeights } from "../model/layer-weights.ts";
-import { wholeProgram } from "../model/program.ts";
 import { runProgram } from "../model/run-program.ts";
 import type { Tensor } from "../tensor.ts";
 import { formatShape } from "../tensor.ts";
@@ -31,9 +31,9 @@ export async function openClassifier(checkpoint: Checkpoint): Promise<Classifier
   requireSupported(graph);
   const units = outputUnits(graph);
   const { graph: upToLogits, activation } = withLogitsOutput(graph);
-  const program = wholeProgram(upToLogits);
+  const { program, weights: values } = inferenceProgram(upToLogits, checkpoint.weights);
   const weights = uploadWeights(
-    checkpoint.weights,
+    values,
     program.nodes.map((node) => node.layer),
   );
   return {

@@ -20,7 +20,7 @@ export interface HeadForData {
   readonly warning?: string;
 }
 
-/** The checkpoint itself where its head serves the data's classes, else one with a new head. */
+/** The checkpoint itself where its head serves the data's classes or the data has none, else one with a new head. */
 export function withHeadFor(
   checkpoint: Checkpoint,
   classNames: readonly string[],
@@ -34,6 +34,7 @@ export function withHeadFor(
   }
   const graph = layerGraph(checkpoint);
   requireSupported(graph);
+  if (classNames.length === 0) return { checkpoint, labels: [] };
   const decision = decideHead(graph, {
     notes: checkpoint.notes,
     classNames,
