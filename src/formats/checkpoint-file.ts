@@ -15,10 +15,10 @@ import { isShardMap, readShardedWeights } from "./sharded-weights.ts";
 import { readTfjsModel } from "./tfjs-folder.ts";
 import { modelJsonName, writeTfjsFolder } from "./tfjs-folder-writer.ts";
 import { writeWeightsH5 } from "./weights-h5-writer.ts";
-import { readWeightsOnly } from "./weights-only.ts";
+import { readWeightsOnly, requireArchitecture } from "./weights-only.ts";
 
 export interface ReadOptions {
-  /** The architecture of a file that holds weights only: `resnet50`. */
+  /** The architecture of a file that holds weights only: `resnet50`. A whole model says its own. */
   readonly arch?: string;
   /** False reads names, shapes and dtypes of the weights and leaves their data empty. */
   readonly weights?: boolean;
@@ -31,6 +31,7 @@ export interface ReadOptions {
  * @throws {UsageError} for an architecture that is not known.
  */
 export async function readCheckpoint(path: string, options: ReadOptions = {}): Promise<Checkpoint> {
+  if (options.arch !== undefined) requireArchitecture(options.arch);
   let descriptor: number;
   try {
     descriptor = openSync(path, "r");

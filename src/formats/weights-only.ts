@@ -71,20 +71,26 @@ function numberedWeights(root: Hdf5Group): WeightsOnly | undefined {
   return { format: "weights.h5", groups, built: (architecture) => buildNumbered(architecture, root) };
 }
 
-/** The network that was asked for. @throws {UsageError | KerasFileError} without one, naming the one that fits. */
-function networkFor(arch: string | undefined, label: string, { groups, built }: WeightsOnly): BuiltNetwork {
-  const known = knownArchitectures()
+/** @throws {UsageError} for a name that no known architecture has. */
+export function requireArchitecture(name: string): Architecture {
+  const architecture = architectureOf(name);
+  if (architecture) return architecture;
+  throw new UsageError(`--arch "${name}": no such architecture. Known: ${knownNames()}.`, "arch");
+}
+
+function knownNames(): string {
+  return knownArchitectures()
     .map(({ name }) => name)
     .join(", ");
-  if (arch !== undefined) {
-    const architecture = architectureOf(arch);
-    if (architecture) return asAsked(label, architecture, built);
-    throw new UsageError(`--arch "${arch}": no such architecture. Known: ${known}.`, "arch");
-  }
+}
+
+/** The network that was asked for. @throws {UsageError | KerasFileError} without one, naming the one that fits. */
+function networkFor(arch: string | undefined, label: string, { groups, built }: WeightsOnly): BuiltNetwork {
+  if (arch !== undefined) return asAsked(label, requireArchitecture(arch), built);
   const recognised = knownArchitectures().find((architecture) => fits(() => built(architecture)));
   const hint = recognised
     ? `Pass --arch ${recognised.name} (recognised from its ${groups} weight groups).`
-    : `Pass --arch with the network that its ${groups} weight groups belong to: ${known}.`;
+    : `Pass --arch with the network that its ${groups} weight groups belong to: ${knownNames()}.`;
   throw new KerasFileError(
     `${label} has weights but no model_config (saved with save_weights). ${hint}`,
     "weights-only",

@@ -40,7 +40,7 @@ export function freezeDepth(n: number | string): FreezePolicy {
   const count = typeof n === "number" ? n : Number(parts?.[2] ?? Number.NaN);
   if (!Number.isSafeInteger(count)) {
     throw new UsageError(
-      `--freeze-depth ${JSON.stringify(n)}: expected a whole number, or "<nested model>:<number>", got something else.`,
+      `--freeze-depth ${JSON.stringify(n)}: expected a whole number, or a nested model and one such as base:3.`,
       "freeze-depth",
     );
   }

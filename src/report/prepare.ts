@@ -17,9 +17,10 @@ import type { Loss } from "../training/losses.ts";
 import { lossOf } from "../training/losses.ts";
 import type { OptimizerConfig } from "../training/optimizer-config.ts";
 import { optimizerConfig } from "../training/optimizer-config.ts";
-import { outputShape } from "../training/targets.ts";
+import { outputShape, requireKnownClasses } from "../training/targets.ts";
 import { weightRules } from "../training/weight-rules.ts";
 import { classNamesOf, inOutputOrder, withHeadFor } from "./head-for-data.ts";
+import { requireNumbers } from "./numbers.ts";
 import { pictureInput } from "./picture-options.ts";
 import { planCut } from "./plan-finetune.ts";
 import type { FinetuneOptions } from "./run.ts";
@@ -59,8 +60,11 @@ export interface PictureSettings extends ImageBatchOptions {
 /** @throws {UsageError | TopologyError | KerasFileError | DataError} for whatever would stop the run, before anything is computed. */
 export async function prepareRun(options: FinetuneOptions): Promise<PreparedRun> {
   const given = await openModel(options);
+  requireNumbers(given.weights, typeof options.model === "string" ? options.model : "model");
   const data = typeof options.data === "string" ? await imageFolder(options.data) : options.data;
   const { checkpoint, labels, newHead, warning } = withHeadFor(given, classNamesOf(data, options), options);
+  const { classWeight } = options;
+  if (classWeight !== undefined && classWeight !== "balanced") requireKnownClasses(classWeight, labels);
   const dataset = data.kind === "images" ? inOutputOrder(data, labels) : data;
   const graph = layerGraph(checkpoint);
   const picture = dataset.kind === "images" ? pictureSettings(graph, given, options) : null;

@@ -1,4 +1,4 @@
-import { DataError } from "../errors.ts";
+import { DataError, UsageError } from "../errors.ts";
 import type { Shape, Tensor } from "../tensor.ts";
 import { float32Tensor, formatShape, toFloat32 } from "../tensor.ts";
 import type { LayerGraph } from "../topology/layer-graph.ts";
@@ -15,6 +15,22 @@ export function targetsOf(labels: readonly number[], units: number, loss: Loss):
     data[row * units + label] = 1;
   });
   return { dtype: "float32", shape: [labels.length, units], data };
+}
+
+/** @throws {UsageError} for a weight of a class, by name or index, that there is none of. */
+export function requireKnownClasses(
+  classWeight: Readonly<Record<string, number>>,
+  classNames: readonly string[],
+): void {
+  const strange = Object.keys(classWeight).find(
+    (key) => !classNames.includes(key) && !(/^\d+$/.test(key) && Number(key) < classNames.length),
+  );
+  if (strange === undefined) return;
+  const more = classNames.length > 20 ? ` and ${classNames.length - 20} more` : "";
+  throw new UsageError(
+    `--class-weight ${JSON.stringify(strange)}: expected a class of the data, got none of that name. Classes: ${classNames.slice(0, 20).join(", ")}${more}.`,
+    "class-weight",
+  );
 }
 
 /** Weights by class index for a `class_weight` of names or indices, or balanced over `labels`. */

@@ -1,0 +1,87 @@
+import { describe, expect, test } from "vitest";
+import type { Command, Flag } from "../../src/cli/command.ts";
+import { parseTokens } from "../../src/cli/command.ts";
+import { convertCommand } from "../../src/cli/convert.ts";
+import { doctorCommand } from "../../src/cli/doctor.ts";
+import { evaluateCommand } from "../../src/cli/evaluate.ts";
+import { failureOf } from "../../src/cli/failure.ts";
+import { helpText } from "../../src/cli/help.ts";
+import { inspectCommand } from "../../src/cli/inspect.ts";
+import { planCommand } from "../../src/cli/plan.ts";
+import { predictCommand } from "../../src/cli/predict.ts";
+import { setupCommand } from "../../src/cli/setup.ts";
+import { trainCommand } from "../../src/cli/train.ts";
+
+type AnyCommand = Command<Record<never, never>>;
+
+const commands: readonly AnyCommand[] = [
+  trainCommand,
+  planCommand,
+  inspectCommand,
+  predictCommand,
+  evaluateCommand,
+  convertCommand,
+  setupCommand,
+  doctorCommand,
+];
+
+const everyFlag = commands.flatMap((command) =>
+  Object.entries<Flag<unknown>>(command.flags).map(([name, flag]) => [command, name, flag] as const),
+);
+const named = everyFlag.map(([command, name, flag]) => ({
+  written: `finetune ${command.name} --${name}`.replace("  ", " "),
+  command,
+  name,
+  flag,
+}));
+
+/** What the command line says of the tokens, and exits with. */
+function refusal(command: AnyCommand, ...tokens: readonly string[]): ReturnType<typeof failureOf> {
+  const least = Array.from({ length: command.positionals[0] }, (_, index) => `argument-${index}`);
+  try {
+    parseTokens(command, [...least, ...tokens]);
+  } catch (error) {
+    return failureOf(error);
+  }
+  throw new Error(`${tokens.join(" ")} was taken`);
+}
+
+describe.each(named)("$written", ({ command, name, flag: { kind, describe: text, placeholder } }) => {
+  test("is in the help with what it does", () => {
+    expect(text.length).toBeGreaterThan(10);
+    const written = placeholder ? `--${name} ${placeholder}` : `--${name}`;
+    const [, ...lines] = helpText(command, 1000).split(`\n  ${written} `);
+    expect(lines).toHaveLength(1);
+    expect(lines[0]!.trim().split("\n")[0]).toBe(text);
+  });
+
+  test("is refused with a wrong value, or without one where it needs one, and exits with 2", () => {
+    if (kind === "switch") {
+      const message = `--${name}: expected no value, got "yes".`;
+      expect(refusal(command, `--${name}=yes`)).toEqual({ exitCode: 2, message });
+      return;
+    }
+    const without = `--${name}: expected a value, got none. Write --${name} ${placeholder}.`;
+    expect(refusal(command, `--${name}`)).toEqual({ exitCode: 2, message: without });
+    expect(refusal(command, `--${name}`, "--json")).toEqual({ exitCode: 2, message: without });
+    if (kind === "list") return;
+    const empty = refusal(command, `--${name}=`);
+    expect(empty.exitCode).toBe(2);
+    expect(empty.message).toMatch(new RegExp(`^--${name}: expected .+, got ""\\.$`));
+  });
+
+  test("is suggested where a letter of it is missing or doubled", () => {
+    for (const wrong of [name.slice(0, -1), `${name}${name.at(-1)}`]) {
+      if (wrong in command.flags) continue;
+      const { exitCode, message } = refusal(command, `--${wrong}`, "x");
+      expect([exitCode, message]).toEqual([2, `--${wrong}: unknown flag. Did you mean --${name}?`]);
+    }
+  });
+
+  test("is refused twice, unless it is a list", () => {
+    if (kind === "list") return;
+    const { exitCode, message } = refusal(command, `--${name}=1`, `--${name}=1`);
+    expect(exitCode).toBe(2);
+    expect(message).toMatch(kind === "switch" ? /expected no value/ : /expected once, got it again/);
+  });
+});
