@@ -1,21 +1,22 @@
+import type { JsonObject } from "../checkpoint.ts";
 import type { Hdf5Dataset, Hdf5Group } from "../hdf5/reader.ts";
 import { toFloat32 } from "../tensor.ts";
 import { type Architecture, publishedFile } from "../topology/architectures/architecture.ts";
 import { dialectVersion } from "./dialect-writing.ts";
-import { layerSlots } from "./layer-slots.ts";
+import { type LayerSlots, layerSlots } from "./layer-slots.ts";
 import { modelTree } from "./model-tree.ts";
 import type { BuiltNetwork } from "./named-network.ts";
-import { placeVariables } from "./variable-groups.ts";
-import { weightPaths } from "./weight-paths.ts";
+import { placeVariables, storedPaths } from "./variable-groups.ts";
 
 /**
  * The network with the weights of a file that numbers its layers by class. The published one tells which number a layer has;
  * the file's own widths and classes follow from that. @throws {TopologyError} where they make no network.
  */
 export function buildNumbered(architecture: Architecture, root: Hdf5Group): BuiltNetwork {
-  const [whole, trunk] = [1000, null].map((classes) =>
-    weightPaths(modelTree(architecture.build(publishedFile(classes)))),
-  );
+  const [whole, trunk] = [1000, null].map((classes) => {
+    const published = architecture.build(publishedFile(classes));
+    return storedPaths(modelTree(published), slotsOf(published), root);
+  });
   const isStored = (path: string): boolean => (root.group(path)?.group("vars")?.keys().length ?? 0) > 0;
   const top = [...whole!].filter(([layer]) => !trunk!.has(layer));
   const paths = top.some(([, path]) => isStored(path)) ? whole! : trunk!;
@@ -31,6 +32,9 @@ export function buildNumbered(architecture: Architecture, root: Hdf5Group): Buil
       return mean && [...toFloat32(mean.read())];
     },
   });
-  const slots = layerSlots({ modelConfig, kerasVersion: dialectVersion });
-  return { modelConfig, placement: placeVariables(modelTree(modelConfig), slots, root) };
+  return { modelConfig, placement: placeVariables(modelTree(modelConfig), slotsOf(modelConfig), root) };
+}
+
+function slotsOf(modelConfig: JsonObject): ReadonlyMap<string, LayerSlots> {
+  return layerSlots({ modelConfig, kerasVersion: dialectVersion });
 }

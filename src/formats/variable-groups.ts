@@ -27,9 +27,7 @@ export function placeVariables(
   root: Hdf5Group,
 ): Placement {
   const placements: Placement[] = [];
-  const tracked = trackedLayout((path) => !!slots.get(path)?.weights?.length);
-  const layout = root.keys().includes(tracked.container) ? tracked : undefined;
-  for (const [path, groupPath] of weightPaths(model, layout)) {
+  for (const [path, groupPath] of storedPaths(model, slots, root)) {
     const layer = slots.get(path);
     if (!layer) continue;
     const group = root.group(groupPath);
@@ -37,6 +35,16 @@ export function placeVariables(
     placements.push(layer.weights ? placeNumbered(layer, layer.weights, stored) : asNamed(layer, stored));
   }
   return joinPlacements(placements);
+}
+
+/** The group of every layer of `model` below `root`, numbered as the release that wrote it does. */
+export function storedPaths(
+  model: TreeNode,
+  slots: ReadonlyMap<string, LayerSlots>,
+  root: Hdf5Group,
+): ReadonlyMap<string, string> {
+  const tracked = trackedLayout((path) => !!slots.get(path)?.weights?.length);
+  return weightPaths(model, root.keys().includes(tracked.container) ? tracked : undefined);
 }
 
 /** Deeper than any object of Keras nests. */

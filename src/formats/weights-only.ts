@@ -65,7 +65,10 @@ function namedWeights(root: Hdf5Group, label: string): WeightsOnly | undefined {
 }
 
 function numberedWeights(root: Hdf5Group): WeightsOnly | undefined {
-  const layers = root.group("layers");
+  // The second is Keras 2.12's.
+  const names = root.keys();
+  const container = ["layers", "_layer_checkpoint_dependencies"].find((name) => names.includes(name));
+  const layers = container === undefined ? undefined : root.group(container);
   if (!layers) return undefined;
   const groups = layers.keys().filter((name) => layers.group(name)?.group("vars")?.keys().length).length;
   return { format: "weights.h5", groups, built: (architecture) => buildNumbered(architecture, root) };
