@@ -18,9 +18,13 @@ import { trainingArguments } from "./training-arguments.ts";
 export function tfjsSteps(layer: SourceLayer): readonly TfjsStep[] {
   const rule = rules.get(layer.className);
   if (rule) return rule(layer);
-  // Augmentation does nothing but in training.
-  if (specOf(layer.className)?.random && !specOf(layer.className)?.randomWith) return linear;
-  return refuse(layer, "has no such layer");
+  return actsInTrainingOnly(layer) ? linear : refuse(layer, "has no such layer");
+}
+
+/** Noise and augmentation; a crop has a size at any time. */
+function actsInTrainingOnly({ className }: SourceLayer): boolean {
+  const spec = specOf(className);
+  return spec?.random === true && !spec.randomWith && className !== "RandomCrop";
 }
 
 const linear: readonly TfjsStep[] = [{ className: "Activation", config: { activation: "linear" } }];

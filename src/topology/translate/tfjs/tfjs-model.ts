@@ -203,7 +203,7 @@ function constantsOf(
 function addWeights(translation: Translation, layer: SourceLayer, name: string): void {
   for (const { name: weight, dtype } of layer.weights) {
     if (weight.startsWith("lora_")) refuse(layer, "has no LoRA");
-    if (!dtype.includes("float")) refuse(layer, `has no ${dtype} weights`);
+    if (!dtype.includes("float") || /_(scale|zero)$/.test(weight)) refuse(layer, "has no quantized weights");
     const own = tfjsWeightName(layer.className, layer.config, weight);
     translation.weights.push({ name: `${name}/${own}`, layer: layer.path, weight });
   }
