@@ -74,6 +74,14 @@ export function padAxis(x: tf.Tensor, axis: number, before: number, after: numbe
   );
 }
 
+/** `count` slices more at each end of an axis, mirrored without the border itself. */
+export function mirrorAxis(x: tf.Tensor, axis: number, count: number): tf.Tensor {
+  const size = x.shape[axis]!;
+  const before = tf.reverse(everyNth(x, axis, 1, count, 1), axis);
+  const after = tf.reverse(everyNth(x, axis, size - 1 - count, count, 1), axis);
+  return tf.concat([before, x, after], axis);
+}
+
 /** A constant matrix `[out, in]` applied along an axis of size `in`. */
 export function contractAxis(x: tf.Tensor, axis: number, matrix: tf.Tensor2D): tf.Tensor {
   return alongAxis(x, axis, (value) => {

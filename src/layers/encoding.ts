@@ -19,7 +19,7 @@ export const encodingKernels: Readonly<Record<string, Kernel>> = {
 };
 
 /** How many boundaries are not above each value. */
-function binned(x: tf.Tensor, boundaries: readonly number[]): tf.Tensor {
+export function binned(x: tf.Tensor, boundaries: readonly number[]): tf.Tensor {
   const above = tf.greaterEqual(tf.expandDims(tf.cast(x, "float32"), -1), tf.tensor1d([...boundaries]));
   return tf.sum(tf.cast(above, "int32"), -1);
 }

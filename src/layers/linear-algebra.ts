@@ -25,6 +25,15 @@ export const linearAlgebraKernels: Readonly<Record<string, Kernel>> = {
   },
   "ops.Cross": ofTwo(cross),
   "ops.Det": ofMatrix(determinant),
+  "ops.Logdet": ofMatrix((matrix) => tf.log(determinant(matrix))),
+  "ops.Slogdet": (call) => {
+    const size = determinant(operandsOf(call, 1)[0]!);
+    return { outputs: [tf.sign(size), tf.log(tf.abs(size))] };
+  },
+  "ops.CDist": ofTwo((a, b) => {
+    const apart = tf.sub(tf.expandDims(a, -2), tf.expandDims(b, -3));
+    return tf.sqrt(tf.sum(tf.square(apart), -1));
+  }),
   "ops.Inv": ofMatrix(inverse),
   "ops.Cholesky": (call) => {
     const lower = cholesky(operandsOf(call, 1)[0]!);

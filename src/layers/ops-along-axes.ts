@@ -25,19 +25,13 @@ const reductions: Readonly<Record<string, Reduce>> = {
   CountNonzero: (x, axes, keepDims) => tf.sum(tf.cast(tf.notEqual(x, 0), "int32"), axes, keepDims),
   Ptp: (x, axes, keepDims) => tf.sub(max(x, axes, keepDims), min(x, axes, keepDims)),
   Median: (x, axes, keepDims) => quantile(x, axes, keepDims, 0.5),
-  Quantile: (x, axes, keepDims, call) => {
-    const share = argumentOf(call, 1, "q");
-    const method = call.config["method"] ?? "linear";
-    if (typeof share === "number" && method === "linear") return quantile(x, axes, keepDims, share);
-    throw unsupported(call.config, "this quantile", "Ask for one share, interpolated linearly.");
-  },
+  Quantile: (x, axes, keepDims, call) => quantile(x, axes, keepDims, shareOf(call)),
+  Percentile: (x, axes, keepDims, call) => quantile(x, axes, keepDims, shareOf(call) / 100),
   Average: average,
   Nansum: (x, axes, keepDims) => tf.sum(withoutNaN(x, 0), axes, keepDims),
-  Nanmean: (x, axes, keepDims) =>
-    tf.div(
-      tf.sum(withoutNaN(x, 0), axes, keepDims),
-      tf.sum(tf.cast(tf.logicalNot(tf.isNaN(x)), "float32"), axes, keepDims),
-    ),
+  Nanmean: meanOfNumbers,
+  Nanvar: varianceOfNumbers,
+  Nanstd: (x, axes, keepDims) => tf.sqrt(varianceOfNumbers(x, axes, keepDims)),
   Nanmax: (x, axes, keepDims) => max(withoutNaN(x, Number.NEGATIVE_INFINITY), axes, keepDims),
   Nanmin: (x, axes, keepDims) => min(withoutNaN(x, Number.POSITIVE_INFINITY), axes, keepDims),
   Nanprod: (x, axes, keepDims) => tf.prod(withoutNaN(x, 1), axes, keepDims),
@@ -55,14 +49,9 @@ type Along = (x: tf.Tensor, axis: number, config: JsonObject) => tf.Tensor;
 
 const alongAxis: Readonly<Record<string, Along>> = {
   Cumsum: (x, axis) => tf.cumsum(x, axis),
-  Cumprod: (x, axis) => {
-    const products: tf.Tensor[] = [];
-    for (const slice of tf.unstack(x, axis)) {
-      const before = products.at(-1);
-      products.push(before ? tf.mul(before, slice) : slice);
-    }
-    return tf.stack(products, axis);
-  },
+  Cumprod: runningProduct,
+  Nancumsum: (x, axis) => tf.cumsum(withoutNaN(x, 0), axis),
+  Nancumprod: (x, axis) => runningProduct(withoutNaN(x, 1), axis),
   Argmax: (x, axis) => tf.argMax(x, axis),
   Argmin: (x, axis) => tf.argMin(x, axis),
   Sort: (x, axis) => onLastAxis(x, axis, (rows) => tf.neg(tf.topk(tf.neg(rows), rows.shape.at(-1)!).values)),
@@ -122,6 +111,33 @@ function variance(x: tf.Tensor, axes: number[], keepDims: boolean): tf.Tensor {
 
 function withoutNaN(x: tf.Tensor, value: number): tf.Tensor {
   return tf.where(tf.isNaN(x), tf.fill(x.shape, value), x);
+}
+
+function meanOfNumbers(x: tf.Tensor, axes: number[], keepDims: boolean): tf.Tensor {
+  const count = tf.sum(tf.cast(tf.logicalNot(tf.isNaN(x)), "float32"), axes, keepDims);
+  return tf.div(tf.sum(withoutNaN(x, 0), axes, keepDims), count);
+}
+
+function varianceOfNumbers(x: tf.Tensor, axes: number[], keepDims: boolean): tf.Tensor {
+  const apart = tf.sub(x, meanOfNumbers(x, axes, true));
+  return meanOfNumbers(tf.square(apart), axes, keepDims);
+}
+
+function runningProduct(x: tf.Tensor, axis: number): tf.Tensor {
+  const products: tf.Tensor[] = [];
+  for (const slice of tf.unstack(x, axis)) {
+    const before = products.at(-1);
+    products.push(before ? tf.mul(before, slice) : slice);
+  }
+  return tf.stack(products, axis);
+}
+
+/** One share or percentage of a call, interpolated linearly. @throws {TopologyError} for another. */
+function shareOf(call: KernelCall): number {
+  const share = argumentOf(call, 1, "q");
+  const method = call.config["method"] ?? "linear";
+  if (typeof share === "number" && method === "linear") return share;
+  throw unsupported(call.config, "this quantile", "Ask for one share, interpolated linearly.");
 }
 
 /** `compute` with an axis moved to the end and back. */

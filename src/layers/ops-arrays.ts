@@ -2,6 +2,7 @@
 import type { JsonObject } from "../checkpoint.ts";
 import { tf } from "../engine/tf.ts";
 import { partSizes } from "../topology/specs/ops-arrays.ts";
+import { rearrangement } from "../topology/specs/rearrange.ts";
 import { axesOf, axisOf, everyNth, inverseOrder } from "./axes.ts";
 import { numberIn, numberList, unsupported } from "./config.ts";
 import type { Kernel, KernelCall, KernelResult } from "./kernel.ts";
@@ -24,6 +25,8 @@ const ops: Readonly<Record<string, Op>> = {
   TakeAlongAxis: (x, config, call) =>
     pickedAlong(x, operandOf(call, 1, "indices")!, axisOf(numberIn(config, "axis"), x.rank)),
   Slice: block,
+  ExtractSequences: (x, config) =>
+    framed(x, numberIn(config, "sequence_length"), numberIn(config, "sequence_stride")),
 };
 
 export const arrayOpKernels: Readonly<Record<string, Kernel>> = Object.fromEntries([
@@ -34,11 +37,53 @@ export const arrayOpKernels: Readonly<Record<string, Kernel>> = Object.fromEntri
   ["ops.Hstack", (call) => tf.concat(tensorList(argumentOf(call, 0, "xs")), 1)],
   ["ops.Dstack", (call) => tf.concat(tensorList(argumentOf(call, 0, "xs")), 2)],
   ["ops.Append", appended],
+  ["ops.Select", selected],
+  ["ops.Rearrange", rearranged],
+  ["ops.InTopK", amongLargest],
 ]);
 
 function appended(call: KernelCall): tf.Tensor {
   const [first, second] = operandsOf(call, 2) as [tf.Tensor, tf.Tensor];
   return tf.concat([first, second], axisOf(numberIn(call.config, "axis"), first.rank));
+}
+
+/** The choice of the first condition that holds, else the default. */
+function selected(call: KernelCall): tf.Tensor {
+  const conditions = tensorList(argumentOf(call, 0, "condlist"));
+  const choices = tensorList(argumentOf(call, 1, "choicelist"));
+  const rest = operandOf(call, 2, "default") ?? tf.scalar(0);
+  return conditions.reduceRight(
+    (others, condition, index) => tf.where(tf.cast(condition, "bool"), choices[index]!, others),
+    tf.add(rest, tf.zerosLike(choices[0]!)),
+  );
+}
+
+function rearranged(call: KernelCall): tf.Tensor {
+  const x = operandsOf(call, 1)[0]!;
+  const { split, order, joined } = rearrangement(
+    String(argumentOf(call, 1, "pattern")),
+    x.shape,
+    call.kwargs,
+  );
+  return tf.reshape(tf.transpose(tf.reshape(x, [...split] as number[]), [...order]), [...joined] as number[]);
+}
+
+/** Whether less than `k` classes have more than each sample's own. */
+function amongLargest(call: KernelCall): tf.Tensor {
+  const targets = tf.cast(operandOf(call, 0, "targets")!, "int32");
+  const scores = operandOf(call, 1, "predictions")!;
+  const own = pickedAlong(scores, tf.expandDims(targets, -1), scores.rank - 1);
+  const larger = tf.sum(tf.cast(tf.greater(scores, own), "int32"), -1);
+  return tf.less(larger, tf.scalar(numberIn(call.config, "k"), "int32"));
+}
+
+/** Overlapping stretches of the last axis: `[..., frames, length]`. */
+export function framed(x: tf.Tensor, length: number, step: number): tf.Tensor {
+  const count = 1 + Math.floor((x.shape.at(-1)! - length) / step);
+  const frames = Array.from({ length: count }, (_, frame) =>
+    everyNth(x, x.rank - 1, frame * step, length, 1),
+  );
+  return tf.stack(frames, x.rank - 1);
 }
 
 function parts(x: tf.Tensor, axis: number, config: JsonObject): KernelResult {

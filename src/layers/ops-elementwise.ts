@@ -18,10 +18,26 @@ import {
   stopGradient,
 } from "./activation-functions.ts";
 import { numberIn } from "./config.ts";
+import { binned } from "./encoding.ts";
 import type { Kernel, KernelCall } from "./kernel.ts";
+import {
+  asBool,
+  asFloat,
+  type Binary,
+  byBits,
+  cast,
+  commonDivisor,
+  divideNoNan,
+  finite,
+  inverseErrorFunction,
+  logSumOfTwo,
+  saturated,
+  scaledByPower,
+  sinc,
+  truncated,
+  withoutNaN,
+} from "./number-functions.ts";
 import { argumentOf, operandsOf } from "./operands.ts";
-
-type Binary = (a: tf.Tensor, b: tf.Tensor) => tf.Tensor;
 
 const binary: Readonly<Record<string, Binary>> = {
   Add: add,
@@ -45,6 +61,12 @@ const binary: Readonly<Record<string, Binary>> = {
   BitwiseAnd: byBits((a, b) => a & b),
   BitwiseOr: byBits((a, b) => a | b),
   BitwiseXor: byBits((a, b) => a ^ b),
+  BitwiseLeftShift: byBits((a, b) => a << b),
+  BitwiseRightShift: byBits((a, b) => a >> b),
+  Gcd: byBits(commonDivisor),
+  Lcm: byBits((a, b) => (a === 0 || b === 0 ? 0 : Math.abs(a * b) / commonDivisor(a, b))),
+  Heaviside: (a, b) => tf.where(tf.equal(a, 0), tf.mul(b, tf.onesLike(a)), asFloat(tf.greater(a, 0))),
+  Ldexp: scaledByPower,
   Equal: tf.equal,
   NotEqual: tf.notEqual,
   Greater: tf.greater,
@@ -66,7 +88,13 @@ const unary: Readonly<Record<string, Unary>> = {
   BitwiseNot: (x) => tf.sub(tf.neg(x), tf.scalar(1, "int32")),
   Conjugate: (x) => x,
   Real: (x) => x,
+  Imag: (x) => tf.zerosLike(x),
+  Isreal: (x) => tf.onesLike(asBool(x)),
   Copy: (x) => x,
+  Array: (x) => x,
+  ConvertToTensor: (x, { config }) => (config["dtype"] == null ? x : cast(x, String(config["dtype"]))),
+  EmptyLike: (x) => tf.zerosLike(x),
+  Digitize: (x, call) => binned(x, [argumentOf(call, 1, "bins")].flat() as number[]),
   NanToNum: finite,
   Isfinite: (x) => tf.isFinite(asFloat(x)),
   Isinf: (x) => tf.isInf(asFloat(x)),
@@ -109,6 +137,8 @@ const floating: Readonly<Record<string, Unary>> = {
   Arccosh: (x) => tf.acosh(x),
   Arctanh: (x) => tf.atanh(x),
   Erf: (x) => tf.erf(x),
+  Erfinv: inverseErrorFunction,
+  Angle: (x) => tf.mul(asFloat(tf.less(x, 0)), Math.PI),
   Erfc: (x) => tf.sub(1, tf.erf(x)),
   Cbrt: (x) => tf.mul(tf.sign(x), tf.pow(tf.abs(x), 1 / 3)),
   Exp2: (x) => tf.exp(tf.mul(x, Math.LN2)),
@@ -179,70 +209,6 @@ export const elementwiseOpKernels: Readonly<Record<string, Kernel>> = Object.fro
   ["ops.Isclose", isClose],
 ]);
 
-/** The one where it is a number, else the other. */
-function withoutNaN(one: tf.Tensor, other: tf.Tensor): tf.Tensor {
-  return tf.where(tf.isNaN(asFloat(one)), other, one);
-}
-
-/** Toward zero. Steps have no gradient. */
-function truncated(x: tf.Tensor): tf.Tensor {
-  return stopGradient(tf.mul(tf.sign(x), tf.floor(tf.abs(x))));
-}
-
-/** `log(e^a + e^b)`, in units of which one is `unit` natural ones. */
-function logSumOfTwo(a: tf.Tensor, b: tf.Tensor, unit: number): tf.Tensor {
-  const distance = tf.mul(tf.abs(tf.sub(a, b)), -unit);
-  return tf.add(tf.maximum(a, b), tf.div(tf.log1p(tf.exp(distance)), unit));
-}
-
-/** Zero where the divisor is. */
-function divideNoNan(a: tf.Tensor, b: tf.Tensor): tf.Tensor {
-  const zero = tf.equal(b, 0);
-  const quotient = tf.div(asFloat(a), tf.where(zero, tf.onesLike(b), b));
-  return tf.where(zero, tf.zerosLike(quotient), quotient);
-}
-
-/** Whole numbers by their bits, which no backend has an operation for. */
-function byBits(compute: (a: number, b: number) => number): Binary {
-  return (a, b) => {
-    const shape = tf.broadcast_util.assertAndGetBroadcastShape(a.shape, b.shape);
-    const whole = (x: tf.Tensor): ArrayLike<number> =>
-      tf.broadcastTo(tf.cast(x, "int32"), shape as [number]).dataSync();
-    const [left, right] = [whole(a), whole(b)];
-    return tf.tensor(
-      Int32Array.from(left, (value, index) => compute(value, right[index]!)),
-      shape,
-      "int32",
-    );
-  };
-}
-
-function finite(x: tf.Tensor, { config }: KernelCall): tf.Tensor {
-  const limit = 3.4028234663852886e38;
-  const replaced = (value: unknown, otherwise: number): tf.Tensor =>
-    tf.fill(x.shape, typeof value === "number" ? value : otherwise);
-  const numbers = tf.where(tf.isNaN(x), replaced(config["nan"], 0), x);
-  const below = tf.where(tf.equal(x, Number.POSITIVE_INFINITY), replaced(config["posinf"], limit), numbers);
-  return tf.where(tf.equal(x, Number.NEGATIVE_INFINITY), replaced(config["neginf"], -limit), below);
-}
-
-/** `sin(pi x) / (pi x)`, 1 at 0. */
-function sinc(x: tf.Tensor): tf.Tensor {
-  const zero = tf.equal(x, 0);
-  const angle = tf.mul(tf.where(zero, tf.onesLike(x), x), Math.PI);
-  return tf.where(zero, tf.onesLike(x), tf.div(tf.sin(angle), angle));
-}
-
-/** Within what the type can hold. */
-function saturated(x: tf.Tensor, { config }: KernelCall): tf.Tensor {
-  const dtype = String(config["dtype"]);
-  const [, unsigned, bits] = /^(u?)int(\d+)$/.exec(dtype) ?? [];
-  if (bits === undefined) return cast(x, dtype);
-  const width = Math.min(Number(bits), 31);
-  const high = unsigned ? 2 ** width - 1 : 2 ** Math.min(Number(bits) - 1, 31) - 1;
-  return cast(tf.clipByValue(x, unsigned ? 0 : -high - 1, high), dtype);
-}
-
 function isClose(call: KernelCall): tf.Tensor {
   const [a, b] = operandsOf(call, 2) as [tf.Tensor, tf.Tensor];
   const relative = (argumentOf(call, 2, "rtol") ?? 1e-5) as number;
@@ -262,19 +228,6 @@ function threshold(x: tf.Tensor, call: KernelCall): tf.Tensor {
   const limit = argumentOf(call, 1, "threshold") ?? config["threshold"];
   const otherwise = argumentOf(call, 2, "default_value") ?? config["default_value"];
   return tf.where(tf.greater(x, limit as number), x, tf.fill(x.shape, otherwise as number));
-}
-
-function cast(x: tf.Tensor, dtype: string): tf.Tensor {
-  if (dtype === "bool") return asBool(x);
-  return /^u?int/.test(dtype) ? tf.cast(x, "int32") : asFloat(x);
-}
-
-function asFloat(x: tf.Tensor): tf.Tensor {
-  return x.dtype === "float32" ? x : tf.cast(x, "float32");
-}
-
-function asBool(x: tf.Tensor): tf.Tensor {
-  return x.dtype === "bool" ? x : tf.notEqual(x, 0);
 }
 
 function commonType(a: tf.Tensor, b: tf.Tensor): "int32" | "float32" {

@@ -17,7 +17,9 @@ import { normalizationKernels } from "./normalization.ts";
 import { axisOpKernels } from "./ops-along-axes.ts";
 import { arrayOpKernels } from "./ops-arrays.ts";
 import { elementwiseOpKernels } from "./ops-elementwise.ts";
+import { imageOpKernels } from "./ops-images.ts";
 import { layerOpKernels } from "./ops-layers.ts";
+import { lossOpKernels } from "./ops-losses.ts";
 import { shapeOpKernels } from "./ops-shapes.ts";
 import { poolingKernels } from "./pooling.ts";
 import { preprocessingKernels } from "./preprocessing.ts";
@@ -44,7 +46,9 @@ const kernels: ReadonlyMap<string, Kernel> = new Map(
     encodingKernels,
     embeddingKernels,
     graphModelKernels,
+    imageOpKernels,
     layerOpKernels,
+    lossOpKernels,
     linearAlgebraKernels,
     mergingKernels,
     multiHeadKernels,

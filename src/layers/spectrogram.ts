@@ -4,11 +4,12 @@ import type { Padding } from "../engine/operations.ts";
 import { dense } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
 import { melFrames, stftFrames } from "../topology/specs/spectrogram.ts";
-import { everyNth, padAxis } from "./axes.ts";
+import { everyNth, mirrorAxis, padAxis } from "./axes.ts";
 import { flagIn, numberIn, stringIn } from "./config.ts";
 import { convolve } from "./convolution.ts";
 import { isChannelsFirst } from "./data-format.ts";
 import type { Kernel, KernelCall } from "./kernel.ts";
+import { framed } from "./ops-arrays.ts";
 
 export const spectrogramKernels: Readonly<Record<string, Kernel>> = {
   STFTSpectrogram: stftSpectrogram,
@@ -62,14 +63,8 @@ function arranged(x: tf.Tensor, config: JsonObject): tf.Tensor {
 /** `[..., samples]` as `[..., bands, frames]`. */
 function melSpectrogram({ inputs, config }: KernelCall): tf.Tensor {
   const { length, step, transform } = melFrames(config);
-  const samples = mirrored(inputs[0]!, Math.floor(transform / 2));
-  const count = 1 + Math.floor((samples.shape.at(-1)! - transform) / step);
-  const frames = tf.stack(
-    Array.from({ length: count }, (_, frame) =>
-      everyNth(samples, samples.rank - 1, frame * step, transform, 1),
-    ),
-    -2,
-  );
+  const samples = mirrorAxis(inputs[0]!, inputs[0]!.rank - 1, Math.floor(transform / 2));
+  const frames = framed(samples, transform, step);
   const shape = windowShape(config["window"], length, transform);
   const [cosines, sines] = fourierMatrices(shape);
   const power = tf.add(tf.square(dense(frames, cosines)), tf.square(dense(frames, sines)));
@@ -80,15 +75,6 @@ function melSpectrogram({ inputs, config }: KernelCall): tf.Tensor {
   const levels = config["power_to_db"] === true ? decibels(bands, config) : bands;
   const axes = levels.shape.map((_, axis) => axis);
   return tf.transpose(levels, [...axes.slice(0, -2), levels.rank - 1, levels.rank - 2]);
-}
-
-/** Mirrored without the border itself. */
-function mirrored(x: tf.Tensor, count: number): tf.Tensor {
-  const axis = x.rank - 1;
-  const size = x.shape[axis]!;
-  const before = tf.reverse(everyNth(x, axis, 1, count, 1), axis);
-  const after = tf.reverse(everyNth(x, axis, size - 1 - count, count, 1), axis);
-  return tf.concat([before, x, after], axis);
 }
 
 /** A periodic window in the middle of a transform; null is a rectangle over all of it. */

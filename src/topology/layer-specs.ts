@@ -23,6 +23,7 @@ import { shapeOpSpecs } from "./specs/ops-shapes.ts";
 import { paddingSpecs } from "./specs/padding.ts";
 import { poolingSpecs, windowOpSpecs } from "./specs/pooling.ts";
 import { preprocessingSpecs } from "./specs/preprocessing.ts";
+import { rearrangeSpecs } from "./specs/rearrange.ts";
 import { recurrentSpecs } from "./specs/recurrent.ts";
 import { regularizationSpecs } from "./specs/regularization.ts";
 import { reshapingSpecs } from "./specs/reshaping.ts";
@@ -52,6 +53,7 @@ const specs: ReadonlyMap<string, LayerSpec> = new Map(
     shapeOpSpecs,
     contractionOpSpecs,
     arrayOpSpecs,
+    rearrangeSpecs,
     layerOpSpecs,
     windowOpSpecs,
     embeddingSpecs,

@@ -4,6 +4,7 @@ import type { Shape } from "../../tensor.ts";
 import { formatShape } from "../../tensor.ts";
 import { integerAt, integersAt, positiveAxis } from "../config-values.ts";
 import type { CallShapes, LayerSpec } from "../layer-spec.ts";
+import { broadcastShapes } from "./broadcast.ts";
 import { concatenatedShape } from "./merging.ts";
 import { operandShapes } from "./ops-elementwise.ts";
 import { sampleAxes } from "./ops-reductions.ts";
@@ -138,4 +139,12 @@ export const arrayOpSpecs: readonly LayerSpec[] = [
   arrayOp("Trace", (input, { config }) => [diagonalShape(input, config).slice(0, -1)], { offset: 0 }),
   takeAlongAxis,
   slice,
+  arrayOp("ExtractSequences", (input, { config }) => {
+    const length = integerAt(config, "sequence_length");
+    const samples = input.at(-1) ?? null;
+    const count =
+      samples === null ? null : 1 + Math.floor((samples - length) / integerAt(config, "sequence_stride"));
+    return [[...input.slice(0, -1), count, length]];
+  }),
+  arrayOp("Select", (_, call) => [operandShapes(call).reduce(broadcastShapes)]),
 ];

@@ -200,6 +200,23 @@ function ofMatrices(
   };
 }
 
+/** The sign of the determinant, and the logarithm of its size. */
+const slogdet: LayerSpec = {
+  ...ofMatrices("Slogdet", (matrix) => matrix.slice(0, -2)),
+  outputShapes: ({ inputs }) => [inputs[0]!.slice(0, -2), inputs[0]!.slice(0, -2)],
+};
+
+/** From each row of one to each row of the other. */
+const distances: LayerSpec = {
+  className: "ops.CDist",
+  defaults: {},
+  outputShapes: (call) => {
+    const [a, b] = pair(call);
+    requireEqual(a.at(-1) ?? null, b.at(-1) ?? null, a, b);
+    return [[...broadcastShapes(a.slice(0, -2), b.slice(0, -2)), a.at(-2) ?? null, b.at(-2) ?? null]];
+  },
+};
+
 export const contractionOpSpecs: readonly LayerSpec[] = [
   matmul,
   dot,
@@ -208,6 +225,9 @@ export const contractionOpSpecs: readonly LayerSpec[] = [
   tensordot,
   cross,
   ofMatrices("Det", (matrix) => matrix.slice(0, -2)),
+  ofMatrices("Logdet", (matrix) => matrix.slice(0, -2)),
+  slogdet,
+  distances,
   ofMatrices("Inv", (matrix) => matrix),
   ofMatrices("Cholesky", (matrix) => matrix, { upper: false }),
   ofMatrices("Solve", (_, call) => pair(call)[1]),

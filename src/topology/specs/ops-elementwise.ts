@@ -79,8 +79,8 @@ function unary(name: string, outputDType: OutputDType, more: Partial<LayerSpec> 
 }
 
 const arithmetic =
-  "Add Subtract Multiply Power Maximum Minimum FloorDivide Mod Fmax Fmin Fmod BitwiseAnd BitwiseOr BitwiseXor";
-const division = "Divide TrueDivide DivideNoNan Arctan2 Hypot Logaddexp Logaddexp2";
+  "Add Subtract Multiply Power Maximum Minimum FloorDivide Mod Fmax Fmin Fmod BitwiseAnd BitwiseOr BitwiseXor BitwiseLeftShift BitwiseRightShift Gcd Lcm";
+const division = "Divide TrueDivide DivideNoNan Arctan2 Hypot Logaddexp Logaddexp2 Heaviside Ldexp";
 const comparisons = [
   "Equal",
   "NotEqual",
@@ -92,15 +92,16 @@ const comparisons = [
   "LogicalOr",
   "LogicalXor",
 ];
-const tests = ["Isfinite", "Isinf", "Isnan", "Isposinf", "Isneginf", "Signbit", "LogicalNot"];
+const tests = ["Isfinite", "Isinf", "Isnan", "Isposinf", "Isneginf", "Signbit", "LogicalNot", "Isreal"];
 
-const keepsDType = "Absolute Negative Sign Square Clip StopGradient BitwiseNot NanToNum Conjugate Real Copy";
+const keepsDType =
+  "Absolute Negative Sign Square Clip StopGradient BitwiseNot NanToNum Conjugate Real Imag Copy Array";
 const floating =
   "Relu Relu6 LeakyRelu Elu Selu Celu Gelu Silu Sigmoid HardSigmoid HardSilu HardTanh " +
   "LogSigmoid Softplus Softsign Squareplus Threshold Tanh Exp Expm1 Log Log1p Log2 Log10 Sqrt Rsqrt " +
   "Reciprocal Sin Cos Tan Sinh Cosh Arctan Arcsinh Erf Floor Ceil Round " +
   "Arcsin Arccos Arctanh Arccosh SoftShrink HardShrink TanhShrink SparsePlus SparseSigmoid ReLU " +
-  "Cbrt Exp2 Deg2rad Rad2deg Sinc Trunc Fabs Erfc";
+  "Cbrt Exp2 Deg2rad Rad2deg Sinc Trunc Fabs Erfc Erfinv Angle";
 
 const opDefaults: Readonly<Record<string, JsonObject>> = {
   Elu: { alpha: 1 },
@@ -151,6 +152,9 @@ export const elementwiseOpSpecs: readonly LayerSpec[] = [
   ...tests.map((name) => unary(name, alwaysBool)),
   ...keepsDType.split(" ").map((name) => unary(name, sameDType)),
   ...floating.split(" ").map((name) => unary(name, floatDType, { defaults: opDefaults[name] ?? {} })),
+  unary("Digitize", () => "int32"),
+  unary("ConvertToTensor", namedDType),
+  unary("EmptyLike", namedDType),
   unary("Cast", namedDType),
   unary("SaturateCast", namedDType),
   unary("OnesLike", namedDType),

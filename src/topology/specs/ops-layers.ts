@@ -223,6 +223,11 @@ export function margins(
 
 const sameShape = (input: Shape): Shape => input;
 
+function withoutClasses(input: Shape, { config }: CallShapes): Shape {
+  const classes = positiveAxis(integerAt(config, "axis"), input.length);
+  return input.filter((_, axis) => axis !== classes);
+}
+
 export const layerOpSpecs: readonly LayerSpec[] = [
   ...convolutions,
   adaptivePool("AdaptiveAveragePool"),
@@ -247,6 +252,16 @@ export const layerOpSpecs: readonly LayerSpec[] = [
     (input, { config }) => imageShape(input[0] ?? null, spatialShape(input, config), 1, config),
     { data_format: null },
   ),
+  layerOp("GaussianBlur", sameShape, { kernel_size: 3, sigma: 1, data_format: null }),
+  layerOp("SobelEdges", (input) => [...input, 2], { data_format: null }),
+  layerOp("RGBToHSV", sameShape, { data_format: null }),
+  layerOp("HSVToRGB", sameShape, { data_format: null }),
+  layerOp("BinaryCrossentropy", sameShape, { from_logits: false }),
+  layerOp("CategoricalCrossentropy", withoutClasses, { from_logits: false, axis: -1 }),
+  layerOp("SparseCategoricalCrossentropy", (_, call) => operand(call, 1, "output").slice(0, -1), {
+    from_logits: false,
+  }),
+  layerOp("InTopK", sameShape, {}, { outputDTypes: () => ["bool"] }),
   extractPatches,
   resizedImages("PadImages", true),
   resizedImages("CropImages", false),

@@ -82,7 +82,7 @@ const diff: LayerSpec = {
 
 export const reductionOpSpecs: readonly LayerSpec[] = [
   ..."Sum Max Min Amax Amin Prod Ptp Nansum Nanmax Nanmin Nanprod".split(" ").map((name) => reduction(name)),
-  ..."Mean Std Var Logsumexp Median Quantile Nanmean Norm Average Trapezoid"
+  ..."Mean Std Var Logsumexp Median Quantile Percentile Nanmean Nanvar Nanstd Norm Average Trapezoid"
     .split(" ")
     .map((name) => reduction(name, "float32")),
   reduction("CountNonzero", "int32"),
@@ -91,7 +91,7 @@ export const reductionOpSpecs: readonly LayerSpec[] = [
   diff,
   alongAxis("Sort", { axis: -1 }),
   { ...alongAxis("Argsort", { axis: -1 }), outputDTypes: () => ["int32"] },
-  alongAxis("Cumprod", { axis: null, dtype: null }),
+  ...["Cumprod", "Nancumsum", "Nancumprod"].map((name) => alongAxis(name, { axis: null, dtype: null })),
   ...["All", "Any"].map((name) => reduction(name, "bool")),
   ...["Argmax", "Argmin"].map((name) => reduction(name, "int32")),
   alongAxis("Cumsum", { axis: null, dtype: null }),

@@ -25,7 +25,7 @@ const opModules: ReadonlyMap<string, string> = new Map(
 
 /** `keras.src.ops.numpy`, the module of an op class of keras.ops, or of one of keras.activations. */
 export function opModule(className: string): string {
-  if (className === "ReLU" || className === "Mish") return "keras.src.activations.activations";
+  if (className === "ReLU") return "keras.src.activations.activations";
   return `keras.src.ops.${opModules.get(className) ?? "numpy"}`;
 }
 
