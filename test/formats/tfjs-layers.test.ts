@@ -43,13 +43,6 @@ function distance(values: ArrayLike<number>, expected: ArrayLike<number>): numbe
   return apart.reduce((most, value) => Math.max(most, value), 0) / largest;
 }
 
-/** The largest difference, relative to the largest of the numbers expected where that is above 1. */
-function distance(values: ArrayLike<number>, expected: ArrayLike<number>): number {
-  const largest = Array.from(expected).reduce((most, value) => Math.max(most, Math.abs(value)), 1);
-  const apart = Array.from(values, (value, index) => Math.abs(value - expected[index]!));
-  return apart.reduce((most, value) => Math.max(most, value), 0) / largest;
-}
-
 test("most of the models are written for tfjs-layers", async () => {
   const folders = await Promise.all(
     modelRecords().map(async ([file]) => written(await readCheckpoint(modelPath(file)))),
