@@ -15,7 +15,7 @@ export function systemError(label: string, error: unknown): unknown {
   const code = (error as NodeJS.ErrnoException | null)?.code;
   if (typeof code !== "string") return error;
   if (code === "ENOSPC" || code === "EDQUOT") {
-    return new MachineError(`${label}: no space left on the device.`, "space");
+    return new MachineError(`${label}: no space left on the device. Free some, or write elsewhere.`, "space");
   }
   const reason = reasons[code];
   return reason ? new KerasFileError(`${label}: ${reason}.`, code.toLowerCase()) : error;

@@ -123,7 +123,7 @@ test("a full disk is an error that says so", async () => {
     writer.dataset("/x", { dtype: "float32", shape: [500_000], data: new Float32Array(500_000) });
     writer.close();
   };
-  await expect(write()).rejects.toThrow(/^model\.h5: no space left on the device\.$/);
+  await expect(write()).rejects.toThrow(/^model\.h5: no space left on the device\. /);
   closeSync(full);
 });
 

@@ -1,0 +1,92 @@
+import { spawnSync } from "node:child_process";
+import {
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { MachineError } from "../../src/errors.ts";
+import { replaceFile } from "../../src/formats/atomic-file.ts";
+import { withDiskFault } from "../disk-faults.ts";
+
+function scratch(): string {
+  const folder = mkdtempSync(join(tmpdir(), "atomic-file-"));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** A folder with a file that holds "old". */
+function withOldFile(): { folder: string; path: string } {
+  const folder = scratch();
+  const path = join(folder, "model.h5");
+  writeFileSync(path, "old");
+  return { folder, path };
+}
+
+/** In three writes. */
+async function putNew(path: string): Promise<void> {
+  await replaceFile(path, async (descriptor) => {
+    for (const [at, text] of ["n", "e", "w"].entries()) writeSync(descriptor, Buffer.from(text), 0, 1, at);
+  });
+}
+
+describe("a file that is replaced", () => {
+  test("is the old one or the new one, whole, wherever the process is killed, and the next leaves no rest", async () => {
+    const found: string[] = [];
+    for (let at = 1, struck = true; struck; at++) {
+      const { folder, path } = withOldFile();
+      const put = () => putNew(path).catch(() => {});
+      struck = (await withDiskFault({ kind: "killed", at }, put)) >= at;
+      found.push(readFileSync(path, "utf8"));
+      await putNew(path);
+      expect(readdirSync(folder)).toEqual(["model.h5"]);
+    }
+    expect(found).toEqual([...Array.from({ length: found.length - 1 }, () => "old"), "new"]);
+    expect(found.length).toBeGreaterThan(5);
+  });
+
+  test("is the old one and alone where the disk fills, and the error says so and what to do", async () => {
+    const { folder, path } = withOldFile();
+    for (const at of [1, 2, 3, 4, 5]) {
+      let refusal: unknown;
+      await withDiskFault({ kind: "full", at }, () =>
+        putNew(path).catch((error: unknown) => {
+          refusal = error;
+        }),
+      );
+      expect(refusal).toBeInstanceOf(MachineError);
+      expect((refusal as Error).message).toBe(
+        `${path}: no space left on the device. Free some, or write elsewhere.`,
+      );
+      expect([readdirSync(folder), readFileSync(path, "utf8")]).toEqual([["model.h5"], "old"]);
+    }
+  });
+
+  test("leaves nothing behind where the process exits while it is written, as on Ctrl-C", () => {
+    const { folder, path } = withOldFile();
+    const built = pathToFileURL(join(import.meta.dirname, "..", "..", "dist", "formats", "atomic-file.js"));
+    const script = `
+      import { replaceFile } from ${JSON.stringify(built.href)};
+      await replaceFile(process.argv[1], async () => process.exit(130));`;
+    const { status } = spawnSync(process.execPath, ["--input-type=module", "-e", script, path]);
+    expect(status).toBe(130);
+    expect([readdirSync(folder), readFileSync(path, "utf8")]).toEqual([["model.h5"], "old"]);
+  });
+
+  test("stays what a link leads to, and what living processes write beside it stays too", async () => {
+    const { folder, path } = withOldFile();
+    symlinkSync("model.h5", join(folder, "link.h5"));
+    const living = `.model.h5.${process.pid}-0123456789ab.tmp`;
+    writeFileSync(join(folder, living), "half");
+    await putNew(join(folder, "link.h5"));
+    expect(readdirSync(folder).sort()).toEqual([living, "link.h5", "model.h5"]);
+    expect(readFileSync(path, "utf8")).toBe("new");
+  });
+});
