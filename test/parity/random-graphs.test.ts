@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { BatchNormMode, JsonObject } from "../../src/checkpoint.ts";
 import { readCheckpoint } from "../../src/formats/checkpoint-file.ts";
@@ -8,7 +7,7 @@ import { relativeDifference } from "./differences.ts";
 import type { Keras } from "./keras.ts";
 import { startKeras } from "./keras.ts";
 import { measured } from "./measured.ts";
-import { expectSameTraining } from "./training-case.ts";
+import { expectSameTraining, makeModel } from "./training-case.ts";
 
 let keras: Keras;
 beforeAll(() => {
@@ -29,11 +28,10 @@ const seeds = Array.from({ length: 40 }, (_, index) => first + index);
 test.each(seeds)("random graph %i predicts and trains as in Keras", async (seed) => {
   const random = randomNumbers(seed);
   const network = { network: "random_graph", options: { seed }, seed };
-  const path = join(keras.folder, "model.keras");
-  await keras.ask("make", { name: "model", paths: [path], scale: 1, ...network });
+  const { name, path } = await makeModel(keras, network);
   const checkpoint = await readCheckpoint(path);
   const { inputs, outputs } = await keras.ask<{ inputs: Tensor[]; outputs: [Tensor] }>("predict", {
-    name: "model",
+    name,
     samples: 5,
   });
   const [ours] = await predict(checkpoint, inputs, { batchSize: 3 });
@@ -48,6 +46,7 @@ test.each(seeds)("random graph %i predicts and trains as in Keras", async (seed)
     : layers.filter(() => random() < share);
   const sides = { frozen, bnMode: pick(random, modes), optimizer: pick(random, optimizers) };
   await expectSameTraining(keras, { ...network, ...sides }, "steps");
+  await keras.ask("forget", { name });
 });
 
 /** Numbers in [0, 1) that follow from `seed` (mulberry32). */

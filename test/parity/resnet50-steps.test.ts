@@ -1,10 +1,9 @@
-import { join } from "node:path";
 import { afterAll, beforeAll, describe, test } from "vitest";
 import type { JsonObject } from "../../src/checkpoint.ts";
 import { readCheckpoint } from "../../src/formats/checkpoint-file.ts";
 import type { Keras } from "./keras.ts";
 import { startKeras } from "./keras.ts";
-import { expectSameTraining } from "./training-case.ts";
+import { expectSameTraining, makeModel } from "./training-case.ts";
 
 const network = { network: "resnet50", options: { size: 64, classes: 10, branch: 0.1 }, logits: 1 };
 const sgd = { class_name: "SGD", config: { learning_rate: 2e-4, momentum: 0.9 } };
@@ -14,8 +13,7 @@ let keras: Keras;
 let layers: readonly string[];
 beforeAll(async () => {
   keras = startKeras();
-  const path = join(keras.folder, "model.keras");
-  await keras.ask("make", { name: "model", paths: [path], seed: 0, scale: 1, ...network });
+  const { path } = await makeModel(keras, network);
   layers = [...(await readCheckpoint(path, { weights: false })).weights.keys()];
 });
 afterAll(() => keras.close());

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { expect } from "vitest";
 import type { BatchNormMode, Checkpoint, JsonObject } from "../../src/checkpoint.ts";
@@ -44,6 +45,24 @@ interface KerasStep {
   readonly weights?: KerasWeights;
 }
 
+/** The model of a case, which Keras makes once: what it is called there, and its file. */
+export async function makeModel(
+  keras: Keras,
+  { network, options, seed = 0, scale = 1, logits }: Omit<TrainingCase, "optimizer">,
+): Promise<{ name: string; path: string }> {
+  const words = {
+    network,
+    seed,
+    scale,
+    ...(options && { options }),
+    ...(logits !== undefined && { logits }),
+  };
+  const name = JSON.stringify(words);
+  const path = join(keras.folder, `${createHash("sha1").update(name).digest("hex")}.keras`);
+  await keras.ask("make", { name, paths: [path], ...words });
+  return { name, path };
+}
+
 /**
  * Three steps on one batch, from weights that Keras drew: loss, accuracy and every weight after the first step and the third, and
  * the move of all weights together by its own length, which tells steps that are too small for the tolerance.
@@ -53,24 +72,15 @@ export async function expectSameTraining(
   case_: TrainingCase,
   group: string,
 ): Promise<Checkpoint> {
-  const { network, options, optimizer, loss = "categorical_crossentropy", frozen = [] } = case_;
+  const { optimizer, loss = "categorical_crossentropy", frozen = [] } = case_;
   const { bnMode = "follow", samples = 6, scale = 1, seed = 0, tolerance = 2e-5 } = case_;
-  const path = join(keras.folder, "model.keras");
-  await keras.ask("make", {
-    name: "model",
-    network,
-    paths: [path],
-    seed,
-    scale,
-    ...(options && { options }),
-    ...(case_.logits !== undefined && { logits: case_.logits }),
-  });
+  const { name, path } = await makeModel(keras, case_);
   const { inputs, targets, steps } = await keras.ask<{
     inputs: Tensor[];
     targets: Tensor;
     steps: KerasStep[];
   }>("train", {
-    ...{ name: "model", optimizer, loss, frozen, samples, seed, scale, bn_mode: bnMode },
+    ...{ name, optimizer, loss, frozen, samples, seed, scale, bn_mode: bnMode },
     ...(case_.classWeight && { class_weight: case_.classWeight }),
   });
   const checkpoint = await readCheckpoint(path);
