@@ -12,7 +12,7 @@ import { layerGraph } from "../topology/build-graph.ts";
 import type { LayerGraph } from "../topology/layer-graph.ts";
 import { withLogitsOutput } from "../topology/rewrites/logits-output.ts";
 import { requireSupported } from "../topology/support.ts";
-import type { Output } from "../training/losses.ts";
+import type { Output } from "../training/model-output.ts";
 
 /** A model with one output of class scores, its weights on the engine. */
 export interface Classifier {

@@ -5,7 +5,7 @@ import { imageBatches } from "../data/images.ts";
 import { hasPictureExtension } from "../data/picture-format.ts";
 import { tf } from "../engine/tf.ts";
 import { DataError } from "../errors.ts";
-import { activated } from "../training/losses.ts";
+import { activated } from "../training/model-output.ts";
 import { openClassifier } from "./classifier.ts";
 import type { PictureOptions } from "./picture-options.ts";
 import { pictureInput } from "./picture-options.ts";

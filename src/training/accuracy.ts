@@ -1,12 +1,7 @@
 import { tf } from "../engine/tf.ts";
-import type { Loss, Output } from "./losses.ts";
-import { activated } from "./losses.ts";
-
-const withAccuracy = new Set([
-  "categorical_crossentropy",
-  "sparse_categorical_crossentropy",
-  "binary_crossentropy",
-]);
+import type { Loss } from "./losses.ts";
+import type { Output } from "./model-output.ts";
+import { activated } from "./model-output.ts";
 
 /**
  * What Keras's `accuracy` counts: `[N]` (or `[N, …]`) of 0 and 1, or null for a loss that is no cross-entropy. One unit is
@@ -14,7 +9,7 @@ const withAccuracy = new Set([
  * `keras/src/trainers/compile_utils.py`). Ties go to the first class; saturated sigmoids tie.
  */
 export function correctPredictions(loss: Loss, targets: tf.Tensor, output: Output): tf.Tensor | null {
-  if (!withAccuracy.has(loss.name)) return null;
+  if (!loss.name.endsWith("crossentropy")) return null;
   const values = activated(output);
   if (loss.targets === "indices") {
     const indices = targets.rank === values.rank ? tf.squeeze(targets, [-1]) : targets;

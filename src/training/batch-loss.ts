@@ -2,7 +2,8 @@
 import { tf } from "../engine/tf.ts";
 import { MachineError } from "../errors.ts";
 import { correctPredictions } from "./accuracy.ts";
-import type { Loss, Output } from "./losses.ts";
+import type { Loss } from "./losses.ts";
+import type { Output } from "./model-output.ts";
 
 /** A model's output beside what it should be. */
 export interface Judged {

@@ -141,9 +141,9 @@ def targets_of(model, loss, samples, random):
     plain = name.lower().replace("_", "")
     if plain == "sparsecategoricalcrossentropy":
         return random.integers(0, shape[-1], shape[:-1]).astype("float32")
-    if plain == "categoricalcrossentropy":
+    if plain in ("categoricalcrossentropy", "categoricalfocalcrossentropy", "categoricalhinge"):
         return np.eye(shape[-1], dtype="float32")[random.integers(0, shape[-1], shape[:-1])]
-    if plain == "binarycrossentropy":
+    if plain in ("binarycrossentropy", "binaryfocalcrossentropy", "hinge"):
         return random.integers(0, 2, shape).astype("float32")
     if plain == "kldivergence":
         values = random.uniform(0.1, 1, shape)

@@ -17,6 +17,8 @@ function loss(class_name: string, config: JsonObject): JsonObject {
   return { class_name, config };
 }
 
+const focal = (kind: string, config: JsonObject): JsonObject => loss(`${kind}FocalCrossentropy`, config);
+
 const cases: readonly (readonly [activation: string, loss: string | JsonObject, options: JsonObject])[] = [
   ["softmax", "categorical_crossentropy", {}],
   ["softmax", loss("CategoricalCrossentropy", { label_smoothing: 0.1 }), {}],
@@ -42,6 +44,18 @@ const cases: readonly (readonly [activation: string, loss: string | JsonObject, 
   ["linear", loss("Huber", { delta: 0.3 }), {}],
   ["softplus", "poisson", {}],
   ["softmax", "kl_divergence", {}],
+  ["linear", "mean_absolute_percentage_error", {}],
+  ["softplus", "mean_squared_logarithmic_error", {}],
+  ["linear", "log_cosh", {}],
+  ["tanh", "cosine_similarity", {}],
+  ["tanh", "hinge", {}],
+  ["linear", "squared_hinge", {}],
+  ["linear", "categorical_hinge", {}],
+  ["softmax", "categorical_focal_crossentropy", {}],
+  ["linear", focal("Categorical", { from_logits: true, gamma: 1.5, alpha: 0.4, label_smoothing: 0.1 }), {}],
+  ["sigmoid", "binary_focal_crossentropy", {}],
+  ["sigmoid", focal("Binary", { apply_class_balancing: true, alpha: 0.3 }), { units: 1 }],
+  ["linear", focal("Binary", { from_logits: true, gamma: 3, label_smoothing: 0.1 }), {}],
 ];
 
 describe("one and three steps on each loss are Keras's", () => {
