@@ -83,3 +83,19 @@ describe("layers that have a number for a name", () => {
     },
   );
 });
+
+describe("layers with names that no release knows", () => {
+  it.each([
+    ["VGG16", 3],
+    ["ResNet50", 1],
+    ["DenseNet121", 1],
+  ])("of a %s without its top are taken in the order of the file", (name, inTop) => {
+    const { layers } = networks.find((network) => network.name === name && network.keras === "2.15.0")!;
+    const trunk = layers.slice(0, -inTop);
+    const renamed = trunk.map(([, weights], index) => [`layer${index}`, weights] as const);
+    const { placement } = buildNamed(architectureOf(name)!, storedLayers(renamed));
+    expect(placement.problems).toEqual([]);
+    const numbers = placedNumbers(placement);
+    expect(numbers).toEqual(numbers.map((_, index) => index));
+  });
+});

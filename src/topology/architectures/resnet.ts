@@ -36,7 +36,7 @@ function caffeNames(layer: string): readonly string[] {
   return [`${kind === "conv" ? "res" : "bn"}${stage}${"abcdef"[Number(block) - 1]}_branch${branch}`];
 }
 
-/** What a convolution's filters are called in the file, else what they are in the published network. */
+/** The filters of a convolution in the file, else those of the published network. */
 type WidthOf = (layer: string, published: number) => number;
 
 function resnet(name: string, blocks: readonly number[]): Architecture {
