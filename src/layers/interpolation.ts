@@ -21,7 +21,8 @@ export function interpolationRows(
   to: number,
 ): Float32Array | undefined {
   if (interpolation === "area") return areaRows(from, to);
-  if (interpolation === "bilinear" && !antialias) return bilinearRows(from, to);
+  if (interpolation === "bilinear" && !antialias) return bilinearRows(from, to, 0.5);
+  if (interpolation === "bilinear_from_corner") return bilinearRows(from, to, 0);
   if (interpolation === "bicubic" && !antialias) return bicubicRows(from, to);
   const kernel = kernels[interpolation];
   return kernel && kernelRows(kernel, antialias, from, to);
@@ -42,10 +43,11 @@ const kernels: Readonly<Record<string, ResizeKernel>> = {
   lanczos5: { radius: 5, weight: (x) => lanczos(x, 5) },
 };
 
-function bilinearRows(from: number, to: number): Float32Array {
+/** `center` is where in a pixel its value lies. */
+function bilinearRows(from: number, to: number, center: number): Float32Array {
   const scale = float32(from / to);
   return matrix(from, to, (row, x) => {
-    const position = float32(float32((x + 0.5) * scale) - 0.5);
+    const position = float32(float32((x + center) * scale) - center);
     const floor = Math.floor(position);
     const share = float32(position - floor);
     row[clamp(floor, from)]! += 1 - share;

@@ -25,15 +25,22 @@ const listed: ReadonlySet<string> = new Set(
 );
 
 /**
- * The config with what a release did about masks otherwise than later ones of the same Keras, and wrote nowhere:
- * `supports_masking` false where a layer knew none, `hands_masks` false where it gave none on, `leaves_masks` true where it
- * left them on the tensors that it was called on.
+ * The config with what a release did otherwise than later ones of the same Keras, and wrote nowhere: `supports_masking` false
+ * where a layer knew no masks, `hands_masks` false where it gave none on, `leaves_masks` true where it left them on the tensors
+ * that it was called on, `interpolation` "bilinear_from_corner" where pixels were not taken by their centers.
  */
 export function ofRelease(className: string, config: JsonObject, kerasVersion: string): JsonObject {
   const [major, minor = Number.POSITIVE_INFINITY] = kerasVersion.split(".").map(Number);
   const isHeads = className === "MultiHeadAttention";
   if (isHeads && major === 2 && minor < 10) return { ...config, supports_masking: false };
   if (isHeads && major === 3 && minor < 8) return { ...config, leaves_masks: true };
+  if (
+    className === "UpSampling2D" &&
+    config["interpolation"] === "bilinear" &&
+    /^2\.[0-2](\.\d+)?$/.test(kerasVersion)
+  ) {
+    return { ...config, interpolation: "bilinear_from_corner" };
+  }
   if (listed.has(className) && major === 3 && minor < 4) return { ...config, hands_masks: false };
   return config;
 }

@@ -65,6 +65,8 @@ const rules: Readonly<Record<string, Rule>> = {
   IntegerLookup: lookup,
   StringLookup: lookup,
   TextVectorization: lookup,
+  Attention: { only: { causal: false } },
+  AdditiveAttention: { only: { causal: false } },
   LeakyReLU: { renamed: { alpha: "negative_slope" } },
   MultiHeadAttention: { dropped: ["query_shape", "key_shape", "value_shape"] },
   SpatialDropout1D: spatialDropout,

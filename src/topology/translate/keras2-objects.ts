@@ -46,7 +46,10 @@ function isLayer(value: Json): value is JsonObject {
   return isObject(value) && typeof value["class_name"] === "string" && "config" in value;
 }
 
-/** Keras 2.2 called a truncated normal distribution normal; TensorFlow 1 gave initializers a dtype. */
+/**
+ * Keras 2.2 called a truncated normal distribution normal; TensorFlow 1 gave initializers a dtype; every Keras 3 knows
+ * Orthogonal by its second name, the first ones by no other.
+ */
 function initializer(value: JsonObject): JsonObject {
   if (!isObject(value["config"])) return inModule({ ...value, config: {} }, "keras.initializers");
   const { dtype: _dtype, ...config } = value["config"];
@@ -54,5 +57,6 @@ function initializer(value: JsonObject): JsonObject {
     value["class_name"] === "VarianceScaling" && config["distribution"] === "normal"
       ? { ...config, distribution: "truncated_normal" }
       : config;
-  return inModule({ ...value, config: renamed }, "keras.initializers");
+  const className = value["class_name"] === "Orthogonal" ? "OrthogonalInitializer" : value["class_name"]!;
+  return inModule({ ...value, class_name: className, config: renamed }, "keras.initializers");
 }

@@ -1,0 +1,129 @@
+import type { Checkpoint, Json, JsonObject } from "../../checkpoint.ts";
+import { layerGraph } from "../build-graph.ts";
+import { isObject } from "../config-values.ts";
+import type { GraphLayer, GraphNode, LayerGraph } from "../layer-graph.ts";
+import { refKey } from "../layer-graph.ts";
+import { specOf } from "../layer-specs.ts";
+import { dialectOf } from "./dialect.ts";
+
+/**
+ * What Keras 3 computes otherwise once a model of Keras 1 or 2 is a `.keras`, a sentence a layer in the graph's order; nothing
+ * for a model of Keras 3. Its `.h5` keeps the numbers in the Keras that wrote it.
+ */
+export function changesInKeras3(
+  checkpoint: Pick<Checkpoint, "modelConfig" | "kerasVersion">,
+): readonly string[] {
+  if (dialectOf(checkpoint).startsWith("keras3")) return [];
+  const graph = layerGraph(checkpoint);
+  const masked = maskedCalls(graph);
+  return graph.layers.flatMap((layer) =>
+    [...new Set([...changesOf(layer), ...(masked.get(layer.path) ?? [])])].map(
+      (change) => `${layer.path}: ${layer.className}: ${change}`,
+    ),
+  );
+}
+
+/** What a layer computes otherwise whatever it is called on. */
+function changesOf({ className, config }: GraphLayer): readonly string[] {
+  const changes: string[] = [];
+  if (usesHardSigmoid(config)) changes.push("hard_sigmoid was clip(0.2 x + 0.5) and is clip(x / 6 + 0.5)");
+  if (className === "RandomCrop") changes.push("at inference it cropped the middle and leaves the image");
+  if (className === "UpSampling2D" && config["interpolation"] === "bilinear_from_corner") {
+    changes.push("bilinear interpolation began at the corner pixels and takes pixels by their centers");
+  }
+  return changes;
+}
+
+/** In an activation of the layer or of one inside it. */
+function usesHardSigmoid(json: Json): boolean {
+  if (Array.isArray(json)) return (json as readonly Json[]).some(usesHardSigmoid);
+  if (!isObject(json)) return false;
+  return Object.entries(json).some(
+    ([key, value]) => (key.endsWith("activation") && value === "hard_sigmoid") || usesHardSigmoid(value),
+  );
+}
+
+/** Where the mask of a tensor comes from: two are the same mask where they are equal; undefined for none. */
+type Origin = string | undefined;
+
+/** What calls with masks compute otherwise, by layer path. */
+function maskedCalls(graph: LayerGraph): ReadonlyMap<string, readonly string[]> {
+  const layers = new Map(graph.layers.map((layer) => [layer.path, layer]));
+  const origins = new Map<string, Origin>();
+  const changes = new Map<string, string[]>();
+  for (const node of graph.nodes) {
+    const layer = layers.get(node.layer)!;
+    const given = node.inputs.map((ref) => origins.get(refKey(ref)));
+    const change = given.some((origin) => origin !== undefined) && changeWithMasks(layer, node, given);
+    if (change) changes.set(layer.path, [...(changes.get(layer.path) ?? []), change]);
+    const handed = originAfter(layer, node, given);
+    node.outputs.forEach((_, output) => {
+      origins.set(refKey({ node: node.index, output }), handed);
+    });
+  }
+  return changes;
+}
+
+/** Layers that are called on a list and make one mask of theirs. */
+const joining: ReadonlySet<string> = new Set(
+  "Add Subtract Multiply Average Maximum Minimum Concatenate Dot".split(" "),
+);
+
+const recurrent: ReadonlySet<string> = new Set(
+  "SimpleRNN LSTM GRU RNN ConvLSTM1D ConvLSTM2D ConvLSTM3D".split(" "),
+);
+
+function originAfter({ className, config }: GraphLayer, node: GraphNode, given: readonly Origin[]): Origin {
+  const makes = className === "Masking" || (className === "Embedding" && config["mask_zero"] === true);
+  if (makes) return `${node.index}`;
+  if (!specOf(className)?.masking || endsSteps(className, config)) return undefined;
+  const [first] = given;
+  return given.every((origin) => origin === first) || !joining.has(className) ? first : `${node.index}`;
+}
+
+/** Whether a recurrent layer gives its last step alone. */
+function endsSteps(className: string, config: JsonObject): boolean {
+  const steps = recurrent.has(className)
+    ? config
+    : className === "Bidirectional"
+      ? configInside(config)
+      : undefined;
+  return steps !== undefined && steps["return_sequences"] !== true;
+}
+
+function configInside({ layer }: JsonObject): JsonObject {
+  return isObject(layer) && isObject(layer["config"]) ? layer["config"] : {};
+}
+
+function changeWithMasks(
+  { className, config }: GraphLayer,
+  node: GraphNode,
+  given: readonly Origin[],
+): string | undefined {
+  const [first] = given;
+  if (joining.has(className)) {
+    const alike = given.every((origin) => origin === first);
+    return alike ? undefined : "showed a step where all of its masks do, and shows it where any does";
+  }
+  if (className === "MultiHeadAttention") {
+    return config["supports_masking"] === false
+      ? "took no masks, and takes them"
+      : "left the masks on its inputs, and takes them off";
+  }
+  if (recurrent.has(className)) {
+    if (given.length > 1 || "initial_state" in node.kwargs)
+      return "took the mask along with the states that it starts from, and takes none then";
+    return className === "RNN" && isEarly(config)
+      ? "gave its state at hidden steps, and gives the output before"
+      : undefined;
+  }
+  if (className === "Bidirectional" && isEarly(configInside(config)))
+    return "gave its states at hidden steps, and gives zeros";
+  if (className === "Softmax") return "shared out a row that its mask hides whole, and gives zeros";
+  return undefined;
+}
+
+/** Of Keras before 2.3, which knew no time_major. */
+function isEarly(config: JsonObject): boolean {
+  return !("time_major" in config);
+}

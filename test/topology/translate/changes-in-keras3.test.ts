@@ -1,0 +1,34 @@
+import { describe, expect, test } from "vitest";
+import { readCheckpoint } from "../../../src/formats/checkpoint-file.ts";
+import { changesInKeras3 } from "../../../src/topology/translate/changes-in-keras3.ts";
+import { modelPath, modelRecords } from "../../formats/model-fixtures.ts";
+
+async function changesIn(file: string): Promise<readonly string[]> {
+  return changesInKeras3(await readCheckpoint(modelPath(file), { weights: false }));
+}
+
+describe("changes are named by layer", () => {
+  test.each([
+    ["k122-convolutions.h5", "pointwise: Conv2D: hard_sigmoid"],
+    ["k224-text.h5", "both_ways: Bidirectional: hard_sigmoid"],
+    ["k224-translation.h5", "decoder: LSTM: took the mask along with the states"],
+    ["k224-upsampling.h5", "up_sampling2d_1: UpSampling2D: bilinear"],
+    ["k24-transformer.h5", "first_attention: MultiHeadAttention: took no masks"],
+    ["k215-transformer.h5", "first_attention: MultiHeadAttention: left the masks"],
+    ["k212-film.h5", "flow: ConvLSTM2D: hard_sigmoid"],
+  ])("%s: %s", async (file, change) => {
+    expect(await changesIn(file)).toContainEqual(expect.stringContaining(change));
+  });
+});
+
+test("a mask that all inputs of a merging layer share changes nothing", async () => {
+  expect(await changesIn("k215-hidden-steps.h5")).toEqual([]);
+});
+
+test("networks over pictures do not change, and no model of Keras 3 does", async () => {
+  const pictures =
+    /-(mobilenet|mobilenetv2|resnet|resnet50|densenet|efficientnet|nested-\w+|shared|sequential)\.h5$/;
+  const files = modelRecords().filter(([file, { keras }]) => keras.startsWith("3") || pictures.test(file));
+  expect(files.length).toBeGreaterThan(60);
+  for (const [file] of files) expect(await changesIn(file), file).toEqual([]);
+});
