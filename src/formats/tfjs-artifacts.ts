@@ -28,7 +28,11 @@ export function tfjsArtifacts(checkpoint: Checkpoint): TfjsArtifacts {
   return {
     modelTopology: { keras_version: tfjsLayersVersion, backend: "tensorflow", model_config: modelConfig },
     ...tfjsTensors(
-      weights.map(({ name, layer, weight }) => ({ ...weightOf(checkpoint, layer, weight), name })),
+      weights.map(({ name, layer, weight, shape }) => ({
+        ...weightOf(checkpoint, layer, weight),
+        ...(shape && { shape }),
+        name,
+      })),
     ),
     ...(json && { userDefinedMetadata: { [notesKey]: json } }),
   };

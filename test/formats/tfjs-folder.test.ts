@@ -7,6 +7,7 @@ import { readCheckpoint, writeCheckpoint } from "../../src/formats/checkpoint-fi
 import { predict } from "../../src/model/predict.ts";
 import { type Tensor, toFloat32 } from "../../src/tensor.ts";
 import { scratch } from "../hdf5/temporary.ts";
+import { distance } from "./distance.ts";
 import { modelPath, type PackedTensor, unpacked } from "./model-fixtures.ts";
 
 const fixtures = "fixtures/tfjs";
@@ -38,9 +39,7 @@ describe.each(readdirSync(fixtures))("%s by tensorflowjs_converter", (name) => {
   async function expectPredictions(checkpoint: Checkpoint, answered: readonly Tensor[]): Promise<void> {
     const outputs = await predict(checkpoint, inputs);
     answered.forEach((expected, index) => {
-      const values = toFloat32(expected);
-      const apart = toFloat32(outputs[index]!).map((value, at) => Math.abs(value - values[at]!));
-      expect(Math.max(...apart) / Math.max(1, ...values.map(Math.abs))).toBeLessThan(2e-5);
+      expect(distance(toFloat32(outputs[index]!), toFloat32(expected))).toBeLessThan(2e-5);
     });
   }
 

@@ -11,6 +11,7 @@ import { type Tensor, toFloat32 } from "../../src/tensor.ts";
 import { layerGraph } from "../../src/topology/build-graph.ts";
 import { replaceHead } from "../../src/topology/head.ts";
 import { scratch } from "../hdf5/temporary.ts";
+import { distance } from "./distance.ts";
 import { type PackedTensor, unpacked } from "./model-fixtures.ts";
 import { fromFolder } from "./tfjs-handler.ts";
 
@@ -33,10 +34,7 @@ function recordOf(name: string): GraphRecord {
 function expectNear(outputs: readonly Tensor[], expected: readonly Tensor[]): void {
   expect(outputs.map(({ shape }) => shape)).toEqual(expected.map(({ shape }) => shape));
   outputs.forEach((output, index) => {
-    const values = toFloat32(expected[index]!);
-    const apart = toFloat32(output).map((value, at) => Math.abs(value - values[at]!));
-    const largest = values.reduce((most, value) => Math.max(most, Math.abs(value)), 1);
-    expect(apart.reduce((most, value) => Math.max(most, value), 0) / largest).toBeLessThan(2e-5);
+    expect(distance(toFloat32(output), toFloat32(expected[index]!))).toBeLessThan(2e-5);
   });
 }
 

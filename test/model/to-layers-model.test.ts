@@ -5,6 +5,7 @@ import type { tf } from "../../src/engine/tf.ts";
 import { TopologyError } from "../../src/errors.ts";
 import { toLayersModel } from "../../src/model/to-layers-model.ts";
 import type { DType, TensorData } from "../../src/tensor.ts";
+import { distance } from "../formats/distance.ts";
 import { families, type LayerCase, type PackedTensor, upload, valuesOf } from "../layers/layer-cases.ts";
 
 beforeAll(async () => {
@@ -94,13 +95,6 @@ async function predicted(layerCase: LayerCase): Promise<readonly tf.Tensor[] | T
     if (error instanceof TopologyError) return error;
     throw error;
   }
-}
-
-/** The largest difference, relative to the largest of the numbers expected where that is above 1. */
-function distance(values: ArrayLike<number>, expected: ArrayLike<number>): number {
-  const largest = Array.from(expected).reduce((most, value) => Math.max(most, Math.abs(value)), 1);
-  const apart = Array.from(values, (value, index) => Math.abs(value - expected[index]!));
-  return apart.reduce((most, value) => Math.max(most, value), 0) / largest;
 }
 
 describe.each(whole)("$family", ({ cases }) => {

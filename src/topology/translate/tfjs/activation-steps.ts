@@ -2,7 +2,8 @@ import type { Json, JsonObject } from "../../../checkpoint.ts";
 import { isObject } from "../../config-values.ts";
 import { classNameOf } from "../../dialects/class-names.ts";
 import { modernConfig } from "../../dialects/layer-config.ts";
-import { refuse, type SourceLayer, type TfjsStep } from "./step.ts";
+import { picked, refuse, type SourceLayer, type TfjsStep } from "./step.ts";
+import { trainingArguments } from "./training-arguments.ts";
 
 /** An activation in tfjs-layers's words: a name that a layer may have, or layers to come after it. */
 export interface TfjsActivation {
@@ -103,4 +104,19 @@ export function followedBy(before: readonly TfjsStep[], after: readonly TfjsStep
         : step,
     ),
   ];
+}
+
+/** A layer of the same class with weights and an activation, which may be layers behind it. */
+export function activated(
+  { className, config }: SourceLayer,
+  { name, after }: TfjsActivation,
+  keys: string,
+  ...variables: readonly string[]
+): readonly TfjsStep[] {
+  const own = {
+    ...picked(config, keys.split(" ")),
+    activation: name,
+    ...trainingArguments(config, ...variables),
+  };
+  return followedBy([{ className, config: own, weighted: true }], after);
 }

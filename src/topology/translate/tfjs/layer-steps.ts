@@ -1,14 +1,22 @@
 import type { Json, JsonObject } from "../../../checkpoint.ts";
 import type { Shape } from "../../../tensor.ts";
-import { sizesAt } from "../../config-values.ts";
 import { specOf } from "../../layer-specs.ts";
 import { nestedLayer } from "../../specs/recurrent-cells.ts";
-import { activationOf, followedBy } from "./activation-steps.ts";
+import { activated, activationOf } from "./activation-steps.ts";
+import { applicationSteps } from "./application-steps.ts";
+import { convolutionSteps } from "./convolution-steps.ts";
 import { mergingSteps } from "./merging-steps.ts";
 import { normalizationSteps } from "./normalization-steps.ts";
 import { operationSteps } from "./operation-steps.ts";
 import { nameOf, recurrentSteps } from "./recurrent-steps.ts";
-import { picked, refuse, type SourceLayer, type StepRule, type TfjsStep } from "./step.ts";
+import {
+  picked,
+  refuse,
+  refuseChannelsFirst,
+  type SourceLayer,
+  type StepRule,
+  type TfjsStep,
+} from "./step.ts";
 import { trainingArguments } from "./training-arguments.ts";
 
 /**
@@ -42,69 +50,6 @@ function same(className: string, keys: string, ...variables: readonly string[]):
       },
     ],
   ];
-}
-
-/** A layer with weights and an activation, which may need layers of its own. */
-function activated(layer: SourceLayer, keys: string, ...variables: readonly string[]): readonly TfjsStep[] {
-  const { className, config } = layer;
-  const { name, after } = activationOf(layer, tfjsSteps);
-  const own = {
-    ...picked(config, keys.split(" ")),
-    activation: name,
-    ...trainingArguments(config, ...variables),
-  };
-  return followedBy([{ className, config: own, weighted: true }], after);
-}
-
-const convolutionKeys = "kernel_size strides padding data_format dilation_rate use_bias";
-
-function convolution(layer: SourceLayer): readonly TfjsStep[] {
-  const { className, config } = layer;
-  if ((config["groups"] ?? 1) !== 1) refuse(layer, "has no groups");
-  if (config["padding"] === "causal") refuse(layer, "has no causal padding");
-  if (className === "Conv1D") refuseChannelsFirst(layer);
-  return activated(layer, `filters ${convolutionKeys}`, "kernel", "bias");
-}
-
-/** tfjs-layers knows neither dilation nor output padding: what it makes of `same` and `valid` has one size. */
-function transposed(layer: SourceLayer): readonly TfjsStep[] {
-  const { config, inputs, outputs } = layer;
-  const rank = (inputs[0]?.length ?? 2) - 2;
-  const first = config["data_format"] === "channels_first" ? 2 : 1;
-  const [strides, kernel, dilation] = ["strides", "kernel_size", "dilation_rate"].map((key) =>
-    sizesAt({ [key]: 1, ...config }, key, rank),
-  ) as [number[], number[], number[]];
-  if (dilation.some((rate) => rate !== 1)) refuse(layer, "has no dilation");
-  strides.forEach((stride, axis) => {
-    const from = inputs[0]?.[first + axis];
-    const to = outputs[0]?.[first + axis];
-    if (from == null || to == null) {
-      if (config["output_padding"] != null) refuse(layer, "has no output_padding");
-      return;
-    }
-    const made =
-      config["padding"] === "same" ? from * stride : from * stride + Math.max(kernel[axis]! - stride, 0);
-    if (made !== to) refuse(layer, `makes ${made} positions of ${from}, Keras ${to}`);
-  });
-  return activated(layer, "filters kernel_size strides padding data_format use_bias", "kernel", "bias");
-}
-
-function depthwise(layer: SourceLayer): readonly TfjsStep[] {
-  const { config } = layer;
-  if (sizesAt({ dilation_rate: 1, ...config }, "dilation_rate", 2).some((rate) => rate !== 1)) {
-    refuse(layer, "ignores its dilation_rate");
-  }
-  const keys = "kernel_size strides padding data_format use_bias depth_multiplier";
-  return activated(layer, keys, "depthwise", "bias");
-}
-
-function separable(layer: SourceLayer): readonly TfjsStep[] {
-  refuseChannelsFirst(layer);
-  return activated(layer, `filters ${convolutionKeys} depth_multiplier`, "depthwise", "pointwise", "bias");
-}
-
-function refuseChannelsFirst(layer: SourceLayer): void {
-  if (layer.config["data_format"] === "channels_first") refuse(layer, "has no channels_first here");
 }
 
 function pooling1d(layer: SourceLayer): readonly TfjsStep[] {
@@ -235,14 +180,8 @@ const pooling = "pool_size strides padding data_format";
 
 const rules: ReadonlyMap<string, StepRule> = new Map<string, StepRule>([
   ["InputLayer", inputLayer],
-  ["Dense", (layer) => activated(layer, "units use_bias", "kernel", "bias")],
-  ["Conv1D", convolution],
-  ["Conv2D", convolution],
-  ["Conv3D", convolution],
-  ["Conv2DTranspose", transposed],
-  ["Conv3DTranspose", transposed],
-  ["DepthwiseConv2D", depthwise],
-  ["SeparableConv2D", separable],
+  ["Dense", (layer) => activated(layer, activationOf(layer, tfjsSteps), "units use_bias", "kernel", "bias")],
+  ...convolutionSteps((layer) => activationOf(layer, tfjsSteps)),
   ["MaxPooling1D", pooling1d],
   ["AveragePooling1D", pooling1d],
   same("MaxPooling2D", pooling),
@@ -280,6 +219,7 @@ const rules: ReadonlyMap<string, StepRule> = new Map<string, StepRule>([
   same("GaussianDropout", "rate"),
   same("AlphaDropout", "rate noise_shape"),
   ["Identity", () => linear],
+  ...applicationSteps,
   ...normalizationSteps,
   ...mergingSteps,
   ...operationSteps,

@@ -30,6 +30,8 @@ export interface TfjsStep {
   readonly reads?: readonly StepInput[];
   /** The layer's weights are its own. */
   readonly weighted?: boolean;
+  /** Weights that the class of the step calls and shapes otherwise, their values in the same order; by Keras's name. */
+  readonly weightsAs?: Readonly<Record<string, { readonly name: string; readonly shape: readonly number[] }>>;
 }
 
 /** @throws {TopologyError} naming the layer that tfjs-layers has no equal of, and what holds the model. */
@@ -38,6 +40,11 @@ export function refuse(layer: Pick<SourceLayer, "path" | "className">, reason: s
     `${layer.path}: ${layer.className}: tfjs-layers ${reason}. Write .keras or .h5 (--format keras), which hold it.`,
     "not-in-tfjs",
   );
+}
+
+/** @throws {TopologyError} for a layer that has its channels first where tfjs-layers has not. */
+export function refuseChannelsFirst(layer: SourceLayer): void {
+  if (layer.config["data_format"] === "channels_first") refuse(layer, "has no channels_first here");
 }
 
 /** What a Keras layer becomes. @throws {TopologyError} where tfjs-layers has no equal of it. */

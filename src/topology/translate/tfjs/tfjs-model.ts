@@ -33,6 +33,8 @@ export interface TfjsWeight {
   readonly name: string;
   readonly layer: string;
   readonly weight: string;
+  /** Where it is another than the weight's own. */
+  readonly shape?: readonly number[];
 }
 
 /**
@@ -158,7 +160,7 @@ function emitLayer(translation: Translation, layer: LayerDescription, place: Pla
   const names = steps.map((_, index) =>
     index === (main < 0 ? steps.length - 1 : main) ? name : translation.names(`${name}_${index + 1}`),
   );
-  if (main >= 0) addWeights(translation, source, name);
+  if (main >= 0) addWeights(translation, source, steps[main]!, name);
   const entries = steps.map((step, index): Entry => {
     const own = names[index]!;
     return {
@@ -200,12 +202,14 @@ function constantsOf(
   );
 }
 
-function addWeights(translation: Translation, layer: SourceLayer, name: string): void {
+function addWeights(translation: Translation, layer: SourceLayer, step: TfjsStep, name: string): void {
   for (const { name: weight, dtype } of layer.weights) {
     if (weight.startsWith("lora_")) refuse(layer, "has no LoRA");
     if (!dtype.includes("float") || /_(scale|zero)$/.test(weight)) refuse(layer, "has no quantized weights");
-    const own = tfjsWeightName(layer.className, layer.config, weight);
-    translation.weights.push({ name: `${name}/${own}`, layer: layer.path, weight });
+    const as = step.weightsAs?.[weight];
+    const own = as?.name ?? tfjsWeightName(layer.className, layer.config, weight);
+    const place = { name: `${name}/${own}`, layer: layer.path, weight };
+    translation.weights.push(as ? { ...place, shape: as.shape } : place);
   }
 }
 
