@@ -87,7 +87,7 @@ export async function openVirtual(virtual: VirtualFile, label: string): Promise<
     file = new File(path, "r");
   } catch (error) {
     unmount(path);
-    throw openError(label, error);
+    throw openError(label, error, virtual);
   }
   return {
     root: groupAt({ library, label, fileId: file.file_id, bytes }, "/"),
@@ -105,7 +105,10 @@ interface Source {
   readonly bytes: number;
 }
 
-function openError(label: string, error: unknown): KerasFileError {
+/** The least that stands before the first object of a file. */
+const superblockBytes = 96;
+
+function openError(label: string, error: unknown, virtual: VirtualFile): KerasFileError {
   const cause = libraryMessage(error);
   const truncated = /truncated file: eof = (\d+), sblock->base_addr = (\d+), stored_eof = (\d+)/.exec(cause);
   if (truncated) {
@@ -116,7 +119,20 @@ function openError(label: string, error: unknown): KerasFileError {
     );
   }
   if (cause.startsWith("file signature not found")) {
-    return new KerasFileError(`${label}: not an HDF5 file.`, "not-hdf5");
+    const start = Buffer.alloc(8);
+    const read = virtual.read(start, 0);
+    const shown = JSON.stringify(start.toString("latin1", 0, read));
+    return new KerasFileError(
+      `${label}: not an HDF5 file: expected a .h5 or .keras file of Keras, got one that starts with ${shown}.`,
+      "not-hdf5",
+    );
+  }
+  const bytes = virtual.size();
+  if (bytes < superblockBytes) {
+    return new KerasFileError(
+      `${label}: the file is truncated after ${bytes} bytes. Copy or download it again.`,
+      "truncated",
+    );
   }
   return new KerasFileError(`${label}: the HDF5 file cannot be opened: ${cause}.`, "damaged");
 }

@@ -152,7 +152,9 @@ describe("files that are none", () => {
     expect(await refusal(() => openHdf5(empty))).toBe(
       `KerasFileError ${empty}: the file is empty (0 bytes).`,
     );
-    expect(await refusal(() => openHdf5(text))).toBe(`KerasFileError ${text}: not an HDF5 file.`);
+    expect(await refusal(() => openHdf5(text))).toBe(
+      `KerasFileError ${text}: not an HDF5 file: expected a .h5 or .keras file of Keras, got one that starts with "hello".`,
+    );
   });
 
   test("a truncated one, with the numbers", async () => {
