@@ -23,6 +23,7 @@ import { lossOpKernels } from "./ops-losses.ts";
 import { shapeOpKernels } from "./ops-shapes.ts";
 import { poolingKernels } from "./pooling.ts";
 import { preprocessingKernels } from "./preprocessing.ts";
+import { randomImageKernels } from "./random-images.ts";
 import { recurrentKernels } from "./recurrent/layers.ts";
 import { regularizationKernels } from "./regularization.ts";
 import { reshapingKernels } from "./reshaping.ts";
@@ -55,6 +56,7 @@ const kernels: ReadonlyMap<string, Kernel> = new Map(
     normalizationKernels,
     poolingKernels,
     preprocessingKernels,
+    randomImageKernels,
     recurrentKernels,
     regularizationKernels,
     reshapingKernels,

@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { classNameOf } from "../../src/topology/dialects/class-names.ts";
 import type { GraphLayer, LayerGraph } from "../../src/topology/layer-graph.ts";
+import type { LayerSpec } from "../../src/topology/layer-spec.ts";
 import { specOf } from "../../src/topology/layer-specs.ts";
 import { activationNames } from "../../src/topology/specs/activation.ts";
 import { unsupportedLayers } from "../../src/topology/support.ts";
@@ -33,7 +34,7 @@ export type Verdict =
       readonly kind: "runs";
       readonly cases: number;
       readonly gradients: number;
-      readonly inferenceOnly: boolean;
+      readonly note: string;
     }
   | { readonly kind: "refused"; readonly reason: string; readonly advice: string }
   | { readonly kind: "unknown" };
@@ -60,8 +61,13 @@ function ran(className: string): Verdict {
     kind: "runs",
     cases: own.length,
     gradients: own.filter(({ gradients }) => gradients).length,
-    inferenceOnly: specOf(className)!.inferenceOnly === true,
+    note: trainingNote(specOf(className)!),
   };
+}
+
+function trainingNote({ inferenceOnly, random }: LayerSpec): string {
+  if (inferenceOnly) return "refused in training";
+  return random ? "draws numbers of its own in training" : "";
 }
 
 function refused(className: string): Verdict {
@@ -81,6 +87,7 @@ export function supportTable(): string {
     "",
     "Written by `npx vitest run test/layers/completeness.test.ts -u` from what the tests compare. A case is one call that",
     `Keras (${publicNames.keras}, or 2.15) answered: outputs within 2e-5 of its largest number, gradients within 1e-4, on both engines.`,
+    "Everything is computed in float32, whatever a file's dtype policy says.",
     "",
     `## Layers: ${run.length} of ${layers.length}`,
     "",
@@ -114,8 +121,10 @@ function parted(names: readonly string[], verdictOn: (name: string) => Verdict):
 
 function lineOf(name: string, verdict: Verdict): string {
   if (verdict.kind !== "runs") return "";
-  const note = verdict.inferenceOnly ? "refused in training" : "";
-  return `| ${name} | ${verdict.cases} | ${verdict.gradients || ""} | ${note} |`.replaceAll("|  |", "| |");
+  return `| ${name} | ${verdict.cases} | ${verdict.gradients || ""} | ${verdict.note} |`.replaceAll(
+    "|  |",
+    "| |",
+  );
 }
 
 function refusalLine(name: string, verdict: Verdict): string {

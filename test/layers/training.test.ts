@@ -136,10 +136,54 @@ describe("in training", () => {
     x.dispose();
   });
 
+  test("RandomFlip leaves about half of the images, and turns each of the others whole", () => {
+    tf.tidy(() => {
+      const x = tf.randomUniform([64, 3, 4, 2], 0, 1, "float32", 5);
+      const y = run("RandomFlip", { mode: "horizontal" }, x, 3);
+      const [images, mirrored] = [tf.unstack(x), tf.unstack(tf.reverse(x, 2))];
+      const turned = tf.unstack(y).filter((image, index) => {
+        const values = image.dataSync();
+        const same = images[index]!.dataSync().every((value, at) => value === values[at]);
+        if (!same) expect(values).toEqual(mirrored[index]!.dataSync());
+        return !same;
+      });
+      expect(turned.length).toBeGreaterThan(16);
+      expect(turned.length).toBeLessThan(48);
+    });
+  });
+
+  test("RandomContrast spreads each image from its mean by a factor of its own", () => {
+    tf.tidy(() => {
+      const x = tf.randomUniform([16, 3, 4, 1], 100, 150, "float32", 5);
+      const y = run("RandomContrast", { factor: [0.2, 0.5], value_range: [0, 255] }, x, 3);
+      const ratios = tf.div(tf.sub(y, tf.mean(x, [1, 2], true)), tf.sub(x, tf.mean(x, [1, 2], true)));
+      const factors = tf.unstack(ratios).map((image) => [...image.dataSync()]);
+      for (const [first, ...others] of factors) {
+        for (const other of others) expect(other).toBeCloseTo(first!, 2);
+        expect(first).toBeGreaterThan(0.79);
+        expect(first).toBeLessThan(1.51);
+      }
+      expect(new Set(factors.map(([first]) => first!.toFixed(2))).size).toBeGreaterThan(8);
+    });
+  });
+
+  test("the gradient of a moved image is the move back, pixel by pixel", () => {
+    const x = tf.randomUniform([1, 4, 4, 1], 0, 1, "float32", 5);
+    const config = { factor: [0.1, 0.1], fill_mode: "constant", interpolation: "bilinear", fill_value: 0 };
+    const weight = tf.randomUniform([1, 4, 4, 1], 0, 1, "float32", 6);
+    const found = gradients(() => tf.sum(tf.mul(run("RandomRotation", config, x, 1), weight)), [x]);
+    const linear = found.value.dataSync()[0]!;
+    tf.tidy(() => {
+      // Of a linear function the gradient times the point is the value.
+      expect(tf.sum(tf.mul(found.gradients[0]!, x)).dataSync()[0]).toBeCloseTo(linear, 5);
+    });
+    tf.dispose([x, weight, found.value, ...found.gradients] as tf.Tensor[]);
+  });
+
   test("a layer of random pictures is refused by name", () => {
     tf.tidy(() => {
-      expect(() => run("RandomFlip", { name: "flip" }, tf.ones([1, 2, 2, 3]), 1)).toThrow(TopologyError);
-      expect(() => run("RandomFlip", { name: "flip" }, tf.ones([1, 2, 2, 3]), 1)).toThrow(/flip: RandomFlip/);
+      expect(() => run("RandomHue", { name: "hue" }, tf.ones([1, 2, 2, 3]), 1)).toThrow(TopologyError);
+      expect(() => run("RandomHue", { name: "hue" }, tf.ones([1, 2, 2, 3]), 1)).toThrow(/hue: RandomHue/);
     });
   });
 

@@ -1,3 +1,4 @@
+import type { JsonObject } from "../../checkpoint.ts";
 import type { LayerSpec } from "../layer-spec.ts";
 
 /**
@@ -9,7 +10,7 @@ function augmentation(className: string, more: Partial<LayerSpec> = {}): LayerSp
     defaults: { data_format: "channels_last" },
     outputShapes: ({ inputs }) => [inputs[0]!],
     random: true,
-    inferenceOnly: className !== "MaxNumBoundingBoxes",
+    inferenceOnly: true,
     ...more,
   };
 }
@@ -24,32 +25,43 @@ function resized(className: string, axis: number): LayerSpec {
 const names = [
   "AugMix",
   "Equalization",
-  "MaxNumBoundingBoxes",
   "RandAugment",
-  "RandomBrightness",
   "RandomColorDegeneration",
   "RandomColorJitter",
-  "RandomContrast",
   "RandomElasticTransform",
   "RandomErasing",
-  "RandomFlip",
   "RandomGaussianBlur",
   "RandomGrayscale",
   "RandomHue",
   "RandomInvert",
   "RandomPerspective",
   "RandomPosterization",
-  "RandomRotation",
   "RandomSaturation",
   "RandomSharpness",
   "RandomShear",
-  "RandomTranslation",
-  "RandomZoom",
   "Solarization",
 ];
 
+/** Those that training runs too. */
+function trained(className: string, defaults: JsonObject, more: Partial<LayerSpec> = {}): LayerSpec {
+  return augmentation(className, {
+    defaults: { data_format: "channels_last", ...defaults },
+    inferenceOnly: false,
+    ...more,
+  });
+}
+
+const moved: JsonObject = { fill_mode: "reflect", interpolation: "bilinear", fill_value: 0 };
+
 export const augmentationSpecs: readonly LayerSpec[] = [
+  trained("RandomFlip", { mode: "horizontal_and_vertical" }),
+  trained("RandomRotation", moved),
+  trained("RandomZoom", { ...moved, width_factor: null }),
+  trained("RandomTranslation", moved),
+  trained("RandomContrast", { value_range: [0, 255] }),
+  trained("RandomBrightness", { value_range: [0, 255] }),
   ...names.map((name) => augmentation(name)),
+  augmentation("MaxNumBoundingBoxes", { random: false, inferenceOnly: false }),
   augmentation("CutMix", { couplesBatch: true }),
   augmentation("MixUp", { couplesBatch: true }),
   resized("RandomHeight", 1),
