@@ -23,7 +23,7 @@ export async function finetune(options: FinetuneOptions): Promise<FinetuneResult
   try {
     await folder?.rehearse(run.checkpoint, run.format);
     const examples = await runFeatures(run, engine, options);
-    const trained = await runTraining(run, examples, options);
+    const trained = await runTraining(run, examples, options).finally(examples.dispose);
     const record = runRecord(run, engine, examples, trained, options);
     const { format: _format, args: _args, ...result } = record;
     const files = (await folder?.write(record)) ?? [];

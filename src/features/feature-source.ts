@@ -1,3 +1,4 @@
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { PreprocessMode, Weights } from "../checkpoint.ts";
 import type { Channels } from "../data/decode.ts";
@@ -102,6 +103,7 @@ export async function openFeatureSource(
         exif,
         strict,
         batchSize,
+        rowFolder: settings.cache === false ? tmpdir() : (settings.cache ?? defaultCacheDirectory()),
         ...(cache && { cache }),
         ...(index && { hashOf: index.hashOf }),
         ...(signal && { signal }),

@@ -6,20 +6,23 @@ import { tf } from "../engine/tf.ts";
 import { DataError } from "../errors.ts";
 import { uploadPadded } from "../model/feeds.ts";
 import type { Tensor } from "../tensor.ts";
-import { elementCount, float32Tensor } from "../tensor.ts";
+import { elementCount } from "../tensor.ts";
 import type { FeatureCache } from "./cache/feature-cache.ts";
 import type { FeatureTensor } from "./cache/record.ts";
+import type { SampleRows, WritableRows } from "./sample-rows.ts";
+import { selectRows, writableRows } from "./sample-rows.ts";
 import type { StaticProgram } from "./trunk.ts";
 import { createTrunk } from "./trunk.ts";
 
 export interface ImageFeatures {
-  /** One `[N, …]` float32 tensor for each frontier tensor. */
-  readonly features: readonly Tensor[];
+  /** N rows for each frontier tensor, until `dispose`. */
+  readonly features: readonly SampleRows[];
   /** For each of the N, its index in the samples asked for. */
   readonly indices: readonly number[];
   readonly bad: readonly { readonly path: string; readonly reason: string }[];
   /** Of the N, how many came from the cache. */
   readonly cached: number;
+  dispose(): void;
 }
 
 export interface ImageFeatureOptions extends ImageOptions {
@@ -29,6 +32,8 @@ export interface ImageFeatureOptions extends ImageOptions {
   readonly batchSize: number;
   /** A picture that cannot be decoded is an error. */
   readonly strict?: boolean;
+  /** Where rows may go that are too many for memory. */
+  readonly rowFolder?: string;
   /** Read first, and given what is computed. */
   readonly cache?: FeatureCache;
   /** sha256 of a file's bytes, in hexadecimal. */
@@ -46,36 +51,49 @@ export async function extractImages(
   samples: readonly { readonly path: string }[],
   options: ImageFeatureOptions,
 ): Promise<ImageFeatures> {
-  const rows = options.tensors.map(({ shape }) => elementCount(shape));
-  const arrays = rows.map((size) => new Float32Array(size * samples.length));
-  const missing = await readCached(samples, arrays, options);
-  const cached = samples.length - missing.length;
-  const bad = await compute(part, samples, missing, arrays, rows, cached, options);
-  const unusable = new Set(bad.map(({ index }) => index));
-  const indices = samples.map((_, index) => index).filter((index) => !unusable.has(index));
-  return {
-    features: options.tensors.map(({ shape }, tensor) =>
-      float32Tensor(picked(arrays[tensor]!, rows[tensor]!, indices), [indices.length, ...shape]),
-    ),
-    indices,
-    bad: bad.map(({ path, reason }) => ({ path, reason })),
-    cached,
+  const rows = options.tensors.map(({ shape }) => writableRows(shape, samples.length, options.rowFolder));
+  const dispose = (): void => {
+    for (const each of rows) each.dispose();
   };
+  try {
+    const missing = await readCached(samples, rows, options);
+    const cached = samples.length - missing.length;
+    const bad = await compute(part, samples, missing, rows, cached, options);
+    const unusable = new Set(bad.map(({ index }) => index));
+    const indices = samples.map((_, index) => index).filter((index) => !unusable.has(index));
+    return {
+      features: rows.map((each) => selectRows(each, indices)),
+      indices,
+      bad: bad.map(({ path, reason }) => ({ path, reason })),
+      cached,
+      dispose,
+    };
+  } catch (error) {
+    dispose();
+    throw error;
+  }
 }
 
 /** Fills the rows that the cache holds. Returns the indices of the others. */
 async function readCached(
   samples: readonly { readonly path: string }[],
-  arrays: readonly Float32Array[],
-  { cache, hashOf = contentHash, signal, onProgress }: ImageFeatureOptions,
+  rows: readonly WritableRows[],
+  { cache, tensors, hashOf = contentHash, signal, onProgress }: ImageFeatureOptions,
 ): Promise<number[]> {
   if (!cache) return samples.map((_, index) => index);
   const missing: number[] = [];
+  const found = tensors.map(({ shape }) => new Float32Array(elementCount(shape)));
   for (const [index, { path }] of samples.entries()) {
     signal?.throwIfAborted();
     const key = await hashOf(path).catch(() => null);
-    if (key === null || !(await cache.readInto(key, arrays, index))) missing.push(index);
-    else onProgress?.(index + 1 - missing.length, index + 1 - missing.length);
+    if (key === null || !(await cache.readInto(key, found, 0))) {
+      missing.push(index);
+      continue;
+    }
+    rows.forEach((each, tensor) => {
+      each.set(index, found[tensor]!);
+    });
+    onProgress?.(index + 1 - missing.length, index + 1 - missing.length);
   }
   return missing;
 }
@@ -90,8 +108,7 @@ async function compute(
   part: StaticProgram,
   samples: readonly { readonly path: string }[],
   missing: readonly number[],
-  arrays: readonly Float32Array[],
-  rows: readonly number[],
+  rows: readonly WritableRows[],
   cached: number,
   options: ImageFeatureOptions,
 ): Promise<BadRow[]> {
@@ -109,6 +126,7 @@ async function compute(
       },
     },
   );
+  const sizes = options.tensors.map(({ shape }) => elementCount(shape));
   let done = cached;
   try {
     for await (const { images, indices, contentHashes } of batches) {
@@ -116,11 +134,11 @@ async function compute(
       const features = await runPadded(trunk.run, images, options.batchSize);
       for (const [row, position] of indices.entries()) {
         const own = features.map((values, tensor) =>
-          values.subarray(row * rows[tensor]!, (row + 1) * rows[tensor]!),
+          values.subarray(row * sizes[tensor]!, (row + 1) * sizes[tensor]!),
         );
         await options.cache?.put(contentHashes[row]!, own);
         own.forEach((values, tensor) => {
-          arrays[tensor]!.set(values, missing[position]! * rows[tensor]!);
+          rows[tensor]!.set(missing[position]!, values);
         });
       }
       done += indices.length;
@@ -146,12 +164,4 @@ async function runPadded(
   const values = await Promise.all(features.map(async (tensor) => Float32Array.from(await tensor.data())));
   tf.dispose([feed, ...features]);
   return values;
-}
-
-/** Moves the rows at `indices`, which ascend, to the front. Returns the part of `values` that holds them. */
-function picked(values: Float32Array, size: number, indices: readonly number[]): Float32Array {
-  indices.forEach((index, row) => {
-    if (index !== row) values.copyWithin(row * size, index * size, (index + 1) * size);
-  });
-  return values.subarray(0, indices.length * size);
 }

@@ -6,6 +6,7 @@ import { extractArrays } from "../features/array-features.ts";
 import type { CutModel } from "../features/cut.ts";
 import { cutModel } from "../features/cut.ts";
 import { extractionBatch, openFeatureSource } from "../features/feature-source.ts";
+import { wholeTensor } from "../features/sample-rows.ts";
 import { staticProgram } from "../features/trunk.ts";
 import type { FinetunePlan } from "../freeze/plan.ts";
 import type { Tensor } from "../tensor.ts";
@@ -74,10 +75,12 @@ export async function extractFeatures(
     onWarning,
   });
   try {
-    const { features, indices, bad, cached } = await source.extract(dataset.samples, (done) =>
+    const { features, indices, bad, cached, dispose } = await source.extract(dataset.samples, (done) =>
       onProgress?.(done, dataset.samples.length),
     );
-    return { tensors: features, indices, extracted: indices.length - cached, cached, bad };
+    const tensors = features.map(wholeTensor);
+    dispose();
+    return { tensors, indices, extracted: indices.length - cached, cached, bad };
   } finally {
     await source.close();
   }

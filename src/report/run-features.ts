@@ -5,6 +5,8 @@ import { DataError } from "../errors.ts";
 import { extractArrays } from "../features/array-features.ts";
 import type { FeatureSource } from "../features/feature-source.ts";
 import { extractionBatch, openFeatureSource } from "../features/feature-source.ts";
+import type { ImageFeatures } from "../features/image-features.ts";
+import { tensorRows } from "../features/sample-rows.ts";
 import type { StaticProgram } from "../features/trunk.ts";
 import { staticProgram } from "../features/trunk.ts";
 import type { Tensor } from "../tensor.ts";
@@ -21,6 +23,8 @@ export interface RunExamples {
   readonly validation: Examples | null;
   readonly figures: FeatureFigures;
   readonly bad: readonly BadImage[];
+  /** Ends the use of the features. */
+  dispose(): void;
 }
 
 /** Step 7: the static part on all samples, from the cache where pictures are there. */
@@ -37,7 +41,7 @@ export async function runFeatures(
       : await ofArrays(run, dataset, engine, options);
   const parts = [found.train, ...(found.validation ? [found.validation] : [])];
   const images = parts.reduce((sum, part) => sum + part.targets.shape[0]!, 0);
-  const bytes = parts.flatMap((part) => part.features).reduce((sum, { data }) => sum + data.byteLength, 0);
+  const bytes = parts.flatMap((part) => part.features).reduce((sum, { byteLength }) => sum + byteLength, 0);
   const seconds = (performance.now() - started) / 1000;
   return { ...found, figures: { images, extracted: images - cached, cached, bytes, seconds } };
 }
@@ -60,12 +64,19 @@ async function ofImages(
   });
   try {
     const train = await imageSplit(source, run, dataset, "train", options);
-    const val = await imageSplit(source, run, dataset, "val", options);
+    const val = await imageSplit(source, run, dataset, "val", options).catch((error: unknown) => {
+      train.dispose();
+      throw error;
+    });
     return {
       train: train.examples,
       validation: val.examples.targets.shape[0]! > 0 ? val.examples : null,
       bad: [...train.bad, ...val.bad],
       cached: train.cached + val.cached,
+      dispose: () => {
+        train.dispose();
+        val.dispose();
+      },
     };
   } finally {
     await source.close();
@@ -78,12 +89,13 @@ async function imageSplit(
   dataset: ImageDataset,
   split: Split,
   options: FinetuneOptions,
-): Promise<{ examples: Examples; bad: readonly BadImage[]; cached: number }> {
+): Promise<Pick<ImageFeatures, "bad" | "cached" | "dispose"> & { readonly examples: Examples }> {
   const samples = dataset.samples.filter((sample) => sample.split === split);
-  const { features, indices, bad, cached } = await source.extract(samples, (done, fromCache) =>
+  const { features, indices, ...rest } = await source.extract(samples, (done, fromCache) =>
     options.onProgress?.({ kind: "extract", done, total: samples.length, cached: fromCache }),
   );
   if (split === "train" && indices.length === 0) {
+    rest.dispose();
     throw new DataError(
       `data: expected pictures to train on, got ${samples.length} that cannot be decoded.`,
       "all-bad",
@@ -91,7 +103,7 @@ async function imageSplit(
   }
   const labels = indices.map((index) => samples[index]!.label);
   const targets = targetsOf(labels, run.units, run.loss);
-  return { examples: examplesOf(features, targets, weightingOf(run, split, options)), bad, cached };
+  return { ...rest, examples: examplesOf(features, targets, weightingOf(run, split, options)) };
 }
 
 async function ofArrays(
@@ -104,7 +116,7 @@ async function ofArrays(
   const { validation } = dataset;
   const train = await arraySplit(part, run, dataset, "train", engine, options);
   const held = validation && (await arraySplit(part, run, validation, "val", engine, options));
-  return { train, validation: held ?? null, bad: [], cached: 0 };
+  return { train, validation: held ?? null, bad: [], cached: 0, dispose: () => {} };
 }
 
 async function arraySplit(
@@ -123,7 +135,7 @@ async function arraySplit(
     onProgress: (done) => options.onProgress?.({ kind: "extract", done, total, cached: 0 }),
   });
   return examplesOf(
-    features,
+    features.map(tensorRows),
     targetsFor(targets, outputShape(run.graph), run.loss),
     weightingOf(run, split, options),
   );

@@ -1,3 +1,4 @@
+import type { SampleRows } from "../features/sample-rows.ts";
 import type { Tensor } from "../tensor.ts";
 import { float32Tensor } from "../tensor.ts";
 import { classIndices, classWeights } from "./targets.ts";
@@ -6,7 +7,7 @@ import { sampleWeights } from "./trainer.ts";
 
 /** Features with targets as the loss takes them, weighted by class where asked. */
 export function examplesOf(
-  features: readonly Tensor[],
+  features: readonly SampleRows[],
   targets: Tensor,
   weighting?: {
     readonly classWeight: "balanced" | Readonly<Record<string, number>>;

@@ -2,15 +2,17 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Weights } from "../checkpoint.ts";
 import { tf } from "../engine/tf.ts";
 import { TopologyError } from "../errors.ts";
+import type { SampleRows } from "../features/sample-rows.ts";
+import { tensorRows } from "../features/sample-rows.ts";
 import { uploadRows } from "../model/feeds.ts";
 import type { Tensor } from "../tensor.ts";
 import type { Epoch, History } from "./history.ts";
 import { permutation } from "./permutation.ts";
 import type { Batch, BatchFigures, Snapshot, Tail } from "./tail.ts";
 
-/** Features of all samples, row by row, one tensor for each frontier tensor, with their targets. */
+/** Features of all samples, rows for each frontier tensor, with their targets. */
 export interface Examples {
-  readonly features: readonly Tensor[];
+  readonly features: readonly SampleRows[];
   /** `[N]` or `[N, K]`. */
   readonly targets: Tensor;
   /** `[N]` */
@@ -150,21 +152,14 @@ function meanFigures(all: readonly BatchFigures[]): { loss: number; accuracy: nu
 
 function uploadBatch({ features, targets, sampleWeights }: Examples, rows: Uint32Array): Batch {
   return {
-    features: features.map((tensor) => uploadPicked(tensor, rows)),
-    targets: uploadPicked(targets, rows),
-    ...(sampleWeights && { sampleWeights: uploadPicked(sampleWeights, rows) }),
+    features: features.map((source) => uploadPicked(source, rows)),
+    targets: uploadPicked(tensorRows(targets), rows),
+    ...(sampleWeights && { sampleWeights: uploadPicked(tensorRows(sampleWeights), rows) }),
   };
 }
 
-function uploadPicked(tensor: Tensor, rows: Uint32Array): tf.Tensor {
-  const rowShape = tensor.shape.slice(1);
-  const size = rowShape.reduce((product, length) => product * length, 1);
-  const source = tensor.data as Float32Array;
-  const picked = new Float32Array(rows.length * size);
-  rows.forEach((row, index) => {
-    picked.set(source.subarray(row * size, (row + 1) * size), index * size);
-  });
-  return uploadRows({ dtype: "float32", shape: [rows.length, ...rowShape], data: picked }, 0, rows.length);
+function uploadPicked(source: SampleRows, rows: Uint32Array): tf.Tensor {
+  return uploadRows(source.pick(rows), 0, rows.length);
 }
 
 function disposeBatch(batch: Batch): void {

@@ -5,6 +5,7 @@ import { tf } from "../../src/engine/tf.ts";
 import { extractArrays } from "../../src/features/array-features.ts";
 import type { CutModel } from "../../src/features/cut.ts";
 import { cutModel } from "../../src/features/cut.ts";
+import { tensorRows } from "../../src/features/sample-rows.ts";
 import { staticProgram } from "../../src/features/trunk.ts";
 import { readCheckpoint } from "../../src/formats/checkpoint-file.ts";
 import { partition } from "../../src/freeze/partition.ts";
@@ -56,7 +57,7 @@ async function course(job: Job, model: CutModel, features: readonly Tensor[]): P
   const losses: number[] = [];
   try {
     const run = { epochs: 2, batchSize: 3, seed, learningRate: 0.02 };
-    const trained = await train(tail, { features, targets }, null, {
+    const trained = await train(tail, { features: features.map(tensorRows), targets }, null, {
       ...run,
       onStep: (step) => losses.push(step.loss),
     });

@@ -1,0 +1,153 @@
+import { closeSync, mkdirSync, openSync, readSync, unlinkSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import type { Tensor } from "../tensor.ts";
+import { elementCount, float32Tensor } from "../tensor.ts";
+
+/** One float32 tensor of every sample, a row each. */
+export interface SampleRows {
+  /** Without the sample axis. */
+  readonly rowShape: readonly number[];
+  readonly count: number;
+  readonly byteLength: number;
+  /** `[rows.length, …rowShape]`, new and the caller's. */
+  pick(rows: ArrayLike<number>): Tensor;
+}
+
+export interface WritableRows extends SampleRows {
+  /** Copies the values of one row. */
+  set(row: number, values: Float32Array): void;
+  dispose(): void;
+}
+
+/** What holds the values of all rows. */
+interface RowStorage {
+  /** @throws what the file system reports. */
+  write(row: number, values: Float32Array): void;
+  readInto(row: number, target: Float32Array): void;
+  close(): void;
+}
+
+/** Rows that take more than this leave memory for a file. */
+const memoryBytes = 32 * 2 ** 20;
+
+/** A `[N, …]` tensor's rows; the tensor is shared. */
+export function tensorRows({ shape, data }: Tensor): SampleRows {
+  const [count = 0, ...rowShape] = shape;
+  const storage = memoryStorage(data as Float32Array, elementCount(rowShape));
+  return { rowShape, count, byteLength: data.byteLength, pick: picker(rowShape, () => storage) };
+}
+
+/**
+ * Room for `count` rows, zeros at first. Many of them are kept in a file in `folder` that has no name and so vanishes with the
+ * process; in memory where there is no folder, or the file cannot be made or grow.
+ */
+export function writableRows(
+  rowShape: readonly number[],
+  count: number,
+  folder: string | undefined,
+): WritableRows {
+  const size = elementCount(rowShape);
+  const byteLength = 4 * size * count;
+  const inMemory = (): RowStorage => memoryStorage(new Float32Array(size * count), size);
+  let storage = (byteLength > memoryBytes && folder && fileStorage(folder, size)) || inMemory();
+  const written = new Set<number>();
+  return {
+    rowShape,
+    count,
+    byteLength,
+    pick: picker(rowShape, () => storage),
+    set: (row, values) => {
+      try {
+        storage.write(row, values);
+      } catch {
+        const file = storage;
+        storage = inMemory();
+        copyRows(file, storage, written, size);
+        file.close();
+        storage.write(row, values);
+      }
+      written.add(row);
+    },
+    dispose: () => storage.close(),
+  };
+}
+
+/** The rows at `indices`, in that order; shared with `rows`. */
+export function selectRows(rows: SampleRows, indices: readonly number[]): SampleRows {
+  const { rowShape } = rows;
+  return {
+    rowShape,
+    count: indices.length,
+    byteLength: 4 * elementCount(rowShape) * indices.length,
+    pick: (chosen) => rows.pick(Array.from(chosen, (row) => indices[row]!)),
+  };
+}
+
+/** All rows as one tensor. */
+export function wholeTensor(rows: SampleRows): Tensor {
+  return rows.pick(Array.from({ length: rows.count }, (_, row) => row));
+}
+
+function picker(rowShape: readonly number[], storage: () => RowStorage): SampleRows["pick"] {
+  const size = elementCount(rowShape);
+  return (rows) => {
+    const picked = new Float32Array(rows.length * size);
+    for (let index = 0; index < rows.length; index++) {
+      storage().readInto(rows[index]!, picked.subarray(index * size, (index + 1) * size));
+    }
+    return float32Tensor(picked, [rows.length, ...rowShape]);
+  };
+}
+
+function copyRows(from: RowStorage, to: RowStorage, rows: Iterable<number>, size: number): void {
+  const values = new Float32Array(size);
+  for (const row of rows) {
+    from.readInto(row, values);
+    to.write(row, values);
+  }
+}
+
+function memoryStorage(data: Float32Array, size: number): RowStorage {
+  return {
+    write: (row, values) => data.set(values, row * size),
+    readInto: (row, target) => target.set(data.subarray(row * size, (row + 1) * size)),
+    close: () => {},
+  };
+}
+
+let files = 0;
+
+/** Undefined where the file cannot be made, or keeps its name: a killed process must leave nothing. */
+function fileStorage(folder: string, size: number): RowStorage | undefined {
+  const rowBytes = 4 * size;
+  let file: number;
+  try {
+    mkdirSync(folder, { recursive: true });
+    const path = join(folder, `rows-${process.pid}-${files++}.tmp`);
+    file = openSync(path, "wx+");
+    unlinkSync(path);
+  } catch {
+    return undefined;
+  }
+  return {
+    write: (row, values) => {
+      const bytes = bytesOf(values);
+      let done = 0;
+      while (done < rowBytes) done += writeSync(file, bytes, done, rowBytes - done, row * rowBytes + done);
+    },
+    readInto: (row, target) => {
+      const bytes = bytesOf(target);
+      let done = 0;
+      while (done < rowBytes) {
+        const read = readSync(file, bytes, done, rowBytes - done, row * rowBytes + done);
+        if (read === 0) throw new Error(`features: row ${row} ends after ${done} of ${rowBytes} bytes`);
+        done += read;
+      }
+    },
+    close: () => closeSync(file),
+  };
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: Float32Array): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
+}

@@ -1,0 +1,80 @@
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, expect, test, vi } from "vitest";
+import { selectRows, tensorRows, wholeTensor, writableRows } from "../../src/features/sample-rows.ts";
+
+const disk = vi.hoisted(() => ({ room: Number.POSITIVE_INFINITY }));
+vi.mock("node:fs", async (original) => {
+  const fs = await original<typeof import("node:fs")>();
+  const writeSync = (file: number, bytes: Uint8Array, from: number, length: number, at: number): number => {
+    if (disk.room < length) throw Object.assign(new Error("no space left"), { code: "ENOSPC" });
+    disk.room -= length;
+    return fs.writeSync(file, bytes, from, length, at);
+  };
+  return { ...fs, writeSync };
+});
+
+const folder = mkdtempSync(join(tmpdir(), "sample-rows-"));
+afterEach(() => {
+  disk.room = Number.POSITIVE_INFINITY;
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** 40 rows of a mebibyte: more than stay in memory. */
+const shape = [512, 512];
+const count = 40;
+const rowOf = (row: number): Float32Array =>
+  new Float32Array(512 * 512).map((_, index) => row * 1000 + (index % 997));
+
+function filled(place: string | undefined): ReturnType<typeof writableRows> {
+  const rows = writableRows(shape, count, place);
+  for (let row = count - 1; row >= 0; row--) rows.set(row, rowOf(row));
+  return rows;
+}
+
+test("rows come back to the bit from a file, which has no name", () => {
+  disk.room = 2 ** 40;
+  const rows = filled(folder);
+  expect(2 ** 40 - disk.room).toBe(rows.byteLength);
+  expect(readdirSync(folder)).toEqual([]);
+  const picked = rows.pick([39, 0, 7]);
+  expect(picked.shape).toEqual([3, 512, 512]);
+  expect(Buffer.from((picked.data as Float32Array).buffer)).toEqual(
+    Buffer.concat([39, 0, 7].map((row) => Buffer.from(rowOf(row).buffer))),
+  );
+  rows.dispose();
+});
+
+test.each([
+  ["a disk that fills up on the way", 17.5 * 2 ** 20],
+  ["a full disk", 0],
+])("rows are kept in memory with %s", (_what, room) => {
+  disk.room = room;
+  const rows = filled(folder);
+  for (const row of [0, 22, 23, 39]) expect(rows.pick([row]).data).toEqual(rowOf(row));
+  rows.dispose();
+});
+
+test("rows are kept in memory where the folder is a file", () => {
+  writeFileSync(folder, "");
+  const rows = filled(folder);
+  expect(rows.pick([5]).data).toEqual(rowOf(5));
+  rows.dispose();
+});
+
+test("a selection counts its own rows", () => {
+  const all = tensorRows({
+    dtype: "float32",
+    shape: [4, 2],
+    data: Float32Array.of(0, 1, 10, 11, 20, 21, 30, 31),
+  });
+  const some = selectRows(all, [3, 1]);
+  expect(some).toMatchObject({ count: 2, byteLength: 16, rowShape: [2] });
+  expect(some.pick([1]).data).toEqual(Float32Array.of(10, 11));
+  expect(wholeTensor(some)).toEqual({
+    dtype: "float32",
+    shape: [2, 2],
+    data: Float32Array.of(30, 31, 10, 11),
+  });
+});
