@@ -34,14 +34,14 @@ def vgg16(size=224, units=4096):
     return keras.Model(base.input, layers.Dense(1000, activation="softmax", name="predictions")(x))
 
 
-def transfer(size=96):
+def transfer(size=96, dropout=0.2):
     """The transfer-learning guide's model: a base called in inference mode, between rescaling and a head."""
     base = keras.applications.MobileNet(weights=None, input_shape=(size, size, 3), alpha=0.25, include_top=False)
     inputs = keras.Input((size, size, 3))
     x = layers.Rescaling(1 / 127.5, offset=-1)(inputs)
     x = base(x, training=False)
     x = layers.GlobalAveragePooling2D()(x)
-    x = layers.Dropout(0.2)(x)
+    x = layers.Dropout(dropout)(x)
     return keras.Model(inputs, layers.Dense(7, activation="softmax", name="head")(x))
 
 
