@@ -206,7 +206,12 @@ def step(model, x, targets, training, class_weight):
     return {"loss": float(loss)}
 
 
+def version():
+    return keras.__version__
+
+
 actions = {
+    "version": version,
     "make": make,
     "open": open_file,
     "forget": forget,
