@@ -24,8 +24,17 @@ afterEach(() => {
 /** 40 rows of a mebibyte: more than stay in memory. */
 const shape = [512, 512];
 const count = 40;
-const rowOf = (row: number): Float32Array =>
-  new Float32Array(512 * 512).map((_, index) => row * 1000 + (index % 997));
+function rowOf(row: number): Float32Array {
+  const values = new Float32Array(512 * 512).fill(row);
+  values.set([row + 0.5], 512 * 512 - 1);
+  return values;
+}
+
+/** Whether the picked rows are, to the bit, those that were written. */
+function areAsWritten(rows: ReturnType<typeof writableRows>, chosen: readonly number[]): boolean {
+  const { buffer } = rows.pick(chosen).data as Float32Array;
+  return Buffer.from(buffer).equals(Buffer.concat(chosen.map((row) => Buffer.from(rowOf(row).buffer))));
+}
 
 function filled(place: string | undefined): ReturnType<typeof writableRows> {
   const rows = writableRows(shape, count, place);
@@ -38,11 +47,8 @@ test("rows come back to the bit from a file, which has no name", () => {
   const rows = filled(folder);
   expect(2 ** 40 - disk.room).toBe(rows.byteLength);
   expect(readdirSync(folder)).toEqual([]);
-  const picked = rows.pick([39, 0, 7]);
-  expect(picked.shape).toEqual([3, 512, 512]);
-  expect(Buffer.from((picked.data as Float32Array).buffer)).toEqual(
-    Buffer.concat([39, 0, 7].map((row) => Buffer.from(rowOf(row).buffer))),
-  );
+  expect(rows.pick([39, 0, 7]).shape).toEqual([3, 512, 512]);
+  expect(areAsWritten(rows, [39, 0, 7])).toBe(true);
   rows.dispose();
 });
 
@@ -52,14 +58,14 @@ test.each([
 ])("rows are kept in memory with %s", (_what, room) => {
   disk.room = room;
   const rows = filled(folder);
-  for (const row of [0, 22, 23, 39]) expect(rows.pick([row]).data).toEqual(rowOf(row));
+  expect(areAsWritten(rows, [0, 22, 23, 39])).toBe(true);
   rows.dispose();
 });
 
 test("rows are kept in memory where the folder is a file", () => {
   writeFileSync(folder, "");
   const rows = filled(folder);
-  expect(rows.pick([5]).data).toEqual(rowOf(5));
+  expect(areAsWritten(rows, [5])).toBe(true);
   rows.dispose();
 });
 
