@@ -179,6 +179,14 @@ describe.each(records)("%s", (file, record) => {
     expect(await expectReadableElsewhere(inside)).toBe(archivedCount(checkpoint.weights) + optimizer);
   });
 
+  test("as weights alone it is read by another reader too", async () => {
+    const checkpoint = await readCheckpoint(path);
+    if (JSON.stringify(checkpoint.modelConfig).includes('"TFOpLambda"')) return;
+    const target = join(scratch(), "copy.weights.h5");
+    await writeCheckpoint(target, checkpoint);
+    expect(await expectReadableElsewhere(readFileSync(target))).toBe(archivedCount(checkpoint.weights));
+  });
+
   test("as .h5 it has the same weights, which another reader reads too", async () => {
     const checkpoint = await readCheckpoint(path);
     if (checkpoint.format === "keras" && layerGraph(checkpoint).layers.some(isOp)) {
