@@ -25,7 +25,7 @@ interface EvaluateValues extends ArchValue, PictureValues, EngineValues, JsonVal
 }
 
 const flags: FlagsOf<EvaluateValues> = {
-  data: value("Folder of class folders; its val/ if there is one", "DIR", plainText),
+  data: value("Folder of class folders, required; its val/ if there is one", "DIR", plainText),
   loss: value("Keras loss (categorical or binary cross-entropy, by the output)", "NAME", plainText),
   "batch-size": value("Pictures at a time (32)", "N", wholeNumber(1)),
   ...archFlag,

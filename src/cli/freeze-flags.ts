@@ -27,27 +27,32 @@ export interface FreezeValues {
 /** The flags that decide what is frozen. */
 export const freezeFlags: FlagsOf<FreezeValues> = {
   "freeze-until": value(
-    "Freeze every layer before the first match; X and all after it train",
+    "Freeze every layer before the first that X matches, exclusive: X and all after it train. X is a name, its beginning, a stage (conv4), a glob or a /regex/",
     "X",
     plainText,
     group,
   ),
-  "freeze-through": value("Freeze every layer up to and including the last match", "X", plainText, group),
+  "freeze-through": value(
+    "Freeze every layer up to the last that X matches, inclusive: what comes after X trains",
+    "X",
+    plainText,
+    group,
+  ),
   "freeze-depth": value(
-    "Freeze model.layers[:N]; -K: all but the last K; base:N inside base",
+    "Freeze model.layers[:N], counted as in Keras; -K: all but the last K; base:N inside the nested model base",
     "N",
     plainText,
     group,
   ),
   "freeze-all-but-head": flag("Train the head alone (the default where the head is new)", group),
   freeze: list(
-    "Freeze these layers too: name, stage, glob or /regex/; none: train everything",
+    "Freeze these layers too: names, stages, globs or /regexes/; may be repeated. none: train everything",
     "P,...",
     group,
   ),
-  unfreeze: list("Train these layers, whatever freezes them", "P,...", group),
+  unfreeze: list("Train these layers, whatever freezes them; applied last", "P,...", group),
   "bn-mode": value(
-    "BatchNormalization: inference (default), follow (plain Keras), freeze, train",
+    "BatchNormalization: inference (default): stored statistics, gamma and beta train past the cut; follow: batch statistics where it trains, as plain Keras; freeze: nothing of it trains; train: batch statistics everywhere, no cache",
     "MODE",
     oneOf("inference", "follow", "freeze", "train"),
     group,

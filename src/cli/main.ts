@@ -82,7 +82,8 @@ async function runCommand<V>(command: Command<V>, tokens: readonly string[]): Pr
 
 function commandList(): string {
   const rows = others.map(({ usage, summary }) => `  finetune ${usage}\n      ${summary}`);
-  return `\nOther commands, each with its own --help:\n${rows.join("\n")}\n`;
+  const codes = "0 done, 2 the command line, 1 a file, the data or the machine, 130 Ctrl-C";
+  return `\nOther commands, each with its own --help:\n${rows.join("\n")}\n\nExit codes: ${codes}.\n`;
 }
 
 function terminalWidth(): number {

@@ -43,18 +43,18 @@ export interface PictureValues {
 /** Flags of every command that reads pictures. */
 export const pictureFlags: FlagsOf<PictureValues> = {
   "image-size": value(
-    "Height and width the pictures are resized to, where the model leaves them free",
+    "What pictures are resized to where the model leaves it free: 224, or HEIGHTxWIDTH (the size its architecture was trained on, else 224)",
     "PX",
     imageSize,
     model,
   ),
   preprocess: value(
-    "How pixels enter the model: auto (default), caffe, tf, torch, none",
+    "How pixels enter the model: auto (default): as noted in the file, else none if a layer rescales, else as its architecture does; caffe, tf, torch, none",
     "MODE",
     oneOf<PreprocessMode | "auto">("auto", "caffe", "tf", "torch", "none"),
     model,
   ),
-  "no-exif": flag("Ignore the orientation that a camera noted", model),
+  "no-exif": flag("Ignore the orientation that a camera noted (by default pictures are turned)", model),
 };
 
 export interface ArchValue {
@@ -62,7 +62,12 @@ export interface ArchValue {
 }
 
 export const archFlag: FlagsOf<ArchValue> = {
-  arch: value("Architecture of a file that holds weights only, such as resnet50", "NAME", plainText, model),
+  arch: value(
+    "Architecture of a file that holds weights only, such as resnet50; a whole model says its own",
+    "NAME",
+    plainText,
+    model,
+  ),
 };
 
 export interface JsonValue {
@@ -70,7 +75,7 @@ export interface JsonValue {
 }
 
 export const jsonFlag: FlagsOf<JsonValue> = {
-  json: flag("One JSON document on stdout, everything else on stderr", output),
+  json: flag("One JSON document on stdout at the end, everything else on stderr", output),
 };
 
 export interface RunValues extends ArchValue, PictureValues, FreezeValues, EngineValues, JsonValue {
@@ -99,41 +104,82 @@ export interface RunValues extends ArchValue, PictureValues, FreezeValues, Engin
 
 /** The flags of a training run. */
 export const runFlags: FlagsOf<RunValues> = {
-  model: value("Keras file (.h5, .keras), tfjs folder, or run folder", "FILE", plainText, model),
-  data: value("Folder of class folders, or of train/ and val/ with class folders", "DIR", plainText, model),
+  model: value("Keras file (.h5, .keras), tfjs folder, or run folder; required", "FILE", plainText, model),
+  data: value(
+    "Folder of class folders, or of train/ and val/ with class folders; required",
+    "DIR",
+    plainText,
+    model,
+  ),
   ...archFlag,
-  classes: value("How many classes the data must have", "K", wholeNumber(1), model),
-  "keep-head": flag("Keep the model's head, whatever its labels", model),
+  classes: value("End the run if the data has another number of classes", "K", wholeNumber(1), model),
+  "keep-head": flag(
+    "Keep the model's head, whatever its labels (by default it is replaced unless its labels, or without labels their number, are the data's)",
+    model,
+  ),
   ...pictureFlags,
-  "strict-data": flag("End the run at a picture that cannot be decoded", model),
+  "strict-data": flag(
+    "End the run at a picture that cannot be decoded (by default it is left out and listed)",
+    model,
+  ),
   ...freezeFlags,
-  epochs: value("Passes over the pictures (10)", "N", wholeNumber(1), training),
+  epochs: value("Passes over the training pictures (10)", "N", wholeNumber(1), training),
   "batch-size": value("Pictures a step (32)", "N", wholeNumber(1), training),
   lr: value("Learning rate (0.001 if only new layers train, else 0.0001)", "RATE", positiveNumber, training),
-  optimizer: value("Keras optimizer (Adam)", "NAME", plainText, training),
+  optimizer: value(
+    "SGD, RMSprop, Adam (default), AdamW, Adamax, Nadam, Adagrad, Adadelta, Lion; with Keras's settings",
+    "NAME",
+    plainText,
+    training,
+  ),
   loss: value("Keras loss (categorical or binary cross-entropy, by the head)", "NAME", plainText, training),
-  "class-weight": value("balanced, or weights by class: cat=2,dog=0.5", "W", classWeight, training),
-  seed: value("Of the head, the order and dropout (0)", "N", wholeNumber(0), training),
-  patience: value("Epochs without a lower val_loss before the run ends", "N", wholeNumber(1), training),
-  cache: value("Folder of the cache", "DIR", plainText, features),
-  "cache-max": value("Size at which the least recently used features go (10GB)", "SIZE", byteSize, features),
+  "class-weight": value(
+    "What a picture counts by its class: balanced, or name=weight such as cat=2,dog=0.5 (all alike)",
+    "W",
+    classWeight,
+    training,
+  ),
+  seed: value(
+    "Of the new head, the order of pictures and dropout (0): same seed, engine and machine, same weights",
+    "N",
+    wholeNumber(0),
+    training,
+  ),
+  patience: value(
+    "End the run after N epochs without a lower val_loss (off); the best epoch is saved either way",
+    "N",
+    wholeNumber(1),
+    training,
+  ),
+  cache: value(
+    "Folder of the cache (features in KERAS_FINETUNE_HOME, else in ~/.cache/keras-finetune)",
+    "DIR",
+    plainText,
+    features,
+  ),
+  "cache-max": value(
+    "What the whole cache may hold; the least recently used features go first (10GB)",
+    "SIZE",
+    byteSize,
+    features,
+  ),
   "cache-dtype": value(
-    "float32 (default); float16 halves the size",
+    "float32 (default); float16 halves the size and rounds, also what is not cached yet",
     "TYPE",
     oneOf("float32", "float16"),
     features,
   ),
-  "no-cache": flag("Neither read nor write features", features),
+  "no-cache": flag("Neither read nor write cached features", features),
   ...engineFlags,
   format: value(
-    "keras (default), h5, weights.h5, tfjs",
+    "Of the tuned model: keras (default), h5, weights.h5, tfjs",
     "NAME",
     oneOf("keras", "h5", "weights.h5", "tfjs"),
     output,
   ),
-  out: value("Run folder (runs/<model>-<n>)", "DIR", plainText, output),
-  overwrite: flag("Replace the results of an earlier run in --out", output),
-  "dry-run": flag("Print the plan and stop", output),
+  out: value("Run folder, new or empty (runs/<model>-<n>, the first free n)", "DIR", plainText, output),
+  overwrite: flag("Replace the results of an earlier run in --out, once the new ones are complete", output),
+  "dry-run": flag("Print the plan and stop before anything is computed or written", output),
   ...jsonFlag,
 };
 

@@ -24,6 +24,7 @@ describe("the command line", () => {
     expect(help.stdout).toContain("finetune --model FILE --data DIR");
     const commands = ["plan", "inspect", "predict", "evaluate", "convert", "setup", "doctor"];
     for (const name of commands) expect(help.stdout).toMatch(new RegExp(`^  finetune ${name}`, "m"));
+    expect(help.stdout).toMatch(/^Exit codes: 0 done, 2 the command line, 1 .*, 130 Ctrl-C\.$/m);
     const own = await runCli(["plan", "--help"]);
     expect([own.code, own.stdout.startsWith("finetune plan MODEL")]).toEqual([0, true]);
     expect((await runCli([])).stdout).toBe(help.stdout);
