@@ -1,8 +1,8 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import type { Tensor } from "../src/index.ts";
+import type { Checkpoint, Tensor } from "../src/index.ts";
 import {
   arrayDataset,
   extractFeatures,
@@ -15,6 +15,7 @@ import {
   readCheckpoint,
 } from "../src/index.ts";
 import { randomGenerator } from "../src/topology/random.ts";
+import { randomWeights } from "./topology/rewrites/graph-maker.ts";
 
 const cache = mkdtempSync(join(tmpdir(), "keras-finetune-test-"));
 afterAll(() => rmSync(cache, { recursive: true }));
@@ -88,4 +89,37 @@ test("the features of a plan are those of its frontier, and come from the cache 
   expect(first.tensors.map((tensor) => tensor.shape.slice(1))).toEqual(
     plan.frontier.map((tensor) => tensor.shape.filter((size) => size !== null)),
   );
+});
+
+test("a class at every word trains the output that is there, from indices or one-hot, padding left out", async () => {
+  const recorded = JSON.parse(readFileSync("fixtures/training/tags-sparse.json", "utf8")) as Pick<
+    Checkpoint,
+    "modelConfig"
+  >;
+  const graph = layerGraph({ kerasVersion: "3.15.1", modelConfig: recorded.modelConfig });
+  const weights = randomWeights(graph, 1);
+  const tagger: Checkpoint = {
+    format: "keras",
+    kerasVersion: "3.15.1",
+    modelConfig: recorded.modelConfig,
+    weights,
+    notes: {},
+  };
+  const inputs = { ...uniform([8, 5]), data: Float32Array.from({ length: 40 }, (_, at) => (at * 7) % 9) };
+  const classes = inputs.data.map((word) => word % 3);
+  const indices = { dtype: "float32" as const, shape: [8, 5], data: classes };
+  const oneHot = { ...indices, shape: [8, 5, 3], data: new Float32Array(120) };
+  classes.forEach((label, at) => {
+    oneHot.data[at * 3 + label] = 1;
+  });
+  const runs = [indices, oneHot].map((targets) =>
+    finetune({ model: tagger, data: arrayDataset(inputs, targets), epochs: 4, learningRate: 0.01 }),
+  );
+  const [sparse, dense] = await Promise.all(runs);
+  expect(sparse!.history.at(-1)!.loss).toBeLessThan(sparse!.history[0]!.loss);
+  expect(dense!.history.map(({ accuracy }) => accuracy)).toEqual(
+    sparse!.history.map(({ accuracy }) => accuracy),
+  );
+  const [output] = await predict(sparse!.checkpoint, inputs);
+  expect(output!.shape).toEqual([8, 5, 3]);
 });

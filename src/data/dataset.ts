@@ -24,7 +24,7 @@ export type ModelInputs = Tensor | readonly Tensor[] | Readonly<Record<string, T
 export interface ArrayDataset {
   readonly kind: "arrays";
   readonly inputs: ModelInputs;
-  /** Integers `[N]` or one-hot / real values `[N, K]`, as the loss takes them. */
+  /** Integers `[N]` or one-hot / real values `[N, K]`, as the loss takes them; with the output's positions between, if it has some. */
   readonly targets: Tensor;
   /** Held out; never trained on. */
   readonly validation?: { readonly inputs: ModelInputs; readonly targets: Tensor };

@@ -8,7 +8,7 @@ import { decideHead } from "../topology/kept-head.ts";
 import { requireSupported } from "../topology/support.ts";
 import { parameterCount, weightSpecsOf } from "../topology/weights-of.ts";
 import { isClassification } from "../training/losses.ts";
-import { classCount } from "../training/targets.ts";
+import { areOfPositions, classCount, outputShape } from "../training/targets.ts";
 import type { FinetuneOptions } from "./run.ts";
 
 export interface HeadForData {
@@ -65,11 +65,16 @@ export function inOutputOrder(dataset: ImageDataset, labels: readonly string[]):
 
 /**
  * Names of the classes that the data tells apart, in its order; numbers where arrays name none, and none where the loss is no
- * classification.
+ * classification or every position of the model's output has a class.
  */
-export function classNamesOf(dataset: Dataset, { loss }: FinetuneOptions): readonly string[] {
+export function classNamesOf(
+  dataset: Dataset,
+  { loss }: FinetuneOptions,
+  model: Checkpoint,
+): readonly string[] {
   if (dataset.kind === "images") return dataset.classNames;
   if (loss !== undefined && !isClassification(loss)) return [];
+  if (areOfPositions(dataset.targets, outputShape(layerGraph(model)))) return [];
   return dataset.classNames ?? numbered(dataset);
 }
 

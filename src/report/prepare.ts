@@ -10,7 +10,7 @@ import { defaultFormat, readCheckpoint } from "../formats/checkpoint-file.ts";
 import type { FinetunePlan } from "../freeze/plan.ts";
 import { planLines } from "../freeze/plan-text.ts";
 import { resolveFreeze } from "../freeze/resolve.ts";
-import type { Tensor } from "../tensor.ts";
+import type { Shape, Tensor } from "../tensor.ts";
 import { layerGraph } from "../topology/build-graph.ts";
 import type { LayerGraph } from "../topology/layer-graph.ts";
 import type { Loss } from "../training/losses.ts";
@@ -62,7 +62,11 @@ export async function prepareRun(options: FinetuneOptions): Promise<PreparedRun>
   const given = await openModel(options);
   requireNumbers(given.weights, typeof options.model === "string" ? options.model : "model");
   const data = typeof options.data === "string" ? await imageFolder(options.data) : options.data;
-  const { checkpoint, labels, newHead, warning } = withHeadFor(given, classNamesOf(data, options), options);
+  const { checkpoint, labels, newHead, warning } = withHeadFor(
+    given,
+    classNamesOf(data, options, given),
+    options,
+  );
   const { classWeight } = options;
   if (classWeight !== undefined && classWeight !== "balanced") requireKnownClasses(classWeight, labels);
   const dataset = data.kind === "images" ? inOutputOrder(data, labels) : data;
@@ -100,7 +104,9 @@ export async function prepareRun(options: FinetuneOptions): Promise<PreparedRun>
     }),
     frozen: resolution.frozen,
     picture,
-    loss: lossOf(options.loss ?? defaultLoss(units, dataset.kind === "arrays" ? dataset.targets : null)),
+    loss: lossOf(
+      options.loss ?? defaultLoss(outputShape(graph), dataset.kind === "arrays" ? dataset.targets : null),
+    ),
     optimizer,
     format: options.outputFormat ?? defaultFormat(checkpoint),
     units,
@@ -132,9 +138,10 @@ function pictureSettings(
   };
 }
 
-function defaultLoss(units: number, targets: Tensor | null): string {
-  if (units === 1) return "binary_crossentropy";
-  const indices = targets !== null && (targets.shape.length === 1 || targets.shape[1] === 1);
+function defaultLoss(output: Shape, targets: Tensor | null): string {
+  if (output.at(-1) === 1) return "binary_crossentropy";
+  const indices =
+    targets !== null && (targets.shape.length === output.length - 1 || targets.shape.at(-1) === 1);
   return indices ? "sparse_categorical_crossentropy" : "categorical_crossentropy";
 }
 

@@ -91,6 +91,16 @@ function batchOf(shape: Shape): string {
   return `[${["N", ...shape.slice(1).map((size) => size ?? "any")].join(",")}]`;
 }
 
+/** Whether the targets tell a class of every position of an output `[N, …, K]`, not one of each sample. */
+export function areOfPositions({ shape }: Tensor, output: Shape): boolean {
+  const positions = output.slice(1, -1);
+  return (
+    positions.length > 0 &&
+    shape.length >= output.length - 1 &&
+    positions.every((size, axis) => size === null || size === shape[axis + 1])
+  );
+}
+
 /** How many classes targets tell apart: their width, or the largest index and those below it; two for one column. */
 export function classCount(targets: Tensor): number {
   const width = targets.shape.length > 1 ? targets.shape.at(-1)! : 1;

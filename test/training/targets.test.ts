@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { float32Tensor } from "../../src/tensor.ts";
 import { lossOf } from "../../src/training/losses.ts";
-import { classCount, targetsFor } from "../../src/training/targets.ts";
+import { areOfPositions, classCount, targetsFor } from "../../src/training/targets.ts";
 
 const sparse = lossOf("sparse_categorical_crossentropy");
 const oneHot = lossOf("categorical_crossentropy");
@@ -34,4 +34,12 @@ test("one-hot targets tell as many classes apart as their last dimension is long
   expect(classCount(given(4, 7))).toBe(7);
   expect(classCount(given(4, 5, 3))).toBe(3);
   expect(classCount(given(4))).toBe(2);
+});
+
+test("targets are of positions where they have the output's, and of samples elsewhere", () => {
+  expect(areOfPositions(given(4, 5), [null, 5, 3])).toBe(true);
+  expect(areOfPositions(given(4, 5, 3), [null, null, 3])).toBe(true);
+  expect(areOfPositions(given(4, 3), [null, 5, 3])).toBe(false);
+  expect(areOfPositions(given(4), [null, 7, 7, 64])).toBe(false);
+  expect(areOfPositions(given(4, 3), [null, 3])).toBe(false);
 });
