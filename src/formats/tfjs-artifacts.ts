@@ -12,7 +12,7 @@ export interface TfjsArtifacts extends TfjsTensors {
 }
 
 /** Whose words the config is in. */
-export const tfjsLayersVersion = "tfjs-layers 4.22.0";
+const tfjsLayersVersion = "tfjs-layers 4.22.0";
 
 /**
  * The checkpoint in tfjs-layers's words, where tfjs-layers computes the same. Its compile config and optimizer stay behind.

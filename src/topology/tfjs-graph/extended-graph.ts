@@ -21,7 +21,7 @@ export interface ExtendedGraph {
 const className = `${graphModule}>${graphClass}`;
 
 /** The layer that is a graph of tfjs, where the model has one. */
-export function graphLayerOf(graph: LayerGraph): GraphLayer | undefined {
+function graphLayerOf(graph: LayerGraph): GraphLayer | undefined {
   return graph.layers.find((layer) => layer.className === className);
 }
 
@@ -75,62 +75,51 @@ const rules: Readonly<Record<string, Rule>> = {
     }
     building.outputs.set(node.index, config["outputs"] as readonly string[]);
   },
-  GlobalAveragePooling2D: (building, layer, node) => {
-    const { data_format: format = "channels_last", keepdims = false } = layer.config;
-    const name = freeName(building, `${layer.path}/Mean`);
-    const axes = `${name}/reduction_indices`;
-    const first = format === "channels_first" ? 2 : 1;
-    pushConstant(building, axes, "DT_INT32", [2]);
-    building.constants.push({ name: axes, from: { axes: [first, first + 1] } });
-    building.nodes.push({
-      name,
-      op: "Mean",
-      input: [inputOf(building, node), axes],
-      attr: { T: float, Tidx: { type: "DT_INT32" }, keep_dims: { b: keepdims } },
-    });
-    building.outputs.set(node.index, [name]);
-  },
+  GlobalAveragePooling2D: average,
   Dropout: (building, _layer, node) => {
     building.outputs.set(node.index, [inputOf(building, node)]);
   },
-  Dense: (building, layer, node, graph) => {
-    const { activation = "linear", use_bias: useBias = true, units } = layer.config;
-    const act = activationOps[String(activation)];
-    if (act === undefined || typeof units !== "number") {
-      throw new TopologyError(
-        `${layer.path}: Dense: activation: expected linear, softmax, sigmoid or relu in a graph model of tfjs, got ${JSON.stringify(activation)}.`,
-        "not-in-graph",
-      );
-    }
-    const input = graph.nodes[node.inputs[0]!.node]!.outputs[node.inputs[0]!.output]!.shape;
-    const scope = freeName(building, layer.path);
-    const features = input?.at(-1);
-    if (input?.length !== 2 || features == null) {
-      throw new TopologyError(
-        `${layer.path}: Dense: expected rows of known length in a graph model of tfjs.`,
-        "not-in-graph",
-      );
-    }
-    const op = (kind: string, input: readonly string[], attr: JsonObject): string => {
-      building.nodes.push({ name: `${scope}/${kind}`, op: kind, input, attr: { T: float, ...attr } });
-      return `${scope}/${kind}`;
-    };
-    const variable = (weight: string, shape: readonly number[]): string => {
-      const name = `${scope}/${weight}`;
-      pushConstant(building, name, "DT_FLOAT", shape);
-      building.constants.push({ name, from: { layer: layer.path, weight } });
-      return name;
-    };
-    const kernel = variable("kernel", [features, units]);
-    const untransposed = { transpose_a: { b: false }, transpose_b: { b: false } };
-    let last = op("MatMul", [inputOf(building, node), kernel], untransposed);
-    if (useBias === true) {
-      last = op("BiasAdd", [last, variable("bias", [units])], { data_format: { s: btoa("NHWC") } });
-    }
-    if (act !== null) last = op(act, [last], {});
-    building.outputs.set(node.index, [last]);
-  },
+  Dense: dense,
 };
+
+function average(building: Building, { path, config }: GraphLayer, node: GraphNode): void {
+  const { data_format: format = "channels_last", keepdims = false } = config;
+  const scope = freeName(building, path);
+  const axes = `${scope}/reduction_indices`;
+  const first = format === "channels_first" ? 2 : 1;
+  pushConstant(building, axes, "DT_INT32", [2], { axes: [first, first + 1] });
+  const attr = { Tidx: { type: "DT_INT32" }, keep_dims: { b: keepdims } };
+  const mean = pushOperation(building, scope, "Mean", [inputOf(building, node), axes], attr);
+  building.outputs.set(node.index, [mean]);
+}
+
+function dense(building: Building, layer: GraphLayer, node: GraphNode, graph: LayerGraph): void {
+  const { activation = "linear", use_bias: useBias = true, units } = layer.config;
+  const operation = activationOps[String(activation)];
+  const [ref] = node.inputs;
+  const input = graph.nodes[ref!.node]!.outputs[ref!.output]!.shape;
+  const features = input?.length === 2 ? input[1] : null;
+  if (operation === undefined || typeof units !== "number" || features == null) {
+    throw new TopologyError(
+      `${layer.path}: Dense: a graph model of tfjs takes rows of known length and linear, softmax, sigmoid or relu: got ${JSON.stringify(activation)} of ${JSON.stringify(input)}.`,
+      "not-in-graph",
+    );
+  }
+  const scope = freeName(building, layer.path);
+  const variable = (weight: string, shape: readonly number[]): string =>
+    pushConstant(building, `${scope}/${weight}`, "DT_FLOAT", shape, { layer: layer.path, weight });
+  const apply = (op: string, inputs: readonly string[], attr: JsonObject = {}): string =>
+    pushOperation(building, scope, op, inputs, attr);
+  const product = apply("MatMul", [inputOf(building, node), variable("kernel", [features, units])], {
+    transpose_a: { b: false },
+    transpose_b: { b: false },
+  });
+  const sum =
+    useBias === true
+      ? apply("BiasAdd", [product, variable("bias", [units])], { data_format: { s: btoa("NHWC") } })
+      : product;
+  building.outputs.set(node.index, [operation === null ? sum : apply(operation, [sum])]);
+}
 
 /** The operation of an activation, null for none. */
 const activationOps: Readonly<Record<string, string | null>> = {
@@ -145,14 +134,31 @@ function inputOf({ outputs }: Building, { inputs }: GraphNode): string {
   return outputs.get(ref!.node)![ref!.output]!;
 }
 
-function pushConstant({ nodes }: Building, name: string, dtype: string, shape: readonly number[]): void {
-  const tensorShape = shapeJson(shape);
-  nodes.push({
-    name,
-    op: "Const",
-    input: [],
-    attr: { dtype: { type: dtype }, value: { tensor: { dtype, tensorShape } } },
-  });
+/** Adds an operation on floats; returns its name. */
+function pushOperation(
+  { nodes }: Building,
+  scope: string,
+  op: string,
+  input: readonly string[],
+  attr: JsonObject,
+): string {
+  const name = `${scope}/${op}`;
+  nodes.push({ name, op, input, attr: { T: float, ...attr } });
+  return name;
+}
+
+/** Adds a constant whose numbers stand elsewhere; returns its name. */
+function pushConstant(
+  { nodes, constants }: Building,
+  name: string,
+  dtype: string,
+  shape: readonly number[],
+  from: ExtendedConstant["from"],
+): string {
+  const value = { tensor: { dtype, tensorShape: shapeJson(shape) } };
+  nodes.push({ name, op: "Const", input: [], attr: { dtype: { type: dtype }, value } });
+  constants.push({ name, from });
+  return name;
 }
 
 function freeName({ nodes }: Building, wanted: string): string {
