@@ -1,5 +1,5 @@
 import { inputsInOrder } from "../data/arrays.ts";
-import type { ArrayDataset, ImageDataset, ModelInputs, Split } from "../data/dataset.ts";
+import type { ArrayDataset, ImageDataset, ImageSample, ModelInputs, Split } from "../data/dataset.ts";
 import type { EngineInfo } from "../engine/backend.ts";
 import { DataError } from "../errors.ts";
 import { extractArrays } from "../features/array-features.ts";
@@ -94,16 +94,32 @@ async function imageSplit(
   const { features, indices, ...rest } = await source.extract(samples, (done, fromCache) =>
     options.onProgress?.({ kind: "extract", done, total: samples.length, cached: fromCache }),
   );
-  if (split === "train" && indices.length === 0) {
+  const lost = split === "train" ? lostClass(dataset.classNames, samples, indices, rest.bad) : undefined;
+  if (lost) {
     rest.dispose();
-    throw new DataError(
-      `data: expected pictures to train on, got ${samples.length} that cannot be decoded.`,
-      "all-bad",
-    );
+    throw lost;
   }
   const labels = indices.map((index) => samples[index]!.label);
   const targets = targetsOf(labels, run.units, run.loss);
   return { ...rest, examples: examplesOf(features, targets, weightingOf(run, split, options)) };
+}
+
+/** What to say of a class of which no picture can be decoded: nothing would be learned of it. */
+function lostClass(
+  classNames: readonly string[],
+  samples: readonly ImageSample[],
+  usable: readonly number[],
+  bad: readonly BadImage[],
+): DataError | undefined {
+  const learned = new Set(usable.map((index) => samples[index]!.label));
+  const lost = samples.find(({ label }) => !learned.has(label));
+  if (lost === undefined) return undefined;
+  const { length } = samples.filter(({ label }) => label === lost.label);
+  const first = bad.find(({ path }) => path === lost.path);
+  return new DataError(
+    `class ${classNames[lost.label]}: expected pictures to train on, got ${length} that cannot be decoded. The first is ${lost.path}: ${first?.reason ?? "cannot be read."}`,
+    "all-bad",
+  );
 }
 
 async function ofArrays(

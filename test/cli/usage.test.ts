@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { fixture, photos, runCli, scratch } from "./run-cli.ts";
@@ -119,22 +119,23 @@ describe("the command line", () => {
     const strange = await run(photos({ train: { brick: 3, grass: 3 }, val: { brick: 1, gravel: 1 } }));
     expect(strange.code).toBe(1);
     expect(strange.message).toContain('val has class "gravel" that train lacks.');
-    const folder = scratch();
-    for (const name of ["a", "b"]) {
-      mkdirSync(join(folder, name));
-      for (const index of [1, 2, 3]) writeFileSync(join(folder, name, `${index}.jpg`), "no picture");
+  });
+
+  test("a class of broken pictures ends the run with 1, whether there are others or not", async () => {
+    for (const data of [photos({ a: 0 }), photos({ brick: 3 })]) {
+      for (const name of ["a", "zebra"]) {
+        mkdirSync(join(data, name), { recursive: true });
+        for (const index of [1, 2, 3]) writeFileSync(join(data, name, `${index}.jpg`), "no picture");
+      }
+      const out = join(scratch(), "run");
+      const { code, stderr } = await runCli(["--model", model, "--data", data, "--out", out]);
+      expect(code).toBe(1);
+      expect(stderr).toContain(
+        `class a: expected pictures to train on, got 3 that cannot be decoded. The first is ${join(data, "a", "1.jpg")}: not a picture: `,
+      );
+      expect(stderr).not.toMatch(/^\s+at /m);
+      expect(existsSync(out)).toBe(false);
     }
-    const { code, stderr } = await runCli([
-      "--model",
-      model,
-      "--data",
-      folder,
-      "--out",
-      join(scratch(), "run"),
-    ]);
-    expect(code).toBe(1);
-    expect(stderr).toMatch(/pictures to train on, got 6 that cannot be decoded/);
-    expect(stderr).not.toMatch(/^\s+at /m);
   });
 
   test("--image-size against a fixed input, --classes against the data and --patience without val exit with 2", async () => {
