@@ -1,5 +1,6 @@
 import type { Json, JsonObject } from "../../../checkpoint.ts";
 import type { Shape } from "../../../tensor.ts";
+import { integersAt } from "../../config-values.ts";
 import { specOf } from "../../layer-specs.ts";
 import { nestedLayer } from "../../specs/recurrent-cells.ts";
 import { activated, activationOf } from "./activation-steps.ts";
@@ -10,6 +11,7 @@ import { normalizationSteps } from "./normalization-steps.ts";
 import { operationSteps } from "./operation-steps.ts";
 import { nameOf, recurrentSteps } from "./recurrent-steps.ts";
 import {
+  alongLastAxis,
   picked,
   refuse,
   refuseChannelsFirst,
@@ -93,10 +95,9 @@ function relu(layer: SourceLayer): readonly TfjsStep[] {
 }
 
 function softmax(layer: SourceLayer): readonly TfjsStep[] {
-  const { axis } = layer.config;
-  const last = (layer.inputs[0]?.length ?? 0) - 1;
-  if (axis !== -1 && axis !== last) refuse(layer, "has no softmax along another axis than the last");
-  return [{ className: "Softmax", config: { axis: -1 } }];
+  const [axis = -1, ...more] = integersAt({ axis: -1, ...layer.config }, "axis");
+  if (more.length > 0) refuse(layer, "has no softmax along several axes");
+  return alongLastAxis(layer, { className: "Softmax", config: { axis: -1 } }, axis);
 }
 
 function elu(layer: SourceLayer): readonly TfjsStep[] {

@@ -1,15 +1,14 @@
 import type { Json, Weight } from "../../../checkpoint.ts";
 import { toFloat32 } from "../../../tensor.ts";
 import { integersAt, positiveAxis } from "../../config-values.ts";
-import { picked, refuse, type SourceLayer, type StepRule, type TfjsStep } from "./step.ts";
+import { alongLastAxis, picked, refuse, type SourceLayer, type StepRule, type TfjsStep } from "./step.ts";
 import { trainingArguments } from "./training-arguments.ts";
 
 function batchNormalization(layer: SourceLayer): readonly TfjsStep[] {
   const { config, inputs } = layer;
   if ((inputs[0]?.length ?? 4) > 4) refuse(layer, "normalizes four dimensions at most");
   if (config["renorm"] === true) refuse(layer, "has no renorm");
-  const rank = inputs[0]?.length ?? 0;
-  const [axis = rank - 1] = integersAt({ axis: -1, ...config }, "axis").map((at) => positiveAxis(at, rank));
+  const [axis = -1] = integersAt({ axis: -1, ...config }, "axis");
   const normalized: TfjsStep = {
     className: "BatchNormalization",
     config: {
@@ -19,17 +18,8 @@ function batchNormalization(layer: SourceLayer): readonly TfjsStep[] {
     },
     weighted: true,
   };
-  if (axis === rank - 1) return [normalized];
-  const swapped = swappedAxes(axis, rank);
-  return [swapped, normalized, swapped];
-}
-
-/** tfjs's wasm and cpu backends normalize along the last axis whatever they are told. */
-function swappedAxes(axis: number, rank: number): TfjsStep {
-  const last = rank - 1;
-  const dims = Array.from({ length: last }, (_, index) => index + 1);
-  [dims[axis - 1], dims[last - 1]] = [last, axis];
-  return { className: "Permute", config: { dims } };
+  // tfjs's wasm and cpu backends normalize along the last axis whatever they are told.
+  return alongLastAxis(layer, normalized, axis);
 }
 
 function layerNormalization(layer: SourceLayer): readonly TfjsStep[] {

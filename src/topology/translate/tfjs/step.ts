@@ -47,6 +47,18 @@ export function refuseChannelsFirst(layer: SourceLayer): void {
   if (layer.config["data_format"] === "channels_first") refuse(layer, "has no channels_first here");
 }
 
+/** A step that acts along the last axis, made to act along another: that one and the last change places before it and after. */
+export function alongLastAxis(layer: SourceLayer, step: TfjsStep, axis: number): readonly TfjsStep[] {
+  const last = (layer.inputs[0]?.length ?? 0) - 1;
+  if (axis === -1 || axis === last) return [step];
+  const at = axis < 0 ? axis + last + 1 : axis;
+  if (at < 1 || at > last) refuse(layer, `has no axis ${axis} here`);
+  const dims = Array.from({ length: last }, (_, index) => index + 1);
+  [dims[at - 1], dims[last - 1]] = [last, at];
+  const swapped: TfjsStep = { className: "Permute", config: { dims } };
+  return [swapped, step, swapped];
+}
+
 /** What a Keras layer becomes. @throws {TopologyError} where tfjs-layers has no equal of it. */
 export type StepRule = (layer: SourceLayer) => readonly TfjsStep[];
 
