@@ -1,8 +1,7 @@
-import { readdir, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { stat } from "node:fs/promises";
 import type { Checkpoint } from "../checkpoint.ts";
 import { imageBatches } from "../data/images.ts";
-import { hasPictureExtension } from "../data/picture-format.ts";
+import { listTree } from "../data/picture-listing.ts";
 import { tf } from "../engine/tf.ts";
 import { DataError } from "../errors.ts";
 import { activated } from "../training/model-output.ts";
@@ -97,7 +96,5 @@ async function picturesAt(path: string): Promise<{ folder: boolean; files: reado
   if (!found)
     throw new DataError(`${path}: expected a picture or a folder, got nothing there.`, "image-missing");
   if (!found.isDirectory()) return { folder: false, files: [path] };
-  const entries = await readdir(path, { withFileTypes: true, recursive: true });
-  const pictures = entries.filter((entry) => entry.isFile() && hasPictureExtension(entry.name));
-  return { folder: true, files: pictures.map((entry) => join(entry.parentPath, entry.name)).sort() };
+  return { folder: true, files: [...(await listTree(path)).pictures].sort() };
 }
