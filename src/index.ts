@@ -21,6 +21,7 @@ export { setupEngine } from "./engine/setup.ts";
 export { DataError, KerasFileError, MachineError, TopologyError, UsageError } from "./errors.ts";
 export { finetune } from "./finetune.ts";
 export { readCheckpoint, writeCheckpoint } from "./formats/checkpoint-file.ts";
+export { writingWarnings } from "./formats/dialect-writing.ts";
 export { parsePatterns } from "./freeze/patterns.ts";
 export type { FinetunePlan, PlannedLayer } from "./freeze/plan.ts";
 export { formatBytes, formatSeconds, planLines } from "./freeze/plan-text.ts";

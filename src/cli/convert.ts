@@ -8,6 +8,7 @@ import {
   TopologyError,
   UsageError,
   writeCheckpoint,
+  writingWarnings,
 } from "../index.ts";
 import type { Command, FlagsOf } from "./command.ts";
 import { flag } from "./command.ts";
@@ -57,6 +58,8 @@ export const convertCommand: Command<ConvertValues> = {
     }
     chooseEngine(values);
     const before = await readCheckpoint(source, withoutUndefined({ arch: values.arch }));
+    const warnings = target.endsWith(".keras") ? writingWarnings(before, "keras") : [];
+    for (const warning of warnings) terminal.notice(`warning: ${warning}`);
     await writeCheckpoint(target, before);
     const weightsOnly = target.endsWith(".weights.h5");
     const parity = weightsOnly ? "a file of weights alone does not predict" : await parityOf(before, target);

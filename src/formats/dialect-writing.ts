@@ -1,4 +1,5 @@
-import type { Checkpoint, Weight } from "../checkpoint.ts";
+import type { Checkpoint, CheckpointFormat, Weight } from "../checkpoint.ts";
+import { changesInKeras3 } from "../topology/translate/changes-in-keras3.ts";
 import { translateCompileConfig } from "../topology/translate/compile-config.ts";
 import { type Dialect, dialectOf } from "../topology/translate/dialect.ts";
 import { translateConfig } from "../topology/translate/translate-config.ts";
@@ -36,6 +37,24 @@ export function inDialect(checkpoint: Checkpoint, to: Dialect): Checkpoint {
     ...(optimizerWeights && from !== "keras2-archive" && sameKeras(from, to) && { optimizerWeights }),
     notes: newLayers ? { ...notes, newLayers: newLayers.map(path) } : notes,
   };
+}
+
+/** More layers than these are counted. */
+const namedChanges = 5;
+
+/** What to say of a checkpoint before it is written in that format: what the Keras that will open it computes otherwise. */
+export function writingWarnings(
+  checkpoint: Pick<Checkpoint, "modelConfig" | "kerasVersion">,
+  format: CheckpointFormat,
+): readonly string[] {
+  const changes = format === "keras" ? changesInKeras3(checkpoint) : [];
+  if (changes.length === 0) return [];
+  const others = changes.length - namedChanges;
+  const more = others > 0 ? [`${others} more ${others === 1 ? "layer" : "layers"} like these`] : [];
+  const listed = [...changes.slice(0, namedChanges), ...more].join("; ");
+  return [
+    `As .keras the model computes otherwise than in Keras ${checkpoint.kerasVersion}: ${listed}. Write .h5 to keep its numbers, or tune it in the new form.`,
+  ];
 }
 
 function sameKeras(from: Dialect, to: Dialect): boolean {

@@ -7,6 +7,7 @@ import { detectPreprocess } from "../data/input-images.ts";
 import type { CutModel } from "../features/cut.ts";
 import { cutModel } from "../features/cut.ts";
 import { defaultFormat, readCheckpoint } from "../formats/checkpoint-file.ts";
+import { writingWarnings } from "../formats/dialect-writing.ts";
 import type { FinetunePlan } from "../freeze/plan.ts";
 import { planLines } from "../freeze/plan-text.ts";
 import { resolveFreeze } from "../freeze/resolve.ts";
@@ -84,6 +85,7 @@ export async function prepareRun(options: FinetuneOptions): Promise<PreparedRun>
   const newLayers = new Set(newHead === undefined ? [] : (checkpoint.notes.newLayers ?? []));
   const onlyNew = [...cut.partition.trainableWeights.keys()].every((path) => newLayers.has(path));
   const optimizer = optimizerConfig(options.optimizer ?? "Adam", options.learningRate, onlyNew ? 1e-3 : 1e-4);
+  const format = options.outputFormat ?? defaultFormat(checkpoint);
   const units = outputShape(graph).at(-1) ?? 1;
   const cost = await costQuestion(dataset, optimizer, options, picture);
   const plan = planCut(graph, cut, resolution, { ...(picture && { imageSize: picture.imageSize }), cost });
@@ -108,11 +110,16 @@ export async function prepareRun(options: FinetuneOptions): Promise<PreparedRun>
       options.loss ?? defaultLoss(outputShape(graph), dataset.kind === "arrays" ? dataset.targets : null),
     ),
     optimizer,
-    format: options.outputFormat ?? defaultFormat(checkpoint),
+    format,
     units,
     labels,
     notes: [dataLine(dataset, labels)],
-    warnings: [warning, ...resolution.warnings, picture?.warning].filter((message) => message !== undefined),
+    warnings: [
+      warning,
+      ...resolution.warnings,
+      picture?.warning,
+      ...writingWarnings(checkpoint, format),
+    ].filter((message) => message !== undefined),
   };
 }
 

@@ -227,6 +227,16 @@ describe("the other commands", () => {
     expect(json).toMatchObject({ out: target, parity: { samples: 2 } });
   });
 
+  test("convert warns where Keras 3 computes otherwise what Keras 1 did", async () => {
+    const result = await runCli([
+      "convert",
+      fixture("models", "k122-convolutions.h5"),
+      join(scratch(), "model.keras"),
+    ]);
+    expect(result.code).toBe(0);
+    expect(result.stderr).toMatch(/^warning: As \.keras .*pointwise: Conv2D: hard_sigmoid was/m);
+  });
+
   test("doctor says which engine runs and why, and what a run stands on", async () => {
     const json = document(await runCli(["doctor", "--json"])) as {
       node: { version: string };
