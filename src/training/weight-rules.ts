@@ -4,6 +4,7 @@ import type { GraphLayer, LayerGraph } from "../topology/layer-graph.ts";
 import { weightSpecsOf } from "../topology/weights-of.ts";
 import type { Constraint } from "./constraints.ts";
 import { constraintOf } from "./constraints.ts";
+import { refuseInferenceOnly } from "./inference-only.ts";
 import type { Penalty } from "./regularizers.ts";
 import { penaltyOf } from "./regularizers.ts";
 
@@ -18,9 +19,11 @@ export interface WeightRule {
 /**
  * The regularizers and constraints of the trained weights; Keras counts no others (`_get_own_losses` in
  * `keras/src/layers/layer.py`, `apply` in `keras/src/optimizers/base_optimizer.py`). Weights without any are absent.
- * @throws {TopologyError} for a regularizer or constraint that is not known here, and for one of a trained part's activities.
+ * @throws {TopologyError} for a regularizer or constraint that is not known here, for one of a trained part's activities, and for a
+ * layer of it that runs at inference only.
  */
 export function weightRules(graph: LayerGraph, partition: Partition): readonly WeightRule[] {
+  refuseInferenceOnly(graph, partition);
   refuseActivityRegularizers(graph, partition);
   const specs = weightSpecsOf(graph);
   return [...partition.trainableWeights].flatMap(([path, names]) =>
