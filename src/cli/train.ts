@@ -39,6 +39,7 @@ export const trainCommand: Command<RunValues> = {
     chooseEngine(values);
     if (values["dry-run"]) {
       const run = await prepareRun(options);
+      signal.throwIfAborted();
       if (values.json) terminal.document(run.plan);
       for (const line of run.notes) terminal.print(line);
       for (const line of run.planLines) terminal.print(line);

@@ -1,11 +1,15 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { Interrupted } from "../../src/cli/failure.ts";
+import { createTerminal } from "../../src/cli/terminal.ts";
+import { trainCommand } from "../../src/cli/train.ts";
 import { readCheckpoint } from "../../src/index.ts";
 import { fixture, runCli, scratch } from "./run-cli.ts";
 
+const modelAndData = { model: fixture("cli", "small_resnet.keras"), data: fixture("demo", "photos") };
 const endless = (out: string, ...more: string[]): string[] => [
-  ...["--model", fixture("cli", "small_resnet.keras"), "--data", fixture("demo", "photos"), "--out", out],
+  ...["--model", modelAndData.model, "--data", modelAndData.data, "--out", out],
   ...["--epochs", "100000", ...more],
 ];
 
@@ -74,6 +78,19 @@ describe("Ctrl-C", () => {
       expect(readdirSync(out)).toContain("model.keras");
     },
   );
+
+  test("a --dry-run prints no plan after it", async () => {
+    const printed: string[] = [];
+    const [print, notice] = [printed.push.bind(printed), printed.push.bind(printed)];
+    const refused = trainCommand.run({
+      values: { ...modelAndData, "dry-run": true },
+      positionals: [],
+      terminal: { ...createTerminal(true), print, notice },
+      signal: AbortSignal.abort(new Interrupted("Stopped.")),
+    });
+    await expect(refused).rejects.toThrow(Interrupted);
+    expect(printed).toEqual([]);
+  });
 
   test("with --json stdout stays empty", async () => {
     const out = join(scratch(), "run");
