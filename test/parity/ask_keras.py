@@ -148,6 +148,8 @@ def targets_of(model, loss, samples, random):
     if plain == "kldivergence":
         values = random.uniform(0.1, 1, shape)
         return (values / values.sum(-1, keepdims=True)).astype("float32")
+    if plain == "meanabsolutepercentageerror":
+        return random.uniform(0.5, 2, shape).astype("float32")
     if plain == "poisson":
         return random.poisson(2, shape).astype("float32")
     return random.normal(size=shape).astype("float32")
