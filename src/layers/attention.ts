@@ -2,7 +2,7 @@
 import { tf } from "../engine/tf.ts";
 import type { Kernel, KernelCall, KernelResult } from "./kernel.ts";
 import { chosen } from "./masks.ts";
-import { matmul } from "./matrix-products.ts";
+import { matmul, swapped } from "./matrix-products.ts";
 import { keptMask } from "./regularization.ts";
 
 type Score = (query: tf.Tensor, key: tf.Tensor, call: KernelCall) => tf.Tensor;
@@ -45,12 +45,6 @@ function concatScore(query: tf.Tensor, key: tf.Tensor, { weights }: KernelCall):
 function additiveScore(query: tf.Tensor, key: tf.Tensor, { weights }: KernelCall): tf.Tensor {
   const bent = tf.tanh(tf.add(tf.expandDims(query, -2), tf.expandDims(key, -3)));
   return tf.sum(weights["scale"] ? tf.mul(bent, weights["scale"]) : bent, -1);
-}
-
-/** With the last two axes exchanged. */
-function swapped(x: tf.Tensor): tf.Tensor {
-  const axes = x.shape.map((_, axis) => axis);
-  return tf.transpose(x, [...axes.slice(0, -2), x.rank - 1, x.rank - 2]);
 }
 
 /** Of the keys `[N, S]`, and none after the query's own position if causal; undefined where all are shown. */

@@ -4,7 +4,7 @@ import { einsumLetters, tensordotAxes } from "../topology/specs/ops-contractions
 import { axisOf } from "./axes.ts";
 import { flagIn, stringIn } from "./config.ts";
 import type { Kernel, KernelCall } from "./kernel.ts";
-import { einsum, matmul } from "./matrix-products.ts";
+import { einsum, matmul, swapped } from "./matrix-products.ts";
 import { operandsOf, tensorList } from "./operands.ts";
 import { within } from "./ops-arrays.ts";
 
@@ -37,7 +37,7 @@ export const linearAlgebraKernels: Readonly<Record<string, Kernel>> = {
   "ops.Inv": ofMatrix(inverse),
   "ops.Cholesky": (call) => {
     const lower = cholesky(operandsOf(call, 1)[0]!);
-    return flagIn(call.config, "upper") ? transposedMatrix(lower) : lower;
+    return flagIn(call.config, "upper") ? swapped(lower) : lower;
   },
   "ops.Solve": ofTwo((a, b) => solved(inverse(a), b)),
   "ops.SolveTriangular": (call) => {
@@ -89,11 +89,6 @@ function solved(inverted: tf.Tensor, b: tf.Tensor): tf.Tensor {
   return tf.squeeze(matmul(inverted, tf.expandDims(b, -1)), [-1]);
 }
 
-function transposedMatrix(x: tf.Tensor): tf.Tensor {
-  const axes = x.shape.map((_, axis) => axis);
-  return tf.transpose(x, [...axes.slice(0, -2), x.rank - 1, x.rank - 2]);
-}
-
 /** Each matrix by itself in double precision: no backend has an operation for it. */
 function eachMatrix(
   x: tf.Tensor,
@@ -121,7 +116,7 @@ function inverse(x: tf.Tensor): tf.Tensor {
     return {
       value: result,
       gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => {
-        const turned = transposedMatrix(saved[0]!);
+        const turned = swapped(saved[0]!);
         return tf.neg(matmul(turned, matmul(dy, turned)));
       },
     };
@@ -141,7 +136,7 @@ function determinant(x: tf.Tensor): tf.Tensor {
     return {
       value: result,
       gradFunc: (dy: tf.Tensor, [value, inverted]: tf.Tensor[]) =>
-        tf.mul(transposedMatrix(inverted!), tf.reshape(tf.mul(dy, value!), [...x.shape.slice(0, -2), 1, 1])),
+        tf.mul(swapped(inverted!), tf.reshape(tf.mul(dy, value!), [...x.shape.slice(0, -2), 1, 1])),
     };
   });
   return compute(x);
@@ -185,10 +180,10 @@ function cholesky(x: tf.Tensor): tf.Tensor {
       gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => {
         const lower = saved[0]!;
         const inverted = eachMatrix(lower, x.shape, (values, size) => eliminated(values, size).inverse);
-        const inner = within(matmul(transposedMatrix(lower), dy), (row, column) => column <= row);
+        const inner = within(matmul(swapped(lower), dy), (row, column) => column <= row);
         const halved = tf.mul(inner, tf.sub(1, tf.mul(tf.eye(x.shape.at(-1)!), 0.5)));
-        const gradient = matmul(matmul(transposedMatrix(inverted), halved), inverted);
-        return tf.mul(tf.add(gradient, transposedMatrix(gradient)), 0.5);
+        const gradient = matmul(matmul(swapped(inverted), halved), inverted);
+        return tf.mul(tf.add(gradient, swapped(gradient)), 0.5);
       },
     };
   });

@@ -21,6 +21,12 @@ export function matmul(a: tf.Tensor, b: tf.Tensor): tf.Tensor {
   return tf.reshape(result, vectorFree(shape, a.rank === 1, b.rank === 1));
 }
 
+/** With the last two axes exchanged. */
+export function swapped(x: tf.Tensor): tf.Tensor {
+  const axes = x.shape.map((_, axis) => axis);
+  return tf.transpose(x, [...axes.slice(0, -2), x.rank - 1, x.rank - 2]);
+}
+
 function vectorFree(shape: readonly number[], row: boolean, column: boolean): number[] {
   return shape.filter(
     (_, axis) => !(row && axis === shape.length - 2) && !(column && axis === shape.length - 1),

@@ -101,7 +101,8 @@ function topK(call: KernelCall): KernelResult {
   return { outputs: [values, indices] };
 }
 
-function min(x: tf.Tensor, axes: readonly number[], keepDims: boolean): tf.Tensor {
+/** The least value over `axes`; equal ones share the gradient. */
+export function min(x: tf.Tensor, axes: readonly number[], keepDims: boolean): tf.Tensor {
   return tf.neg(max(tf.neg(x), axes, keepDims));
 }
 

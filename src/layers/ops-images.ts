@@ -6,6 +6,7 @@ import { numbersIn } from "./config.ts";
 import { channelsLast, isChannelsFirst, toChannelsLast } from "./data-format.ts";
 import type { Kernel, KernelCall } from "./kernel.ts";
 import { chosen } from "./masks.ts";
+import { min } from "./ops-along-axes.ts";
 
 export const imageOpKernels: Readonly<Record<string, Kernel>> = {
   "ops.SobelEdges": sobelEdges,
@@ -58,7 +59,7 @@ function bell(size: number, sigma: number): number[] {
 function toHueSaturationValue(image: tf.Tensor): tf.Tensor {
   const [red, green, blue] = tf.split(image, 3, image.rank - 1) as [tf.Tensor, tf.Tensor, tf.Tensor];
   const value = max(image, [image.rank - 1], true);
-  const range = tf.sub(value, tf.neg(max(tf.neg(image), [image.rank - 1], true)));
+  const range = tf.sub(value, min(image, [image.rank - 1], true));
   const grey = tf.equal(range, 0);
   const black = tf.equal(value, 0);
   const saturation = tf.div(range, chosen(black, tf.onesLike(value), value));

@@ -7,6 +7,7 @@ import { flagIn, numberIn, numberList, stringIn, unsupported } from "./config.ts
 import { channelsLast } from "./data-format.ts";
 import type { Kernel, KernelCall } from "./kernel.ts";
 import { chosen } from "./masks.ts";
+import { min } from "./ops-along-axes.ts";
 import { croppedToAspectRatio, paddedToAspectRatio, resized } from "./resampling.ts";
 
 export const preprocessingKernels: Readonly<Record<string, Kernel>> = {
@@ -81,7 +82,7 @@ function autoContrast({ inputs, config }: KernelCall): tf.Tensor {
   const x = asFloat(inputs[0]!);
   const [low, high] = [...numberList(config["value_range"])].sort((a, b) => a - b) as [number, number];
   const pixels = tf.mul(tf.sub(x, low), 255 / (high - low));
-  const least = tf.neg(max(tf.neg(pixels), [1, 2], true));
+  const least = min(pixels, [1, 2], true);
   const reach = tf.sub(max(pixels, [1, 2], true), least);
   const flat = tf.equal(reach, 0);
   const scale = tf.div(255, tf.where(flat, tf.onesLike(reach), reach));

@@ -15,10 +15,10 @@ type Draw = (low: number, high: number) => number;
 
 export const randomImageKernels: Readonly<Record<string, Kernel>> = {
   RandomFlip: disturbing(flipped),
-  RandomRotation: disturbing((image, call, draws) => {
-    const [low, high] = factorIn(call.config, "factor");
-    return transformed(image, call.config, draws, (draw, wide, high_) =>
-      rotation(2 * Math.PI * draw(low, high), wide, high_),
+  RandomRotation: disturbing((image, { config }, draws) => {
+    const turns = factorIn(config, "factor");
+    return transformed(image, config, draws, (draw, width, height) =>
+      rotation(2 * Math.PI * draw(...turns), width, height),
     );
   }),
   RandomZoom: disturbing((image, { config }, draws) => {

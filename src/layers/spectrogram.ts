@@ -9,6 +9,7 @@ import { flagIn, numberIn, stringIn } from "./config.ts";
 import { convolve } from "./convolution.ts";
 import { isChannelsFirst } from "./data-format.ts";
 import type { Kernel, KernelCall } from "./kernel.ts";
+import { swapped } from "./matrix-products.ts";
 import { framed } from "./ops-arrays.ts";
 
 export const spectrogramKernels: Readonly<Record<string, Kernel>> = {
@@ -73,8 +74,7 @@ function melSpectrogram({ inputs, config }: KernelCall): tf.Tensor {
   const spectrum = exponent === 2 ? power : exponent === 1 ? magnitude : tf.pow(magnitude, exponent);
   const bands = dense(spectrum, melMatrix(config, Math.floor(transform / 2) + 1));
   const levels = config["power_to_db"] === true ? decibels(bands, config) : bands;
-  const axes = levels.shape.map((_, axis) => axis);
-  return tf.transpose(levels, [...axes.slice(0, -2), levels.rank - 1, levels.rank - 2]);
+  return swapped(levels);
 }
 
 /** A periodic window in the middle of a transform; null is a rectangle over all of it. */
