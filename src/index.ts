@@ -22,6 +22,7 @@ export { DataError, KerasFileError, MachineError, TopologyError, UsageError } fr
 export { finetune } from "./finetune.ts";
 export { readCheckpoint, writeCheckpoint } from "./formats/checkpoint-file.ts";
 export { writingWarnings } from "./formats/dialect-writing.ts";
+export { forEarlyKeras3 } from "./formats/early-keras3.ts";
 export { parsePatterns } from "./freeze/patterns.ts";
 export type { FinetunePlan, PlannedLayer } from "./freeze/plan.ts";
 export { formatBytes, formatSeconds, planLines } from "./freeze/plan-text.ts";

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readCheckpoint, writeCheckpoint } from "../../src/formats/checkpoint-file.ts";
+import { forEarlyKeras3 } from "../../src/formats/early-keras3.ts";
 import type { Tensor } from "../../src/tensor.ts";
 import { changesInKeras3 } from "../../src/topology/translate/changes-in-keras3.ts";
 import type { ModelRecord } from "../formats/model-fixtures.ts";
@@ -11,7 +12,9 @@ import { startKeras } from "./keras.ts";
 
 /**
  * @file What is written of the models of Keras 1 and 2, opened by real Keras. `KERAS_PYTHON` may name an older one that is no
- * part of the suite: Keras 2 opens the .h5 of models up to its own release, Keras 3.4 and later the .keras.
+ * part of the suite: Keras 2 opens the .h5 of models up to its own release, Keras 3 the .keras, 3.0 to 3.3 in their form. What
+ * fails in 3.0.5 is what it cannot reopen of its own either: calls of one layer out of order, a layer as an activation, models
+ * in a Sequential, stacked cells; and it drops masks where layers merge.
  */
 
 let keras: Keras;
@@ -62,7 +65,8 @@ describe.each(records)("%s", (file, record) => {
       await expect(writeCheckpoint(path, checkpoint)).rejects.toThrow("Keras 3 has no such layer");
       return;
     }
-    await writeCheckpoint(path, checkpoint);
+    const isEarly = version[0] === 3 && version[1]! < 4;
+    await writeCheckpoint(path, isEarly ? forEarlyKeras3(checkpoint) : checkpoint);
     const largest = await apart(path, record);
     if (changesInKeras3(checkpoint).length === 0) expect(largest).toBeLessThan(record.within ?? 2e-5);
   });
