@@ -10,6 +10,12 @@ const reasons: Readonly<Record<string, string>> = {
   ENAMETOOLONG: "the name is too long",
 };
 
+const machineReasons: Readonly<Record<string, string>> = {
+  EFBIG: "larger than the file system or a limit (ulimit -f) allows. Write elsewhere.",
+  EIO: "the disk reports an error. Check it, or write elsewhere.",
+  EMFILE: "too many files are open. Close some, or raise the limit (ulimit -n).",
+};
+
 /** What the system refused to do with the file `label`, in words; an error without a known code is itself. */
 export function systemError(label: string, error: unknown): unknown {
   const code = (error as NodeJS.ErrnoException | null)?.code;
@@ -17,6 +23,8 @@ export function systemError(label: string, error: unknown): unknown {
   if (code === "ENOSPC" || code === "EDQUOT") {
     return new MachineError(`${label}: no space left on the device. Free some, or write elsewhere.`, "space");
   }
+  const refusal = machineReasons[code];
+  if (refusal) return new MachineError(`${label}: ${refusal}`, code.toLowerCase());
   const reason = reasons[code];
   return reason ? new KerasFileError(`${label}: ${reason}.`, code.toLowerCase()) : error;
 }

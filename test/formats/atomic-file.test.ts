@@ -69,6 +69,21 @@ describe("a file that is replaced", () => {
     }
   });
 
+  test("names itself and what to do where it grows larger than it may, or the disk reports an error", async () => {
+    const { folder, path } = withOldFile();
+    for (const [code, reason] of [
+      ["EFBIG", "larger than the file system or a limit (ulimit -f) allows. Write elsewhere."],
+      ["EIO", "the disk reports an error. Check it, or write elsewhere."],
+    ] as const) {
+      const refused = replaceFile(path, async () => {
+        throw Object.assign(new Error(`${code}: refused, write`), { code, syscall: "write" });
+      });
+      await expect(refused).rejects.toThrow(MachineError);
+      await expect(refused).rejects.toThrow(`${path}: ${reason}`);
+      expect([readdirSync(folder), readFileSync(path, "utf8")]).toEqual([["model.h5"], "old"]);
+    }
+  });
+
   test("leaves nothing behind where the process exits while it is written, as on Ctrl-C", () => {
     const { folder, path } = withOldFile();
     const built = pathToFileURL(join(import.meta.dirname, "..", "..", "dist", "formats", "atomic-file.js"));
