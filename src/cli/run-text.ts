@@ -27,12 +27,12 @@ export function costTable({ plan: { cost }, measured }: FinetuneResult): string[
     ["extraction", cost?.extractionSeconds, measured.extractionSeconds, formatSeconds],
     ["epoch", cost?.epochSeconds, measured.epochSeconds, formatSeconds],
     ["features", cost?.cacheBytes, measured.cacheBytes, formatBytes],
-    ["memory", cost?.stepBytes, measured.peakBytes, formatBytes],
+    ["memory", cost?.processBytes, measured.peakBytes, formatBytes],
   ];
   const table = rows.map(([name, predicted, value, text]) => [
     `  ${name}`,
     predicted === undefined ? "" : text(predicted),
-    name === "memory" ? `${text(value)} (the whole process)` : text(value),
+    text(value),
   ]);
   if (cost) return columns([["cost", "predicted", "measured"], ...table]);
   return columns([["cost", "measured"], ...table.map(([name, , value]) => [name!, value!])]);

@@ -10,7 +10,7 @@ import { weightSpecsOf } from "../topology/weights-of.ts";
 import type { Partition } from "./partition.ts";
 import { partition } from "./partition.ts";
 import type { PlannedCost } from "./plan.ts";
-import { stepBytes } from "./step-bytes.ts";
+import { inferenceBytes, stepBytes } from "./step-bytes.ts";
 
 /** What the engine was measured to do. */
 export interface EngineSpeed {
@@ -38,6 +38,10 @@ export interface CostQuestion {
   readonly bytesPerValue?: 2 | 4;
   /** Whether the static part is computed once and kept; true. */
   readonly cached?: boolean;
+  /** Resident bytes of the process before the run, the model read. */
+  readonly residentBytes?: number;
+  /** Pictures that the static part takes at a time; 16. */
+  readonly extractionBatch?: number;
 }
 
 /** The work of one image: multiply-adds in contractions, bytes that all else reads and writes. */
@@ -78,6 +82,17 @@ export function plannedCost(
   const extraction = images * seconds(trunk) + decoding;
   const epochSeconds = epoch(tail, parts.trainableWeights) + (cached ? reading : extraction);
   const memory = { batchSize, optimizerSlots };
+  const step = stepBytes(graph, shapes, {
+    ...memory,
+    nodes: tail,
+    trainable: parts.trainableWeights,
+    onStoredStatistics: (path) => !parts.batchStatistics.has(path),
+  });
+  const processBytes = (residentBytes: number): number => {
+    const once = inferenceBytes(graph, shapes, graph.nodes.filter(isStatic), question.extractionBatch ?? 16);
+    const bestWeights = 2 * 4 * trainedValues(graph, parts.trainableWeights);
+    return residentBytes + Math.max(once, step + bestWeights);
+  };
   return {
     multiplyAdds: {
       static: sum(graph.nodes.filter(isStatic).map((node) => costs[node.index]!)).multiplyAdds,
@@ -89,18 +104,14 @@ export function plannedCost(
     cacheBytes,
     cachePays: cacheBytes === 0 || reading <= extraction,
     headCut: headCut(graph, shapes, images * (question.bytesPerValue ?? 4)),
-    stepBytes: stepBytes(graph, shapes, {
-      ...memory,
-      nodes: tail,
-      trainable: parts.trainableWeights,
-      onStoredStatistics: (path) => !parts.batchStatistics.has(path),
-    }),
+    stepBytes: step,
     wholeStepBytes: stepBytes(graph, shapes, {
       ...memory,
       nodes: graph.nodes,
       trainable: whole,
       onStoredStatistics: () => parts.batchStatistics.size === 0,
     }),
+    ...(question.residentBytes !== undefined && { processBytes: processBytes(question.residentBytes) }),
   };
 }
 
@@ -203,13 +214,17 @@ function optimizerBytes(
   trainable: ReadonlyMap<string, readonly string[]>,
   slots: number,
 ): number {
+  return 4 * trainedValues(graph, trainable) * (3 + 2 * slots);
+}
+
+function trainedValues(graph: LayerGraph, trainable: ReadonlyMap<string, readonly string[]>): number {
   const specs = weightSpecsOf(graph);
   let values = 0;
   for (const [path, names] of trainable) {
     for (const spec of specs.get(path) ?? [])
       if (names.includes(spec.name)) values += elementCount(spec.shape);
   }
-  return 4 * values * (3 + 2 * slots);
+  return values;
 }
 
 /** Whether the tail reads anything but the model's inputs. */

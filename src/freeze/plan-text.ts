@@ -118,8 +118,12 @@ function costLines(plan: FinetunePlan, cost: PlannedCost, context: PlanContext):
   return [
     cacheLine(plan, cost, context),
     `cost      per epoch ${percent(cost.epochRatio)} of full training (predicted ${factor(speedUp)}), ${formatSeconds(cost.epochSeconds)}${once}`,
-    `memory    ${batch} holds ${formatBytes(cost.stepBytes)}${insteadOf(cost.wholeStepBytes)}`,
+    `memory    ${batch} holds ${formatBytes(cost.stepBytes)}${insteadOf(cost.wholeStepBytes)}${ofProcess(cost.processBytes)}`,
   ];
+}
+
+function ofProcess(bytes: number | undefined): string {
+  return bytes === undefined ? "" : `; the process ${formatBytes(bytes)}`;
 }
 
 function insteadOf(bytes: number | undefined): string {

@@ -31,6 +31,8 @@ export interface PlannedCost {
   readonly stepBytes: number;
   /** The same if the whole model trained. */
   readonly wholeStepBytes?: number;
+  /** The largest resident size of the process, where what it held before the run is known. */
+  readonly processBytes?: number;
 }
 
 export interface PlannedTensor {

@@ -31,11 +31,30 @@ export function stepBytes(graph: LayerGraph, shapes: readonly NodeShapes[], step
   const kept = keptTensors(graph, step).filter((ref) => !unmade.has(refKey(ref)));
   const entering = enteringTensors(step.nodes);
   const held = new Map([...entering, ...kept].map((ref) => [refKey(ref), sizeOf(ref)] as const));
-  const inFlight = step.nodes.map((node) =>
-    [...everyRead(node), ...outputsOf(node)].reduce((values, ref) => values + sizeOf(ref), 0),
-  );
-  const activations = total(held.values()) + Math.max(0, ...inFlight);
+  const activations = total(held.values()) + largestCall(shapes, step.nodes);
   return 4 * (step.batchSize * activations + weightValues(graph, step));
+}
+
+/** Bytes that live when `nodes` run once in inference: their weights, as they are and folded, and the largest call in flight. */
+export function inferenceBytes(
+  graph: LayerGraph,
+  shapes: readonly NodeShapes[],
+  nodes: readonly GraphNode[],
+  batchSize: number,
+): number {
+  const step = { nodes, trainable: new Map(), optimizerSlots: 0 };
+  return 4 * (batchSize * largestCall(shapes, nodes) + 2 * weightValues(graph, step));
+}
+
+/** What the largest call of one sample reads and writes, in values. */
+function largestCall(shapes: readonly NodeShapes[], nodes: readonly GraphNode[]): number {
+  const inFlight = nodes.map((node) =>
+    [...everyRead(node), ...outputsOf(node)].reduce(
+      (values, ref) => values + valuesOf(shapeAt(shapes, ref)),
+      0,
+    ),
+  );
+  return Math.max(0, ...inFlight);
 }
 
 /** Tensors that the backward pass reads again. */
@@ -61,7 +80,10 @@ function enteringTensors(nodes: readonly GraphNode[]): TensorRef[] {
 }
 
 /** All weights of the nodes' layers, the slots of those that train, and the largest layer's gradient. */
-function weightValues(graph: LayerGraph, { nodes, trainable, optimizerSlots }: Step): number {
+function weightValues(
+  graph: LayerGraph,
+  { nodes, trainable, optimizerSlots }: Pick<Step, "nodes" | "trainable" | "optimizerSlots">,
+): number {
   const specs = weightSpecsOf(graph);
   let values = 0;
   let largest = 0;

@@ -6,6 +6,7 @@ import { loadImages } from "../data/images.ts";
 import { ensureEngine } from "../engine/backend.ts";
 import { probeSpeed } from "../engine/speed-probe.ts";
 import { defaultCacheDirectory } from "../features/cache/feature-cache.ts";
+import { extractionBatch } from "../features/feature-source.ts";
 import type { CostQuestion } from "../freeze/cost.ts";
 import type { OptimizerConfig } from "../training/optimizer-config.ts";
 import { updateRule } from "../training/update-rules.ts";
@@ -18,7 +19,7 @@ export async function costQuestion(
   options: FinetuneOptions,
   picture: ImageOptions | null,
 ): Promise<CostQuestion> {
-  await ensureEngine();
+  const engine = await ensureEngine();
   const secondsPerImage = await decodingSeconds(dataset, picture);
   return {
     trainImages: countOf(dataset, "train"),
@@ -27,6 +28,8 @@ export async function costQuestion(
     optimizerSlots: Object.keys(updateRule(optimizer).slots).length,
     speed: { ...(await probeSpeed()), secondsPerImage },
     bytesPerValue: options.cacheDtype === "float16" ? 2 : 4,
+    residentBytes: process.memoryUsage().rss,
+    extractionBatch: extractionBatch(engine),
   };
 }
 

@@ -241,6 +241,19 @@ describe("the memory of a step", () => {
     expect(plan(graph, freezeUntil("b")).cost!.wholeStepBytes).toBe(bytes([]));
   });
 
+  it("makes the process larger, with the best weights twice, where it is larger than the static part", () => {
+    const policy = freezeUntil("b");
+    const { parameters } = plan(graph, policy);
+    const process = (rest: Partial<CostQuestion>): number =>
+      plan(graph, policy, { cost: { residentBytes: 1000, ...rest } }).cost!.processBytes!;
+    expect(process({ batchSize: 64 })).toBe(
+      1000 + bytes(policy, { batchSize: 64 }) + 8 * parameters.trainable,
+    );
+    const [small, large] = [512, 1024].map((extractionBatch) => process({ extractionBatch }));
+    expect(large! - small!).toBe(4 * 512 * 2 * 16 * 16 * 4);
+    expect(plan(graph, policy).cost!.processBytes).toBeUndefined();
+  });
+
   it("keeps nothing for a part that no trained layer comes before", () => {
     const dropped = tinyGraph([
       picture(),

@@ -29,6 +29,7 @@ const cost: PlannedCost = {
   headCut: { tensor: "avg_pool", cacheBytes: 3670 * 8192 },
   stepBytes: 640e6,
   wholeStepBytes: 1.04e9,
+  processBytes: 1.31e9,
 };
 const resnetPlan = planOf(application("ResNet50"), freezeUntil("conv4"));
 
@@ -63,7 +64,7 @@ trainable params: 24,133,608 || all params: 25,636,712 || trainable%: 94.14
 frontier  conv3_block4_out  28x28x512  (1 tensor)  f32 1.6 MB/image
 cache     3,670 images x 1.6 MB = 5.9 GB in ~/.cache/keras-finetune   (free: 61.0 GB)     [cut at avg_pool: 30.1 MB]
 cost      per epoch 55% of full training (predicted 1.8x), 1m15s; extraction once 4m10s
-memory    a step of 32 images holds 640 MB instead of 1.0 GB
+memory    a step of 32 images holds 640 MB instead of 1.0 GB; the process 1.3 GB
 `.trim(),
     );
   });
