@@ -48,8 +48,7 @@ export const evaluateCommand: Command<EvaluateValues> = {
       throw new UsageError("--data: expected a folder of class folders, got none.", "flag-missing");
     }
     chooseEngine(values);
-    const held = join(data, "val");
-    const folder = statSync(held, { throwIfNoEntry: false })?.isDirectory() ? held : data;
+    const folder = heldOutFolder(data) ?? data;
     const dataset = await imageFolder(folder);
     const checkpoint = await readCheckpoint(
       modelFileAt(positionals[0]!),
@@ -67,6 +66,13 @@ export const evaluateCommand: Command<EvaluateValues> = {
     for (const line of evaluationLines(folder, result)) terminal.print(line);
   },
 };
+
+/** The folder of held-out pictures in `data`, by any of the names that training takes. */
+function heldOutFolder(data: string): string | undefined {
+  return ["val", "valid", "validation"]
+    .map((name) => join(data, name))
+    .find((folder) => statSync(folder, { throwIfNoEntry: false })?.isDirectory());
+}
 
 function evaluationLines(
   folder: string,

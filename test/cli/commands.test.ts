@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { readCheckpoint } from "../../src/index.ts";
@@ -209,6 +209,15 @@ describe("the other commands", () => {
     expect(Math.abs(json["loss"]! - best["val_loss"]!)).toBeLessThan(1e-4);
     expect(json["accuracy"]).toBeCloseTo(best["val_accuracy"]!, 10);
     expect(json.confusion.map((row) => row.reduce((sum, count) => sum + count))).toEqual([10, 10, 10]);
+  });
+
+  test.each(["valid", "validation"])("evaluate takes pictures held out in %s/", async (name) => {
+    const root = scratch();
+    for (const split of ["train", "val"]) {
+      cpSync(join(data, split), join(root, split === "val" ? name : split), { recursive: true });
+    }
+    const json = document(await runCli(["evaluate", out, "--data", root, "--json"])) as { images: number };
+    expect(json.images).toBe(30);
   });
 
   test("convert writes another format and says how far the predictions of both files are apart", async () => {
