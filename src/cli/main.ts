@@ -2,32 +2,13 @@ import { readFileSync } from "node:fs";
 import { nearestNames } from "../index.ts";
 import type { Command } from "./command.ts";
 import { parseTokens } from "./command.ts";
-import { convertCommand } from "./convert.ts";
-import { doctorCommand } from "./doctor.ts";
-import { evaluateCommand } from "./evaluate.ts";
+import { namedCommands } from "./commands.ts";
 import { failureOf, Interrupted } from "./failure.ts";
 import { helpText } from "./help.ts";
-import { inspectCommand } from "./inspect.ts";
 import { watchOutput } from "./output.ts";
-import { planCommand } from "./plan.ts";
-import { predictCommand } from "./predict.ts";
-import { setupCommand } from "./setup.ts";
 import { onFirstSignal } from "./signals.ts";
 import { createTerminal } from "./terminal.ts";
 import { trainCommand } from "./train.ts";
-
-/** A command whose flags only it knows. */
-type AnyCommand = Command<Record<never, never>>;
-
-const others: readonly AnyCommand[] = [
-  planCommand,
-  inspectCommand,
-  predictCommand,
-  evaluateCommand,
-  convertCommand,
-  setupCommand,
-  doctorCommand,
-];
 
 const exitCode = await main(process.argv.slice(2));
 process.exitCode = exitCode || process.exitCode;
@@ -35,10 +16,10 @@ process.exitCode = exitCode || process.exitCode;
 /** Runs the command that `tokens` name and returns the exit code. */
 async function main(tokens: readonly string[]): Promise<number> {
   const [first = "--help"] = tokens;
-  const found = others.find(({ name }) => name === first);
+  const found = namedCommands.find(({ name }) => name === first);
   if (found) return runCommand(found, tokens.slice(1));
   if (first.startsWith("-")) return runCommand(trainCommand, tokens.length > 0 ? tokens : [first]);
-  const names = others.map(({ name }) => name);
+  const names = namedCommands.map(({ name }) => name);
   const [near] = nearestNames(first, names, 1);
   const hint = near ? `Did you mean ${near}?` : `The commands are ${names.join(", ")}.`;
   process.stderr.write(`${JSON.stringify(first)}: unknown command. ${hint}\n`);
@@ -81,7 +62,7 @@ async function runCommand<V>(command: Command<V>, tokens: readonly string[]): Pr
 }
 
 function commandList(): string {
-  const rows = others.map(({ usage, summary }) => `  finetune ${usage}\n      ${summary}`);
+  const rows = namedCommands.map(({ usage, summary }) => `  finetune ${usage}\n      ${summary}`);
   const codes = "0 done, 2 the command line, 1 a file, the data or the machine, 130 Ctrl-C";
   return `\nOther commands, each with its own --help:\n${rows.join("\n")}\n\nExit codes: ${codes}.\n`;
 }

@@ -2,6 +2,7 @@ import type { Partition } from "../freeze/partition.ts";
 import { partition } from "../freeze/partition.ts";
 import type { FrozenSet } from "../freeze/resolution.ts";
 import type { LayerGraph } from "../topology/layer-graph.ts";
+import { layersByPath } from "../topology/layer-graph.ts";
 import { specOf } from "../topology/layer-specs.ts";
 import { pushStrides } from "../topology/rewrites/push-strides.ts";
 
@@ -17,7 +18,7 @@ export interface CutModel {
  */
 export function cutModel(graph: LayerGraph, resolution: FrozenSet): CutModel {
   const plain = partition(graph, resolution);
-  const layers = new Map(graph.layers.map((layer) => [layer.path, layer] as const));
+  const layers = layersByPath(graph);
   const { graph: pushed } = pushStrides(graph, {
     canPushThrough: (node) =>
       !plain.batchStatistics.has(node.layer) &&

@@ -1,6 +1,6 @@
 import type { Checkpoint, Json, JsonObject } from "../checkpoint.ts";
+import { isObject } from "../topology/config-values.ts";
 import { inDialect } from "./dialect-writing.ts";
-import { isObject } from "./model-tree.ts";
 
 /**
  * The checkpoint in a form of Keras 3's that the `.keras` of Keras 3.0 to 3.3 has too: a single input or output is a list of one

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import type { JsonObject } from "../checkpoint.ts";
 import { KerasFileError } from "../errors.ts";
 import { systemError } from "../hdf5/system-error.ts";
-import { isObject } from "./model-tree.ts";
+import { isObject } from "../topology/config-values.ts";
 import { parsePythonJson } from "./python-json.ts";
 
 /** The object in a JSON file. @throws {KerasFileError} naming the file, where it cannot be read or holds none. */

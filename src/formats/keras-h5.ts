@@ -2,11 +2,13 @@ import type { Checkpoint, JsonObject, Weight } from "../checkpoint.ts";
 import { KerasFileError } from "../errors.ts";
 import type { Hdf5File, Hdf5Group } from "../hdf5/reader.ts";
 import { layerGraph } from "../topology/build-graph.ts";
+import { isObject } from "../topology/config-values.ts";
 import { keras1ToKeras2 } from "../topology/dialects/keras1-model.ts";
+import { layersByPath } from "../topology/layer-graph.ts";
 import { placeInGroup } from "./group-weights.ts";
 import { fromKeras1, ownedInKeras1 } from "./keras1-weights.ts";
 import { type LayerSlots, layerSlots } from "./layer-slots.ts";
-import { isObject, leavesOf, modelTree } from "./model-tree.ts";
+import { leavesOf, modelTree } from "./model-tree.ts";
 import { notesKey, parseNotes } from "./notes.ts";
 import { parsePythonJson } from "./python-json.ts";
 import {
@@ -114,9 +116,9 @@ function placeH5Weights(
 
 /** Places a group's weights after making them Keras 2's. */
 function placeInKeras1(model: Model): typeof placeInGroup {
-  const layersByPath = new Map(layerGraph(model).layers.map((layer) => [layer.path, layer]));
+  const byPath = layersByPath(layerGraph(model));
   return (_group, slots, stored) => {
-    const layers = slots.map(({ path }) => layersByPath.get(path)!);
+    const layers = slots.map(({ path }) => byPath.get(path)!);
     const owned = ownedInKeras1(layers, stored);
     return joinPlacements(
       slots.map((slot, index) => placeInLayer(slot, fromKeras1(layers[index]!, owned.get(slot.path) ?? []))),

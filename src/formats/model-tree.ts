@@ -1,4 +1,5 @@
 import type { Json, JsonObject } from "../checkpoint.ts";
+import { isObject } from "../topology/config-values.ts";
 
 /** A layer entry of a model config, or the model itself. */
 export interface TreeNode {
@@ -66,8 +67,4 @@ function isOp(entry: JsonObject, config: JsonObject): boolean {
 /** `[{ args, kwargs }]`, as only Keras 3 writes calls. */
 function isKeras3Call(nodes: Json): boolean {
   return Array.isArray(nodes) && nodes.some((node: Json) => isObject(node) && "args" in node);
-}
-
-export function isObject(value: Json | undefined): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

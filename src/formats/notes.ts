@@ -1,5 +1,5 @@
 import type { Json, JsonObject, Notes } from "../checkpoint.ts";
-import { isObject } from "./model-tree.ts";
+import { isObject } from "../topology/config-values.ts";
 import { parsePythonJson } from "./python-json.ts";
 
 /** Where notes stand: a key of `.keras`'s metadata.json, a root attribute of .h5. Keras reads neither. */

@@ -1,5 +1,5 @@
 import type { Json, JsonObject } from "../checkpoint.ts";
-import { isObject } from "./model-tree.ts";
+import { isObject } from "../topology/config-values.ts";
 
 /**
  * A config with plain numbers and lists where Keras 2.12 to 2.15 wrote NumPy's in a `.keras`:

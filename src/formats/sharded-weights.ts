@@ -2,7 +2,7 @@ import { dirname, join } from "node:path";
 import type { Checkpoint, JsonObject } from "../checkpoint.ts";
 import { KerasFileError } from "../errors.ts";
 import { type Hdf5File, openHdf5 } from "../hdf5/reader.ts";
-import { isObject } from "./model-tree.ts";
+import { isObject } from "../topology/config-values.ts";
 import { mergedGroup } from "./virtual-groups.ts";
 import { readWeightsOnly } from "./weights-only.ts";
 

@@ -1,10 +1,11 @@
 import { dirname } from "node:path";
 import type { Checkpoint, Json, JsonObject } from "../checkpoint.ts";
 import { KerasFileError } from "../errors.ts";
+import { isObject } from "../topology/config-values.ts";
 import { fromTfjs } from "../topology/translate/tfjs/from-tfjs.ts";
 import { placeInGroup } from "./group-weights.ts";
 import { layerSlots } from "./layer-slots.ts";
-import { isObject, modelTree } from "./model-tree.ts";
+import { modelTree } from "./model-tree.ts";
 import { notesKey, readNotes } from "./notes.ts";
 import { readPlaced } from "./stored-weights.ts";
 import { readGraphModel } from "./tfjs-graph.ts";

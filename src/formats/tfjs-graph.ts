@@ -1,9 +1,9 @@
 import { dirname } from "node:path";
 import type { Checkpoint, JsonObject } from "../checkpoint.ts";
 import { TopologyError } from "../errors.ts";
+import { isObject } from "../topology/config-values.ts";
 import { extendedGraph } from "../topology/tfjs-graph/extended-graph.ts";
 import { graphAsModel } from "../topology/tfjs-graph/graph-model.ts";
-import { isObject } from "./model-tree.ts";
 import { notesKey, readNotes, writeNotes } from "./notes.ts";
 import { type PlacedWeight, readPlaced } from "./stored-weights.ts";
 import { storedInManifest } from "./tfjs-manifest.ts";

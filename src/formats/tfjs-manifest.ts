@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from "../checkpoint.ts";
 import { KerasFileError } from "../errors.ts";
 import { elementCount, type Tensor, toFloat32 } from "../tensor.ts";
-import { isObject } from "./model-tree.ts";
+import { isObject } from "../topology/config-values.ts";
 import type { StoredWeight } from "./stored-weights.ts";
 import { openShards, type Shards } from "./tfjs-shards.ts";
 

@@ -4,13 +4,14 @@ import type { NodeShapes } from "../topology/concrete-shapes.ts";
 import { shapeAt } from "../topology/concrete-shapes.ts";
 import { headsOf } from "../topology/head-of.ts";
 import type { GraphLayer, GraphNode, LayerGraph } from "../topology/layer-graph.ts";
+import { layersByPath } from "../topology/layer-graph.ts";
 import { specOf } from "../topology/layer-specs.ts";
 import { everyRead } from "../topology/rewrites/graph-edges.ts";
 import { weightSpecsOf } from "../topology/weights-of.ts";
 import type { Partition } from "./partition.ts";
 import { partition } from "./partition.ts";
 import type { PlannedCost } from "./plan.ts";
-import { inferenceBytes, stepBytes } from "./step-bytes.ts";
+import { inferenceBytes, stepBytes, valuesOf } from "./step-bytes.ts";
 
 /** What the engine was measured to do. */
 export interface EngineSpeed {
@@ -143,7 +144,7 @@ function wholeTraining(graph: LayerGraph): ReadonlyMap<string, readonly string[]
 }
 
 function nodeCosts(graph: LayerGraph, shapes: readonly NodeShapes[]): readonly Work[] {
-  const layers = new Map(graph.layers.map((layer) => [layer.path, layer] as const));
+  const layers = layersByPath(graph);
   return graph.nodes.map((node) => {
     const inputs = node.inputs.map((ref) => shapeAt(shapes, ref));
     const outputs = shapes[node.index]!;
@@ -167,11 +168,6 @@ function contraction(
     return 0;
   const { config, keras } = layer;
   return count({ config, keras, inputs, outputs, args: node.args, kwargs: node.kwargs });
-}
-
-/** Values of one sample; none where the shape is unknown. */
-function valuesOf(shape: Shape | null): number {
-  return shape === null ? 0 : elementCount(shape.slice(1).map((size) => size ?? 0));
 }
 
 function sum(works: readonly Work[]): Work {

@@ -1,4 +1,5 @@
 import type { GraphNode, LayerGraph } from "../topology/layer-graph.ts";
+import { layersByPath } from "../topology/layer-graph.ts";
 import { everyRead } from "../topology/rewrites/graph-edges.ts";
 
 /**
@@ -9,7 +10,7 @@ export function crossingMasks(
   graph: LayerGraph,
   isStatic: (node: GraphNode) => boolean,
 ): ReadonlySet<number> {
-  const layers = new Map(graph.layers.map((layer) => [layer.path, layer] as const));
+  const layers = layersByPath(graph);
   const makers: ReadonlySet<number>[] = [];
   const crossing = new Set<number>();
   for (const node of graph.nodes) {

@@ -1,5 +1,5 @@
 import type { GraphNode, LayerGraph, TensorRef } from "../topology/layer-graph.ts";
-import { refKey } from "../topology/layer-graph.ts";
+import { layersByPath, refKey } from "../topology/layer-graph.ts";
 import { specOf } from "../topology/layer-specs.ts";
 import { everyRead } from "../topology/rewrites/graph-edges.ts";
 import { weightSpecsOf } from "../topology/weights-of.ts";
@@ -34,7 +34,7 @@ export interface Partition {
 export function partition(graph: LayerGraph, resolution: FrozenSet): Partition {
   const trainable = trainableWeights(graph, resolution);
   const statistics = batchStatistics(graph, resolution);
-  const layers = new Map(graph.layers.map((layer) => [layer.path, layer] as const));
+  const layers = layersByPath(graph);
   const specs = weightSpecsOf(graph);
   const silenced = silencedNodes(graph, resolution.frozen, trainable);
   const isDynamic = (node: GraphNode): boolean => {

@@ -4,7 +4,7 @@ import type { NodeShapes } from "../topology/concrete-shapes.ts";
 import { shapeAt } from "../topology/concrete-shapes.ts";
 import { activationName } from "../topology/head-of.ts";
 import type { GraphNode, LayerGraph, TensorRef } from "../topology/layer-graph.ts";
-import { refKey } from "../topology/layer-graph.ts";
+import { layersByPath, refKey } from "../topology/layer-graph.ts";
 import { everyRead } from "../topology/rewrites/graph-edges.ts";
 import { normalizedConvolutions } from "../topology/rewrites/normalized-convolutions.ts";
 import { weightSpecsOf } from "../topology/weights-of.ts";
@@ -59,7 +59,7 @@ function largestCall(shapes: readonly NodeShapes[], nodes: readonly GraphNode[])
 
 /** Tensors that the backward pass reads again. */
 function keptTensors(graph: LayerGraph, { nodes, trainable }: Step): TensorRef[] {
-  const layers = new Map(graph.layers.map((layer) => [layer.path, layer] as const));
+  const layers = layersByPath(graph);
   const differentiable = new Set<number>();
   return nodes.flatMap((node) => {
     const layer = layers.get(node.layer)!;
@@ -104,7 +104,8 @@ function outputsOf(node: GraphNode): TensorRef[] {
   return node.outputs.map((_, output) => ({ node: node.index, output }));
 }
 
-function valuesOf(shape: Shape | null): number {
+/** Values of one sample; none where the shape is unknown. */
+export function valuesOf(shape: Shape | null): number {
   return shape === null ? 0 : elementCount(shape.slice(1).map((size) => size ?? 0));
 }
 

@@ -3,9 +3,9 @@ import type { Json } from "../checkpoint.ts";
 import { relu, relu6 } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
 import { TopologyError } from "../errors.ts";
+import { isObject } from "../topology/config-values.ts";
 import type { KerasMajor } from "../topology/layer-graph.ts";
 import { axisOf, inverseOrder } from "./axes.ts";
-import { isConfigObject } from "./config.ts";
 import { chosen } from "./masks.ts";
 
 export type ActivationFunction = (x: tf.Tensor) => tf.Tensor;
@@ -68,8 +68,8 @@ export function activationNamed(name: string, keras: KerasMajor): ActivationFunc
 export function activationName(activation: Json | undefined): string | undefined {
   if (activation === null || activation === undefined) return "linear";
   if (typeof activation === "string") return activation;
-  if (isConfigObject(activation) && typeof activation["config"] === "string") return activation["config"];
-  if (isConfigObject(activation) && activation["class_name"] === "Mish") return "mish";
+  if (isObject(activation) && typeof activation["config"] === "string") return activation["config"];
+  if (isObject(activation) && activation["class_name"] === "Mish") return "mish";
   return undefined;
 }
 

@@ -2,6 +2,7 @@
 import type { Json, JsonObject } from "../checkpoint.ts";
 import { relu } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
+import { isObject } from "../topology/config-values.ts";
 import { modernConfig } from "../topology/dialects/layer-config.ts";
 import type { KerasMajor } from "../topology/layer-graph.ts";
 import {
@@ -13,7 +14,7 @@ import {
   maskedSoftmax,
   softmax,
 } from "./activation-functions.ts";
-import { isConfigObject, numberIn, numberList, unsupported } from "./config.ts";
+import { numberIn, numberList, unsupported } from "./config.ts";
 import type { Kernel, KernelCall } from "./kernel.ts";
 
 /**
@@ -28,7 +29,7 @@ export function activate(x: tf.Tensor, activation: Json | undefined, keras: Kera
   const compute = layers[className];
   if (!compute)
     throw unsupported({}, `an activation that is a layer ${className}`, "Put it after the layer.");
-  const config = isConfigObject(layer["config"]) ? layer["config"] : {};
+  const config = isObject(layer["config"]) ? layer["config"] : {};
   return compute(x, modernConfig(className, config, keras), keras);
 }
 

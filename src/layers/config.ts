@@ -35,11 +35,6 @@ export function numberList(value: Json | undefined): readonly number[] {
   return (Array.isArray(value) ? value.flat(Number.POSITIVE_INFINITY) : [value]) as number[];
 }
 
-/** What a nested config is `{ class_name, config }` of. */
-export function isConfigObject(value: Json | undefined): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
 /** The error for an argument that this product knows and cannot compute. */
 export function unsupported(config: JsonObject, what: string, advice: string): TopologyError {
   return new TopologyError(

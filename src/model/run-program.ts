@@ -1,7 +1,7 @@
 import { tf } from "../engine/tf.ts";
 import type { KernelContext, KernelResult } from "../layers/kernel.ts";
 import type { GraphLayer, GraphNode } from "../topology/layer-graph.ts";
-import { refKey } from "../topology/layer-graph.ts";
+import { layersByPath, refKey } from "../topology/layer-graph.ts";
 import type { Values } from "./call-node.ts";
 import { callNode, tensorOf } from "./call-node.ts";
 import type { LayerWeights } from "./layer-weights.ts";
@@ -47,7 +47,7 @@ export function runWithMasks(
   contextOf: ContextOf = inferenceContext,
 ): ProgramResult {
   const values = feedValues(program, feeds);
-  const layers = layersByPath(program);
+  const layers = layersByPath(program.graph);
   program.nodes.forEach((node, position) => {
     const layer = layers.get(node.layer)!;
     const result = tidyResult(() =>
@@ -71,10 +71,6 @@ export function runWithMasks(
 /** `tf.tidy` over a kernel's result: its outputs, masks and state stay. */
 function tidyResult(call: () => KernelResult): KernelResult {
   return tf.tidy(() => call() as unknown as tf.TensorContainer) as unknown as KernelResult;
-}
-
-export function layersByPath(program: Program): ReadonlyMap<string, GraphLayer> {
-  return new Map(program.graph.layers.map((layer) => [layer.path, layer]));
 }
 
 /** The feeds under their keys, as handles of our own: releasing them leaves the caller's tensors alone. */

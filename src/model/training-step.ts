@@ -8,14 +8,14 @@ import { tf } from "../engine/tf.ts";
 import type { KernelResult } from "../layers/kernel.ts";
 import { convolveNormalized } from "../layers/normalized-convolution.ts";
 import type { GraphNode, TensorRef } from "../topology/layer-graph.ts";
-import { refKey } from "../topology/layer-graph.ts";
+import { layersByPath, refKey } from "../topology/layer-graph.ts";
 import { normalizedConvolutions } from "../topology/rewrites/normalized-convolutions.ts";
 import { callNode, tensorOf } from "./call-node.ts";
 import type { LayerWeights } from "./layer-weights.ts";
 import type { Program } from "./program.ts";
 import { readsOf } from "./program.ts";
 import type { ContextOf } from "./run-program.ts";
-import { feedValues, layersByPath, release } from "./run-program.ts";
+import { feedValues, release } from "./run-program.ts";
 
 /** What of a program is trained, computed once for all steps. */
 export interface TrainingProgram {
@@ -92,7 +92,7 @@ export function forward(
   const { program, normalizations } = training;
   const absorbed = new Set([...normalizations.values()].map((node) => node.index));
   const values = feedValues(program, feeds);
-  const layers = layersByPath(program);
+  const layers = layersByPath(program.graph);
   const recorded: RecordedCall[] = [];
   const state = new Map<string, Readonly<Record<string, tf.Tensor>>>();
   const weightsOf = (path: string): Readonly<Record<string, tf.Tensor>> => ({

@@ -15,6 +15,7 @@ import type {
   TensorRef,
   TensorSpec,
 } from "./layer-graph.ts";
+import { layersByPath } from "./layer-graph.ts";
 import { outputSpecs } from "./output-specs.ts";
 
 /**
@@ -26,7 +27,7 @@ export function layerGraph(checkpoint: Pick<Checkpoint, "modelConfig" | "kerasVe
   const layers = declareLayers(model);
   const building: Building = {
     nodes: [],
-    layers: new Map(layers.map((layer) => [layer.path, layer])),
+    layers: layersByPath({ layers }),
     orders: new Map(),
   };
   const outermost: Frame = { model, prefix: "", produced: new Map(), training: undefined };

@@ -1,5 +1,6 @@
 import type { Shape } from "../tensor.ts";
 import type { GraphLayer, GraphNode, LayerGraph, TensorRef } from "./layer-graph.ts";
+import { layersByPath } from "./layer-graph.ts";
 import { specOf } from "./layer-specs.ts";
 
 /** Shapes of a node's outputs, null where no spec knows them. */
@@ -16,7 +17,7 @@ export function concreteShapes(
   graph: LayerGraph,
   size: readonly [number, number] = [assumedSize, assumedSize],
 ): readonly NodeShapes[] {
-  const layers = new Map(graph.layers.map((layer) => [layer.path, layer] as const));
+  const layers = layersByPath(graph);
   const shapes: NodeShapes[] = [];
   for (const node of graph.nodes) {
     shapes.push(shapesOf(node, layers.get(node.layer)!, shapes, size));

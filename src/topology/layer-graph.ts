@@ -93,3 +93,8 @@ export function layerAt(graph: LayerGraph, path: string): GraphLayer {
 export function refKey(ref: TensorRef): string {
   return `${ref.node}:${ref.output}`;
 }
+
+/** The graph's layers by their paths; a new map, the caller's. */
+export function layersByPath({ layers }: Pick<LayerGraph, "layers">): Map<string, GraphLayer> {
+  return new Map(layers.map((layer) => [layer.path, layer]));
+}

@@ -3,6 +3,7 @@ import type { NodeShapes } from "./concrete-shapes.ts";
 import { concreteShapes } from "./concrete-shapes.ts";
 import { headOf } from "./head-of.ts";
 import type { GraphLayer, GraphNode, LayerGraph } from "./layer-graph.ts";
+import { layersByPath } from "./layer-graph.ts";
 import { weightSpecsOf } from "./weights-of.ts";
 
 /** The parts of a network that a user names: `conv4`, `block6`, `head`. */
@@ -38,7 +39,7 @@ export function stagesOf(graph: LayerGraph): Stages {
 /** By layer path the number of its resolution, from 1; layers behind the last resolution and InputLayers are absent. */
 function stageNumbers(graph: LayerGraph): ReadonlyMap<string, number> {
   const shapes = concreteShapes(graph);
-  const layers = new Map(graph.layers.map((layer) => [layer.path, layer] as const));
+  const layers = layersByPath(graph);
   const squeezed = squeezedNodes(graph, layers, shapes);
   const top = topNodes(graph, squeezed);
   const ownNumbers = resolutionNumbers(graph, shapes, squeezed);

@@ -4,7 +4,6 @@ import { tf } from "../engine/tf.ts";
 import { TopologyError } from "../errors.ts";
 import type { SampleRows } from "../features/sample-rows.ts";
 import { tensorRows } from "../features/sample-rows.ts";
-import { uploadRows } from "../model/feeds.ts";
 import type { Tensor } from "../tensor.ts";
 import type { Epoch, History } from "./history.ts";
 import { permutation } from "./permutation.ts";
@@ -159,7 +158,8 @@ function uploadBatch({ features, targets, sampleWeights }: Examples, rows: Uint3
 }
 
 function uploadPicked(source: SampleRows, rows: Uint32Array): tf.Tensor {
-  return uploadRows(source.pick(rows), 0, rows.length);
+  const { data, shape } = source.pick(rows);
+  return tf.tensor(data as Float32Array, [...shape], "float32");
 }
 
 function disposeBatch(batch: Batch): void {

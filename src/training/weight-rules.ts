@@ -1,6 +1,7 @@
 import { TopologyError } from "../errors.ts";
 import type { Partition } from "../freeze/partition.ts";
 import type { GraphLayer, LayerGraph } from "../topology/layer-graph.ts";
+import { layersByPath } from "../topology/layer-graph.ts";
 import { weightSpecsOf } from "../topology/weights-of.ts";
 import type { Constraint } from "./constraints.ts";
 import { constraintOf } from "./constraints.ts";
@@ -37,7 +38,7 @@ export function weightRules(graph: LayerGraph, partition: Partition): readonly W
 }
 
 function refuseActivityRegularizers(graph: LayerGraph, { sides }: Partition): void {
-  const layers = new Map(graph.layers.map((layer) => [layer.path, layer] as const));
+  const layers = layersByPath(graph);
   const found = graph.nodes.find(
     (node) => sides[node.index] === "dynamic" && regularizesActivity(layers.get(node.layer)!),
   );

@@ -1,29 +1,26 @@
 import { describe, expect, test } from "vitest";
-import type { Command, Flag } from "../../src/cli/command.ts";
+import type { Flag } from "../../src/cli/command.ts";
 import { parseTokens } from "../../src/cli/command.ts";
-import { convertCommand } from "../../src/cli/convert.ts";
-import { doctorCommand } from "../../src/cli/doctor.ts";
-import { evaluateCommand } from "../../src/cli/evaluate.ts";
+import type { AnyCommand } from "../../src/cli/commands.ts";
+import { namedCommands } from "../../src/cli/commands.ts";
 import { failureOf } from "../../src/cli/failure.ts";
 import { helpText } from "../../src/cli/help.ts";
-import { inspectCommand } from "../../src/cli/inspect.ts";
-import { planCommand } from "../../src/cli/plan.ts";
-import { predictCommand } from "../../src/cli/predict.ts";
-import { setupCommand } from "../../src/cli/setup.ts";
 import { trainCommand } from "../../src/cli/train.ts";
 
-type AnyCommand = Command<Record<never, never>>;
+const commands: readonly AnyCommand[] = [trainCommand, ...namedCommands];
 
-const commands: readonly AnyCommand[] = [
-  trainCommand,
-  planCommand,
-  inspectCommand,
-  predictCommand,
-  evaluateCommand,
-  convertCommand,
-  setupCommand,
-  doctorCommand,
-];
+test("every command of the command line is among those tested here", () => {
+  expect(commands.map(({ name }) => name)).toEqual([
+    "",
+    "plan",
+    "inspect",
+    "predict",
+    "evaluate",
+    "convert",
+    "setup",
+    "doctor",
+  ]);
+});
 
 const everyFlag = commands.flatMap((command) =>
   Object.entries<Flag<unknown>>(command.flags).map(([name, flag]) => [command, name, flag] as const),

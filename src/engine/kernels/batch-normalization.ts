@@ -151,7 +151,8 @@ function columnMeans(x: tf.Tensor): tf.Tensor {
   return tf.mean(tf.reshape(x, [-1, x.shape.at(-1)!]), 0);
 }
 
-function inverseDeviation(variance: tf.Tensor, epsilon: number): tf.Tensor {
+/** `1 / sqrt(variance + epsilon)` */
+export function inverseDeviation(variance: tf.Tensor, epsilon: number): tf.Tensor {
   return tf.rsqrt(tf.add(variance, epsilon));
 }
 

@@ -10,8 +10,8 @@ interface Attributes {
   readonly pad: "same" | "valid";
 }
 
-/** The attributes of tfjs's convolution kernels. */
-const gradientAttributes = ({ strides, pad }: Attributes): object => ({
+/** The attributes of tfjs's convolution kernels, and of their gradients. */
+export const undilated = ({ strides, pad }: Attributes): object => ({
   strides,
   pad,
   dataFormat: "NHWC",
@@ -27,7 +27,7 @@ export const convolutionKernels: readonly OwnKernel[] = [
       run(
         "FusedConv2D",
         { x: x!, filter: filter!, bias: bias! },
-        { ...gradientAttributes(attributes), activation: "linear" },
+        { ...undilated(attributes), activation: "linear" },
       ),
     gradient: rule<Attributes>("Conv2DBias", {
       x: {
@@ -36,7 +36,7 @@ export const convolutionKernels: readonly OwnKernel[] = [
           run(
             "Conv2DBackpropInput",
             { dy, filter: the("filter") },
-            { ...gradientAttributes(attributes), inputShape: the("x").shape },
+            { ...undilated(attributes), inputShape: the("x").shape },
           ),
       },
       filter: {
@@ -45,7 +45,7 @@ export const convolutionKernels: readonly OwnKernel[] = [
           run(
             "Conv2DBackpropFilter",
             { x: the("x"), dy },
-            { ...gradientAttributes(attributes), filterShape: the("filter").shape },
+            { ...undilated(attributes), filterShape: the("filter").shape },
           ),
       },
       bias: { reads: [], of: ({ dy }) => run("BiasAddGrad", { dy }) },
@@ -71,7 +71,7 @@ function fused(
 }
 
 function separate({ x, filter, bias }: Tensors, attributes: Attributes): tf.Tensor {
-  const convolved = run<tf.Tensor>("Conv2D", { x: x!, filter: filter! }, gradientAttributes(attributes));
+  const convolved = run<tf.Tensor>("Conv2D", { x: x!, filter: filter! }, undilated(attributes));
   return run("BiasAdd", { x: convolved, bias: bias! });
 }
 

@@ -7,6 +7,8 @@
 import type { GradientCall } from "../gradients/rule.ts";
 import { computedOnce, rule } from "../gradients/rule.ts";
 import { tf } from "../tf.ts";
+import { inverseDeviation } from "./batch-normalization.ts";
+import { undilated } from "./convolution.ts";
 import type { OwnKernel, Tensors } from "./own-kernel.ts";
 import { run } from "./own-kernel.ts";
 
@@ -46,12 +48,12 @@ export const normalizedConvolutionKernels: readonly OwnKernel[] = [
 function normalized(convolution: Convolution): OwnKernel {
   const compute = (inputs: Tensors, attributes: Attributes): tf.Tensor => {
     const { x, filter, bias, gamma, beta, mean, variance } = inputs;
-    const scale = tf.mul(gamma!, inverseDeviation(variance!, attributes));
+    const scale = tf.mul(gamma!, inverseDeviation(variance!, attributes.epsilon));
     const shift = tf.add(beta!, tf.mul(tf.sub(bias!, mean!), scale));
-    return convolution.withBias(x!, scaled(filter!, scale, convolution), shift, windowOf(attributes));
+    return convolution.withBias(x!, scaled(filter!, scale, convolution), shift, undilated(attributes));
   };
   const scaleOf = (call: GradientCall<Attributes>): tf.Tensor =>
-    tf.mul(call.the("gamma"), inverseDeviation(call.the("variance"), call.attributes));
+    tf.mul(call.the("gamma"), inverseDeviation(call.the("variance"), call.attributes.epsilon));
   const sums = (call: GradientCall<Attributes>): tf.Tensor =>
     computedOnce(call, "sums", () => [run("BiasAddGrad", { dy: call.dy })])[0]!;
   const foldedFilter = (call: GradientCall<Attributes>): tf.Tensor =>
@@ -59,7 +61,7 @@ function normalized(convolution: Convolution): OwnKernel {
       run(
         convolution.filterGradient,
         { x: call.the("x"), dy: call.dy },
-        { ...windowOf(call.attributes), filterShape: call.the("filter").shape },
+        { ...undilated(call.attributes), filterShape: call.the("filter").shape },
       ),
     ])[0]!;
   return {
@@ -73,7 +75,7 @@ function normalized(convolution: Convolution): OwnKernel {
           run(
             convolution.inputGradient,
             { dy: call.dy, filter: scaled(call.the("filter"), scaleOf(call), convolution) },
-            { ...windowOf(call.attributes), inputShape: call.the("x").shape },
+            { ...undilated(call.attributes), inputShape: call.the("x").shape },
           ),
       },
       filter: {
@@ -87,7 +89,7 @@ function normalized(convolution: Convolution): OwnKernel {
           const convolved = tf.sum(tf.reshape(products, [-1, call.dy.shape.at(-1)!]), 0);
           return tf.mul(
             tf.add(convolved, tf.mul(tf.sub(call.the("bias"), call.the("mean")), sums(call))),
-            inverseDeviation(call.the("variance"), call.attributes),
+            inverseDeviation(call.the("variance"), call.attributes.epsilon),
           );
         },
       },
@@ -95,15 +97,6 @@ function normalized(convolution: Convolution): OwnKernel {
       beta: { reads: [], of: (call) => tf.clone(sums(call)) },
     }),
   };
-}
-
-/** The attributes of tfjs's convolution kernels. */
-function windowOf({ strides, pad }: Attributes): object {
-  return { strides, pad, dataFormat: "NHWC", dilations: [1, 1] };
-}
-
-function inverseDeviation(variance: tf.Tensor, { epsilon }: Attributes): tf.Tensor {
-  return tf.rsqrt(tf.add(variance, epsilon));
 }
 
 /** A filter, or a gradient of one, with each output channel multiplied by its scale. */

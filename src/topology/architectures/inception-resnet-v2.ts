@@ -1,5 +1,5 @@
 import type { Architecture } from "./architecture.ts";
-import { chain, type Step, step } from "./inception-steps.ts";
+import { chain, type Step, stem, step } from "./inception-steps.ts";
 import {
   activate,
   averageAll,
@@ -20,10 +20,7 @@ export const inceptionResnetsV2: readonly Architecture[] = [
     build: (file) => {
       const classes = classesIn(file);
       const net = network(sizeFor(classes, 299));
-      let x = chain(net, net.input, [32, 3, "reduce"], [32, 3, "valid"], [64, 3]);
-      x = pool(net, "Max", x, 3, { stride: 2 });
-      x = chain(net, x, [80, 1, "valid"], [192, 3, "valid"]);
-      x = pool(net, "Max", x, 3, { stride: 2 });
+      let x = pool(net, "Max", stem(net), 3, { stride: 2 });
       x = stemEnd(net, x);
       for (let index = 1; index <= 10; index++) x = residual(net, x, "block35", index, 0.17);
       x = reduced(net, x, "mixed_6a", [

@@ -1,4 +1,4 @@
-import { activate, convolve, normalize } from "./layers.ts";
+import { activate, convolve, normalize, pool } from "./layers.ts";
 import type { Network, Output } from "./network.ts";
 
 /** Filters, size, and what else but `same`: `reduce` is a stride of 2 without padding. */
@@ -21,4 +21,11 @@ export function step(net: Network, given: Output, [filters, size, border]: Step,
   const options = { stride, padding, bias: false, ...(name !== undefined && { name }) } as const;
   const x = normalize(net, convolve(net, given, filters, size, options), { axis: 3, scale: false }, own?.bn);
   return activate(net, x, "relu", own?.activation);
+}
+
+/** What Inception v3 and Inception-ResNet v2 begin with. */
+export function stem(net: Network): Output {
+  let x = chain(net, net.input, [32, 3, "reduce"], [32, 3, "valid"], [64, 3]);
+  x = pool(net, "Max", x, 3, { stride: 2 });
+  return chain(net, x, [80, 1, "valid"], [192, 3, "valid"]);
 }

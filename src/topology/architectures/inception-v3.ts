@@ -1,5 +1,5 @@
 import type { Architecture } from "./architecture.ts";
-import { chain, type Step } from "./inception-steps.ts";
+import { chain, type Step, stem } from "./inception-steps.ts";
 import { averageAll, classesIn, classify, concatenate, pool, sizeFor } from "./layers.ts";
 import { type Network, network, type Output } from "./network.ts";
 
@@ -10,10 +10,7 @@ export const inceptionsV3: readonly Architecture[] = [
     build: (file) => {
       const classes = classesIn(file);
       const net = network(sizeFor(classes, 299));
-      let x = chain(net, net.input, [32, 3, "reduce"], [32, 3, "valid"], [64, 3]);
-      x = pool(net, "Max", x, 3, { stride: 2 });
-      x = chain(net, x, [80, 1, "valid"], [192, 3, "valid"]);
-      x = pool(net, "Max", x, 3, { stride: 2 });
+      let x = pool(net, "Max", stem(net), 3, { stride: 2 });
       [32, 64, 64].forEach((pooled, index) => {
         x = wide(net, x, pooled, `mixed${index}`);
       });

@@ -1,5 +1,5 @@
 import type { GraphLayer, GraphNode, LayerGraph, TensorRef } from "../layer-graph.ts";
-import { layerAt, refKey } from "../layer-graph.ts";
+import { layerAt, layersByPath, refKey } from "../layer-graph.ts";
 import { activationName, isLinear, runsAlongLastAxis } from "./activation-name.ts";
 import { isContraction } from "./contraction-weights.ts";
 import type { RewriteOptions } from "./fold-batch-norm.ts";
@@ -16,7 +16,7 @@ export function foldActivations(
 ): { readonly graph: LayerGraph; readonly kept: readonly TensorRef[] } {
   const edges = graphEdges(graph);
   const keptKeys = new Set(options.kept.map(refKey));
-  const layers = new Map(graph.layers.map((layer) => [layer.path, layer] as const));
+  const layers = layersByPath(graph);
   const redirects = new Map<string, TensorRef>();
   for (const node of graph.nodes) {
     const name = activationOf(layerAt(graph, node.layer), node);

@@ -2,7 +2,7 @@ import type { Weight, Weights } from "../../checkpoint.ts";
 import { toFloat32 } from "../../tensor.ts";
 import { integersAt, numberAt, positiveAxis } from "../config-values.ts";
 import type { GraphLayer, GraphNode, LayerGraph, TensorRef } from "../layer-graph.ts";
-import { refKey } from "../layer-graph.ts";
+import { layersByPath, refKey } from "../layer-graph.ts";
 import { isLinear } from "./activation-name.ts";
 import type { ChannelAffine } from "./contraction-weights.ts";
 import {
@@ -39,7 +39,7 @@ export interface RewrittenGraph {
 export function foldBatchNorm(graph: LayerGraph, weights: Weights, options: RewriteOptions): RewrittenGraph {
   const edges = graphEdges(graph);
   const keptKeys = new Set(options.kept.map(refKey));
-  const layers = new Map(graph.layers.map((layer) => [layer.path, layer] as const));
+  const layers = layersByPath(graph);
   const derived = new Map(weights);
   const redirects = new Map<string, TensorRef>();
 

@@ -1,7 +1,7 @@
 import type { Weight, Weights } from "../../checkpoint.ts";
 import { toFloat32 } from "../../tensor.ts";
 import type { GraphLayer, GraphNode, LayerGraph, TensorRef } from "../layer-graph.ts";
-import { refKey } from "../layer-graph.ts";
+import { layersByPath, refKey } from "../layer-graph.ts";
 import { isLinear } from "./activation-name.ts";
 import { named, plainWeights } from "./contraction-weights.ts";
 import type { RewriteOptions, RewrittenGraph } from "./fold-batch-norm.ts";
@@ -36,7 +36,7 @@ export function mergeLinearDense(
 
 function bestPair({ graph, weights, kept }: RewrittenGraph, { foldable }: RewriteOptions): Pair | undefined {
   const edges = graphEdges(graph);
-  const layers = new Map(graph.layers.map((layer) => [layer.path, layer] as const));
+  const layers = layersByPath(graph);
   const keptKeys = new Set(kept.map(refKey));
   const mergeable = (node: GraphNode): boolean =>
     layers.get(node.layer)!.className === "Dense" &&

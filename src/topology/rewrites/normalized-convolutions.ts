@@ -1,6 +1,6 @@
 import { channelsFirst, sizesAt } from "../config-values.ts";
 import type { GraphLayer, GraphNode, LayerGraph, TensorRef } from "../layer-graph.ts";
-import { refKey } from "../layer-graph.ts";
+import { layersByPath, refKey } from "../layer-graph.ts";
 import { isLinear } from "./activation-name.ts";
 import { graphEdges } from "./graph-edges.ts";
 
@@ -21,7 +21,7 @@ export function normalizedConvolutions(
   onStoredStatistics: (path: string) => boolean,
 ): ReadonlyMap<number, GraphNode> {
   const edges = graphEdges(graph);
-  const layers = new Map(graph.layers.map((layer) => [layer.path, layer] as const));
+  const layers = layersByPath(graph);
   const running = new Set(nodes.map((node) => node.index));
   const read = new Set(outputs.map(refKey));
   const pairs = new Map<number, GraphNode>();

@@ -1,5 +1,5 @@
 import type { GraphLayer, GraphNode, LayerGraph, TensorRef } from "../layer-graph.ts";
-import { refKey } from "../layer-graph.ts";
+import { layersByPath, refKey } from "../layer-graph.ts";
 import { isLinear } from "./activation-name.ts";
 import { followed, renumbered } from "./renumber.ts";
 
@@ -30,7 +30,7 @@ export function withoutIdentities(
   graph: LayerGraph,
   options: { readonly silenced: (node: GraphNode) => boolean; readonly kept: readonly TensorRef[] },
 ): WithoutIdentities {
-  const layers = new Map(graph.layers.map((layer) => [layer.path, layer] as const));
+  const layers = layersByPath(graph);
   const redirects = new Map<string, TensorRef>();
   const nodes = graph.nodes.filter((node) => {
     const gone = isIdentity(layers.get(node.layer)!, node, options.silenced);

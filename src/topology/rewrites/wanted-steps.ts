@@ -1,5 +1,5 @@
 import type { GraphLayer, GraphNode, LayerGraph, TensorRef, TensorSpec } from "../layer-graph.ts";
-import { refKey } from "../layer-graph.ts";
+import { layersByPath, refKey } from "../layer-graph.ts";
 import { isContraction } from "./contraction-weights.ts";
 import type { GraphEdges } from "./graph-edges.ts";
 import { everyRead, graphEdges } from "./graph-edges.ts";
@@ -31,7 +31,7 @@ export function analyzeStrides(
   kept: readonly TensorRef[],
 ): StrideAnalysis {
   const edges = graphEdges(graph);
-  const layers = new Map(graph.layers.map((layer) => [layer.path, layer] as const));
+  const layers = layersByPath(graph);
   const crossings = graph.nodes.map((node): StrideCrossing => {
     const rank = node.outputs[0]?.shape?.length;
     const ranks = node.inputs.map((ref) => shapeAt(graph, ref)?.length);

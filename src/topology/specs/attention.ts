@@ -4,7 +4,7 @@ import type { Shape } from "../../tensor.ts";
 import { booleanAt, countAt, integersAt } from "../config-values.ts";
 import type { CallShapes, LayerSpec, WeightSpec } from "../layer-spec.ts";
 import { isTrue, shapesByName } from "./call-shapes.ts";
-import { glorotUniform, ones, variable, zeros } from "./variables.ts";
+import { glorotUniform, kernelAndBias, ones, variable } from "./variables.ts";
 import { knownSize } from "./windows.ts";
 
 const hasDropout = (config: JsonObject): boolean => Number(config["dropout"]) > 0;
@@ -85,12 +85,7 @@ const projection: JsonObject = {
   use_bias: true,
   use_gate: false,
   sliding_window: null,
-  kernel_initializer: glorotUniform,
-  bias_initializer: zeros,
-  kernel_regularizer: null,
-  bias_regularizer: null,
-  kernel_constraint: null,
-  bias_constraint: null,
+  ...kernelAndBias,
   dropout: 0,
 };
 

@@ -2,7 +2,7 @@ import { booleanAt, countAt } from "../config-values.ts";
 import type { CallShapes, LayerSpec, WeightSpec } from "../layer-spec.ts";
 import { withLowRank } from "./low-rank.ts";
 import { withScale } from "./quantization.ts";
-import { glorotUniform, variable, zeros } from "./variables.ts";
+import { kernelAndBias, variable } from "./variables.ts";
 import { knownSize, sampleSize } from "./windows.ts";
 
 /** `keras/src/layers/core/dense.py`. */
@@ -11,12 +11,7 @@ const dense: LayerSpec = {
   defaults: {
     activation: "linear",
     use_bias: true,
-    kernel_initializer: glorotUniform,
-    bias_initializer: zeros,
-    kernel_regularizer: null,
-    bias_regularizer: null,
-    kernel_constraint: null,
-    bias_constraint: null,
+    ...kernelAndBias,
   },
   weights: denseWeights,
   outputShapes: ({ config, inputs }) => {

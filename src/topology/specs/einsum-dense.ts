@@ -6,7 +6,7 @@ import { stringAt } from "../config-values.ts";
 import type { CallShapes, LayerSpec, WeightSpec } from "../layer-spec.ts";
 import { withLowRank } from "./low-rank.ts";
 import { withScale } from "./quantization.ts";
-import { glorotUniform, variable, zeros } from "./variables.ts";
+import { kernelAndBias, variable } from "./variables.ts";
 import { sampleSize } from "./windows.ts";
 
 /** An equation with a letter for every axis. */
@@ -103,12 +103,7 @@ const einsumDense: LayerSpec = {
   defaults: {
     activation: "linear",
     bias_axes: null,
-    kernel_initializer: glorotUniform,
-    bias_initializer: zeros,
-    kernel_regularizer: null,
-    bias_regularizer: null,
-    kernel_constraint: null,
-    bias_constraint: null,
+    ...kernelAndBias,
   },
   weights,
   outputShapes: (call) => {

@@ -5,6 +5,7 @@ import { formatShape } from "../../tensor.ts";
 import { positiveAxis, stringAt } from "../config-values.ts";
 import type { CallShapes, LayerSpec } from "../layer-spec.ts";
 import { broadcastShapes } from "./broadcast.ts";
+import { operation } from "./operation.ts";
 import { operandShapes } from "./ops-elementwise.ts";
 import { sampleSize } from "./windows.ts";
 
@@ -189,15 +190,14 @@ function ofMatrices(
   shapeOf: (matrix: Shape, call: CallShapes) => Shape,
   defaults: JsonObject = {},
 ): LayerSpec {
-  return {
-    className: `ops.${name}`,
-    defaults,
-    outputShapes: (call) => {
-      const matrix = call.inputs[0]!;
+  return operation(
+    name,
+    (matrix, call) => {
       requireEqual(matrix.at(-1) ?? null, matrix.at(-2) ?? null, matrix, matrix);
-      return [shapeOf(matrix, call)];
+      return shapeOf(matrix, call);
     },
-  };
+    defaults,
+  );
 }
 
 /** The sign of the determinant, and the logarithm of its size. */

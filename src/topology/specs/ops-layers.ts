@@ -1,3 +1,4 @@
+/** Ops of keras.ops that do what layers do, with their weights as operands (`keras/src/ops/nn.py`, `image.py`). */
 import type { JsonObject } from "../../checkpoint.ts";
 import { TopologyError } from "../../errors.ts";
 import type { Shape } from "../../tensor.ts";
@@ -5,23 +6,9 @@ import { formatShape } from "../../tensor.ts";
 import { countAt, integerAt, positiveAxis, sizesAt, stringAt } from "../config-values.ts";
 import type { CallShapes, LayerSpec } from "../layer-spec.ts";
 import { transposedShape } from "./convolution-transpose.ts";
+import { operation } from "./operation.ts";
 import { operandShapes } from "./ops-elementwise.ts";
 import { channelCount, imageShape, requireRank, sampleSize, spatialShape, visitedLength } from "./windows.ts";
-
-/** Ops of keras.ops that do what layers do, with their weights as operands (`keras/src/ops/nn.py`, `image.py`). */
-function layerOp(
-  name: string,
-  shapeOf: (input: Shape, call: CallShapes) => Shape,
-  defaults: JsonObject = {},
-  more: Partial<LayerSpec> = {},
-): LayerSpec {
-  return {
-    className: `ops.${name}`,
-    defaults,
-    outputShapes: (call) => [shapeOf(call.inputs[0]!, call)],
-    ...more,
-  };
-}
 
 const window: JsonObject = { strides: 1, padding: "valid", data_format: null, dilation_rate: 1 };
 
@@ -52,7 +39,7 @@ function taps(kernel: Shape, end: number): number {
 }
 
 const convolutions: readonly LayerSpec[] = [
-  layerOp(
+  operation(
     "Conv",
     (input, call) => {
       const kernel = operand(call, 1, "kernel");
@@ -61,7 +48,7 @@ const convolutions: readonly LayerSpec[] = [
     window,
     { multiplyAdds: (call) => sampleSize(call.outputs[0]!) * taps(operand(call, 1, "kernel"), -1) },
   ),
-  layerOp(
+  operation(
     "DepthwiseConv",
     (input, call) => {
       const kernel = operand(call, 1, "kernel");
@@ -70,7 +57,7 @@ const convolutions: readonly LayerSpec[] = [
     window,
     { multiplyAdds: (call) => sampleSize(call.outputs[0]!) * taps(operand(call, 1, "kernel"), -2) },
   ),
-  layerOp(
+  operation(
     "SeparableConv",
     (input, call) =>
       slid(
@@ -81,7 +68,7 @@ const convolutions: readonly LayerSpec[] = [
       ),
     window,
   ),
-  layerOp(
+  operation(
     "ConvTranspose",
     (input, call) => {
       const kernel = operand(call, 1, "kernel");
@@ -93,7 +80,7 @@ const convolutions: readonly LayerSpec[] = [
 ];
 
 function adaptivePool(name: string): LayerSpec {
-  return layerOp(
+  return operation(
     name,
     (input, { config }) =>
       imageShape(
@@ -112,7 +99,7 @@ function blocks(
   sizeOf: (size: number, block: number) => number,
   depthOf: (depth: number, area: number) => number,
 ): LayerSpec {
-  return layerOp(
+  return operation(
     name,
     (input, { config }) => {
       requireRank(input, 4);
@@ -131,7 +118,7 @@ function blocks(
   );
 }
 
-const multiHot = layerOp(
+const multiHot = operation(
   "MultiHot",
   (input, { config }) => {
     const kept = input.length > 1 ? input.filter((_, axis) => axis !== 1) : input;
@@ -142,7 +129,7 @@ const multiHot = layerOp(
 );
 
 /** Queries `[N, T, heads, size]`, keys and values `[N, S, heads, size]`. */
-const dotProductAttention = layerOp(
+const dotProductAttention = operation(
   "DotProductAttention",
   (query, call) => {
     requireRank(query, 4);
@@ -151,7 +138,7 @@ const dotProductAttention = layerOp(
   { is_causal: false, attn_logits_soft_cap: null },
 );
 
-const extractPatches = layerOp(
+const extractPatches = operation(
   "ExtractPatches",
   (input, { config }) => {
     requireRank(input, 4);
@@ -166,7 +153,7 @@ const extractPatches = layerOp(
 /** Images with more or less on each side; of two sides and the target, two are given. */
 function resizedImages(name: string, adds: boolean): LayerSpec {
   const words = adds ? "padding" : "cropping";
-  return layerOp(
+  return operation(
     name,
     (input, { config }) => {
       requireRank(input, 4);
@@ -243,25 +230,25 @@ export const layerOpSpecs: readonly LayerSpec[] = [
     (depth, area) => depth * area,
   ),
   multiHot,
-  layerOp("BatchNorm", sameShape, { epsilon: 0.001 }),
-  layerOp("LayerNorm", sameShape, { axis: -1, epsilon: null, rms_scaling: false }),
-  layerOp("RMSNorm", sameShape, { axis: -1, epsilon: null }),
+  operation("BatchNorm", sameShape, { epsilon: 0.001 }),
+  operation("LayerNorm", sameShape, { axis: -1, epsilon: null, rms_scaling: false }),
+  operation("RMSNorm", sameShape, { axis: -1, epsilon: null }),
   dotProductAttention,
-  layerOp(
+  operation(
     "RGBToGrayscale",
     (input, { config }) => imageShape(input[0] ?? null, spatialShape(input, config), 1, config),
     { data_format: null },
   ),
-  layerOp("GaussianBlur", sameShape, { kernel_size: 3, sigma: 1, data_format: null }),
-  layerOp("SobelEdges", (input) => [...input, 2], { data_format: null }),
-  layerOp("RGBToHSV", sameShape, { data_format: null }),
-  layerOp("HSVToRGB", sameShape, { data_format: null }),
-  layerOp("BinaryCrossentropy", sameShape, { from_logits: false }),
-  layerOp("CategoricalCrossentropy", withoutClasses, { from_logits: false, axis: -1 }),
-  layerOp("SparseCategoricalCrossentropy", (_, call) => operand(call, 1, "output").slice(0, -1), {
+  operation("GaussianBlur", sameShape, { kernel_size: 3, sigma: 1, data_format: null }),
+  operation("SobelEdges", (input) => [...input, 2], { data_format: null }),
+  operation("RGBToHSV", sameShape, { data_format: null }),
+  operation("HSVToRGB", sameShape, { data_format: null }),
+  operation("BinaryCrossentropy", sameShape, { from_logits: false }),
+  operation("CategoricalCrossentropy", withoutClasses, { from_logits: false, axis: -1 }),
+  operation("SparseCategoricalCrossentropy", (_, call) => operand(call, 1, "output").slice(0, -1), {
     from_logits: false,
   }),
-  layerOp("InTopK", sameShape, {}, { outputDTypes: () => ["bool"] }),
+  operation("InTopK", sameShape, {}, { outputDTypes: () => ["bool"] }),
   extractPatches,
   resizedImages("PadImages", true),
   resizedImages("CropImages", false),

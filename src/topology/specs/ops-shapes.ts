@@ -8,6 +8,7 @@ import { halvedShape } from "./activation.ts";
 import { broadcastShapes } from "./broadcast.ts";
 import { indexedShape } from "./indexing.ts";
 import { concatenatedShape } from "./merging.ts";
+import { operation } from "./operation.ts";
 import { operandShapes } from "./ops-elementwise.ts";
 import { sampleAxes } from "./ops-reductions.ts";
 
@@ -18,13 +19,7 @@ function op(
   defaults: JsonObject = {},
   more: Partial<LayerSpec> = {},
 ): LayerSpec {
-  return {
-    className: `ops.${name}`,
-    defaults,
-    outputShapes: (call) => [shapeOf(call.inputs[0]!, call)],
-    outputDTypes: ({ dtypes }) => [dtypes[0]!],
-    ...more,
-  };
+  return operation(name, shapeOf, defaults, { outputDTypes: ({ dtypes }) => [dtypes[0]!], ...more });
 }
 
 /** The batch counts among the values of the new shape. */

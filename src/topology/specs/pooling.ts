@@ -2,6 +2,7 @@ import type { JsonObject } from "../../checkpoint.ts";
 import type { Shape } from "../../tensor.ts";
 import { booleanAt, channelsFirst, sizesAt, stringAt } from "../config-values.ts";
 import type { LayerSpec } from "../layer-spec.ts";
+import { operation } from "./operation.ts";
 import { imageShape, requireRank, spatialShape, visitedLength } from "./windows.ts";
 
 /** `keras/src/layers/pooling/base_pooling.py`; strides default to the pool's size. */
@@ -61,11 +62,11 @@ function globalPooling(className: string, rank: number): LayerSpec {
 
 /** The pooling of keras.ops, for any number of spatial axes (`keras/src/ops/nn.py`). */
 function poolingOp(name: string): LayerSpec {
-  return {
-    className: `ops.${name}`,
-    defaults: { strides: null, padding: "valid", data_format: null },
-    outputShapes: ({ config, inputs }) => [pooled(config, inputs[0]!, inputs[0]!.length - 2)],
-  };
+  return operation(name, (input, { config }) => pooled(config, input, input.length - 2), {
+    strides: null,
+    padding: "valid",
+    data_format: null,
+  });
 }
 
 /** `keras/src/ops/image.py`. */

@@ -7,6 +7,16 @@ export const zeros: Json = { class_name: "Zeros", config: {} };
 export const ones: Json = { class_name: "Ones", config: {} };
 export const orthogonal: Json = { class_name: "Orthogonal", config: { gain: 1, seed: null } };
 
+/** Arguments for the variables of a layer that multiplies by a kernel and adds a bias, with Keras's defaults. */
+export const kernelAndBias: JsonObject = {
+  kernel_initializer: glorotUniform,
+  bias_initializer: zeros,
+  kernel_regularizer: null,
+  bias_regularizer: null,
+  kernel_constraint: null,
+  bias_constraint: null,
+};
+
 interface VariableOptions {
   /** What the config's arguments call it, where that is not its own name: `depthwise` for `depthwise_initializer`. */
   readonly argument?: string;

@@ -3,6 +3,7 @@ import { TopologyError } from "../../errors.ts";
 import type { Shape } from "../../tensor.ts";
 import { layerGraph } from "../build-graph.ts";
 import type { GraphLayer, GraphNode, LayerGraph } from "../layer-graph.ts";
+import { layersByPath } from "../layer-graph.ts";
 import { graphClass, graphModule } from "./graph-model.ts";
 
 /** A constant of the graph, and where its numbers are: in a layer's weight, or here. */
@@ -31,7 +32,7 @@ function graphLayerOf(graph: LayerGraph): GraphLayer | undefined {
  */
 export function extendedGraph(checkpoint: Checkpoint): ExtendedGraph {
   const graph = layerGraph(checkpoint);
-  const layers = new Map(graph.layers.map((layer) => [layer.path, layer]));
+  const layers = layersByPath(graph);
   const building: Building = { nodes: [], constants: [], outputs: new Map() };
   for (const node of graph.nodes) {
     const layer = layers.get(node.layer)!;

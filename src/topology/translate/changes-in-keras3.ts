@@ -2,7 +2,7 @@ import type { Checkpoint, Json, JsonObject } from "../../checkpoint.ts";
 import { layerGraph } from "../build-graph.ts";
 import { isObject } from "../config-values.ts";
 import type { GraphLayer, GraphNode, LayerGraph } from "../layer-graph.ts";
-import { refKey } from "../layer-graph.ts";
+import { layersByPath, refKey } from "../layer-graph.ts";
 import { specOf } from "../layer-specs.ts";
 import { dialectOf } from "./dialect.ts";
 
@@ -48,7 +48,7 @@ type Origin = string | undefined;
 
 /** What calls with masks compute otherwise, by layer path. */
 function maskedCalls(graph: LayerGraph): ReadonlyMap<string, readonly string[]> {
-  const layers = new Map(graph.layers.map((layer) => [layer.path, layer]));
+  const layers = layersByPath(graph);
   const origins = new Map<string, Origin>();
   const changes = new Map<string, string[]>();
   for (const node of graph.nodes) {

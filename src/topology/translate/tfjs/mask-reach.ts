@@ -1,5 +1,5 @@
 import type { GraphLayer, GraphNode, LayerGraph, TensorRef } from "../../layer-graph.ts";
-import { refKey } from "../../layer-graph.ts";
+import { layersByPath, refKey } from "../../layer-graph.ts";
 import { specOf } from "../../layer-specs.ts";
 import { refuse } from "./step.ts";
 
@@ -22,7 +22,7 @@ const carriers: ReadonlySet<string> = new Set(
  * @throws {TopologyError} naming the layer that reads the mask.
  */
 export function refuseLostMasks(graph: LayerGraph): void {
-  const layers = new Map(graph.layers.map((layer) => [layer.path, layer]));
+  const layers = layersByPath(graph);
   const masks = new Map<string, string>();
   const kept = new Set<string>();
   const masked: GraphLayer[] = [];
