@@ -15,6 +15,9 @@ export type DType =
   | "uint64"
   | "bool";
 
+/** Of what a tensor in a model is: numbers, or texts. */
+export type ElementType = DType | "string";
+
 export type TensorData =
   | Float32Array
   | Float64Array
@@ -33,6 +36,16 @@ export interface Tensor {
   readonly shape: readonly number[];
   readonly data: TensorData;
 }
+
+/** Texts, row-major: what some models take. No weight and no feature is one. */
+export interface StringTensor {
+  readonly dtype: "string";
+  readonly shape: readonly number[];
+  readonly data: readonly string[];
+}
+
+/** What a model may be given. */
+export type InputTensor = Tensor | StringTensor;
 
 /** A shape with unknown dimensions as null; the first is the batch where the value is a layer's input or output. */
 export type Shape = readonly (number | null)[];

@@ -1,5 +1,5 @@
 import type { Json, JsonObject } from "../checkpoint.ts";
-import type { DType, Shape } from "../tensor.ts";
+import type { ElementType, Shape } from "../tensor.ts";
 
 /** One output of one call. */
 export interface TensorRef {
@@ -18,7 +18,7 @@ export type Argument =
 export interface TensorSpec {
   /** With the batch as null where it is free; null in whole where no spec knows it (an unsupported layer). */
   readonly shape: Shape | null;
-  readonly dtype: DType;
+  readonly dtype: ElementType;
 }
 
 export type KerasMajor = 1 | 2 | 3;

@@ -1,5 +1,5 @@
 import type { Json, JsonObject } from "../checkpoint.ts";
-import type { DType, Shape } from "../tensor.ts";
+import type { DType, ElementType, Shape } from "../tensor.ts";
 import type { Argument, KerasMajor } from "./layer-graph.ts";
 
 /** A variable of a layer, named as Keras 3 names it. */
@@ -53,7 +53,9 @@ export interface LayerSpec {
   /** One shape an output. @throws {TopologyError} where the inputs do not fit, in Keras's terms. */
   readonly outputShapes: (call: CallShapes) => readonly Shape[];
   /** One dtype an output; float32 where absent. `dtypes` are those of the inputs. */
-  readonly outputDTypes?: (call: CallShapes & { readonly dtypes: readonly DType[] }) => readonly DType[];
+  readonly outputDTypes?: (
+    call: CallShapes & { readonly dtypes: readonly ElementType[] },
+  ) => readonly ElementType[];
   /** Multiply-adds of one sample, counting only contractions (convolution, matmul); 0 where absent. */
   readonly multiplyAdds?: (call: CallShapes & { readonly outputs: readonly Shape[] }) => number;
   /** Draws random numbers in training (Dropout, noise, Random*). */

@@ -1,5 +1,5 @@
 import { TopologyError } from "../errors.ts";
-import type { DType, Shape } from "../tensor.ts";
+import type { ElementType, Shape } from "../tensor.ts";
 import type { Argument, GraphLayer, TensorSpec } from "./layer-graph.ts";
 import { specOf } from "./layer-specs.ts";
 
@@ -39,7 +39,7 @@ export function outputSpecs(layer: GraphLayer, call: Call): readonly TensorSpec[
     const dtypes =
       spec.outputDTypes?.({ ...callShapes, dtypes: call.inputs.map((input) => input.dtype) }) ?? [];
     return spec.outputShapes(callShapes).map((shape, output): TensorSpec => {
-      const dtype: DType = dtypes[output] ?? "float32";
+      const dtype: ElementType = dtypes[output] ?? "float32";
       return { shape, dtype };
     });
   });

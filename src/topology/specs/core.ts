@@ -1,6 +1,6 @@
 import type { Json, JsonObject } from "../../checkpoint.ts";
 import { TopologyError } from "../../errors.ts";
-import type { DType, Shape } from "../../tensor.ts";
+import type { ElementType, Shape } from "../../tensor.ts";
 import type { LayerSpec } from "../layer-spec.ts";
 
 /** `keras/src/layers/core/input_layer.py`; until Keras 2 the shape was `batch_input_shape`. */
@@ -25,7 +25,7 @@ function inputShape(json: Json | undefined): Shape {
   );
 }
 
-const dtypes: ReadonlySet<string> = new Set<DType>([
+const dtypes: ReadonlySet<string> = new Set<ElementType>([
   "float32",
   "float64",
   "float16",
@@ -39,11 +39,12 @@ const dtypes: ReadonlySet<string> = new Set<DType>([
   "int64",
   "uint64",
   "bool",
+  "string",
 ]);
 
-function inputDType(config: JsonObject): DType {
+function inputDType(config: JsonObject): ElementType {
   const dtype = config["dtype"];
-  return typeof dtype === "string" && dtypes.has(dtype) ? (dtype as DType) : "float32";
+  return typeof dtype === "string" && dtypes.has(dtype) ? (dtype as ElementType) : "float32";
 }
 
 /** `keras/src/layers/core/identity.py`. */

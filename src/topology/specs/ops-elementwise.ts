@@ -1,6 +1,6 @@
 import type { Json, JsonObject } from "../../checkpoint.ts";
 import { TopologyError } from "../../errors.ts";
-import type { DType, Shape } from "../../tensor.ts";
+import type { ElementType, Shape } from "../../tensor.ts";
 import type { Argument } from "../layer-graph.ts";
 import type { CallShapes, LayerSpec } from "../layer-spec.ts";
 import { broadcastShapes } from "./broadcast.ts";
@@ -29,8 +29,10 @@ function constantShape(value: Json): number[] {
   return [value.length, ...(first === undefined ? [] : constantShape(first))];
 }
 
+type DTypedCall = CallShapes & { readonly dtypes: readonly ElementType[] };
+
 /** A whole number constant takes the tensor's dtype, a fraction makes it float (`keras/src/backend/common/dtypes.py`). */
-function arithmeticDType({ args, kwargs, dtypes }: CallShapes & { dtypes: readonly DType[] }): DType {
+function arithmeticDType({ args, kwargs, dtypes }: DTypedCall): ElementType {
   const float = dtypes.find((dtype) => dtype.includes("float"));
   if (float) return float;
   const fractional = [...args, ...Object.values(kwargs)].some(
@@ -46,7 +48,7 @@ function hasFraction(value: Json): boolean {
     : typeof value === "number" && !Number.isInteger(value);
 }
 
-type OutputDType = (call: CallShapes & { readonly dtypes: readonly DType[] }) => DType;
+type OutputDType = (call: DTypedCall) => ElementType;
 
 const alwaysBool: OutputDType = () => "bool";
 const sameDType: OutputDType = ({ dtypes }) => dtypes[0]!;
@@ -115,7 +117,7 @@ const opDefaults: Readonly<Record<string, JsonObject>> = {
 };
 
 /** The dtype that the op's config names, else the input's. */
-const namedDType: OutputDType = ({ config, dtypes }) => (config["dtype"] as DType | null) ?? dtypes[0]!;
+const namedDType: OutputDType = ({ config, dtypes }) => (config["dtype"] as ElementType | null) ?? dtypes[0]!;
 
 /** Two tensors, and the tolerances behind them. */
 const isClose: LayerSpec = {

@@ -1,5 +1,5 @@
 import type { Json, JsonObject } from "../../checkpoint.ts";
-import type { DType, Shape } from "../../tensor.ts";
+import type { ElementType, Shape } from "../../tensor.ts";
 import type {
   CallDescription,
   ModelDescription,
@@ -10,7 +10,7 @@ import type {
 /** Shape and dtype of a tensor, which Keras 3 writes beside its name. */
 export interface KnownTensor {
   readonly shape: Shape;
-  readonly dtype: DType;
+  readonly dtype: ElementType;
 }
 
 /** Names and tensors as Keras 3 writes them. */
