@@ -1,6 +1,9 @@
 import { adamAverages } from "../engine/adam.ts";
+import type { InPlaceUpdates } from "../engine/in-place-updates.ts";
+import { inPlaceUpdates } from "../engine/in-place-updates.ts";
 import { tf } from "../engine/tf.ts";
 import type { OptimizerConfig } from "./optimizer-config.ts";
+import { updateOperation } from "./update-operations.ts";
 import type { Slots, Updated } from "./update-rules.ts";
 import { updateRule } from "./update-rules.ts";
 
@@ -40,10 +43,12 @@ export function createOptimizer(
   trainable: ReadonlyMap<string, readonly string[]>,
 ): Optimizer {
   const trained = new Map<string, Trained>();
+  const operation = updateOperation(config);
+  const inPlace = operation && inPlaceUpdates(operation);
   for (const [path, names] of trainable) {
     for (const name of names) {
       const holder = weights.get(path)!;
-      trained.set(`${path} ${name}`, { holder, name, mover: moverFor(config, holder[name]!.shape) });
+      trained.set(`${path} ${name}`, { holder, name, mover: moverFor(config, inPlace, holder[name]!.shape) });
     }
   }
   const setting = (name: string): number | null => config.settings[name] as number | null;
@@ -79,12 +84,21 @@ export function createOptimizer(
     },
     dispose: () => {
       for (const { mover } of trained.values()) mover.dispose();
+      inPlace?.dispose();
       trained.clear();
     },
   };
 }
 
-function moverFor(config: OptimizerConfig, shape: readonly number[]): Mover {
+function moverFor(
+  config: OptimizerConfig,
+  inPlace: InPlaceUpdates | undefined,
+  shape: readonly number[],
+): Mover {
+  if (inPlace) {
+    const { apply, dispose } = inPlace.of(shape);
+    return { move: apply, dispose };
+  }
   const { className, settings } = config;
   const adam = (className === "Adam" || className === "AdamW") && settings["amsgrad"] !== true;
   return adam ? adamMover(config, shape) : ruleMover(config, shape);

@@ -126,6 +126,7 @@ export function sumTo(tensor: tf.Tensor, shape: readonly number[]): tf.Tensor {
     axis < lead || (size !== 1 && shape[axis - lead] === 1) ? [axis] : [],
   );
   const summed = axes.length > 0 ? tf.sum(tensor, axes) : tensor;
+  if (tf.util.arraysEqual(summed.shape, [...shape])) return summed === tensor ? tensor.clone() : summed;
   return tf.reshape(summed, [...shape]);
 }
 

@@ -1,0 +1,122 @@
+import { attribute } from "./kernels/own-kernel.ts";
+import type { NativeBackend } from "./native-engine.ts";
+import { nativeBackend } from "./native-engine.ts";
+import type { ResourceVariable } from "./resource-variable.ts";
+import { resourceVariable } from "./resource-variable.ts";
+import { tf } from "./tf.ts";
+
+/** An operation of TensorFlow's that moves a variable and its slots in place (`tensorflow/core/ops/training_ops.cc`). */
+export interface UpdateOperation {
+  readonly name: string;
+  /** What stands between the variable and the operands, of its shape and zero at first: `scratch` keeps nothing between updates. */
+  readonly slots: readonly ("kept" | "scratch")[];
+  readonly operands: (learningRate: number, step: number) => readonly (number | "gradient")[];
+  readonly flags?: Readonly<Record<string, boolean>>;
+}
+
+/** The update of one variable. */
+export interface InPlaceUpdate {
+  /** Takes `variable` over: it is released, and what is returned is the caller's. `gradient` stays the caller's. */
+  apply(variable: tf.Tensor, gradient: tf.Tensor, learningRate: number, step: number): tf.Tensor;
+  dispose(): void;
+}
+
+/** The updates of an optimizer's variables, which share their scalars and scratch. */
+export interface InPlaceUpdates {
+  of(shape: readonly number[]): InPlaceUpdate;
+  /** Releases what is shared; each update is disposed by its holder. */
+  dispose(): void;
+}
+
+const mostScalars = 32;
+
+/** Updates by `operation` on the native engine; undefined on another, which has no such operations. */
+export function inPlaceUpdates(operation: UpdateOperation): InPlaceUpdates | undefined {
+  const backend = nativeBackend();
+  if (!backend) return undefined;
+  const shared = sharedTensors(backend);
+  return {
+    of: (shape) => inPlaceUpdate(backend, operation, shape, shared),
+    dispose: () => shared.dispose(),
+  };
+}
+
+interface SharedTensors {
+  /** Good until the next call. */
+  scalars(values: readonly number[]): tf.Tensor[];
+  scratch(shape: readonly number[]): ResourceVariable;
+  dispose(): void;
+}
+
+function sharedTensors(backend: NativeBackend): SharedTensors {
+  const scalars = new Map<number, tf.Tensor>();
+  const scratches = new Map<string, ResourceVariable>();
+  const forgetScalars = (): void => {
+    tf.dispose([...scalars.values()]);
+    scalars.clear();
+  };
+  return {
+    scalars: (values) => {
+      if (scalars.size + values.length > mostScalars) forgetScalars();
+      return values.map((value) => {
+        const scalar = scalars.get(value) ?? tf.keep(tf.scalar(value));
+        scalars.set(value, scalar);
+        return scalar;
+      });
+    },
+    scratch: (shape) => {
+      const key = shape.join();
+      const variable = scratches.get(key) ?? zeros(backend, shape);
+      scratches.set(key, variable);
+      return variable;
+    },
+    dispose: () => {
+      forgetScalars();
+      for (const variable of scratches.values()) variable.dispose();
+      scratches.clear();
+    },
+  };
+}
+
+function zeros(backend: NativeBackend, shape: readonly number[]): ResourceVariable {
+  const value = tf.zeros([...shape]);
+  const variable = resourceVariable(backend, value);
+  value.dispose();
+  return variable;
+}
+
+function inPlaceUpdate(
+  backend: NativeBackend,
+  { name, slots, operands, flags = {} }: UpdateOperation,
+  shape: readonly number[],
+  shared: SharedTensors,
+): InPlaceUpdate {
+  const kept = slots.map((slot) => (slot === "kept" ? zeros(backend, shape) : undefined));
+  const attributes = [
+    attribute.float(backend, "T"),
+    ...Object.entries({ use_locking: false, ...flags }).map(([flag, value]) =>
+      attribute.flag(backend, flag, value),
+    ),
+  ];
+  let moving: { readonly variable: ResourceVariable; value: tf.Tensor } | undefined;
+  return {
+    apply: (variable, gradient, learningRate, step) => {
+      if (!moving) moving = { variable: resourceVariable(backend, variable), value: variable };
+      else if (moving.value !== variable) moving.variable.assign(variable);
+      variable.dispose();
+      const places = [moving.variable, ...kept.map((slot) => slot ?? shared.scratch(shape))];
+      const values = operands(learningRate, step);
+      const scalars = shared.scalars(values.filter((value) => value !== "gradient"));
+      const inputs = [
+        ...places.map(({ handle }) => handle),
+        ...values.map((value) => (value === "gradient" ? gradient : scalars.shift()!)),
+      ];
+      backend.executeMultipleOutputs(name, attributes, inputs, 0);
+      moving.value = moving.variable.read();
+      return moving.value;
+    },
+    dispose: () => {
+      for (const variable of [moving?.variable, ...kept]) variable?.dispose();
+    },
+  };
+}
