@@ -1,6 +1,7 @@
 /** Functions of single numbers that no backend has, for keras.ops (`keras/src/ops/numpy.py`, `math.py`). */
 import { tf } from "../engine/tf.ts";
 import { stopGradient } from "./activation-functions.ts";
+import { unsupported } from "./config.ts";
 import type { KernelCall } from "./kernel.ts";
 
 export type Binary = (a: tf.Tensor, b: tf.Tensor) => tf.Tensor;
@@ -74,6 +75,60 @@ export function saturated(x: tf.Tensor, { config }: KernelCall): tf.Tensor {
   const width = Math.min(Number(bits), 31);
   const high = unsigned ? 2 ** width - 1 : 2 ** Math.min(Number(bits) - 1, 31) - 1;
   return cast(tf.clipByValue(x, unsigned ? 0 : -high - 1, high), dtype);
+}
+
+/** Whole numbers with every bit turned. */
+export function complement(x: tf.Tensor): tf.Tensor {
+  return tf.sub(tf.neg(x), tf.scalar(1, "int32"));
+}
+
+/** The next number that the type has on the way from one to the other: in double precision, as Keras computes it, the same. */
+export function nextAfter(a: tf.Tensor, b: tf.Tensor): tf.Tensor {
+  return tf.add(asFloat(a), tf.zerosLike(asFloat(b)));
+}
+
+/** The same bytes as numbers of another type. @throws {TopologyError} for a type that no tensor here has. */
+export function reinterpreted(x: tf.Tensor, { config }: KernelCall): tf.Tensor {
+  const dtype = config["dtype"] ?? x.dtype;
+  if (dtype === x.dtype) return x;
+  const values = x.dataSync().slice();
+  if (dtype === "int32" && x.dtype === "float32")
+    return tf.tensor(new Int32Array(values.buffer), x.shape, dtype);
+  if (dtype === "float32" && x.dtype === "int32")
+    return tf.tensor(new Float32Array(values.buffer), x.shape, dtype);
+  throw unsupported(config, `a view of ${x.dtype} as ${String(dtype)}`, "View float32 as int32, or back.");
+}
+
+/** The modified Bessel function of the first kind and order 0; its gradient is that of order 1. */
+export function besselI0(x: tf.Tensor): tf.Tensor {
+  const compute = tf.customGrad((given, save) => {
+    const value = given as tf.Tensor;
+    (save as tf.GradSaveFunc)([value]);
+    return {
+      value: eachNumber(value, (number) => besselSeries(number, 0)),
+      gradFunc: (dy: tf.Tensor, [saved]: tf.Tensor[]) =>
+        tf.mul(
+          dy,
+          eachNumber(saved!, (number) => besselSeries(number, 1)),
+        ),
+    };
+  });
+  return compute(x);
+}
+
+/** `sum over k of (x / 2)^(2k + order) / (k! (k + order)!)`, for orders 0 and 1. */
+function besselSeries(x: number, order: 0 | 1): number {
+  let term = order === 0 ? 1 : x / 2;
+  let sum = term;
+  for (let k = 1; Math.abs(term) > Math.abs(sum) * 1e-12; k++) {
+    term *= (x * x) / 4 / (k * (k + order));
+    sum += term;
+  }
+  return sum;
+}
+
+function eachNumber(x: tf.Tensor, compute: (value: number) => number): tf.Tensor {
+  return tf.tensor(Float32Array.from(x.dataSync(), compute), x.shape);
 }
 
 export function commonDivisor(a: number, b: number): number {

@@ -13,9 +13,9 @@ type Op = (x: tf.Tensor, config: JsonObject, call: KernelCall) => tf.Tensor | Ke
 
 const ops: Readonly<Record<string, Op>> = {
   Fliplr: (x) => tf.reverse(x, 1),
-  ArraySplit: (x, config) => parts(x, axisOf(numberIn(config, "axis"), x.rank), config),
-  Hsplit: (x, config) => parts(x, 1, config),
-  Dsplit: (x, config) => parts(x, 2, config),
+  ArraySplit: (x, config) => arrayParts(x, axisOf(numberIn(config, "axis"), x.rank), config),
+  Hsplit: (x, config) => arrayParts(x, 1, config),
+  Dsplit: (x, config) => arrayParts(x, 2, config),
   Unstack: (x, config) => ({ outputs: tf.unstack(x, axisOf(numberIn(config, "axis"), x.rank)) }),
   Rot90: quarterTurns,
   Tril: (x, config) => within(x, (row, column) => column - row <= numberIn(config, "k")),
@@ -86,7 +86,8 @@ export function framed(x: tf.Tensor, length: number, step: number): tf.Tensor {
   return tf.stack(frames, x.rank - 1);
 }
 
-function parts(x: tf.Tensor, axis: number, config: JsonObject): KernelResult {
+/** Cut along an axis as `indices_or_sections` says. */
+export function arrayParts(x: tf.Tensor, axis: number, config: JsonObject): KernelResult {
   let start = 0;
   const outputs = (partSizes(config["indices_or_sections"], x.shape[axis]!) as number[]).map((size) => {
     const part = everyNth(x, axis, start, size, 1);
@@ -115,13 +116,20 @@ export function within(x: tf.Tensor, keeps: (row: number, column: number) => boo
   return chosen(tf.tensor(kept, [rows, columns], "bool"), x, tf.zerosLike(x));
 }
 
-/** Along the last axis of the result. */
 function diagonal(x: tf.Tensor, config: JsonObject): tf.Tensor {
-  const axes = axesOf([numberIn(config, "axis1"), numberIn(config, "axis2")], x.rank) as [number, number];
-  const others = x.shape.map((_, axis) => axis).filter((axis) => !axes.includes(axis));
-  const [rows, columns] = axes.map((axis) => x.shape[axis]!) as [number, number];
-  const offset = numberIn(config, "offset");
-  const flat = tf.reshape(tf.transpose(x, [...others, ...axes]), [
+  return diagonalOf(
+    x,
+    axisOf(numberIn(config, "axis1"), x.rank),
+    axisOf(numberIn(config, "axis2"), x.rank),
+    numberIn(config, "offset"),
+  );
+}
+
+/** The diagonal of matrices of two axes, `offset` above the main one, along the last axis of the result. */
+export function diagonalOf(x: tf.Tensor, row: number, column: number, offset: number): tf.Tensor {
+  const others = x.shape.map((_, axis) => axis).filter((axis) => axis !== row && axis !== column);
+  const [rows, columns] = [x.shape[row]!, x.shape[column]!];
+  const flat = tf.reshape(tf.transpose(x, [...others, row, column]), [
     ...others.map((axis) => x.shape[axis]!),
     rows * columns,
   ]);
@@ -131,7 +139,7 @@ function diagonal(x: tf.Tensor, config: JsonObject): tf.Tensor {
 }
 
 /** `numpy.take_along_axis`: the indices of each row pick from that row; negative ones count from the end. */
-function pickedAlong(x: tf.Tensor, indices: tf.Tensor, axis: number): tf.Tensor {
+export function pickedAlong(x: tf.Tensor, indices: tf.Tensor, axis: number): tf.Tensor {
   const order = [...x.shape.map((_, index) => index).filter((index) => index !== axis), axis];
   const rows = tf.transpose(x, order);
   const size = x.shape[axis]!;

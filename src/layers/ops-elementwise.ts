@@ -17,20 +17,24 @@ import {
   squareplus,
   stopGradient,
 } from "./activation-functions.ts";
-import { numberIn } from "./config.ts";
+import { flagIn, numberIn } from "./config.ts";
 import { binned } from "./encoding.ts";
 import type { Kernel, KernelCall } from "./kernel.ts";
 import {
   asBool,
   asFloat,
   type Binary,
+  besselI0,
   byBits,
   cast,
   commonDivisor,
+  complement,
   divideNoNan,
   finite,
   inverseErrorFunction,
   logSumOfTwo,
+  nextAfter,
+  reinterpreted,
   saturated,
   scaledByPower,
   sinc,
@@ -62,7 +66,10 @@ const binary: Readonly<Record<string, Binary>> = {
   BitwiseOr: byBits((a, b) => a | b),
   BitwiseXor: byBits((a, b) => a ^ b),
   BitwiseLeftShift: byBits((a, b) => a << b),
+  LeftShift: byBits((a, b) => a << b),
   BitwiseRightShift: byBits((a, b) => a >> b),
+  RightShift: byBits((a, b) => a >> b),
+  Nextafter: nextAfter,
   Gcd: byBits(commonDivisor),
   Lcm: byBits((a, b) => (a === 0 || b === 0 ? 0 : Math.abs(a * b) / commonDivisor(a, b))),
   Heaviside: (a, b) => tf.where(tf.equal(a, 0), tf.mul(b, tf.onesLike(a)), asFloat(tf.greater(a, 0))),
@@ -85,7 +92,9 @@ const unary: Readonly<Record<string, Unary>> = {
   Negative: (x) => tf.neg(x),
   Square: (x) => tf.square(x),
   Sign: (x) => tf.sign(x),
-  BitwiseNot: (x) => tf.sub(tf.neg(x), tf.scalar(1, "int32")),
+  BitwiseNot: complement,
+  BitwiseInvert: complement,
+  View: reinterpreted,
   Conjugate: (x) => x,
   Real: (x) => x,
   Imag: (x) => tf.zerosLike(x),
@@ -138,6 +147,7 @@ const floating: Readonly<Record<string, Unary>> = {
   Arctanh: (x) => tf.atanh(x),
   Erf: (x) => tf.erf(x),
   Erfinv: inverseErrorFunction,
+  I0: besselI0,
   Angle: (x) => tf.mul(asFloat(tf.less(x, 0)), Math.PI),
   Erfc: (x) => tf.sub(1, tf.erf(x)),
   Cbrt: (x) => tf.mul(tf.sign(x), tf.pow(tf.abs(x), 1 / 3)),
@@ -209,12 +219,15 @@ export const elementwiseOpKernels: Readonly<Record<string, Kernel>> = Object.fro
   ["ops.Isclose", isClose],
 ]);
 
-function isClose(call: KernelCall): tf.Tensor {
+/** Within a share of the other and a distance, given as arguments or, by `AllClose`, in the config. */
+export function isClose(call: KernelCall): tf.Tensor {
   const [a, b] = operandsOf(call, 2) as [tf.Tensor, tf.Tensor];
-  const relative = (argumentOf(call, 2, "rtol") ?? 1e-5) as number;
-  const absolute = (argumentOf(call, 3, "atol") ?? 1e-8) as number;
+  const relative = (argumentOf(call, 2, "rtol") ?? call.config["rtol"] ?? 1e-5) as number;
+  const absolute = (argumentOf(call, 3, "atol") ?? call.config["atol"] ?? 1e-8) as number;
   const near = tf.lessEqual(tf.abs(tf.sub(a, b)), tf.add(tf.mul(tf.abs(b), relative), absolute));
-  return tf.logicalOr(near, tf.equal(a, b));
+  const close = tf.logicalOr(near, tf.equal(a, b));
+  if (!flagIn(call.config, "equal_nan")) return close;
+  return tf.logicalOr(close, tf.logicalAnd(tf.isNaN(asFloat(a)), tf.isNaN(asFloat(b))));
 }
 
 /** With one argument, the positions; those have no fixed shape and are not supported. */

@@ -14,6 +14,7 @@ import { linearAlgebraKernels } from "./linear-algebra.ts";
 import { mergingKernels } from "./merging.ts";
 import { multiHeadKernels } from "./multi-head-attention.ts";
 import { normalizationKernels } from "./normalization.ts";
+import { acrossBatchKernels } from "./ops-across-batch.ts";
 import { axisOpKernels } from "./ops-along-axes.ts";
 import { arrayOpKernels } from "./ops-arrays.ts";
 import { elementwiseOpKernels } from "./ops-elementwise.ts";
@@ -33,6 +34,7 @@ import { wrapperKernels } from "./wrappers.ts";
 
 const kernels: ReadonlyMap<string, Kernel> = new Map(
   [
+    acrossBatchKernels,
     activationKernels,
     applicationKernels,
     arrayOpKernels,

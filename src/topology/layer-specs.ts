@@ -14,6 +14,7 @@ import { encodingSpecs } from "./specs/encoding.ts";
 import { graphModelSpec } from "./specs/graph-model.ts";
 import { mergingSpecs } from "./specs/merging.ts";
 import { normalizationSpecs } from "./specs/normalization.ts";
+import { acrossBatchOpSpecs } from "./specs/ops-across-batch.ts";
 import { arrayOpSpecs } from "./specs/ops-arrays.ts";
 import { contractionOpSpecs } from "./specs/ops-contractions.ts";
 import { elementwiseOpSpecs } from "./specs/ops-elementwise.ts";
@@ -53,6 +54,7 @@ const specs: ReadonlyMap<string, LayerSpec> = new Map(
     shapeOpSpecs,
     contractionOpSpecs,
     arrayOpSpecs,
+    acrossBatchOpSpecs,
     rearrangeSpecs,
     layerOpSpecs,
     windowOpSpecs,

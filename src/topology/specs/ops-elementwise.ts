@@ -81,8 +81,8 @@ function unary(name: string, outputDType: OutputDType, more: Partial<LayerSpec> 
 }
 
 const arithmetic =
-  "Add Subtract Multiply Power Maximum Minimum FloorDivide Mod Fmax Fmin Fmod BitwiseAnd BitwiseOr BitwiseXor BitwiseLeftShift BitwiseRightShift Gcd Lcm";
-const division = "Divide TrueDivide DivideNoNan Arctan2 Hypot Logaddexp Logaddexp2 Heaviside Ldexp";
+  "Add Subtract Multiply Power Maximum Minimum FloorDivide Mod Fmax Fmin Fmod BitwiseAnd BitwiseOr BitwiseXor BitwiseLeftShift BitwiseRightShift LeftShift RightShift Gcd Lcm";
+const division = "Divide TrueDivide DivideNoNan Arctan2 Hypot Logaddexp Logaddexp2 Heaviside Ldexp Nextafter";
 const comparisons = [
   "Equal",
   "NotEqual",
@@ -97,13 +97,13 @@ const comparisons = [
 const tests = ["Isfinite", "Isinf", "Isnan", "Isposinf", "Isneginf", "Signbit", "LogicalNot", "Isreal"];
 
 const keepsDType =
-  "Absolute Negative Sign Square Clip StopGradient BitwiseNot NanToNum Conjugate Real Imag Copy Array";
+  "Absolute Negative Sign Square Clip StopGradient BitwiseNot BitwiseInvert NanToNum Conjugate Real Imag Copy Array";
 const floating =
   "Relu Relu6 LeakyRelu Elu Selu Celu Gelu Silu Sigmoid HardSigmoid HardSilu HardTanh " +
   "LogSigmoid Softplus Softsign Squareplus Threshold Tanh Exp Expm1 Log Log1p Log2 Log10 Sqrt Rsqrt " +
   "Reciprocal Sin Cos Tan Sinh Cosh Arctan Arcsinh Erf Floor Ceil Round " +
   "Arcsin Arccos Arctanh Arccosh SoftShrink HardShrink TanhShrink SparsePlus SparseSigmoid ReLU " +
-  "Cbrt Exp2 Deg2rad Rad2deg Sinc Trunc Fabs Erfc Erfinv Angle";
+  "Cbrt Exp2 Deg2rad Rad2deg Sinc Trunc Fabs Erfc Erfinv Angle I0";
 
 const opDefaults: Readonly<Record<string, JsonObject>> = {
   Elu: { alpha: 1 },
@@ -158,6 +158,7 @@ export const elementwiseOpSpecs: readonly LayerSpec[] = [
   unary("ConvertToTensor", namedDType),
   unary("EmptyLike", namedDType),
   unary("Cast", namedDType),
+  unary("View", namedDType),
   unary("SaturateCast", namedDType),
   unary("OnesLike", namedDType),
   unary("ZerosLike", namedDType),

@@ -1,0 +1,102 @@
+import type { JsonObject } from "../../checkpoint.ts";
+import { TopologyError } from "../../errors.ts";
+import type { DType, Shape } from "../../tensor.ts";
+import { countAt, integerAt } from "../config-values.ts";
+import type { CallShapes, LayerSpec } from "../layer-spec.ts";
+import { concatenatedShape } from "./merging.ts";
+import { partSizes } from "./ops-arrays.ts";
+import { operandShapes } from "./ops-elementwise.ts";
+
+/**
+ * The spec of a function of keras.ops that takes a tensor as a whole, its batch included (`keras/src/ops/numpy.py`): what it gives has
+ * no axis of samples, or one in which they meet.
+ */
+export function acrossBatch(
+  name: string,
+  shapesOf: (input: Shape, call: CallShapes) => readonly Shape[],
+  defaults: JsonObject = {},
+  dtype?: DType,
+): LayerSpec {
+  return {
+    className: `ops.${name}`,
+    defaults,
+    outputShapes: (call) => shapesOf(call.inputs[0]!, call),
+    outputDTypes: (call) => shapesOf(call.inputs[0]!, call).map(() => dtype ?? call.dtypes[0]!),
+    couplesBatch: true,
+  };
+}
+
+/** How many values a shape has, null where a size is not known. */
+export function valueCount(shape: Shape): number | null {
+  return shape.reduce<number | null>(
+    (product, size) => (product === null || size === null ? null : product * size),
+    1,
+  );
+}
+
+/** The first two operands' shapes. @throws {TopologyError} where there are fewer. */
+export function twoOperands(call: CallShapes): [Shape, Shape] {
+  const [first, second] = operandShapes(call);
+  if (first && second) return [first, second];
+  throw new TopologyError("operands: expected 2, got less.", "shape");
+}
+
+function diagonalMatrix(length: number | null, offset: number): Shape {
+  const size = length === null ? null : length + Math.abs(offset);
+  return [size, size];
+}
+
+/** A matrix of a vector, or the diagonal of a matrix. */
+function diag(input: Shape, { config }: CallShapes): Shape[] {
+  const offset = integerAt(config, "k");
+  const [rows = null, columns = null] = input;
+  if (input.length === 1) return [diagonalMatrix(rows, offset)];
+  if (input.length !== 2) {
+    throw new TopologyError(`x: expected a vector or a matrix, got rank ${input.length}.`, "shape");
+  }
+  if (rows === null || columns === null) return [[null]];
+  return [[Math.max(0, Math.min(rows + Math.min(0, offset), columns - Math.max(0, offset)))]];
+}
+
+function meshgrid(_: Shape, call: CallShapes): Shape[] {
+  const sizes = operandShapes(call).map(valueCount);
+  const [first = null, second = null, ...rest] = sizes;
+  const shape = call.config["indexing"] === "xy" && sizes.length > 1 ? [second, first, ...rest] : sizes;
+  return sizes.map(() => shape);
+}
+
+function kron(_: Shape, call: CallShapes): Shape[] {
+  const [first, second] = twoOperands(call);
+  const rank = Math.max(first.length, second.length);
+  const padded = (shape: Shape): Shape => [...new Array<number>(rank - shape.length).fill(1), ...shape];
+  const other = padded(second);
+  return [padded(first).map((size, axis) => valueCount([size, other[axis]!]))];
+}
+
+export const acrossBatchOpSpecs: readonly LayerSpec[] = [
+  acrossBatch("Ravel", (input) => [[valueCount(input)]]),
+  acrossBatch("Flipud", (input) => [input]),
+  acrossBatch("Size", () => [[]], {}, "int32"),
+  acrossBatch("Ndim", () => [[]], {}, "int32"),
+  acrossBatch("Vstack", (_, { inputs }) => [concatenatedShape(inputs, 0)]),
+  acrossBatch("Vsplit", (input, { config }) =>
+    partSizes(config["indices_or_sections"], input[0] ?? null).map((size) => [size, ...input.slice(1)]),
+  ),
+  acrossBatch("Diag", diag, { k: 0 }),
+  acrossBatch(
+    "Diagflat",
+    (input, { config }) => [diagonalMatrix(valueCount(input), integerAt(config, "k"))],
+    { k: 0 },
+  ),
+  acrossBatch("Meshgrid", meshgrid, { indexing: "xy" }),
+  acrossBatch("Outer", (_, call) => [twoOperands(call).map(valueCount)]),
+  acrossBatch("Vdot", () => [[]]),
+  acrossBatch("Kron", kron),
+  acrossBatch("Corrcoef", ([rows = null]) => [[rows, rows]], {}, "float32"),
+  acrossBatch(
+    "Vander",
+    ([count = null], { config }) => [[count, config["N"] === null ? count : countAt(config, "N")]],
+    { N: null, increasing: false },
+  ),
+  acrossBatch("AllClose", () => [[]], { rtol: 1e-5, atol: 1e-8, equal_nan: false }, "bool"),
+];
