@@ -1,8 +1,20 @@
 /** Images whose every position reads another one (`ImageProjectiveTransformV3` of TensorFlow, `keras/src/ops/image.py`). */
 import { tf } from "../engine/tf.ts";
 
-/** Of an output position `(x, y)` the input's `(a x + b y + c, d x + e y + f)`. */
-export type Affine = readonly [a: number, b: number, c: number, d: number, e: number, f: number];
+/**
+ * Of an output position `(x, y)` the input's `(a x + b y + c, d x + e y + f)`, both divided by `g x + h y + 1`, which is 1
+ * but in a perspective.
+ */
+export type Affine = readonly [
+  a: number,
+  b: number,
+  c: number,
+  d: number,
+  e: number,
+  f: number,
+  g: number,
+  h: number,
+];
 
 /** How positions between pixels and outside the image are read. */
 export interface Reading {
@@ -11,29 +23,54 @@ export interface Reading {
   readonly fillValue: number;
 }
 
+/** A pixel that another one reads, perhaps outside the image, and its share in what is read. */
+export interface Corner {
+  readonly left: number;
+  readonly top: number;
+  readonly share: number;
+}
+
 /**
  * Each of the images `[N, H, W, C]` by its own map. A sum of pixels that are gathered, so that it has a gradient: TensorFlow's own is
  * another, the image moved back.
  */
 export function affineTransformed(x: tf.Tensor, maps: readonly Affine[], reading: Reading): tf.Tensor {
+  const [, high, wide] = x.shape as [number, number, number, number];
+  return gathered(x, cornerCount(reading), reading.fillValue, (image, row, column) => {
+    const [a, b, c, d, e, f, g, h] = maps[image]!;
+    const depth = g * column + h * row + 1;
+    const across = mapped((a * column + b * row + c) / depth, wide, reading.fillMode);
+    const down = mapped((d * column + e * row + f) / depth, high, reading.fillMode);
+    if (reading.interpolation === "bilinear") return cornersAround(across, down);
+    return [{ left: rounded(across), top: rounded(down), share: 1 }];
+  });
+}
+
+/** How many pixels one reads. */
+export function cornerCount({ interpolation }: Reading): number {
+  return interpolation === "nearest" ? 1 : 4;
+}
+
+/** Each pixel of `[N, H, W, C]` as the sum of `count` others of its image; one outside counts as `fillValue`. */
+export function gathered(
+  x: tf.Tensor,
+  count: number,
+  fillValue: number,
+  cornersOf: (image: number, row: number, column: number) => readonly Corner[],
+): tf.Tensor {
   const [batch, high, wide, channels] = x.shape as [number, number, number, number];
   const area = high * wide;
-  const corners = reading.interpolation === "nearest" ? 1 : 4;
-  const places = Array.from({ length: corners }, () => new Int32Array(batch * area));
-  const shares = Array.from({ length: corners }, () => new Float32Array(batch * area));
+  const places = Array.from({ length: count }, () => new Int32Array(batch * area));
+  const shares = Array.from({ length: count }, () => new Float32Array(batch * area));
   const filled = new Float32Array(batch * area);
   for (let pixel = 0; pixel < batch * area; pixel++) {
     const image = Math.floor(pixel / area);
-    const [a, b, c, d, e, f] = maps[image]!;
     const row = Math.floor((pixel % area) / wide);
-    const column = pixel % wide;
-    const across = mapped(a * column + b * row + c, wide, reading.fillMode);
-    const down = mapped(d * column + e * row + f, high, reading.fillMode);
-    cornersOf(across, down, corners).forEach(({ left, top, share }, corner) => {
+    cornersOf(image, row, pixel % wide).forEach(({ left, top, share }, corner) => {
       const inside = left >= 0 && left < wide && top >= 0 && top < high;
       places[corner]![pixel] = inside ? image * area + top * wide + left : 0;
       shares[corner]![pixel] = inside ? share : 0;
-      if (!inside) filled[pixel]! += share * reading.fillValue;
+      if (!inside) filled[pixel]! += share * fillValue;
     });
   }
   const pixels = tf.reshape(x, [batch * area, channels]);
@@ -47,14 +84,8 @@ export function affineTransformed(x: tf.Tensor, maps: readonly Affine[], reading
   return tf.reshape(sum, x.shape);
 }
 
-interface Corner {
-  readonly left: number;
-  readonly top: number;
-  readonly share: number;
-}
-
-function cornersOf(across: number, down: number, count: number): Corner[] {
-  if (count === 1) return [{ left: rounded(across), top: rounded(down), share: 1 }];
+/** The four pixels around a position. */
+export function cornersAround(across: number, down: number): readonly Corner[] {
   const left = Math.floor(across);
   const top = Math.floor(down);
   const [right, lower] = [across - left, down - top];

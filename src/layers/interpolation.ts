@@ -141,7 +141,7 @@ function isIn(pixel: number, size: number): boolean {
   return pixel >= 0 && pixel < size;
 }
 
-function roundHalfEven(value: number): number {
+export function roundHalfEven(value: number): number {
   const floor = Math.floor(value);
   const rest = value - floor;
   if (rest !== 0.5) return Math.round(value);

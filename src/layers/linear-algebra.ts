@@ -142,8 +142,11 @@ function determinant(x: tf.Tensor): tf.Tensor {
   return compute(x);
 }
 
-/** Gauss and Jordan with the largest pivot of each column. */
-function eliminated(matrix: Float64Array, size: number): { inverse: Float64Array; determinant: number } {
+/** A square matrix by Gauss and Jordan with the largest pivot of each column. */
+export function eliminated(
+  matrix: Float64Array,
+  size: number,
+): { inverse: Float64Array; determinant: number } {
   const rows = Array.from({ length: size }, (_, row) => [
     ...matrix.subarray(row * size, (row + 1) * size),
     ...Array.from({ length: size }, (__, column) => (row === column ? 1 : 0)),

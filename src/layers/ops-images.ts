@@ -13,14 +13,31 @@ export const imageOpKernels: Readonly<Record<string, Kernel>> = {
   "ops.GaussianBlur": ({ inputs, config }) =>
     channelsLast(inputs[0]!, config, (image) => {
       const [high, wide] = numbersIn(config, "kernel_size", 2) as [number, number];
-      const [first, second] = numbersIn(config, "sigma", 2) as [number, number];
-      const bells = [bell(wide, second), bell(high, first)] as const;
-      const plane = bells[0].flatMap((y) => bells[1].map((x) => y * x));
-      return depthwiseConv2d(image, perChannel([plane], [high, wide], image), [1, 1], "same");
+      return blurred(image, [high, wide], numbersIn(config, "sigma", 2) as [number, number]);
     }),
   "ops.RGBToHSV": ({ inputs, config }) => channelsLast(inputs[0]!, config, toHueSaturationValue),
   "ops.HSVToRGB": ({ inputs, config }) => channelsLast(inputs[0]!, config, toRedGreenBlue),
 };
+
+/** `[N, H, W, C]` under a bell. As in Keras the first deviation is along the width, of a filter of `size`. */
+export function blurred(
+  image: tf.Tensor,
+  [high, wide]: readonly [number, number],
+  [first, second]: readonly [number, number],
+): tf.Tensor {
+  const bells = [bell(wide, second), bell(high, first)] as const;
+  const plane = bells[0].flatMap((y) => bells[1].map((x) => y * x));
+  return filtered(image, plane, [high, wide]);
+}
+
+/** Each channel of `[N, H, W, C]` by a plane of weights, zeros around. */
+export function filtered(
+  image: tf.Tensor,
+  plane: readonly number[],
+  size: readonly [number, number],
+): tf.Tensor {
+  return depthwiseConv2d(image, perChannel([plane], size, image), [1, 1], "same");
+}
 
 /** The same filters for every channel: `[h, w, C, filters]`. */
 function perChannel(
@@ -55,8 +72,8 @@ function bell(size: number, sigma: number): number[] {
   return heights.map((height) => height / total);
 }
 
-/** All from 0 to 1. A grey has neither hue nor saturation. */
-function toHueSaturationValue(image: tf.Tensor): tf.Tensor {
+/** Red, green and blue on the last axis, all from 0 to 1. A grey has neither hue nor saturation. */
+export function toHueSaturationValue(image: tf.Tensor): tf.Tensor {
   const [red, green, blue] = tf.split(image, 3, image.rank - 1) as [tf.Tensor, tf.Tensor, tf.Tensor];
   const value = max(image, [image.rank - 1], true);
   const range = tf.sub(value, min(image, [image.rank - 1], true));
@@ -73,7 +90,8 @@ function toHueSaturationValue(image: tf.Tensor): tf.Tensor {
   return tf.concat([chosen(grey, tf.zerosLike(hue), positive), saturation, value], image.rank - 1);
 }
 
-function toRedGreenBlue(image: tf.Tensor): tf.Tensor {
+/** What `toHueSaturationValue` came from. */
+export function toRedGreenBlue(image: tf.Tensor): tf.Tensor {
   const [hue, saturation, value] = tf.split(image, 3, image.rank - 1) as [tf.Tensor, tf.Tensor, tf.Tensor];
   const sixths = tf.mul(hue, 6);
   const shade = (height: tf.Tensor): tf.Tensor => {

@@ -3,7 +3,7 @@ import type { JsonObject } from "../checkpoint.ts";
 import { max } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
 import { axesOf } from "./axes.ts";
-import { flagIn, numberIn, numberList, stringIn, unsupported } from "./config.ts";
+import { flagIn, numberIn, numberList, stringIn } from "./config.ts";
 import { channelsLast } from "./data-format.ts";
 import type { Kernel, KernelCall } from "./kernel.ts";
 import { chosen } from "./masks.ts";
@@ -16,8 +16,7 @@ export const preprocessingKernels: Readonly<Record<string, Kernel>> = {
   Normalization: normalization,
   Resizing: resizing,
   CenterCrop: centerCrop,
-  RandomCrop: randomCrop,
-  AutoContrast: autoContrast,
+  AutoContrast: ({ inputs, config }) => autoContrast(asFloat(inputs[0]!), config),
 };
 
 function normalization({ inputs, weights, config }: KernelCall): tf.Tensor {
@@ -61,25 +60,8 @@ function centerCrop({ inputs, config }: KernelCall): tf.Tensor {
   });
 }
 
-/** At inference the middle before Keras 3, all of the image since. @throws {TopologyError} in training. */
-function randomCrop({ inputs, config, context }: KernelCall): tf.Tensor {
-  if (context.training) {
-    throw unsupported(
-      config,
-      "RandomCrop in training",
-      "Freeze a layer after it, or remove it from the model.",
-    );
-  }
-  if (context.keras === 3) return inputs[0]!;
-  const size = [numberIn(config, "height"), numberIn(config, "width")] as const;
-  return channelsLast(asFloat(inputs[0]!), config, (x) =>
-    resized(croppedToAspectRatio(x, size), size, "bilinear", false),
-  );
-}
-
 /** Each channel of an image over the whole range of values; one of a single value stays. */
-function autoContrast({ inputs, config }: KernelCall): tf.Tensor {
-  const x = asFloat(inputs[0]!);
+export function autoContrast(x: tf.Tensor, config: JsonObject): tf.Tensor {
   const [low, high] = [...numberList(config["value_range"])].sort((a, b) => a - b) as [number, number];
   const pixels = tf.mul(tf.sub(x, low), 255 / (high - low));
   const least = min(pixels, [1, 2], true);

@@ -1,7 +1,6 @@
 import { activationKernels } from "./activations.ts";
 import { applicationKernels } from "./applications.ts";
 import { attentionKernels } from "./attention.ts";
-import { augmentationKernels } from "./augmentation.ts";
 import { convolutionKernels } from "./convolution.ts";
 import { convolutionTransposeKernels } from "./convolution-transpose.ts";
 import { coreKernels } from "./core.ts";
@@ -39,7 +38,6 @@ const kernels: ReadonlyMap<string, Kernel> = new Map(
     applicationKernels,
     arrayOpKernels,
     attentionKernels,
-    augmentationKernels,
     axisOpKernels,
     convolutionKernels,
     convolutionTransposeKernels,

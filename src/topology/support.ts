@@ -56,10 +56,6 @@ const foreign: Readonly<Record<string, Refusal>> = {
   TorchModuleWrapper: foreignProgram("a PyTorch module"),
   StringLookup: textual,
   TextVectorization: textual,
-  ContrastLimitedAdaptiveHistogramEqualization: {
-    reason: "its tables of each tile are not computed here",
-    advice: "Equalize the images before they reach the model, and save it without.",
-  },
   Pipeline: {
     reason: "layers inside a Pipeline are not run here",
     advice: "Put them into the model one by one and save again.",

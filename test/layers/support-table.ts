@@ -8,6 +8,7 @@ import { activationNames } from "../../src/topology/specs/activation.ts";
 import { unsupportedLayers } from "../../src/topology/support.ts";
 import type { LayerCase } from "./layer-cases.ts";
 import { families } from "./layer-cases.ts";
+import { transformationCases } from "./random-images/transformation-cases.ts";
 
 /** Keras's public classes and functions, by name. */
 interface PublicNames {
@@ -26,6 +27,8 @@ export const baseClasses: ReadonlySet<string> = new Set(["Layer", "Wrapper"]);
 
 /** How Keras 3 spells two of its activations in a config; `threshold` needs arguments, which a name has not. */
 const written: Readonly<Record<string, string>> = { swish: "silu", hard_swish: "hard_silu" };
+
+const transformations = transformationCases();
 
 export const cases: readonly LayerCase[] = families().flatMap((family) => family.cases);
 
@@ -65,9 +68,12 @@ function ran(className: string): Verdict {
   };
 }
 
-function trainingNote({ inferenceOnly, random }: LayerSpec): string {
+function trainingNote({ className, inferenceOnly, random }: LayerSpec): string {
   if (inferenceOnly) return "refused in training";
-  return random ? "draws numbers of its own in training" : "";
+  if (!random) return "";
+  const own = transformations.filter((each) => each.className === className).length;
+  const compared = own > 0 ? `; with Keras's, ${own} ${own === 1 ? "case" : "cases"} more` : "";
+  return `draws numbers of its own in training${compared}`;
 }
 
 function refused(className: string): Verdict {

@@ -3,7 +3,6 @@ import type { JsonObject } from "../../src/checkpoint.ts";
 import { ensureEngine, useEngine } from "../../src/engine/backend.ts";
 import { gradients } from "../../src/engine/tape.ts";
 import { tf } from "../../src/engine/tf.ts";
-import { TopologyError } from "../../src/errors.ts";
 import type { KernelCall, KernelContext, KernelResult } from "../../src/layers/kernel.ts";
 import { kernelOf } from "../../src/layers/registry.ts";
 import { knownLayerClasses, specOf } from "../../src/topology/layer-specs.ts";
@@ -178,13 +177,6 @@ describe("in training", () => {
       expect(tf.sum(tf.mul(found.gradients[0]!, x)).dataSync()[0]).toBeCloseTo(linear, 5);
     });
     tf.dispose([x, weight, found.value, ...found.gradients] as tf.Tensor[]);
-  });
-
-  test("a layer of random pictures is refused by name", () => {
-    tf.tidy(() => {
-      expect(() => run("RandomHue", { name: "hue" }, tf.ones([1, 2, 2, 3]), 1)).toThrow(TopologyError);
-      expect(() => run("RandomHue", { name: "hue" }, tf.ones([1, 2, 2, 3]), 1)).toThrow(/hue: RandomHue/);
-    });
   });
 
   test("BatchNormalization uses stored statistics where the context says so, whatever its arguments say", () => {

@@ -1,69 +1,70 @@
 import type { JsonObject } from "../../checkpoint.ts";
 import type { LayerSpec } from "../layer-spec.ts";
 
-/**
- * `keras/src/layers/preprocessing/image_preprocessing/`: identity but in training.
- */
-function augmentation(className: string, more: Partial<LayerSpec> = {}): LayerSpec {
+/** `keras/src/layers/preprocessing/image_preprocessing/`: identity but in training. */
+function augmentation(className: string, defaults: JsonObject = {}): LayerSpec {
   return {
     className,
-    defaults: { data_format: "channels_last" },
+    defaults: { data_format: "channels_last", ...defaults },
     outputShapes: ({ inputs }) => [inputs[0]!],
     random: true,
-    inferenceOnly: true,
-    ...more,
   };
 }
 
 /** Keras 2 only: in training the height (or width) is any. */
-function resized(className: string, axis: number): LayerSpec {
-  return augmentation(className, {
+function stretched(className: string, axis: number): LayerSpec {
+  return {
+    ...augmentation(className, { interpolation: "bilinear" }),
     outputShapes: ({ inputs }) => [inputs[0]!.map((size, position) => (position === axis ? null : size))],
-  });
-}
-
-const names = [
-  "AugMix",
-  "Equalization",
-  "RandAugment",
-  "RandomColorDegeneration",
-  "RandomColorJitter",
-  "RandomElasticTransform",
-  "RandomErasing",
-  "RandomGaussianBlur",
-  "RandomGrayscale",
-  "RandomHue",
-  "RandomInvert",
-  "RandomPerspective",
-  "RandomPosterization",
-  "RandomSaturation",
-  "RandomSharpness",
-  "RandomShear",
-  "Solarization",
-];
-
-/** Those that training runs too. */
-function trained(className: string, defaults: JsonObject, more: Partial<LayerSpec> = {}): LayerSpec {
-  return augmentation(className, {
-    defaults: { data_format: "channels_last", ...defaults },
-    inferenceOnly: false,
-    ...more,
-  });
+  };
 }
 
 const moved: JsonObject = { fill_mode: "reflect", interpolation: "bilinear", fill_value: 0 };
+const ranged: JsonObject = { value_range: [0, 255] };
 
 export const augmentationSpecs: readonly LayerSpec[] = [
-  trained("RandomFlip", { mode: "horizontal_and_vertical" }),
-  trained("RandomRotation", moved),
-  trained("RandomZoom", { ...moved, width_factor: null }),
-  trained("RandomTranslation", moved),
-  trained("RandomContrast", { value_range: [0, 255] }),
-  trained("RandomBrightness", { value_range: [0, 255] }),
-  ...names.map((name) => augmentation(name)),
-  augmentation("MaxNumBoundingBoxes", { random: false, inferenceOnly: false }),
-  augmentation("CutMix", { couplesBatch: true }),
-  augmentation("MixUp", { couplesBatch: true }),
-  resized("RandomHeight", 1),
-  resized("RandomWidth", 2),
+  augmentation("AugMix", {
+    ...ranged,
+    num_chains: 3,
+    chain_depth: 3,
+    factor: 0.3,
+    alpha: 1,
+    all_ops: true,
+    interpolation: "bilinear",
+  }),
+  augmentation("CutMix", { factor: 1 }),
+  augmentation("Equalization", { ...ranged, bins: 256 }),
+  augmentation("MixUp", { alpha: 0.2 }),
+  augmentation("RandAugment", { ...ranged, num_ops: 2, factor: 0.5, interpolation: "bilinear" }),
+  augmentation("RandomBrightness", ranged),
+  augmentation("RandomColorDegeneration", ranged),
+  augmentation("RandomColorJitter", ranged),
+  augmentation("RandomContrast", ranged),
+  augmentation("RandomElasticTransform", { ...moved, ...ranged, factor: 1, scale: 1 }),
+  augmentation("RandomErasing", { ...ranged, factor: 1, scale: [0.02, 0.33], fill_value: null }),
+  augmentation("RandomFlip", { mode: "horizontal_and_vertical" }),
+  augmentation("RandomGaussianBlur", { ...ranged, factor: 1, kernel_size: 3, sigma: 1 }),
+  augmentation("RandomGrayscale", { factor: 0.5 }),
+  augmentation("RandomHue", ranged),
+  augmentation("RandomInvert", { ...ranged, factor: 1 }),
+  augmentation("RandomPerspective", { factor: 1, scale: 1, interpolation: "bilinear", fill_value: 0 }),
+  augmentation("RandomPosterization", ranged),
+  augmentation("RandomRotation", moved),
+  augmentation("RandomSaturation", ranged),
+  augmentation("RandomSharpness", ranged),
+  augmentation("RandomShear", { ...moved, x_factor: 0, y_factor: 0 }),
+  augmentation("RandomTranslation", moved),
+  augmentation("RandomZoom", { ...moved, width_factor: null }),
+  augmentation("Solarization", { ...ranged, addition_factor: 0, threshold_factor: 0 }),
+  { ...augmentation("MaxNumBoundingBoxes"), random: false },
+  {
+    ...augmentation("ContrastLimitedAdaptiveHistogramEqualization", {
+      ...ranged,
+      clip_limit: 4,
+      tile_grid_size: [8, 8],
+    }),
+    random: false,
+  },
+  stretched("RandomHeight", 1),
+  stretched("RandomWidth", 2),
 ];

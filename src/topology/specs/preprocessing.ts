@@ -84,6 +84,6 @@ export const preprocessingSpecs: readonly LayerSpec[] = [
   }),
   toSize("CenterCrop", {}),
   // Keras 3.15 foretells the crop at inference too, and gives the whole image.
-  toSize("RandomCrop", {}, { random: true, inferenceOnly: true }),
+  toSize("RandomCrop", {}, { random: true }),
   autoContrast,
 ];

@@ -1,0 +1,76 @@
+/** Random numbers of one call, all from one seed (`keras/src/random`, whose generator is another). */
+import { tf } from "../../engine/tf.ts";
+import type { RandomGenerator } from "../../topology/random.ts";
+import { randomGenerator } from "../../topology/random.ts";
+
+/** What a layer draws from; each call gives other numbers. */
+export interface Draws {
+  /** Between two bounds, the upper one left out unless they are equal. */
+  uniform(low: number, high: number): number;
+  uniforms(count: number, low: number, high: number): readonly number[];
+  /** A whole number from `low` up to but without `high`. */
+  integer(low: number, high: number): number;
+  /** `0` to `count - 1` in an order of its own. */
+  order(count: number): readonly number[];
+  /** Of a beta distribution; `alpha` and `beta` may be as small as one likes. */
+  beta(alpha: number, beta: number): number;
+  /** `count` shares of 1, of a symmetric Dirichlet distribution. */
+  dirichlet(count: number, alpha: number): readonly number[];
+  /** Normal numbers, mean 0 and deviation 1. The caller's. */
+  normal(shape: readonly number[]): tf.Tensor;
+}
+
+export function drawsFrom(seed: number): Draws {
+  const generator = randomGenerator(seed);
+  const uniform = (low: number, high: number): number => low + (high - low) * generator.nextFloat();
+  const integer = (low: number, high: number): number => Math.floor(uniform(low, high));
+  return {
+    uniform,
+    uniforms: (count, low, high) => Array.from({ length: count }, () => uniform(low, high)),
+    integer,
+    order: (count) => shuffled(count, integer),
+    beta: (alpha, beta) => 1 / (1 + Math.exp(logGamma(generator, beta) - logGamma(generator, alpha))),
+    dirichlet: (count, alpha) => {
+      const logs = Array.from({ length: count }, () => logGamma(generator, alpha));
+      const largest = Math.max(...logs);
+      const parts = logs.map((log) => Math.exp(log - largest));
+      const total = parts.reduce((sum, part) => sum + part, 0);
+      return parts.map((part) => part / total);
+    },
+    normal: (shape) => tf.randomNormal([...shape], 0, 1, "float32", generator.nextInteger()),
+  };
+}
+
+/** Fisher and Yates. */
+function shuffled(count: number, integer: Draws["integer"]): readonly number[] {
+  const order = Array.from({ length: count }, (_, place) => place);
+  for (let last = count - 1; last > 0; last--) {
+    const other = integer(0, last + 1);
+    [order[last], order[other]] = [order[other]!, order[last]!];
+  }
+  return order;
+}
+
+/** The logarithm of a gamma distributed number (Marsaglia and Tsang, 2000), which a small `shape` does not underflow. */
+function logGamma(generator: RandomGenerator, shape: number): number {
+  if (shape < 1) return logGamma(generator, shape + 1) + Math.log(positive(generator)) / shape;
+  const d = shape - 1 / 3;
+  for (;;) {
+    const x = normal(generator);
+    const v = (1 + x / Math.sqrt(9 * d)) ** 3;
+    if (v > 0 && Math.log(positive(generator)) < 0.5 * x * x + d - d * v + d * Math.log(v)) {
+      return Math.log(d) + Math.log(v);
+    }
+  }
+}
+
+/** Box and Muller. */
+function normal(generator: RandomGenerator): number {
+  const radius = Math.sqrt(-2 * Math.log(positive(generator)));
+  return radius * Math.cos(2 * Math.PI * generator.nextFloat());
+}
+
+/** Above 0, up to 1. */
+function positive(generator: RandomGenerator): number {
+  return 1 - generator.nextFloat();
+}

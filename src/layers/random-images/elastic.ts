@@ -1,0 +1,93 @@
+/** Images pulled about at random (`random_elastic_transform.py`, `elastic_transform` and `map_coordinates` of `keras/src/ops/image.py`). */
+import type { JsonObject } from "../../checkpoint.ts";
+import { tf } from "../../engine/tf.ts";
+import { type Corner, cornerCount, cornersAround, gathered, type Reading } from "../affine.ts";
+import { numberIn, stringIn } from "../config.ts";
+import { channelsLast } from "../data-format.ts";
+import { roundHalfEven } from "../interpolation.ts";
+import { blurred } from "../ops-images.ts";
+import type { RandomImage } from "./random-image.ts";
+import { changedWhere, drawChosen, factorIn } from "./random-image.ts";
+import { clipped } from "./value-range.ts";
+
+interface Elastic {
+  readonly [name: string]: readonly boolean[] | number | tf.Tensor | null;
+  readonly applyTransform: readonly boolean[];
+  /** Of the whole batch. */
+  readonly distortionFactor: number;
+  /** Normal numbers `[N, H, W]`; null where nothing is distorted. */
+  readonly across: tf.Tensor | null;
+  readonly down: tf.Tensor | null;
+}
+
+export const elasticTransform: RandomImage = {
+  draw: (call) => {
+    const { shape, config, draws } = call;
+    const scale = factorIn(config, "scale", 0);
+    const applyTransform = drawChosen(call);
+    const distortionFactor = draws.uniform(...scale);
+    const none = scale[1] === 0 || factorIn(config, "factor", 0)[1] === 0;
+    const noise = (): tf.Tensor | null =>
+      none ? null : draws.normal([shape.count, shape.height, shape.width]);
+    return { applyTransform, distortionFactor, across: noise(), down: noise() };
+  },
+  transform: (images, { applyTransform, distortionFactor, across, down }: Elastic, config) => {
+    if (!across || !down) return images;
+    const moved = channelsLast(images, config, (x) => {
+      const alpha = 0.1 * distortionFactor * Math.max(x.shape[1]!, x.shape[2]!);
+      const sigma = 0.05 * distortionFactor * Math.min(x.shape[1]!, x.shape[2]!);
+      return distorted(x, smoothed(across, sigma), smoothed(down, sigma), alpha, readingOf(config));
+    });
+    return clipped(changedWhere(applyTransform, moved, images), config);
+  },
+};
+
+function readingOf(config: JsonObject): Reading {
+  return {
+    interpolation: stringIn(config, "interpolation"),
+    fillMode: stringIn(config, "fill_mode"),
+    fillValue: numberIn(config, "fill_value"),
+  } as Reading;
+}
+
+/** Noise of deviation `sigma` under a bell as wide. */
+function smoothed(noise: tf.Tensor, sigma: number): ArrayLike<number> {
+  return tf.tidy(() => {
+    const size = 6 * Math.trunc(sigma) + 1;
+    const spread = tf.expandDims(tf.mul(noise, sigma), -1);
+    return blurred(spread, [size, size], [sigma, sigma]).dataSync();
+  });
+}
+
+function distorted(
+  x: tf.Tensor,
+  across: ArrayLike<number>,
+  down: ArrayLike<number>,
+  alpha: number,
+  reading: Reading,
+): tf.Tensor {
+  const [, high, wide] = x.shape as [number, number, number];
+  return gathered(x, cornerCount(reading), reading.fillValue, (image, row, column) => {
+    const pixel = (image * high + row) * wide + column;
+    const left = column + alpha * across[pixel]!;
+    const top = row + alpha * down[pixel]!;
+    const corners: readonly Corner[] =
+      reading.interpolation === "bilinear"
+        ? cornersAround(left, top)
+        : [{ left: roundHalfEven(left), top: roundHalfEven(top), share: 1 }];
+    return corners.map((corner) => ({
+      left: within(corner.left, wide, reading.fillMode),
+      top: within(corner.top, high, reading.fillMode),
+      share: corner.share,
+    }));
+  });
+}
+
+/** A pixel of a line of `size`; one outside stays outside where it is to be filled. Keras reflects both ends differently. */
+function within(pixel: number, size: number, mode: Reading["fillMode"]): number {
+  if (mode === "constant") return pixel;
+  if (mode === "nearest") return Math.min(Math.max(pixel, 0), size - 1);
+  if (mode === "wrap") return ((pixel % size) + size) % size;
+  const turned = Math.abs(pixel) % (2 * size);
+  return turned < size ? turned : 2 * size - turned - 1;
+}

@@ -1,0 +1,47 @@
+/** Random layers that mix each pixel with those around it (`random_gaussian_blur.py`, `random_sharpness.py`). */
+import { tf } from "../../engine/tf.ts";
+import { numbersIn } from "../config.ts";
+import { channelsLast } from "../data-format.ts";
+import { blurred, filtered } from "../ops-images.ts";
+import type { RandomImage } from "./random-image.ts";
+import { changedWhere, drawChosen, factorIn, perImage } from "./random-image.ts";
+import { clipped } from "./value-range.ts";
+
+interface Blur {
+  readonly [name: string]: readonly boolean[] | readonly number[];
+  readonly shouldApplyBlur: readonly boolean[];
+  /** Of the whole batch. */
+  readonly blurFactor: readonly [first: number, second: number];
+}
+
+const gaussianBlur: RandomImage = {
+  draw: (call) => {
+    const deviation = (): number => call.draws.uniform(...factorIn(call.config, "sigma", 0)) + 1e-6;
+    return { shouldApplyBlur: drawChosen(call), blurFactor: [deviation(), deviation()] };
+  },
+  transform: (images, { shouldApplyBlur, blurFactor }: Blur, config) => {
+    const size = numbersIn(config, "kernel_size", 2) as [number, number];
+    const soft = channelsLast(images, config, (x) => blurred(x, size, blurFactor));
+    return clipped(changedWhere(shouldApplyBlur, soft, images), config);
+  },
+};
+
+/** The weights of a pixel and of those around it. */
+const smoothing = [1, 1, 1, 1, 5, 1, 1, 1, 1].map((weight) => weight / 13);
+
+/** A factor of 0 smooths, 1/2 leaves, 1 sharpens. */
+const sharpness: RandomImage = {
+  draw: ({ shape, config, draws }) => ({
+    factor: draws.uniforms(shape.count, ...factorIn(config, "factor", 0)),
+  }),
+  transform: (images, { factor }: { readonly factor: readonly number[] }, config) => {
+    const smooth = channelsLast(images, config, (x) => filtered(x, smoothing, [3, 3]));
+    const shares = perImage(factor.map((share) => 1 - 2 * share));
+    return clipped(tf.add(images, tf.mul(shares, tf.sub(smooth, images))), config);
+  },
+};
+
+export const filterLayers: Readonly<Record<"RandomGaussianBlur" | "RandomSharpness", RandomImage>> = {
+  RandomGaussianBlur: gaussianBlur,
+  RandomSharpness: sharpness,
+};

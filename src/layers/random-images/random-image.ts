@@ -1,0 +1,84 @@
+/**
+ * What every random image layer is (`keras/src/layers/preprocessing/image_preprocessing/base_image_preprocessing_layer.py`): numbers
+ * that are drawn, and a function of images and those numbers.
+ */
+import type { JsonObject } from "../../checkpoint.ts";
+import { tf } from "../../engine/tf.ts";
+import type { KerasMajor } from "../../topology/layer-graph.ts";
+import { numberList, unsupported } from "../config.ts";
+import { isChannelsFirst } from "../data-format.ts";
+import type { Kernel } from "../kernel.ts";
+import { chosen } from "../masks.ts";
+import type { Draws } from "./draws.ts";
+import { drawsFrom } from "./draws.ts";
+
+/** Of a batch of images, wherever its channels stand. */
+export interface ImageShape {
+  readonly count: number;
+  readonly height: number;
+  readonly width: number;
+  readonly channels: number;
+}
+
+export type Drawn = boolean | number | string | tf.Tensor | readonly Drawn[] | Transformation | null;
+
+/** The numbers of one call, one entry an image where images have their own. */
+export type Transformation = { readonly [name: string]: Drawn };
+
+export interface DrawCall {
+  readonly shape: ImageShape;
+  readonly config: JsonObject;
+  readonly draws: Draws;
+  /** Distributions follow the Keras that wrote the file. */
+  readonly keras: KerasMajor;
+}
+
+/** A layer by its two halves, `get_random_transformation` and `transform_images`, which know each other's transformation. */
+export interface RandomImage {
+  draw(call: DrawCall): Transformation;
+  /** Of float32 images, channels where the config's data_format says. */
+  transform(images: tf.Tensor, transformation: Transformation, config: JsonObject): tf.Tensor;
+}
+
+/** In training what a transformation of its own makes of the images, else the images. */
+export function randomImageKernel(layer: RandomImage): Kernel {
+  return ({ inputs, config, context }) => {
+    if (!context.training) return inputs[0]!;
+    const images = tf.cast(inputs[0]!, "float32");
+    const draws = drawsFrom(context.random.nextSeed());
+    const shape = imageShape(images, config);
+    return layer.transform(images, layer.draw({ shape, config, draws, keras: context.keras }), config);
+  };
+}
+
+function imageShape(images: tf.Tensor, config: JsonObject): ImageShape {
+  const [count, ...rest] = images.shape as [number, number, number, number];
+  if (!isChannelsFirst(config)) return { count, height: rest[0], width: rest[1], channels: rest[2] };
+  return { count, height: rest[1], width: rest[2], channels: rest[0] };
+}
+
+/** Both bounds of a factor; a lone number is the upper one, and the lower one its opposite or `least`. */
+export function factorIn(config: JsonObject, name: string, least?: number): [number, number] {
+  const [one, other] = numberList(config[name]);
+  if (one === undefined) throw unsupported(config, `no ${name}`, "Give the layer one and save again.");
+  if (other === undefined) return [least ?? -Math.abs(one), Math.abs(one)];
+  return one <= other ? [one, other] : [other, one];
+}
+
+/** Which images a layer changes: each with a probability of its own between the bounds of a factor. */
+export function drawChosen({ shape, config, draws }: DrawCall): readonly boolean[] {
+  const bounds = factorIn(config, "factor", 0);
+  const probabilities = draws.uniforms(shape.count, ...bounds);
+  return probabilities.map((probability) => draws.uniform(0, 1) < probability);
+}
+
+/** A number an image, to be broadcast over the rest of it. */
+export function perImage(values: readonly number[]): tf.Tensor {
+  return tf.tensor4d([...values], [values.length, 1, 1, 1]);
+}
+
+/** The changed images where `applied`, the others as they were. */
+export function changedWhere(applied: readonly boolean[], changed: tf.Tensor, images: tf.Tensor): tf.Tensor {
+  const shown = tf.tensor4d([...applied], [applied.length, 1, 1, 1], "bool");
+  return chosen(shown, changed, images);
+}
