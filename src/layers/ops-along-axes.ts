@@ -6,6 +6,7 @@ import { axesOf, axisOf, everyNth, inverseOrder } from "./axes.ts";
 import { flagIn, numberIn, numberList, unsupported } from "./config.ts";
 import type { Kernel, KernelCall, KernelResult } from "./kernel.ts";
 import { argumentOf, operandsOf } from "./operands.ts";
+import { pickedAlong } from "./ops-arrays.ts";
 
 type Reduce = (x: tf.Tensor, axes: number[], keepDims: boolean, call: KernelCall) => tf.Tensor;
 
@@ -35,6 +36,11 @@ const reductions: Readonly<Record<string, Reduce>> = {
   Nanmax: (x, axes, keepDims) => max(withoutNaN(x, Number.NEGATIVE_INFINITY), axes, keepDims),
   Nanmin: (x, axes, keepDims) => min(withoutNaN(x, Number.POSITIVE_INFINITY), axes, keepDims),
   Nanprod: (x, axes, keepDims) => tf.prod(withoutNaN(x, 1), axes, keepDims),
+  Nanmedian: (x, axes, keepDims) => quantileOfNumbers(x, axes, keepDims, 0.5),
+  Nanquantile: (x, axes, keepDims, call) => quantileOfNumbers(x, axes, keepDims, shareOf(call)),
+  Nanpercentile: (x, axes, keepDims, call) => quantileOfNumbers(x, axes, keepDims, shareOf(call) / 100),
+  Nanargmax: (x, axes, keepDims) => placeOfNumber(x, axes, keepDims),
+  Nanargmin: (x, axes, keepDims) => placeOfNumber(tf.neg(x), axes, keepDims),
   Norm: norm,
   Trapezoid: (x, axes, keepDims, { config }) => {
     const [axis] = axes as [number];
@@ -149,8 +155,7 @@ function onLastAxis(x: tf.Tensor, axis: number, compute: (rows: tf.Tensor) => tf
 
 /** The value below which a share of the others lies, between two of them by the way it goes. */
 function quantile(x: tf.Tensor, axes: readonly number[], keepDims: boolean, share: number): tf.Tensor {
-  const kept = x.shape.map((_, index) => index).filter((index) => !axes.includes(index));
-  const rows = tf.reshape(tf.transpose(x, [...kept, ...axes]), [...kept.map((axis) => x.shape[axis]!), -1]);
+  const rows = axesLast(x, axes);
   const size = rows.shape.at(-1)!;
   const falling = tf.topk(rows, size).values;
   const place = share * (size - 1);
@@ -159,12 +164,45 @@ function quantile(x: tf.Tensor, axes: readonly number[], keepDims: boolean, shar
     tf.squeeze(everyNth(falling, falling.rank - 1, size - 1 - rank, 1, 1), [falling.rank - 1]);
   const result =
     place === low ? at(low) : tf.add(tf.mul(at(low), low + 1 - place), tf.mul(at(low + 1), place - low));
-  return keepDims
-    ? tf.reshape(
-        result,
-        x.shape.map((length, axis) => (axes.includes(axis) ? 1 : length)),
-      )
-    : result;
+  return tf.reshape(result, reducedShape(x, axes, keepDims));
+}
+
+/** As `quantile`, of the numbers among what may be NaN; NaN where there is none. */
+function quantileOfNumbers(
+  x: tf.Tensor,
+  axes: readonly number[],
+  keepDims: boolean,
+  share: number,
+): tf.Tensor {
+  const rows = axesLast(x, axes);
+  const size = rows.shape.at(-1)!;
+  const isNumber = tf.logicalNot(tf.isNaN(rows));
+  const count = tf.sum(tf.cast(isNumber, "float32"), -1, true);
+  const rising = tf.neg(tf.topk(tf.neg(withoutNaN(rows, 3.4e38)), size).values);
+  const place = tf.maximum(tf.mul(tf.sub(count, 1), share), 0);
+  const low = tf.floor(place);
+  const at = (rank: tf.Tensor): tf.Tensor => pickedAlong(rising, tf.cast(rank, "int32"), rising.rank - 1);
+  const above = tf.sub(place, low);
+  const value = tf.add(tf.mul(at(low), tf.sub(1, above)), tf.mul(at(tf.ceil(place)), above));
+  const result = tf.where(tf.greater(count, 0), value, tf.fill(value.shape, Number.NaN));
+  return tf.reshape(result, reducedShape(x, axes, keepDims));
+}
+
+/** Where the largest number of one axis stands, -1 where there is none. */
+function placeOfNumber(x: tf.Tensor, axes: readonly number[], keepDims: boolean): tf.Tensor {
+  const [axis] = axes as [number];
+  const place = tf.argMax(withoutNaN(x, Number.NEGATIVE_INFINITY), axis);
+  const found = tf.where(tf.all(tf.isNaN(x), axis), tf.fill(place.shape, -1, "int32"), place);
+  return tf.reshape(found, reducedShape(x, axes, keepDims));
+}
+
+function axesLast(x: tf.Tensor, axes: readonly number[]): tf.Tensor {
+  const kept = x.shape.map((_, index) => index).filter((index) => !axes.includes(index));
+  return tf.reshape(tf.transpose(x, [...kept, ...axes]), [...kept.map((axis) => x.shape[axis]!), -1]);
+}
+
+function reducedShape(x: tf.Tensor, axes: readonly number[], keepDims: boolean): number[] {
+  return x.shape.flatMap((size, axis) => (axes.includes(axis) ? (keepDims ? [1] : []) : [size]));
 }
 
 function average(x: tf.Tensor, axes: number[], keepDims: boolean, call: KernelCall): tf.Tensor {

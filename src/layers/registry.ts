@@ -16,10 +16,12 @@ import { normalizationKernels } from "./normalization.ts";
 import { acrossBatchKernels } from "./ops-across-batch.ts";
 import { axisOpKernels } from "./ops-along-axes.ts";
 import { arrayOpKernels } from "./ops-arrays.ts";
+import { countingKernels } from "./ops-counting.ts";
 import { elementwiseOpKernels } from "./ops-elementwise.ts";
 import { imageOpKernels } from "./ops-images.ts";
 import { layerOpKernels } from "./ops-layers.ts";
 import { lossOpKernels } from "./ops-losses.ts";
+import { scatteringKernels } from "./ops-scattering.ts";
 import { shapeOpKernels } from "./ops-shapes.ts";
 import { poolingKernels } from "./pooling.ts";
 import { preprocessingKernels } from "./preprocessing.ts";
@@ -42,6 +44,7 @@ const kernels: ReadonlyMap<string, Kernel> = new Map(
     convolutionKernels,
     convolutionTransposeKernels,
     coreKernels,
+    countingKernels,
     einsumDenseKernels,
     elementwiseOpKernels,
     encodingKernels,
@@ -60,6 +63,7 @@ const kernels: ReadonlyMap<string, Kernel> = new Map(
     recurrentKernels,
     regularizationKernels,
     reshapingKernels,
+    scatteringKernels,
     shapeOpKernels,
     spectralNormalizationKernels(kernelOf),
     spectrogramKernels,

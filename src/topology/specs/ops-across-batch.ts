@@ -1,8 +1,9 @@
 import type { JsonObject } from "../../checkpoint.ts";
 import { TopologyError } from "../../errors.ts";
 import type { DType, Shape } from "../../tensor.ts";
-import { countAt, integerAt } from "../config-values.ts";
+import { countAt, integerAt, integersAt, positiveAxis } from "../config-values.ts";
 import type { CallShapes, LayerSpec } from "../layer-spec.ts";
+import { broadcastShapes } from "./broadcast.ts";
 import { concatenatedShape } from "./merging.ts";
 import { partSizes } from "./ops-arrays.ts";
 import { operandShapes } from "./ops-elementwise.ts";
@@ -73,6 +74,22 @@ function kron(_: Shape, call: CallShapes): Shape[] {
   return [padded(first).map((size, axis) => valueCount([size, other[axis]!]))];
 }
 
+function correlate(_: Shape, call: CallShapes): Shape[] {
+  const [[size = null], [length = null]] = twoOperands(call);
+  if (size === null || length === null) return [[null]];
+  const { mode } = call.config;
+  return [
+    [mode === "same" ? Math.max(size, length) : mode === "full" ? size + length - 1 : size - length + 1],
+  ];
+}
+
+/** A new axis of numbers between two. */
+function spaced(_: Shape, call: CallShapes): Shape[] {
+  const ends = broadcastShapes(...twoOperands(call));
+  const axis = positiveAxis(integerAt(call.config, "axis"), ends.length + 1);
+  return [[...ends.slice(0, axis), countAt(call.config, "num"), ...ends.slice(axis)]];
+}
+
 export const acrossBatchOpSpecs: readonly LayerSpec[] = [
   acrossBatch("Ravel", (input) => [[valueCount(input)]]),
   acrossBatch("Flipud", (input) => [input]),
@@ -98,5 +115,47 @@ export const acrossBatchOpSpecs: readonly LayerSpec[] = [
     ([count = null], { config }) => [[count, config["N"] === null ? count : countAt(config, "N")]],
     { N: null, increasing: false },
   ),
+  acrossBatch("Scatter", (_, { config }) => [integersAt(config, "shape")]),
+  acrossBatch("ScatterUpdate", (input) => [input], { reduction: null }),
+  acrossBatch("SliceUpdate", (input) => [input]),
+  ...["Sum", "Prod", "Max", "Min"].map((name) =>
+    acrossBatch(
+      `Segment${name}`,
+      (input, { config }) => [
+        [config["num_segments"] === null ? null : countAt(config, "num_segments"), ...input.slice(1)],
+      ],
+      { num_segments: null, sorted: false },
+    ),
+  ),
+  acrossBatch("SearchSorted", (_, call) => [twoOperands(call)[1]], { side: "left" }, "int32"),
+  acrossBatch("IsIn", (_, call) => [twoOperands(call)[0]], { assume_unique: false, invert: false }, "bool"),
+  {
+    ...acrossBatch(
+      "Bincount",
+      (input) => [[...input.slice(0, -1), null]],
+      { weights: null, minlength: 0 },
+      "int32",
+    ),
+    refusal: ({ weights, sparse }) =>
+      weights == null && sparse !== true
+        ? undefined
+        : { reason: "it counts by weights or gives a sparse tensor", advice: "Count without either." },
+  },
+  acrossBatch(
+    "Histogram",
+    (_, { config }) => [[countAt(config, "bins")], [countAt(config, "bins") + 1]],
+    { bins: 10, range: null },
+    "float32",
+  ),
+  acrossBatch(
+    "UnravelIndex",
+    (input, { config }) => integersAt(config, "shape").map(() => input),
+    {},
+    "int32",
+  ),
+  acrossBatch("Correlate", correlate, { mode: "valid" }, "float32"),
+  acrossBatch("Linspace", spaced, { num: 50, endpoint: true, axis: 0 }, "float32"),
+  acrossBatch("Logspace", spaced, { num: 50, endpoint: true, base: 10, axis: 0 }, "float32"),
+  acrossBatch("Full", (_, { config }) => [integersAt(config, "shape")]),
   acrossBatch("AllClose", () => [[]], { rtol: 1e-5, atol: 1e-8, equal_nan: false }, "bool"),
 ];

@@ -82,7 +82,7 @@ const diff: LayerSpec = {
 
 export const reductionOpSpecs: readonly LayerSpec[] = [
   ..."Sum Max Min Amax Amin Prod Ptp Nansum Nanmax Nanmin Nanprod".split(" ").map((name) => reduction(name)),
-  ..."Mean Std Var Logsumexp Median Quantile Percentile Nanmean Nanvar Nanstd Norm Average Trapezoid"
+  ..."Mean Std Var Logsumexp Median Quantile Percentile Nanmean Nanvar Nanstd Norm Average Trapezoid Nanmedian Nanquantile Nanpercentile"
     .split(" ")
     .map((name) => reduction(name, "float32")),
   reduction("CountNonzero", "int32"),
@@ -93,7 +93,7 @@ export const reductionOpSpecs: readonly LayerSpec[] = [
   { ...alongAxis("Argsort", { axis: -1 }), outputDTypes: () => ["int32"] },
   ...["Cumprod", "Nancumsum", "Nancumprod"].map((name) => alongAxis(name, { axis: null, dtype: null })),
   ...["All", "Any"].map((name) => reduction(name, "bool")),
-  ...["Argmax", "Argmin"].map((name) => reduction(name, "int32")),
+  ...["Argmax", "Argmin", "Nanargmax", "Nanargmin"].map((name) => reduction(name, "int32")),
   alongAxis("Cumsum", { axis: null, dtype: null }),
   alongAxis("Flip", { axis: null }),
   alongAxis("Roll", { axis: null }),
