@@ -21,7 +21,10 @@ export interface Partition {
   readonly frontier: readonly TensorRef[];
   /** Names of the weights that receive gradients, by layer path; layers without any are absent. */
   readonly trainableWeights: ReadonlyMap<string, readonly string[]>;
-  /** Layers with moving statistics that use the batch's in a training step, and update them. All others use stored ones. */
+  /**
+   * Layers with moving statistics that use the batch's in a training step, and update them, or that renew weights of theirs. All
+   * others use stored ones.
+   */
   readonly batchStatistics: ReadonlySet<string>;
 }
 

@@ -1,5 +1,6 @@
 import type { GraphLayer, LayerGraph } from "../topology/layer-graph.ts";
 import type { WeightSpec } from "../topology/layer-spec.ts";
+import { specOf } from "../topology/layer-specs.ts";
 import { weightSpecsOf } from "../topology/weights-of.ts";
 import type { FrozenSet } from "./resolution.ts";
 
@@ -22,8 +23,8 @@ export function trainableWeights(
 }
 
 /**
- * Layers with moving statistics that use the batch's in a training step, and update them. A new layer does so where it trains;
- * for the others the mode decides. `follow` is Keras's own rule: where the layer trains, unless the call says `training=False`
+ * Layers with moving statistics that use the batch's in a training step, and update them, and trained ones that renew weights of
+ * theirs. A new layer with statistics does so where it trains; for the others the mode decides. `follow` is Keras's own rule: where the layer trains, unless the call says `training=False`
  * and Keras 2 wrote the file (Keras 3's `fit` overrides that argument).
  */
 export function batchStatistics(
@@ -37,8 +38,12 @@ export function batchStatistics(
     if (bnMode === "follow") return !frozen.has(path) && !(keras === 2 && held.has(path));
     return bnMode === "train";
   };
+  const renews = ({ path, className }: GraphLayer): boolean =>
+    specOf(className)?.renewsWeights === true &&
+    !frozen.has(path) &&
+    specs.get(path)?.some((spec) => spec.trainable) === true;
   const layers = graph.layers.filter(
-    (layer) => hasMovingStatistics(specs.get(layer.path) ?? []) && uses(layer),
+    (layer) => renews(layer) || (hasMovingStatistics(specs.get(layer.path) ?? []) && uses(layer)),
   );
   return new Set(layers.map((layer) => layer.path));
 }

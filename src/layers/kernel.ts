@@ -11,7 +11,10 @@ export interface RandomStream {
 export interface KernelContext {
   /** True in a training step where the layer is active; false in inference and for a silenced layer. */
   readonly training: boolean;
-  /** Which statistics a normalization layer with moving statistics uses. `batch` also returns the new moving ones. */
+  /**
+   * Which statistics a normalization layer with moving statistics uses. `batch` also returns the new moving ones, and lets a layer
+   * that renews weights return those.
+   */
   readonly statistics: "stored" | "batch";
   readonly random: RandomStream;
   /** Semantics follow the Keras that wrote the file. */
@@ -48,7 +51,10 @@ export interface KernelResult {
   readonly masks?: readonly (tf.Tensor | undefined)[];
   /** The inputs lose their masks: later readers of the same tensors find none. */
   readonly takesMasks?: boolean;
-  /** New values of weights that no gradient moves, by WeightSpec name. The caller decides whether they are kept. */
+  /**
+   * New values of weights, by WeightSpec name: of those that no gradient moves, or that one moves from there on. The caller decides
+   * whether they are kept.
+   */
   readonly state?: Readonly<Record<string, tf.Tensor>>;
 }
 

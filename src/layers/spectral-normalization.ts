@@ -1,6 +1,7 @@
 /** A layer whose kernel training holds to a spectral norm of 1 (`keras/src/layers/normalization/spectral_normalization.py`). */
+import { tf } from "../engine/tf.ts";
 import { nestedLayer } from "../topology/specs/recurrent-cells.ts";
-import { unsupported } from "./config.ts";
+import { numberIn } from "./config.ts";
 import type { Kernel, KernelCall, KernelResult } from "./kernel.ts";
 import { weightsBelow } from "./recurrent/cells.ts";
 import { type KernelOf, runInside } from "./wrappers.ts";
@@ -10,11 +11,51 @@ export function spectralNormalizationKernels(kernelOf: KernelOf): Readonly<Recor
   return { SpectralNormalization: (call) => spectralNormalization(call, kernelOf) };
 }
 
-/** The stored kernel is the normalized one. @throws {TopologyError} in training, which would normalize it before each step. */
+/** Where it trains the kernel is divided by its norm before each step, and stays so; else it is the stored one. */
 function spectralNormalization(call: KernelCall, kernelOf: KernelOf): KernelResult {
-  if (call.context.training) {
-    throw unsupported(call.config, "SpectralNormalization in training", "Freeze it and what is before it.");
-  }
   const layer = nestedLayer(call.config, "layer");
-  return runInside(kernelOf, layer, { ...call, weights: weightsBelow(call.weights, "layer"), kwargs: {} });
+  const weights = weightsBelow(call.weights, "layer");
+  const run = (changed: Readonly<Record<string, tf.Tensor>>): KernelResult =>
+    runInside(kernelOf, layer, { ...call, weights: { ...weights, ...changed }, kwargs: {} });
+  if (!call.context.training || call.context.statistics === "stored") return run({});
+  const name = "embeddings" in weights ? "embeddings" : "kernel";
+  const kernel = weights[name]!;
+  const iterations = numberIn(call.config, "power_iterations");
+  const { sigma, vector } = largestSingularValue(kernel, call.weights["vector_u"]!, iterations);
+  const divided = renewed(kernel, tf.div(kernel, sigma));
+  return { ...run({ [name]: divided }), state: { [`layer/${name}`]: divided, vector_u: vector } };
+}
+
+/** By power iteration on the kernel as a matrix `[-1, outputs]`, from the vector `[1, outputs]` of the last step. */
+function largestSingularValue(
+  kernel: tf.Tensor,
+  start: tf.Tensor,
+  iterations: number,
+): { sigma: tf.Tensor; vector: tf.Tensor } {
+  const outputs = kernel.shape.at(-1)!;
+  const matrix = tf.reshape(kernel, [-1, outputs]) as tf.Tensor2D;
+  let vector = start as tf.Tensor2D;
+  let other = vector;
+  for (let iteration = 0; iteration < iterations; iteration++) {
+    other = unit(tf.matMul(vector, matrix, false, true));
+    vector = unit(tf.matMul(other, matrix));
+  }
+  const sigma = tf.reshape(tf.matMul(tf.matMul(other, matrix), vector, false, true), []);
+  // A kernel of zeros stays, and so does its vector.
+  const empty = tf.logicalNot(tf.any(tf.notEqual(kernel, 0)));
+  return {
+    sigma: tf.where(empty, 1, sigma),
+    vector: tf.where(tf.logicalOr(empty, tf.zeros(start.shape, "bool")), start, vector),
+  };
+}
+
+function unit(vector: tf.Tensor2D): tf.Tensor2D {
+  const inverse = tf.minimum(tf.rsqrt(tf.sum(tf.square(vector))), 1e7);
+  return tf.mul(vector, inverse);
+}
+
+/** `value` in the place of a kernel. Keras assigns it, so that the gradient is that of what was assigned. */
+function renewed(kernel: tf.Tensor, value: tf.Tensor): tf.Tensor {
+  const assign = tf.customGrad(() => ({ value: value.clone(), gradFunc: (dy: tf.Tensor) => dy.clone() }));
+  return assign(kernel);
 }

@@ -62,8 +62,8 @@ export interface LayerSpec {
   readonly random?: boolean;
   /** Draws some with these arguments only: a recurrent layer or attention with dropout. */
   readonly randomWith?: (config: JsonObject) => boolean;
-  /** Its kernel refuses a training step in which the layer is active. */
-  readonly inferenceOnly?: boolean;
+  /** Where it trains, a step first puts new values in the place of weights that gradients then move: a normalized kernel. */
+  readonly renewsWeights?: boolean;
   /** Undefined where the layer can be run with these arguments. */
   readonly refusal?: (config: JsonObject) => Refusal | undefined;
   /** Hands the mask of its first input on, or makes one of its own (`supports_masking`); others end it. */

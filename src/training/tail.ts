@@ -130,6 +130,12 @@ export function createTail(options: TailOptions): Tail {
   return {
     trainOnBatch: (batch, learningRate) => {
       const pass = forward(training, batch.features, weights, trainingContext);
+      for (const [path, state] of pass.state) {
+        keepState(weights.get(path)!, state);
+        const names = moved.get(path) ?? new Set<string>();
+        for (const name of Object.keys(state)) names.add(name);
+        moved.set(path, names);
+      }
       const { targets, sampleWeights } = batch;
       const output = { values: pass.outputs[0]!, activation };
       const judged = { output, targets, sampleWeights, mask: pass.outputMasks[0] };
@@ -149,12 +155,6 @@ export function createTail(options: TailOptions): Tail {
       if (optimizer.needsAllGradients) updateTogether(pass.backward, gradient, optimizer.scaleAll, update);
       else pass.backward([gradient], update);
       gradient.dispose();
-      for (const [path, state] of pass.state) {
-        keepState(weights.get(path)!, state);
-        const names = moved.get(path) ?? new Set<string>();
-        for (const name of Object.keys(state)) names.add(name);
-        moved.set(path, names);
-      }
       return result;
     },
     evaluateBatch: (batch) => {

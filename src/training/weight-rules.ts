@@ -5,7 +5,6 @@ import { layersByPath } from "../topology/layer-graph.ts";
 import { weightSpecsOf } from "../topology/weights-of.ts";
 import type { Constraint } from "./constraints.ts";
 import { constraintOf } from "./constraints.ts";
-import { refuseInferenceOnly } from "./inference-only.ts";
 import type { Penalty } from "./regularizers.ts";
 import { penaltyOf } from "./regularizers.ts";
 
@@ -24,7 +23,6 @@ export interface WeightRule {
  * layer of it that runs at inference only.
  */
 export function weightRules(graph: LayerGraph, partition: Partition): readonly WeightRule[] {
-  refuseInferenceOnly(graph, partition);
   refuseActivityRegularizers(graph, partition);
   const specs = weightSpecsOf(graph);
   return [...partition.trainableWeights].flatMap(([path, names]) =>

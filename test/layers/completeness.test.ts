@@ -1,11 +1,6 @@
-import { beforeAll, describe, expect, test } from "vitest";
-import { ensureEngine, useEngine } from "../../src/engine/backend.ts";
-import { tf } from "../../src/engine/tf.ts";
-import { specOf } from "../../src/topology/layer-specs.ts";
-import { runCase, uploadCase } from "./layer-cases.ts";
+import { expect, test } from "vitest";
 import {
   baseClasses,
-  cases,
   knowsActivation,
   publicNames,
   supportTable,
@@ -35,24 +30,6 @@ test.each(publicNames.operations)(
     else expect(verdict).toMatchObject({ kind: "refused", reason: expect.stringContaining(name) });
   },
 );
-
-describe("what runs at inference only", () => {
-  beforeAll(async () => {
-    if (!process.env["KERAS_FINETUNE_ENGINE"]) useEngine("wasm");
-    await ensureEngine();
-  });
-
-  const inferenceOnly = cases.filter(({ className }) => specOf(className)?.inferenceOnly);
-
-  test.each(inferenceOnly)("$name: a training step is refused by name", (layerCase) => {
-    tf.tidy(() => {
-      const live = uploadCase(layerCase);
-      expect(() => runCase(layerCase, live, { training: true })).toThrow(
-        / in training cannot be computed here/,
-      );
-    });
-  });
-});
 
 test("docs/layers.md says what these tests saw", async () => {
   await expect(supportTable()).toMatchFileSnapshot("../../docs/layers.md");

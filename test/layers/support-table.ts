@@ -68,8 +68,7 @@ function ran(className: string): Verdict {
   };
 }
 
-function trainingNote({ className, inferenceOnly, random }: LayerSpec): string {
-  if (inferenceOnly) return "refused in training";
+function trainingNote({ className, random }: LayerSpec): string {
   if (!random) return "";
   const own = transformations.filter((each) => each.className === className).length;
   const compared = own > 0 ? `; with Keras's, ${own} ${own === 1 ? "case" : "cases"} more` : "";

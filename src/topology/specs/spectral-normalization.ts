@@ -34,7 +34,7 @@ export function spectralNormalizationSpec(specOf: SpecOf): LayerSpec {
       const { spec, call } = inside(outer);
       return spec.multiplyAdds?.({ ...call, outputs: outer.outputs }) ?? 0;
     },
-    inferenceOnly: true,
+    renewsWeights: true,
     refusal: (config) => refusalInside(specOf, nestedLayer(config, "layer")),
   };
 }
