@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import type { Checkpoint, Tensor } from "../index.ts";
 import {
+  forEarlyKeras3,
   layerGraph,
   modelFileAt,
   predict,
@@ -12,15 +13,16 @@ import {
 } from "../index.ts";
 import type { Command, FlagsOf } from "./command.ts";
 import { flag } from "./command.ts";
-import type { ArchValue, EngineValues, JsonValue } from "./run-flags.ts";
-import { archFlag, chooseEngine, engineFlags, jsonFlag, withoutUndefined } from "./run-flags.ts";
+import type { ArchValue, EngineValues, JsonValue, KerasValue } from "./run-flags.ts";
+import { archFlag, chooseEngine, engineFlags, jsonFlag, kerasFlag, withoutUndefined } from "./run-flags.ts";
 
-interface ConvertValues extends ArchValue, EngineValues, JsonValue {
+interface ConvertValues extends ArchValue, EngineValues, KerasValue, JsonValue {
   readonly overwrite?: boolean;
 }
 
 const flags: FlagsOf<ConvertValues> = {
   overwrite: flag("Replace OUT if it exists"),
+  ...kerasFlag,
   ...archFlag,
   ...engineFlags,
   ...jsonFlag,
@@ -45,6 +47,7 @@ export const convertCommand: Command<ConvertValues> = {
   positionals: [2, 2],
   examples: [
     ["convert resnet50.h5 resnet50.keras", "an .h5 of any Keras as .keras"],
+    ["convert model.h5 model.keras --keras 3.0", "a .keras that Keras 3.0 to 3.3 open too"],
     ["convert resnet50.keras web_model/", "a folder that tf.loadLayersModel opens"],
   ],
   run: async ({ values, positionals, terminal }) => {
@@ -56,11 +59,19 @@ export const convertCommand: Command<ConvertValues> = {
         "out-exists",
       );
     }
+    if (values.keras && !target.endsWith(".keras")) {
+      throw new UsageError(
+        `${target}: expected a name that ends in .keras with --keras ${values.keras}. Leave --keras out for other formats.`,
+        "format",
+      );
+    }
     chooseEngine(values);
     const before = await readCheckpoint(source, withoutUndefined({ arch: values.arch }));
-    const warnings = target.endsWith(".keras") ? writingWarnings(before, "keras") : [];
+    const warnings = target.endsWith(".keras")
+      ? writingWarnings(before, "keras", values.keras ? "early" : "current")
+      : [];
     for (const warning of warnings) terminal.notice(`warning: ${warning}`);
-    await writeCheckpoint(target, before);
+    await writeCheckpoint(target, values.keras ? forEarlyKeras3(before) : before);
     const weightsOnly = target.endsWith(".weights.h5");
     const parity = weightsOnly ? "a file of weights alone does not predict" : await parityOf(before, target);
     if (values.json) terminal.document({ out: target, parity: typeof parity === "string" ? null : parity });

@@ -70,6 +70,19 @@ export const archFlag: FlagsOf<ArchValue> = {
   ),
 };
 
+export interface KerasValue {
+  readonly keras?: "3.0";
+}
+
+export const kerasFlag: FlagsOf<KerasValue> = {
+  keras: value(
+    "3.0: a .keras that Keras 3.0 to 3.3 open too; without it one for Keras 3.4 and later",
+    "VERSION",
+    oneOf("3.0"),
+    output,
+  ),
+};
+
 export interface JsonValue {
   readonly json?: boolean;
 }
@@ -78,7 +91,13 @@ export const jsonFlag: FlagsOf<JsonValue> = {
   json: flag("One JSON document on stdout at the end, everything else on stderr", output),
 };
 
-export interface RunValues extends ArchValue, PictureValues, FreezeValues, EngineValues, JsonValue {
+export interface RunValues
+  extends ArchValue,
+    PictureValues,
+    FreezeValues,
+    EngineValues,
+    KerasValue,
+    JsonValue {
   readonly model?: string;
   readonly data?: string;
   readonly classes?: number;
@@ -177,6 +196,7 @@ export const runFlags: FlagsOf<RunValues> = {
     oneOf("keras", "h5", "weights.h5", "tfjs"),
     output,
   ),
+  ...kerasFlag,
   out: value("Run folder, new or empty (runs/<model>-<n>, the first free n)", "DIR", plainText, output),
   overwrite: flag("Replace the results of an earlier run in --out, once the new ones are complete", output),
   "dry-run": flag("Print the plan and stop before anything is computed or written", output),
@@ -213,6 +233,7 @@ export function runOptions(
     classes: values.classes,
     keepHead: values["keep-head"],
     outputFormat: values.format,
+    outputKeras: values.keras,
     out: values.out,
     overwrite: values.overwrite,
   });

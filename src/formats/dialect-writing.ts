@@ -1,5 +1,5 @@
 import type { Checkpoint, CheckpointFormat, Weight } from "../checkpoint.ts";
-import { changesInKeras3 } from "../topology/translate/changes-in-keras3.ts";
+import { changesInKeras3, type Keras3Release } from "../topology/translate/changes-in-keras3.ts";
 import { translateCompileConfig } from "../topology/translate/compile-config.ts";
 import { type Dialect, dialectOf } from "../topology/translate/dialect.ts";
 import { translateConfig } from "../topology/translate/translate-config.ts";
@@ -46,14 +46,20 @@ const namedChanges = 5;
 export function writingWarnings(
   checkpoint: Pick<Checkpoint, "modelConfig" | "kerasVersion">,
   format: CheckpointFormat,
+  release: Keras3Release = "current",
 ): readonly string[] {
-  const changes = format === "keras" ? changesInKeras3(checkpoint) : [];
+  const changes = format === "keras" ? changesInKeras3(checkpoint, release) : [];
   if (changes.length === 0) return [];
   const others = changes.length - namedChanges;
   const more = others > 0 ? [`${others} more ${others === 1 ? "layer" : "layers"} like these`] : [];
   const listed = [...changes.slice(0, namedChanges), ...more].join("; ");
+  const isKeras3 = checkpoint.kerasVersion.startsWith("3");
+  const opener = release === "early" ? "in Keras 3.0" : isKeras3 ? `in Keras ${dialectVersion}` : "";
+  const advice = isKeras3
+    ? `Open it in Keras ${checkpoint.kerasVersion} to keep its numbers`
+    : "Write .h5 to keep its numbers";
   return [
-    `As .keras the model computes otherwise than in Keras ${checkpoint.kerasVersion}: ${listed}. Write .h5 to keep its numbers, or tune it in the new form.`,
+    `As .keras the model computes otherwise${opener && ` ${opener}`} than in Keras ${checkpoint.kerasVersion}: ${listed}. ${advice}, or tune it in the new form.`,
   ];
 }
 

@@ -4,10 +4,12 @@ import type { Dataset } from "../data/dataset.ts";
 import { imageFolder } from "../data/image-folder.ts";
 import type { ImageBatchOptions } from "../data/images.ts";
 import { detectPreprocess } from "../data/input-images.ts";
+import { UsageError } from "../errors.ts";
 import type { CutModel } from "../features/cut.ts";
 import { cutModel } from "../features/cut.ts";
 import { defaultFormat, readCheckpoint } from "../formats/checkpoint-file.ts";
 import { writingWarnings } from "../formats/dialect-writing.ts";
+import { forEarlyKeras3 } from "../formats/early-keras3.ts";
 import type { FinetunePlan } from "../freeze/plan.ts";
 import { planLines } from "../freeze/plan-text.ts";
 import { resolveFreeze } from "../freeze/resolve.ts";
@@ -63,11 +65,10 @@ export async function prepareRun(options: FinetuneOptions): Promise<PreparedRun>
   const given = await openModel(options);
   requireNumbers(given.weights, typeof options.model === "string" ? options.model : "model");
   const data = typeof options.data === "string" ? await imageFolder(options.data) : options.data;
-  const { checkpoint, labels, newHead, warning } = withHeadFor(
-    given,
-    classNamesOf(data, options, given),
-    options,
-  );
+  const headed = withHeadFor(given, classNamesOf(data, options, given), options);
+  const { labels, newHead, warning } = headed;
+  const format = options.outputFormat ?? defaultFormat(headed.checkpoint);
+  const checkpoint = forRelease(headed.checkpoint, format, options);
   const { classWeight } = options;
   if (classWeight !== undefined && classWeight !== "balanced") requireKnownClasses(classWeight, labels);
   const dataset = data.kind === "images" ? inOutputOrder(data, labels) : data;
@@ -85,7 +86,6 @@ export async function prepareRun(options: FinetuneOptions): Promise<PreparedRun>
   const newLayers = new Set(newHead === undefined ? [] : (checkpoint.notes.newLayers ?? []));
   const onlyNew = [...cut.partition.trainableWeights.keys()].every((path) => newLayers.has(path));
   const optimizer = optimizerConfig(options.optimizer ?? "Adam", options.learningRate, onlyNew ? 1e-3 : 1e-4);
-  const format = options.outputFormat ?? defaultFormat(checkpoint);
   const units = outputShape(graph).at(-1) ?? 1;
   const cost = await costQuestion(dataset, optimizer, options, picture);
   const plan = planCut(graph, cut, resolution, { ...(picture && { imageSize: picture.imageSize }), cost });
@@ -118,7 +118,7 @@ export async function prepareRun(options: FinetuneOptions): Promise<PreparedRun>
       warning,
       ...resolution.warnings,
       picture?.warning,
-      ...writingWarnings(checkpoint, format),
+      ...writingWarnings(headed.checkpoint, format, options.outputKeras ? "early" : "current"),
     ].filter((message) => message !== undefined),
   };
 }
@@ -126,6 +126,20 @@ export async function prepareRun(options: FinetuneOptions): Promise<PreparedRun>
 async function openModel({ model, arch }: FinetuneOptions): Promise<Checkpoint> {
   if (typeof model !== "string") return model;
   return readCheckpoint(modelFileAt(model), { ...(arch !== undefined && { arch }) });
+}
+
+/** The model as the Keras that will open it computes it, where an early one is asked for. */
+function forRelease(
+  checkpoint: Checkpoint,
+  format: CheckpointFormat,
+  { outputKeras }: FinetuneOptions,
+): Checkpoint {
+  if (outputKeras === undefined) return checkpoint;
+  if (format === "keras") return forEarlyKeras3(checkpoint);
+  throw new UsageError(
+    `--keras ${outputKeras}: expected the format keras, got ${format}. Leave one of both out.`,
+    "format",
+  );
 }
 
 function pictureSettings(

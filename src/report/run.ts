@@ -50,6 +50,8 @@ export interface FinetuneOptions {
   readonly keepHead?: boolean | undefined;
   /** keras; tfjs for a graph model */
   readonly outputFormat?: "keras" | "h5" | "weights.h5" | "tfjs" | undefined;
+  /** The Keras 3 that opens the `.keras`: 3.4 and later ones; "3.0" is trained and written as 3.0 to 3.3 compute it. */
+  readonly outputKeras?: "3.0" | undefined;
   /** Run folder; nothing is written without it. */
   readonly out?: string | undefined;
   readonly overwrite?: boolean | undefined;

@@ -246,6 +246,28 @@ describe("the other commands", () => {
     expect(result.stderr).toMatch(/^warning: As \.keras .*pointwise: Conv2D: hard_sigmoid was/m);
   });
 
+  test("convert --keras 3.0 writes a .keras in the form of that release, and no other format", async () => {
+    const given = fixture("models", "k3-residual.keras");
+    const target = join(scratch(), "model.keras");
+    const result = await runCli(["convert", given, target, "--keras", "3.0"]);
+    expect([result.code, result.stderr]).toEqual([0, ""]);
+    expect(result.stdout).toMatch(/^parity +largest difference 0 /m);
+    expect((await readCheckpoint(target)).kerasVersion).toBe("3.0.5");
+    const refused = await runCli(["convert", given, join(scratch(), "model.h5"), "--keras", "3.0"]);
+    expect(refused.code).toBe(2);
+    expect(refused.stderr).toMatch(/expected a name that ends in \.keras with --keras 3\.0/);
+  });
+
+  test("train --keras 3.0 leaves a model of that release, and is refused beforehand with another format", async () => {
+    const run = ["--model", model, "--data", data, "--epochs", "1", "--keras", "3.0"];
+    const out = join(scratch(), "run");
+    expect((await runCli([...run, "--out", out])).code).toBe(0);
+    expect((await readCheckpoint(join(out, "model.keras"))).kerasVersion).toBe("3.0.5");
+    const refused = await runCli([...run, "--out", join(scratch(), "run"), "--format", "h5"]);
+    expect(refused.code).toBe(2);
+    expect(refused.stderr).toMatch(/--keras 3\.0: expected the format keras, got h5/);
+  });
+
   test("doctor says which engine runs and why, and what a run stands on", async () => {
     const json = document(await runCli(["doctor", "--json"])) as {
       node: { version: string };

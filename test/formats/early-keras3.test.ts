@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import type { Checkpoint, JsonObject } from "../../src/checkpoint.ts";
 import { readCheckpoint } from "../../src/formats/checkpoint-file.ts";
+import { writingWarnings } from "../../src/formats/dialect-writing.ts";
 import { forEarlyKeras3 } from "../../src/formats/early-keras3.ts";
 import { layerGraph } from "../../src/topology/build-graph.ts";
 import { modelPath } from "./model-fixtures.ts";
@@ -27,4 +28,43 @@ test("the model is the same: nested ones, weights, order", async () => {
     expect(new Set(paths)).toEqual(new Set(layerGraph(checkpoint).layers.map(({ path }) => path)));
     expect(layerGraph(forEarlyKeras3(early))).toEqual(layerGraph(early));
   }
+});
+
+test("what Keras 3.0 does not know is left out where it changes nothing: the config is what 3.0 writes", async () => {
+  const config = JSON.stringify(forEarlyKeras3(await read("k3-translation.keras")).modelConfig);
+  for (const later of ["quantization_config", "DTypePolicy", "optional", "input_axes", '"Orthogonal"']) {
+    expect(JSON.stringify((await read("k3-translation.keras")).modelConfig)).toContain(later);
+    expect(config).not.toContain(later);
+  }
+});
+
+test.each([
+  ["k3-int8.keras", /^words: Keras 3\.0 knows no quantization_config of Embedding/],
+  ["k3-more-operations.keras", /^rgb_to_grayscale: Keras 3\.0 has no ops\.RGBToGrayscale/],
+  ["k30-shapes.keras", /^conv2d: Keras 3\.0 fails to open a layer as activation/],
+  [
+    "k215-shared.h5",
+    /^shared_dense: Keras 3\.0 fails to open a layer that is called both before and after flatten_3/,
+  ],
+  ["k215-film.h5", /^stack: Keras 3\.0 fails to open stacked cells that give their states/],
+  [
+    "k215-nested-sequential.h5",
+    /^middle\/deep: Keras 3\.0 fails to open a functional model inside a Sequential one/,
+  ],
+])("%s is refused by layer name", async (file, message) => {
+  const checkpoint = await read(file);
+  expect(() => forEarlyKeras3(checkpoint)).toThrow(message);
+});
+
+test("masks that another release of Keras 3 hands on otherwise are warned of, both ways", async () => {
+  const [later] = writingWarnings(await read("k30-hidden-steps.keras"), "keras");
+  expect(later).toMatch(
+    /otherwise in Keras 3\.15\.1 than in Keras 3\.0\.5: .*handed no mask on, and hands one/,
+  );
+  const [early] = writingWarnings(await read("k3-hidden-steps.keras"), "keras", "early");
+  expect(early).toMatch(
+    /otherwise in Keras 3\.0 than in Keras 3\.15\.1: .*handed its mask on, and hands none/,
+  );
+  expect(writingWarnings(await read("k30-hidden-steps.keras"), "keras", "early")).toEqual([]);
+  expect(writingWarnings(await read("k3-hidden-steps.keras"), "keras")).toEqual([]);
 });

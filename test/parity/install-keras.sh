@@ -1,8 +1,14 @@
 #!/usr/bin/env bash
-# Real Keras in .venv, once.
+# Real Keras in .venv and its oldest 3.x in .venv/early, once.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-[ -e .venv/keras-installed ] && exit 0
-python3 -m venv .venv
-.venv/bin/python -m pip install --quiet keras==3.15.1 tensorflow-cpu==2.21.0
-touch .venv/keras-installed
+
+install() { # folder, packages...
+  [ -e "$1/keras-installed" ] && return
+  python3 -m venv "$1"
+  "$1/bin/python" -m pip install --quiet "${@:2}"
+  touch "$1/keras-installed"
+}
+
+install .venv keras==3.15.1 tensorflow-cpu==2.21.0
+install .venv/early keras==3.0.5 tensorflow-cpu==2.16.2

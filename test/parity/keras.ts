@@ -15,11 +15,12 @@ export interface Keras {
   close(): void;
 }
 
-/** Starts `KERAS_PYTHON`, which takes some seconds. */
-export function startKeras(): Keras {
+/** Starts the Python of that Keras, which takes some seconds. */
+export function startKeras(release: "current" | "early" = "current"): Keras {
   const folder = mkdtempSync(join(tmpdir(), "keras-parity-"));
   const files = { question: join(folder, "question.bin"), answer: join(folder, "answer.bin") };
-  const python = spawn(process.env["KERAS_PYTHON"]!, ["test/parity/serve.py", files.question, files.answer], {
+  const program = process.env[release === "early" ? "EARLY_KERAS_PYTHON" : "KERAS_PYTHON"]!;
+  const python = spawn(program, ["test/parity/serve.py", files.question, files.answer], {
     env: { ...process.env, CUDA_VISIBLE_DEVICES: "", PYTHONDONTWRITEBYTECODE: "1" },
     stdio: ["pipe", "pipe", "pipe"],
   });

@@ -6,18 +6,23 @@ import { layersByPath, refKey } from "../layer-graph.ts";
 import { specOf } from "../layer-specs.ts";
 import { dialectOf } from "./dialect.ts";
 
+/** The Keras 3 that opens what is written: a current one, or one of 3.0 to 3.3. */
+export type Keras3Release = "current" | "early";
+
 /**
- * What Keras 3 computes otherwise once a model of Keras 1 or 2 is a `.keras`, a sentence a layer in the graph's order; nothing
- * for a model of Keras 3. Its `.h5` keeps the numbers in the Keras that wrote it.
+ * What that Keras 3 computes otherwise than the Keras that wrote the model, a sentence a layer in the graph's order. Between
+ * releases of Keras 3 these are masks: 3.4 began to hand them on where layers merge, 3.8 to take them off attention's inputs. The
+ * `.h5` of Keras 1 or 2 keeps the numbers in the Keras that wrote it.
  */
 export function changesInKeras3(
   checkpoint: Pick<Checkpoint, "modelConfig" | "kerasVersion">,
+  release: Keras3Release = "current",
 ): readonly string[] {
-  if (dialectOf(checkpoint).startsWith("keras3")) return [];
+  const isOld = !dialectOf(checkpoint).startsWith("keras3");
   const graph = layerGraph(checkpoint);
-  const masked = maskedCalls(graph);
+  const masked = maskedCalls(graph, { isOld, isEarly: release === "early" });
   return graph.layers.flatMap((layer) =>
-    [...new Set([...changesOf(layer), ...(masked.get(layer.path) ?? [])])].map(
+    [...new Set([...(isOld ? changesOf(layer) : []), ...(masked.get(layer.path) ?? [])])].map(
       (change) => `${layer.path}: ${layer.className}: ${change}`,
     ),
   );
@@ -46,15 +51,21 @@ function usesHardSigmoid(json: Json): boolean {
 /** Where the mask of a tensor comes from: two are the same mask where they are equal; undefined for none. */
 type Origin = string | undefined;
 
+/** From which Keras to which: `isOld` is 1 or 2, `isEarly` is 3.0 to 3.3. */
+interface Move {
+  readonly isOld: boolean;
+  readonly isEarly: boolean;
+}
+
 /** What calls with masks compute otherwise, by layer path. */
-function maskedCalls(graph: LayerGraph): ReadonlyMap<string, readonly string[]> {
+function maskedCalls(graph: LayerGraph, move: Move): ReadonlyMap<string, readonly string[]> {
   const layers = layersByPath(graph);
   const origins = new Map<string, Origin>();
   const changes = new Map<string, string[]>();
   for (const node of graph.nodes) {
     const layer = layers.get(node.layer)!;
     const given = node.inputs.map((ref) => origins.get(refKey(ref)));
-    const change = given.some((origin) => origin !== undefined) && changeWithMasks(layer, node, given);
+    const change = given.some((origin) => origin !== undefined) && changeWithMasks(layer, node, given, move);
     if (change) changes.set(layer.path, [...(changes.get(layer.path) ?? []), change]);
     const handed = originAfter(layer, node, given);
     node.outputs.forEach((_, output) => {
@@ -95,35 +106,57 @@ function configInside({ layer }: JsonObject): JsonObject {
   return isObject(layer) && isObject(layer["config"]) ? layer["config"] : {};
 }
 
+/** Layers that are called on a list, and handed no mask on before Keras 3.4. */
+const listed: ReadonlySet<string> = new Set([...joining, "Attention", "AdditiveAttention"]);
+
 function changeWithMasks(
   { className, config }: GraphLayer,
   node: GraphNode,
   given: readonly Origin[],
+  { isOld, isEarly }: Move,
 ): string | undefined {
-  const [first] = given;
+  if (listed.has(className)) {
+    const handed = config["hands_masks"] !== false;
+    if (handed && isEarly) return "handed its mask on, and hands none";
+    if (!handed && !isEarly) return "handed no mask on, and hands one";
+  }
   if (joining.has(className)) {
-    const alike = given.every((origin) => origin === first);
-    return alike ? undefined : "showed a step where all of its masks do, and shows it where any does";
+    const alike = given.every((origin) => origin === given[0]);
+    return alike || !isOld || isEarly
+      ? undefined
+      : "showed a step where all of its masks do, and shows it where any does";
   }
   if (className === "MultiHeadAttention") {
-    return config["supports_masking"] === false
-      ? "took no masks, and takes them"
-      : "left the masks on its inputs, and takes them off";
+    if (config["supports_masking"] === false) return "took no masks, and takes them";
+    const left = isOld || config["leaves_masks"] === true;
+    if (left === isEarly) return undefined;
+    return left
+      ? "left the masks on its inputs, and takes them off"
+      : "took the masks off its inputs, and leaves them";
   }
+  return isOld ? changeInOldLayer({ className, config }, node, given) : undefined;
+}
+
+/** What layers of Keras 1 and 2 made of masks. */
+function changeInOldLayer(
+  { className, config }: Pick<GraphLayer, "className" | "config">,
+  node: GraphNode,
+  given: readonly Origin[],
+): string | undefined {
   if (recurrent.has(className)) {
     if (given.length > 1 || "initial_state" in node.kwargs)
       return "took the mask along with the states that it starts from, and takes none then";
-    return className === "RNN" && isEarly(config)
+    return className === "RNN" && isUntimed(config)
       ? "gave its state at hidden steps, and gives the output before"
       : undefined;
   }
-  if (className === "Bidirectional" && isEarly(configInside(config)))
+  if (className === "Bidirectional" && isUntimed(configInside(config)))
     return "gave its states at hidden steps, and gives zeros";
   if (className === "Softmax") return "shared out a row that its mask hides whole, and gives zeros";
   return undefined;
 }
 
 /** Of Keras before 2.3, which knew no time_major. */
-function isEarly(config: JsonObject): boolean {
+function isUntimed(config: JsonObject): boolean {
   return !("time_major" in config);
 }

@@ -25,10 +25,18 @@ test("a mask that all inputs of a merging layer share changes nothing", async ()
   expect(await changesIn("k215-hidden-steps.h5")).toEqual([]);
 });
 
-test("networks over pictures do not change, and no model of Keras 3 does", async () => {
+test("networks over pictures do not change, and no model of a current Keras 3 does", async () => {
   const pictures =
     /-(mobilenet|mobilenetv2|resnet|resnet50|densenet|efficientnet|nested-\w+|shared|sequential)\.h5$/;
-  const files = modelRecords().filter(([file, { keras }]) => keras.startsWith("3") || pictures.test(file));
+  const files = modelRecords().filter(([file, { keras }]) => keras === "3.15.1" || pictures.test(file));
   expect(files.length).toBeGreaterThan(60);
   for (const [file] of files) expect(await changesIn(file), file).toEqual([]);
+});
+
+test("of the models of Keras 3.0 those change in a current one whose masks reach a merging or attending layer", async () => {
+  const changed: string[] = [];
+  for (const [file, { keras }] of modelRecords()) {
+    if (keras === "3.0.5" && (await changesIn(file)).length > 0) changed.push(file);
+  }
+  expect(changed).toEqual(["k30-hidden-steps.keras", "k30-transformer.keras"]);
 });

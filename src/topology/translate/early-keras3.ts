@@ -1,0 +1,165 @@
+import type { Json, JsonObject } from "../../checkpoint.ts";
+import { TopologyError } from "../../errors.ts";
+import { isObject } from "../config-values.ts";
+import { classNameOf } from "../dialects/class-names.ts";
+import { isLaterActivation, isLaterClass, laterArgumentsOf } from "./later-arguments.ts";
+
+/** The release whose form and meaning an early `.keras` has. */
+export const earlyVersion = "3.0.5";
+
+/**
+ * A config in Keras 3's `.keras` dialect in the form that Keras 3.0 to 3.3 read too: a single input or output is a list of one
+ * (`keras/src/models/functional.py`, `functional_from_config`), dtypes are names, arguments that came later are left out.
+ * @throws {TopologyError} naming a layer that Keras 3.0 does not know, or cannot open though it writes it.
+ */
+export function inEarlyForm(modelConfig: JsonObject): JsonObject {
+  return earlyModel(modelConfig, "");
+}
+
+function earlyModel(entry: JsonObject, prefix: string): JsonObject {
+  const config = entry["config"] as JsonObject;
+  const layers = layersOf(entry)!;
+  const isSequential = entry["class_name"] === "Sequential";
+  const early = layers.map((layer) => {
+    const path = prefix + nameOf(layer);
+    if (!layersOf(layer)) return earlyLayer(layer, path);
+    if (isSequential && layer["class_name"] !== "Sequential") {
+      throw unopened(path, "a functional model inside a Sequential one");
+    }
+    return earlyModel(layer, `${path}/`);
+  });
+  if (isSequential) return { ...entry, config: { ...config, layers: early } };
+  refuseLateReads(layers, prefix);
+  const models = new Map(layers.filter(layersOf).map((layer) => [nameOf(layer), layer]));
+  const ends = Object.fromEntries(
+    ["input_layers", "output_layers"].map((key) => [key, earlyEnds(config[key] ?? null, models, prefix)]),
+  );
+  return { ...entry, config: { ...config, layers: early, ...ends } };
+}
+
+/** `[["dense", 0, 0]]` for `["dense", 0, 0]`; early releases count the calls of a nested model from 0. */
+function earlyEnds(json: Json, models: ReadonlyMap<string, JsonObject>, prefix: string): Json {
+  const end = (tensor: Json): Json => {
+    if (isObject(tensor)) return Object.fromEntries(Object.entries(tensor).map(([k, v]) => [k, end(v)]));
+    if (!Array.isArray(tensor)) return tensor;
+    const [name, node, output]: readonly Json[] = tensor;
+    const model = typeof name === "string" ? models.get(name) : undefined;
+    if (typeof name !== "string") return (tensor as readonly Json[]).map(end);
+    if (model?.["class_name"] !== "Functional") return tensor;
+    const calls = model["inbound_nodes"];
+    if (Array.isArray(calls) && calls.length > 1) {
+      throw unopened(prefix + name, "a nested model that is called more than once and ends the model");
+    }
+    return [name, Math.max(0, Number(node) - 1), output ?? 0];
+  };
+  const ends = end(json);
+  return Array.isArray(ends) && typeof ends[0] === "string" ? [ends] : ends;
+}
+
+function earlyLayer(entry: JsonObject, path: string): JsonObject {
+  const early = earlyObject(entry, path) as JsonObject;
+  return entry["class_name"] === "Bidirectional" ? (unbuilt(early) as JsonObject) : early;
+}
+
+/** Keras 3.0 does not find the weights of layers inside a Bidirectional that are built before it is. */
+function unbuilt(json: Json): Json {
+  if (Array.isArray(json)) return (json as readonly Json[]).map(unbuilt);
+  if (!isObject(json)) return json;
+  const { build_config: _build, ...rest } = json;
+  return Object.fromEntries(Object.entries(rest).map(([key, item]) => [key, unbuilt(item)]));
+}
+
+/** An object of Keras's, a layer or an initializer, with what it holds; other values as they are. */
+function earlyObject(value: Json, path: string): Json {
+  if (Array.isArray(value)) return (value as readonly Json[]).map((item) => earlyObject(item, path));
+  if (!isObject(value) || typeof value["class_name"] !== "string") return value;
+  const config = value["config"];
+  if (!isObject(config) || value["class_name"].startsWith("__")) return value;
+  const className = classNameOf(value, 3);
+  requireKnown(className, config, path);
+  const { inert } = laterArgumentsOf(className, config);
+  const early: Record<string, Json> = { ...config };
+  for (const key of inert) delete early[key];
+  if (className.startsWith("ops.")) delete early["name"];
+  for (const [key, item] of Object.entries(early)) {
+    early[key] = key === "dtype" ? dtypeName(item, className, path) : earlyObject(item, path);
+  }
+  return {
+    ...value,
+    config: early,
+    ...(className === "Orthogonal" && { class_name: "OrthogonalInitializer" }),
+  };
+}
+
+function requireKnown(className: string, config: JsonObject, path: string): void {
+  if (isLaterClass(className)) throw unknown(path, `has no ${className}`);
+  for (const key of laterArgumentsOf(className, config).active) {
+    throw unknown(path, `knows no ${key} of ${className}, got ${JSON.stringify(config[key])}`);
+  }
+  for (const key of ["activation", "recurrent_activation"]) {
+    const activation = config[key] ?? null;
+    if (isLaterActivation(activation)) throw unknown(path, `has no activation ${String(activation)}`);
+    if (isObject(activation) && activation["class_name"] !== "function") {
+      throw unopened(path, `a layer as ${key}`);
+    }
+  }
+  if (className === "RNN" && config["return_state"] === true && isStack(config["cell"] ?? null)) {
+    throw unopened(path, "stacked cells that give their states");
+  }
+}
+
+function isStack(cell: Json): boolean {
+  return Array.isArray(cell) || (isObject(cell) && cell["class_name"] === "StackedRNNCells");
+}
+
+/** Early releases know policies by their names alone, and none of quantized layers. */
+function dtypeName(dtype: Json, className: string, path: string): Json {
+  if (!isObject(dtype)) return dtype;
+  const config = isObject(dtype["config"]) ? dtype["config"] : {};
+  if (dtype["class_name"] !== "DTypePolicy") {
+    throw unknown(path, `has no ${String(dtype["class_name"])} of ${className}`);
+  }
+  return config["name"] ?? "float32";
+}
+
+/** Early releases read the layers once, in their order: all that a layer is called on must stand before it. */
+function refuseLateReads(layers: readonly JsonObject[], prefix: string): void {
+  const met = new Set(layers.filter((layer) => layer["class_name"] === "InputLayer").map(nameOf));
+  for (const layer of layers) {
+    const name = nameOf(layer);
+    met.add(name);
+    const late = readsOf(layer["inbound_nodes"] ?? null).find((read) => !met.has(read));
+    if (late === undefined) continue;
+    throw unopened(prefix + name, `a layer that is called both before and after ${prefix}${late}`);
+  }
+}
+
+/** The layers whose tensors a layer is called on. */
+function readsOf(json: Json): readonly string[] {
+  if (Array.isArray(json)) return (json as readonly Json[]).flatMap(readsOf);
+  if (!isObject(json)) return [];
+  const history = json["keras_history"];
+  return Array.isArray(history) ? [String(history[0])] : Object.values(json).flatMap(readsOf);
+}
+
+function layersOf(entry: JsonObject): readonly JsonObject[] | undefined {
+  const config = entry["config"];
+  if (!isObject(config) || !Array.isArray(config["layers"])) return undefined;
+  return (config["layers"] as readonly Json[]).filter(isObject);
+}
+
+function nameOf(entry: JsonObject): string {
+  const config = entry["config"];
+  return String(entry["name"] ?? (isObject(config) ? config["name"] : undefined) ?? "");
+}
+
+const advice = "Write it for a current Keras, without --keras 3.0.";
+
+function unknown(path: string, what: string): TopologyError {
+  return new TopologyError(`${path}: Keras 3.0 ${what}. ${advice}`, "untranslatable");
+}
+
+/** What Keras 3.0 saves and fails to open (tried with 3.0.5). */
+function unopened(path: string, what: string): TopologyError {
+  return new TopologyError(`${path}: Keras 3.0 fails to open ${what}. ${advice}`, "untranslatable");
+}
