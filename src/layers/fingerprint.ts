@@ -1,12 +1,18 @@
-/** Hashes of short texts as TensorFlow's buckets take them: FarmHash's fingerprint, SipHash with a key, and their crossing. */
+/** Hashes of texts as TensorFlow's buckets take them: FarmHash's fingerprint, SipHash with a key, and their crossing. */
+import type { JsonObject } from "../checkpoint.ts";
+import { numberList } from "./config.ts";
+import { farmHash, rotateRight, shiftMix, wrap } from "./farm-hash.ts";
 
 /** The key of SipHash. */
 export type Salt = readonly [number, number];
 
-const k0 = 0xc3a5c85c97cb3127n;
-const k2 = 0x9ae16a3b2f90404fn;
+/** A layer's `salt`, one number or two; undefined where it has none. */
+export function saltOf(config: JsonObject): Salt | undefined {
+  const given = numberList(config["salt"]);
+  return given.length === 0 ? undefined : [given[0]!, given[1] ?? given[0]!];
+}
 
-/** 64 bits of a text of up to 32 bytes: FarmHash's, or with a salt SipHash-2-4's. */
+/** 64 bits of a text: FarmHash's, or with a salt SipHash-2-4's. */
 export function fingerprint(text: string, salt?: Salt): bigint {
   const bytes = Buffer.from(text);
   return salt ? sipHash(bytes, salt) : farmHash(bytes);
@@ -17,9 +23,10 @@ export function bucketOf(hash: bigint, buckets: number): number {
   return Number(hash % BigInt(buckets));
 }
 
-/** Of whole numbers one after the other (`tensorflow/core/kernels/sparse_cross_op.cc`). */
-export function crossedFingerprint(values: readonly number[]): bigint {
-  return values.reduce((hash, value) => concatenated(hash, wrap(BigInt(value))), 0xdecafcaffen);
+/** Of whole numbers, or texts, one after the other (`tensorflow/core/kernels/sparse_cross_op.cc`). */
+export function crossedFingerprint(values: readonly (number | string)[]): bigint {
+  const words = values.map((value) => (typeof value === "string" ? fingerprint(value) : wrap(BigInt(value))));
+  return words.reduce(concatenated, 0xdecafcaffen);
 }
 
 /** `tensorflow/core/platform/fingerprint.h`, FingerprintCat64. */
@@ -31,65 +38,8 @@ function concatenated(one: bigint, other: bigint): bigint {
   return shiftMix(result);
 }
 
-function wrap(value: bigint): bigint {
-  return BigInt.asUintN(64, value);
-}
-
-function shiftMix(value: bigint): bigint {
-  return value ^ (value >> 47n);
-}
-
-function rotateRight(value: bigint, bits: bigint): bigint {
-  return wrap((value >> bits) | (value << (64n - bits)));
-}
-
 function rotateLeft(value: bigint, bits: bigint): bigint {
   return rotateRight(value, 64n - bits);
-}
-
-/** `farmhashna::Hash64` (Pike, 2014) of up to 32 bytes. */
-function farmHash(bytes: Buffer): bigint {
-  const { length } = bytes;
-  const size = BigInt(length);
-  const word = (at: number): bigint => bytes.readBigUInt64LE(at);
-  if (length > 16) return farmHashLong(bytes);
-  if (length >= 8) {
-    const multiplier = k2 + size * 2n;
-    const a = wrap(word(0) + k2);
-    const b = word(length - 8);
-    const c = wrap(rotateRight(b, 37n) * multiplier + a);
-    const d = wrap(wrap(rotateRight(a, 25n) + b) * multiplier);
-    return mixed(c, d, multiplier);
-  }
-  if (length >= 4) {
-    const multiplier = k2 + size * 2n;
-    const a = BigInt(bytes.readUInt32LE(0));
-    return mixed(size + (a << 3n), BigInt(bytes.readUInt32LE(length - 4)), multiplier);
-  }
-  if (length === 0) return k2;
-  const first = BigInt(bytes[0]! + (bytes[length >> 1]! << 8));
-  const second = BigInt(length + (bytes[length - 1]! << 2));
-  return wrap(shiftMix(wrap(first * k2) ^ wrap(second * k0)) * k2);
-}
-
-function farmHashLong(bytes: Buffer): bigint {
-  const { length } = bytes;
-  const k1 = 0xb492b66fbe98f273n;
-  const multiplier = k2 + BigInt(length) * 2n;
-  const a = wrap(bytes.readBigUInt64LE(0) * k1);
-  const b = bytes.readBigUInt64LE(8);
-  const c = wrap(bytes.readBigUInt64LE(length - 8) * multiplier);
-  const d = wrap(bytes.readBigUInt64LE(length - 16) * k2);
-  const one = wrap(rotateRight(wrap(a + b), 43n) + rotateRight(c, 30n) + d);
-  const other = wrap(a + rotateRight(wrap(b + k2), 18n) + c);
-  return mixed(one, other, multiplier);
-}
-
-/** `HashLen16` of two words. */
-function mixed(u: bigint, v: bigint, multiplier: bigint): bigint {
-  const a = shiftMix(wrap((u ^ v) * multiplier));
-  const b = shiftMix(wrap((v ^ a) * multiplier));
-  return wrap(b * multiplier);
 }
 
 /** SipHash-2-4 (Aumasson and Bernstein, 2012). */

@@ -38,12 +38,7 @@ export function unsupportedLayers(graph: LayerGraph): readonly UnsupportedLayer[
   });
 }
 
-const textual: Refusal = {
-  reason: "it works on strings, which no tensor here holds",
-  advice: "Give the model what the layer makes of them, and save it without.",
-};
-
-/** Layers whose work is not in the file at all, or that no tensor here can hold. */
+/** Layers whose work is not in the file, or not computed here. */
 const foreign: Readonly<Record<string, Refusal>> = {
   Lambda: {
     reason: "a Lambda is Python code",
@@ -54,8 +49,6 @@ const foreign: Readonly<Record<string, Refusal>> = {
   JaxLayer: foreignProgram("a JAX function"),
   FlaxLayer: foreignProgram("a Flax module"),
   TorchModuleWrapper: foreignProgram("a PyTorch module"),
-  StringLookup: textual,
-  TextVectorization: textual,
   Pipeline: {
     reason: "layers inside a Pipeline are not run here",
     advice: "Put them into the model one by one and save again.",

@@ -131,6 +131,10 @@ function expectGradients(
 
 function expectClose(actual: tf.Tensor, expected: PackedTensor, tolerance: Tolerance): void {
   expect(actual.shape).toEqual(expected.shape);
+  if (expected.strings) {
+    expect(actual.dataSync()).toEqual(expected.strings);
+    return;
+  }
   const values = actual.dataSync();
   const wanted = valuesOf(expected);
   let largest = tolerance.floor;

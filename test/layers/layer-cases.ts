@@ -11,6 +11,8 @@ export interface PackedTensor {
   readonly shape: readonly number[];
   readonly dtype: string;
   readonly base64: string;
+  /** In the place of `base64` where `dtype` is `string`. */
+  readonly strings?: readonly string[];
 }
 
 export interface Gradients {
@@ -78,6 +80,7 @@ export function valuesOf({ dtype, base64 }: PackedTensor): ArrayLike<number> {
 }
 
 export function upload(packed: PackedTensor): tf.Tensor {
+  if (packed.strings) return tf.tensor([...packed.strings], [...packed.shape], "string");
   const dtype = packed.dtype === "uint8" ? "bool" : packed.dtype;
   return tf.tensor(Array.from(valuesOf(packed)), [...packed.shape], dtype as tf.DataType);
 }

@@ -23,6 +23,14 @@ const foretold = described.filter(
     className !== "ops.Bincount",
 );
 
+/** A text is as long as its tokens are many, unless the layer says how long. */
+const ofKnownSize = foretold.filter(
+  ({ config, className }) =>
+    className !== "TextVectorization" ||
+    config["output_mode"] !== "int" ||
+    config["output_sequence_length"] !== null,
+);
+
 test("every layer class that the plan knows has a kernel", () => {
   const computed = new Set(kernelClasses());
   expect(knownLayerClasses().filter((className) => !computed.has(className))).toEqual([]);
@@ -43,7 +51,7 @@ test("every layer class that the plan knows is in the battery", () => {
 });
 
 describe("a spec predicts what Keras gave", () => {
-  test.each(foretold)("$name: the outputs' shapes", (layerCase) => {
+  test.each(ofKnownSize)("$name: the outputs' shapes", (layerCase) => {
     const spec = specOf(layerCase.className)!;
     expect(spec.outputShapes(callOf(layerCase))).toEqual(layerCase.outputs.map(({ shape }) => shape));
   });

@@ -1,0 +1,171 @@
+import type { Json, JsonObject } from "../../checkpoint.ts";
+import { TopologyError } from "../../errors.ts";
+import { formatShape, type Shape } from "../../tensor.ts";
+import { countAt, integerAt } from "../config-values.ts";
+import type { LayerSpec, Refusal } from "../layer-spec.ts";
+import { encodedShape, encoder, outputMode } from "./encoded-indices.ts";
+
+/** Layers with a vocabulary (`keras/src/layers/preprocessing/index_lookup.py`, `text_vectorization.py`). */
+
+export type Token = string | number;
+
+/** The vocabulary of a lookup layer and where it starts among the indices. */
+export interface Vocabulary {
+  readonly tokens: readonly Token[];
+  /** Whether index 0 stands for the mask token. */
+  readonly masked: boolean;
+  /** How many indices before the first token stand for unknown ones. */
+  readonly unknowns: number;
+  /** Whether the config lists the tokens for masks and unknowns too. */
+  readonly listsSpecial: boolean;
+}
+
+/** The vocabulary may begin with the tokens for masks and unknowns. */
+export function vocabularyOf(config: JsonObject): Vocabulary {
+  const { mask_token, oov_token } = config;
+  const masked = mask_token !== null && outputMode(config) === "int";
+  const unknowns = integerAt(config, "num_oov_indices");
+  const special = [...(masked ? [mask_token] : []), ...Array.from({ length: unknowns }, () => oov_token)];
+  const given = config["vocabulary"] as readonly Token[];
+  const listsSpecial = special.every((token, index) => token === given[index]);
+  return { tokens: listsSpecial ? given.slice(special.length) : given, masked, unknowns, listsSpecial };
+}
+
+/** The width of a row that counts tokens. */
+export function lookupDepth(config: JsonObject): number {
+  if (config["pad_to_max_tokens"] === true) return countAt(config, "max_tokens");
+  const { tokens, unknowns } = vocabularyOf(config);
+  return tokens.length + unknowns;
+}
+
+const lookupDefaults: JsonObject = {
+  max_tokens: null,
+  num_oov_indices: 1,
+  mask_token: null,
+  vocabulary: null,
+  idf_weights: null,
+  invert: false,
+  output_mode: "int",
+  pad_to_max_tokens: false,
+  oov_method: "floormod",
+  salt: null,
+};
+
+function withoutVocabulary(className: string): (config: JsonObject) => Refusal | undefined {
+  const given = (values: string): string =>
+    `Give it when the layer is made, ${className}(${values}), and save again, or save as .keras with Keras 2.13 or later.`;
+  return (config) => {
+    const { vocabulary, idf_weights } = config;
+    if (typeof vocabulary === "string") {
+      return {
+        reason: `its vocabulary is in a file of its own, ${vocabulary}`,
+        advice: given("vocabulary=layer.get_vocabulary()"),
+      };
+    }
+    if (!Array.isArray(vocabulary)) {
+      return {
+        reason: "its vocabulary is not in the file",
+        advice: given("vocabulary=layer.get_vocabulary()"),
+      };
+    }
+    if (config["output_mode"] === null) {
+      return {
+        reason: "its output are texts of different lengths",
+        advice: "Use another output_mode and save again.",
+      };
+    }
+    if (outputMode(config) !== "tf_idf" || Array.isArray(idf_weights)) return undefined;
+    return {
+      reason: "its idf weights are not in the file",
+      advice: given("vocabulary=…, idf_weights=…"),
+    };
+  };
+}
+
+function lookup(className: string, defaults: JsonObject): LayerSpec {
+  return encoder(className, { ...lookupDefaults, ...defaults }, lookupDepth, withoutVocabulary(className));
+}
+
+const integerLookup = lookup("IntegerLookup", { oov_token: -1 });
+
+const stringLookup: LayerSpec = {
+  ...lookup("StringLookup", { oov_token: "[UNK]" }),
+  outputDTypes: ({ config }) => {
+    if (config["invert"] === true) return ["string"];
+    return [outputMode(config) === "int" ? "int32" : "float32"];
+  },
+};
+
+/** `[1, 2]` for the number 2, which means all widths up to it; none where texts are taken token by token. */
+export function ngramWidths(config: JsonObject): readonly number[] | undefined {
+  const ngrams = config["ngrams"];
+  if (typeof ngrams === "number") return Array.from({ length: ngrams }, (_, index) => index + 1);
+  return Array.isArray(ngrams) ? (ngrams as readonly number[]) : undefined;
+}
+
+const standardizations: readonly Json[] = [null, "lower_and_strip_punctuation", "lower", "strip_punctuation"];
+const splits: readonly Json[] = [null, "whitespace", "character"];
+
+function textRefusal(config: JsonObject): Refusal | undefined {
+  const missing = withoutVocabulary("TextVectorization")(config);
+  if (missing) return missing;
+  for (const [argument, known] of [
+    ["standardize", standardizations],
+    ["split", splits],
+  ] as const) {
+    const value = config[argument] ?? null;
+    if (!known.includes(value)) {
+      return {
+        reason: `its ${argument} ${nameOf(value)} is Python code`,
+        advice: `Use one that Keras has a name for, or do it before the text reaches the model, with ${argument}=None, and save again.`,
+      };
+    }
+  }
+  if (config["ragged"] === true) {
+    return {
+      reason: "its output is ragged",
+      advice: "Leave ragged out, and give output_sequence_length, and save again.",
+    };
+  }
+  if (outputMode(config) !== "one_hot") return undefined;
+  return { reason: 'output_mode "one_hot" is none of a text', advice: "Use multi_hot and save again." };
+}
+
+/** The name of a function, however Keras wrote it. */
+function nameOf(value: Json): string {
+  const name = typeof value === "object" && !Array.isArray(value) ? (value as JsonObject)["config"] : value;
+  return typeof name === "string" ? name : JSON.stringify(value).slice(0, 80);
+}
+
+const textVectorization: LayerSpec = {
+  className: "TextVectorization",
+  defaults: {
+    ...lookupDefaults,
+    mask_token: "",
+    oov_token: "[UNK]",
+    standardize: "lower_and_strip_punctuation",
+    split: "whitespace",
+    ngrams: null,
+    output_sequence_length: null,
+    ragged: false,
+  },
+  outputShapes: ({ config, inputs }) => [textShape(config, inputs[0]!)],
+  outputDTypes: ({ config }) => [outputMode(config) === "int" ? "int32" : "float32"],
+  refusal: textRefusal,
+};
+
+function textShape(config: JsonObject, input: Shape): Shape {
+  const [batch, ...rest] = input;
+  const tokens = config["split"] === null;
+  if (tokens ? rest.length !== 1 : rest.length > 1 || (rest[0] ?? 1) !== 1) {
+    throw new TopologyError(
+      `inputs: expected ${tokens ? "[None,tokens]" : "[None] or [None,1]"}, got ${formatShape(input)}.`,
+      "shape",
+    );
+  }
+  if (outputMode(config) !== "int") return encodedShape([batch!, null], "count", lookupDepth(config));
+  const length = config["output_sequence_length"] as number | null;
+  return [batch!, length ?? (tokens && !ngramWidths(config) ? rest[0]! : null)];
+}
+
+export const lookupSpecs: readonly LayerSpec[] = [integerLookup, stringLookup, textVectorization];
