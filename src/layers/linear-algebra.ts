@@ -39,6 +39,12 @@ export const linearAlgebraKernels: Readonly<Record<string, Kernel>> = {
     const lower = cholesky(operandsOf(call, 1)[0]!);
     return flagIn(call.config, "upper") ? swapped(lower) : lower;
   },
+  "ops.CholeskyInverse": (call) => {
+    const upper = flagIn(call.config, "upper");
+    const factor = within(operandsOf(call, 1)[0]!, (row, column) => (upper ? column >= row : column <= row));
+    const inverted = inverse(factor);
+    return upper ? matmul(inverted, swapped(inverted)) : matmul(swapped(inverted), inverted);
+  },
   "ops.Solve": ofTwo((a, b) => solved(inverse(a), b)),
   "ops.SolveTriangular": (call) => {
     const [a, b] = operandsOf(call, 2) as [tf.Tensor, tf.Tensor];

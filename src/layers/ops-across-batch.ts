@@ -33,6 +33,11 @@ export const acrossBatchKernels: Readonly<Record<string, Kernel>> = {
     while (powers.length < count) powers.push(tf.mul(powers.at(-1)!, x));
     return tf.stack(flagIn(config, "increasing") ? powers : powers.reverse(), 1);
   },
+  "ops.PSNR": (call) => {
+    const [a, b] = operandsOf(call, 2) as [tf.Tensor, tf.Tensor];
+    const decibels = tf.mul(tf.log(tf.mean(tf.square(tf.sub(a, b)))), -10 * Math.LOG10E);
+    return tf.add(decibels, 20 * Math.log10(numberIn(call.config, "max_val")));
+  },
   "ops.AllClose": (call) => tf.all(isClose(call)),
 };
 

@@ -4,6 +4,7 @@ import { attentionKernels } from "./attention.ts";
 import { convolutionKernels } from "./convolution.ts";
 import { convolutionTransposeKernels } from "./convolution-transpose.ts";
 import { coreKernels } from "./core.ts";
+import { decompositionKernels } from "./decompositions.ts";
 import { einsumDenseKernels } from "./einsum-dense.ts";
 import { embeddingKernels } from "./embedding.ts";
 import { encodingKernels } from "./encoding.ts";
@@ -23,6 +24,7 @@ import { layerOpKernels } from "./ops-layers.ts";
 import { lossOpKernels } from "./ops-losses.ts";
 import { scatteringKernels } from "./ops-scattering.ts";
 import { shapeOpKernels } from "./ops-shapes.ts";
+import { signalKernels } from "./ops-signals.ts";
 import { poolingKernels } from "./pooling.ts";
 import { preprocessingKernels } from "./preprocessing.ts";
 import { randomImageKernels } from "./random-images.ts";
@@ -45,6 +47,7 @@ const kernels: ReadonlyMap<string, Kernel> = new Map(
     convolutionTransposeKernels,
     coreKernels,
     countingKernels,
+    decompositionKernels,
     einsumDenseKernels,
     elementwiseOpKernels,
     encodingKernels,
@@ -64,6 +67,7 @@ const kernels: ReadonlyMap<string, Kernel> = new Map(
     regularizationKernels,
     reshapingKernels,
     scatteringKernels,
+    signalKernels,
     shapeOpKernels,
     spectralNormalizationKernels(kernelOf),
     spectrogramKernels,

@@ -21,6 +21,7 @@ import { elementwiseOpSpecs } from "./specs/ops-elementwise.ts";
 import { layerOpSpecs } from "./specs/ops-layers.ts";
 import { reductionOpSpecs } from "./specs/ops-reductions.ts";
 import { shapeOpSpecs } from "./specs/ops-shapes.ts";
+import { signalOpSpecs } from "./specs/ops-signals.ts";
 import { paddingSpecs } from "./specs/padding.ts";
 import { poolingSpecs, windowOpSpecs } from "./specs/pooling.ts";
 import { preprocessingSpecs } from "./specs/preprocessing.ts";
@@ -56,6 +57,7 @@ const specs: ReadonlyMap<string, LayerSpec> = new Map(
     arrayOpSpecs,
     acrossBatchOpSpecs,
     rearrangeSpecs,
+    signalOpSpecs,
     layerOpSpecs,
     windowOpSpecs,
     embeddingSpecs,

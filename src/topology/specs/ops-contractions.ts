@@ -217,6 +217,21 @@ const distances: LayerSpec = {
   },
 };
 
+/** An orthogonal and an upper triangular factor. */
+const qr: LayerSpec = {
+  className: "ops.Qr",
+  defaults: { mode: "reduced" },
+  outputShapes: ({ inputs }) => {
+    const lead = inputs[0]!.slice(0, -2);
+    const [rows = null, columns = null] = inputs[0]!.slice(-2);
+    const inner = rows === null || columns === null ? null : Math.min(rows, columns);
+    return [
+      [...lead, rows, inner],
+      [...lead, inner, columns],
+    ];
+  },
+};
+
 export const contractionOpSpecs: readonly LayerSpec[] = [
   matmul,
   dot,
@@ -230,6 +245,8 @@ export const contractionOpSpecs: readonly LayerSpec[] = [
   distances,
   ofMatrices("Inv", (matrix) => matrix),
   ofMatrices("Cholesky", (matrix) => matrix, { upper: false }),
+  ofMatrices("CholeskyInverse", (matrix) => matrix, { upper: false }),
+  qr,
   ofMatrices("Solve", (_, call) => pair(call)[1]),
   ofMatrices("SolveTriangular", (_, call) => pair(call)[1], { lower: false }),
 ];

@@ -1,0 +1,78 @@
+import type { JsonObject } from "../../checkpoint.ts";
+import type { Shape } from "../../tensor.ts";
+import { countAt, sizesAt } from "../config-values.ts";
+import type { LayerSpec } from "../layer-spec.ts";
+import { operation } from "./operation.ts";
+import { requireRank } from "./windows.ts";
+
+/** Fourier transforms and sliding blocks of keras.ops (`keras/src/ops/math.py`, `nn.py`). */
+
+/** A real and an imaginary part of one shape. */
+function complex(name: string, shapeOf: (input: Shape, config: JsonObject) => Shape): LayerSpec {
+  return {
+    className: `ops.${name}`,
+    defaults: { fft_length: null },
+    outputShapes: ({ inputs, config }) => {
+      const shape = shapeOf(inputs[0]!, config);
+      return [shape, shape];
+    },
+  };
+}
+
+function lengthened(input: Shape, config: JsonObject, otherwise: (size: number) => number): number | null {
+  const size = input.at(-1) ?? null;
+  if (config["fft_length"] !== null) return countAt(config, "fft_length");
+  return size === null ? null : otherwise(size);
+}
+
+/** How many positions a window takes along each of two axes, margins included. */
+export function blockCounts(config: JsonObject, sizes: readonly (number | null)[]): (number | null)[] {
+  const [taps, rates, margins, strides] = [
+    sizesAt(config, "kernel_size", 2),
+    sizesAt(config, "dilation", 2),
+    sizesAt(config, "padding", 2, 0),
+    sizesAt(config, "stride", 2),
+  ];
+  return sizes.map((size, axis) =>
+    size === null
+      ? null
+      : Math.floor((size + 2 * margins[axis]! - rates[axis]! * (taps[axis]! - 1) - 1) / strides[axis]!) + 1,
+  );
+}
+
+const sliding: JsonObject = { dilation: 1, padding: 0, stride: 1 };
+
+export const signalOpSpecs: readonly LayerSpec[] = [
+  complex("FFT", (input) => input),
+  complex("FFT2", (input) => input),
+  complex("IFFT2", (input) => input),
+  complex("RFFT", (input, config) => {
+    const length = lengthened(input, config, (size) => size);
+    return [...input.slice(0, -1), length === null ? null : Math.floor(length / 2) + 1];
+  }),
+  operation(
+    "IRFFT",
+    (input, { config }) => [...input.slice(0, -1), lengthened(input, config, (size) => 2 * (size - 1))],
+    { fft_length: null },
+  ),
+  operation(
+    "Unfold",
+    (input, { config }) => {
+      requireRank(input, 4);
+      const [batch = null, channels = null, ...sizes] = input;
+      const [high, wide] = sizesAt(config, "kernel_size", 2) as [number, number];
+      const [rows = null, columns = null] = blockCounts(config, sizes);
+      const positions = rows === null || columns === null ? null : rows * columns;
+      return [batch, channels === null ? null : channels * high * wide, positions];
+    },
+    sliding,
+  ),
+  operation(
+    "Fold",
+    ([batch = null, values = null], { config }) => {
+      const [high, wide] = sizesAt(config, "kernel_size", 2) as [number, number];
+      return [batch, values === null ? null : values / (high * wide), ...sizesAt(config, "output_size", 2)];
+    },
+    sliding,
+  ),
+];
