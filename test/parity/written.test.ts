@@ -18,7 +18,7 @@ import { startKeras } from "./keras.ts";
 const channelsFirst = /-(channels-first|theano)\.h5$/;
 
 /** What Keras cannot open of its own: a functional model of 3.0 in a Sequential one, operations of untraced arguments. */
-const broken = /^(k30-nested-sequential|k3-more-operations)\.keras$|-operations\.h5$/;
+const broken = /^(k30-nested-sequential|k3-more-operations)\.keras$/;
 
 const records = modelRecords().filter(([file]) => !channelsFirst.test(file) && !broken.test(file));
 

@@ -57,6 +57,9 @@ function earlyEnds(json: Json, models: ReadonlyMap<string, JsonObject>, prefix: 
 }
 
 function earlyLayer(entry: JsonObject, path: string): JsonObject {
+  if (entry["class_name"] === "GetItem" && JSON.stringify(entry["inbound_nodes"] ?? []).includes("},[")) {
+    throw unopened(path, "a slice of several axes");
+  }
   const early = earlyObject(entry, path) as JsonObject;
   return entry["class_name"] === "Bidirectional" ? (unbuilt(early) as JsonObject) : early;
 }

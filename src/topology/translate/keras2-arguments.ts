@@ -89,7 +89,7 @@ const gone: ReadonlySet<string> = new Set(
 export function keras3Arguments(path: string, className: string, config: JsonObject): TranslatedLayer {
   if (gone.has(className)) {
     throw new TopologyError(
-      `${path}: ${className}: Keras 3 has no such layer, so a .keras file cannot hold it. Write .h5 (--format h5).`,
+      `${path}: ${className}${functionIn(config)}: Keras 3 has no such layer, so a .keras file cannot hold it. Write .h5 (--format h5).`,
       "untranslatable",
     );
   }
@@ -112,6 +112,11 @@ export function keras3Arguments(path: string, className: string, config: JsonObj
     // Spread first, so that numbers keep the spelling that the config remembers for them.
     config: { ...rule.absent, ...keepSpelling(config, Object.fromEntries(entries)) },
   };
+}
+
+/** ` of signal.fft`, the function of TensorFlow that a layer calls. */
+function functionIn(config: JsonObject): string {
+  return typeof config["function"] === "string" ? ` of ${config["function"]}` : "";
 }
 
 /** Only the given entries, on a copy that carries along what else the config's object holds (its numbers' spelling). */

@@ -8,7 +8,7 @@ import type {
 } from "../dialects/description.ts";
 import { readModel } from "../dialects/read-model.ts";
 import { inModule } from "./keras-modules.ts";
-import { keras3Layer } from "./keras2-objects.ts";
+import { keras3Layer, keras3Operation } from "./keras2-objects.ts";
 import { endpoints, inboundNodes, type Naming } from "./keras3-nodes.ts";
 import { knownTensors } from "./known-tensors.ts";
 import { modelOrder } from "./model-order.ts";
@@ -45,6 +45,9 @@ export function keras2ToKeras3(modelConfig: JsonObject, kerasVersion: string): T
         const inner = translate(json, description.model, `${path}/`, `${newPath}/`);
         return withName(inner, newName);
       }
+      if (json && isFunction(json) && !isFunction({ class_name: description.className })) {
+        return withName(keras3Operation(description), newName);
+      }
       return withName(keras3Layer(path, json ?? inputEntry(description)), newName);
     };
     return entry["class_name"] === "Sequential"
@@ -52,6 +55,11 @@ export function keras2ToKeras3(modelConfig: JsonObject, kerasVersion: string): T
       : functional(model, layer, namingOf(entry, kerasVersion, model, rename));
   };
   return { modelConfig: translate(modelConfig, readModel({ modelConfig, kerasVersion }), "", ""), renamed };
+}
+
+/** Whether an entry is a TensorFlow function in the graph. */
+function isFunction({ class_name }: JsonObject): boolean {
+  return /^(TFOpLambda|SlicingOpLambda|TensorFlowOpLayer)$/.test(String(class_name));
 }
 
 function functional(

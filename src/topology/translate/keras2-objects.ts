@@ -1,6 +1,7 @@
 import type { Json, JsonObject } from "../../checkpoint.ts";
 import { isObject } from "../config-values.ts";
-import { dtypeInModule, inModule } from "./keras-modules.ts";
+import type { LayerDescription } from "../dialects/description.ts";
+import { dtypeInModule, inModule, opModule } from "./keras-modules.ts";
 import { keras3Arguments } from "./keras2-arguments.ts";
 
 /** A Keras 2 layer entry as `.keras` has it, without its calls. @throws {TopologyError} naming what Keras 3 has not. */
@@ -21,6 +22,14 @@ export function keras3Layer(path: string, entry: JsonObject): JsonObject {
         class_name: className.slice(className.indexOf(">") + 1),
       }
     : inModule(layer, "keras.layers");
+}
+
+/** A TensorFlow function in a Keras 2 graph as the operation of Keras 3, or the layer, that it was read as; without its calls. */
+export function keras3Operation({ className, config }: LayerDescription): JsonObject {
+  const { trainable: _trainable, ...own } = config;
+  if (!className.startsWith("ops.")) return inModule({ class_name: className, config }, "keras.layers");
+  const name = className.slice("ops.".length);
+  return { ...inModule({ class_name: name, config: own }, opModule(name)), registered_name: name };
 }
 
 function inputConfig(config: JsonObject): JsonObject {

@@ -1,0 +1,26 @@
+import { expect, test } from "vitest";
+import type { JsonObject } from "../../../src/checkpoint.ts";
+import { readCheckpoint } from "../../../src/formats/checkpoint-file.ts";
+import { layerGraph } from "../../../src/topology/build-graph.ts";
+import { translateConfig } from "../../../src/topology/translate/translate-config.ts";
+import { modelPath } from "../../formats/model-fixtures.ts";
+
+test("TensorFlow functions of a Keras 2 graph are operations of Keras 3 in .keras, and stay the same graph", async () => {
+  const checkpoint = await readCheckpoint(modelPath("k24-operations.h5"));
+  const { modelConfig } = translateConfig(checkpoint, "keras3");
+  expect(JSON.stringify(modelConfig)).not.toMatch(/OpLambda/);
+  const layers = (kerasVersion: string, config: JsonObject) =>
+    layerGraph({ modelConfig: config, kerasVersion })
+      .layers.map(({ path, className }) => `${path} ${className}`)
+      .sort();
+  expect(layers("3.15.1", modelConfig)).toEqual(layers(checkpoint.kerasVersion, checkpoint.modelConfig));
+});
+
+test("a function without an operation of Keras 3 is refused by layer and function", async () => {
+  const checkpoint = await readCheckpoint(modelPath("k24-operations.h5"));
+  const text = JSON.stringify(checkpoint.modelConfig).replace('"math.truediv"', '"math.unheard_of"');
+  const changed = { ...checkpoint, modelConfig: JSON.parse(text) as JsonObject };
+  expect(() => translateConfig(changed, "keras3")).toThrow(
+    /^tf\.math\.truediv: TFOpLambda of math\.unheard_of: Keras 3 has no such layer/,
+  );
+});
