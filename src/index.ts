@@ -52,7 +52,7 @@ export type { PreparedRun } from "./report/prepare.ts";
 export { prepareRun } from "./report/prepare.ts";
 export type { FinetuneOptions, FinetuneResult, ProgressEvent, Proof } from "./report/run.ts";
 export { makeRunFolder, modelFileAt, removeRunFolder } from "./report/run-folder.ts";
-export type { DType, Shape, Tensor } from "./tensor.ts";
+export type { DType, InputTensor, Shape, StringTensor, Tensor } from "./tensor.ts";
 export { layerGraph } from "./topology/build-graph.ts";
 export { replaceHead } from "./topology/head.ts";
 export type { LayerGraph } from "./topology/layer-graph.ts";

@@ -1,5 +1,5 @@
 import { DataError } from "../errors.ts";
-import { formatShape, type Tensor } from "../tensor.ts";
+import { formatShape, type InputTensor, type Tensor } from "../tensor.ts";
 import type { ArrayDataset, ModelInputs } from "./dataset.ts";
 
 export interface ArrayDatasetOptions {
@@ -47,7 +47,7 @@ export function arrayDataset(
  * @param names names of the model's inputs, in order.
  * @throws {DataError} if their number or names are not the model's.
  */
-export function inputsInOrder(inputs: ModelInputs, names: readonly string[]): readonly Tensor[] {
+export function inputsInOrder(inputs: ModelInputs, names: readonly string[]): readonly InputTensor[] {
   const given = namedInputs(inputs);
   const wanted = `${names.length} (${names.join(", ")})`;
   if (isTensor(inputs) || isList(inputs)) {
@@ -63,7 +63,7 @@ export function inputsInOrder(inputs: ModelInputs, names: readonly string[]): re
     ].filter(Boolean);
     throw new DataError(`inputs: expected ${wanted}, got a record that ${complaints.join(" and ")}.`);
   }
-  return names.map((name) => (inputs as Readonly<Record<string, Tensor>>)[name]!);
+  return names.map((name) => (inputs as Readonly<Record<string, InputTensor>>)[name]!);
 }
 
 /** The number of samples: the first dimension, which all of a model's inputs share. */
@@ -71,17 +71,17 @@ export function sampleCount(inputs: ModelInputs): number {
   return namedInputs(inputs)[0]?.tensor.shape[0] ?? 0;
 }
 
-function namedInputs(inputs: ModelInputs): readonly { name: string; tensor: Tensor }[] {
+function namedInputs(inputs: ModelInputs): readonly { name: string; tensor: InputTensor }[] {
   if (isTensor(inputs)) return [{ name: "inputs", tensor: inputs }];
   if (isList(inputs)) return inputs.map((tensor, index) => ({ name: `inputs[${index}]`, tensor }));
   return Object.entries(inputs).map(([name, tensor]) => ({ name, tensor }));
 }
 
-function isList(inputs: ModelInputs): inputs is readonly Tensor[] {
+function isList(inputs: ModelInputs): inputs is readonly InputTensor[] {
   return Array.isArray(inputs);
 }
 
-function isTensor(inputs: ModelInputs): inputs is Tensor {
+function isTensor(inputs: ModelInputs): inputs is InputTensor {
   return !isList(inputs) && Array.isArray(inputs.shape) && typeof inputs.dtype === "string";
 }
 
@@ -99,7 +99,7 @@ function checkCounts(inputs: ModelInputs, targets: Tensor, what: string): void {
   }
 }
 
-function expectSameSample(tensor: Tensor, twin: Tensor, what: string): void {
+function expectSameSample(tensor: InputTensor, twin: InputTensor, what: string): void {
   const same =
     tensor.shape.length === twin.shape.length &&
     tensor.shape.every((size, axis) => axis === 0 || size === twin.shape[axis]);

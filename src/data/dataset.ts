@@ -1,4 +1,4 @@
-import type { Tensor } from "../tensor.ts";
+import type { InputTensor, Tensor } from "../tensor.ts";
 
 export type Split = "train" | "val" | "test";
 
@@ -18,7 +18,7 @@ export interface ImageDataset {
 }
 
 /** Model inputs in order, or by input name. Each tensor's first dimension is the sample. */
-export type ModelInputs = Tensor | readonly Tensor[] | Readonly<Record<string, Tensor>>;
+export type ModelInputs = InputTensor | readonly InputTensor[] | Readonly<Record<string, InputTensor>>;
 
 /** Arrays in memory, ready for the model: never preprocessed. */
 export interface ArrayDataset {

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { tf } from "../engine/tf.ts";
 import { uploadPadded } from "../model/feeds.ts";
-import type { Tensor } from "../tensor.ts";
+import type { InputTensor, Tensor } from "../tensor.ts";
 import { elementCount, float32Tensor } from "../tensor.ts";
 import type { StaticProgram } from "./trunk.ts";
 import { createTrunk } from "./trunk.ts";
@@ -16,7 +16,7 @@ export interface ArrayFeatureOptions {
 /** The frontier tensors `[N, …]` of arrays in model-input order, each row run once. */
 export async function extractArrays(
   part: StaticProgram,
-  inputs: readonly Tensor[],
+  inputs: readonly InputTensor[],
   { batchSize, signal, onProgress }: ArrayFeatureOptions,
 ): Promise<Tensor[]> {
   const samples = inputs[0]!.shape[0]!;

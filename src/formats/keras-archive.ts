@@ -10,7 +10,8 @@ import { notesKey, readNotes, writeNotes } from "./notes.ts";
 import { withoutNumpyValues } from "./numpy-values.ts";
 import { parsePythonJson, stringifyPythonJson } from "./python-json.ts";
 import { readPlaced } from "./stored-weights.ts";
-import { placeVariables, writeVariables } from "./variable-groups.ts";
+import { placeVariables, storedPaths, writeVariables } from "./variable-groups.ts";
+import { withVocabularies } from "./vocabularies.ts";
 import { readZip, type ZipEntry } from "./zip-reader.ts";
 import { createZip } from "./zip-writer.ts";
 
@@ -48,12 +49,18 @@ export async function readKerasArchive(
   const { [compileKey]: trainingConfig, ...written } = config;
   const version = metadata["keras_version"];
   const kerasVersion = typeof version === "string" ? version : "3";
-  const modelConfig = kerasVersion.startsWith("2") ? withoutNumpyValues(written) : written;
+  const plainConfig = kerasVersion.startsWith("2") ? withoutNumpyValues(written) : written;
   const weightsEntry = entries.get(weightsName);
   if (!weightsEntry) throw new KerasFileError(`${label}: has no ${weightsName}.`, "structure");
   const place = `${label}: ${weightsName}`;
   const file = await openVirtual(weightsEntry.open(values), place);
   try {
+    const groups = storedPaths(
+      modelTree(plainConfig),
+      layerSlots({ modelConfig: plainConfig, kerasVersion }),
+      file.root,
+    );
+    const modelConfig = withVocabularies(plainConfig, groups, entries, file.root);
     const slots = layerSlots({ modelConfig, kerasVersion });
     const placement = placeVariables(modelTree(modelConfig), slots, file.root);
     const optimizerWeights = values ? readOptimizer(file.root) : undefined;

@@ -13,6 +13,7 @@ import {
   type StoredWeight,
   storedWeight,
 } from "./stored-weights.ts";
+import { idfName, storedIdfWeights } from "./vocabularies.ts";
 import { trackedLayout, weightPaths } from "./weight-paths.ts";
 
 /**
@@ -31,7 +32,7 @@ export function placeVariables(
     const layer = slots.get(path);
     if (!layer) continue;
     const group = root.group(groupPath);
-    const stored = group ? storedBelow(group, "", 0) : [];
+    const stored = (group ? storedBelow(group, "", 0) : []).filter(({ name }) => !name.endsWith(idfName));
     placements.push(layer.weights ? placeNumbered(layer, layer.weights, stored) : asNamed(layer, stored));
   }
   return joinPlacements(placements);
@@ -147,6 +148,7 @@ export function writeVariables(model: TreeNode, checkpoint: Checkpoint, writer: 
   writer.group("/vars");
   const names = layerNames(model);
   const slots = layerSlots(checkpoint);
+  const idfWeights = storedIdfWeights(checkpoint);
   for (const [path, groupPath] of weightPaths(model)) {
     const group = `/${groupPath}`;
     writer.group(`${group}/vars`);
@@ -157,6 +159,7 @@ export function writeVariables(model: TreeNode, checkpoint: Checkpoint, writer: 
     weights.forEach((weight, index) => {
       writer.dataset(`${group}/${numbered[index]}`, weight);
     });
+    for (const [name, weights] of idfWeights.get(path) ?? []) writer.dataset(`${group}/${name}`, weights);
   }
 }
 

@@ -1,6 +1,6 @@
 import type { JsonObject } from "../checkpoint.ts";
-import { lookupDepth, type Token, vocabularyOf } from "../topology/specs/lookups.ts";
-import { numberList, unsupported } from "./config.ts";
+import { idfWeightsOf, lookupDepth, type Token, vocabularyOf } from "../topology/specs/lookups.ts";
+import { unsupported } from "./config.ts";
 import { bucketOf, fingerprint, saltOf } from "./fingerprint.ts";
 
 /** What a lookup layer makes of its vocabulary. */
@@ -41,7 +41,7 @@ function makeTable(config: JsonObject): LookupTable {
     tokenAt: (index) =>
       (masked && index === 0 ? maskToken : (tokens[index - start] ?? config["oov_token"])) as Token,
     depth,
-    idfWeights: idfWeights(config, depth),
+    idfWeights: idfWeightsOf(config),
   };
 }
 
@@ -56,14 +56,4 @@ function unknownBucket(config: JsonObject, unknowns: number): (token: Token) => 
     if (hashed || typeof token === "string") return bucketOf(fingerprint(String(token), salt), unknowns);
     return ((token % unknowns) + unknowns) % unknowns;
   };
-}
-
-/** Unknown tokens weigh what the others weigh on average, where nothing else is said. */
-function idfWeights(config: JsonObject, depth: number): number[] {
-  const given = numberList(config["idf_weights"]);
-  if (given.length === 0) return [];
-  const { unknowns, listsSpecial } = vocabularyOf(config);
-  const average = given.reduce((sum, weight) => sum + weight, 0) / given.length;
-  const known = [...(listsSpecial ? [] : new Array<number>(unknowns).fill(average)), ...given];
-  return Array.from({ length: depth }, (_, index) => known[index] ?? 0);
 }

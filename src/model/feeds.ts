@@ -1,19 +1,33 @@
 import { tf } from "../engine/tf.ts";
-import type { Tensor } from "../tensor.ts";
+import type { InputTensor, StringTensor, Tensor } from "../tensor.ts";
 import { elementCount, toFloat32 } from "../tensor.ts";
 
-/** Rows `from` to `to` (exclusive) of a tensor, on the engine as float32. The caller disposes it. */
-export function uploadRows(tensor: Tensor, from: number, to: number): tf.Tensor {
+/** Rows `from` to `to` (exclusive) of a tensor, on the engine as float32, texts as texts. The caller disposes it. */
+export function uploadRows(tensor: InputTensor, from: number, to: number): tf.Tensor {
   return uploadPadded(tensor, from, to - from, to - from);
 }
 
-/** `rows` rows from `from` on, followed by zeros up to `paddedRows`. The caller disposes it. */
-export function uploadPadded(tensor: Tensor, from: number, rows: number, paddedRows: number): tf.Tensor {
+/** `rows` rows from `from` on, followed by zeros or empty texts up to `paddedRows`. The caller disposes it. */
+export function uploadPadded(tensor: InputTensor, from: number, rows: number, paddedRows: number): tf.Tensor {
+  if (tensor.dtype === "string") return uploadTexts(tensor, from, rows, paddedRows);
   const rowShape = tensor.shape.slice(1);
   const size = elementCount(rowShape);
   const values = new Float32Array(paddedRows * size);
   values.set(rowsOf(tensor, size, from, rows));
   return tf.tensor(values, [paddedRows, ...rowShape], "float32");
+}
+
+function uploadTexts(
+  { shape, data }: StringTensor,
+  from: number,
+  rows: number,
+  paddedRows: number,
+): tf.Tensor {
+  const rowShape = shape.slice(1);
+  const size = elementCount(rowShape);
+  const padding = new Array<string>((paddedRows - rows) * size).fill("");
+  const texts = [...data.slice(from * size, (from + rows) * size), ...padding];
+  return tf.tensor(texts, [paddedRows, ...rowShape], "string");
 }
 
 function rowsOf(tensor: Tensor, size: number, from: number, rows: number): Float32Array {

@@ -6,7 +6,7 @@ import { uploadRows } from "../model/feeds.ts";
 import { inferenceProgram } from "../model/inference-program.ts";
 import { disposeWeights, uploadWeights } from "../model/layer-weights.ts";
 import { runProgram } from "../model/run-program.ts";
-import type { Tensor } from "../tensor.ts";
+import type { InputTensor } from "../tensor.ts";
 import { formatShape } from "../tensor.ts";
 import { layerGraph } from "../topology/build-graph.ts";
 import type { LayerGraph } from "../topology/layer-graph.ts";
@@ -20,7 +20,7 @@ export interface Classifier {
   /** Width of the output; 1 is one sigmoid for two classes. */
   readonly units: number;
   /** What `read` makes of the outputs of one batch, in inference mode; the tensors are gone afterwards. */
-  run<T>(inputs: readonly Tensor[], read: (output: Output) => T): T;
+  run<T>(inputs: readonly InputTensor[], read: (output: Output) => T): T;
   dispose(): void;
 }
 

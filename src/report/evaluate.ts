@@ -6,7 +6,7 @@ import { imageBatches } from "../data/images.ts";
 import { tf } from "../engine/tf.ts";
 import { UsageError } from "../errors.ts";
 import { uploadRows } from "../model/feeds.ts";
-import type { Tensor } from "../tensor.ts";
+import type { InputTensor, Tensor } from "../tensor.ts";
 import type { Loss, LossArgument } from "../training/losses.ts";
 import { lossOf } from "../training/losses.ts";
 import type { Output } from "../training/model-output.ts";
@@ -35,7 +35,7 @@ export interface Evaluation {
 }
 
 interface Rows {
-  readonly inputs: readonly Tensor[];
+  readonly inputs: readonly InputTensor[];
   /** Class indices in output order. */
   readonly truth: readonly number[];
 }
@@ -159,9 +159,12 @@ function classIndices({ shape, data }: Tensor): number[] {
   });
 }
 
-function rowsOf({ dtype, shape, data }: Tensor, from: number, to: number): Tensor {
-  const width = data.length / shape[0]!;
-  return { dtype, shape: [to - from, ...shape.slice(1)], data: data.subarray(from * width, to * width) };
+function rowsOf(tensor: InputTensor, from: number, to: number): InputTensor {
+  const shape = [to - from, ...tensor.shape.slice(1)];
+  const width = tensor.data.length / tensor.shape[0]!;
+  return tensor.dtype === "string"
+    ? { ...tensor, shape, data: tensor.data.slice(from * width, to * width) }
+    : { ...tensor, shape, data: tensor.data.subarray(from * width, to * width) };
 }
 
 function lossSumOf(loss: Loss, targets: Tensor, output: Output): number {

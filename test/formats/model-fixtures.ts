@@ -1,7 +1,7 @@
 /** The model files in fixtures/models, each with what the Keras that wrote it predicted. */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Tensor, TensorData } from "../../src/tensor.ts";
+import type { InputTensor, Tensor, TensorData } from "../../src/tensor.ts";
 
 const folder = "fixtures/models";
 
@@ -10,6 +10,8 @@ export interface PackedTensor {
   readonly shape: readonly number[];
   readonly dtype: string;
   readonly base64: string;
+  /** In the place of `base64` where `dtype` is `string`. */
+  readonly strings?: readonly string[];
 }
 
 export interface ModelRecord {
@@ -36,6 +38,12 @@ export function unpacked({ shape, dtype, base64 }: PackedTensor): Tensor {
 
 export function modelPath(file: string): string {
   return join(folder, file);
+}
+
+/** A packed input as a value, which may hold texts. */
+export function unpackedInput(packed: PackedTensor): InputTensor {
+  const { shape, strings } = packed;
+  return strings ? { shape, dtype: "string", data: strings } : unpacked(packed);
 }
 
 /** The record of every file that is read, by the file's name. */

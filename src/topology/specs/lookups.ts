@@ -38,6 +38,19 @@ export function lookupDepth(config: JsonObject): number {
   return tokens.length + unknowns;
 }
 
+/**
+ * A weight for each index that is counted; empty where the config has none. Unknown tokens weigh what the others weigh on average, where
+ * nothing else is said.
+ */
+export function idfWeightsOf(config: JsonObject): number[] {
+  const given = (config["idf_weights"] ?? []) as readonly number[];
+  if (given.length === 0) return [];
+  const { unknowns, listsSpecial } = vocabularyOf(config);
+  const average = given.reduce((sum, weight) => sum + weight, 0) / given.length;
+  const known = [...(listsSpecial ? [] : new Array<number>(unknowns).fill(average)), ...given];
+  return Array.from({ length: lookupDepth(config) }, (_, index) => known[index] ?? 0);
+}
+
 const lookupDefaults: JsonObject = {
   max_tokens: null,
   num_oov_indices: 1,

@@ -1,0 +1,72 @@
+import type { Checkpoint, Json, JsonObject } from "../checkpoint.ts";
+import type { Hdf5Group } from "../hdf5/reader.ts";
+import { float32Tensor, type Tensor, toFloat32 } from "../tensor.ts";
+import { isObject } from "../topology/config-values.ts";
+import { classNameOf } from "../topology/dialects/class-names.ts";
+import { modernConfig } from "../topology/dialects/layer-config.ts";
+import { editLayers, withConfig } from "../topology/edit-config.ts";
+import { outputMode } from "../topology/specs/encoded-indices.ts";
+import { idfWeightsOf } from "../topology/specs/lookups.ts";
+import type { ZipEntry } from "./zip-reader.ts";
+
+/** @file What lookup layers learnt from data: a text file in a `.keras`, and idf weights among its variables. */
+
+const lookups: ReadonlySet<string> = new Set(["IntegerLookup", "StringLookup", "TextVectorization"]);
+
+/** Where a layer keeps idf weights, below its group; TextVectorization in the lookup inside it too. */
+export const idfName = "vars/idf_weights";
+
+/**
+ * The config with the vocabularies of layers that were adapted, as if they had been given when the layers were made: in the config every
+ * format keeps them. `groups` are the layers' groups by path.
+ */
+export function withVocabularies(
+  modelConfig: JsonObject,
+  groups: ReadonlyMap<string, string>,
+  entries: ReadonlyMap<string, ZipEntry>,
+  root: Hdf5Group,
+): JsonObject {
+  return editLayers(modelConfig, ({ path, json }) => {
+    const config = lookupConfig(json);
+    const group = groups.get(path);
+    const entry = group === undefined ? undefined : entries.get(`assets/${group}/vocabulary.txt`);
+    if (!config || !entry || Array.isArray(config["vocabulary"])) return json;
+    const lines = linesOf(new TextDecoder().decode(entry.read()));
+    const vocabulary = json["class_name"] === "IntegerLookup" ? lines.map(Number) : lines;
+    const idf = root.group(group!)?.group("vars")?.dataset("idf_weights");
+    const idfWeights = idf && [...toFloat32(idf.read())].slice(0, vocabulary.length);
+    return withConfig(json, { vocabulary, ...(idfWeights && { idf_weights: idfWeights }) });
+  });
+}
+
+function linesOf(text: string): string[] {
+  const lines = text.split(/\r?\n/);
+  while (lines.at(-1) === "") lines.pop();
+  return lines;
+}
+
+function lookupConfig(json: JsonObject): JsonObject | undefined {
+  const config = json["config"];
+  return isObject(config) && lookups.has(classNameOf(json, 3)) ? config : undefined;
+}
+
+/** The idf weights that Keras 3 asks for when it reads a `.keras`, by the path of the layer and their place below its group. */
+export function storedIdfWeights({
+  modelConfig,
+}: Pick<Checkpoint, "modelConfig">): ReadonlyMap<string, ReadonlyMap<string, Tensor>> {
+  const found = new Map<string, ReadonlyMap<string, Tensor>>();
+  editLayers(modelConfig, ({ path, json }) => {
+    const config = lookupConfig(json);
+    const weights: Json | undefined = config?.["idf_weights"];
+    if (!config || !Array.isArray(weights) || !Array.isArray(config["vocabulary"])) return json;
+    const className = classNameOf(json, 3);
+    const modern = modernConfig(className, config, 3);
+    if (outputMode(modern) !== "tf_idf") return json;
+    const values = Float32Array.from(idfWeightsOf(modern));
+    const tensor = float32Tensor(values, [values.length]);
+    const inside = className === "TextVectorization" ? [`_lookup_layer/${idfName}`] : [];
+    found.set(path, new Map([idfName, ...inside].map((name) => [name, tensor])));
+    return json;
+  });
+  return found;
+}

@@ -1,0 +1,94 @@
+/** Models that take texts, in fixtures/texts: each with what the Keras that saved it answered. */
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { unzipSync } from "fflate";
+import { beforeAll, describe, expect, test } from "vitest";
+import { arrayDataset } from "../../src/data/arrays.ts";
+import { ensureEngine, useEngine } from "../../src/engine/backend.ts";
+import { tf } from "../../src/engine/tf.ts";
+import { finetune } from "../../src/finetune.ts";
+import { readCheckpoint, writeCheckpoint } from "../../src/formats/checkpoint-file.ts";
+import { predict } from "../../src/model/predict.ts";
+import type { InputTensor, StringTensor, Tensor } from "../../src/tensor.ts";
+import { toFloat32 } from "../../src/tensor.ts";
+import { createTrainer } from "../../src/training/trainer.ts";
+import { type ModelRecord, unpacked, unpackedInput } from "../formats/model-fixtures.ts";
+import { scratch } from "../hdf5/temporary.ts";
+
+const folder = "fixtures/texts";
+const records = readdirSync(folder)
+  .filter((name) => name.endsWith(".json"))
+  .map((name) => JSON.parse(readFileSync(join(folder, name), "utf8")) as ModelRecord)
+  .map((record) => [record.file, record] as const);
+
+beforeAll(async () => {
+  if (!process.env["KERAS_FINETUNE_ENGINE"]) useEngine("wasm");
+  await ensureEngine();
+});
+
+function expectAnswers(outputs: readonly Tensor[], { outputs: answers }: ModelRecord): void {
+  const [found, wanted] = [toFloat32(outputs[0]!), toFloat32(unpacked(answers[0]!))];
+  expect(outputs[0]!.shape).toEqual(answers[0]!.shape);
+  const apart = found.map((value, index) => Math.abs(value - wanted[index]!));
+  expect(Math.max(...apart)).toBeLessThan(2e-5);
+}
+
+describe.each(records)("%s", (file, record) => {
+  const inputs: readonly InputTensor[] = record.inputs.map(unpackedInput);
+
+  test("predicts of texts what Keras predicted, whatever the batch, and leaves no tensor behind", async () => {
+    const checkpoint = await readCheckpoint(join(folder, file));
+    const before = tf.memory().numTensors;
+    expectAnswers(await predict(checkpoint, inputs), record);
+    expectAnswers(await predict(checkpoint, inputs, { batchSize: 3 }), record);
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
+  test("written as .keras it has its vocabulary and predicts the same", async () => {
+    const path = join(scratch(), "copy.keras");
+    await writeCheckpoint(path, await readCheckpoint(join(folder, file)));
+    const copy = await readCheckpoint(path);
+    expectAnswers(await predict(copy, inputs), record);
+    const config = new TextDecoder().decode(unzipSync(readFileSync(path))["config.json"]);
+    expect(config).not.toContain('"vocabulary": null');
+  });
+});
+
+const reviews = records.find(([file]) => file === "k3-reviews.keras")![1];
+const texts = unpackedInput(reviews.inputs[0]!) as StringTensor;
+const verdicts: Tensor = {
+  dtype: "int32",
+  shape: [texts.shape[0]!],
+  data: Int32Array.from(texts.data, (_, index) => index % 2),
+};
+
+test("a classifier of texts is tuned, its vocabulary runs once a text, and the file predicts as the result", async () => {
+  const out = join(scratch(), "run");
+  const { checkpoint, history, plan } = await finetune({
+    model: join(folder, "k3-reviews.keras"),
+    data: arrayDataset(texts, verdicts, { validation: { inputs: texts, targets: verdicts } }),
+    freeze: [],
+    epochs: 12,
+    learningRate: 0.05,
+    keepHead: true,
+    out,
+  });
+  expect(plan.frontier.map(({ tensor }) => tensor)).toEqual(["vectorize", "not_equal_1"]);
+  expect(history.at(-1)!.loss).toBeLessThan(history[0]!.loss);
+  const [tuned] = await predict(checkpoint, texts);
+  const [written] = await predict(await readCheckpoint(join(out, "model.keras")), texts);
+  expect(written!.data).toEqual(tuned!.data);
+});
+
+test("a trainer takes texts by the name of the input", async () => {
+  const trainer = await createTrainer(await readCheckpoint(join(folder, "k3-reviews.keras")), {
+    freeze: [],
+    learningRate: 0.05,
+    loss: "sparse_categorical_crossentropy",
+  });
+  const first = await trainer.trainOnBatch({ review: texts }, verdicts);
+  for (let step = 0; step < 10; step++) await trainer.trainOnBatch({ review: texts }, verdicts);
+  const last = await trainer.trainOnBatch({ review: texts }, verdicts);
+  trainer.dispose();
+  expect(last.loss).toBeLessThan(first.loss);
+});
