@@ -25,6 +25,7 @@ import { lossOpKernels } from "./ops-losses.ts";
 import { scatteringKernels } from "./ops-scattering.ts";
 import { shapeOpKernels } from "./ops-shapes.ts";
 import { signalKernels } from "./ops-signals.ts";
+import { pipelineKernels } from "./pipeline.ts";
 import { poolingKernels } from "./pooling.ts";
 import { preprocessingKernels } from "./preprocessing.ts";
 import { randomImageKernels } from "./random-images.ts";
@@ -60,6 +61,7 @@ const kernels: ReadonlyMap<string, Kernel> = new Map(
     mergingKernels,
     multiHeadKernels,
     normalizationKernels,
+    pipelineKernels(kernelOf),
     poolingKernels,
     preprocessingKernels,
     randomImageKernels,

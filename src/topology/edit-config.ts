@@ -40,6 +40,8 @@ function editModelEntry(
 export function layersOf(json: JsonObject): readonly Json[] | undefined {
   const config = json["config"];
   if (Array.isArray(config) && json["class_name"] === "Sequential") return config as readonly Json[];
+  // A layer, whatever it holds.
+  if (json["class_name"] === "Pipeline") return undefined;
   return isObject(config) && Array.isArray(config["layers"])
     ? (config["layers"] as readonly Json[])
     : undefined;

@@ -23,6 +23,7 @@ import { reductionOpSpecs } from "./specs/ops-reductions.ts";
 import { shapeOpSpecs } from "./specs/ops-shapes.ts";
 import { signalOpSpecs } from "./specs/ops-signals.ts";
 import { paddingSpecs } from "./specs/padding.ts";
+import { pipelineSpec } from "./specs/pipeline.ts";
 import { poolingSpecs, windowOpSpecs } from "./specs/pooling.ts";
 import { preprocessingSpecs } from "./specs/preprocessing.ts";
 import { rearrangeSpecs } from "./specs/rearrange.ts";
@@ -68,6 +69,7 @@ const specs: ReadonlyMap<string, LayerSpec> = new Map(
     spectrogramSpecs,
     graphModelSpec,
     wrapperSpecs(specOf),
+    pipelineSpec(specOf),
     spectralNormalizationSpec(specOf),
   ]
     .flat()

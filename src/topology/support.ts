@@ -49,10 +49,6 @@ const foreign: Readonly<Record<string, Refusal>> = {
   JaxLayer: foreignProgram("a JAX function"),
   FlaxLayer: foreignProgram("a Flax module"),
   TorchModuleWrapper: foreignProgram("a PyTorch module"),
-  Pipeline: {
-    reason: "layers inside a Pipeline are not run here",
-    advice: "Put them into the model one by one and save again.",
-  },
 };
 
 /** Classes that run as `quantize("int8")` leaves them. */
@@ -83,7 +79,9 @@ function refusalOf(layer: GraphLayer): Refusal | undefined {
 
 /** The activations of a layer, its gates and the layers inside it. */
 function activationsIn(config: JsonObject): (Json | undefined)[] {
-  const inner = ["layer", "backward_layer", "cell", "cells"].flatMap((key) => [config[key] ?? null].flat());
+  const inner = ["layer", "backward_layer", "cell", "cells", "layers"].flatMap((key) =>
+    [config[key] ?? null].flat(),
+  );
   return [
     config["activation"],
     config["recurrent_activation"],

@@ -3,6 +3,7 @@ import { TopologyError } from "../../errors.ts";
 import type { Shape } from "../../tensor.ts";
 import { booleanAt, countAt, isObject } from "../config-values.ts";
 import type { WeightSpec } from "../layer-spec.ts";
+import { snakeCase } from "../snake-case.ts";
 import { glorotUniform, orthogonal, variable, zeros } from "./variables.ts";
 import { knownSize } from "./windows.ts";
 
@@ -113,11 +114,16 @@ export function nestedLayer(config: JsonObject, key: string): NestedLayer {
 
 /** The cells of StackedRNNCells, first to last. */
 export function nestedCells(config: JsonObject): readonly NestedLayer[] {
-  const list = config["cells"];
+  return nestedLayers(config, "cells");
+}
+
+/** The layers that a config lists, first to last. @throws {TopologyError} where there are none. */
+export function nestedLayers(config: JsonObject, key: string): readonly NestedLayer[] {
+  const list = config[key];
   if (!Array.isArray(list) || list.length === 0) {
-    throw new TopologyError("cells: expected a list of cells. The config is not one that Keras writes.");
+    throw new TopologyError(`${key}: expected a list of ${key}. The config is not one that Keras writes.`);
   }
-  return (list as readonly Json[]).map((cell) => asNested(cell, "cells"));
+  return (list as readonly Json[]).map((item) => asNested(item, key));
 }
 
 function asNested(json: Json | undefined, key: string): NestedLayer {
@@ -127,23 +133,21 @@ function asNested(json: Json | undefined, key: string): NestedLayer {
   throw new TopologyError(`${key}: expected a layer. The config is not one that Keras writes.`);
 }
 
-/** Where Keras keeps each cell of a stack: `cells/lstm_cell`, `cells/lstm_cell_1` (`saving_lib.py`). */
+/** Where Keras keeps each cell of a stack: `cells/lstm_cell`, `cells/lstm_cell_1`. */
 export function cellPlaces(stack: readonly NestedLayer[]): string[] {
-  const used = new Map<string, number>();
-  return stack.map(({ className }) => {
-    const base = placeNames[className] ?? className;
-    const count = used.get(base) ?? 0;
-    used.set(base, count + 1);
-    return `cells/${base}${count === 0 ? "" : `_${count}`}`;
-  });
+  return placesBelow("cells", stack);
 }
 
-const placeNames: Readonly<Record<string, string>> = {
-  SimpleRNNCell: "simple_rnn_cell",
-  LSTMCell: "lstm_cell",
-  GRUCell: "gru_cell",
-  StackedRNNCells: "stacked_rnn_cells",
-};
+/** Where Keras keeps each layer of a list that is named `root` (`saving_lib.py`, `_save_container_state`). */
+export function placesBelow(root: string, stack: readonly NestedLayer[]): string[] {
+  const used = new Map<string, number>();
+  return stack.map(({ className }) => {
+    const base = snakeCase(className);
+    const count = used.get(base) ?? 0;
+    used.set(base, count + 1);
+    return `${root}/${base}${count === 0 ? "" : `_${count}`}`;
+  });
+}
 
 /** The weights of a layer inside another, under its place; they stand still if its own flag says so. */
 export function within(

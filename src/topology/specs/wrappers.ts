@@ -120,7 +120,7 @@ export function innerSpec(specOf: SpecOf, { className }: NestedLayer): LayerSpec
 }
 
 /** Whether the layer inside draws random numbers in training. */
-function isRandom(specOf: SpecOf, { className, config }: NestedLayer): boolean {
+export function isRandom(specOf: SpecOf, { className, config }: NestedLayer): boolean {
   const spec = specOf(className);
   return spec?.random === true || spec?.randomWith?.(config) === true;
 }
