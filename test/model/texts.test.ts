@@ -11,6 +11,7 @@ import { readCheckpoint, writeCheckpoint } from "../../src/formats/checkpoint-fi
 import { predict } from "../../src/model/predict.ts";
 import type { InputTensor, StringTensor, Tensor } from "../../src/tensor.ts";
 import { toFloat32 } from "../../src/tensor.ts";
+import { editLayers, withConfig } from "../../src/topology/edit-config.ts";
 import { createTrainer } from "../../src/training/trainer.ts";
 import { type ModelRecord, unpacked, unpackedInput } from "../formats/model-fixtures.ts";
 import { scratch } from "../hdf5/temporary.ts";
@@ -91,4 +92,33 @@ test("a trainer takes texts by the name of the input", async () => {
   const last = await trainer.trainOnBatch({ review: texts }, verdicts);
   trainer.dispose();
   expect(last.loss).toBeLessThan(first.loss);
+});
+
+describe("what a file does not hold is refused by name, with what to do", () => {
+  test.each([
+    [
+      { vocabulary: null },
+      /vectorize \(TextVectorization\): its vocabulary is not in the file\. Give it when/,
+    ],
+    [
+      { vocabulary: "/data/words.txt" },
+      /its vocabulary is in a file of its own, \/data\/words\.txt\. Give it/,
+    ],
+    [
+      { output_mode: "tf_idf", output_sequence_length: null },
+      /its idf weights are not in the file\. Give it/,
+    ],
+    [{ standardize: "my_standardize" }, /its standardize my_standardize is Python code\. Use one/],
+    [
+      { split: { class_name: "function", config: "my_split" } },
+      /its split my_split is Python code\. Use one/,
+    ],
+    [{ ragged: true }, /its output is ragged\. Leave ragged out/],
+  ])("%j", async (changed, message) => {
+    const checkpoint = await readCheckpoint(join(folder, "k3-reviews-given.h5"));
+    const modelConfig = editLayers(checkpoint.modelConfig, ({ path, json }) =>
+      path === "vectorize" ? withConfig(json, changed) : json,
+    );
+    await expect(predict({ ...checkpoint, modelConfig }, texts)).rejects.toThrow(message);
+  });
 });
