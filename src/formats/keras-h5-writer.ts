@@ -8,6 +8,7 @@ import { type LayerSlots, layerSlots } from "./layer-slots.ts";
 import { leavesOf, modelTree, type TreeNode } from "./model-tree.ts";
 import { notesKey, writeNotes } from "./notes.ts";
 import { stringifyPythonJson } from "./python-json.ts";
+import { idfNameInH5, storedIdfWeights } from "./vocabularies.ts";
 
 /**
  * Writes a checkpoint as a whole model `.h5` in the dialect it came in, that of Keras 1 as Keras 2's; one from `.keras` in
@@ -52,10 +53,11 @@ function writeH5Weights(writer: Hdf5Writer, group: string, checkpoint: Checkpoin
   writer.text(group, "backend", "tensorflow");
   writer.text(group, "keras_version", checkpoint.kerasVersion);
   const suffix = isKeras3(checkpoint) ? "" : ":0";
+  const idfWeights = isKeras3(checkpoint) ? new Map<string, never>() : idfWeightsInH5(checkpoint);
   for (const child of children) {
     const layerGroup = `${group}/${child.name}`;
     writer.group(layerGroup);
-    const named = weightsOf(child, slots, checkpoint).map(
+    const named = [...weightsOf(child, slots, checkpoint), ...(idfWeights.get(child.path) ?? [])].map(
       ({ name, weight }) => [`${name}${suffix}`, weight] as const,
     );
     writer.textList(
@@ -65,6 +67,18 @@ function writeH5Weights(writer: Hdf5Writer, group: string, checkpoint: Checkpoin
     );
     for (const [name, weight] of named) writer.dataset(`${layerGroup}/${name}`, weight);
   }
+}
+
+/** The weight that Keras 2 has in a layer which multiplies counts of tokens, by the layer's path. */
+function idfWeightsInH5(
+  checkpoint: Checkpoint,
+): ReadonlyMap<string, readonly { readonly name: string; readonly weight: Weight }[]> {
+  return new Map(
+    [...storedIdfWeights(checkpoint)].map(([path, stored]) => {
+      const weight = { ...stored.values().next().value!, name: idfNameInH5 };
+      return [path, [{ name: idfNameInH5, weight }]];
+    }),
+  );
 }
 
 /** The weights of a layer or a nested model in Keras's order, named `dense/kernel`, `inner/dense/kernel`. */

@@ -20,6 +20,7 @@ import {
   storedWeight,
 } from "./stored-weights.ts";
 import { fromTheano } from "./theano-kernels.ts";
+import { idfNameInH5, storedIdfWeights } from "./vocabularies.ts";
 
 /**
  * @file Whole models in `.h5`, of Keras 1, 2 and 3 (`keras/src/legacy/saving/legacy_h5_format.py`): root attributes
@@ -96,6 +97,7 @@ function placeH5Weights(
   const slots = layerSlots(model);
   const tree = modelTree(model.modelConfig);
   const place = isKeras1 ? placeInKeras1(model) : placeInGroup;
+  const idfWeights = storedIdfWeights(model);
   const groups = new Map(names.map((name) => [name, storedInGroup(group, name, label)]));
   const placements: Placement[] = [];
   for (const child of tree.children ?? []) {
@@ -103,7 +105,8 @@ function placeH5Weights(
       const layer = slots.get(leaf.path);
       return layer ? [layer] : [];
     });
-    const stored = groups.get(child.name) ?? [];
+    const inside = groups.get(child.name) ?? [];
+    const stored = idfWeights.has(child.path) ? inside.filter(({ name }) => name !== idfNameInH5) : inside;
     groups.delete(child.name);
     if (layers.length > 0) placements.push(place(child.name, layers, stored));
   }

@@ -16,6 +16,9 @@ const lookups: ReadonlySet<string> = new Set(["IntegerLookup", "StringLookup", "
 /** Where a layer keeps idf weights, below its group; TextVectorization in the lookup inside it too. */
 export const idfName = "vars/idf_weights";
 
+/** What Keras 2 calls them in .h5. */
+export const idfNameInH5 = "Variable";
+
 /**
  * The config with the vocabularies of layers that were adapted, as if they had been given when the layers were made: in the config every
  * format keeps them. `groups` are the layers' groups by path.
