@@ -93,7 +93,10 @@ function activationsIn(config: JsonObject): (Json | undefined)[] {
 
 function tensorFlowFunction(layer: GraphLayer): Refusal {
   const name = layer.config["function"];
-  const called = typeof name === "string" ? `the TensorFlow function tf.${name}` : "a TensorFlow operation";
+  const node = layer.config["node_def"];
+  const kind = isObject(node ?? null) ? ` ${String((node as JsonObject)["op"])}` : "";
+  const called =
+    typeof name === "string" ? `the TensorFlow function tf.${name}` : `the TensorFlow operation${kind}`;
   return {
     reason: `it is ${called}, which has no equal here as it is called`,
     advice: "Replace it by a Keras layer that does the same and save again.",

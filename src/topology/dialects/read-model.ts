@@ -8,10 +8,11 @@ import { keras1ToKeras2 } from "./keras1-model.ts";
 import { readKeras2Call } from "./keras2-calls.ts";
 import { readKeras3Call } from "./keras3-calls.ts";
 import { modernConfig, ofRelease } from "./layer-config.ts";
+import { functionOfNode } from "./node-def.ts";
 import type { ModelEntry, NodeIndices } from "./node-indices.ts";
 import { nodeIndices } from "./node-indices.ts";
 import { inputShapeOf } from "./sequential-input.ts";
-import { modernTfOp } from "./tf-ops.ts";
+import { type ModernOp, modernTfOp } from "./tf-ops.ts";
 
 /** The config of a model, of whichever Keras, as one description. @throws {TopologyError} naming what is malformed. */
 export function readModel(checkpoint: Pick<Checkpoint, "modelConfig" | "kerasVersion">): ModelDescription {
@@ -152,8 +153,7 @@ function readLayer(entry: LayerEntry, place: Place, calls: readonly CallDescript
     };
   }
   const config = json["config"] as JsonObject;
-  const isTfOp = className === "TFOpLambda" || className === "SlicingOpLambda";
-  const op = isTfOp && calls.length === 1 ? modernTfOp(config, calls[0]) : undefined;
+  const op = modernFunction(className, config, calls);
   return {
     name,
     className: op?.className ?? className,
@@ -164,6 +164,22 @@ function readLayer(entry: LayerEntry, place: Place, calls: readonly CallDescript
       : ofRelease(className, modernConfig(className, config, place.keras), place.kerasVersion),
     calls: op ? [op.call] : calls,
   };
+}
+
+/** A TensorFlow function of the graph in Keras 3's terms; undefined for layers, and where Keras 3 has no such operation. */
+function modernFunction(
+  className: string,
+  config: JsonObject,
+  calls: readonly CallDescription[],
+): ModernOp | undefined {
+  const [call] = calls;
+  if (!call || calls.length > 1) return undefined;
+  if (className === "TensorFlowOpLayer") {
+    const found = functionOfNode(config, call);
+    return found && modernTfOp(found.config, found.call);
+  }
+  const isFunction = className === "TFOpLambda" || className === "SlicingOpLambda";
+  return isFunction ? modernTfOp(config, call) : undefined;
 }
 
 function callsOf(entry: LayerEntry, indices: NodeIndices, place: Place): CallDescription[] {

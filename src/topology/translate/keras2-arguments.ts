@@ -114,9 +114,10 @@ export function keras3Arguments(path: string, className: string, config: JsonObj
   };
 }
 
-/** ` of signal.fft`, the function of TensorFlow that a layer calls. */
-function functionIn(config: JsonObject): string {
-  return typeof config["function"] === "string" ? ` of ${config["function"]}` : "";
+/** ` of signal.fft`, the function of TensorFlow that a layer calls, or the kind of node that it is. */
+function functionIn({ function: called, node_def: node }: JsonObject): string {
+  const name = isObject(node ?? null) ? (node as JsonObject)["op"] : called;
+  return typeof name === "string" ? ` of ${name}` : "";
 }
 
 /** Only the given entries, on a copy that carries along what else the config's object holds (its numbers' spelling). */

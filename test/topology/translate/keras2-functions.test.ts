@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import type { JsonObject } from "../../../src/checkpoint.ts";
 import { readCheckpoint } from "../../../src/formats/checkpoint-file.ts";
 import { layerGraph } from "../../../src/topology/build-graph.ts";
+import { requireSupported } from "../../../src/topology/support.ts";
 import { translateConfig } from "../../../src/topology/translate/translate-config.ts";
 import { modelPath } from "../../formats/model-fixtures.ts";
 
@@ -22,5 +23,18 @@ test("a function without an operation of Keras 3 is refused by layer and functio
   const changed = { ...checkpoint, modelConfig: JSON.parse(text) as JsonObject };
   expect(() => translateConfig(changed, "keras3")).toThrow(
     /^tf\.math\.truediv: TFOpLambda of math\.unheard_of: Keras 3 has no such layer/,
+  );
+});
+
+test("a node of TensorFlow's graph that no function here makes is refused by layer and kind", async () => {
+  const checkpoint = await readCheckpoint(modelPath("k24-early-operations.h5"));
+  requireSupported(layerGraph(checkpoint));
+  const text = JSON.stringify(checkpoint.modelConfig).replace('"op":"Abs"', '"op":"Digamma"');
+  const changed = { ...checkpoint, modelConfig: JSON.parse(text) as JsonObject };
+  expect(() => requireSupported(layerGraph(changed))).toThrow(
+    /tf_op_layer_Abs \(TensorFlowOpLayer\): it is the TensorFlow operation Digamma/,
+  );
+  expect(() => translateConfig(changed, "keras3")).toThrow(
+    /^tf_op_layer_Abs: TensorFlowOpLayer of Digamma: Keras 3 has no such layer/,
   );
 });
