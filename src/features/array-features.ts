@@ -1,8 +1,9 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { tf } from "../engine/tf.ts";
+import { DataError } from "../errors.ts";
 import { uploadPadded } from "../model/feeds.ts";
 import type { InputTensor, Tensor } from "../tensor.ts";
-import { elementCount, float32Tensor } from "../tensor.ts";
+import { elementCount, float32Tensor, formatShape, sameShape } from "../tensor.ts";
 import type { StaticProgram } from "./trunk.ts";
 import { createTrunk } from "./trunk.ts";
 
@@ -13,6 +14,11 @@ export interface ArrayFeatureOptions {
   readonly onProgress?: ((done: number) => void) | undefined;
 }
 
+interface Rows {
+  readonly values: Float32Array;
+  readonly rowShape: readonly number[];
+}
+
 /** The frontier tensors `[N, …]` of arrays in model-input order, each row run once. */
 export async function extractArrays(
   part: StaticProgram,
@@ -21,7 +27,7 @@ export async function extractArrays(
 ): Promise<Tensor[]> {
   const samples = inputs[0]!.shape[0]!;
   const trunk = createTrunk(part);
-  const parts: { values: Float32Array; rowShape: readonly number[] }[] = [];
+  const parts: Rows[] = [];
   try {
     for (let from = 0; from < samples; from += batchSize) {
       signal?.throwIfAborted();
@@ -30,10 +36,10 @@ export async function extractArrays(
       const features = trunk.run(feeds);
       for (const [index, feature] of features.entries()) {
         const rowShape = feature.shape.slice(1);
-        const size = elementCount(rowShape);
-        parts[index] ??= { values: new Float32Array(samples * size), rowShape };
         const values = (await feature.data()) as Float32Array;
-        parts[index].values.set(values.subarray(0, rows * size), from * size);
+        const part = roomFor(parts[index], rowShape, samples);
+        parts[index] = part;
+        setRows(part, from, values.subarray(0, rows * elementCount(rowShape)), rowShape);
       }
       tf.dispose([...feeds, ...features]);
       onProgress?.(from + rows);
@@ -43,4 +49,41 @@ export async function extractArrays(
     trunk.dispose();
   }
   return parts.map(({ values, rowShape }) => float32Tensor(values, [samples, ...rowShape]));
+}
+
+/**
+ * Rows that hold those of this batch too. Tokens of texts are as many as the longest text of a batch has: shorter rows end in zeros, which
+ * is the token that pads them.
+ * @throws {DataError} where rows of several dimensions differ.
+ */
+function roomFor(rows: Rows | undefined, rowShape: readonly number[], samples: number): Rows {
+  if (!rows) return { values: new Float32Array(samples * elementCount(rowShape)), rowShape };
+  if (sameShape(rows.rowShape, rowShape)) return rows;
+  if (rowShape.length !== 1) {
+    throw new DataError(
+      `inputs: expected texts of which the frozen layers make features of one shape, got ${formatShape(rows.rowShape)} and ${formatShape(rowShape)}. Give TextVectorization an output_sequence_length and save again, or unfreeze the layer behind it.`,
+    );
+  }
+  if (rowShape[0]! < rows.rowShape[0]!) return rows;
+  const wider: Rows = { values: new Float32Array(samples * rowShape[0]!), rowShape };
+  setRows(wider, 0, rows.values, rows.rowShape);
+  return wider;
+}
+
+/** Rows from `from` on; what they lack of the width stays zero. */
+function setRows(
+  { values, rowShape: [width = 1, ...rest] }: Rows,
+  from: number,
+  given: Float32Array,
+  rowShape: readonly number[],
+): void {
+  const size = width * elementCount(rest);
+  const ownSize = elementCount(rowShape);
+  if (size === ownSize) {
+    values.set(given, from * size);
+    return;
+  }
+  for (let row = 0; (row + 1) * ownSize <= given.length && ownSize > 0; row++) {
+    values.set(given.subarray(row * ownSize, (row + 1) * ownSize), (from + row) * size);
+  }
 }

@@ -2,8 +2,9 @@ import type { Checkpoint } from "../checkpoint.ts";
 import { inputsInOrder } from "../data/arrays.ts";
 import type { ModelInputs } from "../data/dataset.ts";
 import { ensureEngine } from "../engine/backend.ts";
+import { DataError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
-import { elementCount } from "../tensor.ts";
+import { elementCount, formatShape, sameShape } from "../tensor.ts";
 import { layerGraph } from "../topology/build-graph.ts";
 import { requireSupported } from "../topology/support.ts";
 import { uploadRows } from "./feeds.ts";
@@ -55,6 +56,12 @@ export async function predict(
 
 function concatenate(parts: readonly { data: Float32Array; shape: number[] }[]): Tensor {
   const rowShape = parts[0]?.shape.slice(1) ?? [];
+  const other = parts.find(({ shape }) => !sameShape(shape.slice(1), rowShape));
+  if (other) {
+    throw new DataError(
+      `inputs: expected texts of which the model makes outputs of one shape, got ${formatShape(rowShape)} and ${formatShape(other.shape.slice(1))} in two batches. Predict them one batch at a time, or all in one.`,
+    );
+  }
   const rows = parts.reduce((sum, part) => sum + part.shape[0]!, 0);
   const data = new Float32Array(rows * elementCount(rowShape));
   let offset = 0;

@@ -6,11 +6,15 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { arrayDataset } from "../../src/data/arrays.ts";
 import { ensureEngine, useEngine } from "../../src/engine/backend.ts";
 import { tf } from "../../src/engine/tf.ts";
+import { extractArrays } from "../../src/features/array-features.ts";
+import { cutModel } from "../../src/features/cut.ts";
+import { staticProgram } from "../../src/features/trunk.ts";
 import { finetune } from "../../src/finetune.ts";
 import { readCheckpoint, writeCheckpoint } from "../../src/formats/checkpoint-file.ts";
 import { predict } from "../../src/model/predict.ts";
 import type { InputTensor, StringTensor, Tensor } from "../../src/tensor.ts";
 import { toFloat32 } from "../../src/tensor.ts";
+import { layerGraph } from "../../src/topology/build-graph.ts";
 import { editLayers, withConfig } from "../../src/topology/edit-config.ts";
 import { createTrainer } from "../../src/training/trainer.ts";
 import { type ModelRecord, unpacked, unpackedInput } from "../formats/model-fixtures.ts";
@@ -92,6 +96,21 @@ test("a trainer takes texts by the name of the input", async () => {
   const last = await trainer.trainOnBatch({ review: texts }, verdicts);
   trainer.dispose();
   expect(last.loss).toBeLessThan(first.loss);
+});
+
+test("texts of any length are tuned with a width of their own: rows end in the token that pads them", async () => {
+  const given = await readCheckpoint(join(folder, "k3-reviews-given.h5"));
+  const open = editLayers(given.modelConfig, ({ path, json }) =>
+    path === "vectorize" ? withConfig(json, { output_sequence_length: null }) : json,
+  );
+  const checkpoint = { ...given, modelConfig: open };
+  const graph = layerGraph(checkpoint);
+  const cut = cutModel(graph, { frozen: new Set(), bnMode: "inference", newLayers: new Set() });
+  const part = staticProgram(cut, checkpoint.weights);
+  const [whole] = await extractArrays(part, [texts], { batchSize: 16 });
+  const [parted] = await extractArrays(part, [texts], { batchSize: 2 });
+  expect(whole!.shape[1]).toBeGreaterThan(12);
+  expect(parted).toEqual(whole);
 });
 
 describe("what a file does not hold is refused by name, with what to do", () => {
