@@ -4,6 +4,7 @@ import { isObject } from "./config-values.ts";
 import type { GraphLayer, LayerGraph } from "./layer-graph.ts";
 import type { Refusal } from "./layer-spec.ts";
 import { specOf } from "./layer-specs.ts";
+import { operationRefusal } from "./operation-refusals.ts";
 import { activationNames } from "./specs/activation.ts";
 import { quantizationRefusal } from "./specs/quantization.ts";
 
@@ -104,12 +105,7 @@ function tensorFlowFunction(layer: GraphLayer): Refusal {
 }
 
 function unknownClass(className: string): Refusal {
-  if (className.startsWith("ops.")) {
-    return {
-      reason: `neither an operation nor a layer named ${className.slice("ops.".length)} is known here`,
-      advice: "Replace it by one that is and save again.",
-    };
-  }
+  if (className.startsWith("ops.")) return operationRefusal(className.slice("ops.".length));
   if (className.includes(">")) {
     return {
       reason: "a custom class, whose code is not in the file",

@@ -114,7 +114,7 @@ export function supportTable(): string {
     "",
     "Refused by name:",
     "",
-    wrapped(others),
+    ...operationGroups(others),
     "",
   ].join("\n");
 }
@@ -134,6 +134,18 @@ function lineOf(name: string, verdict: Verdict): string {
 
 function refusalLine(name: string, verdict: Verdict): string {
   return verdict.kind === "refused" ? `- ${name}: ${verdict.reason}. ${verdict.advice}` : `- ${name}`;
+}
+
+/** The refused operations by why they are. */
+function operationGroups(names: readonly string[]): string[] {
+  const groups = new Map<string, string[]>();
+  for (const name of names) {
+    const verdict = verdictOnOperation(name);
+    const reason = verdict.kind === "refused" ? verdict.reason : "";
+    const because = reason.startsWith(`${name} `) ? reason.slice(name.length + 1) : "not computed here";
+    groups.set(because, [...(groups.get(because) ?? []), name]);
+  }
+  return [...groups].map(([because, members]) => `- ${members.join(", ")}: ${because}`);
 }
 
 /** Names in lines of about a hundred characters. */
