@@ -35,7 +35,10 @@ export interface Checkpoint {
   readonly format: CheckpointFormat;
   /** The version that wrote the file, `"3.15.1"`; `"1"`, `"2"` or `"3"` where the file does not say more. */
   readonly kerasVersion: string;
-  /** The model's config as in the file: `{ class_name, config, … }` in the dialect of `kerasVersion`. */
+  /**
+   * The model's config as in the file: `{ class_name, config, … }` in the dialect of `kerasVersion`. Vocabularies
+   * that a `.keras` keeps in files of their own stand in it as if they had been given to the layers.
+   */
   readonly modelConfig: JsonObject;
   readonly weights: Weights;
   /** The file's compile config, verbatim. */
