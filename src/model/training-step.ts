@@ -12,6 +12,8 @@ import { layersByPath, refKey } from "../topology/layer-graph.ts";
 import { normalizedConvolutions } from "../topology/rewrites/normalized-convolutions.ts";
 import { callNode, tensorOf } from "./call-node.ts";
 import type { LayerWeights } from "./layer-weights.ts";
+import type { Addends } from "./lookup-addends.ts";
+import { addendsOf, disposeAddends, joined, lookupTables } from "./lookup-addends.ts";
 import type { Program } from "./program.ts";
 import { readsOf } from "./program.ts";
 import type { ContextOf } from "./run-program.ts";
@@ -28,7 +30,15 @@ export interface TrainingProgram {
   readonly calls: ReadonlyMap<string, number>;
   /** By a convolution's node index, the normalization that runs with it as one call. */
   readonly normalizations: ReadonlyMap<number, GraphNode>;
+  /** Paths of the layers whose gradient comes with its addends. */
+  readonly lookups: ReadonlySet<string>;
 }
+
+/**
+ * Gets the gradient of one weight, and what it is the sum of where that is a lookup table of Keras 3. Both are released when it
+ * returns.
+ */
+export type OnGradient = (path: string, name: string, gradient: tf.Tensor, addends?: Addends) => void;
 
 export interface ForwardPass {
   /** In the program's order; released by `backward` or `dispose`. */
@@ -41,10 +51,7 @@ export interface ForwardPass {
    * Hands the gradient of each trainable weight to `onGradient` as soon as it is complete, last layers first, and keeps none.
    * `outputGradients` are the caller's.
    */
-  backward(
-    outputGradients: readonly tf.Tensor[],
-    onGradient: (path: string, name: string, gradient: tf.Tensor) => void,
-  ): void;
+  backward(outputGradients: readonly tf.Tensor[], onGradient: OnGradient): void;
   dispose(): void;
 }
 
@@ -55,6 +62,8 @@ interface RecordedCall {
   readonly outputKeys: readonly string[];
   readonly outputs: readonly tf.Tensor[];
   readonly sources: readonly Source[];
+  /** Which rows of its table the call read. */
+  readonly lookup?: { readonly node: GraphNode; readonly indices: tf.Tensor };
 }
 
 type Source =
@@ -79,7 +88,14 @@ export function trainingProgram(
     }
   }
   const normalizations = normalizedConvolutions(program, onStoredStatistics);
-  return { program, trainable, differentiable, calls, normalizations };
+  return {
+    program,
+    trainable,
+    differentiable,
+    calls,
+    normalizations,
+    lookups: lookupTables(program, trainable),
+  };
 }
 
 /** Runs the program in training mode. The caller owns feeds and weights. */
@@ -121,7 +137,10 @@ export function forward(
     const recording = record(computation(node), sources.length > 0 && sources.map((source) => source.tensor));
     const { outputs, masks, state: newState } = recording.result;
     const outputKeys = outputs.map((_, output) => refKey({ node: last.index, output }));
-    if (sources.length > 0) recorded.push({ paths, recording, outputKeys, outputs, sources });
+    const lookup = training.lookups.has(node.layer) && {
+      lookup: { node, indices: tensorOf(values, node.inputs[0]!).clone() },
+    };
+    if (sources.length > 0) recorded.push({ paths, recording, outputKeys, outputs, sources, ...lookup });
     if (newState) keepState(state, node, newState);
     outputs.forEach((tensor, output) => {
       values.tensors.set(outputKeys[output]!, tensor);
@@ -137,7 +156,7 @@ export function forward(
   const outputs = program.outputs.map((ref) => tensorOf(values, ref));
   const outputMasks = program.outputs.map((ref) => values.masks.get(refKey(ref)));
   const dispose = (): void => {
-    for (const { recording } of recorded.splice(0)) recording.dispose();
+    for (const call of recorded.splice(0)) disposeCall(call);
     release(values, [...values.tensors.keys(), ...values.masks.keys()]);
   };
   return {
@@ -181,20 +200,26 @@ function keepState(
   state.set(node.layer, values);
 }
 
+function disposeCall({ recording, lookup }: RecordedCall): void {
+  recording.dispose();
+  lookup?.indices.dispose();
+}
+
 function backward(
   training: TrainingProgram,
   recorded: RecordedCall[],
   outputGradients: readonly tf.Tensor[],
-  onGradient: (path: string, name: string, gradient: tf.Tensor) => void,
+  onGradient: OnGradient,
 ): void {
   const gradients = new Map<string, tf.Tensor>();
   const weightGradients = new Map<string, Map<string, tf.Tensor>>();
+  const addends = new Map<string, Addends[]>();
   const remaining = new Map(training.calls);
   training.program.outputs.forEach((ref, index) => {
     addGradient(gradients, refKey(ref), outputGradients[index]!.clone());
   });
   for (let call = recorded.pop(); call; call = recorded.pop()) {
-    const { paths, recording, outputKeys, outputs, sources } = call;
+    const { paths, recording, outputKeys, outputs, sources, lookup } = call;
     const incoming = outputKeys.map((key) => gradients.get(key));
     const results = incoming.some(Boolean)
       ? recording.gradients(
@@ -203,7 +228,11 @@ function backward(
           sources.map((source) => source.tensor),
         )
       : sources.map(() => null);
-    recording.dispose();
+    if (lookup && incoming[0]) {
+      const own = addendsOf(lookup.node, lookup.indices, incoming[0]);
+      addends.set(paths[0]!, [own, ...(addends.get(paths[0]!) ?? [])]);
+    }
+    disposeCall(call);
     for (const key of outputKeys) {
       gradients.get(key)?.dispose();
       gradients.delete(key);
@@ -217,7 +246,10 @@ function backward(
     for (const path of paths.filter((each) => remaining.has(each))) {
       const left = remaining.get(path)! - 1;
       remaining.set(path, left);
-      if (left === 0) deliver(path, weightGradients, onGradient);
+      if (left > 0) continue;
+      const whole = addends.has(path) ? joined(addends.get(path)!) : undefined;
+      deliver(path, weightGradients, onGradient, whole);
+      disposeAddends(whole);
     }
   }
   for (const gradient of gradients.values()) gradient.dispose();
@@ -232,10 +264,11 @@ function layerGradients(all: Map<string, Map<string, tf.Tensor>>, path: string):
 function deliver(
   path: string,
   weightGradients: Map<string, Map<string, tf.Tensor>>,
-  onGradient: (path: string, name: string, gradient: tf.Tensor) => void,
+  onGradient: OnGradient,
+  addends: Addends | undefined,
 ): void {
   for (const [name, gradient] of weightGradients.get(path) ?? []) {
-    onGradient(path, name, gradient);
+    onGradient(path, name, gradient, addends);
     gradient.dispose();
   }
   weightGradients.delete(path);

@@ -2,6 +2,8 @@ import { adamAverages } from "../engine/adam.ts";
 import type { InPlaceUpdates } from "../engine/in-place-updates.ts";
 import { inPlaceUpdates } from "../engine/in-place-updates.ts";
 import { tf } from "../engine/tf.ts";
+import type { Addends } from "../model/lookup-addends.ts";
+import { sumOf } from "../model/lookup-addends.ts";
 import type { OptimizerConfig } from "./optimizer-config.ts";
 import { updateOperation } from "./update-operations.ts";
 import type { Slots, Updated } from "./update-rules.ts";
@@ -9,8 +11,14 @@ import { updateRule } from "./update-rules.ts";
 
 /** How one weight is moved, and what that keeps. */
 interface Mover {
-  /** Takes `variable` over; what is returned is the holder's. `gradient` stays the caller's. */
-  move(variable: tf.Tensor, gradient: tf.Tensor, learningRate: number, step: number): tf.Tensor;
+  /** Takes `variable` over; what is returned is the holder's. The gradient and its addends stay the caller's. */
+  move(
+    variable: tf.Tensor,
+    gradient: tf.Tensor,
+    learningRate: number,
+    step: number,
+    addends?: Addends,
+  ): tf.Tensor;
   dispose(): void;
 }
 
@@ -28,19 +36,23 @@ export interface Optimizer {
   readonly config: OptimizerConfig;
   /** Begins an update: every `apply` until the next call belongs to it. */
   beginStep(learningRate?: number): void;
-  /** Moves one weight by its whole gradient. The gradient stays the caller's. */
-  apply(path: string, name: string, gradient: tf.Tensor): void;
-  /** Whether gradients must all be known before the first `apply`: then call `scaleAll` first. */
+  /** Moves one weight by its whole gradient, whose addends count one by one where there are any. Both stay the caller's. */
+  apply(path: string, name: string, gradient: tf.Tensor, addends?: Addends): void;
+  /** Whether gradients must all be known before the first `apply`: then call `scaleAll` first, with the addends of those that have any. */
   readonly needsAllGradients: boolean;
   scaleAll(gradients: readonly tf.Tensor[]): number;
   dispose(): void;
 }
 
-/** An optimizer over `weights` (layer path to its record on the engine), for the named ones of each layer. */
+/**
+ * An optimizer over `weights` (layer path to its record on the engine), for the named ones of each layer; `lookups` are the layers
+ * whose gradients come with addends.
+ */
 export function createOptimizer(
   config: OptimizerConfig,
   weights: ReadonlyMap<string, Record<string, tf.Tensor>>,
   trainable: ReadonlyMap<string, readonly string[]>,
+  lookups: ReadonlySet<string> = new Set(),
 ): Optimizer {
   const trained = new Map<string, Trained>();
   const operation = updateOperation(config);
@@ -48,7 +60,9 @@ export function createOptimizer(
   for (const [path, names] of trainable) {
     for (const name of names) {
       const holder = weights.get(path)!;
-      trained.set(`${path} ${name}`, { holder, name, mover: moverFor(config, inPlace, holder[name]!.shape) });
+      const { shape } = holder[name]!;
+      const mover = lookups.has(path) ? ruleMover(config, shape) : moverFor(config, inPlace, shape);
+      trained.set(`${path} ${name}`, { holder, name, mover });
     }
   }
   const setting = (name: string): number | null => config.settings[name] as number | null;
@@ -62,14 +76,15 @@ export function createOptimizer(
       step++;
       learningRate = rate ?? setting("learning_rate")!;
     },
-    apply: (path, name, gradient) => {
+    apply: (path, name, gradient, addends) => {
       const { holder, name: own, mover } = trained.get(`${path} ${name}`)!;
       const before = holder[own]!;
-      const clipped = clip(gradient, setting("clipnorm"), setting("clipvalue"));
+      const clipped = clipAll(gradient, addends, setting("clipnorm"), setting("clipvalue"));
       const start = decayed(before, setting("weight_decay"), learningRate);
       if (start !== before) before.dispose();
-      holder[own] = tf.keep(mover.move(start, clipped, learningRate, step));
-      if (clipped !== gradient) clipped.dispose();
+      holder[own] = tf.keep(mover.move(start, clipped.gradient, learningRate, step, clipped.addends));
+      if (clipped.gradient !== gradient) clipped.gradient.dispose();
+      if (clipped.addends !== addends) clipped.addends?.values.dispose();
     },
     scaleAll: (gradients) => {
       const limit = setting("global_clipnorm");
@@ -130,9 +145,10 @@ function ruleMover(config: OptimizerConfig, shape: readonly number[]): Mover {
     for (const slot of Object.values(slots)) slot.dispose();
   };
   return {
-    move: (variable, gradient, learningRate, step) => {
+    move: (variable, gradient, learningRate, step, addends) => {
+      const update = { variable, gradient, addends, slots, learningRate, step };
       const updated = tf.tidy(
-        () => rule.apply({ variable, gradient, slots, learningRate, step }) as unknown as tf.TensorContainer,
+        () => rule.apply(update) as unknown as tf.TensorContainer,
       ) as unknown as Updated;
       release();
       variable.dispose();
@@ -147,6 +163,19 @@ function ruleMover(config: OptimizerConfig, shape: readonly number[]): Mover {
 function decayed(variable: tf.Tensor, weightDecay: number | null, learningRate: number): tf.Tensor {
   if (weightDecay === null) return variable;
   return tf.tidy(() => tf.sub(variable, tf.mul(tf.mul(variable, weightDecay), learningRate)));
+}
+
+function clipAll(
+  gradient: tf.Tensor,
+  addends: Addends | undefined,
+  norm: number | null,
+  value: number | null,
+): { gradient: tf.Tensor; addends: Addends | undefined } {
+  if (!addends) return { gradient: clip(gradient, norm, value), addends };
+  const values = clip(addends.values, norm, value);
+  if (values === addends.values) return { gradient, addends };
+  const clipped = { ...addends, values };
+  return { gradient: sumOf(clipped, gradient.shape[0]!), addends: clipped };
 }
 
 function clip(gradient: tf.Tensor, norm: number | null, value: number | null): tf.Tensor {

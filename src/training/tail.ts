@@ -4,10 +4,13 @@ import { UsageError } from "../errors.ts";
 import type { Partition } from "../freeze/partition.ts";
 import type { LayerWeights } from "../model/layer-weights.ts";
 import { disposeWeights, uploadWeights } from "../model/layer-weights.ts";
+import type { Addends } from "../model/lookup-addends.ts";
+import { cloned, disposeAddends } from "../model/lookup-addends.ts";
 import type { Program } from "../model/program.ts";
 import { programBetween } from "../model/program.ts";
 import type { ContextOf } from "../model/run-program.ts";
 import { runProgram, runWithMasks } from "../model/run-program.ts";
+import type { OnGradient } from "../model/training-step.ts";
 import { forward, trainingProgram } from "../model/training-step.ts";
 import { float32Tensor } from "../tensor.ts";
 import type { LayerGraph } from "../topology/layer-graph.ts";
@@ -94,7 +97,7 @@ export function createTail(options: TailOptions): Tail {
     options.weights,
     program.nodes.map((node) => node.layer),
   );
-  const optimizer = createOptimizer(options.optimizer, weights, partition.trainableWeights);
+  const optimizer = createOptimizer(options.optimizer, weights, partition.trainableWeights, training.lookups);
   const rules = weightRules(graph, partition);
   const moved = new Map([...partition.trainableWeights].map(([path, names]) => [path, new Set(names)]));
   const calls = callNumbers(graph);
@@ -144,11 +147,11 @@ export function createTail(options: TailOptions): Tail {
       sum.dispose();
       step++;
       optimizer.beginStep(learningRate);
-      const update = (path: string, name: string, raw: tf.Tensor): void => {
+      const update: OnGradient = (path, name, raw, addends) => {
         const own = rules.find((rule) => rule.path === path && rule.name === name);
         const holder = weights.get(path)!;
         const whole = own?.penalty ? withPenaltyGradient(own.penalty, holder[name]!, raw) : raw;
-        optimizer.apply(path, name, whole);
+        optimizer.apply(path, name, whole, own?.penalty ? undefined : addends);
         if (own?.penalty) whole.dispose();
         if (own?.constraint) keepState(holder, { [name]: own.constraint(holder[name]!) });
       };
@@ -213,23 +216,24 @@ function snapshotOf(weights: LayerWeights, names: ReadonlyMap<string, ReadonlySe
   };
 }
 
+/** Keras adds up what a lookup table's gradient consists of when it scales all gradients. */
 function updateTogether(
-  backward: (
-    gradients: readonly tf.Tensor[],
-    onGradient: (path: string, name: string, gradient: tf.Tensor) => void,
-  ) => void,
+  backward: (gradients: readonly tf.Tensor[], onGradient: OnGradient) => void,
   outputGradient: tf.Tensor,
   scaleAll: (gradients: readonly tf.Tensor[]) => number,
-  update: (path: string, name: string, gradient: tf.Tensor) => void,
+  update: OnGradient,
 ): void {
-  const all: { path: string; name: string; gradient: tf.Tensor }[] = [];
-  backward([outputGradient], (path, name, gradient) => all.push({ path, name, gradient: gradient.clone() }));
-  const scale = scaleAll(all.map((entry) => entry.gradient));
-  for (const { path, name, gradient } of all) {
-    const scaled = scale === 1 ? gradient.clone() : tf.mul(gradient, scale);
+  const all: { path: string; name: string; gradient: tf.Tensor; addends: Addends | undefined }[] = [];
+  backward([outputGradient], (path, name, gradient, addends) => {
+    all.push({ path, name, gradient: gradient.clone(), addends: addends && cloned(addends) });
+  });
+  const scale = scaleAll(all.map(({ gradient, addends }) => addends?.values ?? gradient));
+  for (const { path, name, gradient, addends } of all) {
+    const scaled = tf.mul(gradient, scale);
     update(path, name, scaled);
     scaled.dispose();
     gradient.dispose();
+    disposeAddends(addends);
   }
 }
 

@@ -3,6 +3,8 @@
  * computes them in float32.
  */
 import { tf } from "../engine/tf.ts";
+import type { Addends } from "../model/lookup-addends.ts";
+import { sumOf } from "../model/lookup-addends.ts";
 import type { OptimizerConfig } from "./optimizer-config.ts";
 
 export type Slots = Readonly<Record<string, tf.Tensor>>;
@@ -10,6 +12,8 @@ export type Slots = Readonly<Record<string, tf.Tensor>>;
 export interface Update {
   readonly variable: tf.Tensor;
   readonly gradient: tf.Tensor;
+  /** Of a lookup table's gradient: `gradient` is their sum, and their squares and magnitudes are taken one by one, as in TensorFlow. */
+  readonly addends?: Addends | undefined;
   readonly slots: Slots;
   readonly learningRate: number;
   /** The number of this update, from 1. */
@@ -55,6 +59,16 @@ export function updateRule({ className, settings }: OptimizerConfig): UpdateRule
   }
 }
 
+function squaredGradient({ gradient, addends }: Update): tf.Tensor {
+  if (!addends) return tf.square(gradient);
+  return sumOf({ ...addends, values: tf.square(addends.values) }, gradient.shape[0]!);
+}
+
+function gradientMagnitude({ gradient, addends }: Update): tf.Tensor {
+  if (!addends) return tf.abs(gradient);
+  return sumOf({ ...addends, values: tf.abs(addends.values) }, gradient.shape[0]!);
+}
+
 /** `average + (value - average) * rate`. */
 function blend(average: tf.Tensor, value: tf.Tensor, rate: number): tf.Tensor {
   return tf.add(average, tf.mul(tf.sub(value, average), rate));
@@ -89,8 +103,9 @@ function sgd(momentum: number, nesterov: boolean): UpdateRule {
 function rmsprop(rho: number, momentum: number, epsilon: number, centered: boolean): UpdateRule {
   return {
     slots: { velocity: 0, ...(momentum > 0 && { momentum: 0 }), ...(centered && { average_gradient: 0 }) },
-    apply: ({ variable, gradient, slots, learningRate }) => {
-      const velocity = decay(slots["velocity"]!, tf.square(gradient), rho);
+    apply: (update) => {
+      const { variable, gradient, slots, learningRate } = update;
+      const velocity = decay(slots["velocity"]!, squaredGradient(update), rho);
       const average = centered ? decay(slots["average_gradient"]!, gradient, rho) : undefined;
       const denominator = tf.add(average ? tf.sub(velocity, tf.square(average)) : velocity, epsilon);
       const increment = tf.div(tf.mul(gradient, learningRate), tf.sqrt(denominator));
@@ -106,13 +121,14 @@ function rmsprop(rho: number, momentum: number, epsilon: number, centered: boole
 function adam(beta1: number, beta2: number, epsilon: number, amsgrad: boolean): UpdateRule {
   return {
     slots: { momentum: 0, velocity: 0, ...(amsgrad && { velocity_hat: 0 }) },
-    apply: ({ variable, gradient, slots, learningRate, step }) => {
+    apply: (update) => {
+      const { variable, gradient, slots, learningRate, step } = update;
       const correction = float32(
         Math.sqrt(float32(1 - float32(float32(beta2) ** step))) /
           float32(1 - float32(float32(beta1) ** step)),
       );
       const momentum = blend(slots["momentum"]!, gradient, 1 - beta1);
-      const velocity = blend(slots["velocity"]!, tf.square(gradient), 1 - beta2);
+      const velocity = blend(slots["velocity"]!, squaredGradient(update), 1 - beta2);
       const highest = amsgrad ? tf.maximum(slots["velocity_hat"]!, velocity) : undefined;
       const scaled = tf.mul(momentum, float32(learningRate * correction));
       return {
@@ -126,9 +142,10 @@ function adam(beta1: number, beta2: number, epsilon: number, amsgrad: boolean): 
 function adamax(beta1: number, beta2: number, epsilon: number): UpdateRule {
   return {
     slots: { momentum: 0, norm: 0 },
-    apply: ({ variable, gradient, slots, learningRate, step }) => {
+    apply: (update) => {
+      const { variable, gradient, slots, learningRate, step } = update;
       const momentum = blend(slots["momentum"]!, gradient, 1 - beta1);
-      const norm = tf.maximum(tf.mul(slots["norm"]!, beta2), tf.abs(gradient));
+      const norm = tf.maximum(tf.mul(slots["norm"]!, beta2), gradientMagnitude(update));
       const correction = float32(1 - float32(float32(beta1) ** step));
       const change = tf.div(tf.mul(momentum, learningRate), tf.mul(tf.add(norm, epsilon), correction));
       return { variable: tf.sub(variable, change), slots: { momentum, norm } };
@@ -142,11 +159,12 @@ function nadam(beta1: number, beta2: number, epsilon: number): UpdateRule {
   let productAt = 0;
   return {
     slots: { momentum: 0, velocity: 0 },
-    apply: ({ variable, gradient, slots, learningRate, step }) => {
+    apply: (update) => {
+      const { variable, gradient, slots, learningRate, step } = update;
       for (; productAt < step; productAt++) product = float32(product * schedule(productAt + 1));
       const next = schedule(step + 1);
       const momentum = blend(slots["momentum"]!, gradient, 1 - beta1);
-      const velocity = blend(slots["velocity"]!, tf.square(gradient), 1 - beta2);
+      const velocity = blend(slots["velocity"]!, squaredGradient(update), 1 - beta2);
       const momentumHat = tf.add(
         tf.mul(momentum, next / (1 - product * next)),
         tf.mul(gradient, (1 - schedule(step)) / (1 - product)),
@@ -161,8 +179,9 @@ function nadam(beta1: number, beta2: number, epsilon: number): UpdateRule {
 function adagrad(initial: number, epsilon: number): UpdateRule {
   return {
     slots: { accumulator: initial },
-    apply: ({ variable, gradient, slots, learningRate }) => {
-      const accumulator = tf.add(slots["accumulator"]!, tf.square(gradient));
+    apply: (update) => {
+      const { variable, gradient, slots, learningRate } = update;
+      const accumulator = tf.add(slots["accumulator"]!, squaredGradient(update));
       const change = tf.div(tf.mul(gradient, learningRate), tf.sqrt(tf.add(accumulator, epsilon)));
       return { variable: tf.sub(variable, change), slots: { accumulator } };
     },
@@ -173,19 +192,16 @@ function adadelta(rho: number, epsilon: number): UpdateRule {
   const rootMeanSquare = (x: tf.Tensor): tf.Tensor => tf.sqrt(tf.add(x, epsilon));
   return {
     slots: { accumulated_grad: 0, accumulated_delta_var: 0 },
-    apply: ({ variable, gradient, slots, learningRate }) => {
-      const accumulated = decay(slots["accumulated_grad"]!, tf.square(gradient), rho);
-      const delta = tf.neg(
-        tf.div(
-          tf.mul(rootMeanSquare(slots["accumulated_delta_var"]!), gradient),
-          rootMeanSquare(accumulated),
-        ),
-      );
+    apply: (update) => {
+      const { variable, gradient, slots, learningRate } = update;
+      const accumulated = decay(slots["accumulated_grad"]!, squaredGradient(update), rho);
+      const factor = tf.div(rootMeanSquare(slots["accumulated_delta_var"]!), rootMeanSquare(accumulated));
+      const squaredDelta = tf.mul(tf.square(factor), squaredGradient(update));
       return {
-        variable: tf.add(variable, tf.mul(delta, learningRate)),
+        variable: tf.sub(variable, tf.mul(tf.mul(factor, gradient), learningRate)),
         slots: {
           accumulated_grad: accumulated,
-          accumulated_delta_var: decay(slots["accumulated_delta_var"]!, tf.square(delta), rho),
+          accumulated_delta_var: decay(slots["accumulated_delta_var"]!, squaredDelta, rho),
         },
       };
     },

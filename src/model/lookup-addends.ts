@@ -1,0 +1,68 @@
+import { tf } from "../engine/tf.ts";
+import type { GraphNode } from "../topology/layer-graph.ts";
+import { layersByPath } from "../topology/layer-graph.ts";
+import type { Program } from "./program.ts";
+
+/**
+ * What the gradient of a table is the sum of, one addend for each time that a row was read: TensorFlow's `IndexedSlices`, which
+ * Keras 3 hands to its optimizers as they are.
+ */
+export interface Addends {
+  /** `[N, ...]`, float32. */
+  readonly values: tf.Tensor;
+  /** `[N]`, int32. */
+  readonly rows: tf.Tensor;
+}
+
+/**
+ * Paths of the layers whose trained table is read by its rows and in no other way, in files of Keras 3: Keras 2 adds up before its
+ * optimizers see a gradient.
+ */
+export function lookupTables(
+  { graph, nodes }: Program,
+  trainable: ReadonlyMap<string, readonly string[]>,
+): ReadonlySet<string> {
+  const layers = layersByPath(graph);
+  const whole = new Set(nodes.filter(({ kwargs }) => "reverse" in kwargs).map(({ layer }) => layer));
+  return new Set(
+    [...trainable].flatMap(([path, names]) => {
+      const layer = layers.get(path);
+      const isTable = layer?.className === "Embedding" || layer?.className === "ReversibleEmbedding";
+      const alone = names.length === 1 && names[0] === "embeddings";
+      return isTable && alone && layer.keras === 3 && !whole.has(path) ? [path] : [];
+    }),
+  );
+}
+
+/** The addends of one call that read `indices` and whose output has the gradient `dy`. Both stay the caller's. */
+export function addendsOf(node: GraphNode, indices: tf.Tensor, dy: tf.Tensor): Addends {
+  const width = node.outputs[0]!.shape!.at(-1)!;
+  return tf.tidy(() => ({
+    values: tf.clone(tf.reshape(dy, [-1, width])),
+    rows: tf.clone(tf.cast(tf.reshape(indices, [-1]), "int32")),
+  }));
+}
+
+/** Those of several calls, as one. Takes them over. */
+export function joined(addends: readonly Addends[]): Addends {
+  if (addends.length === 1) return addends[0]!;
+  const whole = {
+    values: tf.concat(addends.map(({ values }) => values)),
+    rows: tf.concat(addends.map(({ rows }) => rows as tf.Tensor1D)),
+  };
+  for (const each of addends) disposeAddends(each);
+  return whole;
+}
+
+/** The gradient: `[rowCount, ...]`. */
+export function sumOf({ values, rows }: Addends, rowCount: number): tf.Tensor {
+  return tf.unsortedSegmentSum(values, rows as tf.Tensor1D, rowCount);
+}
+
+export function cloned({ values, rows }: Addends): Addends {
+  return { values: values.clone(), rows: rows.clone() };
+}
+
+export function disposeAddends(addends: Addends | undefined): void {
+  if (addends) tf.dispose([addends.values, addends.rows]);
+}
