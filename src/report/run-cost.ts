@@ -26,20 +26,22 @@ export async function costQuestion(
     validationImages: countOf(dataset, "val"),
     batchSize: options.batchSize ?? 32,
     optimizerSlots: Object.keys(updateRule(optimizer).slots).length,
-    speed: { ...(await probeSpeed()), secondsPerImage },
+    speed: { ...probeSpeed(), secondsPerImage },
     bytesPerValue: options.cacheDtype === "float16" ? 2 : 4,
     residentBytes: process.memoryUsage().rss,
     extractionBatch: extractionBatch(engine),
   };
 }
 
-/** Of one picture, the first that decodes among a few; 0 where none does: the run will say so. */
+/** Of one picture, the first that decodes among a few, once the decoder is loaded; 0 where none does: the run will say so. */
 async function decodingSeconds(dataset: Dataset, picture: ImageOptions | null): Promise<number> {
   if (dataset.kind !== "images" || !picture) return 0;
   for (const { path } of dataset.samples.slice(0, 3)) {
-    const started = performance.now();
     const decoded = await loadImages([path], picture).catch(() => null);
-    if (decoded) return (performance.now() - started) / 1000;
+    if (!decoded) continue;
+    const started = performance.now();
+    await loadImages([path], picture);
+    return (performance.now() - started) / 1000;
   }
   return 0;
 }
