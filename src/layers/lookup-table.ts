@@ -26,11 +26,10 @@ export function lookupTable(config: JsonObject): LookupTable {
 }
 
 function makeTable(config: JsonObject): LookupTable {
-  const { tokens, masked, unknowns } = vocabularyOf(config);
+  const { tokens, masked, unknowns, maskToken, unknownToken } = vocabularyOf(config);
   const first = masked ? 1 : 0;
   const start = first + unknowns;
   const depth = lookupDepth(config);
-  const maskToken = config["mask_token"];
   const places = new Map<Token, number>(tokens.map((token, index) => [token, start + index]));
   const bucket = unknownBucket(config, unknowns);
   return {
@@ -39,7 +38,7 @@ function makeTable(config: JsonObject): LookupTable {
       return places.get(token) ?? first + bucket(token);
     },
     tokenAt: (index) =>
-      (masked && index === 0 ? maskToken : (tokens[index - start] ?? config["oov_token"])) as Token,
+      (masked && index === 0 ? maskToken : (tokens[index - start] ?? unknownToken)) as Token,
     depth,
     idfWeights: idfWeightsOf(config),
   };
@@ -47,13 +46,14 @@ function makeTable(config: JsonObject): LookupTable {
 
 /** Texts are always hashed, whole numbers only where the layer says so. */
 function unknownBucket(config: JsonObject, unknowns: number): (token: Token) => number {
-  const salt = saltOf(config);
   const hashed = config["oov_method"] === "farmhash";
   return (token) => {
     if (unknowns === 0)
       throw unsupported(config, `${token}, which is not in the vocabulary,`, "Leave it out.");
     if (unknowns === 1) return 0;
-    if (hashed || typeof token === "string") return bucketOf(fingerprint(String(token), salt), unknowns);
+    if (hashed || typeof token === "string") {
+      return bucketOf(fingerprint(String(token), saltOf(config)), unknowns);
+    }
     return ((token % unknowns) + unknowns) % unknowns;
   };
 }

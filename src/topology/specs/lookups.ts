@@ -12,6 +12,9 @@ export type Token = string | number;
 /** The vocabulary of a lookup layer and where it starts among the indices. */
 export interface Vocabulary {
   readonly tokens: readonly Token[];
+  /** Null where nothing is masked. */
+  readonly maskToken: Token | null;
+  readonly unknownToken: Token;
   /** Whether index 0 stands for the mask token. */
   readonly masked: boolean;
   /** How many indices before the first token stand for unknown ones. */
@@ -20,15 +23,26 @@ export interface Vocabulary {
   readonly listsSpecial: boolean;
 }
 
+/** What TextVectorization, whose config does not say it, gives the lookup inside it. */
+const textTable: JsonObject = { num_oov_indices: 1, mask_token: "", oov_token: "[UNK]" };
+
 /** The vocabulary may begin with the tokens for masks and unknowns. */
 export function vocabularyOf(config: JsonObject): Vocabulary {
-  const { mask_token, oov_token } = config;
+  const table: JsonObject = { ...textTable, ...config };
+  const { mask_token, oov_token } = table;
   const masked = mask_token !== null && outputMode(config) === "int";
-  const unknowns = integerAt(config, "num_oov_indices");
+  const unknowns = integerAt(table, "num_oov_indices");
   const special = [...(masked ? [mask_token] : []), ...Array.from({ length: unknowns }, () => oov_token)];
   const given = config["vocabulary"] as readonly Token[];
   const listsSpecial = special.every((token, index) => token === given[index]);
-  return { tokens: listsSpecial ? given.slice(special.length) : given, masked, unknowns, listsSpecial };
+  return {
+    tokens: listsSpecial ? given.slice(special.length) : given,
+    maskToken: mask_token as Token | null,
+    unknownToken: oov_token as Token,
+    masked,
+    unknowns,
+    listsSpecial,
+  };
 }
 
 /** The width of a row that counts tokens. */
@@ -153,9 +167,11 @@ function nameOf(value: Json): string {
 const textVectorization: LayerSpec = {
   className: "TextVectorization",
   defaults: {
-    ...lookupDefaults,
-    mask_token: "",
-    oov_token: "[UNK]",
+    max_tokens: null,
+    vocabulary: null,
+    idf_weights: null,
+    output_mode: "int",
+    pad_to_max_tokens: false,
     standardize: "lower_and_strip_punctuation",
     split: "whitespace",
     ngrams: null,
