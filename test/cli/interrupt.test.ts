@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { Interrupted } from "../../src/cli/failure.ts";
@@ -114,4 +114,46 @@ describe("Ctrl-C", () => {
       "gravel",
     ]);
   });
+});
+
+describe("Ctrl-C at any moment", () => {
+  const moments = [60, 250, 400, 500, 600, 700, 800, 900, 1000, 1300];
+  /** What a signal before the program's first line gives, and what it gives later. */
+  const interrupted = ({ code, signal }: { code: number | null; signal: string | null }): boolean =>
+    code === 130 || signal === "SIGINT";
+
+  test("of a convert leaves the whole new file or the earlier one, and nothing else", async () => {
+    const stopped: boolean[] = [];
+    for (const moment of moments) {
+      const folder = join(scratch(), "out");
+      mkdirSync(folder);
+      const file = join(folder, "model.h5");
+      writeFileSync(file, "an earlier file");
+      const result = await runCli(["convert", modelAndData.model, file, "--overwrite"], {
+        interruptAfter: moment,
+      });
+      stopped.push(interrupted(result));
+      expect(readdirSync(folder)).toEqual(["model.h5"]);
+      const earlier = readFileSync(file, "utf8") === "an earlier file";
+      if (!earlier) expect((await readCheckpoint(file)).weights.size).toBeGreaterThan(0);
+      expect(earlier || interrupted(result) || result.code === 0).toBe(true);
+      if (result.code === 0) expect(earlier).toBe(false);
+    }
+    expect(stopped[0]).toBe(true);
+  });
+
+  test.each(["predict", "evaluate"])(
+    "of a %s ends it with 130 and prints no half of a result",
+    async (name) => {
+      const { model, data } = modelAndData;
+      const stopped: boolean[] = [];
+      for (const moment of moments) {
+        const result = await runCli([name, model, data, "--json"], { interruptAfter: moment });
+        stopped.push(interrupted(result));
+        if (result.stdout !== "") expect(JSON.parse(result.stdout)).toBeTruthy();
+        expect(result.stderr).not.toMatch(/^\s+at /m);
+      }
+      expect(stopped[0]).toBe(true);
+    },
+  );
 });

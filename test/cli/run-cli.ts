@@ -20,6 +20,8 @@ export interface CliOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Called with everything written so far, at each piece; may send signals. */
   readonly watch?: (written: string, send: (signal: NodeJS.Signals) => void) => void;
+  /** Milliseconds after which Ctrl-C is pressed. */
+  readonly interruptAfter?: number;
   /** Where stdout goes: to the result, to a reader that has gone, or to a disk that is full. */
   readonly stdout?: "read" | "closed" | "full";
 }
@@ -27,7 +29,7 @@ export interface CliOptions {
 /** Runs `node bin/finetune.js` on wasm to its end. */
 export function runCli(
   args: readonly string[],
-  { cwd, env, watch, stdout: target = "read" }: CliOptions = {},
+  { cwd, env, watch, interruptAfter, stdout: target = "read" }: CliOptions = {},
 ): Promise<CliResult> {
   const full = target === "full" ? openSync("/dev/full", "w") : undefined;
   const { FORCE_COLOR: _color, ...inherited } = process.env;
@@ -38,6 +40,9 @@ export function runCli(
   });
   if (full !== undefined) closeSync(full);
   if (target === "closed") child.stdout?.destroy();
+  const clock =
+    interruptAfter === undefined ? undefined : setTimeout(() => child.kill("SIGINT"), interruptAfter);
+  child.on("close", () => clearTimeout(clock));
   let stdout = "";
   let stderr = "";
   const told = (): void => watch?.(stdout + stderr, (signal) => child.kill(signal));
