@@ -47,16 +47,13 @@ export function registerNativeKernels(): void {
   );
   replace<TransformAttributes>("Transform", (backend, { image, transforms }, attributes) =>
     tf.tidy(() => {
-      const { binding } = backend;
-      const names = { interpolation: attributes.interpolation, fill_mode: attributes.fillMode };
-      const written = Object.entries(names).map(([name, value]) => ({
-        name,
-        type: binding.TF_ATTR_STRING,
-        value: value.toUpperCase(),
-      }));
       return backend.executeSingleOutput(
         "ImageProjectiveTransformV3",
-        [{ name: "dtype", type: binding.TF_ATTR_TYPE, value: binding.TF_FLOAT }, ...written],
+        [
+          attribute.float(backend, "dtype"),
+          attribute.text(backend, "interpolation", attributes.interpolation.toUpperCase()),
+          attribute.text(backend, "fill_mode", attributes.fillMode.toUpperCase()),
+        ],
         [
           image!,
           transforms!,
@@ -75,9 +72,9 @@ function matrixProduct(
   b: tf.TensorInfo,
   { transposeA, transposeB }: ProductAttributes,
 ): tf.Tensor {
-  const outputs = b.shape[transposeB ? 0 : 1]!;
-  const large = a.shape[0]! * a.shape[1]! * outputs >= largeProduct;
-  const lone = a.shape.length === 2 && b.shape.length === 2 && !(large && (transposeA || transposeB));
+  const [rows, columns] = a.shape as [number, number];
+  const isLarge = rows * columns * b.shape[transposeB ? 0 : 1]! >= largeProduct;
+  const lone = a.shape.length === 2 && b.shape.length === 2 && !(isLarge && (transposeA || transposeB));
   const names = lone ? ["transpose_a", "transpose_b"] : ["adj_x", "adj_y"];
   const { binding } = backend;
   const type = a.dtype === "int32" ? binding.TF_INT32 : binding.TF_FLOAT;
@@ -90,13 +87,13 @@ function matrixProduct(
 }
 
 function resizing(
-  { binding }: NativeBackend,
+  backend: NativeBackend,
   { alignCorners, halfPixelCenters }: ResizeAttributes,
 ): OpAttribute[] {
   return [
-    { name: "T", type: binding.TF_ATTR_TYPE, value: binding.TF_FLOAT },
-    { name: "align_corners", type: binding.TF_ATTR_BOOL, value: alignCorners },
-    { name: "half_pixel_centers", type: binding.TF_ATTR_BOOL, value: halfPixelCenters },
+    attribute.float(backend, "T"),
+    attribute.flag(backend, "align_corners", alignCorners),
+    attribute.flag(backend, "half_pixel_centers", halfPixelCenters),
   ];
 }
 

@@ -24,8 +24,8 @@ export function trainableWeights(
 
 /**
  * Layers with moving statistics that use the batch's in a training step, and update them, and trained ones that renew weights of
- * theirs. A new layer with statistics does so where it trains; for the others the mode decides. `follow` is Keras's own rule: where the layer trains, unless the call says `training=False`
- * and Keras 2 wrote the file (Keras 3's `fit` overrides that argument).
+ * theirs. A new layer with statistics does so where it trains; for the others the mode decides. `follow` is Keras's own rule: where
+ * the layer trains, unless the call says `training=False` and Keras 2 wrote the file (Keras 3's `fit` overrides that argument).
  */
 export function batchStatistics(
   graph: LayerGraph,

@@ -1,5 +1,7 @@
 /** Images whose every position reads another one (`ImageProjectiveTransformV3` of TensorFlow, `keras/src/ops/image.py`). */
+import type { JsonObject } from "../checkpoint.ts";
 import { tf } from "../engine/tf.ts";
+import { numberIn, stringIn } from "./config.ts";
 
 /**
  * Of an output position `(x, y)` the input's `(a x + b y + c, d x + e y + f)`, both divided by `g x + h y + 1`, which is 1
@@ -21,6 +23,14 @@ export interface Reading {
   readonly interpolation: "nearest" | "bilinear";
   readonly fillMode: "constant" | "nearest" | "reflect" | "wrap";
   readonly fillValue: number;
+}
+
+export function readingIn(config: JsonObject): Reading {
+  return {
+    interpolation: stringIn(config, "interpolation"),
+    fillMode: stringIn(config, "fill_mode"),
+    fillValue: numberIn(config, "fill_value"),
+  } as Reading;
 }
 
 /** A pixel that another one reads, perhaps outside the image, and its share in what is read. */

@@ -3,9 +3,9 @@ import { tf } from "../engine/tf.ts";
 import { einsumLetters, tensordotAxes } from "../topology/specs/ops-contractions.ts";
 import { axisOf } from "./axes.ts";
 import { flagIn, stringIn } from "./config.ts";
-import type { Kernel, KernelCall } from "./kernel.ts";
+import type { Kernel } from "./kernel.ts";
 import { einsum, matmul, swapped } from "./matrix-products.ts";
-import { operandsOf, tensorList } from "./operands.ts";
+import { ofOne, ofTwo, operandsOf, tensorList } from "./operands.ts";
 import { within } from "./ops-arrays.ts";
 
 export const linearAlgebraKernels: Readonly<Record<string, Kernel>> = {
@@ -24,8 +24,8 @@ export const linearAlgebraKernels: Readonly<Record<string, Kernel>> = {
     return contracted(a, b, left, right);
   },
   "ops.Cross": ofTwo(cross),
-  "ops.Det": ofMatrix(determinant),
-  "ops.Logdet": ofMatrix((matrix) => tf.log(determinant(matrix))),
+  "ops.Det": ofOne(determinant),
+  "ops.Logdet": ofOne((matrix) => tf.log(determinant(matrix))),
   "ops.Slogdet": (call) => {
     const size = determinant(operandsOf(call, 1)[0]!);
     return { outputs: [tf.sign(size), tf.log(tf.abs(size))] };
@@ -34,7 +34,7 @@ export const linearAlgebraKernels: Readonly<Record<string, Kernel>> = {
     const apart = tf.sub(tf.expandDims(a, -2), tf.expandDims(b, -3));
     return tf.sqrt(tf.sum(tf.square(apart), -1));
   }),
-  "ops.Inv": ofMatrix(inverse),
+  "ops.Inv": ofOne(inverse),
   "ops.Cholesky": (call) => {
     const lower = cholesky(operandsOf(call, 1)[0]!);
     return flagIn(call.config, "upper") ? swapped(lower) : lower;
@@ -52,14 +52,6 @@ export const linearAlgebraKernels: Readonly<Record<string, Kernel>> = {
     return solved(inverse(within(a, (row, column) => (lower ? column <= row : column >= row))), b);
   },
 };
-
-function ofTwo(compute: (a: tf.Tensor, b: tf.Tensor) => tf.Tensor): Kernel {
-  return (call: KernelCall) => compute(...(operandsOf(call, 2) as [tf.Tensor, tf.Tensor]));
-}
-
-function ofMatrix(compute: (matrix: tf.Tensor) => tf.Tensor): Kernel {
-  return (call: KernelCall) => compute(operandsOf(call, 1)[0]!);
-}
 
 /** Summed over pairs of axes. */
 function contracted(

@@ -1,7 +1,7 @@
 /** What an op of keras.ops is called with: tensors, constants, and lists of them. */
 import { tf } from "../engine/tf.ts";
 import { TopologyError } from "../errors.ts";
-import type { KernelArgument, KernelCall } from "./kernel.ts";
+import type { Kernel, KernelArgument, KernelCall } from "./kernel.ts";
 
 /** The argument at a position, or else of a name. */
 export function argumentOf(
@@ -25,6 +25,16 @@ export function operandsOf({ args, kwargs, config }: KernelCall, count: number):
   throw new TopologyError(
     `${String(config["name"] ?? "op")}: operands: expected ${count}, got ${operands.length}.`,
   );
+}
+
+/** The kernel of a function of one operand. */
+export function ofOne(compute: (x: tf.Tensor) => tf.Tensor): Kernel {
+  return (call) => compute(operandsOf(call, 1)[0]!);
+}
+
+/** The kernel of a function of two operands. */
+export function ofTwo(compute: (a: tf.Tensor, b: tf.Tensor) => tf.Tensor): Kernel {
+  return (call) => compute(...(operandsOf(call, 2) as [tf.Tensor, tf.Tensor]));
 }
 
 /** One operand as a tensor, undefined where the call gives none. */

@@ -4,7 +4,7 @@ import { padAxis } from "./axes.ts";
 import { flagIn, numberIn } from "./config.ts";
 import type { Kernel, KernelCall } from "./kernel.ts";
 import { swapped } from "./matrix-products.ts";
-import { argumentOf, operandsOf, tensorList } from "./operands.ts";
+import { argumentOf, ofOne, ofTwo, operandsOf, tensorList } from "./operands.ts";
 import { arrayParts, diagonalOf } from "./ops-arrays.ts";
 import { isClose } from "./ops-elementwise.ts";
 
@@ -40,14 +40,6 @@ export const acrossBatchKernels: Readonly<Record<string, Kernel>> = {
   },
   "ops.AllClose": (call) => tf.all(isClose(call)),
 };
-
-function ofOne(compute: (x: tf.Tensor) => tf.Tensor): Kernel {
-  return (call: KernelCall) => compute(operandsOf(call, 1)[0]!);
-}
-
-function ofTwo(compute: (a: tf.Tensor, b: tf.Tensor) => tf.Tensor): Kernel {
-  return (call: KernelCall) => compute(...(operandsOf(call, 2) as [tf.Tensor, tf.Tensor]));
-}
 
 function flat(x: tf.Tensor): tf.Tensor {
   return tf.reshape(x, [-1]);

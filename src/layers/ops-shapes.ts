@@ -10,7 +10,7 @@ import { indexed, taken } from "./indexing.ts";
 import type { Kernel, KernelArgument, KernelCall, KernelResult } from "./kernel.ts";
 import { matmul } from "./matrix-products.ts";
 import { unitLength } from "./normalization.ts";
-import { argumentOf, operandsOf, tensorList } from "./operands.ts";
+import { argumentOf, ofTwo, operandsOf, tensorList } from "./operands.ts";
 import { pooled } from "./pooling.ts";
 import { croppedToAspectRatio, paddedToAspectRatio, resized } from "./resampling.ts";
 
@@ -90,13 +90,6 @@ export const shapeOpKernels: Readonly<Record<string, Kernel>> = Object.fromEntri
   ["ops.Matmul", ofTwo(matmul)],
   ["ops.Dot", ofTwo(dot)],
 ]);
-
-function ofTwo(compute: (a: tf.Tensor, b: tf.Tensor) => tf.Tensor): Kernel {
-  return (call) => {
-    const [a, b] = operandsOf(call, 2);
-    return compute(a!, b!);
-  };
-}
 
 /** `numpy.dot`: over the last axis of one and the last but one of the other. */
 function dot(a: tf.Tensor, b: tf.Tensor): tf.Tensor {

@@ -1,5 +1,4 @@
 import { tf } from "../engine/tf.ts";
-import type { GraphNode } from "../topology/layer-graph.ts";
 import { layersByPath } from "../topology/layer-graph.ts";
 import type { Program } from "./program.ts";
 
@@ -35,11 +34,10 @@ export function lookupTables(
 }
 
 /** The addends of one call that read `indices` and whose output has the gradient `dy`. Both stay the caller's. */
-export function addendsOf(node: GraphNode, indices: tf.Tensor, dy: tf.Tensor): Addends {
-  const width = node.outputs[0]!.shape!.at(-1)!;
+export function addendsOf(indices: tf.Tensor, dy: tf.Tensor): Addends {
   return tf.tidy(() => ({
-    values: tf.clone(tf.reshape(dy, [-1, width])),
-    rows: tf.clone(tf.cast(tf.reshape(indices, [-1]), "int32")),
+    values: tf.reshape(dy, [-1, dy.shape.at(-1)!]),
+    rows: tf.cast(tf.reshape(indices, [-1]), "int32"),
   }));
 }
 
@@ -59,10 +57,6 @@ export function sumOf({ values, rows }: Addends, rowCount: number): tf.Tensor {
   return tf.unsortedSegmentSum(values, rows as tf.Tensor1D, rowCount);
 }
 
-export function cloned({ values, rows }: Addends): Addends {
-  return { values: values.clone(), rows: rows.clone() };
-}
-
-export function disposeAddends(addends: Addends | undefined): void {
-  if (addends) tf.dispose([addends.values, addends.rows]);
+export function disposeAddends({ values, rows }: Addends): void {
+  tf.dispose([values, rows]);
 }

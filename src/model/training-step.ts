@@ -63,7 +63,7 @@ interface RecordedCall {
   readonly outputs: readonly tf.Tensor[];
   readonly sources: readonly Source[];
   /** Which rows of its table the call read. */
-  readonly lookup?: { readonly node: GraphNode; readonly indices: tf.Tensor };
+  readonly indices?: tf.Tensor;
 }
 
 type Source =
@@ -137,10 +137,10 @@ export function forward(
     const recording = record(computation(node), sources.length > 0 && sources.map((source) => source.tensor));
     const { outputs, masks, state: newState } = recording.result;
     const outputKeys = outputs.map((_, output) => refKey({ node: last.index, output }));
-    const lookup = training.lookups.has(node.layer) && {
-      lookup: { node, indices: tensorOf(values, node.inputs[0]!).clone() },
-    };
-    if (sources.length > 0) recorded.push({ paths, recording, outputKeys, outputs, sources, ...lookup });
+    if (sources.length > 0) {
+      const indices = training.lookups.has(node.layer) && tensorOf(values, node.inputs[0]!).clone();
+      recorded.push({ paths, recording, outputKeys, outputs, sources, ...(indices && { indices }) });
+    }
     if (newState) keepState(state, node, newState);
     outputs.forEach((tensor, output) => {
       values.tensors.set(outputKeys[output]!, tensor);
@@ -200,9 +200,9 @@ function keepState(
   state.set(node.layer, values);
 }
 
-function disposeCall({ recording, lookup }: RecordedCall): void {
+function disposeCall({ recording, indices }: RecordedCall): void {
   recording.dispose();
-  lookup?.indices.dispose();
+  indices?.dispose();
 }
 
 function backward(
@@ -219,7 +219,7 @@ function backward(
     addGradient(gradients, refKey(ref), outputGradients[index]!.clone());
   });
   for (let call = recorded.pop(); call; call = recorded.pop()) {
-    const { paths, recording, outputKeys, outputs, sources, lookup } = call;
+    const { paths, recording, outputKeys, outputs, sources, indices } = call;
     const incoming = outputKeys.map((key) => gradients.get(key));
     const results = incoming.some(Boolean)
       ? recording.gradients(
@@ -228,9 +228,9 @@ function backward(
           sources.map((source) => source.tensor),
         )
       : sources.map(() => null);
-    if (lookup && incoming[0]) {
-      const own = addendsOf(lookup.node, lookup.indices, incoming[0]);
-      addends.set(paths[0]!, [own, ...(addends.get(paths[0]!) ?? [])]);
+    if (indices && incoming[0]) {
+      const [path] = paths as [string];
+      addends.set(path, [...(addends.get(path) ?? []), addendsOf(indices, incoming[0])]);
     }
     disposeCall(call);
     for (const key of outputKeys) {
@@ -246,10 +246,7 @@ function backward(
     for (const path of paths.filter((each) => remaining.has(each))) {
       const left = remaining.get(path)! - 1;
       remaining.set(path, left);
-      if (left > 0) continue;
-      const whole = addends.has(path) ? joined(addends.get(path)!) : undefined;
-      deliver(path, weightGradients, onGradient, whole);
-      disposeAddends(whole);
+      if (left === 0) deliver(path, weightGradients, addends.get(path), onGradient);
     }
   }
   for (const gradient of gradients.values()) gradient.dispose();
@@ -264,13 +261,15 @@ function layerGradients(all: Map<string, Map<string, tf.Tensor>>, path: string):
 function deliver(
   path: string,
   weightGradients: Map<string, Map<string, tf.Tensor>>,
+  addends: readonly Addends[] | undefined,
   onGradient: OnGradient,
-  addends: Addends | undefined,
 ): void {
+  const whole = addends && joined(addends);
   for (const [name, gradient] of weightGradients.get(path) ?? []) {
-    onGradient(path, name, gradient, addends);
+    onGradient(path, name, gradient, whole);
     gradient.dispose();
   }
+  if (whole) disposeAddends(whole);
   weightGradients.delete(path);
 }
 

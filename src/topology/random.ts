@@ -27,6 +27,16 @@ export function randomGenerator(seed: number): RandomGenerator {
   return { nextInteger, nextFloat: () => (nextInteger() >>> 8) / 0x1000000 };
 }
 
+/** `0 … count-1` in an order by Fisher and Yates; `below` gives a whole number from 0 up to but without its argument. */
+export function shuffled(count: number, below: (bound: number) => number): Uint32Array {
+  const order = Uint32Array.from({ length: count }, (_, index) => index);
+  for (let last = count - 1; last > 0; last--) {
+    const other = below(last + 1);
+    [order[last], order[other]] = [order[other]!, order[last]!];
+  }
+  return order;
+}
+
 /**
  * Glorot's uniform initialization of a kernel whose last two dimensions are inputs and outputs
  * (`keras/src/initializers/random_initializers.py`).

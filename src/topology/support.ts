@@ -1,6 +1,9 @@
 import type { Json, JsonObject } from "../checkpoint.ts";
 import { TopologyError } from "../errors.ts";
 import { isObject } from "./config-values.ts";
+import { nestedKeys } from "./dialects/layer-config.ts";
+import { kindOfNode } from "./dialects/node-def.ts";
+import { isTensorFlowFunction } from "./dialects/tf-ops.ts";
 import type { GraphLayer, LayerGraph } from "./layer-graph.ts";
 import type { Refusal } from "./layer-spec.ts";
 import { specOf } from "./layer-specs.ts";
@@ -65,8 +68,7 @@ function foreignProgram(what: string): Refusal {
 function refusalOf(layer: GraphLayer): Refusal | undefined {
   const known = foreign[layer.className];
   if (known) return known;
-  if (/^(TFOpLambda|SlicingOpLambda|TensorFlowOpLayer)$/.test(layer.className))
-    return tensorFlowFunction(layer);
+  if (isTensorFlowFunction(layer.className)) return tensorFlowFunction(layer);
   const spec = specOf(layer.className);
   if (!spec) return unknownClass(layer.className);
   const refusal = spec.refusal?.(layer.config);
@@ -80,9 +82,7 @@ function refusalOf(layer: GraphLayer): Refusal | undefined {
 
 /** The activations of a layer, its gates and the layers inside it. */
 function activationsIn(config: JsonObject): (Json | undefined)[] {
-  const inner = ["layer", "backward_layer", "cell", "cells", "layers"].flatMap((key) =>
-    [config[key] ?? null].flat(),
-  );
+  const inner = [...nestedKeys].flatMap((key) => [config[key] ?? null].flat());
   return [
     config["activation"],
     config["recurrent_activation"],
@@ -94,10 +94,11 @@ function activationsIn(config: JsonObject): (Json | undefined)[] {
 
 function tensorFlowFunction(layer: GraphLayer): Refusal {
   const name = layer.config["function"];
-  const node = layer.config["node_def"];
-  const kind = isObject(node ?? null) ? ` ${String((node as JsonObject)["op"])}` : "";
+  const kind = kindOfNode(layer.config);
   const called =
-    typeof name === "string" ? `the TensorFlow function tf.${name}` : `the TensorFlow operation${kind}`;
+    typeof name === "string"
+      ? `the TensorFlow function tf.${name}`
+      : `the TensorFlow operation${kind === undefined ? "" : ` ${kind}`}`;
   return {
     reason: `it is ${called}, which has no equal here as it is called`,
     advice: "Replace it by a Keras layer that does the same and save again.",

@@ -5,7 +5,6 @@ import { tf } from "../engine/tf.ts";
 import type { Addends } from "../model/lookup-addends.ts";
 import { sumOf } from "../model/lookup-addends.ts";
 import type { OptimizerConfig } from "./optimizer-config.ts";
-import { updateOperation } from "./update-operations.ts";
 import type { Slots, Updated } from "./update-rules.ts";
 import { updateRule } from "./update-rules.ts";
 
@@ -38,7 +37,10 @@ export interface Optimizer {
   beginStep(learningRate?: number): void;
   /** Moves one weight by its whole gradient, whose addends count one by one where there are any. Both stay the caller's. */
   apply(path: string, name: string, gradient: tf.Tensor, addends?: Addends): void;
-  /** Whether gradients must all be known before the first `apply`: then call `scaleAll` first, with the addends of those that have any. */
+  /**
+   * Whether gradients must all be known before the first `apply`: then call `scaleAll` first, with the values of the addends in the
+   * place of a gradient that has them.
+   */
   readonly needsAllGradients: boolean;
   scaleAll(gradients: readonly tf.Tensor[]): number;
   dispose(): void;
@@ -55,7 +57,7 @@ export function createOptimizer(
   lookups: ReadonlySet<string> = new Set(),
 ): Optimizer {
   const trained = new Map<string, Trained>();
-  const operation = updateOperation(config);
+  const { operation } = updateRule(config);
   const inPlace = operation && inPlaceUpdates(operation);
   for (const [path, names] of trainable) {
     for (const name of names) {

@@ -1,12 +1,9 @@
+import { shuffled } from "../topology/random.ts";
+
 /** A permutation of `0 … count-1`, the same for the same seed and epoch on every machine. */
 export function permutation(count: number, seed: number, epoch: number): Uint32Array {
-  const order = Uint32Array.from({ length: count }, (_, index) => index);
   const random = splitMix32(Math.imul(seed + 1, 0x9e3779b1) ^ Math.imul(epoch + 1, 0x85ebca77));
-  for (let last = count - 1; last > 0; last--) {
-    const other = Math.floor((random() / 2 ** 32) * (last + 1));
-    [order[last], order[other]] = [order[other]!, order[last]!];
-  }
-  return order;
+  return shuffled(count, (bound) => Math.floor((random() / 2 ** 32) * bound));
 }
 
 function splitMix32(seed: number): () => number {

@@ -4,8 +4,6 @@ import { UsageError } from "../errors.ts";
 import type { Partition } from "../freeze/partition.ts";
 import type { LayerWeights } from "../model/layer-weights.ts";
 import { disposeWeights, uploadWeights } from "../model/layer-weights.ts";
-import type { Addends } from "../model/lookup-addends.ts";
-import { cloned, disposeAddends } from "../model/lookup-addends.ts";
 import type { Program } from "../model/program.ts";
 import { programBetween } from "../model/program.ts";
 import type { ContextOf } from "../model/run-program.ts";
@@ -223,17 +221,16 @@ function updateTogether(
   scaleAll: (gradients: readonly tf.Tensor[]) => number,
   update: OnGradient,
 ): void {
-  const all: { path: string; name: string; gradient: tf.Tensor; addends: Addends | undefined }[] = [];
+  const all: { path: string; name: string; gradient: tf.Tensor; parts: tf.Tensor }[] = [];
   backward([outputGradient], (path, name, gradient, addends) => {
-    all.push({ path, name, gradient: gradient.clone(), addends: addends && cloned(addends) });
+    all.push({ path, name, gradient: gradient.clone(), parts: (addends?.values ?? gradient).clone() });
   });
-  const scale = scaleAll(all.map(({ gradient, addends }) => addends?.values ?? gradient));
-  for (const { path, name, gradient, addends } of all) {
+  const scale = scaleAll(all.map(({ parts }) => parts));
+  for (const { path, name, gradient, parts } of all) {
     const scaled = tf.mul(gradient, scale);
     update(path, name, scaled);
     scaled.dispose();
-    gradient.dispose();
-    disposeAddends(addends);
+    tf.dispose([gradient, parts]);
   }
 }
 

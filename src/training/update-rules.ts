@@ -2,6 +2,7 @@
  * Keras's update formulas (`keras/src/optimizers/*.py`, `update_step`), on tensors. Scalars are rounded to float32 where Keras
  * computes them in float32.
  */
+import type { UpdateOperation } from "../engine/in-place-updates.ts";
 import { tf } from "../engine/tf.ts";
 import type { Addends } from "../model/lookup-addends.ts";
 import { sumOf } from "../model/lookup-addends.ts";
@@ -29,6 +30,8 @@ export interface UpdateRule {
   /** Slot names in the order of Keras's optimizer variables, with their initial value. */
   readonly slots: Readonly<Record<string, number>>;
   readonly apply: (update: Update) => Updated;
+  /** TensorFlow's operation that computes the same (`tensorflow/core/kernels/training_ops.cc`); absent where none does. */
+  readonly operation?: UpdateOperation;
 }
 
 const float32 = Math.fround;
@@ -87,6 +90,11 @@ function sgd(momentum: number, nesterov: boolean): UpdateRule {
         variable: tf.sub(variable, tf.mul(gradient, learningRate)),
         slots: {},
       }),
+      operation: {
+        name: "ResourceApplyGradientDescent",
+        slots: [],
+        operands: (learningRate) => [learningRate, "gradient"],
+      },
     };
   }
   return {
@@ -97,10 +105,17 @@ function sgd(momentum: number, nesterov: boolean): UpdateRule {
       const change = nesterov ? tf.sub(tf.mul(velocity, momentum), step) : velocity;
       return { variable: tf.add(variable, change), slots: { momentum: velocity } };
     },
+    operation: {
+      name: "ResourceApplyKerasMomentum",
+      slots: ["kept"],
+      operands: (learningRate) => [learningRate, "gradient", momentum],
+      flags: { use_nesterov: nesterov },
+    },
   };
 }
 
 function rmsprop(rho: number, momentum: number, epsilon: number, centered: boolean): UpdateRule {
+  const momentumSlot = momentum > 0 ? "kept" : "scratch";
   return {
     slots: { velocity: 0, ...(momentum > 0 && { momentum: 0 }), ...(centered && { average_gradient: 0 }) },
     apply: (update) => {
@@ -114,6 +129,11 @@ function rmsprop(rho: number, momentum: number, epsilon: number, centered: boole
         variable: tf.sub(variable, moved ?? increment),
         slots: { velocity, ...(moved && { momentum: moved }), ...(average && { average_gradient: average }) },
       };
+    },
+    operation: {
+      name: centered ? "ResourceApplyCenteredRMSProp" : "ResourceApplyRMSProp",
+      slots: centered ? ["kept", "kept", momentumSlot] : ["kept", momentumSlot],
+      operands: (learningRate) => [learningRate, rho, momentum, epsilon, "gradient"],
     },
   };
 }
@@ -136,6 +156,24 @@ function adam(beta1: number, beta2: number, epsilon: number, amsgrad: boolean): 
         slots: { momentum, velocity, ...(highest && { velocity_hat: highest }) },
       };
     },
+    ...(!amsgrad && { operation: adamOperation(beta1, beta2, epsilon) }),
+  };
+}
+
+function adamOperation(beta1: number, beta2: number, epsilon: number): UpdateOperation {
+  return {
+    name: "ResourceApplyAdam",
+    slots: ["kept", "kept"],
+    operands: (learningRate, step) => [
+      float32(beta1) ** step,
+      float32(beta2) ** step,
+      learningRate,
+      beta1,
+      beta2,
+      epsilon,
+      "gradient",
+    ],
+    flags: { use_nesterov: false },
   };
 }
 

@@ -19,8 +19,7 @@ export interface WeightRule {
 /**
  * The regularizers and constraints of the trained weights; Keras counts no others (`_get_own_losses` in
  * `keras/src/layers/layer.py`, `apply` in `keras/src/optimizers/base_optimizer.py`). Weights without any are absent.
- * @throws {TopologyError} for a regularizer or constraint that is not known here, for one of a trained part's activities, and for a
- * layer of it that runs at inference only.
+ * @throws {TopologyError} for a regularizer or constraint that is not known here, and for one of a trained part's activities.
  */
 export function weightRules(graph: LayerGraph, partition: Partition): readonly WeightRule[] {
   refuseActivityRegularizers(graph, partition);

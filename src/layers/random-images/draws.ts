@@ -1,7 +1,7 @@
 /** Random numbers of one call, all from one seed (`keras/src/random`, whose generator is another). */
 import { tf } from "../../engine/tf.ts";
 import type { RandomGenerator } from "../../topology/random.ts";
-import { randomGenerator } from "../../topology/random.ts";
+import { randomGenerator, shuffled } from "../../topology/random.ts";
 
 /** What a layer draws from; each call gives other numbers. */
 export interface Draws {
@@ -28,7 +28,7 @@ export function drawsFrom(seed: number): Draws {
     uniform,
     uniforms: (count, low, high) => Array.from({ length: count }, () => uniform(low, high)),
     integer,
-    order: (count) => shuffled(count, integer),
+    order: (count) => [...shuffled(count, (bound) => integer(0, bound))],
     beta: (alpha, beta) => 1 / (1 + Math.exp(logGamma(generator, beta) - logGamma(generator, alpha))),
     dirichlet: (count, alpha) => {
       const logs = Array.from({ length: count }, () => logGamma(generator, alpha));
@@ -39,16 +39,6 @@ export function drawsFrom(seed: number): Draws {
     },
     normal: (shape) => tf.randomNormal([...shape], 0, 1, "float32", generator.nextInteger()),
   };
-}
-
-/** Fisher and Yates. */
-function shuffled(count: number, integer: Draws["integer"]): readonly number[] {
-  const order = Array.from({ length: count }, (_, place) => place);
-  for (let last = count - 1; last > 0; last--) {
-    const other = integer(0, last + 1);
-    [order[last], order[other]] = [order[other]!, order[last]!];
-  }
-  return order;
 }
 
 /** The logarithm of a gamma distributed number (Marsaglia and Tsang, 2000), which a small `shape` does not underflow. */

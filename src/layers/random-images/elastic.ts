@@ -1,8 +1,6 @@
 /** Images pulled about at random (`random_elastic_transform.py`, `elastic_transform` and `map_coordinates` of `keras/src/ops/image.py`). */
-import type { JsonObject } from "../../checkpoint.ts";
 import { tf } from "../../engine/tf.ts";
-import { type Corner, cornerCount, cornersAround, gathered, type Reading } from "../affine.ts";
-import { numberIn, stringIn } from "../config.ts";
+import { type Corner, cornerCount, cornersAround, gathered, type Reading, readingIn } from "../affine.ts";
 import { channelsLast } from "../data-format.ts";
 import { roundHalfEven } from "../interpolation.ts";
 import { blurred } from "../ops-images.ts";
@@ -36,19 +34,11 @@ export const elasticTransform: RandomImage = {
     const moved = channelsLast(images, config, (x) => {
       const alpha = 0.1 * distortionFactor * Math.max(x.shape[1]!, x.shape[2]!);
       const sigma = 0.05 * distortionFactor * Math.min(x.shape[1]!, x.shape[2]!);
-      return distorted(x, smoothed(across, sigma), smoothed(down, sigma), alpha, readingOf(config));
+      return distorted(x, smoothed(across, sigma), smoothed(down, sigma), alpha, readingIn(config));
     });
     return clipped(changedWhere(applyTransform, moved, images), config);
   },
 };
-
-function readingOf(config: JsonObject): Reading {
-  return {
-    interpolation: stringIn(config, "interpolation"),
-    fillMode: stringIn(config, "fill_mode"),
-    fillValue: numberIn(config, "fill_value"),
-  } as Reading;
-}
 
 /** Noise of deviation `sigma` under a bell as wide. */
 function smoothed(noise: tf.Tensor, sigma: number): ArrayLike<number> {

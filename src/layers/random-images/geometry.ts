@@ -1,7 +1,7 @@
 /** Random layers that move pixels (`keras/src/layers/preprocessing/image_preprocessing/random_*.py`). */
 import type { JsonObject } from "../../checkpoint.ts";
 import { tf } from "../../engine/tf.ts";
-import { type Affine, affineTransformed, type Reading } from "../affine.ts";
+import { type Affine, affineTransformed, readingIn } from "../affine.ts";
 import { numberIn, stringIn } from "../config.ts";
 import { channelsLast } from "../data-format.ts";
 import { eliminated } from "../linear-algebra.ts";
@@ -68,7 +68,7 @@ const zoom: RandomImage = {
         const across = widthZoom[image]!;
         return [across, 0, ((width - 1) / 2) * (1 - across), 0, down, ((height - 1) / 2) * (1 - down), 0, 0];
       });
-      return affineTransformed(x, maps, reading(config));
+      return affineTransformed(x, maps, readingIn(config));
     }),
 };
 
@@ -155,15 +155,7 @@ function homography(starts: readonly Point[], ends: readonly Point[]): Affine {
 }
 
 function moved(images: tf.Tensor, maps: readonly Affine[], config: JsonObject): tf.Tensor {
-  return channelsLast(images, config, (x) => affineTransformed(x, maps, reading(config)));
-}
-
-function reading(config: JsonObject): Reading {
-  return {
-    interpolation: stringIn(config, "interpolation"),
-    fillMode: stringIn(config, "fill_mode"),
-    fillValue: numberIn(config, "fill_value"),
-  } as Reading;
+  return channelsLast(images, config, (x) => affineTransformed(x, maps, readingIn(config)));
 }
 
 export const geometryLayers: Readonly<

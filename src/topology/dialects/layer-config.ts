@@ -46,7 +46,13 @@ export function ofRelease(className: string, config: JsonObject, kerasVersion: s
 }
 
 /** Where wrappers, recurrent layers, stacked cells and pipelines keep the layers inside. */
-const nestedKeys: ReadonlySet<string> = new Set(["layer", "backward_layer", "cell", "cells", "layers"]);
+export const nestedKeys: ReadonlySet<string> = new Set([
+  "layer",
+  "backward_layer",
+  "cell",
+  "cells",
+  "layers",
+]);
 
 function modernValue(key: string, value: Json, keras: KerasMajor): Json {
   if (nestedKeys.has(key)) return modernNested(value, keras);

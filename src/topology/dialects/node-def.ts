@@ -28,8 +28,8 @@ export function functionOfNode(
   call: CallDescription,
 ): FunctionCall | undefined {
   const node = parsed(node_def ?? null);
-  const kind = isObject(node) ? kinds[String(node["op"])] : undefined;
-  if (!kind || !isObject(node)) return undefined;
+  const kind = kinds[String(node?.["op"])];
+  if (!kind || !node) return undefined;
   const inputs = inputsOf(call, isObject(constants) ? constants : {});
   const first = kind.isListed ? inputs.slice(0, inputs.length - kind.inputs.length) : inputs.slice(0, 1);
   const named = kind.inputs.map((key, index) => [key, inputs[first.length + index]] as const);
@@ -47,13 +47,20 @@ export function functionOfNode(
   };
 }
 
+/** The kind of node, `FFT`, of a TensorFlowOpLayer's config; undefined where it has none. */
+export function kindOfNode({ node_def }: JsonObject): string | undefined {
+  const kind = parsed(node_def ?? null)?.["op"];
+  return typeof kind === "string" ? kind : undefined;
+}
+
 /** Releases differ in whether the node is an object or its text. */
-function parsed(node: Json): Json {
-  if (typeof node !== "string") return node;
+function parsed(node: Json): JsonObject | undefined {
+  if (typeof node !== "string") return isObject(node) ? node : undefined;
   try {
-    return JSON.parse(node) as Json;
+    const read = JSON.parse(node) as Json;
+    return isObject(read) ? read : undefined;
   } catch {
-    return null;
+    return undefined;
   }
 }
 

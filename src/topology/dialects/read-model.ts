@@ -12,7 +12,7 @@ import { functionOfNode } from "./node-def.ts";
 import type { ModelEntry, NodeIndices } from "./node-indices.ts";
 import { nodeIndices } from "./node-indices.ts";
 import { inputShapeOf } from "./sequential-input.ts";
-import { type ModernOp, modernTfOp } from "./tf-ops.ts";
+import { isTensorFlowFunction, type ModernOp, modernTfOp } from "./tf-ops.ts";
 
 /** The config of a model, of whichever Keras, as one description. @throws {TopologyError} naming what is malformed. */
 export function readModel(checkpoint: Pick<Checkpoint, "modelConfig" | "kerasVersion">): ModelDescription {
@@ -178,8 +178,7 @@ function modernFunction(
     const found = functionOfNode(config, call);
     return found && modernTfOp(found.config, found.call);
   }
-  const isFunction = className === "TFOpLambda" || className === "SlicingOpLambda";
-  return isFunction ? modernTfOp(config, call) : undefined;
+  return isTensorFlowFunction(className) ? modernTfOp(config, call) : undefined;
 }
 
 function callsOf(entry: LayerEntry, indices: NodeIndices, place: Place): CallDescription[] {

@@ -17,6 +17,11 @@ interface TfFunction {
   readonly config: (given: JsonObject) => JsonObject | undefined;
 }
 
+/** Whether a layer's class stands for a function of TensorFlow's in the graph of Keras 2. */
+export function isTensorFlowFunction(className: string): boolean {
+  return /^(TFOpLambda|SlicingOpLambda|TensorFlowOpLayer)$/.test(className);
+}
+
 /**
  * What Keras 2 kept of a TensorFlow function in a functional graph (TFOpLambda and SlicingOpLambda, from TF 2.4 on), in
  * Keras 3's terms. Undefined where Keras 3 has no op that does the same: the layer stays what it is, and is refused by name.

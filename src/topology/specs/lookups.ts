@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from "../../checkpoint.ts";
 import { TopologyError } from "../../errors.ts";
 import { formatShape, type Shape } from "../../tensor.ts";
-import { countAt, integerAt } from "../config-values.ts";
+import { countAt, integerAt, isObject } from "../config-values.ts";
 import type { LayerSpec, Refusal } from "../layer-spec.ts";
 import { encodedShape, encoder, outputMode } from "./encoded-indices.ts";
 
@@ -160,7 +160,7 @@ function textRefusal(config: JsonObject): Refusal | undefined {
 
 /** The name of a function, however Keras wrote it. */
 function nameOf(value: Json): string {
-  const name = typeof value === "object" && !Array.isArray(value) ? (value as JsonObject)["config"] : value;
+  const name = isObject(value) ? value["config"] : value;
   return typeof name === "string" ? name : JSON.stringify(value).slice(0, 80);
 }
 

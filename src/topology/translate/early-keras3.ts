@@ -2,6 +2,7 @@ import type { Json, JsonObject } from "../../checkpoint.ts";
 import { TopologyError } from "../../errors.ts";
 import { isObject } from "../config-values.ts";
 import { classNameOf } from "../dialects/class-names.ts";
+import { entryName, layersOf } from "../edit-config.ts";
 import { isLaterActivation, isLaterClass, laterArgumentsOf } from "./later-arguments.ts";
 
 /** The release whose form and meaning an early `.keras` has. */
@@ -18,10 +19,10 @@ export function inEarlyForm(modelConfig: JsonObject): JsonObject {
 
 function earlyModel(entry: JsonObject, prefix: string): JsonObject {
   const config = entry["config"] as JsonObject;
-  const layers = layersOf(entry)!;
+  const layers = layersOf(entry)!.filter(isObject);
   const isSequential = entry["class_name"] === "Sequential";
   const early = layers.map((layer) => {
-    const path = prefix + nameOf(layer);
+    const path = prefix + entryName(layer);
     if (!layersOf(layer)) return earlyLayer(layer, path);
     if (isSequential && layer["class_name"] !== "Sequential") {
       throw unopened(path, "a functional model inside a Sequential one");
@@ -30,7 +31,7 @@ function earlyModel(entry: JsonObject, prefix: string): JsonObject {
   });
   if (isSequential) return { ...entry, config: { ...config, layers: early } };
   refuseLateReads(layers, prefix);
-  const models = new Map(layers.filter(layersOf).map((layer) => [nameOf(layer), layer]));
+  const models = new Map(layers.filter(layersOf).map((layer) => [entryName(layer), layer]));
   const ends = Object.fromEntries(
     ["input_layers", "output_layers"].map((key) => [key, earlyEnds(config[key] ?? null, models, prefix)]),
   );
@@ -127,9 +128,9 @@ function dtypeName(dtype: Json, className: string, path: string): Json {
 
 /** Early releases read the layers once, in their order: all that a layer is called on must stand before it. */
 function refuseLateReads(layers: readonly JsonObject[], prefix: string): void {
-  const met = new Set(layers.filter((layer) => layer["class_name"] === "InputLayer").map(nameOf));
+  const met = new Set(layers.filter((layer) => layer["class_name"] === "InputLayer").map(entryName));
   for (const layer of layers) {
-    const name = nameOf(layer);
+    const name = entryName(layer);
     met.add(name);
     const late = readsOf(layer["inbound_nodes"] ?? null).find((read) => !met.has(read));
     if (late === undefined) continue;
@@ -143,17 +144,6 @@ function readsOf(json: Json): readonly string[] {
   if (!isObject(json)) return [];
   const history = json["keras_history"];
   return Array.isArray(history) ? [String(history[0])] : Object.values(json).flatMap(readsOf);
-}
-
-function layersOf(entry: JsonObject): readonly JsonObject[] | undefined {
-  const config = entry["config"];
-  if (!isObject(config) || !Array.isArray(config["layers"])) return undefined;
-  return (config["layers"] as readonly Json[]).filter(isObject);
-}
-
-function nameOf(entry: JsonObject): string {
-  const config = entry["config"];
-  return String(entry["name"] ?? (isObject(config) ? config["name"] : undefined) ?? "");
 }
 
 const advice = "Write it for a current Keras, without --keras 3.0.";

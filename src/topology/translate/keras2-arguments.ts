@@ -1,6 +1,7 @@
 import type { Json, JsonObject } from "../../checkpoint.ts";
 import { TopologyError } from "../../errors.ts";
 import { isObject } from "../config-values.ts";
+import { kindOfNode } from "../dialects/node-def.ts";
 
 /**
  * @file The arguments that Keras 2 layers have and Keras 3's do not, by class, and what becomes of them. Compared with every
@@ -115,8 +116,8 @@ export function keras3Arguments(path: string, className: string, config: JsonObj
 }
 
 /** ` of signal.fft`, the function of TensorFlow that a layer calls, or the kind of node that it is. */
-function functionIn({ function: called, node_def: node }: JsonObject): string {
-  const name = isObject(node ?? null) ? (node as JsonObject)["op"] : called;
+function functionIn(config: JsonObject): string {
+  const name = kindOfNode(config) ?? config["function"];
   return typeof name === "string" ? ` of ${name}` : "";
 }
 

@@ -7,6 +7,7 @@ import type {
   NamedArgument,
 } from "../dialects/description.ts";
 import { readModel } from "../dialects/read-model.ts";
+import { isTensorFlowFunction } from "../dialects/tf-ops.ts";
 import { inModule } from "./keras-modules.ts";
 import { keras3Layer, keras3Operation } from "./keras2-objects.ts";
 import { endpoints, inboundNodes, type Naming } from "./keras3-nodes.ts";
@@ -45,7 +46,10 @@ export function keras2ToKeras3(modelConfig: JsonObject, kerasVersion: string): T
         const inner = translate(json, description.model, `${path}/`, `${newPath}/`);
         return withName(inner, newName);
       }
-      if (json && isFunction(json) && !isFunction({ class_name: description.className })) {
+      if (
+        isTensorFlowFunction(String(json?.["class_name"])) &&
+        !isTensorFlowFunction(description.className)
+      ) {
         return withName(keras3Operation(description), newName);
       }
       return withName(keras3Layer(path, json ?? inputEntry(description)), newName);
@@ -55,11 +59,6 @@ export function keras2ToKeras3(modelConfig: JsonObject, kerasVersion: string): T
       : functional(model, layer, namingOf(entry, kerasVersion, model, rename));
   };
   return { modelConfig: translate(modelConfig, readModel({ modelConfig, kerasVersion }), "", ""), renamed };
-}
-
-/** Whether an entry is a TensorFlow function in the graph. */
-function isFunction({ class_name }: JsonObject): boolean {
-  return /^(TFOpLambda|SlicingOpLambda|TensorFlowOpLayer)$/.test(String(class_name));
 }
 
 function functional(
