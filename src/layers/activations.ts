@@ -71,5 +71,7 @@ function softmaxLayer({ inputs, config, kwargs, args, masks, context }: KernelCa
     (given): given is tf.Tensor => given instanceof tf.Tensor,
   );
   if (!mask) return softmax(x, axes);
-  return maskedSoftmax(x, axes, tf.cast(mask, "bool"), context.keras);
+  // Keras 3 keeps what is above a half, Keras 2 takes away as much as is missing to 1.
+  const shown = mask.dtype === "bool" || context.keras < 3 ? mask : tf.greater(mask, 0.5);
+  return maskedSoftmax(x, axes, shown, context.keras);
 }

@@ -1,20 +1,24 @@
-/** Factors of matrices (`keras/src/ops/linalg.py`), made of differentiable steps. */
+/** Triangular factors of matrices (`keras/src/ops/linalg.py`). */
 import { tf } from "../engine/tf.ts";
 import { everyNth } from "./axes.ts";
 import { unsupported } from "./config.ts";
+import { productOf, triangularized } from "./householder.ts";
 import type { Kernel, KernelCall, KernelResult } from "./kernel.ts";
+import { type Columns, ofEachMatrix, rowByRow } from "./matrix-functions.ts";
 import { matmul, swapped } from "./matrix-products.ts";
+import { operandsOf } from "./operands.ts";
 import { within } from "./ops-arrays.ts";
 
-export const decompositionKernels: Readonly<Record<string, Kernel>> = { "ops.Qr": orthogonalTriangular };
+export const decompositionKernels: Readonly<Record<string, Kernel>> = {
+  "ops.Qr": orthogonalTriangular,
+  "ops.LuFactor": lowerUpper,
+};
 
 /** Gram's and Schmidt's columns, made orthogonal twice, with the signs of Householder's reflections as LAPACK has them. */
 function orthogonalTriangular({ inputs, config }: KernelCall): KernelResult {
   const matrix = inputs[0]!;
   const [rows, columns] = matrix.shape.slice(-2) as [number, number];
-  if (config["mode"] === "complete" && rows > columns) {
-    throw unsupported(config, "a complete QR decomposition", 'Use mode="reduced".');
-  }
+  if (config["mode"] === "complete" && rows > columns) return completeFactors(matrix, config);
   const column = (index: number): tf.Tensor => everyNth(matrix, matrix.rank - 1, index, 1, 1);
   const made: tf.Tensor[] = [];
   for (let index = 0; index < Math.min(rows, columns); index++) {
@@ -24,6 +28,27 @@ function orthogonalTriangular({ inputs, config }: KernelCall): KernelResult {
   const orthogonal = tf.mul(tf.concat(made, -1), reflectionSigns(matrix));
   const triangular = matmul(swapped(orthogonal), matrix);
   return { outputs: [orthogonal, within(triangular, (row, at) => at >= row)] };
+}
+
+/** Of matrices taller than wide, the orthogonal factor square. TensorFlow has no gradient of it either. */
+function completeFactors(matrix: tf.Tensor, config: KernelCall["config"]): KernelResult {
+  const [rows, columns] = matrix.shape.slice(-2) as [number, number];
+  const outputs = ofEachMatrix(
+    matrix,
+    [
+      [rows, rows],
+      [rows, columns],
+    ],
+    (given) => {
+      const { reflections, triangular } = triangularized(given);
+      return [rowByRow(productOf(reflections, 0, rows, rows)), rowByRow(triangular)];
+    },
+    () => {
+      const what = "the gradient of a complete QR decomposition of tall matrices";
+      throw unsupported(config, what, 'Use mode="reduced", or freeze what comes before it.');
+    },
+  );
+  return { outputs };
 }
 
 function withoutParts(vector: tf.Tensor, units: readonly tf.Tensor[]): tf.Tensor {
@@ -37,33 +62,58 @@ function withoutParts(vector: tf.Tensor, units: readonly tf.Tensor[]): tf.Tensor
 function reflectionSigns(matrix: tf.Tensor): tf.Tensor {
   const [rows, columns] = matrix.shape.slice(-2) as [number, number];
   const count = Math.min(rows, columns);
-  const values = matrix.dataSync();
-  const signs = Array.from({ length: matrix.size / (rows * columns) }, (_, index) =>
-    diagonalSigns(
-      Array.from({ length: columns }, (__, column) =>
-        Array.from({ length: rows }, (___, row) => values[(index * rows + row) * columns + column]!),
-      ),
-      count,
-    ),
+  const [signs] = ofEachMatrix(
+    matrix,
+    [[1, count]],
+    (given) => [
+      triangularized(given)
+        .triangular.slice(0, count)
+        .map((column, at) => (column[at]! < 0 ? -1 : 1)),
+    ],
+    () => tf.zerosLike(matrix),
   );
-  return tf.tensor(signs.flat(), [...matrix.shape.slice(0, -2), 1, count]);
+  return signs!;
 }
 
-/** Each reflection moves a column onto the axis away from its first value; one that lies there already stays. */
-function diagonalSigns(columns: number[][], count: number): number[] {
-  return Array.from({ length: count }, (_, step) => {
-    const tail = columns[step]!.slice(step);
-    const [head = 0] = tail;
-    if (tail.slice(1).every((value) => value === 0)) return head < 0 ? -1 : 1;
-    const target = -(Math.sign(head) || 1) * Math.hypot(...tail);
-    const normal = tail.map((value, index) => (index === 0 ? value - target : value));
-    const length = normal.reduce((sum, value) => sum + value * value, 0);
-    for (const column of columns.slice(step)) {
-      const along = normal.reduce((sum, value, index) => sum + value * column[step + index]!, 0);
-      normal.forEach((value, index) => {
-        column[step + index]! -= (2 * along * value) / length;
-      });
+/**
+ * Both factors in one matrix, the lower one's diagonal of ones left out, and the place that each row of the matrix has gone to.
+ * TensorFlow has no gradient of it either.
+ */
+function lowerUpper(call: KernelCall): KernelResult {
+  const x = operandsOf(call, 1)[0]!;
+  const size = x.shape.at(-1)!;
+  const [factors, places] = ofEachMatrix(
+    x,
+    [[size, size], [size]],
+    (matrix) => {
+      const { rows, order } = eliminatedRows(matrix);
+      return [rows.flat(), order.map((_, row) => order.indexOf(row))];
+    },
+    () => {
+      const what = "the gradient of an LU decomposition";
+      throw unsupported(call.config, what, "Freeze what comes before it.");
+    },
+  ) as [tf.Tensor, tf.Tensor];
+  return { outputs: [factors, tf.cast(places, "int32")] };
+}
+
+/** Gauss's elimination with the largest pivot of each column; `order` is of the given rows. */
+function eliminatedRows(matrix: Columns): { rows: readonly number[][]; order: readonly number[] } {
+  const rows = matrix.map((_, row) => matrix.map((column) => column[row]!));
+  const order = rows.map((_, row) => row);
+  rows.forEach((_, step) => {
+    const best = rows.reduce(
+      (found, row, at) => (at > step && Math.abs(row[step]!) > Math.abs(rows[found]![step]!) ? at : found),
+      step,
+    );
+    [rows[step], rows[best]] = [rows[best]!, rows[step]!];
+    [order[step], order[best]] = [order[best]!, order[step]!];
+    const pivot = rows[step]!;
+    for (const row of rows.slice(step + 1)) {
+      const factor = row[step]! / pivot[step]!;
+      row[step] = factor;
+      for (let at = step + 1; at < row.length; at++) row[at]! -= factor * pivot[at]!;
     }
-    return Math.sign(target);
   });
+  return { rows, order };
 }

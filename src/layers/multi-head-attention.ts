@@ -8,6 +8,7 @@ import { numberIn, numberList } from "./config.ts";
 import type { Kernel, KernelArgument, KernelCall, KernelResult } from "./kernel.ts";
 import { chosen } from "./masks.ts";
 import { einsum } from "./matrix-products.ts";
+import { asBool } from "./number-functions.ts";
 
 export const multiHeadKernels: Readonly<Record<string, Kernel>> = {
   MultiHeadAttention: multiHeadAttention,
@@ -72,7 +73,7 @@ function queryMask(
 /** `[N, T, S]`, undefined where nothing is hidden. */
 function attentionMask(given: Given, window: unknown): tf.Tensor | undefined {
   const { query, value, masks, causal } = given;
-  const bool = (mask: tf.Tensor | undefined): tf.Tensor | undefined => mask && tf.cast(mask, "bool");
+  const bool = (mask: tf.Tensor | undefined): tf.Tensor | undefined => mask && asBool(mask);
   const along = (mask: tf.Tensor | undefined, axis: number): tf.Tensor | undefined =>
     mask && tf.expandDims(bool(mask)!, axis);
   const [queries, keys] = [query.shape[1]!, value.shape[1]!];

@@ -5,6 +5,7 @@ import { tf } from "../engine/tf.ts";
 import { axesOf, axisOf, everyNth, inverseOrder } from "./axes.ts";
 import { flagIn, numberIn, numberList, unsupported } from "./config.ts";
 import type { Kernel, KernelCall, KernelResult } from "./kernel.ts";
+import { asBool } from "./number-functions.ts";
 import { argumentOf, operandsOf } from "./operands.ts";
 import { pickedAlong } from "./ops-arrays.ts";
 
@@ -20,8 +21,8 @@ const reductions: Readonly<Record<string, Reduce>> = {
   Prod: (x, axes, keepDims) => tf.prod(x, axes, keepDims),
   Var: variance,
   Std: (x, axes, keepDims) => tf.sqrt(variance(x, axes, keepDims)),
-  All: (x, axes, keepDims) => tf.all(tf.cast(x, "bool"), axes, keepDims),
-  Any: (x, axes, keepDims) => tf.any(tf.cast(x, "bool"), axes, keepDims),
+  All: (x, axes, keepDims) => tf.all(asBool(x), axes, keepDims),
+  Any: (x, axes, keepDims) => tf.any(asBool(x), axes, keepDims),
   Logsumexp: (x, axes, keepDims) => tf.logSumExp(x, axes, keepDims),
   CountNonzero: (x, axes, keepDims) => tf.sum(tf.cast(tf.notEqual(x, 0), "int32"), axes, keepDims),
   Ptp: (x, axes, keepDims) => tf.sub(max(x, axes, keepDims), min(x, axes, keepDims)),

@@ -7,6 +7,7 @@ import { axesOf, axisOf, everyNth, inverseOrder } from "./axes.ts";
 import { numberIn, numberList, unsupported } from "./config.ts";
 import type { Kernel, KernelCall, KernelResult } from "./kernel.ts";
 import { chosen } from "./masks.ts";
+import { asBool } from "./number-functions.ts";
 import { argumentOf, operandOf, operandsOf, tensorList } from "./operands.ts";
 
 type Op = (x: tf.Tensor, config: JsonObject, call: KernelCall) => tf.Tensor | KernelResult;
@@ -53,7 +54,7 @@ function selected(call: KernelCall): tf.Tensor {
   const choices = tensorList(argumentOf(call, 1, "choicelist"));
   const rest = operandOf(call, 2, "default") ?? tf.scalar(0);
   return conditions.reduceRight(
-    (others, condition, index) => tf.where(tf.cast(condition, "bool"), choices[index]!, others),
+    (others, condition, index) => tf.where(asBool(condition), choices[index]!, others),
     tf.add(rest, tf.zerosLike(choices[0]!)),
   );
 }

@@ -14,6 +14,7 @@ import type { Kernel, KernelCall } from "./kernel.ts";
 import { chosen } from "./masks.ts";
 import { einsum } from "./matrix-products.ts";
 import { normalizationKernels } from "./normalization.ts";
+import { asBool } from "./number-functions.ts";
 import { operandOf } from "./operands.ts";
 import { adaptivePooling } from "./pooling.ts";
 
@@ -120,7 +121,7 @@ function dotProductAttention(call: KernelCall): tf.Tensor {
     flagIn(call.config, "is_causal") ? causalMask(query.shape[1]!, key.shape[1]!) : undefined,
   ].filter((mask) => mask !== undefined);
   const visible = shown.reduce(
-    (value, mask) => chosen(tf.cast(mask, "bool"), value, tf.fill(value.shape, -2e38)),
+    (value, mask) => chosen(asBool(mask), value, tf.fill(value.shape, -2e38)),
     scores,
   );
   return einsum("bhts,bshd->bthd", [softmax(visible, [3]), value]);

@@ -32,6 +32,7 @@ import { randomImageKernels } from "./random-images.ts";
 import { recurrentKernels } from "./recurrent/layers.ts";
 import { regularizationKernels } from "./regularization.ts";
 import { reshapingKernels } from "./reshaping.ts";
+import { spectralKernels } from "./spectral-decompositions.ts";
 import { spectralNormalizationKernels } from "./spectral-normalization.ts";
 import { spectrogramKernels } from "./spectrogram.ts";
 import { wrapperKernels } from "./wrappers.ts";
@@ -71,6 +72,7 @@ const kernels: ReadonlyMap<string, Kernel> = new Map(
     scatteringKernels,
     signalKernels,
     shapeOpKernels,
+    spectralKernels,
     spectralNormalizationKernels(kernelOf),
     spectrogramKernels,
     wrapperKernels(kernelOf),

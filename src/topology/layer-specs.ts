@@ -17,6 +17,7 @@ import { normalizationSpecs } from "./specs/normalization.ts";
 import { acrossBatchOpSpecs } from "./specs/ops-across-batch.ts";
 import { arrayOpSpecs } from "./specs/ops-arrays.ts";
 import { contractionOpSpecs } from "./specs/ops-contractions.ts";
+import { decompositionOpSpecs } from "./specs/ops-decompositions.ts";
 import { elementwiseOpSpecs } from "./specs/ops-elementwise.ts";
 import { layerOpSpecs } from "./specs/ops-layers.ts";
 import { reductionOpSpecs } from "./specs/ops-reductions.ts";
@@ -55,6 +56,7 @@ const specs: ReadonlyMap<string, LayerSpec> = new Map(
     reductionOpSpecs,
     shapeOpSpecs,
     contractionOpSpecs,
+    decompositionOpSpecs,
     arrayOpSpecs,
     acrossBatchOpSpecs,
     rearrangeSpecs,

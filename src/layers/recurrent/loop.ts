@@ -1,6 +1,7 @@
 /** The walk of a cell over time (`keras/src/backend/tensorflow/rnn.py`). */
 import { tf } from "../../engine/tf.ts";
 import { chosen } from "../masks.ts";
+import { asBool } from "../number-functions.ts";
 import type { Cell } from "./cells.ts";
 
 /** What a step that the mask hides gives: zeros, what the step before gave, or the state before it (Keras before 2.3). */
@@ -22,7 +23,7 @@ export interface Walked {
 /** Takes `cell` over `[N, T, …]` from `initial` states, or zeros. */
 export function walk(cell: Cell, sequence: tf.Tensor, initial: readonly tf.Tensor[], how: Walk): Walked {
   const inputs = inOrder(tf.unstack(cell.prepare(sequence), 1), how.backwards);
-  const shown = how.mask && inOrder(tf.unstack(tf.cast(how.mask, "bool"), 1), how.backwards);
+  const shown = how.mask && inOrder(tf.unstack(asBool(how.mask), 1), how.backwards);
   const outputs: tf.Tensor[] = [];
   let states = initial.length > 0 ? initial : cell.start(inputs[0]!);
   inputs.forEach((input, time) => {

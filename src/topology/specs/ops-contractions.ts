@@ -116,7 +116,7 @@ function lettersOnce(letters: string): string {
     .join("");
 }
 
-function pair(call: CallShapes): [Shape, Shape] {
+export function pair(call: CallShapes): [Shape, Shape] {
   const operands = operandShapes(call);
   const [first, second] = operands;
   if (first && second && operands.length === 2) return [first, second];
@@ -185,7 +185,7 @@ const cross: LayerSpec = {
 };
 
 /** `keras/src/ops/linalg.py`, on the last two axes. */
-function ofMatrices(
+export function ofMatrices(
   name: string,
   shapeOf: (matrix: Shape, call: CallShapes) => Shape,
   defaults: JsonObject = {},
@@ -217,14 +217,31 @@ const distances: LayerSpec = {
   },
 };
 
+interface MatrixSizes {
+  readonly lead: Shape;
+  readonly rows: number | null;
+  readonly columns: number | null;
+  /** The lesser of both. */
+  readonly least: number | null;
+}
+
+/** @throws {TopologyError} for a vector. */
+export function matrixSizes(shape: Shape): MatrixSizes {
+  const [rows, columns] = shape.slice(-2);
+  if (rows === undefined || columns === undefined) {
+    throw new TopologyError(`x: expected matrices, got ${formatShape(shape)}.`, "shape");
+  }
+  const least = rows === null || columns === null ? null : Math.min(rows, columns);
+  return { lead: shape.slice(0, -2), rows, columns, least };
+}
+
 /** An orthogonal and an upper triangular factor. */
 const qr: LayerSpec = {
   className: "ops.Qr",
   defaults: { mode: "reduced" },
-  outputShapes: ({ inputs }) => {
-    const lead = inputs[0]!.slice(0, -2);
-    const [rows = null, columns = null] = inputs[0]!.slice(-2);
-    const inner = rows === null || columns === null ? null : Math.min(rows, columns);
+  outputShapes: ({ inputs, config }) => {
+    const { lead, rows, columns, least } = matrixSizes(inputs[0]!);
+    const inner = config["mode"] === "complete" ? rows : least;
     return [
       [...lead, rows, inner],
       [...lead, inner, columns],
