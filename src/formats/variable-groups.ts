@@ -67,6 +67,11 @@ function storedBelow(group: Hdf5Group, prefix: string, depth: number): readonly 
   });
 }
 
+/** How many variables are below a group. */
+export function variableCount(group: Hdf5Group): number {
+  return storedBelow(group, "", 0).length;
+}
+
 function asNamed(layer: LayerSlots, stored: readonly StoredWeight[]): Placement {
   return {
     weights: new Map([[layer.path, stored.map((weight) => ({ name: weight.name, stored: weight }))]]),

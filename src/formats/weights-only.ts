@@ -3,12 +3,14 @@ import { KerasFileError, TopologyError, UsageError } from "../errors.ts";
 import type { Hdf5File, Hdf5Group } from "../hdf5/reader.ts";
 import type { Architecture } from "../topology/architectures/architecture.ts";
 import { architectureOf, knownArchitectures } from "../topology/architectures/known.ts";
+import { weightCounts } from "../topology/architectures/weight-counts.ts";
 import { dialectVersion } from "./dialect-writing.ts";
 import { storedInGroup } from "./keras-h5.ts";
 import { type BuiltNetwork, buildNamed } from "./named-network.ts";
 import { notesKey, parseNotes } from "./notes.ts";
 import { buildNumbered } from "./numbered-network.ts";
 import { readPlaced } from "./stored-weights.ts";
+import { variableCount } from "./variable-groups.ts";
 
 /**
  * @file Files with weights and no model: what `save_weights` leaves and keras.applications downloads. The model comes from
@@ -49,6 +51,8 @@ interface WeightsOnly {
   readonly format: CheckpointFormat;
   /** How many layers have weights. */
   readonly groups: number;
+  /** How many weights they have. */
+  readonly weights: number;
   readonly built: (architecture: Architecture) => BuiltNetwork;
 }
 
@@ -61,7 +65,12 @@ function namedWeights(root: Hdf5Group, label: string): WeightsOnly | undefined {
       .map((name) => [name, storedInGroup(group, name, label)] as const)
       .filter(([, weights]) => weights.length > 0),
   );
-  return { format: "h5", groups: stored.size, built: (architecture) => buildNamed(architecture, stored) };
+  return {
+    format: "h5",
+    groups: stored.size,
+    weights: [...stored.values()].flat().length,
+    built: (architecture) => buildNamed(architecture, stored),
+  };
 }
 
 function numberedWeights(root: Hdf5Group): WeightsOnly | undefined {
@@ -71,7 +80,12 @@ function numberedWeights(root: Hdf5Group): WeightsOnly | undefined {
   const layers = container === undefined ? undefined : root.group(container);
   if (!layers) return undefined;
   const groups = layers.keys().filter((name) => layers.group(name)?.group("vars")?.keys().length).length;
-  return { format: "weights.h5", groups, built: (architecture) => buildNumbered(architecture, root) };
+  return {
+    format: "weights.h5",
+    groups,
+    weights: variableCount(layers),
+    built: (architecture) => buildNumbered(architecture, root),
+  };
 }
 
 /** @throws {UsageError} for a name that no known architecture has. */
@@ -88,9 +102,15 @@ function knownNames(): string {
 }
 
 /** The network that was asked for. @throws {UsageError | KerasFileError} without one, naming the one that fits. */
-function networkFor(arch: string | undefined, label: string, { groups, built }: WeightsOnly): BuiltNetwork {
+function networkFor(
+  arch: string | undefined,
+  label: string,
+  { groups, weights, built }: WeightsOnly,
+): BuiltNetwork {
   if (arch !== undefined) return asAsked(label, requireArchitecture(arch), built);
-  const recognised = knownArchitectures().find((architecture) => fits(() => built(architecture)));
+  const recognised = knownArchitectures().find(
+    (architecture) => weightCounts(architecture.name).includes(weights) && fits(() => built(architecture)),
+  );
   const hint = recognised
     ? `Pass --arch ${recognised.name} (recognised from its ${groups} weight groups).`
     : `Pass --arch with the network that its ${groups} weight groups belong to: ${knownNames()}.`;

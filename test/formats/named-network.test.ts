@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { buildNamed, type StoredLayers } from "../../src/formats/named-network.ts";
 import type { Placement } from "../../src/formats/stored-weights.ts";
 import { architectureOf, knownArchitectures } from "../../src/topology/architectures/known.ts";
+import { weightCounts } from "../../src/topology/architectures/weight-counts.ts";
 
 /** Layers of a weights-only .h5 in its order, each with its weights (fixtures/make/weights_only.py). */
 type FileLayers = readonly (readonly [
@@ -60,6 +61,10 @@ describe.each(networks)("$name's weights as Keras $keras wrote them", ({ name, l
     const numbers = placedNumbers(built.placement);
     const all = [...stored.values()].flat().map((_, index) => index);
     expect(numbers.toSorted((a, b) => a - b)).toEqual(all);
+  });
+
+  it("are as many as that network has", () => {
+    expect(weightCounts(name.toLowerCase())).toContain([...stored.values()].flat().length);
   });
 
   it("belong to no other network", () => {
