@@ -12,17 +12,25 @@ import {
   writingWarnings,
 } from "../index.ts";
 import type { Command, FlagsOf } from "./command.ts";
-import { flag } from "./command.ts";
+import { flag, value } from "./command.ts";
 import type { ArchValue, EngineValues, JsonValue, KerasValue } from "./run-flags.ts";
 import { archFlag, chooseEngine, engineFlags, jsonFlag, kerasFlag, withoutUndefined } from "./run-flags.ts";
+import { byteSize } from "./values.ts";
 
 interface ConvertValues extends ArchValue, EngineValues, KerasValue, JsonValue {
   readonly overwrite?: boolean;
+  readonly "max-shard-size"?: number;
 }
 
 const flags: FlagsOf<ConvertValues> = {
   overwrite: flag("Replace OUT if it exists"),
   ...kerasFlag,
+  "max-shard-size": value(
+    "What the weights of one shard of a .weights.json take at most (5GB)",
+    "SIZE",
+    byteSize,
+    "Output",
+  ),
   ...archFlag,
   ...engineFlags,
   ...jsonFlag,
@@ -48,6 +56,10 @@ export const convertCommand: Command<ConvertValues> = {
   examples: [
     ["convert resnet50.h5 resnet50.keras", "an .h5 of any Keras as .keras"],
     ["convert model.h5 model.keras --keras 3.0", "a .keras that Keras 3.0 to 3.3 open too"],
+    [
+      "convert big.keras big.weights.json --max-shard-size 2GB",
+      "weights alone, in files of 2 GB that load_weights opens",
+    ],
     ["convert resnet50.keras web_model/", "a folder that tf.loadLayersModel opens"],
   ],
   run: async ({ values, positionals, terminal }) => {
@@ -71,8 +83,12 @@ export const convertCommand: Command<ConvertValues> = {
       ? writingWarnings(before, "keras", values.keras ? "early" : "current")
       : [];
     for (const warning of warnings) terminal.notice(`warning: ${warning}`);
-    await writeCheckpoint(target, values.keras ? forEarlyKeras3(before) : before);
-    const weightsOnly = target.endsWith(".weights.h5");
+    await writeCheckpoint(
+      target,
+      values.keras ? forEarlyKeras3(before) : before,
+      withoutUndefined({ maxShardBytes: values["max-shard-size"] }),
+    );
+    const weightsOnly = /\.weights\.(h5|json)$/i.test(target);
     const parity = weightsOnly ? "a file of weights alone does not predict" : await parityOf(before, target);
     if (values.json) terminal.document({ out: target, parity: typeof parity === "string" ? null : parity });
     terminal.print(`${source} -> ${target}`);

@@ -12,6 +12,7 @@ import { readKerasArchive, writeKerasArchive } from "./keras-archive.ts";
 import { readKerasH5 } from "./keras-h5.ts";
 import { writeKerasH5 } from "./keras-h5-writer.ts";
 import { isShardMap, readShardedWeights } from "./sharded-weights.ts";
+import { shardMapEnding, writeShardedWeights } from "./sharded-weights-writer.ts";
 import { readTfjsModel } from "./tfjs-folder.ts";
 import { modelJsonName, writeTfjsFolder } from "./tfjs-folder-writer.ts";
 import { writeWeightsH5 } from "./weights-h5-writer.ts";
@@ -22,6 +23,11 @@ export interface ReadOptions {
   readonly arch?: string;
   /** False reads names, shapes and dtypes of the weights and leaves their data empty. */
   readonly weights?: boolean;
+}
+
+export interface WriteOptions {
+  /** What the weights of one shard take at most, for `.weights.json` only (5 GB). */
+  readonly maxShardBytes?: number;
 }
 
 /**
@@ -84,11 +90,22 @@ async function readOpened(
 
 /**
  * Writes the model where `path`'s ending says how: `.keras` in Keras 3's dialect, `.h5` or `.hdf5` in the one it came in, a
- * folder (no ending, or a slash) for tfjs-layers. The file or folder is whole or, on failure, as it was before.
+ * folder (no ending, or a slash) for tfjs-layers; the weights alone as `.weights.h5`, or `.weights.json` with shards beside it. The file or folder is whole or, on failure, as it was before.
  * @throws {UsageError} for an ending that names no format.
  * @throws {TopologyError} naming the layer that the format cannot hold.
  */
-export async function writeCheckpoint(path: string, checkpoint: Checkpoint): Promise<void> {
+export async function writeCheckpoint(
+  path: string,
+  checkpoint: Checkpoint,
+  { maxShardBytes }: WriteOptions = {},
+): Promise<void> {
+  const isSharded = path.toLowerCase().endsWith(shardMapEnding);
+  if (maxShardBytes !== undefined && !isSharded) {
+    throw new UsageError(
+      `${path}: expected a name that ends in ${shardMapEnding} with a size of shards. Leave it out for other formats.`,
+      "format",
+    );
+  }
   const ending = extname(path).toLowerCase();
   const isFolder = isFolderName(path);
   if (holdsGraph(checkpoint.modelConfig) && !isFolder) {
@@ -99,6 +116,8 @@ export async function writeCheckpoint(path: string, checkpoint: Checkpoint): Pro
   }
   if (path.toLowerCase().endsWith(".weights.h5")) {
     await replaceFile(path, (descriptor) => writeWeightsH5(windowFile(descriptor, 0, 0), path, checkpoint));
+  } else if (isSharded) {
+    await writeShardedWeights(path, checkpoint, maxShardBytes);
   } else if (ending === ".keras") {
     await replaceFile(path, (descriptor) => writeKerasArchive(descriptor, path, checkpoint));
   } else if (ending === ".h5" || ending === ".hdf5") {
@@ -107,7 +126,7 @@ export async function writeCheckpoint(path: string, checkpoint: Checkpoint): Pro
     await writeTfjsFolder(path, checkpoint);
   } else {
     throw new UsageError(
-      `${path}: expected a name that ends in .keras, .h5 or .weights.h5, or a folder's without an ending for tfjs, got ${JSON.stringify(ending)}.`,
+      `${path}: expected a name that ends in .keras, .h5, .weights.h5 or .weights.json, or a folder's without an ending for tfjs, got ${JSON.stringify(ending)}.`,
       "format",
     );
   }

@@ -1,5 +1,5 @@
-import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
 import { readCheckpoint, writeCheckpoint } from "../../src/formats/checkpoint-file.ts";
 import { layerSlots } from "../../src/formats/layer-slots.ts";
@@ -7,7 +7,7 @@ import { modelTree } from "../../src/formats/model-tree.ts";
 import { readPlaced } from "../../src/formats/stored-weights.ts";
 import { placeVariables } from "../../src/formats/variable-groups.ts";
 import { mergedGroup } from "../../src/formats/virtual-groups.ts";
-import { openHdf5 } from "../../src/hdf5/reader.ts";
+import { type Hdf5Group, openHdf5 } from "../../src/hdf5/reader.ts";
 import { scratch } from "../hdf5/temporary.ts";
 import { modelPath } from "./model-fixtures.ts";
 
@@ -43,6 +43,58 @@ test("without one, what to pass is said", async () => {
     /small_resnet\.weights\.json has weights but no model_config .* Pass --arch/,
   );
 });
+
+async function writtenShards(maxShardBytes: number) {
+  const path = join(scratch(), "small_resnet.weights.json");
+  await writeCheckpoint(path, await readCheckpoint("fixtures/cli/small_resnet.keras"), { maxShardBytes });
+  return { path, json: JSON.parse(readFileSync(path, "utf8")) as unknown };
+}
+
+test("what is written has the map that Keras writes, to the last shard", async () => {
+  const { path, json } = await writtenShards(9_600);
+  expect(json).toEqual(JSON.parse(readFileSync(map, "utf8")));
+  const names = (folder: string): string[] => readdirSync(folder).sort();
+  expect(names(dirname(path))).toEqual(names(dirname(map)));
+});
+
+test("each shard that is written holds what Keras's holds", async () => {
+  const { path } = await writtenShards(9_600);
+  for (const name of readdirSync("fixtures/sharded").filter((name) => name.endsWith(".h5"))) {
+    const [theirs, ours] = await Promise.all([
+      openHdf5(join("fixtures/sharded", name)),
+      openHdf5(join(dirname(path), name)),
+    ]);
+    expect(datasetsBelow(ours.root)).toEqual(datasetsBelow(theirs.root));
+    theirs.close();
+    ours.close();
+  }
+});
+
+test("a weight that no shard can take is named, and nothing is written", async () => {
+  const folder = scratch();
+  const checkpoint = await readCheckpoint("fixtures/cli/small_resnet.keras");
+  await expect(
+    writeCheckpoint(join(folder, "x.weights.json"), checkpoint, { maxShardBytes: 500 }),
+  ).rejects.toThrow(
+    /x\.weights\.json: \/layers\/\S+ \[[\d,]+\]: expected at most 500 bytes, what a shard may take, got [\d,]+\. Pass a larger --max-shard-size\./,
+  );
+  expect(readdirSync(folder)).toEqual([]);
+});
+
+test("only weights in shards have a size of shards", async () => {
+  const checkpoint = await readCheckpoint("fixtures/cli/small_resnet.keras");
+  await expect(
+    writeCheckpoint(join(scratch(), "x.keras"), checkpoint, { maxShardBytes: 500 }),
+  ).rejects.toThrow(/expected a name that ends in \.weights\.json with a size of shards/);
+});
+
+function datasetsBelow(group: Hdf5Group, isVariables = false): Record<string, unknown> {
+  const found = group.keys().flatMap((name): [string, unknown][] => {
+    if (isVariables) return [[`${group.path}/${name}`, group.dataset(name)!.read()]];
+    return Object.entries(datasetsBelow(group.group(name)!, name === "vars"));
+  });
+  return Object.fromEntries(found);
+}
 
 function copied(change: (folder: string, text: string) => string | undefined): string {
   const folder = join(scratch(), "sharded");

@@ -111,6 +111,11 @@ def open_file(name, path):
     return {"trainable": trainable_of(models[name])}
 
 
+def load_weights(name, path):
+    models[name].load_weights(path)
+    return {}
+
+
 def forget(name):
     del models[name], made[name]
     keras.backend.clear_session()
@@ -216,6 +221,7 @@ actions = {
     "version": version,
     "make": make,
     "open": open_file,
+    "load_weights": load_weights,
     "forget": forget,
     "weights": weights,
     "predict": predict,
