@@ -1,5 +1,6 @@
 import type { JsonObject } from "../checkpoint.ts";
-import type { Hdf5Dataset, Hdf5Group } from "../hdf5/reader.ts";
+import type { Hdf5Dataset } from "../hdf5/dataset.ts";
+import type { Hdf5Group } from "../hdf5/reader.ts";
 import { toFloat32 } from "../tensor.ts";
 import { type Architecture, publishedFile } from "../topology/architectures/architecture.ts";
 import { dialectVersion } from "./dialect-writing.ts";

@@ -1,6 +1,6 @@
 import type { Weight, Weights } from "../checkpoint.ts";
 import { KerasFileError } from "../errors.ts";
-import type { Hdf5Dataset } from "../hdf5/reader.ts";
+import type { Hdf5Dataset } from "../hdf5/dataset.ts";
 import { type DType, formatShape, sameShape, type Tensor } from "../tensor.ts";
 import type { WeightSpec } from "../topology/layer-spec.ts";
 import type { LayerSlots } from "./layer-slots.ts";

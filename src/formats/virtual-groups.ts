@@ -1,4 +1,5 @@
-import type { Hdf5Dataset, Hdf5Group } from "../hdf5/reader.ts";
+import type { Hdf5Dataset } from "../hdf5/dataset.ts";
+import type { Hdf5Group } from "../hdf5/reader.ts";
 import type { StoredWeight } from "./stored-weights.ts";
 
 /** @file Groups of HDF5 that no one file has: what is spread over several, or listed by path elsewhere. */

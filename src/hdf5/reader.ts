@@ -1,18 +1,11 @@
 import { closeSync, fstatSync, openSync } from "node:fs";
-import { File, type Metadata } from "h5wasm/node";
+import { File } from "h5wasm/node";
 import { KerasFileError } from "../errors.ts";
-import { byteCount, type DType, formatShape, type Tensor, type TensorData } from "../tensor.ts";
-import {
-  allocate,
-  dtypeMark,
-  elementDtype,
-  elementTypeName,
-  isString,
-  markedDtype,
-  restore,
-} from "./element-type.ts";
+import { datasetAt, type Hdf5Dataset } from "./dataset.ts";
 import { mount, unmount, type VirtualFile, windowFile } from "./file-system.ts";
-import { type Library, libraryMessage, loadLibrary } from "./library.ts";
+import { libraryMessage, loadLibrary } from "./library.ts";
+import { damaged, type Source } from "./source.ts";
+import { readStrings } from "./string-attribute.ts";
 import { systemError } from "./system-error.ts";
 
 /** A group of an open HDF5 file. Names may be paths (`a/b`). */
@@ -29,14 +22,6 @@ export interface Hdf5Group {
   text(name: string): string | undefined;
   /** An attribute that lists strings; `[]` for an empty list of any type, undefined where there is none. */
   textList(name: string): readonly string[] | undefined;
-}
-
-export interface Hdf5Dataset {
-  readonly path: string;
-  readonly dtype: DType;
-  readonly shape: readonly number[];
-  /** All its values, copied. */
-  read(): Tensor;
 }
 
 export interface Hdf5File {
@@ -98,13 +83,6 @@ export async function openVirtual(virtual: VirtualFile, label: string): Promise<
   };
 }
 
-interface Source {
-  readonly library: Library;
-  readonly label: string;
-  readonly fileId: bigint;
-  readonly bytes: number;
-}
-
 /** The least that stands before the first object of a file. */
 const superblockBytes = 96;
 
@@ -143,10 +121,6 @@ function grouped(digits: string | undefined): string {
 
 function child(path: string, name: string): string {
   return path === "/" ? `/${name}` : `${path}/${name}`;
-}
-
-function damaged(source: Source, path: string, error: unknown): KerasFileError {
-  return new KerasFileError(`${source.label}: ${path}: cannot be read: ${libraryMessage(error)}.`, "damaged");
 }
 
 function groupAt(source: Source, path: string): Hdf5Group {
@@ -247,130 +221,4 @@ function isExternalLink(source: Source, path: string): boolean {
   } catch {
     return false;
   }
-}
-
-function readStrings(source: Source, path: string, name: string): readonly string[] {
-  const { library, fileId, label } = source;
-  const metadata = library.get_attribute_metadata(fileId, path, name);
-  if (!metadata.shape || metadata.total_size === 0) return [];
-  if (!isString(metadata)) {
-    throw new KerasFileError(
-      `${label}: ${path}: attribute ${name}: expected strings, got ${elementTypeName(metadata)}.`,
-      "attribute",
-    );
-  }
-  const bytes = metadata.size * metadata.total_size;
-  const pointer = library._malloc(bytes);
-  if (pointer === 0)
-    throw new KerasFileError(`${label}: ${path}: attribute ${name}: ${bytes} bytes are too many.`, "size");
-  try {
-    library.get_attribute_data(fileId, path, name, BigInt(pointer));
-    const values: string[] = [];
-    if (metadata.vlen) {
-      const pointers = new Uint32Array(library.HEAPU8.slice(pointer, pointer + bytes).buffer);
-      for (const at of pointers) values.push(at === 0 ? "" : library.UTF8ToString(at));
-      library.reclaim_vlen_memory(fileId, path, name, BigInt(pointer));
-    } else {
-      for (let index = 0; index < metadata.total_size; index += 1) {
-        const start = pointer + index * metadata.size;
-        values.push(fixedString(library.HEAPU8.subarray(start, start + metadata.size), metadata));
-      }
-    }
-    return values;
-  } finally {
-    library._free(pointer);
-  }
-}
-
-const spacePadded = 2;
-
-function fixedString(bytes: Uint8Array, metadata: Metadata): string {
-  const end = bytes.indexOf(0);
-  const text = Buffer.from(end < 0 ? bytes : bytes.subarray(0, end)).toString("utf8");
-  return metadata.strpad === spacePadded ? text.trimEnd() : text;
-}
-
-/** Filters that the library decodes rightly: deflate, shuffle, Fletcher-32, scale-offset. */
-const decodable: ReadonlySet<number> = new Set([1, 2, 3, 6]);
-const deflate = 1;
-/** No deflate stream shrinks its input more than this. */
-const deflateLimit = 1032;
-const slabBytes = 64 * 2 ** 20;
-
-function datasetAt(source: Source, path: string): Hdf5Dataset {
-  const { library, fileId, label } = source;
-  let metadata: Metadata;
-  let filters: readonly { readonly id: number; readonly name: string }[];
-  let mark: string | undefined;
-  try {
-    metadata = library.get_dataset_metadata(fileId, path);
-    filters = library.get_dataset_filters(fileId, path);
-    const marked = library.get_attribute_names(fileId, path).includes(dtypeMark);
-    if (marked) mark = readStrings(source, path, dtypeMark)[0];
-  } catch (error) {
-    throw error instanceof KerasFileError ? error : damaged(source, path, error);
-  }
-  const refuse = (what: string, code: string): KerasFileError =>
-    new KerasFileError(`${label}: ${path}: ${what}`, code);
-  const stored = elementDtype(metadata);
-  const shape = metadata.shape;
-  if (metadata.virtual_sources)
-    throw refuse("is a virtual dataset: its values lie in other files. Refused.", "virtual");
-  if (stored === null) throw refuse(`expected numbers, got ${elementTypeName(metadata)}.`, "datatype");
-  if (!shape) throw refuse("has no value (a null dataspace).", "null");
-  const unknown = filters.find((filter) => !decodable.has(filter.id));
-  if (unknown) {
-    throw refuse(
-      `is compressed with ${unknown.name || "filter"} (${unknown.id}): expected gzip, shuffle or fletcher32. Save it without compression.`,
-      "filter",
-    );
-  }
-  const bytes = byteCount(stored, shape);
-  const limit = filters.some((filter) => filter.id === deflate || filter.id === 6) ? deflateLimit : 1;
-  if (!Number.isSafeInteger(bytes) || bytes > source.bytes * limit) {
-    throw refuse(
-      `declares ${formatShape(shape)} ${stored}, ${bytes.toLocaleString("en-US")} bytes, in a file of ${source.bytes.toLocaleString("en-US")} bytes. Refused.`,
-      "size",
-    );
-  }
-  const dtype = markedDtype(stored, mark);
-  const read = (): Tensor => {
-    const data = readDataset(source, path, stored, shape);
-    return { dtype, shape, data: dtype === stored ? data : restore(data, dtype) };
-  };
-  return { path, dtype, shape, read };
-}
-
-/** Reads in slabs along the first axis, so that the library's memory, which never shrinks, stays small. */
-function readDataset(source: Source, path: string, dtype: DType, shape: readonly number[]): TensorData {
-  const { library, fileId } = source;
-  const data = allocate(dtype, shape);
-  const target = new Uint8Array(data.buffer);
-  if (target.length === 0) return data;
-  const rows = shape[0] ?? 1;
-  const rowBytes = target.length / rows;
-  const slabRows = Math.max(1, Math.min(rows, Math.floor(slabBytes / rowBytes)));
-  const pointer = library._malloc(slabRows * rowBytes);
-  if (pointer === 0) {
-    throw new KerasFileError(
-      `${source.label}: ${path}: ${target.length.toLocaleString("en-US")} bytes are too many.`,
-      "size",
-    );
-  }
-  try {
-    for (let row = 0; row < rows; row += slabRows) {
-      const count = Math.min(slabRows, rows - row);
-      const whole = count === rows;
-      const counts = whole ? null : shape.map((size, axis) => BigInt(axis === 0 ? count : size));
-      const offsets = whole ? null : shape.map((_, axis) => BigInt(axis === 0 ? row : 0));
-      const strides = whole ? null : shape.map(() => 1n);
-      library.get_dataset_data(fileId, path, counts, offsets, strides, BigInt(pointer));
-      target.set(library.HEAPU8.subarray(pointer, pointer + count * rowBytes), row * rowBytes);
-    }
-  } catch (error) {
-    throw damaged(source, path, error);
-  } finally {
-    library._free(pointer);
-  }
-  return data;
 }
