@@ -1,8 +1,11 @@
+import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
+import { modelRecords } from "../formats/model-fixtures.ts";
 import {
   baseClasses,
   knowsActivation,
   publicNames,
+  summaryTable,
   supportTable,
   verdictOnLayer,
   verdictOnOperation,
@@ -33,4 +36,12 @@ test.each(publicNames.operations)(
 
 test("docs/layers.md says what these tests saw", async () => {
   await expect(supportTable()).toMatchFileSnapshot("../../docs/layers.md");
+});
+
+test("README's table says what these tests saw", async () => {
+  const readme = readFileSync("README.md", "utf8");
+  const place = /(?<=<!-- what the tests saw -->\n).*(?=<!-- end -->)/s;
+  expect(readme).toMatch(place);
+  const table = summaryTable(modelRecords().map(([, record]) => record));
+  await expect(readme.replace(place, `${table}\n`)).toMatchFileSnapshot("../../README.md");
 });

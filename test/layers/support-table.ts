@@ -6,6 +6,7 @@ import type { LayerSpec } from "../../src/topology/layer-spec.ts";
 import { specOf } from "../../src/topology/layer-specs.ts";
 import { activationNames } from "../../src/topology/specs/activation.ts";
 import { unsupportedLayers } from "../../src/topology/support.ts";
+import type { ModelRecord } from "../formats/model-fixtures.ts";
 import type { LayerCase } from "./layer-cases.ts";
 import { families } from "./layer-cases.ts";
 import { transformationCases } from "./random-images/transformation-cases.ts";
@@ -117,6 +118,35 @@ export function supportTable(): string {
     ...operationGroups(others),
     "",
   ].join("\n");
+}
+
+/** README's table: how much of Keras runs, by what the tests compare, and the whole models of each version. */
+export function summaryTable(records: readonly ModelRecord[]): string {
+  const layers = publicNames.layers.filter((name) => !baseClasses.has(name));
+  const [run, not] = parted(layers, verdictOnLayer);
+  const [operations] = parted(publicNames.operations, verdictOnOperation);
+  const activations = publicNames.activations.filter(knowsActivation);
+  const casesOf = (prefix: boolean): number =>
+    cases.filter(({ className }) => className.startsWith("ops.") === prefix).length;
+  const versions = [...new Set(records.map(({ keras }) => keras))].toSorted((a, b) =>
+    a.localeCompare(b, "en", { numeric: true }),
+  );
+  const models = versions.map(
+    (version) => `${records.filter(({ keras }) => keras === version).length} of ${version}`,
+  );
+  return [
+    `| Keras ${publicNames.keras} has | of them run | compared with Keras in |`,
+    "|---|---|---|",
+    `| ${layers.length} layers | ${run.length}; not ${inWords(not)} | ${casesOf(false)} cases |`,
+    `| ${publicNames.activations.length} activations | ${activations.length} | the same |`,
+    `| ${publicNames.operations.length} operations in functional models | ${operations.length} | ${casesOf(true)} cases |`,
+    "",
+    `Whole model files beside the Keras that wrote each: ${inWords(models)}.`,
+  ].join("\n");
+}
+
+function inWords(names: readonly string[]): string {
+  return names.length < 2 ? names.join() : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
 }
 
 function parted(names: readonly string[], verdictOn: (name: string) => Verdict): [string[], string[]] {
