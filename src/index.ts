@@ -8,9 +8,18 @@ export type {
   Weights,
 } from "./checkpoint.ts";
 export { arrayDataset } from "./data/arrays.ts";
-export type { ArrayDataset, Dataset, ImageDataset, ImageSample, ModelInputs } from "./data/dataset.ts";
+export { imageFolder, textFolder } from "./data/class-folders.ts";
+export type {
+  ArrayDataset,
+  Dataset,
+  FileDataset,
+  FileSample,
+  ImageDataset,
+  ModelInputs,
+  SampleUnit,
+  TextDataset,
+} from "./data/dataset.ts";
 export { decoderInfo } from "./data/decoder-info.ts";
-export { imageFolder } from "./data/image-folder.ts";
 export { loadImages } from "./data/images.ts";
 export { detectPreprocess, imageSizeOf } from "./data/input-images.ts";
 export type { EngineChoice, EngineInfo } from "./engine/backend.ts";
@@ -42,12 +51,13 @@ export type { Evaluation } from "./report/evaluate.ts";
 export { evaluate } from "./report/evaluate.ts";
 export type { ExtractOptions, Features } from "./report/extract-features.ts";
 export { extractFeatures } from "./report/extract-features.ts";
+export type { FileOptions } from "./report/file-options.ts";
+export { dataFolder, fileKindOf } from "./report/file-options.ts";
 export type { Inspection } from "./report/inspect.ts";
 export { inspect } from "./report/inspect.ts";
-export type { PictureOptions } from "./report/picture-options.ts";
 export { planFinetune } from "./report/plan-finetune.ts";
-export type { ClassProbability, PicturePrediction, PredictImagesOptions } from "./report/predict-images.ts";
-export { predictImages } from "./report/predict-images.ts";
+export type { ClassProbability, FilePrediction, PredictFilesOptions } from "./report/predict-files.ts";
+export { predictFiles } from "./report/predict-files.ts";
 export type { PreparedRun } from "./report/prepare.ts";
 export { prepareRun } from "./report/prepare.ts";
 export type { FinetuneOptions, FinetuneResult, ProgressEvent, Proof } from "./report/run.ts";

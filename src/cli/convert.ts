@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import type { Checkpoint, Tensor } from "../index.ts";
+import type { Checkpoint, InputTensor } from "../index.ts";
 import {
   forEarlyKeras3,
   layerGraph,
@@ -100,8 +100,8 @@ async function parityOf(before: Checkpoint, target: string): Promise<Parity | st
   const inputs = probe(before);
   if (!inputs) return "its inputs have no shape to probe";
   try {
-    const expected = await predict(before, inputs);
-    const got = await predict(await readCheckpoint(target), inputs);
+    const expected = await predict<InputTensor>(before, inputs);
+    const got = await predict<InputTensor>(await readCheckpoint(target), inputs);
     return difference(expected, got);
   } catch (error) {
     if (error instanceof TopologyError) return error.message;
@@ -116,29 +116,43 @@ function parityLine(parity: Parity | string): string {
   return `parity    largest difference ${text} between the predictions of both files on ${samples} probes (largest output ${maxOutput.toPrecision(3)})`;
 }
 
-/** Two samples of values between -1 and 1, the same at each run; free dimensions are 64. */
-function probe(checkpoint: Checkpoint): Tensor[] | null {
+/** Two samples of values between -1 and 1, or of words that the model knows, the same at each run; free dimensions are 64. */
+function probe(checkpoint: Checkpoint): InputTensor[] | null {
   const graph = layerGraph(checkpoint);
-  const shapes = graph.inputs.map(({ ref }) => graph.nodes[ref.node]!.outputs[ref.output]!.shape);
-  if (shapes.some((shape) => shape === null)) return null;
+  const inputs = graph.inputs.map(({ ref }) => graph.nodes[ref.node]!.outputs[ref.output]!);
+  if (inputs.some(({ shape }) => shape === null)) return null;
+  const words = graph.layers.flatMap(({ config }) => config["vocabulary"] ?? []).map(String);
   let state = 1;
   const next = (): number => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
     return state / 2 ** 31 - 1;
   };
-  return shapes.map((shape) => {
-    const known = [2, ...shape!.slice(1).map((size) => size ?? 64)];
-    const data = new Float32Array(known.reduce((product, size) => product * size, 1)).map(next);
-    return { dtype: "float32", shape: known, data };
+  const wordAt = (): string => words[Math.floor(((next() + 1) / 2) * words.length)] ?? "";
+  return inputs.map(({ shape, dtype }) => {
+    const free = dtype === "string" ? 1 : 64;
+    const known = [2, ...shape!.slice(1).map((size) => size ?? free)];
+    const count = known.reduce((product, size) => product * size, 1);
+    if (dtype !== "string")
+      return { dtype: "float32", shape: known, data: new Float32Array(count).map(next) };
+    const texts = Array.from({ length: count }, (_, index) =>
+      Array.from({ length: 1 + 7 * (index % 2) }, wordAt).join(" "),
+    );
+    return { dtype, shape: known, data: texts };
   });
 }
 
-function difference(expected: readonly Tensor[], got: readonly Tensor[]): Parity {
+/** Texts are apart by 1 where they are not the same. */
+function difference(expected: readonly InputTensor[], got: readonly InputTensor[]): Parity {
   let maxDifference = 0;
   let maxOutput = 0;
   expected.forEach(({ data }, output) => {
-    data.forEach((value, index) => {
-      const gap = Math.abs(Number(value) - Number(got[output]?.data[index] ?? Number.NaN));
+    data.forEach((value: string | number | bigint, index: number) => {
+      const other = got[output]?.data[index];
+      if (typeof value === "string") {
+        if (value !== other) maxDifference = 1;
+        return;
+      }
+      const gap = Math.abs(Number(value) - Number(other ?? Number.NaN));
       if (!(gap <= maxDifference)) maxDifference = gap;
       maxOutput = Math.max(maxOutput, Math.abs(Number(value)));
     });

@@ -1,7 +1,7 @@
 import { statSync } from "node:fs";
 import { join } from "node:path";
-import type { Evaluation } from "../index.ts";
-import { evaluate, imageFolder, modelFileAt, readCheckpoint, UsageError } from "../index.ts";
+import type { Evaluation, SampleUnit } from "../index.ts";
+import { dataFolder, evaluate, modelFileAt, readCheckpoint, UsageError } from "../index.ts";
 import { columns } from "./columns.ts";
 import type { Command, FlagsOf } from "./command.ts";
 import { value } from "./command.ts";
@@ -10,9 +10,9 @@ import {
   archFlag,
   chooseEngine,
   engineFlags,
+  fileOptions,
   jsonFlag,
   pictureFlags,
-  pictureOptions,
   withoutUndefined,
 } from "./run-flags.ts";
 import { figure } from "./run-text.ts";
@@ -27,7 +27,7 @@ interface EvaluateValues extends ArchValue, PictureValues, EngineValues, JsonVal
 const flags: FlagsOf<EvaluateValues> = {
   data: value("Folder of class folders, required; its val/ if there is one", "DIR", plainText),
   loss: value("Keras loss (categorical or binary cross-entropy, by the output)", "NAME", plainText),
-  "batch-size": value("Pictures at a time (32)", "N", wholeNumber(1)),
+  "batch-size": value("Samples at a time (32)", "N", wholeNumber(1)),
   ...archFlag,
   ...pictureFlags,
   ...engineFlags,
@@ -38,7 +38,8 @@ const flags: FlagsOf<EvaluateValues> = {
 export const evaluateCommand: Command<EvaluateValues> = {
   name: "evaluate",
   usage: "evaluate MODEL --data DIR",
-  summary: "Loss, accuracy and confusion table on labelled pictures: val/ if there is one, else all.",
+  summary:
+    "Loss, accuracy and confusion table on labelled pictures or texts: val/ if there is one, else all.",
   flags,
   positionals: [1, 1],
   examples: [["evaluate runs/pets --data photos/", "how well a tuned model does on photos/val"]],
@@ -49,13 +50,13 @@ export const evaluateCommand: Command<EvaluateValues> = {
     }
     chooseEngine(values);
     const folder = heldOutFolder(data) ?? data;
-    const dataset = await imageFolder(folder);
     const checkpoint = await readCheckpoint(
       modelFileAt(positionals[0]!),
       withoutUndefined({ arch: values.arch }),
     );
+    const dataset = await dataFolder(checkpoint, folder);
     const result = await evaluate(checkpoint, dataset, {
-      ...pictureOptions(values, terminal, "evaluate"),
+      ...fileOptions(values, terminal, "evaluate", dataset.kind),
       ...withoutUndefined({ loss: values.loss, batchSize: values["batch-size"] }),
     });
     for (const { path, reason } of result.badImages) terminal.notice(`warning: ${path}: ${reason} Skipped.`);
@@ -63,11 +64,11 @@ export const evaluateCommand: Command<EvaluateValues> = {
       const { images, loss, accuracy, confusion } = result;
       terminal.document({ images, loss, accuracy, confusion });
     }
-    for (const line of evaluationLines(folder, result)) terminal.print(line);
+    for (const line of evaluationLines(folder, dataset.kind, result)) terminal.print(line);
   },
 };
 
-/** The folder of held-out pictures in `data`, by any of the names that training takes. */
+/** The folder of held-out files in `data`, by any of the names that training takes. */
 function heldOutFolder(data: string): string | undefined {
   return ["val", "valid", "validation"]
     .map((name) => join(data, name))
@@ -76,9 +77,10 @@ function heldOutFolder(data: string): string | undefined {
 
 function evaluationLines(
   folder: string,
+  unit: SampleUnit,
   { images, loss, accuracy, confusion, labels }: Evaluation,
 ): string[] {
-  const lines = [`${images} images in ${folder}: loss ${figure(loss)}  accuracy ${figure(accuracy)}`, ""];
+  const lines = [`${images} ${unit} in ${folder}: loss ${figure(loss)}  accuracy ${figure(accuracy)}`, ""];
   if (labels.length > 20) return [...lines, ...mostConfused(confusion, labels)];
   const rows = confusion.map((row, truth) => [labels[truth]!, ...row.map(String)]);
   return [

@@ -1,5 +1,5 @@
-import type { PicturePrediction } from "../index.ts";
-import { modelFileAt, predictImages, readCheckpoint } from "../index.ts";
+import type { FilePrediction } from "../index.ts";
+import { fileKindOf, modelFileAt, predictFiles, readCheckpoint } from "../index.ts";
 import { columns } from "./columns.ts";
 import type { Command, FlagsOf } from "./command.ts";
 import { value } from "./command.ts";
@@ -8,9 +8,9 @@ import {
   archFlag,
   chooseEngine,
   engineFlags,
+  fileOptions,
   jsonFlag,
   pictureFlags,
-  pictureOptions,
   withoutUndefined,
 } from "./run-flags.ts";
 import { wholeNumber } from "./values.ts";
@@ -20,35 +20,38 @@ interface PredictValues extends ArchValue, PictureValues, EngineValues, JsonValu
 }
 
 const flags: FlagsOf<PredictValues> = {
-  top: value("How many classes to print for each picture (5)", "N", wholeNumber(1)),
+  top: value("How many classes to print for each file (5)", "N", wholeNumber(1)),
   ...archFlag,
   ...pictureFlags,
   ...engineFlags,
   ...jsonFlag,
 };
 
-/** `finetune predict M IMAGE…` */
+/** `finetune predict M FILE…` */
 export const predictCommand: Command<PredictValues> = {
   name: "predict",
-  usage: "predict MODEL IMAGE...",
-  summary: "Says what pictures show. An IMAGE may be a folder; MODEL may be a run folder.",
+  usage: "predict MODEL FILE...",
+  summary: "Says what pictures show, or .txt files say. A FILE may be a folder; MODEL may be a run folder.",
   flags,
   positionals: [2, Number.POSITIVE_INFINITY],
   examples: [["predict runs/pets photos/unknown/ --top 3", "three labels for every picture in a folder"]],
   run: async ({ values, positionals, terminal }) => {
-    const [model, ...images] = positionals;
+    const [model, ...files] = positionals;
     chooseEngine(values);
     const checkpoint = await readCheckpoint(modelFileAt(model!), withoutUndefined({ arch: values.arch }));
-    const results = await predictImages(checkpoint, images, {
-      ...pictureOptions(values, terminal, "predict"),
+    const kind = fileKindOf(checkpoint);
+    const results = await predictFiles(checkpoint, files, {
+      ...fileOptions(values, terminal, "predict", kind),
       ...withoutUndefined({ top: values.top }),
     });
-    if (values.json) terminal.document(results);
+    const name = kind === "texts" ? "text" : "image";
+    if (values.json) terminal.document(results.map(({ path, ...result }) => ({ [name]: path, ...result })));
     else for (const line of results.flatMap(predictionLines)) terminal.print(line);
   },
 };
 
-function predictionLines({ image, predictions }: PicturePrediction): string[] {
-  const rows = predictions.map(({ label, probability }) => [`  ${label}`, probability.toFixed(4)]);
-  return [image, ...columns(rows)];
+function predictionLines(result: FilePrediction): string[] {
+  if ("answer" in result) return [result.path, ...result.answer.map((name) => `  ${name}`)];
+  const rows = result.predictions.map(({ label, probability }) => [`  ${label}`, probability.toFixed(4)]);
+  return [result.path, ...columns(rows)];
 }

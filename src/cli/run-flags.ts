@@ -1,9 +1,10 @@
 import type {
   CheckpointFormat,
   EngineChoice,
+  FileOptions,
   FinetuneOptions,
-  PictureOptions,
   PreprocessMode,
+  SampleUnit,
 } from "../index.ts";
 import { useEngine } from "../index.ts";
 import type { FlagsOf } from "./command.ts";
@@ -125,7 +126,7 @@ export interface RunValues
 export const runFlags: FlagsOf<RunValues> = {
   model: value("Keras file (.h5, .keras), tfjs folder, or run folder; required", "FILE", plainText, model),
   data: value(
-    "Folder of class folders, or of train/ and val/ with class folders; required",
+    "Folder of class folders, or of train/ and val/ with class folders: pictures, or .txt files for a model that takes texts; required",
     "DIR",
     plainText,
     model,
@@ -138,12 +139,12 @@ export const runFlags: FlagsOf<RunValues> = {
   ),
   ...pictureFlags,
   "strict-data": flag(
-    "End the run at a picture that cannot be decoded (by default it is left out and listed)",
+    "End the run at a file that cannot be used (by default it is left out and listed)",
     model,
   ),
   ...freezeFlags,
-  epochs: value("Passes over the training pictures (10)", "N", wholeNumber(1), training),
-  "batch-size": value("Pictures a step (32)", "N", wholeNumber(1), training),
+  epochs: value("Passes over the training data (10)", "N", wholeNumber(1), training),
+  "batch-size": value("Samples a step (32)", "N", wholeNumber(1), training),
   lr: value("Learning rate (0.001 if only new layers train, else 0.0001)", "RATE", positiveNumber, training),
   optimizer: value(
     "SGD, RMSprop, Adam (default), AdamW, Adamax, Nadam, Adagrad, Adadelta, Lion; with Keras's settings",
@@ -153,13 +154,13 @@ export const runFlags: FlagsOf<RunValues> = {
   ),
   loss: value("Keras loss (categorical or binary cross-entropy, by the head)", "NAME", plainText, training),
   "class-weight": value(
-    "What a picture counts by its class: balanced, or name=weight such as cat=2,dog=0.5 (all alike)",
+    "What a sample counts by its class: balanced, or name=weight such as cat=2,dog=0.5 (all alike)",
     "W",
     classWeight,
     training,
   ),
   seed: value(
-    "Of the new head, the order of pictures and dropout (0): same seed, engine and machine, same weights",
+    "Of the new head, the order of samples and dropout (0): same seed, engine and machine, same weights",
     "N",
     wholeNumber(0),
     training,
@@ -239,13 +240,18 @@ export function runOptions(
   });
 }
 
-/** How pictures are read, as the flags state it; progress and warnings go to the terminal. */
-export function pictureOptions(values: PictureValues, terminal: Terminal, label: string): PictureOptions {
+/** How files are read, as the flags state it; progress and warnings go to the terminal. */
+export function fileOptions(
+  values: PictureValues,
+  terminal: Terminal,
+  label: string,
+  unit: SampleUnit,
+): FileOptions {
   return {
     ...withoutUndefined({ imageSize: values["image-size"], preprocess: values.preprocess }),
     exif: !values["no-exif"],
     onWarning: (message) => terminal.notice(`warning: ${message}`),
-    onProgress: (done, total) => terminal.progress.update(label, done, total, "images"),
+    onProgress: (done, total) => terminal.progress.update(label, done, total, unit),
   };
 }
 

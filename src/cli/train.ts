@@ -18,7 +18,7 @@ import type { Terminal } from "./terminal.ts";
 export const trainCommand: Command<RunValues> = {
   name: "",
   usage: "--model FILE --data DIR [flags]",
-  summary: "Fine-tunes a Keras model on a folder of pictures and leaves a file that Keras opens.",
+  summary: "Fine-tunes a Keras model on a folder of pictures or texts and leaves a file that Keras opens.",
   flags: runFlags,
   positionals: [0, 0],
   examples: [
@@ -31,7 +31,7 @@ export const trainCommand: Command<RunValues> = {
     const { model, data } = values;
     if (model === undefined || data === undefined) {
       throw new UsageError(
-        `--${model === undefined ? "model" : "data"}: expected ${model === undefined ? "a Keras file" : "a folder of pictures"}, got none. Usage: finetune --model FILE --data DIR`,
+        `--${model === undefined ? "model" : "data"}: expected ${model === undefined ? "a Keras file" : "a folder of class folders"}, got none. Usage: finetune --model FILE --data DIR`,
         "flag-missing",
       );
     }
@@ -76,7 +76,7 @@ function show(event: ProgressEvent, { print, notice, progress }: Terminal): void
       event.lines.forEach(print);
       break;
     case "extract":
-      progress.update("features", event.done, event.total, "images", cachedText(event.cached));
+      progress.update("features", event.done, event.total, event.unit, cachedText(event.cached));
       break;
     case "step": {
       const done = (event.epoch - 1) * event.steps + event.step;
@@ -109,7 +109,8 @@ function epochLine({ epoch, epochs, best }: Extract<ProgressEvent, { kind: "epoc
 function resultLines(out: string, result: FinetuneResult): string[] {
   const best = result.history.find((epoch) => epoch.epoch === result.bestEpoch);
   const lines = ["", ...costTable(result)];
-  const { proof, badImages, features } = result;
+  const { proof, badImages, features, unit } = result;
+  const called = unit === "images" ? "pictures" : unit;
   lines.push(
     proof.unchanged
       ? `proof     ${proof.weights.length} frozen weights have the same sha256 as before`
@@ -119,17 +120,19 @@ function resultLines(out: string, result: FinetuneResult): string[] {
           .join(", ")} changed`,
   );
   lines.push(
-    `features  ${features.images} images, ${features.cached} from the cache, ${features.extracted} computed`,
+    `features  ${features.images} ${unit}, ${features.cached} from the cache, ${features.extracted} computed`,
   );
   if (badImages.length > 0) {
-    lines.push(`skipped   ${badImages.length} pictures that cannot be decoded, listed in bad-images.csv`);
+    lines.push(
+      `skipped   ${badImages.length} ${called} that cannot be ${unit === "images" ? "decoded" : "read"}, listed in bad-${unit}.csv`,
+    );
   }
   lines.push(`files     ${result.files.join("  ")}`);
   if (best) {
     const accuracy =
       best.val_accuracy === undefined
-        ? `accuracy ${figure(best.accuracy ?? Number.NaN)} on the pictures it trained on`
-        : `accuracy ${figure(best.val_accuracy)} on pictures it did not train on`;
+        ? `accuracy ${figure(best.accuracy ?? Number.NaN)} on the ${called} it trained on`
+        : `accuracy ${figure(best.val_accuracy)} on ${called} it did not train on`;
     lines.push(`result    ${accuracy} (epoch ${best.epoch} of ${result.history.length}), in ${out}`);
   }
   return lines;

@@ -2,19 +2,28 @@ import type { InputTensor, Tensor } from "../tensor.ts";
 
 export type Split = "train" | "val" | "test";
 
-export interface ImageSample {
+export interface FileSample {
   readonly path: string;
   /** Index into `classNames`. */
   readonly label: number;
   readonly split: Split;
 }
 
-/** Labelled picture files; nothing is decoded yet. */
-export interface ImageDataset {
-  readonly kind: "images";
+/** Labelled files; nothing is read yet. */
+export interface FileDataset {
+  readonly kind: "images" | "texts";
   /** In code-point order of the train folders; the index is the label. */
   readonly classNames: readonly string[];
-  readonly samples: readonly ImageSample[];
+  readonly samples: readonly FileSample[];
+}
+
+export interface ImageDataset extends FileDataset {
+  readonly kind: "images";
+}
+
+/** One file is one text. */
+export interface TextDataset extends FileDataset {
+  readonly kind: "texts";
 }
 
 /** Model inputs in order, or by input name. Each tensor's first dimension is the sample. */
@@ -31,4 +40,11 @@ export interface ArrayDataset {
   readonly classNames?: readonly string[];
 }
 
-export type Dataset = ImageDataset | ArrayDataset;
+export type Dataset = FileDataset | ArrayDataset;
+
+/** What a sample is called. */
+export type SampleUnit = "images" | "texts" | "samples";
+
+export function sampleUnit({ kind }: Dataset): SampleUnit {
+  return kind === "arrays" ? "samples" : kind;
+}

@@ -1,10 +1,11 @@
 import { createHash } from "node:crypto";
-import { readFile, stat } from "node:fs/promises";
 import type { Sharp, SharpOptions } from "sharp";
 import { DataError, MachineError } from "../errors.ts";
 import { decodeBitmap } from "./bitmap.ts";
 import { loadSharp } from "./decoder-info.ts";
+import { readFileBytes } from "./file-bytes.ts";
 import { type PictureFormat, promisedFormat, sniffFormat } from "./picture-format.ts";
+import type { BadFile } from "./sample-reader.ts";
 
 /** 1 is grayscale, 3 RGB, 4 RGB with alpha: Keras's `color_mode`. */
 export type Channels = 1 | 3 | 4;
@@ -30,12 +31,6 @@ export interface DecodedImage {
   readonly contentHash: string;
 }
 
-/** A picture that cannot be used, and why, in words that follow a path and a colon. */
-export interface BadImage {
-  readonly path: string;
-  readonly reason: string;
-}
-
 /** More than this is refused before a pixel is decoded: where Pillow refuses, two thirds of 2^28. */
 const maxPixels = 178_956_970;
 const maxFileBytes = 512 * 1024 * 1024;
@@ -56,8 +51,8 @@ export async function decodeImage(path: string, options: DecodeOptions = {}): Pr
 export async function tryDecodeImage(
   path: string,
   options: DecodeOptions = {},
-): Promise<DecodedImage | BadImage> {
-  const bytes = await readPicture(path);
+): Promise<DecodedImage | BadFile> {
+  const bytes = await readFileBytes(path, maxFileBytes);
   if (typeof bytes === "string") return { path, reason: bytes };
   const format = sniffFormat(bytes);
   if (bytes.length === 0) return { path, reason: "the file is empty." };
@@ -90,23 +85,6 @@ type Pixels = Pick<DecodedImage, "pixels" | "height" | "width" | "channels" | "r
 
 function isDecodable(format: string): format is PictureFormat {
   return format === format.toLowerCase();
-}
-
-async function readPicture(path: string): Promise<Buffer | string> {
-  try {
-    const status = await stat(path);
-    if (!status.isFile()) return "not a file.";
-    if (status.size > maxFileBytes)
-      return `too large: expected at most ${maxFileBytes} bytes, got ${status.size}.`;
-    return await readFile(path);
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    if (code === "ENOENT") return "no such file.";
-    if (code === "EACCES" || code === "EPERM") return "permission denied.";
-    if (code === "EIO" || code === "ELOOP" || code === "ENOTDIR" || code === "ENAMETOOLONG")
-      return `cannot be read (${code}).`;
-    throw new MachineError(`${path}: cannot be read: ${firstLine(error)}.`);
-  }
 }
 
 async function decodeWithSharp(bytes: Buffer, options: DecodeOptions): Promise<Pixels> {

@@ -111,10 +111,22 @@ function pictureShape(graph: LayerGraph): Shape {
   const shape = graph.nodes[input.ref.node]?.outputs[input.ref.output]?.shape ?? [];
   const channels = shape[3] ?? 3;
   if (shape.length === 4 && (channels === 1 || channels === 3 || channels === 4)) return shape;
+  if (readByEmbedding(graph)) {
+    throw new TopologyError(
+      `${input.name}: expected pictures or texts, got ${formatShape(shape)}, numbers that stand for words, and the file does not say which. Put the TextVectorization that made them in front, keras.Sequential([vectorize, model]), and save again; or train it on arrays of these numbers.`,
+      "not-a-text-model",
+    );
+  }
   const channelsFirst = shape.length === 4 && (shape[1] === 1 || shape[1] === 3);
   const advice = channelsFirst ? "Channels-first pictures are not supported." : "Train it on arrays.";
   throw new TopologyError(
     `${input.name}: expected pictures [None,height,width,3] (1 for gray, 4 with alpha), got ${formatShape(shape)}. ${advice}`,
     "not-an-image-model",
   );
+}
+
+function readByEmbedding(graph: LayerGraph): boolean {
+  const { node } = graph.inputs[0]!.ref;
+  const readers = graph.nodes.filter(({ inputs }) => inputs.some((ref) => ref.node === node));
+  return readers.some(({ layer }) => layerAt(graph, layer).className.endsWith("Embedding"));
 }

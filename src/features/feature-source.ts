@@ -1,9 +1,7 @@
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { PreprocessMode, Weights } from "../checkpoint.ts";
-import type { Channels } from "../data/decode.ts";
-import { decoderVersion } from "../data/decoder-info.ts";
-import { imageChannelsOf } from "../data/input-images.ts";
+import type { Weights } from "../checkpoint.ts";
+import type { SampleReader } from "../data/sample-reader.ts";
 import type { EngineInfo } from "../engine/backend.ts";
 import type { Shape } from "../tensor.ts";
 import { concreteShapes, shapeAt } from "../topology/concrete-shapes.ts";
@@ -14,18 +12,14 @@ import { openFileIndex } from "./cache/file-index.ts";
 import type { FeatureStorage, FeatureTensor } from "./cache/record.ts";
 import { trunkKeyOf } from "./cache/trunk-key.ts";
 import type { CutModel } from "./cut.ts";
-import type { ImageFeatures } from "./image-features.ts";
-import { extractImages } from "./image-features.ts";
+import type { FileFeatures } from "./file-features.ts";
+import { extractFiles } from "./file-features.ts";
+import { extractOpenRows } from "./open-rows.ts";
 import { staticProgram } from "./trunk.ts";
 
 export interface FeatureSettings {
-  readonly imageSize: readonly [number, number];
-  readonly preprocess: PreprocessMode;
-  /** Whether EXIF orientation is applied; true. */
-  readonly exif?: boolean | undefined;
-  /** 1, 3 or 4; the model's own. */
-  readonly channels?: Channels | undefined;
-  /** Whether a picture that cannot be decoded is an error; false. */
+  readonly reader: SampleReader;
+  /** Whether a file that cannot be used is an error; false. */
   readonly strict?: boolean | undefined;
   /** Folder of the cache; false for none; the user's cache folder where absent. */
   readonly cache?: string | false | undefined;
@@ -36,15 +30,12 @@ export interface FeatureSettings {
   readonly onWarning?: ((message: string) => void) | undefined;
 }
 
-/** Where the frontier tensors of pictures come from: the cache, else the static part. */
+/** Where the frontier tensors of files come from: the cache, else the static part. */
 export interface FeatureSource {
-  readonly tensors: readonly FeatureTensor[];
   extract(
     samples: readonly { readonly path: string }[],
     onProgress?: (done: number, cached: number) => void,
-  ): Promise<ImageFeatures>;
-  /** Bytes of this trunk in the cache; 0 without one. */
-  cacheBytes(): number;
+  ): Promise<FileFeatures>;
   close(): Promise<void>;
 }
 
@@ -62,25 +53,33 @@ export async function openFeatureSource(
   engine: EngineInfo,
   settings: FeatureSettings,
 ): Promise<FeatureSource> {
-  const { imageSize, preprocess, exif = true, storage = "float32", strict = false, signal } = settings;
-  const channels = settings.channels ?? imageChannelsOf(cut.graph);
+  const { reader, strict = false, signal, onWarning } = settings;
   const part = staticProgram(cut, weights);
-  const tensors = frontierTensors(cut, imageSize);
   const batchSize = extractionBatch(engine);
+  const tensors = frontierTensors(cut, reader);
+  if (tensors === null) {
+    if (settings.cache !== false) {
+      onWarning?.(
+        "feature cache: the frozen part's features are as long as the longest text, and are not kept. Give TextVectorization an output_sequence_length and save again.",
+      );
+    }
+    return {
+      extract: (samples, onProgress) =>
+        extractOpenRows(part, samples, { reader, strict, batchSize, signal, onProgress }),
+      close: async () => {},
+    };
+  }
+  const storage = storageOf(cut, settings);
   let cache: FeatureCache | undefined;
   let index: FileIndex | undefined;
   if (settings.cache !== false) {
     const directory = settings.cache ?? defaultCacheDirectory();
     const trunkKey = trunkKeyOf({
       ...part,
-      preprocess,
-      imageSize,
-      channels,
-      exif,
+      input: await reader.identity(),
       storage,
       batchSize,
       engine: { name: engine.name, version: engine.tensorflow ?? engine.tfjs },
-      decoder: await decoderVersion(),
     });
     cache = await openFeatureCache({
       directory,
@@ -88,19 +87,15 @@ export async function openFeatureSource(
       tensors,
       storage,
       ...(settings.cacheMax !== undefined && { maxBytes: settings.cacheMax }),
-      ...(settings.onWarning && { onWarning: settings.onWarning }),
+      ...(onWarning && { onWarning }),
     });
     index = await openFileIndex(join(directory, "files.index"));
   }
   return {
-    tensors,
     extract: (samples, onProgress) =>
-      extractImages(part, samples, {
+      extractFiles(part, samples, {
+        reader,
         tensors,
-        imageSize,
-        preprocess,
-        channels,
-        exif,
         strict,
         batchSize,
         rowFolder: settings.cache === false ? tmpdir() : (settings.cache ?? defaultCacheDirectory()),
@@ -109,7 +104,6 @@ export async function openFeatureSource(
         ...(signal && { signal }),
         ...(onProgress && { onProgress }),
       }),
-    cacheBytes: () => cache?.stats().bytes ?? 0,
     close: async () => {
       await cache?.close();
       await index?.close();
@@ -117,18 +111,35 @@ export async function openFeatureSource(
   };
 }
 
-/** The frontier of one picture, without the batch; an output of a layer beyond its first is `name:1`. */
-function frontierTensors(
+/** Whole numbers, which stand for words, are never rounded. */
+function storageOf(
   { graph, partition }: CutModel,
-  imageSize: readonly [number, number],
-): FeatureTensor[] {
-  const shapes = concreteShapes(graph, imageSize);
-  return partition.frontier.map((ref) => {
+  { storage = "float32", onWarning }: FeatureSettings,
+): FeatureStorage {
+  const whole = partition.frontier.find((ref) =>
+    graph.nodes[ref.node]!.outputs[ref.output]!.dtype.includes("int"),
+  );
+  if (storage === "float32" || !whole) return storage;
+  onWarning?.(
+    `feature cache: ${graph.nodes[whole.node]!.layer} gives whole numbers, which float16 would change: they are kept as float32.`,
+  );
+  return "float32";
+}
+
+/**
+ * The frontier of one sample, without the batch; an output of a layer beyond its first is `name:1`. Null where it is as long as
+ * the text.
+ */
+function frontierTensors({ graph, partition }: CutModel, reader: SampleReader): FeatureTensor[] | null {
+  const [height, width] = reader.sampleShape;
+  const shapes = concreteShapes(graph, [height ?? 1, width ?? 1]);
+  const tensors = partition.frontier.map((ref) => {
     const { layer } = graph.nodes[ref.node]!;
     const shape: Shape = shapeAt(shapes, ref) ?? [];
-    return {
-      name: ref.output === 0 ? layer : `${layer}:${ref.output}`,
-      shape: shape.slice(1).map((size) => size ?? 0),
-    };
+    return { name: ref.output === 0 ? layer : `${layer}:${ref.output}`, shape: shape.slice(1) };
   });
+  const known = tensors.flatMap(({ name, shape }) =>
+    shape.every((size) => size !== null) ? [{ name, shape }] : [],
+  );
+  return known.length === tensors.length ? known : null;
 }

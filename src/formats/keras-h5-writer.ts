@@ -1,6 +1,7 @@
 import type { Checkpoint, Weight } from "../checkpoint.ts";
 import type { VirtualFile } from "../hdf5/file-system.ts";
 import { createHdf5, type Hdf5Writer } from "../hdf5/writer.ts";
+import type { Tensor } from "../tensor.ts";
 import { dialectOf } from "../topology/translate/dialect.ts";
 import { inDialect } from "./dialect-writing.ts";
 import { legacyOrder } from "./group-weights.ts";
@@ -53,11 +54,11 @@ function writeH5Weights(writer: Hdf5Writer, group: string, checkpoint: Checkpoin
   writer.text(group, "backend", "tensorflow");
   writer.text(group, "keras_version", checkpoint.kerasVersion);
   const suffix = isKeras3(checkpoint) ? "" : ":0";
-  const idfWeights = isKeras3(checkpoint) ? new Map<string, never>() : idfWeightsInH5(checkpoint);
+  const idfWeights = isKeras3(checkpoint) ? new Map<string, Tensor>() : idfWeightsInH5(checkpoint);
   for (const child of children) {
     const layerGroup = `${group}/${child.name}`;
     writer.group(layerGroup);
-    const named = [...weightsOf(child, slots, checkpoint), ...(idfWeights.get(child.path) ?? [])].map(
+    const named = weightsOf(child, slots, checkpoint, idfWeights).map(
       ({ name, weight }) => [`${name}${suffix}`, weight] as const,
     );
     writer.textList(
@@ -70,14 +71,9 @@ function writeH5Weights(writer: Hdf5Writer, group: string, checkpoint: Checkpoin
 }
 
 /** The weight that Keras 2 has in a layer which multiplies counts of tokens, by the layer's path. */
-function idfWeightsInH5(
-  checkpoint: Checkpoint,
-): ReadonlyMap<string, readonly { readonly name: string; readonly weight: Weight }[]> {
+function idfWeightsInH5(checkpoint: Checkpoint): ReadonlyMap<string, Tensor> {
   return new Map(
-    [...storedIdfWeights(checkpoint)].map(([path, stored]) => {
-      const weight = { ...stored.values().next().value!, name: idfNameInH5 };
-      return [path, [{ name: idfNameInH5, weight }]];
-    }),
+    [...storedIdfWeights(checkpoint)].map(([path, stored]) => [path, stored.values().next().value!]),
   );
 }
 
@@ -86,9 +82,11 @@ function weightsOf(
   child: TreeNode,
   slots: ReadonlyMap<string, LayerSlots>,
   checkpoint: Checkpoint,
-): readonly { readonly name: string; readonly weight: Weight }[] {
+  idfWeights: ReadonlyMap<string, Tensor>,
+): readonly { readonly name: string; readonly weight: Tensor }[] {
   const leaves = leavesOf(child);
-  const layers = leaves.flatMap((leaf) => slots.get(leaf.path) ?? []);
+  const layers = leaves.flatMap((leaf) => slots.get(leaf.path) ?? []).map(withIdfWeights(idfWeights));
+  const weighing = layers.map(({ path }) => path).filter((path) => idfWeights.has(path));
   const classes = new Map(leaves.map((leaf) => [leaf.path, leaf.className]));
   const scope = (path: string): string =>
     path === child.path ? child.name : path.slice(child.path.length + 1);
@@ -103,9 +101,24 @@ function weightsOf(
     );
   }
   return order.flatMap(({ path, spec }) => {
+    const idf = spec.name === idfNameInH5 ? idfWeights.get(path) : undefined;
+    if (idf) {
+      const place = weighing.indexOf(path);
+      return [{ name: place === 0 ? idfNameInH5 : `${idfNameInH5}_${place}`, weight: idf }];
+    }
     const weight = checkpoint.weights.get(path)?.find((candidate) => candidate.name === spec.name);
     return weight ? [named(path, weight)] : [];
   });
+}
+
+/** The layer with a place for its idf weights, which are none of the checkpoint's. */
+function withIdfWeights(idfWeights: ReadonlyMap<string, Tensor>): (layer: LayerSlots) => LayerSlots {
+  return (layer) => {
+    const idf = idfWeights.get(layer.path);
+    if (!idf) return layer;
+    const spec = { name: idfNameInH5, shape: idf.shape, trainable: false, initializer: "zeros" } as const;
+    return { ...layer, weights: [...(layer.weights ?? []), spec] };
+  };
 }
 
 /** What Keras 1 and 2 called a weight. */

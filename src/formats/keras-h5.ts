@@ -20,7 +20,7 @@ import {
   storedWeight,
 } from "./stored-weights.ts";
 import { fromTheano } from "./theano-kernels.ts";
-import { idfNameInH5, storedIdfWeights } from "./vocabularies.ts";
+import { isIdfNameInH5, storedIdfWeights } from "./vocabularies.ts";
 
 /**
  * @file Whole models in `.h5`, of Keras 1, 2 and 3 (`keras/src/legacy/saving/legacy_h5_format.py`): root attributes
@@ -101,12 +101,14 @@ function placeH5Weights(
   const groups = new Map(names.map((name) => [name, storedInGroup(group, name, label)]));
   const placements: Placement[] = [];
   for (const child of tree.children ?? []) {
-    const layers = leavesOf(child).flatMap((leaf): LayerSlots[] => {
+    const leaves = leavesOf(child);
+    const layers = leaves.flatMap((leaf): LayerSlots[] => {
       const layer = slots.get(leaf.path);
       return layer ? [layer] : [];
     });
     const inside = groups.get(child.name) ?? [];
-    const stored = idfWeights.has(child.path) ? inside.filter(({ name }) => name !== idfNameInH5) : inside;
+    const weighs = leaves.some(({ path }) => idfWeights.has(path));
+    const stored = weighs ? inside.filter(({ name }) => !isIdfNameInH5(name)) : inside;
     groups.delete(child.name);
     if (layers.length > 0) placements.push(place(child.name, layers, stored));
   }

@@ -19,6 +19,11 @@ export const idfName = "vars/idf_weights";
 /** What Keras 2 calls them in .h5. */
 export const idfNameInH5 = "Variable";
 
+/** In a nested model names are in no scope: further ones are numbered. */
+export function isIdfNameInH5(name: string): boolean {
+  return /^Variable(_\d+)?$/.test(name);
+}
+
 /**
  * The config with the vocabularies of layers that were adapted, as if they had been given when the layers were made: in the config every
  * format keeps them. `groups` are the layers' groups by path.

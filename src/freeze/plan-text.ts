@@ -13,8 +13,10 @@ export interface PlanContext {
   readonly policy?: string;
   /** A head that this run makes. */
   readonly newHead?: { readonly classes: number; readonly parametersBefore: number };
-  /** Pictures whose features are kept. */
+  /** Samples whose features are kept. */
   readonly images?: number;
+  /** What they are called; images. */
+  readonly unit?: string;
   readonly cacheFolder?: string;
   readonly freeBytes?: number;
   readonly cacheDtype?: "float32" | "float16";
@@ -103,7 +105,7 @@ function frontierLines(plan: FinetunePlan, context: PlanContext): string[] {
     const size = shape.slice(1).join("x");
     if (isInput(plan, tensor))
       return `frontier  ${tensor}  ${size}  (${count})  the model's input: nothing is computed ahead`;
-    return `frontier  ${tensor}  ${size}  (${count})  ${half ? "f16" : "f32"} ${formatBytes(bytes / (half ? 2 : 1))}/image`;
+    return `frontier  ${tensor}  ${size}  (${count})  ${half ? "f16" : "f32"} ${formatBytes(bytes / (half ? 2 : 1))}/${(context.unit ?? "images").slice(0, -1)}`;
   });
 }
 
@@ -114,7 +116,10 @@ function isInput(plan: FinetunePlan, tensor: string): boolean {
 function costLines(plan: FinetunePlan, cost: PlannedCost, context: PlanContext): string[] {
   const speedUp = 1 / cost.epochRatio;
   const once = cost.extractionSeconds > 0 ? `; extraction once ${formatSeconds(cost.extractionSeconds)}` : "";
-  const batch = context.batchSize === undefined ? "a training step" : `a step of ${context.batchSize} images`;
+  const batch =
+    context.batchSize === undefined
+      ? "a training step"
+      : `a step of ${context.batchSize} ${context.unit ?? "images"}`;
   return [
     cacheLine(plan, cost, context),
     `cost      per epoch ${percent(cost.epochRatio)} of full training (predicted ${factor(speedUp)}), ${formatSeconds(cost.epochSeconds)}${once}`,
@@ -132,11 +137,11 @@ function insteadOf(bytes: number | undefined): string {
 
 function cacheLine(plan: FinetunePlan, cost: PlannedCost, context: PlanContext): string {
   if (cost.cacheBytes === 0) return "cache     none";
-  const { images, cacheFolder, freeBytes } = context;
+  const { images, unit = "images", cacheFolder, freeBytes } = context;
   const amount =
     images === undefined
       ? formatBytes(cost.cacheBytes)
-      : `${images.toLocaleString("en-US")} images x ${formatBytes(cost.cacheBytes / images)} = ${formatBytes(cost.cacheBytes)}`;
+      : `${images.toLocaleString("en-US")} ${unit} x ${formatBytes(cost.cacheBytes / images)} = ${formatBytes(cost.cacheBytes)}`;
   const place = cacheFolder === undefined ? "" : ` in ${cacheFolder}`;
   const free = freeBytes === undefined ? "" : `   (free: ${formatBytes(freeBytes)})`;
   const head = cost.headCut;

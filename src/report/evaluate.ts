@@ -1,8 +1,8 @@
 import type { Checkpoint } from "../checkpoint.ts";
 import { inputsInOrder } from "../data/arrays.ts";
-import type { ArrayDataset, Dataset, ImageDataset } from "../data/dataset.ts";
-import type { BadImage } from "../data/decode.ts";
-import { imageBatches } from "../data/images.ts";
+import type { ArrayDataset, Dataset, FileDataset } from "../data/dataset.ts";
+import { sampleBatches } from "../data/sample-batches.ts";
+import type { BadFile } from "../data/sample-reader.ts";
 import { tf } from "../engine/tf.ts";
 import { UsageError } from "../errors.ts";
 import { uploadRows } from "../model/feeds.ts";
@@ -14,15 +14,16 @@ import { activated } from "../training/model-output.ts";
 import { targetsOf } from "../training/targets.ts";
 import type { Classifier } from "./classifier.ts";
 import { openClassifier } from "./classifier.ts";
-import type { PictureOptions } from "./picture-options.ts";
-import { pictureInput } from "./picture-options.ts";
+import type { FileOptions } from "./file-options.ts";
+import { fileReader } from "./file-options.ts";
 
-export interface EvaluateOptions extends PictureOptions {
+export interface EvaluateOptions extends FileOptions {
   /** By the output: categorical or binary cross-entropy. */
   readonly loss?: LossArgument;
 }
 
 export interface Evaluation {
+  /** Samples that were judged, whatever they are. */
   readonly images: number;
   /** Mean over the samples, without regularizers. */
   readonly loss: number;
@@ -31,7 +32,7 @@ export interface Evaluation {
   readonly confusion: readonly (readonly number[])[];
   /** Class names in output order; numbers where nothing names them. */
   readonly labels: readonly string[];
-  readonly badImages: readonly BadImage[];
+  readonly badImages: readonly BadFile[];
 }
 
 interface Rows {
@@ -44,7 +45,7 @@ interface Rows {
  * How well a classifier does on every sample of `dataset`, whatever its split, in inference mode. Pictures are preprocessed as
  * their file or family says; classes are matched to the model's by name where the model knows its labels.
  * @throws {UsageError} for a model that is no classifier, or classes that are not the model's.
- * @throws {DataError} where no picture can be decoded.
+ * @throws {DataError} where no file can be used.
  */
 export async function evaluate(
   checkpoint: Checkpoint,
@@ -52,7 +53,7 @@ export async function evaluate(
   options: EvaluateOptions = {},
 ): Promise<Evaluation> {
   const classifier = await openClassifier(checkpoint);
-  const badImages: BadImage[] = [];
+  const badImages: BadFile[] = [];
   try {
     const labels = labelsOf(checkpoint, dataset, classifier.units);
     const loss = lossOf(options.loss ?? defaultLoss(classifier.units));
@@ -60,9 +61,9 @@ export async function evaluate(
     let images = 0;
     let lossSum = 0;
     const rows =
-      dataset.kind === "images"
-        ? pictureRows(dataset, classifier, checkpoint, labels, options, badImages)
-        : arrayRows(dataset, classifier, options.batchSize ?? 32);
+      dataset.kind === "arrays"
+        ? arrayRows(dataset, classifier, options.batchSize ?? 32)
+        : fileRows(dataset, classifier, checkpoint, labels, options, badImages);
     for await (const { inputs, truth } of rows) {
       const targets = targetsOf(truth, classifier.units, loss);
       classifier.run(inputs, (output) => {
@@ -111,26 +112,28 @@ function listed(names: readonly string[]): string {
 }
 
 function sampleCount(dataset: Dataset): number {
-  return dataset.kind === "images" ? dataset.samples.length : dataset.targets.shape[0]!;
+  return dataset.kind === "arrays" ? dataset.targets.shape[0]! : dataset.samples.length;
 }
 
-async function* pictureRows(
-  dataset: ImageDataset,
+async function* fileRows(
+  dataset: FileDataset,
   { graph }: Classifier,
   checkpoint: Checkpoint,
   labels: readonly string[],
   options: EvaluateOptions,
-  bad: BadImage[],
+  bad: BadFile[],
 ): AsyncGenerator<Rows> {
-  const batches = imageBatches(dataset.samples, {
-    ...pictureInput(graph, checkpoint.notes, options),
-    onPicture: ({ path, reason }) => {
+  const reader = fileReader(dataset.kind, graph, checkpoint.notes, options);
+  const batches = sampleBatches(dataset.samples, reader, {
+    batchSize: options.batchSize ?? 32,
+    strict: options.strictData,
+    onSample: ({ path, reason }) => {
       if (reason !== undefined) bad.push({ path, reason });
     },
   });
-  for await (const { images, indices } of batches) {
+  for await (const { input, indices } of batches) {
     const names = indices.map((index) => dataset.classNames[dataset.samples[index]!.label]!);
-    yield { inputs: [images], truth: names.map((name) => labels.indexOf(name)) };
+    yield { inputs: [input], truth: names.map((name) => labels.indexOf(name)) };
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Checkpoint } from "../checkpoint.ts";
 import { inputsInOrder } from "../data/arrays.ts";
 import type { Dataset } from "../data/dataset.ts";
+import type { BadFile } from "../data/sample-reader.ts";
 import { ensureEngine } from "../engine/backend.ts";
 import { extractArrays } from "../features/array-features.ts";
 import type { CutModel } from "../features/cut.ts";
@@ -13,11 +14,10 @@ import type { Tensor } from "../tensor.ts";
 import { layerGraph } from "../topology/build-graph.ts";
 import type { LayerGraph } from "../topology/layer-graph.ts";
 import { requireSupported } from "../topology/support.ts";
-import type { PictureOptions } from "./picture-options.ts";
-import { pictureInput } from "./picture-options.ts";
-import type { BadImage } from "./run.ts";
+import type { FileOptions } from "./file-options.ts";
+import { fileReader } from "./file-options.ts";
 
-export interface ExtractOptions extends Omit<PictureOptions, "batchSize" | "onWarning"> {
+export interface ExtractOptions extends Omit<FileOptions, "batchSize" | "onWarning"> {
   /** Folder of the feature cache; false for none. The user's cache folder where absent. Arrays are not cached. */
   readonly cache?: string | false | undefined;
   /** Bytes that the whole cache may hold; 10 GB. */
@@ -32,17 +32,17 @@ export interface ExtractOptions extends Omit<PictureOptions, "batchSize" | "onWa
 export interface Features {
   /** One float32 `[N, …]` for each of the plan's frontier tensors, in its order; rows in the dataset's order. */
   readonly tensors: readonly Tensor[];
-  /** For each of the N, its index in the dataset's samples: pictures that cannot be decoded are left out. */
+  /** For each of the N, its index in the dataset's samples: files that cannot be used are left out. */
   readonly indices: readonly number[];
   readonly extracted: number;
   readonly cached: number;
-  readonly bad: readonly BadImage[];
+  readonly bad: readonly BadFile[];
 }
 
 /**
  * Runs the static part of `plan` once on every sample, or reads what an earlier run kept. Array datasets: the training inputs.
- * @throws {UsageError | TopologyError} for a model that takes no pictures of that size or cannot be computed here.
- * @throws {DataError} for a picture that cannot be decoded, with `strictData`.
+ * @throws {UsageError | TopologyError} for a model that takes no such files or cannot be computed here.
+ * @throws {DataError} for a file that cannot be used, with `strictData`.
  */
 export async function extractFeatures(
   checkpoint: Checkpoint,
@@ -65,9 +65,10 @@ export async function extractFeatures(
     const samples = inputs[0]!.shape[0]!;
     return { tensors, indices: [...Array(samples).keys()], extracted: samples, cached: 0, bad: [] };
   }
-  const { cache, cacheMax, cacheDtype, signal, onWarning, onProgress, ...picture } = options;
+  const { cache, cacheMax, cacheDtype, signal, onWarning, onProgress, ...input } = options;
   const source = await openFeatureSource(cut, checkpoint.weights, engine, {
-    ...pictureInput(graph, checkpoint.notes, { ...picture, onWarning }),
+    reader: fileReader(dataset.kind, graph, checkpoint.notes, { ...input, onWarning }),
+    strict: input.strictData,
     cache,
     cacheMax,
     storage: cacheDtype,

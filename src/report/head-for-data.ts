@@ -1,5 +1,5 @@
 import type { Checkpoint } from "../checkpoint.ts";
-import type { ArrayDataset, Dataset, ImageDataset } from "../data/dataset.ts";
+import type { ArrayDataset, Dataset, FileDataset } from "../data/dataset.ts";
 import { UsageError } from "../errors.ts";
 import { layerGraph } from "../topology/build-graph.ts";
 import { replaceHead } from "../topology/head.ts";
@@ -53,7 +53,7 @@ export function withHeadFor(
 }
 
 /** The dataset with labels counted as the model's output counts them. */
-export function inOutputOrder(dataset: ImageDataset, labels: readonly string[]): ImageDataset {
+export function inOutputOrder(dataset: FileDataset, labels: readonly string[]): FileDataset {
   const order = dataset.classNames.map((name) => labels.indexOf(name));
   if (order.some((index) => index < 0) || order.every((index, label) => index === label)) return dataset;
   return {
@@ -72,7 +72,7 @@ export function classNamesOf(
   { loss }: FinetuneOptions,
   model: Checkpoint,
 ): readonly string[] {
-  if (dataset.kind === "images") return dataset.classNames;
+  if (dataset.kind !== "arrays") return dataset.classNames;
   if (loss !== undefined && !isClassification(loss)) return [];
   if (areOfPositions(dataset.targets, outputShape(layerGraph(model)))) return [];
   return dataset.classNames ?? numbered(dataset);

@@ -1,9 +1,10 @@
 import { basename } from "node:path";
 import type { Checkpoint, CheckpointFormat, PreprocessMode } from "../checkpoint.ts";
 import type { Dataset } from "../data/dataset.ts";
-import { imageFolder } from "../data/image-folder.ts";
-import type { ImageBatchOptions } from "../data/images.ts";
+import { sampleUnit } from "../data/dataset.ts";
+import type { ImageOptions } from "../data/images.ts";
 import { detectPreprocess } from "../data/input-images.ts";
+import type { SampleReader } from "../data/sample-reader.ts";
 import { UsageError } from "../errors.ts";
 import type { CutModel } from "../features/cut.ts";
 import { cutModel } from "../features/cut.ts";
@@ -22,9 +23,9 @@ import type { OptimizerConfig } from "../training/optimizer-config.ts";
 import { optimizerConfig } from "../training/optimizer-config.ts";
 import { outputShape, requireKnownClasses } from "../training/targets.ts";
 import { weightRules } from "../training/weight-rules.ts";
+import { dataFolder, fileReader, pictureInput } from "./file-options.ts";
 import { classNamesOf, inOutputOrder, withHeadFor } from "./head-for-data.ts";
 import { requireNumbers } from "./numbers.ts";
-import { pictureInput } from "./picture-options.ts";
 import { planCut } from "./plan-finetune.ts";
 import type { FinetuneOptions } from "./run.ts";
 import { cacheContext, costQuestion, countOf } from "./run-cost.ts";
@@ -39,7 +40,9 @@ export interface PreparedRun extends CutModel {
   /** The plan as text. */
   readonly planLines: readonly string[];
   readonly frozen: ReadonlySet<string>;
-  /** How pictures become the model's input; null for arrays, which are taken as they are. */
+  /** How files become the model's input; null for arrays, which are taken as they are. */
+  readonly reader: SampleReader | null;
+  /** Of a run on pictures. */
   readonly picture: PictureSettings | null;
   readonly loss: Loss;
   readonly optimizer: OptimizerConfig;
@@ -53,7 +56,7 @@ export interface PreparedRun extends CutModel {
   readonly warnings: readonly string[];
 }
 
-export interface PictureSettings extends ImageBatchOptions {
+export interface PictureSettings extends ImageOptions {
   readonly preprocess: PreprocessMode;
   /** `ResNet by its layer names`, `as asked`. */
   readonly reason: string;
@@ -64,16 +67,16 @@ export interface PictureSettings extends ImageBatchOptions {
 export async function prepareRun(options: FinetuneOptions): Promise<PreparedRun> {
   const given = await openModel(options);
   requireNumbers(given.weights, typeof options.model === "string" ? options.model : "model");
-  const data = typeof options.data === "string" ? await imageFolder(options.data) : options.data;
+  const data = typeof options.data === "string" ? await dataFolder(given, options.data) : options.data;
   const headed = withHeadFor(given, classNamesOf(data, options, given), options);
   const { labels, newHead, warning } = headed;
   const format = options.outputFormat ?? defaultFormat(headed.checkpoint);
   const checkpoint = forRelease(headed.checkpoint, format, options);
   const { classWeight } = options;
   if (classWeight !== undefined && classWeight !== "balanced") requireKnownClasses(classWeight, labels);
-  const dataset = data.kind === "images" ? inOutputOrder(data, labels) : data;
+  const dataset = data.kind === "arrays" ? data : inOutputOrder(data, labels);
   const graph = layerGraph(checkpoint);
-  const picture = dataset.kind === "images" ? pictureSettings(graph, given, options) : null;
+  const { reader, picture } = inputOf(dataset, graph, given, options);
   const bnMode = options.bnMode ?? "inference";
   const resolution = resolveFreeze(graph, options.freeze, {
     bnMode,
@@ -87,7 +90,7 @@ export async function prepareRun(options: FinetuneOptions): Promise<PreparedRun>
   const onlyNew = [...cut.partition.trainableWeights.keys()].every((path) => newLayers.has(path));
   const optimizer = optimizerConfig(options.optimizer ?? "Adam", options.learningRate, onlyNew ? 1e-3 : 1e-4);
   const units = outputShape(graph).at(-1) ?? 1;
-  const cost = await costQuestion(dataset, optimizer, options, picture);
+  const cost = await costQuestion(dataset, optimizer, options, reader);
   const plan = planCut(graph, cut, resolution, { ...(picture && { imageSize: picture.imageSize }), cost });
   return {
     checkpoint: { ...checkpoint, notes: { ...checkpoint.notes, ...notesOf(labels, picture), bnMode } },
@@ -101,10 +104,12 @@ export async function prepareRun(options: FinetuneOptions): Promise<PreparedRun>
       policy: resolution.summary,
       ...(newHead && { newHead }),
       images: countOf(dataset, "train") + countOf(dataset, "val"),
+      unit: sampleUnit(dataset),
       ...cacheContext(options),
       batchSize: options.batchSize ?? 32,
     }),
     frozen: resolution.frozen,
+    reader,
     picture,
     loss: lossOf(
       options.loss ?? defaultLoss(outputShape(graph), dataset.kind === "arrays" ? dataset.targets : null),
@@ -142,21 +147,26 @@ function forRelease(
   );
 }
 
-function pictureSettings(
+function inputOf(
+  dataset: Dataset,
   graph: LayerGraph,
   { notes }: Checkpoint,
-  options: FinetuneOptions,
-): PictureSettings {
-  const { imageSize, preprocess, exif, strictData } = options;
-  const input = pictureInput(graph, notes, { imageSize, preprocess, exif, strictData });
+  { imageSize, preprocess, exif }: FinetuneOptions,
+): Pick<PreparedRun, "reader" | "picture"> {
+  if (dataset.kind === "arrays") return { reader: null, picture: null };
+  const asked = { imageSize, preprocess, exif };
+  const reader = fileReader(dataset.kind, graph, notes, asked);
+  if (dataset.kind === "texts") return { reader, picture: null };
+  const input = pictureInput(graph, notes, asked);
   const detected = detectPreprocess(graph, notes);
   const asDetected = input.preprocess === detected.mode;
   const warned = detected.warning !== undefined && (preprocess ?? "auto") === "auto";
-  return {
+  const picture = {
     ...input,
     reason: asDetected ? detected.reason : "as asked",
     ...(warned && { warning: detected.warning! }),
   };
+  return { reader, picture };
 }
 
 function defaultLoss(output: Shape, targets: Tensor | null): string {
@@ -174,7 +184,6 @@ function notesOf(labels: readonly string[], picture: PictureSettings | null): Pa
 }
 
 function dataLine(dataset: Dataset, labels: readonly string[]): string {
-  const what = dataset.kind === "images" ? "images" : "samples";
   const classes = labels.length > 0 ? `${labels.length} classes, ` : "";
-  return `data      ${classes}${countOf(dataset, "train")} + ${countOf(dataset, "val")} ${what}`;
+  return `data      ${classes}${countOf(dataset, "train")} + ${countOf(dataset, "val")} ${sampleUnit(dataset)}`;
 }

@@ -1,8 +1,7 @@
 import { statfsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import type { Dataset, Split } from "../data/dataset.ts";
-import type { ImageOptions } from "../data/images.ts";
-import { loadImages } from "../data/images.ts";
+import type { SampleReader } from "../data/sample-reader.ts";
 import { ensureEngine } from "../engine/backend.ts";
 import { probeSpeed } from "../engine/speed-probe.ts";
 import { defaultCacheDirectory } from "../features/cache/feature-cache.ts";
@@ -17,10 +16,10 @@ export async function costQuestion(
   dataset: Dataset,
   optimizer: OptimizerConfig,
   options: FinetuneOptions,
-  picture: ImageOptions | null,
+  reader: SampleReader | null,
 ): Promise<CostQuestion> {
   const engine = await ensureEngine();
-  const secondsPerImage = await decodingSeconds(dataset, picture);
+  const secondsPerImage = await readingSeconds(dataset, reader);
   return {
     trainImages: countOf(dataset, "train"),
     validationImages: countOf(dataset, "val"),
@@ -33,14 +32,14 @@ export async function costQuestion(
   };
 }
 
-/** Of one picture, the first that decodes among a few, once the decoder is loaded; 0 where none does: the run will say so. */
-async function decodingSeconds(dataset: Dataset, picture: ImageOptions | null): Promise<number> {
-  if (dataset.kind !== "images" || !picture) return 0;
+/** Of one picture, the first that decodes among a few, once the decoder is loaded; 0 where none does, and of a text, which costs next to nothing. */
+async function readingSeconds(dataset: Dataset, reader: SampleReader | null): Promise<number> {
+  if (dataset.kind !== "images" || !reader) return 0;
   for (const { path } of dataset.samples.slice(0, 3)) {
-    const decoded = await loadImages([path], picture).catch(() => null);
-    if (!decoded) continue;
+    const loaded = await reader.load(path).catch(() => null);
+    if (!loaded || "reason" in loaded) continue;
     const started = performance.now();
-    await loadImages([path], picture);
+    await reader.load(path);
     return (performance.now() - started) / 1000;
   }
   return 0;

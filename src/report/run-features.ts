@@ -1,11 +1,13 @@
 import { inputsInOrder } from "../data/arrays.ts";
-import type { ArrayDataset, ImageDataset, ImageSample, ModelInputs, Split } from "../data/dataset.ts";
+import type { ArrayDataset, FileDataset, FileSample, ModelInputs, Split } from "../data/dataset.ts";
+import { fileKinds } from "../data/file-kind.ts";
+import type { BadFile } from "../data/sample-reader.ts";
 import type { EngineInfo } from "../engine/backend.ts";
 import { DataError } from "../errors.ts";
 import { extractArrays } from "../features/array-features.ts";
 import type { FeatureSource } from "../features/feature-source.ts";
 import { extractionBatch, openFeatureSource } from "../features/feature-source.ts";
-import type { ImageFeatures } from "../features/image-features.ts";
+import type { FileFeatures } from "../features/file-features.ts";
 import { tensorRows } from "../features/sample-rows.ts";
 import type { StaticProgram } from "../features/trunk.ts";
 import { staticProgram } from "../features/trunk.ts";
@@ -14,7 +16,7 @@ import { examplesOf } from "../training/examples.ts";
 import { outputShape, targetsFor, targetsOf } from "../training/targets.ts";
 import type { Examples } from "../training/train.ts";
 import type { PreparedRun } from "./prepare.ts";
-import type { BadImage, FeatureFigures, FinetuneOptions } from "./run.ts";
+import type { FeatureFigures, FinetuneOptions } from "./run.ts";
 
 /** What the tail is fed with: every frontier tensor of every sample, and its target. */
 export interface RunExamples {
@@ -22,12 +24,12 @@ export interface RunExamples {
   /** Null without validation data. */
   readonly validation: Examples | null;
   readonly figures: FeatureFigures;
-  readonly bad: readonly BadImage[];
+  readonly bad: readonly BadFile[];
   /** Ends the use of the features. */
   dispose(): void;
 }
 
-/** Step 7: the static part on all samples, from the cache where pictures are there. */
+/** Step 7: the static part on all samples, from the cache where files are there. */
 export async function runFeatures(
   run: PreparedRun,
   engine: EngineInfo,
@@ -36,9 +38,9 @@ export async function runFeatures(
   const started = performance.now();
   const { dataset } = run;
   const { cached, ...found } =
-    dataset.kind === "images"
-      ? await ofImages(run, dataset, engine, options)
-      : await ofArrays(run, dataset, engine, options);
+    dataset.kind === "arrays"
+      ? await ofArrays(run, dataset, engine, options)
+      : await ofFiles(run, dataset, engine, options);
   const parts = [found.train, ...(found.validation ? [found.validation] : [])];
   const images = parts.reduce((sum, part) => sum + part.targets.shape[0]!, 0);
   const bytes = parts.flatMap((part) => part.features).reduce((sum, { byteLength }) => sum + byteLength, 0);
@@ -48,14 +50,15 @@ export async function runFeatures(
 
 type Found = Omit<RunExamples, "figures"> & { readonly cached: number };
 
-async function ofImages(
+async function ofFiles(
   run: PreparedRun,
-  dataset: ImageDataset,
+  dataset: FileDataset,
   engine: EngineInfo,
   options: FinetuneOptions,
 ): Promise<Found> {
   const source = await openFeatureSource(run, run.checkpoint.weights, engine, {
-    ...run.picture!,
+    reader: run.reader!,
+    strict: options.strictData,
     cache: options.cache,
     cacheMax: options.cacheMax,
     storage: options.cacheDtype,
@@ -63,8 +66,8 @@ async function ofImages(
     onWarning: (message) => options.onProgress?.({ kind: "warning", message }),
   });
   try {
-    const train = await imageSplit(source, run, dataset, "train", options);
-    const val = await imageSplit(source, run, dataset, "val", options).catch((error: unknown) => {
+    const train = await fileSplit(source, run, dataset, "train", options);
+    const val = await fileSplit(source, run, dataset, "val", options).catch((error: unknown) => {
       train.dispose();
       throw error;
     });
@@ -83,18 +86,21 @@ async function ofImages(
   }
 }
 
-async function imageSplit(
+async function fileSplit(
   source: FeatureSource,
   run: PreparedRun,
-  dataset: ImageDataset,
+  dataset: FileDataset,
   split: Split,
   options: FinetuneOptions,
-): Promise<Pick<ImageFeatures, "bad" | "cached" | "dispose"> & { readonly examples: Examples }> {
+): Promise<Pick<FileFeatures, "bad" | "cached" | "dispose"> & { readonly examples: Examples }> {
   const samples = dataset.samples.filter((sample) => sample.split === split);
   const { features, indices, ...rest } = await source.extract(samples, (done, fromCache) =>
-    options.onProgress?.({ kind: "extract", done, total: samples.length, cached: fromCache }),
+    options.onProgress?.({
+      ...{ kind: "extract", unit: dataset.kind, done },
+      ...{ total: samples.length, cached: fromCache },
+    }),
   );
-  const lost = split === "train" ? lostClass(dataset.classNames, samples, indices, rest.bad) : undefined;
+  const lost = split === "train" ? lostClass(dataset, samples, indices, rest.bad) : undefined;
   if (lost) {
     rest.dispose();
     throw lost;
@@ -104,12 +110,12 @@ async function imageSplit(
   return { ...rest, examples: examplesOf(features, targets, weightingOf(run, split, options)) };
 }
 
-/** What to say of a class of which no picture can be decoded: nothing would be learned of it. */
+/** What to say of a class of which no file can be used: nothing would be learned of it. */
 function lostClass(
-  classNames: readonly string[],
-  samples: readonly ImageSample[],
+  { classNames, kind }: FileDataset,
+  samples: readonly FileSample[],
   usable: readonly number[],
-  bad: readonly BadImage[],
+  bad: readonly BadFile[],
 ): DataError | undefined {
   const learned = new Set(usable.map((index) => samples[index]!.label));
   const lost = samples.find(({ label }) => !learned.has(label));
@@ -117,7 +123,7 @@ function lostClass(
   const { length } = samples.filter(({ label }) => label === lost.label);
   const first = bad.find(({ path }) => path === lost.path);
   return new DataError(
-    `class ${classNames[lost.label]}: expected pictures to train on, got ${length} that cannot be decoded. The first is ${lost.path}: ${first?.reason ?? "cannot be read."}`,
+    `class ${classNames[lost.label]}: expected ${fileKinds[kind].many} to train on, got ${length} that cannot be ${kind === "images" ? "decoded" : "read"}. The first is ${lost.path}: ${first?.reason ?? "cannot be read."}`,
     "all-bad",
   );
 }
@@ -148,7 +154,7 @@ async function arraySplit(
   const features = await extractArrays(part, inputsInOrder(inputs, names), {
     batchSize: extractionBatch(engine),
     signal: options.signal,
-    onProgress: (done) => options.onProgress?.({ kind: "extract", done, total, cached: 0 }),
+    onProgress: (done) => options.onProgress?.({ kind: "extract", unit: "samples", done, total, cached: 0 }),
   });
   return examplesOf(
     features.map(tensorRows),

@@ -10,7 +10,14 @@ export const modelNames: Readonly<Record<CheckpointFormat, string>> = {
   "weights.h5": "model.weights.h5",
   tfjs: "model_tfjs",
 };
-const recordNames = ["labels.json", "args.json", "history.csv", "plan.json", "bad-images.csv"];
+const recordNames = [
+  "labels.json",
+  "args.json",
+  "history.csv",
+  "plan.json",
+  "bad-images.csv",
+  "bad-texts.csv",
+];
 
 /**
  * The files of a run that is complete lie in a folder inside the run folder until all are in their places. Its name says how far

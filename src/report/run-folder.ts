@@ -144,7 +144,7 @@ export function historyCsv(history: History): string {
 
 async function stage(staging: string, record: RunRecord): Promise<readonly string[]> {
   const { cost, ...plan } = record.plan;
-  const { engine, bestEpoch, features, measured, proof, badImages } = record;
+  const { engine, bestEpoch, features, measured, proof, badImages, unit } = record;
   const labels = record.checkpoint.notes.labels;
   const texts: [name: string, text: string][] = [
     ["args.json", json(record.args)],
@@ -154,7 +154,7 @@ async function stage(staging: string, record: RunRecord): Promise<readonly strin
   if (labels) texts.unshift(["labels.json", json(labels)]);
   if (badImages.length > 0) {
     const rows = badImages.map(({ path, reason }) => [path, reason].map(csvField).join(","));
-    texts.push(["bad-images.csv", `${["path,reason", ...rows].join("\n")}\n`]);
+    texts.push([`bad-${unit}.csv`, `${["path,reason", ...rows].join("\n")}\n`]);
   }
   const model = modelNames[record.format];
   await mkdir(staging, { recursive: true });

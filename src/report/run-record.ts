@@ -1,5 +1,6 @@
 import type { Checkpoint, Weights } from "../checkpoint.ts";
 import { withWeights } from "../checkpoint.ts";
+import { sampleUnit } from "../data/dataset.ts";
 import type { EngineInfo } from "../engine/backend.ts";
 import { withTrainableFlags } from "../topology/trainable-flags.ts";
 import type { History } from "../training/history.ts";
@@ -33,6 +34,7 @@ export function runRecord(
     ),
     engine: engine.name,
     features: figures,
+    unit: sampleUnit(run.dataset),
     badImages: examples.bad,
     measured: {
       extractionSeconds: figures.seconds,

@@ -1,5 +1,6 @@
 import type { BatchNormMode, Checkpoint, PreprocessMode } from "../checkpoint.ts";
-import type { Dataset } from "../data/dataset.ts";
+import type { Dataset, SampleUnit } from "../data/dataset.ts";
+import type { BadFile } from "../data/sample-reader.ts";
 import type { FinetunePlan } from "../freeze/plan.ts";
 import type { FreezePolicy } from "../freeze/policy.ts";
 import type { Epoch, History } from "../training/history.ts";
@@ -10,7 +11,7 @@ import type { OptimizerArgument } from "../training/optimizer-config.ts";
 export interface FinetuneOptions {
   /** A model file, a run folder, or a checkpoint. */
   readonly model: string | Checkpoint;
-  /** A folder of class folders, or a dataset. */
+  /** A folder of class folders with pictures, or with texts for a model that takes texts; or a dataset. */
   readonly data: string | Dataset;
   readonly freeze?: FreezePolicy | readonly FreezePolicy[] | undefined;
   readonly bnMode?: BatchNormMode | undefined;
@@ -35,7 +36,7 @@ export interface FinetuneOptions {
   readonly preprocess?: PreprocessMode | "auto" | undefined;
   /** Whether EXIF orientation is applied; true. */
   readonly exif?: boolean | undefined;
-  /** Whether a picture that cannot be decoded ends the run; false. */
+  /** Whether a file that cannot be used ends the run; false. */
   readonly strictData?: boolean | undefined;
   /** Folder of the feature cache; false for none. */
   readonly cache?: string | false | undefined;
@@ -64,7 +65,13 @@ export type ProgressEvent =
   /** A fact worth a line: engine, classes found, preprocessing and where it comes from. */
   | { readonly kind: "note"; readonly message: string }
   | { readonly kind: "plan"; readonly plan: FinetunePlan; readonly lines: readonly string[] }
-  | { readonly kind: "extract"; readonly done: number; readonly total: number; readonly cached: number }
+  | {
+      readonly kind: "extract";
+      readonly unit: SampleUnit;
+      readonly done: number;
+      readonly total: number;
+      readonly cached: number;
+    }
   | {
       readonly kind: "step";
       readonly epoch: number;
@@ -81,12 +88,8 @@ export interface Proof {
   readonly weights: readonly { readonly name: string; readonly before: string; readonly after: string }[];
 }
 
-export interface BadImage {
-  readonly path: string;
-  readonly reason: string;
-}
-
 export interface FeatureFigures {
+  /** Samples, whatever they are. */
   readonly images: number;
   readonly extracted: number;
   readonly cached: number;
@@ -102,7 +105,10 @@ export interface FinetuneResult {
   readonly proof: Proof;
   readonly engine: string;
   readonly features: FeatureFigures;
-  readonly badImages: readonly BadImage[];
+  /** What the samples are. */
+  readonly unit: SampleUnit;
+  /** Files that could not be used. */
+  readonly badImages: readonly BadFile[];
   /** What the run cost, beside `plan.cost`. */
   readonly measured: {
     readonly extractionSeconds: number;

@@ -11,7 +11,7 @@ export const assumedSize = 224;
 
 /**
  * The shapes of every node's outputs, by node index, with the batch as null and every other open dimension of the inputs
- * taken to be `size`: `[height, width]` in pixels for pictures, its first number for anything else.
+ * taken to be `size`: `[height, width]` in pixels for pictures, 1 for texts, its first number for anything else.
  */
 export function concreteShapes(
   graph: LayerGraph,
@@ -37,7 +37,9 @@ function shapesOf(
   size: readonly [number, number],
 ): NodeShapes {
   const declared = node.outputs.map((output) => output.shape);
-  if (node.inputs.length === 0) return declared.map((shape) => shape && closed(shape, size));
+  if (node.inputs.length === 0) {
+    return node.outputs.map(({ shape, dtype }) => shape && closed(shape, dtype === "string" ? [1, 1] : size));
+  }
   if (declared.every((shape) => shape !== null && isClosed(shape))) return declared;
   const inputs = node.inputs.map((ref) => shapeAt(earlier, ref));
   const spec = specOf(layer.className);

@@ -1,14 +1,13 @@
 import { join } from "node:path";
 import sharp from "sharp";
 import { beforeAll, describe, expect, test } from "vitest";
+import { type ImageOptions, imageReader, loadImages, tallyPictures } from "../../src/data/images.ts";
 import {
-  type ImageBatch,
-  type ImageBatchOptions,
-  imageBatches,
-  loadImages,
-  type PictureOutcome,
-  tallyPictures,
-} from "../../src/data/images.ts";
+  type BatchOptions,
+  type SampleBatch,
+  type SampleOutcome,
+  sampleBatches,
+} from "../../src/data/sample-batches.ts";
 import { folderWith } from "./answers.ts";
 
 /** Picture k is all of the value 10 * k, so that a tensor tells which pictures are in it. */
@@ -28,23 +27,26 @@ beforeAll(async () => {
   paths = files.map(([name]) => join(folder, name));
 });
 
+type ImageBatchOptions = ImageOptions & BatchOptions;
+
 const options: ImageBatchOptions = { imageSize: [3, 2], preprocess: "none", batchSize: 6 };
 
 async function collect(
   samplePaths: readonly string[],
   own: Partial<ImageBatchOptions> = {},
-): Promise<ImageBatch[]> {
-  const batches: ImageBatch[] = [];
+): Promise<SampleBatch[]> {
+  const batches: SampleBatch[] = [];
+  const asked = { ...options, ...own };
   const samples = samplePaths.map((path) => ({ path }));
-  for await (const batch of imageBatches(samples, { ...options, ...own })) batches.push(batch);
+  for await (const batch of sampleBatches(samples, imageReader(asked), asked)) batches.push(batch);
   return batches;
 }
 
 /** For each picture of the batch, which it is. */
-function pictureNumbers({ images }: ImageBatch): number[] {
-  const [count, ...size] = images.shape as number[];
+function pictureNumbers({ input }: Pick<SampleBatch, "input">): number[] {
+  const [count, ...size] = input.shape as number[];
   const each = size.reduce((product, side) => product * side, 1);
-  const data = images.data as Float32Array;
+  const data = input.data as Float32Array;
   return [...Array(count).keys()].map((row) => {
     const own = data.subarray(row * each, (row + 1) * each);
     expect(new Set(own).size).toBe(1);
@@ -54,10 +56,10 @@ function pictureNumbers({ images }: ImageBatch): number[] {
 
 const numbers = (from: number, to: number) => [...Array(to - from).keys()].map((index) => index + from);
 
-describe("imageBatches", () => {
+describe("batches of pictures", () => {
   test("keeps the order, and the last batch holds what is left", async () => {
     const batches = await collect(paths);
-    expect(batches.map(({ images }) => images.shape)).toEqual([
+    expect(batches.map(({ input }) => input.shape)).toEqual([
       [6, 3, 2, 3],
       [6, 3, 2, 3],
       [6, 3, 2, 3],
@@ -70,8 +72,8 @@ describe("imageBatches", () => {
   test("fills a batch with the next picture where one does not decode", async () => {
     const broken = join(await folderWith({ "broken.jpg": "no picture" }), "broken.jpg");
     const mixed = [broken, ...paths.slice(0, 5), broken, ...paths.slice(5, 8), broken];
-    const outcomes: PictureOutcome[] = [];
-    const batches = await collect(mixed, { onPicture: (outcome) => outcomes.push(outcome) });
+    const outcomes: SampleOutcome[] = [];
+    const batches = await collect(mixed, { onSample: (outcome) => outcomes.push(outcome) });
     expect(batches.map(pictureNumbers)).toEqual([numbers(0, 6), [6, 7]]);
     expect(batches.map(({ indices }) => indices)).toEqual([
       [1, 2, 3, 4, 5, 7],
@@ -111,7 +113,7 @@ describe("imageBatches", () => {
         return paths[index % 20]!;
       },
     }));
-    for await (const batch of imageBatches(samples, options)) {
+    for await (const batch of sampleBatches(samples, imageReader(options), options)) {
       expect(batch.indices).toHaveLength(6);
       await new Promise((resolve) => setTimeout(resolve, 50));
       break;
@@ -122,10 +124,10 @@ describe("imageBatches", () => {
 
   test("prepares pixels, and gray ones for one channel", async () => {
     const [gray] = await collect(paths.slice(0, 2), { channels: 1, preprocess: "tf" });
-    expect(gray!.images.shape).toEqual([2, 3, 2, 1]);
-    expect((gray!.images.data as Float32Array)[0]).toBe(-1);
+    expect(gray!.input.shape).toEqual([2, 3, 2, 1]);
+    expect((gray!.input.data as Float32Array)[0]).toBe(-1);
     const [caffe] = await collect(paths.slice(10, 11), { preprocess: "caffe" });
-    const [blue, green, red] = caffe!.images.data as Float32Array;
+    const [blue, green, red] = caffe!.input.data as Float32Array;
     expect([blue! + 103.939, green! + 116.779, red! + 123.68].map((value) => value.toFixed(3))).toEqual([
       "100.000",
       "100.000",
@@ -152,7 +154,7 @@ describe("loadImages", () => {
   test("gives one tensor in the order of the paths", async () => {
     const images = await loadImages([...paths].reverse(), options);
     expect(images.dtype).toBe("float32");
-    expect(pictureNumbers({ images, indices: [], contentHashes: [] })).toEqual(numbers(0, 20).reverse());
+    expect(pictureNumbers({ input: images })).toEqual(numbers(0, 20).reverse());
   });
 
   test("fails on any picture that does not decode, so that rows and paths agree", async () => {
@@ -178,8 +180,8 @@ test("tallyPictures counts a picture once, however often it is seen", async () =
   const folder = await folderWith({ "turned.jpg": turned, "named.jpg": await flat(1), "empty.jpg": "" });
   const own = ["turned.jpg", "named.jpg", "empty.jpg"].map((name) => join(folder, name));
   const counter = tallyPictures();
-  await collect(own, { onPicture: counter.add });
-  await collect(own, { onPicture: counter.add });
+  await collect(own, { onSample: counter.add });
+  await collect(own, { onSample: counter.add });
   expect(counter.tally()).toEqual({
     used: 2,
     rotated: 1,

@@ -1,6 +1,6 @@
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { imageFolder } from "../../src/data/image-folder.ts";
+import { imageFolder } from "../../src/data/class-folders.ts";
 import { loadImages } from "../../src/data/images.ts";
 import { resizeBilinear } from "../../src/data/resize.ts";
 import { answers, folderWith, largestDifference, type PackedArray, unpack } from "./answers.ts";

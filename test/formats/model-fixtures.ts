@@ -1,7 +1,7 @@
 /** The model files in fixtures/models, each with what the Keras that wrote it predicted. */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { InputTensor, Tensor, TensorData } from "../../src/tensor.ts";
+import type { InputTensor, Tensor } from "../../src/tensor.ts";
 
 const folder = "fixtures/models";
 
@@ -32,16 +32,17 @@ export interface ModelRecord {
 /** A packed tensor as a value. */
 export function unpacked({ shape, dtype, base64 }: PackedTensor): Tensor {
   const { buffer } = Uint8Array.from(Buffer.from(base64, "base64"));
-  const data: TensorData = dtype === "int32" ? new Int32Array(buffer) : new Float32Array(buffer);
-  return { shape, dtype: dtype === "int32" ? "int32" : "float32", data };
+  if (dtype === "int32") return { shape, dtype, data: new Int32Array(buffer) };
+  if (dtype === "int64") return { shape, dtype, data: new BigInt64Array(buffer) };
+  return { shape, dtype: "float32", data: new Float32Array(buffer) };
 }
 
 export function modelPath(file: string): string {
   return join(folder, file);
 }
 
-/** A packed input as a value, which may hold texts. */
-export function unpackedInput(packed: PackedTensor): InputTensor {
+/** A packed input or output as a value, which may hold texts. */
+export function unpackedTexts(packed: PackedTensor): InputTensor {
   const { shape, strings } = packed;
   return strings ? { shape, dtype: "string", data: strings } : unpacked(packed);
 }

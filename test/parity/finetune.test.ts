@@ -25,7 +25,7 @@ afterAll(() => rmSync(out, { recursive: true, force: true }));
 
 test("Keras opens the tuned model and predicts what we predict, on pixels we decoded", async () => {
   const pictures = ["brick", "grass", "gravel"].map((name) => `${data}/val/${name}`);
-  const { imageFolder } = await import("../../src/data/image-folder.ts");
+  const { imageFolder } = await import("../../src/data/class-folders.ts");
   const { samples } = await imageFolder(data);
   const paths = samples.filter(({ path }) => pictures.some((folder) => path.startsWith(folder))).slice(0, 6);
   const images = await loadImages(

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import type { Checkpoint } from "../../src/checkpoint.ts";
 import { arrayDataset } from "../../src/data/arrays.ts";
-import { imageFolder } from "../../src/data/image-folder.ts";
+import { imageFolder } from "../../src/data/class-folders.ts";
 import { ensureEngine, useEngine } from "../../src/engine/backend.ts";
 import { tf } from "../../src/engine/tf.ts";
 import { DataError, UsageError } from "../../src/errors.ts";
@@ -13,7 +13,7 @@ import { readCheckpoint } from "../../src/formats/checkpoint-file.ts";
 import { predict } from "../../src/model/predict.ts";
 import { evaluate } from "../../src/report/evaluate.ts";
 import { inspect } from "../../src/report/inspect.ts";
-import { predictImages } from "../../src/report/predict-images.ts";
+import { type ClassProbability, type FilePrediction, predictFiles } from "../../src/report/predict-files.ts";
 import { float32Tensor } from "../../src/tensor.ts";
 
 const fixtures = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "fixtures");
@@ -38,22 +38,26 @@ function scratch(): string {
   return folder;
 }
 
+function rankingOf(result: FilePrediction | undefined): readonly ClassProbability[] {
+  return result && "predictions" in result ? result.predictions : [];
+}
+
 describe("predicting pictures", () => {
   test("a picture read, resized and preprocessed here is given Keras's probabilities", async () => {
-    const [result] = await predictImages(checkpoint, [join(fixtures, expected.picture)], { top: 4 });
-    const byIndex = [...result!.predictions]
+    const [result] = await predictFiles(checkpoint, [join(fixtures, expected.picture)], { top: 4 });
+    const byIndex = [...rankingOf(result)]
       .sort((a, b) => a.index - b.index)
       .map(({ probability }) => probability);
     byIndex.forEach((probability, index) => {
       expect(Math.abs(probability - expected.probabilities[index]!)).toBeLessThan(2e-5);
     });
-    const order = result!.predictions.map(({ probability }) => probability);
+    const order = rankingOf(result).map(({ probability }) => probability);
     expect(order).toEqual([...order].sort((a, b) => b - a));
   });
 
   test("labels name the classes, and top says how many", async () => {
-    const [result] = await predictImages(labelled, [join(fixtures, expected.picture)], { top: 2 });
-    expect(result!.predictions.map(({ label, index }) => [label, index])).toEqual([
+    const [result] = await predictFiles(labelled, [join(fixtures, expected.picture)], { top: 2 });
+    expect(rankingOf(result).map(({ label, index }) => [label, index])).toEqual([
       ["grass", 3],
       ["brick", 1],
     ]);
@@ -66,13 +70,10 @@ describe("predicting pictures", () => {
     cpSync(join(photos, "grass", "grass-30.jpg"), join(folder, "inner", "a.jpg"));
     writeFileSync(join(folder, "broken.jpg"), "no picture");
     const warnings: string[] = [];
-    const results = await predictImages(checkpoint, [folder], {
+    const results = await predictFiles(checkpoint, [folder], {
       onWarning: (message) => warnings.push(message),
     });
-    expect(results.map(({ image }) => image)).toEqual([
-      join(folder, "b.jpg"),
-      join(folder, "inner", "a.jpg"),
-    ]);
+    expect(results.map(({ path }) => path)).toEqual([join(folder, "b.jpg"), join(folder, "inner", "a.jpg")]);
     expect(warnings).toHaveLength(1);
     expect(warnings[0]).toContain("broken.jpg");
   });
@@ -81,10 +82,10 @@ describe("predicting pictures", () => {
     const folder = scratch();
     const broken = join(folder, "broken.jpg");
     writeFileSync(broken, "no picture");
-    await expect(predictImages(checkpoint, [broken])).rejects.toThrow(DataError);
-    await expect(predictImages(checkpoint, [join(folder, "none.jpg")])).rejects.toThrow("got nothing there");
+    await expect(predictFiles(checkpoint, [broken])).rejects.toThrow(DataError);
+    await expect(predictFiles(checkpoint, [join(folder, "none.jpg")])).rejects.toThrow("got nothing there");
     mkdirSync(join(folder, "empty"));
-    await expect(predictImages(checkpoint, [join(folder, "empty")])).rejects.toThrow(
+    await expect(predictFiles(checkpoint, [join(folder, "empty")])).rejects.toThrow(
       "expected pictures, got none",
     );
   });
@@ -95,7 +96,7 @@ describe("evaluating", () => {
     const dataset = await imageFolder(photos);
     const classes = dataset.classNames.map((name) => labelled.notes.labels!.indexOf(name));
     const result = await evaluate(labelled, dataset, { batchSize: 7 });
-    const predictions = await predictImages(
+    const predictions = await predictFiles(
       labelled,
       dataset.samples.map(({ path }) => path),
       { top: 4 },
@@ -104,7 +105,7 @@ describe("evaluating", () => {
     let loss = 0;
     dataset.samples.forEach(({ label }, row) => {
       const truth = classes[label]!;
-      const { predictions: ranked } = predictions[row]!;
+      const ranked = rankingOf(predictions[row]);
       confusion[truth]![ranked[0]!.index]!++;
       loss -= Math.log(ranked.find(({ index }) => index === truth)!.probability) / dataset.samples.length;
     });
@@ -153,7 +154,7 @@ describe("evaluating", () => {
     const before = tf.memory().numTensors;
     await evaluate(labelled, dataset);
     await evaluate(checkpoint, dataset).catch(() => {});
-    await predictImages(checkpoint, [photos]);
+    await predictFiles(checkpoint, [photos]);
     expect(tf.memory().numTensors).toBe(before);
   });
 });

@@ -48,6 +48,7 @@ function record(own: Checkpoint, name: string, format: CheckpointFormat): RunRec
     proof: { unchanged: true, weights: [] },
     engine: name,
     features: { images: 3, extracted: 3, cached: 0, bytes: 9, seconds: 1 },
+    unit: "images",
     badImages,
     measured: { extractionSeconds: 1, epochSeconds: 2, cacheBytes: 3, peakBytes: 4 },
   };

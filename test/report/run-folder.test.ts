@@ -69,6 +69,7 @@ function record(changes: Partial<RunRecord> = {}): RunRecord {
     proof: { unchanged: true, weights: [{ name: "conv1_conv/kernel", before: "ab", after: "ab" }] },
     engine: "wasm",
     features: { images: 3, extracted: 3, cached: 0, bytes: 9, seconds: 1 },
+    unit: "images",
     badImages: [],
     measured: { extractionSeconds: 1, epochSeconds: 2, cacheBytes: 3, peakBytes: 4 },
     ...changes,

@@ -1,46 +1,39 @@
 import { createHash } from "node:crypto";
-import type { Json, PreprocessMode, Weights } from "../../checkpoint.ts";
+import type { Json, JsonObject, Weights } from "../../checkpoint.ts";
 import type { Program } from "../../model/program.ts";
 import type { Argument, TensorRef } from "../../topology/layer-graph.ts";
 import { layerAt, refKey } from "../../topology/layer-graph.ts";
 
-/** Everything that a picture's features depend on besides its bytes. */
+/** Everything that a sample's features depend on besides its bytes. */
 export interface TrunkIdentity {
-  /** What runs once per picture, from the model's inputs to the frontier. */
+  /** What runs once per sample, from the model's inputs to the frontier. */
   readonly program: Program;
   /** Weights of the program's layers; others are not looked at. */
   readonly weights: Weights;
-  readonly preprocess: PreprocessMode;
-  /** `[height, width]` in pixels. */
-  readonly imageSize: readonly [number, number];
-  readonly channels: number;
-  readonly exif: boolean;
+  /** As its reader tells: how a file becomes the model's input. */
+  readonly input: JsonObject;
   /** What values are rounded to. */
   readonly storage: "float32" | "float16";
   /** Rows that every batch is padded to. */
   readonly batchSize: number;
   readonly engine: { readonly name: string; readonly version: string };
-  /** As `decoderVersion` tells. */
-  readonly decoder: string;
 }
 
-/** Rises with every change to decoding, resizing, rewriting or running that may change a feature. */
+/** Rises with every change to reading, decoding, resizing, rewriting or running that may change a feature. */
 const codeVersion = 1;
-const resizeMethod = "bilinear, half-pixel centers, no antialias";
 
 /**
  * The key of a trunk, 64 hexadecimal digits: the same for the same computation, whatever its layers are called, wherever the model
  * was read from, and whether or not a layer is marked trainable.
  */
 export function trunkKeyOf(identity: TrunkIdentity): string {
-  const { program, weights, imageSize, engine, ...scalars } = identity;
+  const { program, weights, input, engine, ...scalars } = identity;
   const hash = createHash("sha256");
   hash.update(
     canonicalJson({
       ...scalars,
+      ...input,
       codeVersion,
-      resizeMethod,
-      imageSize: [...imageSize],
       engine: { ...engine },
       program: describeProgram(program),
     }),

@@ -73,6 +73,8 @@ const binary = (op: string): TfFunction => fn(`ops.${op}`, ["y"]);
 const unary = (op: string): TfFunction => fn(`ops.${op}`);
 const reduction = (op: string): TfFunction =>
   fn(`ops.${op}`, [], ({ axis = null, keepdims = false }) => ({ axis, keepdims: keepdims ?? false }));
+const position = (op: string): TfFunction =>
+  fn(`ops.${op}`, [], ({ axis, dimension }) => ({ axis: axis ?? dimension ?? 0, keepdims: false }));
 const pooling = (op: string): TfFunction =>
   fn(`ops.${op}`, [], ({ ksize, strides, padding, data_format }) =>
     typeof padding !== "string" || isChannelsFirst(data_format)
@@ -149,6 +151,8 @@ const functions: Readonly<Record<string, TfFunction>> = {
   "math.reduce_prod": reduction("Prod"),
   "math.reduce_std": reduction("Std"),
   "math.reduce_variance": reduction("Var"),
+  "math.argmax": position("Argmax"),
+  "math.argmin": position("Argmin"),
   clip_by_value: fn("ops.Clip", [], ({ clip_value_min, clip_value_max }) => ({
     x_min: clip_value_min!,
     x_max: clip_value_max!,

@@ -69,14 +69,10 @@ function net({
 }
 
 const settings: Omit<TrunkIdentity, "program" | "weights"> = {
-  preprocess: "caffe",
-  imageSize: [8, 8],
-  channels: 3,
-  exif: true,
+  input: { preprocess: "caffe", imageSize: [8, 8], decoder: "vips 8" },
   storage: "float32",
   batchSize: 32,
   engine: { name: "wasm", version: "4.22.0" },
-  decoder: "vips 8",
 };
 
 const keyOf = (own: Net = {}, changes: Partial<TrunkIdentity> = {}) =>
@@ -102,15 +98,13 @@ describe("a key is another for", () => {
   });
 
   test.each<Partial<TrunkIdentity>>([
-    { preprocess: "tf" },
-    { imageSize: [8, 9] },
-    { channels: 1 },
-    { exif: false },
+    { input: { preprocess: "caffe", imageSize: [8, 9], decoder: "vips 8" } },
+    { input: { preprocess: "caffe", imageSize: [8, 8], decoder: "vips 9" } },
+    { input: { encoding: "utf-8", sampleShape: [1] } },
     { storage: "float16" },
     { batchSize: 16 },
     { engine: { name: "native", version: "4.22.0" } },
     { engine: { name: "wasm", version: "4.23.0" } },
-    { decoder: "vips 9" },
   ])("%o", (changes) => {
     expect(keyOf({}, changes)).not.toBe(keyOf());
   });

@@ -1,24 +1,29 @@
 import { basename } from "node:path";
 import { DataError } from "../errors.ts";
 import { contentHash } from "./content-hash.ts";
-import type { ImageDataset, ImageSample, Split } from "./dataset.ts";
-import { type Listing, listFolder, listTree } from "./picture-listing.ts";
+import type { FileDataset, FileSample, ImageDataset, Split, TextDataset } from "./dataset.ts";
+import type { FileKind } from "./file-kind.ts";
+import { fileKinds, pictureFiles, textFiles } from "./file-kind.ts";
+import { type Listing, listFolder, listTree } from "./file-listing.ts";
 import { heldOutByHash } from "./split.ts";
 
-export interface ImageFolderOptions {
+export interface ClassFolderOptions {
   /** Share of each class held out where there is no val folder; 0.2 by default, 0 for none. */
   readonly validationFraction?: number;
   /** The sha256 of a file's bytes; an index of known files can spare reading them. */
   readonly hashFile?: (path: string) => Promise<string>;
 }
 
-export interface ImageFolder extends ImageDataset {
+export interface ClassFolders extends FileDataset {
   readonly directory: string;
   /** Where the val samples come from. */
   readonly validation: "folder" | "content-hash" | "none";
-  /** Files that are no pictures by their names, and pictures outside the class folders. */
+  /** Files that are not of the kind by their names, and those of it outside the class folders. */
   readonly ignored: readonly string[];
 }
+
+export type ImageFolder = ClassFolders & ImageDataset;
+export type TextFolder = ClassFolders & TextDataset;
 
 /**
  * The labelled pictures of a folder of class folders, or of `train/`, `val/` and `test/` with class folders each. Decodes nothing.
@@ -27,27 +32,45 @@ export interface ImageFolder extends ImageDataset {
  *
  * @throws {DataError} if the folder is not laid out so.
  */
-export async function imageFolder(directory: string, options: ImageFolderOptions = {}): Promise<ImageFolder> {
-  const root = await listFolder(directory);
-  const splits = await splitFolders(root);
-  const trainFolder = splits ? await listFolder(splits.train) : root;
-  const train = await Promise.all(trainFolder.folders.map((path) => listTree(path)));
-  const classNames = checkClasses(directory, trainFolder, train);
+export async function imageFolder(directory: string, options: ClassFolderOptions = {}): Promise<ImageFolder> {
+  return { ...(await classFolders(directory, pictureFiles, options)), kind: "images" };
+}
 
-  const ignored = splits ? [...root.pictures, ...root.others, ...splits.unused] : [];
-  const samples: ImageSample[] = train.flatMap(({ pictures }, label) =>
-    pictures.map((path) => ({ path, label, split: "train" })),
+/**
+ * The labelled texts of a folder laid out as `imageFolder` says: a `.txt` file is one text, as in
+ * `keras.utils.text_dataset_from_directory`. Reads nothing.
+ *
+ * @throws {DataError} if the folder is not laid out so.
+ */
+export async function textFolder(directory: string, options: ClassFolderOptions = {}): Promise<TextFolder> {
+  return { ...(await classFolders(directory, textFiles, options)), kind: "texts" };
+}
+
+async function classFolders(
+  directory: string,
+  kind: FileKind,
+  options: ClassFolderOptions,
+): Promise<Omit<ClassFolders, "kind">> {
+  const root = await listFolder(directory, kind);
+  const splits = await splitFolders(root, kind);
+  const trainFolder = splits ? await listFolder(splits.train, kind) : root;
+  const train = await Promise.all(trainFolder.folders.map((path) => listTree(path, kind)));
+  const classNames = checkClasses(directory, trainFolder, train, kind);
+
+  const ignored = splits ? [...root.files, ...root.others, ...splits.unused] : [];
+  const samples: FileSample[] = train.flatMap(({ files }, label) =>
+    files.map((path) => ({ path, label, split: "train" })),
   );
-  ignored.push(...trainFolder.pictures, ...trainFolder.others, ...train.flatMap(({ others }) => others));
+  ignored.push(...trainFolder.files, ...trainFolder.others, ...train.flatMap(({ others }) => others));
   for (const split of ["val", "test"] as const) {
     const path = splits?.[split];
     if (path === undefined) continue;
-    const listed = await listSplit(path, split, classNames);
+    const listed = await listSplit(path, split, classNames, kind);
     samples.push(...listed.samples);
     ignored.push(...listed.ignored);
   }
   const fraction = options.validationFraction ?? 0.2;
-  const facts = { kind: "images", directory, classNames, ignored } as const;
+  const facts = { directory, classNames, ignored };
   if (splits?.val !== undefined) return { ...facts, samples, validation: "folder" };
   if (fraction === 0) return { ...facts, samples, validation: "none" };
   return {
@@ -74,7 +97,7 @@ const splitNames: Readonly<Record<string, Split>> = {
 };
 
 /** The split folders, undefined where the folder's own subfolders are the classes. */
-async function splitFolders(root: Listing): Promise<SplitFolders | undefined> {
+async function splitFolders(root: Listing, kind: FileKind): Promise<SplitFolders | undefined> {
   const found: Partial<Record<Split, string>> = {};
   const unused: string[] = [];
   for (const path of root.folders) {
@@ -93,50 +116,75 @@ async function splitFolders(root: Listing): Promise<SplitFolders | undefined> {
     if (root.folders.length === 0 || unused.length > 0) return undefined;
     const names = root.folders.map((path) => basename(path)).join(" and ");
     throw new DataError(
-      `${root.path}: has ${names} but no train folder. Expected ${root.path}/train/<class>/*.jpg.`,
+      `${root.path}: has ${names} but no train folder. Expected ${root.path}/train/<class>/${kind.pattern}.`,
       "data-no-train",
     );
   }
-  if (val === undefined && test === undefined && (await isClassCalledTrain(train, unused))) return undefined;
+  if (val === undefined && test === undefined && (await isClassCalledTrain(train, unused, kind)))
+    return undefined;
   return { train, unused, ...(val !== undefined && { val }), ...(test !== undefined && { test }) };
 }
 
 /** Pictures of trains: they lie in the folder itself, or beside it lie folders of other classes. */
-async function isClassCalledTrain(train: string, siblings: readonly string[]): Promise<boolean> {
-  if ((await listFolder(train)).folders.length === 0) return true;
-  const trees = await Promise.all(siblings.map((path) => listTree(path)));
-  return trees.some(({ pictures }) => pictures.length > 0);
+async function isClassCalledTrain(
+  train: string,
+  siblings: readonly string[],
+  kind: FileKind,
+): Promise<boolean> {
+  if ((await listFolder(train, kind)).folders.length === 0) return true;
+  const trees = await Promise.all(siblings.map((path) => listTree(path, kind)));
+  return trees.some(({ files }) => files.length > 0);
 }
 
-function checkClasses(directory: string, folder: Listing, classes: readonly Listing[]): readonly string[] {
+function checkClasses(
+  directory: string,
+  folder: Listing,
+  classes: readonly Listing[],
+  kind: FileKind,
+): readonly string[] {
   const names = classes.map(({ path }) => basename(path));
+  const { path, files } = folder;
+  if ([folder, ...classes].every((listing) => listing.files.length === 0)) {
+    const others = [folder, ...classes].flatMap((listing) => listing.others);
+    refuseOtherKind(path, others, kind);
+  }
   if (names.length === 0) {
-    const { path, pictures } = folder;
-    if (pictures.length === 0) {
+    if (files.length === 0) {
       throw new DataError(
-        `${directory}: no pictures. Expected ${path}/<class>/*.jpg with two classes or more.`,
+        `${directory}: no ${kind.many}. Expected ${path}/<class>/${kind.pattern} with two classes or more.`,
         "data-no-classes",
       );
     }
-    const some = pictures.slice(0, 3).join(", ");
-    const have = `${pictures.length} image${pictures.length === 1 ? "" : "s"}`;
+    const some = files.slice(0, 3).join(", ");
+    const have = `${files.length} ${files.length === 1 ? kind.one : kind.many}`;
     throw new DataError(
-      `${path} has ${have} but no class folders. Expected ${path}/<class>/*.jpg. Found: ${some}${pictures.length > 3 ? ", …" : ""}`,
+      `${path} has ${have} but no class folders. Expected ${path}/<class>/${kind.pattern}. Found: ${some}${files.length > 3 ? ", …" : ""}`,
       "data-no-classes",
     );
   }
   if (names.length === 1) {
     throw new DataError(
-      `${folder.path}: Only one class folder (${names[0]}). Two or more are needed.`,
+      `${path}: Only one class folder (${names[0]}). Two or more are needed.`,
       "data-one-class",
     );
   }
-  const empty = classes.filter(({ pictures }) => pictures.length === 0);
+  const empty = classes.filter((listing) => listing.files.length === 0);
   if (empty.length === 0) return names;
-  const listed = empty.map(({ path, others }) => `${path} (${others.length} other files)`).join(", ");
+  const listed = empty.map((each) => `${each.path} (${each.others.length} other files)`).join(", ");
   throw new DataError(
-    `${folder.path}: class folders without pictures: ${listed}. Add pictures or remove the folders.`,
+    `${path}: class folders without ${kind.many}: ${listed}. Add ${kind.many} or remove the folders.`,
     "data-empty-class",
+  );
+}
+
+/** @throws {DataError} where there is nothing but files of another kind. */
+function refuseOtherKind(path: string, others: readonly string[], kind: FileKind): void {
+  const found = Object.values(fileKinds).find((other) => others.some((file) => other.matches(file)));
+  if (!found) return;
+  const count = others.filter((file) => found.matches(file)).length;
+  throw new DataError(
+    `${path}: expected ${kind.many}, ${path}/<class>/${kind.pattern}, got ${count} ${count === 1 ? found.one : found.many}. Pass a folder of ${kind.many}, or a model that takes ${found.many}.`,
+    "data-other-kind",
   );
 }
 
@@ -144,26 +192,27 @@ async function listSplit(
   directory: string,
   split: Split,
   classNames: readonly string[],
-): Promise<{ samples: readonly ImageSample[]; ignored: readonly string[] }> {
-  const folder = await listFolder(directory);
-  const classes = await Promise.all(folder.folders.map((path) => listTree(path)));
-  const ignored = [...folder.pictures, ...folder.others, ...classes.flatMap(({ others }) => others)];
-  const samples = classes.flatMap(({ path, pictures }) => {
+  kind: FileKind,
+): Promise<{ samples: readonly FileSample[]; ignored: readonly string[] }> {
+  const folder = await listFolder(directory, kind);
+  const classes = await Promise.all(folder.folders.map((path) => listTree(path, kind)));
+  const ignored = [...folder.files, ...folder.others, ...classes.flatMap(({ others }) => others)];
+  const samples = classes.flatMap(({ path, files }) => {
     const name = basename(path);
     const label = classNames.indexOf(name);
-    if (label < 0 && pictures.length > 0) {
+    if (label < 0 && files.length > 0) {
       throw new DataError(
         `${directory}: ${split} has class "${name}" that train lacks. Classes: ${classNames.join(", ")}.`,
         "data-extra-class",
       );
     }
-    return pictures.map((picture) => ({ path: picture, label, split }));
+    return files.map((file) => ({ path: file, label, split }));
   });
   // Competitions ship a test folder without labels.
   if (split === "test" && samples.length === 0) return { samples, ignored };
   if (samples.length === 0) {
     throw new DataError(
-      `${directory}: no pictures. Expected ${directory}/<class>/*.jpg, or no such folder.`,
+      `${directory}: no ${kind.many}. Expected ${directory}/<class>/${kind.pattern}, or no such folder.`,
       "data-empty-split",
     );
   }
@@ -171,11 +220,11 @@ async function listSplit(
 }
 
 async function holdOut(
-  samples: readonly ImageSample[],
+  samples: readonly FileSample[],
   classCount: number,
   fraction: number,
   hashFile: (path: string) => Promise<string>,
-): Promise<readonly ImageSample[]> {
+): Promise<readonly FileSample[]> {
   const hashes = await trainHashes(samples, hashFile);
   const held = new Set<number>();
   for (let label = 0; label < classCount; label++) {
@@ -191,7 +240,7 @@ async function holdOut(
 
 /** By sample index. A picture that cannot be read has none: it stays where it is, to be counted when it is decoded. */
 async function trainHashes(
-  samples: readonly ImageSample[],
+  samples: readonly FileSample[],
   hashFile: (path: string) => Promise<string>,
 ): Promise<ReadonlyMap<number, string>> {
   const hashes = new Map<number, string>();

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { mkdir, symlink, writeFile } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { describe, expect, test } from "vitest";
-import { type ImageFolder, imageFolder } from "../../src/data/image-folder.ts";
+import { type ImageFolder, imageFolder } from "../../src/data/class-folders.ts";
 import { folderWith } from "./answers.ts";
 
 /** Split, label and path of each sample, as text. */
@@ -237,10 +237,10 @@ describe("what is no such folder is refused, with what is wrong and what to do:"
 
   test("pictures but no class folders", async () => {
     expect(await refusal(pictures("a.jpg", "b.jpg", "c.jpg", "d.jpg"))).toBe(
-      "data has 4 images but no class folders. Expected data/<class>/*.jpg. Found: data/a.jpg, data/b.jpg, data/c.jpg, …",
+      "data has 4 pictures but no class folders. Expected data/<class>/*.jpg. Found: data/a.jpg, data/b.jpg, data/c.jpg, …",
     );
     expect(await refusal(pictures("train/a.jpg", "val/b.jpg"))).toMatch(
-      /^data\/train has 1 image but no class folders/,
+      /^data\/train has 1 picture but no class folders/,
     );
   });
 

@@ -1,11 +1,11 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { contentHash } from "../data/content-hash.ts";
-import type { ImageOptions } from "../data/images.ts";
-import { imageBatches } from "../data/images.ts";
+import { sampleBatches } from "../data/sample-batches.ts";
+import type { BadFile, SampleReader } from "../data/sample-reader.ts";
 import { tf } from "../engine/tf.ts";
 import { DataError } from "../errors.ts";
 import { uploadPadded } from "../model/feeds.ts";
-import type { Tensor } from "../tensor.ts";
+import type { InputTensor } from "../tensor.ts";
 import { elementCount } from "../tensor.ts";
 import type { FeatureCache } from "./cache/feature-cache.ts";
 import type { FeatureTensor } from "./cache/record.ts";
@@ -14,23 +14,24 @@ import { selectRows, writableRows } from "./sample-rows.ts";
 import type { StaticProgram } from "./trunk.ts";
 import { createTrunk } from "./trunk.ts";
 
-export interface ImageFeatures {
+export interface FileFeatures {
   /** N rows for each frontier tensor, until `dispose`. */
   readonly features: readonly SampleRows[];
   /** For each of the N, its index in the samples asked for. */
   readonly indices: readonly number[];
-  readonly bad: readonly { readonly path: string; readonly reason: string }[];
+  readonly bad: readonly BadFile[];
   /** Of the N, how many came from the cache. */
   readonly cached: number;
   dispose(): void;
 }
 
-export interface ImageFeatureOptions extends ImageOptions {
-  /** What the frontier holds of one picture. */
+export interface FileFeatureOptions {
+  readonly reader: SampleReader;
+  /** What the frontier holds of one sample. */
   readonly tensors: readonly FeatureTensor[];
-  /** Rows that every batch is padded to, so that a picture's features do not depend on its neighbours. */
+  /** Rows that every batch is padded to, so that a sample's features do not depend on its neighbours. */
   readonly batchSize: number;
-  /** A picture that cannot be decoded is an error. */
+  /** A file that cannot be used is an error. */
   readonly strict?: boolean;
   /** Where rows may go that are too many for memory. */
   readonly rowFolder?: string;
@@ -43,14 +44,14 @@ export interface ImageFeatureOptions extends ImageOptions {
 }
 
 /**
- * The frontier tensors of pictures, in the order of `samples`: from the cache where they are there, else each picture run once.
- * A picture that cannot be decoded is listed and left alone. An aborted signal rejects with its reason; what is done stays cached.
+ * The frontier tensors of files, in the order of `samples`: from the cache where they are there, else each one run once.
+ * A file that cannot be used is listed and left alone. An aborted signal rejects with its reason; what is done stays cached.
  */
-export async function extractImages(
+export async function extractFiles(
   part: StaticProgram,
   samples: readonly { readonly path: string }[],
-  options: ImageFeatureOptions,
-): Promise<ImageFeatures> {
+  options: FileFeatureOptions,
+): Promise<FileFeatures> {
   const rows = options.tensors.map(({ shape }) => writableRows(shape, samples.length, options.rowFolder));
   const dispose = (): void => {
     for (const each of rows) each.dispose();
@@ -78,7 +79,7 @@ export async function extractImages(
 async function readCached(
   samples: readonly { readonly path: string }[],
   rows: readonly WritableRows[],
-  { cache, tensors, hashOf = contentHash, signal, onProgress }: ImageFeatureOptions,
+  { cache, tensors, hashOf = contentHash, signal, onProgress }: FileFeatureOptions,
 ): Promise<number[]> {
   if (!cache) return samples.map((_, index) => index);
   const missing: number[] = [];
@@ -98,10 +99,8 @@ async function readCached(
   return missing;
 }
 
-interface BadRow {
+interface BadRow extends BadFile {
   readonly index: number;
-  readonly path: string;
-  readonly reason: string;
 }
 
 async function compute(
@@ -110,17 +109,19 @@ async function compute(
   missing: readonly number[],
   rows: readonly WritableRows[],
   cached: number,
-  options: ImageFeatureOptions,
+  options: FileFeatureOptions,
 ): Promise<BadRow[]> {
   if (missing.length === 0) return [];
   const bad: BadRow[] = [];
   let seen = 0;
   const trunk = createTrunk(part);
-  const batches = imageBatches(
+  const batches = sampleBatches(
     missing.map((index) => samples[index]!),
+    options.reader,
     {
-      ...options,
-      onPicture: ({ path, reason }) => {
+      batchSize: options.batchSize,
+      strict: options.strict,
+      onSample: ({ path, reason }) => {
         const index = missing[seen++]!;
         if (reason !== undefined) bad.push({ index, path, reason });
       },
@@ -129,9 +130,9 @@ async function compute(
   const sizes = options.tensors.map(({ shape }) => elementCount(shape));
   let done = cached;
   try {
-    for await (const { images, indices, contentHashes } of batches) {
+    for await (const { input, indices, contentHashes } of batches) {
       options.signal?.throwIfAborted();
-      const features = await runPadded(trunk.run, images, options.batchSize);
+      const features = await runPadded(trunk.run, input, options.batchSize);
       for (const [row, position] of indices.entries()) {
         const own = features.map((values, tensor) =>
           values.subarray(row * sizes[tensor]!, (row + 1) * sizes[tensor]!),
@@ -156,10 +157,10 @@ async function compute(
 
 async function runPadded(
   run: (inputs: readonly tf.Tensor[]) => tf.Tensor[],
-  images: Tensor,
+  input: InputTensor,
   batchSize: number,
 ): Promise<Float32Array[]> {
-  const feed = uploadPadded(images, 0, images.shape[0]!, batchSize);
+  const feed = uploadPadded(input, 0, input.shape[0]!, batchSize);
   const features = run([feed]);
   const values = await Promise.all(features.map(async (tensor) => Float32Array.from(await tensor.data())));
   tf.dispose([feed, ...features]);

@@ -1,0 +1,35 @@
+import { extname } from "node:path";
+import { hasPictureExtension } from "./picture-format.ts";
+
+/** What the files of a data folder hold, and how messages speak of them. */
+export interface FileKind {
+  readonly kind: "images" | "texts";
+  readonly one: string;
+  readonly many: string;
+  /** `*.jpg`, in what a folder is expected to hold. */
+  readonly pattern: string;
+  /** Whether a file's name says that it is one. */
+  matches(name: string): boolean;
+}
+
+export const pictureFiles: FileKind = {
+  kind: "images",
+  one: "picture",
+  many: "pictures",
+  pattern: "*.jpg",
+  matches: hasPictureExtension,
+};
+
+/** As in `keras.utils.text_dataset_from_directory`: one file is one text. */
+export const textFiles: FileKind = {
+  kind: "texts",
+  one: "text",
+  many: "texts",
+  pattern: "*.txt",
+  matches: (name) => extname(name).toLowerCase() === ".txt",
+};
+
+export const fileKinds: Readonly<Record<FileKind["kind"], FileKind>> = {
+  images: pictureFiles,
+  texts: textFiles,
+};

@@ -1,0 +1,176 @@
+import { availableParallelism } from "node:os";
+import { DataError } from "../errors.ts";
+import type { InputTensor } from "../tensor.ts";
+import type { FileKind } from "./file-kind.ts";
+import type { BadFile, LoadedSample, OpenInput, SampleReader } from "./sample-reader.ts";
+
+export interface BatchOptions {
+  readonly batchSize: number;
+  /** Fail on the first sample that cannot be used, instead of leaving it out. */
+  readonly strict?: boolean | undefined;
+  /** Told of each sample, in order, before the batch with it. */
+  readonly onSample?: ((outcome: SampleOutcome) => void) | undefined;
+}
+
+/** How one sample fared. */
+export interface SampleOutcome {
+  readonly path: string;
+  /** Why it is left out; undefined if it is used. */
+  readonly reason?: string;
+  readonly rotated: boolean;
+  readonly mislabelled: boolean;
+}
+
+export interface SampleBatch {
+  /** `[N, …]` as the model takes it; owned by the receiver. */
+  readonly input: InputTensor;
+  /** For each of the N, its index in the samples asked for. */
+  readonly indices: readonly number[];
+  /** For each of the N, the sha256 of the bytes that were read, in hexadecimal. */
+  readonly contentHashes: readonly string[];
+}
+
+/**
+ * Batches in the order of `samples`. A sample that cannot be used is left out and the batch filled with the next, so that every
+ * batch but the last has `batchSize`. Reads ahead of the consumer by at most two batches.
+ *
+ * @throws {DataError} if no sample can be used, or with `strict` at the first that cannot.
+ */
+export async function* sampleBatches<Value>(
+  samples: readonly { readonly path: string }[],
+  reader: SampleReader<Value>,
+  options: BatchOptions,
+): AsyncGenerator<SampleBatch, void, void> {
+  const { batchSize } = options;
+  const bad: BadFile[] = [];
+  let batch = emptyBatch(reader, batchSize);
+  let used = 0;
+  const read = readAhead(samples, reader, batchSize);
+  try {
+    for await (const { index, outcome } of read) {
+      const path = samples[index]!.path;
+      if ("reason" in outcome) {
+        options.onSample?.({ path, reason: outcome.reason, rotated: false, mislabelled: false });
+        if (options.strict) throw badFilesError([outcome], samples.length, reader.kind);
+        bad.push(outcome);
+        continue;
+      }
+      options.onSample?.({ path, rotated: outcome.rotated, mislabelled: outcome.mislabelled });
+      batch.open.set(batch.indices.length, outcome.value);
+      batch.indices.push(index);
+      batch.contentHashes.push(outcome.contentHash);
+      used++;
+      if (batch.indices.length === batchSize) {
+        yield finishBatch(batch);
+        batch = emptyBatch(reader, batchSize);
+      }
+    }
+  } finally {
+    await read.return();
+  }
+  if (batch.indices.length > 0) yield finishBatch(batch);
+  if (used === 0 && samples.length > 0) throw badFilesError(bad, samples.length, reader.kind);
+}
+
+/**
+ * The samples of `paths` as one tensor, in the order asked for.
+ *
+ * @throws {DataError} naming each that cannot be used.
+ */
+export async function loadSamples<Value, Input extends InputTensor>(
+  paths: readonly string[],
+  reader: SampleReader<Value, Input>,
+): Promise<Input> {
+  const open = reader.open(paths.length);
+  const inTurn = limiter(readConcurrency());
+  const outcomes = await Promise.all(
+    paths.map((path, row) =>
+      inTurn(async () => {
+        const outcome = await reader.load(path);
+        if ("reason" in outcome) return outcome;
+        open.set(row, outcome.value);
+        return null;
+      }),
+    ),
+  );
+  const bad = outcomes.filter((outcome) => outcome !== null);
+  if (bad.length > 0) throw badFilesError(bad, paths.length, reader.kind);
+  return open.finish(paths.length);
+}
+
+interface Sample<Value> {
+  readonly index: number;
+  readonly outcome: LoadedSample<Value> | BadFile;
+}
+
+async function* readAhead<Value>(
+  samples: readonly { readonly path: string }[],
+  reader: SampleReader<Value>,
+  batchSize: number,
+): AsyncGenerator<Sample<Value>, void, void> {
+  const ahead = Math.max(2 * batchSize, readConcurrency());
+  const inTurn = limiter(readConcurrency());
+  const pending: Promise<Sample<Value> | { readonly failure: unknown }>[] = [];
+  let next = 0;
+  let stopped = false;
+  const load = (index: number) =>
+    inTurn(async () => {
+      const path = samples[index]!.path;
+      if (stopped) return { index, outcome: { path, reason: "not asked for any more." } };
+      return { index, outcome: await reader.load(path) };
+    }).catch((failure: unknown) => ({ failure }));
+  try {
+    while (next < samples.length || pending.length > 0) {
+      while (next < samples.length && pending.length < ahead) pending.push(load(next++));
+      const sample = await pending.shift()!;
+      if ("failure" in sample) throw sample.failure;
+      yield sample;
+    }
+  } finally {
+    stopped = true;
+    await Promise.all(pending);
+  }
+}
+
+interface Batch<Value> {
+  readonly open: OpenInput<Value, InputTensor>;
+  readonly indices: number[];
+  readonly contentHashes: string[];
+}
+
+function emptyBatch<Value>(reader: SampleReader<Value>, batchSize: number): Batch<Value> {
+  return { open: reader.open(batchSize), indices: [], contentHashes: [] };
+}
+
+function finishBatch<Value>({ open, indices, contentHashes }: Batch<Value>): SampleBatch {
+  return { input: open.finish(indices.length), indices, contentHashes };
+}
+
+function badFilesError(bad: readonly BadFile[], total: number, { many }: FileKind): DataError {
+  const listed = bad.slice(0, 5).map(({ path, reason }) => `${path}: ${reason}`);
+  const more = bad.length > 5 ? `\nand ${bad.length - 5} more` : "";
+  const head = bad.length === 1 && total === 1 ? "" : `${bad.length} of ${total} ${many} cannot be used:\n`;
+  return new DataError(`${head}${listed.join("\n")}${more}`, "bad-files");
+}
+
+/** Each sample as large as its file is held by at most this many readings at once. */
+function readConcurrency(): number {
+  return Math.min(availableParallelism(), 8);
+}
+
+/** Runs what it is given, at most `count` at a time, in the order given. */
+function limiter(count: number): <T>(task: () => Promise<T>) => Promise<T> {
+  const waiting: (() => void)[] = [];
+  let running = 0;
+  return async (task) => {
+    if (running >= count) await new Promise<void>((resolve) => waiting.push(resolve));
+    else running++;
+    try {
+      return await task();
+    } finally {
+      const resume = waiting.shift();
+      if (resume) resume();
+      else running--;
+    }
+  };
+}
