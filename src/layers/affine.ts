@@ -48,12 +48,20 @@ export function affineTransformed(x: tf.Tensor, maps: readonly Affine[], reading
   const [, high, wide] = x.shape as [number, number, number, number];
   return gathered(x, cornerCount(reading), reading.fillValue, (image, row, column) => {
     const [a, b, c, d, e, f, g, h] = maps[image]!;
-    const depth = g * column + h * row + 1;
-    const across = mapped((a * column + b * row + c) / depth, wide, reading.fillMode);
-    const down = mapped((d * column + e * row + f) / depth, high, reading.fillMode);
+    const depth = combined(g, h, 1, column, row);
+    if (depth === 0) return [{ left: -1, top: -1, share: 1 }];
+    const across = mapped(float32(combined(a, b, c, column, row) / depth), wide, reading.fillMode);
+    const down = mapped(float32(combined(d, e, f, column, row) / depth), high, reading.fillMode);
     if (reading.interpolation === "bilinear") return cornersAround(across, down);
     return [{ left: rounded(across), top: rounded(down), share: 1 }];
   });
+}
+
+const float32 = Math.fround;
+
+/** `across x + down y + offset` as TensorFlow rounds it: at a border the last bit says from which side a pixel is read. */
+function combined(across: number, down: number, offset: number, x: number, y: number): number {
+  return float32(float32(float32(across * x) + float32(down * y)) + offset);
 }
 
 /** How many pixels one reads. */

@@ -2,12 +2,14 @@
 import type { JsonObject } from "../checkpoint.ts";
 import { max } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
+import { stopGradient } from "./activation-functions.ts";
 import { axisOf, padAxis } from "./axes.ts";
 import { flagIn, numberIn, numberList } from "./config.ts";
 import type { Kernel, KernelCall, KernelResult } from "./kernel.ts";
 import { asFloat } from "./number-functions.ts";
 import { operandOf, operandsOf } from "./operands.ts";
 import { min } from "./ops-along-axes.ts";
+import { partitioned } from "./partition-order.ts";
 
 export const countingKernels: Readonly<Record<string, Kernel>> = {
   "ops.SearchSorted": (call) => {
@@ -35,6 +37,17 @@ export const countingKernels: Readonly<Record<string, Kernel>> = {
   "ops.Correlate": correlated,
   "ops.Linspace": spaced,
   "ops.Logspace": (call) => tf.exp(tf.mul(spaced(call), Math.log(numberIn(call.config, "base")))),
+  "ops.Geomspace": (call) => {
+    const [start, stop] = endsOf(call);
+    const logarithm = (x: tf.Tensor): tf.Tensor => tf.log(tf.abs(x));
+    const { config } = call;
+    const axis = axisIn(config, start, stop);
+    const size = tf.exp(
+      between(logarithm(start), logarithm(stop), numberIn(config, "num"), flagIn(config, "endpoint"), axis),
+    );
+    return tf.mul(size, tf.expandDims(stopGradient(tf.sign(start)), Math.min(axis, start.rank)));
+  },
+  "ops.Argpartition": partitioned,
   "ops.Full": (call) =>
     tf.broadcastTo(operandsOf(call, 1)[0]!, [...numberList(call.config["shape"])] as [number]),
 };
@@ -87,9 +100,12 @@ function correlated(call: KernelCall): tf.Tensor {
   return tf.slice(whole, [Math.floor((count - kept) / 2)], [kept]);
 }
 
+function endsOf(call: KernelCall): [start: tf.Tensor, stop: tf.Tensor] {
+  return [asFloat(operandOf(call, 0, "start")!), asFloat(operandOf(call, 1, "stop")!)];
+}
+
 function spaced(call: KernelCall): tf.Tensor {
-  const start = asFloat(operandOf(call, 0, "start")!);
-  const stop = asFloat(operandOf(call, 1, "stop")!);
+  const [start, stop] = endsOf(call);
   const { config } = call;
   return between(
     start,

@@ -2,10 +2,12 @@
 import { depthwiseConv2d, max } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
 import { mirrorAxis } from "./axes.ts";
-import { numbersIn } from "./config.ts";
+import { numberIn, numbersIn } from "./config.ts";
 import { channelsLast, isChannelsFirst, toChannelsLast } from "./data-format.ts";
 import type { Kernel, KernelCall } from "./kernel.ts";
 import { chosen } from "./masks.ts";
+import { asFloat } from "./number-functions.ts";
+import { operandsOf } from "./operands.ts";
 import { min } from "./ops-along-axes.ts";
 
 export const imageOpKernels: Readonly<Record<string, Kernel>> = {
@@ -15,6 +17,7 @@ export const imageOpKernels: Readonly<Record<string, Kernel>> = {
       const [high, wide] = numbersIn(config, "kernel_size", 2) as [number, number];
       return blurred(image, [high, wide], numbersIn(config, "sigma", 2) as [number, number]);
     }),
+  "ops.SSIM": structuralSimilarity,
   "ops.RGBToHSV": ({ inputs, config }) => channelsLast(inputs[0]!, config, toHueSaturationValue),
   "ops.HSVToRGB": ({ inputs, config }) => channelsLast(inputs[0]!, config, toRedGreenBlue),
 };
@@ -62,6 +65,33 @@ function sobelEdges({ inputs, config }: KernelCall): tf.Tensor {
   const edges = depthwiseConv2d(padded, perChannel([down, across], [3, 3], image), [1, 1], "valid");
   const whole = tf.reshape(edges, [...image.shape, 2]);
   return isChannelsFirst(config) ? tf.transpose(whole, [0, 3, 1, 2, 4]) : whole;
+}
+
+/** The mean over each image of how alike two are in every window of it. */
+function structuralSimilarity(call: KernelCall): tf.Tensor {
+  const { config } = call;
+  const operands = operandsOf(call, 2).map(asFloat);
+  const alone = operands[0]!.rank === 3;
+  const [a, b] = operands
+    .map((image) => (alone ? tf.expandDims(image, 0) : image))
+    .map((image) => (isChannelsFirst(config) ? toChannelsLast(image) : image)) as [tf.Tensor, tf.Tensor];
+  const size = numberIn(config, "filter_size");
+  const heights = bell(size, numberIn(config, "filter_sigma"));
+  const plane = heights.flatMap((y) => heights.map((x) => y * x));
+  const mean = (x: tf.Tensor): tf.Tensor =>
+    depthwiseConv2d(x, perChannel([plane], [size, size], x), [1, 1], "valid");
+  const [meanA, meanB] = [mean(a), mean(b)];
+  const product = tf.mul(meanA, meanB);
+  const squares = tf.add(tf.square(meanA), tf.square(meanB));
+  const shared = tf.sub(mean(tf.mul(a, b)), product);
+  const spread = tf.sub(tf.add(mean(tf.square(a)), mean(tf.square(b))), squares);
+  const [least, leastSpread] = ["k1", "k2"].map(
+    (name) => (numberIn(config, name) * numberIn(config, "max_val")) ** 2,
+  ) as [number, number];
+  const above = tf.mul(tf.add(tf.mul(product, 2), least), tf.add(tf.mul(shared, 2), leastSpread));
+  const below = tf.mul(tf.add(squares, least), tf.add(spread, leastSpread));
+  const similarity = tf.mean(tf.div(above, below), [1, 2, 3]);
+  return alone ? tf.squeeze(similarity, [0]) : similarity;
 }
 
 function bell(size: number, sigma: number): number[] {

@@ -78,7 +78,7 @@ function realTransformed(x: tf.Tensor): Complex {
 }
 
 /** Each frequency but the first, and the last of an even length, stands for its mirror too. */
-function inverseRealTransformed([real, imaginary]: Complex, length: number): tf.Tensor {
+export function inverseRealTransformed([real, imaginary]: Complex, length: number): tf.Tensor {
   const frequencies = Math.floor(length / 2) + 1;
   const shares = Array.from({ length: frequencies }, (_, frequency) =>
     frequency === 0 || 2 * frequency === length ? 1 / length : 2 / length,

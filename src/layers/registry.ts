@@ -22,6 +22,7 @@ import { elementwiseOpKernels } from "./ops-elementwise.ts";
 import { imageOpKernels } from "./ops-images.ts";
 import { layerOpKernels } from "./ops-layers.ts";
 import { lossOpKernels } from "./ops-losses.ts";
+import { movedImageKernels } from "./ops-moved-images.ts";
 import { scatteringKernels } from "./ops-scattering.ts";
 import { shapeOpKernels } from "./ops-shapes.ts";
 import { signalKernels } from "./ops-signals.ts";
@@ -32,6 +33,7 @@ import { randomImageKernels } from "./random-images.ts";
 import { recurrentKernels } from "./recurrent/layers.ts";
 import { regularizationKernels } from "./regularization.ts";
 import { reshapingKernels } from "./reshaping.ts";
+import { shortTimeKernels } from "./short-time-fourier.ts";
 import { spectralKernels } from "./spectral-decompositions.ts";
 import { spectralNormalizationKernels } from "./spectral-normalization.ts";
 import { spectrogramKernels } from "./spectrogram.ts";
@@ -60,6 +62,7 @@ const kernels: ReadonlyMap<string, Kernel> = new Map(
     lossOpKernels,
     linearAlgebraKernels,
     mergingKernels,
+    movedImageKernels,
     multiHeadKernels,
     normalizationKernels,
     pipelineKernels(kernelOf),
@@ -70,6 +73,7 @@ const kernels: ReadonlyMap<string, Kernel> = new Map(
     regularizationKernels,
     reshapingKernels,
     scatteringKernels,
+    shortTimeKernels,
     signalKernels,
     shapeOpKernels,
     spectralKernels,

@@ -11,6 +11,7 @@ import { isChannelsFirst } from "./data-format.ts";
 import type { Kernel, KernelCall } from "./kernel.ts";
 import { swapped } from "./matrix-products.ts";
 import { framed } from "./ops-arrays.ts";
+import { fourierMatrices, windowShape } from "./short-time-fourier.ts";
 
 export const spectrogramKernels: Readonly<Record<string, Kernel>> = {
   STFTSpectrogram: stftSpectrogram,
@@ -66,7 +67,7 @@ function melSpectrogram({ inputs, config }: KernelCall): tf.Tensor {
   const { length, step, transform } = melFrames(config);
   const samples = mirrorAxis(inputs[0]!, inputs[0]!.rank - 1, Math.floor(transform / 2));
   const frames = framed(samples, transform, step);
-  const shape = windowShape(config["window"], length, transform);
+  const shape = windowShape(config["window"] ?? null, length, transform);
   const [cosines, sines] = fourierMatrices(shape);
   const power = tf.add(tf.square(dense(frames, cosines)), tf.square(dense(frames, sines)));
   const magnitude = tf.sqrt(power);
@@ -75,35 +76,6 @@ function melSpectrogram({ inputs, config }: KernelCall): tf.Tensor {
   const bands = dense(spectrum, melMatrix(config, Math.floor(transform / 2) + 1));
   const levels = config["power_to_db"] === true ? decibels(bands, config) : bands;
   return swapped(levels);
-}
-
-/** A periodic window in the middle of a transform; null is a rectangle over all of it. */
-function windowShape(name: unknown, length: number, transform: number): Float64Array {
-  const shape = new Float64Array(transform);
-  if (name === null) return shape.fill(1);
-  const base = name === "hann" ? 0.5 : 0.54;
-  const start = Math.floor((transform - length) / 2);
-  for (let index = 0; index < length; index++) {
-    shape[start + index] = base - (1 - base) * Math.cos((2 * Math.PI * index) / length);
-  }
-  return shape;
-}
-
-/** The windowed real and imaginary parts of a Fourier transform as products, `[samples, frequencies]`. */
-function fourierMatrices(window: Float64Array): [tf.Tensor, tf.Tensor] {
-  const size = window.length;
-  const frequencies = Math.floor(size / 2) + 1;
-  const matrix = (wave: (angle: number) => number): tf.Tensor => {
-    const values = new Float32Array(size * frequencies);
-    for (let sample = 0; sample < size; sample++) {
-      for (let frequency = 0; frequency < frequencies; frequency++) {
-        const angle = (2 * Math.PI * ((sample * frequency) % size)) / size;
-        values[sample * frequencies + frequency] = window[sample]! * wave(angle);
-      }
-    }
-    return tf.tensor2d(values, [size, frequencies]);
-  };
-  return [matrix(Math.cos), matrix((angle) => -Math.sin(angle))];
 }
 
 /** Triangles of height 1, evenly spaced in mel, over the frequencies, `[frequencies, bands]`; none of them hears a constant. */

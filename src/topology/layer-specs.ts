@@ -20,6 +20,7 @@ import { contractionOpSpecs } from "./specs/ops-contractions.ts";
 import { decompositionOpSpecs } from "./specs/ops-decompositions.ts";
 import { elementwiseOpSpecs } from "./specs/ops-elementwise.ts";
 import { layerOpSpecs } from "./specs/ops-layers.ts";
+import { movedImageOpSpecs } from "./specs/ops-moved-images.ts";
 import { reductionOpSpecs } from "./specs/ops-reductions.ts";
 import { shapeOpSpecs } from "./specs/ops-shapes.ts";
 import { signalOpSpecs } from "./specs/ops-signals.ts";
@@ -57,6 +58,7 @@ const specs: ReadonlyMap<string, LayerSpec> = new Map(
     shapeOpSpecs,
     contractionOpSpecs,
     decompositionOpSpecs,
+    movedImageOpSpecs,
     arrayOpSpecs,
     acrossBatchOpSpecs,
     rearrangeSpecs,

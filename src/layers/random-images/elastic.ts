@@ -3,6 +3,7 @@ import { tf } from "../../engine/tf.ts";
 import { type Corner, cornerCount, cornersAround, gathered, type Reading, readingIn } from "../affine.ts";
 import { channelsLast } from "../data-format.ts";
 import { roundHalfEven } from "../interpolation.ts";
+import { placeWithin } from "../map-coordinates.ts";
 import { blurred } from "../ops-images.ts";
 import type { RandomImage } from "./random-image.ts";
 import { changedWhere, drawChosen, factorIn } from "./random-image.ts";
@@ -41,7 +42,7 @@ export const elasticTransform: RandomImage = {
 };
 
 /** Noise of deviation `sigma` under a bell as wide. */
-function smoothed(noise: tf.Tensor, sigma: number): ArrayLike<number> {
+export function smoothed(noise: tf.Tensor, sigma: number): ArrayLike<number> {
   return tf.tidy(() => {
     const size = 6 * Math.trunc(sigma) + 1;
     const spread = tf.expandDims(tf.mul(noise, sigma), -1);
@@ -49,7 +50,7 @@ function smoothed(noise: tf.Tensor, sigma: number): ArrayLike<number> {
   });
 }
 
-function distorted(
+export function distorted(
   x: tf.Tensor,
   across: ArrayLike<number>,
   down: ArrayLike<number>,
@@ -73,11 +74,7 @@ function distorted(
   });
 }
 
-/** A pixel of a line of `size`; one outside stays outside where it is to be filled. Keras reflects both ends differently. */
+/** A pixel of a line of `size`; one outside stays outside where it is to be filled. */
 function within(pixel: number, size: number, mode: Reading["fillMode"]): number {
-  if (mode === "constant") return pixel;
-  if (mode === "nearest") return Math.min(Math.max(pixel, 0), size - 1);
-  if (mode === "wrap") return ((pixel % size) + size) % size;
-  const turned = Math.abs(pixel) % (2 * size);
-  return turned < size ? turned : 2 * size - turned - 1;
+  return mode === "constant" ? pixel : placeWithin(pixel, size, mode);
 }

@@ -4,7 +4,7 @@ import { tf } from "../../engine/tf.ts";
 import { type Affine, affineTransformed, readingIn } from "../affine.ts";
 import { numberIn, stringIn } from "../config.ts";
 import { channelsLast } from "../data-format.ts";
-import { eliminated } from "../linear-algebra.ts";
+import { homography, type Point } from "../homography.ts";
 import type { RandomImage } from "./random-image.ts";
 import { changedWhere, drawChosen, factorIn } from "./random-image.ts";
 
@@ -101,8 +101,6 @@ const shear: RandomImage = {
   },
 };
 
-type Point = readonly [x: number, y: number];
-
 interface Perspectives {
   readonly [name: string]: readonly boolean[] | readonly (readonly Point[])[];
   readonly applyPerspective: readonly boolean[];
@@ -136,23 +134,6 @@ const perspective: RandomImage = {
     return changedWhere(applyPerspective, moved(images, maps, filled), images);
   },
 };
-
-/** The map of each of four `ends` to its start. */
-function homography(starts: readonly Point[], ends: readonly Point[]): Affine {
-  const targets = starts.flat();
-  const rows = ends.flatMap(([x, y], corner) => {
-    const [u, v] = starts[corner]!;
-    return [
-      [x, y, 1, 0, 0, 0, -u * x, -u * y],
-      [0, 0, 0, x, y, 1, -v * x, -v * y],
-    ];
-  });
-  const { inverse } = eliminated(Float64Array.from(rows.flat()), 8);
-  const solution = Array.from({ length: 8 }, (_, row) =>
-    targets.reduce((sum, target, column) => sum + inverse[row * 8 + column]! * target, 0),
-  );
-  return solution as unknown as Affine;
-}
 
 function moved(images: tf.Tensor, maps: readonly Affine[], config: JsonObject): tf.Tensor {
   return channelsLast(images, config, (x) => affineTransformed(x, maps, readingIn(config)));

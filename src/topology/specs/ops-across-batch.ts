@@ -156,7 +156,14 @@ export const acrossBatchOpSpecs: readonly LayerSpec[] = [
   acrossBatch("Correlate", correlate, { mode: "valid" }, "float32"),
   acrossBatch("Linspace", spaced, { num: 50, endpoint: true, axis: 0 }, "float32"),
   acrossBatch("Logspace", spaced, { num: 50, endpoint: true, base: 10, axis: 0 }, "float32"),
+  acrossBatch("Geomspace", spaced, { num: 50, endpoint: true, axis: 0 }, "float32"),
   acrossBatch("Full", (_, { config }) => [integersAt(config, "shape")]),
+  acrossBatch(
+    "Argpartition",
+    (input, { config }) => [config["axis"] === null ? [valueCount(input)] : input],
+    { axis: -1 },
+    "int32",
+  ),
   acrossBatch("PSNR", () => [[]], {}, "float32"),
   acrossBatch("AllClose", () => [[]], { rtol: 1e-5, atol: 1e-8, equal_nan: false }, "bool"),
 ];

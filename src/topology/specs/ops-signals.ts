@@ -1,6 +1,6 @@
 import type { JsonObject } from "../../checkpoint.ts";
 import type { Shape } from "../../tensor.ts";
-import { countAt, sizesAt } from "../config-values.ts";
+import { booleanAt, countAt, sizesAt } from "../config-values.ts";
 import type { LayerSpec } from "../layer-spec.ts";
 import { operation } from "./operation.ts";
 import { requireRank } from "./windows.ts";
@@ -40,6 +40,25 @@ export function blockCounts(config: JsonObject, sizes: readonly (number | null)[
   );
 }
 
+/** How many overlapping frames a signal gives, with half a transform mirrored at each end where it is centred. */
+function frameCount(samples: number | null, config: JsonObject): number | null {
+  const transform = countAt(config, "fft_length");
+  const margins = booleanAt(config, "center") ? 2 * Math.floor(transform / 2) : 0;
+  if (samples === null) return null;
+  return 1 + Math.floor((samples + margins - transform) / countAt(config, "sequence_stride"));
+}
+
+/** How many samples frames make. */
+function sampleCount(frames: number | null, config: JsonObject): number | null {
+  if (config["length"] !== null) return countAt(config, "length");
+  if (frames === null) return null;
+  const transform = countAt(config, "fft_length");
+  const margins = booleanAt(config, "center") ? 2 * Math.floor(transform / 2) : 0;
+  return (frames - 1) * countAt(config, "sequence_stride") + transform - margins;
+}
+
+const framing: JsonObject = { window: "hann", center: true };
+
 const sliding: JsonObject = { dilation: 1, padding: 0, stride: 1 };
 
 export const signalOpSpecs: readonly LayerSpec[] = [
@@ -54,6 +73,20 @@ export const signalOpSpecs: readonly LayerSpec[] = [
     "IRFFT",
     (input, { config }) => [...input.slice(0, -1), lengthened(input, config, (size) => 2 * (size - 1))],
     { fft_length: null },
+  ),
+  {
+    className: "ops.STFT",
+    defaults: framing,
+    outputShapes: ({ inputs, config }) => {
+      const frequencies = Math.floor(countAt(config, "fft_length") / 2) + 1;
+      const shape = [...inputs[0]!.slice(0, -1), frameCount(inputs[0]!.at(-1) ?? null, config), frequencies];
+      return [shape, shape];
+    },
+  },
+  operation(
+    "ISTFT",
+    (input, { config }) => [...input.slice(0, -2), sampleCount(input.at(-2) ?? null, config)],
+    { ...framing, length: null },
   ),
   operation(
     "Unfold",
