@@ -1,14 +1,18 @@
 import type { Weights } from "../checkpoint.ts";
-import type { LayerGraph } from "../topology/layer-graph.ts";
+import type { GraphLayer, GraphNode, LayerGraph } from "../topology/layer-graph.ts";
 import { inferenceForm } from "../topology/rewrites/inference-form.ts";
 import { pushStrides } from "../topology/rewrites/push-strides.ts";
+import { callsThatStayActive } from "../topology/stays-active.ts";
 import type { Program } from "./program.ts";
 import { programBetween } from "./program.ts";
+import { type ContextOf, inferenceContext } from "./run-program.ts";
 
 /** A whole model in inference form, with the weights that it runs on: derived, never the ones to be saved. */
 export interface InferenceProgram {
   readonly program: Program;
   readonly weights: Weights;
+  /** How its calls run: by the batch's statistics where the file says `training=True` and its Keras holds to that. */
+  readonly contextOf: ContextOf;
 }
 
 /**
@@ -16,13 +20,24 @@ export interface InferenceProgram {
  * convolution or Dense. Exact but for rounding. Inputs and outputs are the graph's, in its order.
  */
 export function inferenceProgram(graph: LayerGraph, weights: Weights): InferenceProgram {
-  const pushed = pushStrides(graph, { canPushThrough: () => true }).graph;
-  const form = inferenceForm(pushed, weights, { foldable: () => true, silenced: () => true, kept: [] });
+  const active = new Set(callsThatStayActive(graph).normalizations.map((node) => node.layer));
+  const isStored = ({ layer }: GraphNode): boolean => !active.has(layer);
+  const pushed = pushStrides(graph, { canPushThrough: isStored }).graph;
+  const form = inferenceForm(pushed, weights, {
+    foldable: (path) => !active.has(path),
+    silenced: () => true,
+    kept: [],
+  });
   const { inputs, outputs } = form.graph;
   const program = programBetween(
     form.graph,
     inputs.map(({ ref }) => ref),
     outputs.map(({ ref }) => ref),
   );
-  return { program, weights: form.weights };
+  const byBatch = new Set(callsThatStayActive(form.graph).normalizations);
+  const contextOf = (node: GraphNode, layer: GraphLayer) => {
+    const context = inferenceContext(node, layer);
+    return byBatch.has(node) ? { ...context, statistics: "batch" as const } : context;
+  };
+  return { program, weights: form.weights, contextOf };
 }

@@ -28,7 +28,7 @@ export async function openPredictor(checkpoint: Checkpoint): Promise<Predictor> 
   await ensureEngine();
   const graph = layerGraph(checkpoint);
   requireSupported(graph);
-  const { program, weights: values } = inferenceProgram(graph, checkpoint.weights);
+  const { program, weights: values, contextOf } = inferenceProgram(graph, checkpoint.weights);
   const weights = uploadWeights(
     values,
     program.nodes.map((node) => node.layer),
@@ -38,7 +38,7 @@ export async function openPredictor(checkpoint: Checkpoint): Promise<Predictor> 
     run: async (inputs, from, to) => {
       const feeds = inputs.map((input) => uploadRows(input, from, to));
       const outputs: InputTensor[] = [];
-      for (const output of runProgram(program, feeds, weights)) {
+      for (const output of runProgram(program, feeds, weights, contextOf)) {
         outputs.push(await read(output));
         output.dispose();
       }

@@ -31,7 +31,7 @@ export async function openClassifier(checkpoint: Checkpoint): Promise<Classifier
   requireSupported(graph);
   const units = outputUnits(graph);
   const { graph: upToLogits, activation } = withLogitsOutput(graph);
-  const { program, weights: values } = inferenceProgram(upToLogits, checkpoint.weights);
+  const { program, weights: values, contextOf } = inferenceProgram(upToLogits, checkpoint.weights);
   const weights = uploadWeights(
     values,
     program.nodes.map((node) => node.layer),
@@ -41,7 +41,7 @@ export async function openClassifier(checkpoint: Checkpoint): Promise<Classifier
     units,
     run: (inputs, read) => {
       const feeds = inputs.map((input) => uploadRows(input, 0, input.shape[0]!));
-      const [values] = runProgram(program, feeds, weights);
+      const [values] = runProgram(program, feeds, weights, contextOf);
       try {
         return read({ values: values!, activation });
       } finally {

@@ -4,6 +4,7 @@ import { isObject } from "../config-values.ts";
 import type { GraphLayer, GraphNode, LayerGraph } from "../layer-graph.ts";
 import { layersByPath, refKey } from "../layer-graph.ts";
 import { specOf } from "../layer-specs.ts";
+import { callsThatStayActive } from "../stays-active.ts";
 import { dialectOf } from "./dialect.ts";
 
 /** The Keras 3 that opens what is written: a current one, or one of 3.0 to 3.3. */
@@ -21,10 +22,24 @@ export function changesInKeras3(
   const isOld = !dialectOf(checkpoint).startsWith("keras3");
   const graph = layerGraph(checkpoint);
   const masked = maskedCalls(graph, { isOld, isEarly: release === "early" });
+  const active = isOld ? callsThatStayActive(graph) : undefined;
+  const normalizing = new Set(active?.normalizations.map((node) => node.layer));
+  const drawing = new Set(active?.random.map((node) => node.layer));
   return graph.layers.flatMap((layer) =>
-    [...new Set([...(isOld ? changesOf(layer) : []), ...(masked.get(layer.path) ?? [])])].map(
-      (change) => `${layer.path}: ${layer.className}: ${change}`,
-    ),
+    [
+      ...new Set([
+        ...(isOld ? changesOf(layer) : []),
+        ...(normalizing.has(layer.path)
+          ? [
+              "took the batch's statistics in prediction too, called with training=True, and takes the stored ones",
+            ]
+          : []),
+        ...(drawing.has(layer.path)
+          ? ["drew random numbers in prediction too, called with training=True, and draws none"]
+          : []),
+        ...(masked.get(layer.path) ?? []),
+      ]),
+    ].map((change) => `${layer.path}: ${layer.className}: ${change}`),
   );
 }
 
