@@ -1,8 +1,10 @@
-/** Cross-entropies as nodes of a model (`keras/src/ops/nn.py`). */
+/** Losses as nodes of a model (`keras/src/ops/nn.py`). */
 import { tf } from "../engine/tf.ts";
 import { logSoftmax, stopGradient } from "./activation-functions.ts";
 import { axisOf } from "./axes.ts";
 import { flagIn, numberIn } from "./config.ts";
+import { decoded } from "./ctc-decode.ts";
+import { temporalLoss } from "./ctc-loss.ts";
 import type { Kernel, KernelCall } from "./kernel.ts";
 import { operandsOf } from "./operands.ts";
 
@@ -10,6 +12,8 @@ export const lossOpKernels: Readonly<Record<string, Kernel>> = {
   "ops.BinaryCrossentropy": binary,
   "ops.CategoricalCrossentropy": categorical,
   "ops.SparseCategoricalCrossentropy": sparse,
+  "ops.CTCLoss": temporalLoss,
+  "ops.CTCDecode": decoded,
 };
 
 const epsilon = 1e-7;

@@ -248,6 +248,20 @@ export const layerOpSpecs: readonly LayerSpec[] = [
   operation("SparseCategoricalCrossentropy", (_, call) => operand(call, 1, "output").slice(0, -1), {
     from_logits: false,
   }),
+  operation("CTCLoss", (input) => [input[0] ?? null], { mask_index: 0 }),
+  {
+    className: "ops.CTCDecode",
+    defaults: { strategy: "greedy", beam_width: 100, top_paths: 1, merge_repeated: true, mask_index: 0 },
+    outputShapes: ({ config, inputs }) => {
+      const [batch = null, steps = null] = inputs[0]!;
+      const paths = config["strategy"] === "greedy" ? 1 : countAt(config, "top_paths");
+      return [
+        [paths, batch, steps],
+        [batch, paths],
+      ];
+    },
+    outputDTypes: () => ["int32", "float32"],
+  },
   operation("InTopK", sameShape, {}, { outputDTypes: () => ["bool"] }),
   extractPatches,
   resizedImages("PadImages", true),

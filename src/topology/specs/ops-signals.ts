@@ -48,13 +48,14 @@ function frameCount(samples: number | null, config: JsonObject): number | null {
   return 1 + Math.floor((samples + margins - transform) / countAt(config, "sequence_stride"));
 }
 
-/** How many samples frames make. */
+/** How many samples frames make, or as many as are asked for where there are so many. */
 function sampleCount(frames: number | null, config: JsonObject): number | null {
-  if (config["length"] !== null) return countAt(config, "length");
-  if (frames === null) return null;
+  const length = config["length"] === null ? null : countAt(config, "length");
+  if (frames === null) return length;
   const transform = countAt(config, "fft_length");
-  const margins = booleanAt(config, "center") ? 2 * Math.floor(transform / 2) : 0;
-  return (frames - 1) * countAt(config, "sequence_stride") + transform - margins;
+  const margin = booleanAt(config, "center") ? Math.floor(transform / 2) : 0;
+  const whole = (frames - 1) * countAt(config, "sequence_stride") + transform;
+  return length === null ? whole - 2 * margin : Math.min(length, whole - margin);
 }
 
 const framing: JsonObject = { window: "hann", center: true };
