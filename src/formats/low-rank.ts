@@ -11,24 +11,72 @@ export function mergedLowRank(weights: readonly Weight[], specs: readonly Weight
   if (thin.length === 0) return weights;
   const [a, b] = thin.map(({ name }) => weights.find((weight) => weight.name === name));
   const { weight: target, scale } = thin[0]!.mergedInto!;
-  return weights
-    .filter((weight) => weight !== a && weight !== b)
-    .map((weight) => (weight.name === target && a && b ? adapted(weight, a, b, scale) : weight));
+  const kept = weights.filter((weight) => weight !== a && weight !== b);
+  const kernel = weights.find((weight) => weight.name === target);
+  if (!a || !b || !kernel || toFloat32(b).every((value) => value === 0)) return kept;
+  const merged = quantizedScale(weights, target)
+    ? adaptedInt8(kernel, quantizedScale(weights, target)!, lowRankChange(a, b, scale))
+    : [adapted(kernel, lowRankChange(a, b, scale))];
+  return kept.map((weight) => merged.find(({ name }) => name === weight.name) ?? weight);
 }
 
-function adapted(kernel: Weight, a: Weight, b: Weight, scale: number): Weight {
+/** What is added to the value at an index of the kernel, of as many columns as the second matrix. */
+type Change = (index: number) => number;
+
+function lowRankChange(a: Weight, b: Weight, scale: number): Change {
   const [rank, columns] = b.shape as [number, number];
   const [left, right] = [toFloat32(a), toFloat32(b)];
-  const values = Float32Array.from(toFloat32(kernel), (value, index) => {
+  return (index) => {
     const row = Math.floor(index / columns);
     const column = index % columns;
     let change = 0;
     for (let inner = 0; inner < rank; inner++) {
       change += left[row * rank + inner]! * right[inner * columns + column]!;
     }
-    return value + scale * change;
-  });
+    return scale * change;
+  };
+}
+
+function adapted(kernel: Weight, change: Change): Weight {
+  const values = Float32Array.from(toFloat32(kernel), (value, index) => value + change(index));
   return { name: kernel.name, ...float32Tensor(values, kernel.shape) };
+}
+
+function quantizedScale(weights: readonly Weight[], target: string): Weight | undefined {
+  return weights.find((weight) => weight.name === `${target}_scale`);
+}
+
+/**
+ * Quantized anew, with another scale, as Keras does (`_get_kernel_with_merged_lora` of `keras/src/layers/core/dense.py`): a row of an
+ * embedding by its largest value, a column of another kernel by its.
+ */
+function adaptedInt8(kernel: Weight, scale: Weight, change: Change): readonly Weight[] {
+  const columns = kernel.shape.at(-1)!;
+  const groupOf = (index: number): number =>
+    kernel.name === "embeddings" ? Math.floor(index / columns) : index % columns;
+  const scales = toFloat32(scale);
+  const values = Float32Array.from(
+    toFloat32(kernel),
+    (value, index) => value / scales[groupOf(index)]! + change(index),
+  );
+  const largest = new Float32Array(scales.length);
+  values.forEach((value, index) => {
+    largest[groupOf(index)] = Math.max(largest[groupOf(index)]!, Math.abs(value));
+  });
+  const renewed = largest.map((most) => 127 / (most + 1e-7));
+  const data = Int8Array.from(values, (value, index) =>
+    Math.max(-127, Math.min(127, roundedToEven(Math.fround(value * renewed[groupOf(index)]!)))),
+  );
+  return [
+    { name: kernel.name, dtype: "int8", shape: kernel.shape, data },
+    { name: scale.name, ...float32Tensor(renewed, scale.shape) },
+  ];
+}
+
+function roundedToEven(value: number): number {
+  const below = Math.floor(value);
+  const rest = value - below;
+  return rest > 0.5 || (rest === 0.5 && below % 2 !== 0) ? below + 1 : below;
 }
 
 /** A thin matrix that no archive holds: zeros, as Keras has it after reading. */

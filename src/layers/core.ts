@@ -1,8 +1,10 @@
 /** Dense and the layers that pass their input on (`keras/src/layers/core`). */
 import { biasAdd, dense } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
+import { quantizationOf } from "../topology/specs/quantization.ts";
 import { activate } from "./activations.ts";
-import { flagIn } from "./config.ts";
+import { flagIn, numberIn } from "./config.ts";
+import { float8Bias } from "./float8.ts";
 import type { Kernel, KernelCall } from "./kernel.ts";
 import { quantizedProduct } from "./quantization.ts";
 
@@ -18,27 +20,49 @@ export function identity({ inputs }: KernelCall): tf.Tensor {
 }
 
 function denseLayer(call: KernelCall): tf.Tensor {
-  const { inputs, weights, config, context } = call;
-  const kernel = lowRankAdapted(call, "kernel");
-  const multiplied = (x: tf.Tensor): tf.Tensor => dense(x, kernel);
-  const product = weights["kernel_scale"]
-    ? quantizedProduct(inputs[0]!, [inputs[0]!.rank - 1], call, multiplied, (scale) => scale)
-    : multiplied(inputs[0]!);
-  const biased = flagIn(config, "use_bias") ? biasAdd(product, weights["bias"]!) : product;
+  const { inputs, config, context } = call;
+  const product = quantizationOf(config)
+    ? quantizedDense(call)
+    : dense(inputs[0]!, lowRankAdapted(call, "kernel"));
+  const biased = flagIn(config, "use_bias") ? biasAdd(product, biasOf(call)!) : product;
   return activate(biased, config["activation"], context.keras);
 }
 
-/** A weight plus its low-rank update, `kernel + alpha / rank * a b`, where LoRA was enabled. */
-export function lowRankAdapted({ weights, config }: KernelCall, name: "kernel" | "embeddings"): tf.Tensor {
-  const kernel = weights[name]!;
+/** The bias of a layer that has one, as its dtype policy adds it. */
+export function biasOf({ weights, config }: KernelCall): tf.Tensor | undefined {
+  const bias = weights["bias"];
+  return bias && quantizationOf(config)?.mode === "float8" ? float8Bias(bias) : bias;
+}
+
+function quantizedDense(call: KernelCall): tf.Tensor {
+  const x = call.inputs[0]!;
+  const product = quantizedProduct(call, {
+    axes: [x.rank - 1],
+    kernelShape: [x.shape.at(-1)!, numberIn(call.config, "units")],
+    multiply: dense,
+    aligned: (scale) => scale,
+  });
+  const update = lowRankUpdate(call, "kernel");
+  return update ? tf.add(product, dense(x, update)) : product;
+}
+
+/** A weight plus its low-rank update where LoRA was enabled. */
+export function lowRankAdapted(call: KernelCall, name: "kernel" | "embeddings"): tf.Tensor {
+  const kernel = call.weights[name]!;
+  const update = lowRankUpdate(call, name);
+  return update ? tf.add(kernel, tf.reshape(update, kernel.shape)) : kernel;
+}
+
+/** The low-rank update of a weight as a matrix, `alpha / rank * a b`; undefined without LoRA. */
+export function lowRankUpdate(
+  { weights, config }: KernelCall,
+  name: "kernel" | "embeddings",
+): tf.Tensor2D | undefined {
   const a = weights[`lora_${name}_a`];
   const b = weights[`lora_${name}_b`];
-  if (!a || !b) return kernel;
+  if (!a || !b) return undefined;
   const rank = a.shape.at(-1)!;
   const alpha = config["lora_alpha"];
   const scale = (typeof alpha === "number" ? alpha : rank) / rank;
-  return tf.add(
-    kernel,
-    tf.mul(tf.reshape(tf.matMul(tf.reshape(a, [-1, rank]), b as tf.Tensor2D), kernel.shape), scale),
-  );
+  return tf.mul(tf.matMul(tf.reshape(a, [-1, rank]), b as tf.Tensor2D), scale);
 }

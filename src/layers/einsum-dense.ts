@@ -1,9 +1,10 @@
 /** `keras/src/layers/core/einsum_dense.py`. */
 import { tf } from "../engine/tf.ts";
-import { type EinsumTerms, einsumTerms } from "../topology/specs/einsum-dense.ts";
+import { type EinsumTerms, einsumTerms, kernelShapeOf } from "../topology/specs/einsum-dense.ts";
+import { quantizationOf } from "../topology/specs/quantization.ts";
 import { activate } from "./activations.ts";
 import { stringIn } from "./config.ts";
-import { lowRankAdapted } from "./core.ts";
+import { biasOf, lowRankAdapted } from "./core.ts";
 import type { Kernel, KernelCall } from "./kernel.ts";
 import { einsum } from "./matrix-products.ts";
 import { quantizedProduct } from "./quantization.ts";
@@ -11,34 +12,39 @@ import { quantizedProduct } from "./quantization.ts";
 export const einsumDenseKernels: Readonly<Record<string, Kernel>> = { EinsumDense: einsumDense };
 
 function einsumDense(call: KernelCall): tf.Tensor {
-  const { inputs, weights, config, context } = call;
+  const { inputs, config, context } = call;
   const x = inputs[0]!;
   const terms = einsumTerms(stringIn(config, "equation"), x.rank);
-  const kernel = lowRankAdapted(call, "kernel");
-  const multiplied = (value: tf.Tensor): tf.Tensor =>
+  const multiply: Multiply = (value, kernel) =>
     einsum(`${terms.input},${terms.kernel}->${terms.output}`, [value, kernel]);
-  const product = weights["kernel_scale"] ? quantized(call, terms, multiplied) : multiplied(x);
-  const bias = weights["bias"];
+  const product = quantizationOf(config)
+    ? quantized(call, terms, multiply)
+    : multiply(x, lowRankAdapted(call, "kernel"));
+  const bias = biasOf(call);
   return activate(bias ? tf.add(product, bias) : product, config["activation"], context.keras);
 }
 
+type Multiply = (x: tf.Tensor, kernel: tf.Tensor) => tf.Tensor;
+
 /** The input by its largest values over the axes that the product sums, and their scale along the axes of the output. */
-function quantized(
-  call: KernelCall,
-  { input, output }: EinsumTerms,
-  multiplied: (value: tf.Tensor) => tf.Tensor,
-): tf.Tensor {
+function quantized(call: KernelCall, { input, output }: EinsumTerms, multiply: Multiply): tf.Tensor {
   const x = call.inputs[0]!;
-  const summed = [...input].flatMap((letter, axis) => (output.includes(letter) ? [] : [axis]));
+  const axes = [...input].flatMap((letter, axis) => (output.includes(letter) ? [] : [axis]));
   const kept = [...output].filter((letter) => input.includes(letter));
   const size = (letter: string): number => x.shape[input.indexOf(letter)]!;
-  return quantizedProduct(x, summed, call, multiplied, (given) => {
+  const aligned = (given: tf.Tensor): tf.Tensor => {
     const letters = [...input].filter((letter) => output.includes(letter));
     const order = kept.map((letter) => letters.indexOf(letter));
-    const turned = tf.transpose(tf.squeeze(given, summed), order);
+    const turned = tf.transpose(tf.squeeze(given, axes), order);
     return tf.reshape(
       turned,
       [...output].map((letter) => (input.includes(letter) ? size(letter) : 1)),
     );
+  };
+  return quantizedProduct(call, {
+    axes,
+    kernelShape: kernelShapeOf(call.config, x.shape),
+    multiply,
+    aligned,
   });
 }

@@ -1,9 +1,12 @@
 /** Embedding and Masking (`keras/src/layers/core`). */
 import { dense } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
+import { quantizationOf, roundsInput } from "../topology/specs/quantization.ts";
+import { stopGradient } from "./activation-functions.ts";
 import { flagIn, numberIn } from "./config.ts";
-import { lowRankAdapted } from "./core.ts";
+import { lowRankAdapted, lowRankUpdate } from "./core.ts";
 import type { Kernel, KernelCall, KernelResult } from "./kernel.ts";
+import { ofBlocks, roundedInput, unpacked } from "./quantization.ts";
 
 export const embeddingKernels: Readonly<Record<string, Kernel>> = {
   Embedding: embedding,
@@ -12,24 +15,66 @@ export const embeddingKernels: Readonly<Record<string, Kernel>> = {
 };
 
 function embedding(call: KernelCall): KernelResult {
-  const { inputs, weights, config } = call;
+  const { inputs, config } = call;
   const tokens = tf.cast(inputs[0]!, "int32") as tf.Tensor1D;
-  const rows = tf.gather(lowRankAdapted(call, "embeddings"), tokens);
-  const scale = weights["embeddings_scale"];
+  const rows = quantizationOf(config)
+    ? quantizedRows(call, tokens)
+    : tf.gather(lowRankAdapted(call, "embeddings"), tokens);
   return {
-    outputs: [scale ? tf.div(rows, tf.expandDims(tf.gather(scale, tokens), -1)) : rows],
+    outputs: [rows],
     masks: [flagIn(config, "mask_zero") ? tf.notEqual(inputs[0]!, 0) : undefined],
   };
+}
+
+/** The rows of the tokens in full. */
+function quantizedRows(call: KernelCall, tokens: tf.Tensor1D): tf.Tensor {
+  const { weights, config } = call;
+  const of = (name: string): tf.Tensor => tf.gather(weights[name]!, tokens);
+  const stored = of("embeddings");
+  const isPacked = quantizationOf(config)!.bits === 4;
+  const values = isPacked ? unpacked(stored, numberIn(config, "output_dim"), true) : stored;
+  if (weights["embeddings_zero"]) {
+    const block = tf.cast(weights["g_idx"]!, "int32") as tf.Tensor1D;
+    const [scale, zero] = ["embeddings_scale", "embeddings_zero"].map((name) =>
+      tf.gather(of(name), block, tokens.rank),
+    );
+    return tf.mul(tf.sub(values, zero!), scale!);
+  }
+  const rows = tf.div(values, tf.expandDims(of("embeddings_scale"), -1));
+  const update = lowRankUpdate(call, "embeddings");
+  return update ? tf.add(rows, tf.gather(update, tokens)) : rows;
 }
 
 /** Of each token for each vector. */
 function scores(call: KernelCall): tf.Tensor {
   const { inputs, weights, config } = call;
-  const kernel = weights["reverse_embeddings"] ?? tf.transpose(lowRankAdapted(call, "embeddings"));
-  const logits = dense(inputs[0]!, kernel);
+  const logits = quantizationOf(config)
+    ? quantizedScores(call)
+    : dense(inputs[0]!, weights["reverse_embeddings"] ?? tf.transpose(lowRankAdapted(call, "embeddings")));
   if (typeof config["logit_soft_cap"] !== "number") return logits;
   const cap = numberIn(config, "logit_soft_cap");
   return tf.mul(tf.tanh(tf.div(logits, cap)), cap);
+}
+
+function quantizedScores(call: KernelCall): tf.Tensor {
+  const { inputs, weights, config } = call;
+  const own = weights["reverse_embeddings"];
+  const turned = (name: string): tf.Tensor | undefined => {
+    const tensor = own ? weights[`reverse_${name}`] : weights[name];
+    return tensor && !own ? tf.transpose(tensor) : tensor;
+  };
+  const isPacked = quantizationOf(config)!.bits === 4;
+  const size = numberIn(config, "output_dim");
+  // Packed along the vectors' axis in either.
+  const stored = own ? tf.transpose(own) : weights["embeddings"]!;
+  const values = tf.transpose(isPacked ? unpacked(stored, size, true) : stored);
+  const [scale, zero] = [turned("embeddings_scale")!, turned("embeddings_zero")];
+  const kernel = zero ? ofBlocks(values, scale, zero, weights["g_idx"]!) : tf.div(values, scale);
+  const x = inputs[0]!;
+  if (!roundsInput(config, true)) return dense(x, kernel);
+  const { rounded, scale: inputScale } = roundedInput(x, [x.rank - 1]);
+  // Keras passes no gradient by what is rounded here, only by its scale.
+  return tf.div(dense(stopGradient(rounded), kernel), inputScale);
 }
 
 function masking({ inputs, config }: KernelCall): KernelResult {

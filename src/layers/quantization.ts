@@ -1,26 +1,93 @@
-/** Products with kernels of 8-bit whole numbers (`keras/src/quantizers/quantizers.py`, `keras/src/layers/core/dense.py`). */
+/** Products with quantized kernels (`keras/src/quantizers/quantizers.py`, `keras/src/layers/core/dense.py`). */
 import { max } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
-import { roundsInput } from "../topology/specs/quantization.ts";
+import { quantizationOf, roundsInput } from "../topology/specs/quantization.ts";
 import { stopGradient } from "./activation-functions.ts";
+import { float8Product } from "./float8.ts";
 import type { KernelCall } from "./kernel.ts";
 
-/**
- * What `compute`, linear in `x`, makes of an input that is rounded to 8 bits too, as Keras does, by its largest value over `axes`.
- * `aligned` lays the scale of the input along the output. The gradient is that of the product with the kernel in full.
- */
-export function quantizedProduct(
+/** A layer's product of its input and its kernel. */
+export interface Product {
+  /** The axes of the input that are summed. */
+  readonly axes: readonly number[];
+  /** Of the kernel before it was quantized. */
+  readonly kernelShape: readonly number[];
+  /** Linear in both. */
+  readonly multiply: (x: tf.Tensor, kernel: tf.Tensor) => tf.Tensor;
+  /** Lays the scale of the input along the output. */
+  readonly aligned: (scale: tf.Tensor) => tf.Tensor;
+}
+
+/** The product of a layer whose dtype policy says that its kernel is quantized. What the input's rounding is, no gradient sees. */
+export function quantizedProduct(call: KernelCall, product: Product): tf.Tensor {
+  const { config, weights } = call;
+  const { mode, blockSize } = quantizationOf(config)!;
+  const { kernelShape, multiply } = product;
+  if (mode === "float8") return float8Product(call, multiply);
+  if (mode === "int8") {
+    const compute = (x: tf.Tensor): tf.Tensor =>
+      tf.div(multiply(x, weights["kernel"]!), weights["kernel_scale"]!);
+    return roundsInput(config, true) ? ofRoundedInput(call, product, compute) : compute(call.inputs[0]!);
+  }
+  const kernel = tf.reshape(mode === "int4" ? int4Kernel(call) : calibratedKernel(call), [...kernelShape]);
+  const compute = (x: tf.Tensor): tf.Tensor => multiply(x, kernel);
+  const rounds = mode === "int4" && blockSize === undefined && roundsInput(config, false);
+  return rounds ? ofRoundedInput(call, product, compute) : compute(call.inputs[0]!);
+}
+
+/** An input rounded to 8 bits by its largest value over some axes, and what it was multiplied by. */
+export function roundedInput(
   x: tf.Tensor,
   axes: readonly number[],
-  { config, weights }: KernelCall,
-  compute: (x: tf.Tensor) => tf.Tensor,
-  aligned: (scale: tf.Tensor) => tf.Tensor,
-): tf.Tensor {
-  const kernelScale = weights["kernel_scale"]!;
-  const smooth = tf.div(compute(x), kernelScale);
-  if (!roundsInput(config)) return smooth;
+): { rounded: tf.Tensor; scale: tf.Tensor } {
   const scale = tf.div(127, tf.add(max(tf.abs(x), axes, true), 1e-7));
-  const rounded = tf.clipByValue(tf.round(tf.mul(x, scale)), -127, 127);
-  const exact = tf.div(compute(rounded), tf.mul(aligned(scale), kernelScale));
+  return { rounded: tf.clipByValue(tf.round(tf.mul(x, scale)), -127, 127), scale };
+}
+
+/** What `compute`, linear in the input, makes of it rounded to 8 bits. */
+function ofRoundedInput(
+  { inputs }: KernelCall,
+  { axes, aligned }: Pick<Product, "axes" | "aligned">,
+  compute: (x: tf.Tensor) => tf.Tensor,
+): tf.Tensor {
+  const x = inputs[0]!;
+  const smooth = compute(x);
+  const { rounded, scale } = roundedInput(x, axes);
+  const exact = tf.div(compute(rounded), aligned(scale));
   return tf.add(smooth, stopGradient(tf.sub(exact, smooth)));
+}
+
+/** Values of 4 bits from the bytes that hold two each, along the last axis: the low half first. */
+export function unpacked(bytes: tf.Tensor, length: number, isSigned: boolean): tf.Tensor {
+  const high = tf.floor(tf.div(bytes, 16));
+  const rest = tf.sub(bytes, tf.mul(high, 16));
+  const low = isSigned ? tf.sub(rest, tf.mul(tf.floor(tf.div(rest, 8)), 16)) : rest;
+  const lead = bytes.shape.slice(0, -1);
+  const pairs = tf.reshape(tf.stack([low, high], -1), [...lead, 2 * bytes.shape.at(-1)!]);
+  return tf.slice(pairs, new Array(bytes.rank).fill(0), [...lead, length]);
+}
+
+/** Each value less its block's zero, times its block's scale; the blocks lie along the first axis. */
+export function ofBlocks(values: tf.Tensor, scale: tf.Tensor, zero: tf.Tensor, block: tf.Tensor): tf.Tensor {
+  const index = tf.cast(block, "int32") as tf.Tensor1D;
+  return tf.mul(tf.sub(values, tf.gather(zero, index)), tf.gather(scale, index));
+}
+
+function int4Kernel({ weights }: KernelCall): tf.Tensor {
+  const scale = weights["kernel_scale"]!;
+  const values = unpacked(weights["kernel"]!, scale.shape.at(-1)!, true);
+  const zero = weights["kernel_zero"];
+  return zero ? ofBlocks(values, scale, zero, weights["g_idx"]!) : tf.div(values, scale);
+}
+
+/** Of GPTQ and AWQ: a row for each column of the kernel. */
+function calibratedKernel({ weights, config }: KernelCall): tf.Tensor {
+  const scale = weights["kernel_scale"]!;
+  const zero = weights["kernel_zero"] ?? weights["zero_point"]!;
+  const stored = tf.transpose(weights["kernel"]!);
+  const isPacked = quantizationOf(config)!.bits === 4;
+  const values = isPacked ? unpacked(stored, scale.shape[0]!, false) : stored;
+  const kernel = ofBlocks(values, tf.transpose(scale), tf.transpose(zero), weights["g_idx"]!);
+  const rows = weights["awq_scales"];
+  return rows ? tf.div(kernel, tf.expandDims(rows, -1)) : kernel;
 }

@@ -55,9 +55,6 @@ const foreign: Readonly<Record<string, Refusal>> = {
   TorchModuleWrapper: foreignProgram("a PyTorch module"),
 };
 
-/** Classes that run as `quantize("int8")` leaves them. */
-const quantizable: ReadonlySet<string> = new Set(["Dense", "EinsumDense", "Embedding"]);
-
 function foreignProgram(what: string): Refusal {
   return {
     reason: `it runs ${what}, which is not in the file`,
@@ -73,7 +70,7 @@ function refusalOf(layer: GraphLayer): Refusal | undefined {
   if (!spec) return unknownClass(layer.className);
   const refusal = spec.refusal?.(layer.config);
   if (refusal) return refusal;
-  const quantized = quantizationRefusal(layer.config, quantizable.has(layer.className));
+  const quantized = quantizationRefusal(layer.className, layer.config);
   if (quantized) return quantized;
   return activationsIn(layer.config)
     .map(unknownActivation)

@@ -28,6 +28,24 @@ test("an archive holds the kernels that LoRA makes, as Keras writes them of the 
   }
 });
 
+test("a kernel of 8 bits is quantized anew with LoRA in it, as Keras writes it of the same model", async () => {
+  const path = join(scratch(), "merged.keras");
+  await writeCheckpoint(path, await fixture("k3-int8-lora-h5.h5"));
+  const merged = await readCheckpoint(path);
+  const { weights } = await fixture("k3-int8-lora.keras");
+  for (const layer of ["words", "middle"]) {
+    const [theirs, ours] = [weights.get(layer)!, merged.weights.get(layer)!];
+    expect(ours.map(({ name, dtype }) => [name, dtype])).toEqual(
+      theirs.map(({ name, dtype }) => [name, dtype]),
+    );
+    theirs.forEach((weight, index) => {
+      const expected = toFloat32(weight);
+      const apart = toFloat32(ours[index]!).map((value, at) => Math.abs(value - expected[at]!));
+      expect(Math.max(...apart)).toBeLessThan(weight.dtype === "int8" ? 0.5 : 1e-4);
+    });
+  }
+});
+
 test("LoRA's matrices are zeros after an archive and as they were after .h5", async () => {
   const thin = async (name: string): Promise<boolean[]> =>
     [...(await fixture(name)).weights.values()]

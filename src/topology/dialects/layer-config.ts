@@ -71,12 +71,14 @@ function modernNested(value: Json, keras: KerasMajor): Json {
   return { class_name: className, config: modernConfig(className, value["config"], keras) };
 }
 
-/** The name of a dtype or of a policy: `float32`, `mixed_float16`, `int8_from_float32` for a quantized one. */
+/** The name of a dtype or of a policy: `float32`, `mixed_float16`, `int8_from_float32` and `float8/1024_from_float32` for quantized ones. */
 function dtypeName(value: Json): Json {
   if (!isObject(value) || !isObject(value["config"])) return value;
-  const { name, mode, source_name, policy_map } = value["config"];
+  const { name, mode, source_name, policy_map, amax_history_length: length } = value["config"];
   if (isObject(policy_map)) return Object.values(policy_map).map(dtypeName).find(isQuantized) ?? null;
-  return mode === undefined ? (name ?? null) : `${String(mode)}_from_${String(source_name)}`;
+  if (mode === undefined) return name ?? null;
+  const quantized = typeof length === "number" ? `${String(mode)}/${length}` : String(mode);
+  return `${quantized}_from_${String(source_name)}`;
 }
 
 function isQuantized(policy: Json): boolean {

@@ -1,7 +1,7 @@
 import { booleanAt, countAt } from "../config-values.ts";
 import type { CallShapes, LayerSpec, WeightSpec } from "../layer-spec.ts";
 import { withLowRank } from "./low-rank.ts";
-import { withScale } from "./quantization.ts";
+import { quantizedWeights } from "./quantized-weights.ts";
 import { kernelAndBias, variable } from "./variables.ts";
 import { knownSize, sampleSize } from "./windows.ts";
 
@@ -19,7 +19,7 @@ const dense: LayerSpec = {
     return [[...inputs[0]!.slice(0, -1), countAt(config, "units")]];
   },
   masking: true,
-  multiplyAdds: (call) => sampleSize(call.outputs[0]!) * denseWeights(call)[0]!.shape[0]!,
+  multiplyAdds: ({ inputs, outputs }) => sampleSize(outputs[0]!) * inputs[0]!.at(-1)!,
 };
 
 function denseWeights({ config, inputs }: CallShapes): WeightSpec[] {
@@ -29,7 +29,8 @@ function denseWeights({ config, inputs }: CallShapes): WeightSpec[] {
     variable(config, "kernel", [features, units]),
     ...(booleanAt(config, "use_bias") ? [variable(config, "bias", [units])] : []),
   ];
-  return withScale(config, withLowRank(config, weights), [units]);
+  const layout = { rows: features, columns: units, scaleShape: [units], shared: "rows" } as const;
+  return quantizedWeights(config, withLowRank(config, weights), layout);
 }
 
 export const denseSpecs: readonly LayerSpec[] = [dense];

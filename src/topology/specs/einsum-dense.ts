@@ -1,11 +1,11 @@
-import type { Json } from "../../checkpoint.ts";
+import type { Json, JsonObject } from "../../checkpoint.ts";
 import { TopologyError } from "../../errors.ts";
 import type { Shape } from "../../tensor.ts";
 import { formatShape } from "../../tensor.ts";
 import { stringAt } from "../config-values.ts";
 import type { CallShapes, LayerSpec, WeightSpec } from "../layer-spec.ts";
 import { withLowRank } from "./low-rank.ts";
-import { withScale } from "./quantization.ts";
+import { type KernelLayout, quantizedWeights } from "./quantized-weights.ts";
 import { kernelAndBias, variable } from "./variables.ts";
 import { sampleSize } from "./windows.ts";
 
@@ -41,7 +41,10 @@ export function einsumTerms(equation: string, rank: number): EinsumTerms {
 }
 
 /** Sizes by letter, from the input and from the output shape that the config states without the batch. */
-function sizesOf({ config, inputs }: CallShapes, terms: EinsumTerms): ReadonlyMap<string, number | null> {
+function sizesOf(
+  { config, inputs }: Pick<CallShapes, "config" | "inputs">,
+  terms: EinsumTerms,
+): ReadonlyMap<string, number | null> {
   const sizes = new Map([...terms.input].map((letter, axis) => [letter, inputs[0]![axis] ?? null] as const));
   const stated = statedOutput(config["output_shape"]);
   const start = terms.left ? Math.max(1, terms.elided) : 1;
@@ -82,7 +85,36 @@ function weights(call: CallShapes): WeightSpec[] {
   const bias =
     typeof biasAxes === "string" ? [variable(config, "bias", biasShape(terms, biasAxes, size))] : [];
   const scaleShape = [...terms.output].map((letter) => (terms.kernel.includes(letter) ? size(letter) : 1));
-  return withScale(config, withLowRank(config, [kernel, ...bias]), scaleShape);
+  const layout = { ...matrixLayout(terms, kernel.shape), scaleShape };
+  return quantizedWeights(config, withLowRank(config, [kernel, ...bias]), layout);
+}
+
+/** A quantized kernel is a matrix: the axes that are summed by those that are not. */
+function matrixLayout({ kernel, output }: EinsumTerms, shape: readonly number[]) {
+  const product = (keeps: (letter: string) => boolean): number =>
+    [...kernel].reduce((size, letter, axis) => (keeps(letter) ? size * shape[axis]! : size), 1);
+  const guessed = guessedMatrix(shape);
+  return {
+    rows: product((letter) => !output.includes(letter)),
+    columns: product((letter) => output.includes(letter)),
+    shared: "rows",
+    zeroName: "zero_point",
+    ...(guessed && { guessed }),
+  } satisfies Omit<KernelLayout, "scaleShape">;
+}
+
+/** GPTQ and AWQ tell the model's axis by its size: the largest of three. */
+function guessedMatrix(shape: readonly number[]): readonly [number, number] | undefined {
+  if (shape.length !== 3) return undefined;
+  const [first, second, third] = shape as readonly [number, number, number];
+  return first >= Math.max(second, third) ? [first, second * third] : [first * second, third];
+}
+
+/** The shape of the kernel before it was quantized. */
+export function kernelShapeOf(config: JsonObject, input: Shape): readonly number[] {
+  const terms = einsumTerms(stringAt(config, "equation"), input.length);
+  const sizes = sizesOf({ config, inputs: [input] }, terms);
+  return [...terms.kernel].map((letter) => sizes.get(letter)!);
 }
 
 /** From the first axis with a bias on; 1 where all share it. */

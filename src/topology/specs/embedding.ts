@@ -1,10 +1,11 @@
-import type { Json } from "../../checkpoint.ts";
+import type { Json, JsonObject } from "../../checkpoint.ts";
 import { TopologyError } from "../../errors.ts";
 import type { Shape } from "../../tensor.ts";
 import { booleanAt, countAt } from "../config-values.ts";
 import type { CallShapes, LayerSpec, WeightSpec } from "../layer-spec.ts";
 import { withLowRank } from "./low-rank.ts";
-import { withScale } from "./quantization.ts";
+import { quantizationOf } from "./quantization.ts";
+import { fixed, packedLength, quantizedWeights } from "./quantized-weights.ts";
 import { variable } from "./variables.ts";
 
 const uniform: Json = { class_name: "RandomUniform", config: { seed: null, minval: -0.05, maxval: 0.05 } };
@@ -26,8 +27,9 @@ const embedding: LayerSpec = {
 };
 
 function embeddingWeights({ config }: CallShapes): WeightSpec[] {
-  const shape = [countAt(config, "input_dim"), countAt(config, "output_dim")];
-  return withScale(config, withLowRank(config, [variable(config, "embeddings", shape)]), shape.slice(0, 1));
+  const [rows, columns] = [countAt(config, "input_dim"), countAt(config, "output_dim")];
+  const weights = withLowRank(config, [variable(config, "embeddings", [rows, columns])]);
+  return quantizedWeights(config, weights, { rows, columns, scaleShape: [rows], shared: "columns" });
 }
 
 /** Unknown lengths from `input_length`, a number or one an axis. @throws {TopologyError} where they contradict the input. */
@@ -50,9 +52,7 @@ const reversibleEmbedding: LayerSpec = {
   weights: (call) => {
     const { config } = call;
     if (booleanAt(config, "tie_weights")) return embeddingWeights(call);
-    const shape = [countAt(config, "output_dim"), countAt(config, "input_dim")];
-    const reverse = variable(config, "reverse_embeddings", shape, { argument: "embeddings" });
-    return [...embeddingWeights(call), { ...reverse, regularizer: null }];
+    return [...embeddingWeights(call), ...reverseWeights(config)];
   },
   outputShapes: (call) => {
     const { config, inputs, kwargs } = call;
@@ -61,6 +61,22 @@ const reversibleEmbedding: LayerSpec = {
     return [[...inputs[0]!.slice(0, -1), countAt(config, "input_dim")]];
   },
 };
+
+function reverseWeights(config: JsonObject): WeightSpec[] {
+  const [rows, columns] = [countAt(config, "output_dim"), countAt(config, "input_dim")];
+  const quantization = quantizationOf(config);
+  if (!quantization) {
+    const reverse = variable(config, "reverse_embeddings", [rows, columns], { argument: "embeddings" });
+    return [{ ...reverse, regularizer: null }];
+  }
+  const { bits, blockSize } = quantization;
+  const scaleShape = blockSize === undefined ? [columns] : [Math.ceil(rows / blockSize), columns];
+  return [
+    fixed("reverse_embeddings", [bits === 4 ? packedLength(rows) : rows, columns], "int8"),
+    fixed("reverse_embeddings_scale", scaleShape, "float32"),
+    ...(blockSize === undefined ? [] : [fixed("reverse_embeddings_zero", scaleShape, "float32")]),
+  ];
+}
 
 /** `keras/src/layers/core/masking.py`: steps of nothing but `mask_value` are hidden, and zero. */
 const masking: LayerSpec = {

@@ -1,43 +1,60 @@
 import type { Json, JsonObject } from "../../checkpoint.ts";
 import { isObject } from "../config-values.ts";
-import type { Refusal, WeightSpec } from "../layer-spec.ts";
-import { ones } from "./variables.ts";
+import type { Refusal } from "../layer-spec.ts";
 
-/** How a layer was quantized, by the name of its dtype policy (`int8_from_float32`); undefined where it was not. */
-export function quantizationMode(config: JsonObject): string | undefined {
-  const policy = config["dtype"];
-  return typeof policy === "string" ? /^(.+)_from_/.exec(policy)?.[1] : undefined;
+/** How a layer was quantized. */
+export interface Quantization {
+  /** `int8`, `int4`, `float8`, `gptq`, `awq`. */
+  readonly mode: string;
+  /** Bits of a kernel's value: two of 4 share a byte. */
+  readonly bits: number;
+  /** How many values of a column share a scale; undefined where all do. */
+  readonly blockSize: number | undefined;
+  /** How many largest values float8 keeps. */
+  readonly historyLength: number;
 }
 
 /**
- * The weights of a layer that `quantize("int8")` was called on: whole numbers for its kernel, the first of them, and what they were
- * multiplied by. Neither trains. Else the weights as they are.
+ * By the name of the layer's dtype policy (`int8_from_float32`, `int4/128_from_float32`, `gptq/4/128_from_float32`); undefined where it
+ * was not quantized (`keras/src/dtype_policies/dtype_policy.py`).
  */
-export function withScale(
-  config: JsonObject,
-  weights: readonly WeightSpec[],
-  scaleShape: readonly number[],
-): WeightSpec[] {
-  const [kernel, ...others] = weights;
-  if (quantizationMode(config) === undefined || !kernel) return [...weights];
-  const scale: WeightSpec = {
-    name: `${kernel.name}_scale`,
-    shape: scaleShape,
-    trainable: false,
-    initializer: ones,
-    regularizer: null,
+export function quantizationOf(config: JsonObject): Quantization | undefined {
+  const policy = config["dtype"];
+  const [, name] = (typeof policy === "string" && /^(.+)_from_/.exec(policy)) || [];
+  if (name === undefined) return undefined;
+  const [mode, ...numbers] = name.split("/") as [string, ...string[]];
+  const last = Number(numbers.at(-1) ?? -1);
+  return {
+    mode,
+    bits: mode === "gptq" ? Number(numbers[0]) : mode === "int8" ? 8 : 4,
+    blockSize: mode !== "float8" && last > 0 ? last : undefined,
+    historyLength: mode === "float8" && last > 0 ? last : 1024,
   };
-  return [{ ...kernel, trainable: false, dtype: "int8" }, ...others, scale];
 }
 
-/** Why a layer cannot be run in the form that it was quantized to; `known` says whether its class can be at all. */
-export function quantizationRefusal(config: JsonObject, known: boolean): Refusal | undefined {
-  const mode = quantizationMode(config);
-  if (mode === undefined) return undefined;
+/** The modes that a layer of a class can be quantized to. */
+const modes: Readonly<Record<string, readonly string[]>> = {
+  Dense: ["int8", "int4", "float8", "gptq", "awq"],
+  EinsumDense: ["int8", "int4", "float8", "gptq", "awq"],
+  Embedding: ["int8", "int4"],
+  ReversibleEmbedding: ["int8", "int4"],
+};
+
+/** Where Keras adds the update of LoRA to a quantized kernel, and merges it when it writes. */
+const adaptable = ["Dense", "Embedding"];
+
+/** Why a layer cannot be run in the form that it was quantized to. */
+export function quantizationRefusal(className: string, config: JsonObject): Refusal | undefined {
+  const quantization = quantizationOf(config);
+  if (!quantization) return undefined;
+  const { mode } = quantization;
   const advice = "Load the model before it was quantized.";
-  if (mode !== "int8" || !known)
+  if (!modes[className]?.includes(mode)) {
     return { reason: `it is quantized to ${mode}, which is not run here`, advice };
-  if (config["lora_rank"] != null) return { reason: "it is quantized and has LoRA", advice };
+  }
+  if (config["lora_rank"] != null && !(mode === "int8" && adaptable.includes(className))) {
+    return { reason: `it is quantized to ${mode} and has LoRA`, advice };
+  }
   const quantizer = inputQuantizer(config);
   return quantizer === null || isPlain(quantizer)
     ? undefined
@@ -47,9 +64,10 @@ export function quantizationRefusal(config: JsonObject, known: boolean): Refusal
       };
 }
 
-/** Whether the input of a quantized layer is rounded to 8 bits too, as it is unless its config says otherwise. */
-export function roundsInput(config: JsonObject): boolean {
-  return inputQuantizer(config) !== null;
+/** Whether the input of a quantized layer is rounded to 8 bits too; where its config does not say, as `usual`. */
+export function roundsInput(config: JsonObject, usual: boolean): boolean {
+  const quantizer = inputQuantizer(config);
+  return quantizer === undefined ? usual : quantizer !== null;
 }
 
 function inputQuantizer({ quantization_config: own }: JsonObject): Json | undefined {
@@ -67,7 +85,7 @@ function isPlain(quantizer: Json | undefined): boolean {
 /** The config of a fresh layer like this one: neither quantized nor with LoRA. */
 export function plainForm(config: JsonObject): JsonObject {
   return {
-    ...(quantizationMode(config) !== undefined && { dtype: "float32" }),
+    ...(quantizationOf(config) !== undefined && { dtype: "float32" }),
     ...(config["lora_rank"] != null && { lora_rank: null, lora_alpha: null }),
   };
 }

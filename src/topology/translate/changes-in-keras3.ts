@@ -4,6 +4,7 @@ import { isObject } from "../config-values.ts";
 import type { GraphLayer, GraphNode, LayerGraph } from "../layer-graph.ts";
 import { layersByPath, refKey } from "../layer-graph.ts";
 import { specOf } from "../layer-specs.ts";
+import { quantizationOf } from "../specs/quantization.ts";
 import { callsThatStayActive } from "../stays-active.ts";
 import { dialectOf } from "./dialect.ts";
 
@@ -37,10 +38,18 @@ export function changesInKeras3(
         ...(drawing.has(layer.path)
           ? ["drew random numbers in prediction too, called with training=True, and draws none"]
           : []),
+        ...mergedWhenWritten(layer),
         ...(masked.get(layer.path) ?? []),
       ]),
     ].map((change) => `${layer.path}: ${layer.className}: ${change}`),
   );
+}
+
+/** An archive has no place for LoRA's matrices. */
+function mergedWhenWritten({ config }: GraphLayer): readonly string[] {
+  return quantizationOf(config) && config["lora_rank"] != null
+    ? ["LoRA, once trained, stood beside its kernel, and is rounded with it to whole numbers"]
+    : [];
 }
 
 /** What a layer computes otherwise whatever it is called on. */
