@@ -16,8 +16,14 @@ describe("changes are named by layer", () => {
     ["k24-transformer.h5", "first_attention: MultiHeadAttention: took no masks"],
     ["k215-transformer.h5", "first_attention: MultiHeadAttention: left the masks"],
     ["k212-film.h5", "flow: ConvLSTM2D: hard_sigmoid"],
-    ["k224-batch-in-prediction.h5", "by_batch: BatchNormalization: took the batch's statistics in prediction"],
-    ["k215-batch-in-prediction.h5", "base/stem_bn: BatchNormalization: took the batch's statistics in prediction"],
+    [
+      "k224-batch-in-prediction.h5",
+      "by_batch: BatchNormalization: took the batch's statistics in prediction",
+    ],
+    [
+      "k215-batch-in-prediction.h5",
+      "base/stem_bn: BatchNormalization: took the batch's statistics in prediction",
+    ],
   ])("%s: %s", async (file, change) => {
     expect(await changesIn(file)).toContainEqual(expect.stringContaining(change));
   });
