@@ -1,3 +1,4 @@
+import { nameInCode } from "../topology/dialects/class-names.ts";
 import { snakeCase } from "../topology/snake-case.ts";
 import type { TreeNode } from "./model-tree.ts";
 
@@ -30,7 +31,7 @@ export function weightPaths(
     const used = new Map<string, number>();
     for (const child of node.children ?? []) {
       if (child.isOp || (child.className === "InputLayer" && node.className === "Sequential")) continue;
-      const base = snakeCase(ownNames[child.className] ?? child.className);
+      const base = snakeCase(nameInCode(child.className));
       const count = used.get(base) ?? 0;
       used.set(base, count + layout.step(child));
       const path = `${group}${layout.container}/${base}${count === 0 ? "" : `_${count}`}`;
@@ -41,6 +42,3 @@ export function weightPaths(
   visit(model, "");
   return paths;
 }
-
-/** Classes that a config calls by the name that they are exported by. */
-const ownNames: Readonly<Record<string, string>> = { GroupQueryAttention: "GroupedQueryAttention" };

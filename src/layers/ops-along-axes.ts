@@ -59,8 +59,8 @@ const alongAxis: Readonly<Record<string, Along>> = {
   Cumprod: runningProduct,
   Nancumsum: (x, axis) => tf.cumsum(withoutNaN(x, 0), axis),
   Nancumprod: (x, axis) => runningProduct(withoutNaN(x, 1), axis),
-  Argmax: (x, axis) => tf.argMax(x, axis),
-  Argmin: (x, axis) => tf.argMin(x, axis),
+  Argmax: (x, axis, config) => withAxis(tf.argMax(x, axis), axis, config),
+  Argmin: (x, axis, config) => withAxis(tf.argMin(x, axis), axis, config),
   Sort: (x, axis) => onLastAxis(x, axis, (rows) => tf.neg(tf.topk(tf.neg(rows), rows.shape.at(-1)!).values)),
   Argsort: (x, axis) => onLastAxis(x, axis, (rows) => tf.topk(tf.neg(rows), rows.shape.at(-1)!).indices),
   Diff: (x, axis, config) => {
@@ -91,6 +91,11 @@ export const axisOpKernels: Readonly<Record<string, Kernel>> = Object.fromEntrie
   ["ops.Moments", moments],
   ["ops.TopK", topK],
 ]);
+
+/** The axis that was reduced away, of size 1 again where `keepdims` says so. */
+function withAxis(reduced: tf.Tensor, axis: number, config: JsonObject): tf.Tensor {
+  return flagIn(config, "keepdims") ? tf.expandDims(reduced, axis) : reduced;
+}
 
 function axesIn(axis: JsonObject[string] | undefined, rank: number): number[] {
   return axis == null ? Array.from({ length: rank }, (_, index) => index) : axesOf(numberList(axis), rank);

@@ -101,8 +101,8 @@ const unary: Readonly<Record<string, Unary>> = {
   Isreal: (x) => tf.onesLike(asBool(x)),
   Copy: (x) => x,
   Array: (x) => x,
-  ConvertToTensor: (x, { config }) => (config["dtype"] == null ? x : cast(x, String(config["dtype"]))),
-  EmptyLike: (x) => tf.zerosLike(x),
+  ConvertToTensor: inNamedType,
+  EmptyLike: (x, call) => inNamedType(tf.zerosLike(x), call),
   Digitize: (x, call) => binned(x, [argumentOf(call, 1, "bins")].flat() as number[]),
   NanToNum: finite,
   Isfinite: (x) => tf.isFinite(asFloat(x)),
@@ -116,9 +116,13 @@ const unary: Readonly<Record<string, Unary>> = {
   Threshold: threshold,
   LogicalNot: (x) => tf.logicalNot(asBool(x)),
   StopGradient: (x) => stopGradient(x),
-  OnesLike: (x) => tf.onesLike(x),
-  ZerosLike: (x) => tf.zerosLike(x),
-  FullLike: (x, call) => tf.fill(x.shape, argumentOf(call, 1, "fill_value") as number),
+  OnesLike: (x, call) => inNamedType(tf.onesLike(x), call),
+  ZerosLike: (x, call) => inNamedType(tf.zerosLike(x), call),
+  FullLike: (x, call) =>
+    cast(
+      tf.fill(x.shape, argumentOf(call, 1, "fill_value") as number),
+      String(call.config["dtype"] ?? x.dtype),
+    ),
   SaturateCast: saturated,
   Cast: (x, { config }) => cast(x, String(config["dtype"])),
 };
@@ -234,6 +238,10 @@ export function isClose(call: KernelCall): tf.Tensor {
 function where(call: KernelCall): tf.Tensor {
   const [condition, a, b] = operandsOf(call, 3);
   return tf.where(asBool(condition!), a!, b!);
+}
+
+function inNamedType(x: tf.Tensor, { config }: KernelCall): tf.Tensor {
+  return config["dtype"] == null ? x : cast(x, String(config["dtype"]));
 }
 
 function threshold(x: tf.Tensor, call: KernelCall): tf.Tensor {

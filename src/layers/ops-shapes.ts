@@ -115,10 +115,16 @@ function split(call: KernelCall): KernelResult {
   };
 }
 
+/** Each shift along its axis. */
 function rolled(x: tf.Tensor, config: JsonObject): tf.Tensor {
-  const axis = axisOf(numberIn(config, "axis"), x.rank);
+  const shifts = numberList(config["shift"]);
+  const axes = axesOf(numberList(config["axis"]), x.rank);
+  return axes.reduce((value, axis, index) => rolledAlong(value, axis, shifts[index]!), x);
+}
+
+function rolledAlong(x: tf.Tensor, axis: number, by: number): tf.Tensor {
   const size = x.shape[axis]!;
-  const shift = ((numberIn(config, "shift") % size) + size) % size;
+  const shift = ((by % size) + size) % size;
   if (shift === 0) return x;
   return tf.concat([everyNth(x, axis, size - shift, shift, 1), everyNth(x, axis, 0, size - shift, 1)], axis);
 }

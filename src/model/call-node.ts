@@ -88,7 +88,7 @@ function dropMask({ masks }: Values, ref: TensorRef): void {
 }
 
 /** A handle of its own for each tensor: a copy of one that is `borrowed` or was handed out before. */
-function ownHandles(borrowed: Iterable<tf.Tensor>): (tensor: tf.Tensor) => tf.Tensor {
+export function ownHandles(borrowed: Iterable<tf.Tensor>): (tensor: tf.Tensor) => tf.Tensor {
   const taken = new Set(borrowed);
   return (tensor) => {
     const handle = taken.has(tensor) ? tensor.clone() : tensor;

@@ -3,7 +3,7 @@ import type { KernelContext, KernelResult } from "../layers/kernel.ts";
 import type { GraphLayer, GraphNode } from "../topology/layer-graph.ts";
 import { layersByPath, refKey } from "../topology/layer-graph.ts";
 import type { Values } from "./call-node.ts";
-import { callNode, tensorOf } from "./call-node.ts";
+import { callNode, ownHandles, tensorOf } from "./call-node.ts";
 import type { LayerWeights } from "./layer-weights.ts";
 import type { Program } from "./program.ts";
 
@@ -62,9 +62,13 @@ export function runWithMasks(
     });
     release(values, program.lastReadAt[position]!);
   });
+  const own = ownHandles([]);
   return {
-    outputs: program.outputs.map((ref) => tensorOf(values, ref)),
-    masks: program.outputs.map((ref) => values.masks.get(refKey(ref))),
+    outputs: program.outputs.map((ref) => own(tensorOf(values, ref))),
+    masks: program.outputs.map((ref) => {
+      const mask = values.masks.get(refKey(ref));
+      return mask && own(mask);
+    }),
   };
 }
 

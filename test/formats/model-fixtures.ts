@@ -33,6 +33,7 @@ export interface ModelRecord {
 export function unpacked({ shape, dtype, base64 }: PackedTensor): Tensor {
   const { buffer } = Uint8Array.from(Buffer.from(base64, "base64"));
   if (dtype === "int32") return { shape, dtype, data: new Int32Array(buffer) };
+  if (dtype === "bool") return { shape, dtype, data: new Uint8Array(buffer) };
   if (dtype === "int64") return { shape, dtype, data: new BigInt64Array(buffer) };
   return { shape, dtype: "float32", data: new Float32Array(buffer) };
 }

@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from "../../checkpoint.ts";
 import { TopologyError } from "../../errors.ts";
 import { isObject } from "../config-values.ts";
-import { classNameOf } from "../dialects/class-names.ts";
+import { classNameOf, nameInCode } from "../dialects/class-names.ts";
 import { dtypeInModule, inModule, opModule } from "./keras-modules.ts";
 
 /** A Keras 3 `.h5` config in the `.keras` dialect: every entry with its module. */
@@ -67,7 +67,7 @@ export function withoutModules(entry: JsonObject, prefix = ""): JsonObject {
   }
   const custom = typeof registered_name === "string" && registered_name.includes(">");
   // The layers inside a wrapper keep theirs.
-  return { ...rest, ...(custom && { class_name: registered_name }) };
+  return { ...rest, class_name: custom ? registered_name : nameInCode(String(entry["class_name"])) };
 }
 
 /** A wrapper's config with the layers in it changed; others as they are. */
