@@ -11,6 +11,7 @@ import { createTrunk, staticProgram } from "../dist/features/trunk.js";
 import { readCheckpoint, writeCheckpoint } from "../dist/formats/checkpoint-file.js";
 import { freezeUntil } from "../dist/freeze/policy.js";
 import { resolveFreeze } from "../dist/freeze/resolve.js";
+import { inferenceProgram } from "../dist/model/inference-program.js";
 import { disposeWeights, uploadWeights } from "../dist/model/layer-weights.js";
 import { programBetween } from "../dist/model/program.js";
 import { runProgram } from "../dist/model/run-program.js";
@@ -31,16 +32,6 @@ function apart(ours, theirs) {
   return ours.length === theirs.length ? difference / largest : Number.NaN;
 }
 
-/** Values of `refs` for the inputs, the graph as it is. */
-function runTo(graph, weights, inputs, refs) {
-  const program = programBetween(
-    graph,
-    graph.inputs.map((input) => input.ref),
-    refs,
-  );
-  return run(program, weights, [inputs]);
-}
-
 function run(program, weights, feeds) {
   const uploaded = uploadWeights(
     weights,
@@ -53,12 +44,28 @@ function run(program, weights, feeds) {
   return values;
 }
 
-/** What the whole gives and what head and features of the cut at `stage` give, apart. */
-function splitAt(stage, { graph, weights, inputs, whole }) {
+/** The model's output as `predict` computes it, and what goes into the head `finetune` trains. */
+function answersOf(graph, weights, inputs) {
+  const whole = inferenceProgram(graph, weights);
+  const [output] = run(whole.program, whole.weights, [inputs]);
+  const [features] = trunkOf(graph, weights, inputs, headOf(graph).path).tensors;
+  const values = Float32Array.from(features.dataSync());
+  tf.dispose(features);
+  return { output, features: values };
+}
+
+/** What is computed once if all before `stage` is frozen. */
+function trunkOf(graph, weights, inputs, stage) {
   const cut = cutModel(graph, resolveFreeze(graph, freezeUntil(stage), { bnMode: "inference" }));
   const trunk = createTrunk(staticProgram(cut, weights));
-  const features = trunk.run([inputs]);
+  const tensors = trunk.run([inputs]);
   trunk.dispose();
+  return { cut, tensors };
+}
+
+/** What the whole gives and what head and features of the cut at `stage` give, apart. */
+function splitAt(stage, { graph, weights, inputs, whole }) {
+  const { cut, tensors: features } = trunkOf(graph, weights, inputs, stage);
   const { frontier } = cut.partition;
   const outputs = cut.graph.outputs.map((output) => output.ref);
   const [joined] = run(programBetween(cut.graph, frontier, outputs), weights, features);
@@ -137,13 +144,9 @@ async function check(name, folder) {
   for (const format of ["h5", "keras"]) {
     checkpoint = await readCheckpoint(join(folder, `${name}.${format}`));
     graph = layerGraph(checkpoint);
-    const head = graph.nodes.find((node) => node.layer === headOf(graph).path);
-    const [features, outputs] = runTo(graph, checkpoint.weights, inputs, [
-      head.inputs[0],
-      graph.outputs[0].ref,
-    ]);
-    whole = outputs;
-    answers[format] = Math.max(apart(features, floats("features")), apart(outputs, floats("outputs")));
+    const { output, features } = answersOf(graph, checkpoint.weights, inputs);
+    whole = output;
+    answers[format] = Math.max(apart(features, floats("features")), apart(output, floats("outputs")));
   }
   const lost = [];
   for (const file of ["named.h5", "numbered.weights.h5"])

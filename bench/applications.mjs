@@ -1,6 +1,7 @@
 /**
- * Every network of keras.applications beside real Keras: `npm run applications -- FOLDER [NAME…]`, one process at a time. FOLDER
- * takes one network's files at a time and the figures; a second run does what is not there yet. `KERAS_PYTHON` names the Python
+ * Every network of keras.applications beside real Keras: `npm run applications -- FOLDER [--keep-reading] [NAME…]`, one process at a
+ * time. FOLDER takes one network's files at a time and the figures; a second run does what is not there yet. With
+ * `--keep-reading` what reading took stays as FOLDER has it and all else is compared again. `KERAS_PYTHON` names the Python
  * that has Keras. Writes bench/APPLICATIONS.md; exits with 1 if a network is not what Keras says.
  */
 import { execFileSync, spawn } from "node:child_process";
@@ -24,7 +25,8 @@ const gradientTolerance = 3e-3;
 /** How often a file is read by us and by Keras, in turn. */
 const repeats = { VGG16: 3, ResNet50: 3 };
 
-const [folder, ...chosen] = process.argv.slice(2);
+const keepReading = process.argv.includes("--keep-reading");
+const [folder, ...chosen] = process.argv.slice(2).filter((word) => word !== "--keep-reading");
 if (!folder) throw new Error("usage: npm run applications -- FOLDER [NAME…]");
 const unknown = chosen.filter((name) => !names.includes(name));
 if (unknown.length > 0)
@@ -75,15 +77,13 @@ function readingOf(path, times) {
   return { ours: middle(runs.ours), keras: error ? { error } : middle(runs.keras) };
 }
 
-async function figuresOf(name) {
+async function figuresOf(name, before) {
   mkdirSync(folder, { recursive: true });
   const made = await keras("make", name, folder);
   const checked = ours("check", name, folder);
   const opened = await keras("open", name, folder);
-  const times = repeats[name] ?? 1;
-  const reading = Object.fromEntries(
-    ["keras", "h5"].map((format) => [format, readingOf(join(folder, `${name}.${format}`), times)]),
-  );
+  const read = (format) => [format, readingOf(join(folder, `${name}.${format}`), repeats[name] ?? 1)];
+  const reading = keepReading && before ? before : Object.fromEntries(["keras", "h5"].map(read));
   for (const file of [
     `${name}.keras`,
     `${name}.h5`,
@@ -128,6 +128,9 @@ function rowOf(name, figures) {
     `${figures.size}`,
     power(figures.keras),
     power(figures.h5),
+    figures.gradientRounding === undefined
+      ? ""
+      : `${power(figures.rounding)}, ${power(figures.gradientRounding)}`,
     `${splits.length}: ${power(Math.max(...splits.map((split) => split.apart)))}`,
     `${figures.last}: ${power(figures.gradient)}`,
     power(figures.reopened),
@@ -144,9 +147,9 @@ const recordPath = join(folder, "applications.json");
 const record = existsSync(recordPath) ? JSON.parse(readFileSync(recordPath, "utf8")) : {};
 const faults = [];
 for (const name of chosen.length > 0 ? chosen : names) {
-  if (!record[name]?.reading || chosen.length > 0) {
+  if (!record[name]?.reading || keepReading || chosen.length > 0) {
     try {
-      record[name] = await figuresOf(name);
+      record[name] = await figuresOf(name, record[name]?.reading);
       writeFileSync(recordPath, JSON.stringify(record));
       writeTable();
     } catch (error) {
@@ -165,16 +168,17 @@ function writeTable() {
 
 Made by \`npm run applications\`: each network built by Keras 3.15.1 with weights and BatchNormalization statistics off their initial
 values, saved as \`.keras\` and \`.h5\`, read here, native engine. Differences are the largest by the largest value, of the features
-before the head and of the predictions. **stages**: how many names it is split at, and how far features and head are from the
-whole. **step**: the last stage, and how far its gradients are from Keras's (length of the difference by the length; one relu that
-rounding puts on the other side of zero makes a thousandth). **reopened**: what Keras predicts from the \`.keras\` that we wrote,
+before the head and of the predictions. **rounding**: how far Keras's own are from those of the same network in float64, and its
+gradients of the step, where it was measured. **stages**: how many names it is split at, and how far features and head are from
+the whole. **step**: the last stage, and how far its gradients are from Keras's (length of the difference by the length; one relu
+that rounding puts on the other side of zero makes a thousandth). **reopened**: what Keras predicts from the \`.keras\` that we wrote,
 against what it predicted before. **weights-only**: whether \`--arch\` makes the
 same weights, to the bit, of its \`.weights.h5\` and its weights in the old \`.h5\` layout. **reading**: our seconds and peak resident
 bytes over those of \`load_model\`, in turn, whole processes: medians of three with ResNet50 and VGG16, once with the
 others; below 1 we take less. "Keras fails": it does not open the .h5 that it wrote.
 
-| network | M parameters | size | .keras | .h5 | stages | step | reopened | weights-only | .keras time | .keras peak | .h5 time | .h5 peak |
-|---|---|---|---|---|---|---|---|---|---|---|---|---|
+| network | M parameters | size | .keras | .h5 | rounding | stages | step | reopened | weights-only | .keras time | .keras peak | .h5 time | .h5 peak |
+|---|---|---|---|---|---|---|---|---|---|---|---|---|---|
 ${rows.join("\n")}
 `;
   writeFileSync("bench/APPLICATIONS.md", text);

@@ -64,6 +64,48 @@ def soften(model, random):
             layer.beta.assign(random.uniform(0.5, 1.0, layer.beta.shape) * (1 if layer.scale else 2))
 
 
+def apart(values, others):
+    return float(np.abs(values.astype("float64") - others).max() / np.abs(others).max())
+
+
+def in_float64(name, model):
+    """The same network with the same weights and flags, all its arithmetic in float64."""
+    keras.config.set_dtype_policy("float64")
+    try:
+        exact = getattr(keras.applications, name)(weights=None, input_shape=model.inputs[0].shape[1:])
+    finally:
+        keras.config.set_dtype_policy("float32")
+    exact.set_weights(model.get_weights())
+    trains = {path: layer.trainable for path, layer in leaves(model)}
+    for path, layer in leaves(exact):
+        layer.trainable = trains[path]
+    return exact
+
+
+def answers_of(model, inputs):
+    both = keras.Model(model.inputs, [head_of(model).input, model.output])
+    return [np.asarray(value) for value in both(inputs, training=False)]
+
+
+def gradients_of(model, inputs, targets):
+    """The loss, and the gradient of each weight that trains by its layer's path and its place there."""
+    trained = {
+        f"{path}/{index}": weight.value
+        for path, layer in leaves(model)
+        for index, weight in enumerate(layer.weights)
+        if any(weight is own for own in layer.trainable_variables)
+    }
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(keras.losses.categorical_crossentropy(targets, model(inputs, training=False)))
+    return float(loss), {key: np.asarray(value) for key, value in tape.gradient(loss, trained).items()}
+
+
+def distance(gradients, others):
+    """Length of the difference by the length."""
+    off = sum(float(((gradients[key] - others[key]) ** 2).sum()) for key in others)
+    return (off / sum(float((gradient**2).sum()) for gradient in others.values())) ** 0.5
+
+
 def make(name, folder):
     keras.utils.set_random_seed(0)
     random = np.random.default_rng(0)
@@ -82,8 +124,7 @@ def make(name, folder):
     model.save_weights(folder / "numbered.weights.h5")
     with h5py.File(folder / "named.h5", "w") as file:
         legacy_h5_format.save_weights_to_hdf5_group(file, model)
-    both = keras.Model(model.inputs, [head_of(model).input, model.output])
-    features, outputs = (np.asarray(value) for value in both(inputs, training=False))
+    features, outputs = answers_of(model, inputs)
     record = {"parameters": int(model.count_params()), "size": size}
     for key, value in {"inputs": inputs, "features": features, "outputs": outputs}.items():
         value.astype("<f4").tofile(folder / f"{key}.bin")
@@ -92,36 +133,30 @@ def make(name, folder):
     return record
 
 
-def reopened(_name, folder):
+def reopened(name, folder):
     record = json.loads((folder / "record.json").read_text())
     read = lambda key: np.fromfile(folder / f"{key}.bin", "<f4").reshape(record[key])
     model = keras.saving.load_model(folder / "ours.keras", compile=False)
-    inputs, before = read("inputs"), read("outputs")
-    difference = np.abs(np.asarray(model(inputs, training=False)) - before).max() / before.max()
-    targets = np.eye(before.shape[-1], dtype="float32")[np.arange(SAMPLES) % before.shape[-1]]
-    with tf.GradientTape() as tape:
-        loss = keras.losses.CategoricalCrossentropy()(targets, model(inputs, training=False))
-    trained = [
-        (path, index, weight)
-        for path, layer in leaves(model)
-        for index, weight in enumerate(layer.weights)
-        if any(weight is own for own in layer.trainable_variables)
-    ]
-    gradients = tape.gradient(loss, [weight.value for _, _, weight in trained])
+    inputs, features, outputs = read("inputs"), read("features"), read("outputs")
+    targets = np.eye(outputs.shape[-1], dtype="float32")[np.arange(SAMPLES) % outputs.shape[-1]]
+    loss, gradients = gradients_of(model, inputs, targets)
     own = json.loads((folder / "step.json").read_text())
     values = np.memmap(folder / "step.bin", "<f4", "r")
-    apart = whole = 0.0
-    for (path, index, _), gradient in zip(trained, gradients):
-        start = own["places"].pop(f"{path}/{index}")
-        gradient = np.asarray(gradient)
-        moved = -values[start : start + gradient.size].reshape(gradient.shape)
-        apart += float(((moved - gradient) ** 2).sum())
-        whole += float((gradient**2).sum())
+    places = {key: own["places"].pop(key) for key in gradients}
+    moved = {
+        key: -values[place : place + gradients[key].size].reshape(gradients[key].shape)
+        for key, place in places.items()
+    }
+    exact = in_float64(name, model)
+    exact_answers = answers_of(exact, inputs.astype("float64"))
+    _, exact_gradients = gradients_of(exact, inputs.astype("float64"), targets.astype("float64"))
     return {
-        "reopened": float(difference),
-        "loss": abs(own["loss"] / float(loss) - 1),
-        "gradient": (apart / whole) ** 0.5,
+        "reopened": apart(np.asarray(model(inputs, training=False)), outputs),
+        "loss": abs(own["loss"] / loss - 1),
+        "gradient": distance(moved, gradients),
         "untrained": list(own["places"]),
+        "rounding": max(map(apart, [features, outputs], exact_answers)),
+        "gradientRounding": distance(gradients, exact_gradients),
     }
 
 
