@@ -1,5 +1,6 @@
 import type { Checkpoint } from "../checkpoint.ts";
-import { earlyVersion, inEarlyForm } from "../topology/translate/early-keras3.ts";
+import { layerGraph } from "../topology/build-graph.ts";
+import { earlyVersion, inEarlyForm, refuseEncodedColumns } from "../topology/translate/early-keras3.ts";
 import { inDialect } from "./dialect-writing.ts";
 
 /**
@@ -9,6 +10,7 @@ import { inDialect } from "./dialect-writing.ts";
  */
 export function forEarlyKeras3(checkpoint: Checkpoint): Checkpoint {
   const translated = inDialect(checkpoint, "keras3");
+  refuseEncodedColumns(layerGraph(translated));
   return {
     ...translated,
     kerasVersion: earlyVersion,

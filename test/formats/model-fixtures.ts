@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { InputTensor, Tensor } from "../../src/tensor.ts";
 
 const folder = "fixtures/models";
+export const textFolder = "fixtures/texts";
 
 export interface PackedTensor {
   readonly name?: string;
@@ -48,6 +49,11 @@ export function unpackedTexts(packed: PackedTensor): InputTensor {
   return strings ? { shape, dtype: "string", data: strings } : unpacked(packed);
 }
 
+/** The record of every model in fixtures/texts, by the file's name. */
+export function textRecords(): readonly (readonly [string, ModelRecord])[] {
+  return recordsIn(textFolder);
+}
+
 /** The record of every file that is read, by the file's name. */
 export function modelRecords(): readonly (readonly [string, ModelRecord])[] {
   return allRecords().filter(([, { refused }]) => refused === undefined);
@@ -59,6 +65,10 @@ export function refusedRecords(): readonly (readonly [string, ModelRecord])[] {
 }
 
 function allRecords(): readonly (readonly [string, ModelRecord])[] {
+  return recordsIn(folder);
+}
+
+function recordsIn(folder: string): readonly (readonly [string, ModelRecord])[] {
   return readdirSync(folder)
     .filter((name) => name.endsWith(".json"))
     .map((name) => {

@@ -1,5 +1,4 @@
 /** Models that take texts, or give them, in fixtures/texts: each with what the Keras that saved it answered. */
-import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { arrayDataset } from "../../src/data/arrays.ts";
@@ -16,14 +15,11 @@ import { toFloat32 } from "../../src/tensor.ts";
 import { layerGraph } from "../../src/topology/build-graph.ts";
 import { editLayers, withConfig } from "../../src/topology/edit-config.ts";
 import { createTrainer } from "../../src/training/trainer.ts";
-import { type ModelRecord, unpackedTexts } from "../formats/model-fixtures.ts";
+import { type ModelRecord, textFolder, textRecords, unpackedTexts } from "../formats/model-fixtures.ts";
 import { scratch } from "../hdf5/temporary.ts";
 
-const folder = "fixtures/texts";
-const records = readdirSync(folder)
-  .filter((name) => name.endsWith(".json"))
-  .map((name) => JSON.parse(readFileSync(join(folder, name), "utf8")) as ModelRecord)
-  .map((record) => [record.file, record] as const);
+const folder = textFolder;
+const records = textRecords();
 
 beforeAll(async () => {
   if (!process.env["KERAS_FINETUNE_ENGINE"]) useEngine("wasm");

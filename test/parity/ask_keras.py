@@ -8,6 +8,8 @@ import tensorflow as tf
 
 from networks import networks
 
+WORDS = ["the", "Film", "was", "dull,", "delight", "café", "unknown", "NEVER!", "it's"]
+
 models = {}
 made = {}
 
@@ -68,17 +70,32 @@ def perturb(model, random, noise, scale):
 
 
 def inputs_of(model, samples, random):
-    """Normal numbers, or pixels where the model rescales them itself; words where it takes integers."""
+    """Normal numbers, or pixels where the model rescales them itself; words where it takes integers, as texts where it takes those."""
     pixels = any(isinstance(layer, keras.layers.Rescaling) for layer in model.layers)
     mean, deviation = (128, 60) if pixels else (0, 1)
 
     def values(tensor):
         shape = (samples, *tensor.shape[1:])
-        if tensor.dtype == "int32":
-            return random.integers(0, 9, shape)
-        return random.normal(mean, deviation, shape)
+        if tensor.dtype == "string":
+            lengths = random.integers(1, longest_text(model) + 1, int(np.prod(shape)))
+            return tf.reshape(tf.constant([" ".join(random.choice(WORDS, length)) for length in lengths]), shape)
+        if tensor.dtype.startswith("int"):
+            return random.integers(0, 9, shape).astype("float32")
+        return random.normal(mean, deviation, shape).astype("float32")
 
-    return [values(tensor).astype("float32") for tensor in model.inputs]
+    return alike(model, [values(tensor) for tensor in model.inputs])
+
+
+def alike(model, inputs):
+    """All of them tensors where one is of texts: Keras takes no mixture."""
+    if not any(isinstance(value, tf.Tensor) for value in inputs):
+        return inputs
+    return [tf.cast(value, tensor.dtype) for value, tensor in zip(inputs, model.inputs)]
+
+
+def longest_text(model):
+    """Some words where the model splits texts, else one."""
+    return 12 if any(isinstance(layer, keras.layers.TextVectorization) for _, layer in leaves(model)) else 1
 
 
 def make(name, network, paths, seed=0, samples=4, noise=0.1, scale=1.0, frozen=(), logits=None, options=None):
@@ -127,7 +144,7 @@ def weights(name):
 
 def predict(name, inputs=None, samples=2, seed=0):
     model = models[name]
-    inputs = inputs_of(model, samples, np.random.default_rng(seed)) if inputs is None else inputs
+    inputs = inputs_of(model, samples, np.random.default_rng(seed)) if inputs is None else alike(model, inputs)
     outputs = model(inputs if len(inputs) > 1 else inputs[0], training=False)
     outputs = outputs if isinstance(outputs, (list, tuple)) else [outputs]
     return {"inputs": inputs, "outputs": [np.asarray(output) for output in outputs]}
@@ -139,9 +156,10 @@ def freeze(model, frozen):
             layer.trainable = False
 
 
-def targets_of(model, loss, samples, random):
-    """`[N, …]` as the loss takes them."""
-    shape = (samples, *model.outputs[0].shape[1:])
+def targets_of(model, inputs, loss, samples, random):
+    """`[N, …]` as the loss takes them. A model of counted words says another shape than it gives."""
+    counts = any(isinstance(layer, keras.layers.TextVectorization) for _, layer in leaves(model))
+    shape = tuple(model(inputs[0]).shape) if counts else (samples, *model.outputs[0].shape[1:])
     name = loss if isinstance(loss, str) else loss["class_name"]
     plain = name.lower().replace("_", "")
     if plain == "sparsecategoricalcrossentropy":
@@ -169,8 +187,8 @@ def train(name, optimizer, loss, frozen=(), bn_mode="follow", class_weight=None,
     before = model.get_weights()
     flags = [(layer, layer.trainable) for _, layer in leaves(model)]
     random = np.random.default_rng(seed)
-    inputs = [value * np.float32(scale) for value in inputs_of(model, samples, random)]
-    targets = targets_of(model, loss, samples, random)
+    inputs = [value if isinstance(value, tf.Tensor) else value * np.float32(scale) for value in inputs_of(model, samples, random)]
+    targets = targets_of(model, inputs, loss, samples, random)
     freeze(model, frozen)
     for _, layer in leaves(model):
         if isinstance(layer, keras.layers.BatchNormalization) and bn_mode in ("freeze", "train"):

@@ -3,12 +3,12 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import type { Tensor } from "../../src/tensor.ts";
+import type { StringTensor, Tensor } from "../../src/tensor.ts";
 import { elementCount, float32Tensor } from "../../src/tensor.ts";
 
 /** A running Python with real Keras, asked one question at a time. */
 export interface Keras {
-  /** What the action of `ask_keras.py` answers; tensors go both ways as float32. */
+  /** What the action of `ask_keras.py` answers; tensors go both ways as float32, or as texts. */
   ask<Answer>(action: string, question: Readonly<Record<string, unknown>>): Promise<Answer>;
   /** A folder of this process's, for model files. */
   readonly folder: string;
@@ -54,6 +54,9 @@ export function startKeras(release: "current" | "early" = "current"): Keras {
 function packed(value: unknown, chunks: Uint8Array[]): unknown {
   if (Array.isArray(value)) return value.map((item) => packed(item, chunks));
   if (typeof value !== "object" || value === null) return value;
+  if ("data" in value && "dtype" in value && value.dtype === "string") {
+    return { shape: (value as StringTensor).shape, strings: (value as StringTensor).data };
+  }
   if ("data" in value && value.data instanceof Float32Array) {
     const offset = chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0);
     chunks.push(new Uint8Array(value.data.buffer, value.data.byteOffset, value.data.byteLength));
@@ -65,7 +68,8 @@ function packed(value: unknown, chunks: Uint8Array[]): unknown {
 function unpacked(value: unknown, bytes: Buffer): unknown {
   if (Array.isArray(value)) return value.map((item) => unpacked(item, bytes));
   if (typeof value !== "object" || value === null) return value;
-  const place = value as { shape?: number[]; offset?: number };
+  const place = value as { shape?: number[]; offset?: number; strings?: string[] };
+  if (place.shape && place.strings) return { dtype: "string", shape: place.shape, data: place.strings };
   if (place.shape && place.offset !== undefined) {
     const start = bytes.byteOffset + place.offset;
     return float32Tensor(

@@ -165,6 +165,51 @@ def attention():
     return keras.Model(words, layers.Dense(3, activation="softmax", name="head")(x))
 
 
+VOCABULARY = ["the", "film", "was", "dull", "delight", "café", "never"]
+
+
+def texts(summary="pool", mask=True, binary=False):
+    """A classifier of texts: a vocabulary, an Embedding, and what makes one row of its rows."""
+    text = keras.Input((1,), dtype="string", name="text")
+    x = layers.TextVectorization(output_sequence_length=10, vocabulary=VOCABULARY, name="vectorize")(text)
+    x = layers.Embedding(9, 5, mask_zero=mask, name="words")(x)
+    if summary == "lstm":
+        x = layers.Bidirectional(layers.LSTM(4, name="steps"), name="both")(x)
+    elif summary == "convolution":
+        x = layers.GlobalMaxPooling1D(name="pool")(layers.Conv1D(6, 3, activation="relu", name="ngrams")(x))
+    else:
+        x = layers.GlobalAveragePooling1D(name="pool")(x)
+    x = layers.Dense(6, activation="tanh", name="hidden")(x)
+    return keras.Model(text, layers.Dense(1 if binary else 3, activation="sigmoid" if binary else "softmax", name="head")(x))
+
+
+def counted(mode="tf_idf", ngrams=2):
+    """Texts as rows that count words and pairs of them."""
+    weights = {"idf_weights": [0.3 + 0.2 * index for index in range(7)]} if mode == "tf_idf" else {}
+    vectorize = layers.TextVectorization(output_mode=mode, ngrams=ngrams, vocabulary=VOCABULARY, name="vectorize", **weights)
+    head = [layers.Dense(6, activation="relu", name="hidden"), layers.Dense(3, activation="softmax", name="head")]
+    return keras.Sequential([keras.Input((1,), dtype="string", name="text"), vectorize, *head])
+
+
+def hashed_columns():
+    """A column of words, looked up and hashed, and one of whole numbers."""
+    word, year = keras.Input((1,), dtype="string", name="word"), keras.Input((1,), dtype="int64", name="year")
+    rows = [
+        layers.StringLookup(vocabulary=["the", "delight", "café"], num_oov_indices=2, output_mode="one_hot", name="known")(word),
+        layers.IntegerLookup(vocabulary=[2, 5, 7], output_mode="multi_hot", name="years")(year),
+        layers.Flatten(name="flat")(layers.Embedding(6, 3, name="buckets")(layers.Hashing(6, name="hashed")(word))),
+    ]
+    x = layers.Dense(6, activation="tanh", name="hidden")(layers.Concatenate(name="all")(rows))
+    return keras.Model([word, year], layers.Dense(3, activation="softmax", name="head")(x))
+
+
+def named(words=("dull", "fine", "über")):
+    """The likeliest class of a text by its name."""
+    inner = texts(mask=False)
+    best = keras.ops.argmax(inner.output, axis=-1)
+    return keras.Model(inner.input, layers.StringLookup(vocabulary=list(words), num_oov_indices=0, invert=True, name="name")(best))
+
+
 def random_graph(seed):
     """Up to a dozen calls on maps of one or two inputs: merges, strides, pools, shared layers, nested models, norms."""
     random = python_random.Random(seed)
@@ -286,6 +331,10 @@ networks = {
         dense_prediction,
         sequence,
         attention,
+        texts,
+        counted,
+        hashed_columns,
+        named,
         random_graph,
     )
 }

@@ -10,6 +10,7 @@ answers = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)
 
 import numpy as np
+import tensorflow as tf
 
 from ask_keras import actions
 
@@ -17,6 +18,8 @@ from ask_keras import actions
 def with_arrays(value, buffer):
     """`{"shape", "offset"}` of a question as arrays."""
     if isinstance(value, dict):
+        if set(value) == {"shape", "strings"}:
+            return tf.reshape(tf.constant(value["strings"], "string"), value["shape"])
         if set(value) == {"shape", "offset"}:
             count = int(np.prod(value["shape"]))
             return np.frombuffer(buffer, "<f4", count, value["offset"]).reshape(value["shape"])
@@ -27,7 +30,11 @@ def with_arrays(value, buffer):
 
 
 def without_arrays(value, file):
-    """Arrays of an answer as `{"shape", "offset"}` in `file`."""
+    """Arrays of an answer as `{"shape", "offset"}` in `file`, texts as `{"shape", "strings"}`."""
+    if isinstance(value, tf.Tensor):
+        value = value.numpy()
+    if isinstance(value, np.ndarray) and value.dtype.kind == "O":
+        return {"shape": list(value.shape), "strings": [text.decode() for text in value.reshape(-1)]}
     if isinstance(value, np.ndarray):
         place = {"shape": list(value.shape), "offset": file.tell()}
         file.write(np.ascontiguousarray(value, dtype="<f4").tobytes())

@@ -4,7 +4,7 @@ import { expect } from "vitest";
 import type { BatchNormMode, Checkpoint, JsonObject } from "../../src/checkpoint.ts";
 import { readCheckpoint } from "../../src/formats/checkpoint-file.ts";
 import { freeze } from "../../src/freeze/policy.ts";
-import type { Tensor } from "../../src/tensor.ts";
+import type { InputTensor, Tensor } from "../../src/tensor.ts";
 import { createTrainer } from "../../src/training/trainer.ts";
 import type { KerasWeights } from "./differences.ts";
 import { counterpart, difference, entriesOf, magnitude, norm } from "./differences.ts";
@@ -76,7 +76,7 @@ export async function expectSameTraining(
   const { bnMode = "follow", samples = 6, scale = 1, seed = 0, tolerance = 2e-5 } = case_;
   const { name, path } = await makeModel(keras, case_);
   const { inputs, targets, steps } = await keras.ask<{
-    inputs: Tensor[];
+    inputs: InputTensor[];
     targets: Tensor;
     steps: KerasStep[];
   }>("train", {

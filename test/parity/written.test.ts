@@ -1,13 +1,21 @@
 import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Checkpoint } from "../../src/checkpoint.ts";
 import { TopologyError } from "../../src/errors.ts";
 import { readCheckpoint, writeCheckpoint } from "../../src/formats/checkpoint-file.ts";
 import { forEarlyKeras3 } from "../../src/formats/early-keras3.ts";
-import type { Tensor } from "../../src/tensor.ts";
+import type { InputTensor } from "../../src/tensor.ts";
+import { toFloat32 } from "../../src/tensor.ts";
 import { changesInKeras3 } from "../../src/topology/translate/changes-in-keras3.ts";
 import type { ModelRecord } from "../formats/model-fixtures.ts";
-import { modelPath, modelRecords, unpacked } from "../formats/model-fixtures.ts";
+import {
+  modelPath,
+  modelRecords,
+  textFolder,
+  textRecords,
+  unpackedTexts,
+} from "../formats/model-fixtures.ts";
 import { difference, magnitude } from "./differences.ts";
 import type { Keras } from "./keras.ts";
 import { startKeras } from "./keras.ts";
@@ -20,7 +28,10 @@ const channelsFirst = /-(channels-first|theano)\.h5$/;
 /** What Keras cannot open of its own: a functional model of 3.0 in a Sequential one, operations of untraced arguments. */
 const broken = /^(k30-nested-sequential|k3-more-operations)\.keras$/;
 
-const records = modelRecords().filter(([file]) => !channelsFirst.test(file) && !broken.test(file));
+const records = [
+  ...modelRecords().map(([file, record]) => [file, modelPath(file), record] as const),
+  ...textRecords().map(([file, record]) => [file, join(textFolder, file), record] as const),
+].filter(([file]) => !channelsFirst.test(file) && !broken.test(file));
 
 describe.each(["current", "early"] as const)("%s Keras 3", (release) => {
   let keras: Keras;
@@ -31,8 +42,8 @@ describe.each(["current", "early"] as const)("%s Keras 3", (release) => {
 
   test.each(records)(
     "%s opens and predicts the same, unless a warning says what changes",
-    async (file, record) => {
-      const checkpoint = await readCheckpoint(modelPath(file));
+    async (_, source, record) => {
+      const checkpoint = await readCheckpoint(source);
       const written = release === "early" ? earlyOrRefused(checkpoint) : checkpoint;
       if (!written) return;
       const path = join(keras.folder, "written.keras");
@@ -59,15 +70,19 @@ function earlyOrRefused(checkpoint: Checkpoint): Checkpoint | undefined {
 /** The largest difference of a model's predictions from those in its record, relative to these. */
 async function apart(keras: Keras, path: string, { inputs, outputs }: ModelRecord): Promise<number> {
   await keras.ask("open", { name: "written", path });
-  const asked = inputs.map((input): Tensor => asFloat32(unpacked(input)));
-  const answer = await keras.ask<{ outputs: Tensor[] }>("predict", { name: "written", inputs: asked });
+  const asked = inputs.map((input) => asFloat32(unpackedTexts(input)));
+  const answer = await keras.ask<{ outputs: InputTensor[] }>("predict", { name: "written", inputs: asked });
   const differences = outputs.map((expected, index) => {
-    const wanted = asFloat32(unpacked(expected));
-    return difference(answer.outputs[index]!, wanted) / Math.max(1, magnitude(wanted));
+    const [wanted, got] = [asFloat32(unpackedTexts(expected)), answer.outputs[index]!];
+    if (wanted.dtype === "string" || got.dtype === "string") {
+      return isDeepStrictEqual(got, wanted) ? 0 : Number.POSITIVE_INFINITY;
+    }
+    return difference(got, wanted) / Math.max(1, magnitude(wanted));
   });
   return Math.max(...differences);
 }
 
-function asFloat32(tensor: Tensor): Tensor {
-  return { ...tensor, dtype: "float32", data: Float32Array.from(tensor.data as ArrayLike<number>) };
+function asFloat32(tensor: InputTensor): InputTensor {
+  if (tensor.dtype === "string") return tensor;
+  return { ...tensor, dtype: "float32", data: toFloat32(tensor) };
 }

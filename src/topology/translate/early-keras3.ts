@@ -1,8 +1,11 @@
 import type { Json, JsonObject } from "../../checkpoint.ts";
 import { TopologyError } from "../../errors.ts";
+import { formatShape } from "../../tensor.ts";
 import { isObject } from "../config-values.ts";
 import { classNameOf } from "../dialects/class-names.ts";
 import { entryName, layersOf } from "../edit-config.ts";
+import type { LayerGraph, TensorRef } from "../layer-graph.ts";
+import { layersByPath } from "../layer-graph.ts";
 import { isLaterActivation, isLaterClass, laterArgumentsOf } from "./later-arguments.ts";
 
 /** The release whose form and meaning an early `.keras` has. */
@@ -144,6 +147,20 @@ function readsOf(json: Json): readonly string[] {
   if (!isObject(json)) return [];
   const history = json["keras_history"];
   return Array.isArray(history) ? [String(history[0])] : Object.values(json).flatMap(readsOf);
+}
+
+/** @throws {TopologyError} naming a CategoryEncoding that later releases call on a column as on single numbers. */
+export function refuseEncodedColumns(graph: LayerGraph): void {
+  const layers = layersByPath(graph);
+  for (const { layer, inputs } of graph.nodes) {
+    const { className, config } = layers.get(layer)!;
+    if (className !== "CategoryEncoding" || config["output_mode"] !== "one_hot") continue;
+    const [{ node, output }] = inputs as readonly [TensorRef];
+    const shape = graph.nodes[node]!.outputs[output]!.shape ?? [];
+    if (shape.length > 1 && shape.at(-1) === 1) {
+      throw unknown(layer, `has no one_hot rows of a column, ${formatShape(shape)}`);
+    }
+  }
 }
 
 const advice = "Write it for a current Keras, without --keras 3.0.";

@@ -24,6 +24,8 @@ interface Rule {
   readonly renamed?: Readonly<Record<string, string>>;
   /** What Keras 2 meant where it wrote nothing and Keras 3 means something else. */
   readonly absent?: JsonObject;
+  /** What Keras 3 insists on. */
+  readonly forced?: (config: JsonObject) => JsonObject;
 }
 
 const separable: Rule = {
@@ -63,6 +65,7 @@ const rules: Readonly<Record<string, Rule>> = {
   GRUCell: { ...recurrent, absent: { reset_after: false } },
   Discretization: { dropped: ["trainable"] },
   Embedding: { dropped: ["input_length"] },
+  Hashing: { forced: wholeNumbers },
   IntegerLookup: lookup,
   StringLookup: lookup,
   TextVectorization: lookup,
@@ -111,8 +114,17 @@ export function keras3Arguments(path: string, className: string, config: JsonObj
   return {
     className: rule.className ?? className,
     // Spread first, so that numbers keep the spelling that the config remembers for them.
-    config: { ...rule.absent, ...keepSpelling(config, Object.fromEntries(entries)) },
+    config: {
+      ...rule.absent,
+      ...keepSpelling(config, Object.fromEntries(entries)),
+      ...rule.forced?.(config),
+    },
   };
+}
+
+/** Before Keras 2.6 whole numbers had the dtype of layers at large. */
+function wholeNumbers({ dtype = null, output_mode = "int" }: JsonObject): JsonObject {
+  return output_mode === "int" && dtype === "float32" ? { dtype: "int64" } : {};
 }
 
 /** ` of signal.fft`, the function of TensorFlow that a layer calls, or the kind of node that it is. */

@@ -49,7 +49,7 @@ const laterArguments: Readonly<Record<string, Readonly<Record<string, Inert>>>> 
     fill_value: [0],
     pad_to_aspect_ratio: [false],
   },
-  StringLookup: { salt: [null] },
+  StringLookup: { oov_method: ["floormod"], salt: [null] },
   ZeroPadding1D: channelsLast,
   GlorotNormal: fans,
   GlorotUniform: fans,
