@@ -4,6 +4,7 @@ import { isObject } from "./config-values.ts";
 import { nestedKeys } from "./dialects/layer-config.ts";
 import { kindOfNode } from "./dialects/node-def.ts";
 import { isTensorFlowFunction } from "./dialects/tf-ops.ts";
+import { formerLayers } from "./former-layers.ts";
 import type { GraphLayer, LayerGraph } from "./layer-graph.ts";
 import type { Refusal } from "./layer-spec.ts";
 import { specOf } from "./layer-specs.ts";
@@ -108,6 +109,13 @@ function unknownClass(className: string): Refusal {
     return {
       reason: "a custom class, whose code is not in the file",
       advice: "Rebuild it from Keras layers and save again.",
+    };
+  }
+  if (formerLayers.has(className)) {
+    return {
+      reason: "a layer of an earlier Keras, which is neither computed here nor in Keras 3",
+      advice:
+        "Rebuild it from layers that Keras 3 has and save again; freezing it does not help, it must run.",
     };
   }
   return {

@@ -81,11 +81,28 @@ function convolution(className: string, rank: number, dilated = false): Rule {
   };
 }
 
-/** What it gives is written beside it, batch included; Keras 2 works it out. */
+/** What it gives is written beside it, batch included; Keras 2 works it out but for what its padding leaves open. */
 const deconvolution: Rule = (config, place) => {
   const { class_name, config: own } = convolution("Conv2DTranspose", 2)(config, place);
-  return { class_name, config: without(own, "output_shape") };
+  return { class_name, config: { ...without(own, "output_shape"), ...outputPadding(own) } };
 };
+
+/** Rows and columns beyond those that Keras 2 gives of itself, as its `output_padding`. */
+function outputPadding({ output_shape, kernel_size, strides, padding, data_format }: JsonObject): JsonObject {
+  if (![output_shape, kernel_size, strides].every(Array.isArray)) return {};
+  const sizes = (output_shape as readonly Json[]).slice(data_format === "th" ? 2 : 1).map(Number);
+  const more = [0, 1].map((axis) => {
+    const [size, kernel, stride] = [sizes, kernel_size, strides].map((list) =>
+      Number((list as readonly Json[])[axis]),
+    ) as [number, number, number];
+    // Of `(input - 1) * stride + kernel - 2 * margin` and the output padding, the input's part falls away.
+    const least = padding === "same" ? kernel % 2 : kernel;
+    const usual = padding === "same" ? size % stride === 0 : (size - Math.max(kernel, stride)) % stride === 0;
+    return { usual, padding: (size - least + stride * kernel) % stride };
+  });
+  if (more.every(({ usual }) => usual) || more.some((axis) => Number.isNaN(axis.padding))) return {};
+  return { output_padding: more.map((axis) => axis.padding) };
+}
 
 const separable: Rule = (config, place) => {
   const { class_name, config: own } = convolution("SeparableConv2D", 2)(config, place);
@@ -204,6 +221,11 @@ const inputLayer: Rule = (config) => ({
 
 const wrapper: Rule = (config, { className, path }) => {
   const { layer } = config;
+  if (isObject(layer) && Array.isArray(layer["config"])) {
+    const name = path.split("/").at(-1)!;
+    const model = { name: `${name}_model`, layers: layer["config"] as Json };
+    return { class_name: className, config: { ...config, layer: { ...layer, config: model } } };
+  }
   if (!isObject(layer) || !isObject(layer["config"])) return { class_name: className, config };
   const inner = keras2Layer(String(layer["class_name"]), layer["config"], path);
   return { class_name: className, config: { ...config, layer: { ...layer, ...inner } } };

@@ -1,5 +1,6 @@
 import type { Json, JsonObject } from "../../checkpoint.ts";
 import { isObject } from "../config-values.ts";
+import { withCosineShape } from "./keras1-cosine.ts";
 import { type DimOrdering, keras2Layer, liesInSpace } from "./keras1-layer.ts";
 import { dataFormat } from "./keras1-objects.ts";
 
@@ -58,8 +59,8 @@ function translate(entry: JsonObject, place: Place, known?: string): JsonObject 
   if (!isObject(config)) return entry;
   const inside = { ...place, names: [] };
   if (Array.isArray(config["layers"]) && "output_layers" in config) {
-    const layers = (config["layers"] as readonly Json[]).map((layer) =>
-      isObject(layer) ? translate(layer, inside) : layer,
+    const layers = (config["layers"] as readonly Json[]).flatMap((layer): readonly Json[] =>
+      isObject(layer) ? withCosine(layer, translate(layer, inside), inside) : [layer],
     );
     return { ...entry, config: { ...config, layers } };
   }
@@ -91,14 +92,23 @@ function sequential(
   known: string | undefined,
 ): JsonObject {
   const own = isObject(entry["config"]) ? entry["config"] : {};
-  const name = String(entry["name"] ?? own["name"] ?? known ?? freshName(place.counter));
+  const name = String(entry["name"] ?? own["name"] ?? known ?? sequentialName(place.counter));
   const inside = { ...place, names: [] };
   if (branchesOf(layers[0])) return functional(entry, name, layers, inside);
   const translated = layers.map((layer, index) => translate(layer, inside, place.names[index]));
   return { ...entry, config: { ...own, name, layers: translated } };
 }
 
-function freshName(counter: Counter): string {
+function withCosine(written: JsonObject, translated: JsonObject, { counter }: Place): readonly JsonObject[] {
+  return withCosineShape(written, translated, (base) => {
+    let name = base;
+    while (counter.taken.has(name)) name = `${name}_1`;
+    counter.taken.add(name);
+    return name;
+  });
+}
+
+function sequentialName(counter: Counter): string {
   for (; ; counter.next += 1) {
     const name = `sequential_${counter.next}`;
     if (counter.taken.has(name)) continue;
@@ -128,15 +138,18 @@ function functional(
   layers: readonly JsonObject[],
   place: Place,
 ): JsonObject {
-  const flat = flatten(layers, place);
+  const flat = flatten(layers, place, new Map());
   const config = { name, layers: flat.layers, input_layers: flat.inputs, output_layers: [flat.output] };
   return { ...entry, class_name: "Model", config };
 }
 
+/** Where the branches end that are there already: Keras 1 writes one that two Merges read out twice. */
+type Placed = Map<string, Json>;
+
 /** A chain of layers, the branches of a Merge at its beginning before it. */
-function flatten(chain: readonly JsonObject[], place: Place): Flat {
+function flatten(chain: readonly JsonObject[], place: Place, placed: Placed): Flat {
   const [first, ...rest] = chain;
-  const branches = branchesOf(first)?.map((branch) => flattenBranch(branch, place));
+  const branches = branchesOf(first)?.map((branch) => flattenOnce(branch, place, placed));
   const inputs = branches ? branches.flatMap((branch) => branch.inputs) : [];
   const layers = branches ? branches.flatMap((branch) => branch.layers) : [];
   let output: Json = null;
@@ -151,15 +164,24 @@ function flatten(chain: readonly JsonObject[], place: Place): Flat {
     const own = translated["config"];
     const name = String(translated["name"] ?? (isObject(own) ? own["name"] : "") ?? "");
     const sources: Json = layer === first && branches ? branches.map((branch) => branch.output) : [output];
-    layers.push({ ...translated, name, inbound_nodes: [sources] });
+    layers.push(...withCosine(layer, { ...translated, name, inbound_nodes: [sources] }, place));
     output = [name, 0, 0];
   }
   return { layers, inputs, output };
 }
 
-function flattenBranch(branch: JsonObject, place: Place): Flat {
+function flattenOnce(branch: JsonObject, place: Place, placed: Placed): Flat {
+  const key = JSON.stringify(branch);
+  const known = placed.get(key);
+  if (known !== undefined) return { layers: [], inputs: [], output: known };
+  const flat = flattenBranch(branch, place, placed);
+  placed.set(key, flat.output);
+  return flat;
+}
+
+function flattenBranch(branch: JsonObject, place: Place, placed: Placed): Flat {
   const { config } = branch;
-  if (Array.isArray(config)) return flatten((config as readonly Json[]).filter(isObject), place);
+  if (Array.isArray(config)) return flatten((config as readonly Json[]).filter(isObject), place, placed);
   if (isObject(config) && "output_layers" in config) {
     const model = translate(branch, place)["config"] as JsonObject;
     const [output]: readonly Json[] = model["output_layers"] as readonly Json[];
@@ -169,7 +191,7 @@ function flattenBranch(branch: JsonObject, place: Place): Flat {
       output: output ?? null,
     };
   }
-  return flatten([branch], place);
+  return flatten([branch], place, placed);
 }
 
 /** The InputLayer before a layer that says its own input. */

@@ -49,7 +49,7 @@ function initializer(value: Json): Json {
 /** `{ name, l1, l2 }`, whatever its class was called. */
 function regularizer(value: Json, path: string): Json {
   if (!isObject(value) || "class_name" in value) return value;
-  if ("k" in value) throw dropped(path, "the EigenvalueRegularizer");
+  if (value["name"] === "EigenvalueRegularizer") throw dropped(path, "the EigenvalueRegularizer");
   return { class_name: "L1L2", config: { l1: value["l1"] ?? 0, l2: value["l2"] ?? 0 } };
 }
 

@@ -130,6 +130,10 @@ function asNested(json: Json | undefined, key: string): NestedLayer {
   if (isObject(json) && typeof json["class_name"] === "string" && isObject(json["config"])) {
     return { className: json["class_name"], config: json["config"] };
   }
+  // Before Keras 2.2.3 a Sequential's config was the list of its layers.
+  if (isObject(json) && json["class_name"] === "Sequential" && Array.isArray(json["config"])) {
+    return { className: "Sequential", config: { layers: json["config"] } };
+  }
   throw new TopologyError(`${key}: expected a layer. The config is not one that Keras writes.`);
 }
 

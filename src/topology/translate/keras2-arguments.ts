@@ -2,6 +2,7 @@ import type { Json, JsonObject } from "../../checkpoint.ts";
 import { TopologyError } from "../../errors.ts";
 import { isObject } from "../config-values.ts";
 import { kindOfNode } from "../dialects/node-def.ts";
+import { formerLayers } from "../former-layers.ts";
 
 /**
  * @file The arguments that Keras 2 layers have and Keras 3's do not, by class, and what becomes of them. Compared with every
@@ -78,20 +79,12 @@ const rules: Readonly<Record<string, Rule>> = {
   SpatialDropout3D: spatialDropout,
 };
 
-/** Layers of Keras 1 and 2 that Keras 3 has not. */
-const gone: ReadonlySet<string> = new Set(
-  `AbstractRNNCell ConvLSTM2DCell ConvRNN2D CuDNNGRU CuDNNLSTM Highway Lambda LocallyConnected1D LocallyConnected2D
-   MaxoutDense Merge RandomHeight RandomWidth SlicingOpLambda TFOpLambda TensorFlowOpLayer ThresholdedReLU`.split(
-    /\s+/,
-  ),
-);
-
 /**
  * A Keras 2 layer in Keras 3's words, apart from the objects among its arguments.
  * @throws {TopologyError} naming the layer, where Keras 3 has no such layer or no such argument.
  */
 export function keras3Arguments(path: string, className: string, config: JsonObject): TranslatedLayer {
-  if (gone.has(className)) {
+  if (formerLayers.has(className)) {
     throw new TopologyError(
       `${path}: ${className}${functionIn(config)}: Keras 3 has no such layer, so a .keras file cannot hold it. Write .h5 (--format h5).`,
       "untranslatable",
