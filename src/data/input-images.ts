@@ -104,7 +104,7 @@ function pictureShape(graph: LayerGraph): Shape {
   if (!input || more.length > 0) {
     const names = graph.inputs.map(({ name }) => name).join(", ");
     throw new TopologyError(
-      `${graph.name}: expected one input of pictures, got ${graph.inputs.length} inputs (${names}). Train it on arrays.`,
+      `${graph.name}: expected one input of pictures or texts, got ${graph.inputs.length} inputs (${names}). Train it on arrays.`,
       "not-an-image-model",
     );
   }

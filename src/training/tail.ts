@@ -11,7 +11,8 @@ import { runProgram, runWithMasks } from "../model/run-program.ts";
 import type { OnGradient } from "../model/training-step.ts";
 import { forward, trainingProgram } from "../model/training-step.ts";
 import { float32Tensor } from "../tensor.ts";
-import type { LayerGraph } from "../topology/layer-graph.ts";
+import type { GraphLayer, LayerGraph } from "../topology/layer-graph.ts";
+import { layerAt } from "../topology/layer-graph.ts";
 import { withLogitsOutput } from "../topology/rewrites/logits-output.ts";
 import type { Judged } from "./batch-loss.ts";
 import { accuracySums, lossGradient, lossSum } from "./batch-loss.ts";
@@ -51,14 +52,14 @@ export interface Snapshot {
 
 /** The dynamic part of a model with its trained weights and optimizer state on the engine. */
 export interface Tail {
-  /** One update. The figures are from before it. */
-  trainOnBatch(batch: Batch, learningRate?: number): BatchFigures;
+  /** One update; with `finite` none where the loss is not. The figures are from before it. */
+  trainOnBatch(batch: Batch, learningRate?: number, updates?: "always" | "finite"): BatchFigures;
   /** Inference mode. */
   evaluateBatch(batch: Batch): BatchFigures;
   /** The weights that training moves, trainable ones and moving statistics, as they are now. */
   snapshot(): Snapshot;
   /** The layer whose output is the first that is not finite for this batch, null if none is. */
-  firstNonFinite(batch: Batch): string | null;
+  firstNonFinite(batch: Batch): GraphLayer | null;
   dispose(): void;
 }
 
@@ -129,7 +130,7 @@ export function createTail(options: TailOptions): Tail {
     }, 0);
 
   return {
-    trainOnBatch: (batch, learningRate) => {
+    trainOnBatch: (batch, learningRate, updates = "always") => {
       const pass = forward(training, batch.features, weights, trainingContext);
       for (const [path, state] of pass.state) {
         keepState(weights.get(path)!, state);
@@ -145,7 +146,9 @@ export function createTail(options: TailOptions): Tail {
       sum.dispose();
       step++;
       optimizer.beginStep(learningRate);
+      const isUpdated = updates === "always" || Number.isFinite(result.lossSum + result.penalty);
       const update: OnGradient = (path, name, raw, addends) => {
+        if (!isUpdated) return;
         const own = rules.find((rule) => rule.path === path && rule.name === name);
         const holder = weights.get(path)!;
         const whole = own?.penalty ? withPenaltyGradient(own.penalty, holder[name]!, raw) : raw;
@@ -179,7 +182,7 @@ export function createTail(options: TailOptions): Tail {
         const [value] = runProgram(upTo, batch.features, weights);
         const finite = tf.tidy(() => tf.all(tf.isFinite(value!)).dataSync()[0] === 1);
         value!.dispose();
-        if (!finite) return node.layer;
+        if (!finite) return layerAt(graph, node.layer);
       }
       return null;
     },

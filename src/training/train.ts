@@ -104,7 +104,7 @@ async function trainEpoch(
   for (let step = 0; step < steps; step++) {
     signal?.throwIfAborted();
     const batch = uploadBatch(examples, order.subarray(step * batchSize, (step + 1) * batchSize));
-    const figures = tail.trainOnBatch(batch, learningRate);
+    const figures = tail.trainOnBatch(batch, learningRate, "finite");
     if (!Number.isFinite(figures.lossSum + figures.penalty)) throw notFinite(tail, batch, epoch, step + 1);
     disposeBatch(batch);
     all.push(figures);
@@ -115,10 +115,14 @@ async function trainEpoch(
 }
 
 function notFinite(tail: Tail, batch: Batch, epoch: number, step: number): TopologyError {
-  const layer = tail.firstNonFinite(batch) ?? "the loss";
+  const layer = tail.firstNonFinite(batch);
   disposeBatch(batch);
+  const advice =
+    layer?.className === "GlobalAveragePooling1D"
+      ? "A sample has nothing but masked steps, as a text without a word: leave it out."
+      : "Lower the learning rate.";
   return new TopologyError(
-    `${layer}: values in epoch ${epoch}, step ${step}: expected finite numbers, got NaN or infinity. Lower the learning rate.`,
+    `${layer?.path ?? "the loss"}: values in epoch ${epoch}, step ${step}: expected finite numbers, got NaN or infinity. ${advice}`,
     "not-finite",
   );
 }

@@ -135,7 +135,7 @@ describe("the size of pictures", () => {
     expect(() => imageSizeOf(chain(efficientNet, [null, 3, 224, 224]), {})).toThrow(/Channels-first/);
     const two = { ...free, inputs: [...free.inputs, { name: "age", ref: { node: 0, output: 0 } }] };
     expect(() => imageSizeOf(two, {})).toThrow(
-      /expected one input of pictures, got 2 inputs \(input_1, age\)/,
+      /expected one input of pictures or texts, got 2 inputs \(input_1, age\)/,
     );
   });
 });

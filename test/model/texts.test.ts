@@ -92,6 +92,19 @@ test("a classifier of texts is tuned, its vocabulary runs once a text, and the f
   expect(written!.data).toEqual(tuned!.data);
 });
 
+test("a text without a word ends a run on the mean of its words, by the name of the layer", async () => {
+  const silent: StringTensor = { ...texts, data: texts.data.with(3, "?!") };
+  const run = finetune({
+    model: join(folder, "k3-mean-given.keras"),
+    data: arrayDataset(silent, verdicts),
+    freeze: [],
+    epochs: 1,
+  });
+  await expect(run).rejects.toThrow(
+    "pool: values in epoch 1, step 1: expected finite numbers, got NaN or infinity. A sample has nothing but masked steps, as a text without a word: leave it out.",
+  );
+});
+
 test("a trainer takes texts by the name of the input", async () => {
   const trainer = await createTrainer(await readCheckpoint(join(folder, "k3-reviews.keras")), {
     freeze: [],
