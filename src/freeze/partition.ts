@@ -1,4 +1,4 @@
-import type { GraphNode, LayerGraph, TensorRef } from "../topology/layer-graph.ts";
+import type { GraphLayer, GraphNode, LayerGraph, TensorRef } from "../topology/layer-graph.ts";
 import { layersByPath, refKey } from "../topology/layer-graph.ts";
 import { specOf } from "../topology/layer-specs.ts";
 import { everyRead } from "../topology/rewrites/graph-edges.ts";
@@ -44,7 +44,7 @@ export function partition(graph: LayerGraph, resolution: FrozenSet): Partition {
     const layer = layers.get(node.layer)!;
     const followsBatch = hasMovingStatistics(specs.get(node.layer) ?? [])
       ? statistics.has(node.layer)
-      : specOf(layer.className)?.couplesBatch === true;
+      : couplesBatch(graph, node, layer);
     return trainable.has(node.layer) || followsBatch || (isRandomLayer(layer) && !silenced.has(node.index));
   };
   const sides = withoutCrossingMasks(graph, isDynamic);
@@ -54,6 +54,17 @@ export function partition(graph: LayerGraph, resolution: FrozenSet): Partition {
     trainableWeights: trainable,
     batchStatistics: statistics,
   };
+}
+
+/** Whether a sample's output depends on the rest of its batch: also where what came sample by sample does so no longer. */
+function couplesBatch(graph: LayerGraph, node: GraphNode, { className, config }: GraphLayer): boolean {
+  const inputs = node.inputs.map((ref) => graph.nodes[ref.node]!.outputs[ref.output]!.shape ?? []);
+  const couples = specOf(className)?.couplesBatch ?? false;
+  if (typeof couples === "function" ? couples({ config, inputs }) : couples) return true;
+  return (
+    inputs.some(([batch]) => batch === null) &&
+    node.outputs.some(({ shape }) => shape !== null && shape[0] !== null)
+  );
 }
 
 /** The sides, with as many makers of masks dynamic as it takes for no mask to cross. */

@@ -70,7 +70,7 @@ function reflectionSigns(matrix: tf.Tensor): tf.Tensor {
         .triangular.slice(0, count)
         .map((column, at) => (column[at]! < 0 ? -1 : 1)),
     ],
-    () => tf.zerosLike(matrix),
+    () => tf.zeros(matrix.shape),
   );
   return signs!;
 }

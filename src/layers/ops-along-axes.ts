@@ -5,6 +5,7 @@ import { tf } from "../engine/tf.ts";
 import { axesOf, axisOf, everyNth, inverseOrder } from "./axes.ts";
 import { flagIn, numberIn, numberList, unsupported } from "./config.ts";
 import type { Kernel, KernelCall, KernelResult } from "./kernel.ts";
+import { norm } from "./norms.ts";
 import { asBool } from "./number-functions.ts";
 import { argumentOf, operandsOf } from "./operands.ts";
 import { pickedAlong } from "./ops-arrays.ts";
@@ -40,9 +41,16 @@ const reductions: Readonly<Record<string, Reduce>> = {
   Nanmedian: (x, axes, keepDims) => quantileOfNumbers(x, axes, keepDims, 0.5),
   Nanquantile: (x, axes, keepDims, call) => quantileOfNumbers(x, axes, keepDims, shareOf(call)),
   Nanpercentile: (x, axes, keepDims, call) => quantileOfNumbers(x, axes, keepDims, shareOf(call) / 100),
+  Argmax: (x, axes, keepDims) => placeOfLargest(x, axes, keepDims),
+  Argmin: (x, axes, keepDims) => placeOfLargest(tf.neg(x), axes, keepDims),
   Nanargmax: (x, axes, keepDims) => placeOfNumber(x, axes, keepDims),
   Nanargmin: (x, axes, keepDims) => placeOfNumber(tf.neg(x), axes, keepDims),
-  Norm: norm,
+  Norm: (x, axes, keepDims, { config }) => {
+    const order = config["ord"] ?? null;
+    const size = norm(x, axes, order);
+    if (!size) throw unsupported(config, `a norm of order ${String(order)}`, "Use an order that Keras has.");
+    return tf.reshape(size, reducedShape(x, axes, keepDims));
+  },
   Trapezoid: (x, axes, keepDims, { config }) => {
     const [axis] = axes as [number];
     const size = x.shape[axis]!;
@@ -59,8 +67,6 @@ const alongAxis: Readonly<Record<string, Along>> = {
   Cumprod: runningProduct,
   Nancumsum: (x, axis) => tf.cumsum(withoutNaN(x, 0), axis),
   Nancumprod: (x, axis) => runningProduct(withoutNaN(x, 1), axis),
-  Argmax: (x, axis, config) => withAxis(tf.argMax(x, axis), axis, config),
-  Argmin: (x, axis, config) => withAxis(tf.argMin(x, axis), axis, config),
   Sort: (x, axis) => onLastAxis(x, axis, (rows) => tf.neg(tf.topk(tf.neg(rows), rows.shape.at(-1)!).values)),
   Argsort: (x, axis) => onLastAxis(x, axis, (rows) => tf.topk(tf.neg(rows), rows.shape.at(-1)!).indices),
   Diff: (x, axis, config) => {
@@ -85,17 +91,13 @@ export const axisOpKernels: Readonly<Record<string, Kernel>> = Object.fromEntrie
     `ops.${name}`,
     (call) => {
       const x = operandsOf(call, 1)[0]!;
+      if (call.config["axis"] === null) return compute(tf.reshape(x, [-1]), 0, call.config);
       return compute(x, axisOf(numberIn(call.config, "axis"), x.rank), call.config);
     },
   ]),
   ["ops.Moments", moments],
   ["ops.TopK", topK],
 ]);
-
-/** The axis that was reduced away, of size 1 again where `keepdims` says so. */
-function withAxis(reduced: tf.Tensor, axis: number, config: JsonObject): tf.Tensor {
-  return flagIn(config, "keepdims") ? tf.expandDims(reduced, axis) : reduced;
-}
 
 function axesIn(axis: JsonObject[string] | undefined, rank: number): number[] {
   return axis == null ? Array.from({ length: rank }, (_, index) => index) : axesOf(numberList(axis), rank);
@@ -196,10 +198,13 @@ function quantileOfNumbers(
 
 /** Where the largest number of one axis stands, -1 where there is none. */
 function placeOfNumber(x: tf.Tensor, axes: readonly number[], keepDims: boolean): tf.Tensor {
-  const [axis] = axes as [number];
-  const place = tf.argMax(withoutNaN(x, Number.NEGATIVE_INFINITY), axis);
-  const found = tf.where(tf.all(tf.isNaN(x), axis), tf.fill(place.shape, -1, "int32"), place);
-  return tf.reshape(found, reducedShape(x, axes, keepDims));
+  const place = placeOfLargest(withoutNaN(x, Number.NEGATIVE_INFINITY), axes, keepDims);
+  return tf.where(tf.all(tf.isNaN(x), [...axes], keepDims), tf.fill(place.shape, -1, "int32"), place);
+}
+
+/** Where the largest number stands along one axis, or among all values in a row. */
+function placeOfLargest(x: tf.Tensor, axes: readonly number[], keepDims: boolean): tf.Tensor {
+  return tf.reshape(tf.argMax(axesLast(x, axes), -1), reducedShape(x, axes, keepDims));
 }
 
 function axesLast(x: tf.Tensor, axes: readonly number[]): tf.Tensor {
@@ -218,19 +223,4 @@ function average(x: tf.Tensor, axes: number[], keepDims: boolean, call: KernelCa
   const shape = x.shape.map((size, axis) => (axes.includes(axis) ? size : 1));
   const weights = plain.rank === x.rank ? plain : tf.reshape(plain, shape);
   return tf.div(tf.sum(tf.mul(x, weights), axes, keepDims), tf.sum(weights, axes, keepDims));
-}
-
-/** Of vectors by any order; of matrices the Frobenius one, or the largest sum of a row or column. */
-function norm(x: tf.Tensor, axes: number[], keepDims: boolean, { config }: KernelCall): tf.Tensor {
-  const order = config["ord"];
-  if (order === null || order === undefined || order === "fro" || (order === 2 && axes.length === 1)) {
-    return tf.sqrt(tf.sum(tf.square(x), axes, keepDims));
-  }
-  const size = tf.abs(x);
-  if (axes.length === 1 && typeof order === "number") {
-    if (order === Number.POSITIVE_INFINITY) return max(size, axes, keepDims);
-    if (order === Number.NEGATIVE_INFINITY) return min(size, axes, keepDims);
-    return tf.pow(tf.sum(tf.pow(size, order), axes, keepDims), 1 / order);
-  }
-  throw unsupported(config, `a norm of order ${String(order)}`, "Use the Frobenius norm of matrices.");
 }

@@ -23,8 +23,11 @@ const ops: Readonly<Record<string, Op>> = {
   Triu: (x, config) => within(x, (row, column) => column - row >= numberIn(config, "k")),
   Diagonal: diagonal,
   Trace: (x, config) => tf.sum(diagonal(x, config), -1),
-  TakeAlongAxis: (x, config, call) =>
-    pickedAlong(x, operandOf(call, 1, "indices")!, axisOf(numberIn(config, "axis"), x.rank)),
+  TakeAlongAxis: (x, config, call) => {
+    const indices = operandOf(call, 1, "indices")!;
+    if (config["axis"] === null) return pickedAlong(tf.reshape(x, [-1]), indices, 0);
+    return pickedAlong(x, indices, axisOf(numberIn(config, "axis"), x.rank));
+  },
   Slice: block,
   ExtractSequences: (x, config) =>
     framed(x, numberIn(config, "sequence_length"), numberIn(config, "sequence_stride")),
@@ -45,6 +48,7 @@ export const arrayOpKernels: Readonly<Record<string, Kernel>> = Object.fromEntri
 
 function appended(call: KernelCall): tf.Tensor {
   const [first, second] = operandsOf(call, 2) as [tf.Tensor, tf.Tensor];
+  if (call.config["axis"] === null) return tf.concat([tf.reshape(first, [-1]), tf.reshape(second, [-1])]);
   return tf.concat([first, second], axisOf(numberIn(call.config, "axis"), first.rank));
 }
 

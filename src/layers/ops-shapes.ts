@@ -10,7 +10,7 @@ import { indexed, taken } from "./indexing.ts";
 import type { Kernel, KernelArgument, KernelCall, KernelResult } from "./kernel.ts";
 import { matmul } from "./matrix-products.ts";
 import { unitLength } from "./normalization.ts";
-import { argumentOf, ofTwo, operandsOf, tensorList } from "./operands.ts";
+import { argumentOf, ofTwo, operandOf, operandsOf, tensorList } from "./operands.ts";
 import { pooled } from "./pooling.ts";
 import { croppedToAspectRatio, paddedToAspectRatio, resized } from "./resampling.ts";
 
@@ -55,18 +55,19 @@ const moves: Readonly<Record<string, Op>> = {
           );
     }, x);
   },
-  Repeat: (x, config) => repeatAxis(x, axisOf(numberIn(config, "axis"), x.rank), numberIn(config, "repeats")),
+  Repeat: (x, config) =>
+    config["axis"] === null
+      ? repeated(tf.reshape(x, [-1]), 0, numberList(config["repeats"]))
+      : repeated(x, axisOf(numberIn(config, "axis"), x.rank), numberList(config["repeats"])),
   Flip: (x, config) =>
     tf.reverse(x, config["axis"] == null ? undefined : axesOf(numberList(config["axis"]), x.rank)),
   Roll: rolled,
   Pad: padded,
   BroadcastTo: (x, config) => tf.broadcastTo(x, [...numberList(config["shape"])] as [number]),
   Take: (x, config, call) => {
-    const positions = argumentOf(call, 1, "indices");
-    const axis = axisOf(numberIn(config, "axis"), x.rank);
-    if (positions instanceof tf.Tensor) return tf.gather(x, positions as tf.Tensor1D, axis);
-    const found = taken(x, axis, numberList(positions as never));
-    return typeof positions === "number" ? tf.squeeze(found, [axis]) : found;
+    const values = config["axis"] === null ? tf.reshape(x, [-1]) : x;
+    const axis = config["axis"] === null ? 0 : axisOf(numberIn(config, "axis"), x.rank);
+    return gatheredAt(values, operandOf(call, 1, "indices")!, axis);
   },
   GetItem: (x, _, call) => indexed(x, argumentOf(call, 1, "key") as KernelArgument),
   OneHot: (x, config) => {
@@ -96,6 +97,13 @@ function dot(a: tf.Tensor, b: tf.Tensor): tf.Tensor {
   return b.rank <= 2 ? matmul(a, b) : tf.dot(a, b);
 }
 
+/** Negative places count from the end. */
+function gatheredAt(x: tf.Tensor, indices: tf.Tensor, axis: number): tf.Tensor {
+  const places = tf.cast(indices, "int32");
+  const size = tf.scalar(x.shape[axis]!, "int32");
+  return tf.gather(x, tf.where(tf.less(places, 0), tf.add(places, size), places) as tf.Tensor1D, axis);
+}
+
 function joined(join: (tensors: tf.Tensor[], axis: number) => tf.Tensor): Kernel {
   return (call) =>
     join(tensorList(argumentOf(call, 0, "xs") ?? argumentOf(call, 0, "x")), numberIn(call.config, "axis"));
@@ -115,9 +123,17 @@ function split(call: KernelCall): KernelResult {
   };
 }
 
-/** Each shift along its axis. */
+/** Each slice along an axis as often as `times` says, of all or of each. */
+function repeated(x: tf.Tensor, axis: number, times: readonly number[]): tf.Tensor {
+  if (times.length === 1) return repeatAxis(x, axis, times[0]!);
+  const places = times.flatMap((count, place) => new Array<number>(count).fill(place));
+  return taken(x, axis, places);
+}
+
+/** Each shift along its axis; without an axis all values in a row. */
 function rolled(x: tf.Tensor, config: JsonObject): tf.Tensor {
   const shifts = numberList(config["shift"]);
+  if (config["axis"] === null) return tf.reshape(rolledAlong(tf.reshape(x, [-1]), 0, shifts[0]!), x.shape);
   const axes = axesOf(numberList(config["axis"]), x.rank);
   return axes.reduce((value, axis, index) => rolledAlong(value, axis, shifts[index]!), x);
 }

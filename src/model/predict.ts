@@ -50,7 +50,7 @@ export async function openPredictor(checkpoint: Checkpoint): Promise<Predictor> 
 }
 
 /**
- * The model's outputs in inference mode, one float32 tensor `[N, …]` for each; texts, `predict<StringTensor>`, where an inverted
+ * The model's outputs in inference mode, one float32 tensor `[N, …]` for each, or what the whole of a batch gives where samples meet; texts, `predict<StringTensor>`, where an inverted
  * StringLookup gives the output. Inputs are taken as they are: nothing is preprocessed.
  * @throws {TopologyError} for a layer that cannot be computed here.
  */
@@ -80,7 +80,10 @@ async function read(output: tf.Tensor): Promise<InputTensor> {
   return { dtype: "float32", shape, data: Float32Array.from(await output.data()) };
 }
 
-function concatenate(parts: readonly InputTensor[]): InputTensor {
+/** One after the other; of outputs without an axis a lone one is a number, several are a vector of them, as in Keras. */
+function concatenate(given: readonly InputTensor[]): InputTensor {
+  if (given.length === 1) return given[0]!;
+  const parts = given.map((part) => (part.shape.length === 0 ? { ...part, shape: [1] } : part));
   const rowShape = parts[0]?.shape.slice(1) ?? [];
   const other = parts.find(({ shape }) => !sameShape(shape.slice(1), rowShape));
   if (other) {

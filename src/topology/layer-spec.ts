@@ -69,7 +69,7 @@ export interface LayerSpec {
   /** Hands the mask of its first input on, or makes one of its own (`supports_masking`); others end it. */
   readonly masking?: boolean;
   /** In training a sample's output depends on the rest of its batch (BatchNormalization on batch statistics). */
-  readonly couplesBatch?: boolean;
+  readonly couplesBatch?: boolean | ((call: Pick<CallShapes, "config" | "inputs">) => boolean);
   /** Applied to each element alone; a stride or a slice can move across it. */
   readonly elementwise?: boolean;
 }

@@ -26,6 +26,8 @@ export interface ModelRecord {
   readonly outputs: readonly PackedTensor[];
   /** How far from the outputs a prediction may be, where arithmetic is not in float32. */
   readonly within?: number;
+  /** In batches of how many samples the outputs are; of all where absent. */
+  readonly batchSize?: number;
   /** What the error says of a file that is not read. */
   readonly refused?: string;
 }

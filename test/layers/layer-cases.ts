@@ -61,7 +61,9 @@ export function families(): Family[] {
     .filter((file) => file.endsWith(".json.gz"))
     .map((file) => {
       const bytes = gunzipSync(readFileSync(new URL(file, folder)));
-      const { keras, cases } = JSON.parse(bytes.toString()) as Omit<Family, "family">;
+      // Python writes infinities by name.
+      const text = bytes.toString().replaceAll(/: (-?)Infinity\b/g, ": $11e999");
+      const { keras, cases } = JSON.parse(text) as Omit<Family, "family">;
       const major = keras.startsWith("2.") ? 2 : 3;
       return {
         family: file.replace(".json.gz", ""),

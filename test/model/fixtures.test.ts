@@ -15,7 +15,9 @@ describe.each(modelRecords())("%s", (file, record) => {
   test("predicts what the Keras that saved it predicted, and leaves no tensor behind", async () => {
     const checkpoint = await readCheckpoint(modelPath(file));
     const before = tf.memory().numTensors;
-    const outputs = await predict(checkpoint, record.inputs.map(unpacked));
+    const outputs = await predict(checkpoint, record.inputs.map(unpacked), {
+      batchSize: record.batchSize ?? 32,
+    });
     expect(tf.memory().numTensors).toBe(before);
     expect(outputs.length).toBe(record.outputs.length);
     record.outputs.forEach((expected, index) => {

@@ -22,3 +22,11 @@ export function broadcastShapes(first: Shape, second: Shape): Shape {
 function leftPadded(shape: Shape, rank: number): Shape {
   return [...new Array<number>(rank - shape.length).fill(1), ...shape];
 }
+
+/** How many values a shape has, null where a size is not known. */
+export function valueCount(shape: Shape): number | null {
+  return shape.reduce<number | null>(
+    (product, size) => (product === null || size === null ? null : product * size),
+    1,
+  );
+}

@@ -3,7 +3,7 @@ import { TopologyError } from "../../errors.ts";
 import type { DType, Shape } from "../../tensor.ts";
 import { countAt, integerAt, integersAt, positiveAxis } from "../config-values.ts";
 import type { CallShapes, LayerSpec } from "../layer-spec.ts";
-import { broadcastShapes } from "./broadcast.ts";
+import { broadcastShapes, valueCount } from "./broadcast.ts";
 import { concatenatedShape } from "./merging.ts";
 import { partSizes } from "./ops-arrays.ts";
 import { operandShapes } from "./ops-elementwise.ts";
@@ -25,14 +25,6 @@ export function acrossBatch(
     outputDTypes: (call) => shapesOf(call.inputs[0]!, call).map(() => dtype ?? call.dtypes[0]!),
     couplesBatch: true,
   };
-}
-
-/** How many values a shape has, null where a size is not known. */
-export function valueCount(shape: Shape): number | null {
-  return shape.reduce<number | null>(
-    (product, size) => (product === null || size === null ? null : product * size),
-    1,
-  );
 }
 
 /** The first two operands' shapes. @throws {TopologyError} where there are fewer. */

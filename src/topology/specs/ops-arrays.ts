@@ -4,20 +4,22 @@ import type { Shape } from "../../tensor.ts";
 import { formatShape } from "../../tensor.ts";
 import { integerAt, integersAt, positiveAxis } from "../config-values.ts";
 import type { CallShapes, LayerSpec } from "../layer-spec.ts";
-import { broadcastShapes } from "./broadcast.ts";
+import { broadcastShapes, valueCount } from "./broadcast.ts";
 import { concatenatedShape } from "./merging.ts";
 import { operandShapes } from "./ops-elementwise.ts";
-import { sampleAxes } from "./ops-reductions.ts";
+import { axesAt, joinsSamples } from "./ops-reductions.ts";
 
 /** Ops of keras.ops that cut, join and pick within samples (`keras/src/ops/numpy.py`, `core.py`). */
 function arrayOp(
   name: string,
   shapesOf: (input: Shape, call: CallShapes) => readonly Shape[],
   defaults: JsonObject = {},
+  couplesBatch: NonNullable<LayerSpec["couplesBatch"]> = false,
 ): LayerSpec {
   return {
     className: `ops.${name}`,
     defaults,
+    couplesBatch,
     outputShapes: (call) => shapesOf(call.inputs[0]!, call),
     outputDTypes: (call) => shapesOf(call.inputs[0]!, call).map(() => call.dtypes[0]!),
   };
@@ -45,22 +47,17 @@ function splitAlong(input: Shape, axis: number, given: JsonObject[string] | unde
 }
 
 function loneAxis(config: JsonObject, key: string, rank: number): number {
-  const [axis] = sampleAxes(config, key, rank);
-  return axis!;
+  return positiveAxis(integerAt(config, key), rank);
 }
 
-/** The last two axes, or those that the config names; neither may be the batch's. */
 function matrixAxes(config: JsonObject, rank: number): [number, number] {
-  const axes = ["axis1", "axis2"].map((key) => positiveAxis(integerAt(config, key), rank)) as [
-    number,
-    number,
-  ];
-  if (!axes.includes(0)) return axes;
-  throw new TopologyError(
-    "axis1, axis2: expected axes within a sample, got the batch's. Name other axes.",
-    "unsupported",
-  );
+  return ["axis1", "axis2"].map((key) => positiveAxis(integerAt(config, key), rank)) as [number, number];
 }
+
+const matrixDefaults: JsonObject = { offset: 0, axis1: 0, axis2: 1 };
+
+const joinsInMatrices = ({ config, inputs }: Pick<CallShapes, "config" | "inputs">): boolean =>
+  matrixAxes(config, inputs[0]!.length).includes(0);
 
 function diagonalShape(input: Shape, config: JsonObject): Shape {
   const [one, other] = matrixAxes(config, input.length);
@@ -75,8 +72,9 @@ function diagonalShape(input: Shape, config: JsonObject): Shape {
 const takeAlongAxis: LayerSpec = arrayOp(
   "TakeAlongAxis",
   (input, call) => {
-    const axis = loneAxis(call.config, "axis", input.length);
     const indices = operandShapes(call)[1] ?? [];
+    if (call.config["axis"] === null) return [indices];
+    const axis = loneAxis(call.config, "axis", input.length);
     if (indices.length !== input.length) {
       throw new TopologyError(
         `indices: expected as many axes as ${formatShape(input)}, got ${formatShape(indices)}.`,
@@ -86,6 +84,7 @@ const takeAlongAxis: LayerSpec = arrayOp(
     return [input.map((size, at) => (at === axis ? (indices[at] ?? null) : size))];
   },
   { axis: null },
+  joinsSamples("axis"),
 );
 
 const unstack = arrayOp(
@@ -98,6 +97,7 @@ const unstack = arrayOp(
     return Array.from({ length: size }, () => input.filter((_, at) => at !== axis));
   },
   { num: null, axis: 0 },
+  joinsSamples("axis"),
 );
 
 /** What `ops.slice` is asked for is the shape; the batch's size is any. */
@@ -108,13 +108,14 @@ const slice = arrayOp("Slice", (input, { config }) => [
 const rot90 = arrayOp(
   "Rot90",
   (input, { config }) => {
-    const axes = [...sampleAxes(config, "axes", input.length)] as [number, number];
+    const axes = [...axesAt(config, "axes", input.length)] as [number, number];
     if (integerAt(config, "k") % 2 === 0) return [input];
     return [
       input.map((size, at) => (at === axes[0] ? input[axes[1]]! : at === axes[1] ? input[axes[0]]! : size)),
     ];
   },
-  { k: 1 },
+  { k: 1, axes: [0, 1] },
+  joinsSamples("axes"),
 );
 
 export const arrayOpSpecs: readonly LayerSpec[] = [
@@ -123,11 +124,22 @@ export const arrayOpSpecs: readonly LayerSpec[] = [
   arrayOp("Dstack", (_, { inputs }) => [concatenatedShape(inputs, 2)]),
   arrayOp(
     "Append",
-    (input, { config, inputs }) => [concatenatedShape(inputs, loneAxis(config, "axis", input.length))],
+    (input, call) => {
+      if (call.config["axis"] !== null) {
+        return [concatenatedShape(call.inputs, loneAxis(call.config, "axis", input.length))];
+      }
+      const counts = operandShapes(call).map(valueCount);
+      return [[counts.reduce((sum, count) => (sum === null || count === null ? null : sum + count), 0)]];
+    },
     { axis: null },
+    joinsSamples("axis"),
   ),
-  arrayOp("ArraySplit", (input, { config }) =>
-    splitAlong(input, loneAxis(config, "axis", input.length), config["indices_or_sections"]),
+  arrayOp(
+    "ArraySplit",
+    (input, { config }) =>
+      splitAlong(input, loneAxis(config, "axis", input.length), config["indices_or_sections"]),
+    { axis: 0 },
+    joinsSamples("axis"),
   ),
   arrayOp("Hsplit", (input, { config }) => splitAlong(input, 1, config["indices_or_sections"])),
   arrayOp("Dsplit", (input, { config }) => splitAlong(input, 2, config["indices_or_sections"])),
@@ -135,8 +147,13 @@ export const arrayOpSpecs: readonly LayerSpec[] = [
   rot90,
   arrayOp("Tril", (input) => [input], { k: 0 }),
   arrayOp("Triu", (input) => [input], { k: 0 }),
-  arrayOp("Diagonal", (input, { config }) => [diagonalShape(input, config)], { offset: 0 }),
-  arrayOp("Trace", (input, { config }) => [diagonalShape(input, config).slice(0, -1)], { offset: 0 }),
+  arrayOp("Diagonal", (input, { config }) => [diagonalShape(input, config)], matrixDefaults, joinsInMatrices),
+  arrayOp(
+    "Trace",
+    (input, { config }) => [diagonalShape(input, config).slice(0, -1)],
+    matrixDefaults,
+    joinsInMatrices,
+  ),
   takeAlongAxis,
   slice,
   arrayOp("ExtractSequences", (input, { config }) => {

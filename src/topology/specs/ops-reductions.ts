@@ -1,23 +1,23 @@
 import type { JsonObject } from "../../checkpoint.ts";
-import { TopologyError } from "../../errors.ts";
 import type { DType, Shape } from "../../tensor.ts";
 import { booleanAt, countAt, integerAt, integersAt, positiveAxis } from "../config-values.ts";
 import type { CallShapes, LayerSpec } from "../layer-spec.ts";
+import { valueCount } from "./broadcast.ts";
 
 /** Ops of keras.ops that run along axes: reduce them, or accumulate over them (`keras/src/ops/numpy.py`, `math.py`). */
 
-/**
- * The axes of an op, from the front. @throws {TopologyError} for the batch's, also where no axis means all: samples never
- * meet, since the frozen part runs on other batches than the rest.
- */
-export function sampleAxes(config: JsonObject, key: string, rank: number): ReadonlySet<number> {
-  const axes = config[key] == null ? [0] : integersAt(config, key).map((axis) => positiveAxis(axis, rank));
-  if (!axes.includes(0)) return new Set(axes);
-  throw new TopologyError(
-    `${key}: expected axes within a sample, got ${JSON.stringify(config[key] ?? null)}, which joins those of a batch. ` +
-      "Name the other axes and save again.",
-    "unsupported",
-  );
+/** The axes of an op, from the front; none named is all. */
+export function axesAt(config: JsonObject, key: string, rank: number): ReadonlySet<number> {
+  if (config[key] == null) return new Set(Array.from({ length: rank }, (_, axis) => axis));
+  return new Set(integersAt(config, key).map((axis) => positiveAxis(axis, rank)));
+}
+
+/** Whether samples of a batch meet in an op along the axes that the config names: one of them is the batch's, or all are. */
+export function joinsSamples(key: string): (call: Pick<CallShapes, "config" | "inputs">) => boolean {
+  return ({ config, inputs }) => {
+    const first = (axis: number): boolean => axis === 0 || axis === -inputs[0]!.length;
+    return config[key] == null || integersAt(config, key).some(first);
+  };
 }
 
 function reduction(name: string, dtype?: DType): LayerSpec {
@@ -26,23 +26,36 @@ function reduction(name: string, dtype?: DType): LayerSpec {
     defaults: { axis: null, keepdims: false },
     outputShapes: ({ config, inputs }: CallShapes) => {
       const input = inputs[0]!;
-      const axes = sampleAxes(config, "axis", input.length);
+      const axes = axesAt(config, "axis", input.length);
       if (booleanAt(config, "keepdims")) return [input.map((size, axis) => (axes.has(axis) ? 1 : size))];
       return [input.filter((_, axis) => !axes.has(axis))];
     },
     outputDTypes: ({ dtypes }) => [dtype ?? dtypes[0]!],
+    couplesBatch: joinsSamples("axis"),
   };
 }
 
-function alongAxis(name: string, defaults: JsonObject): LayerSpec {
+/** No axis is all of them. */
+function alongAxes(name: string, defaults: JsonObject): LayerSpec {
   return {
     className: `ops.${name}`,
     defaults,
     outputShapes: ({ config, inputs }): readonly Shape[] => {
-      sampleAxes(config, "axis", inputs[0]!.length);
+      axesAt(config, "axis", inputs[0]!.length);
       return [inputs[0]!];
     },
     outputDTypes: ({ dtypes }) => [dtypes[0]!],
+    couplesBatch: joinsSamples("axis"),
+  };
+}
+
+/** No axis is all values in a row, which stay in one. */
+function alongAxis(name: string, defaults: JsonObject): LayerSpec {
+  const spec = alongAxes(name, defaults);
+  return {
+    ...spec,
+    outputShapes: (call) =>
+      call.config["axis"] === null ? [[valueCount(call.inputs[0]!)]] : spec.outputShapes(call),
   };
 }
 
@@ -57,6 +70,7 @@ const moments: LayerSpec = {
     });
     return [...one, ...one];
   },
+  couplesBatch: joinsSamples("axes"),
 };
 
 /** The largest of the last axis and where they stand. */
@@ -74,7 +88,7 @@ const topK: LayerSpec = {
 const diff: LayerSpec = {
   ...alongAxis("Diff", { axis: -1, n: 1 }),
   outputShapes: ({ config, inputs }) => {
-    const [axis] = sampleAxes(config, "axis", inputs[0]!.length);
+    const [axis] = axesAt(config, "axis", inputs[0]!.length);
     const times = integerAt(config, "n");
     return [inputs[0]!.map((size, at) => (at === axis && size !== null ? Math.max(0, size - times) : size))];
   },
@@ -95,7 +109,7 @@ export const reductionOpSpecs: readonly LayerSpec[] = [
   ...["All", "Any"].map((name) => reduction(name, "bool")),
   ...["Argmax", "Argmin", "Nanargmax", "Nanargmin"].map((name) => reduction(name, "int32")),
   alongAxis("Cumsum", { axis: null, dtype: null }),
-  alongAxis("Flip", { axis: null }),
-  alongAxis("Roll", { axis: null }),
-  alongAxis("Normalize", { axis: -1, order: 2, epsilon: null }),
+  alongAxes("Flip", { axis: null }),
+  alongAxes("Roll", { axis: null }),
+  alongAxes("Normalize", { axis: -1, order: 2, epsilon: null }),
 ];

@@ -5,12 +5,12 @@ import { formatShape } from "../../tensor.ts";
 import { countAt, integerAt, integersAt, marginsAt, positiveAxis } from "../config-values.ts";
 import type { CallShapes, LayerSpec } from "../layer-spec.ts";
 import { halvedShape } from "./activation.ts";
-import { broadcastShapes } from "./broadcast.ts";
+import { broadcastShapes, valueCount } from "./broadcast.ts";
 import { indexedShape } from "./indexing.ts";
 import { concatenatedShape } from "./merging.ts";
 import { operation } from "./operation.ts";
 import { operandShapes } from "./ops-elementwise.ts";
-import { sampleAxes } from "./ops-reductions.ts";
+import { joinsSamples } from "./ops-reductions.ts";
 
 /** Ops of keras.ops that move, join, repeat or pick along axes (`keras/src/ops/numpy.py`). */
 function op(
@@ -167,15 +167,17 @@ const tile = op("Tile", (input, { config }) => {
 const repeat = op(
   "Repeat",
   (input, { config }) => {
-    const [axis] = sampleAxes(config, "axis", input.length);
     const repeats = integersAt(config, "repeats");
-    return input.map((size, at) => {
-      if (at !== axis) return size;
+    const repeated = (size: number | null): number | null => {
       if (repeats.length > 1) return repeats.reduce((sum, times) => sum + times, 0);
       return size === null ? null : size * repeats[0]!;
-    });
+    };
+    if (config["axis"] === null) return [repeated(valueCount(input))];
+    const axis = positiveAxis(integerAt(config, "axis"), input.length);
+    return input.map((size, at) => (at === axis ? repeated(size) : size));
   },
   { axis: null },
+  { couplesBatch: joinsSamples("axis") },
 );
 
 /** A pair an axis; one alone is every axis's. */
@@ -207,10 +209,12 @@ const take = op(
   "Take",
   (_, call) => {
     const [input = [], indices = []] = operandShapes(call);
-    const [axis = 0] = sampleAxes(call.config, "axis", input.length);
+    if (call.config["axis"] === null) return indices;
+    const axis = positiveAxis(integerAt(call.config, "axis"), input.length);
     return [...input.slice(0, axis), ...indices, ...input.slice(axis + 1)];
   },
   { axis: null },
+  { couplesBatch: joinsSamples("axis") },
 );
 
 const oneHot = op(
