@@ -1,4 +1,4 @@
-import { nameInCode } from "../topology/dialects/class-names.ts";
+import { nameInCode } from "../topology/dialects/name-in-code.ts";
 import { snakeCase } from "../topology/snake-case.ts";
 import type { TreeNode } from "./model-tree.ts";
 

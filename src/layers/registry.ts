@@ -9,6 +9,7 @@ import { einsumDenseKernels } from "./einsum-dense.ts";
 import { embeddingKernels } from "./embedding.ts";
 import { encodingKernels } from "./encoding.ts";
 import { graphModelKernels } from "./graph-model.ts";
+import { innerModelKernels } from "./inner-model.ts";
 import type { Kernel } from "./kernel.ts";
 import { linearAlgebraKernels } from "./linear-algebra.ts";
 import { mergingKernels } from "./merging.ts";
@@ -65,6 +66,7 @@ const kernels: ReadonlyMap<string, Kernel> = new Map(
     movedImageKernels,
     multiHeadKernels,
     normalizationKernels,
+    innerModelKernels(kernelOf),
     pipelineKernels(kernelOf),
     poolingKernels,
     preprocessingKernels,

@@ -4,7 +4,7 @@ import type { NestedLayer } from "../topology/specs/recurrent-cells.ts";
 import { nestedLayer } from "../topology/specs/recurrent-cells.ts";
 import { directions } from "../topology/specs/wrappers.ts";
 import { flagIn, unsupported } from "./config.ts";
-import type { Kernel, KernelCall, KernelResult } from "./kernel.ts";
+import type { Kernel, KernelCall, KernelContext, KernelResult } from "./kernel.ts";
 import { weightsBelow } from "./recurrent/cells.ts";
 import { statesOf, stepMask } from "./recurrent/layers.ts";
 
@@ -135,6 +135,14 @@ function placed(state: NonNullable<KernelResult["state"]>): NonNullable<KernelRe
   return Object.fromEntries(Object.entries(state).map(([name, value]) => [`layer/${name}`, value]));
 }
 
+/** A layer inside another that is frozen by its own flag stays on its stored statistics. */
+export function statisticsInside(
+  { trainable }: { readonly trainable?: unknown },
+  { statistics }: KernelContext,
+): KernelContext["statistics"] {
+  return trainable === false ? "stored" : statistics;
+}
+
 /** Runs a layer that another one holds. @throws {TopologyError} where no kernel knows it. */
 export function runInside(
   kernelOf: KernelOf,
@@ -143,6 +151,7 @@ export function runInside(
 ): KernelResult {
   const kernel = kernelOf(className);
   if (!kernel) throw unsupported(config, `a layer ${className} inside another`, "Rebuild it and save again.");
-  const result = kernel({ ...call, config });
+  const context = { ...call.context, statistics: statisticsInside(config, call.context) };
+  const result = kernel({ ...call, config, context });
   return result instanceof tf.Tensor ? { outputs: [result] } : result;
 }

@@ -1,9 +1,10 @@
 import { tf } from "../engine/tf.ts";
+import type { Values } from "../layers/call-node.ts";
+import { callNode, ownHandles, tensorOf } from "../layers/call-node.ts";
 import type { KernelContext, KernelResult } from "../layers/kernel.ts";
+import { kernelOf } from "../layers/registry.ts";
 import type { GraphLayer, GraphNode } from "../topology/layer-graph.ts";
 import { layersByPath, refKey } from "../topology/layer-graph.ts";
-import type { Values } from "./call-node.ts";
-import { callNode, ownHandles, tensorOf } from "./call-node.ts";
 import type { LayerWeights } from "./layer-weights.ts";
 import type { Program } from "./program.ts";
 
@@ -51,7 +52,7 @@ export function runWithMasks(
   program.nodes.forEach((node, position) => {
     const layer = layers.get(node.layer)!;
     const result = tidyResult(() =>
-      callNode(node, layer, weights.get(node.layer) ?? {}, values, contextOf(node, layer)),
+      callNode(kernelOf, node, layer, weights.get(node.layer) ?? {}, values, contextOf(node, layer)),
     );
     for (const value of Object.values(result.state ?? {})) value.dispose();
     result.outputs.forEach((tensor, output) => {

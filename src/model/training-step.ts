@@ -5,12 +5,13 @@
 import type { Recording } from "../engine/tape.ts";
 import { record } from "../engine/tape.ts";
 import { tf } from "../engine/tf.ts";
+import { callNode, tensorOf } from "../layers/call-node.ts";
 import type { KernelResult } from "../layers/kernel.ts";
 import { convolveNormalized } from "../layers/normalized-convolution.ts";
+import { kernelOf } from "../layers/registry.ts";
 import type { GraphNode, TensorRef } from "../topology/layer-graph.ts";
 import { layersByPath, refKey } from "../topology/layer-graph.ts";
 import { normalizedConvolutions } from "../topology/rewrites/normalized-convolutions.ts";
-import { callNode, tensorOf } from "./call-node.ts";
 import type { LayerWeights } from "./layer-weights.ts";
 import type { Addends } from "./lookup-addends.ts";
 import { addendsOf, disposeAddends, joined, lookupTables } from "./lookup-addends.ts";
@@ -119,7 +120,7 @@ export function forward(
     const layer = layers.get(node.layer)!;
     const normalization = normalizations.get(node.index);
     if (!normalization)
-      return () => callNode(node, layer, weightsOf(node.layer), values, contextOf(node, layer));
+      return () => callNode(kernelOf, node, layer, weightsOf(node.layer), values, contextOf(node, layer));
     const x = tensorOf(values, node.inputs[0]!);
     const [first, second] = [node, normalization].map(({ layer: path }) => ({
       layer: layers.get(path)!,

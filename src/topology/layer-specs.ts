@@ -12,6 +12,7 @@ import { einsumDenseSpecs } from "./specs/einsum-dense.ts";
 import { embeddingSpecs } from "./specs/embedding.ts";
 import { encodingSpecs } from "./specs/encoding.ts";
 import { graphModelSpec } from "./specs/graph-model.ts";
+import { innerModelSpec } from "./specs/inner-model.ts";
 import { mergingSpecs } from "./specs/merging.ts";
 import { normalizationSpecs } from "./specs/normalization.ts";
 import { acrossBatchOpSpecs } from "./specs/ops-across-batch.ts";
@@ -73,6 +74,7 @@ const specs: ReadonlyMap<string, LayerSpec> = new Map(
     spectrogramSpecs,
     graphModelSpec,
     wrapperSpecs(specOf),
+    innerModelSpec(specOf),
     pipelineSpec(specOf),
     spectralNormalizationSpec(specOf),
   ]

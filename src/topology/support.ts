@@ -1,6 +1,7 @@
 import type { Json, JsonObject } from "../checkpoint.ts";
 import { TopologyError } from "../errors.ts";
 import { isObject } from "./config-values.ts";
+import { innerLayersOf, innerModelOf, isInnerModel } from "./dialects/inner-model.ts";
 import { nestedKeys } from "./dialects/layer-config.ts";
 import { kindOfNode } from "./dialects/node-def.ts";
 import { isTensorFlowFunction } from "./dialects/tf-ops.ts";
@@ -81,12 +82,14 @@ function refusalOf(layer: GraphLayer): Refusal | undefined {
 /** The activations of a layer, its gates and the layers inside it. */
 function activationsIn(config: JsonObject): (Json | undefined)[] {
   const inner = [...nestedKeys].flatMap((key) => [config[key] ?? null].flat());
+  const modelled = isInnerModel(config) ? innerLayersOf(innerModelOf(config)) : [];
   return [
     config["activation"],
     config["recurrent_activation"],
     ...inner.flatMap((item) =>
       isObject(item) && isObject(item["config"]) ? activationsIn(item["config"]) : [],
     ),
+    ...modelled.flatMap((layer) => activationsIn(layer.config)),
   ];
 }
 

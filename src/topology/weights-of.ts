@@ -1,9 +1,9 @@
 import type { Shape } from "../tensor.ts";
 import { elementCount } from "../tensor.ts";
+import { naming } from "./call-outputs.ts";
 import type { GraphLayer, GraphNode, LayerGraph } from "./layer-graph.ts";
 import type { CallShapes, WeightSpec } from "./layer-spec.ts";
 import { specOf } from "./layer-specs.ts";
-import { naming } from "./output-specs.ts";
 
 /**
  * The weights of every layer that has some, by path, in the order of `graph.layers`, each in Keras 3's `layer.weights` order.

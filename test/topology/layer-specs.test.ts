@@ -23,6 +23,7 @@ describe("defaults", () => {
       "StochasticDepth",
       "CustomScaleLayer",
       "tfjs>GraphModel",
+      "Functional",
       "Pipeline",
     ]);
   });

@@ -92,7 +92,7 @@ describe("a layer that cannot run with its arguments", () => {
     [
       "TimeDistributed",
       { layer: inside("Functional", { layers: [] }) },
-      "y: what is inside, Functional, is a model",
+      "y: it is a model without its layers",
     ],
     ["TimeDistributed", { layer: inside("Lambda", {}) }, "y: what is inside, Lambda, is no layer"],
     [

@@ -11,14 +11,6 @@ const renamed: Readonly<Record<string, string>> = {
   GroupedQueryAttention: "GroupQueryAttention",
 };
 
-/** Classes that Keras's code names otherwise than they are exported: archives name folders, and .h5 layers, by the code. */
-const namesInCode: Readonly<Record<string, string>> = { GroupQueryAttention: "GroupedQueryAttention" };
-
-/** What Keras's code calls a class that is exported as `className`. */
-export function nameInCode(className: string): string {
-  return namesInCode[className] ?? className;
-}
-
 /** Packages whose classes are Keras's own. */
 const ownPackages = /^(keras|tf_keras|keras_core|tensorflow\.(python\.)?keras)(\.|$)/;
 

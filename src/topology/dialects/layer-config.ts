@@ -68,7 +68,13 @@ function modernNested(value: Json, keras: KerasMajor): Json {
   if (Array.isArray(value)) return (value as readonly Json[]).map((item) => modernNested(item, keras));
   if (!isObject(value) || !isObject(value["config"])) return value;
   const className = classNameOf(value, keras);
+  // A model inside is read as a model.
+  if (isModelConfig(className, value["config"])) return { class_name: className, config: value["config"] };
   return { class_name: className, config: modernConfig(className, value["config"], keras) };
+}
+
+function isModelConfig(className: string, config: JsonObject): boolean {
+  return Array.isArray(config["layers"]) && ("output_layers" in config || className === "Sequential");
 }
 
 /** The name of a dtype or of a policy: `float32`, `mixed_float16`, `int8_from_float32` and `float8/1024_from_float32` for quantized ones. */

@@ -4,6 +4,7 @@ import { isObject } from "../config-values.ts";
 import type { KerasMajor } from "../layer-graph.ts";
 import { classNameOf } from "./class-names.ts";
 import type { CallDescription, LayerDescription, ModelDescription, NamedArgument } from "./description.ts";
+import { innerModelEntry } from "./inner-model.ts";
 import { keras1ToKeras2 } from "./keras1-model.ts";
 import { readKeras2Call } from "./keras2-calls.ts";
 import { readKeras3Call } from "./keras3-calls.ts";
@@ -161,9 +162,25 @@ function readLayer(entry: LayerEntry, place: Place, calls: readonly CallDescript
     trainable: config["trainable"] !== false,
     config: op
       ? modernConfig(op.className, op.config, 3)
-      : ofRelease(className, modernConfig(className, config, place.keras), place.kerasVersion),
+      : withInnerModels(
+          ofRelease(className, modernConfig(className, config, place.keras), place.kerasVersion),
+          { ...place, prefix: `${place.prefix}${name}/` },
+        ),
     calls: op ? [op.call] : calls,
   };
+}
+
+/** The config with each model that a wrapper holds, at whatever depth, as its description. */
+function withInnerModels(config: JsonObject, place: Place): JsonObject {
+  const inner = config["layer"];
+  if (!isObject(inner)) return config;
+  const entry = modelEntry(inner);
+  const layer = entry
+    ? innerModelEntry(readEntry(entry, place))
+    : isObject(inner["config"])
+      ? { ...inner, config: withInnerModels(inner["config"], place) }
+      : inner;
+  return layer === inner ? config : { ...config, layer };
 }
 
 /** A TensorFlow function of the graph in Keras 3's terms; undefined for layers, and where Keras 3 has no such operation. */

@@ -129,11 +129,8 @@ export function isRandom(specOf: SpecOf, { className, config }: NestedLayer): bo
 export function refusalInside(specOf: SpecOf, { className, config }: NestedLayer): Refusal | undefined {
   const spec = specOf(className);
   if (spec) return spec.refusal?.(config);
-  const model = className === "Functional" || className === "Model" || className === "Sequential";
   return {
-    reason: `what is inside, ${className}, ${model ? "is a model" : "is no layer that is known here"}`,
-    advice: model
-      ? "Wrap its layers one by one and save again."
-      : "Rebuild it from Keras layers and save again.",
+    reason: `what is inside, ${className}, is no layer that is known here`,
+    advice: "Rebuild it from Keras layers and save again.",
   };
 }

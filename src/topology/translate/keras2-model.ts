@@ -1,4 +1,5 @@
 import type { Json, JsonObject } from "../../checkpoint.ts";
+import { TopologyError } from "../../errors.ts";
 import { isObject } from "../config-values.ts";
 import type {
   CallDescription,
@@ -26,6 +27,8 @@ export interface Translation {
  */
 export function keras2ToKeras3(modelConfig: JsonObject, kerasVersion: string): Translation {
   const renamed = new Map<string, string>();
+  const innerModel = (path: string, entry: JsonObject): JsonObject =>
+    inSameOrder(path, entry, keras2ToKeras3(entry, kerasVersion).modelConfig);
   const translate = (
     entry: JsonObject,
     model: ModelDescription,
@@ -52,13 +55,27 @@ export function keras2ToKeras3(modelConfig: JsonObject, kerasVersion: string): T
       ) {
         return withName(keras3Operation(description), newName);
       }
-      return withName(keras3Layer(path, json ?? inputEntry(description)), newName);
+      return withName(keras3Layer(path, json ?? inputEntry(description), innerModel), newName);
     };
     return entry["class_name"] === "Sequential"
       ? sequential(model, layer)
       : functional(model, layer, namingOf(entry, kerasVersion, model, rename));
   };
   return { modelConfig: translate(modelConfig, readModel({ modelConfig, kerasVersion }), "", ""), renamed };
+}
+
+/** Weights in a wrapper go by the order of its model's layers. @throws {TopologyError} where Keras 3 has another. */
+function inSameOrder(path: string, entry: JsonObject, translated: JsonObject): JsonObject {
+  const [before, after] = [entry, translated].map((model) =>
+    [...layerEntries(model)]
+      .filter(([, layer]) => layer["class_name"] !== "InputLayer")
+      .map(([name]) => name),
+  );
+  if (before!.map((name) => slashless(before!).get(name) ?? name).join() === after!.join()) return translated;
+  throw new TopologyError(
+    `${path}: the model inside: expected its layers in Keras 3's order, got ${before!.join(", ")}. Write .h5 (--format h5), which keeps it as it is.`,
+    "untranslatable",
+  );
 }
 
 function functional(

@@ -4,15 +4,20 @@ import type { LayerDescription } from "../dialects/description.ts";
 import { dtypeInModule, inModule, opModule } from "./keras-modules.ts";
 import { keras3Arguments } from "./keras2-arguments.ts";
 
+/** A Keras 2 model that a wrapper at `path` holds, as `.keras` has it. */
+export type InnerModel = (path: string, entry: JsonObject) => JsonObject;
+
 /** A Keras 2 layer entry as `.keras` has it, without its calls. @throws {TopologyError} naming what Keras 3 has not. */
-export function keras3Layer(path: string, entry: JsonObject): JsonObject {
+export function keras3Layer(path: string, entry: JsonObject, innerModel: InnerModel): JsonObject {
   const config = isObject(entry["config"]) ? entry["config"] : {};
   const className = String(entry["class_name"]);
   if (className === "InputLayer")
     return inModule({ class_name: className, config: inputConfig(config) }, "keras.layers");
   const translated = keras3Arguments(path, className, config);
   const objects: Record<string, Json> = { ...translated.config };
-  for (const [key, value] of Object.entries(objects)) objects[key] = keras3Value(path, key, value);
+  for (const [key, value] of Object.entries(objects)) {
+    objects[key] = keras3Value(path, key, value, innerModel);
+  }
   const layer = { class_name: translated.className, config: objects };
   return className.includes(">")
     ? {
@@ -37,22 +42,32 @@ function inputConfig(config: JsonObject): JsonObject {
   return batch_input_shape === undefined ? config : { batch_shape: batch_input_shape, ...rest };
 }
 
-function keras3Value(path: string, key: string, value: Json): Json {
+function keras3Value(path: string, key: string, value: Json, innerModel: InnerModel): Json {
   if (key === "dtype") return dtypeInModule(value);
   if (key === "cells" && Array.isArray(value)) {
-    return (value as readonly Json[]).map((cell) => (isLayer(cell) ? keras3Layer(path, cell) : cell));
+    return (value as readonly Json[]).map((cell) =>
+      isLayer(cell) ? keras3Layer(path, cell, innerModel) : cell,
+    );
   }
   if (!isLayer(value)) return value;
-  if (key === "layer" || key === "backward_layer" || key === "cell") return keras3Layer(path, value);
+  if (key === "layer" && isModel(value)) return innerModel(path, value);
+  if (key === "layer" || key === "backward_layer" || key === "cell")
+    return keras3Layer(path, value, innerModel);
   if (key.endsWith("_initializer")) return initializer(value);
   if (key.endsWith("_regularizer")) return inModule(value, "keras.regularizers");
   if (key.endsWith("_constraint")) return inModule(value, "keras.constraints");
-  if (key.endsWith("activation") && value["class_name"] !== "function") return keras3Layer(path, value);
+  if (key.endsWith("activation") && value["class_name"] !== "function")
+    return keras3Layer(path, value, innerModel);
   return value;
 }
 
 function isLayer(value: Json): value is JsonObject {
   return isObject(value) && typeof value["class_name"] === "string" && "config" in value;
+}
+
+function isModel({ class_name: className, config }: JsonObject): boolean {
+  if (Array.isArray(config)) return className === "Sequential";
+  return isObject(config) && Array.isArray(config["layers"]);
 }
 
 /**

@@ -1,11 +1,10 @@
 import { tf } from "../engine/tf.ts";
 import { TopologyError } from "../errors.ts";
-import type { KernelArgument, KernelContext, KernelResult } from "../layers/kernel.ts";
-import { givenMasks } from "../layers/masks.ts";
-import { kernelOf } from "../layers/registry.ts";
 import type { Argument, GraphLayer, GraphNode, TensorRef } from "../topology/layer-graph.ts";
 import { refKey } from "../topology/layer-graph.ts";
 import { specOf } from "../topology/layer-specs.ts";
+import type { Kernel, KernelArgument, KernelContext, KernelResult } from "./kernel.ts";
+import { givenMasks } from "./masks.ts";
 
 /** Live tensors and masks of a run, by `refKey`. */
 export interface Values {
@@ -21,6 +20,7 @@ export function tensorOf(values: Values, ref: TensorRef): tf.Tensor {
 
 /** Runs one call of a layer. Its outputs and masks are the caller's. @throws {TopologyError} where no kernel knows the class. */
 export function callNode(
+  kernelOf: (className: string) => Kernel | undefined,
   node: GraphNode,
   layer: GraphLayer,
   weights: Readonly<Record<string, tf.Tensor>>,

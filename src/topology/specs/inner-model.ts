@@ -1,0 +1,104 @@
+import type { Shape } from "../../tensor.ts";
+import { outputsOfCall } from "../call-outputs.ts";
+import type { ModelDescription } from "../dialects/description.ts";
+import { tensorNamesIn } from "../dialects/description.ts";
+import { innerLayersOf, innerModelClass, innerModelOf, isInnerModel } from "../dialects/inner-model.ts";
+import { nameInCode } from "../dialects/name-in-code.ts";
+import type { GraphLayer, GraphNode } from "../layer-graph.ts";
+import type { CallShapes, LayerSpec } from "../layer-spec.ts";
+import type { ModelCalls } from "../model-calls.ts";
+import { modelCalls } from "../model-calls.ts";
+import { snakeCase } from "../snake-case.ts";
+import { within } from "./recurrent-cells.ts";
+import { isRandom, refusalInside, type SpecOf } from "./wrappers.ts";
+
+/** A model that a wrapper holds, called as a layer. `specOf` knows the layers inside. */
+export function innerModelSpec(specOf: SpecOf): LayerSpec {
+  const callsIn = ({ config, inputs }: CallShapes): ModelCalls => innerCalls(specOf, config, inputs);
+  return {
+    className: innerModelClass,
+    defaults: {},
+    weights: (call) => {
+      const calls = callsIn(call);
+      const places = innerPlaces(innerModelOf(call.config));
+      return calls.layers.flatMap((layer) => {
+        const node = calls.nodes.find((candidate) => candidate.layer === layer.path);
+        const weights = node && specOf(layer.className)?.weights?.(shapesOf(calls, layer, node));
+        return within(places.get(layer.path) ?? "", { trainable: layer.trainable }, weights ?? []);
+      });
+    },
+    outputShapes: (call) => {
+      const { nodes, outputs } = callsIn(call);
+      return outputs.map((ref) => nodes[ref.node]!.outputs[ref.output]!.shape ?? []);
+    },
+    multiplyAdds: (call) => {
+      const calls = callsIn(call);
+      const layers = new Map(calls.layers.map((layer) => [layer.path, layer]));
+      return calls.nodes.reduce((sum, node) => {
+        const layer = layers.get(node.layer)!;
+        const outputs = node.outputs.map(({ shape }) => shape ?? []);
+        const count = specOf(layer.className)?.multiplyAdds?.({ ...shapesOf(calls, layer, node), outputs });
+        return sum + (count ?? 0);
+      }, 0);
+    },
+    randomWith: (config) =>
+      isInnerModel(config) && innerLayersOf(innerModelOf(config)).some((layer) => isRandom(specOf, layer)),
+    refusal: (config) =>
+      isInnerModel(config)
+        ? innerLayersOf(innerModelOf(config))
+            .map((layer) => refusalInside(specOf, layer))
+            .find((refusal) => refusal !== undefined)
+        : { reason: "it is a model without its layers", advice: "Rebuild it and save again." },
+    masking: true,
+  };
+}
+
+/** The model's layers and calls on inputs of these shapes. */
+export function innerCalls(
+  specOf: SpecOf,
+  config: CallShapes["config"],
+  inputs: readonly Shape[],
+): ModelCalls {
+  const model = innerModelOf(config);
+  const shapes = new Map(
+    tensorNamesIn(model.inputs).map(({ layer }, index) => [layer, inputs[index] ?? null]),
+  );
+  const layers = model.layers.map((layer) =>
+    shapes.has(layer.name)
+      ? { ...layer, config: { ...layer.config, batch_shape: shapes.get(layer.name)! } }
+      : layer,
+  );
+  return modelCalls({ ...model, layers }, (layer, call) =>
+    outputsOfCall(specOf(layer.className), layer, call),
+  );
+}
+
+/** Where Keras keeps each layer of the model, by its path: `layers/conv2d`, `layers/functional/layers/dense_1`. */
+export function innerPlaces(model: ModelDescription): ReadonlyMap<string, string> {
+  const places = new Map<string, string>();
+  const visit = ({ layers, kind }: ModelDescription, path: string, place: string): void => {
+    const used = new Map<string, number>();
+    for (const layer of layers) {
+      if (layer.className.startsWith("ops.") || (kind === "sequential" && layer.className === "InputLayer"))
+        continue;
+      const base = snakeCase(nameInCode(layer.className));
+      const count = used.get(base) ?? 0;
+      used.set(base, count + 1);
+      const own = `${place}layers/${base}${count === 0 ? "" : `_${count}`}`;
+      places.set(path + layer.name, own);
+      if (layer.model) visit(layer.model, `${path}${layer.name}/`, `${own}/`);
+    }
+  };
+  visit(model, "", "");
+  return places;
+}
+
+function shapesOf({ nodes }: ModelCalls, layer: GraphLayer, node: GraphNode): CallShapes {
+  return {
+    config: layer.config,
+    keras: layer.keras,
+    inputs: node.inputs.map((ref) => nodes[ref.node]!.outputs[ref.output]!.shape ?? []),
+    args: node.args,
+    kwargs: node.kwargs,
+  };
+}
