@@ -5,6 +5,7 @@ import { convolutionKernels } from "./convolution.ts";
 import { convolutionTransposeKernels } from "./convolution-transpose.ts";
 import { coreKernels } from "./core.ts";
 import { decompositionKernels } from "./decompositions.ts";
+import { distinctKernels } from "./distinct.ts";
 import { einsumDenseKernels } from "./einsum-dense.ts";
 import { embeddingKernels } from "./embedding.ts";
 import { encodingKernels } from "./encoding.ts";
@@ -53,6 +54,7 @@ const kernels: ReadonlyMap<string, Kernel> = new Map(
     coreKernels,
     countingKernels,
     decompositionKernels,
+    distinctKernels,
     einsumDenseKernels,
     elementwiseOpKernels,
     encodingKernels,

@@ -8,8 +8,8 @@ const reasons: readonly { readonly names: string; readonly because: string; read
     advice: "Replace it by operations on whole tensors and save again.",
   },
   {
-    names: "Arange Nonzero Unique",
-    because: "gives as many values as its input says, so that no shape is known before it runs",
+    names: "Arange",
+    because: "has a length that only a number says, which a tensor in a model is not, in Keras either",
     advice: "Compute it outside of the model and save again.",
   },
   {

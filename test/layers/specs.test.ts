@@ -23,13 +23,12 @@ const foretold = described.filter(
     className !== "ops.Bincount",
 );
 
-/** A text is as long as its tokens are many, unless the layer says how long. */
-const ofKnownSize = foretold.filter(
-  ({ config, className }) =>
-    className !== "TextVectorization" ||
-    config["output_mode"] !== "int" ||
-    config["output_sequence_length"] !== null,
-);
+/** A text is as long as its tokens are many, unless the layer says how long; so it is with what is distinct. */
+const ofKnownSize = foretold.filter(({ config, className }) => {
+  if (className === "ops.Unique") return config["size"] !== null;
+  if (className !== "TextVectorization") return className !== "ops.Nonzero";
+  return config["output_mode"] !== "int" || config["output_sequence_length"] !== null;
+});
 
 test("every layer class that the plan knows has a kernel", () => {
   const computed = new Set(kernelClasses());

@@ -1,7 +1,7 @@
 import type { JsonObject } from "../../checkpoint.ts";
 import { TopologyError } from "../../errors.ts";
 import type { DType, Shape } from "../../tensor.ts";
-import { countAt, integerAt, integersAt, positiveAxis } from "../config-values.ts";
+import { booleanAt, countAt, integerAt, integersAt, positiveAxis } from "../config-values.ts";
 import type { CallShapes, LayerSpec } from "../layer-spec.ts";
 import { broadcastShapes, valueCount } from "./broadcast.ts";
 import { concatenatedShape } from "./merging.ts";
@@ -82,6 +82,18 @@ function spaced(_: Shape, call: CallShapes): Shape[] {
   return [[...ends.slice(0, axis), countAt(call.config, "num"), ...ends.slice(axis)]];
 }
 
+/** The values, and what else is asked for: where they stand first, which of them each is, and how many of each there are. */
+function distinctShapes(input: Shape, { config }: CallShapes): Shape[] {
+  const size = config["size"] === null ? null : countAt(config, "size");
+  const axis = config["axis"] === null ? null : positiveAxis(integerAt(config, "axis"), input.length);
+  return [
+    axis === null ? [size] : input.map((length, at) => (at === axis ? size : length)),
+    ...(booleanAt(config, "return_index") ? [[size]] : []),
+    ...(booleanAt(config, "return_inverse") ? [axis === null ? input : [input[axis] ?? null]] : []),
+    ...(booleanAt(config, "return_counts") ? [[size]] : []),
+  ];
+}
+
 export const acrossBatchOpSpecs: readonly LayerSpec[] = [
   acrossBatch("Ravel", (input) => [[valueCount(input)]]),
   acrossBatch("Flipud", (input) => [input]),
@@ -156,6 +168,20 @@ export const acrossBatchOpSpecs: readonly LayerSpec[] = [
     { axis: -1 },
     "int32",
   ),
+  acrossBatch("Nonzero", (input) => input.map((): Shape => [null]), {}, "int32"),
+  {
+    ...acrossBatch("Unique", distinctShapes, {
+      sorted: true,
+      return_index: false,
+      return_inverse: false,
+      return_counts: false,
+      axis: null,
+      size: null,
+      fill_value: null,
+    }),
+    outputDTypes: (call) =>
+      distinctShapes(call.inputs[0]!, call).map((_, index) => (index === 0 ? call.dtypes[0]! : "int32")),
+  },
   acrossBatch("PSNR", () => [[]], {}, "float32"),
   acrossBatch("AllClose", () => [[]], { rtol: 1e-5, atol: 1e-8, equal_nan: false }, "bool"),
 ];
