@@ -64,8 +64,8 @@ export interface ArchValue {
 
 export const archFlag: FlagsOf<ArchValue> = {
   arch: value(
-    "Architecture of a file that holds weights only, such as resnet50; a whole model says its own",
-    "NAME",
+    "Network of a file that holds weights only: a name such as resnet50, or a file of it (model.to_json(), another model file)",
+    "NAME|FILE",
     plainText,
     model,
   ),

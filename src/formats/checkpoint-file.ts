@@ -5,8 +5,11 @@ import { KerasFileError, TopologyError, UsageError } from "../errors.ts";
 import { windowFile } from "../hdf5/file-system.ts";
 import { openVirtual } from "../hdf5/reader.ts";
 import { systemError } from "../hdf5/system-error.ts";
+import type { Architecture } from "../topology/architectures/architecture.ts";
+import { architectureOf } from "../topology/architectures/known.ts";
 import { holdsGraph } from "../topology/tfjs-graph/graph-model.ts";
 import { replaceFile } from "./atomic-file.ts";
+import { type DescribedModel, describedModel } from "./described-model.ts";
 import { readJsonFile } from "./json-file.ts";
 import { readKerasArchive, writeKerasArchive } from "./keras-archive.ts";
 import { readKerasH5 } from "./keras-h5.ts";
@@ -19,7 +22,10 @@ import { writeWeightsH5 } from "./weights-h5-writer.ts";
 import { readWeightsOnly, requireArchitecture } from "./weights-only.ts";
 
 export interface ReadOptions {
-  /** The architecture of a file that holds weights only: `resnet50`. A whole model says its own. */
+  /**
+   * The network of a file that holds weights only: `resnet50`, or a file that describes it, what `model.to_json()` gives or
+   * another whole model. A whole model says its own.
+   */
   readonly arch?: string;
   /** False reads names, shapes and dtypes of the weights and leaves their data empty. */
   readonly weights?: boolean;
@@ -37,7 +43,7 @@ export interface WriteOptions {
  * @throws {UsageError} for an architecture that is not known.
  */
 export async function readCheckpoint(path: string, options: ReadOptions = {}): Promise<Checkpoint> {
-  if (options.arch !== undefined) requireArchitecture(options.arch);
+  const network = options.arch === undefined ? undefined : await networkNamed(options.arch);
   let descriptor: number;
   try {
     descriptor = openSync(path, "r");
@@ -47,10 +53,29 @@ export async function readCheckpoint(path: string, options: ReadOptions = {}): P
   try {
     const status = fstatSync(descriptor);
     if (status.isDirectory()) return readFolder(path, options);
-    return await readOpened(descriptor, status.size, path, options);
+    return await readOpened(descriptor, status.size, path, { network, values: options.weights !== false });
   } finally {
     closeSync(descriptor);
   }
+}
+
+/** A network by its name, or as a file describes it. @throws {UsageError | KerasFileError} for one that is not known. */
+async function networkNamed(arch: string): Promise<Architecture | DescribedModel> {
+  if (architectureOf(arch) || !existsSync(arch)) return requireArchitecture(arch);
+  if (statSync(arch).isFile() && startsAsJson(arch)) {
+    const described = describedModel(readJsonFile(arch));
+    if (described) return described;
+  }
+  const { modelConfig, kerasVersion } = await readCheckpoint(arch, { weights: false });
+  return { modelConfig, kerasVersion };
+}
+
+function startsAsJson(path: string): boolean {
+  const head = Buffer.alloc(64);
+  const descriptor = openSync(path, "r");
+  const length = readSync(descriptor, head, 0, head.length, 0);
+  closeSync(descriptor);
+  return /^\s*\{/.test(head.toString("latin1", 0, length));
 }
 
 function readFolder(path: string, { weights = true }: ReadOptions): Checkpoint {
@@ -66,22 +91,21 @@ async function readOpened(
   descriptor: number,
   length: number,
   label: string,
-  options: ReadOptions,
+  { network, values }: { network: Architecture | DescribedModel | undefined; values: boolean },
 ): Promise<Checkpoint> {
-  const values = options.weights !== false;
   if (length === 0) throw new KerasFileError(`${label}: the file is empty (0 bytes).`, "empty");
   const head = Buffer.alloc(8);
   readSync(descriptor, head, 0, head.length, 0);
   if (head.toString("latin1", 0, 2) === "PK") return readKerasArchive(descriptor, length, label, values);
   if (/^\s*\{/.test(head.toString("latin1"))) {
     const json = readJsonFile(label);
-    if (isShardMap(json)) return readShardedWeights(json, label, options.arch, values);
+    if (isShardMap(json)) return readShardedWeights(json, label, network, values);
     return readTfjsModel(json, label, values);
   }
   const file = await openVirtual(windowFile(descriptor, 0, length), label);
   try {
     return file.root.text("model_config") === undefined
-      ? readWeightsOnly(file, label, options.arch, values)
+      ? readWeightsOnly(file, label, network, values)
       : readKerasH5(file, label, values);
   } finally {
     file.close();

@@ -41,24 +41,44 @@ export function readKerasH5(file: Hdf5File, label: string, values: boolean): Che
     throw new KerasFileError(`${label}: has a model_config but no group model_weights.`, "structure");
   const kerasVersion = root.text("keras_version") ?? group.text("keras_version") ?? "1";
   const trainingConfig = jsonAttribute(root, "training_config", label);
-  const names = group.textList("layer_names");
-  if (!names) throw new KerasFileError(`${label}: ${group.path}: has no layer_names.`, "structure");
-  const isKeras1 = /^1\b/.test(kerasVersion);
-  const modelConfig = isKeras1 ? keras1ToKeras2(written, names) : written;
-  const model = { modelConfig, kerasVersion };
-  const optimizerWeights = values && !isKeras1 ? readOptimizer(root, label) : undefined;
-  const graph = ranOnTheano(root, group, names, isKeras1) ? layerGraph(model) : undefined;
-  const placed = placeH5Weights(model, names, group, label, isKeras1);
-  const placement = graph ? fromTheano(placed, graph, label) : placed;
+  if (!group.textList("layer_names"))
+    throw new KerasFileError(`${label}: ${group.path}: has no layer_names.`, "structure");
+  const optimizerWeights = values && !isKeras1(kerasVersion) ? readOptimizer(root, label) : undefined;
   return {
     format: "h5",
-    kerasVersion,
-    modelConfig,
-    weights: readPlaced(placement, values, label),
+    ...readNamedWeights({ modelConfig: written, kerasVersion }, { root, group, label, values }),
     ...(trainingConfig && { trainingConfig }),
     ...(optimizerWeights && { optimizerWeights }),
     notes: parseNotes(root.text(notesKey)),
   };
+}
+
+/** Where a file has a group a layer, and what is read of it. */
+export interface NamedGroups {
+  readonly root: Hdf5Group;
+  /** The root too where the file holds weights alone. */
+  readonly group: Hdf5Group;
+  readonly label: string;
+  readonly values: boolean;
+}
+
+/** A model, in Keras 2's words if Keras 1 wrote it, with the weights of a file that names its layers. @throws {KerasFileError} */
+export function readNamedWeights(
+  { modelConfig: written, kerasVersion }: Model,
+  { root, group, label, values }: NamedGroups,
+): Pick<Checkpoint, "modelConfig" | "kerasVersion" | "weights"> {
+  const names = group.textList("layer_names") ?? [];
+  const ofKeras1 = isKeras1(kerasVersion);
+  const modelConfig = ofKeras1 ? keras1ToKeras2(written, names) : written;
+  const model = { modelConfig, kerasVersion };
+  const graph = ranOnTheano(root, group, names, ofKeras1) ? layerGraph(model) : undefined;
+  const placed = placeH5Weights(model, names, group, label, ofKeras1);
+  const placement = graph ? fromTheano(placed, graph, label) : placed;
+  return { ...model, weights: readPlaced(placement, values, label) };
+}
+
+function isKeras1(kerasVersion: string): boolean {
+  return /^1\b/.test(kerasVersion);
 }
 
 function jsonAttribute(root: Hdf5Group, name: string, label: string): JsonObject | undefined {
@@ -77,9 +97,9 @@ function ranOnTheano(
   root: Hdf5Group,
   group: Hdf5Group,
   names: readonly string[],
-  isKeras1: boolean,
+  ofKeras1: boolean,
 ): boolean {
-  if (!isKeras1) return (root.text("backend") ?? group.text("backend")) === "theano";
+  if (!ofKeras1) return (root.text("backend") ?? group.text("backend")) === "theano";
   const weights = names.flatMap((name) => group.group(name)?.textList("weight_names") ?? []);
   return weights.length > 0 && !weights.some((name) => name.endsWith(":0"));
 }
@@ -92,31 +112,54 @@ function placeH5Weights(
   names: readonly string[],
   group: Hdf5Group,
   label: string,
-  isKeras1: boolean,
+  ofKeras1: boolean,
 ): Placement {
   const slots = layerSlots(model);
   const tree = modelTree(model.modelConfig);
-  const place = isKeras1 ? placeInKeras1(model) : placeInGroup;
+  const place = ofKeras1 ? placeInKeras1(model) : placeInGroup;
   const idfWeights = storedIdfWeights(model);
   const groups = new Map(names.map((name) => [name, storedInGroup(group, name, label)]));
-  const placements: Placement[] = [];
-  for (const child of tree.children ?? []) {
+  const children = (tree.children ?? []).map((child) => {
     const leaves = leavesOf(child);
-    const layers = leaves.flatMap((leaf): LayerSlots[] => {
-      const layer = slots.get(leaf.path);
-      return layer ? [layer] : [];
-    });
-    const inside = groups.get(child.name) ?? [];
+    const layers = leaves.flatMap((leaf) => slots.get(leaf.path) ?? []);
+    return { name: child.name, leaves, layers };
+  });
+  const groupOf = groupNames(children, groups);
+  const placements: Placement[] = [];
+  for (const { name: child, leaves, layers } of children) {
+    const name = groupOf(child);
+    const inside = groups.get(name) ?? [];
     const weighs = leaves.some(({ path }) => idfWeights.has(path));
-    const stored = weighs ? inside.filter(({ name }) => !isIdfNameInH5(name)) : inside;
-    groups.delete(child.name);
-    if (layers.length > 0) placements.push(place(child.name, layers, stored));
+    const stored = weighs ? inside.filter((weight) => !isIdfNameInH5(weight.name)) : inside;
+    groups.delete(name);
+    if (layers.length > 0) placements.push(place(child, layers, stored));
   }
   const left = [...groups].filter(([, stored]) => stored.length > 0);
   const problems = left.flatMap(([name, stored]) =>
     stored.map((weight) => `${name}/${weight.name} is in the file but not in the model`),
   );
   return joinPlacements([...placements, { weights: new Map(), problems }]);
+}
+
+interface OuterLayer {
+  readonly name: string;
+  readonly layers: readonly LayerSlots[];
+}
+
+/**
+ * What the file calls a layer: its name. Where the names are others but as many layers have weights, the n-th is the n-th, as
+ * in Keras's `load_weights`: layers that Keras named itself have other numbers in another session.
+ */
+function groupNames(
+  children: readonly OuterLayer[],
+  groups: ReadonlyMap<string, readonly StoredWeight[]>,
+): (layer: string) => string {
+  const weighted = children.filter(({ layers }) => layers.some(({ weights }) => weights?.length !== 0));
+  const stored = [...groups].filter(([, weights]) => weights.length > 0).map(([name]) => name);
+  const isNamed = weighted.every(({ name }) => groups.has(name));
+  if (isNamed || weighted.length !== stored.length) return (layer) => layer;
+  const inOrder = new Map(weighted.map(({ name }, index) => [name, stored[index]!]));
+  return (layer) => inOrder.get(layer) ?? "";
 }
 
 /** Places a group's weights after making them Keras 2's. */

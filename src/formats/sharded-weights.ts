@@ -2,7 +2,9 @@ import { dirname, join } from "node:path";
 import type { Checkpoint, JsonObject } from "../checkpoint.ts";
 import { KerasFileError } from "../errors.ts";
 import { type Hdf5File, openHdf5 } from "../hdf5/reader.ts";
+import type { Architecture } from "../topology/architectures/architecture.ts";
 import { isObject } from "../topology/config-values.ts";
+import type { DescribedModel } from "./described-model.ts";
 import { mergedGroup } from "./virtual-groups.ts";
 import { readWeightsOnly } from "./weights-only.ts";
 
@@ -24,14 +26,14 @@ export function isShardMap(json: JsonObject): boolean {
 export async function readShardedWeights(
   map: JsonObject,
   path: string,
-  arch: string | undefined,
+  network: Architecture | DescribedModel | undefined,
   values: boolean,
 ): Promise<Checkpoint> {
   const files: Hdf5File[] = [];
   try {
     for (const name of shardNames(map, path)) files.push(await openHdf5(join(dirname(path), name)));
     const root = mergedGroup(files.map((file) => file.root));
-    return readWeightsOnly({ root }, path, arch, values);
+    return readWeightsOnly({ root }, path, network, values);
   } finally {
     for (const file of files) file.close();
   }

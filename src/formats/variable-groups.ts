@@ -5,7 +5,7 @@ import { formatShape, sameShape } from "../tensor.ts";
 import type { WeightSpec } from "../topology/layer-spec.ts";
 import { type LayerSlots, layerSlots } from "./layer-slots.ts";
 import { absentLowRank, mergedLowRank } from "./low-rank.ts";
-import type { TreeNode } from "./model-tree.ts";
+import { modelTree, type TreeNode } from "./model-tree.ts";
 import {
   joinPlacements,
   type PlacedWeight,
@@ -65,6 +65,30 @@ function storedBelow(group: Hdf5Group, prefix: string, depth: number): readonly 
     const child = group.group(name);
     return child ? storedBelow(child, `${prefix}${name}/`, depth + 1) : [];
   });
+}
+
+/** The variables of a file that has nothing else, in the layers of the model. */
+export function placeNumberedWeights(
+  model: Pick<Checkpoint, "modelConfig" | "kerasVersion">,
+  root: Hdf5Group,
+): Placement {
+  const slots = layerSlots(model);
+  const tree = modelTree(model.modelConfig);
+  const used = new Set([...storedPaths(tree, slots, root).values()].map(outerGroup));
+  const containers = new Set([...used].map((path) => path.split("/")[0]!));
+  const left = [...containers].flatMap((container) => {
+    const names = root.group(container)?.keys() ?? [];
+    return names.map((name) => `${container}/${name}`).filter((path) => !used.has(path));
+  });
+  const problems = left
+    .filter((path) => variableCount(root.group(path)!) > 0)
+    .map((path) => `${path} is in the file but not in the model`);
+  return joinPlacements([placeVariables(tree, slots, root), { weights: new Map(), problems }]);
+}
+
+/** `layers/dense_1` of `layers/dense_1/cell`. */
+function outerGroup(path: string): string {
+  return path.split("/").slice(0, 2).join("/");
 }
 
 /** How many variables are below a group. */

@@ -4,29 +4,29 @@ import type { Hdf5File, Hdf5Group } from "../hdf5/reader.ts";
 import type { Architecture } from "../topology/architectures/architecture.ts";
 import { architectureOf, knownArchitectures } from "../topology/architectures/known.ts";
 import { weightCounts } from "../topology/architectures/weight-counts.ts";
+import type { DescribedModel } from "./described-model.ts";
 import { dialectVersion } from "./dialect-writing.ts";
-import { storedInGroup } from "./keras-h5.ts";
+import { readNamedWeights, storedInGroup } from "./keras-h5.ts";
 import { type BuiltNetwork, buildNamed } from "./named-network.ts";
 import { notesKey, parseNotes } from "./notes.ts";
 import { buildNumbered } from "./numbered-network.ts";
 import { readPlaced } from "./stored-weights.ts";
-import { variableCount } from "./variable-groups.ts";
+import { placeNumberedWeights, variableCount } from "./variable-groups.ts";
 
 /**
  * @file Files with weights and no model: what `save_weights` leaves and keras.applications downloads. The model comes from
- * the architecture's name. Legacy `.h5` names its layers, `.weights.h5` numbers them by class.
+ * the architecture's name, or from another file. Legacy `.h5` names its layers, `.weights.h5` numbers them by class.
  */
 
 /**
  * The checkpoint that the weights in an open file make of an architecture.
  * @throws {KerasFileError} if the file holds no weights of Keras, if they do not fit, and without an architecture, naming the
  * one that the layers suggest.
- * @throws {UsageError} for an architecture that is not known.
  */
 export function readWeightsOnly(
   file: Pick<Hdf5File, "root">,
   label: string,
-  arch: string | undefined,
+  network: Architecture | DescribedModel | undefined,
   values: boolean,
 ): Checkpoint {
   const { root } = file;
@@ -37,13 +37,17 @@ export function readWeightsOnly(
       "not-keras",
     );
   }
-  const { modelConfig, placement } = networkFor(arch, label, weights);
+  const notes = parseNotes(root.text(notesKey));
+  const { format } = weights;
+  if (network && "modelConfig" in network)
+    return { format, ...weights.within(network, label, values), notes };
+  const { modelConfig, placement } = networkFor(network, label, weights);
   return {
-    format: weights.format,
+    format,
     kerasVersion: dialectVersion,
     modelConfig,
     weights: readPlaced(placement, values, label),
-    notes: parseNotes(root.text(notesKey)),
+    notes,
   };
 }
 
@@ -54,6 +58,12 @@ interface WeightsOnly {
   /** How many weights they have. */
   readonly weights: number;
   readonly built: (architecture: Architecture) => BuiltNetwork;
+  /** In a model that is described elsewhere. @throws {KerasFileError} where they do not fit. */
+  readonly within: (
+    model: DescribedModel,
+    label: string,
+    values: boolean,
+  ) => Pick<Checkpoint, "modelConfig" | "kerasVersion" | "weights">;
 }
 
 function namedWeights(root: Hdf5Group, label: string): WeightsOnly | undefined {
@@ -70,6 +80,7 @@ function namedWeights(root: Hdf5Group, label: string): WeightsOnly | undefined {
     groups: stored.size,
     weights: [...stored.values()].flat().length,
     built: (architecture) => buildNamed(architecture, stored),
+    within: (model, path, values) => readNamedWeights(model, { root, group, label: path, values }),
   };
 }
 
@@ -85,6 +96,10 @@ function numberedWeights(root: Hdf5Group): WeightsOnly | undefined {
     groups,
     weights: variableCount(layers),
     built: (architecture) => buildNumbered(architecture, root),
+    within: (model, label, values) => ({
+      ...model,
+      weights: readPlaced(placeNumberedWeights(model, root), values, label),
+    }),
   };
 }
 
@@ -92,7 +107,10 @@ function numberedWeights(root: Hdf5Group): WeightsOnly | undefined {
 export function requireArchitecture(name: string): Architecture {
   const architecture = architectureOf(name);
   if (architecture) return architecture;
-  throw new UsageError(`--arch "${name}": no such architecture. Known: ${knownNames()}.`, "arch");
+  throw new UsageError(
+    `--arch "${name}": no such architecture. Known: ${knownNames()}, or a file of the model.`,
+    "arch",
+  );
 }
 
 function knownNames(): string {
@@ -101,19 +119,19 @@ function knownNames(): string {
     .join(", ");
 }
 
-/** The network that was asked for. @throws {UsageError | KerasFileError} without one, naming the one that fits. */
+/** The network that was asked for. @throws {KerasFileError} without one, naming the one that fits. */
 function networkFor(
-  arch: string | undefined,
+  architecture: Architecture | undefined,
   label: string,
   { groups, weights, built }: WeightsOnly,
 ): BuiltNetwork {
-  if (arch !== undefined) return asAsked(label, requireArchitecture(arch), built);
+  if (architecture) return asAsked(label, architecture, built);
   const recognised = knownArchitectures().find(
-    (architecture) => weightCounts(architecture.name).includes(weights) && fits(() => built(architecture)),
+    (known) => weightCounts(known.name).includes(weights) && fits(() => built(known)),
   );
   const hint = recognised
     ? `Pass --arch ${recognised.name} (recognised from its ${groups} weight groups).`
-    : `Pass --arch with the network that its ${groups} weight groups belong to: ${knownNames()}.`;
+    : `Pass --arch with the network that its ${groups} weight groups belong to: the file of model.to_json(), another file of the same model, or one of ${knownNames()}.`;
   throw new KerasFileError(
     `${label} has weights but no model_config (saved with save_weights). ${hint}`,
     "weights-only",
