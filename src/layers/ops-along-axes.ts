@@ -4,6 +4,7 @@ import { max } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
 import { axesOf, axisOf, everyNth, inverseOrder } from "./axes.ts";
 import { flagIn, numberIn, numberList, unsupported } from "./config.ts";
+import { roundHalfEven } from "./interpolation.ts";
 import type { Kernel, KernelCall, KernelResult } from "./kernel.ts";
 import { norm } from "./norms.ts";
 import { asBool } from "./number-functions.ts";
@@ -28,8 +29,10 @@ const reductions: Readonly<Record<string, Reduce>> = {
   CountNonzero: (x, axes, keepDims) => tf.sum(tf.cast(tf.notEqual(x, 0), "int32"), axes, keepDims),
   Ptp: (x, axes, keepDims) => tf.sub(max(x, axes, keepDims), min(x, axes, keepDims)),
   Median: (x, axes, keepDims) => quantile(x, axes, keepDims, 0.5),
-  Quantile: (x, axes, keepDims, call) => quantile(x, axes, keepDims, shareOf(call)),
-  Percentile: (x, axes, keepDims, call) => quantile(x, axes, keepDims, shareOf(call) / 100),
+  Quantile: (x, axes, keepDims, call) =>
+    ofShares(call, 1, (share, method) => quantile(x, axes, keepDims, share, method)),
+  Percentile: (x, axes, keepDims, call) =>
+    ofShares(call, 100, (share, method) => quantile(x, axes, keepDims, share, method)),
   Average: average,
   Nansum: (x, axes, keepDims) => tf.sum(withoutNaN(x, 0), axes, keepDims),
   Nanmean: meanOfNumbers,
@@ -39,8 +42,10 @@ const reductions: Readonly<Record<string, Reduce>> = {
   Nanmin: (x, axes, keepDims) => min(withoutNaN(x, Number.POSITIVE_INFINITY), axes, keepDims),
   Nanprod: (x, axes, keepDims) => tf.prod(withoutNaN(x, 1), axes, keepDims),
   Nanmedian: (x, axes, keepDims) => quantileOfNumbers(x, axes, keepDims, 0.5),
-  Nanquantile: (x, axes, keepDims, call) => quantileOfNumbers(x, axes, keepDims, shareOf(call)),
-  Nanpercentile: (x, axes, keepDims, call) => quantileOfNumbers(x, axes, keepDims, shareOf(call) / 100),
+  Nanquantile: (x, axes, keepDims, call) =>
+    ofShares(call, 1, (share, method) => quantileOfNumbers(x, axes, keepDims, share, method)),
+  Nanpercentile: (x, axes, keepDims, call) =>
+    ofShares(call, 100, (share, method) => quantileOfNumbers(x, axes, keepDims, share, method)),
   Argmax: (x, axes, keepDims) => placeOfLargest(x, axes, keepDims),
   Argmin: (x, axes, keepDims) => placeOfLargest(tf.neg(x), axes, keepDims),
   Nanargmax: (x, axes, keepDims) => placeOfNumber(x, axes, keepDims),
@@ -54,9 +59,14 @@ const reductions: Readonly<Record<string, Reduce>> = {
   Trapezoid: (x, axes, keepDims, { config }) => {
     const [axis] = axes as [number];
     const size = x.shape[axis]!;
-    if (Array.isArray(config["x"])) throw unsupported(config, "trapezoid over given places", "Give it dx.");
     const sides = tf.add(everyNth(x, axis, 1, size - 1, 1), everyNth(x, axis, 0, size - 1, 1));
-    return tf.sum(tf.mul(sides, numberIn(config, "dx") / 2), [axis], keepDims);
+    if (!Array.isArray(config["x"]))
+      return tf.sum(tf.mul(sides, numberIn(config, "dx") / 2), [axis], keepDims);
+    // Of a vector of places along the last axis, or of one for each value.
+    const places = tf.tensor(config["x"] as number[]);
+    const along = places.rank === 1 ? 0 : axis;
+    const steps = tf.sub(everyNth(places, along, 1, size - 1, 1), everyNth(places, along, 0, size - 1, 1));
+    return tf.sum(tf.mul(sides, tf.div(steps, 2)), [axis], keepDims);
   },
 };
 
@@ -147,12 +157,23 @@ function runningProduct(x: tf.Tensor, axis: number): tf.Tensor {
   return tf.stack(products, axis);
 }
 
-/** One share or percentage of a call, interpolated linearly. @throws {TopologyError} for another. */
-function shareOf(call: KernelCall): number {
-  const share = argumentOf(call, 1, "q");
-  const method = call.config["method"] ?? "linear";
-  if (typeof share === "number" && method === "linear") return share;
-  throw unsupported(call.config, "this quantile", "Ask for one share, interpolated linearly.");
+/** Of one share of `whole`, or of each of several, which stand along a first axis. */
+function ofShares(
+  call: KernelCall,
+  whole: number,
+  compute: (share: number, method: string) => tf.Tensor,
+): tf.Tensor {
+  const given = argumentOf(call, 1, "q");
+  const method = String(call.config["method"] ?? "linear");
+  if (typeof given === "number") return compute(given / whole, method);
+  if (Array.isArray(given) && given.every((share) => typeof share === "number")) {
+    return tf.stack(given.map((share) => compute(share / whole, method)));
+  }
+  throw unsupported(
+    call.config,
+    "quantiles of shares that are a tensor",
+    "Ask for a number or a list of them.",
+  );
 }
 
 /** `compute` with an axis moved to the end and back. */
@@ -162,17 +183,30 @@ function onLastAxis(x: tf.Tensor, axis: number, compute: (rows: tf.Tensor) => tf
 }
 
 /** The value below which a share of the others lies, between two of them by the way it goes. */
-function quantile(x: tf.Tensor, axes: readonly number[], keepDims: boolean, share: number): tf.Tensor {
+function quantile(
+  x: tf.Tensor,
+  axes: readonly number[],
+  keepDims: boolean,
+  share: number,
+  method = "linear",
+): tf.Tensor {
   const rows = axesLast(x, axes);
   const size = rows.shape.at(-1)!;
   const falling = tf.topk(rows, size).values;
-  const place = share * (size - 1);
-  const low = Math.floor(place);
   const at = (rank: number): tf.Tensor =>
     tf.squeeze(everyNth(falling, falling.rank - 1, size - 1 - rank, 1, 1), [falling.rank - 1]);
-  const result =
-    place === low ? at(low) : tf.add(tf.mul(at(low), low + 1 - place), tf.mul(at(low + 1), place - low));
+  const { low, above } = placeOf(share * (size - 1), method);
+  const result = above === 0 ? at(low) : tf.add(tf.mul(at(low), 1 - above), tf.mul(at(low + 1), above));
   return tf.reshape(result, reducedShape(x, axes, keepDims));
+}
+
+/** The number below a place and the share of the next one in what stands there. */
+function placeOf(place: number, method: string): { low: number; above: number } {
+  const low = Math.floor(place);
+  if (method === "lower" || low === place) return { low, above: 0 };
+  if (method === "higher") return { low: low + 1, above: 0 };
+  if (method === "nearest") return { low: roundHalfEven(place), above: 0 };
+  return { low, above: method === "midpoint" ? 0.5 : place - low };
 }
 
 /** As `quantile`, of the numbers among what may be NaN; NaN where there is none. */
@@ -181,6 +215,7 @@ function quantileOfNumbers(
   axes: readonly number[],
   keepDims: boolean,
   share: number,
+  method = "linear",
 ): tf.Tensor {
   const rows = axesLast(x, axes);
   const size = rows.shape.at(-1)!;
@@ -189,9 +224,14 @@ function quantileOfNumbers(
   const rising = tf.neg(tf.topk(tf.neg(withoutNaN(rows, 3.4e38)), size).values);
   const place = tf.maximum(tf.mul(tf.sub(count, 1), share), 0);
   const low = tf.floor(place);
+  const high = tf.ceil(place);
   const at = (rank: tf.Tensor): tf.Tensor => pickedAlong(rising, tf.cast(rank, "int32"), rising.rank - 1);
-  const above = tf.sub(place, low);
-  const value = tf.add(tf.mul(at(low), tf.sub(1, above)), tf.mul(at(tf.ceil(place)), above));
+  const above =
+    method === "midpoint" ? 0.5 : method === "nearest" ? tf.sub(tf.round(place), low) : tf.sub(place, low);
+  const value =
+    method === "lower" || method === "higher"
+      ? at(method === "lower" ? low : high)
+      : tf.add(tf.mul(at(low), tf.sub(1, above)), tf.mul(at(high), above));
   const result = tf.where(tf.greater(count, 0), value, tf.fill(value.shape, Number.NaN));
   return tf.reshape(result, reducedShape(x, axes, keepDims));
 }

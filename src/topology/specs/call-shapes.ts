@@ -40,3 +40,15 @@ function tensorCount(argument: Argument): number {
 export function isTrue(argument: Argument | undefined): boolean {
   return argument?.kind === "value" && argument.value === true;
 }
+
+/** What an argument says, where it is a constant. */
+export function constantAt(
+  { args, kwargs }: Pick<CallShapes, "args" | "kwargs">,
+  index: number,
+  name: string,
+): unknown {
+  const argument = args[index] ?? kwargs[name];
+  if (argument?.kind === "value") return argument.value;
+  if (argument?.kind !== "list") return undefined;
+  return argument.items.map((item) => (item.kind === "value" ? item.value : undefined));
+}

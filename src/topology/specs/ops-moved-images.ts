@@ -2,8 +2,8 @@ import type { JsonObject } from "../../checkpoint.ts";
 import { TopologyError } from "../../errors.ts";
 import type { Shape } from "../../tensor.ts";
 import { formatShape } from "../../tensor.ts";
-import type { Argument } from "../layer-graph.ts";
-import type { CallShapes, LayerSpec } from "../layer-spec.ts";
+import type { LayerSpec } from "../layer-spec.ts";
+import { constantAt } from "./call-shapes.ts";
 import { operation } from "./operation.ts";
 import { acrossBatch, twoOperands } from "./ops-across-batch.ts";
 
@@ -25,14 +25,6 @@ function sameImages(input: Shape): Shape {
 function requireImages(input: Shape): void {
   if (input.length === 3 || input.length === 4) return;
   throw new TopologyError(`images: expected rank 3 or 4, got ${formatShape(input)}.`, "shape");
-}
-
-/** What an argument says, where it is a constant. */
-function constantAt({ args, kwargs }: CallShapes, index: number, name: string): unknown {
-  const argument: Argument | undefined = args[index] ?? kwargs[name];
-  if (argument?.kind === "value") return argument.value;
-  if (argument?.kind !== "list") return undefined;
-  return argument.items.map((item) => (item.kind === "value" ? item.value : undefined));
 }
 
 export const movedImageOpSpecs: readonly LayerSpec[] = [

@@ -3,6 +3,7 @@ import type { DType, Shape } from "../../tensor.ts";
 import { booleanAt, countAt, integerAt, integersAt, positiveAxis } from "../config-values.ts";
 import type { CallShapes, LayerSpec } from "../layer-spec.ts";
 import { valueCount } from "./broadcast.ts";
+import { constantAt } from "./call-shapes.ts";
 
 /** Ops of keras.ops that run along axes: reduce them, or accumulate over them (`keras/src/ops/numpy.py`, `math.py`). */
 
@@ -59,6 +60,19 @@ function alongAxis(name: string, defaults: JsonObject): LayerSpec {
   };
 }
 
+/** Of a list of shares, one result each along a first axis. */
+function ofShares(name: string): LayerSpec {
+  const spec = reduction(name, "float32");
+  return {
+    ...spec,
+    outputShapes: (call) => {
+      const shares = constantAt(call, 1, "q");
+      const [shape = []] = spec.outputShapes(call);
+      return [Array.isArray(shares) ? [shares.length, ...shape] : shape];
+    },
+  };
+}
+
 /** Two outputs: the mean and the variance. */
 const moments: LayerSpec = {
   className: "ops.Moments",
@@ -96,9 +110,10 @@ const diff: LayerSpec = {
 
 export const reductionOpSpecs: readonly LayerSpec[] = [
   ..."Sum Max Min Amax Amin Prod Ptp Nansum Nanmax Nanmin Nanprod".split(" ").map((name) => reduction(name)),
-  ..."Mean Std Var Logsumexp Median Quantile Percentile Nanmean Nanvar Nanstd Norm Average Trapezoid Nanmedian Nanquantile Nanpercentile"
+  ..."Mean Std Var Logsumexp Median Nanmean Nanvar Nanstd Norm Average Trapezoid Nanmedian"
     .split(" ")
     .map((name) => reduction(name, "float32")),
+  ...["Quantile", "Percentile", "Nanquantile", "Nanpercentile"].map(ofShares),
   reduction("CountNonzero", "int32"),
   moments,
   topK,
