@@ -27,7 +27,7 @@ export function weightRules(graph: LayerGraph, partition: Partition): readonly W
   return [...partition.trainableWeights].flatMap(([path, names]) =>
     names.flatMap((name) => {
       const spec = specs.get(path)?.find((candidate) => candidate.name === name);
-      const penalty = penaltyOf(path, spec?.regularizer);
+      const penalty = penaltyOf(path, spec?.regularizer, spec?.shape.length ?? 0);
       const constraint = constraintOf(path, spec?.constraint);
       return penalty || constraint ? [{ path, name, penalty, constraint }] : [];
     }),
