@@ -4,6 +4,7 @@ import type { Hdf5File, Hdf5Group } from "../hdf5/reader.ts";
 import { layerGraph } from "../topology/build-graph.ts";
 import { isObject } from "../topology/config-values.ts";
 import { keras1ToKeras2 } from "../topology/dialects/keras1-model.ts";
+import { withSequentialNames } from "../topology/dialects/sequential-names.ts";
 import { layersByPath } from "../topology/layer-graph.ts";
 import { placeInGroup } from "./group-weights.ts";
 import { fromKeras1, ownedInKeras1 } from "./keras1-weights.ts";
@@ -69,7 +70,7 @@ export function readNamedWeights(
 ): Pick<Checkpoint, "modelConfig" | "kerasVersion" | "weights"> {
   const names = group.textList("layer_names") ?? [];
   const ofKeras1 = isKeras1(kerasVersion);
-  const modelConfig = ofKeras1 ? keras1ToKeras2(written, names) : written;
+  const modelConfig = ofKeras1 ? keras1ToKeras2(written, names) : withSequentialNames(written, names);
   const model = { modelConfig, kerasVersion };
   const graph = ranOnTheano(root, group, names, ofKeras1) ? layerGraph(model) : undefined;
   const placed = placeH5Weights(model, names, group, label, ofKeras1);

@@ -38,7 +38,9 @@ function batchNormalization(call: KernelCall): KernelResult {
   if (flagIn(config, "renorm")) {
     throw unsupported(config, "batch renormalization in training", "Use --bn-mode inference.");
   }
-  const mask = call.masks[0];
+  // Keras 2 began with 2.12, and not in its fused form for pictures.
+  const ignoresMask = config["masked_statistics"] === false || (context.keras === 2 && x.rank === 4);
+  const mask = ignoresMask ? undefined : call.masks[0];
   const { output, mean, variance } = mask
     ? maskedBatchNormalization(turned, mask, beta, gamma, epsilon)
     : batchNormalizationBatch(turned, beta, gamma, epsilon);

@@ -72,7 +72,7 @@ function merged(y: tf.Tensor, reversed: tf.Tensor, mode: unknown): tf.Tensor[] {
 
 /**
  * All steps at once, as so many samples; step by step where the layer inside couples those of a batch. Keras 3 hands its mask
- * on, Keras 2 that of the layer inside.
+ * on, Keras 2 that of the layer inside, which before 2.2 is given none.
  */
 function timeDistributed(call: KernelCall, kernelOf: KernelOf): KernelResult {
   const layer = nestedLayer(call.config, "layer");
@@ -84,7 +84,8 @@ function timeDistributed(call: KernelCall, kernelOf: KernelOf): KernelResult {
   if (call.context.keras === 3 && call.context.statistics === "batch") {
     return stepByStep(kernelOf, layer, inner, mask);
   }
-  const innerMask = mask && tf.reshape(mask, [batch * time, ...mask.shape.slice(2)]);
+  const isOutside = call.config["masks_inside"] === false;
+  const innerMask = isOutside ? undefined : mask && tf.reshape(mask, [batch * time, ...mask.shape.slice(2)]);
   const { outputs, masks, state } = runInside(kernelOf, layer, {
     ...inner,
     inputs: [tf.reshape(x, [batch * time, ...rest])],
@@ -92,7 +93,8 @@ function timeDistributed(call: KernelCall, kernelOf: KernelOf): KernelResult {
   });
   const unfolded = (y: tf.Tensor): tf.Tensor => tf.reshape(y, [batch, time, ...y.shape.slice(1)]);
   const made = masks ? masks[0] : innerMask;
-  const passed = call.context.keras === 3 ? mask : made ? unfolded(made) : mask && reducedToSteps(mask);
+  const passed =
+    call.context.keras === 3 || isOutside ? mask : made ? unfolded(made) : mask && reducedToSteps(mask);
   return {
     outputs: [unfolded(outputs[0]!)],
     masks: [passed],

@@ -24,6 +24,9 @@ async function configText(path: string): Promise<string> {
   return text;
 }
 
+/** Of the Sequentials inside another, which Keras before 2.2.3 wrote without. */
+const namesOfLists = /(?<=\]), "name": "[^"]*"/g;
+
 /** An operation of keras.ops: Keras cannot read one back from .h5, not even from its own. */
 function isOp({ className }: GraphLayer): boolean {
   return className.startsWith("ops.");
@@ -91,6 +94,7 @@ test("there are models of every generation of Keras", () => {
   const versions = new Set(records.map(([, record]) => record.keras));
   expect([...versions].sort()).toEqual([
     "1.2.2",
+    "2.0.9",
     "2.12.0",
     "2.15.0",
     "2.2.4",
@@ -149,7 +153,9 @@ describe.each(records)("%s", (file, record) => {
       checkpoint,
       `copy${checkpoint.format === "keras" ? ".keras" : ".h5"}`,
     );
-    expect(await configText(written)).toBe(await configText(path));
+    const text = await configText(written);
+    const isNameless = record.keras === "2.0.9";
+    expect(isNameless ? text.replace(namesOfLists, "") : text).toBe(await configText(path));
     expect(weightBytes(copy.weights)).toEqual(weightBytes(checkpoint.weights));
     expect([...copy.weights.keys()].sort()).toEqual([...checkpoint.weights.keys()].sort());
     expect(copy.trainingConfig).toEqual(checkpoint.trainingConfig);

@@ -190,6 +190,36 @@ describe("in training", () => {
   });
 });
 
+test.each([
+  ["before Keras 2.12", { masked_statistics: false }, 2, [2, 4, 3], false],
+  ["in Keras 2.12 over steps", {}, 2, [2, 4, 3], true],
+  ["in Keras 2.12 over pictures", {}, 2, [2, 2, 2, 3], false],
+  ["in Keras 3 over pictures", {}, 3, [2, 2, 2, 3], true],
+] as const)(
+  "the statistics of a batch leave out what its mask hides: %s",
+  (_when, own, keras, shape, expected) => {
+    tf.tidy(() => {
+      const config = { axis: -1, epsilon: 1e-3, momentum: 0.9, ...own };
+      const weights = { moving_mean: tf.zeros([3]), moving_variance: tf.ones([3]) };
+      const context: KernelContext = {
+        training: true,
+        statistics: "batch",
+        random: { nextSeed: () => 0 },
+        keras,
+      };
+      const x = tf.randomNormal([...shape], 5, 2, "float32", 1);
+      const shown = tf.cast(tf.randomUniform(shape.slice(0, -1), 0, 2, "int32", 2), "bool");
+      const meanWith = (mask?: tf.Tensor): number[] => {
+        const call = { inputs: [x], weights, config, args: [], kwargs: {}, masks: [mask], context };
+        const { state } = kernelOf("BatchNormalization")!(call) as KernelResult;
+        return [...state!["moving_mean"]!.dataSync()];
+      };
+      const isLeftOut = meanWith(shown).some((value, at) => Math.abs(value - meanWith()[at]!) > 1e-4);
+      expect(isLeftOut).toBe(expected);
+    });
+  },
+);
+
 test("a layer that its spec calls random draws from the stream in training, and no other does", () => {
   const drawing = [
     "Dropout",

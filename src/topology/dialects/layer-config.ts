@@ -31,6 +31,9 @@ const listed: ReadonlySet<string> = new Set(
  */
 export function ofRelease(className: string, config: JsonObject, kerasVersion: string): JsonObject {
   const [major, minor = Number.POSITIVE_INFINITY] = kerasVersion.split(".").map(Number);
+  const isBefore = (release: number): boolean => major === 1 || (major === 2 && minor < release);
+  if (className === "TimeDistributed" && isBefore(2)) return { ...config, masks_inside: false };
+  if (className === "BatchNormalization" && isBefore(12)) return { ...config, masked_statistics: false };
   const isHeads = className === "MultiHeadAttention";
   if (isHeads && major === 2 && minor < 10) return { ...config, supports_masking: false };
   if (isHeads && major === 3 && minor < 8) return { ...config, leaves_masks: true };
