@@ -50,6 +50,14 @@ function open(): Checkpoint {
   return { ...reviews, modelConfig };
 }
 
+test("a vocabulary and a frozen Embedding run once a text, with what follows them without weights", async () => {
+  const naming = await readCheckpoint("fixtures/texts/k3-naming.keras");
+  const frontier = (checkpoint: Checkpoint): string[] =>
+    planFinetune(checkpoint, { freeze: freezeThrough("embedding") }).frontier.map(({ tensor }) => tensor);
+  expect(frontier(naming)).toEqual(["flat"]);
+  expect(frontier(reviews)).toEqual(["pool"]);
+});
+
 describe("texts of files", () => {
   test("have the features that they have as arrays, then from the cache", async () => {
     const plan = planFinetune(reviews, { freeze: freezeThrough("hidden") });
