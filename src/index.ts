@@ -55,6 +55,8 @@ export type { FileOptions } from "./report/file-options.ts";
 export { dataFolder, fileKindOf } from "./report/file-options.ts";
 export type { Inspection } from "./report/inspect.ts";
 export { inspect } from "./report/inspect.ts";
+export type { Parity } from "./report/parity.ts";
+export { comparePredictions } from "./report/parity.ts";
 export { planFinetune } from "./report/plan-finetune.ts";
 export type { ClassProbability, FilePrediction, PredictFilesOptions } from "./report/predict-files.ts";
 export { predictFiles } from "./report/predict-files.ts";

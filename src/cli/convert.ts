@@ -1,10 +1,9 @@
 import { existsSync } from "node:fs";
-import type { Checkpoint, InputTensor } from "../index.ts";
+import type { Checkpoint, Parity } from "../index.ts";
 import {
+  comparePredictions,
   forEarlyKeras3,
-  layerGraph,
   modelFileAt,
-  predict,
   readCheckpoint,
   TopologyError,
   UsageError,
@@ -35,15 +34,6 @@ const flags: FlagsOf<ConvertValues> = {
   ...engineFlags,
   ...jsonFlag,
 };
-
-/** What the written file predicts beside the one that was read. */
-interface Parity {
-  readonly samples: number;
-  /** Of the outputs' absolute differences. */
-  readonly maxDifference: number;
-  /** Of the outputs' absolute values. */
-  readonly maxOutput: number;
-}
 
 /** `finetune convert IN OUT`: the format by OUT's extension, a folder of tfjs where it has none. */
 export const convertCommand: Command<ConvertValues> = {
@@ -88,21 +78,24 @@ export const convertCommand: Command<ConvertValues> = {
       values.keras ? forEarlyKeras3(before) : before,
       withoutUndefined({ maxShardBytes: values["max-shard-size"] }),
     );
-    const weightsOnly = /\.weights\.(h5|json)$/i.test(target);
-    const parity = weightsOnly ? "a file of weights alone does not predict" : await parityOf(before, target);
+    const parity = await parityOf(before, source, target, values.arch);
     if (values.json) terminal.document({ out: target, parity: typeof parity === "string" ? null : parity });
     terminal.print(`${source} -> ${target}`);
     terminal.print(parityLine(parity));
   },
 };
 
-async function parityOf(before: Checkpoint, target: string): Promise<Parity | string> {
-  const inputs = probe(before);
-  if (!inputs) return "its inputs have no shape to probe";
+/** What the written file predicts beside the one that was read, or why that is not known. */
+async function parityOf(
+  before: Checkpoint,
+  source: string,
+  target: string,
+  arch: string | undefined,
+): Promise<Parity | string> {
+  const isAlone = /\.weights\.(?:h5|json)$/i.test(target);
   try {
-    const expected = await predict<InputTensor>(before, inputs);
-    const got = await predict<InputTensor>(await readCheckpoint(target), inputs);
-    return difference(expected, got);
+    const after = await readCheckpoint(target, isAlone ? { arch: arch ?? source } : {});
+    return (await comparePredictions(before, after)) ?? "its inputs have no shape to probe";
   } catch (error) {
     if (error instanceof TopologyError) return error.message;
     throw error;
@@ -114,48 +107,4 @@ function parityLine(parity: Parity | string): string {
   const { samples, maxDifference, maxOutput } = parity;
   const text = maxDifference === 0 ? "0" : maxDifference.toExponential(1);
   return `parity    largest difference ${text} between the predictions of both files on ${samples} probes (largest output ${maxOutput.toPrecision(3)})`;
-}
-
-/** Two samples of values between -1 and 1, or of words that the model knows, the same at each run; free dimensions are 64. */
-function probe(checkpoint: Checkpoint): InputTensor[] | null {
-  const graph = layerGraph(checkpoint);
-  const inputs = graph.inputs.map(({ ref }) => graph.nodes[ref.node]!.outputs[ref.output]!);
-  if (inputs.some(({ shape }) => shape === null)) return null;
-  const words = graph.layers.flatMap(({ config }) => config["vocabulary"] ?? []).map(String);
-  let state = 1;
-  const next = (): number => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state / 2 ** 31 - 1;
-  };
-  const wordAt = (): string => words[Math.floor(((next() + 1) / 2) * words.length)] ?? "";
-  return inputs.map(({ shape, dtype }) => {
-    const free = dtype === "string" ? 1 : 64;
-    const known = [2, ...shape!.slice(1).map((size) => size ?? free)];
-    const count = known.reduce((product, size) => product * size, 1);
-    if (dtype !== "string")
-      return { dtype: "float32", shape: known, data: new Float32Array(count).map(next) };
-    const texts = Array.from({ length: count }, (_, index) =>
-      Array.from({ length: 1 + 7 * (index % 2) }, wordAt).join(" "),
-    );
-    return { dtype, shape: known, data: texts };
-  });
-}
-
-/** Texts are apart by 1 where they are not the same. */
-function difference(expected: readonly InputTensor[], got: readonly InputTensor[]): Parity {
-  let maxDifference = 0;
-  let maxOutput = 0;
-  expected.forEach(({ data }, output) => {
-    data.forEach((value: string | number | bigint, index: number) => {
-      const other = got[output]?.data[index];
-      if (typeof value === "string") {
-        if (value !== other) maxDifference = 1;
-        return;
-      }
-      const gap = Math.abs(Number(value) - Number(other ?? Number.NaN));
-      if (!(gap <= maxDifference)) maxDifference = gap;
-      maxOutput = Math.max(maxOutput, Math.abs(Number(value)));
-    });
-  });
-  return { samples: expected[0]?.shape[0] ?? 0, maxDifference, maxOutput };
 }
