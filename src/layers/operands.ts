@@ -49,6 +49,14 @@ export function tensorList(argument: KernelArgument | undefined): tf.Tensor[] {
   return items.map((item) => operandTensor(item as KernelArgument, false));
 }
 
+/** Numbers that are constants, a tensor or tensors of one each. */
+export function numbersOf(argument: KernelArgument | undefined): number[] {
+  if (argument instanceof tf.Tensor) return Array.from(argument.dataSync());
+  return [argument ?? []]
+    .flat()
+    .flatMap((item) => (item instanceof tf.Tensor ? Array.from(item.dataSync()) : [Number(item)]));
+}
+
 function isOperand(argument: KernelArgument): boolean {
   return argument !== null && typeof argument !== "string";
 }

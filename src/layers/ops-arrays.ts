@@ -4,11 +4,11 @@ import { tf } from "../engine/tf.ts";
 import { partSizes } from "../topology/specs/ops-arrays.ts";
 import { rearrangement } from "../topology/specs/rearrange.ts";
 import { axesOf, axisOf, everyNth, inverseOrder } from "./axes.ts";
-import { numberIn, numberList, unsupported } from "./config.ts";
+import { numberIn, numberList } from "./config.ts";
 import type { Kernel, KernelCall, KernelResult } from "./kernel.ts";
 import { chosen } from "./masks.ts";
 import { asBool } from "./number-functions.ts";
-import { argumentOf, operandOf, operandsOf, tensorList } from "./operands.ts";
+import { argumentOf, numbersOf, operandOf, operandsOf, tensorList } from "./operands.ts";
 
 type Op = (x: tf.Tensor, config: JsonObject, call: KernelCall) => tf.Tensor | KernelResult;
 
@@ -157,15 +157,12 @@ export function pickedAlong(x: tf.Tensor, indices: tf.Tensor, axis: number): tf.
   return tf.transpose(tf.reshape(found, [...lead, count]), inverseOrder(order));
 }
 
-/** From given places on, as long as the config says; the batch is whole. */
+/** From given places on, as long as the config says; a batch that ends before gives what it has. */
 function block(x: tf.Tensor, config: JsonObject, call: KernelCall): tf.Tensor {
-  const starts = argumentOf(call, 1, "start_indices");
-  if (starts instanceof tf.Tensor || !Array.isArray(starts)) {
-    throw unsupported(config, "a slice at places that are a tensor", "Slice at numbers.");
-  }
-  return numberList(config["shape"]).reduce(
-    (value, size, axis) =>
-      axis === 0 ? value : everyNth(value, axis, (starts as readonly number[])[axis]!, size, 1),
-    x,
-  );
+  const starts = numbersOf(argumentOf(call, 1, "start_indices"));
+  return numberList(config["shape"]).reduce((value, size, axis) => {
+    const start = starts[axis]!;
+    const count = axis === 0 ? Math.min(size, x.shape[0]! - start) : size;
+    return everyNth(value, axis, start, count, 1);
+  }, x);
 }

@@ -3,8 +3,8 @@ import { max } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
 import { product } from "./axes.ts";
 import { numberIn, numberList, unsupported } from "./config.ts";
-import type { Kernel, KernelArgument, KernelCall } from "./kernel.ts";
-import { argumentOf, operandOf } from "./operands.ts";
+import type { Kernel, KernelCall } from "./kernel.ts";
+import { argumentOf, numbersOf, operandOf } from "./operands.ts";
 import { min } from "./ops-along-axes.ts";
 
 export const scatteringKernels: Readonly<Record<string, Kernel>> = {
@@ -103,7 +103,7 @@ function picked(rows: tf.Tensor[], from: readonly number[]): tf.Tensor {
 function blockUpdated(call: KernelCall): tf.Tensor {
   const inputs = operandOf(call, 0, "inputs")!;
   const updates = operandOf(call, 2, "updates")!;
-  const starts = startsOf(argumentOf(call, 1, "start_indices"));
+  const starts = numbersOf(argumentOf(call, 1, "start_indices"));
   const margins = inputs.shape.map((size, axis): [number, number] => {
     const rest = size - updates.shape[axis]!;
     const start = Math.min(Math.max(0, starts[axis]!), rest);
@@ -111,13 +111,6 @@ function blockUpdated(call: KernelCall): tf.Tensor {
   });
   const covered = tf.pad(tf.onesLike(updates), margins);
   return tf.where(tf.cast(covered, "bool"), tf.pad(updates, margins), inputs);
-}
-
-function startsOf(argument: KernelArgument | undefined): number[] {
-  if (argument instanceof tf.Tensor) return Array.from(argument.dataSync());
-  return [argument ?? []]
-    .flat()
-    .flatMap((item) => (item instanceof tf.Tensor ? Array.from(item.dataSync()) : [Number(item)]));
 }
 
 /** The rows of each segment as one; `empty` fills a segment without rows. */

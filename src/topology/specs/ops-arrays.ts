@@ -100,10 +100,8 @@ const unstack = arrayOp(
   joinsSamples("axis"),
 );
 
-/** What `ops.slice` is asked for is the shape; the batch's size is any. */
-const slice = arrayOp("Slice", (input, { config }) => [
-  integersAt(config, "shape").map((size, axis) => (axis === 0 ? (input[0] ?? null) : size)),
-]);
+/** What `ops.slice` is asked for is the shape. */
+const slice = arrayOp("Slice", (_, { config }) => [integersAt(config, "shape")], {}, true);
 
 const rot90 = arrayOp(
   "Rot90",
