@@ -45,13 +45,21 @@ function batchNormalization(call: KernelCall): KernelResult {
     ? maskedBatchNormalization(turned, mask, beta, gamma, epsilon)
     : batchNormalizationBatch(turned, beta, gamma, epsilon);
   const momentum = numberIn(config, "momentum");
+  const isFused = context.keras === 2 && x.rank === 4 && [1, 3].includes(axisOf(numberIn(config, "axis"), 4));
+  const spread = isFused ? tf.mul(variance, unbiased(turned)) : variance;
   return {
     outputs: [back(output)],
     state: {
       moving_mean: movingAverage(movingMean, mean, momentum),
-      moving_variance: movingAverage(movingVariance, variance, momentum),
+      moving_variance: movingAverage(movingVariance, spread, momentum),
     },
   };
+}
+
+/** What makes a variance over `x` of `[..., C]` that of a sample: Keras 2 moves that one on for pictures, where its form is fused. */
+function unbiased(x: tf.Tensor): number {
+  const count = x.size / x.shape.at(-1)!;
+  return count / Math.max(1, count - 1);
 }
 
 /** Statistics of what the mask `[N, ...]` shows; all of it is normalized. */

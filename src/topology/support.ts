@@ -114,6 +114,14 @@ function unknownClass(className: string): Refusal {
       advice: "Rebuild it from Keras layers and save again.",
     };
   }
+  if (className.startsWith("CuDNN")) {
+    const plain = className.slice("CuDNN".length);
+    const more = plain === "GRU" ? ", reset_after=True" : "";
+    return {
+      reason: "a layer of an earlier Keras that runs on a GPU alone",
+      advice: `Build the model in that Keras with ${plain}(recurrent_activation="sigmoid"${more}) in its place, load_weights of this file, which converts them, and save again.`,
+    };
+  }
   if (formerLayers.has(className)) {
     return {
       reason: "a layer of an earlier Keras, which is neither computed here nor in Keras 3",

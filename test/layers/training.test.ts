@@ -220,6 +220,29 @@ test.each([
   },
 );
 
+test.each([
+  ["of Keras 2 over pictures", 2, [2, 2, 2, 3], true],
+  ["of Keras 2 over steps", 2, [2, 4, 3], false],
+  ["of Keras 3 over pictures", 3, [2, 2, 2, 3], false],
+] as const)("the variance that moves the stored one is a sample's: %s", (_when, keras, shape, isOfSample) => {
+  tf.tidy(() => {
+    const config = { axis: -1, epsilon: 1e-3, momentum: 0 };
+    const weights = { moving_mean: tf.zeros([3]), moving_variance: tf.ones([3]) };
+    const context: KernelContext = {
+      training: true,
+      statistics: "batch",
+      random: { nextSeed: () => 0 },
+      keras,
+    };
+    const x = tf.randomNormal([...shape], 0, 2, "float32", 1);
+    const call = { inputs: [x], weights, config, args: [], kwargs: {}, masks: [undefined], context };
+    const { state } = kernelOf("BatchNormalization")!(call) as KernelResult;
+    const { variance } = tf.moments(tf.reshape(x, [8, 3]), 0);
+    const ratio = tf.div(state!["moving_variance"]!, variance).dataSync();
+    for (const value of ratio) expect(value).toBeCloseTo(isOfSample ? 8 / 7 : 1, 4);
+  });
+});
+
 test("a layer that its spec calls random draws from the stream in training, and no other does", () => {
   const drawing = [
     "Dropout",
