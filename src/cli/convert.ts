@@ -3,6 +3,8 @@ import type { Checkpoint, Parity } from "../index.ts";
 import {
   comparePredictions,
   forEarlyKeras3,
+  formatAt,
+  leftBehind,
   modelFileAt,
   readCheckpoint,
   TopologyError,
@@ -69,10 +71,12 @@ export const convertCommand: Command<ConvertValues> = {
     }
     chooseEngine(values);
     const before = await readCheckpoint(source, withoutUndefined({ arch: values.arch }));
-    const warnings = target.endsWith(".keras")
-      ? writingWarnings(before, "keras", values.keras ? "early" : "current")
-      : [];
-    for (const warning of warnings) terminal.notice(`warning: ${warning}`);
+    const format = formatAt(target);
+    for (const warning of writingWarnings(before, format, values.keras ? "early" : "current")) {
+      terminal.notice(`warning: ${warning}`);
+    }
+    const left = leftBehind(before, format);
+    if (left) terminal.notice(`note: ${left}`);
     await writeCheckpoint(
       target,
       values.keras ? forEarlyKeras3(before) : before,

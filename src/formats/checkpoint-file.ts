@@ -130,30 +130,40 @@ export async function writeCheckpoint(
       "format",
     );
   }
-  const ending = extname(path).toLowerCase();
-  const isFolder = isFolderName(path);
-  if (holdsGraph(checkpoint.modelConfig) && !isFolder) {
+  const format = formatAt(path);
+  if (holdsGraph(checkpoint.modelConfig) && format !== "tfjs") {
     throw new TopologyError(
       `${path}: a graph model of tfjs has no layers that a file of Keras could hold. Write a folder of tfjs (--format tfjs), or convert the Keras file that it was made from.`,
       "graph-model",
     );
   }
-  if (path.toLowerCase().endsWith(".weights.h5")) {
-    await replaceFile(path, (descriptor) => writeWeightsH5(windowFile(descriptor, 0, 0), path, checkpoint));
-  } else if (isSharded) {
-    await writeShardedWeights(path, checkpoint, maxShardBytes);
-  } else if (ending === ".keras") {
-    await replaceFile(path, (descriptor) => writeKerasArchive(descriptor, path, checkpoint));
-  } else if (ending === ".h5" || ending === ".hdf5") {
-    await replaceFile(path, (descriptor) => writeKerasH5(windowFile(descriptor, 0, 0), path, checkpoint));
-  } else if (isFolder) {
-    await writeTfjsFolder(path, checkpoint);
-  } else {
-    throw new UsageError(
-      `${path}: expected a name that ends in .keras, .h5, .weights.h5 or .weights.json, or a folder's without an ending for tfjs, got ${JSON.stringify(ending)}.`,
-      "format",
-    );
+  if (isSharded) return writeShardedWeights(path, checkpoint, maxShardBytes);
+  switch (format) {
+    case "weights.h5":
+      return replaceFile(path, (descriptor) =>
+        writeWeightsH5(windowFile(descriptor, 0, 0), path, checkpoint),
+      );
+    case "keras":
+      return replaceFile(path, (descriptor) => writeKerasArchive(descriptor, path, checkpoint));
+    case "h5":
+      return replaceFile(path, (descriptor) => writeKerasH5(windowFile(descriptor, 0, 0), path, checkpoint));
+    case "tfjs":
+      return writeTfjsFolder(path, checkpoint);
   }
+}
+
+/** The format that `path` is written in, shards as the file that they are parts of. @throws {UsageError} for an ending that names none. */
+export function formatAt(path: string): CheckpointFormat {
+  const name = path.toLowerCase();
+  if (name.endsWith(".weights.h5") || name.endsWith(shardMapEnding)) return "weights.h5";
+  const ending = extname(name);
+  if (ending === ".keras") return "keras";
+  if (ending === ".h5" || ending === ".hdf5") return "h5";
+  if (isFolderName(path)) return "tfjs";
+  throw new UsageError(
+    `${path}: expected a name that ends in .keras, .h5, .weights.h5 or .weights.json, or a folder's without an ending for tfjs, got ${JSON.stringify(ending)}.`,
+    "format",
+  );
 }
 
 /** What a model is written as where nothing else is asked for: a graph model of tfjs is none of Keras's. */

@@ -3,7 +3,7 @@ import type { VirtualFile } from "../hdf5/file-system.ts";
 import { createHdf5, type Hdf5Writer } from "../hdf5/writer.ts";
 import type { Tensor } from "../tensor.ts";
 import { dialectOf } from "../topology/translate/dialect.ts";
-import { inDialect } from "./dialect-writing.ts";
+import { dialectInH5, inDialect } from "./dialect-writing.ts";
 import { legacyOrder } from "./group-weights.ts";
 import { type LayerSlots, layerSlots } from "./layer-slots.ts";
 import { leavesOf, modelTree, type TreeNode } from "./model-tree.ts";
@@ -18,9 +18,7 @@ import { idfNameInH5, storedIdfWeights } from "./vocabularies.ts";
  * @throws {TopologyError} naming the layer that Keras could not read back.
  */
 export async function writeKerasH5(file: VirtualFile, label: string, original: Checkpoint): Promise<void> {
-  const from = dialectOf(original);
-  const to = from === "keras3" ? "keras3-h5" : from === "keras3-h5" ? from : "keras2";
-  const checkpoint = inDialect(original, to);
+  const checkpoint = inDialect(original, dialectInH5(original));
   const notes = writeNotes(checkpoint.notes);
   const writer = await createHdf5(file, label);
   try {

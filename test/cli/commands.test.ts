@@ -246,6 +246,16 @@ describe("the other commands", () => {
     expect(result.stderr).toMatch(/^warning: As \.keras .*pointwise: Conv2D: hard_sigmoid was/m);
   });
 
+  test("convert names the layer for which Keras 3 opens no .h5, and says what stays behind", async () => {
+    const nested = fixture("models", "k24-nested-partly.h5");
+    const same = await runCli(["convert", nested, join(scratch(), "model.h5")]);
+    expect(same.code).toBe(0);
+    expect(same.stderr).toMatch(/^warning: As \.h5 .*: base: Functional: .*Write \.keras for Keras 3\.$/m);
+    const words = fixture("models", "k215-sequential.h5");
+    const newer = await runCli(["convert", words, join(scratch(), "model.keras")]);
+    expect(newer.stderr).toMatch(/^note: The optimizer's state stays behind/m);
+  });
+
   test("convert --keras 3.0 writes a .keras in the form of that release, and no other format", async () => {
     const given = fixture("models", "k3-residual.keras");
     const target = join(scratch(), "model.keras");

@@ -13,7 +13,7 @@ const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"))
 
 describe("README", () => {
   test("every flag in it is one, and it explains every flag that freezes", () => {
-    const others = ["help", "top"];
+    const others = ["help", "max-shard-size", "top"];
     const named = [...readme.matchAll(/(?<![\w-])--([a-z][a-z-]*)/g)].map((match) => match[1]!);
     const known = [...Object.keys(runFlags), ...others];
     expect(named.filter((name) => !known.includes(name))).toEqual([]);

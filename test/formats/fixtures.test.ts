@@ -11,6 +11,7 @@ import { toFloat32 } from "../../src/tensor.ts";
 import { layerGraph } from "../../src/topology/build-graph.ts";
 import type { GraphLayer } from "../../src/topology/layer-graph.ts";
 import { requireSupported } from "../../src/topology/support.ts";
+import { inSharedWords } from "../../src/topology/translate/shared-words.ts";
 import { scratch } from "../hdf5/temporary.ts";
 import { modelPath, modelRecords, refusedRecords } from "./model-fixtures.ts";
 
@@ -145,7 +146,7 @@ describe.each(records)("%s", (file, record) => {
     expect([...shapes.weights.values()].flat().every((weight) => weight.data.length === 0)).toBe(true);
   });
 
-  test("written in its own format it is the same model, to the letter and to the bit", async () => {
+  test("written in its own format it is the same model, to the bit, and to the letter but for words of Keras 2 alone", async () => {
     const checkpoint = await readCheckpoint(path);
     if (checkpoint.kerasVersion.startsWith("2") && checkpoint.format === "keras") return;
     if (checkpoint.kerasVersion.startsWith("1")) return;
@@ -153,9 +154,15 @@ describe.each(records)("%s", (file, record) => {
       checkpoint,
       `copy${checkpoint.format === "keras" ? ".keras" : ".h5"}`,
     );
-    const text = await configText(written);
-    const isNameless = record.keras === "2.0.9";
-    expect(isNameless ? text.replace(namesOfLists, "") : text).toBe(await configText(path));
+    const shared = inSharedWords(checkpoint.modelConfig, checkpoint.kerasVersion);
+    if (shared === checkpoint.modelConfig || record.keras.startsWith("3")) {
+      const text = await configText(written);
+      const isNameless = record.keras === "2.0.9";
+      expect(isNameless ? text.replace(namesOfLists, "") : text).toBe(await configText(path));
+    } else {
+      expect(copy.modelConfig).toEqual(shared);
+      expect(inSharedWords(shared, checkpoint.kerasVersion)).toBe(shared);
+    }
     expect(weightBytes(copy.weights)).toEqual(weightBytes(checkpoint.weights));
     expect([...copy.weights.keys()].sort()).toEqual([...checkpoint.weights.keys()].sort());
     expect(copy.trainingConfig).toEqual(checkpoint.trainingConfig);

@@ -128,8 +128,17 @@ def open_file(name, path):
     return {"trainable": trainable_of(models[name])}
 
 
+def optimizer_state(path):
+    """What the optimizer of a compiled model in a file has, in order."""
+    variables = keras.saving.load_model(path).optimizer.variables
+    return [variable.numpy() for variable in variables]
+
+
 def load_weights(name, path):
-    models[name].load_weights(path)
+    """The weights in a file, put over zeros."""
+    model = models[name]
+    model.set_weights([np.zeros_like(value) for value in model.get_weights()])
+    model.load_weights(path)
     return {}
 
 
@@ -240,6 +249,7 @@ actions = {
     "make": make,
     "open": open_file,
     "load_weights": load_weights,
+    "optimizer_state": optimizer_state,
     "forget": forget,
     "weights": weights,
     "predict": predict,

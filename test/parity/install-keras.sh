@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Real Keras in .venv and its oldest 3.x in .venv/early, once.
+# Real Keras in .venv, its oldest 3.x in .venv/early and its last 2.x in .venv/keras2, once.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -12,3 +12,4 @@ install() { # folder, packages...
 
 install .venv keras==3.15.1 tensorflow-cpu==2.21.0
 install .venv/early keras==3.0.5 tensorflow-cpu==2.16.2
+install .venv/keras2 keras==2.15.0 tensorflow-cpu==2.15.1

@@ -15,11 +15,20 @@ export interface Keras {
   close(): void;
 }
 
+/** A current Keras 3, 3.0.5, or Keras 2.15. */
+export type KerasRelease = "current" | "early" | "keras2";
+
+const pythons: Readonly<Record<KerasRelease, string>> = {
+  current: "KERAS_PYTHON",
+  early: "EARLY_KERAS_PYTHON",
+  keras2: "KERAS2_PYTHON",
+};
+
 /** Starts the Python of that Keras, which takes some seconds. */
-export function startKeras(release: "current" | "early" = "current"): Keras {
+export function startKeras(release: KerasRelease = "current"): Keras {
   const folder = mkdtempSync(join(tmpdir(), "keras-parity-"));
   const files = { question: join(folder, "question.bin"), answer: join(folder, "answer.bin") };
-  const program = process.env[release === "early" ? "EARLY_KERAS_PYTHON" : "KERAS_PYTHON"]!;
+  const program = process.env[pythons[release]]!;
   const python = spawn(program, ["test/parity/serve.py", files.question, files.answer], {
     env: { ...process.env, CUDA_VISIBLE_DEVICES: "", PYTHONDONTWRITEBYTECODE: "1" },
     stdio: ["pipe", "pipe", "pipe"],

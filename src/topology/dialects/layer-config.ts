@@ -27,9 +27,14 @@ const listed: ReadonlySet<string> = new Set(
 /**
  * The config with what a release did otherwise than later ones of the same Keras, and wrote nowhere: `supports_masking` false
  * where a layer knew no masks, `hands_masks` false where it gave none on, `leaves_masks` true where it left them on the tensors
- * that it was called on, `interpolation` "bilinear_from_corner" where pixels were not taken by their centers.
+ * that it was called on, `interpolation` "bilinear_from_corner" where pixels were not taken by their centers, `time_major` where
+ * only earlier releases had none.
  */
 export function ofRelease(className: string, config: JsonObject, kerasVersion: string): JsonObject {
+  if (isTimed(kerasVersion)) {
+    if (recurrent.has(className)) return { time_major: false, ...config };
+    if (className === "Bidirectional") return withTimedLayers(config);
+  }
   const [major, minor = Number.POSITIVE_INFINITY] = kerasVersion.split(".").map(Number);
   const isBefore = (release: number): boolean => major === 1 || (major === 2 && minor < release);
   if (className === "TimeDistributed" && isBefore(2)) return { ...config, masks_inside: false };
@@ -46,6 +51,24 @@ export function ofRelease(className: string, config: JsonObject, kerasVersion: s
   }
   if (listed.has(className) && major === 3 && minor < 4) return { ...config, hands_masks: false };
   return config;
+}
+
+const recurrent: ReadonlySet<string> = new Set(
+  "SimpleRNN LSTM GRU RNN ConvLSTM1D ConvLSTM2D ConvLSTM3D".split(" "),
+);
+
+/** Whether every recurrent layer of that Keras 2 is known to have `time_major`, written or not. */
+export function isTimed(kerasVersion: string): boolean {
+  return /^2\.([4-9]|\d\d)\b/.test(kerasVersion);
+}
+
+function withTimedLayers(config: JsonObject): JsonObject {
+  const timed = (layer: Json): Json =>
+    isObject(layer) && isObject(layer["config"])
+      ? { ...layer, config: { time_major: false, ...layer["config"] } }
+      : layer;
+  const inside = Object.entries(config).filter(([key]) => key === "layer" || key === "backward_layer");
+  return { ...config, ...Object.fromEntries(inside.map(([key, layer]) => [key, timed(layer)])) };
 }
 
 /** Where wrappers, recurrent layers, stacked cells and pipelines keep the layers inside. */

@@ -19,7 +19,8 @@ export function translateCompileConfig(
   if (to === "keras3-h5" || to === "keras2") {
     const { optimizer: _archive, ...others } = training;
     const { class_name, config } = written;
-    return { ...others, optimizer_config: { class_name: class_name ?? null, config: config ?? {} } };
+    const own = { class_name: class_name ?? null, config: config ?? {} };
+    return { ...others, optimizer_config: from === "keras2-archive" ? amongNewOptimizers(own) : own };
   }
   if (to !== "keras3") return undefined;
   if (from === "keras3-h5") {
@@ -45,6 +46,12 @@ export function translateCompileConfig(
     steps_per_execution: 1,
     jit_compile: false,
   };
+}
+
+/** Keras 2.11 to 2.15 have two optimizers of each name; their `.keras` holds none but the new ones, their `.h5` says which. */
+function amongNewOptimizers({ class_name: name, config }: JsonObject): JsonObject {
+  const className = typeof name === "string" && name in optimizers ? `Custom>${name}` : (name ?? null);
+  return { class_name: className, config: { ...(config as JsonObject), is_legacy_optimizer: false } };
 }
 
 const commonArguments =

@@ -20,7 +20,9 @@ interface Rule {
   readonly className?: string;
   /** Arguments without a counterpart that change nothing in a loaded model. */
   readonly dropped?: readonly string[];
-  /** Arguments without a counterpart that can be left out at one value only. */
+  /** Dropped ones that Keras 2 reads nothing of either, and that keep Keras 3 from opening an .h5: no file needs them. */
+  readonly idle?: readonly string[];
+  /** Arguments without a counterpart that can be left out at one value only, Keras 2's default. */
   readonly only?: JsonObject;
   readonly renamed?: Readonly<Record<string, string>>;
   /** What Keras 2 meant where it wrote nothing and Keras 3 means something else. */
@@ -30,16 +32,17 @@ interface Rule {
 }
 
 const separable: Rule = {
-  dropped: ["kernel_initializer", "kernel_regularizer", "kernel_constraint"],
+  idle: ["kernel_initializer", "kernel_regularizer", "kernel_constraint"],
   only: { groups: 1 },
 };
 const ungrouped: Rule = { only: { groups: 1 } };
 const recurrent: Rule = { dropped: ["implementation"], only: { time_major: false } };
-const spatialDropout: Rule = { dropped: ["trainable", "noise_shape"] };
-const lookup: Rule = { dropped: ["vocabulary_size"] };
+const convolvedSteps: Rule = { idle: ["implementation"], only: { time_major: false } };
+const spatialDropout: Rule = { idle: ["trainable", "noise_shape", "batch_input_shape"] };
+const lookup: Rule = { dropped: ["vocabulary_size"], idle: ["batch_input_shape"] };
 const batchNormalization: Rule = {
   className: "BatchNormalization",
-  dropped: ["fused"],
+  idle: ["fused"],
   only: { virtual_batch_size: null, adjustment: null },
 };
 
@@ -54,22 +57,22 @@ const rules: Readonly<Record<string, Rule>> = {
   DepthwiseConv2D: ungrouped,
   SeparableConv1D: separable,
   SeparableConv2D: separable,
-  ConvLSTM1D: recurrent,
-  ConvLSTM2D: recurrent,
-  ConvLSTM3D: recurrent,
+  ConvLSTM1D: convolvedSteps,
+  ConvLSTM2D: convolvedSteps,
+  ConvLSTM3D: convolvedSteps,
   RNN: recurrent,
-  SimpleRNN: recurrent,
+  SimpleRNN: convolvedSteps,
   LSTM: recurrent,
   GRU: { ...recurrent, absent: { reset_after: false } },
   SimpleRNNCell: recurrent,
   LSTMCell: recurrent,
   GRUCell: { ...recurrent, absent: { reset_after: false } },
-  Discretization: { dropped: ["trainable"] },
+  Discretization: { idle: ["trainable", "batch_input_shape"] },
   Embedding: { dropped: ["input_length"] },
   Hashing: { forced: wholeNumbers },
   IntegerLookup: lookup,
   StringLookup: lookup,
-  TextVectorization: lookup,
+  TextVectorization: { dropped: ["vocabulary_size"] },
   Attention: { only: { causal: false } },
   AdditiveAttention: { only: { causal: false } },
   LeakyReLU: { renamed: { alpha: "negative_slope" } },
@@ -94,7 +97,8 @@ export function keras3Arguments(path: string, className: string, config: JsonObj
   const entries: [string, Json][] = [];
   for (const [key, written] of Object.entries(config)) {
     const value = plainValue(written);
-    if (key === "batch_input_shape" || key === "batch_size" || rule.dropped?.includes(key)) continue;
+    if (key === "batch_input_shape" || key === "batch_size") continue;
+    if (rule.dropped?.includes(key) || rule.idle?.includes(key)) continue;
     if (rule.only && key in rule.only) {
       if (value === rule.only[key]) continue;
       throw new TopologyError(
@@ -120,6 +124,36 @@ function wholeNumbers({ dtype = null, output_mode = "int" }: JsonObject): JsonOb
   return output_mode === "int" && dtype === "float32" ? { dtype: "int64" } : {};
 }
 
+/** The arguments without those that Keras 2 has no use for, and Keras 3 refuses in an `.h5`. @param keep Left in all the same. */
+export function withoutIdleArguments(
+  className: string,
+  config: JsonObject,
+  keep: readonly string[],
+): JsonObject {
+  const { idle = [], only = {} } = rules[className] ?? {};
+  const left = Object.entries(config).filter(
+    ([key, value]) =>
+      keep.includes(key) || !(idle.includes(key) || (key in only && plainValue(value) === only[key])),
+  );
+  return left.length === Object.keys(config).length ? config : keepSpelling(config, Object.fromEntries(left));
+}
+
+/** Why Keras 3 does not open an `.h5` with this Keras 2 layer; undefined where its class and arguments are no reason. */
+export function refusalInH5(className: string, config: JsonObject): string | undefined {
+  if (formerLayers.has(className)) return "Keras 3 has no such layer";
+  if (className === "MultiHeadAttention") return "Keras 3 does not know the shapes that it was built for";
+  if (["tf_idf", "tf-idf"].includes(String(config["output_mode"])))
+    return "Keras 3 has no place for its idf weights";
+  const rule = rules[className] ?? {};
+  if (rule.className !== undefined && rule.className !== className)
+    return `Keras 3 calls it ${rule.className}`;
+  if (Object.keys(rule.forced?.(config) ?? {}).length > 0) return "Keras 3 takes another dtype";
+  const refused = Object.keys(config).find(
+    (key) => rule.idle?.includes(key) || (rule.only && key in rule.only),
+  );
+  return refused && `Keras 3 knows no ${refused}`;
+}
+
 /** ` of signal.fft`, the function of TensorFlow that a layer calls, or the kind of node that it is. */
 function functionIn(config: JsonObject): string {
   const name = kindOfNode(config) ?? config["function"];
@@ -134,7 +168,7 @@ function keepSpelling(config: JsonObject, entries: JsonObject): JsonObject {
 }
 
 /** BatchNormalization's axis was a list in TensorFlow's Keras 2. */
-function loneAxis(className: string, axis: Json): Json {
+export function loneAxis(className: string, axis: Json): Json {
   if (!className.startsWith("BatchNormalization") || !Array.isArray(axis)) return axis;
   const [first, ...rest]: readonly Json[] = axis;
   return rest.length === 0 && typeof first === "number" ? first : axis;

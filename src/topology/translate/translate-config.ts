@@ -4,10 +4,11 @@ import { type Dialect, dialectOf } from "./dialect.ts";
 import { inKerasOrder } from "./keras-order.ts";
 import { keras2ToKeras3, type Translation } from "./keras2-model.ts";
 import { withModules, withoutModules } from "./keras3-modules.ts";
+import { inSharedWords, withoutArchiveWords } from "./shared-words.ts";
 
 /**
  * The model's config in another dialect, its layers in the order of Keras's `model.layers`; weights are untouched but for the
- * layers' new paths. Within one dialect nothing but that order changes.
+ * layers' new paths. Within one dialect nothing but that order changes, and in Keras 2's words that Keras 3 reads too.
  * @throws {TopologyError} naming the layer that cannot be translated and the format that would hold it.
  */
 export function translateConfig(
@@ -18,12 +19,16 @@ export function translateConfig(
   const from = dialectOf(checkpoint);
   if ((from === "keras1" || from === "keras2" || from === "keras2-archive") && to === "keras3")
     return keras2ToKeras3(checkpoint.modelConfig, kerasVersion);
-  return { modelConfig: convert(inKerasOrder(checkpoint), from, to), renamed: new Map() };
+  const ordered = inKerasOrder(checkpoint);
+  if (to === "keras2" && (from === "keras1" || from === "keras2" || from === "keras2-archive")) {
+    const inH5 = from === "keras2-archive" ? withoutArchiveWords(ordered) : ordered;
+    return { modelConfig: inSharedWords(inH5, kerasVersion), renamed: new Map() };
+  }
+  return { modelConfig: convert(ordered, from, to), renamed: new Map() };
 }
 
 function convert(modelConfig: JsonObject, from: Dialect, to: Dialect): JsonObject {
-  if (from === to || (to === "keras2" && (from === "keras1" || from === "keras2-archive")))
-    return modelConfig;
+  if (from === to) return modelConfig;
   if (from === "keras3-h5" && to === "keras3") return withModules(modelConfig);
   if (from === "keras3" && to === "keras3-h5") return withoutModules(modelConfig);
   const formats = {

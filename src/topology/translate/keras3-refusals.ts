@@ -1,0 +1,106 @@
+import type { Checkpoint, Json, JsonObject } from "../../checkpoint.ts";
+import { isObject } from "../config-values.ts";
+import { classNameOf } from "../dialects/class-names.ts";
+import { editLayers, entryName, layersOf } from "../edit-config.ts";
+import { type Dialect, dialectOf } from "./dialect.ts";
+import { refusalInH5 } from "./keras2-arguments.ts";
+import { translateConfig } from "./translate-config.ts";
+
+/**
+ * Why Keras 3 does not open the `.h5` that is written of a model, a sentence a layer; none where it opens it. From Keras 1 and 2 that is
+ * what only they read, from Keras 3 what Keras 3 itself writes into an `.h5` and does not read back.
+ */
+export function refusalsOfKeras3(
+  checkpoint: Pick<Checkpoint, "modelConfig" | "kerasVersion">,
+): readonly string[] {
+  const from = dialectOf(checkpoint);
+  if (from.startsWith("keras3")) return unreadOfItsOwn(checkpoint.modelConfig, from);
+  return refusalsIn(translateConfig(checkpoint, "keras2").modelConfig, "");
+}
+
+const applicationLayers: ReadonlySet<string> = new Set(
+  "CustomScaleLayer LayerScale StochasticDepth".split(" "),
+);
+
+/** Operations and layers that keras.applications defines for itself, which are refused from `.keras`; variables in another order. */
+function unreadOfItsOwn(modelConfig: JsonObject, from: Dialect): readonly string[] {
+  const refusals: string[] = [];
+  editLayers(modelConfig, ({ path, json }) => {
+    const className = classNameOf(json, 3);
+    const isH5 = from === "keras3-h5";
+    if (isH5 && className.startsWith("ops."))
+      refusals.push(`${path}: ${className}: Keras reads no operation back`);
+    if (isH5 && applicationLayers.has(className))
+      refusals.push(`${path}: ${className}: Keras does not find its class`);
+    const dtype = isObject(json["config"]) ? (json["config"]["dtype"] ?? null) : null;
+    if (JSON.stringify(dtype).includes("float8"))
+      refusals.push(`${path}: ${className}: Keras mixes up its float8 scales`);
+    return json;
+  });
+  return refusals;
+}
+
+function refusalsIn(model: JsonObject, prefix: string): readonly string[] {
+  const layers = (layersOf(model) ?? []).filter(isObject);
+  const isSequential = model["class_name"] === "Sequential";
+  const isList = Array.isArray(model["config"]);
+  const listed = isList
+    ? [`${prefix || "model"}: Sequential: its config is a list, as before Keras 2.2.3`]
+    : [];
+  const counted = isSequential ? new Set<string>() : countedFromOne(layers);
+  return [
+    ...listed,
+    ...layers.flatMap((layer) => {
+      const path = prefix + entryName(layer);
+      const className = String(layer["class_name"]);
+      if (entryName(layer).includes("/")) return [`${path}: ${className}: Keras 3 takes no slash in a name`];
+      if (startsFromStates(className, layer))
+        return [`${path}: ${className}: Keras 3 takes its first states by name`];
+      if (!layersOf(layer)) return layerRefusals(path, className, layer["config"] ?? null);
+      if (isSequential ? className !== "Sequential" : counted.has(entryName(layer))) {
+        return [`${path}: ${className}: Keras 3 counts the calls of a nested model otherwise`];
+      }
+      return refusalsIn(layer, `${path}/`);
+    }),
+  ];
+}
+
+const recurrent = /^(SimpleRNN|LSTM|GRU|RNN|ConvLSTM\dD|Bidirectional)$/;
+
+/** Whether a recurrent layer is called on a list, its states behind the sequence. */
+function startsFromStates(className: string, { inbound_nodes: nodes = null }: JsonObject): boolean {
+  if (!recurrent.test(className) || !Array.isArray(nodes)) return false;
+  return (nodes as readonly Json[]).some((node) => Array.isArray(node) && node.length > 1);
+}
+
+/** The nested models whose calls are read with an index that begins at 1. */
+function countedFromOne(layers: readonly JsonObject[]): ReadonlySet<string> {
+  const names = new Set(layers.filter(layersOf).map(entryName));
+  const lowest = new Map<string, number>();
+  const visit = (json: Json | undefined): void => {
+    if (!Array.isArray(json)) return;
+    const [name, node]: readonly Json[] = json;
+    if (typeof name === "string" && typeof node === "number" && names.has(name)) {
+      lowest.set(name, Math.min(lowest.get(name) ?? node, node));
+    }
+    (json as readonly Json[]).forEach(visit);
+  };
+  for (const layer of layers) visit(layer["inbound_nodes"]);
+  return new Set([...lowest].filter(([, node]) => node > 0).map(([name]) => name));
+}
+
+const insideKeys = ["layer", "backward_layer", "cell", "activation"];
+
+function layerRefusals(path: string, className: string, config: Json): readonly string[] {
+  if (!isObject(config)) return [];
+  const own = refusalInH5(className, config);
+  if (own) return [`${path}: ${className}: ${own}`];
+  const cells: Json = config["cells"] ?? [];
+  const inside = [
+    ...insideKeys.map((key) => config[key]),
+    ...(Array.isArray(cells) ? (cells as readonly Json[]) : []),
+  ];
+  return inside
+    .filter(isObject)
+    .flatMap(({ class_name, config: inner = null }) => layerRefusals(path, String(class_name), inner));
+}

@@ -1,0 +1,108 @@
+import type { Json, JsonObject } from "../../checkpoint.ts";
+import { isObject } from "../config-values.ts";
+import { isTimed } from "../dialects/layer-config.ts";
+import { layersOf, withLayers } from "../edit-config.ts";
+import { specOf } from "../layer-specs.ts";
+import { inModule } from "./keras-modules.ts";
+import { loneAxis, withoutIdleArguments } from "./keras2-arguments.ts";
+
+/**
+ * A Keras 2 config for `.h5` in words that Keras 3 reads too, where every Keras 2 reads them as it read its own; the same value where it
+ * has no others. Arguments at Keras 2's only value are left out (`groups: 1`), layers inside layers get their module, and a
+ * Sequential an InputLayer where its first layer says the shape.
+ */
+export function inSharedWords(model: JsonObject, kerasVersion: string): JsonObject {
+  return withLayers(withoutOldModule(model), (layers) => {
+    const changed = layers.map((layer) => {
+      if (!isObject(layer)) return layer;
+      return layersOf(layer) ? inSharedWords(layer, kerasVersion) : sharedLayer(layer, kerasVersion);
+    });
+    const hasInput = model["class_name"] !== "Sequential" || Array.isArray(model["config"]);
+    const whole = hasInput ? changed : withInput(layers[0], changed);
+    return whole.length === layers.length && whole.every((layer, index) => layer === layers[index])
+      ? layers
+      : whole;
+  });
+}
+
+/** A Keras 2 `.keras` config as Keras 2's `.h5` has it. */
+export function withoutArchiveWords(entry: JsonObject): JsonObject {
+  const {
+    module: _module,
+    registered_name: name,
+    build_config: _build,
+    compile_config: _compile,
+    ...own
+  } = entry;
+  const isCustom = typeof name === "string" && name.includes(">");
+  return withLayers({ ...own, ...(isCustom && { class_name: name }) }, (layers) =>
+    layers.map((layer) => (isObject(layer) ? withoutArchiveWords(layer) : layer)),
+  );
+}
+
+/** Keras 2.13 and later say where a nested model's class stands, which is elsewhere in Keras 3. */
+function withoutOldModule(model: JsonObject): JsonObject {
+  const { module, registered_name: _name, ...rest } = model;
+  return typeof module === "string" && module.startsWith("keras.src.") ? rest : model;
+}
+
+function sharedLayer(layer: JsonObject, kerasVersion: string): JsonObject {
+  const { class_name: className, config } = layer;
+  if (typeof className !== "string" || !isObject(config)) return layer;
+  const shared = sharedConfig(className, config, kerasVersion);
+  return shared === config ? layer : { ...layer, config: shared };
+}
+
+function sharedConfig(className: string, config: JsonObject, kerasVersion: string): JsonObject {
+  // Elsewhere it tells how hidden steps were computed.
+  const keep = isTimed(kerasVersion) ? [] : ["time_major"];
+  const needed = withoutIdleArguments(className, config, keep);
+  const changed = Object.entries(needed).flatMap(([key, value]) => {
+    const shared = sharedValue(key, value, kerasVersion);
+    return JSON.stringify(shared) === JSON.stringify(value) ? [] : [[key, shared] as const];
+  });
+  return changed.length === 0 ? needed : { ...needed, ...Object.fromEntries(changed) };
+}
+
+function sharedValue(key: string, value: Json, kerasVersion: string): Json {
+  if (Array.isArray(value) && key === "cells") {
+    return (value as readonly Json[]).map((cell) => sharedValue("cell", cell, kerasVersion));
+  }
+  if (!isObject(value) || !isObject(value["config"])) return value;
+  const { config } = value;
+  if (key === "dtype") return isPlainPolicy(value) ? config["name"]! : value;
+  if (key.endsWith("_initializer")) return withoutFloat32(value, config);
+  const isInside = ["layer", "backward_layer", "cell", "activation"].includes(key);
+  const className = String(value["class_name"]);
+  if (!isInside || !specOf(className)) return value;
+  const { batch_input_shape: _shape, ...inner } = sharedConfig(className, config, kerasVersion);
+  const axis = inner["axis"];
+  const lone = axis === undefined ? inner : { ...inner, axis: loneAxis(className, axis) };
+  return inModule({ ...value, config: lone }, "keras.layers");
+}
+
+/** TensorFlow 1 gave initializers a dtype, which Keras 3 does not know. */
+function withoutFloat32(value: JsonObject, config: JsonObject): JsonObject {
+  const { dtype, ...rest } = config;
+  return dtype === "float32" ? { ...value, config: rest } : value;
+}
+
+/** A policy that is no more than its name, which every Keras reads. */
+function isPlainPolicy({ class_name, config }: JsonObject): boolean {
+  return class_name === "Policy" && isObject(config) && Object.keys(config).join() === "name";
+}
+
+/** Keras 3 reads a Sequential's shape from no other layer, Keras 2.2 that of one in a Sequential from its first layer. */
+function withInput(first: Json | undefined, layers: readonly Json[]): readonly Json[] {
+  const config = isObject(first) && first["class_name"] !== "InputLayer" ? first["config"] : undefined;
+  if (!isObject(config) || !Array.isArray(config["batch_input_shape"])) return layers;
+  const { batch_input_shape, dtype } = config;
+  const name = `${String(config["name"])}_input`;
+  const own = {
+    batch_input_shape,
+    dtype: typeof dtype === "string" ? dtype : "float32",
+    sparse: false,
+    name,
+  };
+  return [{ class_name: "InputLayer", config: own }, ...layers];
+}
