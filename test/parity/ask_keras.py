@@ -131,7 +131,7 @@ def open_file(name, path):
 def optimizer_state(path):
     """What the optimizer of a compiled model in a file has, in order."""
     variables = keras.saving.load_model(path).optimizer.variables
-    return [variable.numpy() for variable in variables]
+    return [np.asarray(variable.numpy()) for variable in variables]
 
 
 def load_weights(name, path):

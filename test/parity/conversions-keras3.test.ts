@@ -55,7 +55,10 @@ test.each(files)("%s as .h5 opens and predicts the same, or a warning says why n
   expectOpenH5(model),
 );
 
-test.each(files)("the weights of %s alone fit its .keras", (_file, model) => expectWeights(model));
+/** A version of each Keras: what is in an archive beside its config is written by the same code. */
+const weighed = files.filter(([file]) => /^k(122|215|3)-/.test(file));
+
+test.each(weighed)("the weights of %s alone fit its .keras", (_file, model) => expectWeights(model));
 
 test.each(Object.keys(tfjsNetworks))("%s by tfjs-layers opens as .h5, and its weights fit", async (name) => {
   const model = await tfjsModel(name, keras.folder);
