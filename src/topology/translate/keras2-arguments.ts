@@ -147,6 +147,8 @@ export function refusalInH5(className: string, config: JsonObject): string | und
   const rule = rules[className] ?? {};
   if (rule.className !== undefined && rule.className !== className)
     return `Keras 3 calls it ${rule.className}`;
+  const unsaid = Object.keys(rule.absent ?? {}).find((key) => !(key in config));
+  if (unsaid) return `Keras 3 takes another ${unsaid}`;
   if (Object.keys(rule.forced?.(config) ?? {}).length > 0) return "Keras 3 takes another dtype";
   const refused = Object.keys(config).find(
     (key) => rule.idle?.includes(key) || (rule.only && key in rule.only),
