@@ -3,13 +3,20 @@ import { TopologyError } from "../../errors.ts";
 import { isObject } from "../config-values.ts";
 import type { KerasMajor } from "../layer-graph.ts";
 import { classNameOf } from "./class-names.ts";
-import type { CallDescription, LayerDescription, ModelDescription, NamedArgument } from "./description.ts";
+import {
+  type CallDescription,
+  type LayerDescription,
+  type ModelDescription,
+  type NamedArgument,
+  type TensorName,
+  tensorNamesIn,
+} from "./description.ts";
 import { innerModelEntry } from "./inner-model.ts";
 import { keras1ToKeras2 } from "./keras1-model.ts";
 import { readKeras2Call } from "./keras2-calls.ts";
 import { readKeras3Call } from "./keras3-calls.ts";
 import { modernConfig, ofRelease } from "./layer-config.ts";
-import { functionOfNode } from "./node-def.ts";
+import { functionOfNode, packedItems } from "./node-def.ts";
 import type { ModelEntry, NodeIndices } from "./node-indices.ts";
 import { nodeIndices } from "./node-indices.ts";
 import { inputShapeOf } from "./sequential-input.ts";
@@ -74,15 +81,23 @@ function readEntry(entry: ModelEntry, place: Place): ModelDescription {
 function readFunctional(entry: ModelEntry, place: Place): ModelDescription {
   const entries = entry.layers.map((layer) => layerEntry(layer, entry, place));
   const indices = nodeIndices(entries, entry.config, place.keras);
-  const layers = entries.map((layer) => readLayer(layer, place, callsOf(layer, indices, place)));
+  const calls = new Map(entries.map((layer) => [layer.name, callsOf(layer, indices, place)]));
+  const byName = new Map(entries.map((layer) => [layer.name, layer]));
+  const listed: ListedItems = ({ layer }) => {
+    const config = byName.get(layer)?.json["config"];
+    const call = calls.get(layer)?.[0];
+    return call && isObject(config) ? packedItems(config, call) : undefined;
+  };
+  const layers = entries.flatMap((layer) => readLayers(layer, place, calls.get(layer.name)!, listed));
   refuseDuplicates(layers, place);
+  const outputs = readEndpoints(entry, "output_layers", indices, place);
   return {
     name: entry.name,
     kind: "functional",
     trainable: entry.config["trainable"] !== false,
-    layers,
+    layers: place.keras === 3 ? layers : withoutUnread(layers, outputs),
     inputs: readEndpoints(entry, "input_layers", indices, place),
-    outputs: readEndpoints(entry, "output_layers", indices, place),
+    outputs,
   };
 }
 
@@ -92,9 +107,9 @@ function readSequential(entry: ModelEntry, place: Place): ModelDescription {
   const hasInput = first !== undefined && classNameOf(first.json, place.keras) === "InputLayer";
   const input = hasInput ? first : syntheticInput(entry, entries, place);
   const chain = hasInput ? entries : [input, ...entries];
-  const layers = chain.map((layer, index) => {
+  const layers = chain.flatMap((layer, index) => {
     const previous = chain[index - 1];
-    return readLayer(layer, place, previous ? [callOn(previous.name)] : []);
+    return readLayers(layer, place, previous ? [callOn(previous.name)] : []);
   });
   refuseDuplicates(layers, place);
   return {
@@ -138,36 +153,46 @@ function layerEntry(json: Json, model: ModelEntry, place: Place): LayerEntry {
   return nested ? { name, json, model: { ...nested, name } } : { name, json };
 }
 
-function readLayer(entry: LayerEntry, place: Place, calls: readonly CallDescription[]): LayerDescription {
+/** A layer, behind the operations that a function of TensorFlow takes before. */
+function readLayers(
+  entry: LayerEntry,
+  place: Place,
+  calls: readonly CallDescription[],
+  listed?: ListedItems,
+): readonly LayerDescription[] {
   const { name, json, model } = entry;
   const className = classNameOf(json, place.keras);
   if (model) {
     const inner = readEntry(model, { ...place, prefix: `${place.prefix}${name}/` });
-    return {
-      name,
-      className,
-      keras: place.keras,
-      trainable: inner.trainable,
-      config: {},
-      calls,
-      model: inner,
-    };
+    return [
+      {
+        name,
+        className,
+        keras: place.keras,
+        trainable: inner.trainable,
+        config: {},
+        calls,
+        model: inner,
+      },
+    ];
   }
   const config = json["config"] as JsonObject;
-  const op = modernFunction(className, config, calls);
-  return {
-    name,
-    className: op?.className ?? className,
-    keras: place.keras,
-    trainable: config["trainable"] !== false,
-    config: op
-      ? modernConfig(op.className, op.config, 3)
-      : withInnerModels(
-          ofRelease(className, modernConfig(className, config, place.keras), place.kerasVersion),
-          { ...place, prefix: `${place.prefix}${name}/` },
-        ),
-    calls: op ? [op.call] : calls,
-  };
+  const op = modernFunction(className, config, calls, listed);
+  const common = { keras: place.keras, trainable: config["trainable"] !== false };
+  if (!op) {
+    const own = withInnerModels(
+      ofRelease(className, modernConfig(className, config, place.keras), place.kerasVersion),
+      { ...place, prefix: `${place.prefix}${name}/` },
+    );
+    return [{ ...common, name, className, config: own, calls }];
+  }
+  return [...(op.before ?? []), { ...op, name }].map((step) => ({
+    ...common,
+    name: step.name,
+    className: step.className,
+    config: modernConfig(step.className, step.config, 3),
+    calls: [step.call],
+  }));
 }
 
 /** The config with each model that a wrapper holds, at whatever depth, as its description. */
@@ -183,16 +208,43 @@ function withInnerModels(config: JsonObject, place: Place): JsonObject {
   return layer === inner ? config : { ...config, layer };
 }
 
+/** Without functions of TensorFlow that have no equal here and that nothing reads any more: the shape that a reshape took. */
+function withoutUnread(
+  layers: readonly LayerDescription[],
+  outputs: NamedArgument,
+): readonly LayerDescription[] {
+  const read = new Set([
+    ...tensorNamesIn(outputs).map(({ layer }) => layer),
+    ...layers.flatMap(({ calls }) =>
+      calls.flatMap(({ args, kwargs }) =>
+        [...args, ...Object.values(kwargs)].flatMap(tensorNamesIn).map(({ layer }) => layer),
+      ),
+    ),
+  ]);
+  const isUnread = ({ name, model, calls }: LayerDescription): boolean =>
+    !model && calls.length > 0 && !read.has(name);
+  const kept = layers.filter((layer) => !(isUnread(layer) && ofTensorFlow(layer)));
+  return kept.length === layers.length ? layers : withoutUnread(kept, outputs);
+}
+
+function ofTensorFlow({ className }: LayerDescription): boolean {
+  return isTensorFlowFunction(className) || className.startsWith("ops.");
+}
+
+/** The items of a tensor that a node packs of them, undefined for another. */
+type ListedItems = (tensor: TensorName) => readonly NamedArgument[] | undefined;
+
 /** A TensorFlow function of the graph in Keras 3's terms; undefined for layers, and where Keras 3 has no such operation. */
 function modernFunction(
   className: string,
   config: JsonObject,
   calls: readonly CallDescription[],
+  listed?: ListedItems,
 ): ModernOp | undefined {
   const [call] = calls;
   if (!call || calls.length > 1) return undefined;
   if (className === "TensorFlowOpLayer") {
-    const found = functionOfNode(config, call);
+    const found = functionOfNode(config, call, listed);
     return found && modernTfOp(found.config, found.call);
   }
   return isTensorFlowFunction(className) ? modernTfOp(config, call) : undefined;

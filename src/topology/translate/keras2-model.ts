@@ -1,11 +1,12 @@
 import type { Json, JsonObject } from "../../checkpoint.ts";
 import { TopologyError } from "../../errors.ts";
 import { isObject } from "../config-values.ts";
-import type {
-  CallDescription,
-  LayerDescription,
-  ModelDescription,
-  NamedArgument,
+import {
+  type CallDescription,
+  type LayerDescription,
+  type ModelDescription,
+  type NamedArgument,
+  tensorNamesIn,
 } from "../dialects/description.ts";
 import { readModel } from "../dialects/read-model.ts";
 import { isTensorFlowFunction } from "../dialects/tf-ops.ts";
@@ -49,10 +50,10 @@ export function keras2ToKeras3(modelConfig: JsonObject, kerasVersion: string): T
         const inner = translate(json, description.model, `${path}/`, `${newPath}/`);
         return withName(inner, newName);
       }
-      if (
-        isTensorFlowFunction(String(json?.["class_name"])) &&
-        !isTensorFlowFunction(description.className)
-      ) {
+      const isFunction = json
+        ? isTensorFlowFunction(String(json["class_name"]))
+        : description.className !== "InputLayer";
+      if (isFunction && !isTensorFlowFunction(description.className)) {
         return withName(keras3Operation(description), newName);
       }
       return withName(keras3Layer(path, json ?? inputEntry(description), innerModel), newName);
@@ -90,7 +91,7 @@ function functional(
       ...layer(description),
       name: naming.rename(name),
       inbound_nodes: inboundNodes(
-        description.calls.map((call) => withNamedStates(description, call)),
+        description.calls.map((call) => withArrays(description, withNamedStates(description, call), naming)),
         naming,
       ),
     };
@@ -143,6 +144,25 @@ function sequential(
     },
     "keras",
   );
+}
+
+/** Lists of numbers among the operands as the arrays that Keras 3 wants; a key of GetItem is none. */
+function withArrays({ className }: LayerDescription, call: CallDescription, naming: Naming): CallDescription {
+  if (!className.startsWith("ops.") || className === "ops.GetItem") return call;
+  const isWhole = call.args
+    .flatMap(tensorNamesIn)
+    .every((tensor) => naming.tensor(tensor).dtype.startsWith("int"));
+  return {
+    ...call,
+    args: call.args.map((argument, index) => {
+      if (argument.kind !== "value" || !Array.isArray(argument.value)) return argument;
+      const numbers = (argument.value as readonly unknown[]).flat(Number.POSITIVE_INFINITY);
+      const isIndex = className === "ops.Take" && index === 1;
+      const dtype = isIndex || (isWhole && numbers.every(Number.isInteger)) ? "int32" : "float32";
+      const array = { class_name: "__numpy__", config: { value: argument.value, dtype } };
+      return { kind: "value", value: array };
+    }),
+  };
 }
 
 function namingOf(

@@ -31,7 +31,10 @@ export function keras3Layer(path: string, entry: JsonObject, innerModel: InnerMo
 
 /** A TensorFlow function in a Keras 2 graph as the operation of Keras 3, or the layer, that it was read as; without its calls. */
 export function keras3Operation({ className, config }: LayerDescription): JsonObject {
-  const { trainable: _trainable, ...own } = config;
+  const { trainable: _trainable, ...arguments_ } = config;
+  // Of the reductions it alone has no such argument.
+  const { keepdims: _keepdims, ...counted } = arguments_;
+  const own = className === "ops.CountNonzero" ? counted : arguments_;
   if (!className.startsWith("ops.")) return inModule({ class_name: className, config }, "keras.layers");
   const name = className.slice("ops.".length);
   return { ...inModule({ class_name: name, config: own }, opModule(name)), registered_name: name };

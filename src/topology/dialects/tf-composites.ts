@@ -1,0 +1,175 @@
+import type { Json, JsonObject } from "../../checkpoint.ts";
+import type { NamedArgument } from "./description.ts";
+import type { Composite, CompositeCall, Operation } from "./tf-composite.ts";
+import { convolutions } from "./tf-convolutions.ts";
+import { sliceKey, stridedKey } from "./tf-slices.ts";
+
+export function op(className: string, args: readonly NamedArgument[], config: JsonObject = {}): Operation {
+  return { className: `ops.${className}`, config, args };
+}
+
+export const constant = (value: Json): NamedArgument => ({ kind: "value", value });
+
+function composite(build: Composite["build"], ...operands: string[]): Composite {
+  return { operands, build };
+}
+
+/** Of a function of two tensors. */
+const ofTwo = (operand: string, build: (call: CompositeCall, y: NamedArgument) => Operation | undefined) =>
+  composite((call) => (call.operands[0] ? build(call, call.operands[0]) : undefined), operand);
+
+/** The sum of squares along axes, kept as axes of size 1. */
+function squares({ x, apply }: CompositeCall, axis: Json): NamedArgument {
+  return apply(op("Sum", [apply(op("Square", [x]))], { axis, keepdims: true }));
+}
+
+const l2Normalize = composite((call) => {
+  const { axis = null, dim = null, epsilon = 1e-12 } = call.given;
+  const axes = axis ?? dim;
+  if (axes === null) return undefined;
+  const large = call.apply(op("Maximum", [squares(call, axes), constant(epsilon)]));
+  return op("Multiply", [call.x, call.apply(op("Rsqrt", [large]))]);
+});
+
+const clipByNorm = composite((call) => {
+  const { clip_norm: limit = null, axes = null } = call.given;
+  if (typeof limit !== "number" || axes === null) return undefined;
+  const size = call.apply(op("Sqrt", [squares(call, axes)]));
+  const divisor = call.apply(op("Maximum", [size, constant(limit)]));
+  return op("Divide", [call.apply(op("Multiply", [call.x, constant(limit)])), divisor]);
+});
+
+const cumsum = composite(({ x, given, apply }) => {
+  const { axis = 0, exclusive = false, reverse = false } = given;
+  const sum = (value: NamedArgument): Operation => op("Cumsum", [value], { axis });
+  if (!exclusive && !reverse) return sum(x);
+  const whole = reverse
+    ? apply(op("Flip", [apply(sum(apply(op("Flip", [x], { axis }))))], { axis }))
+    : apply(sum(x));
+  return exclusive ? op("Subtract", [whole, x]) : { className: "Identity", args: [whole] };
+});
+
+/** In falling order as the negative in rising order. */
+const sort = composite(({ x, given, apply }) => {
+  const { axis = -1, direction = "ASCENDING" } = given;
+  if (direction === "ASCENDING") return op("Sort", [x], { axis });
+  return op("Negative", [apply(op("Sort", [apply(op("Negative", [x]))], { axis }))]);
+});
+
+const argsort = composite(({ x, given, apply }) => {
+  const { axis = -1, direction = "ASCENDING" } = given;
+  return op("Argsort", [direction === "ASCENDING" ? x : apply(op("Negative", [x]))], { axis });
+});
+
+const addN = composite(({ x, apply }) => {
+  if (x.kind !== "list" || x.items.length < 2) return undefined;
+  const sum = x.items.slice(1, -1).reduce((total, item) => apply(op("Add", [total, item])), x.items[0]!);
+  return op("Add", [sum, x.items.at(-1)!]);
+});
+
+const matmul = ofTwo("b", ({ x, given }, b) => {
+  const { transpose_a, transpose_b, adjoint_a, adjoint_b, ...others } = given;
+  if (Object.values(others).some((value) => value === true)) return undefined;
+  const turnsA = transpose_a === true || adjoint_a === true;
+  const turnsB = transpose_b === true || adjoint_b === true;
+  if (!turnsA && !turnsB) return op("Matmul", [x, b]);
+  return op("Einsum", [x, b], {
+    subscripts: `...${turnsA ? "ji" : "ij"},...${turnsB ? "kj" : "jk"}->...ik`,
+  });
+});
+
+const adjustContrast = composite(({ x, given, apply }) => {
+  const mean = apply(op("Mean", [x], { axis: [-3, -2], keepdims: true }));
+  const apart = apply(op("Subtract", [x, mean]));
+  return op("Add", [apply(op("Multiply", [apart, constant(given["contrast_factor"] ?? 1)])), mean]);
+});
+
+const softmaxCrossEntropy = ofTwo("logits", ({ x, given, apply }, logits) => {
+  const axis = given["axis"] ?? -1;
+  const products = apply(op("Multiply", [x, apply(op("LogSoftmax", [logits], { axis }))]));
+  return op("Negative", [apply(op("Sum", [products], { axis, keepdims: false }))]);
+});
+
+const reshape = composite(({ x, operands: [shape] }) => {
+  if (shape?.kind === "value") return op("Reshape", [x], { newshape: shape.value });
+  if (shape?.kind !== "list") return undefined;
+  // One size that is not known is what the others leave, wherever it comes from.
+  const sizes = shape.items.map((item) => (item.kind === "value" ? item.value : -1));
+  return sizes.filter((size) => size === -1).length === 1
+    ? op("Reshape", [x], { newshape: sizes })
+    : undefined;
+}, "shape");
+
+const pad = composite(({ x, given }) => {
+  const { paddings: margins = null, mode = "CONSTANT", constant_values: value = 0 } = given;
+  const padded = op("Pad", [x], { pad_width: margins, mode: String(mode).toLowerCase() });
+  return value === 0 ? padded : { ...padded, kwargs: { constant_values: constant(value) } };
+});
+
+const bandPart = composite(({ x, given: { num_lower, num_upper } }) => {
+  if (num_lower === -1 && typeof num_upper === "number" && num_upper >= 0)
+    return op("Tril", [x], { k: num_upper });
+  if (num_upper === -1 && typeof num_lower === "number" && num_lower >= 0)
+    return op("Triu", [x], { k: -num_lower });
+  return undefined;
+});
+
+const cropToBox = composite(({ x, given }) => {
+  const { offset_height, offset_width, target_height, target_width } = given;
+  const part = (start: Json | undefined, size: Json | undefined): Json => ({
+    class_name: "__slice__",
+    config: { start: Number(start), stop: Number(start) + Number(size), step: null },
+  });
+  const whole: Json = { class_name: "__slice__", config: { start: null, stop: null, step: null } };
+  const key = [
+    { class_name: "__ellipsis__", config: {} },
+    part(offset_height, target_height),
+    part(offset_width, target_width),
+    whole,
+  ];
+  return op("GetItem", [x, constant(key)]);
+});
+
+const keyed = (keyOf: (given: JsonObject) => Json | undefined): Composite =>
+  composite(({ x, given }) => {
+    const key = keyOf(given);
+    return key === undefined ? undefined : op("GetItem", [x, constant(key)]);
+  });
+
+/** By the name that TensorFlow exports, or where Keras has another than its release. */
+export const composites: Readonly<Record<string, Composite>> = {
+  ...convolutions,
+  reshape,
+  pad,
+  slice: keyed(sliceKey),
+  strided_slice: keyed(stridedKey),
+  sort,
+  argsort,
+  clip_by_norm: clipByNorm,
+  "math.l2_normalize": l2Normalize,
+  "math.cumsum": cumsum,
+  "math.add_n": addN,
+  "math.squared_difference": ofTwo("y", ({ x, apply }, y) => op("Square", [apply(op("Subtract", [x, y]))])),
+  "math.in_top_k": ofTwo("targets", ({ x, given }, targets) =>
+    op("InTopK", [targets, x], { k: given["k"] ?? 1 }),
+  ),
+  "linalg.matmul": matmul,
+  "linalg.matvec": ofTwo("b", ({ x }, b) => op("Einsum", [x, b], { subscripts: "...ij,...j->...i" })),
+  "linalg.band_part": bandPart,
+  einsum: composite(({ x, given: { equation = null } }) =>
+    x.kind === "list" ? op("Einsum", x.items, { subscripts: equation }) : undefined,
+  ),
+  "nn.crelu": composite(({ x, given, apply }) => {
+    const both: NamedArgument = { kind: "list", items: [x, apply(op("Negative", [x]))] };
+    return op("Relu", [apply(op("Concatenate", [both], { axis: given["axis"] ?? -1 }))]);
+  }),
+  "nn.softmax_cross_entropy_with_logits_v2": softmaxCrossEntropy,
+  "nn.sigmoid_cross_entropy_with_logits": ofTwo("logits", ({ x }, logits) =>
+    op("BinaryCrossentropy", [x, logits], { from_logits: true }),
+  ),
+  "keras.backend.binary_crossentropy": ofTwo("output", ({ x, given }, output) =>
+    op("BinaryCrossentropy", [x, output], { from_logits: given["from_logits"] === true }),
+  ),
+  "image.adjust_contrast": adjustContrast,
+  "image.crop_to_bounding_box": cropToBox,
+};
