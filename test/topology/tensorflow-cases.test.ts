@@ -47,11 +47,11 @@ function tensorOf(packed: PackedNumbers): tf.Tensor {
 /** What has no equal in Keras 3, or lost an operand in the file. */
 const refused = {
   functions: `gather by batch, gather_nd, one_hot of values, one_hot on axis, range of shape, reshape to shapes, broadcast_to,
-    shape, boolean_mask, sequence_mask, argmax of default, not equal, segment, einsum, einsum with constant, diag,
+    shape, boolean_mask, sequence_mask, not equal, segment, einsum, einsum with constant, diag,
     conv2d_transpose, lrn, resize area, resize by corners, resize as before, resize nearest as before, resize_with_pad,
     central_crop, per_image_standardization, K.switch`,
   nodes: `gather by batch, gather_nd, one_hot of values, one_hot on axis, repeat, where of zeros, range of shape,
-    reshape to shapes, broadcast_to, shape, ones_like, boolean_mask, argmax of default, argsort, sort, spread, clip_by_norm,
+    reshape to shapes, broadcast_to, shape, ones_like, boolean_mask, argsort, sort, spread, clip_by_norm,
     segment, tensordot, tensordot of axes, diag_part, diag, trace, conv2d_transpose, lrn, softmax_cross_entropy,
     sigmoid_cross_entropy, resize area, resize lanczos, resize antialiased, resize by corners, resize as before,
     resize nearest as before, rgb_to_grayscale, per_image_standardization, resize_images, K.batch_flatten, K.switch,

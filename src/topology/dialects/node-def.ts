@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from "../../checkpoint.ts";
 import { isObject } from "../config-values.ts";
 import type { CallDescription, NamedArgument, TensorName } from "./description.ts";
-import { type NodeKind, nodeKinds } from "./node-kinds.ts";
+import { nodeKinds } from "./node-kinds.ts";
 
 /** A node of TensorFlow's graph as a call of the function that makes such nodes. */
 export interface FunctionCall {

@@ -3,13 +3,12 @@ import { TopologyError } from "../../errors.ts";
 import { isObject } from "../config-values.ts";
 import type { KerasMajor } from "../layer-graph.ts";
 import { classNameOf } from "./class-names.ts";
-import {
-  type CallDescription,
-  type LayerDescription,
-  type ModelDescription,
-  type NamedArgument,
-  type TensorName,
-  tensorNamesIn,
+import type {
+  CallDescription,
+  LayerDescription,
+  ModelDescription,
+  NamedArgument,
+  TensorName,
 } from "./description.ts";
 import { innerModelEntry } from "./inner-model.ts";
 import { keras1ToKeras2 } from "./keras1-model.ts";
@@ -21,6 +20,7 @@ import type { ModelEntry, NodeIndices } from "./node-indices.ts";
 import { nodeIndices } from "./node-indices.ts";
 import { inputShapeOf } from "./sequential-input.ts";
 import { isTensorFlowFunction, type ModernOp, modernTfOp } from "./tf-ops.ts";
+import { withoutUnread } from "./unread-functions.ts";
 
 /** The config of a model, of whichever Keras, as one description. @throws {TopologyError} naming what is malformed. */
 export function readModel(checkpoint: Pick<Checkpoint, "modelConfig" | "kerasVersion">): ModelDescription {
@@ -206,29 +206,6 @@ function withInnerModels(config: JsonObject, place: Place): JsonObject {
       ? { ...inner, config: withInnerModels(inner["config"], place) }
       : inner;
   return layer === inner ? config : { ...config, layer };
-}
-
-/** Without functions of TensorFlow that have no equal here and that nothing reads any more: the shape that a reshape took. */
-function withoutUnread(
-  layers: readonly LayerDescription[],
-  outputs: NamedArgument,
-): readonly LayerDescription[] {
-  const read = new Set([
-    ...tensorNamesIn(outputs).map(({ layer }) => layer),
-    ...layers.flatMap(({ calls }) =>
-      calls.flatMap(({ args, kwargs }) =>
-        [...args, ...Object.values(kwargs)].flatMap(tensorNamesIn).map(({ layer }) => layer),
-      ),
-    ),
-  ]);
-  const isUnread = ({ name, model, calls }: LayerDescription): boolean =>
-    !model && calls.length > 0 && !read.has(name);
-  const kept = layers.filter((layer) => !(isUnread(layer) && ofTensorFlow(layer)));
-  return kept.length === layers.length ? layers : withoutUnread(kept, outputs);
-}
-
-function ofTensorFlow({ className }: LayerDescription): boolean {
-  return isTensorFlowFunction(className) || className.startsWith("ops.");
 }
 
 /** The items of a tensor that a node packs of them, undefined for another. */
