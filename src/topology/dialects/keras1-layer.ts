@@ -223,7 +223,12 @@ const wrapper: Rule = (config, { className, path }) => {
   const { layer } = config;
   if (isObject(layer) && Array.isArray(layer["config"])) {
     const name = path.split("/").at(-1)!;
-    const model = { name: `${name}_model`, layers: layer["config"] as Json };
+    const layers = (layer["config"] as readonly Json[]).filter(isObject).map((inner) => {
+      const own = isObject(inner["config"]) ? inner["config"] : {};
+      if (own["dim_ordering"] === "th") throw dropped(path, "a model inside with channels first");
+      return { ...inner, ...keras2Layer(String(inner["class_name"]), own, path) };
+    });
+    const model = { name: `${name}_model`, layers };
     return { class_name: className, config: { ...config, layer: { ...layer, config: model } } };
   }
   if (!isObject(layer) || !isObject(layer["config"])) return { class_name: className, config };
