@@ -1,3 +1,4 @@
+import type { JsonObject } from "../../../checkpoint.ts";
 import type { GraphLayer, GraphNode, LayerGraph, TensorRef } from "../../layer-graph.ts";
 import { layersByPath, refKey } from "../../layer-graph.ts";
 import { specOf } from "../../layer-specs.ts";
@@ -39,9 +40,10 @@ export function refuseLostMasks(graph: LayerGraph): void {
         refuse(layer, `computes it without the mask of ${source ?? "another layer"}`);
       }
     }
-    const own =
-      layer.className === "Masking" ||
-      (layer.className === "Embedding" && layer.config["mask_zero"] === true);
+    if (layer.config["masks_inside"] === false && (isMasked || makesMask(innerLayer(layer.config)))) {
+      refuse(layer, "hands masks to the layer inside, which Keras before 2.2 does not");
+    }
+    const own = makesMask(layer);
     const origin = own ? layer.path : source;
     const carried =
       layer.className === "Masking" ||
@@ -60,6 +62,16 @@ export function refuseLostMasks(graph: LayerGraph): void {
     unmasked[0] ??
     masked.find(({ className }) => className === "GlobalAveragePooling1D" || className === "Softmax");
   if (odd) refuse(odd, `computes it with or without the mask as it does ${first.path}, not as Keras does`);
+}
+
+function makesMask({ className, config }: Pick<GraphLayer, "className" | "config">): boolean {
+  return className === "Masking" || (className === "Embedding" && config["mask_zero"] === true);
+}
+
+/** The layer in a wrapper. */
+function innerLayer(config: JsonObject): Pick<GraphLayer, "className" | "config"> {
+  const { class_name: className = "", config: inner = {} } = config["layer"] as JsonObject;
+  return { className: String(className), config: inner as JsonObject };
 }
 
 function masksGiven(node: GraphNode): readonly TensorRef[] {

@@ -11,7 +11,8 @@ import {
   tensorNamesIn,
 } from "../../dialects/description.ts";
 import { readModel } from "../../dialects/read-model.ts";
-import type { LayerGraph } from "../../layer-graph.ts";
+import { type LayerGraph, layerAt, refKey } from "../../layer-graph.ts";
+import { callsThatStayActive } from "../../stays-active.ts";
 import { tfjsSteps } from "./layer-steps.ts";
 import { refuseLostMasks } from "./mask-reach.ts";
 import { refuse, type SourceLayer, type TfjsStep } from "./step.ts";
@@ -44,6 +45,8 @@ export interface TfjsWeight {
 export function tfjsModel(checkpoint: Checkpoint): TfjsModel {
   const graph = layerGraph(checkpoint);
   refuseLostMasks(graph);
+  refuseTrainingCalls(graph);
+  refuseRepeatedOutputs(graph);
   const translation: Translation = {
     checkpoint,
     shapes: callShapes(graph),
@@ -54,6 +57,22 @@ export function tfjsModel(checkpoint: Checkpoint): TfjsModel {
   const model = readModel(checkpoint);
   const place: Place = { prefix: "", newPrefix: "", trainable: model.trainable };
   return { ...translation, modelConfig: emitModel(translation, model, place, model.name) };
+}
+
+/** What Keras 2 runs in `predict` as in training; `predict` of tfjs-layers does not. */
+function refuseTrainingCalls(graph: LayerGraph): void {
+  const { normalizations, random } = callsThatStayActive(graph);
+  const [first] = [...normalizations, ...random];
+  if (first) refuse(layerAt(graph, first.layer), "predicts without training=True, which it is called with");
+}
+
+function refuseRepeatedOutputs(graph: LayerGraph): void {
+  const { outputs, nodes } = graph;
+  const keys = outputs.map(({ ref }) => refKey(ref));
+  const repeated = outputs.find(({ ref }, index) => keys.indexOf(refKey(ref)) < index);
+  if (!repeated) return;
+  const layer = layerAt(graph, nodes[repeated.ref.node]!.layer);
+  refuse(layer, "gives an output once, and it is several outputs of the model");
 }
 
 interface Translation {
