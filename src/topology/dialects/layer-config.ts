@@ -45,7 +45,7 @@ export function ofRelease(className: string, config: JsonObject, kerasVersion: s
   if (
     className === "UpSampling2D" &&
     config["interpolation"] === "bilinear" &&
-    /^2\.[0-2](\.\d+)?$/.test(kerasVersion)
+    /^2\.[0-3](\.\d+)?$/.test(kerasVersion)
   ) {
     return { ...config, interpolation: "bilinear_from_corner" };
   }

@@ -29,6 +29,13 @@ describe("changes are named by layer", () => {
   });
 });
 
+test("bilinear interpolation began at the corner in Keras 2.3 still, in the one of TensorFlow it did not", async () => {
+  const checkpoint = await readCheckpoint(modelPath("k224-upsampling.h5"), { weights: false });
+  const changesOf = (kerasVersion: string) => changesInKeras3({ ...checkpoint, kerasVersion });
+  expect(changesOf("2.3.1")).toEqual([expect.stringContaining("bilinear")]);
+  expect(changesOf("2.3.0-tf")).toEqual([]);
+});
+
 test("a mask that all inputs of a merging layer share changes nothing", async () => {
   expect(await changesIn("k215-hidden-steps.h5")).toEqual([]);
 });
