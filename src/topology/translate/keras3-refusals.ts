@@ -100,7 +100,8 @@ function layerRefusals(path: string, className: string, config: Json): readonly 
     ...insideKeys.map((key) => config[key]),
     ...(Array.isArray(cells) ? (cells as readonly Json[]) : []),
   ];
-  return inside
-    .filter(isObject)
-    .flatMap(({ class_name, config: inner = null }) => layerRefusals(path, String(class_name), inner));
+  return inside.filter(isObject).flatMap((json) => {
+    if (layersOf(json)) return [`${path}: ${className}: Keras 3 finds no model inside a layer`];
+    return layerRefusals(path, String(json["class_name"]), json["config"] ?? null);
+  });
 }

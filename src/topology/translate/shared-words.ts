@@ -74,7 +74,7 @@ function sharedValue(key: string, value: Json, kerasVersion: string): Json {
   if (key.endsWith("_initializer")) return withoutFloat32(value, config);
   const isInside = ["layer", "backward_layer", "cell", "activation"].includes(key);
   const className = String(value["class_name"]);
-  if (!isInside || !specOf(className)) return value;
+  if (!isInside || !specOf(className) || layersOf(value)) return value;
   const { batch_input_shape: _shape, ...inner } = sharedConfig(className, config, kerasVersion);
   const axis = inner["axis"];
   const lone = axis === undefined ? inner : { ...inner, axis: loneAxis(className, axis) };
