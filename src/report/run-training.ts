@@ -20,7 +20,8 @@ export async function runTraining(
   }
   const { graph, partition, optimizer, loss } = run;
   const { epochs, batchSize, seed } = { ...runDefaults, ...definedOf(options) };
-  const tail = createTail({ graph, partition, weights: run.checkpoint.weights, optimizer, loss, seed });
+  const { weights, kerasVersion } = run.checkpoint;
+  const tail = createTail({ graph, partition, weights, optimizer, loss, seed, kerasVersion });
   try {
     return await train(tail, examples.train, examples.validation, {
       epochs,

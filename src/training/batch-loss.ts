@@ -13,13 +13,28 @@ export interface Judged {
   readonly sampleWeights?: tf.Tensor | undefined;
   /** Which positions count, of the shape of the losses; all without one. */
   readonly mask?: tf.Tensor | undefined;
+  /** What the mean under a mask divides by. */
+  readonly meanOver: MeanOver;
+}
+
+/** The positions that a mask leaves, or all. */
+export type MeanOver = "visible" | "all";
+
+/**
+ * What the Keras of that version divides a masked loss by. 2.3 to 2.9 multiply by the mask alone, and so does tf.keras since
+ * TensorFlow 1.13, which calls itself 2.2.4-tf (`keras/engine/compile_utils.py`, apply_mask).
+ */
+export function meanUnderMask(kerasVersion: string): MeanOver {
+  const [major, minor] = kerasVersion.split(".").map(Number);
+  const isBetween = major === 2 && minor !== undefined && minor >= 3 && minor <= 9;
+  return isBetween || kerasVersion === "2.2.4-tf" ? "all" : "visible";
 }
 
 /** The batch's mean loss times its samples, a scalar. */
-export function lossSum(loss: Loss, { output, targets, sampleWeights, mask }: Judged): tf.Tensor {
+export function lossSum(loss: Loss, { output, targets, sampleWeights, mask, meanOver }: Judged): tf.Tensor {
   return tf.tidy(() => {
     const perSample = loss.perSample(targets, output);
-    const counted = mask ? tf.mul(perSample, maskWeights(mask)) : perSample;
+    const counted = mask ? tf.mul(perSample, maskWeights(mask, meanOver)) : perSample;
     const axes = counted.shape.slice(1).map((_, index) => index + 1);
     const each = axes.length > 0 ? tf.mean(counted, axes) : counted;
     return tf.sum(sampleWeights ? tf.mul(each, sampleWeights) : each);
@@ -61,7 +76,8 @@ export function accuracySums(
 }
 
 /** Positions that count share the weight of all; none has any where none counts. */
-function maskWeights(mask: tf.Tensor): tf.Tensor {
+function maskWeights(mask: tf.Tensor, meanOver: MeanOver): tf.Tensor {
   const counts = tf.cast(mask, "float32");
+  if (meanOver === "all") return counts;
   return tf.mul(counts, tf.divNoNan(mask.size, tf.sum(counts)));
 }

@@ -15,7 +15,7 @@ import type { GraphLayer, LayerGraph } from "../topology/layer-graph.ts";
 import { layerAt } from "../topology/layer-graph.ts";
 import { withLogitsOutput } from "../topology/rewrites/logits-output.ts";
 import type { Judged } from "./batch-loss.ts";
-import { accuracySums, lossGradient, lossSum } from "./batch-loss.ts";
+import { accuracySums, lossGradient, lossSum, meanUnderMask } from "./batch-loss.ts";
 import type { Loss } from "./losses.ts";
 import { createOptimizer } from "./optimizer.ts";
 import type { OptimizerConfig } from "./optimizer-config.ts";
@@ -70,10 +70,13 @@ export interface TailOptions {
   readonly optimizer: OptimizerConfig;
   readonly loss: Loss;
   readonly seed: number;
+  /** Of the model: what its loss is under a mask. */
+  readonly kerasVersion: string;
 }
 
 export function createTail(options: TailOptions): Tail {
   const { loss, seed } = options;
+  const meanOver = meanUnderMask(options.kerasVersion);
   const { graph, activation } = withLogitsOutput(options.graph);
   if (graph.outputs.length !== 1) {
     throw new UsageError(
@@ -140,7 +143,7 @@ export function createTail(options: TailOptions): Tail {
       }
       const { targets, sampleWeights } = batch;
       const output = { values: pass.outputs[0]!, activation };
-      const judged = { output, targets, sampleWeights, mask: pass.outputMasks[0] };
+      const judged = { output, targets, sampleWeights, mask: pass.outputMasks[0], meanOver };
       const { sum, gradient } = lossGradient(loss, judged);
       const result = figures(judged, sum, penaltyNow());
       sum.dispose();
@@ -169,6 +172,7 @@ export function createTail(options: TailOptions): Tail {
         targets,
         sampleWeights,
         mask: masks[0],
+        meanOver,
       };
       const sum = lossSum(loss, judged);
       const result = figures(judged, sum, penaltyNow());

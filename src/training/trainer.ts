@@ -62,6 +62,7 @@ export async function createTrainer(checkpoint: Checkpoint, options: TrainerOpti
     optimizer: optimizerConfig(options.optimizer ?? "Adam", options.learningRate),
     loss,
     seed: options.seed ?? 0,
+    kerasVersion: checkpoint.kerasVersion,
   });
   const output = outputShape(graph);
   const inputNames = graph.inputs.map((input) => input.name);
