@@ -53,7 +53,7 @@ async function course(job: Job, model: CutModel, features: readonly Tensor[]): P
   const softmax = withLogitsOutput(model.graph).activation === "softmax";
   const loss = lossOf(softmax ? "categorical_crossentropy" : "mean_squared_error");
   const { seed, weights, targets } = job;
-  const tail = createTail({ ...model, weights, optimizer, loss, seed });
+  const tail = createTail({ ...model, weights, optimizer, loss, seed, kerasVersion: "3.15.1" });
   const losses: number[] = [];
   try {
     const run = { epochs: 2, batchSize: 3, seed, learningRate: 0.02 };

@@ -37,6 +37,7 @@ test.each(["Adam", "SGD"])("later steps of %s leave a snapshot as it was", async
     optimizer: optimizerConfig(className, 0.1),
     loss: lossOf("mean_squared_error"),
     seed: 0,
+    kerasVersion: checkpoint.kerasVersion,
   });
   const shape = (ref: { node: number; output: number }): number[] => [
     2,
