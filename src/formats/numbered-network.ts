@@ -7,7 +7,7 @@ import { dialectVersion } from "./dialect-writing.ts";
 import { type LayerSlots, layerSlots } from "./layer-slots.ts";
 import { modelTree } from "./model-tree.ts";
 import type { BuiltNetwork } from "./named-network.ts";
-import { placeVariables, storedPaths } from "./variable-groups.ts";
+import { placeNumberedWeights, storedPaths } from "./variable-groups.ts";
 
 /**
  * The network with the weights of a file that numbers its layers by class. The published one tells which number a layer has;
@@ -33,7 +33,10 @@ export function buildNumbered(architecture: Architecture, root: Hdf5Group): Buil
       return mean && [...toFloat32(mean.read())];
     },
   });
-  return { modelConfig, placement: placeVariables(modelTree(modelConfig), slotsOf(modelConfig), root) };
+  return {
+    modelConfig,
+    placement: placeNumberedWeights({ modelConfig, kerasVersion: dialectVersion }, root),
+  };
 }
 
 function slotsOf(modelConfig: JsonObject): ReadonlyMap<string, LayerSlots> {

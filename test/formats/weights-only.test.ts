@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import type { Checkpoint, Weight } from "../../src/checkpoint.ts";
+import type { Checkpoint, JsonObject, Weight } from "../../src/checkpoint.ts";
 import { readCheckpoint, writeCheckpoint } from "../../src/formats/checkpoint-file.ts";
 import { float32Tensor } from "../../src/tensor.ts";
 import { publishedFile } from "../../src/topology/architectures/architecture.ts";
@@ -80,4 +80,35 @@ describe.each(files)("a weights-only $kind", ({ write }) => {
       /^--arch "resnet51": no such architecture\. Known: vgg16, vgg19, resnet50,/,
     );
   });
+});
+
+it("with a layer more than the network has is refused by the layer's group, and nothing is left out", async () => {
+  const network = quarterMobileNet(7);
+  const config = network.modelConfig["config"] as JsonObject;
+  const last = { shape: [null, 7], dtype: "float32", keras_history: ["predictions", 0, 0] };
+  const extra: JsonObject = {
+    module: "keras.layers",
+    class_name: "Dense",
+    name: "extra",
+    config: { name: "extra", units: 1 },
+    inbound_nodes: [{ args: [{ class_name: "__keras_tensor__", config: last }], kwargs: {} }],
+  };
+  const layers = [...(config["layers"] as readonly JsonObject[]), extra];
+  const path = await numberedWeights({
+    ...network,
+    modelConfig: { ...network.modelConfig, config: { ...config, layers, output_layers: ["extra", 0, 0] } },
+    weights: new Map([
+      ...network.weights,
+      [
+        "extra",
+        [
+          { name: "kernel", ...float32Tensor(new Float32Array(7), [7, 1]) },
+          { name: "bias", ...float32Tensor(new Float32Array(1), [1]) },
+        ],
+      ],
+    ]),
+  });
+  await expect(readCheckpoint(path, { arch: "mobilenet" })).rejects.toThrow(
+    /layers\/dense is in the file but not in the model/,
+  );
 });
