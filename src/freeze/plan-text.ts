@@ -193,9 +193,12 @@ export function formatSeconds(seconds: number): string {
 }
 
 function percent(ratio: number): string {
+  if (ratio < 0.001) return "under 0.1%";
   return ratio < 0.0095 ? `${(100 * ratio).toFixed(1)}%` : `${Math.round(100 * ratio)}%`;
 }
 
+/** Beyond a thousand the prediction says nothing: it counts the arithmetic of a step, and what remains is everything else. */
 function factor(speedUp: number): string {
+  if (speedUp > 1000) return "over 1,000x";
   return `${speedUp >= 10 ? Math.round(speedUp).toLocaleString("en-US") : speedUp.toFixed(1)}x`;
 }

@@ -29,7 +29,7 @@ export function stepBytes(graph: LayerGraph, shapes: readonly NodeShapes[], step
   const pairs = normalizedConvolutions({ graph, nodes: step.nodes, outputs }, step.onStoredStatistics);
   const unmade = new Set([...pairs.keys()].map((node) => refKey({ node, output: 0 })));
   const kept = keptTensors(graph, step).filter((ref) => !unmade.has(refKey(ref)));
-  const entering = enteringTensors(step.nodes);
+  const entering = enteringTensors(graph, step.nodes);
   const held = new Map([...entering, ...kept].map((ref) => [refKey(ref), sizeOf(ref)] as const));
   const activations = total(held.values()) + largestCall(shapes, step.nodes);
   return 4 * (step.batchSize * activations + weightValues(graph, step));
@@ -73,10 +73,11 @@ function keptTensors(graph: LayerGraph, { nodes, trainable }: Step): TensorRef[]
   });
 }
 
-/** Tensors that the nodes read and do not give. */
-function enteringTensors(nodes: readonly GraphNode[]): TensorRef[] {
-  const within = new Set(nodes.map((node) => node.index));
-  return nodes.flatMap((node) => everyRead(node).filter((ref) => !within.has(ref.node)));
+/** Tensors that the nodes read and do not compute: a model input enters even where its node is one of them. */
+function enteringTensors(graph: LayerGraph, nodes: readonly GraphNode[]): TensorRef[] {
+  const computed = new Set(nodes.map((node) => node.index));
+  for (const { ref } of graph.inputs) computed.delete(ref.node);
+  return nodes.flatMap((node) => everyRead(node).filter((ref) => !computed.has(ref.node)));
 }
 
 /** All weights of the nodes' layers, the slots of those that train, and the largest layer's gradient. */

@@ -140,15 +140,16 @@ function randomWarnings(graph: LayerGraph, set: FrozenSet, parts: Partition): st
   const isAugmentation = (layer: GraphLayer): boolean => layer.className.startsWith("Random");
   const augmentations = layers.filter(isAugmentation).map((layer) => layer.path);
   const others = layers.filter((layer) => !isAugmentation(layer)).map((layer) => layer.path);
+  const one = (names: readonly string[]): boolean => names.length === 1;
   const warnings: string[] = [];
   if (augmentations.length > 0) {
     warnings.push(
-      `${listed(augmentations)}: before frozen layers, so it does not change the pictures in training. Freeze nothing behind it to augment.`,
+      `${listed(augmentations)}: before frozen layers, so ${one(augmentations) ? "it does" : "they do"} not change the pictures in training. Freeze nothing behind ${one(augmentations) ? "it" : "them"} to augment.`,
     );
   }
   if (set.bnMode === "follow" && others.length > 0) {
     warnings.push(
-      `${listed(others)}: in the frozen part, so it drops nothing in training; with trainable=False alone Keras keeps it active.`,
+      `${listed(others)}: in the frozen part, so ${one(others) ? "it drops" : "they drop"} nothing in training; with trainable=False alone Keras keeps ${one(others) ? "it" : "them"} active.`,
     );
   }
   return warnings;

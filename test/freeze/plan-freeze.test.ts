@@ -241,6 +241,12 @@ describe("the memory of a step", () => {
     expect(plan(graph, freezeUntil("b")).cost!.wholeStepBytes).toBe(bytes([]));
   });
 
+  it("is that of full training where everything trains, though a weightless layer comes first", () => {
+    const augmented = tinyGraph([picture(), layer("RandomFlip", "flip"), conv("a"), pool(), dense("out")]);
+    const cost = plan(augmented, []).cost!;
+    expect(cost.stepBytes).toBe(cost.wholeStepBytes);
+  });
+
   it("makes the process larger, with the best weights twice, where it is larger than the static part", () => {
     const policy = freezeUntil("b");
     const { parameters } = plan(graph, policy);

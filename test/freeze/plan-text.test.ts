@@ -69,6 +69,13 @@ memory    a step of 32 images holds 640 MB instead of 1.0 GB; the process 1.3 GB
     );
   });
 
+  it("claims no more of the speed than that it is over a thousand times", () => {
+    const costLine = (epochRatio: number): string =>
+      planLines({ ...resnetPlan, cost: { ...cost, epochRatio } }).find((line) => line.startsWith("cost"))!;
+    expect(costLine(4.4e-7)).toContain("per epoch under 0.1% of full training (predicted over 1,000x)");
+    expect(costLine(0.0012)).toContain("per epoch 0.1% of full training (predicted 833x)");
+  });
+
   it("leaves out what is not known", () => {
     const lines = planLines(resnetPlan);
     expect(lines[0]).toBe("freeze    first trainable layer: conv4_block1_1_conv (#81)");
