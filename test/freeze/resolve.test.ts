@@ -355,7 +355,17 @@ describe("random layers in the frozen part", () => {
   it("speaks of several in the plural", () => {
     const turn = layer("RandomRotation", "turn", { config: { factor: 0.1 } });
     const rest = layer("Dropout", "rest", { config: { rate: 0.5 } });
-    const several = tinyGraph([picture(), flip, turn, conv("a"), drop, rest, conv("b"), pool(), dense("out")]);
+    const several = tinyGraph([
+      picture(),
+      flip,
+      turn,
+      conv("a"),
+      drop,
+      rest,
+      conv("b"),
+      pool(),
+      dense("out"),
+    ]);
     expect(warningsOf(several, freezeUntil("out"), { bnMode: "follow" })).toEqual([
       "flip, turn: before frozen layers, so they do not change the pictures in training. Freeze nothing behind them to augment.",
       "drop, rest: in the frozen part, so they drop nothing in training; with trainable=False alone Keras keeps them active.",
