@@ -40,6 +40,8 @@ export interface NativeBinding {
 /** tfjs-node's backend: runs any TensorFlow operation by name on tensors of this process. */
 export interface NativeBackend extends tf.KernelBackend {
   readonly binding: NativeBinding;
+  /** Of a tensor whose `values` have not been handed to the binding yet, these and `dtype` say what it will be. */
+  readonly tensorMap: { get(dataId: object): { dtype: number; values: ArrayBufferView | null } };
   executeSingleOutput(
     name: string,
     attributes: readonly OpAttribute[],

@@ -115,6 +115,23 @@ export function batchNormalizationStored(
   return run("BatchNormStored", inputs, { epsilon });
 }
 
+/**
+ * An LSTM with tanh and sigmoid over `x` `[T, N, I]` from states `h` and `c` `[N, U]`, by weights `[I, 4 U]`, `[U, 4 U]` and `[4 U]`
+ * in Keras's order of gates. Gives h and c of every step, `[T, N, U]` each.
+ */
+export function lstm(
+  x: tf.Tensor,
+  [h, c]: readonly [tf.Tensor, tf.Tensor],
+  kernel: tf.Tensor,
+  recurrentKernel: tf.Tensor,
+  bias: tf.Tensor | undefined,
+): [tf.Tensor, tf.Tensor] {
+  const both = tf.concat([kernel, recurrentKernel], 0);
+  const inputs = { x, h, c, kernel: both, bias: bias ?? tf.zeros([kernel.shape[1]!]) };
+  const [hs, cs] = run<tf.Tensor[]>("LstmSequence", inputs);
+  return [hs!, cs!];
+}
+
 /** Weights of a normalization along the last axis on stored statistics, `[C]` each. */
 export interface StoredNormalization {
   readonly mean: tf.Tensor;

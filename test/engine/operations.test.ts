@@ -6,6 +6,7 @@ import {
   biasAdd,
   conv2d,
   conv2dBias,
+  lstm,
   relu,
   relu6,
   swish,
@@ -60,6 +61,16 @@ const cases: Record<string, readonly [Operation, Operation, readonly (readonly n
     (x, w, b) => tf.add(conv2d(x!, w!, [1, 1], "same", [2, 3]), b!),
     [[2, 7, 6, 3], [3, 2, 3, 4], [4]],
   ],
+  "an LSTM": [
+    (x, h, c, w, r, b) => tf.concat(lstm(x!, [h!, c!], w!, r!, b!), 2),
+    (x, h, c, w, r, b) => lstmBySteps(x!, [h!, c!], w!, r!, b!),
+    [[4, 2, 3], [2, 5], [2, 5], [3, 20], [5, 20], [20]],
+  ],
+  "an LSTM whose carry nobody reads": [
+    (x, h, c, w, r, b) => lstm(x!, [h!, c!], w!, r!, b!)[0],
+    (x, h, c, w, r, b) => tf.split(lstmBySteps(x!, [h!, c!], w!, r!, b!), 2, 2)[0]!,
+    [[1, 2, 3], [2, 5], [2, 5], [3, 20], [5, 20], [20]],
+  ],
   "a bias of images": [(x, b) => biasAdd(x!, b!), (x, b) => tf.add(x!, b!), [[2, 3, 4, 5], [5]]],
   "a bias of rows": [(x, b) => biasAdd(x!, b!), (x, b) => tf.add(x!, b!), [[4, 5], [5]]],
   "a bias of sequences": [(x, b) => biasAdd(x!, b!), (x, b) => tf.add(x!, b!), [[2, 3, 5], [5]]],
@@ -107,6 +118,25 @@ const cases: Record<string, readonly [Operation, Operation, readonly (readonly n
     ),
   ),
 };
+
+/** An LSTM step by step, its h and c of every step side by side. */
+function lstmBySteps(
+  x: tf.Tensor,
+  start: readonly [tf.Tensor, tf.Tensor],
+  kernel: tf.Tensor,
+  recurrentKernel: tf.Tensor,
+  bias: tf.Tensor,
+): tf.Tensor {
+  let [h, c] = start;
+  const taken = tf.unstack(x).map((step) => {
+    const z = tf.add(tf.add(tf.dot(step, kernel), tf.dot(h, recurrentKernel)), bias);
+    const [i, f, candidate, o] = tf.split(z, 4, 1);
+    c = tf.add(tf.mul(tf.sigmoid(f!), c), tf.mul(tf.sigmoid(i!), tf.tanh(candidate!)));
+    h = tf.mul(tf.sigmoid(o!), tf.tanh(c));
+    return tf.concat([h, c], 1);
+  });
+  return tf.stack(taken);
+}
 
 function random(shape: readonly number[], seed: number): tf.Tensor {
   return tf.randomNormal([...shape], 0.2, 1, "float32", seed);

@@ -2,6 +2,7 @@ import type { GradientRule } from "../gradients/rule.ts";
 import { activationKernels } from "./activations.ts";
 import { batchNormalizationKernels } from "./batch-normalization.ts";
 import { convolutionKernels } from "./convolution.ts";
+import { lstmKernels } from "./lstm.ts";
 import { normalizedConvolutionKernels } from "./normalized-convolution.ts";
 import { registerOwnKernel } from "./own-kernel.ts";
 
@@ -9,6 +10,7 @@ const ownKernels = [
   ...activationKernels,
   ...batchNormalizationKernels,
   ...convolutionKernels,
+  ...lstmKernels,
   ...normalizedConvolutionKernels,
 ];
 

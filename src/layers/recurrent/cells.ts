@@ -1,13 +1,15 @@
 /** One step of a recurrent layer (`keras/src/layers/rnn/simple_rnn.py`, `gru.py`, `lstm.py`, `stacked_rnn_cells.py`). */
 import type { JsonObject } from "../../checkpoint.ts";
-import { biasAdd, dense } from "../../engine/operations.ts";
+import { biasAdd, dense, lstm } from "../../engine/operations.ts";
 import { tf } from "../../engine/tf.ts";
 import type { NestedLayer } from "../../topology/specs/recurrent-cells.ts";
 import { cellPlaces, nestedCells } from "../../topology/specs/recurrent-cells.ts";
+import { activationName } from "../activation-functions.ts";
 import { activate } from "../activations.ts";
 import { flagIn, numberIn, unsupported } from "../config.ts";
 import type { KernelContext } from "../kernel.ts";
 import { keptMask } from "../regularization.ts";
+import type { WholeSequence } from "./whole-sequence.ts";
 
 export type Weights = Readonly<Record<string, tf.Tensor>>;
 
@@ -25,6 +27,8 @@ export interface Cell {
   /** Zeros of the states' shapes for what `prepare` gave of one step. */
   readonly start: (prepared: tf.Tensor) => readonly tf.Tensor[];
   readonly step: (prepared: tf.Tensor, states: readonly tf.Tensor[]) => CellStep;
+  /** The same steps at once, where there is an operation for that. */
+  readonly whole?: WholeSequence;
 }
 
 /** The cell of a class with its weights by the names below it. @throws {TopologyError} for one that is not Keras's own. */
@@ -76,7 +80,20 @@ function lstmCell(config: JsonObject, weights: Weights, context: KernelContext):
       const z = tf.add(prepared, gated(dropped.states(h!), weights["recurrent_kernel"]!));
       return lstmStep(z, c!, config, context);
     },
+    ...(isPlain(config, dropped) && {
+      whole: {
+        prepare: (sequence) => dropped.inputs(sequence)[0]!,
+        take: (steps, [h, c]) =>
+          lstm(steps, [h!, c!], weights["kernel"]!, weights["recurrent_kernel"]!, weights["bias"]),
+      },
+    }),
   };
+}
+
+/** Whether a cell of gates is the one that whole sequences are taken through: its functions Keras's defaults, no gate on its own. */
+function isPlain(config: JsonObject, { gatesApart }: Dropouts): boolean {
+  const [activation, recurrent] = [config["activation"], config["recurrent_activation"]].map(activationName);
+  return activation === "tanh" && recurrent === "sigmoid" && !gatesApart;
 }
 
 /** The gates `[…, 4 units]` in Keras's order: input, forget, candidate, output. */
@@ -178,6 +195,8 @@ export interface Dropouts {
   /** The input of a step or of a sequence, in one variant for all gates or in one for each. */
   readonly inputs: (x: tf.Tensor) => readonly tf.Tensor[];
   readonly states: (h: tf.Tensor) => readonly tf.Tensor[];
+  /** Whether states are dropped, or inputs gate by gate. */
+  readonly gatesApart: boolean;
 }
 
 /**
@@ -193,8 +212,9 @@ export function dropouts(
   const rate = (name: string): number => (typeof config[name] === "number" ? Number(config[name]) : 0);
   const separate = everyGate || rate("recurrent_dropout") > 0 || config["implementation"] === 1;
   const variants = gates > 1 && separate ? gates : 1;
+  const isActive = (share: number): boolean => training && share > 0 && share < 1;
   const dropping = (share: number, sequence: boolean): ((x: tf.Tensor) => readonly tf.Tensor[]) => {
-    if (!training || share <= 0 || share >= 1) return (x) => [x];
+    if (!isActive(share)) return (x) => [x];
     const seeds = Array.from({ length: variants }, () => random.nextSeed());
     const factors = new Map<string, tf.Tensor[]>();
     return (x) => {
@@ -206,6 +226,7 @@ export function dropouts(
     };
   };
   return {
+    gatesApart: isActive(rate("recurrent_dropout")) || (isActive(rate("dropout")) && variants > 1),
     inputs: dropping(rate("dropout"), true),
     states: dropping(rate("recurrent_dropout"), false),
   };

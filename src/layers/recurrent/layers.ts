@@ -38,13 +38,13 @@ function recurrent(cellOfCall: CellOfCall): Kernel {
     const { inputs, config } = call;
     const cell = cellOfCall(call);
     const mask = stepMask(call);
-    const { outputs, states } = walk(cell, inputs[0]!, givenStates(call, cell), {
+    const { last, outputs, states } = walk(cell, inputs[0]!, givenStates(call, cell), {
       backwards: flagIn(config, "go_backwards"),
       mask,
       hidden: hiddenOutput(call),
     });
     const sequences = flagIn(config, "return_sequences");
-    const first = sequences ? tf.stack([...outputs], 1) : outputs.at(-1)!;
+    const first = sequences ? outputs() : last;
     const passed = sequences ? (mask ?? call.masks[0]) : undefined;
     return flagIn(config, "return_state")
       ? { outputs: [first, ...states], masks: [passed, ...states.map(() => undefined)] }

@@ -3,6 +3,8 @@ import { tf } from "../../engine/tf.ts";
 import { chosen } from "../masks.ts";
 import { asBool } from "../number-functions.ts";
 import type { Cell } from "./cells.ts";
+import type { WholeSequence } from "./whole-sequence.ts";
+import { atPlaces, orderedSteps, stepOrder } from "./whole-sequence.ts";
 
 /** What a step that the mask hides gives: zeros, what the step before gave, or the state before it (Keras before 2.3). */
 export type HiddenOutput = "zeros" | "previous" | "state";
@@ -15,13 +17,45 @@ export interface Walk {
 }
 
 export interface Walked {
-  /** Of every step, in the order in which they were taken. */
-  readonly outputs: readonly tf.Tensor[];
+  /** Of the last step taken. */
+  readonly last: tf.Tensor;
+  /** Of every step, `[N, T, …]`, in the order in which they were taken. */
+  readonly outputs: () => tf.Tensor;
   readonly states: readonly tf.Tensor[];
 }
 
 /** Takes `cell` over `[N, T, …]` from `initial` states, or zeros. */
 export function walk(cell: Cell, sequence: tf.Tensor, initial: readonly tf.Tensor[], how: Walk): Walked {
+  const [batch, time] = sequence.shape as [number, number];
+  const isWhole = cell.whole && (!how.mask || how.mask.size === batch * time);
+  return isWhole
+    ? walkAtOnce(cell, cell.whole, sequence, initial, how)
+    : walkByStep(cell, sequence, initial, how);
+}
+
+function walkAtOnce(
+  cell: Cell,
+  whole: WholeSequence,
+  sequence: tf.Tensor,
+  initial: readonly tf.Tensor[],
+  { backwards, mask, hidden }: Walk,
+): Walked {
+  const [batch, time] = sequence.shape as [number, number];
+  const order = stepOrder([batch, time], backwards, mask && asBool(mask).dataSync());
+  const prepared = whole.prepare(sequence);
+  const start = initial.length > 0 ? initial : cell.start(prepared);
+  const taken = whole.take(orderedSteps(prepared, order), start);
+  const firstHidden = hidden === "state" ? start[0]! : tf.zerosLike(start[0]!);
+  const places = order.places.map((place, index) => (hidden === "zeros" && !order.shown[index] ? 0 : place));
+  const lastOf = (all: Int32Array): Int32Array => all.filter((_, index) => index % time === time - 1);
+  return {
+    last: atPlaces(taken[0]!, firstHidden, lastOf(places), []),
+    outputs: () => atPlaces(taken[0]!, firstHidden, places, [time]),
+    states: taken.map((steps, index) => atPlaces(steps, start[index]!, lastOf(order.places), [])),
+  };
+}
+
+function walkByStep(cell: Cell, sequence: tf.Tensor, initial: readonly tf.Tensor[], how: Walk): Walked {
   const inputs = inOrder(tf.unstack(cell.prepare(sequence), 1), how.backwards);
   const shown = how.mask && inOrder(tf.unstack(asBool(how.mask), 1), how.backwards);
   const outputs: tf.Tensor[] = [];
@@ -38,7 +72,7 @@ export function walk(cell: Cell, sequence: tf.Tensor, initial: readonly tf.Tenso
     outputs.push(bySample(visible, step.output, before ?? tf.zerosLike(step.output)));
     states = step.states.map((state, index) => bySample(visible, state, states[index]!));
   });
-  return { outputs, states };
+  return { last: outputs.at(-1)!, outputs: () => tf.stack(outputs, 1), states };
 }
 
 function inOrder<T>(steps: readonly T[], backwards: boolean): readonly T[] {

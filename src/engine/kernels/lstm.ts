@@ -1,0 +1,148 @@
+/** An LSTM over a whole sequence: TensorFlow's fused kernel, or a loop with a gradient whose products wait for its end. */
+import type { GradientCall } from "../gradients/rule.ts";
+import { computedOnce, rule } from "../gradients/rule.ts";
+import type { NativeBackend } from "../native-engine.ts";
+import { tf } from "../tf.ts";
+import type { OwnKernel, Tensors } from "./own-kernel.ts";
+import { attribute, run } from "./own-kernel.ts";
+import { before, projected, rows, steps } from "./sequence.ts";
+
+const inputNames = ["x", "h", "c", "kernel", "bias"] as const;
+const saved = { y: "hs", y1: "cs", y2: "i", y3: "f", y4: "o", y5: "candidate", y6: "tanhC" } as const;
+const reads = [...inputNames, ...Object.keys(saved)];
+
+/**
+ * `x` `[T, N, I]`, states `h` and `c` `[N, U]`, `kernel` `[I + U, 4 U]` of input above state, `bias` `[4 U]`; gates in Keras's order:
+ * input, forget, candidate, output. Gives `[T, N, U]` each: h, c, the three gates, the candidate and the tanh of c.
+ */
+export const lstmKernels: readonly OwnKernel[] = [
+  {
+    name: "LstmSequence",
+    native: (backend, { x, h, c, kernel, bias }) => {
+      const none = tf.zeros([h!.shape[1]!]);
+      const inputs = [sequenceLength(backend, x!), x!, c!, h!, kernel!, none, none, none, bias!];
+      const [i, cs, f, o, candidate, tanhC, hs] = backend.executeMultipleOutputs(
+        "BlockLSTMV2",
+        [...attributes(backend), attribute.number(backend, "cell_clip", 0)],
+        inputs,
+        7,
+      );
+      return [hs!, cs!, i!, f!, o!, candidate!, tanhC!];
+    },
+    portable: sequenceInLoop,
+    gradient: rule(
+      "LstmSequence",
+      Object.fromEntries(
+        inputNames.map((name, index) => [
+          name,
+          { reads, of: (call: GradientCall<object>) => sequenceGradients(call)[index]! },
+        ]),
+      ),
+    ),
+  },
+  {
+    name: "LstmSequenceGrad",
+    native: (backend, { x, h, c, kernel, bias, hs, cs, i, f, o, candidate, tanhC, dh, dc }) => {
+      const none = tf.zeros([h!.shape[1]!]);
+      const inputs = [sequenceLength(backend, x!), x!, c!, h!, kernel!, none, none, none, bias!];
+      const [dx, dc0, dh0, dKernel, , , , dBias] = backend.executeMultipleOutputs(
+        "BlockLSTMGradV2",
+        attributes(backend),
+        [...inputs, i!, cs!, f!, o!, candidate!, tanhC!, hs!, dc!, dh!],
+        8,
+      );
+      return [dx!, dh0!, dc0!, dKernel!, dBias!];
+    },
+    portable: gradientInLoop,
+  },
+];
+
+function attributes(backend: NativeBackend): ReturnType<typeof attribute.float>[] {
+  return [attribute.float(backend, "T"), attribute.flag(backend, "use_peephole", false)];
+}
+
+/** The number of steps as the 64-bit scalar that the operation asks for, a type tfjs has not. */
+function sequenceLength({ binding, tensorMap }: NativeBackend, { shape }: tf.Tensor): tf.Tensor {
+  const scalar = tf.scalar(shape[0]!, "int32");
+  Object.assign(tensorMap.get(scalar.dataId), {
+    dtype: binding.TF_INT64,
+    values: new Int32Array(BigInt64Array.of(BigInt(shape[0]!)).buffer),
+  });
+  return scalar;
+}
+
+function sequenceGradients(call: GradientCall<object>): tf.Tensor[] {
+  const { the, dys } = call;
+  return computedOnce(call, "gradients", () => {
+    const named = Object.fromEntries([
+      ...inputNames.map((name) => [name, the(name)] as const),
+      ...Object.entries(saved).map(([position, name]) => [name, the(position)] as const),
+    ]);
+    const [dh, dc] = [0, 1].map((output) => dys[output] ?? tf.zeros(the("y").shape));
+    return run<tf.Tensor[]>("LstmSequenceGrad", { ...named, dh: dh!, dc: dc! });
+  });
+}
+
+function sequenceInLoop({ x, h, c, kernel, bias }: Tensors): tf.Tensor[] {
+  const [time, , depth] = x!.shape as [number, number, number];
+  const [input, recurrent] = tf.split(kernel!, [depth, h!.shape[1]!], 0) as [tf.Tensor2D, tf.Tensor2D];
+  const inputs = steps(projected(x!, input, bias!));
+  const taken: tf.Tensor[][] = [];
+  for (let t = 0; t < time; t++) {
+    const [lastH, lastC] = taken[t - 1] ?? [h!, c!];
+    taken.push(
+      tf.tidy(() => {
+        const z = tf.add(inputs[t]!, tf.matMul(lastH as tf.Tensor2D, recurrent));
+        const [zi, zf, zc, zo] = tf.split(z, 4, 1) as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor];
+        const [i, f, o, candidate] = [tf.sigmoid(zi), tf.sigmoid(zf), tf.sigmoid(zo), tf.tanh(zc)];
+        const nextC = tf.add(tf.mul(f, lastC!), tf.mul(i, candidate));
+        const tanhC = tf.tanh(nextC);
+        return [tf.mul(o, tanhC), nextC, i, f, o, candidate, tanhC];
+      }),
+    );
+  }
+  return taken[0]!.map((_, index) => tf.stack(taken.map((step) => step[index]!)));
+}
+
+function gradientInLoop(tensors: Tensors): tf.Tensor[] {
+  const { x, h, c, kernel, hs, cs, i, f, o, candidate, tanhC, dh, dc } = tensors as Record<string, tf.Tensor>;
+  const [time, , depth] = x!.shape as [number, number, number];
+  const units = h!.shape[1]!;
+  const [input, recurrent] = tf.split(kernel!, [depth, units], 0) as [tf.Tensor2D, tf.Tensor2D];
+  const slope = (gate: tf.Tensor): tf.Tensor => tf.mul(gate, tf.sub(1, gate));
+  const tanhSlope = (y: tf.Tensor): tf.Tensor => tf.sub(1, tf.square(y));
+  const [byCarry, byOutput, carryByOutput, forget, dhs, dcs] = [
+    tf.concat(
+      [tf.mul(candidate!, slope(i!)), tf.mul(before(cs!, c!), slope(f!)), tf.mul(i!, tanhSlope(candidate!))],
+      2,
+    ),
+    tf.mul(tanhC!, slope(o!)),
+    tf.mul(o!, tanhSlope(tanhC!)),
+    f!,
+    dh!,
+    dc!,
+  ].map(steps);
+  const dz: tf.Tensor[] = [];
+  let carried: tf.Tensor = tf.zerosLike(c!);
+  let returned: tf.Tensor = tf.zerosLike(h!);
+  for (let t = time - 1; t >= 0; t--) {
+    const [gates, dcLast, dhLast] = tf.tidy(() => {
+      const dhHere = tf.add(dhs![t]!, returned);
+      const dcHere = tf.addN([dcs![t]!, carried, tf.mul(dhHere, carryByOutput![t]!)]);
+      const ofCarry = tf.mul(byCarry![t]!, tf.tile(dcHere, [1, 3]));
+      const here = tf.concat([ofCarry, tf.mul(dhHere, byOutput![t]!)], 1) as tf.Tensor2D;
+      return [here, tf.mul(dcHere, forget![t]!), tf.matMul(here, recurrent, false, true)];
+    }) as [tf.Tensor, tf.Tensor, tf.Tensor];
+    dz.unshift(gates);
+    [carried, returned] = [dcLast, dhLast];
+  }
+  const all = tf.concat(dz, 0) as tf.Tensor2D;
+  const read = rows(tf.concat([x!, before(hs!, h!)], 2));
+  return [
+    tf.reshape(tf.matMul(all, input, false, true), x!.shape),
+    returned,
+    carried,
+    tf.matMul(read, all, true),
+    run("BiasAddGrad", { dy: all }),
+  ];
+}
