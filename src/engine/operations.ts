@@ -132,6 +132,25 @@ export function lstm(
   return [hs!, cs!];
 }
 
+/**
+ * A GRU with tanh and sigmoid, its reset gate after the product, over the inputs' part of its gates `[T, N, 3 U]` from `h` `[N, U]`.
+ * Gives h of every step, `[T, N, U]`.
+ */
+export function gru(
+  x: tf.Tensor,
+  h: tf.Tensor,
+  recurrentKernel: tf.Tensor,
+  recurrentBias: tf.Tensor | undefined,
+): tf.Tensor {
+  const bias = recurrentBias ?? tf.zeros([recurrentKernel.shape[1]!]);
+  return run<tf.Tensor[]>("GruSequence", { x, h, kernel: recurrentKernel, bias })[0]!;
+}
+
+/** The recurrence `h = tanh(x + h * kernel)` over `x` `[T, N, U]` from `h` `[N, U]`. Gives h of every step, `[T, N, U]`. */
+export function simpleRnn(x: tf.Tensor, h: tf.Tensor, kernel: tf.Tensor): tf.Tensor {
+  return run("SimpleRnnSequence", { x, h, kernel });
+}
+
 /** Weights of a normalization along the last axis on stored statistics, `[C]` each. */
 export interface StoredNormalization {
   readonly mean: tf.Tensor;

@@ -35,6 +35,17 @@ const standard = { units, activation: "tanh", recurrent_activation: "sigmoid", d
 const cells: Record<string, readonly [string, object, Record<string, number[]>]> = {
   LSTM: ["LSTMCell", {}, { kernel: [depth, 20], recurrent_kernel: [units, 20], bias: [20] }],
   "LSTM without a bias": ["LSTMCell", {}, { kernel: [depth, 20], recurrent_kernel: [units, 20] }],
+  GRU: [
+    "GRUCell",
+    { reset_after: true },
+    { kernel: [depth, 15], recurrent_kernel: [units, 15], bias: [2, 15] },
+  ],
+  "GRU without a bias": [
+    "GRUCell",
+    { reset_after: true },
+    { kernel: [depth, 15], recurrent_kernel: [units, 15] },
+  ],
+  SimpleRNN: ["SimpleRNNCell", {}, { kernel: [depth, 5], recurrent_kernel: [units, 5], bias: [5] }],
 };
 
 const context: KernelContext = {

@@ -1,15 +1,12 @@
 /** An LSTM over a whole sequence: TensorFlow's fused kernel, or a loop with a gradient whose products wait for its end. */
-import type { GradientCall } from "../gradients/rule.ts";
-import { computedOnce, rule } from "../gradients/rule.ts";
 import type { NativeBackend } from "../native-engine.ts";
 import { tf } from "../tf.ts";
 import type { OwnKernel, Tensors } from "./own-kernel.ts";
 import { attribute, run } from "./own-kernel.ts";
-import { before, projected, rows, steps } from "./sequence.ts";
+import { before, projected, rows, sequenceRule, steps } from "./sequence.ts";
 
 const inputNames = ["x", "h", "c", "kernel", "bias"] as const;
-const saved = { y: "hs", y1: "cs", y2: "i", y3: "f", y4: "o", y5: "candidate", y6: "tanhC" } as const;
-const reads = [...inputNames, ...Object.keys(saved)];
+const outputNames = ["hs", "cs", "i", "f", "o", "candidate", "tanhC"] as const;
 
 /**
  * `x` `[T, N, I]`, states `h` and `c` `[N, U]`, `kernel` `[I + U, 4 U]` of input above state, `bias` `[4 U]`; gates in Keras's order:
@@ -30,15 +27,11 @@ export const lstmKernels: readonly OwnKernel[] = [
       return [hs!, cs!, i!, f!, o!, candidate!, tanhC!];
     },
     portable: sequenceInLoop,
-    gradient: rule(
-      "LstmSequence",
-      Object.fromEntries(
-        inputNames.map((name, index) => [
-          name,
-          { reads, of: (call: GradientCall<object>) => sequenceGradients(call)[index]! },
-        ]),
-      ),
-    ),
+    gradient: sequenceRule("LstmSequence", inputNames, outputNames.length, (call) => {
+      const outputs = Object.fromEntries(outputNames.map((name, index) => [name, call.outputs[index]!]));
+      const [dh, dc] = call.dys;
+      return run("LstmSequenceGrad", { ...call.inputs, ...outputs, dh: dh!, dc: dc! });
+    }),
   },
   {
     name: "LstmSequenceGrad",
@@ -69,18 +62,6 @@ function sequenceLength({ binding, tensorMap }: NativeBackend, { shape }: tf.Ten
     values: new Int32Array(BigInt64Array.of(BigInt(shape[0]!)).buffer),
   });
   return scalar;
-}
-
-function sequenceGradients(call: GradientCall<object>): tf.Tensor[] {
-  const { the, dys } = call;
-  return computedOnce(call, "gradients", () => {
-    const named = Object.fromEntries([
-      ...inputNames.map((name) => [name, the(name)] as const),
-      ...Object.entries(saved).map(([position, name]) => [name, the(position)] as const),
-    ]);
-    const [dh, dc] = [0, 1].map((output) => dys[output] ?? tf.zeros(the("y").shape));
-    return run<tf.Tensor[]>("LstmSequenceGrad", { ...named, dh: dh!, dc: dc! });
-  });
 }
 
 function sequenceInLoop({ x, h, c, kernel, bias }: Tensors): tf.Tensor[] {

@@ -2,16 +2,20 @@ import type { GradientRule } from "../gradients/rule.ts";
 import { activationKernels } from "./activations.ts";
 import { batchNormalizationKernels } from "./batch-normalization.ts";
 import { convolutionKernels } from "./convolution.ts";
+import { gruKernels } from "./gru.ts";
 import { lstmKernels } from "./lstm.ts";
 import { normalizedConvolutionKernels } from "./normalized-convolution.ts";
 import { registerOwnKernel } from "./own-kernel.ts";
+import { simpleRnnKernels } from "./simple-rnn.ts";
 
 const ownKernels = [
   ...activationKernels,
   ...batchNormalizationKernels,
   ...convolutionKernels,
+  ...gruKernels,
   ...lstmKernels,
   ...normalizedConvolutionKernels,
+  ...simpleRnnKernels,
 ];
 
 /** The gradients of the kernels of our own. */

@@ -1,6 +1,42 @@
 /** Sequences `[T, N, C]` of recurrent kernels. */
+import type { GradientCall, GradientRule } from "../gradients/rule.ts";
+import { computedOnce, rule } from "../gradients/rule.ts";
 import { tf } from "../tf.ts";
+import type { Tensors } from "./own-kernel.ts";
 import { run } from "./own-kernel.ts";
+
+/** What the gradients of a kernel over a sequence are computed from. */
+export interface SequenceCall {
+  readonly inputs: Tensors;
+  readonly outputs: readonly tf.Tensor[];
+  /** Of each output, zeros where none came. */
+  readonly dys: readonly tf.Tensor[];
+}
+
+/** The rule of a kernel whose gradients of all `inputs` are computed in one go from all it read and gave. */
+export function sequenceRule(
+  kernel: string,
+  inputs: readonly string[],
+  outputCount: number,
+  gradients: (call: SequenceCall) => tf.Tensor[],
+): GradientRule {
+  const outputs = Array.from({ length: outputCount }, (_, index) => (index === 0 ? "y" : `y${index}`));
+  const reads = [...inputs, ...outputs];
+  const all = (call: GradientCall<object>): tf.Tensor[] =>
+    computedOnce(call, "gradients", () =>
+      gradients({
+        inputs: Object.fromEntries(inputs.map((name) => [name, call.the(name)])),
+        outputs: outputs.map(call.the),
+        dys: outputs.map((name, index) => call.dys[index] ?? tf.zeros(call.the(name).shape)),
+      }),
+    );
+  return rule(
+    kernel,
+    Object.fromEntries(
+      inputs.map((name, index) => [name, { reads, of: (call: GradientCall<object>) => all(call)[index]! }]),
+    ),
+  );
+}
 
 /** Its steps, `[N, C]` each. */
 export function steps(sequence: tf.Tensor): tf.Tensor[] {

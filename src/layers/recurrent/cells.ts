@@ -1,6 +1,6 @@
 /** One step of a recurrent layer (`keras/src/layers/rnn/simple_rnn.py`, `gru.py`, `lstm.py`, `stacked_rnn_cells.py`). */
 import type { JsonObject } from "../../checkpoint.ts";
-import { biasAdd, dense, lstm } from "../../engine/operations.ts";
+import { biasAdd, dense, gru, lstm, simpleRnn } from "../../engine/operations.ts";
 import { tf } from "../../engine/tf.ts";
 import type { NestedLayer } from "../../topology/specs/recurrent-cells.ts";
 import { cellPlaces, nestedCells } from "../../topology/specs/recurrent-cells.ts";
@@ -58,15 +58,21 @@ export function weightsBelow(weights: Weights, place: string): Weights {
 
 function simpleCell(config: JsonObject, weights: Weights, context: KernelContext): Cell {
   const dropped = dropouts(config, context, 1);
+  const prepare = (x: tf.Tensor): tf.Tensor =>
+    biased(dense(dropped.inputs(x)[0]!, weights["kernel"]!), weights["bias"]);
   return {
     stateCount: 1,
-    prepare: (x) => biased(dense(dropped.inputs(x)[0]!, weights["kernel"]!), weights["bias"]),
+    prepare,
     start: (prepared) => zeroStates(config, prepared, 1),
     step: (prepared, [h]) => {
       const recurrent = dense(dropped.states(h!)[0]!, weights["recurrent_kernel"]!);
       const output = activate(tf.add(prepared, recurrent), config["activation"], context.keras);
       return { output, states: [output] };
     },
+    ...(activationName(config["activation"]) === "tanh" &&
+      !dropped.gatesApart && {
+        whole: { prepare, take: (steps, [h]) => [simpleRnn(steps, h!, weights["recurrent_kernel"]!)] },
+      }),
   };
 }
 
@@ -118,9 +124,11 @@ function gruCell(config: JsonObject, weights: Weights, context: KernelContext): 
     weights["bias"] && resetAfter ? tf.unstack(weights["bias"]) : [weights["bias"], undefined];
   const columns = (from: number, count: number): tf.Tensor =>
     tf.slice(recurrentKernel, [0, from * units], [units, count * units]);
+  const prepare = (x: tf.Tensor): tf.Tensor =>
+    biased(gated(dropped.inputs(x), weights["kernel"]!), inputBias);
   return {
     stateCount: 1,
-    prepare: (x) => biased(gated(dropped.inputs(x), weights["kernel"]!), inputBias),
+    prepare,
     start: (prepared) => zeroStates(config, prepared, 1),
     step: (prepared, [previous]) => {
       const h = previous!;
@@ -138,6 +146,10 @@ function gruCell(config: JsonObject, weights: Weights, context: KernelContext): 
       const candidate = act(tf.add(xh, dense(reset, columns(2, 1))));
       return mixed(gate(tf.add(xz, hz)), h, candidate);
     },
+    ...(isPlain(config, dropped) &&
+      resetAfter && {
+        whole: { prepare, take: (steps, [h]) => [gru(steps, h!, recurrentKernel, recurrentBias)] },
+      }),
   };
 }
 

@@ -1,0 +1,77 @@
+/** A GRU whose reset gate acts after the product, over a whole sequence; the products of its gradient wait for the loop's end. */
+import { tf } from "../tf.ts";
+import type { OwnKernel, Tensors } from "./own-kernel.ts";
+import { run } from "./own-kernel.ts";
+import type { SequenceCall } from "./sequence.ts";
+import { before, rows, sequenceRule, steps } from "./sequence.ts";
+
+/**
+ * `x` `[T, N, 3 U]`, the inputs' part of update gate, reset gate and candidate; `h` `[N, U]`, `kernel` `[U, 3 U]`, `bias` `[3 U]`.
+ * Gives `[T, N, U]` each: h, the two gates, the candidate and what the reset gate acted on.
+ */
+export const gruKernels: readonly OwnKernel[] = [
+  {
+    name: "GruSequence",
+    native: (_backend, tensors) => sequence(tensors),
+    portable: sequence,
+    gradient: sequenceRule("GruSequence", ["x", "h", "kernel", "bias"], 5, gradients),
+  },
+];
+
+function sequence({ x, h, kernel, bias }: Tensors): tf.Tensor[] {
+  const units = h!.shape[1]!;
+  const [gateInputs, candidateInputs] = tf.split(x!, [2 * units, units], 2).map(steps);
+  const taken: tf.Tensor[][] = [];
+  gateInputs!.forEach((gateInput, t) => {
+    const last = taken.at(-1)?.[0] ?? h!;
+    taken.push(
+      tf.tidy(() => {
+        const inner = run<tf.Tensor>("BiasAdd", {
+          x: tf.matMul(last as tf.Tensor2D, kernel as tf.Tensor2D),
+          bias: bias!,
+        });
+        const [gates, reset] = tf.split(inner, [2 * units, units], 1) as [tf.Tensor, tf.Tensor];
+        const [z, r] = tf.split(tf.sigmoid(tf.add(gateInput, gates)), 2, 1) as [tf.Tensor, tf.Tensor];
+        const candidate = tf.tanh(tf.add(candidateInputs![t]!, tf.mul(r, reset)));
+        const next = tf.add(candidate, tf.mul(z, tf.sub(last, candidate)));
+        return [next, z, r, candidate, reset];
+      }),
+    );
+  });
+  return taken[0]!.map((_, index) => tf.stack(taken.map((step) => step[index]!)));
+}
+
+/** A step is linear in the gradient of its h: what multiplies it is computed for all steps at once. */
+function gradients({ inputs: { x, h, kernel }, outputs, dys: [dh] }: SequenceCall): tf.Tensor[] {
+  const [hs, z, r, candidate, reset] = outputs as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor];
+  const previous = before(hs, h!);
+  const byUpdate = tf.mul(tf.sub(previous, candidate), tf.mul(z, tf.sub(1, z)));
+  const byCandidate = tf.mul(tf.sub(1, z), tf.sub(1, tf.square(candidate)));
+  const afterReset = tf.mul(byCandidate, r);
+  const byReset = tf.mul(tf.mul(afterReset, tf.sub(1, r)), reset);
+  const inner = steps(tf.concat([byUpdate, byReset, afterReset], 2));
+  const [dhs, updates] = [dh!, z].map(steps);
+  const dInner: tf.Tensor[] = [];
+  const arrived: tf.Tensor[] = [];
+  let returned: tf.Tensor = tf.zerosLike(h!);
+  for (let t = inner.length - 1; t >= 0; t--) {
+    const [here, product, next] = tf.tidy(() => {
+      const gradient = tf.add(dhs![t]!, returned);
+      const multiplied = tf.mul(tf.tile(gradient, [1, 3]), inner[t]!) as tf.Tensor2D;
+      const through = tf.matMul(multiplied, kernel as tf.Tensor2D, false, true);
+      return [gradient, multiplied, tf.add(through, tf.mul(gradient, updates![t]!))];
+    }) as [tf.Tensor, tf.Tensor, tf.Tensor];
+    arrived.unshift(here);
+    dInner.unshift(product);
+    returned = next;
+  }
+  const all = tf.concat(dInner, 0) as tf.Tensor2D;
+  const byInput = tf.concat([byUpdate, byReset, byCandidate], 2);
+  const dx = tf.mul(tf.tile(tf.stack(arrived), [1, 1, 3]), byInput);
+  return [
+    tf.reshape(dx, x!.shape),
+    returned,
+    tf.matMul(rows(previous), all, true),
+    run("BiasAddGrad", { dy: all }),
+  ];
+}

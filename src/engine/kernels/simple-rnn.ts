@@ -1,0 +1,40 @@
+/** A recurrence of one product and tanh over a whole sequence; the product of its gradient waits for the loop's end. */
+import { tf } from "../tf.ts";
+import type { OwnKernel, Tensors } from "./own-kernel.ts";
+import type { SequenceCall } from "./sequence.ts";
+import { before, rows, sequenceRule, steps } from "./sequence.ts";
+
+/** `x` `[T, N, U]`, the inputs' part; `h` `[N, U]`, `kernel` `[U, U]`. Gives h of every step, `[T, N, U]`. */
+export const simpleRnnKernels: readonly OwnKernel[] = [
+  {
+    name: "SimpleRnnSequence",
+    native: (_backend, tensors) => sequence(tensors),
+    portable: sequence,
+    gradient: sequenceRule("SimpleRnnSequence", ["x", "h", "kernel"], 1, gradients),
+  },
+];
+
+function sequence({ x, h, kernel }: Tensors): tf.Tensor {
+  const taken: tf.Tensor[] = [];
+  for (const step of steps(x!)) {
+    const last = (taken.at(-1) ?? h!) as tf.Tensor2D;
+    taken.push(tf.tidy(() => tf.tanh(tf.add(step, tf.matMul(last, kernel as tf.Tensor2D)))));
+  }
+  return tf.stack(taken);
+}
+
+function gradients({ inputs: { h, kernel }, outputs: [hs], dys: [dh] }: SequenceCall): tf.Tensor[] {
+  const [slopes, dhs] = [tf.sub(1, tf.square(hs!)), dh!].map(steps);
+  const dz: tf.Tensor[] = [];
+  let returned: tf.Tensor = tf.zerosLike(h!);
+  for (let t = dhs!.length - 1; t >= 0; t--) {
+    const [here, next] = tf.tidy(() => {
+      const product = tf.mul(tf.add(dhs![t]!, returned), slopes![t]!) as tf.Tensor2D;
+      return [product, tf.matMul(product, kernel as tf.Tensor2D, false, true)];
+    }) as [tf.Tensor, tf.Tensor];
+    dz.unshift(here);
+    returned = next;
+  }
+  const all = tf.stack(dz);
+  return [all, returned, tf.matMul(rows(before(hs!, h!)), rows(all), true)];
+}
