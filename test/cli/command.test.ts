@@ -205,7 +205,7 @@ describe("arguments of the other commands", () => {
     expect(refused(inspectCommand, "a --epochs 3")).toMatch(/^--epochs: unknown flag\./);
     expect(refused(planCommand, "a --classes 1")).toMatch(/^--classes: expected a whole number of 2 or more/);
     expect(refused(predictCommand, "a")).toMatch(
-      /^finetune predict MODEL IMAGE\.\.\.: expected 2 arguments, got 1\./,
+      /^finetune predict MODEL FILE\.\.\.: expected 2 arguments, got 1\./,
     );
     expect(refused(predictCommand, "a b --top 0")).toMatch(
       /^--top: expected a whole number of 1 or more, got "0"\./,
