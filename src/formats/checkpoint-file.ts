@@ -10,6 +10,7 @@ import { architectureOf } from "../topology/architectures/known.ts";
 import { holdsGraph } from "../topology/tfjs-graph/graph-model.ts";
 import { replaceFile } from "./atomic-file.ts";
 import { type DescribedModel, describedModel } from "./described-model.ts";
+import { refuseForeignFile, refuseForeignFolder, refuseForeignPrefix } from "./foreign-files.ts";
 import { readJsonFile } from "./json-file.ts";
 import { readKerasArchive, writeKerasArchive } from "./keras-archive.ts";
 import { readKerasH5 } from "./keras-h5.ts";
@@ -48,6 +49,7 @@ export async function readCheckpoint(path: string, options: ReadOptions = {}): P
   try {
     descriptor = openSync(path, "r");
   } catch (error) {
+    refuseForeignPrefix(path);
     throw systemError(path, error);
   }
   try {
@@ -81,6 +83,7 @@ function startsAsJson(path: string): boolean {
 function readFolder(path: string, { weights = true }: ReadOptions): Checkpoint {
   const model = join(path, modelJsonName);
   if (existsSync(model)) return readTfjsModel(readJsonFile(model), model, weights);
+  refuseForeignFolder(path);
   throw new KerasFileError(
     `${path}: is a directory: expected a file, or a folder of tfjs with a ${modelJsonName}.`,
     "eisdir",
@@ -102,6 +105,7 @@ async function readOpened(
     if (isShardMap(json)) return readShardedWeights(json, label, network, values);
     return readTfjsModel(json, label, values);
   }
+  refuseForeignFile(label, head);
   const file = await openVirtual(windowFile(descriptor, 0, length), label);
   try {
     return file.root.text("model_config") === undefined

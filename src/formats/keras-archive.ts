@@ -4,6 +4,7 @@ import { type Hdf5Group, openVirtual } from "../hdf5/reader.ts";
 import { createHdf5, type Hdf5Writer } from "../hdf5/writer.ts";
 import { isObject } from "../topology/config-values.ts";
 import { inDialect } from "./dialect-writing.ts";
+import { refuseForeignArchive } from "./foreign-files.ts";
 import { layerSlots } from "./layer-slots.ts";
 import { modelTree } from "./model-tree.ts";
 import { notesKey, readNotes, writeNotes } from "./notes.ts";
@@ -40,6 +41,7 @@ export async function readKerasArchive(
   const entries = readZip(descriptor, length, label);
   const config = readJson(entries, configName, label);
   if (!config) {
+    refuseForeignArchive(label, [...entries.keys()]);
     throw new KerasFileError(
       `${label}: a zip archive without ${configName}: expected a .keras file, got ${[...entries.keys()].slice(0, 5).join(", ") || "nothing"}.`,
       "structure",
