@@ -1,5 +1,5 @@
 import type { GraphLayer, GraphNode, LayerGraph, TensorRef } from "../topology/layer-graph.ts";
-import { layersByPath, refKey } from "../topology/layer-graph.ts";
+import { layersByPath, lossInputs, refKey } from "../topology/layer-graph.ts";
 import { specOf } from "../topology/layer-specs.ts";
 import { everyRead } from "../topology/rewrites/graph-edges.ts";
 import { weightSpecsOf } from "../topology/weights-of.ts";
@@ -16,7 +16,7 @@ export interface Partition {
   readonly sides: readonly Side[];
   /**
    * Static tensors that a dynamic node reads, in node order; model inputs among them where nothing is frozen before. A static
-   * model output is one too.
+   * model output is one too, and what static activities add to the loss.
    */
   readonly frontier: readonly TensorRef[];
   /** Names of the weights that receive gradients, by layer path; layers without any are absent. */
@@ -113,7 +113,7 @@ function silencedNodes(
 }
 
 function frontierOf(graph: LayerGraph, sides: readonly Side[]): TensorRef[] {
-  const read = new Set(graph.outputs.map((output) => refKey(output.ref)));
+  const read = new Set(lossInputs(graph).map(refKey));
   for (const node of graph.nodes) {
     if (sides[node.index] === "dynamic") for (const ref of everyRead(node)) read.add(refKey(ref));
   }

@@ -22,6 +22,8 @@ export const regularizationKernels: Readonly<Record<string, Kernel>> = {
   }),
   AlphaDropout: inTraining(alphaDropout),
   ActivityRegularization: identity,
+  ActivityPenalty: ({ inputs, config }) =>
+    inputs.map((x) => activityPenalty(x, config)).reduce((sum, each) => tf.add(sum, each)),
 };
 
 /** A kernel that disturbs its input in training, with a seed of its own each time. */
@@ -33,6 +35,17 @@ export function inTraining(disturb: Disturbance): Kernel {
 /** 1 with probability `1 - rate`, else 0. */
 export function keptMask(shape: readonly number[], rate: number, seed: number): tf.Tensor {
   return tf.cast(tf.greaterEqual(tf.randomUniform([...shape], 0, 1, "float32", seed), rate), "float32");
+}
+
+/** `[N,1]`: `l1 * sum(|x|) + l2 * sum(x²)` of each sample. The gradient of `|x|` at 0 is 0, as TensorFlow's. */
+function activityPenalty(x: tf.Tensor, config: JsonObject): tf.Tensor {
+  const samples = tf.reshape(x, [x.shape[0]!, -1]);
+  const absolute = tf.mul(samples, tf.sign(samples));
+  const each = tf.add(
+    tf.mul(absolute, numberIn(config, "l1")),
+    tf.mul(tf.square(samples), numberIn(config, "l2")),
+  );
+  return tf.sum(each, 1, true);
 }
 
 /** Each kept with probability `1 - rate` and divided by it; `shape` has 1 where all share one draw. */

@@ -1,5 +1,6 @@
 import type { Weights } from "../checkpoint.ts";
 import type { GraphLayer, GraphNode, LayerGraph } from "../topology/layer-graph.ts";
+import { lossInputs } from "../topology/layer-graph.ts";
 import { inferenceForm } from "../topology/rewrites/inference-form.ts";
 import { pushStrides } from "../topology/rewrites/push-strides.ts";
 import { callsThatStayActive } from "../topology/stays-active.ts";
@@ -17,7 +18,7 @@ export interface InferenceProgram {
 
 /**
  * The model without what inference does not need: positions that nobody reads, inactive layers, normalizations that fold into a
- * convolution or Dense. Exact but for rounding. Inputs and outputs are the graph's, in its order.
+ * convolution or Dense. Exact but for rounding. Inputs and outputs are the graph's, in its order, then its activity penalties.
  */
 export function inferenceProgram(graph: LayerGraph, weights: Weights): InferenceProgram {
   const active = new Set(callsThatStayActive(graph).normalizations.map((node) => node.layer));
@@ -28,12 +29,8 @@ export function inferenceProgram(graph: LayerGraph, weights: Weights): Inference
     silenced: () => true,
     kept: [],
   });
-  const { inputs, outputs } = form.graph;
-  const program = programBetween(
-    form.graph,
-    inputs.map(({ ref }) => ref),
-    outputs.map(({ ref }) => ref),
-  );
+  const inputs = form.graph.inputs.map(({ ref }) => ref);
+  const program = programBetween(form.graph, inputs, lossInputs(form.graph));
   const byBatch = new Set(callsThatStayActive(form.graph).normalizations);
   const contextOf = (node: GraphNode, layer: GraphLayer) => {
     const context = inferenceContext(node, layer);

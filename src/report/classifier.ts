@@ -10,6 +10,7 @@ import type { InputTensor } from "../tensor.ts";
 import { formatShape } from "../tensor.ts";
 import { layerGraph } from "../topology/build-graph.ts";
 import type { LayerGraph } from "../topology/layer-graph.ts";
+import { withActivityPenalties } from "../topology/rewrites/activity-penalties.ts";
 import { withLogitsOutput } from "../topology/rewrites/logits-output.ts";
 import { requireSupported } from "../topology/support.ts";
 import type { Output } from "../training/model-output.ts";
@@ -19,15 +20,25 @@ export interface Classifier {
   readonly graph: LayerGraph;
   /** Width of the output; 1 is one sigmoid for two classes. */
   readonly units: number;
-  /** What `read` makes of the outputs of one batch, in inference mode; the tensors are gone afterwards. */
-  run<T>(inputs: readonly InputTensor[], read: (output: Output) => T): T;
+  /**
+   * What `read` makes of the outputs of one batch, in inference mode, and of what its activities add to the loss where the
+   * classifier counts it; the tensors are gone afterwards.
+   */
+  run<T>(inputs: readonly InputTensor[], read: (output: Output, activities: readonly tf.Tensor[]) => T): T;
   dispose(): void;
 }
 
-/** @throws {UsageError} for a model that is no classifier. @throws {TopologyError} for a layer that cannot be computed here. */
-export async function openClassifier(checkpoint: Checkpoint): Promise<Classifier> {
+/**
+ * `activities` says that activity penalties are counted too.
+ * @throws {UsageError} for a model that is no classifier. @throws {TopologyError} for a layer that cannot be computed here.
+ */
+export async function openClassifier(
+  checkpoint: Checkpoint,
+  { activities = false }: { readonly activities?: boolean } = {},
+): Promise<Classifier> {
   await ensureEngine();
-  const graph = layerGraph(checkpoint);
+  const plain = layerGraph(checkpoint);
+  const graph = activities ? withActivityPenalties(plain, checkpoint.kerasVersion) : plain;
   requireSupported(graph);
   const units = outputUnits(graph);
   const { graph: upToLogits, activation } = withLogitsOutput(graph);
@@ -41,11 +52,12 @@ export async function openClassifier(checkpoint: Checkpoint): Promise<Classifier
     units,
     run: (inputs, read) => {
       const feeds = inputs.map((input) => uploadRows(input, 0, input.shape[0]!));
-      const [values] = runProgram(program, feeds, weights, contextOf);
+      const outputs = runProgram(program, feeds, weights, contextOf);
+      const [values, ...penalties] = outputs as [tf.Tensor, ...tf.Tensor[]];
       try {
-        return read({ values: values!, activation });
+        return read({ values, activation }, penalties);
       } finally {
-        tf.dispose([...feeds, values!]);
+        tf.dispose([...feeds, ...outputs]);
       }
     },
     dispose: () => disposeWeights(weights),

@@ -1,17 +1,22 @@
-import type { Checkpoint } from "../checkpoint.ts";
+import type { Checkpoint, Weights } from "../checkpoint.ts";
 import { inputsInOrder } from "../data/arrays.ts";
 import type { ArrayDataset, Dataset, FileDataset } from "../data/dataset.ts";
 import { sampleBatches } from "../data/sample-batches.ts";
 import type { BadFile } from "../data/sample-reader.ts";
 import { tf } from "../engine/tf.ts";
 import { UsageError } from "../errors.ts";
+import { trainableWeights } from "../freeze/trainable-weights.ts";
 import { uploadRows } from "../model/feeds.ts";
 import type { InputTensor, Tensor } from "../tensor.ts";
+import type { LayerGraph } from "../topology/layer-graph.ts";
+import { activityPenalty } from "../training/activity-penalties.ts";
 import type { Loss, LossArgument } from "../training/losses.ts";
 import { lossOf } from "../training/losses.ts";
 import type { Output } from "../training/model-output.ts";
 import { activated } from "../training/model-output.ts";
+import { storedPenaltyTotal } from "../training/regularizers.ts";
 import { targetsOf } from "../training/targets.ts";
+import { weightPenalties } from "../training/weight-rules.ts";
 import type { Classifier } from "./classifier.ts";
 import { openClassifier } from "./classifier.ts";
 import type { FileOptions } from "./file-options.ts";
@@ -25,7 +30,7 @@ export interface EvaluateOptions extends FileOptions {
 export interface Evaluation {
   /** Samples that were judged, whatever they are. */
   readonly images: number;
-  /** Mean over the samples, without regularizers. */
+  /** Mean over the samples, with what regularizers add to it, as Keras's `evaluate`. */
   readonly loss: number;
   readonly accuracy: number;
   /** `confusion[truth][predicted]`, in output order. */
@@ -52,11 +57,13 @@ export async function evaluate(
   dataset: Dataset,
   options: EvaluateOptions = {},
 ): Promise<Evaluation> {
-  const classifier = await openClassifier(checkpoint);
+  const classifier = await openClassifier(checkpoint, { activities: true });
   const badImages: BadFile[] = [];
   try {
     const labels = labelsOf(checkpoint, dataset, classifier.units);
     const loss = lossOf(options.loss ?? defaultLoss(classifier.units));
+    const penalty = penaltyOfWeights(classifier.graph, checkpoint.weights);
+    const reduction = classifier.graph.activityPenalties?.reduction ?? "mean";
     const confusion = labels.map(() => labels.map(() => 0));
     let images = 0;
     let lossSum = 0;
@@ -66,8 +73,9 @@ export async function evaluate(
         : fileRows(dataset, classifier, checkpoint, labels, options, badImages);
     for await (const { inputs, truth } of rows) {
       const targets = targetsOf(truth, classifier.units, loss);
-      classifier.run(inputs, (output) => {
+      classifier.run(inputs, (output, activities) => {
         lossSum += lossSumOf(loss, targets, output);
+        lossSum += (penalty + activityPenalty(activities, reduction)) * truth.length;
         predictedClasses(output, classifier.units).forEach((predicted, row) => {
           confusion[truth[row]!]![predicted]!++;
         });
@@ -80,6 +88,17 @@ export async function evaluate(
   } finally {
     classifier.dispose();
   }
+}
+
+/** What the regularized weights add, those that train by the file's own flags among them. */
+function penaltyOfWeights(graph: LayerGraph, weights: Weights): number {
+  const frozen = graph.layers.filter((layer) => !layer.trainable).map((layer) => layer.path);
+  const trainable = trainableWeights(graph, {
+    frozen: new Set(frozen),
+    bnMode: "follow",
+    newLayers: new Set(),
+  });
+  return storedPenaltyTotal(weightPenalties(graph, trainable), weights);
 }
 
 function defaultLoss(units: number): string {

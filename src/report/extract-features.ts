@@ -13,6 +13,7 @@ import type { FinetunePlan } from "../freeze/plan.ts";
 import type { Tensor } from "../tensor.ts";
 import { layerGraph } from "../topology/build-graph.ts";
 import type { LayerGraph } from "../topology/layer-graph.ts";
+import { withActivityPenalties } from "../topology/rewrites/activity-penalties.ts";
 import { requireSupported } from "../topology/support.ts";
 import type { FileOptions } from "./file-options.ts";
 import { fileReader } from "./file-options.ts";
@@ -51,7 +52,7 @@ export async function extractFeatures(
   options: ExtractOptions = {},
 ): Promise<Features> {
   const engine = await ensureEngine();
-  const graph = layerGraph(checkpoint);
+  const graph = withActivityPenalties(layerGraph(checkpoint), checkpoint.kerasVersion);
   requireSupported(graph);
   const cut = cutByPlan(graph, plan);
   if (dataset.kind === "arrays") {

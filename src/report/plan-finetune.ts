@@ -10,6 +10,7 @@ import type { FreezeResolution } from "../freeze/resolution.ts";
 import { resolveFreeze } from "../freeze/resolve.ts";
 import { layerGraph } from "../topology/build-graph.ts";
 import type { LayerGraph } from "../topology/layer-graph.ts";
+import { withActivityPenalties } from "../topology/rewrites/activity-penalties.ts";
 import { requireSupported } from "../topology/support.ts";
 
 export interface PlanFinetuneOptions {
@@ -28,7 +29,8 @@ export function planFinetune(checkpoint: Checkpoint, options: PlanFinetuneOption
     bnMode: options.bnMode ?? "inference",
     newLayers: checkpoint.notes.newLayers ?? [],
   });
-  return planCut(graph, cutModel(graph, resolution), resolution);
+  const cut = cutModel(withActivityPenalties(graph, checkpoint.kerasVersion), resolution);
+  return planCut(graph, cut, resolution);
 }
 
 /** The plan by the model's own layers, with the frontier and the cost as they are computed and kept. */

@@ -17,12 +17,13 @@ import { resolveFreeze } from "../freeze/resolve.ts";
 import type { Shape, Tensor } from "../tensor.ts";
 import { layerGraph } from "../topology/build-graph.ts";
 import type { LayerGraph } from "../topology/layer-graph.ts";
+import { withActivityPenalties } from "../topology/rewrites/activity-penalties.ts";
 import type { Loss } from "../training/losses.ts";
 import { lossOf } from "../training/losses.ts";
 import type { OptimizerConfig } from "../training/optimizer-config.ts";
 import { optimizerConfig } from "../training/optimizer-config.ts";
 import { outputShape, requireKnownClasses } from "../training/targets.ts";
-import { weightRules } from "../training/weight-rules.ts";
+import { weightPenalties, weightRules } from "../training/weight-rules.ts";
 import { dataFolder, fileReader, pictureInput } from "./file-options.ts";
 import { classNamesOf, inOutputOrder, withHeadFor } from "./head-for-data.ts";
 import { requireNumbers } from "./numbers.ts";
@@ -83,9 +84,10 @@ export async function prepareRun(options: FinetuneOptions): Promise<PreparedRun>
     newLayers: checkpoint.notes.newLayers ?? [],
     headIsNew: newHead !== undefined,
   });
-  const cut = cutModel(graph, resolution);
+  const cut = cutModel(withActivityPenalties(graph, given.kerasVersion), resolution);
   // Asked for its refusals alone, before anything is extracted.
   weightRules(cut.graph, cut.partition);
+  weightPenalties(cut.graph, cut.partition.trainableWeights);
   const newLayers = new Set(newHead === undefined ? [] : (checkpoint.notes.newLayers ?? []));
   const onlyNew = [...cut.partition.trainableWeights.keys()].every((path) => newLayers.has(path));
   const optimizer = optimizerConfig(options.optimizer ?? "Adam", options.learningRate, onlyNew ? 1e-3 : 1e-4);

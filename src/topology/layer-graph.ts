@@ -73,6 +73,15 @@ export interface LayerGraph {
   readonly outputs: readonly GraphEndpoint[];
   /** The outermost model and every nested one, as Keras lists their layers; absent in a graph without a config. */
   readonly models?: readonly ModelLayers[];
+  /** Of a graph made to train: what its layers' activities add to the loss. */
+  readonly activityPenalties?: ActivityPenalties;
+}
+
+export interface ActivityPenalties {
+  /** One tensor `[batch,1]` for each call of a layer with an activity regularizer: what each sample adds. */
+  readonly refs: readonly TensorRef[];
+  /** How the loss of a batch takes them: Keras divides by the batch's size, or does not, by its version. */
+  readonly reduction: "mean" | "sum";
 }
 
 /** What Keras's `model.layers` lists: a nested model as one, a Functional's InputLayers and not a Sequential's, no ops. */
@@ -97,4 +106,9 @@ export function refKey(ref: TensorRef): string {
 /** The graph's layers by their paths; a new map, the caller's. */
 export function layersByPath({ layers }: Pick<LayerGraph, "layers">): Map<string, GraphLayer> {
   return new Map(layers.map((layer) => [layer.path, layer]));
+}
+
+/** What the loss is computed from: the model's outputs, then the penalties of its activities. */
+export function lossInputs({ outputs, activityPenalties }: LayerGraph): readonly TensorRef[] {
+  return [...outputs.map((output) => output.ref), ...(activityPenalties?.refs ?? [])];
 }

@@ -1,58 +1,8 @@
-import type { Json, JsonObject } from "../checkpoint.ts";
+import type { Weights } from "../checkpoint.ts";
 import { tf } from "../engine/tf.ts";
-import { TopologyError } from "../errors.ts";
-
-/** What `keras/src/regularizers/regularizers.py` adds to the loss for one weight. */
-export type Penalty = Sizes | Likeness;
-
-/** `l1 * sum(|w|) + l2 * sum(w²)`. */
-interface Sizes {
-  readonly l1: number;
-  readonly l2: number;
-}
-
-/** `factor` times the mean of how alike each two rows, or columns, point: the size of their cosine. */
-interface Likeness {
-  readonly factor: number;
-  readonly mode: "rows" | "columns";
-}
-
-/** @throws {TopologyError} for a regularizer that is not Keras's, or not one of a weight of that rank. */
-export function penaltyOf(path: string, regularizer: Json | undefined, rank: number): Penalty | null {
-  if (regularizer === null || regularizer === undefined) return null;
-  if (typeof regularizer === "string") return namedPenalty(path, regularizer, {}, rank);
-  const { class_name: name, config } = regularizer as { class_name: string; config?: JsonObject };
-  return namedPenalty(path, name, config ?? {}, rank);
-}
-
-function namedPenalty(path: string, name: string, config: JsonObject, rank: number): Penalty {
-  const strength = (key: string, otherwise: number): number => Number(config[key] ?? otherwise);
-  switch (name.split(">").at(-1)!.toLowerCase()) {
-    case "l1":
-      return { l1: strength("l1", 0.01), l2: 0 };
-    case "l2":
-      return { l1: 0, l2: strength("l2", 0.01) };
-    case "l1l2":
-    case "l1_l2":
-      return { l1: strength("l1", 0), l2: strength("l2", 0) };
-    case "orthogonalregularizer":
-    case "orthogonal_regularizer":
-      if (rank !== 2) throw refused(path, `${name}: expected a weight of rank 2, got one of rank ${rank}`);
-      return {
-        factor: strength("factor", 0.01),
-        mode: config["mode"] === "columns" ? "columns" : "rows",
-      };
-    default:
-      throw refused(path, `${name}: expected L1, L2, L1L2 or OrthogonalRegularizer, got another`);
-  }
-}
-
-function refused(path: string, what: string): TopologyError {
-  return new TopologyError(
-    `${path}: regularizer ${what}. Freeze the layer or remove its regularizer.`,
-    "unsupported-regularizer",
-  );
-}
+import type { LayerWeights } from "../model/layer-weights.ts";
+import { disposeWeights, uploadWeights } from "../model/layer-weights.ts";
+import type { Likeness, Penalty } from "../topology/regularizer.ts";
 
 /** A scalar; the caller's. */
 export function penalty(strength: Penalty, weight: tf.Tensor): tf.Tensor {
@@ -65,6 +15,34 @@ export function penalty(strength: Penalty, weight: tf.Tensor): tf.Tensor {
     const absolute = l1 === 0 ? tf.scalar(0) : tf.mul(tf.sum(tf.abs(weight)), l1);
     return l2 === 0 ? absolute : (tf.add(absolute, tf.mul(tf.sum(tf.square(weight)), l2)) as tf.Tensor);
   });
+}
+
+/** The sum of these weights' penalties, as they are now. */
+export function penaltyTotal(
+  regularized: readonly { readonly path: string; readonly name: string; readonly penalty: Penalty | null }[],
+  weights: LayerWeights,
+): number {
+  return regularized.reduce((sum, { path, name, penalty: strength }) => {
+    if (!strength) return sum;
+    const value = penalty(strength, weights.get(path)![name]!);
+    const [amount] = value.dataSync();
+    value.dispose();
+    return sum + amount!;
+  }, 0);
+}
+
+/** `penaltyTotal` of weights that are not on the engine. */
+export function storedPenaltyTotal(
+  regularized: readonly { readonly path: string; readonly name: string; readonly penalty: Penalty }[],
+  weights: Weights,
+): number {
+  const uploaded = uploadWeights(
+    weights,
+    regularized.map(({ path }) => path),
+  );
+  const total = penaltyTotal(regularized, uploaded);
+  disposeWeights(uploaded);
+  return total;
 }
 
 /** `gradient` plus the penalty's own; a new tensor. */

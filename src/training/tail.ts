@@ -12,16 +12,17 @@ import type { OnGradient } from "../model/training-step.ts";
 import { forward, trainingProgram } from "../model/training-step.ts";
 import { float32Tensor } from "../tensor.ts";
 import type { GraphLayer, LayerGraph } from "../topology/layer-graph.ts";
-import { layerAt } from "../topology/layer-graph.ts";
+import { layerAt, lossInputs } from "../topology/layer-graph.ts";
 import { withLogitsOutput } from "../topology/rewrites/logits-output.ts";
+import { activityGradients, activityPenalty } from "./activity-penalties.ts";
 import type { Judged } from "./batch-loss.ts";
 import { accuracySums, lossGradient, lossSum, meanUnderMask } from "./batch-loss.ts";
 import type { Loss } from "./losses.ts";
 import { createOptimizer } from "./optimizer.ts";
 import type { OptimizerConfig } from "./optimizer-config.ts";
 import { callNumbers, randomStream } from "./random-stream.ts";
-import { penalty, withPenaltyGradient } from "./regularizers.ts";
-import { weightRules } from "./weight-rules.ts";
+import { penaltyTotal, storedPenaltyTotal, withPenaltyGradient } from "./regularizers.ts";
+import { weightPenalties, weightRules } from "./weight-rules.ts";
 
 /** Sums over the samples of one batch. */
 export interface BatchFigures {
@@ -32,7 +33,7 @@ export interface BatchFigures {
   readonly correctSum: number | null;
   /** How many samples `correctSum` is out of: fewer where a mask leaves positions out. */
   readonly counted: number;
-  /** The regularizers of the trained weights. */
+  /** What regularizers of weights and activities add to the batch's mean loss. */
   readonly penalty: number;
 }
 
@@ -84,11 +85,7 @@ export function createTail(options: TailOptions): Tail {
       "several-outputs",
     );
   }
-  const program = programBetween(
-    graph,
-    options.partition.frontier,
-    graph.outputs.map((output) => output.ref),
-  );
+  const program = programBetween(graph, options.partition.frontier, lossInputs(graph));
   const partition = reaching(options.partition, program);
   const training = trainingProgram(
     program,
@@ -101,6 +98,11 @@ export function createTail(options: TailOptions): Tail {
   );
   const optimizer = createOptimizer(options.optimizer, weights, partition.trainableWeights, training.lookups);
   const rules = weightRules(graph, partition);
+  const standing = storedPenaltyTotal(
+    weightPenalties(graph, partition.trainableWeights).filter(({ trains }) => !trains),
+    options.weights,
+  );
+  const reduction = graph.activityPenalties?.reduction ?? "mean";
   const moved = new Map([...partition.trainableWeights].map(([path, names]) => [path, new Set(names)]));
   const calls = callNumbers(graph);
   let step = 0;
@@ -123,14 +125,8 @@ export function createTail(options: TailOptions): Tail {
       penalty: penaltySum,
     };
   };
-  const penaltyNow = (): number =>
-    rules.reduce((sum, { path, name, penalty: strength }) => {
-      if (!strength) return sum;
-      const value = penalty(strength, weights.get(path)![name]!);
-      const [amount] = value.dataSync();
-      value.dispose();
-      return sum + amount!;
-    }, 0);
+  const penaltyNow = (activities: readonly tf.Tensor[]): number =>
+    standing + penaltyTotal(rules, weights) + activityPenalty(activities, reduction);
 
   return {
     trainOnBatch: (batch, learningRate, updates = "always") => {
@@ -142,10 +138,12 @@ export function createTail(options: TailOptions): Tail {
         moved.set(path, names);
       }
       const { targets, sampleWeights } = batch;
-      const output = { values: pass.outputs[0]!, activation };
+      const [values, ...activities] = pass.outputs as [tf.Tensor, ...tf.Tensor[]];
+      const output = { values, activation };
       const judged = { output, targets, sampleWeights, mask: pass.outputMasks[0], meanOver };
       const { sum, gradient } = lossGradient(loss, judged);
-      const result = figures(judged, sum, penaltyNow());
+      const gradients = [gradient, ...activityGradients(activities, reduction)];
+      const result = figures(judged, sum, penaltyNow(activities));
       sum.dispose();
       step++;
       optimizer.beginStep(learningRate);
@@ -159,23 +157,24 @@ export function createTail(options: TailOptions): Tail {
         if (own?.penalty) whole.dispose();
         if (own?.constraint) keepState(holder, { [name]: own.constraint(holder[name]!) });
       };
-      if (optimizer.needsAllGradients) updateTogether(pass.backward, gradient, optimizer.scaleAll, update);
-      else pass.backward([gradient], update);
-      gradient.dispose();
+      if (optimizer.needsAllGradients) updateTogether(pass.backward, gradients, optimizer.scaleAll, update);
+      else pass.backward(gradients, update);
+      tf.dispose(gradients);
       return result;
     },
     evaluateBatch: (batch) => {
       const { outputs, masks } = runWithMasks(program, batch.features, weights);
+      const [values, ...activities] = outputs as [tf.Tensor, ...tf.Tensor[]];
       const { targets, sampleWeights } = batch;
       const judged = {
-        output: { values: outputs[0]!, activation },
+        output: { values, activation },
         targets,
         sampleWeights,
         mask: masks[0],
         meanOver,
       };
       const sum = lossSum(loss, judged);
-      const result = figures(judged, sum, penaltyNow());
+      const result = figures(judged, sum, penaltyNow(activities));
       tf.dispose([...outputs, ...masks, sum] as tf.Tensor[]);
       return result;
     },
@@ -224,12 +223,12 @@ function snapshotOf(weights: LayerWeights, names: ReadonlyMap<string, ReadonlySe
 /** Keras adds up what a lookup table's gradient consists of when it scales all gradients. */
 function updateTogether(
   backward: (gradients: readonly tf.Tensor[], onGradient: OnGradient) => void,
-  outputGradient: tf.Tensor,
+  outputGradients: readonly tf.Tensor[],
   scaleAll: (gradients: readonly tf.Tensor[]) => number,
   update: OnGradient,
 ): void {
   const all: { path: string; name: string; gradient: tf.Tensor; parts: tf.Tensor }[] = [];
-  backward([outputGradient], (path, name, gradient, addends) => {
+  backward(outputGradients, (path, name, gradient, addends) => {
     all.push({ path, name, gradient: gradient.clone(), parts: (addends?.values ?? gradient).clone() });
   });
   const scale = scaleAll(all.map(({ parts }) => parts));

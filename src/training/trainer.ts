@@ -11,6 +11,7 @@ import { resolveFreeze } from "../freeze/resolve.ts";
 import { uploadRows } from "../model/feeds.ts";
 import type { Tensor } from "../tensor.ts";
 import { layerGraph } from "../topology/build-graph.ts";
+import { withActivityPenalties } from "../topology/rewrites/activity-penalties.ts";
 import { requireSupported } from "../topology/support.ts";
 import type { LossArgument } from "./losses.ts";
 import { lossOf } from "./losses.ts";
@@ -34,7 +35,7 @@ export interface TrainerOptions {
 
 /** The model on the engine, trunk and tail, a step at a time. Nothing is preprocessed. */
 export interface Trainer {
-  /** One update; the figures are from before it, `loss` with the regularizers of the trained weights. */
+  /** One update; the figures are from before it, `loss` with the regularizers, as Keras reports it. */
   trainOnBatch(inputs: ModelInputs, targets: Tensor): Promise<{ loss: number; accuracy?: number }>;
   /** A copy of the model as it is now. */
   checkpoint(): Checkpoint;
@@ -53,7 +54,7 @@ export async function createTrainer(checkpoint: Checkpoint, options: TrainerOpti
     bnMode: options.bnMode ?? "inference",
     newLayers: checkpoint.notes.newLayers ?? [],
   });
-  const cut = cutModel(graph, resolution);
+  const cut = cutModel(withActivityPenalties(graph, checkpoint.kerasVersion), resolution);
   const loss = lossOf(options.loss ?? "categorical_crossentropy");
   const trunk = createTrunk(staticProgram(cut, checkpoint.weights));
   const tail = createTail({

@@ -1,12 +1,11 @@
-import { TopologyError } from "../errors.ts";
 import type { Partition } from "../freeze/partition.ts";
-import type { GraphLayer, LayerGraph } from "../topology/layer-graph.ts";
+import type { LayerGraph } from "../topology/layer-graph.ts";
 import { layersByPath } from "../topology/layer-graph.ts";
+import type { Penalty } from "../topology/regularizer.ts";
+import { penaltyOf } from "../topology/regularizer.ts";
 import { weightSpecsOf } from "../topology/weights-of.ts";
 import type { Constraint } from "./constraints.ts";
 import { constraintOf } from "./constraints.ts";
-import type { Penalty } from "./regularizers.ts";
-import { penaltyOf } from "./regularizers.ts";
 
 /** What a trained weight's layer asks of it beside the loss. */
 export interface WeightRule {
@@ -17,12 +16,11 @@ export interface WeightRule {
 }
 
 /**
- * The regularizers and constraints of the trained weights; Keras counts no others (`_get_own_losses` in
+ * The regularizers and constraints of the trained weights; no others move weights (`_get_regularization_losses` in
  * `keras/src/layers/layer.py`, `apply` in `keras/src/optimizers/base_optimizer.py`). Weights without any are absent.
- * @throws {TopologyError} for a regularizer or constraint that is not known here, and for one of a trained part's activities.
+ * @throws {TopologyError} for a regularizer or constraint that is not known here.
  */
 export function weightRules(graph: LayerGraph, partition: Partition): readonly WeightRule[] {
-  refuseActivityRegularizers(graph, partition);
   const specs = weightSpecsOf(graph);
   return [...partition.trainableWeights].flatMap(([path, names]) =>
     names.flatMap((name) => {
@@ -34,20 +32,30 @@ export function weightRules(graph: LayerGraph, partition: Partition): readonly W
   );
 }
 
-function refuseActivityRegularizers(graph: LayerGraph, { sides }: Partition): void {
-  const layers = layersByPath(graph);
-  const found = graph.nodes.find(
-    (node) => sides[node.index] === "dynamic" && regularizesActivity(layers.get(node.layer)!),
-  );
-  if (!found) return;
-  throw new TopologyError(
-    `${found.layer}: activity regularizer: expected none where layers train, got one. Freeze up to behind that layer, or save the model without it.`,
-    "unsupported-regularizer",
-  );
+/** A weight that the loss counts. */
+export interface WeightPenalty {
+  readonly path: string;
+  readonly name: string;
+  readonly penalty: Penalty;
+  readonly trains: boolean;
 }
 
-function regularizesActivity({ className, config }: GraphLayer): boolean {
-  if (className === "ActivityRegularization")
-    return Number(config["l1"] ?? 0) + Number(config["l2"] ?? 0) > 0;
-  return (config["activity_regularizer"] ?? null) !== null;
+/**
+ * What weights add to the loss that Keras reports: every regularized weight in Keras 1 and 2 (`losses` in
+ * `keras/engine/base_layer.py`), where one that stands still is a constant, and those that train in Keras 3.
+ * @throws {TopologyError} for a regularizer that is not known here.
+ */
+export function weightPenalties(
+  graph: LayerGraph,
+  trainable: ReadonlyMap<string, readonly string[]>,
+): readonly WeightPenalty[] {
+  const layers = layersByPath(graph);
+  return [...weightSpecsOf(graph)].flatMap(([path, specs]) =>
+    specs.flatMap(({ name, regularizer, shape }) => {
+      const trains = trainable.get(path)?.includes(name) ?? false;
+      if (!trains && layers.get(path)!.keras === 3) return [];
+      const penalty = penaltyOf(path, regularizer, shape.length);
+      return penalty ? [{ path, name, penalty, trains }] : [];
+    }),
+  );
 }

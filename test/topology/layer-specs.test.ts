@@ -17,6 +17,7 @@ describe("defaults", () => {
     expect(others).toEqual([
       "InputLayer",
       "ThresholdedReLU",
+      "ActivityPenalty",
       "RandomHeight",
       "RandomWidth",
       "LayerScale",

@@ -1,45 +1,13 @@
-import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import type { Checkpoint, JsonObject, Weight } from "../../src/checkpoint.ts";
+import type { Checkpoint } from "../../src/checkpoint.ts";
 import { freeze } from "../../src/freeze/policy.ts";
-import type { Tensor } from "../../src/tensor.ts";
 import { createTrainer } from "../../src/training/trainer.ts";
+import type { TrainingCase } from "./training-cases.ts";
+import { checkpointBefore, trainingCases, unpack } from "./training-cases.ts";
 
-interface Packed {
-  readonly shape: number[];
-  readonly base64: string;
-}
-interface Case {
-  readonly keras: string;
-  readonly name: string;
-  readonly modelConfig: JsonObject;
-  readonly optimizer: JsonObject;
-  readonly loss: string;
-  readonly frozen: string[];
-  readonly bnMode: "follow" | "inference";
-  readonly classWeight: Record<string, number> | null;
-  readonly input: Packed;
-  readonly targets: Packed;
-  readonly before: Record<string, (Packed & { name: string })[]>;
-  readonly steps: { loss: number; accuracy?: number; weights: Case["before"] }[];
-}
-
-const folder = new URL("../../fixtures/training/", import.meta.url);
-const cases = readdirSync(folder)
-  .filter((file) => file.endsWith(".json"))
-  .map((file) => JSON.parse(readFileSync(new URL(file, folder), "utf8")) as Case);
-
-describe.each(cases)("what Keras did in training: $name", (recorded) => {
+describe.each(trainingCases)("what Keras did in training: $name", (recorded) => {
   test("one and three steps give Keras's loss, accuracy and weights, and leave what is frozen alone", async () => {
-    const checkpoint: Checkpoint = {
-      format: "keras",
-      kerasVersion: recorded.keras,
-      modelConfig: recorded.modelConfig,
-      weights: new Map(
-        Object.entries(recorded.before).map(([path, layer]) => [path, layer.map(unpackWeight)]),
-      ),
-      notes: {},
-    };
+    const checkpoint = checkpointBefore(recorded);
     const trainer = await createTrainer(checkpoint, {
       freeze: recorded.frozen.length > 0 ? [freeze(...recorded.frozen)] : [],
       bnMode: recorded.bnMode,
@@ -67,18 +35,8 @@ describe.each(cases)("what Keras did in training: $name", (recorded) => {
   });
 });
 
-function unpack({ shape, base64 }: Packed): Tensor {
-  const bytes = Buffer.from(base64, "base64");
-  const data = new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
-  return { dtype: "float32", shape, data };
-}
-
-function unpackWeight(packed: Packed & { name: string }): Weight {
-  return { ...unpack(packed), name: packed.name };
-}
-
 /** Relative to the largest value of each weight where that is over 1. */
-function largestDifference({ weights }: Checkpoint, expected: Case["before"]): number {
+function largestDifference({ weights }: Checkpoint, expected: TrainingCase["before"]): number {
   const differences = Object.entries(expected).flatMap(([path, layer]) =>
     layer.map((packed) => {
       const wanted = unpack(packed).data as Float32Array;

@@ -29,6 +29,7 @@ export function renumbered(graph: LayerGraph, draft: GraphDraft): RenumberedGrap
   const calledBefore = new Set(graph.nodes.map((node) => node.layer));
   const called = new Set(nodes.map((node) => node.layer));
   const layers = draft.layers.filter((layer) => called.has(layer.path) || !calledBefore.has(layer.path));
+  const penalties = graph.activityPenalties;
   const endpoint = (end: LayerGraph["inputs"][number]) => ({ ...end, ref: moved(end.ref) });
   return {
     graph: {
@@ -37,6 +38,7 @@ export function renumbered(graph: LayerGraph, draft: GraphDraft): RenumberedGrap
       nodes,
       inputs: graph.inputs.map(endpoint),
       outputs: graph.outputs.map(endpoint),
+      ...(penalties && { activityPenalties: { ...penalties, refs: penalties.refs.map(moved) } }),
     },
     moved,
   };

@@ -14,6 +14,13 @@ function noise(className: string, defaults: JsonObject, more: Partial<LayerSpec>
   };
 }
 
+/** What a layer's activities add to the loss, sample by sample; no file holds one. */
+const activityPenalty: LayerSpec = {
+  className: "ActivityPenalty",
+  defaults: { l1: 0, l2: 0 },
+  outputShapes: ({ inputs }) => [[inputs[0]![0]!, 1]],
+};
+
 export const regularizationSpecs: readonly LayerSpec[] = [
   noise("Dropout", { noise_shape: null, seed: null }),
   noise("SpatialDropout1D", { seed: null }),
@@ -23,4 +30,5 @@ export const regularizationSpecs: readonly LayerSpec[] = [
   noise("GaussianDropout", { seed: null }),
   noise("GaussianNoise", { seed: null }),
   noise("ActivityRegularization", { l1: 0, l2: 0 }, { random: false }),
+  activityPenalty,
 ];
