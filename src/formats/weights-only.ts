@@ -131,7 +131,7 @@ function networkFor(
   );
   const hint = recognised
     ? `Pass --arch ${recognised.name} (recognised from its ${groups} weight groups).`
-    : `Pass --arch with the network that its ${groups} weight groups belong to: the file of model.to_json(), another file of the same model, or one of ${knownNames()}.`;
+    : `Pass --arch with the network that its ${weights} weights belong to: the file of model.to_json(), another file of the same model, or one of ${knownNames()}.`;
   throw new KerasFileError(
     `${label} has weights but no model_config (saved with save_weights). ${hint}`,
     "weights-only",

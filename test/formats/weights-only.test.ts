@@ -58,6 +58,14 @@ const files = [
   { kind: ".weights.h5", write: numberedWeights },
 ];
 
+it("counts all the weights of a model with a model inside, where no network is recognised", async () => {
+  const whole = await readCheckpoint("fixtures/models/k212-nested-frozen-v3.keras");
+  const count = [...whole.weights.values()].flat().length;
+  await expect(readCheckpoint(await numberedWeights(whole))).rejects.toThrow(
+    `Pass --arch with the network that its ${count} weights belong to: the file of model.to_json()`,
+  );
+});
+
 describe.each(files)("a weights-only $kind", ({ write }) => {
   it.each([7, null])("of a narrow network with %s classes is that network", async (classes) => {
     const whole = quarterMobileNet(classes);
