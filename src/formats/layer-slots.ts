@@ -4,6 +4,7 @@ import { layerGraph } from "../topology/build-graph.ts";
 import type { LayerGraph } from "../topology/layer-graph.ts";
 import type { WeightSpec } from "../topology/layer-spec.ts";
 import { specOf } from "../topology/layer-specs.ts";
+import { hasWeightedActivation } from "../topology/support.ts";
 import { callShapesOf } from "../topology/weights-of.ts";
 import { modelTree, type TreeNode } from "./model-tree.ts";
 
@@ -53,7 +54,7 @@ function knownWeights(
 function weightsOf(graph: LayerGraph, path: string): readonly WeightSpec[] | undefined {
   const layer = graph.layers.find((candidate) => candidate.path === path)!;
   const spec = specOf(layer.className);
-  if (!spec) return undefined;
+  if (!spec || hasWeightedActivation(layer.config)) return undefined;
   if (!spec.weights) return [];
   const node = graph.nodes.find((candidate) => candidate.layer === path);
   const call = node && callShapesOf(graph, layer, node);

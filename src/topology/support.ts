@@ -143,11 +143,28 @@ function unknownActivation(activation: Json | undefined): Refusal | undefined {
   }
   const className = isObject(activation) ? activation["class_name"] : undefined;
   if (typeof className === "string") {
-    const spec = specOf(className);
-    // An activation that is a layer has no weights of its own in the file's `layer.weights`.
-    if (spec && !spec.weights) return undefined;
+    if (activationLayers.has(className)) return undefined;
+    if (specOf(className)) return activationThatIsLayer(className);
   }
   return customActivation(JSON.stringify(className ?? activation));
+}
+
+/** Layers that compute as an activation too. */
+const activationLayers = new Set(["Activation", "ELU", "LeakyReLU", "ReLU", "Softmax", "ThresholdedReLU"]);
+
+/** Whether an activation is a layer with weights: files hold them under the layer that has it. */
+export function hasWeightedActivation(config: JsonObject): boolean {
+  return activationsIn(config).some(
+    (activation) => isObject(activation) && specOf(String(activation["class_name"]))?.weights !== undefined,
+  );
+}
+
+function activationThatIsLayer(className: string): Refusal {
+  const weighted = specOf(className)?.weights ? " with weights of its own" : "";
+  return {
+    reason: `its activation is a layer ${className}${weighted}`,
+    advice: "Put that layer behind it and save again.",
+  };
 }
 
 function customActivation(name: string): Refusal {

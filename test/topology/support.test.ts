@@ -99,6 +99,16 @@ describe("a layer that cannot run with its arguments", () => {
       'y: its activation "mine" is none of keras.activations',
     ],
     [
+      "Dense",
+      { units: 2, activation: inside("PReLU", {}) },
+      "y: its activation is a layer PReLU with weights of its own",
+    ],
+    [
+      "Dense",
+      { units: 2, activation: inside("Dropout", { rate: 0.5 }) },
+      "y: its activation is a layer Dropout",
+    ],
+    [
       "LSTM",
       { units: 2, recurrent_activation: "mine" },
       'y: its activation "mine" is none of keras.activations',
