@@ -8,6 +8,9 @@ import { before, projected, rows, sequenceRule, steps } from "./sequence.ts";
 const inputNames = ["x", "h", "c", "kernel", "bias"] as const;
 const outputNames = ["hs", "cs", "i", "f", "o", "candidate", "tanhC"] as const;
 
+/** TensorFlow's kernels read all weights, and add to their gradients, at every step: beyond this many, one product for all steps is faster. */
+const mostWeightsByStep = 2 ** 17;
+
 /**
  * `x` `[T, N, I]`, states `h` and `c` `[N, U]`, `kernel` `[I + U, 4 U]` of input above state, `bias` `[4 U]`; gates in Keras's order:
  * input, forget, candidate, output. Gives `[T, N, U]` each: h, c, the three gates, the candidate and the tanh of c.
@@ -15,7 +18,9 @@ const outputNames = ["hs", "cs", "i", "f", "o", "candidate", "tanhC"] as const;
 export const lstmKernels: readonly OwnKernel[] = [
   {
     name: "LstmSequence",
-    native: (backend, { x, h, c, kernel, bias }) => {
+    native: (backend, tensors) => {
+      const { x, h, c, kernel, bias } = tensors;
+      if (kernel!.size > mostWeightsByStep) return sequenceInLoop(tensors);
       const none = tf.zeros([h!.shape[1]!]);
       const inputs = [sequenceLength(backend, x!), x!, c!, h!, kernel!, none, none, none, bias!];
       const [i, cs, f, o, candidate, tanhC, hs] = backend.executeMultipleOutputs(
@@ -35,7 +40,9 @@ export const lstmKernels: readonly OwnKernel[] = [
   },
   {
     name: "LstmSequenceGrad",
-    native: (backend, { x, h, c, kernel, bias, hs, cs, i, f, o, candidate, tanhC, dh, dc }) => {
+    native: (backend, tensors) => {
+      const { x, h, c, kernel, bias, hs, cs, i, f, o, candidate, tanhC, dh, dc } = tensors;
+      if (kernel!.size > mostWeightsByStep) return gradientInLoop(tensors);
       const none = tf.zeros([h!.shape[1]!]);
       const inputs = [sequenceLength(backend, x!), x!, c!, h!, kernel!, none, none, none, bias!];
       const [dx, dc0, dh0, dKernel, , , , dBias] = backend.executeMultipleOutputs(
