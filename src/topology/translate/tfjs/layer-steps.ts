@@ -97,6 +97,7 @@ function relu(layer: SourceLayer): readonly TfjsStep[] {
 function softmax(layer: SourceLayer): readonly TfjsStep[] {
   const [axis = -1, ...more] = integersAt({ axis: -1, ...layer.config }, "axis");
   if (more.length > 0) refuse(layer, "has no softmax along several axes");
+  if (layer.inputs.length > 1) refuse(layer, "has no softmax under a mask that is given");
   return alongLastAxis(layer, { className: "Softmax", config: { axis: -1 } }, axis);
 }
 
