@@ -22,7 +22,7 @@ export const regularizationKernels: Readonly<Record<string, Kernel>> = {
   }),
   AlphaDropout: inTraining(alphaDropout),
   ActivityRegularization: identity,
-  ActivityPenalty: ({ inputs, config }) =>
+  "training>ActivityPenalty": ({ inputs, config }) =>
     inputs.map((x) => activityPenalty(x, config)).reduce((sum, each) => tf.add(sum, each)),
 };
 

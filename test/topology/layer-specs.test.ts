@@ -17,7 +17,7 @@ describe("defaults", () => {
     expect(others).toEqual([
       "InputLayer",
       "ThresholdedReLU",
-      "ActivityPenalty",
+      "training>ActivityPenalty",
       "RandomHeight",
       "RandomWidth",
       "LayerScale",

@@ -11,7 +11,7 @@ import { renumbered } from "./renumber.ts";
 const handsInside = new Set(["MultiHeadAttention", "GroupedQueryAttention"]);
 
 /**
- * The graph with a call `ActivityPenalty` behind every call of a layer with an activity regularizer, frozen or not: what it adds to
+ * The graph with a call `training>ActivityPenalty` behind every call of a layer with an activity regularizer, frozen or not: what it adds to
  * the loss, sample by sample (`__call__` in `keras/src/layers/layer.py`). The graph itself where no layer has one.
  * @throws {TopologyError} naming a layer whose activities are penalized inside it, not sample by sample, or not as Keras does.
  */
@@ -74,7 +74,7 @@ function penaltyLayer(penalized: GraphLayer, strength: Sizes, layers: Map<string
     ...penalized,
     path,
     name,
-    className: "ActivityPenalty",
+    className: "training>ActivityPenalty",
     config: { name, l1: strength.l1, l2: strength.l2 },
     trainable: false,
     index: layers.size,

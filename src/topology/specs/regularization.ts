@@ -16,7 +16,7 @@ function noise(className: string, defaults: JsonObject, more: Partial<LayerSpec>
 
 /** What a layer's activities add to the loss, sample by sample; no file holds one. */
 const activityPenalty: LayerSpec = {
-  className: "ActivityPenalty",
+  className: "training>ActivityPenalty",
   defaults: { l1: 0, l2: 0 },
   outputShapes: ({ inputs }) => [[inputs[0]![0]!, 1]],
 };
