@@ -83,6 +83,7 @@ function earlyObject(value: Json, path: string): Json {
   const config = value["config"];
   if (!isObject(config) || value["class_name"].startsWith("__")) return value;
   const className = classNameOf(value, 3);
+  if (layersOf(value)) throw unopened(path, "a model inside a layer");
   requireKnown(className, config, path);
   const { inert } = laterArgumentsOf(className, config);
   const early: Record<string, Json> = { ...config };
