@@ -1,5 +1,5 @@
 import type { GraphNode, LayerGraph, TensorRef } from "../topology/layer-graph.ts";
-import { refKey } from "../topology/layer-graph.ts";
+import { refKey, tensorsIn } from "../topology/layer-graph.ts";
 
 /** A part of a layer graph in running order, and when each of its tensors is read for the last time. */
 export interface Program {
@@ -43,15 +43,11 @@ export function wholeProgram(graph: LayerGraph): Program {
 
 /** Every tensor that a call reads: its inputs, then masks and initial states from its keyword arguments. */
 export function readsOf(node: GraphNode): readonly TensorRef[] {
-  const keyword = ["mask", "initial_state"].flatMap((name) => tensorsIn(node.kwargs[name]));
+  const keyword = ["mask", "initial_state"].flatMap((name) => {
+    const given = node.kwargs[name];
+    return given ? tensorsIn(given) : [];
+  });
   return keyword.length === 0 ? node.inputs : [...node.inputs, ...keyword];
-}
-
-function tensorsIn(argument: GraphNode["args"][number] | undefined): TensorRef[] {
-  if (!argument || argument.kind === "value") return [];
-  if (argument.kind === "tensor") return [argument.ref];
-  const items = argument.kind === "list" ? argument.items : Object.values(argument.entries);
-  return items.flatMap(tensorsIn);
 }
 
 function lastReads(nodes: readonly GraphNode[], outputs: readonly TensorRef[]): string[][] {

@@ -99,6 +99,22 @@ export function layerAt(graph: LayerGraph, path: string): GraphLayer {
   return layer;
 }
 
+/** Every tensor in an argument, depth first, records by sorted key as Keras flattens them. */
+export function tensorsIn(argument: Argument): readonly TensorRef[] {
+  switch (argument.kind) {
+    case "tensor":
+      return [argument.ref];
+    case "value":
+      return [];
+    case "list":
+      return argument.items.flatMap(tensorsIn);
+    case "record":
+      return Object.keys(argument.entries)
+        .sort()
+        .flatMap((key) => tensorsIn(argument.entries[key]!));
+  }
+}
+
 export function refKey(ref: TensorRef): string {
   return `${ref.node}:${ref.output}`;
 }

@@ -5,7 +5,7 @@ import { callKey, callOrder } from "./dialects/call-order.ts";
 import type { LayerDescription, ModelDescription, NamedArgument } from "./dialects/description.ts";
 import { tensorNamesIn } from "./dialects/description.ts";
 import type { Argument, GraphLayer, GraphNode, TensorRef, TensorSpec } from "./layer-graph.ts";
-import { layersByPath } from "./layer-graph.ts";
+import { layersByPath, tensorsIn } from "./layer-graph.ts";
 
 /** What one call of a layer gives. */
 export type OutputsOf = (layer: GraphLayer, call: CallInputs) => readonly TensorSpec[];
@@ -234,22 +234,6 @@ function lookUp(
     `${reader}: input: expected one of the ${refs?.length ?? 0} outputs of ${frame.prefix}${name.layer}, got ${name.output}.`,
     "dangling-reference",
   );
-}
-
-/** Depth first; records by sorted key, as Keras flattens them. */
-function tensorsIn(argument: Argument): TensorRef[] {
-  switch (argument.kind) {
-    case "tensor":
-      return [argument.ref];
-    case "value":
-      return [];
-    case "list":
-      return argument.items.flatMap(tensorsIn);
-    case "record":
-      return Object.keys(argument.entries)
-        .sort()
-        .flatMap((key) => tensorsIn(argument.entries[key]!));
-  }
 }
 
 function tensorSpecAt(building: Building, ref: TensorRef): TensorSpec {

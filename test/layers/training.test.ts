@@ -190,6 +190,26 @@ describe("in training", () => {
   });
 });
 
+/** The statistics of a BatchNormalization after a batch, from a mean of 0 and a variance of 1. */
+function movedBy(
+  x: tf.Tensor,
+  own: JsonObject,
+  keras: KernelContext["keras"],
+  mask?: tf.Tensor,
+): NonNullable<KernelResult["state"]> {
+  const call: KernelCall = {
+    inputs: [x],
+    weights: { moving_mean: tf.zeros([3]), moving_variance: tf.ones([3]) },
+    config: { axis: -1, epsilon: 1e-3, ...own },
+    args: [],
+    kwargs: {},
+    masks: [mask],
+    context: { training: true, statistics: "batch", random: { nextSeed: () => 0 }, keras },
+  };
+  const { state } = kernelOf("BatchNormalization")!(call) as KernelResult;
+  return state!;
+}
+
 test.each([
   ["before Keras 2.12", { masked_statistics: false }, 2, [2, 4, 3], false],
   ["in Keras 2.12 over steps", {}, 2, [2, 4, 3], true],
@@ -199,20 +219,11 @@ test.each([
   "the statistics of a batch leave out what its mask hides: %s",
   (_when, own, keras, shape, expected) => {
     tf.tidy(() => {
-      const config = { axis: -1, epsilon: 1e-3, momentum: 0.9, ...own };
-      const weights = { moving_mean: tf.zeros([3]), moving_variance: tf.ones([3]) };
-      const context: KernelContext = {
-        training: true,
-        statistics: "batch",
-        random: { nextSeed: () => 0 },
-        keras,
-      };
       const x = tf.randomNormal([...shape], 5, 2, "float32", 1);
       const shown = tf.cast(tf.randomUniform(shape.slice(0, -1), 0, 2, "int32", 2), "bool");
       const meanWith = (mask?: tf.Tensor): number[] => {
-        const call = { inputs: [x], weights, config, args: [], kwargs: {}, masks: [mask], context };
-        const { state } = kernelOf("BatchNormalization")!(call) as KernelResult;
-        return [...state!["moving_mean"]!.dataSync()];
+        const state = movedBy(x, { momentum: 0.9, ...own }, keras, mask);
+        return [...state["moving_mean"]!.dataSync()];
       };
       const isLeftOut = meanWith(shown).some((value, at) => Math.abs(value - meanWith()[at]!) > 1e-4);
       expect(isLeftOut).toBe(expected);
@@ -226,19 +237,10 @@ test.each([
   ["of Keras 3 over pictures", 3, [2, 2, 2, 3], false],
 ] as const)("the variance that moves the stored one is a sample's: %s", (_when, keras, shape, isOfSample) => {
   tf.tidy(() => {
-    const config = { axis: -1, epsilon: 1e-3, momentum: 0 };
-    const weights = { moving_mean: tf.zeros([3]), moving_variance: tf.ones([3]) };
-    const context: KernelContext = {
-      training: true,
-      statistics: "batch",
-      random: { nextSeed: () => 0 },
-      keras,
-    };
     const x = tf.randomNormal([...shape], 0, 2, "float32", 1);
-    const call = { inputs: [x], weights, config, args: [], kwargs: {}, masks: [undefined], context };
-    const { state } = kernelOf("BatchNormalization")!(call) as KernelResult;
+    const state = movedBy(x, { momentum: 0 }, keras);
     const { variance } = tf.moments(tf.reshape(x, [8, 3]), 0);
-    const ratio = tf.div(state!["moving_variance"]!, variance).dataSync();
+    const ratio = tf.div(state["moving_variance"]!, variance).dataSync();
     for (const value of ratio) expect(value).toBeCloseTo(isOfSample ? 8 / 7 : 1, 4);
   });
 });

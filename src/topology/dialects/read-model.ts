@@ -10,6 +10,7 @@ import type {
   NamedArgument,
   TensorName,
 } from "./description.ts";
+import { readEndpoints } from "./endpoints.ts";
 import { innerModelEntry } from "./inner-model.ts";
 import { keras1ToKeras2 } from "./keras1-model.ts";
 import { readKeras2Call } from "./keras2-calls.ts";
@@ -90,13 +91,13 @@ function readFunctional(entry: ModelEntry, place: Place): ModelDescription {
   };
   const layers = entries.flatMap((layer) => readLayers(layer, place, calls.get(layer.name)!, listed));
   refuseDuplicates(layers, place);
-  const outputs = readEndpoints(entry, "output_layers", indices, place);
+  const outputs = readEndpoints(entry, "output_layers", indices, place.prefix);
   return {
     name: entry.name,
     kind: "functional",
     trainable: entry.config["trainable"] !== false,
     layers: place.keras === 3 ? layers : withoutUnread(layers, outputs),
-    inputs: readEndpoints(entry, "input_layers", indices, place),
+    inputs: readEndpoints(entry, "input_layers", indices, place.prefix),
     outputs,
   };
 }
@@ -243,33 +244,6 @@ function callsOf(entry: LayerEntry, indices: NodeIndices, place: Place): CallDes
       ? readKeras3Call(node, nameTensor)
       : readKeras2Call(node, nameTensor, indices.isLayer),
   );
-}
-
-/** `["x", 0, 0]`, or these in lists and records. */
-function readEndpoints(entry: ModelEntry, key: string, indices: NodeIndices, place: Place): NamedArgument {
-  const where = `${place.prefix}${entry.name}`;
-  const read = (json: Json): NamedArgument => {
-    if (Array.isArray(json)) {
-      const items: readonly Json[] = json;
-      const [layer, node, output] = items;
-      if (typeof layer === "string") {
-        const call = indices.endpoint(layer, Number(node), `${where}: ${key}`);
-        return { kind: "tensor", tensor: { layer, call, output: Number(output) } };
-      }
-      return { kind: "list", items: items.map(read) };
-    }
-    if (isObject(json)) {
-      return {
-        kind: "record",
-        entries: Object.fromEntries(Object.entries(json).map(([name, item]) => [name, read(item)])),
-      };
-    }
-    throw new TopologyError(
-      `${where}: ${key}: expected [layer, node, output], got ${JSON.stringify(json)}.`,
-      "malformed",
-    );
-  };
-  return read(entry.config[key] ?? []);
 }
 
 /** The input of a Sequential without an InputLayer, named as Keras names it. */

@@ -1,19 +1,5 @@
-import type { Argument, GraphNode, LayerGraph, TensorRef } from "../layer-graph.ts";
-import { refKey } from "../layer-graph.ts";
-
-/** Every tensor that `argument` holds, in order. */
-export function tensorsIn(argument: Argument): readonly TensorRef[] {
-  switch (argument.kind) {
-    case "tensor":
-      return [argument.ref];
-    case "value":
-      return [];
-    case "list":
-      return argument.items.flatMap(tensorsIn);
-    case "record":
-      return Object.values(argument.entries).flatMap(tensorsIn);
-  }
-}
+import type { GraphNode, LayerGraph, TensorRef } from "../layer-graph.ts";
+import { refKey, tensorsIn } from "../layer-graph.ts";
 
 /** Every tensor that a call reads, masks and initial states included. */
 export function everyRead(node: GraphNode): readonly TensorRef[] {
