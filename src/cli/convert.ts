@@ -96,9 +96,11 @@ async function parityOf(
   target: string,
   arch: string | undefined,
 ): Promise<Parity | string> {
-  const isAlone = /\.weights\.(?:h5|json)$/i.test(target);
   try {
-    const after = await readCheckpoint(target, isAlone ? { arch: arch ?? source } : {});
+    const after = await readCheckpoint(
+      target,
+      formatAt(target) === "weights.h5" ? { arch: arch ?? source } : {},
+    );
     return (await comparePredictions(before, after)) ?? "its inputs have no shape to probe";
   } catch (error) {
     if (error instanceof TopologyError) return error.message;

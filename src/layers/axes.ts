@@ -9,6 +9,14 @@ export function axesOf(axes: readonly number[], rank: number): number[] {
   return axes.map((axis) => axisOf(axis, rank));
 }
 
+/** The values of a tensor in rows of `width`. */
+export function rowsOf(x: tf.Tensor, width: number): number[][] {
+  const values = Array.from(x.dataSync());
+  return Array.from({ length: values.length / width }, (_, row) =>
+    values.slice(row * width, (row + 1) * width),
+  );
+}
+
 /** The order that undoes a transposition. */
 export function inverseOrder(order: readonly number[]): number[] {
   return order.map((_, position) => order.indexOf(position));

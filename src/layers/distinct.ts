@@ -1,6 +1,6 @@
 /** Which values a tensor has, and where (`keras/src/backend/tensorflow/numpy.py`, unique, nonzero). */
 import { tf } from "../engine/tf.ts";
-import { axisOf, inverseOrder, product } from "./axes.ts";
+import { axisOf, inverseOrder, product, rowsOf } from "./axes.ts";
 import { flagIn, numberIn } from "./config.ts";
 import type { Kernel, KernelCall, KernelResult } from "./kernel.ts";
 import { operandsOf } from "./operands.ts";
@@ -40,7 +40,7 @@ function distinct(call: KernelCall): KernelResult {
   const order = x.shape.map((_, at) => (at === 0 ? axis : at === axis ? 0 : at));
   const turned = flat ? tf.reshape(x, [-1]) : tf.transpose(x, order);
   const inner = turned.shape.slice(1);
-  const { found, places } = rowsFound(rowsOf(turned), flagIn(config, "sorted"));
+  const { found, places } = rowsFound(rowsOf(turned, product(inner)), flagIn(config, "sorted"));
   const size = config["size"] === null ? found.length : numberIn(config, "size");
   const filled = <Value>(of: (item: Distinct) => Value, otherwise: Value): Value[] =>
     Array.from({ length: size }, (_, at) => (at < found.length ? of(found[at]!) : otherwise));
@@ -55,12 +55,6 @@ function distinct(call: KernelCall): KernelResult {
   }
   if (flagIn(config, "return_counts")) outputs.push(whole(filled(({ count }) => count, 0)));
   return { outputs };
-}
-
-function rowsOf(x: tf.Tensor): number[][] {
-  const values = Array.from(x.dataSync());
-  const width = product(x.shape.slice(1));
-  return Array.from({ length: x.shape[0]! }, (_, row) => values.slice(row * width, (row + 1) * width));
 }
 
 /** The distinct rows, and of each row which of them it is. */

@@ -1,7 +1,7 @@
 /** keras.ops.image that read each pixel from another place (`keras/src/backend/tensorflow/image.py`). */
 import { tf } from "../engine/tf.ts";
 import { type Affine, affineTransformed, type Reading, readingIn } from "./affine.ts";
-import { axisOf, contractAxis } from "./axes.ts";
+import { axisOf, contractAxis, rowsOf } from "./axes.ts";
 import { flagIn, numberIn, numberList, stringIn } from "./config.ts";
 import { channelsLast } from "./data-format.ts";
 import { homography, inverted, type Point } from "./homography.ts";
@@ -24,19 +24,8 @@ export const movedImageKernels: Readonly<Record<string, Kernel>> = {
   },
   "ops.ScaleAndTranslate": scaledAndTranslated,
   "ops.MapCoordinates": valuesAt,
-  "ops.ElasticTransform": (call) => {
-    const images = operandOf(call, 0, "images")!;
-    return images.rank === 3
-      ? tf.squeeze(pulledAbout(tf.expandDims(images, 0), call), [0])
-      : pulledAbout(images, call);
-  },
+  "ops.ElasticTransform": (call) => ofBatch(call, (images) => pulledAbout(images, call)),
 };
-
-/** The values of a tensor in rows of `size`. */
-function rowsOf(x: tf.Tensor, size: number): readonly (readonly number[])[] {
-  const values = Array.from(x.dataSync());
-  return Array.from({ length: values.length / size }, (_, row) => values.slice(row * size, (row + 1) * size));
-}
 
 /** The four corners of each image. */
 function pointsOf(call: KernelCall, index: number, name: string): readonly (readonly Point[])[] {
@@ -44,11 +33,15 @@ function pointsOf(call: KernelCall, index: number, name: string): readonly (read
   return Array.from({ length: points.length / 4 }, (_, image) => points.slice(4 * image, 4 * image + 4));
 }
 
-/** Images by a map each, or all by one; a lone image `[H, W, C]` too. */
-function moved(call: KernelCall, maps: readonly Affine[], reading: Reading): tf.Tensor {
+/** What `compute` makes of the images; of a lone one `[H, W, C]` as of a batch of one. */
+function ofBatch(call: KernelCall, compute: (images: tf.Tensor) => tf.Tensor): tf.Tensor {
   const images = operandOf(call, 0, "images")!;
-  if (images.rank === 3) return tf.squeeze(batchMoved(tf.expandDims(images, 0), call, maps, reading), [0]);
-  return batchMoved(images, call, maps, reading);
+  return images.rank === 3 ? tf.squeeze(compute(tf.expandDims(images, 0)), [0]) : compute(images);
+}
+
+/** Images by a map each, or all by one. */
+function moved(call: KernelCall, maps: readonly Affine[], reading: Reading): tf.Tensor {
+  return ofBatch(call, (images) => batchMoved(images, call, maps, reading));
 }
 
 /** Its gradient is TensorFlow's: that of the result, moved back by the same reading. */

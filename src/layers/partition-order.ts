@@ -1,6 +1,6 @@
 /** Where the least numbers of an axis stand, and the others (`keras/src/backend/tensorflow/numpy.py`, argpartition). */
 import { tf } from "../engine/tf.ts";
-import { axisOf, inverseOrder, product } from "./axes.ts";
+import { axisOf, inverseOrder, product, rowsOf } from "./axes.ts";
 import { numberIn, unsupported } from "./config.ts";
 import type { KernelCall } from "./kernel.ts";
 import { operandsOf } from "./operands.ts";
@@ -22,7 +22,7 @@ function rowsPartitioned(x: tf.Tensor, { config }: KernelCall): tf.Tensor {
   const size = x.shape.at(-1)!;
   const lead = x.shape.slice(0, -1);
   const count = Math.min(Math.max(numberIn(config, "kth"), 0), size - 1) + 1;
-  const rows = rowsOf(Array.from(x.dataSync()), size);
+  const rows = rowsOf(x, size);
   const least = rows.map((row) => placesFrom(row.map((value) => -value)).slice(0, count));
   const left = rows.map((row) => [...row]);
   least.forEach((places, row) => {
@@ -58,10 +58,6 @@ function coordinatesOf(place: number, shape: readonly number[]): number[] {
       return at;
     })
     .reverse();
-}
-
-function rowsOf(values: readonly number[], size: number): number[][] {
-  return Array.from({ length: values.length / size }, (_, row) => values.slice(row * size, (row + 1) * size));
 }
 
 /** From the largest on, of equal ones the first. */

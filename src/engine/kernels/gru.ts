@@ -3,7 +3,7 @@ import { tf } from "../tf.ts";
 import type { OwnKernel, Tensors } from "./own-kernel.ts";
 import { run } from "./own-kernel.ts";
 import type { SequenceCall } from "./sequence.ts";
-import { before, rows, sequenceRule, steps } from "./sequence.ts";
+import { before, rows, sequenceRule, stacked, steps } from "./sequence.ts";
 
 /**
  * `x` `[T, N, 3 U]`, the inputs' part of update gate, reset gate and candidate; `h` `[N, U]`, `kernel` `[U, 3 U]`, `bias` `[3 U]`.
@@ -38,7 +38,7 @@ function sequence({ x, h, kernel, bias }: Tensors): tf.Tensor[] {
       }),
     );
   });
-  return taken[0]!.map((_, index) => tf.stack(taken.map((step) => step[index]!)));
+  return stacked(taken);
 }
 
 /** A step is linear in the gradient of its h: what multiplies it is computed for all steps at once. */

@@ -3,7 +3,7 @@ import type { NativeBackend } from "../native-engine.ts";
 import { tf } from "../tf.ts";
 import type { OwnKernel, Tensors } from "./own-kernel.ts";
 import { attribute, run } from "./own-kernel.ts";
-import { before, projected, rows, sequenceRule, steps } from "./sequence.ts";
+import { before, projected, rows, sequenceRule, stacked, steps } from "./sequence.ts";
 
 const inputNames = ["x", "h", "c", "kernel", "bias"] as const;
 const outputNames = ["hs", "cs", "i", "f", "o", "candidate", "tanhC"] as const;
@@ -89,7 +89,7 @@ function sequenceInLoop({ x, h, c, kernel, bias }: Tensors): tf.Tensor[] {
       }),
     );
   }
-  return taken[0]!.map((_, index) => tf.stack(taken.map((step) => step[index]!)));
+  return stacked(taken);
 }
 
 function gradientInLoop(tensors: Tensors): tf.Tensor[] {

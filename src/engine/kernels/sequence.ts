@@ -43,6 +43,11 @@ export function steps(sequence: tf.Tensor): tf.Tensor[] {
   return tf.unstack(sequence, 0);
 }
 
+/** Each of what every step gave, of all steps: `[T, N, …]`. */
+export function stacked(taken: readonly (readonly tf.Tensor[])[]): tf.Tensor[] {
+  return taken[0]!.map((_, index) => tf.stack(taken.map((step) => step[index]!)));
+}
+
 /** `[T * N, C]` */
 export function rows(sequence: tf.Tensor): tf.Tensor2D {
   return tf.reshape(sequence, [-1, sequence.shape[2]!]);
