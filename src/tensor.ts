@@ -116,3 +116,11 @@ function bfloat16ToFloat32(bits: Uint16Array): Float32Array {
   const words = Uint32Array.from(bits, (value) => value << 16);
   return new Float32Array(words.buffer);
 }
+
+/** To the nearest whole number, of two as near to the even one: as NumPy and TensorFlow round. */
+export function roundHalfEven(value: number): number {
+  const floor = Math.floor(value);
+  const rest = value - floor;
+  if (rest !== 0.5) return Math.round(value);
+  return floor % 2 === 0 ? floor : floor + 1;
+}

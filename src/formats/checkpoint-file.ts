@@ -64,7 +64,7 @@ export async function readCheckpoint(path: string, options: ReadOptions = {}): P
 /** A network by its name, or as a file describes it. @throws {UsageError | KerasFileError} for one that is not known. */
 async function networkNamed(arch: string): Promise<Architecture | DescribedModel> {
   if (architectureOf(arch) || !existsSync(arch)) return requireArchitecture(arch);
-  if (statSync(arch).isFile() && startsAsJson(arch)) {
+  if (statSync(arch).isFile() && fileStartsAsJson(arch)) {
     const described = describedModel(readJsonFile(arch));
     if (described) return described;
   }
@@ -72,12 +72,24 @@ async function networkNamed(arch: string): Promise<Architecture | DescribedModel
   return { modelConfig, kerasVersion };
 }
 
-function startsAsJson(path: string): boolean {
-  const head = Buffer.alloc(64);
+function fileStartsAsJson(path: string): boolean {
   const descriptor = openSync(path, "r");
-  const length = readSync(descriptor, head, 0, head.length, 0);
-  closeSync(descriptor);
-  return /^\s*\{/.test(head.toString("latin1", 0, length));
+  try {
+    return startsAsJson(headOf(descriptor));
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** What a file starts with; zeros behind the end of a short one. */
+function headOf(descriptor: number): Buffer {
+  const head = Buffer.alloc(64);
+  readSync(descriptor, head, 0, head.length, 0);
+  return head;
+}
+
+function startsAsJson(head: Buffer): boolean {
+  return /^\s*\{/.test(head.toString("latin1"));
 }
 
 function readFolder(path: string, { weights = true }: ReadOptions): Checkpoint {
@@ -97,10 +109,9 @@ async function readOpened(
   { network, values }: { network: Architecture | DescribedModel | undefined; values: boolean },
 ): Promise<Checkpoint> {
   if (length === 0) throw new KerasFileError(`${label}: the file is empty (0 bytes).`, "empty");
-  const head = Buffer.alloc(8);
-  readSync(descriptor, head, 0, head.length, 0);
+  const head = headOf(descriptor);
   if (head.toString("latin1", 0, 2) === "PK") return readKerasArchive(descriptor, length, label, values);
-  if (/^\s*\{/.test(head.toString("latin1"))) {
+  if (startsAsJson(head)) {
     const json = readJsonFile(label);
     if (isShardMap(json)) return readShardedWeights(json, label, network, values);
     return readTfjsModel(json, label, values);

@@ -49,7 +49,7 @@ const kinds = {
 
 type Kind = keyof typeof kinds;
 
-/** @throws {KerasFileError} for a file of another program. `head` is its first eight bytes. */
+/** @throws {KerasFileError} for a file of another program. `head` is what it starts with, eight bytes or more. */
 export function refuseForeignFile(path: string, head: Buffer): void {
   refuse(path, kindOfBytes(head) ?? (isHdf5(head) ? undefined : kindOfName(path)));
 }

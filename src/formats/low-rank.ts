@@ -1,5 +1,5 @@
 import type { Weight } from "../checkpoint.ts";
-import { elementCount, float32Tensor, toFloat32 } from "../tensor.ts";
+import { elementCount, float32Tensor, roundHalfEven, toFloat32 } from "../tensor.ts";
 import type { WeightSpec } from "../topology/layer-spec.ts";
 import type { PlacedWeight } from "./stored-weights.ts";
 
@@ -65,18 +65,12 @@ function adaptedInt8(kernel: Weight, scale: Weight, change: Change): readonly We
   });
   const renewed = largest.map((most) => 127 / (most + 1e-7));
   const data = Int8Array.from(values, (value, index) =>
-    Math.max(-127, Math.min(127, roundedToEven(Math.fround(value * renewed[groupOf(index)]!)))),
+    Math.max(-127, Math.min(127, roundHalfEven(Math.fround(value * renewed[groupOf(index)]!)))),
   );
   return [
     { name: kernel.name, dtype: "int8", shape: kernel.shape, data },
     { name: scale.name, ...float32Tensor(renewed, scale.shape) },
   ];
-}
-
-function roundedToEven(value: number): number {
-  const below = Math.floor(value);
-  const rest = value - below;
-  return rest > 0.5 || (rest === 0.5 && below % 2 !== 0) ? below + 1 : below;
 }
 
 /** A thin matrix that no archive holds: zeros, as Keras has it after reading. */

@@ -27,8 +27,16 @@ export function placeVariables(
   slots: ReadonlyMap<string, LayerSlots>,
   root: Hdf5Group,
 ): Placement {
+  return placeAt(storedPaths(model, slots, root), slots, root);
+}
+
+function placeAt(
+  groups: ReadonlyMap<string, string>,
+  slots: ReadonlyMap<string, LayerSlots>,
+  root: Hdf5Group,
+): Placement {
   const placements: Placement[] = [];
-  for (const [path, groupPath] of storedPaths(model, slots, root)) {
+  for (const [path, groupPath] of groups) {
     const layer = slots.get(path);
     if (!layer) continue;
     const group = root.group(groupPath);
@@ -73,8 +81,8 @@ export function placeNumberedWeights(
   root: Hdf5Group,
 ): Placement {
   const slots = layerSlots(model);
-  const tree = modelTree(model.modelConfig);
-  const used = new Set([...storedPaths(tree, slots, root).values()].map(outerGroup));
+  const groups = storedPaths(modelTree(model.modelConfig), slots, root);
+  const used = new Set([...groups.values()].map(outerGroup));
   const containers = new Set([...used].map((path) => path.split("/")[0]!));
   const left = [...containers].flatMap((container) => {
     const names = root.group(container)?.keys() ?? [];
@@ -83,7 +91,7 @@ export function placeNumberedWeights(
   const problems = left
     .filter((path) => variableCount(root.group(path)!) > 0)
     .map((path) => `${path} is in the file but not in the model`);
-  return joinPlacements([placeVariables(tree, slots, root), { weights: new Map(), problems }]);
+  return joinPlacements([placeAt(groups, slots, root), { weights: new Map(), problems }]);
 }
 
 /** `layers/dense_1` of `layers/dense_1/cell`. */

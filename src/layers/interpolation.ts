@@ -3,6 +3,8 @@
  * centres, in float32 where TensorFlow computes them so (`tensorflow/core/kernels/image/*resize*`, `scale_and_translate_op.cc`).
  */
 
+import { roundHalfEven } from "../tensor.ts";
+
 const float32 = Math.fround;
 
 /** One 1 a row. */
@@ -139,11 +141,4 @@ function clamp(pixel: number, size: number): number {
 
 function isIn(pixel: number, size: number): boolean {
   return pixel >= 0 && pixel < size;
-}
-
-export function roundHalfEven(value: number): number {
-  const floor = Math.floor(value);
-  const rest = value - floor;
-  if (rest !== 0.5) return Math.round(value);
-  return floor % 2 === 0 ? floor : floor + 1;
 }

@@ -2,9 +2,9 @@
 import type { JsonObject } from "../checkpoint.ts";
 import { max } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
+import { roundHalfEven } from "../tensor.ts";
 import { axesOf, axisOf, everyNth, inverseOrder } from "./axes.ts";
 import { flagIn, numberIn, numberList, unsupported } from "./config.ts";
-import { roundHalfEven } from "./interpolation.ts";
 import type { Kernel, KernelCall, KernelResult } from "./kernel.ts";
 import { norm } from "./norms.ts";
 import { asBool } from "./number-functions.ts";

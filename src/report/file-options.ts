@@ -32,9 +32,10 @@ export interface FileOptions {
 /** What the files of this model's data are. @throws {TopologyError} where it takes neither pictures nor texts. */
 export function fileKindOf(checkpoint: Checkpoint): FileDataset["kind"] {
   const graph = layerGraph(checkpoint);
-  if (takesTexts(graph)) textShapeOf(graph);
+  const kind = takesTexts(graph) ? "texts" : "images";
+  if (kind === "texts") textShapeOf(graph);
   else imageChannelsOf(graph);
-  return takesTexts(graph) ? "texts" : "images";
+  return kind;
 }
 
 /**

@@ -1,9 +1,9 @@
 /** Images whose values are spread evenly over their range (`equalization.py` and `clahe.py`). No gradient flows through their tables. */
 import type { JsonObject } from "../../checkpoint.ts";
 import { tf } from "../../engine/tf.ts";
+import { roundHalfEven } from "../../tensor.ts";
 import { numberIn, numbersIn } from "../config.ts";
 import { channelsLast } from "../data-format.ts";
-import { roundHalfEven } from "../interpolation.ts";
 import type { RandomImage } from "./random-image.ts";
 import { bytes, inRange, valueRange } from "./value-range.ts";
 
