@@ -138,6 +138,9 @@ export function withoutIdleArguments(
   return left.length === Object.keys(config).length ? config : keepSpelling(config, Object.fromEntries(left));
 }
 
+/** Where a layer's config has a layer inside it; an activation may be one. */
+export const insideKeys: readonly string[] = ["layer", "backward_layer", "cell", "activation"];
+
 /** Why Keras 3 does not open an `.h5` with this Keras 2 layer; undefined where its class and arguments are no reason. */
 export function refusalInH5(className: string, config: JsonObject): string | undefined {
   if (formerLayers.has(className)) return "Keras 3 has no such layer";

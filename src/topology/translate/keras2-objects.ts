@@ -1,6 +1,7 @@
 import type { Json, JsonObject } from "../../checkpoint.ts";
 import { isObject } from "../config-values.ts";
 import type { LayerDescription } from "../dialects/description.ts";
+import { layersOf } from "../edit-config.ts";
 import { dtypeInModule, inModule, opModule } from "./keras-modules.ts";
 import { keras3Arguments } from "./keras2-arguments.ts";
 
@@ -53,7 +54,7 @@ function keras3Value(path: string, key: string, value: Json, innerModel: InnerMo
     );
   }
   if (!isLayer(value)) return value;
-  if (key === "layer" && isModel(value)) return innerModel(path, value);
+  if (key === "layer" && layersOf(value)) return innerModel(path, value);
   if (key === "layer" || key === "backward_layer" || key === "cell")
     return keras3Layer(path, value, innerModel);
   if (key.endsWith("_initializer")) return initializer(value);
@@ -66,11 +67,6 @@ function keras3Value(path: string, key: string, value: Json, innerModel: InnerMo
 
 function isLayer(value: Json): value is JsonObject {
   return isObject(value) && typeof value["class_name"] === "string" && "config" in value;
-}
-
-function isModel({ class_name: className, config }: JsonObject): boolean {
-  if (Array.isArray(config)) return className === "Sequential";
-  return isObject(config) && Array.isArray(config["layers"]);
 }
 
 /**

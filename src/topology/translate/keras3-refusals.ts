@@ -3,7 +3,7 @@ import { isObject } from "../config-values.ts";
 import { classNameOf } from "../dialects/class-names.ts";
 import { editLayers, entryName, layersOf } from "../edit-config.ts";
 import { type Dialect, dialectOf } from "./dialect.ts";
-import { refusalInH5 } from "./keras2-arguments.ts";
+import { insideKeys, refusalInH5 } from "./keras2-arguments.ts";
 import { translateConfig } from "./translate-config.ts";
 
 /**
@@ -88,8 +88,6 @@ function countedFromOne(layers: readonly JsonObject[]): ReadonlySet<string> {
   for (const layer of layers) visit(layer["inbound_nodes"]);
   return new Set([...lowest].filter(([, node]) => node > 0).map(([name]) => name));
 }
-
-const insideKeys = ["layer", "backward_layer", "cell", "activation"];
 
 function layerRefusals(path: string, className: string, config: Json): readonly string[] {
   if (!isObject(config)) return [];

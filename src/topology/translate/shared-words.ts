@@ -4,7 +4,7 @@ import { isTimed } from "../dialects/layer-config.ts";
 import { layersOf, withLayers } from "../edit-config.ts";
 import { specOf } from "../layer-specs.ts";
 import { inModule } from "./keras-modules.ts";
-import { loneAxis, withoutIdleArguments } from "./keras2-arguments.ts";
+import { insideKeys, loneAxis, withoutIdleArguments } from "./keras2-arguments.ts";
 
 /**
  * A Keras 2 config for `.h5` in words that Keras 3 reads too, where every Keras 2 reads them as it read its own; the same value where it
@@ -72,7 +72,7 @@ function sharedValue(key: string, value: Json, kerasVersion: string): Json {
   const { config } = value;
   if (key === "dtype") return isPlainPolicy(value) ? config["name"]! : value;
   if (key.endsWith("_initializer")) return withoutFloat32(value, config);
-  const isInside = ["layer", "backward_layer", "cell", "activation"].includes(key);
+  const isInside = insideKeys.includes(key);
   const className = String(value["class_name"]);
   if (!isInside || !specOf(className) || layersOf(value)) return value;
   const { batch_input_shape: _shape, ...inner } = sharedConfig(className, config, kerasVersion);
