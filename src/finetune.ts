@@ -1,10 +1,10 @@
 import { ensureEngine } from "./engine/backend.ts";
-import { prepareRun } from "./report/prepare.ts";
-import type { FinetuneOptions, FinetuneResult } from "./report/run.ts";
-import { runFeatures } from "./report/run-features.ts";
-import { openRunFolder } from "./report/run-folder.ts";
-import { runRecord } from "./report/run-record.ts";
-import { runTraining } from "./report/run-training.ts";
+import { runFeatures } from "./run/features.ts";
+import { openRunFolder } from "./run/folder.ts";
+import type { FinetuneOptions, FinetuneResult } from "./run/options.ts";
+import { prepareRun } from "./run/prepare.ts";
+import { runRecord } from "./run/record.ts";
+import { runTraining } from "./run/training.ts";
 
 /**
  * Trains what the policy leaves trainable on `data`: everything static runs once per sample, the rest at every step. Nothing is

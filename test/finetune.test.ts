@@ -14,7 +14,7 @@ import {
   predict,
   readCheckpoint,
 } from "../src/index.ts";
-import { randomGenerator } from "../src/topology/random.ts";
+import { randomGenerator } from "../src/random.ts";
 import { randomWeights } from "./topology/rewrites/graph-maker.ts";
 
 const cache = mkdtempSync(join(tmpdir(), "keras-finetune-test-"));

@@ -91,6 +91,13 @@ describe("package", () => {
     expect(folders.filter((name) => !text.includes(`| \`${name}/\` |`))).toEqual([]);
   });
 
+  test("models, arrays and pictures lie in fixtures, examples or docs, not at the top or among the code", () => {
+    const isData =
+      /\.(?:keras|h5|hdf5|npy|npz|bin|onnx|pb|tflite|zip|gz|tar|jpe?g|png|gif|webp|bmp|csv|jsonl)$/i;
+    const belongs = /^(?:fixtures|examples|docs)\//;
+    expect(tracked.filter((path) => isData.test(path) && !belongs.test(path))).toEqual([]);
+  });
+
   test("the repository stays under 40 MB", () => {
     const bytes = tracked.reduce((sum, path) => sum + statSync(join(root, path)).size, 0);
     expect(bytes).toBeLessThan(40 * 2 ** 20);

@@ -1,26 +1,26 @@
 import { closeSync, existsSync, fstatSync, openSync, readSync, statSync } from "node:fs";
 import { extname, join } from "node:path";
+import type { Architecture } from "../architectures/architecture.ts";
+import { architectureOf } from "../architectures/known.ts";
 import type { Checkpoint, CheckpointFormat } from "../checkpoint.ts";
 import { KerasFileError, TopologyError, UsageError } from "../errors.ts";
 import { windowFile } from "../hdf5/file-system.ts";
 import { openVirtual } from "../hdf5/reader.ts";
 import { systemError } from "../hdf5/system-error.ts";
-import type { Architecture } from "../topology/architectures/architecture.ts";
-import { architectureOf } from "../topology/architectures/known.ts";
 import { holdsGraph } from "../topology/tfjs-graph/graph-model.ts";
 import { replaceFile } from "./atomic-file.ts";
-import { type DescribedModel, describedModel } from "./described-model.ts";
 import { refuseForeignFile, refuseForeignFolder, refuseForeignPrefix } from "./foreign-files.ts";
+import { readKerasH5 } from "./h5/reader.ts";
+import { writeKerasH5 } from "./h5/writer.ts";
 import { readJsonFile } from "./json-file.ts";
-import { readKerasArchive, writeKerasArchive } from "./keras-archive.ts";
-import { readKerasH5 } from "./keras-h5.ts";
-import { writeKerasH5 } from "./keras-h5-writer.ts";
-import { isShardMap, readShardedWeights } from "./sharded-weights.ts";
-import { shardMapEnding, writeShardedWeights } from "./sharded-weights-writer.ts";
-import { readTfjsModel } from "./tfjs-folder.ts";
-import { modelJsonName, writeTfjsFolder } from "./tfjs-folder-writer.ts";
-import { writeWeightsH5 } from "./weights-h5-writer.ts";
-import { readWeightsOnly, requireArchitecture } from "./weights-only.ts";
+import { readKerasArchive, writeKerasArchive } from "./keras/archive.ts";
+import { readTfjsModel } from "./tfjs/folder.ts";
+import { modelJsonName, writeTfjsFolder } from "./tfjs/folder-writer.ts";
+import { type DescribedModel, describedModel } from "./weights/described-model.ts";
+import { writeWeightsH5 } from "./weights/h5-writer.ts";
+import { isShardMap, readShardedWeights } from "./weights/sharded.ts";
+import { shardMapEnding, writeShardedWeights } from "./weights/sharded-writer.ts";
+import { readWeightsOnly, requireArchitecture } from "./weights/weights-only.ts";
 
 export interface ReadOptions {
   /**

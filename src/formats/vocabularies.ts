@@ -7,7 +7,7 @@ import { modernConfig } from "../topology/dialects/layer-config.ts";
 import { editLayers, withConfig } from "../topology/edit-config.ts";
 import { outputMode } from "../topology/specs/encoded-indices.ts";
 import { idfWeightsOf } from "../topology/specs/lookups.ts";
-import type { ZipEntry } from "./zip-reader.ts";
+import type { ZipEntry } from "../zip/reader.ts";
 
 /** @file What lookup layers learnt from data: a text file in a `.keras`, and idf weights among its variables. */
 

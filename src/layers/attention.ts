@@ -2,7 +2,7 @@
 import { tf } from "../engine/tf.ts";
 import type { Kernel, KernelCall, KernelResult } from "./kernel.ts";
 import { chosen } from "./masks.ts";
-import { matmul, swapped } from "./matrix-products.ts";
+import { matmul, swapped } from "./ops/matrix-products.ts";
 import { keptMask } from "./regularization.ts";
 
 type Score = (query: tf.Tensor, key: tf.Tensor, call: KernelCall) => tf.Tensor;

@@ -5,7 +5,7 @@ import { tf } from "../engine/tf.ts";
 import { numbersIn, stringIn } from "./config.ts";
 import { asPlane, finished } from "./convolution.ts";
 import type { Kernel } from "./kernel.ts";
-import { conv3dTranspose } from "./volume.ts";
+import { conv3dTranspose } from "./numerics/volume.ts";
 
 export const convolutionTransposeKernels: Readonly<Record<string, Kernel>> = {
   Conv1DTranspose: transposed(1),

@@ -8,7 +8,7 @@ import { flagIn, numbersIn, stringIn } from "./config.ts";
 import { lowRankAdapted } from "./core.ts";
 import { channelsLast } from "./data-format.ts";
 import type { Kernel, KernelCall } from "./kernel.ts";
-import { conv3d } from "./volume.ts";
+import { conv3d } from "./numerics/volume.ts";
 
 export const convolutionKernels: Readonly<Record<string, Kernel>> = {
   Conv1D: convolution(1),

@@ -4,8 +4,8 @@ import { tf } from "../engine/tf.ts";
 import { quantizationOf } from "../topology/specs/quantization.ts";
 import { activate } from "./activations.ts";
 import { flagIn, numberIn } from "./config.ts";
-import { float8Bias } from "./float8.ts";
 import type { Kernel, KernelCall } from "./kernel.ts";
+import { float8Bias } from "./numerics/float8.ts";
 import { quantizedProduct } from "./quantization.ts";
 
 export const coreKernels: Readonly<Record<string, Kernel>> = {

@@ -6,7 +6,7 @@ import { activate } from "./activations.ts";
 import { stringIn } from "./config.ts";
 import { biasOf, lowRankAdapted } from "./core.ts";
 import type { Kernel, KernelCall } from "./kernel.ts";
-import { einsum } from "./matrix-products.ts";
+import { einsum } from "./ops/matrix-products.ts";
 import { quantizedProduct } from "./quantization.ts";
 
 export const einsumDenseKernels: Readonly<Record<string, Kernel>> = { EinsumDense: einsumDense };

@@ -2,9 +2,9 @@
 import { tf } from "../engine/tf.ts";
 import { numberIn, numberList } from "./config.ts";
 import { encoded, indicesLike } from "./encoded-indices.ts";
-import { bucketOf, crossedFingerprint, fingerprint, saltOf } from "./fingerprint.ts";
 import type { Kernel, KernelCall } from "./kernel.ts";
 import { lookup } from "./lookups.ts";
+import { bucketOf, crossedFingerprint, fingerprint, saltOf } from "./numerics/fingerprint.ts";
 import { textVectorization } from "./text-vectorization.ts";
 import { keysOf } from "./texts.ts";
 

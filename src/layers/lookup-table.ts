@@ -1,7 +1,7 @@
 import type { JsonObject } from "../checkpoint.ts";
 import { idfWeightsOf, lookupDepth, type Token, vocabularyOf } from "../topology/specs/lookups.ts";
 import { unsupported } from "./config.ts";
-import { bucketOf, fingerprint, saltOf } from "./fingerprint.ts";
+import { bucketOf, fingerprint, saltOf } from "./numerics/fingerprint.ts";
 
 /** What a lookup layer makes of its vocabulary. */
 export interface LookupTable {

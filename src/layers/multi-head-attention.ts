@@ -7,8 +7,8 @@ import { repeatAxis } from "./axes.ts";
 import { numberIn, numberList } from "./config.ts";
 import type { Kernel, KernelArgument, KernelCall, KernelResult } from "./kernel.ts";
 import { chosen } from "./masks.ts";
-import { einsum } from "./matrix-products.ts";
-import { asBool } from "./number-functions.ts";
+import { einsum } from "./ops/matrix-products.ts";
+import { asBool } from "./ops/number-functions.ts";
 
 export const multiHeadKernels: Readonly<Record<string, Kernel>> = {
   MultiHeadAttention: multiHeadAttention,

@@ -8,7 +8,7 @@ import { flagIn, numbersIn, stringIn } from "./config.ts";
 import { asPlane } from "./convolution.ts";
 import { channelsLast, isChannelsFirst } from "./data-format.ts";
 import type { Kernel, KernelCall, KernelResult } from "./kernel.ts";
-import { pool3d } from "./volume.ts";
+import { pool3d } from "./numerics/volume.ts";
 
 type Pool = (x: tf.Tensor, poolSize: Spatial, strides: Spatial, padding: Padding) => tf.Tensor;
 

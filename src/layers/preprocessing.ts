@@ -7,7 +7,7 @@ import { flagIn, numberIn, numberList, stringIn } from "./config.ts";
 import { channelsLast } from "./data-format.ts";
 import type { Kernel, KernelCall } from "./kernel.ts";
 import { chosen } from "./masks.ts";
-import { min } from "./ops-along-axes.ts";
+import { min } from "./ops/along-axes.ts";
 import { croppedToAspectRatio, paddedToAspectRatio, resized } from "./resampling.ts";
 
 export const preprocessingKernels: Readonly<Record<string, Kernel>> = {

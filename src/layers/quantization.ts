@@ -3,8 +3,8 @@ import { max } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
 import { quantizationOf, roundsInput } from "../topology/specs/quantization.ts";
 import { stopGradient } from "./activation-functions.ts";
-import { float8Product } from "./float8.ts";
 import type { KernelCall } from "./kernel.ts";
+import { float8Product } from "./numerics/float8.ts";
 
 /** A layer's product of its input and its kernel. */
 export interface Product {

@@ -2,7 +2,7 @@
 import { tf } from "../engine/tf.ts";
 import { TopologyError } from "../errors.ts";
 import { contractAxis } from "./axes.ts";
-import { interpolationRows, nearestRows } from "./interpolation.ts";
+import { interpolationRows, nearestRows } from "./numerics/interpolation.ts";
 
 /**
  * `[N, H, W, C]` as `[N, height, width, C]`. Each axis is a product with a constant matrix, so that every interpolation has a

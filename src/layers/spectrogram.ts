@@ -9,9 +9,9 @@ import { flagIn, numberIn, stringIn } from "./config.ts";
 import { convolve } from "./convolution.ts";
 import { isChannelsFirst } from "./data-format.ts";
 import type { Kernel, KernelCall } from "./kernel.ts";
-import { swapped } from "./matrix-products.ts";
-import { framed } from "./ops-arrays.ts";
-import { fourierMatrices, windowShape } from "./short-time-fourier.ts";
+import { framed } from "./ops/arrays.ts";
+import { swapped } from "./ops/matrix-products.ts";
+import { fourierMatrices, windowShape } from "./ops/short-time-fourier.ts";
 
 export const spectrogramKernels: Readonly<Record<string, Kernel>> = {
   STFTSpectrogram: stftSpectrogram,

@@ -1,7 +1,7 @@
 import type { Checkpoint } from "../checkpoint.ts";
 import { ensureEngine } from "../engine/backend.ts";
 import { type LayersModel, loadLayersModel } from "../engine/layers-model.ts";
-import { tfjsArtifacts } from "../formats/tfjs-artifacts.ts";
+import { tfjsArtifacts } from "../formats/tfjs/artifacts.ts";
 
 /**
  * The model as a `tf.LayersModel` of tfjs-layers, with equal predictions, on the engine that runs; not compiled. The caller

@@ -1,4 +1,4 @@
-import { shuffled } from "../topology/random.ts";
+import { shuffled } from "../random.ts";
 
 /** A permutation of `0 … count-1`, the same for the same seed and epoch on every machine. */
 export function permutation(count: number, seed: number, epoch: number): Uint32Array {

@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { ensureEngine, useEngine } from "../../src/engine/backend.ts";
 import { tf } from "../../src/engine/tf.ts";
 import { readCheckpoint } from "../../src/formats/checkpoint-file.ts";
-import { predict } from "../../src/model/predict.ts";
+import { predict } from "../../src/inference/predict.ts";
 import { toFloat32 } from "../../src/tensor.ts";
 import { modelPath, modelRecords, unpacked } from "../formats/model-fixtures.ts";
 

@@ -4,7 +4,7 @@ import type { JsonObject } from "../../src/checkpoint.ts";
 import { ensureEngine } from "../../src/engine/backend.ts";
 import { TopologyError } from "../../src/errors.ts";
 import { readCheckpoint } from "../../src/formats/checkpoint-file.ts";
-import { predict } from "../../src/model/predict.ts";
+import { predict } from "../../src/inference/predict.ts";
 
 test("a config that the engine refuses is an error of the layer, by its path", async () => {
   await ensureEngine();

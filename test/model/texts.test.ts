@@ -9,7 +9,7 @@ import { cutModel } from "../../src/features/cut.ts";
 import { staticProgram } from "../../src/features/trunk.ts";
 import { finetune } from "../../src/finetune.ts";
 import { readCheckpoint, writeCheckpoint } from "../../src/formats/checkpoint-file.ts";
-import { predict } from "../../src/model/predict.ts";
+import { predict } from "../../src/inference/predict.ts";
 import type { InputTensor, StringTensor, Tensor } from "../../src/tensor.ts";
 import { toFloat32 } from "../../src/tensor.ts";
 import { layerGraph } from "../../src/topology/build-graph.ts";

@@ -4,7 +4,7 @@ import { readCheckpoint, writeCheckpoint } from "../../src/formats/checkpoint-fi
 import type { Tensor } from "../../src/tensor.ts";
 import { dialectOf } from "../../src/topology/translate/dialect.ts";
 import { modelPath } from "../formats/model-fixtures.ts";
-import { tfjsNetworks } from "../formats/tfjs-networks.ts";
+import { tfjsNetworks } from "../formats/tfjs/networks.ts";
 import { type Keras, startKeras } from "./keras.ts";
 import type { WrittenModel } from "./written-models.ts";
 import { apart, convertedFolders, kerasModels, textModels, tfjsModel } from "./written-models.ts";

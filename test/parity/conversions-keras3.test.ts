@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { readCheckpoint, writeCheckpoint } from "../../src/formats/checkpoint-file.ts";
 import { writingWarnings } from "../../src/formats/dialect-writing.ts";
 import { changesInKeras3 } from "../../src/topology/translate/changes-in-keras3.ts";
-import { tfjsNetworks } from "../formats/tfjs-networks.ts";
+import { tfjsNetworks } from "../formats/tfjs/networks.ts";
 import { type Keras, startKeras } from "./keras.ts";
 import type { WrittenModel } from "./written-models.ts";
 import {

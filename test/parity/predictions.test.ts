@@ -6,7 +6,7 @@ import { readCheckpoint, writeCheckpoint } from "../../src/formats/checkpoint-fi
 import type { FreezePolicy } from "../../src/freeze/policy.ts";
 import { freeze, freezeAllButHead, freezeUntil } from "../../src/freeze/policy.ts";
 import { resolveFreeze } from "../../src/freeze/resolve.ts";
-import { predict } from "../../src/model/predict.ts";
+import { predict } from "../../src/inference/predict.ts";
 import type { Tensor } from "../../src/tensor.ts";
 import { layerGraph } from "../../src/topology/build-graph.ts";
 import { withTrainableFlags } from "../../src/topology/trainable-flags.ts";

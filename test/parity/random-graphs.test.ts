@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { BatchNormMode, JsonObject } from "../../src/checkpoint.ts";
 import { readCheckpoint } from "../../src/formats/checkpoint-file.ts";
-import { predict } from "../../src/model/predict.ts";
+import { predict } from "../../src/inference/predict.ts";
 import type { Tensor } from "../../src/tensor.ts";
 import { relativeDifference } from "./differences.ts";
 import type { Keras } from "./keras.ts";

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { JsonObject } from "../../src/checkpoint.ts";
 import { readCheckpoint, writeCheckpoint } from "../../src/formats/checkpoint-file.ts";
-import { predict } from "../../src/model/predict.ts";
+import { predict } from "../../src/inference/predict.ts";
 import type { InputTensor, StringTensor, Tensor } from "../../src/tensor.ts";
 import { difference } from "./differences.ts";
 import type { Keras } from "./keras.ts";

@@ -15,7 +15,7 @@ import {
   textRecords,
   unpackedTexts,
 } from "../formats/model-fixtures.ts";
-import { inputsFor, saveByTfjs, tfjsNetworks } from "../formats/tfjs-networks.ts";
+import { inputsFor, saveByTfjs, tfjsNetworks } from "../formats/tfjs/networks.ts";
 import { difference, magnitude } from "./differences.ts";
 import type { Keras } from "./keras.ts";
 

@@ -3,7 +3,7 @@ import type { JsonObject } from "../../checkpoint.ts";
 import { tf } from "../../engine/tf.ts";
 import { numberIn, numberList } from "../config.ts";
 import { channelsLast, isChannelsFirst } from "../data-format.ts";
-import { toHueSaturationValue, toRedGreenBlue } from "../ops-images.ts";
+import { toHueSaturationValue, toRedGreenBlue } from "../ops/images.ts";
 import type { DrawCall, RandomImage } from "./random-image.ts";
 import { changedWhere, drawChosen, factorIn, perImage } from "./random-image.ts";
 import { bytes, clipped, inRange, type ValueRange, valueRange } from "./value-range.ts";

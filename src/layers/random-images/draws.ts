@@ -1,7 +1,7 @@
 /** Random numbers of one call, all from one seed (`keras/src/random`, whose generator is another). */
 import { tf } from "../../engine/tf.ts";
-import type { RandomGenerator } from "../../topology/random.ts";
-import { randomGenerator, shuffled } from "../../topology/random.ts";
+import type { RandomGenerator } from "../../random.ts";
+import { randomGenerator, shuffled } from "../../random.ts";
 
 /** What a layer draws from; each call gives other numbers. */
 export interface Draws {

@@ -1,10 +1,17 @@
 /** Images pulled about at random (`random_elastic_transform.py`, `elastic_transform` and `map_coordinates` of `keras/src/ops/image.py`). */
 import { tf } from "../../engine/tf.ts";
 import { roundHalfEven } from "../../tensor.ts";
-import { type Corner, cornerCount, cornersAround, gathered, type Reading, readingIn } from "../affine.ts";
 import { channelsLast } from "../data-format.ts";
-import { placeWithin } from "../map-coordinates.ts";
-import { blurred } from "../ops-images.ts";
+import {
+  type Corner,
+  cornerCount,
+  cornersAround,
+  gathered,
+  type Reading,
+  readingIn,
+} from "../numerics/affine.ts";
+import { blurred } from "../ops/images.ts";
+import { placeWithin } from "../ops/map-coordinates.ts";
 import type { RandomImage } from "./random-image.ts";
 import { changedWhere, drawChosen, factorIn } from "./random-image.ts";
 import { clipped } from "./value-range.ts";

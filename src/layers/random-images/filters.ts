@@ -2,7 +2,7 @@
 import { tf } from "../../engine/tf.ts";
 import { numbersIn } from "../config.ts";
 import { channelsLast } from "../data-format.ts";
-import { blurred, filtered } from "../ops-images.ts";
+import { blurred, filtered } from "../ops/images.ts";
 import type { RandomImage } from "./random-image.ts";
 import { changedWhere, drawChosen, factorIn, perImage } from "./random-image.ts";
 import { clipped } from "./value-range.ts";

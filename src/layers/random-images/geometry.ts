@@ -1,10 +1,10 @@
 /** Random layers that move pixels (`keras/src/layers/preprocessing/image_preprocessing/random_*.py`). */
 import type { JsonObject } from "../../checkpoint.ts";
 import { tf } from "../../engine/tf.ts";
-import { type Affine, affineTransformed, readingIn } from "../affine.ts";
 import { numberIn, stringIn } from "../config.ts";
 import { channelsLast } from "../data-format.ts";
-import { homography, type Point } from "../homography.ts";
+import { type Affine, affineTransformed, readingIn } from "../numerics/affine.ts";
+import { homography, type Point } from "../numerics/homography.ts";
 import type { RandomImage } from "./random-image.ts";
 import { changedWhere, drawChosen, factorIn } from "./random-image.ts";
 

@@ -1,7 +1,7 @@
 /** The walk of a cell over time (`keras/src/backend/tensorflow/rnn.py`). */
 import { tf } from "../../engine/tf.ts";
 import { chosen } from "../masks.ts";
-import { asBool } from "../number-functions.ts";
+import { asBool } from "../ops/number-functions.ts";
 import type { Cell } from "./cells.ts";
 import type { WholeSequence } from "./whole-sequence.ts";
 import { atPlaces, orderedSteps, stepOrder } from "./whole-sequence.ts";

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { ensureEngine, useEngine } from "../../../src/engine/backend.ts";
 import { tf } from "../../../src/engine/tf.ts";
-import { randomImageLayers } from "../../../src/layers/random-images.ts";
+import { randomImageLayers } from "../../../src/layers/random-images/kernels.ts";
 import { upload, valuesOf } from "../layer-cases.ts";
 import { liveTransformation, transformationCases } from "./transformation-cases.ts";
 

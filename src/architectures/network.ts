@@ -1,0 +1,141 @@
+import type { Json, JsonObject } from "../checkpoint.ts";
+import type { Shape } from "../tensor.ts";
+import { readModel } from "../topology/dialects/read-model.ts";
+import { specOf } from "../topology/layer-specs.ts";
+import { snakeCase } from "../topology/snake-case.ts";
+import { inModule, opModule } from "../topology/translate/keras-modules.ts";
+import { modelOrder } from "../topology/translate/model-order.ts";
+
+/** What a layer of a network being built gives. */
+export interface Output {
+  readonly layer: string;
+  readonly shape: Shape;
+}
+
+/** A functional model being written layer by layer, with the arguments that differ from Keras's defaults. */
+export interface Network {
+  readonly input: Output;
+  /** Calls a new layer on an output or a list of them; without a name it gets Keras's, its class's with a number. */
+  layer(className: string, config: JsonObject, given: Output | readonly Output[], name?: string): Output;
+  /** Calls an operation of keras.ops (`Add`) on outputs and numbers. */
+  operation(className: string, ...given: readonly (Output | number)[]): Output;
+  /** Calls a Sequential of the layers that `build` adds one behind the other. */
+  sequential(name: string, given: Output, build: (add: AddLayer) => void): Output;
+  /** The finished model in Keras 3's `.keras` dialect, layers in Keras's order. */
+  model(name: string, output: Output): JsonObject;
+}
+
+export type AddLayer = (className: string, config: JsonObject, name: string) => void;
+
+/** Modules of the layers that keras.applications defines for itself. */
+const ownModules: Readonly<Record<string, string>> = {
+  LayerScale: "keras.src.applications.convnext",
+  CustomScaleLayer: "keras.src.applications.inception_resnet_v2",
+};
+
+const version = "3.15.1";
+
+/** A network whose one input is a picture of that many rows and columns, null for any number. */
+export function network(size: number | null): Network {
+  const counts = new Map<string, number>();
+  const named = (className: string, name: string | undefined): string =>
+    name ?? numbered(snakeCase(className), counts);
+  const shape: Shape = [null, size, size, 3];
+  const input: Output = { layer: named("InputLayer", undefined), shape };
+  const entries: JsonObject[] = [{ ...inputEntry(input), name: input.layer, inbound_nodes: [] }];
+  const add = (entry: JsonObject, name: string, args: Json, outputShape: Shape): Output => {
+    entries.push({ ...entry, name, inbound_nodes: [{ args, kwargs: {} }] });
+    return { layer: name, shape: outputShape };
+  };
+  return {
+    input,
+    layer: (className, config, given, name) => {
+      const own = named(className, name);
+      const inputs = "layer" in given ? [given] : given;
+      const args = "layer" in given ? [tensor(given)] : [given.map(tensor)];
+      return add(layerEntry(className, config, own), own, args, outputShape(className, config, inputs));
+    },
+    operation: (className, ...given) => {
+      const own = named(className, undefined);
+      const args = given.map((value) => (typeof value === "number" ? value : tensor(value)));
+      const entry = inModule({ class_name: className, config: { name: own } }, opModule(className));
+      const [first] = given.filter((value) => typeof value !== "number");
+      return add({ ...entry, registered_name: className }, own, args, first!.shape);
+    },
+    sequential: (name, given, build) => {
+      const start: Output = { layer: named("InputLayer", undefined), shape: given.shape };
+      const layers: JsonObject[] = [inputEntry(start)];
+      let last = start;
+      build((className, config, own) => {
+        layers.push(layerEntry(className, config, own));
+        last = { layer: own, shape: outputShape(className, config, [last]) };
+      });
+      const config: JsonObject = { name, trainable: true, layers, build_input_shape: given.shape };
+      return add(inModule({ class_name: "Sequential", config }, "keras"), name, [tensor(given)], last.shape);
+    },
+    model: (name, output) => inKerasOrder(name, entries, input, output),
+  };
+}
+
+/** `conv2d`, then `conv2d_1` (`keras/src/utils/naming.py`, `auto_name`). */
+function numbered(base: string, counts: Map<string, number>): string {
+  const count = counts.get(base) ?? 0;
+  counts.set(base, count + 1);
+  return count === 0 ? base : `${base}_${count}`;
+}
+
+function inputEntry({ layer, shape }: Output): JsonObject {
+  const config = { batch_shape: shape, dtype: "float32", sparse: false, name: layer };
+  return inModule({ class_name: "InputLayer", config }, "keras.layers");
+}
+
+function layerEntry(className: string, config: JsonObject, name: string): JsonObject {
+  const dtype = inModule({ class_name: "DTypePolicy", config: { name: "float32" } }, "keras");
+  const common: JsonObject = { name, trainable: true, dtype };
+  const whole = { ...common, ...withLayout(className, config) };
+  const entry = inModule({ class_name: className, config: whole }, ownModules[className] ?? "keras.layers");
+  return className in ownModules ? { ...entry, registered_name: className } : entry;
+}
+
+/** A layer that knows one names its layout: a Keras may have been set to another. */
+function withLayout(className: string, config: JsonObject): JsonObject {
+  return "data_format" in specOf(className)!.defaults ? { ...config, data_format: "channels_last" } : config;
+}
+
+function outputShape(className: string, config: JsonObject, given: readonly Output[]): Shape {
+  const spec = specOf(className)!;
+  const call = { config: { ...spec.defaults, ...config }, keras: 3, args: [], kwargs: {} } as const;
+  return spec.outputShapes({ ...call, inputs: given.map((output) => output.shape) })[0]!;
+}
+
+function tensor({ layer, shape }: Output): JsonObject {
+  const config = { shape, dtype: "float32", keras_history: [layer, 0, 0] };
+  return { class_name: "__keras_tensor__", config };
+}
+
+function inKerasOrder(
+  name: string,
+  entries: readonly JsonObject[],
+  input: Output,
+  output: Output,
+): JsonObject {
+  const model = (layers: readonly JsonObject[]): JsonObject => ({
+    ...inModule(
+      {
+        class_name: "Functional",
+        config: {
+          name,
+          trainable: true,
+          layers,
+          input_layers: [input.layer, 0, 0],
+          output_layers: [output.layer, 0, 0],
+        },
+      },
+      "keras.src.models.functional",
+    ),
+    registered_name: "Functional",
+  });
+  const byName = new Map(entries.map((entry) => [entry["name"], entry]));
+  const order = modelOrder(readModel({ modelConfig: model(entries), kerasVersion: version }));
+  return model(order.map((layer) => byName.get(layer)!));
+}

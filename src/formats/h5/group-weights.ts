@@ -1,0 +1,126 @@
+import { formatShape, sameShape } from "../../tensor.ts";
+import type { WeightSpec } from "../../topology/layer-spec.ts";
+import type { LayerSlots } from "../layer-slots.ts";
+import {
+  joinPlacements,
+  type PlacedWeight,
+  type Placement,
+  placeInLayer,
+  type StoredWeight,
+} from "../stored-weights.ts";
+
+/**
+ * The weights of one group of an .h5 file in the layers that it holds: one layer, or all layers of a nested model. By the
+ * names in the file; where these do not tell the layers apart, in the order in which Keras writes them: trainable weights
+ * first (`keras/src/legacy/saving/legacy_h5_format.py`, `_legacy_weights`).
+ */
+export function placeInGroup(
+  group: string,
+  layers: readonly LayerSlots[],
+  stored: readonly StoredWeight[],
+): Placement {
+  const byName = layers.length === 1 ? ownNames(layers[0]!, stored) : placeByName(layers, stored);
+  if (byName && byName.problems.length === 0) return byName;
+  const byOrder = placeByOrder(layers, stored);
+  if (byOrder) return byOrder;
+  return (
+    byName ?? {
+      weights: new Map(),
+      problems: [
+        `${group}: its ${stored.length} weights (${stored[0]?.name ?? ""}, …) cannot be told apart by name or order`,
+      ],
+    }
+  );
+}
+
+/** Names below the layer, whatever models and scopes stand before it. */
+function ownNames(layer: LayerSlots, stored: readonly StoredWeight[]): Placement {
+  return placeInLayer(
+    layer,
+    stored.map((weight) => ({ ...weight, name: below(layer.name, weight.name) ?? weight.name })),
+  );
+}
+
+function placeByName(layers: readonly LayerSlots[], stored: readonly StoredWeight[]): Placement | undefined {
+  const owned = new Map<LayerSlots, StoredWeight[]>(layers.map((layer) => [layer, []]));
+  for (const weight of stored) {
+    const owner = ownerOf(layers, weight.name);
+    if (!owner) return undefined;
+    owned.get(owner)!.push({ ...weight, name: below(owner.name, weight.name)! });
+  }
+  return joinPlacements([...owned].map(([layer, weights]) => placeInLayer(layer, weights)));
+}
+
+/** The layer whose name is part of the weight's; of several the one whose path agrees most, undefined if two agree alike. */
+function ownerOf(layers: readonly LayerSlots[], name: string): LayerSlots | undefined {
+  let owner: LayerSlots | undefined;
+  let best = -1;
+  let tied = false;
+  for (const layer of layers) {
+    if (below(layer.name, name) === undefined) continue;
+    const agreement = agreedLength(layer.path, name);
+    if (agreement === best) tied = true;
+    if (agreement > best) {
+      owner = layer;
+      best = agreement;
+      tied = false;
+    }
+  }
+  return tied ? undefined : owner;
+}
+
+/** What follows the layer's name in a weight's name; undefined where it does not stand there between slashes. */
+function below(layer: string, name: string): string | undefined {
+  const at = `/${name}`.indexOf(`/${layer}/`);
+  return at < 0 ? undefined : name.slice(at + layer.length + 1);
+}
+
+/** Characters of the longest end of `path` that stands in `name` between slashes. */
+function agreedLength(path: string, name: string): number {
+  const bounded = `/${name}`;
+  for (let start = 0; ; ) {
+    const end = path.slice(start);
+    if (bounded.includes(`/${end}/`)) return end.length;
+    const next = path.indexOf("/", start);
+    if (next < 0) return 0;
+    start = next + 1;
+  }
+}
+
+interface Slot {
+  readonly path: string;
+  readonly spec: WeightSpec;
+}
+
+function placeByOrder(layers: readonly LayerSlots[], stored: readonly StoredWeight[]): Placement | undefined {
+  const slots = legacyOrder(layers);
+  if (slots?.length !== stored.length) return undefined;
+  if (!slots.every((slot, index) => sameShape(slot.spec.shape, stored[index]!.shape))) return undefined;
+  const weights = new Map<string, PlacedWeight[]>(layers.map((layer) => [layer.path, []]));
+  slots.forEach((slot, index) => {
+    weights.get(slot.path)!.push({ name: slot.spec.name, stored: stored[index]! });
+  });
+  for (const { path, weights: specs } of layers) {
+    const order = new Map(specs!.map((spec, index) => [spec.name, index]));
+    weights.get(path)!.sort((a, b) => order.get(a.name)! - order.get(b.name)!);
+  }
+  return { weights, problems: [] };
+}
+
+/** Trainable weights in layer order, then the others; undefined if a layer's are not known. */
+export function legacyOrder(layers: readonly LayerSlots[]): readonly Slot[] | undefined {
+  const trainable: Slot[] = [];
+  const others: Slot[] = [];
+  for (const layer of layers) {
+    if (!layer.weights) return undefined;
+    for (const spec of layer.weights) {
+      (layer.trainable && spec.trainable ? trainable : others).push({ path: layer.path, spec });
+    }
+  }
+  return [...trainable, ...others];
+}
+
+/** `conv1/kernel [3,3,1,4]`, for messages. */
+export function describeStored(weight: StoredWeight): string {
+  return `${weight.name} ${formatShape(weight.shape)}`;
+}

@@ -1,0 +1,207 @@
+import type { Checkpoint, JsonObject, Weight } from "../../checkpoint.ts";
+import { KerasFileError } from "../../errors.ts";
+import type { Hdf5File, Hdf5Group } from "../../hdf5/reader.ts";
+import { layerGraph } from "../../topology/build-graph.ts";
+import { isObject } from "../../topology/config-values.ts";
+import { keras1ToKeras2 } from "../../topology/dialects/keras1-model.ts";
+import { withSequentialNames } from "../../topology/dialects/sequential-names.ts";
+import { layersByPath } from "../../topology/layer-graph.ts";
+import { type LayerSlots, layerSlots } from "../layer-slots.ts";
+import { leavesOf, modelTree } from "../model-tree.ts";
+import { notesKey, parseNotes } from "../notes.ts";
+import { parsePythonJson } from "../python-json.ts";
+import {
+  joinPlacements,
+  type Placement,
+  placeInLayer,
+  readPlaced,
+  type StoredWeight,
+  storedWeight,
+} from "../stored-weights.ts";
+import { isIdfNameInH5, storedIdfWeights } from "../vocabularies.ts";
+import { placeInGroup } from "./group-weights.ts";
+import { fromKeras1, ownedInKeras1 } from "./keras1-weights.ts";
+import { fromTheano } from "./theano-kernels.ts";
+
+/**
+ * @file Whole models in `.h5`, of Keras 1, 2 and 3 (`keras/src/legacy/saving/legacy_h5_format.py`): root attributes
+ * model_config and training_config, group model_weights with a group a layer, each listing its weights by name.
+ */
+
+/**
+ * The checkpoint in an open `.h5` that has a model_config.
+ * @param values False to read shapes only.
+ * @throws {KerasFileError} naming what is missing or does not fit.
+ */
+export function readKerasH5(file: Hdf5File, label: string, values: boolean): Checkpoint {
+  const { root } = file;
+  const written = jsonAttribute(root, "model_config", label);
+  if (!written) throw new KerasFileError(`${label}: has no model_config.`, "structure");
+  const group = root.group("model_weights");
+  if (!group)
+    throw new KerasFileError(`${label}: has a model_config but no group model_weights.`, "structure");
+  const kerasVersion = root.text("keras_version") ?? group.text("keras_version") ?? "1";
+  const trainingConfig = jsonAttribute(root, "training_config", label);
+  if (!group.textList("layer_names"))
+    throw new KerasFileError(`${label}: ${group.path}: has no layer_names.`, "structure");
+  const optimizerWeights = values && !isKeras1(kerasVersion) ? readOptimizer(root, label) : undefined;
+  return {
+    format: "h5",
+    ...readNamedWeights({ modelConfig: written, kerasVersion }, { root, group, label, values }),
+    ...(trainingConfig && { trainingConfig }),
+    ...(optimizerWeights && { optimizerWeights }),
+    notes: parseNotes(root.text(notesKey)),
+  };
+}
+
+/** Where a file has a group a layer, and what is read of it. */
+export interface NamedGroups {
+  readonly root: Hdf5Group;
+  /** The root too where the file holds weights alone. */
+  readonly group: Hdf5Group;
+  readonly label: string;
+  readonly values: boolean;
+}
+
+/** A model, in Keras 2's words if Keras 1 wrote it, with the weights of a file that names its layers. @throws {KerasFileError} */
+export function readNamedWeights(
+  { modelConfig: written, kerasVersion }: Model,
+  { root, group, label, values }: NamedGroups,
+): Pick<Checkpoint, "modelConfig" | "kerasVersion" | "weights"> {
+  const names = group.textList("layer_names") ?? [];
+  const ofKeras1 = isKeras1(kerasVersion);
+  const modelConfig = ofKeras1 ? keras1ToKeras2(written, names) : withSequentialNames(written, names);
+  const model = { modelConfig, kerasVersion };
+  const graph = ranOnTheano(root, group, names, ofKeras1) ? layerGraph(model) : undefined;
+  const placed = placeH5Weights(model, names, group, label, ofKeras1);
+  const placement = graph ? fromTheano(placed, graph, label) : placed;
+  return { ...model, weights: readPlaced(placement, values, label) };
+}
+
+function isKeras1(kerasVersion: string): boolean {
+  return /^1\b/.test(kerasVersion);
+}
+
+function jsonAttribute(root: Hdf5Group, name: string, label: string): JsonObject | undefined {
+  const text = root.text(name);
+  if (text === undefined) return undefined;
+  const json = parsePythonJson(text, `${label}: ${name}`);
+  if (isObject(json)) return json;
+  throw new KerasFileError(`${label}: ${name}: expected an object, got ${text.slice(0, 40)}.`, "structure");
+}
+
+/**
+ * Whether the file's kernels are Theano's. Keras 2 says so; Keras 1 does not, but only TensorFlow ends a variable's name
+ * with `:0`.
+ */
+function ranOnTheano(
+  root: Hdf5Group,
+  group: Hdf5Group,
+  names: readonly string[],
+  ofKeras1: boolean,
+): boolean {
+  if (!ofKeras1) return (root.text("backend") ?? group.text("backend")) === "theano";
+  const weights = names.flatMap((name) => group.group(name)?.textList("weight_names") ?? []);
+  return weights.length > 0 && !weights.some((name) => name.endsWith(":0"));
+}
+
+type Model = Pick<Checkpoint, "modelConfig" | "kerasVersion">;
+
+/** The weights below `group`, which has a group a layer, in the layers of the model: by the names of the groups. */
+function placeH5Weights(
+  model: Model,
+  names: readonly string[],
+  group: Hdf5Group,
+  label: string,
+  ofKeras1: boolean,
+): Placement {
+  const slots = layerSlots(model);
+  const tree = modelTree(model.modelConfig);
+  const place = ofKeras1 ? placeInKeras1(model) : placeInGroup;
+  const idfWeights = storedIdfWeights(model);
+  const groups = new Map(names.map((name) => [name, storedInGroup(group, name, label)]));
+  const children = (tree.children ?? []).map((child) => {
+    const leaves = leavesOf(child);
+    const layers = leaves.flatMap((leaf) => slots.get(leaf.path) ?? []);
+    return { name: child.name, leaves, layers };
+  });
+  const groupOf = groupNames(children, groups);
+  const placements: Placement[] = [];
+  for (const { name: child, leaves, layers } of children) {
+    const name = groupOf(child);
+    const inside = groups.get(name) ?? [];
+    const weighs = leaves.some(({ path }) => idfWeights.has(path));
+    const stored = weighs ? inside.filter((weight) => !isIdfNameInH5(weight.name)) : inside;
+    groups.delete(name);
+    if (layers.length > 0) placements.push(place(child, layers, stored));
+  }
+  const left = [...groups].filter(([, stored]) => stored.length > 0);
+  const problems = left.flatMap(([name, stored]) =>
+    stored.map((weight) => `${name}/${weight.name} is in the file but not in the model`),
+  );
+  return joinPlacements([...placements, { weights: new Map(), problems }]);
+}
+
+interface OuterLayer {
+  readonly name: string;
+  readonly layers: readonly LayerSlots[];
+}
+
+/**
+ * What the file calls a layer: its name. Where the names are others but as many layers have weights, the n-th is the n-th, as
+ * in Keras's `load_weights`: layers that Keras named itself have other numbers in another session.
+ */
+function groupNames(
+  children: readonly OuterLayer[],
+  groups: ReadonlyMap<string, readonly StoredWeight[]>,
+): (layer: string) => string {
+  const weighted = children.filter(({ layers }) => layers.some(({ weights }) => weights?.length !== 0));
+  const stored = [...groups].filter(([, weights]) => weights.length > 0).map(([name]) => name);
+  const isNamed = weighted.every(({ name }) => groups.has(name));
+  if (isNamed || weighted.length !== stored.length) return (layer) => layer;
+  const inOrder = new Map(weighted.map(({ name }, index) => [name, stored[index]!]));
+  return (layer) => inOrder.get(layer) ?? "";
+}
+
+/** Places a group's weights after making them Keras 2's. */
+function placeInKeras1(model: Model): typeof placeInGroup {
+  const byPath = layersByPath(layerGraph(model));
+  return (_group, slots, stored) => {
+    const layers = slots.map(({ path }) => byPath.get(path)!);
+    const owned = ownedInKeras1(layers, stored);
+    return joinPlacements(
+      slots.map((slot, index) => placeInLayer(slot, fromKeras1(layers[index]!, owned.get(slot.path) ?? []))),
+    );
+  };
+}
+
+/** A layer's weights in the file's order. @throws {KerasFileError} for one that is listed but not there. */
+export function storedInGroup(parent: Hdf5Group, name: string, label: string): readonly StoredWeight[] {
+  const group = parent.group(name);
+  if (!group)
+    throw new KerasFileError(`${label}: ${parent.path}: layer ${name} is listed but not there.`, "structure");
+  return (group.textList("weight_names") ?? []).map((weightName) => {
+    const dataset = group.dataset(weightName);
+    if (dataset) return storedWeight(weightName.replace(/:0$/, ""), dataset);
+    throw new KerasFileError(
+      `${label}: ${group.path}: weight ${weightName} is listed but not there.`,
+      "structure",
+    );
+  });
+}
+
+/** The optimizer's variables under the names of the file. */
+function readOptimizer(root: Hdf5Group, label: string): readonly Weight[] | undefined {
+  const group = root.group("optimizer_weights");
+  const names = group?.textList("weight_names");
+  if (!group || !names || names.length === 0) return undefined;
+  return names.map((name) => {
+    const dataset = group.dataset(name);
+    if (!dataset)
+      throw new KerasFileError(
+        `${label}: ${group.path}: weight ${name} is listed but not there.`,
+        "structure",
+      );
+    return { name, ...dataset.read() };
+  });
+}

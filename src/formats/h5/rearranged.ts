@@ -1,0 +1,99 @@
+import { elementCount, type Tensor, type TensorData } from "../../tensor.ts";
+import type { StoredWeight } from "../stored-weights.ts";
+
+/**
+ * The weight with its axes in another order, read when it is wanted: `[2, 3, 1, 0]` makes rows, columns, in, out of out, in,
+ * rows, columns.
+ */
+export function transposed(stored: StoredWeight, axes: readonly number[]): StoredWeight {
+  const strides = stridesOf(stored.shape);
+  return gathered(
+    stored,
+    axes.map((axis) => stored.shape[axis]!),
+    axes.map((axis) => strides[axis]!),
+    0,
+  );
+}
+
+/** The weight read backwards along its first `count` axes. */
+export function reversed(stored: StoredWeight, count: number): StoredWeight {
+  const strides = stridesOf(stored.shape);
+  const offset = strides.reduce(
+    (sum, stride, axis) => (axis < count ? sum + stride * (stored.shape[axis]! - 1) : sum),
+    0,
+  );
+  return gathered(
+    stored,
+    stored.shape,
+    strides.map((stride, axis) => (axis < count ? -stride : stride)),
+    offset,
+  );
+}
+
+/** The weight without an axis of length 1. */
+export function squeezed(stored: StoredWeight, axis: number): StoredWeight {
+  const shape = stored.shape.toSpliced(axis, 1);
+  return { ...stored, shape, read: () => ({ ...stored.read(), shape }) };
+}
+
+/** Weights of one shape but for the last axis, joined along it. */
+export function joinedLast(parts: readonly StoredWeight[]): StoredWeight {
+  const [first] = parts;
+  const widths = parts.map((part) => part.shape.at(-1) ?? 1);
+  const width = widths.reduce((sum, own) => sum + own, 0);
+  const shape = [...first!.shape.slice(0, -1), width];
+  const read = (): Tensor => {
+    const tensors = parts.map((part) => part.read());
+    const data = emptyLike(tensors[0]!.data, elementCount(shape));
+    let start = 0;
+    tensors.forEach((tensor, index) => {
+      const own = widths[index]!;
+      for (let row = 0; row * own < tensor.data.length; row += 1) {
+        for (let column = 0; column < own; column += 1) {
+          data[row * width + start + column] = tensor.data[row * own + column]!;
+        }
+      }
+      start += own;
+    });
+    return { dtype: tensors[0]!.dtype, shape, data };
+  };
+  return { ...first!, shape, read };
+}
+
+function stridesOf(shape: readonly number[]): readonly number[] {
+  return shape.map((_, axis) => elementCount(shape.slice(axis + 1)));
+}
+
+/** The element at each index of `shape` is the one at `offset` plus the index times `strides`. */
+function gathered(
+  stored: StoredWeight,
+  shape: readonly number[],
+  strides: readonly number[],
+  offset: number,
+): StoredWeight {
+  const read = (): Tensor => {
+    const { dtype, data } = stored.read();
+    const out = emptyLike(data, data.length);
+    const index = shape.map(() => 0);
+    let source = offset;
+    for (let at = 0; at < out.length; at += 1) {
+      out[at] = data[source]!;
+      for (let axis = shape.length - 1; axis >= 0; axis -= 1) {
+        source += strides[axis]!;
+        if (++index[axis]! < shape[axis]!) break;
+        source -= strides[axis]! * shape[axis]!;
+        index[axis] = 0;
+      }
+    }
+    return { dtype, shape, data: out };
+  };
+  return { ...stored, shape, read };
+}
+
+/** Elements are copied between arrays of one kind, whose type the compiler does not follow. */
+type Elements = { [index: number]: number | bigint; readonly length: number } & TensorData;
+
+function emptyLike(data: TensorData, length: number): Elements {
+  const kind = data.constructor as new (length: number) => Elements;
+  return new kind(length);
+}

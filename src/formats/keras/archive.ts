@@ -1,0 +1,163 @@
+import type { Checkpoint, JsonObject, Weight } from "../../checkpoint.ts";
+import { KerasFileError } from "../../errors.ts";
+import { type Hdf5Group, openVirtual } from "../../hdf5/reader.ts";
+import { createHdf5, type Hdf5Writer } from "../../hdf5/writer.ts";
+import { isObject } from "../../topology/config-values.ts";
+import { readZip, type ZipEntry } from "../../zip/reader.ts";
+import { createZip } from "../../zip/writer.ts";
+import { inDialect } from "../dialect-writing.ts";
+import { refuseForeignArchive } from "../foreign-files.ts";
+import { layerSlots } from "../layer-slots.ts";
+import { modelTree } from "../model-tree.ts";
+import { notesKey, readNotes, writeNotes } from "../notes.ts";
+import { parsePythonJson, stringifyPythonJson } from "../python-json.ts";
+import { readPlaced } from "../stored-weights.ts";
+import { withVocabularies } from "../vocabularies.ts";
+import { withoutNumpyValues } from "./numpy-values.ts";
+import { placeVariables, storedPaths, writeVariables } from "./variable-groups.ts";
+
+/**
+ * @file `.keras`: a zip of config.json, metadata.json and model.weights.h5 (`keras/src/saving/saving_lib.py`).
+ */
+
+const configName = "config.json";
+const metadataName = "metadata.json";
+const weightsName = "model.weights.h5";
+const compileKey = "compile_config";
+/** No config is larger; what claims to be is refused before it is unpacked. */
+const configLimit = 256 * 2 ** 20;
+
+/**
+ * The checkpoint in the `.keras` behind `descriptor`, `length` bytes long.
+ * @param values False to read shapes only.
+ * @throws {KerasFileError} naming what is missing or does not fit.
+ */
+export async function readKerasArchive(
+  descriptor: number,
+  length: number,
+  label: string,
+  values: boolean,
+): Promise<Checkpoint> {
+  const entries = readZip(descriptor, length, label);
+  const config = readJson(entries, configName, label);
+  if (!config) {
+    refuseForeignArchive(label, [...entries.keys()]);
+    throw new KerasFileError(
+      `${label}: a zip archive without ${configName}: expected a .keras file, got ${[...entries.keys()].slice(0, 5).join(", ") || "nothing"}.`,
+      "structure",
+    );
+  }
+  const metadata = readJson(entries, metadataName, label) ?? {};
+  const { [compileKey]: trainingConfig, ...written } = config;
+  const version = metadata["keras_version"];
+  const kerasVersion = typeof version === "string" ? version : "3";
+  const plainConfig = kerasVersion.startsWith("2") ? withoutNumpyValues(written) : written;
+  const weightsEntry = entries.get(weightsName);
+  if (!weightsEntry) throw new KerasFileError(`${label}: has no ${weightsName}.`, "structure");
+  const place = `${label}: ${weightsName}`;
+  const file = await openVirtual(weightsEntry.open(values), place);
+  try {
+    const groups = storedPaths(
+      modelTree(plainConfig),
+      layerSlots({ modelConfig: plainConfig, kerasVersion }),
+      file.root,
+    );
+    const modelConfig = withVocabularies(plainConfig, groups, entries, file.root);
+    const slots = layerSlots({ modelConfig, kerasVersion });
+    const placement = placeVariables(modelTree(modelConfig), slots, file.root);
+    const optimizerWeights = values ? readOptimizer(file.root) : undefined;
+    return {
+      format: "keras",
+      kerasVersion,
+      modelConfig,
+      weights: readPlaced(placement, values, label),
+      ...(isObject(trainingConfig) && { trainingConfig }),
+      ...(optimizerWeights && { optimizerWeights }),
+      notes: readNotes(metadata[notesKey]),
+    };
+  } finally {
+    file.close();
+  }
+}
+
+function readJson(
+  entries: ReadonlyMap<string, ZipEntry>,
+  name: string,
+  label: string,
+): JsonObject | undefined {
+  const entry = entries.get(name);
+  if (!entry) return undefined;
+  if (entry.size > configLimit) {
+    throw new KerasFileError(
+      `${label}: ${name}: ${entry.size.toLocaleString("en-US")} bytes are too many.`,
+      "size",
+    );
+  }
+  const json = parsePythonJson(new TextDecoder().decode(entry.read()), `${label}: ${name}`);
+  if (isObject(json)) return json;
+  throw new KerasFileError(`${label}: ${name}: expected an object.`, "structure");
+}
+
+function readOptimizer(root: Hdf5Group): readonly Weight[] | undefined {
+  const group = root.group("optimizer")?.group("vars");
+  const names = group ? [...group.keys()].sort((a, b) => Number(a) - Number(b)) : [];
+  if (!group || names.length === 0) return undefined;
+  return names.map((name) => ({ name, ...group.dataset(name)!.read() }));
+}
+
+/**
+ * Writes a checkpoint of any dialect as `.keras` into an empty file. The descriptor stays the caller's.
+ * @throws {TopologyError} naming the layer that Keras 3 cannot hold.
+ */
+export async function writeKerasArchive(
+  descriptor: number,
+  label: string,
+  original: Checkpoint,
+): Promise<void> {
+  const checkpoint = inDialect(original, "keras3");
+  const { modelConfig, trainingConfig, kerasVersion } = checkpoint;
+  const zip = createZip(descriptor, label);
+  const config = trainingConfig ? withCompileConfig(modelConfig, trainingConfig) : modelConfig;
+  const notes = writeNotes(checkpoint.notes);
+  const metadata = {
+    keras_version: kerasVersion,
+    date_saved: new Date().toISOString().slice(0, 19).replace("T", "@"),
+    ...(notes && { [notesKey]: notes }),
+  };
+  zip.add(metadataName, Buffer.from(stringifyPythonJson(metadata)));
+  zip.add(configName, Buffer.from(stringifyPythonJson(config)));
+  await zip.addFile(weightsName, async (file) => {
+    const writer = await createHdf5(file, label);
+    try {
+      writeVariables(modelTree(modelConfig), checkpoint, writer);
+      writeOptimizer(writer, checkpoint);
+    } finally {
+      writer.close();
+    }
+  });
+  zip.finish();
+}
+
+/** Where Keras puts it: behind `build_config`, before what other tools may have added. */
+function withCompileConfig(modelConfig: JsonObject, trainingConfig: JsonObject): JsonObject {
+  const entries = Object.entries(modelConfig);
+  const behind = entries.findIndex(([key]) => key === "build_config") + 1 || entries.length;
+  const ordered = entries.toSpliced(behind, 0, [compileKey, trainingConfig]);
+  return Object.assign(Object.fromEntries(ordered), symbolsOf(modelConfig));
+}
+
+/** How the numbers of a config are written travels under a symbol. */
+function symbolsOf(config: JsonObject): object {
+  return Object.fromEntries(
+    Object.getOwnPropertySymbols(config).map((symbol) => [
+      symbol,
+      (config as Record<symbol, unknown>)[symbol],
+    ]),
+  );
+}
+
+function writeOptimizer(writer: Hdf5Writer, { optimizerWeights }: Checkpoint): void {
+  optimizerWeights?.forEach((weight, index) => {
+    writer.dataset(`/optimizer/vars/${index}`, weight);
+  });
+}

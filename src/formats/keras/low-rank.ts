@@ -1,0 +1,81 @@
+import type { Weight } from "../../checkpoint.ts";
+import { elementCount, float32Tensor, roundHalfEven, toFloat32 } from "../../tensor.ts";
+import type { WeightSpec } from "../../topology/layer-spec.ts";
+import type { PlacedWeight } from "../stored-weights.ts";
+
+/** @file LoRA in Keras 3's archives: its thin matrices are merged into the kernel that they adapt, and come back as zeros. */
+
+/** A layer's weights as an archive holds them: kernel plus `scale * a b`, without `a` and `b`. */
+export function mergedLowRank(weights: readonly Weight[], specs: readonly WeightSpec[]): readonly Weight[] {
+  const thin = specs.filter((spec) => spec.mergedInto);
+  if (thin.length === 0) return weights;
+  const [a, b] = thin.map(({ name }) => weights.find((weight) => weight.name === name));
+  const { weight: target, scale } = thin[0]!.mergedInto!;
+  const kept = weights.filter((weight) => weight !== a && weight !== b);
+  const kernel = weights.find((weight) => weight.name === target);
+  if (!a || !b || !kernel || toFloat32(b).every((value) => value === 0)) return kept;
+  const merged = quantizedScale(weights, target)
+    ? adaptedInt8(kernel, quantizedScale(weights, target)!, lowRankChange(a, b, scale))
+    : [adapted(kernel, lowRankChange(a, b, scale))];
+  return kept.map((weight) => merged.find(({ name }) => name === weight.name) ?? weight);
+}
+
+/** What is added to the value at an index of the kernel, of as many columns as the second matrix. */
+type Change = (index: number) => number;
+
+function lowRankChange(a: Weight, b: Weight, scale: number): Change {
+  const [rank, columns] = b.shape as [number, number];
+  const [left, right] = [toFloat32(a), toFloat32(b)];
+  return (index) => {
+    const row = Math.floor(index / columns);
+    const column = index % columns;
+    let change = 0;
+    for (let inner = 0; inner < rank; inner++) {
+      change += left[row * rank + inner]! * right[inner * columns + column]!;
+    }
+    return scale * change;
+  };
+}
+
+function adapted(kernel: Weight, change: Change): Weight {
+  const values = Float32Array.from(toFloat32(kernel), (value, index) => value + change(index));
+  return { name: kernel.name, ...float32Tensor(values, kernel.shape) };
+}
+
+function quantizedScale(weights: readonly Weight[], target: string): Weight | undefined {
+  return weights.find((weight) => weight.name === `${target}_scale`);
+}
+
+/**
+ * Quantized anew, with another scale, as Keras does (`_get_kernel_with_merged_lora` of `keras/src/layers/core/dense.py`): a row of an
+ * embedding by its largest value, a column of another kernel by its.
+ */
+function adaptedInt8(kernel: Weight, scale: Weight, change: Change): readonly Weight[] {
+  const columns = kernel.shape.at(-1)!;
+  const groupOf = (index: number): number =>
+    kernel.name === "embeddings" ? Math.floor(index / columns) : index % columns;
+  const scales = toFloat32(scale);
+  const values = Float32Array.from(
+    toFloat32(kernel),
+    (value, index) => value / scales[groupOf(index)]! + change(index),
+  );
+  const largest = new Float32Array(scales.length);
+  values.forEach((value, index) => {
+    largest[groupOf(index)] = Math.max(largest[groupOf(index)]!, Math.abs(value));
+  });
+  const renewed = largest.map((most) => 127 / (most + 1e-7));
+  const data = Int8Array.from(values, (value, index) =>
+    Math.max(-127, Math.min(127, roundHalfEven(Math.fround(value * renewed[groupOf(index)]!)))),
+  );
+  return [
+    { name: kernel.name, dtype: "int8", shape: kernel.shape, data },
+    { name: scale.name, ...float32Tensor(renewed, scale.shape) },
+  ];
+}
+
+/** A thin matrix that no archive holds: zeros, as Keras has it after reading. */
+export function absentLowRank({ name, shape }: WeightSpec): PlacedWeight {
+  const read = (): ReturnType<typeof float32Tensor> =>
+    float32Tensor(new Float32Array(elementCount(shape)), shape);
+  return { name, stored: { name, dtype: "float32", shape, read } };
+}

@@ -1,0 +1,222 @@
+import type { Checkpoint, Weight } from "../../checkpoint.ts";
+import type { Hdf5Group } from "../../hdf5/reader.ts";
+import type { Hdf5Writer } from "../../hdf5/writer.ts";
+import { formatShape, sameShape } from "../../tensor.ts";
+import type { WeightSpec } from "../../topology/layer-spec.ts";
+import { type LayerSlots, layerSlots } from "../layer-slots.ts";
+import { modelTree, type TreeNode } from "../model-tree.ts";
+import {
+  joinPlacements,
+  type PlacedWeight,
+  type Placement,
+  type StoredWeight,
+  storedWeight,
+} from "../stored-weights.ts";
+import { idfName, storedIdfWeights } from "../vocabularies.ts";
+import { absentLowRank, mergedLowRank } from "./low-rank.ts";
+import { trackedLayout, weightPaths } from "./weight-paths.ts";
+
+/**
+ * @file The layers' variables in a `.weights.h5` (`keras/src/saving/saving_lib.py`): numbered in the order of
+ * `layer.weights`, in a group `vars` of the layer or of the object inside it that owns them (`cell/vars/0`).
+ */
+
+/** The variables of every layer of `model`, below `root`. */
+export function placeVariables(
+  model: TreeNode,
+  slots: ReadonlyMap<string, LayerSlots>,
+  root: Hdf5Group,
+): Placement {
+  return placeAt(storedPaths(model, slots, root), slots, root);
+}
+
+function placeAt(
+  groups: ReadonlyMap<string, string>,
+  slots: ReadonlyMap<string, LayerSlots>,
+  root: Hdf5Group,
+): Placement {
+  const placements: Placement[] = [];
+  for (const [path, groupPath] of groups) {
+    const layer = slots.get(path);
+    if (!layer) continue;
+    const group = root.group(groupPath);
+    const stored = (group ? storedBelow(group, "", 0) : []).filter(({ name }) => !name.endsWith(idfName));
+    placements.push(layer.weights ? placeNumbered(layer, layer.weights, stored) : asNamed(layer, stored));
+  }
+  return joinPlacements(placements);
+}
+
+/** The group of every layer of `model` below `root`, numbered as the release that wrote it does. */
+export function storedPaths(
+  model: TreeNode,
+  slots: ReadonlyMap<string, LayerSlots>,
+  root: Hdf5Group,
+): ReadonlyMap<string, string> {
+  const tracked = trackedLayout((path) => !!slots.get(path)?.weights?.length);
+  return weightPaths(model, root.keys().includes(tracked.container) ? tracked : undefined);
+}
+
+/** Deeper than any object of Keras nests. */
+const deepest = 12;
+
+/** Every dataset below a group by its path: `vars/0`, `forward_layer/cell/vars/1`. */
+function storedBelow(group: Hdf5Group, prefix: string, depth: number): readonly StoredWeight[] {
+  if (depth > deepest) return [];
+  const names = group.keys().toSorted((a, b) => Number(a) - Number(b) || (a < b ? -1 : a > b ? 1 : 0));
+  if (prefix.endsWith("vars/")) {
+    return names.flatMap((name) => {
+      const dataset = group.dataset(name);
+      return dataset ? [storedWeight(prefix + name, dataset)] : [];
+    });
+  }
+  return names.flatMap((name) => {
+    const child = group.group(name);
+    return child ? storedBelow(child, `${prefix}${name}/`, depth + 1) : [];
+  });
+}
+
+/** The variables of a file that has nothing else, in the layers of the model. */
+export function placeNumberedWeights(
+  model: Pick<Checkpoint, "modelConfig" | "kerasVersion">,
+  root: Hdf5Group,
+): Placement {
+  const slots = layerSlots(model);
+  const groups = storedPaths(modelTree(model.modelConfig), slots, root);
+  const used = new Set([...groups.values()].map(outerGroup));
+  const containers = new Set([...used].map((path) => path.split("/")[0]!));
+  const left = [...containers].flatMap((container) => {
+    const names = root.group(container)?.keys() ?? [];
+    return names.map((name) => `${container}/${name}`).filter((path) => !used.has(path));
+  });
+  const problems = left
+    .filter((path) => variableCount(root.group(path)!) > 0)
+    .map((path) => `${path} is in the file but not in the model`);
+  return joinPlacements([placeAt(groups, slots, root), { weights: new Map(), problems }]);
+}
+
+/** `layers/dense_1` of `layers/dense_1/cell`. */
+function outerGroup(path: string): string {
+  return path.split("/").slice(0, 2).join("/");
+}
+
+/** How many variables are below a group. */
+export function variableCount(group: Hdf5Group): number {
+  return storedBelow(group, "", 0).length;
+}
+
+function asNamed(layer: LayerSlots, stored: readonly StoredWeight[]): Placement {
+  return {
+    weights: new Map([[layer.path, stored.map((weight) => ({ name: weight.name, stored: weight }))]]),
+    problems: [],
+  };
+}
+
+function placeNumbered(
+  layer: LayerSlots,
+  specs: readonly WeightSpec[],
+  stored: readonly StoredWeight[],
+): Placement {
+  const left = new Map(stored.map((weight) => [weight.name, weight]));
+  const places = placesIn(specs, left)[Symbol.iterator]();
+  const placed: PlacedWeight[] = [];
+  const problems: string[] = [];
+  specs.forEach((spec) => {
+    if (spec.mergedInto) {
+      placed.push(absentLowRank(spec));
+      return;
+    }
+    if (spec.alsoNamed) left.delete(places.next().value as string);
+    const place = places.next().value as string;
+    const weight = left.get(place);
+    left.delete(place);
+    if (!weight) problems.push(`${layer.path}/${spec.name} ${formatShape(spec.shape)} is missing`);
+    else if (!sameShape(weight.shape, spec.shape)) {
+      problems.push(
+        `${layer.path}/${spec.name}: expected shape ${formatShape(spec.shape)}, got ${formatShape(weight.shape)}`,
+      );
+    } else placed.push({ name: spec.name, stored: weight });
+  });
+  for (const weight of left.values()) {
+    problems.push(
+      `${layer.path}/${weight.name} ${formatShape(weight.shape)} is in the file but not in the model`,
+    );
+  }
+  return { weights: new Map([[layer.path, placed]]), problems };
+}
+
+/**
+ * Where each weight is among those stored, second names before first ones: at the name that it has, or all at names that they had. One
+ * that is merged into another is nowhere.
+ */
+function placesIn(
+  specs: readonly WeightSpec[],
+  stored: ReadonlyMap<string, StoredWeight>,
+): readonly string[] {
+  const names = numberedNames(archivedNames(specs));
+  const former = specs.reduce((most, spec) => Math.max(most, spec.formerNames?.length ?? 0), 0);
+  const others = Array.from({ length: former }, (_, index) =>
+    numberedNames(
+      archivedNames(specs.map((spec) => ({ ...spec, name: spec.formerNames?.[index] ?? spec.name }))),
+    ),
+  );
+  return [names, ...others].find((places) => places.every((place) => stored.has(place))) ?? names;
+}
+
+function archivedNames(specs: readonly WeightSpec[]): readonly string[] {
+  return specs.flatMap(({ name, alsoNamed, mergedInto }) =>
+    mergedInto ? [] : alsoNamed ? [alsoNamed, name] : [name],
+  );
+}
+
+/** `kernel`, `bias` are `vars/0`, `vars/1`; `cell/kernel` is `cell/vars/0`. */
+function numberedNames(names: readonly string[]): readonly string[] {
+  const counts = new Map<string, number>();
+  return names.map((name) => {
+    if (/(^|\/)vars\/\d+$/.test(name)) return name;
+    const owner = name.slice(0, name.lastIndexOf("/") + 1);
+    const index = counts.get(owner) ?? 0;
+    counts.set(owner, index + 1);
+    return `${owner}vars/${index}`;
+  });
+}
+
+/** Writes the variables of every layer of `model`, with the groups that Keras expects of layers that have none. */
+export function writeVariables(model: TreeNode, checkpoint: Checkpoint, writer: Hdf5Writer): void {
+  writer.group("/vars");
+  const names = layerNames(model);
+  const slots = layerSlots(checkpoint);
+  const idfWeights = storedIdfWeights(checkpoint);
+  for (const [path, groupPath] of weightPaths(model)) {
+    const group = `/${groupPath}`;
+    writer.group(`${group}/vars`);
+    writer.text(`${group}/vars`, "name", names.get(path)!);
+    const specs = slots.get(path)?.weights ?? [];
+    const weights = archived(mergedLowRank(checkpoint.weights.get(path) ?? [], specs), specs);
+    const numbered = numberedNames(weights.map((weight) => weight.name));
+    weights.forEach((weight, index) => {
+      writer.dataset(`${group}/${numbered[index]}`, weight);
+    });
+    for (const [name, weights] of idfWeights.get(path) ?? []) writer.dataset(`${group}/${name}`, weights);
+  }
+}
+
+/** Weights with a second name stand there too. */
+function archived(weights: readonly Weight[], specs: readonly WeightSpec[]): readonly Weight[] {
+  const second = new Map(specs.map(({ name, alsoNamed }) => [name, alsoNamed]));
+  return weights.flatMap((weight) => {
+    const name = second.get(weight.name);
+    return name === undefined ? [weight] : [{ ...weight, name }, weight];
+  });
+}
+
+function layerNames(model: TreeNode): ReadonlyMap<string, string> {
+  const names = new Map<string, string>();
+  const visit = (node: TreeNode): void => {
+    for (const child of node.children ?? []) {
+      names.set(child.path, child.name);
+      visit(child);
+    }
+  };
+  visit(model);
+  return names;
+}

@@ -1,0 +1,75 @@
+import { dirname } from "node:path";
+import type { Checkpoint, JsonObject } from "../../checkpoint.ts";
+import { TopologyError } from "../../errors.ts";
+import { isObject } from "../../topology/config-values.ts";
+import { extendedGraph } from "../../topology/tfjs-graph/extended-graph.ts";
+import { graphAsModel } from "../../topology/tfjs-graph/graph-model.ts";
+import { notesKey, readNotes, writeNotes } from "../notes.ts";
+import { type PlacedWeight, readPlaced } from "../stored-weights.ts";
+import { storedInManifest } from "./manifest.ts";
+import { type TfjsTensors, tfjsTensors } from "./tensors.ts";
+
+/** @file tfjs's graph models: a TensorFlow graph without layers, read as one layer that cannot train, and written so. */
+
+/** The checkpoint of a graph model. @throws {KerasFileError | TopologyError} naming what is missing or does not fit. */
+export function readGraphModel(
+  model: JsonObject,
+  topology: JsonObject,
+  path: string,
+  values: boolean,
+): Checkpoint {
+  const stored = storedInManifest(model["weightsManifest"] ?? [], dirname(path), path);
+  const byName = new Map(stored.map((weight) => [weight.name, weight]));
+  const metadata = isObject(model["userDefinedMetadata"]) ? model["userDefinedMetadata"] : {};
+  const signature = model["signature"] ?? metadata["signature"];
+  const { modelConfig, weights } = named(path, () =>
+    graphAsModel(topology, isObject(signature) ? signature : undefined, stored),
+  );
+  const placed = [...weights].map(([layer, names]): [string, PlacedWeight[]] => [
+    layer,
+    [...names].map(([name, constant]) => ({ name, stored: byName.get(constant)! })),
+  ]);
+  return {
+    format: "tfjs",
+    kerasVersion: "3",
+    modelConfig,
+    weights: readPlaced({ weights: new Map(placed), problems: [] }, values, path),
+    notes: readNotes(metadata[notesKey]),
+  };
+}
+
+/** A graph model as a model.json has it, its weights still in pieces. */
+export interface GraphArtifacts extends TfjsTensors {
+  readonly modelTopology: JsonObject;
+  readonly signature: JsonObject;
+  readonly userDefinedMetadata?: JsonObject;
+}
+
+/** @throws {TopologyError} naming a layer behind the graph that the graph cannot take in. */
+export function graphArtifacts(checkpoint: Checkpoint): GraphArtifacts {
+  const { nodes, constants, signature } = extendedGraph(checkpoint);
+  const notes = writeNotes(checkpoint.notes);
+  const tensors = constants.map(({ name, from }) => {
+    if ("axes" in from) {
+      const data = Int32Array.from(from.axes);
+      return { name, dtype: "int32" as const, shape: [data.length], data };
+    }
+    const layer = checkpoint.weights.get(from.layer) ?? [];
+    return { ...layer.find((weight) => weight.name === from.weight)!, name };
+  });
+  return {
+    modelTopology: { node: nodes, library: {}, versions: { producer: 1645 } },
+    signature,
+    ...tfjsTensors(tensors),
+    ...(notes && { userDefinedMetadata: { [notesKey]: notes } }),
+  };
+}
+
+function named<T>(path: string, call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    if (error instanceof TopologyError) throw new TopologyError(`${path}: ${error.message}`, error.code);
+    throw error;
+  }
+}

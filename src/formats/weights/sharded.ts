@@ -1,0 +1,51 @@
+import { dirname, join } from "node:path";
+import type { Architecture } from "../../architectures/architecture.ts";
+import type { Checkpoint, JsonObject } from "../../checkpoint.ts";
+import { KerasFileError } from "../../errors.ts";
+import { type Hdf5File, openHdf5 } from "../../hdf5/reader.ts";
+import { isObject } from "../../topology/config-values.ts";
+import { mergedGroup } from "../virtual-groups.ts";
+import type { DescribedModel } from "./described-model.ts";
+import { readWeightsOnly } from "./weights-only.ts";
+
+/**
+ * @file Weights in shards, `x.weights.json` and beside it `x_00000.weights.h5` and so on (`keras/src/saving/saving_lib.py`,
+ * `ShardedH5IOStore`): the map says in which shards the variables of a layer are.
+ */
+
+/** Whether a JSON file is such a map. */
+export function isShardMap(json: JsonObject): boolean {
+  return isObject(json["weight_map"]);
+}
+
+/**
+ * The checkpoint that the weights in shards make of an architecture.
+ * @param path Of the map.
+ * @throws {KerasFileError | UsageError} as for weights in one file, and for a shard that is missing or lies elsewhere.
+ */
+export async function readShardedWeights(
+  map: JsonObject,
+  path: string,
+  network: Architecture | DescribedModel | undefined,
+  values: boolean,
+): Promise<Checkpoint> {
+  const files: Hdf5File[] = [];
+  try {
+    for (const name of shardNames(map, path)) files.push(await openHdf5(join(dirname(path), name)));
+    const root = mergedGroup(files.map((file) => file.root));
+    return readWeightsOnly({ root }, path, network, values);
+  } finally {
+    for (const file of files) file.close();
+  }
+}
+
+function shardNames({ weight_map: map = null }: JsonObject, path: string): readonly string[] {
+  const names = new Set(Object.values(isObject(map) ? map : {}).flat());
+  return [...names].map((name) => {
+    if (typeof name === "string" && !/[/\\]|^\.\.?$/.test(name)) return name;
+    throw new KerasFileError(
+      `${path}: weight_map: expected names of files beside it, got ${JSON.stringify(name)}. Refused.`,
+      "structure",
+    );
+  });
+}

@@ -1,0 +1,166 @@
+import type { Architecture } from "../../architectures/architecture.ts";
+import { architectureOf, knownArchitectures } from "../../architectures/known.ts";
+import { weightCounts } from "../../architectures/weight-counts.ts";
+import type { Checkpoint, CheckpointFormat } from "../../checkpoint.ts";
+import { KerasFileError, TopologyError, UsageError } from "../../errors.ts";
+import type { Hdf5File, Hdf5Group } from "../../hdf5/reader.ts";
+import { dialectVersion } from "../dialect-writing.ts";
+import { readNamedWeights, storedInGroup } from "../h5/reader.ts";
+import { placeNumberedWeights, variableCount } from "../keras/variable-groups.ts";
+import { notesKey, parseNotes } from "../notes.ts";
+import { readPlaced } from "../stored-weights.ts";
+import type { DescribedModel } from "./described-model.ts";
+import { type BuiltNetwork, buildNamed } from "./named-network.ts";
+import { buildNumbered } from "./numbered-network.ts";
+
+/**
+ * @file Files with weights and no model: what `save_weights` leaves and keras.applications downloads. The model comes from
+ * the architecture's name, or from another file. Legacy `.h5` names its layers, `.weights.h5` numbers them by class.
+ */
+
+/**
+ * The checkpoint that the weights in an open file make of an architecture.
+ * @throws {KerasFileError} if the file holds no weights of Keras, if they do not fit, and without an architecture, naming the
+ * one that the layers suggest.
+ */
+export function readWeightsOnly(
+  file: Pick<Hdf5File, "root">,
+  label: string,
+  network: Architecture | DescribedModel | undefined,
+  values: boolean,
+): Checkpoint {
+  const { root } = file;
+  const weights = namedWeights(root, label) ?? numberedWeights(root);
+  if (!weights) {
+    throw new KerasFileError(
+      `${label}: an HDF5 file that Keras did not write: expected a model_config or layer_names, got ${root.keys().slice(0, 5).join(", ") || "nothing"}.`,
+      "not-keras",
+    );
+  }
+  const notes = parseNotes(root.text(notesKey));
+  const { format } = weights;
+  if (network && "modelConfig" in network)
+    return { format, ...weights.within(network, label, values), notes };
+  const { modelConfig, placement } = networkFor(network, label, weights);
+  return {
+    format,
+    kerasVersion: dialectVersion,
+    modelConfig,
+    weights: readPlaced(placement, values, label),
+    notes,
+  };
+}
+
+interface WeightsOnly {
+  readonly format: CheckpointFormat;
+  /** How many layers have weights. */
+  readonly groups: number;
+  /** How many weights they have. */
+  readonly weights: number;
+  readonly built: (architecture: Architecture) => BuiltNetwork;
+  /** In a model that is described elsewhere. @throws {KerasFileError} where they do not fit. */
+  readonly within: (
+    model: DescribedModel,
+    label: string,
+    values: boolean,
+  ) => Pick<Checkpoint, "modelConfig" | "kerasVersion" | "weights">;
+}
+
+function namedWeights(root: Hdf5Group, label: string): WeightsOnly | undefined {
+  const group = root.textList("layer_names") ? root : root.group("model_weights");
+  const names = group?.textList("layer_names");
+  if (!group || !names) return undefined;
+  const stored = new Map(
+    names
+      .map((name) => [name, storedInGroup(group, name, label)] as const)
+      .filter(([, weights]) => weights.length > 0),
+  );
+  return {
+    format: "h5",
+    groups: stored.size,
+    weights: [...stored.values()].flat().length,
+    built: (architecture) => buildNamed(architecture, stored),
+    within: (model, path, values) => readNamedWeights(model, { root, group, label: path, values }),
+  };
+}
+
+function numberedWeights(root: Hdf5Group): WeightsOnly | undefined {
+  // The second is Keras 2.12's.
+  const names = root.keys();
+  const container = ["layers", "_layer_checkpoint_dependencies"].find((name) => names.includes(name));
+  const layers = container === undefined ? undefined : root.group(container);
+  if (!layers) return undefined;
+  const groups = layers.keys().filter((name) => layers.group(name)?.group("vars")?.keys().length).length;
+  return {
+    format: "weights.h5",
+    groups,
+    weights: variableCount(layers),
+    built: (architecture) => buildNumbered(architecture, root),
+    within: (model, label, values) => ({
+      ...model,
+      weights: readPlaced(placeNumberedWeights(model, root), values, label),
+    }),
+  };
+}
+
+/** @throws {UsageError} for a name that no known architecture has. */
+export function requireArchitecture(name: string): Architecture {
+  const architecture = architectureOf(name);
+  if (architecture) return architecture;
+  throw new UsageError(
+    `--arch "${name}": no such architecture. Known: ${knownNames()}, or a file of the model.`,
+    "arch",
+  );
+}
+
+function knownNames(): string {
+  return knownArchitectures()
+    .map(({ name }) => name)
+    .join(", ");
+}
+
+/** The network that was asked for. @throws {KerasFileError} without one, naming the one that fits. */
+function networkFor(
+  architecture: Architecture | undefined,
+  label: string,
+  { groups, weights, built }: WeightsOnly,
+): BuiltNetwork {
+  if (architecture) return asAsked(label, architecture, built);
+  const recognised = knownArchitectures().find(
+    (known) => weightCounts(known.name).includes(weights) && fits(() => built(known)),
+  );
+  const hint = recognised
+    ? `Pass --arch ${recognised.name} (recognised from its ${groups} weight groups).`
+    : `Pass --arch with the network that its ${weights} weights belong to: the file of model.to_json(), another file of the same model, or one of ${knownNames()}.`;
+  throw new KerasFileError(
+    `${label} has weights but no model_config (saved with save_weights). ${hint}`,
+    "weights-only",
+  );
+}
+
+/** @throws {KerasFileError} where the file's widths make no such network. */
+function asAsked(
+  label: string,
+  architecture: Architecture,
+  built: (architecture: Architecture) => BuiltNetwork,
+): BuiltNetwork {
+  try {
+    return built(architecture);
+  } catch (error) {
+    if (!(error instanceof TopologyError)) throw error;
+    throw new KerasFileError(
+      `${label}: its weights do not fit ${architecture.name}: ${error.message}`,
+      "weights",
+    );
+  }
+}
+
+/** Whether all of a file has a place; widths that belong to another network may make one that cannot be. */
+function fits(build: () => BuiltNetwork): boolean {
+  try {
+    return build().placement.problems.length === 0;
+  } catch (error) {
+    if (error instanceof TopologyError) return false;
+    throw error;
+  }
+}

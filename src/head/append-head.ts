@@ -1,0 +1,224 @@
+import type { Checkpoint, Json, JsonObject } from "../checkpoint.ts";
+import { TopologyError } from "../errors.ts";
+import type { Shape } from "../tensor.ts";
+import { formatShape } from "../tensor.ts";
+import { isObject } from "../topology/config-values.ts";
+import { kerasMajor } from "../topology/dialects/read-model.ts";
+import { entryName, layersOf, withLayers } from "../topology/edit-config.ts";
+import type { KerasMajor, LayerGraph } from "../topology/layer-graph.ts";
+
+/** The model config with a Dense behind its output, and before it a global average where the output has positions. */
+export interface AppendedHead {
+  readonly modelConfig: JsonObject;
+  /** Paths of what was put there. */
+  readonly newLayers: readonly string[];
+}
+
+/** @throws {TopologyError} for an output of one value a sample, or of a rank that no average is known for. */
+export function appendHead(
+  checkpoint: Checkpoint,
+  graph: LayerGraph,
+  { units, activation }: { readonly units: number; readonly activation: string },
+): AppendedHead {
+  const output = graph.outputs[0]!;
+  const shape = graph.nodes[output.ref.node]!.outputs[output.ref.output]!.shape;
+  if (shape === null || shape.length < 2 || shape.length > 5) {
+    throw new TopologyError(
+      `${output.name}: new head: expected an output of rank 2 to 5, got ${shape ? formatShape(shape) : "one of unknown shape"}.`,
+      "head-output",
+    );
+  }
+  const dialect = dialectOf(checkpoint);
+  const channelsFirst = graph.layers.some((layer) => layer.config["data_format"] === "channels_first");
+  const features: Shape = [null, (channelsFirst && shape.length > 2 ? shape[1] : shape.at(-1)) ?? null];
+  const name = (wanted: string): string => freeName(checkpoint.modelConfig, wanted);
+  const entries: NewEntry[] = [];
+  if (shape.length > 2) {
+    const rank = shape.length - 2;
+    const config = poolingConfig(dialect, channelsFirst ? "channels_first" : "channels_last");
+    entries.push({
+      className: `GlobalAveragePooling${rank}D`,
+      name: name(`global_average_pooling${rank}d`),
+      config,
+      input: shape,
+    });
+  }
+  entries.push({
+    className: "Dense",
+    name: name("predictions"),
+    config: denseConfig(dialect, { units, activation }),
+    input: features,
+  });
+  const isSequential = checkpoint.modelConfig["class_name"] === "Sequential";
+  const modelConfig = isSequential
+    ? withLayers(checkpoint.modelConfig, (layers) => [
+        ...layers,
+        ...entries.map((entry) => entryJson(dialect, entry, null)),
+      ])
+    : appendToFunctional(checkpoint.modelConfig, dialect, entries);
+  return { modelConfig, newLayers: entries.map((entry) => entry.name) };
+}
+
+interface NewEntry {
+  readonly className: string;
+  readonly name: string;
+  readonly config: JsonObject;
+  readonly input: Shape;
+}
+
+interface Dialect {
+  readonly keras: KerasMajor;
+  /** Whether entries say where their class is from: in .keras they do, in .h5 they do not. */
+  readonly modules: boolean;
+  /** Whether layers of this file state their dtype. */
+  readonly dtypes: boolean;
+}
+
+function dialectOf({ modelConfig, kerasVersion }: Checkpoint): Dialect {
+  const layers = (layersOf(modelConfig) ?? []).filter(isObject);
+  const configs = layers
+    .filter((layer) => layer["class_name"] !== "InputLayer")
+    .map((layer) => layer["config"]);
+  return {
+    keras: kerasMajor(kerasVersion),
+    modules: "module" in modelConfig || layers.some((layer) => "module" in layer),
+    dtypes: configs.some((config) => isObject(config) && "dtype" in config),
+  };
+}
+
+function freeName(modelConfig: JsonObject, wanted: string): string {
+  const taken = new Set((layersOf(modelConfig) ?? []).filter(isObject).map(entryName));
+  let name = wanted;
+  for (let count = 1; taken.has(name); count++) name = `${wanted}_${count}`;
+  return name;
+}
+
+function poolingConfig({ keras }: Dialect, dataFormat: string): JsonObject {
+  if (keras === 1) return { dim_ordering: dataFormat === "channels_first" ? "th" : "tf" };
+  return keras === 2 ? { data_format: dataFormat } : { data_format: dataFormat, keepdims: false };
+}
+
+function denseConfig(
+  { keras }: Dialect,
+  { units, activation }: { readonly units: number; readonly activation: string },
+): JsonObject {
+  if (keras === 1) {
+    return {
+      output_dim: units,
+      activation,
+      init: "glorot_uniform",
+      bias: true,
+      W_regularizer: null,
+      b_regularizer: null,
+      activity_regularizer: null,
+      W_constraint: null,
+      b_constraint: null,
+    };
+  }
+  const initializers =
+    keras === 3
+      ? { kernel: keras3Initializer("GlorotUniform", { seed: null }), bias: keras3Initializer("Zeros", {}) }
+      : { kernel: keras2Glorot, bias: { class_name: "Zeros", config: {} } };
+  return {
+    units,
+    activation,
+    use_bias: true,
+    kernel_initializer: initializers.kernel,
+    bias_initializer: initializers.bias,
+    kernel_regularizer: null,
+    bias_regularizer: null,
+    kernel_constraint: null,
+    bias_constraint: null,
+  };
+}
+
+/** Glorot uniform in the spelling that every Keras 2 reads. */
+const keras2Glorot: JsonObject = {
+  class_name: "VarianceScaling",
+  config: { scale: 1, mode: "fan_avg", distribution: "uniform", seed: null },
+};
+
+function keras3Initializer(className: string, config: JsonObject): JsonObject {
+  return { module: "keras.initializers", class_name: className, config, registered_name: null };
+}
+
+function entryJson(dialect: Dialect, entry: NewEntry, inbound: Json): JsonObject {
+  const { keras, modules, dtypes } = dialect;
+  const dtype: Json = keras === 3 ? float32Policy : "float32";
+  return {
+    ...(modules && { module: "keras.layers" }),
+    class_name: entry.className,
+    config: { name: entry.name, trainable: true, ...(dtypes && { dtype }), ...entry.config },
+    ...(modules && { registered_name: null, build_config: { input_shape: entry.input } }),
+    ...(inbound !== null && { name: entry.name, inbound_nodes: inbound }),
+  };
+}
+
+const float32Policy: JsonObject = {
+  module: "keras",
+  class_name: "DTypePolicy",
+  config: { name: "float32" },
+  registered_name: null,
+};
+
+function appendToFunctional(
+  modelConfig: JsonObject,
+  dialect: Dialect,
+  entries: readonly NewEntry[],
+): JsonObject {
+  const config = modelConfig["config"] as JsonObject;
+  const [layer, node, output] = firstTriple(config["output_layers"] ?? null);
+  let source: Triple = [layer, inboundIndex(modelConfig, dialect, layer, node), output];
+  const added = entries.map((entry) => {
+    const json = entryJson(dialect, entry, inboundNodes(dialect, source, entry.input));
+    source = [entry.name, 0, 0];
+    return json;
+  });
+  const appended = withLayers(modelConfig, (layers) => [...layers, ...added]);
+  const outputLayers = withFirstTriple(config["output_layers"] ?? null, source);
+  return { ...appended, config: { ...(appended["config"] as JsonObject), output_layers: outputLayers } };
+}
+
+type Triple = readonly [string, number, number];
+
+function isTriple(json: Json): json is Triple & Json {
+  return Array.isArray(json) && json.length === 3 && typeof json[0] === "string";
+}
+
+/** `["x", 0, 0]`, alone or in a list or a record. */
+function firstTriple(json: Json): Triple {
+  if (isTriple(json)) return json;
+  const items: readonly Json[] = Array.isArray(json) ? json : isObject(json) ? Object.values(json) : [];
+  const [first] = items;
+  if (first !== undefined) return firstTriple(first);
+  throw new TopologyError(
+    "model config: output_layers: expected [layer, node, output], got none.",
+    "malformed",
+  );
+}
+
+function withFirstTriple(json: Json, triple: Triple): Json {
+  if (isTriple(json)) return triple;
+  if (Array.isArray(json)) return json.map((item: Json) => withFirstTriple(item, triple));
+  if (!isObject(json)) return json;
+  return Object.fromEntries(Object.entries(json).map(([key, item]) => [key, withFirstTriple(item, triple)]));
+}
+
+/** Keras 3 counts a nested Functional's calls from 1 in `output_layers` and from 0 in `inbound_nodes`. */
+function inboundIndex(modelConfig: JsonObject, { keras }: Dialect, layer: string, node: number): number {
+  const entry = (layersOf(modelConfig) ?? [])
+    .filter(isObject)
+    .find((candidate) => entryName(candidate) === layer);
+  const config = entry?.["config"];
+  const isFunctional = isObject(config) && "output_layers" in config;
+  return keras === 3 && isFunctional ? Math.max(0, node - 1) : node;
+}
+
+function inboundNodes({ keras }: Dialect, [layer, node, output]: Triple, shape: Shape): Json {
+  if (keras !== 3) return [[[layer, node, output, {}]]];
+  const tensor = {
+    class_name: "__keras_tensor__",
+    config: { shape, dtype: "float32", keras_history: [layer, node, output] },
+  };
+  return [{ args: [tensor], kwargs: {} }];
+}

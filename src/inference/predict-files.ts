@@ -1,0 +1,149 @@
+import { stat } from "node:fs/promises";
+import type { Checkpoint } from "../checkpoint.ts";
+import type { FileKind } from "../data/file-kind.ts";
+import { fileKinds } from "../data/file-kind.ts";
+import { listTree } from "../data/file-listing.ts";
+import type { FileOptions } from "../data/model-files.ts";
+import { fileKindOf, fileReader } from "../data/model-files.ts";
+import { sampleBatches } from "../data/sample-batches.ts";
+import { tf } from "../engine/tf.ts";
+import { DataError } from "../errors.ts";
+import type { InputTensor } from "../tensor.ts";
+import { layerGraph } from "../topology/build-graph.ts";
+import { looksUpItsOutput } from "../topology/named-output.ts";
+import { activated } from "../training/model-output.ts";
+import { openClassifier } from "./classifier.ts";
+import { openPredictor } from "./predict.ts";
+
+export interface ClassProbability {
+  /** The class's name, or its index where nothing names it. */
+  readonly label: string;
+  readonly index: number;
+  readonly probability: number;
+}
+
+/** What the model makes of a file: class probabilities, the likeliest first, or what it names itself. */
+export type FilePrediction = { readonly path: string } & (
+  | { readonly predictions: readonly ClassProbability[] }
+  /** Row-major, of a model that ends in an inverted StringLookup or IntegerLookup. */
+  | { readonly answer: readonly (string | number)[] }
+);
+
+export interface PredictFilesOptions extends FileOptions {
+  /** How many classes for each file; 5. */
+  readonly top?: number;
+}
+
+/**
+ * What the model makes of pictures, or of texts where it takes texts, in the order given; a path may be a folder, which means
+ * every such file in it and below. A file found in a folder that cannot be used is warned about and left out.
+ * @throws {DataError} for a file named by its path that cannot be used, and where there is none.
+ */
+export async function predictFiles(
+  checkpoint: Checkpoint,
+  paths: readonly string[],
+  options: PredictFilesOptions = {},
+): Promise<FilePrediction[]> {
+  const kind = fileKinds[fileKindOf(checkpoint)];
+  const found = await Promise.all(paths.map((path) => filesAt(path, kind)));
+  const named = new Set(found.flatMap(({ folder, files }) => (folder ? [] : files)));
+  const samples = found.flatMap(({ files }) => files.map((path) => ({ path })));
+  if (samples.length === 0) {
+    throw new DataError(`${paths.join(", ")}: expected ${kind.many}, got none.`, `no-${kind.kind}`);
+  }
+  const answering = await (looksUpItsOutput(layerGraph(checkpoint))
+    ? openNaming(checkpoint)
+    : openRanking(checkpoint, options.top ?? 5));
+  const predictions: FilePrediction[] = [];
+  let skipped = 0;
+  try {
+    const reader = fileReader(kind.kind, layerGraph(checkpoint), checkpoint.notes, options);
+    const batches = sampleBatches(samples, reader, {
+      batchSize: options.batchSize ?? 32,
+      strict: options.strictData,
+      onSample: ({ path, reason }) => {
+        if (reason === undefined) return;
+        if (named.has(path)) throw new DataError(`${path}: ${reason}`, kind.one);
+        skipped++;
+        options.onWarning?.(`${path}: ${reason} Skipped.`);
+      },
+    });
+    for await (const { input, indices } of batches) {
+      const rows = await answering.answers(input);
+      for (const [row, sample] of indices.entries()) {
+        predictions.push({ path: samples[sample]!.path, ...rows[row]! });
+      }
+      options.onProgress?.(predictions.length + skipped, samples.length);
+    }
+  } finally {
+    answering.dispose();
+  }
+  return predictions;
+}
+
+/** What a model makes of a batch, for each row. */
+interface Answering {
+  answers(input: InputTensor): Promise<DistributiveOmit<FilePrediction, "path">[]>;
+  dispose(): void;
+}
+
+type DistributiveOmit<T, Name extends PropertyKey> = T extends unknown ? Omit<T, Name> : never;
+
+async function openRanking(checkpoint: Checkpoint, top: number): Promise<Answering> {
+  const { units, run, dispose } = await openClassifier(checkpoint);
+  return {
+    answers: async (input) => {
+      const outputs = run([input], (output) => {
+        const values = tf.tidy(() => activated(output).clone());
+        const data = values.dataSync();
+        values.dispose();
+        return data;
+      });
+      return Array.from({ length: input.shape[0]! }, (_, row) => {
+        const own = Array.from(outputs.subarray(row * units, (row + 1) * units));
+        return { predictions: ranked(own, checkpoint.notes.labels, top) };
+      });
+    },
+    dispose,
+  };
+}
+
+async function openNaming(checkpoint: Checkpoint): Promise<Answering> {
+  const { run, dispose } = await openPredictor(checkpoint);
+  return {
+    answers: async (input) => {
+      const rows = input.shape[0]!;
+      const [output] = await run([input], 0, rows);
+      const names = Array.from<string | number>(output!.data as ArrayLike<string | number>);
+      const width = names.length / rows;
+      return Array.from({ length: rows }, (_, row) => ({
+        answer: names.slice(row * width, (row + 1) * width),
+      }));
+    },
+    dispose,
+  };
+}
+
+function ranked(
+  output: readonly number[],
+  labels: readonly string[] | undefined,
+  top: number,
+): ClassProbability[] {
+  const probabilities = output.length === 1 ? [1 - output[0]!, output[0]!] : output;
+  return probabilities
+    .map((probability, index) => ({ label: labels?.[index] ?? String(index), index, probability }))
+    .sort((a, b) => b.probability - a.probability || a.index - b.index)
+    .slice(0, top);
+}
+
+async function filesAt(path: string, kind: FileKind): Promise<{ folder: boolean; files: readonly string[] }> {
+  const found = await stat(path).catch(() => null);
+  if (!found) {
+    throw new DataError(
+      `${path}: expected a ${kind.one} or a folder, got nothing there.`,
+      `${kind.one}-missing`,
+    );
+  }
+  if (!found.isDirectory()) return { folder: false, files: [path] };
+  return { folder: true, files: [...(await listTree(path, kind)).files].sort() };
+}

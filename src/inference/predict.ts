@@ -1,0 +1,105 @@
+import type { Checkpoint } from "../checkpoint.ts";
+import { inputsInOrder, sampleCount } from "../data/arrays.ts";
+import type { ModelInputs } from "../data/dataset.ts";
+import { ensureEngine } from "../engine/backend.ts";
+import type { tf } from "../engine/tf.ts";
+import { DataError } from "../errors.ts";
+import { textsOf } from "../layers/texts.ts";
+import { uploadRows } from "../model/feeds.ts";
+import { inferenceProgram } from "../model/inference-program.ts";
+import { disposeWeights, uploadWeights } from "../model/layer-weights.ts";
+import { runProgram } from "../model/run-program.ts";
+import type { InputTensor, Tensor } from "../tensor.ts";
+import { elementCount, formatShape, sameShape } from "../tensor.ts";
+import { layerGraph } from "../topology/build-graph.ts";
+import type { LayerGraph } from "../topology/layer-graph.ts";
+import { requireSupported } from "../topology/support.ts";
+
+/** A model in inference mode, its weights on the engine. */
+export interface Predictor {
+  readonly graph: LayerGraph;
+  /** The outputs of rows `from` to `to` (exclusive) of inputs in model order, float32 or texts. */
+  run(inputs: readonly InputTensor[], from: number, to: number): Promise<InputTensor[]>;
+  dispose(): void;
+}
+
+/** @throws {TopologyError} for a layer that cannot be computed here. */
+export async function openPredictor(checkpoint: Checkpoint): Promise<Predictor> {
+  await ensureEngine();
+  const graph = layerGraph(checkpoint);
+  requireSupported(graph);
+  const { program, weights: values, contextOf } = inferenceProgram(graph, checkpoint.weights);
+  const weights = uploadWeights(
+    values,
+    program.nodes.map((node) => node.layer),
+  );
+  return {
+    graph,
+    run: async (inputs, from, to) => {
+      const feeds = inputs.map((input) => uploadRows(input, from, to));
+      const outputs: InputTensor[] = [];
+      for (const output of runProgram(program, feeds, weights, contextOf)) {
+        outputs.push(await read(output));
+        output.dispose();
+      }
+      for (const feed of feeds) feed.dispose();
+      return outputs;
+    },
+    dispose: () => disposeWeights(weights),
+  };
+}
+
+/**
+ * The model's outputs in inference mode, one float32 tensor `[N, …]` for each, or what the whole of a batch gives where samples meet; texts, `predict<StringTensor>`, where an inverted
+ * StringLookup gives the output. Inputs are taken as they are: nothing is preprocessed.
+ * @throws {TopologyError} for a layer that cannot be computed here.
+ */
+export async function predict<Output extends InputTensor = Tensor>(
+  checkpoint: Checkpoint,
+  inputs: ModelInputs,
+  { batchSize = 32 }: { readonly batchSize?: number } = {},
+): Promise<Output[]> {
+  const { graph, run, dispose } = await openPredictor(checkpoint);
+  try {
+    const names = graph.inputs.map((input) => input.name);
+    const ordered = inputsInOrder(inputs, names);
+    const samples = sampleCount(inputs);
+    const batches: InputTensor[][] = [];
+    for (let from = 0; from < samples; from += batchSize) {
+      batches.push(await run(ordered, from, Math.min(from + batchSize, samples)));
+    }
+    return graph.outputs.map((_, index) => concatenate(batches.map((batch) => batch[index]!)) as Output);
+  } finally {
+    dispose();
+  }
+}
+
+async function read(output: tf.Tensor): Promise<InputTensor> {
+  const { shape } = output;
+  if (output.dtype === "string") return { dtype: "string", shape, data: textsOf(output) };
+  return { dtype: "float32", shape, data: Float32Array.from(await output.data()) };
+}
+
+/** One after the other; of outputs without an axis a lone one is a number, several are a vector of them, as in Keras. */
+function concatenate(given: readonly InputTensor[]): InputTensor {
+  if (given.length === 1) return given[0]!;
+  const parts = given.map((part) => (part.shape.length === 0 ? { ...part, shape: [1] } : part));
+  const rowShape = parts[0]?.shape.slice(1) ?? [];
+  const other = parts.find(({ shape }) => !sameShape(shape.slice(1), rowShape));
+  if (other) {
+    throw new DataError(
+      `inputs: expected texts of which the model makes outputs of one shape, got ${formatShape(rowShape)} and ${formatShape(other.shape.slice(1))} in two batches. Predict them one batch at a time, or all in one.`,
+    );
+  }
+  const rows = parts.reduce((sum, part) => sum + part.shape[0]!, 0);
+  const shape = [rows, ...rowShape];
+  const texts = parts.flatMap((part) => (part.dtype === "string" ? part.data : []));
+  if (texts.length > 0) return { dtype: "string", shape, data: texts };
+  const data = new Float32Array(elementCount(shape));
+  let offset = 0;
+  for (const part of parts as readonly Tensor[]) {
+    data.set(part.data as Float32Array, offset);
+    offset += part.data.length;
+  }
+  return { dtype: "float32", shape, data };
+}

@@ -1,0 +1,73 @@
+/** What no backend has an operation for: functions of matrices computed in double precision, each with a gradient of its own. */
+import { tf } from "../../engine/tf.ts";
+import { everyNth, product } from "../axes.ts";
+
+/** A matrix as a list of its columns. */
+export type Columns = readonly (readonly number[])[];
+
+/** Of all results at once: from the results and the gradients that reach them, that of the matrices. */
+export type MatrixGradient = (results: readonly tf.Tensor[], gradients: readonly tf.Tensor[]) => tf.Tensor;
+
+/**
+ * Several results of each of the matrices `[..., rows, columns]`: one tensor `[..., ...shape]` for each of `shapes`, from the values
+ * that `compute` gives for it, row by row.
+ */
+export function ofEachMatrix(
+  x: tf.Tensor,
+  shapes: readonly (readonly number[])[],
+  compute: (matrix: Columns) => readonly (readonly number[])[],
+  gradient: MatrixGradient,
+): tf.Tensor[] {
+  const lead = x.shape.slice(0, -2);
+  const sizes = shapes.map(product);
+  const parts = (packed: tf.Tensor): tf.Tensor[] => {
+    let start = 0;
+    return shapes.map((shape, index) => {
+      const part = everyNth(packed, 1, start, sizes[index]!, 1);
+      start += sizes[index]!;
+      return tf.reshape(part, [...lead, ...shape]);
+    });
+  };
+  // A gradient of one's own is of one result: all of them in a row.
+  const packed = tf.customGrad((given, save) => {
+    const rows = matricesOf(given as tf.Tensor).map((matrix) => compute(matrix).flat());
+    const result = tf.tensor(Float32Array.from(rows.flat()), [rows.length, sizes.reduce((a, b) => a + b, 0)]);
+    (save as tf.GradSaveFunc)([result]);
+    return {
+      value: result,
+      gradFunc: (dy: tf.Tensor, [saved]: tf.Tensor[]) =>
+        tf.reshape(gradient(parts(saved!), parts(dy)), x.shape),
+    };
+  });
+  return parts(packed(x));
+}
+
+function matricesOf(x: tf.Tensor): Columns[] {
+  const [rows, columns] = x.shape.slice(-2) as [number, number];
+  const values = x.dataSync();
+  return Array.from({ length: x.size / (rows * columns) }, (_, index) =>
+    Array.from({ length: columns }, (__, column) =>
+      Array.from({ length: rows }, (___, row) => values[(index * rows + row) * columns + column]!),
+    ),
+  );
+}
+
+/** A list of columns as its values row by row. */
+export function rowByRow(columns: Columns): number[] {
+  return (columns[0] ?? []).flatMap((_, row) => columns.map((column) => column[row]!));
+}
+
+/** `[..., n]` as matrices with it on their diagonals. */
+export function diagonalMatrices(x: tf.Tensor): tf.Tensor {
+  return tf.mul(tf.expandDims(x, -1), tf.eye(x.shape.at(-1)!));
+}
+
+/** `1 / (x_column - x_row)`, zero where they are equal. */
+export function reciprocalDistances(x: tf.Tensor): tf.Tensor {
+  return safeReciprocal(tf.sub(tf.expandDims(x, -2), tf.expandDims(x, -1)));
+}
+
+/** Zero of zero, as TensorFlow's gradients have it. */
+export function safeReciprocal(x: tf.Tensor): tf.Tensor {
+  return tf.div(x, tf.add(tf.square(x), 1e-20));
+}

@@ -1,0 +1,157 @@
+/** Label sequences of frames of logits (`keras/src/backend/tensorflow/nn.py`, ctc_decode), without a gradient, as in TensorFlow. */
+import { tf } from "../../engine/tf.ts";
+import { flagIn, numberIn, unsupported } from "../config.ts";
+import type { KernelCall, KernelResult } from "../kernel.ts";
+import { logSum } from "./ctc-loss.ts";
+import { asFloat } from "./number-functions.ts";
+import { operandOf } from "./operands.ts";
+
+interface Path {
+  readonly labels: readonly number[];
+  readonly score: number;
+}
+
+type Frames = readonly (readonly number[])[];
+
+/** Sequences `[paths, N, T]`, -1 behind their ends, and scores `[N, paths]`, of logits `[N, T, classes]`. */
+export function decoded(call: KernelCall): KernelResult {
+  const logits = asFloat(operandOf(call, 0, "inputs")!);
+  const counts = Array.from(operandOf(call, 1, "sequence_lengths")!.dataSync());
+  const samples = (logits.arraySync() as number[][][]).map((frames, sample) =>
+    frames.slice(0, counts[sample]),
+  );
+  const paths = samples.map((frames) =>
+    call.config["strategy"] === "greedy" ? [likeliest(frames, call)] : searched(frames, call),
+  );
+  const [batch, steps] = logits.shape as [number, number];
+  const count = call.config["strategy"] === "greedy" ? 1 : numberIn(call.config, "top_paths");
+  const sequences = Array.from({ length: count }, (_, rank) =>
+    paths.map((found) => Array.from({ length: steps }, (__, step) => found[rank]!.labels[step] ?? -1)),
+  );
+  return {
+    outputs: [
+      tf.tensor3d(sequences, [count, batch, steps], "int32"),
+      tf.tensor2d(
+        paths.map((found) => found.map(({ score }) => score)),
+        [batch, count],
+      ),
+    ],
+  };
+}
+
+/** The largest logit of each frame; the score is less their sum. */
+function likeliest(frames: Frames, { config }: KernelCall): Path {
+  const index = numberIn(config, "mask_index");
+  const blank = index < 0 ? index + (frames[0]?.length ?? 0) : index;
+  const best = frames.map((frame) => frame.indexOf(Math.max(...frame)));
+  const merges = flagIn(config, "merge_repeated");
+  const labels = best.filter(
+    (label, time) => label !== blank && !(merges && time > 0 && label === best[time - 1]),
+  );
+  return { labels, score: -frames.reduce((sum, frame, time) => sum + frame[best[time]!]!, 0) };
+}
+
+/** Logarithms of the probability of a sequence by what its last frame was. */
+interface Probability {
+  readonly total: number;
+  readonly blank: number;
+  readonly label: number;
+}
+
+const nothing: Probability = {
+  total: Number.NEGATIVE_INFINITY,
+  blank: Number.NEGATIVE_INFINITY,
+  label: Number.NEGATIVE_INFINITY,
+};
+
+/** A sequence by its last label; one object a sequence, so that it is found again. */
+interface Prefix {
+  readonly parent: Prefix | undefined;
+  readonly label: number;
+  readonly children: Map<number, Prefix>;
+  before: Probability;
+  now: Probability;
+}
+
+function prefix(parent: Prefix | undefined, label: number): Prefix {
+  return { parent, label, children: new Map(), before: nothing, now: nothing };
+}
+
+/** The likeliest sequences, as many at a time as the beam is wide. */
+function searched(frames: Frames, { config }: KernelCall): Path[] {
+  const width = numberIn(config, "beam_width");
+  const mask = config["mask_index"] === null ? undefined : numberIn(config, "mask_index");
+  const root = prefix(undefined, -1);
+  root.now = { total: 0, blank: 0, label: Number.NEGATIVE_INFINITY };
+  const beam = frames.reduce(
+    (before, frame) => stepped(before, logShares(blankLast(frame, mask)), width),
+    [root],
+  );
+  const count = numberIn(config, "top_paths");
+  if (beam.length < count) throw unsupported(config, `${count} paths of ${beam.length}`, "Ask for less.");
+  const first = mask === undefined ? Number.POSITIVE_INFINITY : mask < 0 ? mask + frames[0]!.length : mask;
+  return beam.slice(0, count).map((last) => ({
+    labels: labelsOf(last).map((label) => (label >= first ? label + 1 : label)),
+    score: last.now.total,
+  }));
+}
+
+/** The frame with the blank behind the other classes; Keras cuts it out as Python slices, of negative places too. */
+function blankLast(frame: readonly number[], mask: number | undefined): readonly number[] {
+  if (mask === undefined) return frame;
+  return [...frame.slice(0, mask), ...frame.slice(mask + 1), ...frame.slice(mask, mask + 1)];
+}
+
+function logShares(logits: readonly number[]): number[] {
+  const total = logSum(logits);
+  return logits.map((logit) => logit - total);
+}
+
+/** The beam after one frame, the likeliest first. */
+function stepped(beam: readonly Prefix[], shares: readonly number[], width: number): Prefix[] {
+  const blank = shares.length - 1;
+  for (const known of beam) known.before = known.now;
+  const leaves: Prefix[] = [];
+  const add = (leaf: Prefix): void => {
+    const place = leaves.findIndex(({ now }) => now.total < leaf.now.total);
+    leaves.splice(place === -1 ? leaves.length : place, 0, leaf);
+  };
+  for (const known of beam) {
+    const { parent } = known;
+    const repeated = logSum([
+      known.before.label,
+      parent && parent.now.total > Number.NEGATIVE_INFINITY ? source(parent, known.label) : undefined,
+    ]);
+    const label = parent ? repeated + shares[known.label]! : known.before.label;
+    const ended = known.before.total + shares[blank]!;
+    known.now = { label, blank: ended, total: logSum([label, ended]) };
+  }
+  for (const known of beam) add(known);
+  const isCandidate = ({ total }: Probability): boolean =>
+    total > Number.NEGATIVE_INFINITY && (leaves.length < width || total > leaves.at(-1)!.now.total);
+  for (const known of beam) {
+    if (!isCandidate(known.before)) continue;
+    for (let label = 0; label < blank; label++) {
+      const child = known.children.get(label) ?? prefix(known, label);
+      known.children.set(label, child);
+      if (child.now.total > Number.NEGATIVE_INFINITY) continue;
+      const share = source(known, label) + shares[label]!;
+      const grown = { total: share, blank: Number.NEGATIVE_INFINITY, label: share };
+      child.before = nothing;
+      if (!isCandidate(grown)) continue;
+      if (leaves.length === width) leaves.pop()!.now = nothing;
+      child.now = grown;
+      add(child);
+    }
+  }
+  return leaves;
+}
+
+/** What a label of its own after this sequence starts from: of the same label again, a blank between them. */
+function source(before: Prefix, label: number): number {
+  return before.label === label ? before.before.blank : before.before.total;
+}
+
+function labelsOf(last: Prefix): number[] {
+  return last.parent ? [...labelsOf(last.parent), last.label] : [];
+}

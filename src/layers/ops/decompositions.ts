@@ -1,0 +1,119 @@
+/** Triangular factors of matrices (`keras/src/ops/linalg.py`). */
+import { tf } from "../../engine/tf.ts";
+import { everyNth } from "../axes.ts";
+import { unsupported } from "../config.ts";
+import type { Kernel, KernelCall, KernelResult } from "../kernel.ts";
+import { productOf, triangularized } from "../numerics/householder.ts";
+import { type Columns, ofEachMatrix, rowByRow } from "../numerics/matrix-functions.ts";
+import { within } from "./arrays.ts";
+import { matmul, swapped } from "./matrix-products.ts";
+import { operandsOf } from "./operands.ts";
+
+export const decompositionKernels: Readonly<Record<string, Kernel>> = {
+  "ops.Qr": orthogonalTriangular,
+  "ops.LuFactor": lowerUpper,
+};
+
+/** Gram's and Schmidt's columns, made orthogonal twice, with the signs of Householder's reflections as LAPACK has them. */
+function orthogonalTriangular({ inputs, config }: KernelCall): KernelResult {
+  const matrix = inputs[0]!;
+  const [rows, columns] = matrix.shape.slice(-2) as [number, number];
+  if (config["mode"] === "complete" && rows > columns) return completeFactors(matrix, config);
+  const column = (index: number): tf.Tensor => everyNth(matrix, matrix.rank - 1, index, 1, 1);
+  const made: tf.Tensor[] = [];
+  for (let index = 0; index < Math.min(rows, columns); index++) {
+    const rest = [1, 2].reduce((value) => withoutParts(value, made), column(index));
+    made.push(tf.div(rest, tf.sqrt(tf.sum(tf.square(rest), -2, true))));
+  }
+  const orthogonal = tf.mul(tf.concat(made, -1), reflectionSigns(matrix));
+  const triangular = matmul(swapped(orthogonal), matrix);
+  return { outputs: [orthogonal, within(triangular, (row, at) => at >= row)] };
+}
+
+/** Of matrices taller than wide, the orthogonal factor square. TensorFlow has no gradient of it either. */
+function completeFactors(matrix: tf.Tensor, config: KernelCall["config"]): KernelResult {
+  const [rows, columns] = matrix.shape.slice(-2) as [number, number];
+  const outputs = ofEachMatrix(
+    matrix,
+    [
+      [rows, rows],
+      [rows, columns],
+    ],
+    (given) => {
+      const { reflections, triangular } = triangularized(given);
+      return [rowByRow(productOf(reflections, 0, rows, rows)), rowByRow(triangular)];
+    },
+    () => {
+      const what = "the gradient of a complete QR decomposition of tall matrices";
+      throw unsupported(config, what, 'Use mode="reduced", or freeze what comes before it.');
+    },
+  );
+  return { outputs };
+}
+
+function withoutParts(vector: tf.Tensor, units: readonly tf.Tensor[]): tf.Tensor {
+  return units.reduce(
+    (rest, unit) => tf.sub(rest, tf.mul(unit, tf.sum(tf.mul(unit, rest), -2, true))),
+    vector,
+  );
+}
+
+/** Of the triangular factor's diagonal, which Gram and Schmidt make positive: `[..., 1, min(rows, columns)]`. */
+function reflectionSigns(matrix: tf.Tensor): tf.Tensor {
+  const [rows, columns] = matrix.shape.slice(-2) as [number, number];
+  const count = Math.min(rows, columns);
+  const [signs] = ofEachMatrix(
+    matrix,
+    [[1, count]],
+    (given) => [
+      triangularized(given)
+        .triangular.slice(0, count)
+        .map((column, at) => (column[at]! < 0 ? -1 : 1)),
+    ],
+    () => tf.zeros(matrix.shape),
+  );
+  return signs!;
+}
+
+/**
+ * Both factors in one matrix, the lower one's diagonal of ones left out, and the place that each row of the matrix has gone to.
+ * TensorFlow has no gradient of it either.
+ */
+function lowerUpper(call: KernelCall): KernelResult {
+  const x = operandsOf(call, 1)[0]!;
+  const size = x.shape.at(-1)!;
+  const [factors, places] = ofEachMatrix(
+    x,
+    [[size, size], [size]],
+    (matrix) => {
+      const { rows, order } = eliminatedRows(matrix);
+      return [rows.flat(), order.map((_, row) => order.indexOf(row))];
+    },
+    () => {
+      const what = "the gradient of an LU decomposition";
+      throw unsupported(call.config, what, "Freeze what comes before it.");
+    },
+  ) as [tf.Tensor, tf.Tensor];
+  return { outputs: [factors, tf.cast(places, "int32")] };
+}
+
+/** Gauss's elimination with the largest pivot of each column; `order` is of the given rows. */
+function eliminatedRows(matrix: Columns): { rows: readonly number[][]; order: readonly number[] } {
+  const rows = matrix.map((_, row) => matrix.map((column) => column[row]!));
+  const order = rows.map((_, row) => row);
+  rows.forEach((_, step) => {
+    const best = rows.reduce(
+      (found, row, at) => (at > step && Math.abs(row[step]!) > Math.abs(rows[found]![step]!) ? at : found),
+      step,
+    );
+    [rows[step], rows[best]] = [rows[best]!, rows[step]!];
+    [order[step], order[best]] = [order[best]!, order[step]!];
+    const pivot = rows[step]!;
+    for (const row of rows.slice(step + 1)) {
+      const factor = row[step]! / pivot[step]!;
+      row[step] = factor;
+      for (let at = step + 1; at < row.length; at++) row[at]! -= factor * pivot[at]!;
+    }
+  });
+  return { rows, order };
+}

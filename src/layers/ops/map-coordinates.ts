@@ -1,0 +1,81 @@
+/** Values of a tensor read at places between its own (`keras/src/backend/tensorflow/image.py`, map_coordinates). */
+import { tf } from "../../engine/tf.ts";
+import { stopGradient } from "../activation-functions.ts";
+import { product } from "../axes.ts";
+import { numberIn, stringIn, unsupported } from "../config.ts";
+import type { KernelCall } from "../kernel.ts";
+import { asFloat } from "./number-functions.ts";
+import { operandOf } from "./operands.ts";
+
+/** One of the places around a coordinate along an axis, and its share in what is read. */
+interface Neighbour {
+  readonly places: readonly number[];
+  readonly share: tf.Tensor | undefined;
+}
+
+/** `inputs` of any shape at `coordinates`, `[rank, ...]`: `[...]`. */
+export function valuesAt(call: KernelCall): tf.Tensor {
+  const inputs = operandOf(call, 0, "inputs")!;
+  const coordinates = asFloat(operandOf(call, 1, "coordinates")!);
+  const order = numberIn(call.config, "order");
+  if (order > 1) throw unsupported(call.config, `map_coordinates of order ${order}`, "Use order 0 or 1.");
+  const { shape } = coordinates;
+  const flat = tf.reshape(coordinates, [shape[0]!, -1]);
+  const along = tf.unstack(flat).map((axis) => (order === 0 ? nearest(axis) : around(axis)));
+  const sum = combinations(along)
+    .map((neighbours) => shareOf(inputs, neighbours, call))
+    .reduce((a, b) => tf.add(a, b));
+  const result = tf.reshape(sum, shape.slice(1));
+  return inputs.dtype === "int32" ? tf.cast(tf.round(result), "int32") : result;
+}
+
+function nearest(coordinates: tf.Tensor): Neighbour[] {
+  return [{ places: Array.from(tf.round(coordinates).dataSync()), share: undefined }];
+}
+
+function around(coordinates: tf.Tensor): Neighbour[] {
+  const low = stopGradient(tf.floor(coordinates));
+  const places = Array.from(low.dataSync());
+  const upper = tf.sub(coordinates, low);
+  return [
+    { places, share: tf.sub(1, upper) },
+    { places: places.map((place) => place + 1), share: upper },
+  ];
+}
+
+function combinations(along: readonly (readonly Neighbour[])[]): Neighbour[][] {
+  return along.reduce<Neighbour[][]>(
+    (rows, choices) => rows.flatMap((row) => choices.map((choice) => [...row, choice])),
+    [[]],
+  );
+}
+
+/** What one neighbour an axis adds. */
+function shareOf(inputs: tf.Tensor, neighbours: readonly Neighbour[], { config }: KernelCall): tf.Tensor {
+  const mode = stringIn(config, "fill_mode");
+  const count = neighbours[0]!.places.length;
+  const positions = new Int32Array(count);
+  const outside = new Float32Array(count);
+  neighbours.forEach(({ places }, axis) => {
+    const size = inputs.shape[axis]!;
+    const stride = product(inputs.shape.slice(axis + 1));
+    places.forEach((place, index) => {
+      if (mode === "constant" && (place < 0 || place >= size)) outside[index] = 1;
+      positions[index]! += placeWithin(place, size, mode) * stride;
+    });
+  });
+  const read = tf.gather(asFloat(tf.reshape(inputs, [-1])), tf.tensor1d(positions, "int32"));
+  const shown = tf.tensor1d(outside.map((flag) => 1 - flag));
+  const filled = tf.tensor1d(outside.map((flag) => flag * numberIn(config, "fill_value")));
+  const value = tf.add(tf.mul(read, shown), filled);
+  return neighbours.reduce((sum, { share }) => (share ? tf.mul(sum, share) : sum), value);
+}
+
+/** Of a line of `size`. Mirrored places are counted from zero on both sides, as Keras does. */
+export function placeWithin(place: number, size: number, mode: string): number {
+  if (mode === "wrap") return ((place % size) + size) % size;
+  if (mode !== "reflect" && mode !== "mirror") return Math.min(Math.max(place, 0), size - 1);
+  const turned = Math.abs(place) % (2 * size);
+  if (turned < size) return turned;
+  return Math.min(2 * size - turned - (mode === "reflect" ? 1 : 0), size - 1);
+}

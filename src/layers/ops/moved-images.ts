@@ -1,0 +1,142 @@
+/** keras.ops.image that read each pixel from another place (`keras/src/backend/tensorflow/image.py`). */
+import { tf } from "../../engine/tf.ts";
+import { axisOf, contractAxis, rowsOf } from "../axes.ts";
+import { flagIn, numberIn, numberList, stringIn } from "../config.ts";
+import { channelsLast } from "../data-format.ts";
+import type { Kernel, KernelCall } from "../kernel.ts";
+import { type Affine, affineTransformed, type Reading, readingIn } from "../numerics/affine.ts";
+import { homography, inverted, type Point } from "../numerics/homography.ts";
+import { statelessNormal } from "../numerics/philox.ts";
+import { drawsFrom } from "../random-images/draws.ts";
+import { distorted, smoothed } from "../random-images/elastic.ts";
+import { valuesAt } from "./map-coordinates.ts";
+import { argumentOf, operandOf } from "./operands.ts";
+
+export const movedImageKernels: Readonly<Record<string, Kernel>> = {
+  "ops.AffineTransform": (call) => {
+    const maps = rowsOf(operandOf(call, 1, "transform")!, 8) as unknown as readonly Affine[];
+    return moved(call, maps, readingIn(call.config));
+  },
+  "ops.PerspectiveTransform": (call) => {
+    const [starts, ends] = [pointsOf(call, 1, "start_points"), pointsOf(call, 2, "end_points")];
+    const maps = starts.map((corners, image) => homography(corners, ends[image]!));
+    return moved(call, maps, readingIn({ ...call.config, fill_mode: "constant" }));
+  },
+  "ops.ScaleAndTranslate": scaledAndTranslated,
+  "ops.MapCoordinates": valuesAt,
+  "ops.ElasticTransform": (call) => ofBatch(call, (images) => pulledAbout(images, call)),
+};
+
+/** The four corners of each image. */
+function pointsOf(call: KernelCall, index: number, name: string): readonly (readonly Point[])[] {
+  const points = rowsOf(operandOf(call, index, name)!, 2) as unknown as readonly Point[];
+  return Array.from({ length: points.length / 4 }, (_, image) => points.slice(4 * image, 4 * image + 4));
+}
+
+/** What `compute` makes of the images; of a lone one `[H, W, C]` as of a batch of one. */
+function ofBatch(call: KernelCall, compute: (images: tf.Tensor) => tf.Tensor): tf.Tensor {
+  const images = operandOf(call, 0, "images")!;
+  return images.rank === 3 ? tf.squeeze(compute(tf.expandDims(images, 0)), [0]) : compute(images);
+}
+
+/** Images by a map each, or all by one. */
+function moved(call: KernelCall, maps: readonly Affine[], reading: Reading): tf.Tensor {
+  return ofBatch(call, (images) => batchMoved(images, call, maps, reading));
+}
+
+/** Its gradient is TensorFlow's: that of the result, moved back by the same reading. */
+function batchMoved(
+  images: tf.Tensor,
+  { config }: KernelCall,
+  maps: readonly Affine[],
+  reading: Reading,
+): tf.Tensor {
+  const each = Array.from({ length: images.shape[0]! }, (_, image) => maps[image] ?? maps[0]!);
+  return channelsLast(images, config, (x) =>
+    tf.customGrad((given) => ({
+      value: affineTransformed(given as tf.Tensor, each, reading),
+      gradFunc: (dy: tf.Tensor) => affineTransformed(dy, each.map(inverted), { ...reading, fillValue: 0 }),
+    }))(x),
+  );
+}
+
+/** By the same smooth noise across and down; with a seed the same noise at each call. */
+function pulledAbout(images: tf.Tensor, { config, context }: KernelCall): tf.Tensor {
+  const [alpha, sigma] = [numberIn(config, "alpha"), numberIn(config, "sigma")];
+  return channelsLast(images, config, (x) => {
+    const shape = x.shape.slice(0, 3) as [number, number, number];
+    const noise =
+      typeof config["seed"] === "number"
+        ? tf.tensor(statelessNormal(config["seed"], shape[0] * shape[1] * shape[2]), shape)
+        : drawsFrom(context.random.nextSeed()).normal(shape);
+    const moves = smoothed(noise, sigma);
+    return distorted(x, moves, moves, alpha, readingIn(config));
+  });
+}
+
+/** Along each of the named axes a product with a matrix of what each place takes from the old ones. */
+function scaledAndTranslated(call: KernelCall): tf.Tensor {
+  const images = operandOf(call, 0, "images")!;
+  const shape = numberList(argumentOf(call, 1, "output_shape") as number[]);
+  const scales = tf.reshape(operandOf(call, 2, "scale")!, [-1]);
+  const translations = tf.reshape(operandOf(call, 3, "translation")!, [-1]);
+  return numberList(call.config["spatial_dims"]).reduce((value, dimension, index) => {
+    const axis = axisOf(dimension, value.rank);
+    const [scale, translation] = [scales, translations].map((x) => tf.slice(x, [index], [1]));
+    const weights = placeWeights(
+      value.shape[axis]!,
+      shape[axis]!,
+      scale!,
+      translation!,
+      stringIn(call.config, "method"),
+      flagIn(call.config, "antialias"),
+    );
+    return contractAxis(value, axis, weights);
+  }, images);
+}
+
+/** `[to, from]`: a place outside of the old ones takes nothing. */
+function placeWeights(
+  from: number,
+  to: number,
+  scale: tf.Tensor,
+  translation: tf.Tensor,
+  method: string,
+  antialias: boolean,
+): tf.Tensor2D {
+  const inverse = tf.reciprocal(scale);
+  const centres = tf.add(tf.range(0, to, 1, "float32"), 0.5);
+  const places = tf.sub(tf.mul(tf.sub(centres, translation), inverse), 0.5);
+  const apart = tf.abs(tf.sub(tf.expandDims(places, 1), tf.range(0, from, 1, "float32")));
+  const distance = antialias ? tf.div(apart, tf.maximum(inverse, 1)) : apart;
+  const weights = kernelOf(method)(distance);
+  const total = tf.sum(weights, 1, true);
+  const counts = tf.greater(tf.abs(total), 1000 * 2 ** -23);
+  const inside = tf.logicalAnd(tf.greaterEqual(places, -0.5), tf.lessEqual(places, from - 0.5));
+  const kept = tf.mul(tf.cast(counts, "float32"), tf.expandDims(tf.cast(inside, "float32"), 1));
+  return tf.mul<tf.Tensor2D>(
+    tf.div(weights, tf.where(tf.notEqual(total, 0), total, tf.onesLike(total))),
+    kept,
+  );
+}
+
+function kernelOf(method: string): (distance: tf.Tensor) => tf.Tensor {
+  if (method.startsWith("lanczos")) return (x) => lanczos(x, Number(method.slice("lanczos".length)));
+  return method.endsWith("cubic") ? keysCubic : (x) => tf.relu(tf.sub(1, x));
+}
+
+function keysCubic(x: tf.Tensor): tf.Tensor {
+  const near = tf.add(tf.mul(tf.mul(tf.sub(tf.mul(x, 1.5), 2.5), x), x), 1);
+  const far = tf.add(tf.mul(tf.sub(tf.mul(tf.add(tf.mul(x, -0.5), 2.5), x), 4), x), 2);
+  const both = tf.where(tf.greaterEqual(x, 1), far, near);
+  return tf.where(tf.greaterEqual(x, 2), tf.zerosLike(x), both);
+}
+
+function lanczos(x: tf.Tensor, radius: number): tf.Tensor {
+  const close = tf.lessEqual(x, 1e-3);
+  const safe = tf.where(close, tf.onesLike(x), x);
+  const angle = tf.mul(safe, Math.PI);
+  const waves = tf.mul(tf.mul(tf.sin(angle), tf.sin(tf.div(angle, radius))), radius);
+  const heights = tf.where(close, tf.onesLike(x), tf.div(waves, tf.square(angle)));
+  return tf.where(tf.greater(x, radius), tf.zerosLike(x), heights);
+}

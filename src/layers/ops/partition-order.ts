@@ -1,0 +1,66 @@
+/** Where the least numbers of an axis stand, and the others (`keras/src/backend/tensorflow/numpy.py`, argpartition). */
+import { tf } from "../../engine/tf.ts";
+import { axisOf, inverseOrder, product, rowsOf } from "../axes.ts";
+import { numberIn, unsupported } from "../config.ts";
+import type { KernelCall } from "../kernel.ts";
+import { operandsOf } from "./operands.ts";
+
+/**
+ * As Keras has it with TensorFlow, for whole numbers: the others stand in the order of what is left where zeros have taken the
+ * place of the least. Of several rows, row `j` has zeros where any row has its `j`-th least.
+ */
+export function partitioned(call: KernelCall): tf.Tensor {
+  const x = operandsOf(call, 1)[0]!;
+  const whole = tf.cast(x, "int32");
+  if (call.config["axis"] === null) return rowsPartitioned(tf.reshape(whole, [-1]), call);
+  const axis = axisOf(numberIn(call.config, "axis"), x.rank);
+  const order = x.shape.map((_, at) => (at === axis ? x.rank - 1 : at === x.rank - 1 ? axis : at));
+  return tf.transpose(rowsPartitioned(tf.transpose(whole, order), call), inverseOrder(order));
+}
+
+function rowsPartitioned(x: tf.Tensor, { config }: KernelCall): tf.Tensor {
+  const size = x.shape.at(-1)!;
+  const lead = x.shape.slice(0, -1);
+  const count = Math.min(Math.max(numberIn(config, "kth"), 0), size - 1) + 1;
+  const rows = rowsOf(x, size);
+  const least = rows.map((row) => placesFrom(row.map((value) => -value)).slice(0, count));
+  const left = rows.map((row) => [...row]);
+  least.forEach((places, row) => {
+    places.forEach((place, rank) => {
+      const zeroed = left[zeroedRow(row, rank, lead)];
+      if (!zeroed)
+        throw unsupported(config, "more of the least than there are rows", "Take kth below their number.");
+      zeroed[place] = 0;
+    });
+  });
+  const result = rows.map((_, row) => [...least[row]!, ...placesFrom(left[row]!).slice(0, size - count)]);
+  return tf.tensor(result.flat(), x.shape, "int32");
+}
+
+/** The row whose coordinates are all but the first of the given one's, then the rank; past the last where there is none. */
+function zeroedRow(row: number, rank: number, lead: readonly number[]): number {
+  if (lead.length === 0) return 0;
+  const inner = product(lead.slice(1));
+  const coordinates = [...coordinatesOf(row % inner, lead.slice(1)), rank];
+  const fits = coordinates.every((place, axis) => place < lead[axis]!);
+  return fits
+    ? coordinates.reduce((place, at, axis) => place * lead[axis]! + at, 0)
+    : Number.POSITIVE_INFINITY;
+}
+
+function coordinatesOf(place: number, shape: readonly number[]): number[] {
+  let rest = place;
+  return [...shape]
+    .reverse()
+    .map((size) => {
+      const at = rest % size;
+      rest = Math.floor(rest / size);
+      return at;
+    })
+    .reverse();
+}
+
+/** From the largest on, of equal ones the first. */
+function placesFrom(values: readonly number[]): number[] {
+  return values.map((_, place) => place).sort((a, b) => values[b]! - values[a]! || a - b);
+}

@@ -1,0 +1,157 @@
+/** Eigenvalues, singular values and what follows from them (`keras/src/ops/linalg.py`), with TensorFlow's gradients (`linalg_grad.py`). */
+import { max } from "../../engine/operations.ts";
+import { tf } from "../../engine/tf.ts";
+import { everyNth } from "../axes.ts";
+import { flagIn, unsupported } from "../config.ts";
+import type { Kernel, KernelCall, KernelResult } from "../kernel.ts";
+import { eigenvectorsOf } from "../numerics/eigenvectors.ts";
+import {
+  diagonalMatrices,
+  ofEachMatrix,
+  reciprocalDistances,
+  rowByRow,
+  safeReciprocal,
+} from "../numerics/matrix-functions.ts";
+import { singularValuesOf } from "../numerics/singular-values.ts";
+import { within } from "./arrays.ts";
+import { matmul, swapped } from "./matrix-products.ts";
+import { operandsOf } from "./operands.ts";
+
+export const spectralKernels: Readonly<Record<string, Kernel>> = {
+  "ops.Eigh": (call) => ({ outputs: symmetricEigenvectors(operandsOf(call, 1)[0]!) }),
+  "ops.SVD": singularVectors,
+  "ops.Pinv": pseudoInverse,
+  "ops.Lstsq": leastSquares,
+  "ops.MatrixRank": ({ inputs, config }) => {
+    const values = singularValues(inputs[0]!);
+    const size = Math.max(...inputs[0]!.shape.slice(-2));
+    const least = config["tol"] ?? null;
+    const bound = least === null ? tf.mul(max(values, [-1], true), float32Epsilon * size) : Number(least);
+    return tf.sum(tf.cast(tf.greater(values, bound), "int32"), -1);
+  },
+};
+
+const float32Epsilon = 2 ** -23;
+
+/** Values `[..., n]` from the least on, and vectors as columns `[..., n, n]`; what is above the diagonal is not read. */
+function symmetricEigenvectors(x: tf.Tensor): tf.Tensor[] {
+  const size = x.shape.at(-1)!;
+  return ofEachMatrix(
+    x,
+    [[size], [size, size]],
+    (matrix) => {
+      const { values, vectors } = eigenvectorsOf(matrix);
+      return [values, rowByRow(vectors)] as const;
+    },
+    ([values, vectors], [toValues, toVectors]) => {
+      const turning = tf.mul(reciprocalDistances(values!), matmul(swapped(vectors!), toVectors!));
+      const inner = matmul(tf.add(diagonalMatrices(toValues!), turning), swapped(vectors!));
+      const whole = matmul(vectors!, inner);
+      const folded = within(tf.add(whole, swapped(whole)), (row, column) => column <= row);
+      return tf.mul(folded, tf.sub(1, tf.mul(tf.eye(size), 0.5)));
+    },
+  );
+}
+
+function singularVectors(call: KernelCall): KernelResult | tf.Tensor {
+  const x = operandsOf(call, 1)[0]!;
+  if (!flagIn(call.config, "compute_uv")) return singularValues(x);
+  const [left, values, right] = decomposed(x, flagIn(call.config, "full_matrices"), () => {
+    const what = "the gradient of an SVD with full_matrices of matrices so far from square";
+    return unsupported(call.config, what, "Use full_matrices=False, or freeze what comes before it.");
+  });
+  return { outputs: [left, values, swapped(right)] };
+}
+
+/** Of `[..., rows, columns]`, from the largest on: `[..., min(rows, columns)]`. */
+export function singularValues(x: tf.Tensor): tf.Tensor {
+  return decomposed(x)[1];
+}
+
+/** Left vectors, singular values and right vectors; vectors are columns. `full` is all of them, also where no value belongs to one. */
+function decomposed(
+  x: tf.Tensor,
+  full = false,
+  refusal?: () => Error,
+): [left: tf.Tensor, values: tf.Tensor, right: tf.Tensor] {
+  const [rows, columns] = x.shape.slice(-2) as [number, number];
+  const count = Math.min(rows, columns);
+  const shapes = [[rows, full ? rows : count], [count], [columns, full ? columns : count]];
+  return ofEachMatrix(
+    x,
+    shapes,
+    (matrix) => {
+      const { left, values, right } = singularValuesOf(matrix, full);
+      return [rowByRow(left), values, rowByRow(right)];
+    },
+    (results, gradients) => {
+      if (full && Math.abs(rows - columns) > 1) throw refusal!();
+      const [left, values, right] = results as [tf.Tensor, tf.Tensor, tf.Tensor];
+      const [toLeft, toValues, toRight] = gradients as [tf.Tensor, tf.Tensor, tf.Tensor];
+      if (rows <= columns) return ofWide(left, values, right, toLeft, toValues, toRight);
+      return swapped(ofWide(right, values, left, toRight, toValues, toLeft));
+    },
+  ) as [tf.Tensor, tf.Tensor, tf.Tensor];
+}
+
+/** The gradient of a decomposition of matrices no taller than wide. */
+function ofWide(
+  left: tf.Tensor,
+  values: tf.Tensor,
+  right: tf.Tensor,
+  toLeft: tf.Tensor,
+  toValues: tf.Tensor,
+  toRight: tf.Tensor,
+): tf.Tensor {
+  const count = values.shape.at(-1)!;
+  const others = right.shape.at(-1)! - count;
+  const first = (x: tf.Tensor): tf.Tensor => everyNth(x, x.rank - 1, 0, count, 1);
+  const [near, toNear] = [first(right), first(toRight)];
+  const distances = reciprocalDistances(tf.square(values));
+  const bothWays = (x: tf.Tensor): tf.Tensor => tf.add(x, swapped(x));
+  const turnedLeft = bothWays(tf.mul(distances, matmul(swapped(left), toLeft)));
+  const turnedRight = bothWays(tf.mul(distances, matmul(swapped(near), toNear)));
+  const inner = tf.add(
+    diagonalMatrices(toValues),
+    tf.add(tf.mul(turnedLeft, tf.expandDims(values, -2)), tf.mul(turnedRight, tf.expandDims(values, -1))),
+  );
+  const alongNear = matmul(left, matmul(inner, swapped(near)));
+  if (left.shape.at(-2) === right.shape.at(-2)) return alongNear;
+  const turned = swapped(toNear);
+  let outside = tf.sub(turned, matmul(matmul(turned, near), swapped(near)));
+  if (others > 0) {
+    const rest = (x: tf.Tensor): tf.Tensor => everyNth(x, x.rank - 1, count, others, 1);
+    outside = tf.sub(outside, matmul(matmul(swapped(near), rest(toRight)), swapped(rest(right))));
+  }
+  const inverted = tf.mul(left, tf.expandDims(safeReciprocal(values), -2));
+  return tf.add(alongNear, matmul(inverted, outside));
+}
+
+/** Directions of small singular values count as none. */
+function pseudoInverse(call: KernelCall): tf.Tensor {
+  const x = operandsOf(call, 1)[0]!;
+  const [left, values, right] = decomposed(x);
+  const given = call.config["rcond"] ?? null;
+  const share = given === null ? 10 * Math.max(...x.shape.slice(-2)) * float32Epsilon : Number(given);
+  const seen = tf.greater(values, tf.mul(max(values, [-1], true), share));
+  const divisors = tf.where(seen, values, tf.fill(values.shape, Number.POSITIVE_INFINITY));
+  return matmul(tf.div(right, tf.expandDims(divisors, -2)), swapped(left));
+}
+
+/** The `x` for which `a x` is nearest to `b`, a vector or a matrix; of several the shortest. */
+function leastSquares(call: KernelCall): tf.Tensor {
+  const [a, b] = operandsOf(call, 2) as [tf.Tensor, tf.Tensor];
+  const [left, values, right] = decomposed(a);
+  const given = call.config["rcond"] ?? null;
+  const share = given === null ? Math.max(...a.shape) * float32Epsilon : Number(given);
+  const seen = tf.greaterEqual(values, tf.mul(max(values, [-1], true), share < 0 ? float32Epsilon : share));
+  const inverted = tf.where(
+    seen,
+    tf.reciprocal(tf.where(seen, values, tf.onesLike(values))),
+    tf.zerosLike(values),
+  );
+  const columns = b.rank === 1 ? tf.expandDims(b, -1) : b;
+  const parts = tf.mul(tf.expandDims(inverted, -1), matmul(swapped(left), columns));
+  const result = matmul(right, parts);
+  return b.rank === 1 ? tf.reshape(result, [-1]) : result;
+}

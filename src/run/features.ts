@@ -1,0 +1,173 @@
+import { inputsInOrder } from "../data/arrays.ts";
+import type { ArrayDataset, FileDataset, FileSample, ModelInputs, Split } from "../data/dataset.ts";
+import { fileKinds } from "../data/file-kind.ts";
+import type { BadFile } from "../data/sample-reader.ts";
+import type { EngineInfo } from "../engine/backend.ts";
+import { DataError } from "../errors.ts";
+import { extractArrays } from "../features/array-features.ts";
+import type { FeatureSource } from "../features/feature-source.ts";
+import { extractionBatch, openFeatureSource } from "../features/feature-source.ts";
+import type { FileFeatures } from "../features/file-features.ts";
+import { tensorRows } from "../features/sample-rows.ts";
+import type { StaticProgram } from "../features/trunk.ts";
+import { staticProgram } from "../features/trunk.ts";
+import type { Tensor } from "../tensor.ts";
+import { examplesOf } from "../training/examples.ts";
+import { outputShape, targetsFor, targetsOf } from "../training/targets.ts";
+import type { Examples } from "../training/train.ts";
+import type { FeatureFigures, FinetuneOptions } from "./options.ts";
+import type { PreparedRun } from "./prepare.ts";
+
+/** What the tail is fed with: every frontier tensor of every sample, and its target. */
+export interface RunExamples {
+  readonly train: Examples;
+  /** Null without validation data. */
+  readonly validation: Examples | null;
+  readonly figures: FeatureFigures;
+  readonly bad: readonly BadFile[];
+  /** Ends the use of the features. */
+  dispose(): void;
+}
+
+/** Step 7: the static part on all samples, from the cache where files are there. */
+export async function runFeatures(
+  run: PreparedRun,
+  engine: EngineInfo,
+  options: FinetuneOptions,
+): Promise<RunExamples> {
+  const started = performance.now();
+  const { dataset } = run;
+  const { cached, ...found } =
+    dataset.kind === "arrays"
+      ? await ofArrays(run, dataset, engine, options)
+      : await ofFiles(run, dataset, engine, options);
+  const parts = [found.train, ...(found.validation ? [found.validation] : [])];
+  const images = parts.reduce((sum, part) => sum + part.targets.shape[0]!, 0);
+  const bytes = parts.flatMap((part) => part.features).reduce((sum, { byteLength }) => sum + byteLength, 0);
+  const seconds = (performance.now() - started) / 1000;
+  return { ...found, figures: { images, extracted: images - cached, cached, bytes, seconds } };
+}
+
+type Found = Omit<RunExamples, "figures"> & { readonly cached: number };
+
+async function ofFiles(
+  run: PreparedRun,
+  dataset: FileDataset,
+  engine: EngineInfo,
+  options: FinetuneOptions,
+): Promise<Found> {
+  const source = await openFeatureSource(run, run.checkpoint.weights, engine, {
+    reader: run.reader!,
+    strict: options.strictData,
+    cache: options.cache,
+    cacheMax: options.cacheMax,
+    storage: options.cacheDtype,
+    signal: options.signal,
+    onWarning: (message) => options.onProgress?.({ kind: "warning", message }),
+  });
+  try {
+    const train = await fileSplit(source, run, dataset, "train", options);
+    const val = await fileSplit(source, run, dataset, "val", options).catch((error: unknown) => {
+      train.dispose();
+      throw error;
+    });
+    return {
+      train: train.examples,
+      validation: val.examples.targets.shape[0]! > 0 ? val.examples : null,
+      bad: [...train.bad, ...val.bad],
+      cached: train.cached + val.cached,
+      dispose: () => {
+        train.dispose();
+        val.dispose();
+      },
+    };
+  } finally {
+    await source.close();
+  }
+}
+
+async function fileSplit(
+  source: FeatureSource,
+  run: PreparedRun,
+  dataset: FileDataset,
+  split: Split,
+  options: FinetuneOptions,
+): Promise<Pick<FileFeatures, "bad" | "cached" | "dispose"> & { readonly examples: Examples }> {
+  const samples = dataset.samples.filter((sample) => sample.split === split);
+  const { features, indices, ...rest } = await source.extract(samples, (done, fromCache) =>
+    options.onProgress?.({
+      ...{ kind: "extract", unit: dataset.kind, done },
+      ...{ total: samples.length, cached: fromCache },
+    }),
+  );
+  const lost = split === "train" ? lostClass(dataset, samples, indices, rest.bad) : undefined;
+  if (lost) {
+    rest.dispose();
+    throw lost;
+  }
+  const labels = indices.map((index) => samples[index]!.label);
+  const targets = targetsOf(labels, run.units, run.loss);
+  return { ...rest, examples: examplesOf(features, targets, weightingOf(run, split, options)) };
+}
+
+/** What to say of a class of which no file can be used: nothing would be learned of it. */
+function lostClass(
+  { classNames, kind }: FileDataset,
+  samples: readonly FileSample[],
+  usable: readonly number[],
+  bad: readonly BadFile[],
+): DataError | undefined {
+  const learned = new Set(usable.map((index) => samples[index]!.label));
+  const lost = samples.find(({ label }) => !learned.has(label));
+  if (lost === undefined) return undefined;
+  const { length } = samples.filter(({ label }) => label === lost.label);
+  const first = bad.find(({ path }) => path === lost.path);
+  return new DataError(
+    `class ${classNames[lost.label]}: expected ${fileKinds[kind].many} to train on, got ${length} that cannot be ${kind === "images" ? "decoded" : "read"}. The first is ${lost.path}: ${first?.reason ?? "cannot be read."}`,
+    "all-bad",
+  );
+}
+
+async function ofArrays(
+  run: PreparedRun,
+  dataset: ArrayDataset,
+  engine: EngineInfo,
+  options: FinetuneOptions,
+): Promise<Found> {
+  const part = staticProgram(run, run.checkpoint.weights);
+  const { validation } = dataset;
+  const train = await arraySplit(part, run, dataset, "train", engine, options);
+  const held = validation && (await arraySplit(part, run, validation, "val", engine, options));
+  return { train, validation: held ?? null, bad: [], cached: 0, dispose: () => {} };
+}
+
+async function arraySplit(
+  part: StaticProgram,
+  run: PreparedRun,
+  { inputs, targets }: { readonly inputs: ModelInputs; readonly targets: Tensor },
+  split: Split,
+  engine: EngineInfo,
+  options: FinetuneOptions,
+): Promise<Examples> {
+  const names = run.graph.inputs.map((input) => input.name);
+  const total = targets.shape[0]!;
+  const features = await extractArrays(part, inputsInOrder(inputs, names), {
+    batchSize: extractionBatch(engine),
+    signal: options.signal,
+    onProgress: (done) => options.onProgress?.({ kind: "extract", unit: "samples", done, total, cached: 0 }),
+  });
+  return examplesOf(
+    features.map(tensorRows),
+    targetsFor(targets, outputShape(run.graph), run.loss),
+    weightingOf(run, split, options),
+  );
+}
+
+/** Class weights count in training only. */
+function weightingOf(
+  run: PreparedRun,
+  split: Split,
+  { classWeight }: FinetuneOptions,
+): Parameters<typeof examplesOf>[2] {
+  return split === "train" && classWeight ? { classWeight, classNames: run.labels } : undefined;
+}

@@ -1,0 +1,230 @@
+import { randomUUID } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, rmdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdir, rm } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
+import type { Checkpoint, CheckpointFormat } from "../checkpoint.ts";
+import { MachineError, UsageError } from "../errors.ts";
+import { isRunning, replaceFile } from "../formats/atomic-file.ts";
+import { writeCheckpoint } from "../formats/checkpoint-file.ts";
+import type { History } from "../training/history.ts";
+import { finishMoves, modelNames, moveIntoPlace } from "./files.ts";
+import type { FinetuneResult } from "./options.ts";
+
+/** Where a run will leave its results, checked and writable. Until `write`, what stood there stays as it was. */
+export interface RunFolder {
+  readonly path: string;
+  /**
+   * Writes the model as `write` will and keeps its place on the disk until then, so that what cannot be written is known before
+   * hours of training, and a disk that fills meanwhile loses nothing.
+   * @throws {UsageError | TopologyError | KerasFileError} where the format cannot hold it. @throws {MachineError} where the disk refuses.
+   */
+  rehearse(checkpoint: Checkpoint, format: CheckpointFormat): Promise<void>;
+  /**
+   * Writes every file beside the old ones, then moves all into place: whatever is killed, and when, the folder holds the earlier
+   * run or this one, whole, once `finishMoves` has looked at it. Returns their paths, the model's first.
+   * @throws {MachineError} where the disk refuses; the old files are untouched then.
+   */
+  write(record: RunRecord): Promise<readonly string[]>;
+  /** Removes what `openRunFolder` made, if nothing was written. */
+  discard(): void;
+}
+
+/** What a run leaves behind. */
+export interface RunRecord extends Omit<FinetuneResult, "files"> {
+  readonly format: CheckpointFormat;
+  /** Every option as resolved. */
+  readonly args: Readonly<Record<string, unknown>>;
+}
+
+const partialPrefix = ".partial-";
+/** What the texts beside the model may take. */
+const spareBytes = 1 << 20;
+
+/**
+ * Makes the folder at `path` ready for a run's results.
+ * @throws {UsageError} where `path` is a file, another run writes there, or something is in it and `overwrite` is not set.
+ * @throws {MachineError} where it cannot be made or written.
+ */
+export function openRunFolder(
+  path: string,
+  { overwrite = false }: { readonly overwrite?: boolean } = {},
+): RunFolder {
+  const found = disk(path, () => statSync(path, { throwIfNoEntry: false }));
+  if (found && !found.isDirectory()) {
+    throw new UsageError(
+      `${path}: output: expected a folder, got a file. Choose another --out.`,
+      "out-is-a-file",
+    );
+  }
+  if (found) disk(path, () => tidy(path));
+  const entries = found ? disk(path, () => readdirSync(path)).filter((name) => !isStaging(name)) : [];
+  if (entries.length > 0 && !overwrite) {
+    throw new UsageError(
+      `${path}: output: expected a new or empty folder, got one that holds ${listed(entries)}. ` +
+        "Choose another --out, or pass --overwrite to replace an earlier run.",
+      "out-exists",
+    );
+  }
+  const staging = join(path, `${partialPrefix}${process.pid}-${randomUUID().slice(0, 8)}`);
+  const made = disk(path, () => mkdirSync(staging, { recursive: true }));
+  let written = false;
+  const discard = (): void => {
+    if (written) return;
+    rmSync(staging, { recursive: true, force: true });
+    if (made !== undefined) removeEmpty(resolve(path), dirname(resolve(made)));
+  };
+  const other = readdirSync(path).find((name) => isStaging(name) && name !== basename(staging));
+  if (other !== undefined) {
+    discard();
+    throw new UsageError(
+      `${path}: output: expected a folder that no other run writes to, got one of process ${writerOf(other)}. Choose another --out, or wait for it.`,
+      "out-in-use",
+    );
+  }
+  return {
+    path,
+    discard,
+    rehearse: async (checkpoint, format) => {
+      try {
+        await writeCheckpoint(join(staging, modelNames[format]), checkpoint);
+        writeFileSync(join(staging, "spare"), Buffer.alloc(spareBytes));
+      } catch (error) {
+        throw asRunError(path, staging, error);
+      }
+    },
+    write: async (record) => {
+      try {
+        for (const name of readdirSync(staging)) await rm(join(staging, name), { recursive: true });
+        const names = await stage(staging, record);
+        moveIntoPlace(path, staging);
+        written = true;
+        return names.map((name) => join(path, name));
+      } catch (error) {
+        throw asRunError(path, staging, error);
+      } finally {
+        await rm(staging, { recursive: true, force: true });
+      }
+    },
+  };
+}
+
+/**
+ * Makes `runs/<model>-<n>` with the first free number, from the model's file or folder name: no other run gets the same.
+ * @throws {MachineError} where it cannot be made.
+ */
+export function makeRunFolder(model: string, parent = "runs"): string {
+  const name = basename(model).replace(/\.(?:weights\.h5|keras|h5|hdf5|json)$/i, "") || "model";
+  for (let n = 1; ; n++) {
+    const path = join(parent, `${name}-${n}`);
+    if (existsSync(path)) continue;
+    const isNew = disk(path, () => mkdirSync(path, { recursive: true })) !== undefined;
+    if (isNew) return path;
+  }
+}
+
+/** Takes away what `makeRunFolder` made, if nothing is in it. */
+export function removeRunFolder(path: string): void {
+  removeEmpty(path, dirname(dirname(path)));
+}
+
+/** The model file that `path` means: inside a run folder its model, else `path` itself. */
+export function modelFileAt(path: string): string {
+  if (!existsSync(path) || !statSync(path).isDirectory()) return path;
+  finishMoves(path);
+  const inside = Object.values(modelNames).map((name) => join(path, name));
+  return inside.find(existsSync) ?? path;
+}
+
+/** history.csv: one line an epoch; a figure that a run has not is left empty. */
+export function historyCsv(history: History): string {
+  const columns = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "lr", "seconds"] as const;
+  const rows = history.map((epoch) => columns.map((column) => epoch[column] ?? "").join(","));
+  return `${[columns.join(","), ...rows].join("\n")}\n`;
+}
+
+async function stage(staging: string, record: RunRecord): Promise<readonly string[]> {
+  const { cost, ...plan } = record.plan;
+  const { engine, bestEpoch, features, measured, proof, badImages, unit } = record;
+  const labels = record.checkpoint.notes.labels;
+  const texts: [name: string, text: string][] = [
+    ["args.json", json(record.args)],
+    ["history.csv", historyCsv(record.history)],
+    ["plan.json", json({ engine, bestEpoch, plan, predicted: cost ?? null, measured, features, proof })],
+  ];
+  if (labels) texts.unshift(["labels.json", json(labels)]);
+  if (badImages.length > 0) {
+    const rows = badImages.map(({ path, reason }) => [path, reason].map(csvField).join(","));
+    texts.push([`bad-${unit}.csv`, `${["path,reason", ...rows].join("\n")}\n`]);
+  }
+  const model = modelNames[record.format];
+  await mkdir(staging, { recursive: true });
+  await writeCheckpoint(join(staging, model), record.checkpoint);
+  for (const [name, text] of texts) {
+    await replaceFile(join(staging, name), async (file) => writeFileSync(file, text));
+  }
+  return [model, ...texts.map(([name]) => name)];
+}
+
+/** Ends what killed runs left half done. */
+function tidy(path: string): void {
+  finishMoves(path);
+  for (const name of readdirSync(path).filter(isStaging)) {
+    if (!isRunning(writerOf(name))) rmSync(join(path, name), { recursive: true, force: true });
+  }
+}
+
+function isStaging(name: string): boolean {
+  return name.startsWith(partialPrefix);
+}
+
+/** The process that a staging folder's name tells. */
+function writerOf(name: string): number {
+  return Number.parseInt(name.slice(partialPrefix.length), 10);
+}
+
+function removeEmpty(path: string, stop: string): void {
+  for (let folder = path; folder !== stop && folder !== dirname(folder); folder = dirname(folder)) {
+    try {
+      rmdirSync(folder);
+    } catch {
+      return;
+    }
+  }
+}
+
+function disk<T>(path: string, action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    throw asMachineError(path, error);
+  }
+}
+
+/** The error in terms of the folder that the caller knows. */
+function asRunError(path: string, staging: string, error: unknown): unknown {
+  const known = asMachineError(path, error);
+  if (known instanceof Error) known.message = known.message.replaceAll(staging, path);
+  return known;
+}
+
+function asMachineError(path: string, error: unknown): unknown {
+  const code = (error as NodeJS.ErrnoException).code;
+  if (!(error instanceof Error) || typeof code !== "string" || !/^E[A-Z0-9]+$/.test(code)) return error;
+  return new MachineError(
+    `${path}: output: expected a folder that can be written, got ${error.message}. Choose another --out, or make room there.`,
+    "out-not-writable",
+  );
+}
+
+function listed(names: readonly string[]): string {
+  const shown = [...names].sort().slice(0, 3).join(", ");
+  return names.length > 3 ? `${shown} and ${names.length - 3} more` : shown;
+}
+
+function json(value: unknown): string {
+  return `${JSON.stringify(value, null, 2)}\n`;
+}
+
+function csvField(text: string): string {
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
