@@ -65,6 +65,8 @@ export type { FinetuneOptions, FinetuneResult, ProgressEvent, Proof } from "./ru
 export { planFinetune } from "./run/plan-finetune.ts";
 export type { PreparedRun } from "./run/prepare.ts";
 export { prepareRun } from "./run/prepare.ts";
+export type { AskedTask, MetricArgument, Task, TaskKind, TaskName, TaskOutput } from "./task/task.ts";
+export { taskOf } from "./task/task.ts";
 export type { DType, InputTensor, Shape, StringTensor, Tensor } from "./tensor.ts";
 export { layerGraph } from "./topology/build-graph.ts";
 export type { LayerGraph } from "./topology/layer-graph.ts";

@@ -6,6 +6,7 @@ import { uploadRows } from "../model/feeds.ts";
 import { inferenceProgram } from "../model/inference-program.ts";
 import { disposeWeights, uploadWeights } from "../model/layer-weights.ts";
 import { runProgram } from "../model/run-program.ts";
+import type { Output } from "../task/model-output.ts";
 import type { InputTensor } from "../tensor.ts";
 import { formatShape } from "../tensor.ts";
 import { layerGraph } from "../topology/build-graph.ts";
@@ -13,7 +14,6 @@ import type { LayerGraph } from "../topology/layer-graph.ts";
 import { withActivityPenalties } from "../topology/rewrites/activity-penalties.ts";
 import { withLogitsOutput } from "../topology/rewrites/logits-output.ts";
 import { requireSupported } from "../topology/support.ts";
-import type { Output } from "../training/model-output.ts";
 
 /** A model with one output of class scores, its weights on the engine. */
 export interface Classifier {

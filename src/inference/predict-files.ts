@@ -8,10 +8,10 @@ import { fileKindOf, fileReader } from "../data/model-files.ts";
 import { sampleBatches } from "../data/sample-batches.ts";
 import { tf } from "../engine/tf.ts";
 import { DataError } from "../errors.ts";
+import { activated } from "../task/model-output.ts";
 import type { InputTensor } from "../tensor.ts";
 import { layerGraph } from "../topology/build-graph.ts";
 import { looksUpItsOutput } from "../topology/named-output.ts";
-import { activated } from "../training/model-output.ts";
 import { openClassifier } from "./classifier.ts";
 import { openPredictor } from "./predict.ts";
 

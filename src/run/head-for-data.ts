@@ -3,12 +3,12 @@ import type { ArrayDataset, Dataset, FileDataset } from "../data/dataset.ts";
 import { UsageError } from "../errors.ts";
 import { decideHead } from "../head/kept-head.ts";
 import { replaceHead } from "../head/replace-head.ts";
+import { isClassification } from "../task/losses.ts";
+import { areOfPositions, classCount, outputShape } from "../task/targets.ts";
 import { layerGraph } from "../topology/build-graph.ts";
 import { classifierOf } from "../topology/head-of.ts";
 import { requireSupported } from "../topology/support.ts";
 import { parameterCount, weightSpecsOf } from "../topology/weights-of.ts";
-import { isClassification } from "../training/losses.ts";
-import { areOfPositions, classCount, outputShape } from "../training/targets.ts";
 import type { FinetuneOptions } from "./options.ts";
 
 export interface HeadForData {

@@ -3,8 +3,8 @@ import type { Dataset, SampleUnit } from "../data/dataset.ts";
 import type { BadFile } from "../data/sample-reader.ts";
 import type { FinetunePlan } from "../freeze/plan.ts";
 import type { FreezePolicy } from "../freeze/policy.ts";
+import type { LossArgument } from "../task/losses.ts";
 import type { Epoch, History } from "../training/history.ts";
-import type { LossArgument } from "../training/losses.ts";
 import type { OptimizerArgument } from "../training/optimizer-config.ts";
 
 /** What a run is asked. Every absent option takes the default that DESIGN states and `args.json` records. */

@@ -1,7 +1,7 @@
 import type { SampleRows } from "../features/sample-rows.ts";
+import { classIndices, classWeights } from "../task/targets.ts";
 import type { Tensor } from "../tensor.ts";
 import { float32Tensor } from "../tensor.ts";
-import { classIndices, classWeights } from "./targets.ts";
 import type { Examples } from "./train.ts";
 import { sampleWeights } from "./trainer.ts";
 

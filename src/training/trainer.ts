@@ -9,16 +9,16 @@ import { createTrunk, staticProgram } from "../features/trunk.ts";
 import type { FreezePolicy } from "../freeze/policy.ts";
 import { resolveFreeze } from "../freeze/resolve.ts";
 import { uploadRows } from "../model/feeds.ts";
+import type { LossArgument } from "../task/losses.ts";
+import { lossOf } from "../task/losses.ts";
+import { classIndices, outputShape, targetsFor } from "../task/targets.ts";
 import type { Tensor } from "../tensor.ts";
 import { layerGraph } from "../topology/build-graph.ts";
 import { withActivityPenalties } from "../topology/rewrites/activity-penalties.ts";
 import { requireSupported } from "../topology/support.ts";
-import type { LossArgument } from "./losses.ts";
-import { lossOf } from "./losses.ts";
 import type { OptimizerArgument } from "./optimizer-config.ts";
 import { optimizerConfig } from "./optimizer-config.ts";
 import { createTail } from "./tail.ts";
-import { classIndices, outputShape, targetsFor } from "./targets.ts";
 
 export interface TrainerOptions {
   readonly freeze?: FreezePolicy | readonly FreezePolicy[];

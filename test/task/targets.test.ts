@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
+import { lossOf } from "../../src/task/losses.ts";
+import { areOfPositions, classCount, targetsFor } from "../../src/task/targets.ts";
 import { float32Tensor } from "../../src/tensor.ts";
-import { lossOf } from "../../src/training/losses.ts";
-import { areOfPositions, classCount, targetsFor } from "../../src/training/targets.ts";
 
 const sparse = lossOf("sparse_categorical_crossentropy");
 const oneHot = lossOf("categorical_crossentropy");

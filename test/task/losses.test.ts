@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import type { LossArgument } from "../../src/training/losses.ts";
-import { isClassification, lossNames, lossOf } from "../../src/training/losses.ts";
+import type { LossArgument } from "../../src/task/losses.ts";
+import { isClassification, lossNames, lossOf } from "../../src/task/losses.ts";
 
 const spellings: readonly (readonly [LossArgument, string])[] = [
   ["mse", "mean_squared_error"],
