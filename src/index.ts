@@ -11,12 +11,19 @@ export { arrayDataset } from "./data/arrays.ts";
 export { imageFolder, textFolder } from "./data/class-folders.ts";
 export type {
   ArrayDataset,
+  Batch,
+  BatchDataset,
   Dataset,
   FileDataset,
   FileSample,
   ImageDataset,
   ModelInputs,
+  ModelTargets,
+  SampleTarget,
   SampleUnit,
+  SampleWeights,
+  Split,
+  TargetColumn,
   TextDataset,
 } from "./data/dataset.ts";
 export { decoderInfo } from "./data/decoder-info.ts";

@@ -1,6 +1,7 @@
 import type { Checkpoint, Weights } from "../checkpoint.ts";
 import { inputsInOrder } from "../data/arrays.ts";
-import type { ArrayDataset, Dataset, FileDataset } from "../data/dataset.ts";
+import type { ArrayDataset, Dataset, FileDataset, StoredDataset } from "../data/dataset.ts";
+import { labelOf, onlyTarget, storedDataset } from "../data/dataset.ts";
 import type { FileOptions } from "../data/model-files.ts";
 import { fileReader } from "../data/model-files.ts";
 import { sampleBatches } from "../data/sample-batches.ts";
@@ -47,16 +48,17 @@ interface Rows {
 }
 
 /**
- * How well a classifier does on every sample of `dataset`, whatever its split, in inference mode. Pictures are preprocessed as
+ * How well a classifier does on every sample of `given`, whatever its split, in inference mode. Pictures are preprocessed as
  * their file or family says; classes are matched to the model's by name where the model knows its labels.
  * @throws {UsageError} for a model that is no classifier, or classes that are not the model's.
  * @throws {DataError} where no file can be used.
  */
 export async function evaluate(
   checkpoint: Checkpoint,
-  dataset: Dataset,
+  given: Dataset,
   options: EvaluateOptions = {},
 ): Promise<Evaluation> {
+  const dataset = storedDataset(given);
   const classifier = await openClassifier(checkpoint, { activities: true });
   const badImages: BadFile[] = [];
   try {
@@ -130,8 +132,8 @@ function listed(names: readonly string[]): string {
     : names.join(", ");
 }
 
-function sampleCount(dataset: Dataset): number {
-  return dataset.kind === "arrays" ? dataset.targets.shape[0]! : dataset.samples.length;
+function sampleCount(dataset: StoredDataset): number {
+  return dataset.kind === "arrays" ? onlyTarget(dataset.targets).shape[0]! : dataset.samples.length;
 }
 
 async function* fileRows(
@@ -151,7 +153,7 @@ async function* fileRows(
     },
   });
   for await (const { input, indices } of batches) {
-    const names = indices.map((index) => dataset.classNames[dataset.samples[index]!.label]!);
+    const names = indices.map((index) => dataset.classNames[labelOf(dataset.samples[index]!)]!);
     yield { inputs: [input], truth: names.map((name) => labels.indexOf(name)) };
   }
 }
@@ -163,7 +165,7 @@ async function* arrayRows(
 ): AsyncGenerator<Rows> {
   const names = graph.inputs.map((input) => input.name);
   const inputs = inputsInOrder(dataset.inputs, names);
-  const truth = classIndices(dataset.targets);
+  const truth = classIndices(onlyTarget(dataset.targets));
   for (let from = 0; from < truth.length; from += batchSize) {
     const to = Math.min(from + batchSize, truth.length);
     yield { inputs: inputs.map((input) => rowsOf(input, from, to)), truth: truth.slice(from, to) };

@@ -1,6 +1,7 @@
 import { statfsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import type { Dataset, Split } from "../data/dataset.ts";
+import { sampleCount } from "../data/arrays.ts";
+import type { Split, StoredDataset } from "../data/dataset.ts";
 import type { SampleReader } from "../data/sample-reader.ts";
 import { ensureEngine } from "../engine/backend.ts";
 import { probeSpeed } from "../engine/speed-probe.ts";
@@ -13,7 +14,7 @@ import type { FinetuneOptions } from "./options.ts";
 
 /** What the cost of the run depends on, with the speed of this machine measured now. */
 export async function costQuestion(
-  dataset: Dataset,
+  dataset: StoredDataset,
   optimizer: OptimizerConfig,
   options: FinetuneOptions,
   reader: SampleReader | null,
@@ -33,7 +34,7 @@ export async function costQuestion(
 }
 
 /** Of one picture, the first that decodes among a few, once the decoder is loaded; 0 where none does, and of a text, which costs next to nothing. */
-async function readingSeconds(dataset: Dataset, reader: SampleReader | null): Promise<number> {
+async function readingSeconds(dataset: StoredDataset, reader: SampleReader | null): Promise<number> {
   if (dataset.kind !== "images" || !reader) return 0;
   for (const { path } of dataset.samples.slice(0, 3)) {
     const loaded = await reader.load(path).catch(() => null);
@@ -71,11 +72,11 @@ function freeBytesAt(folder: string): number | undefined {
   }
 }
 
-/** Samples of a split; arrays have `train` and `val`. */
-export function countOf(dataset: Dataset, split: Split): number {
+/** Returns the number of samples in a split. */
+export function countOf(dataset: StoredDataset, split: Split): number {
   if (dataset.kind === "arrays") {
-    if (split === "train") return dataset.targets.shape[0]!;
-    return split === "val" ? (dataset.validation?.targets.shape[0] ?? 0) : 0;
+    const part = { train: dataset, val: dataset.validation, test: dataset.test }[split];
+    return part ? sampleCount(part.inputs) : 0;
   }
   return dataset.samples.filter((sample) => sample.split === split).length;
 }

@@ -1,6 +1,7 @@
 import type { Checkpoint } from "../checkpoint.ts";
 import { inputsInOrder } from "../data/arrays.ts";
 import type { Dataset } from "../data/dataset.ts";
+import { storedDataset } from "../data/dataset.ts";
 import type { FileOptions } from "../data/model-files.ts";
 import { fileReader } from "../data/model-files.ts";
 import type { BadFile } from "../data/sample-reader.ts";
@@ -48,9 +49,10 @@ export interface Features {
 export async function extractFeatures(
   checkpoint: Checkpoint,
   plan: FinetunePlan,
-  dataset: Dataset,
+  given: Dataset,
   options: ExtractOptions = {},
 ): Promise<Features> {
+  const dataset = storedDataset(given);
   const engine = await ensureEngine();
   const graph = withActivityPenalties(layerGraph(checkpoint), checkpoint.kerasVersion);
   requireSupported(graph);

@@ -1,5 +1,6 @@
 import { inputsInOrder } from "../data/arrays.ts";
-import type { ArrayDataset, FileDataset, FileSample, ModelInputs, Split } from "../data/dataset.ts";
+import type { ArrayDataset, Batch, FileDataset, FileSample, Split } from "../data/dataset.ts";
+import { labelOf, onlyTarget } from "../data/dataset.ts";
 import { fileKinds } from "../data/file-kind.ts";
 import type { BadFile } from "../data/sample-reader.ts";
 import type { EngineInfo } from "../engine/backend.ts";
@@ -12,7 +13,6 @@ import { tensorRows } from "../features/sample-rows.ts";
 import type { StaticProgram } from "../features/trunk.ts";
 import { staticProgram } from "../features/trunk.ts";
 import { outputShape, targetsFor, targetsOf } from "../task/targets.ts";
-import type { Tensor } from "../tensor.ts";
 import { examplesOf } from "../training/examples.ts";
 import type { Examples } from "../training/train.ts";
 import type { FeatureFigures, FinetuneOptions } from "./options.ts";
@@ -105,7 +105,7 @@ async function fileSplit(
     rest.dispose();
     throw lost;
   }
-  const labels = indices.map((index) => samples[index]!.label);
+  const labels = indices.map((index) => labelOf(samples[index]!));
   const targets = targetsOf(labels, run.units, run.loss);
   return { ...rest, examples: examplesOf(features, targets, weightingOf(run, split, options)) };
 }
@@ -117,13 +117,13 @@ function lostClass(
   usable: readonly number[],
   bad: readonly BadFile[],
 ): DataError | undefined {
-  const learned = new Set(usable.map((index) => samples[index]!.label));
-  const lost = samples.find(({ label }) => !learned.has(label));
+  const learned = new Set(usable.map((index) => labelOf(samples[index]!)));
+  const lost = samples.find((sample) => !learned.has(labelOf(sample)));
   if (lost === undefined) return undefined;
   const { length } = samples.filter(({ label }) => label === lost.label);
   const first = bad.find(({ path }) => path === lost.path);
   return new DataError(
-    `class ${classNames[lost.label]}: expected ${fileKinds[kind].many} to train on, got ${length} that cannot be ${kind === "images" ? "decoded" : "read"}. The first is ${lost.path}: ${first?.reason ?? "cannot be read."}`,
+    `class ${classNames[labelOf(lost)]}: expected ${fileKinds[kind].many} to train on, got ${length} that cannot be ${kind === "images" ? "decoded" : "read"}. The first is ${lost.path}: ${first?.reason ?? "cannot be read."}`,
     "all-bad",
   );
 }
@@ -144,11 +144,13 @@ async function ofArrays(
 async function arraySplit(
   part: StaticProgram,
   run: PreparedRun,
-  { inputs, targets }: { readonly inputs: ModelInputs; readonly targets: Tensor },
+  batch: Batch,
   split: Split,
   engine: EngineInfo,
   options: FinetuneOptions,
 ): Promise<Examples> {
+  const { inputs } = batch;
+  const targets = onlyTarget(batch.targets);
   const names = run.graph.inputs.map((input) => input.name);
   const total = targets.shape[0]!;
   const features = await extractArrays(part, inputsInOrder(inputs, names), {

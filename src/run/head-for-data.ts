@@ -1,5 +1,6 @@
 import type { Checkpoint } from "../checkpoint.ts";
-import type { ArrayDataset, Dataset, FileDataset } from "../data/dataset.ts";
+import type { ArrayDataset, FileDataset, StoredDataset } from "../data/dataset.ts";
+import { labelOf, onlyTarget } from "../data/dataset.ts";
 import { UsageError } from "../errors.ts";
 import { decideHead } from "../head/kept-head.ts";
 import { replaceHead } from "../head/replace-head.ts";
@@ -59,7 +60,7 @@ export function inOutputOrder(dataset: FileDataset, labels: readonly string[]): 
   return {
     ...dataset,
     classNames: labels,
-    samples: dataset.samples.map((sample) => ({ ...sample, label: order[sample.label]! })),
+    samples: dataset.samples.map((sample) => ({ ...sample, label: order[labelOf(sample)]! })),
   };
 }
 
@@ -68,16 +69,16 @@ export function inOutputOrder(dataset: FileDataset, labels: readonly string[]): 
  * classification or every position of the model's output has a class.
  */
 export function classNamesOf(
-  dataset: Dataset,
+  dataset: StoredDataset,
   { loss }: FinetuneOptions,
   model: Checkpoint,
 ): readonly string[] {
   if (dataset.kind !== "arrays") return dataset.classNames;
   if (loss !== undefined && !isClassification(loss)) return [];
-  if (areOfPositions(dataset.targets, outputShape(layerGraph(model)))) return [];
+  if (areOfPositions(onlyTarget(dataset.targets), outputShape(layerGraph(model)))) return [];
   return dataset.classNames ?? numbered(dataset);
 }
 
 function numbered({ targets }: ArrayDataset): string[] {
-  return Array.from({ length: classCount(targets) }, (_, index) => String(index));
+  return Array.from({ length: classCount(onlyTarget(targets)) }, (_, index) => String(index));
 }

@@ -1,7 +1,7 @@
 import { basename } from "node:path";
 import type { Checkpoint, CheckpointFormat, PreprocessMode } from "../checkpoint.ts";
-import type { Dataset } from "../data/dataset.ts";
-import { sampleUnit } from "../data/dataset.ts";
+import type { StoredDataset } from "../data/dataset.ts";
+import { onlyTarget, sampleUnit, storedDataset } from "../data/dataset.ts";
 import type { ImageOptions } from "../data/images.ts";
 import { detectPreprocess } from "../data/input-images.ts";
 import { dataFolder, fileReader, pictureInput } from "../data/model-files.ts";
@@ -36,7 +36,7 @@ import { planCut } from "./plan-finetune.ts";
 export interface PreparedRun extends CutModel {
   /** With its head for the data's classes. */
   readonly checkpoint: Checkpoint;
-  readonly dataset: Dataset;
+  readonly dataset: StoredDataset;
   readonly plan: FinetunePlan;
   /** The plan as text. */
   readonly planLines: readonly string[];
@@ -68,7 +68,8 @@ export interface PictureSettings extends ImageOptions {
 export async function prepareRun(options: FinetuneOptions): Promise<PreparedRun> {
   const given = await openModel(options);
   requireNumbers(given.weights, typeof options.model === "string" ? options.model : "model");
-  const data = typeof options.data === "string" ? await dataFolder(given, options.data) : options.data;
+  const data =
+    typeof options.data === "string" ? await dataFolder(given, options.data) : storedDataset(options.data);
   const headed = withHeadFor(given, classNamesOf(data, options, given), options);
   const { labels, newHead, warning } = headed;
   const format = options.outputFormat ?? defaultFormat(headed.checkpoint);
@@ -114,7 +115,8 @@ export async function prepareRun(options: FinetuneOptions): Promise<PreparedRun>
     reader,
     picture,
     loss: lossOf(
-      options.loss ?? defaultLoss(outputShape(graph), dataset.kind === "arrays" ? dataset.targets : null),
+      options.loss ??
+        defaultLoss(outputShape(graph), dataset.kind === "arrays" ? onlyTarget(dataset.targets) : null),
     ),
     optimizer,
     format,
@@ -150,7 +152,7 @@ function forRelease(
 }
 
 function inputOf(
-  dataset: Dataset,
+  dataset: StoredDataset,
   graph: LayerGraph,
   { notes }: Checkpoint,
   { imageSize, preprocess, exif }: FinetuneOptions,
@@ -185,7 +187,7 @@ function notesOf(labels: readonly string[], picture: PictureSettings | null): Pa
   };
 }
 
-function dataLine(dataset: Dataset, labels: readonly string[]): string {
+function dataLine(dataset: StoredDataset, labels: readonly string[]): string {
   const classes = labels.length > 0 ? `${labels.length} classes, ` : "";
   return `data      ${classes}${countOf(dataset, "train")} + ${countOf(dataset, "val")} ${sampleUnit(dataset)}`;
 }

@@ -108,7 +108,7 @@ describe("evaluating", () => {
     const confusion = labelled.notes.labels!.map(() => [0, 0, 0, 0]);
     let loss = 0;
     dataset.samples.forEach(({ label }, row) => {
-      const truth = classes[label]!;
+      const truth = classes[label ?? -1]!;
       const ranked = rankingOf(predictions[row]);
       confusion[truth]![ranked[0]!.index]!++;
       loss -= Math.log(ranked.find(({ index }) => index === truth)!.probability) / dataset.samples.length;
