@@ -1,5 +1,6 @@
 import type { Checkpoint } from "../checkpoint.ts";
 import type { Dataset } from "../data/dataset.ts";
+import { onlyTarget } from "../data/dataset.ts";
 import type { Tensor } from "../tensor.ts";
 import { layerGraph } from "../topology/build-graph.ts";
 import type { GraphEndpoint, LayerGraph } from "../topology/layer-graph.ts";
@@ -59,7 +60,7 @@ export interface AskedTask {
  */
 export function taskOf(checkpoint: Checkpoint, dataset?: Dataset, asked: AskedTask = {}): Task {
   const graph = layerGraph(checkpoint);
-  const targets = dataset?.kind === "arrays" ? dataset.targets : null;
+  const targets = dataset?.kind === "arrays" ? onlyTarget(dataset.targets) : null;
   return {
     outputs: graph.outputs.map((output) => outputTask(graph, output, { checkpoint, targets, asked })),
   };
