@@ -30,9 +30,9 @@ export interface FileSample {
 export interface TargetColumn {
   readonly name: string;
   /**
-   * `classes`: one class a sample, an index into `classNames`. `labels`: any number of classes a sample, a list of indices into
-   * `classNames`. `numbers`: one number a sample. `vector`: a list of `size` numbers. `mask`: the path of an image with one class
-   * a pixel.
+   * `classes`: one class per sample, an index into `classNames`. `labels`: zero or more classes per sample, a list of indices into
+   * `classNames`. `numbers`: one number per sample. `vector`: a list of `size` numbers. `mask`: the path of an image with one class
+   * per pixel.
    */
   readonly kind: "classes" | "labels" | "numbers" | "vector" | "mask";
   /** Class names in index order; absent for numbers and vectors. */
