@@ -2,7 +2,7 @@ import type { Json, JsonObject } from "../checkpoint.ts";
 import type { Shape } from "../tensor.ts";
 import { readModel } from "../topology/dialects/read-model.ts";
 import { specOf } from "../topology/layer-specs.ts";
-import { snakeCase } from "../topology/snake-case.ts";
+import { snakeCase } from "../topology/naming.ts";
 import { inModule, opModule } from "../topology/translate/keras-modules.ts";
 import { modelOrder } from "../topology/translate/model-order.ts";
 

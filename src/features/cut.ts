@@ -1,6 +1,6 @@
 import type { Partition } from "../freeze/partition.ts";
 import { partition } from "../freeze/partition.ts";
-import type { FrozenSet } from "../freeze/resolution.ts";
+import type { FrozenSet } from "../freeze/policy.ts";
 import type { LayerGraph } from "../topology/layer-graph.ts";
 import { layersByPath } from "../topology/layer-graph.ts";
 import { specOf } from "../topology/layer-specs.ts";

@@ -1,8 +1,8 @@
 import type { Checkpoint, CheckpointFormat, Weight } from "../checkpoint.ts";
 import { layerGraph } from "../topology/build-graph.ts";
+import { type Dialect, dialectOf } from "../topology/dialects/dialect.ts";
 import { changesInKeras3, type Keras3Release } from "../topology/translate/changes-in-keras3.ts";
 import { translateCompileConfig } from "../topology/translate/compile-config.ts";
-import { type Dialect, dialectOf } from "../topology/translate/dialect.ts";
 import { refusalsOfKeras3 } from "../topology/translate/keras3-refusals.ts";
 import { translateConfig } from "../topology/translate/translate-config.ts";
 

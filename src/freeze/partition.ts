@@ -1,11 +1,16 @@
-import type { GraphLayer, GraphNode, LayerGraph, TensorRef } from "../topology/layer-graph.ts";
-import { layersByPath, lossInputs, refKey } from "../topology/layer-graph.ts";
-import { specOf } from "../topology/layer-specs.ts";
+import {
+  type GraphLayer,
+  type GraphNode,
+  type LayerGraph,
+  layersByPath,
+  lossInputs,
+  refKey,
+  type TensorRef,
+} from "../topology/layer-graph.ts";
+import { isRandomLayer, specOf } from "../topology/layer-specs.ts";
 import { everyRead } from "../topology/rewrites/graph-edges.ts";
 import { weightSpecsOf } from "../topology/weights-of.ts";
-import { crossingMasks } from "./masks.ts";
-import { isRandomLayer } from "./random-layers.ts";
-import type { FrozenSet } from "./resolution.ts";
+import type { FrozenSet } from "./policy.ts";
 import { batchStatistics, hasMovingStatistics, trainableWeights } from "./trainable-weights.ts";
 
 export type Side = "static" | "dynamic";
@@ -122,4 +127,26 @@ function frontierOf(graph: LayerGraph, sides: readonly Side[]): TensorRef[] {
       ? node.outputs.map((_, output) => ({ node: node.index, output })).filter((ref) => read.has(refKey(ref)))
       : [],
   );
+}
+
+/**
+ * The calls that make a mask which travels beside a static tensor to a dynamic call (Masking, Embedding with `mask_zero`): a
+ * frontier carries tensors and no masks. A mask travels as long as there is a second dimension to mask.
+ */
+function crossingMasks(graph: LayerGraph, isStatic: (node: GraphNode) => boolean): ReadonlySet<number> {
+  const layers = layersByPath(graph);
+  const makers: ReadonlySet<number>[] = [];
+  const crossing = new Set<number>();
+  for (const node of graph.nodes) {
+    const { className, config } = layers.get(node.layer)!;
+    const inherited = everyRead(node).flatMap((ref) => [...makers[ref.node]!]);
+    const makes = className === "Masking" || config["mask_zero"] === true;
+    const rank = node.outputs[0]?.shape?.length ?? 3;
+    makers.push(new Set(rank > 2 ? [...inherited, ...(makes ? [node.index] : [])] : []));
+    if (isStatic(node)) continue;
+    for (const ref of everyRead(node)) {
+      if (isStatic(graph.nodes[ref.node]!)) for (const maker of makers[ref.node]!) crossing.add(maker);
+    }
+  }
+  return crossing;
 }

@@ -9,7 +9,7 @@ import type { CostQuestion } from "./cost.ts";
 import { plannedCost } from "./cost.ts";
 import type { Partition } from "./partition.ts";
 import type { FinetunePlan, PlannedLayer, PlannedTensor } from "./plan.ts";
-import type { FreezeResolution } from "./resolution.ts";
+import type { FreezeResolution } from "./policy.ts";
 import { hasMovingStatistics } from "./trainable-weights.ts";
 
 export interface PlanOptions {

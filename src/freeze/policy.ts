@@ -1,3 +1,4 @@
+import type { BatchNormMode } from "../checkpoint.ts";
 import { UsageError } from "../errors.ts";
 import { parsePatterns } from "./patterns.ts";
 
@@ -85,3 +86,20 @@ function somePatterns(flag: string, texts: readonly string[]): readonly string[]
   if (patterns.length > 0) return patterns;
   throw new UsageError(`${flag}: expected a layer, stage or pattern, got none.`, "freeze-empty");
 }
+
+/** Who is frozen, and why. */
+export interface FreezeResolution {
+  /** Paths of the frozen layers, weightless ones among them. */
+  readonly frozen: ReadonlySet<string>;
+  /** By path of every layer, the rule that decided: `--freeze-until conv4`, `the file's flags`. */
+  readonly why: ReadonlyMap<string, string>;
+  readonly warnings: readonly string[];
+  readonly bnMode: BatchNormMode;
+  /** Paths of layers that are not pretrained: BatchNormalization in them trains as always. */
+  readonly newLayers: ReadonlySet<string>;
+  /** The policies in order of application, `until conv4`; what decides where there are none. */
+  readonly summary: string;
+}
+
+/** What of a resolution decides which weights train. */
+export type FrozenSet = Pick<FreezeResolution, "frozen" | "bnMode" | "newLayers">;

@@ -2,7 +2,7 @@ import type { GraphLayer, LayerGraph } from "../topology/layer-graph.ts";
 import type { WeightSpec } from "../topology/layer-spec.ts";
 import { specOf } from "../topology/layer-specs.ts";
 import { weightSpecsOf } from "../topology/weights-of.ts";
-import type { FrozenSet } from "./resolution.ts";
+import type { FrozenSet } from "./policy.ts";
 
 /** Names of the weights that receive gradients, by layer path; layers without any are absent. */
 export function trainableWeights(

@@ -1,5 +1,6 @@
 import type { GraphLayer, LayerGraph } from "../topology/layer-graph.ts";
 import { layerAt } from "../topology/layer-graph.ts";
+import { isRandomLayer } from "../topology/layer-specs.ts";
 import type { Stages } from "../topology/stages.ts";
 import { parameterCount, weightSpecsOf } from "../topology/weights-of.ts";
 import type { BlockCut } from "./cut.ts";
@@ -7,10 +8,8 @@ import { blockCut } from "./cut.ts";
 import { isBoundedPrefix } from "./names.ts";
 import type { Partition } from "./partition.ts";
 import { partition } from "./partition.ts";
-import type { FreezePolicy } from "./policy.ts";
+import type { FreezePolicy, FrozenSet } from "./policy.ts";
 import { formatPolicy } from "./policy.ts";
-import { isRandomLayer } from "./random-layers.ts";
-import type { FrozenSet } from "./resolution.ts";
 
 interface Question {
   readonly graph: LayerGraph;

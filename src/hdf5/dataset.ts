@@ -2,7 +2,7 @@ import type { Metadata } from "h5wasm/node";
 import { KerasFileError } from "../errors.ts";
 import { byteCount, type DType, formatShape, type Tensor, type TensorData } from "../tensor.ts";
 import { allocate, dtypeMark, elementDtype, elementTypeName, markedDtype, restore } from "./element-type.ts";
-import { damaged, type Source } from "./source.ts";
+import { damaged, type Source } from "./library.ts";
 import { readStrings } from "./string-attribute.ts";
 
 export interface Hdf5Dataset {

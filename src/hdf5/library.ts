@@ -1,4 +1,5 @@
 import { type Module, ready } from "h5wasm/node";
+import { KerasFileError } from "../errors.ts";
 import { guardFileSystem } from "./file-system.ts";
 
 export type Library = typeof Module;
@@ -20,4 +21,16 @@ export function libraryMessage(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
   const causes = [...text.matchAll(/^ {2}#\d+: .*? in \w+\(\): (.*)$/gm)];
   return causes.at(-1)?.[1] ?? text.split("\n")[0] ?? "unknown error";
+}
+
+/** An open file, as everything that reads of it needs it. */
+export interface Source {
+  readonly library: Library;
+  readonly label: string;
+  readonly fileId: bigint;
+  readonly bytes: number;
+}
+
+export function damaged(source: Source, path: string, error: unknown): KerasFileError {
+  return new KerasFileError(`${source.label}: ${path}: cannot be read: ${libraryMessage(error)}.`, "damaged");
 }

@@ -3,8 +3,7 @@ import { File } from "h5wasm/node";
 import { KerasFileError } from "../errors.ts";
 import { datasetAt, type Hdf5Dataset } from "./dataset.ts";
 import { mount, unmount, type VirtualFile, windowFile } from "./file-system.ts";
-import { libraryMessage, loadLibrary } from "./library.ts";
-import { damaged, type Source } from "./source.ts";
+import { damaged, libraryMessage, loadLibrary, type Source } from "./library.ts";
 import { readStrings } from "./string-attribute.ts";
 import { systemError } from "./system-error.ts";
 

@@ -1,7 +1,7 @@
 import type { Metadata } from "h5wasm/node";
 import { KerasFileError } from "../errors.ts";
 import { elementTypeName, isString } from "./element-type.ts";
-import type { Source } from "./source.ts";
+import type { Source } from "./library.ts";
 
 /** The strings of an attribute, of fixed or variable length; none where it has no value. */
 export function readStrings(source: Source, path: string, name: string): readonly string[] {

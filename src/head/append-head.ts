@@ -3,7 +3,7 @@ import { TopologyError } from "../errors.ts";
 import type { Shape } from "../tensor.ts";
 import { formatShape } from "../tensor.ts";
 import { isObject } from "../topology/config-values.ts";
-import { kerasMajor } from "../topology/dialects/read-model.ts";
+import { kerasMajor } from "../topology/dialects/dialect.ts";
 import { entryName, layersOf, withLayers } from "../topology/edit-config.ts";
 import type { KerasMajor, LayerGraph } from "../topology/layer-graph.ts";
 

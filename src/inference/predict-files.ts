@@ -11,7 +11,8 @@ import { DataError } from "../errors.ts";
 import { activated } from "../task/model-output.ts";
 import type { InputTensor } from "../tensor.ts";
 import { layerGraph } from "../topology/build-graph.ts";
-import { looksUpItsOutput } from "../topology/named-output.ts";
+import type { LayerGraph } from "../topology/layer-graph.ts";
+import { layerAt } from "../topology/layer-graph.ts";
 import { openClassifier } from "./classifier.ts";
 import { openPredictor } from "./predict.ts";
 
@@ -146,4 +147,14 @@ async function filesAt(path: string, kind: FileKind): Promise<{ folder: boolean;
   }
   if (!found.isDirectory()) return { folder: false, files: [path] };
   return { folder: true, files: [...(await listTree(path, kind)).files].sort() };
+}
+
+/** Whether the model's one output is what a lookup names: texts, or the whole numbers of an inverted IntegerLookup. */
+function looksUpItsOutput(graph: LayerGraph): boolean {
+  const [output, ...more] = graph.outputs;
+  if (!output || more.length > 0) return false;
+  const node = graph.nodes[output.ref.node]!;
+  if (node.outputs[output.ref.output]!.dtype === "string") return true;
+  const { className, config } = layerAt(graph, node.layer);
+  return className === "IntegerLookup" && config["invert"] === true;
 }

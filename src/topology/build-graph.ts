@@ -3,8 +3,8 @@ import type { ModelDescription } from "./dialects/description.ts";
 import { tensorNamesIn } from "./dialects/description.ts";
 import { readModel } from "./dialects/read-model.ts";
 import type { GraphEndpoint, LayerGraph, ModelLayers } from "./layer-graph.ts";
+import { outputSpecs } from "./layer-specs.ts";
 import { modelCalls } from "./model-calls.ts";
-import { outputSpecs } from "./output-specs.ts";
 
 /**
  * The model's config as calls on tensors, with shapes; pure. Layers without a spec are in it, with unknown shapes behind them:

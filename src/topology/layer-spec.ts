@@ -73,3 +73,18 @@ export interface LayerSpec {
   /** Applied to each element alone; a stride or a slice can move across it. */
   readonly elementwise?: boolean;
 }
+
+/** The spec of a function of keras.ops with one output, whose shape follows from the first operand's. */
+export function operation(
+  name: string,
+  shapeOf: (input: Shape, call: CallShapes) => Shape,
+  defaults: JsonObject = {},
+  more: Partial<LayerSpec> = {},
+): LayerSpec {
+  return {
+    className: `ops.${name}`,
+    defaults,
+    outputShapes: (call) => [shapeOf(call.inputs[0]!, call)],
+    ...more,
+  };
+}

@@ -1,3 +1,6 @@
+import type { CallInputs } from "./call-outputs.ts";
+import { outputsOfCall } from "./call-outputs.ts";
+import type { GraphLayer, TensorSpec } from "./layer-graph.ts";
 import type { LayerSpec } from "./layer-spec.ts";
 import { activationSpecs } from "./specs/activation.ts";
 import { applicationSpecs } from "./specs/applications.ts";
@@ -90,4 +93,16 @@ export function specOf(className: string): LayerSpec | undefined {
 /** The class names that `specOf` knows. */
 export function knownLayerClasses(): readonly string[] {
   return [...specs.keys()];
+}
+
+/** Whether a layer draws random numbers in training; Dropout and noise of 0 draw none, nor does a recurrent layer without. */
+export function isRandomLayer({ className, config }: Pick<GraphLayer, "className" | "config">): boolean {
+  const spec = specOf(className);
+  if (spec?.randomWith?.(config)) return true;
+  return spec?.random === true && config["rate"] !== 0 && config["stddev"] !== 0;
+}
+
+/** `outputsOfCall` by the spec of the layer's class. @throws {TopologyError} */
+export function outputSpecs(layer: GraphLayer, call: CallInputs): readonly TensorSpec[] {
+  return outputsOfCall(specOf(layer.className), layer, call);
 }

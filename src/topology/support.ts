@@ -1,15 +1,14 @@
 import type { Json, JsonObject } from "../checkpoint.ts";
 import { TopologyError } from "../errors.ts";
 import { isObject } from "./config-values.ts";
+import { formerLayers } from "./dialects/class-names.ts";
 import { innerLayersOf, innerModelOf, isInnerModel } from "./dialects/inner-model.ts";
 import { nestedKeys } from "./dialects/layer-config.ts";
 import { kindOfNode } from "./dialects/node-def.ts";
 import { isTensorFlowFunction } from "./dialects/tf-ops.ts";
-import { formerLayers } from "./former-layers.ts";
 import type { GraphLayer, LayerGraph } from "./layer-graph.ts";
 import type { Refusal } from "./layer-spec.ts";
 import { specOf } from "./layer-specs.ts";
-import { operationRefusal } from "./operation-refusals.ts";
 import { activationNames } from "./specs/activation.ts";
 import { quantizationRefusal } from "./specs/quantization.ts";
 
@@ -171,5 +170,38 @@ function customActivation(name: string): Refusal {
   return {
     reason: `its activation ${name} is none of keras.activations`,
     advice: "Replace it by one of those and save again.",
+  };
+}
+
+/** Why some operations of keras.ops can be in no model that runs here. */
+const operationRefusals: readonly {
+  readonly names: string;
+  readonly because: string;
+  readonly advice: string;
+}[] = [
+  {
+    names: "AssociativeScan Cond ForiLoop JVP Map Scan Switch VectorizedMap WhileLoop",
+    because: "calls a Python function, which is not in the file",
+    advice: "Replace it by operations on whole tensors and save again.",
+  },
+  {
+    names: "Arange",
+    because: "has a length that only a number says, which a tensor in a model is not, in Keras either",
+    advice: "Compute it outside of the model and save again.",
+  },
+  {
+    names: "Eig Polar ViewAsComplex ViewAsReal",
+    because: "works on complex numbers, which no tensor here holds",
+    advice: "Keep the real and the imaginary parts apart and save again.",
+  },
+];
+
+/** What is told of an operation, by its class name, that has no spec. */
+function operationRefusal(name: string): Refusal {
+  const known = operationRefusals.find(({ names }) => names.split(" ").includes(name));
+  if (known) return { reason: `${name} ${known.because}`, advice: known.advice };
+  return {
+    reason: `neither an operation nor a layer named ${name} is known here`,
+    advice: "Replace it by one that is and save again.",
   };
 }

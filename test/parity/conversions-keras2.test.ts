@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { readCheckpoint, writeCheckpoint } from "../../src/formats/checkpoint-file.ts";
 import type { Tensor } from "../../src/tensor.ts";
-import { dialectOf } from "../../src/topology/translate/dialect.ts";
+import { dialectOf } from "../../src/topology/dialects/dialect.ts";
 import { modelPath } from "../formats/model-fixtures.ts";
 import { tfjsNetworks } from "../formats/tfjs/networks.ts";
 import { type Keras, startKeras } from "./keras.ts";

@@ -9,7 +9,7 @@ import { tensorRows } from "../../src/features/sample-rows.ts";
 import { staticProgram } from "../../src/features/trunk.ts";
 import { readCheckpoint } from "../../src/formats/checkpoint-file.ts";
 import { partition } from "../../src/freeze/partition.ts";
-import type { FrozenSet } from "../../src/freeze/resolution.ts";
+import type { FrozenSet } from "../../src/freeze/policy.ts";
 import { lossOf } from "../../src/task/losses.ts";
 import type { Shape, Tensor } from "../../src/tensor.ts";
 import { elementCount, float32Tensor, toFloat32 } from "../../src/tensor.ts";

@@ -4,7 +4,7 @@ import type { Hdf5File, Hdf5Group } from "../../hdf5/reader.ts";
 import { layerGraph } from "../../topology/build-graph.ts";
 import { isObject } from "../../topology/config-values.ts";
 import { keras1ToKeras2 } from "../../topology/dialects/keras1-model.ts";
-import { withSequentialNames } from "../../topology/dialects/sequential-names.ts";
+import { withSequentialNames } from "../../topology/dialects/sequential.ts";
 import { layersByPath } from "../../topology/layer-graph.ts";
 import { type LayerSlots, layerSlots } from "../layer-slots.ts";
 import { leavesOf, modelTree } from "../model-tree.ts";

@@ -2,7 +2,7 @@ import type { Checkpoint, Weight } from "../../checkpoint.ts";
 import type { VirtualFile } from "../../hdf5/file-system.ts";
 import { createHdf5, type Hdf5Writer } from "../../hdf5/writer.ts";
 import type { Tensor } from "../../tensor.ts";
-import { dialectOf } from "../../topology/translate/dialect.ts";
+import { dialectOf } from "../../topology/dialects/dialect.ts";
 import { dialectInH5, inDialect } from "../dialect-writing.ts";
 import { type LayerSlots, layerSlots } from "../layer-slots.ts";
 import { leavesOf, modelTree, type TreeNode } from "../model-tree.ts";

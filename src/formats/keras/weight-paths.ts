@@ -1,5 +1,4 @@
-import { nameInCode } from "../../topology/dialects/name-in-code.ts";
-import { snakeCase } from "../../topology/snake-case.ts";
+import { nameInCode, snakeCase } from "../../topology/naming.ts";
 import type { TreeNode } from "../model-tree.ts";
 
 /** How a release of Keras numbers the groups of a model's layers. */

@@ -1,5 +1,5 @@
 import type { Architecture } from "../../architectures/architecture.ts";
-import { snakeCase } from "../../topology/snake-case.ts";
+import { snakeCase } from "../../topology/naming.ts";
 
 /** @file Which layer of a file is which of a published network: names changed from release to release, numbers from run to run. */
 

@@ -1,6 +1,5 @@
 import type { Json, JsonObject } from "../../checkpoint.ts";
 import { isObject } from "../config-values.ts";
-import { withCosineShape } from "./keras1-cosine.ts";
 import { type DimOrdering, keras2Layer, liesInSpace } from "./keras1-layer.ts";
 import { dataFormat } from "./keras1-objects.ts";
 
@@ -201,4 +200,31 @@ function inputEntry(layer: JsonObject): JsonObject {
   const shape = config["batch_input_shape"] ?? null;
   const input = { batch_input_shape: shape, dtype: config["input_dtype"] ?? "float32", sparse: false, name };
   return { class_name: "InputLayer", name, config: input, inbound_nodes: [] };
+}
+
+/**
+ * A layer of a functional model in Keras 2's words, as one or two. The cosine of two vectors is `[N, 1, 1]` in Keras 1
+ * (`keras/engine/topology.py`, Merge) and `[N, 1]` in Dot, so a Reshape takes the layer's name behind it.
+ * @param written The layer as Keras 1 wrote it.
+ * @param freshName A name that no layer has, made of the given one.
+ */
+function withCosineShape(
+  written: JsonObject,
+  translated: JsonObject,
+  freshName: (base: string) => string,
+): readonly JsonObject[] {
+  const { config } = written;
+  const own = translated["config"];
+  const isCosine = written["class_name"] === "Merge" && isObject(config) && config["mode"] === "cos";
+  if (!isCosine || !isObject(own)) return [translated];
+  const name = String(translated["name"] ?? own["name"]);
+  const inner = freshName(`${name}_cosine`);
+  const calls = translated["inbound_nodes"];
+  const count = Array.isArray(calls) ? calls.length : 0;
+  const inbound = Array.from({ length: count }, (_, call): Json => [[inner, call, 0]]);
+  const reshape = { name, trainable: true, target_shape: [1, 1] };
+  return [
+    { ...translated, name: inner, config: { ...own, name: inner } },
+    { class_name: "Reshape", name, config: reshape, inbound_nodes: inbound },
+  ];
 }

@@ -10,6 +10,7 @@ import type {
   NamedArgument,
   TensorName,
 } from "./description.ts";
+import { kerasMajor } from "./dialect.ts";
 import { readEndpoints } from "./endpoints.ts";
 import { innerModelEntry } from "./inner-model.ts";
 import { keras1ToKeras2 } from "./keras1-model.ts";
@@ -19,9 +20,8 @@ import { modernConfig, ofRelease } from "./layer-config.ts";
 import { functionOfNode, packedItems } from "./node-def.ts";
 import type { ModelEntry, NodeIndices } from "./node-indices.ts";
 import { nodeIndices } from "./node-indices.ts";
-import { inputShapeOf } from "./sequential-input.ts";
-import { isTensorFlowFunction, type ModernOp, modernTfOp } from "./tf-ops.ts";
-import { withoutUnread } from "./unread-functions.ts";
+import { inputShapeOf } from "./sequential.ts";
+import { isTensorFlowFunction, type ModernOp, modernTfOp, withoutUnread } from "./tf-ops.ts";
 
 /** The config of a model, of whichever Keras, as one description. @throws {TopologyError} naming what is malformed. */
 export function readModel(checkpoint: Pick<Checkpoint, "modelConfig" | "kerasVersion">): ModelDescription {
@@ -36,16 +36,6 @@ export function readModel(checkpoint: Pick<Checkpoint, "modelConfig" | "kerasVer
     );
   }
   return readEntry(entry, { keras, kerasVersion: checkpoint.kerasVersion, prefix: "" });
-}
-
-/** 1, 2 or 3 from `"2.2.4-tf"`. */
-export function kerasMajor(kerasVersion: string): KerasMajor {
-  const major = Number.parseInt(kerasVersion, 10);
-  if (major === 1 || major === 2 || major === 3) return major;
-  throw new TopologyError(
-    `model config: Keras version: expected 1, 2 or 3, got ${JSON.stringify(kerasVersion)}.`,
-    "unsupported-version",
-  );
 }
 
 interface Place {

@@ -1,8 +1,33 @@
 import type { Json, JsonObject } from "../../checkpoint.ts";
 import type { NamedArgument } from "./description.ts";
-import type { Composite, CompositeCall, Operation } from "./tf-composite.ts";
-import { convolutions } from "./tf-convolutions.ts";
+import { isChannelsFirst, spatial } from "./tf-functions.ts";
 import { sliceKey, stridedKey } from "./tf-slices.ts";
+
+/** An op of Keras 3 (`ops.Add`) on arguments. */
+export interface Operation {
+  readonly className: string;
+  readonly config?: JsonObject;
+  readonly args: readonly NamedArgument[];
+  readonly kwargs?: Readonly<Record<string, NamedArgument>>;
+}
+
+interface CompositeCall {
+  /** The function's first argument. */
+  readonly x: NamedArgument;
+  /** Those of `Composite.operands`, undefined where they are not given. */
+  readonly operands: readonly (NamedArgument | undefined)[];
+  /** The other arguments, which are constants. */
+  readonly given: JsonObject;
+  /** Adds an op that goes before, and stands for its output. */
+  readonly apply: (operation: Operation) => NamedArgument;
+}
+
+/** A function of TensorFlow that takes more than one op of Keras 3, or one whose arguments are in another order. */
+export interface Composite {
+  readonly operands: readonly string[];
+  /** The last op; undefined where Keras has none that do the same. */
+  readonly build: (call: CompositeCall) => Operation | undefined;
+}
 
 export function op(className: string, args: readonly NamedArgument[], config: JsonObject = {}): Operation {
   return { className: `ops.${className}`, config, args };
@@ -135,6 +160,54 @@ const keyed = (keyOf: (given: JsonObject) => Json | undefined): Composite =>
     const key = keyOf(given);
     return key === undefined ? undefined : op("GetItem", [x, constant(key)]);
   });
+
+type Kernel = "filter" | "filters" | "depthwise_filter";
+
+function convolution(className: string, rank: 1 | 2 | 3, ...kernels: readonly string[]): Composite {
+  return {
+    operands: kernels,
+    build: (call) => {
+      const given = call.operands.filter((operand) => operand !== undefined);
+      const options = windowOf(call.given, rank);
+      if (given.length === 0 || !options) return undefined;
+      const { padding = "VALID" } = call.given;
+      const x = Array.isArray(padding) ? padded(call, padding) : call.x;
+      return {
+        className: `ops.${className}`,
+        config: { ...options, padding: Array.isArray(padding) ? "valid" : String(padding).toLowerCase() },
+        args: [x, ...given],
+      };
+    },
+  };
+}
+
+/** Strides and dilations; undefined for channels that stand first. */
+function windowOf(given: JsonObject, rank: number): JsonObject | undefined {
+  if (isChannelsFirst(given["data_format"])) return undefined;
+  const strides = spatial(given["strides"] ?? given["stride"] ?? 1, rank);
+  const dilation = spatial(given["dilations"] ?? given["rate"] ?? 1, rank);
+  return { strides, dilation_rate: dilation, data_format: "channels_last" };
+}
+
+function padded({ x, apply }: CompositeCall, margins: Json): CompositeCall["x"] {
+  const operation: Operation = {
+    className: "ops.Pad",
+    config: { pad_width: margins, mode: "constant" },
+    args: [x],
+  };
+  return apply(operation);
+}
+
+const filters: readonly Kernel[] = ["filter", "filters"];
+
+/** TensorFlow's convolutions, whose kernels are laid out as Keras's. Its strides name all four axes, or the spatial ones alone. */
+const convolutions: Readonly<Record<string, Composite>> = {
+  "nn.conv1d": convolution("Conv", 1, ...filters),
+  "nn.conv2d": convolution("Conv", 2, ...filters),
+  "nn.conv3d": convolution("Conv", 3, ...filters),
+  "nn.depthwise_conv2d": convolution("DepthwiseConv", 2, ...filters),
+  "nn.separable_conv2d": convolution("SeparableConv", 2, "depthwise_filter", "pointwise_filter"),
+};
 
 /** By the name that TensorFlow exports, or where Keras has another than its release. */
 export const composites: Readonly<Record<string, Composite>> = {

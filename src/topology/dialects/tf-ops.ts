@@ -1,7 +1,12 @@
 import type { Json, JsonObject } from "../../checkpoint.ts";
 import { isObject } from "../config-values.ts";
-import type { CallDescription, NamedArgument } from "./description.ts";
-import type { Composite, Operation } from "./tf-composite.ts";
+import {
+  type CallDescription,
+  type LayerDescription,
+  type NamedArgument,
+  tensorNamesIn,
+} from "./description.ts";
+import type { Composite, Operation } from "./tf-composites.ts";
 import { composites } from "./tf-composites.ts";
 import { functions } from "./tf-functions.ts";
 
@@ -97,4 +102,27 @@ function modernKey(key: Json | undefined): Json {
     if (part["class_name"] === "__ellipsis__") return { class_name: "__ellipsis__", config: {} };
     return { class_name: "__slice__", config: part };
   });
+}
+
+/** Without functions of TensorFlow that have no equal here and that nothing reads any more: the shape that a reshape took. */
+export function withoutUnread(
+  layers: readonly LayerDescription[],
+  outputs: NamedArgument,
+): readonly LayerDescription[] {
+  const read = new Set([
+    ...tensorNamesIn(outputs).map(({ layer }) => layer),
+    ...layers.flatMap(({ calls }) =>
+      calls.flatMap(({ args, kwargs }) =>
+        [...args, ...Object.values(kwargs)].flatMap(tensorNamesIn).map(({ layer }) => layer),
+      ),
+    ),
+  ]);
+  const isUnread = ({ name, model, calls }: LayerDescription): boolean =>
+    !model && calls.length > 0 && !read.has(name);
+  const kept = layers.filter((layer) => !(isUnread(layer) && ofTensorFlow(layer)));
+  return kept.length === layers.length ? layers : withoutUnread(kept, outputs);
+}
+
+function ofTensorFlow({ className }: LayerDescription): boolean {
+  return isTensorFlowFunction(className) || className.startsWith("ops.");
 }

@@ -1,6 +1,6 @@
 import type { GraphLayer, GraphNode, LayerGraph, TensorRef } from "../layer-graph.ts";
 import { layerAt, layersByPath, refKey } from "../layer-graph.ts";
-import { activationName, isLinear, runsAlongLastAxis } from "./activation-name.ts";
+import { activationName, isLinear, runsAlongLastAxis } from "../specs/activation.ts";
 import { isContraction } from "./contraction-weights.ts";
 import type { RewriteOptions } from "./fold-batch-norm.ts";
 import { graphEdges } from "./graph-edges.ts";

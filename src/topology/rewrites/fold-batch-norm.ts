@@ -3,7 +3,7 @@ import { toFloat32 } from "../../tensor.ts";
 import { integersAt, numberAt, positiveAxis } from "../config-values.ts";
 import type { GraphLayer, GraphNode, LayerGraph, TensorRef } from "../layer-graph.ts";
 import { layersByPath, refKey } from "../layer-graph.ts";
-import { isLinear } from "./activation-name.ts";
+import { isLinear } from "../specs/activation.ts";
 import type { ChannelAffine } from "./contraction-weights.ts";
 import {
   channelAxis,

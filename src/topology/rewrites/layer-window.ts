@@ -3,7 +3,7 @@ import type { JsonObject } from "../../checkpoint.ts";
 import type { Shape } from "../../tensor.ts";
 import { channelsFirst, sizesAt } from "../config-values.ts";
 import type { GraphLayer } from "../layer-graph.ts";
-import { activationName, runsAlongLastAxis } from "./activation-name.ts";
+import { activationName, runsAlongLastAxis } from "../specs/activation.ts";
 
 type Rank = 1 | 2 | 3;
 

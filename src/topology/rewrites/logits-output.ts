@@ -1,6 +1,6 @@
 import type { GraphLayer, GraphNode, LayerGraph, TensorRef } from "../layer-graph.ts";
 import { layerAt } from "../layer-graph.ts";
-import { activationName } from "./activation-name.ts";
+import { activationName } from "../specs/activation.ts";
 import type { GraphEdges } from "./graph-edges.ts";
 import { graphEdges } from "./graph-edges.ts";
 

@@ -2,7 +2,7 @@ import type { Weight, Weights } from "../../checkpoint.ts";
 import { toFloat32 } from "../../tensor.ts";
 import type { GraphLayer, GraphNode, LayerGraph, TensorRef } from "../layer-graph.ts";
 import { layersByPath, refKey } from "../layer-graph.ts";
-import { isLinear } from "./activation-name.ts";
+import { isLinear } from "../specs/activation.ts";
 import { named, plainWeights } from "./contraction-weights.ts";
 import type { RewriteOptions, RewrittenGraph } from "./fold-batch-norm.ts";
 import { called } from "./fold-batch-norm.ts";

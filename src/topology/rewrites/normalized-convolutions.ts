@@ -1,7 +1,7 @@
 import { channelsFirst, sizesAt } from "../config-values.ts";
 import type { GraphLayer, GraphNode, LayerGraph, TensorRef } from "../layer-graph.ts";
 import { layersByPath, refKey } from "../layer-graph.ts";
-import { isLinear } from "./activation-name.ts";
+import { isLinear } from "../specs/activation.ts";
 import { graphEdges } from "./graph-edges.ts";
 
 /** The calls of a graph that run, and what is read of them afterwards. */

@@ -1,6 +1,6 @@
 import type { GraphLayer, GraphNode, LayerGraph, TensorRef } from "../layer-graph.ts";
 import { refKey } from "../layer-graph.ts";
-import { outputSpecs } from "../output-specs.ts";
+import { outputSpecs } from "../layer-specs.ts";
 import type { LayerWindow, Restrided } from "./layer-window.ts";
 import { restrided } from "./layer-window.ts";
 import { renumbered, withReads } from "./renumber.ts";

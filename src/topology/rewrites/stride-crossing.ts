@@ -2,7 +2,7 @@ import type { JsonObject } from "../../checkpoint.ts";
 import { integersAt, positiveAxis } from "../config-values.ts";
 import type { GraphLayer, GraphNode } from "../layer-graph.ts";
 import { specOf } from "../layer-specs.ts";
-import { activationName, runsAlongLastAxis } from "./activation-name.ts";
+import { activationName, runsAlongLastAxis } from "../specs/activation.ts";
 import { everyRead } from "./graph-edges.ts";
 import type { LayerWindow } from "./layer-window.ts";
 import { isPointwise, windowOf } from "./layer-window.ts";

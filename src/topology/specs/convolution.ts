@@ -3,8 +3,7 @@ import { TopologyError } from "../../errors.ts";
 import type { Shape } from "../../tensor.ts";
 import { booleanAt, countAt, sizesAt, stringAt } from "../config-values.ts";
 import type { CallShapes, LayerSpec, WeightSpec } from "../layer-spec.ts";
-import { withLowRank } from "./low-rank.ts";
-import { glorotUniform, variable, zeros } from "./variables.ts";
+import { glorotUniform, variable, withLowRank, zeros } from "./variables.ts";
 import { channelCount, imageShape, requireRank, sampleSize, spatialShape, visitedLength } from "./windows.ts";
 
 const common: JsonObject = {

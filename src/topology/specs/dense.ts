@@ -1,8 +1,7 @@
 import { booleanAt, countAt } from "../config-values.ts";
 import type { CallShapes, LayerSpec, WeightSpec } from "../layer-spec.ts";
-import { withLowRank } from "./low-rank.ts";
 import { quantizedWeights } from "./quantized-weights.ts";
-import { kernelAndBias, variable } from "./variables.ts";
+import { kernelAndBias, variable, withLowRank } from "./variables.ts";
 import { knownSize, sampleSize } from "./windows.ts";
 
 /** `keras/src/layers/core/dense.py`. */

@@ -4,9 +4,8 @@ import type { Shape } from "../../tensor.ts";
 import { formatShape } from "../../tensor.ts";
 import { stringAt } from "../config-values.ts";
 import type { CallShapes, LayerSpec, WeightSpec } from "../layer-spec.ts";
-import { withLowRank } from "./low-rank.ts";
 import { type KernelLayout, quantizedWeights } from "./quantized-weights.ts";
-import { kernelAndBias, variable } from "./variables.ts";
+import { kernelAndBias, variable, withLowRank } from "./variables.ts";
 import { sampleSize } from "./windows.ts";
 
 /** An equation with a letter for every axis. */

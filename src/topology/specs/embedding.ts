@@ -3,10 +3,9 @@ import { TopologyError } from "../../errors.ts";
 import type { Shape } from "../../tensor.ts";
 import { booleanAt, countAt } from "../config-values.ts";
 import type { CallShapes, LayerSpec, WeightSpec } from "../layer-spec.ts";
-import { withLowRank } from "./low-rank.ts";
 import { quantizationOf } from "./quantization.ts";
 import { fixed, packedLength, quantizedWeights } from "./quantized-weights.ts";
-import { variable } from "./variables.ts";
+import { variable, withLowRank } from "./variables.ts";
 
 const uniform: Json = { class_name: "RandomUniform", config: { seed: null, minval: -0.05, maxval: 0.05 } };
 

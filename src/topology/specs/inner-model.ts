@@ -3,12 +3,11 @@ import { outputsOfCall } from "../call-outputs.ts";
 import type { ModelDescription } from "../dialects/description.ts";
 import { tensorNamesIn } from "../dialects/description.ts";
 import { innerLayersOf, innerModelClass, innerModelOf, isInnerModel } from "../dialects/inner-model.ts";
-import { nameInCode } from "../dialects/name-in-code.ts";
 import type { GraphLayer, GraphNode } from "../layer-graph.ts";
 import type { CallShapes, LayerSpec } from "../layer-spec.ts";
 import type { ModelCalls } from "../model-calls.ts";
 import { modelCalls } from "../model-calls.ts";
-import { snakeCase } from "../snake-case.ts";
+import { nameInCode, snakeCase } from "../naming.ts";
 import { within } from "./recurrent-cells.ts";
 import { isRandom, refusalInside, type SpecOf } from "./wrappers.ts";
 

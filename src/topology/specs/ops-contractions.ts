@@ -4,8 +4,8 @@ import type { Shape } from "../../tensor.ts";
 import { formatShape } from "../../tensor.ts";
 import { positiveAxis, stringAt } from "../config-values.ts";
 import type { CallShapes, LayerSpec } from "../layer-spec.ts";
+import { operation } from "../layer-spec.ts";
 import { broadcastShapes } from "./broadcast.ts";
-import { operation } from "./operation.ts";
 import { operandShapes } from "./ops-elementwise.ts";
 import { sampleSize } from "./windows.ts";
 

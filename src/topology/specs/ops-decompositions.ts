@@ -4,7 +4,7 @@ import type { Shape } from "../../tensor.ts";
 import { formatShape } from "../../tensor.ts";
 import { booleanAt } from "../config-values.ts";
 import type { LayerSpec } from "../layer-spec.ts";
-import { operation } from "./operation.ts";
+import { operation } from "../layer-spec.ts";
 import { acrossBatch } from "./ops-across-batch.ts";
 import { matrixSizes, ofMatrices, pair } from "./ops-contractions.ts";
 

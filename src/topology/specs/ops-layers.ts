@@ -5,8 +5,8 @@ import type { Shape } from "../../tensor.ts";
 import { formatShape } from "../../tensor.ts";
 import { countAt, integerAt, positiveAxis, sizesAt, stringAt } from "../config-values.ts";
 import type { CallShapes, LayerSpec } from "../layer-spec.ts";
+import { operation } from "../layer-spec.ts";
 import { transposedShape } from "./convolution-transpose.ts";
-import { operation } from "./operation.ts";
 import { operandShapes } from "./ops-elementwise.ts";
 import { channelCount, imageShape, requireRank, sampleSize, spatialShape, visitedLength } from "./windows.ts";
 

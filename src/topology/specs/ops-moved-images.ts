@@ -3,8 +3,8 @@ import { TopologyError } from "../../errors.ts";
 import type { Shape } from "../../tensor.ts";
 import { formatShape } from "../../tensor.ts";
 import type { LayerSpec } from "../layer-spec.ts";
+import { operation } from "../layer-spec.ts";
 import { constantAt } from "./call-shapes.ts";
-import { operation } from "./operation.ts";
 import { acrossBatch, twoOperands } from "./ops-across-batch.ts";
 
 /** keras.ops.image that read each pixel from another place, and that compare images (`keras/src/ops/image.py`). */

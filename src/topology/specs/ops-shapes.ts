@@ -4,11 +4,11 @@ import type { DType, Shape } from "../../tensor.ts";
 import { formatShape } from "../../tensor.ts";
 import { countAt, integerAt, integersAt, marginsAt, positiveAxis } from "../config-values.ts";
 import type { CallShapes, LayerSpec } from "../layer-spec.ts";
+import { operation } from "../layer-spec.ts";
 import { halvedShape } from "./activation.ts";
 import { broadcastShapes, valueCount } from "./broadcast.ts";
 import { indexedShape } from "./indexing.ts";
 import { concatenatedShape } from "./merging.ts";
-import { operation } from "./operation.ts";
 import { operandShapes } from "./ops-elementwise.ts";
 import { joinsSamples } from "./ops-reductions.ts";
 

@@ -2,7 +2,7 @@ import type { JsonObject } from "../../checkpoint.ts";
 import type { Shape } from "../../tensor.ts";
 import { booleanAt, countAt, sizesAt } from "../config-values.ts";
 import type { LayerSpec } from "../layer-spec.ts";
-import { operation } from "./operation.ts";
+import { operation } from "../layer-spec.ts";
 import { requireRank } from "./windows.ts";
 
 /** Fourier transforms and sliding blocks of keras.ops (`keras/src/ops/math.py`, `nn.py`). */

@@ -2,7 +2,7 @@ import type { JsonObject } from "../../checkpoint.ts";
 import type { Shape } from "../../tensor.ts";
 import { booleanAt, channelsFirst, sizesAt, stringAt } from "../config-values.ts";
 import type { LayerSpec } from "../layer-spec.ts";
-import { operation } from "./operation.ts";
+import { operation } from "../layer-spec.ts";
 import { imageShape, requireRank, spatialShape, visitedLength } from "./windows.ts";
 
 /** `keras/src/layers/pooling/base_pooling.py`; strides default to the pool's size. */

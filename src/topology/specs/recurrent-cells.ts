@@ -3,7 +3,7 @@ import { TopologyError } from "../../errors.ts";
 import type { Shape } from "../../tensor.ts";
 import { booleanAt, countAt, isObject } from "../config-values.ts";
 import type { WeightSpec } from "../layer-spec.ts";
-import { snakeCase } from "../snake-case.ts";
+import { snakeCase } from "../naming.ts";
 import { glorotUniform, orthogonal, variable, zeros } from "./variables.ts";
 import { knownSize } from "./windows.ts";
 

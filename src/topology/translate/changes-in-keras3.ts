@@ -1,12 +1,12 @@
 import type { Checkpoint, Json, JsonObject } from "../../checkpoint.ts";
 import { layerGraph } from "../build-graph.ts";
 import { isObject } from "../config-values.ts";
+import { dialectOf } from "../dialects/dialect.ts";
 import type { GraphLayer, GraphNode, LayerGraph } from "../layer-graph.ts";
 import { layersByPath, refKey } from "../layer-graph.ts";
 import { specOf } from "../layer-specs.ts";
 import { quantizationOf } from "../specs/quantization.ts";
 import { callsThatStayActive } from "../stays-active.ts";
-import { dialectOf } from "./dialect.ts";
 
 /** The Keras 3 that opens what is written: a current one, or one of 3.0 to 3.3. */
 export type Keras3Release = "current" | "early";

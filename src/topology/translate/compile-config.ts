@@ -1,6 +1,6 @@
 import type { Json, JsonObject } from "../../checkpoint.ts";
 import { isObject } from "../config-values.ts";
-import type { Dialect } from "./dialect.ts";
+import type { Dialect } from "../dialects/dialect.ts";
 import { inModule } from "./keras-modules.ts";
 
 /**

@@ -1,8 +1,8 @@
 import type { Json, JsonObject } from "../../checkpoint.ts";
 import { TopologyError } from "../../errors.ts";
 import { isObject } from "../config-values.ts";
+import { formerLayers } from "../dialects/class-names.ts";
 import { kindOfNode } from "../dialects/node-def.ts";
-import { formerLayers } from "../former-layers.ts";
 
 /**
  * @file The arguments that Keras 2 layers have and Keras 3's do not, by class, and what becomes of them. Compared with every

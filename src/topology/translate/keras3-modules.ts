@@ -2,7 +2,7 @@ import type { Json, JsonObject } from "../../checkpoint.ts";
 import { TopologyError } from "../../errors.ts";
 import { isObject } from "../config-values.ts";
 import { classNameOf } from "../dialects/class-names.ts";
-import { nameInCode } from "../dialects/name-in-code.ts";
+import { nameInCode } from "../naming.ts";
 import { dtypeInModule, inModule, opModule } from "./keras-modules.ts";
 
 /** A Keras 3 `.h5` config in the `.keras` dialect: every entry with its module. */

@@ -1,8 +1,8 @@
 import type { Checkpoint, Json, JsonObject } from "../../checkpoint.ts";
 import { isObject } from "../config-values.ts";
 import { classNameOf } from "../dialects/class-names.ts";
+import { type Dialect, dialectOf } from "../dialects/dialect.ts";
 import { editLayers, entryName, layersOf } from "../edit-config.ts";
-import { type Dialect, dialectOf } from "./dialect.ts";
 import { insideKeys, refusalInH5 } from "./keras2-arguments.ts";
 import { translateConfig } from "./translate-config.ts";
 

@@ -1,6 +1,6 @@
 import type { Checkpoint, JsonObject } from "../../checkpoint.ts";
 import { TopologyError } from "../../errors.ts";
-import { type Dialect, dialectOf } from "./dialect.ts";
+import { type Dialect, dialectOf } from "../dialects/dialect.ts";
 import { inKerasOrder } from "./keras-order.ts";
 import { keras2ToKeras3, type Translation } from "./keras2-model.ts";
 import { withModules, withoutModules } from "./keras3-modules.ts";

@@ -12,8 +12,7 @@ import type {
   LayerGraph,
   TensorRef,
 } from "../../../src/topology/layer-graph.ts";
-import { specOf } from "../../../src/topology/layer-specs.ts";
-import { outputSpecs } from "../../../src/topology/output-specs.ts";
+import { outputSpecs, specOf } from "../../../src/topology/layer-specs.ts";
 import { weightSpecsOf } from "../../../src/topology/weights-of.ts";
 
 /** Equal seeds give equal numbers, 0 to 1. */

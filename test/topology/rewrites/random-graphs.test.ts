@@ -7,10 +7,9 @@ import { refKey } from "../../../src/topology/layer-graph.ts";
 import { foldActivations } from "../../../src/topology/rewrites/fold-activation.ts";
 import type { RewrittenGraph } from "../../../src/topology/rewrites/fold-batch-norm.ts";
 import { foldBatchNorm } from "../../../src/topology/rewrites/fold-batch-norm.ts";
-import { inferenceForm } from "../../../src/topology/rewrites/inference-form.ts";
+import { inferenceForm, withoutIdentities } from "../../../src/topology/rewrites/inference-form.ts";
 import { mergeLinearDense } from "../../../src/topology/rewrites/merge-linear-dense.ts";
 import { pushStrides } from "../../../src/topology/rewrites/push-strides.ts";
-import { withoutIdentities } from "../../../src/topology/rewrites/silence.ts";
 import {
   outputRefs,
   randomInputs,

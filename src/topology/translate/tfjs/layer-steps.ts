@@ -1,10 +1,10 @@
 import type { Json, JsonObject } from "../../../checkpoint.ts";
 import type { Shape } from "../../../tensor.ts";
+import { toFloat32 } from "../../../tensor.ts";
 import { integersAt } from "../../config-values.ts";
 import { specOf } from "../../layer-specs.ts";
 import { nestedLayer } from "../../specs/recurrent-cells.ts";
 import { activated, activationOf } from "./activation-steps.ts";
-import { applicationSteps } from "./application-steps.ts";
 import { convolutionSteps } from "./convolution-steps.ts";
 import { mergingSteps } from "./merging-steps.ts";
 import { normalizationSteps } from "./normalization-steps.ts";
@@ -179,6 +179,26 @@ function timeDistributed(layer: SourceLayer): readonly TfjsStep[] {
 }
 
 const pooling = "pool_size strides padding data_format";
+
+/** Its numbers become arguments: in tfjs-layers they do not train. */
+function layerScale(layer: SourceLayer): readonly TfjsStep[] {
+  const [gamma] = layer.weights;
+  if (!gamma) return refuse(layer, "needs its numbers, which are not in the file");
+  return [{ className: "Rescaling", config: { scale: [...toFloat32(gamma)], offset: 0 } }];
+}
+
+function customScale({ config }: SourceLayer): readonly TfjsStep[] {
+  return [
+    { className: "Rescaling", config: { scale: config["scale"] ?? 1, offset: 0 }, reads: [{ input: 1 }] },
+    { className: "Add", config: {}, reads: [{ input: 0 }, { step: 0 }] },
+  ];
+}
+
+/** Rules for the layers that keras.applications defines for itself. */
+const applicationSteps: readonly (readonly [string, StepRule])[] = [
+  ["LayerScale", layerScale],
+  ["CustomScaleLayer", customScale],
+];
 
 const rules: ReadonlyMap<string, StepRule> = new Map<string, StepRule>([
   ["InputLayer", inputLayer],

@@ -16,8 +16,7 @@ import { callsThatStayActive } from "../../stays-active.ts";
 import { tfjsSteps } from "./layer-steps.ts";
 import { refuseLostMasks } from "./mask-reach.ts";
 import { refuse, type SourceLayer, type TfjsStep } from "./step.ts";
-import { uniqueNames } from "./unique-names.ts";
-import { tfjsWeightName } from "./weight-names.ts";
+import { tfjsWeightName, uniqueNames } from "./tfjs-names.ts";
 
 /** A model in the words of tfjs-layers, and where its weights come from. */
 export interface TfjsModel {
