@@ -1,93 +1,172 @@
 import { readSync, writeSync } from "node:fs";
 import { crc32 } from "node:zlib";
-import { MachineError } from "../errors.ts";
 import { type VirtualFile, windowFile } from "../hdf5/file-system.ts";
+import { reservedField, signatures, wideCount, wideField, wideValue } from "./format.ts";
 
-/** A zip archive being written, its entries stored as they are: Keras's `.keras` compresses nothing either. */
+/** A zip archive that is being written. Its entries are stored uncompressed, as Keras stores those of a `.keras`. */
 export interface ZipWriter {
+  /** Appends an entry with these contents. */
   add(name: string, bytes: Uint8Array): void;
-  /** Adds what `write` puts into a file. */
+  /** Appends an entry with whatever `write` puts into the file that it is given. */
   addFile(name: string, write: (file: VirtualFile) => Promise<void>): Promise<void>;
-  /** Writes the directory; the archive is whole only after it. */
+  /** Writes the central directory, without which the archive is incomplete. */
   finish(): void;
 }
 
-const limit = 0xffffffff;
-const blockBytes = 16 * 2 ** 20;
-/** Names in UTF-8. */
-const flags = 0x0800;
-/** 1980-01-01, so that equal contents are equal files. */
-const date = 0x0021;
+export interface ZipWriterOptions {
+  /**
+   * The smallest size or position, in bytes, that is written as a zip64 field. Defaults to the smallest that does not fit
+   * the 32 bits of the plain field; a smaller number gives archives that are larger but equally valid.
+   */
+  readonly wideFrom?: number;
+}
 
-/** A zip archive from position 0 of `descriptor`, which stays the caller's. `label` is what errors call it. */
-export function createZip(descriptor: number, label: string): ZipWriter {
-  const directory: Buffer[] = [];
+/** What the central directory says of one entry. */
+interface WrittenEntry {
+  readonly name: Buffer;
+  readonly crc: number;
+  readonly size: number;
+  /** Where its local header starts. */
+  readonly position: number;
+}
+
+const blockBytes = 16 * 2 ** 20;
+/** The general purpose flag for names in UTF-8. */
+const flags = 0x0800;
+/** 1980-01-01, so that archives of equal contents are equal. */
+const date = 0x0021;
+/** PKWARE's versions of the format: 2.0 for folders and stored entries, 4.5 for zip64. */
+const plainVersion = 20;
+const wideVersion = 45;
+/** The high byte of "made by": Unix. */
+const unix = 3;
+/** Bytes of a zip64 field with a size and a packed size. */
+const wideSizesBytes = 4 + 2 * 8;
+
+/**
+ * Starts a zip archive at position 0 of an open file, which remains the caller's to close. Entries, positions and counts
+ * beyond the limits of the original format are written as zip64.
+ */
+export function createZip(descriptor: number, { wideFrom = wideValue }: ZipWriterOptions = {}): ZipWriter {
+  const entries: WrittenEntry[] = [];
   let at = 0;
   const put = (bytes: Uint8Array, position: number): void => {
     for (let done = 0; done < bytes.length; ) {
       done += writeSync(descriptor, bytes, done, bytes.length - done, position + done);
     }
   };
-  const checkSize = (end: number): void => {
-    if (end <= limit) return;
-    throw new MachineError(
-      `${label}: a .keras archive of more than 4 GiB is not written. Write .h5 instead.`,
-      "size",
+  /** Writes the header of the entry whose contents stand behind `extraBytes` bytes of extra field. */
+  const close = (name: Buffer, size: number, crc: number, extraBytes: number): void => {
+    const isWide = size >= wideFrom;
+    const extra = isWide
+      ? wideField([size, size])
+      : extraBytes > 0
+        ? reservedField(extraBytes)
+        : Buffer.alloc(0);
+    const entry = { name, crc, size, position: at };
+    put(
+      Buffer.concat([signature(signatures.local), commonHeader(entry, isWide, extra.length), name, extra]),
+      at,
     );
-  };
-  const close = (name: string, size: number, crc: number): void => {
-    const encoded = Buffer.from(name, "utf8");
-    const start = at + 30 + encoded.length;
-    checkSize(start + size);
-    const common = Buffer.alloc(26);
-    common.writeUInt16LE(20, 0);
-    common.writeUInt16LE(flags, 2);
-    common.writeUInt16LE(date, 8);
-    common.writeUInt32LE(crc, 10);
-    common.writeUInt32LE(size, 14);
-    common.writeUInt32LE(size, 18);
-    common.writeUInt16LE(encoded.length, 22);
-    put(Buffer.concat([uint32(0x04034b50), common, encoded]), at);
-    const position = Buffer.alloc(14);
-    position.writeUInt32LE(at, 10);
-    directory.push(Buffer.concat([uint32(0x02014b50), Buffer.from([20, 3]), common, position, encoded]));
-    at = start + size;
+    entries.push(entry);
+    at += 30 + name.length + extraBytes + size;
   };
   return {
-    add: (name, bytes) => {
-      const start = at + 30 + Buffer.byteLength(name);
-      put(bytes, start);
-      close(name, bytes.length, crc32(bytes));
+    add: (text, bytes) => {
+      const name = Buffer.from(text, "utf8");
+      const extraBytes = bytes.length >= wideFrom ? wideSizesBytes : 0;
+      put(bytes, at + 30 + name.length + extraBytes);
+      close(name, bytes.length, crc32(bytes), extraBytes);
     },
-    addFile: async (name, write) => {
-      const start = at + 30 + Buffer.byteLength(name);
+    addFile: async (text, write) => {
+      const name = Buffer.from(text, "utf8");
+      const start = at + 30 + name.length + wideSizesBytes;
       const file = windowFile(descriptor, start, 0);
       await write(file);
       const size = file.size();
-      let sum = 0;
-      const block = Buffer.alloc(Math.min(blockBytes, size));
-      for (let done = 0; done < size; ) {
-        const got = readSync(descriptor, block, 0, Math.min(block.length, size - done), start + done);
-        sum = crc32(block.subarray(0, got), sum);
-        done += got;
-      }
-      close(name, size, sum);
+      close(name, size, checksum(descriptor, start, size), wideSizesBytes);
     },
     finish: () => {
-      const bytes = Buffer.concat(directory);
-      const end = Buffer.alloc(22);
-      end.writeUInt32LE(0x06054b50, 0);
-      end.writeUInt16LE(directory.length, 8);
-      end.writeUInt16LE(directory.length, 10);
-      end.writeUInt32LE(bytes.length, 12);
-      end.writeUInt32LE(at, 16);
-      checkSize(at + bytes.length);
-      put(Buffer.concat([bytes, end]), at);
+      const directory = Buffer.concat(entries.map((entry) => directoryRecord(entry, wideFrom)));
+      put(directory, at);
+      put(endRecords(entries.length, directory.length, at, wideFrom), at + directory.length);
     },
   };
 }
 
-function uint32(value: number): Buffer {
+function checksum(descriptor: number, start: number, size: number): number {
+  let sum = 0;
+  const block = Buffer.alloc(Math.min(blockBytes, size));
+  for (let done = 0; done < size; ) {
+    const got = readSync(descriptor, block, 0, Math.min(block.length, size - done), start + done);
+    sum = crc32(block.subarray(0, got), sum);
+    done += got;
+  }
+  return sum;
+}
+
+/** The 26 bytes that local headers and directory records have in common. */
+function commonHeader({ name, crc, size }: WrittenEntry, isWide: boolean, extraBytes: number): Buffer {
+  const header = Buffer.alloc(26);
+  header.writeUInt16LE(isWide ? wideVersion : plainVersion, 0);
+  header.writeUInt16LE(flags, 2);
+  header.writeUInt16LE(date, 8);
+  header.writeUInt32LE(crc, 10);
+  header.writeUInt32LE(isWide ? wideValue : size, 14);
+  header.writeUInt32LE(isWide ? wideValue : size, 18);
+  header.writeUInt16LE(name.length, 22);
+  header.writeUInt16LE(extraBytes, 24);
+  return header;
+}
+
+function directoryRecord(entry: WrittenEntry, wideFrom: number): Buffer {
+  const { name, size, position } = entry;
+  const hasWideSize = size >= wideFrom;
+  const hasWidePosition = position >= wideFrom;
+  const wide = [...(hasWideSize ? [size, size] : []), ...(hasWidePosition ? [position] : [])];
+  const extra = wide.length > 0 ? wideField(wide) : Buffer.alloc(0);
+  const version = wide.length > 0 ? wideVersion : plainVersion;
+  const tail = Buffer.alloc(14);
+  tail.writeUInt32LE(hasWidePosition ? wideValue : position, 10);
+  const common = commonHeader(entry, hasWideSize, extra.length);
+  common.writeUInt16LE(version, 0);
+  return Buffer.concat([
+    signature(signatures.directory),
+    Buffer.from([version, unix]),
+    common,
+    tail,
+    name,
+    extra,
+  ]);
+}
+
+/** The end of the archive, behind a zip64 end where a number does not fit the plain one. */
+function endRecords(count: number, size: number, start: number, wideFrom: number): Buffer {
+  const isWide = count >= wideCount || size >= wideFrom || start >= wideFrom;
+  const end = Buffer.alloc(22);
+  end.writeUInt32LE(signatures.end, 0);
+  end.writeUInt16LE(Math.min(count, wideCount), 8);
+  end.writeUInt16LE(Math.min(count, wideCount), 10);
+  end.writeUInt32LE(size >= wideFrom ? wideValue : size, 12);
+  end.writeUInt32LE(start >= wideFrom ? wideValue : start, 16);
+  if (!isWide) return end;
+  const wide = Buffer.alloc(56);
+  wide.writeUInt32LE(signatures.wideEnd, 0);
+  wide.writeBigUInt64LE(BigInt(wide.length - 12), 4);
+  wide.writeUInt16LE(wideVersion | (unix << 8), 12);
+  wide.writeUInt16LE(wideVersion, 14);
+  wide.writeBigUInt64LE(BigInt(count), 24);
+  wide.writeBigUInt64LE(BigInt(count), 32);
+  wide.writeBigUInt64LE(BigInt(size), 40);
+  wide.writeBigUInt64LE(BigInt(start), 48);
+  const locator = Buffer.alloc(20);
+  locator.writeUInt32LE(signatures.wideLocator, 0);
+  locator.writeBigUInt64LE(BigInt(start + size), 8);
+  locator.writeUInt32LE(1, 16);
+  return Buffer.concat([wide, locator, end]);
+}
+
+function signature(value: number): Buffer {
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32LE(value);
   return bytes;

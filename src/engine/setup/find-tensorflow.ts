@@ -1,8 +1,8 @@
-import { existsSync, readdirSync, statSync } from "node:fs";
-import { join, resolve } from "node:path";
-import { MachineError } from "../../errors.ts";
+import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readdirSync, statSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { KerasFileError, MachineError } from "../../errors.ts";
+import { readZip } from "../../zip/reader.ts";
 import { runCommand, tryCommand } from "./run-command.ts";
-import { extractZipEntries } from "./zip-entries.ts";
 
 /** Where TensorFlow's libraries and headers were found. */
 export interface TensorFlowFiles {
@@ -66,13 +66,31 @@ async function givenWheel(wheel: string, scratch: string): Promise<TensorFlowFil
 }
 
 async function unpackedWheel(file: string, scratch: string, origin: string): Promise<TensorFlowFiles> {
-  await extractZipEntries(file, scratch, isNeeded);
+  await extractNeeded(file, scratch);
   const folder = join(scratch, "tensorflow");
   if (isComplete(folder)) return { folder, origin, temporary: true };
   throw new MachineError(
     `${origin}: expected ${tensorflowLibraries.join(" and ")} in it, got none. Give a tensorflow-cpu wheel for Linux.`,
     "wheel",
   );
+}
+
+/** Unpacks the libraries and headers of a wheel into `folder`. */
+async function extractNeeded(wheel: string, folder: string): Promise<void> {
+  const descriptor = openSync(wheel, "r");
+  try {
+    for (const entry of readZip(descriptor, fstatSync(descriptor).size, wheel).values()) {
+      if (!isNeeded(entry.name)) continue;
+      const target = join(folder, entry.name);
+      mkdirSync(dirname(target), { recursive: true });
+      await entry.extractTo(target);
+    }
+  } catch (error) {
+    if (!(error instanceof KerasFileError)) throw error;
+    throw new MachineError(`${error.message} Give a whole tensorflow-cpu wheel.`, "wheel");
+  } finally {
+    closeSync(descriptor);
+  }
 }
 
 function isNeeded(name: string): boolean {

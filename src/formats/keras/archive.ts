@@ -116,7 +116,7 @@ export async function writeKerasArchive(
 ): Promise<void> {
   const checkpoint = inDialect(original, "keras3");
   const { modelConfig, trainingConfig, kerasVersion } = checkpoint;
-  const zip = createZip(descriptor, label);
+  const zip = createZip(descriptor);
   const config = trainingConfig ? withCompileConfig(modelConfig, trainingConfig) : modelConfig;
   const notes = writeNotes(checkpoint.notes);
   const metadata = {
