@@ -77,6 +77,14 @@ export { taskOf } from "./task/task.ts";
 export type { DType, InputTensor, Shape, StringTensor, Tensor } from "./tensor.ts";
 export { layerGraph } from "./topology/build-graph.ts";
 export type { LayerGraph } from "./topology/layer-graph.ts";
+export type {
+  Callback,
+  CallbackState,
+  Moment,
+  StepFigures,
+  TrainingRun,
+  Verdict,
+} from "./training/callbacks/callback.ts";
 export type { Epoch, History } from "./training/history.ts";
 export type { Trainer, TrainerOptions } from "./training/trainer.ts";
 export { createTrainer } from "./training/trainer.ts";

@@ -13,8 +13,8 @@ import { tensorRows } from "../features/sample-rows.ts";
 import type { StaticProgram } from "../features/trunk.ts";
 import { staticProgram } from "../features/trunk.ts";
 import { outputShape, targetsFor, targetsOf } from "../task/targets.ts";
+import type { Examples } from "../training/batches.ts";
 import { examplesOf } from "../training/examples.ts";
-import type { Examples } from "../training/train.ts";
 import type { FeatureFigures, FinetuneOptions } from "./options.ts";
 import type { PreparedRun } from "./prepare.ts";
 

@@ -6,7 +6,7 @@ import type { Checkpoint, CheckpointFormat } from "../checkpoint.ts";
 import { MachineError, UsageError } from "../errors.ts";
 import { isRunning, replaceFile } from "../formats/atomic-file.ts";
 import { writeCheckpoint } from "../formats/checkpoint-file.ts";
-import type { History } from "../training/history.ts";
+import { historyCsv } from "../training/history.ts";
 import { finishMoves, modelNames, moveIntoPlace } from "./files.ts";
 import type { FinetuneResult } from "./options.ts";
 
@@ -133,13 +133,6 @@ export function modelFileAt(path: string): string {
   finishMoves(path);
   const inside = Object.values(modelNames).map((name) => join(path, name));
   return inside.find(existsSync) ?? path;
-}
-
-/** history.csv: one line an epoch; a figure that a run has not is left empty. */
-export function historyCsv(history: History): string {
-  const columns = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "lr", "seconds"] as const;
-  const rows = history.map((epoch) => columns.map((column) => epoch[column] ?? "").join(","));
-  return `${[columns.join(","), ...rows].join("\n")}\n`;
 }
 
 async function stage(staging: string, record: RunRecord): Promise<readonly string[]> {

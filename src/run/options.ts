@@ -4,6 +4,7 @@ import type { BadFile } from "../data/sample-reader.ts";
 import type { FinetunePlan } from "../freeze/plan.ts";
 import type { FreezePolicy } from "../freeze/policy.ts";
 import type { LossArgument } from "../task/losses.ts";
+import type { Callback } from "../training/callbacks/callback.ts";
 import type { Epoch, History } from "../training/history.ts";
 import type { OptimizerArgument } from "../training/optimizer-config.ts";
 
@@ -56,6 +57,8 @@ export interface FinetuneOptions {
   /** Run folder; nothing is written without it. */
   readonly out?: string | undefined;
   readonly overwrite?: boolean | undefined;
+  /** Watch or steer training, called in their order after the run's own. */
+  readonly callbacks?: readonly Callback[] | undefined;
   readonly onProgress?: ((event: ProgressEvent) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }

@@ -1,23 +1,20 @@
-import type { Checkpoint, Weights } from "../checkpoint.ts";
-import { withWeights } from "../checkpoint.ts";
 import { sampleUnit } from "../data/dataset.ts";
 import type { EngineInfo } from "../engine/backend.ts";
-import { withTrainableFlags } from "../topology/trainable-flags.ts";
 import type { History } from "../training/history.ts";
-import type { Trained } from "../training/train.ts";
 import type { RunExamples } from "./features.ts";
 import type { RunRecord } from "./folder.ts";
 import type { FinetuneOptions } from "./options.ts";
 import type { PreparedRun } from "./prepare.ts";
 import { hashFrozenWeights, proofOf } from "./proof.ts";
-import { runDefaults } from "./training.ts";
+import type { RunTraining } from "./training.ts";
+import { runDefaults, tunedCheckpoint } from "./training.ts";
 
 /** What the run leaves: the tuned checkpoint with its flags, what it cost, and the proof that the rest did not move. */
 export function runRecord(
   run: PreparedRun,
   engine: EngineInfo,
   examples: RunExamples,
-  { history, bestEpoch, weights }: Trained,
+  { history, bestEpoch, weights }: RunTraining,
   options: FinetuneOptions,
 ): RunRecord {
   const checkpoint = tunedCheckpoint(run, weights);
@@ -47,13 +44,6 @@ export function runRecord(
   };
 }
 
-/** The optimizer's own variables are of the weights before: they go. */
-function tunedCheckpoint(run: PreparedRun, weights: Weights): Checkpoint {
-  const tuned = withTrainableFlags(withWeights(run.checkpoint, weights), run.frozen);
-  const { optimizerWeights: _stale, ...checkpoint } = tuned;
-  return checkpoint;
-}
-
 /** Mean over the epochs after the first, which warms up; the first if there is no other. */
 function laterEpochSeconds(history: History): number {
   const epochs = history.length > 1 ? history.slice(1) : history;
@@ -61,7 +51,7 @@ function laterEpochSeconds(history: History): number {
 }
 
 function argumentsOf(run: PreparedRun, options: FinetuneOptions): Record<string, unknown> {
-  const { onProgress: _progress, signal: _signal, model, data, ...plain } = options;
+  const { onProgress: _progress, signal: _signal, callbacks: _callbacks, model, data, ...plain } = options;
   return {
     ...runDefaults,
     ...plain,

@@ -1,41 +1,94 @@
+import type { Checkpoint, Weights } from "../checkpoint.ts";
+import { withWeights } from "../checkpoint.ts";
 import { UsageError } from "../errors.ts";
+import { withTrainableFlags } from "../topology/trainable-flags.ts";
+import { bestWeights } from "../training/callbacks/best-weights.ts";
+import { monitorOf } from "../training/callbacks/monitor.ts";
+import { patience } from "../training/callbacks/patience.ts";
+import { progress } from "../training/callbacks/progress.ts";
+import type { History } from "../training/history.ts";
 import { createTail } from "../training/tail.ts";
-import type { Trained } from "../training/train.ts";
+import type { TrainingPhase } from "../training/train.ts";
 import { train } from "../training/train.ts";
 import type { RunExamples } from "./features.ts";
 import type { FinetuneOptions } from "./options.ts";
 import type { PreparedRun } from "./prepare.ts";
 
-/** Options that a run states and this is their default. */
+/** The values of options that a run states and the caller left out. */
 export const runDefaults = { epochs: 10, batchSize: 32, seed: 0 } as const;
 
-/** Step 8: the tail on the features. @throws {UsageError} for `patience` without validation data. */
+/** What training has come to. */
+export interface RunTraining {
+  readonly history: History;
+  /** Counted from 1; 0 where no epoch was completed. */
+  readonly bestEpoch: number;
+  /** The weights that training moved, as they were after the best epoch. */
+  readonly weights: Weights;
+  /** What ended the run before its last epoch, for the caller to throw once the rest is safe. */
+  readonly stopped?: unknown;
+}
+
+/** Trains the tail on the features. @throws {UsageError} for `patience` without validation data. */
 export async function runTraining(
   run: PreparedRun,
   examples: RunExamples,
   options: FinetuneOptions,
-): Promise<Trained> {
+): Promise<RunTraining> {
   if (options.patience !== undefined && !examples.validation) {
     throw new UsageError("--patience: expected validation data, got none.", "patience-without-validation");
   }
-  const { graph, partition, optimizer, loss } = run;
   const { epochs, batchSize, seed } = { ...runDefaults, ...definedOf(options) };
-  const { weights, kerasVersion } = run.checkpoint;
-  const tail = createTail({ graph, partition, weights, optimizer, loss, seed, kerasVersion });
+  const monitor = examples.validation ? monitorOf("val_loss") : null;
+  const best = bestWeights(monitor);
+  const report = options.onProgress ?? (() => {});
+  const callbacks = [
+    best,
+    ...(monitor && options.patience !== undefined ? [patience(monitor, options.patience)] : []),
+    progress(
+      best,
+      (step) => report({ kind: "step", epochs, ...step }),
+      (epoch, isBest) => report({ kind: "epoch", epoch, epochs, best: isBest }),
+    ),
+    ...(options.callbacks ?? []),
+  ];
   try {
-    return await train(tail, examples.train, examples.validation, {
-      epochs,
+    const trained = await train([onlyPhase(run, examples, epochs, seed)], {
       batchSize,
       seed,
-      learningRate: optimizer.settings["learning_rate"] as number,
-      ...(options.patience !== undefined && { patience: options.patience }),
-      ...(options.signal && { signal: options.signal }),
-      onStep: (step) => options.onProgress?.({ kind: "step", epochs, ...step }),
-      onEpoch: (epoch, best) => options.onProgress?.({ kind: "epoch", epoch, epochs, best }),
+      callbacks,
+      checkpointOf: (weights) => tunedCheckpoint(run, weights),
+      signal: options.signal,
     });
+    return { ...trained, bestEpoch: best.epoch, weights: best.weights() ?? trained.weights };
   } finally {
-    tail.dispose();
+    best.dispose();
   }
+}
+
+function onlyPhase(run: PreparedRun, examples: RunExamples, epochs: number, seed: number): TrainingPhase {
+  const { graph, partition, optimizer, loss } = run;
+  const { weights, kerasVersion } = run.checkpoint;
+  return {
+    epochs,
+    open: () => {
+      const tail = createTail({ graph, partition, weights, optimizer, loss, seed, kerasVersion });
+      return {
+        tail,
+        examples: examples.train,
+        validation: examples.validation,
+        learningRate: optimizer.settings["learning_rate"] as number,
+        callbacks: [],
+        close: () => tail.dispose(),
+      };
+    },
+  };
+}
+
+/** Returns the model with its trained weights and flags. The optimizer's variables are of the weights before: they go. */
+export function tunedCheckpoint(run: PreparedRun, weights: Weights): Checkpoint {
+  const tuned = withTrainableFlags(withWeights(run.checkpoint, weights), run.frozen);
+  const { optimizerWeights: _stale, ...checkpoint } = tuned;
+  return checkpoint;
 }
 
 function definedOf({

@@ -1,117 +1,213 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import type { Weights } from "../checkpoint.ts";
-import { tf } from "../engine/tf.ts";
-import { TopologyError } from "../errors.ts";
-import type { SampleRows } from "../features/sample-rows.ts";
-import { tensorRows } from "../features/sample-rows.ts";
-import type { Tensor } from "../tensor.ts";
+import type { Checkpoint, Weights } from "../checkpoint.ts";
+import { TopologyError, UsageError } from "../errors.ts";
+import type { Examples } from "./batches.ts";
+import { disposeBatch, sampleCount, shuffledBatches, uploadBatch } from "./batches.ts";
+import type { Callback, Moment, TrainingRun, Verdict } from "./callbacks/callback.ts";
+import type { Figures } from "./epoch-figures.ts";
+import { evaluateExamples, meanFigures } from "./epoch-figures.ts";
 import type { Epoch, History } from "./history.ts";
-import { permutation } from "./permutation.ts";
 import type { Batch, BatchFigures, Snapshot, Tail } from "./tail.ts";
 
-/** Features of all samples, rows for each frontier tensor, with their targets. */
-export interface Examples {
-  readonly features: readonly SampleRows[];
-  /** `[N]` or `[N, K]`. */
-  readonly targets: Tensor;
-  /** `[N]` */
-  readonly sampleWeights?: Tensor;
+/** One part of a run: its own cut, optimizer and schedule. */
+export interface TrainingPhase {
+  readonly epochs: number;
+  /** Begins the phase on what the phases before it have moved. */
+  open(moved: Weights): OpenPhase | Promise<OpenPhase>;
+}
+
+/** A phase that is being trained. */
+export interface OpenPhase {
+  readonly tail: Tail;
+  readonly examples: Examples;
+  readonly validation: Examples | null;
+  /** The rate that callbacks start from. */
+  readonly learningRate: number;
+  /** The phase's own, as its schedule; they stand before the run's. */
+  readonly callbacks: readonly Callback[];
+  /** Releases the tail and whatever else the phase holds. */
+  close(): void;
 }
 
 export interface TrainOptions {
-  readonly epochs: number;
   readonly batchSize: number;
   readonly seed: number;
-  readonly learningRate: number;
-  readonly patience?: number;
-  readonly signal?: AbortSignal;
-  readonly onStep?: (step: { epoch: number; step: number; steps: number; loss: number }) => void;
-  readonly onEpoch?: (epoch: Epoch, best: boolean) => void;
+  readonly callbacks: readonly Callback[];
+  /** Returns the whole model with these weights in it. */
+  readonly checkpointOf: (moved: Weights) => Checkpoint;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface Trained {
   readonly history: History;
-  /** From 1; 0 where no epoch was completed. */
-  readonly bestEpoch: number;
-  /** What training moved, as it was after the best epoch. */
+  /** The weights that training moved, as they were at the end. */
   readonly weights: Weights;
   /** What ended the run before its last epoch, for the caller to throw once the rest is safe. */
   readonly stopped?: unknown;
 }
 
+/** What the loop knows between epochs. */
+interface Course {
+  readonly history: Epoch[];
+  /** What phases before the present one have moved. */
+  moved: Weights;
+  phase: OpenPhase | null;
+}
+
 /**
- * Epochs over `train` in a fresh seeded order each, the last partial batch kept. Best is the lowest `val_loss`, the first of
- * equals; without validation the last epoch. An aborted signal ends the run after the step at hand, and a loss that is not finite
- * at once: what the completed epochs gave is kept then, with the reason in `stopped`.
+ * Trains the phases one after the other, each epoch over all its samples in a fresh seeded order, the last partial batch kept. An
+ * aborted signal ends the run after the step at hand, and a loss that is not finite at once: what the completed epochs gave is kept
+ * then, with the reason in `stopped`. Everything else that happens is a callback's.
  * @throws the signal's reason, or a {TopologyError} that names the layer the values come from, where no epoch is complete.
  */
-export async function train(
-  tail: Tail,
-  examples: Examples,
-  validation: Examples | null,
-  options: TrainOptions,
-): Promise<Trained> {
-  const history: Epoch[] = [];
-  let best: { epoch: number; loss: number; snapshot: Snapshot } | null = null;
+export async function train(phases: readonly TrainingPhase[], options: TrainOptions): Promise<Trained> {
+  const course: Course = { history: [], moved: new Map(), phase: null };
+  const run = runOf(course, options);
   let stopped: unknown;
-  for (let epoch = 1; epoch <= options.epochs; epoch++) {
+  try {
+    await trainPhases(phases, course, run, options);
+  } catch (error) {
+    if (course.history.length === 0) throw error;
+    stopped = error;
+  } finally {
+    for (const callback of options.callbacks) await callback.end?.(run);
+  }
+  return { history: course.history, weights: course.moved, ...(stopped !== undefined && { stopped }) };
+}
+
+async function trainPhases(
+  phases: readonly TrainingPhase[],
+  course: Course,
+  run: TrainingRun,
+  options: TrainOptions,
+): Promise<void> {
+  for (const [index, { epochs, open }] of phases.entries()) {
+    const phase = await open(course.moved);
+    course.phase = phase;
+    const callbacks = [...phase.callbacks, ...options.callbacks];
+    try {
+      requireDifferentNames(callbacks);
+      for (const callback of index === 0 ? callbacks : phase.callbacks) await callback.begin?.(run);
+      const verdict = await trainPhase(course, phase, { number: index + 1, epochs, callbacks }, run, options);
+      for (const callback of phase.callbacks) await callback.end?.(run);
+      if (verdict === "stop") return;
+    } finally {
+      course.moved = readAndDispose(run.snapshot());
+      course.phase = null;
+      phase.close();
+    }
+  }
+}
+
+interface PhaseCourse {
+  readonly number: number;
+  readonly epochs: number;
+  readonly callbacks: readonly Callback[];
+}
+
+async function trainPhase(
+  { history }: Course,
+  open: OpenPhase,
+  phase: PhaseCourse,
+  run: TrainingRun,
+  options: TrainOptions,
+): Promise<Verdict | undefined> {
+  let iteration = 0;
+  for (let count = 0; count < phase.epochs; count++) {
+    const epoch = history.length + 1;
     const started = performance.now();
-    const figures = await trainEpoch(tail, examples, epoch, options).catch((error: unknown) => {
-      if (best === null) throw error;
-      stopped = error;
-      return null;
-    });
-    if (figures === null) break;
-    const held = validation ? await evaluateExamples(tail, validation, options.batchSize) : null;
-    const entry: Epoch = {
+    const trained = await trainEpoch(open, phase, { epoch, iteration }, options);
+    iteration += trained.steps;
+    const held = open.validation && (await evaluateExamples(open.tail, open.validation, options.batchSize));
+    const record: Epoch = {
       epoch,
-      loss: figures.loss,
-      ...(figures.accuracy !== null && { accuracy: figures.accuracy }),
-      ...(held && { val_loss: held.loss }),
-      ...(held && held.accuracy !== null && { val_accuracy: held.accuracy }),
-      lr: options.learningRate,
+      phase: phase.number,
+      ...trained.figures,
+      ...(held && Object.fromEntries(Object.entries(held).map(([name, value]) => [`val_${name}`, value]))),
+      lr: trained.lr,
       seconds: (performance.now() - started) / 1000,
     };
-    history.push(entry);
-    const isBest = !held || !best || held.loss < best.loss;
-    if (isBest) {
-      best?.snapshot.dispose();
-      best = { epoch, loss: held?.loss ?? figures.loss, snapshot: tail.snapshot() };
+    history.push(record);
+    const verdicts: (Verdict | undefined)[] = [];
+    for (const callback of phase.callbacks) {
+      verdicts.push((await callback.epochEnd?.(record, run)) ?? undefined);
     }
-    options.onEpoch?.(entry, isBest);
-    if (options.patience !== undefined && epoch - best!.epoch >= options.patience) break;
+    if (verdicts.includes("stop")) return "stop";
+    if (verdicts.includes("end-phase")) return "end-phase";
   }
-  const { epoch: bestEpoch, snapshot } = best ?? { epoch: 0, snapshot: tail.snapshot() };
-  const weights = snapshot.read();
-  snapshot.dispose();
-  return {
-    history,
-    bestEpoch,
-    weights,
-    ...(stopped !== undefined && { stopped }),
-  };
+  return undefined;
 }
 
 async function trainEpoch(
-  tail: Tail,
-  examples: Examples,
-  epoch: number,
-  { batchSize, seed, learningRate, signal, onStep }: TrainOptions,
-): Promise<{ loss: number; accuracy: number | null }> {
-  const order = permutation(examples.targets.shape[0]!, seed, epoch);
-  const steps = Math.ceil(order.length / batchSize);
+  { tail, examples: given, learningRate }: OpenPhase,
+  { number, callbacks }: PhaseCourse,
+  { epoch, iteration }: { readonly epoch: number; readonly iteration: number },
+  { batchSize, seed, signal }: TrainOptions,
+): Promise<{ figures: Figures; lr: number; steps: number }> {
+  let examples = given;
+  for (const callback of callbacks) examples = (await callback.examples?.(epoch, examples)) ?? examples;
+  const batches = shuffledBatches(sampleCount(examples), batchSize, seed, epoch);
   const all: BatchFigures[] = [];
-  for (let step = 0; step < steps; step++) {
+  let lr = learningRate;
+  for (const [index, rows] of batches.entries()) {
     signal?.throwIfAborted();
-    const batch = uploadBatch(examples, order.subarray(step * batchSize, (step + 1) * batchSize));
-    const figures = tail.trainOnBatch(batch, learningRate, "finite");
-    if (!Number.isFinite(figures.lossSum + figures.penalty)) throw notFinite(tail, batch, epoch, step + 1);
+    const steps = batches.length;
+    const moment: Moment = { phase: number, epoch, step: index + 1, steps, iteration: iteration + index };
+    lr = learningRate;
+    for (const callback of callbacks) lr = (await callback.learningRate?.(moment, lr)) ?? lr;
+    const batch = uploadBatch(examples, rows);
+    const figures = tail.trainOnBatch(batch, lr, "finite");
+    if (!Number.isFinite(figures.lossSum + figures.penalty)) throw notFinite(tail, batch, epoch, index + 1);
     disposeBatch(batch);
     all.push(figures);
-    onStep?.({ epoch, step: step + 1, steps, loss: meanFigures(all).loss });
+    const reported = { ...meanFigures([figures]), lr, samples: figures.samples };
+    for (const callback of callbacks) await callback.stepEnd?.(moment, reported);
     await nextTurn();
   }
-  return meanFigures(all);
+  return { figures: meanFigures(all), lr, steps: batches.length };
+}
+
+/** The run as callbacks see it. */
+function runOf(course: Course, { checkpointOf }: TrainOptions): TrainingRun {
+  const snapshot = (): Snapshot => {
+    const { moved, phase } = course;
+    const now = phase?.tail.snapshot();
+    return {
+      read: () => (now ? mergedWeights(moved, now.read()) : moved),
+      dispose: () => now?.dispose(),
+    };
+  };
+  return {
+    history: course.history,
+    snapshot,
+    checkpoint: () => checkpointOf(readAndDispose(snapshot())),
+  };
+}
+
+/** Returns `earlier` with those of `later` put over them, weight by weight. */
+function mergedWeights(earlier: Weights, later: Weights): Weights {
+  const merged = new Map(earlier);
+  for (const [path, layer] of later) {
+    const names = new Set(layer.map(({ name }) => name));
+    merged.set(path, [...(earlier.get(path) ?? []).filter(({ name }) => !names.has(name)), ...layer]);
+  }
+  return merged;
+}
+
+function readAndDispose(snapshot: Snapshot): Weights {
+  const weights = snapshot.read();
+  snapshot.dispose();
+  return weights;
+}
+
+function requireDifferentNames(callbacks: readonly Callback[]): void {
+  const names = callbacks.map(({ name }) => name);
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice === undefined) return;
+  throw new UsageError(
+    `callbacks: expected a name for each, got "${twice}" twice. Rename one of them.`,
+    "callbacks-same-name",
+  );
 }
 
 function notFinite(tail: Tail, batch: Batch, epoch: number, step: number): TopologyError {
@@ -125,47 +221,4 @@ function notFinite(tail: Tail, batch: Batch, epoch: number, step: number): Topol
     `${layer?.path ?? "the loss"}: values in epoch ${epoch}, step ${step}: expected finite numbers, got NaN or infinity. ${advice}`,
     "not-finite",
   );
-}
-
-/** Mean loss and accuracy in inference mode. */
-export async function evaluateExamples(
-  tail: Tail,
-  examples: Examples,
-  batchSize: number,
-): Promise<{ loss: number; accuracy: number | null }> {
-  const count = examples.targets.shape[0]!;
-  const all: BatchFigures[] = [];
-  for (let from = 0; from < count; from += batchSize) {
-    const rows = Uint32Array.from({ length: Math.min(batchSize, count - from) }, (_, row) => from + row);
-    const batch = uploadBatch(examples, rows);
-    all.push(tail.evaluateBatch(batch));
-    disposeBatch(batch);
-    await nextTurn();
-  }
-  return meanFigures(all);
-}
-
-function meanFigures(all: readonly BatchFigures[]): { loss: number; accuracy: number | null } {
-  const samples = all.reduce((sum, figures) => sum + figures.samples, 0);
-  const loss = all.reduce((sum, figures) => sum + figures.lossSum + figures.penalty * figures.samples, 0);
-  const correct = all.reduce((sum, figures) => sum + (figures.correctSum ?? Number.NaN), 0);
-  const counted = all.reduce((sum, figures) => sum + figures.counted, 0);
-  return { loss: loss / samples, accuracy: Number.isNaN(correct) ? null : correct / (counted || 1) };
-}
-
-function uploadBatch({ features, targets, sampleWeights }: Examples, rows: Uint32Array): Batch {
-  return {
-    features: features.map((source) => uploadPicked(source, rows)),
-    targets: uploadPicked(tensorRows(targets), rows),
-    ...(sampleWeights && { sampleWeights: uploadPicked(tensorRows(sampleWeights), rows) }),
-  };
-}
-
-function uploadPicked(source: SampleRows, rows: Uint32Array): tf.Tensor {
-  const { data, shape } = source.pick(rows);
-  return tf.tensor(data as Float32Array, [...shape], "float32");
-}
-
-function disposeBatch(batch: Batch): void {
-  tf.dispose([...batch.features, batch.targets, ...(batch.sampleWeights ? [batch.sampleWeights] : [])]);
 }

@@ -42,7 +42,7 @@ function record(own: Checkpoint, name: string, format: CheckpointFormat): RunRec
     checkpoint: own,
     format,
     args: { name },
-    history: [{ epoch: 1, loss: 1, lr: 1, seconds: 1 }],
+    history: [{ epoch: 1, phase: 1, loss: 1, lr: 1, seconds: 1 }],
     bestEpoch: 1,
     plan: {} as RunRecord["plan"],
     proof: { unchanged: true, weights: [] },

@@ -17,13 +17,7 @@ import { KerasFileError, MachineError, UsageError } from "../../src/errors.ts";
 import { readCheckpoint } from "../../src/formats/checkpoint-file.ts";
 import type { FinetunePlan } from "../../src/freeze/plan.ts";
 import type { RunRecord } from "../../src/run/folder.ts";
-import {
-  historyCsv,
-  makeRunFolder,
-  modelFileAt,
-  openRunFolder,
-  removeRunFolder,
-} from "../../src/run/folder.ts";
+import { makeRunFolder, modelFileAt, openRunFolder, removeRunFolder } from "../../src/run/folder.ts";
 
 const fixtures = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "fixtures", "cli");
 let checkpoint: Checkpoint;
@@ -53,8 +47,17 @@ function record(changes: Partial<RunRecord> = {}): RunRecord {
     format: "keras",
     args: { epochs: 2 },
     history: [
-      { epoch: 1, loss: 1.5, accuracy: 0.5, val_loss: 1.25, val_accuracy: 0.75, lr: 1e-4, seconds: 2 },
-      { epoch: 2, loss: 1, lr: 1e-4, seconds: 1 },
+      {
+        epoch: 1,
+        phase: 1,
+        loss: 1.5,
+        accuracy: 0.5,
+        val_loss: 1.25,
+        val_accuracy: 0.75,
+        lr: 1e-4,
+        seconds: 2,
+      },
+      { epoch: 2, phase: 1, loss: 1, lr: 1e-4, seconds: 1 },
     ],
     bestEpoch: 1,
     plan: {
@@ -100,12 +103,6 @@ describe("a run folder", () => {
     expect(plan.firstTrainable).toBe("predictions");
     expect([predicted, measured, proof]).toEqual([record().plan.cost, record().measured, record().proof]);
     expect([plan.cost, bestEpoch]).toEqual([undefined, 1]);
-  });
-
-  test("history.csv names its columns and leaves empty what an epoch has not", () => {
-    expect(historyCsv(record().history)).toBe(
-      "epoch,loss,accuracy,val_loss,val_accuracy,lr,seconds\n1,1.5,0.5,1.25,0.75,0.0001,2\n2,1,,,,0.0001,1\n",
-    );
   });
 
   test("pictures that could not be decoded are listed, quoted where they must be", async () => {

@@ -20,6 +20,7 @@ import { withLogitsOutput } from "../../src/topology/rewrites/logits-output.ts";
 import { weightSpecsOf } from "../../src/topology/weights-of.ts";
 import { optimizerConfig } from "../../src/training/optimizer-config.ts";
 import { createTail } from "../../src/training/tail.ts";
+import type { TrainingPhase } from "../../src/training/train.ts";
 import { train } from "../../src/training/train.ts";
 import { modelPath } from "../formats/model-fixtures.ts";
 import { randomNumbers, randomWeights } from "../topology/rewrites/graph-maker.ts";
@@ -43,7 +44,7 @@ interface Job {
 }
 
 interface Course {
-  /** Of each step, the mean of the epoch so far. */
+  /** The loss of each step's batch. */
   readonly losses: readonly number[];
   readonly weights: Weights;
 }
@@ -53,18 +54,29 @@ async function course(job: Job, model: CutModel, features: readonly Tensor[]): P
   const softmax = withLogitsOutput(model.graph).activation === "softmax";
   const loss = lossOf(softmax ? "categorical_crossentropy" : "mean_squared_error");
   const { seed, weights, targets } = job;
-  const tail = createTail({ ...model, weights, optimizer, loss, seed, kerasVersion: "3.15.1" });
   const losses: number[] = [];
-  try {
-    const run = { epochs: 2, batchSize: 3, seed, learningRate: 0.02 };
-    const trained = await train(tail, { features: features.map(tensorRows), targets }, null, {
-      ...run,
-      onStep: (step) => losses.push(step.loss),
-    });
-    return { losses, weights: trained.weights };
-  } finally {
-    tail.dispose();
-  }
+  const examples = { features: features.map(tensorRows), targets };
+  const tail = createTail({ ...model, weights, optimizer, loss, seed, kerasVersion: "3.15.1" });
+  const phase: TrainingPhase = {
+    epochs: 2,
+    open: () => ({
+      tail,
+      examples,
+      validation: null,
+      learningRate: 0.02,
+      callbacks: [],
+      close: () => tail.dispose(),
+    }),
+  };
+  const trained = await train([phase], {
+    batchSize: 3,
+    seed,
+    callbacks: [{ name: "losses", stepEnd: (_, figures) => void losses.push(figures.loss) }],
+    checkpointOf: () => {
+      throw new Error("no checkpoint is asked for");
+    },
+  });
+  return { losses, weights: trained.weights };
 }
 
 /** Trunk once, folded, in padded batches; then the tail on what it gave. */

@@ -1,0 +1,76 @@
+import { tf } from "../engine/tf.ts";
+import type { SampleRows } from "../features/sample-rows.ts";
+import { tensorRows } from "../features/sample-rows.ts";
+import { shuffled } from "../random.ts";
+import type { Tensor } from "../tensor.ts";
+import type { Batch } from "./tail.ts";
+
+/** The features of samples, rows for each frontier tensor, with their targets. */
+export interface Examples {
+  readonly features: readonly SampleRows[];
+  /** `[N]` or `[N, K]`. */
+  readonly targets: Tensor;
+  /** `[N]` */
+  readonly sampleWeights?: Tensor;
+}
+
+export function sampleCount({ targets }: Examples): number {
+  return targets.shape[0] ?? 0;
+}
+
+/** Returns the rows of each batch of one epoch, in the epoch's order. The last batch may be smaller. */
+export function shuffledBatches(
+  samples: number,
+  batchSize: number,
+  seed: number,
+  epoch: number,
+): readonly Uint32Array[] {
+  return chunks(permutation(samples, seed, epoch), batchSize);
+}
+
+/** Returns the rows of each batch in the order of the samples. */
+export function orderedBatches(samples: number, batchSize: number): readonly Uint32Array[] {
+  return chunks(
+    Uint32Array.from({ length: samples }, (_, row) => row),
+    batchSize,
+  );
+}
+
+/** Copies the given rows to the engine; the caller disposes the batch with `disposeBatch`. */
+export function uploadBatch({ features, targets, sampleWeights }: Examples, rows: Uint32Array): Batch {
+  return {
+    features: features.map((source) => uploadPicked(source, rows)),
+    targets: uploadPicked(tensorRows(targets), rows),
+    ...(sampleWeights && { sampleWeights: uploadPicked(tensorRows(sampleWeights), rows) }),
+  };
+}
+
+export function disposeBatch(batch: Batch): void {
+  tf.dispose([...batch.features, batch.targets, ...(batch.sampleWeights ? [batch.sampleWeights] : [])]);
+}
+
+/** Returns a permutation of `0 … count-1`, the same for the same seed and epoch on every machine. */
+export function permutation(count: number, seed: number, epoch: number): Uint32Array {
+  const random = splitMix32(Math.imul(seed + 1, 0x9e3779b1) ^ Math.imul(epoch + 1, 0x85ebca77));
+  return shuffled(count, (bound) => Math.floor((random() / 2 ** 32) * bound));
+}
+
+function splitMix32(seed: number): () => number {
+  let state = seed | 0;
+  return () => {
+    state = (state + 0x9e3779b9) | 0;
+    let hash = Math.imul(state ^ (state >>> 16), 0x21f0aaad);
+    hash = Math.imul(hash ^ (hash >>> 15), 0x735a2d97);
+    return (hash ^ (hash >>> 15)) >>> 0;
+  };
+}
+
+function chunks(rows: Uint32Array, size: number): Uint32Array[] {
+  const count = Math.ceil(rows.length / size);
+  return Array.from({ length: count }, (_, index) => rows.subarray(index * size, (index + 1) * size));
+}
+
+function uploadPicked(source: SampleRows, rows: Uint32Array): tf.Tensor {
+  const { data, shape } = source.pick(rows);
+  return tf.tensor(data as Float32Array, [...shape], "float32");
+}

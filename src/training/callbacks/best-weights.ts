@@ -1,0 +1,69 @@
+import type { Weight, Weights } from "../../checkpoint.ts";
+import type { Tensor } from "../../tensor.ts";
+import type { Snapshot } from "../tail.ts";
+import type { Callback, CallbackState } from "./callback.ts";
+import type { Monitor } from "./monitor.ts";
+import { isImprovement, monitoredValue } from "./monitor.ts";
+
+/** Keeps the trained weights of the best epoch; of equals the first. Without a monitor the last epoch is the best. */
+export interface BestWeights extends Callback {
+  /** Counted from 1; 0 before the first epoch has ended. */
+  readonly epoch: number;
+  /** Whether the last epoch that ended is the best. */
+  readonly isLast: boolean;
+  /** Returns what training had moved at the end of the best epoch, null before the first epoch has ended. */
+  weights(): Weights | null;
+  dispose(): void;
+}
+
+export function bestWeights(monitor: Monitor | null): BestWeights {
+  let best: { readonly epoch: number; readonly value: number; readonly snapshot: Snapshot } | null = null;
+  let last = 0;
+  return {
+    name: "best-weights",
+    get epoch() {
+      return best?.epoch ?? 0;
+    },
+    get isLast() {
+      return best?.epoch === last;
+    },
+    epochEnd: (record, run) => {
+      last = record.epoch;
+      const value = monitor ? monitoredValue(monitor, record) : record.loss;
+      if (monitor && !isImprovement(monitor, value, best?.value ?? null)) return;
+      best?.snapshot.dispose();
+      best = { epoch: record.epoch, value, snapshot: run.snapshot() };
+    },
+    weights: () => best?.snapshot.read() ?? null,
+    dispose: () => {
+      best?.snapshot.dispose();
+      best = null;
+    },
+    state: () =>
+      best && { epoch: best.epoch, value: best.value, last, weights: packed(best.snapshot.read()) },
+    restore: (state) => {
+      if (state === null) return;
+      const kept = state as unknown as KeptState;
+      const weights = unpacked(kept.weights);
+      last = kept.last;
+      best = { epoch: kept.epoch, value: kept.value, snapshot: { read: () => weights, dispose: () => {} } };
+    },
+  };
+}
+
+interface KeptState {
+  readonly epoch: number;
+  readonly value: number;
+  readonly last: number;
+  readonly weights: readonly (readonly [path: string, layer: readonly (readonly [string, Tensor])[]])[];
+}
+
+function packed(weights: Weights): CallbackState {
+  return [...weights].map(([path, layer]) => [path, layer.map(({ name, ...tensor }) => [name, tensor])]);
+}
+
+function unpacked(layers: KeptState["weights"]): Weights {
+  return new Map(
+    layers.map(([path, layer]) => [path, layer.map(([name, tensor]): Weight => ({ ...tensor, name }))]),
+  );
+}

@@ -1,0 +1,30 @@
+import type { Callback } from "./callback.ts";
+import type { Monitor } from "./monitor.ts";
+import { isImprovement, monitoredValue } from "./monitor.ts";
+
+/**
+ * Ends a phase after `epochs` epochs in a row in which the monitored figure has not improved by more than `minDelta`
+ * (`keras/src/callbacks/early_stopping.py`). Each phase starts anew.
+ */
+export function patience(monitor: Monitor, epochs: number, minDelta = 0): Callback {
+  let phase = 0;
+  let waited = 0;
+  let best: number | null = null;
+  return {
+    name: "patience",
+    epochEnd: (record) => {
+      if (record.phase !== phase) [phase, waited, best] = [record.phase, 0, null];
+      const value = monitoredValue(monitor, record);
+      if (isImprovement(monitor, value, best, minDelta)) {
+        [waited, best] = [0, value];
+        return undefined;
+      }
+      waited++;
+      return waited >= epochs ? "end-phase" : undefined;
+    },
+    state: () => ({ phase, waited, best }),
+    restore: (state) => {
+      ({ phase, waited, best } = state as { phase: number; waited: number; best: number | null });
+    },
+  };
+}
