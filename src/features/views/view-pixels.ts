@@ -1,0 +1,71 @@
+import { createHash } from "node:crypto";
+import { tf } from "../../engine/tf.ts";
+import { TopologyError } from "../../errors.ts";
+import type { KernelContext, RandomStream } from "../../layers/kernel.ts";
+import { kernelOf } from "../../layers/registry.ts";
+import { randomGenerator } from "../../random.ts";
+import { formatShape, sameShape } from "../../tensor.ts";
+import type { AugmentationLayer, ImageShape } from "./transformations.ts";
+
+/** One of a sample's views, and what its random numbers are drawn from. */
+export interface DrawnView {
+  /** The sha256 of the sample's bytes, in hexadecimal. */
+  readonly contentHash: string;
+  readonly view: number;
+  readonly seed: number;
+}
+
+/** Rises with every change to how a view's numbers are drawn or used. */
+export const viewVersion = 1;
+
+/**
+ * Returns the random numbers of one view: the same for the same bytes, view and seed on every machine and engine. `purpose` tells
+ * apart what draws from the same view.
+ */
+export function viewStream({ contentHash, view, seed }: DrawnView, purpose: string): RandomStream {
+  const digest = createHash("sha256")
+    .update(`view ${viewVersion} ${purpose} ${seed} ${view} ${contentHash}`)
+    .digest();
+  const generator = randomGenerator(digest.readUInt32LE(0));
+  return { nextSeed: () => generator.nextInteger() >>> 1 };
+}
+
+/**
+ * Runs layers on the pixels of one image, 0-255, as in training. The image is a batch of its own, so that its view does not depend on
+ * others.
+ * @throws {TopologyError} if the layers give an image of another size.
+ */
+export async function viewPixels(
+  layers: readonly AugmentationLayer[],
+  pixels: Float32Array,
+  shape: ImageShape,
+  random: RandomStream,
+): Promise<Float32Array> {
+  const context: KernelContext = { training: true, statistics: "stored", random, keras: 3 };
+  const changed = tf.tidy(() =>
+    layers.reduce(
+      (image, layer) => applied(layer, image, context),
+      tf.tensor(pixels, [1, ...shape], "float32"),
+    ),
+  );
+  try {
+    if (!sameShape(changed.shape.slice(1), shape)) {
+      throw new TopologyError(
+        `augment: expected layers that give images ${formatShape(shape)}, got ${formatShape(changed.shape.slice(1))}. Add a Resizing layer at the end.`,
+        "augment-shape",
+      );
+    }
+    return Float32Array.from(await changed.data());
+  } finally {
+    changed.dispose();
+  }
+}
+
+function applied({ className, config }: AugmentationLayer, image: tf.Tensor, context: KernelContext): tf.Tensor {
+  const kernel = kernelOf(className);
+  if (!kernel) throw new TopologyError(`augment ${className}: cannot be computed here.`, "unsupported-layer");
+  const result = kernel({
+    ...{ inputs: [image], weights: {}, config, args: [], kwargs: {}, masks: [undefined], context },
+  });
+  return result instanceof tf.Tensor ? result : result.outputs[0]!;
+}
