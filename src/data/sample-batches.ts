@@ -12,6 +12,12 @@ export interface BatchOptions {
   readonly onSample?: ((outcome: SampleOutcome) => void) | undefined;
 }
 
+/** A file, and which view of it; the sample itself where `view` is absent. */
+export interface SampleView {
+  readonly path: string;
+  readonly view?: number;
+}
+
 /** How one sample fared. */
 export interface SampleOutcome {
   readonly path: string;
@@ -37,7 +43,7 @@ export interface SampleBatch {
  * @throws {DataError} if no sample can be used, or with `strict` at the first that cannot.
  */
 export async function* sampleBatches<Value>(
-  samples: readonly { readonly path: string }[],
+  samples: readonly SampleView[],
   reader: SampleReader<Value>,
   options: BatchOptions,
 ): AsyncGenerator<SampleBatch, void, void> {
@@ -104,7 +110,7 @@ interface Sample<Value> {
 }
 
 async function* readAhead<Value>(
-  samples: readonly { readonly path: string }[],
+  samples: readonly SampleView[],
   reader: SampleReader<Value>,
   batchSize: number,
 ): AsyncGenerator<Sample<Value>, void, void> {
@@ -115,9 +121,9 @@ async function* readAhead<Value>(
   let stopped = false;
   const load = (index: number) =>
     inTurn(async () => {
-      const path = samples[index]!.path;
+      const { path, view } = samples[index]!;
       if (stopped) return { index, outcome: { path, reason: "not asked for any more." } };
-      return { index, outcome: await reader.load(path) };
+      return { index, outcome: await reader.load(path, view) };
     }).catch((failure: unknown) => ({ failure }));
   try {
     while (next < samples.length || pending.length > 0) {

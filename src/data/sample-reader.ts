@@ -33,7 +33,8 @@ export interface SampleReader<Value = unknown, Input extends InputTensor = Input
   readonly sampleShape: readonly number[];
   /** What a sample is made of besides the bytes of its file. */
   identity(): Promise<JsonObject>;
-  load(path: string): Promise<LoadedSample<Value> | BadFile>;
+  /** Reads one sample, or another view of it where the reader makes some; view 0 is the sample itself. */
+  load(path: string, view?: number): Promise<LoadedSample<Value> | BadFile>;
   /** Room for `rows` samples. */
   open(rows: number): OpenInput<Value, Input>;
 }

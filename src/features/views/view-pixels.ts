@@ -61,7 +61,11 @@ export async function viewPixels(
   }
 }
 
-function applied({ className, config }: AugmentationLayer, image: tf.Tensor, context: KernelContext): tf.Tensor {
+function applied(
+  { className, config }: AugmentationLayer,
+  image: tf.Tensor,
+  context: KernelContext,
+): tf.Tensor {
   const kernel = kernelOf(className);
   if (!kernel) throw new TopologyError(`augment ${className}: cannot be computed here.`, "unsupported-layer");
   const result = kernel({
