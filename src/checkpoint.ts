@@ -1,56 +1,83 @@
 import type { Tensor } from "./tensor.ts";
 
+/**
+ * A JSON value. Objects and arrays that were read from a file remember how their numbers were written (`1.0`); copying
+ * one with a spread keeps that.
+ */
 export type Json = null | boolean | number | string | readonly Json[] | JsonObject;
 export interface JsonObject {
   readonly [key: string]: Json;
 }
 
-/** A Keras variable: `name` is the variable's own (`kernel`), in Keras 3's vocabulary, without layer and without `:0`. */
+/**
+ * A Keras variable. `name` is the variable's own name in Keras 3 (`kernel`), without the layer's name and without `:0`.
+ */
 export interface Weight extends Tensor {
   readonly name: string;
 }
 
-/** Weights by layer path (`conv1_conv`, nested `resnet50/conv1_conv`), each layer's in Keras 3's `layer.weights` order. */
+/**
+ * Weights by layer path (`conv1_conv`, nested: `resnet50/conv1_conv`); each list has the order of Keras 3's
+ * `layer.weights`.
+ */
 export type Weights = ReadonlyMap<string, readonly Weight[]>;
 
+/**
+ * File format of a checkpoint: `.keras`, a whole model in `.h5`, weights alone in `.weights.h5`, or a tfjs layers-model
+ * folder.
+ */
 export type CheckpointFormat = "keras" | "h5" | "weights.h5" | "tfjs";
 
+/** Pixel preprocessing, named as in `keras/src/applications/imagenet_utils.py`; `"none"` leaves pixels in [0, 255]. */
 export type PreprocessMode = "caffe" | "tf" | "torch" | "none";
+
+/**
+ * Behavior of pretrained BatchNormalization in training. Frozen layers use stored statistics in every mode but
+ * `"train"`.
+ *
+ * - `"inference"`: stored statistics everywhere; gamma and beta of trainable layers train.
+ * - `"follow"`: plain Keras; trainable layers use batch statistics and update their moving averages.
+ * - `"freeze"`: stored statistics everywhere, and gamma and beta never train.
+ * - `"train"`: every layer uses batch statistics and trains, frozen or not.
+ */
 export type BatchNormMode = "inference" | "follow" | "freeze" | "train";
 
-/** What Keras has no place for and a second run or a moved file needs. */
+/** Facts that a Keras file has no field for and that a second run, or a prediction with a moved file, needs. */
 export interface Notes {
   /** Class names in output order. */
   readonly labels?: readonly string[];
+  /** Preprocessing that the model's images need before the first layer. */
   readonly preprocess?: PreprocessMode;
   /** `[height, width]` in pixels. */
   readonly imageSize?: readonly [number, number];
+  /** BatchNormalization mode of the run that wrote the file. */
   readonly bnMode?: BatchNormMode;
-  /** Paths of the layers that a run created, the new head. */
+  /** Paths of the layers that a run added (the new head); they are not pretrained. */
   readonly newLayers?: readonly string[];
 }
 
-/** One model file as a value: what it says verbatim, and what follows from nothing else. */
+/** A model file as a plain value: its config verbatim and its weights as typed arrays. */
 export interface Checkpoint {
   readonly format: CheckpointFormat;
-  /** The version that wrote the file, `"3.15.1"`; `"1"`, `"2"` or `"3"` where the file does not say more. */
+  /** Keras version that wrote the file, such as `"3.15.1"`; `"1"`, `"2"` or `"3"` if the file gives only that much. */
   readonly kerasVersion: string;
   /**
-   * The model's config as in the file: `{ class_name, config, … }` in the dialect of `kerasVersion`. Vocabularies
-   * that a `.keras` keeps in files of their own stand in it as if they had been given to the layers.
+   * Model config as in the file: `{ class_name, config, … }` in the dialect of `kerasVersion`. Vocabularies that a
+   * `.keras` archive stores in separate files are inlined as the layers' `vocabulary` arguments.
    */
   readonly modelConfig: JsonObject;
   readonly weights: Weights;
-  /** The file's compile config, verbatim. */
+  /** Compile config of the file, verbatim. */
   readonly trainingConfig?: JsonObject;
-  /** The optimizer's variables in file order, kept only while the model's own weights keep their shapes. */
+  /** Optimizer variables in file order, absent after the head was replaced. */
   readonly optimizerWeights?: readonly Weight[];
   readonly notes: Notes;
 }
 
 /**
- * The checkpoint with some weights replaced, matched by layer path and name; each keeps its place in its layer. Values are
- * taken as they are: what was stored in another float type becomes float32.
+ * Returns a copy of the checkpoint with some weights replaced, matched by layer path and weight name. Each weight keeps
+ * its position in its layer. Tensors are taken as given, dtype included: a float16 weight that was trained as float32
+ * is float32 afterwards.
  */
 export function withWeights(checkpoint: Checkpoint, replaced: Weights): Checkpoint {
   const weights = new Map(checkpoint.weights);

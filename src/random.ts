@@ -1,14 +1,14 @@
-/** A stream of 32-bit integers. The same seed gives the same numbers on every machine and engine. */
+/** A stream of pseudo-random numbers. The same seed gives the same numbers on every machine and engine. */
 export interface RandomGenerator {
-  /** 0 to 2^32 - 1. */
+  /** Draws an integer from 0 to 2^32 - 1. */
   nextInteger(): number;
-  /** From 0 up to 1, a multiple of 2^-24. */
+  /** Draws a multiple of 2^-24 in [0, 1). */
   nextFloat(): number;
 }
 
 /**
- * xoshiro128** (Blackman and Vigna, 2018). Its state is a Weyl sequence from the seed's lower 32 bits, each term through the
- * finalizer of MurmurHash3.
+ * Creates a xoshiro128** generator (Blackman and Vigna, 2018). Its state is a Weyl sequence that starts at the lower 32
+ * bits of `seed`, each term mixed by the finalizer of MurmurHash3.
  */
 export function randomGenerator(seed: number): RandomGenerator {
   const fill = mixedSequence(seed);
@@ -27,19 +27,21 @@ export function randomGenerator(seed: number): RandomGenerator {
   return { nextInteger, nextFloat: () => (nextInteger() >>> 8) / 0x1000000 };
 }
 
-/** `0 … count-1` in an order by Fisher and Yates; `below` gives a whole number from 0 up to but without its argument. */
+/** Returns a Fisher-Yates shuffle of `0 … count - 1`. `below(n)` draws an integer in [0, n). */
 export function shuffled(count: number, below: (bound: number) => number): Uint32Array {
   const order = Uint32Array.from({ length: count }, (_, index) => index);
   for (let last = count - 1; last > 0; last--) {
     const other = below(last + 1);
-    [order[last], order[other]] = [order[other]!, order[last]!];
+    const moved = order[last] ?? 0;
+    order[last] = order[other] ?? 0;
+    order[other] = moved;
   }
   return order;
 }
 
 /**
- * Glorot's uniform initialization of a kernel whose last two dimensions are inputs and outputs
- * (`keras/src/initializers/random_initializers.py`).
+ * Draws a kernel by Glorot uniform initialization (`keras/src/initializers/random_initializers.py`, GlorotUniform).
+ * @param shape Shape of the kernel; its last two dimensions are inputs and outputs.
  */
 export function glorotUniform(shape: readonly number[], generator: RandomGenerator): Float32Array {
   const [inputs, outputs] = shape.slice(-2) as [number, number];
@@ -51,6 +53,7 @@ export function glorotUniform(shape: readonly number[], generator: RandomGenerat
   );
 }
 
+/** Returns a function that gives the next term of the mixed Weyl sequence, an unsigned 32-bit integer. */
 function mixedSequence(seed: number): () => number {
   let state = seed >>> 0;
   return () => {

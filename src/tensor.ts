@@ -1,5 +1,6 @@
 import { TopologyError } from "./errors.ts";
 
+/** Element type of a numeric tensor, by NumPy's names. */
 export type DType =
   | "float32"
   | "float64"
@@ -15,9 +16,10 @@ export type DType =
   | "uint64"
   | "bool";
 
-/** Of what a tensor in a model is: numbers, or texts. */
+/** Element type of a tensor in a model: numbers or strings. */
 export type ElementType = DType | "string";
 
+/** Typed arrays that hold a tensor's values. */
 export type TensorData =
   | Float32Array
   | Float64Array
@@ -30,24 +32,29 @@ export type TensorData =
   | BigInt64Array
   | BigUint64Array;
 
-/** A row-major array without a runtime. float16 and bfloat16 hold their raw bits in a Uint16Array, bool a Uint8Array. */
+/**
+ * A row-major array of numbers, independent of any tensor runtime. float16 and bfloat16 values are raw bits in a
+ * Uint16Array, booleans are 0 or 1 in a Uint8Array.
+ */
 export interface Tensor {
   readonly dtype: DType;
   readonly shape: readonly number[];
   readonly data: TensorData;
 }
 
-/** Texts, row-major: what some models take. No weight and no feature is one. */
+/**
+ * A row-major array of strings: an input of text models and an output of inverted lookups, never a weight or a feature.
+ */
 export interface StringTensor {
   readonly dtype: "string";
   readonly shape: readonly number[];
   readonly data: readonly string[];
 }
 
-/** What a model may be given. */
+/** A tensor that a model accepts as input. */
 export type InputTensor = Tensor | StringTensor;
 
-/** A shape with unknown dimensions as null; the first is the batch where the value is a layer's input or output. */
+/** A shape whose unknown dimensions are null. The first dimension of a layer's input or output is the batch. */
 export type Shape = readonly (number | null)[];
 
 const bytesPerElement: Readonly<Record<DType, number>> = {
@@ -66,36 +73,43 @@ const bytesPerElement: Readonly<Record<DType, number>> = {
   bool: 1,
 };
 
-/** The number of elements of a fully known shape; 1 for a scalar. */
+/** Returns the number of elements of a fully known shape; 1 for a scalar. */
 export function elementCount(shape: readonly number[]): number {
   return shape.reduce((product, size) => product * size, 1);
 }
 
-/** The bytes that a tensor of this dtype and shape takes. */
+/** Returns the size in bytes of a tensor of this dtype and shape. */
 export function byteCount(dtype: DType, shape: readonly number[]): number {
   return bytesPerElement[dtype] * elementCount(shape);
 }
 
-/** `[7,7,3,64]`, with `null` as `None`, as Keras prints it. */
+/** Formats a shape as `[7,7,3,64]`, with `None` for an unknown dimension, as Keras prints it. */
 export function formatShape(shape: Shape): string {
   return `[${shape.map((size) => size ?? "None").join(",")}]`;
 }
 
+/** Returns whether two shapes are equal; an unknown dimension equals only another unknown one. */
 export function sameShape(a: Shape, b: Shape): boolean {
   return a.length === b.length && a.every((size, axis) => size === b[axis]);
 }
 
-/** A float32 tensor over `data`, which it does not copy. */
+/**
+ * Creates a float32 tensor that uses `data` without copying it. @throws {TopologyError} if the shape holds another
+ * number of values.
+ */
 export function float32Tensor(data: Float32Array, shape: readonly number[]): Tensor {
   if (data.length !== elementCount(shape)) {
     throw new TopologyError(
-      `tensor: ${formatShape(shape)} holds ${elementCount(shape)} values: expected as many, got ${data.length}.`,
+      `tensor: ${formatShape(shape)}: expected ${elementCount(shape)} values, got ${data.length}.`,
     );
   }
   return { dtype: "float32", shape, data };
 }
 
-/** The values as float32, decoding float16 and bfloat16 bits; `data` itself where it is float32 already. */
+/**
+ * Returns the values as float32, decoding float16 and bfloat16 bits. A float32 tensor returns its own `data`, not a
+ * copy.
+ */
 export function toFloat32(tensor: Tensor): Float32Array {
   if (tensor.data instanceof Float32Array) return tensor.data;
   if (tensor.dtype === "float16") return Float32Array.from(tensor.data as Uint16Array, float16ToNumber);
@@ -117,7 +131,7 @@ function bfloat16ToFloat32(bits: Uint16Array): Float32Array {
   return new Float32Array(words.buffer);
 }
 
-/** To the nearest whole number, of two as near to the even one: as NumPy and TensorFlow round. */
+/** Rounds to the nearest integer and halves to the even one, as NumPy and TensorFlow do. */
 export function roundHalfEven(value: number): number {
   const floor = Math.floor(value);
   const rest = value - floor;

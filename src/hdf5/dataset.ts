@@ -5,24 +5,28 @@ import { allocate, dtypeMark, elementDtype, elementTypeName, markedDtype, restor
 import { damaged, type Source } from "./library.ts";
 import { readStrings } from "./string-attribute.ts";
 
+/** A dataset of an open HDF5 file. Its dtype and shape are known before its values are read. */
 export interface Hdf5Dataset {
+  /** Absolute path in the file. */
   readonly path: string;
   readonly dtype: DType;
   readonly shape: readonly number[];
-  /** All its values, copied. */
+  /** Reads all values into a new array. @throws {KerasFileError} if the values cannot be decoded. */
   read(): Tensor;
 }
 
-/** Filters that the library decodes rightly: deflate, shuffle, Fletcher-32, scale-offset. */
+/** Filters that the library decodes correctly: deflate, shuffle, Fletcher-32 and scale-offset. */
 const decodable: ReadonlySet<number> = new Set([1, 2, 3, 6]);
 const deflate = 1;
-/** No deflate stream shrinks its input more than this. */
+/** The largest ratio by which a deflate stream can shrink its input. */
 const deflateLimit = 1032;
+/** Bytes that one read from the library holds at most. */
 const slabBytes = 64 * 2 ** 20;
 
 /**
- * The dataset at `path`, of which nothing is read yet.
- * @throws {KerasFileError} for what cannot be decoded here, is not in this file or says that it is larger than it can be.
+ * Opens the dataset at `path` without reading its values.
+ * @throws {KerasFileError} if the values cannot be decoded here, lie in another file, or are declared larger than the
+ * file can hold.
  */
 export function datasetAt(source: Source, path: string): Hdf5Dataset {
   const { library, fileId, label } = source;
@@ -42,7 +46,7 @@ export function datasetAt(source: Source, path: string): Hdf5Dataset {
   const stored = elementDtype(metadata);
   const shape = metadata.shape;
   if (metadata.virtual_sources)
-    throw refuse("is a virtual dataset: its values lie in other files. Refused.", "virtual");
+    throw refuse("is a virtual dataset whose values lie in other files. Refused.", "virtual");
   if (stored === null) throw refuse(`expected numbers, got ${elementTypeName(metadata)}.`, "datatype");
   if (!shape) throw refuse("has no value (a null dataspace).", "null");
   const unknown = filters.find((filter) => !decodable.has(filter.id));
@@ -68,7 +72,7 @@ export function datasetAt(source: Source, path: string): Hdf5Dataset {
   return { path, dtype, shape, read };
 }
 
-/** Reads in slabs along the first axis, so that the library's memory, which never shrinks, stays small. */
+/** Reads a dataset in slabs along the first axis to keep the library's memory, which never shrinks, small. */
 function readDataset(source: Source, path: string, dtype: DType, shape: readonly number[]): TensorData {
   const { library, fileId } = source;
   const data = allocate(dtype, shape);
@@ -80,7 +84,7 @@ function readDataset(source: Source, path: string, dtype: DType, shape: readonly
   const pointer = library._malloc(slabRows * rowBytes);
   if (pointer === 0) {
     throw new KerasFileError(
-      `${source.label}: ${path}: ${target.length.toLocaleString("en-US")} bytes are too many.`,
+      `${source.label}: ${path}: ${target.length.toLocaleString("en-US")} bytes do not fit in memory.`,
       "size",
     );
   }

@@ -1,5 +1,5 @@
 import type { Metadata } from "h5wasm/node";
-import { type DType, elementCount, type TensorData } from "../tensor.ts";
+import { type DType, elementCount, roundHalfEven, type TensorData } from "../tensor.ts";
 
 const stringClass = 3;
 const integerClass = 0;
@@ -19,7 +19,9 @@ const classNames: Readonly<Record<number, string>> = {
   10: "array",
 };
 
-/** The dtype of an HDF5 element type; null for one that is no number (strings, compounds, opaques). */
+/**
+ * Returns the dtype of an HDF5 element type, null if its elements are not numbers (strings, compounds, opaque bytes).
+ */
 export function elementDtype(metadata: Metadata): DType | null {
   const { type, size, signed } = metadata;
   const bits = size * 8;
@@ -32,21 +34,23 @@ export function elementDtype(metadata: Metadata): DType | null {
   return null;
 }
 
-/** What to call an element type in a message: `compound of 12 bytes`. */
+/** Names an element type for an error message: `compound of 12 bytes`. */
 export function elementTypeName(metadata: Metadata): string {
   return `${classNames[metadata.type] ?? `class ${metadata.type}`} of ${metadata.size} bytes`;
 }
 
+/** Returns whether the elements are strings, of fixed or variable length. */
 export function isString(metadata: Metadata): boolean {
   return metadata.type === stringClass;
 }
 
+/** h5py stores booleans as an enumeration of FALSE and TRUE. */
 function isBoolean(metadata: Metadata): boolean {
   const members = metadata.enum_type?.members;
   return members?.["FALSE"] === 0 && members["TRUE"] === 1 && metadata.enum_type?.nmembers === 2;
 }
 
-/** An empty typed array for `shape` elements of `dtype`. */
+/** Allocates a zeroed typed array for a tensor of this dtype and shape. */
 export function allocate(dtype: DType, shape: readonly number[]): TensorData {
   const count = elementCount(shape);
   switch (dtype) {
@@ -76,17 +80,21 @@ export function allocate(dtype: DType, shape: readonly number[]): TensorData {
   }
 }
 
-/** The attribute of a dataset that says which dtype its values came in, where HDF5 holds them in a wider one. */
+/** Attribute that holds the original dtype of a dataset whose values are stored in a wider one. */
 export const dtypeMark = "original_dtype";
 
-/** The dtype of values stored as `stored` in a dataset whose {@link dtypeMark} says `marked`. */
+/**
+ * Returns the dtype in which a dataset is read.
+ * @param stored The dtype in the file.
+ * @param marked The dataset's {@link dtypeMark}, undefined if it has none.
+ */
 export function markedDtype(stored: DType, marked: string | undefined): DType {
   if (stored === "float32" && (marked === "float16" || marked === "bfloat16")) return marked;
   if (stored === "uint8" && marked === "bool") return marked;
   return stored;
 }
 
-/** Values read as `stored` in the representation of `dtype`, as {@link markedDtype} pairs them. */
+/** Converts stored values back to the representation of the dtype that {@link markedDtype} returned. */
 export function restore(data: TensorData, dtype: DType): TensorData {
   if (dtype === "float16") return Uint16Array.from(data as Float32Array, float16Bits);
   if (dtype === "bfloat16") return bfloat16Bits(data as Float32Array);
@@ -96,26 +104,20 @@ export function restore(data: TensorData, dtype: DType): TensorData {
 const scratch = new Float32Array(1);
 const scratchBits = new Uint32Array(scratch.buffer);
 
-/** The nearest float16, ties to even. */
+/** Returns the bits of the nearest float16, ties to even. */
 function float16Bits(value: number): number {
   scratch[0] = value;
-  const bits = scratchBits[0]!;
+  const [bits = 0] = scratchBits;
   const sign = (bits >>> 16) & 0x8000;
   const magnitude = bits & 0x7fffffff;
   if (magnitude > 0x7f800000) return sign | 0x7e00;
   if (magnitude >= 0x47800000) return sign | 0x7c00;
-  if (magnitude < 0x38800000) return sign | roundToEven(Math.abs(value) * 2 ** 24);
+  if (magnitude < 0x38800000) return sign | roundHalfEven(Math.abs(value) * 2 ** 24);
   const rounded = magnitude + 0xfff + ((magnitude >>> 13) & 1);
   return sign | ((rounded - 0x38000000) >>> 13);
 }
 
-function roundToEven(value: number): number {
-  const floor = Math.floor(value);
-  const rest = value - floor;
-  return rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? floor + 1 : floor;
-}
-
-/** The nearest bfloat16, ties to even. */
+/** Returns the bits of the nearest bfloat16 values, ties to even. */
 function bfloat16Bits(values: Float32Array): Uint16Array {
   const words = new Uint32Array(values.buffer, values.byteOffset, values.length);
   return Uint16Array.from(words, (bits) =>
@@ -123,7 +125,7 @@ function bfloat16Bits(values: Float32Array): Uint16Array {
   );
 }
 
-/** How h5wasm spells the type in which a dtype is stored; float16 and bfloat16 it cannot write. */
+/** Returns h5wasm's code for the type that stores a dtype, null for float16 and bfloat16, which it cannot write. */
 export function storedDtype(dtype: DType): string | null {
   switch (dtype) {
     case "float32":

@@ -1,16 +1,21 @@
 import { ftruncateSync, readSync, writeSync } from "node:fs";
 import { FS } from "h5wasm/node";
 
-/** What the library sees as a file. Positions and sizes in bytes. */
+/** A file as the HDF5 library sees it. Positions and sizes are in bytes. */
 export interface VirtualFile {
   size(): number;
-  /** Fills `target` from `position`; returns how much of it there was. */
+  /**
+   * Fills `target` from `position` and returns the number of bytes read, fewer than asked for at the end of the file.
+   */
   read(target: Uint8Array, position: number): number;
   write(source: Uint8Array, position: number): void;
   truncate(size: number): void;
 }
 
-/** Part of an open file, from `start`: all that follows is the library's to write. The descriptor stays the caller's. */
+/**
+ * Creates a view of an open file from byte `start` on. The library may write anything behind that position. The caller
+ * keeps the descriptor and closes it.
+ */
 export function windowFile(descriptor: number, start: number, length: number): VirtualFile {
   let size = length;
   return {
@@ -32,7 +37,7 @@ export function windowFile(descriptor: number, start: number, length: number): V
   };
 }
 
-/** A file in memory that cannot be written. */
+/** Creates a read-only file in memory. */
 export function bytesFile(bytes: Uint8Array): VirtualFile {
   return {
     size: () => bytes.length,
@@ -50,7 +55,7 @@ function refuseWrite(): never {
   throw errno(badDescriptor);
 }
 
-/** A file in memory for the text of an error, which the library writes and reads back. */
+/** Creates a file in memory for the text of an error, which the library writes and reads back. */
 function textFile(): VirtualFile {
   let bytes = Buffer.alloc(0);
   return {
@@ -68,7 +73,7 @@ function textFile(): VirtualFile {
 const mounted = new Map<string, VirtualFile>();
 let mounts = 0;
 
-/** The path under which the library finds `file` until {@link unmount}. */
+/** Registers a file and returns the path by which the library opens it until {@link unmount}. */
 export function mount(file: VirtualFile): string {
   mounts += 1;
   const path = `/virtual/${mounts}.h5`;
@@ -76,7 +81,7 @@ export function mount(file: VirtualFile): string {
   return path;
 }
 
-/** Takes the file from the library, even one that it failed to close. */
+/** Withdraws a file from the library, even if the library failed to close it. */
 export function unmount(path: string): void {
   mounted.delete(path);
   for (const stream of fileSystem.streams) {
@@ -86,7 +91,7 @@ export function unmount(path: string): void {
 
 const closedFile: VirtualFile = { size: () => 0, read: () => 0, write: refuseWrite, truncate: refuseWrite };
 
-// Numbers of emscripten's errno.h.
+// Error numbers of emscripten's errno.h.
 const notFound = 44;
 const badDescriptor = 8;
 const inputOutput = 29;
@@ -95,13 +100,14 @@ function errno(code: number): Error {
   return Object.assign(new Error(`errno ${code}`), { name: "ErrnoError", errno: code });
 }
 
+/** An open file in emscripten's table; `file` is set if the file is one of ours. */
 interface Stream {
   readonly path?: string;
   file?: VirtualFile;
   position: number;
 }
 
-/** The part of emscripten's file system that the library's calls go through. */
+/** The functions of emscripten's file system that the library calls. */
 interface FileSystem {
   readonly streams: readonly (Stream | null | undefined)[];
   createStream(stream: object): Stream;
@@ -114,12 +120,13 @@ interface FileSystem {
 }
 
 let fileSystem: FileSystem;
-/** Where the C library's tmpfile() wants to be; h5wasm writes each error there before it throws it. */
+/** Paths that the C library's `tmpfile()` opens. h5wasm writes each error there before it throws it. */
 const errorText = /^\/tmp\/tmpfile_/;
 
 /**
- * Puts our files in place of the machine's: the library can open what {@link mount} names and nothing else, so that no
- * file makes it read another one (external links, external storage, virtual datasets) or load a filter plug-in.
+ * Replaces the machine's file system by the mounted files. The library can then open what {@link mount} registered and
+ * nothing else, so no model file can make it read another file (external links, external storage, virtual datasets) or
+ * load a filter plug-in.
  */
 export function guardFileSystem(): void {
   fileSystem = FS as unknown as FileSystem;
@@ -160,7 +167,7 @@ export function guardFileSystem(): void {
 
 const epoch = new Date(0);
 
-/** What fstat gives. HDF5 tells files apart by device and inode. */
+/** Returns the result of `fstat`. HDF5 distinguishes files by device and inode. */
 function status(descriptor: number, file: VirtualFile): unknown {
   const size = file.size();
   const times = { atime: epoch, mtime: epoch, ctime: epoch };
@@ -180,22 +187,28 @@ function status(descriptor: number, file: VirtualFile): unknown {
   };
 }
 
+/** Operations of the streams that `open` creates, each of which has a file. */
 const operations = {
-  read: (stream: Stream, heap: Int8Array, offset: number, length: number, position: number): number =>
-    asLibraryKnows(() =>
-      stream.file!.read(new Uint8Array(heap.buffer, heap.byteOffset + offset, length), position),
+  read: (stream: OpenStream, heap: Int8Array, offset: number, length: number, position: number): number =>
+    withKnownErrors(() =>
+      stream.file.read(new Uint8Array(heap.buffer, heap.byteOffset + offset, length), position),
     ),
-  write: (stream: Stream, heap: Int8Array, offset: number, length: number, position: number): number =>
-    asLibraryKnows(() => {
-      stream.file!.write(new Uint8Array(heap.buffer, heap.byteOffset + offset, length), position);
+  write: (stream: OpenStream, heap: Int8Array, offset: number, length: number, position: number): number =>
+    withKnownErrors(() => {
+      stream.file.write(new Uint8Array(heap.buffer, heap.byteOffset + offset, length), position);
       return length;
     }),
-  llseek: (stream: Stream, offset: number, whence: number): number =>
-    offset + (whence === 1 ? stream.position : whence === 2 ? stream.file!.size() : 0),
+  llseek: (stream: OpenStream, offset: number, whence: number): number =>
+    offset + (whence === 1 ? stream.position : whence === 2 ? stream.file.size() : 0),
 };
 
-/** An error whose code emscripten does not know would be none to the library, which then tries again for ever. */
-function asLibraryKnows(call: () => number): number {
+type OpenStream = Stream & { readonly file: VirtualFile };
+
+/**
+ * Calls a file operation and turns every other error into an `errno` that emscripten knows. The library takes an
+ * unknown error for success and repeats the call forever.
+ */
+function withKnownErrors(call: () => number): number {
   try {
     return call();
   } catch (error) {

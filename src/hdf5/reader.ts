@@ -7,31 +7,32 @@ import { damaged, libraryMessage, loadLibrary, type Source } from "./library.ts"
 import { readStrings } from "./string-attribute.ts";
 import { systemError } from "./system-error.ts";
 
-/** A group of an open HDF5 file. Names may be paths (`a/b`). */
+/** A group of an open HDF5 file. Names of children may be paths (`a/b`). */
 export interface Hdf5Group {
-  /** From the root: `/model_weights/conv1`. */
+  /** Absolute path: `/model_weights/conv1`. */
   readonly path: string;
-  /** Names of its groups and datasets; in creation order where the file keeps it, else sorted. */
+  /** Lists the names of the groups and datasets in it, in creation order if the file tracks that, else sorted. */
   keys(): readonly string[];
-  /** The group of that name, undefined where there is none. @throws {KerasFileError} for a dataset or a link. */
+  /** Returns the group of that name, undefined if there is none. @throws {KerasFileError} for a dataset or a link. */
   group(name: string): Hdf5Group | undefined;
-  /** The dataset of that name, undefined where there is none. @throws {KerasFileError} for a group or a link. */
+  /** Returns the dataset of that name, undefined if there is none. @throws {KerasFileError} for a group or a link. */
   dataset(name: string): Hdf5Dataset | undefined;
-  /** A string attribute, undefined where there is none. */
+  /** Reads a string attribute, undefined if there is none. */
   text(name: string): string | undefined;
-  /** An attribute that lists strings; `[]` for an empty list of any type, undefined where there is none. */
+  /** Reads an attribute that is a list of strings: `[]` for an empty list of any type, undefined if there is none. */
   textList(name: string): readonly string[] | undefined;
 }
 
+/** An open HDF5 file. */
 export interface Hdf5File {
   readonly root: Hdf5Group;
-  /** Nothing of the file can be read after it. */
+  /** Closes the file. Its groups and datasets cannot be read afterwards. */
   close(): void;
 }
 
 /**
- * The HDF5 file at `path`, read as it is asked for.
- * @throws {KerasFileError} if it is missing, empty, truncated or no HDF5.
+ * Opens the HDF5 file at `path`. Values are read on demand; the caller closes the file.
+ * @throws {KerasFileError} if the file is missing, empty, truncated or not HDF5.
  */
 export async function openHdf5(path: string): Promise<Hdf5File> {
   let descriptor: number;
@@ -58,8 +59,9 @@ export async function openHdf5(path: string): Promise<Hdf5File> {
 }
 
 /**
- * An HDF5 file in memory or within an open file, as {@link openHdf5} gives it.
- * @param label What errors call it.
+ * Opens an HDF5 file that lies in memory or inside another open file.
+ * @param label Name of the file in error messages.
+ * @throws {KerasFileError} if the file is empty, truncated or not HDF5.
  */
 export async function openVirtual(virtual: VirtualFile, label: string): Promise<Hdf5File> {
   const library = await loadLibrary();
@@ -82,7 +84,7 @@ export async function openVirtual(virtual: VirtualFile, label: string): Promise<
   };
 }
 
-/** The least that stands before the first object of a file. */
+/** Size in bytes of the superblock, which precedes the first object of every file. */
 const superblockBytes = 96;
 
 function openError(label: string, error: unknown, virtual: VirtualFile): KerasFileError {
@@ -100,7 +102,7 @@ function openError(label: string, error: unknown, virtual: VirtualFile): KerasFi
     const read = virtual.read(start, 0);
     const shown = JSON.stringify(start.toString("latin1", 0, read));
     return new KerasFileError(
-      `${label}: not an HDF5 file: expected a .h5 or .keras file of Keras, got one that starts with ${shown}.`,
+      `${label}: not an HDF5 file: expected an .h5 or .keras file written by Keras, got one that starts with ${shown}.`,
       "not-hdf5",
     );
   }
@@ -114,6 +116,7 @@ function openError(label: string, error: unknown, virtual: VirtualFile): KerasFi
   return new KerasFileError(`${label}: the HDF5 file cannot be opened: ${cause}.`, "damaged");
 }
 
+/** Formats a number with thousands separators. */
 function grouped(digits: string | undefined): string {
   return Number(digits).toLocaleString("en-US");
 }
@@ -151,13 +154,14 @@ function groupAt(source: Source, path: string): Hdf5Group {
     text: (name) => {
       if (!attributeNames().includes(name)) return undefined;
       const values = guard(() => readStrings(source, path, name));
-      if (values.length !== 1) {
+      const [value, ...others] = values;
+      if (value === undefined || others.length > 0) {
         throw new KerasFileError(
           `${source.label}: ${path}: attribute ${name}: expected one string, got ${values.length}.`,
           "attribute",
         );
       }
-      return values[0]!;
+      return value;
     },
     textList: (name) => {
       const names = attributeNames();
@@ -176,7 +180,10 @@ function unexpectedKind(source: Source, path: string, expected: string, got: str
   return new KerasFileError(`${source.label}: ${path}: expected ${expected}, got a ${got}.`, "structure");
 }
 
-/** What `name` under `path` is; a link of any kind on the way is refused, as Keras does. */
+/**
+ * Returns the kind of the object `name` below `path`, undefined if there is none. Like Keras it refuses links.
+ * @throws {KerasFileError} for a soft or external link anywhere on the path.
+ */
 function linkedKind(
   source: Source,
   path: string,

@@ -3,7 +3,10 @@ import { KerasFileError } from "../errors.ts";
 import { elementTypeName, isString } from "./element-type.ts";
 import type { Source } from "./library.ts";
 
-/** The strings of an attribute, of fixed or variable length; none where it has no value. */
+/**
+ * Reads the strings of an attribute, of fixed or variable length; an attribute without a value gives an empty list.
+ * @throws {KerasFileError} if its elements are not strings.
+ */
 export function readStrings(source: Source, path: string, name: string): readonly string[] {
   const { library, fileId, label } = source;
   const metadata = library.get_attribute_metadata(fileId, path, name);
@@ -17,7 +20,10 @@ export function readStrings(source: Source, path: string, name: string): readonl
   const bytes = metadata.size * metadata.total_size;
   const pointer = library._malloc(bytes);
   if (pointer === 0)
-    throw new KerasFileError(`${label}: ${path}: attribute ${name}: ${bytes} bytes are too many.`, "size");
+    throw new KerasFileError(
+      `${label}: ${path}: attribute ${name}: ${bytes} bytes do not fit in memory.`,
+      "size",
+    );
   try {
     library.get_attribute_data(fileId, path, name, BigInt(pointer));
     const values: string[] = [];

@@ -11,17 +11,24 @@ const reasons: Readonly<Record<string, string>> = {
 };
 
 const machineReasons: Readonly<Record<string, string>> = {
-  EFBIG: "larger than the file system or a limit (ulimit -f) allows. Write elsewhere.",
-  EIO: "the disk reports an error. Check it, or write elsewhere.",
+  EFBIG: "the file is larger than the file system or a limit (ulimit -f) allows. Write to another place.",
+  EIO: "the disk reports an error. Check the disk, or write to another one.",
   EMFILE: "too many files are open. Close some, or raise the limit (ulimit -n).",
 };
 
-/** What the system refused to do with the file `label`, in words; an error without a known code is itself. */
+/**
+ * Turns an error of the operating system into one that a user can act on. An error without a known code is returned as
+ * it is.
+ * @param label Name of the file in the message.
+ */
 export function systemError(label: string, error: unknown): unknown {
   const code = (error as NodeJS.ErrnoException | null)?.code;
   if (typeof code !== "string") return error;
   if (code === "ENOSPC" || code === "EDQUOT") {
-    return new MachineError(`${label}: no space left on the device. Free some, or write elsewhere.`, "space");
+    return new MachineError(
+      `${label}: no space left on the device. Free some space, or write to another place.`,
+      "space",
+    );
   }
   const refusal = machineReasons[code];
   if (refusal) return new MachineError(`${label}: ${refusal}`, code.toLowerCase());

@@ -6,26 +6,36 @@ import { mount, unmount, type VirtualFile } from "./file-system.ts";
 import { libraryMessage, loadLibrary } from "./library.ts";
 import { systemError } from "./system-error.ts";
 
-/** An HDF5 file being written. Paths start at the root, `/model_weights/conv1`; groups on the way are made as needed. */
+/**
+ * An HDF5 file that is being written. Paths are absolute (`/model_weights/conv1`); missing parent groups are created.
+ */
 export interface Hdf5Writer {
+  /** Creates a group. */
   group(path: string): void;
-  /** float16 and bfloat16 are stored as float32, exactly, and bool as uint8, with an attribute that the reader heeds. */
+  /**
+   * Writes a tensor. float16 and bfloat16 are stored exactly as float32 and bool as uint8, each with an attribute from
+   * which the reader restores the dtype.
+   */
   dataset(path: string, tensor: Tensor): void;
-  /** A string attribute of a group. */
+  /** Writes a string attribute of a group. */
   text(path: string, name: string, value: string): void;
-  /** An attribute that lists strings, in parts `name0`, `name1`, … where HDF5 could not hold it in one, as Keras does. */
+  /**
+   * Writes an attribute that is a list of strings. Like Keras it splits a list that is too long for one attribute into
+   * `name0`, `name1`, ….
+   */
   textList(path: string, name: string, values: readonly string[]): void;
+  /** Completes the file. It cannot be read before. */
   close(): void;
 }
 
-/** Bytes that an attribute may take in an object header (keras/src/legacy/saving/legacy_h5_format.py). */
+/** Bytes that an attribute may take in an object header (`keras/src/legacy/saving/legacy_h5_format.py`). */
 const attributeLimit = 64512;
 type AttributeValue = string | string[] | Float64Array;
 
 /**
- * A new HDF5 file in `virtual`. It is whole only after `close`.
- * @param label What errors call it.
- * @throws {KerasFileError} what HDF5 says of it.
+ * Creates an HDF5 file in `virtual`, which is complete only after `close`.
+ * @param label Name of the file in error messages.
+ * @throws {KerasFileError} with HDF5's own cause if the file cannot be written; the writer's methods throw it too.
  */
 export async function createHdf5(virtual: VirtualFile, label: string): Promise<Hdf5Writer> {
   await loadLibrary();
@@ -89,7 +99,7 @@ export async function createHdf5(virtual: VirtualFile, label: string): Promise<H
     },
     text: (at, name, value) => attribute(at, name, value),
     textList: (at, name, values) => {
-      // Strings of one length, and for none an empty list of numbers: what numpy made of lists, and Keras 2.2 relies on.
+      // NumPy turns a list into strings of one length, and an empty list into float64, on which Keras 2.2 relies.
       const length = 1 + values.reduce((longest, value) => Math.max(longest, Buffer.byteLength(value)), 0);
       const perPart = Math.floor(attributeLimit / length);
       if (values.length === 0) return create(at, name, new Float64Array(0), [0], "<d");

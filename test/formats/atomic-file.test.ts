@@ -63,7 +63,7 @@ describe("a file that is replaced", () => {
       );
       expect(refusal).toBeInstanceOf(MachineError);
       expect((refusal as Error).message).toBe(
-        `${path}: no space left on the device. Free some, or write elsewhere.`,
+        `${path}: no space left on the device. Free some space, or write to another place.`,
       );
       expect([readdirSync(folder), readFileSync(path, "utf8")]).toEqual([["model.h5"], "old"]);
     }
@@ -72,8 +72,11 @@ describe("a file that is replaced", () => {
   test("names itself and what to do where it grows larger than it may, or the disk reports an error", async () => {
     const { folder, path } = withOldFile();
     for (const [code, reason] of [
-      ["EFBIG", "larger than the file system or a limit (ulimit -f) allows. Write elsewhere."],
-      ["EIO", "the disk reports an error. Check it, or write elsewhere."],
+      [
+        "EFBIG",
+        "the file is larger than the file system or a limit (ulimit -f) allows. Write to another place.",
+      ],
+      ["EIO", "the disk reports an error. Check the disk, or write to another one."],
     ] as const) {
       const refused = replaceFile(path, async () => {
         throw Object.assign(new Error(`${code}: refused, write`), { code, syscall: "write" });

@@ -85,12 +85,12 @@ test.each([
   [
     "text.h5",
     "no model at all, just text in a file",
-    /expected a .h5 or .keras file of Keras, got one that starts with "no model"/,
+    /expected an .h5 or .keras file written by Keras, got one that starts with "no model"/,
   ],
   [
     "picture.keras",
     "\x89PNG\r\n\x1a\n and more",
-    /expected a .h5 or .keras file of Keras, got one that starts with /,
+    /expected an .h5 or .keras file written by Keras, got one that starts with /,
   ],
 ])("%s, which is something else, is refused with how it starts", async (name, text, message) => {
   const path = writeDamaged(name, Buffer.from(text, "latin1"));

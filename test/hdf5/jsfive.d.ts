@@ -1,4 +1,4 @@
-/** The independent HDF5 reader, which has no types of its own. */
+/** Types of jsfive, an independent HDF5 reader that ships none. */
 declare module "jsfive" {
   export class Dataset {
     readonly shape: readonly number[];

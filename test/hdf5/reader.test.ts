@@ -16,7 +16,7 @@ async function withRoot<T>(file: string, use: (root: Hdf5Group) => T): Promise<T
   }
 }
 
-/** What opening or reading says is wrong. */
+/** Returns the name and message of the error that `action` throws, "nothing" if it throws none. */
 async function refusal(action: () => unknown): Promise<string> {
   try {
     await action();
@@ -32,7 +32,7 @@ interface Expected {
   readonly base64: string;
 }
 
-describe("every kind of number is read to the bit", async () => {
+describe("a dataset of every element type is read bit for bit", async () => {
   const expected = JSON.parse(readFileSync(join(fixtures, "values.json"), "utf8")) as Record<
     string,
     Expected
@@ -46,19 +46,19 @@ describe("every kind of number is read to the bit", async () => {
   });
 });
 
-test("dtype and shape are known without reading", async () => {
+test("the dtype and shape of a dataset are known before its values are read", async () => {
   const { dtype, shape } = await withRoot("values.h5", (root) => root.dataset("values/gzip")!);
   expect([dtype, shape]).toEqual(["float32", [100, 10]]);
 });
 
-test("a file in memory reads as one on the disk", async () => {
+test("an HDF5 file in memory reads like one on disk", async () => {
   const file = await openVirtual(bytesFile(readFileSync(join(fixtures, "values.h5"))), "memory");
   expect(file.root.dataset("values/scalar")!.read().data).toEqual(BigInt64Array.of(7n));
   file.close();
 });
 
-describe("attributes", () => {
-  test("strings are UTF-8 in every encoding that h5py writes", async () => {
+describe("HDF5 attributes", () => {
+  test("strings are decoded from every encoding that h5py writes", async () => {
     await withRoot("attributes.h5", (root) => {
       expect(root.text("variable")).toBe("variäbel");
       expect(root.text("bytes")).toBe("ascii");
@@ -67,7 +67,7 @@ describe("attributes", () => {
     });
   });
 
-  test("an empty list of numbers, or of nothing, is an empty list; a missing one is none", async () => {
+  test("an empty list of any type is read as an empty list, a missing one as undefined", async () => {
     await withRoot("attributes.h5", (root) => {
       expect(root.textList("empty_list")).toEqual([]);
       expect(root.textList("null")).toEqual([]);
@@ -76,13 +76,13 @@ describe("attributes", () => {
     });
   });
 
-  test("a list that was split into parts is one list", async () => {
+  test("a list that was split into several attributes is read as one list", async () => {
     const names = await withRoot("attributes.h5", (root) => root.textList("names")!);
     expect(names).toHaveLength(3000);
     expect([names[0], names[2999]]).toEqual(["layer_0000_with_a_long_name", "layer_2999_with_a_long_name"]);
   });
 
-  test("numbers where strings are expected are refused", async () => {
+  test("a numeric attribute is refused where a string is expected", async () => {
     const message = await refusal(() => withRoot("attributes.h5", (root) => root.text("number")));
     expect(message).toBe(
       `KerasFileError ${fixtures}/attributes.h5: /: attribute number: expected strings, got class 0 of 8 bytes.`,
@@ -90,9 +90,9 @@ describe("attributes", () => {
   });
 });
 
-describe("what a hostile file could do is refused by name", () => {
+describe("objects that a hostile file could contain are refused by path", () => {
   const refusals = {
-    "group/virtual": "is a virtual dataset: its values lie in other files. Refused.",
+    "group/virtual": "is a virtual dataset whose values lie in other files. Refused.",
     "group/external": "cannot be read: unable to open external raw data file.",
     "group/lzf":
       "is compressed with lzf (32000): expected gzip, shuffle or fletcher32. Save it without compression.",
@@ -115,14 +115,14 @@ describe("what a hostile file could do is refused by name", () => {
     expect(message).toBe(`KerasFileError ${fixtures}/hostile.h5: /${path}: ${expected}`);
   });
 
-  test("links on the way are refused too", async () => {
+  test("a path that passes through a link is refused", async () => {
     for (const path of ["soft/x", "outside/x"]) {
       const message = await refusal(() => withRoot("hostile.h5", (root) => root.dataset(path)));
       expect(message).toContain("refused");
     }
   });
 
-  test("what is beside them is read, and what is missing is missing", async () => {
+  test("intact objects of a hostile file are read and missing ones are undefined", async () => {
     await withRoot("hostile.h5", (root) => {
       expect(root.dataset("group/x")!.read().data).toEqual(Float32Array.of(0, 1, 2, 3));
       expect(root.dataset("group/none")).toBeUndefined();
@@ -132,14 +132,14 @@ describe("what a hostile file could do is refused by name", () => {
   });
 });
 
-describe("files that are none", () => {
+describe("files that are not HDF5 files", () => {
   const at = (name: string, content: Uint8Array | string): string => {
     const path = join(scratch(), name);
     writeFileSync(path, content);
     return path;
   };
 
-  test("missing, a folder, empty, something else", async () => {
+  test("a missing file, a folder, an empty file and a text file are each refused", async () => {
     const folder = scratch();
     const empty = at("empty.h5", "");
     const text = at("text.h5", "hello");
@@ -153,11 +153,11 @@ describe("files that are none", () => {
       `KerasFileError ${empty}: the file is empty (0 bytes).`,
     );
     expect(await refusal(() => openHdf5(text))).toBe(
-      `KerasFileError ${text}: not an HDF5 file: expected a .h5 or .keras file of Keras, got one that starts with "hello".`,
+      `KerasFileError ${text}: not an HDF5 file: expected an .h5 or .keras file written by Keras, got one that starts with "hello".`,
     );
   });
 
-  test("a truncated one, with the numbers", async () => {
+  test("a truncated file is refused with its actual and expected sizes", async () => {
     const whole = readFileSync(join(fixtures, "values.h5"));
     const path = at("cut.h5", whole);
     truncateSync(path, 9000);
@@ -167,7 +167,7 @@ describe("files that are none", () => {
     );
   });
 
-  test("a damaged one, at many places, never takes the process down", async () => {
+  test("a file that is damaged anywhere throws an error and never crashes the process", async () => {
     const whole = readFileSync(join(fixtures, "values.h5"));
     let failed = 0;
     for (let position = 8; position < 3000; position += 37) {
@@ -189,7 +189,7 @@ describe("files that are none", () => {
     expect(failed).toBeGreaterThan(5);
   });
 
-  test("failures leave the library as it was", async () => {
+  test("the library still reads files after many failures", async () => {
     const text = at("text.h5", "hello");
     for (let time = 0; time < 50; time += 1) await refusal(() => openHdf5(text));
     const value = await withRoot("values.h5", (root) => root.dataset("values/scalar")!.read().data);

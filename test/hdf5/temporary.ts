@@ -11,14 +11,14 @@ afterEach(() => {
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
 });
 
-/** A folder that is gone after the test. */
+/** Creates a folder that is removed after the test. */
 export function scratch(): string {
   const folder = mkdtempSync(join(tmpdir(), "keras-finetune-test-"));
   folders.push(folder);
   return folder;
 }
 
-/** The path of an HDF5 file that `write` filled. */
+/** Returns the path of a new HDF5 file whose contents `write` wrote. */
 export async function writtenHdf5(write: (writer: Hdf5Writer) => void): Promise<string> {
   const path = join(scratch(), "written.h5");
   const descriptor = openSync(path, "w+");

@@ -23,12 +23,12 @@ const tensors: Record<string, Tensor> = {
   uint64: { dtype: "uint64", shape: [1], data: BigUint64Array.of(2n ** 64n - 1n) },
   bool: { dtype: "bool", shape: [3], data: Uint8Array.of(1, 0, 1) },
   empty: { dtype: "float32", shape: [0, 3], data: new Float32Array(0) },
-  // 1, the smallest subnormal, the largest, minus zero, infinity
+  // 1, the smallest subnormal, the largest finite value, minus zero, infinity
   float16: { dtype: "float16", shape: [5], data: Uint16Array.of(0x3c00, 1, 0x7bff, 0x8000, 0x7c00) },
   bfloat16: { dtype: "bfloat16", shape: [4], data: Uint16Array.of(0x3f80, 1, 0x7f7f, 0xff80) },
 };
 
-describe("every dtype comes back to the bit", () => {
+describe("a tensor of every dtype is read back bit for bit", () => {
   test.each(Object.entries(tensors))("%s", async (name, tensor) => {
     const path = await writtenHdf5((writer) => writer.dataset(`/group/${name}`, tensor));
     const file = await openHdf5(path);
@@ -36,7 +36,7 @@ describe("every dtype comes back to the bit", () => {
     file.close();
   });
 
-  test("all 65536 float16 values, but for the payload of NaN", async () => {
+  test("all 65536 float16 values are read back, except for the payload of NaN", async () => {
     const data = Uint16Array.from({ length: 0x10000 }, (_, bits) => bits);
     const path = await writtenHdf5((writer) =>
       writer.dataset("/all", { dtype: "float16", shape: [data.length], data }),
@@ -52,7 +52,7 @@ describe("every dtype comes back to the bit", () => {
   });
 });
 
-test("a dataset larger than the slabs in which it is read", async () => {
+test("a dataset that is larger than one slab is read back whole", async () => {
   const data = Float32Array.from({ length: 20_000_000 }, (_, index) => index % 1000);
   const path = await writtenHdf5((writer) =>
     writer.dataset("/large", { dtype: "float32", shape: [2000, 10_000], data }),
@@ -64,7 +64,7 @@ test("a dataset larger than the slabs in which it is read", async () => {
   file.close();
 });
 
-test("another reader finds groups, numbers and attributes", async () => {
+test("jsfive reads the groups, values and attributes of a written file", async () => {
   const path = await writtenHdf5((writer) => {
     writer.text("/", "model_config", `{"name": "${"x".repeat(100_000)}"}`);
     writer.dataset("/model_weights/a/b/kernel:0", tensors["float32"]!);
@@ -81,7 +81,7 @@ test("another reader finds groups, numbers and attributes", async () => {
   expect([...dataset.value]).toEqual([1.5, -2, Number.NaN, Infinity]);
 });
 
-test("lists too long for one attribute are split as Keras splits them, and read as one", async () => {
+test("a list too long for one attribute is split as Keras splits it and is read back as one", async () => {
   const names = Array.from({ length: 9000 }, (_, index) => `layer_${index}`);
   const path = await writtenHdf5((writer) => writer.textList("/", "layer_names", names));
   const attributes = jsfive(path).attrs;
@@ -92,7 +92,7 @@ test("lists too long for one attribute are split as Keras splits them, and read 
   file.close();
 });
 
-test("text outside of ASCII keeps its letters", async () => {
+test("text outside of ASCII is read back unchanged", async () => {
   const path = await writtenHdf5((writer) => {
     writer.text("/", "text", "größe 大");
     writer.textList("/", "list", ["größe", "大"]);
@@ -103,7 +103,7 @@ test("text outside of ASCII keeps its letters", async () => {
   file.close();
 });
 
-test("it is written within another file, from a position on", async () => {
+test("an HDF5 file can be written inside another file at an offset", async () => {
   const path = join(scratch(), "container");
   const descriptor = openSync(path, "w+");
   const window = windowFile(descriptor, 1000, 0);
@@ -116,7 +116,7 @@ test("it is written within another file, from a position on", async () => {
   expect(bytes.toString("latin1", 1001, 1004)).toBe("HDF");
 });
 
-test("a full disk is an error that says so", async () => {
+test("writing to a full disk throws an error that says so", async () => {
   const full = openSync("/dev/full", "w");
   const write = async () => {
     const writer = await createHdf5(windowFile(full, 0, 0), "model.h5");
@@ -127,7 +127,7 @@ test("a full disk is an error that says so", async () => {
   closeSync(full);
 });
 
-test("an error of the file is that of the writer, also one that no C library knows", async () => {
+test("the writer rethrows an error of its file, even one without a C error number", async () => {
   const failing = (error: Error) => ({
     ...windowFile(0, 0, 0),
     write: () => {
