@@ -74,7 +74,7 @@ function readHeader(bytes: Buffer): Header {
     throw new Error(`compression ${compression} is not supported. Save it as PNG`);
   }
   if (masked && bytes.length < 66)
-    throw new Error(`truncated: expected colour masks, got ${bytes.length} bytes`);
+    throw new Error(`truncated: expected color masks, got ${bytes.length} bytes`);
   const masksAfterHeader = masked && headerSize === 40 ? (compression === 6 ? 16 : 12) : 0;
   const height = bytes.readInt32LE(22);
   return checked({

@@ -1,11 +1,11 @@
 import { basename } from "node:path";
 import { DataError } from "../errors.ts";
-import { contentHash } from "./content-hash.ts";
 import type { FileDataset, FileSample, ImageDataset, Split, TextDataset } from "./dataset.ts";
+import { contentHash } from "./file-bytes.ts";
 import type { FileKind } from "./file-kind.ts";
-import { fileKinds, pictureFiles, textFiles } from "./file-kind.ts";
+import { fileKinds, imageFiles, textFiles } from "./file-kind.ts";
 import { type Listing, listFolder, listTree } from "./file-listing.ts";
-import { heldOutByHash } from "./split.ts";
+import { heldOutByHash } from "./splits.ts";
 
 export interface ClassFolderOptions {
   /** Share of each class held out where there is no val folder; 0.2 by default, 0 for none. */
@@ -26,14 +26,14 @@ export type ImageFolder = ClassFolders & ImageDataset;
 export type TextFolder = ClassFolders & TextDataset;
 
 /**
- * The labelled pictures of a folder of class folders, or of `train/`, `val/` and `test/` with class folders each. Decodes nothing.
+ * The labelled images of a folder of class folders, or of `train/`, `val/` and `test/` with class folders each. Decodes nothing.
  * Classes are train's folders in code-point order, as in `keras.utils.image_dataset_from_directory`; as there, class folders are
  * walked in depth, and links to folders inside them are not followed. Hidden files are left out.
  *
  * @throws {DataError} if the folder is not laid out so.
  */
 export async function imageFolder(directory: string, options: ClassFolderOptions = {}): Promise<ImageFolder> {
-  return { ...(await classFolders(directory, pictureFiles, options)), kind: "images" };
+  return { ...(await classFolders(directory, imageFiles, options)), kind: "images" };
 }
 
 /**
@@ -125,7 +125,7 @@ async function splitFolders(root: Listing, kind: FileKind): Promise<SplitFolders
   return { train, unused, ...(val !== undefined && { val }), ...(test !== undefined && { test }) };
 }
 
-/** Pictures of trains: they lie in the folder itself, or beside it lie folders of other classes. */
+/** Images of trains: they lie in the folder itself, or beside it lie folders of other classes. */
 async function isClassCalledTrain(
   train: string,
   siblings: readonly string[],
@@ -238,7 +238,7 @@ async function holdOut(
   return samples.map((sample, index) => (held.has(index) ? { ...sample, split: "val" } : sample));
 }
 
-/** By sample index. A picture that cannot be read has none: it stays where it is, to be counted when it is decoded. */
+/** By sample index. An image that cannot be read has none: it stays where it is, to be counted when it is decoded. */
 async function trainHashes(
   samples: readonly FileSample[],
   hashFile: (path: string) => Promise<string>,

@@ -4,14 +4,14 @@ import { DataError, MachineError } from "../errors.ts";
 import { decodeBitmap } from "./bitmap.ts";
 import { loadSharp } from "./decoder-info.ts";
 import { readFileBytes } from "./file-bytes.ts";
-import { type PictureFormat, promisedFormat, sniffFormat } from "./picture-format.ts";
+import { type ImageFormat, promisedFormat, sniffFormat } from "./image-format.ts";
 import type { BadFile } from "./sample-reader.ts";
 
 /** 1 is grayscale, 3 RGB, 4 RGB with alpha: Keras's `color_mode`. */
 export type Channels = 1 | 3 | 4;
 
 export interface DecodeOptions {
-  /** Turn the picture as its EXIF orientation says; true by default. */
+  /** Turn the image as its EXIF orientation says; true by default. */
   readonly exif?: boolean;
   readonly channels?: Channels;
 }
@@ -22,12 +22,12 @@ export interface DecodedImage {
   readonly height: number;
   readonly width: number;
   readonly channels: Channels;
-  readonly format: PictureFormat;
+  readonly format: ImageFormat;
   /** Turned or mirrored by its EXIF orientation. */
   readonly rotated: boolean;
   /** The name promises another format, or none. */
   readonly mislabelled: boolean;
-  /** sha256 of the file's bytes, in hexadecimal: what a cached feature of this picture is keyed by. */
+  /** sha256 of the file's bytes, in hexadecimal: what a cached feature of this image is keyed by. */
   readonly contentHash: string;
 }
 
@@ -36,14 +36,14 @@ const maxPixels = 178_956_970;
 const maxFileBytes = 512 * 1024 * 1024;
 
 /**
- * The pixels of a picture file as Pillow's `convert("RGB")` gives them: embedded colour profiles are ignored, alpha is dropped,
+ * The pixels of an image file as Pillow's `convert("RGB")` gives them: embedded color profiles are ignored, alpha is dropped,
  * CMYK is subtracted, 16 bits keep the upper 8, an animation gives its first frame.
  *
  * @throws {DataError} naming the file and what is wrong with it.
  */
 export async function decodeImage(path: string, options: DecodeOptions = {}): Promise<DecodedImage> {
   const image = await tryDecodeImage(path, options);
-  if ("reason" in image) throw new DataError(`${image.path}: ${image.reason}`, "picture");
+  if ("reason" in image) throw new DataError(`${image.path}: ${image.reason}`, "image");
   return image;
 }
 
@@ -60,11 +60,11 @@ export async function tryDecodeImage(
     const start = JSON.stringify(bytes.subarray(0, 12).toString("latin1"));
     return {
       path,
-      reason: `not a picture: expected JPEG, PNG, GIF, WebP, BMP, TIFF or AVIF, got a file starting with ${start}.`,
+      reason: `not an image: expected JPEG, PNG, GIF, WebP, BMP, TIFF or AVIF, got a file starting with ${start}.`,
     };
   }
   if (!isDecodable(format))
-    return { path, reason: `${format} pictures are not supported. Save it as JPEG or PNG.` };
+    return { path, reason: `${format} images are not supported. Save it as JPEG or PNG.` };
   try {
     const decoded = await (format === "bmp"
       ? withChannels(decodeBitmap(bytes), options.channels ?? 3)
@@ -83,7 +83,7 @@ export async function tryDecodeImage(
 
 type Pixels = Pick<DecodedImage, "pixels" | "height" | "width" | "channels" | "rotated">;
 
-function isDecodable(format: string): format is PictureFormat {
+function isDecodable(format: string): format is ImageFormat {
   return format === format.toLowerCase();
 }
 
@@ -100,21 +100,21 @@ async function decodeWithSharp(bytes: Buffer, options: DecodeOptions): Promise<P
     throw new Error(`expected at most ${maxPixels} pixels, got ${width} x ${height} = ${width * height}`);
   }
   const rotated = (options.exif ?? true) && orientation > 1;
-  const picture = rotated ? sharp(bytes, source).autoOrient() : sharp(bytes, source);
+  const image = rotated ? sharp(bytes, source).autoOrient() : sharp(bytes, source);
   const channels = options.channels ?? 3;
   if (space === "cmyk") {
-    const inks = await rawPixels(picture.pipelineColourspace("cmyk").toColourspace("cmyk"));
+    const inks = await rawPixels(image.pipelineColourspace("cmyk").toColourspace("cmyk"));
     return withChannels({ ...inks, pixels: cmykToRgb(inks.pixels), channels: 3, rotated }, channels);
   }
-  const rgb = picture.toColourspace("srgb");
+  const rgb = image.toColourspace("srgb");
   const raw = await rawPixels(channels === 4 ? rgb.ensureAlpha() : rgb.removeAlpha());
   return channels === 4
     ? { ...raw, channels, rotated }
     : withChannels({ ...raw, channels: 3, rotated }, channels);
 }
 
-async function rawPixels(picture: Sharp): Promise<{ pixels: Uint8Array; height: number; width: number }> {
-  const { data, info } = await picture.raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true });
+async function rawPixels(image: Sharp): Promise<{ pixels: Uint8Array; height: number; width: number }> {
+  const { data, info } = await image.raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true });
   return { pixels: data, height: info.height, width: info.width };
 }
 
@@ -132,7 +132,7 @@ function withChannels(image: Pixels, channels: Channels): Pixels {
   return { ...image, pixels: converted, channels };
 }
 
-/** As Pillow's: each colour is what its ink and the black leave of 255, products rounded to 8 bits. */
+/** As Pillow's: each color is what its ink and the black leave of 255, products rounded to 8 bits. */
 function cmykToRgb(inks: Uint8Array): Uint8Array {
   const rgb = new Uint8Array((inks.length / 4) * 3);
   for (let from = 0, to = 0; from < inks.length; from += 4, to += 3) {

@@ -3,21 +3,21 @@ import { MachineError } from "../errors.ts";
 let loading: Promise<typeof import("sharp")> | undefined;
 
 /**
- * The picture decoder, loaded on first use: a run on arrays needs none.
+ * The image decoder, loaded on first use: a run on arrays needs none.
  *
  * @throws {MachineError} where it does not load.
  */
 export function loadSharp(): Promise<typeof import("sharp")> {
   loading ??= import("sharp").then(
     (module) => {
-      // Every picture is decoded once, so libvips's cache of operations would hold pixels for nothing.
+      // Every image is decoded once, so libvips's cache of operations would hold pixels for nothing.
       module.default.cache(false);
       return module;
     },
     (error: Error) => {
       const message = error.message.split("\n")[0];
       throw new MachineError(
-        `sharp: expected the picture decoder to load, got "${message}". Run npm install again.`,
+        `sharp: expected the image decoder to load, got "${message}". Run npm install again.`,
         "decoder",
       );
     },
@@ -25,7 +25,7 @@ export function loadSharp(): Promise<typeof import("sharp")> {
   return loading;
 }
 
-/** The versions of the picture decoder. @throws {MachineError} where it does not load. */
+/** The versions of the image decoder. @throws {MachineError} where it does not load. */
 export async function decoderInfo(): Promise<{ readonly sharp: string; readonly libvips: string }> {
   const { versions } = (await loadSharp()).default;
   return { sharp: versions.sharp ?? "unknown", libvips: versions.vips };

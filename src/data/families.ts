@@ -1,12 +1,12 @@
 import type { PreprocessMode } from "../checkpoint.ts";
 import type { LayerGraph } from "../topology/layer-graph.ts";
 
-/** A family of `keras.applications`, recognised by the names of its layers. */
+/** A family of `keras.applications`, recognized by the names of its layers. */
 export interface Family {
   readonly name: string;
   /** What its networks expect where no layer at their input does it for them. */
   readonly preprocess: PreprocessMode;
-  /** Side of the square pictures it was trained on, in pixels. */
+  /** Side of the square images it was trained on, in pixels. */
   readonly imageSize: number;
 }
 

@@ -1,7 +1,14 @@
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
+import { pipeline } from "node:stream/promises";
 import { MachineError } from "../errors.ts";
 
-/** A file's bytes, or why there are none, in words that follow a path and a colon. @throws {MachineError} where the disk fails. */
+/**
+ * Returns a file's bytes, or why there are none in words that follow a path and a colon.
+ *
+ * @throws {MachineError} if the disk fails.
+ */
 export async function readFileBytes(path: string, maxBytes: number): Promise<Buffer | string> {
   try {
     const status = await stat(path);
@@ -16,4 +23,11 @@ export async function readFileBytes(path: string, maxBytes: number): Promise<Buf
       return `cannot be read (${code}).`;
     throw new MachineError(`${path}: cannot be read: ${message.replace(/\.$/, "")}.`);
   }
+}
+
+/** Returns the sha256 of a file's bytes, in hexadecimal. */
+export async function contentHash(path: string): Promise<string> {
+  const hash = createHash("sha256");
+  await pipeline(createReadStream(path), hash);
+  return hash.digest("hex");
 }

@@ -1,5 +1,5 @@
 import { extname } from "node:path";
-import { hasPictureExtension } from "./picture-format.ts";
+import { hasImageExtension } from "./image-format.ts";
 
 /** What the files of a data folder hold, and how messages speak of them. */
 export interface FileKind {
@@ -12,12 +12,12 @@ export interface FileKind {
   matches(name: string): boolean;
 }
 
-export const pictureFiles: FileKind = {
+export const imageFiles: FileKind = {
   kind: "images",
-  one: "picture",
-  many: "pictures",
+  one: "image",
+  many: "images",
   pattern: "*.jpg",
-  matches: hasPictureExtension,
+  matches: hasImageExtension,
 };
 
 /** As in `keras.utils.text_dataset_from_directory`: one file is one text. */
@@ -30,6 +30,6 @@ export const textFiles: FileKind = {
 };
 
 export const fileKinds: Readonly<Record<FileKind["kind"], FileKind>> = {
-  images: pictureFiles,
+  images: imageFiles,
   texts: textFiles,
 };

@@ -2,19 +2,19 @@ import type { PreprocessMode } from "../checkpoint.ts";
 import { float32Tensor, type Tensor } from "../tensor.ts";
 import { type Channels, tryDecodeImage } from "./decode.ts";
 import { decoderVersion } from "./decoder-info.ts";
-import { pictureFiles } from "./file-kind.ts";
+import { imageFiles } from "./file-kind.ts";
 import { preprocessPixels } from "./preprocess.ts";
 import { resizeBilinear } from "./resize.ts";
 import type { SampleOutcome } from "./sample-batches.ts";
 import { loadSamples } from "./sample-batches.ts";
 import type { BadFile, SampleReader } from "./sample-reader.ts";
 
-/** What happens to a picture between its file and the model. */
+/** What happens to an image between its file and the model. */
 export interface ImageOptions {
   /** `[height, width]` in pixels. */
   readonly imageSize: readonly [number, number];
   readonly preprocess: PreprocessMode;
-  /** Turn pictures as their EXIF orientation says; true by default. */
+  /** Turn images as their EXIF orientation says; true by default. */
   readonly exif?: boolean;
   /** 3 by default. */
   readonly channels?: Channels;
@@ -22,13 +22,13 @@ export interface ImageOptions {
 
 const resizeMethod = "bilinear, half-pixel centers, no antialias";
 
-/** Pictures as float32 `[N, height, width, channels]`, preprocessed. */
+/** Images as float32 `[N, height, width, channels]`, preprocessed. */
 export function imageReader(options: ImageOptions): SampleReader<Float32Array, Tensor> {
   const { imageSize, preprocess, exif = true, channels = 3 } = options;
   const sampleShape = [...imageSize, channels];
   const size = imageSize[0] * imageSize[1] * channels;
   return {
-    kind: pictureFiles,
+    kind: imageFiles,
     sampleShape,
     identity: async () => ({
       ...{ preprocess, imageSize: [...imageSize], channels, exif, resizeMethod },
@@ -54,24 +54,24 @@ export function imageReader(options: ImageOptions): SampleReader<Float32Array, T
 }
 
 /**
- * The pictures as one float32 tensor `[N, height, width, channels]`, in the order asked for.
+ * The images as one float32 tensor `[N, height, width, channels]`, in the order asked for.
  *
- * @throws {DataError} naming each picture that does not decode.
+ * @throws {DataError} naming each image that does not decode.
  */
 export async function loadImages(paths: readonly string[], options: ImageOptions): Promise<Tensor> {
   return loadSamples(paths, imageReader(options));
 }
 
-/** How many pictures were used, and which need a word: what a run reports. */
-export interface PictureTally {
+/** How many images were used, and which need a word: what a run reports. */
+export interface ImageTally {
   readonly used: number;
   readonly rotated: number;
   readonly mislabelled: readonly string[];
   readonly bad: readonly BadFile[];
 }
 
-/** Collects outcomes; a picture told of twice (two epochs) counts once. */
-export function tallyPictures(): { add(outcome: SampleOutcome): void; tally(): PictureTally } {
+/** Collects outcomes; an image told of twice (two epochs) counts once. */
+export function tallyImages(): { add(outcome: SampleOutcome): void; tally(): ImageTally } {
   const outcomes = new Map<string, SampleOutcome>();
   return {
     add: (outcome) => void outcomes.set(outcome.path, outcome),

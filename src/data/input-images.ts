@@ -19,7 +19,7 @@ export interface DetectedPreprocess {
 const defaultSide = 224;
 
 /**
- * How the model's pictures are to be prepared: as the notes in its file say; else not at all if a layer at its input does it; else
+ * How the model's images are to be prepared: as the notes in its file say; else not at all if a layer at its input does it; else
  * as its family does; else not at all, with a warning.
  */
 export function detectPreprocess(graph: LayerGraph, notes: Notes): DetectedPreprocess {
@@ -44,18 +44,18 @@ export function detectPreprocess(graph: LayerGraph, notes: Notes): DetectedPrepr
 }
 
 /**
- * The `[height, width]` that the model's pictures are resized to: what its input fixes; where that is free, what is asked for, else
+ * The `[height, width]` that the model's images are resized to: what its input fixes; where that is free, what is asked for, else
  * what the file's notes say, else what its family was trained on, else 224.
  *
  * @throws {UsageError} if another size is asked for than the input fixes.
- * @throws {TopologyError} if the model does not take one picture.
+ * @throws {TopologyError} if the model does not take one image.
  */
 export function imageSizeOf(
   graph: LayerGraph,
   notes: Notes,
   requested?: number | readonly [number, number],
 ): readonly [number, number] {
-  const [, height = null, width = null] = pictureShape(graph);
+  const [, height = null, width = null] = imageShape(graph);
   const asked = typeof requested === "number" ? ([requested, requested] as const) : requested;
   if (asked && ((height !== null && height !== asked[0]) || (width !== null && width !== asked[1]))) {
     throw new UsageError(
@@ -69,12 +69,12 @@ export function imageSizeOf(
 }
 
 /**
- * Colour channels of the model's pictures, 3 where the input leaves them free.
+ * Colour channels of the model's images, 3 where the input leaves them free.
  *
- * @throws {TopologyError} if the model does not take one picture.
+ * @throws {TopologyError} if the model does not take one image.
  */
 export function imageChannelsOf(graph: LayerGraph): Channels {
-  return (pictureShape(graph)[3] ?? 3) as Channels;
+  return (imageShape(graph)[3] ?? 3) as Channels;
 }
 
 /** Layers that leave the values of pixels as they are, or change them in training alone. */
@@ -99,12 +99,12 @@ function preprocessingLayer(graph: LayerGraph): string | undefined {
   return undefined;
 }
 
-function pictureShape(graph: LayerGraph): Shape {
+function imageShape(graph: LayerGraph): Shape {
   const [input, ...more] = graph.inputs;
   if (!input || more.length > 0) {
     const names = graph.inputs.map(({ name }) => name).join(", ");
     throw new TopologyError(
-      `${graph.name}: expected one input of pictures or texts, got ${graph.inputs.length} inputs (${names}). Train it on arrays.`,
+      `${graph.name}: expected one input of images or texts, got ${graph.inputs.length} inputs (${names}). Train it on arrays.`,
       "not-an-image-model",
     );
   }
@@ -113,14 +113,14 @@ function pictureShape(graph: LayerGraph): Shape {
   if (shape.length === 4 && (channels === 1 || channels === 3 || channels === 4)) return shape;
   if (readByEmbedding(graph)) {
     throw new TopologyError(
-      `${input.name}: expected pictures or texts, got ${formatShape(shape)}, numbers that stand for words, and the file does not say which. Put the TextVectorization that made them in front, keras.Sequential([vectorize, model]), and save again; or train it on arrays of these numbers.`,
+      `${input.name}: expected images or texts, got ${formatShape(shape)}, numbers that stand for words, and the file does not say which. Put the TextVectorization that made them in front, keras.Sequential([vectorize, model]), and save again; or train it on arrays of these numbers.`,
       "not-a-text-model",
     );
   }
   const channelsFirst = shape.length === 4 && (shape[1] === 1 || shape[1] === 3);
-  const advice = channelsFirst ? "Channels-first pictures are not supported." : "Train it on arrays.";
+  const advice = channelsFirst ? "Channels-first images are not supported." : "Train it on arrays.";
   throw new TopologyError(
-    `${input.name}: expected pictures [None,height,width,3] (1 for gray, 4 with alpha), got ${formatShape(shape)}. ${advice}`,
+    `${input.name}: expected images [None,height,width,3] (1 for gray, 4 with alpha), got ${formatShape(shape)}. ${advice}`,
     "not-an-image-model",
   );
 }

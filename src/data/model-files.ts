@@ -9,17 +9,17 @@ import { fileKinds } from "./file-kind.ts";
 import type { ImageOptions } from "./images.ts";
 import { imageReader } from "./images.ts";
 import { detectPreprocess, imageChannelsOf, imageSizeOf } from "./input-images.ts";
-import { takesTexts, textShapeOf } from "./input-texts.ts";
+
 import type { SampleReader } from "./sample-reader.ts";
-import { textReader } from "./texts.ts";
+import { takesTexts, textReader, textShapeOf } from "./texts.ts";
 
 /** How files become a model's input, where a caller wants it otherwise than the file and its family say. */
 export interface FileOptions {
   /** 32 */
   readonly batchSize?: number | undefined;
-  /** Of pictures. */
+  /** Of images. */
   readonly imageSize?: number | readonly [number, number] | undefined;
-  /** Of pictures. */
+  /** Of images. */
   readonly preprocess?: PreprocessMode | "auto" | undefined;
   /** Whether EXIF orientation is applied; true. */
   readonly exif?: boolean | undefined;
@@ -29,7 +29,7 @@ export interface FileOptions {
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
-/** What the files of this model's data are. @throws {TopologyError} where it takes neither pictures nor texts. */
+/** What the files of this model's data are. @throws {TopologyError} where it takes neither images nor texts. */
 export function fileKindOf(checkpoint: Checkpoint): FileDataset["kind"] {
   const graph = layerGraph(checkpoint);
   const kind = takesTexts(graph) ? "texts" : "images";
@@ -39,7 +39,7 @@ export function fileKindOf(checkpoint: Checkpoint): FileDataset["kind"] {
 }
 
 /**
- * The labelled files of a folder: texts for a model that takes texts, pictures for one that takes pictures.
+ * The labelled files of a folder: texts for a model that takes texts, images for one that takes images.
  * @throws {DataError} if the folder is not laid out so. @throws {TopologyError} where the model takes neither.
  */
 export async function dataFolder(
@@ -54,7 +54,7 @@ export async function dataFolder(
 
 /**
  * How files of this kind become the model's input.
- * @throws {UsageError} where it takes no pictures of that size, or files of another kind.
+ * @throws {UsageError} where it takes no images of that size, or files of another kind.
  */
 export function fileReader(
   kind: FileDataset["kind"],
@@ -70,22 +70,22 @@ export function fileReader(
       "other-kind",
     );
   }
-  if (kind === "images") return imageReader(pictureInput(graph, notes, options));
+  if (kind === "images") return imageReader(imageInput(graph, notes, options));
   for (const [flag, given] of [
     ["--image-size", options.imageSize],
     ["--preprocess", options.preprocess === "auto" ? undefined : options.preprocess],
   ] as const) {
     if (given === undefined) continue;
     throw new UsageError(
-      `${flag}: expected a model that takes pictures, got ${graph.name}, which takes texts. Leave it out.`,
-      "picture-flag",
+      `${flag}: expected a model that takes images, got ${graph.name}, which takes texts. Leave it out.`,
+      "image-flag",
     );
   }
   return textReader(textShapeOf(graph));
 }
 
-/** How pictures become this model's input. @throws {UsageError} where its input takes no pictures of that size. */
-export function pictureInput(graph: LayerGraph, notes: Notes, options: FileOptions): Required<ImageOptions> {
+/** How images become this model's input. @throws {UsageError} where its input takes no images of that size. */
+export function imageInput(graph: LayerGraph, notes: Notes, options: FileOptions): Required<ImageOptions> {
   const asked = options.preprocess ?? "auto";
   const detected = detectPreprocess(graph, notes);
   if (asked === "auto" && detected.warning) options.onWarning?.(detected.warning);

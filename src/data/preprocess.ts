@@ -19,7 +19,7 @@ export function preprocessPixels(pixels: Float32Array, mode: PreprocessMode, cha
   }
   if (channels !== 3) {
     throw new UsageError(
-      `--preprocess ${mode}: is for RGB pictures: expected 3 channels, got ${channels}. Use tf or none.`,
+      `--preprocess ${mode}: is for RGB images: expected 3 channels, got ${channels}. Use tf or none.`,
     );
   }
   if (mode === "caffe") {

@@ -6,10 +6,10 @@ export interface PixelGrid {
 }
 
 /**
- * Resizes as `tf.image.resize(image, size)`: bilinear, half-pixel centres, no antialiasing, no crop, in float32. Writes
+ * Resizes as `tf.image.resize(image, size)`: bilinear, half-pixel centers, no antialiasing, no crop, in float32. Writes
  * `[height, width, channels]` into `destination`, whose length is exactly that.
  *
- * Source: what `keras.utils.image_dataset_from_directory` does to each picture.
+ * Source: what `keras.utils.image_dataset_from_directory` does to each image.
  */
 export function resizeBilinear(
   pixels: ArrayLike<number>,

@@ -13,9 +13,9 @@ export interface LoadedSample<Value> {
   readonly value: Value;
   /** sha256 of the bytes that were read, in hexadecimal. */
   readonly contentHash: string;
-  /** Turned or mirrored by its EXIF orientation; false for what is no picture. */
+  /** Turned or mirrored by its EXIF orientation; false for what is no image. */
   readonly rotated: boolean;
-  /** The name promises another format; false for what is no picture. */
+  /** The name promises another format; false for what is no image. */
   readonly mislabelled: boolean;
 }
 

@@ -1,8 +1,11 @@
 import { createHash } from "node:crypto";
+import { TopologyError } from "../errors.ts";
 import type { StringTensor } from "../tensor.ts";
+import { formatShape } from "../tensor.ts";
+import type { LayerGraph } from "../topology/layer-graph.ts";
 import { readFileBytes } from "./file-bytes.ts";
 import { textFiles } from "./file-kind.ts";
-import { sniffFormat } from "./picture-format.ts";
+import { sniffFormat } from "./image-format.ts";
 import type { BadFile, LoadedSample, SampleReader } from "./sample-reader.ts";
 
 const maxFileBytes = 64 * 1024 * 1024;
@@ -41,8 +44,31 @@ async function readText(path: string): Promise<LoadedSample<string> | BadFile> {
 }
 
 function notUtf8(bytes: Buffer): string {
-  const picture = sniffFormat(bytes);
-  if (picture) return `not a text: expected UTF-8, got a ${picture.toUpperCase()} picture.`;
+  const image = sniffFormat(bytes);
+  if (image) return `not a text: expected UTF-8, got a ${image.toUpperCase()} image.`;
   const wide = /^(\xff\xfe|\xfe\xff)/.test(bytes.subarray(0, 2).toString("latin1"));
   return `not a text in UTF-8: got ${wide ? "UTF-16" : "other bytes"}. Save it as UTF-8.`;
+}
+
+/** Whether the model's single input is texts: then a file of its data is one text. */
+export function takesTexts(graph: LayerGraph): boolean {
+  const [input, ...more] = graph.inputs;
+  if (!input || more.length > 0) return false;
+  return graph.nodes[input.ref.node]!.outputs[input.ref.output]!.dtype === "string";
+}
+
+/**
+ * Of one text in the input of a model that takes texts: `[1]`, or `[]` where a text has no axis of its own.
+ *
+ * @throws {TopologyError} where a sample is several texts.
+ */
+export function textShapeOf(graph: LayerGraph): readonly number[] {
+  const [{ name, ref }] = graph.inputs as readonly [LayerGraph["inputs"][number]];
+  const shape = graph.nodes[ref.node]!.outputs[ref.output]!.shape ?? [null];
+  const [, width = 1, ...rest] = shape;
+  if (rest.length === 0 && (width ?? 1) === 1) return shape.slice(1).map(() => 1);
+  throw new TopologyError(
+    `${name}: expected one text a sample, [None] or [None,1], got ${formatShape(shape)}. Train it on arrays.`,
+    "not-a-text-model",
+  );
 }

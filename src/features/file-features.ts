@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { contentHash } from "../data/content-hash.ts";
+import { contentHash } from "../data/file-bytes.ts";
 import { sampleBatches } from "../data/sample-batches.ts";
 import type { BadFile, SampleReader } from "../data/sample-reader.ts";
 import { tf } from "../engine/tf.ts";

@@ -4,7 +4,7 @@ import type { StoredDataset } from "../data/dataset.ts";
 import { onlyTarget, sampleUnit, storedDataset } from "../data/dataset.ts";
 import type { ImageOptions } from "../data/images.ts";
 import { detectPreprocess } from "../data/input-images.ts";
-import { dataFolder, fileReader, pictureInput } from "../data/model-files.ts";
+import { dataFolder, fileReader, imageInput } from "../data/model-files.ts";
 import type { SampleReader } from "../data/sample-reader.ts";
 import { UsageError } from "../errors.ts";
 import type { CutModel } from "../features/cut.ts";
@@ -161,7 +161,7 @@ function inputOf(
   const asked = { imageSize, preprocess, exif };
   const reader = fileReader(dataset.kind, graph, notes, asked);
   if (dataset.kind === "texts") return { reader, picture: null };
-  const input = pictureInput(graph, notes, asked);
+  const input = imageInput(graph, notes, asked);
   const detected = detectPreprocess(graph, notes);
   const asDetected = input.preprocess === detected.mode;
   const warned = detected.warning !== undefined && (preprocess ?? "auto") === "auto";

@@ -129,29 +129,29 @@ describe("a tuned classifier of texts", () => {
 describe("what does not fit is refused by name, with what to do", () => {
   test.each<[string, () => readonly string[], RegExp]>([
     [
-      "pictures for a model that takes texts",
+      "images for a model that takes texts",
       () => ["--model", reviews, "--data", photos({ brick: 2, grass: 2 })],
-      /: expected texts, .*\*\.txt, got 4 pictures\. Pass a folder of texts, or a model that takes pictures\./,
+      /: expected texts, .*\*\.txt, got 4 images\. Pass a folder of texts, or a model that takes images\./,
     ],
     [
-      "texts for a model that takes pictures",
+      "texts for a model that takes images",
       () => ["--model", fixture("cli", "small_resnet.keras"), "--data", data],
-      /: expected pictures, .*\*\.jpg, got 10 texts\. Pass a folder of pictures, or a model that takes texts\./,
+      /: expected images, .*\*\.jpg, got 10 texts\. Pass a folder of images, or a model that takes texts\./,
     ],
     [
       "texts for a model that takes the numbers of words",
       () => ["--model", fixture("models", "k215-text.h5"), "--data", data],
-      /: expected pictures or texts, got \[None,\d+\], numbers that stand for words, .* Put the TextVectorization/,
+      /: expected images or texts, got \[None,\d+\], numbers that stand for words, .* Put the TextVectorization/,
     ],
     [
-      "a picture to predict by a model that takes texts",
+      "an image to predict by a model that takes texts",
       () => ["predict", out, fixture("demo", "photos", "val", "brick", "brick-30.jpg")],
-      /brick-30\.jpg: not a text: expected UTF-8, got a JPEG picture\./,
+      /brick-30\.jpg: not a text: expected UTF-8, got a JPEG image\./,
     ],
     [
-      "a text to predict by a model that takes pictures",
+      "a text to predict by a model that takes images",
       () => ["predict", fixture("cli", "small_resnet.keras"), join(data, "fine", "0.txt")],
-      /0\.txt: not a picture: expected JPEG, .* got a file starting with "a delight fr"/,
+      /0\.txt: not an image: expected JPEG, .* got a file starting with "a delight fr"/,
     ],
     [
       "an empty text to predict",
@@ -172,11 +172,11 @@ describe("what does not fit is refused by name, with what to do", () => {
     expect(stderr).not.toMatch(/^\s+at /m);
   });
 
-  test("a size of pictures", async () => {
+  test("a size of images", async () => {
     const { code, stderr } = await runCli(["predict", out, join(data, "fine"), "--image-size", "64"]);
     expect([code, stderr]).toEqual([
       2,
-      expect.stringContaining("--image-size: expected a model that takes pictures"),
+      expect.stringContaining("--image-size: expected a model that takes images"),
     ]);
   });
 });

@@ -131,7 +131,7 @@ describe("the command line", () => {
       const { code, stderr } = await runCli(["--model", model, "--data", data, "--out", out]);
       expect(code).toBe(1);
       expect(stderr).toContain(
-        `class a: expected pictures to train on, got 3 that cannot be decoded. The first is ${join(data, "a", "1.jpg")}: not a picture: `,
+        `class a: expected images to train on, got 3 that cannot be decoded. The first is ${join(data, "a", "1.jpg")}: not an image: `,
       );
       expect(stderr).not.toMatch(/^\s+at /m);
       expect(existsSync(out)).toBe(false);

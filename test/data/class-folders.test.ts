@@ -22,7 +22,7 @@ describe("a folder of class folders", () => {
     expect(classNames).toEqual(["10", "9", "B", "a", "b", "é", "～", "\u{1f41d}"]);
   });
 
-  test("gives every picture by its extension, in any case, at any depth, and decodes nothing", async () => {
+  test("gives every image by its extension, in any case, at any depth, and decodes nothing", async () => {
     const folder = await folderWith(
       pictures(
         "a/1.JPG",
@@ -47,7 +47,7 @@ describe("a folder of class folders", () => {
     ]);
   });
 
-  test("leaves out hidden files, and lists other files and pictures outside the classes", async () => {
+  test("leaves out hidden files, and lists other files and images outside the classes", async () => {
     const folder = await folderWith(
       pictures(
         "a/1.jpg",
@@ -134,7 +134,7 @@ describe("without a val folder", () => {
     expect(dataset.samples.filter(({ label }) => label === 1).map(({ split }) => split)).toEqual(["train"]);
   });
 
-  test("copies of one picture stay on one side", async () => {
+  test("copies of one image stay on one side", async () => {
     const copies = Object.fromEntries(
       [...Array(9).keys()].map((index) => [`a/${index}.jpg`, `bytes ${index % 3}`]),
     );
@@ -156,7 +156,7 @@ describe("without a val folder", () => {
     expect(asked.sort()).toEqual(dataset.samples.map(({ path }) => path).sort());
   });
 
-  test("a picture that cannot be read stays in train, to be counted when it is decoded", async () => {
+  test("an image that cannot be read stays in train, to be counted when it is decoded", async () => {
     const folder = await folderWith(tenEach);
     const unreadable = join(folder, "a", "3.jpg");
     const hashFile = async (path: string) => {
@@ -230,17 +230,15 @@ describe("what is no such folder is refused, with what is wrong and what to do:"
   });
 
   test("empty", async () => {
-    expect(await refusal({})).toBe(
-      "data: no pictures. Expected data/<class>/*.jpg with two classes or more.",
-    );
+    expect(await refusal({})).toBe("data: no images. Expected data/<class>/*.jpg with two classes or more.");
   });
 
-  test("pictures but no class folders", async () => {
+  test("images but no class folders", async () => {
     expect(await refusal(pictures("a.jpg", "b.jpg", "c.jpg", "d.jpg"))).toBe(
-      "data has 4 pictures but no class folders. Expected data/<class>/*.jpg. Found: data/a.jpg, data/b.jpg, data/c.jpg, …",
+      "data has 4 images but no class folders. Expected data/<class>/*.jpg. Found: data/a.jpg, data/b.jpg, data/c.jpg, …",
     );
     expect(await refusal(pictures("train/a.jpg", "val/b.jpg"))).toMatch(
-      /^data\/train has 1 picture but no class folders/,
+      /^data\/train has 1 image but no class folders/,
     );
   });
 
@@ -250,9 +248,9 @@ describe("what is no such folder is refused, with what is wrong and what to do:"
     );
   });
 
-  test("a class without pictures", async () => {
+  test("a class without images", async () => {
     expect(await refusal(pictures("cats/1.jpg", "dogs/2.jpg", "notes/a.txt"), "birds")).toBe(
-      "data: class folders without pictures: data/birds (0 other files), data/notes (1 other files). Add pictures or remove the folders.",
+      "data: class folders without images: data/birds (0 other files), data/notes (1 other files). Add images or remove the folders.",
     );
   });
 
@@ -262,9 +260,9 @@ describe("what is no such folder is refused, with what is wrong and what to do:"
     );
   });
 
-  test("val without pictures, val without train, two vals", async () => {
+  test("val without images, val without train, two vals", async () => {
     expect(await refusal(pictures("train/a/1.jpg", "train/b/2.jpg"), "val/a")).toMatch(
-      /^data\/val: no pictures/,
+      /^data\/val: no images/,
     );
     expect(await refusal(pictures("val/a/1.jpg", "test/b/2.jpg"))).toMatch(
       /has test and val but no train folder/,
@@ -275,7 +273,7 @@ describe("what is no such folder is refused, with what is wrong and what to do:"
   });
 });
 
-test("a thousand pictures are listed in one call", async () => {
+test("a thousand images are listed in one call", async () => {
   const folder = await folderWith(pictures("a/seed.jpg", "b/seed.jpg"));
   const names = [...Array(1000).keys()].map((index) => join(folder, index % 2 ? "a" : "b", `${index}.jpg`));
   await Promise.all(names.map((path) => writeFile(path, path)));

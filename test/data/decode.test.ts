@@ -108,9 +108,9 @@ describe("a file that is no usable picture is refused with a reason:", () => {
     expect(await reasonOf("a.jpg", "")).toBe("the file is empty.");
   });
 
-  test("something else under a picture's name, by its first bytes", async () => {
+  test("something else under an image's name, by its first bytes", async () => {
     expect(await reasonOf("a.jpg", "<!DOCTYPE html><html>")).toMatch(
-      /not a picture: .* starting with "<!DOCTYPE ht"/,
+      /not an image: .* starting with "<!DOCTYPE ht"/,
     );
   });
 

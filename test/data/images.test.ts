@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import sharp from "sharp";
 import { beforeAll, describe, expect, test } from "vitest";
-import { type ImageOptions, imageReader, loadImages, tallyPictures } from "../../src/data/images.ts";
+import { type ImageOptions, imageReader, loadImages, tallyImages } from "../../src/data/images.ts";
 import {
   type BatchOptions,
   type SampleBatch,
@@ -10,7 +10,7 @@ import {
 } from "../../src/data/sample-batches.ts";
 import { folderWith } from "./answers.ts";
 
-/** Picture k is all of the value 10 * k, so that a tensor tells which pictures are in it. */
+/** Image k is all of the value 10 * k, so that a tensor tells which images are in it. */
 let paths: readonly string[];
 
 async function flat(value: number): Promise<Buffer> {
@@ -42,7 +42,7 @@ async function collect(
   return batches;
 }
 
-/** For each picture of the batch, which it is. */
+/** For each image of the batch, which it is. */
 function pictureNumbers({ input }: Pick<SampleBatch, "input">): number[] {
   const [count, ...size] = input.shape as number[];
   const each = size.reduce((product, side) => product * side, 1);
@@ -56,7 +56,7 @@ function pictureNumbers({ input }: Pick<SampleBatch, "input">): number[] {
 
 const numbers = (from: number, to: number) => [...Array(to - from).keys()].map((index) => index + from);
 
-describe("batches of pictures", () => {
+describe("batches of images", () => {
   test("keeps the order, and the last batch holds what is left", async () => {
     const batches = await collect(paths);
     expect(batches.map(({ input }) => input.shape)).toEqual([
@@ -69,8 +69,8 @@ describe("batches of pictures", () => {
     expect(batches.flatMap(({ indices }) => indices)).toEqual(numbers(0, 20));
   });
 
-  test("fills a batch with the next picture where one does not decode", async () => {
-    const broken = join(await folderWith({ "broken.jpg": "no picture" }), "broken.jpg");
+  test("fills a batch with the next image where one does not decode", async () => {
+    const broken = join(await folderWith({ "broken.jpg": "no image" }), "broken.jpg");
     const mixed = [broken, ...paths.slice(0, 5), broken, ...paths.slice(5, 8), broken];
     const outcomes: SampleOutcome[] = [];
     const batches = await collect(mixed, { onSample: (outcome) => outcomes.push(outcome) });
@@ -83,20 +83,20 @@ describe("batches of pictures", () => {
     expect(outcomes.filter(({ reason }) => reason !== undefined)).toHaveLength(3);
   });
 
-  test("fails at the first bad picture where strict, naming it and why", async () => {
-    const broken = join(await folderWith({ "broken.jpg": "no picture" }), "broken.jpg");
+  test("fails at the first bad image where strict, naming it and why", async () => {
+    const broken = join(await folderWith({ "broken.jpg": "no image" }), "broken.jpg");
     await expect(collect([...paths, broken], { strict: true })).rejects.toThrow(
-      new RegExp(`1 of 21 pictures cannot be used:\n${broken}: not a picture`),
+      new RegExp(`1 of 21 images cannot be used:\n${broken}: not an image`),
     );
   });
 
-  test("fails where no picture is left, listing five and counting the rest", async () => {
+  test("fails where no image is left, listing five and counting the rest", async () => {
     const folder = await folderWith(Object.fromEntries(numbers(0, 7).map((index) => [`${index}.jpg`, ""])));
     const broken = numbers(0, 7).map((index) => join(folder, `${index}.jpg`));
     const error = await collect(broken).catch((reason: Error) => reason);
     expect(error).toMatchObject({ name: "DataError" });
     const lines = (error as Error).message.split("\n");
-    expect(lines[0]).toBe("7 of 7 pictures cannot be used:");
+    expect(lines[0]).toBe("7 of 7 images cannot be used:");
     expect(lines.slice(1, 6)).toEqual(broken.slice(0, 5).map((path) => `${path}: the file is empty.`));
     expect(lines.slice(6)).toEqual(["and 2 more"]);
   });
@@ -135,7 +135,7 @@ describe("batches of pictures", () => {
     ]);
   });
 
-  test("gives with each picture the hash of the bytes that it decoded", async () => {
+  test("gives with each image the hash of the bytes that it decoded", async () => {
     const { createHash } = await import("node:crypto");
     const { readFile } = await import("node:fs/promises");
     const [batch] = await collect(paths.slice(3, 5));
@@ -160,7 +160,7 @@ describe("loadImages", () => {
   test("fails on any picture that does not decode, so that rows and paths agree", async () => {
     const folder = await folderWith({ "empty.png": "" });
     await expect(loadImages([...paths, join(folder, "empty.png")], options)).rejects.toThrow(
-      /^1 of 21 pictures cannot be used:\n.*empty\.png: the file is empty\.$/,
+      /^1 of 21 images cannot be used:\n.*empty\.png: the file is empty\.$/,
     );
     await expect(loadImages([join(folder, "empty.png")], options)).rejects.toThrow(
       /^\/.*: the file is empty\.$/,
@@ -172,14 +172,14 @@ describe("loadImages", () => {
   });
 });
 
-test("tallyPictures counts a picture once, however often it is seen", async () => {
+test("tallyImages counts an image once, however often it is seen", async () => {
   const turned = await sharp(await flat(50))
     .jpeg()
     .withMetadata({ orientation: 6 })
     .toBuffer();
   const folder = await folderWith({ "turned.jpg": turned, "named.jpg": await flat(1), "empty.jpg": "" });
   const own = ["turned.jpg", "named.jpg", "empty.jpg"].map((name) => join(folder, name));
-  const counter = tallyPictures();
+  const counter = tallyImages();
   await collect(own, { onSample: counter.add });
   await collect(own, { onSample: counter.add });
   expect(counter.tally()).toEqual({

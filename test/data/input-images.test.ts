@@ -64,7 +64,7 @@ describe.each(["3", "2.15", "2.2"])("keras.applications of Keras %s", async (ver
   });
 
   test.each(applications.filter(([, { size }]) => size !== null))(
-    "%s has pictures of its own size",
+    "%s has images of its own size",
     (_, answer) => {
       expect(imageSizeOf(chain(layersOf(answer)), {})).toEqual([answer.size, answer.size]);
     },
@@ -104,7 +104,7 @@ test("notes in the file win over a layer and over the family", () => {
   });
 });
 
-describe("the size of pictures", () => {
+describe("the size of images", () => {
   const free = chain(efficientNet);
   const fixed = chain(efficientNet, [null, 96, 128, 3]);
 
@@ -128,14 +128,14 @@ describe("the size of pictures", () => {
     expect(() => imageSizeOf(strip, {}, [33, 500])).toThrow("expected 32xany");
   });
 
-  test("is refused for models that take no picture, with what to do", () => {
+  test("is refused for models that take no image, with what to do", () => {
     expect(() => imageSizeOf(chain(efficientNet, [null, 10]), {})).toThrow(
       /got \[None,10\]\. Train it on arrays/,
     );
     expect(() => imageSizeOf(chain(efficientNet, [null, 3, 224, 224]), {})).toThrow(/Channels-first/);
     const two = { ...free, inputs: [...free.inputs, { name: "age", ref: { node: 0, output: 0 } }] };
     expect(() => imageSizeOf(two, {})).toThrow(
-      /expected one input of pictures or texts, got 2 inputs \(input_1, age\)/,
+      /expected one input of images or texts, got 2 inputs \(input_1, age\)/,
     );
   });
 });

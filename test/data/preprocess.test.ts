@@ -21,7 +21,7 @@ test("none leaves the pixels", () => {
   expect([...values]).toEqual([...unpack(pixels)]);
 });
 
-test("caffe and torch are refused on gray pictures, tf is not", () => {
+test("caffe and torch are refused on gray images, tf is not", () => {
   const gray = Float32Array.of(0, 127.5, 255);
   expect(() => preprocessPixels(gray, "caffe", 1)).toThrow(/--preprocess caffe.*expected 3 channels, got 1/);
   expect(() => preprocessPixels(gray, "torch", 1)).toThrow(/--preprocess torch/);

@@ -28,12 +28,12 @@ describe("resizeBilinear gives what tf.image.resize gives", () => {
   });
 });
 
-describe("a folder of lossless pictures, beside image_dataset_from_directory:", async () => {
+describe("a folder of lossless images, beside image_dataset_from_directory:", async () => {
   const files = Object.entries(directory.files).map(([path, file]) => [path, Buffer.from(file, "base64")]);
   const folder = await folderWith(Object.fromEntries(files));
   const dataset = await imageFolder(folder, { validationFraction: 0 });
 
-  test("the same classes in the same order, and the same pictures with the same labels", () => {
+  test("the same classes in the same order, and the same images with the same labels", () => {
     expect(dataset.classNames).toEqual(directory.class_names);
     const labelOf = new Map(
       directory.paths.map((path, index) => [join(folder, path), directory.labels[index]]),

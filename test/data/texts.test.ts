@@ -52,11 +52,7 @@ describe("texts of files", () => {
       "not a text in UTF-8: got other bytes. Save it as UTF-8.",
     ],
     ["in UTF-16", Buffer.from("\uFEFFtext", "utf16le"), "not a text in UTF-8: got UTF-16. Save it as UTF-8."],
-    [
-      "a picture",
-      Buffer.from("ffd8ffe000104a464946", "hex"),
-      "not a text: expected UTF-8, got a JPEG picture.",
-    ],
+    ["an image", Buffer.from("ffd8ffe000104a464946", "hex"), "not a text: expected UTF-8, got a JPEG image."],
   ])("%s: is refused by name, with why", async (_, bytes, reason) => {
     const path = join(await folderWith({ "x.txt": bytes }), "x.txt");
     await expect(loadSamples([path], reader)).rejects.toThrow(`${path}: ${reason}`);
@@ -70,7 +66,7 @@ describe("texts of files", () => {
 });
 
 describe("a folder of texts", () => {
-  test("has its classes and splits as one of pictures, and takes .txt files in any case alone", async () => {
+  test("has its classes and splits as one of images, and takes .txt files in any case alone", async () => {
     const folder = await folderWith({
       "train/fine/1.txt": "a",
       "train/fine/deep/2.TXT": "b",
@@ -103,9 +99,9 @@ describe("a folder of texts", () => {
       /: class folders without texts: .*b \(1 other files\)\. Add texts or remove the folders\.$/,
     ],
     [
-      "of pictures",
+      "of images",
       { "a/1.jpg": "a", "b/1.png": "b" },
-      /: expected texts, .*\*\.txt, got 2 pictures\. Pass a folder of texts, or a model that takes pictures\.$/,
+      /: expected texts, .*\*\.txt, got 2 images\. Pass a folder of texts, or a model that takes images\.$/,
     ],
     [
       "with a class that train lacks",

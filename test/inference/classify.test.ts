@@ -90,7 +90,7 @@ describe("predicting pictures", () => {
     await expect(predictFiles(checkpoint, [join(folder, "none.jpg")])).rejects.toThrow("got nothing there");
     mkdirSync(join(folder, "empty"));
     await expect(predictFiles(checkpoint, [join(folder, "empty")])).rejects.toThrow(
-      "expected pictures, got none",
+      "expected images, got none",
     );
   });
 });

@@ -97,10 +97,10 @@ describe("texts of files", () => {
   });
 });
 
-test("a dataset of pictures for a model that takes texts is refused by name", async () => {
+test("a dataset of images for a model that takes texts is refused by name", async () => {
   const pictures = await imageFolder("fixtures/demo/photos");
   await expect(finetune({ model: reviews, data: pictures })).rejects.toThrow(
-    "data: expected texts, which reviews takes, got pictures. Pass a folder of texts.",
+    "data: expected texts, which reviews takes, got images. Pass a folder of texts.",
   );
   await expect(evaluate(reviews, pictures)).rejects.toThrow();
 });
@@ -108,6 +108,6 @@ test("a dataset of pictures for a model that takes texts is refused by name", as
 test("a model of several inputs takes no folder, and says what it takes", async () => {
   const columns = await readCheckpoint(join("fixtures", "texts", "k3-columns.keras"));
   await expect(finetune({ model: columns, data: directory })).rejects.toThrow(
-    "expected one input of pictures or texts, got 2 inputs (city, year). Train it on arrays.",
+    "expected one input of images or texts, got 2 inputs (city, year). Train it on arrays.",
   );
 });

@@ -1,7 +1,7 @@
 import { mkdir, open, readFile, rename, stat, writeFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { crc32 } from "node:zlib";
-import { contentHash } from "../../data/content-hash.ts";
+import { contentHash } from "../../data/file-bytes.ts";
 
 /** Content hashes of files that have not changed since they were last read. */
 export interface FileIndex {

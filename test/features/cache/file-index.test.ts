@@ -11,14 +11,14 @@ import {
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { beforeAll, expect, test, vi } from "vitest";
-import type * as content from "../../../src/data/content-hash.ts";
+import type * as content from "../../../src/data/file-bytes.ts";
 import { openFileIndex } from "../../../src/features/cache/file-index.ts";
 import { features, newDirectory, openCache } from "./cache-folder.ts";
 
 const sha256 = (bytes: string) => createHash("sha256").update(bytes).digest("hex");
 
 const reads = vi.hoisted(() => ({ paths: [] as string[] }));
-vi.mock("../../../src/data/content-hash.ts", async (original) => {
+vi.mock("../../../src/data/file-bytes.ts", async (original) => {
   const { contentHash } = await original<typeof content>();
   return {
     contentHash: (path: string) => {

@@ -1,9 +1,9 @@
 /**
- * Which of one class's pictures are held out for validation: the `fraction` with the smallest content hashes, at least one, and at
- * least one left to train. It depends on the bytes alone, so that renaming or adding pictures moves (nearly) none, and copies of
- * one picture stay on one side.
+ * Which of one class's images are held out for validation: the `fraction` with the smallest content hashes, at least one, and at
+ * least one left to train. It depends on the bytes alone, so that renaming or adding images moves (nearly) none, and copies of
+ * one image stay on one side.
  *
- * @returns indices into `hashes`; none if all pictures are the same.
+ * @returns indices into `hashes`; none if all images are the same.
  */
 export function heldOutByHash(hashes: readonly string[], fraction: number): ReadonlySet<number> {
   const order = hashes.map((_, index) => index).sort((a, b) => (hashes[a]! < hashes[b]! ? -1 : 1));

@@ -1,9 +1,9 @@
 import { extname } from "node:path";
 
 /** Encodings that `decodeImage` reads. */
-export type PictureFormat = "jpeg" | "png" | "gif" | "webp" | "bmp" | "tiff" | "avif";
+export type ImageFormat = "jpeg" | "png" | "gif" | "webp" | "bmp" | "tiff" | "avif";
 
-const formatsByExtension: Readonly<Record<string, PictureFormat>> = {
+const formatsByExtension: Readonly<Record<string, ImageFormat>> = {
   ".jpg": "jpeg",
   ".jpeg": "jpeg",
   ".jpe": "jpeg",
@@ -18,7 +18,7 @@ const formatsByExtension: Readonly<Record<string, PictureFormat>> = {
   ".avif": "avif",
 };
 
-/** Pictures to a user, and refused by name when decoded: better than passing them over. */
+/** Images to a user, and refused by name when decoded: better than passing them over. */
 const undecodableExtensions: ReadonlySet<string> = new Set([
   ".heic",
   ".heif",
@@ -33,21 +33,21 @@ const undecodableExtensions: ReadonlySet<string> = new Set([
   ".dng",
 ]);
 
-/** Whether a file's name says that it is a picture; the case of the extension does not matter. */
-export function hasPictureExtension(path: string): boolean {
+/** Whether a file's name says that it is an image; the case of the extension does not matter. */
+export function hasImageExtension(path: string): boolean {
   const extension = extname(path).toLowerCase();
   return extension in formatsByExtension || undecodableExtensions.has(extension);
 }
 
 /** The encoding that a file's name promises, undefined where it promises none. */
-export function promisedFormat(path: string): PictureFormat | undefined {
+export function promisedFormat(path: string): ImageFormat | undefined {
   return formatsByExtension[extname(path).toLowerCase()];
 }
 
 /** The encoding by the first bytes; a name in capitals is one that we know and cannot decode, undefined is unknown. */
 export function sniffFormat(
   bytes: Uint8Array,
-): PictureFormat | "HEIC" | "SVG" | "PSD" | "JPEG 2000" | undefined {
+): ImageFormat | "HEIC" | "SVG" | "PSD" | "JPEG 2000" | undefined {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, 256)).toString("latin1");
   if (text.startsWith("\xff\xd8\xff")) return "jpeg";
   if (text.startsWith("\x89PNG\r\n\x1a\n")) return "png";
