@@ -154,7 +154,7 @@ export async function saveByTfjs(model: tfl.LayersModel, folder: string): Promis
     tf.io.withSaveHandler(
       async ({ modelTopology, weightSpecs, weightData, format, generatedBy, convertedBy }) => {
         writeFileSync(`${folder}/weights.bin`, new Uint8Array(weightData as ArrayBuffer));
-        const weightsManifest = [{ paths: ["../weights.bin"], weights: weightSpecs }];
+        const weightsManifest = [{ paths: ["./weights.bin"], weights: weightSpecs }];
         const json = { modelTopology, format, generatedBy, convertedBy, weightsManifest };
         writeFileSync(`${folder}/model.json`, JSON.stringify(json));
         return { modelArtifactsInfo: { dateSaved: new Date(), modelTopologyType: "JSON" } };
