@@ -1,7 +1,8 @@
 /** One of our jobs of `prediction.mjs`: predict.mjs MODEL. Prints its figures as JSON. */
 
+import { ensureEngine } from "../dist/engine/backend.js";
 import { tf } from "../dist/engine/tf.js";
-import { ensureEngine, readCheckpoint } from "../dist/index.js";
+import { readCheckpoint } from "../dist/index.js";
 import { inferenceProgram } from "../dist/model/inference-program.js";
 import { uploadWeights } from "../dist/model/layer-weights.js";
 import { runProgram } from "../dist/model/run-program.js";

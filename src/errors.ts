@@ -1,49 +1,50 @@
-/** What is wrong with a file: its bytes, its structure, or the weights in it. */
-export class KerasFileError extends Error {
+/** An error that names what is at fault: `code` is stable, `option` is the API's name of the option to change, where there is one. */
+abstract class NamedError extends Error {
+  readonly code: string;
+  readonly option?: string;
+  constructor(message: string, code: string, option?: string) {
+    super(message);
+    this.code = code;
+    if (option !== undefined) this.option = option;
+  }
+}
+
+/** An error in a file: its bytes, its structure, or the weights in it. */
+export class KerasFileError extends NamedError {
   override readonly name = "KerasFileError";
-  readonly code: string;
-  constructor(message: string, code = "file") {
-    super(message);
-    this.code = code;
+  constructor(message: string, code = "file", option?: string) {
+    super(message, code, option);
   }
 }
 
-/** What is wrong with a model: an unsupported layer, a graph that cannot be cut or changed as asked. */
-export class TopologyError extends Error {
+/** An error in a model: an unsupported layer, or a graph that cannot be cut or changed as asked. */
+export class TopologyError extends NamedError {
   override readonly name = "TopologyError";
-  readonly code: string;
-  constructor(message: string, code = "topology") {
-    super(message);
-    this.code = code;
+  constructor(message: string, code = "topology", option?: string) {
+    super(message, code, option);
   }
 }
 
-/** What is wrong with what was asked: a flag, an option, a policy. The command line exits with 2 on these. */
-export class UsageError extends Error {
+/** An error in the request: a flag, an option, a policy. The command line exits with 2. */
+export class UsageError extends NamedError {
   override readonly name = "UsageError";
-  readonly code: string;
-  constructor(message: string, code = "usage") {
-    super(message);
-    this.code = code;
+  constructor(message: string, code = "usage", option?: string) {
+    super(message, code, option);
   }
 }
 
-/** What is wrong with the data: no pictures, one class, broken files. */
-export class DataError extends Error {
+/** An error in the data: no samples, a single class, broken files. */
+export class DataError extends NamedError {
   override readonly name = "DataError";
-  readonly code: string;
-  constructor(message: string, code = "data") {
-    super(message);
-    this.code = code;
+  constructor(message: string, code = "data", option?: string) {
+    super(message, code, option);
   }
 }
 
-/** What is wrong with the machine: no engine, no space, no permission. */
-export class MachineError extends Error {
+/** An error of the machine: no engine, no space, no permission. */
+export class MachineError extends NamedError {
   override readonly name = "MachineError";
-  readonly code: string;
-  constructor(message: string, code = "machine") {
-    super(message);
-    this.code = code;
+  constructor(message: string, code = "machine", option?: string) {
+    super(message, code, option);
   }
 }

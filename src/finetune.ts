@@ -4,6 +4,7 @@ import { openRunFolder } from "./run/folder.ts";
 import type { FinetuneOptions, FinetuneResult } from "./run/options.ts";
 import { prepareRun } from "./run/prepare.ts";
 import { runRecord } from "./run/record.ts";
+import { resolveOptions } from "./run/settings.ts";
 import { runTraining } from "./run/training.ts";
 
 /**
@@ -12,24 +13,24 @@ import { runTraining } from "./run/training.ts";
  * @throws {UsageError | TopologyError | KerasFileError | DataError} before anything is computed where the run cannot be.
  */
 export async function finetune(options: FinetuneOptions): Promise<FinetuneResult> {
-  const report = options.onProgress ?? (() => {});
+  const settings = resolveOptions(options);
+  const { out, overwrite, onProgress: report } = settings;
   const engine = await ensureEngine();
-  const run = await prepareRun(options);
-  for (const message of run.notes) report({ kind: "note", message });
+  const run = await prepareRun(settings);
+  for (const message of run.messages) report({ kind: "note", message });
   for (const message of run.warnings) report({ kind: "warning", message });
   report({ kind: "plan", plan: run.plan, lines: run.planLines });
-  const folder =
-    options.out === undefined ? null : openRunFolder(options.out, { overwrite: options.overwrite ?? false });
+  const folder = out === null ? null : openRunFolder(out, { overwrite });
   try {
-    await folder?.rehearse(run.checkpoint, run.format);
-    const examples = await runFeatures(run, engine, options);
-    const trained = await runTraining(run, examples, options).finally(examples.dispose);
-    const record = runRecord(run, engine, examples, trained, options);
+    await folder?.rehearse(run.checkpoint, run.settings.outputFormat);
+    const examples = await runFeatures(run, engine);
+    const trained = await runTraining(run, examples).finally(examples.dispose);
+    const record = runRecord(run, engine, examples, trained);
     const { format: _format, args: _args, ...result } = record;
     const files = (await folder?.write(record)) ?? [];
     if (trained.stopped === undefined) return { ...result, files };
     const { length } = trained.history;
-    const kept = files.length > 0 ? `; epoch ${result.bestEpoch}, the best, is saved in ${options.out}` : "";
+    const kept = files.length > 0 ? `; epoch ${result.bestEpoch}, the best, is saved in ${out}` : "";
     report({ kind: "note", message: `stopped   after epoch ${length}${kept}` });
     throw trained.stopped;
   } catch (error) {

@@ -26,26 +26,18 @@ export type {
   TargetColumn,
   TextDataset,
 } from "./data/dataset.ts";
-export { decoderInfo } from "./data/decoder-info.ts";
 export { loadImages } from "./data/images.ts";
-export { detectPreprocess, imageSizeOf } from "./data/input-images.ts";
 export type { FileOptions } from "./data/model-files.ts";
-export { dataFolder, fileKindOf } from "./data/model-files.ts";
 export type { EngineChoice, EngineInfo } from "./engine/backend.ts";
-export { engineInfo, ensureEngine, useEngine } from "./engine/backend.ts";
-export { engineHome } from "./engine/home.ts";
+export { engineInfo, useEngine } from "./engine/backend.ts";
 export type { LayersModel } from "./engine/layers-model.ts";
 export { setupEngine } from "./engine/setup.ts";
 export { DataError, KerasFileError, MachineError, TopologyError, UsageError } from "./errors.ts";
 export { finetune } from "./finetune.ts";
-export { formatAt, readCheckpoint, writeCheckpoint } from "./formats/checkpoint-file.ts";
-export { leftBehind, writingWarnings } from "./formats/dialect-writing.ts";
-export { forEarlyKeras3 } from "./formats/keras/early-keras3.ts";
+export { readCheckpoint, writeCheckpoint } from "./formats/checkpoint-file.ts";
 export type { Inspection } from "./freeze/inspect.ts";
 export { inspect } from "./freeze/inspect.ts";
-export { parsePatterns } from "./freeze/patterns.ts";
 export type { FinetunePlan, PlannedLayer } from "./freeze/plan.ts";
-export { formatBytes, formatSeconds, planLines } from "./freeze/plan-text.ts";
 export type { FreezePolicy } from "./freeze/policy.ts";
 export {
   freeze,
@@ -55,23 +47,19 @@ export {
   freezeUntil,
   unfreeze,
 } from "./freeze/policy.ts";
-export { nearestNames } from "./freeze/suggestions.ts";
 export { replaceHead } from "./head/replace-head.ts";
 export type { Evaluation } from "./inference/evaluate.ts";
 export { evaluate } from "./inference/evaluate.ts";
-export type { Parity } from "./inference/parity.ts";
-export { comparePredictions } from "./inference/parity.ts";
 export { predict } from "./inference/predict.ts";
 export type { ClassProbability, FilePrediction, PredictFilesOptions } from "./inference/predict-files.ts";
 export { predictFiles } from "./inference/predict-files.ts";
 export { toLayersModel } from "./model/to-layers-model.ts";
 export type { ExtractOptions, Features } from "./run/extract-features.ts";
 export { extractFeatures } from "./run/extract-features.ts";
-export { makeRunFolder, modelFileAt, removeRunFolder } from "./run/folder.ts";
-export type { FinetuneOptions, FinetuneResult, ProgressEvent, Proof } from "./run/options.ts";
+export type { FinetuneOptions, FinetuneResult, ProgressEvent } from "./run/options.ts";
 export { planFinetune } from "./run/plan-finetune.ts";
-export type { PreparedRun } from "./run/prepare.ts";
-export { prepareRun } from "./run/prepare.ts";
+export type { Proof } from "./run/proof.ts";
+export type { LossArgument } from "./task/losses.ts";
 export type { AskedTask, MetricArgument, Task, TaskKind, TaskName, TaskOutput } from "./task/task.ts";
 export { taskOf } from "./task/task.ts";
 export type { DType, InputTensor, Shape, StringTensor, Tensor } from "./tensor.ts";
@@ -86,5 +74,6 @@ export type {
   Verdict,
 } from "./training/callbacks/callback.ts";
 export type { Epoch, History } from "./training/history.ts";
+export type { OptimizerArgument } from "./training/optimizer-config.ts";
 export type { Trainer, TrainerOptions } from "./training/trainer.ts";
 export { createTrainer } from "./training/trainer.ts";

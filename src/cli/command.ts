@@ -1,5 +1,6 @@
 import yargs from "yargs";
-import { nearestNames, UsageError } from "../index.ts";
+import { nearestNames } from "../cli-api.ts";
+import { UsageError } from "../index.ts";
 
 import type { Terminal } from "./terminal.ts";
 import type { ParseValue } from "./values.ts";

@@ -1,17 +1,15 @@
 import { existsSync } from "node:fs";
-import type { Checkpoint, Parity } from "../index.ts";
+import type { Parity } from "../cli-api.ts";
 import {
   comparePredictions,
   forEarlyKeras3,
   formatAt,
   leftBehind,
   modelFileAt,
-  readCheckpoint,
-  TopologyError,
-  UsageError,
-  writeCheckpoint,
   writingWarnings,
-} from "../index.ts";
+} from "../cli-api.ts";
+import type { Checkpoint } from "../index.ts";
+import { readCheckpoint, TopologyError, UsageError, writeCheckpoint } from "../index.ts";
 import type { Command, FlagsOf } from "./command.ts";
 import { flag, value } from "./command.ts";
 import type { ArchValue, EngineValues, JsonValue, KerasValue } from "./run-flags.ts";

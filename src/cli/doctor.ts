@@ -1,7 +1,7 @@
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { decoderInfo, engineHome, ensureEngine, formatBytes } from "../cli-api.ts";
 import type { EngineInfo } from "../index.ts";
-import { decoderInfo, engineHome, ensureEngine, formatBytes } from "../index.ts";
 import type { Command, FlagsOf } from "./command.ts";
 import type { EngineValues, JsonValue } from "./run-flags.ts";
 import { chooseEngine, engineFlags, jsonFlag } from "./run-flags.ts";

@@ -1,7 +1,8 @@
 import { statSync } from "node:fs";
 import { join } from "node:path";
+import { dataFolder, modelFileAt } from "../cli-api.ts";
 import type { Evaluation, SampleUnit } from "../index.ts";
-import { dataFolder, evaluate, modelFileAt, readCheckpoint, UsageError } from "../index.ts";
+import { evaluate, readCheckpoint, UsageError } from "../index.ts";
 import { columns } from "./columns.ts";
 import type { Command, FlagsOf } from "./command.ts";
 import { value } from "./command.ts";

@@ -1,5 +1,6 @@
+import { modelFileAt } from "../cli-api.ts";
 import type { Inspection, Shape } from "../index.ts";
-import { inspect, modelFileAt, readCheckpoint } from "../index.ts";
+import { inspect, readCheckpoint } from "../index.ts";
 import { columns } from "./columns.ts";
 import type { Command, FlagsOf } from "./command.ts";
 import type { ArchValue, JsonValue } from "./run-flags.ts";

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { nearestNames } from "../index.ts";
+import { nearestNames, spellOptions } from "../cli-api.ts";
 import type { Command } from "./command.ts";
 import { parseTokens } from "./command.ts";
 import { namedCommands } from "./commands.ts";
@@ -9,6 +9,26 @@ import { watchOutput } from "./output.ts";
 import { onFirstSignal } from "./signals.ts";
 import { createTerminal } from "./terminal.ts";
 import { trainCommand } from "./train.ts";
+
+/** Options that have another name as a flag. */
+const flagNames: Readonly<Record<string, string>> = {
+  learningRate: "lr",
+  outputFormat: "format",
+  outputKeras: "keras",
+};
+
+const flagOf = (option: string): string =>
+  `--${flagNames[option] ?? option.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+
+spellOptions({
+  name: flagOf,
+  assigned: (option, value) => {
+    if (value === false) return `--no-${flagOf(option).slice(2)}`;
+    return value === true ? flagOf(option) : `${flagOf(option)} ${value}`;
+  },
+  policy: (name, argument) =>
+    argument === undefined ? flagOf(name) : `${flagOf(name)} ${JSON.stringify(argument)}`,
+});
 
 const exitCode = await main(process.argv.slice(2));
 process.exitCode = exitCode || process.exitCode;

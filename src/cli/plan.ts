@@ -1,4 +1,5 @@
-import { modelFileAt, planFinetune, planLines, readCheckpoint, replaceHead } from "../index.ts";
+import { modelFileAt, planLines } from "../cli-api.ts";
+import { planFinetune, readCheckpoint, replaceHead } from "../index.ts";
 import type { Command, FlagsOf } from "./command.ts";
 import { value } from "./command.ts";
 import type { FreezeValues } from "./freeze-flags.ts";

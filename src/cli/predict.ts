@@ -1,5 +1,6 @@
+import { fileKindOf, modelFileAt } from "../cli-api.ts";
 import type { FilePrediction } from "../index.ts";
-import { fileKindOf, modelFileAt, predictFiles, readCheckpoint } from "../index.ts";
+import { predictFiles, readCheckpoint } from "../index.ts";
 import { columns } from "./columns.ts";
 import type { Command, FlagsOf } from "./command.ts";
 import { value } from "./command.ts";

@@ -1,4 +1,4 @@
-import { formatSeconds } from "../index.ts";
+import { formatSeconds } from "../cli-api.ts";
 
 /** One task at a time, shown once it has run for two seconds: a redrawn line on a terminal, a line now and then elsewhere. */
 export interface Progress {

@@ -1,5 +1,5 @@
+import { formatBytes, formatSeconds } from "../cli-api.ts";
 import type { EngineInfo, FinetuneResult } from "../index.ts";
-import { formatBytes, formatSeconds } from "../index.ts";
 import { columns } from "./columns.ts";
 
 /** `0.6931`; `3.2e-5` where four places would say nothing. */

@@ -1,4 +1,5 @@
-import { formatSeconds, setupEngine } from "../index.ts";
+import { formatSeconds } from "../cli-api.ts";
+import { setupEngine } from "../index.ts";
 import type { Command, FlagsOf } from "./command.ts";
 import { value } from "./command.ts";
 import type { JsonValue } from "./run-flags.ts";

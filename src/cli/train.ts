@@ -1,13 +1,13 @@
-import type { FinetuneResult, ProgressEvent } from "../index.ts";
 import {
   ensureEngine,
-  finetune,
   formatSeconds,
   makeRunFolder,
   prepareRun,
   removeRunFolder,
-  UsageError,
-} from "../index.ts";
+  resolveOptions,
+} from "../cli-api.ts";
+import type { FinetuneResult, ProgressEvent } from "../index.ts";
+import { finetune, UsageError } from "../index.ts";
 import type { Command } from "./command.ts";
 import type { RunValues } from "./run-flags.ts";
 import { chooseEngine, runFlags, runOptions } from "./run-flags.ts";
@@ -38,10 +38,10 @@ export const trainCommand: Command<RunValues> = {
     const options = runOptions({ ...values, model, data });
     chooseEngine(values);
     if (values["dry-run"]) {
-      const run = await prepareRun(options);
+      const run = await prepareRun(resolveOptions(options));
       signal.throwIfAborted();
       if (values.json) terminal.document(run.plan);
-      for (const line of run.notes) terminal.print(line);
+      for (const line of run.messages) terminal.print(line);
       for (const line of run.planLines) terminal.print(line);
       for (const warning of run.warnings) terminal.notice(`warning: ${warning}`);
       return;
@@ -109,7 +109,7 @@ function epochLine({ epoch, epochs, best }: Extract<ProgressEvent, { kind: "epoc
 function resultLines(out: string, result: FinetuneResult): string[] {
   const best = result.history.find((epoch) => epoch.epoch === result.bestEpoch);
   const lines = ["", ...costTable(result)];
-  const { proof, badImages, features, unit } = result;
+  const { proof, bad, features, unit } = result;
   const called = unit === "images" ? "pictures" : unit;
   lines.push(
     proof.unchanged
@@ -120,11 +120,11 @@ function resultLines(out: string, result: FinetuneResult): string[] {
           .join(", ")} changed`,
   );
   lines.push(
-    `features  ${features.images} ${unit}, ${features.cached} from the cache, ${features.extracted} computed`,
+    `features  ${features.samples} ${unit}, ${features.cached} from the cache, ${features.extracted} computed`,
   );
-  if (badImages.length > 0) {
+  if (bad.length > 0) {
     lines.push(
-      `skipped   ${badImages.length} ${called} that cannot be ${unit === "images" ? "decoded" : "read"}, listed in bad-${unit}.csv`,
+      `skipped   ${bad.length} ${called} that cannot be ${unit === "images" ? "decoded" : "read"}, listed in bad-${unit}.csv`,
     );
   }
   lines.push(`files     ${result.files.join("  ")}`);

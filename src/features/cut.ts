@@ -1,10 +1,15 @@
+import type { BatchNormMode, Checkpoint } from "../checkpoint.ts";
 import type { Partition } from "../freeze/partition.ts";
 import { partition } from "../freeze/partition.ts";
-import type { FrozenSet } from "../freeze/policy.ts";
+import type { FreezePolicy, FreezeResolution, FrozenSet } from "../freeze/policy.ts";
+import { resolveFreeze } from "../freeze/resolve.ts";
+import { layerGraph } from "../topology/build-graph.ts";
 import type { LayerGraph } from "../topology/layer-graph.ts";
 import { layersByPath } from "../topology/layer-graph.ts";
 import { specOf } from "../topology/layer-specs.ts";
+import { withActivityPenalties } from "../topology/rewrites/activity-penalties.ts";
 import { pushStrides } from "../topology/rewrites/push-strides.ts";
+import { requireSupported } from "../topology/support.ts";
 
 /** A model as it is run: strides pushed up, then cut. Layers keep their paths and weights. */
 export interface CutModel {
@@ -12,8 +17,44 @@ export interface CutModel {
   readonly partition: Partition;
 }
 
+/** A checkpoint as it is trained: its own graph, who is frozen in it, and the cut that follows. */
+export interface FrozenModel {
+  /** The model's own layers, as the plan lists them. */
+  readonly model: LayerGraph;
+  readonly resolution: FreezeResolution;
+  /** What runs. */
+  readonly cut: CutModel;
+}
+
+export interface CutQuestion {
+  /** Undefined for the default: all but a new head, else the flags in the file. */
+  readonly freeze: FreezePolicy | readonly FreezePolicy[] | undefined;
+  readonly bnMode: BatchNormMode;
+  /** Whether this run made the head; where absent, whether the checkpoint notes new layers. */
+  readonly headIsNew?: boolean;
+  /** The Keras whose training is meant, where it is not the one of the checkpoint's dialect. */
+  readonly kerasVersion?: string;
+}
+
 /**
- * The model with the positions that nobody reads left out, and the cut that the resolution makes in it. A layer on batch
+ * Returns the checkpoint's graph, who is frozen in it, and its static and dynamic parts.
+ * @throws {UsageError} for a policy that matches nothing or freezes everything.
+ * @throws {TopologyError} for a layer that cannot be computed here.
+ */
+export function cutCheckpoint(checkpoint: Checkpoint, asked: CutQuestion): FrozenModel {
+  const model = layerGraph(checkpoint);
+  requireSupported(model);
+  const resolution = resolveFreeze(model, asked.freeze, {
+    bnMode: asked.bnMode,
+    newLayers: checkpoint.notes.newLayers ?? [],
+    ...(asked.headIsNew !== undefined && { headIsNew: asked.headIsNew }),
+  });
+  const graph = withActivityPenalties(model, asked.kerasVersion ?? checkpoint.kerasVersion);
+  return { model, resolution, cut: cutModel(graph, resolution) };
+}
+
+/**
+ * Returns the model with the positions that nobody reads left out, and the cut that the resolution makes in it. A layer on batch
  * statistics, or one that draws random numbers, keeps its positions.
  */
 export function cutModel(graph: LayerGraph, resolution: FrozenSet): CutModel {

@@ -5,18 +5,17 @@ import type { Split, StoredDataset } from "../data/dataset.ts";
 import type { SampleReader } from "../data/sample-reader.ts";
 import { ensureEngine } from "../engine/backend.ts";
 import { probeSpeed } from "../engine/speed-probe.ts";
-import { defaultCacheDirectory } from "../features/cache/feature-cache.ts";
 import { extractionBatch } from "../features/feature-source.ts";
 import type { CostQuestion } from "../freeze/cost.ts";
 import type { OptimizerConfig } from "../training/optimizer-config.ts";
 import { updateRule } from "../training/update-rules.ts";
-import type { FinetuneOptions } from "./options.ts";
+import type { RunSettings } from "./settings.ts";
 
-/** What the cost of the run depends on, with the speed of this machine measured now. */
+/** Returns what the cost of the run depends on, with the speed of this machine measured now. */
 export async function costQuestion(
   dataset: StoredDataset,
   optimizer: OptimizerConfig,
-  options: FinetuneOptions,
+  settings: Pick<RunSettings, "batchSize" | "cacheDtype">,
   reader: SampleReader | null,
 ): Promise<CostQuestion> {
   const engine = await ensureEngine();
@@ -24,16 +23,16 @@ export async function costQuestion(
   return {
     trainImages: countOf(dataset, "train"),
     validationImages: countOf(dataset, "val"),
-    batchSize: options.batchSize ?? 32,
+    batchSize: settings.batchSize,
     optimizerSlots: Object.keys(updateRule(optimizer).slots).length,
     speed: { ...probeSpeed(), secondsPerImage },
-    bytesPerValue: options.cacheDtype === "float16" ? 2 : 4,
+    bytesPerValue: settings.cacheDtype === "float16" ? 2 : 4,
     residentBytes: process.memoryUsage().rss,
     extractionBatch: extractionBatch(engine),
   };
 }
 
-/** Of one picture, the first that decodes among a few, once the decoder is loaded; 0 where none does, and of a text, which costs next to nothing. */
+/** Returns the seconds to decode one image, the first of a few that decodes, once the decoder is loaded; 0 where none does, and for texts, which cost next to nothing. */
 async function readingSeconds(dataset: StoredDataset, reader: SampleReader | null): Promise<number> {
   if (dataset.kind !== "images" || !reader) return 0;
   for (const { path } of dataset.samples.slice(0, 3)) {
@@ -46,22 +45,8 @@ async function readingSeconds(dataset: StoredDataset, reader: SampleReader | nul
   return 0;
 }
 
-export function cacheContext({ cache, cacheDtype }: FinetuneOptions): {
-  cacheFolder?: string;
-  freeBytes?: number;
-  cacheDtype?: "float32" | "float16";
-} {
-  if (cache === false) return {};
-  const cacheFolder = cache ?? defaultCacheDirectory();
-  const free = freeBytesAt(cacheFolder);
-  return {
-    cacheFolder,
-    ...(free !== undefined && { freeBytes: free }),
-    ...(cacheDtype !== undefined && { cacheDtype }),
-  };
-}
-
-function freeBytesAt(folder: string): number | undefined {
+/** Returns the bytes free on the disk that holds `folder`, or will; undefined where the system does not say. */
+export function freeBytesAt(folder: string): number | undefined {
   for (let place = resolve(folder); ; place = dirname(place)) {
     try {
       const { bavail, bsize } = statfsSync(place);

@@ -15,59 +15,49 @@ import { staticProgram } from "../features/trunk.ts";
 import { outputShape, targetsFor, targetsOf } from "../task/targets.ts";
 import type { Examples } from "../training/batches.ts";
 import { examplesOf } from "../training/examples.ts";
-import type { FeatureFigures, FinetuneOptions } from "./options.ts";
+import type { FeatureFigures } from "./options.ts";
 import type { PreparedRun } from "./prepare.ts";
 
-/** What the tail is fed with: every frontier tensor of every sample, and its target. */
+/** The input of the training: every frontier tensor of every sample, and its target. */
 export interface RunExamples {
   readonly train: Examples;
   /** Null without validation data. */
   readonly validation: Examples | null;
   readonly figures: FeatureFigures;
   readonly bad: readonly BadFile[];
-  /** Ends the use of the features. */
+  /** Releases the features. */
   dispose(): void;
 }
 
-/** Step 7: the static part on all samples, from the cache where files are there. */
-export async function runFeatures(
-  run: PreparedRun,
-  engine: EngineInfo,
-  options: FinetuneOptions,
-): Promise<RunExamples> {
+/** Runs the static part once on every sample, or reads from the cache what an earlier run kept. */
+export async function runFeatures(run: PreparedRun, engine: EngineInfo): Promise<RunExamples> {
   const started = performance.now();
   const { dataset } = run;
   const { cached, ...found } =
-    dataset.kind === "arrays"
-      ? await ofArrays(run, dataset, engine, options)
-      : await ofFiles(run, dataset, engine, options);
+    dataset.kind === "arrays" ? await ofArrays(run, dataset, engine) : await ofFiles(run, dataset, engine);
   const parts = [found.train, ...(found.validation ? [found.validation] : [])];
-  const images = parts.reduce((sum, part) => sum + part.targets.shape[0]!, 0);
+  const samples = parts.reduce((sum, part) => sum + part.targets.shape[0]!, 0);
   const bytes = parts.flatMap((part) => part.features).reduce((sum, { byteLength }) => sum + byteLength, 0);
   const seconds = (performance.now() - started) / 1000;
-  return { ...found, figures: { images, extracted: images - cached, cached, bytes, seconds } };
+  return { ...found, figures: { samples, extracted: samples - cached, cached, bytes, seconds } };
 }
 
 type Found = Omit<RunExamples, "figures"> & { readonly cached: number };
 
-async function ofFiles(
-  run: PreparedRun,
-  dataset: FileDataset,
-  engine: EngineInfo,
-  options: FinetuneOptions,
-): Promise<Found> {
+async function ofFiles(run: PreparedRun, dataset: FileDataset, engine: EngineInfo): Promise<Found> {
+  const { settings } = run;
   const source = await openFeatureSource(run, run.checkpoint.weights, engine, {
     reader: run.reader!,
-    strict: options.strictData,
-    cache: options.cache,
-    cacheMax: options.cacheMax,
-    storage: options.cacheDtype,
-    signal: options.signal,
-    onWarning: (message) => options.onProgress?.({ kind: "warning", message }),
+    strict: settings.strictData,
+    cache: settings.cache,
+    cacheMax: settings.cacheMax,
+    storage: settings.cacheDtype,
+    signal: settings.signal ?? undefined,
+    onWarning: (message) => settings.onProgress({ kind: "warning", message }),
   });
   try {
-    const train = await fileSplit(source, run, dataset, "train", options);
-    const val = await fileSplit(source, run, dataset, "val", options).catch((error: unknown) => {
+    const train = await fileSplit(source, run, dataset, "train");
+    const val = await fileSplit(source, run, dataset, "val").catch((error: unknown) => {
       train.dispose();
       throw error;
     });
@@ -91,11 +81,10 @@ async function fileSplit(
   run: PreparedRun,
   dataset: FileDataset,
   split: Split,
-  options: FinetuneOptions,
 ): Promise<Pick<FileFeatures, "bad" | "cached" | "dispose"> & { readonly examples: Examples }> {
   const samples = dataset.samples.filter((sample) => sample.split === split);
   const { features, indices, ...rest } = await source.extract(samples, (done, fromCache) =>
-    options.onProgress?.({
+    run.settings.onProgress({
       ...{ kind: "extract", unit: dataset.kind, done },
       ...{ total: samples.length, cached: fromCache },
     }),
@@ -107,10 +96,10 @@ async function fileSplit(
   }
   const labels = indices.map((index) => labelOf(samples[index]!));
   const targets = targetsOf(labels, run.units, run.loss);
-  return { ...rest, examples: examplesOf(features, targets, weightingOf(run, split, options)) };
+  return { ...rest, examples: examplesOf(features, targets, weightingOf(run, split)) };
 }
 
-/** What to say of a class of which no file can be used: nothing would be learned of it. */
+/** Returns the error for a class of which no file can be used: nothing would be learned of it. */
 function lostClass(
   { classNames, kind }: FileDataset,
   samples: readonly FileSample[],
@@ -128,16 +117,11 @@ function lostClass(
   );
 }
 
-async function ofArrays(
-  run: PreparedRun,
-  dataset: ArrayDataset,
-  engine: EngineInfo,
-  options: FinetuneOptions,
-): Promise<Found> {
+async function ofArrays(run: PreparedRun, dataset: ArrayDataset, engine: EngineInfo): Promise<Found> {
   const part = staticProgram(run, run.checkpoint.weights);
   const { validation } = dataset;
-  const train = await arraySplit(part, run, dataset, "train", engine, options);
-  const held = validation && (await arraySplit(part, run, validation, "val", engine, options));
+  const train = await arraySplit(part, run, dataset, "train", engine);
+  const held = validation && (await arraySplit(part, run, validation, "val", engine));
   return { train, validation: held ?? null, bad: [], cached: 0, dispose: () => {} };
 }
 
@@ -147,7 +131,6 @@ async function arraySplit(
   batch: Batch,
   split: Split,
   engine: EngineInfo,
-  options: FinetuneOptions,
 ): Promise<Examples> {
   const { inputs } = batch;
   const targets = onlyTarget(batch.targets);
@@ -155,21 +138,19 @@ async function arraySplit(
   const total = targets.shape[0]!;
   const features = await extractArrays(part, inputsInOrder(inputs, names), {
     batchSize: extractionBatch(engine),
-    signal: options.signal,
-    onProgress: (done) => options.onProgress?.({ kind: "extract", unit: "samples", done, total, cached: 0 }),
+    signal: run.settings.signal ?? undefined,
+    onProgress: (done) =>
+      run.settings.onProgress({ kind: "extract", unit: "samples", done, total, cached: 0 }),
   });
   return examplesOf(
     features.map(tensorRows),
     targetsFor(targets, outputShape(run.graph), run.loss),
-    weightingOf(run, split, options),
+    weightingOf(run, split),
   );
 }
 
-/** Class weights count in training only. */
-function weightingOf(
-  run: PreparedRun,
-  split: Split,
-  { classWeight }: FinetuneOptions,
-): Parameters<typeof examplesOf>[2] {
+/** Returns the class weights, which count in training only. */
+function weightingOf(run: PreparedRun, split: Split): Parameters<typeof examplesOf>[2] {
+  const { classWeight } = run.settings;
   return split === "train" && classWeight ? { classWeight, classNames: run.labels } : undefined;
 }

@@ -137,7 +137,7 @@ export function modelFileAt(path: string): string {
 
 async function stage(staging: string, record: RunRecord): Promise<readonly string[]> {
   const { cost, ...plan } = record.plan;
-  const { engine, bestEpoch, features, measured, proof, badImages, unit } = record;
+  const { engine, bestEpoch, features, measured, proof, bad, unit } = record;
   const labels = record.checkpoint.notes.labels;
   const texts: [name: string, text: string][] = [
     ["args.json", json(record.args)],
@@ -145,8 +145,8 @@ async function stage(staging: string, record: RunRecord): Promise<readonly strin
     ["plan.json", json({ engine, bestEpoch, plan, predicted: cost ?? null, measured, features, proof })],
   ];
   if (labels) texts.unshift(["labels.json", json(labels)]);
-  if (badImages.length > 0) {
-    const rows = badImages.map(({ path, reason }) => [path, reason].map(csvField).join(","));
+  if (bad.length > 0) {
+    const rows = bad.map(({ path, reason }) => [path, reason].map(csvField).join(","));
     texts.push([`bad-${unit}.csv`, `${["path,reason", ...rows].join("\n")}\n`]);
   }
   const model = modelNames[record.format];

@@ -7,8 +7,9 @@ import type { LossArgument } from "../task/losses.ts";
 import type { Callback } from "../training/callbacks/callback.ts";
 import type { Epoch, History } from "../training/history.ts";
 import type { OptimizerArgument } from "../training/optimizer-config.ts";
+import type { Proof } from "./proof.ts";
 
-/** What a run is asked. Every absent option takes the default that DESIGN states and `args.json` records. */
+/** The options of a run. An absent option takes its default, which args.json records. */
 export interface FinetuneOptions {
   /** A model file, a run folder, or a checkpoint. */
   readonly model: string | Checkpoint;
@@ -85,15 +86,8 @@ export type ProgressEvent =
     }
   | { readonly kind: "epoch"; readonly epoch: Epoch; readonly epochs: number; readonly best: boolean };
 
-/** sha256 of every frozen weight before and after, hex. */
-export interface Proof {
-  readonly unchanged: boolean;
-  readonly weights: readonly { readonly name: string; readonly before: string; readonly after: string }[];
-}
-
 export interface FeatureFigures {
-  /** Samples, whatever they are. */
-  readonly images: number;
+  readonly samples: number;
   readonly extracted: number;
   readonly cached: number;
   readonly bytes: number;
@@ -111,7 +105,7 @@ export interface FinetuneResult {
   /** What the samples are. */
   readonly unit: SampleUnit;
   /** Files that could not be used. */
-  readonly badImages: readonly BadFile[];
+  readonly bad: readonly BadFile[];
   /** What the run cost, beside `plan.cost`. */
   readonly measured: {
     readonly extractionSeconds: number;

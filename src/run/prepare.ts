@@ -6,185 +6,246 @@ import type { ImageOptions } from "../data/images.ts";
 import { detectPreprocess } from "../data/input-images.ts";
 import { dataFolder, fileReader, imageInput } from "../data/model-files.ts";
 import type { SampleReader } from "../data/sample-reader.ts";
-import { UsageError } from "../errors.ts";
+import { KerasFileError, UsageError } from "../errors.ts";
+import { defaultCacheDirectory } from "../features/cache/feature-cache.ts";
 import type { CutModel } from "../features/cut.ts";
-import { cutModel } from "../features/cut.ts";
+import { cutCheckpoint } from "../features/cut.ts";
 import { defaultFormat, readCheckpoint } from "../formats/checkpoint-file.ts";
 import { writingWarnings } from "../formats/dialect-writing.ts";
 import { forEarlyKeras3 } from "../formats/keras/early-keras3.ts";
 import type { FinetunePlan } from "../freeze/plan.ts";
 import { planLines } from "../freeze/plan-text.ts";
-import { resolveFreeze } from "../freeze/resolve.ts";
-import type { Loss } from "../task/losses.ts";
+import { optionName, optionSetTo } from "../options.ts";
+import type { Loss, LossArgument } from "../task/losses.ts";
 import { lossOf } from "../task/losses.ts";
 import { outputShape, requireKnownClasses } from "../task/targets.ts";
 import type { Shape, Tensor } from "../tensor.ts";
-import { layerGraph } from "../topology/build-graph.ts";
 import type { LayerGraph } from "../topology/layer-graph.ts";
-import { withActivityPenalties } from "../topology/rewrites/activity-penalties.ts";
 import type { OptimizerConfig } from "../training/optimizer-config.ts";
 import { optimizerConfig } from "../training/optimizer-config.ts";
 import { weightPenalties, weightRules } from "../training/weight-rules.ts";
-import { cacheContext, costQuestion, countOf } from "./cost.ts";
+import { costQuestion, countOf, freeBytesAt } from "./cost.ts";
 import { modelFileAt } from "./folder.ts";
 import { classNamesOf, inOutputOrder, withHeadFor } from "./head-for-data.ts";
-import { requireNumbers } from "./numbers.ts";
-import type { FinetuneOptions } from "./options.ts";
 import { planCut } from "./plan-finetune.ts";
+import type { RunSettings } from "./settings.ts";
 
-/** A run with everything decided and nothing computed yet: steps 1 to 6, what `--dry-run` prints. */
+/** The settings of a run once the model and the data have decided what was left to them: what `args.json` records. */
+export interface DecidedSettings
+  extends Omit<RunSettings, "cache" | "imageSize" | "learningRate" | "loss" | "outputFormat" | "preprocess"> {
+  readonly cache: string | false;
+  /** `[height, width]`; null for data that is not images, as is `preprocess`. */
+  readonly imageSize: readonly [number, number] | null;
+  readonly preprocess: PreprocessMode | null;
+  readonly learningRate: number;
+  readonly loss: LossArgument;
+  readonly outputFormat: CheckpointFormat;
+}
+
+/** A run with everything decided and nothing computed yet: what `--dry-run` prints. */
 export interface PreparedRun extends CutModel {
-  /** With its head for the data's classes. */
+  readonly settings: DecidedSettings;
+  /** The model with its head for the data's classes. */
   readonly checkpoint: Checkpoint;
   readonly dataset: StoredDataset;
   readonly plan: FinetunePlan;
   /** The plan as text. */
   readonly planLines: readonly string[];
+  /** Paths of the frozen layers. */
   readonly frozen: ReadonlySet<string>;
-  /** How files become the model's input; null for arrays, which are taken as they are. */
+  /** Turns files into the model's input; null for arrays, which are taken as they are. */
   readonly reader: SampleReader | null;
-  /** Of a run on pictures. */
-  readonly picture: PictureSettings | null;
   readonly loss: Loss;
   readonly optimizer: OptimizerConfig;
-  /** What the tuned model is written as. */
-  readonly format: CheckpointFormat;
   /** Units of the output. */
   readonly units: number;
   /** Class names in output order. */
   readonly labels: readonly string[];
-  readonly notes: readonly string[];
+  /** Facts worth a line before the plan. */
+  readonly messages: readonly string[];
   readonly warnings: readonly string[];
 }
 
-export interface PictureSettings extends ImageOptions {
-  readonly preprocess: PreprocessMode;
-  /** `ResNet by its layer names`, `as asked`. */
-  readonly reason: string;
-  readonly warning?: string;
-}
-
-/** @throws {UsageError | TopologyError | KerasFileError | DataError} for whatever would stop the run, before anything is computed. */
-export async function prepareRun(options: FinetuneOptions): Promise<PreparedRun> {
-  const given = await openModel(options);
-  requireNumbers(given.weights, typeof options.model === "string" ? options.model : "model");
+/**
+ * Reads the model and lists the data, gives the model the head that the data needs, and cuts it where the policies say.
+ * @throws {UsageError | TopologyError | KerasFileError | DataError} for whatever would stop the run, before anything is computed.
+ */
+export async function prepareRun(settings: RunSettings): Promise<PreparedRun> {
+  const given = await openModel(settings);
   const data =
-    typeof options.data === "string" ? await dataFolder(given, options.data) : storedDataset(options.data);
-  const headed = withHeadFor(given, classNamesOf(data, options, given), options);
-  const { labels, newHead, warning } = headed;
-  const format = options.outputFormat ?? defaultFormat(headed.checkpoint);
-  const checkpoint = forRelease(headed.checkpoint, format, options);
-  const { classWeight } = options;
-  if (classWeight !== undefined && classWeight !== "balanced") requireKnownClasses(classWeight, labels);
+    typeof settings.data === "string" ? await dataFolder(given, settings.data) : storedDataset(settings.data);
+  const headed = withHeadFor(given, classNamesOf(data, settings, given), settings);
+  const { labels, newHead } = headed;
+  const outputFormat =
+    settings.outputFormat === "auto" ? defaultFormat(headed.checkpoint) : settings.outputFormat;
+  const checkpoint = forRelease(headed.checkpoint, outputFormat, settings);
+  const { classWeight } = settings;
+  if (classWeight !== null && classWeight !== "balanced") requireKnownClasses(classWeight, labels);
   const dataset = data.kind === "arrays" ? data : inOutputOrder(data, labels);
-  const graph = layerGraph(checkpoint);
-  const { reader, picture } = inputOf(dataset, graph, given, options);
-  const bnMode = options.bnMode ?? "inference";
-  const resolution = resolveFreeze(graph, options.freeze, {
-    bnMode,
-    newLayers: checkpoint.notes.newLayers ?? [],
+  const { model, resolution, cut } = cutCheckpoint(checkpoint, {
+    freeze: settings.freeze === "auto" ? undefined : settings.freeze,
+    bnMode: settings.bnMode,
     headIsNew: newHead !== undefined,
+    kerasVersion: given.kerasVersion,
   });
-  const cut = cutModel(withActivityPenalties(graph, given.kerasVersion), resolution);
-  // Asked for its refusals alone, before anything is extracted.
-  weightRules(cut.graph, cut.partition);
-  weightPenalties(cut.graph, cut.partition.trainableWeights);
-  const newLayers = new Set(newHead === undefined ? [] : (checkpoint.notes.newLayers ?? []));
-  const onlyNew = [...cut.partition.trainableWeights.keys()].every((path) => newLayers.has(path));
-  const optimizer = optimizerConfig(options.optimizer ?? "Adam", options.learningRate, onlyNew ? 1e-3 : 1e-4);
-  const units = outputShape(graph).at(-1) ?? 1;
-  const cost = await costQuestion(dataset, optimizer, options, reader);
-  const plan = planCut(graph, cut, resolution, { ...(picture && { imageSize: picture.imageSize }), cost });
+  requireTrainable(cut);
+  const { reader, image } = inputOf(dataset, model, given, settings);
+  const loss = settings.loss === "auto" ? defaultLoss(outputShape(model), dataset) : settings.loss;
+  const optimizer = optimizerOf(settings, cut, newHead ? (checkpoint.notes.newLayers ?? []) : []);
+  const decided: DecidedSettings = {
+    ...settings,
+    cache: settings.cache ?? defaultCacheDirectory(),
+    imageSize: image?.imageSize ?? null,
+    preprocess: image?.preprocess ?? null,
+    learningRate: optimizer.settings["learning_rate"] as number,
+    optimizer: { class_name: optimizer.className, config: optimizer.settings },
+    loss,
+    outputFormat,
+  };
+  const cost = await costQuestion(dataset, optimizer, decided, reader);
+  const plan = planCut(model, cut, resolution, { ...(image && { imageSize: image.imageSize }), cost });
   return {
-    checkpoint: { ...checkpoint, notes: { ...checkpoint.notes, ...notesOf(labels, picture), bnMode } },
+    settings: decided,
+    checkpoint: { ...checkpoint, notes: { ...checkpoint.notes, ...notesOf(labels, image, settings) } },
     dataset,
     ...cut,
     plan,
     planLines: planLines(plan, {
-      ...(typeof options.model === "string" && { model: basename(options.model) }),
+      ...(typeof settings.model === "string" && { model: basename(settings.model) }),
       origin: `Keras ${given.kerasVersion} ${given.format}`,
-      ...(picture && { preprocessing: `${picture.preprocess} (${picture.reason})` }),
+      ...(image && { preprocessing: `${image.preprocess} (${image.reason})` }),
       policy: resolution.summary,
       ...(newHead && { newHead }),
       images: countOf(dataset, "train") + countOf(dataset, "val"),
       unit: sampleUnit(dataset),
-      ...cacheContext(options),
-      batchSize: options.batchSize ?? 32,
+      ...cacheContext(decided),
+      batchSize: decided.batchSize,
     }),
     frozen: resolution.frozen,
     reader,
-    picture,
-    loss: lossOf(
-      options.loss ??
-        defaultLoss(outputShape(graph), dataset.kind === "arrays" ? onlyTarget(dataset.targets) : null),
-    ),
+    loss: lossOf(loss),
     optimizer,
-    format,
-    units,
+    units: outputShape(model).at(-1) ?? 1,
     labels,
-    notes: [dataLine(dataset, labels)],
+    messages: [dataLine(dataset, labels)],
     warnings: [
-      warning,
+      headed.warning,
       ...resolution.warnings,
-      picture?.warning,
-      ...writingWarnings(headed.checkpoint, format, options.outputKeras ? "early" : "current"),
+      image?.warning,
+      ...writingWarnings(headed.checkpoint, outputFormat, settings.outputKeras ? "early" : "current"),
     ].filter((message) => message !== undefined),
   };
 }
 
-async function openModel({ model, arch }: FinetuneOptions): Promise<Checkpoint> {
-  if (typeof model !== "string") return model;
-  return readCheckpoint(modelFileAt(model), { ...(arch !== undefined && { arch }) });
+/** Reads the model. A weight that is not a number would make every prediction and every gradient one. */
+async function openModel({ model, arch }: RunSettings): Promise<Checkpoint> {
+  const checkpoint =
+    typeof model === "string"
+      ? await readCheckpoint(modelFileAt(model), { ...(arch !== null && { arch }) })
+      : model;
+  for (const [path, layer] of checkpoint.weights) {
+    for (const { name, data } of layer) {
+      if (!(data instanceof Float32Array || data instanceof Float64Array)) continue;
+      const strange = data.find((value) => !Number.isFinite(value));
+      if (strange === undefined) continue;
+      throw new KerasFileError(
+        `${typeof model === "string" ? model : "model"}: ${path}/${name}: expected numbers, got ${strange}. Nothing can be trained on that; take an earlier file.`,
+        "not-finite",
+      );
+    }
+  }
+  return checkpoint;
 }
 
-/** The model as the Keras that will open it computes it, where an early one is asked for. */
+/** Returns the model as the Keras that will open it computes it, where an early one is asked for. */
 function forRelease(
   checkpoint: Checkpoint,
   format: CheckpointFormat,
-  { outputKeras }: FinetuneOptions,
+  { outputKeras }: RunSettings,
 ): Checkpoint {
-  if (outputKeras === undefined) return checkpoint;
+  if (outputKeras === null) return checkpoint;
   if (format === "keras") return forEarlyKeras3(checkpoint);
   throw new UsageError(
-    `--keras ${outputKeras}: expected the format keras, got ${format}. Leave one of both out.`,
+    `${optionSetTo("outputKeras", outputKeras)}: expected the format keras, got ${format}. Remove ${optionName("outputKeras")} or ${optionName("outputFormat")}.`,
     "format",
+    "outputKeras",
   );
+}
+
+/** Refuses what the training would refuse, before anything is extracted. */
+function requireTrainable({ graph, partition }: CutModel): void {
+  weightRules(graph, partition);
+  weightPenalties(graph, partition.trainableWeights);
+}
+
+/** Returns the optimizer with its rate: as given, else 1e-3 where only new layers train, else 1e-4. */
+function optimizerOf(
+  { optimizer, learningRate }: RunSettings,
+  { partition }: CutModel,
+  newLayers: readonly string[],
+): OptimizerConfig {
+  const onlyNew = [...partition.trainableWeights.keys()].every((path) => newLayers.includes(path));
+  return optimizerConfig(
+    optimizer,
+    learningRate === "auto" ? undefined : learningRate,
+    onlyNew ? 1e-3 : 1e-4,
+  );
+}
+
+interface ImageInput extends Required<ImageOptions> {
+  /** `ResNet by its layer names`, `as asked`. */
+  readonly reason: string;
+  readonly warning?: string;
 }
 
 function inputOf(
   dataset: StoredDataset,
   graph: LayerGraph,
   { notes }: Checkpoint,
-  { imageSize, preprocess, exif }: FinetuneOptions,
-): Pick<PreparedRun, "reader" | "picture"> {
-  if (dataset.kind === "arrays") return { reader: null, picture: null };
-  const asked = { imageSize, preprocess, exif };
+  { imageSize, preprocess, exif }: RunSettings,
+): { readonly reader: SampleReader | null; readonly image: ImageInput | null } {
+  if (dataset.kind === "arrays") return { reader: null, image: null };
+  const asked = { imageSize: imageSize === "auto" ? undefined : imageSize, preprocess, exif };
   const reader = fileReader(dataset.kind, graph, notes, asked);
-  if (dataset.kind === "texts") return { reader, picture: null };
+  if (dataset.kind === "texts") return { reader, image: null };
   const input = imageInput(graph, notes, asked);
   const detected = detectPreprocess(graph, notes);
-  const asDetected = input.preprocess === detected.mode;
-  const warned = detected.warning !== undefined && (preprocess ?? "auto") === "auto";
-  const picture = {
+  const image = {
     ...input,
-    reason: asDetected ? detected.reason : "as asked",
-    ...(warned && { warning: detected.warning! }),
+    reason: input.preprocess === detected.mode ? detected.reason : "as asked",
+    ...(detected.warning !== undefined && preprocess === "auto" && { warning: detected.warning }),
   };
-  return { reader, picture };
+  return { reader, image };
 }
 
-function defaultLoss(output: Shape, targets: Tensor | null): string {
+function defaultLoss(output: Shape, dataset: StoredDataset): string {
   if (output.at(-1) === 1) return "binary_crossentropy";
+  const targets: Tensor | null = dataset.kind === "arrays" ? onlyTarget(dataset.targets) : null;
   const indices =
     targets !== null && (targets.shape.length === output.length - 1 || targets.shape.at(-1) === 1);
   return indices ? "sparse_categorical_crossentropy" : "categorical_crossentropy";
 }
 
-function notesOf(labels: readonly string[], picture: PictureSettings | null): Partial<Checkpoint["notes"]> {
+function notesOf(
+  labels: readonly string[],
+  image: ImageInput | null,
+  { bnMode }: RunSettings,
+): Partial<Checkpoint["notes"]> {
   return {
     ...(labels.length > 0 && { labels }),
-    ...(picture && { preprocess: picture.preprocess, imageSize: picture.imageSize }),
+    ...(image && { preprocess: image.preprocess, imageSize: image.imageSize }),
+    bnMode,
   };
+}
+
+function cacheContext({ cache, cacheDtype }: DecidedSettings): {
+  cacheFolder?: string;
+  freeBytes?: number;
+  cacheDtype?: "float32" | "float16";
+} {
+  if (cache === false) return {};
+  const freeBytes = freeBytesAt(cache);
+  return { cacheFolder: cache, ...(freeBytes !== undefined && { freeBytes }), cacheDtype };
 }
 
 function dataLine(dataset: StoredDataset, labels: readonly string[]): string {

@@ -1,11 +1,17 @@
 import { createHash } from "node:crypto";
 import type { Weights } from "../checkpoint.ts";
-import type { Proof } from "./options.ts";
 
-/** sha256 of each weight that training must not move, by `layer/weight`. */
+/** The sha256 of every frozen weight before and after training, in hexadecimal. */
+export interface Proof {
+  /** Whether every one of them is the same. */
+  readonly unchanged: boolean;
+  readonly weights: readonly { readonly name: string; readonly before: string; readonly after: string }[];
+}
+
+/** The sha256 of each weight that training must not move, by `layer/weight`. */
 export type WeightHashes = ReadonlyMap<string, string>;
 
-/** Hashes of all weights except those that `moving` names, by layer path. */
+/** Returns the hashes of all weights except those that `moving` names, by layer path. */
 export function hashFrozenWeights(
   weights: Weights,
   moving: ReadonlyMap<string, ReadonlySet<string>>,
@@ -22,6 +28,7 @@ export function hashFrozenWeights(
   return hashes;
 }
 
+/** Sets the hashes before and after training side by side. */
 export function proofOf(before: WeightHashes, after: WeightHashes): Proof {
   const weights = [...before].map(([name, hash]) => ({ name, before: hash, after: after.get(name) ?? "" }));
   return { unchanged: weights.every((weight) => weight.before === weight.after), weights };

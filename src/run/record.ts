@@ -1,21 +1,20 @@
 import { sampleUnit } from "../data/dataset.ts";
 import type { EngineInfo } from "../engine/backend.ts";
 import type { History } from "../training/history.ts";
+import { argumentsOf } from "./arguments.ts";
 import type { RunExamples } from "./features.ts";
 import type { RunRecord } from "./folder.ts";
-import type { FinetuneOptions } from "./options.ts";
 import type { PreparedRun } from "./prepare.ts";
 import { hashFrozenWeights, proofOf } from "./proof.ts";
 import type { RunTraining } from "./training.ts";
-import { runDefaults, tunedCheckpoint } from "./training.ts";
+import { tunedCheckpoint } from "./training.ts";
 
-/** What the run leaves: the tuned checkpoint with its flags, what it cost, and the proof that the rest did not move. */
+/** Returns what the run leaves: the tuned checkpoint with its flags, what it cost, and the proof that the rest did not move. */
 export function runRecord(
   run: PreparedRun,
   engine: EngineInfo,
   examples: RunExamples,
   { history, bestEpoch, weights }: RunTraining,
-  options: FinetuneOptions,
 ): RunRecord {
   const checkpoint = tunedCheckpoint(run, weights);
   const moving = new Map([...weights].map(([path, layer]) => [path, new Set(layer.map(({ name }) => name))]));
@@ -32,34 +31,20 @@ export function runRecord(
     engine: engine.name,
     features: figures,
     unit: sampleUnit(run.dataset),
-    badImages: examples.bad,
+    bad: examples.bad,
     measured: {
       extractionSeconds: figures.seconds,
       epochSeconds: laterEpochSeconds(history),
       cacheBytes: figures.bytes,
       peakBytes: process.resourceUsage().maxRSS * 1024,
     },
-    format: run.format,
-    args: argumentsOf(run, options),
+    format: run.settings.outputFormat,
+    args: argumentsOf(run.settings),
   };
 }
 
-/** Mean over the epochs after the first, which warms up; the first if there is no other. */
+/** Returns the mean seconds of the epochs after the first, which warms up; the first epoch's if there is no other. */
 function laterEpochSeconds(history: History): number {
   const epochs = history.length > 1 ? history.slice(1) : history;
   return epochs.reduce((sum, { seconds }) => sum + seconds, 0) / epochs.length;
-}
-
-function argumentsOf(run: PreparedRun, options: FinetuneOptions): Record<string, unknown> {
-  const { onProgress: _progress, signal: _signal, callbacks: _callbacks, model, data, ...plain } = options;
-  return {
-    ...runDefaults,
-    ...plain,
-    model: typeof model === "string" ? model : "a checkpoint",
-    data: typeof data === "string" ? data : "a dataset",
-    bnMode: options.bnMode ?? "inference",
-    loss: run.loss.name,
-    optimizer: { class_name: run.optimizer.className, config: run.optimizer.settings },
-    ...(run.picture && { imageSize: run.picture.imageSize, preprocess: run.picture.preprocess }),
-  };
 }

@@ -1,6 +1,7 @@
 import type { Checkpoint, Weights } from "../checkpoint.ts";
 import { withWeights } from "../checkpoint.ts";
 import { UsageError } from "../errors.ts";
+import { optionName } from "../options.ts";
 import { withTrainableFlags } from "../topology/trainable-flags.ts";
 import { bestWeights } from "../training/callbacks/best-weights.ts";
 import { monitorOf } from "../training/callbacks/monitor.ts";
@@ -11,11 +12,7 @@ import { createTail } from "../training/tail.ts";
 import type { TrainingPhase } from "../training/train.ts";
 import { train } from "../training/train.ts";
 import type { RunExamples } from "./features.ts";
-import type { FinetuneOptions } from "./options.ts";
 import type { PreparedRun } from "./prepare.ts";
-
-/** The values of options that a run states and the caller left out. */
-export const runDefaults = { epochs: 10, batchSize: 32, seed: 0 } as const;
 
 /** What training has come to. */
 export interface RunTraining {
@@ -28,36 +25,35 @@ export interface RunTraining {
   readonly stopped?: unknown;
 }
 
-/** Trains the tail on the features. @throws {UsageError} for `patience` without validation data. */
-export async function runTraining(
-  run: PreparedRun,
-  examples: RunExamples,
-  options: FinetuneOptions,
-): Promise<RunTraining> {
-  if (options.patience !== undefined && !examples.validation) {
-    throw new UsageError("--patience: expected validation data, got none.", "patience-without-validation");
+/**
+ * Trains the tail on the features.
+ * @throws {UsageError} for `patience` without validation data.
+ */
+export async function runTraining(run: PreparedRun, examples: RunExamples): Promise<RunTraining> {
+  const { epochs, batchSize, seed, signal, onProgress } = run.settings;
+  if (run.settings.patience !== null && !examples.validation) {
+    const code = "patience-without-validation";
+    throw new UsageError(`${optionName("patience")}: expected validation data, got none.`, code, "patience");
   }
-  const { epochs, batchSize, seed } = { ...runDefaults, ...definedOf(options) };
   const monitor = examples.validation ? monitorOf("val_loss") : null;
   const best = bestWeights(monitor);
-  const report = options.onProgress ?? (() => {});
   const callbacks = [
     best,
-    ...(monitor && options.patience !== undefined ? [patience(monitor, options.patience)] : []),
+    ...(monitor && run.settings.patience !== null ? [patience(monitor, run.settings.patience)] : []),
     progress(
       best,
-      (step) => report({ kind: "step", epochs, ...step }),
-      (epoch, isBest) => report({ kind: "epoch", epoch, epochs, best: isBest }),
+      (step) => onProgress({ kind: "step", epochs, ...step }),
+      (epoch, isBest) => onProgress({ kind: "epoch", epoch, epochs, best: isBest }),
     ),
-    ...(options.callbacks ?? []),
+    ...run.settings.callbacks,
   ];
   try {
-    const trained = await train([onlyPhase(run, examples, epochs, seed)], {
+    const trained = await train([onlyPhase(run, examples)], {
       batchSize,
       seed,
       callbacks,
       checkpointOf: (weights) => tunedCheckpoint(run, weights),
-      signal: options.signal,
+      signal: signal ?? undefined,
     });
     return { ...trained, bestEpoch: best.epoch, weights: best.weights() ?? trained.weights };
   } finally {
@@ -65,8 +61,9 @@ export async function runTraining(
   }
 }
 
-function onlyPhase(run: PreparedRun, examples: RunExamples, epochs: number, seed: number): TrainingPhase {
+function onlyPhase(run: PreparedRun, examples: RunExamples): TrainingPhase {
   const { graph, partition, optimizer, loss } = run;
+  const { epochs, seed, learningRate } = run.settings;
   const { weights, kerasVersion } = run.checkpoint;
   return {
     epochs,
@@ -76,7 +73,7 @@ function onlyPhase(run: PreparedRun, examples: RunExamples, epochs: number, seed
         tail,
         examples: examples.train,
         validation: examples.validation,
-        learningRate: optimizer.settings["learning_rate"] as number,
+        learningRate,
         callbacks: [],
         close: () => tail.dispose(),
       };
@@ -89,16 +86,4 @@ export function tunedCheckpoint(run: PreparedRun, weights: Weights): Checkpoint 
   const tuned = withTrainableFlags(withWeights(run.checkpoint, weights), run.frozen);
   const { optimizerWeights: _stale, ...checkpoint } = tuned;
   return checkpoint;
-}
-
-function definedOf({
-  epochs,
-  batchSize,
-  seed,
-}: FinetuneOptions): Partial<Record<keyof typeof runDefaults, number>> {
-  return {
-    ...(epochs !== undefined && { epochs }),
-    ...(batchSize !== undefined && { batchSize }),
-    ...(seed !== undefined && { seed }),
-  };
 }

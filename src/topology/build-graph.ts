@@ -1,4 +1,4 @@
-import type { Checkpoint } from "../checkpoint.ts";
+import type { Checkpoint, JsonObject } from "../checkpoint.ts";
 import type { ModelDescription } from "./dialects/description.ts";
 import { tensorNamesIn } from "./dialects/description.ts";
 import { readModel } from "./dialects/read-model.ts";
@@ -11,6 +11,18 @@ import { modelCalls } from "./model-calls.ts";
  * `requireSupported` refuses them. @throws {TopologyError} naming the layer whose entry, inputs or shapes make no sense.
  */
 export function layerGraph(checkpoint: Pick<Checkpoint, "modelConfig" | "kerasVersion">): LayerGraph {
+  const { modelConfig, kerasVersion } = checkpoint;
+  const known = built.get(modelConfig);
+  if (known?.kerasVersion === kerasVersion) return known.graph;
+  const graph = buildGraph(checkpoint);
+  built.set(modelConfig, { kerasVersion, graph });
+  return graph;
+}
+
+/** Graphs by the config they were built from: a run asks for the same one many times, and both are values. */
+const built = new WeakMap<JsonObject, { readonly kerasVersion: string; readonly graph: LayerGraph }>();
+
+function buildGraph(checkpoint: Pick<Checkpoint, "modelConfig" | "kerasVersion">): LayerGraph {
   const model = readModel(checkpoint);
   const { layers, nodes, inputs, outputs } = modelCalls(model, outputSpecs);
   const inputNames = tensorNamesIn(model.inputs).map((name) => name.layer);

@@ -4,18 +4,14 @@ import { inputsInOrder } from "../data/arrays.ts";
 import type { ModelInputs } from "../data/dataset.ts";
 import { ensureEngine } from "../engine/backend.ts";
 import { tf } from "../engine/tf.ts";
-import { cutModel } from "../features/cut.ts";
+import { cutCheckpoint } from "../features/cut.ts";
 import { createTrunk, staticProgram } from "../features/trunk.ts";
 import type { FreezePolicy } from "../freeze/policy.ts";
-import { resolveFreeze } from "../freeze/resolve.ts";
 import { uploadRows } from "../model/feeds.ts";
 import type { LossArgument } from "../task/losses.ts";
 import { lossOf } from "../task/losses.ts";
 import { classIndices, outputShape, targetsFor } from "../task/targets.ts";
 import type { Tensor } from "../tensor.ts";
-import { layerGraph } from "../topology/build-graph.ts";
-import { withActivityPenalties } from "../topology/rewrites/activity-penalties.ts";
-import { requireSupported } from "../topology/support.ts";
 import type { OptimizerArgument } from "./optimizer-config.ts";
 import { optimizerConfig } from "./optimizer-config.ts";
 import { createTail } from "./tail.ts";
@@ -48,13 +44,10 @@ export interface Trainer {
  */
 export async function createTrainer(checkpoint: Checkpoint, options: TrainerOptions = {}): Promise<Trainer> {
   await ensureEngine();
-  const graph = layerGraph(checkpoint);
-  requireSupported(graph);
-  const resolution = resolveFreeze(graph, options.freeze, {
+  const { model: graph, cut } = cutCheckpoint(checkpoint, {
+    freeze: options.freeze,
     bnMode: options.bnMode ?? "inference",
-    newLayers: checkpoint.notes.newLayers ?? [],
   });
-  const cut = cutModel(withActivityPenalties(graph, checkpoint.kerasVersion), resolution);
   const loss = lossOf(options.loss ?? "categorical_crossentropy");
   const trunk = createTrunk(staticProgram(cut, checkpoint.weights));
   const tail = createTail({

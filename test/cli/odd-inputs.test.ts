@@ -27,7 +27,7 @@ test("spaces, quotes, commas and letters of any script in every path; links, hid
   const out = join(root, "r ü n");
   const run = await runCli(["--model", model, "--data", classes, "--epochs", "1", "--out", out, "--json"]);
   expect([run.code, run.stderr.match(/^\s+at /m)]).toEqual([0, null]);
-  expect(JSON.parse(run.stdout).features.images).toBe(8);
+  expect(JSON.parse(run.stdout).features.samples).toBe(8);
   expect(JSON.parse(readFileSync(join(out, "labels.json"), "utf8"))).toEqual([first, second]);
   expect(readdirSync(out)).not.toContain("bad-images.csv");
 

@@ -59,8 +59,8 @@ describe("a run on texts", () => {
     const moved = textsIn(sentences);
     const { code, stdout } = await runCli([...run.with(3, moved), "--out", again, "--json"]);
     expect(code).toBe(0);
-    const { features } = JSON.parse(stdout) as { features: { images: number; cached: number } };
-    expect([features.images, features.cached]).toEqual([8, 8]);
+    const { features } = JSON.parse(stdout) as { features: { samples: number; cached: number } };
+    expect([features.samples, features.cached]).toEqual([8, 8]);
     const [one, other] = await Promise.all(
       [out, again].map((run) => readCheckpoint(join(run, "model.keras"))),
     );

@@ -37,7 +37,7 @@ async function putRun(out: string, name: string, format: CheckpointFormat): Prom
 }
 
 function record(own: Checkpoint, name: string, format: CheckpointFormat): RunRecord {
-  const badImages = name === "earlier" ? [{ path: "x.jpg", reason: "the file is empty." }] : [];
+  const bad = name === "earlier" ? [{ path: "x.jpg", reason: "the file is empty." }] : [];
   return {
     checkpoint: own,
     format,
@@ -47,9 +47,9 @@ function record(own: Checkpoint, name: string, format: CheckpointFormat): RunRec
     plan: {} as RunRecord["plan"],
     proof: { unchanged: true, weights: [] },
     engine: name,
-    features: { images: 3, extracted: 3, cached: 0, bytes: 9, seconds: 1 },
+    features: { samples: 3, extracted: 3, cached: 0, bytes: 9, seconds: 1 },
     unit: "images",
-    badImages,
+    bad,
     measured: { extractionSeconds: 1, epochSeconds: 2, cacheBytes: 3, peakBytes: 4 },
   };
 }

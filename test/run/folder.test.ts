@@ -71,9 +71,9 @@ function record(changes: Partial<RunRecord> = {}): RunRecord {
     },
     proof: { unchanged: true, weights: [{ name: "conv1_conv/kernel", before: "ab", after: "ab" }] },
     engine: "wasm",
-    features: { images: 3, extracted: 3, cached: 0, bytes: 9, seconds: 1 },
+    features: { samples: 3, extracted: 3, cached: 0, bytes: 9, seconds: 1 },
     unit: "images",
-    badImages: [],
+    bad: [],
     measured: { extractionSeconds: 1, epochSeconds: 2, cacheBytes: 3, peakBytes: 4 },
     ...changes,
   };
@@ -107,8 +107,8 @@ describe("a run folder", () => {
 
   test("pictures that could not be decoded are listed, quoted where they must be", async () => {
     const out = join(scratch(), "run");
-    const badImages = [{ path: 'a,"b".jpg', reason: "the file is empty." }];
-    await openRunFolder(out).write(record({ badImages }));
+    const bad = [{ path: 'a,"b".jpg', reason: "the file is empty." }];
+    await openRunFolder(out).write(record({ bad }));
     expect(readFileSync(join(out, "bad-images.csv"), "utf8")).toBe(
       'path,reason\n"a,""b"".jpg",the file is empty.\n',
     );
@@ -134,7 +134,7 @@ describe("a run folder", () => {
 
   test("overwriting leaves the earlier run as it was until everything new is written", async () => {
     const out = join(scratch(), "run");
-    await openRunFolder(out).write(record({ badImages: [{ path: "x", reason: "y" }] }));
+    await openRunFolder(out).write(record({ bad: [{ path: "x", reason: "y" }] }));
     writeFileSync(join(out, "mine.txt"), "mine");
     const before = readFileSync(join(out, "model.keras"));
     const folder = openRunFolder(out, { overwrite: true });

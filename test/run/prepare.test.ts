@@ -8,10 +8,12 @@ import { readCheckpoint } from "../../src/formats/checkpoint-file.ts";
 import { freeze, freezeDepth, freezeThrough, freezeUntil, unfreeze } from "../../src/freeze/policy.ts";
 import type { FinetuneOptions } from "../../src/run/options.ts";
 import { prepareRun } from "../../src/run/prepare.ts";
+import { resolveOptions } from "../../src/run/settings.ts";
 
 const fixtures = join(import.meta.dirname, "..", "..", "fixtures");
 const model = join(fixtures, "cli", "small_resnet.keras");
 let checkpoint: Checkpoint;
+const prepare = async (options: FinetuneOptions) => prepareRun(resolveOptions(options));
 
 beforeAll(async () => {
   checkpoint = await readCheckpoint(model);
@@ -36,7 +38,7 @@ describe("a run is refused before anything is computed, as an error of what was 
     ["an unknown optimizer", { optimizer: "Adamm" }, /^optimizer "Adamm": expected one of SGD, .*Adam/],
     ["an unknown loss", { loss: "focal" }, /^loss "focal": expected one of categorical_crossentropy/],
     ["an unknown architecture", { arch: "resnet51" }, /^--arch "resnet51": no such architecture\. Known: /],
-    ["another count of classes", { classes: 3 }, /^--classes: expected 2, the classes in the data, got 3\./],
+    ["another count of classes", { classes: 3 }, /^classes: expected 2, the classes in the data, got 3\./],
     ["a head to keep for others", { keepHead: true }, /^--keep-head: expected a head for 2 classes/],
     ["another picture size", { imageSize: 64 }, /^--image-size: expected 32x32.*got 64x64/],
     [
@@ -63,14 +65,14 @@ describe("a run is refused before anything is computed, as an error of what was 
     ["everything frozen", { freeze: freeze("/./") }, /^The policy freezes all [\d,]+ parameters/],
   ];
   test.each(wrong)("for %s", async (_what, options, message) => {
-    const refused = prepareRun({ model, data: photos(), cache: false, ...options });
+    const refused = prepare({ model, data: photos(), cache: false, ...options });
     await expect(refused).rejects.toThrow(UsageError);
     await expect(refused).rejects.toThrow(message);
   });
 });
 
 test("class weights are by name or by index", async () => {
-  await prepareRun({ model: checkpoint, data: photos(), cache: false, classWeight: { brick: 2, "1": 1 } });
+  await prepare({ model: checkpoint, data: photos(), cache: false, classWeight: { brick: 2, "1": 1 } });
 });
 
 test("a weight that is not a number is an error of the file, by layer and name", async () => {
@@ -78,7 +80,7 @@ test("a weight that is not a number is an error of the file, by layer and name",
   const data = Float32Array.from(kernel!.data as Float32Array);
   data[3] = Number.NaN;
   const weights = new Map(checkpoint.weights).set("conv2_block1_1_conv", [{ ...kernel!, data }, ...rest]);
-  const refused = prepareRun({ model: { ...checkpoint, weights }, data: photos(), cache: false });
+  const refused = prepare({ model: { ...checkpoint, weights }, data: photos(), cache: false });
   await expect(refused).rejects.toThrow(KerasFileError);
   await expect(refused).rejects.toThrow("conv2_block1_1_conv/kernel: expected numbers, got NaN.");
 });

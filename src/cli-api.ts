@@ -1,0 +1,20 @@
+/** What the command line needs besides the public API. */
+export { decoderInfo } from "./data/decoder-info.ts";
+export type { FileOptions } from "./data/model-files.ts";
+export { dataFolder, fileKindOf } from "./data/model-files.ts";
+export { ensureEngine } from "./engine/backend.ts";
+export { engineHome } from "./engine/home.ts";
+export { formatAt } from "./formats/checkpoint-file.ts";
+export { leftBehind, writingWarnings } from "./formats/dialect-writing.ts";
+export { forEarlyKeras3 } from "./formats/keras/early-keras3.ts";
+export { parsePatterns } from "./freeze/patterns.ts";
+export { formatBytes, formatSeconds, planLines } from "./freeze/plan-text.ts";
+export { nearestNames } from "./freeze/suggestions.ts";
+export type { Parity } from "./inference/parity.ts";
+export { comparePredictions } from "./inference/parity.ts";
+export type { OptionSpelling } from "./options.ts";
+export { spellOptions } from "./options.ts";
+export { makeRunFolder, modelFileAt, removeRunFolder } from "./run/folder.ts";
+export type { PreparedRun } from "./run/prepare.ts";
+export { prepareRun } from "./run/prepare.ts";
+export { resolveOptions } from "./run/settings.ts";

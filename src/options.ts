@@ -1,0 +1,114 @@
+/** How options are named in messages, and which values they take. */
+import { UsageError } from "./errors.ts";
+
+/** Spells options in messages: as code writes them, or as the command line does. */
+export interface OptionSpelling {
+  /** Returns the option's name: `patience`, `--patience`. */
+  name(option: string): string;
+  /** Returns the option with a value: `outputFormat: "h5"`, `--format h5`. */
+  assigned(option: string, value: string | number | boolean): string;
+  /** Returns a freeze policy: `freezeUntil("conv4")`, `--freeze-until "conv4"`; without an argument where it has none. */
+  policy(name: string, argument?: string | number): string;
+}
+
+const inCode: OptionSpelling = {
+  name: (option) => option,
+  assigned: (option, value) => `${option}: ${JSON.stringify(value)}`,
+  policy: (name, argument) => `${name}(${argument === undefined ? "" : JSON.stringify(argument)})`,
+};
+
+let spelling = inCode;
+
+/** Makes every later message spell options in another way; the command line calls it once, at its start. */
+export function spellOptions(as: OptionSpelling = inCode): void {
+  spelling = as;
+}
+
+/** Returns an option's name as the caller wrote it: `patience` in code, `--patience` on the command line. */
+export function optionName(option: string): string {
+  return spelling.name(option);
+}
+
+/** Returns an option and its value as the caller would write them: `exif: false` in code, `--no-exif` on the command line. */
+export function optionSetTo(option: string, value: string | number | boolean): string {
+  return spelling.assigned(option, value);
+}
+
+/** Returns a freeze policy as the caller would write it: `freezeUntil("conv4")`, or `--freeze-until "conv4"` on the command line. */
+export function policyName(name: string, argument?: string | number): string {
+  return spelling.policy(name, argument);
+}
+
+/** Returns the error `<option>: expected <expected>, got <given>. <advice>`, which carries the option. */
+export function optionError(
+  option: string,
+  expected: string,
+  given: unknown,
+  { code = "option-value", advice = "" }: { readonly code?: string; readonly advice?: string } = {},
+): UsageError {
+  const message = `${optionName(option)}: expected ${expected}, got ${valueText(given)}.${advice && ` ${advice}`}`;
+  return new UsageError(message, code, option);
+}
+
+/** Returns the value that an option has; for anything else it throws what `refuse` makes of what was expected. */
+export type OptionCheck<T> = (given: unknown, refuse: (expected: string) => Error) => T;
+
+/** Takes whole numbers from `least` on. */
+export function wholeNumber(least: number): OptionCheck<number> {
+  return (given, refuse) => {
+    if (typeof given === "number" && Number.isSafeInteger(given) && given >= least) return given;
+    throw refuse(`a whole number of ${least} or more`);
+  };
+}
+
+/** Takes finite numbers above 0. */
+export const positiveNumber: OptionCheck<number> = (given, refuse) => {
+  if (typeof given === "number" && Number.isFinite(given) && given > 0) return given;
+  throw refuse("a number above 0");
+};
+
+/** Takes numbers from `least` to `most`, both included. */
+export function numberBetween(least: number, most: number): OptionCheck<number> {
+  return (given, refuse) => {
+    if (typeof given === "number" && given >= least && given <= most) return given;
+    throw refuse(`a number from ${least} to ${most}`);
+  };
+}
+
+/** Takes one of a few texts. */
+export function oneOf<const T extends string>(...choices: readonly T[]): OptionCheck<T> {
+  return (given, refuse) => {
+    const choice = choices.find((known) => known === given);
+    if (choice !== undefined) return choice;
+    throw refuse(`one of ${choices.join(", ")}`);
+  };
+}
+
+/** Takes any text but an empty one. */
+export const someText: OptionCheck<string> = (given, refuse) => {
+  if (typeof given === "string" && given.trim() !== "") return given;
+  throw refuse("some text");
+};
+
+/** Takes true and false. */
+export const trueOrFalse: OptionCheck<boolean> = (given, refuse) => {
+  if (typeof given === "boolean") return given;
+  throw refuse("true or false");
+};
+
+/** Takes functions. */
+export function aFunction<T>(given: unknown, refuse: (expected: string) => Error): T {
+  if (typeof given === "function") return given as T;
+  throw refuse("a function");
+}
+
+/** Returns a value as messages show it: short, on one line. */
+function valueText(given: unknown): string {
+  if (typeof given === "number" || typeof given === "bigint" || given === undefined) return String(given);
+  if (typeof given === "function") return "a function";
+  const text =
+    JSON.stringify(given, (_key, inner) =>
+      ArrayBuffer.isView(inner) || typeof inner === "bigint" ? "…" : inner,
+    ) ?? String(given);
+  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
+}

@@ -1,0 +1,63 @@
+import { createHash } from "node:crypto";
+import type { Checkpoint } from "../checkpoint.ts";
+import type { Dataset } from "../data/dataset.ts";
+import type { InputTensor } from "../tensor.ts";
+import type { DecidedSettings } from "./prepare.ts";
+
+/**
+ * Returns the settings of a run as args.json keeps them: every option as it was decided, in JSON. A checkpoint or a dataset is
+ * told by its sha256; functions and the signal are left out.
+ */
+export function argumentsOf(settings: DecidedSettings): Readonly<Record<string, unknown>> {
+  const { model, data, callbacks: _callbacks, onProgress: _progress, signal: _signal, ...plain } = settings;
+  return {
+    model: typeof model === "string" ? model : { sha256: checkpointHash(model) },
+    data: typeof data === "string" ? data : { sha256: datasetHash(data) },
+    ...plain,
+  };
+}
+
+/** Returns the sha256 of a checkpoint's config and weights. */
+export function checkpointHash({ modelConfig, weights }: Checkpoint): string {
+  const hash = createHash("sha256").update(JSON.stringify(modelConfig));
+  for (const [path, layer] of weights) {
+    for (const weight of layer) {
+      hash.update(`\0${path}/${weight.name}`);
+      addTensor(hash, weight);
+    }
+  }
+  return hash.digest("hex");
+}
+
+/** Returns the sha256 of a dataset: of its arrays, or of the paths, splits and labels of its files. */
+export function datasetHash(dataset: Dataset): string {
+  const hash = createHash("sha256");
+  add(hash, dataset);
+  return hash.digest("hex");
+}
+
+/** Adds a value, tensors by their bytes and everything else as JSON writes it. */
+function add(hash: ReturnType<typeof createHash>, value: unknown): void {
+  if (isTensor(value)) {
+    addTensor(hash, value);
+  } else if (typeof value === "object" && value !== null) {
+    for (const [name, inner] of Object.entries(value)) {
+      hash.update(`\0${name}`);
+      add(hash, inner);
+    }
+  } else {
+    hash.update(`\0${JSON.stringify(value) ?? String(value)}`);
+  }
+}
+
+function isTensor(value: unknown): value is InputTensor {
+  return (
+    typeof value === "object" && value !== null && "dtype" in value && "shape" in value && "data" in value
+  );
+}
+
+function addTensor(hash: ReturnType<typeof createHash>, { dtype, shape, data }: InputTensor): void {
+  hash.update(`\0${dtype}${JSON.stringify(shape)}`);
+  if (ArrayBuffer.isView(data)) hash.update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+  else hash.update(JSON.stringify(data));
+}

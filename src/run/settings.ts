@@ -1,0 +1,213 @@
+import type { Checkpoint } from "../checkpoint.ts";
+import type { Dataset } from "../data/dataset.ts";
+import { UsageError } from "../errors.ts";
+import type { FreezePolicy } from "../freeze/policy.ts";
+import { nearestNames } from "../freeze/suggestions.ts";
+import type { OptionCheck } from "../options.ts";
+import {
+  aFunction,
+  oneOf,
+  optionError,
+  optionName,
+  positiveNumber,
+  someText,
+  trueOrFalse,
+  wholeNumber,
+} from "../options.ts";
+import type { Callback } from "../training/callbacks/callback.ts";
+import type { OptimizerArgument } from "../training/optimizer-config.ts";
+import type { FinetuneOptions, ProgressEvent } from "./options.ts";
+
+/** Options that the model or the data decide where they are absent: `"auto"` until the preparation. */
+type Decided = "freeze" | "imageSize" | "learningRate" | "loss" | "outputFormat" | "preprocess";
+
+/** Options that are null where they are absent: there is none of it. */
+type Nullable = "arch" | "cache" | "classWeight" | "classes" | "out" | "outputKeras" | "patience" | "signal";
+
+/** A run's options with every default in place. */
+export type RunSettings = {
+  readonly [Name in keyof FinetuneOptions]-?:
+    | Exclude<FinetuneOptions[Name], undefined>
+    | (Name extends Decided ? "auto" : never)
+    | (Name extends Nullable ? null : never);
+};
+
+/** An option: what it takes, and what stands where it is absent. */
+interface Setting<T> {
+  readonly check: OptionCheck<T>;
+  /** Undefined where the option is required. */
+  readonly otherwise: T | undefined;
+}
+
+function setting<T, Otherwise extends T>(check: OptionCheck<NoInfer<T>>, otherwise?: Otherwise): Setting<T> {
+  return { check, otherwise };
+}
+
+/** Every option of a run, once. A new one is a line here, a documented entry in `FinetuneOptions`, and a flag. */
+const runSettings: { readonly [Name in keyof RunSettings]: Setting<RunSettings[Name]> } = {
+  model: setting(modelOrFile),
+  data: setting(datasetOrFolder),
+  freeze: setting(freezePolicies, "auto"),
+  bnMode: setting(oneOf("inference", "follow", "freeze", "train"), "inference"),
+  epochs: setting(wholeNumber(1), 10),
+  batchSize: setting(wholeNumber(1), 32),
+  optimizer: setting(kerasObject("a Keras optimizer's name or config"), "Adam"),
+  learningRate: setting(positiveNumber, "auto"),
+  loss: setting(kerasObject("a Keras loss's name or config"), "auto"),
+  classWeight: setting(classWeights, null),
+  seed: setting(wholeNumber(0), 0),
+  patience: setting(wholeNumber(1), null),
+  imageSize: setting(imageSize, "auto"),
+  preprocess: setting(oneOf("auto", "caffe", "tf", "torch", "none"), "auto"),
+  exif: setting(trueOrFalse, true),
+  strictData: setting(trueOrFalse, false),
+  cache: setting(folderOrFalse, null),
+  cacheMax: setting(wholeNumber(1), 10e9),
+  cacheDtype: setting(oneOf("float32", "float16"), "float32"),
+  arch: setting(someText, null),
+  classes: setting(wholeNumber(1), null),
+  keepHead: setting(trueOrFalse, false),
+  outputFormat: setting(oneOf("keras", "h5", "weights.h5", "tfjs"), "auto"),
+  outputKeras: setting(oneOf("3.0"), null),
+  out: setting(someText, null),
+  overwrite: setting(trueOrFalse, false),
+  callbacks: setting(callbackList, []),
+  onProgress: setting(aFunction<(event: ProgressEvent) => void>, () => {}),
+  signal: setting(abortSignal, null),
+};
+
+/**
+ * Returns the options of a run, checked, with their defaults: pure, and the same again for what it returned.
+ * @throws {UsageError} for a value out of range, a required option that is absent, or an option that does not exist.
+ */
+export function resolveOptions(options: FinetuneOptions): RunSettings {
+  refuseUnknown(options);
+  return resolve(runSettings, options) as RunSettings;
+}
+
+/** Returns some of a run's options, checked, with their defaults, for calls that share them with `finetune`. */
+export function resolveSome<const Name extends keyof RunSettings>(
+  names: readonly Name[],
+  options: { readonly [Key in Name]?: unknown },
+): Pick<RunSettings, Name> {
+  const some = Object.fromEntries(names.map((name) => [name, runSettings[name]]));
+  refuseUnknown(options);
+  return resolve(some, options) as Pick<RunSettings, Name>;
+}
+
+/** Returns an option's value if it is in range. `written` is the value as the caller wrote it, for the message. */
+export function checkOption(name: string, value: unknown, written: unknown = value): unknown {
+  const known: Readonly<Record<string, Setting<unknown>>> = runSettings;
+  return known[name]!.check(value, (expected) => optionError(name, expected, written));
+}
+
+/** Returns the default of an option, for help texts. */
+export function defaultOf(name: keyof RunSettings): unknown {
+  return runSettings[name].otherwise;
+}
+
+function resolve(
+  known: Readonly<Record<string, Setting<unknown>>>,
+  options: object,
+): Record<string, unknown> {
+  const given: Readonly<Record<string, unknown>> = { ...options };
+  return Object.fromEntries(
+    Object.entries(known).map(([name, { check, otherwise }]) => {
+      const value = given[name];
+      if (otherwise !== undefined && (value === undefined || value === otherwise)) return [name, otherwise];
+      return [name, check(value, (expected) => optionError(name, expected, value))];
+    }),
+  );
+}
+
+/** Refuses a name that is no option of a run: a misspelled one would be ignored without a word. */
+function refuseUnknown(options: object): void {
+  const known = Object.keys(runSettings);
+  const strange = Object.keys(options).find((name) => !known.includes(name));
+  if (strange === undefined) return;
+  const [near] = nearestNames(strange, known, 1);
+  const hint =
+    near === undefined ? `The options are ${known.join(", ")}.` : `Did you mean ${optionName(near)}?`;
+  throw new UsageError(`${optionName(strange)}: unknown option. ${hint}`, "option-unknown", strange);
+}
+
+function modelOrFile(given: unknown, refuse: (expected: string) => Error): string | Checkpoint {
+  if (typeof given === "string" && given !== "") return given;
+  if (isRecord(given) && isRecord(given["modelConfig"]) && given["weights"] instanceof Map) {
+    return given as unknown as Checkpoint;
+  }
+  throw refuse("a Keras file, a run folder or a checkpoint");
+}
+
+function datasetOrFolder(given: unknown, refuse: (expected: string) => Error): string | Dataset {
+  if (typeof given === "string" && given !== "") return given;
+  if (isRecord(given) && typeof given["kind"] === "string") return given as unknown as Dataset;
+  throw refuse("a folder or a dataset");
+}
+
+const policyKinds: readonly unknown[] = [
+  "until",
+  "through",
+  "freeze",
+  "unfreeze",
+  "depth",
+  "all-but-head",
+] satisfies readonly FreezePolicy["kind"][];
+
+function freezePolicies(given: unknown, refuse: (expected: string) => Error): readonly FreezePolicy[] {
+  const list: readonly unknown[] = Array.isArray(given) ? given : [given];
+  if (list.every((policy) => isRecord(policy) && policyKinds.includes(policy["kind"]))) {
+    return list as readonly FreezePolicy[];
+  }
+  throw refuse('a freeze policy such as freezeUntil("conv4"), or a list of them');
+}
+
+/** Takes what Keras names or writes as `{ class_name, config }`. */
+function kerasObject(expected: string): OptionCheck<OptimizerArgument> {
+  return (given, refuse) => {
+    if (typeof given === "string" && given.trim() !== "") return given;
+    if (isRecord(given) && typeof given["class_name"] === "string") return given as OptimizerArgument;
+    throw refuse(expected);
+  };
+}
+
+function classWeights(
+  given: unknown,
+  refuse: (expected: string) => Error,
+): "balanced" | Readonly<Record<string, number>> {
+  if (given === "balanced") return given;
+  const weights: readonly unknown[] = isRecord(given) ? Object.values(given) : [];
+  if (weights.length > 0 && weights.every((weight) => Number.isFinite(weight) && Number(weight) > 0)) {
+    return given as Readonly<Record<string, number>>;
+  }
+  throw refuse("balanced, or a weight above 0 for each class, by its name or index");
+}
+
+function imageSize(given: unknown, refuse: (expected: string) => Error): number | readonly [number, number] {
+  const sides: readonly unknown[] = Array.isArray(given) ? given : [given, given];
+  if (sides.length === 2 && sides.every((side) => Number.isSafeInteger(side) && Number(side) >= 1)) {
+    return given as number | readonly [number, number];
+  }
+  throw refuse("pixels such as 224, or height and width such as [200, 300]");
+}
+
+function folderOrFalse(given: unknown, refuse: (expected: string) => Error): string | false {
+  if (given === false || (typeof given === "string" && given.trim() !== "")) return given;
+  throw refuse("a folder, or false for no cache");
+}
+
+function callbackList(given: unknown, refuse: (expected: string) => Error): readonly Callback[] {
+  if (Array.isArray(given) && given.every((one) => isRecord(one) && typeof one["name"] === "string")) {
+    return given;
+  }
+  throw refuse("a list of callbacks, each with a name");
+}
+
+function abortSignal(given: unknown, refuse: (expected: string) => Error): AbortSignal {
+  if (given instanceof AbortSignal) return given;
+  throw refuse("an AbortSignal");
+}
+
+function isRecord(given: unknown): given is Readonly<Record<string, unknown>> {
+  return typeof given === "object" && given !== null && !Array.isArray(given);
+}
