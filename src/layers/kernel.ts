@@ -19,6 +19,8 @@ export interface KernelContext {
   readonly random: RandomStream;
   /** Semantics follow the Keras that wrote the file. */
   readonly keras: KerasMajor;
+  /** True while the run is traced for another runtime: operations must not depend on values or on the batch size. */
+  readonly isTraced?: boolean;
 }
 
 /** An argument with its tensors in place. */

@@ -78,7 +78,7 @@ function tracedRun(
       (section) =>
         runProgram(program, feeds, weights, (node, layer) => {
           section(layer.path);
-          return contextOf(node, layer);
+          return { ...contextOf(node, layer), isTraced: true };
         }),
       {
         sources: feeds,

@@ -42,6 +42,7 @@ function recurrent(cellOfCall: CellOfCall): Kernel {
       backwards: flagIn(config, "go_backwards"),
       mask,
       hidden: hiddenOutput(call),
+      stepByStep: call.context.isTraced ?? false,
     });
     const sequences = flagIn(config, "return_sequences");
     const first = sequences ? outputs() : last;

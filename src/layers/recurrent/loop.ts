@@ -14,6 +14,8 @@ export interface Walk {
   /** `[N, T]`, true where a step is shown; a hidden one leaves the states as they are. */
   readonly mask: tf.Tensor | undefined;
   readonly hidden: HiddenOutput;
+  /** Whether every step is taken by itself, which reads no values and treats all batch sizes alike. */
+  readonly stepByStep?: boolean;
 }
 
 export interface Walked {
@@ -27,7 +29,7 @@ export interface Walked {
 /** Takes `cell` over `[N, T, …]` from `initial` states, or zeros. */
 export function walk(cell: Cell, sequence: tf.Tensor, initial: readonly tf.Tensor[], how: Walk): Walked {
   const [batch, time] = sequence.shape as [number, number];
-  const isWhole = cell.whole && (!how.mask || how.mask.size === batch * time);
+  const isWhole = cell.whole && !how.stepByStep && (!how.mask || how.mask.size === batch * time);
   return isWhole
     ? walkAtOnce(cell, cell.whole, sequence, initial, how)
     : walkByStep(cell, sequence, initial, how);
