@@ -73,13 +73,16 @@ function tracedRun(
       "not-traceable",
     );
   };
+  let results: readonly tf.Tensor[] = [];
   try {
     const trace = traceKernels(
-      (section) =>
-        runProgram(program, feeds, weights, (node, layer) => {
+      (section) => {
+        results = runProgram(program, feeds, weights, (node, layer) => {
           section(layer.path);
           return { ...contextOf(node, layer), isTraced: true };
-        }),
+        });
+        return results;
+      },
       {
         sources: feeds,
         known: kernels,
@@ -93,7 +96,7 @@ function tracedRun(
       weights: new Map(names),
     };
   } finally {
-    tf.dispose(feeds);
+    tf.dispose([...feeds, ...results]);
     disposeWeights(weights);
   }
 }
@@ -129,9 +132,12 @@ function merged(graph: LayerGraph, first: TracedRun, second: TracedRun): TensorP
     dtype: valueType(one.dtype),
   });
   const named = (endpoint: GraphEndpoint, value: ProgramValue) => ({ ...value, name: endpoint.name });
-  const inputs = first.inputs.map((input, index) =>
-    named(graph.inputs[index]!, pair(input, second.inputs[index]!)),
-  );
+  const inputs = first.inputs.map((input, index) => {
+    const endpoint = graph.inputs[index]!;
+    const declared = graph.nodes[endpoint.ref.node]?.outputs[endpoint.ref.output]?.dtype;
+    const value = named(endpoint, pair(input, second.inputs[index]!));
+    return { ...value, declared: declared === "string" || declared === undefined ? "float32" : declared };
+  });
   const constants = new Map<TracedId, ProgramConstant>();
   const addConstant = (id: TracedId, twin: TracedId | undefined, layer: string): void => {
     const [one, two] = [a.constants.get(id), twin === undefined ? undefined : b.constants.get(twin)];

@@ -240,6 +240,21 @@ def step(model, x, targets, training, class_weight):
     return {"loss": float(loss)}
 
 
+def onnx_predict(path, inputs):
+    """Checks an ONNX file, shapes included, and runs it in ONNX Runtime; inputs by name, in the model's dtypes."""
+    import onnx
+    import onnxruntime
+
+    onnx.checker.check_model(onnx.load(path), full_check=True)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    dtypes = {"tensor(float)": "float32", "tensor(int32)": "int32", "tensor(int64)": "int64", "tensor(uint8)": "uint8", "tensor(bool)": "bool"}
+    feeds = {
+        given.name: np.asarray(value, dtypes[given.type]) for given, value in zip(session.get_inputs(), inputs)
+    }
+    outputs = session.run(None, feeds)
+    return {"inputs": list(feeds), "outputs": [np.asarray(output, "float32") for output in outputs]}
+
+
 def version():
     return keras.__version__
 
@@ -252,6 +267,7 @@ actions = {
     "optimizer_state": optimizer_state,
     "forget": forget,
     "weights": weights,
+    "onnx_predict": onnx_predict,
     "predict": predict,
     "train": train,
 }

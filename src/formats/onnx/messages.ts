@@ -2,7 +2,16 @@
 import protobuf from "protobufjs/light.js";
 
 /** `TensorProto.DataType` */
-export const dataType = { float: 1, int32: 6, int64: 7, bool: 9, float16: 10 } as const;
+export const dataType = {
+  float: 1,
+  uint8: 2,
+  int8: 3,
+  int16: 5,
+  int32: 6,
+  int64: 7,
+  bool: 9,
+  double: 11,
+} as const;
 
 /** `AttributeProto.AttributeType` */
 const attributeType = { float: 1, int: 2, string: 3, tensor: 4, floats: 6, ints: 7 } as const;

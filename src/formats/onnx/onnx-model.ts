@@ -1,11 +1,12 @@
 /** @file A program as an ONNX model file. */
 import { KerasFileError } from "../../errors.ts";
+import type { DType } from "../../tensor.ts";
 import { elementwiseLowerings } from "./elementwise.ts";
 import { elementTypeOf, GraphBuilder, isFixed, type Name } from "./graph-builder.ts";
 import type { Lowering } from "./lowering.ts";
 import { loweredNode, noForm } from "./lowering.ts";
 import type { Dimension, ValueInfo } from "./messages.ts";
-import { encodeModel } from "./messages.ts";
+import { dataType, encodeModel } from "./messages.ts";
 import { normalizationLowerings } from "./normalization.ts";
 import { reductionLowerings } from "./reductions.ts";
 import { shapeLowerings } from "./shapes.ts";
@@ -88,17 +89,31 @@ function usedNodes({ nodes, outputs }: TensorProgram): readonly ProgramNode[] {
   return nodes.filter((node) => used.has(node));
 }
 
+/** Types of inputs that are whole numbers in the model; every other input is float32, as the program computes. */
+const inputTypes: Readonly<Partial<Record<DType, number>>> = {
+  uint8: dataType.uint8,
+  int8: dataType.int8,
+  int16: dataType.int16,
+  int32: dataType.int32,
+  int64: dataType.int64,
+  bool: dataType.bool,
+};
+
+/** Declares an input in the model's dtype and the layout asked for, and turns it into what the program computes on. */
 function declaredInput(
   graph: GraphBuilder,
-  { id, name, shape, dtype }: TensorProgram["inputs"][number],
+  { id, name, shape, dtype, declared }: TensorProgram["inputs"][number],
   layout: "nhwc" | "nchw",
 ): ValueInfo {
-  const declared = graph.name(id);
-  const info = { name: declared, elementType: elementTypeOf(dtype), shape: dimensions(shape) };
+  graph.startLayer(name);
+  const input = graph.name(id);
+  const elementType = inputTypes[declared] ?? elementTypeOf(dtype);
+  const isCast = elementType !== elementTypeOf(dtype);
+  if (isCast) graph.bind(id, graph.add("Cast", [input], { to: elementTypeOf(dtype) }));
+  const info = { name: input, elementType, shape: dimensions(shape) };
   const [batch, height, width, channels] = info.shape;
   if (layout === "nhwc" || shape.length !== 4) return info;
-  graph.startLayer(name);
-  graph.bind(id, graph.add("Transpose", [declared], { perm: [0, 2, 3, 1] }));
+  graph.bind(id, graph.add("Transpose", [graph.name(id)], { perm: [0, 2, 3, 1] }));
   return { ...info, shape: [batch, channels, height, width] as Dimension[] };
 }
 

@@ -1,5 +1,5 @@
 /** @file A model as plain operations on tensors, with the batch left free: what an ONNX graph is written from. */
-import type { TensorData } from "../../tensor.ts";
+import type { DType, TensorData } from "../../tensor.ts";
 
 /** A size that is fixed, or one that grows with the batch: `samples * perSample + fixed`. */
 export type Size = number | { readonly perSample: number; readonly fixed: number };
@@ -36,13 +36,9 @@ export interface ProgramNode {
 
 export interface TensorProgram {
   readonly name: string;
-  readonly inputs: readonly (ProgramValue & { readonly name: string })[];
+  /** Each input with its name and the dtype that the model declares; the program computes on it as `dtype`. */
+  readonly inputs: readonly (ProgramValue & { readonly name: string; readonly declared: DType })[];
   readonly outputs: readonly (ProgramValue & { readonly name: string })[];
   readonly nodes: readonly ProgramNode[];
   readonly constants: ReadonlyMap<ValueId, ProgramConstant>;
-}
-
-/** Returns the size where it does not depend on the batch, else undefined. */
-export function fixedSize(size: Size): number | undefined {
-  return typeof size === "number" ? size : undefined;
 }

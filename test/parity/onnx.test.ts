@@ -1,0 +1,54 @@
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { ensureEngine } from "../../src/engine/backend.ts";
+import { readCheckpoint } from "../../src/formats/checkpoint-file.ts";
+import { writeOnnx } from "../../src/inference/onnx-file.ts";
+import { predict } from "../../src/inference/predict.ts";
+import type { Tensor } from "../../src/tensor.ts";
+import { float32Tensor, toFloat32 } from "../../src/tensor.ts";
+import { modelPath, modelRecords, unpacked } from "../formats/model-fixtures.ts";
+import { relativeDifference } from "./differences.ts";
+import type { Keras } from "./keras.ts";
+import { startKeras } from "./keras.ts";
+
+/** Models without an ONNX form, by what the refusal says. */
+const refusals: readonly (readonly [file: RegExp, reason: RegExp])[] = [
+  [
+    /translation/,
+    /ONNX: expected an input of numbers with every size but the batch fixed, got \w+ \[None,None/,
+  ],
+  [/batch-in-prediction/, /ONNX: expected the same operations for every batch size/],
+  [
+    /^k3-(?:decompositions|functions|more-operations)\./,
+    /ONNX: expected operations that do not depend on values/,
+  ],
+];
+
+let keras: Keras;
+beforeAll(async () => {
+  await ensureEngine();
+  keras = startKeras();
+});
+afterAll(() => keras.close());
+
+describe.each(modelRecords())("%s as ONNX", (file, record) => {
+  test("passes ONNX's checker, and ONNX Runtime predicts what we predict, or a layer is named", async () => {
+    const checkpoint = await readCheckpoint(modelPath(file));
+    const path = join(keras.folder, `${file}.onnx`);
+    const refusal = refusals.find(([name]) => name.test(file));
+    if (refusal) {
+      await expect(writeOnnx(path, checkpoint)).rejects.toThrow(refusal[1]);
+      return;
+    }
+    await writeOnnx(path, checkpoint);
+    const inputs = record.inputs.map(unpacked);
+    const ours = await predict(checkpoint, inputs, { batchSize: inputs[0]?.shape[0] ?? 1 });
+    const asFloats = inputs.map((input) => float32Tensor(toFloat32(input), input.shape));
+    const answer = await keras.ask<{ outputs: Tensor[] }>("onnx_predict", { path, inputs: asFloats });
+    expect(answer.outputs.length).toBe(ours.length);
+    for (const [index, output] of answer.outputs.entries()) {
+      expect(output.shape).toEqual(ours[index]?.shape);
+      expect(relativeDifference(output, ours[index] as Tensor)).toBeLessThan(1e-5);
+    }
+  });
+});
