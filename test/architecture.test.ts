@@ -56,6 +56,7 @@ const smallFiles: Readonly<Record<string, string>> = {};
 const owners: readonly (readonly [name: RegExp, room: string])[] = [
   [/^h5wasm(\/|$)/, "hdf5"],
   [/^sharp$/, "data"],
+  [/^protobufjs(\/|$)/, "formats"],
   [/^@tensorflow\//, "engine"],
   [/^yargs(\/|$)/, "cli"],
 ];
