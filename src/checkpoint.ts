@@ -22,12 +22,6 @@ export interface Weight extends Tensor {
  */
 export type Weights = ReadonlyMap<string, readonly Weight[]>;
 
-/**
- * File format of a checkpoint: `.keras`, a whole model in `.h5`, weights alone in `.weights.h5`, or a tfjs layers-model
- * folder.
- */
-export type CheckpointFormat = "keras" | "h5" | "weights.h5" | "tfjs";
-
 /** Pixel preprocessing, named as in `keras/src/applications/imagenet_utils.py`; `"none"` leaves pixels in [0, 255]. */
 export type PreprocessMode = "caffe" | "tf" | "torch" | "none";
 
@@ -58,7 +52,8 @@ export interface Notes {
 
 /** A model file as a plain value: its config verbatim and its weights as typed arrays. */
 export interface Checkpoint {
-  readonly format: CheckpointFormat;
+  /** Name of the format the file was read in: `keras`, `h5`, `weights.h5`, `tfjs`, … */
+  readonly format: string;
   /** Keras version that wrote the file, such as `"3.15.1"`; `"1"`, `"2"` or `"3"` if the file gives only that much. */
   readonly kerasVersion: string;
   /**

@@ -1,7 +1,6 @@
 export type {
   BatchNormMode,
   Checkpoint,
-  CheckpointFormat,
   Notes,
   PreprocessMode,
   Weight,
@@ -35,6 +34,7 @@ export { setupEngine } from "./engine/setup.ts";
 export { DataError, KerasFileError, MachineError, TopologyError, UsageError } from "./errors.ts";
 export { finetune } from "./finetune.ts";
 export { readCheckpoint, writeCheckpoint } from "./formats/checkpoint-file.ts";
+export type { CheckpointFormat } from "./formats/formats.ts";
 export type { Inspection } from "./freeze/inspect.ts";
 export { inspect } from "./freeze/inspect.ts";
 export type { FinetunePlan, PlannedLayer } from "./freeze/plan.ts";

@@ -4,6 +4,7 @@ import {
   comparePredictions,
   forEarlyKeras3,
   formatAt,
+  holdsModel,
   leftBehind,
   modelFileAt,
   writingWarnings,
@@ -95,10 +96,7 @@ async function parityOf(
   arch: string | undefined,
 ): Promise<Parity | string> {
   try {
-    const after = await readCheckpoint(
-      target,
-      formatAt(target) === "weights.h5" ? { arch: arch ?? source } : {},
-    );
+    const after = await readCheckpoint(target, holdsModel(formatAt(target)) ? {} : { arch: arch ?? source });
     return (await comparePredictions(before, after)) ?? "its inputs have no shape to probe";
   } catch (error) {
     if (error instanceof TopologyError) return error.message;

@@ -1,7 +1,8 @@
+import type { FileOptions } from "../cli-api.ts";
+import { formatNames } from "../cli-api.ts";
 import type {
   CheckpointFormat,
   EngineChoice,
-  FileOptions,
   FinetuneOptions,
   PreprocessMode,
   SampleUnit,
@@ -192,9 +193,9 @@ export const runFlags: FlagsOf<RunValues> = {
   "no-cache": flag("Neither read nor write cached features", features),
   ...engineFlags,
   format: value(
-    "Of the tuned model: keras (default), h5, weights.h5, tfjs",
+    `Format of the tuned model: keras (default), ${formatNames.slice(1).join(", ")}`,
     "NAME",
-    oneOf("keras", "h5", "weights.h5", "tfjs"),
+    oneOf(...formatNames),
     output,
   ),
   ...kerasFlag,

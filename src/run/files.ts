@@ -1,15 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { readdirSync, renameSync, rmdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
-import type { CheckpointFormat } from "../checkpoint.ts";
 import { isRunning } from "../formats/atomic-file.ts";
+import { formats } from "../formats/formats.ts";
 
-export const modelNames: Readonly<Record<CheckpointFormat, string>> = {
-  keras: "model.keras",
-  h5: "model.h5",
-  "weights.h5": "model.weights.h5",
-  tfjs: "model_tfjs",
-};
 const recordNames = [
   "labels.json",
   "args.json",
@@ -58,7 +52,9 @@ function finish(path: string, name: string): void {
 
 /** What an earlier run left that this one does not replace. */
 function removeStale(path: string, names: readonly string[]): void {
-  const stale = [...Object.values(modelNames), ...recordNames].filter((name) => !names.includes(name));
+  const stale = [...formats.map(({ fileName }) => fileName), ...recordNames].filter(
+    (name) => !names.includes(name),
+  );
   for (const name of stale) rmSync(join(path, name), { recursive: true, force: true });
 }
 

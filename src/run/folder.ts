@@ -2,12 +2,13 @@ import { randomUUID } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, rmdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import type { Checkpoint, CheckpointFormat } from "../checkpoint.ts";
+import type { Checkpoint } from "../checkpoint.ts";
 import { MachineError, UsageError } from "../errors.ts";
 import { isRunning, replaceFile } from "../formats/atomic-file.ts";
 import { writeCheckpoint } from "../formats/checkpoint-file.ts";
+import { type CheckpointFormat, formatNamed, formats, nameWithoutEnding } from "../formats/formats.ts";
 import { historyCsv } from "../training/history.ts";
-import { finishMoves, modelNames, moveIntoPlace } from "./files.ts";
+import { finishMoves, moveIntoPlace } from "./files.ts";
 import type { FinetuneResult } from "./options.ts";
 
 /** Where a run will leave its results, checked and writable. Until `write`, what stood there stays as it was. */
@@ -86,7 +87,7 @@ export function openRunFolder(
     discard,
     rehearse: async (checkpoint, format) => {
       try {
-        await writeCheckpoint(join(staging, modelNames[format]), checkpoint);
+        await writeCheckpoint(join(staging, formatNamed(format).fileName), checkpoint, { format });
         writeFileSync(join(staging, "spare"), Buffer.alloc(spareBytes));
       } catch (error) {
         throw asRunError(path, staging, error);
@@ -113,7 +114,7 @@ export function openRunFolder(
  * @throws {MachineError} where it cannot be made.
  */
 export function makeRunFolder(model: string, parent = "runs"): string {
-  const name = basename(model).replace(/\.(?:weights\.h5|keras|h5|hdf5|json)$/i, "") || "model";
+  const name = nameWithoutEnding(model).replace(/\.json$/i, "") || "model";
   for (let n = 1; ; n++) {
     const path = join(parent, `${name}-${n}`);
     if (existsSync(path)) continue;
@@ -131,7 +132,7 @@ export function removeRunFolder(path: string): void {
 export function modelFileAt(path: string): string {
   if (!existsSync(path) || !statSync(path).isDirectory()) return path;
   finishMoves(path);
-  const inside = Object.values(modelNames).map((name) => join(path, name));
+  const inside = formats.map(({ fileName }) => join(path, fileName));
   return inside.find(existsSync) ?? path;
 }
 
@@ -149,9 +150,9 @@ async function stage(staging: string, record: RunRecord): Promise<readonly strin
     const rows = bad.map(({ path, reason }) => [path, reason].map(csvField).join(","));
     texts.push([`bad-${unit}.csv`, `${["path,reason", ...rows].join("\n")}\n`]);
   }
-  const model = modelNames[record.format];
+  const model = formatNamed(record.format).fileName;
   await mkdir(staging, { recursive: true });
-  await writeCheckpoint(join(staging, model), record.checkpoint);
+  await writeCheckpoint(join(staging, model), record.checkpoint, { format: record.format });
   for (const [name, text] of texts) {
     await replaceFile(join(staging, name), async (file) => writeFileSync(file, text));
   }

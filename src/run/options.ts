@@ -1,6 +1,7 @@
 import type { BatchNormMode, Checkpoint, PreprocessMode } from "../checkpoint.ts";
 import type { Dataset, SampleUnit } from "../data/dataset.ts";
 import type { BadFile } from "../data/sample-reader.ts";
+import type { CheckpointFormat } from "../formats/formats.ts";
 import type { FinetunePlan } from "../freeze/plan.ts";
 import type { FreezePolicy } from "../freeze/policy.ts";
 import type { LossArgument } from "../task/losses.ts";
@@ -52,7 +53,7 @@ export interface FinetuneOptions {
   /** Keeps the model's head whatever its labels say. */
   readonly keepHead?: boolean | undefined;
   /** keras; tfjs for a graph model */
-  readonly outputFormat?: "keras" | "h5" | "weights.h5" | "tfjs" | undefined;
+  readonly outputFormat?: CheckpointFormat | undefined;
   /** The Keras 3 that opens the `.keras`: 3.4 and later ones; "3.0" is trained and written as 3.0 to 3.3 compute it. */
   readonly outputKeras?: "3.0" | undefined;
   /** Run folder; nothing is written without it. */

@@ -1,5 +1,5 @@
 import { basename } from "node:path";
-import type { Checkpoint, CheckpointFormat, PreprocessMode } from "../checkpoint.ts";
+import type { Checkpoint, PreprocessMode } from "../checkpoint.ts";
 import type { StoredDataset } from "../data/dataset.ts";
 import { onlyTarget, sampleUnit, storedDataset } from "../data/dataset.ts";
 import type { ImageOptions } from "../data/images.ts";
@@ -10,9 +10,8 @@ import { KerasFileError, UsageError } from "../errors.ts";
 import { defaultCacheDirectory } from "../features/cache/feature-cache.ts";
 import type { CutModel } from "../features/cut.ts";
 import { cutCheckpoint } from "../features/cut.ts";
-import { defaultFormat, readCheckpoint } from "../formats/checkpoint-file.ts";
-import { writingWarnings } from "../formats/dialect-writing.ts";
-import { forEarlyKeras3 } from "../formats/keras/early-keras3.ts";
+import { readCheckpoint } from "../formats/checkpoint-file.ts";
+import { type CheckpointFormat, defaultFormat, formatNamed, writingWarnings } from "../formats/formats.ts";
 import type { FinetunePlan } from "../freeze/plan.ts";
 import { planLines } from "../freeze/plan-text.ts";
 import { optionName, optionSetTo } from "../options.ts";
@@ -164,7 +163,8 @@ function forRelease(
   { outputKeras }: RunSettings,
 ): Checkpoint {
   if (outputKeras === null) return checkpoint;
-  if (format === "keras") return forEarlyKeras3(checkpoint);
+  const { forEarlyKeras3 } = formatNamed(format);
+  if (forEarlyKeras3) return forEarlyKeras3(checkpoint);
   throw new UsageError(
     `${optionSetTo("outputKeras", outputKeras)}: expected the format keras, got ${format}. Remove ${optionName("outputKeras")} or ${optionName("outputFormat")}.`,
     "format",

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { readCheckpoint } from "../../src/formats/checkpoint-file.ts";
-import { leftBehind, writingWarnings } from "../../src/formats/dialect-writing.ts";
+import { leftBehind, writingWarnings } from "../../src/formats/formats.ts";
 import { modelPath } from "./model-fixtures.ts";
 
 test("writing .keras warns of what Keras 3 computes otherwise, by release and layer", async () => {

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { readCheckpoint, writeCheckpoint } from "../../src/formats/checkpoint-file.ts";
-import { writingWarnings } from "../../src/formats/dialect-writing.ts";
+import { writingWarnings } from "../../src/formats/formats.ts";
 import { changesInKeras3 } from "../../src/topology/translate/changes-in-keras3.ts";
 import { tfjsNetworks } from "../formats/tfjs/networks.ts";
 import { type Keras, startKeras } from "./keras.ts";

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Checkpoint } from "../../src/checkpoint.ts";
 import { TopologyError } from "../../src/errors.ts";
 import { readCheckpoint, writeCheckpoint } from "../../src/formats/checkpoint-file.ts";
-import { forEarlyKeras3 } from "../../src/formats/keras/early-keras3.ts";
+import { forEarlyKeras3 } from "../../src/formats/keras/format.ts";
 import { changesInKeras3 } from "../../src/topology/translate/changes-in-keras3.ts";
 import type { Keras } from "./keras.ts";
 import { startKeras } from "./keras.ts";

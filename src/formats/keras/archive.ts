@@ -3,7 +3,7 @@ import { KerasFileError } from "../../errors.ts";
 import { type Hdf5Group, openVirtual } from "../../hdf5/reader.ts";
 import { createHdf5, type Hdf5Writer } from "../../hdf5/writer.ts";
 import { isObject } from "../../topology/config-values.ts";
-import { readZip, type ZipEntry } from "../../zip/reader.ts";
+import type { ZipEntry } from "../../zip/reader.ts";
 import { createZip } from "../../zip/writer.ts";
 import { inDialect } from "../dialect-writing.ts";
 import { refuseForeignArchive } from "../foreign-files.ts";
@@ -28,17 +28,16 @@ const compileKey = "compile_config";
 const configLimit = 256 * 2 ** 20;
 
 /**
- * The checkpoint in the `.keras` behind `descriptor`, `length` bytes long.
+ * Reads the checkpoint in a `.keras`.
+ * @param entries Those of the archive.
  * @param values False to read shapes only.
  * @throws {KerasFileError} naming what is missing or does not fit.
  */
 export async function readKerasArchive(
-  descriptor: number,
-  length: number,
+  entries: ReadonlyMap<string, ZipEntry>,
   label: string,
   values: boolean,
 ): Promise<Checkpoint> {
-  const entries = readZip(descriptor, length, label);
   const config = readJson(entries, configName, label);
   if (!config) {
     refuseForeignArchive(label, [...entries.keys()]);

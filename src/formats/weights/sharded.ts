@@ -4,8 +4,8 @@ import type { Checkpoint, JsonObject } from "../../checkpoint.ts";
 import { KerasFileError } from "../../errors.ts";
 import { type Hdf5File, openHdf5 } from "../../hdf5/reader.ts";
 import { isObject } from "../../topology/config-values.ts";
+import type { DescribedModel } from "../format.ts";
 import { mergedGroup } from "../virtual-groups.ts";
-import type { DescribedModel } from "./described-model.ts";
 import { readWeightsOnly } from "./weights-only.ts";
 
 /**

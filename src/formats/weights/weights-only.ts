@@ -1,15 +1,15 @@
 import type { Architecture } from "../../architectures/architecture.ts";
 import { architectureOf, knownArchitectures } from "../../architectures/known.ts";
 import { weightCounts } from "../../architectures/weight-counts.ts";
-import type { Checkpoint, CheckpointFormat } from "../../checkpoint.ts";
+import type { Checkpoint } from "../../checkpoint.ts";
 import { KerasFileError, TopologyError, UsageError } from "../../errors.ts";
 import type { Hdf5File, Hdf5Group } from "../../hdf5/reader.ts";
 import { dialectVersion } from "../dialect-writing.ts";
+import type { DescribedModel } from "../format.ts";
 import { readNamedWeights, storedInGroup } from "../h5/reader.ts";
 import { placeNumberedWeights, variableCount } from "../keras/variable-groups.ts";
 import { notesKey, parseNotes } from "../notes.ts";
 import { readPlaced } from "../stored-weights.ts";
-import type { DescribedModel } from "./described-model.ts";
 import { type BuiltNetwork, buildNamed } from "./named-network.ts";
 import { buildNumbered } from "./numbered-network.ts";
 
@@ -52,7 +52,7 @@ export function readWeightsOnly(
 }
 
 interface WeightsOnly {
-  readonly format: CheckpointFormat;
+  readonly format: string;
   /** How many layers have weights. */
   readonly groups: number;
   /** How many weights they have. */

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import type { Checkpoint, JsonObject } from "../../../src/checkpoint.ts";
 import { readCheckpoint } from "../../../src/formats/checkpoint-file.ts";
-import { writingWarnings } from "../../../src/formats/dialect-writing.ts";
-import { forEarlyKeras3 } from "../../../src/formats/keras/early-keras3.ts";
+import { writingWarnings } from "../../../src/formats/formats.ts";
+import { forEarlyKeras3 } from "../../../src/formats/keras/format.ts";
 import { layerGraph } from "../../../src/topology/build-graph.ts";
 import { modelPath } from "../model-fixtures.ts";
 

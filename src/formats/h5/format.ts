@@ -1,0 +1,32 @@
+import { windowFile } from "../../hdf5/file-system.ts";
+import { refusalsOfKeras3 } from "../../topology/translate/keras3-refusals.ts";
+import { replaceFile } from "../atomic-file.ts";
+import { dialectInH5, leftInDialect, listed } from "../dialect-writing.ts";
+import type { Format } from "../format.ts";
+import { readKerasH5 } from "./reader.ts";
+import { writeKerasH5 } from "./writer.ts";
+
+/** `.h5`, a whole model in the dialect of the Keras that it came from. */
+export const h5Format: Format<"h5"> = {
+  name: "h5",
+  endings: [".h5", ".hdf5"],
+  isFolder: false,
+  fileName: "model.h5",
+  holdsModel: true,
+  holdsGraphs: false,
+  read: (source, { values }) =>
+    source.kind === "hdf5" && source.file.root.text("model_config") !== undefined
+      ? readKerasH5(source.file, source.path, values)
+      : undefined,
+  write: (path, checkpoint) =>
+    replaceFile(path, (descriptor) => writeKerasH5(windowFile(descriptor, 0, 0), path, checkpoint)),
+  warnings: (checkpoint) => {
+    const refusals = refusalsOfKeras3(checkpoint);
+    if (refusals.length === 0) return [];
+    const problem = checkpoint.kerasVersion.startsWith("3")
+      ? "As .h5 no Keras opens the model, not the one that Keras itself writes either"
+      : "As .h5 the model stays Keras 2's, and Keras 3 does not open it";
+    return [`${problem}: ${listed(refusals)}. Write .keras for Keras 3.`];
+  },
+  leftBehind: (checkpoint) => leftInDialect(checkpoint, dialectInH5(checkpoint)),
+};
