@@ -1,24 +1,26 @@
-import { basename } from "node:path";
+import { basename, dirname, extname } from "node:path";
 import { DataError } from "../errors.ts";
+import { nearestNames } from "../freeze/suggestions.ts";
 import type { FileDataset, FileSample, ImageDataset, Split, TextDataset } from "./dataset.ts";
 import { contentHash } from "./file-bytes.ts";
 import type { FileKind } from "./file-kind.ts";
 import { fileKinds, imageFiles, textFiles } from "./file-kind.ts";
-import { type Listing, listFolder, listTree } from "./file-listing.ts";
-import { heldOutByHash } from "./splits.ts";
+import { type Listing, listTree } from "./file-listing.ts";
+import { type ClassFolder, type DataLayout, findLayout } from "./split-folders.ts";
+import { holdOut } from "./splits.ts";
 
 export interface ClassFolderOptions {
-  /** Share of each class held out where there is no val folder; 0.2 by default, 0 for none. */
-  readonly validationFraction?: number;
-  /** The sha256 of a file's bytes; an index of known files can spare reading them. */
-  readonly hashFile?: (path: string) => Promise<string>;
+  /** Share of each class that is held out where there is no val folder; 0.2 by default, 0 for none. */
+  readonly validationFraction?: number | undefined;
+  /** Returns the sha256 of a file's bytes; an index of known files can spare reading them. */
+  readonly hashFile?: ((path: string) => Promise<string>) | undefined;
 }
 
 export interface ClassFolders extends FileDataset {
   readonly directory: string;
   /** Where the val samples come from. */
   readonly validation: "folder" | "content-hash" | "none";
-  /** Files that are not of the kind by their names, and those of it outside the class folders. */
+  /** Hidden files, files of other kinds, and files outside the class folders. */
   readonly ignored: readonly string[];
 }
 
@@ -26,21 +28,24 @@ export type ImageFolder = ClassFolders & ImageDataset;
 export type TextFolder = ClassFolders & TextDataset;
 
 /**
- * The labelled images of a folder of class folders, or of `train/`, `val/` and `test/` with class folders each. Decodes nothing.
- * Classes are train's folders in code-point order, as in `keras.utils.image_dataset_from_directory`; as there, class folders are
- * walked in depth, and links to folders inside them are not followed. Hidden files are left out.
+ * Lists the labelled images of a folder of class folders, or of train, val and test folders with class folders each. Decodes
+ * nothing.
  *
- * @throws {DataError} if the folder is not laid out so.
+ * Classes are train's folders in code-point order, as in `keras.utils.image_dataset_from_directory`; as there, class folders are
+ * walked in depth, and links to folders inside them are not followed. Split folders are known by the names that datasets give them
+ * (`training_set`, `seg_test`, `Validation`, …). Hidden files are ignored.
+ *
+ * @throws {DataError} if the folder is laid out otherwise.
  */
 export async function imageFolder(directory: string, options: ClassFolderOptions = {}): Promise<ImageFolder> {
   return { ...(await classFolders(directory, imageFiles, options)), kind: "images" };
 }
 
 /**
- * The labelled texts of a folder laid out as `imageFolder` says: a `.txt` file is one text, as in
+ * Lists the labelled texts of a folder that is laid out as for `imageFolder`. Each `.txt` file is one text, as in
  * `keras.utils.text_dataset_from_directory`. Reads nothing.
  *
- * @throws {DataError} if the folder is not laid out so.
+ * @throws {DataError} if the folder is laid out otherwise.
  */
 export async function textFolder(directory: string, options: ClassFolderOptions = {}): Promise<TextFolder> {
   return { ...(await classFolders(directory, textFiles, options)), kind: "texts" };
@@ -51,133 +56,164 @@ async function classFolders(
   kind: FileKind,
   options: ClassFolderOptions,
 ): Promise<Omit<ClassFolders, "kind">> {
-  const root = await listFolder(directory, kind);
-  const splits = await splitFolders(root, kind);
-  const trainFolder = splits ? await listFolder(splits.train, kind) : root;
-  const train = await Promise.all(trainFolder.folders.map((path) => listTree(path, kind)));
-  const classNames = checkClasses(directory, trainFolder, train, kind);
-
-  const ignored = splits ? [...root.files, ...root.others, ...splits.unused] : [];
-  const samples: FileSample[] = train.flatMap(({ files }, label) =>
-    files.map((path) => ({ path, label, split: "train" })),
+  const layout = await findLayout(directory, kind);
+  const { classes, folders, loose } = layout;
+  if (classes.train === undefined) throw noTrainError(layout, kind);
+  const train = await listClasses(classes.train, kind);
+  checkClasses(directory, folders.train, train, kind);
+  const classNames = train.map(({ name }) => name);
+  const samples: FileSample[] = train.flatMap(({ tree }, label) =>
+    tree.files.map((path) => ({ path, label, split: "train" })),
   );
-  ignored.push(...trainFolder.files, ...trainFolder.others, ...train.flatMap(({ others }) => others));
+  const trees = train.map(({ tree }) => tree);
   for (const split of ["val", "test"] as const) {
-    const path = splits?.[split];
-    if (path === undefined) continue;
-    const listed = await listSplit(path, split, classNames, kind);
-    samples.push(...listed.samples);
-    ignored.push(...listed.ignored);
+    if (classes[split] === undefined) continue;
+    const listed = await listClasses(classes[split], kind);
+    trees.push(...listed.map(({ tree }) => tree));
+    const found = splitSamples(listed, split, classNames);
+    // Competitions ship a test folder without labels.
+    if (found.length === 0 && split === "val") throw emptySplitError(folders.val?.path ?? directory, kind);
+    for (const sample of found) samples.push(sample);
   }
+  const ignored = [
+    loose.files,
+    loose.others,
+    loose.hidden,
+    ...trees.flatMap(({ others, hidden }) => [others, hidden]),
+  ];
+  const remarks = layout.root === directory ? [] : [`${directory}: the data lies in ${layout.root}`];
+  const facts = {
+    ...{ directory, classNames, ignored: ignored.flat() },
+    ...(remarks.length > 0 && { remarks }),
+  };
   const fraction = options.validationFraction ?? 0.2;
-  const facts = { directory, classNames, ignored };
-  if (splits?.val !== undefined) return { ...facts, samples, validation: "folder" };
+  if (classes.val !== undefined) return { ...facts, samples, validation: "folder" };
   if (fraction === 0) return { ...facts, samples, validation: "none" };
   return {
     ...facts,
-    samples: await holdOut(samples, classNames.length, fraction, options.hashFile ?? contentHash),
+    samples: await holdOut(samples, fraction, options.hashFile ?? contentHash),
     validation: "content-hash",
   };
 }
 
-interface SplitFolders {
-  readonly train: string;
-  readonly val?: string;
-  readonly test?: string;
-  readonly unused: readonly string[];
+interface ListedClass {
+  readonly name: string;
+  readonly tree: Listing;
 }
 
-const splitNames: Readonly<Record<string, Split>> = {
-  train: "train",
-  training: "train",
-  val: "val",
-  valid: "val",
-  validation: "val",
-  test: "test",
-};
+async function listClasses(folders: readonly ClassFolder[], kind: FileKind): Promise<readonly ListedClass[]> {
+  return Promise.all(folders.map(async ({ name, path }) => ({ name, tree: await listTree(path, kind) })));
+}
 
-/** The split folders, undefined where the folder's own subfolders are the classes. */
-async function splitFolders(root: Listing, kind: FileKind): Promise<SplitFolders | undefined> {
-  const found: Partial<Record<Split, string>> = {};
-  const unused: string[] = [];
-  for (const path of root.folders) {
-    const split = splitNames[basename(path).toLowerCase()];
-    const twin = split && found[split];
-    if (twin)
+function splitSamples(
+  listed: readonly ListedClass[],
+  split: Split,
+  classNames: readonly string[],
+): readonly FileSample[] {
+  // Names that one system composed and another decomposed (é as one character or two) are the same.
+  const labels = new Map(classNames.map((name, label) => [name.normalize("NFC"), label]));
+  return listed.flatMap(({ name, tree }) => {
+    const label = labels.get(name.normalize("NFC"));
+    if (label === undefined) {
+      if (tree.files.length === 0) return [];
+      const near = nearestNames(name, classNames, 1);
+      const hint = near.length > 0 ? ` Did you mean ${near[0]}?` : "";
       throw new DataError(
-        `${root.path}: two ${split} folders: ${basename(twin)} and ${basename(path)}. Keep one.`,
-        "data-two-splits",
+        `${dirname(tree.path)}: ${split} has class "${name}" that train lacks.${hint} Classes: ${classNames.join(", ")}.`,
+        "data-extra-class",
       );
-    if (split) found[split] = path;
-    else unused.push(path);
-  }
-  const { train, val, test } = found;
-  if (train === undefined) {
-    if (root.folders.length === 0 || unused.length > 0) return undefined;
-    const names = root.folders.map((path) => basename(path)).join(" and ");
-    throw new DataError(
-      `${root.path}: has ${names} but no train folder. Expected ${root.path}/train/<class>/${kind.pattern}.`,
-      "data-no-train",
-    );
-  }
-  if (val === undefined && test === undefined && (await isClassCalledTrain(train, unused, kind)))
-    return undefined;
-  return { train, unused, ...(val !== undefined && { val }), ...(test !== undefined && { test }) };
+    }
+    return tree.files.map((path) => ({ path, label, split }));
+  });
 }
 
-/** Images of trains: they lie in the folder itself, or beside it lie folders of other classes. */
-async function isClassCalledTrain(
-  train: string,
-  siblings: readonly string[],
-  kind: FileKind,
-): Promise<boolean> {
-  if ((await listFolder(train, kind)).folders.length === 0) return true;
-  const trees = await Promise.all(siblings.map((path) => listTree(path, kind)));
-  return trees.some(({ files }) => files.length > 0);
+function noTrainError({ root, folders }: DataLayout, kind: FileKind): DataError {
+  const names = Object.values(folders).map(({ path }) => basename(path));
+  return new DataError(
+    `${root}: has ${names.join(" and ")} but no train folder. Expected ${root}/train/<class>/${kind.pattern}.`,
+    "data-no-train",
+  );
+}
+
+function emptySplitError(path: string, kind: FileKind): DataError {
+  return new DataError(
+    `${path}: no ${kind.many}. Expected ${path}/<class>/${kind.pattern}, or no such folder.`,
+    "data-empty-split",
+  );
 }
 
 function checkClasses(
   directory: string,
-  folder: Listing,
-  classes: readonly Listing[],
+  folder: Listing | undefined,
+  classes: readonly ListedClass[],
   kind: FileKind,
-): readonly string[] {
-  const names = classes.map(({ path }) => basename(path));
-  const { path, files } = folder;
-  if ([folder, ...classes].every((listing) => listing.files.length === 0)) {
-    const others = [folder, ...classes].flatMap((listing) => listing.others);
-    refuseOtherKind(path, others, kind);
+): void {
+  const { path, files, others } = folder ?? { path: directory, files: [], others: [] };
+  const [first] = classes;
+  if (files.length === 0 && classes.every(({ tree }) => tree.files.length === 0)) {
+    refuseOtherKind(path, [...others, ...classes.flatMap(({ tree }) => tree.others)], kind);
   }
-  if (names.length === 0) {
-    if (files.length === 0) {
-      throw new DataError(
-        `${directory}: no ${kind.many}. Expected ${path}/<class>/${kind.pattern} with two classes or more.`,
-        "data-no-classes",
-      );
-    }
-    const some = files.slice(0, 3).join(", ");
-    const have = `${files.length} ${files.length === 1 ? kind.one : kind.many}`;
+  if (first === undefined)
+    throw files.length === 0 ? emptyError(directory, path, kind) : flatError(path, files, others, kind);
+  if (classes.length === 1) {
     throw new DataError(
-      `${path} has ${have} but no class folders. Expected ${path}/<class>/${kind.pattern}. Found: ${some}${files.length > 3 ? ", …" : ""}`,
-      "data-no-classes",
-    );
-  }
-  if (names.length === 1) {
-    throw new DataError(
-      `${path}: Only one class folder (${names[0]}). Two or more are needed.`,
+      `${path}: Only one class folder (${first.name}). Two or more are needed.`,
       "data-one-class",
     );
   }
-  const empty = classes.filter((listing) => listing.files.length === 0);
-  if (empty.length === 0) return names;
-  const listed = empty.map((each) => `${each.path} (${each.others.length} other files)`).join(", ");
+  const empty = classes.filter(({ tree }) => tree.files.length === 0);
+  if (empty.length === 0) return;
+  const listed = empty.map(({ tree }) => `${tree.path} (${tree.others.length} other files)`).join(", ");
   throw new DataError(
     `${path}: class folders without ${kind.many}: ${listed}. Add ${kind.many} or remove the folders.`,
     "data-empty-class",
   );
 }
 
-/** @throws {DataError} where there is nothing but files of another kind. */
+function emptyError(directory: string, path: string, kind: FileKind): DataError {
+  return new DataError(
+    `${directory}: no ${kind.many}. Expected ${path}/<class>/${kind.pattern} with two classes or more.`,
+    "data-no-classes",
+  );
+}
+
+function flatError(
+  path: string,
+  files: readonly string[],
+  others: readonly string[],
+  kind: FileKind,
+): DataError {
+  const some = files.slice(0, 3).join(", ");
+  const have = `${files.length} ${files.length === 1 ? kind.one : kind.many}`;
+  const found = `${path} has ${have} but no class folders. Expected ${path}/<class>/${kind.pattern}. Found: ${some}${files.length > 3 ? ", …" : ""}`;
+  const table = others.find((file) => /\.(csv|tsv|jsonl)$/i.test(file));
+  if (table !== undefined)
+    return new DataError(`${found}. If ${table} has the labels, pass it as the data.`, "data-no-classes");
+  const names = classesInNames(files);
+  if (names.length === 0) return new DataError(found, "data-no-classes");
+  const folders = names.slice(0, 3).map((name) => `${path}/${name}/`);
+  return new DataError(
+    `${found}. The names begin with ${names.slice(0, 5).join(", ")}${names.length > 5 ? ", …" : ""}: move each class into a folder of its own (${folders.join(", ")}), or list the files in a table with the columns file_name and label and pass that as the data.`,
+    "data-no-classes",
+  );
+}
+
+/**
+ * Returns the classes that the names of files in one folder seem to tell, `cat` and `dog` for `cat.0.jpg` and `dog.12.jpg`; none
+ * where the names do not have that form.
+ */
+export function classesInNames(files: readonly string[]): readonly string[] {
+  const counts = new Map<string, number>();
+  for (const file of files) {
+    const stem = basename(file, extname(file));
+    const name = /^(\p{L}[\p{L} _-]*?)[ ._-]*\(?\d+\)?$/u.exec(stem)?.[1];
+    if (name === undefined) return [];
+    counts.set(name, (counts.get(name) ?? 0) + 1);
+  }
+  return counts.size > 1 && counts.size * 2 <= files.length ? [...counts.keys()].sort() : [];
+}
+
+/** @throws {DataError} if there is nothing but files of another kind. */
 function refuseOtherKind(path: string, others: readonly string[], kind: FileKind): void {
   const found = Object.values(fileKinds).find((other) => others.some((file) => other.matches(file)));
   if (!found) return;
@@ -187,73 +223,3 @@ function refuseOtherKind(path: string, others: readonly string[], kind: FileKind
     "data-other-kind",
   );
 }
-
-async function listSplit(
-  directory: string,
-  split: Split,
-  classNames: readonly string[],
-  kind: FileKind,
-): Promise<{ samples: readonly FileSample[]; ignored: readonly string[] }> {
-  const folder = await listFolder(directory, kind);
-  const classes = await Promise.all(folder.folders.map((path) => listTree(path, kind)));
-  const ignored = [...folder.files, ...folder.others, ...classes.flatMap(({ others }) => others)];
-  const samples = classes.flatMap(({ path, files }) => {
-    const name = basename(path);
-    const label = classNames.indexOf(name);
-    if (label < 0 && files.length > 0) {
-      throw new DataError(
-        `${directory}: ${split} has class "${name}" that train lacks. Classes: ${classNames.join(", ")}.`,
-        "data-extra-class",
-      );
-    }
-    return files.map((file) => ({ path: file, label, split }));
-  });
-  // Competitions ship a test folder without labels.
-  if (split === "test" && samples.length === 0) return { samples, ignored };
-  if (samples.length === 0) {
-    throw new DataError(
-      `${directory}: no ${kind.many}. Expected ${directory}/<class>/${kind.pattern}, or no such folder.`,
-      "data-empty-split",
-    );
-  }
-  return { samples, ignored };
-}
-
-async function holdOut(
-  samples: readonly FileSample[],
-  classCount: number,
-  fraction: number,
-  hashFile: (path: string) => Promise<string>,
-): Promise<readonly FileSample[]> {
-  const hashes = await trainHashes(samples, hashFile);
-  const held = new Set<number>();
-  for (let label = 0; label < classCount; label++) {
-    const members = [...hashes.keys()].filter((index) => samples[index]!.label === label);
-    const chosen = heldOutByHash(
-      members.map((index) => hashes.get(index)!),
-      fraction,
-    );
-    for (const position of chosen) held.add(members[position]!);
-  }
-  return samples.map((sample, index) => (held.has(index) ? { ...sample, split: "val" } : sample));
-}
-
-/** By sample index. An image that cannot be read has none: it stays where it is, to be counted when it is decoded. */
-async function trainHashes(
-  samples: readonly FileSample[],
-  hashFile: (path: string) => Promise<string>,
-): Promise<ReadonlyMap<number, string>> {
-  const hashes = new Map<number, string>();
-  const train = [...samples.keys()].filter((index) => samples[index]!.split === "train");
-  for (let from = 0; from < train.length; from += hashesAtOnce) {
-    await Promise.all(
-      train.slice(from, from + hashesAtOnce).map(async (index) => {
-        const hash = await hashFile(samples[index]!.path).catch(() => undefined);
-        if (hash !== undefined) hashes.set(index, hash);
-      }),
-    );
-  }
-  return hashes;
-}
-
-const hashesAtOnce = 32;

@@ -51,6 +51,10 @@ export interface FileDataset {
   readonly samples: readonly FileSample[];
   /** The columns of each sample's `targets`; absent where `label` alone is the target. */
   readonly targetColumns?: readonly TargetColumn[];
+  /** What a user should know of how the data was read, each a sentence without its end. */
+  readonly remarks?: readonly string[];
+  /** What is doubtful in the data, each a sentence. */
+  readonly warnings?: readonly string[];
 }
 
 export interface ImageDataset extends FileDataset {

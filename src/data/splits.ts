@@ -1,19 +1,229 @@
+import { createHash } from "node:crypto";
+import { DataError, UsageError } from "../errors.ts";
+import type { FileDataset, FileSample } from "./dataset.ts";
+
+/** What decides on which side of a split a sample falls. */
+export interface SplitItem {
+  /** The sha256 of the sample's bytes, in hexadecimal: copies stay together. */
+  readonly hash: string;
+  /** Class index; samples without one are split as one class. */
+  readonly label?: number | undefined;
+  /** Samples of one group stay together. */
+  readonly group?: string | undefined;
+}
+
+/** Samples that stay together: those of one group, and copies of one another. */
+interface Unit {
+  /** What orders units: a hash of the group's name or of the bytes. */
+  readonly key: string;
+  readonly members: readonly number[];
+  /** How many of the members each label has. */
+  readonly counts: ReadonlyMap<number, number>;
+}
+
 /**
- * Which of one class's images are held out for validation: the `fraction` with the smallest content hashes, at least one, and at
- * least one left to train. It depends on the bytes alone, so that renaming or adding images moves (nearly) none, and copies of
- * one image stay on one side.
+ * Chooses the samples to hold out: of each class about `fraction`, at least one, and at least one is left to train. The choice
+ * depends on the bytes (on the names of the groups where there are groups) and on nothing else, so that renaming or adding files
+ * moves nearly none. Copies of one sample and samples of one group stay on one side.
  *
- * @returns indices into `hashes`; none if all images are the same.
+ * @returns Indices into `items`. A class with a single unit keeps it for training.
  */
-export function heldOutByHash(hashes: readonly string[], fraction: number): ReadonlySet<number> {
-  const order = hashes.map((_, index) => index).sort((a, b) => (hashes[a]! < hashes[b]! ? -1 : 1));
-  const wanted = Math.max(1, Math.round(hashes.length * fraction));
+export function heldOut(items: readonly SplitItem[], fraction: number): ReadonlySet<number> {
+  const units = [...unitsOf(items)].sort(byKey);
+  const totals = totalsOf(units);
+  const wanted = new Map(
+    [...totals].map(([label, total]) => [label, Math.max(1, Math.round(total * fraction))]),
+  );
+  const last = new Map(
+    units.flatMap((unit) => [...unit.counts.keys()].map((label) => [label, unit] as const)),
+  );
+  const taken = new Map<number, number>();
   const held = new Set<number>();
-  const last = hashes[order.at(-1) ?? 0];
-  for (const [position, index] of order.entries()) {
-    const copy = position > 0 && hashes[order[position - 1]!] === hashes[index];
-    if ((held.size >= wanted && !copy) || hashes[index] === last) break;
-    held.add(index);
+  for (const unit of units) {
+    const labels = [...unit.counts.keys()];
+    const isNeeded = labels.some((label) => (taken.get(label) ?? 0) < (wanted.get(label) ?? 0));
+    const isLast = labels.some((label) => last.get(label) === unit);
+    if (!isNeeded || isLast) continue;
+    for (const index of unit.members) held.add(index);
+    for (const [label, count] of unit.counts) taken.set(label, (taken.get(label) ?? 0) + count);
   }
   return held;
+}
+
+/**
+ * Assigns each sample to one of `count` folds. Every fold has about the same number of samples of each class; copies of one sample
+ * and samples of one group share a fold. The same samples give the same folds in any order.
+ *
+ * @returns The fold of each item, 0 to `count` - 1.
+ * @throws {UsageError} if `count` is no whole number of 2 or more. @throws {DataError} if there are fewer units than folds.
+ */
+export function foldsOf(items: readonly SplitItem[], count: number): readonly number[] {
+  if (!Number.isInteger(count) || count < 2) {
+    throw new UsageError(`folds: expected a whole number of 2 or more, got ${count}.`, "folds");
+  }
+  const units = [...unitsOf(items)].sort((a, b) => b.members.length - a.members.length || byKey(a, b));
+  if (units.length < count) {
+    const what = items.some(({ group }) => group !== undefined) ? "groups" : "samples that differ";
+    throw new DataError(`folds: expected ${count} ${what} or more, got ${units.length}.`, "folds");
+  }
+  const totals = totalsOf(units);
+  const folds = Array.from({ length: count }, () => ({ samples: 0, counts: new Map<number, number>() }));
+  const assigned = new Array<number>(items.length).fill(0);
+  for (const unit of units) {
+    const shares = folds.map(({ counts }) => {
+      const parts = [...unit.counts.keys()].map(
+        (label) => (counts.get(label) ?? 0) / (totals.get(label) ?? 1),
+      );
+      return parts.reduce((sum, part) => sum + part, 0);
+    });
+    const chosen = folds.reduce((best, fold, index) => {
+      const [share = 0, least = 0] = [shares[index], shares[best]];
+      const isEmptier = share === least && fold.samples < (folds[best]?.samples ?? 0);
+      return share < least || isEmptier ? index : best;
+    }, 0);
+    const fold = folds[chosen];
+    if (fold === undefined) continue;
+    fold.samples += unit.members.length;
+    for (const [label, size] of unit.counts) fold.counts.set(label, (fold.counts.get(label) ?? 0) + size);
+    for (const index of unit.members) assigned[index] = chosen;
+  }
+  return assigned;
+}
+
+/** Returns the dataset with the samples of one fold as val and those of the others as train; test samples stay. */
+export function withFold<Dataset extends FileDataset>(
+  dataset: Dataset,
+  folds: readonly (number | undefined)[],
+  fold: number,
+): Dataset {
+  const samples = dataset.samples.map((sample, index): FileSample => {
+    if (sample.split === "test" || folds[index] === undefined) return sample;
+    return { ...sample, split: folds[index] === fold ? "val" : "train" };
+  });
+  return { ...dataset, samples };
+}
+
+/**
+ * Returns the fold of each sample of a dataset; samples of test, and files that cannot be read, have none.
+ *
+ * @throws {UsageError | DataError} as `foldsOf`.
+ */
+export async function fileFolds(
+  samples: readonly FileSample[],
+  count: number,
+  hashFile: (path: string) => Promise<string>,
+): Promise<readonly (number | undefined)[]> {
+  const { items, indices } = await splitItems(
+    samples.map((sample) => (sample.split === "test" ? undefined : sample)),
+    hashFile,
+  );
+  const folds: (number | undefined)[] = new Array<undefined>(samples.length).fill(undefined);
+  foldsOf(items, count).forEach((fold, position) => {
+    const index = indices[position];
+    if (index !== undefined) folds[index] = fold;
+  });
+  return folds;
+}
+
+/** Returns the samples with part of train as val, chosen by `heldOut`. A file that cannot be read stays in train, to be counted when it is decoded. */
+export async function holdOut(
+  samples: readonly FileSample[],
+  fraction: number,
+  hashFile: (path: string) => Promise<string>,
+): Promise<readonly FileSample[]> {
+  const { items, indices } = await splitItems(
+    samples.map((sample) => (sample.split === "train" ? sample : undefined)),
+    hashFile,
+  );
+  const held = new Set([...heldOut(items, fraction)].map((position) => indices[position]));
+  return samples.map((sample, index) => (held.has(index) ? { ...sample, split: "val" } : sample));
+}
+
+const hashesAtOnce = 32;
+
+async function splitItems(
+  samples: readonly (FileSample | undefined)[],
+  hashFile: (path: string) => Promise<string>,
+): Promise<{ readonly items: readonly SplitItem[]; readonly indices: readonly number[] }> {
+  const items: SplitItem[] = [];
+  const indices: number[] = [];
+  const wanted = samples.flatMap((sample, index) => (sample ? [{ sample, index }] : []));
+  for (let from = 0; from < wanted.length; from += hashesAtOnce) {
+    const part = wanted.slice(from, from + hashesAtOnce);
+    const hashes = await Promise.all(part.map(({ sample }) => hashOf(sample, hashFile)));
+    part.forEach(({ sample: { label, group }, index }, position) => {
+      const hash = hashes[position];
+      if (hash === undefined) return;
+      items.push({ hash, label, group });
+      indices.push(index);
+    });
+  }
+  return { items, indices };
+}
+
+async function hashOf(
+  { path, text }: FileSample,
+  hashFile: (path: string) => Promise<string>,
+): Promise<string | undefined> {
+  return text === undefined ? hashFile(path).catch(() => undefined) : sha256(text);
+}
+
+function sha256(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
+}
+
+function byKey(a: Unit, b: Unit): number {
+  return a.key < b.key ? -1 : a.key > b.key ? 1 : 0;
+}
+
+function totalsOf(units: readonly Unit[]): ReadonlyMap<number, number> {
+  const totals = new Map<number, number>();
+  for (const { counts } of units) {
+    for (const [label, count] of counts) totals.set(label, (totals.get(label) ?? 0) + count);
+  }
+  return totals;
+}
+
+/** Joins samples that share a group or their bytes, also over several steps: a copy of a member brings its own group along. */
+function unitsOf(items: readonly SplitItem[]): readonly Unit[] {
+  const parents = items.map((_, index) => index);
+  const rootOf = (index: number): number => {
+    let at = index;
+    for (let parent = parents[at] ?? at; parent !== at; parent = parents[at] ?? at) {
+      parents[at] = parents[parent] ?? parent;
+      at = parent;
+    }
+    return at;
+  };
+  const first = new Map<string, number>();
+  items.forEach(({ hash, group, label }, index) => {
+    // Without groups a copy under another label is a unit of its own class, so that each class is split by its own samples.
+    const keys = group === undefined ? [`bytes ${hash} ${label ?? ""}`] : [`bytes ${hash}`, `group ${group}`];
+    for (const key of keys) {
+      const earlier = first.get(key);
+      if (earlier === undefined) first.set(key, index);
+      else parents[rootOf(index)] = rootOf(earlier);
+    }
+  });
+  const members = new Map<number, number[]>();
+  for (const index of items.keys()) {
+    const root = rootOf(index);
+    const unit = members.get(root);
+    if (unit) unit.push(index);
+    else members.set(root, [index]);
+  }
+  return [...members.values()].map((unit) => unitOf(items, unit));
+}
+
+function unitOf(items: readonly SplitItem[], members: readonly number[]): Unit {
+  const counts = new Map<number, number>();
+  const keys: string[] = [];
+  for (const index of members) {
+    const item = items[index];
+    if (item === undefined) continue;
+    counts.set(item.label ?? -1, (counts.get(item.label ?? -1) ?? 0) + 1);
+    keys.push(item.group === undefined ? item.hash : sha256(item.group));
+  }
+  const [key = ""] = keys.sort();
+  return { key, members, counts };
 }

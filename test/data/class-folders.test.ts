@@ -47,7 +47,7 @@ describe("a folder of class folders", () => {
     ]);
   });
 
-  test("leaves out hidden files, and lists other files and images outside the classes", async () => {
+  test("ignores and lists hidden files, other files, and images outside the classes", async () => {
     const folder = await folderWith(
       pictures(
         "a/1.jpg",
@@ -65,6 +65,10 @@ describe("a folder of class folders", () => {
     expect(listing(dataset)).toEqual(["train 0 a/1.jpg", "train 1 b/3.jpg"]);
     expect(dataset.ignored.map((path) => relative(folder, path))).toEqual([
       "loose.jpg",
+      ".git",
+      "__MACOSX",
+      "a/._1.jpg",
+      "a/.cache",
       "a/Thumbs.db",
       "b/notes.txt",
     ]);
@@ -220,7 +224,7 @@ describe("what is no such folder is refused, with what is wrong and what to do:"
   test("nothing there", async () => {
     const folder = await folderWith();
     await expect(imageFolder(join(folder, "none"))).rejects.toThrow(
-      `${join(folder, "none")}: no such folder. Pass a folder with one subfolder a class.`,
+      `${join(folder, "none")}: no such folder. Pass a folder with one subfolder per class.`,
     );
   });
 
@@ -265,7 +269,7 @@ describe("what is no such folder is refused, with what is wrong and what to do:"
       /^data\/val: no images/,
     );
     expect(await refusal(pictures("val/a/1.jpg", "test/b/2.jpg"))).toMatch(
-      /has test and val but no train folder/,
+      /has val and test but no train folder/,
     );
     expect(await refusal(pictures("train/a/1.jpg", "val/a/2.jpg", "valid/a/3.jpg"))).toMatch(
       /two val folders: val and valid/,
