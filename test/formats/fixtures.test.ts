@@ -13,7 +13,7 @@ import type { GraphLayer } from "../../src/topology/layer-graph.ts";
 import { requireSupported } from "../../src/topology/support.ts";
 import { inSharedWords } from "../../src/topology/translate/shared-words.ts";
 import { scratch } from "../hdf5/temporary.ts";
-import { modelPath, modelRecords, refusedRecords } from "./model-fixtures.ts";
+import { modelPath, modelRecords, refusedRecords, sampledModels } from "./model-fixtures.ts";
 
 /** The text of the model's config in a file, as it stands there. */
 async function configText(path: string): Promise<string> {
@@ -118,7 +118,7 @@ test("an HDF5 file that is called .keras, as Keras 2.12 saves it, is read for wh
   expect(await readCheckpoint(path)).toEqual(await readCheckpoint(modelPath("k212-text.h5")));
 });
 
-describe.each(records)("%s", (file, record) => {
+describe.each(sampledModels(records))("%s", (file, record) => {
   const path = modelPath(file);
 
   test("reads: version, weights of every layer, inputs", async () => {

@@ -1,7 +1,8 @@
 /** The model files in fixtures/models, each with what the Keras that wrote it predicted. */
 import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { extname, join } from "node:path";
 import type { InputTensor, Tensor } from "../../src/tensor.ts";
+import { sampled } from "../sample.ts";
 
 const folder = "fixtures/models";
 export const textFolder = "fixtures/texts";
@@ -59,6 +60,17 @@ export function textRecords(): readonly (readonly [string, ModelRecord])[] {
 /** The record of every file that is read, by the file's name. */
 export function modelRecords(): readonly (readonly [string, ModelRecord])[] {
   return allRecords().filter(([, { refused }]) => refused === undefined);
+}
+
+/** The records that `npm test` runs a battery on: each Keras version, file format and class name is in one of them. */
+export function sampledModels(
+  records: readonly (readonly [string, ModelRecord])[] = modelRecords(),
+): readonly (readonly [string, ModelRecord])[] {
+  return sampled(records, ([file, { keras }]) => {
+    const text = readFileSync(modelPath(file)).toString("latin1");
+    const classNames = [...text.matchAll(/"class_name": ?"(\w+)"/g)].map((match) => match[1] ?? "");
+    return [`${keras} ${extname(file)}`, ...classNames];
+  });
 }
 
 /** The record of every file that is refused, by the file's name. */

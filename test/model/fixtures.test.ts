@@ -4,14 +4,14 @@ import { tf } from "../../src/engine/tf.ts";
 import { readCheckpoint } from "../../src/formats/checkpoint-file.ts";
 import { predict } from "../../src/inference/predict.ts";
 import { toFloat32 } from "../../src/tensor.ts";
-import { modelPath, modelRecords, unpacked } from "../formats/model-fixtures.ts";
+import { modelPath, sampledModels, unpacked } from "../formats/model-fixtures.ts";
 
 beforeAll(async () => {
   if (!process.env["KERAS_FINETUNE_ENGINE"]) useEngine("wasm");
   await ensureEngine();
 });
 
-describe.each(modelRecords())("%s", (file, record) => {
+describe.each(sampledModels())("%s", (file, record) => {
   test("predicts what the Keras that saved it predicted, and leaves no tensor behind", async () => {
     const checkpoint = await readCheckpoint(modelPath(file));
     const before = tf.memory().numTensors;

@@ -14,7 +14,7 @@ import { runProgram } from "../../src/model/run-program.ts";
 import { forward, trainingProgram } from "../../src/model/training-step.ts";
 import { layerGraph } from "../../src/topology/build-graph.ts";
 import type { LayerGraph } from "../../src/topology/layer-graph.ts";
-import { modelPath, modelRecords, unpacked } from "../formats/model-fixtures.ts";
+import { modelPath, modelRecords, sampledModels, unpacked } from "../formats/model-fixtures.ts";
 import { randomInputs, randomWeights } from "../topology/rewrites/graph-maker.ts";
 import { randomGraph } from "../topology/rewrites/random-graphs.ts";
 
@@ -129,7 +129,9 @@ describe("the gradients of a training step are those of tf.variableGrads", () =>
   });
 
   /** Each network in one of its files; random pictures and spectra cannot train here. */
-  const networks = modelRecords().filter(([file]) => !/-(h5|v3|preprocessing|spectral)\./.test(file));
+  const networks = sampledModels(
+    modelRecords().filter(([file]) => !/-(h5|v3|preprocessing|spectral)\./.test(file)),
+  );
   describe.each(["inference", "follow"] as const)("%s", (bnMode) => {
     test.each(networks)("in %s", async (file, { inputs }) => {
       const checkpoint = await readCheckpoint(modelPath(file));
