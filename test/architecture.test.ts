@@ -47,7 +47,7 @@ const banned: Readonly<Record<string, readonly string[]>> = {
  * Rooms whose doc comments are plain sentences and whose small files stand with their callers. Every room belongs here
  * in the end.
  */
-const finishedRooms: readonly string[] = ["tensor", "random", "checkpoint", "hdf5"];
+const finishedRooms: readonly string[] = ["tensor", "random", "checkpoint", "hdf5", "freeze"];
 
 /** Files of under 30 lines with one importer that stay on their own, each with the reason. */
 const smallFiles: Readonly<Record<string, string>> = {};
@@ -265,9 +265,11 @@ describe("architecture", () => {
     const found = problems((file) =>
       file.room === "cli"
         ? []
-        : [...file.text.matchAll(/\bconsole\.\w+|\bprocess\.(?:exit\b|exitCode|stdout|stderr)/g)].map(
-            (match) => match[0],
-          ),
+        : [
+            ...file.text
+              .replace(/\/\*[\s\S]*?\*\//g, "")
+              .matchAll(/\bconsole\.\w+|\bprocess\.(?:exit\b|exitCode|stdout|stderr)/g),
+          ].map((match) => match[0]),
     );
     expect(found).toEqual([]);
   });

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { glorotUniform, randomGenerator } from "../src/random.ts";
 
 const sequences = JSON.parse(
@@ -7,12 +7,15 @@ const sequences = JSON.parse(
 ) as { seed: number; integers: number[] }[];
 
 describe("randomGenerator", () => {
-  it.each(sequences)("gives xoshiro128**'s integers for seed $seed", ({ seed, integers }) => {
-    const generator = randomGenerator(seed);
-    expect(integers.map(() => generator.nextInteger())).toEqual(integers);
-  });
+  test.each(sequences)(
+    "the generator gives the integers of xoshiro128** for seed $seed",
+    ({ seed, integers }) => {
+      const generator = randomGenerator(seed);
+      expect(integers.map(() => generator.nextInteger())).toEqual(integers);
+    },
+  );
 
-  it("gives floats from 0 up to 1, evenly", () => {
+  test("floats are spread evenly over [0, 1)", () => {
     const generator = randomGenerator(7);
     const counts = new Array<number>(10).fill(0);
     for (let index = 0; index < 10_000; index++) counts[Math.floor(generator.nextFloat() * 10)]!++;
@@ -22,11 +25,11 @@ describe("randomGenerator", () => {
 });
 
 describe("glorotUniform", () => {
-  it.each<[readonly number[], number, number]>([
+  test.each<[readonly number[], number, number]>([
     [[2048, 5], 2048, 5],
     [[1, 1, 1024, 7], 1024, 7],
     [[3, 3, 16, 32], 9 * 16, 9 * 32],
-  ])("fills %j within the square root of 6 over its fans, and up to it", (shape, fanIn, fanOut) => {
+  ])("values of a kernel of shape %j reach the Glorot limit and never exceed it", (shape, fanIn, fanOut) => {
     const values = glorotUniform(shape, randomGenerator(0));
     const limit = Math.sqrt(6 / (fanIn + fanOut));
     const largest = values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);

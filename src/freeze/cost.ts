@@ -3,8 +3,13 @@ import { elementCount } from "../tensor.ts";
 import type { NodeShapes } from "../topology/concrete-shapes.ts";
 import { shapeAt } from "../topology/concrete-shapes.ts";
 import { headsOf } from "../topology/head-of.ts";
-import type { GraphLayer, GraphNode, LayerGraph } from "../topology/layer-graph.ts";
-import { layersByPath } from "../topology/layer-graph.ts";
+import {
+  type GraphLayer,
+  type GraphNode,
+  type LayerGraph,
+  layerLookup,
+  nodeAt,
+} from "../topology/layer-graph.ts";
 import { specOf } from "../topology/layer-specs.ts";
 import { everyRead } from "../topology/rewrites/graph-edges.ts";
 import { weightSpecsOf } from "../topology/weights-of.ts";
@@ -13,74 +18,78 @@ import { partition } from "./partition.ts";
 import type { PlannedCost } from "./plan.ts";
 import { inferenceBytes, stepBytes, valuesOf } from "./step-bytes.ts";
 
-/** What the engine was measured to do. */
+/** Measured speed of the engine. */
 export interface EngineSpeed {
-  /** In the convolutions and matmuls of a forward pass. */
+  /** Multiply-adds per second in the convolutions and matrix products of a forward pass. */
   readonly multiplyAddsPerSecond: number;
-  /** Read and written by what is no contraction: activations, sums, pooling, the optimizer. */
+  /** Bytes per second that elementwise work reads and writes: activations, sums, pooling, the optimizer. */
   readonly bytesPerSecond: number;
-  /** Of cached features read; no time where absent. */
+  /** Bytes of cached features read per second. Reading takes no time if absent. */
   readonly cacheBytesPerSecond?: number;
-  /** To read, decode and resize one picture; none where absent. */
-  readonly secondsPerImage?: number;
+  /** Seconds to read, decode and resize one sample. Defaults to 0. */
+  readonly secondsPerSample?: number;
 }
 
-/** What a run's cost depends on besides the model and the cut. */
-export interface CostQuestion {
-  /** Trained on in an epoch. */
-  readonly trainImages: number;
-  /** Evaluated after an epoch. */
-  readonly validationImages: number;
+/** Conditions on which the cost of a run depends besides the model and the cut. */
+export interface CostConditions {
+  /** Number of samples that an epoch trains on. */
+  readonly trainSamples: number;
+  /** Number of samples that are evaluated after an epoch. */
+  readonly validationSamples: number;
   readonly batchSize: number;
   /** Tensors that the optimizer keeps for each weight: 2 for Adam, 1 for momentum, 0 for plain SGD. */
   readonly optimizerSlots: number;
   readonly speed: EngineSpeed;
-  /** Bytes of a cached value: 4, or 2 for float16. */
+  /** Bytes of a cached value: 2 for float16. Defaults to 4. */
   readonly bytesPerValue?: 2 | 4;
-  /** Whether the static part is computed once and kept; true. */
+  /** True if the static part is computed once and cached. Defaults to true. */
   readonly cached?: boolean;
-  /** Resident bytes of the process before the run, the model read. */
+  /** Resident memory of the process in bytes before the run, with the model read. */
   readonly residentBytes?: number;
-  /** Pictures that the static part takes at a time; 16. */
+  /** Number of samples that the static part computes at a time. Defaults to 16. */
   readonly extractionBatch?: number;
 }
 
-/** The work of one image: multiply-adds in contractions, bytes that all else reads and writes. */
+/** Work for one sample: multiply-adds of contractions, and bytes that all other work reads and writes. */
 interface Work {
   readonly multiplyAdds: number;
   readonly bytes: number;
 }
 
+const noWork: Work = { multiplyAdds: 0, bytes: 0 };
+
 /**
- * The cost of a run. Forward counts once; backward counts once more for the gradients of inputs where something before them
- * trains, and once for those of weights. The whole model is one in which every weight that can trains.
+ * Predicts the cost of a run. A call costs one forward pass, another one for the gradient of its inputs if something
+ * before it trains, and another one for the gradients of its weights. Full training, with which the run is compared,
+ * trains every weight that can train.
  */
 export function plannedCost(
   graph: LayerGraph,
   parts: Partition,
   shapes: readonly NodeShapes[],
-  question: CostQuestion,
+  conditions: CostConditions,
 ): PlannedCost {
-  const { speed, trainImages, validationImages, batchSize, optimizerSlots } = question;
-  const costs = nodeCosts(graph, shapes);
+  const { speed, trainSamples, validationSamples, batchSize, optimizerSlots } = conditions;
+  const workOf = forwardWork(graph, shapes);
   const isStatic = (node: GraphNode): boolean => parts.sides[node.index] === "static";
   const whole = wholeTraining(graph);
-  const trunk = sum(graph.nodes.filter(isStatic).map((node) => inferenceWork(costs, node)));
+  const trunk = sum(graph.nodes.filter(isStatic).map((node) => inferenceWork(workOf(node))));
   const tail = graph.nodes.filter((node) => !isStatic(node));
   const seconds = ({ multiplyAdds, bytes }: Work): number =>
     multiplyAdds / speed.multiplyAddsPerSecond + bytes / speed.bytesPerSecond;
   const epoch = (nodes: readonly GraphNode[], trainable: ReadonlyMap<string, readonly string[]>): number => {
-    const forward = seconds(sum(nodes.map((node) => costs[node.index]!)));
-    const step = seconds(trainingWork(nodes, costs, trainable));
+    const forward = seconds(sum(nodes.map(workOf)));
+    const step = seconds(trainingWork(nodes, workOf, trainable));
     const update = optimizerBytes(graph, trainable, optimizerSlots) / speed.bytesPerSecond;
-    return trainImages * step + validationImages * forward + Math.ceil(trainImages / batchSize) * update;
+    return trainSamples * step + validationSamples * forward + Math.ceil(trainSamples / batchSize) * update;
   };
-  const images = trainImages + validationImages;
-  const decoding = images * (speed.secondsPerImage ?? 0);
-  const cached = (question.cached ?? true) && readsFeatures(graph, parts);
-  const cacheBytes = cached ? images * frontierBytes(graph, parts, shapes, question.bytesPerValue ?? 4) : 0;
+  const samples = trainSamples + validationSamples;
+  const decoding = samples * (speed.secondsPerSample ?? 0);
+  const cached = (conditions.cached ?? true) && readsFeatures(graph, parts);
+  const bytesPerValue = conditions.bytesPerValue ?? 4;
+  const cacheBytes = cached ? samples * frontierBytes(graph, parts, shapes, bytesPerValue) : 0;
   const reading = speed.cacheBytesPerSecond ? cacheBytes / speed.cacheBytesPerSecond : 0;
-  const extraction = images * seconds(trunk) + decoding;
+  const extraction = samples * seconds(trunk) + decoding;
   const epochSeconds = epoch(tail, parts.trainableWeights) + (cached ? reading : extraction);
   const memory = { batchSize, optimizerSlots };
   const step = stepBytes(graph, shapes, {
@@ -90,21 +99,26 @@ export function plannedCost(
     onStoredStatistics: (path) => !parts.batchStatistics.has(path),
   });
   const processBytes = (residentBytes: number): number => {
-    const once = inferenceBytes(graph, shapes, graph.nodes.filter(isStatic), question.extractionBatch ?? 16);
+    const once = inferenceBytes(
+      graph,
+      shapes,
+      graph.nodes.filter(isStatic),
+      conditions.extractionBatch ?? 16,
+    );
     const bestWeights = 2 * 4 * trainedValues(graph, parts.trainableWeights);
     return residentBytes + Math.max(once, step + bestWeights);
   };
   return {
     multiplyAdds: {
-      static: sum(graph.nodes.filter(isStatic).map((node) => costs[node.index]!)).multiplyAdds,
-      dynamic: sum(tail.map((node) => costs[node.index]!)).multiplyAdds,
+      static: sum(graph.nodes.filter(isStatic).map(workOf)).multiplyAdds,
+      dynamic: sum(tail.map(workOf)).multiplyAdds,
     },
     epochRatio: epochSeconds / (epoch(graph.nodes, whole) + decoding),
     extractionSeconds: cached ? extraction : 0,
     epochSeconds,
     cacheBytes,
     cachePays: cacheBytes === 0 || reading <= extraction,
-    headCut: headCut(graph, shapes, images * (question.bytesPerValue ?? 4)),
+    headCut: headCut(graph, shapes, samples * bytesPerValue),
     stepBytes: step,
     wholeStepBytes: stepBytes(graph, shapes, {
       ...memory,
@@ -112,11 +126,11 @@ export function plannedCost(
       trainable: whole,
       onStoredStatistics: () => parts.batchStatistics.size === 0,
     }),
-    ...(question.residentBytes !== undefined && { processBytes: processBytes(question.residentBytes) }),
+    ...(conditions.residentBytes !== undefined && { processBytes: processBytes(conditions.residentBytes) }),
   };
 }
 
-/** The frontier if the head alone trained, and its bytes at so many for each value. */
+/** Returns the frontier of a cut right before the head, and its size for `bytesPerValue` bytes a value. */
 function headCut(
   graph: LayerGraph,
   shapes: readonly NodeShapes[],
@@ -126,14 +140,14 @@ function headCut(
   if (!heads) return null;
   const frozen = new Set(graph.layers.map((layer) => layer.path).filter((path) => !heads.includes(path)));
   const parts = partition(graph, { frozen, bnMode: "inference", newLayers: new Set() });
-  const tensors = parts.frontier.map((ref) => graph.nodes[ref.node]!.layer);
+  const tensors = parts.frontier.map((ref) => nodeAt(graph, ref.node).layer);
   return {
     tensor: tensors.join(" + "),
     cacheBytes: frontierBytes(graph, parts, shapes, bytesPerValue),
   };
 }
 
-/** Every weight that a gradient may reach, by layer path. */
+/** Returns the names of every weight that can train, by layer path. */
 function wholeTraining(graph: LayerGraph): ReadonlyMap<string, readonly string[]> {
   return new Map(
     [...weightSpecsOf(graph)].flatMap(([path, specs]) => {
@@ -143,20 +157,23 @@ function wholeTraining(graph: LayerGraph): ReadonlyMap<string, readonly string[]
   );
 }
 
-function nodeCosts(graph: LayerGraph, shapes: readonly NodeShapes[]): readonly Work[] {
-  const layers = layersByPath(graph);
-  return graph.nodes.map((node) => {
+/** Returns a function that gives the work of a call in a forward pass. */
+function forwardWork(graph: LayerGraph, shapes: readonly NodeShapes[]): (node: GraphNode) => Work {
+  const layerOf = layerLookup(graph);
+  const works = graph.nodes.map((node) => {
     const inputs = node.inputs.map((ref) => shapeAt(shapes, ref));
-    const outputs = shapes[node.index]!;
-    if (inputs.length === 0) return { multiplyAdds: 0, bytes: 0 };
-    const multiplyAdds = contraction(layers.get(node.layer)!, node, inputs, outputs);
+    const outputs = shapes[node.index] ?? [];
+    if (inputs.length === 0) return noWork;
+    const multiplyAdds = contraction(layerOf(node.layer), node, inputs, outputs);
     return {
       multiplyAdds,
       bytes: 4 * [...inputs, ...outputs].reduce((count, shape) => count + valuesOf(shape), 0),
     };
   });
+  return (node) => works[node.index] ?? noWork;
 }
 
+/** Returns the multiply-adds of a call, 0 if its layer contracts nothing or a shape is unknown. */
 function contraction(
   layer: GraphLayer,
   node: GraphNode,
@@ -176,25 +193,28 @@ function sum(works: readonly Work[]): Work {
       multiplyAdds: total.multiplyAdds + work.multiplyAdds,
       bytes: total.bytes + work.bytes,
     }),
-    { multiplyAdds: 0, bytes: 0 },
+    noWork,
   );
 }
 
-/** In inference what has no contraction of its own is mostly folded into one; half of its passes are counted. */
-function inferenceWork(costs: readonly Work[], node: GraphNode): Work {
-  const { multiplyAdds, bytes } = costs[node.index]!;
+/**
+ * Returns the work in inference form. Most elementwise calls are folded into a contraction there, so half of the bytes
+ * count.
+ */
+function inferenceWork({ multiplyAdds, bytes }: Work): Work {
   return { multiplyAdds, bytes: bytes / 2 };
 }
 
+/** Returns the work of a training step, forward and backward. */
 function trainingWork(
   nodes: readonly GraphNode[],
-  costs: readonly Work[],
+  workOf: (node: GraphNode) => Work,
   trainable: ReadonlyMap<string, readonly string[]>,
 ): Work {
   const within = new Set(nodes.map((node) => node.index));
   const differentiable = new Set<number>();
   const works = nodes.map((node) => {
-    const { multiplyAdds, bytes } = costs[node.index]!;
+    const { multiplyAdds, bytes } = workOf(node);
     const trains = trainable.has(node.layer);
     const passesOn = everyRead(node).some((ref) => within.has(ref.node) && differentiable.has(ref.node));
     if (trains || passesOn) differentiable.add(node.index);
@@ -204,7 +224,7 @@ function trainingWork(
   return sum(works);
 }
 
-/** Read and written in one update: weight, gradient and slots, and weight and slots again. */
+/** Returns the bytes of one update, which reads weights, gradients and slots and writes weights and slots. */
 function optimizerBytes(
   graph: LayerGraph,
   trainable: ReadonlyMap<string, readonly string[]>,
@@ -223,13 +243,13 @@ function trainedValues(graph: LayerGraph, trainable: ReadonlyMap<string, readonl
   return values;
 }
 
-/** Whether the tail reads anything but the model's inputs. */
+/** Returns whether the dynamic part reads anything but the model's inputs. */
 function readsFeatures(graph: LayerGraph, parts: Partition): boolean {
   const inputs = inputNodes(graph);
   return parts.frontier.some((ref) => !inputs.has(ref.node));
 }
 
-/** Of one image; a model input that the tail reads is not kept, it is the picture. */
+/** Returns the size of one sample's cached features. A model input in the frontier is not cached. */
 function frontierBytes(
   graph: LayerGraph,
   parts: Partition,

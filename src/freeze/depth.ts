@@ -3,9 +3,10 @@ import type { GraphLayer, LayerGraph } from "../topology/layer-graph.ts";
 import { nearestNames } from "./suggestions.ts";
 
 /**
- * The position in `graph.layers` that `model.layers[:n]` ends at; of the nested model at `container` where one is given. A
- * nested model counts as one layer of the model around it.
- * @throws {UsageError} for a container that is none, and for more layers than there are.
+ * Returns the position in `graph.layers` at which `model.layers[:n]` ends, where a nested model counts as one layer of
+ * the model around it.
+ * @param container Name or path of a nested model whose layers are counted instead of the outermost model's.
+ * @throws {UsageError} if there is no such nested model, or if it has fewer layers.
  */
 export function depthPosition(graph: LayerGraph, n: number, container?: string): number {
   const path = container === undefined ? "" : containerPath(graph, container);
@@ -18,19 +19,17 @@ export function depthPosition(graph: LayerGraph, n: number, container?: string):
     );
   }
   const count = n < 0 ? entries.length + n : n;
-  const after = entries.slice(count).find((entry) => entry.first !== null);
-  if (after) return after.first!;
+  const after = entries.slice(count).find((position) => position !== null);
+  if (after !== undefined) return after;
   const last = graph.layers.findLast((layer) => path === "" || layer.containers.includes(path));
   return last ? last.index + 1 : 0;
 }
 
-interface Entry {
-  /** Position in `graph.layers` of its first layer; null for a nested model's InputLayer, which is none. */
-  readonly first: number | null;
-}
-
-/** What Keras's `model.layers` lists, in its order. */
-function modelLayers(graph: LayerGraph, path: string): Entry[] {
+/**
+ * Lists Keras's `model.layers` of the model at `path` by the position of each layer in `graph.layers`: for a nested
+ * model that of its first layer, for a nested model's InputLayer null, because the graph has no such layer.
+ */
+function modelLayers(graph: LayerGraph, path: string): (number | null)[] {
   const prefix = path === "" ? "" : `${path}/`;
   const firstOf = new Map<string, number>();
   for (const layer of graph.layers) {
@@ -38,16 +37,20 @@ function modelLayers(graph: LayerGraph, path: string): Entry[] {
     if (child !== null && !firstOf.has(child)) firstOf.set(child, layer.index);
   }
   const listed = graph.models?.find((model) => model.path === path)?.layers ?? [...firstOf.keys()];
-  return listed.map((name) => ({ first: firstOf.get(name) ?? null }));
+  return listed.map((name) => firstOf.get(name) ?? null);
 }
 
-/** The name that the model at `path` knows the layer by, itself or the nested model that it is in. */
+/**
+ * Returns the layer's name in the model at `path`, or that of the nested model that contains it; null if it is
+ * elsewhere.
+ */
 function childName(layer: GraphLayer, path: string, prefix: string): string | null {
   if (path !== "" && !layer.containers.includes(path)) return null;
   const inner = layer.containers.find((container) => container.length > path.length && container !== path);
   return (inner ?? layer.path).slice(prefix.length);
 }
 
+/** Returns the path of the nested model with this path or name. @throws {UsageError} if there is none. */
 function containerPath(graph: LayerGraph, name: string): string {
   const containers = [...new Set(graph.layers.flatMap((layer) => layer.containers))];
   const found =

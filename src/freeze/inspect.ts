@@ -2,53 +2,65 @@ import type { Checkpoint, PreprocessMode, Weight } from "../checkpoint.ts";
 import type { Shape } from "../tensor.ts";
 import { elementCount } from "../tensor.ts";
 import { layerGraph } from "../topology/build-graph.ts";
-import type { GraphLayer, LayerGraph } from "../topology/layer-graph.ts";
+import { type GraphLayer, type LayerGraph, tensorAt } from "../topology/layer-graph.ts";
 import type { WeightSpec } from "../topology/layer-spec.ts";
 import { stagesOf } from "../topology/stages.ts";
 import { weightSpecsOf } from "../topology/weights-of.ts";
 
+/** A layer of an inspected model. */
 export interface InspectedLayer {
   readonly path: string;
   readonly className: string;
-  /** A name that `--freeze-until` takes; null where the layer belongs to none. */
+  /** Name of its stage, which `--freeze-until` accepts; null if it belongs to none. */
   readonly stage: string | null;
   readonly parameters: number;
-  /** Of the layer's first call and first output, null where it is not known. */
+  /** Shape of the first output of the layer's first call, null if unknown. */
   readonly outputShape: Shape | null;
-  /** The flag in the file and those of the models around the layer. */
+  /** True if the `trainable` flags in the file of the layer and of all models around it are true. */
   readonly trainable: boolean;
 }
 
+/** A stage of an inspected model: a group of layers that a user can name, such as `conv4` or `head`. */
 export interface InspectedStage {
   readonly name: string;
   readonly layers: number;
   readonly parameters: number;
-  /** The first layer of the stage that has weights: the first to train under `--freeze-until <name>`. */
+  /** Path of the stage's first layer with weights, which is the first to train under `--freeze-until <name>`. */
   readonly firstWeighted: string | null;
-  /** What is frozen under `--freeze-until <name>`: parameters of all layers before the stage's first. */
+  /** Number of parameters before the stage, which `--freeze-until <name>` freezes. */
   readonly frozenBefore: number;
 }
 
-/** What a model file says about itself. Plain values, as `finetune inspect --json` prints them. */
+/** Layers, stages and parameters of a model file as plain values, as `finetune inspect --json` prints them. */
 export interface Inspection {
   readonly name: string;
   readonly format: string;
   readonly kerasVersion: string;
   readonly inputs: readonly { readonly name: string; readonly shape: Shape | null }[];
   readonly outputs: readonly { readonly name: string; readonly shape: Shape | null }[];
-  /** In `model.layers` order, nested models flattened in place. */
+  /** Layers in `model.layers` order, nested models flattened in place. */
   readonly layers: readonly InspectedLayer[];
   readonly stages: readonly InspectedStage[];
-  /** As `model.count_params()`; moving statistics are never trainable. */
+  /** Number of parameters as `model.count_params()` counts them. Moving statistics are never trainable. */
   readonly parameters: { readonly total: number; readonly trainable: number };
+  /**
+   * Class names, preprocessing and image size (`[height, width]`) that an earlier run noted in the file, null if none
+   * did.
+   */
   readonly labels: readonly string[] | null;
   readonly preprocess: PreprocessMode | null;
   readonly imageSize: readonly [number, number] | null;
 }
 
 /**
- * What the checkpoint holds: layers, stages, parameters, and what an earlier run noted in it.
- * @throws {TopologyError} where the config makes no graph.
+ * Returns the layers, stages and parameters of a checkpoint, and what an earlier run noted in it. The weights' values
+ * are not read.
+ * @throws {TopologyError} if the config does not describe a model.
+ * @example
+ * ```ts
+ * const { stages } = inspect(await readCheckpoint("resnet50.h5", { weights: false }));
+ * for (const { name, frozenBefore } of stages) console.log(name, frozenBefore);
+ * ```
  */
 export function inspect(checkpoint: Checkpoint): Inspection {
   const graph = layerGraph(checkpoint);
@@ -124,6 +136,6 @@ function outputShapes(graph: LayerGraph): ReadonlyMap<string, Shape | null> {
 function endpoints(graph: LayerGraph, ends: LayerGraph["inputs"]): Inspection["inputs"] {
   return ends.map(({ name, ref }) => ({
     name,
-    shape: graph.nodes[ref.node]!.outputs[ref.output]!.shape,
+    shape: tensorAt(graph, ref).shape,
   }));
 }

@@ -2,19 +2,21 @@ import type { GraphLayer, LayerGraph } from "../topology/layer-graph.ts";
 import type { Stages } from "../topology/stages.ts";
 import { globExpression, isGlob, regexOf } from "./patterns.ts";
 
-/** How a name was understood: the first of these rules that matches anything. */
+/** Rules by which a pattern can match layers, in order; the first rule that matches any layer wins. */
 export type NameRule = "path" | "name" | "prefix" | "stage" | "glob" | "regex";
 
+/** The layers that a pattern matches. */
 export interface NameMatch {
   readonly rule: NameRule;
-  /** In `graph.layers` order, never empty. */
-  readonly layers: readonly GraphLayer[];
+  /** Layers in `graph.layers` order, at least one. */
+  readonly layers: readonly [GraphLayer, ...GraphLayer[]];
 }
 
 /**
- * The layers that `pattern` means: an exact path; else an exact name; else a prefix of either that ends at a boundary; else a
- * stage; else a glob; else a `/regex/`. A nested model's name means all its layers. Null where no rule matches.
- * @throws {UsageError} for a regex or a glob that does not compile.
+ * Finds the layers that `pattern` matches as an exact path, an exact name, a prefix of either that ends at a boundary,
+ * a stage, a glob or a `/regex/`, whichever of these matches first. The name of a nested model matches all its layers.
+ * Returns null if nothing matches.
+ * @throws {UsageError} if a regex or glob does not compile.
  */
 export function resolveName(graph: LayerGraph, stages: Stages, pattern: string): NameMatch | null {
   const matching = (matches: (path: string) => boolean): GraphLayer[] =>
@@ -28,15 +30,16 @@ export function resolveName(graph: LayerGraph, stages: Stages, pattern: string):
     ["regex", () => matching(regexMatcher(pattern))],
   ];
   for (const [rule, find] of rules) {
-    const layers = find();
-    if (layers.length > 0) return { rule, layers };
+    const [first, ...others] = find();
+    if (first) return { rule, layers: [first, ...others] };
   }
   return null;
 }
 
 /**
- * Whether `name` begins with `prefix` and a boundary follows: the end, one of `_ - . /`, or, after a digit, one letter and then
- * such a boundary: `block6` is a prefix of `block6a_bn`, `conv1` is one of `conv1_bn` and not of `conv10` or of `conv1d_2`.
+ * Returns whether `name` begins with `prefix` and a boundary follows: the end, one of `_ - . /`, or, after a digit, one
+ * letter and then such a boundary. `block6` is a bounded prefix of `block6a_bn`, and `conv1` of `conv1_bn` but not of
+ * `conv10` or `conv1d_2`.
  */
 export function isBoundedPrefix(prefix: string, name: string): boolean {
   if (prefix === "" || !name.startsWith(prefix)) return false;
@@ -46,7 +49,7 @@ export function isBoundedPrefix(prefix: string, name: string): boolean {
   return !(/conv[123]$/iu.test(prefix) && /^d/iu.test(rest));
 }
 
-/** The path and what follows each slash of it: `a/b/c`, `b/c`, `c`. */
+/** Returns the path and the part after each of its slashes: `a/b/c`, `b/c`, `c`. */
 function tailsOf(path: string): string[] {
   const names = path.split("/");
   return names.map((_, index) => names.slice(index).join("/"));

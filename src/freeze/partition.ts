@@ -2,10 +2,12 @@ import {
   type GraphLayer,
   type GraphNode,
   type LayerGraph,
-  layersByPath,
+  layerLookup,
   lossInputs,
+  nodeAt,
   refKey,
   type TensorRef,
+  tensorAt,
 } from "../topology/layer-graph.ts";
 import { isRandomLayer, specOf } from "../topology/layer-specs.ts";
 import { everyRead } from "../topology/rewrites/graph-edges.ts";
@@ -13,40 +15,44 @@ import { weightSpecsOf } from "../topology/weights-of.ts";
 import type { FrozenSet } from "./policy.ts";
 import { batchStatistics, hasMovingStatistics, trainableWeights } from "./trainable-weights.ts";
 
+/** Side of a call: `static` runs once per sample and is cached, `dynamic` runs in every training step. */
 export type Side = "static" | "dynamic";
 
-/** The graph cut in two: what runs once per image, and what runs at every step. */
+/** A graph cut in two: calls that run once per sample, and calls that run in every step. */
 export interface Partition {
-  /** By node index. A static random layer runs as identity; a dynamic one is active in training. */
+  /**
+   * Side of each call, by its index. A random layer runs as identity if it is static and is active in training if it is
+   * dynamic.
+   */
   readonly sides: readonly Side[];
   /**
-   * Static tensors that a dynamic node reads, in node order; model inputs among them where nothing is frozen before. A static
-   * model output is one too, and what static activities add to the loss.
+   * Static tensors that a dynamic call reads, in order of the calls. A model input is one of them if nothing before its
+   * reader is frozen; so are static model outputs and static activity penalties.
    */
   readonly frontier: readonly TensorRef[];
-  /** Names of the weights that receive gradients, by layer path; layers without any are absent. */
+  /** Names of the weights that receive gradients, by layer path. Layers without any are absent. */
   readonly trainableWeights: ReadonlyMap<string, readonly string[]>;
   /**
-   * Layers with moving statistics that use the batch's in a training step, and update them, or that renew weights of theirs. All
-   * others use stored ones.
+   * Paths of the layers that use the statistics of the batch in a training step and update their moving statistics, or
+   * that renew weights. All others use stored values.
    */
   readonly batchStatistics: ReadonlySet<string>;
 }
 
 /**
- * The cut that a resolution makes. A node is static when its layer trains nothing, does not depend on the batch, and every
- * ancestor is static. A random layer is static, as in inference, where it is frozen itself or a frozen layer descends from
- * it that no trained layer comes before; else it is dynamic and active. A layer that makes a mask is dynamic where that mask
- * would cross the cut.
+ * Cuts the graph for a set of frozen layers. A call is static if its layer trains nothing, its output does not depend
+ * on the rest of the batch, and every ancestor is static. A random layer is static, as in inference, if it is frozen
+ * and has weights, or if it leads to a frozen layer that has no trained ancestor; otherwise it is dynamic and active. A
+ * layer that makes a mask is dynamic if that mask would cross the cut.
  */
 export function partition(graph: LayerGraph, resolution: FrozenSet): Partition {
   const trainable = trainableWeights(graph, resolution);
   const statistics = batchStatistics(graph, resolution);
-  const layers = layersByPath(graph);
+  const layerOf = layerLookup(graph);
   const specs = weightSpecsOf(graph);
   const silenced = silencedNodes(graph, resolution.frozen, trainable);
   const isDynamic = (node: GraphNode): boolean => {
-    const layer = layers.get(node.layer)!;
+    const layer = layerOf(node.layer);
     const followsBatch = hasMovingStatistics(specs.get(node.layer) ?? [])
       ? statistics.has(node.layer)
       : couplesBatch(graph, node, layer);
@@ -61,9 +67,9 @@ export function partition(graph: LayerGraph, resolution: FrozenSet): Partition {
   };
 }
 
-/** Whether a sample's output depends on the rest of its batch: also where what came sample by sample does so no longer. */
+/** Returns whether a sample's output depends on the rest of its batch, or has lost the batch dimension. */
 function couplesBatch(graph: LayerGraph, node: GraphNode, { className, config }: GraphLayer): boolean {
-  const inputs = node.inputs.map((ref) => graph.nodes[ref.node]!.outputs[ref.output]!.shape ?? []);
+  const inputs = node.inputs.map((ref) => tensorAt(graph, ref).shape ?? []);
   const couples = specOf(className)?.couplesBatch ?? false;
   if (typeof couples === "function" ? couples({ config, inputs }) : couples) return true;
   return (
@@ -72,7 +78,7 @@ function couplesBatch(graph: LayerGraph, node: GraphNode, { className, config }:
   );
 }
 
-/** The sides, with as many makers of masks dynamic as it takes for no mask to cross. */
+/** Returns the sides, after making as many mask-making calls dynamic as it takes for no mask to cross the cut. */
 function withoutCrossingMasks(graph: LayerGraph, isDynamic: (node: GraphNode) => boolean): readonly Side[] {
   const sides = sidesOf(graph, isDynamic);
   const crossing = crossingMasks(graph, (node) => sides[node.index] === "static");
@@ -89,7 +95,10 @@ function sidesOf(graph: LayerGraph, isDynamic: (node: GraphNode) => boolean): Si
   return sides;
 }
 
-/** The calls of frozen layers that no trained layer comes before, and their ancestors: what is random among them is silenced. */
+/**
+ * Returns the calls of frozen layers without a trained ancestor, and all their ancestors. Random layers among them are
+ * silenced.
+ */
 function silencedNodes(
   graph: LayerGraph,
   frozen: ReadonlySet<string>,
@@ -111,12 +120,13 @@ function silencedNodes(
     for (const ref of everyRead(node)) {
       if (ancestors.has(ref.node)) continue;
       ancestors.add(ref.node);
-      pending.push(graph.nodes[ref.node]!);
+      pending.push(nodeAt(graph, ref.node));
     }
   }
   return ancestors;
 }
 
+/** Returns the static tensors that a dynamic call, the model's output or the loss reads. */
 function frontierOf(graph: LayerGraph, sides: readonly Side[]): TensorRef[] {
   const read = new Set(lossInputs(graph).map(refKey));
   for (const node of graph.nodes) {
@@ -130,22 +140,22 @@ function frontierOf(graph: LayerGraph, sides: readonly Side[]): TensorRef[] {
 }
 
 /**
- * The calls that make a mask which travels beside a static tensor to a dynamic call (Masking, Embedding with `mask_zero`): a
- * frontier carries tensors and no masks. A mask travels as long as there is a second dimension to mask.
+ * Returns the calls (Masking, Embedding with `mask_zero`) whose mask would travel with a static tensor to a dynamic
+ * call. The frontier carries tensors without masks. A mask travels on as long as the tensor has a second dimension.
  */
 function crossingMasks(graph: LayerGraph, isStatic: (node: GraphNode) => boolean): ReadonlySet<number> {
-  const layers = layersByPath(graph);
+  const layerOf = layerLookup(graph);
   const makers: ReadonlySet<number>[] = [];
   const crossing = new Set<number>();
   for (const node of graph.nodes) {
-    const { className, config } = layers.get(node.layer)!;
-    const inherited = everyRead(node).flatMap((ref) => [...makers[ref.node]!]);
+    const { className, config } = layerOf(node.layer);
+    const inherited = everyRead(node).flatMap((ref) => [...(makers[ref.node] ?? [])]);
     const makes = className === "Masking" || config["mask_zero"] === true;
     const rank = node.outputs[0]?.shape?.length ?? 3;
     makers.push(new Set(rank > 2 ? [...inherited, ...(makes ? [node.index] : [])] : []));
     if (isStatic(node)) continue;
     for (const ref of everyRead(node)) {
-      if (isStatic(graph.nodes[ref.node]!)) for (const maker of makers[ref.node]!) crossing.add(maker);
+      if (isStatic(nodeAt(graph, ref.node))) for (const maker of makers[ref.node] ?? []) crossing.add(maker);
     }
   }
   return crossing;

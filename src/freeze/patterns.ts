@@ -1,10 +1,12 @@
 import { UsageError } from "../errors.ts";
 
-/** `/re/flags` as the whole pattern. */
+/** Matches a pattern that is a `/regex/flags` as a whole. */
 const regexPattern = /^\/(.*)\/([dgimsuvy]*)$/su;
 const regexEnd = /^\/[dgimsuvy]*\s*(?:,|$)/u;
 
-/** The patterns of a comma list, trimmed, empty ones left out. A comma inside `/…/` or `[…]` belongs to its pattern. */
+/**
+ * Splits a comma-separated list into trimmed, nonempty patterns. A comma inside `/…/` or `[…]` belongs to its pattern.
+ */
 export function parsePatterns(text: string): string[] {
   const patterns: string[] = [];
   let rest = text.trimStart();
@@ -17,7 +19,7 @@ export function parsePatterns(text: string): string[] {
   return patterns;
 }
 
-/** Up to the comma that ends the first pattern of `text`, or to the end. */
+/** Returns the length of the first pattern of `text`: up to the comma that ends it, or to the end. */
 function patternLength(text: string): number {
   if (text.startsWith("/")) {
     const end = endOfRegex(text);
@@ -33,7 +35,7 @@ function patternLength(text: string): number {
   return text.length;
 }
 
-/** Where the slash stands that ends the regex at the start of `text`; null where none does. */
+/** Returns the position of the slash that ends the regex at the start of `text`, null if there is none. */
 function endOfRegex(text: string): number | null {
   let inClass = false;
   for (let index = 1; index < text.length; index++) {
@@ -47,35 +49,36 @@ function endOfRegex(text: string): number | null {
 }
 
 /**
- * The regular expression of a `/re/flags` pattern, null for any other.
- * @throws {UsageError} for one that does not compile.
+ * Compiles a `/regex/flags` pattern. Returns null for any other pattern.
+ * @throws {UsageError} if the regular expression does not compile.
  */
 export function regexOf(pattern: string): RegExp | null {
   const parts = regexPattern.exec(pattern);
   if (!parts) return null;
+  const [, source = "", flags = ""] = parts;
   try {
-    return new RegExp(parts[1]!, parts[2]!.replace(/[gy]/g, ""));
+    return new RegExp(source, flags.replace(/[gy]/g, ""));
   } catch (error) {
     throw new UsageError(
-      `${pattern}: expected a regular expression, got one that does not compile (${(error as Error).message}).`,
+      `${pattern}: expected a valid regular expression, got an error: ${(error as Error).message}.`,
       "freeze-regex",
     );
   }
 }
 
-/** Whether the pattern is a glob: it has `*`, `?` or a `[…]`. */
+/** Returns whether the pattern is a glob, which contains `*`, `?` or `[…]`. */
 export function isGlob(pattern: string): boolean {
   return /[*?]|\[.+\]/u.test(pattern);
 }
 
 /**
- * The glob as a regular expression on a whole path: `*` and `?` stay within one name, `**` does not.
- * @throws {UsageError} for a `[…]` that is no set of characters.
+ * Compiles a glob to a regular expression for a whole path. `*` and `?` match within one name, `**` across slashes.
+ * @throws {UsageError} if a `[…]` is not a set of characters.
  */
 export function globExpression(pattern: string): RegExp {
   let source = "";
   for (let index = 0; index < pattern.length; index++) {
-    const character = pattern[index]!;
+    const character = pattern.charAt(index);
     const close = character === "[" ? pattern.indexOf("]", index + 2) : -1;
     if (character === "*") {
       const crossing = pattern[index + 1] === "*";
@@ -100,6 +103,7 @@ export function globExpression(pattern: string): RegExp {
   }
 }
 
+/** Returns the character class of a regular expression for the contents of a `[…]`, which `!` or `^` negates. */
 function characterClass(members: string): string {
   const negated = /^[!^]/u.test(members);
   const listed = (negated ? members.slice(1) : members).replace(/[\\\][^]/gu, "\\$&");

@@ -1,25 +1,29 @@
 import { elementCount } from "../tensor.ts";
 import type { NodeShapes } from "../topology/concrete-shapes.ts";
 import { concreteShapes, shapeAt } from "../topology/concrete-shapes.ts";
-import type { LayerGraph, TensorRef } from "../topology/layer-graph.ts";
+import { type LayerGraph, nodeAt, type TensorRef } from "../topology/layer-graph.ts";
 import type { WeightSpec } from "../topology/layer-spec.ts";
 import { stagesOf } from "../topology/stages.ts";
 import { parameterCount, weightSpecsOf } from "../topology/weights-of.ts";
-import type { CostQuestion } from "./cost.ts";
+import type { CostConditions } from "./cost.ts";
 import { plannedCost } from "./cost.ts";
 import type { Partition } from "./partition.ts";
 import type { FinetunePlan, PlannedLayer, PlannedTensor } from "./plan.ts";
 import type { FreezeResolution } from "./policy.ts";
 import { hasMovingStatistics } from "./trainable-weights.ts";
 
+/** Options of {@link planFreeze}. */
 export interface PlanOptions {
-  /** `[height, width]` in pixels, for a model that leaves it open; 224 x 224. */
+  /** Image size `[height, width]` in pixels for a model that accepts any size. Defaults to `[224, 224]`. */
   readonly imageSize?: readonly [number, number];
-  /** What the cost depends on; none is planned without it. */
-  readonly cost?: CostQuestion;
+  /** Conditions of the run. The plan has no cost without them. */
+  readonly cost?: CostConditions;
 }
 
-/** What a run would train, where it is cut, and what that costs. Nothing is computed on tensors. */
+/**
+ * Plans a run: the layers that train, the cut, and its cost. No tensor is computed.
+ * @throws {Error} if nothing trains, which {@link resolveFreeze} refuses.
+ */
 export function planFreeze(
   graph: LayerGraph,
   resolution: FreezeResolution,
@@ -30,9 +34,11 @@ export function planFreeze(
   const shapes = concreteShapes(graph, options.imageSize);
   const layers = plannedLayers(graph, partition, specs);
   const first = layers.findIndex((layer) => layer.trainable);
+  const firstTrainable = layers[first]?.path;
+  if (firstTrainable === undefined) throw new Error(`plan: expected a layer of ${graph.name} that trains`);
   return {
     layers,
-    firstTrainable: layers[first]!.path,
+    firstTrainable,
     lastFrozen: lastFrozen(layers, first, resolution),
     parameters: { total: parameterCount(specs.values()), trainable: trainableCount(partition, specs) },
     frontier: partition.frontier.map((ref) => plannedTensor(graph, shapes, ref)),
@@ -41,7 +47,7 @@ export function planFreeze(
   };
 }
 
-/** What the mode alone fixes, all over the model, is no boundary. */
+/** Finds the last frozen layer. A layer that only the BatchNormalization mode freezes is no boundary. */
 function lastFrozen(
   layers: readonly PlannedLayer[],
   first: number,
@@ -49,8 +55,9 @@ function lastFrozen(
 ): string | null {
   const isFrozen = ({ path, parameters }: PlannedLayer): boolean =>
     parameters > 0 && frozen.has(path) && why.get(path) !== `--bn-mode ${bnMode}`;
-  if (layers.slice(0, first).some(isFrozen)) return layers[first - 1]!.path;
-  return layers.findLast(isFrozen)?.path ?? null;
+  const before = layers.slice(0, first);
+  const last = before.some(isFrozen) ? before.at(-1) : layers.findLast(isFrozen);
+  return last?.path ?? null;
 }
 
 function plannedLayers(
@@ -86,7 +93,7 @@ function trainableCount(partition: Partition, specs: ReadonlyMap<string, readonl
 }
 
 function plannedTensor(graph: LayerGraph, shapes: readonly NodeShapes[], ref: TensorRef): PlannedTensor {
-  const { layer } = graph.nodes[ref.node]!;
+  const { layer } = nodeAt(graph, ref.node);
   const shape = shapeAt(shapes, ref) ?? [null];
   return {
     tensor: ref.output === 0 ? layer : `${layer}:${ref.output}`,

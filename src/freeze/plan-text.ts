@@ -1,29 +1,30 @@
 import { specOf } from "../topology/layer-specs.ts";
 import type { FinetunePlan, PlannedCost, PlannedLayer } from "./plan.ts";
 
-/** What a plan's text says besides the plan. */
+/** Facts beside the plan that its text mentions if they are given. */
 export interface PlanContext {
-  /** File name, `resnet50.h5`; the line on the model is left out without it. */
+  /** File name (`resnet50.h5`). Without it the text has no line about the model. */
   readonly model?: string;
-  /** `Keras 2.3 h5` */
+  /** Version and format of the file: `Keras 2.3 h5`. */
   readonly origin?: string;
-  /** `caffe (BGR, mean subtracted) [detected]`; the line says nothing of it where absent. */
+  /** Preprocessing with its reason: `caffe (BGR, mean subtracted) [detected]`. */
   readonly preprocessing?: string;
-  /** The resolution's summary, `until conv4`. */
+  /** Summary of the policies: `until conv4`. */
   readonly policy?: string;
-  /** A head that this run makes. */
+  /** Number of classes of a head that the run makes, and the number of parameters of the head that it replaces. */
   readonly newHead?: { readonly classes: number; readonly parametersBefore: number };
-  /** Samples whose features are kept. */
-  readonly images?: number;
-  /** What they are called; images. */
+  /** Number of samples whose features are cached. */
+  readonly samples?: number;
+  /** Plural noun for the samples. Defaults to `images`. */
   readonly unit?: string;
   readonly cacheFolder?: string;
+  /** Free space of the disk that holds the cache. */
   readonly freeBytes?: number;
   readonly cacheDtype?: "float32" | "float16";
   readonly batchSize?: number;
 }
 
-/** The plan as lines of plain text, in the order that a reader asks: what, how far, where, at what price. */
+/** Formats a plan as lines of plain text: the model, what is frozen by stage, the frontier, and the cost. */
 export function planLines(plan: FinetunePlan, context: PlanContext = {}): string[] {
   const { total, trainable } = plan.parameters;
   const first = plan.layers.findIndex((layer) => layer.path === plan.firstTrainable);
@@ -53,16 +54,18 @@ function grouped(count: number): string {
   return count.toLocaleString("en-US");
 }
 
+/** Returns a header and a row for each stage. */
 function stageRows(plan: FinetunePlan, context: PlanContext): string[][] {
   const stages = [...new Set(plan.layers.flatMap((layer) => layer.stage ?? []))];
+  const { newHead } = context;
   return [
     ["stage", "layers", "params", "trainable", "BN"],
     ...stages.map((stage) => {
       const layers = plan.layers.filter((layer) => layer.stage === stage);
       const parameters = layers.reduce((sum, layer) => sum + layer.parameters, 0);
-      const isNew = stage === "head" && context.newHead !== undefined;
-      const before = isNew ? `${formatCount(context.newHead!.parametersBefore)}->` : "";
-      const fresh = isNew ? ` (new, ${context.newHead!.classes} classes)` : "";
+      const head = stage === "head" ? newHead : undefined;
+      const before = head ? `${formatCount(head.parametersBefore)}->` : "";
+      const fresh = head ? ` (new, ${head.classes} classes)` : "";
       return [
         stage,
         String(layers.length),
@@ -74,7 +77,7 @@ function stageRows(plan: FinetunePlan, context: PlanContext): string[][] {
   ];
 }
 
-/** `yes` where every layer with parameters trains, `-` where none does. */
+/** Returns `yes` if every layer with parameters trains, `-` if none does, else how many do. */
 function trainableText(layers: readonly PlannedLayer[]): string {
   const weighted = layers.filter((layer) => layer.parameters > 0);
   const training = weighted.filter((layer) => layer.trainable).length;
@@ -89,22 +92,25 @@ function statisticsText(layers: readonly PlannedLayer[]): string {
   return different.map((kind) => `${kind} (${kinds.filter((other) => other === kind).length})`).join(", ");
 }
 
-/** Columns aligned: numbers, which stand in the second, to the right. */
+/** Aligns the columns of a table, the second one, which holds numbers, to the right. */
 function table(rows: readonly (readonly string[])[]): string[] {
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  const widths: number[] = [];
+  for (const row of rows) {
+    for (const [column, text] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, text.length);
+  }
   const cell = (text: string, column: number): string =>
-    column === 1 ? text.padStart(widths[column]!) : text.padEnd(widths[column]!);
+    column === 1 ? text.padStart(widths[column] ?? 0) : text.padEnd(widths[column] ?? 0);
   return rows.map((row) => row.map(cell).join("  ").trimEnd());
 }
 
-/** One line a tensor. */
+/** Returns one line for each tensor of the frontier. */
 function frontierLines(plan: FinetunePlan, context: PlanContext): string[] {
   const half = context.cacheDtype === "float16";
   const count = plan.frontier.length === 1 ? "1 tensor" : `${plan.frontier.length} tensors`;
   return plan.frontier.map(({ tensor, shape, bytes }) => {
     const size = shape.slice(1).join("x");
     if (isInput(plan, tensor))
-      return `frontier  ${tensor}  ${size}  (${count})  the model's input: nothing is computed ahead`;
+      return `frontier  ${tensor}  ${size}  (${count})  the model's input: nothing can be computed ahead`;
     return `frontier  ${tensor}  ${size}  (${count})  ${half ? "f16" : "f32"} ${formatBytes(bytes / (half ? 2 : 1))}/${(context.unit ?? "images").slice(0, -1)}`;
   });
 }
@@ -137,11 +143,11 @@ function insteadOf(bytes: number | undefined): string {
 
 function cacheLine(plan: FinetunePlan, cost: PlannedCost, context: PlanContext): string {
   if (cost.cacheBytes === 0) return "cache     none";
-  const { images, unit = "images", cacheFolder, freeBytes } = context;
+  const { samples, unit = "images", cacheFolder, freeBytes } = context;
   const amount =
-    images === undefined
+    samples === undefined
       ? formatBytes(cost.cacheBytes)
-      : `${images.toLocaleString("en-US")} ${unit} x ${formatBytes(cost.cacheBytes / images)} = ${formatBytes(cost.cacheBytes)}`;
+      : `${samples.toLocaleString("en-US")} ${unit} x ${formatBytes(cost.cacheBytes / samples)} = ${formatBytes(cost.cacheBytes)}`;
   const place = cacheFolder === undefined ? "" : ` in ${cacheFolder}`;
   const free = freeBytes === undefined ? "" : `   (free: ${formatBytes(freeBytes)})`;
   const head = cost.headCut;
@@ -151,11 +157,11 @@ function cacheLine(plan: FinetunePlan, cost: PlannedCost, context: PlanContext):
       : "";
   const slow = cost.cachePays
     ? ""
-    : "   reading it takes longer than computing it again: cut later, or --no-cache";
+    : "   reading it takes longer than computing it again: cut later, or use --no-cache";
   return `cache     ${amount}${place}${free}${later}${slow}`;
 }
 
-/** Random layers that the cut turns off. */
+/** Returns a line that names the random layers in the static part, which are inactive. */
 function silencedLines(plan: FinetunePlan): string[] {
   const silent = plan.layers.filter(
     (layer) => layer.side === "static" && specOf(layer.className)?.random === true,
@@ -164,17 +170,17 @@ function silencedLines(plan: FinetunePlan): string[] {
   const names = silent.map((layer) => layer.path);
   const shown =
     names.length > 4 ? `${names.slice(0, 3).join(", ")} and ${names.length - 3} more` : names.join(", ");
-  return [`inactive  ${shown}: in the frozen part, as in inference`];
+  return [`inactive  ${shown}: in the frozen part, which runs as in inference`];
 }
 
-/** `9.7k`, `25.6M`: three digits or a few more. */
+/** Formats a count with three or four significant digits: `9.7k`, `25.6M`. */
 export function formatCount(count: number): string {
   if (count < 1000) return String(count);
   if (count < 999_950) return `${(count / 1000).toFixed(count < 99_950 ? 1 : 0)}k`;
   return count < 999_950_000 ? `${(count / 1e6).toFixed(1)}M` : `${(count / 1e9).toFixed(1)}B`;
 }
 
-/** Decimal units: `8.2 kB`, `0.8 MB`, `2.9 GB`. */
+/** Formats a size in decimal units: `8.2 kB`, `0.8 MB`, `2.9 GB`. */
 export function formatBytes(bytes: number): string {
   if (bytes < 1000) return `${Math.round(bytes)} B`;
   if (bytes < 100_000) return `${(bytes / 1000).toFixed(1)} kB`;
@@ -182,7 +188,7 @@ export function formatBytes(bytes: number): string {
   return bytes < 999_500_000 ? `${Math.round(bytes / 1e6)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
 }
 
-/** `4m10s`, `1h05m`, `12s`, `0.4s`. */
+/** Formats a duration: `4m10s`, `1h05m`, `12s`, `0.4s`. */
 export function formatSeconds(seconds: number): string {
   if (seconds < 9.95) return `${seconds.toFixed(1)}s`;
   const whole = Math.round(seconds);
@@ -197,7 +203,10 @@ function percent(ratio: number): string {
   return ratio < 0.0095 ? `${(100 * ratio).toFixed(1)}%` : `${Math.round(100 * ratio)}%`;
 }
 
-/** Beyond a thousand the prediction says nothing: it counts the arithmetic of a step, and what remains is everything else. */
+/**
+ * Formats a speedup. Above a thousand the prediction means little, because it counts the arithmetic of a step and the
+ * rest of the time is overhead.
+ */
 function factor(speedUp: number): string {
   if (speedUp > 1000) return "over 1,000x";
   return `${speedUp >= 10 ? Math.round(speedUp).toLocaleString("en-US") : speedUp.toFixed(1)}x`;

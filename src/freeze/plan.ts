@@ -1,54 +1,69 @@
 import type { Shape } from "../tensor.ts";
 import type { Side } from "./partition.ts";
 
+/** A layer in a plan. */
 export interface PlannedLayer {
   readonly path: string;
   readonly className: string;
-  /** `conv4`, `block6`, `head`; null where the layer belongs to none. */
+  /** Name of its stage (`conv4`, `block6`, `head`), null if it belongs to none. */
   readonly stage: string | null;
   readonly parameters: number;
-  /** Whether any of its weights receives a gradient. */
+  /** True if any of its weights receives a gradient. */
   readonly trainable: boolean;
-  /** What its statistics do in a training step; null where the layer has none. */
+  /**
+   * Statistics that the layer normalizes with in a training step: stored ones (`inference`) or the batch's; null if it
+   * has none.
+   */
   readonly bn: "inference" | "batch" | null;
-  /** `dynamic` where any of its calls is. */
+  /** Side of the layer: `dynamic` if any of its calls runs in every step. */
   readonly side: Side;
 }
 
+/** Predicted cost of a run. */
 export interface PlannedCost {
-  /** Multiply-adds of one image. */
+  /** Multiply-adds for one sample. */
   readonly multiplyAdds: { readonly static: number; readonly dynamic: number };
-  /** Seconds of an epoch after the first over the seconds of one that trains the whole model without a cache. */
+  /**
+   * Duration of an epoch, extraction not counted, as a fraction of an epoch that trains the whole model without a
+   * cache.
+   */
   readonly epochRatio: number;
+  /** Seconds to compute the features of all samples once. */
   readonly extractionSeconds: number;
   readonly epochSeconds: number;
+  /** Size of all cached features. */
   readonly cacheBytes: number;
-  /** Whether reading the cache is faster than computing it again; true where there is none. */
+  /** False if reading the cache takes longer than computing the features again. */
   readonly cachePays?: boolean;
-  /** What a cut before the head would cache instead; null where the model has none. */
+  /** Frontier and cache size of a cut right before the head, null if the model has no head. */
   readonly headCut?: { readonly tensor: string; readonly cacheBytes: number } | null;
-  /** Bytes that live at the peak of a training step, weights and optimizer state included. */
+  /** Peak memory of a training step in bytes, including weights and optimizer state. */
   readonly stepBytes: number;
-  /** The same if the whole model trained. */
+  /** Peak memory of a training step in bytes if the whole model trained. */
   readonly wholeStepBytes?: number;
-  /** The largest resident size of the process, where what it held before the run is known. */
+  /** Peak resident memory of the process in bytes, if its memory before the run is known. */
   readonly processBytes?: number;
 }
 
+/** A tensor of the frontier. */
 export interface PlannedTensor {
-  /** The layer that gives it, `conv3_block4_out`; `lstm:1` for another output than the first. */
+  /** Path of the layer whose output it is (`conv3_block4_out`); `lstm:1` for an output other than the first. */
   readonly tensor: string;
-  /** The batch, null, first. Open dimensions are closed: a picture's by its size. */
+  /** Shape with the batch dimension, null, first. Other unknown dimensions are resolved by the image size. */
   readonly shape: Shape;
-  /** Of one sample as float32. */
+  /** Size of one sample as float32. */
   readonly bytes: number;
 }
 
+/** A plan of a run: what trains, where the model is cut, and what that costs. */
 export interface FinetunePlan {
   readonly layers: readonly PlannedLayer[];
-  /** The first layer, in `model.layers` order, whose weights receive gradients. */
+  /** Path of the first layer in `model.layers` order whose weights receive gradients. */
   readonly firstTrainable: string;
-  /** The last frozen layer before it, weightless ones among them, else the last frozen one; null where none is. */
+  /**
+   * Path of the layer right before the first trainable one if that part is frozen, else of the last frozen layer with
+   * weights; null if none is frozen.
+   */
   readonly lastFrozen: string | null;
   readonly parameters: { readonly total: number; readonly trainable: number };
   readonly frontier: readonly PlannedTensor[];

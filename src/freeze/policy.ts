@@ -2,7 +2,10 @@ import type { BatchNormMode } from "../checkpoint.ts";
 import { UsageError } from "../errors.ts";
 import { parsePatterns } from "./patterns.ts";
 
-/** One statement about what is frozen, as data. Position policies exclude each other; patterns add up. */
+/**
+ * A rule about which layers are frozen, as data. Only one of the position policies (`until`, `through`, `depth`,
+ * `all-but-head`) may be given; `freeze` and `unfreeze` policies add up.
+ */
 export type FreezePolicy =
   | { readonly kind: "until"; readonly patterns: readonly string[] }
   | { readonly kind: "through"; readonly patterns: readonly string[] }
@@ -11,37 +14,73 @@ export type FreezePolicy =
   | { readonly kind: "depth"; readonly n: number; readonly container?: string }
   | { readonly kind: "all-but-head" };
 
-/** Freezes every layer before the first one that `name` matches; that one and all after it train. */
+/**
+ * Freezes every layer before the first one that `name` matches. That layer and all layers after it train.
+ * @param name A layer, a prefix of layer names, a stage such as `conv4`, a glob or a `/regex/`.
+ * @throws {UsageError} if `name` lists several patterns.
+ * @example
+ * ```ts
+ * await finetune({ model: "resnet50.h5", data: "photos", freeze: freezeUntil("conv4") });
+ * ```
+ */
 export function freezeUntil(name: string): FreezePolicy {
   return { kind: "until", patterns: onePattern("--freeze-until", name) };
 }
 
-/** Freezes every layer up to and including the last one that `name` matches; all after it train. */
+/**
+ * Freezes every layer up to and including the last one that `name` matches. All layers after it train.
+ * @param name A layer, a prefix of layer names, a stage such as `conv3`, a glob or a `/regex/`.
+ * @throws {UsageError} if `name` lists several patterns.
+ * @example
+ * ```ts
+ * freezeThrough("conv3"); // the same cut of a ResNet as freezeUntil("conv4")
+ * ```
+ */
 export function freezeThrough(name: string): FreezePolicy {
   return { kind: "through", patterns: onePattern("--freeze-through", name) };
 }
 
-/** Freezes each layer that a pattern matches and leaves the others alone. `freeze("none")` trains everything. */
+/**
+ * Freezes every layer that one of the patterns matches and leaves the others as they are. `freeze("none")` trains all
+ * layers.
+ * @throws {UsageError} if no pattern is given.
+ * @example
+ * ```ts
+ * freeze("conv1", "*_bn", "/^block[12]_/");
+ * ```
+ */
 export function freeze(...patterns: readonly string[]): FreezePolicy {
   return { kind: "freeze", patterns: somePatterns("--freeze", patterns) };
 }
 
-/** Trains each layer that a pattern matches, whatever freezes it. */
+/**
+ * Trains every layer that one of the patterns matches, whatever other policies freeze.
+ * @throws {UsageError} if no pattern is given.
+ * @example
+ * ```ts
+ * [freezeUntil("conv5"), unfreeze("*_bn")];
+ * ```
+ */
 export function unfreeze(...patterns: readonly string[]): FreezePolicy {
   return { kind: "unfreeze", patterns: somePatterns("--unfreeze", patterns) };
 }
 
 /**
- * Freezes `model.layers[:n]` as Keras counts them, a nested model as one layer; `-k` freezes all but the last k. `"base:n"`
- * counts in `base.layers`: what comes before the nested model is frozen, what comes after it trains.
- * @throws {UsageError} for what is no whole number.
+ * Freezes `model.layers[:n]` as Keras counts layers, a nested model as one. A negative number freezes all but the last
+ * layers. `"base:n"` counts in the nested model `base`: layers before that model are frozen, layers after it train.
+ * @throws {UsageError} if `n` is not an integer.
+ * @example
+ * ```ts
+ * freezeDepth(100); // for layer in model.layers[:100]: layer.trainable = False
+ * freezeDepth("resnet50:-10");
+ * ```
  */
 export function freezeDepth(n: number | string): FreezePolicy {
   const parts = typeof n === "number" ? null : /^(?:(.+):)?\s*([+-]?\d+)\s*$/.exec(n);
   const count = typeof n === "number" ? n : Number(parts?.[2] ?? Number.NaN);
   if (!Number.isSafeInteger(count)) {
     throw new UsageError(
-      `--freeze-depth ${JSON.stringify(n)}: expected a whole number, or a nested model and one such as base:3.`,
+      `--freeze-depth ${JSON.stringify(n)}: expected an integer, or a nested model and an integer such as base:3.`,
       "freeze-depth",
     );
   }
@@ -51,12 +90,18 @@ export function freezeDepth(n: number | string): FreezePolicy {
     : { kind: "depth", n: count + 0, container };
 }
 
-/** Trains the head alone: the new one, else the last weighted layer and what follows it. */
+/**
+ * Trains only the head: the new head, or the last layer with weights and the layers after it if the head is kept.
+ * @example
+ * ```ts
+ * await finetune({ model: "mobilenet.keras", data: "photos", freeze: freezeAllButHead() });
+ * ```
+ */
 export function freezeAllButHead(): FreezePolicy {
   return { kind: "all-but-head" };
 }
 
-/** `--freeze-until conv4`: the policy as it is written on the command line. */
+/** Formats a policy as on the command line: `--freeze-until conv4`. */
 export function formatPolicy(policy: FreezePolicy): string {
   switch (policy.kind) {
     case "until":
@@ -76,7 +121,7 @@ function onePattern(flag: string, text: string): readonly string[] {
   const patterns = parsePatterns(text);
   if (patterns.length === 1) return patterns;
   throw new UsageError(
-    `${flag} ${JSON.stringify(text)}: expected one layer, stage or pattern, got ${patterns.length}. A cut is at one place; list layers with --freeze and --unfreeze.`,
+    `${flag} ${JSON.stringify(text)}: expected one layer, stage or pattern, got ${patterns.length}. A cut has one position; use --freeze and --unfreeze to list layers.`,
     "freeze-one-pattern",
   );
 }
@@ -87,19 +132,19 @@ function somePatterns(flag: string, texts: readonly string[]): readonly string[]
   throw new UsageError(`${flag}: expected a layer, stage or pattern, got none.`, "freeze-empty");
 }
 
-/** Who is frozen, and why. */
+/** The frozen layers of a model, and the reason for each. */
 export interface FreezeResolution {
-  /** Paths of the frozen layers, weightless ones among them. */
+  /** Paths of the frozen layers, including layers without weights. */
   readonly frozen: ReadonlySet<string>;
-  /** By path of every layer, the rule that decided: `--freeze-until conv4`, `the file's flags`. */
+  /** Rule that decided, by the path of every layer: `--freeze-until conv4`, `the flags in the file`. */
   readonly why: ReadonlyMap<string, string>;
   readonly warnings: readonly string[];
   readonly bnMode: BatchNormMode;
-  /** Paths of layers that are not pretrained: BatchNormalization in them trains as always. */
+  /** Paths of the layers that are not pretrained. The BatchNormalization mode does not apply to them. */
   readonly newLayers: ReadonlySet<string>;
-  /** The policies in order of application, `until conv4`; what decides where there are none. */
+  /** Policies in order of application (`until conv4`), or the default that applies without a policy. */
   readonly summary: string;
 }
 
-/** What of a resolution decides which weights train. */
+/** The part of a resolution that determines which weights train. */
 export type FrozenSet = Pick<FreezeResolution, "frozen" | "bnMode" | "newLayers">;

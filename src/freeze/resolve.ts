@@ -14,20 +14,26 @@ import { nearestNames } from "./suggestions.ts";
 import { hasMovingStatistics, trainableWeights } from "./trainable-weights.ts";
 import { freezeWarnings } from "./warnings.ts";
 
+/** Options of {@link resolveFreeze}. */
 export interface FreezeOptions {
-  /** inference */
+  /** BatchNormalization mode. Defaults to `"inference"`. */
   readonly bnMode?: BatchNormMode;
-  /** Paths of the layers that are not pretrained, by this run or an earlier one. */
+  /** Paths of the layers that this run or an earlier one added, which are not pretrained. */
   readonly newLayers?: readonly string[];
-  /** Whether this run made the head: then all but the head is frozen by default. True where `newLayers` has any. */
+  /**
+   * True if this run made the head; all other layers are then frozen by default. Defaults to true if `newLayers` has
+   * any.
+   */
   readonly headIsNew?: boolean;
 }
 
 /**
- * Who is frozen. The order of application is fixed, whatever the order of `policies`: the start (undefined: all but a new head,
- * else the flags in the file; `[]`: nothing), one position policy, every `freeze`, every `unfreeze`, the BatchNormalization mode.
- * @throws {UsageError} for a name that matches nothing, for two positions, for a depth out of range, where nothing is left to
- * train.
+ * Determines which layers are frozen. Whatever the order of `policies`, they apply in this order: the start, one
+ * position policy, every `freeze`, every `unfreeze`, the BatchNormalization mode. The start freezes nothing for `[]`;
+ * for undefined it freezes all layers but a new head, or follows the `trainable` flags in the file if the head is not
+ * new.
+ * @throws {UsageError} if a name matches nothing, if two positions are given, if a depth is out of range, or if nothing
+ * is left to train.
  */
 export function resolveFreeze(
   graph: LayerGraph,
@@ -75,30 +81,34 @@ export function resolveFreeze(
       ...naming,
       set,
       matches: positions,
-      cut: cut && { policy: position!, ...cut },
+      cut,
     }),
   };
 }
 
-/** A pattern and what it was understood as. */
+/** A pattern of a policy and the layers that it matches. */
 export interface Matched {
   readonly policy: FreezePolicy;
   readonly pattern: string;
   readonly match: NameMatch;
 }
 
+/** The names by which layers can be meant. */
 interface Naming {
   readonly graph: LayerGraph;
   readonly stages: Stages;
 }
 
+/** The frozen layers as decided so far, and the rule that decided for each layer. */
 interface Decided {
   readonly frozen: Set<string>;
   readonly why: Map<string, string>;
 }
 
+/** A position policy with the place where it cuts. */
 interface Cut {
-  /** The position in `graph.layers` that it falls before. */
+  readonly policy: FreezePolicy;
+  /** Position in `graph.layers` of the first layer after the cut. */
   readonly position: number;
   readonly match?: NameMatch;
 }
@@ -107,16 +117,17 @@ function asList(policies: FreezePolicy | readonly FreezePolicy[]): readonly Free
   return "kind" in policies ? [policies] : policies;
 }
 
+/** Returns the one position policy of the list, if any. @throws {UsageError} if there are several. */
 function onePosition(list: readonly FreezePolicy[]): FreezePolicy | undefined {
   const positions = list.filter((policy) => !/^(?:un)?freeze$/u.test(policy.kind) || isNone(policy));
   if (positions.length <= 1) return positions[0];
   throw new UsageError(
-    `${positions.map(formatPolicy).join(" and ")}: expected one place to cut, got ${positions.length}. Keep one; --freeze and --unfreeze add to it.`,
+    `${positions.map(formatPolicy).join(" and ")}: expected one position to cut at, got ${positions.length}. Keep one of them; --freeze and --unfreeze can be added to it.`,
     "freeze-positions",
   );
 }
 
-/** `--freeze none` trains everything. */
+/** Returns whether the policy is `--freeze none`, which trains everything and counts as a position. */
 function isNone(policy: FreezePolicy): boolean {
   return policy.kind === "freeze" && policy.patterns.length === 1 && policy.patterns[0] === "none";
 }
@@ -125,7 +136,7 @@ function patternOf(policy: FreezePolicy): string {
   return "patterns" in policy ? policy.patterns.join(",") : "";
 }
 
-/** Where a position policy cuts; null for one that is no cut of the list. */
+/** Finds the place where a position policy cuts the list of layers, null for a policy that does not. */
 function cutOf(naming: Naming, policy: FreezePolicy): Cut | null {
   switch (policy.kind) {
     case "until":
@@ -134,10 +145,11 @@ function cutOf(naming: Naming, policy: FreezePolicy): Cut | null {
       const matches = policy.patterns.map((pattern) => requireMatch(naming, flag, pattern));
       const positions = matches.flatMap((match) => match.layers.map((layer) => layer.index));
       const position = policy.kind === "until" ? Math.min(...positions) : Math.max(...positions) + 1;
-      return { position, match: matches[0]! };
+      const [match] = matches;
+      return { policy, position, ...(match && { match }) };
     }
     case "depth":
-      return { position: depthPosition(naming.graph, policy.n, policy.container) };
+      return { policy, position: depthPosition(naming.graph, policy.n, policy.container) };
     case "freeze":
     case "unfreeze":
     case "all-but-head":
@@ -174,7 +186,9 @@ function applyStart(
   }
 }
 
-/** `freeze` and `train` decide for every pretrained layer with moving statistics, whatever came before. */
+/**
+ * Applies the modes `freeze` and `train`, which override every policy for pretrained layers with moving statistics.
+ */
 function applyMode(
   decided: Decided,
   graph: LayerGraph,
@@ -194,18 +208,23 @@ function startsAtHead(options: FreezeOptions): boolean {
   return options.headIsNew ?? (options.newLayers?.length ?? 0) > 0;
 }
 
-/** The new layers, else the last weighted layer before each output; with the weightless layers that follow it. */
+/**
+ * Returns the paths of the new layers, or else of the last layer with weights before each output, and of the layers
+ * without weights after them.
+ * @throws {UsageError} if several branches merge before an output.
+ */
 function headPaths(graph: LayerGraph, newLayers: readonly string[]): ReadonlySet<string> {
   const heads = headsOf(graph);
   const tails = heads?.flatMap((head) => head.tail) ?? [];
   if (newLayers.length > 0) return new Set([...newLayers, ...tails]);
   if (heads) return new Set([...heads.map((head) => head.path), ...tails]);
   throw new UsageError(
-    `--freeze-all-but-head: expected a weighted layer alone before each output of ${graph.name}, got a merge. Use --freeze-until.`,
+    `--freeze-all-but-head: expected a single layer with weights before each output of ${graph.name}, got several branches. Use --freeze-until.`,
     "freeze-no-head",
   );
 }
 
+/** Finds the layers that a pattern matches. @throws {UsageError} with suggestions if there are none. */
 function requireMatch({ graph, stages }: Naming, flag: string, pattern: string): NameMatch {
   const match = resolveName(graph, stages, pattern);
   if (match) return match;
@@ -223,7 +242,10 @@ function refuseAllFrozen(graph: LayerGraph, set: FrozenSet, byPolicy: boolean): 
   if (trainableWeights(graph, set).size > 0) return;
   const total = parameterCount(weightSpecsOf(graph).values());
   if (total === 0) {
-    throw new UsageError(`${graph.name}: expected weights to train, got a model without any.`, "freeze-all");
+    throw new UsageError(
+      `${graph.name}: expected weights to train, got a model without weights.`,
+      "freeze-all",
+    );
   }
   const who = byPolicy ? "The policy freezes" : "The flags in the file freeze";
   throw new UsageError(
@@ -232,6 +254,7 @@ function refuseAllFrozen(graph: LayerGraph, set: FrozenSet, byPolicy: boolean): 
   );
 }
 
+/** Describes the policies, or the default that applied, in one phrase. */
 function summaryOf(graph: LayerGraph, list: readonly FreezePolicy[] | undefined, decided: Decided): string {
   if (list && list.length > 0) {
     const order: readonly FreezePolicy["kind"][] = [

@@ -4,24 +4,25 @@ import type { NodeShapes } from "../topology/concrete-shapes.ts";
 import { shapeAt } from "../topology/concrete-shapes.ts";
 import { activationName } from "../topology/head-of.ts";
 import type { GraphNode, LayerGraph, TensorRef } from "../topology/layer-graph.ts";
-import { layersByPath, refKey } from "../topology/layer-graph.ts";
+import { layerLookup, refKey } from "../topology/layer-graph.ts";
 import { everyRead } from "../topology/rewrites/graph-edges.ts";
 import { normalizedConvolutions } from "../topology/rewrites/normalized-convolutions.ts";
 import { weightSpecsOf } from "../topology/weights-of.ts";
 
+/** A training step over some calls of the graph. */
 interface Step {
   readonly nodes: readonly GraphNode[];
   readonly trainable: ReadonlyMap<string, readonly string[]>;
   readonly batchSize: number;
   readonly optimizerSlots: number;
-  /** Whether a normalization uses, in training, the statistics it has stored. */
+  /** Returns whether the normalization layer at a path uses stored statistics in training. */
   readonly onStoredStatistics: (path: string) => boolean;
 }
 
 /**
- * Bytes that live at the peak of a training step over `nodes`: what the backward pass reads again (inputs of trained layers,
- * outputs of activations, both sides of a product), what enters, the largest call in flight, and the weights with their
- * optimizer state and the largest gradient.
+ * Returns the peak memory of a training step in bytes: tensors that the backward pass reads again (inputs of trained
+ * layers, outputs of activations, both sides of a product), tensors that enter, the largest call in progress, and the
+ * weights with their optimizer state and the largest gradient.
  */
 export function stepBytes(graph: LayerGraph, shapes: readonly NodeShapes[], step: Step): number {
   const sizeOf = (ref: TensorRef): number => valuesOf(shapeAt(shapes, ref));
@@ -35,7 +36,10 @@ export function stepBytes(graph: LayerGraph, shapes: readonly NodeShapes[], step
   return 4 * (step.batchSize * activations + weightValues(graph, step));
 }
 
-/** Bytes that live when `nodes` run once in inference: their weights, as they are and folded, and the largest call in flight. */
+/**
+ * Returns the peak memory in bytes of running `nodes` once in inference: their weights, both as stored and folded, and
+ * the largest call in progress.
+ */
 export function inferenceBytes(
   graph: LayerGraph,
   shapes: readonly NodeShapes[],
@@ -46,7 +50,7 @@ export function inferenceBytes(
   return 4 * (batchSize * largestCall(shapes, nodes) + 2 * weightValues(graph, step));
 }
 
-/** What the largest call of one sample reads and writes, in values. */
+/** Returns the number of values that the largest call reads and writes for one sample. */
 function largestCall(shapes: readonly NodeShapes[], nodes: readonly GraphNode[]): number {
   const inFlight = nodes.map((node) =>
     [...everyRead(node), ...outputsOf(node)].reduce(
@@ -57,12 +61,12 @@ function largestCall(shapes: readonly NodeShapes[], nodes: readonly GraphNode[])
   return Math.max(0, ...inFlight);
 }
 
-/** Tensors that the backward pass reads again. */
+/** Returns the tensors that the backward pass reads again. */
 function keptTensors(graph: LayerGraph, { nodes, trainable }: Step): TensorRef[] {
-  const layers = layersByPath(graph);
+  const layerOf = layerLookup(graph);
   const differentiable = new Set<number>();
   return nodes.flatMap((node) => {
-    const layer = layers.get(node.layer)!;
+    const layer = layerOf(node.layer);
     const reads = everyRead(node);
     const trains = trainable.has(node.layer);
     if (!trains && !reads.some((ref) => differentiable.has(ref.node))) return [];
@@ -73,14 +77,19 @@ function keptTensors(graph: LayerGraph, { nodes, trainable }: Step): TensorRef[]
   });
 }
 
-/** Tensors that the nodes read and do not compute: a model input enters even where its node is one of them. */
+/**
+ * Returns the tensors that the calls read but do not compute. A model input counts even if its call is one of them.
+ */
 function enteringTensors(graph: LayerGraph, nodes: readonly GraphNode[]): TensorRef[] {
   const computed = new Set(nodes.map((node) => node.index));
   for (const { ref } of graph.inputs) computed.delete(ref.node);
   return nodes.flatMap((node) => everyRead(node).filter((ref) => !computed.has(ref.node)));
 }
 
-/** All weights of the nodes' layers, the slots of those that train, and the largest layer's gradient. */
+/**
+ * Returns the number of values in all weights of the called layers, the optimizer slots of those that train, and the
+ * largest gradient.
+ */
 function weightValues(
   graph: LayerGraph,
   { nodes, trainable, optimizerSlots }: Pick<Step, "nodes" | "trainable" | "optimizerSlots">,
@@ -105,7 +114,7 @@ function outputsOf(node: GraphNode): TensorRef[] {
   return node.outputs.map((_, output) => ({ node: node.index, output }));
 }
 
-/** Values of one sample; none where the shape is unknown. */
+/** Returns the number of values of one sample, 0 if the shape is unknown. */
 export function valuesOf(shape: Shape | null): number {
   return shape === null ? 0 : elementCount(shape.slice(1).map((size) => size ?? 0));
 }

@@ -4,7 +4,7 @@ import { specOf } from "../topology/layer-specs.ts";
 import { weightSpecsOf } from "../topology/weights-of.ts";
 import type { FrozenSet } from "./policy.ts";
 
-/** Names of the weights that receive gradients, by layer path; layers without any are absent. */
+/** Returns the names of the weights that receive gradients, by layer path. Layers without any are absent. */
 export function trainableWeights(
   graph: LayerGraph,
   { frozen, bnMode, newLayers }: FrozenSet,
@@ -23,9 +23,10 @@ export function trainableWeights(
 }
 
 /**
- * Layers with moving statistics that use the batch's in a training step, and update them, and trained ones that renew weights of
- * theirs. A new layer with statistics does so where it trains; for the others the mode decides. `follow` is Keras's own rule: where
- * the layer trains, unless the call says `training=False` and Keras 2 wrote the file (Keras 3's `fit` overrides that argument).
+ * Returns the paths of the layers that use the statistics of the batch in a training step and update their moving
+ * statistics, and of the trained layers that renew weights in a step (SpectralNormalization). A new layer uses batch
+ * statistics if it trains; for pretrained ones the mode decides. `follow` is Keras's own rule: a layer does so if it
+ * trains, unless Keras 2 wrote the file and every call has `training=False` (Keras 3's `fit` overrides that argument).
  */
 export function batchStatistics(
   graph: LayerGraph,
@@ -48,11 +49,12 @@ export function batchStatistics(
   return new Set(layers.map((layer) => layer.path));
 }
 
+/** Returns whether a layer keeps moving statistics, as BatchNormalization does. */
 export function hasMovingStatistics(specs: readonly WeightSpec[]): boolean {
   return specs.some((spec) => !spec.trainable && /(^|\/)moving_/.test(spec.name));
 }
 
-/** Layers whose every call has `training=False` baked in. */
+/** Returns the paths of the layers whose every call has the constant argument `training=False`. */
 function calledInInference(graph: LayerGraph): ReadonlySet<string> {
   const free = new Set<string>();
   const held = new Set<string>();

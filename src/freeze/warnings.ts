@@ -1,45 +1,55 @@
 import type { GraphLayer, LayerGraph } from "../topology/layer-graph.ts";
-import { layerAt } from "../topology/layer-graph.ts";
+import { layerLookup } from "../topology/layer-graph.ts";
 import { isRandomLayer } from "../topology/layer-specs.ts";
 import type { Stages } from "../topology/stages.ts";
 import { parameterCount, weightSpecsOf } from "../topology/weights-of.ts";
 import type { BlockCut } from "./cut.ts";
 import { blockCut } from "./cut.ts";
+import type { NameMatch } from "./names.ts";
 import { isBoundedPrefix } from "./names.ts";
 import type { Partition } from "./partition.ts";
 import { partition } from "./partition.ts";
 import type { FreezePolicy, FrozenSet } from "./policy.ts";
 import { formatPolicy } from "./policy.ts";
 
-interface Question {
+/** A resolution with everything that a warning about it needs. */
+interface Resolved {
   readonly graph: LayerGraph;
   readonly stages: Stages;
   readonly set: FrozenSet;
   readonly matches: readonly {
     readonly policy: FreezePolicy;
     readonly pattern: string;
-    readonly match: { readonly rule: string; readonly layers: readonly GraphLayer[] };
+    readonly match: NameMatch;
   }[];
   readonly cut: { readonly policy: FreezePolicy; readonly position: number } | null;
 }
 
-/** What a user should know before training: names with a second meaning, flags without effect, cuts inside a block, … */
-export function freezeWarnings(question: Question): string[] {
-  const parts = partition(question.graph, question.set);
+/**
+ * Returns warnings that a user should read before training: about names with a second meaning, policies without effect,
+ * cuts inside a block, silenced random layers and modes that disable the cache.
+ */
+export function freezeWarnings(resolved: Resolved): string[] {
+  const { graph, set, matches } = resolved;
+  const parts = partition(graph, set);
   return [
-    ...question.matches.flatMap((match) => ambiguity(question.graph, match)),
-    ...withoutEffect(question),
-    ...cutWarnings(question, parts),
-    ...randomWarnings(question.graph, question.set, parts),
-    ...modeWarnings(question.graph, question.set, parts),
+    ...matches.flatMap((match) => ambiguityWarnings(graph, match)),
+    ...effectWarnings(resolved),
+    ...cutWarnings(resolved, parts),
+    ...randomWarnings(graph, set, parts),
+    ...modeWarnings(graph, set, parts),
   ];
 }
 
-function ambiguity(graph: LayerGraph, { policy, pattern, match }: Question["matches"][number]): string[] {
+/** Warns of a name that is in several nested models, or that is a layer's name and the prefix of others. */
+function ambiguityWarnings(
+  graph: LayerGraph,
+  { policy, pattern, match }: Resolved["matches"][number],
+): string[] {
   const flag = `${formatPolicy({ ...policy, patterns: [] } as FreezePolicy).trimEnd()} "${pattern}"`;
   if (match.rule === "name" && new Set(match.layers.map((layer) => layer.containers.join())).size > 1) {
     return [
-      `${flag} matches ${listed(match.layers.map((layer) => layer.path))}. Write the path to mean one of them.`,
+      `${flag} matches ${listed(match.layers.map((layer) => layer.path))}. Write the whole path to select one of them.`,
     ];
   }
   if (match.rule !== "path" && match.rule !== "name") return [];
@@ -51,20 +61,21 @@ function ambiguity(graph: LayerGraph, { policy, pattern, match }: Question["matc
       (isBoundedPrefix(pattern, layer.name) || isBoundedPrefix(pattern, layer.path)),
   );
   const weighted = weightSpecsOf(graph);
-  const first = match.layers[0]!.index;
-  const last = match.layers.at(-1)!.index;
+  const [first] = match.layers;
+  const last = Math.max(...match.layers.map((layer) => layer.index));
   const differs = others.some(({ path, index }) => {
     if (!weighted.has(path)) return false;
-    if (policy.kind === "until") return index < first;
+    if (policy.kind === "until") return index < first.index;
     return policy.kind === "through" ? index > last : true;
   });
   if (!differs) return [];
   return [
-    `${flag} means the layer ${match.layers[0]!.path} alone, not ${listed(others.map((layer) => layer.path))}. Write "${pattern}*" to mean all.`,
+    `${flag} matches only the layer ${first.path}, not ${listed(others.map((layer) => layer.path))}. Write "${pattern}*" to match all of them.`,
   ];
 }
 
-function withoutEffect({ graph, matches, cut, set }: Question): string[] {
+/** Warns of policies that freeze or train no parameters, or that the BatchNormalization mode overrides. */
+function effectWarnings({ graph, matches, cut, set }: Resolved): string[] {
   const specs = weightSpecsOf(graph);
   const parameters = (layers: readonly GraphLayer[]): number =>
     parameterCount(layers.map(({ path }) => (specs.get(path) ?? []).filter((spec) => spec.trainable)));
@@ -79,8 +90,11 @@ function withoutEffect({ graph, matches, cut, set }: Question): string[] {
     if (policy.kind !== "freeze" && policy.kind !== "unfreeze") continue;
     if (parameters(match.layers) > 0) continue;
     const verb = policy.kind === "freeze" ? "freezes" : "trains";
-    const layers = match.layers.length === 1 ? "its layer has" : `its ${match.layers.length} layers have`;
-    warnings.push(`--${policy.kind} "${pattern}" ${verb} 0 parameters (${layers} none that can train).`);
+    const layers =
+      match.layers.length === 1
+        ? "the layer it matches has"
+        : `the ${match.layers.length} layers it matches have`;
+    warnings.push(`--${policy.kind} "${pattern}" ${verb} 0 parameters (${layers} no trainable weights).`);
   }
   for (const { policy, pattern, match } of matches) {
     if (policy.kind !== "unfreeze" || set.bnMode !== "freeze") continue;
@@ -89,33 +103,34 @@ function withoutEffect({ graph, matches, cut, set }: Question): string[] {
     );
     if (norms.length === match.layers.length) {
       warnings.push(
-        `--unfreeze "${pattern}" has no effect: --bn-mode freeze keeps all BatchNormalization fixed.`,
+        `--unfreeze "${pattern}" has no effect: --bn-mode freeze freezes all pretrained BatchNormalization layers.`,
       );
     }
   }
   return warnings;
 }
 
-/** `--freeze-until "conv4"` */
+/** Formats a cut with its name in quotes: `--freeze-until "conv4"`. */
 function quoted(policy: FreezePolicy): string {
   if (!("patterns" in policy)) return formatPolicy(policy);
   return `--freeze-${policy.kind} "${policy.patterns.join(",")}"`;
 }
 
-function cutWarnings({ graph, stages, cut }: Question, parts: Partition): string[] {
+/** Warns of a cut inside a block that more than one tensor crosses. */
+function cutWarnings({ graph, stages, cut }: Resolved, parts: Partition): string[] {
   if (!cut) return [];
   const kind = cut.policy.kind === "through" ? "through" : "until";
   const found = blockCut(graph, stages, cut.position, kind);
   const inputs = new Set(graph.inputs.map((input) => input.ref.node));
   const frontier = parts.frontier.filter((ref) => !inputs.has(ref.node));
   if (!found || frontier.length < 2) return [];
-  return [`${blockText(found)} Frontier = ${frontier.length} tensors.${wayOutText(found, cut.policy)}`];
+  return [`${blockText(found)} Frontier = ${frontier.length} tensors.${alternativesText(found, cut.policy)}`];
 }
 
 function blockText({ layer, block, name, residual, others }: BlockCut): string {
   const noun = residual ? "residual block" : "block";
   const what =
-    name === null ? `the ${noun} from ${block[0]!.path} to ${block.at(-1)!.path}` : `${noun} ${name}`;
+    name === null ? `the ${noun} from ${block[0]?.path} to ${block.at(-1)?.path}` : `${noun} ${name}`;
   const [other] = others;
   if (!other) return `${layer} cuts ${what}.`;
   const branch = other.shorter ? "shortcut" : "other branch";
@@ -125,17 +140,19 @@ function blockText({ layer, block, name, residual, others }: BlockCut): string {
   return `${layer} cuts ${what}: ${where}`;
 }
 
-function wayOutText({ wayOut }: BlockCut, policy: FreezePolicy): string {
-  if (wayOut.length === 0) return "";
+function alternativesText({ alternatives }: BlockCut, policy: FreezePolicy): string {
+  if (alternatives.length === 0) return "";
   const flag = policy.kind === "depth" ? "--freeze-until " : "";
-  return ` Use ${flag}${wayOut.join(" or ")} to cut between blocks.`;
+  return ` Use ${flag}${alternatives.join(" or ")} to cut between blocks.`;
 }
 
+/** Warns of random layers in the static part, which do not draw in training. */
 function randomWarnings(graph: LayerGraph, set: FrozenSet, parts: Partition): string[] {
+  const layerOf = layerLookup(graph);
   const silent = graph.nodes.filter(
-    (node) => parts.sides[node.index] === "static" && isRandomLayer(layerAt(graph, node.layer)),
+    (node) => parts.sides[node.index] === "static" && isRandomLayer(layerOf(node.layer)),
   );
-  const layers = [...new Set(silent.map((node) => node.layer))].map((path) => layerAt(graph, path));
+  const layers = [...new Set(silent.map((node) => node.layer))].map(layerOf);
   const isAugmentation = (layer: GraphLayer): boolean => layer.className.startsWith("Random");
   const augmentations = layers.filter(isAugmentation).map((layer) => layer.path);
   const others = layers.filter((layer) => !isAugmentation(layer)).map((layer) => layer.path);
@@ -143,24 +160,25 @@ function randomWarnings(graph: LayerGraph, set: FrozenSet, parts: Partition): st
   const warnings: string[] = [];
   if (augmentations.length > 0) {
     warnings.push(
-      `${listed(augmentations)}: before frozen layers, so ${one(augmentations) ? "it does" : "they do"} not change the pictures in training. Freeze nothing behind ${one(augmentations) ? "it" : "them"} to augment.`,
+      `${listed(augmentations)}: ${one(augmentations) ? "stands" : "stand"} before frozen layers and therefore ${one(augmentations) ? "does" : "do"} not augment images in training. To augment, freeze nothing after ${one(augmentations) ? "it" : "them"}.`,
     );
   }
   if (set.bnMode === "follow" && others.length > 0) {
     warnings.push(
-      `${listed(others)}: in the frozen part, so ${one(others) ? "it drops" : "they drop"} nothing in training; with trainable=False alone Keras keeps ${one(others) ? "it" : "them"} active.`,
+      `${listed(others)}: ${one(others) ? "is" : "are"} in the frozen part and therefore inactive in training; Keras keeps ${one(others) ? "it" : "them"} active if only trainable=False is set.`,
     );
   }
   return warnings;
 }
 
+/** Warns that batch statistics in frozen layers leave nothing to cache. */
 function modeWarnings(graph: LayerGraph, set: FrozenSet, parts: Partition): string[] {
   const freezes = graph.layers.some((layer) => set.frozen.has(layer.path));
   if (set.bnMode !== "train" || !freezes || parts.batchStatistics.size === 0) return [];
   return ["--bn-mode train changes frozen activations every step; the prefix cache is disabled."];
 }
 
-/** `a, b, c and 4 more` */
+/** Joins names, three at most: `a, b, c and 4 more`. */
 function listed(names: readonly string[]): string {
   const shown = names.slice(0, 3).join(", ");
   return names.length > 3 ? `${shown} and ${names.length - 3} more` : shown;

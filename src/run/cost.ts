@@ -6,7 +6,7 @@ import type { SampleReader } from "../data/sample-reader.ts";
 import { ensureEngine } from "../engine/backend.ts";
 import { probeSpeed } from "../engine/speed-probe.ts";
 import { extractionBatch } from "../features/feature-source.ts";
-import type { CostQuestion } from "../freeze/cost.ts";
+import type { CostConditions } from "../freeze/cost.ts";
 import type { OptimizerConfig } from "../training/optimizer-config.ts";
 import { updateRule } from "../training/update-rules.ts";
 import type { RunSettings } from "./settings.ts";
@@ -17,15 +17,15 @@ export async function costQuestion(
   optimizer: OptimizerConfig,
   settings: Pick<RunSettings, "batchSize" | "cacheDtype">,
   reader: SampleReader | null,
-): Promise<CostQuestion> {
+): Promise<CostConditions> {
   const engine = await ensureEngine();
-  const secondsPerImage = await readingSeconds(dataset, reader);
+  const secondsPerSample = await readingSeconds(dataset, reader);
   return {
-    trainImages: countOf(dataset, "train"),
-    validationImages: countOf(dataset, "val"),
+    trainSamples: countOf(dataset, "train"),
+    validationSamples: countOf(dataset, "val"),
     batchSize: settings.batchSize,
     optimizerSlots: Object.keys(updateRule(optimizer).slots).length,
-    speed: { ...probeSpeed(), secondsPerImage },
+    speed: { ...probeSpeed(), secondsPerSample },
     bytesPerValue: settings.cacheDtype === "float16" ? 2 : 4,
     residentBytes: process.memoryUsage().rss,
     extractionBatch: extractionBatch(engine),

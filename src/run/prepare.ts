@@ -115,7 +115,7 @@ export async function prepareRun(settings: RunSettings): Promise<PreparedRun> {
       ...(image && { preprocessing: `${image.preprocess} (${image.reason})` }),
       policy: resolution.summary,
       ...(newHead && { newHead }),
-      images: countOf(dataset, "train") + countOf(dataset, "val"),
+      samples: countOf(dataset, "train") + countOf(dataset, "val"),
       unit: sampleUnit(dataset),
       ...cacheContext(decided),
       batchSize: decided.batchSize,

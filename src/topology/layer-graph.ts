@@ -92,11 +92,35 @@ export interface ModelLayers {
   readonly layers: readonly string[];
 }
 
-/** The layer at `path`; a programming error if there is none. */
+/** Returns the layer at `path`. @throws {Error} if there is none, which is a programming error. */
 export function layerAt(graph: LayerGraph, path: string): GraphLayer {
   const layer = graph.layers.find((candidate) => candidate.path === path);
   if (!layer) throw new Error(`layer graph: no layer at path ${path}`);
   return layer;
+}
+
+/** Returns a function that finds a layer by its path in constant time and throws as {@link layerAt} does. */
+export function layerLookup(graph: Pick<LayerGraph, "layers">): (path: string) => GraphLayer {
+  const layers = layersByPath(graph);
+  return (path) => {
+    const layer = layers.get(path);
+    if (!layer) throw new Error(`layer graph: no layer at path ${path}`);
+    return layer;
+  };
+}
+
+/** Returns the call with this index. @throws {Error} if there is none, which is a programming error. */
+export function nodeAt({ nodes }: Pick<LayerGraph, "nodes">, index: number): GraphNode {
+  const node = nodes[index];
+  if (!node) throw new Error(`layer graph: no call ${index}`);
+  return node;
+}
+
+/** Returns the shape and dtype of a tensor. @throws {Error} if no call gives it, which is a programming error. */
+export function tensorAt(graph: Pick<LayerGraph, "nodes">, ref: TensorRef): TensorSpec {
+  const tensor = nodeAt(graph, ref.node).outputs[ref.output];
+  if (!tensor) throw new Error(`layer graph: no tensor ${refKey(ref)}`);
+  return tensor;
 }
 
 /** Every tensor in an argument, depth first, records by sorted key as Keras flattens them. */

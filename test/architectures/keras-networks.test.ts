@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { publishedFile } from "../../src/architectures/architecture.ts";
 import { architectureOf, knownArchitectures } from "../../src/architectures/known.ts";
 import type { Json, JsonObject } from "../../src/checkpoint.ts";
@@ -74,7 +74,7 @@ function parameters(modelConfig: JsonObject): number {
   return [...specs.values()].flat().reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
 }
 
-it("there is one for every network of keras.applications and no other", () => {
+test("there is one for every network of keras.applications and no other", () => {
   const known = knownArchitectures().map(({ name }) => name);
   expect(known.sort()).toEqual(
     Object.keys(networks)
@@ -84,14 +84,14 @@ it("there is one for every network of keras.applications and no other", () => {
 });
 
 describe.each(Object.entries(networks))("%s", (name, network) => {
-  it("has Keras's layers in Keras's order, called as Keras calls them", () => {
+  test("has Keras's layers in Keras's order, called as Keras calls them", () => {
     const model = architectureOf(name)!.build(publishedFile(1000));
     expect((model["config"] as JsonObject)["name"]).toBe(network.model);
     expect(entriesOf(model).map(described)).toEqual(network.layers);
     expect(parameters(model)).toBe(network.parameters);
   });
 
-  it("without its top lacks what Keras's lacks", () => {
+  test("without its top lacks what Keras's lacks", () => {
     const model = architectureOf(name)!.build(publishedFile(null));
     const layers = entriesOf(model).map(described);
     const names = new Set(layers.map(([, layer]) => layer));
@@ -104,7 +104,7 @@ describe.each(Object.entries(networks))("%s", (name, network) => {
   });
 });
 
-it("an EfficientNet with ImageNet's means scales once more, as Keras's does for ImageNet's weights", () => {
+test("an EfficientNet with ImageNet's means scales once more, as Keras's does for ImageNet's weights", () => {
   const text = readFileSync(new URL("imagenet-3.15.1.json", folder), "utf8");
   const { EfficientNetB0: expected } = JSON.parse(text) as Record<string, readonly KerasLayer[]>;
   const file = { ...publishedFile(1000), values: () => [0.485, 0.456, 0.406] };

@@ -1,11 +1,11 @@
-import { expect, it } from "vitest";
+import { expect, test } from "vitest";
 import { publishedFile } from "../../src/architectures/architecture.ts";
 import { knownArchitectures } from "../../src/architectures/known.ts";
 import { weightCounts } from "../../src/architectures/weight-counts.ts";
 import { layerGraph } from "../../src/topology/build-graph.ts";
 import { weightSpecsOf } from "../../src/topology/weights-of.ts";
 
-it.each(knownArchitectures().map((architecture) => [architecture.name, architecture] as const))(
+test.each(knownArchitectures().map((architecture) => [architecture.name, architecture] as const))(
   "%s has as many weights as is noted",
   (name, architecture) => {
     const built = [1000, null].map((classes) => {
@@ -16,7 +16,7 @@ it.each(knownArchitectures().map((architecture) => [architecture.name, architect
   },
 );
 
-it("no more than four networks have as many weights as one", () => {
+test("no more than four networks have as many weights as one", () => {
   const networks = knownArchitectures().flatMap(({ name }) =>
     weightCounts(name).map((count, index) => `${count} ${index}`),
   );

@@ -1,10 +1,10 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { partition } from "../../src/freeze/partition.ts";
 import type { FreezePolicy } from "../../src/freeze/policy.ts";
 import { freezeDepth, freezeThrough, freezeUntil } from "../../src/freeze/policy.ts";
 import { resolveFreeze } from "../../src/freeze/resolve.ts";
 import type { LayerGraph } from "../../src/topology/layer-graph.ts";
-import { application, conv, dense, layer, norm, picture, pool, tinyGraph } from "./networks.ts";
+import { application, conv, dense, imageInput, layer, norm, pool, tinyGraph } from "./networks.ts";
 
 const resnet = application("ResNet50");
 const oldResnet = application("ResNet50", "2.2.4");
@@ -13,25 +13,25 @@ const warningsOf = (graph: LayerGraph, policy: FreezePolicy): readonly string[] 
   resolveFreeze(graph, policy).warnings;
 
 describe("a cut inside a residual block", () => {
-  it("names the block, its shortcut, the frontier and the way out", () => {
+  test("the warning names the block, its shortcut, the frontier and the nearest clean cuts", () => {
     expect(warningsOf(resnet, freezeUntil("conv4_block1_3_conv"))).toEqual([
       "conv4_block1_3_conv cuts residual block conv4_block1: its shortcut conv4_block1_0_conv is on the other side. Frontier = 2 tensors. Use conv4 or conv4_block2 to cut between blocks.",
     ]);
   });
 
-  it("says where the shortcut comes from that goes around the cut", () => {
+  test("the warning names the source of a shortcut that goes around the cut", () => {
     expect(warningsOf(resnet, freezeUntil("conv4_block1_2_conv"))).toEqual([
       "conv4_block1_2_conv cuts residual block conv4_block1: its shortcut from conv3_block4_out goes around the cut. Frontier = 2 tensors. Use conv4 or conv4_block2 to cut between blocks.",
     ]);
   });
 
-  it("names the long branch where the shortcut is cut off", () => {
+  test("the warning names the longer branch if the shortcut is cut off", () => {
     expect(warningsOf(resnet, freezeUntil("conv4_block1_0_conv"))[0]).toContain(
       "its other branch conv4_block1_2_relu is on the other side.",
     );
   });
 
-  it("gives names in the flag's own sense, and the flag where a depth has none", () => {
+  test("alternatives are names for the same flag, or for --freeze-until if the cut is a depth", () => {
     expect(warningsOf(resnet, freezeThrough("conv4_block1_2_relu"))[0]).toMatch(
       /Use conv3 or conv4_block1 to cut between blocks\.$/,
     );
@@ -43,7 +43,7 @@ describe("a cut inside a residual block", () => {
     );
   });
 
-  it("names the ends of a block whose layers share no name", () => {
+  test("a block whose layers share no name is named by its first and last layer", () => {
     const last = oldResnet.layers[oldResnet.layers.findIndex(({ path }) => path === "res4b_branch2a") - 1]!;
     expect(last.className).toBe("Activation");
     expect(warningsOf(oldResnet, freezeUntil("bn4a_branch2c"))).toEqual([
@@ -51,12 +51,12 @@ describe("a cut inside a residual block", () => {
     ]);
   });
 
-  it.each([
+  test.each([
     ["conv4_block1_3_conv", "until"],
     ["conv4_block3_2_conv", "until"],
     ["conv2_block1_2_relu", "through"],
     ["conv5_block2_1_bn", "through"],
-  ] as const)("proposes for %s (%s) only what cuts at one tensor without a warning", (name, kind) => {
+  ] as const)("each alternative to %s (%s) cuts at one tensor without a warning", (name, kind) => {
     const policyOf = kind === "until" ? freezeUntil : freezeThrough;
     const [warning] = warningsOf(resnet, policyOf(name));
     const proposed = / Use (.+) to cut between blocks\.$/.exec(warning!)![1]!.split(" or ");
@@ -68,12 +68,12 @@ describe("a cut inside a residual block", () => {
     }
   });
 
-  it("is silent where only weightless layers of the block are behind the cut", () => {
+  test("there is no warning if all layers of the block after the cut have no weights", () => {
     expect(warningsOf(resnet, freezeUntil("conv4_block1_add"))).toEqual([]);
     expect(warningsOf(resnet, freezeUntil("conv4_block1_out"))).toEqual([]);
   });
 
-  it("warns of every place inside a block of ResNet50 and of no place between blocks", () => {
+  test("every position inside a block of ResNet50 is warned of, and none between blocks", () => {
     const inside = new Set(
       resnet.layers
         .filter(({ name }) => /_block\d_(?:1_bn|[23]_(?:conv|bn)|0_(?:conv|bn))$/.test(name))
@@ -90,7 +90,7 @@ describe("a cut inside a residual block", () => {
 });
 
 describe("a block that begins with an activation", () => {
-  it("is cut cleanly before the activation, and so before the first weighted layer", () => {
+  test("a block that begins with an activation is cut cleanly before it and before its first weighted layer", () => {
     const xception = application("Xception");
     for (const name of ["block8", "block8_sepconv1", "block2", "block14"]) {
       expect([name, warningsOf(xception, freezeUntil(name))]).toEqual([name, []]);
@@ -103,7 +103,7 @@ describe("a block that begins with an activation", () => {
 
 describe("a cut through branches without a sum", () => {
   const graph = tinyGraph([
-    picture(),
+    imageInput(),
     conv("stem"),
     conv("left", { calls: [["stem"]] }),
     conv("right", { calls: [["stem"]] }),
@@ -114,16 +114,16 @@ describe("a cut through branches without a sum", () => {
     dense("out"),
   ]);
 
-  it("is told as a block", () => {
+  test("branches that are concatenated are described as a block", () => {
     expect(warningsOf(graph, freezeUntil("right_bn"))).toEqual([
       "right_bn cuts the block from left to mixed: its other branch left is on the other side. Frontier = 2 tensors. Use left or next to cut between blocks.",
     ]);
   });
 });
 
-describe("networks without a place of one tensor", () => {
+describe("networks with long skip connections", () => {
   const graph = tinyGraph([
-    picture(),
+    imageInput(),
     conv("down1"),
     conv("down2"),
     conv("down3"),
@@ -135,16 +135,16 @@ describe("networks without a place of one tensor", () => {
     dense("out"),
   ]);
 
-  it("have a way out where there is one", () => {
+  test("the nearest positions that one tensor crosses are proposed", () => {
     expect(warningsOf(graph, freezeUntil("down3"))[0]).toMatch(
       /Frontier = 2 tensors\. Use down2 or up1 to cut/,
     );
   });
 
-  it("model inputs that cross are no branch", () => {
+  test("a model input that crosses the cut does not count as a branch", () => {
     const two = tinyGraph([
-      picture("a"),
-      picture("b"),
+      imageInput("a"),
+      imageInput("b"),
       conv("first", { calls: [["a"]] }),
       conv("second"),
       conv("late", { calls: [["b"]] }),

@@ -1,5 +1,5 @@
 import { readdirSync } from "node:fs";
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { UsageError } from "../../src/errors.ts";
 import { partition } from "../../src/freeze/partition.ts";
 import { freezeDepth } from "../../src/freeze/policy.ts";
@@ -18,7 +18,7 @@ interface DepthFixture {
     readonly cases: readonly {
       readonly n: number;
       readonly container?: string;
-      /** Positions among all layers, nested ones in place. */
+      /** Positions of the trained layers among all layers, nested models flattened in place. */
       readonly layers: readonly number[];
       readonly values: number;
       readonly weights: number;
@@ -35,7 +35,7 @@ describe.each(files)("model.layers[:n] of %s", (file) => {
     if (cases.length === 0) continue;
     const fixture = graphFixture(graphFile, model);
     const graph = layerGraph(fixture);
-    it.each(cases)(`${model}: Keras trains the same weights frozen to $n of $container`, (expected) => {
+    test.each(cases)(`${model}: Keras trains the same weights frozen to $n of $container`, (expected) => {
       const depth = expected.container === undefined ? expected.n : `${expected.container}:${expected.n}`;
       expect(trained(graph, depth)).toEqual({
         layers: expected.layers.map((position) => fixture.order[position]),
@@ -62,10 +62,10 @@ function trained(graph: LayerGraph, depth: number | string): object {
   };
 }
 
-describe("depths that are none", () => {
+describe("invalid depths", () => {
   const resnet = application("ResNet50");
 
-  it("refuses more layers than there are, with the number of layers", () => {
+  test("a depth beyond the number of layers is refused with that number", () => {
     for (const depth of [178, -178, 500]) {
       expect(() => resolveFreeze(resnet, freezeDepth(depth))).toThrow(
         `--freeze-depth ${depth}: expected at most the 177 layers of the model, got ${Math.abs(depth)}.`,
@@ -73,7 +73,7 @@ describe("depths that are none", () => {
     }
   });
 
-  it("refuses a container that is none, with those there are", () => {
+  test("an unknown nested model is refused with the names of the existing ones", () => {
     const nested = layerGraph(graphFixture("keras-3.15.1-nets.json.gz", "nested three deep"));
     expect(() => resolveFreeze(nested, freezeDepth("tip:1"))).toThrow(
       "--freeze-depth tip: expected one of mid, mid/low, top, got no nested model of that name. Did you mean top?",
@@ -81,7 +81,7 @@ describe("depths that are none", () => {
     expect(() => resolveFreeze(resnet, freezeDepth("base:1"))).toThrow(UsageError);
   });
 
-  it("counts a nested model's own layers by its path or by its name", () => {
+  test("a depth counts the layers of a nested model given by its path or its name", () => {
     const nested = layerGraph(graphFixture("keras-3.15.1-nets.json.gz", "nested three deep"));
     const byName = resolveFreeze(nested, freezeDepth("low:2"));
     expect(byName.frozen).toEqual(resolveFreeze(nested, freezeDepth("mid/low:2")).frozen);

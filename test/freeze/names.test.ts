@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { isBoundedPrefix, resolveName } from "../../src/freeze/names.ts";
 import { layerGraph } from "../../src/topology/build-graph.ts";
 import type { LayerGraph } from "../../src/topology/layer-graph.ts";
@@ -8,10 +8,10 @@ import {
   application,
   conv,
   dense,
+  imageInput,
   layer,
   network,
   norm,
-  picture,
   pool,
   strided,
   tinyGraph,
@@ -23,7 +23,7 @@ function resolved(graph: LayerGraph, pattern: string): { rule: string; paths: st
 }
 
 describe("isBoundedPrefix", () => {
-  it.each<[string, string, boolean]>([
+  test.each<[string, string, boolean]>([
     ["conv1", "conv1", true],
     ["conv1", "conv1_bn", true],
     ["conv1", "conv1-bn", true],
@@ -52,14 +52,14 @@ describe("isBoundedPrefix", () => {
     ["dense", "dense1", false],
     ["", "conv1", false],
     ["conv4", "block_conv4", false],
-  ])("%j of %j: %j", (prefix, name, expected) => {
+  ])("%j as a bounded prefix of %j is %j", (prefix, name, expected) => {
     expect(isBoundedPrefix(prefix, name)).toBe(expected);
   });
 });
 
-describe("the first rule with a match wins", () => {
+describe("the first naming rule that matches wins", () => {
   const graph = tinyGraph([
-    picture(),
+    imageInput(),
     conv("conv1"),
     norm("conv1_bn"),
     strided("conv10"),
@@ -70,33 +70,33 @@ describe("the first rule with a match wins", () => {
     dense("out[1]"),
   ]);
 
-  it("takes an exact name before a prefix", () => {
+  test("an exact name wins over a prefix", () => {
     expect(resolved(graph, "conv1")).toEqual({ rule: "path", paths: ["conv1"] });
   });
 
-  it("takes a stage alias where no name begins so", () => {
+  test("a stage alias matches if no layer name begins with it", () => {
     expect(resolved(graph, "conv2")).toEqual({ rule: "stage", paths: ["conv10", "a+b(c)", "a.b", "axb"] });
     expect(resolved(graph, "stage1")).toEqual({ rule: "stage", paths: ["conv1", "conv1_bn"] });
   });
 
-  it("takes characters of regexes and globs in a name for themselves", () => {
+  test("characters of globs and regexes match themselves in an exact name", () => {
     expect(resolved(graph, "a+b(c)")).toEqual({ rule: "path", paths: ["a+b(c)"] });
     expect(resolved(graph, "a.b")).toEqual({ rule: "path", paths: ["a.b"] });
     expect(resolved(graph, "out[1]")).toEqual({ rule: "path", paths: ["out[1]"] });
   });
 
-  it("takes globs and regexes last", () => {
+  test("globs and regexes are tried last", () => {
     expect(resolved(graph, "conv1*")).toEqual({ rule: "glob", paths: ["conv1", "conv1_bn", "conv10"] });
     expect(resolved(graph, "/^conv1(_|$)/")).toEqual({ rule: "regex", paths: ["conv1", "conv1_bn"] });
     expect(resolved(graph, "/BN/i")).toEqual({ rule: "regex", paths: ["conv1_bn"] });
   });
 
-  it("never takes a part of a name", () => {
+  test("a pattern never matches the middle of a name", () => {
     expect(resolved(graph, "bn")).toBeNull();
     expect(resolved(graph, "onv1")).toBeNull();
   });
 
-  it("ignores case in stage aliases only", () => {
+  test("only stage aliases ignore case", () => {
     expect(resolved(graph, "Stage2")?.rule).toBe("stage");
     expect(resolved(graph, "CONV1")?.rule).toBe("stage");
   });
@@ -104,7 +104,7 @@ describe("the first rule with a match wins", () => {
 
 describe("auto-named layers", () => {
   const graph = tinyGraph([
-    picture(),
+    imageInput(),
     conv("conv2d"),
     conv("conv2d_1", { config: { strides: [2, 2] } }),
     conv("conv2d_2"),
@@ -112,11 +112,11 @@ describe("auto-named layers", () => {
     dense("dense"),
   ]);
 
-  it("conv2 means the second resolution of a network of conv2d, conv2d_1", () => {
+  test("conv2 matches the second stage of a network of auto-named conv2d, conv2d_1", () => {
     expect(resolved(graph, "conv2")).toEqual({ rule: "stage", paths: ["conv2d_1", "conv2d_2"] });
   });
 
-  it("conv2d means that one layer", () => {
+  test("conv2d matches only the layer of that name", () => {
     expect(resolved(graph, "conv2d")).toEqual({ rule: "path", paths: ["conv2d"] });
   });
 });
@@ -124,7 +124,7 @@ describe("auto-named layers", () => {
 describe("nested models", () => {
   const graph = layerGraph(graphFixture("keras-3.15.1-nets.json.gz", "nested three deep"));
 
-  it("a container's name means all its layers, at any depth, by path and by its own name", () => {
+  test("the path or name of a nested model matches all its layers at any depth", () => {
     const within = graph.layers
       .filter(({ containers }) => containers.includes("mid"))
       .map(({ path }) => path);
@@ -137,14 +137,14 @@ describe("nested models", () => {
     });
   });
 
-  it("a layer's own name means it in whichever model it is", () => {
+  test("a layer's name matches it in whichever nested model it is", () => {
     expect(resolved(graph, "point")?.paths).toEqual(["mid/low/point"]);
     expect(resolved(graph, "norm")?.paths).toEqual(["mid/low/norm", "top/norm"]);
     expect(resolved(graph, "top/norm")).toEqual({ rule: "path", paths: ["top/norm"] });
     expect(resolved(graph, "low/norm")?.paths).toEqual(["mid/low/norm"]);
   });
 
-  it("globs and regexes see paths and own names", () => {
+  test("globs and regexes are matched against paths and names", () => {
     expect(resolved(graph, "*orm")?.paths).toEqual(["mid/low/norm", "top/norm"]);
     expect(resolved(graph, "top/*")?.paths).toEqual(["top/shared", "top/norm"]);
     expect(resolved(graph, "mid/*")?.paths).toEqual(resolved(graph, "mid")?.paths);
@@ -152,14 +152,14 @@ describe("nested models", () => {
     expect(resolved(graph, "/^mid.*norm$/")?.paths).toEqual(["mid/low/norm"]);
   });
 
-  it("an exact path wins over layers of the same name in nested models", () => {
+  test("an exact path wins over layers of the same name in nested models", () => {
     const twice = layerGraph(withInner("dense"));
     expect(resolved(twice, "dense")).toEqual({ rule: "path", paths: ["dense"] });
     expect(resolved(twice, "base")?.paths).toEqual(["base/dense"]);
   });
 });
 
-/** A model `base` with a Dense, and a Dense of the same name behind it. */
+/** A model that contains a nested model `base` with a Dense layer, followed by a Dense layer of the same name. */
 function withInner(name: string): ReturnType<typeof network> {
   const vector = layer("InputLayer", "x", { config: { batch_input_shape: [null, 4] } });
   const base = network([vector, dense(name, 4)], { name: "base" }).modelConfig["config"] as {
@@ -172,8 +172,8 @@ function withInner(name: string): ReturnType<typeof network> {
   ]);
 }
 
-describe("ResNet50 of both generations", () => {
-  it("conv4 is the same stage in new names, and in old ones by its resolution", () => {
+describe("ResNet50 of Keras 2.2 and Keras 3", () => {
+  test("conv4 matches the same layers by name in the new ResNet50 and by stage in the old one", () => {
     const named = resolved(application("ResNet50"), "conv4")!;
     expect([named.rule, named.paths[0], named.paths.at(-1)]).toEqual([
       "prefix",
@@ -191,7 +191,7 @@ describe("ResNet50 of both generations", () => {
     }
   });
 
-  it("res4 is res4a to res4f in old names, res4a one block, conv1 one layer", () => {
+  test("in the old ResNet50 res4 matches res4a to res4f, res4a one block, and conv1 one layer", () => {
     const old = application("ResNet50", "2.2.4");
     expect(resolved(old, "res4")!.paths.length).toBe(6 * 3 + 1);
     expect(resolved(old, "res4a")!.paths).toEqual([
@@ -203,7 +203,7 @@ describe("ResNet50 of both generations", () => {
     expect(resolved(old, "conv1")).toEqual({ rule: "path", paths: ["conv1"] });
   });
 
-  it("conv1 does not match the 1_conv of later blocks", () => {
+  test("conv1 does not match the layers 1_conv of later blocks", () => {
     const paths = resolved(application("ResNet50"), "conv1")!.paths;
     expect(paths).toEqual(["conv1_pad", "conv1_conv", "conv1_bn", "conv1_relu"]);
   });

@@ -5,12 +5,12 @@ import { layerGraph } from "../../src/topology/build-graph.ts";
 import type { LayerGraph } from "../../src/topology/layer-graph.ts";
 import { graphFixture } from "../topology/graph-fixtures.ts";
 
-/** A layer of a hand-made network: by default it reads the one before it, once. */
+/** A layer of a network built in a test. By default it is called once, on the output of the layer before it. */
 export interface TinyLayer {
   readonly name: string;
   readonly className: string;
   readonly config?: JsonObject;
-  /** What each call reads; a shared layer has several calls. */
+  /** Inputs of each call, by layer name. A shared layer has several calls. */
   readonly calls?: readonly (readonly string[])[];
   /** Keyword arguments of every call. */
   readonly kwargs?: JsonObject;
@@ -23,7 +23,7 @@ interface NetworkOptions {
   readonly name?: string;
 }
 
-/** A Functional model's config in Keras 2's dialect. */
+/** Creates the config of a functional model in Keras 2's dialect. */
 export function network(
   layers: readonly TinyLayer[],
   { outputs, kerasVersion = "2.15.0", name = "net" }: NetworkOptions = {},
@@ -53,7 +53,7 @@ export function network(
   };
 }
 
-/** `x`, or `x#1` for the second call of x. */
+/** Creates a reference to an output: `x`, or `x#1` for the second call of x. */
 function reference(source: string, kwargs: JsonObject = {}): Json[] {
   const [name, call = "0"] = source.split("#");
   return [name!, Number(call), 0, kwargs];
@@ -63,7 +63,7 @@ export function tinyGraph(layers: readonly TinyLayer[], options: NetworkOptions 
   return layerGraph(network(layers, options));
 }
 
-export const picture = (name = "picture", size = 16): TinyLayer => ({
+export const imageInput = (name = "image", size = 16): TinyLayer => ({
   name,
   className: "InputLayer",
   config: { batch_input_shape: [null, size, size, 3] },
@@ -77,7 +77,7 @@ export function conv(name: string, rest: Rest = {}): TinyLayer {
   return { ...rest, name, className: "Conv2D", config: { ...convolution, ...rest.config } };
 }
 
-/** Halves the resolution. */
+/** Creates a convolution of stride 2, which halves the resolution. */
 export function strided(name: string, rest: Rest = {}): TinyLayer {
   return conv(name, { ...rest, config: { strides: [2, 2], ...rest.config } });
 }
@@ -96,12 +96,12 @@ export function dense(name: string, units = 3, rest: Rest = {}): TinyLayer {
 
 export const pool = (name = "pool"): TinyLayer => layer("GlobalAveragePooling2D", name);
 
-/** An application as a Keras made it. */
+/** Reads the graph of a model of keras.applications, built by the given version of Keras. */
 export function application(name: string, kerasVersion = "3.15.1"): LayerGraph {
   return layerGraph(graphFixture(`keras-${kerasVersion}-${name}.json.gz`, name));
 }
 
-/** A file of fixtures/freeze (fixtures/make/freeze.py). */
+/** Reads a file of fixtures/freeze, which fixtures/make/freeze.py writes. */
 export function freezeFixture<T>(name: string): T {
   const file = new URL(`../../fixtures/freeze/${name}.json.gz`, import.meta.url);
   return JSON.parse(gunzipSync(readFileSync(file)).toString()) as T;

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { BatchNormMode } from "../../src/checkpoint.ts";
 import type { Partition } from "../../src/freeze/partition.ts";
 import { partition } from "../../src/freeze/partition.ts";
@@ -10,7 +10,7 @@ import { layerGraph } from "../../src/topology/build-graph.ts";
 import type { LayerGraph } from "../../src/topology/layer-graph.ts";
 import { graphFixture } from "../topology/graph-fixtures.ts";
 import type { TinyLayer } from "./networks.ts";
-import { application, conv, dense, layer, norm, picture, pool, tinyGraph } from "./networks.ts";
+import { application, conv, dense, imageInput, layer, norm, pool, tinyGraph } from "./networks.ts";
 
 function cut(
   graph: LayerGraph,
@@ -20,7 +20,7 @@ function cut(
   return partition(graph, resolveFreeze(graph, policies, options));
 }
 
-/** Layers of each node on a side, in node order. */
+/** Lists the layers of the calls on one side, in order of the calls. */
 function on(graph: LayerGraph, parts: Partition, side: "static" | "dynamic"): string[] {
   return graph.nodes.filter((node) => parts.sides[node.index] === side).map((node) => node.layer);
 }
@@ -34,7 +34,7 @@ const drop = (name: string, rest: Partial<TinyLayer> = {}): TinyLayer =>
 
 describe("a chain", () => {
   const graph = tinyGraph([
-    picture(),
+    imageInput(),
     conv("a"),
     norm("a_bn"),
     layer("ReLU", "relu"),
@@ -43,9 +43,9 @@ describe("a chain", () => {
     dense("out"),
   ]);
 
-  it("is static up to the first layer that trains, weightless layers before it included", () => {
+  test("a chain is static up to its first trained layer, including layers without weights before it", () => {
     const parts = cut(graph, freezeUntil("b"));
-    expect(on(graph, parts, "static")).toEqual(["picture", "a", "a_bn", "relu"]);
+    expect(on(graph, parts, "static")).toEqual(["image", "a", "a_bn", "relu"]);
     expect(frontier(graph, parts)).toEqual(["relu"]);
     expect([...parts.trainableWeights]).toEqual([
       ["b", ["kernel", "bias"]],
@@ -53,26 +53,26 @@ describe("a chain", () => {
     ]);
   });
 
-  it("has the model's input for a frontier where the first layer trains", () => {
+  test("the frontier is the model's input if the first layer trains", () => {
     const parts = cut(graph, []);
-    expect(on(graph, parts, "static")).toEqual(["picture"]);
-    expect(frontier(graph, parts)).toEqual(["picture"]);
+    expect(on(graph, parts, "static")).toEqual(["image"]);
+    expect(frontier(graph, parts)).toEqual(["image"]);
   });
 
-  it("keeps a frozen layer in the middle on the dynamic side, without gradients of its own", () => {
+  test("a frozen layer after a trained one is dynamic and receives no gradients", () => {
     const parts = cut(graph, [freeze("none"), freeze("b")]);
     expect(on(graph, parts, "dynamic")).toEqual(["a", "a_bn", "relu", "b", "pool", "out"]);
     expect([...parts.trainableWeights.keys()]).toEqual(["a", "a_bn", "out"]);
   });
 
-  it("a weightless layer behind the static part is static", () => {
+  test("a layer without weights after the frozen layers is static", () => {
     const parts = cut(graph, freezeUntil("out"));
     expect(frontier(graph, parts)).toEqual(["pool"]);
   });
 });
 
 describe("branches", () => {
-  it("have a frontier of several tensors, in node order", () => {
+  test("a cut through branches has a frontier of several tensors in call order", () => {
     const resnet = application("ResNet50");
     const parts = cut(resnet, freezeUntil("conv4_block1_3_conv"));
     expect(frontier(resnet, parts)).toEqual(["conv4_block1_2_relu", "conv4_block1_0_conv"]);
@@ -82,16 +82,16 @@ describe("branches", () => {
     ]);
   });
 
-  it("have each tensor once, however many read it", () => {
+  test("a tensor that several calls read is in the frontier once", () => {
     const resnet = application("ResNet50");
     expect(frontier(resnet, cut(resnet, freezeUntil("conv4")))).toEqual(["conv3_block4_out"]);
   });
 
-  it("of several inputs are cut where each meets what trains", () => {
+  test("branches of several inputs are each cut where they reach a trained layer", () => {
     const graph = tinyGraph([
-      picture("a"),
+      imageInput("a"),
       conv("left"),
-      picture("b"),
+      imageInput("b"),
       conv("right", { calls: [["b"]] }),
       layer("Add", "sum", { calls: [["left", "right"]] }),
       pool(),
@@ -101,10 +101,10 @@ describe("branches", () => {
     expect(frontier(graph, cut(graph, freezeUntil("out")))).toEqual(["pool"]);
   });
 
-  it("a static output of the model is in the frontier", () => {
-    const graph = tinyGraph([picture(), conv("a"), pool(), dense("out")], { outputs: ["pool", "out"] });
+  test("a static output of the model is in the frontier", () => {
+    const graph = tinyGraph([imageInput(), conv("a"), pool(), dense("out")], { outputs: ["pool", "out"] });
     expect(frontier(graph, cut(graph, freezeUntil("out")))).toEqual(["pool"]);
-    const early = tinyGraph([picture(), conv("a"), pool(), dense("out")], { outputs: ["a", "out"] });
+    const early = tinyGraph([imageInput(), conv("a"), pool(), dense("out")], { outputs: ["a", "out"] });
     expect(frontier(early, cut(early, freezeUntil("out")))).toEqual(["a", "pool"]);
   });
 });
@@ -112,15 +112,15 @@ describe("branches", () => {
 describe("a shared layer", () => {
   const graph = tinyGraph(
     [
-      picture(),
-      conv("shared", { config: { filters: 3 }, calls: [["picture"], ["b"]] }),
+      imageInput(),
+      conv("shared", { config: { filters: 3 }, calls: [["image"], ["b"]] }),
       conv("b", { config: { filters: 3 }, calls: [["shared"]] }),
       pool("pool"),
       dense("out"),
     ].map((entry) => (entry.name === "pool" ? { ...entry, calls: [["shared#1"]] } : entry)),
   );
 
-  it("that is frozen is static in its first call and dynamic behind what trains", () => {
+  test("a frozen shared layer is static in a call before and dynamic in a call after a trained layer", () => {
     const parts = cut(graph, [freeze("none"), freeze("shared")]);
     const sides = graph.nodes
       .filter((node) => node.layer === "shared")
@@ -132,14 +132,14 @@ describe("a shared layer", () => {
     ]);
   });
 
-  it("that trains is dynamic in every call", () => {
+  test("a shared layer that trains is dynamic in every call", () => {
     const parts = cut(graph, [freeze("none"), freeze("b")]);
-    expect(on(graph, parts, "static")).toEqual(["picture"]);
+    expect(on(graph, parts, "static")).toEqual(["image"]);
   });
 });
 
 describe("nested models", () => {
-  it("are cut inside", () => {
+  test("a nested model can be cut inside", () => {
     const graph = layerGraph(graphFixture("keras-3.15.1-nets.json.gz", "transfer model"));
     const base = graph.layers.find(({ name }) => name === "conv_dw_5")!;
     const parts = cut(graph, freezeUntil(base.path));
@@ -148,7 +148,7 @@ describe("nested models", () => {
     expect([...parts.trainableWeights.keys()][0]).toBe(base.path);
   });
 
-  it("called twice are static in the first call only where the second is behind what trains", () => {
+  test("a nested model called twice is dynamic only in the call after a trained layer", () => {
     const graph = layerGraph(graphFixture("keras-2.15.0-nets.json.gz", "nested Sequential called twice"));
     const parts = cut(graph, [freeze("none"), freeze("seq/point")]);
     const points = graph.nodes.filter((node) => node.layer === "seq/point");
@@ -157,33 +157,27 @@ describe("nested models", () => {
 });
 
 describe("random layers", () => {
-  it("before a frozen layer are static, as identity", () => {
-    const graph = tinyGraph([picture(), conv("a"), drop("drop"), conv("b"), pool(), dense("out")]);
-    expect(on(graph, cut(graph, freezeUntil("out")), "static")).toEqual([
-      "picture",
-      "a",
-      "drop",
-      "b",
-      "pool",
-    ]);
+  test("a random layer before a frozen layer is static", () => {
+    const graph = tinyGraph([imageInput(), conv("a"), drop("drop"), conv("b"), pool(), dense("out")]);
+    expect(on(graph, cut(graph, freezeUntil("out")), "static")).toEqual(["image", "a", "drop", "b", "pool"]);
   });
 
-  it("before the head are dynamic and active", () => {
-    const graph = tinyGraph([picture(), conv("a"), pool(), drop("drop"), dense("out")]);
+  test("a random layer before the trained head is dynamic", () => {
+    const graph = tinyGraph([imageInput(), conv("a"), pool(), drop("drop"), dense("out")]);
     const parts = cut(graph, freezeUntil("out"));
     expect(on(graph, parts, "dynamic")).toEqual(["drop", "out"]);
     expect(frontier(graph, parts)).toEqual(["pool"]);
   });
 
-  it("before a layer that trains are dynamic, and so is what follows", () => {
-    const graph = tinyGraph([picture(), drop("flip"), conv("a"), conv("b"), pool(), dense("out")]);
+  test("a random layer before a trained layer and all layers after it are dynamic", () => {
+    const graph = tinyGraph([imageInput(), drop("flip"), conv("a"), conv("b"), pool(), dense("out")]);
     const parts = cut(graph, [freeze("none"), freeze("b")]);
-    expect(on(graph, parts, "static")).toEqual(["picture"]);
+    expect(on(graph, parts, "static")).toEqual(["image"]);
   });
 
-  it("before frozen layers of one branch are static though another branch trains", () => {
+  test("a random layer before the frozen layers of one branch is static even if another branch trains", () => {
     const graph = tinyGraph([
-      picture(),
+      imageInput(),
       drop("drop"),
       conv("frozen"),
       conv("trained", { calls: [["drop"]] }),
@@ -192,34 +186,34 @@ describe("random layers", () => {
       dense("out"),
     ]);
     const parts = cut(graph, [freeze("none"), freeze("frozen")]);
-    expect(on(graph, parts, "static")).toEqual(["picture", "drop", "frozen"]);
+    expect(on(graph, parts, "static")).toEqual(["image", "drop", "frozen"]);
   });
 
-  it("before a frozen layer that something trained comes before are dynamic", () => {
-    const graph = tinyGraph([picture(), conv("a"), drop("drop"), conv("b"), pool(), dense("out")]);
-    expect(on(graph, cut(graph, [freeze("none"), freeze("b")]), "static")).toEqual(["picture"]);
+  test("a random layer before a frozen layer with a trained ancestor is dynamic", () => {
+    const graph = tinyGraph([imageInput(), conv("a"), drop("drop"), conv("b"), pool(), dense("out")]);
+    expect(on(graph, cut(graph, [freeze("none"), freeze("b")]), "static")).toEqual(["image"]);
   });
 
-  it("augment where nothing behind them is frozen but statistics of the input", () => {
+  test("an augmentation layer stays active if only a Normalization layer after it is frozen", () => {
     const graph = tinyGraph([
-      picture(),
+      imageInput(),
       layer("RandomFlip", "flip", { config: { mode: "horizontal" } }),
       layer("Normalization", "normalize", { config: { axis: [3] } }),
       conv("a"),
       pool(),
       dense("out"),
     ]);
-    expect(on(graph, cut(graph, freezeUntil("a")), "static")).toEqual(["picture"]);
+    expect(on(graph, cut(graph, freezeUntil("a")), "static")).toEqual(["image"]);
     expect(on(graph, cut(graph, freezeUntil("out")), "dynamic")).toEqual(["out"]);
   });
 });
 
 describe("random layers that draw nothing", () => {
-  it.each<[string, TinyLayer]>([
+  test.each<[string, TinyLayer]>([
     ["Dropout of 0", layer("Dropout", "quiet", { config: { rate: 0 } })],
     ["GaussianNoise of 0", layer("GaussianNoise", "quiet", { config: { stddev: 0 } })],
-  ])("are like any other: %s", (_, quiet) => {
-    const graph = tinyGraph([picture(), conv("a"), pool(), quiet, dense("out")]);
+  ])("%s is static like a layer that is not random", (_, quiet) => {
+    const graph = tinyGraph([imageInput(), conv("a"), pool(), quiet, dense("out")]);
     expect(frontier(graph, cut(graph, freezeUntil("out")))).toEqual(["quiet"]);
   });
 });
@@ -227,7 +221,7 @@ describe("random layers that draw nothing", () => {
 describe("masks", () => {
   const series = layer("InputLayer", "series", { config: { batch_input_shape: [null, 6, 3] } });
 
-  /** The graph with every ReLU as a Masking: shapes are the same. */
+  /** Creates a graph in which every ReLU becomes a Masking layer, which has the same shapes. */
   function masked(layers: readonly TinyLayer[]): LayerGraph {
     const graph = tinyGraph(layers);
     const renamed = graph.layers.map((entry) =>
@@ -237,20 +231,20 @@ describe("masks", () => {
   }
   const masking = layer("ReLU", "masking");
 
-  it("do not cross: what makes one is dynamic where a dynamic layer would need it", () => {
+  test("a layer whose mask a dynamic layer needs is dynamic", () => {
     const graph = masked([series, masking, dense("frozen", 4), dense("trained", 4)]);
     const parts = cut(graph, freezeUntil("trained"));
     expect(on(graph, parts, "static")).toEqual(["series"]);
     expect(frontier(graph, parts)).toEqual(["series"]);
   });
 
-  it("may end in the static part", () => {
+  test("a mask may end in the static part", () => {
     const ending = layer("GlobalAveragePooling1D", "mean");
     const graph = masked([series, masking, dense("frozen", 4), ending, dense("trained", 4)]);
     expect(frontier(graph, cut(graph, freezeUntil("trained")))).toEqual(["mean"]);
   });
 
-  it("pull others over with them", () => {
+  test("making one mask dynamic can make other masking layers dynamic", () => {
     const graph = masked([
       series,
       masking,
@@ -267,7 +261,7 @@ describe("masks", () => {
 
 describe("BatchNormalization modes", () => {
   const layers = [
-    picture(),
+    imageInput(),
     conv("a"),
     norm("a_bn"),
     conv("b"),
@@ -286,13 +280,13 @@ describe("BatchNormalization modes", () => {
     Object.fromEntries([...parts.trainableWeights].filter(([path]) => path.endsWith("_bn")));
   const affine = ["gamma", "beta"];
 
-  it.each<[BatchNormMode, Record<string, readonly string[]>, readonly string[], readonly string[]]>([
+  test.each<[BatchNormMode, Record<string, readonly string[]>, readonly string[], readonly string[]]>([
     ["inference", { b_bn: affine, new_bn: affine }, ["new_bn"], ["a_bn"]],
     ["follow", { b_bn: affine, new_bn: affine }, ["b_bn", "new_bn"], ["a_bn"]],
     ["freeze", { new_bn: affine }, ["new_bn"], ["a_bn"]],
     ["train", { a_bn: affine, b_bn: affine, new_bn: affine }, ["a_bn", "b_bn", "new_bn"], ["a"]],
   ])(
-    "%s: who trains gamma and beta, who uses the batch's statistics, where the cut is",
+    "%s mode determines which layers train gamma and beta, which use batch statistics, and the cut",
     (mode, trained, batch, front) => {
       const parts = cut(graph, freezeUntil("b"), options(mode));
       expect(norms(parts)).toEqual(trained);
@@ -301,15 +295,15 @@ describe("BatchNormalization modes", () => {
     },
   );
 
-  it("a new layer that is frozen all the same does not use the batch", () => {
+  test("a new BatchNormalization layer that a policy freezes uses stored statistics", () => {
     const parts = cut(graph, [freezeUntil("b"), freeze("new_bn")], options("inference"));
     expect([...parts.batchStatistics]).toEqual([]);
     expect(norms(parts)).toEqual({ b_bn: affine });
   });
 
-  it("without scale or center there is one weight to train, without both none", () => {
+  test("BatchNormalization without scale or center trains one weight, without both none", () => {
     const partial = tinyGraph([
-      picture(),
+      imageInput(),
       norm("no_scale", { config: { axis: [3], scale: false } }),
       norm("no_center", { config: { axis: [3], center: false } }),
       norm("neither", { config: { axis: [3], scale: false, center: false } }),
@@ -323,32 +317,32 @@ describe("BatchNormalization modes", () => {
     });
   });
 
-  it("one without weights to train follows its batch under follow, and is then dynamic", () => {
+  test("BatchNormalization without trainable weights uses batch statistics in follow mode and is then dynamic", () => {
     const plain = tinyGraph([
-      picture(),
+      imageInput(),
       norm("plain", { config: { axis: [3], scale: false, center: false } }),
       pool(),
       dense("out"),
     ]);
-    expect(on(plain, cut(plain, [], { bnMode: "follow" }), "static")).toEqual(["picture"]);
-    expect(on(plain, cut(plain, []), "static")).toEqual(["picture", "plain", "pool"]);
+    expect(on(plain, cut(plain, [], { bnMode: "follow" }), "static")).toEqual(["image"]);
+    expect(on(plain, cut(plain, []), "static")).toEqual(["image", "plain", "pool"]);
     expect(on(plain, cut(plain, freeze("plain"), { bnMode: "follow" }), "static")).toEqual([
-      "picture",
+      "image",
       "plain",
       "pool",
     ]);
   });
 
-  describe("and a training argument in the graph", () => {
+  describe("with a training argument in the graph", () => {
     const held = (kerasVersion: string, training: boolean | null): LayerGraph =>
-      tinyGraph([picture(), conv("a"), norm("bn", { kwargs: { training } }), pool(), dense("out")], {
+      tinyGraph([imageInput(), conv("a"), norm("bn", { kwargs: { training } }), pool(), dense("out")], {
         kerasVersion,
       });
     const batch = (of: LayerGraph, bnMode: BatchNormMode): string[] => [
       ...cut(of, [], { bnMode }).batchStatistics,
     ];
 
-    it("follow honours training=False where Keras 2 wrote it, and there only", () => {
+    test("follow mode honors training=False in files of Keras 2 only", () => {
       expect(batch(held("2.15.0", false), "follow")).toEqual([]);
       expect(batch(held("2.15.0", true), "follow")).toEqual(["bn"]);
       expect(batch(held("2.15.0", null), "follow")).toEqual(["bn"]);
@@ -360,21 +354,21 @@ describe("BatchNormalization modes", () => {
       expect(batch(keras3, "follow")).toEqual(keras3Norms.map(({ path }) => path));
     });
 
-    it("every other mode wins over it", () => {
+    test("every other mode overrides the training argument", () => {
       expect(batch(held("2.15.0", true), "inference")).toEqual([]);
       expect(batch(held("2.15.0", true), "freeze")).toEqual([]);
       expect(batch(held("2.15.0", false), "train")).toEqual(["bn"]);
     });
 
-    it("gamma and beta train under it all the same", () => {
+    test("gamma and beta train even with training=False", () => {
       expect(cut(held("2.15.0", false), [], { bnMode: "follow" }).trainableWeights.get("bn")).toEqual(affine);
     });
   });
 });
 
 describe("random graphs", () => {
-  it.each(Array.from({ length: 60 }, (_, seed) => seed))(
-    "agree with the rule read backwards (seed %i)",
+  test.each(Array.from({ length: 60 }, (_, seed) => seed))(
+    "a random graph is cut as the rule evaluated over all ancestors says (seed %i)",
     (seed) => {
       const random = numbersFrom(seed + 1);
       const layers = randomLayers(random);
@@ -422,9 +416,9 @@ function ancestorsByNode(graph: LayerGraph): ReadonlySet<number>[] {
   return sets;
 }
 
-/** Convolutions, norms, Dropout and sums over one or two inputs, each reading anything before it. */
+/** Creates convolutions, norms, Dropout and sums over one or two inputs, each reading any layer before it. */
 function randomLayers(random: () => number): TinyLayer[] {
-  const layers: TinyLayer[] = random() < 0.5 ? [picture("x")] : [picture("x"), picture("y")];
+  const layers: TinyLayer[] = random() < 0.5 ? [imageInput("x")] : [imageInput("x"), imageInput("y")];
   const pick = (): string => layers[Math.floor(random() * layers.length)]!.name;
   const same = { filters: 3, kernel_size: [1, 1] };
   const count = 4 + Math.floor(random() * 12);

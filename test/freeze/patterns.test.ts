@@ -1,9 +1,9 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { UsageError } from "../../src/errors.ts";
 import { globExpression, isGlob, parsePatterns, regexOf } from "../../src/freeze/patterns.ts";
 
 describe("parsePatterns", () => {
-  it.each<[string, string[]]>([
+  test.each<[string, string[]]>([
     ["conv4", ["conv4"]],
     ["conv1,conv2", ["conv1", "conv2"]],
     [" conv1 , bn* ,, ", ["conv1", "bn*"]],
@@ -17,38 +17,38 @@ describe("parsePatterns", () => {
     ["block[1,2]_*,head", ["block[1,2]_*", "head"]],
     ["a[b,c", ["a[b", "c"]],
     ["/unclosed,next", ["/unclosed", "next"]],
-  ])("splits %j at commas outside of regexes and sets", (text, patterns) => {
+  ])("%j is split at commas outside of regexes and sets", (text, patterns) => {
     expect(parsePatterns(text)).toEqual(patterns);
   });
 });
 
 describe("regexOf", () => {
-  it("reads flags and is unanchored", () => {
+  test("a regex may have flags and is not anchored", () => {
     expect(regexOf("/_BN$/i")!.test("conv1_bn")).toBe(true);
     expect(regexOf("/_BN$/")!.test("conv1_bn")).toBe(false);
     expect(regexOf("/2/")!.test("conv2d_1")).toBe(true);
   });
 
-  it("keeps no position between tests", () => {
+  test("a regex with flag g keeps no position between matches", () => {
     const expression = regexOf("/bn/g")!;
     expect([expression.test("bn"), expression.test("bn")]).toEqual([true, true]);
   });
 
-  it("takes a name with a slash for what it is", () => {
+  test("a name that contains a slash is not a regex", () => {
     expect(regexOf("base/conv1")).toBeNull();
     expect(regexOf("conv1")).toBeNull();
   });
 
-  it("says which pattern does not compile", () => {
+  test("a regex that does not compile is refused by name", () => {
     expect(() => regexOf("/conv(/")).toThrow(UsageError);
     expect(() => regexOf("/conv(/")).toThrow(
-      /^\/conv\(\/: expected a regular expression, got one that does not/,
+      /^\/conv\(\/: expected a valid regular expression, got an error: /,
     );
   });
 });
 
 describe("globs", () => {
-  it.each<[string, string, boolean]>([
+  test.each<[string, string, boolean]>([
     ["*_bn", "conv1_bn", true],
     ["*_bn", "base/conv1_bn", false],
     ["base/*", "base/conv1", true],
@@ -63,16 +63,16 @@ describe("globs", () => {
     ["a.c*", "a.c1", true],
     ["(x|y)*", "x", false],
     ["(x|y)*", "(x|y)1", true],
-  ])("%j on %j: %j", (pattern, path, matches) => {
+  ])("glob %j on path %j gives %j", (pattern, path, matches) => {
     expect(isGlob(pattern)).toBe(true);
     expect(globExpression(pattern).test(path)).toBe(matches);
   });
 
-  it("says that a range is empty", () => {
+  test("a glob with an empty range is refused", () => {
     expect(() => globExpression("conv[9-1]")).toThrow("conv[9-1]: expected a set of characters in [ ]");
   });
 
-  it("takes brackets without content and plain names for no glob", () => {
+  test("empty brackets and plain names are not globs", () => {
     expect([isGlob("conv1"), isGlob("a[]"), isGlob("a]b")]).toEqual([false, false, false]);
   });
 });

@@ -1,5 +1,5 @@
-import { describe, expect, it } from "vitest";
-import type { CostQuestion } from "../../src/freeze/cost.ts";
+import { describe, expect, test } from "vitest";
+import type { CostConditions } from "../../src/freeze/cost.ts";
 import { partition } from "../../src/freeze/partition.ts";
 import type { FinetunePlan } from "../../src/freeze/plan.ts";
 import { planFreeze } from "../../src/freeze/plan-freeze.ts";
@@ -11,17 +11,17 @@ import { elementCount } from "../../src/tensor.ts";
 import { layerGraph } from "../../src/topology/build-graph.ts";
 import type { LayerGraph } from "../../src/topology/layer-graph.ts";
 import { graphFixture } from "../topology/graph-fixtures.ts";
-import { application, conv, dense, layer, norm, picture, pool, strided, tinyGraph } from "./networks.ts";
+import { application, conv, dense, imageInput, layer, norm, pool, strided, tinyGraph } from "./networks.ts";
 
 interface Asked extends FreezeOptions {
   readonly imageSize?: readonly [number, number];
-  readonly cost?: Partial<CostQuestion>;
+  readonly cost?: Partial<CostConditions>;
 }
 
-/** Only contractions take time here, one multiply-add a second. */
-const arithmetic: CostQuestion = {
-  trainImages: 1,
-  validationImages: 0,
+/** An engine on which only contractions take time, one multiply-add per second. */
+const arithmetic: CostConditions = {
+  trainSamples: 1,
+  validationSamples: 0,
   batchSize: 1,
   optimizerSlots: 2,
   speed: { multiplyAddsPerSecond: 1, bytesPerSecond: Number.POSITIVE_INFINITY },
@@ -42,7 +42,7 @@ function plan(
 const resnetFixture = graphFixture("keras-3.15.1-ResNet50.json.gz", "ResNet50");
 const resnet = layerGraph(resnetFixture);
 
-/** Multiply-adds of each layer from Keras's own shapes: a kernel's values at every position of the output. */
+/** Multiply-adds of each layer from the shapes in Keras: the kernel's values at every position of the output. */
 const multiplyAdds = new Map(
   resnetFixture.layers.map(({ path, outputs, weights }) => {
     const kernel = weights.find(([name]) => name === "kernel");
@@ -56,9 +56,9 @@ function sumWhere(matches: (path: string) => boolean): number {
 }
 
 describe("a plan", () => {
-  it("says what trains, what its statistics do and on which side it runs, layer by layer", () => {
+  test("a plan lists for each layer its parameters, whether it trains, its statistics and its side", () => {
     const graph = tinyGraph([
-      picture(),
+      imageInput(),
       conv("a"),
       norm("a_bn"),
       conv("b"),
@@ -70,7 +70,7 @@ describe("a plan", () => {
     expect(
       layers.map(({ path, parameters, trainable, bn, side }) => [path, parameters, trainable, bn, side]),
     ).toEqual([
-      ["picture", 0, false, null, "static"],
+      ["image", 0, false, null, "static"],
       ["a", 3 * 3 * 3 * 4 + 4, false, null, "static"],
       ["a_bn", 16, false, "inference", "static"],
       ["b", 3 * 3 * 4 * 4 + 4, true, null, "dynamic"],
@@ -80,7 +80,7 @@ describe("a plan", () => {
     ]);
   });
 
-  it("counts parameters as Keras does", () => {
+  test("a plan counts parameters as Keras does", () => {
     const trained = resnetFixture.layers
       .filter(({ path }) => /^conv[45]|predictions/.test(path))
       .flatMap(({ weights }) =>
@@ -93,31 +93,31 @@ describe("a plan", () => {
     });
   });
 
-  it.each<[string, FreezePolicy, string, string | null]>([
+  test.each<[string, FreezePolicy, string, string | null]>([
     ["until conv4", freezeUntil("conv4"), "conv4_block1_1_conv", "conv3_block4_out"],
     ["until head", freezeUntil("head"), "predictions", "avg_pool"],
     ["all but the head", freezeAllButHead(), "predictions", "avg_pool"],
     ["nothing frozen", freezeDepth(0), "conv1_conv", null],
     ["conv3 alone", freeze("conv3"), "conv1_conv", "conv3_block4_3_bn"],
-  ])("%s: the first trainable layer and the last frozen one", (_, policy, first, last) => {
+  ])("a plan for %s names the first trainable layer and the last frozen one", (_, policy, first, last) => {
     const { firstTrainable, lastFrozen } = plan(resnet, policy);
     expect([firstTrainable, lastFrozen]).toEqual([first, last]);
   });
 
-  it("takes what a mode fixes all over the model for no boundary", () => {
+  test("layers that only the BatchNormalization mode freezes are not the last frozen layer", () => {
     expect(plan(resnet, freezeUntil("conv4"), { bnMode: "freeze" }).lastFrozen).toBe("conv3_block4_out");
     expect(plan(resnet, freezeDepth(0), { bnMode: "freeze" }).lastFrozen).toBeNull();
   });
 
-  it("lists the tensors of the frontier with their shapes and bytes", () => {
+  test("a plan lists the tensors of the frontier with their shapes and sizes", () => {
     expect(plan(resnet, freezeUntil("conv4_block1_3_conv")).frontier).toEqual([
       { tensor: "conv4_block1_2_relu", shape: [null, 14, 14, 256], bytes: 4 * 14 * 14 * 256 },
       { tensor: "conv4_block1_0_conv", shape: [null, 14, 14, 1024], bytes: 4 * 14 * 14 * 1024 },
     ]);
   });
 
-  it("closes an open size with the picture's", () => {
-    const open = { ...picture(), config: { batch_input_shape: [null, null, null, 3] } };
+  test("an open input size is resolved by the image size, 224 x 224 by default", () => {
+    const open = { ...imageInput(), config: { batch_input_shape: [null, null, null, 3] } };
     const graph = tinyGraph([open, strided("a"), conv("b"), pool(), dense("out")]);
     const frontier = (imageSize?: readonly [number, number]): unknown =>
       plan(graph, freezeUntil("b"), imageSize ? { imageSize } : {}).frontier;
@@ -125,7 +125,7 @@ describe("a plan", () => {
     expect(frontier()).toEqual([{ tensor: "a", shape: [null, 112, 112, 4], bytes: 4 * 112 * 112 * 4 }]);
   });
 
-  it("has the resolution's warnings, and no cost where none is asked for", () => {
+  test("a plan has the resolution's warnings, and a cost only if conditions are given", () => {
     const resolution = resolveFreeze(resnet, freezeUntil("conv1_pad"));
     const bare = planFreeze(resnet, resolution, partition(resnet, resolution));
     expect(bare.warnings).toBe(resolution.warnings);
@@ -133,47 +133,50 @@ describe("a plan", () => {
   });
 });
 
-describe("its cost", () => {
+describe("the cost of a plan", () => {
   const whole = sumWhere(() => true);
-  /** Backward costs two forwards, but the first trained layer needs no gradient of its input. */
+  /** Backward costs two forward passes, except that the first trained layer needs no gradient of its input. */
   const trainedFrom = (tail: (path: string) => boolean, firsts: readonly string[]): number =>
     3 * sumWhere(tail) - sumWhere((path) => firsts.includes(path));
 
-  it.each<[string, RegExp, readonly string[], number]>([
+  test.each<[string, RegExp, readonly string[], number]>([
     ["conv2", /^conv[2345]|predictions/, ["conv2_block1_1_conv", "conv2_block1_0_conv"], 1.03],
     ["conv3", /^conv[345]|predictions/, ["conv3_block1_1_conv", "conv3_block1_0_conv"], 1.26],
     ["conv4", /^conv[45]|predictions/, ["conv4_block1_1_conv", "conv4_block1_0_conv"], 1.82],
     ["conv5", /^conv5|predictions/, ["conv5_block1_1_conv", "conv5_block1_0_conv"], 5.27],
-  ])("until %s is the share of the arithmetic that is left", (stage, tail, firsts, published) => {
-    const { cost } = plan(resnet, freezeUntil(stage));
-    const inTail = (path: string): boolean => tail.test(path);
-    expect(cost!.multiplyAdds).toEqual({ static: whole - sumWhere(inTail), dynamic: sumWhere(inTail) });
-    const ratio = trainedFrom(inTail, firsts) / trainedFrom(() => true, ["conv1_conv"]);
-    expect(cost!.epochRatio).toBeCloseTo(ratio, 10);
-    expect(cost!.epochSeconds).toBeCloseTo(trainedFrom(inTail, firsts), 0);
-    expect(cost!.extractionSeconds).toBe(whole - sumWhere(inTail));
-    expect(Math.abs(1 / cost!.epochRatio / published - 1)).toBeLessThan(0.06);
-  });
+  ])(
+    "the epoch ratio until %s is the remaining share of the arithmetic",
+    (stage, tail, firsts, published) => {
+      const { cost } = plan(resnet, freezeUntil(stage));
+      const inTail = (path: string): boolean => tail.test(path);
+      expect(cost!.multiplyAdds).toEqual({ static: whole - sumWhere(inTail), dynamic: sumWhere(inTail) });
+      const ratio = trainedFrom(inTail, firsts) / trainedFrom(() => true, ["conv1_conv"]);
+      expect(cost!.epochRatio).toBeCloseTo(ratio, 10);
+      expect(cost!.epochSeconds).toBeCloseTo(trainedFrom(inTail, firsts), 0);
+      expect(cost!.extractionSeconds).toBe(whole - sumWhere(inTail));
+      expect(Math.abs(1 / cost!.epochRatio / published - 1)).toBeLessThan(0.06);
+    },
+  );
 
-  it("counts a frozen layer in the middle twice: no gradient of its weights", () => {
-    const graph = tinyGraph([picture(), conv("a"), conv("b"), pool(), dense("out")]);
+  test("a frozen layer after a trained one costs two passes, because its weights need no gradient", () => {
+    const graph = tinyGraph([imageInput(), conv("a"), conv("b"), pool(), dense("out")]);
     const all = plan(graph, []).cost!.epochSeconds;
     const middle = plan(graph, [freeze("none"), freeze("b")]).cost!.epochSeconds;
     expect(all - middle).toBe(3 * 3 * 4 * 4 * 16 * 16);
   });
 
-  it("grows with pictures, trained and evaluated", () => {
-    const graph = tinyGraph([picture(), conv("a"), conv("b"), pool(), dense("out")]);
-    const of = (trainImages: number, validationImages: number): number =>
-      plan(graph, freezeUntil("b"), { cost: { trainImages, validationImages } }).cost!.epochSeconds;
+  test("the cost grows with the number of training and validation samples", () => {
+    const graph = tinyGraph([imageInput(), conv("a"), conv("b"), pool(), dense("out")]);
+    const of = (trainSamples: number, validationSamples: number): number =>
+      plan(graph, freezeUntil("b"), { cost: { trainSamples, validationSamples } }).cost!.epochSeconds;
     expect(of(10, 0)).toBe(10 * of(1, 0));
     expect(of(10, 5) - of(10, 0)).toBe(5 * plan(graph, freezeUntil("b")).cost!.multiplyAdds.dynamic);
   });
 
-  it("keeps the frontier of every picture, in the asked number of bytes", () => {
-    const images = { trainImages: 100, validationImages: 20 };
-    const cost = (rest: Partial<CostQuestion> = {}) =>
-      plan(resnet, freezeUntil("conv4"), { cost: { ...images, ...rest } }).cost!;
+  test("the cache holds the frontier of every sample in the given number of bytes", () => {
+    const samples = { trainSamples: 100, validationSamples: 20 };
+    const cost = (rest: Partial<CostConditions> = {}) =>
+      plan(resnet, freezeUntil("conv4"), { cost: { ...samples, ...rest } }).cost!;
     expect(cost().cacheBytes).toBe(120 * 4 * 28 * 28 * 512);
     expect(cost({ bytesPerValue: 2 }).cacheBytes).toBe(120 * 2 * 28 * 28 * 512);
     expect(cost().headCut).toEqual({ tensor: "avg_pool", cacheBytes: 120 * 4 * 2048 });
@@ -182,14 +185,14 @@ describe("its cost", () => {
     expect(uncached.epochSeconds).toBeCloseTo(cost().epochSeconds + cost().extractionSeconds, -3);
   });
 
-  it("keeps nothing where the tail reads the picture", () => {
+  test("nothing is cached if the dynamic part reads the image itself", () => {
     const graph = application("VGG16");
     const planned = plan(graph, []);
     expect(planned.frontier[0]!.tensor).toBe(graph.inputs[0]!.name);
     expect(planned.cost).toMatchObject({ cacheBytes: 0, extractionSeconds: 0, epochRatio: 1 });
   });
 
-  it("says where reading the cache takes longer than computing it again", () => {
+  test("the cache does not pay if reading it takes longer than computing it again", () => {
     const speed = { multiplyAddsPerSecond: 1e11, bytesPerSecond: 1e10 };
     const pays = (stage: string, cacheBytesPerSecond: number): boolean | undefined =>
       plan(resnet, freezeUntil(stage), { cost: { speed: { ...speed, cacheBytesPerSecond } } }).cost!
@@ -197,8 +200,8 @@ describe("its cost", () => {
     expect([pays("conv3", 1e8), pays("conv5", 1e8), pays("conv3", 1e9)]).toEqual([false, true, true]);
   });
 
-  it("adds decoding once where features are kept, at every epoch where the picture is read", () => {
-    const speed = { ...arithmetic.speed, secondsPerImage: 1e12 };
+  test("decoding counts once if features are cached, and in every epoch if images are read", () => {
+    const speed = { ...arithmetic.speed, secondsPerSample: 1e12 };
     const cached = plan(resnet, freezeUntil("conv4"), { cost: { speed } }).cost!;
     expect(Math.floor(cached.extractionSeconds / 1e12)).toBe(1);
     expect(cached.epochSeconds).toBeLessThan(1e12);
@@ -206,9 +209,9 @@ describe("its cost", () => {
   });
 });
 
-describe("the memory of a step", () => {
+describe("the peak memory of a training step", () => {
   const graph = tinyGraph([
-    picture(),
+    imageInput(),
     conv("a"),
     norm("bn"),
     layer("ReLU", "relu"),
@@ -216,10 +219,12 @@ describe("the memory of a step", () => {
     pool(),
     dense("out"),
   ]);
-  const bytes = (policy: FreezePolicy | readonly FreezePolicy[], rest: Partial<CostQuestion> = {}): number =>
-    plan(graph, policy, { cost: rest }).cost!.stepBytes;
+  const bytes = (
+    policy: FreezePolicy | readonly FreezePolicy[],
+    rest: Partial<CostConditions> = {},
+  ): number => plan(graph, policy, { cost: rest }).cost!.stepBytes;
 
-  it("is what is kept, what is in flight, and weights with their state", () => {
+  test("step memory is kept tensors, the largest call, and weights with their optimizer state", () => {
     const map = 16 * 16 * 4;
     const weights = { b: 3 * 3 * 4 * 4 + 4, out: 4 * 3 + 3 };
     // b keeps its input, which enters; out keeps its input and its softmax; b itself is the largest call.
@@ -229,7 +234,7 @@ describe("the memory of a step", () => {
     );
   });
 
-  it("grows with the batch and with the optimizer's state, and falls with the cut", () => {
+  test("step memory grows with the batch and the optimizer state and shrinks with a later cut", () => {
     const batch = bytes(freezeUntil("b"), { batchSize: 2 }) - bytes(freezeUntil("b"), { batchSize: 1 });
     expect(bytes(freezeUntil("b"), { batchSize: 3 }) - bytes(freezeUntil("b"), { batchSize: 2 })).toBe(batch);
     const trained = plan(graph, freezeUntil("b")).parameters.trainable;
@@ -241,16 +246,16 @@ describe("the memory of a step", () => {
     expect(plan(graph, freezeUntil("b")).cost!.wholeStepBytes).toBe(bytes([]));
   });
 
-  it("is that of full training where everything trains, though a weightless layer comes first", () => {
-    const augmented = tinyGraph([picture(), layer("RandomFlip", "flip"), conv("a"), pool(), dense("out")]);
+  test("step memory equals full training if everything trains, even after a layer without weights", () => {
+    const augmented = tinyGraph([imageInput(), layer("RandomFlip", "flip"), conv("a"), pool(), dense("out")]);
     const cost = plan(augmented, []).cost!;
     expect(cost.stepBytes).toBe(cost.wholeStepBytes);
   });
 
-  it("makes the process larger, with the best weights twice, where it is larger than the static part", () => {
+  test("process memory is the larger of the step with two copies of the best weights and the extraction", () => {
     const policy = freezeUntil("b");
     const { parameters } = plan(graph, policy);
-    const process = (rest: Partial<CostQuestion>): number =>
+    const process = (rest: Partial<CostConditions>): number =>
       plan(graph, policy, { cost: { residentBytes: 1000, ...rest } }).cost!.processBytes!;
     expect(process({ batchSize: 64 })).toBe(
       1000 + bytes(policy, { batchSize: 64 }) + 8 * parameters.trainable,
@@ -260,9 +265,9 @@ describe("the memory of a step", () => {
     expect(plan(graph, policy).cost!.processBytes).toBeUndefined();
   });
 
-  it("keeps nothing for a part that no trained layer comes before", () => {
+  test("calls without a trained ancestor keep no tensors", () => {
     const dropped = tinyGraph([
-      picture(),
+      imageInput(),
       conv("a"),
       layer("Dropout", "drop", { config: { rate: 0.5 } }),
       layer("ReLU", "relu"),
@@ -276,7 +281,7 @@ describe("the memory of a step", () => {
 });
 
 describe("a network of nested models", () => {
-  it("is planned by path", () => {
+  test("layers of nested models are planned by their paths", () => {
     const graph = layerGraph(graphFixture("keras-3.15.1-nets.json.gz", "transfer model"));
     const planned = plan(graph, freezeAllButHead());
     expect(planned.layers.map(({ path }) => path)).toEqual(graph.layers.map(({ path }) => path));
@@ -286,7 +291,7 @@ describe("a network of nested models", () => {
 });
 
 describe("time of elementwise work", () => {
-  it("counts beside the arithmetic", () => {
+  test("elementwise work counts in addition to the arithmetic", () => {
     const slow = { multiplyAddsPerSecond: Number.POSITIVE_INFINITY, bytesPerSecond: 1 };
     const mobile = application("MobileNetV2");
     const { cost } = plan(mobile, freezeUntil("conv4"), { cost: { speed: slow } });

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { partition } from "../../src/freeze/partition.ts";
 import type { FinetunePlan, PlannedCost } from "../../src/freeze/plan.ts";
 import { planFreeze } from "../../src/freeze/plan-freeze.ts";
@@ -8,7 +8,7 @@ import { freeze, freezeUntil } from "../../src/freeze/policy.ts";
 import type { FreezeOptions } from "../../src/freeze/resolve.ts";
 import { resolveFreeze } from "../../src/freeze/resolve.ts";
 import type { LayerGraph } from "../../src/topology/layer-graph.ts";
-import { application, conv, dense, layer, norm, picture, pool, tinyGraph } from "./networks.ts";
+import { application, conv, dense, imageInput, layer, norm, pool, tinyGraph } from "./networks.ts";
 
 function planOf(
   graph: LayerGraph,
@@ -34,7 +34,7 @@ const cost: PlannedCost = {
 const resnetPlan = planOf(application("ResNet50"), freezeUntil("conv4"));
 
 describe("the text of a plan", () => {
-  it("says what, how far, where and at what price", () => {
+  test("the text shows the model, the stages, the frontier and the cost", () => {
     const lines = planLines(
       { ...resnetPlan, cost },
       {
@@ -43,7 +43,7 @@ describe("the text of a plan", () => {
         preprocessing: "caffe (BGR, mean subtracted) [detected]",
         policy: "until conv4",
         newHead: { classes: 1000, parametersBefore: 2_049_000 },
-        images: 3670,
+        samples: 3670,
         cacheFolder: "~/.cache/keras-finetune",
         freeBytes: 61e9,
         batchSize: 32,
@@ -69,20 +69,20 @@ memory    a step of 32 images holds 640 MB instead of 1.0 GB; the process 1.3 GB
     );
   });
 
-  it("claims no more of the speed than that it is over a thousand times", () => {
+  test("a speedup above a thousand is shown as over 1,000x", () => {
     const costLine = (epochRatio: number): string =>
       planLines({ ...resnetPlan, cost: { ...cost, epochRatio } }).find((line) => line.startsWith("cost"))!;
     expect(costLine(4.4e-7)).toContain("per epoch under 0.1% of full training (predicted over 1,000x)");
     expect(costLine(0.0012)).toContain("per epoch 0.1% of full training (predicted 833x)");
   });
 
-  it("leaves out what is not known", () => {
+  test("facts that are not given are left out", () => {
     const lines = planLines(resnetPlan);
     expect(lines[0]).toBe("freeze    first trainable layer: conv4_block1_1_conv (#81)");
     expect(lines.filter((line) => /^(model|cache|cost|memory) /.test(line))).toEqual([]);
   });
 
-  it("has a line for each tensor of the frontier", () => {
+  test("each tensor of the frontier has a line", () => {
     const inside = planLines(planOf(application("ResNet50"), freezeUntil("conv4_block1_3_conv")));
     expect(inside.filter((line) => line.startsWith("frontier"))).toEqual([
       "frontier  conv4_block1_2_relu  14x14x256  (2 tensors)  f32 0.2 MB/image",
@@ -92,17 +92,17 @@ memory    a step of 32 images holds 640 MB instead of 1.0 GB; the process 1.3 GB
     expect(halved.find((line) => line.startsWith("frontier"))).toMatch(/f16 0\.8 MB\/image$/);
   });
 
-  it("says that nothing is computed ahead where nothing is frozen first", () => {
+  test("a frontier that is the model's input is marked: nothing can be computed ahead", () => {
     const lines = planLines({ ...planOf(application("VGG16"), []), cost: { ...cost, cacheBytes: 0 } });
     expect(lines.find((line) => line.startsWith("frontier"))).toMatch(
-      / 224x224x3 .* the model's input: nothing is computed ahead$/,
+      / 224x224x3 .* the model's input: nothing can be computed ahead$/,
     );
     expect(lines).toContain("cache     none");
   });
 
-  it("says how much of a stage trains, and what its statistics do", () => {
+  test("a stage that trains in part shows how many layers train and their statistics", () => {
     const graph = tinyGraph([
-      picture(),
+      imageInput(),
       conv("block1_a"),
       norm("block1_bn"),
       conv("block1_b"),
@@ -118,16 +118,16 @@ memory    a step of 32 images holds 640 MB instead of 1.0 GB; the process 1.3 GB
     );
   });
 
-  it("names the random layers that the cut turns off", () => {
+  test("random layers in the static part are named as inactive", () => {
     const drop = layer("Dropout", "drop", { config: { rate: 0.5 } });
-    const graph = tinyGraph([picture(), drop, conv("a"), pool(), dense("out")]);
+    const graph = tinyGraph([imageInput(), drop, conv("a"), pool(), dense("out")]);
     expect(planLines(planOf(graph, freezeUntil("out")))).toContain(
-      "inactive  drop: in the frozen part, as in inference",
+      "inactive  drop: in the frozen part, which runs as in inference",
     );
     expect(planLines(planOf(graph, [])).some((line) => line.startsWith("inactive"))).toBe(false);
   });
 
-  it("says where the cache does not pay, and gives no later cut where it is the last", () => {
+  test("a cache that does not pay is marked, and the last possible cut proposes no later one", () => {
     const lines = planLines({ ...resnetPlan, cost: { ...cost, cachePays: false } });
     expect(lines.find((line) => line.startsWith("cache"))).toContain(
       "reading it takes longer than computing it again",
@@ -137,8 +137,8 @@ memory    a step of 32 images holds 640 MB instead of 1.0 GB; the process 1.3 GB
   });
 });
 
-describe("figures", () => {
-  it.each<[number, string]>([
+describe("formatted figures", () => {
+  test.each<[number, string]>([
     [0, "0"],
     [999, "999"],
     [9728, "9.7k"],
@@ -152,7 +152,7 @@ describe("figures", () => {
     expect(formatCount(count)).toBe(text);
   });
 
-  it.each<[number, string]>([
+  test.each<[number, string]>([
     [12, "12 B"],
     [8192, "8.2 kB"],
     [802_816, "0.8 MB"],
@@ -164,7 +164,7 @@ describe("figures", () => {
     expect(formatBytes(bytes)).toBe(text);
   });
 
-  it.each<[number, string]>([
+  test.each<[number, string]>([
     [0.42, "0.4s"],
     [9.94, "9.9s"],
     [9.96, "10s"],

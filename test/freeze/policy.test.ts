@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import {
   formatPolicy,
   freeze,
@@ -10,7 +10,7 @@ import {
 } from "../../src/freeze/policy.ts";
 
 describe("policies are data", () => {
-  it("holds the patterns of comma lists and of several arguments", () => {
+  test("a policy holds the patterns of comma-separated lists and of several arguments", () => {
     expect(freeze("conv1,conv2", "/a,b/")).toEqual({ kind: "freeze", patterns: ["conv1", "conv2", "/a,b/"] });
     expect(unfreeze("*_bn")).toEqual({ kind: "unfreeze", patterns: ["*_bn"] });
     expect(freezeUntil("conv4")).toEqual({ kind: "until", patterns: ["conv4"] });
@@ -18,21 +18,21 @@ describe("policies are data", () => {
     expect(freezeAllButHead()).toEqual({ kind: "all-but-head" });
   });
 
-  it.each<[number | string, object]>([
+  test.each<[number | string, object]>([
     [81, { kind: "depth", n: 81 }],
     ["-3", { kind: "depth", n: -3 }],
     ["base:10", { kind: "depth", n: 10, container: "base" }],
     ["outer/base:-2", { kind: "depth", n: -2, container: "outer/base" }],
     [-0, { kind: "depth", n: 0 }],
-  ])("reads depth %j", (text, policy) => {
+  ])("freezeDepth accepts %j", (text, policy) => {
     expect(freezeDepth(text)).toStrictEqual(policy);
   });
 
-  it.each(["ten", "1.5", 1.5, "base:", "", Number.NaN])("refuses depth %j", (text) => {
-    expect(() => freezeDepth(text)).toThrow(/^--freeze-depth .*: expected a whole number/);
+  test.each(["ten", "1.5", 1.5, "base:", "", Number.NaN])("freezeDepth refuses %j", (text) => {
+    expect(() => freezeDepth(text)).toThrow(/^--freeze-depth .*: expected an integer/);
   });
 
-  it("refuses a cut at two places, and a list of nothing", () => {
+  test("a cut at two positions and an empty list of patterns are refused", () => {
     expect(() => freezeUntil("conv4,conv5")).toThrow(
       '--freeze-until "conv4,conv5": expected one layer, stage or pattern, got 2.',
     );
@@ -43,7 +43,7 @@ describe("policies are data", () => {
     expect(() => unfreeze(",")).toThrow("--unfreeze: expected a layer, stage or pattern, got none.");
   });
 
-  it("writes each policy as it stands on the command line", () => {
+  test("formatPolicy writes each policy as on the command line", () => {
     const policies = [
       freezeUntil("conv4"),
       freeze("a,b"),

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { UsageError } from "../../src/errors.ts";
 import type { FreezePolicy } from "../../src/freeze/policy.ts";
 import {
@@ -14,7 +14,7 @@ import { resolveFreeze } from "../../src/freeze/resolve.ts";
 import { layerGraph } from "../../src/topology/build-graph.ts";
 import type { LayerGraph } from "../../src/topology/layer-graph.ts";
 import { graphFixture } from "../topology/graph-fixtures.ts";
-import { application, conv, dense, layer, norm, picture, pool, strided, tinyGraph } from "./networks.ts";
+import { application, conv, dense, imageInput, layer, norm, pool, strided, tinyGraph } from "./networks.ts";
 
 const resnet = application("ResNet50");
 const oldResnet = application("ResNet50", "2.2.4");
@@ -44,7 +44,7 @@ const warningsOf = (graph: LayerGraph, policies: Policies, options: FreezeOption
   resolveFreeze(graph, policies, options).warnings;
 
 const small = tinyGraph([
-  picture(),
+  imageInput(),
   conv("conv1"),
   norm("bn1"),
   strided("conv2"),
@@ -54,38 +54,38 @@ const small = tinyGraph([
 ]);
 
 describe("position policies", () => {
-  it("until is exclusive: what it names is the first to train", () => {
+  test("freezeUntil is exclusive: the named layer is the first to train", () => {
     const frozen = frozenIn(resnet, freezeUntil("conv4"));
     expect(frozen.at(-1)).toBe("conv3_block4_out");
     expect(frozen.length).toBe(resnet.layers.findIndex(({ path }) => path === "conv4_block1_1_conv"));
   });
 
-  it("through is inclusive: through conv3 is until conv4", () => {
+  test("freezeThrough is inclusive: through conv3 equals until conv4", () => {
     expect(frozenIn(resnet, freezeThrough("conv3"))).toEqual(frozenIn(resnet, freezeUntil("conv4")));
     expect(frozenIn(oldResnet, freezeThrough("conv3"))).toEqual(frozenIn(oldResnet, freezeUntil("conv4")));
   });
 
-  it("cuts old names at the same place: before res4a", () => {
+  test("conv4, res4 and stage4 cut the old ResNet50 at the same layer", () => {
     const frozen = frozenIn(oldResnet, freezeUntil("conv4"));
     expect(oldResnet.layers[frozen.length]!.path).toBe("res4a_branch2a");
     expect(frozen).toEqual(frozenIn(oldResnet, freezeUntil("res4")));
     expect(frozen).toEqual(frozenIn(oldResnet, freezeUntil("stage4")));
   });
 
-  it("sets both sides, whatever the file says", () => {
+  test("a position policy overrides the trainable flags in the file on both sides", () => {
     const layers = [
-      picture(),
+      imageInput(),
       conv("a", { trainable: false }),
       conv("b"),
       conv("c", { trainable: false }),
       pool(),
     ];
     const graph = tinyGraph([...layers, dense("out", 3, { trainable: false })]);
-    expect(frozenIn(graph, freezeUntil("b"))).toEqual(["picture", "a"]);
+    expect(frozenIn(graph, freezeUntil("b"))).toEqual(["image", "a"]);
   });
 
-  it("all but the head: the last weighted layer and what follows it", () => {
-    expect(frozenIn(small, freezeAllButHead())).toEqual(["picture", "conv1", "bn1", "conv2", "bn2", "pool"]);
+  test("freezeAllButHead trains the last layer with weights and the layers after it", () => {
+    expect(frozenIn(small, freezeAllButHead())).toEqual(["image", "conv1", "bn1", "conv2", "bn2", "pool"]);
     const mobilenet = application("MobileNet");
     const head = mobilenet.layers.slice(-3).map(({ path }) => path);
     expect(frozenIn(mobilenet, freezeAllButHead())).toEqual(
@@ -94,14 +94,14 @@ describe("position policies", () => {
     expect(head[0]).toBe("conv_preds");
   });
 
-  it("all but the head: the new layers, where there are any", () => {
+  test("freezeAllButHead trains the new layers if there are any", () => {
     const frozen = frozenIn(small, freezeAllButHead(), { newLayers: ["conv2", "bn2", "out"] });
-    expect(frozen).toEqual(["picture", "conv1", "bn1", "pool"]);
+    expect(frozen).toEqual(["image", "conv1", "bn1", "pool"]);
   });
 
-  it("all but the head needs a weighted layer alone before the output", () => {
+  test("freezeAllButHead is refused if several branches merge before the output", () => {
     const merged = tinyGraph([
-      picture(),
+      imageInput(),
       conv("a"),
       conv("b", { calls: [["a"]] }),
       layer("Add", "sum", { calls: [["a", "b"]] }),
@@ -109,30 +109,30 @@ describe("position policies", () => {
     expect(failure(merged, freezeAllButHead()).code).toBe("freeze-no-head");
   });
 
-  it("freeze none and depth 0 train everything, silently", () => {
+  test("freeze none and depth 0 train everything without a warning", () => {
     for (const policy of [freeze("none"), freezeDepth(0)]) {
       expect(frozenIn(small, policy)).toEqual([]);
       expect(warningsOf(small, policy)).toEqual([]);
     }
   });
 
-  it.each<[string, readonly FreezePolicy[]]>([
+  test.each<[string, readonly FreezePolicy[]]>([
     ["--freeze-until conv2 and --freeze-depth 2", [freezeUntil("conv2"), freezeDepth(2)]],
     ["--freeze-until conv2 and --freeze-until bn1", [freezeUntil("conv2"), freezeUntil("bn1")]],
     ["--freeze-through bn1 and --freeze-all-but-head", [freezeThrough("bn1"), freezeAllButHead()]],
     ["--freeze none and --freeze-depth 1", [freeze("none"), freezeDepth(1)]],
-  ])("refuses %s together", (flags, policies) => {
+  ])("%s exclude each other", (flags, policies) => {
     expect(failure(small, policies)).toEqual({
       code: "freeze-positions",
-      message: `${flags}: expected one place to cut, got 2. Keep one; --freeze and --unfreeze add to it.`,
+      message: `${flags}: expected one position to cut at, got 2. Keep one of them; --freeze and --unfreeze can be added to it.`,
     });
   });
 });
 
-describe("the start", () => {
+describe("the default without a position policy", () => {
   const flagged = layerGraph(graphFixture("keras-3.15.1-nets.json.gz", "frozen nested models"));
 
-  it("is the flags in the file, containers' flags included", () => {
+  test("the default follows the trainable flags in the file, including those of nested models", () => {
     const frozen = frozenIn(flagged, undefined);
     expect(frozen).toEqual(flagged.layers.filter(({ trainable }) => !trainable).map(({ path }) => path));
     expect(frozen).toContain("frozen/norm");
@@ -142,22 +142,22 @@ describe("the start", () => {
     );
   });
 
-  it("is all but the head where the head is new", () => {
-    const all = ["picture", "conv1", "bn1", "conv2", "bn2", "pool"];
+  test("the default freezes all but the head if the head is new", () => {
+    const all = ["image", "conv1", "bn1", "conv2", "bn2", "pool"];
     expect(frozenIn(small, undefined, { newLayers: ["out"] })).toEqual(all);
     expect(resolveFreeze(small, undefined, { newLayers: ["out"] }).summary).toBe("the head is new");
   });
 
-  it("is the flags in the file again where an earlier run made the head", () => {
+  test("the default follows the flags in the file if an earlier run made the head", () => {
     expect(frozenIn(small, undefined, { newLayers: ["out"], headIsNew: false })).toEqual([]);
   });
 
-  it("is nothing for an empty list", () => {
+  test("an empty list freezes nothing", () => {
     expect(frozenIn(flagged, [])).toEqual([]);
     expect(frozenIn(small, [], { newLayers: ["out"] })).toEqual([]);
   });
 
-  it("is what freeze and unfreeze add to", () => {
+  test("freeze and unfreeze policies change the default", () => {
     expect(frozenIn(small, freeze("conv1"), { newLayers: ["out"] }).length).toBe(6);
     expect(frozenIn(small, unfreeze("bn2"), { newLayers: ["out"] })).not.toContain("bn2");
     const before = frozenIn(flagged, undefined);
@@ -168,7 +168,7 @@ describe("the start", () => {
   });
 });
 
-describe("the order of application is fixed", () => {
+describe("policies apply in a fixed order", () => {
   const policies = [freezeUntil("conv2"), freeze("out,bn2"), unfreeze("bn1,bn2")];
   const orders = [
     [0, 1, 2],
@@ -179,19 +179,19 @@ describe("the order of application is fixed", () => {
     [2, 1, 0],
   ];
 
-  it.each(orders)("%i, %i, %i", (...order) => {
+  test.each(orders)("the order %i, %i, %i of the list does not matter", (...order) => {
     const list = order.map((index) => policies[index]!);
     const resolution = resolveFreeze(small, list);
-    expect([...resolution.frozen].sort()).toEqual(["conv1", "out", "picture"]);
+    expect([...resolution.frozen].sort()).toEqual(["conv1", "image", "out"]);
     expect(resolution.summary).toBe(
       "until conv2, freeze out,bn2, unfreeze bn1,bn2".replaceAll("freeze ", "freeze "),
     );
   });
 
-  it("says for each layer which rule decided", () => {
+  test("the resolution names for each layer the rule that decided", () => {
     const { why } = resolveFreeze(small, policies, { bnMode: "follow" });
     expect(Object.fromEntries(why)).toEqual({
-      picture: "--freeze-until conv2",
+      image: "--freeze-until conv2",
       conv1: "--freeze-until conv2",
       bn1: "--unfreeze bn1",
       conv2: "--freeze-until conv2",
@@ -203,14 +203,14 @@ describe("the order of application is fixed", () => {
 });
 
 describe("a name that matches nothing", () => {
-  it("is an error with suggestions, the stages and where to look", () => {
+  test("a name that matches nothing is refused with suggestions, the stages and a hint to inspect", () => {
     expect(failure(resnet, freezeUntil("conv9"))).toEqual({
       code: "freeze-no-match",
       message: `--freeze-until "conv9": no layer matches. Did you mean conv4, conv5? Stages: conv1 conv2 conv3 conv4 conv5 head. 'inspect' lists all 177 layers.`,
     });
   });
 
-  it.each<[string, FreezePolicy, string]>([
+  test.each<[string, FreezePolicy, string]>([
     [
       "through",
       freezeThrough("conv5_blok2"),
@@ -220,13 +220,13 @@ describe("a name that matches nothing", () => {
     ["unfreeze", unfreeze("/nothing/"), '--unfreeze "/nothing/": no layer matches. Stages:'],
     ["glob", freeze("*_batchnorm"), '--freeze "*_batchnorm": no layer matches.'],
     ["part of a name", freezeUntil("block1_1"), '--freeze-until "block1_1": no layer matches.'],
-  ])("is an error for %s too", (_, policy, message) => {
+  ])("a name that matches nothing is refused: %s", (_, policy, message) => {
     const { code, message: got } = failure(resnet, policy);
     expect(code).toBe("freeze-no-match");
     expect(got.startsWith(message)).toBe(true);
   });
 
-  it("suggests a layer for a typo, the nearest two at most", () => {
+  test("at most the two nearest layers are suggested for a typo", () => {
     expect(failure(resnet, freezeUntil("conv4_block1_1_cnv")).message).toContain(
       "Did you mean conv4_block1_1_conv, conv4_block1_1_bn?",
     );
@@ -235,11 +235,11 @@ describe("a name that matches nothing", () => {
 });
 
 describe("everything frozen", () => {
-  it.each<[string, FreezePolicy]>([
+  test.each<[string, FreezePolicy]>([
     ["through the last layer", freezeThrough("predictions")],
     ["by depth", freezeDepth(177)],
     ["by pattern", freeze("*")],
-  ])("is an error %s", (_, policy) => {
+  ])("freezing everything %s is refused", (_, policy) => {
     expect(failure(resnet, policy)).toEqual({
       code: "freeze-all",
       message:
@@ -247,9 +247,9 @@ describe("everything frozen", () => {
     });
   });
 
-  it("is an error where the file says so", () => {
+  test("flags in the file that freeze everything are refused", () => {
     const graph = tinyGraph([
-      picture(),
+      imageInput(),
       conv("a", { trainable: false }),
       pool(),
       dense("out", 3, { trainable: false }),
@@ -259,10 +259,10 @@ describe("everything frozen", () => {
     );
   });
 
-  it("is an error where the mode takes what was left", () => {
+  test("a BatchNormalization mode that freezes the last trainable layer is refused", () => {
     expect(failure(small, [freeze("*"), unfreeze("bn1")], { bnMode: "freeze" }).code).toBe("freeze-all");
     expect(frozenIn(small, freeze("*"), { bnMode: "train" })).toEqual([
-      "picture",
+      "image",
       "conv1",
       "conv2",
       "pool",
@@ -270,15 +270,15 @@ describe("everything frozen", () => {
     ]);
   });
 
-  it("is not what a model without weights is", () => {
-    expect(failure(tinyGraph([picture(), pool()]), undefined).message).toBe(
-      "net: expected weights to train, got a model without any.",
+  test("a model without weights is refused as such", () => {
+    expect(failure(tinyGraph([imageInput(), pool()]), undefined).message).toBe(
+      "net: expected weights to train, got a model without weights.",
     );
   });
 });
 
 describe("warnings", () => {
-  it("says that a cut freezes nothing", () => {
+  test("a cut that freezes no parameters is warned of", () => {
     expect(warningsOf(resnet, freezeUntil("conv1_pad"))).toEqual([
       '--freeze-until "conv1_pad" freezes 0 parameters (it is the first layer).',
     ]);
@@ -291,46 +291,46 @@ describe("warnings", () => {
     ]);
   });
 
-  it("says that a pattern has no weights behind it", () => {
+  test("a pattern whose layers have no trainable weights is warned of", () => {
     expect(warningsOf(resnet, [freezeUntil("conv4"), unfreeze("*_relu,conv1_pad")])).toEqual([
-      '--unfreeze "*_relu" trains 0 parameters (its 33 layers have none that can train).',
-      '--unfreeze "conv1_pad" trains 0 parameters (its layer has none that can train).',
+      '--unfreeze "*_relu" trains 0 parameters (the 33 layers it matches have no trainable weights).',
+      '--unfreeze "conv1_pad" trains 0 parameters (the layer it matches has no trainable weights).',
     ]);
   });
 
-  it("says that one name is meant where others begin with it", () => {
+  test("a layer name that other names begin with is warned of", () => {
     const mobilenet = application("MobileNet");
     expect(warningsOf(mobilenet, freeze("conv1"))).toEqual([
-      '--freeze "conv1" means the layer conv1 alone, not conv1_bn, conv1_relu. Write "conv1*" to mean all.',
+      '--freeze "conv1" matches only the layer conv1, not conv1_bn, conv1_relu. Write "conv1*" to match all of them.',
     ]);
     expect(warningsOf(mobilenet, freezeThrough("conv1"))).toEqual([
-      '--freeze-through "conv1" means the layer conv1 alone, not conv1_bn, conv1_relu. Write "conv1*" to mean all.',
+      '--freeze-through "conv1" matches only the layer conv1, not conv1_bn, conv1_relu. Write "conv1*" to match all of them.',
     ]);
     expect(warningsOf(mobilenet, freezeUntil("conv_pw_3"))).toEqual([]);
   });
 
-  it("says that a name is in several nested models", () => {
+  test("a name that occurs in several nested models is warned of", () => {
     const graph = layerGraph(graphFixture("keras-3.15.1-nets.json.gz", "nested three deep"));
     expect(warningsOf(graph, [freezeDepth(0), freeze("norm")])).toEqual([
-      '--freeze "norm" matches mid/low/norm, top/norm. Write the path to mean one of them.',
+      '--freeze "norm" matches mid/low/norm, top/norm. Write the whole path to select one of them.',
     ]);
   });
 
-  it("says that unfreeze cannot reach what the mode freezes", () => {
+  test("an unfreeze policy that the BatchNormalization mode overrides is warned of", () => {
     expect(warningsOf(small, [freezeUntil("conv2"), unfreeze("bn1")], { bnMode: "freeze" })).toEqual([
-      '--unfreeze "bn1" has no effect: --bn-mode freeze keeps all BatchNormalization fixed.',
+      '--unfreeze "bn1" has no effect: --bn-mode freeze freezes all pretrained BatchNormalization layers.',
     ]);
   });
 
-  it("says that batch statistics everywhere leave nothing to cache", () => {
+  test("train mode warns that the cache is disabled, if anything is frozen", () => {
     const warning = "--bn-mode train changes frozen activations every step; the prefix cache is disabled.";
     expect(warningsOf(small, freezeUntil("conv2"), { bnMode: "train" })).toEqual([warning]);
     expect(warningsOf(small, [], { bnMode: "train" })).toEqual([]);
-    const plain = tinyGraph([picture(), conv("a"), conv("b"), pool(), dense("out")]);
+    const plain = tinyGraph([imageInput(), conv("a"), conv("b"), pool(), dense("out")]);
     expect(warningsOf(plain, freezeUntil("b"), { bnMode: "train" })).toEqual([]);
   });
 
-  it("says nothing of a clean cut", () => {
+  test("a cut between blocks has no warning", () => {
     for (const stage of ["conv2", "conv3", "conv4", "conv5", "head"]) {
       expect(warningsOf(resnet, freezeUntil(stage))).toEqual([]);
       expect(warningsOf(oldResnet, freezeUntil(stage))).toEqual([]);
@@ -341,22 +341,22 @@ describe("warnings", () => {
 describe("random layers in the frozen part", () => {
   const flip = layer("RandomFlip", "flip", { config: { mode: "horizontal" } });
   const drop = layer("Dropout", "drop", { config: { rate: 0.5 } });
-  const graph = tinyGraph([picture(), flip, conv("a"), drop, conv("b"), pool(), dense("out")]);
+  const graph = tinyGraph([imageInput(), flip, conv("a"), drop, conv("b"), pool(), dense("out")]);
 
-  it("warns that an augmentation is off", () => {
+  test("an augmentation layer before frozen layers is warned of", () => {
     expect(warningsOf(graph, freezeUntil("b"))).toEqual([
-      "flip: before frozen layers, so it does not change the pictures in training. Freeze nothing behind it to augment.",
+      "flip: stands before frozen layers and therefore does not augment images in training. To augment, freeze nothing after it.",
     ]);
     expect(warningsOf(graph, freezeUntil("a"))).toEqual([
       '--freeze-until "a" freezes 0 parameters (no layer before it has any).',
     ]);
   });
 
-  it("speaks of several in the plural", () => {
+  test("several random layers are named in one warning", () => {
     const turn = layer("RandomRotation", "turn", { config: { factor: 0.1 } });
     const rest = layer("Dropout", "rest", { config: { rate: 0.5 } });
     const several = tinyGraph([
-      picture(),
+      imageInput(),
       flip,
       turn,
       conv("a"),
@@ -367,14 +367,14 @@ describe("random layers in the frozen part", () => {
       dense("out"),
     ]);
     expect(warningsOf(several, freezeUntil("out"), { bnMode: "follow" })).toEqual([
-      "flip, turn: before frozen layers, so they do not change the pictures in training. Freeze nothing behind them to augment.",
-      "drop, rest: in the frozen part, so they drop nothing in training; with trainable=False alone Keras keeps them active.",
+      "flip, turn: stand before frozen layers and therefore do not augment images in training. To augment, freeze nothing after them.",
+      "drop, rest: are in the frozen part and therefore inactive in training; Keras keeps them active if only trainable=False is set.",
     ]);
   });
 
-  it("notes under follow that Keras would keep Dropout active", () => {
+  test("follow mode warns that Keras would keep Dropout active", () => {
     expect(warningsOf(graph, freezeUntil("out"), { bnMode: "follow" })[1]).toBe(
-      "drop: in the frozen part, so it drops nothing in training; with trainable=False alone Keras keeps it active.",
+      "drop: is in the frozen part and therefore inactive in training; Keras keeps it active if only trainable=False is set.",
     );
     expect(warningsOf(graph, freezeUntil("out"))).toHaveLength(1);
   });

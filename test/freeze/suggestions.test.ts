@@ -1,8 +1,8 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { editDistance, nearestNames } from "../../src/freeze/suggestions.ts";
 
 describe("editDistance", () => {
-  it.each<[string, string, number]>([
+  test.each<[string, string, number]>([
     ["", "", 0],
     ["", "abc", 3],
     ["conv4", "conv4", 0],
@@ -11,7 +11,7 @@ describe("editDistance", () => {
     ["cnov4", "conv4", 1],
     ["kitten", "sitting", 3],
     ["head", "conv5", 5],
-  ])("of %j and %j is %i, both ways", (a, b, distance) => {
+  ])("the edit distance of %j and %j is %i in both directions", (a, b, distance) => {
     expect([editDistance(a, b), editDistance(b, a)]).toEqual([distance, distance]);
   });
 });
@@ -19,12 +19,12 @@ describe("editDistance", () => {
 describe("nearestNames", () => {
   const stages = ["conv1", "conv2", "conv3", "conv4", "conv5", "head"];
 
-  it("prefers the nearest number among names as near", () => {
+  test("among names of equal distance the one with the nearest number is preferred", () => {
     expect(nearestNames("conv9", stages, 2)).toEqual(["conv4", "conv5"]);
     expect(nearestNames("conv0", stages, 2)).toEqual(["conv1", "conv2"]);
   });
 
-  it("gives each name once, in the order given, and none that is far", () => {
+  test("each near name is returned once in the order given, and distant names are not", () => {
     expect(nearestNames("hed", [...stages, "head"], 3)).toEqual(["head"]);
     expect(nearestNames("something", stages, 2)).toEqual([]);
     expect(nearestNames("CONV5", stages, 1)).toEqual(["conv5"]);

@@ -1,5 +1,5 @@
 import { readdirSync } from "node:fs";
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { Checkpoint, Json, JsonObject, Weight } from "../../src/checkpoint.ts";
 import { TopologyError, UsageError } from "../../src/errors.ts";
 import { decideHead } from "../../src/head/kept-head.ts";
@@ -14,10 +14,10 @@ import {
   conv,
   dense,
   freezeFixture,
+  imageInput,
   layer,
   network,
   norm,
-  picture,
   pool,
   tinyGraph,
 } from "../freeze/networks.ts";
@@ -55,7 +55,7 @@ function checkpointOf(
 describe.each(files)("the head of a model of %s", (file) => {
   const { kerasVersion, heads } = freezeFixture<HeadFixture>(file);
 
-  it.each(heads)("$name: the config is what Keras writes of the model with $classes classes", (head) => {
+  test.each(heads)("$name: the config is what Keras writes of the model with $classes classes", (head) => {
     const replaced = replaceHead(checkpointOf(head.before, kerasVersion), { classes: head.classes });
     if (!head.appended) {
       expect(comparable(replaced.modelConfig)).toEqual(comparable(head.after));
@@ -67,7 +67,7 @@ describe.each(files)("the head of a model of %s", (file) => {
     expect(withoutDetails(graphs[0]!)).toEqual(withoutDetails(graphs[1]!));
   });
 
-  it.each(heads)("$name: new weights stand where the old ones stood", (head) => {
+  test.each(heads)("$name: new weights stand where the old ones stood", (head) => {
     const before = checkpointOf(head.before, kerasVersion);
     const replaced = replaceHead(before, { classes: head.classes });
     const expected = checkpointOf(head.after, kerasVersion).weights;
@@ -115,12 +115,12 @@ function shapesOf(checkpoint: Checkpoint): [string, string[]][] {
   ]);
 }
 
-const tiny = network([picture(), conv("a"), norm("a_bn"), pool(), dense("out", 10)]);
+const tiny = network([imageInput(), conv("a"), norm("a_bn"), pool(), dense("out", 10)]);
 const tinyCheckpoint = (rest: Partial<Checkpoint> = {}): Checkpoint =>
   checkpointOf(tiny.modelConfig, tiny.kerasVersion, rest);
 
 describe("a replaced head", () => {
-  it("is the same for the same seed, another for another", () => {
+  test("is the same for the same seed, another for another", () => {
     const kernel = (seed?: number): ArrayLike<number | bigint> => {
       const options = seed === undefined ? { classes: 4 } : { classes: 4, seed };
       return replaceHead(tinyCheckpoint(), options).weights.get("out")![0]!.data;
@@ -130,7 +130,7 @@ describe("a replaced head", () => {
     expect(kernel(5)).not.toEqual(kernel(0));
   });
 
-  it("takes labels and optimizer variables with it and leaves the other notes", () => {
+  test("takes labels and optimizer variables with it and leaves the other notes", () => {
     const replaced = replaceHead(
       tinyCheckpoint({
         notes: {
@@ -155,7 +155,7 @@ describe("a replaced head", () => {
     expect(replaced.trainingConfig).toEqual({ loss: "mse" });
   });
 
-  it("leaves what it does not change the same object, keys under symbols included", () => {
+  test("leaves what it does not change the same object, keys under symbols included", () => {
     const mark = Symbol("spelling");
     const config = tiny.modelConfig["config"] as JsonObject & { layers: readonly JsonObject[] };
     const marked = config.layers.map((entry) => ({
@@ -178,7 +178,7 @@ describe("a replaced head", () => {
     expect((replaced["config"] as unknown as Record<symbol, number>)[mark]).toBe(3);
   });
 
-  it("does not touch the checkpoint it was given", () => {
+  test("does not touch the checkpoint it was given", () => {
     const checkpoint = tinyCheckpoint();
     const before = JSON.stringify(checkpoint.modelConfig);
     replaceHead(checkpoint, { classes: 3 });
@@ -186,7 +186,7 @@ describe("a replaced head", () => {
     expect(checkpoint.weights.get("out")![0]!.shape).toEqual([4, 10]);
   });
 
-  it("takes the activation that is asked for", () => {
+  test("takes the activation that is asked for", () => {
     const sigmoid = replaceHead(tinyCheckpoint(), { classes: 2, activation: "sigmoid" });
     expect(classifierOf(layerGraph(sigmoid))).toMatchObject({ units: 1, activation: "sigmoid", classes: 2 });
     const several = replaceHead(tinyCheckpoint(), { classes: 3, activation: "sigmoid" });
@@ -195,9 +195,9 @@ describe("a replaced head", () => {
     expect(classifierOf(layerGraph(linear))).toMatchObject({ units: 3, activation: "linear" });
   });
 
-  it("gets its softmax where the Activation behind it stands", () => {
+  test("gets its softmax where the Activation behind it stands", () => {
     const { modelConfig } = network([
-      picture(),
+      imageInput(),
       pool(),
       dense("out", 10, { config: { activation: "linear" } }),
       layer("Activation", "end", { config: { activation: "sigmoid" } }),
@@ -206,15 +206,15 @@ describe("a replaced head", () => {
     expect(graph.layers.slice(-2).map(({ config }) => config["activation"])).toEqual(["linear", "softmax"]);
   });
 
-  it("gets no second name: what is put behind a model is named apart", () => {
-    const { modelConfig } = network([picture(), conv("predictions"), norm("global_average_pooling2d")]);
+  test("gets no second name: what is put behind a model is named apart", () => {
+    const { modelConfig } = network([imageInput(), conv("predictions"), norm("global_average_pooling2d")]);
     const replaced = replaceHead(checkpointOf(modelConfig, "2.15.0"), { classes: 4 });
     expect(replaced.notes.newLayers).toEqual(["global_average_pooling2d_1", "predictions_1"]);
   });
 
-  it("is put behind channels that come first", () => {
+  test("is put behind channels that come first", () => {
     const { modelConfig } = network([
-      { ...picture(), config: { batch_input_shape: [null, 3, 16, 16] } },
+      { ...imageInput(), config: { batch_input_shape: [null, 3, 16, 16] } },
       conv("a", { config: { data_format: "channels_first", filters: 6, activation: "relu" } }),
     ]);
     const replaced = replaceHead(checkpointOf(modelConfig, "2.15.0"), { classes: 4 });
@@ -235,9 +235,9 @@ describe("models that get no new head", () => {
     throw new Error("nothing was refused");
   };
 
-  it("have several outputs", () => {
+  test("have several outputs", () => {
     const { modelConfig } = network(
-      [picture(), pool(), dense("left"), dense("right", 2, { calls: [["pool"]] })],
+      [imageInput(), pool(), dense("left"), dense("right", 2, { calls: [["pool"]] })],
       {
         outputs: ["left", "right"],
       },
@@ -249,9 +249,9 @@ describe("models that get no new head", () => {
     );
   });
 
-  it("share their head", () => {
+  test("share their head", () => {
     const { modelConfig } = network([
-      picture(),
+      imageInput(),
       pool(),
       dense("twice", 3, { calls: [["pool"], ["twice"]] }),
       layer("Activation", "end", { config: { activation: "linear" }, calls: [["twice#1"]] }),
@@ -261,7 +261,7 @@ describe("models that get no new head", () => {
     expect(message).toMatch(/^twice: new head: expected a layer that is called once, got a shared one\./);
   });
 
-  it("are asked for one class", () => {
+  test("are asked for one class", () => {
     expect(refusal(tiny.modelConfig, 1)).toEqual({
       code: "classes",
       message: "new head: expected two classes or more, got 1.",
@@ -270,7 +270,7 @@ describe("models that get no new head", () => {
 });
 
 describe("which layer the head is", () => {
-  it.each<[string, string, string, string[]]>([
+  test.each<[string, string, string, string[]]>([
     ["ResNet50", "3.15.1", "predictions", []],
     ["ResNet50", "2.2.4", "fc1000", []],
     ["VGG16", "3.15.1", "predictions", []],
@@ -282,31 +282,31 @@ describe("which layer the head is", () => {
     expect(classifierOf(graph)?.classes).toBe(1000);
   });
 
-  it("MobileNet's and MobileNetV3's are convolutions with a tail", () => {
+  test("MobileNet's and MobileNetV3's are convolutions with a tail", () => {
     const head = headOf(application("MobileNet"))!;
     expect([head.path, head.tail.length]).toEqual(["conv_preds", 2]);
     expect(headOf(application("MobileNetV3Small"))!.path).toBe("logits");
   });
 
-  it("features, embeddings and maps are no classifiers", () => {
-    const relu = tinyGraph([picture(), pool(), dense("embedding", 8, { config: { activation: "relu" } })]);
-    const maps = tinyGraph([picture(), conv("map", { config: { activation: "softmax" } })]);
-    const pooled = tinyGraph([picture(), conv("last", { config: { activation: "relu" } }), pool()]);
-    const normed = tinyGraph([picture(), conv("last"), norm("bn"), pool()]);
+  test("features, embeddings and maps are no classifiers", () => {
+    const relu = tinyGraph([imageInput(), pool(), dense("embedding", 8, { config: { activation: "relu" } })]);
+    const maps = tinyGraph([imageInput(), conv("map", { config: { activation: "softmax" } })]);
+    const pooled = tinyGraph([imageInput(), conv("last", { config: { activation: "relu" } }), pool()]);
+    const normed = tinyGraph([imageInput(), conv("last"), norm("bn"), pool()]);
     expect([relu, maps, pooled, normed].map(classifierOf)).toEqual([null, null, null, null]);
   });
 });
 
 describe("whether the head is kept", () => {
-  const graph = tinyGraph([picture(), pool(), dense("out", 3)]);
+  const graph = tinyGraph([imageInput(), pool(), dense("out", 3)]);
   const classNames = ["ants", "bees", "wasps"];
 
-  it("is, with the file's order, where the file knows the data's labels", () => {
+  test("is, with the file's order, where the file knows the data's labels", () => {
     const labels = ["wasps", "ants", "bees"];
     expect(decideHead(graph, { notes: { labels }, classNames })).toEqual({ keep: true, labels });
   });
 
-  it("is not where the labels are others, or more, or fewer", () => {
+  test("is not where the labels are others, or more, or fewer", () => {
     const others = { notes: { labels: ["ants", "bees", "flies"] }, classNames };
     expect(decideHead(graph, others)).toEqual({ keep: false, labels: classNames });
     expect(decideHead(graph, { notes: {}, classNames: ["a", "b"] }).keep).toBe(false);
@@ -315,19 +315,19 @@ describe("whether the head is kept", () => {
     ).toBe(false);
   });
 
-  it("is, with a warning, where the file knows none and counts as many", () => {
+  test("is, with a warning, where the file knows none and counts as many", () => {
     expect(decideHead(graph, { notes: {}, classNames })).toEqual({
       keep: true,
       labels: classNames,
       warning:
         "The head gives 3 classes and the file does not say which: it is kept, and taken to mean ants, bees, wasps in this order.",
     });
-    const binary = tinyGraph([picture(), pool(), dense("out", 1, { config: { activation: "sigmoid" } })]);
+    const binary = tinyGraph([imageInput(), pool(), dense("out", 1, { config: { activation: "sigmoid" } })]);
     expect(decideHead(binary, { notes: {}, classNames: ["a", "b"] }).keep).toBe(true);
     expect(decideHead(binary, { notes: {}, classNames }).keep).toBe(false);
   });
 
-  it("is where it is asked for, if it counts as many", () => {
+  test("is where it is asked for, if it counts as many", () => {
     const notes = { labels: ["x", "y", "z"] };
     expect(decideHead(graph, { notes, classNames, keepHead: true })).toEqual({
       keep: true,
@@ -342,11 +342,13 @@ describe("whether the head is kept", () => {
     expect(() => decideHead(graph, { notes, classNames: ["a", "b"], keepHead: true })).toThrow(
       "--keep-head: expected a head for 2 classes, the data's, got one for 3.",
     );
-    const features = tinyGraph([picture(), conv("a"), pool()]);
+    const features = tinyGraph([imageInput(), conv("a"), pool()]);
     expect(() => decideHead(features, { notes: {}, classNames, keepHead: true })).toThrow(UsageError);
   });
 
-  it("is not where the output is no classifier", () => {
-    expect(decideHead(tinyGraph([picture(), conv("a"), pool()]), { notes: {}, classNames }).keep).toBe(false);
+  test("is not where the output is no classifier", () => {
+    expect(decideHead(tinyGraph([imageInput(), conv("a"), pool()]), { notes: {}, classNames }).keep).toBe(
+      false,
+    );
   });
 });

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { layerGraph } from "../../src/topology/build-graph.ts";
 import type { GraphLayer, GraphNode, LayerGraph } from "../../src/topology/layer-graph.ts";
 import { unsupportedLayers } from "../../src/topology/support.ts";
@@ -9,7 +9,7 @@ import { graphFixtureFiles, readGraphFixtures } from "./graph-fixtures.ts";
 
 describe.each(graphFixtureFiles())("as Keras reads %s", (file) => {
   for (const fixture of readGraphFixtures(file)) {
-    it(`${fixture.name}: layers, shapes, weights and flags are Keras's`, () => compare(fixture));
+    test(`${fixture.name}: layers, shapes, weights and flags are Keras's`, () => compare(fixture));
   }
 });
 

@@ -1,17 +1,17 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { concreteShapes, shapeAt } from "../../src/topology/concrete-shapes.ts";
-import { application, conv, dense, picture, pool, strided, tinyGraph } from "../freeze/networks.ts";
+import { application, conv, dense, imageInput, pool, strided, tinyGraph } from "../freeze/networks.ts";
 import { graphFixture } from "./graph-fixtures.ts";
 
 describe("concreteShapes", () => {
-  it("are the declared ones where the model fixes its size", () => {
+  test("are the declared ones where the model fixes its size", () => {
     const graph = application("ResNet50");
     const shapes = concreteShapes(graph, [64, 64]);
     expect(shapes).toEqual(graph.nodes.map(({ outputs }) => outputs.map(({ shape }) => shape)));
   });
 
-  it("follow the picture's size where it is open", () => {
-    const open = { ...picture(), config: { batch_input_shape: [null, null, null, 3] } };
+  test("follow the picture's size where it is open", () => {
+    const open = { ...imageInput(), config: { batch_input_shape: [null, null, null, 3] } };
     const graph = tinyGraph([open, conv("a"), strided("b"), pool(), dense("out")]);
     const shapes = concreteShapes(graph, [40, 60]);
     expect(shapes.map(([shape]) => shape)).toEqual([
@@ -24,7 +24,7 @@ describe("concreteShapes", () => {
     expect(concreteShapes(graph)[1]).toEqual([[null, 224, 224, 4]]);
   });
 
-  it("reach every tensor of a network with an open size and arithmetic in its graph", () => {
+  test("reach every tensor of a network with an open size and arithmetic in its graph", () => {
     const graph = application("MobileNetV3Small");
     const fixture = graphFixture("keras-3.15.1-MobileNetV3Small.json.gz", "MobileNetV3Small");
     expect(fixture.layers.some(({ op }) => op)).toBe(true);
@@ -33,9 +33,9 @@ describe("concreteShapes", () => {
     }
   });
 
-  it("are unknown where no spec knows the layer", () => {
+  test("are unknown where no spec knows the layer", () => {
     const strange = { name: "strange", className: "package>Strange" };
-    const graph = tinyGraph([picture(), strange, conv("a")]);
+    const graph = tinyGraph([imageInput(), strange, conv("a")]);
     const shapes = concreteShapes(graph);
     expect(shapeAt(shapes, { node: 1, output: 0 })).toBeNull();
     expect(shapeAt(shapes, { node: 0, output: 0 })).toEqual([null, 16, 16, 3]);

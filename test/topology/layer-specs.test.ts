@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { Json, JsonObject } from "../../src/checkpoint.ts";
 import { isObject } from "../../src/topology/config-values.ts";
 import { knownLayerClasses, specOf } from "../../src/topology/layer-specs.ts";
@@ -11,7 +11,7 @@ const kerasDefaults = JSON.parse(
 describe("defaults", () => {
   const classes = knownLayerClasses().filter((className) => className in kerasDefaults);
 
-  it("are compared for nearly every layer class that is known", () => {
+  test("are compared for nearly every layer class that is known", () => {
     const layers = knownLayerClasses().filter((className) => !className.startsWith("ops."));
     const others = layers.filter((className) => !(className in kerasDefaults));
     expect(others).toEqual([
@@ -29,7 +29,7 @@ describe("defaults", () => {
     ]);
   });
 
-  it.each(classes)("of %s are Keras's", (className) => {
+  test.each(classes)("of %s are Keras's", (className) => {
     const keras = kerasDefaults[className]!;
     for (const [key, value] of Object.entries(specOf(className)!.defaults)) {
       if (key === "seed") continue;

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { Json, JsonObject } from "../../src/checkpoint.ts";
 import { TopologyError } from "../../src/errors.ts";
 import { layerGraph } from "../../src/topology/build-graph.ts";
@@ -39,25 +39,25 @@ function messageOf(modelConfig: JsonObject, kerasVersion = "2.15.0"): string {
 }
 
 describe("a config that makes no graph is refused naming the layer", () => {
-  it("that reads a tensor of a layer that does not exist", () => {
+  test("that reads a tensor of a layer that does not exist", () => {
     expect(messageOf(functional([input, layer("ReLU", "y", [from("ghost")])]))).toBe(
       'y: input: expected a tensor of a layer of the same model, got one of "ghost", which is none.',
     );
   });
 
-  it("that reads a call that was never made", () => {
+  test("that reads a call that was never made", () => {
     expect(messageOf(functional([input, layer("ReLU", "y", [from("x", 3)])]))).toBe(
       "y: input: expected one of the 1 calls of x, got node 3.",
     );
   });
 
-  it("that reads an output that is not there", () => {
+  test("that reads an output that is not there", () => {
     expect(messageOf(functional([input, layer("ReLU", "y", [from("x", 0, 1)])]))).toBe(
       "y: input: expected one of the 1 outputs of x, got 1.",
     );
   });
 
-  it("that reads more outputs than a layer can have", () => {
+  test("that reads more outputs than a layer can have", () => {
     expect(
       messageOf(
         functional([input, layer("Mine", "a", [from("x")]), layer("ReLU", "y", [from("a", 0, 1e9)])]),
@@ -65,13 +65,13 @@ describe("a config that makes no graph is refused naming the layer", () => {
     ).toBe("a: outputs: expected a number from 0 to 1023, got 1000000000.");
   });
 
-  it("that reads a layer which is never called", () => {
+  test("that reads a layer which is never called", () => {
     expect(
       messageOf(functional([input, layer("ReLU", "idle", []), layer("ReLU", "y", [from("idle")])])),
     ).toBe("y: input: expected a tensor of a call of idle, which is never called.");
   });
 
-  it("that stands on a cycle", () => {
+  test("that stands on a cycle", () => {
     const layers = [
       input,
       layer("Add", "a", [from("x"), from("b")]),
@@ -81,30 +81,30 @@ describe("a config that makes no graph is refused naming the layer", () => {
     expect(messageOf(functional(layers))).toMatch(/^[ab]: input: expected a graph without cycles, got one/);
   });
 
-  it("whose output_layers name nothing", () => {
+  test("whose output_layers name nothing", () => {
     expect(messageOf(functional([input], "nowhere"))).toBe(
       'm: output_layers: input: expected a tensor of a layer of the same model, got one of "nowhere", which is none.',
     );
   });
 
-  it("that stands in the model twice", () => {
+  test("that stands in the model twice", () => {
     expect(
       messageOf(functional([input, layer("ReLU", "y", [from("x")]), layer("ReLU", "y", [from("x")])])),
     ).toBe("y: layer name: expected to be unique in its model, got it twice.");
   });
 
-  it("whose config is no object", () => {
+  test("whose config is no object", () => {
     const broken = { ...layer("ReLU", "y", [from("x")]), config: "relu" };
     expect(messageOf(functional([input, broken]))).toBe('y: config: expected an object, got "relu".');
   });
 
-  it("without a class", () => {
+  test("without a class", () => {
     expect(messageOf(functional([input, { name: "y", config: {} }]))).toMatch(
       /^m: layers: expected each with a name and a class_name, got /,
     );
   });
 
-  it("inside a nested model, by its path", () => {
+  test("inside a nested model, by its path", () => {
     const inner = {
       ...functional([input, layer("ReLU", "y", [from("ghost")])]),
       name: "inner",
@@ -113,28 +113,28 @@ describe("a config that makes no graph is refused naming the layer", () => {
     expect(messageOf(functional([input, inner], "inner"))).toMatch(/^inner\/y: input: expected a tensor/);
   });
 
-  it("that has no parameters Keras would write", () => {
+  test("that has no parameters Keras would write", () => {
     const dense = layer("Dense", "y", [from("x")], { units: "many" });
     expect(messageOf(functional([input, dense]))).toBe(
       'y: units: expected a positive whole number, got "many". The config is not one that Keras writes.',
     );
   });
 
-  it("that does not fit its input", () => {
+  test("that does not fit its input", () => {
     const conv = layer("Conv1D", "y", [from("x")], { filters: 2, kernel_size: [3] });
     expect(messageOf(functional([input, conv]))).toBe(
       "y: input: expected ndim=3, got ndim=4 with shape [None,8,8,3].",
     );
   });
 
-  it("whose window is larger than its input", () => {
+  test("whose window is larger than its input", () => {
     const conv = layer("Conv2D", "y", [from("x")], { filters: 2, kernel_size: [9, 9] });
     expect(messageOf(functional([input, conv]))).toBe(
       "y: input: expected at least 9 positions for a window of 9, got 8. A larger image fits.",
     );
   });
 
-  it("whose inputs do not merge", () => {
+  test("whose inputs do not merge", () => {
     const layers = [
       input,
       layer("MaxPooling2D", "half", [from("x")], { pool_size: [2, 2] }),
@@ -143,7 +143,7 @@ describe("a config that makes no graph is refused naming the layer", () => {
     expect(messageOf(functional(layers))).toMatch(/^y: inputs: expected shapes that broadcast, got /);
   });
 
-  it("that gets too few inputs for the model it is", () => {
+  test("that gets too few inputs for the model it is", () => {
     const inner = {
       ...functional([input, layer("ReLU", "y", [from("x")])]),
       name: "inner",
@@ -154,31 +154,31 @@ describe("a config that makes no graph is refused naming the layer", () => {
 });
 
 describe("a model that cannot be read is refused", () => {
-  it("where it is not of layers", () => {
+  test("where it is not of layers", () => {
     expect(messageOf({ class_name: "MyModel", config: {} })).toMatch(
       /^model config: expected a Sequential or Functional model with its layers, got class "MyModel"/,
     );
   });
 
-  it("where no Keras of that version exists", () => {
+  test("where no Keras of that version exists", () => {
     expect(messageOf(functional([input]), "7.1")).toBe(
       'model config: Keras version: expected 1, 2 or 3, got "7.1".',
     );
   });
 
-  it("where nothing tells a Sequential's input", () => {
+  test("where nothing tells a Sequential's input", () => {
     const modelConfig = { class_name: "Sequential", config: { name: "s", layers: [layer("ReLU", "y", [])] } };
     expect(messageOf(modelConfig)).toMatch(/^y_input: batch_shape: expected the model's input shape/);
   });
 
-  it("where the number of channels is open", () => {
+  test("where the number of channels is open", () => {
     const open = layer("InputLayer", "x", [], { batch_input_shape: [null, 8, 8, null] });
     const conv = layer("Conv2D", "y", [from("x")], { filters: 2, kernel_size: [3, 3] });
     expect(messageOf(functional([open, conv]))).toMatch(/^y: input: expected a known number of channels/);
   });
 });
 
-it("a chain of 20000 layers is no recursion", () => {
+test("a chain of 20000 layers is no recursion", () => {
   const chain = Array.from({ length: 20_000 }, (_, index) =>
     layer("ReLU", `r${index}`, [from(index === 0 ? "x" : `r${index - 1}`)]),
   );

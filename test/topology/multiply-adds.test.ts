@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { layerGraph } from "../../src/topology/build-graph.ts";
 import { specOf } from "../../src/topology/layer-specs.ts";
 import { callShapesOf } from "../../src/topology/weights-of.ts";
@@ -11,7 +11,7 @@ const files = graphFixtureFiles().filter((file) => !file.includes("nets"));
 describe.each(files)(
   "multiply-adds in %s are kernel sizes times positions, as Keras reports them",
   (file) => {
-    it.each(readGraphFixtures(file).filter(hasKernels))("$name", (fixture) => {
+    test.each(readGraphFixtures(file).filter(hasKernels))("$name", (fixture) => {
       const graph = layerGraph(fixture);
       const layers = new Map(fixture.layers.map((layer) => [layer.path, layer]));
       for (const layer of graph.layers) {

@@ -1,9 +1,9 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { JsonObject } from "../../src/checkpoint.ts";
 import { quantizationOf, quantizationRefusal } from "../../src/topology/specs/quantization.ts";
 
 describe("how a layer is quantized", () => {
-  it.each([
+  test.each([
     ["int8_from_float32", { mode: "int8", bits: 8, blockSize: undefined, historyLength: 1024 }],
     ["int4/128_from_float32", { mode: "int4", bits: 4, blockSize: 128, historyLength: 1024 }],
     ["int4/-1_from_float32", { mode: "int4", bits: 4, blockSize: undefined, historyLength: 1024 }],
@@ -20,7 +20,7 @@ describe("a form that is not run is refused by its name", () => {
   const refused = (className: string, config: JsonObject): string | undefined =>
     quantizationRefusal(className, config)?.reason;
 
-  it.each([
+  test.each([
     ["Conv2D", { dtype: "int8_from_float32" }, "it is quantized to int8, which is not run here"],
     ["Dense", { dtype: "int2_from_float32" }, "it is quantized to int2, which is not run here"],
     ["Embedding", { dtype: "float8/1024_from_float32" }, "it is quantized to float8, which is not run here"],
@@ -30,7 +30,7 @@ describe("a form that is not run is refused by its name", () => {
     expect(refused(className, config)).toBe(reason);
   });
 
-  it("unlike those that are", () => {
+  test("unlike those that are", () => {
     expect(refused("Dense", { dtype: "int8_from_float32", lora_rank: 2 })).toBeUndefined();
     expect(refused("ReversibleEmbedding", { dtype: "int4/128_from_float32" })).toBeUndefined();
   });

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { layerGraph } from "../../src/topology/build-graph.ts";
 import type { LayerGraph } from "../../src/topology/layer-graph.ts";
 import { stagesOf } from "../../src/topology/stages.ts";
@@ -6,9 +6,9 @@ import {
   application,
   conv,
   dense,
+  imageInput,
   layer,
   norm,
-  picture,
   pool,
   strided,
   tinyGraph,
@@ -33,7 +33,7 @@ function byLabel(graph: LayerGraph): Record<string, string[]> {
 describe("the labels of a network", () => {
   const resolutions = ["conv1", "conv2", "conv3", "conv4", "conv5"];
 
-  it.each<[string, string, string[]]>([
+  test.each<[string, string, string[]]>([
     ["ResNet50", "3.15.1", [...resolutions, "head"]],
     ["ResNet50", "2.15.0", [...resolutions, "head"]],
     ["ResNet50", "2.2.4", [...resolutions, "head"]],
@@ -58,7 +58,7 @@ describe("the labels of a network", () => {
     expect(stagesOf(application(name, version)).labels).toEqual(labels);
   });
 
-  it("cover every layer but the inputs, once", () => {
+  test("cover every layer but the inputs, once", () => {
     for (const [name, version] of [
       ["ResNet50", "3.15.1"],
       ["MobileNetV3Small", "3.15.1"],
@@ -72,7 +72,7 @@ describe("the labels of a network", () => {
     }
   });
 
-  it("put ResNet50's layers where its names do", () => {
+  test("put ResNet50's layers where its names do", () => {
     const labelled = byLabel(application("ResNet50"));
     for (const [label, paths] of Object.entries(labelled)) {
       const named = paths.map((path) => /^(conv\d|pool1|avg_pool|predictions)/.exec(path)![1]!);
@@ -81,7 +81,7 @@ describe("the labels of a network", () => {
     }
   });
 
-  it("put the old ResNet50's layers where the new one's are", () => {
+  test("put the old ResNet50's layers where the new one's are", () => {
     const counts = (graph: LayerGraph): number[] =>
       Object.values(byLabel(graph)).map((paths) => paths.length);
     expect(counts(application("ResNet50", "2.2.4"))).toEqual(counts(application("ResNet50")));
@@ -89,7 +89,7 @@ describe("the labels of a network", () => {
 });
 
 describe("the N-th resolution", () => {
-  it.each<[string, string, string, string]>([
+  test.each<[string, string, string, string]>([
     ["ResNet50", "3.15.1", "stage4", "conv4_block1_1_conv"],
     ["ResNet50", "2.2.4", "conv4", "res4a_branch2a"],
     ["ResNet50", "2.2.4", "stage5", "res5a_branch2a"],
@@ -108,7 +108,7 @@ describe("the N-th resolution", () => {
     expect(found.replace(/_\d+$/, "")).toBe(first.replace(/_\d+$/, ""));
   });
 
-  it.each([
+  test.each([
     ["ResNet50", "3.15.1"],
     ["ResNet50", "2.2.4"],
     ["ResNet50V2", "3.15.1"],
@@ -139,7 +139,7 @@ describe("the N-th resolution", () => {
     expect(graph.layers.some(({ path }) => stages.matches(`stage${firsts.size + 1}`, path))).toBe(false);
   });
 
-  it("counts no squeeze to one position and back", () => {
+  test("counts no squeeze to one position and back", () => {
     const graph = application("EfficientNetB0");
     const stages = stagesOf(graph);
     const squeezes = graph.layers.filter(({ name }) => /^block2._se_/.test(name));
@@ -148,9 +148,9 @@ describe("the N-th resolution", () => {
     expect(graph.layers.some(({ path }) => stages.matches("stage6", path))).toBe(false);
   });
 
-  it("counts one position where the network itself comes down to it", () => {
+  test("counts one position where the network itself comes down to it", () => {
     const graph = tinyGraph([
-      picture("x", 4),
+      imageInput("x", 4),
       strided("a"),
       strided("b"),
       norm("b_bn"),
@@ -160,16 +160,16 @@ describe("the N-th resolution", () => {
     expect(byLabel(graph)).toEqual({ conv1: ["a"], conv2: ["b", "b_bn"], head: ["pool", "out"] });
   });
 
-  it("is that of a picture of 224 pixels where the size is open", () => {
-    const open = { ...picture(), config: { batch_input_shape: [null, null, null, 3] } };
+  test("is that of a picture of 224 pixels where the size is open", () => {
+    const open = { ...imageInput(), config: { batch_input_shape: [null, null, null, 3] } };
     const graph = tinyGraph([open, strided("a"), strided("b"), pool(), dense("out")]);
     expect(stagesOf(graph).labels).toEqual(["conv1", "conv2", "head"]);
   });
 
-  it("is found where channels come first", () => {
+  test("is found where channels come first", () => {
     const first = { data_format: "channels_first" };
     const graph = tinyGraph([
-      { ...picture(), config: { batch_input_shape: [null, 3, 16, 16] } },
+      { ...imageInput(), config: { batch_input_shape: [null, 3, 16, 16] } },
       strided("a", { config: first }),
       norm("a_bn", { config: { axis: [1] } }),
       conv("a2", { config: { ...first, filters: 9 } }),
@@ -182,13 +182,13 @@ describe("the N-th resolution", () => {
 });
 
 describe("networks without resolutions", () => {
-  it("have a top and a head", () => {
+  test("have a top and a head", () => {
     const vector = layer("InputLayer", "x", { config: { batch_input_shape: [null, 5] } });
     const graph = tinyGraph([vector, dense("first", 5), dense("second", 5), dense("last")]);
     expect(byLabel(graph)).toEqual({ top: ["first", "second"], head: ["last"] });
   });
 
-  it("have their head found in nested models too", () => {
+  test("have their head found in nested models too", () => {
     const graph = layerGraph(graphFixture("keras-3.15.1-nets.json.gz", "transfer model"));
     const labels = stagesOf(graph).labels;
     expect(labels.slice(-1)).toEqual(["head"]);

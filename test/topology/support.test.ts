@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { JsonObject } from "../../src/checkpoint.ts";
 import { TopologyError } from "../../src/errors.ts";
 import { activationNames as computedActivations } from "../../src/layers/activation-functions.ts";
@@ -15,12 +15,12 @@ const configs = JSON.parse(
 describe("a model with layers that cannot run", () => {
   const graph = layerGraph({ modelConfig: configs.keras, kerasVersion: "3.15.1" });
 
-  it("still has a graph, with unknown shapes behind them", () => {
+  test("still has a graph, with unknown shapes behind them", () => {
     expect(graph.nodes.at(-1)!.outputs.map(({ shape }) => shape)).toEqual([null, null]);
     expect(graph.layers).toHaveLength(8);
   });
 
-  it("is refused once, naming each of them by path", () => {
+  test("is refused once, naming each of them by path", () => {
     expect(() => requireSupported(graph)).toThrow(TopologyError);
     expect(unsupportedLayers(graph).map(({ path, className }) => `${path} ${className}`)).toEqual([
       "nested/twice Lambda",
@@ -37,7 +37,7 @@ describe("a model with layers that cannot run", () => {
     );
   });
 
-  it("is refused from .h5 too, where only the registered name tells a class from Keras's own", () => {
+  test("is refused from .h5 too, where only the registered name tells a class from Keras's own", () => {
     const paths = unsupportedLayers(layerGraph({ modelConfig: configs.h5, kerasVersion: "3.15.1" }));
     expect(paths.map(({ path, className }) => `${path} ${className}`)).toEqual([
       "nested/twice Lambda",
@@ -48,13 +48,13 @@ describe("a model with layers that cannot run", () => {
   });
 });
 
-it("a model of Keras's layers alone passes", () => {
+test("a model of Keras's layers alone passes", () => {
   expect(() =>
     requireSupported(layerGraph(graphFixture("keras-2.15.0-ResNet50.json.gz", "ResNet50"))),
   ).not.toThrow();
 });
 
-it("every activation that passes can be computed", () => {
+test("every activation that passes can be computed", () => {
   const computed = new Set(computedActivations());
   expect([...activationNames].filter((name) => !computed.has(name))).toEqual([]);
 });
@@ -77,7 +77,7 @@ describe("a layer that cannot run with its arguments", () => {
       .join();
   };
 
-  it.each([
+  test.each([
     ["LSTM", { units: 4, stateful: true }, "y: it is stateful: what it gives for a batch"],
     ["Bidirectional", { layer: inside("GRU", { units: 4, stateful: true }) }, "y: it is stateful"],
     ["GRU", { units: 4, time_major: true }, "y: it is time_major"],
@@ -117,7 +117,7 @@ describe("a layer that cannot run with its arguments", () => {
     expect(refusalOf(className, config as JsonObject)).toContain(expected);
   });
 
-  it("runs with others", () => {
+  test("runs with others", () => {
     expect(refusalOf("LSTM", { units: 4, unroll: true, go_backwards: true })).toBe("");
     expect(refusalOf("TimeDistributed", { layer: inside("Dense", { units: 2 }) })).toBe("");
   });

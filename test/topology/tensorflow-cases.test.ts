@@ -1,4 +1,4 @@
-import { beforeAll, expect, it } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { ensureEngine, useEngine } from "../../src/engine/backend.ts";
 import { tf } from "../../src/engine/tf.ts";
 import { TopologyError } from "../../src/errors.ts";
@@ -58,7 +58,7 @@ const refused = {
     K.binary_crossentropy`,
 };
 
-it.each(functionRecords())(
+test.each(functionRecords())(
   "%s: every function gives Keras's numbers or is refused by name",
   (name, record) => {
     const fates = record.cases.map((each) => [each.name, fateOf(each, record)] as const);

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
-import { beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import type { JsonObject } from "../../src/checkpoint.ts";
 import { ensureEngine, useEngine } from "../../src/engine/backend.ts";
 import { tf } from "../../src/engine/tf.ts";
@@ -38,11 +38,11 @@ describe("TensorFlow functions in a Keras 2 graph", () => {
     tf.dispose([feeds, results]);
   });
 
-  it("are operations of Keras 3, none left over", () => {
+  test("are operations of Keras 3, none left over", () => {
     expect(unsupportedLayers(graph)).toEqual([]);
   });
 
-  it.each(fixture.names.map((name, index) => ({ name, index })))(
+  test.each(fixture.names.map((name, index) => ({ name, index })))(
     "$name gives Keras's numbers",
     ({ index }) => {
       const expected = fixture.outputs[index]!;
@@ -59,7 +59,7 @@ describe("TensorFlow functions in a Keras 2 graph", () => {
   );
 });
 
-it("a TensorFlow function without an equal is refused by layer and function", () => {
+test("a TensorFlow function without an equal is refused by layer and function", () => {
   const modelConfig = {
     class_name: "Functional",
     config: {

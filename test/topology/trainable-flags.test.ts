@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { Checkpoint, Json, JsonObject } from "../../src/checkpoint.ts";
 import { freezeUntil } from "../../src/freeze/policy.ts";
 import { resolveFreeze } from "../../src/freeze/resolve.ts";
@@ -6,7 +6,7 @@ import { layerGraph } from "../../src/topology/build-graph.ts";
 import type { LayerGraph } from "../../src/topology/layer-graph.ts";
 import { withTrainableFlags } from "../../src/topology/trainable-flags.ts";
 import { weightSpecsOf } from "../../src/topology/weights-of.ts";
-import { conv, dense, layer, network, norm, picture, pool } from "../freeze/networks.ts";
+import { conv, dense, imageInput, layer, network, norm, pool } from "../freeze/networks.ts";
 import { graphFixtureFiles, readGraphFixtures } from "./graph-fixtures.ts";
 
 type Source = { readonly modelConfig: JsonObject; readonly kerasVersion: string };
@@ -37,12 +37,12 @@ describe.each(files)("flags written into models of %s", (file) => {
       ["the last half", weighted.slice(Math.floor(weighted.length / 2))],
       ["every other", weighted.filter((_, index) => index % 2 === 0)],
     ];
-    it.each(cases)(`${fixture.name}: read back what was frozen (%s)`, (_, frozen) => {
+    test.each(cases)(`${fixture.name}: read back what was frozen (%s)`, (_, frozen) => {
       const flagged = withTrainableFlags(checkpointOf(fixture, graph), new Set(frozen));
       expect(frozenIn(layerGraph(flagged))).toEqual(frozen);
     });
 
-    it(`${fixture.name}: change nothing but flags, and only where the layer has one`, () => {
+    test(`${fixture.name}: change nothing but flags, and only where the layer has one`, () => {
       const flagged = withTrainableFlags(checkpointOf(fixture, graph), new Set(weighted));
       expect(
         changes(fixture.modelConfig, flagged.modelConfig).filter((key) => !key.endsWith(".trainable")),
@@ -81,7 +81,7 @@ describe("flags", () => {
   const graph = layerGraph(nested);
   const checkpoint = checkpointOf(nested, graph);
 
-  it("of a nested model are false only where nothing inside trains", () => {
+  test("of a nested model are false only where nothing inside trains", () => {
     const inside = graph.layers
       .filter(({ containers }) => containers.includes("open"))
       .map(({ path }) => path);
@@ -100,16 +100,16 @@ describe("flags", () => {
     expect((some.modelConfig["config"] as JsonObject)["trainable"]).toBe(true);
   });
 
-  it("that are right already leave the entry the same object", () => {
+  test("that are right already leave the entry the same object", () => {
     const frozen = new Set(graph.layers.filter(({ trainable }) => !trainable).map(({ path }) => path));
     const again = withTrainableFlags(checkpoint, frozen);
     const twice = withTrainableFlags(again, frozen);
     expect(twice.modelConfig).toBe(again.modelConfig);
   });
 
-  it("are written from a resolution, weightless layers included", () => {
+  test("are written from a resolution, weightless layers included", () => {
     const source = network([
-      picture(),
+      imageInput(),
       conv("a"),
       norm("a_bn"),
       layer("ReLU", "relu"),
@@ -124,7 +124,7 @@ describe("flags", () => {
     expect(flags.filter(([, trainable]) => trainable).map(([path]) => path)).toEqual(["b", "pool", "out"]);
   });
 
-  it("of the layer that a wrapper wraps follow the wrapper's", () => {
+  test("of the layer that a wrapper wraps follow the wrapper's", () => {
     const inner = { class_name: "Dense", config: { name: "inner", trainable: true, units: 2 } };
     const source = network([
       layer("InputLayer", "x", { config: { batch_input_shape: [null, 4, 3] } }),
@@ -143,8 +143,8 @@ describe("flags", () => {
     expect(wrapper["layer"]).toEqual({ ...inner, config: { ...inner.config, trainable: false } });
   });
 
-  it("are added to a weighted layer that has none", () => {
-    const source = network([picture(), pool(), dense("out")]);
+  test("are added to a weighted layer that has none", () => {
+    const source = network([imageInput(), pool(), dense("out")]);
     const layers = (source.modelConfig["config"] as JsonObject)["layers"] as JsonObject[];
     const bare = layers.map((entry) => {
       const { trainable: _flag, ...config } = entry["config"] as JsonObject;
@@ -156,7 +156,7 @@ describe("flags", () => {
       { format: "h5", kerasVersion: "2.15.0", modelConfig, weights: new Map([["out", []]]), notes: {} },
       new Set(["out", "pool"]),
     );
-    expect([flagOf(flagged, "picture"), flagOf(flagged, "pool"), flagOf(flagged, "out")]).toEqual([
+    expect([flagOf(flagged, "image"), flagOf(flagged, "pool"), flagOf(flagged, "out")]).toEqual([
       undefined,
       undefined,
       false,
