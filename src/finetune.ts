@@ -26,7 +26,7 @@ export async function finetune(options: FinetuneOptions): Promise<FinetuneResult
     const examples = await runFeatures(run, engine);
     const trained = await runTraining(run, examples).finally(examples.dispose);
     const record = runRecord(run, engine, examples, trained);
-    const { format: _format, args: _args, ...result } = record;
+    const { format: _format, unit: _unit, args: _args, ...result } = record;
     const files = (await folder?.write(record)) ?? [];
     if (trained.stopped === undefined) return { ...result, files };
     const { length } = trained.history;

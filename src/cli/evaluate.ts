@@ -60,11 +60,8 @@ export const evaluateCommand: Command<EvaluateValues> = {
       ...fileOptions(values, terminal, "evaluate", dataset.kind),
       ...withoutUndefined({ loss: values.loss, batchSize: values["batch-size"] }),
     });
-    for (const { path, reason } of result.badImages) terminal.notice(`warning: ${path}: ${reason} Skipped.`);
-    if (values.json) {
-      const { images, loss, accuracy, confusion } = result;
-      terminal.document({ images, loss, accuracy, confusion });
-    }
+    for (const { path, reason } of result.bad) terminal.notice(`warning: ${path}: ${reason} Skipped.`);
+    if (values.json) terminal.document(result);
     for (const line of evaluationLines(folder, dataset.kind, result)) terminal.print(line);
   },
 };
@@ -79,9 +76,10 @@ function heldOutFolder(data: string): string | undefined {
 function evaluationLines(
   folder: string,
   unit: SampleUnit,
-  { images, loss, accuracy, confusion, labels }: Evaluation,
+  { samples, loss, metrics, confusion, labels }: Evaluation,
 ): string[] {
-  const lines = [`${images} ${unit} in ${folder}: loss ${figure(loss)}  accuracy ${figure(accuracy)}`, ""];
+  const figures = Object.entries({ loss, ...metrics }).map(([name, value]) => `${name} ${figure(value)}`);
+  const lines = [`${samples} ${unit} in ${folder}: ${figures.join("  ")}`, ""];
   if (labels.length > 20) return [...lines, ...mostConfused(confusion, labels)];
   const rows = confusion.map((row, truth) => [labels[truth]!, ...row.map(String)]);
   return [

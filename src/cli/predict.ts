@@ -45,8 +45,7 @@ export const predictCommand: Command<PredictValues> = {
       ...fileOptions(values, terminal, "predict", kind),
       ...withoutUndefined({ top: values.top }),
     });
-    const name = kind === "texts" ? "text" : "image";
-    if (values.json) terminal.document(results.map(({ path, ...result }) => ({ [name]: path, ...result })));
+    if (values.json) terminal.document(results);
     else for (const line of results.flatMap(predictionLines)) terminal.print(line);
   },
 };

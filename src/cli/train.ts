@@ -6,7 +6,7 @@ import {
   removeRunFolder,
   resolveOptions,
 } from "../cli-api.ts";
-import type { FinetuneResult, ProgressEvent } from "../index.ts";
+import type { FinetuneResult, ProgressEvent, SampleUnit } from "../index.ts";
 import { finetune, UsageError } from "../index.ts";
 import type { Command } from "./command.ts";
 import type { RunValues } from "./run-flags.ts";
@@ -50,17 +50,21 @@ export const trainCommand: Command<RunValues> = {
     terminal.print(engineLine(engine));
     slowEngineLines(engine).forEach(terminal.notice);
     const out = options.out ?? makeRunFolder(model);
+    let unit: SampleUnit = "samples";
     const result = await finetune({
       ...options,
       out,
       signal,
-      onProgress: (event) => show(event, terminal),
+      onProgress: (event) => {
+        if (event.kind === "extract") unit = event.unit;
+        show(event, terminal);
+      },
     }).catch((error: unknown) => {
       if (options.out === undefined) removeRunFolder(out);
       throw error;
     });
     if (values.json) terminal.document(runDocument(out, result));
-    for (const line of resultLines(out, result)) terminal.print(line);
+    for (const line of resultLines(out, result, unit)) terminal.print(line);
   },
 };
 
@@ -105,12 +109,11 @@ function epochLine({ epoch, epochs, best }: Extract<ProgressEvent, { kind: "epoc
   return [`epoch ${number}`, ...figures, formatSeconds(epoch.seconds), ...(best ? ["best"] : [])].join("  ");
 }
 
-/** What a run ends with: the best epoch, what it cost beside the plan, the proof, and where the files are. */
-function resultLines(out: string, result: FinetuneResult): string[] {
+/** Returns the last lines of a run: its cost beside the plan, the proof, the files, and the best epoch. */
+function resultLines(out: string, result: FinetuneResult, unit: SampleUnit): string[] {
   const best = result.history.find((epoch) => epoch.epoch === result.bestEpoch);
   const lines = ["", ...costTable(result)];
-  const { proof, bad, features, unit } = result;
-  const called = unit === "images" ? "pictures" : unit;
+  const { proof, bad, features } = result;
   lines.push(
     proof.unchanged
       ? `proof     ${proof.weights.length} frozen weights have the same sha256 as before`
@@ -123,22 +126,22 @@ function resultLines(out: string, result: FinetuneResult): string[] {
     `features  ${features.samples} ${unit}, ${features.cached} from the cache, ${features.extracted} computed`,
   );
   if (bad.length > 0) {
-    lines.push(
-      `skipped   ${bad.length} ${called} that cannot be ${unit === "images" ? "decoded" : "read"}, listed in bad-${unit}.csv`,
-    );
+    const skipped = `${bad.length} ${bad.length === 1 ? unit.slice(0, -1) : unit}`;
+    const how = unit === "images" ? "decoded" : "read";
+    lines.push(`skipped   ${skipped} that cannot be ${how}, listed in bad-${unit}.csv`);
   }
   lines.push(`files     ${result.files.join("  ")}`);
   if (best) {
     const accuracy =
       best.val_accuracy === undefined
-        ? `accuracy ${figure(best.accuracy ?? Number.NaN)} on the ${called} it trained on`
-        : `accuracy ${figure(best.val_accuracy)} on ${called} it did not train on`;
+        ? `accuracy ${figure(best.accuracy ?? Number.NaN)} on the ${unit} it trained on`
+        : `accuracy ${figure(best.val_accuracy)} on ${unit} it did not train on`;
     lines.push(`result    ${accuracy} (epoch ${best.epoch} of ${result.history.length}), in ${out}`);
   }
   return lines;
 }
 
 function runDocument(out: string, result: FinetuneResult): object {
-  const { engine, bestEpoch, features, history, plan, proof } = result;
-  return { out, engine, epochs: history.length, bestEpoch, features, history, plan, proof };
+  const { checkpoint, ...rest } = result;
+  return { out, epochs: result.history.length, labels: checkpoint.notes.labels ?? [], ...rest };
 }

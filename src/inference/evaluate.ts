@@ -30,15 +30,17 @@ export interface EvaluateOptions extends FileOptions {
 
 export interface Evaluation {
   /** Samples that were judged, whatever they are. */
-  readonly images: number;
+  readonly samples: number;
   /** Mean over the samples, with what regularizers add to it, as Keras's `evaluate`. */
   readonly loss: number;
-  readonly accuracy: number;
+  /** Each metric by its Keras name. */
+  readonly metrics: Readonly<Record<string, number>>;
   /** `confusion[truth][predicted]`, in output order. */
   readonly confusion: readonly (readonly number[])[];
   /** Class names in output order; numbers where nothing names them. */
   readonly labels: readonly string[];
-  readonly badImages: readonly BadFile[];
+  /** Files that could not be used. */
+  readonly bad: readonly BadFile[];
 }
 
 interface Rows {
@@ -60,19 +62,19 @@ export async function evaluate(
 ): Promise<Evaluation> {
   const dataset = storedDataset(given);
   const classifier = await openClassifier(checkpoint, { activities: true });
-  const badImages: BadFile[] = [];
+  const bad: BadFile[] = [];
   try {
     const labels = labelsOf(checkpoint, dataset, classifier.units);
     const loss = lossOf(options.loss ?? defaultLoss(classifier.units));
     const penalty = penaltyOfWeights(classifier.graph, checkpoint.weights);
     const reduction = classifier.graph.activityPenalties?.reduction ?? "mean";
     const confusion = labels.map(() => labels.map(() => 0));
-    let images = 0;
+    let samples = 0;
     let lossSum = 0;
     const rows =
       dataset.kind === "arrays"
         ? arrayRows(dataset, classifier, options.batchSize ?? 32)
-        : fileRows(dataset, classifier, checkpoint, labels, options, badImages);
+        : fileRows(dataset, classifier, checkpoint, labels, options, bad);
     for await (const { inputs, truth } of rows) {
       const targets = targetsOf(truth, classifier.units, loss);
       classifier.run(inputs, (output, activities) => {
@@ -82,11 +84,18 @@ export async function evaluate(
           confusion[truth[row]!]![predicted]!++;
         });
       });
-      images += truth.length;
-      options.onProgress?.(images + badImages.length, sampleCount(dataset));
+      samples += truth.length;
+      options.onProgress?.(samples + bad.length, sampleCount(dataset));
     }
     const correct = confusion.reduce((sum, row, label) => sum + row[label]!, 0);
-    return { images, loss: lossSum / images, accuracy: correct / images, confusion, labels, badImages };
+    return {
+      samples,
+      labels,
+      loss: lossSum / samples,
+      metrics: { accuracy: correct / samples },
+      confusion,
+      bad,
+    };
   } finally {
     classifier.dispose();
   }

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readdirSync, rmdirSync, rmSync, statSync, writeF
 import { mkdir, rm } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import type { Checkpoint } from "../checkpoint.ts";
+import type { SampleUnit } from "../data/dataset.ts";
 import { MachineError, UsageError } from "../errors.ts";
 import { isRunning, replaceFile } from "../formats/atomic-file.ts";
 import { writeCheckpoint } from "../formats/checkpoint-file.ts";
@@ -33,7 +34,9 @@ export interface RunFolder {
 /** What a run leaves behind. */
 export interface RunRecord extends Omit<FinetuneResult, "files"> {
   readonly format: CheckpointFormat;
-  /** Every option as resolved. */
+  /** The name of the samples, in which the list of bad files is called. */
+  readonly unit: SampleUnit;
+  /** Every option as it was decided. */
   readonly args: Readonly<Record<string, unknown>>;
 }
 

@@ -103,8 +103,6 @@ export interface FinetuneResult {
   readonly proof: Proof;
   readonly engine: string;
   readonly features: FeatureFigures;
-  /** What the samples are. */
-  readonly unit: SampleUnit;
   /** Files that could not be used. */
   readonly bad: readonly BadFile[];
   /** What the run cost, beside `plan.cost`. */

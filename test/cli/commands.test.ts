@@ -36,14 +36,18 @@ describe("a run", () => {
       plan: { firstTrainable: string; parameters: { trainable: number } };
     };
     expect(Object.keys(run).sort()).toEqual(
-      ["bestEpoch", "engine", "epochs", "features", "history", "out", "plan", "proof"].sort(),
+      [
+        ...["bad", "bestEpoch", "engine", "epochs", "features", "files", "history", "labels", "measured"],
+        ...["out", "plan", "proof"],
+      ].sort(),
     );
     expect([run["out"], run["engine"], run["epochs"]]).toEqual([out, "wasm", 2]);
+    expect(run["labels"]).toEqual(["brick", "grass", "gravel"]);
     expect(Object.keys(run["features"] as object).sort()).toEqual([
       "bytes",
       "cached",
       "extracted",
-      "images",
+      "samples",
       "seconds",
     ]);
     expect(run.history.map(({ epoch }) => epoch)).toEqual([1, 2]);
@@ -143,7 +147,7 @@ describe("a run", () => {
     expect([strict.code, strict.stderr.includes("broken.jpg"), existsSync(folder)]).toEqual([1, true, false]);
     const run = await runCli(args);
     expect(run.code).toBe(0);
-    expect(run.stdout).toMatch(/^skipped +1 pictures? /m);
+    expect(run.stdout).toMatch(/^skipped +1 image that /m);
     expect(readFileSync(join(folder, "bad-images.csv"), "utf8")).toContain("broken.jpg");
     expect(readFileSync(broken, "utf8")).toBe("no picture");
   });
@@ -182,10 +186,10 @@ describe("the other commands", () => {
   test("predict gives Keras's probabilities, and a run folder's labels", async () => {
     const picture = fixture(expected.picture);
     const json = document(await runCli(["predict", model, picture, "--top", "4", "--json"])) as {
-      image: string;
+      path: string;
       predictions: { label: string; index: number; probability: number }[];
     }[];
-    expect(json.map(({ image }) => image)).toEqual([picture]);
+    expect(json.map(({ path }) => path)).toEqual([picture]);
     for (const { index, probability } of json[0]!.predictions) {
       expect(Math.abs(probability - expected.probabilities[index]!)).toBeLessThan(2e-5);
     }
@@ -198,16 +202,16 @@ describe("the other commands", () => {
   test("evaluate finds again what the run said of val/", async () => {
     const run = JSON.parse(trained.stdout) as { bestEpoch: number; history: Record<string, number>[] };
     const best = run.history[run.bestEpoch - 1]!;
-    const json = document(await runCli(["evaluate", out, "--data", data, "--json"])) as Record<
-      string,
-      number
-    > & {
+    const json = document(await runCli(["evaluate", out, "--data", data, "--json"])) as {
+      samples: number;
+      loss: number;
+      metrics: { accuracy: number };
       confusion: number[][];
     };
-    expect(Object.keys(json)).toEqual(["images", "loss", "accuracy", "confusion"]);
-    expect(json["images"]).toBe(30);
-    expect(Math.abs(json["loss"]! - best["val_loss"]!)).toBeLessThan(1e-4);
-    expect(json["accuracy"]).toBeCloseTo(best["val_accuracy"]!, 10);
+    expect(Object.keys(json)).toEqual(["samples", "labels", "loss", "metrics", "confusion", "bad"]);
+    expect(json.samples).toBe(30);
+    expect(Math.abs(json.loss - best["val_loss"]!)).toBeLessThan(1e-4);
+    expect(json.metrics.accuracy).toBeCloseTo(best["val_accuracy"]!, 10);
     expect(json.confusion.map((row) => row.reduce((sum, count) => sum + count))).toEqual([10, 10, 10]);
   });
 
@@ -216,8 +220,8 @@ describe("the other commands", () => {
     for (const split of ["train", "val"]) {
       cpSync(join(data, split), join(root, split === "val" ? name : split), { recursive: true });
     }
-    const json = document(await runCli(["evaluate", out, "--data", root, "--json"])) as { images: number };
-    expect(json.images).toBe(30);
+    const json = document(await runCli(["evaluate", out, "--data", root, "--json"])) as { samples: number };
+    expect(json.samples).toBe(30);
   });
 
   test("convert writes another format and says how far the predictions of both files are apart", async () => {

@@ -109,8 +109,8 @@ describe("a tuned classifier of texts", () => {
   test("predicts files and folders with its labels", async () => {
     const { code, stdout, stderr } = await runCli(["predict", out, join(data, "fine"), "--json"]);
     expect(code).toBe(0);
-    const results = JSON.parse(stdout) as { text: string; predictions: { label: string }[] }[];
-    expect(results.map(({ text }) => text)).toEqual(
+    const results = JSON.parse(stdout) as { path: string; predictions: { label: string }[] }[];
+    expect(results.map(({ path }) => path)).toEqual(
       [0, 1, 2, 3].map((index) => join(data, "fine", `${index}.txt`)),
     );
     expect(results[1]!.predictions.map(({ label }) => label)).toEqual(["fine", "dull"]);
@@ -195,7 +195,7 @@ describe("a model that names its answer", () => {
     const printed = await runCli(["predict", model, ...paths]);
     expect(printed.stdout).toBe(paths.map((path, index) => `${path}\n  ${names[index]}\n`).join(""));
     const { stdout } = await runCli(["predict", model, ...paths, "--json"]);
-    expect(JSON.parse(stdout)).toEqual(paths.map((text, index) => ({ text, answer: [names[index]] })));
+    expect(JSON.parse(stdout)).toEqual(paths.map((path, index) => ({ path, answer: [names[index]] })));
   });
 
   test("is converted, with what both files say of words that it knows", async () => {

@@ -114,9 +114,12 @@ describe("evaluating", () => {
       loss -= Math.log(ranked.find(({ index }) => index === truth)!.probability) / dataset.samples.length;
     });
     expect(result.confusion).toEqual(confusion);
-    expect(result.images).toBe(30);
+    expect(result.samples).toBe(30);
     expect(Math.abs(result.loss - loss)).toBeLessThan(1e-5);
-    expect(result.accuracy).toBeCloseTo(confusion.reduce((sum, row, index) => sum + row[index]!, 0) / 30, 10);
+    expect(result.metrics["accuracy"]).toBeCloseTo(
+      confusion.reduce((sum, row, index) => sum + row[index]!, 0) / 30,
+      10,
+    );
   });
 
   test("arrays are evaluated as they are, targets as indices or one-hot", async () => {

@@ -77,7 +77,7 @@ describe("texts of files", () => {
     ]);
     expect(files.loss).toBeCloseTo(given.loss, 6);
     expect(files.confusion).toEqual(given.confusion);
-    expect([files.images, files.labels]).toEqual([8, ["dull", "fine"]]);
+    expect([files.samples, files.labels]).toEqual([8, ["dull", "fine"]]);
   });
 
   test("of no fixed length are tuned too: their features are not kept, which a warning says", async () => {
