@@ -1,29 +1,33 @@
 import type { JsonObject } from "../checkpoint.ts";
 
-/** A published network, to be built for a file that holds its weights only. */
+/** A network of keras.applications, which can be built for a file that holds only its weights. */
 export interface Architecture {
-  /** As keras.applications calls it, in lower case: `resnet50`. */
+  /** Name of the function in keras.applications in lower case: `resnet50`. */
   readonly name: string;
   /**
-   * Its config in Keras 3's `.keras` dialect. What the file tells by a shape is the file's: the number of classes, and the
-   * widths of the networks that come in several. Without the classifier's kernel it has no top.
+   * Builds the model config in Keras 3's `.keras` dialect. The number of classes, and the width of networks that exist
+   * in several, are taken from the shapes of the file's kernels. The model has no top if the file lacks the
+   * classifier's kernel.
    */
   readonly build: (file: ArchitectureFile) => JsonObject;
-  /** What a layer was called by other releases of Keras, where a slash or a number of its class does not make the difference. */
+  /**
+   * Returns the names of a layer in other releases of Keras. Names that differ only by a slash or by the number behind
+   * a class name are not listed.
+   */
   readonly formerNames?: (layer: string) => readonly string[];
 }
 
-/** What a file says of the layers of a network, by the names that they have now. */
+/** Facts about the layers of a weights file, by the current names of the layers. */
 export interface ArchitectureFile {
-  /** The shape of the layer's kernel, undefined where the file lacks the layer. */
+  /** Returns the shape of the layer's kernel, undefined if the file lacks the layer. */
   kernelShape(layer: string): readonly number[] | undefined;
-  /** Whether the file calls the layer by that former name. */
+  /** Returns whether the file has a layer of this former name. */
   has(formerName: string): boolean;
-  /** The values of a vector of at most a few numbers: `normalization`, `mean`. */
+  /** Returns the values of a weight that is a short vector, such as `mean` of `normalization`. */
   values(layer: string, weight: string): readonly number[] | undefined;
 }
 
-/** The network as it was published, for no file: with `classes` outputs, or without its top. */
+/** Describes a network as published, independent of any file. @param classes Number of outputs, null for no top. */
 export function publishedFile(classes: number | null): ArchitectureFile {
   return {
     kernelShape: (layer) => (classes !== null && classifiers.test(layer) ? [1, 1, 1, classes] : undefined),
@@ -32,5 +36,5 @@ export function publishedFile(classes: number | null): ArchitectureFile {
   };
 }
 
-/** Names of the layers that give the scores. */
+/** Names of the layers that compute the class scores. */
 const classifiers = /^(?:predictions|conv_preds|logits|convnext_\w+_head_dense)$/;

@@ -2,7 +2,7 @@ import type { Architecture } from "./architecture.ts";
 import { activate, averageAll, classesIn, classify, convolve, sizeFor } from "./layers.ts";
 import { type Network, network, type Output } from "./network.ts";
 
-/** `keras/src/applications/convnext.py`. */
+/** ConvNeXt networks (`keras/src/applications/convnext.py`). */
 export const convnexts: readonly Architecture[] = [
   convnext("tiny", [3, 3, 9, 3], 96),
   convnext("small", [3, 3, 27, 3], 96),
@@ -13,7 +13,7 @@ export const convnexts: readonly Architecture[] = [
 
 const lastAxis = { axis: [-1], epsilon: 1e-6 };
 
-/** @param width Channels of the first stage; twice as many in each further one. */
+/** @param width Channels of the first stage. Each further stage has twice as many. */
 function convnext(variant: string, depths: readonly number[], width: number): Architecture {
   const name = `convnext_${variant}`;
   return {

@@ -14,7 +14,7 @@ import {
 } from "./layers.ts";
 import { type Network, network, type Output } from "./network.ts";
 
-/** `keras/src/applications/densenet.py`. */
+/** DenseNet networks (`keras/src/applications/densenet.py`). */
 export const densenets: readonly Architecture[] = [
   densenet("densenet121", [6, 12, 24, 16]),
   densenet("densenet169", [6, 12, 32, 32]),
@@ -57,7 +57,7 @@ function denseBlock(net: Network, given: Output, name: string): Output {
   return concatenate(net, [given, x], 3, `${name}_concat`);
 }
 
-/** Half as many channels at half the resolution. */
+/** Adds a transition block, which halves the channels and the resolution. */
 function transition(net: Network, given: Output, name: string): Output {
   let x = normalized(net, given, `${name}_`);
   x = convolve(net, x, channelsOf(x) / 2, 1, { bias: false, name: `${name}_conv` });

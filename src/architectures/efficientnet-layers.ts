@@ -10,9 +10,9 @@ import {
 } from "./layers.ts";
 import type { Network, Output } from "./network.ts";
 
-/** @file What the EfficientNets of both versions share. */
+/** @file Layers that EfficientNet and EfficientNetV2 share. */
 
-/** Of every convolution. */
+/** Initializer of every convolution. */
 export const kernelInitializer: JsonObject = {
   class_name: "VarianceScaling",
   config: { scale: 2, mode: "fan_out", distribution: "truncated_normal", seed: null },
@@ -23,7 +23,7 @@ const headInitializer: JsonObject = {
   config: { scale: 1 / 3, mode: "fan_out", distribution: "uniform", seed: null },
 };
 
-/** A convolution without bias. */
+/** Adds a convolution without bias. */
 export function plainConvolution(
   net: Network,
   given: Output,
@@ -34,12 +34,12 @@ export function plainConvolution(
   return convolve(net, given, filters, size, { bias: false, initializer: kernelInitializer, ...options });
 }
 
-/** Normalization and activation, `name` + `bn` and `name` + `activation`. */
+/** Adds a BatchNormalization and an activation, named `name` + `bn` and `name` + `activation`. */
 export function activated(net: Network, given: Output, config: JsonObject, name: string): Output {
   return activate(net, normalize(net, given, config, `${name}bn`), "silu", `${name}activation`);
 }
 
-/** Each channel times what all channels' means say of it. */
+/** Adds squeeze-and-excitation: each channel is scaled by a gate computed from the means of all channels. */
 export function exciteChannels(net: Network, given: Output, squeezed: number, name: string): Output {
   const channels = channelsOf(given);
   const options = { padding: "same", initializer: kernelInitializer } as const;
@@ -50,14 +50,14 @@ export function exciteChannels(net: Network, given: Output, squeezed: number, na
   return net.layer("Multiply", {}, [given, x], `${name}se_excite`);
 }
 
-/** What a block adds to what it read, in training left out for some samples. */
+/** Adds the residual connection of a block, dropped for some samples in training (stochastic depth). */
 export function addTo(net: Network, given: Output, x: Output, dropRate: number, name: string): Output {
   const dropout = { rate: dropRate, noise_shape: [null, 1, 1, 1] };
   const dropped = dropRate > 0 ? net.layer("Dropout", dropout, x, `${name}drop`) : x;
   return net.layer("Add", {}, [dropped, given], `${name}add`);
 }
 
-/** Average, dropout and scores. */
+/** Adds the top: global average, dropout and class scores. */
 export function efficientTop(
   net: Network,
   given: Output,

@@ -10,7 +10,9 @@ import {
 import { activate, channelsOf, classesIn, convolveDepthwise, normalize, sizeFor } from "./layers.ts";
 import { type Network, network, type Output } from "./network.ts";
 
-/** How many, how many times as many channels inside, filters behind, stride of the first; fused stages do not squeeze. */
+/**
+ * A stage: number of blocks, expansion of their inner channels, output filters, stride of the first block, and kind.
+ */
 type Stage = readonly [
   count: number,
   expansion: number,
@@ -57,7 +59,7 @@ const large: readonly Stage[] = [
   [7, 6, 640, 1, "plain"],
 ];
 
-/** `keras/src/applications/efficientnet_v2.py`. */
+/** EfficientNetV2 networks (`keras/src/applications/efficientnet_v2.py`). */
 export const efficientnetsV2: readonly Architecture[] = [
   efficientnetV2("b0", basic, { width: 1, depth: 1, size: 224, stem: 32 }),
   efficientnetV2("b1", basic, { width: 1, depth: 1.1, size: 240, stem: 32 }),
@@ -75,7 +77,7 @@ interface Published {
   readonly stem: number;
 }
 
-/** The rate that the share of left-out samples grows to, by the blocks of depth 1. */
+/** Rate of dropped residual blocks, which grows to this value over the blocks of depth 1. */
 const dropRate = 0.2;
 const bn = { axis: 3, momentum: 0.9 };
 
@@ -139,7 +141,7 @@ function block(net: Network, given: Output, of: Block, rate: number, name: strin
   return stride === 1 && inputs === filters ? addTo(net, given, x, rate, name) : x;
 }
 
-/** One convolution for the first and the depthwise one; without expansion no other. */
+/** Adds a fused block: one convolution replaces expansion and depthwise convolution, and nothing is squeezed. */
 function fusedBlock(net: Network, given: Output, of: Block, rate: number, name: string): Output {
   const { expansion, filters, stride } = of;
   const inputs = channelsOf(given);

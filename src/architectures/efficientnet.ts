@@ -19,7 +19,7 @@ import {
 } from "./layers.ts";
 import { type Network, network, type Output } from "./network.ts";
 
-/** `keras/src/applications/efficientnet.py`. */
+/** EfficientNet networks (`keras/src/applications/efficientnet.py`). */
 export const efficientnets: readonly Architecture[] = [
   efficientnet("b0", { width: 1, depth: 1, size: 224, dropRate: 0.2 }),
   efficientnet("b1", { width: 1, depth: 1.1, size: 240, dropRate: 0.2 }),
@@ -38,7 +38,10 @@ interface Published {
   readonly dropRate: number;
 }
 
-/** Of B0: how many, how many times as many channels inside, filters behind, size, stride of the first. */
+/**
+ * A stage of B0: number of blocks, expansion of their inner channels, output filters, kernel size, stride of the first
+ * block.
+ */
 type Stage = readonly [count: number, expansion: number, filters: number, size: number, stride: 1 | 2];
 
 const stages: readonly Stage[] = [
@@ -51,7 +54,7 @@ const stages: readonly Stage[] = [
   [1, 6, 320, 3, 1],
 ];
 
-/** The share of samples that the last block is left out for in training. */
+/** Share of the samples for which the last block is dropped in training. */
 const lastDropRate = 0.2;
 const bn = { axis: 3 };
 
@@ -61,8 +64,8 @@ function efficientnet(variant: string, { width, depth, size, dropRate }: Publish
   return {
     name,
     build: (file) => {
-      const counts = stages.map(([count]) => Math.ceil(count * depth));
-      const total = counts.reduce((sum, count) => sum + count, 0);
+      const repeated = (count: number): number => Math.ceil(count * depth);
+      const total = stages.reduce((sum, [count]) => sum + repeated(count), 0);
       const classes = classesIn(file);
       const net = network(sizeFor(classes, size));
       let x = prepared(net, file);
@@ -70,8 +73,8 @@ function efficientnet(variant: string, { width, depth, size, dropRate }: Publish
       x = plainConvolution(net, x, wide(32), 3, { stride: 2, name: "stem_conv" });
       x = activated(net, x, bn, "stem_");
       let done = 0;
-      stages.forEach(([, expansion, filters, kernel, stride], index) => {
-        for (let at = 0; at < counts[index]!; at++) {
+      stages.forEach(([count, expansion, filters, kernel, stride], index) => {
+        for (let at = 0; at < repeated(count); at++) {
           const each = {
             expansion,
             filters: wide(filters),
@@ -92,7 +95,10 @@ function efficientnet(variant: string, { width, depth, size, dropRate }: Publish
 
 const imageNet = { mean: 0.485, deviations: [0.229, 0.224, 0.225] };
 
-/** Pixels to what it was trained on. Its ImageNet weights hold deviations for variances, and a rescaling makes up for it. */
+/**
+ * Adds the preprocessing layers. The ImageNet weights hold standard deviations in place of variances, for which a
+ * second Rescaling compensates.
+ */
 function prepared(net: Network, file: ArchitectureFile): Output {
   let x = net.layer("Rescaling", { scale: 1 / 255 }, net.input);
   x = net.layer("Normalization", { axis: [3] }, x);

@@ -13,7 +13,7 @@ import {
 } from "./layers.ts";
 import { type Network, network, type Output } from "./network.ts";
 
-/** `keras/src/applications/inception_resnet_v2.py`. */
+/** Inception-ResNet v2 (`keras/src/applications/inception_resnet_v2.py`). */
 export const inceptionResnetsV2: readonly Architecture[] = [
   {
     name: "inceptionresnetv2",
@@ -71,7 +71,10 @@ function reduced(net: Network, given: Output, name: string, branches: readonly (
   return concatenate(net, [...outputs, pool(net, "Max", given, 3, { stride: 2 })], 3, name);
 }
 
-const residualBranches: Readonly<Record<string, readonly (readonly Step[])[]>> = {
+type BlockKind = "block35" | "block17" | "block8";
+
+/** Branches of each kind of residual block. */
+const residualBranches: Readonly<Record<BlockKind, readonly (readonly Step[])[]>> = {
   block35: [
     [[32, 1]],
     [
@@ -102,10 +105,10 @@ const residualBranches: Readonly<Record<string, readonly (readonly Step[])[]>> =
   ],
 };
 
-/** What the branches add, scaled down; the last of all is neither scaled down nor activated. */
-function residual(net: Network, given: Output, kind: string, index: number, scale: number): Output {
+/** Adds a residual block whose branches are scaled down. The last block is neither scaled down nor activated. */
+function residual(net: Network, given: Output, kind: BlockKind, index: number, scale: number): Output {
   const name = `${kind}_${index}`;
-  const branches = residualBranches[kind]!.map((steps) => chain(net, given, ...steps));
+  const branches = residualBranches[kind].map((steps) => chain(net, given, ...steps));
   const mixed = concatenate(net, branches, 3, `${name}_mixed`);
   const up = convolve(net, mixed, channelsOf(given), 1, { padding: "same", name: `${name}_conv` });
   const x = net.layer("CustomScaleLayer", { scale }, [given, up]);

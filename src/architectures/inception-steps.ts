@@ -1,19 +1,19 @@
 import { activate, convolve, normalize, pool } from "./layers.ts";
 import type { Network, Output } from "./network.ts";
 
-/** Filters, size, and what else but `same`: `reduce` is a stride of 2 without padding. */
+/** A convolution: filters, size and, if not `same`, its border. `reduce` means a stride of 2 without padding. */
 export type Step = readonly [
   filters: number,
   size: number | readonly [number, number],
   border?: "valid" | "reduce",
 ];
 
-/** Convolutions one behind the other. */
+/** Adds a chain of convolutions. */
 export function chain(net: Network, given: Output, ...steps: readonly Step[]): Output {
   return steps.reduce((x, each) => step(net, x, each), given);
 }
 
-/** A convolution, normalized and activated; without a name, all three have Keras's. */
+/** Adds a convolution, its normalization and its activation. Without a name all three have Keras's automatic names. */
 export function step(net: Network, given: Output, [filters, size, border]: Step, name?: string): Output {
   const padding = border === undefined ? "same" : "valid";
   const stride = border === "reduce" ? 2 : 1;
@@ -23,7 +23,7 @@ export function step(net: Network, given: Output, [filters, size, border]: Step,
   return activate(net, x, "relu", own?.activation);
 }
 
-/** What Inception v3 and Inception-ResNet v2 begin with. */
+/** Adds the layers with which Inception v3 and Inception-ResNet v2 begin. */
 export function stem(net: Network): Output {
   let x = chain(net, net.input, [32, 3, "reduce"], [32, 3, "valid"], [64, 3]);
   x = pool(net, "Max", x, 3, { stride: 2 });

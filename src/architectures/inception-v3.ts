@@ -3,7 +3,7 @@ import { chain, type Step, stem } from "./inception-steps.ts";
 import { averageAll, classesIn, classify, concatenate, pool, sizeFor } from "./layers.ts";
 import { type Network, network, type Output } from "./network.ts";
 
-/** `keras/src/applications/inception_v3.py`: only blocks, pooling and the classifier have names of their own. */
+/** Inception v3 (`keras/src/applications/inception_v3.py`). Only blocks, pooling and the classifier are named. */
 export const inceptionsV3: readonly Architecture[] = [
   {
     name: "inceptionv3",
@@ -65,7 +65,7 @@ function wide(net: Network, given: Output, pooled: number, name: string): Output
   return concatenate(net, branches, 3, name);
 }
 
-/** Convolutions of 7x7 in two strokes. */
+/** Adds a block whose 7x7 convolutions are factored into 1x7 and 7x1. */
 function stretched(net: Network, given: Output, filters: number, name: string): Output {
   const row: Step = [filters, [1, 7]];
   const column: Step = [filters, [7, 1]];
@@ -93,7 +93,7 @@ function reduced(
   return concatenate(net, branches, 3, name);
 }
 
-/** Branches that end in a row beside a column. */
+/** Adds a block whose branches end in a 1x3 beside a 3x1 convolution. */
 function forked(net: Network, given: Output, index: number): Output {
   const fork = (x: Output, name?: string): Output =>
     concatenate(net, [chain(net, x, [384, [1, 3]]), chain(net, x, [384, [3, 1]])], 3, name);

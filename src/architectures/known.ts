@@ -29,12 +29,12 @@ const architectures: readonly Architecture[] = [
   convnexts,
 ].flat();
 
-/** Every network of keras.applications. */
+/** Returns every network of keras.applications. */
 export function knownArchitectures(): readonly Architecture[] {
   return architectures;
 }
 
-/** The one of that name, however written (`resnet50`, `ResNet-50`); undefined for one that is not known. */
+/** Finds a network by its name in any spelling (`resnet50`, `ResNet-50`). Returns undefined if there is none. */
 export function architectureOf(name: string): Architecture | undefined {
   return architectures.find((architecture) => architecture.name === plain(name));
 }

@@ -2,9 +2,9 @@ import type { Json, JsonObject } from "../checkpoint.ts";
 import type { ArchitectureFile } from "./architecture.ts";
 import type { Network, Output } from "./network.ts";
 
-/** @file The layers that the published networks are made of, in Keras's words. What is not said is Keras's default. */
+/** @file Functions that add one layer to a network. Arguments that are not given have Keras's defaults. */
 
-/** By default Keras's: stride 1, no padding, a bias, no activation. */
+/** Options of a convolution. Defaults are Keras's: stride 1, no padding, a bias, no activation. */
 export interface ConvolutionOptions {
   readonly name?: string;
   readonly stride?: number;
@@ -15,9 +15,10 @@ export interface ConvolutionOptions {
   readonly groups?: number;
 }
 
+/** Window size: of a square, or rows and columns. */
 type Size = number | readonly [number, number];
 
-/** A Conv2D; a size is that of a square, or rows and columns. */
+/** Adds a Conv2D. */
 export function convolve(
   net: Network,
   given: Output,
@@ -35,7 +36,7 @@ export function convolve(
   return net.layer("Conv2D", own, given, options.name);
 }
 
-/** A DepthwiseConv2D. */
+/** Adds a DepthwiseConv2D. */
 export function convolveDepthwise(
   net: Network,
   given: Output,
@@ -50,7 +51,7 @@ export function convolveDepthwise(
   return net.layer("DepthwiseConv2D", own, given, options.name);
 }
 
-/** A SeparableConv2D. */
+/** Adds a SeparableConv2D. */
 export function convolveSeparably(
   net: Network,
   given: Output,
@@ -79,24 +80,24 @@ function pair(size: Size): readonly [number, number] {
   return typeof size === "number" ? [size, size] : size;
 }
 
-/** A BatchNormalization. `axis` is 3 in some of the networks and -1, the default, in others. */
+/** Adds a BatchNormalization. `axis` is 3 in some of Keras's networks and -1, the default, in others. */
 export function normalize(net: Network, given: Output, config: JsonObject, name?: string): Output {
   return net.layer("BatchNormalization", config, given, name);
 }
 
-/** An Activation. */
+/** Adds an Activation. */
 export function activate(net: Network, given: Output, activation: string, name?: string): Output {
   return net.layer("Activation", { activation }, given, name);
 }
 
-/** A ZeroPadding2D: as many zeros at each side, or margins. */
+/** Adds a ZeroPadding2D with a margin for all sides, or with margins for each side. */
 export function pad(net: Network, given: Output, margin: number | Margins, name?: string): Output {
   const padding = typeof margin === "number" ? evenly(margin) : margin;
   const isDefault = padding.flat().every((side) => side === 1);
   return net.layer("ZeroPadding2D", isDefault ? {} : { padding }, given, name);
 }
 
-/** `[before, after]` of rows and of columns. */
+/** Zeros `[before, after]` the rows and the columns. */
 export type Margins = readonly [readonly [number, number], readonly [number, number]];
 
 function evenly(margin: number): Margins {
@@ -106,7 +107,10 @@ function evenly(margin: number): Margins {
   ];
 }
 
-/** What a convolution of stride 2 without padding needs to see what one with `same` sees (`imagenet_utils.py`, `correct_pad`). */
+/**
+ * Returns the padding for which a convolution of stride 2 with `valid` equals one with `same` (`correct_pad` of
+ * `keras/src/applications/imagenet_utils.py`).
+ */
 export function stridePadding({ shape }: Output, size: number): Margins {
   const half = Math.floor(size / 2);
   const margins = (length: number | null): readonly [number, number] => [
@@ -116,14 +120,14 @@ export function stridePadding({ shape }: Output, size: number): Margins {
   return [margins(shape[1] ?? null), margins(shape[2] ?? null)];
 }
 
-/** By default without padding. */
+/** Options of a pooling layer. Padding defaults to `valid`. */
 export interface PoolOptions {
   readonly name?: string;
   readonly stride: number;
   readonly padding?: "same" | "valid";
 }
 
-/** A MaxPooling2D or AveragePooling2D of squares. */
+/** Adds a MaxPooling2D or AveragePooling2D with a square window. */
 export function pool(
   net: Network,
   kind: "Max" | "Average",
@@ -135,33 +139,35 @@ export function pool(
   return net.layer(`${kind}Pooling2D`, config, given, name);
 }
 
-/** An Add. */
+/** Adds an Add. */
 export function add(net: Network, given: readonly Output[], name?: string): Output {
   return net.layer("Add", {}, given, name);
 }
 
-/** A Concatenate along the channels; `axis` as for `normalize`. */
+/** Adds a Concatenate along the channels. For `axis` see {@link normalize}. */
 export function concatenate(net: Network, given: readonly Output[], axis: 3 | -1, name?: string): Output {
   return net.layer("Concatenate", axis === -1 ? {} : { axis }, given, name);
 }
 
-/** A GlobalAveragePooling2D. */
+/** Adds a GlobalAveragePooling2D. */
 export function averageAll(net: Network, given: Output, name?: string): Output {
   return net.layer("GlobalAveragePooling2D", {}, given, name);
 }
 
-/** How many channels an output has. */
-export function channelsOf(output: Output): number {
-  return output.shape.at(-1)!;
+/** Returns the number of channels of an output. @throws {Error} if it is unknown, which is a programming error. */
+export function channelsOf({ layer, shape }: Output): number {
+  const channels = shape.at(-1);
+  if (typeof channels !== "number") throw new Error(`${layer}: expected a known number of channels`);
+  return channels;
 }
 
-/** What the layer that gives the scores is called, and initializers that are not Keras's defaults. */
+/** Name of the layer that computes the class scores, and its initializers if they are not Keras's defaults. */
 export interface Classifier {
   readonly name: string;
   readonly initializers?: JsonObject;
 }
 
-/** A Dense of as many units as the file's, with their softmax. */
+/** Adds a Dense with softmax. */
 export function classify(
   net: Network,
   given: Output,
@@ -171,18 +177,18 @@ export function classify(
   return net.layer("Dense", { units, activation: "softmax", ...initializers }, given, name);
 }
 
-/** The number of classes in the file, by the kernel of the layer that scores them; undefined where it has no top. */
+/** Returns the file's number of classes by the kernel of its last layer, undefined if it has no top. */
 export function classesIn(file: ArchitectureFile, layer = "predictions"): number | undefined {
   return file.kernelShape(layer)?.at(-1);
 }
 
-/** A multiple of 8 near `channels`, never less than nine tenths of it (`_make_divisible`, `_depth`). */
+/** Rounds a number of channels to a multiple of 8, but never down by more than 10 % (`_make_divisible`, `_depth`). */
 export function roundedChannels(channels: number): number {
   const rounded = Math.max(8, Math.floor((channels + 4) / 8) * 8);
   return rounded < 0.9 * channels ? rounded + 8 : rounded;
 }
 
-/** Rows and columns: what the network was published for with its top, any number without. */
+/** Returns the input size of a network: the published one with its top, null (any size) without. */
 export function sizeFor(classes: number | undefined, published: number): number | null {
   return classes === undefined ? null : published;
 }

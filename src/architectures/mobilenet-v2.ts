@@ -15,7 +15,7 @@ import {
 } from "./layers.ts";
 import { type Network, network, type Output } from "./network.ts";
 
-/** `keras/src/applications/mobilenet_v2.py`, of the file's width. */
+/** MobileNetV2 (`keras/src/applications/mobilenet_v2.py`) with the width of the file. */
 export const mobilenetsV2: readonly Architecture[] = [
   {
     name: "mobilenetv2",
@@ -42,7 +42,7 @@ export const mobilenetsV2: readonly Architecture[] = [
 
 const bn = { momentum: 0.999 };
 
-/** The published widths, of which two share their first filters. */
+/** Published width multipliers. Two of them have the same number of first filters. */
 const publishedWidths = [0.35, 0.5, 0.75, 1, 1.3, 1.4];
 
 function widthOf(first: number | undefined, last: number | undefined): number {
@@ -51,7 +51,7 @@ function widthOf(first: number | undefined, last: number | undefined): number {
   return publishedWidths.find(fits) ?? (first ?? 32) / 32;
 }
 
-/** Filters and stride. */
+/** Filters and stride of each block. */
 const blocks: readonly (readonly [number, 1 | 2])[] = [
   [16, 1],
   [24, 2],

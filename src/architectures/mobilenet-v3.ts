@@ -15,7 +15,9 @@ import { type Network, network, type Output } from "./network.ts";
 
 type Activation = "relu" | "hard_silu";
 
-/** How many times as many channels inside, filters behind, size, stride, whether it squeezes, activation. */
+/**
+ * A block: expansion of its inner channels, output filters, kernel size, stride, squeeze-and-excitation, activation.
+ */
 type Block = readonly [
   expansion: number,
   filters: number,
@@ -57,7 +59,7 @@ const large: readonly Block[] = [
   [6, 160, 5, 1, true, "hard_silu"],
 ];
 
-/** `keras/src/applications/mobilenet_v3.py`, of the file's width. */
+/** MobileNetV3 networks (`keras/src/applications/mobilenet_v3.py`) with the width of the file. */
 export const mobilenetsV3: readonly Architecture[] = [
   mobilenetV3("MobileNetV3Small", small, 1024),
   mobilenetV3("MobileNetV3Large", large, 1280),
@@ -71,7 +73,8 @@ function mobilenetV3(model: string, blocks: readonly Block[], features: number):
     formerNames: keras2Names,
     build: (file) => {
       const classes = classesIn(file, "logits");
-      const width = widthOf(file, blocks.at(-1)![1]);
+      const [, lastFilters = 0] = blocks.at(-1) ?? [];
+      const width = widthOf(file, lastFilters);
       const net = network(null);
       let x = net.layer("Rescaling", { scale: 1 / 127.5, offset: -1 }, net.input);
       x = convolve(net, x, 16, 3, { stride: 2, padding: "same", bias: false, name: "conv" });
@@ -89,13 +92,15 @@ function mobilenetV3(model: string, blocks: readonly Block[], features: number):
   };
 }
 
-/** `squeeze_excite_conv_1` was `squeeze_excite/Conv_1`, `conv_bn` was `Conv/BatchNorm`. */
+/**
+ * Returns the name in Keras 2: `squeeze_excite_conv_1` was `squeeze_excite/Conv_1`, `conv_bn` was `Conv/BatchNorm`.
+ */
 function keras2Names(layer: string): readonly string[] {
   const renamed = layer.replace(/(^|squeeze_excite_)conv/, "$1Conv").replace(/^logits$/, "Logits");
   return [renamed.replace(/_bn$/, "_BatchNorm")];
 }
 
-/** By the filters of the last block, in fractions that give whole eighths. */
+/** Returns the width multiplier by the filters of the last block: a published one if it fits, else their ratio. */
 function widthOf(file: ArchitectureFile, published: number): number {
   const filters = file.kernelShape("conv_1")?.[2];
   const fits = (width: number): boolean => roundedChannels(published * width) === filters;

@@ -2,7 +2,7 @@ import type { Architecture } from "./architecture.ts";
 import { activate, classesIn, convolve, convolveDepthwise, normalize, pad, sizeFor } from "./layers.ts";
 import { type Network, network, type Output } from "./network.ts";
 
-/** `keras/src/applications/mobilenet.py`, of the file's width. */
+/** MobileNet (`keras/src/applications/mobilenet.py`) with the width of the file. */
 export const mobilenets: readonly Architecture[] = [
   {
     name: "mobilenet",
@@ -27,7 +27,7 @@ export const mobilenets: readonly Architecture[] = [
   },
 ];
 
-/** Filters and stride. */
+/** Filters and stride of each block. */
 const blocks: readonly (readonly [number, 1 | 2])[] = [
   [64, 1],
   [128, 2],

@@ -17,7 +17,7 @@ import {
 } from "./layers.ts";
 import { type Network, network, type Output } from "./network.ts";
 
-/** `keras/src/applications/nasnet.py`. */
+/** NASNet networks (`keras/src/applications/nasnet.py`). */
 export const nasnets: readonly Architecture[] = [
   nasnet("nasnetmobile", {
     model: "nasnet_mobile",
@@ -33,16 +33,16 @@ export const nasnets: readonly Architecture[] = [
 interface Published {
   readonly model: string;
   readonly size: number;
-  /** Of the first cells; twice as many after each reduction. */
+  /** Filters of the first cells. Each reduction doubles them. */
   readonly filters: number;
-  /** Between reductions. */
+  /** Number of normal cells between reductions. */
   readonly cells: number;
   readonly stem: number;
-  /** Whether a cell behind a reduction looks past what the reduction read. */
+  /** True if the cell after a reduction also reads the cell before the reduction's input. */
   readonly skips: boolean;
 }
 
-/** What a cell reads: the cell before it and the one before that. */
+/** Inputs of a cell: the outputs of the cell before it and of the one before that. */
 interface Pair {
   readonly last: Output;
   readonly before: Output | null;
@@ -53,7 +53,7 @@ function nasnet(name: string, { model, size, filters, cells, stem, skips }: Publ
     name,
     build: (file) => {
       const classes = classesIn(file);
-      // Without its top too: the cells follow from the size of the picture.
+      // The size is fixed even without the top, because the cells depend on it.
       const net = network(size);
       const first = { stride: 2, bias: false, initializer: heNormal, name: "stem_conv1" } as const;
       const x = normalize(net, convolve(net, net.input, stem, 3, first), bn, "stem_bn1");
@@ -89,7 +89,7 @@ function squeezed(net: Network, given: Output, filters: number, kind: string, id
   return normalize(net, x, bn, `${kind}_bn_1_${id}`);
 }
 
-/** The cell before, in the resolution and with the filters of this one. */
+/** Adapts the earlier input of a cell to the resolution and filters of the later one. */
 function adjusted(net: Network, { last, before }: Pair, filters: number, id: string): Output {
   if (before === null) return last;
   if (before.shape[2] !== last.shape[2]) return halved(net, before, filters, id);
@@ -98,7 +98,7 @@ function adjusted(net: Network, { last, before }: Pair, filters: number, id: str
   return normalize(net, x, bn, `adjust_bn_${id}`);
 }
 
-/** Every second position, beside every second of the others. */
+/** Halves the resolution by sampling two interleaved grids of positions and concatenating them. */
 function halved(net: Network, given: Output, filters: number, id: string): Output {
   const half = Math.floor(filters / 2);
   const sampled = (x: Output, path: number): Output => {
@@ -119,7 +119,7 @@ function halved(net: Network, given: Output, filters: number, id: string): Outpu
   return normalize(net, concatenate(net, [first, second], -1), bn, `adjust_bn_${id}`);
 }
 
-/** Two separable convolutions, the first with the stride. */
+/** Adds two separable convolutions, the first of them with the stride. */
 function separables(
   net: Network,
   given: Output,

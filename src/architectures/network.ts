@@ -1,30 +1,35 @@
 import type { Json, JsonObject } from "../checkpoint.ts";
 import type { Shape } from "../tensor.ts";
 import { readModel } from "../topology/dialects/read-model.ts";
+import type { LayerSpec } from "../topology/layer-spec.ts";
 import { specOf } from "../topology/layer-specs.ts";
 import { snakeCase } from "../topology/naming.ts";
 import { inModule, opModule } from "../topology/translate/keras-modules.ts";
 import { modelOrder } from "../topology/translate/model-order.ts";
 
-/** What a layer of a network being built gives. */
+/** Output of a layer in a network that is being built. */
 export interface Output {
   readonly layer: string;
   readonly shape: Shape;
 }
 
-/** A functional model being written layer by layer, with the arguments that differ from Keras's defaults. */
+/** A functional model that is built layer by layer. Configs hold the arguments that differ from Keras's defaults. */
 export interface Network {
   readonly input: Output;
-  /** Calls a new layer on an output or a list of them; without a name it gets Keras's, its class's with a number. */
+  /**
+   * Calls a new layer on an output or a list of outputs. Without a name the layer is named as Keras names it:
+   * `conv2d_1`.
+   */
   layer(className: string, config: JsonObject, given: Output | readonly Output[], name?: string): Output;
   /** Calls an operation of keras.ops (`Add`) on outputs and numbers. */
   operation(className: string, ...given: readonly (Output | number)[]): Output;
-  /** Calls a Sequential of the layers that `build` adds one behind the other. */
+  /** Calls a Sequential made of the layers that `build` adds in order. */
   sequential(name: string, given: Output, build: (add: AddLayer) => void): Output;
-  /** The finished model in Keras 3's `.keras` dialect, layers in Keras's order. */
+  /** Returns the finished model's config in Keras 3's `.keras` dialect, layers in Keras's order. */
   model(name: string, output: Output): JsonObject;
 }
 
+/** Appends a layer to a Sequential. */
 export type AddLayer = (className: string, config: JsonObject, name: string) => void;
 
 /** Modules of the layers that keras.applications defines for itself. */
@@ -35,7 +40,7 @@ const ownModules: Readonly<Record<string, string>> = {
 
 const version = "3.15.1";
 
-/** A network whose one input is a picture of that many rows and columns, null for any number. */
+/** Creates a network with one input, RGB images of `size` rows and columns; null for any size. */
 export function network(size: number | null): Network {
   const counts = new Map<string, number>();
   const named = (className: string, name: string | undefined): string =>
@@ -59,8 +64,8 @@ export function network(size: number | null): Network {
       const own = named(className, undefined);
       const args = given.map((value) => (typeof value === "number" ? value : tensor(value)));
       const entry = inModule({ class_name: className, config: { name: own } }, opModule(className));
-      const [first] = given.filter((value) => typeof value !== "number");
-      return add({ ...entry, registered_name: className }, own, args, first!.shape);
+      const first = given.find((value) => typeof value !== "number") ?? input;
+      return add({ ...entry, registered_name: className }, own, args, first.shape);
     },
     sequential: (name, given, build) => {
       const start: Output = { layer: named("InputLayer", undefined), shape: given.shape };
@@ -77,7 +82,7 @@ export function network(size: number | null): Network {
   };
 }
 
-/** `conv2d`, then `conv2d_1` (`keras/src/utils/naming.py`, `auto_name`). */
+/** Returns `conv2d`, then `conv2d_1`, … (`auto_name` of `keras/src/utils/naming.py`). */
 function numbered(base: string, counts: Map<string, number>): string {
   const count = counts.get(base) ?? 0;
   counts.set(base, count + 1);
@@ -97,15 +102,25 @@ function layerEntry(className: string, config: JsonObject, name: string): JsonOb
   return className in ownModules ? { ...entry, registered_name: className } : entry;
 }
 
-/** A layer that knows one names its layout: a Keras may have been set to another. */
+/** Adds the data format to the config of a layer that has one, because the reading Keras may have another default. */
 function withLayout(className: string, config: JsonObject): JsonObject {
-  return "data_format" in specOf(className)!.defaults ? { ...config, data_format: "channels_last" } : config;
+  return "data_format" in knownSpec(className).defaults
+    ? { ...config, data_format: "channels_last" }
+    : config;
 }
 
 function outputShape(className: string, config: JsonObject, given: readonly Output[]): Shape {
-  const spec = specOf(className)!;
+  const spec = knownSpec(className);
   const call = { config: { ...spec.defaults, ...config }, keras: 3, args: [], kwargs: {} } as const;
-  return spec.outputShapes({ ...call, inputs: given.map((output) => output.shape) })[0]!;
+  const [shape] = spec.outputShapes({ ...call, inputs: given.map((output) => output.shape) });
+  if (!shape) throw new Error(`${className}: expected an output`);
+  return shape;
+}
+
+function knownSpec(className: string): LayerSpec {
+  const spec = specOf(className);
+  if (!spec) throw new Error(`${className}: expected a layer with a spec`);
+  return spec;
 }
 
 function tensor({ layer, shape }: Output): JsonObject {
@@ -113,6 +128,7 @@ function tensor({ layer, shape }: Output): JsonObject {
   return { class_name: "__keras_tensor__", config };
 }
 
+/** Returns the config of the model with its layers in Keras's `model.layers` order. */
 function inKerasOrder(
   name: string,
   entries: readonly JsonObject[],
@@ -137,5 +153,5 @@ function inKerasOrder(
   });
   const byName = new Map(entries.map((entry) => [entry["name"], entry]));
   const order = modelOrder(readModel({ modelConfig: model(entries), kerasVersion: version }));
-  return model(order.map((layer) => byName.get(layer)!));
+  return model(order.map((layer) => byName.get(layer)).filter((entry) => entry !== undefined));
 }

@@ -13,7 +13,10 @@ import {
 } from "./layers.ts";
 import { type Network, network, type Output } from "./network.ts";
 
-/** `keras/src/applications/resnet.py`, and `resnet_v2.py`: normalization and activation before the convolutions. */
+/**
+ * ResNet networks (`keras/src/applications/resnet.py`, `resnet_v2.py`). Version 2 normalizes and activates before each
+ * convolution.
+ */
 export const resnets: readonly Architecture[] = [
   { ...resnet("resnet50", [3, 4, 6, 3]), formerNames: caffeNames },
   resnet("resnet101", [3, 4, 23, 3]),
@@ -25,7 +28,10 @@ export const resnets: readonly Architecture[] = [
 
 const widths = [64, 128, 256, 512];
 
-/** Before 2.2.5 the layers of ResNet-50 had Caffe's names: `conv4_block1_0_conv` was `res4a_branch1`. */
+/**
+ * Returns the name of a ResNet-50 layer before Keras 2.2.5, taken from Caffe: `conv4_block1_0_conv` was
+ * `res4a_branch1`.
+ */
 function caffeNames(layer: string): readonly string[] {
   if (layer === "predictions") return ["fc1000"];
   if (layer === "conv1_conv") return ["conv1"];
@@ -36,14 +42,14 @@ function caffeNames(layer: string): readonly string[] {
   return [`${kind === "conv" ? "res" : "bn"}${stage}${"abcdef"[Number(block) - 1]}_branch${branch}`];
 }
 
-/** The filters of a convolution in the file, else those of the published network. */
+/** Returns the number of filters of a convolution in the file, or the published number if the file lacks it. */
 type WidthOf = (layer: string, published: number) => number;
 
 function resnet(name: string, blocks: readonly number[]): Architecture {
   return {
     name,
     build: (file) => {
-      // With Caffe's names BatchNormalization had Keras's own epsilon.
+      // The releases with Caffe's names used Keras's default epsilon.
       const bn = { axis: 3, ...(file.has("res5c_branch2c") ? {} : { epsilon: 1.001e-5 }) };
       return built(file, name, blocks, (net, widthOf) => ({
         stem: (x) => activate(net, normalize(net, x, bn, "conv1_bn"), "relu", "conv1_relu"),
@@ -68,13 +74,14 @@ function resnetV2(name: string, blocks: readonly number[]): Architecture {
 }
 
 interface BlockPlace {
-  /** `conv4_block1` */
+  /** Name of the block: `conv4_block1`. */
   readonly name: string;
   readonly stage: number;
   readonly isFirst: boolean;
   readonly isLast: boolean;
 }
 
+/** Functions that add the parts in which the two versions differ. */
 interface Parts {
   readonly stem: (given: Output) => Output;
   readonly block: (given: Output, at: BlockPlace) => Output;
@@ -118,7 +125,7 @@ function block(
   bn: { readonly axis: number },
   widthOf: WidthOf,
 ): Output {
-  const filters = widthOf(`${name}_1_conv`, widths[stage]!);
+  const filters = widthOf(`${name}_1_conv`, widths[stage] ?? 512);
   const stride = isFirst && stage > 0 ? 2 : 1;
   const normalized = (x: Output, part: number): Output => normalize(net, x, bn, `${name}_${part}_bn`);
   const conv = (x: Output, part: number, count: number, size: number, by: number): Output => {
@@ -135,7 +142,7 @@ function block(
   return activate(net, add(net, [shortcut, x], `${name}_add`), "relu", `${name}_out`);
 }
 
-/** The last block of each stage but the last strides. */
+/** Adds a block of version 2. The last block of every stage except the last one has the stride. */
 function blockV2(
   net: Network,
   given: Output,
@@ -143,7 +150,7 @@ function blockV2(
   bn: { readonly axis: number },
   widthOf: WidthOf,
 ): Output {
-  const filters = widthOf(`${name}_1_conv`, widths[stage]!);
+  const filters = widthOf(`${name}_1_conv`, widths[stage] ?? 512);
   const stride = isLast && stage < 3 ? 2 : 1;
   const normalized = (x: Output, part: string): Output =>
     activate(net, normalize(net, x, bn, `${name}_${part}_bn`), "relu", `${name}_${part}_relu`);

@@ -3,12 +3,12 @@ import type { Architecture, ArchitectureFile } from "./architecture.ts";
 import { classesIn, classify, convolve, pool } from "./layers.ts";
 import { type Network, network, type Output } from "./network.ts";
 
-/** `keras/src/applications/vgg16.py`, `vgg19.py`. */
+/** VGG networks (`keras/src/applications/vgg16.py`, `vgg19.py`). */
 export const vggs: readonly Architecture[] = [vgg("vgg16", [2, 2, 3, 3, 3]), vgg("vgg19", [2, 2, 4, 4, 4])];
 
 const widths = [64, 128, 256, 512, 512];
 
-/** @param blocks The number of convolutions in each. */
+/** @param blocks Number of convolutions in each block. */
 function vgg(name: string, blocks: readonly number[]): Architecture {
   return {
     name,
@@ -26,7 +26,7 @@ function block(net: Network, given: Output, index: number, count: number): Outpu
   let x = given;
   for (let layer = 1; layer <= count; layer++) {
     const options = { activation: "relu", padding: "same", name: `${name}_conv${layer}` } as const;
-    x = convolve(net, x, widths[index]!, 3, options);
+    x = convolve(net, x, widths[index] ?? 512, 3, options);
   }
   return pool(net, "Max", x, 2, { stride: 2, name: `${name}_pool` });
 }
@@ -37,7 +37,10 @@ function withTop(net: Network, name: string, given: Output, classes: number): Js
   return net.model(name, classify(net, x, classes));
 }
 
-/** Rows of the pictures that flatten to what fc1 reads, five times halved. */
+/**
+ * Returns the image size, halved five times, for which the flattened features match the inputs of fc1; 224 if none
+ * does.
+ */
 function sizeIn(file: ArchitectureFile): number {
   const features = file.kernelShape("fc1")?.[0];
   const rows = features === undefined ? 7 : Math.sqrt(features / 512);

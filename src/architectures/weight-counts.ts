@@ -1,6 +1,6 @@
 /**
- * How many weights a network has, with its top and without: what tells most of them apart before any is built. Of every number of
- * classes and every width alike.
+ * Returns the number of weights of a network with and without its top, which rules out most networks before any is
+ * built. The counts are the same for every number of classes and every width.
  */
 export function weightCounts(architecture: string): readonly number[] {
   return counts[architecture] ?? [];

@@ -13,7 +13,7 @@ import {
 } from "./layers.ts";
 import { type Network, network, type Output } from "./network.ts";
 
-/** `keras/src/applications/xception.py`. */
+/** Xception (`keras/src/applications/xception.py`). */
 export const xceptions: readonly Architecture[] = [
   {
     name: "xception",
@@ -41,10 +41,14 @@ export const xceptions: readonly Architecture[] = [
   },
 ];
 
-/** Half the resolution, beside a strided convolution; the first of these finds its input activated. */
-function shrinking(net: Network, given: Output, block: number, widths: readonly number[]): Output {
+/**
+ * Adds a block that halves the resolution, with a strided convolution as the shortcut. The first such block does not
+ * activate its input, which is activated already.
+ */
+function shrinking(net: Network, given: Output, block: number, widths: readonly [number, number]): Output {
+  const [, filters] = widths;
   const shortcut = { stride: 2, padding: "same", bias: false } as const;
-  const residual = normalize(net, convolve(net, given, widths.at(-1)!, 1, shortcut), {});
+  const residual = normalize(net, convolve(net, given, filters, 1, shortcut), {});
   const x = separable(net, given, block, widths);
   const pooled = pool(net, "Max", x, 3, { stride: 2, padding: "same", name: `block${block}_pool` });
   return add(net, [pooled, residual]);

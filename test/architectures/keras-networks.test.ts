@@ -7,7 +7,9 @@ import type { Json, JsonObject } from "../../src/checkpoint.ts";
 import { layerGraph } from "../../src/topology/build-graph.ts";
 import { weightSpecsOf } from "../../src/topology/weights-of.ts";
 
-/** Class, name, arguments that are not the class's defaults, the layers it is called with (fixtures/make/architectures.py). */
+/**
+ * A layer with its arguments that are not defaults and the layers it is called on (fixtures/make/architectures.py).
+ */
 type KerasLayer = readonly [className: string, name: string, config: Json, given: Json];
 
 interface KerasNetwork {
@@ -42,7 +44,7 @@ function described(entry: JsonObject): KerasLayer {
   ];
 }
 
-/** Without what every layer says. */
+/** Removes the arguments that every layer has. */
 function argumentsOf(config: JsonObject): JsonObject {
   const { name: _name, trainable: _trainable, dtype: _dtype, ...rest } = config;
   return withoutModules(
@@ -74,7 +76,7 @@ function parameters(modelConfig: JsonObject): number {
   return [...specs.values()].flat().reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
 }
 
-test("there is one for every network of keras.applications and no other", () => {
+test("the known architectures are exactly those of keras.applications", () => {
   const known = knownArchitectures().map(({ name }) => name);
   expect(known.sort()).toEqual(
     Object.keys(networks)
@@ -84,14 +86,14 @@ test("there is one for every network of keras.applications and no other", () => 
 });
 
 describe.each(Object.entries(networks))("%s", (name, network) => {
-  test("has Keras's layers in Keras's order, called as Keras calls them", () => {
+  test("the network has Keras's layers in Keras's order, called as in Keras", () => {
     const model = architectureOf(name)!.build(publishedFile(1000));
     expect((model["config"] as JsonObject)["name"]).toBe(network.model);
     expect(entriesOf(model).map(described)).toEqual(network.layers);
     expect(parameters(model)).toBe(network.parameters);
   });
 
-  test("without its top lacks what Keras's lacks", () => {
+  test("the network without its top has the layers of Keras's network without its top", () => {
     const model = architectureOf(name)!.build(publishedFile(null));
     const layers = entriesOf(model).map(described);
     const names = new Set(layers.map(([, layer]) => layer));
@@ -104,7 +106,7 @@ describe.each(Object.entries(networks))("%s", (name, network) => {
   });
 });
 
-test("an EfficientNet with ImageNet's means scales once more, as Keras's does for ImageNet's weights", () => {
+test("an EfficientNet file with ImageNet's means gets the second Rescaling that Keras adds for ImageNet weights", () => {
   const text = readFileSync(new URL("imagenet-3.15.1.json", folder), "utf8");
   const { EfficientNetB0: expected } = JSON.parse(text) as Record<string, readonly KerasLayer[]>;
   const file = { ...publishedFile(1000), values: () => [0.485, 0.456, 0.406] };

@@ -6,7 +6,7 @@ import { layerGraph } from "../../src/topology/build-graph.ts";
 import { weightSpecsOf } from "../../src/topology/weights-of.ts";
 
 test.each(knownArchitectures().map((architecture) => [architecture.name, architecture] as const))(
-  "%s has as many weights as is noted",
+  "%s has the listed number of weights with and without its top",
   (name, architecture) => {
     const built = [1000, null].map((classes) => {
       const modelConfig = architecture.build(publishedFile(classes));
@@ -16,7 +16,7 @@ test.each(knownArchitectures().map((architecture) => [architecture.name, archite
   },
 );
 
-test("no more than four networks have as many weights as one", () => {
+test("at most four networks share a number of weights", () => {
   const networks = knownArchitectures().flatMap(({ name }) =>
     weightCounts(name).map((count, index) => `${count} ${index}`),
   );
