@@ -2,7 +2,7 @@
 import type { Json, JsonObject } from "../checkpoint.ts";
 import { relu } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
-import { isObject } from "../topology/config-values.ts";
+import { isObject, numberAt, numberList } from "../topology/config-values.ts";
 import { modernConfig } from "../topology/dialects/layer-config.ts";
 import type { KerasMajor } from "../topology/layer-graph.ts";
 import {
@@ -14,8 +14,8 @@ import {
   maskedSoftmax,
   softmax,
 } from "./activation-functions.ts";
-import { numberIn, numberList, unsupported } from "./config.ts";
 import type { Kernel, KernelCall } from "./kernel.ts";
+import { unsupported } from "./kernel.ts";
 
 /**
  * `x` through an `activation` argument: a name, a serialized function, or a layer without weights. Semantics follow `keras`.
@@ -27,8 +27,7 @@ export function activate(x: tf.Tensor, activation: Json | undefined, keras: Kera
   const layer = activation as JsonObject;
   const className = String(layer["class_name"]);
   const compute = layers[className];
-  if (!compute)
-    throw unsupported({}, `an activation that is a layer ${className}`, "Put it after the layer.");
+  if (!compute) throw unsupported(`an activation that is a layer ${className}`, "Put it after the layer.");
   const config = isObject(layer["config"]) ? layer["config"] : {};
   return compute(x, modernConfig(className, config, keras), keras);
 }
@@ -44,9 +43,9 @@ const layers: Readonly<Record<string, ActivationLayer>> = {
       (config["max_value"] as number | null | undefined) ?? null,
       (config["threshold"] as number | undefined) ?? 0,
     ),
-  LeakyReLU: (x, config) => leakyRelu(x, numberIn(config, "negative_slope")),
-  ELU: (x, config) => elu(x, numberIn(config, "alpha")),
-  ThresholdedReLU: (x, config) => generalRelu(x, 0, null, numberIn(config, "theta")),
+  LeakyReLU: (x, config) => leakyRelu(x, numberAt(config, "negative_slope")),
+  ELU: (x, config) => elu(x, numberAt(config, "alpha")),
+  ThresholdedReLU: (x, config) => generalRelu(x, 0, null, numberAt(config, "theta")),
   Softmax: (x, config) => softmax(x, numberList(config["axis"])),
 };
 

@@ -1,5 +1,6 @@
 import { tf } from "../engine/tf.ts";
 import { TopologyError } from "../errors.ts";
+import { naming } from "../topology/call-outputs.ts";
 import type { Argument, GraphLayer, GraphNode, TensorRef } from "../topology/layer-graph.ts";
 import { refKey } from "../topology/layer-graph.ts";
 import { specOf } from "../topology/layer-specs.ts";
@@ -69,10 +70,13 @@ export function callNode(
   return { outputs, ...(outputMasks && { masks: outputMasks }), ...(given.state && { state: given.state }) };
 }
 
-/** What tfjs says of arguments that it does not take is an error of the layer's config; anything else is a bug, and stays one. */
+/**
+ * Calls a kernel and puts the layer's path before what it refuses. An error of tfjs for arguments that it does not take is one of
+ * the layer's config; any other is a bug and stays as it is.
+ */
 function namingRefusal<T>({ path, className }: GraphLayer, call: () => T): T {
   try {
-    return call();
+    return naming(path, call);
   } catch (error) {
     if (!(error instanceof Error) || error.constructor !== Error) throw error;
     throw new TopologyError(

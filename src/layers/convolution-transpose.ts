@@ -2,7 +2,7 @@
 import type { JsonObject } from "../checkpoint.ts";
 import { conv2dTranspose } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
-import { numbersIn, stringIn } from "./config.ts";
+import { numbersAt, stringAt } from "../topology/config-values.ts";
 import { asPlane, finished } from "./convolution.ts";
 import type { Kernel } from "./kernel.ts";
 import { conv3dTranspose } from "./numerics/volume.ts";
@@ -27,9 +27,9 @@ export function transposedConvolution(
   config: JsonObject,
   rank: 1 | 2 | 3,
 ): tf.Tensor {
-  const strides = numbersIn(config, "strides", rank);
-  const dilation = numbersIn(config, "dilation_rate", rank);
-  const padding = stringIn(config, "padding") === "same" ? "same" : "valid";
+  const strides = numbersAt(config, "strides", rank);
+  const dilation = numbersAt(config, "dilation_rate", rank);
+  const padding = stringAt(config, "padding") === "same" ? "same" : "valid";
   const sizes = outputSizes(x.shape.slice(1, -1), kernel.shape, config, rank);
   const shape = [x.shape[0]!, ...sizes, kernel.shape.at(-2)!];
   if (rank === 3) return conv3dTranspose(x, kernel, shape, strides, padding, dilation);
@@ -47,9 +47,9 @@ function outputSizes(
   config: JsonObject,
   rank: number,
 ): number[] {
-  const strides = numbersIn(config, "strides", rank);
-  const dilation = numbersIn(config, "dilation_rate", rank);
-  const extra = config["output_padding"] == null ? undefined : numbersIn(config, "output_padding", rank);
+  const strides = numbersAt(config, "strides", rank);
+  const dilation = numbersAt(config, "dilation_rate", rank);
+  const extra = config["output_padding"] == null ? undefined : numbersAt(config, "output_padding", rank);
   const same = config["padding"] === "same";
   return sizes.map((size, axis) => {
     const stride = strides[axis]!;

@@ -3,8 +3,8 @@ import type { JsonObject } from "../checkpoint.ts";
 import type { Padding } from "../engine/operations.ts";
 import { biasAdd, conv2d, conv2dBias, depthwiseConv2d } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
+import { isTrueAt, numbersAt, stringAt } from "../topology/config-values.ts";
 import { activate } from "./activations.ts";
-import { flagIn, numbersIn, stringIn } from "./config.ts";
 import { lowRankAdapted } from "./core.ts";
 import { channelsLast } from "./data-format.ts";
 import type { Kernel, KernelCall } from "./kernel.ts";
@@ -74,17 +74,17 @@ export function finished(
   computeWithBias = (value: tf.Tensor, bias: tf.Tensor): tf.Tensor => biasAdd(compute(value), bias),
 ): tf.Tensor {
   const biased = channelsLast(x, config, (value) =>
-    flagIn(config, "use_bias") ? computeWithBias(value, weights["bias"]!) : compute(value),
+    isTrueAt(config, "use_bias") ? computeWithBias(value, weights["bias"]!) : compute(value),
   );
   return activate(biased, config["activation"], context.keras);
 }
 
 /** Strides, dilation and padding of a config. */
 export function windowIn(config: JsonObject, rank: number): Window {
-  const padding = stringIn(config, "padding");
+  const padding = stringAt(config, "padding");
   return {
-    strides: numbersIn(config, "strides", rank),
-    dilation: numbersIn(config, "dilation_rate", rank),
+    strides: numbersAt(config, "strides", rank),
+    dilation: numbersAt(config, "dilation_rate", rank),
     padding: padding === "same" ? "same" : "valid",
   };
 }
@@ -93,7 +93,7 @@ export function windowIn(config: JsonObject, rank: number): Window {
 function causallyPadded(x: tf.Tensor, config: JsonObject, taps: number): tf.Tensor {
   if (config["padding"] !== "causal") return x;
   const steps = config["data_format"] === "channels_first" ? 2 : 1;
-  const before = (taps - 1) * numbersIn(config, "dilation_rate", 1)[0]!;
+  const before = (taps - 1) * numbersAt(config, "dilation_rate", 1)[0]!;
   return tf.pad(
     x,
     x.shape.map((_, axis): [number, number] => [axis === steps ? before : 0, 0]),

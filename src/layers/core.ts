@@ -1,9 +1,9 @@
 /** Dense and the layers that pass their input on (`keras/src/layers/core`). */
 import { biasAdd, dense } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
+import { isTrueAt, numberAt } from "../topology/config-values.ts";
 import { quantizationOf } from "../topology/specs/quantization.ts";
 import { activate } from "./activations.ts";
-import { flagIn, numberIn } from "./config.ts";
 import type { Kernel, KernelCall } from "./kernel.ts";
 import { float8Bias } from "./numerics/float8.ts";
 import { quantizedProduct } from "./quantization.ts";
@@ -24,7 +24,7 @@ function denseLayer(call: KernelCall): tf.Tensor {
   const product = quantizationOf(config)
     ? quantizedDense(call)
     : dense(inputs[0]!, lowRankAdapted(call, "kernel"));
-  const biased = flagIn(config, "use_bias") ? biasAdd(product, biasOf(call)!) : product;
+  const biased = isTrueAt(config, "use_bias") ? biasAdd(product, biasOf(call)!) : product;
   return activate(biased, config["activation"], context.keras);
 }
 
@@ -38,7 +38,7 @@ function quantizedDense(call: KernelCall): tf.Tensor {
   const x = call.inputs[0]!;
   const product = quantizedProduct(call, {
     axes: [x.rank - 1],
-    kernelShape: [x.shape.at(-1)!, numberIn(call.config, "units")],
+    kernelShape: [x.shape.at(-1)!, numberAt(call.config, "units")],
     multiply: dense,
     aligned: (scale) => scale,
   });

@@ -1,9 +1,9 @@
 /** `keras/src/layers/core/einsum_dense.py`. */
 import { tf } from "../engine/tf.ts";
+import { stringAt } from "../topology/config-values.ts";
 import { type EinsumTerms, einsumTerms, kernelShapeOf } from "../topology/specs/einsum-dense.ts";
 import { quantizationOf } from "../topology/specs/quantization.ts";
 import { activate } from "./activations.ts";
-import { stringIn } from "./config.ts";
 import { biasOf, lowRankAdapted } from "./core.ts";
 import type { Kernel, KernelCall } from "./kernel.ts";
 import { einsum } from "./ops/matrix-products.ts";
@@ -14,7 +14,7 @@ export const einsumDenseKernels: Readonly<Record<string, Kernel>> = { EinsumDens
 function einsumDense(call: KernelCall): tf.Tensor {
   const { inputs, config, context } = call;
   const x = inputs[0]!;
-  const terms = einsumTerms(stringIn(config, "equation"), x.rank);
+  const terms = einsumTerms(stringAt(config, "equation"), x.rank);
   const multiply: Multiply = (value, kernel) =>
     einsum(`${terms.input},${terms.kernel}->${terms.output}`, [value, kernel]);
   const product = quantizationOf(config)

@@ -1,9 +1,9 @@
 /** Embedding and Masking (`keras/src/layers/core`). */
 import { dense } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
+import { isTrueAt, numberAt } from "../topology/config-values.ts";
 import { quantizationOf, roundsInput } from "../topology/specs/quantization.ts";
 import { stopGradient } from "./activation-functions.ts";
-import { flagIn, numberIn } from "./config.ts";
 import { lowRankAdapted, lowRankUpdate } from "./core.ts";
 import type { Kernel, KernelCall, KernelResult } from "./kernel.ts";
 import { ofBlocks, roundedInput, unpacked } from "./quantization.ts";
@@ -22,7 +22,7 @@ function embedding(call: KernelCall): KernelResult {
     : tf.gather(lowRankAdapted(call, "embeddings"), tokens);
   return {
     outputs: [rows],
-    masks: [flagIn(config, "mask_zero") ? tf.notEqual(inputs[0]!, 0) : undefined],
+    masks: [isTrueAt(config, "mask_zero") ? tf.notEqual(inputs[0]!, 0) : undefined],
   };
 }
 
@@ -32,7 +32,7 @@ function quantizedRows(call: KernelCall, tokens: tf.Tensor1D): tf.Tensor {
   const of = (name: string): tf.Tensor => tf.gather(weights[name]!, tokens);
   const stored = of("embeddings");
   const isPacked = quantizationOf(config)!.bits === 4;
-  const values = isPacked ? unpacked(stored, numberIn(config, "output_dim"), true) : stored;
+  const values = isPacked ? unpacked(stored, numberAt(config, "output_dim"), true) : stored;
   if (weights["embeddings_zero"]) {
     const block = tf.cast(weights["g_idx"]!, "int32") as tf.Tensor1D;
     const [scale, zero] = ["embeddings_scale", "embeddings_zero"].map((name) =>
@@ -52,7 +52,7 @@ function scores(call: KernelCall): tf.Tensor {
     ? quantizedScores(call)
     : dense(inputs[0]!, weights["reverse_embeddings"] ?? tf.transpose(lowRankAdapted(call, "embeddings")));
   if (typeof config["logit_soft_cap"] !== "number") return logits;
-  const cap = numberIn(config, "logit_soft_cap");
+  const cap = numberAt(config, "logit_soft_cap");
   return tf.mul(tf.tanh(tf.div(logits, cap)), cap);
 }
 
@@ -64,7 +64,7 @@ function quantizedScores(call: KernelCall): tf.Tensor {
     return tensor && !own ? tf.transpose(tensor) : tensor;
   };
   const isPacked = quantizationOf(config)!.bits === 4;
-  const size = numberIn(config, "output_dim");
+  const size = numberAt(config, "output_dim");
   // Packed along the vectors' axis in either.
   const stored = own ? tf.transpose(own) : weights["embeddings"]!;
   const values = tf.transpose(isPacked ? unpacked(stored, size, true) : stored);
@@ -79,6 +79,6 @@ function quantizedScores(call: KernelCall): tf.Tensor {
 
 function masking({ inputs, config }: KernelCall): KernelResult {
   const x = inputs[0]!;
-  const shown = tf.any(tf.notEqual(x, numberIn(config, "mask_value")), -1);
+  const shown = tf.any(tf.notEqual(x, numberAt(config, "mask_value")), -1);
   return { outputs: [tf.mul(x, tf.expandDims(tf.cast(shown, "float32"), -1))], masks: [shown] };
 }

@@ -1,6 +1,6 @@
 /** Layers that make whole numbers of numbers or texts, and rows of zeros and ones of those (`keras/src/layers/preprocessing`). */
 import { tf } from "../engine/tf.ts";
-import { numberIn, numberList } from "./config.ts";
+import { numberAt, numberList } from "../topology/config-values.ts";
 import { encoded, indicesLike } from "./encoded-indices.ts";
 import type { Kernel, KernelCall } from "./kernel.ts";
 import { lookup } from "./lookups.ts";
@@ -10,7 +10,7 @@ import { keysOf } from "./texts.ts";
 
 export const encodingKernels: Readonly<Record<string, Kernel>> = {
   CategoryEncoding: (call) =>
-    encoded(call.inputs[0]!, call.config, numberIn(call.config, "num_tokens"), call.kwargs["count_weights"]),
+    encoded(call.inputs[0]!, call.config, numberAt(call.config, "num_tokens"), call.kwargs["count_weights"]),
   Discretization: ({ inputs, config }) => {
     const boundaries = numberList(config["bin_boundaries"]);
     return encoded(binned(inputs[0]!, boundaries), config, boundaries.length + 1);
@@ -31,7 +31,7 @@ export function binned(x: tf.Tensor, boundaries: readonly number[]): tf.Tensor {
 /** Bin 0 is kept for the mask value where there is one. */
 function hashing({ inputs, config }: KernelCall): tf.Tensor {
   const [x] = inputs;
-  const bins = numberIn(config, "num_bins");
+  const bins = numberAt(config, "num_bins");
   const mask = config["mask_value"];
   const first = mask !== null && bins > 1 ? 1 : 0;
   const salt = saltOf(config);
@@ -42,7 +42,7 @@ function hashing({ inputs, config }: KernelCall): tf.Tensor {
 }
 
 function hashedCrossing({ inputs, config }: KernelCall): tf.Tensor {
-  const bins = numberIn(config, "num_bins");
+  const bins = numberAt(config, "num_bins");
   const columns = inputs.map(keysOf);
   const crossed = columns[0]!.map((_, index) =>
     bucketOf(crossedFingerprint(columns.map((column) => column[index]!)), bins),

@@ -1,6 +1,7 @@
 import type { JsonObject } from "../checkpoint.ts";
 import type { tf } from "../engine/tf.ts";
-import type { Argument, KerasMajor } from "../topology/layer-graph.ts";
+import { TopologyError } from "../errors.ts";
+import type { KerasMajor } from "../topology/layer-graph.ts";
 
 /** What a call may draw from: a seed and a counter, so that the same step draws the same numbers. */
 export interface RandomStream {
@@ -63,4 +64,12 @@ export interface KernelResult {
 /** A layer as a function of tensors, differentiable by the tape. A lone tensor stands for `{ outputs: [it] }`. */
 export type Kernel = (call: KernelCall) => tf.Tensor | KernelResult;
 
-export type { Argument };
+/** Returns the error for a function without a gradient here. It names the layer itself: gradients are computed after its call. */
+export function noGradient({ name = "layer" }: JsonObject, subject: string, advice: string): TopologyError {
+  return unsupported(`${String(name)}: the gradient of ${subject}`, advice);
+}
+
+/** Returns the error for an argument that Keras knows and that no kernel computes. The caller of the kernel names the layer. */
+export function unsupported(subject: string, advice: string): TopologyError {
+  return new TopologyError(`${subject} cannot be computed here. ${advice}`, "unsupported-layer");
+}

@@ -1,6 +1,6 @@
 import type { JsonObject } from "../checkpoint.ts";
 import { idfWeightsOf, lookupDepth, type Token, vocabularyOf } from "../topology/specs/lookups.ts";
-import { unsupported } from "./config.ts";
+import { unsupported } from "./kernel.ts";
 import { bucketOf, fingerprint, saltOf } from "./numerics/fingerprint.ts";
 
 /** What a lookup layer makes of its vocabulary. */
@@ -48,8 +48,7 @@ function makeTable(config: JsonObject): LookupTable {
 function unknownBucket(config: JsonObject, unknowns: number): (token: Token) => number {
   const hashed = config["oov_method"] === "farmhash";
   return (token) => {
-    if (unknowns === 0)
-      throw unsupported(config, `${token}, which is not in the vocabulary,`, "Leave it out.");
+    if (unknowns === 0) throw unsupported(`${token}, which is not in the vocabulary,`, "Leave it out.");
     if (unknowns === 1) return 0;
     if (hashed || typeof token === "string") {
       return bucketOf(fingerprint(String(token), saltOf(config)), unknowns);

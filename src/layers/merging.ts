@@ -1,8 +1,8 @@
 /** Layers of several inputs (`keras/src/layers/merging`). */
 import { add } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
+import { isTrueAt, numberAt, numberList } from "../topology/config-values.ts";
 import { axisOf, product } from "./axes.ts";
-import { flagIn, numberIn, numberList } from "./config.ts";
 import type { Kernel, KernelCall, KernelResult } from "./kernel.ts";
 import { unitLength } from "./normalization.ts";
 
@@ -16,7 +16,7 @@ export const mergingKernels: Readonly<Record<string, Kernel>> = {
   Minimum: merging(tf.minimum),
   Average: (call) => masked(call, tf.div(ranked(call.inputs).reduce(add), call.inputs.length)),
   Concatenate: (call) => {
-    const axis = axisOf(numberIn(call.config, "axis"), call.inputs[0]!.rank);
+    const axis = axisOf(numberAt(call.config, "axis"), call.inputs[0]!.rank);
     return { outputs: [tf.concat([...call.inputs], axis)], masks: [concatenatedMask(call, axis)] };
   },
   Dot: dot,
@@ -71,7 +71,7 @@ function dot({ inputs, config }: KernelCall): tf.Tensor {
   const pair = typeof axes === "number" ? [axes, axes] : numberList(axes);
   const [a, b] = inputs.map((x, index) => {
     const axis = axisOf(pair[index]!, x.rank);
-    return { x: flagIn(config, "normalize") ? unitLength(x, [axis], 1e-7) : x, axis };
+    return { x: isTrueAt(config, "normalize") ? unitLength(x, [axis], 1e-7) : x, axis };
   }) as [Operand, Operand];
   const left = contractedLast(a);
   const right = contractedLast(b);

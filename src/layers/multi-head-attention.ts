@@ -1,10 +1,10 @@
 /** Attention of several heads (`keras/src/layers/attention/multi_head_attention.py`, `grouped_query_attention.py`). */
 import { tf } from "../engine/tf.ts";
+import { numberAt, numberList } from "../topology/config-values.ts";
 import { headArguments } from "../topology/specs/attention.ts";
 import { maskedSoftmax, softmax } from "./activation-functions.ts";
 import { causalMask, dropped } from "./attention.ts";
 import { repeatAxis } from "./axes.ts";
-import { numberIn, numberList } from "./config.ts";
 import type { Kernel, KernelArgument, KernelCall, KernelResult } from "./kernel.ts";
 import { chosen } from "./masks.ts";
 import { einsum } from "./ops/matrix-products.ts";
@@ -106,7 +106,7 @@ function multiHeadAttention(call: KernelCall): KernelResult {
     key: projected(call, "key_dense", key, 1),
     value: projected(call, "value_dense", value, 1),
     axes: config["attention_axes"] == null ? Array.from({ length: rank - 3 }, (_, index) => index + 1) : axes,
-    scale: 1 / Math.sqrt(numberIn(config, "key_dim")),
+    scale: 1 / Math.sqrt(numberAt(config, "key_dim")),
   };
   const gate = config["use_gate"] === true ? projected(call, "_gate_dense", query, 1) : undefined;
   // From Keras 3.8 on this layer takes the masks off the very tensors that others read after it.
@@ -117,13 +117,13 @@ function multiHeadAttention(call: KernelCall): KernelResult {
 function groupQueryAttention(call: KernelCall): KernelResult {
   const { config } = call;
   const given = givenOf(call);
-  const repeats = numberIn(config, "num_query_heads") / numberIn(config, "num_key_value_heads");
+  const repeats = numberAt(config, "num_query_heads") / numberAt(config, "num_key_value_heads");
   const heads: Heads = {
     query: projected(call, "_query_dense", given.query, 1),
     key: repeatAxis(projected(call, "_key_dense", given.key, 1), 2, repeats),
     value: repeatAxis(projected(call, "_value_dense", given.value, 1), 2, repeats),
     axes: [1],
-    scale: 1 / Math.sqrt(numberIn(config, "head_dim")),
+    scale: 1 / Math.sqrt(numberAt(config, "head_dim")),
   };
   const gate = config["use_gate"] === true ? projected(call, "_gate_dense", given.query, 1) : undefined;
   return finished(call, given, attended(call, given, heads), gate, "_output_dense");

@@ -3,9 +3,10 @@ import type { JsonObject } from "../checkpoint.ts";
 import type { BatchNormalized } from "../engine/operations.ts";
 import { batchNormalizationBatch, batchNormalizationStored } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
+import { isTrueAt, numberAt, numberList } from "../topology/config-values.ts";
 import { axesOf, axisOf, inverseOrder } from "./axes.ts";
-import { flagIn, numberIn, numberList, unsupported } from "./config.ts";
 import type { Kernel, KernelCall, KernelResult } from "./kernel.ts";
+import { unsupported } from "./kernel.ts";
 
 export const normalizationKernels: Readonly<Record<string, Kernel>> = {
   BatchNormalization: batchNormalization,
@@ -24,8 +25,8 @@ export function unitLength(x: tf.Tensor, axes: readonly number[], epsilon: numbe
 function batchNormalization(call: KernelCall): KernelResult {
   const { inputs, weights, config, context } = call;
   const x = inputs[0]!;
-  const epsilon = numberIn(config, "epsilon");
-  const order = axisLast(axisOf(numberIn(config, "axis"), x.rank), x.rank);
+  const epsilon = numberAt(config, "epsilon");
+  const order = axisLast(axisOf(numberAt(config, "axis"), x.rank), x.rank);
   const turned = order ? tf.transpose(x, order) : x;
   const back = (y: tf.Tensor): tf.Tensor => (order ? tf.transpose(y, inverseOrder(order)) : y);
   const { gamma, beta } = weights;
@@ -35,8 +36,8 @@ function batchNormalization(call: KernelCall): KernelResult {
     const output = batchNormalizationStored(turned, movingMean, movingVariance, beta, gamma, epsilon);
     return { outputs: [back(output)] };
   }
-  if (flagIn(config, "renorm")) {
-    throw unsupported(config, "batch renormalization in training", "Use --bn-mode inference.");
+  if (isTrueAt(config, "renorm")) {
+    throw unsupported("batch renormalization in training", "Use --bn-mode inference.");
   }
   // Keras 2 began with 2.12, and not in its fused form for pictures.
   const ignoresMask = config["masked_statistics"] === false || (context.keras === 2 && x.rank === 4);
@@ -44,8 +45,8 @@ function batchNormalization(call: KernelCall): KernelResult {
   const { output, mean, variance } = mask
     ? maskedBatchNormalization(turned, mask, beta, gamma, epsilon)
     : batchNormalizationBatch(turned, beta, gamma, epsilon);
-  const momentum = numberIn(config, "momentum");
-  const isFused = context.keras === 2 && x.rank === 4 && [1, 3].includes(axisOf(numberIn(config, "axis"), 4));
+  const momentum = numberAt(config, "momentum");
+  const isFused = context.keras === 2 && x.rank === 4 && [1, 3].includes(axisOf(numberAt(config, "axis"), 4));
   const spread = isFused ? tf.mul(variance, unbiased(turned)) : variance;
   return {
     outputs: [back(output)],
@@ -96,7 +97,7 @@ function layerNormalization({ inputs, weights, config }: KernelCall): tf.Tensor 
   const centered = tf.sub(x, mean);
   const inverse = inverseDeviation(tf.mean(tf.square(centered), axes, true), config);
   // `rms_scaling` divides by the deviation without centering first.
-  const normalized = tf.mul(flagIn(config, "rms_scaling") ? x : centered, inverse);
+  const normalized = tf.mul(isTrueAt(config, "rms_scaling") ? x : centered, inverse);
   return scaledAndShifted(normalized, weights["gamma"], weights["beta"], axes);
 }
 
@@ -110,9 +111,9 @@ function rmsNormalization({ inputs, weights, config }: KernelCall): tf.Tensor {
 /** `[..., C, ...]` seen as `[..., groups, C / groups, ...]`; -1 is a group a channel. */
 function groupNormalization({ inputs, weights, config }: KernelCall): tf.Tensor {
   const x = inputs[0]!;
-  const axis = axisOf(numberIn(config, "axis"), x.rank);
+  const axis = axisOf(numberAt(config, "axis"), x.rank);
   const channels = x.shape[axis]!;
-  const wanted = numberIn(config, "groups");
+  const wanted = numberAt(config, "groups");
   const groups = wanted === -1 ? channels : wanted;
   const split = [...x.shape.slice(0, axis), groups, channels / groups, ...x.shape.slice(axis + 1)];
   const grouped = tf.reshape(x, split);
@@ -128,7 +129,7 @@ function statisticsAxes(x: tf.Tensor, config: JsonObject): number[] {
 }
 
 function inverseDeviation(variance: tf.Tensor, config: JsonObject): tf.Tensor {
-  return tf.rsqrt(tf.add(variance, numberIn(config, "epsilon")));
+  return tf.rsqrt(tf.add(variance, numberAt(config, "epsilon")));
 }
 
 function scaledAndShifted(

@@ -1,7 +1,7 @@
 import { normalizedConvolution } from "../engine/operations.ts";
 import type { tf } from "../engine/tf.ts";
+import { isTrueAt, numberAt, numbersAt } from "../topology/config-values.ts";
 import type { GraphLayer } from "../topology/layer-graph.ts";
-import { flagIn, numberIn, numbersIn } from "./config.ts";
 
 type LayerWeights = Readonly<Record<string, tf.Tensor>>;
 
@@ -13,15 +13,15 @@ export function convolveNormalized(
 ): tf.Tensor {
   const { className, config } = convolution.layer;
   const { gamma, beta, moving_mean: mean, moving_variance: variance } = normalization.weights;
-  const epsilon = numberIn(normalization.layer.config, "epsilon");
-  const bias = flagIn(config, "use_bias") ? convolution.weights["bias"] : undefined;
+  const epsilon = numberAt(normalization.layer.config, "epsilon");
+  const bias = isTrueAt(config, "use_bias") ? convolution.weights["bias"] : undefined;
   return normalizedConvolution(
     x,
     convolution.weights["kernel"]!,
     bias,
     { mean: mean!, variance: variance!, gamma, beta, epsilon },
     {
-      strides: numbersIn(config, "strides", 2),
+      strides: numbersAt(config, "strides", 2),
       padding: config["padding"] === "same" ? "same" : "valid",
       depthwise: className === "DepthwiseConv2D",
     },

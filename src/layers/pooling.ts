@@ -3,8 +3,8 @@
 import type { Padding, Spatial } from "../engine/operations.ts";
 import { averagePool2d, max, maxPool2d, mean } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
+import { isTrueAt, numbersAt, stringAt } from "../topology/config-values.ts";
 import { everyNth } from "./axes.ts";
-import { flagIn, numbersIn, stringIn } from "./config.ts";
 import { asPlane } from "./convolution.ts";
 import { channelsLast, isChannelsFirst } from "./data-format.ts";
 import type { Kernel, KernelCall, KernelResult } from "./kernel.ts";
@@ -35,9 +35,9 @@ export const poolingKernels: Readonly<Record<string, Kernel>> = {
 
 function pooling(rank: 1 | 2 | 3, pool: Pool): Kernel {
   return ({ inputs, config }) => {
-    const poolSize = numbersIn(config, "pool_size", rank);
-    const strides = config["strides"] == null ? poolSize : numbersIn(config, "strides", rank);
-    const padding = stringIn(config, "padding") as Padding;
+    const poolSize = numbersAt(config, "pool_size", rank);
+    const strides = config["strides"] == null ? poolSize : numbersAt(config, "strides", rank);
+    const padding = stringAt(config, "padding") as Padding;
     return channelsLast(inputs[0]!, config, (x) => pooled(x, pool, poolSize, strides, padding));
   };
 }
@@ -58,7 +58,7 @@ export function pooled(
 function globalPooling(reduce: typeof mean): Kernel {
   return ({ inputs, config }) => {
     const x = inputs[0]!;
-    return reduce(x, spatialAxes(x.rank, isChannelsFirst(config)), flagIn(config, "keepdims"));
+    return reduce(x, spatialAxes(x.rank, isChannelsFirst(config)), isTrueAt(config, "keepdims"));
   };
 }
 
@@ -69,9 +69,9 @@ function maskedMean(call: KernelCall): KernelResult {
   const axes = spatialAxes(x.rank, isChannelsFirst(config));
   const given = kwargs["mask"];
   const mask = given instanceof tf.Tensor ? given : masks[0];
-  if (!mask) return { outputs: [mean(x, axes, flagIn(config, "keepdims"))] };
+  if (!mask) return { outputs: [mean(x, axes, isTrueAt(config, "keepdims"))] };
   const shown = tf.expandDims(tf.cast(mask, "float32"), isChannelsFirst(config) ? 1 : 2);
-  const keepDims = flagIn(config, "keepdims");
+  const keepDims = isTrueAt(config, "keepdims");
   const sums = [tf.sum(tf.mul(x, shown), axes, keepDims), tf.sum(shown, axes, keepDims)] as const;
   return { outputs: [tf.div(...sums)], masks: [undefined] };
 }
@@ -82,7 +82,7 @@ function maskedMean(call: KernelCall): KernelResult {
  */
 export function adaptivePooling(rank: number | undefined, reduce: typeof mean): Kernel {
   return ({ inputs, config }) => {
-    const sizes = numbersIn(config, "output_size", rank ?? inputs[0]!.rank - 2);
+    const sizes = numbersAt(config, "output_size", rank ?? inputs[0]!.rank - 2);
     return channelsLast(inputs[0]!, config, (x) =>
       sizes.reduce((value, size, axis) => adaptiveAxis(value, axis + 1, size, reduce), x),
     );

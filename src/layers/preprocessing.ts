@@ -2,8 +2,8 @@
 import type { JsonObject } from "../checkpoint.ts";
 import { max } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
+import { isTrueAt, numberAt, numberList, stringAt } from "../topology/config-values.ts";
 import { axesOf } from "./axes.ts";
-import { flagIn, numberIn, numberList, stringIn } from "./config.ts";
 import { channelsLast } from "./data-format.ts";
 import type { Kernel, KernelCall } from "./kernel.ts";
 import { chosen } from "./masks.ts";
@@ -29,25 +29,25 @@ function normalization({ inputs, weights, config }: KernelCall): tf.Tensor {
   };
   const mean = statistic("mean");
   const deviation = tf.maximum(tf.sqrt(statistic("variance")), 1e-7);
-  return flagIn(config, "invert") ? tf.add(mean, tf.mul(x, deviation)) : tf.div(tf.sub(x, mean), deviation);
+  return isTrueAt(config, "invert") ? tf.add(mean, tf.mul(x, deviation)) : tf.div(tf.sub(x, mean), deviation);
 }
 
 function resizing({ inputs, config }: KernelCall): tf.Tensor {
-  const size = [numberIn(config, "height"), numberIn(config, "width")] as const;
+  const size = [numberAt(config, "height"), numberAt(config, "width")] as const;
   return channelsLast(asFloat(inputs[0]!), config, (x) => {
-    const framed = flagIn(config, "crop_to_aspect_ratio")
+    const framed = isTrueAt(config, "crop_to_aspect_ratio")
       ? croppedToAspectRatio(x, size)
-      : flagIn(config, "pad_to_aspect_ratio")
-        ? paddedToAspectRatio(x, size, numberIn(config, "fill_value"))
+      : isTrueAt(config, "pad_to_aspect_ratio")
+        ? paddedToAspectRatio(x, size, numberAt(config, "fill_value"))
         : x;
-    return resized(framed, size, stringIn(config, "interpolation"), flagIn(config, "antialias"));
+    return resized(framed, size, stringAt(config, "interpolation"), isTrueAt(config, "antialias"));
   });
 }
 
 /** An image smaller than the crop is enlarged instead, its middle keeping the proportions. */
 function centerCrop({ inputs, config }: KernelCall): tf.Tensor {
-  const height = numberIn(config, "height");
-  const width = numberIn(config, "width");
+  const height = numberAt(config, "height");
+  const width = numberAt(config, "width");
   return channelsLast(asFloat(inputs[0]!), config, (x) => {
     const [batch, high, wide, channels] = x.shape as [number, number, number, number];
     if (high < height || wide < width) {

@@ -1,7 +1,7 @@
 /** Layers that act in training only (`keras/src/layers/regularization`); else they pass their input on. */
 import type { JsonObject } from "../checkpoint.ts";
 import { tf } from "../engine/tf.ts";
-import { numberIn } from "./config.ts";
+import { numberAt } from "../topology/config-values.ts";
 import { identity } from "./core.ts";
 import { isChannelsFirst } from "./data-format.ts";
 import type { Kernel } from "./kernel.ts";
@@ -14,10 +14,10 @@ export const regularizationKernels: Readonly<Record<string, Kernel>> = {
   SpatialDropout2D: inTraining(spatialDropout),
   SpatialDropout3D: inTraining(spatialDropout),
   GaussianNoise: inTraining((x, config, seed) =>
-    tf.add(x, tf.randomNormal(x.shape, 0, numberIn(config, "stddev"), "float32", seed)),
+    tf.add(x, tf.randomNormal(x.shape, 0, numberAt(config, "stddev"), "float32", seed)),
   ),
   GaussianDropout: inTraining((x, config, seed) => {
-    const rate = numberIn(config, "rate");
+    const rate = numberAt(config, "rate");
     return tf.mul(x, tf.randomNormal(x.shape, 1, Math.sqrt(rate / (1 - rate)), "float32", seed));
   }),
   AlphaDropout: inTraining(alphaDropout),
@@ -42,15 +42,15 @@ function activityPenalty(x: tf.Tensor, config: JsonObject): tf.Tensor {
   const samples = tf.reshape(x, [x.shape[0]!, -1]);
   const absolute = tf.mul(samples, tf.sign(samples));
   const each = tf.add(
-    tf.mul(absolute, numberIn(config, "l1")),
-    tf.mul(tf.square(samples), numberIn(config, "l2")),
+    tf.mul(absolute, numberAt(config, "l1")),
+    tf.mul(tf.square(samples), numberAt(config, "l2")),
   );
   return tf.sum(each, 1, true);
 }
 
 /** Each kept with probability `1 - rate` and divided by it; `shape` has 1 where all share one draw. */
 function dropout(x: tf.Tensor, config: JsonObject, seed: number, shape: readonly number[]): tf.Tensor {
-  const rate = numberIn(config, "rate");
+  const rate = numberAt(config, "rate");
   if (rate === 0) return x;
   if (rate === 1) return tf.zerosLike(x);
   return tf.mul(x, tf.div(keptMask(shape, rate, seed), 1 - rate));
@@ -64,7 +64,7 @@ function spatialDropout(x: tf.Tensor, config: JsonObject, seed: number): tf.Tens
 
 /** Dropped values take SELU's saturation value; mean and variance are kept. */
 function alphaDropout(x: tf.Tensor, config: JsonObject, seed: number): tf.Tensor {
-  const rate = numberIn(config, "rate");
+  const rate = numberAt(config, "rate");
   if (rate === 0) return x;
   const saturation = -1.6732632423543772 * 1.0507009873554805;
   const scale = ((1 - rate) * (1 + rate * saturation ** 2)) ** -0.5;

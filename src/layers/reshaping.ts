@@ -1,8 +1,8 @@
 /** Layers that move values about (`keras/src/layers/reshaping`). */
 import type { Json, JsonObject } from "../checkpoint.ts";
 import { tf } from "../engine/tf.ts";
+import { numberAt, numberList, numbersAt, stringAt } from "../topology/config-values.ts";
 import { product, repeatAxis } from "./axes.ts";
-import { numberIn, numberList, numbersIn, stringIn } from "./config.ts";
 import { channelsLast, isChannelsFirst, toChannelsLast } from "./data-format.ts";
 import type { Kernel } from "./kernel.ts";
 import { resized } from "./resampling.ts";
@@ -18,23 +18,23 @@ export const reshapingKernels: Readonly<Record<string, Kernel>> = {
     return tf.reshape(x, [x.shape[0]!, ...numberList(config["target_shape"])]);
   },
   Permute: ({ inputs, config }) => tf.transpose(inputs[0]!, [0, ...numberList(config["dims"])]),
-  RepeatVector: ({ inputs, config }) => tf.tile(tf.expandDims(inputs[0]!, 1), [1, numberIn(config, "n"), 1]),
+  RepeatVector: ({ inputs, config }) => tf.tile(tf.expandDims(inputs[0]!, 1), [1, numberAt(config, "n"), 1]),
   ZeroPadding1D: zeroPadding(1),
   ZeroPadding2D: zeroPadding(2),
   ZeroPadding3D: zeroPadding(3),
   Cropping1D: cropping(1),
   Cropping2D: cropping(2),
   Cropping3D: cropping(3),
-  UpSampling1D: ({ inputs, config }) => repeatAxis(inputs[0]!, 1, numberIn(config, "size")),
+  UpSampling1D: ({ inputs, config }) => repeatAxis(inputs[0]!, 1, numberAt(config, "size")),
   UpSampling2D: ({ inputs, config }) => {
-    const interpolation = stringIn(config, "interpolation");
-    const [high, wide] = numbersIn(config, "size", 2) as [number, number];
+    const interpolation = stringAt(config, "interpolation");
+    const [high, wide] = numbersAt(config, "size", 2);
     if (interpolation === "nearest") return upSampled(inputs[0]!, config, [high, wide]);
     return channelsLast(inputs[0]!, config, (x) =>
       resized(x, [x.shape[1]! * high, x.shape[2]! * wide], interpolation, false),
     );
   },
-  UpSampling3D: ({ inputs, config }) => upSampled(inputs[0]!, config, numbersIn(config, "size", 3)),
+  UpSampling3D: ({ inputs, config }) => upSampled(inputs[0]!, config, numbersAt(config, "size", 3)),
 };
 
 /** Each value repeated on every spatial axis. */

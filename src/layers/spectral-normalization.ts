@@ -1,7 +1,7 @@
 /** A layer whose kernel training holds to a spectral norm of 1 (`keras/src/layers/normalization/spectral_normalization.py`). */
 import { tf } from "../engine/tf.ts";
+import { numberAt } from "../topology/config-values.ts";
 import { nestedLayer } from "../topology/specs/recurrent-cells.ts";
-import { numberIn } from "./config.ts";
 import type { Kernel, KernelCall, KernelResult } from "./kernel.ts";
 import { weightsBelow } from "./recurrent/cells.ts";
 import { type KernelOf, runInside } from "./wrappers.ts";
@@ -20,7 +20,7 @@ function spectralNormalization(call: KernelCall, kernelOf: KernelOf): KernelResu
   if (!call.context.training || call.context.statistics === "stored") return run({});
   const name = "embeddings" in weights ? "embeddings" : "kernel";
   const kernel = weights[name]!;
-  const iterations = numberIn(call.config, "power_iterations");
+  const iterations = numberAt(call.config, "power_iterations");
   const { sigma, vector } = largestSingularValue(kernel, call.weights["vector_u"]!, iterations);
   const divided = renewed(kernel, tf.div(kernel, sigma));
   return { ...run({ [name]: divided }), state: { [`layer/${name}`]: divided, vector_u: vector } };

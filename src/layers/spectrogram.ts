@@ -3,9 +3,9 @@ import type { JsonObject } from "../checkpoint.ts";
 import type { Padding } from "../engine/operations.ts";
 import { dense } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
+import { isTrueAt, numberAt, stringAt } from "../topology/config-values.ts";
 import { melFrames, stftFrames } from "../topology/specs/spectrogram.ts";
 import { everyNth, mirrorAxis, padAxis } from "./axes.ts";
-import { flagIn, numberIn, stringIn } from "./config.ts";
 import { convolve } from "./convolution.ts";
 import { isChannelsFirst } from "./data-format.ts";
 import type { Kernel, KernelCall } from "./kernel.ts";
@@ -22,7 +22,7 @@ const epsilon = 1e-7;
 
 function stftSpectrogram(call: KernelCall): tf.Tensor {
   const { config } = call;
-  const mode = stringIn(config, "mode");
+  const mode = stringAt(config, "mode");
   const part = (name: "real_kernel" | "imag_kernel"): tf.Tensor => transformed(call, call.weights[name]!);
   switch (mode) {
     case "real":
@@ -47,7 +47,7 @@ function stftSpectrogram(call: KernelCall): tf.Tensor {
 function transformed({ inputs, config }: KernelCall, kernel: tf.Tensor): tf.Tensor {
   const x = isChannelsFirst(config) ? inputs[0]! : tf.transpose(inputs[0]!, [0, 2, 1]);
   const [batch, channels, samples] = x.shape as [number, number, number];
-  const padding = stringIn(config, "padding") as Padding;
+  const padding = stringAt(config, "padding") as Padding;
   const window = { strides: [stftFrames(config).step], dilation: [1], padding };
   const result = convolve(tf.reshape(x, [batch * channels, samples, 1]), kernel, window);
   return tf.reshape(result, [batch, channels, result.shape[1]!, result.shape[2]!]);
@@ -56,7 +56,7 @@ function transformed({ inputs, config }: KernelCall, kernel: tf.Tensor): tf.Tens
 function arranged(x: tf.Tensor, config: JsonObject): tf.Tensor {
   const [batch, channels, frames, frequencies] = x.shape as [number, number, number, number];
   const first = isChannelsFirst(config);
-  if (flagIn(config, "expand_dims")) return first ? x : tf.transpose(x, [0, 2, 3, 1]);
+  if (isTrueAt(config, "expand_dims")) return first ? x : tf.transpose(x, [0, 2, 3, 1]);
   return first
     ? tf.reshape(tf.transpose(x, [0, 1, 3, 2]), [batch, channels * frequencies, frames])
     : tf.reshape(tf.transpose(x, [0, 2, 1, 3]), [batch, frames, channels * frequencies]);
@@ -71,7 +71,7 @@ function melSpectrogram({ inputs, config }: KernelCall): tf.Tensor {
   const [cosines, sines] = fourierMatrices(shape);
   const power = tf.add(tf.square(dense(frames, cosines)), tf.square(dense(frames, sines)));
   const magnitude = tf.sqrt(power);
-  const exponent = numberIn(config, "mag_exp");
+  const exponent = numberAt(config, "mag_exp");
   const spectrum = exponent === 2 ? power : exponent === 1 ? magnitude : tf.pow(magnitude, exponent);
   const bands = dense(spectrum, melMatrix(config, Math.floor(transform / 2) + 1));
   const levels = config["power_to_db"] === true ? decibels(bands, config) : bands;
@@ -80,11 +80,11 @@ function melSpectrogram({ inputs, config }: KernelCall): tf.Tensor {
 
 /** Triangles of height 1, evenly spaced in mel, over the frequencies, `[frequencies, bands]`; none of them hears a constant. */
 function melMatrix(config: JsonObject, frequencies: number): tf.Tensor {
-  const rate = numberIn(config, "sampling_rate");
-  const bands = numberIn(config, "num_mel_bins");
+  const rate = numberAt(config, "sampling_rate");
+  const bands = numberAt(config, "num_mel_bins");
   const mel = (hertz: number): number => 1127 * Math.log(1 + hertz / 700);
-  const low = mel(numberIn(config, "min_freq"));
-  const width = (mel(numberIn(config, "max_freq")) - low) / (bands + 1);
+  const low = mel(numberAt(config, "min_freq"));
+  const width = (mel(numberAt(config, "max_freq")) - low) / (bands + 1);
   const values = new Float32Array(frequencies * bands);
   for (let frequency = 1; frequency < frequencies; frequency++) {
     const place = mel(((rate / 2) * frequency) / (frequencies - 1));
@@ -98,9 +98,9 @@ function melMatrix(config: JsonObject, frequencies: number): tf.Tensor {
 
 /** Against the reference, none further below the loudest of the batch than `top_db`. */
 function decibels(x: tf.Tensor, config: JsonObject): tf.Tensor {
-  const least = numberIn(config, "min_power");
-  const reference = Math.max(Math.abs(numberIn(config, "ref_power")), least);
+  const least = numberAt(config, "min_power");
+  const reference = Math.max(Math.abs(numberAt(config, "ref_power")), least);
   const level = tf.mul(tf.log(tf.maximum(x, least)), 10 / Math.LN10);
   const relative = tf.sub(level, 10 * Math.log10(reference));
-  return tf.maximum(relative, tf.sub(tf.max(relative), numberIn(config, "top_db")));
+  return tf.maximum(relative, tf.sub(tf.max(relative), numberAt(config, "top_db")));
 }

@@ -1,10 +1,11 @@
 /** Layers around another (`keras/src/layers/rnn/bidirectional.py`, `time_distributed.py`). */
 import { tf } from "../engine/tf.ts";
+import { isTrueAt } from "../topology/config-values.ts";
 import type { NestedLayer } from "../topology/specs/recurrent-cells.ts";
 import { nestedLayer } from "../topology/specs/recurrent-cells.ts";
 import { directions } from "../topology/specs/wrappers.ts";
-import { flagIn, unsupported } from "./config.ts";
 import type { Kernel, KernelCall, KernelContext, KernelResult } from "./kernel.ts";
+import { unsupported } from "./kernel.ts";
 import { weightsBelow } from "./recurrent/cells.ts";
 import { statesOf, stepMask } from "./recurrent/layers.ts";
 
@@ -35,11 +36,11 @@ function bidirectional(call: KernelCall, kernelOf: KernelOf): KernelResult {
     });
   const one = run(forward, "forward_layer", states.slice(0, half));
   const other = run(backward, "backward_layer", states.slice(half));
-  const sequences = flagIn(forward.config, "return_sequences");
+  const sequences = isTrueAt(forward.config, "return_sequences");
   const y = one.outputs[0]!;
   const reversed = sequences ? tf.reverse(other.outputs[0]!, 1) : other.outputs[0]!;
   const outputs = merged(y, reversed, config["merge_mode"]);
-  const after = flagIn(forward.config, "return_state")
+  const after = isTrueAt(forward.config, "return_state")
     ? [...one.outputs.slice(1), ...other.outputs.slice(1)]
     : [];
   const passed = sequences ? (mask ?? call.masks[0]) : undefined;
@@ -52,7 +53,7 @@ function bidirectional(call: KernelCall, kernelOf: KernelOf): KernelResult {
 /** As Bidirectional sets it on both of its layers since Keras 2.3. */
 function withZerosWhereHidden({ className, config }: NestedLayer, { context }: KernelCall): NestedLayer {
   if (context.keras < 3 && !("time_major" in config)) return { className, config };
-  return { className, config: { ...config, zero_output_for_mask: flagIn(config, "return_sequences") } };
+  return { className, config: { ...config, zero_output_for_mask: isTrueAt(config, "return_sequences") } };
 }
 
 function merged(y: tf.Tensor, reversed: tf.Tensor, mode: unknown): tf.Tensor[] {
@@ -152,7 +153,7 @@ export function runInside(
   call: Omit<KernelCall, "config">,
 ): KernelResult {
   const kernel = kernelOf(className);
-  if (!kernel) throw unsupported(config, `a layer ${className} inside another`, "Rebuild it and save again.");
+  if (!kernel) throw unsupported(`a layer ${className} inside another`, "Rebuild it and save again.");
   const context = { ...call.context, statistics: statisticsInside(config, call.context) };
   const result = kernel({ ...call, config, context });
   return result instanceof tf.Tensor ? { outputs: [result] } : result;

@@ -48,7 +48,7 @@ export function outputsOfCall(
   });
 }
 
-/** Puts the layer's path before what a spec throws: specs know no paths. */
+/** Puts the path of a layer before the message of a TopologyError that `call` throws: specs and kernels know no paths. */
 export function naming<T>(path: string, call: () => T): T {
   try {
     return call();

@@ -1,7 +1,10 @@
 import type { Json, JsonObject } from "../checkpoint.ts";
 import { TopologyError } from "../errors.ts";
 
-/** Reading typed values out of a layer's config. Each throws a {TopologyError} that names the argument, not the layer. */
+/**
+ * @file Typed values of a layer's config, the one vocabulary for specs and kernels. Each function throws a TopologyError that
+ * names the argument; the caller that knows the layer puts its path before the message.
+ */
 
 export function isObject(value: Json | undefined): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
@@ -32,10 +35,44 @@ export function booleanAt(config: JsonObject, key: string): boolean {
   throw wrongValue(key, "true or false", value);
 }
 
+/** Returns true only if the value is `true`: a flag that is absent or null is off. */
+export function isTrueAt(config: JsonObject, key: string): boolean {
+  return config[key] === true;
+}
+
 export function stringAt(config: JsonObject, key: string): string {
   const value = config[key];
   if (typeof value === "string") return value;
   throw wrongValue(key, "a string", value);
+}
+
+/** A list of a length that is known: `NumbersOf<2>` is a pair. */
+export type NumbersOf<Count extends number> = Count extends 1
+  ? readonly [number]
+  : Count extends 2
+    ? readonly [number, number]
+    : Count extends 3
+      ? readonly [number, number, number]
+      : readonly number[];
+
+/** Returns `count` numbers, whole or not, from a list of so many or from a lone number that counts for each. */
+export function numbersAt<const Count extends number>(
+  config: JsonObject,
+  key: string,
+  count: Count,
+): NumbersOf<Count> {
+  const value = config[key];
+  const list = typeof value === "number" ? new Array<number>(count).fill(value) : value;
+  if (Array.isArray(list) && list.length === count && list.every((item) => typeof item === "number")) {
+    return list as unknown as NumbersOf<Count>;
+  }
+  throw wrongValue(key, count === 1 ? "a number" : `a number, or ${count} of them`, value);
+}
+
+/** Returns a number or nested lists of numbers as a flat list, which is empty for null or an absent value. */
+export function numberList(value: Json | undefined): readonly number[] {
+  if (value === null || value === undefined) return [];
+  return (Array.isArray(value) ? value.flat(Number.POSITIVE_INFINITY) : [value]) as number[];
 }
 
 /** `[n, n]` for a lone `n`, the list itself where it has `rank` whole numbers: `kernel_size`, `strides`, `pool_size`. */

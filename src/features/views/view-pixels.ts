@@ -5,6 +5,7 @@ import type { KernelContext, RandomStream } from "../../layers/kernel.ts";
 import { kernelOf } from "../../layers/registry.ts";
 import { randomGenerator } from "../../random.ts";
 import { formatShape, sameShape } from "../../tensor.ts";
+import { naming } from "../../topology/call-outputs.ts";
 import type { AugmentationLayer, ImageShape } from "./transformations.ts";
 
 /** One of a sample's views, and what its random numbers are drawn from. */
@@ -68,8 +69,8 @@ function applied(
 ): tf.Tensor {
   const kernel = kernelOf(className);
   if (!kernel) throw new TopologyError(`augment ${className}: cannot be computed here.`, "unsupported-layer");
-  const result = kernel({
-    ...{ inputs: [image], weights: {}, config, args: [], kwargs: {}, masks: [undefined], context },
-  });
+  const result = naming(`augment ${className}`, () =>
+    kernel({ inputs: [image], weights: {}, config, args: [], kwargs: {}, masks: [undefined], context }),
+  );
   return result instanceof tf.Tensor ? result : result.outputs[0]!;
 }

@@ -1,7 +1,7 @@
 /** Images whose every position reads another one (`ImageProjectiveTransformV3` of TensorFlow, `keras/src/ops/image.py`). */
 import type { JsonObject } from "../../checkpoint.ts";
 import { tf } from "../../engine/tf.ts";
-import { numberIn, stringIn } from "../config.ts";
+import { numberAt, stringAt } from "../../topology/config-values.ts";
 
 /**
  * Of an output position `(x, y)` the input's `(a x + b y + c, d x + e y + f)`, both divided by `g x + h y + 1`, which is 1
@@ -27,9 +27,9 @@ export interface Reading {
 
 export function readingIn(config: JsonObject): Reading {
   return {
-    interpolation: stringIn(config, "interpolation"),
-    fillMode: stringIn(config, "fill_mode"),
-    fillValue: numberIn(config, "fill_value"),
+    interpolation: stringAt(config, "interpolation"),
+    fillMode: stringAt(config, "fill_mode"),
+    fillValue: numberAt(config, "fill_value"),
   } as Reading;
 }
 

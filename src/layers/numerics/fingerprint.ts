@@ -1,6 +1,6 @@
 /** Hashes of texts as TensorFlow's buckets take them: FarmHash's fingerprint, SipHash with a key, and their crossing. */
 import type { JsonObject } from "../../checkpoint.ts";
-import { numberList } from "../config.ts";
+import { numberList } from "../../topology/config-values.ts";
 import { farmHash, rotateRight, shiftMix, wrap } from "./farm-hash.ts";
 
 /** The key of SipHash. */

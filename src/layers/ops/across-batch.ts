@@ -1,7 +1,7 @@
 /** keras.ops that take a tensor as a whole, its batch included (`keras/src/ops/numpy.py`). */
 import { tf } from "../../engine/tf.ts";
+import { isTrueAt, numberAt } from "../../topology/config-values.ts";
 import { padAxis } from "../axes.ts";
-import { flagIn, numberIn } from "../config.ts";
 import type { Kernel, KernelCall } from "../kernel.ts";
 import { arrayParts, diagonalOf } from "./arrays.ts";
 import { isClose } from "./elementwise.ts";
@@ -17,10 +17,10 @@ export const acrossBatchKernels: Readonly<Record<string, Kernel>> = {
   "ops.Vsplit": (call) => arrayParts(operandsOf(call, 1)[0]!, 0, call.config),
   "ops.Diag": (call) => {
     const x = operandsOf(call, 1)[0]!;
-    const offset = numberIn(call.config, "k");
+    const offset = numberAt(call.config, "k");
     return x.rank === 1 ? diagonalMatrix(x, offset) : diagonalOf(x, 0, 1, offset);
   },
-  "ops.Diagflat": (call) => diagonalMatrix(flat(operandsOf(call, 1)[0]!), numberIn(call.config, "k")),
+  "ops.Diagflat": (call) => diagonalMatrix(flat(operandsOf(call, 1)[0]!), numberAt(call.config, "k")),
   "ops.Meshgrid": meshgrid,
   "ops.Outer": ofTwo((a, b) => tf.mul(tf.reshape(a, [-1, 1]), tf.reshape(b, [1, -1]))),
   "ops.Vdot": ofTwo((a, b) => tf.sum(tf.mul(flat(a), flat(b)))),
@@ -28,15 +28,15 @@ export const acrossBatchKernels: Readonly<Record<string, Kernel>> = {
   "ops.Corrcoef": ofOne(correlations),
   "ops.Vander": ({ inputs, config }) => {
     const x = inputs[0]!;
-    const count = config["N"] == null ? x.shape[0]! : numberIn(config, "N");
+    const count = config["N"] == null ? x.shape[0]! : numberAt(config, "N");
     const powers = [tf.onesLike(x)];
     while (powers.length < count) powers.push(tf.mul(powers.at(-1)!, x));
-    return tf.stack(flagIn(config, "increasing") ? powers : powers.reverse(), 1);
+    return tf.stack(isTrueAt(config, "increasing") ? powers : powers.reverse(), 1);
   },
   "ops.PSNR": (call) => {
     const [a, b] = operandsOf(call, 2) as [tf.Tensor, tf.Tensor];
     const decibels = tf.mul(tf.log(tf.mean(tf.square(tf.sub(a, b)))), -10 * Math.LOG10E);
-    return tf.add(decibels, 20 * Math.log10(numberIn(call.config, "max_val")));
+    return tf.add(decibels, 20 * Math.log10(numberAt(call.config, "max_val")));
   },
   "ops.AllClose": (call) => tf.all(isClose(call)),
 };

@@ -3,9 +3,10 @@ import type { JsonObject } from "../../checkpoint.ts";
 import { max } from "../../engine/operations.ts";
 import { tf } from "../../engine/tf.ts";
 import { roundHalfEven } from "../../tensor.ts";
+import { isTrueAt, numberAt, numberList } from "../../topology/config-values.ts";
 import { axesOf, axisOf, everyNth, inverseOrder } from "../axes.ts";
-import { flagIn, numberIn, numberList, unsupported } from "../config.ts";
 import type { Kernel, KernelCall, KernelResult } from "../kernel.ts";
+import { unsupported } from "../kernel.ts";
 import { pickedAlong } from "./arrays.ts";
 import { norm } from "./norms.ts";
 import { asBool } from "./number-functions.ts";
@@ -53,7 +54,7 @@ const reductions: Readonly<Record<string, Reduce>> = {
   Norm: (x, axes, keepDims, { config }) => {
     const order = config["ord"] ?? null;
     const size = norm(x, axes, order);
-    if (!size) throw unsupported(config, `a norm of order ${String(order)}`, "Use an order that Keras has.");
+    if (!size) throw unsupported(`a norm of order ${String(order)}`, "Use an order that Keras has.");
     return tf.reshape(size, reducedShape(x, axes, keepDims));
   },
   Trapezoid: (x, axes, keepDims, { config }) => {
@@ -61,7 +62,7 @@ const reductions: Readonly<Record<string, Reduce>> = {
     const size = x.shape[axis]!;
     const sides = tf.add(everyNth(x, axis, 1, size - 1, 1), everyNth(x, axis, 0, size - 1, 1));
     if (!Array.isArray(config["x"]))
-      return tf.sum(tf.mul(sides, numberIn(config, "dx") / 2), [axis], keepDims);
+      return tf.sum(tf.mul(sides, numberAt(config, "dx") / 2), [axis], keepDims);
     // Of a vector of places along the last axis, or of one for each value.
     const places = tf.tensor(config["x"] as number[]);
     const along = places.rank === 1 ? 0 : axis;
@@ -81,7 +82,7 @@ const alongAxis: Readonly<Record<string, Along>> = {
   Argsort: (x, axis) => onLastAxis(x, axis, (rows) => tf.topk(tf.neg(rows), rows.shape.at(-1)!).indices),
   Diff: (x, axis, config) => {
     let result = x;
-    for (let time = 0; time < numberIn(config, "n"); time++) {
+    for (let time = 0; time < numberAt(config, "n"); time++) {
       const size = result.shape[axis]!;
       result = tf.sub(everyNth(result, axis, 1, size - 1, 1), everyNth(result, axis, 0, size - 1, 1));
     }
@@ -94,7 +95,7 @@ export const axisOpKernels: Readonly<Record<string, Kernel>> = Object.fromEntrie
     `ops.${name}`,
     (call) => {
       const x = operandsOf(call, 1)[0]!;
-      return reduce(x, axesIn(call.config["axis"], x.rank), flagIn(call.config, "keepdims"), call);
+      return reduce(x, axesIn(call.config["axis"], x.rank), isTrueAt(call.config, "keepdims"), call);
     },
   ]),
   ...Object.entries(alongAxis).map(([name, compute]): [string, Kernel] => [
@@ -102,7 +103,7 @@ export const axisOpKernels: Readonly<Record<string, Kernel>> = Object.fromEntrie
     (call) => {
       const x = operandsOf(call, 1)[0]!;
       if (call.config["axis"] === null) return compute(tf.reshape(x, [-1]), 0, call.config);
-      return compute(x, axisOf(numberIn(call.config, "axis"), x.rank), call.config);
+      return compute(x, axisOf(numberAt(call.config, "axis"), x.rank), call.config);
     },
   ]),
   ["ops.Moments", moments],
@@ -116,12 +117,12 @@ function axesIn(axis: JsonObject[string] | undefined, rank: number): number[] {
 function moments(call: KernelCall): KernelResult {
   const x = operandsOf(call, 1)[0]!;
   const axes = axesIn(call.config["axes"], x.rank);
-  const keepDims = flagIn(call.config, "keepdims");
+  const keepDims = isTrueAt(call.config, "keepdims");
   return { outputs: [tf.mean(x, axes, keepDims), variance(x, axes, keepDims)] };
 }
 
 function topK(call: KernelCall): KernelResult {
-  const { values, indices } = tf.topk(operandsOf(call, 1)[0]!, numberIn(call.config, "k"));
+  const { values, indices } = tf.topk(operandsOf(call, 1)[0]!, numberAt(call.config, "k"));
   return { outputs: [values, indices] };
 }
 
@@ -169,11 +170,7 @@ function ofShares(
   if (Array.isArray(given) && given.every((share) => typeof share === "number")) {
     return tf.stack(given.map((share) => compute(share / whole, method)));
   }
-  throw unsupported(
-    call.config,
-    "quantiles of shares that are a tensor",
-    "Ask for a number or a list of them.",
-  );
+  throw unsupported("quantiles of shares that are a tensor", "Ask for a number or a list of them.");
 }
 
 /** `compute` with an axis moved to the end and back. */

@@ -1,10 +1,10 @@
 /** keras.ops that cut, join and pick within samples (`keras/src/ops/numpy.py`, `core.py`). */
 import type { JsonObject } from "../../checkpoint.ts";
 import { tf } from "../../engine/tf.ts";
+import { numberAt, numberList } from "../../topology/config-values.ts";
 import { partSizes } from "../../topology/specs/ops-arrays.ts";
 import { rearrangement } from "../../topology/specs/rearrange.ts";
 import { axesOf, axisOf, everyNth, inverseOrder } from "../axes.ts";
-import { numberIn, numberList } from "../config.ts";
 import type { Kernel, KernelCall, KernelResult } from "../kernel.ts";
 import { chosen } from "../masks.ts";
 import { asBool } from "./number-functions.ts";
@@ -14,23 +14,23 @@ type Op = (x: tf.Tensor, config: JsonObject, call: KernelCall) => tf.Tensor | Ke
 
 const ops: Readonly<Record<string, Op>> = {
   Fliplr: (x) => tf.reverse(x, 1),
-  ArraySplit: (x, config) => arrayParts(x, axisOf(numberIn(config, "axis"), x.rank), config),
+  ArraySplit: (x, config) => arrayParts(x, axisOf(numberAt(config, "axis"), x.rank), config),
   Hsplit: (x, config) => arrayParts(x, 1, config),
   Dsplit: (x, config) => arrayParts(x, 2, config),
-  Unstack: (x, config) => ({ outputs: tf.unstack(x, axisOf(numberIn(config, "axis"), x.rank)) }),
+  Unstack: (x, config) => ({ outputs: tf.unstack(x, axisOf(numberAt(config, "axis"), x.rank)) }),
   Rot90: quarterTurns,
-  Tril: (x, config) => within(x, (row, column) => column - row <= numberIn(config, "k")),
-  Triu: (x, config) => within(x, (row, column) => column - row >= numberIn(config, "k")),
+  Tril: (x, config) => within(x, (row, column) => column - row <= numberAt(config, "k")),
+  Triu: (x, config) => within(x, (row, column) => column - row >= numberAt(config, "k")),
   Diagonal: diagonal,
   Trace: (x, config) => tf.sum(diagonal(x, config), -1),
   TakeAlongAxis: (x, config, call) => {
     const indices = operandOf(call, 1, "indices")!;
     if (config["axis"] === null) return pickedAlong(tf.reshape(x, [-1]), indices, 0);
-    return pickedAlong(x, indices, axisOf(numberIn(config, "axis"), x.rank));
+    return pickedAlong(x, indices, axisOf(numberAt(config, "axis"), x.rank));
   },
   Slice: block,
   ExtractSequences: (x, config) =>
-    framed(x, numberIn(config, "sequence_length"), numberIn(config, "sequence_stride")),
+    framed(x, numberAt(config, "sequence_length"), numberAt(config, "sequence_stride")),
 };
 
 export const arrayOpKernels: Readonly<Record<string, Kernel>> = Object.fromEntries([
@@ -49,7 +49,7 @@ export const arrayOpKernels: Readonly<Record<string, Kernel>> = Object.fromEntri
 function appended(call: KernelCall): tf.Tensor {
   const [first, second] = operandsOf(call, 2) as [tf.Tensor, tf.Tensor];
   if (call.config["axis"] === null) return tf.concat([tf.reshape(first, [-1]), tf.reshape(second, [-1])]);
-  return tf.concat([first, second], axisOf(numberIn(call.config, "axis"), first.rank));
+  return tf.concat([first, second], axisOf(numberAt(call.config, "axis"), first.rank));
 }
 
 /** The choice of the first condition that holds, else the default. */
@@ -79,7 +79,7 @@ function amongLargest(call: KernelCall): tf.Tensor {
   const scores = operandOf(call, 1, "predictions")!;
   const own = pickedAlong(scores, tf.expandDims(targets, -1), scores.rank - 1);
   const larger = tf.sum(tf.cast(tf.greater(scores, own), "int32"), -1);
-  return tf.less(larger, tf.scalar(numberIn(call.config, "k"), "int32"));
+  return tf.less(larger, tf.scalar(numberAt(call.config, "k"), "int32"));
 }
 
 /** Overlapping stretches of the last axis: `[..., frames, length]`. */
@@ -105,7 +105,7 @@ export function arrayParts(x: tf.Tensor, axis: number, config: JsonObject): Kern
 /** Turned from the first of two axes to the second. */
 function quarterTurns(x: tf.Tensor, config: JsonObject): tf.Tensor {
   const [from, to] = axesOf(numberList(config["axes"]), x.rank) as [number, number];
-  const turns = ((numberIn(config, "k") % 4) + 4) % 4;
+  const turns = ((numberAt(config, "k") % 4) + 4) % 4;
   if (turns === 0) return x;
   if (turns === 2) return tf.reverse(x, [from, to]);
   const order = x.shape.map((_, axis) => (axis === from ? to : axis === to ? from : axis));
@@ -124,9 +124,9 @@ export function within(x: tf.Tensor, keeps: (row: number, column: number) => boo
 function diagonal(x: tf.Tensor, config: JsonObject): tf.Tensor {
   return diagonalOf(
     x,
-    axisOf(numberIn(config, "axis1"), x.rank),
-    axisOf(numberIn(config, "axis2"), x.rank),
-    numberIn(config, "offset"),
+    axisOf(numberAt(config, "axis1"), x.rank),
+    axisOf(numberAt(config, "axis2"), x.rank),
+    numberAt(config, "offset"),
   );
 }
 

@@ -2,9 +2,9 @@
 import type { JsonObject } from "../../checkpoint.ts";
 import { max } from "../../engine/operations.ts";
 import { tf } from "../../engine/tf.ts";
+import { isTrueAt, numberAt, numberList } from "../../topology/config-values.ts";
 import { stopGradient } from "../activation-functions.ts";
 import { axisOf, padAxis } from "../axes.ts";
-import { flagIn, numberIn, numberList } from "../config.ts";
 import type { Kernel, KernelCall, KernelResult } from "../kernel.ts";
 import { min } from "./along-axes.ts";
 import { asFloat } from "./number-functions.ts";
@@ -22,12 +22,12 @@ export const countingKernels: Readonly<Record<string, Kernel>> = {
   "ops.IsIn": (call) => {
     const [x, known] = operandsOf(call, 2) as [tf.Tensor, tf.Tensor];
     const found = tf.any(tf.equal(tf.reshape(x, [-1, 1]), tf.reshape(known, [1, -1])), 1);
-    return tf.reshape(flagIn(call.config, "invert") ? tf.logicalNot(found) : found, x.shape);
+    return tf.reshape(isTrueAt(call.config, "invert") ? tf.logicalNot(found) : found, x.shape);
   },
   "ops.Bincount": (call) => {
     const x = operandsOf(call, 1)[0]!;
     const largest = Math.max(-1, ...Array.from(x.dataSync()));
-    const count = Math.max(largest + 1, numberIn(call.config, "minlength"));
+    const count = Math.max(largest + 1, numberAt(call.config, "minlength"));
     const classes = tf.range(0, count, 1, "int32");
     const hits = tf.equal(tf.expandDims(tf.cast(x, "int32"), -1), classes);
     return tf.sum(tf.cast(hits, "int32"), x.rank - 1);
@@ -36,14 +36,14 @@ export const countingKernels: Readonly<Record<string, Kernel>> = {
   "ops.UnravelIndex": unraveled,
   "ops.Correlate": correlated,
   "ops.Linspace": spaced,
-  "ops.Logspace": (call) => tf.exp(tf.mul(spaced(call), Math.log(numberIn(call.config, "base")))),
+  "ops.Logspace": (call) => tf.exp(tf.mul(spaced(call), Math.log(numberAt(call.config, "base")))),
   "ops.Geomspace": (call) => {
     const [start, stop] = endsOf(call);
     const logarithm = (x: tf.Tensor): tf.Tensor => tf.log(tf.abs(x));
     const { config } = call;
     const axis = axisIn(config, start, stop);
     const size = tf.exp(
-      between(logarithm(start), logarithm(stop), numberIn(config, "num"), flagIn(config, "endpoint"), axis),
+      between(logarithm(start), logarithm(stop), numberAt(config, "num"), isTrueAt(config, "endpoint"), axis),
     );
     return tf.mul(size, tf.expandDims(stopGradient(tf.sign(start)), Math.min(axis, start.rank)));
   },
@@ -61,7 +61,7 @@ function placeAmong(steps: readonly number[], value: number, right: boolean): nu
 /** Counts between the least and the largest value, and the edges of the bins. */
 function histogram(call: KernelCall): KernelResult {
   const x = operandsOf(call, 1)[0]!;
-  const bins = numberIn(call.config, "bins");
+  const bins = numberAt(call.config, "bins");
   const edges = between(min(x, [0], false), max(x, [0], false), bins + 1, true, 0);
   const inner = Array.from(edges.dataSync()).slice(1, -1);
   const counts = new Float32Array(bins);
@@ -110,14 +110,14 @@ function spaced(call: KernelCall): tf.Tensor {
   return between(
     start,
     stop,
-    numberIn(config, "num"),
-    flagIn(config, "endpoint"),
+    numberAt(config, "num"),
+    isTrueAt(config, "endpoint"),
     axisIn(config, start, stop),
   );
 }
 
 function axisIn(config: JsonObject, start: tf.Tensor, stop: tf.Tensor): number {
-  return axisOf(numberIn(config, "axis"), Math.max(start.rank, stop.rank) + 1);
+  return axisOf(numberAt(config, "axis"), Math.max(start.rank, stop.rank) + 1);
 }
 
 /** `count` numbers at equal distances on a new axis. */

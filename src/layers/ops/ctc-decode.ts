@@ -1,7 +1,8 @@
 /** Label sequences of frames of logits (`keras/src/backend/tensorflow/nn.py`, ctc_decode), without a gradient, as in TensorFlow. */
 import { tf } from "../../engine/tf.ts";
-import { flagIn, numberIn, unsupported } from "../config.ts";
+import { isTrueAt, numberAt } from "../../topology/config-values.ts";
 import type { KernelCall, KernelResult } from "../kernel.ts";
+import { unsupported } from "../kernel.ts";
 import { logSum } from "./ctc-loss.ts";
 import { asFloat } from "./number-functions.ts";
 import { operandOf } from "./operands.ts";
@@ -24,7 +25,7 @@ export function decoded(call: KernelCall): KernelResult {
     call.config["strategy"] === "greedy" ? [likeliest(frames, call)] : searched(frames, call),
   );
   const [batch, steps] = logits.shape as [number, number];
-  const count = call.config["strategy"] === "greedy" ? 1 : numberIn(call.config, "top_paths");
+  const count = call.config["strategy"] === "greedy" ? 1 : numberAt(call.config, "top_paths");
   const sequences = Array.from({ length: count }, (_, rank) =>
     paths.map((found) => Array.from({ length: steps }, (__, step) => found[rank]!.labels[step] ?? -1)),
   );
@@ -41,10 +42,10 @@ export function decoded(call: KernelCall): KernelResult {
 
 /** The largest logit of each frame; the score is less their sum. */
 function likeliest(frames: Frames, { config }: KernelCall): Path {
-  const index = numberIn(config, "mask_index");
+  const index = numberAt(config, "mask_index");
   const blank = index < 0 ? index + (frames[0]?.length ?? 0) : index;
   const best = frames.map((frame) => frame.indexOf(Math.max(...frame)));
-  const merges = flagIn(config, "merge_repeated");
+  const merges = isTrueAt(config, "merge_repeated");
   const labels = best.filter(
     (label, time) => label !== blank && !(merges && time > 0 && label === best[time - 1]),
   );
@@ -79,16 +80,16 @@ function prefix(parent: Prefix | undefined, label: number): Prefix {
 
 /** The likeliest sequences, as many at a time as the beam is wide. */
 function searched(frames: Frames, { config }: KernelCall): Path[] {
-  const width = numberIn(config, "beam_width");
-  const mask = config["mask_index"] === null ? undefined : numberIn(config, "mask_index");
+  const width = numberAt(config, "beam_width");
+  const mask = config["mask_index"] === null ? undefined : numberAt(config, "mask_index");
   const root = prefix(undefined, -1);
   root.now = { total: 0, blank: 0, label: Number.NEGATIVE_INFINITY };
   const beam = frames.reduce(
     (before, frame) => stepped(before, logShares(blankLast(frame, mask)), width),
     [root],
   );
-  const count = numberIn(config, "top_paths");
-  if (beam.length < count) throw unsupported(config, `${count} paths of ${beam.length}`, "Ask for less.");
+  const count = numberAt(config, "top_paths");
+  if (beam.length < count) throw unsupported(`${count} paths of ${beam.length}`, "Ask for less.");
   const first = mask === undefined ? Number.POSITIVE_INFINITY : mask < 0 ? mask + frames[0]!.length : mask;
   return beam.slice(0, count).map((last) => ({
     labels: labelsOf(last).map((label) => (label >= first ? label + 1 : label)),

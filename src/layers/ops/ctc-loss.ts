@@ -1,6 +1,6 @@
 /** Connectionist temporal classification (Graves and others, 2006) as TensorFlow's `ctc_loss` of dense labels computes it. */
 import { tf } from "../../engine/tf.ts";
-import { numberIn } from "../config.ts";
+import { numberAt } from "../../topology/config-values.ts";
 import type { KernelCall } from "../kernel.ts";
 import { asFloat } from "./number-functions.ts";
 import { operandOf } from "./operands.ts";
@@ -18,7 +18,7 @@ export function temporalLoss(call: KernelCall): tf.Tensor {
   const compute = tf.customGrad((given, save) => {
     const logits = given as tf.Tensor3D;
     const classes = logits.shape[2];
-    const index = numberIn(call.config, "mask_index");
+    const index = numberAt(call.config, "mask_index");
     const blank = index < 0 ? index + classes : index;
     const logarithms = tf.logSoftmax(logits).arraySync() as number[][][];
     const found = logarithms.map((frames, sample) =>

@@ -1,8 +1,8 @@
 /** Triangular factors of matrices (`keras/src/ops/linalg.py`). */
 import { tf } from "../../engine/tf.ts";
 import { everyNth } from "../axes.ts";
-import { unsupported } from "../config.ts";
 import type { Kernel, KernelCall, KernelResult } from "../kernel.ts";
+import { noGradient } from "../kernel.ts";
 import { productOf, triangularized } from "../numerics/householder.ts";
 import { type Columns, ofEachMatrix, rowByRow } from "../numerics/matrix-functions.ts";
 import { within } from "./arrays.ts";
@@ -44,8 +44,8 @@ function completeFactors(matrix: tf.Tensor, config: KernelCall["config"]): Kerne
       return [rowByRow(productOf(reflections, 0, rows, rows)), rowByRow(triangular)];
     },
     () => {
-      const what = "the gradient of a complete QR decomposition of tall matrices";
-      throw unsupported(config, what, 'Use mode="reduced", or freeze what comes before it.');
+      const subject = "a complete QR decomposition of tall matrices";
+      throw noGradient(config, subject, 'Use mode="reduced", or freeze what comes before it.');
     },
   );
   return { outputs };
@@ -90,8 +90,7 @@ function lowerUpper(call: KernelCall): KernelResult {
       return [rows.flat(), order.map((_, row) => order.indexOf(row))];
     },
     () => {
-      const what = "the gradient of an LU decomposition";
-      throw unsupported(call.config, what, "Freeze what comes before it.");
+      throw noGradient(call.config, "an LU decomposition", "Freeze what comes before it.");
     },
   ) as [tf.Tensor, tf.Tensor];
   return { outputs: [factors, tf.cast(places, "int32")] };

@@ -1,7 +1,7 @@
 /** Which values a tensor has, and where (`keras/src/backend/tensorflow/numpy.py`, unique, nonzero). */
 import { tf } from "../../engine/tf.ts";
+import { isTrueAt, numberAt } from "../../topology/config-values.ts";
 import { axisOf, inverseOrder, product, rowsOf } from "../axes.ts";
-import { flagIn, numberIn } from "../config.ts";
 import type { Kernel, KernelCall, KernelResult } from "../kernel.ts";
 import { operandsOf } from "./operands.ts";
 
@@ -36,12 +36,12 @@ function distinct(call: KernelCall): KernelResult {
   const x = operandsOf(call, 1)[0]!;
   const { config } = call;
   const flat = config["axis"] === null;
-  const axis = flat ? 0 : axisOf(numberIn(config, "axis"), x.rank);
+  const axis = flat ? 0 : axisOf(numberAt(config, "axis"), x.rank);
   const order = x.shape.map((_, at) => (at === 0 ? axis : at === axis ? 0 : at));
   const turned = flat ? tf.reshape(x, [-1]) : tf.transpose(x, order);
   const inner = turned.shape.slice(1);
-  const { found, places } = rowsFound(rowsOf(turned, product(inner)), flagIn(config, "sorted"));
-  const size = config["size"] === null ? found.length : numberIn(config, "size");
+  const { found, places } = rowsFound(rowsOf(turned, product(inner)), isTrueAt(config, "sorted"));
+  const size = config["size"] === null ? found.length : numberAt(config, "size");
   const filled = <Value>(of: (item: Distinct) => Value, otherwise: Value): Value[] =>
     Array.from({ length: size }, (_, at) => (at < found.length ? of(found[at]!) : otherwise));
   const filling = new Array<number>(product(inner)).fill(Number(config["fill_value"] ?? 0));
@@ -49,11 +49,11 @@ function distinct(call: KernelCall): KernelResult {
   const whole = (numbers: readonly number[]): tf.Tensor => tf.tensor1d([...numbers], "int32");
   const outputs = [flat ? values : tf.transpose(values, inverseOrder(order))];
   // Behind the last index Keras writes ones.
-  if (flagIn(config, "return_index")) outputs.push(whole(filled(({ first }) => first, 1)));
-  if (flagIn(config, "return_inverse")) {
+  if (isTrueAt(config, "return_index")) outputs.push(whole(filled(({ first }) => first, 1)));
+  if (isTrueAt(config, "return_inverse")) {
     outputs.push(flat ? tf.reshape(whole(places), x.shape) : whole(places));
   }
-  if (flagIn(config, "return_counts")) outputs.push(whole(filled(({ count }) => count, 0)));
+  if (isTrueAt(config, "return_counts")) outputs.push(whole(filled(({ count }) => count, 0)));
   return { outputs };
 }
 

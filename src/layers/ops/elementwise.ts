@@ -1,6 +1,7 @@
 /** keras.ops that work value by value (`keras/src/ops/numpy.py`, `nn.py`, `math.py`). */
 import { add } from "../../engine/operations.ts";
 import { tf } from "../../engine/tf.ts";
+import { isTrueAt, numberAt } from "../../topology/config-values.ts";
 import {
   activationNamed,
   celu,
@@ -17,7 +18,6 @@ import {
   squareplus,
   stopGradient,
 } from "../activation-functions.ts";
-import { flagIn, numberIn } from "../config.ts";
 import { binned } from "../encoding.ts";
 import type { Kernel, KernelCall } from "../kernel.ts";
 import {
@@ -112,7 +112,7 @@ const unary: Readonly<Record<string, Unary>> = {
   Isneginf: (x) => tf.equal(x, Number.NEGATIVE_INFINITY),
   // Of a negative zero no backend tells the sign by comparing.
   Signbit: (x) => tf.logicalOr(tf.less(x, 0), tf.equal(tf.reciprocal(asFloat(x)), Number.NEGATIVE_INFINITY)),
-  Clip: (x, { config }) => tf.clipByValue(x, numberIn(config, "x_min"), numberIn(config, "x_max")),
+  Clip: (x, { config }) => tf.clipByValue(x, numberAt(config, "x_min"), numberAt(config, "x_max")),
   Threshold: threshold,
   LogicalNot: (x) => tf.logicalNot(asBool(x)),
   StopGradient: (x) => stopGradient(x),
@@ -164,24 +164,24 @@ const floating: Readonly<Record<string, Unary>> = {
   ReLU: (x, { config }) =>
     generalRelu(
       x,
-      numberIn(config, "negative_slope"),
+      numberAt(config, "negative_slope"),
       config["max_value"] as number | null,
-      numberIn(config, "threshold"),
+      numberAt(config, "threshold"),
     ),
   Floor: (x) => tf.floor(x),
   Ceil: (x) => tf.ceil(x),
   Round: (x) => tf.round(x),
-  LeakyRelu: (x, { config }) => leakyRelu(x, numberIn(config, "negative_slope")),
-  Elu: (x, { config }) => elu(x, numberIn(config, "alpha")),
-  Celu: (x, { config }) => celu(x, numberIn(config, "alpha")),
+  LeakyRelu: (x, { config }) => leakyRelu(x, numberAt(config, "negative_slope")),
+  Elu: (x, { config }) => elu(x, numberAt(config, "alpha")),
+  Celu: (x, { config }) => celu(x, numberAt(config, "alpha")),
   Gelu: (x, { config }) => gelu(x, config["approximate"] === true),
-  Squareplus: (x, { config }) => squareplus(x, numberIn(config, "b")),
-  SoftShrink: (x, { config }) => softShrink(x, numberIn(config, "threshold")),
-  HardShrink: (x, { config }) => hardShrink(x, numberIn(config, "threshold")),
-  Glu: (x, { config }) => glu(x, numberIn(config, "axis")),
-  Sparsemax: (x, { config }) => sparsemax(x, numberIn(config, "axis")),
-  Softmax: (x, { config }) => softmax(x, [numberIn(config, "axis")]),
-  LogSoftmax: (x, { config }) => logSoftmax(x, numberIn(config, "axis")),
+  Squareplus: (x, { config }) => squareplus(x, numberAt(config, "b")),
+  SoftShrink: (x, { config }) => softShrink(x, numberAt(config, "threshold")),
+  HardShrink: (x, { config }) => hardShrink(x, numberAt(config, "threshold")),
+  Glu: (x, { config }) => glu(x, numberAt(config, "axis")),
+  Sparsemax: (x, { config }) => sparsemax(x, numberAt(config, "axis")),
+  Softmax: (x, { config }) => softmax(x, [numberAt(config, "axis")]),
+  LogSoftmax: (x, { config }) => logSoftmax(x, numberAt(config, "axis")),
   ...Object.fromEntries(
     Object.entries({
       Relu: "relu",
@@ -230,7 +230,7 @@ export function isClose(call: KernelCall): tf.Tensor {
   const absolute = (argumentOf(call, 3, "atol") ?? call.config["atol"] ?? 1e-8) as number;
   const near = tf.lessEqual(tf.abs(tf.sub(a, b)), tf.add(tf.mul(tf.abs(b), relative), absolute));
   const close = tf.logicalOr(near, tf.equal(a, b));
-  if (!flagIn(call.config, "equal_nan")) return close;
+  if (!isTrueAt(call.config, "equal_nan")) return close;
   return tf.logicalOr(close, tf.logicalAnd(tf.isNaN(asFloat(a)), tf.isNaN(asFloat(b))));
 }
 

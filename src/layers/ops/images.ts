@@ -1,8 +1,8 @@
 /** keras.ops.image that filter images or change their colours (`keras/src/ops/image.py`). */
 import { depthwiseConv2d, max } from "../../engine/operations.ts";
 import { tf } from "../../engine/tf.ts";
+import { numberAt, numbersAt } from "../../topology/config-values.ts";
 import { mirrorAxis } from "../axes.ts";
-import { numberIn, numbersIn } from "../config.ts";
 import { channelsLast, isChannelsFirst, toChannelsLast } from "../data-format.ts";
 import type { Kernel, KernelCall } from "../kernel.ts";
 import { chosen } from "../masks.ts";
@@ -14,8 +14,8 @@ export const imageOpKernels: Readonly<Record<string, Kernel>> = {
   "ops.SobelEdges": sobelEdges,
   "ops.GaussianBlur": ({ inputs, config }) =>
     channelsLast(inputs[0]!, config, (image) => {
-      const [high, wide] = numbersIn(config, "kernel_size", 2) as [number, number];
-      return blurred(image, [high, wide], numbersIn(config, "sigma", 2) as [number, number]);
+      const [high, wide] = numbersAt(config, "kernel_size", 2);
+      return blurred(image, [high, wide], numbersAt(config, "sigma", 2));
     }),
   "ops.SSIM": structuralSimilarity,
   "ops.RGBToHSV": ({ inputs, config }) => channelsLast(inputs[0]!, config, toHueSaturationValue),
@@ -75,8 +75,8 @@ function structuralSimilarity(call: KernelCall): tf.Tensor {
   const [a, b] = operands
     .map((image) => (alone ? tf.expandDims(image, 0) : image))
     .map((image) => (isChannelsFirst(config) ? toChannelsLast(image) : image)) as [tf.Tensor, tf.Tensor];
-  const size = numberIn(config, "filter_size");
-  const heights = bell(size, numberIn(config, "filter_sigma"));
+  const size = numberAt(config, "filter_size");
+  const heights = bell(size, numberAt(config, "filter_sigma"));
   const plane = heights.flatMap((y) => heights.map((x) => y * x));
   const mean = (x: tf.Tensor): tf.Tensor =>
     depthwiseConv2d(x, perChannel([plane], [size, size], x), [1, 1], "valid");
@@ -86,7 +86,7 @@ function structuralSimilarity(call: KernelCall): tf.Tensor {
   const shared = tf.sub(mean(tf.mul(a, b)), product);
   const spread = tf.sub(tf.add(mean(tf.square(a)), mean(tf.square(b))), squares);
   const [least, leastSpread] = ["k1", "k2"].map(
-    (name) => (numberIn(config, name) * numberIn(config, "max_val")) ** 2,
+    (name) => (numberAt(config, name) * numberAt(config, "max_val")) ** 2,
   ) as [number, number];
   const above = tf.mul(tf.add(tf.mul(product, 2), least), tf.add(tf.mul(shared, 2), leastSpread));
   const below = tf.mul(tf.add(squares, least), tf.add(spread, leastSpread));

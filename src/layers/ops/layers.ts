@@ -2,11 +2,11 @@
 import type { JsonObject } from "../../checkpoint.ts";
 import { max, mean } from "../../engine/operations.ts";
 import { tf } from "../../engine/tf.ts";
+import { isTrueAt, numberAt, numbersAt } from "../../topology/config-values.ts";
 import { margins } from "../../topology/specs/ops-layers.ts";
 import { softmax } from "../activation-functions.ts";
 import { causalMask } from "../attention.ts";
 import { axisOf, everyNth, padAxis, repeatAxis } from "../axes.ts";
-import { flagIn, numberIn, numbersIn } from "../config.ts";
 import { convolve, depthwiseOf, grouped, type Window, windowIn } from "../convolution.ts";
 import { transposedConvolution } from "../convolution-transpose.ts";
 import { channelsLast } from "../data-format.ts";
@@ -49,8 +49,8 @@ const normalizations: Readonly<Record<string, Kernel>> = {
 };
 
 const images: Readonly<Record<string, Kernel>> = {
-  DepthToSpace: onImages((image, { config }) => depthToSpace(image, numberIn(config, "block_size"))),
-  SpaceToDepth: onImages((image, { config }) => spaceToDepth(image, numberIn(config, "block_size"))),
+  DepthToSpace: onImages((image, { config }) => depthToSpace(image, numberAt(config, "block_size"))),
+  SpaceToDepth: onImages((image, { config }) => spaceToDepth(image, numberAt(config, "block_size"))),
   RGBToGrayscale: onImages((image) =>
     tf.sum(tf.mul(image, tf.tensor1d([0.2989, 0.587, 0.114])), image.rank - 1, true),
   ),
@@ -93,13 +93,13 @@ function asLayer(call: KernelCall, operands: Readonly<Record<string, tf.Tensor |
 /** All of them operands, through which gradients flow. */
 function batchNorm(call: KernelCall): tf.Tensor {
   const x = call.inputs[0]!;
-  const axis = axisOf(numberIn(call.config, "axis"), x.rank);
+  const axis = axisOf(numberAt(call.config, "axis"), x.rank);
   const shape = x.shape.map((size, at) => (at === axis ? size : 1));
   const vector = (index: number, name: string): tf.Tensor | undefined => {
     const given = operandOf(call, index, name);
     return given && tf.reshape(given, shape);
   };
-  const inverse = tf.rsqrt(tf.add(vector(2, "variance")!, numberIn(call.config, "epsilon")));
+  const inverse = tf.rsqrt(tf.add(vector(2, "variance")!, numberAt(call.config, "epsilon")));
   const scale = vector(4, "scale");
   const offset = vector(3, "offset");
   const scaled = tf.mul(tf.sub(x, vector(1, "mean")!), scale ? tf.mul(inverse, scale) : inverse);
@@ -118,7 +118,7 @@ function dotProductAttention(call: KernelCall): tf.Tensor {
   const scores = bias ? tf.add(products, bias) : products;
   const shown = [
     operandOf(call, 4, "mask"),
-    flagIn(call.config, "is_causal") ? causalMask(query.shape[1]!, key.shape[1]!) : undefined,
+    isTrueAt(call.config, "is_causal") ? causalMask(query.shape[1]!, key.shape[1]!) : undefined,
   ].filter((mask) => mask !== undefined);
   const visible = shown.reduce(
     (value, mask) => chosen(asBool(mask), value, tf.fill(value.shape, -2e38)),
@@ -129,10 +129,10 @@ function dotProductAttention(call: KernelCall): tf.Tensor {
 
 function multiHot({ inputs, config }: KernelCall): tf.Tensor {
   const tokens = tf.cast(inputs[0]!, "int32");
-  const classes = tf.range(0, numberIn(config, "num_classes"), 1, "int32");
+  const classes = tf.range(0, numberAt(config, "num_classes"), 1, "int32");
   const found = tf.cast(tf.equal(tf.expandDims(tokens, -1), classes), "float32");
   const hot = tf.max(found, tokens.rank > 1 ? 1 : 0);
-  const axis = axisOf(numberIn(config, "axis"), hot.rank);
+  const axis = axisOf(numberAt(config, "axis"), hot.rank);
   const order = hot.shape.map((_, index) => index).slice(0, -1);
   order.splice(axis, 0, hot.rank - 1);
   return tf.transpose(hot, order);
@@ -156,7 +156,7 @@ function spaceToDepth(x: tf.Tensor, block: number): tf.Tensor {
 
 /** Each window's values as channels: a convolution with one filter a value. */
 function patches(image: tf.Tensor, { config }: KernelCall, rank: number): tf.Tensor {
-  const size = numbersIn(config, "size", rank);
+  const size = numbersAt(config, "size", rank);
   const channels = image.shape.at(-1)!;
   const values = size.reduce((product, length) => product * length, channels);
   const filters = tf.reshape(tf.eye(values), [...size, channels, values]);

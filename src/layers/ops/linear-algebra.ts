@@ -1,8 +1,8 @@
 /** keras.ops on matrices of the last two axes, and products over named axes (`keras/src/ops/linalg.py`, `numpy.py`). */
 import { tf } from "../../engine/tf.ts";
+import { isTrueAt, stringAt } from "../../topology/config-values.ts";
 import { einsumLetters, tensordotAxes } from "../../topology/specs/ops-contractions.ts";
 import { axisOf } from "../axes.ts";
-import { flagIn, stringIn } from "../config.ts";
 import type { Kernel } from "../kernel.ts";
 import { within } from "./arrays.ts";
 import { einsum, matmul, swapped } from "./matrix-products.ts";
@@ -12,7 +12,7 @@ export const linearAlgebraKernels: Readonly<Record<string, Kernel>> = {
   "ops.Einsum": (call) => {
     const operands = tensorList(call.args);
     const { terms, output } = einsumLetters(
-      stringIn(call.config, "subscripts"),
+      stringAt(call.config, "subscripts"),
       operands.map(({ shape }) => shape),
     );
     return einsum(`${terms.join(",")}->${output}`, operands);
@@ -37,10 +37,10 @@ export const linearAlgebraKernels: Readonly<Record<string, Kernel>> = {
   "ops.Inv": ofOne(inverse),
   "ops.Cholesky": (call) => {
     const lower = cholesky(operandsOf(call, 1)[0]!);
-    return flagIn(call.config, "upper") ? swapped(lower) : lower;
+    return isTrueAt(call.config, "upper") ? swapped(lower) : lower;
   },
   "ops.CholeskyInverse": (call) => {
-    const upper = flagIn(call.config, "upper");
+    const upper = isTrueAt(call.config, "upper");
     const factor = within(operandsOf(call, 1)[0]!, (row, column) => (upper ? column >= row : column <= row));
     const inverted = inverse(factor);
     return upper ? matmul(inverted, swapped(inverted)) : matmul(swapped(inverted), inverted);
@@ -48,7 +48,7 @@ export const linearAlgebraKernels: Readonly<Record<string, Kernel>> = {
   "ops.Solve": ofTwo((a, b) => solved(inverse(a), b)),
   "ops.SolveTriangular": (call) => {
     const [a, b] = operandsOf(call, 2) as [tf.Tensor, tf.Tensor];
-    const lower = flagIn(call.config, "lower");
+    const lower = isTrueAt(call.config, "lower");
     return solved(inverse(within(a, (row, column) => (lower ? column <= row : column >= row))), b);
   },
 };

@@ -1,8 +1,8 @@
 /** Losses as nodes of a model (`keras/src/ops/nn.py`). */
 import { tf } from "../../engine/tf.ts";
+import { isTrueAt, numberAt } from "../../topology/config-values.ts";
 import { logSoftmax, stopGradient } from "../activation-functions.ts";
 import { axisOf } from "../axes.ts";
-import { flagIn, numberIn } from "../config.ts";
 import type { Kernel, KernelCall } from "../kernel.ts";
 import { decoded } from "./ctc-decode.ts";
 import { temporalLoss } from "./ctc-loss.ts";
@@ -24,7 +24,7 @@ function clipped(shares: tf.Tensor): tf.Tensor {
 
 function binary(call: KernelCall): tf.Tensor {
   const [target, output] = operandsOf(call, 2) as [tf.Tensor, tf.Tensor];
-  if (flagIn(call.config, "from_logits")) {
+  if (isTrueAt(call.config, "from_logits")) {
     const tail = tf.log1p(tf.exp(tf.neg(tf.abs(output))));
     return tf.add(tf.sub(tf.relu(output), tf.mul(output, target)), tail);
   }
@@ -35,8 +35,8 @@ function binary(call: KernelCall): tf.Tensor {
 
 function categorical(call: KernelCall): tf.Tensor {
   const [target, output] = operandsOf(call, 2) as [tf.Tensor, tf.Tensor];
-  const axis = axisOf(numberIn(call.config, "axis"), output.rank);
-  if (flagIn(call.config, "from_logits")) return ofLogits(target, output, axis);
+  const axis = axisOf(numberAt(call.config, "axis"), output.rank);
+  if (isTrueAt(call.config, "from_logits")) return ofLogits(target, output, axis);
   const shares = clipped(tf.div(output, tf.sum(output, axis, true)));
   return tf.neg(tf.sum(tf.mul(target, tf.log(shares)), axis));
 }
@@ -55,6 +55,6 @@ function sparse(call: KernelCall): tf.Tensor {
   const classes = tf.range(0, output.shape.at(-1)!, 1, "int32");
   const labels = target.rank === output.rank ? target : tf.expandDims(target, -1);
   const hot = tf.cast(tf.equal(tf.cast(labels, "int32"), classes), "float32");
-  const logits = flagIn(call.config, "from_logits") ? output : tf.log(clipped(output));
+  const logits = isTrueAt(call.config, "from_logits") ? output : tf.log(clipped(output));
   return tf.neg(tf.sum(tf.mul(hot, logSoftmax(logits)), -1));
 }

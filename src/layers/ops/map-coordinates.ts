@@ -1,9 +1,10 @@
 /** Values of a tensor read at places between its own (`keras/src/backend/tensorflow/image.py`, map_coordinates). */
 import { tf } from "../../engine/tf.ts";
+import { numberAt, stringAt } from "../../topology/config-values.ts";
 import { stopGradient } from "../activation-functions.ts";
 import { product } from "../axes.ts";
-import { numberIn, stringIn, unsupported } from "../config.ts";
 import type { KernelCall } from "../kernel.ts";
+import { unsupported } from "../kernel.ts";
 import { asFloat } from "./number-functions.ts";
 import { operandOf } from "./operands.ts";
 
@@ -17,8 +18,8 @@ interface Neighbour {
 export function valuesAt(call: KernelCall): tf.Tensor {
   const inputs = operandOf(call, 0, "inputs")!;
   const coordinates = asFloat(operandOf(call, 1, "coordinates")!);
-  const order = numberIn(call.config, "order");
-  if (order > 1) throw unsupported(call.config, `map_coordinates of order ${order}`, "Use order 0 or 1.");
+  const order = numberAt(call.config, "order");
+  if (order > 1) throw unsupported(`map_coordinates of order ${order}`, "Use order 0 or 1.");
   const { shape } = coordinates;
   const flat = tf.reshape(coordinates, [shape[0]!, -1]);
   const along = tf.unstack(flat).map((axis) => (order === 0 ? nearest(axis) : around(axis)));
@@ -52,7 +53,7 @@ function combinations(along: readonly (readonly Neighbour[])[]): Neighbour[][] {
 
 /** What one neighbour an axis adds. */
 function shareOf(inputs: tf.Tensor, neighbours: readonly Neighbour[], { config }: KernelCall): tf.Tensor {
-  const mode = stringIn(config, "fill_mode");
+  const mode = stringAt(config, "fill_mode");
   const count = neighbours[0]!.places.length;
   const positions = new Int32Array(count);
   const outside = new Float32Array(count);
@@ -66,7 +67,7 @@ function shareOf(inputs: tf.Tensor, neighbours: readonly Neighbour[], { config }
   });
   const read = tf.gather(asFloat(tf.reshape(inputs, [-1])), tf.tensor1d(positions, "int32"));
   const shown = tf.tensor1d(outside.map((flag) => 1 - flag));
-  const filled = tf.tensor1d(outside.map((flag) => flag * numberIn(config, "fill_value")));
+  const filled = tf.tensor1d(outside.map((flag) => flag * numberAt(config, "fill_value")));
   const value = tf.add(tf.mul(read, shown), filled);
   return neighbours.reduce((sum, { share }) => (share ? tf.mul(sum, share) : sum), value);
 }

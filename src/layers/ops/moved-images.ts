@@ -1,7 +1,7 @@
 /** keras.ops.image that read each pixel from another place (`keras/src/backend/tensorflow/image.py`). */
 import { tf } from "../../engine/tf.ts";
+import { isTrueAt, numberAt, numberList, stringAt } from "../../topology/config-values.ts";
 import { axisOf, contractAxis, rowsOf } from "../axes.ts";
-import { flagIn, numberIn, numberList, stringIn } from "../config.ts";
 import { channelsLast } from "../data-format.ts";
 import type { Kernel, KernelCall } from "../kernel.ts";
 import { type Affine, affineTransformed, type Reading, readingIn } from "../numerics/affine.ts";
@@ -62,7 +62,7 @@ function batchMoved(
 
 /** By the same smooth noise across and down; with a seed the same noise at each call. */
 function pulledAbout(images: tf.Tensor, { config, context }: KernelCall): tf.Tensor {
-  const [alpha, sigma] = [numberIn(config, "alpha"), numberIn(config, "sigma")];
+  const [alpha, sigma] = [numberAt(config, "alpha"), numberAt(config, "sigma")];
   return channelsLast(images, config, (x) => {
     const shape = x.shape.slice(0, 3) as [number, number, number];
     const noise =
@@ -88,8 +88,8 @@ function scaledAndTranslated(call: KernelCall): tf.Tensor {
       shape[axis]!,
       scale!,
       translation!,
-      stringIn(call.config, "method"),
-      flagIn(call.config, "antialias"),
+      stringAt(call.config, "method"),
+      isTrueAt(call.config, "antialias"),
     );
     return contractAxis(value, axis, weights);
   }, images);

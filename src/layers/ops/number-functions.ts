@@ -1,8 +1,8 @@
 /** Functions of single numbers that no backend has, for keras.ops (`keras/src/ops/numpy.py`, `math.py`). */
 import { tf } from "../../engine/tf.ts";
 import { stopGradient } from "../activation-functions.ts";
-import { unsupported } from "../config.ts";
 import type { KernelCall } from "../kernel.ts";
+import { unsupported } from "../kernel.ts";
 
 export type Binary = (a: tf.Tensor, b: tf.Tensor) => tf.Tensor;
 
@@ -96,7 +96,7 @@ export function reinterpreted(x: tf.Tensor, { config }: KernelCall): tf.Tensor {
     return tf.tensor(new Int32Array(values.buffer), x.shape, dtype);
   if (dtype === "float32" && x.dtype === "int32")
     return tf.tensor(new Float32Array(values.buffer), x.shape, dtype);
-  throw unsupported(config, `a view of ${x.dtype} as ${String(dtype)}`, "View float32 as int32, or back.");
+  throw unsupported(`a view of ${x.dtype} as ${String(dtype)}`, "View float32 as int32, or back.");
 }
 
 /** The modified Bessel function of the first kind and order 0; its gradient is that of order 1. */

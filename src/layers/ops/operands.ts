@@ -13,7 +13,7 @@ export function argumentOf(
 }
 
 /** The call's operands in order, named ones last; constants become tensors of the others' dtype where their values allow it. */
-export function operandsOf({ args, kwargs, config }: KernelCall, count: number): tf.Tensor[] {
+export function operandsOf({ args, kwargs }: KernelCall, count: number): tf.Tensor[] {
   const given = [...args, ...Object.values(kwargs)];
   const tensors = given.filter((argument): argument is tf.Tensor => argument instanceof tf.Tensor);
   const whole = tensors.length > 0 && tensors.every(({ dtype }) => dtype === "int32");
@@ -22,9 +22,7 @@ export function operandsOf({ args, kwargs, config }: KernelCall, count: number):
     .slice(0, count)
     .map((argument) => operandTensor(argument, whole));
   if (operands.length === count) return operands;
-  throw new TopologyError(
-    `${String(config["name"] ?? "op")}: operands: expected ${count}, got ${operands.length}.`,
-  );
+  throw new TopologyError(`operands: expected ${count}, got ${operands.length}.`);
 }
 
 /** The kernel of a function of one operand. */

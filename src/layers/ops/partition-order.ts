@@ -1,8 +1,9 @@
 /** Where the least numbers of an axis stand, and the others (`keras/src/backend/tensorflow/numpy.py`, argpartition). */
 import { tf } from "../../engine/tf.ts";
+import { numberAt } from "../../topology/config-values.ts";
 import { axisOf, inverseOrder, product, rowsOf } from "../axes.ts";
-import { numberIn, unsupported } from "../config.ts";
 import type { KernelCall } from "../kernel.ts";
+import { unsupported } from "../kernel.ts";
 import { operandsOf } from "./operands.ts";
 
 /**
@@ -13,7 +14,7 @@ export function partitioned(call: KernelCall): tf.Tensor {
   const x = operandsOf(call, 1)[0]!;
   const whole = tf.cast(x, "int32");
   if (call.config["axis"] === null) return rowsPartitioned(tf.reshape(whole, [-1]), call);
-  const axis = axisOf(numberIn(call.config, "axis"), x.rank);
+  const axis = axisOf(numberAt(call.config, "axis"), x.rank);
   const order = x.shape.map((_, at) => (at === axis ? x.rank - 1 : at === x.rank - 1 ? axis : at));
   return tf.transpose(rowsPartitioned(tf.transpose(whole, order), call), inverseOrder(order));
 }
@@ -21,15 +22,14 @@ export function partitioned(call: KernelCall): tf.Tensor {
 function rowsPartitioned(x: tf.Tensor, { config }: KernelCall): tf.Tensor {
   const size = x.shape.at(-1)!;
   const lead = x.shape.slice(0, -1);
-  const count = Math.min(Math.max(numberIn(config, "kth"), 0), size - 1) + 1;
+  const count = Math.min(Math.max(numberAt(config, "kth"), 0), size - 1) + 1;
   const rows = rowsOf(x, size);
   const least = rows.map((row) => placesFrom(row.map((value) => -value)).slice(0, count));
   const left = rows.map((row) => [...row]);
   least.forEach((places, row) => {
     places.forEach((place, rank) => {
       const zeroed = left[zeroedRow(row, rank, lead)];
-      if (!zeroed)
-        throw unsupported(config, "more of the least than there are rows", "Take kth below their number.");
+      if (!zeroed) throw unsupported("more of the least than there are rows", "Take kth below their number.");
       zeroed[place] = 0;
     });
   });

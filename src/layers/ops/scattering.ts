@@ -1,9 +1,10 @@
 /** keras.ops that put rows at given places or gather them by their place (`keras/src/ops/core.py`, `math.py`). */
 import { max } from "../../engine/operations.ts";
 import { tf } from "../../engine/tf.ts";
+import { numberAt, numberList } from "../../topology/config-values.ts";
 import { product } from "../axes.ts";
-import { numberIn, numberList, unsupported } from "../config.ts";
 import type { Kernel, KernelCall } from "../kernel.ts";
+import { unsupported } from "../kernel.ts";
 import { min } from "./along-axes.ts";
 import { argumentOf, numbersOf, operandOf } from "./operands.ts";
 
@@ -70,8 +71,7 @@ function updated(call: KernelCall): tf.Tensor {
     return tf.reshape(picked([rows, updates], from), inputs.shape);
   }
   const known = reductions[String(reduction)];
-  if (!known)
-    throw unsupported(call.config, `the reduction "${String(reduction)}"`, "Use add, max, min or mul.");
+  if (!known) throw unsupported(`the reduction "${String(reduction)}"`, "Use add, max, min or mul.");
   const [reduce, neutral] = known;
   const blank = tf.fill([1, width], neutral);
   const result = rounds(places, rows.shape[0]!).reduce(
@@ -119,7 +119,7 @@ function bySegment(reduce: (rows: tf.Tensor) => tf.Tensor, empty: number): Kerne
     const data = operandOf(call, 0, "data")!;
     const ids = Array.from(operandOf(call, 1, "segment_ids")!.dataSync());
     const given = call.config["num_segments"];
-    const count = given == null ? Math.max(...ids) + 1 : numberIn(call.config, "num_segments");
+    const count = given == null ? Math.max(...ids) + 1 : numberAt(call.config, "num_segments");
     const segments = Array.from({ length: count }, (_, segment) => {
       const members = ids.flatMap((id, row) => (id === segment ? [row] : []));
       if (members.length === 0) return tf.fill(data.shape.slice(1), empty, data.dtype as "float32");

@@ -3,10 +3,11 @@ import type { JsonObject } from "../../checkpoint.ts";
 import type { Padding } from "../../engine/operations.ts";
 import { averagePool2d, maxPool2d } from "../../engine/operations.ts";
 import { tf } from "../../engine/tf.ts";
+import { isTrueAt, numberAt, numberList, numbersAt, stringAt } from "../../topology/config-values.ts";
 import { axesOf, axisOf, everyNth, padAxis, repeatAxis } from "../axes.ts";
-import { flagIn, numberIn, numberList, numbersIn, stringIn, unsupported } from "../config.ts";
 import { channelsLast } from "../data-format.ts";
 import type { Kernel, KernelArgument, KernelCall, KernelResult } from "../kernel.ts";
+import { unsupported } from "../kernel.ts";
 import { unitLength } from "../normalization.ts";
 import { pooled } from "../pooling.ts";
 import { croppedToAspectRatio, paddedToAspectRatio, resized } from "../resampling.ts";
@@ -21,7 +22,7 @@ const moves: Readonly<Record<string, Op>> = {
   Transpose: (x, config) =>
     config["axes"] == null ? tf.transpose(x) : tf.transpose(x, axesOf(numberList(config["axes"]), x.rank)),
   Swapaxes: (x, config) => {
-    const [a, b] = axesOf([numberIn(config, "axis1"), numberIn(config, "axis2")], x.rank) as [number, number];
+    const [a, b] = axesOf([numberAt(config, "axis1"), numberAt(config, "axis2")], x.rank) as [number, number];
     return tf.transpose(
       x,
       x.shape.map((_, axis) => (axis === a ? b : axis === b ? a : axis)),
@@ -58,7 +59,7 @@ const moves: Readonly<Record<string, Op>> = {
   Repeat: (x, config) =>
     config["axis"] === null
       ? repeated(tf.reshape(x, [-1]), 0, numberList(config["repeats"]))
-      : repeated(x, axisOf(numberIn(config, "axis"), x.rank), numberList(config["repeats"])),
+      : repeated(x, axisOf(numberAt(config, "axis"), x.rank), numberList(config["repeats"])),
   Flip: (x, config) =>
     tf.reverse(x, config["axis"] == null ? undefined : axesOf(numberList(config["axis"]), x.rank)),
   Roll: rolled,
@@ -66,12 +67,12 @@ const moves: Readonly<Record<string, Op>> = {
   BroadcastTo: (x, config) => tf.broadcastTo(x, [...numberList(config["shape"])] as [number]),
   Take: (x, config, call) => {
     const values = config["axis"] === null ? tf.reshape(x, [-1]) : x;
-    const axis = config["axis"] === null ? 0 : axisOf(numberIn(config, "axis"), x.rank);
+    const axis = config["axis"] === null ? 0 : axisOf(numberAt(config, "axis"), x.rank);
     return gatheredAt(values, operandOf(call, 1, "indices")!, axis);
   },
   GetItem: (x, _, call) => indexed(x, argumentOf(call, 1, "key") as KernelArgument),
   OneHot: (x, config) => {
-    const classes = tf.range(0, numberIn(config, "num_classes"), 1, "int32");
+    const classes = tf.range(0, numberAt(config, "num_classes"), 1, "int32");
     return tf.cast(tf.equal(tf.expandDims(tf.cast(x, "int32"), -1), classes), "float32");
   },
   Normalize: normalized,
@@ -106,13 +107,13 @@ function gatheredAt(x: tf.Tensor, indices: tf.Tensor, axis: number): tf.Tensor {
 
 function joined(join: (tensors: tf.Tensor[], axis: number) => tf.Tensor): Kernel {
   return (call) =>
-    join(tensorList(argumentOf(call, 0, "xs") ?? argumentOf(call, 0, "x")), numberIn(call.config, "axis"));
+    join(tensorList(argumentOf(call, 0, "xs") ?? argumentOf(call, 0, "x")), numberAt(call.config, "axis"));
 }
 
 function split(call: KernelCall): KernelResult {
   const x = operandsOf(call, 1)[0]!;
   const { config } = call;
-  const axis = axisOf(numberIn(config, "axis"), x.rank);
+  const axis = axisOf(numberAt(config, "axis"), x.rank);
   const given = config["indices_or_sections"];
   const size = x.shape[axis]!;
   const cuts = Array.isArray(given)
@@ -155,7 +156,7 @@ function padded(x: tf.Tensor, config: JsonObject, { kwargs }: KernelCall): tf.Te
     if (before === 0 && after === 0) return result;
     if (mode === "constant") return padAxis(result, axis, before, after, value as number);
     if (mode !== "reflect" && mode !== "symmetric") {
-      throw unsupported(config, `padding mode "${String(mode)}"`, "Use constant, reflect or symmetric.");
+      throw unsupported(`padding mode "${String(mode)}"`, "Use constant, reflect or symmetric.");
     }
     const border = mode === "reflect" ? 0 : 1;
     const positions = Array.from({ length: before + size + after }, (_, index) => {
@@ -170,28 +171,28 @@ function padded(x: tf.Tensor, config: JsonObject, { kwargs }: KernelCall): tf.Te
 function normalized(x: tf.Tensor, config: JsonObject): tf.Tensor {
   const axes = axesOf(numberList(config["axis"]), x.rank);
   const epsilon = typeof config["epsilon"] === "number" ? config["epsilon"] : 1e-7;
-  const order = numberIn(config, "order");
+  const order = numberAt(config, "order");
   if (order === 2) return unitLength(x, axes, epsilon);
   const norm = tf.pow(tf.sum(tf.pow(tf.abs(x), order), axes, true), 1 / order);
   return tf.div(x, tf.maximum(norm, epsilon));
 }
 
 function resize(x: tf.Tensor, config: JsonObject): tf.Tensor {
-  const size = numbersIn(config, "size", 2) as readonly [number, number];
+  const size = numbersAt(config, "size", 2);
   return channelsLast(x, config, (image) => {
-    const framed = flagIn(config, "crop_to_aspect_ratio")
+    const framed = isTrueAt(config, "crop_to_aspect_ratio")
       ? croppedToAspectRatio(image, size)
-      : flagIn(config, "pad_to_aspect_ratio")
-        ? paddedToAspectRatio(image, size, numberIn(config, "fill_value"))
+      : isTrueAt(config, "pad_to_aspect_ratio")
+        ? paddedToAspectRatio(image, size, numberAt(config, "fill_value"))
         : image;
-    return resized(framed, size, stringIn(config, "interpolation"), flagIn(config, "antialias"));
+    return resized(framed, size, stringAt(config, "interpolation"), isTrueAt(config, "antialias"));
   });
 }
 
 function pool(x: tf.Tensor, config: JsonObject, reduce: typeof maxPool2d): tf.Tensor {
   const rank = x.rank - 2;
-  const poolSize = numbersIn(config, "pool_size", rank);
-  const strides = config["strides"] == null ? poolSize : numbersIn(config, "strides", rank);
-  const padding = stringIn(config, "padding") as Padding;
+  const poolSize = numbersAt(config, "pool_size", rank);
+  const strides = config["strides"] == null ? poolSize : numbersAt(config, "strides", rank);
+  const padding = stringAt(config, "padding") as Padding;
   return channelsLast(x, config, (value) => pooled(value, reduce, poolSize, strides, padding));
 }

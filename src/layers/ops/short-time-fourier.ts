@@ -2,8 +2,8 @@
 import type { Json } from "../../checkpoint.ts";
 import { dense } from "../../engine/operations.ts";
 import { tf } from "../../engine/tf.ts";
+import { isTrueAt, numberAt } from "../../topology/config-values.ts";
 import { everyNth, mirrorAxis, padAxis } from "../axes.ts";
-import { flagIn, numberIn } from "../config.ts";
 import type { Kernel, KernelCall, KernelResult } from "../kernel.ts";
 import { framed } from "./arrays.ts";
 import { argumentOf, operandsOf, tensorList } from "./operands.ts";
@@ -23,11 +23,11 @@ interface Framing {
 }
 
 function framingIn(config: KernelCall["config"]): Framing {
-  const transform = numberIn(config, "fft_length");
+  const transform = numberAt(config, "fft_length");
   return {
-    window: windowShape(config["window"] ?? null, numberIn(config, "sequence_length"), transform),
-    step: numberIn(config, "sequence_stride"),
-    margin: flagIn(config, "center") ? Math.floor(transform / 2) : 0,
+    window: windowShape(config["window"] ?? null, numberAt(config, "sequence_length"), transform),
+    step: numberAt(config, "sequence_stride"),
+    margin: isTrueAt(config, "center") ? Math.floor(transform / 2) : 0,
   };
 }
 

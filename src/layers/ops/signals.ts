@@ -1,9 +1,9 @@
 /** Fourier transforms and sliding blocks of keras.ops (`keras/src/ops/math.py`, `nn.py`). Each is a product with constant matrices. */
 import { dense } from "../../engine/operations.ts";
 import { tf } from "../../engine/tf.ts";
+import { numberAt, numbersAt } from "../../topology/config-values.ts";
 import { blockCounts } from "../../topology/specs/ops-signals.ts";
 import { contractAxis, padAxis } from "../axes.ts";
-import { numberIn, numbersIn } from "../config.ts";
 import type { Kernel, KernelCall, KernelResult } from "../kernel.ts";
 import { swapped } from "./matrix-products.ts";
 import { argumentOf, operandsOf, tensorList } from "./operands.ts";
@@ -22,13 +22,13 @@ export const signalKernels: Readonly<Record<string, Kernel>> = {
   },
   "ops.RFFT": (call) => {
     const x = operandsOf(call, 1)[0]!;
-    const length = call.config["fft_length"] == null ? x.shape.at(-1)! : numberIn(call.config, "fft_length");
+    const length = call.config["fft_length"] == null ? x.shape.at(-1)! : numberAt(call.config, "fft_length");
     return partsOf(realTransformed(ofLength(x, length)));
   },
   "ops.IRFFT": (call) => {
     const parts = complexOf(call);
     const given = call.config["fft_length"];
-    const length = given == null ? 2 * (parts[0].shape.at(-1)! - 1) : numberIn(call.config, "fft_length");
+    const length = given == null ? 2 * (parts[0].shape.at(-1)! - 1) : numberAt(call.config, "fft_length");
     return inverseRealTransformed(parts, length);
   },
   "ops.Unfold": ({ inputs, config }) => unfolded(inputs[0]!, config),
@@ -103,7 +103,7 @@ function placements(
   positions: number,
 ): tf.Tensor2D[] {
   const [taps, rate, margin, stride] = ["kernel_size", "dilation", "padding", "stride"].map(
-    (key) => numbersIn(config, key, 2)[axis]!,
+    (key) => numbersAt(config, key, 2)[axis]!,
   ) as [number, number, number, number];
   return Array.from({ length: taps }, (_, tap) => {
     const matrix = new Float32Array(size * positions);
@@ -129,7 +129,7 @@ function unfolded(x: tf.Tensor, config: KernelCall["config"]): tf.Tensor {
 
 /** Windows put back and added up where they overlap. */
 function folded(x: tf.Tensor, config: KernelCall["config"]): tf.Tensor {
-  const [high, wide] = numbersIn(config, "output_size", 2) as [number, number];
+  const [high, wide] = numbersAt(config, "output_size", 2);
   const [rows, columns] = blockCounts(config, [high, wide]) as [number, number];
   const [down, across] = [placements(config, high, 0, rows), placements(config, wide, 1, columns)];
   const count = down.length * across.length;

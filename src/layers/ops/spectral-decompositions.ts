@@ -1,9 +1,10 @@
 /** Eigenvalues, singular values and what follows from them (`keras/src/ops/linalg.py`), with TensorFlow's gradients (`linalg_grad.py`). */
 import { max } from "../../engine/operations.ts";
 import { tf } from "../../engine/tf.ts";
+import { isTrueAt } from "../../topology/config-values.ts";
 import { everyNth } from "../axes.ts";
-import { flagIn, unsupported } from "../config.ts";
 import type { Kernel, KernelCall, KernelResult } from "../kernel.ts";
+import { noGradient } from "../kernel.ts";
 import { eigenvectorsOf } from "../numerics/eigenvectors.ts";
 import {
   diagonalMatrices,
@@ -55,10 +56,10 @@ function symmetricEigenvectors(x: tf.Tensor): tf.Tensor[] {
 
 function singularVectors(call: KernelCall): KernelResult | tf.Tensor {
   const x = operandsOf(call, 1)[0]!;
-  if (!flagIn(call.config, "compute_uv")) return singularValues(x);
-  const [left, values, right] = decomposed(x, flagIn(call.config, "full_matrices"), () => {
-    const what = "the gradient of an SVD with full_matrices of matrices so far from square";
-    return unsupported(call.config, what, "Use full_matrices=False, or freeze what comes before it.");
+  if (!isTrueAt(call.config, "compute_uv")) return singularValues(x);
+  const [left, values, right] = decomposed(x, isTrueAt(call.config, "full_matrices"), () => {
+    const subject = "an SVD with full_matrices of matrices so far from square";
+    return noGradient(call.config, subject, "Use full_matrices=False, or freeze what comes before it.");
   });
   return { outputs: [left, values, swapped(right)] };
 }

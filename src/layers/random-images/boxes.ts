@@ -1,6 +1,6 @@
 /** Random layers that mix images or replace a box of them (`cut_mix.py`, `mix_up.py`, `random_erasing.py`). */
 import { tf } from "../../engine/tf.ts";
-import { numberIn, numberList } from "../config.ts";
+import { numberAt, numberList } from "../../topology/config-values.ts";
 import { channelsLast } from "../data-format.ts";
 import { chosen } from "../masks.ts";
 import type { DrawCall, RandomImage } from "./random-image.ts";
@@ -39,7 +39,7 @@ interface MixUp {
 
 const mixUp: RandomImage = {
   draw: ({ shape, config, draws }) => {
-    const alpha = numberIn(config, "alpha");
+    const alpha = numberAt(config, "alpha");
     const mixWeight = Array.from({ length: shape.count }, () => draws.beta(alpha, alpha));
     return { mixWeight, permutationOrder: draws.order(shape.count) };
   },

@@ -1,7 +1,7 @@
 /** Random layers that change each pixel by itself (`keras/src/layers/preprocessing/image_preprocessing/random_*.py`). */
 import type { JsonObject } from "../../checkpoint.ts";
 import { tf } from "../../engine/tf.ts";
-import { numberIn, numberList } from "../config.ts";
+import { numberAt, numberList } from "../../topology/config-values.ts";
 import { channelsLast, isChannelsFirst } from "../data-format.ts";
 import { toHueSaturationValue, toRedGreenBlue } from "../ops/images.ts";
 import type { DrawCall, RandomImage } from "./random-image.ts";
@@ -53,7 +53,7 @@ const colorDegeneration: RandomImage = {
 
 const grayscale: RandomImage = {
   draw: ({ shape, config, draws }) => {
-    const probability = numberIn(config, "factor");
+    const probability = numberAt(config, "factor");
     return { applied: draws.uniforms(shape.count, 0, 1).map((value) => value < probability) };
   },
   transform: (images, { applied }: { readonly applied: readonly boolean[] }, config) =>

@@ -2,7 +2,7 @@
 import type { JsonObject } from "../../checkpoint.ts";
 import { tf } from "../../engine/tf.ts";
 import { roundHalfEven } from "../../tensor.ts";
-import { numberIn, numbersIn } from "../config.ts";
+import { numberAt, numbersAt } from "../../topology/config-values.ts";
 import { channelsLast } from "../data-format.ts";
 import type { RandomImage } from "./random-image.ts";
 import { bytes, inRange, valueRange } from "./value-range.ts";
@@ -12,7 +12,7 @@ export const equalization: RandomImage = {
   draw: () => ({}),
   transform: (images, _, config) =>
     inBytes(images, config, (pixels, [, , , channels]) => {
-      const bins = numberIn(config, "bins");
+      const bins = numberAt(config, "bins");
       const equalized = new Float32Array(pixels.length);
       for (let channel = 0; channel < channels; channel++) {
         const values = pixels.filter((__, place) => place % channels === channel);
@@ -55,8 +55,8 @@ function evenly(values: Float32Array, bins: number): Float32Array {
 
 /** Of `ContrastLimitedAdaptiveHistogramEqualization`: each tile has a table of its own, and a pixel those of the four nearest. */
 export function adaptivelyEqualized(images: tf.Tensor, config: JsonObject): tf.Tensor {
-  const [down, across] = numbersIn(config, "tile_grid_size", 2) as [number, number];
-  const limit = numberIn(config, "clip_limit");
+  const [down, across] = numbersAt(config, "tile_grid_size", 2);
+  const limit = numberAt(config, "clip_limit");
   return inBytes(images, config, (pixels, [count, high, wide, channels]) => {
     const equalized = new Float32Array(pixels.length);
     const [tall, broad] = [Math.ceil(high / down), Math.ceil(wide / across)];

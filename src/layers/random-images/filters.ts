@@ -1,6 +1,6 @@
 /** Random layers that mix each pixel with those around it (`random_gaussian_blur.py`, `random_sharpness.py`). */
 import { tf } from "../../engine/tf.ts";
-import { numbersIn } from "../config.ts";
+import { numbersAt } from "../../topology/config-values.ts";
 import { channelsLast } from "../data-format.ts";
 import { blurred, filtered } from "../ops/images.ts";
 import type { RandomImage } from "./random-image.ts";
@@ -20,7 +20,7 @@ const gaussianBlur: RandomImage = {
     return { shouldApplyBlur: drawChosen(call), blurFactor: [deviation(), deviation()] };
   },
   transform: (images, { shouldApplyBlur, blurFactor }: Blur, config) => {
-    const size = numbersIn(config, "kernel_size", 2) as [number, number];
+    const size = numbersAt(config, "kernel_size", 2);
     const soft = channelsLast(images, config, (x) => blurred(x, size, blurFactor));
     return clipped(changedWhere(shouldApplyBlur, soft, images), config);
   },

@@ -1,7 +1,7 @@
 /** Random layers that move pixels (`keras/src/layers/preprocessing/image_preprocessing/random_*.py`). */
 import type { JsonObject } from "../../checkpoint.ts";
 import { tf } from "../../engine/tf.ts";
-import { numberIn, stringIn } from "../config.ts";
+import { numberAt, stringAt } from "../../topology/config-values.ts";
 import { channelsLast } from "../data-format.ts";
 import { type Affine, affineTransformed, readingIn } from "../numerics/affine.ts";
 import { homography, type Point } from "../numerics/homography.ts";
@@ -21,7 +21,7 @@ const flip: RandomImage = {
   },
   transform: (images, { flips, verticalFlips }: Flips, config) =>
     channelsLast(images, config, (x) => {
-      const mode = stringIn(config, "mode");
+      const mode = stringAt(config, "mode");
       const across = mode.includes("horizontal") ? changedWhere(flips, tf.reverse(x, 2), x) : x;
       if (!mode.includes("vertical")) return across;
       return changedWhere(verticalFlips ?? flips, tf.reverse(across, 1), across);
@@ -112,7 +112,7 @@ interface Perspectives {
 const perspective: RandomImage = {
   draw: (call) => {
     const { shape, config, draws } = call;
-    const half = numberIn(config, "scale") / 2;
+    const half = numberAt(config, "scale") / 2;
     const [right, bottom] = [shape.width - 1, shape.height - 1];
     const corners: readonly Point[] = [
       [0, 0],

@@ -1,7 +1,7 @@
 /** Random layers made of others (`aug_mix.py`, `rand_augment.py`, `random_color_jitter.py`). */
 import type { JsonObject } from "../../checkpoint.ts";
 import { tf } from "../../engine/tf.ts";
-import { flagIn, numberIn, stringIn } from "../config.ts";
+import { isTrueAt, numberAt, stringAt } from "../../topology/config-values.ts";
 import { autoContrast } from "../preprocessing.ts";
 import { colourLayers } from "./colours.ts";
 import { equalization } from "./equalization.ts";
@@ -49,7 +49,7 @@ function partConfig(name: string, config: JsonObject): JsonObject {
     factor: name === "randomPosterization" ? [1, bits] : factor,
     addition_factor: factor,
     threshold_factor: factor,
-    interpolation: stringIn(config, "interpolation"),
+    interpolation: stringAt(config, "interpolation"),
     fill_mode: "reflect",
     fill_value: 0,
     bins: 256,
@@ -79,7 +79,7 @@ interface RandAugment {
 /** The same few parts for the whole batch, each with one transformation however often it is applied. */
 const randAugment: RandomImage = {
   draw: (call) => ({
-    layerIdxes: Array.from({ length: numberIn(call.config, "num_ops") }, () =>
+    layerIdxes: Array.from({ length: numberAt(call.config, "num_ops") }, () =>
       call.draws.integer(0, partNames.length),
     ),
     transforms: Object.fromEntries(partNames.map((name) => [name, drawPart(name, call)])),
@@ -109,9 +109,9 @@ interface AugMix {
 const augMix: RandomImage = {
   draw: (call) => {
     const { config, draws } = call;
-    const alpha = numberIn(config, "alpha");
-    const [count, depth] = [numberIn(config, "num_chains"), numberIn(config, "chain_depth")];
-    const names = flagIn(config, "all_ops") ? partNames : plainPartNames;
+    const alpha = numberAt(config, "alpha");
+    const [count, depth] = [numberAt(config, "num_chains"), numberAt(config, "chain_depth")];
+    const names = isTrueAt(config, "all_ops") ? partNames : plainPartNames;
     const link = (): readonly ChainLink[] => {
       const layerName = names[draws.integer(0, names.length + 1)];
       return layerName ? [{ layerName, transformation: drawPart(layerName, call) }] : [];

@@ -4,10 +4,11 @@
  */
 import type { JsonObject } from "../../checkpoint.ts";
 import { tf } from "../../engine/tf.ts";
+import { numberList } from "../../topology/config-values.ts";
 import type { KerasMajor } from "../../topology/layer-graph.ts";
-import { numberList, unsupported } from "../config.ts";
 import { isChannelsFirst } from "../data-format.ts";
 import type { Kernel } from "../kernel.ts";
+import { unsupported } from "../kernel.ts";
 import { chosen } from "../masks.ts";
 import type { Draws } from "./draws.ts";
 import { drawsFrom } from "./draws.ts";
@@ -60,7 +61,7 @@ function imageShape(images: tf.Tensor, config: JsonObject): ImageShape {
 /** Both bounds of a factor; a lone number is the upper one, and the lower one its opposite or `least`. */
 export function factorIn(config: JsonObject, name: string, least?: number): [number, number] {
   const [one, other] = numberList(config[name]);
-  if (one === undefined) throw unsupported(config, `no ${name}`, "Give the layer one and save again.");
+  if (one === undefined) throw unsupported(`no ${name}`, "Give the layer one and save again.");
   if (other === undefined) return [least ?? -Math.abs(one), Math.abs(one)];
   return one <= other ? [one, other] : [other, one];
 }

@@ -1,6 +1,6 @@
 /** Random layers that give images of another size (`random_crop.py`; `RandomHeight` and `RandomWidth` of Keras 2). */
 import { tf } from "../../engine/tf.ts";
-import { numberIn, stringIn } from "../config.ts";
+import { numberAt, stringAt } from "../../topology/config-values.ts";
 import { channelsLast } from "../data-format.ts";
 import type { Kernel } from "../kernel.ts";
 import { croppedToAspectRatio, resized } from "../resampling.ts";
@@ -16,7 +16,7 @@ interface CropStart {
 /** One place for the whole batch. Where the image is no larger it is the middle, and what there is of it is enlarged. */
 const crop: RandomImage = {
   draw: ({ shape, config, draws, keras }): CropStart => {
-    const [height, width] = [numberIn(config, "height"), numberIn(config, "width")];
+    const [height, width] = [numberAt(config, "height"), numberAt(config, "width")];
     if (keras < 3 || (shape.height > height && shape.width > width)) {
       return {
         hStart: draws.integer(0, shape.height - height + 1),
@@ -33,7 +33,7 @@ const crop: RandomImage = {
   transform: (images, { hStart, wStart }: CropStart, config) =>
     channelsLast(images, config, (x) => {
       const [count, high, wide, channels] = x.shape as [number, number, number, number];
-      const size = [numberIn(config, "height"), numberIn(config, "width")] as const;
+      const size = [numberAt(config, "height"), numberAt(config, "width")] as const;
       const height = Math.min(size[0], high - hStart);
       const width = Math.min(size[1], wide - wStart);
       const part = tf.slice(x, [0, hStart, wStart, 0], [count, height, width, channels]);
@@ -45,7 +45,7 @@ const crop: RandomImage = {
 const cropKernel: Kernel = (call) => {
   const { inputs, config, context } = call;
   if (context.keras === 3) return randomImageKernel(crop)(call);
-  const size = [numberIn(config, "height"), numberIn(config, "width")] as const;
+  const size = [numberAt(config, "height"), numberAt(config, "width")] as const;
   const [, high, wide] = inputs[0]!.shape as [number, number, number];
   if (context.training && high >= size[0] && wide >= size[1]) return randomImageKernel(crop)(call);
   return resized(croppedToAspectRatio(tf.cast(inputs[0]!, "float32"), size), size, "bilinear", false);
@@ -60,7 +60,7 @@ function stretched(axis: "height" | "width"): RandomImage {
     transform: (images, { size }: { readonly size: number }, config) => {
       const [, high, wide] = images.shape as [number, number, number];
       const target = axis === "height" ? ([size, wide] as const) : ([high, size] as const);
-      return resized(images, target, stringIn(config, "interpolation"), false);
+      return resized(images, target, stringAt(config, "interpolation"), false);
     },
   };
 }

@@ -1,6 +1,6 @@
 import type { JsonObject } from "../../checkpoint.ts";
 import { tf } from "../../engine/tf.ts";
-import { numberList } from "../config.ts";
+import { numberList } from "../../topology/config-values.ts";
 
 /** The darkest and the brightest value of a pixel. */
 export type ValueRange = readonly [low: number, high: number];

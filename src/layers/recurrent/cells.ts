@@ -2,12 +2,13 @@
 import type { JsonObject } from "../../checkpoint.ts";
 import { biasAdd, dense, gru, lstm, simpleRnn } from "../../engine/operations.ts";
 import { tf } from "../../engine/tf.ts";
+import { isTrueAt, numberAt } from "../../topology/config-values.ts";
 import type { NestedLayer } from "../../topology/specs/recurrent-cells.ts";
 import { cellPlaces, nestedCells } from "../../topology/specs/recurrent-cells.ts";
 import { activationName } from "../activation-functions.ts";
 import { activate } from "../activations.ts";
-import { flagIn, numberIn, unsupported } from "../config.ts";
 import type { KernelContext } from "../kernel.ts";
+import { unsupported } from "../kernel.ts";
 import { keptMask } from "../regularization.ts";
 import type { WholeSequence } from "./whole-sequence.ts";
 
@@ -43,7 +44,7 @@ export function cellOf({ className, config }: NestedLayer, weights: Weights, con
     case "StackedRNNCells":
       return stackedCells(config, weights, context);
     default:
-      throw unsupported(config, `a cell ${className}`, "Rebuild it from Keras's own cells and save again.");
+      throw unsupported(`a cell ${className}`, "Rebuild it from Keras's own cells and save again.");
   }
 }
 
@@ -115,11 +116,11 @@ export function lstmStep(z: tf.Tensor, c: tf.Tensor, config: JsonObject, context
 /** With `reset_after` the reset gate acts on the product of the state, which has a bias of its own. */
 function gruCell(config: JsonObject, weights: Weights, context: KernelContext): Cell {
   const dropped = dropouts(config, context, 3);
-  const resetAfter = flagIn(config, "reset_after");
+  const resetAfter = isTrueAt(config, "reset_after");
   const act = (x: tf.Tensor): tf.Tensor => activate(x, config["activation"], context.keras);
   const gate = (x: tf.Tensor): tf.Tensor => activate(x, config["recurrent_activation"], context.keras);
   const recurrentKernel = weights["recurrent_kernel"]!;
-  const units = numberIn(config, "units");
+  const units = numberAt(config, "units");
   const [inputBias, recurrentBias] =
     weights["bias"] && resetAfter ? tf.unstack(weights["bias"]) : [weights["bias"], undefined];
   const columns = (from: number, count: number): tf.Tensor =>
@@ -189,7 +190,7 @@ function biased(x: tf.Tensor, bias: tf.Tensor | undefined): tf.Tensor {
 }
 
 function zeroStates(config: JsonObject, prepared: tf.Tensor, count: number): tf.Tensor[] {
-  const shape = [prepared.shape[0]!, numberIn(config, "units")];
+  const shape = [prepared.shape[0]!, numberAt(config, "units")];
   return Array.from({ length: count }, () => tf.zeros(shape));
 }
 

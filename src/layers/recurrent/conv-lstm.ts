@@ -1,6 +1,6 @@
 /** LSTM whose products are convolutions (`keras/src/layers/rnn/conv_lstm.py`). */
 import { tf } from "../../engine/tf.ts";
-import { flagIn, numberIn, numbersIn, stringIn } from "../config.ts";
+import { isTrueAt, numberAt, numbersAt, stringAt } from "../../topology/config-values.ts";
 import { convolve } from "../convolution.ts";
 import { isChannelsFirst } from "../data-format.ts";
 import type { KernelCall } from "../kernel.ts";
@@ -13,12 +13,13 @@ export function convLstmCell(rank: 1 | 2 | 3): (call: KernelCall) => Cell {
     const weights = weightsBelow(all, "cell");
     const dropped = dropouts(config, context, 4, true);
     const window = {
-      strides: numbersIn(config, "strides", rank),
-      dilation: numbersIn(config, "dilation_rate", rank),
-      padding: stringIn(config, "padding") === "same" ? ("same" as const) : ("valid" as const),
+      strides: numbersAt(config, "strides", rank),
+      dilation: numbersAt(config, "dilation_rate", rank),
+      padding: stringAt(config, "padding") === "same" ? ("same" as const) : ("valid" as const),
     };
-    const still = { ...window, strides: ones(rank), dilation: ones(rank), padding: "same" as const };
-    const filters = numberIn(config, "filters");
+    const ones = numbersAt({ one: 1 }, "one", rank);
+    const still = { strides: ones, dilation: ones, padding: "same" as const };
+    const filters = numberAt(config, "filters");
     const turned = (x: tf.Tensor, lead: number): tf.Tensor =>
       isChannelsFirst(config) ? channelsToEnd(x, lead) : x;
     const back = (x: tf.Tensor): tf.Tensor => (isChannelsFirst(config) ? channelsToFront(x) : x);
@@ -39,7 +40,7 @@ export function convLstmCell(rank: 1 | 2 | 3): (call: KernelCall) => Cell {
           .map((x) => turned(x, 2))
           .map((x) => tf.reshape(x, [batch * time, ...x.shape.slice(2)]));
         const convolved = gated(flat, weights["kernel"]!, window);
-        const biased = flagIn(config, "use_bias") ? tf.add(convolved, weights["bias"]!) : convolved;
+        const biased = isTrueAt(config, "use_bias") ? tf.add(convolved, weights["bias"]!) : convolved;
         return tf.reshape(biased, [batch, time, ...biased.shape.slice(1)]);
       },
       start: (prepared) => {
@@ -67,8 +68,4 @@ function channelsToEnd(x: tf.Tensor, lead: number): tf.Tensor {
 function channelsToFront(x: tf.Tensor): tf.Tensor {
   const axes = x.shape.map((_, axis) => axis);
   return tf.transpose(x, [0, x.rank - 1, ...axes.slice(1, -1)]);
-}
-
-function ones(count: number): number[] {
-  return Array.from({ length: count }, () => 1);
 }

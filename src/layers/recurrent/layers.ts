@@ -1,8 +1,8 @@
 /** Recurrent layers (`keras/src/layers/rnn`). */
 import { tf } from "../../engine/tf.ts";
 import { TopologyError } from "../../errors.ts";
+import { isTrueAt } from "../../topology/config-values.ts";
 import { nestedLayer } from "../../topology/specs/recurrent-cells.ts";
-import { flagIn } from "../config.ts";
 import type { Kernel, KernelArgument, KernelCall, KernelResult } from "../kernel.ts";
 import type { Cell } from "./cells.ts";
 import { cellOf, weightsBelow } from "./cells.ts";
@@ -39,15 +39,15 @@ function recurrent(cellOfCall: CellOfCall): Kernel {
     const cell = cellOfCall(call);
     const mask = stepMask(call);
     const { last, outputs, states } = walk(cell, inputs[0]!, givenStates(call, cell), {
-      backwards: flagIn(config, "go_backwards"),
+      backwards: isTrueAt(config, "go_backwards"),
       mask,
       hidden: hiddenOutput(call),
       stepByStep: call.context.isTraced ?? false,
     });
-    const sequences = flagIn(config, "return_sequences");
+    const sequences = isTrueAt(config, "return_sequences");
     const first = sequences ? outputs() : last;
     const passed = sequences ? (mask ?? call.masks[0]) : undefined;
-    return flagIn(config, "return_state")
+    return isTrueAt(config, "return_state")
       ? { outputs: [first, ...states], masks: [passed, ...states.map(() => undefined)] }
       : { outputs: [first], masks: [passed] };
   };
@@ -70,8 +70,8 @@ export function stepMask({ kwargs, masks, args, context }: KernelCall): tf.Tenso
 }
 
 function hiddenOutput({ config, context }: KernelCall): HiddenOutput {
-  if (flagIn(config, "zero_output_for_mask")) return "zeros";
-  return context.keras < 3 && !("time_major" in config) && !flagIn(config, "unroll") ? "state" : "previous";
+  if (isTrueAt(config, "zero_output_for_mask")) return "zeros";
+  return context.keras < 3 && !("time_major" in config) && !isTrueAt(config, "unroll") ? "state" : "previous";
 }
 
 /** The states that a call begins with, none where it is given none. @throws {TopologyError} for another number of them. */
@@ -79,7 +79,7 @@ function givenStates(call: KernelCall, cell: Cell): readonly tf.Tensor[] {
   const states = statesOf(call);
   if (states.length === 0 || states.length === cell.stateCount) return states;
   throw new TopologyError(
-    `${String(call.config["name"] ?? "layer")}: initial_state: expected ${cell.stateCount} tensors, got ${states.length}.`,
+    `initial_state: expected ${cell.stateCount} tensors, got ${states.length}.`,
     "shape",
   );
 }
