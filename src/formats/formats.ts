@@ -10,13 +10,18 @@ import { kerasFormat } from "./keras/format.ts";
 import { tfjsFormat } from "./tfjs/format.ts";
 import { weightsFormat } from "./weights/format.ts";
 
-/** Every format, in the order in which they are asked to read a file: the first that knows it does. */
-const known = [kerasFormat, h5Format, weightsFormat, tfjsFormat] as const;
+type Known = typeof kerasFormat | typeof h5Format | typeof weightsFormat | typeof tfjsFormat;
 
 /** The name of a format, as `--format` and `outputFormat` take it. */
-export type CheckpointFormat = (typeof known)[number]["name"];
+export type CheckpointFormat = Known["name"];
 
-export const formats: readonly Format<CheckpointFormat>[] = known;
+/** Every format, in the order in which they are asked to read a file: the first that knows it does. */
+export const formats: readonly Format<CheckpointFormat>[] = [
+  kerasFormat,
+  h5Format,
+  weightsFormat,
+  tfjsFormat,
+];
 
 /** The names of all formats, the default first. */
 export const formatNames: readonly CheckpointFormat[] = formats.map(({ name }) => name);
