@@ -5,37 +5,42 @@ import { formatShape } from "../tensor.ts";
 import { isObject } from "../topology/config-values.ts";
 import { kerasMajor } from "../topology/dialects/dialect.ts";
 import { entryName, layersOf, withLayers } from "../topology/edit-config.ts";
-import type { KerasMajor, LayerGraph } from "../topology/layer-graph.ts";
+import { type KerasMajor, type LayerGraph, tensorAt } from "../topology/layer-graph.ts";
 
-/** The model config with a Dense behind its output, and before it a global average where the output has positions. */
+/** A model config with an appended head. */
 export interface AppendedHead {
   readonly modelConfig: JsonObject;
-  /** Paths of what was put there. */
+  /** Paths of the appended layers. */
   readonly newLayers: readonly string[];
 }
 
-/** @throws {TopologyError} for an output of one value a sample, or of a rank that no average is known for. */
+/**
+ * Appends a Dense layer to the model's output, after a GlobalAveragePooling layer if the output has spatial dimensions.
+ * @throws {TopologyError} if the output is not of rank 2 to 5.
+ */
 export function appendHead(
   checkpoint: Checkpoint,
   graph: LayerGraph,
   { units, activation }: { readonly units: number; readonly activation: string },
 ): AppendedHead {
-  const output = graph.outputs[0]!;
-  const shape = graph.nodes[output.ref.node]!.outputs[output.ref.output]!.shape;
+  const [output] = graph.outputs;
+  if (!output)
+    throw new TopologyError(`${graph.name}: new head: expected an output, got none.`, "head-output");
+  const { shape } = tensorAt(graph, output.ref);
   if (shape === null || shape.length < 2 || shape.length > 5) {
     throw new TopologyError(
-      `${output.name}: new head: expected an output of rank 2 to 5, got ${shape ? formatShape(shape) : "one of unknown shape"}.`,
+      `${output.name}: new head: expected an output of rank 2 to 5, got ${shape ? formatShape(shape) : "an output of unknown shape"}.`,
       "head-output",
     );
   }
-  const dialect = dialectOf(checkpoint);
+  const form = entryForm(checkpoint);
   const channelsFirst = graph.layers.some((layer) => layer.config["data_format"] === "channels_first");
   const features: Shape = [null, (channelsFirst && shape.length > 2 ? shape[1] : shape.at(-1)) ?? null];
   const name = (wanted: string): string => freeName(checkpoint.modelConfig, wanted);
   const entries: NewEntry[] = [];
   if (shape.length > 2) {
     const rank = shape.length - 2;
-    const config = poolingConfig(dialect, channelsFirst ? "channels_first" : "channels_last");
+    const config = poolingConfig(form, channelsFirst ? "channels_first" : "channels_last");
     entries.push({
       className: `GlobalAveragePooling${rank}D`,
       name: name(`global_average_pooling${rank}d`),
@@ -46,19 +51,20 @@ export function appendHead(
   entries.push({
     className: "Dense",
     name: name("predictions"),
-    config: denseConfig(dialect, { units, activation }),
+    config: denseConfig(form, { units, activation }),
     input: features,
   });
   const isSequential = checkpoint.modelConfig["class_name"] === "Sequential";
   const modelConfig = isSequential
     ? withLayers(checkpoint.modelConfig, (layers) => [
         ...layers,
-        ...entries.map((entry) => entryJson(dialect, entry, null)),
+        ...entries.map((entry) => entryJson(form, entry, null)),
       ])
-    : appendToFunctional(checkpoint.modelConfig, dialect, entries);
+    : appendToFunctional(checkpoint.modelConfig, form, entries);
   return { modelConfig, newLayers: entries.map((entry) => entry.name) };
 }
 
+/** A layer to be appended. */
 interface NewEntry {
   readonly className: string;
   readonly name: string;
@@ -66,15 +72,16 @@ interface NewEntry {
   readonly input: Shape;
 }
 
-interface Dialect {
+/** The form in which the file writes layer entries. */
+interface EntryForm {
   readonly keras: KerasMajor;
-  /** Whether entries say where their class is from: in .keras they do, in .h5 they do not. */
+  /** True if entries name the module of their class, as `.keras` files do and `.h5` files do not. */
   readonly modules: boolean;
-  /** Whether layers of this file state their dtype. */
+  /** True if the layers of this file have a dtype. */
   readonly dtypes: boolean;
 }
 
-function dialectOf({ modelConfig, kerasVersion }: Checkpoint): Dialect {
+function entryForm({ modelConfig, kerasVersion }: Checkpoint): EntryForm {
   const layers = (layersOf(modelConfig) ?? []).filter(isObject);
   const configs = layers
     .filter((layer) => layer["class_name"] !== "InputLayer")
@@ -86,6 +93,7 @@ function dialectOf({ modelConfig, kerasVersion }: Checkpoint): Dialect {
   };
 }
 
+/** Returns a layer name that the model does not have yet: `wanted`, or `wanted_1`, … */
 function freeName(modelConfig: JsonObject, wanted: string): string {
   const taken = new Set((layersOf(modelConfig) ?? []).filter(isObject).map(entryName));
   let name = wanted;
@@ -93,13 +101,13 @@ function freeName(modelConfig: JsonObject, wanted: string): string {
   return name;
 }
 
-function poolingConfig({ keras }: Dialect, dataFormat: string): JsonObject {
+function poolingConfig({ keras }: EntryForm, dataFormat: string): JsonObject {
   if (keras === 1) return { dim_ordering: dataFormat === "channels_first" ? "th" : "tf" };
   return keras === 2 ? { data_format: dataFormat } : { data_format: dataFormat, keepdims: false };
 }
 
 function denseConfig(
-  { keras }: Dialect,
+  { keras }: EntryForm,
   { units, activation }: { readonly units: number; readonly activation: string },
 ): JsonObject {
   if (keras === 1) {
@@ -132,7 +140,7 @@ function denseConfig(
   };
 }
 
-/** Glorot uniform in the spelling that every Keras 2 reads. */
+/** Glorot uniform in a form that every release of Keras 2 reads. */
 const keras2Glorot: JsonObject = {
   class_name: "VarianceScaling",
   config: { scale: 1, mode: "fan_avg", distribution: "uniform", seed: null },
@@ -142,8 +150,7 @@ function keras3Initializer(className: string, config: JsonObject): JsonObject {
   return { module: "keras.initializers", class_name: className, config, registered_name: null };
 }
 
-function entryJson(dialect: Dialect, entry: NewEntry, inbound: Json): JsonObject {
-  const { keras, modules, dtypes } = dialect;
+function entryJson({ keras, modules, dtypes }: EntryForm, entry: NewEntry, inbound: Json): JsonObject {
   const dtype: Json = keras === 3 ? float32Policy : "float32";
   return {
     ...(modules && { module: "keras.layers" }),
@@ -163,14 +170,14 @@ const float32Policy: JsonObject = {
 
 function appendToFunctional(
   modelConfig: JsonObject,
-  dialect: Dialect,
+  form: EntryForm,
   entries: readonly NewEntry[],
 ): JsonObject {
   const config = modelConfig["config"] as JsonObject;
   const [layer, node, output] = firstTriple(config["output_layers"] ?? null);
-  let source: Triple = [layer, inboundIndex(modelConfig, dialect, layer, node), output];
+  let source: Triple = [layer, inboundIndex(modelConfig, form, layer, node), output];
   const added = entries.map((entry) => {
-    const json = entryJson(dialect, entry, inboundNodes(dialect, source, entry.input));
+    const json = entryJson(form, entry, inboundNodes(form, source, entry.input));
     source = [entry.name, 0, 0];
     return json;
   });
@@ -179,13 +186,14 @@ function appendToFunctional(
   return { ...appended, config: { ...(appended["config"] as JsonObject), output_layers: outputLayers } };
 }
 
+/** A tensor in a config: layer, index of its call, index of the output. */
 type Triple = readonly [string, number, number];
 
 function isTriple(json: Json): json is Triple & Json {
   return Array.isArray(json) && json.length === 3 && typeof json[0] === "string";
 }
 
-/** `["x", 0, 0]`, alone or in a list or a record. */
+/** Finds the first `["x", 0, 0]`, alone or inside a list or a record. */
 function firstTriple(json: Json): Triple {
   if (isTriple(json)) return json;
   const items: readonly Json[] = Array.isArray(json) ? json : isObject(json) ? Object.values(json) : [];
@@ -204,8 +212,11 @@ function withFirstTriple(json: Json, triple: Triple): Json {
   return Object.fromEntries(Object.entries(json).map(([key, item]) => [key, withFirstTriple(item, triple)]));
 }
 
-/** Keras 3 counts a nested Functional's calls from 1 in `output_layers` and from 0 in `inbound_nodes`. */
-function inboundIndex(modelConfig: JsonObject, { keras }: Dialect, layer: string, node: number): number {
+/**
+ * Converts the index of a call from `output_layers` to `inbound_nodes`. Keras 3 counts the calls of a nested functional
+ * model from 1 in the former and from 0 in the latter.
+ */
+function inboundIndex(modelConfig: JsonObject, { keras }: EntryForm, layer: string, node: number): number {
   const entry = (layersOf(modelConfig) ?? [])
     .filter(isObject)
     .find((candidate) => entryName(candidate) === layer);
@@ -214,7 +225,7 @@ function inboundIndex(modelConfig: JsonObject, { keras }: Dialect, layer: string
   return keras === 3 && isFunctional ? Math.max(0, node - 1) : node;
 }
 
-function inboundNodes({ keras }: Dialect, [layer, node, output]: Triple, shape: Shape): Json {
+function inboundNodes({ keras }: EntryForm, [layer, node, output]: Triple, shape: Shape): Json {
   if (keras !== 3) return [[[layer, node, output, {}]]];
   const tensor = {
     class_name: "__keras_tensor__",

@@ -9,30 +9,38 @@ import { editLayers, withConfig } from "../topology/edit-config.ts";
 import type { Classifier } from "../topology/head-of.ts";
 import { activationName, classifierOf, headOf } from "../topology/head-of.ts";
 import type { GraphNode, LayerGraph } from "../topology/layer-graph.ts";
-import { layerAt } from "../topology/layer-graph.ts";
+import { layerAt, tensorAt } from "../topology/layer-graph.ts";
 import { plainForm } from "../topology/specs/quantization.ts";
 import { weightSpecsOf } from "../topology/weights-of.ts";
 import { appendHead } from "./append-head.ts";
 
+/** Options of {@link replaceHead}. */
 export interface HeadOptions {
   readonly classes: number;
-  /** 0 */
+  /** Seed of the new kernel. Defaults to 0. */
   readonly seed?: number;
-  /** What turns scores into the output; the head's own sigmoid where it is one unit for two classes, else softmax. */
+  /**
+   * Activation of the output. Defaults to sigmoid if a head of one sigmoid unit is replaced for two classes, else to
+   * softmax.
+   */
   readonly activation?: "softmax" | "sigmoid" | "linear";
 }
 
 /**
- * The checkpoint with a fresh head for `classes` classes. A classifier's last weighted layer keeps its name, class and config
- * and gets as many units; a Reshape behind it follows. Behind an output that is no classifier a Dense is put, after a global
- * average where the output has positions. Kernels are Glorot uniform from `seed`, biases zero. `notes.newLayers` names what is
- * new; labels and optimizer variables are gone.
- * @throws {TopologyError} for several outputs, a shared head, an output that no head fits.
- * @throws {UsageError} for fewer than two classes.
+ * Returns the checkpoint with a new head for `classes` classes. The last layer with weights of a classifier keeps its
+ * name, class and config except for its units; the target shape of a Reshape after it is adapted. A model that is not a
+ * classifier gets a Dense layer, after a global average if its output has spatial dimensions. Kernels are Glorot
+ * uniform, biases zero. `notes.newLayers` lists the new layers; labels and optimizer variables are dropped.
+ * @throws {TopologyError} if the model has several outputs, a shared head, or an output that no head fits.
+ * @throws {UsageError} if `classes` is less than two.
+ * @example
+ * ```ts
+ * const pets = replaceHead(await readCheckpoint("resnet50.h5"), { classes: 37 });
+ * ```
  */
 export function replaceHead(checkpoint: Checkpoint, options: HeadOptions): Checkpoint {
   if (!Number.isSafeInteger(options.classes) || options.classes < 2) {
-    throw new UsageError(`new head: expected two classes or more, got ${options.classes}.`, "classes");
+    throw new UsageError(`new head: expected at least two classes, got ${options.classes}.`, "classes");
   }
   const graph = layerGraph(checkpoint);
   if (graph.outputs.length !== 1) {
@@ -72,7 +80,7 @@ export function replaceHead(checkpoint: Checkpoint, options: HeadOptions): Check
   };
 }
 
-/** One sigmoid unit serves two classes. */
+/** Returns whether the new head stays a single sigmoid unit, which serves two classes. */
 function keepsSigmoid(classifier: Classifier | null, classes: number): boolean {
   return classes === 2 && classifier?.units === 1 && classifier.activation === "sigmoid";
 }
@@ -122,13 +130,16 @@ function withActivation(path: string, json: JsonObject, activation: string): Jso
   );
 }
 
-/** Keras 1 calls the units of a Dense `output_dim`, the filters of a convolution `nb_filter`. */
+/**
+ * Returns the argument that holds the number of outputs. Keras 1 names it `output_dim` in Dense and `nb_filter` in
+ * convolutions.
+ */
 function unitsKey(json: JsonObject): string {
   const config = json["config"] as JsonObject;
   return ["units", "filters", "output_dim", "nb_filter"].find((key) => key in config) ?? "units";
 }
 
-/** A Reshape's target with the new units where the old ones stood. */
+/** Replaces the old number of units in the target shape of a Reshape. */
 function withReshape(json: JsonObject, oldUnits: number, units: number): JsonObject {
   const target = isObject(json["config"]) ? json["config"]["target_shape"] : undefined;
   if (json["class_name"] !== "Reshape" || !Array.isArray(target)) return json;
@@ -137,17 +148,18 @@ function withReshape(json: JsonObject, oldUnits: number, units: number): JsonObj
   return withConfig(json, { target_shape: target.with(at, units) as readonly Json[] });
 }
 
+/** @throws {TopologyError} if the model's output is not one row of `units` values a sample. */
 function requireOutput(graph: LayerGraph, units: number): void {
-  const output = graph.outputs[0]!;
-  const shape = graph.nodes[output.ref.node]!.outputs[output.ref.output]!.shape;
+  const [output] = graph.outputs;
+  const shape = output ? tensorAt(graph, output.ref).shape : null;
   if (shape?.length === 2 && shape[1] === units) return;
   throw new TopologyError(
-    `${output.name}: new head: expected an output of ${formatShape([null, units])}, got ${shape ? formatShape(shape) : "one of unknown shape"}.`,
+    `${output?.name}: new head: expected an output of ${formatShape([null, units])}, got ${shape ? formatShape(shape) : "an output of unknown shape"}.`,
     "head-output",
   );
 }
 
-/** The shapes that Keras 3 writes beside a layer's inputs, of the layers behind a changed one. */
+/** Updates the input shapes that Keras 3 stores in the entries of the layers after a changed one. */
 function withInputShapes(modelConfig: JsonObject, graph: LayerGraph, paths: readonly string[]): JsonObject {
   const shapes = new Map<string, Shape>();
   for (const node of graph.nodes) {
@@ -157,10 +169,10 @@ function withInputShapes(modelConfig: JsonObject, graph: LayerGraph, paths: read
   return editLayers(modelConfig, ({ path, json }) => {
     const shape = shapes.get(path);
     if (!shape) return json;
-    const build = json["build_config"];
+    const { build_config: build, inbound_nodes: inbound } = json;
     return {
       ...json,
-      ...("inbound_nodes" in json && { inbound_nodes: withTensorShape(json["inbound_nodes"]!, shape) }),
+      ...(inbound !== undefined && { inbound_nodes: withTensorShape(inbound, shape) }),
       ...(isObject(build) && "input_shape" in build && { build_config: { ...build, input_shape: shape } }),
     };
   });
@@ -168,9 +180,10 @@ function withInputShapes(modelConfig: JsonObject, graph: LayerGraph, paths: read
 
 function inputShape(graph: LayerGraph, node: GraphNode): Shape | null {
   const [ref] = node.inputs;
-  return ref ? graph.nodes[ref.node]!.outputs[ref.output]!.shape : null;
+  return ref ? tensorAt(graph, ref).shape : null;
 }
 
+/** Sets the shape of every Keras tensor in the inbound nodes of a layer. */
 function withTensorShape(json: Json, shape: Shape): Json {
   if (Array.isArray(json)) {
     const items: readonly Json[] = json;
@@ -188,6 +201,9 @@ function withTensorShape(json: Json, shape: Shape): Json {
     : { ...json, ...Object.fromEntries(entries) };
 }
 
+/**
+ * Initializes the weights of the layers at `paths`. @throws {TopologyError} if one has more than a kernel and a bias.
+ */
 function freshWeights(
   checkpoint: Pick<Checkpoint, "modelConfig" | "kerasVersion">,
   paths: readonly string[],

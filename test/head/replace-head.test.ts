@@ -52,10 +52,10 @@ function checkpointOf(
   return { format: "keras", kerasVersion, modelConfig, weights: new Map(weights), notes: {}, ...rest };
 }
 
-describe.each(files)("the head of a model of %s", (file) => {
+describe.each(files)("replacing the head of the models in %s", (file) => {
   const { kerasVersion, heads } = freezeFixture<HeadFixture>(file);
 
-  test.each(heads)("$name: the config is what Keras writes of the model with $classes classes", (head) => {
+  test.each(heads)("$name: the config equals Keras's config of the model with $classes classes", (head) => {
     const replaced = replaceHead(checkpointOf(head.before, kerasVersion), { classes: head.classes });
     if (!head.appended) {
       expect(comparable(replaced.modelConfig)).toEqual(comparable(head.after));
@@ -67,7 +67,7 @@ describe.each(files)("the head of a model of %s", (file) => {
     expect(withoutDetails(graphs[0]!)).toEqual(withoutDetails(graphs[1]!));
   });
 
-  test.each(heads)("$name: new weights stand where the old ones stood", (head) => {
+  test.each(heads)("$name: new weights are in the places of the old ones", (head) => {
     const before = checkpointOf(head.before, kerasVersion);
     const replaced = replaceHead(before, { classes: head.classes });
     const expected = checkpointOf(head.after, kerasVersion).weights;
@@ -88,7 +88,7 @@ describe.each(files)("the head of a model of %s", (file) => {
   });
 });
 
-/** Without the numbers by which Keras 2.15 tells shared objects, which count within one process. */
+/** Removes the ids of shared objects that Keras 2.15 writes, which count within one process. */
 function comparable(json: Json): Json {
   if (Array.isArray(json)) return json.map((item: Json) => comparable(item));
   if (typeof json !== "object" || json === null) return json;
@@ -96,7 +96,7 @@ function comparable(json: Json): Json {
   return Object.fromEntries(entries.map(([key, value]) => [key, comparable(value)]));
 }
 
-/** Layers and calls as Keras means them, without what an initializer's spelling or an absent default adds. */
+/** Returns the layers and calls of a graph without initializers and arguments whose spelling may differ. */
 function withoutDetails(graph: LayerGraph): object {
   const layers = graph.layers.map(({ path, className, config, trainable }) => {
     const kept = Object.entries(config).filter(
@@ -120,7 +120,7 @@ const tinyCheckpoint = (rest: Partial<Checkpoint> = {}): Checkpoint =>
   checkpointOf(tiny.modelConfig, tiny.kerasVersion, rest);
 
 describe("a replaced head", () => {
-  test("is the same for the same seed, another for another", () => {
+  test("equal seeds give equal weights and different seeds different ones", () => {
     const kernel = (seed?: number): ArrayLike<number | bigint> => {
       const options = seed === undefined ? { classes: 4 } : { classes: 4, seed };
       return replaceHead(tinyCheckpoint(), options).weights.get("out")![0]!.data;
@@ -130,7 +130,7 @@ describe("a replaced head", () => {
     expect(kernel(5)).not.toEqual(kernel(0));
   });
 
-  test("takes labels and optimizer variables with it and leaves the other notes", () => {
+  test("labels and optimizer variables are dropped and other notes kept", () => {
     const replaced = replaceHead(
       tinyCheckpoint({
         notes: {
@@ -155,7 +155,7 @@ describe("a replaced head", () => {
     expect(replaced.trainingConfig).toEqual({ loss: "mse" });
   });
 
-  test("leaves what it does not change the same object, keys under symbols included", () => {
+  test("unchanged entries stay the same objects, including keys that are symbols", () => {
     const mark = Symbol("spelling");
     const config = tiny.modelConfig["config"] as JsonObject & { layers: readonly JsonObject[] };
     const marked = config.layers.map((entry) => ({
@@ -178,7 +178,7 @@ describe("a replaced head", () => {
     expect((replaced["config"] as unknown as Record<symbol, number>)[mark]).toBe(3);
   });
 
-  test("does not touch the checkpoint it was given", () => {
+  test("the given checkpoint is not modified", () => {
     const checkpoint = tinyCheckpoint();
     const before = JSON.stringify(checkpoint.modelConfig);
     replaceHead(checkpoint, { classes: 3 });
@@ -186,7 +186,7 @@ describe("a replaced head", () => {
     expect(checkpoint.weights.get("out")![0]!.shape).toEqual([4, 10]);
   });
 
-  test("takes the activation that is asked for", () => {
+  test("the new head has the requested activation", () => {
     const sigmoid = replaceHead(tinyCheckpoint(), { classes: 2, activation: "sigmoid" });
     expect(classifierOf(layerGraph(sigmoid))).toMatchObject({ units: 1, activation: "sigmoid", classes: 2 });
     const several = replaceHead(tinyCheckpoint(), { classes: 3, activation: "sigmoid" });
@@ -195,7 +195,7 @@ describe("a replaced head", () => {
     expect(classifierOf(layerGraph(linear))).toMatchObject({ units: 3, activation: "linear" });
   });
 
-  test("gets its softmax where the Activation behind it stands", () => {
+  test("an Activation layer after the head becomes the softmax", () => {
     const { modelConfig } = network([
       imageInput(),
       pool(),
@@ -206,13 +206,13 @@ describe("a replaced head", () => {
     expect(graph.layers.slice(-2).map(({ config }) => config["activation"])).toEqual(["linear", "softmax"]);
   });
 
-  test("gets no second name: what is put behind a model is named apart", () => {
+  test("appended layers get names that the model does not have yet", () => {
     const { modelConfig } = network([imageInput(), conv("predictions"), norm("global_average_pooling2d")]);
     const replaced = replaceHead(checkpointOf(modelConfig, "2.15.0"), { classes: 4 });
     expect(replaced.notes.newLayers).toEqual(["global_average_pooling2d_1", "predictions_1"]);
   });
 
-  test("is put behind channels that come first", () => {
+  test("a head can be appended to an output in channels_first format", () => {
     const { modelConfig } = network([
       { ...imageInput(), config: { batch_input_shape: [null, 3, 16, 16] } },
       conv("a", { config: { data_format: "channels_first", filters: 6, activation: "relu" } }),
@@ -223,7 +223,7 @@ describe("a replaced head", () => {
   });
 });
 
-describe("models that get no new head", () => {
+describe("models whose head cannot be replaced", () => {
   const refusal = (modelConfig: JsonObject, classes = 3): { code: string; message: string } => {
     try {
       replaceHead(checkpointOf(modelConfig, "2.15.0"), { classes });
@@ -235,7 +235,7 @@ describe("models that get no new head", () => {
     throw new Error("nothing was refused");
   };
 
-  test("have several outputs", () => {
+  test("a model with several outputs is refused", () => {
     const { modelConfig } = network(
       [imageInput(), pool(), dense("left"), dense("right", 2, { calls: [["pool"]] })],
       {
@@ -249,7 +249,7 @@ describe("models that get no new head", () => {
     );
   });
 
-  test("share their head", () => {
+  test("a model whose head is shared is refused", () => {
     const { modelConfig } = network([
       imageInput(),
       pool(),
@@ -261,34 +261,34 @@ describe("models that get no new head", () => {
     expect(message).toMatch(/^twice: new head: expected a layer that is called once, got a shared one\./);
   });
 
-  test("are asked for one class", () => {
+  test("fewer than two classes are refused", () => {
     expect(refusal(tiny.modelConfig, 1)).toEqual({
       code: "classes",
-      message: "new head: expected two classes or more, got 1.",
+      message: "new head: expected at least two classes, got 1.",
     });
   });
 });
 
-describe("which layer the head is", () => {
+describe("finding the head", () => {
   test.each<[string, string, string, string[]]>([
     ["ResNet50", "3.15.1", "predictions", []],
     ["ResNet50", "2.2.4", "fc1000", []],
     ["VGG16", "3.15.1", "predictions", []],
     ["DenseNet121", "3.15.1", "predictions", []],
     ["EfficientNetB0", "3.15.1", "predictions", []],
-  ])("%s of %s: %s", (name, version, path, tail) => {
+  ])("the head of %s of Keras %s is %s", (name, version, path, tail) => {
     const graph = application(name, version);
     expect(headOf(graph)).toEqual({ path, tail, shared: false });
     expect(classifierOf(graph)?.classes).toBe(1000);
   });
 
-  test("MobileNet's and MobileNetV3's are convolutions with a tail", () => {
+  test("the heads of MobileNet and MobileNetV3 are convolutions with a tail", () => {
     const head = headOf(application("MobileNet"))!;
     expect([head.path, head.tail.length]).toEqual(["conv_preds", 2]);
     expect(headOf(application("MobileNetV3Small"))!.path).toBe("logits");
   });
 
-  test("features, embeddings and maps are no classifiers", () => {
+  test("feature extractors, embeddings and maps are not classifiers", () => {
     const relu = tinyGraph([imageInput(), pool(), dense("embedding", 8, { config: { activation: "relu" } })]);
     const maps = tinyGraph([imageInput(), conv("map", { config: { activation: "softmax" } })]);
     const pooled = tinyGraph([imageInput(), conv("last", { config: { activation: "relu" } }), pool()]);
@@ -297,16 +297,16 @@ describe("which layer the head is", () => {
   });
 });
 
-describe("whether the head is kept", () => {
+describe("deciding whether the head is kept", () => {
   const graph = tinyGraph([imageInput(), pool(), dense("out", 3)]);
   const classNames = ["ants", "bees", "wasps"];
 
-  test("is, with the file's order, where the file knows the data's labels", () => {
+  test("a head whose labels are those of the data is kept in the order of the file", () => {
     const labels = ["wasps", "ants", "bees"];
     expect(decideHead(graph, { notes: { labels }, classNames })).toEqual({ keep: true, labels });
   });
 
-  test("is not where the labels are others, or more, or fewer", () => {
+  test("a head with other, more or fewer labels is replaced", () => {
     const others = { notes: { labels: ["ants", "bees", "flies"] }, classNames };
     expect(decideHead(graph, others)).toEqual({ keep: false, labels: classNames });
     expect(decideHead(graph, { notes: {}, classNames: ["a", "b"] }).keep).toBe(false);
@@ -315,38 +315,38 @@ describe("whether the head is kept", () => {
     ).toBe(false);
   });
 
-  test("is, with a warning, where the file knows none and counts as many", () => {
+  test("a head without labels and with the right number of classes is kept with a warning", () => {
     expect(decideHead(graph, { notes: {}, classNames })).toEqual({
       keep: true,
       labels: classNames,
       warning:
-        "The head gives 3 classes and the file does not say which: it is kept, and taken to mean ants, bees, wasps in this order.",
+        "The head has 3 classes and the file has no labels: it is kept, and its outputs are taken to be ants, bees, wasps in this order.",
     });
     const binary = tinyGraph([imageInput(), pool(), dense("out", 1, { config: { activation: "sigmoid" } })]);
     expect(decideHead(binary, { notes: {}, classNames: ["a", "b"] }).keep).toBe(true);
     expect(decideHead(binary, { notes: {}, classNames }).keep).toBe(false);
   });
 
-  test("is where it is asked for, if it counts as many", () => {
+  test("keepHead keeps a head with the right number of classes and refuses any other", () => {
     const notes = { labels: ["x", "y", "z"] };
     expect(decideHead(graph, { notes, classNames, keepHead: true })).toEqual({
       keep: true,
       labels: classNames,
       warning:
-        "The head is kept as asked, though its labels are x, y, z and the data's are ants, bees, wasps.",
+        "The head is kept as requested, although its labels are x, y, z and those of the data are ants, bees, wasps.",
     });
     expect(decideHead(graph, { notes: {}, classNames, keepHead: true })).toEqual({
       keep: true,
       labels: classNames,
     });
     expect(() => decideHead(graph, { notes, classNames: ["a", "b"], keepHead: true })).toThrow(
-      "--keep-head: expected a head for 2 classes, the data's, got one for 3.",
+      "--keep-head: expected a head for the 2 classes of the data, got one for 3.",
     );
     const features = tinyGraph([imageInput(), conv("a"), pool()]);
     expect(() => decideHead(features, { notes: {}, classNames, keepHead: true })).toThrow(UsageError);
   });
 
-  test("is not where the output is no classifier", () => {
+  test("the head of a model that is not a classifier is replaced", () => {
     expect(decideHead(tinyGraph([imageInput(), conv("a"), pool()]), { notes: {}, classNames }).keep).toBe(
       false,
     );
