@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { tf } from "../engine/tf.ts";
 import { DataError } from "../errors.ts";
@@ -8,8 +9,10 @@ import type { StaticProgram } from "./trunk.ts";
 import { createTrunk } from "./trunk.ts";
 
 export interface ArrayFeatureOptions {
-  /** Rows that every batch is padded to. */
+  /** The number of rows that every batch is padded to. */
   readonly batchSize: number;
+  /** Which view of each row the random image layers that the model begins with draw; none where absent. */
+  readonly drawn?: { readonly view: number; readonly seed: number } | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((done: number) => void) | undefined;
 }
@@ -19,11 +22,11 @@ interface Rows {
   readonly rowShape: readonly number[];
 }
 
-/** The frontier tensors `[N, …]` of arrays in model-input order, each row run once. */
+/** Returns the frontier tensors `[N, …]` of arrays in model-input order, each row run once. */
 export async function extractArrays(
   part: StaticProgram,
   inputs: readonly InputTensor[],
-  { batchSize, signal, onProgress }: ArrayFeatureOptions,
+  { batchSize, drawn, signal, onProgress }: ArrayFeatureOptions,
 ): Promise<Tensor[]> {
   const samples = inputs[0]!.shape[0]!;
   const trunk = createTrunk(part);
@@ -33,7 +36,10 @@ export async function extractArrays(
       signal?.throwIfAborted();
       const rows = Math.min(batchSize, samples - from);
       const feeds = inputs.map((input) => uploadPadded(input, from, rows, batchSize));
-      const features = trunk.run(feeds);
+      const views =
+        drawn &&
+        Array.from({ length: rows }, (_, row) => ({ ...drawn, contentHash: rowHash(inputs, from + row) }));
+      const features = trunk.run(feeds, views);
       for (const [index, feature] of features.entries()) {
         const rowShape = feature.shape.slice(1);
         const values = (await feature.data()) as Float32Array;
@@ -51,8 +57,23 @@ export async function extractArrays(
   return parts.map(({ values, rowShape }) => float32Tensor(values, [samples, ...rowShape]));
 }
 
+/** Returns the sha256 of one row's values of all inputs, in hexadecimal. */
+function rowHash(inputs: readonly InputTensor[], row: number): string {
+  const hash = createHash("sha256");
+  for (const { dtype, shape, data } of inputs) {
+    const size = elementCount(shape.slice(1));
+    hash.update(JSON.stringify([dtype, shape.slice(1)]));
+    if (dtype === "string") hash.update(JSON.stringify(data.slice(row * size, (row + 1) * size)));
+    else {
+      const { buffer, byteOffset, byteLength } = data.subarray(row * size, (row + 1) * size);
+      hash.update(new Uint8Array(buffer, byteOffset, byteLength));
+    }
+  }
+  return hash.digest("hex");
+}
+
 /**
- * Rows that hold those of this batch too. Tokens of texts are as many as the longest text of a batch has: shorter rows end in zeros, which
+ * Returns rows that hold those of this batch too. Tokens of texts are as many as the longest text of a batch has: shorter rows end in zeros, which
  * is the token that pads them.
  * @throws {DataError} where rows of several dimensions differ.
  */
@@ -70,7 +91,7 @@ function roomFor(rows: Rows | undefined, rowShape: readonly number[], samples: n
   return wider;
 }
 
-/** Rows from `from` on; what they lack of the width stays zero. */
+/** Copies rows to `from` and on; what they lack of the width stays zero. */
 function setRows(
   { values, rowShape: [width = 1, ...rest] }: Rows,
   from: number,

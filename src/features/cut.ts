@@ -4,7 +4,7 @@ import { partition } from "../freeze/partition.ts";
 import type { FreezePolicy, FreezeResolution, FrozenSet } from "../freeze/policy.ts";
 import { resolveFreeze } from "../freeze/resolve.ts";
 import { layerGraph } from "../topology/build-graph.ts";
-import type { LayerGraph } from "../topology/layer-graph.ts";
+import type { GraphNode, LayerGraph } from "../topology/layer-graph.ts";
 import { layersByPath } from "../topology/layer-graph.ts";
 import { specOf } from "../topology/layer-specs.ts";
 import { withActivityPenalties } from "../topology/rewrites/activity-penalties.ts";
@@ -53,17 +53,29 @@ export function cutCheckpoint(checkpoint: Checkpoint, asked: CutQuestion): Froze
   return { model, resolution, cut: cutModel(graph, resolution) };
 }
 
-/**
- * Returns the model with the positions that nobody reads left out, and the cut that the resolution makes in it. A layer on batch
- * statistics, or one that draws random numbers, keeps its positions.
- */
+/** Returns the model without the positions that nobody reads, and the cut that the resolution makes in it. */
 export function cutModel(graph: LayerGraph, resolution: FrozenSet): CutModel {
-  const plain = partition(graph, resolution);
+  const [only] = cutModels(graph, [resolution]);
+  return only!;
+}
+
+/**
+ * Returns one graph with several cuts in it, in the order of the resolutions: tensors of one cut are tensors of the others too. A
+ * layer that is on batch statistics, or draws random numbers, in any of the cuts keeps its positions.
+ */
+export function cutModels(graph: LayerGraph, resolutions: readonly FrozenSet[]): readonly CutModel[] {
+  const plain = resolutions.map((resolution) => partition(graph, resolution));
   const layers = layersByPath(graph);
+  const isRandom = (node: GraphNode): boolean => specOf(layers.get(node.layer)!.className)?.random === true;
   const { graph: pushed } = pushStrides(graph, {
     canPushThrough: (node) =>
-      !plain.batchStatistics.has(node.layer) &&
-      (plain.sides[node.index] === "static" || !specOf(layers.get(node.layer)!.className)?.random),
+      plain.every(
+        ({ batchStatistics, sides }) =>
+          !batchStatistics.has(node.layer) && (sides[node.index] === "static" || !isRandom(node)),
+      ),
   });
-  return { graph: pushed, partition: pushed === graph ? plain : partition(pushed, resolution) };
+  return resolutions.map((resolution, index) => ({
+    graph: pushed,
+    partition: pushed === graph ? plain[index]! : partition(pushed, resolution),
+  }));
 }

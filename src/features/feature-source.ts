@@ -1,48 +1,67 @@
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Weights } from "../checkpoint.ts";
+import type { SampleView } from "../data/sample-batches.ts";
 import type { SampleReader } from "../data/sample-reader.ts";
 import type { EngineInfo } from "../engine/backend.ts";
 import type { Shape } from "../tensor.ts";
+import { elementCount } from "../tensor.ts";
 import { concreteShapes, shapeAt } from "../topology/concrete-shapes.ts";
 import type { FeatureCache } from "./cache/feature-cache.ts";
 import { defaultCacheDirectory, openFeatureCache } from "./cache/feature-cache.ts";
 import type { FileIndex } from "./cache/file-index.ts";
 import { openFileIndex } from "./cache/file-index.ts";
 import type { FeatureStorage, FeatureTensor } from "./cache/record.ts";
-import { trunkKeyOf } from "./cache/trunk-key.ts";
+import { laterTrunkKeyOf, trunkKeyOf } from "./cache/trunk-key.ts";
+import type { Computation } from "./computation.ts";
+import { fromEarlier, fromFiles } from "./computation.ts";
 import type { CutModel } from "./cut.ts";
 import type { FileFeatures } from "./file-features.ts";
 import { extractFiles } from "./file-features.ts";
-import { extractOpenRows } from "./open-rows.ts";
-import { staticProgram } from "./trunk.ts";
+import { splitProgram, staticProgram } from "./trunk.ts";
+import { extractOpenRows, streamInputs } from "./uncached-rows.ts";
+import type { ViewSettings } from "./views/view.ts";
+import { viewKey } from "./views/view.ts";
 
 export interface FeatureSettings {
+  /** How files become the model's input; it makes the views where there are some. */
   readonly reader: SampleReader;
-  /** Whether a file that cannot be used is an error; false. */
+  /** How views are made; samples have none where absent. */
+  readonly views?: ViewSettings | undefined;
+  /** Whether a file that cannot be used is an error; false by default. */
   readonly strict?: boolean | undefined;
-  /** Folder of the cache; false for none; the user's cache folder where absent. */
+  /** Folder of the cache; false for none; by default the user's cache folder. */
   readonly cache?: string | false | undefined;
   /** Bytes that the whole cache may hold. */
   readonly cacheMax?: number | undefined;
   readonly storage?: FeatureStorage | undefined;
+  /** The source of an earlier cut of the same graph: what is not cached is computed from its features. */
+  readonly earlier?: FeatureSource | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onWarning?: ((message: string) => void) | undefined;
 }
 
-/** Where the frontier tensors of files come from: the cache, else the static part. */
+type Extract = (
+  samples: readonly SampleView[],
+  onProgress?: (done: number, cached: number) => void,
+) => Promise<FileFeatures>;
+
+/** Gives the frontier tensors of files: from the cache, else from the static part. */
 export interface FeatureSource {
-  extract(
-    samples: readonly { readonly path: string }[],
-    onProgress?: (done: number, cached: number) => void,
-  ): Promise<FileFeatures>;
+  readonly cut: CutModel;
+  /** The key that features are kept by; null where nothing is computed ahead that could be kept. */
+  readonly trunkKey: string | null;
+  readonly extract: Extract;
   close(): Promise<void>;
 }
 
 /** Rows that run together: few on WebAssembly, which gains nothing from more. */
 const batchSizes = { native: 16, wasm: 8 } as const;
 
-/** Rows that every batch of an extraction is padded to. */
+/** Inputs of a model without a static part are kept for the run up to this many bytes, else read again for each batch. */
+const keptInputBytes = 256e6;
+
+/** Returns the number of rows that every batch of an extraction is padded to. */
 export function extractionBatch(engine: EngineInfo): number {
   return batchSizes[engine.name];
 }
@@ -53,62 +72,115 @@ export async function openFeatureSource(
   engine: EngineInfo,
   settings: FeatureSettings,
 ): Promise<FeatureSource> {
-  const { reader, strict = false, signal, onWarning } = settings;
-  const part = staticProgram(cut, weights);
+  const { reader, strict = false, signal } = settings;
   const batchSize = extractionBatch(engine);
   const tensors = frontierTensors(cut, reader);
+  const uncached = { reader, strict, batchSize, signal };
   if (tensors === null) {
-    if (settings.cache !== false) {
-      onWarning?.(
-        "feature cache: the frozen part's features are as long as the longest text, and are not kept. Give TextVectorization an output_sequence_length and save again.",
-      );
-    }
-    return {
-      extract: (samples, onProgress) =>
-        extractOpenRows(part, samples, { reader, strict, batchSize, signal, onProgress }),
-      close: async () => {},
-    };
+    warnOfOpenRows(settings);
+    const part = staticProgram(cut, weights);
+    return withoutCache(cut, (samples, onProgress) =>
+      extractOpenRows(part, samples, { ...uncached, onProgress }),
+    );
   }
-  const storage = storageOf(cut, settings);
-  let cache: FeatureCache | undefined;
-  let index: FileIndex | undefined;
-  if (settings.cache !== false) {
-    const directory = settings.cache ?? defaultCacheDirectory();
-    const trunkKey = trunkKeyOf({
-      ...part,
-      input: await reader.identity(),
-      storage,
-      batchSize,
-      engine: { name: engine.name, version: engine.tensorflow ?? engine.tfjs },
-    });
-    cache = await openFeatureCache({
-      directory,
-      trunkKey,
+  if (!computesAhead(cut)) {
+    const bytes = tensors.reduce((sum, { shape }) => sum + 4 * elementCount(shape), 0);
+    const kept = extraction(
+      fromFiles(staticProgram(cut, weights), reader, { batchSize, seed: 0 }),
+      settings,
       tensors,
-      storage,
-      ...(settings.cacheMax !== undefined && { maxBytes: settings.cacheMax }),
-      ...(onWarning && { onWarning }),
-    });
-    index = await openFileIndex(join(directory, "files.index"));
+    );
+    return withoutCache(cut, (samples, onProgress) =>
+      samples.length * bytes <= keptInputBytes
+        ? kept(samples, onProgress)
+        : streamInputs(samples, { ...uncached, onProgress }),
+    );
   }
+  const { compute, trunkKey } = await computationOf(cut, weights, engine, settings);
+  if (settings.cache === false)
+    return { ...withoutCache(cut, extraction(compute, settings, tensors)), trunkKey };
+  const directory = settings.cache ?? defaultCacheDirectory();
+  const cache = await openFeatureCache({
+    directory,
+    trunkKey,
+    tensors,
+    storage: storageOf(cut, settings),
+    ...(settings.cacheMax !== undefined && { maxBytes: settings.cacheMax }),
+    ...(settings.onWarning && { onWarning: settings.onWarning }),
+  });
+  const index = await openFileIndex(join(directory, "files.index"));
   return {
-    extract: (samples, onProgress) =>
-      extractFiles(part, samples, {
-        reader,
-        tensors,
-        strict,
-        batchSize,
-        rowFolder: settings.cache === false ? tmpdir() : (settings.cache ?? defaultCacheDirectory()),
-        ...(cache && { cache }),
-        ...(index && { hashOf: index.hashOf }),
-        ...(signal && { signal }),
-        ...(onProgress && { onProgress }),
-      }),
+    cut,
+    trunkKey,
+    extract: extraction(compute, settings, tensors, { cache, index }),
     close: async () => {
-      await cache?.close();
-      await index?.close();
+      await cache.close();
+      await index.close();
     },
   };
+}
+
+/** Whether anything but the model's inputs crosses the cut: what a file holds already is not kept a second time. */
+function computesAhead({ graph, partition }: CutModel): boolean {
+  const inputs = new Set(graph.inputs.map(({ ref }) => ref.node));
+  return partition.frontier.some((ref) => !inputs.has(ref.node));
+}
+
+/** How features come about, and the key that they are kept by. */
+async function computationOf(
+  cut: CutModel,
+  weights: Weights,
+  engine: EngineInfo,
+  settings: FeatureSettings,
+): Promise<{ readonly compute: Computation; readonly trunkKey: string }> {
+  const { reader, earlier } = settings;
+  const batchSize = extractionBatch(engine);
+  const part = staticProgram(cut, weights);
+  const identity = {
+    input: await reader.identity(),
+    storage: storageOf(cut, settings),
+    batchSize,
+    engine: { name: engine.name, version: engine.tensorflow ?? engine.tfjs },
+  };
+  const earlierKey = earlier?.trunkKey ?? null;
+  if (!earlier || earlierKey === null) {
+    const compute = fromFiles(part, reader, { batchSize, seed: settings.views?.seed ?? 0 });
+    return { compute, trunkKey: trunkKeyOf({ ...part, ...identity }) };
+  }
+  const split = splitProgram(earlier.cut, cut, weights);
+  const compute = fromEarlier(split.between, earlier.extract, { batchSize });
+  return { compute, trunkKey: laterTrunkKeyOf({ ...identity, ...split, direct: part, earlierKey }) };
+}
+
+function extraction(
+  compute: Computation,
+  { views, strict = false, cache: folder, signal }: FeatureSettings,
+  tensors: readonly FeatureTensor[],
+  kept?: { readonly cache: FeatureCache; readonly index: FileIndex },
+): Extract {
+  return (samples, onProgress) =>
+    extractFiles(samples, {
+      compute,
+      tensors,
+      strict,
+      rowFolder: folder === false ? tmpdir() : (folder ?? defaultCacheDirectory()),
+      cache: kept?.cache,
+      keyOf: (contentHash, view) => (views ? viewKey(contentHash, view, views) : contentHash),
+      hashOf: kept?.index.hashOf,
+      signal,
+      onProgress,
+    });
+}
+
+function withoutCache(cut: CutModel, extract: Extract): FeatureSource {
+  return { cut, trunkKey: null, extract, close: async () => {} };
+}
+
+function warnOfOpenRows({ cache, onWarning }: FeatureSettings): void {
+  if (cache === false) return;
+  onWarning?.(
+    "feature cache: the frozen part's features are as long as the longest text, and are not kept. Give TextVectorization an output_sequence_length and save again.",
+  );
 }
 
 /** Whole numbers, which stand for words, are never rounded. */
@@ -127,8 +199,8 @@ function storageOf(
 }
 
 /**
- * The frontier of one sample, without the batch; an output of a layer beyond its first is `name:1`. Null where it is as long as
- * the text.
+ * Returns the frontier of one sample, without the batch; an output of a layer beyond its first is `name:1`. Null where it is as long
+ * as the text.
  */
 function frontierTensors({ graph, partition }: CutModel, reader: SampleReader): FeatureTensor[] | null {
   const [height, width] = reader.sampleShape;

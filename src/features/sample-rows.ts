@@ -9,8 +9,8 @@ export interface SampleRows {
   readonly rowShape: readonly number[];
   readonly count: number;
   readonly byteLength: number;
-  /** `[rows.length, …rowShape]`, new and the caller's. */
-  pick(rows: ArrayLike<number>): Tensor;
+  /** Returns `[rows.length, …rowShape]`, new and the caller's. */
+  pick(rows: ArrayLike<number>): Tensor | Promise<Tensor>;
 }
 
 export interface WritableRows extends SampleRows {
@@ -84,7 +84,7 @@ export function selectRows(rows: SampleRows, indices: readonly number[]): Sample
 }
 
 /** All rows as one tensor. */
-export function wholeTensor(rows: SampleRows): Tensor {
+export async function wholeTensor(rows: SampleRows): Promise<Tensor> {
   return rows.pick(Array.from({ length: rows.count }, (_, row) => row));
 }
 

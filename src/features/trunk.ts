@@ -5,44 +5,102 @@ import { disposeWeights, uploadWeights } from "../model/layer-weights.ts";
 import type { Program } from "../model/program.ts";
 import { programBetween } from "../model/program.ts";
 import { runProgram } from "../model/run-program.ts";
+import type { TensorRef } from "../topology/layer-graph.ts";
+import type { RewrittenGraph } from "../topology/rewrites/fold-batch-norm.ts";
 import { inferenceForm } from "../topology/rewrites/inference-form.ts";
 import type { CutModel } from "./cut.ts";
+import { drawingProgram, runDrawing } from "./views/model-layers.ts";
+import type { DrawnView } from "./views/view.ts";
 
 /** The static part as a program in inference form, with the weights that it runs on. */
 export interface StaticProgram {
   readonly program: Program;
-  /** Derived: folded. */
+  /** Derived weights: normalization is folded into them. */
   readonly weights: Weights;
 }
 
-/** What runs once per image, on the engine. */
+/** What runs once per sample, on the engine. */
 export interface Trunk {
-  /** One tensor for each frontier tensor. The caller owns inputs and outputs. */
-  run(inputs: readonly tf.Tensor[]): tf.Tensor[];
+  /**
+   * Returns one tensor for each frontier tensor. With `views`, one for each of the first rows, the random layers that the model
+   * begins with draw what each row's view is made of. The caller owns inputs and outputs.
+   */
+  run(inputs: readonly tf.Tensor[], views?: readonly DrawnView[]): tf.Tensor[];
   dispose(): void;
 }
 
-/** The static part of a cut model: identities gone, normalization folded, linear Dense merged. Exact but for rounding. */
-export function staticProgram({ graph, partition }: CutModel, weights: Weights): StaticProgram {
-  const dynamic = new Set(
-    graph.nodes.filter((node) => partition.sides[node.index] === "dynamic").map((node) => node.layer),
-  );
-  const form = inferenceForm(graph, weights, {
-    foldable: (path) => !dynamic.has(path),
-    silenced: (node) => partition.sides[node.index] === "static",
-    kept: partition.frontier,
-  });
+/** Returns the static part: identities gone, normalization folded, linear Dense merged. Exact but for rounding. */
+export function staticProgram(cut: CutModel, weights: Weights): StaticProgram {
+  const form = formOf(cut, weights, cut.partition.frontier);
   const inputs = form.graph.inputs.map((input) => input.ref);
   return { program: programBetween(form.graph, inputs, form.kept), weights: form.weights };
 }
 
+/** A later cut's static part with the frontier of an earlier cut of the same graph kept in it. */
+export interface SplitProgram {
+  /** From the model's inputs to the earlier frontier. */
+  readonly toEarlier: StaticProgram;
+  /** From the model's inputs to the later frontier. */
+  readonly toLater: StaticProgram;
+  /** From the earlier frontier to the later one. */
+  readonly between: StaticProgram;
+}
+
+/**
+ * Returns a later cut's static part in two, at the frontier of an earlier cut of the same graph.
+ * @throws {Error} if the earlier cut has static calls that the later one has not.
+ */
+export function splitProgram(earlier: CutModel, later: CutModel, weights: Weights): SplitProgram {
+  requireEarlier(earlier, later);
+  const given = earlier.partition.frontier;
+  const { graph, kept, weights: derived } = formOf(later, weights, [...given, ...later.partition.frontier]);
+  const inputs = graph.inputs.map((input) => input.ref);
+  const [from, to] = [kept.slice(0, given.length), kept.slice(given.length)];
+  const between = (starts: readonly TensorRef[], ends: readonly TensorRef[]): StaticProgram => ({
+    program: programBetween(graph, starts, ends),
+    weights: derived,
+  });
+  return { toEarlier: between(inputs, from), toLater: between(inputs, to), between: between(from, to) };
+}
+
+function requireEarlier(earlier: CutModel, later: CutModel): void {
+  const strange = earlier.graph.nodes.find(
+    (node) =>
+      earlier.partition.sides[node.index] === "static" && later.partition.sides[node.index] !== "static",
+  );
+  if (earlier.graph !== later.graph || strange) {
+    throw new Error(
+      `features: ${strange?.layer ?? "another graph"} is computed ahead of the earlier cut and not of the later one`,
+    );
+  }
+}
+
+function formOf(
+  { graph, partition: { sides } }: CutModel,
+  weights: Weights,
+  kept: readonly TensorRef[],
+): RewrittenGraph {
+  const dynamic = new Set(
+    graph.nodes.filter((node) => sides[node.index] === "dynamic").map((node) => node.layer),
+  );
+  return inferenceForm(graph, weights, {
+    foldable: (path) => !dynamic.has(path),
+    silenced: (node) => sides[node.index] === "static",
+    kept,
+  });
+}
+
 export function createTrunk({ program, weights }: StaticProgram): Trunk {
+  const drawing = drawingProgram(program);
   const uploaded: LayerWeights = uploadWeights(
     weights,
     program.nodes.map((node) => node.layer),
   );
   return {
-    run: (inputs) => runProgram(program, inputs, uploaded),
+    run: (inputs, views) =>
+      drawing && views?.some(({ view }) => view !== 0)
+        ? runDrawing(drawing, inputs, uploaded, views)
+        : runProgram(program, inputs, uploaded),
     dispose: () => disposeWeights(uploaded),
   };
 }

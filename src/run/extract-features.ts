@@ -82,7 +82,7 @@ export async function extractFeatures(
     const { features, indices, bad, cached, dispose } = await source.extract(dataset.samples, (done) =>
       onProgress?.(done, dataset.samples.length),
     );
-    const tensors = features.map(wholeTensor);
+    const tensors = await Promise.all(features.map(wholeTensor));
     dispose();
     return { tensors, indices, extracted: indices.length - cached, cached, bad };
   } finally {

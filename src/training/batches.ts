@@ -37,11 +37,15 @@ export function orderedBatches(samples: number, batchSize: number): readonly Uin
 }
 
 /** Copies the given rows to the engine; the caller disposes the batch with `disposeBatch`. */
-export function uploadBatch({ features, targets, sampleWeights }: Examples, rows: Uint32Array): Batch {
+export async function uploadBatch(
+  { features, targets, sampleWeights }: Examples,
+  rows: Uint32Array,
+): Promise<Batch> {
+  const picked = await Promise.all(features.map((source) => source.pick(rows)));
   return {
-    features: features.map((source) => uploadPicked(source, rows)),
-    targets: uploadPicked(tensorRows(targets), rows),
-    ...(sampleWeights && { sampleWeights: uploadPicked(tensorRows(sampleWeights), rows) }),
+    features: picked.map(upload),
+    targets: upload(await tensorRows(targets).pick(rows)),
+    ...(sampleWeights && { sampleWeights: upload(await tensorRows(sampleWeights).pick(rows)) }),
   };
 }
 
@@ -70,7 +74,6 @@ function chunks(rows: Uint32Array, size: number): Uint32Array[] {
   return Array.from({ length: count }, (_, index) => rows.subarray(index * size, (index + 1) * size));
 }
 
-function uploadPicked(source: SampleRows, rows: Uint32Array): tf.Tensor {
-  const { data, shape } = source.pick(rows);
+function upload({ data, shape }: Tensor): tf.Tensor {
   return tf.tensor(data as Float32Array, [...shape], "float32");
 }

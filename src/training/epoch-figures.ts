@@ -10,7 +10,7 @@ export type Figures = { readonly loss: number } & Readonly<Record<string, number
 export async function evaluateExamples(tail: Tail, examples: Examples, batchSize: number): Promise<Figures> {
   const all: BatchFigures[] = [];
   for (const rows of orderedBatches(sampleCount(examples), batchSize)) {
-    const batch = uploadBatch(examples, rows);
+    const batch = await uploadBatch(examples, rows);
     all.push(tail.evaluateBatch(batch));
     disposeBatch(batch);
     await nextTurn();

@@ -155,7 +155,7 @@ async function trainEpoch(
     const moment: Moment = { phase: number, epoch, step: index + 1, steps, iteration: iteration + index };
     lr = learningRate;
     for (const callback of callbacks) lr = (await callback.learningRate?.(moment, lr)) ?? lr;
-    const batch = uploadBatch(examples, rows);
+    const batch = await uploadBatch(examples, rows);
     const figures = tail.trainOnBatch(batch, lr, "finite");
     if (!Number.isFinite(figures.lossSum + figures.penalty)) throw notFinite(tail, batch, epoch, index + 1);
     disposeBatch(batch);

@@ -2,6 +2,7 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, test, vi } from "vitest";
+import type { SampleRows } from "../../src/features/sample-rows.ts";
 import { selectRows, tensorRows, wholeTensor, writableRows } from "../../src/features/sample-rows.ts";
 
 const disk = vi.hoisted(() => ({ room: Number.POSITIVE_INFINITY }));
@@ -31,8 +32,9 @@ function rowOf(row: number): Float32Array {
 }
 
 /** Whether the picked rows are, to the bit, those that were written. */
-function areAsWritten(rows: ReturnType<typeof writableRows>, chosen: readonly number[]): boolean {
-  const { buffer } = rows.pick(chosen).data as Float32Array;
+async function areAsWritten(rows: SampleRows, chosen: readonly number[]): Promise<boolean> {
+  const { data } = await rows.pick(chosen);
+  const { buffer } = data as Float32Array;
   return Buffer.from(buffer).equals(Buffer.concat(chosen.map((row) => Buffer.from(rowOf(row).buffer))));
 }
 
@@ -42,34 +44,34 @@ function filled(place: string | undefined): ReturnType<typeof writableRows> {
   return rows;
 }
 
-test("rows come back to the bit from a file, which has no name", () => {
+test("rows come back to the bit from a file, which has no name", async () => {
   disk.room = 2 ** 40;
   const rows = filled(folder);
   expect(2 ** 40 - disk.room).toBe(rows.byteLength);
   expect(readdirSync(folder)).toEqual([]);
-  expect(rows.pick([39, 0, 7]).shape).toEqual([3, 512, 512]);
-  expect(areAsWritten(rows, [39, 0, 7])).toBe(true);
+  expect((await rows.pick([39, 0, 7])).shape).toEqual([3, 512, 512]);
+  expect(await areAsWritten(rows, [39, 0, 7])).toBe(true);
   rows.dispose();
 });
 
 test.each([
   ["a disk that fills up on the way", 17.5 * 2 ** 20],
   ["a full disk", 0],
-])("rows are kept in memory with %s", (_what, room) => {
+])("rows are kept in memory with %s", async (_what, room) => {
   disk.room = room;
   const rows = filled(folder);
-  expect(areAsWritten(rows, [0, 22, 23, 39])).toBe(true);
+  expect(await areAsWritten(rows, [0, 22, 23, 39])).toBe(true);
   rows.dispose();
 });
 
-test("rows are kept in memory where the folder is a file", () => {
+test("rows are kept in memory where the folder is a file", async () => {
   writeFileSync(folder, "");
   const rows = filled(folder);
-  expect(areAsWritten(rows, [5])).toBe(true);
+  expect(await areAsWritten(rows, [5])).toBe(true);
   rows.dispose();
 });
 
-test("a selection counts its own rows", () => {
+test("a selection counts its own rows", async () => {
   const all = tensorRows({
     dtype: "float32",
     shape: [4, 2],
@@ -77,8 +79,8 @@ test("a selection counts its own rows", () => {
   });
   const some = selectRows(all, [3, 1]);
   expect(some).toMatchObject({ count: 2, byteLength: 16, rowShape: [2] });
-  expect(some.pick([1]).data).toEqual(Float32Array.of(10, 11));
-  expect(wholeTensor(some)).toEqual({
+  expect((await some.pick([1])).data).toEqual(Float32Array.of(10, 11));
+  expect(await wholeTensor(some)).toEqual({
     dtype: "float32",
     shape: [2, 2],
     data: Float32Array.of(30, 31, 10, 11),

@@ -4,27 +4,33 @@ import type { Program } from "../../model/program.ts";
 import type { Argument, TensorRef } from "../../topology/layer-graph.ts";
 import { layerAt, refKey } from "../../topology/layer-graph.ts";
 
-/** Everything that a sample's features depend on besides its bytes. */
-export interface TrunkIdentity {
-  /** What runs once per sample, from the model's inputs to the frontier. */
+/** A program with the weights that it runs on. */
+export interface WeightedProgram {
   readonly program: Program;
   /** Weights of the program's layers; others are not looked at. */
   readonly weights: Weights;
-  /** As its reader tells: how a file becomes the model's input. */
+}
+
+/** Everything but the program that a sample's features depend on besides its bytes. */
+export interface ExtractionIdentity {
+  /** How a file becomes the model's input, as its reader tells: preprocessing, size, resize method, EXIF, decoder. */
   readonly input: JsonObject;
   /** What values are rounded to. */
   readonly storage: "float32" | "float16";
-  /** Rows that every batch is padded to. */
+  /** The number of rows that every batch is padded to. */
   readonly batchSize: number;
   readonly engine: { readonly name: string; readonly version: string };
 }
+
+/** Everything that a sample's features depend on besides its bytes; the program leads from the model's inputs to the frontier. */
+export interface TrunkIdentity extends WeightedProgram, ExtractionIdentity {}
 
 /** Rises with every change to reading, decoding, resizing, rewriting or running that may change a feature. */
 const codeVersion = 1;
 
 /**
- * The key of a trunk, 64 hexadecimal digits: the same for the same computation, whatever its layers are called, wherever the model
- * was read from, and whether or not a layer is marked trainable.
+ * Returns the key of a trunk, 64 hexadecimal digits: the same for the same computation, whatever its layers are called, wherever the
+ * model was read from, and whether or not a layer is marked trainable.
  */
 export function trunkKeyOf(identity: TrunkIdentity): string {
   const { program, weights, input, engine, ...scalars } = identity;
@@ -40,6 +46,43 @@ export function trunkKeyOf(identity: TrunkIdentity): string {
   );
   hashWeights(hash, program, weights);
   return hash.digest("hex");
+}
+
+/** A later cut's features, which are computed from those of an earlier one. */
+export interface LaterTrunk extends ExtractionIdentity {
+  /** The key of the earlier features. */
+  readonly earlierKey: string;
+  /** Leads from the model's inputs to the later frontier, as a direct extraction runs it. */
+  readonly direct: WeightedProgram;
+  /** The direct program with the earlier frontier kept, up to that and up to the later one. */
+  readonly toEarlier: WeightedProgram;
+  readonly toLater: WeightedProgram;
+  /** Leads from the earlier frontier to the later one. */
+  readonly between: WeightedProgram;
+}
+
+/**
+ * Returns the key of features that are computed from those of an earlier cut: the one of a direct extraction if both are equal to the
+ * bit, which is where the same calls run on the same values in the same order and nothing is rounded between them, else one of their
+ * own.
+ */
+export function laterTrunkKeyOf({
+  earlierKey,
+  direct,
+  toEarlier,
+  toLater,
+  between,
+  ...identity
+}: LaterTrunk): string {
+  const directKey = trunkKeyOf({ ...direct, ...identity });
+  const isSame =
+    identity.storage === "float32" &&
+    trunkKeyOf({ ...toLater, ...identity }) === directKey &&
+    trunkKeyOf({ ...toEarlier, ...identity }) === earlierKey;
+  if (isSame) return directKey;
+  return createHash("sha256")
+    .update(canonicalJson(["later", earlierKey, trunkKeyOf({ ...between, ...identity })]))
+    .digest("hex");
 }
 
 /** The program with layers and tensors numbered in running order. */
@@ -93,8 +136,8 @@ function hashWeights(hash: ReturnType<typeof createHash>, program: Program, weig
   }
 }
 
-/** JSON with keys in order and every number told apart, so that equal values give equal text and no others do. */
-function canonicalJson(value: Json): string {
+/** Returns JSON with keys in order and every number told apart: equal values give equal text and no others do. */
+export function canonicalJson(value: Json): string {
   if (typeof value === "number") return Object.is(value, -0) ? "-0" : String(value);
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(",")}]`;
   if (value === null || typeof value !== "object") return JSON.stringify(value);

@@ -1,39 +1,14 @@
-import { createHash } from "node:crypto";
 import { tf } from "../../engine/tf.ts";
 import { TopologyError } from "../../errors.ts";
 import type { KernelContext, RandomStream } from "../../layers/kernel.ts";
 import { kernelOf } from "../../layers/registry.ts";
-import { randomGenerator } from "../../random.ts";
 import { formatShape, sameShape } from "../../tensor.ts";
 import { naming } from "../../topology/call-outputs.ts";
 import type { AugmentationLayer, ImageShape } from "./transformations.ts";
 
-/** One of a sample's views, and what its random numbers are drawn from. */
-export interface DrawnView {
-  /** The sha256 of the sample's bytes, in hexadecimal. */
-  readonly contentHash: string;
-  readonly view: number;
-  readonly seed: number;
-}
-
-/** Rises with every change to how a view's numbers are drawn or used. */
-export const viewVersion = 1;
-
 /**
- * Returns the random numbers of one view: the same for the same bytes, view and seed on every machine and engine. `purpose` tells
- * apart what draws from the same view.
- */
-export function viewStream({ contentHash, view, seed }: DrawnView, purpose: string): RandomStream {
-  const digest = createHash("sha256")
-    .update(`view ${viewVersion} ${purpose} ${seed} ${view} ${contentHash}`)
-    .digest();
-  const generator = randomGenerator(digest.readUInt32LE(0));
-  return { nextSeed: () => generator.nextInteger() >>> 1 };
-}
-
-/**
- * Runs layers on the pixels of one image, 0-255, as in training. The image is a batch of its own, so that its view does not depend on
- * others.
+ * Runs layers on the pixels of one image, 0-255, as in training. The image is a batch of its own, so that its view does not depend
+ * on others.
  * @throws {TopologyError} if the layers give an image of another size.
  */
 export async function viewPixels(
@@ -50,13 +25,12 @@ export async function viewPixels(
     ),
   );
   try {
-    if (!sameShape(changed.shape.slice(1), shape)) {
-      throw new TopologyError(
-        `augment: expected layers that give images ${formatShape(shape)}, got ${formatShape(changed.shape.slice(1))}. Add a Resizing layer at the end.`,
-        "augment-shape",
-      );
-    }
-    return Float32Array.from(await changed.data());
+    const given = changed.shape.slice(1);
+    if (sameShape(given, shape)) return Float32Array.from(await changed.data());
+    throw new TopologyError(
+      `augment: expected layers that give images ${formatShape(shape)}, got ${formatShape(given)}. Add a Resizing layer at the end.`,
+      "augment-shape",
+    );
   } finally {
     changed.dispose();
   }

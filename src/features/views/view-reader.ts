@@ -4,7 +4,8 @@ import { preprocessPixels } from "../../data/preprocess.ts";
 import type { BadFile, LoadedSample, SampleReader } from "../../data/sample-reader.ts";
 import type { Tensor } from "../../tensor.ts";
 import type { AugmentationLayer, ImageShape } from "./transformations.ts";
-import { viewPixels, viewStream } from "./view-pixels.ts";
+import { viewStream } from "./view.ts";
+import { viewPixels } from "./view-pixels.ts";
 
 type Loaded = LoadedSample<Float32Array> | BadFile;
 

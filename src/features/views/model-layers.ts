@@ -1,0 +1,127 @@
+/** The random image layers that a model begins with, and how they draw views instead of being silent. */
+import { tf } from "../../engine/tf.ts";
+import type { RandomStream } from "../../layers/kernel.ts";
+import { randomImageLayers } from "../../layers/random-images/kernels.ts";
+import type { LayerWeights } from "../../model/layer-weights.ts";
+import type { Program } from "../../model/program.ts";
+import { programBetween, readsOf } from "../../model/program.ts";
+import type { ContextOf } from "../../model/run-program.ts";
+import { inferenceContext, runProgram } from "../../model/run-program.ts";
+import type { GraphLayer, GraphNode, LayerGraph, TensorRef } from "../../topology/layer-graph.ts";
+import { layersByPath, refKey } from "../../topology/layer-graph.ts";
+import { specOf } from "../../topology/layer-specs.ts";
+import { weightSpecsOf } from "../../topology/weights-of.ts";
+import type { DrawnView } from "./view.ts";
+import { viewStream } from "./view.ts";
+
+/** Layers that mix the images of a batch, or give images of any size: a view is of one image and has the model's size. */
+const ofBatches: ReadonlySet<string> = new Set(["MixUp", "CutMix", "RandomHeight", "RandomWidth"]);
+
+/** Whether a layer draws views where a model begins with it. */
+export function drawsViews({ className, config }: Pick<GraphLayer, "className" | "config">): boolean {
+  if (ofBatches.has(className)) return false;
+  if (className === "Pipeline") return specOf(className)?.randomWith?.(config) === true;
+  return Object.hasOwn(randomImageLayers, className);
+}
+
+/** Returns the calls of random image layers that no trainable weight comes before, by node index. */
+export function drawingNodes(
+  graph: LayerGraph,
+  nodes: readonly GraphNode[] = graph.nodes,
+): ReadonlySet<number> {
+  const specs = weightSpecsOf(graph);
+  const layers = layersByPath(graph);
+  const behindWeights = new Set<number>();
+  const drawing = new Set<number>();
+  for (const node of nodes) {
+    const isWeighted = specs.get(node.layer)?.some((spec) => spec.trainable) === true;
+    if (isWeighted || readsOf(node).some((ref) => behindWeights.has(ref.node))) behindWeights.add(node.index);
+    else if (drawsViews(layers.get(node.layer)!)) drawing.add(node.index);
+  }
+  return drawing;
+}
+
+/** A static part in two: what leads to the last layer that draws, and what is left. */
+export interface DrawingProgram {
+  /** From the model's inputs to the tensors that `rest` begins with. */
+  readonly front: Program;
+  readonly rest: Program;
+  /** Calls that draw, by node index. */
+  readonly drawing: ReadonlySet<number>;
+}
+
+/** Returns the program in two, null where no layer of it draws views. */
+export function drawingProgram({ graph, nodes, inputs, outputs }: Program): DrawingProgram | null {
+  const drawing = drawingNodes(graph, nodes);
+  if (drawing.size === 0) return null;
+  const frontNodes = withAncestors(graph, drawing);
+  const isGiven = (ref: TensorRef): boolean =>
+    frontNodes.has(ref.node) || inputs.some((input) => refKey(input) === refKey(ref));
+  const rest = nodes.filter((node) => !frontNodes.has(node.index));
+  const read = [...rest.flatMap(readsOf), ...outputs].filter(isGiven);
+  const crossing = [...new Map(read.map((ref) => [refKey(ref), ref])).values()];
+  return {
+    front: programBetween(graph, inputs, crossing),
+    rest: programBetween(graph, crossing, outputs),
+    drawing,
+  };
+}
+
+/**
+ * Returns the program's outputs for padded inputs whose first rows are `views`. Each row goes through the front by itself, so that
+ * what it draws depends on nothing else; rows without a view are zeros behind it.
+ */
+export function runDrawing(
+  { front, rest, drawing }: DrawingProgram,
+  inputs: readonly tf.Tensor[],
+  weights: LayerWeights,
+  views: readonly DrawnView[],
+): tf.Tensor[] {
+  const rows = inputs[0]!.shape[0]!;
+  const parts = views.map((view, row) => {
+    const own = inputs.map((input) => tf.slice(input, row, 1));
+    const outputs = runProgram(front, own, weights, contextOf(drawing, view));
+    tf.dispose(own);
+    return outputs;
+  });
+  const crossing = front.outputs.map((_, output) => {
+    const given = parts.map((outputs) => outputs[output]!);
+    return tf.tidy(() => {
+      const whole = given.length > 1 ? tf.concat(given, 0) : given[0]!.clone();
+      const missing = rows - given.length;
+      return missing === 0
+        ? whole
+        : tf.pad(
+            whole,
+            whole.shape.map((_, axis) => [0, axis === 0 ? missing : 0]),
+          );
+    });
+  });
+  tf.dispose(parts);
+  const outputs = runProgram(rest, crossing, weights);
+  tf.dispose(crossing);
+  return outputs;
+}
+
+/** View 0 is the sample itself: nothing draws. */
+function contextOf(drawing: ReadonlySet<number>, view: DrawnView): ContextOf {
+  if (view.view === 0) return inferenceContext;
+  const random: RandomStream = viewStream(view, "model");
+  return (node, layer) =>
+    drawing.has(node.index)
+      ? { ...inferenceContext(node, layer), training: true, random }
+      : inferenceContext(node, layer);
+}
+
+function withAncestors(graph: LayerGraph, nodes: ReadonlySet<number>): ReadonlySet<number> {
+  const found = new Set(nodes);
+  const pending = [...nodes];
+  for (let index = pending.pop(); index !== undefined; index = pending.pop()) {
+    for (const ref of readsOf(graph.nodes[index]!)) {
+      if (found.has(ref.node)) continue;
+      found.add(ref.node);
+      pending.push(ref.node);
+    }
+  }
+  return found;
+}
