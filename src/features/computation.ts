@@ -2,29 +2,14 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { SampleView } from "../data/sample-batches.ts";
 import { sampleBatches } from "../data/sample-batches.ts";
-import type { BadFile, SampleReader } from "../data/sample-reader.ts";
+import type { SampleReader } from "../data/sample-reader.ts";
 import { tf } from "../engine/tf.ts";
 import { uploadPadded } from "../model/feeds.ts";
 import type { InputTensor } from "../tensor.ts";
-import type { FileFeatures } from "./file-features.ts";
+import type { Computation, FileFeatures } from "./file-features.ts";
 import type { StaticProgram, Trunk } from "./trunk.ts";
 import { createTrunk } from "./trunk.ts";
 import type { DrawnView } from "./views/view.ts";
-
-export interface ComputedBatch {
-  /** For each row, its index in the samples asked for. */
-  readonly positions: readonly number[];
-  /** For each row, the sha256 of the bytes that it is computed from, in hexadecimal. */
-  readonly contentHashes: readonly string[];
-  /** For each frontier tensor, the values of all rows one after the other; padding may follow. */
-  readonly features: readonly Float32Array[];
-}
-
-/** Computes the frontier tensors of samples in batches, in their order. What cannot be used is told of and left out. */
-export type Computation = (
-  samples: readonly SampleView[],
-  options: { readonly strict: boolean; readonly onBad: (file: BadFile) => void },
-) => AsyncIterable<ComputedBatch>;
 
 /**
  * Computes from files. Every batch is padded to `batchSize`, so that a sample's features do not depend on its neighbors.

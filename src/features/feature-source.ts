@@ -4,6 +4,7 @@ import type { Weights } from "../checkpoint.ts";
 import type { SampleView } from "../data/sample-batches.ts";
 import type { SampleReader } from "../data/sample-reader.ts";
 import type { EngineInfo } from "../engine/backend.ts";
+import { computesAhead } from "../freeze/cost.ts";
 import type { Shape } from "../tensor.ts";
 import { elementCount } from "../tensor.ts";
 import { concreteShapes, shapeAt } from "../topology/concrete-shapes.ts";
@@ -13,13 +14,12 @@ import type { FileIndex } from "./cache/file-index.ts";
 import { openFileIndex } from "./cache/file-index.ts";
 import type { FeatureStorage, FeatureTensor } from "./cache/record.ts";
 import { laterTrunkKeyOf, trunkKeyOf } from "./cache/trunk-key.ts";
-import type { Computation } from "./computation.ts";
 import { fromEarlier, fromFiles } from "./computation.ts";
 import type { CutModel } from "./cut.ts";
-import type { FileFeatures } from "./file-features.ts";
+import type { Computation, FileFeatures } from "./file-features.ts";
 import { extractFiles } from "./file-features.ts";
 import { splitProgram, staticProgram } from "./trunk.ts";
-import { extractOpenRows, streamInputs } from "./uncached-rows.ts";
+import { extractOpenRows, streamRows } from "./uncached-rows.ts";
 import type { ViewSettings } from "./views/view.ts";
 import { viewKey } from "./views/view.ts";
 
@@ -58,8 +58,8 @@ export interface FeatureSource {
 /** Rows that run together: few on WebAssembly, which gains nothing from more. */
 const batchSizes = { native: 16, wasm: 8 } as const;
 
-/** Inputs of a model without a static part are kept for the run up to this many bytes, else read again for each batch. */
-const keptInputBytes = 256e6;
+/** What no work stands behind is held for the run up to this many bytes, else made again for each batch. */
+const heldBytes = 256e6;
 
 /** Returns the number of rows that every batch of an extraction is padded to. */
 export function extractionBatch(engine: EngineInfo): number {
@@ -75,7 +75,8 @@ export async function openFeatureSource(
   const { reader, strict = false, signal } = settings;
   const batchSize = extractionBatch(engine);
   const tensors = frontierTensors(cut, reader);
-  const uncached = { reader, strict, batchSize, signal };
+  const drawing = { batchSize, seed: settings.views?.seed ?? 0 };
+  const uncached = { ...drawing, reader, strict, signal };
   if (tensors === null) {
     warnOfOpenRows(settings);
     const part = staticProgram(cut, weights);
@@ -83,17 +84,14 @@ export async function openFeatureSource(
       extractOpenRows(part, samples, { ...uncached, onProgress }),
     );
   }
-  if (!computesAhead(cut)) {
+  if (!computesAhead(cut.graph, cut.partition)) {
     const bytes = tensors.reduce((sum, { shape }) => sum + 4 * elementCount(shape), 0);
-    const kept = extraction(
-      fromFiles(staticProgram(cut, weights), reader, { batchSize, seed: 0 }),
-      settings,
-      tensors,
-    );
+    const part = staticProgram(cut, weights);
+    const held = extraction(fromFiles(part, reader, drawing), settings, tensors);
     return withoutCache(cut, (samples, onProgress) =>
-      samples.length * bytes <= keptInputBytes
-        ? kept(samples, onProgress)
-        : streamInputs(samples, { ...uncached, onProgress }),
+      samples.length * bytes <= heldBytes
+        ? held(samples, onProgress)
+        : streamRows(part, tensors, samples, { ...uncached, onProgress }),
     );
   }
   const { compute, trunkKey } = await computationOf(cut, weights, engine, settings);
@@ -118,12 +116,6 @@ export async function openFeatureSource(
       await index.close();
     },
   };
-}
-
-/** Whether anything but the model's inputs crosses the cut: what a file holds already is not kept a second time. */
-function computesAhead({ graph, partition }: CutModel): boolean {
-  const inputs = new Set(graph.inputs.map(({ ref }) => ref.node));
-  return partition.frontier.some((ref) => !inputs.has(ref.node));
 }
 
 /** How features come about, and the key that they are kept by. */

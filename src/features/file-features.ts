@@ -5,7 +5,6 @@ import { DataError } from "../errors.ts";
 import { elementCount } from "../tensor.ts";
 import type { FeatureCache } from "./cache/feature-cache.ts";
 import type { FeatureTensor } from "./cache/record.ts";
-import type { Computation } from "./computation.ts";
 import type { SampleRows, WritableRows } from "./sample-rows.ts";
 import { selectRows, writableRows } from "./sample-rows.ts";
 
@@ -23,6 +22,21 @@ export interface FileFeatures {
   readonly cached: number;
   dispose(): void;
 }
+
+export interface ComputedBatch {
+  /** For each row, its index in the samples asked for. */
+  readonly positions: readonly number[];
+  /** For each row, the sha256 of the bytes that it is computed from, in hexadecimal. */
+  readonly contentHashes: readonly string[];
+  /** For each frontier tensor, the values of all rows one after the other; padding may follow. */
+  readonly features: readonly Float32Array[];
+}
+
+/** Computes the frontier tensors of samples in batches, in their order. What cannot be used is told of and left out. */
+export type Computation = (
+  samples: readonly SampleView[],
+  options: { readonly strict: boolean; readonly onBad: (file: BadFile) => void },
+) => AsyncIterable<ComputedBatch>;
 
 export interface FileFeatureOptions {
   readonly compute: Computation;

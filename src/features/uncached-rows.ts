@@ -1,14 +1,18 @@
-/** Features that are not kept: those of any length, and the model's inputs where nothing is computed ahead. */
+/** Features that are not kept: those of any length, and those that no work stands behind. */
 import type { SampleOutcome, SampleView } from "../data/sample-batches.ts";
 import { sampleBatches } from "../data/sample-batches.ts";
 import type { BadFile, SampleReader } from "../data/sample-reader.ts";
+import { tf } from "../engine/tf.ts";
 import { DataError } from "../errors.ts";
+import { uploadPadded } from "../model/feeds.ts";
 import type { Tensor } from "../tensor.ts";
-import { elementCount } from "../tensor.ts";
+import { elementCount, float32Tensor } from "../tensor.ts";
 import { extractArrays } from "./array-features.ts";
+import type { FeatureTensor } from "./cache/record.ts";
 import type { FileFeatures } from "./file-features.ts";
 import { tensorRows } from "./sample-rows.ts";
 import type { StaticProgram } from "./trunk.ts";
+import { createTrunk } from "./trunk.ts";
 
 interface UncachedOptions {
   readonly reader: SampleReader;
@@ -49,12 +53,14 @@ export async function extractOpenRows(
 }
 
 /**
- * Returns the model's inputs as rows that are read from their files each time they are picked: what a model without a static part
- * trains on is too large to keep. Every file is read once first, to know which can be used.
+ * Returns the frontier tensors of files, or of views of them, as rows that are made anew each time they are picked: where no work
+ * stands behind them, pixels are too large to keep. Every file is read once first, to know which can be used.
  */
-export async function streamInputs(
+export async function streamRows(
+  part: StaticProgram,
+  tensors: readonly FeatureTensor[],
   samples: readonly SampleView[],
-  { reader, strict, batchSize, signal, onProgress }: UncachedOptions,
+  { reader, strict, batchSize, seed, signal, onProgress }: UncachedOptions & { readonly seed: number },
 ): Promise<FileFeatures> {
   const files = [...new Map(samples.map(({ path }) => [path, { path }])).values()];
   const hashes = new Map<string, string>();
@@ -70,25 +76,49 @@ export async function streamInputs(
     onProgress?.(Math.round(((hashes.size + bad.length) * samples.length) / files.length), 0);
   }
   const indices = samples.map((_, index) => index).filter((index) => hashes.has(samples[index]!.path));
-  const pick = async (rows: ArrayLike<number>): Promise<Tensor> => {
+  const hashOf = (row: number): string => hashes.get(samples[indices[row]!]!.path)!;
+  const trunk = createTrunk(part);
+  const make = async (rows: readonly number[]): Promise<readonly Tensor[]> => {
     const open = reader.open(rows.length);
-    await Promise.all(
-      Array.from(rows, async (row, place) => {
-        const { path, view } = samples[indices[row]!]!;
-        open.set(place, await loadAgain(reader, path, view, hashes.get(path)!));
-      }),
-    );
-    return open.finish(rows.length) as Tensor;
+    const load = async (row: number, place: number): Promise<void> => {
+      const { path, view } = samples[indices[row]!]!;
+      open.set(place, await loadAgain(reader, path, view, hashOf(row)));
+    };
+    await Promise.all(rows.map(load));
+    const views = rows.map((row) => {
+      return { contentHash: hashOf(row), view: samples[indices[row]!]!.view ?? 0, seed };
+    });
+    const feed = uploadPadded(open.finish(rows.length), 0, rows.length, rows.length);
+    const made = trunk.run([feed], views);
+    const values = await Promise.all(made.map(async (tensor) => Float32Array.from(await tensor.data())));
+    tf.dispose([feed, ...made]);
+    return values.map((data, tensor) => float32Tensor(data, [rows.length, ...tensors[tensor]!.shape]));
   };
-  const rowShape = reader.sampleShape;
-  const byteLength = 4 * elementCount(rowShape) * indices.length;
+  const pick = sharedPicks(make);
   return {
-    features: [{ rowShape, count: indices.length, byteLength, pick }],
+    features: tensors.map(({ shape }, tensor) => ({
+      rowShape: shape,
+      count: indices.length,
+      byteLength: 4 * elementCount(shape) * indices.length,
+      pick: (rows) => pick(Array.from(rows), tensor),
+    })),
     indices,
-    contentHashes: indices.map((index) => hashes.get(samples[index]!.path)!),
+    contentHashes: indices.map((_, row) => hashOf(row)),
     bad,
     cached: 0,
-    dispose: () => {},
+    dispose: () => trunk.dispose(),
+  };
+}
+
+/** Rows that are picked of one tensor after the other are made once. */
+function sharedPicks(
+  make: (rows: readonly number[]) => Promise<readonly Tensor[]>,
+): (rows: readonly number[], tensor: number) => Promise<Tensor> {
+  let last: { readonly key: string; readonly made: Promise<readonly Tensor[]> } | undefined;
+  return async (rows, tensor) => {
+    const key = rows.join();
+    if (last?.key !== key) last = { key, made: make(rows) };
+    return (await last.made)[tensor]!;
   };
 }
 

@@ -85,9 +85,9 @@ export function plannedCost(
   };
   const samples = trainSamples + validationSamples;
   const decoding = samples * (speed.secondsPerSample ?? 0);
-  const cached = (conditions.cached ?? true) && readsFeatures(graph, parts);
+  const cached = (conditions.cached ?? true) && computesAhead(graph, parts);
   const bytesPerValue = conditions.bytesPerValue ?? 4;
-  const cacheBytes = cached ? samples * frontierBytes(graph, parts, shapes, bytesPerValue) : 0;
+  const cacheBytes = cached ? samples * frontierBytes(parts, shapes, bytesPerValue) : 0;
   const reading = speed.cacheBytesPerSecond ? cacheBytes / speed.cacheBytesPerSecond : 0;
   const extraction = samples * seconds(trunk) + decoding;
   const epochSeconds = epoch(tail, parts.trainableWeights) + (cached ? reading : extraction);
@@ -143,7 +143,7 @@ function headCut(
   const tensors = parts.frontier.map((ref) => nodeAt(graph, ref.node).layer);
   return {
     tensor: tensors.join(" + "),
-    cacheBytes: frontierBytes(graph, parts, shapes, bytesPerValue),
+    cacheBytes: frontierBytes(parts, shapes, bytesPerValue),
   };
 }
 
@@ -243,24 +243,23 @@ function trainedValues(graph: LayerGraph, trainable: ReadonlyMap<string, readonl
   return values;
 }
 
-/** Returns whether the dynamic part reads anything but the model's inputs. */
-function readsFeatures(graph: LayerGraph, parts: Partition): boolean {
-  const inputs = inputNodes(graph);
-  return parts.frontier.some((ref) => !inputs.has(ref.node));
+/**
+ * Whether the static part does work that is worth keeping: it reads texts, or has a layer that multiplies by weights. What it makes
+ * of pixels alone, as rescaling them, is as large as they are and made again in no time.
+ */
+export function computesAhead(graph: LayerGraph, { sides, frontier }: Partition): boolean {
+  const inputs = new Set(graph.inputs.map((input) => input.ref.node));
+  const layers = layersByPath(graph);
+  const readsTexts = [...inputs].some((index) => nodeAt(graph, index).outputs[0]?.dtype === "string");
+  const works = graph.nodes.some(
+    (node) =>
+      sides[node.index] === "static" &&
+      specOf(layers.get(node.layer)?.className ?? "")?.multiplyAdds !== undefined,
+  );
+  return (readsTexts || works) && frontier.some((ref) => !inputs.has(ref.node));
 }
 
-/** Returns the size of one sample's cached features. A model input in the frontier is not cached. */
-function frontierBytes(
-  graph: LayerGraph,
-  parts: Partition,
-  shapes: readonly NodeShapes[],
-  bytesPerValue: number,
-): number {
-  const inputs = inputNodes(graph);
-  const kept = parts.frontier.filter((ref) => !inputs.has(ref.node));
-  return kept.reduce((bytes, ref) => bytes + bytesPerValue * valuesOf(shapeAt(shapes, ref)), 0);
-}
-
-function inputNodes(graph: LayerGraph): ReadonlySet<number> {
-  return new Set(graph.inputs.map((input) => input.ref.node));
+/** Returns the bytes of one sample's frontier. */
+function frontierBytes(parts: Partition, shapes: readonly NodeShapes[], bytesPerValue: number): number {
+  return parts.frontier.reduce((bytes, ref) => bytes + bytesPerValue * valuesOf(shapeAt(shapes, ref)), 0);
 }
