@@ -7,6 +7,7 @@ import {
   type GraphLayer,
   type GraphNode,
   type LayerGraph,
+  layerAt,
   layerLookup,
   nodeAt,
 } from "../topology/layer-graph.ts";
@@ -249,12 +250,11 @@ function trainedValues(graph: LayerGraph, trainable: ReadonlyMap<string, readonl
  */
 export function computesAhead(graph: LayerGraph, { sides, frontier }: Partition): boolean {
   const inputs = new Set(graph.inputs.map((input) => input.ref.node));
-  const layers = layersByPath(graph);
   const readsTexts = [...inputs].some((index) => nodeAt(graph, index).outputs[0]?.dtype === "string");
   const works = graph.nodes.some(
     (node) =>
       sides[node.index] === "static" &&
-      specOf(layers.get(node.layer)?.className ?? "")?.multiplyAdds !== undefined,
+      specOf(layerAt(graph, node.layer).className)?.multiplyAdds !== undefined,
   );
   return (readsTexts || works) && frontier.some((ref) => !inputs.has(ref.node));
 }
