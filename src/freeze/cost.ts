@@ -245,7 +245,7 @@ function trainedValues(graph: LayerGraph, trainable: ReadonlyMap<string, readonl
 }
 
 /**
- * Whether the static part does work that is worth keeping: it reads texts, or has a layer that multiplies by weights. What it makes
+ * Returns whether the static part does work that is worth keeping: it reads texts, or has a layer that multiplies by weights. What it makes
  * of pixels alone, as rescaling them, is as large as they are and made again in no time.
  */
 export function computesAhead(graph: LayerGraph, { sides, frontier }: Partition): boolean {
