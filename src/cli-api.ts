@@ -4,7 +4,14 @@ export type { FileOptions } from "./data/model-files.ts";
 export { dataFolder, fileKindOf } from "./data/model-files.ts";
 export { ensureEngine } from "./engine/backend.ts";
 export { engineHome } from "./engine/home.ts";
-export { formatAt, formatNames, holdsModel, leftBehind, writingWarnings } from "./formats/formats.ts";
+export {
+  formatAt,
+  formatNames,
+  holdsModel,
+  isReadable,
+  leftBehind,
+  writingWarnings,
+} from "./formats/formats.ts";
 export { forEarlyKeras3 } from "./formats/keras/format.ts";
 export { parsePatterns } from "./freeze/patterns.ts";
 export { formatBytes, formatSeconds, planLines } from "./freeze/plan-text.ts";

@@ -5,6 +5,7 @@ import {
   forEarlyKeras3,
   formatAt,
   holdsModel,
+  isReadable,
   leftBehind,
   modelFileAt,
   writingWarnings,
@@ -15,11 +16,13 @@ import type { Command, FlagsOf } from "./command.ts";
 import { flag, value } from "./command.ts";
 import type { ArchValue, EngineValues, JsonValue, KerasValue } from "./run-flags.ts";
 import { archFlag, chooseEngine, engineFlags, jsonFlag, kerasFlag, withoutUndefined } from "./run-flags.ts";
-import { byteSize } from "./values.ts";
+import { byteSize, imageSize, oneOf } from "./values.ts";
 
 interface ConvertValues extends ArchValue, EngineValues, KerasValue, JsonValue {
   readonly overwrite?: boolean;
   readonly "max-shard-size"?: number;
+  readonly layout?: "nhwc" | "nchw";
+  readonly "image-size"?: number | readonly [number, number];
 }
 
 const flags: FlagsOf<ConvertValues> = {
@@ -29,6 +32,18 @@ const flags: FlagsOf<ConvertValues> = {
     "What the weights of one shard of a .weights.json take at most (5GB)",
     "SIZE",
     byteSize,
+    "Output",
+  ),
+  layout: value(
+    "Axes of image inputs of an .onnx: nhwc (default, as in Keras) or nchw",
+    "ORDER",
+    oneOf("nhwc", "nchw"),
+    "Output",
+  ),
+  "image-size": value(
+    "Image size in an .onnx of a model that takes any size: 224, or height x width such as 200x300",
+    "PIXELS",
+    imageSize,
     "Output",
   ),
   ...archFlag,
@@ -52,6 +67,7 @@ export const convertCommand: Command<ConvertValues> = {
       "weights alone, in files of 2 GB that load_weights opens",
     ],
     ["convert resnet50.keras web_model/", "a folder that tf.loadLayersModel opens"],
+    ["convert resnet50.keras resnet50.onnx", "a model for ONNX Runtime, with a free batch size"],
   ],
   run: async ({ values, positionals, terminal }) => {
     const source = modelFileAt(positionals[0]!);
@@ -79,7 +95,11 @@ export const convertCommand: Command<ConvertValues> = {
     await writeCheckpoint(
       target,
       values.keras ? forEarlyKeras3(before) : before,
-      withoutUndefined({ maxShardBytes: values["max-shard-size"] }),
+      withoutUndefined({
+        maxShardBytes: values["max-shard-size"],
+        layout: values.layout,
+        imageSize: sidesOf(values["image-size"]),
+      }),
     );
     const parity = await parityOf(before, source, target, values.arch);
     if (values.json) terminal.document({ out: target, parity: typeof parity === "string" ? null : parity });
@@ -95,6 +115,7 @@ async function parityOf(
   target: string,
   arch: string | undefined,
 ): Promise<Parity | string> {
+  if (!isReadable(formatAt(target))) return "it is written for other runtimes and not read here";
   try {
     const after = await readCheckpoint(target, holdsModel(formatAt(target)) ? {} : { arch: arch ?? source });
     return (await comparePredictions(before, after)) ?? "its inputs have no shape to probe";
@@ -102,6 +123,12 @@ async function parityOf(
     if (error instanceof TopologyError) return error.message;
     throw error;
   }
+}
+
+function sidesOf(
+  size: number | readonly [number, number] | undefined,
+): readonly [number, number] | undefined {
+  return typeof size === "number" ? [size, size] : size;
 }
 
 function parityLine(parity: Parity | string): string {

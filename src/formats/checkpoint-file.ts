@@ -3,10 +3,11 @@ import type { Architecture } from "../architectures/architecture.ts";
 import { architectureOf } from "../architectures/known.ts";
 import type { Checkpoint, JsonObject } from "../checkpoint.ts";
 import { KerasFileError, TopologyError, UsageError } from "../errors.ts";
+import { optionError } from "../options.ts";
 import { holdsGraph } from "../topology/tfjs-graph/graph-model.ts";
 import { dialectVersion } from "./dialect-writing.ts";
 import { refuseForeignFolder } from "./foreign-files.ts";
-import type { DescribedModel } from "./format.ts";
+import type { DescribedModel, FormatWriteOptions } from "./format.ts";
 import { type CheckpointFormat, formatAt, formatNamed, formats } from "./formats.ts";
 import { withSource } from "./source.ts";
 import { shardMapEnding } from "./weights/sharded-writer.ts";
@@ -22,7 +23,7 @@ export interface ReadOptions {
   readonly weights?: boolean;
 }
 
-export interface WriteOptions {
+export interface WriteOptions extends Pick<FormatWriteOptions, "program" | "layout"> {
   /** The most bytes of weights in one shard, for `.weights.json` only. Defaults to 5 GB. */
   readonly maxShardBytes?: number;
   /** The format to write in. Defaults to that of the path's ending. */
@@ -84,7 +85,7 @@ function describedModel(json: JsonObject): DescribedModel | undefined {
 export async function writeCheckpoint(
   path: string,
   checkpoint: Checkpoint,
-  { maxShardBytes, format: asked }: WriteOptions = {},
+  { maxShardBytes, format: asked, program, layout }: WriteOptions = {},
 ): Promise<void> {
   if (maxShardBytes !== undefined && !path.toLowerCase().endsWith(shardMapEnding)) {
     throw new UsageError(
@@ -99,5 +100,8 @@ export async function writeCheckpoint(
       "graph-model",
     );
   }
-  return format.write(path, checkpoint, { maxShardBytes });
+  if (layout !== undefined && !format.operations) {
+    throw optionError("layout", "the format onnx", format.name);
+  }
+  return format.write(path, checkpoint, { maxShardBytes, program, layout });
 }

@@ -1,6 +1,7 @@
 import type { Architecture } from "../architectures/architecture.ts";
 import type { Checkpoint } from "../checkpoint.ts";
 import type { Keras3Release } from "../topology/translate/changes-in-keras3.ts";
+import type { TensorProgram } from "./onnx/tensor-program.ts";
 import type { Source } from "./source.ts";
 
 /** A model without its weights: its config, and the Keras release in whose dialect that is. */
@@ -14,6 +15,10 @@ export interface FormatReadOptions {
 }
 
 export interface FormatWriteOptions {
+  /** The model as operations, for a format that holds operations instead of layers. */
+  readonly program?: TensorProgram | undefined;
+  /** Order of the axes of image inputs, for formats that can have either: NHWC as in Keras (the default), or NCHW. */
+  readonly layout?: "nhwc" | "nchw" | undefined;
   /** The most bytes of weights in one shard, for formats that have shards. */
   readonly maxShardBytes?: number | undefined;
 }
@@ -29,6 +34,11 @@ export interface Format<Name extends string = string> {
   readonly endings: readonly string[];
   /** True if a path without an ending, or an existing folder, is written in this format. */
   readonly isFolder: boolean;
+  /**
+   * The kernels of the operations that it holds instead of layers. Such a file is written from a {@link TensorProgram} and
+   * not read again. Absent for formats that hold layers.
+   */
+  readonly operations?: ReadonlySet<string>;
   /** The name of the model in a run folder. */
   readonly fileName: string;
   /** False for weights alone, which are read with a description of their model. */

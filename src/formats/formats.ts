@@ -7,10 +7,16 @@ import type { Keras3Release } from "../topology/translate/changes-in-keras3.ts";
 import type { Format } from "./format.ts";
 import { h5Format } from "./h5/format.ts";
 import { kerasFormat } from "./keras/format.ts";
+import { onnxFormat } from "./onnx/format.ts";
 import { tfjsFormat } from "./tfjs/format.ts";
 import { weightsFormat } from "./weights/format.ts";
 
-type Known = typeof kerasFormat | typeof h5Format | typeof weightsFormat | typeof tfjsFormat;
+type Known =
+  | typeof kerasFormat
+  | typeof h5Format
+  | typeof weightsFormat
+  | typeof tfjsFormat
+  | typeof onnxFormat;
 
 /** The name of a format, as `--format` and `outputFormat` take it. */
 export type CheckpointFormat = Known["name"];
@@ -21,6 +27,7 @@ export const formats: readonly Format<CheckpointFormat>[] = [
   h5Format,
   weightsFormat,
   tfjsFormat,
+  onnxFormat,
 ];
 
 /** The names of all formats, the default first. */
@@ -55,6 +62,11 @@ export function formatAt(path: string): CheckpointFormat {
 /** Returns false for a format of weights alone, which are read with a description of their model. */
 export function holdsModel(format: CheckpointFormat): boolean {
   return formatNamed(format).holdsModel;
+}
+
+/** Returns false for a format that is written for other runtimes and not read again. */
+export function isReadable(format: CheckpointFormat): boolean {
+  return formatNamed(format).operations === undefined;
 }
 
 /** Returns the name of the format in which a model is written by default: `keras`, or `tfjs` for a tfjs graph model. */

@@ -23,7 +23,7 @@ export interface TraceProgramOptions {
   /** Kernels that the reader of the program knows; any other is taken apart. */
   readonly kernels: ReadonlySet<string>;
   /** `[height, width]` in pixels for inputs whose image size is free. */
-  readonly imageSize?: readonly [number, number];
+  readonly imageSize?: readonly [number, number] | undefined;
 }
 
 /** The batch sizes of the two runs: what differs between them grows with the batch. */

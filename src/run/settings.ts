@@ -1,6 +1,7 @@
 import type { Checkpoint } from "../checkpoint.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { UsageError } from "../errors.ts";
+import { formatNames } from "../formats/formats.ts";
 import type { FreezePolicy } from "../freeze/policy.ts";
 import { nearestNames } from "../freeze/suggestions.ts";
 import type { OptionCheck } from "../options.ts";
@@ -67,7 +68,7 @@ const runSettings: { readonly [Name in keyof RunSettings]: Setting<RunSettings[N
   arch: setting(someText, null),
   classes: setting(wholeNumber(1), null),
   keepHead: setting(trueOrFalse, false),
-  outputFormat: setting(oneOf("keras", "h5", "weights.h5", "tfjs"), "auto"),
+  outputFormat: setting(oneOf(...formatNames), "auto"),
   outputKeras: setting(oneOf("3.0"), null),
   out: setting(someText, null),
   overwrite: setting(trueOrFalse, false),

@@ -2,8 +2,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ensureEngine } from "../../src/engine/backend.ts";
 import { readCheckpoint } from "../../src/formats/checkpoint-file.ts";
-import { writeOnnx } from "../../src/inference/onnx-file.ts";
 import { predict } from "../../src/inference/predict.ts";
+import { writeCheckpoint } from "../../src/inference/write-checkpoint.ts";
 import type { Tensor } from "../../src/tensor.ts";
 import { float32Tensor, toFloat32 } from "../../src/tensor.ts";
 import { modelPath, modelRecords, unpacked } from "../formats/model-fixtures.ts";
@@ -37,10 +37,10 @@ describe.each(modelRecords())("%s as ONNX", (file, record) => {
     const path = join(keras.folder, `${file}.onnx`);
     const refusal = refusals.find(([name]) => name.test(file));
     if (refusal) {
-      await expect(writeOnnx(path, checkpoint)).rejects.toThrow(refusal[1]);
+      await expect(writeCheckpoint(path, checkpoint)).rejects.toThrow(refusal[1]);
       return;
     }
-    await writeOnnx(path, checkpoint);
+    await writeCheckpoint(path, checkpoint);
     const inputs = record.inputs.map(unpacked);
     const ours = await predict(checkpoint, inputs, { batchSize: inputs[0]?.shape[0] ?? 1 });
     const asFloats = inputs.map((input) => float32Tensor(toFloat32(input), input.shape));

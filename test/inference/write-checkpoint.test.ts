@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { ensureEngine, useEngine } from "../../src/engine/backend.ts";
 import { tf } from "../../src/engine/tf.ts";
 import { readCheckpoint } from "../../src/formats/checkpoint-file.ts";
-import { writeOnnx } from "../../src/inference/onnx-file.ts";
+import { writeCheckpoint } from "../../src/inference/write-checkpoint.ts";
 import { modelPath } from "../formats/model-fixtures.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "onnx-"));
@@ -20,7 +20,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 test("an ONNX file names its inputs and outputs after the model's, and carries labels and preprocessing", async () => {
   const checkpoint = await readCheckpoint(modelPath("k30-mobilenetv2.keras"));
   const notes = { ...checkpoint.notes, labels: ["ants", "bees"], preprocess: "tf" as const };
-  await writeOnnx(path, { ...checkpoint, notes });
+  await writeCheckpoint(path, { ...checkpoint, notes });
   const text = readFileSync(path, "latin1");
   for (const expected of ["keras-finetune", "batch", '["ants","bees"]', "preprocess"]) {
     expect(text).toContain(expected);
@@ -31,7 +31,7 @@ test("writing ONNX leaves no tensor behind and the operations of tfjs as they we
   const checkpoint = await readCheckpoint(modelPath("k30-mobilenetv2.keras"));
   const { runKernel } = tf.engine();
   const before = tf.memory().numTensors;
-  await writeOnnx(path, checkpoint, { layout: "nchw" });
+  await writeCheckpoint(path, checkpoint, { layout: "nchw" });
   expect(tf.memory().numTensors).toBe(before);
   expect(tf.engine().runKernel).toBe(runKernel);
 });
@@ -39,7 +39,7 @@ test("writing ONNX leaves no tensor behind and the operations of tfjs as they we
 test("a layer that looks at values while it runs is refused by name, and the file stays as it was", async () => {
   const checkpoint = await readCheckpoint(modelPath("k3-decompositions.keras"));
   const before = readFileSync(path);
-  await expect(writeOnnx(path, checkpoint)).rejects.toThrow(
+  await expect(writeCheckpoint(path, checkpoint)).rejects.toThrow(
     /^svd: ONNX: expected operations that do not depend on values/,
   );
   expect(readFileSync(path).equals(before)).toBe(true);
