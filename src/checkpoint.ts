@@ -22,6 +22,12 @@ export interface Weight extends Tensor {
  */
 export type Weights = ReadonlyMap<string, readonly Weight[]>;
 
+/**
+ * Name of a file format: `.keras`, a whole model in `.h5`, weights alone in `.weights.h5`, a tfjs folder, or ONNX. Each has its record
+ * in `formats/formats.ts`.
+ */
+export type CheckpointFormat = "keras" | "h5" | "weights.h5" | "tfjs" | "onnx";
+
 /** Pixel preprocessing, named as in `keras/src/applications/imagenet_utils.py`; `"none"` leaves pixels in [0, 255]. */
 export type PreprocessMode = "caffe" | "tf" | "torch" | "none";
 
@@ -52,8 +58,8 @@ export interface Notes {
 
 /** A model file as a plain value: its config verbatim and its weights as typed arrays. */
 export interface Checkpoint {
-  /** Name of the format the file was read in: `keras`, `h5`, `weights.h5`, `tfjs`, … */
-  readonly format: string;
+  /** The format it was read from. */
+  readonly format: CheckpointFormat;
   /** Keras version that wrote the file, such as `"3.15.1"`; `"1"`, `"2"` or `"3"` if the file gives only that much. */
   readonly kerasVersion: string;
   /**

@@ -1,6 +1,7 @@
 export type {
   BatchNormMode,
   Checkpoint,
+  CheckpointFormat,
   Notes,
   PreprocessMode,
   Weight,
@@ -29,12 +30,10 @@ export { loadImages } from "./data/images.ts";
 export type { FileOptions } from "./data/model-files.ts";
 export type { EngineChoice, EngineInfo } from "./engine/backend.ts";
 export { engineInfo, useEngine } from "./engine/backend.ts";
-export type { LayersModel } from "./engine/layers-model.ts";
 export { setupEngine } from "./engine/setup.ts";
 export { DataError, KerasFileError, MachineError, TopologyError, UsageError } from "./errors.ts";
 export { finetune } from "./finetune.ts";
 export { readCheckpoint } from "./formats/checkpoint-file.ts";
-export type { CheckpointFormat } from "./formats/formats.ts";
 export type { Inspection } from "./freeze/inspect.ts";
 export { inspect } from "./freeze/inspect.ts";
 export type { FinetunePlan, PlannedLayer } from "./freeze/plan.ts";
@@ -55,7 +54,6 @@ export type { ClassProbability, FilePrediction, PredictFilesOptions } from "./in
 export { predictFiles } from "./inference/predict-files.ts";
 export type { WriteCheckpointOptions } from "./inference/write-checkpoint.ts";
 export { writeCheckpoint } from "./inference/write-checkpoint.ts";
-export { toLayersModel } from "./model/to-layers-model.ts";
 export type { ExtractOptions, Features } from "./run/extract-features.ts";
 export { extractFeatures } from "./run/extract-features.ts";
 export type { FinetuneOptions, FinetuneResult, ProgressEvent } from "./run/options.ts";

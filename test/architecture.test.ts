@@ -30,6 +30,7 @@ const rooms = [
   "report",
   "run",
   "finetune",
+  "tfjs",
   "index",
   "cli-api",
   "cli",

@@ -25,14 +25,22 @@ describe("package", () => {
     expect(versions.filter(([, version]) => !/^\d+\.\d+\.\d+$/.test(version))).toEqual([]);
   });
 
-  test("it is an ES module for Node 20.19 and later, with one entry that puts its types first", () => {
+  test("it is an ES module for Node 20.19 and later, with two entries that put their types first", () => {
     expect(manifest["type"]).toBe("module");
     expect(manifest["engines"]).toEqual({ node: ">=20.19" });
-    expect(Object.keys(manifest["exports"] as object)).toEqual(["."]);
-    expect(Object.entries((manifest["exports"] as Record<string, object>)["."]!)).toEqual([
-      ["types", "./dist/index.d.ts"],
-      ["default", "./dist/index.js"],
-    ]);
+    const entries = Object.entries(manifest["exports"] as Record<string, object>);
+    expect(entries.map(([name, files]) => [name, Object.entries(files)])).toEqual(
+      [
+        [".", "index"],
+        ["./tfjs", "tfjs"],
+      ].map(([name, file]) => [
+        name,
+        [
+          ["types", `./dist/${file}.d.ts`],
+          ["default", `./dist/${file}.js`],
+        ],
+      ]),
+    );
     expect(manifest["bin"]).toEqual({ finetune: "bin/finetune.js" });
   });
 

@@ -1,14 +1,14 @@
 import { existsSync, statSync } from "node:fs";
 import type { Architecture } from "../architectures/architecture.ts";
 import { architectureOf } from "../architectures/known.ts";
-import type { Checkpoint, JsonObject } from "../checkpoint.ts";
+import type { Checkpoint, CheckpointFormat, JsonObject } from "../checkpoint.ts";
 import { KerasFileError, TopologyError, UsageError } from "../errors.ts";
 import { optionError } from "../options.ts";
 import { holdsGraph } from "../topology/tfjs-graph/graph-model.ts";
 import { dialectVersion } from "./dialect-writing.ts";
 import { refuseForeignFolder } from "./foreign-files.ts";
 import type { DescribedModel, FormatWriteOptions } from "./format.ts";
-import { type CheckpointFormat, formatAt, formatNamed, formats } from "./formats.ts";
+import { formatAt, formatNamed, formats } from "./formats.ts";
 import { withSource } from "./source.ts";
 import { shardMapEnding } from "./weights/sharded-writer.ts";
 import { requireArchitecture } from "./weights/weights-only.ts";

@@ -1,5 +1,5 @@
 import type { Architecture } from "../architectures/architecture.ts";
-import type { Checkpoint } from "../checkpoint.ts";
+import type { Checkpoint, CheckpointFormat } from "../checkpoint.ts";
 import type { Keras3Release } from "../topology/translate/changes-in-keras3.ts";
 import type { TensorProgram } from "./onnx/tensor-program.ts";
 import type { Source } from "./source.ts";
@@ -24,12 +24,12 @@ export interface FormatWriteOptions {
 }
 
 /**
- * A file format of checkpoints, as everything that depends on it. A new format is a file that exports one, and a line in
- * `formats.ts`.
+ * Everything that depends on the file format of a checkpoint. A new format is a file that exports one of these, a line in
+ * `formats.ts` and its name in {@link CheckpointFormat}.
  */
-export interface Format<Name extends string = string> {
+export interface Format {
   /** The value of `--format`, and of {@link Checkpoint.format} for what it reads. */
-  readonly name: Name;
+  readonly name: CheckpointFormat;
   /** The endings of its files in lower case, with the dot. */
   readonly endings: readonly string[];
   /** True if a path without an ending, or an existing folder, is written in this format. */

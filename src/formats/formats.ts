@@ -1,6 +1,6 @@
 import { existsSync, statSync } from "node:fs";
 import { basename, extname } from "node:path";
-import type { Checkpoint } from "../checkpoint.ts";
+import type { Checkpoint, CheckpointFormat } from "../checkpoint.ts";
 import { UsageError } from "../errors.ts";
 import { holdsGraph } from "../topology/tfjs-graph/graph-model.ts";
 import type { Keras3Release } from "../topology/translate/changes-in-keras3.ts";
@@ -11,30 +11,14 @@ import { onnxFormat } from "./onnx/format.ts";
 import { tfjsFormat } from "./tfjs/format.ts";
 import { weightsFormat } from "./weights/format.ts";
 
-type Known =
-  | typeof kerasFormat
-  | typeof h5Format
-  | typeof weightsFormat
-  | typeof tfjsFormat
-  | typeof onnxFormat;
-
-/** The name of a format, as `--format` and `outputFormat` take it. */
-export type CheckpointFormat = Known["name"];
-
 /** Every format, in the order in which they are asked to read a file: the first that knows it does. */
-export const formats: readonly Format<CheckpointFormat>[] = [
-  kerasFormat,
-  h5Format,
-  weightsFormat,
-  tfjsFormat,
-  onnxFormat,
-];
+export const formats: readonly Format[] = [kerasFormat, h5Format, weightsFormat, tfjsFormat, onnxFormat];
 
 /** The names of all formats, the default first. */
 export const formatNames: readonly CheckpointFormat[] = formats.map(({ name }) => name);
 
 /** Returns the format of that name. @throws {UsageError} if there is none. */
-export function formatNamed(name: CheckpointFormat): Format<CheckpointFormat> {
+export function formatNamed(name: CheckpointFormat): Format {
   const found = formats.find((format) => format.name === name);
   if (found) return found;
   throw new UsageError(
@@ -107,7 +91,7 @@ export function writingWarnings(
   return formatNamed(format).warnings(checkpoint, release);
 }
 
-function formatOfEnding(path: string): Format<CheckpointFormat> | undefined {
+function formatOfEnding(path: string): Format | undefined {
   const name = basename(path);
   const ending = longestEnding(
     name,

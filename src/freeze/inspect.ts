@@ -1,4 +1,4 @@
-import type { Checkpoint, PreprocessMode, Weight } from "../checkpoint.ts";
+import type { Checkpoint, CheckpointFormat, PreprocessMode, Weight } from "../checkpoint.ts";
 import type { Shape } from "../tensor.ts";
 import { elementCount } from "../tensor.ts";
 import { layerGraph } from "../topology/build-graph.ts";
@@ -34,7 +34,7 @@ export interface InspectedStage {
 /** Layers, stages and parameters of a model file as plain values, as `finetune inspect --json` prints them. */
 export interface Inspection {
   readonly name: string;
-  readonly format: string;
+  readonly format: CheckpointFormat;
   readonly kerasVersion: string;
   readonly inputs: readonly { readonly name: string; readonly shape: Shape | null }[];
   readonly outputs: readonly { readonly name: string; readonly shape: Shape | null }[];

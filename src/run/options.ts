@@ -1,7 +1,6 @@
-import type { BatchNormMode, Checkpoint, PreprocessMode } from "../checkpoint.ts";
+import type { BatchNormMode, Checkpoint, CheckpointFormat, PreprocessMode } from "../checkpoint.ts";
 import type { Dataset, SampleUnit } from "../data/dataset.ts";
 import type { BadFile } from "../data/sample-reader.ts";
-import type { CheckpointFormat } from "../formats/formats.ts";
 import type { FinetunePlan } from "../freeze/plan.ts";
 import type { FreezePolicy } from "../freeze/policy.ts";
 import type { LossArgument } from "../task/losses.ts";

@@ -1,5 +1,5 @@
 import { basename } from "node:path";
-import type { Checkpoint, PreprocessMode } from "../checkpoint.ts";
+import type { Checkpoint, CheckpointFormat, PreprocessMode } from "../checkpoint.ts";
 import type { StoredDataset } from "../data/dataset.ts";
 import { onlyTarget, sampleUnit, storedDataset } from "../data/dataset.ts";
 import type { ImageOptions } from "../data/images.ts";
@@ -11,7 +11,7 @@ import { defaultCacheDirectory } from "../features/cache/feature-cache.ts";
 import type { CutModel } from "../features/cut.ts";
 import { cutCheckpoint } from "../features/cut.ts";
 import { readCheckpoint } from "../formats/checkpoint-file.ts";
-import { type CheckpointFormat, defaultFormat, formatNamed, writingWarnings } from "../formats/formats.ts";
+import { defaultFormat, formatNamed, writingWarnings } from "../formats/formats.ts";
 import type { FinetunePlan } from "../freeze/plan.ts";
 import { planLines } from "../freeze/plan-text.ts";
 import { optionName, optionSetTo } from "../options.ts";

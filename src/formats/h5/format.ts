@@ -7,7 +7,7 @@ import { readKerasH5 } from "./reader.ts";
 import { writeKerasH5 } from "./writer.ts";
 
 /** `.h5`, a whole model in the dialect of the Keras that it came from. */
-export const h5Format: Format<"h5"> = {
+export const h5Format: Format = {
   name: "h5",
   endings: [".h5", ".hdf5"],
   isFolder: false,

@@ -8,7 +8,7 @@ import type { Format } from "../format.ts";
 import { readKerasArchive, writeKerasArchive } from "./archive.ts";
 
 /** `.keras`, a whole model in Keras 3's dialect. */
-export const kerasFormat: Format<"keras"> = {
+export const kerasFormat: Format = {
   name: "keras",
   endings: [".keras"],
   isFolder: false,

@@ -5,7 +5,7 @@ import type { Format } from "../format.ts";
 import { onnxKernels, onnxModel } from "./onnx-model.ts";
 
 /** The model in inference form for ONNX runtimes. Written only: its operations are no layers that could be trained. */
-export const onnxFormat: Format<"onnx"> = {
+export const onnxFormat: Format = {
   name: "onnx",
   endings: [".onnx"],
   isFolder: false,

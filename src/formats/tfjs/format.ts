@@ -6,7 +6,7 @@ import { readTfjsModel } from "./folder.ts";
 import { modelJsonName, writeTfjsFolder } from "./folder-writer.ts";
 
 /** A tfjs folder: a model of tfjs-layers, or a graph model. */
-export const tfjsFormat: Format<"tfjs"> = {
+export const tfjsFormat: Format = {
   name: "tfjs",
   endings: [],
   isFolder: true,

@@ -15,7 +15,7 @@ import { shardMapEnding, writeShardedWeights } from "./sharded-writer.ts";
 import { readWeightsOnly } from "./weights-only.ts";
 
 /** Weights without their model, as `model.save_weights` of Keras 3 writes them, in one file or in shards. */
-export const weightsFormat: Format<"weights.h5"> = {
+export const weightsFormat: Format = {
   name: "weights.h5",
   endings: [".weights.h5", shardMapEnding],
   isFolder: false,

@@ -1,7 +1,7 @@
 import type { Architecture } from "../../architectures/architecture.ts";
 import { architectureOf, knownArchitectures } from "../../architectures/known.ts";
 import { weightCounts } from "../../architectures/weight-counts.ts";
-import type { Checkpoint } from "../../checkpoint.ts";
+import type { Checkpoint, CheckpointFormat } from "../../checkpoint.ts";
 import { KerasFileError, TopologyError, UsageError } from "../../errors.ts";
 import type { Hdf5File, Hdf5Group } from "../../hdf5/reader.ts";
 import { dialectVersion } from "../dialect-writing.ts";
@@ -52,7 +52,7 @@ export function readWeightsOnly(
 }
 
 interface WeightsOnly {
-  readonly format: string;
+  readonly format: CheckpointFormat;
   /** How many layers have weights. */
   readonly groups: number;
   /** How many weights they have. */

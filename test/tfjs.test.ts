@@ -1,12 +1,12 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import type { Checkpoint, Json, JsonObject, Weight } from "../../src/checkpoint.ts";
-import { ensureEngine, useEngine } from "../../src/engine/backend.ts";
-import type { tf } from "../../src/engine/tf.ts";
-import { TopologyError } from "../../src/errors.ts";
-import { toLayersModel } from "../../src/model/to-layers-model.ts";
-import type { DType, TensorData } from "../../src/tensor.ts";
-import { distance } from "../formats/distance.ts";
-import { families, type LayerCase, type PackedTensor, upload, valuesOf } from "../layers/layer-cases.ts";
+import type { Checkpoint, Json, JsonObject, Weight } from "../src/checkpoint.ts";
+import { ensureEngine, useEngine } from "../src/engine/backend.ts";
+import type { tf } from "../src/engine/tf.ts";
+import { TopologyError } from "../src/errors.ts";
+import type { DType, TensorData } from "../src/tensor.ts";
+import { toLayersModel } from "../src/tfjs.ts";
+import { distance } from "./formats/distance.ts";
+import { families, type LayerCase, type PackedTensor, upload, valuesOf } from "./layers/layer-cases.ts";
 
 beforeAll(async () => {
   if (!process.env["KERAS_FINETUNE_ENGINE"]) useEngine("wasm");
