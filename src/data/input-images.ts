@@ -1,5 +1,6 @@
 import type { Notes, PreprocessMode } from "../checkpoint.ts";
 import { TopologyError, UsageError } from "../errors.ts";
+import { optionName } from "../options.ts";
 import { formatShape, type Shape } from "../tensor.ts";
 import { type LayerGraph, layerAt } from "../topology/layer-graph.ts";
 import type { Channels } from "./decode.ts";
@@ -38,8 +39,7 @@ export function detectPreprocess(graph: LayerGraph, notes: Notes): DetectedPrepr
     mode: "none",
     source: "unknown",
     reason: "unknown architecture",
-    warning:
-      "preprocessing: expected a known architecture or a Rescaling layer at the input, got neither: pixels stay 0-255. Use --preprocess if the model was trained on other values.",
+    warning: `preprocessing: expected a known architecture or a Rescaling layer at the input, got neither: pixels stay 0-255. Use ${optionName("preprocess")} if the model was trained on other values.`,
   };
 }
 
@@ -59,8 +59,9 @@ export function imageSizeOf(
   const asked = typeof requested === "number" ? ([requested, requested] as const) : requested;
   if (asked && ((height !== null && height !== asked[0]) || (width !== null && width !== asked[1]))) {
     throw new UsageError(
-      `--image-size: expected ${height ?? "any"}x${width ?? "any"}, the model's fixed input, got ${asked.join("x")}.`,
+      `${optionName("imageSize")}: expected ${height ?? "any"}x${width ?? "any"}, the model's fixed input, got ${asked.join("x")}.`,
       "image-size",
+      "imageSize",
     );
   }
   const side = familyOf(graph)?.imageSize ?? defaultSide;

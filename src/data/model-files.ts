@@ -1,5 +1,6 @@
 import type { Checkpoint, Notes, PreprocessMode } from "../checkpoint.ts";
 import { UsageError } from "../errors.ts";
+import { optionName } from "../options.ts";
 import { layerGraph } from "../topology/build-graph.ts";
 import type { LayerGraph } from "../topology/layer-graph.ts";
 import type { ClassFolderOptions, ClassFolders } from "./class-folders.ts";
@@ -66,19 +67,21 @@ export function fileReader(
   if (takes !== kind) {
     const [expected, got] = [fileKinds[takes].many, fileKinds[kind].many];
     throw new UsageError(
-      `data: expected ${expected}, which ${graph.name} takes, got ${got}. Pass a folder of ${expected}.`,
+      `${optionName("data")}: expected ${expected}, which ${graph.name} takes, got ${got}. Pass a folder of ${expected}.`,
       "other-kind",
+      "data",
     );
   }
   if (kind === "images") return imageReader(imageInput(graph, notes, options));
-  for (const [flag, given] of [
-    ["--image-size", options.imageSize],
-    ["--preprocess", options.preprocess === "auto" ? undefined : options.preprocess],
+  for (const [option, given] of [
+    ["imageSize", options.imageSize],
+    ["preprocess", options.preprocess === "auto" ? undefined : options.preprocess],
   ] as const) {
     if (given === undefined) continue;
     throw new UsageError(
-      `${flag}: expected a model that takes images, got ${graph.name}, which takes texts. Leave it out.`,
+      `${optionName(option)}: expected a model that takes images, got ${graph.name}, which takes texts. Leave it out.`,
       "image-flag",
+      option,
     );
   }
   return textReader(textShapeOf(graph));

@@ -1,5 +1,6 @@
 import type { PreprocessMode } from "../checkpoint.ts";
 import { UsageError } from "../errors.ts";
+import { optionName } from "../options.ts";
 
 const fround = Math.fround;
 
@@ -19,7 +20,9 @@ export function preprocessPixels(pixels: Float32Array, mode: PreprocessMode, cha
   }
   if (channels !== 3) {
     throw new UsageError(
-      `--preprocess ${mode}: is for RGB images: expected 3 channels, got ${channels}. Use tf or none.`,
+      `${optionName("preprocess")} ${mode}: is for RGB images: expected 3 channels, got ${channels}. Use tf or none.`,
+      "preprocess-channels",
+      "preprocess",
     );
   }
   if (mode === "caffe") {

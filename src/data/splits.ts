@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { DataError, UsageError } from "../errors.ts";
+import { optionName } from "../options.ts";
 import type { FileDataset, FileSample } from "./dataset.ts";
 
 /** What decides on which side of a split a sample falls. */
@@ -59,12 +60,20 @@ export function heldOut(items: readonly SplitItem[], fraction: number): Readonly
  */
 export function foldsOf(items: readonly SplitItem[], count: number): readonly number[] {
   if (!Number.isInteger(count) || count < 2) {
-    throw new UsageError(`folds: expected a whole number of 2 or more, got ${count}.`, "folds");
+    throw new UsageError(
+      `${optionName("folds")}: expected a whole number of 2 or more, got ${count}.`,
+      "folds",
+      "folds",
+    );
   }
   const units = [...unitsOf(items)].sort((a, b) => b.members.length - a.members.length || byKey(a, b));
   if (units.length < count) {
     const what = items.some(({ group }) => group !== undefined) ? "groups" : "samples that differ";
-    throw new DataError(`folds: expected ${count} ${what} or more, got ${units.length}.`, "folds");
+    throw new DataError(
+      `${optionName("folds")}: expected ${count} ${what} or more, got ${units.length}.`,
+      "folds",
+      "folds",
+    );
   }
   const totals = totalsOf(units);
   const folds = Array.from({ length: count }, () => ({ samples: 0, counts: new Map<number, number>() }));

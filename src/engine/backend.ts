@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os";
 import { MachineError, UsageError } from "../errors.ts";
+import { optionName } from "../options.ts";
 import { registerGradients } from "./gradients/rules.ts";
 import { registerOwnKernels } from "./kernels/register.ts";
 import { loadNativeEngine, nativeBackendName, nativeCandidates } from "./native-engine.ts";
@@ -49,12 +50,13 @@ let running: EngineInfo | undefined;
  * @throws {UsageError} for an unknown name, or when another engine already holds tensors.
  */
 export function useEngine(choice: EngineChoice, options: EngineOptions = {}): void {
-  checkChoice(choice, "engine");
+  checkChoice(choice, optionName("engine"));
   const switches = running !== undefined && choice !== "auto" && choice !== running.name;
   if (switches && tf.memory().numTensors > 0) {
     throw new UsageError(
-      `engine: expected ${running?.name}, which already holds tensors, got ${choice}. Call useEngine() before anything else.`,
+      `${optionName("engine")}: expected ${running?.name}, which already holds tensors, got ${choice}. Call useEngine() before anything else.`,
       "engine-in-use",
+      "engine",
     );
   }
   requested = choice;
@@ -104,6 +106,7 @@ function checkChoice(name: string, where: string): EngineChoice {
   throw new UsageError(
     `${where}: unknown engine: expected ${choices.join(", ")}, got "${name}". Choose one of these.`,
     "unknown-engine",
+    "engine",
   );
 }
 

@@ -3,7 +3,7 @@ import type { Architecture } from "../architectures/architecture.ts";
 import { architectureOf } from "../architectures/known.ts";
 import type { Checkpoint, CheckpointFormat, JsonObject } from "../checkpoint.ts";
 import { KerasFileError, TopologyError, UsageError } from "../errors.ts";
-import { optionError } from "../options.ts";
+import { optionError, optionSetTo } from "../options.ts";
 import { holdsGraph } from "../topology/tfjs-graph/graph-model.ts";
 import { dialectVersion } from "./dialect-writing.ts";
 import { refuseForeignFolder } from "./foreign-files.ts";
@@ -96,7 +96,7 @@ export async function writeCheckpoint(
   const format = formatNamed(asked ?? formatAt(path));
   if (holdsGraph(checkpoint.modelConfig) && !format.holdsGraphs) {
     throw new TopologyError(
-      `${path}: a graph model of tfjs has no layers that a file of Keras could hold. Write a folder of tfjs (--format tfjs), or convert the Keras file that it was made from.`,
+      `${path}: a graph model of tfjs has no layers that a file of Keras could hold. Write a folder of tfjs (${optionSetTo("outputFormat", "tfjs")}), or convert the Keras file that it was made from.`,
       "graph-model",
     );
   }

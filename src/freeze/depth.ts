@@ -1,5 +1,6 @@
 import { UsageError } from "../errors.ts";
 import type { GraphLayer, LayerGraph } from "../topology/layer-graph.ts";
+import { policyOf } from "./policy.ts";
 import { nearestNames } from "./suggestions.ts";
 
 /**
@@ -9,13 +10,13 @@ import { nearestNames } from "./suggestions.ts";
  * @throws {UsageError} if there is no such nested model, or if it has fewer layers.
  */
 export function depthPosition(graph: LayerGraph, n: number, container?: string): number {
-  const path = container === undefined ? "" : containerPath(graph, container);
+  const path = container === undefined ? "" : containerPath(graph, container, n);
   const entries = modelLayers(graph, path);
   if (Math.abs(n) > entries.length) {
-    const flag = `--freeze-depth ${container === undefined ? "" : `${container}:`}${n}`;
     throw new UsageError(
-      `${flag}: expected at most the ${entries.length} layers of ${container ?? "the model"}, got ${Math.abs(n)}. 'inspect' lists them.`,
+      `${policyOf("depth", container === undefined ? n : `${container}:${n}`)}: expected at most the ${entries.length} layers of ${container ?? "the model"}, got ${Math.abs(n)}. 'inspect' lists them.`,
       "freeze-depth-range",
+      "freeze",
     );
   }
   const count = n < 0 ? entries.length + n : n;
@@ -51,7 +52,7 @@ function childName(layer: GraphLayer, path: string, prefix: string): string | nu
 }
 
 /** Returns the path of the nested model with this path or name. @throws {UsageError} if there is none. */
-function containerPath(graph: LayerGraph, name: string): string {
+function containerPath(graph: LayerGraph, name: string, n: number): string {
   const containers = [...new Set(graph.layers.flatMap((layer) => layer.containers))];
   const found =
     containers.find((path) => path === name) ?? containers.find((path) => path.endsWith(`/${name}`));
@@ -59,7 +60,8 @@ function containerPath(graph: LayerGraph, name: string): string {
   const known = containers.length > 0 ? `one of ${containers.join(", ")}` : "a model with nested models";
   const near = nearestNames(name, containers, 1);
   throw new UsageError(
-    `--freeze-depth ${name}: expected ${known}, got no nested model of that name.${near.length > 0 ? ` Did you mean ${near[0]}?` : ""}`,
+    `${policyOf("depth", `${name}:${n}`)}: expected ${known}, got no nested model of that name.${near.length > 0 ? ` Did you mean ${near[0]}?` : ""}`,
     "freeze-no-match",
+    "freeze",
   );
 }

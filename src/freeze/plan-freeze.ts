@@ -1,3 +1,4 @@
+import { optionSetTo } from "../options.ts";
 import { elementCount } from "../tensor.ts";
 import type { NodeShapes } from "../topology/concrete-shapes.ts";
 import { concreteShapes, shapeAt } from "../topology/concrete-shapes.ts";
@@ -54,7 +55,7 @@ function lastFrozen(
   { frozen, why, bnMode }: FreezeResolution,
 ): string | null {
   const isFrozen = ({ path, parameters }: PlannedLayer): boolean =>
-    parameters > 0 && frozen.has(path) && why.get(path) !== `--bn-mode ${bnMode}`;
+    parameters > 0 && frozen.has(path) && why.get(path) !== optionSetTo("bnMode", bnMode);
   const before = layers.slice(0, first);
   const last = before.some(isFrozen) ? before.at(-1) : layers.findLast(isFrozen);
   return last?.path ?? null;

@@ -1,3 +1,4 @@
+import { optionSetTo } from "../options.ts";
 import { specOf } from "../topology/layer-specs.ts";
 import type { FinetunePlan, PlannedCost, PlannedLayer } from "./plan.ts";
 
@@ -157,7 +158,7 @@ function cacheLine(plan: FinetunePlan, cost: PlannedCost, context: PlanContext):
       : "";
   const slow = cost.cachePays
     ? ""
-    : "   reading it takes longer than computing it again: cut later, or use --no-cache";
+    : `   reading it takes longer than computing it again: cut later, or use ${optionSetTo("cache", false)}`;
   return `cache     ${amount}${place}${free}${later}${slow}`;
 }
 

@@ -1,5 +1,6 @@
 import type { BatchNormMode } from "../checkpoint.ts";
 import { UsageError } from "../errors.ts";
+import { policyName } from "../options.ts";
 import { parsePatterns } from "./patterns.ts";
 
 /**
@@ -24,7 +25,7 @@ export type FreezePolicy =
  * ```
  */
 export function freezeUntil(name: string): FreezePolicy {
-  return { kind: "until", patterns: onePattern("--freeze-until", name) };
+  return { kind: "until", patterns: onePattern("until", name) };
 }
 
 /**
@@ -37,7 +38,7 @@ export function freezeUntil(name: string): FreezePolicy {
  * ```
  */
 export function freezeThrough(name: string): FreezePolicy {
-  return { kind: "through", patterns: onePattern("--freeze-through", name) };
+  return { kind: "through", patterns: onePattern("through", name) };
 }
 
 /**
@@ -50,7 +51,7 @@ export function freezeThrough(name: string): FreezePolicy {
  * ```
  */
 export function freeze(...patterns: readonly string[]): FreezePolicy {
-  return { kind: "freeze", patterns: somePatterns("--freeze", patterns) };
+  return { kind: "freeze", patterns: somePatterns("freeze", patterns) };
 }
 
 /**
@@ -62,7 +63,7 @@ export function freeze(...patterns: readonly string[]): FreezePolicy {
  * ```
  */
 export function unfreeze(...patterns: readonly string[]): FreezePolicy {
-  return { kind: "unfreeze", patterns: somePatterns("--unfreeze", patterns) };
+  return { kind: "unfreeze", patterns: somePatterns("unfreeze", patterns) };
 }
 
 /**
@@ -80,8 +81,9 @@ export function freezeDepth(n: number | string): FreezePolicy {
   const count = typeof n === "number" ? n : Number(parts?.[2] ?? Number.NaN);
   if (!Number.isSafeInteger(count)) {
     throw new UsageError(
-      `--freeze-depth ${JSON.stringify(n)}: expected an integer, or a nested model and an integer such as base:3.`,
+      `${policyName("freezeDepth", n)}: expected an integer, or a nested model and an integer such as base:3.`,
       "freeze-depth",
+      "freeze",
     );
   }
   const container = parts?.[1]?.trim();
@@ -101,42 +103,57 @@ export function freezeAllButHead(): FreezePolicy {
   return { kind: "all-but-head" };
 }
 
-/** Formats a policy as on the command line: `--freeze-until conv4`. */
+const names: Readonly<Record<FreezePolicy["kind"], string>> = {
+  until: "freezeUntil",
+  through: "freezeThrough",
+  freeze: "freeze",
+  unfreeze: "unfreeze",
+  depth: "freezeDepth",
+  "all-but-head": "freezeAllButHead",
+};
+
+/** Formats a policy as the caller writes it: `freezeUntil("conv4")`, or `--freeze-until "conv4"` on the command line. */
 export function formatPolicy(policy: FreezePolicy): string {
-  switch (policy.kind) {
-    case "until":
-    case "through":
-      return `--freeze-${policy.kind} ${policy.patterns.join(",")}`;
-    case "freeze":
-    case "unfreeze":
-      return `--${policy.kind} ${policy.patterns.join(",")}`;
-    case "depth":
-      return `--freeze-depth ${policy.container === undefined ? "" : `${policy.container}:`}${policy.n}`;
-    case "all-but-head":
-      return "--freeze-all-but-head";
-  }
+  return policyOf(policy.kind, argumentOf(policy));
 }
 
-function onePattern(flag: string, text: string): readonly string[] {
+/** Formats a policy of this kind with another argument, or without one. */
+export function policyOf(kind: FreezePolicy["kind"], argument?: string | number): string {
+  return policyName(names[kind], argument);
+}
+
+/** Returns the argument of a policy as text, or the number of a depth: `conv4`, `a,b`, `base:3`, 100. */
+export function argumentOf(policy: FreezePolicy): string | number | undefined {
+  if ("patterns" in policy) return policy.patterns.join(",");
+  if (policy.kind !== "depth") return undefined;
+  return policy.container === undefined ? policy.n : `${policy.container}:${policy.n}`;
+}
+
+function onePattern(kind: FreezePolicy["kind"], text: string): readonly string[] {
   const patterns = parsePatterns(text);
   if (patterns.length === 1) return patterns;
   throw new UsageError(
-    `${flag} ${JSON.stringify(text)}: expected one layer, stage or pattern, got ${patterns.length}. A cut has one position; use --freeze and --unfreeze to list layers.`,
+    `${policyOf(kind, text)}: expected one layer, stage or pattern, got ${patterns.length}. A cut has one position; use ${policyOf("freeze")} and ${policyOf("unfreeze")} to list layers.`,
     "freeze-one-pattern",
+    "freeze",
   );
 }
 
-function somePatterns(flag: string, texts: readonly string[]): readonly string[] {
+function somePatterns(kind: FreezePolicy["kind"], texts: readonly string[]): readonly string[] {
   const patterns = texts.flatMap(parsePatterns);
   if (patterns.length > 0) return patterns;
-  throw new UsageError(`${flag}: expected a layer, stage or pattern, got none.`, "freeze-empty");
+  throw new UsageError(
+    `${policyOf(kind)}: expected a layer, stage or pattern, got none.`,
+    "freeze-empty",
+    "freeze",
+  );
 }
 
 /** The frozen layers of a model, and the reason for each. */
 export interface FreezeResolution {
   /** Paths of the frozen layers, including layers without weights. */
   readonly frozen: ReadonlySet<string>;
-  /** Rule that decided, by the path of every layer: `--freeze-until conv4`, `the flags in the file`. */
+  /** Rule that decided, by the path of every layer: `freezeUntil("conv4")`, `the flags in the file`. */
   readonly why: ReadonlyMap<string, string>;
   readonly warnings: readonly string[];
   readonly bnMode: BatchNormMode;

@@ -1,5 +1,6 @@
 import type { BatchNormMode } from "../checkpoint.ts";
 import { UsageError } from "../errors.ts";
+import { optionName, optionSetTo } from "../options.ts";
 import { headsOf } from "../topology/head-of.ts";
 import type { LayerGraph } from "../topology/layer-graph.ts";
 import type { Stages } from "../topology/stages.ts";
@@ -9,7 +10,7 @@ import { depthPosition } from "./depth.ts";
 import type { NameMatch } from "./names.ts";
 import { resolveName } from "./names.ts";
 import type { FreezePolicy, FreezeResolution, FrozenSet } from "./policy.ts";
-import { formatPolicy } from "./policy.ts";
+import { argumentOf, formatPolicy, policyOf } from "./policy.ts";
 import { nearestNames } from "./suggestions.ts";
 import { hasMovingStatistics, trainableWeights } from "./trainable-weights.ts";
 import { freezeWarnings } from "./warnings.ts";
@@ -52,12 +53,12 @@ export function resolveFreeze(
     for (const policy of list ?? []) {
       if (policy.kind !== kind || policy === position) continue;
       for (const pattern of policy.patterns) {
-        const match = requireMatch(naming, `--${kind}`, pattern);
+        const match = requireMatch(naming, kind, pattern);
         matches.push({ policy, pattern, match });
         for (const { path } of match.layers) {
           if (kind === "freeze") decided.frozen.add(path);
           else decided.frozen.delete(path);
-          decided.why.set(path, `--${kind} ${pattern}`);
+          decided.why.set(path, policyOf(kind, pattern));
         }
       }
     }
@@ -122,8 +123,9 @@ function onePosition(list: readonly FreezePolicy[]): FreezePolicy | undefined {
   const positions = list.filter((policy) => !/^(?:un)?freeze$/u.test(policy.kind) || isNone(policy));
   if (positions.length <= 1) return positions[0];
   throw new UsageError(
-    `${positions.map(formatPolicy).join(" and ")}: expected one position to cut at, got ${positions.length}. Keep one of them; --freeze and --unfreeze can be added to it.`,
+    `${positions.map(formatPolicy).join(" and ")}: expected one position to cut at, got ${positions.length}. Keep one of them; ${policyOf("freeze")} and ${policyOf("unfreeze")} can be added to it.`,
     "freeze-positions",
+    "freeze",
   );
 }
 
@@ -141,8 +143,7 @@ function cutOf(naming: Naming, policy: FreezePolicy): Cut | null {
   switch (policy.kind) {
     case "until":
     case "through": {
-      const flag = `--freeze-${policy.kind}`;
-      const matches = policy.patterns.map((pattern) => requireMatch(naming, flag, pattern));
+      const matches = policy.patterns.map((pattern) => requireMatch(naming, policy.kind, pattern));
       const positions = matches.flatMap((match) => match.layers.map((layer) => layer.index));
       const position = policy.kind === "until" ? Math.min(...positions) : Math.max(...positions) + 1;
       const [match] = matches;
@@ -200,7 +201,7 @@ function applyMode(
     if (!hasMovingStatistics(specs) || newLayers.includes(path)) continue;
     if (bnMode === "freeze") decided.frozen.add(path);
     else decided.frozen.delete(path);
-    decided.why.set(path, `--bn-mode ${bnMode}`);
+    decided.why.set(path, optionSetTo("bnMode", bnMode));
   }
 }
 
@@ -219,13 +220,14 @@ function headPaths(graph: LayerGraph, newLayers: readonly string[]): ReadonlySet
   if (newLayers.length > 0) return new Set([...newLayers, ...tails]);
   if (heads) return new Set([...heads.map((head) => head.path), ...tails]);
   throw new UsageError(
-    `--freeze-all-but-head: expected a single layer with weights before each output of ${graph.name}, got several branches. Use --freeze-until.`,
+    `${policyOf("all-but-head")}: expected a single layer with weights before each output of ${graph.name}, got several branches. Use ${policyOf("until")}.`,
     "freeze-no-head",
+    "freeze",
   );
 }
 
 /** Finds the layers that a pattern matches. @throws {UsageError} with suggestions if there are none. */
-function requireMatch({ graph, stages }: Naming, flag: string, pattern: string): NameMatch {
+function requireMatch({ graph, stages }: Naming, kind: FreezePolicy["kind"], pattern: string): NameMatch {
   const match = resolveName(graph, stages, pattern);
   if (match) return match;
   const containers = graph.layers.flatMap((layer) => layer.containers);
@@ -233,8 +235,9 @@ function requireMatch({ graph, stages }: Naming, flag: string, pattern: string):
   const near = nearestNames(pattern, names, 2);
   const labels = stages.labels.length > 0 ? ` Stages: ${stages.labels.join(" ")}.` : "";
   throw new UsageError(
-    `${flag} "${pattern}": no layer matches.${near.length > 0 ? ` Did you mean ${near.join(", ")}?` : ""}${labels} 'inspect' lists all ${graph.layers.length} layers.`,
+    `${policyOf(kind, pattern)}: no layer matches.${near.length > 0 ? ` Did you mean ${near.join(", ")}?` : ""}${labels} 'inspect' lists all ${graph.layers.length} layers.`,
     "freeze-no-match",
+    "freeze",
   );
 }
 
@@ -245,12 +248,14 @@ function refuseAllFrozen(graph: LayerGraph, set: FrozenSet, byPolicy: boolean): 
     throw new UsageError(
       `${graph.name}: expected weights to train, got a model without weights.`,
       "freeze-all",
+      "freeze",
     );
   }
   const who = byPolicy ? "The policy freezes" : "The flags in the file freeze";
   throw new UsageError(
-    `${who} all ${total.toLocaleString("en-US")} parameters; nothing is left to train. Add --unfreeze or a new head (--classes).`,
+    `${who} all ${total.toLocaleString("en-US")} parameters; nothing is left to train. Add ${policyOf("unfreeze")} or a new head (${optionName("classes")}).`,
     "freeze-all",
+    "freeze",
   );
 }
 
@@ -266,7 +271,7 @@ function summaryOf(graph: LayerGraph, list: readonly FreezePolicy[] | undefined,
       "unfreeze",
     ];
     const sorted = order.flatMap((kind) => list.filter((policy) => policy.kind === kind));
-    return sorted.map((policy) => formatPolicy(policy).replace(/^--(?:freeze-)?/u, "")).join(", ");
+    return sorted.map((policy) => [policy.kind, argumentOf(policy) ?? ""].join(" ").trimEnd()).join(", ");
   }
   const why = decided.why.values().next().value ?? "nothing is frozen";
   if (why !== "the flags in the file") return why;

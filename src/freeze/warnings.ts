@@ -1,3 +1,4 @@
+import { optionSetTo } from "../options.ts";
 import type { GraphLayer, LayerGraph } from "../topology/layer-graph.ts";
 import { layerLookup } from "../topology/layer-graph.ts";
 import { isRandomLayer } from "../topology/layer-specs.ts";
@@ -10,7 +11,7 @@ import { isBoundedPrefix } from "./names.ts";
 import type { Partition } from "./partition.ts";
 import { partition } from "./partition.ts";
 import type { FreezePolicy, FrozenSet } from "./policy.ts";
-import { formatPolicy } from "./policy.ts";
+import { formatPolicy, policyOf } from "./policy.ts";
 
 /** A resolution with everything that a warning about it needs. */
 interface Resolved {
@@ -46,7 +47,7 @@ function ambiguityWarnings(
   graph: LayerGraph,
   { policy, pattern, match }: Resolved["matches"][number],
 ): string[] {
-  const flag = `${formatPolicy({ ...policy, patterns: [] } as FreezePolicy).trimEnd()} "${pattern}"`;
+  const flag = policyOf(policy.kind, pattern);
   if (match.rule === "name" && new Set(match.layers.map((layer) => layer.containers.join())).size > 1) {
     return [
       `${flag} matches ${listed(match.layers.map((layer) => layer.path))}. Write the whole path to select one of them.`,
@@ -84,7 +85,7 @@ function effectWarnings({ graph, matches, cut, set }: Resolved): string[] {
   if (wantsCut && parameters(graph.layers.slice(0, cut.position)) === 0) {
     const before = graph.layers.slice(0, cut.position).filter((layer) => layer.className !== "InputLayer");
     const reason = before.length === 0 ? "it is the first layer" : "no layer before it has any";
-    warnings.push(`${quoted(cut.policy)} freezes 0 parameters (${reason}).`);
+    warnings.push(`${formatPolicy(cut.policy)} freezes 0 parameters (${reason}).`);
   }
   for (const { policy, pattern, match } of matches) {
     if (policy.kind !== "freeze" && policy.kind !== "unfreeze") continue;
@@ -94,7 +95,7 @@ function effectWarnings({ graph, matches, cut, set }: Resolved): string[] {
       match.layers.length === 1
         ? "the layer it matches has"
         : `the ${match.layers.length} layers it matches have`;
-    warnings.push(`--${policy.kind} "${pattern}" ${verb} 0 parameters (${layers} no trainable weights).`);
+    warnings.push(`${policyOf(policy.kind, pattern)} ${verb} 0 parameters (${layers} no trainable weights).`);
   }
   for (const { policy, pattern, match } of matches) {
     if (policy.kind !== "unfreeze" || set.bnMode !== "freeze") continue;
@@ -103,17 +104,11 @@ function effectWarnings({ graph, matches, cut, set }: Resolved): string[] {
     );
     if (norms.length === match.layers.length) {
       warnings.push(
-        `--unfreeze "${pattern}" has no effect: --bn-mode freeze freezes all pretrained BatchNormalization layers.`,
+        `${policyOf("unfreeze", pattern)} has no effect: ${optionSetTo("bnMode", "freeze")} freezes all pretrained BatchNormalization layers.`,
       );
     }
   }
   return warnings;
-}
-
-/** Formats a cut with its name in quotes: `--freeze-until "conv4"`. */
-function quoted(policy: FreezePolicy): string {
-  if (!("patterns" in policy)) return formatPolicy(policy);
-  return `--freeze-${policy.kind} "${policy.patterns.join(",")}"`;
 }
 
 /** Warns of a cut inside a block that more than one tensor crosses. */
@@ -142,8 +137,8 @@ function blockText({ layer, block, name, residual, others }: BlockCut): string {
 
 function alternativesText({ alternatives }: BlockCut, policy: FreezePolicy): string {
   if (alternatives.length === 0) return "";
-  const flag = policy.kind === "depth" ? "--freeze-until " : "";
-  return ` Use ${flag}${alternatives.join(" or ")} to cut between blocks.`;
+  const places = policy.kind === "depth" ? alternatives.map((name) => policyOf("until", name)) : alternatives;
+  return ` Use ${places.join(" or ")} to cut between blocks.`;
 }
 
 /** Warns of random layers in the static part, which do not draw in training. */
@@ -175,7 +170,9 @@ function randomWarnings(graph: LayerGraph, set: FrozenSet, parts: Partition): st
 function modeWarnings(graph: LayerGraph, set: FrozenSet, parts: Partition): string[] {
   const freezes = graph.layers.some((layer) => set.frozen.has(layer.path));
   if (set.bnMode !== "train" || !freezes || parts.batchStatistics.size === 0) return [];
-  return ["--bn-mode train changes frozen activations every step; the prefix cache is disabled."];
+  return [
+    `${optionSetTo("bnMode", "train")} changes frozen activations every step; the prefix cache is disabled.`,
+  ];
 }
 
 /** Joins names, three at most: `a, b, c and 4 more`. */

@@ -1,5 +1,6 @@
 import type { Notes } from "../checkpoint.ts";
 import { UsageError } from "../errors.ts";
+import { optionName } from "../options.ts";
 import { classifierOf } from "../topology/head-of.ts";
 import type { LayerGraph } from "../topology/layer-graph.ts";
 
@@ -32,8 +33,9 @@ export function decideHead(graph: LayerGraph, { notes, classNames, keepHead }: H
   const fits = count === classNames.length;
   if (keepHead && !fits) {
     throw new UsageError(
-      `--keep-head: expected a head for the ${classNames.length} classes of the data, got ${count === null ? "an output that is not a classifier" : `one for ${count}`}.`,
+      `${optionName("keepHead")}: expected a head for the ${classNames.length} classes of the data, got ${count === null ? "an output that is not a classifier" : `one for ${count}`}.`,
       "keep-head",
+      "keepHead",
     );
   }
   if (!fits) return { keep: false, labels: classNames };

@@ -1,8 +1,10 @@
 /** Normalization layers (`keras/src/layers/normalization`). */
+
 import type { JsonObject } from "../checkpoint.ts";
 import type { BatchNormalized } from "../engine/operations.ts";
 import { batchNormalizationBatch, batchNormalizationStored } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
+import { optionSetTo } from "../options.ts";
 import { isTrueAt, numberAt, numberList } from "../topology/config-values.ts";
 import { axesOf, axisOf, inverseOrder } from "./axes.ts";
 import type { Kernel, KernelCall, KernelResult } from "./kernel.ts";
@@ -37,7 +39,7 @@ function batchNormalization(call: KernelCall): KernelResult {
     return { outputs: [back(output)] };
   }
   if (isTrueAt(config, "renorm")) {
-    throw unsupported("batch renormalization in training", "Use --bn-mode inference.");
+    throw unsupported("batch renormalization in training", `Use ${optionSetTo("bnMode", "inference")}.`);
   }
   // Keras 2 began with 2.12, and not in its fused form for pictures.
   const ignoresMask = config["masked_statistics"] === false || (context.keras === 2 && x.rank === 4);

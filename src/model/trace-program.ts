@@ -1,4 +1,5 @@
 /** @file A model as plain operations, found by running it: every layer and operation that can be computed can be traced. */
+
 import type { Checkpoint } from "../checkpoint.ts";
 import { ensureEngine } from "../engine/backend.ts";
 import { tf } from "../engine/tf.ts";
@@ -12,6 +13,7 @@ import type {
   TensorProgram,
   ValueType,
 } from "../formats/onnx/tensor-program.ts";
+import { optionSetTo } from "../options.ts";
 import { layerGraph } from "../topology/build-graph.ts";
 import type { GraphEndpoint, LayerGraph } from "../topology/layer-graph.ts";
 import { requireSupported } from "../topology/support.ts";
@@ -115,7 +117,7 @@ function inputShape(
     throw new TopologyError(
       `${name}: ONNX: expected an input of numbers with every size but the batch fixed, got ${dtype} [${(shape ?? ["?"]).map((size) => size ?? "None").join(",")}]. ` +
         (rest.length === 3
-          ? "Give its image size, --image-size 224."
+          ? `Give its image size, ${optionSetTo("imageSize", 224)}.`
           : "Save the model with a fixed input shape."),
       "free-size",
     );

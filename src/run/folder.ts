@@ -8,6 +8,7 @@ import { MachineError, UsageError } from "../errors.ts";
 import { isRunning, replaceFile } from "../formats/atomic-file.ts";
 import { formatNamed, formats, nameWithoutEnding } from "../formats/formats.ts";
 import { writeCheckpoint } from "../inference/write-checkpoint.ts";
+import { optionName, optionSetTo } from "../options.ts";
 import { historyCsv } from "../training/history.ts";
 import { finishMoves, moveIntoPlace } from "./files.ts";
 import type { FinetuneResult } from "./options.ts";
@@ -56,8 +57,9 @@ export function openRunFolder(
   const found = disk(path, () => statSync(path, { throwIfNoEntry: false }));
   if (found && !found.isDirectory()) {
     throw new UsageError(
-      `${path}: output: expected a folder, got a file. Choose another --out.`,
+      `${path}: output: expected a folder, got a file. Choose another ${optionName("out")}.`,
       "out-is-a-file",
+      "out",
     );
   }
   if (found) disk(path, () => tidy(path));
@@ -65,8 +67,9 @@ export function openRunFolder(
   if (entries.length > 0 && !overwrite) {
     throw new UsageError(
       `${path}: output: expected a new or empty folder, got one that holds ${listed(entries)}. ` +
-        "Choose another --out, or pass --overwrite to replace an earlier run.",
+        `Choose another ${optionName("out")}, or ${optionSetTo("overwrite", true)} to replace an earlier run.`,
       "out-exists",
+      "out",
     );
   }
   const staging = join(path, `${partialPrefix}${process.pid}-${randomUUID().slice(0, 8)}`);
@@ -81,8 +84,9 @@ export function openRunFolder(
   if (other !== undefined) {
     discard();
     throw new UsageError(
-      `${path}: output: expected a folder that no other run writes to, got one of process ${writerOf(other)}. Choose another --out, or wait for it.`,
+      `${path}: output: expected a folder that no other run writes to, got one of process ${writerOf(other)}. Choose another ${optionName("out")}, or wait for it.`,
       "out-in-use",
+      "out",
     );
   }
   return {
@@ -208,8 +212,9 @@ function asMachineError(path: string, error: unknown): unknown {
   const code = (error as NodeJS.ErrnoException).code;
   if (!(error instanceof Error) || typeof code !== "string" || !/^E[A-Z0-9]+$/.test(code)) return error;
   return new MachineError(
-    `${path}: output: expected a folder that can be written, got ${error.message}. Choose another --out, or make room there.`,
+    `${path}: output: expected a folder that can be written, got ${error.message}. Choose another ${optionName("out")}, or make room there.`,
     "out-not-writable",
+    "out",
   );
 }
 

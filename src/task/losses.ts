@@ -1,6 +1,7 @@
 /** Keras's losses by name, one value a sample before the mean. */
 import type { Json, JsonObject } from "../checkpoint.ts";
 import { UsageError } from "../errors.ts";
+import { optionName } from "../options.ts";
 import { crossentropies } from "./crossentropies.ts";
 import { distances } from "./distances.ts";
 import type { LossDefinition, LossSettings, PerSample } from "./loss-definition.ts";
@@ -31,8 +32,9 @@ export function lossOf(argument: LossArgument): Loss {
   );
   if (!found) {
     throw new UsageError(
-      `loss "${given}": expected one of ${lossNames().join(", ")}, got an unknown name.`,
+      `${optionName("loss")} "${given}": expected one of ${lossNames().join(", ")}, got an unknown name.`,
       "loss-unknown",
+      "loss",
     );
   }
   const [name, definition] = found;
@@ -60,6 +62,7 @@ function settingsOf(name: string, { defaults = {} }: LossDefinition, config: Jso
       throw new UsageError(
         `loss ${name}: "${key}": expected one of ${Object.keys(settings).join(", ") || "no settings"}, got ${JSON.stringify(value)}.`,
         "loss-setting",
+        "loss",
       );
     }
     settings[key] = value;
@@ -68,12 +71,14 @@ function settingsOf(name: string, { defaults = {} }: LossDefinition, config: Jso
     throw new UsageError(
       `loss ${name}: axis: expected -1, got ${JSON.stringify(settings["axis"])}.`,
       "loss-setting",
+      "loss",
     );
   }
   if (settings["ignore_class"] !== undefined && settings["ignore_class"] !== null) {
     throw new UsageError(
       `loss ${name}: ignore_class: expected null, got ${JSON.stringify(settings["ignore_class"])}.`,
       "loss-setting",
+      "loss",
     );
   }
   return settings;

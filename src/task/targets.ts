@@ -1,4 +1,5 @@
 import { DataError, UsageError } from "../errors.ts";
+import { optionName } from "../options.ts";
 import type { Shape, Tensor } from "../tensor.ts";
 import { float32Tensor, formatShape, toFloat32 } from "../tensor.ts";
 import type { LayerGraph } from "../topology/layer-graph.ts";
@@ -28,8 +29,9 @@ export function requireKnownClasses(
   if (strange === undefined) return;
   const more = classNames.length > 20 ? ` and ${classNames.length - 20} more` : "";
   throw new UsageError(
-    `--class-weight ${JSON.stringify(strange)}: expected a class of the data, got none of that name. Classes: ${classNames.slice(0, 20).join(", ")}${more}.`,
+    `${optionName("classWeight")} ${JSON.stringify(strange)}: expected a class of the data, got none of that name. Classes: ${classNames.slice(0, 20).join(", ")}${more}.`,
     "class-weight",
+    "classWeight",
   );
 }
 

@@ -1,5 +1,6 @@
 import type { Json, JsonObject } from "../checkpoint.ts";
 import { UsageError } from "../errors.ts";
+import { optionName } from "../options.ts";
 
 /** A Keras optimizer's config, its class's defaults filled in. */
 export interface OptimizerConfig {
@@ -59,8 +60,9 @@ export function optimizerConfig(
   const className = optimizerNames().find((known) => known.toLowerCase() === name.toLowerCase());
   if (!className) {
     throw new UsageError(
-      `optimizer "${name}": expected one of ${optimizerNames().join(", ")}, got an unknown name.`,
+      `${optionName("optimizer")} "${name}": expected one of ${optimizerNames().join(", ")}, got an unknown name.`,
       "optimizer-unknown",
+      "optimizer",
     );
   }
   const settings: Record<string, Json> = {
@@ -74,6 +76,7 @@ export function optimizerConfig(
       throw new UsageError(
         `optimizer ${className}: "${key}": expected one of ${Object.keys(settings).join(", ")}, got an unknown setting.`,
         "optimizer-setting",
+        "optimizer",
       );
     }
     if (value !== null) settings[setting] = value;
@@ -88,8 +91,9 @@ function named(argument: OptimizerArgument): { name: string; config: JsonObject 
   const name = argument["class_name"];
   if (typeof name !== "string") {
     throw new UsageError(
-      `optimizer: expected a name or { class_name, config }, got ${JSON.stringify(argument)}.`,
+      `${optionName("optimizer")}: expected a name or { class_name, config }, got ${JSON.stringify(argument)}.`,
       "optimizer-unknown",
+      "optimizer",
     );
   }
   return { name: name.split(">").at(-1)!, config: (argument["config"] as JsonObject | undefined) ?? {} };
@@ -100,6 +104,7 @@ function refuseUnsupported(className: string, settings: Readonly<Record<string, 
     throw new UsageError(
       `optimizer ${className}: ${setting}: expected ${expected}, got ${JSON.stringify(settings[setting])}.`,
       "optimizer-setting",
+      "optimizer",
     );
   };
   const rate = settings["learning_rate"];

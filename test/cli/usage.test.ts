@@ -145,7 +145,9 @@ describe("the command line", () => {
     expect(size.code).toBe(2);
     expect(size.message).toMatch(/image-size.*32.*64/);
     expect(await run("--classes", "3")).toEqual({ code: 2, message: expect.stringContaining("--classes") });
-    expect((await run("--optimizer", "Adamm")).message).toMatch(/^optimizer "Adamm": expected one of SGD, /);
+    expect((await run("--optimizer", "Adamm")).message).toMatch(
+      /^--optimizer "Adamm": expected one of SGD, /,
+    );
     expect((await run("--loss", "focal")).code).toBe(2);
   });
 

@@ -112,7 +112,7 @@ describe("the size of images", () => {
     expect(imageSizeOf(fixed, { imageSize: [64, 64] })).toEqual([96, 128]);
     expect(imageSizeOf(fixed, {}, [96, 128])).toEqual([96, 128]);
     expect(() => imageSizeOf(fixed, {}, 224)).toThrow(
-      "--image-size: expected 96x128, the model's fixed input, got 224x224.",
+      "imageSize: expected 96x128, the model's fixed input, got 224x224.",
     );
   });
 
@@ -153,5 +153,5 @@ test("a net of other names belongs to no family, and the warning says what to pa
     ["dense", "Dense"],
   ]);
   expect(familyOf(own)).toBeUndefined();
-  expect(detectPreprocess(own, {}).warning).toMatch(/--preprocess/);
+  expect(detectPreprocess(own, {}).warning).toMatch(/Use preprocess if/);
 });

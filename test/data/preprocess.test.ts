@@ -23,8 +23,8 @@ test("none leaves the pixels", () => {
 
 test("caffe and torch are refused on gray images, tf is not", () => {
   const gray = Float32Array.of(0, 127.5, 255);
-  expect(() => preprocessPixels(gray, "caffe", 1)).toThrow(/--preprocess caffe.*expected 3 channels, got 1/);
-  expect(() => preprocessPixels(gray, "torch", 1)).toThrow(/--preprocess torch/);
+  expect(() => preprocessPixels(gray, "caffe", 1)).toThrow(/preprocess caffe.*expected 3 channels, got 1/);
+  expect(() => preprocessPixels(gray, "torch", 1)).toThrow(/preprocess torch/);
   preprocessPixels(gray, "tf", 1);
   expect([...gray]).toEqual([-1, 0, 1]);
 });

@@ -31,12 +31,12 @@ describe("a cut inside a residual block", () => {
     );
   });
 
-  test("alternatives are names for the same flag, or for --freeze-until if the cut is a depth", () => {
+  test("alternatives are names for the same policy, or for freezeUntil if the cut is a depth", () => {
     expect(warningsOf(resnet, freezeThrough("conv4_block1_2_relu"))[0]).toMatch(
       /Use conv3 or conv4_block1 to cut between blocks\.$/,
     );
     expect(warningsOf(resnet, freezeDepth(90))[0]).toMatch(
-      /Use --freeze-until conv4 or conv4_block2 to cut between blocks\.$/,
+      /Use freezeUntil\("conv4"\) or freezeUntil\("conv4_block2"\) to cut between blocks\.$/,
     );
     expect(warningsOf(resnet, freezeUntil("conv4_block6_2_conv"))[0]).toMatch(
       /Use conv4_block6 or conv5 to cut/,

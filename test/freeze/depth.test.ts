@@ -68,7 +68,7 @@ describe("invalid depths", () => {
   test("a depth beyond the number of layers is refused with that number", () => {
     for (const depth of [178, -178, 500]) {
       expect(() => resolveFreeze(resnet, freezeDepth(depth))).toThrow(
-        `--freeze-depth ${depth}: expected at most the 177 layers of the model, got ${Math.abs(depth)}.`,
+        `freezeDepth(${depth}): expected at most the 177 layers of the model, got ${Math.abs(depth)}.`,
       );
     }
   });
@@ -76,7 +76,7 @@ describe("invalid depths", () => {
   test("an unknown nested model is refused with the names of the existing ones", () => {
     const nested = layerGraph(graphFixture("keras-3.15.1-nets.json.gz", "nested three deep"));
     expect(() => resolveFreeze(nested, freezeDepth("tip:1"))).toThrow(
-      "--freeze-depth tip: expected one of mid, mid/low, top, got no nested model of that name. Did you mean top?",
+      'freezeDepth("tip:1"): expected one of mid, mid/low, top, got no nested model of that name. Did you mean top?',
     );
     expect(() => resolveFreeze(resnet, freezeDepth("base:1"))).toThrow(UsageError);
   });

@@ -29,18 +29,18 @@ describe("policies are data", () => {
   });
 
   test.each(["ten", "1.5", 1.5, "base:", "", Number.NaN])("freezeDepth refuses %j", (text) => {
-    expect(() => freezeDepth(text)).toThrow(/^--freeze-depth .*: expected an integer/);
+    expect(() => freezeDepth(text)).toThrow(/^freezeDepth\(.*\): expected an integer/);
   });
 
   test("a cut at two positions and an empty list of patterns are refused", () => {
     expect(() => freezeUntil("conv4,conv5")).toThrow(
-      '--freeze-until "conv4,conv5": expected one layer, stage or pattern, got 2.',
+      'freezeUntil("conv4,conv5"): expected one layer, stage or pattern, got 2.',
     );
     expect(() => freezeThrough("")).toThrow(
-      '--freeze-through "": expected one layer, stage or pattern, got 0.',
+      'freezeThrough(""): expected one layer, stage or pattern, got 0.',
     );
-    expect(() => freeze()).toThrow("--freeze: expected a layer, stage or pattern, got none.");
-    expect(() => unfreeze(",")).toThrow("--unfreeze: expected a layer, stage or pattern, got none.");
+    expect(() => freeze()).toThrow("freeze(): expected a layer, stage or pattern, got none.");
+    expect(() => unfreeze(",")).toThrow("unfreeze(): expected a layer, stage or pattern, got none.");
   });
 
   test("formatPolicy writes each policy as on the command line", () => {
@@ -52,11 +52,11 @@ describe("policies are data", () => {
       freezeAllButHead(),
     ];
     expect(policies.map(formatPolicy)).toEqual([
-      "--freeze-until conv4",
-      "--freeze a,b",
-      "--unfreeze c",
-      "--freeze-depth base:3",
-      "--freeze-all-but-head",
+      'freezeUntil("conv4")',
+      'freeze("a,b")',
+      'unfreeze("c")',
+      'freezeDepth("base:3")',
+      "freezeAllButHead()",
     ]);
   });
 });

@@ -117,14 +117,14 @@ describe("position policies", () => {
   });
 
   test.each<[string, readonly FreezePolicy[]]>([
-    ["--freeze-until conv2 and --freeze-depth 2", [freezeUntil("conv2"), freezeDepth(2)]],
-    ["--freeze-until conv2 and --freeze-until bn1", [freezeUntil("conv2"), freezeUntil("bn1")]],
-    ["--freeze-through bn1 and --freeze-all-but-head", [freezeThrough("bn1"), freezeAllButHead()]],
-    ["--freeze none and --freeze-depth 1", [freeze("none"), freezeDepth(1)]],
+    ['freezeUntil("conv2") and freezeDepth(2)', [freezeUntil("conv2"), freezeDepth(2)]],
+    ['freezeUntil("conv2") and freezeUntil("bn1")', [freezeUntil("conv2"), freezeUntil("bn1")]],
+    ['freezeThrough("bn1") and freezeAllButHead()', [freezeThrough("bn1"), freezeAllButHead()]],
+    ['freeze("none") and freezeDepth(1)', [freeze("none"), freezeDepth(1)]],
   ])("%s exclude each other", (flags, policies) => {
     expect(failure(small, policies)).toEqual({
       code: "freeze-positions",
-      message: `${flags}: expected one position to cut at, got 2. Keep one of them; --freeze and --unfreeze can be added to it.`,
+      message: `${flags}: expected one position to cut at, got 2. Keep one of them; freeze() and unfreeze() can be added to it.`,
     });
   });
 });
@@ -191,13 +191,13 @@ describe("policies apply in a fixed order", () => {
   test("the resolution names for each layer the rule that decided", () => {
     const { why } = resolveFreeze(small, policies, { bnMode: "follow" });
     expect(Object.fromEntries(why)).toEqual({
-      image: "--freeze-until conv2",
-      conv1: "--freeze-until conv2",
-      bn1: "--unfreeze bn1",
-      conv2: "--freeze-until conv2",
-      bn2: "--unfreeze bn2",
-      pool: "--freeze-until conv2",
-      out: "--freeze out",
+      image: 'freezeUntil("conv2")',
+      conv1: 'freezeUntil("conv2")',
+      bn1: 'unfreeze("bn1")',
+      conv2: 'freezeUntil("conv2")',
+      bn2: 'unfreeze("bn2")',
+      pool: 'freezeUntil("conv2")',
+      out: 'freeze("out")',
     });
   });
 });
@@ -206,20 +206,16 @@ describe("a name that matches nothing", () => {
   test("a name that matches nothing is refused with suggestions, the stages and a hint to inspect", () => {
     expect(failure(resnet, freezeUntil("conv9"))).toEqual({
       code: "freeze-no-match",
-      message: `--freeze-until "conv9": no layer matches. Did you mean conv4, conv5? Stages: conv1 conv2 conv3 conv4 conv5 head. 'inspect' lists all 177 layers.`,
+      message: `freezeUntil("conv9"): no layer matches. Did you mean conv4, conv5? Stages: conv1 conv2 conv3 conv4 conv5 head. 'inspect' lists all 177 layers.`,
     });
   });
 
   test.each<[string, FreezePolicy, string]>([
-    [
-      "through",
-      freezeThrough("conv5_blok2"),
-      '--freeze-through "conv5_blok2": no layer matches. Did you mean',
-    ],
-    ["freeze", freeze("conv1_conv,nothing"), '--freeze "nothing": no layer matches. Stages:'],
-    ["unfreeze", unfreeze("/nothing/"), '--unfreeze "/nothing/": no layer matches. Stages:'],
-    ["glob", freeze("*_batchnorm"), '--freeze "*_batchnorm": no layer matches.'],
-    ["part of a name", freezeUntil("block1_1"), '--freeze-until "block1_1": no layer matches.'],
+    ["through", freezeThrough("conv5_blok2"), 'freezeThrough("conv5_blok2"): no layer matches. Did you mean'],
+    ["freeze", freeze("conv1_conv,nothing"), 'freeze("nothing"): no layer matches. Stages:'],
+    ["unfreeze", unfreeze("/nothing/"), 'unfreeze("/nothing/"): no layer matches. Stages:'],
+    ["glob", freeze("*_batchnorm"), 'freeze("*_batchnorm"): no layer matches.'],
+    ["part of a name", freezeUntil("block1_1"), 'freezeUntil("block1_1"): no layer matches.'],
   ])("a name that matches nothing is refused: %s", (_, policy, message) => {
     const { code, message: got } = failure(resnet, policy);
     expect(code).toBe("freeze-no-match");
@@ -243,7 +239,7 @@ describe("everything frozen", () => {
     expect(failure(resnet, policy)).toEqual({
       code: "freeze-all",
       message:
-        "The policy freezes all 25,636,712 parameters; nothing is left to train. Add --unfreeze or a new head (--classes).",
+        "The policy freezes all 25,636,712 parameters; nothing is left to train. Add unfreeze() or a new head (classes).",
     });
   });
 
@@ -280,31 +276,31 @@ describe("everything frozen", () => {
 describe("warnings", () => {
   test("a cut that freezes no parameters is warned of", () => {
     expect(warningsOf(resnet, freezeUntil("conv1_pad"))).toEqual([
-      '--freeze-until "conv1_pad" freezes 0 parameters (it is the first layer).',
+      'freezeUntil("conv1_pad") freezes 0 parameters (it is the first layer).',
     ]);
     expect(warningsOf(resnet, freezeUntil("conv1_conv"))).toEqual([
-      '--freeze-until "conv1_conv" freezes 0 parameters (no layer before it has any).',
+      'freezeUntil("conv1_conv") freezes 0 parameters (no layer before it has any).',
     ]);
     expect(warningsOf(resnet, freezeThrough("conv1_pad"))).toHaveLength(1);
     expect(warningsOf(resnet, freezeDepth(2))).toEqual([
-      "--freeze-depth 2 freezes 0 parameters (no layer before it has any).",
+      "freezeDepth(2) freezes 0 parameters (no layer before it has any).",
     ]);
   });
 
   test("a pattern whose layers have no trainable weights is warned of", () => {
     expect(warningsOf(resnet, [freezeUntil("conv4"), unfreeze("*_relu,conv1_pad")])).toEqual([
-      '--unfreeze "*_relu" trains 0 parameters (the 33 layers it matches have no trainable weights).',
-      '--unfreeze "conv1_pad" trains 0 parameters (the layer it matches has no trainable weights).',
+      'unfreeze("*_relu") trains 0 parameters (the 33 layers it matches have no trainable weights).',
+      'unfreeze("conv1_pad") trains 0 parameters (the layer it matches has no trainable weights).',
     ]);
   });
 
   test("a layer name that other names begin with is warned of", () => {
     const mobilenet = application("MobileNet");
     expect(warningsOf(mobilenet, freeze("conv1"))).toEqual([
-      '--freeze "conv1" matches only the layer conv1, not conv1_bn, conv1_relu. Write "conv1*" to match all of them.',
+      'freeze("conv1") matches only the layer conv1, not conv1_bn, conv1_relu. Write "conv1*" to match all of them.',
     ]);
     expect(warningsOf(mobilenet, freezeThrough("conv1"))).toEqual([
-      '--freeze-through "conv1" matches only the layer conv1, not conv1_bn, conv1_relu. Write "conv1*" to match all of them.',
+      'freezeThrough("conv1") matches only the layer conv1, not conv1_bn, conv1_relu. Write "conv1*" to match all of them.',
     ]);
     expect(warningsOf(mobilenet, freezeUntil("conv_pw_3"))).toEqual([]);
   });
@@ -312,18 +308,18 @@ describe("warnings", () => {
   test("a name that occurs in several nested models is warned of", () => {
     const graph = layerGraph(graphFixture("keras-3.15.1-nets.json.gz", "nested three deep"));
     expect(warningsOf(graph, [freezeDepth(0), freeze("norm")])).toEqual([
-      '--freeze "norm" matches mid/low/norm, top/norm. Write the whole path to select one of them.',
+      'freeze("norm") matches mid/low/norm, top/norm. Write the whole path to select one of them.',
     ]);
   });
 
   test("an unfreeze policy that the BatchNormalization mode overrides is warned of", () => {
     expect(warningsOf(small, [freezeUntil("conv2"), unfreeze("bn1")], { bnMode: "freeze" })).toEqual([
-      '--unfreeze "bn1" has no effect: --bn-mode freeze freezes all pretrained BatchNormalization layers.',
+      'unfreeze("bn1") has no effect: bnMode: "freeze" freezes all pretrained BatchNormalization layers.',
     ]);
   });
 
   test("train mode warns that the cache is disabled, if anything is frozen", () => {
-    const warning = "--bn-mode train changes frozen activations every step; the prefix cache is disabled.";
+    const warning = 'bnMode: "train" changes frozen activations every step; the prefix cache is disabled.';
     expect(warningsOf(small, freezeUntil("conv2"), { bnMode: "train" })).toEqual([warning]);
     expect(warningsOf(small, [], { bnMode: "train" })).toEqual([]);
     const plain = tinyGraph([imageInput(), conv("a"), conv("b"), pool(), dense("out")]);
@@ -348,7 +344,7 @@ describe("random layers in the frozen part", () => {
       "flip: stands before frozen layers and therefore does not augment images in training. To augment, freeze nothing after it.",
     ]);
     expect(warningsOf(graph, freezeUntil("a"))).toEqual([
-      '--freeze-until "a" freezes 0 parameters (no layer before it has any).',
+      'freezeUntil("a") freezes 0 parameters (no layer before it has any).',
     ]);
   });
 

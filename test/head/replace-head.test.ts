@@ -340,7 +340,7 @@ describe("deciding whether the head is kept", () => {
       labels: classNames,
     });
     expect(() => decideHead(graph, { notes, classNames: ["a", "b"], keepHead: true })).toThrow(
-      "--keep-head: expected a head for the 2 classes of the data, got one for 3.",
+      "keepHead: expected a head for the 2 classes of the data, got one for 3.",
     );
     const features = tinyGraph([imageInput(), conv("a"), pool()]);
     expect(() => decideHead(features, { notes: {}, classNames, keepHead: true })).toThrow(UsageError);

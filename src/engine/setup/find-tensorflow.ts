@@ -1,6 +1,7 @@
 import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readdirSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { KerasFileError, MachineError } from "../../errors.ts";
+import { optionName } from "../../options.ts";
 import { readZip } from "../../zip/reader.ts";
 import { runCommand, tryCommand } from "./run-command.ts";
 
@@ -120,15 +121,16 @@ async function downloadedTensorFlow(pythons: readonly string[], scratch: string)
     await runCommand(`tensorflow-cpu ${tensorflowRelease}`, python, downloadParameters(machine!, scratch), {
       code: "no-tensorflow",
       missing: "",
-      failed: "Download a tensorflow-cpu wheel by other means and give it with --wheel.",
+      failed: `Download a tensorflow-cpu wheel by other means and give it as ${optionName("wheel")}.`,
     });
     const wheel = readdirSync(scratch).find((name) => name.endsWith(".whl"))!;
     return unpackedWheel(join(scratch, wheel), scratch, wheel);
   }
   throw new MachineError(
     `TensorFlow: expected a Python with TensorFlow or pip, got none (tried ${pythons.join(", ")}). ` +
-      "Install Python 3 with pip, or give a tensorflow-cpu wheel with --wheel.",
+      `Install Python 3 with pip, or give a tensorflow-cpu wheel as ${optionName("wheel")}.`,
     "no-python",
+    "wheel",
   );
 }
 

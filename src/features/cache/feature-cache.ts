@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { engineHome } from "../../engine/home.ts";
+import { optionName, optionSetTo } from "../../options.ts";
 import { roundToFloat16 } from "./float16.ts";
 import { createPack, newRecords, type PackRecord, type PackWriter, packReader } from "./pack.ts";
 import {
@@ -94,7 +95,9 @@ export async function openFeatureCache(options: FeatureCacheOptions): Promise<Fe
 
   const lease = await leaseFolder(folder).catch((error: NodeJS.ErrnoException) => {
     keeps = false;
-    warn(`${systemReason(error)}. Features are not kept. Pass --cache DIR or --no-cache.`);
+    warn(
+      `${systemReason(error)}. Features are not kept. Give another ${optionName("cache")}, or ${optionSetTo("cache", false)}.`,
+    );
     return undefined;
   });
   const renewal = lease && setInterval(() => void lease.renew(), renewalMs);
@@ -126,7 +129,7 @@ export async function openFeatureCache(options: FeatureCacheOptions): Promise<Fe
       if (cacheBytes + diskBytes > maxBytes && !(await makeRoom(diskBytes))) {
         keeps = false;
         warn(
-          `holds ${cacheBytes} bytes in use, of ${maxBytes} that it may. Features of further pictures are computed again by the next run. Raise --cache-max, or freeze less or more.`,
+          `holds ${cacheBytes} bytes in use, of ${maxBytes} that it may. Features of further samples are computed again by the next run. Raise ${optionName("cacheMax")}, or freeze less or more.`,
         );
         return false;
       }
@@ -135,7 +138,7 @@ export async function openFeatureCache(options: FeatureCacheOptions): Promise<Fe
     } catch (error) {
       keeps = false;
       warn(
-        `${systemReason(error as NodeJS.ErrnoException)}. What is cached stays right; features of further pictures are computed again by the next run. Free space or pass --cache DIR.`,
+        `${systemReason(error as NodeJS.ErrnoException)}. What is cached stays right; features of further samples are computed again by the next run. Free space, or give another ${optionName("cache")}.`,
       );
       return false;
     }

@@ -4,6 +4,7 @@ import type { Checkpoint } from "../../checkpoint.ts";
 import { UsageError } from "../../errors.ts";
 import { windowFile } from "../../hdf5/file-system.ts";
 import { createHdf5, type Hdf5Writer } from "../../hdf5/writer.ts";
+import { optionName } from "../../options.ts";
 import { formatShape, type Tensor } from "../../tensor.ts";
 import { replaceFile } from "../atomic-file.ts";
 import { inDialect } from "../dialect-writing.ts";
@@ -69,8 +70,9 @@ function shardsOf(checkpoint: Checkpoint, base: string, limit: number, path: str
       const bytes = storedBytes(tensor);
       if (bytes > limit) {
         throw new UsageError(
-          `${path}: ${at} ${formatShape(tensor.shape)}: expected at most ${limit.toLocaleString("en-US")} bytes, what a shard may take, got ${bytes.toLocaleString("en-US")}. Pass a larger --max-shard-size.`,
+          `${path}: ${at} ${formatShape(tensor.shape)}: expected at most ${limit.toLocaleString("en-US")} bytes, what a shard may take, got ${bytes.toLocaleString("en-US")}. Give a larger ${optionName("maxShardBytes")}.`,
           "shard-size",
+          "maxShardBytes",
         );
       }
       const shard = last().bytes + bytes > limit ? begin() : last();

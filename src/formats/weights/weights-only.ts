@@ -4,6 +4,7 @@ import { weightCounts } from "../../architectures/weight-counts.ts";
 import type { Checkpoint, CheckpointFormat } from "../../checkpoint.ts";
 import { KerasFileError, TopologyError, UsageError } from "../../errors.ts";
 import type { Hdf5File, Hdf5Group } from "../../hdf5/reader.ts";
+import { optionName, optionSetTo } from "../../options.ts";
 import { dialectVersion } from "../dialect-writing.ts";
 import type { DescribedModel } from "../format.ts";
 import { readNamedWeights, storedInGroup } from "../h5/reader.ts";
@@ -108,7 +109,8 @@ export function requireArchitecture(name: string): Architecture {
   const architecture = architectureOf(name);
   if (architecture) return architecture;
   throw new UsageError(
-    `--arch "${name}": no such architecture. Known: ${knownNames()}, or a file of the model.`,
+    `${optionName("arch")} "${name}": no such architecture. Known: ${knownNames()}, or a file of the model.`,
+    "arch",
     "arch",
   );
 }
@@ -130,11 +132,12 @@ function networkFor(
     (known) => weightCounts(known.name).includes(weights) && fits(() => built(known)),
   );
   const hint = recognised
-    ? `Pass --arch ${recognised.name} (recognised from its ${groups} weight groups).`
-    : `Pass --arch with the network that its ${weights} weights belong to: the file of model.to_json(), another file of the same model, or one of ${knownNames()}.`;
+    ? `Pass ${optionSetTo("arch", recognised.name)} (recognised from its ${groups} weight groups).`
+    : `Pass ${optionName("arch")}, the network that its ${weights} weights belong to: the file of model.to_json(), another file of the same model, or one of ${knownNames()}.`;
   throw new KerasFileError(
     `${label} has weights but no model_config (saved with save_weights). ${hint}`,
     "weights-only",
+    "arch",
   );
 }
 

@@ -1,5 +1,6 @@
 import type { Json, JsonObject } from "../../checkpoint.ts";
 import { TopologyError } from "../../errors.ts";
+import { optionSetTo } from "../../options.ts";
 import { formatShape } from "../../tensor.ts";
 import { isObject } from "../config-values.ts";
 import { classNameOf } from "../dialects/class-names.ts";
@@ -164,13 +165,13 @@ export function refuseEncodedColumns(graph: LayerGraph): void {
   }
 }
 
-const advice = "Write it for a current Keras, without --keras 3.0.";
+const advice = (): string => `Write it for a current Keras, without ${optionSetTo("outputKeras", "3.0")}.`;
 
 function unknown(path: string, what: string): TopologyError {
-  return new TopologyError(`${path}: Keras 3.0 ${what}. ${advice}`, "untranslatable");
+  return new TopologyError(`${path}: Keras 3.0 ${what}. ${advice()}`, "untranslatable");
 }
 
 /** What Keras 3.0 saves and fails to open (tried with 3.0.5). */
 function unopened(path: string, what: string): TopologyError {
-  return new TopologyError(`${path}: Keras 3.0 fails to open ${what}. ${advice}`, "untranslatable");
+  return new TopologyError(`${path}: Keras 3.0 fails to open ${what}. ${advice()}`, "untranslatable");
 }

@@ -1,5 +1,6 @@
 import type { Json, JsonObject } from "../../checkpoint.ts";
 import { TopologyError } from "../../errors.ts";
+import { optionSetTo } from "../../options.ts";
 import { isObject } from "../config-values.ts";
 import { formerLayers } from "../dialects/class-names.ts";
 import { kindOfNode } from "../dialects/node-def.ts";
@@ -89,7 +90,7 @@ const rules: Readonly<Record<string, Rule>> = {
 export function keras3Arguments(path: string, className: string, config: JsonObject): TranslatedLayer {
   if (formerLayers.has(className)) {
     throw new TopologyError(
-      `${path}: ${className}${functionIn(config)}: Keras 3 has no such layer, so a .keras file cannot hold it. Write .h5 (--format h5).`,
+      `${path}: ${className}${functionIn(config)}: Keras 3 has no such layer, so a .keras file cannot hold it. Write .h5 (${optionSetTo("outputFormat", "h5")}).`,
       "untranslatable",
     );
   }
@@ -102,7 +103,7 @@ export function keras3Arguments(path: string, className: string, config: JsonObj
     if (rule.only && key in rule.only) {
       if (value === rule.only[key]) continue;
       throw new TopologyError(
-        `${path}: ${className}: ${key}: Keras 3 knows only ${JSON.stringify(rule.only[key])}, got ${JSON.stringify(value)}. Write .h5 (--format h5).`,
+        `${path}: ${className}: ${key}: Keras 3 knows only ${JSON.stringify(rule.only[key])}, got ${JSON.stringify(value)}. Write .h5 (${optionSetTo("outputFormat", "h5")}).`,
         "untranslatable",
       );
     }

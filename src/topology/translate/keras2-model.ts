@@ -1,5 +1,6 @@
 import type { Json, JsonObject } from "../../checkpoint.ts";
 import { TopologyError } from "../../errors.ts";
+import { optionSetTo } from "../../options.ts";
 import { isObject } from "../config-values.ts";
 import {
   type CallDescription,
@@ -74,7 +75,7 @@ function inSameOrder(path: string, entry: JsonObject, translated: JsonObject): J
   );
   if (before!.map((name) => slashless(before!).get(name) ?? name).join() === after!.join()) return translated;
   throw new TopologyError(
-    `${path}: the model inside: expected its layers in Keras 3's order, got ${before!.join(", ")}. Write .h5 (--format h5), which keeps it as it is.`,
+    `${path}: the model inside: expected its layers in Keras 3's order, got ${before!.join(", ")}. Write .h5 (${optionSetTo("outputFormat", "h5")}), which keeps it as it is.`,
     "untranslatable",
   );
 }

@@ -1,5 +1,6 @@
 import type { Checkpoint, JsonObject } from "../../checkpoint.ts";
 import { TopologyError } from "../../errors.ts";
+import { optionSetTo } from "../../options.ts";
 import { type Dialect, dialectOf } from "../dialects/dialect.ts";
 import { inKerasOrder } from "./keras-order.ts";
 import { keras2ToKeras3, type Translation } from "./keras2-model.ts";
@@ -39,7 +40,7 @@ function convert(modelConfig: JsonObject, from: Dialect, to: Dialect): JsonObjec
     keras3: ".keras",
   };
   throw new TopologyError(
-    `model config: ${formats[from]} is not translated to ${formats[to]}. Write .h5 (--format h5), which keeps it as it is.`,
+    `model config: ${formats[from]} is not translated to ${formats[to]}. Write .h5 (${optionSetTo("outputFormat", "h5")}), which keeps it as it is.`,
     "untranslatable",
   );
 }

@@ -1,4 +1,5 @@
 import { UsageError } from "../../errors.ts";
+import { optionName } from "../../options.ts";
 import type { Epoch } from "../history.ts";
 
 /** A figure of the history and the direction in which it improves. */
@@ -21,8 +22,9 @@ export function monitorOf(name: string): Monitor {
   if (rising.test(name)) return { name, direction: "max" };
   if (falling.test(name)) return { name, direction: "min" };
   throw new UsageError(
-    `monitor: expected a loss or a metric that is known to rise or to fall, got "${name}". Name another figure of the history, as val_loss.`,
+    `${optionName("monitor")}: expected a loss or a metric that is known to rise or to fall, got "${name}". Name another figure of the history, as val_loss.`,
     "monitor-unknown",
+    "monitor",
   );
 }
 
@@ -42,7 +44,8 @@ export function monitoredValue({ name }: Monitor, record: Epoch): number {
   const value = record[name];
   if (value !== undefined) return value;
   throw new UsageError(
-    `monitor: expected one of ${Object.keys(record).join(", ")}, got "${name}".`,
+    `${optionName("monitor")}: expected one of ${Object.keys(record).join(", ")}, got "${name}".`,
     "monitor-unknown",
+    "monitor",
   );
 }

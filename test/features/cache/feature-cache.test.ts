@@ -252,7 +252,7 @@ describe("processes", () => {
   });
 });
 
-describe("--cache-max", () => {
+describe("the limit of the cache", () => {
   /** A trunk with 10 records, last used so many hours ago. */
   async function addTrunk(directory: string, trunkKey: string, hoursAgo: number): Promise<string> {
     const before = new Set(existsSync(directory) ? trunkFolders(directory) : []);
@@ -304,7 +304,7 @@ describe("--cache-max", () => {
       kept.push(await cache.put(imageKey(picture), features(picture)));
     expect(kept).toEqual([true, false, false, false, false]);
     expect(warnings).toHaveLength(1);
-    expect(warnings[0]).toMatch(/--cache-max/);
+    expect(warnings[0]).toMatch(/Raise cacheMax/);
     expect(trunkFolders(directory)).toHaveLength(3);
     expect(bits(await ours.get(imageKey(5)))).toEqual(bits(features(5)));
     expect(bits(await cache.get(imageKey(0)))).toEqual(bits(features(0)));
@@ -366,7 +366,7 @@ describe("a disk that fails", () => {
     spy.mockRestore();
     expect(await cache.put(imageKey(2), features(2))).toBe(false);
     expect(warnings).toEqual([
-      `feature cache ${directory}: no space left on the device. What is cached stays right; features of further pictures are computed again by the next run. Free space or pass --cache DIR.`,
+      `feature cache ${directory}: no space left on the device. What is cached stays right; features of further samples are computed again by the next run. Free space, or give another cache.`,
     ]);
     expect(bits(await cache.get(imageKey(0)))).toEqual(bits(features(0)));
     expect(await cache.get(imageKey(1))).toBeUndefined();
@@ -388,7 +388,7 @@ describe("a disk that fails", () => {
     await cache.close();
     expect(warnings).toHaveLength(1);
     expect(warnings[0]).toMatch(
-      /expected a folder, got a file\. Features are not kept\. Pass --cache DIR or --no-cache\.$/,
+      /expected a folder, got a file\. Features are not kept\. Give another cache, or cache: false\.$/,
     );
   });
 });

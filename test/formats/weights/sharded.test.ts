@@ -40,7 +40,7 @@ test("with an architecture they are a model", async () => {
 
 test("without one, what to pass is said", async () => {
   await expect(readCheckpoint(map)).rejects.toThrow(
-    /small_resnet\.weights\.json has weights but no model_config .* Pass --arch/,
+    /small_resnet\.weights\.json has weights but no model_config .* Pass arch/,
   );
 });
 
@@ -76,7 +76,7 @@ test("a weight that no shard can take is named, and nothing is written", async (
   await expect(
     writeCheckpoint(join(folder, "x.weights.json"), checkpoint, { maxShardBytes: 500 }),
   ).rejects.toThrow(
-    /x\.weights\.json: \/layers\/\S+ \[[\d,]+\]: expected at most 500 bytes, what a shard may take, got [\d,]+\. Pass a larger --max-shard-size\./,
+    /x\.weights\.json: \/layers\/\S+ \[[\d,]+\]: expected at most 500 bytes, what a shard may take, got [\d,]+\. Give a larger maxShardBytes\./,
   );
   expect(readdirSync(folder)).toEqual([]);
 });

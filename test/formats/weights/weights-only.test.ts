@@ -62,7 +62,7 @@ it("counts all the weights of a model with a model inside, where no network is r
   const whole = await readCheckpoint("fixtures/models/k212-nested-frozen-v3.keras");
   const count = [...whole.weights.values()].flat().length;
   await expect(readCheckpoint(await numberedWeights(whole))).rejects.toThrow(
-    `Pass --arch with the network that its ${count} weights belong to: the file of model.to_json()`,
+    `Pass arch, the network that its ${count} weights belong to: the file of model.to_json()`,
   );
 });
 
@@ -77,7 +77,7 @@ describe.each(files)("a weights-only $kind", ({ write }) => {
   it("names the network that it is of", async () => {
     const path = await write(quarterMobileNet(7));
     await expect(readCheckpoint(path)).rejects.toThrow(
-      `${path} has weights but no model_config (saved with save_weights). Pass --arch mobilenet (recognised from its 55 weight groups).`,
+      `${path} has weights but no model_config (saved with save_weights). Pass arch: "mobilenet" (recognised from its 55 weight groups).`,
     );
   });
 
@@ -85,7 +85,7 @@ describe.each(files)("a weights-only $kind", ({ write }) => {
     const path = await write(quarterMobileNet(7));
     await expect(readCheckpoint(path, { arch: "vgg16" })).rejects.toThrow(/do(?:es)? not fit/);
     await expect(readCheckpoint(path, { arch: "resnet51" })).rejects.toThrow(
-      /^--arch "resnet51": no such architecture\. Known: vgg16, vgg19, resnet50,/,
+      /^arch "resnet51": no such architecture\. Known: vgg16, vgg19, resnet50,/,
     );
   });
 });

@@ -1,5 +1,6 @@
 import type { Json, JsonObject, Weight } from "../../../checkpoint.ts";
 import { TopologyError } from "../../../errors.ts";
+import { optionSetTo } from "../../../options.ts";
 import type { Shape } from "../../../tensor.ts";
 import type { KerasMajor } from "../../layer-graph.ts";
 
@@ -37,7 +38,7 @@ export interface TfjsStep {
 /** @throws {TopologyError} naming the layer that tfjs-layers has no equal of, and what holds the model. */
 export function refuse(layer: Pick<SourceLayer, "path" | "className">, reason: string): never {
   throw new TopologyError(
-    `${layer.path}: ${layer.className}: tfjs-layers ${reason}. Write .keras or .h5 (--format keras), which hold it.`,
+    `${layer.path}: ${layer.className}: tfjs-layers ${reason}. Write .keras or .h5 (${optionSetTo("outputFormat", "keras")}), which hold it.`,
     "not-in-tfjs",
   );
 }
