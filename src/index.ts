@@ -59,7 +59,7 @@ export { extractFeatures } from "./run/extract-features.ts";
 export type { FinetuneOptions, FinetuneResult, ProgressEvent } from "./run/options.ts";
 export { planFinetune } from "./run/plan-finetune.ts";
 export type { Proof } from "./run/proof.ts";
-export type { LossArgument } from "./task/losses.ts";
+export type { LossArgument } from "./task/loss-argument.ts";
 export type { AskedTask, MetricArgument, Task, TaskKind, TaskName, TaskOutput } from "./task/task.ts";
 export { taskOf } from "./task/task.ts";
 export type { DType, InputTensor, Shape, StringTensor, Tensor } from "./tensor.ts";

@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, posix } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 
@@ -42,6 +42,20 @@ describe("package", () => {
       ]),
     );
     expect(manifest["bin"]).toEqual({ finetune: "bin/finetune.js" });
+  });
+
+  test("the types of the main entry need no other package", () => {
+    const chains = new Map([["index.d.ts", "index.d.ts"]]);
+    const found: string[] = [];
+    for (const [path, chain] of chains) {
+      for (const [, name = ""] of read(`dist/${path}`).matchAll(/(?:from|import\()\s*["']([^"']+)["']/g)) {
+        const target = posix.join(posix.dirname(path), name).replace(/\.[jt]s$/, ".d.ts");
+        if (!name.startsWith(".")) found.push(`${name} <- ${chain}`);
+        else if (!chains.has(target)) chains.set(target, `${target} <- ${chain}`);
+      }
+    }
+    expect(chains.size).toBeGreaterThan(20);
+    expect(found).toEqual([]);
   });
 
   test("it ships the build, the command, the licence and the texts, and nothing else", () => {

@@ -1,17 +1,18 @@
 import { existsSync, statSync } from "node:fs";
 import type { Architecture } from "../architectures/architecture.ts";
 import { architectureOf } from "../architectures/known.ts";
-import type { Checkpoint, CheckpointFormat, JsonObject } from "../checkpoint.ts";
+import type { Checkpoint, JsonObject } from "../checkpoint.ts";
 import { KerasFileError, TopologyError, UsageError } from "../errors.ts";
 import { optionError, optionSetTo } from "../options.ts";
 import { holdsGraph } from "../topology/tfjs-graph/graph-model.ts";
 import { dialectVersion } from "./dialect-writing.ts";
 import { refuseForeignFolder } from "./foreign-files.ts";
-import type { DescribedModel, FormatWriteOptions } from "./format.ts";
+import type { DescribedModel } from "./format.ts";
 import { formatAt, formatNamed, formats } from "./formats.ts";
 import { withSource } from "./source.ts";
 import { shardMapEnding } from "./weights/sharded-writer.ts";
 import { requireArchitecture } from "./weights/weights-only.ts";
+import type { WriteOptions } from "./write-options.ts";
 
 export interface ReadOptions {
   /**
@@ -21,13 +22,6 @@ export interface ReadOptions {
   readonly arch?: string;
   /** False reads names, shapes and dtypes of the weights and leaves their data empty. */
   readonly weights?: boolean;
-}
-
-export interface WriteOptions extends Pick<FormatWriteOptions, "program" | "layout"> {
-  /** The most bytes of weights in one shard, for `.weights.json` only. Defaults to 5 GB. */
-  readonly maxShardBytes?: number;
-  /** The format to write in. Defaults to that of the path's ending. */
-  readonly format?: CheckpointFormat;
 }
 
 /**

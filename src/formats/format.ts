@@ -1,8 +1,8 @@
 import type { Architecture } from "../architectures/architecture.ts";
 import type { Checkpoint, CheckpointFormat } from "../checkpoint.ts";
 import type { Keras3Release } from "../topology/translate/changes-in-keras3.ts";
-import type { TensorProgram } from "./onnx/tensor-program.ts";
 import type { Source } from "./source.ts";
+import type { FormatWriteOptions } from "./write-options.ts";
 
 /** A model without its weights: its config, and the Keras release in whose dialect that is. */
 export type DescribedModel = Pick<Checkpoint, "modelConfig" | "kerasVersion">;
@@ -12,15 +12,6 @@ export interface FormatReadOptions {
   readonly network?: Architecture | DescribedModel | undefined;
   /** False reads names, shapes and dtypes of the weights and leaves their data empty. */
   readonly values: boolean;
-}
-
-export interface FormatWriteOptions {
-  /** The model as operations, for a format that holds operations instead of layers. */
-  readonly program?: TensorProgram | undefined;
-  /** Order of the axes of image inputs, for formats that can have either: NHWC as in Keras (the default), or NCHW. */
-  readonly layout?: "nhwc" | "nchw" | undefined;
-  /** The most bytes of weights in one shard, for formats that have shards. */
-  readonly maxShardBytes?: number | undefined;
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { Checkpoint } from "../checkpoint.ts";
-import type { WriteOptions } from "../formats/checkpoint-file.ts";
 import { writeCheckpoint as writeLayers } from "../formats/checkpoint-file.ts";
 import { formatAt, formatNamed } from "../formats/formats.ts";
+import type { WriteOptions } from "../formats/write-options.ts";
 import { traceProgram } from "../model/trace-program.ts";
 
 export interface WriteCheckpointOptions extends Omit<WriteOptions, "program"> {

@@ -13,7 +13,7 @@ import { tensorRows } from "../features/sample-rows.ts";
 import type { StaticProgram } from "../features/trunk.ts";
 import { staticProgram } from "../features/trunk.ts";
 import { outputShape, targetsFor, targetsOf } from "../task/targets.ts";
-import type { Examples } from "../training/batches.ts";
+import type { Examples } from "../training/example-set.ts";
 import { examplesOf } from "../training/examples.ts";
 import type { FeatureFigures } from "./options.ts";
 import type { PreparedRun } from "./prepare.ts";

@@ -3,7 +3,7 @@ import type { Dataset, SampleUnit } from "../data/dataset.ts";
 import type { BadFile } from "../data/sample-reader.ts";
 import type { FinetunePlan } from "../freeze/plan.ts";
 import type { FreezePolicy } from "../freeze/policy.ts";
-import type { LossArgument } from "../task/losses.ts";
+import type { LossArgument } from "../task/loss-argument.ts";
 import type { Callback } from "../training/callbacks/callback.ts";
 import type { Epoch, History } from "../training/history.ts";
 import type { OptimizerArgument } from "../training/optimizer-config.ts";

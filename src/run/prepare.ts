@@ -15,7 +15,8 @@ import { defaultFormat, formatNamed, writingWarnings } from "../formats/formats.
 import type { FinetunePlan } from "../freeze/plan.ts";
 import { planLines } from "../freeze/plan-text.ts";
 import { optionName, optionSetTo } from "../options.ts";
-import type { Loss, LossArgument } from "../task/losses.ts";
+import type { LossArgument } from "../task/loss-argument.ts";
+import type { Loss } from "../task/losses.ts";
 import { lossOf } from "../task/losses.ts";
 import { outputShape, requireKnownClasses } from "../task/targets.ts";
 import type { Shape, Tensor } from "../tensor.ts";

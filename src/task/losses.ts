@@ -4,6 +4,7 @@ import { UsageError } from "../errors.ts";
 import { optionName } from "../options.ts";
 import { crossentropies } from "./crossentropies.ts";
 import { distances } from "./distances.ts";
+import type { LossArgument } from "./loss-argument.ts";
 import type { LossDefinition, LossSettings, PerSample } from "./loss-definition.ts";
 
 export interface Loss {
@@ -13,9 +14,6 @@ export interface Loss {
   readonly targets: "indices" | "values";
   readonly perSample: PerSample;
 }
-
-/** What a caller may give: a Keras loss name in any spelling, or `{ class_name, config }`. */
-export type LossArgument = string | JsonObject;
 
 const definitions: Readonly<Record<string, LossDefinition>> = { ...crossentropies, ...distances };
 

@@ -5,7 +5,7 @@ import type { Tensor } from "../tensor.ts";
 import { layerGraph } from "../topology/build-graph.ts";
 import type { GraphEndpoint, LayerGraph } from "../topology/layer-graph.ts";
 import { withLogitsOutput } from "../topology/rewrites/logits-output.ts";
-import type { LossArgument } from "./losses.ts";
+import type { LossArgument } from "./loss-argument.ts";
 import { lossOf } from "./losses.ts";
 
 /** One of K classes, any of K labels, or real values. */

@@ -1,22 +1,9 @@
 import { tf } from "../engine/tf.ts";
-import type { SampleRows } from "../features/sample-rows.ts";
 import { tensorRows } from "../features/sample-rows.ts";
 import { shuffled } from "../random.ts";
 import type { Tensor } from "../tensor.ts";
+import type { Examples } from "./example-set.ts";
 import type { Batch } from "./tail.ts";
-
-/** The features of samples, rows for each frontier tensor, with their targets. */
-export interface Examples {
-  readonly features: readonly SampleRows[];
-  /** `[N]` or `[N, K]`. */
-  readonly targets: Tensor;
-  /** `[N]` */
-  readonly sampleWeights?: Tensor;
-}
-
-export function sampleCount({ targets }: Examples): number {
-  return targets.shape[0] ?? 0;
-}
 
 /** Returns the rows of each batch of one epoch, in the epoch's order. The last batch may be smaller. */
 export function shuffledBatches(

@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import type { Examples } from "./batches.ts";
-import { disposeBatch, orderedBatches, sampleCount, uploadBatch } from "./batches.ts";
+import { disposeBatch, orderedBatches, uploadBatch } from "./batches.ts";
+import type { Examples } from "./example-set.ts";
+import { sampleCount } from "./example-set.ts";
 import type { BatchFigures, Tail } from "./tail.ts";
 
 /** `loss` and every metric by its name. */

@@ -2,7 +2,7 @@ import type { SampleRows } from "../features/sample-rows.ts";
 import { classIndices, classWeights } from "../task/targets.ts";
 import type { Tensor } from "../tensor.ts";
 import { float32Tensor } from "../tensor.ts";
-import type { Examples } from "./batches.ts";
+import type { Examples } from "./example-set.ts";
 import { sampleWeights } from "./trainer.ts";
 
 /** Features with targets as the loss takes them, weighted by class where asked. */

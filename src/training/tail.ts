@@ -22,6 +22,7 @@ import { createOptimizer } from "./optimizer.ts";
 import type { OptimizerConfig } from "./optimizer-config.ts";
 import { callNumbers, randomStream } from "./random-stream.ts";
 import { penaltyTotal, storedPenaltyTotal, withPenaltyGradient } from "./regularizers.ts";
+import type { Snapshot } from "./snapshot.ts";
 import { weightPenalties, weightRules } from "./weight-rules.ts";
 
 /** Sums over the samples of one batch. */
@@ -42,13 +43,6 @@ export interface Batch {
   readonly features: readonly tf.Tensor[];
   readonly targets: tf.Tensor;
   readonly sampleWeights?: tf.Tensor;
-}
-
-/** Weights at one moment, held on the engine, which later updates leave alone. The caller disposes it. */
-export interface Snapshot {
-  /** Copies off the engine. */
-  read(): Weights;
-  dispose(): void;
 }
 
 /** The dynamic part of a model with its trained weights and optimizer state on the engine. */

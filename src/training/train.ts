@@ -1,13 +1,15 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Checkpoint, Weights } from "../checkpoint.ts";
 import { TopologyError, UsageError } from "../errors.ts";
-import type { Examples } from "./batches.ts";
-import { disposeBatch, sampleCount, shuffledBatches, uploadBatch } from "./batches.ts";
+import { disposeBatch, shuffledBatches, uploadBatch } from "./batches.ts";
 import type { Callback, Moment, TrainingRun, Verdict } from "./callbacks/callback.ts";
 import type { Figures } from "./epoch-figures.ts";
 import { evaluateExamples, meanFigures } from "./epoch-figures.ts";
+import type { Examples } from "./example-set.ts";
+import { sampleCount } from "./example-set.ts";
 import type { Epoch, History } from "./history.ts";
-import type { Batch, BatchFigures, Snapshot, Tail } from "./tail.ts";
+import type { Snapshot } from "./snapshot.ts";
+import type { Batch, BatchFigures, Tail } from "./tail.ts";
 
 /** One part of a run: its own cut, optimizer and schedule. */
 export interface TrainingPhase {

@@ -8,7 +8,7 @@ import { cutCheckpoint } from "../features/cut.ts";
 import { createTrunk, staticProgram } from "../features/trunk.ts";
 import type { FreezePolicy } from "../freeze/policy.ts";
 import { uploadRows } from "../model/feeds.ts";
-import type { LossArgument } from "../task/losses.ts";
+import type { LossArgument } from "../task/loss-argument.ts";
 import { lossOf } from "../task/losses.ts";
 import { classIndices, outputShape, targetsFor } from "../task/targets.ts";
 import type { Tensor } from "../tensor.ts";

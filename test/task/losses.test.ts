@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { LossArgument } from "../../src/task/losses.ts";
+import type { LossArgument } from "../../src/task/loss-argument.ts";
 import { isClassification, lossNames, lossOf } from "../../src/task/losses.ts";
 
 const spellings: readonly (readonly [LossArgument, string])[] = [

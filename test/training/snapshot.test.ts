@@ -7,7 +7,7 @@ import { readCheckpoint } from "../../src/formats/checkpoint-file.ts";
 import { lossOf } from "../../src/task/losses.ts";
 import { layerGraph } from "../../src/topology/build-graph.ts";
 import { optimizerConfig } from "../../src/training/optimizer-config.ts";
-import type { Snapshot } from "../../src/training/tail.ts";
+import type { Snapshot } from "../../src/training/snapshot.ts";
 import { createTail } from "../../src/training/tail.ts";
 import { modelPath } from "../formats/model-fixtures.ts";
 

@@ -1,8 +1,8 @@
 import type { Checkpoint, Json } from "../../checkpoint.ts";
 import type { Tensor } from "../../tensor.ts";
-import type { Examples } from "../batches.ts";
+import type { Examples } from "../example-set.ts";
 import type { Epoch, History } from "../history.ts";
-import type { Snapshot } from "../tail.ts";
+import type { Snapshot } from "../snapshot.ts";
 
 /** One step of a run. Every count begins at 1 but `iteration`. */
 export interface Moment {
