@@ -28,8 +28,26 @@ export type Weights = ReadonlyMap<string, readonly Weight[]>;
  */
 export type CheckpointFormat = "keras" | "h5" | "weights.h5" | "tfjs" | "onnx";
 
-/** Pixel preprocessing, named as in `keras/src/applications/imagenet_utils.py`; `"none"` leaves pixels in [0, 255]. */
-export type PreprocessMode = "caffe" | "tf" | "torch" | "none";
+/**
+ * Pixel preprocessing: the modes of `keras/src/applications/imagenet_utils.py`; `"unit"` divides by 255; `"none"` leaves pixels in
+ * [0, 255]; `"mean=123,117,104,std=58,57,57"` is (x - mean) / std on pixels in [0, 255], one number each or one per channel.
+ */
+export type PreprocessMode = "caffe" | "tf" | "torch" | "unit" | "none" | `mean=${string}` | `std=${string}`;
+
+/** Returns mean and standard deviation of a mode `"mean=…,std=…"`, null for a text that does not have this form. */
+export function pixelStatistics(
+  mode: string,
+): { readonly mean: readonly number[]; readonly std: readonly number[] } | null {
+  const number = String.raw`-?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?`;
+  const list = `${number}(?:,${number})*`;
+  const form = new RegExp(`^(?:mean=(?<mean>${list}))?(?:(?:^|,)std=(?<std>${list}))?$`, "i");
+  const { mean, std } = form.exec(mode)?.groups ?? {};
+  if (mean === undefined && std === undefined) return null;
+  const numbers = (text: string | undefined, otherwise: number) =>
+    text === undefined ? [otherwise] : text.split(",").map(Number);
+  const found = { mean: numbers(mean, 0), std: numbers(std, 1) };
+  return found.std.every((value) => value > 0) ? found : null;
+}
 
 /**
  * Behavior of pretrained BatchNormalization in training. Frozen layers use stored statistics in every mode but

@@ -13,7 +13,16 @@ import { flag, value } from "./command.ts";
 import type { FreezeValues } from "./freeze-flags.ts";
 import { freezeFlags, freezePolicies } from "./freeze-flags.ts";
 import type { Terminal } from "./terminal.ts";
-import { byteSize, classWeight, imageSize, oneOf, plainText, positiveNumber, wholeNumber } from "./values.ts";
+import {
+  byteSize,
+  classWeight,
+  imageSize,
+  oneOf,
+  plainText,
+  positiveNumber,
+  preprocessMode,
+  wholeNumber,
+} from "./values.ts";
 
 const model = "Model and data";
 const training = "Training";
@@ -51,9 +60,9 @@ export const pictureFlags: FlagsOf<PictureValues> = {
     model,
   ),
   preprocess: value(
-    "How pixels enter the model: auto (default): as noted in the file, else none if a layer rescales, else as its architecture does; caffe, tf, torch, none",
+    "How pixels enter the model: auto (default): as noted in the file, else none if a layer rescales, else as its architecture does; caffe, tf, torch, unit (x/255), none, or mean=…,std=… of pixels from 0 to 255",
     "MODE",
-    oneOf<PreprocessMode | "auto">("auto", "caffe", "tf", "torch", "none"),
+    preprocessMode,
     model,
   ),
   "no-exif": flag("Ignore the orientation that a camera noted (by default pictures are turned)", model),

@@ -1,3 +1,4 @@
+import type { PreprocessMode } from "../index.ts";
 import { UsageError } from "../index.ts";
 
 /** Turns the text after a flag into its value. `flag` is the flag as written, for the message. */
@@ -46,6 +47,12 @@ export const imageSize: ParseValue<number | readonly [number, number]> = (text, 
     throw badValue(flag, "pixels such as 224, or height x width such as 200x300", text);
   return width === undefined ? Number(height) : [Number(height), Number(width)];
 };
+
+/** A mode by name, or `mean=…,std=…`, whose numbers are checked with the other options. */
+export const preprocessMode: ParseValue<PreprocessMode | "auto"> = (text, flag) =>
+  /^(?:mean|std)=/.test(text)
+    ? (text as PreprocessMode)
+    : oneOf("auto", "caffe", "tf", "torch", "unit", "none")(text, flag);
 
 const byteUnits: Readonly<Record<string, number>> = { "": 1, B: 1, KB: 1e3, MB: 1e6, GB: 1e9, TB: 1e12 };
 

@@ -18,20 +18,30 @@ export interface ImageOptions {
   readonly exif?: boolean;
   /** 3 by default. */
   readonly channels?: Channels;
+  /** How the pixels stand in the input: `ImageInput.layout`; `channels` by default. */
+  readonly layout?: "channels" | "gray" | "flat";
+  /** Cut off the fractions that resizing makes, for an input of whole numbers; false by default. */
+  readonly isWhole?: boolean;
 }
 
 const resizeMethod = "bilinear, half-pixel centers, no antialias";
 
-/** Images as float32 `[N, height, width, channels]`, preprocessed. */
+/**
+ * Returns a reader of images as float32, resized and preprocessed: `[N, height, width, channels]`, or as `layout` says.
+ *
+ * An input of whole numbers is given whole numbers, as Keras converts them (`keras/src/models/functional.py`,
+ * `_convert_inputs_to_tensors`).
+ */
 export function imageReader(options: ImageOptions): SampleReader<Float32Array, Tensor> {
-  const { imageSize, preprocess, exif = true, channels = 3 } = options;
-  const sampleShape = [...imageSize, channels];
+  const { imageSize, preprocess, exif = true, channels = 3, layout = "channels", isWhole = false } = options;
   const size = imageSize[0] * imageSize[1] * channels;
+  const sampleShape = { channels: [...imageSize, channels], gray: [...imageSize], flat: [size] }[layout];
   return {
     kind: imageFiles,
     sampleShape,
     identity: async () => ({
       ...{ preprocess, imageSize: [...imageSize], channels, exif, resizeMethod },
+      ...(isWhole && { isWhole }),
       decoder: await decoderVersion(),
     }),
     load: async (path) => {
@@ -40,6 +50,7 @@ export function imageReader(options: ImageOptions): SampleReader<Float32Array, T
       const { pixels, contentHash, rotated, mislabelled } = image;
       const value = new Float32Array(size);
       resizeBilinear(pixels, image, imageSize, value);
+      if (isWhole) value.set(value.map(Math.trunc));
       preprocessPixels(value, preprocess, channels);
       return { value, contentHash, rotated, mislabelled };
     },
@@ -54,15 +65,15 @@ export function imageReader(options: ImageOptions): SampleReader<Float32Array, T
 }
 
 /**
- * The images as one float32 tensor `[N, height, width, channels]`, in the order asked for.
+ * Reads images into one float32 tensor `[N, height, width, channels]`, in the order of `paths`.
  *
- * @throws {DataError} naming each image that does not decode.
+ * @throws {DataError} if an image does not decode; it names each.
  */
 export async function loadImages(paths: readonly string[], options: ImageOptions): Promise<Tensor> {
   return loadSamples(paths, imageReader(options));
 }
 
-/** How many images were used, and which need a word: what a run reports. */
+/** Counts of the images of a run, and those that a user should hear of. */
 export interface ImageTally {
   readonly used: number;
   readonly rotated: number;
@@ -70,7 +81,7 @@ export interface ImageTally {
   readonly bad: readonly BadFile[];
 }
 
-/** Collects outcomes; an image told of twice (two epochs) counts once. */
+/** Collects outcomes; an image that is read twice (in two epochs) counts once. */
 export function tallyImages(): { add(outcome: SampleOutcome): void; tally(): ImageTally } {
   const outcomes = new Map<string, SampleOutcome>();
   return {

@@ -1,6 +1,6 @@
 import type { Checkpoint, Notes, PreprocessMode } from "../checkpoint.ts";
 import { UsageError } from "../errors.ts";
-import { optionName } from "../options.ts";
+import { optionError, optionName } from "../options.ts";
 import { layerGraph } from "../topology/build-graph.ts";
 import type { LayerGraph } from "../topology/layer-graph.ts";
 import type { ClassFolderOptions, ClassFolders } from "./class-folders.ts";
@@ -9,39 +9,40 @@ import type { FileDataset } from "./dataset.ts";
 import { fileKinds } from "./file-kind.ts";
 import type { ImageOptions } from "./images.ts";
 import { imageReader } from "./images.ts";
-import { detectPreprocess, imageChannelsOf, imageSizeOf } from "./input-images.ts";
-
+import { detectPreprocess, imageInputOf, imageSizeOf, preparedTwice } from "./input-images.ts";
+import { preprocessMode } from "./preprocess.ts";
 import type { SampleReader } from "./sample-reader.ts";
 import { takesTexts, textReader, textShapeOf } from "./texts.ts";
 
 /** How files become a model's input, where a caller wants it otherwise than the file and its family say. */
 export interface FileOptions {
-  /** 32 */
+  /** Samples per batch; 32 by default. */
   readonly batchSize?: number | undefined;
-  /** Of images. */
+  /** Size that images are resized to: one number for a square, or `[height, width]`. */
   readonly imageSize?: number | readonly [number, number] | undefined;
-  /** Of images. */
+  /** Preprocessing of pixels; `"auto"` by default. */
   readonly preprocess?: PreprocessMode | "auto" | undefined;
-  /** Whether EXIF orientation is applied; true. */
+  /** Whether images are turned as their EXIF orientation says; true by default. */
   readonly exif?: boolean | undefined;
-  /** Whether a file that cannot be used is an error; false. */
+  /** Whether a file that cannot be used is an error; false by default. */
   readonly strictData?: boolean | undefined;
   readonly onWarning?: ((message: string) => void) | undefined;
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
-/** What the files of this model's data are. @throws {TopologyError} where it takes neither images nor texts. */
+/** Returns the kind of files that a model is fed with. @throws {TopologyError} if it takes neither images nor texts. */
 export function fileKindOf(checkpoint: Checkpoint): FileDataset["kind"] {
   const graph = layerGraph(checkpoint);
   const kind = takesTexts(graph) ? "texts" : "images";
   if (kind === "texts") textShapeOf(graph);
-  else imageChannelsOf(graph);
+  else imageInputOf(graph);
   return kind;
 }
 
 /**
- * The labelled files of a folder: texts for a model that takes texts, images for one that takes images.
- * @throws {DataError} if the folder is not laid out so. @throws {TopologyError} where the model takes neither.
+ * Lists the labelled files of a folder: texts for a model that takes texts, images for one that takes images.
+ *
+ * @throws {DataError} if the folder is not laid out as `imageFolder` says. @throws {TopologyError} if the model takes neither.
  */
 export async function dataFolder(
   checkpoint: Checkpoint,
@@ -54,8 +55,9 @@ export async function dataFolder(
 }
 
 /**
- * How files of this kind become the model's input.
- * @throws {UsageError} where it takes no images of that size, or files of another kind.
+ * Returns the reader that makes files of this kind the model's input.
+ *
+ * @throws {UsageError} if the model takes files of another kind, or no images of that size.
  */
 export function fileReader(
   kind: FileDataset["kind"],
@@ -87,15 +89,22 @@ export function fileReader(
   return textReader(textShapeOf(graph));
 }
 
-/** How images become this model's input. @throws {UsageError} where its input takes no images of that size. */
+/**
+ * Returns how images become this model's input.
+ *
+ * @throws {UsageError} if its input takes no images of that size, or for a preprocessing that does not exist.
+ */
 export function imageInput(graph: LayerGraph, notes: Notes, options: FileOptions): Required<ImageOptions> {
-  const asked = options.preprocess ?? "auto";
+  const given = options.preprocess ?? "auto";
+  const asked = preprocessMode(given, (expected) => optionError("preprocess", expected, given));
   const detected = detectPreprocess(graph, notes);
-  if (asked === "auto" && detected.warning) options.onWarning?.(detected.warning);
+  const warning = asked === "auto" ? detected.warning : preparedTwice(graph, asked);
+  if (warning !== undefined) options.onWarning?.(warning);
+  const { channels, layout, isWhole } = imageInputOf(graph, options.imageSize);
   return {
     imageSize: imageSizeOf(graph, notes, options.imageSize),
     preprocess: asked === "auto" ? detected.mode : asked,
-    channels: imageChannelsOf(graph),
+    ...{ channels, layout, isWhole },
     exif: options.exif ?? true,
   };
 }

@@ -1,11 +1,18 @@
-import type { Json, JsonObject, Notes } from "../checkpoint.ts";
+import type { Json, JsonObject, Notes, PreprocessMode } from "../checkpoint.ts";
+import { pixelStatistics } from "../checkpoint.ts";
 import { isObject } from "../topology/config-values.ts";
 import { parsePythonJson } from "./python-json.ts";
 
 /** Where notes stand: a key of `.keras`'s metadata.json, a root attribute of .h5. Keras reads neither. */
 export const notesKey = "keras_finetune";
 
-const preprocessModes = ["caffe", "tf", "torch", "none"] as const;
+const preprocessModes: readonly unknown[] = [
+  "caffe",
+  "tf",
+  "torch",
+  "unit",
+  "none",
+] satisfies PreprocessMode[];
 const bnModes = ["inference", "follow", "freeze", "train"] as const;
 
 /** The notes in `json`, without what does not have their form: another release may have written them. */
@@ -13,7 +20,7 @@ export function readNotes(json: Json | undefined): Notes {
   if (!isObject(json)) return {};
   const labels = strings(json["labels"]);
   const newLayers = strings(json["new_layers"]);
-  const preprocess = preprocessModes.find((mode) => mode === json["preprocess"]);
+  const preprocess = preprocessMode(json["preprocess"]);
   const bnMode = bnModes.find((mode) => mode === json["bn_mode"]);
   const imageSize = size(json["image_size"]);
   return {
@@ -45,6 +52,11 @@ export function writeNotes(notes: Notes): JsonObject | undefined {
     ...(notes.newLayers && { new_layers: notes.newLayers }),
   };
   return Object.keys(json).length > 0 ? json : undefined;
+}
+
+function preprocessMode(json: Json | undefined): PreprocessMode | undefined {
+  if (typeof json !== "string") return undefined;
+  return preprocessModes.includes(json) || pixelStatistics(json) ? (json as PreprocessMode) : undefined;
 }
 
 function strings(json: Json | undefined): readonly string[] | undefined {

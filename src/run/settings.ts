@@ -1,5 +1,6 @@
 import type { Checkpoint } from "../checkpoint.ts";
 import type { Dataset } from "../data/dataset.ts";
+import { preprocessMode } from "../data/preprocess.ts";
 import { UsageError } from "../errors.ts";
 import { formatNames } from "../formats/formats.ts";
 import type { FreezePolicy } from "../freeze/policy.ts";
@@ -59,7 +60,7 @@ const runSettings: { readonly [Name in keyof RunSettings]: Setting<RunSettings[N
   seed: setting(wholeNumber(0), 0),
   patience: setting(wholeNumber(1), null),
   imageSize: setting(imageSize, "auto"),
-  preprocess: setting(oneOf("auto", "caffe", "tf", "torch", "none"), "auto"),
+  preprocess: setting(preprocessMode, "auto"),
   exif: setting(trueOrFalse, true),
   strictData: setting(trueOrFalse, false),
   cache: setting(folderOrFalse, null),

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { JsonObject, PreprocessMode } from "../../src/checkpoint.ts";
 import { familyOf } from "../../src/data/families.ts";
-import { detectPreprocess, imageChannelsOf, imageSizeOf } from "../../src/data/input-images.ts";
+import { detectPreprocess, imageChannelsOf, imageInputOf, imageSizeOf } from "../../src/data/input-images.ts";
 import type { Shape } from "../../src/tensor.ts";
 import { layerGraph } from "../../src/topology/build-graph.ts";
 import type { GraphLayer, GraphNode, LayerGraph } from "../../src/topology/layer-graph.ts";
@@ -153,5 +153,82 @@ test("a net of other names belongs to no family, and the warning says what to pa
     ["dense", "Dense"],
   ]);
   expect(familyOf(own)).toBeUndefined();
-  expect(detectPreprocess(own, {}).warning).toMatch(/Use preprocess if/);
+  expect(detectPreprocess(own, {}).warning).toMatch(/preprocess: "unit" if the model was trained on x\/255/);
+});
+
+describe("images stand in an input", () => {
+  const place = (shape: Shape, asked?: readonly [number, number]) => {
+    const { size, channels, layout } = imageInputOf(chain(efficientNet, shape), asked);
+    return [layout, ...size, channels];
+  };
+
+  test.each<[Shape, unknown[]]>([
+    [
+      [null, 28, 28, 1],
+      ["channels", 28, 28, 1],
+    ],
+    [
+      [null, null, null, 3],
+      ["channels", null, null, 3],
+    ],
+    [
+      [null, 28, 28],
+      ["gray", 28, 28, 1],
+    ],
+    [
+      [null, 32, 64],
+      ["gray", 32, 64, 1],
+    ],
+    [
+      [null, 784],
+      ["flat", 28, 28, 1],
+    ],
+    [
+      [null, 3072],
+      ["flat", 32, 32, 3],
+    ],
+  ])("of shape %j as %j", (shape, expected) => {
+    expect(place(shape)).toEqual(expected);
+  });
+
+  test("of one axis in another shape, where that is asked for and has as many pixels", () => {
+    expect(place([null, 784], [14, 56])).toEqual(["flat", 14, 56, 1]);
+    expect(place([null, 1200], [10, 40])).toEqual(["flat", 10, 40, 3]);
+    expect(() => imageSizeOf(chain(efficientNet, [null, 784]), {}, [14, 57])).toThrow(/expected 28x28/);
+  });
+
+  test.each<[Shape]>([
+    [[null, 128, 9]],
+    [[null, null, 64]],
+    [[null, 4, 4]],
+    [[null, 16]],
+    [[null, 1000]],
+    [[null]],
+  ])("but not of shape %j", (shape) => {
+    expect(() => place(shape)).toThrow(/expected images \[None,height,width,3\]/);
+  });
+});
+
+test("a layer that makes larger numbers of pixels is warned of, as made for x/255", () => {
+  const ofUnit = chain([
+    ["input_1", "InputLayer"],
+    ["rescaling", "Rescaling", { scale: 2, offset: -1 }],
+    ["conv", "Conv2D"],
+  ]);
+  expect(detectPreprocess(ofUnit, {})).toMatchObject({
+    mode: "none",
+    source: "layer",
+    warning: expect.stringMatching(
+      /^preprocessing: rescaling makes pixels of 0 to 255 into -1 to 509/,
+    ) as string,
+  });
+});
+
+test("a Rescaling by one prepares nothing", () => {
+  const same = chain([
+    ["input_1", "InputLayer"],
+    ["rescaling", "Rescaling", { scale: 1, offset: 0 }],
+    ["conv", "Conv2D"],
+  ]);
+  expect(detectPreprocess(same, {}).source).toBe("unknown");
 });

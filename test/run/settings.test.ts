@@ -52,7 +52,7 @@ describe("an option out of range is refused by its name in code", () => {
       /balanced, or a weight above 0/,
     ],
     ["bnMode", ["off"], /one of inference, follow, freeze, train/],
-    ["preprocess", ["Caffe"], /one of auto, caffe, tf, torch, none/],
+    ["preprocess", ["Caffe"], /one of auto, caffe, tf, torch, unit, none, or mean=…,std=…/],
     ["cacheDtype", ["float64"], /one of float32, float16/],
     ["outputFormat", ["onnx"], /one of keras, h5, weights\.h5, tfjs/],
     ["cache", ["", true], /a folder, or false/],
