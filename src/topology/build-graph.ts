@@ -1,14 +1,22 @@
 import type { Checkpoint, JsonObject } from "../checkpoint.ts";
-import type { ModelDescription } from "./dialects/description.ts";
+import type { ModelDescription, NamedArgument } from "./dialects/description.ts";
 import { tensorNamesIn } from "./dialects/description.ts";
 import { readModel } from "./dialects/read-model.ts";
-import type { GraphEndpoint, LayerGraph, ModelLayers } from "./layer-graph.ts";
+import type { GraphEndpoint, LayerGraph, ModelLayers, TensorRef } from "./layer-graph.ts";
 import { outputSpecs } from "./layer-specs.ts";
 import { modelCalls } from "./model-calls.ts";
 
 /**
- * The model's config as calls on tensors, with shapes; pure. Layers without a spec are in it, with unknown shapes behind them:
- * `requireSupported` refuses them. @throws {TopologyError} naming the layer whose entry, inputs or shapes make no sense.
+ * Builds the graph of a model: its layers, their calls on tensors, and the shapes of all outputs, in Keras 3's
+ * vocabulary for files of every version of Keras. The weights are not needed. A layer class that is not known stays in
+ * the graph with unknown output shapes; `requireSupported` refuses it. The graph of a config is built once and shared:
+ * do not modify it.
+ * @throws {TopologyError} naming the layer whose entry, inputs or shapes are invalid.
+ * @example
+ * ```ts
+ * const graph = layerGraph(await readCheckpoint("resnet50.h5"));
+ * const convolutions = graph.layers.filter((layer) => layer.className === "Conv2D");
+ * ```
  */
 export function layerGraph(checkpoint: Pick<Checkpoint, "modelConfig" | "kerasVersion">): LayerGraph {
   const { modelConfig, kerasVersion } = checkpoint;
@@ -19,25 +27,37 @@ export function layerGraph(checkpoint: Pick<Checkpoint, "modelConfig" | "kerasVe
   return graph;
 }
 
-/** Graphs by the config they were built from: a run asks for the same one many times, and both are values. */
+/**
+ * Graphs by the config that they were built from. A run needs the same graph many times, and both are immutable values.
+ */
 const built = new WeakMap<JsonObject, { readonly kerasVersion: string; readonly graph: LayerGraph }>();
 
 function buildGraph(checkpoint: Pick<Checkpoint, "modelConfig" | "kerasVersion">): LayerGraph {
   const model = readModel(checkpoint);
   const { layers, nodes, inputs, outputs } = modelCalls(model, outputSpecs);
-  const inputNames = tensorNamesIn(model.inputs).map((name) => name.layer);
-  const outputNames = tensorNamesIn(model.outputs).map((name) => name.layer);
   return {
     name: model.name,
     layers,
     nodes,
-    inputs: inputs.map((ref, index): GraphEndpoint => ({ name: inputNames[index]!, ref })),
-    outputs: outputs.map((ref, index): GraphEndpoint => ({ name: outputNames[index]!, ref })),
+    inputs: endpoints(model.inputs, inputs),
+    outputs: endpoints(model.outputs, outputs),
     models: modelLayers(model, ""),
   };
 }
 
-/** What Keras's `model.layers` of the model and of each one in it lists: no ops, and no InputLayer of a Sequential. */
+/** Names each tensor by the layer whose output it is. */
+function endpoints(names: NamedArgument, refs: readonly TensorRef[]): GraphEndpoint[] {
+  const tensors = tensorNamesIn(names);
+  return refs.flatMap((ref, index) => {
+    const name = tensors[index]?.layer;
+    return name === undefined ? [] : [{ name, ref }];
+  });
+}
+
+/**
+ * Lists Keras's `model.layers` of the model and of every model nested in it. Operations of Keras 3 and the InputLayer
+ * of a Sequential are not in these lists.
+ */
 function modelLayers(model: ModelDescription, path: string): ModelLayers[] {
   const listed = model.layers.filter(
     ({ className, keras }) =>

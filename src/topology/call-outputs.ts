@@ -3,16 +3,19 @@ import type { ElementType, Shape } from "../tensor.ts";
 import type { Argument, GraphLayer, TensorSpec } from "./layer-graph.ts";
 import type { LayerSpec } from "./layer-spec.ts";
 
+/** Inputs of one call of a layer, before its outputs are known. */
 export interface CallInputs {
   readonly inputs: readonly TensorSpec[];
   readonly args: readonly Argument[];
   readonly kwargs: Readonly<Record<string, Argument>>;
+  /** Number of outputs that the rest of the model reads, at least one. */
   readonly outputsRead: number;
 }
 
 /**
- * What one call of a layer gives. Unknown (null) where the layer has no spec, cannot run, or an input is unknown.
- * @throws {TopologyError} naming the layer, where the inputs do not fit it.
+ * Infers the shapes and dtypes of a call's outputs. Shapes are null if the layer has no spec or cannot be computed, or
+ * if the shape of an input is unknown.
+ * @throws {TopologyError} naming the layer if its inputs do not fit.
  */
 export function outputsOfCall(
   spec: LayerSpec | undefined,
@@ -21,7 +24,7 @@ export function outputsOfCall(
 ): readonly TensorSpec[] {
   if (call.inputs.length === 0 && layer.className !== "InputLayer") {
     throw new TopologyError(
-      `${layer.path}: inputs: expected a tensor of another layer, got none. The config is not one that Keras writes.`,
+      `${layer.path}: inputs: expected an output of another layer, got none. The config was not written by Keras.`,
     );
   }
   const shapes = call.inputs.map((input) => input.shape);
@@ -48,7 +51,10 @@ export function outputsOfCall(
   });
 }
 
-/** Puts the path of a layer before the message of a TopologyError that `call` throws: specs and kernels know no paths. */
+/**
+ * Calls a function and prefixes the message of a TopologyError that it throws with the layer's path, which specs and
+ * kernels do not know.
+ */
 export function naming<T>(path: string, call: () => T): T {
   try {
     return call();

@@ -2,51 +2,56 @@ import type { Json, JsonObject } from "../checkpoint.ts";
 import { TopologyError } from "../errors.ts";
 
 /**
- * @file Typed values of a layer's config, the one vocabulary for specs and kernels. Each function throws a TopologyError that
- * names the argument; the caller that knows the layer puts its path before the message.
+ * @file Typed access to the arguments in a layer's config, for specs and kernels. Each function throws a TopologyError
+ * that names the argument; the caller, which knows the layer, prefixes the message with its path.
  */
 
+/** Returns whether a JSON value is an object, not a list or null. */
 export function isObject(value: Json | undefined): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
+/** Returns a number. */
 export function numberAt(config: JsonObject, key: string): number {
   const value = config[key];
   if (typeof value === "number") return value;
   throw wrongValue(key, "a number", value);
 }
 
-/** A whole number that counts something: `units`, `filters`. */
+/** Returns a positive integer, such as `units` or `filters`. */
 export function countAt(config: JsonObject, key: string): number {
   const value = config[key];
   if (typeof value === "number" && Number.isSafeInteger(value) && value > 0) return value;
-  throw wrongValue(key, "a positive whole number", value);
+  throw wrongValue(key, "a positive integer", value);
 }
 
+/** Returns an integer. */
 export function integerAt(config: JsonObject, key: string): number {
   const value = config[key];
   if (typeof value === "number" && Number.isSafeInteger(value)) return value;
-  throw wrongValue(key, "a whole number", value);
+  throw wrongValue(key, "an integer", value);
 }
 
+/** Returns a boolean. */
 export function booleanAt(config: JsonObject, key: string): boolean {
   const value = config[key];
   if (typeof value === "boolean") return value;
   throw wrongValue(key, "true or false", value);
 }
 
-/** Returns true only if the value is `true`: a flag that is absent or null is off. */
+/** Returns whether a flag is `true`. A flag that is absent or null is false. */
 export function isTrueAt(config: JsonObject, key: string): boolean {
   return config[key] === true;
 }
 
+/** Returns a string. */
 export function stringAt(config: JsonObject, key: string): string {
   const value = config[key];
   if (typeof value === "string") return value;
   throw wrongValue(key, "a string", value);
 }
 
-/** A list of a length that is known: `NumbersOf<2>` is a pair. */
+/** List of numbers with a known length: `NumbersOf<2>` is a pair. */
 export type NumbersOf<Count extends number> = Count extends 1
   ? readonly [number]
   : Count extends 2
@@ -55,7 +60,7 @@ export type NumbersOf<Count extends number> = Count extends 1
       ? readonly [number, number, number]
       : readonly number[];
 
-/** Returns `count` numbers, whole or not, from a list of so many or from a lone number that counts for each. */
+/** Returns `count` numbers from a list of that length, or from a single number that stands for all of them. */
 export function numbersAt<const Count extends number>(
   config: JsonObject,
   key: string,
@@ -75,31 +80,41 @@ export function numberList(value: Json | undefined): readonly number[] {
   return (Array.isArray(value) ? value.flat(Number.POSITIVE_INFINITY) : [value]) as number[];
 }
 
-/** `[n, n]` for a lone `n`, the list itself where it has `rank` whole numbers: `kernel_size`, `strides`, `pool_size`. */
+/**
+ * Returns `rank` integers from a list of that length, or from a single integer that stands for all of them
+ * (`kernel_size`, `strides`, `pool_size`).
+ */
 export function sizesAt(config: JsonObject, key: string, rank: number, least = 1): number[] {
   const value = config[key];
   const list = Number.isSafeInteger(value) ? [value as number] : value;
   if (isIntegerList(list) && list.every((size) => size >= least)) {
     if (list.length === rank) return [...list];
-    if (list.length === 1) return new Array<number>(rank).fill(list[0]!);
+    const [size, ...others] = list;
+    if (size !== undefined && others.length === 0) return new Array<number>(rank).fill(size);
   }
-  const number = `a whole number of ${least} or more`;
+  const number = `an integer of ${least} or more`;
   throw wrongValue(key, rank === 1 ? number : `${number}, or ${rank} of them`, value);
 }
 
-/** Whole numbers, a lone one as a list of one: `axis`, `dims`. */
+/** Returns a list of integers; a single integer becomes a list of one (`axis`, `dims`). */
 export function integersAt(config: JsonObject, key: string): number[] {
   const value = config[key];
   if (Number.isSafeInteger(value)) return [value as number];
   if (isIntegerList(value)) return [...value];
-  throw wrongValue(key, "whole numbers", value);
+  throw wrongValue(key, "integers", value);
 }
 
-/** Padding or cropping as `[before, after]` an axis, from `n`, `[n, m]` (both sides alike) or `[[a, b], [c, d]]`. */
+/**
+ * Returns padding or cropping as a pair `[before, after]` for each axis, from `n`, `[n, m]` (equal on both sides) or
+ * `[[a, b], [c, d]]`.
+ */
 export function marginsAt(config: JsonObject, key: string, rank: number): [number, number][] {
   const value = config[key];
   if (Number.isSafeInteger(value)) return margins(new Array<number>(rank).fill(value as number));
-  if (rank === 1 && isIntegerList(value) && value.length === 2) return [[value[0]!, value[1]!]];
+  if (rank === 1 && isIntegerList(value) && value.length === 2) {
+    const [before = 0, after = 0] = value;
+    return [[before, after]];
+  }
   if (isIntegerList(value) && value.length === rank) return margins(value);
   if (Array.isArray(value) && value.length === rank) {
     const pairs: readonly Json[] = value;
@@ -107,15 +122,18 @@ export function marginsAt(config: JsonObject, key: string, rank: number): [numbe
       return pairs.map((pair) => [...(pair as [number, number])]);
     }
   }
-  throw wrongValue(key, `a whole number, ${rank} of them or ${rank} pairs`, value);
+  throw wrongValue(key, `an integer, ${rank} of them or ${rank} pairs`, value);
 }
 
-/** Whether the channels come first; `data_format` absent or null means last. */
+/** Returns whether `data_format` is `channels_first`. If it is absent or null, channels come last. */
 export function channelsFirst(config: JsonObject): boolean {
   return config["data_format"] === "channels_first";
 }
 
-/** The axis counted from the front. @throws {TopologyError} where the rank has no such axis. */
+/**
+ * Converts an axis that may count from the end to one that counts from the front. @throws {TopologyError} if the rank
+ * has no such axis.
+ */
 export function positiveAxis(axis: number, rank: number): number {
   const positive = axis < 0 ? axis + rank : axis;
   if (positive >= 0 && positive < rank) return positive;
@@ -132,7 +150,5 @@ function isIntegerList(value: Json | undefined): value is readonly number[] {
 
 function wrongValue(key: string, expected: string, value: Json | undefined): TopologyError {
   const got = value === undefined ? "nothing" : JSON.stringify(value).slice(0, 80);
-  return new TopologyError(
-    `${key}: expected ${expected}, got ${got}. The config is not one that Keras writes.`,
-  );
+  return new TopologyError(`${key}: expected ${expected}, got ${got}. The config was not written by Keras.`);
 }

@@ -1,15 +1,17 @@
 import type { Json, JsonObject } from "../checkpoint.ts";
 import { isObject } from "./config-values.ts";
 
-/** A layer's entry in a config, and where it stands. */
+/** Entry of a layer in a config, with the layer's path. */
 export interface ConfigEntry {
   readonly path: string;
   readonly json: JsonObject;
 }
 
 /**
- * The model config with some layer entries replaced: `edit` gives the new entry, or the old one to leave it as it is. What is
- * left is the same object, keys under symbols included. Nested models are entered; `editModel` edits their own entry after.
+ * Returns the model config with some layer entries replaced. Unchanged parts stay the same objects, including their
+ * symbol keys.
+ * @param edit Returns the new entry of a layer, or the given one to keep it.
+ * @param editModel Edits the entry of a nested model after its layers.
  */
 export function editLayers(
   modelConfig: JsonObject,
@@ -36,18 +38,18 @@ function editModelEntry(
   });
 }
 
-/** The layer entries of a model's entry, undefined where it is a layer's. */
+/** Returns the layer entries in the entry of a model, undefined for the entry of a layer. */
 export function layersOf(json: JsonObject): readonly Json[] | undefined {
   const config = json["config"];
   if (Array.isArray(config) && json["class_name"] === "Sequential") return config as readonly Json[];
-  // A layer, whatever it holds.
+  // A Pipeline is a layer although it contains layers.
   if (json["class_name"] === "Pipeline") return undefined;
   return isObject(config) && Array.isArray(config["layers"])
     ? (config["layers"] as readonly Json[])
     : undefined;
 }
 
-/** The model's entry with other layer entries; itself where `change` gives the same list back. */
+/** Returns the entry of a model with changed layer entries, or the same entry if `change` returns the same list. */
 export function withLayers(
   json: JsonObject,
   change: (layers: readonly Json[]) => readonly Json[],
@@ -62,11 +64,12 @@ export function withLayers(
     : { ...json, config: { ...(config as JsonObject), layers: changed } };
 }
 
-/** The entry with some of its config's values set. */
+/** Returns an entry with some arguments in its config replaced. */
 export function withConfig(json: JsonObject, values: JsonObject): JsonObject {
   return { ...json, config: { ...(json["config"] as JsonObject), ...values } };
 }
 
+/** Returns the name of the layer or model that an entry describes. */
 export function entryName(json: JsonObject): string {
   const config = json["config"];
   return String(json["name"] ?? (isObject(config) ? config["name"] : undefined) ?? "");

@@ -1,69 +1,76 @@
 import type { Json, JsonObject } from "../checkpoint.ts";
 import type { ElementType, Shape } from "../tensor.ts";
 
-/** One output of one call. */
+/** Reference to a tensor: one output of one call. */
 export interface TensorRef {
-  /** Index into `LayerGraph.nodes`. */
+  /** Index of the call in `LayerGraph.nodes`. */
   readonly node: number;
+  /** Index of the output. */
   readonly output: number;
 }
 
-/** What a layer or an op is called with: a tensor of the graph, a constant, or a (nested) list or record of these. */
+/** Argument of a call: a tensor of the graph, a constant, or a nested list or record of these. */
 export type Argument =
   | { readonly kind: "tensor"; readonly ref: TensorRef }
   | { readonly kind: "value"; readonly value: Json }
   | { readonly kind: "list"; readonly items: readonly Argument[] }
   | { readonly kind: "record"; readonly entries: Readonly<Record<string, Argument>> };
 
+/** Shape and dtype of a tensor. */
 export interface TensorSpec {
-  /** With the batch as null where it is free; null in whole where no spec knows it (an unsupported layer). */
+  /**
+   * Shape, whose unknown dimensions are null (usually the batch); null as a whole behind a layer that is not supported.
+   */
   readonly shape: Shape | null;
   readonly dtype: ElementType;
 }
 
+/** Major version of Keras. */
 export type KerasMajor = 1 | 2 | 3;
 
-/** A layer of the model, nested ones flattened in place; a container (nested model) is not one. */
+/** A layer of a model or of a model nested in it. A nested model itself (a container) is not a layer. */
 export interface GraphLayer {
-  /** `conv1_conv`; in a nested model `resnet50/conv1_conv`. */
+  /** Path of the layer: its name (`conv1_conv`), in a nested model `resnet50/conv1_conv`. */
   readonly path: string;
   readonly name: string;
-  /** Keras 3's class name (`Conv2D`); an op of keras.ops is `ops.Add`. */
+  /** Class name in Keras 3 (`Conv2D`); `ops.Add` for an operation of keras.ops. */
   readonly className: string;
-  /** In Keras 3's vocabulary, every argument that the layer's spec knows present. */
+  /** Config in Keras 3's vocabulary, complete with defaults for all arguments that the layer's spec knows. */
   readonly config: JsonObject;
-  /** The Keras that wrote the file: semantics follow it (hard_sigmoid, GRU, defaults). */
+  /** Version of Keras that wrote the file, whose semantics apply (hard_sigmoid, GRU, defaults). */
   readonly keras: KerasMajor;
-  /** Own flag and the flags of all its containers. */
+  /** True if the layer's own `trainable` flag and those of all its containers are true. */
   readonly trainable: boolean;
-  /** Paths of the nested models around it, outermost first. */
+  /** Paths of the nested models that contain it, outermost first. */
   readonly containers: readonly string[];
   /** Position in `LayerGraph.layers`. */
   readonly index: number;
 }
 
-/** One call of a layer. A shared layer has several. */
+/** One call of a layer. A shared layer has several calls. */
 export interface GraphNode {
+  /** Position in `LayerGraph.nodes`. */
   readonly index: number;
-  /** Path of the layer it calls. */
+  /** Path of the called layer. */
   readonly layer: string;
   readonly args: readonly Argument[];
   readonly kwargs: Readonly<Record<string, Argument>>;
-  /** Every tensor in `args`, then in `kwargs` other than `mask` and `initial_state`, in order. */
+  /** Tensors in `args` and then in `kwargs`, except for `mask` and `initial_state`, in order. */
   readonly inputs: readonly TensorRef[];
   readonly outputs: readonly TensorSpec[];
 }
 
+/** Input or output of a model. */
 export interface GraphEndpoint {
-  /** Name of the InputLayer, or of the layer that gives the output. */
+  /** Name of the InputLayer, or of the layer whose output it is. */
   readonly name: string;
   readonly ref: TensorRef;
 }
 
 /**
- * The model as calls on tensors, all dialects and nesting resolved. `layers` is in Keras's `model.layers` order (what a
- * user indexes), nested models flattened in place; `nodes` is in an order in which every tensor comes before its use.
- * InputLayers of the outermost model are layers and nodes; those of nested models are neither.
+ * A model as calls of layers on tensors, in Keras 3's vocabulary and with nested models resolved. `layers` has the
+ * order of Keras's `model.layers`, nested models flattened in place. `nodes` is sorted so that every tensor is computed
+ * before it is read. InputLayers of the outermost model are layers and nodes; those of nested models are neither.
  */
 export interface LayerGraph {
   readonly name: string;
@@ -71,24 +78,33 @@ export interface LayerGraph {
   readonly nodes: readonly GraphNode[];
   readonly inputs: readonly GraphEndpoint[];
   readonly outputs: readonly GraphEndpoint[];
-  /** The outermost model and every nested one, as Keras lists their layers; absent in a graph without a config. */
+  /**
+   * Layers of the outermost model and of every nested one as Keras lists them; absent if the graph was not read from a
+   * config.
+   */
   readonly models?: readonly ModelLayers[];
-  /** Of a graph made to train: what its layers' activities add to the loss. */
+  /** Penalties that activity regularizers add to the loss, in a graph that was made for training. */
   readonly activityPenalties?: ActivityPenalties;
 }
 
+/** Penalties of activity regularizers. */
 export interface ActivityPenalties {
-  /** One tensor `[batch,1]` for each call of a layer with an activity regularizer: what each sample adds. */
+  /**
+   * A tensor of shape `[batch, 1]`, the penalty of each sample, for each call of a layer with an activity regularizer.
+   */
   readonly refs: readonly TensorRef[];
-  /** How the loss of a batch takes them: Keras divides by the batch's size, or does not, by its version. */
+  /** Reduction over the batch: whether Keras divides by its size depends on the version. */
   readonly reduction: "mean" | "sum";
 }
 
-/** What Keras's `model.layers` lists: a nested model as one, a Functional's InputLayers and not a Sequential's, no ops. */
+/**
+ * Keras's `model.layers` of one model. A nested model counts as one layer. The list has the InputLayers of a functional
+ * model but not that of a Sequential, and no operations.
+ */
 export interface ModelLayers {
-  /** `""` for the outermost. */
+  /** Path of the model, `""` for the outermost one. */
   readonly path: string;
-  /** Names within the model. */
+  /** Names of the layers within the model. */
   readonly layers: readonly string[];
 }
 
@@ -123,7 +139,7 @@ export function tensorAt(graph: Pick<LayerGraph, "nodes">, ref: TensorRef): Tens
   return tensor;
 }
 
-/** Every tensor in an argument, depth first, records by sorted key as Keras flattens them. */
+/** Lists the tensors in an argument, depth first and with sorted record keys, as Keras flattens structures. */
 export function tensorsIn(argument: Argument): readonly TensorRef[] {
   switch (argument.kind) {
     case "tensor":
@@ -133,22 +149,23 @@ export function tensorsIn(argument: Argument): readonly TensorRef[] {
     case "list":
       return argument.items.flatMap(tensorsIn);
     case "record":
-      return Object.keys(argument.entries)
-        .sort()
-        .flatMap((key) => tensorsIn(argument.entries[key]!));
+      return Object.entries(argument.entries)
+        .sort(([a], [b]) => (a < b ? -1 : 1))
+        .flatMap(([, entry]) => tensorsIn(entry));
   }
 }
 
+/** Returns a string that identifies a tensor, for use as a key. */
 export function refKey(ref: TensorRef): string {
   return `${ref.node}:${ref.output}`;
 }
 
-/** The graph's layers by their paths; a new map, the caller's. */
+/** Returns a new map of the layers by their paths, which the caller may modify. */
 export function layersByPath({ layers }: Pick<LayerGraph, "layers">): Map<string, GraphLayer> {
   return new Map(layers.map((layer) => [layer.path, layer]));
 }
 
-/** What the loss is computed from: the model's outputs, then the penalties of its activities. */
+/** Lists the tensors from which the loss is computed: the model's outputs and then its activity penalties. */
 export function lossInputs({ outputs, activityPenalties }: LayerGraph): readonly TensorRef[] {
   return [...outputs.map((output) => output.ref), ...(activityPenalties?.refs ?? [])];
 }

@@ -2,31 +2,35 @@ import type { Json, JsonObject } from "../checkpoint.ts";
 import type { DType, ElementType, Shape } from "../tensor.ts";
 import type { Argument, KerasMajor } from "./layer-graph.ts";
 
-/** A variable of a layer, named as Keras 3 names it. */
+/** Specification of a weight. */
 export interface WeightSpec {
-  /** `kernel`; inside a wrapper or cell the path below the layer, `forward_layer/cell/kernel`. */
+  /** Name in Keras 3 (`kernel`); inside a wrapper or cell the path below the layer (`forward_layer/cell/kernel`). */
   readonly name: string;
   readonly shape: readonly number[];
-  /** Whether gradients may ever reach it: false for moving statistics and for Normalization's. */
+  /** False for weights that no gradient reaches: moving statistics and the statistics of Normalization. */
   readonly trainable: boolean;
-  /** Keras 3 initializer config, from the layer's config. */
+  /** Initializer config of Keras 3. */
   readonly initializer: Json;
-  /** Keras 3 regularizer config that applies to it, null where there is none. */
+  /** Regularizer config of Keras 3, null if there is none. */
   readonly regularizer?: Json;
-  /** Keras 3 constraint config that applies to it, absent where there is none. */
+  /** Constraint config of Keras 3, absent if there is none. */
   readonly constraint?: Json;
   readonly dtype?: DType;
-  /** What earlier Keras releases called it: DepthwiseConv2D's `kernel` was `depthwise_kernel`. */
+  /** Names in earlier releases of Keras: `kernel` of DepthwiseConv2D was `depthwise_kernel`. */
   readonly formerNames?: readonly string[];
-  /** A second name under which Keras 3's archives keep the same values: SpectralNormalization's own hold of the kernel inside. */
+  /**
+   * Second name under which Keras 3's archives store the same values: SpectralNormalization refers to the kernel of its
+   * layer.
+   */
   readonly alsoNamed?: string;
   /**
-   * The weight that Keras 3's archives hold this one merged into, and the factor: LoRA's thin matrices, which are zeros after reading.
+   * Weight into which Keras 3's archives merge this one, and the factor. LoRA's low-rank matrices are merged into the
+   * kernel and are zeros after reading.
    */
   readonly mergedInto?: { readonly weight: string; readonly scale: number };
 }
 
-/** A call's input shapes and, for ops and layers called with more than tensors, its arguments. */
+/** Input shapes and arguments of a call. */
 export interface CallShapes {
   readonly config: JsonObject;
   readonly keras: KerasMajor;
@@ -35,46 +39,63 @@ export interface CallShapes {
   readonly kwargs: Readonly<Record<string, Argument>>;
 }
 
-/** Why a layer cannot be run here, as half a sentence, and what its user can do, as a whole one. */
+/** Reason for which a layer cannot be computed. */
 export interface Refusal {
+  /** Reason, without a final period. */
   readonly reason: string;
+  /** Sentences that tell the user what to do. */
   readonly advice: string;
 }
 
-/** What is known of a layer class without running it. Pure; the kernel of the same class name runs it. */
+/**
+ * Specification of a layer class: everything known without running it. The kernel of the same class name computes it.
+ */
 export interface LayerSpec {
   readonly className: string;
-  /** Keras 3's defaults of every argument that shapes, weights or numbers depend on. */
+  /** Keras 3's defaults for all arguments that affect shapes, weights or results. */
   readonly defaults: JsonObject;
-  /** A config that Keras 1 or 2 wrote, in Keras 3's vocabulary (renamed arguments, that version's own defaults). */
+  /** Converts a config of Keras 1 or 2 to Keras 3's vocabulary: renamed arguments, and defaults of that version. */
   readonly modernize?: (config: JsonObject, keras: 1 | 2) => JsonObject;
-  /** In Keras 3's `layer.weights` order, which is also the order of `vars/<i>`. */
+  /**
+   * Lists the weights in the order of Keras 3's `layer.weights`, which is also the order of `vars/<i>` in archives.
+   */
   readonly weights?: (call: CallShapes) => readonly WeightSpec[];
-  /** One shape an output. @throws {TopologyError} where the inputs do not fit, in Keras's terms. */
+  /** Infers the shape of each output. @throws {TopologyError} if the inputs do not fit. */
   readonly outputShapes: (call: CallShapes) => readonly Shape[];
-  /** One dtype an output; float32 where absent. `dtypes` are those of the inputs. */
+  /** Infers the dtype of each output from the dtypes of the inputs. Outputs are float32 if absent. */
   readonly outputDTypes?: (
     call: CallShapes & { readonly dtypes: readonly ElementType[] },
   ) => readonly ElementType[];
-  /** Multiply-adds of one sample, counting only contractions (convolution, matmul); 0 where absent. */
+  /** Counts the multiply-adds of contractions (convolution, matrix product) for one sample. Defaults to 0. */
   readonly multiplyAdds?: (call: CallShapes & { readonly outputs: readonly Shape[] }) => number;
-  /** Draws random numbers in training (Dropout, noise, Random*). */
+  /** True if the layer draws random numbers in training (Dropout, noise, Random*). */
   readonly random?: boolean;
-  /** Draws some with these arguments only: a recurrent layer or attention with dropout. */
+  /**
+   * Returns whether the layer draws random numbers with these arguments, such as recurrent layers and attention with
+   * dropout.
+   */
   readonly randomWith?: (config: JsonObject) => boolean;
-  /** Where it trains, a step first puts new values in the place of weights that gradients then move: a normalized kernel. */
+  /**
+   * True if a training step first replaces the weights by new values that gradients then update: a normalized kernel.
+   */
   readonly renewsWeights?: boolean;
-  /** Undefined where the layer can be run with these arguments. */
+  /** Returns the reason for which a layer with these arguments cannot be computed, undefined if it can. */
   readonly refusal?: (config: JsonObject) => Refusal | undefined;
-  /** Hands the mask of its first input on, or makes one of its own (`supports_masking`); others end it. */
+  /**
+   * True if the layer passes the mask of its first input on or makes a new one (`supports_masking`). Other layers drop
+   * masks.
+   */
   readonly masking?: boolean;
-  /** In training a sample's output depends on the rest of its batch (BatchNormalization on batch statistics). */
+  /**
+   * True if in training a sample's output depends on the rest of its batch, as with BatchNormalization on batch
+   * statistics.
+   */
   readonly couplesBatch?: boolean | ((call: Pick<CallShapes, "config" | "inputs">) => boolean);
-  /** Applied to each element alone; a stride or a slice can move across it. */
+  /** True if the layer is applied to each element on its own, so that a stride or slice can be moved across it. */
   readonly elementwise?: boolean;
 }
 
-/** The spec of a function of keras.ops with one output, whose shape follows from the first operand's. */
+/** Creates the spec of a function of keras.ops with one output, whose shape is inferred from the first operand. */
 export function operation(
   name: string,
   shapeOf: (input: Shape, call: CallShapes) => Shape,

@@ -85,24 +85,30 @@ const specs: ReadonlyMap<string, LayerSpec> = new Map(
     .map((spec) => [spec.className, spec]),
 );
 
-/** What is known of a layer class, by Keras 3's name (`Conv2D`, `ops.Add`); undefined for one we do not know. */
+/** Returns the spec of a layer class by its name in Keras 3 (`Conv2D`, `ops.Add`), undefined for an unknown class. */
 export function specOf(className: string): LayerSpec | undefined {
   return specs.get(className);
 }
 
-/** The class names that `specOf` knows. */
+/** Lists the class names that {@link specOf} knows. */
 export function knownLayerClasses(): readonly string[] {
   return [...specs.keys()];
 }
 
-/** Whether a layer draws random numbers in training; Dropout and noise of 0 draw none, nor does a recurrent layer without. */
+/**
+ * Returns whether a layer draws random numbers in training. Dropout and noise of 0 draw none, nor do recurrent layers
+ * without dropout.
+ */
 export function isRandomLayer({ className, config }: Pick<GraphLayer, "className" | "config">): boolean {
   const spec = specOf(className);
   if (spec?.randomWith?.(config)) return true;
   return spec?.random === true && config["rate"] !== 0 && config["stddev"] !== 0;
 }
 
-/** `outputsOfCall` by the spec of the layer's class. @throws {TopologyError} */
+/**
+ * Infers the shapes and dtypes of a call's outputs by the spec of the layer's class. @throws {TopologyError} if its
+ * inputs do not fit.
+ */
 export function outputSpecs(layer: GraphLayer, call: CallInputs): readonly TensorSpec[] {
   return outputsOfCall(specOf(layer.className), layer, call);
 }

@@ -5,12 +5,12 @@ import { callKey, callOrder } from "./dialects/call-order.ts";
 import type { LayerDescription, ModelDescription, NamedArgument } from "./dialects/description.ts";
 import { tensorNamesIn } from "./dialects/description.ts";
 import type { Argument, GraphLayer, GraphNode, TensorRef, TensorSpec } from "./layer-graph.ts";
-import { layersByPath, tensorsIn } from "./layer-graph.ts";
+import { layersByPath, tensorAt, tensorsIn } from "./layer-graph.ts";
 
-/** What one call of a layer gives. */
+/** Infers the outputs of a call. */
 export type OutputsOf = (layer: GraphLayer, call: CallInputs) => readonly TensorSpec[];
 
-/** A model as calls on tensors; `inputs` and `outputs` in the order of its config. */
+/** A model as calls on tensors. `inputs` and `outputs` have the order of its config. */
 export interface ModelCalls {
   readonly layers: readonly GraphLayer[];
   readonly nodes: readonly GraphNode[];
@@ -19,8 +19,8 @@ export interface ModelCalls {
 }
 
 /**
- * The layers and calls of a model and of those nested in it. @throws {TopologyError} naming the layer whose inputs make no
- * sense.
+ * Lists the layers and calls of a model and of the models nested in it.
+ * @throws {TopologyError} naming the layer whose inputs are invalid.
  */
 export function modelCalls(model: ModelDescription, outputsOf: OutputsOf): ModelCalls {
   const layers = declareLayers(model);
@@ -32,13 +32,13 @@ export function modelCalls(model: ModelDescription, outputsOf: OutputsOf): Model
   };
   const outermost: Frame = { model, prefix: "", produced: new Map(), training: undefined };
   const outputs = runModel(building, outermost);
-  const inputs = tensorNamesIn(model.inputs).map(
-    (name) => outermost.produced.get(callKey(name.layer, name.call))![0]!,
+  const inputs = tensorNamesIn(model.inputs).map((name) =>
+    lookUp(outermost, { ...name, output: 0 }, model.name),
   );
   return { layers, nodes: building.nodes, inputs, outputs };
 }
 
-/** The layers in `model.layers` order, nested ones in place of the model that holds them. */
+/** Lists the layers in `model.layers` order, with the layers of a nested model in its place. */
 function declareLayers(model: ModelDescription): GraphLayer[] {
   const layers: GraphLayer[] = [];
   const paths = new Set<string>();
@@ -53,7 +53,7 @@ function declareLayers(model: ModelDescription): GraphLayer[] {
       if (outer !== undefined && layer.className === "InputLayer") continue;
       if (paths.has(path)) {
         throw new TopologyError(
-          `${path}: layer name: expected to name one layer, got two (a name with a slash). Rename one.`,
+          `${path}: layer name: expected a unique path, got two layers with it (a name contains a slash). Rename one of them.`,
           "malformed",
         );
       }
@@ -74,24 +74,27 @@ function declareLayers(model: ModelDescription): GraphLayer[] {
   return layers;
 }
 
+/** The graph that is being built. */
 interface Building {
   readonly outputsOf: OutputsOf;
   readonly nodes: GraphNode[];
   readonly layers: ReadonlyMap<string, GraphLayer>;
-  /** A nested model that is called twice is ordered once. */
+  /** Order of the calls of each model, computed once even if a nested model is called several times. */
   readonly orders: Map<ModelDescription, readonly OrderedCall[]>;
 }
 
-/** One call of a model: where its layers stand and what they have given so far. */
+/** One call of a model. */
 interface Frame {
   readonly model: ModelDescription;
+  /** Prefix of the layers' paths. */
   readonly prefix: string;
+  /** Outputs that the model's layers have produced so far, by the key of their call. */
   readonly produced: Map<string, readonly TensorRef[]>;
-  /** The `training` argument of the call, which its layers inherit. */
+  /** The `training` argument of the call, which the model's layers inherit. */
   readonly training: Argument | undefined;
 }
 
-/** Appends the nodes of one call of a model; its outputs, flat. */
+/** Appends the nodes of one call of a model and returns its outputs as a flat list. */
 function runModel(building: Building, frame: Frame): TensorRef[] {
   const { model, prefix, produced } = frame;
   const order = building.orders.get(model) ?? callOrder(model, prefix);
@@ -127,7 +130,7 @@ function callLayer(building: Building, frame: Frame, call: OrderedCall): TensorR
     );
   }
   const specs = building.outputsOf(graphLayer, {
-    inputs: inputs.map((ref) => tensorSpecAt(building, ref)),
+    inputs: inputs.map((ref) => tensorAt(building, ref)),
     args,
     kwargs,
     outputsRead: call.outputsRead,
@@ -156,7 +159,9 @@ function callModel(
   return runModel(building, inner);
 }
 
-/** What the InputLayers of a nested model stand for in one call of it: records by key, all else in order. */
+/**
+ * Binds the InputLayers of a nested model to the tensors of one call: those of a record by key, others by position.
+ */
 function bindInputs(
   model: ModelDescription,
   args: readonly Argument[],
@@ -170,7 +175,7 @@ function bindInputs(
       ? names.map((name) => given.entries[name.layer])
       : undefined;
   const tensors = byName?.every((entry) => entry !== undefined)
-    ? byName.flatMap((entry) => tensorsIn(entry!))
+    ? byName.flatMap(tensorsIn)
     : args.length > 1
       ? args.flatMap(tensorsIn)
       : given
@@ -182,10 +187,12 @@ function bindInputs(
       "dangling-reference",
     );
   }
-  return new Map(names.map((name, index) => [callKey(name.layer, name.call), [tensors[index]!]]));
+  return new Map(
+    names.map((name, index) => [callKey(name.layer, name.call), tensors.slice(index, index + 1)]),
+  );
 }
 
-/** A layer without a `training` argument of its own runs in its model's. */
+/** Passes the `training` argument of a model on to a layer that has none of its own. */
 function inheritTraining(
   kwargs: Readonly<Record<string, Argument>>,
   training: Argument | undefined,
@@ -231,11 +238,7 @@ function lookUp(
   const ref = refs?.[name.output];
   if (ref) return ref;
   throw new TopologyError(
-    `${reader}: input: expected one of the ${refs?.length ?? 0} outputs of ${frame.prefix}${name.layer}, got ${name.output}.`,
+    `${reader}: input: expected one of the ${refs?.length ?? 0} outputs of ${frame.prefix}${name.layer}, got output ${name.output}.`,
     "dangling-reference",
   );
-}
-
-function tensorSpecAt(building: Building, ref: TensorRef): TensorSpec {
-  return building.nodes[ref.node]!.outputs[ref.output]!;
 }

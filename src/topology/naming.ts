@@ -1,4 +1,7 @@
-/** `keras/src/utils/naming.py`, `to_snake_case`: Conv2D is conv2d, PReLU p_re_lu. */
+/**
+ * Converts a class name to snake case as `to_snake_case` of `keras/src/utils/naming.py`: Conv2D is conv2d, PReLU is
+ * p_re_lu.
+ */
 export function snakeCase(className: string): string {
   return className
     .replace(/\W+/g, "")
@@ -7,10 +10,13 @@ export function snakeCase(className: string): string {
     .toLowerCase();
 }
 
-/** Classes that Keras's code names otherwise than they are exported: archives name folders, and .h5 layers, by the code. */
+/**
+ * Classes whose name in Keras's source differs from the exported one. Archives and .h5 files use the name in the
+ * source.
+ */
 const namesInCode: Readonly<Record<string, string>> = { GroupQueryAttention: "GroupedQueryAttention" };
 
-/** What Keras's code calls a class that is exported as `className`. */
+/** Returns the name in Keras's source of a class that is exported as `className`. */
 export function nameInCode(className: string): string {
   return namesInCode[className] ?? className;
 }

@@ -1,22 +1,27 @@
 import type { Json, JsonObject } from "../checkpoint.ts";
 import { TopologyError } from "../errors.ts";
 
-/** What `keras/src/regularizers/regularizers.py` adds to the loss for one tensor. */
-export type Penalty = Sizes | Likeness;
+/** Penalty that a regularizer adds to the loss for one tensor (`keras/src/regularizers/regularizers.py`). */
+export type Penalty = NormPenalty | OrthogonalPenalty;
 
-/** `l1 * sum(|w|) + l2 * sum(w²)`. */
-export interface Sizes {
+/** The penalty `l1 * sum(|w|) + l2 * sum(w²)`. */
+export interface NormPenalty {
   readonly l1: number;
   readonly l2: number;
 }
 
-/** `factor` times the mean of how alike each two rows, or columns, point: the size of their cosine. */
-export interface Likeness {
+/** The penalty of OrthogonalRegularizer: `factor` times the mean absolute cosine of all pairs of rows or columns. */
+export interface OrthogonalPenalty {
   readonly factor: number;
   readonly mode: "rows" | "columns";
 }
 
-/** @throws {TopologyError} for a regularizer that is not Keras's, or not one of a weight of that rank. */
+/**
+ * Returns the penalty of a regularizer config, null if there is none.
+ * @param path Path of the layer, for errors.
+ * @param rank Rank of the regularized tensor.
+ * @throws {TopologyError} for a custom regularizer, or one that does not apply to this rank.
+ */
 export function penaltyOf(path: string, regularizer: Json | undefined, rank: number): Penalty | null {
   if (regularizer === null || regularizer === undefined) return null;
   if (typeof regularizer === "string") return namedPenalty(path, regularizer, {}, rank);
@@ -26,7 +31,7 @@ export function penaltyOf(path: string, regularizer: Json | undefined, rank: num
 
 function namedPenalty(path: string, name: string, config: JsonObject, rank: number): Penalty {
   const strength = (key: string, otherwise: number): number => Number(config[key] ?? otherwise);
-  switch (name.split(">").at(-1)!.toLowerCase()) {
+  switch (name.slice(name.lastIndexOf(">") + 1).toLowerCase()) {
     case "l1":
       return { l1: strength("l1", 0.01), l2: 0 };
     case "l2":
@@ -36,13 +41,16 @@ function namedPenalty(path: string, name: string, config: JsonObject, rank: numb
       return { l1: strength("l1", 0), l2: strength("l2", 0) };
     case "orthogonalregularizer":
     case "orthogonal_regularizer":
-      if (rank !== 2) throw refused(path, `${name}: expected a weight of rank 2, got one of rank ${rank}`);
+      if (rank !== 2) throw refused(path, `${name}: expected a weight of rank 2, got rank ${rank}`);
       return {
         factor: strength("factor", 0.01),
         mode: config["mode"] === "columns" ? "columns" : "rows",
       };
     default:
-      throw refused(path, `${name}: expected L1, L2, L1L2 or OrthogonalRegularizer, got another`);
+      throw refused(
+        path,
+        `${name}: expected L1, L2, L1L2 or OrthogonalRegularizer, got a custom regularizer`,
+      );
   }
 }
 

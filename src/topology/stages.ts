@@ -3,23 +3,27 @@ import type { NodeShapes } from "./concrete-shapes.ts";
 import { concreteShapes } from "./concrete-shapes.ts";
 import { headOf } from "./head-of.ts";
 import type { GraphLayer, GraphNode, LayerGraph } from "./layer-graph.ts";
-import { layersByPath } from "./layer-graph.ts";
+import { layerLookup, nodeAt } from "./layer-graph.ts";
 import { weightSpecsOf } from "./weights-of.ts";
 
-/** The parts of a network that a user names: `conv4`, `block6`, `head`. */
+/** Stages of a network: parts that a user can name, such as `conv4`, `block6` or `head`. */
 export interface Stages {
-  /** In order of appearance, each one a name that a policy may use. */
+  /** Names of the stages in order of appearance, which freeze policies accept. */
   readonly labels: readonly string[];
-  /** By layer path; null for an InputLayer. */
+  /** Returns the stage of the layer at a path, null for an InputLayer. */
   readonly labelOf: (path: string) => string | null;
-  /** Whether `name` is a stage with that layer in it: one of `labels`, or `stageN` or `convN` for the N-th resolution. */
+  /**
+   * Returns whether the layer at `path` is in the stage `name`: one of `labels`, or `stageN` or `convN` for the N-th
+   * resolution.
+   */
   readonly matches: (name: string, path: string) => boolean;
 }
 
 /**
- * The stages of a network. The N-th distinct output resolution among layers that can train is stage N (a squeeze to one
- * position and back is none); layers without weights belong to the stage of what they read. A label is a name's own where
- * most names carry one (`block3` of `block3_conv1`), else `convN`; behind the last resolution `top`, and `head`.
+ * Divides a network into stages. Stage N consists of the layers with the N-th distinct output resolution among
+ * trainable layers; squeeze-and-excitation does not count as a resolution. Layers without weights belong to the stage
+ * of their input. If most layer names contain a label (`block3` in `block3_conv1`), that label names the stage, else
+ * `convN`. Layers after the last resolution form the stages `top` and `head`.
  */
 export function stagesOf(graph: LayerGraph): Stages {
   const numbers = stageNumbers(graph);
@@ -36,11 +40,11 @@ export function stagesOf(graph: LayerGraph): Stages {
   };
 }
 
-/** By layer path the number of its resolution, from 1; layers behind the last resolution and InputLayers are absent. */
+/** Numbers the layers by their resolution, from 1. Layers after the last resolution and InputLayers are absent. */
 function stageNumbers(graph: LayerGraph): ReadonlyMap<string, number> {
   const shapes = concreteShapes(graph);
-  const layers = layersByPath(graph);
-  const squeezed = squeezedNodes(graph, layers, shapes);
+  const layerOf = layerLookup(graph);
+  const squeezed = squeezedNodes(graph, shapes);
   const top = topNodes(graph, squeezed);
   const ownNumbers = resolutionNumbers(graph, shapes, squeezed);
   const byNode: (number | undefined)[] = [];
@@ -52,7 +56,7 @@ function stageNumbers(graph: LayerGraph): ReadonlyMap<string, number> {
   for (const node of graph.nodes.toReversed()) {
     if (byNode[node.index] === undefined) continue;
     for (const { node: source } of node.inputs) {
-      if (layers.get(graph.nodes[source]!.layer)!.className === "InputLayer") continue;
+      if (layerOf(nodeAt(graph, source).layer).className === "InputLayer") continue;
       byNode[source] ??= top.has(source) ? undefined : byNode[node.index];
     }
   }
@@ -64,6 +68,7 @@ function stageNumbers(graph: LayerGraph): ReadonlyMap<string, number> {
   return numbers;
 }
 
+/** Numbers the distinct output resolutions of trainable layers in order of appearance. */
 function resolutionNumbers(
   graph: LayerGraph,
   shapes: readonly NodeShapes[],
@@ -86,21 +91,21 @@ function resolutionNumbers(
   return numbers;
 }
 
-/** `56,56`; null for a shape without positions. */
+/** Returns the resolution as text (`56,56`), null for a shape without spatial dimensions. */
 function resolutionOf(shape: Shape | null, channelsFirst: boolean): string | null {
   if (shape === null || shape.length < 3) return null;
   return (channelsFirst ? shape.slice(2) : shape.slice(1, -1)).join();
 }
 
-/** Nodes whose positions are gone: behind a global pooling or a Flatten, until they meet a tensor that has some. */
-function squeezedNodes(
-  graph: LayerGraph,
-  layers: ReadonlyMap<string, GraphLayer>,
-  shapes: readonly NodeShapes[],
-): ReadonlySet<number> {
+/**
+ * Returns the calls without spatial dimensions: those after a global pooling or a Flatten, up to a merge with a tensor
+ * that has spatial dimensions.
+ */
+function squeezedNodes(graph: LayerGraph, shapes: readonly NodeShapes[]): ReadonlySet<number> {
+  const layerOf = layerLookup(graph);
   const squeezed = new Set<number>();
   for (const node of graph.nodes) {
-    const { className } = layers.get(node.layer)!;
+    const { className } = layerOf(node.layer);
     const inputs = node.inputs.map((ref) => ref.node);
     const shape = shapes[node.index]?.[0];
     const loses = /^Global|^Flatten$|^ops\.(?:Mean|Max|Amax)$/u.test(className) || shape?.length === 2;
@@ -110,7 +115,7 @@ function squeezedNodes(
   return squeezed;
 }
 
-/** Squeezed nodes from which no way leads back to positions. */
+/** Returns the squeezed calls after which no spatial dimensions appear again. */
 function topNodes(graph: LayerGraph, squeezed: ReadonlySet<number>): ReadonlySet<number> {
   const leadsBack = new Set<number>();
   for (const node of graph.nodes.toReversed()) {
@@ -150,7 +155,7 @@ function stageLabels(graph: LayerGraph, numbers: ReadonlyMap<string, number>): R
   return labels;
 }
 
-/** The word before the number in most names (`block` of `block3_conv1`), null where most have none. */
+/** Returns the word before the number in most names (`block` in `block3_conv1`), null if most names have none. */
 function blockWord(layers: readonly GraphLayer[]): string | null {
   const named = ["conv", "block", "stage"].map((word) => {
     const count = layers.filter((layer) =>
@@ -168,7 +173,10 @@ function ownLabel(layer: GraphLayer, word: string): string | null {
   return match?.[1] ?? /^(stem|top)(?=_)/u.exec(layer.name)?.[1] ?? null;
 }
 
-/** Layers whose names say nothing are of the block that they read, at the input of the one that reads them. */
+/**
+ * Assigns layers without a label in their names to the stage of the layer that they read, or of the layer that reads
+ * them if they read none.
+ */
 function inheritLabels(
   graph: LayerGraph,
   numbers: ReadonlyMap<string, number>,
@@ -178,13 +186,13 @@ function inheritLabels(
     if (label !== undefined && numbers.has(path) && !labels.has(path)) labels.set(path, label);
   };
   for (const node of graph.nodes) {
-    const sources = node.inputs.map((ref) => labels.get(graph.nodes[ref.node]!.layer));
+    const sources = node.inputs.map((ref) => labels.get(nodeAt(graph, ref.node).layer));
     inherit(
       node.layer,
       sources.findLast((label) => label !== undefined),
     );
   }
   for (const node of graph.nodes.toReversed()) {
-    for (const ref of node.inputs) inherit(graph.nodes[ref.node]!.layer, labels.get(node.layer));
+    for (const ref of node.inputs) inherit(nodeAt(graph, ref.node).layer, labels.get(node.layer));
   }
 }

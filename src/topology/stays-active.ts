@@ -1,25 +1,25 @@
 import type { GraphNode, LayerGraph } from "./layer-graph.ts";
-import { layersByPath } from "./layer-graph.ts";
+import { layerLookup } from "./layer-graph.ts";
 import { specOf } from "./layer-specs.ts";
 
-/** Calls that behave in prediction as in training, in the graph's order. */
+/** Calls that run in training mode even in prediction, in the graph's order. */
 export interface ActiveCalls {
-  /** Of BatchNormalization: on the statistics of the batch. */
+  /** Calls of BatchNormalization, which use batch statistics. */
   readonly normalizations: readonly GraphNode[];
-  /** Of Dropout and the like. */
+  /** Calls of random layers such as Dropout. */
   readonly random: readonly GraphNode[];
 }
 
 /**
- * The calls with `training=True` of a file of Keras 2, which holds to that in `predict` too; Keras 3 does not
- * (`keras/src/models/functional.py`, operation_fn), and Keras 1 had no such argument.
+ * Finds the calls with the constant argument `training=True` in a file of Keras 2, which applies it in `predict` too.
+ * Keras 3 does not (`operation_fn` of `keras/src/models/functional.py`), and Keras 1 had no such argument.
  */
 export function callsThatStayActive(graph: LayerGraph): ActiveCalls {
-  const layers = layersByPath(graph);
+  const layerOf = layerLookup(graph);
   const normalizations: GraphNode[] = [];
   const random: GraphNode[] = [];
   for (const node of graph.nodes) {
-    const layer = layers.get(node.layer)!;
+    const layer = layerOf(node.layer);
     const training = node.kwargs["training"];
     const isOn = training?.kind === "value" && (training.value === true || training.value === 1);
     if (!isOn || layer.keras !== 2) continue;

@@ -12,30 +12,36 @@ import { specOf } from "./layer-specs.ts";
 import { activationNames } from "./specs/activation.ts";
 import { quantizationRefusal } from "./specs/quantization.ts";
 
-/** A layer that cannot be run here, and what the user can do about it. */
+/** A layer that cannot be computed, with the reason and what the user can do. */
 export interface UnsupportedLayer {
   readonly path: string;
   readonly className: string;
-  /** Why not, as half a sentence, and a sentence of advice. */
+  /** Reason, without a final period. */
   readonly reason: string;
+  /** Sentences that tell the user what to do. */
   readonly advice: string;
 }
 
-/** @throws {TopologyError} one for all layers that cannot be run here, each by its path. */
+/**
+ * Checks that all layers can be computed. @throws {TopologyError} that lists all layers that cannot, with reason and
+ * advice.
+ */
 export function requireSupported(graph: LayerGraph): void {
   const refused = unsupportedLayers(graph);
   if (refused.length === 0) return;
   const lines = refused.map(
     ({ path, className, reason, advice }) => `  ${path} (${className}): ${reason}. ${advice}`,
   );
-  const count = refused.length === 1 ? "one that cannot" : `${refused.length} that cannot`;
+  const count = refused.length === 1 ? "one that is not" : `${refused.length} that are not`;
   throw new TopologyError(
     `${graph.name}: layers: expected all to be computable without Python, got ${count}:\n${lines.join("\n")}`,
     "unsupported-layer",
   );
 }
 
-/** In the order of `graph.layers`; empty where the whole model can be run. */
+/**
+ * Lists the layers that cannot be computed in the order of `graph.layers`. The list is empty for a supported model.
+ */
 export function unsupportedLayers(graph: LayerGraph): readonly UnsupportedLayer[] {
   return graph.layers.flatMap((layer) => {
     const refusal = refusalOf(layer);
@@ -43,12 +49,12 @@ export function unsupportedLayers(graph: LayerGraph): readonly UnsupportedLayer[
   });
 }
 
-/** Layers whose work is not in the file, or not computed here. */
+/** Layer classes whose computation is not in the file. */
 const foreign: Readonly<Record<string, Refusal>> = {
   Lambda: {
     reason: "a Lambda is Python code",
     advice:
-      "Replace it by a Keras layer or by functions of keras.ops, which a model file can hold, and save again.",
+      "Replace it with a Keras layer or with functions of keras.ops, which a model file can store, and save the model again.",
   },
   TFSMLayer: foreignProgram("a TensorFlow SavedModel"),
   JaxLayer: foreignProgram("a JAX function"),
@@ -59,7 +65,7 @@ const foreign: Readonly<Record<string, Refusal>> = {
 function foreignProgram(what: string): Refusal {
   return {
     reason: `it runs ${what}, which is not in the file`,
-    advice: "Rebuild that part from Keras layers and save again.",
+    advice: "Rebuild that part from Keras layers and save the model again.",
   };
 }
 
@@ -78,7 +84,7 @@ function refusalOf(layer: GraphLayer): Refusal | undefined {
     .find((found) => found !== undefined);
 }
 
-/** The activations of a layer, its gates and the layers inside it. */
+/** Lists the activations of a layer, of its gates and of the layers inside it. */
 function activationsIn(config: JsonObject): (Json | undefined)[] {
   const inner = [...nestedKeys].flatMap((key) => [config[key] ?? null].flat());
   const modelled = isInnerModel(config) ? innerLayersOf(innerModelOf(config)) : [];
@@ -100,8 +106,8 @@ function tensorFlowFunction(layer: GraphLayer): Refusal {
       ? `the TensorFlow function tf.${name}`
       : `the TensorFlow operation${kind === undefined ? "" : ` ${kind}`}`;
   return {
-    reason: `it is ${called}, which has no equal here as it is called`,
-    advice: "Replace it by a Keras layer that does the same and save again.",
+    reason: `it is ${called}, which has no equivalent here with these arguments`,
+    advice: "Replace it with an equivalent Keras layer and save the model again.",
   };
 }
 
@@ -110,28 +116,28 @@ function unknownClass(className: string): Refusal {
   if (className.includes(">")) {
     return {
       reason: "a custom class, whose code is not in the file",
-      advice: "Rebuild it from Keras layers and save again.",
+      advice: "Rebuild it from Keras layers and save the model again.",
     };
   }
   if (className.startsWith("CuDNN")) {
     const plain = className.slice("CuDNN".length);
     const more = plain === "GRU" ? ", reset_after=True" : "";
     return {
-      reason: "a layer of an earlier Keras that runs on a GPU alone",
-      advice: `Build the model in that Keras with ${plain}(recurrent_activation="sigmoid"${more}) in its place, load_weights of this file, which converts them, and save again.`,
+      reason: "a layer of an earlier version of Keras that runs on GPUs only",
+      advice: `In that version of Keras build the model with ${plain}(recurrent_activation="sigmoid"${more}) in its place, load this file with load_weights, which converts the weights, and save the model again.`,
     };
   }
   if (formerLayers.has(className)) {
     return {
-      reason: "a layer of an earlier Keras, which is neither computed here nor in Keras 3",
+      reason: "a layer of an earlier version of Keras that neither Keras 3 nor this program supports",
       advice:
-        "Rebuild it from layers that Keras 3 has and save again; freezing it does not help, it must run.",
+        "Rebuild it from layers of Keras 3 and save the model again. Freezing the layer does not help, because it must run.",
     };
   }
   return {
-    reason: "no layer of that class is known here",
+    reason: "an unknown layer class",
     advice:
-      "If it is a class of your own, rebuild it from Keras layers; freezing it does not help, it must run.",
+      "If it is a class of your own, rebuild it from Keras layers. Freezing the layer does not help, because it must run.",
   };
 }
 
@@ -148,10 +154,12 @@ function unknownActivation(activation: Json | undefined): Refusal | undefined {
   return customActivation(JSON.stringify(className ?? activation));
 }
 
-/** Layers that compute as an activation too. */
+/** Layer classes that may stand as the activation of another layer. */
 const activationLayers = new Set(["Activation", "ELU", "LeakyReLU", "ReLU", "Softmax", "ThresholdedReLU"]);
 
-/** Whether an activation is a layer with weights: files hold them under the layer that has it. */
+/**
+ * Returns whether an activation is a layer with weights, which files store under the layer that has the activation.
+ */
 export function hasWeightedActivation(config: JsonObject): boolean {
   return activationsIn(config).some(
     (activation) => isObject(activation) && specOf(String(activation["class_name"]))?.weights !== undefined,
@@ -161,19 +169,19 @@ export function hasWeightedActivation(config: JsonObject): boolean {
 function activationThatIsLayer(className: string): Refusal {
   const weighted = specOf(className)?.weights ? " with weights of its own" : "";
   return {
-    reason: `its activation is a layer ${className}${weighted}`,
-    advice: "Put that layer behind it and save again.",
+    reason: `its activation is a ${className} layer${weighted}`,
+    advice: "Move that layer behind it and save the model again.",
   };
 }
 
 function customActivation(name: string): Refusal {
   return {
-    reason: `its activation ${name} is none of keras.activations`,
-    advice: "Replace it by one of those and save again.",
+    reason: `its activation ${name} is not in keras.activations`,
+    advice: "Replace it with one of those and save the model again.",
   };
 }
 
-/** Why some operations of keras.ops can be in no model that runs here. */
+/** Operations of keras.ops that cannot be computed. */
 const operationRefusals: readonly {
   readonly names: string;
   readonly because: string;
@@ -182,26 +190,27 @@ const operationRefusals: readonly {
   {
     names: "AssociativeScan Cond ForiLoop JVP Map Scan Switch VectorizedMap WhileLoop",
     because: "calls a Python function, which is not in the file",
-    advice: "Replace it by operations on whole tensors and save again.",
+    advice: "Replace it with operations on whole tensors and save the model again.",
   },
   {
     names: "Arange",
-    because: "has a length that only a number says, which a tensor in a model is not, in Keras either",
-    advice: "Compute it outside of the model and save again.",
+    because:
+      "has an output whose length depends on a tensor's value, which Keras does not support in models either",
+    advice: "Compute it outside of the model and save the model again.",
   },
   {
     names: "Eig Polar ViewAsComplex ViewAsReal",
-    because: "works on complex numbers, which no tensor here holds",
-    advice: "Keep the real and the imaginary parts apart and save again.",
+    because: "works on complex numbers, which are not supported",
+    advice: "Keep real and imaginary parts in separate tensors and save the model again.",
   },
 ];
 
-/** What is told of an operation, by its class name, that has no spec. */
+/** Returns the reason for which an operation without a spec cannot be computed. */
 function operationRefusal(name: string): Refusal {
   const known = operationRefusals.find(({ names }) => names.split(" ").includes(name));
   if (known) return { reason: `${name} ${known.because}`, advice: known.advice };
   return {
-    reason: `neither an operation nor a layer named ${name} is known here`,
-    advice: "Replace it by one that is and save again.",
+    reason: `an unknown operation or layer ${name}`,
+    advice: "Replace it with a known one and save the model again.",
   };
 }

@@ -2,12 +2,12 @@ import type { Checkpoint, Json, JsonObject } from "../checkpoint.ts";
 import { isObject } from "./config-values.ts";
 import { editLayers, layersOf, withConfig } from "./edit-config.ts";
 
-/** Where wrappers (Bidirectional, TimeDistributed, RNN) keep the layers inside. */
+/** Arguments under which wrappers (Bidirectional, TimeDistributed, RNN) store their inner layers. */
 const innerLayers = ["layer", "forward_layer", "backward_layer", "cell"] as const;
 
 /**
- * The checkpoint with `trainable` false on the layers at `frozen` and true on the others, in the config's own dialect. A
- * nested model's flag is false only where nothing inside trains. What has no such flag and no weights stays as it is.
+ * Sets the `trainable` flags in the config: false for the layers whose paths are in `frozen` and true for all others. A
+ * nested model's flag is false only if nothing inside trains. An entry without a flag and without weights is unchanged.
  */
 export function withTrainableFlags(checkpoint: Checkpoint, frozen: ReadonlySet<string>): Checkpoint {
   const flagged = (json: JsonObject, trainable: boolean, force: boolean): JsonObject => {
@@ -35,7 +35,7 @@ export function withTrainableFlags(checkpoint: Checkpoint, frozen: ReadonlySet<s
   return { ...checkpoint, modelConfig: flaggedModel(modelConfig, "") };
 }
 
-/** The wrapped layers with the wrapper's flag; null where there are none or they have it. */
+/** Returns the inner layers of a wrapper with the wrapper's flag, null if there are none or all have it. */
 function innerFlags(config: JsonObject, trainable: boolean): JsonObject | null {
   const changed: [string, Json][] = [];
   for (const key of innerLayers) {

@@ -1,13 +1,14 @@
 import type { Shape } from "../tensor.ts";
 import { elementCount } from "../tensor.ts";
 import { naming } from "./call-outputs.ts";
-import type { GraphLayer, GraphNode, LayerGraph } from "./layer-graph.ts";
+import { type GraphLayer, type GraphNode, type LayerGraph, tensorAt } from "./layer-graph.ts";
 import type { CallShapes, WeightSpec } from "./layer-spec.ts";
 import { specOf } from "./layer-specs.ts";
 
 /**
- * The weights of every layer that has some, by path, in the order of `graph.layers`, each in Keras 3's `layer.weights` order.
- * A layer without a spec, that cannot run or with unknown inputs is absent. @throws {TopologyError} naming a layer that cannot be built.
+ * Returns the weights of all layers by path, in the order of `graph.layers` and of Keras 3's `layer.weights`. Layers
+ * without weights are absent, as are layers that have no spec, cannot be computed or have inputs of unknown shape.
+ * @throws {TopologyError} naming the layer that cannot be built on its inputs.
  */
 export function weightSpecsOf(graph: LayerGraph): ReadonlyMap<string, readonly WeightSpec[]> {
   const firstNodes = new Map<string, GraphNode>();
@@ -23,14 +24,14 @@ export function weightSpecsOf(graph: LayerGraph): ReadonlyMap<string, readonly W
   return weights;
 }
 
-/** What a spec is asked about one call of a layer; undefined where an input's shape is unknown. */
+/** Returns the shapes and arguments of a call for its spec, undefined if the shape of an input is unknown. */
 export function callShapesOf(graph: LayerGraph, layer: GraphLayer, node: GraphNode): CallShapes | undefined {
-  const inputs = node.inputs.map((ref) => graph.nodes[ref.node]!.outputs[ref.output]!.shape);
+  const inputs = node.inputs.map((ref) => tensorAt(graph, ref).shape);
   if (!inputs.every((shape): shape is Shape => shape !== null)) return undefined;
   return { config: layer.config, keras: layer.keras, inputs, args: node.args, kwargs: node.kwargs };
 }
 
-/** The number of values in these weights, as `model.count_params()` counts them. */
+/** Counts the values in all these weights, as `model.count_params()` does. */
 export function parameterCount(weights: Iterable<readonly WeightSpec[]>): number {
   let count = 0;
   for (const layer of weights) for (const weight of layer) count += elementCount(weight.shape);

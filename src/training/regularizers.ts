@@ -2,7 +2,7 @@ import type { Weights } from "../checkpoint.ts";
 import { tf } from "../engine/tf.ts";
 import type { LayerWeights } from "../model/layer-weights.ts";
 import { disposeWeights, uploadWeights } from "../model/layer-weights.ts";
-import type { Likeness, Penalty } from "../topology/regularizer.ts";
+import type { OrthogonalPenalty, Penalty } from "../topology/regularizer.ts";
 
 /** A scalar; the caller's. */
 export function penalty(strength: Penalty, weight: tf.Tensor): tf.Tensor {
@@ -56,7 +56,7 @@ export function withPenaltyGradient(strength: Penalty, weight: tf.Tensor, gradie
 }
 
 /** Rows of length 1, their lengths `[n,1]`, and the cosines of each two `[n,n]`, zeros where a row meets itself. */
-function likeness({ factor, mode }: Likeness, weight: tf.Tensor) {
+function likeness({ factor, mode }: OrthogonalPenalty, weight: tf.Tensor) {
   const vectors = mode === "rows" ? weight : tf.transpose(weight);
   const lengths = tf.sqrt(tf.sum(tf.square(vectors), 1, true));
   const units = tf.div(vectors, tf.maximum(lengths, 1e-12)) as tf.Tensor2D;
@@ -65,7 +65,7 @@ function likeness({ factor, mode }: Likeness, weight: tf.Tensor) {
   return { units, lengths, cosines, share: factor / (count * (count - 1)) };
 }
 
-function likenessGradient(strength: Likeness, weight: tf.Tensor): tf.Tensor {
+function likenessGradient(strength: OrthogonalPenalty, weight: tf.Tensor): tf.Tensor {
   const { units, lengths, cosines, share } = likeness(strength, weight);
   const ofUnits = tf.mul(tf.matMul(tf.sign(cosines), units), 2 * share);
   const along = tf.mul(units, tf.sum(tf.mul(units, ofUnits), 1, true));

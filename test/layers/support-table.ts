@@ -79,7 +79,7 @@ function trainingNote({ className, random }: LayerSpec): string {
 function refused(className: string): Verdict {
   const layer = { path: "layer", name: "layer", className, config: {} } as unknown as GraphLayer;
   const [found] = unsupportedLayers({ layers: [layer] } as unknown as LayerGraph);
-  if (!found || found.reason.startsWith("no layer of that class")) return { kind: "unknown" };
+  if (!found || found.reason.startsWith("an unknown layer class")) return { kind: "unknown" };
   return { kind: "refused", reason: found.reason, advice: found.advice };
 }
 

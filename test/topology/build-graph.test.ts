@@ -7,9 +7,10 @@ import { parameterCount, weightSpecsOf } from "../../src/topology/weights-of.ts"
 import type { GraphFixture } from "./graph-fixtures.ts";
 import { graphFixtureFiles, readGraphFixtures } from "./graph-fixtures.ts";
 
-describe.each(graphFixtureFiles())("as Keras reads %s", (file) => {
+describe.each(graphFixtureFiles())("graphs of the models in %s", (file) => {
   for (const fixture of readGraphFixtures(file)) {
-    test(`${fixture.name}: layers, shapes, weights and flags are Keras's`, () => compare(fixture));
+    test(`${fixture.name}: layers, shapes, weights and trainable flags equal Keras's`, () =>
+      compare(fixture));
   }
 });
 
@@ -32,7 +33,7 @@ function compareLayers(graph: LayerGraph, fixture: GraphFixture): void {
   expect(plain.map((layer) => layer.path)).toEqual(fixture.order);
 }
 
-/** Without the InputLayer that Keras does not count among a Sequential's layers. */
+/** Removes the InputLayer, which Keras does not count among a Sequential's layers. */
 function ownLayers(graph: LayerGraph, fixture: GraphFixture): readonly GraphLayer[] {
   return fixture.sequential ? graph.layers.filter((layer) => layer.className !== "InputLayer") : graph.layers;
 }
@@ -71,7 +72,7 @@ function isNamed(full: string | undefined, name: string): boolean {
   return full !== undefined && withoutCount(full) === name;
 }
 
-/** A variable without a name is `variable`, `variable_1` and so on. */
+/** Keras names a variable without a name `variable`, `variable_1` and so on. */
 function withoutCount(name: string): string {
   return name.replace(/^variable_\d+$/, "variable");
 }
@@ -83,7 +84,7 @@ function expectTopologicalOrder(graph: LayerGraph): void {
   });
 }
 
-/** As `wiring` in fixtures/make/graphs.py. */
+/** Computes the same digests as `wiring` in fixtures/make/graphs.py. */
 function wiringOf(graph: LayerGraph): string[] {
   const inputs = new Set(graph.inputs.map(({ ref }) => ref.node));
   const digests: string[][] = [];

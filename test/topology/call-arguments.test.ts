@@ -12,12 +12,12 @@ function nodeOf(graph: LayerGraph, path: string): GraphNode {
 }
 
 describe("arguments of calls", () => {
-  test.each([keras3, keras2])("a training argument stays on its call (%s)", (file) => {
+  test.each([keras3, keras2])("a training argument belongs to its call (%s)", (file) => {
     const graph = layerGraph(graphFixture(file, "training argument"));
     expect(nodeOf(graph, "always").kwargs["training"]).toEqual({ kind: "value", value: true });
   });
 
-  test("a nested model's training argument is its layers', unless they have their own", () => {
+  test("layers of a nested model inherit its training argument unless they have their own", () => {
     const graph = layerGraph(graphFixture(keras3, "ops: arithmetic"));
     const inner = graph.nodes.filter((node) => node.layer.startsWith("base/"));
     expect(inner.map((node) => node.kwargs["training"])).toEqual(
@@ -26,7 +26,7 @@ describe("arguments of calls", () => {
     expect(nodeOf(graph, "multiply").kwargs).toEqual({});
   });
 
-  test("constants of an op stay in their place among its operands", () => {
+  test("constant arguments of an operation keep their positions among its operands", () => {
     const graph = layerGraph(graphFixture(keras3, "ops: arithmetic"));
     const { args, inputs } = nodeOf(graph, "subtract");
     expect(args).toEqual([
@@ -35,14 +35,14 @@ describe("arguments of calls", () => {
     ]);
   });
 
-  test("several tensors are one list argument, in Keras 2 as in Keras 3", () => {
+  test("several tensors form one list argument in Keras 2 and Keras 3", () => {
     for (const file of [keras3, keras2]) {
       const { args, inputs } = nodeOf(layerGraph(graphFixture(file, "nested Functional")), "sum");
       expect(args).toEqual([{ kind: "list", items: inputs.map((ref) => ({ kind: "tensor", ref })) }]);
     }
   });
 
-  test("masks and initial states are arguments, not inputs", () => {
+  test("masks and initial states are arguments but not inputs", () => {
     const tensor = (layer: string): Json => ({
       class_name: "__keras_tensor__",
       config: { shape: [null, 4], dtype: "float32", keras_history: [layer, 0, 0] },
@@ -83,14 +83,14 @@ describe("arguments of calls", () => {
 });
 
 describe("layers of a graph", () => {
-  test("know the models around them, outermost first", () => {
+  test("a layer lists the nested models that contain it, outermost first", () => {
     const graph = layerGraph(graphFixture(keras2, "nested three deep"));
     const deepest = graph.layers.find((layer) => layer.path === "mid/low/point")!;
     expect(deepest.containers).toEqual(["mid", "mid/low"]);
     expect(graph.layers.map((layer) => layer.index)).toEqual(graph.layers.map((_, index) => index));
   });
 
-  test("speak Keras 3's vocabulary whatever wrote them", () => {
+  test("class names and arguments are those of Keras 3 whichever version wrote the file", () => {
     const layers = "keras-2.15.0-layers.json.gz";
     const leaky = layerGraph(graphFixture(layers, "LeakyReLU(alpha=0.1) on [12, 10, 6]")).layers[1]!;
     expect(leaky.config).toMatchObject({ negative_slope: expect.closeTo(0.1, 6) });
@@ -100,7 +100,7 @@ describe("layers of a graph", () => {
     expect(norm.config["axis"]).toBe(1);
   });
 
-  test("have the same config from .keras as from .h5", () => {
+  test("configs from .keras and .h5 are equal", () => {
     const configs = ["nested Functional", "nested Functional (h5)"].map((name) =>
       layerGraph(graphFixture(keras3, name)).layers.map((layer) => [layer.className, layer.config["dtype"]]),
     );

@@ -4,13 +4,13 @@ import { application, conv, dense, imageInput, pool, strided, tinyGraph } from "
 import { graphFixture } from "./graph-fixtures.ts";
 
 describe("concreteShapes", () => {
-  test("are the declared ones where the model fixes its size", () => {
+  test("shapes of a model with a fixed input size are the declared ones", () => {
     const graph = application("ResNet50");
     const shapes = concreteShapes(graph, [64, 64]);
     expect(shapes).toEqual(graph.nodes.map(({ outputs }) => outputs.map(({ shape }) => shape)));
   });
 
-  test("follow the picture's size where it is open", () => {
+  test("open dimensions of an image are resolved by the given size", () => {
     const open = { ...imageInput(), config: { batch_input_shape: [null, null, null, 3] } };
     const graph = tinyGraph([open, conv("a"), strided("b"), pool(), dense("out")]);
     const shapes = concreteShapes(graph, [40, 60]);
@@ -24,7 +24,7 @@ describe("concreteShapes", () => {
     expect(concreteShapes(graph)[1]).toEqual([[null, 224, 224, 4]]);
   });
 
-  test("reach every tensor of a network with an open size and arithmetic in its graph", () => {
+  test("all shapes of a network with an open input size and operations in its graph are resolved", () => {
     const graph = application("MobileNetV3Small");
     const fixture = graphFixture("keras-3.15.1-MobileNetV3Small.json.gz", "MobileNetV3Small");
     expect(fixture.layers.some(({ op }) => op)).toBe(true);
@@ -33,7 +33,7 @@ describe("concreteShapes", () => {
     }
   });
 
-  test("are unknown where no spec knows the layer", () => {
+  test("shapes after an unknown layer are null", () => {
     const strange = { name: "strange", className: "package>Strange" };
     const graph = tinyGraph([imageInput(), strange, conv("a")]);
     const shapes = concreteShapes(graph);

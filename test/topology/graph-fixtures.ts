@@ -3,19 +3,22 @@ import { gunzipSync } from "node:zlib";
 import type { JsonObject } from "../../src/checkpoint.ts";
 import type { Shape } from "../../src/tensor.ts";
 
-/** What a Keras said of a model config (fixtures/make/graphs.py). */
+/** A model config with what Keras reported about the model (fixtures/make/graphs.py). */
 export interface GraphFixture {
   readonly name: string;
   readonly kerasVersion: string;
   readonly modelConfig: JsonObject;
   readonly sequential: boolean;
-  /** Layers and ops in Keras's order, nested models in place. */
+  /** Layers and operations in Keras's order, nested models flattened in place. */
   readonly layers: readonly FixtureLayer[];
-  /** `model.layers`, nested in place: without ops, and without the InputLayer of a Keras 3 Sequential. */
+  /**
+   * `model.layers` with nested models flattened in place, without operations and without the InputLayer of a Sequential
+   * of Keras 3.
+   */
   readonly order: readonly string[];
   readonly outputShapes: readonly Shape[];
   readonly outputNames: readonly string[] | null;
-  /** A digest of each output: of the layers behind it and of who reads whom, call by call. */
+  /** Digest of each output, computed from all calls that lead to it and their inputs. */
   readonly wiring: readonly string[];
   readonly parameters: number;
 }
@@ -24,9 +27,9 @@ export interface FixtureLayer {
   readonly path: string;
   readonly className: string;
   readonly op: boolean;
-  /** Shape and dtype of each output of the first call; Keras 2 tells no dtype. */
+  /** Shape and dtype of each output of the first call; dtypes of Keras 2 are null. */
   readonly outputs?: readonly (readonly [Shape, string | null])[];
-  /** Name, shape and whether gradients reach it. */
+  /** Name and shape of each weight, and whether gradients reach it. */
   readonly weights: readonly (readonly [string, readonly number[], boolean])[];
 }
 

@@ -7,10 +7,10 @@ import { layerGraph } from "../../src/topology/build-graph.ts";
 
 const fixtures = join(import.meta.dirname, "..", "..", "fixtures");
 
-/** What no Keras would write in that place, whatever the place. */
+/** Values that are wrong in nearly every place of a config. */
 const strange: readonly Json[] = [0, -1, 1.5, "x", null, true, [], [0, 0], [1, 2, 3], {}];
 
-/** Keys and indices of every value in a config, at any depth. */
+/** Yields the keys and indices that lead to every value in a config, at any depth. */
 function* placesIn(value: Json, above: readonly string[] = []): Generator<readonly string[]> {
   if (typeof value !== "object" || value === null) return;
   for (const [key, inner] of Object.entries(value)) {
@@ -19,7 +19,7 @@ function* placesIn(value: Json, above: readonly string[] = []): Generator<readon
   }
 }
 
-/** The config with another value in one place. */
+/** Returns a copy of the config with another value in one place. */
 function changed(config: JsonObject, place: readonly string[], value: Json): JsonObject {
   const copy = structuredClone(config);
   let at = copy as Record<string, Json>;
@@ -29,9 +29,9 @@ function changed(config: JsonObject, place: readonly string[], value: Json): Jso
 }
 
 describe.each(["cli/small_resnet.keras", "models/k215-nested-frozen.h5", "models/k224-sequential.h5"])(
-  "%s with a value of its config replaced, anywhere",
+  "%s with any value of its config replaced",
   (name) => {
-    test("is a model, or is refused by what is wrong with it", async () => {
+    test("the config is read or refused with a TopologyError", async () => {
       const checkpoint = await readCheckpoint(join(fixtures, name));
       let refused = 0;
       const places = [...placesIn(checkpoint.modelConfig)];
@@ -52,7 +52,7 @@ describe.each(["cli/small_resnet.keras", "models/k215-nested-frozen.h5", "models
   },
 );
 
-test("sizes below 1 are refused by the layer and the argument, a layer without inputs too", async () => {
+test("sizes below 1 and a layer without inputs are refused by layer and argument", async () => {
   const checkpoint = await readCheckpoint(join(fixtures, "cli", "small_resnet.keras"));
   const graphWith = (place: string, value: Json) =>
     layerGraph({
@@ -60,12 +60,12 @@ test("sizes below 1 are refused by the layer and the argument, a layer without i
       modelConfig: changed(checkpoint.modelConfig, place.split("."), value),
     });
   expect(() => graphWith("config.layers.1.config.strides", [0, 0])).toThrow(
-    "conv1_conv: strides: expected a whole number of 1 or more, or 2 of them, got [0,0].",
+    "conv1_conv: strides: expected an integer of 1 or more, or 2 of them, got [0,0].",
   );
   expect(() => graphWith("config.layers.1.config.dilation_rate", -1)).toThrow(
-    "conv1_conv: dilation_rate: expected a whole number of 1 or more",
+    "conv1_conv: dilation_rate: expected an integer of 1 or more",
   );
   expect(() => graphWith("config.layers.1.inbound_nodes.0.args", [])).toThrow(
-    "conv1_conv: inputs: expected a tensor of another layer, got none.",
+    "conv1_conv: inputs: expected an output of another layer, got none.",
   );
 });

@@ -8,10 +8,10 @@ const kerasDefaults = JSON.parse(
   readFileSync(new URL("../../fixtures/graphs/defaults.json", import.meta.url), "utf8"),
 ) as Record<string, JsonObject>;
 
-describe("defaults", () => {
+describe("default arguments", () => {
   const classes = knownLayerClasses().filter((className) => className in kerasDefaults);
 
-  test("are compared for nearly every layer class that is known", () => {
+  test("the fixture has the defaults of nearly every known layer class", () => {
     const layers = knownLayerClasses().filter((className) => !className.startsWith("ops."));
     const others = layers.filter((className) => !(className in kerasDefaults));
     expect(others).toEqual([
@@ -29,18 +29,21 @@ describe("defaults", () => {
     ]);
   });
 
-  test.each(classes)("of %s are Keras's", (className) => {
+  test.each(classes)("default arguments of %s equal Keras's", (className) => {
     const keras = kerasDefaults[className]!;
     for (const [key, value] of Object.entries(specOf(className)!.defaults)) {
       if (key === "seed") continue;
-      // Null strides are the pool's size, which Keras writes out; the fixture's pools have 2.
+      // Strides that are null equal the pool size, which Keras writes out. Pools in the fixture have size 2.
       const expected = key === "strides" && value === null ? 2 : value;
       expect([key, comparable(expected)]).toEqual([key, comparable(keras[key])]);
     }
   });
 });
 
-/** `[2, 2]` is written for 2 and `[[1, 1]]` for 1; of an initializer the class counts. */
+/**
+ * Normalizes a value: Keras writes `[2, 2]` for 2 and `[[1, 1]]` for 1, and only the class of an initializer is
+ * compared.
+ */
 function comparable(value: Json | undefined): Json | undefined {
   if (Array.isArray(value)) {
     const items: readonly Json[] = value;

@@ -38,26 +38,26 @@ function messageOf(modelConfig: JsonObject, kerasVersion = "2.15.0"): string {
   throw new Error("nothing was thrown");
 }
 
-describe("a config that makes no graph is refused naming the layer", () => {
-  test("that reads a tensor of a layer that does not exist", () => {
+describe("an invalid config is refused by the name of the layer", () => {
+  test("a layer that reads from a layer that does not exist is refused", () => {
     expect(messageOf(functional([input, layer("ReLU", "y", [from("ghost")])]))).toBe(
       'y: input: expected a tensor of a layer of the same model, got one of "ghost", which is none.',
     );
   });
 
-  test("that reads a call that was never made", () => {
+  test("a layer that reads from a call that does not exist is refused", () => {
     expect(messageOf(functional([input, layer("ReLU", "y", [from("x", 3)])]))).toBe(
       "y: input: expected one of the 1 calls of x, got node 3.",
     );
   });
 
-  test("that reads an output that is not there", () => {
+  test("a layer that reads an output that does not exist is refused", () => {
     expect(messageOf(functional([input, layer("ReLU", "y", [from("x", 0, 1)])]))).toBe(
-      "y: input: expected one of the 1 outputs of x, got 1.",
+      "y: input: expected one of the 1 outputs of x, got output 1.",
     );
   });
 
-  test("that reads more outputs than a layer can have", () => {
+  test("a layer that reads more outputs than a layer can have is refused", () => {
     expect(
       messageOf(
         functional([input, layer("Mine", "a", [from("x")]), layer("ReLU", "y", [from("a", 0, 1e9)])]),
@@ -65,13 +65,13 @@ describe("a config that makes no graph is refused naming the layer", () => {
     ).toBe("a: outputs: expected a number from 0 to 1023, got 1000000000.");
   });
 
-  test("that reads a layer which is never called", () => {
+  test("a layer that reads from a layer that is never called is refused", () => {
     expect(
       messageOf(functional([input, layer("ReLU", "idle", []), layer("ReLU", "y", [from("idle")])])),
     ).toBe("y: input: expected a tensor of a call of idle, which is never called.");
   });
 
-  test("that stands on a cycle", () => {
+  test("a layer on a cycle is refused", () => {
     const layers = [
       input,
       layer("Add", "a", [from("x"), from("b")]),
@@ -81,30 +81,30 @@ describe("a config that makes no graph is refused naming the layer", () => {
     expect(messageOf(functional(layers))).toMatch(/^[ab]: input: expected a graph without cycles, got one/);
   });
 
-  test("whose output_layers name nothing", () => {
+  test("output_layers that name no layer are refused", () => {
     expect(messageOf(functional([input], "nowhere"))).toBe(
       'm: output_layers: input: expected a tensor of a layer of the same model, got one of "nowhere", which is none.',
     );
   });
 
-  test("that stands in the model twice", () => {
+  test("two layers with the same name are refused", () => {
     expect(
       messageOf(functional([input, layer("ReLU", "y", [from("x")]), layer("ReLU", "y", [from("x")])])),
     ).toBe("y: layer name: expected to be unique in its model, got it twice.");
   });
 
-  test("whose config is no object", () => {
+  test("a layer whose config is not an object is refused", () => {
     const broken = { ...layer("ReLU", "y", [from("x")]), config: "relu" };
     expect(messageOf(functional([input, broken]))).toBe('y: config: expected an object, got "relu".');
   });
 
-  test("without a class", () => {
+  test("a layer without a class name is refused", () => {
     expect(messageOf(functional([input, { name: "y", config: {} }]))).toMatch(
       /^m: layers: expected each with a name and a class_name, got /,
     );
   });
 
-  test("inside a nested model, by its path", () => {
+  test("a layer inside a nested model is refused by its path", () => {
     const inner = {
       ...functional([input, layer("ReLU", "y", [from("ghost")])]),
       name: "inner",
@@ -113,28 +113,28 @@ describe("a config that makes no graph is refused naming the layer", () => {
     expect(messageOf(functional([input, inner], "inner"))).toMatch(/^inner\/y: input: expected a tensor/);
   });
 
-  test("that has no parameters Keras would write", () => {
+  test("an argument that Keras would not write is refused", () => {
     const dense = layer("Dense", "y", [from("x")], { units: "many" });
     expect(messageOf(functional([input, dense]))).toBe(
-      'y: units: expected a positive whole number, got "many". The config is not one that Keras writes.',
+      'y: units: expected a positive integer, got "many". The config was not written by Keras.',
     );
   });
 
-  test("that does not fit its input", () => {
+  test("a layer that does not fit the rank of its input is refused", () => {
     const conv = layer("Conv1D", "y", [from("x")], { filters: 2, kernel_size: [3] });
     expect(messageOf(functional([input, conv]))).toBe(
       "y: input: expected ndim=3, got ndim=4 with shape [None,8,8,3].",
     );
   });
 
-  test("whose window is larger than its input", () => {
+  test("a window that is larger than its input is refused", () => {
     const conv = layer("Conv2D", "y", [from("x")], { filters: 2, kernel_size: [9, 9] });
     expect(messageOf(functional([input, conv]))).toBe(
       "y: input: expected at least 9 positions for a window of 9, got 8. A larger image fits.",
     );
   });
 
-  test("whose inputs do not merge", () => {
+  test("inputs that cannot be merged are refused", () => {
     const layers = [
       input,
       layer("MaxPooling2D", "half", [from("x")], { pool_size: [2, 2] }),
@@ -143,7 +143,7 @@ describe("a config that makes no graph is refused naming the layer", () => {
     expect(messageOf(functional(layers))).toMatch(/^y: inputs: expected shapes that broadcast, got /);
   });
 
-  test("that gets too few inputs for the model it is", () => {
+  test("a nested model called with the wrong number of inputs is refused", () => {
     const inner = {
       ...functional([input, layer("ReLU", "y", [from("x")])]),
       name: "inner",
@@ -154,31 +154,31 @@ describe("a config that makes no graph is refused naming the layer", () => {
 });
 
 describe("a model that cannot be read is refused", () => {
-  test("where it is not of layers", () => {
+  test("a subclassed model is refused", () => {
     expect(messageOf({ class_name: "MyModel", config: {} })).toMatch(
       /^model config: expected a Sequential or Functional model with its layers, got class "MyModel"/,
     );
   });
 
-  test("where no Keras of that version exists", () => {
+  test("a version of Keras that does not exist is refused", () => {
     expect(messageOf(functional([input]), "7.1")).toBe(
       'model config: Keras version: expected 1, 2 or 3, got "7.1".',
     );
   });
 
-  test("where nothing tells a Sequential's input", () => {
+  test("a Sequential whose input shape is unknown is refused", () => {
     const modelConfig = { class_name: "Sequential", config: { name: "s", layers: [layer("ReLU", "y", [])] } };
     expect(messageOf(modelConfig)).toMatch(/^y_input: batch_shape: expected the model's input shape/);
   });
 
-  test("where the number of channels is open", () => {
+  test("a convolution over an unknown number of channels is refused", () => {
     const open = layer("InputLayer", "x", [], { batch_input_shape: [null, 8, 8, null] });
     const conv = layer("Conv2D", "y", [from("x")], { filters: 2, kernel_size: [3, 3] });
     expect(messageOf(functional([open, conv]))).toMatch(/^y: input: expected a known number of channels/);
   });
 });
 
-test("a chain of 20000 layers is no recursion", () => {
+test("a chain of 20000 layers is read without recursion", () => {
   const chain = Array.from({ length: 20_000 }, (_, index) =>
     layer("ReLU", `r${index}`, [from(index === 0 ? "x" : `r${index - 1}`)]),
   );

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { JsonObject } from "../../src/checkpoint.ts";
 import { quantizationOf, quantizationRefusal } from "../../src/topology/specs/quantization.ts";
 
-describe("how a layer is quantized", () => {
+describe("reading the quantization of a layer", () => {
   test.each([
     ["int8_from_float32", { mode: "int8", bits: 8, blockSize: undefined, historyLength: 1024 }],
     ["int4/128_from_float32", { mode: "int4", bits: 4, blockSize: 128, historyLength: 1024 }],
@@ -11,12 +11,12 @@ describe("how a layer is quantized", () => {
     ["awq/4/-1_from_float32", { mode: "awq", bits: 4, blockSize: undefined, historyLength: 1024 }],
     ["float8/16_from_float32", { mode: "float8", bits: 4, blockSize: undefined, historyLength: 16 }],
     ["mixed_float16", undefined],
-  ])("stands in its policy %s", (dtype, expected) => {
+  ])("the dtype policy %s is parsed", (dtype, expected) => {
     expect(quantizationOf({ dtype })).toEqual(expected);
   });
 });
 
-describe("a form that is not run is refused by its name", () => {
+describe("unsupported quantization", () => {
   const refused = (className: string, config: JsonObject): string | undefined =>
     quantizationRefusal(className, config)?.reason;
 
@@ -26,11 +26,11 @@ describe("a form that is not run is refused by its name", () => {
     ["Embedding", { dtype: "float8/1024_from_float32" }, "it is quantized to float8, which is not run here"],
     ["Dense", { dtype: "int4/128_from_float32", lora_rank: 2 }, "it is quantized to int4 and has LoRA"],
     ["EinsumDense", { dtype: "int8_from_float32", lora_rank: 2 }, "it is quantized to int8 and has LoRA"],
-  ])("%s %o", (className, config, reason) => {
+  ])("%s with %o is refused", (className, config, reason) => {
     expect(refused(className, config)).toBe(reason);
   });
 
-  test("unlike those that are", () => {
+  test("supported quantization is not refused", () => {
     expect(refused("Dense", { dtype: "int8_from_float32", lora_rank: 2 })).toBeUndefined();
     expect(refused("ReversibleEmbedding", { dtype: "int4/128_from_float32" })).toBeUndefined();
   });

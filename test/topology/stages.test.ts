@@ -30,7 +30,7 @@ function byLabel(graph: LayerGraph): Record<string, string[]> {
   return lists;
 }
 
-describe("the labels of a network", () => {
+describe("stage labels", () => {
   const resolutions = ["conv1", "conv2", "conv3", "conv4", "conv5"];
 
   test.each<[string, string, string[]]>([
@@ -54,11 +54,11 @@ describe("the labels of a network", () => {
       "3.15.1",
       ["stem", "block1", "block2", "block3", "block4", "block5", "block6", "block7", "top", "head"],
     ],
-  ])("%s of Keras %s", (name, version, labels) => {
+  ])("%s of Keras %s has the expected stages", (name, version, labels) => {
     expect(stagesOf(application(name, version)).labels).toEqual(labels);
   });
 
-  test("cover every layer but the inputs, once", () => {
+  test("every layer except InputLayers belongs to exactly one stage", () => {
     for (const [name, version] of [
       ["ResNet50", "3.15.1"],
       ["MobileNetV3Small", "3.15.1"],
@@ -72,7 +72,7 @@ describe("the labels of a network", () => {
     }
   });
 
-  test("put ResNet50's layers where its names do", () => {
+  test("layers of ResNet50 belong to the stages that their names say", () => {
     const labelled = byLabel(application("ResNet50"));
     for (const [label, paths] of Object.entries(labelled)) {
       const named = paths.map((path) => /^(conv\d|pool1|avg_pool|predictions)/.exec(path)![1]!);
@@ -81,14 +81,14 @@ describe("the labels of a network", () => {
     }
   });
 
-  test("put the old ResNet50's layers where the new one's are", () => {
+  test("layers of the old ResNet50 belong to the same stages as those of the new one", () => {
     const counts = (graph: LayerGraph): number[] =>
       Object.values(byLabel(graph)).map((paths) => paths.length);
     expect(counts(application("ResNet50", "2.2.4"))).toEqual(counts(application("ResNet50")));
   });
 });
 
-describe("the N-th resolution", () => {
+describe("stages by resolution", () => {
   test.each<[string, string, string, string]>([
     ["ResNet50", "3.15.1", "stage4", "conv4_block1_1_conv"],
     ["ResNet50", "2.2.4", "conv4", "res4a_branch2a"],
@@ -103,7 +103,7 @@ describe("the N-th resolution", () => {
     ["EfficientNetB0", "3.15.1", "conv5", "block6a_dwconv"],
     ["DenseNet121", "3.15.1", "stage3", "conv3_block1_0_bn"],
     ["VGG16", "3.15.1", "conv4", "block4_conv1"],
-  ])("of %s (Keras %s), %s, begins with %s", (name, version, stage, first) => {
+  ])("in %s of Keras %s stage %s begins with %s", (name, version, stage, first) => {
     const found = firstOf(application(name, version), stage)!;
     expect(found.replace(/_\d+$/, "")).toBe(first.replace(/_\d+$/, ""));
   });
@@ -118,7 +118,7 @@ describe("the N-th resolution", () => {
     ["VGG16", "3.15.1"],
     ["Xception", "2.15.0"],
     ["InceptionV3", "3.15.1"],
-  ])("of %s (Keras %s) begins where Keras's own shapes change", (name, version) => {
+  ])("stages of %s of Keras %s begin where the shapes in Keras change", (name, version) => {
     const fixture = graphFixture(`keras-${version}-${name}.json.gz`, name);
     const graph = layerGraph(fixture);
     const firsts = new Map<string, string>();
@@ -139,7 +139,7 @@ describe("the N-th resolution", () => {
     expect(graph.layers.some(({ path }) => stages.matches(`stage${firsts.size + 1}`, path))).toBe(false);
   });
 
-  test("counts no squeeze to one position and back", () => {
+  test("squeeze-and-excitation does not count as a resolution", () => {
     const graph = application("EfficientNetB0");
     const stages = stagesOf(graph);
     const squeezes = graph.layers.filter(({ name }) => /^block2._se_/.test(name));
@@ -148,7 +148,7 @@ describe("the N-th resolution", () => {
     expect(graph.layers.some(({ path }) => stages.matches("stage6", path))).toBe(false);
   });
 
-  test("counts one position where the network itself comes down to it", () => {
+  test("a resolution of one position counts if the network itself reaches it", () => {
     const graph = tinyGraph([
       imageInput("x", 4),
       strided("a"),
@@ -160,13 +160,13 @@ describe("the N-th resolution", () => {
     expect(byLabel(graph)).toEqual({ conv1: ["a"], conv2: ["b", "b_bn"], head: ["pool", "out"] });
   });
 
-  test("is that of a picture of 224 pixels where the size is open", () => {
+  test("an open input size is taken to be 224 pixels", () => {
     const open = { ...imageInput(), config: { batch_input_shape: [null, null, null, 3] } };
     const graph = tinyGraph([open, strided("a"), strided("b"), pool(), dense("out")]);
     expect(stagesOf(graph).labels).toEqual(["conv1", "conv2", "head"]);
   });
 
-  test("is found where channels come first", () => {
+  test("resolutions are found in channels_first format", () => {
     const first = { data_format: "channels_first" };
     const graph = tinyGraph([
       { ...imageInput(), config: { batch_input_shape: [null, 3, 16, 16] } },
@@ -182,13 +182,13 @@ describe("the N-th resolution", () => {
 });
 
 describe("networks without resolutions", () => {
-  test("have a top and a head", () => {
+  test("a network of Dense layers has the stages top and head", () => {
     const vector = layer("InputLayer", "x", { config: { batch_input_shape: [null, 5] } });
     const graph = tinyGraph([vector, dense("first", 5), dense("second", 5), dense("last")]);
     expect(byLabel(graph)).toEqual({ top: ["first", "second"], head: ["last"] });
   });
 
-  test("have their head found in nested models too", () => {
+  test("stages are found in nested models", () => {
     const graph = layerGraph(graphFixture("keras-3.15.1-nets.json.gz", "transfer model"));
     const labels = stagesOf(graph).labels;
     expect(labels.slice(-1)).toEqual(["head"]);

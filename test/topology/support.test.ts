@@ -12,15 +12,15 @@ const configs = JSON.parse(
   readFileSync(new URL("../../fixtures/graphs/unsupported.json", import.meta.url), "utf8"),
 ) as Record<"keras" | "h5", JsonObject>;
 
-describe("a model with layers that cannot run", () => {
+describe("a model with unsupported layers", () => {
   const graph = layerGraph({ modelConfig: configs.keras, kerasVersion: "3.15.1" });
 
-  test("still has a graph, with unknown shapes behind them", () => {
+  test("the model has a graph with unknown shapes after the unsupported layers", () => {
     expect(graph.nodes.at(-1)!.outputs.map(({ shape }) => shape)).toEqual([null, null]);
     expect(graph.layers).toHaveLength(8);
   });
 
-  test("is refused once, naming each of them by path", () => {
+  test("one error lists all unsupported layers by path", () => {
     expect(() => requireSupported(graph)).toThrow(TopologyError);
     expect(unsupportedLayers(graph).map(({ path, className }) => `${path} ${className}`)).toEqual([
       "nested/twice Lambda",
@@ -30,14 +30,14 @@ describe("a model with layers that cannot run", () => {
       "nested/bent Dense",
     ]);
     expect(() => requireSupported(graph)).toThrow(
-      /^outer: layers: expected all to be computable without Python, got 5 that cannot:\n/,
+      /^outer: layers: expected all to be computable without Python, got 5 that are not:\n/,
     );
     expect(() => requireSupported(graph)).toThrow(
-      '\n  nested/bent (Dense): its activation "Custom>bent" is none of keras.activations. Replace it',
+      '\n  nested/bent (Dense): its activation "Custom>bent" is not in keras.activations. Replace it',
     );
   });
 
-  test("is refused from .h5 too, where only the registered name tells a class from Keras's own", () => {
+  test("unsupported layers are found in .h5, where only the registered name marks a custom class", () => {
     const paths = unsupportedLayers(layerGraph({ modelConfig: configs.h5, kerasVersion: "3.15.1" }));
     expect(paths.map(({ path, className }) => `${path} ${className}`)).toEqual([
       "nested/twice Lambda",
@@ -48,18 +48,18 @@ describe("a model with layers that cannot run", () => {
   });
 });
 
-test("a model of Keras's layers alone passes", () => {
+test("a model of Keras layers only is supported", () => {
   expect(() =>
     requireSupported(layerGraph(graphFixture("keras-2.15.0-ResNet50.json.gz", "ResNet50"))),
   ).not.toThrow();
 });
 
-test("every activation that passes can be computed", () => {
+test("every supported activation can be computed", () => {
   const computed = new Set(computedActivations());
   expect([...activationNames].filter((name) => !computed.has(name))).toEqual([]);
 });
 
-describe("a layer that cannot run with its arguments", () => {
+describe("arguments with which a layer is not supported", () => {
   const inside = (class_name: string, config: JsonObject): JsonObject => ({ class_name, config });
   const refusalOf = (class_name: string, config: JsonObject): string => {
     const input = {
@@ -96,28 +96,28 @@ describe("a layer that cannot run with its arguments", () => {
     [
       "TimeDistributed",
       { layer: inside("Dense", { units: 2, activation: "mine" }) },
-      'y: its activation "mine" is none of keras.activations',
+      'y: its activation "mine" is not in keras.activations',
     ],
     [
       "Dense",
       { units: 2, activation: inside("PReLU", {}) },
-      "y: its activation is a layer PReLU with weights of its own",
+      "y: its activation is a PReLU layer with weights of its own",
     ],
     [
       "Dense",
       { units: 2, activation: inside("Dropout", { rate: 0.5 }) },
-      "y: its activation is a layer Dropout",
+      "y: its activation is a Dropout layer",
     ],
     [
       "LSTM",
       { units: 2, recurrent_activation: "mine" },
-      'y: its activation "mine" is none of keras.activations',
+      'y: its activation "mine" is not in keras.activations',
     ],
-  ])("%s %j", (className, config, expected) => {
+  ])("%s with %j is refused", (className, config, expected) => {
     expect(refusalOf(className, config as JsonObject)).toContain(expected);
   });
 
-  test("runs with others", () => {
+  test("the same layers with other arguments are supported", () => {
     expect(refusalOf("LSTM", { units: 4, unroll: true, go_backwards: true })).toBe("");
     expect(refusalOf("TimeDistributed", { layer: inside("Dense", { units: 2 }) })).toBe("");
   });

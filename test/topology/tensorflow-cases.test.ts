@@ -19,7 +19,7 @@ beforeAll(async () => {
   await ensureEngine();
 });
 
-/** What becomes of a case: Keras's numbers, others, or a refusal that names a layer. */
+/** Returns the outcome of a case: equal to Keras's output, a difference, or a refusal that names a layer. */
 function fateOf(each: FunctionCase, { kerasVersion, inputs }: FunctionRecord): string {
   try {
     const graph = layerGraph({ modelConfig: each.modelConfig, kerasVersion });
@@ -44,7 +44,7 @@ function tensorOf(packed: PackedNumbers): tf.Tensor {
   return tf.tensor(data as Float32Array | Int32Array, [...shape], dtype as PackedNumbers["dtype"]);
 }
 
-/** What has no equal in Keras 3, or lost an operand in the file. */
+/** Functions that have no equivalent in Keras 3, or that lost an operand in the file. */
 const refused = {
   functions: `gather by batch, gather_nd, one_hot of values, one_hot on axis, range of shape, reshape to shapes, broadcast_to,
     shape, boolean_mask, sequence_mask, not equal, segment, einsum, einsum with constant, diag,
@@ -58,18 +58,15 @@ const refused = {
     K.binary_crossentropy`,
 };
 
-test.each(functionRecords())(
-  "%s: every function gives Keras's numbers or is refused by name",
-  (name, record) => {
-    const fates = record.cases.map((each) => [each.name, fateOf(each, record)] as const);
-    expect(fates.filter(([, fate]) => fate !== "equal" && fate !== "refused")).toEqual([]);
-    const own = (name.includes("nodes") ? refused.nodes : refused.functions).split(/,\s+/);
-    // Keras 2.4 has the batch's size among the arguments of this one.
-    if (name === "tensorflow-2.4.0") own.push("resize_images");
-    const expected = own.filter((each) => record.cases.some((case_) => case_.name === each));
-    expect(fates.filter(([, fate]) => fate === "refused").map(([each]) => each)).toEqual(
-      record.cases.map((each) => each.name).filter((each) => expected.includes(each)),
-    );
-    expect(fates.length).toBeGreaterThan(170);
-  },
-);
+test.each(functionRecords())("%s: every function equals Keras or is refused by name", (name, record) => {
+  const fates = record.cases.map((each) => [each.name, fateOf(each, record)] as const);
+  expect(fates.filter(([, fate]) => fate !== "equal" && fate !== "refused")).toEqual([]);
+  const own = (name.includes("nodes") ? refused.nodes : refused.functions).split(/,\s+/);
+  // Keras 2.4 stores the batch size among the arguments of this function.
+  if (name === "tensorflow-2.4.0") own.push("resize_images");
+  const expected = own.filter((each) => record.cases.some((case_) => case_.name === each));
+  expect(fates.filter(([, fate]) => fate === "refused").map(([each]) => each)).toEqual(
+    record.cases.map((each) => each.name).filter((each) => expected.includes(each)),
+  );
+  expect(fates.length).toBeGreaterThan(170);
+});

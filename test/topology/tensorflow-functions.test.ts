@@ -38,12 +38,12 @@ describe("TensorFlow functions in a Keras 2 graph", () => {
     tf.dispose([feeds, results]);
   });
 
-  test("are operations of Keras 3, none left over", () => {
+  test("every TensorFlow function becomes an operation of Keras 3", () => {
     expect(unsupportedLayers(graph)).toEqual([]);
   });
 
   test.each(fixture.names.map((name, index) => ({ name, index })))(
-    "$name gives Keras's numbers",
+    "$name gives the same output as Keras",
     ({ index }) => {
       const expected = fixture.outputs[index]!;
       const { ref } = graph.outputs[index]!;
@@ -59,7 +59,7 @@ describe("TensorFlow functions in a Keras 2 graph", () => {
   );
 });
 
-test("a TensorFlow function without an equal is refused by layer and function", () => {
+test("a TensorFlow function without an equivalent is refused by layer and function", () => {
   const modelConfig = {
     class_name: "Functional",
     config: {
@@ -83,7 +83,7 @@ test("a TensorFlow function without an equal is refused by layer and function", 
     },
   };
   expect(() => requireSupported(layerGraph({ modelConfig, kerasVersion: "2.9.0" }))).toThrow(
-    "tf.signal.fft (TFOpLambda): it is the TensorFlow function tf.signal.fft, which has no equal here",
+    "tf.signal.fft (TFOpLambda): it is the TensorFlow function tf.signal.fft, which has no equivalent here",
   );
 });
 

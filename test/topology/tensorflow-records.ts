@@ -1,4 +1,4 @@
-/** Functions of TensorFlow in the models of the Keras that kept them (fixtures/make/tensorflow_functions.py). */
+/** TensorFlow functions in models of the versions of Keras that store them (fixtures/make/tensorflow_functions.py). */
 import { readdirSync, readFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
 import type { JsonObject } from "../../src/checkpoint.ts";
@@ -11,7 +11,7 @@ export interface PackedNumbers {
   readonly base64: string;
 }
 
-/** One function of the inputs. */
+/** A model that applies one function to its inputs. */
 export interface FunctionCase {
   readonly name: string;
   readonly modelConfig: JsonObject;
@@ -26,7 +26,7 @@ export interface FunctionRecord {
 
 const folder = new URL("../../fixtures/graphs/", import.meta.url);
 
-/** By the name of the fixture: `tensorflow-2.9.0`, `tensorflow-nodes-2.4.0`. */
+/** Reads the fixtures by name: `tensorflow-2.9.0`, `tensorflow-nodes-2.4.0`. */
 export function functionRecords(): [string, FunctionRecord][] {
   return readdirSync(folder)
     .filter((file) => /^tensorflow-.*\.json\.gz$/.test(file))

@@ -16,7 +16,7 @@ function checkpointOf(source: Source, graph: LayerGraph): Checkpoint {
   return { format: "keras", ...source, weights, notes: {} };
 }
 
-/** Weighted layers that a graph says are frozen. */
+/** Lists the layers with weights that are frozen in a graph. */
 function frozenIn(graph: LayerGraph): string[] {
   const weighted = weightSpecsOf(graph);
   return graph.layers
@@ -26,7 +26,7 @@ function frozenIn(graph: LayerGraph): string[] {
 
 const files = graphFixtureFiles().filter((file) => /-(nets|ResNet50|MobileNetV3Small)\.json/.test(file));
 
-describe.each(files)("flags written into models of %s", (file) => {
+describe.each(files)("writing trainable flags into the models of %s", (file) => {
   for (const fixture of readGraphFixtures(file)) {
     const graph = layerGraph(fixture);
     const weighted = [...weightSpecsOf(graph).keys()];
@@ -37,12 +37,12 @@ describe.each(files)("flags written into models of %s", (file) => {
       ["the last half", weighted.slice(Math.floor(weighted.length / 2))],
       ["every other", weighted.filter((_, index) => index % 2 === 0)],
     ];
-    test.each(cases)(`${fixture.name}: read back what was frozen (%s)`, (_, frozen) => {
+    test.each(cases)(`${fixture.name}: the same layers are frozen after reading (%s)`, (_, frozen) => {
       const flagged = withTrainableFlags(checkpointOf(fixture, graph), new Set(frozen));
       expect(frozenIn(layerGraph(flagged))).toEqual(frozen);
     });
 
-    test(`${fixture.name}: change nothing but flags, and only where the layer has one`, () => {
+    test(`${fixture.name}: nothing but existing flags changes`, () => {
       const flagged = withTrainableFlags(checkpointOf(fixture, graph), new Set(weighted));
       expect(
         changes(fixture.modelConfig, flagged.modelConfig).filter((key) => !key.endsWith(".trainable")),
@@ -54,7 +54,7 @@ describe.each(files)("flags written into models of %s", (file) => {
   }
 });
 
-/** Dotted keys whose values differ. */
+/** Lists the dotted keys whose values differ. */
 function changes(a: Json, b: Json, key = ""): string[] {
   if (a === b) return [];
   if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return [key];
@@ -64,7 +64,7 @@ function changes(a: Json, b: Json, key = ""): string[] {
   );
 }
 
-describe("flags", () => {
+describe("trainable flags", () => {
   const flagOf = (checkpoint: Checkpoint, path: string): Json | undefined => {
     const [first, ...rest] = path.split("/");
     let layers = (checkpoint.modelConfig["config"] as JsonObject)["layers"] as readonly JsonObject[];
@@ -81,7 +81,7 @@ describe("flags", () => {
   const graph = layerGraph(nested);
   const checkpoint = checkpointOf(nested, graph);
 
-  test("of a nested model are false only where nothing inside trains", () => {
+  test("the flag of a nested model is false only if nothing inside trains", () => {
     const inside = graph.layers
       .filter(({ containers }) => containers.includes("open"))
       .map(({ path }) => path);
@@ -100,14 +100,14 @@ describe("flags", () => {
     expect((some.modelConfig["config"] as JsonObject)["trainable"]).toBe(true);
   });
 
-  test("that are right already leave the entry the same object", () => {
+  test("an entry whose flag is right already stays the same object", () => {
     const frozen = new Set(graph.layers.filter(({ trainable }) => !trainable).map(({ path }) => path));
     const again = withTrainableFlags(checkpoint, frozen);
     const twice = withTrainableFlags(again, frozen);
     expect(twice.modelConfig).toBe(again.modelConfig);
   });
 
-  test("are written from a resolution, weightless layers included", () => {
+  test("a resolution's flags are written for layers without weights too", () => {
     const source = network([
       imageInput(),
       conv("a"),
@@ -124,7 +124,7 @@ describe("flags", () => {
     expect(flags.filter(([, trainable]) => trainable).map(([path]) => path)).toEqual(["b", "pool", "out"]);
   });
 
-  test("of the layer that a wrapper wraps follow the wrapper's", () => {
+  test("the flag of a wrapped layer equals that of its wrapper", () => {
     const inner = { class_name: "Dense", config: { name: "inner", trainable: true, units: 2 } };
     const source = network([
       layer("InputLayer", "x", { config: { batch_input_shape: [null, 4, 3] } }),
@@ -143,7 +143,7 @@ describe("flags", () => {
     expect(wrapper["layer"]).toEqual({ ...inner, config: { ...inner.config, trainable: false } });
   });
 
-  test("are added to a weighted layer that has none", () => {
+  test("a layer with weights and without a flag gets one", () => {
     const source = network([imageInput(), pool(), dense("out")]);
     const layers = (source.modelConfig["config"] as JsonObject)["layers"] as JsonObject[];
     const bare = layers.map((entry) => {

@@ -3,7 +3,7 @@ import { TopologyError } from "../../errors.ts";
 import { isObject } from "../config-values.ts";
 import type { ActivityPenalties, GraphLayer, GraphNode, LayerGraph, TensorRef } from "../layer-graph.ts";
 import { layersByPath } from "../layer-graph.ts";
-import type { Sizes } from "../regularizer.ts";
+import type { NormPenalty } from "../regularizer.ts";
 import { penaltyOf } from "../regularizer.ts";
 import { renumbered } from "./renumber.ts";
 
@@ -35,7 +35,7 @@ export function withActivityPenalties(graph: LayerGraph, kerasVersion: string): 
   return { ...penalized, activityPenalties };
 }
 
-function strengthOf(layer: GraphLayer): Sizes | null {
+function strengthOf(layer: GraphLayer): NormPenalty | null {
   const { path, className, config } = layer;
   const { activity_regularizer: own, ...rest } = config;
   if (Object.values(rest).some(regularizesInside)) throw refused(path, "at its outputs, got one inside it");
@@ -67,7 +67,11 @@ function refused(path: string, what: string): TopologyError {
 }
 
 /** One layer for all calls of the penalized one. */
-function penaltyLayer(penalized: GraphLayer, strength: Sizes, layers: Map<string, GraphLayer>): GraphLayer {
+function penaltyLayer(
+  penalized: GraphLayer,
+  strength: NormPenalty,
+  layers: Map<string, GraphLayer>,
+): GraphLayer {
   const name = `${penalized.name}_activity_penalty`;
   const path = `${penalized.path}_activity_penalty`;
   const layer = layers.get(path) ?? {

@@ -4,7 +4,10 @@ import { describe, expect, test } from "vitest";
 import type { Json, JsonObject } from "../../../src/checkpoint.ts";
 import { keras2Layer } from "../../../src/topology/dialects/keras1-layer.ts";
 
-/** A layer of Keras 1, and its config in Keras 2.2.4, which null means that it cannot read (fixtures/make/keras1_layers.py). */
+/**
+ * A layer of Keras 1 with its config in Keras 2.2.4, null if that version cannot read it
+ * (fixtures/make/keras1_layers.py).
+ */
 interface LayerCase {
   readonly class_name: string;
   readonly config: JsonObject;
@@ -22,7 +25,10 @@ interface Layer {
   readonly config: JsonObject;
 }
 
-/** Our config of the layer, and Keras 2's entries by the same keys; a wrapper's layer likewise. */
+/**
+ * Returns our config of the layer and the entries of Keras 2's config with the same keys, for a wrapper also of its
+ * layer.
+ */
 function sideBySide(own: JsonObject, theirs: JsonObject): { own: JsonObject; theirs: JsonObject } {
   const { layer, ...rest } = own;
   const among = Object.fromEntries(Object.keys(rest).map((key) => [key, theirs[key]!]));
@@ -38,7 +44,9 @@ function sideBySide(own: JsonObject, theirs: JsonObject): { own: JsonObject; the
   };
 }
 
-/** Numbers in float32, in which Keras 2 keeps some; padding of both sides where one number stands for them. */
+/**
+ * Normalizes a value: rounds numbers to float32, in which Keras 2 keeps some, and expands padding given as one number.
+ */
 function plain(json: Json, key = ""): Json {
   if (typeof json === "number") return key === "padding" ? plain([json, json], key) : Math.fround(json);
   if (Array.isArray(json)) {
@@ -50,13 +58,13 @@ function plain(json: Json, key = ""): Json {
 }
 
 describe.each(read)("$class_name $config.name", ({ class_name, config, keras2 }) => {
-  test("has no argument but Keras 2's, each with the value that Keras 2.2.4 reads", () => {
+  test("every argument exists in Keras 2 and has the value that Keras 2.2.4 reads", () => {
     const { own, theirs } = sideBySide(keras2Layer(class_name, config, "layer").config, keras2!);
     expect(plain(own)).toEqual(plain(theirs));
   });
 });
 
-test("the battery has every layer of Keras 1 that has other arguments in Keras 2", () => {
+test("the fixture has every layer of Keras 1 whose arguments differ in Keras 2", () => {
   const classes = new Set(cases.map((layer) => layer.class_name));
   for (const name of [
     "Convolution1D",
@@ -81,19 +89,19 @@ test("the battery has every layer of Keras 1 that has other arguments in Keras 2
   }
 });
 
-describe("what Keras 2 dropped is refused by the layer's name", () => {
+describe("features that Keras 2 dropped", () => {
   const refused: readonly (readonly [string, JsonObject])[] = [
     ["BatchNormalization", { mode: 1 }],
     ["BatchNormalization", { mode: 2 }],
     ["Convolution2D", { nb_filter: 1, nb_row: 2, nb_col: 2, border_mode: "full" }],
     ["Dense", { output_dim: 1, W_regularizer: { name: "EigenvalueRegularizer", k: 0.1 } }],
   ];
-  test.each(refused)("%s %j", (className, config) => {
+  test.each(refused)("%s with %j is refused by its path", (className, config) => {
     expect(() => keras2Layer(className, config, "block/odd")).toThrow(/^block\/odd: .*no such thing/);
   });
 });
 
-describe("a Merge becomes the class of its mode", () => {
+describe("the Merge layer of Keras 1", () => {
   test.each([
     [{ mode: "sum" }, "Add", {}],
     [{ mode: "mul" }, "Multiply", {}],
@@ -102,12 +110,12 @@ describe("a Merge becomes the class of its mode", () => {
     [{ mode: "concat", concat_axis: 1 }, "Concatenate", { axis: 1 }],
     [{ mode: "dot", dot_axes: [1, 2] }, "Dot", { axes: [1, 2], normalize: false }],
     [{ mode: "cos", dot_axes: 1 }, "Dot", { axes: 1, normalize: true }],
-  ])("%j: %s", (config, className, expected) => {
+  ])("Merge with %j becomes %s", (config, className, expected) => {
     const merged = { ...config, mode_type: "raw", output_shape: null, layers: [] };
     expect(keras2Layer("Merge", merged, "merge")).toEqual({ class_name: className, config: expected });
   });
 
-  test("a function is Python code, which is a Lambda", () => {
+  test("Merge with a Python function becomes a Lambda", () => {
     const config = { mode: "code", mode_type: "lambda" };
     expect(keras2Layer("Merge", config, "merge").class_name).toBe("Lambda");
   });

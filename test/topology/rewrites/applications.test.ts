@@ -11,14 +11,14 @@ import { classNames, randomWeights } from "./graph-maker.ts";
 
 const always = (): boolean => true;
 
-/** Networks of keras.applications as three versions of Keras wrote them. */
+/** Networks of keras.applications written by three versions of Keras. */
 const networks = graphFixtureFiles()
   .filter((file) => !/-(layers|nets)\.json/.test(file))
   .flatMap((file) => readGraphFixtures(file))
   .map((fixture) => ({ label: `${fixture.name} of Keras ${fixture.kerasVersion}`, ...fixture }));
 const resnets = networks.filter((fixture) => fixture.name === "ResNet50");
 
-/** Multiply-adds of the layers whose path begins with one of `stages`. */
+/** Counts the multiply-adds of the layers whose paths begin with one of `stages`. */
 function multiplyAdds(graph: LayerGraph, ...stages: readonly string[]): number {
   const layers = new Map(graph.layers.map((layer) => [layer.path, layer] as const));
   return graph.nodes
@@ -31,13 +31,13 @@ function multiplyAdds(graph: LayerGraph, ...stages: readonly string[]): number {
     }, 0);
 }
 
-describe("the ResNet50s that Keras wrote", () => {
-  test("are there from several versions", () => {
+describe("pushing strides in ResNet50 of several versions of Keras", () => {
+  test("the fixtures have ResNet50 from several versions", () => {
     expect(resnets.length).toBeGreaterThan(1);
   });
 
   test.each(resnets)(
-    "$label gives each next stage a quarter of the positions and spares over 9 % of all multiply-adds",
+    "each stage of $label passes on a quarter of the positions, which saves over 9 % of all multiply-adds",
     (fixture) => {
       const graph = layerGraph(fixture);
       const pushed = pushStrides(graph, { canPushThrough: always }).graph;
@@ -54,7 +54,7 @@ describe("the ResNet50s that Keras wrote", () => {
     },
   );
 
-  test("in Keras 3's the 3x3 before conv4 and all after it in conv3 cost a quarter, conv4 the same", () => {
+  test("in Keras 3's ResNet50 the layers of conv3 from the last 3x3 on cost a quarter and conv4 costs the same", () => {
     const graph = layerGraph(resnets.find((fixture) => fixture.kerasVersion.startsWith("3"))!);
     const pushed = pushStrides(graph, { canPushThrough: always }).graph;
     const last = ["conv3_block4_2_conv", "conv3_block4_3_conv"];
@@ -64,9 +64,9 @@ describe("the ResNet50s that Keras wrote", () => {
   });
 });
 
-describe("the inference form", () => {
+describe("the inference form of Keras's networks", () => {
   test.each(networks.filter((fixture) => fixture.name === "MobileNetV2"))(
-    "of $label has no BatchNormalization and no Dropout, and the output's shape",
+    "the inference form of $label has no BatchNormalization, no Dropout and the same output shape",
     (fixture) => {
       const graph = layerGraph(fixture);
       const lean = inferenceForm(graph, randomWeights(graph, 1), {

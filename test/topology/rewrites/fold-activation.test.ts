@@ -29,15 +29,18 @@ describe("foldActivations", () => {
     ["ops.Relu6", {}, "relu6"],
     ["ops.Silu", {}, "silu"],
     ["Activation", { activation: "hard_sigmoid" }, "hard_sigmoid"],
-  ] as const)("%s %j becomes the activation %s of the convolution before it", (className, config, name) => {
-    const graph = followedBy(className, config);
-    const folded = foldActivations(graph, { ...everything, kept: [{ node: 2, output: 0 }] });
-    expect(classNames(folded.graph)).toEqual(["InputLayer", "Conv2D"]);
-    expect(layerAt(folded.graph, "conv").config["activation"]).toBe(name);
-    expect(folded.kept).toEqual([{ node: 1, output: 0 }]);
-    expect(folded.graph.outputs[0]!.ref).toEqual({ node: 1, output: 0 });
-    expect(layerAt(graph, "conv").config["activation"]).toBe("linear");
-  });
+  ] as const)(
+    "%s with %j becomes the activation %s of the convolution before it",
+    (className, config, name) => {
+      const graph = followedBy(className, config);
+      const folded = foldActivations(graph, { ...everything, kept: [{ node: 2, output: 0 }] });
+      expect(classNames(folded.graph)).toEqual(["InputLayer", "Conv2D"]);
+      expect(layerAt(folded.graph, "conv").config["activation"]).toBe(name);
+      expect(folded.kept).toEqual([{ node: 1, output: 0 }]);
+      expect(folded.graph.outputs[0]!.ref).toEqual({ node: 1, output: 0 });
+      expect(layerAt(graph, "conv").config["activation"]).toBe("linear");
+    },
+  );
 
   test.each([
     ["ReLU", { max_value: 5 }],
@@ -50,17 +53,17 @@ describe("foldActivations", () => {
     ["Softmax", {}],
     ["PReLU", {}],
     ["ops.Exp", {}],
-  ])("%s %j has no name that says the same and stays", (className, config) => {
+  ])("%s with %j has no equivalent named activation and stays", (className, config) => {
     const graph = followedBy(className, config);
     expect(foldActivations(graph, everything).graph).toBe(graph);
   });
 
-  test("a convolution with an activation of its own takes no second one", () => {
+  test("a layer is not folded into a convolution that has an activation", () => {
     const graph = followedBy("ReLU", {}, { activation: "tanh" });
     expect(foldActivations(graph, everything).graph).toBe(graph);
   });
 
-  test("a tensor before the activation that is kept or read by others stays", () => {
+  test("an activation stays if its input is kept or has other readers", () => {
     const graph = followedBy("ReLU", {});
     expect(foldActivations(graph, { ...everything, kept: [{ node: 1, output: 0 }] }).graph).toBe(graph);
     const readTwice = built((g) => {
@@ -70,7 +73,7 @@ describe("foldActivations", () => {
     expect(foldActivations(readTwice, everything).graph).toBe(readTwice);
   });
 
-  test("layers of different Keras versions, whose names mean different functions, stay apart", () => {
+  test("layers of different versions of Keras, whose activation names may differ in meaning, stay apart", () => {
     const graph = followedBy("Activation", { activation: "hard_sigmoid" });
     const mixed: LayerGraph = {
       ...graph,

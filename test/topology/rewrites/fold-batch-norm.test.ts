@@ -23,7 +23,7 @@ beforeAll(async () => {
 
 const everything: RewriteOptions = { foldable: () => true, kept: [] };
 
-/** Folds, runs both, and says how far they are apart. */
+/** Runs the graph before and after folding and returns the largest relative difference of their outputs. */
 function difference(graph: LayerGraph, folded: ReturnType<typeof foldBatchNorm>, seed = 7): number {
   const weights = randomWeights(graph, seed);
   const inputs = randomInputs(graph, seed + 1);
@@ -56,7 +56,7 @@ const planes: readonly [shape: readonly (number | null)[], className: string, co
 
 describe("foldBatchNorm", () => {
   test.each(planes)(
-    "over %j a BatchNormalization goes into the %s %j before it",
+    "over %j a BatchNormalization is folded into the %s with %j before it",
     (shape, className, config) => {
       const graph = built((g) =>
         g.call("bn", "BatchNormalization", {}, g.call("conv", className, config, g.input(shape))),
@@ -68,7 +68,7 @@ describe("foldBatchNorm", () => {
   );
 
   test.each(planes.slice(1, 7))(
-    "channels first over %j reversed, the %s %j takes it in over axis 1",
+    "in channels_first format (%j reversed) a BatchNormalization over axis 1 is folded into the %s with %j",
     (shape, className, config) => {
       const turned = [null, shape.at(-1)!, ...shape.slice(1, -1)];
       const graph = built((g) =>
@@ -86,7 +86,7 @@ describe("foldBatchNorm", () => {
   );
 
   test.each([{ scale: false }, { center: false }, { scale: false, center: false, epsilon: 0.1 }])(
-    "a BatchNormalization with %j is folded too",
+    "a BatchNormalization with %j is folded",
     (config) => {
       const graph = built((g) =>
         g.call(
@@ -102,7 +102,7 @@ describe("foldBatchNorm", () => {
     },
   );
 
-  test("the bias that a convolution lacked is in its config and its weights, the caller's untouched", () => {
+  test("a convolution without bias gets one in its config and weights, and the given values stay unchanged", () => {
     const graph = built((g) =>
       g.call(
         "bn",
@@ -122,7 +122,7 @@ describe("foldBatchNorm", () => {
     expect(layerAt(graph, "conv").config["use_bias"]).toBe(false);
   });
 
-  test("ConvNeXt's LayerScale goes into the Dense before it", () => {
+  test("LayerScale of ConvNeXt is folded into the Dense before it", () => {
     const graph = built((g) => {
       const dense = g.call("dense", "Dense", { units: 5 }, g.input([null, 3, 3, 4]));
       return g.call("scale", "LayerScale", { projection_dim: 5, init_values: 1e-6 }, dense);
@@ -132,7 +132,7 @@ describe("foldBatchNorm", () => {
     expect(difference(graph, folded)).toBeLessThan(1e-5);
   });
 
-  test("two BatchNormalizations in a row both go", () => {
+  test("two BatchNormalizations in a row are both folded", () => {
     const graph = built((g) => {
       const conv = g.call("conv", "Conv2D", { filters: 3, kernel_size: 3 }, g.input([null, 9, 9, 2]));
       return g.call("bn2", "BatchNormalization", {}, g.call("bn1", "BatchNormalization", {}, conv));
@@ -160,7 +160,7 @@ describe("foldBatchNorm", () => {
     ["DepthwiseConv2D", { kernel_size: 3, depth_multiplier: 2 }],
     ["Dense", { units: 3, activation: "tanh" }],
   ] satisfies [string, JsonObject][])(
-    "a first BatchNormalization goes into the unpadded %s %j after it",
+    "a BatchNormalization at the input is folded into the unpadded %s with %j after it",
     (className, config) => {
       const graph = built((g) =>
         g.call("conv", className, config, g.call("bn", "BatchNormalization", {}, g.input([null, 9, 9, 2]))),
@@ -176,7 +176,7 @@ describe("foldBatchNorm", () => {
     ["grouped", "Conv2D", { filters: 2, kernel_size: 3, groups: 2 }],
     ["of two kernels", "SeparableConv2D", { filters: 2, kernel_size: 3 }],
   ] satisfies [string, string, JsonObject][])(
-    "a first BatchNormalization stays before a layer that is %s",
+    "a BatchNormalization at the input stays before a layer that is %s",
     (_why, className, config) => {
       const graph = built((g) =>
         g.call("conv", className, config, g.call("bn", "BatchNormalization", {}, g.input([null, 9, 9, 2]))),
@@ -185,7 +185,7 @@ describe("foldBatchNorm", () => {
     },
   );
 
-  test("a tensor that is kept is the one that stands in for it", () => {
+  test("a kept tensor refers to the layer into which its producer was folded", () => {
     const graph = built((g) => {
       const conv = g.call("conv", "Conv2D", { filters: 3, kernel_size: 3 }, g.input([null, 9, 9, 2]));
       const bn = g.call("bn", "BatchNormalization", {}, conv);
@@ -204,7 +204,7 @@ describe("foldBatchNorm", () => {
     ]);
   });
 
-  describe("leaves a BatchNormalization alone", () => {
+  describe("cases in which BatchNormalization is not folded", () => {
     const conv: JsonObject = { filters: 4, kernel_size: 3 };
     const chain = (convConfig: JsonObject = conv, normConfig: JsonObject = {}): LayerGraph =>
       built((g) =>
@@ -216,28 +216,28 @@ describe("foldBatchNorm", () => {
         ),
       );
 
-    test("that the caller says is not foldable, or whose convolution is not", () => {
+    test("BatchNormalization stays if the caller excludes it or its convolution", () => {
       const graph = chain();
       expect(fold(graph, { ...everything, foldable: (path) => path !== "bn" }).graph).toBe(graph);
       expect(fold(graph, { ...everything, foldable: (path) => path !== "conv" }).graph).toBe(graph);
     });
 
-    test("after an activation", () => {
+    test("BatchNormalization after an activation stays", () => {
       const graph = chain({ ...conv, activation: "relu" });
       expect(fold(graph).graph).toBe(graph);
     });
 
-    test("over another axis than the channels, also where sizes agree", () => {
+    test("BatchNormalization over an axis other than the channels stays, even of equal size", () => {
       const graph = chain(conv, { axis: 1 });
       expect(fold(graph).graph).toBe(graph);
     });
 
-    test("whose convolution's output somebody keeps", () => {
+    test("BatchNormalization stays if its convolution's output is kept", () => {
       const graph = chain();
       expect(fold(graph, { ...everything, kept: [{ node: 1, output: 0 }] }).graph).toBe(graph);
     });
 
-    test("whose convolution's output the model gives", () => {
+    test("BatchNormalization stays if its convolution's output is an output of the model", () => {
       const graph = built((g) => {
         const y = g.call("conv", "Conv2D", conv, g.input([null, 6, 6, 2]));
         return [g.call("bn", "BatchNormalization", {}, y), y];
@@ -245,7 +245,7 @@ describe("foldBatchNorm", () => {
       expect(fold(graph).graph).toBe(graph);
     });
 
-    test("whose convolution's output has another reader", () => {
+    test("BatchNormalization stays if its convolution's output has another reader", () => {
       const graph = built((g) => {
         const y = g.call("conv", "Conv2D", conv, g.input([null, 6, 6, 2]));
         return g.call("sum", "Add", {}, g.call("bn", "BatchNormalization", {}, y), y);
@@ -253,7 +253,7 @@ describe("foldBatchNorm", () => {
       expect(fold(graph).graph).toBe(graph);
     });
 
-    test("whose convolution is called twice", () => {
+    test("BatchNormalization stays if its convolution is called twice", () => {
       const graph = built((g) => {
         const x = g.input([null, 6, 6, 2]);
         const y = g.call("bn", "BatchNormalization", {}, g.call("conv", "Conv2D", conv, x));
@@ -262,12 +262,12 @@ describe("foldBatchNorm", () => {
       expect(fold(graph).graph).toBe(graph);
     });
 
-    test("whose convolution has an activity regularizer", () => {
+    test("BatchNormalization stays if its convolution has an activity regularizer", () => {
       const graph = chain({ ...conv, activity_regularizer: { class_name: "L2", config: { l2: 0.1 } } });
       expect(fold(graph).graph).toBe(graph);
     });
 
-    test("whose weights were not read", () => {
+    test("BatchNormalization stays if the weights were not read", () => {
       const graph = chain();
       const shapes = new Map(
         [...randomWeights(graph, 1)].map(([path, layer]) => [
@@ -278,7 +278,7 @@ describe("foldBatchNorm", () => {
       expect(foldBatchNorm(graph, shapes, everything).graph).toBe(graph);
     });
 
-    test("whose convolution has more than kernel and bias", () => {
+    test("BatchNormalization stays if its convolution has more weights than kernel and bias", () => {
       const graph = chain();
       const weights = new Map(randomWeights(graph, 1));
       weights.set("conv", [...weights.get("conv")!, { ...weights.get("conv")![1]!, name: "lora_kernel_a" }]);

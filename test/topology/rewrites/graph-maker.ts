@@ -15,7 +15,7 @@ import type {
 import { outputSpecs, specOf } from "../../../src/topology/layer-specs.ts";
 import { weightSpecsOf } from "../../../src/topology/weights-of.ts";
 
-/** Equal seeds give equal numbers, 0 to 1. */
+/** Creates a generator of numbers in [0, 1). Equal seeds give equal numbers. */
 export function randomNumbers(seed: number): () => number {
   let state = Math.imul(seed + 1, 0x9e3779b1) >>> 0;
   return () => {
@@ -25,7 +25,7 @@ export function randomNumbers(seed: number): () => number {
   };
 }
 
-/** A graph written call by call; a layer that is called again under its name is shared. */
+/** A graph that is built call by call. A layer that is called again is shared. */
 export interface GraphMaker {
   input(shape: Shape): TensorRef;
   call(name: string, className: string, config: JsonObject, ...inputs: readonly TensorRef[]): TensorRef;
@@ -77,13 +77,15 @@ export function graphMaker(): GraphMaker {
   };
 }
 
-/** The graph that `make` writes, with the outputs that it returns. */
+/** Builds the graph that `make` writes, with the tensors that it returns as outputs. */
 export function built(make: (g: GraphMaker) => TensorRef | TensorRef[]): LayerGraph {
   const g = graphMaker();
   return g.finish(...[make(g)].flat());
 }
 
-/** Weights of any value that a trained model could have: variances positive, statistics and scales not their defaults. */
+/**
+ * Draws weights that a trained model could have: positive variances, and statistics and scales other than the defaults.
+ */
 export function randomWeights(graph: LayerGraph, seed: number): Weights {
   const random = randomNumbers(seed);
   return new Map(
@@ -108,7 +110,9 @@ export function randomWeights(graph: LayerGraph, seed: number): Weights {
   );
 }
 
-/** Values between -1 and 1 for each input of the graph; a free batch is 2, another free dimension `free`. */
+/**
+ * Draws values in [-1, 1] for each input of the graph. An unknown batch size is 2, other unknown dimensions are `free`.
+ */
 export function randomInputs(graph: LayerGraph, seed: number, free = 9): tf.Tensor[] {
   const random = randomNumbers(seed);
   return graph.inputs.map(({ ref }) => {
@@ -122,7 +126,7 @@ export function randomInputs(graph: LayerGraph, seed: number, free = 9): tf.Tens
   });
 }
 
-/** What the graph gives at `refs` for these inputs, in inference; a tensor asked for twice comes twice. The caller's tensors. */
+/** Returns the tensors at `refs` for these inputs in inference, one for each reference. The caller disposes them. */
 export function valuesAt(
   graph: LayerGraph,
   weights: Weights,
@@ -149,7 +153,7 @@ export function outputRefs(graph: LayerGraph): readonly TensorRef[] {
   return graph.outputs.map((output) => output.ref);
 }
 
-/** The largest difference, relative to the largest value. Releases both. */
+/** Returns the largest difference relative to the largest value, and disposes both tensors. */
 export function relativeDifference(actual: tf.Tensor, expected: tf.Tensor): number {
   if (actual.shape.join() !== expected.shape.join()) return Number.POSITIVE_INFINITY;
   const got = actual.dataSync();
@@ -165,7 +169,7 @@ export function relativeDifference(actual: tf.Tensor, expected: tf.Tensor): numb
   return largest === 0 ? difference : difference / largest;
 }
 
-/** Class names in running order, the shape of a graph in few words. */
+/** Lists the class names of the calls in order. */
 export function classNames(graph: LayerGraph): string[] {
   const classes = new Map(graph.layers.map((layer) => [layer.path, layer.className] as const));
   return graph.nodes.map((node) => classes.get(node.layer)!);

@@ -29,7 +29,7 @@ function rewritten(graph: LayerGraph, kept: readonly TensorRef[] = []): ReturnTy
   return inferenceForm(pushed.graph, randomWeights(graph, 3), options);
 }
 
-/** How often each class is called. */
+/** Counts the calls of each class. */
 function census(graph: LayerGraph): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const name of classNames(graph)) counts[name] = (counts[name] ?? 0) + 1;
@@ -42,7 +42,7 @@ describe("inferenceForm", () => {
     ["ResNet V2", resnetV2],
     ["MobileNet V2", mobilenetV2],
     ["DenseNet", densenet],
-  ])("%s predicts the same, also channels first", (_name, make) => {
+  ])("the inference form of %s gives equal predictions in both data formats", (_name, make) => {
     for (const format of ["channels_last", "channels_first"] as const) {
       const graph = make({ size: 32, format });
       const lean = rewritten(graph);
@@ -54,7 +54,7 @@ describe("inferenceForm", () => {
     }
   });
 
-  test("of a ResNet V1 no BatchNormalization is left, and no activation but those after an Add", () => {
+  test("the inference form of ResNet V1 has no BatchNormalization and only the activations after an Add", () => {
     const graph = resnetV1();
     const left = census(rewritten(graph).graph);
     expect(left["BatchNormalization"]).toBeUndefined();
@@ -62,7 +62,7 @@ describe("inferenceForm", () => {
     expect(left["Conv2D"]).toBe(census(graph)["Conv2D"]);
   });
 
-  test("of a MobileNet V2 no BatchNormalization and no activation is left", () => {
+  test("the inference form of MobileNet V2 has no BatchNormalization and no activation layers", () => {
     expect(Object.keys(census(rewritten(mobilenetV2()).graph)).sort()).toEqual([
       "Add",
       "Conv2D",
@@ -74,7 +74,7 @@ describe("inferenceForm", () => {
     ]);
   });
 
-  test("what a Dropout kept apart comes together: Dense, BatchNormalization, Dense, activation in one layer", () => {
+  test("Dense, BatchNormalization, Dense and an activation become one layer once the Dropout between them is gone", () => {
     const graph = built((g) => {
       const first = g.call("first", "Dense", { units: 16 }, g.input([null, 12]));
       const norm = g.call("norm", "BatchNormalization", {}, g.call("drop", "Dropout", { rate: 0.5 }, first));
@@ -83,7 +83,7 @@ describe("inferenceForm", () => {
     expect(classNames(rewritten(graph).graph)).toEqual(["InputLayer", "Dense"]);
   });
 
-  test("only what is foldable changes: layers past a cut stay as they are", () => {
+  test("layers that are not foldable stay unchanged", () => {
     const graph = mobilenetV2();
     const cut = graph.nodes.find((node) => node.layer === "block_2_add")!.index;
     const before = new Set(graph.nodes.slice(0, cut + 1).map((node) => node.layer));
@@ -114,22 +114,25 @@ describe("withoutIdentities", () => {
     ["GaussianDropout", { rate: 0.5 }],
     ["AlphaDropout", { rate: 0.5 }],
     ["StochasticDepth", { drop_path_rate: 0.5 }],
-  ] satisfies [string, JsonObject][])("%s %j is gone, its readers read its input", (className, config) => {
-    const graph = built((g) => {
-      const x = g.input([null, 4, 4, 2]);
-      const y = g.call("second", className, config, g.call("first", className, config, x));
-      return g.call("sum", "Add", {}, g.call("flat", "ReLU", {}, y), y);
-    });
-    const lean = withoutIdentities(graph, { ...silent, kept: [{ node: 2, output: 0 }] });
-    expect(classNames(lean.graph)).toEqual(["InputLayer", "ReLU", "Add"]);
-    expect(lean.graph.nodes[2]!.inputs).toEqual([
-      { node: 1, output: 0 },
-      { node: 0, output: 0 },
-    ]);
-    expect(lean.kept).toEqual([{ node: 0, output: 0 }]);
-  });
+  ] satisfies [string, JsonObject][])(
+    "%s with %j is removed and its readers read its input",
+    (className, config) => {
+      const graph = built((g) => {
+        const x = g.input([null, 4, 4, 2]);
+        const y = g.call("second", className, config, g.call("first", className, config, x));
+        return g.call("sum", "Add", {}, g.call("flat", "ReLU", {}, y), y);
+      });
+      const lean = withoutIdentities(graph, { ...silent, kept: [{ node: 2, output: 0 }] });
+      expect(classNames(lean.graph)).toEqual(["InputLayer", "ReLU", "Add"]);
+      expect(lean.graph.nodes[2]!.inputs).toEqual([
+        { node: 1, output: 0 },
+        { node: 0, output: 0 },
+      ]);
+      expect(lean.kept).toEqual([{ node: 0, output: 0 }]);
+    },
+  );
 
-  test("a Dropout that is active stays", () => {
+  test("an active Dropout stays", () => {
     const graph = built((g) =>
       ["a", "b"].reduce((x, name) => g.call(name, "Dropout", { rate: 0.5 }, x), g.input([null, 2])),
     );
@@ -138,7 +141,7 @@ describe("withoutIdentities", () => {
     expect(withoutIdentities(graph, { ...silent, silenced: () => false }).graph).toBe(graph);
   });
 
-  test("an output that an identity gave is its input's", () => {
+  test("an output of the model that an identity computes becomes its input", () => {
     const graph = built((g) => g.call("same", "Identity", {}, g.call("act", "ReLU", {}, g.input([null, 2]))));
     const { graph: lean } = withoutIdentities(graph, silent);
     expect(lean.outputs).toEqual([{ name: "same", ref: { node: 1, output: 0 } }]);

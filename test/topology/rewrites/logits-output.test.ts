@@ -11,7 +11,7 @@ type Step = readonly [
   config?: JsonObject,
 ];
 
-/** Layers called one after the other; the last gives the output. */
+/** Builds a chain of layers, the last of which computes the output. */
 function chain(...steps: readonly Step[]): LayerGraph {
   const layers = steps.map(
     ([name, className, , config], index): GraphLayer => ({
@@ -54,7 +54,7 @@ function activationAt(graph: LayerGraph, path: string): unknown {
 
 describe("withLogitsOutput", () => {
   test.each(["softmax", "sigmoid"] as const)(
-    "a %s in the last Dense is told and gone, the caller's graph is not",
+    "the %s of the last Dense is returned and removed, and the given graph stays unchanged",
     (name) => {
       const graph = chain(input, ["fc", "Dense", [null, 3], { units: 3, activation: name }]);
       const logits = withLogitsOutput(graph);
@@ -65,7 +65,7 @@ describe("withLogitsOutput", () => {
     },
   );
 
-  test("a function object as Keras 3 writes it counts as its name", () => {
+  test("an activation that Keras 3 writes as a function object is recognized by its name", () => {
     const activation = {
       module: "builtins",
       class_name: "function",
@@ -85,7 +85,7 @@ describe("withLogitsOutput", () => {
   });
 
   test.each([-1, 1, [-1]])(
-    "a Softmax layer over the last axis, written %j, becomes a linear Activation",
+    "a Softmax layer over the last axis, given as %j, becomes a linear Activation",
     (axis) => {
       const logits = withLogitsOutput(chain(input, dense, ["soft", "Softmax", [null, 3], { axis }]));
       expect(logits.activation).toBe("softmax");
@@ -101,7 +101,7 @@ describe("withLogitsOutput", () => {
     expect(withLogitsOutput(graph)).toEqual({ graph, activation: "none" });
   });
 
-  test("MobileNet's softmax before its last Reshape is found", () => {
+  test("the softmax of MobileNet before its last Reshape is found", () => {
     const logits = withLogitsOutput(
       chain(
         ["in", "InputLayer", [null, 1, 1, 8]],
@@ -114,7 +114,7 @@ describe("withLogitsOutput", () => {
     expect(activationAt(logits.graph, "act_softmax")).toBe("linear");
   });
 
-  test("a softmax before a Reshape that mixes classes stays, a sigmoid there goes", () => {
+  test("before a Reshape that mixes classes a softmax stays and a sigmoid is removed", () => {
     const steps = (activation: string): Step[] => [
       ["in", "InputLayer", [null, 2, 8]],
       ["fc", "Dense", [null, 2, 3], { activation }],
@@ -124,7 +124,7 @@ describe("withLogitsOutput", () => {
     expect(withLogitsOutput(chain(...steps("sigmoid"))).activation).toBe("sigmoid");
   });
 
-  test("a linear output has no activation to strip, and a relu's is not one", () => {
+  test("a linear output and a relu output stay as they are", () => {
     for (const activation of ["linear", "relu"]) {
       const graph = chain(input, ["fc", "Dense", [null, 3], { activation }]);
       expect(withLogitsOutput(graph)).toEqual({ graph, activation: "none" });
@@ -141,7 +141,7 @@ describe("withLogitsOutput", () => {
     expect(withLogitsOutput(graph).activation).toBe("none");
   });
 
-  test("a softmax that somebody else reads stays", () => {
+  test("a softmax with another reader stays", () => {
     const graph = chain(
       input,
       ["fc", "Dense", [null, 3], { activation: "softmax" }],
@@ -154,7 +154,7 @@ describe("withLogitsOutput", () => {
     expect(withLogitsOutput(readTwice).activation).toBe("none");
   });
 
-  test("of two outputs neither loses its softmax", () => {
+  test("a model with two outputs keeps both softmaxes", () => {
     const graph = chain(input, dense, ["a", "Softmax", [null, 3]], ["b", "Softmax", [null, 3]]);
     const reads = [{ node: 1, output: 0 }];
     const heads = {

@@ -22,7 +22,7 @@ beforeAll(async () => {
 
 const everything: RewriteOptions = { foldable: () => true, kept: [] };
 
-/** Dense layers `d0`, `d1`, … in a row, on `[N, ...shape]`. */
+/** Builds Dense layers `d0`, `d1`, … in a row on an input of shape `[N, ...shape]`. */
 function row(shape: readonly number[], ...configs: readonly JsonObject[]): LayerGraph {
   return built((g) =>
     configs.reduce((x, config, at) => g.call(`d${at}`, "Dense", config, x), g.input([null, ...shape])),
@@ -48,7 +48,7 @@ describe("mergeLinearDense", () => {
     ["the second bias alone", { units: 16, use_bias: false }, { units: 5 }],
     ["no bias", { units: 16, use_bias: false }, { units: 5, use_bias: false }],
     ["an activation after the second", { units: 16 }, { units: 5, activation: "softmax" }],
-  ])("two Dense with %s become one", (_what, first, second) => {
+  ])("two Dense layers with %s become one", (_what, first, second) => {
     const graph = row([12], first, second);
     const merged = merge(graph);
     expect(classNames(merged.graph)).toEqual(["InputLayer", "Dense"]);
@@ -57,19 +57,19 @@ describe("mergeLinearDense", () => {
     expect(difference(graph, merged)).toBeLessThan(1e-5);
   });
 
-  test("Dense over the last of several axes merge too", () => {
+  test("Dense layers over the last of several axes are merged", () => {
     const graph = row([3, 4, 12], { units: 16 }, { units: 5 });
     const merged = merge(graph);
     expect(classNames(merged.graph)).toEqual(["InputLayer", "Dense"]);
     expect(difference(graph, merged)).toBeLessThan(1e-5);
   });
 
-  test("a bottleneck stays: two small products cost less than one large", () => {
+  test("a bottleneck, which costs less as two small products, stays", () => {
     const graph = row([100], { units: 4 }, { units: 100 });
     expect(merge(graph).graph).toBe(graph);
   });
 
-  test("of three in a row, first those merge that spare most, and a bottleneck is found behind them", () => {
+  test("of three Dense layers in a row the pair that saves most is merged first", () => {
     const graph = row([100], { units: 4 }, { units: 100 }, { units: 3 });
     const merged = merge(graph);
     expect(merged.graph.layers.map((layer) => layer.path)).toEqual(["input_0", "d2"]);
@@ -77,7 +77,7 @@ describe("mergeLinearDense", () => {
     expect(difference(graph, merged)).toBeLessThan(1e-5);
   });
 
-  test("the caller's weights stay as they were", () => {
+  test("the given weights stay unchanged", () => {
     const graph = row([12], { units: 16 }, { units: 5 });
     const weights = randomWeights(graph, 3);
     const merged = mergeLinearDense(graph, weights, everything);
@@ -85,19 +85,19 @@ describe("mergeLinearDense", () => {
     expect(weights).toEqual(randomWeights(graph, 3));
   });
 
-  test("an activation between keeps them apart", () => {
+  test("Dense layers with an activation between them stay", () => {
     const graph = row([12], { units: 16, activation: "relu" }, { units: 5 });
     expect(merge(graph).graph).toBe(graph);
   });
 
-  test("a layer that may not be changed keeps them apart", () => {
+  test("Dense layers stay if the caller excludes one of them", () => {
     const graph = row([12], { units: 16 }, { units: 5 });
     for (const fixed of ["d0", "d1"]) {
       expect(merge(graph, { ...everything, foldable: (path) => path !== fixed }).graph).toBe(graph);
     }
   });
 
-  test("a tensor between them that is kept, given out or read by others keeps them apart", () => {
+  test("Dense layers stay if the tensor between them is kept, an output or read by others", () => {
     const graph = row([12], { units: 16 }, { units: 5 });
     expect(merge(graph, { ...everything, kept: [{ node: 1, output: 0 }] }).graph).toBe(graph);
     const both = {
@@ -112,7 +112,7 @@ describe("mergeLinearDense", () => {
     expect(merge(readTwice).graph).toBe(readTwice);
   });
 
-  test("a Dense that is called twice stays", () => {
+  test("a Dense layer that is called twice stays", () => {
     const graph = built((g) => {
       const x = g.input([null, 12]);
       const y = g.call("d1", "Dense", { units: 5 }, g.call("d0", "Dense", { units: 12 }, x));

@@ -1,4 +1,4 @@
-/** Small networks with the stages, names and strides of `keras/src/applications`. */
+/** @file Small networks with the stages, names and strides of `keras/src/applications`. */
 import type { JsonObject } from "../../../src/checkpoint.ts";
 import type { LayerGraph, TensorRef } from "../../../src/topology/layer-graph.ts";
 import type { GraphMaker } from "./graph-maker.ts";
@@ -7,7 +7,7 @@ import { graphMaker } from "./graph-maker.ts";
 type Format = "channels_last" | "channels_first";
 
 export interface NetworkOptions {
-  /** Height and width of the input. */
+  /** Height and width of the input, null if unknown. */
   readonly size?: number | null;
   readonly format?: Format;
   readonly classes?: number;
@@ -45,7 +45,7 @@ function network({ size = 64, format = "channels_last", classes = 5 }: NetworkOp
   };
 }
 
-/** ResNet V1 (`resnet.py`): a stage begins with two 1x1 convolutions of its stride. `blocks` a stage, from conv2. */
+/** Builds ResNet V1 (`resnet.py`), whose stages begin with two strided 1x1 convolutions. */
 export function resnetV1(
   options: NetworkOptions & { readonly blocks?: readonly number[]; readonly width?: number } = {},
 ): LayerGraph {
@@ -72,7 +72,7 @@ export function resnetV1(
   return n.head(x);
 }
 
-/** ResNet V2 (`resnet.py`): a stage ends with a padded 3x3 convolution of its stride beside a pool of size 1. */
+/** Builds ResNet V2 (`resnet.py`), whose stages end with a strided padded 3x3 convolution beside a pool of size 1. */
 export function resnetV2(options: NetworkOptions = {}): LayerGraph {
   const n = network(options);
   let x = n.conv("conv1_conv", n.pad("conv1_pad", n.image(), 3), { filters: 4, kernel_size: 7, strides: 2 });
@@ -99,7 +99,7 @@ export function resnetV2(options: NetworkOptions = {}): LayerGraph {
   return n.head(n.relu("post_relu", n.norm("post_bn", x)));
 }
 
-/** MobileNet V2 (`mobilenet_v2.py`): the stride is in a depthwise convolution that reads every position. */
+/** Builds MobileNet V2 (`mobilenet_v2.py`), whose strided depthwise convolutions read every position. */
 export function mobilenetV2(options: NetworkOptions = {}): LayerGraph {
   const n = network(options);
   let x = n.conv("Conv1", n.image(), {
@@ -125,7 +125,9 @@ export function mobilenetV2(options: NetworkOptions = {}): LayerGraph {
   return n.head(x);
 }
 
-/** DenseNet (`densenet.py`): a transition pools what a 1x1 convolution gives, which reads every position. */
+/**
+ * Builds DenseNet (`densenet.py`), whose transitions pool the output of a 1x1 convolution and so read every position.
+ */
 export function densenet(options: NetworkOptions = {}): LayerGraph {
   const n = network(options);
   const axis = options.format === "channels_first" ? 1 : -1;

@@ -17,7 +17,7 @@ beforeAll(async () => {
   await ensureEngine();
 });
 
-/** Of every trainable weight, for an output gradient that differs from class to class. */
+/** Computes the gradients of all trainable weights for an output gradient that differs between classes. */
 function gradientsOf(
   graph: LayerGraph,
   weights: Weights,
@@ -57,7 +57,7 @@ describe("the gradient of every trainable weight is the same after pushStrides",
     ["stored statistics, odd sizes", { size: 56 }, () => false],
     ["stored statistics, channels first", { size: 32, format: "channels_first" }, () => false],
     ["batch statistics from conv4 on", { size: 64 }, (path: string) => /^conv[45].*_bn$/.test(path)],
-  ] as const)("with %s", (_what, options, onBatch) => {
+  ] as const)("gradients are equal after pushStrides with %s", (_what, options, onBatch) => {
     const graph = resnetV1(options);
     const pushed = pushStrides(graph, { canPushThrough: (node) => !onBatch(node.layer) }).graph;
     expect(pushed).not.toBe(graph);

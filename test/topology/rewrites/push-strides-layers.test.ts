@@ -12,7 +12,7 @@ beforeAll(async () => {
   await ensureEngine();
 });
 
-describe("pushStrides moves a stride into", () => {
+describe("layers into which pushStrides moves a stride", () => {
   const cases: readonly [name: string, size: number | null, className: string, config: JsonObject][] = [
     ["an unpadded convolution", 9, "Conv2D", { filters: 3, kernel_size: 3 }],
     ["an unpadded convolution of any size", null, "Conv2D", { filters: 3, kernel_size: 2 }],
@@ -39,7 +39,7 @@ describe("pushStrides moves a stride into", () => {
       { pool_size: 3, strides: 1, padding: "same" },
     ],
   ];
-  test.each(cases)("%s", (_name, size, className, config) => {
+  test.each(cases)("a stride moves into %s", (_name, size, className, config) => {
     const graph = before1x1(size, (g, x) => g.call("first", className, config, x));
     const pushed = pushStrides(graph, everywhere).graph;
     const strides = config["strides"] ?? 1;
@@ -55,7 +55,7 @@ describe("pushStrides moves a stride into", () => {
   test.each([
     ["last", [null, 9, 4]],
     ["first", [null, 4, 9]],
-  ] as const)("a causal and a padded Conv1D, channels %s", (order, shape) => {
+  ] as const)("a stride moves into a causal and a padded Conv1D with channels %s", (order, shape) => {
     const data_format = `channels_${order}`;
     for (const padding of order === "last" ? ["causal", "same"] : ["same"]) {
       const graph = built((g) => {
@@ -73,7 +73,7 @@ describe("pushStrides moves a stride into", () => {
     }
   });
 
-  test("a convolution above Dense, normalization, activations and a channel concatenation", () => {
+  test("a stride moves across Dense, normalization, activations and a concatenation of channels", () => {
     const graph = before1x1(8, (g, x) => {
       const left = g.call("left", "Conv2D", { filters: 3, kernel_size: 3, padding: "same" }, x);
       const right = g.call("right", "Conv2D", { filters: 2, kernel_size: 5, padding: "same" }, x);
@@ -89,7 +89,7 @@ describe("pushStrides moves a stride into", () => {
     expect(difference(graph, pushed)).toBeLessThan(1e-5);
   });
 
-  test("a convolution beside a gate of one position, which it leaves as it is", () => {
+  test("a stride moves into a convolution beside a gate of one position, which stays as it is", () => {
     const graph = before1x1(8, (g, x) => {
       const gate = g.call(
         "gate",
@@ -107,7 +107,7 @@ describe("pushStrides moves a stride into", () => {
     expect(difference(graph, pushed)).toBeLessThan(1e-5);
   });
 
-  test("a convolution beside two branches that share one subsampled residual", () => {
+  test("a stride moves into a convolution beside two branches that share one subsampled residual", () => {
     const graph = built((g) => {
       const x = g.input([null, 8, 8, 3]);
       const sums = ["a", "b"].map((name) =>
@@ -128,7 +128,7 @@ describe("pushStrides moves a stride into", () => {
     expect(difference(graph, pushed)).toBeLessThan(1e-5);
   });
 
-  test("a convolution beside a mask of truth values, which is subsampled once it is numbers", () => {
+  test("a stride moves into a convolution beside a boolean mask, which is subsampled after the cast to numbers", () => {
     const graph = built((g) => {
       const x = g.input([null, 8, 8, 3]);
       const dark = g.call("dark", "ops.LogicalNot", {}, g.call("relu", "ReLU", {}, x));
@@ -148,7 +148,7 @@ describe("pushStrides moves a stride into", () => {
     expect(difference(graph, pushed)).toBeLessThan(1e-5);
   });
 
-  test("a convolution above LayerScale, Rescaling and ops with numbers", () => {
+  test("a stride moves across LayerScale, Rescaling and operations with constants", () => {
     const graph = before1x1(8, (g, x) => {
       const y = g.call("first", "Conv2D", { filters: 3, kernel_size: 3, padding: "same" }, x);
       const scaled = g.call("scale", "LayerScale", { projection_dim: 3, init_values: 1 }, y);
@@ -160,7 +160,7 @@ describe("pushStrides moves a stride into", () => {
     expect(difference(graph, pushed)).toBeLessThan(1e-5);
   });
 
-  test("the greatest stride that all readers share, the rest staying with each", () => {
+  test("the greatest common stride of all readers moves and each reader keeps the rest", () => {
     const graph = built((g) => {
       const x = g.call(
         "first",
@@ -179,7 +179,7 @@ describe("pushStrides moves a stride into", () => {
     expect(difference(graph, pushed)).toBeLessThan(1e-5);
   });
 
-  test("a layer above two strides, which takes both", () => {
+  test("two strides in a row both move into the layer before them", () => {
     const graph = built((g) => {
       const x = g.call(
         "first",
@@ -197,7 +197,7 @@ describe("pushStrides moves a stride into", () => {
     expect(difference(graph, pushed)).toBeLessThan(1e-5);
   });
 
-  test("a convolution above a normalization over rows, on the columns alone", () => {
+  test("a stride moves across a normalization over rows along the columns only", () => {
     const graph = before1x1(8, (g, x) => {
       const y = g.call("first", "Conv2D", { filters: 3, kernel_size: 3, padding: "same" }, x);
       return g.call("bn", "BatchNormalization", { axis: 1 }, y);
@@ -208,7 +208,7 @@ describe("pushStrides moves a stride into", () => {
     expect(difference(graph, pushed)).toBeLessThan(1e-5);
   });
 
-  test("calls of a shared 1x1 convolution of stride 1, whose config stays", () => {
+  test("a stride moves across the calls of a shared 1x1 convolution of stride 1, whose config stays", () => {
     const graph = built((g) => {
       const conv = { filters: 2, kernel_size: 3, padding: "same" };
       const x = g.input([null, 8, 8, 2]);
@@ -225,16 +225,16 @@ describe("pushStrides moves a stride into", () => {
   });
 });
 
-describe("pushStrides leaves alone", () => {
+describe("cases in which pushStrides moves nothing", () => {
   const padded: JsonObject = { filters: 3, kernel_size: 3, padding: "same" };
 
   const cases: readonly [string, LayerGraph][] = [
     [
-      "a dilated convolution, which has no stride",
+      "a dilated convolution, which cannot be strided",
       before1x1(9, (g, x) => g.call("first", "Conv2D", { ...padded, dilation_rate: 2 }, x)),
     ],
     [
-      "a padded max pool of even size, whose padding no zero is",
+      "a padded max pool of even size, whose padding is not zero",
       before1x1(8, (g, x) =>
         g.call("first", "MaxPooling2D", { pool_size: 3, strides: 1, padding: "same" }, x),
       ),
@@ -250,26 +250,26 @@ describe("pushStrides leaves alone", () => {
       ),
     ],
     [
-      "slopes that differ by position",
+      "PReLU slopes that differ by position",
       before1x1(8, (g, x) => g.call("slope", "PReLU", {}, g.call("first", "Conv2D", padded, x))),
     ],
     [
-      "what a regularizer measures",
+      "a layer with an activity regularizer",
       before1x1(8, (g, x) => g.call("first", "Conv2D", { ...padded, activity_regularizer: "l2" }, x)),
     ],
     [
-      "elementwise layers alone, which spare no product",
+      "elementwise layers only, which saves no multiply-adds",
       before1x1(8, (g, x) => g.call("act", "ReLU", {}, x)),
     ],
     [
-      "an output",
+      "an output of the model",
       built((g) => {
         const x = g.call("first", "Conv2D", padded, g.input([null, 8, 8, 2]));
         return [x, g.call("last", "Conv2D", { filters: 2, kernel_size: 1, strides: 2 }, x)];
       }),
     ],
     [
-      "a tensor with a reader of every position",
+      "a tensor with a reader that needs every position",
       built((g) => {
         const x = g.call("first", "Conv2D", padded, g.input([null, 8, 8, 2]));
         const whole = g.call("mean", "GlobalAveragePooling2D", { keepdims: true }, x);
@@ -313,11 +313,11 @@ describe("pushStrides leaves alone", () => {
       }),
     ],
   ];
-  test.each(cases)("%s", (_name, graph) => {
+  test.each(cases)("no stride moves into %s", (_name, graph) => {
     expect(pushStrides(graph, everywhere).graph).toBe(graph);
   });
 
-  test("a depthwise convolution, where one axis alone is strided: its strides are equal", () => {
+  test("no stride of one axis moves into a depthwise convolution, whose strides must be equal", () => {
     const graph = built((g) => {
       const x = g.call("first", "DepthwiseConv2D", { kernel_size: 3 }, g.input([null, 9, 9, 2]));
       return g.call("last", "Conv2D", { filters: 2, kernel_size: 1, strides: [1, 2] }, x);
@@ -325,7 +325,7 @@ describe("pushStrides leaves alone", () => {
     expect(pushStrides(graph, everywhere).graph).toBe(graph);
   });
 
-  test("the input of a strided 1x1 depthwise convolution, which cannot give up one stride of two", () => {
+  test("no stride of one axis moves out of a strided 1x1 depthwise convolution", () => {
     const graph = built((g) => {
       const x = g.call("first", "Conv2D", { filters: 3, kernel_size: 3 }, g.input([null, 9, 9, 2]));
       const thin = g.call("thin", "Conv2D", { filters: 2, kernel_size: 1, strides: [1, 2] }, x);
@@ -334,7 +334,7 @@ describe("pushStrides leaves alone", () => {
     expect(pushStrides(graph, everywhere).graph).toBe(graph);
   });
 
-  test("a scale for each column", () => {
+  test("no stride moves across a scale that differs by column", () => {
     const graph = built((g) => {
       const data_format = "channels_first";
       const x = g.call("first", "Conv2D", { ...padded, data_format }, g.input([null, 2, 8, 4]));
@@ -344,7 +344,7 @@ describe("pushStrides leaves alone", () => {
     expect(pushStrides(graph, everywhere).graph).toBe(graph);
   });
 
-  test("an op whose constant has positions of its own", () => {
+  test("no stride moves across an operation with a constant that has spatial dimensions", () => {
     const graph = before1x1(8, (g, x) => g.call("op", "ops.Relu", {}, g.call("first", "Conv2D", padded, x)));
     const constant = { kind: "value", value: [[1], [2], [3], [4], [5], [6], [7], [8]] } as const;
     const multiplied: LayerGraph = {
@@ -360,7 +360,7 @@ describe("pushStrides leaves alone", () => {
     expect(pushStrides(multiplied, everywhere).graph).toBe(multiplied);
   });
 
-  test("a call that reads a mask, which has positions too", () => {
+  test("no stride moves into a call that reads a mask", () => {
     const graph = before1x1(8, (g, x) =>
       g.call("bn", "BatchNormalization", {}, g.call("first", "Conv2D", padded, x)),
     );
@@ -373,7 +373,7 @@ describe("pushStrides leaves alone", () => {
     expect(pushStrides(masked, everywhere).graph).toBe(masked);
   });
 
-  test("a model with masks", () => {
+  test("no stride moves in a model with masks", () => {
     const graph = before1x1(8, (g, x) => g.call("first", "Conv2D", padded, x));
     const layers = graph.layers.map((layer) =>
       layer.path === "input_0" ? { ...layer, config: { ...layer.config, mask_zero: true } } : layer,
@@ -382,7 +382,7 @@ describe("pushStrides leaves alone", () => {
     expect(pushStrides(masked, everywhere).graph).toBe(masked);
   });
 
-  test("a Dropout that the caller says is active", () => {
+  test("no stride moves across an active Dropout", () => {
     const graph = before1x1(8, (g, x) =>
       g.call("drop", "Dropout", { rate: 0.5 }, g.call("first", "Conv2D", padded, x)),
     );

@@ -15,7 +15,7 @@ describe("pushStrides in ResNet V1", () => {
   const graph = resnetV1();
   const { graph: pushed } = pushStrides(graph, everywhere);
 
-  test("the last 3x3 convolution of a stage takes the stride, the next stage runs at 1", () => {
+  test("the last 3x3 convolution of a stage takes the stride of the next stage", () => {
     for (const [stage, next] of [
       ["conv2", "conv3"],
       ["conv3", "conv4"],
@@ -28,13 +28,13 @@ describe("pushStrides in ResNet V1", () => {
     expect(stridesOf(pushed, "conv5_block2_2_conv")).toBe(1);
   });
 
-  test("what crosses a cut before conv4 is a quarter", () => {
+  test("the tensor that crosses a cut before conv4 has a quarter of the values", () => {
     expect(shapeOf(graph, "conv3_block2_out")).toEqual([null, 8, 8, 16]);
     expect(shapeOf(pushed, "conv3_block2_out")).toEqual([null, 4, 4, 16]);
     expect(shapeOf(pushed, "conv4_block1_out")).toEqual(shapeOf(graph, "conv4_block1_out"));
   });
 
-  test("the 3x3 keeps the zero in front that it had at stride 1", () => {
+  test("a strided 3x3 convolution keeps the leading zero that it had at stride 1", () => {
     expect(layerAt(pushed, "conv3_block2_2_conv").config["padding"]).toBe("valid");
     expect(layerAt(pushed, "conv3_block2_2_conv_padding")).toMatchObject({
       className: "ZeroPadding2D",
@@ -47,13 +47,13 @@ describe("pushStrides in ResNet V1", () => {
     });
   });
 
-  test("a residual that is wanted whole elsewhere is subsampled on its way to the Add", () => {
+  test("a residual with a reader of all positions is subsampled before the Add", () => {
     expect(layerAt(pushed, "conv3_block1_out_subsample").className).toBe("MaxPooling2D");
     expect(shapeOf(pushed, "conv3_block1_out")).toEqual([null, 8, 8, 16]);
     expect(shapeOf(pushed, "conv3_block1_out_subsample")).toEqual([null, 4, 4, 16]);
   });
 
-  test("every layer keeps its path and its place, new ones follow", () => {
+  test("every layer keeps its path and position, and new layers follow", () => {
     expect(pushed.layers.slice(0, graph.layers.length).map((layer) => layer.path)).toEqual(
       graph.layers.map((layer) => layer.path),
     );
@@ -67,26 +67,26 @@ describe("pushStrides in ResNet V1", () => {
     ["free sizes", { size: null }, 45],
     ["three blocks a stage", { size: 48, blocks: [3, 3] }, 9],
     ["one block a stage", { size: 48, blocks: [1, 1, 1] }, 9],
-  ] as const)("with %s the predictions stay", (_what, options, free) => {
+  ] as const)("predictions are equal with %s", (_what, options, free) => {
     const whole = resnetV1(options);
     const thinned = pushStrides(whole, everywhere).graph;
     expect(thinned).not.toBe(whole);
     expect(difference(whole, thinned, free)).toBeLessThan(1e-5);
   });
 
-  test('on odd sizes "same" puts the same zero in front at stride 2: no padding layer is needed', () => {
+  test('on odd sizes no padding layer is needed because "same" pads equally at stride 2', () => {
     const odd = pushStrides(resnetV1({ size: 56 }), everywhere).graph;
     expect(shapeOf(odd, "conv3_block1_out")).toEqual([null, 7, 7, 16]);
     expect(layerAt(odd, "conv3_block2_2_conv").config).toMatchObject({ strides: [2, 2], padding: "same" });
     expect(odd.layers.some((layer) => layer.path === "conv3_block2_2_conv_padding")).toBe(false);
   });
 
-  test("BatchNormalization on batch statistics everywhere leaves nothing to push", () => {
+  test("no stride moves if every BatchNormalization uses batch statistics", () => {
     const isNorm = (node: GraphNode): boolean => node.layer.endsWith("_bn");
     expect(pushStrides(graph, { canPushThrough: (node) => !isNorm(node) }).graph).toBe(graph);
   });
 
-  test("batch statistics from conv4 on leave the stride before conv4 pushed and the one before conv5 not", () => {
+  test("with batch statistics from conv4 on the stride before conv4 moves and the one before conv5 does not", () => {
     const onBatch = (node: GraphNode): boolean => /^conv[45].*_bn$/.test(node.layer);
     const half = pushStrides(graph, { canPushThrough: (node) => !onBatch(node) }).graph;
     expect(stridesOf(half, "conv3_block2_2_conv")).toEqual([2, 2]);
@@ -95,7 +95,7 @@ describe("pushStrides in ResNet V1", () => {
     expect(difference(graph, half)).toBeLessThan(1e-5);
   });
 
-  test("a kept tensor stays whole, and is found where it is now", () => {
+  test("a kept tensor keeps all its positions and is found in the new graph", () => {
     const { node } = { node: nodeOf(graph, "conv3_block2_out").index };
     const result = pushStrides(graph, { ...everywhere, kept: [{ node, output: 0 }] });
     expect(result.graph.nodes[result.kept[0]!.node]!.layer).toBe("conv3_block2_out");
@@ -104,12 +104,12 @@ describe("pushStrides in ResNet V1", () => {
   });
 });
 
-describe("pushStrides finds nothing to spare in", () => {
+describe("networks in which pushStrides saves nothing", () => {
   test.each([
     ["ResNet V2, where the pool's input is read whole", resnetV2],
     ["MobileNet V2, whose strided kernels read every position", mobilenetV2],
     ["DenseNet, whose pools read every position", densenet],
-  ])("%s", (_name, make) => {
+  ])("no stride moves in %s", (_name, make) => {
     const graph = make();
     expect(pushStrides(graph, everywhere).graph).toBe(graph);
   });

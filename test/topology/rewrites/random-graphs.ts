@@ -3,8 +3,9 @@ import type { LayerGraph, TensorRef } from "../../../src/topology/layer-graph.ts
 import { graphMaker, randomNumbers } from "./graph-maker.ts";
 
 /**
- * A graph of up to `calls` calls that reach for the corners of the rewrites: strided 1x1 convolutions, shared layers, several
- * readers, several outputs, groups, activations in layers and as layers, Dense in a row, Dropout, both data formats.
+ * Builds a random graph of up to `calls` calls that covers the special cases of the rewrites: strided 1x1 convolutions,
+ * shared layers, several readers, several outputs, groups, activations in layers and as layers, Dense layers in a row,
+ * Dropout, and both data formats.
  */
 export function randomGraph(seed: number, calls: number): LayerGraph {
   const random = randomNumbers(seed);
@@ -16,7 +17,10 @@ export function randomGraph(seed: number, calls: number): LayerGraph {
   const size = 7 + upTo(4);
   const maps = [g.input(data_format === "channels_last" ? [null, size, size, 4] : [null, 4, size, size])];
   const shared: { name: string; channels: number }[] = [];
-  /** Mostly the newest, so that chains grow; now and then an older one, so that it has several readers. */
+  /**
+   * Picks the newest tensor most of the time, so that chains grow, and sometimes an older one, so that it has several
+   * readers.
+   */
   const some = (): TensorRef => (random() < 0.75 ? maps.at(-1)! : oneOf(maps));
   const channels = (x: TensorRef): number => g.shape(x)[channelAxis]!;
   const height = (x: TensorRef): number => g.shape(x)[channelAxis === 3 ? 1 : 2]!;

@@ -11,10 +11,10 @@ import {
   valuesAt,
 } from "./graph-maker.ts";
 
-/** Pushing is allowed through every call. */
+/** Options that allow a stride to move across every call. */
 export const everywhere = { canPushThrough: (): boolean => true };
 
-/** Pushes, runs both on the same weights, and says how far the outputs are apart. */
+/** Runs the graph before and after the rewrite on the same weights and returns the largest relative difference. */
 export function difference(graph: LayerGraph, pushed: LayerGraph, free = 9): number {
   const weights = randomWeights(graph, 5);
   const inputs = randomInputs(graph, 6, free);
@@ -36,7 +36,7 @@ export function stridesOf(graph: LayerGraph, path: string): unknown {
   return layerAt(graph, path).config["strides"];
 }
 
-/** Something in front, then a strided 1x1 convolution that alone reads it. */
+/** Builds the layers that `first` writes, followed by a strided 1x1 convolution as their only reader. */
 export function before1x1(size: number | null, make: (g: GraphMaker, x: TensorRef) => TensorRef): LayerGraph {
   return built((g) =>
     g.call(

@@ -7,7 +7,7 @@ async function changesIn(file: string): Promise<readonly string[]> {
   return changesInKeras3(await readCheckpoint(modelPath(file), { weights: false }));
 }
 
-describe("changes are named by layer", () => {
+describe("changes in Keras 3 are named by layer", () => {
   test.each([
     ["k122-convolutions.h5", "pointwise: Conv2D: hard_sigmoid"],
     ["k224-text.h5", "both_ways: Bidirectional: hard_sigmoid"],
@@ -24,40 +24,40 @@ describe("changes are named by layer", () => {
       "k215-batch-in-prediction.h5",
       "base/stem_bn: BatchNormalization: took the batch's statistics in prediction",
     ],
-  ])("%s: %s", async (file, change) => {
+  ])("%s has the change %s", async (file, change) => {
     expect(await changesIn(file)).toContainEqual(expect.stringContaining(change));
   });
 });
 
-test("bilinear interpolation began at the corner in Keras 2.3 still, in the one of TensorFlow it did not", async () => {
+test("bilinear interpolation changed for files of Keras 2.3 and not for those of tf.keras 2.3", async () => {
   const checkpoint = await readCheckpoint(modelPath("k224-upsampling.h5"), { weights: false });
   const changesOf = (kerasVersion: string) => changesInKeras3({ ...checkpoint, kerasVersion });
   expect(changesOf("2.3.1")).toEqual([expect.stringContaining("bilinear")]);
   expect(changesOf("2.3.0-tf")).toEqual([]);
 });
 
-test("a mask that all inputs of a merging layer share changes nothing", async () => {
+test("a mask that all inputs of a merging layer share is not a change", async () => {
   expect(await changesIn("k215-hidden-steps.h5")).toEqual([]);
 });
 
-test("networks over pictures do not change, and no model of a current Keras 3 does", async () => {
-  const pictures =
+test("image networks and models of the current Keras 3 have no changes", async () => {
+  const images =
     /-(mobilenet|mobilenetv2|resnet|resnet50|densenet|efficientnet|nested-\w+|shared|sequential)\.h5$/;
   const files = modelRecords().filter(
-    ([file, { keras }]) => (keras === "3.15.1" && !file.includes("int8-lora")) || pictures.test(file),
+    ([file, { keras }]) => (keras === "3.15.1" && !file.includes("int8-lora")) || images.test(file),
   );
   expect(files.length).toBeGreaterThan(60);
   for (const [file] of files) expect(await changesIn(file), file).toEqual([]);
 });
 
-test("LoRA beside kernels of 8 bits is merged where it is written", async () => {
+test("LoRA beside int8 kernels is named because writing merges it", async () => {
   expect(await changesIn("k3-int8-lora-h5.h5")).toEqual(
     ["words: Embedding", "middle: Dense"].map((layer) => expect.stringContaining(`${layer}: LoRA`)),
   );
   expect(await changesIn("k3-lora-h5.h5")).toEqual([]);
 });
 
-test("of the models of Keras 3.0 those change in a current one whose masks reach a merging or attending layer", async () => {
+test("of the models of Keras 3.0 only those change whose masks reach a merging or attention layer", async () => {
   const changed: string[] = [];
   for (const [file, { keras }] of modelRecords()) {
     if (keras === "3.0.5" && (await changesIn(file)).length > 0) changed.push(file);

@@ -6,7 +6,7 @@ import { requireSupported } from "../../../src/topology/support.ts";
 import { translateConfig } from "../../../src/topology/translate/translate-config.ts";
 import { modelPath } from "../../formats/model-fixtures.ts";
 
-test("TensorFlow functions of a Keras 2 graph are operations of Keras 3 in .keras, and stay the same graph", async () => {
+test("TensorFlow functions of a Keras 2 graph become operations in .keras with an equal graph", async () => {
   const checkpoint = await readCheckpoint(modelPath("k24-operations.h5"));
   const { modelConfig } = translateConfig(checkpoint, "keras3");
   expect(JSON.stringify(modelConfig)).not.toMatch(/OpLambda/);
@@ -17,7 +17,7 @@ test("TensorFlow functions of a Keras 2 graph are operations of Keras 3 in .kera
   expect(layers("3.15.1", modelConfig)).toEqual(layers(checkpoint.kerasVersion, checkpoint.modelConfig));
 });
 
-test("a function without an operation of Keras 3 is refused by layer and function", async () => {
+test("a TensorFlow function without an operation in Keras 3 is refused by layer and function", async () => {
   const checkpoint = await readCheckpoint(modelPath("k24-operations.h5"));
   const text = JSON.stringify(checkpoint.modelConfig).replace('"math.truediv"', '"math.unheard_of"');
   const changed = { ...checkpoint, modelConfig: JSON.parse(text) as JsonObject };
@@ -26,7 +26,7 @@ test("a function without an operation of Keras 3 is refused by layer and functio
   );
 });
 
-test("a node of TensorFlow's graph that no function here makes is refused by layer and kind", async () => {
+test("a TensorFlow node that no supported function makes is refused by layer and kind", async () => {
   const checkpoint = await readCheckpoint(modelPath("k24-early-operations.h5"));
   requireSupported(layerGraph(checkpoint));
   const text = JSON.stringify(checkpoint.modelConfig).replace('"op":"Abs"', '"op":"Digamma"');

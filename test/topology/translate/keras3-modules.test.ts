@@ -4,7 +4,7 @@ import { readCheckpoint } from "../../../src/formats/checkpoint-file.ts";
 import { withoutModules } from "../../../src/topology/translate/keras3-modules.ts";
 import { modelPath } from "../../formats/model-fixtures.ts";
 
-test("as .h5 a layer has the class name that Keras gives it there", async () => {
+test("layers in .h5 have the class names that Keras writes there", async () => {
   const archived = await layerIn("k3-transformer.keras", "grouped");
   const saved = await layerIn("k3-transformer-h5.h5", "grouped");
   expect(archived["class_name"]).not.toBe(saved["class_name"]);
