@@ -1,6 +1,6 @@
 import { tf } from "../engine/tf.ts";
 import { TopologyError } from "../errors.ts";
-import { naming } from "../topology/call-outputs.ts";
+import { withErrorPrefix } from "../topology/call-outputs.ts";
 import type { Argument, GraphLayer, GraphNode, TensorRef } from "../topology/layer-graph.ts";
 import { refKey } from "../topology/layer-graph.ts";
 import { specOf } from "../topology/layer-specs.ts";
@@ -76,7 +76,7 @@ export function callNode(
  */
 function namingRefusal<T>({ path, className }: GraphLayer, call: () => T): T {
   try {
-    return naming(path, call);
+    return withErrorPrefix(path, call);
   } catch (error) {
     if (!(error instanceof Error) || error.constructor !== Error) throw error;
     throw new TopologyError(

@@ -40,8 +40,8 @@ export function outputsOfCall(
     args: call.args,
     kwargs: call.kwargs,
   };
-  if (naming(layer.path, () => spec.refusal?.(layer.config))) return unknown;
-  return naming(layer.path, () => {
+  if (withErrorPrefix(layer.path, () => spec.refusal?.(layer.config))) return unknown;
+  return withErrorPrefix(layer.path, () => {
     const dtypes =
       spec.outputDTypes?.({ ...callShapes, dtypes: call.inputs.map((input) => input.dtype) }) ?? [];
     return spec.outputShapes(callShapes).map((shape, output): TensorSpec => {
@@ -52,14 +52,14 @@ export function outputsOfCall(
 }
 
 /**
- * Calls a function and prefixes the message of a TopologyError that it throws with the layer's path, which specs and
- * kernels do not know.
+ * Calls a function and puts `prefix`, usually the path of a layer, before the message of a TopologyError that it
+ * throws. Specs and kernels do not know the path of their layer.
  */
-export function naming<T>(path: string, call: () => T): T {
+export function withErrorPrefix<T>(prefix: string, call: () => T): T {
   try {
     return call();
   } catch (error) {
-    if (error instanceof TopologyError) throw new TopologyError(`${path}: ${error.message}`, error.code);
+    if (error instanceof TopologyError) throw new TopologyError(`${prefix}: ${error.message}`, error.code);
     throw error;
   }
 }

@@ -1,6 +1,6 @@
 import type { Shape } from "../tensor.ts";
 import { elementCount } from "../tensor.ts";
-import { naming } from "./call-outputs.ts";
+import { withErrorPrefix } from "./call-outputs.ts";
 import { type GraphLayer, type GraphNode, type LayerGraph, tensorAt } from "./layer-graph.ts";
 import type { CallShapes, WeightSpec } from "./layer-spec.ts";
 import { specOf } from "./layer-specs.ts";
@@ -18,7 +18,8 @@ export function weightSpecsOf(graph: LayerGraph): ReadonlyMap<string, readonly W
     const node = firstNodes.get(layer.path);
     const call = node && callShapesOf(graph, layer, node);
     const spec = specOf(layer.className);
-    const specs = call && !spec?.refusal?.(layer.config) && naming(layer.path, () => spec?.weights?.(call));
+    const specs =
+      call && !spec?.refusal?.(layer.config) && withErrorPrefix(layer.path, () => spec?.weights?.(call));
     if (specs && specs.length > 0) weights.set(layer.path, specs);
   }
   return weights;

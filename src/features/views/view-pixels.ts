@@ -3,7 +3,7 @@ import { TopologyError } from "../../errors.ts";
 import type { KernelContext, RandomStream } from "../../layers/kernel.ts";
 import { kernelOf } from "../../layers/registry.ts";
 import { formatShape, sameShape } from "../../tensor.ts";
-import { naming } from "../../topology/call-outputs.ts";
+import { withErrorPrefix } from "../../topology/call-outputs.ts";
 import type { AugmentationLayer, ImageShape } from "./transformations.ts";
 
 /**
@@ -43,7 +43,7 @@ function applied(
 ): tf.Tensor {
   const kernel = kernelOf(className);
   if (!kernel) throw new TopologyError(`augment ${className}: cannot be computed here.`, "unsupported-layer");
-  const result = naming(`augment ${className}`, () =>
+  const result = withErrorPrefix(`augment ${className}`, () =>
     kernel({ inputs: [image], weights: {}, config, args: [], kwargs: {}, masks: [undefined], context }),
   );
   return result instanceof tf.Tensor ? result : result.outputs[0]!;

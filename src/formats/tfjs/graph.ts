@@ -1,6 +1,6 @@
 import { dirname } from "node:path";
 import type { Checkpoint, JsonObject } from "../../checkpoint.ts";
-import { naming } from "../../topology/call-outputs.ts";
+import { withErrorPrefix } from "../../topology/call-outputs.ts";
 import { isObject } from "../../topology/config-values.ts";
 import { extendedGraph } from "../../topology/tfjs-graph/extended-graph.ts";
 import { graphAsModel } from "../../topology/tfjs-graph/graph-model.ts";
@@ -22,7 +22,7 @@ export function readGraphModel(
   const byName = new Map(stored.map((weight) => [weight.name, weight]));
   const metadata = isObject(model["userDefinedMetadata"]) ? model["userDefinedMetadata"] : {};
   const signature = model["signature"] ?? metadata["signature"];
-  const { modelConfig, weights } = naming(path, () =>
+  const { modelConfig, weights } = withErrorPrefix(path, () =>
     graphAsModel(topology, isObject(signature) ? signature : undefined, stored),
   );
   const placed = [...weights].map(([layer, names]): [string, PlacedWeight[]] => [
