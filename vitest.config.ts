@@ -8,11 +8,14 @@ const shared = ["architectures", "data", "freeze", "hdf5", "head", "topology", "
 
 /** `vitest run` runs a sample of each battery and leaves out `*.all.test.ts`; `vitest run --mode all` runs everything. */
 export default defineConfig(({ mode }) => {
-  const exclude = ["test/parity/**", ...(mode === "all" ? [] : ["test/**/*.all.test.ts"])];
+  // The projects below load this file again without the mode, so the environment carries it on.
+  process.env["KERAS_FINETUNE_TESTS"] ??= mode === "all" ? "all" : "sample";
+  const isWhole = process.env["KERAS_FINETUNE_TESTS"] === "all";
+  const exclude = ["test/parity/**", ...(isWhole ? [] : ["test/**/*.all.test.ts"])];
   return {
+    resolve: { alias: { "keras-finetune": new URL("src/index.ts", import.meta.url).pathname } },
     test: {
       globalSetup: ["test/build.ts"],
-      env: { KERAS_FINETUNE_TESTS: mode === "all" ? "all" : "sample" },
       pool: "forks",
       // Half of the work is on one thread: two cores have something to do for two.
       maxWorkers: Math.max(2, availableParallelism() - 1),

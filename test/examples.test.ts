@@ -1,0 +1,113 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { predictFiles, readCheckpoint } from "../src/index.ts";
+import { chromium, openPage } from "./browser.ts";
+import { scratch } from "./hdf5/temporary.ts";
+import { isWhole } from "./sample.ts";
+
+const folder = join(import.meta.dirname, "..", "examples");
+
+/** Runs a program of examples/ with the arguments given and returns the lines that it has written so far. */
+async function run(name: string, ...args: string[]): Promise<readonly string[]> {
+  const lines: string[] = [];
+  const log = vi.spyOn(console, "log").mockImplementation((text) => lines.push(...String(text).split("\n")));
+  const before = process.argv;
+  process.argv = [process.execPath, join(folder, name), ...args];
+  onTestFinished(() => {
+    process.argv = before;
+    log.mockRestore();
+  });
+  await import(join(folder, name));
+  return lines;
+}
+
+/** The number behind a word in one of the lines. */
+function figure(lines: readonly string[], pattern: RegExp): number {
+  const found = lines.map((line) => pattern.exec(line)?.[1]).find(Boolean);
+  expect(found, lines.join("\n")).toBeDefined();
+  return Number(found);
+}
+
+describe("examples", () => {
+  test("examples/README.md has a line for each program, and each program says how it is run", () => {
+    const readme = readFileSync(join(folder, "README.md"), "utf8");
+    const programs = readdirSync(folder, { recursive: true, encoding: "utf8" })
+      .map((name) => name.replaceAll("\\", "/"))
+      .filter((name) => name.endsWith(".ts"));
+    expect(programs.length).toBeGreaterThanOrEqual(5);
+    for (const name of programs) {
+      expect(readme).toContain(`| [\`${name}\`](${name}) |`);
+      expect(readFileSync(join(folder, name), "utf8")).toContain(`//     node examples/${name}`);
+    }
+  });
+
+  test("own-loop.ts ends when its loss is low, and writes a model that is read again", async () => {
+    const out = join(scratch(), "own-loop.keras");
+    const lines = await run("own-loop.ts", "fixtures/cli/small_resnet.keras", out);
+    expect(figure(lines, /^loss (\S+) after \d+ steps$/)).toBeLessThan(0.05);
+    const head = [...(await readCheckpoint(out)).weights.values()].at(-1);
+    expect(head?.at(-1)?.shape).toEqual([2]);
+  });
+
+  test("texts.ts tells a fine review from a dull one", async () => {
+    const lines = await run("texts.ts");
+    expect(lines).toContainEqual(expect.stringMatching(/^"what a delight": fine /));
+    expect(lines).toContainEqual(expect.stringMatching(/^"so dull": dull /));
+  });
+
+  test.runIf(isWhole)("two-inputs.ts learns which of two images is the brighter", async () => {
+    const lines = await run("two-inputs.ts");
+    expect(figure(lines, /^accuracy (\S+) on 64 pairs/)).toBeGreaterThan(0.85);
+  });
+
+  test.runIf(isWhole)("photos.ts names photos that it did not train on", async () => {
+    const lines = await run("photos.ts");
+    expect(figure(lines, /^epoch \d is the best: accuracy (\S+) on 30 photos$/)).toBeGreaterThan(0.85);
+    expect(lines).toContainEqual(expect.stringMatching(/brick-30\.jpg: brick \(\d+\.\d %\)$/));
+  });
+});
+
+describe("examples/browser", () => {
+  const model = "fixtures/cli/small_resnet.keras";
+  const photo = "fixtures/demo/photos/val/brick/brick-30.jpg";
+
+  test.runIf(chromium)("serve.ts shows in Chromium what predictFiles gives", async () => {
+    const lines = await run("browser/serve.ts", model, photo);
+    const address = await vi.waitFor(() => expect(lines).toHaveLength(1)).then(() => String(lines[0]));
+    const page = await openPage(String(chromium), address);
+    try {
+      const text = await vi.waitFor(
+        async () => {
+          const shown = String(await page.evaluate('document.getElementById("answer")?.textContent'));
+          expect(shown, page.errors.join("\n")).toMatch(/^\[/);
+          return shown;
+        },
+        { timeout: 60_000, interval: 100 },
+      );
+      const shown = JSON.parse(text) as { label: string; probability: number }[];
+      const [found] = await predictFiles(await readCheckpoint(model), [photo]);
+      const predictions = found && "predictions" in found ? found.predictions : [];
+      expect(shown.map(({ label }) => label)).toEqual(predictions.map(({ label }) => label));
+      for (const [index, { probability }] of shown.entries()) {
+        expect(probability).toBeCloseTo(predictions[index]?.probability ?? Number.NaN, 5);
+      }
+      expect(page.errors).toEqual([]);
+    } finally {
+      await page.close();
+    }
+  });
+
+  test.runIf(!chromium)("serve.ts serves the page, the model and TensorFlow.js", async () => {
+    const lines = await run("browser/serve.ts", model, photo);
+    const address = await vi.waitFor(() => expect(lines).toHaveLength(1)).then(() => String(lines[0]));
+    for (const path of ["", "image", "tf-core.js", "tf-layers.js", "tf-backend-cpu.js", "model/model.json"]) {
+      const response = await fetch(`${address}${path}`);
+      expect([path, response.status, (await response.arrayBuffer()).byteLength > 100]).toEqual([
+        path,
+        200,
+        true,
+      ]);
+    }
+  });
+});
