@@ -75,5 +75,12 @@ export type {
 } from "./training/callbacks/callback.ts";
 export type { Epoch, History } from "./training/history.ts";
 export type { OptimizerArgument } from "./training/optimizer-config.ts";
+export type {
+  OptimizerState,
+  RandomState,
+  TrainingCounts,
+  TrainingState,
+  WeightSlots,
+} from "./training/state.ts";
 export type { Trainer, TrainerOptions } from "./training/trainer.ts";
 export { createTrainer } from "./training/trainer.ts";

@@ -10,8 +10,11 @@ export interface AdamSettings {
   readonly step: number;
 }
 
-/** One variable's averages of its gradient and of its square, which begin at zero. */
+/** One variable's averages of its gradient and of its square. */
 export interface AdamAverages {
+  /** Overwritten by every `apply`. */
+  readonly momentum: tf.Tensor;
+  readonly velocity: tf.Tensor;
   /**
    * The variable moved against `gradient` (`keras/src/optimizers/adam.py`, without amsgrad). Takes `variable` over: it is released, and
    * what is returned is the caller's. `gradient` stays the caller's.
@@ -20,16 +23,24 @@ export interface AdamAverages {
   dispose(): void;
 }
 
-/** Overwrites the averages; the variable it does not, since the backend remembers filters by their tensor. */
-export function adamAverages(shape: readonly number[]): AdamAverages {
-  const averages = { momentum: tf.keep(tf.zeros([...shape])), velocity: tf.keep(tf.zeros([...shape])) };
+/**
+ * Returns averages that take `momentum` and `velocity` over; zero at first without them. They are overwritten in place; the variable
+ * is not, since the backend remembers filters by their tensor.
+ */
+export function adamAverages(
+  shape: readonly number[],
+  momentum: tf.Tensor = tf.keep(tf.zeros([...shape])),
+  velocity: tf.Tensor = tf.keep(tf.zeros([...shape])),
+): AdamAverages {
   return {
+    momentum,
+    velocity,
     apply: (variable, gradient, settings) => {
-      const inputs = { variable, gradient, ...averages };
+      const inputs = { variable, gradient, momentum, velocity };
       const moved = tf.engine().runKernel("AdamStep", inputs, { ...settings }) as tf.Tensor;
       variable.dispose();
       return moved;
     },
-    dispose: () => tf.dispose([averages.momentum, averages.velocity]),
+    dispose: () => tf.dispose([momentum, velocity]),
   };
 }

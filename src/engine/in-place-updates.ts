@@ -8,8 +8,11 @@ import { tf } from "./tf.ts";
 /** An operation of TensorFlow's that moves a variable and its slots in place (`tensorflow/core/ops/training_ops.cc`). */
 export interface UpdateOperation {
   readonly name: string;
-  /** What stands between the variable and the operands, of its shape and zero at first: `scratch` keeps nothing between updates. */
-  readonly slots: readonly ("kept" | "scratch")[];
+  /**
+   * The tensors between the variable and the operands, of its shape and zero at first, by their names; null for one that keeps
+   * nothing between updates.
+   */
+  readonly slots: readonly (string | null)[];
   readonly operands: (learningRate: number, step: number) => readonly (number | "gradient")[];
   readonly flags?: Readonly<Record<string, boolean>>;
 }
@@ -18,25 +21,29 @@ export interface UpdateOperation {
 export interface InPlaceUpdate {
   /** Takes `variable` over: it is released, and what is returned is the caller's. `gradient` stays the caller's. */
   apply(variable: tf.Tensor, gradient: tf.Tensor, learningRate: number, step: number): tf.Tensor;
+  /** Returns the kept slots by their names, which the next update leaves as they are; the caller's. */
+  slots(): Readonly<Record<string, tf.Tensor>>;
+  /** Gives the kept slots the values of `slots`, which stay the caller's. */
+  restore(slots: Readonly<Record<string, tf.Tensor>>): void;
   dispose(): void;
 }
 
 /** The updates of an optimizer's variables, which share their scalars and scratch. */
 export interface InPlaceUpdates {
-  of(shape: readonly number[]): InPlaceUpdate;
+  of(operation: UpdateOperation, shape: readonly number[]): InPlaceUpdate;
   /** Releases what is shared; each update is disposed by its holder. */
   dispose(): void;
 }
 
 const mostScalars = 32;
 
-/** Updates by `operation` on the native engine; undefined on another, which has no such operations. */
-export function inPlaceUpdates(operation: UpdateOperation): InPlaceUpdates | undefined {
+/** Returns the updates of the native engine; undefined on another, which has no such operations. */
+export function inPlaceUpdates(): InPlaceUpdates | undefined {
   const backend = nativeBackend();
   if (!backend) return undefined;
   const shared = sharedTensors(backend);
   return {
-    of: (shape) => inPlaceUpdate(backend, operation, shape, shared),
+    of: (operation, shape) => inPlaceUpdate(backend, operation, shape, shared),
     dispose: () => shared.dispose(),
   };
 }
@@ -91,7 +98,7 @@ function inPlaceUpdate(
   shape: readonly number[],
   shared: SharedTensors,
 ): InPlaceUpdate {
-  const kept = slots.map((slot) => (slot === "kept" ? zeros(backend, shape) : undefined));
+  const kept = slots.map((slot) => (slot === null ? undefined : zeros(backend, shape)));
   const attributes = [
     attribute.float(backend, "T"),
     ...Object.entries({ use_locking: false, ...flags }).map(([flag, value]) =>
@@ -114,6 +121,19 @@ function inPlaceUpdate(
       backend.executeMultipleOutputs(name, attributes, inputs, 0);
       moving.value = moving.variable.read();
       return moving.value;
+    },
+    slots: () =>
+      Object.fromEntries(
+        slots.flatMap((slot, index) => {
+          const variable = kept[index];
+          return slot === null || !variable ? [] : [[slot, variable.read()]];
+        }),
+      ),
+    restore: (values) => {
+      slots.forEach((slot, index) => {
+        const value = slot === null ? undefined : values[slot];
+        if (value) kept[index]?.assign(value);
+      });
     },
     dispose: () => {
       for (const variable of [moving?.variable, ...kept]) variable?.dispose();

@@ -8,7 +8,7 @@ import { probeSpeed } from "../engine/speed-probe.ts";
 import { extractionBatch } from "../features/feature-source.ts";
 import type { CostConditions } from "../freeze/cost.ts";
 import type { OptimizerConfig } from "../training/optimizer-config.ts";
-import { updateRule } from "../training/update-rules.ts";
+import { slotsPerWeight } from "../training/optimizer-config.ts";
 import type { RunSettings } from "./settings.ts";
 
 /** Returns what the cost of the run depends on, with the speed of this machine measured now. */
@@ -24,7 +24,7 @@ export async function costQuestion(
     trainSamples: countOf(dataset, "train"),
     validationSamples: countOf(dataset, "val"),
     batchSize: settings.batchSize,
-    optimizerSlots: Object.keys(updateRule(optimizer).slots).length,
+    optimizerSlots: slotsPerWeight(optimizer),
     speed: { ...probeSpeed(), secondsPerSample },
     bytesPerValue: settings.cacheDtype === "float16" ? 2 : 4,
     residentBytes: process.memoryUsage().rss,

@@ -22,7 +22,7 @@ import { outputShape, requireKnownClasses } from "../task/targets.ts";
 import type { Shape, Tensor } from "../tensor.ts";
 import type { LayerGraph } from "../topology/layer-graph.ts";
 import type { OptimizerConfig } from "../training/optimizer-config.ts";
-import { optimizerConfig } from "../training/optimizer-config.ts";
+import { optimizerConfig, optimizerWarnings } from "../training/optimizer-config.ts";
 import { weightPenalties, weightRules } from "../training/weight-rules.ts";
 import { costQuestion, countOf, freeBytesAt } from "./cost.ts";
 import { modelFileAt } from "./folder.ts";
@@ -37,7 +37,8 @@ export interface DecidedSettings
   /** `[height, width]`; null for data that is not images, as is `preprocess`. */
   readonly imageSize: readonly [number, number] | null;
   readonly preprocess: PreprocessMode | null;
-  readonly learningRate: number;
+  /** `auto` where the optimizer has a schedule. */
+  readonly learningRate: number | "auto";
   readonly loss: LossArgument;
   readonly outputFormat: CheckpointFormat;
 }
@@ -92,12 +93,13 @@ export async function prepareRun(settings: RunSettings): Promise<PreparedRun> {
   const { reader, image } = inputOf(dataset, model, given, settings);
   const loss = settings.loss === "auto" ? defaultLoss(outputShape(model), dataset) : settings.loss;
   const optimizer = optimizerOf(settings, cut, newHead ? (checkpoint.notes.newLayers ?? []) : []);
+  const rate = optimizer.settings["learning_rate"];
   const decided: DecidedSettings = {
     ...settings,
     cache: settings.cache ?? defaultCacheDirectory(),
     imageSize: image?.imageSize ?? null,
     preprocess: image?.preprocess ?? null,
-    learningRate: optimizer.settings["learning_rate"] as number,
+    learningRate: typeof rate === "number" ? rate : "auto",
     optimizer: { class_name: optimizer.className, config: optimizer.settings },
     loss,
     outputFormat,
@@ -132,6 +134,7 @@ export async function prepareRun(settings: RunSettings): Promise<PreparedRun> {
       headed.warning,
       ...resolution.warnings,
       image?.warning,
+      ...optimizerWarnings(optimizer),
       ...writingWarnings(headed.checkpoint, outputFormat, settings.outputKeras ? "early" : "current"),
     ].filter((message) => message !== undefined),
   };

@@ -1,165 +1,283 @@
-import { adamAverages } from "../engine/adam.ts";
-import type { InPlaceUpdates } from "../engine/in-place-updates.ts";
-import { inPlaceUpdates } from "../engine/in-place-updates.ts";
 import { tf } from "../engine/tf.ts";
+import { UsageError } from "../errors.ts";
 import type { Addends } from "../model/lookup-addends.ts";
 import { sumOf } from "../model/lookup-addends.ts";
+import { optionError, optionName } from "../options.ts";
+import type { Tensor } from "../tensor.ts";
+import { float32Tensor, formatShape, sameShape } from "../tensor.ts";
+import type { Constraint } from "./constraints.ts";
 import type { OptimizerConfig } from "./optimizer-config.ts";
-import type { Slots, Updated } from "./update-rules.ts";
-import { updateRule } from "./update-rules.ts";
-
-/** How one weight is moved, and what that keeps. */
-interface Mover {
-  /** Takes `variable` over; what is returned is the holder's. The gradient and its addends stay the caller's. */
-  move(
-    variable: tf.Tensor,
-    gradient: tf.Tensor,
-    learningRate: number,
-    step: number,
-    addends?: Addends,
-  ): tf.Tensor;
-  dispose(): void;
-}
-
-interface Trained {
-  readonly holder: Record<string, tf.Tensor>;
-  readonly name: string;
-  readonly mover: Mover;
-}
+import { rateOf } from "./optimizer-config.ts";
+import { updateRule } from "./optimizers/classes.ts";
+import type { Mover, Movers } from "./optimizers/mover.ts";
+import { createMovers } from "./optimizers/mover.ts";
+import type { OptimizerState } from "./state.ts";
 
 /**
- * Updates the weights it was given and no others. A weight lives in its layer's record (`holder[name]`): an update replaces it
- * there and disposes the old value.
+ * Updates the weights it was given and no others, as `apply` in `keras/src/optimizers/base_optimizer.py` does. A weight lives in its
+ * layer's record (`holder[name]`): an update replaces it there and disposes the old value.
  */
 export interface Optimizer {
   readonly config: OptimizerConfig;
-  /** Begins an update: every `apply` until the next call belongs to it. */
+  /** The rate of the coming step. Setting it is refused where the config has a schedule. */
+  learningRate: number;
+  /** Begins a step: every `apply` until `endStep` belongs to it. */
   beginStep(learningRate?: number): void;
-  /** Moves one weight by its whole gradient, whose addends count one by one where there are any. Both stay the caller's. */
+  /** Takes the whole gradient of one weight, whose addends count one by one where there are any. Both stay the caller's. */
   apply(path: string, name: string, gradient: tf.Tensor, addends?: Addends): void;
-  /**
-   * Whether gradients must all be known before the first `apply`: then call `scaleAll` first, with the values of the addends in the
-   * place of a gradient that has them.
-   */
-  readonly needsAllGradients: boolean;
-  scaleAll(gradients: readonly tf.Tensor[]): number;
+  /** Ends the step. Until then weights may have moved or not. */
+  endStep(): void;
+  /** Whether moving averages of the weights stand in their place in what is judged and kept. */
+  readonly keepsAverages: boolean;
+  /** Returns the moving average of a weight, which stays the optimizer's; undefined where none is kept. */
+  average(path: string, name: string): tf.Tensor | undefined;
+  state(): OptimizerState;
+  /** Takes what `state` returned. Weights that it does not name keep what they have. @throws {UsageError} where shapes differ. */
+  restore(state: OptimizerState): void;
   dispose(): void;
 }
 
-/**
- * An optimizer over `weights` (layer path to its record on the engine), for the named ones of each layer; `lookups` are the layers
- * whose gradients come with addends.
- */
-export function createOptimizer(
-  config: OptimizerConfig,
-  weights: ReadonlyMap<string, Record<string, tf.Tensor>>,
-  trainable: ReadonlyMap<string, readonly string[]>,
-  lookups: ReadonlySet<string> = new Set(),
-): Optimizer {
-  const trained = new Map<string, Trained>();
-  const { operation } = updateRule(config);
-  const inPlace = operation && inPlaceUpdates(operation);
-  for (const [path, names] of trainable) {
-    for (const name of names) {
-      const holder = weights.get(path)!;
-      const { shape } = holder[name]!;
-      const mover = lookups.has(path) ? ruleMover(config, shape) : moverFor(config, inPlace, shape);
-      trained.set(`${path} ${name}`, { holder, name, mover });
+export interface OptimizerParts {
+  /** Layer path to its record on the engine. */
+  readonly weights: ReadonlyMap<string, Record<string, tf.Tensor>>;
+  /** The names of the weights that move, by layer path. */
+  readonly trainable: ReadonlyMap<string, readonly string[]>;
+  /** Layers whose gradients come with addends. */
+  readonly lookups?: ReadonlySet<string>;
+  /** What a weight becomes after each step, by `path/name`. */
+  readonly constraints?: ReadonlyMap<string, Constraint>;
+  /** By layer path, what the learning rate is multiplied by; 1 where it is absent. */
+  readonly rateFactors?: ReadonlyMap<string, number>;
+}
+
+interface Trained {
+  readonly path: string;
+  readonly name: string;
+  readonly holder: Record<string, tf.Tensor>;
+  readonly mover: Mover;
+  readonly weightDecay: number | null;
+  readonly rateFactor: number;
+  readonly constraint: Constraint | undefined;
+  /** Gradients of earlier steps that wait for their update. */
+  accumulated: tf.Tensor | undefined;
+  average: tf.Tensor | undefined;
+}
+
+interface Waiting {
+  readonly trained: Trained;
+  readonly gradient: tf.Tensor;
+  /** The values of the addends, else the gradient. */
+  readonly parts: tf.Tensor;
+}
+
+export function createOptimizer(config: OptimizerConfig, parts: OptimizerParts): Optimizer {
+  const { settings } = config;
+  const setting = (name: string): number | null => (settings[name] as number | null) || null;
+  const accumulate = setting("gradient_accumulation_steps") ?? 1;
+  const globalNorm = setting("global_clipnorm");
+  const emaMomentum = settings["use_ema"] === true ? (settings["ema_momentum"] as number) : null;
+  const overwriteEvery = setting("ema_overwrite_frequency");
+  const scheduled = rateOf(config);
+  const movers = createMovers(config);
+  const all = trainedOf(config, parts, movers);
+  const waiting: Waiting[] = [];
+  let ownRate: number | null = null;
+  let iterations = 0;
+  let learningRate = 0;
+
+  /** `iterations` of Keras before the step at hand: the updates that are complete. */
+  const updates = (): number => Math.floor(iterations / accumulate);
+  const isUpdate = (): boolean => (iterations + 1) % accumulate === 0;
+
+  const move = (trained: Trained, gradient: tf.Tensor, addends: Addends | undefined): void => {
+    const { holder, name, mover, weightDecay, rateFactor } = trained;
+    const before = holder[name] as tf.Tensor;
+    const rate = rateFactor === 1 ? learningRate : learningRate * rateFactor;
+    const clipped = clipAll(gradient, addends, setting("clipnorm"), setting("clipvalue"));
+    const start = decayed(before, weightDecay, rate);
+    if (start !== before) before.dispose();
+    holder[name] = tf.keep(mover.move(start, clipped.gradient, rate, updates() + 1, clipped.addends));
+    if (clipped.gradient !== gradient) clipped.gradient.dispose();
+    if (clipped.addends !== addends) clipped.addends?.values.dispose();
+  };
+  /** What follows the update, or the step that only adds to the gradient. */
+  const settle = (trained: Trained): void => {
+    if (emaMomentum !== null) {
+      keepAverage(trained, updates() === 0 ? 0 : emaMomentum);
+      if (overwriteEvery !== null && (updates() + 1) % overwriteEvery === 0) overwriteByAverage(trained);
     }
-  }
-  const setting = (name: string): number | null => config.settings[name] as number | null;
-  let step = 0;
-  let learningRate = setting("learning_rate")!;
+    const { holder, name, constraint } = trained;
+    const value = holder[name] as tf.Tensor;
+    if (!constraint) return;
+    holder[name] = tf.keep(constraint(value));
+    value.dispose();
+  };
+  /** Moves a weight by the mean gradient of the steps that make the update. */
+  const update = (trained: Trained, gradient: tf.Tensor, addends: Addends | undefined): void => {
+    if (accumulate === 1) {
+      move(trained, gradient, addends);
+    } else if (!isUpdate()) {
+      accumulateGradient(trained, gradient);
+    } else {
+      const mean = meanGradient(trained, gradient, accumulate);
+      move(trained, mean, undefined);
+      mean.dispose();
+    }
+    settle(trained);
+  };
+  const scaleTogether = (): void => {
+    const means = waiting.splice(0).map(({ trained, gradient, parts }) => {
+      if (accumulate === 1) return { trained, gradient, parts };
+      const mean = meanGradient(trained, gradient, accumulate);
+      tf.dispose([gradient, parts]);
+      return { trained, gradient: mean, parts: mean.clone() };
+    });
+    const scale = globalScale(
+      means.map(({ parts }) => parts),
+      globalNorm ?? 0,
+    );
+    for (const { trained, gradient, parts } of means) {
+      const scaled = tf.mul(gradient, scale);
+      move(trained, scaled, undefined);
+      settle(trained);
+      tf.dispose([scaled, gradient, parts]);
+    }
+  };
 
   return {
     config,
-    needsAllGradients: setting("global_clipnorm") !== null,
+    keepsAverages: emaMomentum !== null,
+    get learningRate() {
+      return ownRate ?? scheduled(iterations);
+    },
+    set learningRate(rate: number) {
+      if (typeof settings["learning_rate"] !== "number") {
+        throw new UsageError(
+          `${optionName("learningRate")}: expected an optimizer whose rate is a number, got ${config.className} with a schedule, which sets it. Give the optimizer a number to set it.`,
+          "learning-rate-scheduled",
+          "learningRate",
+        );
+      }
+      if (!(rate >= 0 && rate < Infinity)) {
+        throw optionError("learningRate", "a number of 0 or more", rate, { code: "learning-rate" });
+      }
+      ownRate = rate;
+    },
     beginStep: (rate) => {
-      step++;
-      learningRate = rate ?? setting("learning_rate")!;
+      learningRate = rate ?? ownRate ?? scheduled(iterations);
     },
     apply: (path, name, gradient, addends) => {
-      const { holder, name: own, mover } = trained.get(`${path} ${name}`)!;
-      const before = holder[own]!;
-      const clipped = clipAll(gradient, addends, setting("clipnorm"), setting("clipvalue"));
-      const start = decayed(before, setting("weight_decay"), learningRate);
-      if (start !== before) before.dispose();
-      holder[own] = tf.keep(mover.move(start, clipped.gradient, learningRate, step, clipped.addends));
-      if (clipped.gradient !== gradient) clipped.gradient.dispose();
-      if (clipped.addends !== addends) clipped.addends?.values.dispose();
+      const trained = all.get(keyOf(path, name));
+      if (!trained) throw new Error(`optimizer: ${path}/${name} is not trained`);
+      if (globalNorm === null || !isUpdate()) update(trained, gradient, addends);
+      else
+        waiting.push({ trained, gradient: gradient.clone(), parts: (addends?.values ?? gradient).clone() });
     },
-    scaleAll: (gradients) => {
-      const limit = setting("global_clipnorm");
-      if (limit === null) return 1;
-      const norm = Math.sqrt(
-        gradients.reduce(
-          (sum, gradient) => sum + tf.tidy(() => tf.sum(tf.square(gradient)).dataSync()[0]!),
-          0,
-        ),
-      );
-      return norm > limit ? limit / norm : 1;
+    endStep: () => {
+      if (waiting.length > 0) scaleTogether();
+      iterations++;
+    },
+    average: (path, name) => all.get(keyOf(path, name))?.average,
+    state: () => ({
+      className: config.className,
+      iterations,
+      learningRate: ownRate,
+      slots: [...all.values()].map((trained) => ({
+        layer: trained.path,
+        weight: trained.name,
+        tensors: tensorsOf(trained),
+      })),
+    }),
+    restore: (state) => {
+      ({ iterations, learningRate: ownRate } = state);
+      for (const { layer, weight, tensors } of state.slots) {
+        const trained = all.get(keyOf(layer, weight));
+        if (trained) restoreTensors(trained, tensors);
+      }
     },
     dispose: () => {
-      for (const { mover } of trained.values()) mover.dispose();
-      inPlace?.dispose();
-      trained.clear();
+      for (const { mover, accumulated, average } of all.values()) {
+        mover.dispose();
+        tf.dispose([accumulated, average].filter((tensor) => tensor !== undefined));
+      }
+      for (const { gradient, parts } of waiting) tf.dispose([gradient, parts]);
+      movers.dispose();
+      all.clear();
     },
   };
 }
 
-function moverFor(
-  config: OptimizerConfig,
-  inPlace: InPlaceUpdates | undefined,
-  shape: readonly number[],
-): Mover {
-  if (inPlace) {
-    const { apply, dispose } = inPlace.of(shape);
-    return { move: apply, dispose };
+function keyOf(path: string, name: string): string {
+  return `${path}/${name}`;
+}
+
+function trainedOf(config: OptimizerConfig, parts: OptimizerParts, movers: Movers): Map<string, Trained> {
+  const { weights, trainable, lookups, constraints, rateFactors } = parts;
+  const { weight_decay, exclude_from_weight_decay } = config.settings;
+  const excluded = ((exclude_from_weight_decay ?? []) as readonly string[]).map((word) => new RegExp(word));
+  const all = new Map<string, Trained>();
+  for (const [path, names] of trainable) {
+    const holder = weights.get(path);
+    for (const name of names) {
+      const value = holder?.[name];
+      if (!holder || !value) throw new Error(`optimizer: no weight ${path}/${name}`);
+      const key = keyOf(path, name);
+      const rule = updateRule(config, { path: key, shape: value.shape });
+      const ownDecay = rule.weightDecay === undefined ? (weight_decay as number | null) : rule.weightDecay;
+      all.set(key, {
+        path,
+        name,
+        holder,
+        mover: movers.of(rule, value, lookups?.has(path) ?? false),
+        weightDecay: excluded.some((word) => word.test(key)) ? null : ownDecay,
+        rateFactor: rateFactors?.get(path) ?? 1,
+        constraint: constraints?.get(key),
+        accumulated: undefined,
+        average: undefined,
+      });
+    }
   }
-  const { className, settings } = config;
-  const adam = (className === "Adam" || className === "AdamW") && settings["amsgrad"] !== true;
-  return adam ? adamMover(config, shape) : ruleMover(config, shape);
+  return all;
 }
 
-/** Adam in one pass over the variable, its averages in place. */
-function adamMover({ settings }: OptimizerConfig, shape: readonly number[]): Mover {
-  const averages = adamAverages(shape);
-  const number = (name: string): number => settings[name] as number;
-  return {
-    move: (variable, gradient, learningRate, step) =>
-      averages.apply(variable, gradient, {
-        learningRate,
-        beta1: number("beta_1"),
-        beta2: number("beta_2"),
-        epsilon: number("epsilon"),
-        step,
-      }),
-    dispose: () => averages.dispose(),
-  };
+function accumulateGradient(trained: Trained, gradient: tf.Tensor): void {
+  const earlier = trained.accumulated;
+  trained.accumulated = tf.keep(earlier ? tf.add(gradient, earlier) : gradient.clone());
+  earlier?.dispose();
 }
 
-function ruleMover(config: OptimizerConfig, shape: readonly number[]): Mover {
-  const rule = updateRule(config);
-  let slots: Slots = Object.fromEntries(
-    Object.entries(rule.slots).map(([slot, initial]) => [slot, tf.keep(tf.fill([...shape], initial))]),
+/** Uses up what has been accumulated. */
+function meanGradient(trained: Trained, gradient: tf.Tensor, steps: number): tf.Tensor {
+  const { accumulated } = trained;
+  trained.accumulated = undefined;
+  const mean = tf.tidy(() => tf.div(accumulated ? tf.add(gradient, accumulated) : gradient, steps));
+  accumulated?.dispose();
+  return mean;
+}
+
+function keepAverage(trained: Trained, momentum: number): void {
+  const value = trained.holder[trained.name] as tf.Tensor;
+  const earlier = trained.average;
+  trained.average = tf.keep(
+    tf.tidy(() => {
+      if (!earlier || momentum === 0) return tf.mul(value, 1);
+      return tf.add(tf.mul(earlier, momentum), tf.mul(value, Math.fround(1 - Math.fround(momentum))));
+    }),
   );
-  const release = (): void => {
-    for (const slot of Object.values(slots)) slot.dispose();
-  };
-  return {
-    move: (variable, gradient, learningRate, step, addends) => {
-      const update = { variable, gradient, addends, slots, learningRate, step };
-      const updated = tf.tidy(
-        () => rule.apply(update) as unknown as tf.TensorContainer,
-      ) as unknown as Updated;
-      release();
-      variable.dispose();
-      slots = updated.slots;
-      for (const slot of Object.values(slots)) tf.keep(slot);
-      return updated.variable;
-    },
-    dispose: release,
-  };
+  earlier?.dispose();
+}
+
+function overwriteByAverage({ holder, name, average }: Trained): void {
+  if (!average) return;
+  (holder[name] as tf.Tensor).dispose();
+  holder[name] = tf.keep(tf.mul(average, 1));
+}
+
+/** What all gradients are multiplied by (`clip_by_global_norm`). */
+function globalScale(gradients: readonly tf.Tensor[], limit: number): number {
+  const squares = gradients.map((gradient) => tf.tidy(() => tf.sum(tf.square(gradient)).dataSync()[0] ?? 0));
+  const norm = Math.sqrt(squares.reduce((sum, square) => sum + square, 0));
+  return norm > limit ? limit / norm : 1;
 }
 
 function decayed(variable: tf.Tensor, weightDecay: number | null, learningRate: number): tf.Tensor {
@@ -177,7 +295,7 @@ function clipAll(
   const values = clip(addends.values, norm, value);
   if (values === addends.values) return { gradient, addends };
   const clipped = { ...addends, values };
-  return { gradient: sumOf(clipped, gradient.shape[0]!), addends: clipped };
+  return { gradient: sumOf(clipped, gradient.shape[0] ?? 0), addends: clipped };
 }
 
 function clip(gradient: tf.Tensor, norm: number | null, value: number | null): tf.Tensor {
@@ -187,4 +305,44 @@ function clip(gradient: tf.Tensor, norm: number | null, value: number | null): t
     const length = tf.sqrt(tf.sum(tf.square(gradient)));
     return tf.mul(gradient, tf.div(norm, tf.maximum(length, norm)));
   });
+}
+
+const accumulatorSlot = "gradient_accumulator";
+const averageSlot = "average";
+
+function tensorsOf({ mover, accumulated, average }: Trained): Readonly<Record<string, Tensor>> {
+  return {
+    ...mover.slots(),
+    ...(accumulated && { [accumulatorSlot]: downloaded(accumulated) }),
+    ...(average && { [averageSlot]: downloaded(average) }),
+  };
+}
+
+function restoreTensors(trained: Trained, tensors: Readonly<Record<string, Tensor>>): void {
+  const { [accumulatorSlot]: accumulated, [averageSlot]: average, ...slots } = tensors;
+  const { path, name, mover } = trained;
+  const shape = (trained.holder[name] as tf.Tensor).shape;
+  for (const [slot, tensor] of Object.entries({
+    ...mover.shapes,
+    ...(accumulated && { [accumulatorSlot]: shape }),
+  })) {
+    const given = slot === accumulatorSlot ? accumulated : slots[slot];
+    if (given && sameShape(given.shape, tensor)) continue;
+    throw new UsageError(
+      `${path}/${name}: optimizer slot ${slot}: expected ${formatShape(tensor)}, got ${given ? formatShape(given.shape) : "none"}.`,
+      "optimizer-state",
+    );
+  }
+  mover.restore(slots);
+  tf.dispose([trained.accumulated, trained.average].filter((tensor) => tensor !== undefined));
+  trained.accumulated = accumulated && uploaded(accumulated);
+  trained.average = average && uploaded(average);
+}
+
+function downloaded(tensor: tf.Tensor): Tensor {
+  return float32Tensor(Float32Array.from(tensor.dataSync()), tensor.shape);
+}
+
+function uploaded({ data, shape }: Tensor): tf.Tensor {
+  return tf.keep(tf.tensor(Float32Array.from(data as Float32Array), [...shape], "float32"));
 }

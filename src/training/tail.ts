@@ -23,7 +23,8 @@ import type { OptimizerConfig } from "./optimizer-config.ts";
 import { callNumbers, randomStream } from "./random-stream.ts";
 import { penaltyTotal, storedPenaltyTotal, withPenaltyGradient } from "./regularizers.ts";
 import type { Snapshot } from "./snapshot.ts";
-import { weightPenalties, weightRules } from "./weight-rules.ts";
+import type { OptimizerState } from "./state.ts";
+import { constraintsOf, weightPenalties, weightRules } from "./weight-rules.ts";
 
 /** Sums over the samples of one batch. */
 export interface BatchFigures {
@@ -45,14 +46,31 @@ export interface Batch {
   readonly sampleWeights?: tf.Tensor;
 }
 
+/** What the next step depends on beside the data, as a value. */
+export interface TailState {
+  /** The weights that training moves, as the next step finds them. */
+  readonly weights: Weights;
+  readonly optimizer: OptimizerState;
+  /** Steps taken: where the streams of random numbers are. */
+  readonly steps: number;
+}
+
 /** The dynamic part of a model with its trained weights and optimizer state on the engine. */
 export interface Tail {
+  /** The rate of the coming step. Setting it is refused where the optimizer has a schedule. */
+  learningRate: number;
   /** One update; with `finite` none where the loss is not. The figures are from before it. */
   trainOnBatch(batch: Batch, learningRate?: number, updates?: "always" | "finite"): BatchFigures;
-  /** Inference mode. */
+  /** Judges in inference mode, with the moving averages of weights where the optimizer keeps them. */
   evaluateBatch(batch: Batch): BatchFigures;
-  /** The weights that training moves, trainable ones and moving statistics, as they are now. */
+  /**
+   * Returns the weights that training moves as they are now: trainable ones, by their moving averages where the optimizer keeps
+   * them, and moving statistics.
+   */
   snapshot(): Snapshot;
+  state(): TailState;
+  /** Takes what `state` returned. */
+  restore(state: TailState): void;
   /** The layer whose output is the first that is not finite for this batch, null if none is. */
   firstNonFinite(batch: Batch): GraphLayer | null;
   dispose(): void;
@@ -90,8 +108,13 @@ export function createTail(options: TailOptions): Tail {
     options.weights,
     program.nodes.map((node) => node.layer),
   );
-  const optimizer = createOptimizer(options.optimizer, weights, partition.trainableWeights, training.lookups);
   const rules = weightRules(graph, partition);
+  const optimizer = createOptimizer(options.optimizer, {
+    weights,
+    trainable: partition.trainableWeights,
+    lookups: training.lookups,
+    constraints: constraintsOf(rules),
+  });
   const standing = storedPenaltyTotal(
     weightPenalties(graph, partition.trainableWeights).filter(({ trains }) => !trains),
     options.weights,
@@ -119,10 +142,25 @@ export function createTail(options: TailOptions): Tail {
       penalty: penaltySum,
     };
   };
-  const penaltyNow = (activities: readonly tf.Tensor[]): number =>
-    standing + penaltyTotal(rules, weights) + activityPenalty(activities, reduction);
+  const penaltyNow = (activities: readonly tf.Tensor[], values: LayerWeights = weights): number =>
+    standing + penaltyTotal(rules, values) + activityPenalty(activities, reduction);
+  /** The weights that the model is judged and kept by. */
+  const judgedWeights = (): LayerWeights => {
+    if (!optimizer.keepsAverages) return weights;
+    const averaged = (path: string, own: Record<string, tf.Tensor>): Record<string, tf.Tensor> =>
+      Object.fromEntries(
+        Object.entries(own).map(([name, value]) => [name, optimizer.average(path, name) ?? value]),
+      );
+    return new Map([...weights].map(([path, own]) => [path, averaged(path, own)]));
+  };
 
   return {
+    get learningRate() {
+      return optimizer.learningRate;
+    },
+    set learningRate(rate: number) {
+      optimizer.learningRate = rate;
+    },
     trainOnBatch: (batch, learningRate, updates = "always") => {
       const pass = forward(training, batch.features, weights, trainingContext);
       for (const [path, state] of pass.state) {
@@ -145,19 +183,19 @@ export function createTail(options: TailOptions): Tail {
       const update: OnGradient = (path, name, raw, addends) => {
         if (!isUpdated) return;
         const own = rules.find((rule) => rule.path === path && rule.name === name);
-        const holder = weights.get(path)!;
-        const whole = own?.penalty ? withPenaltyGradient(own.penalty, holder[name]!, raw) : raw;
+        const weight = weights.get(path)![name]!;
+        const whole = own?.penalty ? withPenaltyGradient(own.penalty, weight, raw) : raw;
         optimizer.apply(path, name, whole, own?.penalty ? undefined : addends);
         if (own?.penalty) whole.dispose();
-        if (own?.constraint) keepState(holder, { [name]: own.constraint(holder[name]!) });
       };
-      if (optimizer.needsAllGradients) updateTogether(pass.backward, gradients, optimizer.scaleAll, update);
-      else pass.backward(gradients, update);
+      pass.backward(gradients, update);
+      optimizer.endStep();
       tf.dispose(gradients);
       return result;
     },
     evaluateBatch: (batch) => {
-      const { outputs, masks } = runWithMasks(program, batch.features, weights);
+      const judging = judgedWeights();
+      const { outputs, masks } = runWithMasks(program, batch.features, judging);
       const [values, ...activities] = outputs as [tf.Tensor, ...tf.Tensor[]];
       const { targets, sampleWeights } = batch;
       const judged = {
@@ -168,11 +206,27 @@ export function createTail(options: TailOptions): Tail {
         meanOver,
       };
       const sum = lossSum(loss, judged);
-      const result = figures(judged, sum, penaltyNow(activities));
+      const result = figures(judged, sum, penaltyNow(activities, judging));
       tf.dispose([...outputs, ...masks, sum] as tf.Tensor[]);
       return result;
     },
-    snapshot: () => snapshotOf(weights, moved),
+    snapshot: () => snapshotOf(judgedWeights(), moved),
+    state: () => {
+      const snapshot = snapshotOf(weights, moved);
+      const state = { weights: snapshot.read(), optimizer: optimizer.state(), steps: step };
+      snapshot.dispose();
+      return state;
+    },
+    restore: (state) => {
+      for (const [path, layer] of uploadWeights(state.weights, state.weights.keys())) {
+        const holder = weights.get(path);
+        if (holder) keepState(holder, layer);
+        else tf.dispose(layer);
+        moved.set(path, new Set([...(moved.get(path) ?? []), ...Object.keys(layer)]));
+      }
+      optimizer.restore(state.optimizer);
+      step = state.steps;
+    },
     firstNonFinite: (batch) => {
       for (const node of program.nodes) {
         const upTo = programBetween(graph, partition.frontier, [{ node: node.index, output: 0 }]);
@@ -212,26 +266,6 @@ function snapshotOf(weights: LayerWeights, names: ReadonlyMap<string, ReadonlySe
     read: () => new Map([...held].map(([path, layer]) => [path, layer.map(read)])),
     dispose: () => tf.dispose([...held.values()].flatMap((layer) => layer.map(({ value }) => value))),
   };
-}
-
-/** Keras adds up what a lookup table's gradient consists of when it scales all gradients. */
-function updateTogether(
-  backward: (gradients: readonly tf.Tensor[], onGradient: OnGradient) => void,
-  outputGradients: readonly tf.Tensor[],
-  scaleAll: (gradients: readonly tf.Tensor[]) => number,
-  update: OnGradient,
-): void {
-  const all: { path: string; name: string; gradient: tf.Tensor; parts: tf.Tensor }[] = [];
-  backward(outputGradients, (path, name, gradient, addends) => {
-    all.push({ path, name, gradient: gradient.clone(), parts: (addends?.values ?? gradient).clone() });
-  });
-  const scale = scaleAll(all.map(({ parts }) => parts));
-  for (const { path, name, gradient, parts } of all) {
-    const scaled = tf.mul(gradient, scale);
-    update(path, name, scaled);
-    scaled.dispose();
-    tf.dispose([gradient, parts]);
-  }
 }
 
 function keepState(holder: Record<string, tf.Tensor>, state: Readonly<Record<string, tf.Tensor>>): void {

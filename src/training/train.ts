@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Checkpoint, Weights } from "../checkpoint.ts";
 import { TopologyError, UsageError } from "../errors.ts";
+import { optionName } from "../options.ts";
 import { disposeBatch, shuffledBatches, uploadBatch } from "./batches.ts";
 import type { Callback, Moment, TrainingRun, Verdict } from "./callbacks/callback.ts";
 import type { Figures } from "./epoch-figures.ts";
@@ -23,8 +24,6 @@ export interface OpenPhase {
   readonly tail: Tail;
   readonly examples: Examples;
   readonly validation: Examples | null;
-  /** The rate that callbacks start from. */
-  readonly learningRate: number;
   /** The phase's own, as its schedule; they stand before the run's. */
   readonly callbacks: readonly Callback[];
   /** Releases the tail and whatever else the phase holds. */
@@ -141,7 +140,7 @@ async function trainPhase(
 }
 
 async function trainEpoch(
-  { tail, examples: given, learningRate }: OpenPhase,
+  { tail, examples: given }: OpenPhase,
   { number, callbacks }: PhaseCourse,
   { epoch, iteration }: { readonly epoch: number; readonly iteration: number },
   { batchSize, seed, signal }: TrainOptions,
@@ -150,12 +149,12 @@ async function trainEpoch(
   for (const callback of callbacks) examples = (await callback.examples?.(epoch, examples)) ?? examples;
   const batches = shuffledBatches(sampleCount(examples), batchSize, seed, epoch);
   const all: BatchFigures[] = [];
-  let lr = learningRate;
+  let lr = tail.learningRate;
   for (const [index, rows] of batches.entries()) {
     signal?.throwIfAborted();
     const steps = batches.length;
     const moment: Moment = { phase: number, epoch, step: index + 1, steps, iteration: iteration + index };
-    lr = learningRate;
+    lr = tail.learningRate;
     for (const callback of callbacks) lr = (await callback.learningRate?.(moment, lr)) ?? lr;
     const batch = await uploadBatch(examples, rows);
     const figures = tail.trainOnBatch(batch, lr, "finite");
@@ -207,8 +206,9 @@ function requireDifferentNames(callbacks: readonly Callback[]): void {
   const twice = names.find((name, index) => names.indexOf(name) !== index);
   if (twice === undefined) return;
   throw new UsageError(
-    `callbacks: expected a name for each, got "${twice}" twice. Rename one of them.`,
+    `${optionName("callbacks")}: expected a name for each, got "${twice}" twice. Rename one of them.`,
     "callbacks-same-name",
+    "callbacks",
   );
 }
 

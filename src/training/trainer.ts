@@ -1,9 +1,10 @@
-import type { BatchNormMode, Checkpoint } from "../checkpoint.ts";
+import type { BatchNormMode, Checkpoint, Weights } from "../checkpoint.ts";
 import { withWeights } from "../checkpoint.ts";
 import { inputsInOrder } from "../data/arrays.ts";
 import type { ModelInputs } from "../data/dataset.ts";
 import { ensureEngine } from "../engine/backend.ts";
 import { tf } from "../engine/tf.ts";
+import { UsageError } from "../errors.ts";
 import { cutCheckpoint } from "../features/cut.ts";
 import { createTrunk, staticProgram } from "../features/trunk.ts";
 import type { FreezePolicy } from "../freeze/policy.ts";
@@ -12,8 +13,10 @@ import type { LossArgument } from "../task/loss-argument.ts";
 import { lossOf } from "../task/losses.ts";
 import { classIndices, outputShape, targetsFor } from "../task/targets.ts";
 import type { Tensor } from "../tensor.ts";
+import { formatShape, sameShape } from "../tensor.ts";
 import type { OptimizerArgument } from "./optimizer-config.ts";
 import { optimizerConfig } from "./optimizer-config.ts";
+import type { TrainingState } from "./state.ts";
 import { createTail } from "./tail.ts";
 
 export interface TrainerOptions {
@@ -33,7 +36,13 @@ export interface TrainerOptions {
 export interface Trainer {
   /** One update; the figures are from before it, `loss` with the regularizers, as Keras reports it. */
   trainOnBatch(inputs: ModelInputs, targets: Tensor): Promise<{ loss: number; accuracy?: number }>;
-  /** A copy of the model as it is now. */
+  /** The rate of the coming step. Setting it is refused where the optimizer has a schedule. */
+  learningRate: number;
+  /** Returns a copy of everything that the next step depends on. */
+  state(): TrainingState;
+  /** Takes what `state` returned, of a trainer with the same options. @throws {UsageError} where it is another model's. */
+  restore(state: TrainingState): void;
+  /** A copy of the model as it is now, by the moving averages of its weights where the optimizer keeps them. */
   checkpoint(): Checkpoint;
   dispose(): void;
 }
@@ -49,13 +58,14 @@ export async function createTrainer(checkpoint: Checkpoint, options: TrainerOpti
     bnMode: options.bnMode ?? "inference",
   });
   const loss = lossOf(options.loss ?? "categorical_crossentropy");
+  const seed = options.seed ?? 0;
   const trunk = createTrunk(staticProgram(cut, checkpoint.weights));
   const tail = createTail({
     ...cut,
     weights: checkpoint.weights,
     optimizer: optimizerConfig(options.optimizer ?? "Adam", options.learningRate),
     loss,
-    seed: options.seed ?? 0,
+    seed,
     kerasVersion: checkpoint.kerasVersion,
   });
   const output = outputShape(graph);
@@ -79,6 +89,21 @@ export async function createTrainer(checkpoint: Checkpoint, options: TrainerOpti
         ...(figures.correctSum !== null && { accuracy: figures.correctSum / (figures.counted || 1) }),
       };
     },
+    get learningRate() {
+      return tail.learningRate;
+    },
+    set learningRate(rate: number) {
+      tail.learningRate = rate;
+    },
+    state: () => {
+      const { weights, optimizer, steps } = tail.state();
+      const counts = { phase: 1, epochs: 0, phaseEpochs: 0, iterations: steps, ended: null };
+      return { weights, optimizer, counts, random: { seed, steps }, history: [], callbacks: {} };
+    },
+    restore: ({ weights, optimizer, random }) => {
+      requireSameWeights(checkpoint, weights);
+      tail.restore({ weights, optimizer, steps: random.steps });
+    },
     checkpoint: () => {
       const snapshot = tail.snapshot();
       const weights = snapshot.read();
@@ -90,6 +115,20 @@ export async function createTrainer(checkpoint: Checkpoint, options: TrainerOpti
       tail.dispose();
     },
   };
+}
+
+/** @throws {UsageError} naming the first weight that the model has not, or not in that shape. */
+function requireSameWeights(checkpoint: Checkpoint, weights: Weights): void {
+  for (const [path, layer] of weights) {
+    for (const { name, shape } of layer) {
+      const own = checkpoint.weights.get(path)?.find((weight) => weight.name === name);
+      if (own && sameShape(own.shape, shape)) continue;
+      throw new UsageError(
+        `${path}/${name}: state: expected a weight of the model, got one of ${formatShape(shape)} that it ${own ? `has in ${formatShape(own.shape)}` : "lacks"}.`,
+        "state-of-another-model",
+      );
+    }
+  }
 }
 
 /** Each sample's weight by its class: 1 for a class that `classWeight` does not name (`keras/src/trainers/data_adapters`). */

@@ -32,6 +32,15 @@ export function weightRules(graph: LayerGraph, partition: Partition): readonly W
   );
 }
 
+/** Returns the constraints by `path/name`. */
+export function constraintsOf(rules: readonly WeightRule[]): ReadonlyMap<string, Constraint> {
+  return new Map(
+    rules.flatMap(({ path, name, constraint }) =>
+      constraint ? [[`${path}/${name}`, constraint] as const] : [],
+    ),
+  );
+}
+
 /** A weight that the loss counts. */
 export interface WeightPenalty {
   readonly path: string;

@@ -63,7 +63,6 @@ async function course(job: Job, model: CutModel, features: readonly Tensor[]): P
       tail,
       examples,
       validation: null,
-      learningRate: 0.02,
       callbacks: [],
       close: () => tail.dispose(),
     }),

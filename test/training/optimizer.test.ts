@@ -4,7 +4,7 @@ import { tf } from "../../src/engine/tf.ts";
 import type { Optimizer } from "../../src/training/optimizer.ts";
 import { createOptimizer } from "../../src/training/optimizer.ts";
 import { optimizerConfig } from "../../src/training/optimizer-config.ts";
-import { updateRule } from "../../src/training/update-rules.ts";
+import { updateRule } from "../../src/training/optimizers/classes.ts";
 
 beforeAll(async () => {
   await ensureEngine();
@@ -28,12 +28,16 @@ const optimizers = [
 
 function optimizerOf(argument: (typeof optimizers)[number], holder: Record<string, tf.Tensor>): Optimizer {
   const config = optimizerConfig(argument, 0.01);
-  return createOptimizer(config, new Map([["layer", holder]]), new Map([["layer", Object.keys(holder)]]));
+  return createOptimizer(config, {
+    weights: new Map([["layer", holder]]),
+    trainable: new Map([["layer", Object.keys(holder)]]),
+  });
 }
 
 function step(optimizer: Optimizer, gradient: tf.Tensor, ...names: string[]): void {
   optimizer.beginStep();
   for (const name of names) optimizer.apply("layer", name, gradient);
+  optimizer.endStep();
 }
 
 describe.each(
@@ -43,10 +47,13 @@ describe.each(
 )("%s", (_title, argument) => {
   it("moves a variable as Keras's formula does", () => {
     const holder = { kernel: random(9) };
-    const rule = updateRule(optimizerConfig(argument, 0.01));
+    const rule = updateRule(optimizerConfig(argument, 0.01), { path: "layer/kernel", shape: [3, 4] });
     let variable = holder.kernel.clone() as tf.Tensor;
     let slots = Object.fromEntries(
-      Object.entries(rule.slots).map(([name, initial]) => [name, tf.fill([3, 4], initial)]),
+      Object.entries(rule.slots).map(([name, { shape, initial }]) => [
+        name,
+        initial === "variable" ? variable.clone() : tf.fill([...shape], initial),
+      ]),
     );
     const optimizer = optimizerOf(argument, holder);
     for (const at of [1, 2, 3, 4]) {
@@ -98,6 +105,7 @@ describe.each(
     const replaced = values(holder.kernel);
     optimizer.beginStep(0);
     optimizer.apply("layer", "kernel", tf.zeros([3, 4]));
+    optimizer.endStep();
     values(holder.kernel).forEach((value, index) => {
       expect(Math.abs(value - replaced[index]!)).toBeLessThan(0.1);
     });

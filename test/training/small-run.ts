@@ -94,7 +94,6 @@ export function smallPhase(options: SmallPhase): TrainingPhase {
         tail,
         examples: options.examples ?? smallExamples(20, 1),
         validation: options.validation === false ? null : smallExamples(9, 2),
-        learningRate: optimizer.settings["learning_rate"] as number,
         callbacks: options.callbacks?.() ?? [],
         close: () => tail.dispose(),
       };
