@@ -1,6 +1,7 @@
 /** The loss of a batch and its accuracy, each weighted and masked as Keras does (`keras/src/losses/loss.py`). */
 import { tf } from "../engine/tf.ts";
 import { MachineError } from "../errors.ts";
+import { kerasRelease } from "../topology/dialects/dialect.ts";
 import { correctPredictions } from "./accuracy.ts";
 import type { Loss } from "./losses.ts";
 import type { Output } from "./model-output.ts";
@@ -25,9 +26,9 @@ export type MeanOver = "visible" | "all";
  * TensorFlow 1.13, which calls itself 2.2.4-tf (`keras/engine/compile_utils.py`, apply_mask).
  */
 export function meanUnderMask(kerasVersion: string): MeanOver {
-  const [major, minor] = kerasVersion.split(".").map(Number);
-  const isBetween = major === 2 && minor !== undefined && minor >= 3 && minor <= 9;
-  return isBetween || kerasVersion === "2.2.4-tf" ? "all" : "visible";
+  const { major, minor = 0, isTensorFlows } = kerasRelease(kerasVersion);
+  const isBetween = major === 2 && minor >= (isTensorFlows ? 2 : 3) && minor <= 9;
+  return isBetween ? "all" : "visible";
 }
 
 /** The batch's mean loss times its samples, a scalar. */

@@ -64,6 +64,30 @@ export function withLayers(
     : { ...json, config: { ...(config as JsonObject), layers: changed } };
 }
 
+/** The arguments of wrappers, recurrent layers, stacked cells and pipelines that hold the layers inside: one, or a list. */
+export const innerLayerKeys: ReadonlySet<string> = new Set([
+  "layer",
+  "backward_layer",
+  "cell",
+  "cells",
+  "layers",
+]);
+
+/** Returns a layer's config with `change` applied to each entry of a layer directly inside it: itself if nothing changes. */
+export function editInnerLayers(config: JsonObject, change: (entry: JsonObject) => JsonObject): JsonObject {
+  const edit = (value: Json): Json => {
+    if (!Array.isArray(value)) return isObject(value) && "class_name" in value ? change(value) : value;
+    const items: readonly Json[] = value;
+    const edited = items.map(edit);
+    return edited.every((item, index) => item === items[index]) ? value : edited;
+  };
+  const changed = Object.entries(config)
+    .filter(([key]) => innerLayerKeys.has(key))
+    .map(([key, value]) => [key, edit(value)] as const)
+    .filter(([key, value]) => value !== config[key]);
+  return changed.length === 0 ? config : { ...config, ...Object.fromEntries(changed) };
+}
+
 /** Returns an entry with some arguments in its config replaced. */
 export function withConfig(json: JsonObject, values: JsonObject): JsonObject {
   return { ...json, config: { ...(json["config"] as JsonObject), ...values } };

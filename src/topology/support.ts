@@ -3,9 +3,9 @@ import { TopologyError } from "../errors.ts";
 import { isObject } from "./config-values.ts";
 import { formerLayers } from "./dialects/class-names.ts";
 import { innerLayersOf, innerModelOf, isInnerModel } from "./dialects/inner-model.ts";
-import { nestedKeys } from "./dialects/layer-config.ts";
 import { kindOfNode } from "./dialects/node-def.ts";
 import { isTensorFlowFunction } from "./dialects/tf-ops.ts";
+import { innerLayerKeys } from "./edit-config.ts";
 import type { GraphLayer, LayerGraph } from "./layer-graph.ts";
 import type { Refusal } from "./layer-spec.ts";
 import { specOf } from "./layer-specs.ts";
@@ -86,7 +86,7 @@ function refusalOf(layer: GraphLayer): Refusal | undefined {
 
 /** Lists the activations of a layer, of its gates and of the layers inside it. */
 function activationsIn(config: JsonObject): (Json | undefined)[] {
-  const inner = [...nestedKeys].flatMap((key) => [config[key] ?? null].flat());
+  const inner = [...innerLayerKeys].flatMap((key) => [config[key] ?? null].flat());
   const modelled = isInnerModel(config) ? innerLayersOf(innerModelOf(config)) : [];
   return [
     config["activation"],

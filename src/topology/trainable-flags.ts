@@ -1,9 +1,6 @@
-import type { Checkpoint, Json, JsonObject } from "../checkpoint.ts";
+import type { Checkpoint, JsonObject } from "../checkpoint.ts";
 import { isObject } from "./config-values.ts";
-import { editLayers, layersOf, withConfig } from "./edit-config.ts";
-
-/** Arguments under which wrappers (Bidirectional, TimeDistributed, RNN) store their inner layers. */
-const innerLayers = ["layer", "forward_layer", "backward_layer", "cell"] as const;
+import { editInnerLayers, editLayers, layersOf, withConfig } from "./edit-config.ts";
 
 /**
  * Sets the `trainable` flags in the config: false for the layers whose paths are in `frozen` and true for all others. A
@@ -13,10 +10,11 @@ export function withTrainableFlags(checkpoint: Checkpoint, frozen: ReadonlySet<s
   const flagged = (json: JsonObject, trainable: boolean, force: boolean): JsonObject => {
     const config = json["config"];
     if (!isObject(config)) return json;
-    const inner = innerFlags(config, trainable);
+    const isModel = layersOf(json) !== undefined;
+    const edited = isModel ? config : editInnerLayers(config, (inner) => withInnerFlag(inner, trainable));
     const wants = "trainable" in config || force;
-    if (inner === null && (!wants || config["trainable"] === trainable)) return json;
-    return withConfig(json, { ...inner, ...(wants && { trainable }) });
+    if (edited === config && (!wants || config["trainable"] === trainable)) return json;
+    return { ...json, config: { ...edited, ...(wants && { trainable }) } };
   };
   const weighted = [...checkpoint.weights.keys()];
   const trainsWithin = (prefix: string): boolean | null => {
@@ -35,14 +33,10 @@ export function withTrainableFlags(checkpoint: Checkpoint, frozen: ReadonlySet<s
   return { ...checkpoint, modelConfig: flaggedModel(modelConfig, "") };
 }
 
-/** Returns the inner layers of a wrapper with the wrapper's flag, null if there are none or all have it. */
-function innerFlags(config: JsonObject, trainable: boolean): JsonObject | null {
-  const changed: [string, Json][] = [];
-  for (const key of innerLayers) {
-    const inner = config[key];
-    if (!isObject(inner) || !isObject(inner["config"]) || layersOf(inner) !== undefined) continue;
-    if (!("trainable" in inner["config"]) || inner["config"]["trainable"] === trainable) continue;
-    changed.push([key, withConfig(inner, { trainable })]);
-  }
-  return changed.length > 0 ? Object.fromEntries(changed) : null;
+/** Gives a layer inside another the other's flag. A model inside and what has no flag stay as they are. */
+function withInnerFlag(json: JsonObject, trainable: boolean): JsonObject {
+  const config = json["config"];
+  if (!isObject(config) || layersOf(json) !== undefined) return json;
+  if (!("trainable" in config) || config["trainable"] === trainable) return json;
+  return withConfig(json, { trainable });
 }

@@ -4,6 +4,7 @@
  */
 
 import { roundHalfEven } from "../../tensor.ts";
+import { keysCubic, lanczos, mitchellCubic, numberArithmetic } from "./resize-kernels.ts";
 
 const float32 = Math.fround;
 
@@ -38,11 +39,11 @@ interface ResizeKernel {
 
 const kernels: Readonly<Record<string, ResizeKernel>> = {
   bilinear: { radius: 1, weight: (x) => Math.max(0, 1 - x) },
-  bicubic: { radius: 2, weight: keysCubic },
-  mitchellcubic: { radius: 2, weight: mitchellCubic },
+  bicubic: { radius: 2, weight: (x) => keysCubic(x, numberArithmetic) },
+  mitchellcubic: { radius: 2, weight: (x) => mitchellCubic(x, numberArithmetic) },
   gaussian: { radius: 1.5, weight: (x) => (x >= 1.5 ? 0 : Math.exp(-2 * x * x)) },
-  lanczos3: { radius: 3, weight: (x) => lanczos(x, 3) },
-  lanczos5: { radius: 5, weight: (x) => lanczos(x, 5) },
+  lanczos3: { radius: 3, weight: (x) => lanczos(x, 3, numberArithmetic) },
+  lanczos5: { radius: 5, weight: (x) => lanczos(x, 5, numberArithmetic) },
 };
 
 /** `center` is where in a pixel its value lies. */
@@ -64,7 +65,7 @@ function bicubicRows(from: number, to: number): Float32Array {
     const position = float32(float32((x + 0.5) * scale) - 0.5);
     const floor = Math.floor(position);
     const share = roundHalfEven(float32(position - floor) * 1024) / 1024;
-    const weights = [1 + share, share, 1 - share, 2 - share].map(keysCubic);
+    const weights = [1 + share, share, 1 - share, 2 - share].map((x) => keysCubic(x, numberArithmetic));
     const inside = weights.map((weight, tap) => (isIn(floor - 1 + tap, from) ? weight : 0));
     const total = inside.reduce((sum, weight) => sum + weight, 0);
     inside.forEach((weight, tap) => {
@@ -105,24 +106,6 @@ function kernelRows(
     }
     for (let pixel = start; pixel <= end; pixel++) row[pixel]! /= total;
   });
-}
-
-function keysCubic(x: number): number {
-  if (x >= 2) return 0;
-  if (x >= 1) return ((-0.5 * x + 2.5) * x - 4) * x + 2;
-  return (1.5 * x - 2.5) * x * x + 1;
-}
-
-function mitchellCubic(x: number): number {
-  if (x >= 2) return 0;
-  if (x >= 1) return (((-7 / 18) * x + 2) * x - 10 / 3) * x + 16 / 9;
-  return ((7 / 6) * x - 2) * x * x + 8 / 9;
-}
-
-function lanczos(x: number, radius: number): number {
-  if (x > radius) return 0;
-  if (x <= 1e-3) return 1;
-  return (radius * Math.sin(Math.PI * x) * Math.sin((Math.PI * x) / radius)) / (Math.PI * Math.PI * x * x);
 }
 
 function matrix(from: number, to: number, fill: (row: Float64Array, x: number) => void): Float32Array {

@@ -7,6 +7,7 @@ import type { Kernel, KernelCall } from "../kernel.ts";
 import { type Affine, affineTransformed, type Reading, readingIn } from "../numerics/affine.ts";
 import { homography, inverted, type Point } from "../numerics/homography.ts";
 import { statelessNormal } from "../numerics/philox.ts";
+import { type Arithmetic, keysCubic, lanczos } from "../numerics/resize-kernels.ts";
 import { drawsFrom } from "../random-images/draws.ts";
 import { distorted, smoothed } from "../random-images/elastic.ts";
 import { valuesAt } from "./map-coordinates.ts";
@@ -121,22 +122,21 @@ function placeWeights(
 }
 
 function kernelOf(method: string): (distance: tf.Tensor) => tf.Tensor {
-  if (method.startsWith("lanczos")) return (x) => lanczos(x, Number(method.slice("lanczos".length)));
-  return method.endsWith("cubic") ? keysCubic : (x) => tf.relu(tf.sub(1, x));
+  if (method.startsWith("lanczos")) {
+    const radius = Number(method.slice("lanczos".length));
+    return (x) => lanczos(x, radius, tensorArithmetic);
+  }
+  return method.endsWith("cubic") ? (x) => keysCubic(x, tensorArithmetic) : (x) => tf.relu(tf.sub(1, x));
 }
 
-function keysCubic(x: tf.Tensor): tf.Tensor {
-  const near = tf.add(tf.mul(tf.mul(tf.sub(tf.mul(x, 1.5), 2.5), x), x), 1);
-  const far = tf.add(tf.mul(tf.sub(tf.mul(tf.add(tf.mul(x, -0.5), 2.5), x), 4), x), 2);
-  const both = tf.where(tf.greaterEqual(x, 1), far, near);
-  return tf.where(tf.greaterEqual(x, 2), tf.zerosLike(x), both);
-}
-
-function lanczos(x: tf.Tensor, radius: number): tf.Tensor {
-  const close = tf.lessEqual(x, 1e-3);
-  const safe = tf.where(close, tf.onesLike(x), x);
-  const angle = tf.mul(safe, Math.PI);
-  const waves = tf.mul(tf.mul(tf.sin(angle), tf.sin(tf.div(angle, radius))), radius);
-  const heights = tf.where(close, tf.onesLike(x), tf.div(waves, tf.square(angle)));
-  return tf.where(tf.greater(x, radius), tf.zerosLike(x), heights);
-}
+const tensorArithmetic: Arithmetic<tf.Tensor> = {
+  add: (a, b) => tf.add(a, b),
+  mul: (a, b) => tf.mul(a, b),
+  div: (a, b) => tf.div(a, b),
+  sin: (x) => tf.sin(x),
+  upTo: (x, limit, near, far) => {
+    const filled = (value: tf.Tensor | number): tf.Tensor =>
+      typeof value === "number" ? tf.fill(x.shape, value) : value;
+    return tf.where(tf.lessEqual(x, limit), filled(near), filled(far));
+  },
+};

@@ -1,8 +1,10 @@
 import type { Json, JsonObject } from "../../checkpoint.ts";
 import { isObject } from "../config-values.ts";
+import { editInnerLayers, innerLayerKeys } from "../edit-config.ts";
 import type { KerasMajor } from "../layer-graph.ts";
 import { specOf } from "../layer-specs.ts";
 import { classNameOf } from "./class-names.ts";
+import { kerasRelease } from "./dialect.ts";
 
 /** Activations that Keras 3 spells otherwise. What they compute follows the Keras that wrote the file. */
 const activationNames: Readonly<Record<string, string>> = { swish: "silu", hard_swish: "hard_silu" };
@@ -35,18 +37,15 @@ export function ofRelease(className: string, config: JsonObject, kerasVersion: s
     if (recurrent.has(className)) return { time_major: false, ...config };
     if (className === "Bidirectional") return withTimedLayers(config);
   }
-  const [major, minor = Number.POSITIVE_INFINITY] = kerasVersion.split(".").map(Number);
+  const { major, minor = Number.POSITIVE_INFINITY, isTensorFlows } = kerasRelease(kerasVersion);
   const isBefore = (release: number): boolean => major === 1 || (major === 2 && minor < release);
   if (className === "TimeDistributed" && isBefore(2)) return { ...config, masks_inside: false };
   if (className === "BatchNormalization" && isBefore(12)) return { ...config, masked_statistics: false };
   const isHeads = className === "MultiHeadAttention";
   if (isHeads && major === 2 && minor < 10) return { ...config, supports_masking: false };
   if (isHeads && major === 3 && minor < 8) return { ...config, leaves_masks: true };
-  if (
-    className === "UpSampling2D" &&
-    config["interpolation"] === "bilinear" &&
-    /^2\.[0-3](\.\d+)?$/.test(kerasVersion)
-  ) {
+  const isBilinear = className === "UpSampling2D" && config["interpolation"] === "bilinear";
+  if (isBilinear && major === 2 && minor <= 3 && !isTensorFlows) {
     return { ...config, interpolation: "bilinear_from_corner" };
   }
   if (listed.has(className) && major === 3 && minor < 4) return { ...config, hands_masks: false };
@@ -59,29 +58,18 @@ const recurrent: ReadonlySet<string> = new Set(
 
 /** Whether every recurrent layer of that Keras 2 is known to have `time_major`, written or not. */
 export function isTimed(kerasVersion: string): boolean {
-  return /^2\.([4-9]|\d\d)\b/.test(kerasVersion);
+  const { major, minor = 0 } = kerasRelease(kerasVersion);
+  return major === 2 && minor >= 4;
 }
 
 function withTimedLayers(config: JsonObject): JsonObject {
-  const timed = (layer: Json): Json =>
-    isObject(layer) && isObject(layer["config"])
-      ? { ...layer, config: { time_major: false, ...layer["config"] } }
-      : layer;
-  const inside = Object.entries(config).filter(([key]) => key === "layer" || key === "backward_layer");
-  return { ...config, ...Object.fromEntries(inside.map(([key, layer]) => [key, timed(layer)])) };
+  return editInnerLayers(config, (layer) =>
+    isObject(layer["config"]) ? { ...layer, config: { time_major: false, ...layer["config"] } } : layer,
+  );
 }
 
-/** Where wrappers, recurrent layers, stacked cells and pipelines keep the layers inside. */
-export const nestedKeys: ReadonlySet<string> = new Set([
-  "layer",
-  "backward_layer",
-  "cell",
-  "cells",
-  "layers",
-]);
-
 function modernValue(key: string, value: Json, keras: KerasMajor): Json {
-  if (nestedKeys.has(key)) return modernNested(value, keras);
+  if (innerLayerKeys.has(key)) return modernNested(value, keras);
   if (key === "dtype") return dtypeName(value);
   if (key === "activation" || key === "recurrent_activation") return activationName(value);
   if (key.endsWith("_regularizer")) return named(value, regularizerNames);

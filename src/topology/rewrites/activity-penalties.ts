@@ -1,6 +1,7 @@
 import type { Json } from "../../checkpoint.ts";
 import { TopologyError } from "../../errors.ts";
 import { isObject } from "../config-values.ts";
+import { kerasRelease } from "../dialects/dialect.ts";
 import type { ActivityPenalties, GraphLayer, GraphNode, LayerGraph, TensorRef } from "../layer-graph.ts";
 import { layersByPath } from "../layer-graph.ts";
 import type { NormPenalty } from "../regularizer.ts";
@@ -104,8 +105,8 @@ function penaltyCall(node: GraphNode, layer: string, index: number): GraphNode {
  * versions before that never did (`keras/engine/base_layer.py` of 2.2.4, `keras/engine/topology.py` of 1.2.2).
  */
 function reductionOf(kerasVersion: string): ActivityPenalties["reduction"] {
-  const [major = 3, minor] = kerasVersion.split(".").map(Number.parseFloat);
+  const { major, minor = Number.POSITIVE_INFINITY, isTensorFlows } = kerasRelease(kerasVersion);
   if (major === 1) return "sum";
-  if (minor === undefined || kerasVersion.includes("-tf")) return "mean";
-  return minor >= (major === 2 ? 4 : 14) ? "mean" : "sum";
+  if (major === 2) return isTensorFlows || minor === Number.POSITIVE_INFINITY ? "mean" : "sum";
+  return minor >= 14 ? "mean" : "sum";
 }

@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from "../../checkpoint.ts";
 import { isObject } from "../config-values.ts";
 import type { LayerDescription } from "../dialects/description.ts";
-import { layersOf } from "../edit-config.ts";
+import { editInnerLayers, innerLayerKeys, layersOf } from "../edit-config.ts";
 import { dtypeInModule, inModule, opModule } from "./keras-modules.ts";
 import { keras3Arguments } from "./keras2-arguments.ts";
 
@@ -15,9 +15,11 @@ export function keras3Layer(path: string, entry: JsonObject, innerModel: InnerMo
   if (className === "InputLayer")
     return inModule({ class_name: className, config: inputConfig(config) }, "keras.layers");
   const translated = keras3Arguments(path, className, config);
-  const objects: Record<string, Json> = { ...translated.config };
+  const inner = (layer: JsonObject): JsonObject =>
+    layersOf(layer) ? innerModel(path, layer) : keras3Layer(path, layer, innerModel);
+  const objects: Record<string, Json> = { ...editInnerLayers(translated.config, inner) };
   for (const [key, value] of Object.entries(objects)) {
-    objects[key] = keras3Value(path, key, value, innerModel);
+    if (!innerLayerKeys.has(key)) objects[key] = keras3Value(path, key, value, innerModel);
   }
   const layer = { class_name: translated.className, config: objects };
   return className.includes(">")
@@ -48,15 +50,7 @@ function inputConfig(config: JsonObject): JsonObject {
 
 function keras3Value(path: string, key: string, value: Json, innerModel: InnerModel): Json {
   if (key === "dtype") return dtypeInModule(value);
-  if (key === "cells" && Array.isArray(value)) {
-    return (value as readonly Json[]).map((cell) =>
-      isLayer(cell) ? keras3Layer(path, cell, innerModel) : cell,
-    );
-  }
   if (!isLayer(value)) return value;
-  if (key === "layer" && layersOf(value)) return innerModel(path, value);
-  if (key === "layer" || key === "backward_layer" || key === "cell")
-    return keras3Layer(path, value, innerModel);
   if (key.endsWith("_initializer")) return initializer(value);
   if (key.endsWith("_regularizer")) return inModule(value, "keras.regularizers");
   if (key.endsWith("_constraint")) return inModule(value, "keras.constraints");

@@ -2,6 +2,7 @@ import type { Json, JsonObject } from "../../checkpoint.ts";
 import { TopologyError } from "../../errors.ts";
 import { isObject } from "../config-values.ts";
 import { classNameOf } from "../dialects/class-names.ts";
+import { editInnerLayers } from "../edit-config.ts";
 import { nameInCode } from "../naming.ts";
 import { dtypeInModule, inModule, opModule } from "./keras-modules.ts";
 
@@ -17,7 +18,8 @@ export function withModules(entry: JsonObject): JsonObject {
   const known = classNameOf(entry, 3);
   if (known.startsWith("ops."))
     return { ...inModule(entry, opModule(className)), registered_name: className };
-  const config = wrappedLayers(entry["config"] ?? null, withModules);
+  const written = entry["config"] ?? null;
+  const config = isObject(written) ? editInnerLayers(written, withModules) : written;
   const layer =
     isObject(config) && "dtype" in config
       ? { ...config, dtype: dtypeInModule(config["dtype"] ?? null) }
@@ -69,20 +71,6 @@ export function withoutModules(entry: JsonObject, prefix = ""): JsonObject {
   const custom = typeof registered_name === "string" && registered_name.includes(">");
   // The layers inside a wrapper keep theirs.
   return { ...rest, class_name: custom ? registered_name : nameInCode(String(entry["class_name"])) };
-}
-
-/** A wrapper's config with the layers in it changed; others as they are. */
-function wrappedLayers(config: Json, change: (entry: JsonObject) => JsonObject): Json {
-  if (!isObject(config)) return config;
-  const changed: Record<string, Json> = { ...config };
-  for (const key of ["layer", "backward_layer", "cell"]) {
-    const value = config[key];
-    if (isObject(value) && "class_name" in value) changed[key] = change(value);
-  }
-  const cells = config["cells"];
-  if (Array.isArray(cells))
-    changed["cells"] = (cells as readonly Json[]).map((cell) => (isObject(cell) ? change(cell) : cell));
-  return changed;
 }
 
 function layersOf(entry: JsonObject): readonly JsonObject[] | undefined {

@@ -1,6 +1,7 @@
 import type { Json, JsonObject } from "../../../checkpoint.ts";
 import { TopologyError } from "../../../errors.ts";
 import { isObject } from "../../config-values.ts";
+import { editInnerLayers } from "../../edit-config.ts";
 import { picked } from "./step.ts";
 
 /**
@@ -9,21 +10,14 @@ import { picked } from "./step.ts";
  */
 export function fromTfjs(entry: JsonObject): JsonObject {
   const config = entry["config"] ?? null;
-  if (Array.isArray(config)) return { ...entry, config: nested(config) };
+  if (Array.isArray(config)) {
+    const layers: readonly Json[] = config;
+    return { ...entry, config: layers.map((layer) => (isObject(layer) ? fromTfjs(layer) : layer)) };
+  }
   if (!isObject(config)) return entry;
   const rule = rules[String(entry["class_name"])];
   const { class_name, config: own } = rule?.(config) ?? { class_name: entry["class_name"]!, config };
-  const inside = Object.entries(own).filter(([key]) => nestedKeys.has(key));
-  const translated = inside.map(([key, value]) => [key, nested(value)] as const);
-  return { ...entry, class_name, config: { ...own, ...Object.fromEntries(translated) } };
-}
-
-/** Where models and wrappers keep the layers inside. */
-const nestedKeys: ReadonlySet<string> = new Set(["layers", "layer", "cell", "cells"]);
-
-function nested(value: Json): Json {
-  if (Array.isArray(value)) return (value as readonly Json[]).map(nested);
-  return isObject(value) ? fromTfjs(value) : value;
+  return { ...entry, class_name, config: editInnerLayers(own, fromTfjs) };
 }
 
 type Rule = (config: JsonObject) => { readonly class_name: string; readonly config: JsonObject };
