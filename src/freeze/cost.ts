@@ -43,6 +43,11 @@ export interface CostConditions {
   readonly speed: EngineSpeed;
   /** Bytes of a cached value: 2 for float16. Defaults to 4. */
   readonly bytesPerValue?: 2 | 4;
+  /**
+   * Views of each training sample that the static part computes; 0 for fresh ones in each epoch, of which none is kept.
+   * Defaults to 1, the sample itself.
+   */
+  readonly views?: number;
   /** True if the static part is computed once and cached. Defaults to true. */
   readonly cached?: boolean;
   /** Resident memory of the process in bytes before the run, with the model read. */
@@ -84,14 +89,19 @@ export function plannedCost(
     const update = optimizerBytes(graph, trainable, optimizerSlots) / speed.bytesPerSecond;
     return trainSamples * step + validationSamples * forward + Math.ceil(trainSamples / batchSize) * update;
   };
+  const { views = 1 } = conditions;
   const samples = trainSamples + validationSamples;
   const decoding = samples * (speed.secondsPerSample ?? 0);
   const cached = (conditions.cached ?? true) && computesAhead(graph, parts);
   const bytesPerValue = conditions.bytesPerValue ?? 4;
-  const cacheBytes = cached ? samples * frontierBytes(parts, shapes, bytesPerValue) : 0;
+  const kept = cached ? trainSamples * views + validationSamples : 0;
+  const cacheBytes = kept * frontierBytes(parts, shapes, bytesPerValue);
   const reading = speed.cacheBytesPerSecond ? cacheBytes / speed.cacheBytesPerSecond : 0;
-  const extraction = samples * seconds(trunk) + decoding;
-  const epochSeconds = epoch(tail, parts.trainableWeights) + (cached ? reading : extraction);
+  const perSample = seconds(trunk) + (speed.secondsPerSample ?? 0);
+  const extraction = kept * perSample;
+  const everyEpoch = cached ? (views === 0 ? trainSamples : 0) : samples;
+  const read = views === 0 ? reading : (reading * samples) / Math.max(kept, 1);
+  const epochSeconds = epoch(tail, parts.trainableWeights) + (cached ? read : 0) + everyEpoch * perSample;
   const memory = { batchSize, optimizerSlots };
   const step = stepBytes(graph, shapes, {
     ...memory,
@@ -116,6 +126,7 @@ export function plannedCost(
     },
     epochRatio: epochSeconds / (epoch(graph.nodes, whole) + decoding),
     extractionSeconds: cached ? extraction : 0,
+    ...(views === 0 && { freshViewSeconds: trainSamples * perSample }),
     epochSeconds,
     cacheBytes,
     cachePays: cacheBytes === 0 || reading <= extraction,

@@ -9,7 +9,7 @@ import { parameterCount, weightSpecsOf } from "../topology/weights-of.ts";
 import type { CostConditions } from "./cost.ts";
 import { plannedCost } from "./cost.ts";
 import type { Partition } from "./partition.ts";
-import type { FinetunePlan, PlannedLayer, PlannedTensor } from "./plan.ts";
+import type { FinetunePlan, PlannedLayer, PlannedTensor, PlannedViews } from "./plan.ts";
 import type { FreezeResolution } from "./policy.ts";
 import { hasMovingStatistics } from "./trainable-weights.ts";
 
@@ -19,6 +19,8 @@ export interface PlanOptions {
   readonly imageSize?: readonly [number, number];
   /** Conditions of the run. The plan has no cost without them. */
   readonly cost?: CostConditions;
+  /** How training samples are augmented. */
+  readonly views?: PlannedViews | undefined;
 }
 
 /**
@@ -44,6 +46,7 @@ export function planFreeze(
     parameters: { total: parameterCount(specs.values()), trainable: trainableCount(partition, specs) },
     frontier: partition.frontier.map((ref) => plannedTensor(graph, shapes, ref)),
     warnings: resolution.warnings,
+    ...(options.views && { views: options.views }),
     ...(options.cost && { cost: plannedCost(graph, partition, shapes, options.cost) }),
   };
 }

@@ -38,6 +38,7 @@ export function planLines(plan: FinetunePlan, context: PlanContext = {}): string
     `trainable params: ${grouped(trainable)} || all params: ${grouped(total)} || trainable%: ${percentage}`,
     ...frontierLines(plan, context),
     ...(plan.cost ? costLines(plan, plan.cost, context) : []),
+    ...augmentLines(plan, context),
     ...silencedLines(plan),
   ];
 }
@@ -162,16 +163,40 @@ function cacheLine(plan: FinetunePlan, cost: PlannedCost, context: PlanContext):
   return `cache     ${amount}${place}${free}${later}${slow}`;
 }
 
+/** Returns lines that say how training samples are augmented, and at which price if views are fresh in every epoch. */
+function augmentLines({ views, cost }: FinetunePlan, { unit = "images" }: PlanContext): string[] {
+  if (!views) return [];
+  const { count, augment, layers } = views;
+  const drawing = layers.length > 0 ? [`the model's ${shortList(layers)}`] : [];
+  const means = [...(augment === null ? [] : [augment]), ...drawing].join(" and ");
+  const seconds = cost?.freshViewSeconds;
+  const price =
+    seconds === undefined
+      ? ""
+      : `: making them and running the frozen part takes ${formatSeconds(seconds)} of each epoch`;
+  return [
+    `augment   ${means}`,
+    count === 0
+      ? `          fresh views in every epoch, none of them cached${price}`
+      : `          ${count} views of each training ${unit.slice(0, -1)}, view 0 the ${unit.slice(0, -1)} itself; epoch e trains on view e mod ${count}`,
+  ];
+}
+
 /** Returns a line that names the random layers in the static part, which are inactive. */
 function silencedLines(plan: FinetunePlan): string[] {
+  const drawing = new Set(plan.views?.layers);
   const silent = plan.layers.filter(
-    (layer) => layer.side === "static" && specOf(layer.className)?.random === true,
+    ({ path, side, className }) =>
+      side === "static" && specOf(className)?.random === true && !drawing.has(path),
   );
   if (silent.length === 0) return [];
   const names = silent.map((layer) => layer.path);
-  const shown =
-    names.length > 4 ? `${names.slice(0, 3).join(", ")} and ${names.length - 3} more` : names.join(", ");
-  return [`inactive  ${shown}: in the frozen part, which runs as in inference`];
+  return [`inactive  ${shortList(names)}: in the frozen part, which runs as in inference`];
+}
+
+/** Joins names, four at most: `a, b, c and 4 more`. */
+function shortList(names: readonly string[]): string {
+  return names.length > 4 ? `${names.slice(0, 3).join(", ")} and ${names.length - 3} more` : names.join(", ");
 }
 
 /** Formats a count with three or four significant digits: `9.7k`, `25.6M`. */

@@ -21,6 +21,8 @@ export interface PlannedLayer {
 
 /** Predicted cost of a run. */
 export interface PlannedCost {
+  /** Seconds of each epoch that fresh views take to make and to compute; absent if views are cached or there are none. */
+  readonly freshViewSeconds?: number;
   /** Multiply-adds for one sample. */
   readonly multiplyAdds: { readonly static: number; readonly dynamic: number };
   /**
@@ -56,6 +58,16 @@ export interface PlannedTensor {
 }
 
 /** A plan of a run: what trains, where the model is cut, and what that costs. */
+/** How training samples are augmented. */
+export interface PlannedViews {
+  /** Number of views of each training sample; 0 for fresh ones in each epoch. */
+  readonly count: number;
+  /** Transformations of pixels as the option `augment` takes them; null if only layers of the model draw. */
+  readonly augment: string | null;
+  /** Paths of the model's random layers that draw the views. */
+  readonly layers: readonly string[];
+}
+
 export interface FinetunePlan {
   readonly layers: readonly PlannedLayer[];
   /** Path of the first layer in `model.layers` order whose weights receive gradients. */
@@ -69,4 +81,6 @@ export interface FinetunePlan {
   readonly frontier: readonly PlannedTensor[];
   readonly warnings: readonly string[];
   readonly cost?: PlannedCost;
+  /** Absent if samples are not augmented. */
+  readonly views?: PlannedViews;
 }

@@ -26,6 +26,8 @@ export interface FreezeOptions {
    * any.
    */
   readonly headIsNew?: boolean;
+  /** True if the random image layers that the model begins with draw views. Defaults to false. */
+  readonly views?: boolean;
 }
 
 /**
@@ -83,6 +85,7 @@ export function resolveFreeze(
       set,
       matches: positions,
       cut,
+      views: options.views ?? false,
     }),
   };
 }

@@ -12,6 +12,7 @@ import type { Partition } from "./partition.ts";
 import { partition } from "./partition.ts";
 import type { FreezePolicy, FrozenSet } from "./policy.ts";
 import { formatPolicy, policyOf } from "./policy.ts";
+import { drawingNodes } from "./view-layers.ts";
 
 /** A resolution with everything that a warning about it needs. */
 interface Resolved {
@@ -24,6 +25,8 @@ interface Resolved {
     readonly match: NameMatch;
   }[];
   readonly cut: { readonly policy: FreezePolicy; readonly position: number } | null;
+  /** True if the random image layers that the model begins with draw views. */
+  readonly views: boolean;
 }
 
 /**
@@ -37,7 +40,7 @@ export function freezeWarnings(resolved: Resolved): string[] {
     ...matches.flatMap((match) => ambiguityWarnings(graph, match)),
     ...effectWarnings(resolved),
     ...cutWarnings(resolved, parts),
-    ...randomWarnings(graph, set, parts),
+    ...randomWarnings(resolved, parts),
     ...modeWarnings(graph, set, parts),
   ];
 }
@@ -142,10 +145,12 @@ function alternativesText({ alternatives }: BlockCut, policy: FreezePolicy): str
 }
 
 /** Warns of random layers in the static part, which do not draw in training. */
-function randomWarnings(graph: LayerGraph, set: FrozenSet, parts: Partition): string[] {
+function randomWarnings({ graph, set, views }: Resolved, parts: Partition): string[] {
   const layerOf = layerLookup(graph);
+  const drawing = views ? drawingNodes(graph) : new Set<number>();
   const silent = graph.nodes.filter(
-    (node) => parts.sides[node.index] === "static" && isRandomLayer(layerOf(node.layer)),
+    (node) =>
+      parts.sides[node.index] === "static" && isRandomLayer(layerOf(node.layer)) && !drawing.has(node.index),
   );
   const layers = [...new Set(silent.map((node) => node.layer))].map(layerOf);
   const isAugmentation = (layer: GraphLayer): boolean => layer.className.startsWith("Random");
@@ -155,7 +160,7 @@ function randomWarnings(graph: LayerGraph, set: FrozenSet, parts: Partition): st
   const warnings: string[] = [];
   if (augmentations.length > 0) {
     warnings.push(
-      `${listed(augmentations)}: ${one(augmentations) ? "stands" : "stand"} before frozen layers and therefore ${one(augmentations) ? "does" : "do"} not augment images in training. To augment, freeze nothing after ${one(augmentations) ? "it" : "them"}.`,
+      `${listed(augmentations)}: ${one(augmentations) ? "stands" : "stand"} before frozen layers and therefore ${one(augmentations) ? "does" : "do"} not augment images in training. To augment, ask for views (${optionSetTo("views", 4)}), or freeze nothing after ${one(augmentations) ? "it" : "them"}.`,
     );
   }
   if (set.bnMode === "follow" && others.length > 0) {

@@ -1,45 +1,16 @@
 /** The random image layers that a model begins with, and how they draw views instead of being silent. */
 import { tf } from "../../engine/tf.ts";
+import { drawingNodes } from "../../freeze/view-layers.ts";
 import type { RandomStream } from "../../layers/kernel.ts";
-import { randomImageLayers } from "../../layers/random-images/kernels.ts";
 import type { LayerWeights } from "../../model/layer-weights.ts";
 import type { Program } from "../../model/program.ts";
 import { programBetween, readsOf } from "../../model/program.ts";
 import type { ContextOf } from "../../model/run-program.ts";
 import { inferenceContext, runProgram } from "../../model/run-program.ts";
-import type { GraphLayer, GraphNode, LayerGraph, TensorRef } from "../../topology/layer-graph.ts";
-import { layersByPath, refKey } from "../../topology/layer-graph.ts";
-import { specOf } from "../../topology/layer-specs.ts";
-import { weightSpecsOf } from "../../topology/weights-of.ts";
+import type { LayerGraph, TensorRef } from "../../topology/layer-graph.ts";
+import { refKey } from "../../topology/layer-graph.ts";
 import type { DrawnView } from "./view.ts";
 import { viewStream } from "./view.ts";
-
-/** Layers that mix the images of a batch, or give images of any size: a view is of one image and has the model's size. */
-const ofBatches: ReadonlySet<string> = new Set(["MixUp", "CutMix", "RandomHeight", "RandomWidth"]);
-
-/** Whether a layer draws views where a model begins with it. */
-export function drawsViews({ className, config }: Pick<GraphLayer, "className" | "config">): boolean {
-  if (ofBatches.has(className)) return false;
-  if (className === "Pipeline") return specOf(className)?.randomWith?.(config) === true;
-  return Object.hasOwn(randomImageLayers, className);
-}
-
-/** Returns the calls of random image layers that no trainable weight comes before, by node index. */
-export function drawingNodes(
-  graph: LayerGraph,
-  nodes: readonly GraphNode[] = graph.nodes,
-): ReadonlySet<number> {
-  const specs = weightSpecsOf(graph);
-  const layers = layersByPath(graph);
-  const behindWeights = new Set<number>();
-  const drawing = new Set<number>();
-  for (const node of nodes) {
-    const isWeighted = specs.get(node.layer)?.some((spec) => spec.trainable) === true;
-    if (isWeighted || readsOf(node).some((ref) => behindWeights.has(ref.node))) behindWeights.add(node.index);
-    else if (drawsViews(layers.get(node.layer)!)) drawing.add(node.index);
-  }
-  return drawing;
-}
 
 /** A static part in two: what leads to the last layer that draws, and what is left. */
 export interface DrawingProgram {

@@ -68,3 +68,18 @@ export const augmentationSpecs: readonly LayerSpec[] = [
   stretched("RandomHeight", 1),
   stretched("RandomWidth", 2),
 ];
+
+/** Random layers that mix the images of a batch, or give images of any size. */
+const ofBatches: ReadonlySet<string> = new Set(["MixUp", "CutMix", "RandomHeight", "RandomWidth"]);
+
+const ofOneImage: ReadonlySet<string> = new Set([
+  "RandomCrop",
+  ...augmentationSpecs
+    .filter(({ className, random }) => random && !ofBatches.has(className))
+    .map(({ className }) => className),
+]);
+
+/** Returns whether layers of a class change each image by itself in training and keep its size, or crop it to one size. */
+export function augmentsOneImage(className: string): boolean {
+  return ofOneImage.has(className);
+}
