@@ -1,3 +1,5 @@
+import { createHash } from "node:crypto";
+
 /** A stream of pseudo-random numbers. The same seed gives the same numbers on every machine and engine. */
 export interface RandomGenerator {
   /** Draws an integer from 0 to 2^32 - 1. */
@@ -25,6 +27,11 @@ export function randomGenerator(seed: number): RandomGenerator {
     return result;
   };
   return { nextInteger, nextFloat: () => (nextInteger() >>> 8) / 0x1000000 };
+}
+
+/** Returns a 32-bit seed that depends on every character of `text`, the same on every machine. */
+export function seedOf(text: string): number {
+  return createHash("sha256").update(text).digest().readUInt32LE(0);
 }
 
 /** Returns a Fisher-Yates shuffle of `0 … count - 1`. `below(n)` draws an integer in [0, n). */

@@ -120,6 +120,8 @@ export interface RunValues
   readonly optimizer?: string;
   readonly loss?: string;
   readonly "class-weight"?: "balanced" | Readonly<Record<string, number>>;
+  readonly augment?: string;
+  readonly views?: number;
   readonly seed?: number;
   readonly patience?: number;
   readonly cache?: string;
@@ -167,6 +169,18 @@ export const runFlags: FlagsOf<RunValues> = {
     "What a sample counts by its class: balanced, or name=weight such as cat=2,dog=0.5 (all alike)",
     "W",
     classWeight,
+    training,
+  ),
+  augment: value(
+    "How training images vary: light, medium, strong, or a list such as flip,rotate=10,zoom=0.1,crop,brightness=0.2 (see docs/augmentation.md)",
+    "LIST",
+    plainText,
+    training,
+  ),
+  views: value(
+    "Cached variants of each training image that epochs take in turn (4 with --augment); 0 draws fresh ones in each epoch and caches none",
+    "K",
+    wholeNumber(0),
     training,
   ),
   seed: value(
@@ -231,6 +245,8 @@ export function runOptions(
     learningRate: values.lr,
     loss: values.loss,
     classWeight: values["class-weight"],
+    augment: values.augment,
+    views: values.views,
     seed: values.seed,
     patience: values.patience,
     imageSize: values["image-size"],

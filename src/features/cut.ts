@@ -32,6 +32,8 @@ export interface CutQuestion {
   readonly bnMode: BatchNormMode;
   /** Whether this run made the head; where absent, whether the checkpoint notes new layers. */
   readonly headIsNew?: boolean;
+  /** True if the random image layers that the model begins with draw views. */
+  readonly views?: boolean;
   /** The Keras whose training is meant, where it is not the one of the checkpoint's dialect. */
   readonly kerasVersion?: string;
 }
@@ -47,6 +49,7 @@ export function cutCheckpoint(checkpoint: Checkpoint, asked: CutQuestion): Froze
   const resolution = resolveFreeze(model, asked.freeze, {
     bnMode: asked.bnMode,
     newLayers: checkpoint.notes.newLayers ?? [],
+    views: asked.views ?? false,
     ...(asked.headIsNew !== undefined && { headIsNew: asked.headIsNew }),
   });
   const graph = withActivityPenalties(model, asked.kerasVersion ?? checkpoint.kerasVersion);

@@ -19,7 +19,7 @@ export interface PlanOptions {
   readonly imageSize?: readonly [number, number];
   /** Conditions of the run. The plan has no cost without them. */
   readonly cost?: CostConditions;
-  /** How training samples are augmented. */
+  /** Augmentation of the training samples. */
   readonly views?: PlannedViews | undefined;
 }
 

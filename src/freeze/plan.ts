@@ -58,7 +58,7 @@ export interface PlannedTensor {
 }
 
 /** A plan of a run: what trains, where the model is cut, and what that costs. */
-/** How training samples are augmented. */
+/** Augmentation of the training samples. */
 export interface PlannedViews {
   /** Number of views of each training sample; 0 for fresh ones in each epoch. */
   readonly count: number;

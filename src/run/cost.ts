@@ -6,6 +6,7 @@ import type { SampleReader } from "../data/sample-reader.ts";
 import { ensureEngine } from "../engine/backend.ts";
 import { probeSpeed } from "../engine/speed-probe.ts";
 import { extractionBatch } from "../features/feature-source.ts";
+import { viewsOfEpochs } from "../features/views/view.ts";
 import type { CostConditions } from "../freeze/cost.ts";
 import type { OptimizerConfig } from "../training/optimizer-config.ts";
 import { slotsPerWeight } from "../training/optimizer-config.ts";
@@ -15,14 +16,16 @@ import type { RunSettings } from "./settings.ts";
 export async function costQuestion(
   dataset: StoredDataset,
   optimizer: OptimizerConfig,
-  settings: Pick<RunSettings, "batchSize" | "cacheDtype">,
+  settings: Pick<RunSettings, "batchSize" | "cacheDtype" | "epochs"> & { readonly views: number | null },
   reader: SampleReader | null,
 ): Promise<CostConditions> {
   const engine = await ensureEngine();
-  const secondsPerSample = await readingSeconds(dataset, reader);
+  const { views } = settings;
+  const secondsPerSample = await readingSeconds(dataset, reader, views === null ? 0 : 1);
   return {
     trainSamples: countOf(dataset, "train"),
     validationSamples: countOf(dataset, "val"),
+    ...(views !== null && { views: views && viewsOfEpochs(1, settings.epochs, views).length }),
     batchSize: settings.batchSize,
     optimizerSlots: slotsPerWeight(optimizer),
     speed: { ...probeSpeed(), secondsPerSample },
@@ -33,13 +36,17 @@ export async function costQuestion(
 }
 
 /** Returns the seconds to decode one image, the first of a few that decodes, once the decoder is loaded; 0 where none does, and for texts, which cost next to nothing. */
-async function readingSeconds(dataset: StoredDataset, reader: SampleReader | null): Promise<number> {
+async function readingSeconds(
+  dataset: StoredDataset,
+  reader: SampleReader | null,
+  view: number,
+): Promise<number> {
   if (dataset.kind !== "images" || !reader) return 0;
   for (const { path } of dataset.samples.slice(0, 3)) {
-    const loaded = await reader.load(path).catch(() => null);
+    const loaded = await reader.load(path, view).catch(() => null);
     if (!loaded || "reason" in loaded) continue;
     const started = performance.now();
-    await reader.load(path);
+    await reader.load(path, view);
     return (performance.now() - started) / 1000;
   }
   return 0;

@@ -8,64 +8,78 @@ import { DataError } from "../errors.ts";
 import { extractArrays } from "../features/array-features.ts";
 import type { FeatureSource } from "../features/feature-source.ts";
 import { extractionBatch, openFeatureSource } from "../features/feature-source.ts";
-import type { FileFeatures } from "../features/file-features.ts";
+import type { SampleRows } from "../features/sample-rows.ts";
 import { tensorRows } from "../features/sample-rows.ts";
 import type { StaticProgram } from "../features/trunk.ts";
 import { staticProgram } from "../features/trunk.ts";
+import { viewOfEpoch, viewsOfEpochs } from "../features/views/view.ts";
 import { outputShape, targetsFor, targetsOf } from "../task/targets.ts";
+import type { Callback } from "../training/callbacks/callback.ts";
 import type { Examples } from "../training/example-set.ts";
+import { sampleCount } from "../training/example-set.ts";
 import { examplesOf } from "../training/examples.ts";
 import type { FeatureFigures } from "./options.ts";
 import type { PreparedRun } from "./prepare.ts";
+import type { TrainingViews } from "./view-features.ts";
+import { freshViews, keptViews } from "./view-features.ts";
 
 /** The input of the training: every frontier tensor of every sample, and its target. */
 export interface RunExamples {
   readonly train: Examples;
   /** Null without validation data. */
   readonly validation: Examples | null;
+  /** Exchange the training samples from epoch to epoch. */
+  readonly callbacks: readonly Callback[];
   readonly figures: FeatureFigures;
   readonly bad: readonly BadFile[];
   /** Releases the features. */
   dispose(): void;
 }
 
-/** Runs the static part once on every sample, or reads from the cache what an earlier run kept. */
+/** Runs the static part once on every sample or view, or reads from the cache what an earlier run kept. */
 export async function runFeatures(run: PreparedRun, engine: EngineInfo): Promise<RunExamples> {
   const started = performance.now();
   const { dataset } = run;
-  const { cached, ...found } =
+  const { cached, samples, bytes, ...found } =
     dataset.kind === "arrays" ? await ofArrays(run, dataset, engine) : await ofFiles(run, dataset, engine);
-  const parts = [found.train, ...(found.validation ? [found.validation] : [])];
-  const samples = parts.reduce((sum, part) => sum + part.targets.shape[0]!, 0);
-  const bytes = parts.flatMap((part) => part.features).reduce((sum, { byteLength }) => sum + byteLength, 0);
   const seconds = (performance.now() - started) / 1000;
   return { ...found, figures: { samples, extracted: samples - cached, cached, bytes, seconds } };
 }
 
-type Found = Omit<RunExamples, "figures"> & { readonly cached: number };
+type Found = Omit<RunExamples, "figures"> & Pick<FeatureFigures, "samples" | "cached" | "bytes">;
 
 async function ofFiles(run: PreparedRun, dataset: FileDataset, engine: EngineInfo): Promise<Found> {
   const { settings } = run;
-  const source = await openFeatureSource(run, run.checkpoint.weights, engine, {
-    reader: run.reader!,
-    strict: settings.strictData,
-    cache: settings.cache,
-    cacheMax: settings.cacheMax,
-    storage: settings.cacheDtype,
-    signal: settings.signal ?? undefined,
-    onWarning: (message) => settings.onProgress({ kind: "warning", message }),
-  });
+  const open = (cache: string | false): Promise<FeatureSource> =>
+    openFeatureSource(run, run.checkpoint.weights, engine, {
+      reader: run.reader!,
+      views: run.views?.settings,
+      strict: settings.strictData,
+      cache,
+      cacheMax: settings.cacheMax,
+      storage: settings.cacheDtype,
+      signal: settings.signal ?? undefined,
+      onWarning: (message) => settings.onProgress({ kind: "warning", message }),
+    });
+  const source = await open(settings.cache);
   try {
-    const train = await fileSplit(source, run, dataset, "train");
-    const val = await fileSplit(source, run, dataset, "val").catch((error: unknown) => {
+    const fresh = run.views?.count === 0 ? await open(false) : source;
+    const train = await trainingSplit(fresh, run, dataset);
+    const val = await extractSplit(source, run, dataset, "val").catch((error: unknown) => {
       train.dispose();
       throw error;
     });
+    const [training, held] = [train, val].map(({ split, features, indices }) =>
+      splitExamples(run, dataset, split, features, indices),
+    ) as [Examples, Examples];
     return {
-      train: train.examples,
-      validation: val.examples.targets.shape[0]! > 0 ? val.examples : null,
+      train: training,
+      validation: val.indices.length > 0 ? held : null,
+      callbacks: train.callback ? [train.callback] : [],
       bad: [...train.bad, ...val.bad],
       cached: train.cached + val.cached,
+      samples: train.views + val.views,
+      bytes: train.bytes + val.bytes,
       dispose: () => {
         train.dispose();
         val.dispose();
@@ -76,27 +90,66 @@ async function ofFiles(run: PreparedRun, dataset: FileDataset, engine: EngineInf
   }
 }
 
-async function fileSplit(
+/** A split's features, and the callback that exchanges them where they have views. */
+type SplitFeatures = Omit<TrainingViews, "callback"> & {
+  readonly split: Split;
+  readonly callback?: Callback;
+};
+
+async function trainingSplit(
+  source: FeatureSource,
+  run: PreparedRun,
+  dataset: FileDataset,
+): Promise<SplitFeatures> {
+  const { views, settings } = run;
+  const samples = samplesOf(dataset, "train");
+  const onProgress = extractionProgress(run, dataset);
+  const epochs = { first: 1, last: settings.epochs };
+  const found = !views
+    ? await extractSplit(source, run, dataset, "train")
+    : views.count === 0
+      ? await freshViews(source, samples, epochs, onProgress)
+      : await keptViews(source, samples, views.count, epochs, onProgress);
+  const lost = lostClass(dataset, samples, found.indices, found.bad);
+  if (!lost) return { ...found, split: "train" };
+  found.dispose();
+  throw lost;
+}
+
+async function extractSplit(
   source: FeatureSource,
   run: PreparedRun,
   dataset: FileDataset,
   split: Split,
-): Promise<Pick<FileFeatures, "bad" | "cached" | "dispose"> & { readonly examples: Examples }> {
-  const samples = dataset.samples.filter((sample) => sample.split === split);
-  const { features, indices, ...rest } = await source.extract(samples, (done, fromCache) =>
-    run.settings.onProgress({
-      ...{ kind: "extract", unit: dataset.kind, done },
-      ...{ total: samples.length, cached: fromCache },
-    }),
-  );
-  const lost = split === "train" ? lostClass(dataset, samples, indices, rest.bad) : undefined;
-  if (lost) {
-    rest.dispose();
-    throw lost;
-  }
+): Promise<SplitFeatures> {
+  const samples = samplesOf(dataset, split);
+  const onProgress = extractionProgress(run, dataset);
+  const found = await source.extract(samples, (done, cached) => onProgress(done, samples.length, cached));
+  const bytes = found.features.reduce((sum, each) => sum + each.byteLength, 0);
+  return { ...found, split, views: found.indices.length, bytes };
+}
+
+function samplesOf({ samples }: FileDataset, split: Split): readonly FileSample[] {
+  return samples.filter((sample) => sample.split === split);
+}
+
+function extractionProgress(
+  { settings: { onProgress } }: PreparedRun,
+  { kind: unit }: FileDataset,
+): (done: number, total: number, cached: number) => void {
+  return (done, total, cached) => onProgress({ kind: "extract", unit, done, total, cached });
+}
+
+function splitExamples(
+  run: PreparedRun,
+  dataset: FileDataset,
+  split: Split,
+  features: readonly SampleRows[],
+  indices: readonly number[],
+): Examples {
+  const samples = samplesOf(dataset, split);
   const labels = indices.map((index) => labelOf(samples[index]!));
-  const targets = targetsOf(labels, run.units, run.loss);
-  return { ...rest, examples: examplesOf(features, targets, weightingOf(run, split)) };
+  return examplesOf(features, targetsOf(labels, run.units, run.loss), weightingOf(run, split));
 }
 
 /** Returns the error for a class of which no file can be used: nothing would be learned of it. */
@@ -120,9 +173,28 @@ function lostClass(
 async function ofArrays(run: PreparedRun, dataset: ArrayDataset, engine: EngineInfo): Promise<Found> {
   const part = staticProgram(run, run.checkpoint.weights);
   const { validation } = dataset;
-  const train = await arraySplit(part, run, dataset, "train", engine);
-  const held = validation && (await arraySplit(part, run, validation, "val", engine));
-  return { train, validation: held ?? null, bad: [], cached: 0, dispose: () => {} };
+  const { views, settings } = run;
+  const used = views ? viewsOfEpochs(1, views.count === 0 ? 1 : settings.epochs, views.count) : [0];
+  const byView = new Map<number, Examples>();
+  for (const view of used) byView.set(view, await arraySplit(part, run, dataset, "train", engine, view));
+  const held = validation && (await arraySplit(part, run, validation, "val", engine, 0));
+  const train = byView.get(views ? viewOfEpoch(1, views.count) : 0)!;
+  const extracted = [...byView.values(), ...(held ? [held] : [])];
+  const examples = async (epoch: number, given: Examples): Promise<Examples> => {
+    const view = viewOfEpoch(epoch, views?.count ?? 1);
+    const { features } = byView.get(view) ?? (await arraySplit(part, run, dataset, "train", engine, view));
+    return { ...given, features };
+  };
+  return {
+    train,
+    validation: held ?? null,
+    callbacks: views ? [{ name: "views", examples }] : [],
+    bad: [],
+    cached: 0,
+    samples: extracted.reduce((sum, each) => sum + sampleCount(each), 0),
+    bytes: extracted.flatMap(({ features }) => features).reduce((sum, each) => sum + each.byteLength, 0),
+    dispose: () => {},
+  };
 }
 
 async function arraySplit(
@@ -131,6 +203,7 @@ async function arraySplit(
   batch: Batch,
   split: Split,
   engine: EngineInfo,
+  view: number,
 ): Promise<Examples> {
   const { inputs } = batch;
   const targets = onlyTarget(batch.targets);
@@ -138,6 +211,7 @@ async function arraySplit(
   const total = targets.shape[0]!;
   const features = await extractArrays(part, inputsInOrder(inputs, names), {
     batchSize: extractionBatch(engine),
+    drawn: run.views ? { view, seed: run.views.settings.seed } : undefined,
     signal: run.settings.signal ?? undefined,
     onProgress: (done) =>
       run.settings.onProgress({ kind: "extract", unit: "samples", done, total, cached: 0 }),

@@ -1,6 +1,7 @@
 import type { BatchNormMode, Checkpoint, CheckpointFormat, PreprocessMode } from "../checkpoint.ts";
 import type { Dataset, SampleUnit } from "../data/dataset.ts";
 import type { BadFile } from "../data/sample-reader.ts";
+import type { AugmentArgument } from "../features/views/recipe.ts";
 import type { FinetunePlan } from "../freeze/plan.ts";
 import type { FreezePolicy } from "../freeze/policy.ts";
 import type { LossArgument } from "../task/loss-argument.ts";
@@ -29,6 +30,16 @@ export interface FinetuneOptions {
   readonly loss?: LossArgument | undefined;
   /** By class name or index; `balanced`: samples over classes times samples of the class. */
   readonly classWeight?: "balanced" | Readonly<Record<string, number>> | undefined;
+  /**
+   * Transformations of training images, as a list of names with their values or of Keras layers as `{ class_name, config }`:
+   * `flip,rotate=10`; or `light`, `medium` or `strong`.
+   */
+  readonly augment?: AugmentArgument | undefined;
+  /**
+   * Views of each training sample that epochs take in turn; 0 for fresh ones in each epoch, which are not cached. Defaults to 4 with
+   * `augment`. Random layers that the model begins with draw them too.
+   */
+  readonly views?: number | undefined;
   /** 0 */
   readonly seed?: number | undefined;
   /** Epochs without a lower `val_loss` before the run ends. */

@@ -34,9 +34,10 @@ export function planCut(
   resolution: FreezeResolution,
   options: PlanOptions = {},
 ): FinetunePlan {
-  const { imageSize } = options;
+  const { imageSize, views } = options;
   const plan = planFreeze(graph, resolution, partition(graph, resolution), {
     ...(imageSize && { imageSize }),
+    views,
   });
   const { frontier, cost } = planFreeze(cut.graph, resolution, cut.partition, options);
   return { ...plan, frontier, ...(cost && { cost }) };

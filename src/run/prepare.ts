@@ -10,6 +10,7 @@ import { KerasFileError, UsageError } from "../errors.ts";
 import { defaultCacheDirectory } from "../features/cache/feature-cache.ts";
 import type { CutModel } from "../features/cut.ts";
 import { cutCheckpoint } from "../features/cut.ts";
+import { viewReader } from "../features/views/view-reader.ts";
 import { readCheckpoint } from "../formats/checkpoint-file.ts";
 import { defaultFormat, formatNamed, writingWarnings } from "../formats/formats.ts";
 import type { FinetunePlan } from "../freeze/plan.ts";
@@ -29,10 +30,15 @@ import { modelFileAt } from "./folder.ts";
 import { classNamesOf, inOutputOrder, withHeadFor } from "./head-for-data.ts";
 import { planCut } from "./plan-finetune.ts";
 import type { RunSettings } from "./settings.ts";
+import type { RunViews } from "./views.ts";
+import { runViews } from "./views.ts";
 
 /** The settings of a run once the model and the data have decided what was left to them: what `args.json` records. */
 export interface DecidedSettings
-  extends Omit<RunSettings, "cache" | "imageSize" | "learningRate" | "loss" | "outputFormat" | "preprocess"> {
+  extends Omit<
+    RunSettings,
+    "cache" | "imageSize" | "learningRate" | "loss" | "outputFormat" | "preprocess" | "views"
+  > {
   readonly cache: string | false;
   /** `[height, width]`; null for data that is not images, as is `preprocess`. */
   readonly imageSize: readonly [number, number] | null;
@@ -40,6 +46,8 @@ export interface DecidedSettings
   /** `auto` where the optimizer has a schedule. */
   readonly learningRate: number | "auto";
   readonly loss: LossArgument;
+  /** Null where samples are not augmented. */
+  readonly views: number | null;
   readonly outputFormat: CheckpointFormat;
 }
 
@@ -54,8 +62,10 @@ export interface PreparedRun extends CutModel {
   readonly planLines: readonly string[];
   /** Paths of the frozen layers. */
   readonly frozen: ReadonlySet<string>;
-  /** Turns files into the model's input; null for arrays, which are taken as they are. */
+  /** Turns files, and views of them, into the model's input; null for arrays, which are taken as they are. */
   readonly reader: SampleReader | null;
+  /** Null where samples are not augmented. */
+  readonly views: RunViews | null;
   readonly loss: Loss;
   readonly optimizer: OptimizerConfig;
   /** Units of the output. */
@@ -87,10 +97,13 @@ export async function prepareRun(settings: RunSettings): Promise<PreparedRun> {
     freeze: settings.freeze === "auto" ? undefined : settings.freeze,
     bnMode: settings.bnMode,
     headIsNew: newHead !== undefined,
+    views: settings.augment !== null || settings.views !== "auto",
     kerasVersion: given.kerasVersion,
   });
   requireTrainable(cut);
-  const { reader, image } = inputOf(dataset, model, given, settings);
+  const { reader: plainReader, image } = inputOf(dataset, model, given, settings);
+  const views = runViews(settings, model, cut, dataset, image);
+  const reader = views && image ? viewReader(image, views.settings) : plainReader;
   const loss = settings.loss === "auto" ? defaultLoss(outputShape(model), dataset) : settings.loss;
   const optimizer = optimizerOf(settings, cut, newHead ? (checkpoint.notes.newLayers ?? []) : []);
   const rate = optimizer.settings["learning_rate"];
@@ -102,10 +115,15 @@ export async function prepareRun(settings: RunSettings): Promise<PreparedRun> {
     learningRate: typeof rate === "number" ? rate : "auto",
     optimizer: { class_name: optimizer.className, config: optimizer.settings },
     loss,
+    views: views?.count ?? null,
     outputFormat,
   };
   const cost = await costQuestion(dataset, optimizer, decided, reader);
-  const plan = planCut(model, cut, resolution, { ...(image && { imageSize: image.imageSize }), cost });
+  const plan = planCut(model, cut, resolution, {
+    ...(image && { imageSize: image.imageSize }),
+    cost,
+    views: views?.planned,
+  });
   return {
     settings: decided,
     checkpoint: { ...checkpoint, notes: { ...checkpoint.notes, ...notesOf(labels, image, settings) } },
@@ -118,13 +136,14 @@ export async function prepareRun(settings: RunSettings): Promise<PreparedRun> {
       ...(image && { preprocessing: `${image.preprocess} (${image.reason})` }),
       policy: resolution.summary,
       ...(newHead && { newHead }),
-      samples: countOf(dataset, "train") + countOf(dataset, "val"),
+      samples: cost.trainSamples * (cost.views ?? 1) + cost.validationSamples,
       unit: sampleUnit(dataset),
       ...cacheContext(decided),
       batchSize: decided.batchSize,
     }),
     frozen: resolution.frozen,
     reader,
+    views,
     loss: lossOf(loss),
     optimizer,
     units: outputShape(model).at(-1) ?? 1,
@@ -135,6 +154,7 @@ export async function prepareRun(settings: RunSettings): Promise<PreparedRun> {
       ...resolution.warnings,
       image?.warning,
       ...optimizerWarnings(optimizer),
+      ...(views?.warnings ?? []),
       ...writingWarnings(headed.checkpoint, outputFormat, settings.outputKeras ? "early" : "current"),
     ].filter((message) => message !== undefined),
   };

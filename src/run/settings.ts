@@ -2,6 +2,8 @@ import type { Checkpoint } from "../checkpoint.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { preprocessMode } from "../data/preprocess.ts";
 import { UsageError } from "../errors.ts";
+import type { AugmentArgument } from "../features/views/recipe.ts";
+import { augmentationRecipe } from "../features/views/recipe.ts";
 import { formatNames } from "../formats/formats.ts";
 import type { FreezePolicy } from "../freeze/policy.ts";
 import { nearestNames } from "../freeze/suggestions.ts";
@@ -21,10 +23,19 @@ import type { OptimizerArgument } from "../training/optimizer-config.ts";
 import type { FinetuneOptions, ProgressEvent } from "./options.ts";
 
 /** Options that the model or the data decide where they are absent: `"auto"` until the preparation. */
-type Decided = "freeze" | "imageSize" | "learningRate" | "loss" | "outputFormat" | "preprocess";
+type Decided = "freeze" | "imageSize" | "learningRate" | "loss" | "outputFormat" | "preprocess" | "views";
 
 /** Options that are null where they are absent: there is none of it. */
-type Nullable = "arch" | "cache" | "classWeight" | "classes" | "out" | "outputKeras" | "patience" | "signal";
+type Nullable =
+  | "arch"
+  | "augment"
+  | "cache"
+  | "classWeight"
+  | "classes"
+  | "out"
+  | "outputKeras"
+  | "patience"
+  | "signal";
 
 /** A run's options with every default in place. */
 export type RunSettings = {
@@ -57,6 +68,8 @@ const runSettings: { readonly [Name in keyof RunSettings]: Setting<RunSettings[N
   learningRate: setting(positiveNumber, "auto"),
   loss: setting(kerasObject("a Keras loss's name or config"), "auto"),
   classWeight: setting(classWeights, null),
+  augment: setting(augmentation, null),
+  views: setting(wholeNumber(0), "auto"),
   seed: setting(wholeNumber(0), 0),
   patience: setting(wholeNumber(1), null),
   imageSize: setting(imageSize, "auto"),
@@ -183,6 +196,16 @@ function classWeights(
     return given as Readonly<Record<string, number>>;
   }
   throw refuse("balanced, or a weight above 0 for each class, by its name or index");
+}
+
+/** Takes a recipe as it is written, if it can be made out. */
+function augmentation(given: unknown, refuse: (expected: string) => Error): AugmentArgument {
+  const items: readonly unknown[] = Array.isArray(given) ? given : [given];
+  if (!items.every((item) => typeof item === "string" || isRecord(item))) {
+    throw refuse("transformations such as flip,rotate=10, or light, medium or strong");
+  }
+  augmentationRecipe(given as AugmentArgument);
+  return given as AugmentArgument;
 }
 
 function imageSize(given: unknown, refuse: (expected: string) => Error): number | readonly [number, number] {

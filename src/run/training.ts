@@ -38,6 +38,7 @@ export async function runTraining(run: PreparedRun, examples: RunExamples): Prom
   const monitor = examples.validation ? monitorOf("val_loss") : null;
   const best = bestWeights(monitor);
   const callbacks = [
+    ...examples.callbacks,
     best,
     ...(monitor && run.settings.patience !== null ? [patience(monitor, run.settings.patience)] : []),
     progress(

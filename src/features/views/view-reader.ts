@@ -3,7 +3,10 @@ import { imageReader } from "../../data/images.ts";
 import { preprocessPixels } from "../../data/preprocess.ts";
 import type { BadFile, LoadedSample, SampleReader } from "../../data/sample-reader.ts";
 import type { Tensor } from "../../tensor.ts";
-import type { AugmentationLayer, ImageShape } from "./transformations.ts";
+import type { CutMix } from "./cutmix.ts";
+import { cutBox, withBox } from "./cutmix.ts";
+import type { ImageShape } from "./transformations.ts";
+import type { ViewSettings } from "./view.ts";
 import { viewStream } from "./view.ts";
 import { viewPixels } from "./view-pixels.ts";
 
@@ -13,29 +16,39 @@ type Loaded = LoadedSample<Float32Array> | BadFile;
 const heldImages = 16;
 
 /**
- * Returns a reader of images and their views: between resizing and preprocessing, a view other than 0 goes through `layers` with
+ * Returns a reader of images and their views: between resizing and preprocessing, a view other than 0 goes through the layers with
  * numbers drawn from the image's bytes, the view and the seed. View 0 is the image itself, to the bit as `imageReader` gives it.
  */
 export function viewReader(
   options: ImageOptions,
-  layers: readonly AugmentationLayer[],
-  seed: number,
+  { layers, seed }: ViewSettings,
+  cutmix: CutMix | null = null,
 ): SampleReader<Float32Array, Tensor> {
   const { imageSize, preprocess, channels = 3 } = options;
   const shape: ImageShape = [...imageSize, channels];
   const unprepared = imageReader({ ...options, preprocess: "none" });
   const load = heldLoads((path) => unprepared.load(path));
+  const pixelsOf = async ({ value, contentHash }: LoadedSample<Float32Array>, view: number) =>
+    view === 0 || layers.length === 0
+      ? value
+      : viewPixels(layers, value, shape, viewStream({ contentHash, view, seed }, "image"));
   return {
     ...imageReader(options),
     load: async (path, view = 0) => {
       const image = await load(path);
       if ("reason" in image) return image;
+      const own = await pixelsOf(image, view);
+      const other = cutmix && view > 0 ? await load(cutmix.partnerOf(path, view)) : null;
       const { contentHash } = image;
-      const random = viewStream({ contentHash, view, seed }, "image");
       const value =
-        view === 0 || layers.length === 0
-          ? Float32Array.from(image.value)
-          : await viewPixels(layers, image.value, shape, random);
+        !other || "reason" in other || !cutmix
+          ? Float32Array.from(own)
+          : withBox(
+              own,
+              await pixelsOf(other, view),
+              cutBox({ contentHash, view, seed }, cutmix.alpha, shape),
+              shape,
+            );
       preprocessPixels(value, preprocess, channels);
       return { ...image, value };
     },

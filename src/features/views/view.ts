@@ -1,11 +1,11 @@
 import { createHash } from "node:crypto";
 import type { Json } from "../../checkpoint.ts";
 import type { RandomStream } from "../../layers/kernel.ts";
-import { randomGenerator } from "../../random.ts";
+import { randomGenerator, seedOf } from "../../random.ts";
 import { canonicalJson } from "../cache/trunk-key.ts";
 import type { AugmentationLayer } from "./transformations.ts";
 
-/** How views of samples are made; the random image layers that a model begins with draw too. */
+/** Settings by which views of samples are made; the random image layers that a model begins with draw too. */
 export interface ViewSettings {
   /** Run on pixels of 0-255 before preprocessing, in their order. */
   readonly layers: readonly AugmentationLayer[];
@@ -21,6 +21,9 @@ export interface DrawnView {
   readonly seed: number;
 }
 
+/** What draws from a view: transformations of pixels, layers of the model, or the box that comes from another image. */
+type ViewPurpose = "image" | "model" | "cutmix";
+
 /** Rises with every change to how a view's numbers are drawn or used. */
 const viewVersion = 1;
 
@@ -28,11 +31,8 @@ const viewVersion = 1;
  * Returns the random numbers of one view: the same for the same bytes, view and seed on every machine and engine. `purpose` tells
  * apart what draws from the same view.
  */
-export function viewStream({ contentHash, view, seed }: DrawnView, purpose: "image" | "model"): RandomStream {
-  const digest = createHash("sha256")
-    .update(`view ${viewVersion} ${purpose} ${seed} ${view} ${contentHash}`)
-    .digest();
-  const generator = randomGenerator(digest.readUInt32LE(0));
+export function viewStream({ contentHash, view, seed }: DrawnView, purpose: ViewPurpose): RandomStream {
+  const generator = randomGenerator(seedOf(`view ${viewVersion} ${purpose} ${seed} ${view} ${contentHash}`));
   return { nextSeed: () => generator.nextInteger() >>> 1 };
 }
 

@@ -33,12 +33,11 @@ export function readingIn(config: JsonObject): Reading {
   } as Reading;
 }
 
-/** A pixel that another one reads, perhaps outside the image, and its share in what is read. */
-export interface Corner {
-  readonly left: number;
-  readonly top: number;
-  readonly share: number;
-}
+/**
+ * Names a pixel, perhaps outside the image, as one of those that the output pixel at hand reads, and its share in what is read.
+ * `place` counts the pixels that one reads from 0.
+ */
+export type ReadPixel = (place: number, left: number, top: number, share: number) => void;
 
 /**
  * Each of the images `[N, H, W, C]` by its own map. A sum of pixels that are gathered, so that it has a gradient: TensorFlow's own is
@@ -46,14 +45,17 @@ export interface Corner {
  */
 export function affineTransformed(x: tf.Tensor, maps: readonly Affine[], reading: Reading): tf.Tensor {
   const [, high, wide] = x.shape as [number, number, number, number];
-  return gathered(x, cornerCount(reading), reading.fillValue, (image, row, column) => {
+  return gathered(x, readCount(reading), reading.fillValue, (image, row, column, read) => {
     const [a, b, c, d, e, f, g, h] = maps[image]!;
     const depth = combined(g, h, 1, column, row);
-    if (depth === 0) return [{ left: -1, top: -1, share: 1 }];
+    if (depth === 0) {
+      read(0, -1, -1, 1);
+      return;
+    }
     const across = mapped(float32(combined(a, b, c, column, row) / depth), wide, reading.fillMode);
     const down = mapped(float32(combined(d, e, f, column, row) / depth), high, reading.fillMode);
-    if (reading.interpolation === "bilinear") return cornersAround(across, down);
-    return [{ left: rounded(across), top: rounded(down), share: 1 }];
+    if (reading.interpolation === "bilinear") readAround(across, down, read);
+    else read(0, rounded(across), rounded(down), 1);
   });
 }
 
@@ -64,55 +66,64 @@ function combined(across: number, down: number, offset: number, x: number, y: nu
   return float32(float32(float32(across * x) + float32(down * y)) + offset);
 }
 
-/** How many pixels one reads. */
-export function cornerCount({ interpolation }: Reading): number {
+/** Returns the number of pixels that one reads. */
+export function readCount({ interpolation }: Reading): number {
   return interpolation === "nearest" ? 1 : 4;
 }
 
-/** Each pixel of `[N, H, W, C]` as the sum of `count` others of its image; one outside counts as `fillValue`. */
+/**
+ * Returns images in which each pixel of `[N, H, W, C]` is the sum of `count` others of its image, which `readsOf` names by calling
+ * `read`; one outside counts as `fillValue`.
+ */
 export function gathered(
   x: tf.Tensor,
   count: number,
   fillValue: number,
-  cornersOf: (image: number, row: number, column: number) => readonly Corner[],
+  readsOf: (image: number, row: number, column: number, read: ReadPixel) => void,
 ): tf.Tensor {
   const [batch, high, wide, channels] = x.shape as [number, number, number, number];
   const area = high * wide;
   const places = Array.from({ length: count }, () => new Int32Array(batch * area));
   const shares = Array.from({ length: count }, () => new Float32Array(batch * area));
   const filled = new Float32Array(batch * area);
-  for (let pixel = 0; pixel < batch * area; pixel++) {
-    const image = Math.floor(pixel / area);
-    const row = Math.floor((pixel % area) / wide);
-    cornersOf(image, row, pixel % wide).forEach(({ left, top, share }, corner) => {
-      const inside = left >= 0 && left < wide && top >= 0 && top < high;
-      places[corner]![pixel] = inside ? image * area + top * wide + left : 0;
-      shares[corner]![pixel] = inside ? share : 0;
-      if (!inside) filled[pixel]! += share * fillValue;
-    });
+  let pixel = 0;
+  let start = 0;
+  const read: ReadPixel = (place, left, top, share) => {
+    if (left >= 0 && left < wide && top >= 0 && top < high) {
+      places[place]![pixel] = start + top * wide + left;
+      shares[place]![pixel] = share;
+    } else filled[pixel]! += share * fillValue;
+  };
+  for (let image = 0; image < batch; image++) {
+    start = image * area;
+    for (let row = 0; row < high; row++) {
+      for (let column = 0; column < wide; column++) {
+        readsOf(image, row, column, read);
+        pixel++;
+      }
+    }
   }
   const pixels = tf.reshape(x, [batch * area, channels]);
   const sum = places.reduce(
-    (total, corner, index) => {
-      const read = tf.gather(pixels, tf.tensor1d(corner, "int32"));
-      return tf.add(total, tf.mul(read, tf.tensor2d(shares[index]!, [batch * area, 1])));
+    (total, own, index) => {
+      const values = tf.gather(pixels, tf.tensor1d(own, "int32"));
+      return tf.add(total, tf.mul(values, tf.tensor2d(shares[index]!, [batch * area, 1])));
     },
     tf.tensor2d(filled, [batch * area, 1]) as tf.Tensor,
   );
   return tf.reshape(sum, x.shape);
 }
 
-/** The four pixels around a position. */
-export function cornersAround(across: number, down: number): readonly Corner[] {
+/** Reads the four pixels around a position. */
+export function readAround(across: number, down: number, read: ReadPixel): void {
   const left = Math.floor(across);
   const top = Math.floor(down);
-  const [right, lower] = [across - left, down - top];
-  return [
-    { left, top, share: (1 - right) * (1 - lower) },
-    { left: left + 1, top, share: right * (1 - lower) },
-    { left, top: top + 1, share: (1 - right) * lower },
-    { left: left + 1, top: top + 1, share: right * lower },
-  ];
+  const right = across - left;
+  const lower = down - top;
+  read(0, left, top, (1 - right) * (1 - lower));
+  read(1, left + 1, top, right * (1 - lower));
+  read(2, left, top + 1, (1 - right) * lower);
+  read(3, left + 1, top + 1, right * lower);
 }
 
 /** Halves away from zero. */
@@ -124,14 +135,18 @@ function rounded(value: number): number {
 function mapped(position: number, size: number, mode: Reading["fillMode"]): number {
   if (mode === "constant") return position;
   const last = size - 1;
-  const within = (value: number): number => Math.min(Math.max(value, 0), last);
-  if (mode === "nearest" || (position >= 0 && position <= last)) return within(position);
+  if (position >= 0 && position <= last) return position;
+  if (mode === "nearest") return clamped(position, last);
   if (size <= 1) return 0;
   if (mode === "wrap") {
     const turns = Math.trunc(position / last);
-    return within(position < 0 ? position + size * (1 - turns) : position - size * turns);
+    return clamped(position < 0 ? position + size * (1 - turns) : position - size * turns, last);
   }
-  return within(reflected(position, size));
+  return clamped(reflected(position, size), last);
+}
+
+function clamped(value: number, last: number): number {
+  return Math.min(Math.max(value, 0), last);
 }
 
 /** Mirrored with the border. */

@@ -3,11 +3,11 @@ import { tf } from "../../engine/tf.ts";
 import { roundHalfEven } from "../../tensor.ts";
 import { channelsLast } from "../data-format.ts";
 import {
-  type Corner,
-  cornerCount,
-  cornersAround,
   gathered,
   type Reading,
+  type ReadPixel,
+  readAround,
+  readCount,
   readingIn,
 } from "../numerics/affine.ts";
 import { blurred } from "../ops/images.ts";
@@ -65,19 +65,14 @@ export function distorted(
   reading: Reading,
 ): tf.Tensor {
   const [, high, wide] = x.shape as [number, number, number];
-  return gathered(x, cornerCount(reading), reading.fillValue, (image, row, column) => {
+  return gathered(x, readCount(reading), reading.fillValue, (image, row, column, read) => {
     const pixel = (image * high + row) * wide + column;
     const left = column + alpha * across[pixel]!;
     const top = row + alpha * down[pixel]!;
-    const corners: readonly Corner[] =
-      reading.interpolation === "bilinear"
-        ? cornersAround(left, top)
-        : [{ left: roundHalfEven(left), top: roundHalfEven(top), share: 1 }];
-    return corners.map((corner) => ({
-      left: within(corner.left, wide, reading.fillMode),
-      top: within(corner.top, high, reading.fillMode),
-      share: corner.share,
-    }));
+    const readWithin: ReadPixel = (place, x, y, share) =>
+      read(place, within(x, wide, reading.fillMode), within(y, high, reading.fillMode), share);
+    if (reading.interpolation === "bilinear") readAround(left, top, readWithin);
+    else readWithin(0, roundHalfEven(left), roundHalfEven(top), 1);
   });
 }
 

@@ -80,6 +80,8 @@ export function perImage(values: readonly number[]): tf.Tensor {
 
 /** The changed images where `applied`, the others as they were. */
 export function changedWhere(applied: readonly boolean[], changed: tf.Tensor, images: tf.Tensor): tf.Tensor {
+  if (applied.every(Boolean)) return changed;
+  if (!applied.some(Boolean)) return images;
   const shown = tf.tensor4d([...applied], [applied.length, 1, 1, 1], "bool");
   return chosen(shown, changed, images);
 }

@@ -108,21 +108,26 @@ describe("epochs take views in turn", () => {
 describe("a reader of views", () => {
   test("gives the image itself as view 0, to the bit", async () => {
     const plain = await pixelsOf(imageReader(image), photos[0]!);
-    const reader = viewReader(image, layersOf("strong"), 0);
+    const reader = viewReader(image, { layers: layersOf("strong"), seed: 0 });
     expect(await pixelsOf(reader, photos[0]!, 0)).toEqual(plain);
     expect(await pixelsOf(reader, photos[0]!)).toEqual(plain);
   });
 
   test("gives the same view again, whatever was read between", async () => {
-    const reader = viewReader(image, layersOf("medium"), 3);
+    const reader = viewReader(image, { layers: layersOf("medium"), seed: 3 });
     const first = await pixelsOf(reader, photos[0]!, 2);
     await pixelsOf(reader, photos[1]!, 2);
     expect(await pixelsOf(reader, photos[0]!, 2)).toEqual(first);
-    expect(await pixelsOf(viewReader(image, layersOf("medium"), 3), photos[0]!, 2)).toEqual(first);
+    expect(await pixelsOf(viewReader(image, { layers: layersOf("medium"), seed: 3 }), photos[0]!, 2)).toEqual(
+      first,
+    );
   });
 
   test("gives other pixels for another view and another seed", async () => {
-    const [first, other] = [viewReader(image, layersOf("light"), 0), viewReader(image, layersOf("light"), 1)];
+    const [first, other] = [
+      viewReader(image, { layers: layersOf("light"), seed: 0 }),
+      viewReader(image, { layers: layersOf("light"), seed: 1 }),
+    ];
     const views = [
       await pixelsOf(first, photos[0]!, 0),
       await pixelsOf(first, photos[0]!, 1),
@@ -134,7 +139,7 @@ describe("a reader of views", () => {
 
   test("leaves no tensor behind", async () => {
     const before = tf.memory().numTensors;
-    const reader = viewReader(image, layersOf(Object.keys(transformations).join()), 0);
+    const reader = viewReader(image, { layers: layersOf(Object.keys(transformations).join()), seed: 0 });
     await Promise.all([1, 2, 3].map((view) => pixelsOf(reader, photos[0]!, view)));
     expect(tf.memory().numTensors).toBe(before);
   });
@@ -144,7 +149,9 @@ describe("a reader of views", () => {
       augmentationRecipe({ class_name: "RandomCrop", config: { height: 8, width: 8 } }),
       shape,
     );
-    await expect(viewReader(image, crop, 0).load(photos[0]!, 1)).rejects.toThrow("Add a Resizing layer");
+    await expect(viewReader(image, { layers: crop, seed: 0 }).load(photos[0]!, 1)).rejects.toThrow(
+      "Add a Resizing layer",
+    );
   });
 });
 
@@ -164,7 +171,7 @@ describe("features of views", () => {
     samples: readonly SampleView[],
     { cache, views }: { readonly cache: string | false; readonly views?: ViewSettings },
   ): Promise<{ values: Tensor; cached: number }> {
-    const reader = views ? viewReader(image, views.layers, views.seed) : imageReader(image);
+    const reader = views ? viewReader(image, views) : imageReader(image);
     const source = await openFeatureSource(cut, weights, engine, { reader, views, cache });
     try {
       const found = await source.extract(samples);
@@ -269,7 +276,7 @@ describe("where nothing is frozen", () => {
       newLayers: new Set(),
     });
     const views: ViewSettings = { layers: layersOf("light"), seed: 0 };
-    const reader = viewReader(image, views.layers, views.seed);
+    const reader = viewReader(image, views);
     const cache = join(scratch, "nothing");
     const samples = photos.flatMap((path) => [0, 1].map((view) => ({ path, view })));
     samples.splice(2, 0, { path: join(fixtures, "README.md"), view: 0 });

@@ -1,0 +1,124 @@
+/** The features of views of training samples, and how epochs take them in turn. */
+import type { SampleView } from "../data/sample-batches.ts";
+import type { BadFile } from "../data/sample-reader.ts";
+import { DataError } from "../errors.ts";
+import type { FeatureSource } from "../features/feature-source.ts";
+import type { FileFeatures } from "../features/file-features.ts";
+import type { SampleRows } from "../features/sample-rows.ts";
+import { selectRows } from "../features/sample-rows.ts";
+import { viewOfEpoch, viewsOfEpochs } from "../features/views/view.ts";
+import type { Callback } from "../training/callbacks/callback.ts";
+
+/** Features of the training samples, whose views epochs take in turn. */
+export interface TrainingViews {
+  /** The view of the first epoch: rows for each frontier tensor. */
+  readonly features: readonly SampleRows[];
+  /** For each row, its index in the samples asked for. */
+  readonly indices: readonly number[];
+  readonly bad: readonly BadFile[];
+  /** Views that were extracted or read before the first epoch, and how many of them came from the cache. */
+  readonly views: number;
+  readonly cached: number;
+  readonly bytes: number;
+  /** Gives each epoch its view. */
+  readonly callback: Callback;
+  dispose(): void;
+}
+
+interface Epochs {
+  /** Counted from 1 over all phases, both included. */
+  readonly first: number;
+  readonly last: number;
+}
+
+type Progress = (done: number, total: number, cached: number) => void;
+
+/** Extracts the views that the epochs need, once each; an epoch then takes its own. */
+export async function keptViews(
+  source: FeatureSource,
+  samples: readonly { readonly path: string }[],
+  count: number,
+  { first, last }: Epochs,
+  onProgress: Progress,
+): Promise<TrainingViews> {
+  const used = viewsOfEpochs(first, last, count);
+  const asked = samples.flatMap(({ path }) => used.map((view): SampleView => ({ path, view })));
+  const found = await source.extract(asked, (done, cached) => onProgress(done, asked.length, cached));
+  const rows = new Map<number, number[]>(used.map((view) => [view, []]));
+  const usable = new Map<number, number>();
+  found.indices.forEach((index, row) => {
+    rows.get(used[index % used.length]!)!.push(row);
+    const sample = Math.floor(index / used.length);
+    usable.set(sample, (usable.get(sample) ?? 0) + 1);
+  });
+  const torn = [...usable].find(([, views]) => views !== used.length);
+  if (torn) {
+    found.dispose();
+    throw changed(samples[torn[0]]!.path);
+  }
+  const featuresOf = (view: number): readonly SampleRows[] =>
+    found.features.map((each) => selectRows(each, rows.get(view)!));
+  return {
+    features: featuresOf(viewOfEpoch(first, count)),
+    indices: [...usable.keys()],
+    bad: found.bad,
+    views: found.indices.length,
+    cached: found.cached,
+    bytes: byteLength(found),
+    callback: {
+      name: "views",
+      examples: (epoch, given) => ({ ...given, features: featuresOf(viewOfEpoch(epoch, count)) }),
+    },
+    dispose: found.dispose,
+  };
+}
+
+/** Extracts a fresh view of each sample in each epoch; `source` keeps none of them. */
+export async function freshViews(
+  source: FeatureSource,
+  samples: readonly { readonly path: string }[],
+  { first }: Pick<Epochs, "first">,
+  onProgress: Progress,
+): Promise<TrainingViews> {
+  const extract = async (epoch: number): Promise<FileFeatures> => {
+    const view = viewOfEpoch(epoch, 0);
+    const asked = samples.map(({ path }) => ({ path, view }));
+    return source.extract(asked, (done, cached) => onProgress(done, asked.length, cached));
+  };
+  let held = { epoch: first, found: await extract(first) };
+  const { indices, bad } = held.found;
+  return {
+    features: held.found.features,
+    indices,
+    bad,
+    views: indices.length,
+    cached: 0,
+    bytes: byteLength(held.found),
+    callback: {
+      name: "views",
+      examples: async (epoch, given) => {
+        if (epoch !== held.epoch) {
+          held.found.dispose();
+          held = { epoch, found: await extract(epoch) };
+          const strange = indices.findIndex((index, row) => held.found.indices[row] !== index);
+          if (strange >= 0 || held.found.indices.length !== indices.length) {
+            throw changed(samples[indices[strange] ?? held.found.indices.at(-1)!]!.path);
+          }
+        }
+        return { ...given, features: held.found.features };
+      },
+    },
+    dispose: () => held.found.dispose(),
+  };
+}
+
+function byteLength({ features }: FileFeatures): number {
+  return features.reduce((sum, each) => sum + each.byteLength, 0);
+}
+
+function changed(path: string): DataError {
+  return new DataError(
+    `${path}: expected the bytes that the run began with, got others. Start the run again.`,
+    "data-changed",
+  );
+}
