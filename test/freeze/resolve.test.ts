@@ -341,7 +341,7 @@ describe("random layers in the frozen part", () => {
 
   test("an augmentation layer before frozen layers is warned of", () => {
     expect(warningsOf(graph, freezeUntil("b"))).toEqual([
-      "flip: stands before frozen layers and therefore does not augment images in training. To augment, freeze nothing after it.",
+      "flip: stands before frozen layers and therefore does not augment images in training. To augment, ask for views (views: 4), or freeze nothing after it.",
     ]);
     expect(warningsOf(graph, freezeUntil("a"))).toEqual([
       'freezeUntil("a") freezes 0 parameters (no layer before it has any).',
@@ -363,7 +363,7 @@ describe("random layers in the frozen part", () => {
       dense("out"),
     ]);
     expect(warningsOf(several, freezeUntil("out"), { bnMode: "follow" })).toEqual([
-      "flip, turn: stand before frozen layers and therefore do not augment images in training. To augment, freeze nothing after them.",
+      "flip, turn: stand before frozen layers and therefore do not augment images in training. To augment, ask for views (views: 4), or freeze nothing after them.",
       "drop, rest: are in the frozen part and therefore inactive in training; Keras keeps them active if only trainable=False is set.",
     ]);
   });
