@@ -67,7 +67,6 @@ export { layerGraph } from "./topology/build-graph.ts";
 export type { LayerGraph } from "./topology/layer-graph.ts";
 export type {
   Callback,
-  CallbackState,
   Moment,
   StepFigures,
   TrainingRun,
@@ -76,6 +75,7 @@ export type {
 export type { Epoch, History } from "./training/history.ts";
 export type { OptimizerArgument } from "./training/optimizer-config.ts";
 export type {
+  CallbackState,
   OptimizerState,
   RandomState,
   TrainingCounts,

@@ -1,6 +1,5 @@
-import type { Weights } from "../checkpoint.ts";
+import type { Json, Weights } from "../checkpoint.ts";
 import type { Tensor } from "../tensor.ts";
-import type { CallbackState } from "./callbacks/callback.ts";
 import type { History } from "./history.ts";
 
 /** Everything that training goes on from, as a value: going on from it gives the same bits as never having stopped. */
@@ -14,6 +13,13 @@ export interface TrainingState {
   /** What each callback's `state` returned, by its name. */
   readonly callbacks: Readonly<Record<string, CallbackState>>;
 }
+
+/** JSON that may hold tensors. */
+export type CallbackState =
+  | Json
+  | Tensor
+  | readonly CallbackState[]
+  | { readonly [key: string]: CallbackState };
 
 export interface TrainingCounts {
   /** The phase at hand, from 1. */
@@ -49,4 +55,19 @@ export interface WeightSlots {
   readonly layer: string;
   readonly weight: string;
   readonly tensors: Readonly<Record<string, Tensor>>;
+}
+
+/** Returns the trained weights by which the model is judged and kept: their moving averages where the optimizer keeps them. */
+export function judgedWeights({ weights, optimizer }: TrainingState): Weights {
+  const averages = new Map(
+    optimizer.slots.flatMap(({ layer, weight, tensors: { average } }) =>
+      average ? [[`${layer}/${weight}`, average] as const] : [],
+    ),
+  );
+  return new Map(
+    [...weights].map(([path, layer]) => [
+      path,
+      layer.map((weight) => ({ ...weight, ...averages.get(`${path}/${weight.name}`) })),
+    ]),
+  );
 }

@@ -59,6 +59,8 @@ export interface TailState {
 export interface Tail {
   /** The rate of the coming step. Setting it is refused where the optimizer has a schedule. */
   learningRate: number;
+  /** Steps taken: where the streams of random numbers are. */
+  readonly steps: number;
   /** One update; with `finite` none where the loss is not. The figures are from before it. */
   trainOnBatch(batch: Batch, learningRate?: number, updates?: "always" | "finite"): BatchFigures;
   /** Judges in inference mode, with the moving averages of weights where the optimizer keeps them. */
@@ -83,6 +85,8 @@ export interface TailOptions {
   readonly optimizer: OptimizerConfig;
   readonly loss: Loss;
   readonly seed: number;
+  /** Steps that earlier phases have taken; 0. */
+  readonly firstStep?: number;
   /** Of the model: what its loss is under a mask. */
   readonly kerasVersion: string;
 }
@@ -122,7 +126,7 @@ export function createTail(options: TailOptions): Tail {
   const reduction = graph.activityPenalties?.reduction ?? "mean";
   const moved = new Map([...partition.trainableWeights].map(([path, names]) => [path, new Set(names)]));
   const calls = callNumbers(graph);
-  let step = 0;
+  let step = options.firstStep ?? 0;
 
   const trainingContext: ContextOf = (node, layer) => ({
     training: partition.sides[node.index] === "dynamic",
@@ -160,6 +164,9 @@ export function createTail(options: TailOptions): Tail {
     },
     set learningRate(rate: number) {
       optimizer.learningRate = rate;
+    },
+    get steps() {
+      return step;
     },
     trainOnBatch: (batch, learningRate, updates = "always") => {
       const pass = forward(training, batch.features, weights, trainingContext);

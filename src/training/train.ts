@@ -1,22 +1,21 @@
-import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Checkpoint, Weights } from "../checkpoint.ts";
-import { TopologyError, UsageError } from "../errors.ts";
+import { UsageError } from "../errors.ts";
 import { optionName } from "../options.ts";
-import { disposeBatch, shuffledBatches, uploadBatch } from "./batches.ts";
-import type { Callback, Moment, TrainingRun, Verdict } from "./callbacks/callback.ts";
-import type { Figures } from "./epoch-figures.ts";
-import { evaluateExamples, meanFigures } from "./epoch-figures.ts";
+import type { Callback, TrainingRun, Verdict } from "./callbacks/callback.ts";
+import { evaluateExamples } from "./epoch-figures.ts";
 import type { Examples } from "./example-set.ts";
-import { sampleCount } from "./example-set.ts";
 import type { Epoch, History } from "./history.ts";
 import type { Snapshot } from "./snapshot.ts";
-import type { Batch, BatchFigures, Tail } from "./tail.ts";
+import type { TrainingCounts, TrainingState } from "./state.ts";
+import { judgedWeights } from "./state.ts";
+import type { Tail } from "./tail.ts";
+import { trainEpoch } from "./train-epoch.ts";
 
 /** One part of a run: its own cut, optimizer and schedule. */
 export interface TrainingPhase {
   readonly epochs: number;
-  /** Begins the phase on what the phases before it have moved. */
-  open(moved: Weights): OpenPhase | Promise<OpenPhase>;
+  /** Begins the phase on what the phases before it have moved in so many steps. */
+  open(moved: Weights, steps: number): OpenPhase | Promise<OpenPhase>;
 }
 
 /** A phase that is being trained. */
@@ -36,6 +35,8 @@ export interface TrainOptions {
   readonly callbacks: readonly Callback[];
   /** Returns the whole model with these weights in it. */
   readonly checkpointOf: (moved: Weights) => Checkpoint;
+  /** Goes on from there, with the same phases and callbacks, to the same bits as without a stop. */
+  readonly from?: TrainingState | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -52,7 +53,14 @@ interface Course {
   readonly history: Epoch[];
   /** What phases before the present one have moved. */
   moved: Weights;
+  /** Steps of all phases that are over. */
+  steps: number;
+  counts: TrainingCounts;
   phase: OpenPhase | null;
+  /** The callbacks of the phase and of the run. */
+  callbacks: readonly Callback[];
+  /** Whether an epoch is under way. */
+  isBetween: boolean;
 }
 
 /**
@@ -62,18 +70,36 @@ interface Course {
  * @throws the signal's reason, or a {TopologyError} that names the layer the values come from, where no epoch is complete.
  */
 export async function train(phases: readonly TrainingPhase[], options: TrainOptions): Promise<Trained> {
-  const course: Course = { history: [], moved: new Map(), phase: null };
+  const course = courseFrom(options.from);
   const run = runOf(course, options);
   let stopped: unknown;
   try {
+    requireDifferentNames(options.callbacks);
+    restoreCallbacks(options.callbacks, options.from);
     await trainPhases(phases, course, run, options);
   } catch (error) {
     if (course.history.length === 0) throw error;
     stopped = error;
   } finally {
-    for (const callback of options.callbacks) await callback.end?.(run);
+    try {
+      for (const callback of options.callbacks) await callback.end?.(run);
+    } finally {
+      closePhase(course, run);
+    }
   }
   return { history: course.history, weights: course.moved, ...(stopped !== undefined && { stopped }) };
+}
+
+function courseFrom(state: TrainingState | undefined): Course {
+  return {
+    history: [...(state?.history ?? [])],
+    moved: state?.weights ?? new Map(),
+    steps: state?.random.steps ?? 0,
+    counts: state?.counts ?? { phase: 1, epochs: 0, phaseEpochs: 0, iterations: 0, ended: null },
+    phase: null,
+    callbacks: [],
+    isBetween: true,
+  };
 }
 
 async function trainPhases(
@@ -82,94 +108,93 @@ async function trainPhases(
   run: TrainingRun,
   options: TrainOptions,
 ): Promise<void> {
-  for (const [index, { epochs, open }] of phases.entries()) {
-    const phase = await open(course.moved);
-    course.phase = phase;
-    const callbacks = [...phase.callbacks, ...options.callbacks];
-    try {
-      requireDifferentNames(callbacks);
-      for (const callback of index === 0 ? callbacks : phase.callbacks) await callback.begin?.(run);
-      const verdict = await trainPhase(course, phase, { number: index + 1, epochs, callbacks }, run, options);
-      for (const callback of phase.callbacks) await callback.end?.(run);
-      if (verdict === "stop") return;
-    } finally {
-      course.moved = readAndDispose(run.snapshot());
-      course.phase = null;
-      phase.close();
+  const { from } = options;
+  const start = course.counts;
+  let isBegun = false;
+  for (const [index, plan] of phases.entries()) {
+    const number = index + 1;
+    if (start.ended === "run" || number < start.phase) continue;
+    const isResumed = from !== undefined && number === start.phase;
+    if (isResumed && (start.ended === "phase" || start.phaseEpochs >= plan.epochs)) {
+      course.moved = judgedWeights(from);
+      continue;
     }
+    closePhase(course, run);
+    if (!isResumed)
+      course.counts = { ...course.counts, phase: number, phaseEpochs: 0, iterations: 0, ended: null };
+    const phase = await plan.open(course.moved, course.steps);
+    course.phase = phase;
+    course.callbacks = [...phase.callbacks, ...options.callbacks];
+    requireDifferentNames(course.callbacks);
+    if (isResumed) {
+      const { weights, optimizer, random } = from;
+      phase.tail.restore({ weights, optimizer, steps: random.steps });
+      restoreCallbacks(phase.callbacks, from);
+    }
+    for (const callback of isBegun ? phase.callbacks : course.callbacks) await callback.begin?.(run);
+    isBegun = true;
+    await trainPhase(course, phase, plan.epochs, run, options);
+    for (const callback of phase.callbacks) await callback.end?.(run);
+    if (course.counts.ended === "run") return;
   }
 }
 
-interface PhaseCourse {
-  readonly number: number;
-  readonly epochs: number;
-  readonly callbacks: readonly Callback[];
-}
-
 async function trainPhase(
-  { history }: Course,
-  open: OpenPhase,
-  phase: PhaseCourse,
+  course: Course,
+  { tail, examples, validation }: OpenPhase,
+  epochs: number,
   run: TrainingRun,
-  options: TrainOptions,
-): Promise<Verdict | undefined> {
-  let iteration = 0;
-  for (let count = 0; count < phase.epochs; count++) {
-    const epoch = history.length + 1;
+  { batchSize, seed, signal }: TrainOptions,
+): Promise<void> {
+  while (course.counts.phaseEpochs < epochs && course.counts.ended === null) {
+    const { phase, iterations } = course.counts;
+    const epoch = course.history.length + 1;
     const started = performance.now();
-    const trained = await trainEpoch(open, phase, { epoch, iteration }, options);
-    iteration += trained.steps;
-    const held = open.validation && (await evaluateExamples(open.tail, open.validation, options.batchSize));
+    course.isBetween = false;
+    const plan = { phase, epoch, iterations, examples, callbacks: course.callbacks, batchSize, seed, signal };
+    const trained = await trainEpoch(tail, plan);
+    const held = validation && (await evaluateExamples(tail, validation, batchSize));
     const record: Epoch = {
       epoch,
-      phase: phase.number,
+      phase,
       ...trained.figures,
       ...(held && Object.fromEntries(Object.entries(held).map(([name, value]) => [`val_${name}`, value]))),
       lr: trained.lr,
       seconds: (performance.now() - started) / 1000,
     };
-    history.push(record);
-    const verdicts: (Verdict | undefined)[] = [];
-    for (const callback of phase.callbacks) {
-      verdicts.push((await callback.epochEnd?.(record, run)) ?? undefined);
-    }
-    if (verdicts.includes("stop")) return "stop";
-    if (verdicts.includes("end-phase")) return "end-phase";
+    course.history.push(record);
+    course.isBetween = true;
+    course.counts = {
+      phase,
+      epochs: epoch,
+      phaseEpochs: course.counts.phaseEpochs + 1,
+      iterations: iterations + trained.steps,
+      ended: null,
+    };
+    for (const callback of course.callbacks)
+      heed(course, (await callback.epochEnd?.(record, run)) ?? undefined);
   }
-  return undefined;
 }
 
-async function trainEpoch(
-  { tail, examples: given }: OpenPhase,
-  { number, callbacks }: PhaseCourse,
-  { epoch, iteration }: { readonly epoch: number; readonly iteration: number },
-  { batchSize, seed, signal }: TrainOptions,
-): Promise<{ figures: Figures; lr: number; steps: number }> {
-  let examples = given;
-  for (const callback of callbacks) examples = (await callback.examples?.(epoch, examples)) ?? examples;
-  const batches = shuffledBatches(sampleCount(examples), batchSize, seed, epoch);
-  const all: BatchFigures[] = [];
-  let lr = tail.learningRate;
-  for (const [index, rows] of batches.entries()) {
-    signal?.throwIfAborted();
-    const steps = batches.length;
-    const moment: Moment = { phase: number, epoch, step: index + 1, steps, iteration: iteration + index };
-    lr = tail.learningRate;
-    for (const callback of callbacks) lr = (await callback.learningRate?.(moment, lr)) ?? lr;
-    const batch = await uploadBatch(examples, rows);
-    const figures = tail.trainOnBatch(batch, lr, "finite");
-    if (!Number.isFinite(figures.lossSum + figures.penalty)) throw notFinite(tail, batch, epoch, index + 1);
-    disposeBatch(batch);
-    all.push(figures);
-    const reported = { ...meanFigures([figures]), lr, samples: figures.samples };
-    for (const callback of callbacks) await callback.stepEnd?.(moment, reported);
-    await nextTurn();
-  }
-  return { figures: meanFigures(all), lr, steps: batches.length };
+/** A later callback's state already knows what an earlier one has decided. */
+function heed(course: Course, verdict: Verdict | undefined): void {
+  const { ended } = course.counts;
+  if (verdict === undefined || ended === "run") return;
+  course.counts = { ...course.counts, ended: verdict === "stop" ? "run" : "phase" };
+}
+
+/** Keeps what the phase has moved, and releases the rest of it. */
+function closePhase(course: Course, run: TrainingRun): void {
+  const { phase } = course;
+  if (!phase) return;
+  course.moved = readAndDispose(run.snapshot());
+  course.steps = phase.tail.steps;
+  course.phase = null;
+  phase.close();
 }
 
 /** The run as callbacks see it. */
-function runOf(course: Course, { checkpointOf }: TrainOptions): TrainingRun {
+function runOf(course: Course, { checkpointOf, seed }: TrainOptions): TrainingRun {
   const snapshot = (): Snapshot => {
     const { moved, phase } = course;
     const now = phase?.tail.snapshot();
@@ -182,7 +207,37 @@ function runOf(course: Course, { checkpointOf }: TrainOptions): TrainingRun {
     history: course.history,
     snapshot,
     checkpoint: () => checkpointOf(readAndDispose(snapshot())),
+    state: () => stateOf(course, seed),
   };
+}
+
+function stateOf(
+  { phase, isBetween, moved, counts, history, callbacks }: Course,
+  seed: number,
+): TrainingState {
+  if (!phase || !isBetween) {
+    throw new UsageError(
+      "state: expected to be asked between two epochs, got asked during one. Ask in epochEnd.",
+      "state-within-epoch",
+    );
+  }
+  const { weights, optimizer, steps } = phase.tail.state();
+  const kept = callbacks.flatMap(({ name, state }) => (state ? [[name, state()] as const] : []));
+  return {
+    weights: mergedWeights(moved, weights),
+    optimizer,
+    counts,
+    random: { seed, steps },
+    history: [...history],
+    callbacks: Object.fromEntries(kept),
+  };
+}
+
+function restoreCallbacks(callbacks: readonly Callback[], from: TrainingState | undefined): void {
+  for (const callback of callbacks) {
+    const state = from?.callbacks[callback.name];
+    if (state !== undefined) callback.restore?.(state);
+  }
 }
 
 /** Returns `earlier` with those of `later` put over them, weight by weight. */
@@ -209,18 +264,5 @@ function requireDifferentNames(callbacks: readonly Callback[]): void {
     `${optionName("callbacks")}: expected a name for each, got "${twice}" twice. Rename one of them.`,
     "callbacks-same-name",
     "callbacks",
-  );
-}
-
-function notFinite(tail: Tail, batch: Batch, epoch: number, step: number): TopologyError {
-  const layer = tail.firstNonFinite(batch);
-  disposeBatch(batch);
-  const advice =
-    layer?.className === "GlobalAveragePooling1D"
-      ? "A sample has nothing but masked steps, as a text without a word: leave it out."
-      : "Lower the learning rate.";
-  return new TopologyError(
-    `${layer?.path ?? "the loss"}: values in epoch ${epoch}, step ${step}: expected finite numbers, got NaN or infinity. ${advice}`,
-    "not-finite",
   );
 }

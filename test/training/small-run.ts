@@ -81,13 +81,14 @@ export function smallPhase(options: SmallPhase): TrainingPhase {
   const optimizer = optimizerConfig(options.optimizer ?? "Adam", undefined, 0.01);
   return {
     epochs: options.epochs,
-    open: (moved: Weights) => {
+    open: (moved: Weights, firstStep: number) => {
       const tail = createTail({
         ...cut,
         weights: withWeights(checkpoint, moved).weights,
         optimizer,
         loss: lossOf("categorical_crossentropy"),
         seed: 1,
+        firstStep,
         kerasVersion: checkpoint.kerasVersion,
       });
       return {

@@ -1,7 +1,8 @@
 import type { Weight, Weights } from "../../checkpoint.ts";
 import type { Tensor } from "../../tensor.ts";
 import type { Snapshot } from "../snapshot.ts";
-import type { Callback, CallbackState } from "./callback.ts";
+import type { CallbackState } from "../state.ts";
+import type { Callback } from "./callback.ts";
 import type { Monitor } from "./monitor.ts";
 import { isImprovement, monitoredValue } from "./monitor.ts";
 

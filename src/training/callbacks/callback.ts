@@ -1,8 +1,8 @@
-import type { Checkpoint, Json } from "../../checkpoint.ts";
-import type { Tensor } from "../../tensor.ts";
+import type { Checkpoint } from "../../checkpoint.ts";
 import type { Examples } from "../example-set.ts";
 import type { Epoch, History } from "../history.ts";
 import type { Snapshot } from "../snapshot.ts";
+import type { CallbackState, TrainingState } from "../state.ts";
 
 /** One step of a run. Every count begins at 1 but `iteration`. */
 export interface Moment {
@@ -31,16 +31,14 @@ export interface TrainingRun {
   readonly history: History;
   /** Returns a copy of the model as it is now. */
   checkpoint(): Checkpoint;
+  /**
+   * Returns everything that training goes on from, between two epochs. Callbacks further down the list have not seen the last epoch
+   * when `epochEnd` asks: what saves states stands last.
+   */
+  state(): TrainingState;
   /** Returns the weights that training has moved as they are now, held on the engine. The caller disposes it. */
   snapshot(): Snapshot;
 }
-
-/** JSON that may hold tensors. */
-export type CallbackState =
-  | Json
-  | Tensor
-  | readonly CallbackState[]
-  | { readonly [key: string]: CallbackState };
 
 /** `stop` ends the run, `end-phase` goes on with the next phase if there is one. */
 export type Verdict = "stop" | "end-phase";

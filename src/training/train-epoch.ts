@@ -1,0 +1,71 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { TopologyError } from "../errors.ts";
+import { disposeBatch, shuffledBatches, uploadBatch } from "./batches.ts";
+import type { Callback, Moment } from "./callbacks/callback.ts";
+import type { Figures } from "./epoch-figures.ts";
+import { meanFigures } from "./epoch-figures.ts";
+import type { Examples } from "./example-set.ts";
+import { sampleCount } from "./example-set.ts";
+import type { Batch, BatchFigures, Tail } from "./tail.ts";
+
+/** One epoch to be trained. */
+export interface EpochPlan {
+  readonly phase: number;
+  readonly epoch: number;
+  /** Steps that the phase has taken before. */
+  readonly iterations: number;
+  readonly examples: Examples;
+  readonly callbacks: readonly Callback[];
+  readonly batchSize: number;
+  readonly seed: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface TrainedEpoch {
+  readonly figures: Figures;
+  /** The rate of the last step. */
+  readonly lr: number;
+  readonly steps: number;
+}
+
+/**
+ * Takes a step for each batch of the epoch's samples, in an order that follows from the seed and the epoch.
+ * @throws the signal's reason, and a {TopologyError} that names the layer whose values are not finite.
+ */
+export async function trainEpoch(tail: Tail, plan: EpochPlan): Promise<TrainedEpoch> {
+  const { phase, epoch, iterations, callbacks, batchSize, seed, signal } = plan;
+  let { examples } = plan;
+  for (const callback of callbacks) examples = (await callback.examples?.(epoch, examples)) ?? examples;
+  const batches = shuffledBatches(sampleCount(examples), batchSize, seed, epoch);
+  const steps = batches.length;
+  const all: BatchFigures[] = [];
+  let lr = tail.learningRate;
+  for (const [index, rows] of batches.entries()) {
+    signal?.throwIfAborted();
+    const moment: Moment = { phase, epoch, step: index + 1, steps, iteration: iterations + index };
+    lr = tail.learningRate;
+    for (const callback of callbacks) lr = (await callback.learningRate?.(moment, lr)) ?? lr;
+    const batch = await uploadBatch(examples, rows);
+    const figures = tail.trainOnBatch(batch, lr, "finite");
+    if (!Number.isFinite(figures.lossSum + figures.penalty)) throw notFinite(tail, batch, epoch, index + 1);
+    disposeBatch(batch);
+    all.push(figures);
+    const reported = { ...meanFigures([figures]), lr, samples: figures.samples };
+    for (const callback of callbacks) await callback.stepEnd?.(moment, reported);
+    await nextTurn();
+  }
+  return { figures: meanFigures(all), lr, steps };
+}
+
+function notFinite(tail: Tail, batch: Batch, epoch: number, step: number): TopologyError {
+  const layer = tail.firstNonFinite(batch);
+  disposeBatch(batch);
+  const advice =
+    layer?.className === "GlobalAveragePooling1D"
+      ? "A sample has nothing but masked steps, as a text without a word: leave it out."
+      : "Lower the learning rate.";
+  return new TopologyError(
+    `${layer?.path ?? "the loss"}: values in epoch ${epoch}, step ${step}: expected finite numbers, got NaN or infinity. ${advice}`,
+    "not-finite",
+  );
+}
