@@ -52,7 +52,7 @@ async function withFile<T>(
   refuseForeignFile(path, head);
   const file = await openVirtual(windowFile(descriptor, 0, length), path);
   try {
-    return await use({ kind: "hdf5", path, file });
+    return await file.limited(() => use({ kind: "hdf5", path, file }));
   } finally {
     file.close();
   }

@@ -6,6 +6,7 @@ import { mount, unmount, type VirtualFile, windowFile } from "./file-system.ts";
 import { damaged, libraryMessage, loadLibrary, type Source } from "./library.ts";
 import { readStrings } from "./string-attribute.ts";
 import { systemError } from "./system-error.ts";
+import { withTimeLimit } from "./time-limit.ts";
 
 /** A group of an open HDF5 file. Names of children may be paths (`a/b`). */
 export interface Hdf5Group {
@@ -26,6 +27,14 @@ export interface Hdf5Group {
 /** An open HDF5 file. */
 export interface Hdf5File {
   readonly root: Hdf5Group;
+  /** Size of the file. */
+  readonly bytes: number;
+  /**
+   * Runs `use`, which reads from the file, and ends it if it takes longer than any honest file of this size does. One call around
+   * many reads costs less than one around each.
+   * @throws {KerasFileError} if the time is over.
+   */
+  limited<T>(use: () => T): T;
   /** Closes the file. Its groups and datasets cannot be read afterwards. */
   close(): void;
 }
@@ -46,7 +55,7 @@ export async function openHdf5(path: string): Promise<Hdf5File> {
     if (status.isDirectory()) throw systemError(path, { code: "EISDIR" });
     const file = await openVirtual(windowFile(descriptor, 0, status.size), path);
     return {
-      root: file.root,
+      ...file,
       close: () => {
         file.close();
         closeSync(descriptor);
@@ -70,15 +79,17 @@ export async function openVirtual(virtual: VirtualFile, label: string): Promise<
   const path = mount(virtual);
   let file: File;
   try {
-    file = new File(path, "r");
+    file = withTimeLimit(label, bytes, () => new File(path, "r"));
   } catch (error) {
     unmount(path);
-    throw openError(label, error, virtual);
+    throw error instanceof KerasFileError ? error : openError(label, error, virtual);
   }
   return {
     root: groupAt({ library, label, fileId: file.file_id, bytes }, "/"),
+    bytes,
+    limited: (use) => withTimeLimit(label, bytes, use),
     close: () => {
-      file.close();
+      withTimeLimit(label, bytes, () => file.close());
       unmount(path);
     },
   };

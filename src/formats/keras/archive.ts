@@ -55,7 +55,7 @@ export async function readKerasArchive(
   if (!weightsEntry) throw new KerasFileError(`${label}: has no ${weightsName}.`, "structure");
   const place = `${label}: ${weightsName}`;
   const file = await openVirtual(weightsEntry.open(values), place);
-  try {
+  const read = (): Checkpoint => {
     const groups = storedPaths(
       modelTree(plainConfig),
       layerSlots({ modelConfig: plainConfig, kerasVersion }),
@@ -74,6 +74,9 @@ export async function readKerasArchive(
       ...(optimizerWeights && { optimizerWeights }),
       notes: readNotes(metadata[notesKey]),
     };
+  };
+  try {
+    return file.limited(read);
   } finally {
     file.close();
   }

@@ -3,6 +3,7 @@ import type { Architecture } from "../../architectures/architecture.ts";
 import type { Checkpoint, JsonObject } from "../../checkpoint.ts";
 import { KerasFileError } from "../../errors.ts";
 import { type Hdf5File, openHdf5 } from "../../hdf5/reader.ts";
+import { withTimeLimit } from "../../hdf5/time-limit.ts";
 import { isObject } from "../../topology/config-values.ts";
 import type { DescribedModel } from "../format.ts";
 import { mergedGroup } from "../virtual-groups.ts";
@@ -33,7 +34,8 @@ export async function readShardedWeights(
   try {
     for (const name of shardNames(map, path)) files.push(await openHdf5(join(dirname(path), name)));
     const root = mergedGroup(files.map((file) => file.root));
-    return readWeightsOnly({ root }, path, network, values);
+    const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
+    return withTimeLimit(path, bytes, () => readWeightsOnly({ root }, path, network, values));
   } finally {
     for (const file of files) file.close();
   }
