@@ -6,7 +6,7 @@ import { KerasFileError } from "../errors.ts";
 const leastSeconds = 8;
 const leastBytesPerSecond = 2e6;
 
-/** Where the script that runs under the limit finds what to run. */
+/** The property in which the script that runs under the limit finds what to run. */
 const slot: unique symbol = Symbol.for("keras-finetune.hdf5-read");
 const script = new Script('globalThis[Symbol.for("keras-finetune.hdf5-read")]()');
 
