@@ -18,7 +18,7 @@ import { fromEarlier, fromFiles } from "./computation.ts";
 import type { CutModel } from "./cut.ts";
 import type { Computation, FileFeatures } from "./file-features.ts";
 import { extractFiles } from "./file-features.ts";
-import { splitProgram, staticProgram } from "./trunk.ts";
+import { isEarlierCut, splitProgram, staticProgram } from "./trunk.ts";
 import { extractOpenRows, streamRows } from "./uncached-rows.ts";
 import type { ViewSettings } from "./views/view.ts";
 import { viewKey } from "./views/view.ts";
@@ -35,7 +35,7 @@ export interface FeatureSettings {
   /** Bytes that the whole cache may hold. */
   readonly cacheMax?: number | undefined;
   readonly storage?: FeatureStorage | undefined;
-  /** The source of an earlier cut of the same graph: what is not cached is computed from its features. */
+  /** The source of an earlier cut of the same graph: what is not cached is computed from its features where that can be. */
   readonly earlier?: FeatureSource | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onWarning?: ((message: string) => void) | undefined;
@@ -135,7 +135,7 @@ async function computationOf(
     engine: { name: engine.name, version: engine.tensorflow ?? engine.tfjs },
   };
   const earlierKey = earlier?.trunkKey ?? null;
-  if (!earlier || earlierKey === null) {
+  if (!earlier || earlierKey === null || !isEarlierCut(earlier.cut, cut)) {
     const compute = fromFiles(part, reader, { batchSize, seed: settings.views?.seed ?? 0 });
     return { compute, trunkKey: trunkKeyOf({ ...part, ...identity }) };
   }

@@ -46,12 +46,8 @@ export interface SplitProgram {
   readonly between: StaticProgram;
 }
 
-/**
- * Returns a later cut's static part in two, at the frontier of an earlier cut of the same graph.
- * @throws {Error} if the earlier cut has static calls that the later one has not.
- */
+/** Returns a later cut's static part in two, at the frontier of an earlier cut: `isEarlierCut(earlier, later)`. */
 export function splitProgram(earlier: CutModel, later: CutModel, weights: Weights): SplitProgram {
-  requireEarlier(earlier, later);
   const given = earlier.partition.frontier;
   const { graph, kept, weights: derived } = formOf(later, weights, [...given, ...later.partition.frontier]);
   const inputs = graph.inputs.map((input) => input.ref);
@@ -63,16 +59,14 @@ export function splitProgram(earlier: CutModel, later: CutModel, weights: Weight
   return { toEarlier: between(inputs, from), toLater: between(inputs, to), between: between(from, to) };
 }
 
-function requireEarlier(earlier: CutModel, later: CutModel): void {
-  const strange = earlier.graph.nodes.find(
-    (node) =>
-      earlier.partition.sides[node.index] === "static" && later.partition.sides[node.index] !== "static",
+/** Returns whether two cuts are in one graph, and all that is static in the first is static in the second. */
+export function isEarlierCut(earlier: CutModel, later: CutModel): boolean {
+  return (
+    earlier.graph === later.graph &&
+    earlier.partition.sides.every(
+      (side, node) => side === "dynamic" || later.partition.sides[node] === "static",
+    )
   );
-  if (earlier.graph !== later.graph || strange) {
-    throw new Error(
-      `features: ${strange?.layer ?? "another graph"} is computed ahead of the earlier cut and not of the later one`,
-    );
-  }
 }
 
 function formOf(

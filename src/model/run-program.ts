@@ -63,6 +63,11 @@ export function runWithMasks(
     });
     release(values, program.lastReadAt[position]!);
   });
+  const kept = new Set(program.outputs.map(refKey));
+  release(
+    values,
+    program.inputs.map(refKey).filter((key) => !kept.has(key)),
+  );
   const own = ownHandles([]);
   return {
     outputs: program.outputs.map((ref) => own(tensorOf(values, ref))),
