@@ -28,6 +28,8 @@ export type {
 } from "./data/dataset.ts";
 export { loadImages } from "./data/images.ts";
 export type { FileOptions } from "./data/model-files.ts";
+export { table } from "./data/table.ts";
+export type { TableOptions } from "./data/table-plan.ts";
 export type { EngineChoice, EngineInfo } from "./engine/backend.ts";
 export { engineInfo, useEngine } from "./engine/backend.ts";
 export { setupEngine } from "./engine/setup.ts";

@@ -64,6 +64,7 @@ const smallFiles: Readonly<Record<string, string>> = {};
 const owners: readonly (readonly [name: RegExp, room: string])[] = [
   [/^h5wasm(\/|$)/, "hdf5"],
   [/^sharp$/, "data"],
+  [/^csv-parse(\/|$)/, "data"],
   [/^protobufjs(\/|$)/, "formats"],
   [/^@tensorflow\//, "engine"],
   [/^yargs(\/|$)/, "cli"],

@@ -11,7 +11,6 @@ export type SampleTarget = number | readonly number[] | string;
 
 /** One file with what is known about it. */
 export interface FileSample {
-  /** Path of the file; `table.csv:12`, file and line, for a text that stands in a table. */
   readonly path: string;
   readonly split: Split;
   /** Index into the dataset's `classNames`, where each sample has one class. */
@@ -22,8 +21,6 @@ export interface FileSample {
   readonly weight?: number;
   /** Samples of one group stay on one side of a split. */
   readonly group?: string;
-  /** The text itself, where it stands in a table and not in a file of its own. */
-  readonly text?: string;
 }
 
 /** The facts of one target column. What an output does with them is the task's decision. */
@@ -96,6 +93,10 @@ export interface ArrayDataset extends Batch {
   readonly classNames?: readonly string[];
   /** Where the targets come from a table: the facts of its columns, by which `targets` is a record. */
   readonly targetColumns?: readonly TargetColumn[];
+  /** What a user should know of how the data was read, each a sentence without its end. */
+  readonly remarks?: readonly string[];
+  /** What is doubtful in the data, each a sentence. */
+  readonly warnings?: readonly string[];
 }
 
 /** Batches that are made while they are read, so that a dataset may be larger than memory. Each iteration is one epoch. */

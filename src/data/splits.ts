@@ -159,7 +159,7 @@ async function splitItems(
   const wanted = samples.flatMap((sample, index) => (sample ? [{ sample, index }] : []));
   for (let from = 0; from < wanted.length; from += hashesAtOnce) {
     const part = wanted.slice(from, from + hashesAtOnce);
-    const hashes = await Promise.all(part.map(({ sample }) => hashOf(sample, hashFile)));
+    const hashes = await Promise.all(part.map(({ sample }) => hashFile(sample.path).catch(() => undefined)));
     part.forEach(({ sample: { label, group }, index }, position) => {
       const hash = hashes[position];
       if (hash === undefined) return;
@@ -168,13 +168,6 @@ async function splitItems(
     });
   }
   return { items, indices };
-}
-
-async function hashOf(
-  { path, text }: FileSample,
-  hashFile: (path: string) => Promise<string>,
-): Promise<string | undefined> {
-  return text === undefined ? hashFile(path).catch(() => undefined) : sha256(text);
 }
 
 function sha256(text: string): string {
