@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from "../checkpoint.ts";
 import type { Shape } from "../tensor.ts";
 import { readModel } from "../topology/dialects/read-model.ts";
-import type { LayerSpec } from "../topology/layer-spec.ts";
+import { inputShapes, type LayerSpec } from "../topology/layer-spec.ts";
 import { specOf } from "../topology/layer-specs.ts";
 import { snakeCase } from "../topology/naming.ts";
 import { inModule, opModule } from "../topology/translate/keras-modules.ts";
@@ -112,7 +112,7 @@ function withLayout(className: string, config: JsonObject): JsonObject {
 function outputShape(className: string, config: JsonObject, given: readonly Output[]): Shape {
   const spec = knownSpec(className);
   const call = { config: { ...spec.defaults, ...config }, keras: 3, args: [], kwargs: {} } as const;
-  const [shape] = spec.outputShapes({ ...call, inputs: given.map((output) => output.shape) });
+  const [shape] = spec.outputShapes({ ...call, inputs: inputShapes(given.map((output) => output.shape)) });
   if (!shape) throw new Error(`${className}: expected an output`);
   return shape;
 }

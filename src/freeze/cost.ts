@@ -11,6 +11,7 @@ import {
   layerLookup,
   nodeAt,
 } from "../topology/layer-graph.ts";
+import { inputShapes } from "../topology/layer-spec.ts";
 import { specOf } from "../topology/layer-specs.ts";
 import { everyRead } from "../topology/rewrites/graph-edges.ts";
 import { weightSpecsOf } from "../topology/weights-of.ts";
@@ -196,7 +197,8 @@ function contraction(
   if (!count || !inputs.every((shape) => shape !== null) || !outputs.every((shape) => shape !== null))
     return 0;
   const { config, keras } = layer;
-  return count({ config, keras, inputs, outputs, args: node.args, kwargs: node.kwargs });
+  const { args, kwargs } = node;
+  return count({ config, keras, inputs: inputShapes(inputs), outputs: inputShapes(outputs), args, kwargs });
 }
 
 function sum(works: readonly Work[]): Work {

@@ -9,6 +9,7 @@ import {
   type TensorRef,
   tensorAt,
 } from "../topology/layer-graph.ts";
+import { inputShapes } from "../topology/layer-spec.ts";
 import { isRandomLayer, specOf } from "../topology/layer-specs.ts";
 import { everyRead } from "../topology/rewrites/graph-edges.ts";
 import { weightSpecsOf } from "../topology/weights-of.ts";
@@ -71,7 +72,7 @@ export function partition(graph: LayerGraph, resolution: FrozenSet): Partition {
 function couplesBatch(graph: LayerGraph, node: GraphNode, { className, config }: GraphLayer): boolean {
   const inputs = node.inputs.map((ref) => tensorAt(graph, ref).shape ?? []);
   const couples = specOf(className)?.couplesBatch ?? false;
-  if (typeof couples === "function" ? couples({ config, inputs }) : couples) return true;
+  if (typeof couples === "function" ? couples({ config, inputs: inputShapes(inputs) }) : couples) return true;
   return (
     inputs.some(([batch]) => batch === null) &&
     node.outputs.some(({ shape }) => shape !== null && shape[0] !== null)

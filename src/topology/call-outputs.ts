@@ -1,7 +1,7 @@
 import { TopologyError } from "../errors.ts";
-import type { ElementType, Shape } from "../tensor.ts";
+import type { Shape } from "../tensor.ts";
 import type { Argument, GraphLayer, TensorSpec } from "./layer-graph.ts";
-import type { LayerSpec } from "./layer-spec.ts";
+import { type CallShapes, inputShapes, type LayerSpec } from "./layer-spec.ts";
 
 /** Inputs of one call of a layer, before its outputs are known. */
 export interface CallInputs {
@@ -33,21 +33,20 @@ export function outputsOfCall(
     (): TensorSpec => ({ shape: null, dtype: "float32" }),
   );
   if (!spec || !shapes.every((shape): shape is Shape => shape !== null)) return unknown;
-  const callShapes = {
+  const callShapes: CallShapes = {
     config: layer.config,
     keras: layer.keras,
-    inputs: shapes,
+    inputs: inputShapes(shapes),
     args: call.args,
     kwargs: call.kwargs,
   };
+  const [dtype = "float32", ...otherDTypes] = call.inputs.map((input) => input.dtype);
   if (withErrorPrefix(layer.path, () => spec.refusal?.(layer.config))) return unknown;
   return withErrorPrefix(layer.path, () => {
-    const dtypes =
-      spec.outputDTypes?.({ ...callShapes, dtypes: call.inputs.map((input) => input.dtype) }) ?? [];
-    return spec.outputShapes(callShapes).map((shape, output): TensorSpec => {
-      const dtype: ElementType = dtypes[output] ?? "float32";
-      return { shape, dtype };
-    });
+    const dtypes = spec.outputDTypes?.({ ...callShapes, dtypes: [dtype, ...otherDTypes] }) ?? [];
+    return spec
+      .outputShapes(callShapes)
+      .map((shape, output): TensorSpec => ({ shape, dtype: dtypes[output] ?? "float32" }));
   });
 }
 

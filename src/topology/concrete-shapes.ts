@@ -1,6 +1,7 @@
 import type { Shape } from "../tensor.ts";
 import type { GraphLayer, GraphNode, LayerGraph, TensorRef } from "./layer-graph.ts";
 import { layerLookup } from "./layer-graph.ts";
+import { inputShapes } from "./layer-spec.ts";
 import { specOf } from "./layer-specs.ts";
 
 /** Shapes of a call's outputs, null if unknown. */
@@ -50,7 +51,7 @@ function shapesOf(
   return spec.outputShapes({
     config: layer.config,
     keras: layer.keras,
-    inputs,
+    inputs: inputShapes(inputs),
     args: node.args,
     kwargs: node.kwargs,
   });

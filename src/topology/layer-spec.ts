@@ -30,13 +30,22 @@ export interface WeightSpec {
   readonly mergedInto?: { readonly weight: string; readonly scale: number };
 }
 
+/** A list with at least one item. */
+export type NonEmpty<T> = readonly [T, ...T[]];
+
 /** Input shapes and arguments of a call. */
 export interface CallShapes {
   readonly config: JsonObject;
   readonly keras: KerasMajor;
-  readonly inputs: readonly Shape[];
+  /** Shapes of the inputs. An InputLayer, which has none, is given one without dimensions. */
+  readonly inputs: NonEmpty<Shape>;
   readonly args: readonly Argument[];
   readonly kwargs: Readonly<Record<string, Argument>>;
+}
+
+/** Returns the shapes of a call's inputs as {@link CallShapes} holds them. */
+export function inputShapes([first = [], ...others]: readonly Shape[]): NonEmpty<Shape> {
+  return [first, ...others];
 }
 
 /** Reason for which a layer cannot be computed. */
@@ -64,10 +73,10 @@ export interface LayerSpec {
   readonly outputShapes: (call: CallShapes) => readonly Shape[];
   /** Infers the dtype of each output from the dtypes of the inputs. Outputs are float32 if absent. */
   readonly outputDTypes?: (
-    call: CallShapes & { readonly dtypes: readonly ElementType[] },
+    call: CallShapes & { readonly dtypes: NonEmpty<ElementType> },
   ) => readonly ElementType[];
   /** Counts the multiply-adds of contractions (convolution, matrix product) for one sample. Defaults to 0. */
-  readonly multiplyAdds?: (call: CallShapes & { readonly outputs: readonly Shape[] }) => number;
+  readonly multiplyAdds?: (call: CallShapes & { readonly outputs: NonEmpty<Shape> }) => number;
   /** True if the layer draws random numbers in training (Dropout, noise, Random*). */
   readonly random?: boolean;
   /**
@@ -105,7 +114,7 @@ export function operation(
   return {
     className: `ops.${name}`,
     defaults,
-    outputShapes: (call) => [shapeOf(call.inputs[0]!, call)],
+    outputShapes: (call) => [shapeOf(call.inputs[0], call)],
     ...more,
   };
 }

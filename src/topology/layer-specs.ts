@@ -23,8 +23,8 @@ import { arrayOpSpecs } from "./specs/ops-arrays.ts";
 import { contractionOpSpecs } from "./specs/ops-contractions.ts";
 import { decompositionOpSpecs } from "./specs/ops-decompositions.ts";
 import { elementwiseOpSpecs } from "./specs/ops-elementwise.ts";
+import { imageTransformOpSpecs } from "./specs/ops-image-transforms.ts";
 import { layerOpSpecs } from "./specs/ops-layers.ts";
-import { movedImageOpSpecs } from "./specs/ops-moved-images.ts";
 import { reductionOpSpecs } from "./specs/ops-reductions.ts";
 import { shapeOpSpecs } from "./specs/ops-shapes.ts";
 import { signalOpSpecs } from "./specs/ops-signals.ts";
@@ -62,7 +62,7 @@ const specs: ReadonlyMap<string, LayerSpec> = new Map(
     shapeOpSpecs,
     contractionOpSpecs,
     decompositionOpSpecs,
-    movedImageOpSpecs,
+    imageTransformOpSpecs,
     arrayOpSpecs,
     acrossBatchOpSpecs,
     rearrangeSpecs,

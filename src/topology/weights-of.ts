@@ -2,7 +2,7 @@ import type { Shape } from "../tensor.ts";
 import { elementCount } from "../tensor.ts";
 import { withErrorPrefix } from "./call-outputs.ts";
 import { type GraphLayer, type GraphNode, type LayerGraph, tensorAt } from "./layer-graph.ts";
-import type { CallShapes, WeightSpec } from "./layer-spec.ts";
+import { type CallShapes, inputShapes, type WeightSpec } from "./layer-spec.ts";
 import { specOf } from "./layer-specs.ts";
 
 /**
@@ -29,7 +29,8 @@ export function weightSpecsOf(graph: LayerGraph): ReadonlyMap<string, readonly W
 export function callShapesOf(graph: LayerGraph, layer: GraphLayer, node: GraphNode): CallShapes | undefined {
   const inputs = node.inputs.map((ref) => tensorAt(graph, ref).shape);
   if (!inputs.every((shape): shape is Shape => shape !== null)) return undefined;
-  return { config: layer.config, keras: layer.keras, inputs, args: node.args, kwargs: node.kwargs };
+  const { config, keras } = layer;
+  return { config, keras, inputs: inputShapes(inputs), args: node.args, kwargs: node.kwargs };
 }
 
 /** Counts the values in all these weights, as `model.count_params()` does. */

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { kernelClasses } from "../../src/layers/registry.ts";
 import { modernConfig } from "../../src/topology/dialects/layer-config.ts";
 import type { Argument } from "../../src/topology/layer-graph.ts";
-import type { CallShapes } from "../../src/topology/layer-spec.ts";
+import { type CallShapes, inputShapes } from "../../src/topology/layer-spec.ts";
 import { knownLayerClasses, specOf } from "../../src/topology/layer-specs.ts";
 import type { LayerCase } from "./layer-cases.ts";
 import { families, givenInputs } from "./layer-cases.ts";
@@ -60,7 +60,7 @@ describe("a spec predicts what Keras gave", () => {
   test.each(foretold)("$name: the outputs' shapes with the batch left open", (layerCase) => {
     const spec = specOf(layerCase.className)!;
     const call = callOf(layerCase);
-    const open = { ...call, inputs: call.inputs.map(([, ...rest]) => [null, ...rest]) };
+    const open = { ...call, inputs: inputShapes(call.inputs.map(([, ...rest]) => [null, ...rest])) };
     spec.outputShapes(open).forEach((shape, index) => {
       const actual = layerCase.outputs[index]!.shape;
       expect(shape.map((size, axis) => (size === null ? actual[axis] : size))).toEqual(actual);
@@ -86,7 +86,7 @@ function callOf(layerCase: LayerCase): CallShapes {
   return {
     config: modernConfig(layerCase.className, layerCase.config, layerCase.major),
     keras: layerCase.major,
-    inputs: givenInputs(layerCase).map((index) => layerCase.inputs[index]!.shape),
+    inputs: inputShapes(givenInputs(layerCase).map((index) => layerCase.inputs[index]!.shape)),
     args: (layerCase.args ?? []).map(argumentOf),
     kwargs: Object.fromEntries(
       Object.entries(layerCase.kwargs ?? {}).map(([name, argument]) => [name, argumentOf(argument)]),

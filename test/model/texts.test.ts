@@ -137,22 +137,19 @@ describe("what a file does not hold is refused by name, with what to do", () => 
   test.each([
     [
       { vocabulary: null },
-      /vectorize \(TextVectorization\): its vocabulary is not in the file\. Give it when/,
+      /vectorize \(TextVectorization\): its vocabulary is not in the file\. Pass it when/,
     ],
-    [
-      { vocabulary: "/data/words.txt" },
-      /its vocabulary is in a file of its own, \/data\/words\.txt\. Give it/,
-    ],
+    [{ vocabulary: "/data/words.txt" }, /its vocabulary is in a separate file, \/data\/words\.txt\. Pass it/],
     [
       { output_mode: "tf_idf", output_sequence_length: null },
-      /its idf weights are not in the file\. Give it/,
+      /its idf weights are not in the file\. Pass it/,
     ],
     [{ standardize: "my_standardize" }, /its standardize my_standardize is Python code\. Use one/],
     [
       { split: { class_name: "function", config: "my_split" } },
       /its split my_split is Python code\. Use one/,
     ],
-    [{ ragged: true }, /its output is ragged\. Leave ragged out/],
+    [{ ragged: true }, /its output is ragged\. Remove ragged=True/],
   ])("%j", async (changed, message) => {
     const checkpoint = await readCheckpoint(join(folder, "k3-reviews-given.h5"));
     const modelConfig = editLayers(checkpoint.modelConfig, ({ path, json }) =>

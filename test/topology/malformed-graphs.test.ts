@@ -130,7 +130,7 @@ describe("an invalid config is refused by the name of the layer", () => {
   test("a window that is larger than its input is refused", () => {
     const conv = layer("Conv2D", "y", [from("x")], { filters: 2, kernel_size: [9, 9] });
     expect(messageOf(functional([input, conv]))).toBe(
-      "y: input: expected at least 9 positions for a window of 9, got 8. A larger image fits.",
+      "y: input: expected at least 9 positions for a window of 9, got 8. Use a larger image.",
     );
   });
 

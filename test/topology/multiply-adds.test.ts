@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { layerGraph } from "../../src/topology/build-graph.ts";
+import { inputShapes } from "../../src/topology/layer-spec.ts";
 import { specOf } from "../../src/topology/layer-specs.ts";
 import { callShapesOf } from "../../src/topology/weights-of.ts";
 import type { FixtureLayer, GraphFixture } from "./graph-fixtures.ts";
@@ -17,9 +18,9 @@ describe.each(files)("multiply-adds in %s equal kernel sizes times positions fro
     for (const layer of graph.layers) {
       const node = graph.nodes.find((candidate) => candidate.layer === layer.path)!;
       const call = callShapesOf(graph, layer, node)!;
-      const outputs = node.outputs.map(({ shape }) => shape!);
+      const outputs = inputShapes(node.outputs.map(({ shape }) => shape!));
       const count = specOf(layer.className)?.multiplyAdds?.({ ...call, outputs }) ?? 0;
-      const place = layer.className.endsWith("Transpose") ? call.inputs[0]! : outputs[0]!;
+      const place = layer.className.endsWith("Transpose") ? call.inputs[0] : outputs[0];
       const channels = layer.config["data_format"] === "channels_first" ? place[1]! : place.at(-1)!;
       const positions = place.slice(1).reduce<number>((product, size) => product * (size ?? 0), 1) / channels;
       const expected = kernelsOf(layers.get(layer.path)).reduce((sum, size) => sum + size * positions, 0);

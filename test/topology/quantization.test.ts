@@ -21,9 +21,9 @@ describe("unsupported quantization", () => {
     quantizationRefusal(className, config)?.reason;
 
   test.each([
-    ["Conv2D", { dtype: "int8_from_float32" }, "it is quantized to int8, which is not run here"],
-    ["Dense", { dtype: "int2_from_float32" }, "it is quantized to int2, which is not run here"],
-    ["Embedding", { dtype: "float8/1024_from_float32" }, "it is quantized to float8, which is not run here"],
+    ["Conv2D", { dtype: "int8_from_float32" }, "it is quantized to int8, which is not supported"],
+    ["Dense", { dtype: "int2_from_float32" }, "it is quantized to int2, which is not supported"],
+    ["Embedding", { dtype: "float8/1024_from_float32" }, "it is quantized to float8, which is not supported"],
     ["Dense", { dtype: "int4/128_from_float32", lora_rank: 2 }, "it is quantized to int4 and has LoRA"],
     ["EinsumDense", { dtype: "int8_from_float32", lora_rank: 2 }, "it is quantized to int8 and has LoRA"],
   ])("%s with %o is refused", (className, config, reason) => {

@@ -78,21 +78,21 @@ describe("arguments with which a layer is not supported", () => {
   };
 
   test.each([
-    ["LSTM", { units: 4, stateful: true }, "y: it is stateful: what it gives for a batch"],
+    ["LSTM", { units: 4, stateful: true }, "y: it is stateful: its output for a batch"],
     ["Bidirectional", { layer: inside("GRU", { units: 4, stateful: true }) }, "y: it is stateful"],
     ["GRU", { units: 4, time_major: true }, "y: it is time_major"],
-    ["RNN", { cell: inside("MyCell", { units: 4 }) }, "y: its cell MyCell is none of Keras's"],
+    ["RNN", { cell: inside("MyCell", { units: 4 }) }, "y: its cell MyCell is not one of Keras's"],
     [
       "RNN",
       { cell: inside("StackedRNNCells", { cells: [inside("MyCell", {})] }) },
-      "y: its cell StackedRNNCells is none",
+      "y: its cell StackedRNNCells is not one",
     ],
     [
       "TimeDistributed",
       { layer: inside("Functional", { layers: [] }) },
       "y: it is a model without its layers",
     ],
-    ["TimeDistributed", { layer: inside("Lambda", {}) }, "y: what is inside, Lambda, is no layer"],
+    ["TimeDistributed", { layer: inside("Lambda", {}) }, "y: the layer inside, Lambda, is unknown"],
     [
       "TimeDistributed",
       { layer: inside("Dense", { units: 2, activation: "mine" }) },

@@ -7,24 +7,27 @@ import type { CallShapes, LayerSpec, WeightSpec } from "../layer-spec.ts";
 import { variable, zeros } from "./variables.ts";
 import { knownSize } from "./windows.ts";
 
-const sameShape = ({ inputs }: CallShapes): readonly Shape[] => [inputs[0]!];
+const sameShape = ({ inputs }: CallShapes): readonly Shape[] => [inputs[0]];
 
-/** `keras/src/layers/activations/`. */
+/** Creates the spec of an activation layer (`keras/src/layers/activations/`). */
 function activationLayer(className: string, defaults: JsonObject, more: Partial<LayerSpec> = {}): LayerSpec {
   return { className, defaults, outputShapes: sameShape, elementwise: true, masking: true, ...more };
 }
 
-/** Not always elementwise: softmax, log_softmax, sparsemax and glu run along the last axis, which glu halves. */
+/**
+ * Activation, which is not always elementwise: softmax, log_softmax, sparsemax and glu run along the last axis, which
+ * glu halves.
+ */
 const activation: LayerSpec = {
   className: "Activation",
   defaults: {},
   outputShapes: ({ config, inputs }) => [
-    config["activation"] === "glu" ? halvedShape(inputs[0]!, -1) : inputs[0]!,
+    config["activation"] === "glu" ? halvedShape(inputs[0], -1) : inputs[0],
   ],
   masking: true,
 };
 
-/** @throws {TopologyError} where the axis has no two equal halves. */
+/** Returns the shape with one axis halved. @throws {TopologyError} if its size is odd. */
 export function halvedShape(input: Shape, axis: number): Shape {
   const at = positiveAxis(axis, input.length);
   return input.map((size, position) => {
@@ -37,7 +40,7 @@ export function halvedShape(input: Shape, axis: number): Shape {
   });
 }
 
-/** Keras 2 called the slope alpha. */
+/** LeakyReLU, whose slope Keras 2 named `alpha`. */
 const leakyReLU = activationLayer(
   "LeakyReLU",
   { negative_slope: 0.3 },
@@ -51,10 +54,10 @@ const prelu = activationLayer(
   "PReLU",
   { alpha_initializer: zeros, alpha_regularizer: null, alpha_constraint: null, shared_axes: null },
   {
-    // One slope a channel moves with a stride; one a position does not.
+    // A stride can be moved across slopes that differ by channel but not across slopes that differ by position.
     elementwise: false,
     weights: ({ config, inputs }): WeightSpec[] => {
-      const input = inputs[0]!;
+      const input = inputs[0];
       const shared = new Set(
         config["shared_axes"] === null
           ? []
@@ -72,8 +75,8 @@ const softmax: LayerSpec = {
   className: "Softmax",
   defaults: { axis: -1 },
   outputShapes: ({ config, inputs }) => {
-    for (const axis of integersAt(config, "axis")) positiveAxis(axis, inputs[0]!.length);
-    return [inputs[0]!];
+    for (const axis of integersAt(config, "axis")) positiveAxis(axis, inputs[0].length);
+    return [inputs[0]];
   },
   masking: true,
 };
@@ -84,12 +87,12 @@ export const activationSpecs: readonly LayerSpec[] = [
   leakyReLU,
   prelu,
   activationLayer("ELU", { alpha: 1 }),
-  // Keras 1 and 2 only.
+  // Exists in Keras 1 and 2 only.
   activationLayer("ThresholdedReLU", { theta: 1 }),
   softmax,
 ];
 
-/** The activations of Keras 3, by the names it writes (`keras/src/activations/__init__.py`). */
+/** Names of the activations as Keras 3 writes them (`keras/src/activations/__init__.py`). */
 export const activationNames: ReadonlySet<string> = new Set([
   "linear",
   "relu",
@@ -123,14 +126,15 @@ export const activationNames: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * The activation that a config names, `"linear"` where it names none; null for one with arguments or of the user's own, which
- * no rewrite may touch. Keras 3 writes a function as `{ class_name: "function", config: "relu" }`
- * (`keras/src/saving/serialization_lib.py`).
+ * Returns the name of the activation in a config, `"linear"` if there is none. Returns null for an activation with
+ * arguments and for a custom one, which no rewrite may change. Keras 3 writes a function as
+ * `{ class_name: "function", config: "relu" }` (`keras/src/saving/serialization_lib.py`).
  */
 export function activationName(config: JsonObject): string | null {
   return nameOf(config["activation"] ?? null);
 }
 
+/** Returns whether the activation in a config is linear. */
 export function isLinear(config: JsonObject): boolean {
   return activationName(config) === "linear";
 }
@@ -145,7 +149,7 @@ function nameOf(activation: Json): string | null {
 
 const alongLastAxis = new Set(["glu", "log_softmax", "softmax", "sparsemax"]);
 
-/** Whether the named activation reads more than its own element: it runs along the last axis. */
+/** Returns whether an activation runs along the last axis instead of being elementwise. */
 export function runsAlongLastAxis(name: string): boolean {
   return alongLastAxis.has(name);
 }

@@ -3,7 +3,10 @@ import { countAt, numberAt } from "../config-values.ts";
 import type { LayerSpec } from "../layer-spec.ts";
 import { broadcastShapes } from "./broadcast.ts";
 
-/** `keras/src/applications/convnext.py`. Keras gives its variable no name: files call it `variable`, `variable_1` and so on. */
+/**
+ * LayerScale (`keras/src/applications/convnext.py`). Keras does not name its weight, so files name it `variable`,
+ * `variable_1` and so on.
+ */
 const layerScale: LayerSpec = {
   className: "LayerScale",
   defaults: {},
@@ -17,20 +20,22 @@ const layerScale: LayerSpec = {
       formerNames: ["variable", "Variable"],
     },
   ],
-  outputShapes: ({ config, inputs }) => [broadcastShapes(inputs[0]!, [countAt(config, "projection_dim")])],
+  outputShapes: ({ config, inputs }) => [broadcastShapes(inputs[0], [countAt(config, "projection_dim")])],
   elementwise: true,
 };
 
-/** `keras/src/applications/convnext.py`: drops a whole sample's branch in training. */
+/** StochasticDepth (`keras/src/applications/convnext.py`), which drops the branch of whole samples in training. */
 const stochasticDepth: LayerSpec = {
   className: "StochasticDepth",
   defaults: {},
-  outputShapes: ({ inputs }) => [inputs[0]!],
+  outputShapes: ({ inputs }) => [inputs[0]],
   random: true,
   elementwise: true,
 };
 
-/** `keras/src/applications/inception_resnet_v2.py`: `inputs[0] + inputs[1] * scale`. */
+/**
+ * CustomScaleLayer (`keras/src/applications/inception_resnet_v2.py`), which computes `inputs[0] + inputs[1] * scale`.
+ */
 const customScaleLayer: LayerSpec = {
   className: "CustomScaleLayer",
   defaults: {},

@@ -9,7 +9,10 @@ import { knownSize } from "./windows.ts";
 
 const hasDropout = (config: JsonObject): boolean => Number(config["dropout"]) > 0;
 
-/** `keras/src/layers/attention/attention.py`, `additive_attention.py`: on a list of query, value and, if another, key. */
+/**
+ * Creates the spec of an attention layer that is called on a list of query, value and optionally key
+ * (`keras/src/layers/attention/attention.py`, `additive_attention.py`).
+ */
 function dotAttention(
   className: string,
   defaults: JsonObject,
@@ -28,14 +31,14 @@ function dotAttention(
       const scores = [...query.slice(0, -1), key.at(-2) ?? null];
       return isTrue(call.kwargs["return_attention_scores"]) ? [output, scores] : [output];
     },
-    multiplyAdds: ({ inputs: [query, value, key = value] }) =>
-      positions(query!) * (key!.at(-2) ?? 0) * ((key!.at(-1) ?? 0) + (value!.at(-1) ?? 0)),
+    multiplyAdds: ({ inputs: [query, value = query, key = value] }) =>
+      positions(query) * (key.at(-2) ?? 0) * ((key.at(-1) ?? 0) + (value.at(-1) ?? 0)),
     randomWith: hasDropout,
     masking: true,
   };
 }
 
-/** Vectors of one sample. */
+/** Returns the number of vectors of one sample. */
 function positions(shape: Shape): number {
   return shape.slice(1, -1).reduce<number>((product, size) => product * (size ?? 0), 1);
 }
@@ -50,12 +53,12 @@ const attention = dotAttention("Attention", { use_scale: false, score_mode: "dot
 ]);
 
 const additiveAttention = dotAttention("AdditiveAttention", { use_scale: true }, ({ config, inputs }) => {
-  const query = inputs[0]!;
+  const query = inputs[0];
   if (!booleanAt(config, "use_scale")) return [];
   return [scalarWeight("scale", [knownSize(query, query.length - 1, "features")], glorotUniform)];
 });
 
-/** Positional arguments of the multi-head layers. */
+/** Names of the positional arguments of multi-head layers. */
 export const headArguments = [
   "query",
   "value",
@@ -73,11 +76,11 @@ interface QueryValueKey {
   readonly key: Shape;
 }
 
-/** @throws {TopologyError} where query or value are missing. */
+/** Returns the shapes of query, value and key. @throws {TopologyError} if query or value is missing. */
 function queryValueKey(call: CallShapes): QueryValueKey {
   const shapes = shapesByName(call, headArguments);
   const [query, value] = [shapes.get("query")?.[0], shapes.get("value")?.[0]];
-  if (!query || !value) throw new TopologyError("inputs: expected a query and a value, got less.", "shape");
+  if (!query || !value) throw new TopologyError("inputs: expected a query and a value, got fewer.", "shape");
   return { query, value, key: shapes.get("key")?.[0] ?? value };
 }
 
@@ -89,7 +92,11 @@ const projection: JsonObject = {
   dropout: 0,
 };
 
-/** A projection inside an attention layer. `place` is the attribute that holds it, `name` what the layer is called. */
+/**
+ * Returns the weights of a projection inside an attention layer.
+ * @param place Attribute that holds the projection, which names its folder in archives.
+ * @param name Name of the projection layer, which earlier releases used.
+ */
 function projected(
   config: JsonObject,
   place: string,
@@ -112,14 +119,14 @@ function features(shape: Shape): number {
   return knownSize(shape, shape.length - 1, "features");
 }
 
-/** What a multi-head layer gives beside its output where it is asked for its scores. */
+/** Adds the shape of the attention scores if the call requests them. */
 function withScores(call: CallShapes, output: Shape, heads: number): readonly Shape[] {
   const { query, key } = queryValueKey(call);
   const asked = isTrue(call.kwargs["return_attention_scores"]);
   return asked ? [output, [query[0] ?? null, heads, ...query.slice(1, -1), ...key.slice(1, -1)]] : [output];
 }
 
-/** `keras/src/layers/attention/multi_head_attention.py`. */
+/** MultiHeadAttention (`keras/src/layers/attention/multi_head_attention.py`). */
 const multiHeadAttention: LayerSpec = {
   className: "MultiHeadAttention",
   defaults: { ...projection, output_shape: null, attention_axes: null },
@@ -168,7 +175,10 @@ function outputSizes(config: JsonObject, query: Shape): number[] {
   return empty ? [features(query)] : integersAt(config, "output_shape");
 }
 
-/** `keras/src/layers/attention/grouped_query_attention.py`: several query heads share a key and value head. */
+/**
+ * GroupQueryAttention (`keras/src/layers/attention/grouped_query_attention.py`), in which query heads share key and
+ * value heads.
+ */
 const groupQueryAttention: LayerSpec = {
   className: "GroupQueryAttention",
   defaults: projection,

@@ -1,21 +1,24 @@
 import type { JsonObject } from "../../checkpoint.ts";
 import type { LayerSpec } from "../layer-spec.ts";
 
-/** `keras/src/layers/preprocessing/image_preprocessing/`: identity but in training. */
+/**
+ * Creates the spec of a layer that is the identity except in training
+ * (`keras/src/layers/preprocessing/image_preprocessing/`).
+ */
 function augmentation(className: string, defaults: JsonObject = {}): LayerSpec {
   return {
     className,
     defaults: { data_format: "channels_last", ...defaults },
-    outputShapes: ({ inputs }) => [inputs[0]!],
+    outputShapes: ({ inputs }) => [inputs[0]],
     random: true,
   };
 }
 
-/** Keras 2 only: in training the height (or width) is any. */
+/** Creates the spec of RandomHeight or RandomWidth of Keras 2, whose output size is random in training. */
 function stretched(className: string, axis: number): LayerSpec {
   return {
     ...augmentation(className, { interpolation: "bilinear" }),
-    outputShapes: ({ inputs }) => [inputs[0]!.map((size, position) => (position === axis ? null : size))],
+    outputShapes: ({ inputs }) => [inputs[0].map((size, position) => (position === axis ? null : size))],
   };
 }
 

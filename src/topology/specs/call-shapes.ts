@@ -3,8 +3,9 @@ import type { Argument } from "../layer-graph.ts";
 import type { CallShapes } from "../layer-spec.ts";
 
 /**
- * Shapes of a call's tensors by the names of its arguments, several where an argument is a list. `names` are those of positional
- * arguments, in order; masks and initial states are none.
+ * Returns the shapes of a call's tensors by argument name, several for an argument that is a list. Masks and initial
+ * states are left out.
+ * @param names Names of the positional arguments, in order.
  */
 export function shapesByName(
   { args, kwargs, inputs }: Pick<CallShapes, "args" | "kwargs" | "inputs">,
@@ -36,12 +37,12 @@ function tensorCount(argument: Argument): number {
   }
 }
 
-/** Whether an argument is the constant `true`. */
+/** Returns whether an argument is the constant `true`. */
 export function isTrue(argument: Argument | undefined): boolean {
   return argument?.kind === "value" && argument.value === true;
 }
 
-/** What an argument says, where it is a constant. */
+/** Returns the value of an argument that is a constant, undefined for any other. */
 export function constantAt(
   { args, kwargs }: Pick<CallShapes, "args" | "kwargs">,
   index: number,

@@ -9,7 +9,7 @@ import { gateDefaults } from "./recurrent-cells.ts";
 import { variable } from "./variables.ts";
 import { channelCount, sampleSize } from "./windows.ts";
 
-/** An LSTM whose products are convolutions over `rank` axes (`keras/src/layers/rnn/conv_lstm.py`). */
+/** Creates the spec of an LSTM cell with convolutions over `rank` axes (`keras/src/layers/rnn/conv_lstm.py`). */
 function convLstmCell(rank: number): CellSpec {
   const output = (config: JsonObject, step: Shape): Shape =>
     convolved(config, step, rank, countAt(config, "filters"));

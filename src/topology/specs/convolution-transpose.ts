@@ -5,12 +5,15 @@ import { booleanAt, countAt, sizesAt, stringAt } from "../config-values.ts";
 import type { CallShapes, LayerSpec, WeightSpec } from "../layer-spec.ts";
 import { glorotUniform, variable, zeros } from "./variables.ts";
 import type { Window } from "./windows.ts";
-import { channelCount, imageShape, requireRank, sampleSize, spatialShape } from "./windows.ts";
+import { channelCount, imageShape, requireRank, sampleSize, spatialShape, windowAt } from "./windows.ts";
 
-/** `keras/src/layers/convolutional/base_conv_transpose.py`; the kernel has the outputs before the inputs. */
+/**
+ * Creates the spec of a transposed convolution (`keras/src/layers/convolutional/base_conv_transpose.py`), whose kernel
+ * has the outputs before the inputs.
+ */
 function transposedConvolution(className: string, rank: number): LayerSpec {
   const weights = ({ config, inputs }: CallShapes): WeightSpec[] => {
-    const channels = channelCount(inputs[0]!, config);
+    const channels = channelCount(inputs[0], config);
     const filters = countAt(config, "filters");
     return [
       variable(config, "kernel", [...sizesAt(config, "kernel_size", rank), filters, channels]),
@@ -37,18 +40,18 @@ function transposedConvolution(className: string, rank: number): LayerSpec {
     },
     weights,
     outputShapes: ({ config, inputs }) => [
-      transposedShape(config, inputs[0]!, rank, countAt(config, "filters")),
+      transposedShape(config, inputs[0], rank, countAt(config, "filters")),
     ],
-    // Each input value meets each tap of each filter once.
-    multiplyAdds: (call) => {
-      const [kernel] = weights(call);
-      const taps = kernel!.shape.slice(0, -1).reduce((product, size) => product * size, 1);
-      return sampleSize(call.inputs[0]!) * taps;
-    },
+    // Each input value is multiplied by each tap of each filter once.
+    multiplyAdds: ({ config, inputs }) =>
+      sizesAt(config, "kernel_size", rank).reduce(
+        (product, size) => product * size,
+        sampleSize(inputs[0]) * countAt(config, "filters"),
+      ),
   };
 }
 
-/** The output of a transposed convolution over `rank` axes. */
+/** Infers the output shape of a transposed convolution over `rank` spatial axes. */
 export function transposedShape(config: JsonObject, input: Shape, rank: number, filters: number): Shape {
   requireRank(input, rank + 2);
   const sizes = sizesAt(config, "kernel_size", rank);
@@ -57,13 +60,13 @@ export function transposedShape(config: JsonObject, input: Shape, rank: number, 
   const padding = stringAt(config, "padding");
   const extra = config["output_padding"] == null ? null : sizesAt(config, "output_padding", rank, 0);
   const spatial = spatialShape(input, config).map((length, axis) => {
-    const window = { size: sizes[axis]!, stride: strides[axis]!, dilation: dilations[axis]! };
+    const window = windowAt(axis, sizes, strides, dilations);
     return spreadLength(length, window, padding, extra?.[axis] ?? null);
   });
   return imageShape(input[0] ?? null, spatial, filters, config);
 }
 
-/** Positions that a transposed window writes (`keras/src/backend/common/backend_utils.py`). */
+/** Returns the number of positions that a transposed window writes (`keras/src/backend/common/backend_utils.py`). */
 function spreadLength(
   length: number | null,
   window: Window,

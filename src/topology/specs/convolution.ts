@@ -4,7 +4,15 @@ import type { Shape } from "../../tensor.ts";
 import { booleanAt, countAt, sizesAt, stringAt } from "../config-values.ts";
 import type { CallShapes, LayerSpec, WeightSpec } from "../layer-spec.ts";
 import { glorotUniform, variable, withLowRank, zeros } from "./variables.ts";
-import { channelCount, imageShape, requireRank, sampleSize, spatialShape, visitedLength } from "./windows.ts";
+import {
+  channelCount,
+  imageShape,
+  requireRank,
+  sampleSize,
+  spatialShape,
+  visitedLength,
+  windowAt,
+} from "./windows.ts";
 
 const common: JsonObject = {
   strides: 1,
@@ -19,10 +27,10 @@ const common: JsonObject = {
   bias_constraint: null,
 };
 
-/** `keras/src/layers/convolutional/base_conv.py`. */
+/** Creates the spec of a convolution (`keras/src/layers/convolutional/base_conv.py`). */
 function convolution(className: string, rank: number): LayerSpec {
   const weights = ({ config, inputs }: CallShapes): WeightSpec[] => {
-    const channels = channelCount(inputs[0]!, config);
+    const channels = channelCount(inputs[0], config);
     const groups = countAt(config, "groups");
     const filters = countAt(config, "filters");
     if (channels % groups !== 0 || filters % groups !== 0) {
@@ -34,6 +42,7 @@ function convolution(className: string, rank: number): LayerSpec {
     const shape = [...sizesAt(config, "kernel_size", rank), channels / groups, filters];
     return withLowRank(config, [variable(config, "kernel", shape), ...bias(config, filters)]);
   };
+  const kernelShape = (call: CallShapes): readonly number[] => weights(call)[0]?.shape ?? [];
   return {
     className,
     defaults: {
@@ -44,15 +53,18 @@ function convolution(className: string, rank: number): LayerSpec {
       kernel_constraint: null,
     },
     weights,
-    outputShapes: ({ config, inputs }) => [convolved(config, inputs[0]!, rank, countAt(config, "filters"))],
-    multiplyAdds: (call) => perOutput(call.outputs[0]!, weights(call)[0]!, -1),
+    outputShapes: ({ config, inputs }) => [convolved(config, inputs[0], rank, countAt(config, "filters"))],
+    multiplyAdds: (call) => perOutput(call.outputs[0], kernelShape(call), -1),
   };
 }
 
-/** `keras/src/layers/convolutional/base_depthwise_conv.py`; Keras 1 and 2 called the kernel depthwise_kernel. */
+/**
+ * Creates the spec of a depthwise convolution (`keras/src/layers/convolutional/base_depthwise_conv.py`). Keras 1 and 2
+ * named the kernel `depthwise_kernel`.
+ */
 function depthwise(className: string, rank: number): LayerSpec {
   const weights = ({ config, inputs }: CallShapes): WeightSpec[] => {
-    const channels = channelCount(inputs[0]!, config);
+    const channels = channelCount(inputs[0], config);
     const multiplier = countAt(config, "depth_multiplier");
     const shape = [...sizesAt(config, "kernel_size", rank), channels, multiplier];
     return [
@@ -60,6 +72,7 @@ function depthwise(className: string, rank: number): LayerSpec {
       ...bias(config, channels * multiplier),
     ];
   };
+  const kernelShape = (call: CallShapes): readonly number[] => weights(call)[0]?.shape ?? [];
   return {
     className,
     defaults: {
@@ -71,18 +84,18 @@ function depthwise(className: string, rank: number): LayerSpec {
     },
     weights,
     outputShapes: ({ config, inputs }) => {
-      requireRank(inputs[0]!, rank + 2);
-      const filters = channelCount(inputs[0]!, config) * countAt(config, "depth_multiplier");
-      return [convolved(config, inputs[0]!, rank, filters)];
+      requireRank(inputs[0], rank + 2);
+      const filters = channelCount(inputs[0], config) * countAt(config, "depth_multiplier");
+      return [convolved(config, inputs[0], rank, filters)];
     },
-    multiplyAdds: (call) => perOutput(call.outputs[0]!, weights(call)[0]!, -2),
+    multiplyAdds: (call) => perOutput(call.outputs[0], kernelShape(call), -2),
   };
 }
 
-/** `keras/src/layers/convolutional/base_separable_conv.py`. */
+/** Creates the spec of a separable convolution (`keras/src/layers/convolutional/base_separable_conv.py`). */
 function separable(className: string, rank: number): LayerSpec {
   const weights = ({ config, inputs }: CallShapes): WeightSpec[] => {
-    const channels = channelCount(inputs[0]!, config);
+    const channels = channelCount(inputs[0], config);
     const multiplier = countAt(config, "depth_multiplier");
     const filters = countAt(config, "filters");
     const window = sizesAt(config, "kernel_size", rank);
@@ -108,13 +121,13 @@ function separable(className: string, rank: number): LayerSpec {
       pointwise_constraint: null,
     },
     weights,
-    outputShapes: ({ config, inputs }) => [convolved(config, inputs[0]!, rank, countAt(config, "filters"))],
+    outputShapes: ({ config, inputs }) => [convolved(config, inputs[0], rank, countAt(config, "filters"))],
     multiplyAdds: (call) => {
-      const [depthwiseKernel, pointwiseKernel] = weights(call);
-      const filters = countAt(call.config, "filters");
-      const positions = sampleSize(call.outputs[0]!) / filters;
-      const wide = pointwiseKernel!.shape.at(-2)!;
-      const taps = product(depthwiseKernel!.shape.slice(0, rank));
+      const { config, inputs } = call;
+      const filters = countAt(config, "filters");
+      const positions = sampleSize(call.outputs[0]) / filters;
+      const wide = channelCount(inputs[0], config) * countAt(config, "depth_multiplier");
+      const taps = product(sizesAt(config, "kernel_size", rank));
       return positions * (wide * taps + wide * filters);
     },
   };
@@ -124,7 +137,7 @@ function bias(config: JsonObject, filters: number): WeightSpec[] {
   return booleanAt(config, "use_bias") ? [variable(config, "bias", [filters])] : [];
 }
 
-/** The output of a convolution over `rank` axes. */
+/** Infers the output shape of a convolution over `rank` spatial axes. */
 export function convolved(config: JsonObject, input: Shape, rank: number, filters: number): Shape {
   requireRank(input, rank + 2);
   const size = sizesAt(config, "kernel_size", rank);
@@ -132,14 +145,14 @@ export function convolved(config: JsonObject, input: Shape, rank: number, filter
   const dilations = sizesAt(config, "dilation_rate", rank);
   const padding = stringAt(config, "padding");
   const spatial = spatialShape(input, config).map((length, axis) =>
-    visitedLength(length, { size: size[axis]!, stride: strides[axis]!, dilation: dilations[axis]! }, padding),
+    visitedLength(length, windowAt(axis, size, strides, dilations), padding),
   );
   return imageShape(input[0] ?? null, spatial, filters, config);
 }
 
-/** Each output value reads the kernel's axes before `end`. */
-function perOutput(output: Shape, kernel: WeightSpec, end: number): number {
-  return sampleSize(output) * product(kernel.shape.slice(0, end));
+/** Counts multiply-adds: each output value reads the kernel's axes before `end`. */
+function perOutput(output: Shape, kernelShape: readonly number[], end: number): number {
+  return sampleSize(output) * product(kernelShape.slice(0, end));
 }
 
 function product(sizes: readonly number[]): number {

@@ -3,7 +3,7 @@ import { TopologyError } from "../../errors.ts";
 import type { ElementType, Shape } from "../../tensor.ts";
 import type { LayerSpec } from "../layer-spec.ts";
 
-/** `keras/src/layers/core/input_layer.py`; until Keras 2 the shape was `batch_input_shape`. */
+/** InputLayer (`keras/src/layers/core/input_layer.py`). Keras 1 and 2 named the shape `batch_input_shape`. */
 const inputLayer: LayerSpec = {
   className: "InputLayer",
   defaults: { dtype: "float32" },
@@ -19,7 +19,7 @@ function inputShape(json: Json | undefined): Shape {
     return json as Shape;
   }
   throw new TopologyError(
-    `batch_shape: expected the model's input shape, as [null,224,224,3], got ${JSON.stringify(json ?? null)}. ` +
+    `batch_shape: expected the model's input shape, such as [null,224,224,3], got ${JSON.stringify(json ?? null)}. ` +
       "Build the model on an input before saving it.",
     "shape",
   );
@@ -47,7 +47,7 @@ function inputDType(config: JsonObject): ElementType {
   return typeof dtype === "string" && dtypes.has(dtype) ? (dtype as ElementType) : "float32";
 }
 
-/** `keras/src/layers/core/identity.py`. */
+/** Identity (`keras/src/layers/core/identity.py`). */
 const identity: LayerSpec = {
   className: "Identity",
   defaults: {},

@@ -4,7 +4,7 @@ import { quantizedWeights } from "./quantized-weights.ts";
 import { kernelAndBias, variable, withLowRank } from "./variables.ts";
 import { knownSize, sampleSize } from "./windows.ts";
 
-/** `keras/src/layers/core/dense.py`. */
+/** Dense (`keras/src/layers/core/dense.py`). */
 const dense: LayerSpec = {
   className: "Dense",
   defaults: {
@@ -14,15 +14,15 @@ const dense: LayerSpec = {
   },
   weights: denseWeights,
   outputShapes: ({ config, inputs }) => {
-    knownSize(inputs[0]!, inputs[0]!.length - 1, "features");
-    return [[...inputs[0]!.slice(0, -1), countAt(config, "units")]];
+    knownSize(inputs[0], inputs[0].length - 1, "features");
+    return [[...inputs[0].slice(0, -1), countAt(config, "units")]];
   },
   masking: true,
-  multiplyAdds: ({ inputs, outputs }) => sampleSize(outputs[0]!) * inputs[0]!.at(-1)!,
+  multiplyAdds: ({ inputs, outputs }) => sampleSize(outputs[0]) * (inputs[0].at(-1) ?? 0),
 };
 
 function denseWeights({ config, inputs }: CallShapes): WeightSpec[] {
-  const features = knownSize(inputs[0]!, inputs[0]!.length - 1, "features");
+  const features = knownSize(inputs[0], inputs[0].length - 1, "features");
   const units = countAt(config, "units");
   const weights = [
     variable(config, "kernel", [features, units]),

@@ -8,17 +8,20 @@ import { type KernelLayout, quantizedWeights } from "./quantized-weights.ts";
 import { kernelAndBias, variable, withLowRank } from "./variables.ts";
 import { sampleSize } from "./windows.ts";
 
-/** An equation with a letter for every axis. */
+/** Terms of an equation with a letter for every axis. */
 export interface EinsumTerms {
   readonly input: string;
   readonly kernel: string;
   readonly output: string;
-  /** How many of the input's axes an ellipsis stands for, and whether it stands on the left. */
+  /** Number of input axes that the ellipsis stands for, and whether it is on the left. */
   readonly elided: number;
   readonly left: boolean;
 }
 
-/** `ab,bc->ac`, `...a,ab->...b` or `ab...,bc->ac...` for an input of `rank` axes. @throws {TopologyError} for another form. */
+/**
+ * Parses an equation of the form `ab,bc->ac`, `...a,ab->...b` or `ab...,bc->ac...` for an input of `rank` axes.
+ * @throws {TopologyError} for another form.
+ */
 export function einsumTerms(equation: string, rank: number): EinsumTerms {
   const spaceless = equation.replaceAll(" ", "");
   const match = /^(\.{3})?([a-zA-Z]+)(\.{3})?,([a-zA-Z]+)->(\.{3})?([a-zA-Z]+)(\.{3})?$/.exec(spaceless);
@@ -27,7 +30,7 @@ export function einsumTerms(equation: string, rank: number): EinsumTerms {
   const consistent = Boolean(inLeft) === Boolean(outLeft) && Boolean(inRight) === Boolean(outRight);
   if (!match || !consistent || (inLeft && inRight) || elided < 0 || (elided > 0 && !inLeft && !inRight)) {
     throw new TopologyError(
-      `equation: expected one like "ab,bc->ac" or "...a,ab->...b" for an input of rank ${rank}, got "${equation}".`,
+      `equation: expected an equation such as "ab,bc->ac" or "...a,ab->...b" for an input of rank ${rank}, got "${equation}".`,
       "shape",
     );
   }
@@ -39,12 +42,12 @@ export function einsumTerms(equation: string, rank: number): EinsumTerms {
   return { input: whole(input), kernel, output: whole(output), elided, left: Boolean(inLeft) };
 }
 
-/** Sizes by letter, from the input and from the output shape that the config states without the batch. */
+/** Returns the sizes by letter, from the input and from the config's output shape, which has no batch. */
 function sizesOf(
   { config, inputs }: Pick<CallShapes, "config" | "inputs">,
   terms: EinsumTerms,
 ): ReadonlyMap<string, number | null> {
-  const sizes = new Map([...terms.input].map((letter, axis) => [letter, inputs[0]![axis] ?? null] as const));
+  const sizes = new Map([...terms.input].map((letter, axis) => [letter, inputs[0][axis] ?? null] as const));
   const stated = statedOutput(config["output_shape"]);
   const start = terms.left ? Math.max(1, terms.elided) : 1;
   stated.forEach((size, index) => {
@@ -53,7 +56,7 @@ function sizesOf(
     const known = sizes.get(letter) ?? null;
     if (known !== null && known !== size) {
       throw new TopologyError(
-        `output_shape: expected what the input ${formatShape(inputs[0]!)} has on axis "${letter}", got ${size}.`,
+        `output_shape: expected the size ${known} of axis "${letter}" of the input ${formatShape(inputs[0])}, got ${size}.`,
         "shape",
       );
     }
@@ -72,7 +75,7 @@ function statedOutput(shape: Json | undefined): Shape {
 
 function weights(call: CallShapes): WeightSpec[] {
   const { config } = call;
-  const terms = einsumTerms(stringAt(config, "equation"), call.inputs[0]!.length);
+  const terms = einsumTerms(stringAt(config, "equation"), call.inputs[0].length);
   const sizes = sizesOf(call, terms);
   const size = (letter: string): number => {
     const known = sizes.get(letter);
@@ -88,10 +91,12 @@ function weights(call: CallShapes): WeightSpec[] {
   return quantizedWeights(config, withLowRank(config, [kernel, ...bias]), layout);
 }
 
-/** A quantized kernel is a matrix: the axes that are summed by those that are not. */
+/**
+ * Returns the layout of a quantized kernel, a matrix whose rows are the summed axes and whose columns are the others.
+ */
 function matrixLayout({ kernel, output }: EinsumTerms, shape: readonly number[]) {
   const product = (keeps: (letter: string) => boolean): number =>
-    [...kernel].reduce((size, letter, axis) => (keeps(letter) ? size * shape[axis]! : size), 1);
+    [...kernel].reduce((size, letter, axis) => (keeps(letter) ? size * (shape[axis] ?? 1) : size), 1);
   const guessed = guessedMatrix(shape);
   return {
     rows: product((letter) => !output.includes(letter)),
@@ -102,21 +107,21 @@ function matrixLayout({ kernel, output }: EinsumTerms, shape: readonly number[])
   } satisfies Omit<KernelLayout, "scaleShape">;
 }
 
-/** GPTQ and AWQ tell the model's axis by its size: the largest of three. */
+/** Returns the matrix sizes that GPTQ and AWQ assume: they take the largest of three axes for the model axis. */
 function guessedMatrix(shape: readonly number[]): readonly [number, number] | undefined {
   if (shape.length !== 3) return undefined;
   const [first, second, third] = shape as readonly [number, number, number];
   return first >= Math.max(second, third) ? [first, second * third] : [first * second, third];
 }
 
-/** The shape of the kernel before it was quantized. */
+/** Returns the shape of the kernel before it was quantized. */
 export function kernelShapeOf(config: JsonObject, input: Shape): readonly number[] {
   const terms = einsumTerms(stringAt(config, "equation"), input.length);
   const sizes = sizesOf({ config, inputs: [input] }, terms);
-  return [...terms.kernel].map((letter) => sizes.get(letter)!);
+  return [...terms.kernel].map((letter) => sizes.get(letter) ?? 0);
 }
 
-/** From the first axis with a bias on; 1 where all share it. */
+/** Returns the shape of the bias, from its first axis on, with 1 for axes that share it. */
 function biasShape(terms: EinsumTerms, axes: string, size: (letter: string) => number): number[] {
   const first = Math.min(...[...axes].map((letter) => terms.output.indexOf(letter)));
   if (first < 0) {
@@ -128,7 +133,7 @@ function biasShape(terms: EinsumTerms, axes: string, size: (letter: string) => n
   return [...terms.output.slice(first)].map((letter) => (axes.includes(letter) ? size(letter) : 1));
 }
 
-/** `keras/src/layers/core/einsum_dense.py`. */
+/** EinsumDense (`keras/src/layers/core/einsum_dense.py`). */
 const einsumDense: LayerSpec = {
   className: "EinsumDense",
   defaults: {
@@ -138,16 +143,16 @@ const einsumDense: LayerSpec = {
   },
   weights,
   outputShapes: (call) => {
-    const terms = einsumTerms(stringAt(call.config, "equation"), call.inputs[0]!.length);
+    const terms = einsumTerms(stringAt(call.config, "equation"), call.inputs[0].length);
     const sizes = sizesOf(call, terms);
     return [[...terms.output].map((letter) => sizes.get(letter) ?? null)];
   },
   multiplyAdds: (call) => {
     const { config, inputs, outputs } = call;
-    const terms = einsumTerms(stringAt(config, "equation"), inputs[0]!.length);
+    const terms = einsumTerms(stringAt(config, "equation"), inputs[0].length);
     const sizes = sizesOf(call, terms);
     const summed = [...terms.kernel].filter((letter) => !terms.output.includes(letter));
-    return summed.reduce((product, letter) => product * (sizes.get(letter) ?? 0), sampleSize(outputs[0]!));
+    return summed.reduce((product, letter) => product * (sizes.get(letter) ?? 0), sampleSize(outputs[0]));
   },
 };
 

@@ -9,7 +9,7 @@ import { variable, withLowRank } from "./variables.ts";
 
 const uniform: Json = { class_name: "RandomUniform", config: { seed: null, minval: -0.05, maxval: 0.05 } };
 
-/** `keras/src/layers/core/embedding.py`. Keras 1 and 2 could say how long the sequences are. */
+/** Embedding (`keras/src/layers/core/embedding.py`). Keras 1 and 2 had the argument `input_length`. */
 const embedding: LayerSpec = {
   className: "Embedding",
   defaults: {
@@ -20,7 +20,7 @@ const embedding: LayerSpec = {
   },
   weights: embeddingWeights,
   outputShapes: ({ config, inputs }) => [
-    [...withLengths(inputs[0]!, config["input_length"]), countAt(config, "output_dim")],
+    [...withLengths(inputs[0], config["input_length"]), countAt(config, "output_dim")],
   ],
   masking: true,
 };
@@ -31,7 +31,10 @@ function embeddingWeights({ config }: CallShapes): WeightSpec[] {
   return quantizedWeights(config, weights, { rows, columns, scaleShape: [rows], shared: "columns" });
 }
 
-/** Unknown lengths from `input_length`, a number or one an axis. @throws {TopologyError} where they contradict the input. */
+/**
+ * Resolves unknown lengths by `input_length`, a number or one for each axis. @throws {TopologyError} if they contradict
+ * the input.
+ */
 function withLengths(input: Shape, given: Json | undefined): Shape {
   if (given === undefined || given === null) return input;
   const lengths: readonly Json[] = Array.isArray(given) ? given : [given];
@@ -39,11 +42,14 @@ function withLengths(input: Shape, given: Json | undefined): Shape {
     const length = axis === 0 ? null : (lengths[axis - 1] ?? null);
     if (typeof length !== "number" || length === size) return size;
     if (size === null) return length;
-    throw new TopologyError(`input_length: expected ${size} as the input has, got ${length}.`, "shape");
+    throw new TopologyError(`input_length: expected the ${size} steps of the input, got ${length}.`, "shape");
   });
 }
 
-/** `keras/src/layers/core/reversible_embedding.py`: with `reverse=True` it turns vectors into scores of tokens. */
+/**
+ * ReversibleEmbedding (`keras/src/layers/core/reversible_embedding.py`), which with `reverse=True` projects vectors to
+ * token scores.
+ */
 const reversibleEmbedding: LayerSpec = {
   ...embedding,
   className: "ReversibleEmbedding",
@@ -57,7 +63,7 @@ const reversibleEmbedding: LayerSpec = {
     const { config, inputs, kwargs } = call;
     const reverse = kwargs["reverse"];
     if (reverse?.kind !== "value" || reverse.value !== true) return embedding.outputShapes(call);
-    return [[...inputs[0]!.slice(0, -1), countAt(config, "input_dim")]];
+    return [[...inputs[0].slice(0, -1), countAt(config, "input_dim")]];
   },
 };
 
@@ -77,11 +83,13 @@ function reverseWeights(config: JsonObject): WeightSpec[] {
   ];
 }
 
-/** `keras/src/layers/core/masking.py`: steps of nothing but `mask_value` are hidden, and zero. */
+/**
+ * Masking (`keras/src/layers/core/masking.py`), which masks and zeroes the steps whose values all equal `mask_value`.
+ */
 const masking: LayerSpec = {
   className: "Masking",
   defaults: { mask_value: 0 },
-  outputShapes: ({ inputs }) => [inputs[0]!],
+  outputShapes: ({ inputs }) => [inputs[0]],
   masking: true,
 };
 

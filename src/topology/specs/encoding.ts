@@ -4,7 +4,7 @@ import type { LayerSpec } from "../layer-spec.ts";
 import { encoder } from "./encoded-indices.ts";
 import { lookupSpecs } from "./lookups.ts";
 
-/** Layers that make whole numbers of numbers or texts, and rows of zeros and ones of those (`keras/src/layers/preprocessing`). */
+/** @file Layers that map numbers or strings to integers and encode them (`keras/src/layers/preprocessing`). */
 
 const discretization = encoder(
   "Discretization",
@@ -15,7 +15,7 @@ const discretization = encoder(
       ? undefined
       : {
           reason: "its bin boundaries are not in the file",
-          advice: "Give it bin_boundaries when it is made and save again.",
+          advice: "Pass bin_boundaries when you create the layer and save the model again.",
         },
 );
 
@@ -23,12 +23,15 @@ const hashing = encoder("Hashing", { mask_value: null, salt: null, output_mode: 
   countAt(config, "num_bins"),
 );
 
-/** Two columns of whole numbers or texts as one. */
+/** HashedCrossing, which combines two columns of integers or strings. */
 const hashedCrossing = encoder("HashedCrossing", { output_mode: "int" }, (config) =>
   countAt(config, "num_bins"),
 );
 
-/** `category_encoding.py`: multi_hot and count run over the last axis, of inputs of rank 1 or 2. */
+/**
+ * CategoryEncoding (`category_encoding.py`). The modes multi_hot and count encode the last axis of inputs of rank 1 or
+ * 2.
+ */
 const categoryEncoding: LayerSpec = {
   ...encoder("CategoryEncoding", { output_mode: "multi_hot" }, (config) => countAt(config, "num_tokens")),
   outputDTypes: () => ["float32"],

@@ -5,11 +5,11 @@ import type { LayerSpec, WeightSpec } from "../layer-spec.ts";
 import { graphClass, graphModule } from "../tfjs-graph/graph-model.ts";
 import { graphNodes } from "../tfjs-graph/graph-node.ts";
 
-/** Operations that tfjs runs asynchronously or that hold state: control flow, lists, tables, choices of boxes. */
+/** Operations that tfjs runs asynchronously or that have state: control flow, lists, tables, selection of boxes. */
 const asynchronous =
   /^(?:Switch|Merge|Enter|Exit|NextIteration|LoopCond|(?:Stateless)?(?:While|If)|TensorArray.*|TensorList.*|HashTable.*|LookupTable.*|NonMaxSuppression.*|Where|ListDiff)$/;
 
-/** A tfjs graph model as one layer. Its weights are constants: no gradient reaches them. */
+/** A tfjs graph model as one layer. Its weights are constants that no gradient reaches. */
 export const graphModelSpec: LayerSpec = {
   className: `${graphModule}>${graphClass}`,
   defaults: {},
@@ -20,8 +20,8 @@ export const graphModelSpec: LayerSpec = {
     const odd = graphNodes(nodes).find(({ op }) => asynchronous.test(op));
     return (
       odd && {
-        reason: `its node ${odd.name} (${odd.op}) makes the way through the graph depend on the data`,
-        advice: "Convert the part of the model before it.",
+        reason: `its node ${odd.name} (${odd.op}) is control flow or has state that depends on the data`,
+        advice: "Convert only the part of the model before it.",
       }
     );
   },

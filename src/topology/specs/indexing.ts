@@ -4,7 +4,10 @@ import type { Shape } from "../../tensor.ts";
 import { formatShape } from "../../tensor.ts";
 import { isObject } from "../config-values.ts";
 
-/** The shape of `x[key]`, where `key` is as Keras 3 writes it: numbers, null for a new axis, slices, one Ellipsis. */
+/**
+ * Returns the shape of `x[key]`. Keras 3 writes `key` as integers, null for a new axis, slices and at most one
+ * Ellipsis.
+ */
 export function indexedShape(input: Shape, key: Json): Shape {
   const parts: readonly Json[] = Array.isArray(key) ? key : [key];
   const ellipses = parts.filter(isEllipsis).length;
@@ -24,7 +27,7 @@ export function indexedShape(input: Shape, key: Json): Shape {
       shape.push(...input.slice(axis, axis + rest));
       axis += rest;
     } else {
-      if (isSlice(part)) shape.push(slicedLength(input[axis]!, part));
+      if (isSlice(part)) shape.push(slicedLength(input[axis] ?? null, part));
       else requireIndex(input, axis, part);
       axis += 1;
     }
@@ -42,7 +45,7 @@ function isSlice(part: Json): part is JsonObject {
   return isObject(part) && part["class_name"] === "__slice__";
 }
 
-/** Python's `len(range(*slice(start, stop, step).indices(length)))`. */
+/** Returns Python's `len(range(*slice(start, stop, step).indices(length)))`. */
 function slicedLength(length: number | null, slice: JsonObject): number | null {
   if (length === null) return null;
   const config = isObject(slice["config"]) ? slice["config"] : {};
@@ -59,7 +62,7 @@ function slicedLength(length: number | null, slice: JsonObject): number | null {
 }
 
 function requireIndex(input: Shape, axis: number, part: Json): void {
-  const length = input[axis]!;
+  const length = input[axis] ?? null;
   const index = typeof part === "number" && Number.isInteger(part) ? part : undefined;
   if (index !== undefined && (length === null || (index >= -length && index < length))) return;
   throw new TopologyError(

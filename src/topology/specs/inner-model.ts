@@ -3,15 +3,18 @@ import { outputsOfCall } from "../call-outputs.ts";
 import type { ModelDescription } from "../dialects/description.ts";
 import { tensorNamesIn } from "../dialects/description.ts";
 import { innerLayersOf, innerModelClass, innerModelOf, isInnerModel } from "../dialects/inner-model.ts";
-import type { GraphLayer, GraphNode } from "../layer-graph.ts";
-import type { CallShapes, LayerSpec } from "../layer-spec.ts";
+import { type GraphLayer, type GraphNode, layerLookup, tensorAt } from "../layer-graph.ts";
+import { type CallShapes, inputShapes, type LayerSpec } from "../layer-spec.ts";
 import type { ModelCalls } from "../model-calls.ts";
 import { modelCalls } from "../model-calls.ts";
 import { nameInCode, snakeCase } from "../naming.ts";
 import { within } from "./recurrent-cells.ts";
 import { isRandom, refusalInside, type SpecOf } from "./wrappers.ts";
 
-/** A model that a wrapper holds, called as a layer. `specOf` knows the layers inside. */
+/**
+ * Creates the spec of a model that a wrapper contains and calls as a layer. @param specOf Returns the specs of inner
+ * layers.
+ */
 export function innerModelSpec(specOf: SpecOf): LayerSpec {
   const callsIn = ({ config, inputs }: CallShapes): ModelCalls => innerCalls(specOf, config, inputs);
   return {
@@ -28,14 +31,14 @@ export function innerModelSpec(specOf: SpecOf): LayerSpec {
     },
     outputShapes: (call) => {
       const { nodes, outputs } = callsIn(call);
-      return outputs.map((ref) => nodes[ref.node]!.outputs[ref.output]!.shape ?? []);
+      return outputs.map((ref) => tensorAt({ nodes }, ref).shape ?? []);
     },
     multiplyAdds: (call) => {
       const calls = callsIn(call);
-      const layers = new Map(calls.layers.map((layer) => [layer.path, layer]));
+      const layerOf = layerLookup(calls);
       return calls.nodes.reduce((sum, node) => {
-        const layer = layers.get(node.layer)!;
-        const outputs = node.outputs.map(({ shape }) => shape ?? []);
+        const layer = layerOf(node.layer);
+        const outputs = inputShapes(node.outputs.map(({ shape }) => shape ?? []));
         const count = specOf(layer.className)?.multiplyAdds?.({ ...shapesOf(calls, layer, node), outputs });
         return sum + (count ?? 0);
       }, 0);
@@ -47,12 +50,12 @@ export function innerModelSpec(specOf: SpecOf): LayerSpec {
         ? innerLayersOf(innerModelOf(config))
             .map((layer) => refusalInside(specOf, layer))
             .find((refusal) => refusal !== undefined)
-        : { reason: "it is a model without its layers", advice: "Rebuild it and save again." },
+        : { reason: "it is a model without its layers", advice: "Rebuild it and save the model again." },
     masking: true,
   };
 }
 
-/** The model's layers and calls on inputs of these shapes. */
+/** Lists the layers and calls of the model on inputs of these shapes. */
 export function innerCalls(
   specOf: SpecOf,
   config: CallShapes["config"],
@@ -62,17 +65,18 @@ export function innerCalls(
   const shapes = new Map(
     tensorNamesIn(model.inputs).map(({ layer }, index) => [layer, inputs[index] ?? null]),
   );
-  const layers = model.layers.map((layer) =>
-    shapes.has(layer.name)
-      ? { ...layer, config: { ...layer.config, batch_shape: shapes.get(layer.name)! } }
-      : layer,
-  );
+  const layers = model.layers.map((layer) => {
+    const shape = shapes.get(layer.name);
+    return shape === undefined ? layer : { ...layer, config: { ...layer.config, batch_shape: shape } };
+  });
   return modelCalls({ ...model, layers }, (layer, call) =>
     outputsOfCall(specOf(layer.className), layer, call),
   );
 }
 
-/** Where Keras keeps each layer of the model, by its path: `layers/conv2d`, `layers/functional/layers/dense_1`. */
+/**
+ * Returns the place of each layer in Keras's archives by its path: `layers/conv2d`, `layers/functional/layers/dense_1`.
+ */
 export function innerPlaces(model: ModelDescription): ReadonlyMap<string, string> {
   const places = new Map<string, string>();
   const visit = ({ layers, kind }: ModelDescription, path: string, place: string): void => {
@@ -96,7 +100,7 @@ function shapesOf({ nodes }: ModelCalls, layer: GraphLayer, node: GraphNode): Ca
   return {
     config: layer.config,
     keras: layer.keras,
-    inputs: node.inputs.map((ref) => nodes[ref.node]!.outputs[ref.output]!.shape ?? []),
+    inputs: inputShapes(node.inputs.map((ref) => tensorAt({ nodes }, ref).shape ?? [])),
     args: node.args,
     kwargs: node.kwargs,
   };

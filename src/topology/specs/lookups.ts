@@ -5,28 +5,29 @@ import { countAt, integerAt, isObject } from "../config-values.ts";
 import type { LayerSpec, Refusal } from "../layer-spec.ts";
 import { encodedShape, encoder, outputMode } from "./encoded-indices.ts";
 
-/** Layers with a vocabulary (`keras/src/layers/preprocessing/index_lookup.py`, `text_vectorization.py`). */
+/** @file Layers with a vocabulary (`keras/src/layers/preprocessing/index_lookup.py`, `text_vectorization.py`). */
 
+/** Entry of a vocabulary. */
 export type Token = string | number;
 
-/** The vocabulary of a lookup layer and where it starts among the indices. */
+/** Vocabulary of a lookup layer and its position among the indices. */
 export interface Vocabulary {
   readonly tokens: readonly Token[];
-  /** Null where nothing is masked. */
+  /** Token that is masked, null if none is. */
   readonly maskToken: Token | null;
   readonly unknownToken: Token;
-  /** Whether index 0 stands for the mask token. */
+  /** True if index 0 stands for the mask token. */
   readonly masked: boolean;
-  /** How many indices before the first token stand for unknown ones. */
+  /** Number of indices before the first token that stand for unknown tokens. */
   readonly unknowns: number;
-  /** Whether the config lists the tokens for masks and unknowns too. */
+  /** True if the config lists the tokens for masks and unknown tokens too. */
   readonly listsSpecial: boolean;
 }
 
-/** What TextVectorization, whose config does not say it, gives the lookup inside it. */
+/** Arguments that TextVectorization passes to its inner lookup and that its config does not have. */
 const textTable: JsonObject = { num_oov_indices: 1, mask_token: "", oov_token: "[UNK]" };
 
-/** The vocabulary may begin with the tokens for masks and unknowns. */
+/** Reads the vocabulary from a config, in which it may begin with the tokens for masks and unknown tokens. */
 export function vocabularyOf(config: JsonObject): Vocabulary {
   const table: JsonObject = { ...textTable, ...config };
   const { mask_token, oov_token } = table;
@@ -45,7 +46,7 @@ export function vocabularyOf(config: JsonObject): Vocabulary {
   };
 }
 
-/** The width of a row that counts tokens. */
+/** Returns the width of a row that counts tokens. */
 export function lookupDepth(config: JsonObject): number {
   if (config["pad_to_max_tokens"] === true) return countAt(config, "max_tokens");
   const { tokens, unknowns } = vocabularyOf(config);
@@ -53,8 +54,8 @@ export function lookupDepth(config: JsonObject): number {
 }
 
 /**
- * A weight for each index that is counted; empty where the config has none. Unknown tokens weigh what the others weigh on average, where
- * nothing else is said.
+ * Returns the idf weight of each counted index, an empty list if the config has none. Unknown tokens have the average
+ * weight unless the config lists them.
  */
 export function idfWeightsOf(config: JsonObject): number[] {
   const given = (config["idf_weights"] ?? []) as readonly number[];
@@ -80,12 +81,12 @@ const lookupDefaults: JsonObject = {
 
 function withoutVocabulary(className: string): (config: JsonObject) => Refusal | undefined {
   const given = (values: string): string =>
-    `Give it when the layer is made, ${className}(${values}), and save again, or save as .keras with Keras 2.13 or later.`;
+    `Pass it when you create the layer, ${className}(${values}), and save the model again, or save it as .keras with Keras 2.13 or later.`;
   return (config) => {
     const { vocabulary, idf_weights } = config;
     if (typeof vocabulary === "string") {
       return {
-        reason: `its vocabulary is in a file of its own, ${vocabulary}`,
+        reason: `its vocabulary is in a separate file, ${vocabulary}`,
         advice: given("vocabulary=layer.get_vocabulary()"),
       };
     }
@@ -97,8 +98,8 @@ function withoutVocabulary(className: string): (config: JsonObject) => Refusal |
     }
     if (config["output_mode"] === null) {
       return {
-        reason: "its output are texts of different lengths",
-        advice: "Use another output_mode and save again.",
+        reason: "its output is ragged",
+        advice: "Use another output_mode and save the model again.",
       };
     }
     if (outputMode(config) !== "tf_idf" || Array.isArray(idf_weights)) return undefined;
@@ -123,7 +124,7 @@ const stringLookup: LayerSpec = {
   },
 };
 
-/** `[1, 2]` for the number 2, which means all widths up to it; none where texts are taken token by token. */
+/** Returns the widths of n-grams: `[1, 2]` for the number 2, undefined if texts are split into single tokens. */
 export function ngramWidths(config: JsonObject): readonly number[] | undefined {
   const ngrams = config["ngrams"];
   if (typeof ngrams === "number") return Array.from({ length: ngrams }, (_, index) => index + 1);
@@ -144,21 +145,24 @@ function textRefusal(config: JsonObject): Refusal | undefined {
     if (!known.includes(value)) {
       return {
         reason: `its ${argument} ${nameOf(value)} is Python code`,
-        advice: `Use one that Keras has a name for, or do it before the text reaches the model, with ${argument}=None, and save again.`,
+        advice: `Use one that Keras has a name for, or apply it before the text enters the model, with ${argument}=None, and save the model again.`,
       };
     }
   }
   if (config["ragged"] === true) {
     return {
       reason: "its output is ragged",
-      advice: "Leave ragged out, and give output_sequence_length, and save again.",
+      advice: "Remove ragged=True, set output_sequence_length, and save the model again.",
     };
   }
   if (outputMode(config) !== "one_hot") return undefined;
-  return { reason: 'output_mode "one_hot" is none of a text', advice: "Use multi_hot and save again." };
+  return {
+    reason: 'output_mode "one_hot" is not one of TextVectorization',
+    advice: "Use multi_hot and save the model again.",
+  };
 }
 
-/** The name of a function, however Keras wrote it. */
+/** Returns the name of a function that Keras wrote as a name or as an object. */
 function nameOf(value: Json): string {
   const name = isObject(value) ? value["config"] : value;
   return typeof name === "string" ? name : JSON.stringify(value).slice(0, 80);
@@ -178,13 +182,13 @@ const textVectorization: LayerSpec = {
     output_sequence_length: null,
     ragged: false,
   },
-  outputShapes: ({ config, inputs }) => [textShape(config, inputs[0]!)],
+  outputShapes: ({ config, inputs }) => [textShape(config, inputs[0])],
   outputDTypes: ({ config }) => [outputMode(config) === "int" ? "int32" : "float32"],
   refusal: textRefusal,
 };
 
 function textShape(config: JsonObject, input: Shape): Shape {
-  const [batch, ...rest] = input;
+  const [batch = null, ...rest] = input;
   const tokens = config["split"] === null;
   if (tokens ? rest.length !== 1 : rest.length > 1 || (rest[0] ?? 1) !== 1) {
     throw new TopologyError(
@@ -192,9 +196,9 @@ function textShape(config: JsonObject, input: Shape): Shape {
       "shape",
     );
   }
-  if (outputMode(config) !== "int") return encodedShape([batch!, null], "count", lookupDepth(config));
+  if (outputMode(config) !== "int") return encodedShape([batch, null], "count", lookupDepth(config));
   const length = config["output_sequence_length"] as number | null;
-  return [batch!, length ?? (tokens && !ngramWidths(config) ? rest[0]! : null)];
+  return [batch, length ?? (tokens && !ngramWidths(config) ? (rest[0] ?? null) : null)];
 }
 
 export const lookupSpecs: readonly LayerSpec[] = [integerLookup, stringLookup, textVectorization];

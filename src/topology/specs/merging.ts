@@ -6,7 +6,10 @@ import type { LayerSpec } from "../layer-spec.ts";
 import { broadcastShapes } from "./broadcast.ts";
 import { knownSize, sampleSize } from "./windows.ts";
 
-/** `keras/src/layers/merging/base_merge.py`: the batch aside, inputs broadcast. */
+/**
+ * Creates the spec of an elementwise merge (`keras/src/layers/merging/base_merge.py`), which broadcasts all axes but
+ * the batch.
+ */
 function elementwiseMerge(className: string): LayerSpec {
   return {
     className,
@@ -17,7 +20,7 @@ function elementwiseMerge(className: string): LayerSpec {
         (className === "Subtract" && inputs.length > 2)
       ) {
         throw new TopologyError(
-          `inputs: expected ${className === "Subtract" ? 2 : "some"}, got ${inputs.length}.`,
+          `inputs: expected ${className === "Subtract" ? 2 : "at least one"}, got ${inputs.length}.`,
           "shape",
         );
       }
@@ -35,32 +38,34 @@ function withoutBatch(shape: Shape): Shape {
 function commonBatch(inputs: readonly Shape[]): number | null {
   const batches = new Set(inputs.map((shape) => shape[0] ?? null));
   batches.delete(null);
-  return batches.size === 1 ? [...batches][0]! : null;
+  const [batch = null] = batches;
+  return batches.size === 1 ? batch : null;
 }
 
-/** As `_compute_elemwise_op_output_shape`: an unknown size makes the result unknown. */
+/** Broadcasts two shapes as `_compute_elemwise_op_output_shape` does: an unknown size makes the result unknown. */
 function mergeRanks(first: Shape, second: Shape): Shape {
   const [long, short] = first.length >= second.length ? [first, second] : [second, first];
   const lead = long.slice(0, long.length - short.length);
   const aligned = short.map((size, axis) => {
-    const other = long[lead.length + axis]!;
+    const other = long[lead.length + axis] ?? null;
     if (size === null || other === null) return null;
-    return broadcastShapes([other], [size])[0]!;
+    const [common = null] = broadcastShapes([other], [size]);
+    return common;
   });
   return [...lead, ...aligned];
 }
 
-/** `keras/src/layers/merging/concatenate.py`. */
+/** Concatenate (`keras/src/layers/merging/concatenate.py`). */
 const concatenate: LayerSpec = {
   className: "Concatenate",
   defaults: { axis: -1 },
   outputShapes: ({ config, inputs }) => [concatenatedShape(inputs, integerAt(config, "axis"))],
 };
 
-/** @throws {TopologyError} where the inputs differ on another axis. */
+/** Returns the shape of concatenated tensors. @throws {TopologyError} if they differ on another axis. */
 export function concatenatedShape(inputs: readonly Shape[], axis: number): Shape {
   const [first] = inputs;
-  if (!first) throw new TopologyError("inputs: expected some, got 0.", "shape");
+  if (!first) throw new TopologyError("inputs: expected at least one, got 0.", "shape");
   const at = positiveAxis(axis, first.length);
   return first.map((_, position) => {
     const sizes = inputs.map((shape) =>
@@ -72,7 +77,7 @@ export function concatenatedShape(inputs: readonly Shape[], axis: number): Shape
     const known = sizes.filter((size) => size !== null);
     if (new Set(known).size > 1 || known.some(Number.isNaN)) {
       throw new TopologyError(
-        `inputs: expected equal shapes but for axis ${axis}, got ${inputs.map(formatShape).join(" and ")}.`,
+        `inputs: expected equal shapes except on axis ${axis}, got ${inputs.map(formatShape).join(" and ")}.`,
         "shape",
       );
     }
@@ -80,15 +85,15 @@ export function concatenatedShape(inputs: readonly Shape[], axis: number): Shape
   });
 }
 
-/** `keras/src/layers/merging/dot.py`: contracts one axis of each input. */
+/** Dot (`keras/src/layers/merging/dot.py`), which contracts one axis of each input. */
 const dot: LayerSpec = {
   className: "Dot",
   defaults: { normalize: false },
   outputShapes: ({ config, inputs }) => {
     const [first, second] = pair(inputs);
     const [a, b] = dotAxes(config["axes"] === undefined ? [] : integersAt(config, "axes"), first, second);
-    const sizes = [first[a]!, second[b]!];
-    if (sizes[0] !== null && sizes[1] !== null && sizes[0] !== sizes[1]) {
+    const [left = null, right = null] = [first[a], second[b]];
+    if (left !== null && right !== null && left !== right) {
       throw new TopologyError(
         `axes: expected axes of equal size, got ${formatShape(first)} and ${formatShape(second)}.`,
         "shape",
@@ -103,7 +108,7 @@ const dot: LayerSpec = {
   multiplyAdds: ({ config, inputs, outputs }) => {
     const [first, second] = pair(inputs);
     const [a] = dotAxes(integersAt(config, "axes"), first, second);
-    return sampleSize(outputs[0]!) * knownSize(first, a, "features");
+    return sampleSize(outputs[0]) * knownSize(first, a, "features");
   },
 };
 

@@ -19,10 +19,10 @@ const affine: JsonObject = {
   gamma_constraint: null,
 };
 
-/** The input's shape, once its axes are checked. */
+/** Returns the input shape after checking the axes. */
 const sameShape = ({ config, inputs }: CallShapes): readonly Shape[] => {
-  for (const axis of integersAt(config, "axis")) positiveAxis(axis, inputs[0]!.length);
-  return [inputs[0]!];
+  for (const axis of integersAt(config, "axis")) positiveAxis(axis, inputs[0].length);
+  return [inputs[0]];
 };
 
 function scaleAndCenter(config: JsonObject, shape: readonly number[]): WeightSpec[] {
@@ -36,7 +36,10 @@ function sizeAlong(input: Shape, axis: number): number {
   return knownSize(input, positiveAxis(axis, input.length), "features");
 }
 
-/** `keras/src/layers/normalization/batch_normalization.py`. Keras 1 called the statistics running_mean and running_std. */
+/**
+ * BatchNormalization (`keras/src/layers/normalization/batch_normalization.py`). Keras 1 named the statistics
+ * `running_mean` and `running_std`.
+ */
 const batchNormalization: LayerSpec = {
   className: "BatchNormalization",
   defaults: {
@@ -51,7 +54,7 @@ const batchNormalization: LayerSpec = {
   },
   modernize: (config) => ({ ...config, axis: loneAxis(config["axis"]) ?? -1 }),
   weights: ({ config, inputs }) => {
-    const shape = [sizeAlong(inputs[0]!, integerAt(config, "axis"))];
+    const shape = [sizeAlong(inputs[0], integerAt(config, "axis"))];
     const statistic = (name: string, argument: string, ...formerNames: string[]): WeightSpec =>
       variable(config, name, shape, { argument, trainable: false, formerNames });
     return [
@@ -73,36 +76,35 @@ const batchNormalization: LayerSpec = {
   masking: true,
 };
 
-/** tf.keras writes a list of one axis. */
+/** Returns the axis as a number. tf.keras writes a list of one axis. */
 function loneAxis(axis: JsonObject[string] | undefined): number | undefined {
   const lone = Array.isArray(axis) && axis.length === 1 ? axis[0] : axis;
   return typeof lone === "number" ? lone : undefined;
 }
 
-/** `keras/src/layers/normalization/layer_normalization.py`. */
+/** LayerNormalization (`keras/src/layers/normalization/layer_normalization.py`). */
 const layerNormalization: LayerSpec = {
   className: "LayerNormalization",
   defaults: { ...affine, rms_scaling: false },
   weights: ({ config, inputs }) => {
-    const input = inputs[0]!;
+    const input = inputs[0];
     const axes = integersAt(config, "axis").sort((a, b) => a - b);
     const shape = axes.map((axis) => sizeAlong(input, axis));
     const rms = booleanAt(config, "rms_scaling");
-    return scaleAndCenter(
-      { ...config, scale: rms || config["scale"]!, center: !rms && config["center"]! },
-      shape,
-    );
+    return scaleAndCenter(rms ? { ...config, scale: true, center: false } : config, shape);
   },
   outputShapes: sameShape,
   masking: true,
 };
 
-/** `keras/src/layers/normalization/group_normalization.py`; -1 groups are as many as channels. */
+/**
+ * GroupNormalization (`keras/src/layers/normalization/group_normalization.py`). -1 groups mean one for each channel.
+ */
 const groupNormalization: LayerSpec = {
   className: "GroupNormalization",
   defaults: { ...affine, groups: 32 },
   weights: ({ config, inputs }) => {
-    const channels = sizeAlong(inputs[0]!, integerAt(config, "axis"));
+    const channels = sizeAlong(inputs[0], integerAt(config, "axis"));
     const groups = integerAt(config, "groups");
     if (groups !== -1 && (groups < 1 || channels % groups !== 0)) {
       throw new TopologyError(
@@ -116,7 +118,7 @@ const groupNormalization: LayerSpec = {
   masking: true,
 };
 
-/** `keras/src/layers/normalization/unit_normalization.py`. */
+/** UnitNormalization (`keras/src/layers/normalization/unit_normalization.py`). */
 const unitNormalization: LayerSpec = {
   className: "UnitNormalization",
   defaults: { axis: -1 },
@@ -124,12 +126,12 @@ const unitNormalization: LayerSpec = {
   masking: true,
 };
 
-/** `keras/src/layers/normalization/rms_normalization.py`. */
+/** RMSNormalization (`keras/src/layers/normalization/rms_normalization.py`). */
 const rmsNormalization: LayerSpec = {
   className: "RMSNormalization",
   defaults: { axis: -1, epsilon: 1e-6 },
   weights: ({ config, inputs }) => {
-    const shape = integersAt(config, "axis").map((axis) => sizeAlong(inputs[0]!, axis));
+    const shape = integersAt(config, "axis").map((axis) => sizeAlong(inputs[0], axis));
     return [{ name: "scale", shape, trainable: true, initializer: ones, regularizer: null }];
   },
   outputShapes: sameShape,

@@ -9,8 +9,8 @@ import { partSizes } from "./ops-arrays.ts";
 import { operandShapes } from "./ops-elementwise.ts";
 
 /**
- * The spec of a function of keras.ops that takes a tensor as a whole, its batch included (`keras/src/ops/numpy.py`): what it gives has
- * no axis of samples, or one in which they meet.
+ * Creates the spec of an operation on a whole tensor, batch included (`keras/src/ops/numpy.py`). Its outputs have no
+ * batch axis, or one that combines the samples.
  */
 export function acrossBatch(
   name: string,
@@ -21,17 +21,17 @@ export function acrossBatch(
   return {
     className: `ops.${name}`,
     defaults,
-    outputShapes: (call) => shapesOf(call.inputs[0]!, call),
-    outputDTypes: (call) => shapesOf(call.inputs[0]!, call).map(() => dtype ?? call.dtypes[0]!),
+    outputShapes: (call) => shapesOf(call.inputs[0], call),
+    outputDTypes: (call) => shapesOf(call.inputs[0], call).map(() => dtype ?? call.dtypes[0]),
     couplesBatch: true,
   };
 }
 
-/** The first two operands' shapes. @throws {TopologyError} where there are fewer. */
+/** Returns the shapes of the first two operands. @throws {TopologyError} if there are fewer. */
 export function twoOperands(call: CallShapes): [Shape, Shape] {
   const [first, second] = operandShapes(call);
   if (first && second) return [first, second];
-  throw new TopologyError("operands: expected 2, got less.", "shape");
+  throw new TopologyError("operands: expected 2, got fewer.", "shape");
 }
 
 function diagonalMatrix(length: number | null, offset: number): Shape {
@@ -39,7 +39,7 @@ function diagonalMatrix(length: number | null, offset: number): Shape {
   return [size, size];
 }
 
-/** A matrix of a vector, or the diagonal of a matrix. */
+/** Returns the shape of a diagonal matrix for a vector, or that of the diagonal for a matrix. */
 function diag(input: Shape, { config }: CallShapes): Shape[] {
   const offset = integerAt(config, "k");
   const [rows = null, columns = null] = input;
@@ -63,7 +63,7 @@ function kron(_: Shape, call: CallShapes): Shape[] {
   const rank = Math.max(first.length, second.length);
   const padded = (shape: Shape): Shape => [...new Array<number>(rank - shape.length).fill(1), ...shape];
   const other = padded(second);
-  return [padded(first).map((size, axis) => valueCount([size, other[axis]!]))];
+  return [padded(first).map((size, axis) => valueCount([size, other[axis] ?? null]))];
 }
 
 function correlate(_: Shape, call: CallShapes): Shape[] {
@@ -75,14 +75,14 @@ function correlate(_: Shape, call: CallShapes): Shape[] {
   ];
 }
 
-/** A new axis of numbers between two. */
+/** Returns the shape with a new axis of numbers between two ends. */
 function spaced(_: Shape, call: CallShapes): Shape[] {
   const ends = broadcastShapes(...twoOperands(call));
   const axis = positiveAxis(integerAt(call.config, "axis"), ends.length + 1);
   return [[...ends.slice(0, axis), countAt(call.config, "num"), ...ends.slice(axis)]];
 }
 
-/** The values, and what else is asked for: where they stand first, which of them each is, and how many of each there are. */
+/** Returns the shapes of the unique values and, if requested, of their first indices, the inverse and the counts. */
 function distinctShapes(input: Shape, { config }: CallShapes): Shape[] {
   const size = config["size"] === null ? null : countAt(config, "size");
   const axis = config["axis"] === null ? null : positiveAxis(integerAt(config, "axis"), input.length);
@@ -143,7 +143,10 @@ export const acrossBatchOpSpecs: readonly LayerSpec[] = [
     refusal: ({ weights, sparse }) =>
       weights == null && sparse !== true
         ? undefined
-        : { reason: "it counts by weights or gives a sparse tensor", advice: "Count without either." },
+        : {
+            reason: "it counts with weights or returns a sparse tensor",
+            advice: "Count without weights and without sparse=True.",
+          },
   },
   acrossBatch(
     "Histogram",
@@ -180,7 +183,7 @@ export const acrossBatchOpSpecs: readonly LayerSpec[] = [
       fill_value: null,
     }),
     outputDTypes: (call) =>
-      distinctShapes(call.inputs[0]!, call).map((_, index) => (index === 0 ? call.dtypes[0]! : "int32")),
+      distinctShapes(call.inputs[0], call).map((_, index) => (index === 0 ? call.dtypes[0] : "int32")),
   },
   acrossBatch("PSNR", () => [[]], {}, "float32"),
   acrossBatch("AllClose", () => [[]], { rtol: 1e-5, atol: 1e-8, equal_nan: false }, "bool"),

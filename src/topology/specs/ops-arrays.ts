@@ -9,7 +9,9 @@ import { concatenatedShape } from "./merging.ts";
 import { operandShapes } from "./ops-elementwise.ts";
 import { axesAt, joinsSamples } from "./ops-reductions.ts";
 
-/** Ops of keras.ops that cut, join and pick within samples (`keras/src/ops/numpy.py`, `core.py`). */
+/**
+ * Creates the spec of an operation that splits, joins or selects within samples (`keras/src/ops/numpy.py`, `core.py`).
+ */
 function arrayOp(
   name: string,
   shapesOf: (input: Shape, call: CallShapes) => readonly Shape[],
@@ -20,12 +22,15 @@ function arrayOp(
     className: `ops.${name}`,
     defaults,
     couplesBatch,
-    outputShapes: (call) => shapesOf(call.inputs[0]!, call),
-    outputDTypes: (call) => shapesOf(call.inputs[0]!, call).map(() => call.dtypes[0]!),
+    outputShapes: (call) => shapesOf(call.inputs[0], call),
+    outputDTypes: (call) => shapesOf(call.inputs[0], call).map(() => call.dtypes[0]),
   };
 }
 
-/** Sizes of the parts of an axis, cut at given places or into a number of parts, the first ones longer where it does not divide. */
+/**
+ * Returns the sizes of the parts of an axis that is split at given indices or into a number of parts. If the size is
+ * not a multiple of that number, the first parts are larger.
+ */
 export function partSizes(given: JsonObject[string] | undefined, size: number | null): (number | null)[] {
   if (Array.isArray(given)) {
     const ends = [...(given as readonly number[]), size];
@@ -57,7 +62,7 @@ function matrixAxes(config: JsonObject, rank: number): [number, number] {
 const matrixDefaults: JsonObject = { offset: 0, axis1: 0, axis2: 1 };
 
 const joinsInMatrices = ({ config, inputs }: Pick<CallShapes, "config" | "inputs">): boolean =>
-  matrixAxes(config, inputs[0]!.length).includes(0);
+  matrixAxes(config, inputs[0].length).includes(0);
 
 function diagonalShape(input: Shape, config: JsonObject): Shape {
   const [one, other] = matrixAxes(config, input.length);
@@ -92,15 +97,14 @@ const unstack = arrayOp(
   (input, { config }) => {
     const axis = loneAxis(config, "axis", input.length);
     const size = input[axis] ?? null;
-    if (size === null)
-      throw new TopologyError("axis: expected one of known size, got an unknown one.", "shape");
+    if (size === null) throw new TopologyError("axis: expected a known size, got an unknown one.", "shape");
     return Array.from({ length: size }, () => input.filter((_, at) => at !== axis));
   },
   { num: null, axis: 0 },
   joinsSamples("axis"),
 );
 
-/** What `ops.slice` is asked for is the shape. */
+/** The output shape of `ops.slice` is an argument. */
 const slice = arrayOp("Slice", (_, { config }) => [integersAt(config, "shape")], {}, true);
 
 const rot90 = arrayOp(
@@ -108,9 +112,7 @@ const rot90 = arrayOp(
   (input, { config }) => {
     const axes = [...axesAt(config, "axes", input.length)] as [number, number];
     if (integerAt(config, "k") % 2 === 0) return [input];
-    return [
-      input.map((size, at) => (at === axes[0] ? input[axes[1]]! : at === axes[1] ? input[axes[0]]! : size)),
-    ];
+    return [input.map((_, at) => input[at === axes[0] ? axes[1] : at === axes[1] ? axes[0] : at] ?? null)];
   },
   { k: 1, axes: [0, 1] },
   joinsSamples("axes"),

@@ -9,29 +9,29 @@ import { broadcastShapes } from "./broadcast.ts";
 import { operandShapes } from "./ops-elementwise.ts";
 import { sampleSize } from "./windows.ts";
 
-/** Products of matrices in keras.ops (`keras/src/ops/numpy.py`). */
+/** @file Matrix products of keras.ops (`keras/src/ops/numpy.py`). */
 
-/** `keras/src/ops/operation_utils.py`, compute_matmul_output_shape. */
+/** Matmul (`compute_matmul_output_shape` of `keras/src/ops/operation_utils.py`). */
 const matmul: LayerSpec = {
   className: "ops.Matmul",
   defaults: {},
   outputShapes: (call) => {
     const [a, b] = pair(call);
-    const left = a.length === 1 ? [1, a[0]!] : a;
-    const right = b.length === 1 ? [b[0]!, 1] : b;
-    requireEqual(left.at(-1)!, right.at(-2)!, a, b);
+    const left: Shape = a.length === 1 ? [1, ...a] : a;
+    const right: Shape = b.length === 1 ? [...b, 1] : b;
+    requireEqual(left.at(-1) ?? null, right.at(-2) ?? null, a, b);
     return [
       [
         ...broadcastShapes(left.slice(0, -2), right.slice(0, -2)),
-        ...(a.length === 1 ? [] : [left.at(-2)!]),
-        ...(b.length === 1 ? [] : [right.at(-1)!]),
+        ...(a.length === 1 ? [] : left.slice(-2, -1)),
+        ...(b.length === 1 ? [] : right.slice(-1)),
       ],
     ];
   },
-  multiplyAdds: (call) => sampleSize(call.outputs[0]!) * (pair(call)[0].at(-1) ?? 0),
+  multiplyAdds: (call) => sampleSize(call.outputs[0]) * (pair(call)[0].at(-1) ?? 0),
 };
 
-/** As numpy's: the last axis of the first with the last but one of the second, all else side by side. */
+/** Dot, which contracts the last axis of the first operand with the second to last axis of the second, as in NumPy. */
 const dot: LayerSpec = {
   className: "ops.Dot",
   defaults: {},
@@ -39,13 +39,13 @@ const dot: LayerSpec = {
     const [a, b] = pair(call);
     if (a.length === 0 || b.length === 0) return [a.length === 0 ? b : a];
     const inner = Math.max(0, b.length - 2);
-    requireEqual(a.at(-1)!, b[inner]!, a, b);
+    requireEqual(a.at(-1) ?? null, b[inner] ?? null, a, b);
     return [[...a.slice(0, -1), ...b.filter((_, axis) => axis !== inner)]];
   },
-  multiplyAdds: (call) => sampleSize(call.outputs[0]!) * (pair(call)[0].at(-1) ?? 0),
+  multiplyAdds: (call) => sampleSize(call.outputs[0]) * (pair(call)[0].at(-1) ?? 0),
 };
 
-/** An unknown size gives way to a known one. */
+/** Einsum. If one operand has an unknown size, the known size of another one applies. */
 const einsum: LayerSpec = {
   className: "ops.Einsum",
   defaults: {},
@@ -64,24 +64,25 @@ function einsumSizes(call: CallShapes): { sizes: ReadonlyMap<string, number | nu
   const sizes = new Map<string, number | null>();
   terms.forEach((term, at) => {
     [...term].forEach((letter, axis) => {
-      const size = operands[at]![axis]!;
+      const operand = operands[at] ?? [];
+      const size = operand[axis] ?? null;
       const known = sizes.get(letter) ?? null;
-      if (known !== null && size !== null) requireEqual(known, size, operands[0]!, operands[at]!);
+      if (known !== null && size !== null) requireEqual(known, size, operands[0] ?? [], operand);
       sizes.set(letter, known ?? size);
     });
   });
   return { sizes, output: [...output].map((letter) => sizes.get(letter) ?? null) };
 }
 
-/** An einsum's subscripts with a letter for each axis. */
+/** Subscripts of an einsum with a letter for each axis. */
 export interface EinsumLetters {
   readonly terms: readonly string[];
   readonly output: string;
 }
 
 /**
- * The subscripts of an einsum, an ellipsis written out and the output stated. @throws {TopologyError} where they are not what the
- * operands' axes are.
+ * Parses the subscripts of an einsum, expands ellipses and completes a missing output.
+ * @throws {TopologyError} if the subscripts do not match the operands' axes.
  */
 export function einsumLetters(written: string, operands: readonly Shape[]): EinsumLetters {
   const subscripts = written.replaceAll(" ", "");
@@ -95,9 +96,9 @@ export function einsumLetters(written: string, operands: readonly Shape[]): Eins
   );
   const longest = Math.max(0, ...hidden);
   const stand = (count: number): string => spare.slice(longest - count, longest).join("");
-  const terms = parts.map((term, at) => term.replace("...", stand(hidden[at]!)));
+  const terms = parts.map((term, at) => term.replace("...", stand(hidden[at] ?? 0)));
   const fits =
-    terms.length === operands.length && terms.every((term, at) => term.length === operands[at]!.length);
+    terms.length === operands.length && terms.every((term, at) => term.length === operands[at]?.length);
   const whole = right?.replace("...", stand(longest));
   if (![...terms, whole ?? ""].every((term) => /^[a-zA-Z]*$/.test(term)) || !fits) {
     throw new TopologyError(
@@ -108,7 +109,9 @@ export function einsumLetters(written: string, operands: readonly Shape[]): Eins
   return { terms, output: whole ?? stand(longest) + lettersOnce(left.replaceAll(/[.,]/g, "")) };
 }
 
-/** The letters that stand once, in alphabetical order: what an equation without an arrow gives. */
+/**
+ * Returns the letters that occur once, in alphabetical order, which are the output of an equation without an arrow.
+ */
 function lettersOnce(letters: string): string {
   return [...letters]
     .filter((letter) => letters.split(letter).length === 2)
@@ -116,6 +119,7 @@ function lettersOnce(letters: string): string {
     .join("");
 }
 
+/** Returns the shapes of exactly two operands. @throws {TopologyError} if there are more or fewer. */
 export function pair(call: CallShapes): [Shape, Shape] {
   const operands = operandShapes(call);
   const [first, second] = operands;
@@ -131,7 +135,7 @@ function requireEqual(a: number | null, b: number | null, first: Shape, second: 
   );
 }
 
-/** The last axis of both. */
+/** Inner, which contracts the last axes of both operands. */
 const inner: LayerSpec = {
   className: "ops.Inner",
   defaults: {},
@@ -140,10 +144,10 @@ const inner: LayerSpec = {
     requireEqual(a.at(-1) ?? null, b.at(-1) ?? null, a, b);
     return [[...a.slice(0, -1), ...b.slice(0, -1)]];
   },
-  multiplyAdds: (call) => sampleSize(call.outputs[0]!) * (pair(call)[0].at(-1) ?? 0),
+  multiplyAdds: (call) => sampleSize(call.outputs[0]) * (pair(call)[0].at(-1) ?? 0),
 };
 
-/** The axes that `tensordot` contracts, of both operands. */
+/** Returns the axes of both operands that `tensordot` contracts. @param rank Rank of the first operand. */
 export function tensordotAxes(axes: Json | undefined, rank: number): [number[], number[]] {
   if (typeof axes === "number") {
     const range = Array.from({ length: axes }, (_, index) => index);
@@ -163,13 +167,13 @@ const tensordot: LayerSpec = {
     const from = left.map((axis) => positiveAxis(axis, a.length));
     const to = right.map((axis) => positiveAxis(axis, b.length));
     from.forEach((axis, index) => {
-      requireEqual(a[axis] ?? null, b[to[index]!] ?? null, a, b);
+      requireEqual(a[axis] ?? null, b[to[index] ?? -1] ?? null, a, b);
     });
     return [[...a.filter((_, axis) => !from.includes(axis)), ...b.filter((_, axis) => !to.includes(axis))]];
   },
 };
 
-/** Of vectors of three along the last axis. */
+/** Cross, the product of 3-vectors along the last axis. */
 const cross: LayerSpec = {
   className: "ops.Cross",
   defaults: { axisa: -1, axisb: -1, axisc: -1, axis: null },
@@ -184,7 +188,7 @@ const cross: LayerSpec = {
   },
 };
 
-/** `keras/src/ops/linalg.py`, on the last two axes. */
+/** Creates the spec of an operation on square matrices in the last two axes (`keras/src/ops/linalg.py`). */
 export function ofMatrices(
   name: string,
   shapeOf: (matrix: Shape, call: CallShapes) => Shape,
@@ -200,13 +204,13 @@ export function ofMatrices(
   );
 }
 
-/** The sign of the determinant, and the logarithm of its size. */
+/** Slogdet, which gives the sign and the logarithm of the absolute determinant. */
 const slogdet: LayerSpec = {
   ...ofMatrices("Slogdet", (matrix) => matrix.slice(0, -2)),
-  outputShapes: ({ inputs }) => [inputs[0]!.slice(0, -2), inputs[0]!.slice(0, -2)],
+  outputShapes: ({ inputs }) => [inputs[0].slice(0, -2), inputs[0].slice(0, -2)],
 };
 
-/** From each row of one to each row of the other. */
+/** CDist, the distances from each row of one operand to each row of the other. */
 const distances: LayerSpec = {
   className: "ops.CDist",
   defaults: {},
@@ -217,15 +221,16 @@ const distances: LayerSpec = {
   },
 };
 
+/** Sizes of the matrices in the last two axes. */
 interface MatrixSizes {
   readonly lead: Shape;
   readonly rows: number | null;
   readonly columns: number | null;
-  /** The lesser of both. */
+  /** Smaller of both. */
   readonly least: number | null;
 }
 
-/** @throws {TopologyError} for a vector. */
+/** Returns the sizes of the matrices in the last two axes. @throws {TopologyError} for a vector. */
 export function matrixSizes(shape: Shape): MatrixSizes {
   const [rows, columns] = shape.slice(-2);
   if (rows === undefined || columns === undefined) {
@@ -235,12 +240,12 @@ export function matrixSizes(shape: Shape): MatrixSizes {
   return { lead: shape.slice(0, -2), rows, columns, least };
 }
 
-/** An orthogonal and an upper triangular factor. */
+/** Qr, which gives an orthogonal and an upper triangular factor. */
 const qr: LayerSpec = {
   className: "ops.Qr",
   defaults: { mode: "reduced" },
   outputShapes: ({ inputs, config }) => {
-    const { lead, rows, columns, least } = matrixSizes(inputs[0]!);
+    const { lead, rows, columns, least } = matrixSizes(inputs[0]);
     const inner = config["mode"] === "complete" ? rows : least;
     return [
       [...lead, rows, inner],

@@ -8,20 +8,20 @@ import { operation } from "../layer-spec.ts";
 import { acrossBatch } from "./ops-across-batch.ts";
 import { matrixSizes, ofMatrices, pair } from "./ops-contractions.ts";
 
-/** Decompositions of the matrices on the last two axes, and what follows from them (`keras/src/ops/linalg.py`). */
+/** @file Decompositions of the matrices in the last two axes (`keras/src/ops/linalg.py`). */
 
-/** Eigenvalues and eigenvectors. */
+/** Eigh, which gives eigenvalues and eigenvectors. */
 const eigh: LayerSpec = {
   ...ofMatrices("Eigh", (matrix) => matrix),
-  outputShapes: ({ inputs }) => [inputs[0]!.slice(0, -1), inputs[0]!],
+  outputShapes: ({ inputs }) => [inputs[0].slice(0, -1), inputs[0]],
 };
 
-/** Left vectors, singular values and right vectors, or the values alone. */
+/** SVD, which gives left vectors, singular values and right vectors, or only the values. */
 const svd: LayerSpec = {
   className: "ops.SVD",
   defaults: { full_matrices: true, compute_uv: true },
   outputShapes: ({ inputs, config }) => {
-    const { lead, rows, columns, least } = matrixSizes(inputs[0]!);
+    const { lead, rows, columns, least } = matrixSizes(inputs[0]);
     const values: Shape = [...lead, least];
     if (!booleanAt(config, "compute_uv")) return [values];
     const full = booleanAt(config, "full_matrices");
@@ -29,12 +29,14 @@ const svd: LayerSpec = {
   },
 };
 
-/** Both factors in one, and where the rows have gone: of one matrix, whose rows are the samples, as TensorFlow has it. */
+/**
+ * LuFactor, which gives both factors in one matrix and the row permutation. As in TensorFlow its rows are the samples.
+ */
 const luFactor: LayerSpec = {
   ...ofMatrices("LuFactor", (matrix) => matrix),
   couplesBatch: true,
-  outputShapes: ({ inputs }) => [inputs[0]!, inputs[0]!.slice(0, -1)],
-  outputDTypes: ({ dtypes }) => [dtypes[0]!, "int32"],
+  outputShapes: ({ inputs }) => [inputs[0], inputs[0].slice(0, -1)],
+  outputDTypes: ({ dtypes }) => [dtypes[0], "int32"],
 };
 
 const rcond: JsonObject = { rcond: null };
@@ -67,10 +69,10 @@ export const decompositionOpSpecs: readonly LayerSpec[] = [
         (b.length === 1 || b.length === 2) &&
         (rows === null || b[0] === null || rows === b[0])
       ) {
-        return [[columns!, ...b.slice(1)]];
+        return [[columns ?? null, ...b.slice(1)]];
       }
       throw new TopologyError(
-        `operands: expected a matrix and as many rows of another or of a vector, got ${formatShape(a)} and ${formatShape(b)}.`,
+        `operands: expected a matrix and a vector or matrix with as many rows, got ${formatShape(a)} and ${formatShape(b)}.`,
         "shape",
       );
     },

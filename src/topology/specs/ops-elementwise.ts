@@ -2,12 +2,12 @@ import type { Json, JsonObject } from "../../checkpoint.ts";
 import { TopologyError } from "../../errors.ts";
 import type { ElementType, Shape } from "../../tensor.ts";
 import type { Argument } from "../layer-graph.ts";
-import type { CallShapes, LayerSpec } from "../layer-spec.ts";
+import type { CallShapes, LayerSpec, NonEmpty } from "../layer-spec.ts";
 import { broadcastShapes } from "./broadcast.ts";
 
-/** Ops of keras.ops that Keras 3 puts into a functional graph, applied value by value (`keras/src/ops/numpy.py`, `nn.py`). */
+/** @file Elementwise operations of keras.ops (`keras/src/ops/numpy.py`, `nn.py`). */
 
-/** The shapes of a call's operands in order, constants among them. */
+/** Returns the shapes of a call's operands in order, including constants. */
 export function operandShapes({ args, kwargs, inputs }: CallShapes): Shape[] {
   const shapes = inputs[Symbol.iterator]();
   const shapeOf = (argument: Argument): Shape[] => {
@@ -22,24 +22,26 @@ function isConstant(value: Json): boolean {
   return typeof value === "number" || typeof value === "boolean" || Array.isArray(value);
 }
 
-/** The shape of a number, or of nested lists of them. */
+/** Returns the shape of a number or of nested lists of numbers. */
 function constantShape(value: Json): number[] {
   if (!Array.isArray(value)) return [];
   const [first] = value as readonly Json[];
   return [value.length, ...(first === undefined ? [] : constantShape(first))];
 }
 
-type DTypedCall = CallShapes & { readonly dtypes: readonly ElementType[] };
+type DTypedCall = CallShapes & { readonly dtypes: NonEmpty<ElementType> };
 
-/** A whole number constant takes the tensor's dtype, a fraction makes it float (`keras/src/backend/common/dtypes.py`). */
+/**
+ * Returns the dtype of an arithmetic result. An integer constant takes the dtype of the tensor; a fraction makes the
+ * result float (`keras/src/backend/common/dtypes.py`).
+ */
 function arithmeticDType({ args, kwargs, dtypes }: DTypedCall): ElementType {
   const float = dtypes.find((dtype) => dtype.includes("float"));
   if (float) return float;
   const fractional = [...args, ...Object.values(kwargs)].some(
     (argument) => argument.kind === "value" && hasFraction(argument.value),
   );
-  const wide = dtypes.find((dtype) => dtype !== "bool") ?? dtypes[0];
-  return fractional || !wide ? "float32" : wide;
+  return fractional ? "float32" : (dtypes.find((dtype) => dtype !== "bool") ?? dtypes[0]);
 }
 
 function hasFraction(value: Json): boolean {
@@ -51,7 +53,7 @@ function hasFraction(value: Json): boolean {
 type OutputDType = (call: DTypedCall) => ElementType;
 
 const alwaysBool: OutputDType = () => "bool";
-const sameDType: OutputDType = ({ dtypes }) => dtypes[0]!;
+const sameDType: OutputDType = ({ dtypes }) => dtypes[0];
 const floatDType: OutputDType = ({ dtypes }) => dtypes.find((dtype) => dtype.includes("float")) ?? "float32";
 
 function binary(name: string, outputDType: OutputDType): LayerSpec {
@@ -73,7 +75,7 @@ function unary(name: string, outputDType: OutputDType, more: Partial<LayerSpec> 
   return {
     className: `ops.${name}`,
     defaults: {},
-    outputShapes: ({ inputs }) => [inputs[0]!],
+    outputShapes: ({ inputs }) => [inputs[0]],
     outputDTypes: (call) => [outputDType(call)],
     elementwise: true,
     ...more,
@@ -116,23 +118,23 @@ const opDefaults: Readonly<Record<string, JsonObject>> = {
   ReLU: { negative_slope: 0, max_value: null, threshold: 0 },
 };
 
-/** The dtype that the op's config names, else the input's. */
-const namedDType: OutputDType = ({ config, dtypes }) => (config["dtype"] as ElementType | null) ?? dtypes[0]!;
+/** Returns the dtype in the operation's config, or that of the input. */
+const namedDType: OutputDType = ({ config, dtypes }) => (config["dtype"] as ElementType | null) ?? dtypes[0];
 
-/** Two tensors, and the tolerances behind them. */
+/** Compares two tensors; tolerances follow as further operands. */
 const isClose: LayerSpec = {
   className: "ops.Isclose",
   defaults: { equal_nan: false },
   outputShapes: (call) => {
     const [first, second] = operandShapes(call);
     if (first && second) return [broadcastShapes(first, second)];
-    throw new TopologyError("operands: expected 2, got less.", "shape");
+    throw new TopologyError("operands: expected 2, got fewer.", "shape");
   },
   outputDTypes: () => ["bool"],
   elementwise: true,
 };
 
-/** `where(condition, x1, x2)`. */
+/** Implements `where(condition, x1, x2)`. */
 const where: LayerSpec = {
   className: "ops.Where",
   defaults: {},
@@ -141,7 +143,10 @@ const where: LayerSpec = {
     if (operands.length === 3) return [operands.reduce(broadcastShapes)];
     throw new TopologyError(`operands: expected 3, got ${operands.length}.`, "shape");
   },
-  outputDTypes: (call) => [arithmeticDType({ ...call, dtypes: call.dtypes.slice(1) })],
+  outputDTypes: (call) => {
+    const [, first, ...others] = call.dtypes;
+    return [first === undefined ? "float32" : arithmeticDType({ ...call, dtypes: [first, ...others] })];
+  },
   elementwise: true,
 };
 

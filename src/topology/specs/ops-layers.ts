@@ -1,4 +1,7 @@
-/** Ops of keras.ops that do what layers do, with their weights as operands (`keras/src/ops/nn.py`, `image.py`). */
+/**
+ * @file Operations of keras.ops that compute what layers do, with weights as operands (`keras/src/ops/nn.py`,
+ * `image.py`).
+ */
 import type { JsonObject } from "../../checkpoint.ts";
 import { TopologyError } from "../../errors.ts";
 import type { Shape } from "../../tensor.ts";
@@ -8,28 +11,32 @@ import type { CallShapes, LayerSpec } from "../layer-spec.ts";
 import { operation } from "../layer-spec.ts";
 import { transposedShape } from "./convolution-transpose.ts";
 import { operandShapes } from "./ops-elementwise.ts";
-import { channelCount, imageShape, requireRank, sampleSize, spatialShape, visitedLength } from "./windows.ts";
+import {
+  channelCount,
+  imageShape,
+  requireRank,
+  sampleSize,
+  spatialShape,
+  visitedLength,
+  windowAt,
+} from "./windows.ts";
 
 const window: JsonObject = { strides: 1, padding: "valid", data_format: null, dilation_rate: 1 };
 
-/** The shape of the call's operand at a position, a tensor's or a constant's. */
+/** Returns the shape of an operand, a tensor or a constant. @throws {TopologyError} if it is missing. */
 function operand(call: CallShapes, index: number, name: string): Shape {
   const shape = operandShapes(call)[index];
   if (shape) return shape;
-  throw new TopologyError(`${name}: expected one, got none.`, "shape");
+  throw new TopologyError(`${name}: expected an operand, got none.`, "shape");
 }
 
-/** Positions of a kernel over the input's spatial axes. */
+/** Returns the output shape of a kernel that slides over the input's spatial axes. */
 function slid(input: Shape, config: JsonObject, kernel: Shape, filters: number | null): Shape {
   const rank = input.length - 2;
   const strides = sizesAt(config, "strides", rank);
   const dilations = sizesAt(config, "dilation_rate", rank);
   const spatial = spatialShape(input, config).map((length, axis) =>
-    visitedLength(
-      length,
-      { size: kernel[axis] ?? 1, stride: strides[axis]!, dilation: dilations[axis]! },
-      stringAt(config, "padding"),
-    ),
+    visitedLength(length, windowAt(axis, kernel, strides, dilations), stringAt(config, "padding")),
   );
   return imageShape(input[0] ?? null, spatial, filters, config);
 }
@@ -46,7 +53,7 @@ const convolutions: readonly LayerSpec[] = [
       return slid(input, call.config, kernel, kernel.at(-1) ?? null);
     },
     window,
-    { multiplyAdds: (call) => sampleSize(call.outputs[0]!) * taps(operand(call, 1, "kernel"), -1) },
+    { multiplyAdds: (call) => sampleSize(call.outputs[0]) * taps(operand(call, 1, "kernel"), -1) },
   ),
   operation(
     "DepthwiseConv",
@@ -55,7 +62,7 @@ const convolutions: readonly LayerSpec[] = [
       return slid(input, call.config, kernel, channelCount(input, call.config) * (kernel.at(-1) ?? 0));
     },
     window,
-    { multiplyAdds: (call) => sampleSize(call.outputs[0]!) * taps(operand(call, 1, "kernel"), -2) },
+    { multiplyAdds: (call) => sampleSize(call.outputs[0]) * taps(operand(call, 1, "kernel"), -2) },
   ),
   operation(
     "SeparableConv",
@@ -93,7 +100,7 @@ function adaptivePool(name: string): LayerSpec {
   );
 }
 
-/** Blocks of positions moved to channels, or back. */
+/** Creates the spec of an operation that moves blocks of positions to channels or back. */
 function blocks(
   name: string,
   sizeOf: (size: number, block: number) => number,
@@ -110,7 +117,7 @@ function blocks(
         return imageShape(input[0] ?? null, spatial, depth, config);
       }
       throw new TopologyError(
-        `block_size: expected a divisor of ${formatShape(input)}, got ${block}.`,
+        `block_size: expected a divisor of the sizes ${formatShape(input)}, got ${block}.`,
         "shape",
       );
     },
@@ -128,7 +135,7 @@ const multiHot = operation(
   { axis: -1 },
 );
 
-/** Queries `[N, T, heads, size]`, keys and values `[N, S, heads, size]`. */
+/** DotProductAttention of queries `[N, T, heads, size]`, keys and values `[N, S, heads, size]`. */
 const dotProductAttention = operation(
   "DotProductAttention",
   (query, call) => {
@@ -143,24 +150,24 @@ const extractPatches = operation(
   (input, { config }) => {
     requireRank(input, 4);
     const size = sizesAt(config, "size", 2);
-    const strides = config["strides"] == null ? size : config["strides"]!;
-    const channels = channelCount(input, config) * size[0]! * size[1]!;
+    const strides = config["strides"] ?? size;
+    const channels = size.reduce((product, length) => product * length, channelCount(input, config));
     return slid(input, { ...config, strides }, size, channels);
   },
   { strides: null, dilation_rate: 1, padding: "valid", data_format: null },
 );
 
-/** Images with more or less on each side; of two sides and the target, two are given. */
+/** Creates the spec of an operation that pads or crops images, given two of both margins and the target size. */
 function resizedImages(name: string, adds: boolean): LayerSpec {
   const words = adds ? "padding" : "cropping";
   return operation(
     name,
     (input, { config }) => {
       requireRank(input, 4);
-      const [height, width] = spatialShape(input, config);
+      const [height = null, width = null] = spatialShape(input, config);
       const sizes = [
-        margins(config, words, adds, height!, "height"),
-        margins(config, words, adds, width!, "width"),
+        margins(config, words, adds, height, "height"),
+        margins(config, words, adds, width, "width"),
       ];
       return imageShape(
         input[0] ?? null,
@@ -173,14 +180,19 @@ function resizedImages(name: string, adds: boolean): LayerSpec {
   );
 }
 
-/** What is added (or cut) before and after along one axis of images, and the size after it. */
+/** Margins that are padded or cropped along one axis of images, and the resulting size. */
 export interface Margins {
   readonly before: number;
   readonly after: number;
   readonly size: number | null;
 }
 
-/** @throws {TopologyError} where less than two of before, after and the target are given. */
+/**
+ * Computes the margins along one axis from two of both margins and the target size.
+ * @param words `padding` or `cropping`, which the arguments' names contain.
+ * @param adds True for padding.
+ * @throws {TopologyError} if fewer than two are given.
+ */
 export function margins(
   config: JsonObject,
   words: string,
@@ -200,7 +212,7 @@ export function margins(
   const end = after ?? (total === undefined ? undefined : total - (before ?? 0));
   if (start === undefined || end === undefined || start < 0 || end < 0) {
     throw new TopologyError(
-      `${first}_${words}: expected two of three sizes along the ${axis}, got less.`,
+      `${first}_${words}: expected two of both margins and the target ${axis}, got fewer.`,
       "shape",
     );
   }
@@ -253,7 +265,7 @@ export const layerOpSpecs: readonly LayerSpec[] = [
     className: "ops.CTCDecode",
     defaults: { strategy: "greedy", beam_width: 100, top_paths: 1, merge_repeated: true, mask_index: 0 },
     outputShapes: ({ config, inputs }) => {
-      const [batch = null, steps = null] = inputs[0]!;
+      const [batch = null, steps = null] = inputs[0];
       const paths = config["strategy"] === "greedy" ? 1 : countAt(config, "top_paths");
       return [
         [paths, batch, steps],

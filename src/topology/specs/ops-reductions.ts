@@ -5,18 +5,18 @@ import type { CallShapes, LayerSpec } from "../layer-spec.ts";
 import { valueCount } from "./broadcast.ts";
 import { constantAt } from "./call-shapes.ts";
 
-/** Ops of keras.ops that run along axes: reduce them, or accumulate over them (`keras/src/ops/numpy.py`, `math.py`). */
+/** @file Operations of keras.ops that reduce or accumulate along axes (`keras/src/ops/numpy.py`, `math.py`). */
 
-/** The axes of an op, from the front; none named is all. */
+/** Returns the axes of an operation, counted from the front. A null argument means all axes. */
 export function axesAt(config: JsonObject, key: string, rank: number): ReadonlySet<number> {
   if (config[key] == null) return new Set(Array.from({ length: rank }, (_, axis) => axis));
   return new Set(integersAt(config, key).map((axis) => positiveAxis(axis, rank)));
 }
 
-/** Whether samples of a batch meet in an op along the axes that the config names: one of them is the batch's, or all are. */
+/** Returns a function that tells whether an operation along the axes in its config combines the samples of a batch. */
 export function joinsSamples(key: string): (call: Pick<CallShapes, "config" | "inputs">) => boolean {
   return ({ config, inputs }) => {
-    const first = (axis: number): boolean => axis === 0 || axis === -inputs[0]!.length;
+    const first = (axis: number): boolean => axis === 0 || axis === -inputs[0].length;
     return config[key] == null || integersAt(config, key).some(first);
   };
 }
@@ -26,42 +26,42 @@ function reduction(name: string, dtype?: DType): LayerSpec {
     className: `ops.${name}`,
     defaults: { axis: null, keepdims: false },
     outputShapes: ({ config, inputs }: CallShapes) => {
-      const input = inputs[0]!;
+      const input = inputs[0];
       const axes = axesAt(config, "axis", input.length);
       if (booleanAt(config, "keepdims")) return [input.map((size, axis) => (axes.has(axis) ? 1 : size))];
       return [input.filter((_, axis) => !axes.has(axis))];
     },
-    outputDTypes: ({ dtypes }) => [dtype ?? dtypes[0]!],
+    outputDTypes: ({ dtypes }) => [dtype ?? dtypes[0]],
     couplesBatch: joinsSamples("axis"),
   };
 }
 
-/** No axis is all of them. */
+/** Creates the spec of an operation along axes that keeps the shape. A null axis means all axes. */
 function alongAxes(name: string, defaults: JsonObject): LayerSpec {
   return {
     className: `ops.${name}`,
     defaults,
     outputShapes: ({ config, inputs }): readonly Shape[] => {
-      axesAt(config, "axis", inputs[0]!.length);
-      return [inputs[0]!];
+      axesAt(config, "axis", inputs[0].length);
+      return [inputs[0]];
     },
-    outputDTypes: ({ dtypes }) => [dtypes[0]!],
+    outputDTypes: ({ dtypes }) => [dtypes[0]],
     couplesBatch: joinsSamples("axis"),
   };
 }
 
-/** No axis is all values in a row, which stay in one. */
+/** Creates the spec of an operation along one axis that keeps the shape. A null axis flattens the tensor. */
 function alongAxis(name: string, defaults: JsonObject): LayerSpec {
   const spec = alongAxes(name, defaults);
   return {
     ...spec,
     outputShapes: (call) =>
-      call.config["axis"] === null ? [[valueCount(call.inputs[0]!)]] : spec.outputShapes(call),
+      call.config["axis"] === null ? [[valueCount(call.inputs[0])]] : spec.outputShapes(call),
   };
 }
 
-/** Of a list of shares, one result each along a first axis. */
-function ofShares(name: string): LayerSpec {
+/** Creates the spec of a quantile operation. A list of quantiles adds a first axis to the result. */
+function quantile(name: string): LayerSpec {
   const spec = reduction(name, "float32");
   return {
     ...spec,
@@ -73,7 +73,7 @@ function ofShares(name: string): LayerSpec {
   };
 }
 
-/** Two outputs: the mean and the variance. */
+/** Moments, which gives the mean and the variance. */
 const moments: LayerSpec = {
   className: "ops.Moments",
   defaults: { keepdims: false },
@@ -87,24 +87,24 @@ const moments: LayerSpec = {
   couplesBatch: joinsSamples("axes"),
 };
 
-/** The largest of the last axis and where they stand. */
+/** TopK, which gives the largest values of the last axis and their indices. */
 const topK: LayerSpec = {
   className: "ops.TopK",
   defaults: { sorted: true },
   outputShapes: ({ config, inputs }) => {
-    const shape = [...inputs[0]!.slice(0, -1), countAt(config, "k")];
+    const shape = [...inputs[0].slice(0, -1), countAt(config, "k")];
     return [shape, shape];
   },
-  outputDTypes: ({ dtypes }) => [dtypes[0]!, "int32"],
+  outputDTypes: ({ dtypes }) => [dtypes[0], "int32"],
 };
 
-/** An axis shorter by as many as differences of differences are taken. */
+/** Diff, which shortens an axis by the order of the difference. */
 const diff: LayerSpec = {
   ...alongAxis("Diff", { axis: -1, n: 1 }),
   outputShapes: ({ config, inputs }) => {
-    const [axis] = axesAt(config, "axis", inputs[0]!.length);
+    const [axis] = axesAt(config, "axis", inputs[0].length);
     const times = integerAt(config, "n");
-    return [inputs[0]!.map((size, at) => (at === axis && size !== null ? Math.max(0, size - times) : size))];
+    return [inputs[0].map((size, at) => (at === axis && size !== null ? Math.max(0, size - times) : size))];
   },
 };
 
@@ -113,7 +113,7 @@ export const reductionOpSpecs: readonly LayerSpec[] = [
   ..."Mean Std Var Logsumexp Median Nanmean Nanvar Nanstd Norm Average Trapezoid Nanmedian"
     .split(" ")
     .map((name) => reduction(name, "float32")),
-  ...["Quantile", "Percentile", "Nanquantile", "Nanpercentile"].map(ofShares),
+  ...["Quantile", "Percentile", "Nanquantile", "Nanpercentile"].map(quantile),
   reduction("CountNonzero", "int32"),
   moments,
   topK,

@@ -12,17 +12,17 @@ import { concatenatedShape } from "./merging.ts";
 import { operandShapes } from "./ops-elementwise.ts";
 import { joinsSamples } from "./ops-reductions.ts";
 
-/** Ops of keras.ops that move, join, repeat or pick along axes (`keras/src/ops/numpy.py`). */
+/** Creates the spec of an operation that moves, joins, repeats or selects along axes (`keras/src/ops/numpy.py`). */
 function op(
   name: string,
   shapeOf: (input: Shape, call: CallShapes) => Shape,
   defaults: JsonObject = {},
   more: Partial<LayerSpec> = {},
 ): LayerSpec {
-  return operation(name, shapeOf, defaults, { outputDTypes: ({ dtypes }) => [dtypes[0]!], ...more });
+  return operation(name, shapeOf, defaults, { outputDTypes: ({ dtypes }) => [dtypes[0]], ...more });
 }
 
-/** The batch counts among the values of the new shape. */
+/** Reshape, whose new shape includes the batch. */
 const reshape = op("Reshape", (input, { config }) => {
   const target = integersAt(config, "newshape");
   const known = target.reduce((product, size) => (size === -1 ? product : product * size), 1);
@@ -32,7 +32,7 @@ const reshape = op("Reshape", (input, { config }) => {
   );
   if (total !== null && (target.includes(-1) ? total % known !== 0 : total !== known)) {
     throw new TopologyError(
-      `newshape: expected one of as many values as ${formatShape(input)}, got ${formatShape(target)}.`,
+      `newshape: expected a shape with as many values as ${formatShape(input)}, got ${formatShape(target)}.`,
       "shape",
     );
   }
@@ -50,7 +50,7 @@ const transpose = op(
         "shape",
       );
     }
-    return axes.map((axis) => input[axis]!);
+    return axes.map((axis) => input[axis] ?? null);
   },
   { axes: null },
 );
@@ -102,15 +102,15 @@ const split: LayerSpec = {
   className: "ops.Split",
   defaults: { axis: 0 },
   outputShapes: ({ config, inputs }) => {
-    const input = inputs[0]!;
+    const input = inputs[0];
     const axis = positiveAxis(integerAt(config, "axis"), input.length);
-    const whole = input[axis]!;
+    const whole = input[axis] ?? null;
     return splitSizes(config, whole).map((size) => input.map((length, at) => (at === axis ? size : length)));
   },
-  outputDTypes: ({ dtypes, config }) => splitSizes(config, null).map(() => dtypes[0]!),
+  outputDTypes: ({ dtypes, config }) => splitSizes(config, null).map(() => dtypes[0]),
 };
 
-/** Sizes from a number of equal parts, or from the positions of the cuts. */
+/** Returns the sizes of the parts, given by the number of equal parts or by the indices of the cuts. */
 function splitSizes(config: JsonObject, whole: number | null): (number | null)[] {
   const given = config["indices_or_sections"];
   if (Array.isArray(given)) {
@@ -121,7 +121,7 @@ function splitSizes(config: JsonObject, whole: number | null): (number | null)[]
   const parts = countAt(config, "indices_or_sections");
   if (parts > 1024 || (whole !== null && whole % parts !== 0)) {
     throw new TopologyError(
-      `indices_or_sections: expected a divisor of ${whole ?? "the axis"}, at most 1024, got ${parts}.`,
+      `indices_or_sections: expected a divisor of ${whole ?? "the axis size"}, at most 1024, got ${parts}.`,
       "shape",
     );
   }
@@ -132,7 +132,7 @@ const getItem = op("GetItem", (input, { args, kwargs }) => {
   const key = args[1] ?? kwargs["key"];
   if (key?.kind !== "value") {
     throw new TopologyError(
-      "key: expected indices and slices, got a tensor. Index with constants.",
+      "key: expected constant indices and slices, got a tensor. Index with constants.",
       "unsupported",
     );
   }
@@ -142,7 +142,7 @@ const getItem = op("GetItem", (input, { args, kwargs }) => {
 const swapAxes = op("Swapaxes", (input, { config }) => {
   const a = positiveAxis(integerAt(config, "axis1"), input.length);
   const b = positiveAxis(integerAt(config, "axis2"), input.length);
-  return input.map((size, axis) => (axis === a ? input[b]! : axis === b ? input[a]! : size));
+  return input.map((_, axis) => input[axis === a ? b : axis === b ? a : axis] ?? null);
 });
 
 const moveAxis = op("Moveaxis", (input, { config }) => {
@@ -150,18 +150,18 @@ const moveAxis = op("Moveaxis", (input, { config }) => {
   const to = integersAt(config, "destination").map((axis) => positiveAxis(axis, input.length));
   const others = input.filter((_, axis) => !from.includes(axis));
   return input.map((_, axis) => {
-    const moved = to.indexOf(axis);
-    return moved === -1 ? others.shift()! : input[from[moved]!]!;
+    const moved = from[to.indexOf(axis)];
+    return (moved === undefined ? others.shift() : input[moved]) ?? null;
   });
 });
 
-/** Fewer repeats than axes are those of the last ones. */
+/** Tile. If there are fewer repeats than axes, they apply to the last axes. */
 const tile = op("Tile", (input, { config }) => {
   const repeats = integersAt(config, "repeats");
   const rank = Math.max(input.length, repeats.length);
   const times = [...new Array<number>(rank - repeats.length).fill(1), ...repeats];
   const sizes: Shape = [...new Array<number>(rank - input.length).fill(1), ...input];
-  return sizes.map((size, axis) => (size === null ? null : size * times[axis]!));
+  return sizes.map((size, axis) => (size === null ? null : size * (times[axis] ?? 1)));
 });
 
 const repeat = op(
@@ -169,8 +169,9 @@ const repeat = op(
   (input, { config }) => {
     const repeats = integersAt(config, "repeats");
     const repeated = (size: number | null): number | null => {
-      if (repeats.length > 1) return repeats.reduce((sum, times) => sum + times, 0);
-      return size === null ? null : size * repeats[0]!;
+      const [times = 1, ...others] = repeats;
+      if (others.length > 0) return repeats.reduce((sum, count) => sum + count, 0);
+      return size === null ? null : size * times;
     };
     if (config["axis"] === null) return [repeated(valueCount(input))];
     const axis = positiveAxis(integerAt(config, "axis"), input.length);
@@ -180,16 +181,17 @@ const repeat = op(
   { couplesBatch: joinsSamples("axis") },
 );
 
-/** A pair an axis; one alone is every axis's. */
+/** Pad, with a pair of margins for each axis or one pair for all axes. */
 const pad = op(
   "Pad",
   (input, { config }) => {
     const given = config["pad_width"];
     const lone = Array.isArray(given) && given.length === 1;
-    const margins = lone
-      ? input.map(() => marginsAt({ pad_width: given }, "pad_width", 1)[0]!)
-      : marginsAt(config, "pad_width", input.length);
-    return input.map((size, axis) => (size === null ? null : size + margins[axis]![0] + margins[axis]![1]));
+    const margins = marginsAt(config, "pad_width", lone ? 1 : input.length);
+    return input.map((size, axis) => {
+      const [before, after] = margins[lone ? 0 : axis] ?? [0, 0];
+      return size === null ? null : size + before + after;
+    });
   },
   { mode: "constant" },
 );

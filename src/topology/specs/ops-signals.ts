@@ -3,17 +3,17 @@ import type { Shape } from "../../tensor.ts";
 import { booleanAt, countAt, sizesAt } from "../config-values.ts";
 import type { LayerSpec } from "../layer-spec.ts";
 import { operation } from "../layer-spec.ts";
-import { requireRank } from "./windows.ts";
+import { requireRank, type Window, windowAt } from "./windows.ts";
 
-/** Fourier transforms and sliding blocks of keras.ops (`keras/src/ops/math.py`, `nn.py`). */
+/** @file Fourier transforms and sliding blocks of keras.ops (`keras/src/ops/math.py`, `nn.py`). */
 
-/** A real and an imaginary part of one shape. */
+/** Creates the spec of a transform whose outputs are a real and an imaginary part of one shape. */
 function complex(name: string, shapeOf: (input: Shape, config: JsonObject) => Shape): LayerSpec {
   return {
     className: `ops.${name}`,
     defaults: { fft_length: null },
     outputShapes: ({ inputs, config }) => {
-      const shape = shapeOf(inputs[0]!, config);
+      const shape = shapeOf(inputs[0], config);
       return [shape, shape];
     },
   };
@@ -25,7 +25,7 @@ function lengthened(input: Shape, config: JsonObject, otherwise: (size: number) 
   return size === null ? null : otherwise(size);
 }
 
-/** How many positions a window takes along each of two axes, margins included. */
+/** Returns the number of positions of a window along each of two axes, padding included. */
 export function blockCounts(config: JsonObject, sizes: readonly (number | null)[]): (number | null)[] {
   const [taps, rates, margins, strides] = [
     sizesAt(config, "kernel_size", 2),
@@ -34,13 +34,21 @@ export function blockCounts(config: JsonObject, sizes: readonly (number | null)[
     sizesAt(config, "stride", 2),
   ];
   return sizes.map((size, axis) =>
-    size === null
-      ? null
-      : Math.floor((size + 2 * margins[axis]! - rates[axis]! * (taps[axis]! - 1) - 1) / strides[axis]!) + 1,
+    blockCount(size, windowAt(axis, taps, strides, rates), margins[axis] ?? 0),
   );
 }
 
-/** How many overlapping frames a signal gives, with half a transform mirrored at each end where it is centred. */
+function blockCount(
+  size: number | null,
+  { size: taps, stride, dilation }: Window,
+  margin: number,
+): number | null {
+  return size === null ? null : Math.floor((size + 2 * margin - dilation * (taps - 1) - 1) / stride) + 1;
+}
+
+/**
+ * Returns the number of overlapping frames of a signal, which is padded by half a transform at each end if centered.
+ */
 function frameCount(samples: number | null, config: JsonObject): number | null {
   const transform = countAt(config, "fft_length");
   const margins = booleanAt(config, "center") ? 2 * Math.floor(transform / 2) : 0;
@@ -48,7 +56,7 @@ function frameCount(samples: number | null, config: JsonObject): number | null {
   return 1 + Math.floor((samples + margins - transform) / countAt(config, "sequence_stride"));
 }
 
-/** How many samples frames make, or as many as are asked for where there are so many. */
+/** Returns the number of samples that frames reconstruct, at most the requested length. */
 function sampleCount(frames: number | null, config: JsonObject): number | null {
   const length = config["length"] === null ? null : countAt(config, "length");
   if (frames === null) return length;
@@ -80,7 +88,7 @@ export const signalOpSpecs: readonly LayerSpec[] = [
     defaults: framing,
     outputShapes: ({ inputs, config }) => {
       const frequencies = Math.floor(countAt(config, "fft_length") / 2) + 1;
-      const shape = [...inputs[0]!.slice(0, -1), frameCount(inputs[0]!.at(-1) ?? null, config), frequencies];
+      const shape = [...inputs[0].slice(0, -1), frameCount(inputs[0].at(-1) ?? null, config), frequencies];
       return [shape, shape];
     },
   },

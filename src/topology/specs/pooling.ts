@@ -3,9 +3,12 @@ import type { Shape } from "../../tensor.ts";
 import { booleanAt, channelsFirst, sizesAt, stringAt } from "../config-values.ts";
 import type { LayerSpec } from "../layer-spec.ts";
 import { operation } from "../layer-spec.ts";
-import { imageShape, requireRank, spatialShape, visitedLength } from "./windows.ts";
+import { imageShape, requireRank, spatialShape, visitedLength, windowAt } from "./windows.ts";
 
-/** `keras/src/layers/pooling/base_pooling.py`; strides default to the pool's size. */
+/**
+ * Creates the spec of a pooling layer (`keras/src/layers/pooling/base_pooling.py`), whose strides default to the pool
+ * size.
+ */
 function pooling(className: string, rank: number): LayerSpec {
   return {
     className,
@@ -15,7 +18,7 @@ function pooling(className: string, rank: number): LayerSpec {
       padding: "valid",
       data_format: "channels_last",
     },
-    outputShapes: ({ config, inputs }) => [pooled(config, inputs[0]!, rank)],
+    outputShapes: ({ config, inputs }) => [pooled(config, inputs[0], rank)],
   };
 }
 
@@ -25,18 +28,20 @@ function pooled(config: JsonObject, input: Shape, rank: number): Shape {
   const strides = config["strides"] == null ? size : sizesAt(config, "strides", rank);
   const padding = stringAt(config, "padding");
   const spatial = spatialShape(input, config).map((length, axis) =>
-    visitedLength(length, { size: size[axis]!, stride: strides[axis]!, dilation: 1 }, padding),
+    visitedLength(length, windowAt(axis, size, strides, []), padding),
   );
   return imageShape(input[0] ?? null, spatial, channelsOf(input, config), config);
 }
 
-/** `keras/src/layers/pooling/base_adaptive_pooling.py`: windows that give this many positions. */
+/**
+ * Creates the spec of adaptive pooling (`keras/src/layers/pooling/base_adaptive_pooling.py`) to a given output size.
+ */
 function adaptivePooling(className: string, rank: number): LayerSpec {
   return {
     className,
     defaults: { data_format: "channels_last" },
     outputShapes: ({ config, inputs }) => {
-      const input = inputs[0]!;
+      const input = inputs[0];
       requireRank(input, rank + 2);
       const spatial = sizesAt(config, "output_size", rank);
       return [imageShape(input[0] ?? null, spatial, channelsOf(input, config), config)];
@@ -44,13 +49,13 @@ function adaptivePooling(className: string, rank: number): LayerSpec {
   };
 }
 
-/** `keras/src/layers/pooling/base_global_pooling.py`. */
+/** Creates the spec of global pooling (`keras/src/layers/pooling/base_global_pooling.py`). */
 function globalPooling(className: string, rank: number): LayerSpec {
   return {
     className,
     defaults: { data_format: "channels_last", keepdims: false },
     outputShapes: ({ config, inputs }) => {
-      const input = inputs[0]!;
+      const input = inputs[0];
       requireRank(input, rank + 2);
       const batch = input[0] ?? null;
       const channels = channelsOf(input, config);
@@ -60,7 +65,7 @@ function globalPooling(className: string, rank: number): LayerSpec {
   };
 }
 
-/** The pooling of keras.ops, for any number of spatial axes (`keras/src/ops/nn.py`). */
+/** Creates the spec of a pooling operation of any rank (`keras/src/ops/nn.py`). */
 function poolingOp(name: string): LayerSpec {
   return operation(name, (input, { config }) => pooled(config, input, input.length - 2), {
     strides: null,
@@ -69,7 +74,7 @@ function poolingOp(name: string): LayerSpec {
   });
 }
 
-/** `keras/src/ops/image.py`. */
+/** Resize (`keras/src/ops/image.py`). */
 const resize: LayerSpec = {
   className: "ops.Resize",
   defaults: {
@@ -82,7 +87,7 @@ const resize: LayerSpec = {
     data_format: null,
   },
   outputShapes: ({ config, inputs }) => {
-    const input = inputs[0]!;
+    const input = inputs[0];
     requireRank(input, 4);
     return [imageShape(input[0] ?? null, sizesAt(config, "size", 2), channelsOf(input, config), config)];
   },

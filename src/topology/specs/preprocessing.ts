@@ -2,25 +2,31 @@ import type { Shape } from "../../tensor.ts";
 import { channelsFirst, countAt, integersAt, positiveAxis } from "../config-values.ts";
 import type { CallShapes, LayerSpec, WeightSpec } from "../layer-spec.ts";
 import { ones, zeros } from "./variables.ts";
-import { knownSize, requireRank } from "./windows.ts";
+import { imageShape, knownSize, requireRank } from "./windows.ts";
 
-/** `keras/src/layers/preprocessing/rescaling.py`; scale and offset are numbers or lists of one a channel. */
+/**
+ * Rescaling (`keras/src/layers/preprocessing/rescaling.py`). Scale and offset are numbers or lists with one number a
+ * channel.
+ */
 const rescaling: LayerSpec = {
   className: "Rescaling",
   defaults: { offset: 0 },
-  outputShapes: ({ inputs }) => [inputs[0]!],
+  outputShapes: ({ inputs }) => [inputs[0]],
   elementwise: true,
   masking: true,
 };
 
-/** `keras/src/layers/preprocessing/normalization.py`: statistics are weights unless the config gives them. */
+/**
+ * Normalization (`keras/src/layers/preprocessing/normalization.py`), whose statistics are weights unless the config has
+ * them.
+ */
 const normalization: LayerSpec = {
   className: "Normalization",
   defaults: { axis: [-1], mean: null, variance: null, invert: false },
   modernize: (config) => ({ ...config, axis: config["axis"] ?? [] }),
   weights: ({ config, inputs }) => {
     if (config["mean"] !== null) return [];
-    const shape = keptAxes(config["axis"] === null ? [] : integersAt(config, "axis"), inputs[0]!);
+    const shape = keptAxes(config["axis"] === null ? [] : integersAt(config, "axis"), inputs[0]);
     const statistic = (name: string, initializer: WeightSpec["initializer"]): WeightSpec => ({
       name,
       shape,
@@ -34,7 +40,7 @@ const normalization: LayerSpec = {
       { ...statistic("count", zeros), shape: [], dtype: "int64" },
     ];
   },
-  outputShapes: ({ inputs }) => [inputs[0]!],
+  outputShapes: ({ inputs }) => [inputs[0]],
   masking: true,
 };
 
@@ -45,7 +51,7 @@ function keptAxes(axes: readonly number[], input: Shape): number[] {
     .map((axis) => knownSize(input, axis, "features"));
 }
 
-/** `keras/src/layers/preprocessing/image_preprocessing/resizing.py` and `center_crop.py`. */
+/** Creates the spec of a layer that changes the image size (`keras/src/layers/preprocessing/image_preprocessing/`). */
 function toSize(
   className: string,
   defaults: LayerSpec["defaults"],
@@ -55,20 +61,21 @@ function toSize(
     className,
     defaults: { data_format: "channels_last", ...defaults },
     outputShapes: ({ config, inputs }: CallShapes) => {
-      const [batch = null, ...rest] = inputs[0]!;
-      requireRank(inputs[0]!, 4);
+      const [batch = null] = inputs[0];
+      requireRank(inputs[0], 4);
       const size = [countAt(config, "height"), countAt(config, "width")];
-      return [channelsFirst(config) ? [batch, rest[0]!, ...size] : [batch, ...size, rest[2]!]];
+      const channels = inputs[0][channelsFirst(config) ? 1 : 3] ?? null;
+      return [imageShape(batch, size, channels, config)];
     },
     ...more,
   };
 }
 
-/** Of each image and channel by itself. */
+/** AutoContrast, which stretches each channel of each image on its own. */
 const autoContrast: LayerSpec = {
   className: "AutoContrast",
   defaults: { value_range: [0, 255] },
-  outputShapes: ({ inputs }) => [inputs[0]!],
+  outputShapes: ({ inputs }) => [inputs[0]],
 };
 
 export const preprocessingSpecs: readonly LayerSpec[] = [
@@ -83,7 +90,7 @@ export const preprocessingSpecs: readonly LayerSpec[] = [
     antialias: false,
   }),
   toSize("CenterCrop", {}),
-  // Keras 3.15 foretells the crop at inference too, and gives the whole image.
+  // Keras 3.15 infers the cropped shape in inference too, although it then returns the whole image.
   toSize("RandomCrop", {}, { random: true }),
   autoContrast,
 ];

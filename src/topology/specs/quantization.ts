@@ -2,21 +2,21 @@ import type { Json, JsonObject } from "../../checkpoint.ts";
 import { isObject } from "../config-values.ts";
 import type { Refusal } from "../layer-spec.ts";
 
-/** How a layer was quantized. */
+/** Quantization of a layer. */
 export interface Quantization {
-  /** `int8`, `int4`, `float8`, `gptq`, `awq`. */
+  /** Mode: `int8`, `int4`, `float8`, `gptq` or `awq`. */
   readonly mode: string;
-  /** Bits of a kernel's value: two of 4 share a byte. */
+  /** Bits of a value of the kernel. Two values of 4 bits share a byte. */
   readonly bits: number;
-  /** How many values of a column share a scale; undefined where all do. */
+  /** Number of values of a column that share a scale, undefined if all do. */
   readonly blockSize: number | undefined;
-  /** How many largest values float8 keeps. */
+  /** Length of float8's history of largest values. */
   readonly historyLength: number;
 }
 
 /**
- * By the name of the layer's dtype policy (`int8_from_float32`, `int4/128_from_float32`, `gptq/4/128_from_float32`); undefined where it
- * was not quantized (`keras/src/dtype_policies/dtype_policy.py`).
+ * Parses the name of the layer's dtype policy (`int8_from_float32`, `int4/128_from_float32`, `gptq/4/128_from_float32`;
+ * see `keras/src/dtype_policies/dtype_policy.py`). Returns undefined for a layer that is not quantized.
  */
 export function quantizationOf(config: JsonObject): Quantization | undefined {
   const policy = config["dtype"];
@@ -32,7 +32,7 @@ export function quantizationOf(config: JsonObject): Quantization | undefined {
   };
 }
 
-/** The modes that a layer of a class can be quantized to. */
+/** Supported quantization modes by layer class. */
 const modes: Readonly<Record<string, readonly string[]>> = {
   Dense: ["int8", "int4", "float8", "gptq", "awq"],
   EinsumDense: ["int8", "int4", "float8", "gptq", "awq"],
@@ -40,17 +40,17 @@ const modes: Readonly<Record<string, readonly string[]>> = {
   ReversibleEmbedding: ["int8", "int4"],
 };
 
-/** Where Keras adds the update of LoRA to a quantized kernel, and merges it when it writes. */
+/** Layer classes in which Keras adds LoRA to an int8 kernel and merges it when it saves. */
 const adaptable = ["Dense", "Embedding"];
 
-/** Why a layer cannot be run in the form that it was quantized to. */
+/** Returns the reason for which a quantized layer cannot be computed, undefined if it can. */
 export function quantizationRefusal(className: string, config: JsonObject): Refusal | undefined {
   const quantization = quantizationOf(config);
   if (!quantization) return undefined;
   const { mode } = quantization;
   const advice = "Load the model before it was quantized.";
   if (!modes[className]?.includes(mode)) {
-    return { reason: `it is quantized to ${mode}, which is not run here`, advice };
+    return { reason: `it is quantized to ${mode}, which is not supported`, advice };
   }
   if (config["lora_rank"] != null && !(mode === "int8" && adaptable.includes(className))) {
     return { reason: `it is quantized to ${mode} and has LoRA`, advice };
@@ -59,12 +59,15 @@ export function quantizationRefusal(className: string, config: JsonObject): Refu
   return quantizer === null || isPlain(quantizer)
     ? undefined
     : {
-        reason: "its input is quantized in a way of its own",
-        advice: 'Quantize with the plain mode "int8".',
+        reason: "its input has a custom quantizer",
+        advice: 'Quantize the model with the plain mode "int8".',
       };
 }
 
-/** Whether the input of a quantized layer is rounded to 8 bits too; where its config does not say, as `usual`. */
+/**
+ * Returns whether the input of a quantized layer is rounded to 8 bits too.
+ * @param usual The result for a config without a quantizer.
+ */
 export function roundsInput(config: JsonObject, usual: boolean): boolean {
   const quantizer = inputQuantizer(config);
   return quantizer === undefined ? usual : quantizer !== null;
@@ -74,7 +77,7 @@ function inputQuantizer({ quantization_config: own }: JsonObject): Json | undefi
   return isObject(own) && isObject(own["config"]) ? own["config"]["activation_quantizer"] : undefined;
 }
 
-/** Keras's own way: to whole numbers from -127 to 127 by the largest. */
+/** Returns whether a quantizer is Keras's default, which scales values to [-127, 127] by the largest one. */
 function isPlain(quantizer: Json | undefined): boolean {
   if (quantizer === undefined) return true;
   if (!isObject(quantizer) || quantizer["class_name"] !== "AbsMaxQuantizer") return false;
@@ -82,7 +85,7 @@ function isPlain(quantizer: Json | undefined): boolean {
   return JSON.stringify(value_range) === "[-127,127]" && epsilon === 1e-7;
 }
 
-/** The config of a fresh layer like this one: neither quantized nor with LoRA. */
+/** Returns the arguments that turn a config into that of a layer without quantization and LoRA. */
 export function plainForm(config: JsonObject): JsonObject {
   return {
     ...(quantizationOf(config) !== undefined && { dtype: "float32" }),

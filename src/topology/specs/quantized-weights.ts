@@ -4,24 +4,29 @@ import type { WeightSpec } from "../layer-spec.ts";
 import { type Quantization, quantizationOf } from "./quantization.ts";
 import { ones, zeros } from "./variables.ts";
 
-/** @file What `quantize` makes of a layer's weights, in the order of its `variable_serialization_spec` (`keras/src/layers/core`). */
+/**
+ * @file Weights of quantized layers in the order of Keras's `variable_serialization_spec` (`keras/src/layers/core`).
+ */
 
-/** How a layer's kernel is laid out where it is quantized. */
+/** Layout of a quantized kernel. */
 export interface KernelLayout {
-  /** As a matrix; a kernel of more axes is reshaped. */
+  /** Number of rows of the kernel as a matrix. A kernel with more axes is reshaped. */
   readonly rows: number;
   readonly columns: number;
-  /** Of the scale of 8-bit kernels. */
+  /** Shape of the scale of 8-bit kernels. */
   readonly scaleShape: readonly number[];
-  /** The axis whose values share a scale: the rows of a product's kernel, the columns of an embedding. */
+  /** Axis whose values share a scale: the rows of a product's kernel, the columns of an embedding. */
   readonly shared: "rows" | "columns";
-  /** Rows and columns by Keras's guess for GPTQ and AWQ, where it is another. */
+  /** Rows and columns that Keras guesses for GPTQ and AWQ, if they differ. */
   readonly guessed?: readonly [rows: number, columns: number];
-  /** What the zero points of GPTQ and AWQ are called. */
+  /** Name of the zero points of GPTQ and AWQ. */
   readonly zeroName?: string;
 }
 
-/** The weights of a layer as its dtype policy has them, the kernel being the first of `weights`. What is quantized does not train. */
+/**
+ * Returns the weights of a layer under its dtype policy. The first of `weights` is the kernel. Quantized weights do not
+ * train.
+ */
 export function quantizedWeights(
   config: JsonObject,
   weights: readonly WeightSpec[],
@@ -39,7 +44,7 @@ export function quantizedWeights(
   return calibratedWeights(kernel, others, layout, quantization);
 }
 
-/** How many bytes hold that many values of 4 bits. */
+/** Returns the number of bytes for a number of 4-bit values. */
 export function packedLength(values: number): number {
   return Math.ceil(values / 2);
 }
@@ -70,7 +75,10 @@ function int4Weights(
   ];
 }
 
-/** The kernel stays in full, and trains: it and the input are rounded as they are multiplied. The scales stay as they are. */
+/**
+ * Returns the weights for float8. The kernel keeps its full precision and trains; it and the input are rounded when
+ * they are multiplied. The scales do not change.
+ */
 function float8Weights(
   kernel: WeightSpec,
   others: readonly WeightSpec[],
@@ -83,7 +91,7 @@ function float8Weights(
   return [kernel, ...others, ...scales];
 }
 
-/** Of GPTQ and AWQ, turned: a row for each column of the kernel. */
+/** Returns the weights for GPTQ and AWQ, whose kernel is transposed. */
 function calibratedWeights(
   kernel: WeightSpec,
   others: readonly WeightSpec[],
@@ -103,6 +111,7 @@ function calibratedWeights(
   ];
 }
 
+/** Creates the spec of a weight that does not train. */
 export function fixed(name: string, shape: readonly number[], dtype: DType): WeightSpec {
   const initializer = name.endsWith("_scale") || name === "awq_scales" ? ones : zeros;
   return { name, shape, trainable: false, initializer, regularizer: null, dtype };

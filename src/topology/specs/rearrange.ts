@@ -3,18 +3,20 @@ import type { Shape } from "../../tensor.ts";
 import { formatShape } from "../../tensor.ts";
 import type { CallShapes, LayerSpec } from "../layer-spec.ts";
 
-/** `keras/src/ops/einops.py`: axes split by name, put in another order and joined again. */
+/** A rearrangement of axes, which are split, permuted and joined (`keras/src/ops/einops.py`). */
 export interface Rearrangement {
-  /** The input with its groups of axes split. */
+  /** Input shape with its groups of axes split. */
   readonly split: Shape;
-  /** Where each axis of the output, groups split, stands in `split`. */
+  /** Position in `split` of each axis of the output before groups are joined. */
   readonly order: readonly number[];
+  /** Output shape. */
   readonly joined: Shape;
 }
 
 /**
- * `b (h h1) w -> b h (h1 w)` of an input, with the lengths of axes that it cannot tell. @throws {TopologyError} for a pattern that does
- * not fit.
+ * Parses a pattern such as `b (h h1) w -> b h (h1 w)` for an input.
+ * @param lengths Lengths of axes that the input does not determine.
+ * @throws {TopologyError} if the pattern does not fit the input.
  */
 export function rearrangement(
   pattern: string,
@@ -38,7 +40,7 @@ export function rearrangement(
   const each = new Set(order).size === names.length && order.length === names.length && !order.includes(-1);
   if (from.length !== input.length || !each || !whole) {
     throw new TopologyError(
-      `pattern: expected one that fits ${formatShape(input)} and names each axis twice, got "${pattern}".`,
+      `pattern: expected a pattern that fits ${formatShape(input)} and names each axis on both sides, got "${pattern}".`,
       "shape",
     );
   }
@@ -48,7 +50,7 @@ export function rearrangement(
   return { split: names.map((name) => sizes.get(name) ?? null), order, joined };
 }
 
-/** `b (h1 h) c` as `[["b"], ["h1", "h"], ["c"]]`. */
+/** Splits `b (h1 h) c` into `[["b"], ["h1", "h"], ["c"]]`. */
 function groupsOf(side: string): string[][] {
   return (side.match(/\w+|\(.*?\)/g) ?? []).map((group) => group.match(/\w+/g) ?? []);
 }
@@ -71,9 +73,9 @@ const rearrange: LayerSpec = {
   defaults: {},
   outputShapes: (call) => {
     const { pattern, lengths } = constantsOf(call);
-    return [rearrangement(pattern, call.inputs[0]!, lengths).joined];
+    return [rearrangement(pattern, call.inputs[0], lengths).joined];
   },
-  outputDTypes: ({ dtypes }) => [dtypes[0]!],
+  outputDTypes: ({ dtypes }) => [dtypes[0]],
 };
 
 export const rearrangeSpecs: readonly LayerSpec[] = [rearrange];

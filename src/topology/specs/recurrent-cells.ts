@@ -7,22 +7,22 @@ import { snakeCase } from "../naming.ts";
 import { glorotUniform, orthogonal, variable, zeros } from "./variables.ts";
 import { knownSize } from "./windows.ts";
 
-/** What one step of a recurrent layer takes and gives, batch first. `step` is the shape of its input. */
+/** Specification of a recurrent cell. `step` is the input shape of one step, batch included. */
 export interface CellSpec {
   readonly weights: (config: JsonObject, step: Shape) => readonly WeightSpec[];
-  /** One shape a state, those of stacked cells one after another. */
+  /** Returns the shape of each state, for stacked cells in order of the cells. */
   readonly states: (config: JsonObject, step: Shape) => readonly Shape[];
   readonly output: (config: JsonObject, step: Shape) => Shape;
   readonly multiplyAdds: (config: JsonObject, step: Shape) => number;
 }
 
-/** A cell as a config holds it, its own config in Keras 3's vocabulary. */
+/** A layer or cell in the config of another layer, with its config in Keras 3's vocabulary. */
 export interface NestedLayer {
   readonly className: string;
   readonly config: JsonObject;
 }
 
-/** Arguments that cells of Dense kind share with the layers made of them. */
+/** Default arguments of dense cells and of the layers that are made of them. */
 export const cellDefaults: JsonObject = {
   activation: "tanh",
   use_bias: true,
@@ -42,10 +42,12 @@ export const cellDefaults: JsonObject = {
 
 export const gateDefaults: JsonObject = { ...cellDefaults, recurrent_activation: "sigmoid" };
 
-/** Kernels of all gates side by side (`keras/src/layers/rnn/simple_rnn.py`, `gru.py`, `lstm.py`). */
+/**
+ * Creates the spec of a cell whose kernels hold all gates side by side (`keras/src/layers/rnn/simple_rnn.py`, `gru.py`,
+ * `lstm.py`).
+ */
 function denseCell(gates: number, stateCount: number, biasShape: (config: JsonObject) => number[]): CellSpec {
-  const states = (config: JsonObject, step: Shape): Shape[] =>
-    Array.from({ length: stateCount }, () => [step[0] ?? null, countAt(config, "units")]);
+  const output = (config: JsonObject, step: Shape): Shape => [step[0] ?? null, countAt(config, "units")];
   return {
     weights: (config, step) => {
       const units = countAt(config, "units");
@@ -56,8 +58,8 @@ function denseCell(gates: number, stateCount: number, biasShape: (config: JsonOb
         ...(booleanAt(config, "use_bias") ? [variable(config, "bias", biasShape(config))] : []),
       ];
     },
-    states,
-    output: (config, step) => states(config, step)[0]!,
+    states: (config, step) => Array.from({ length: stateCount }, () => output(config, step)),
+    output,
     multiplyAdds: (config, step) => {
       const units = countAt(config, "units");
       return gates * units * ((step.at(-1) ?? 0) + units);
@@ -69,13 +71,13 @@ const stackedCells: CellSpec = {
   weights: (config, step) => {
     const places = cellPlaces(nestedCells(config));
     return throughStack(config, step, ({ spec, cell, input }, index) =>
-      within(places[index]!, cell.config, spec.weights(cell.config, input)),
+      within(places[index] ?? "", cell.config, spec.weights(cell.config, input)),
     );
   },
   states: (config, step) =>
     throughStack(config, step, ({ spec, cell, input }) => spec.states(cell.config, input)),
   output: (config, step) =>
-    throughStack(config, step, ({ spec, cell, input }) => [spec.output(cell.config, input)]).at(-1)!,
+    throughStack(config, step, ({ spec, cell, input }) => [spec.output(cell.config, input)]).at(-1) ?? step,
   multiplyAdds: (config, step) =>
     throughStack(config, step, ({ spec, cell, input }) => [spec.multiplyAdds(cell.config, input)]).reduce(
       (sum, count) => sum + count,
@@ -92,7 +94,7 @@ const cells: Readonly<Record<string, CellSpec>> = {
   StackedRNNCells: stackedCells,
 };
 
-/** @throws {TopologyError} for a cell that is not Keras's own. */
+/** Returns the spec of a cell. @throws {TopologyError} for a custom cell. */
 export function cellSpec(className: string): CellSpec {
   const spec = cells[className];
   if (spec) return spec;
@@ -102,26 +104,29 @@ export function cellSpec(className: string): CellSpec {
   );
 }
 
+/** Returns whether a cell, and for stacked cells each of them, is one of Keras's. */
 export function isKnownCell(cell: NestedLayer): boolean {
   if (!(cell.className in cells)) return false;
   return cell.className !== "StackedRNNCells" || nestedCells(cell.config).every(isKnownCell);
 }
 
-/** A layer or cell inside another's config. @throws {TopologyError} where there is none. */
+/** Returns the layer or cell in another layer's config. @throws {TopologyError} if there is none. */
 export function nestedLayer(config: JsonObject, key: string): NestedLayer {
   return asNested(config[key], key);
 }
 
-/** The cells of StackedRNNCells, first to last. */
+/** Lists the cells of StackedRNNCells. */
 export function nestedCells(config: JsonObject): readonly NestedLayer[] {
   return nestedLayers(config, "cells");
 }
 
-/** The layers that a config lists, first to last. @throws {TopologyError} where there are none. */
+/** Lists the layers in another layer's config. @throws {TopologyError} if there are none. */
 export function nestedLayers(config: JsonObject, key: string): readonly NestedLayer[] {
   const list = config[key];
   if (!Array.isArray(list) || list.length === 0) {
-    throw new TopologyError(`${key}: expected a list of ${key}. The config is not one that Keras writes.`);
+    throw new TopologyError(
+      `${key}: expected a list of ${key}, got none. The config was not written by Keras.`,
+    );
   }
   return (list as readonly Json[]).map((item) => asNested(item, key));
 }
@@ -130,19 +135,22 @@ function asNested(json: Json | undefined, key: string): NestedLayer {
   if (isObject(json) && typeof json["class_name"] === "string" && isObject(json["config"])) {
     return { className: json["class_name"], config: json["config"] };
   }
-  // Before Keras 2.2.3 a Sequential's config was the list of its layers.
+  // Before Keras 2.2.3 the config of a Sequential was the list of its layers.
   if (isObject(json) && json["class_name"] === "Sequential" && Array.isArray(json["config"])) {
     return { className: "Sequential", config: { layers: json["config"] } };
   }
-  throw new TopologyError(`${key}: expected a layer. The config is not one that Keras writes.`);
+  throw new TopologyError(`${key}: expected a layer, got none. The config was not written by Keras.`);
 }
 
-/** Where Keras keeps each cell of a stack: `cells/lstm_cell`, `cells/lstm_cell_1`. */
+/** Returns the place of each stacked cell in Keras's archives: `cells/lstm_cell`, `cells/lstm_cell_1`. */
 export function cellPlaces(stack: readonly NestedLayer[]): string[] {
   return placesBelow("cells", stack);
 }
 
-/** Where Keras keeps each layer of a list that is named `root` (`saving_lib.py`, `_save_container_state`). */
+/**
+ * Returns the place of each layer of a list in Keras's archives (`_save_container_state` of `saving_lib.py`). @param
+ * root Name of the list.
+ */
 export function placesBelow(root: string, stack: readonly NestedLayer[]): string[] {
   const used = new Map<string, number>();
   return stack.map(({ className }) => {
@@ -153,7 +161,7 @@ export function placesBelow(root: string, stack: readonly NestedLayer[]): string
   });
 }
 
-/** The weights of a layer inside another, under its place; they stand still if its own flag says so. */
+/** Prefixes the weights of an inner layer with its place. They do not train if the layer's own flag is false. */
 export function within(
   place: string,
   { trainable }: JsonObject,
@@ -173,7 +181,7 @@ interface StackedCell {
   readonly input: Shape;
 }
 
-/** What each cell gives, first to last; one reads the output of that before it. */
+/** Visits stacked cells in order, each with the output shape of the cell before it as its input shape. */
 function throughStack<T>(
   config: JsonObject,
   step: Shape,

@@ -14,7 +14,7 @@ import {
 } from "./recurrent-cells.ts";
 import { requireRank } from "./windows.ts";
 
-/** What every recurrent layer has beside its cell's arguments (`keras/src/layers/rnn/rnn.py`). */
+/** Default arguments that every recurrent layer has besides those of its cell (`keras/src/layers/rnn/rnn.py`). */
 export const loopDefaults: JsonObject = {
   return_sequences: false,
   return_state: false,
@@ -24,13 +24,13 @@ export const loopDefaults: JsonObject = {
   zero_output_for_mask: false,
 };
 
-/** The cell of a recurrent layer and the config that it reads. */
+/** Cell of a recurrent layer with its config. */
 export interface LayerCell {
   readonly cell: CellSpec;
   readonly config: JsonObject;
 }
 
-/** A layer that takes `[N, T, …]` through a cell, a step at a time. */
+/** Creates the spec of a layer that runs a cell over the steps of an input of shape `[batch, time, …]`. */
 export function recurrentLayer(
   className: string,
   defaults: JsonObject,
@@ -42,12 +42,12 @@ export function recurrentLayer(
     defaults: { ...loopDefaults, ...defaults },
     weights: ({ config, inputs }) => {
       const { cell, config: own } = cellOf(config);
-      return within("cell", own === config ? {} : own, cell.weights(own, stepShape(inputs[0]!)));
+      return within("cell", own === config ? {} : own, cell.weights(own, stepShape(inputs[0])));
     },
     outputShapes: ({ config, inputs }) => {
       const { cell, config: own } = cellOf(config);
-      const [batch = null, time = null] = inputs[0]!;
-      const step = stepShape(inputs[0]!);
+      const [batch = null, time = null] = inputs[0];
+      const step = stepShape(inputs[0]);
       const [, ...output] = cell.output(own, step);
       const first: Shape = booleanAt(config, "return_sequences")
         ? [batch, time, ...output]
@@ -56,7 +56,7 @@ export function recurrentLayer(
     },
     multiplyAdds: ({ config, inputs }) => {
       const { cell, config: own } = cellOf(config);
-      return (inputs[0]![1] ?? 0) * cell.multiplyAdds(own, stepShape(inputs[0]!));
+      return (inputs[0][1] ?? 0) * cell.multiplyAdds(own, stepShape(inputs[0]));
     },
     randomWith: (config) => drawsInTraining(cellOf(config).config),
     refusal: loopRefusal,
@@ -65,7 +65,7 @@ export function recurrentLayer(
   };
 }
 
-/** The input of one step: without the time axis. */
+/** Returns the input shape of one step, which has no time axis. */
 function stepShape([batch = null, , ...rest]: Shape): Shape {
   return [batch, ...rest];
 }
@@ -81,18 +81,18 @@ function isPositive(rate: unknown): boolean {
   return typeof rate === "number" && rate > 0;
 }
 
-/** What no loop here does: state across batches, and time before the batch. */
+/** Returns the reason for which a recurrent layer cannot be computed: state across batches, or a time-major layout. */
 export function loopRefusal(config: JsonObject): Refusal | undefined {
   if (config["stateful"] === true) {
     return {
-      reason: "it is stateful: what it gives for a batch depends on the batch before",
-      advice: "Rebuild the model with stateful=False and save again.",
+      reason: "it is stateful: its output for a batch depends on the batch before",
+      advice: "Rebuild the model with stateful=False and save it again.",
     };
   }
   if (config["time_major"] === true) {
     return {
-      reason: "it is time_major: its batch is not the first axis",
-      advice: "Rebuild the model with time_major=False and save again.",
+      reason: "it is time_major: the batch is not its first axis",
+      advice: "Rebuild the model with time_major=False and save it again.",
     };
   }
   return undefined;
@@ -107,12 +107,15 @@ function ofNestedCell(config: JsonObject): LayerCell {
   return { cell: cellSpec(className), config: own };
 }
 
-/** Keras 1 and early Keras 2 had no `reset_after`: the reset gate came before the product. */
+/**
+ * Adds `reset_after=False`. Keras 1 and early Keras 2 had no such argument and applied the reset gate before the
+ * product.
+ */
 function modernGru(config: JsonObject): JsonObject {
   return { reset_after: false, ...config };
 }
 
-const requireSteps = (call: CallShapes): void => requireRank(call.inputs[0]!, 3);
+const requireSteps = (call: CallShapes): void => requireRank(call.inputs[0], 3);
 
 function ofRank3(spec: LayerSpec): LayerSpec {
   return {
@@ -129,14 +132,14 @@ const rnn = recurrentLayer("RNN", {}, ofNestedCell, {
     if (typeof config["num_constants"] === "number" && config["num_constants"] > 0) {
       return {
         reason: "its cell is called with constants",
-        advice: "Rebuild it from Keras's own cells, which take none, and save again.",
+        advice: "Rebuild it from Keras's own cells, which take no constants, and save the model again.",
       };
     }
     const cell = nestedLayer(config, "cell");
     if (isKnownCell(cell)) return loopRefusal(config);
     return {
-      reason: `its cell ${cell.className} is none of Keras's, and its code is not in the file`,
-      advice: "Rebuild it from Keras's own cells and save again.",
+      reason: `its cell ${cell.className} is not one of Keras's, and its code is not in the file`,
+      advice: "Rebuild it from Keras's own cells and save the model again.",
     };
   },
 });
@@ -156,18 +159,15 @@ export const recurrentSpecs: readonly LayerSpec[] = [
   cellLayer("StackedRNNCells", {}),
 ];
 
-/** A cell called as a layer: one step, its states after it. */
+/** Creates the spec of a cell that is called as a layer, which gives the output and the states after one step. */
 function cellLayer(className: string, defaults: JsonObject, more: Partial<LayerSpec> = {}): LayerSpec {
   const cell = cellSpec(className);
   return {
     className,
     defaults,
-    weights: ({ config, inputs }) => cell.weights(config, inputs[0]!),
-    outputShapes: ({ config, inputs }) => [
-      cell.output(config, inputs[0]!),
-      ...cell.states(config, inputs[0]!),
-    ],
-    multiplyAdds: ({ config, inputs }) => cell.multiplyAdds(config, inputs[0]!),
+    weights: ({ config, inputs }) => cell.weights(config, inputs[0]),
+    outputShapes: ({ config, inputs }) => [cell.output(config, inputs[0]), ...cell.states(config, inputs[0])],
+    multiplyAdds: ({ config, inputs }) => cell.multiplyAdds(config, inputs[0]),
     randomWith: drawsInTraining,
     ...more,
   };

@@ -1,12 +1,12 @@
 import type { JsonObject } from "../../checkpoint.ts";
 import type { LayerSpec } from "../layer-spec.ts";
 
-/** `keras/src/layers/regularization/`: identity but in training. */
+/** Creates the spec of a layer that is the identity except in training (`keras/src/layers/regularization/`). */
 function noise(className: string, defaults: JsonObject, more: Partial<LayerSpec> = {}): LayerSpec {
   return {
     className,
     defaults,
-    outputShapes: ({ inputs }) => [inputs[0]!],
+    outputShapes: ({ inputs }) => [inputs[0]],
     random: true,
     elementwise: true,
     masking: true,
@@ -14,11 +14,11 @@ function noise(className: string, defaults: JsonObject, more: Partial<LayerSpec>
   };
 }
 
-/** What a layer's activities add to the loss, sample by sample; no file holds one. */
+/** Penalty that an activity regularizer adds to the loss for each sample. No file contains this layer. */
 const activityPenalty: LayerSpec = {
   className: "training>ActivityPenalty",
   defaults: { l1: 0, l2: 0 },
-  outputShapes: ({ inputs }) => [[inputs[0]![0]!, 1]],
+  outputShapes: ({ inputs }) => [[inputs[0][0] ?? null, 1]],
 };
 
 export const regularizationSpecs: readonly LayerSpec[] = [

@@ -5,31 +5,36 @@ import { countAt, integersAt } from "../config-values.ts";
 import type { CallShapes, LayerSpec } from "../layer-spec.ts";
 import { requireRank } from "./windows.ts";
 
-const sameDType: NonNullable<LayerSpec["outputDTypes"]> = ({ dtypes }) => [dtypes[0]!];
+const sameDType: NonNullable<LayerSpec["outputDTypes"]> = ({ dtypes }) => [dtypes[0]];
 
-/** `keras/src/layers/reshaping/flatten.py`; a 2-D input stays as it is, a batch of scalars gets an axis. */
+/**
+ * Flatten (`keras/src/layers/reshaping/flatten.py`). An input of rank 2 stays as it is and one of rank 1 gets an axis.
+ */
 const flatten: LayerSpec = {
   className: "Flatten",
   defaults: { data_format: "channels_last" },
   outputShapes: ({ inputs }) => {
-    const [batch = null, ...rest] = inputs[0]!;
+    const [batch = null, ...rest] = inputs[0];
     return [[batch, product(rest)]];
   },
   outputDTypes: sameDType,
 };
 
-/** `keras/src/layers/reshaping/reshape.py`. */
+/** Reshape (`keras/src/layers/reshaping/reshape.py`). */
 const reshape: LayerSpec = {
   className: "Reshape",
   defaults: {},
   outputShapes: ({ config, inputs }) => {
-    const [batch = null, ...rest] = inputs[0]!;
+    const [batch = null, ...rest] = inputs[0];
     return [[batch, ...reshaped(rest, integersAt(config, "target_shape"))]];
   },
   outputDTypes: sameDType,
 };
 
-/** `target` with its -1 filled in; null where the input does not tell. @throws {TopologyError} where the sizes differ. */
+/**
+ * Returns `target` with its -1 resolved, null if the input size is unknown. @throws {TopologyError} if the sizes
+ * differ.
+ */
 export function reshaped(input: Shape, target: readonly number[]): Shape {
   const size = product(input);
   const known = target.reduce((total, length) => (length === -1 ? total : total * length), 1);
@@ -38,19 +43,19 @@ export function reshaped(input: Shape, target: readonly number[]): Shape {
     unknown === 0 ? size === null || size === known : unknown === 1 && (size === null || size % known === 0);
   if (!fits || target.some((length) => length < -1)) {
     throw new TopologyError(
-      `target_shape: expected one of as many values as ${formatShape(input)}, got ${formatShape(target)}.`,
+      `target_shape: expected a shape with as many values as ${formatShape(input)}, got ${formatShape(target)}.`,
       "shape",
     );
   }
   return target.map((length) => (length !== -1 ? length : size === null ? null : size / known));
 }
 
-/** `keras/src/layers/reshaping/permute.py`; axes count from 1. */
+/** Permute (`keras/src/layers/reshaping/permute.py`), whose axes count from 1. */
 const permute: LayerSpec = {
   className: "Permute",
   defaults: {},
   outputShapes: ({ config, inputs }) => {
-    const input = inputs[0]!;
+    const input = inputs[0];
     const dims = integersAt(config, "dims");
     requireRank(input, dims.length + 1);
     if ([...dims].sort((a, b) => a - b).some((axis, index) => axis !== index + 1)) {
@@ -59,18 +64,19 @@ const permute: LayerSpec = {
         "shape",
       );
     }
-    return [[input[0]!, ...dims.map((axis) => input[axis]!)]];
+    return [[0, ...dims].map((axis) => input[axis] ?? null)];
   },
   outputDTypes: sameDType,
 };
 
-/** `keras/src/layers/reshaping/repeat_vector.py`. */
+/** RepeatVector (`keras/src/layers/reshaping/repeat_vector.py`). */
 const repeatVector: LayerSpec = {
   className: "RepeatVector",
   defaults: {},
   outputShapes: ({ config, inputs }: CallShapes) => {
-    requireRank(inputs[0]!, 2);
-    return [[inputs[0]![0]!, countAt(config, "n"), inputs[0]![1]!]];
+    requireRank(inputs[0], 2);
+    const [batch = null, features = null] = inputs[0];
+    return [[batch, countAt(config, "n"), features]];
   },
 };
 

@@ -2,7 +2,10 @@ import type { CallShapes, LayerSpec } from "../layer-spec.ts";
 import { nestedLayer, within } from "./recurrent-cells.ts";
 import { innerSpec, refusalInside, type SpecOf } from "./wrappers.ts";
 
-/** `keras/src/layers/normalization/spectral_normalization.py`: a layer whose kernel training holds to a spectral norm of 1. */
+/**
+ * Creates the spec of SpectralNormalization, which keeps the spectral norm of a layer's kernel at 1 in training
+ * (`keras/src/layers/normalization/spectral_normalization.py`).
+ */
 export function spectralNormalizationSpec(specOf: SpecOf): LayerSpec {
   const inside = (call: CallShapes): { spec: LayerSpec; call: CallShapes } => {
     const layer = nestedLayer(call.config, "layer");

@@ -4,16 +4,19 @@ import { channelsFirst, countAt, integerAt, stringAt } from "../config-values.ts
 import type { LayerSpec, WeightSpec } from "../layer-spec.ts";
 import { knownSize, requireRank, visitedLength } from "./windows.ts";
 
-/** Sound as pictures of its frequencies (`keras/src/layers/preprocessing/stft_spectrogram.py`, `mel_spectrogram.py`). */
+/** @file Spectrograms of audio (`keras/src/layers/preprocessing/stft_spectrogram.py`, `mel_spectrogram.py`). */
 
-/** Lengths of a short-time Fourier transform, in samples. */
+/** Lengths of a short-time Fourier transform in samples. */
 export interface Frames {
   readonly length: number;
   readonly step: number;
   readonly transform: number;
 }
 
-/** Of an STFTSpectrogram: a step of half a frame and a transform of the next power of two where none is given. */
+/**
+ * Returns the lengths of an STFTSpectrogram. The step defaults to half a frame and the transform to the next power of
+ * two.
+ */
 export function stftFrames(config: JsonObject): Frames {
   const length = countAt(config, "frame_length");
   const step = config["frame_step"] === null ? Math.floor(length / 2) : countAt(config, "frame_step");
@@ -21,7 +24,7 @@ export function stftFrames(config: JsonObject): Frames {
   return { length, step, transform: given ?? 2 ** Math.ceil(Math.log2(length)) };
 }
 
-/** One filter a frequency for the real and one for the imaginary part; they train. */
+/** Returns the trainable kernels: one filter for each frequency, for the real and for the imaginary part. */
 function stftWeights(config: JsonObject): WeightSpec[] {
   const { length, transform } = stftFrames(config);
   const mode = config["mode"];
@@ -57,7 +60,7 @@ const stftSpectrogram: LayerSpec = {
     data_format: "channels_last",
   },
   weights: ({ config }) => stftWeights(config),
-  outputShapes: ({ config, inputs }) => [stftShape(inputs[0]!, config)],
+  outputShapes: ({ config, inputs }) => [stftShape(inputs[0], config)],
 };
 
 function stftShape(input: Shape, config: JsonObject): Shape {
@@ -78,7 +81,7 @@ function stftShape(input: Shape, config: JsonObject): Shape {
   return first ? [batch, channels, frames, frequencies] : [batch, frames, frequencies, channels];
 }
 
-/** Frames over the signal with half a transform mirrored at each end. */
+/** Returns the lengths of a MelSpectrogram, whose signal is padded by half a transform at each end. */
 export function melFrames(config: JsonObject): Frames {
   const transform = countAt(config, "fft_length");
   return { length: countAt(config, "sequence_length"), step: countAt(config, "sequence_stride"), transform };
@@ -103,16 +106,16 @@ const melSpectrogram: LayerSpec = {
   },
   outputShapes: ({ config, inputs }) => {
     const { step, transform } = melFrames(config);
-    const samples = inputs[0]!.at(-1) ?? null;
+    const samples = inputs[0].at(-1) ?? null;
     const spare = 2 * Math.floor(transform / 2) - transform;
     const frames = samples === null ? null : 1 + Math.floor((samples + spare) / step);
-    return [[...inputs[0]!.slice(0, -1), integerAt(config, "num_mel_bins"), frames]];
+    return [[...inputs[0].slice(0, -1), integerAt(config, "num_mel_bins"), frames]];
   },
   refusal: ({ window }) =>
     window === null || window === "hann" || window === "hamming"
       ? undefined
-      : { reason: `its window ${JSON.stringify(window)} is not known`, advice: "Use hann or hamming." },
-  // The loudest value of the whole batch is what decibels are cut below.
+      : { reason: `its window ${JSON.stringify(window)} is unknown`, advice: "Use hann or hamming." },
+  // Decibels are clipped relative to the loudest value of the whole batch.
   couplesBatch: true,
 };
 

@@ -2,12 +2,13 @@ import type { Json, JsonObject } from "../../checkpoint.ts";
 import type { DType } from "../../tensor.ts";
 import type { WeightSpec } from "../layer-spec.ts";
 
+/** Configs of Keras's default initializers. */
 export const glorotUniform: Json = { class_name: "GlorotUniform", config: { seed: null } };
 export const zeros: Json = { class_name: "Zeros", config: {} };
 export const ones: Json = { class_name: "Ones", config: {} };
 export const orthogonal: Json = { class_name: "Orthogonal", config: { gain: 1, seed: null } };
 
-/** Arguments for the variables of a layer that multiplies by a kernel and adds a bias, with Keras's defaults. */
+/** Default arguments for the weights of a layer with a kernel and a bias. */
 export const kernelAndBias: JsonObject = {
   kernel_initializer: glorotUniform,
   bias_initializer: zeros,
@@ -18,14 +19,14 @@ export const kernelAndBias: JsonObject = {
 };
 
 interface VariableOptions {
-  /** What the config's arguments call it, where that is not its own name: `depthwise` for `depthwise_initializer`. */
+  /** Prefix of the weight's arguments if it is not the weight's name: `depthwise` for `depthwise_initializer`. */
   readonly argument?: string;
   readonly trainable?: boolean;
   readonly dtype?: DType;
   readonly formerNames?: readonly string[];
 }
 
-/** A variable whose initializer, regularizer and constraint stand in the layer's config. */
+/** Creates the spec of a weight whose initializer, regularizer and constraint are arguments in the layer's config. */
 export function variable(
   config: JsonObject,
   name: string,
@@ -46,8 +47,9 @@ export function variable(
 }
 
 /**
- * The weights of a layer with LoRA, where its config has a `lora_rank`: its kernel, the first of them, stands still, and two thin
- * matrices train (`enable_lora` of `keras/src/layers/core/dense.py`). Else the weights as they are.
+ * Adds the weights of LoRA if the config has a `lora_rank`: the kernel, which is the first weight, does not train, and
+ * two low-rank matrices do (`enable_lora` of `keras/src/layers/core/dense.py`). Returns the weights unchanged
+ * otherwise.
  */
 export function withLowRank(config: JsonObject, weights: readonly WeightSpec[]): WeightSpec[] {
   const { lora_rank: rank, lora_alpha: alpha } = config;
@@ -65,6 +67,6 @@ export function withLowRank(config: JsonObject, weights: readonly WeightSpec[]):
     { ...kernel, trainable: false },
     ...others,
     thin("a", [...kernel.shape.slice(0, -1), rank]),
-    thin("b", [rank, kernel.shape.at(-1)!]),
+    thin("b", [rank, ...kernel.shape.slice(-1)]),
   ];
 }

@@ -2,18 +2,31 @@ import { TopologyError } from "../../errors.ts";
 import type { Shape } from "../../tensor.ts";
 import { formatShape } from "../../tensor.ts";
 import { booleanAt } from "../config-values.ts";
-import type { CallShapes, LayerSpec, Refusal, WeightSpec } from "../layer-spec.ts";
+import {
+  type CallShapes,
+  inputShapes,
+  type LayerSpec,
+  type Refusal,
+  type WeightSpec,
+} from "../layer-spec.ts";
 import type { NestedLayer } from "./recurrent-cells.ts";
 import { nestedLayer, within } from "./recurrent-cells.ts";
 
+/** Returns the spec of a layer class. */
 export type SpecOf = (className: string) => LayerSpec | undefined;
 
-/** Layers around another (`keras/src/layers/rnn/bidirectional.py`, `time_distributed.py`). `specOf` knows the ones inside. */
+/**
+ * Creates the specs of wrappers (`keras/src/layers/rnn/bidirectional.py`, `time_distributed.py`).
+ * @param specOf Returns the specs of wrapped layers.
+ */
 export function wrapperSpecs(specOf: SpecOf): readonly LayerSpec[] {
   return [bidirectional(specOf), timeDistributed(specOf)];
 }
 
-/** The two layers of a Bidirectional; the one that runs backward is a copy unless the config has one. */
+/**
+ * Returns the two layers of a Bidirectional. The backward layer is a copy of the forward one unless the config has its
+ * own.
+ */
 export function directions(config: CallShapes["config"]): { forward: NestedLayer; backward: NestedLayer } {
   const forward = nestedLayer(config, "layer");
   const backward = config["backward_layer"] ? nestedLayer(config, "backward_layer") : copied(forward);
@@ -40,15 +53,16 @@ function bidirectional(specOf: SpecOf): LayerSpec {
       const [output, ...states] = innerSpec(specOf, forward).outputShapes(inside(call, forward));
       const [other] = innerSpec(specOf, backward).outputShapes(inside(call, backward));
       const mode = call.config["merge_mode"];
+      if (!output || !other) throw new TopologyError("layer: expected an output, got none.", "shape");
       const outputs =
-        mode === null ? [output!, other!] : [mode === "concat" ? sideBySide(output!, other!) : output!];
+        mode === null ? [output, other] : [mode === "concat" ? sideBySide(output, other) : output];
       return booleanAt(forward.config, "return_state") ? [...outputs, ...states, ...states] : outputs;
     },
     multiplyAdds: (call) => {
       const { forward } = directions(call.config);
       const inner = inside(call, forward);
       const spec = innerSpec(specOf, forward);
-      return 2 * (spec.multiplyAdds?.({ ...inner, outputs: spec.outputShapes(inner) }) ?? 0);
+      return 2 * (spec.multiplyAdds?.({ ...inner, outputs: inputShapes(spec.outputShapes(inner)) }) ?? 0);
     },
     randomWith: (config) => isRandom(specOf, directions(config).forward),
     refusal: (config) => {
@@ -59,6 +73,7 @@ function bidirectional(specOf: SpecOf): LayerSpec {
   };
 }
 
+/** Concatenates two shapes along the last axis. */
 function sideBySide(one: Shape, other: Shape): Shape {
   const [a = null, b = null] = [one.at(-1), other.at(-1)];
   return [...one.slice(0, -1), a === null || b === null ? null : a + b];
@@ -66,10 +81,10 @@ function sideBySide(one: Shape, other: Shape): Shape {
 
 function timeDistributed(specOf: SpecOf): LayerSpec {
   const withoutTime = ({ inputs: [input], ...call }: CallShapes, { config }: NestedLayer): CallShapes => {
-    const [batch = null, , ...rest] = input!;
-    if (input!.length < 3) {
+    const [batch = null, , ...rest] = input;
+    if (input.length < 3) {
       throw new TopologyError(
-        `input: expected at least 3 dimensions, got shape ${formatShape(input!)}.`,
+        `input: expected at least 3 dimensions, got shape ${formatShape(input)}.`,
         "shape",
       );
     }
@@ -89,14 +104,14 @@ function timeDistributed(specOf: SpecOf): LayerSpec {
     outputShapes: (call) => {
       const layer = nestedLayer(call.config, "layer");
       const [[batch = null, ...rest] = []] = innerSpec(specOf, layer).outputShapes(withoutTime(call, layer));
-      return [[batch, call.inputs[0]![1] ?? null, ...rest]];
+      return [[batch, call.inputs[0][1] ?? null, ...rest]];
     },
     multiplyAdds: (call) => {
       const layer = nestedLayer(call.config, "layer");
       const inner = withoutTime(call, layer);
       const spec = innerSpec(specOf, layer);
-      const once = spec.multiplyAdds?.({ ...inner, outputs: spec.outputShapes(inner) }) ?? 0;
-      return (call.inputs[0]![1] ?? 0) * once;
+      const once = spec.multiplyAdds?.({ ...inner, outputs: inputShapes(spec.outputShapes(inner)) }) ?? 0;
+      return (call.inputs[0][1] ?? 0) * once;
     },
     randomWith: (config) => isRandom(specOf, nestedLayer(config, "layer")),
     refusal: (config) => refusalInside(specOf, nestedLayer(config, "layer")),
@@ -112,25 +127,28 @@ function inside(call: CallShapes, { config }: NestedLayer): CallShapes {
   return { ...call, config };
 }
 
-/** @throws {TopologyError} for a layer that has no spec. */
+/** Returns the spec of a wrapped layer. @throws {TopologyError} if there is none. */
 export function innerSpec(specOf: SpecOf, { className }: NestedLayer): LayerSpec {
   const spec = specOf(className);
   if (spec) return spec;
-  throw new TopologyError(`layer: expected a known one inside, got ${className}.`, "unsupported-layer");
+  throw new TopologyError(
+    `layer: expected a known layer class inside, got ${className}.`,
+    "unsupported-layer",
+  );
 }
 
-/** Whether the layer inside draws random numbers in training. */
+/** Returns whether a wrapped layer draws random numbers in training. */
 export function isRandom(specOf: SpecOf, { className, config }: NestedLayer): boolean {
   const spec = specOf(className);
   return spec?.random === true || spec?.randomWith?.(config) === true;
 }
 
-/** Why the layer inside cannot be run here. */
+/** Returns the reason for which a wrapped layer cannot be computed, undefined if it can. */
 export function refusalInside(specOf: SpecOf, { className, config }: NestedLayer): Refusal | undefined {
   const spec = specOf(className);
   if (spec) return spec.refusal?.(config);
   return {
-    reason: `what is inside, ${className}, is no layer that is known here`,
-    advice: "Rebuild it from Keras layers and save again.",
+    reason: `the layer inside, ${className}, is unknown`,
+    advice: "Rebuild it from Keras layers and save the model again.",
   };
 }

@@ -114,7 +114,7 @@ describe("graphs that are refused", () => {
   test("one whose way depends on the data, before anything runs", async () => {
     const checkpoint = await readCheckpoint(changed((text) => text.replace(/"op": "Mean"/, '"op": "While"')));
     await expect(predict(checkpoint, recordOf("features").inputs.map(unpacked))).rejects.toThrow(
-      /graph \(tfjs>GraphModel\): its node .* \(While\) makes the way through the graph depend on the data/,
+      /graph \(tfjs>GraphModel\): its node .* \(While\) is control flow or has state that depends on the data/,
     );
   });
 

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { layerGraph } from "../../../src/topology/build-graph.ts";
 import type { LayerGraph } from "../../../src/topology/layer-graph.ts";
 import { layerAt } from "../../../src/topology/layer-graph.ts";
+import { inputShapes } from "../../../src/topology/layer-spec.ts";
 import { specOf } from "../../../src/topology/layer-specs.ts";
 import { inferenceForm } from "../../../src/topology/rewrites/inference-form.ts";
 import { pushStrides } from "../../../src/topology/rewrites/push-strides.ts";
@@ -25,7 +26,7 @@ function multiplyAdds(graph: LayerGraph, ...stages: readonly string[]): number {
     .filter((node) => stages.some((stage) => node.layer.startsWith(stage)))
     .reduce((sum, node) => {
       const layer = layers.get(node.layer)!;
-      const outputs = node.outputs.map((output) => output.shape!);
+      const outputs = inputShapes(node.outputs.map((output) => output.shape!));
       const count = specOf(layer.className)?.multiplyAdds;
       return sum + (count ? count({ ...callShapesOf(graph, layer, node)!, outputs }) : 0);
     }, 0);

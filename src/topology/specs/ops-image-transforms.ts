@@ -7,7 +7,7 @@ import { operation } from "../layer-spec.ts";
 import { constantAt } from "./call-shapes.ts";
 import { acrossBatch, twoOperands } from "./ops-across-batch.ts";
 
-/** keras.ops.image that read each pixel from another place, and that compare images (`keras/src/ops/image.py`). */
+/** @file Operations of keras.ops.image that transform or compare images (`keras/src/ops/image.py`). */
 
 const reading: JsonObject = {
   interpolation: "bilinear",
@@ -16,7 +16,7 @@ const reading: JsonObject = {
   data_format: null,
 };
 
-/** Images, or one image. */
+/** Returns the shape of a batch of images or of one image. @throws {TopologyError} for another rank. */
 function sameImages(input: Shape): Shape {
   requireImages(input);
   return input;
@@ -27,7 +27,7 @@ function requireImages(input: Shape): void {
   throw new TopologyError(`images: expected rank 3 or 4, got ${formatShape(input)}.`, "shape");
 }
 
-export const movedImageOpSpecs: readonly LayerSpec[] = [
+export const imageTransformOpSpecs: readonly LayerSpec[] = [
   operation("AffineTransform", sameImages, reading),
   operation("PerspectiveTransform", sameImages, reading),
   {
@@ -38,7 +38,7 @@ export const movedImageOpSpecs: readonly LayerSpec[] = [
       fill_mode: "reflect",
       seed: null,
     }),
-    // Where an image stands in its batch says which noise it gets.
+    // The noise depends on the position of an image in its batch.
     couplesBatch: true,
   },
   operation(
@@ -65,7 +65,7 @@ export const movedImageOpSpecs: readonly LayerSpec[] = [
         return [coordinates.slice(1)];
       }
       throw new TopologyError(
-        `coordinates: expected ${input.length} of each place, got ${formatShape(coordinates)}.`,
+        `coordinates: expected ${input.length} for each position, got ${formatShape(coordinates)}.`,
         "shape",
       );
     },
