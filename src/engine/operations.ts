@@ -264,3 +264,11 @@ function inflateAxis(filter: tf.Tensor, rate: number, axis: number): tf.Tensor {
 function pair(values: Spatial): [number, number] {
   return [values[0]!, values[1]!];
 }
+
+/**
+ * Selects values from two tensors of one shape: from `one` where `shown` is true, else from `other`. `shown` broadcasts to
+ * their shape.
+ */
+export function chosen(shown: tf.Tensor, one: tf.Tensor, other: tf.Tensor): tf.Tensor {
+  return tf.where(tf.logicalOr(shown, tf.cast(tf.zerosLike(one), "bool")), one, other);
+}

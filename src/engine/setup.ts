@@ -3,10 +3,15 @@ import { mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { MachineError } from "../errors.ts";
 import { bindingPackage, engineHome, engineRecordPath } from "./home.ts";
-import { bindingRelease, compileBinding, layBindingSources, layLibraries } from "./setup/build-binding.ts";
+import {
+  bindingRelease,
+  compileBinding,
+  layBindingSources,
+  layLibraries,
+  verifyBinding,
+} from "./setup/build-binding.ts";
 import type { TensorFlowChoice } from "./setup/find-tensorflow.ts";
 import { findTensorFlow } from "./setup/find-tensorflow.ts";
-import { verifyBinding } from "./setup/verify-binding.ts";
 
 export type SetupStep = "package" | "tensorflow" | "compile" | "verify" | "done";
 

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { tf } from "../engine/tf.ts";
 import { DataError } from "../errors.ts";
-import { uploadPadded } from "../model/feeds.ts";
+import { uploadPadded } from "../model/uploads.ts";
 import type { InputTensor, Tensor } from "../tensor.ts";
 import { elementCount, float32Tensor, formatShape, sameShape } from "../tensor.ts";
 import type { StaticProgram } from "./trunk.ts";

@@ -4,7 +4,7 @@ import type { SampleView } from "../data/sample-batches.ts";
 import { sampleBatches } from "../data/sample-batches.ts";
 import type { SampleReader } from "../data/sample-reader.ts";
 import { tf } from "../engine/tf.ts";
-import { uploadPadded } from "../model/feeds.ts";
+import { uploadPadded } from "../model/uploads.ts";
 import type { InputTensor } from "../tensor.ts";
 import type { Computation, FileFeatures } from "./file-features.ts";
 import type { StaticProgram, Trunk } from "./trunk.ts";

@@ -1,10 +1,10 @@
 import type { Weights } from "../checkpoint.ts";
 import type { tf } from "../engine/tf.ts";
-import type { LayerWeights } from "../model/layer-weights.ts";
-import { disposeWeights, uploadWeights } from "../model/layer-weights.ts";
 import type { Program } from "../model/program.ts";
 import { programBetween } from "../model/program.ts";
 import { runProgram } from "../model/run-program.ts";
+import type { LayerWeights } from "../model/uploads.ts";
+import { disposeWeights, uploadWeights } from "../model/uploads.ts";
 import type { TensorRef } from "../topology/layer-graph.ts";
 import type { RewrittenGraph } from "../topology/rewrites/fold-batch-norm.ts";
 import { inferenceForm } from "../topology/rewrites/inference-form.ts";

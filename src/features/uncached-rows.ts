@@ -4,7 +4,7 @@ import { sampleBatches } from "../data/sample-batches.ts";
 import type { BadFile, SampleReader } from "../data/sample-reader.ts";
 import { tf } from "../engine/tf.ts";
 import { DataError } from "../errors.ts";
-import { uploadPadded } from "../model/feeds.ts";
+import { uploadPadded } from "../model/uploads.ts";
 import type { Tensor } from "../tensor.ts";
 import { elementCount, float32Tensor } from "../tensor.ts";
 import { extractArrays } from "./array-features.ts";

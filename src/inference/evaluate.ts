@@ -9,7 +9,7 @@ import type { BadFile } from "../data/sample-reader.ts";
 import { tf } from "../engine/tf.ts";
 import { UsageError } from "../errors.ts";
 import { trainableWeights } from "../freeze/trainable-weights.ts";
-import { uploadRows } from "../model/feeds.ts";
+import { uploadRows } from "../model/uploads.ts";
 import type { LossArgument } from "../task/loss-argument.ts";
 import type { Loss } from "../task/losses.ts";
 import { lossOf } from "../task/losses.ts";

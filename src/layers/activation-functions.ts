@@ -1,12 +1,11 @@
 /** Keras's activation functions (`keras/src/activations/activations.py`), by name. */
 import type { Json } from "../checkpoint.ts";
-import { relu, relu6 } from "../engine/operations.ts";
+import { chosen, relu, relu6 } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
 import { TopologyError } from "../errors.ts";
 import { isObject } from "../topology/config-values.ts";
 import type { KerasMajor } from "../topology/layer-graph.ts";
 import { axisOf, inverseOrder } from "./axes.ts";
-import { chosen } from "./masks.ts";
 
 export type ActivationFunction = (x: tf.Tensor) => tf.Tensor;
 

@@ -1,7 +1,8 @@
 /** Attention over lists of query, value and key (`keras/src/layers/attention/attention.py`, `additive_attention.py`). */
+
+import { chosen } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
 import type { Kernel, KernelCall, KernelResult } from "./kernel.ts";
-import { chosen } from "./masks.ts";
 import { matmul, swapped } from "./ops/matrix-products.ts";
 import { keptMask } from "./regularization.ts";
 

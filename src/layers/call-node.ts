@@ -5,7 +5,6 @@ import type { Argument, GraphLayer, GraphNode, TensorRef } from "../topology/lay
 import { refKey } from "../topology/layer-graph.ts";
 import { specOf } from "../topology/layer-specs.ts";
 import type { Kernel, KernelArgument, KernelContext, KernelResult } from "./kernel.ts";
-import { givenMasks } from "./masks.ts";
 
 /** Live tensors and masks of a run, by `refKey`. */
 export interface Values {
@@ -114,4 +113,22 @@ function argumentOf(argument: Argument, values: Values): KernelArgument {
         Object.entries(argument.entries).map(([name, entry]) => [name, argumentOf(entry, values)]),
       );
   }
+}
+
+/** The masks of a call's inputs: those of its `mask` argument where it has one, else those that came with the inputs. */
+export function givenMasks(
+  attached: readonly (tf.Tensor | undefined)[],
+  argument: KernelArgument | undefined,
+): readonly (tf.Tensor | undefined)[] {
+  if (argument instanceof tf.Tensor) return [asMask(argument), ...attached.slice(1)];
+  if (!Array.isArray(argument)) return attached;
+  return attached.map((mask, index) => {
+    const given = (argument as readonly KernelArgument[])[index];
+    return given instanceof tf.Tensor ? asMask(given) : mask;
+  });
+}
+
+/** An input of the model that serves as a mask comes as numbers. */
+function asMask(given: tf.Tensor): tf.Tensor {
+  return given.dtype === "bool" ? given : tf.cast(given, "bool");
 }

@@ -1,12 +1,13 @@
 /** Convolutions of every rank (`keras/src/layers/convolutional`). Channels-first tensors are turned, computed and turned back. */
 import type { JsonObject } from "../checkpoint.ts";
 import type { Padding } from "../engine/operations.ts";
-import { biasAdd, conv2d, conv2dBias, depthwiseConv2d } from "../engine/operations.ts";
+import { biasAdd, conv2d, conv2dBias, depthwiseConv2d, normalizedConvolution } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
-import { isTrueAt, numbersAt, stringAt } from "../topology/config-values.ts";
+import { isTrueAt, numberAt, numbersAt, stringAt } from "../topology/config-values.ts";
+import type { GraphLayer } from "../topology/layer-graph.ts";
 import { activate } from "./activations.ts";
+import { channelsLast } from "./axes.ts";
 import { lowRankAdapted } from "./core.ts";
-import { channelsLast } from "./data-format.ts";
 import type { Kernel, KernelCall } from "./kernel.ts";
 import { conv3d } from "./numerics/volume.ts";
 
@@ -153,4 +154,29 @@ export function asPlane(x: tf.Tensor, compute: (plane: tf.Tensor) => tf.Tensor):
 
 function fill(count: number, value: number): number[] {
   return Array.from({ length: count }, () => value);
+}
+
+type LayerWeights = Readonly<Record<string, tf.Tensor>>;
+
+/** A convolution of `x` and the BatchNormalization after it as one operation, for layers that `normalizedConvolutions` pairs. */
+export function convolveNormalized(
+  x: tf.Tensor,
+  convolution: { readonly layer: GraphLayer; readonly weights: LayerWeights },
+  normalization: { readonly layer: GraphLayer; readonly weights: LayerWeights },
+): tf.Tensor {
+  const { className, config } = convolution.layer;
+  const { gamma, beta, moving_mean: mean, moving_variance: variance } = normalization.weights;
+  const epsilon = numberAt(normalization.layer.config, "epsilon");
+  const bias = isTrueAt(config, "use_bias") ? convolution.weights["bias"] : undefined;
+  return normalizedConvolution(
+    x,
+    convolution.weights["kernel"]!,
+    bias,
+    { mean: mean!, variance: variance!, gamma, beta, epsilon },
+    {
+      strides: numbersAt(config, "strides", 2),
+      padding: config["padding"] === "same" ? "same" : "valid",
+      depthwise: className === "DepthwiseConv2D",
+    },
+  );
 }

@@ -5,13 +5,13 @@ import { isTrueAt, numberAt } from "../topology/config-values.ts";
 import { quantizationOf } from "../topology/specs/quantization.ts";
 import { activate } from "./activations.ts";
 import type { Kernel, KernelCall } from "./kernel.ts";
-import { float8Bias } from "./numerics/float8.ts";
-import { quantizedProduct } from "./quantization.ts";
+import { float8Bias, quantizedProduct } from "./quantization.ts";
 
 export const coreKernels: Readonly<Record<string, Kernel>> = {
   InputLayer: identity,
   Identity: identity,
   Dense: denseLayer,
+  LayerScale: ({ inputs, weights }) => tf.mul(inputs[0]!, weights["gamma"]!),
 };
 
 /** The first input as it is. */

@@ -20,6 +20,7 @@ export const mergingKernels: Readonly<Record<string, Kernel>> = {
     return { outputs: [tf.concat([...call.inputs], axis)], masks: [concatenatedMask(call, axis)] };
   },
   Dot: dot,
+  CustomScaleLayer: ({ inputs, config }) => add(inputs[0]!, tf.mul(inputs[1]!, numberAt(config, "scale"))),
 };
 
 function merging(merge: Merge): Kernel {

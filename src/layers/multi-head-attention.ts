@@ -1,4 +1,6 @@
 /** Attention of several heads (`keras/src/layers/attention/multi_head_attention.py`, `grouped_query_attention.py`). */
+
+import { chosen } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
 import { numberAt, numberList } from "../topology/config-values.ts";
 import { headArguments } from "../topology/specs/attention.ts";
@@ -6,7 +8,6 @@ import { maskedSoftmax, softmax } from "./activation-functions.ts";
 import { causalMask, dropped } from "./attention.ts";
 import { repeatAxis } from "./axes.ts";
 import type { Kernel, KernelArgument, KernelCall, KernelResult } from "./kernel.ts";
-import { chosen } from "./masks.ts";
 import { einsum } from "./ops/matrix-products.ts";
 import { asBool } from "./ops/number-functions.ts";
 

@@ -2,10 +2,11 @@
 import type { tf } from "../engine/tf.ts";
 import { specOf } from "../topology/layer-specs.ts";
 import { nestedLayers, placesBelow } from "../topology/specs/recurrent-cells.ts";
+import { givenMasks } from "./call-node.ts";
 import type { Kernel, KernelCall, KernelResult } from "./kernel.ts";
-import { givenMasks } from "./masks.ts";
 import { weightsBelow } from "./recurrent/cells.ts";
-import { type KernelOf, runInside } from "./wrappers.ts";
+import type { KernelOf } from "./wrappers.ts";
+import { runInside } from "./wrappers.ts";
 
 /** `kernelOf` knows the kernels of the layers inside. */
 export function pipelineKernels(kernelOf: KernelOf): Readonly<Record<string, Kernel>> {

@@ -4,9 +4,8 @@ import type { Padding, Spatial } from "../engine/operations.ts";
 import { averagePool2d, max, maxPool2d, mean } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
 import { isTrueAt, numbersAt, stringAt } from "../topology/config-values.ts";
-import { everyNth } from "./axes.ts";
+import { channelsLast, everyNth, isChannelsFirst } from "./axes.ts";
 import { asPlane } from "./convolution.ts";
-import { channelsLast, isChannelsFirst } from "./data-format.ts";
 import type { Kernel, KernelCall, KernelResult } from "./kernel.ts";
 import { pool3d } from "./numerics/volume.ts";
 

@@ -1,12 +1,10 @@
 /** Preprocessing layers (`keras/src/layers/preprocessing`). */
 import type { JsonObject } from "../checkpoint.ts";
-import { max } from "../engine/operations.ts";
+import { chosen, max } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
 import { isTrueAt, numberAt, numberList, stringAt } from "../topology/config-values.ts";
-import { axesOf } from "./axes.ts";
-import { channelsLast } from "./data-format.ts";
+import { axesOf, channelsLast } from "./axes.ts";
 import type { Kernel, KernelCall } from "./kernel.ts";
-import { chosen } from "./masks.ts";
 import { min } from "./ops/along-axes.ts";
 import { croppedToAspectRatio, paddedToAspectRatio, resized } from "./resampling.ts";
 

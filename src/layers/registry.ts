@@ -1,5 +1,4 @@
 import { activationKernels } from "./activations.ts";
-import { applicationKernels } from "./applications.ts";
 import { attentionKernels } from "./attention.ts";
 import { convolutionKernels } from "./convolution.ts";
 import { convolutionTransposeKernels } from "./convolution-transpose.ts";
@@ -45,7 +44,6 @@ const kernels: ReadonlyMap<string, Kernel> = new Map(
   [
     acrossBatchKernels,
     activationKernels,
-    applicationKernels,
     arrayOpKernels,
     attentionKernels,
     axisOpKernels,

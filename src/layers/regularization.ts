@@ -2,8 +2,8 @@
 import type { JsonObject } from "../checkpoint.ts";
 import { tf } from "../engine/tf.ts";
 import { numberAt } from "../topology/config-values.ts";
+import { isChannelsFirst } from "./axes.ts";
 import { identity } from "./core.ts";
-import { isChannelsFirst } from "./data-format.ts";
 import type { Kernel } from "./kernel.ts";
 
 type Disturbance = (x: tf.Tensor, config: JsonObject, seed: number) => tf.Tensor;
@@ -21,6 +21,7 @@ export const regularizationKernels: Readonly<Record<string, Kernel>> = {
     return tf.mul(x, tf.randomNormal(x.shape, 1, Math.sqrt(rate / (1 - rate)), "float32", seed));
   }),
   AlphaDropout: inTraining(alphaDropout),
+  StochasticDepth: inTraining(stochasticDepth),
   ActivityRegularization: identity,
   "training>ActivityPenalty": ({ inputs, config }) =>
     inputs.map((x) => activityPenalty(x, config)).reduce((sum, each) => tf.add(sum, each)),
@@ -78,4 +79,11 @@ function noiseShape(x: tf.Tensor, config: JsonObject): readonly number[] {
   const shape = config["noise_shape"];
   if (!Array.isArray(shape)) return x.shape;
   return shape.map((size, axis) => (typeof size === "number" ? size : x.shape[axis]!));
+}
+
+/** Drops whole samples, the layer of ConvNeXt (`keras/src/applications/convnext.py`). */
+function stochasticDepth(x: tf.Tensor, config: JsonObject, seed: number): tf.Tensor {
+  const rate = numberAt(config, "drop_path_rate");
+  const kept = keptMask([x.shape[0]!, ...x.shape.slice(1).map(() => 1)], rate, seed);
+  return tf.mul(x, tf.div(kept, 1 - rate));
 }

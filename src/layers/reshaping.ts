@@ -2,8 +2,7 @@
 import type { Json, JsonObject } from "../checkpoint.ts";
 import { tf } from "../engine/tf.ts";
 import { numberAt, numberList, numbersAt, stringAt } from "../topology/config-values.ts";
-import { product, repeatAxis } from "./axes.ts";
-import { channelsLast, isChannelsFirst, toChannelsLast } from "./data-format.ts";
+import { channelsLast, isChannelsFirst, product, repeatAxis, toChannelsLast } from "./axes.ts";
 import type { Kernel } from "./kernel.ts";
 import { resized } from "./resampling.ts";
 

@@ -5,8 +5,8 @@ import type { KernelContext, KernelResult } from "../layers/kernel.ts";
 import { kernelOf } from "../layers/registry.ts";
 import type { GraphLayer, GraphNode } from "../topology/layer-graph.ts";
 import { layersByPath, refKey } from "../topology/layer-graph.ts";
-import type { LayerWeights } from "./layer-weights.ts";
 import type { Program } from "./program.ts";
+import type { LayerWeights } from "./uploads.ts";
 
 /** How one call runs: active or not, on which statistics, with which random numbers. */
 export type ContextOf = (node: GraphNode, layer: GraphLayer) => KernelContext;

@@ -18,8 +18,8 @@ import { layerGraph } from "../topology/build-graph.ts";
 import type { GraphEndpoint, LayerGraph } from "../topology/layer-graph.ts";
 import { requireSupported } from "../topology/support.ts";
 import { inferenceProgram } from "./inference-program.ts";
-import { disposeWeights, uploadWeights } from "./layer-weights.ts";
 import { runProgram } from "./run-program.ts";
+import { disposeWeights, uploadWeights } from "./uploads.ts";
 
 export interface TraceProgramOptions {
   /** Kernels that the reader of the program knows; any other is taken apart. */

@@ -6,19 +6,19 @@ import type { Recording } from "../engine/tape.ts";
 import { record } from "../engine/tape.ts";
 import { tf } from "../engine/tf.ts";
 import { callNode, tensorOf } from "../layers/call-node.ts";
+import { convolveNormalized } from "../layers/convolution.ts";
 import type { KernelResult } from "../layers/kernel.ts";
-import { convolveNormalized } from "../layers/normalized-convolution.ts";
 import { kernelOf } from "../layers/registry.ts";
 import type { GraphNode, TensorRef } from "../topology/layer-graph.ts";
 import { layersByPath, refKey } from "../topology/layer-graph.ts";
 import { normalizedConvolutions } from "../topology/rewrites/normalized-convolutions.ts";
-import type { LayerWeights } from "./layer-weights.ts";
 import type { Addends } from "./lookup-addends.ts";
 import { addendsOf, disposeAddends, joined, lookupTables } from "./lookup-addends.ts";
 import type { Program } from "./program.ts";
 import { readsOf } from "./program.ts";
 import type { ContextOf } from "./run-program.ts";
 import { feedValues, release } from "./run-program.ts";
+import type { LayerWeights } from "./uploads.ts";
 
 /** What of a program is trained, computed once for all steps. */
 export interface TrainingProgram {

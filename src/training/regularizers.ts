@@ -1,7 +1,7 @@
 import type { Weights } from "../checkpoint.ts";
 import { tf } from "../engine/tf.ts";
-import type { LayerWeights } from "../model/layer-weights.ts";
-import { disposeWeights, uploadWeights } from "../model/layer-weights.ts";
+import type { LayerWeights } from "../model/uploads.ts";
+import { disposeWeights, uploadWeights } from "../model/uploads.ts";
 import type { OrthogonalPenalty, Penalty } from "../topology/regularizer.ts";
 
 /** A scalar; the caller's. */

@@ -8,7 +8,7 @@ import { UsageError } from "../errors.ts";
 import { cutCheckpoint } from "../features/cut.ts";
 import { createTrunk, staticProgram } from "../features/trunk.ts";
 import type { FreezePolicy } from "../freeze/policy.ts";
-import { uploadRows } from "../model/feeds.ts";
+import { uploadRows } from "../model/uploads.ts";
 import type { LossArgument } from "../task/loss-argument.ts";
 import { lossOf } from "../task/losses.ts";
 import { classIndices, outputShape, targetsFor } from "../task/targets.ts";

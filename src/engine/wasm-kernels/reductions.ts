@@ -1,7 +1,7 @@
 /** Reductions on the WebAssembly backend, which is fast along the last axis only. */
 import { tf } from "../tf.ts";
 import type { KernelCall } from "./replace-kernel.ts";
-import { wrap } from "./replace-kernel.ts";
+import { onHeap, wrap } from "./replace-kernel.ts";
 
 interface Attributes {
   readonly axis?: number | readonly number[] | null;
@@ -53,4 +53,23 @@ function kindOf(x: tf.Tensor, axes: readonly number[]): Kind {
   if (x.dtype !== "float32" || x.size === 0 || count === 1 || axes.length === rank) return "other";
   if (axes.every((_, axis) => axes.includes(axis))) return "leading";
   return rank === 4 && axes.length === 2 && axes.includes(1) && axes.includes(2) ? "plane" : "other";
+}
+
+export function registerSegmentSum(): void {
+  onHeap(
+    "UnsortedSegmentSum",
+    ({ x }, { numSegments }: { numSegments: number }) => [numSegments, ...x!.shape.slice(1)],
+    { reads: ["x", "segmentIds"], compute: ([values, ids], sums) => segmentSum(values!, ids!, sums) },
+  );
+}
+
+/** Rows of `values` added up by their segment; a negative segment is nobody's. */
+function segmentSum(values: Float32Array, ids: Float32Array, sums: Float32Array): void {
+  const width = values.length / ids.length;
+  sums.fill(0);
+  for (let row = 0; row < ids.length; row++) {
+    if (ids[row]! < 0) continue;
+    const start = ids[row]! * width;
+    for (let column = 0; column < width; column++) sums[start + column]! += values[row * width + column]!;
+  }
 }

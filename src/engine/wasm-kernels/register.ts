@@ -5,9 +5,8 @@ import { registerDepthwise } from "./depthwise.ts";
 import { registerMatrixProduct } from "./matrix-product.ts";
 import { registerMoving } from "./moving.ts";
 import { registerPooling } from "./pooling.ts";
-import { registerReductions } from "./reductions.ts";
+import { registerReductions, registerSegmentSum } from "./reductions.ts";
 import { registerResizing } from "./resizing.ts";
-import { registerSegmentSum } from "./segment-sum.ts";
 import { registerStridedSlice } from "./strided-slice.ts";
 
 let registered = false;

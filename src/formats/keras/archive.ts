@@ -1,7 +1,9 @@
-import type { Checkpoint, JsonObject, Weight } from "../../checkpoint.ts";
+import type { Checkpoint, Json, JsonObject, Weight } from "../../checkpoint.ts";
 import { KerasFileError } from "../../errors.ts";
-import { type Hdf5Group, openVirtual } from "../../hdf5/reader.ts";
-import { createHdf5, type Hdf5Writer } from "../../hdf5/writer.ts";
+import type { Hdf5Group } from "../../hdf5/reader.ts";
+import { openVirtual } from "../../hdf5/reader.ts";
+import type { Hdf5Writer } from "../../hdf5/writer.ts";
+import { createHdf5 } from "../../hdf5/writer.ts";
 import { isObject } from "../../topology/config-values.ts";
 import type { ZipEntry } from "../../zip/reader.ts";
 import { createZip } from "../../zip/writer.ts";
@@ -13,7 +15,6 @@ import { notesKey, readNotes, writeNotes } from "../notes.ts";
 import { parsePythonJson, stringifyPythonJson } from "../python-json.ts";
 import { readPlaced } from "../stored-weights.ts";
 import { withVocabularies } from "../vocabularies.ts";
-import { withoutNumpyValues } from "./numpy-values.ts";
 import { placeVariables, storedPaths, writeVariables } from "./variable-groups.ts";
 
 /**
@@ -162,4 +163,25 @@ function writeOptimizer(writer: Hdf5Writer, { optimizerWeights }: Checkpoint): v
   optimizerWeights?.forEach((weight, index) => {
     writer.dataset(`/optimizer/vars/${index}`, weight);
   });
+}
+
+/**
+ * A config with plain numbers and lists where Keras 2.12 to 2.15 wrote NumPy's in a `.keras`:
+ * `{ class_name: "__numpy__", config: { value: 6.0 } }`, which no other file of theirs has.
+ */
+export function withoutNumpyValues(config: JsonObject): JsonObject {
+  const entries = Object.entries(config).map(([key, value]) => [key, plain(value)] as const);
+  const changed = entries.filter(([key, value]) => value !== config[key]);
+  return changed.length === 0 ? config : { ...config, ...Object.fromEntries(changed) };
+}
+
+function plain(json: Json): Json {
+  if (Array.isArray(json)) {
+    const items = (json as readonly Json[]).map(plain);
+    return items.some((item, index) => item !== json[index]) ? items : json;
+  }
+  if (!isObject(json)) return json;
+  const { class_name, config } = json;
+  if (class_name === "__numpy__" && isObject(config)) return config["value"] ?? null;
+  return withoutNumpyValues(json);
 }

@@ -1,7 +1,6 @@
 /** Images whose every position reads another one (`ImageProjectiveTransformV3` of TensorFlow, `keras/src/ops/image.py`). */
-import type { JsonObject } from "../../checkpoint.ts";
 import { tf } from "../../engine/tf.ts";
-import { numberAt, stringAt } from "../../topology/config-values.ts";
+import { eliminated } from "./elimination.ts";
 
 /**
  * Of an output position `(x, y)` the input's `(a x + b y + c, d x + e y + f)`, both divided by `g x + h y + 1`, which is 1
@@ -23,14 +22,6 @@ export interface Reading {
   readonly interpolation: "nearest" | "bilinear";
   readonly fillMode: "constant" | "nearest" | "reflect" | "wrap";
   readonly fillValue: number;
-}
-
-export function readingIn(config: JsonObject): Reading {
-  return {
-    interpolation: stringAt(config, "interpolation"),
-    fillMode: stringAt(config, "fill_mode"),
-    fillValue: numberAt(config, "fill_value"),
-  } as Reading;
 }
 
 /**
@@ -158,4 +149,31 @@ function reflected(position: number, size: number): number {
   }
   const near = position - period * Math.trunc(position / period);
   return near >= size ? period - near - 1 : near;
+}
+
+/** Maps of a plane that keep lines straight (`keras/src/backend/tensorflow/image.py`, compute_homography_matrix). */
+
+export type Point = readonly [x: number, y: number];
+
+/** The map of each of four `ends` to its start. */
+export function homography(starts: readonly Point[], ends: readonly Point[]): Affine {
+  const targets = starts.flat();
+  const rows = ends.flatMap(([x, y], corner) => {
+    const [u, v] = starts[corner]!;
+    return [
+      [x, y, 1, 0, 0, 0, -u * x, -u * y],
+      [0, 0, 0, x, y, 1, -v * x, -v * y],
+    ];
+  });
+  const { inverse } = eliminated(Float64Array.from(rows.flat()), 8);
+  const solution = Array.from({ length: 8 }, (_, row) =>
+    targets.reduce((sum, target, column) => sum + inverse[row * 8 + column]! * target, 0),
+  );
+  return solution as unknown as Affine;
+}
+
+/** The map back. */
+export function inverted(map: Affine): Affine {
+  const { inverse } = eliminated(Float64Array.from([...map, 1]), 3);
+  return Array.from(inverse.slice(0, 8), (value) => value / inverse[8]!) as unknown as Affine;
 }

@@ -2,8 +2,8 @@
  * Eigenvectors of a symmetric matrix by Householder's tridiagonal form and implicit QR steps with Wilkinson's shift, in the order of
  * steps of Eigen, which TensorFlow calls, so that their signs are its own.
  */
-import { productOf, reflect, reflectionOf } from "./householder.ts";
-import { type Rotation, rotate } from "./rotation.ts";
+import type { Rotation } from "./householder.ts";
+import { productOf, reflect, reflectionOf, rotate } from "./householder.ts";
 
 export interface Eigenvectors {
   /** From the least on. */

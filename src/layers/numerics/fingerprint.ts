@@ -1,16 +1,8 @@
 /** Hashes of texts as TensorFlow's buckets take them: FarmHash's fingerprint, SipHash with a key, and their crossing. */
-import type { JsonObject } from "../../checkpoint.ts";
-import { numberList } from "../../topology/config-values.ts";
 import { farmHash, rotateRight, shiftMix, wrap } from "./farm-hash.ts";
 
 /** The key of SipHash. */
 export type Salt = readonly [number, number];
-
-/** A layer's `salt`, one number or two; undefined where it has none. */
-export function saltOf(config: JsonObject): Salt | undefined {
-  const given = numberList(config["salt"]);
-  return given.length === 0 ? undefined : [given[0]!, given[1] ?? given[0]!];
-}
 
 /** 64 bits of a text: FarmHash's, or with a salt SipHash-2-4's. */
 export function fingerprint(text: string, salt?: Salt): bigint {

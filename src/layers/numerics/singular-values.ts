@@ -2,8 +2,8 @@
  * Singular values and vectors by Jacobi's rotations from both sides after a QR with pivots, in the order of steps of Eigen, which
  * TensorFlow calls, so that signs are its own for matrices of less than 16 columns (wider ones it divides, and signs may differ).
  */
-import { productOf, triangularized, unitVector } from "./householder.ts";
-import { type Rotation, rotate } from "./rotation.ts";
+import type { Rotation } from "./householder.ts";
+import { productOf, rotate, triangularized, unitVector } from "./householder.ts";
 
 export interface SingularValues {
   /** By columns: `rows` of them, or as many as there are values. */

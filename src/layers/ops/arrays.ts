@@ -1,12 +1,12 @@
 /** keras.ops that cut, join and pick within samples (`keras/src/ops/numpy.py`, `core.py`). */
 import type { JsonObject } from "../../checkpoint.ts";
+import { chosen } from "../../engine/operations.ts";
 import { tf } from "../../engine/tf.ts";
 import { numberAt, numberList } from "../../topology/config-values.ts";
 import { partSizes } from "../../topology/specs/ops-arrays.ts";
 import { rearrangement } from "../../topology/specs/rearrange.ts";
 import { axesOf, axisOf, everyNth, inverseOrder } from "../axes.ts";
 import type { Kernel, KernelCall, KernelResult } from "../kernel.ts";
-import { chosen } from "../masks.ts";
 import { asBool } from "./number-functions.ts";
 import { argumentOf, numbersOf, operandOf, operandsOf, tensorList } from "./operands.ts";
 

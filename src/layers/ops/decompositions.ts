@@ -3,8 +3,9 @@ import { tf } from "../../engine/tf.ts";
 import { everyNth } from "../axes.ts";
 import type { Kernel, KernelCall, KernelResult } from "../kernel.ts";
 import { noGradient } from "../kernel.ts";
+import { eliminatedRows } from "../numerics/elimination.ts";
 import { productOf, triangularized } from "../numerics/householder.ts";
-import { type Columns, ofEachMatrix, rowByRow } from "../numerics/matrix-functions.ts";
+import { ofEachMatrix, rowByRow } from "../numerics/matrix-functions.ts";
 import { within } from "./arrays.ts";
 import { matmul, swapped } from "./matrix-products.ts";
 import { operandsOf } from "./operands.ts";
@@ -94,25 +95,4 @@ function lowerUpper(call: KernelCall): KernelResult {
     },
   ) as [tf.Tensor, tf.Tensor];
   return { outputs: [factors, tf.cast(places, "int32")] };
-}
-
-/** Gauss's elimination with the largest pivot of each column; `order` is of the given rows. */
-function eliminatedRows(matrix: Columns): { rows: readonly number[][]; order: readonly number[] } {
-  const rows = matrix.map((_, row) => matrix.map((column) => column[row]!));
-  const order = rows.map((_, row) => row);
-  rows.forEach((_, step) => {
-    const best = rows.reduce(
-      (found, row, at) => (at > step && Math.abs(row[step]!) > Math.abs(rows[found]![step]!) ? at : found),
-      step,
-    );
-    [rows[step], rows[best]] = [rows[best]!, rows[step]!];
-    [order[step], order[best]] = [order[best]!, order[step]!];
-    const pivot = rows[step]!;
-    for (const row of rows.slice(step + 1)) {
-      const factor = row[step]! / pivot[step]!;
-      row[step] = factor;
-      for (let at = step + 1; at < row.length; at++) row[at]! -= factor * pivot[at]!;
-    }
-  });
-  return { rows, order };
 }

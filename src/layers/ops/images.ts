@@ -1,11 +1,9 @@
 /** keras.ops.image that filter images or change their colours (`keras/src/ops/image.py`). */
-import { depthwiseConv2d, max } from "../../engine/operations.ts";
+import { chosen, depthwiseConv2d, max } from "../../engine/operations.ts";
 import { tf } from "../../engine/tf.ts";
 import { numberAt, numbersAt } from "../../topology/config-values.ts";
-import { mirrorAxis } from "../axes.ts";
-import { channelsLast, isChannelsFirst, toChannelsLast } from "../data-format.ts";
+import { channelsLast, isChannelsFirst, mirrorAxis, toChannelsLast } from "../axes.ts";
 import type { Kernel, KernelCall } from "../kernel.ts";
-import { chosen } from "../masks.ts";
 import { min } from "./along-axes.ts";
 import { asFloat } from "./number-functions.ts";
 import { operandsOf } from "./operands.ts";

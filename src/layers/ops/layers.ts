@@ -1,17 +1,16 @@
 /** keras.ops that do what layers do, with their weights as operands (`keras/src/ops/nn.py`, `image.py`). */
 import type { JsonObject } from "../../checkpoint.ts";
-import { max, mean } from "../../engine/operations.ts";
+import { chosen, max, mean } from "../../engine/operations.ts";
 import { tf } from "../../engine/tf.ts";
 import { isTrueAt, numberAt, numbersAt } from "../../topology/config-values.ts";
 import { margins } from "../../topology/specs/ops-layers.ts";
 import { softmax } from "../activation-functions.ts";
 import { causalMask } from "../attention.ts";
-import { axisOf, everyNth, padAxis, repeatAxis } from "../axes.ts";
-import { convolve, depthwiseOf, grouped, type Window, windowIn } from "../convolution.ts";
+import { axisOf, channelsLast, everyNth, padAxis, repeatAxis } from "../axes.ts";
+import type { Window } from "../convolution.ts";
+import { convolve, depthwiseOf, grouped, windowIn } from "../convolution.ts";
 import { transposedConvolution } from "../convolution-transpose.ts";
-import { channelsLast } from "../data-format.ts";
 import type { Kernel, KernelCall } from "../kernel.ts";
-import { chosen } from "../masks.ts";
 import { normalizationKernels } from "../normalization.ts";
 import { adaptivePooling } from "../pooling.ts";
 import { einsum } from "./matrix-products.ts";

@@ -4,6 +4,7 @@ import { isTrueAt, stringAt } from "../../topology/config-values.ts";
 import { einsumLetters, tensordotAxes } from "../../topology/specs/ops-contractions.ts";
 import { axisOf } from "../axes.ts";
 import type { Kernel } from "../kernel.ts";
+import { eliminated, lowerFactor } from "../numerics/elimination.ts";
 import { within } from "./arrays.ts";
 import { einsum, matmul, swapped } from "./matrix-products.ts";
 import { ofOne, ofTwo, operandsOf, tensorList } from "./operands.ts";
@@ -140,37 +141,6 @@ function determinant(x: tf.Tensor): tf.Tensor {
   return compute(x);
 }
 
-/** A square matrix by Gauss and Jordan with the largest pivot of each column. */
-export function eliminated(
-  matrix: Float64Array,
-  size: number,
-): { inverse: Float64Array; determinant: number } {
-  const rows = Array.from({ length: size }, (_, row) => [
-    ...matrix.subarray(row * size, (row + 1) * size),
-    ...Array.from({ length: size }, (__, column) => (row === column ? 1 : 0)),
-  ]);
-  let determinant = 1;
-  for (let column = 0; column < size; column++) {
-    const best = rows.reduce(
-      (found, row, at) =>
-        at >= column && Math.abs(row[column]!) > Math.abs(rows[found]![column]!) ? at : found,
-      column,
-    );
-    if (best !== column) {
-      [rows[column], rows[best]] = [rows[best]!, rows[column]!];
-      determinant = -determinant;
-    }
-    const pivot = rows[column]![column]!;
-    determinant *= pivot;
-    const scaled = rows[column]!.map((value) => value / pivot);
-    rows.forEach((row, at) => {
-      const factor = row[column]!;
-      rows[at] = at === column ? scaled : row.map((value, place) => value - factor * scaled[place]!);
-    });
-  }
-  return { inverse: Float64Array.from(rows.flatMap((row) => row.slice(size))), determinant };
-}
-
 /** The lower factor of a positive definite matrix. Its gradient is symmetric, as TensorFlow's. */
 function cholesky(x: tf.Tensor): tf.Tensor {
   const factor = tf.customGrad((matrix, save) => {
@@ -189,18 +159,4 @@ function cholesky(x: tf.Tensor): tf.Tensor {
     };
   });
   return factor(x);
-}
-
-function lowerFactor(matrix: Float64Array, size: number): Float64Array {
-  const lower = new Float64Array(size * size);
-  for (let row = 0; row < size; row++) {
-    for (let column = 0; column <= row; column++) {
-      let rest = matrix[row * size + column]!;
-      for (let inner = 0; inner < column; inner++) {
-        rest -= lower[row * size + inner]! * lower[column * size + inner]!;
-      }
-      lower[row * size + column] = row === column ? Math.sqrt(rest) : rest / lower[column * size + column]!;
-    }
-  }
-  return lower;
 }

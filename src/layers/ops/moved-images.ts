@@ -1,15 +1,16 @@
 /** keras.ops.image that read each pixel from another place (`keras/src/backend/tensorflow/image.py`). */
 import { tf } from "../../engine/tf.ts";
 import { isTrueAt, numberAt, numberList, stringAt } from "../../topology/config-values.ts";
-import { axisOf, contractAxis, rowsOf } from "../axes.ts";
-import { channelsLast } from "../data-format.ts";
+import { axisOf, channelsLast, contractAxis, rowsOf } from "../axes.ts";
 import type { Kernel, KernelCall } from "../kernel.ts";
-import { type Affine, affineTransformed, type Reading, readingIn } from "../numerics/affine.ts";
-import { homography, inverted, type Point } from "../numerics/homography.ts";
+import type { Affine, Point, Reading } from "../numerics/affine.ts";
+import { affineTransformed, homography, inverted } from "../numerics/affine.ts";
 import { statelessNormal } from "../numerics/philox.ts";
-import { type Arithmetic, keysCubic, lanczos } from "../numerics/resize-kernels.ts";
+import type { Arithmetic } from "../numerics/resize-kernels.ts";
+import { keysCubic, lanczos } from "../numerics/resize-kernels.ts";
 import { drawsFrom } from "../random-images/draws.ts";
 import { distorted, smoothed } from "../random-images/elastic.ts";
+import { readingIn } from "../random-images/random-image.ts";
 import { valuesAt } from "./map-coordinates.ts";
 import { argumentOf, operandOf } from "./operands.ts";
 

@@ -1,11 +1,11 @@
 /** Random layers that mix images or replace a box of them (`cut_mix.py`, `mix_up.py`, `random_erasing.py`). */
+
+import { chosen } from "../../engine/operations.ts";
 import { tf } from "../../engine/tf.ts";
 import { numberAt, numberList } from "../../topology/config-values.ts";
-import { channelsLast } from "../data-format.ts";
-import { chosen } from "../masks.ts";
+import { channelsLast } from "../axes.ts";
 import type { DrawCall, RandomImage } from "./random-image.ts";
-import { changedWhere, drawChosen, factorIn, perImage } from "./random-image.ts";
-import { clipped, valueRange } from "./value-range.ts";
+import { changedWhere, clipped, drawChosen, factorIn, perImage, valueRange } from "./random-image.ts";
 
 /** A pixel lies inside from the first bound up to the second, in pixels. */
 type Box = readonly [left: number, right: number, top: number, bottom: number];

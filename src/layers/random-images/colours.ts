@@ -2,11 +2,19 @@
 import type { JsonObject } from "../../checkpoint.ts";
 import { tf } from "../../engine/tf.ts";
 import { numberAt, numberList } from "../../topology/config-values.ts";
-import { channelsLast, isChannelsFirst } from "../data-format.ts";
+import { channelsLast, isChannelsFirst } from "../axes.ts";
 import { toHueSaturationValue, toRedGreenBlue } from "../ops/images.ts";
-import type { DrawCall, RandomImage } from "./random-image.ts";
-import { changedWhere, drawChosen, factorIn, perImage } from "./random-image.ts";
-import { bytes, clipped, inRange, type ValueRange, valueRange } from "./value-range.ts";
+import type { DrawCall, RandomImage, ValueRange } from "./random-image.ts";
+import {
+  bytes,
+  changedWhere,
+  clipped,
+  drawChosen,
+  factorIn,
+  inRange,
+  perImage,
+  valueRange,
+} from "./random-image.ts";
 
 type Factors = { readonly factor: readonly number[] };
 

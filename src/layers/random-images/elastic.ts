@@ -1,20 +1,13 @@
 /** Images pulled about at random (`random_elastic_transform.py`, `elastic_transform` and `map_coordinates` of `keras/src/ops/image.py`). */
 import { tf } from "../../engine/tf.ts";
 import { roundHalfEven } from "../../tensor.ts";
-import { channelsLast } from "../data-format.ts";
-import {
-  gathered,
-  type Reading,
-  type ReadPixel,
-  readAround,
-  readCount,
-  readingIn,
-} from "../numerics/affine.ts";
+import { channelsLast } from "../axes.ts";
+import type { Reading, ReadPixel } from "../numerics/affine.ts";
+import { gathered, readAround, readCount } from "../numerics/affine.ts";
 import { blurred } from "../ops/images.ts";
 import { placeWithin } from "../ops/map-coordinates.ts";
 import type { RandomImage } from "./random-image.ts";
-import { changedWhere, drawChosen, factorIn } from "./random-image.ts";
-import { clipped } from "./value-range.ts";
+import { changedWhere, clipped, drawChosen, factorIn, readingIn } from "./random-image.ts";
 
 interface Elastic {
   readonly [name: string]: readonly boolean[] | number | tf.Tensor | null;

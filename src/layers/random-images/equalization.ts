@@ -3,9 +3,9 @@ import type { JsonObject } from "../../checkpoint.ts";
 import { tf } from "../../engine/tf.ts";
 import { roundHalfEven } from "../../tensor.ts";
 import { numberAt, numbersAt } from "../../topology/config-values.ts";
-import { channelsLast } from "../data-format.ts";
+import { channelsLast } from "../axes.ts";
 import type { RandomImage } from "./random-image.ts";
-import { bytes, inRange, valueRange } from "./value-range.ts";
+import { bytes, inRange, valueRange } from "./random-image.ts";
 
 /** In training only, and nothing in it is random. A channel's histogram is that of the whole batch. */
 export const equalization: RandomImage = {

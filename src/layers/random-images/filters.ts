@@ -1,11 +1,10 @@
 /** Random layers that mix each pixel with those around it (`random_gaussian_blur.py`, `random_sharpness.py`). */
 import { tf } from "../../engine/tf.ts";
 import { numbersAt } from "../../topology/config-values.ts";
-import { channelsLast } from "../data-format.ts";
+import { channelsLast } from "../axes.ts";
 import { blurred, filtered } from "../ops/images.ts";
 import type { RandomImage } from "./random-image.ts";
-import { changedWhere, drawChosen, factorIn, perImage } from "./random-image.ts";
-import { clipped } from "./value-range.ts";
+import { changedWhere, clipped, drawChosen, factorIn, perImage } from "./random-image.ts";
 
 interface Blur {
   readonly [name: string]: readonly boolean[] | readonly number[];

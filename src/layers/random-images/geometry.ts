@@ -2,11 +2,11 @@
 import type { JsonObject } from "../../checkpoint.ts";
 import { tf } from "../../engine/tf.ts";
 import { numberAt, stringAt } from "../../topology/config-values.ts";
-import { channelsLast } from "../data-format.ts";
-import { type Affine, affineTransformed, readingIn } from "../numerics/affine.ts";
-import { homography, type Point } from "../numerics/homography.ts";
+import { channelsLast } from "../axes.ts";
+import type { Affine, Point } from "../numerics/affine.ts";
+import { affineTransformed, homography } from "../numerics/affine.ts";
 import type { RandomImage } from "./random-image.ts";
-import { changedWhere, drawChosen, factorIn } from "./random-image.ts";
+import { changedWhere, drawChosen, factorIn, readingIn } from "./random-image.ts";
 
 interface Flips {
   readonly [name: string]: readonly boolean[];

@@ -8,8 +8,7 @@ import { equalization } from "./equalization.ts";
 import { filterLayers } from "./filters.ts";
 import { geometryLayers } from "./geometry.ts";
 import type { DrawCall, RandomImage, Transformation } from "./random-image.ts";
-import { factorIn } from "./random-image.ts";
-import { clipped } from "./value-range.ts";
+import { clipped, factorIn } from "./random-image.ts";
 
 /** By the attribute that Keras keeps each under, in its order. */
 const parts: Readonly<Record<string, RandomImage>> = {

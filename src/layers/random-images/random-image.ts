@@ -3,13 +3,14 @@
  * that are drawn, and a function of images and those numbers.
  */
 import type { JsonObject } from "../../checkpoint.ts";
+import { chosen } from "../../engine/operations.ts";
 import { tf } from "../../engine/tf.ts";
-import { numberList } from "../../topology/config-values.ts";
+import { numberAt, numberList, stringAt } from "../../topology/config-values.ts";
 import type { KerasMajor } from "../../topology/layer-graph.ts";
-import { isChannelsFirst } from "../data-format.ts";
+import { isChannelsFirst } from "../axes.ts";
 import type { Kernel } from "../kernel.ts";
 import { unsupported } from "../kernel.ts";
-import { chosen } from "../masks.ts";
+import type { Reading } from "../numerics/affine.ts";
 import type { Draws } from "./draws.ts";
 import { drawsFrom } from "./draws.ts";
 
@@ -84,4 +85,34 @@ export function changedWhere(applied: readonly boolean[], changed: tf.Tensor, im
   if (!applied.some(Boolean)) return images;
   const shown = tf.tensor4d([...applied], [applied.length, 1, 1, 1], "bool");
   return chosen(shown, changed, images);
+}
+
+/** The darkest and the brightest value of a pixel. */
+export type ValueRange = readonly [low: number, high: number];
+
+/** That of eight bits, in which some layers compute. */
+export const bytes: ValueRange = [0, 255];
+
+export function valueRange(config: JsonObject): ValueRange {
+  return numberList(config["value_range"]) as unknown as ValueRange;
+}
+
+/** Values of one range laid over another. */
+export function inRange(x: tf.Tensor, from: ValueRange, to: ValueRange): tf.Tensor {
+  if (from[0] === to[0] && from[1] === to[1]) return x;
+  const shares = tf.div(tf.sub(x, from[0]), from[1] - from[0]);
+  return tf.add(tf.mul(shares, to[1] - to[0]), to[0]);
+}
+
+export function clipped(x: tf.Tensor, config: JsonObject): tf.Tensor {
+  return tf.clipByValue(x, ...valueRange(config));
+}
+
+/** Returns how a layer reads its image, from its arguments. */
+export function readingIn(config: JsonObject): Reading {
+  return {
+    interpolation: stringAt(config, "interpolation"),
+    fillMode: stringAt(config, "fill_mode"),
+    fillValue: numberAt(config, "fill_value"),
+  } as Reading;
 }

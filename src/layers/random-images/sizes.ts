@@ -1,7 +1,7 @@
 /** Random layers that give images of another size (`random_crop.py`; `RandomHeight` and `RandomWidth` of Keras 2). */
 import { tf } from "../../engine/tf.ts";
 import { numberAt, stringAt } from "../../topology/config-values.ts";
-import { channelsLast } from "../data-format.ts";
+import { channelsLast } from "../axes.ts";
 import type { Kernel } from "../kernel.ts";
 import { croppedToAspectRatio, resized } from "../resampling.ts";
 import type { DrawCall, RandomImage } from "./random-image.ts";

@@ -1,8 +1,8 @@
 /** LSTM whose products are convolutions (`keras/src/layers/rnn/conv_lstm.py`). */
 import { tf } from "../../engine/tf.ts";
 import { isTrueAt, numberAt, numbersAt, stringAt } from "../../topology/config-values.ts";
+import { isChannelsFirst } from "../axes.ts";
 import { convolve } from "../convolution.ts";
-import { isChannelsFirst } from "../data-format.ts";
 import type { KernelCall } from "../kernel.ts";
 import type { Cell } from "./cells.ts";
 import { dropouts, lstmStep, weightsBelow } from "./cells.ts";

@@ -1,6 +1,7 @@
 /** The walk of a cell over time (`keras/src/backend/tensorflow/rnn.py`). */
+
+import { chosen } from "../../engine/operations.ts";
 import { tf } from "../../engine/tf.ts";
-import { chosen } from "../masks.ts";
 import { asBool } from "../ops/number-functions.ts";
 import type { Cell } from "./cells.ts";
 import type { WholeSequence } from "./whole-sequence.ts";

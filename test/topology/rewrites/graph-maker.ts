@@ -1,8 +1,8 @@
 import type { JsonObject, Weight, Weights } from "../../../src/checkpoint.ts";
 import { tf } from "../../../src/engine/tf.ts";
-import { disposeWeights, uploadWeights } from "../../../src/model/layer-weights.ts";
 import { programBetween } from "../../../src/model/program.ts";
 import { runProgram } from "../../../src/model/run-program.ts";
+import { disposeWeights, uploadWeights } from "../../../src/model/uploads.ts";
 import type { Shape } from "../../../src/tensor.ts";
 import { elementCount } from "../../../src/tensor.ts";
 import type {
