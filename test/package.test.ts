@@ -58,9 +58,9 @@ describe("package", () => {
     expect(found).toEqual([]);
   });
 
-  test("it ships the build, the command, the licence and the texts, and nothing else", () => {
-    expect(manifest["files"]).toEqual(["dist", "bin", "LICENSE", "README.md", "CHANGELOG.md"]);
-    for (const name of ["bin/finetune.js", "LICENSE", "README.md", "CHANGELOG.md"]) {
+  test("it ships the build, the command, the docs, the examples and the texts, and nothing else", () => {
+    expect(manifest["files"]).toEqual(["dist", "bin", "docs", "examples", "CHANGELOG.md", "SECURITY.md"]);
+    for (const name of ["bin/finetune.js", "LICENSE", "README.md", "CHANGELOG.md", "SECURITY.md"]) {
       expect(existsSync(join(root, name)), name).toBe(true);
     }
     expect(manifest["license"]).toBe("Apache-2.0");
