@@ -59,7 +59,10 @@ describe("package", () => {
   });
 
   test("it ships the build, the command, the docs, the examples and the texts, and nothing else", () => {
-    expect(manifest["files"]).toEqual(["dist", "bin", "docs", "examples", "CHANGELOG.md", "SECURITY.md"]);
+    expect(manifest["files"]).toEqual([
+      ...["dist", "bin", "docs", "examples", "bench/*.md"],
+      ...["CHANGELOG.md", "SECURITY.md"],
+    ]);
     for (const name of ["bin/finetune.js", "LICENSE", "README.md", "CHANGELOG.md", "SECURITY.md"]) {
       expect(existsSync(join(root, name)), name).toBe(true);
     }

@@ -1,0 +1,113 @@
+/** Runs what README and docs show, in a folder with the files that they name. */
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
+import { fixture, lastingScratch, runCli, scratch } from "./cli/run-cli.ts";
+import { blocksOf, commandsOf, pages, pageText, wordsOf } from "./docs-blocks.ts";
+
+/** Files and folders that the pages name: a model with ResNet-50's stages, photos of two classes, weights alone, texts. */
+async function playground(): Promise<string> {
+  const folder = lastingScratch();
+  cpSync(fixture("cli", "stand_in.h5"), join(folder, "resnet50.h5"));
+  cpSync(fixture("texts", "k3-reviews.keras"), join(folder, "reviews.keras"));
+  for (const [label, photo] of [
+    ["cat", "brick"],
+    ["dog", "grass"],
+  ] as const) {
+    for (const [split, first, count] of [
+      ["train", 0, 5],
+      ["val", 3, 2],
+    ] as const) {
+      mkdirSync(join(folder, "photos", split, label), { recursive: true });
+      for (let index = 0; index < count; index++) {
+        const source = fixture("demo", "photos", split, photo, `${photo}-${first}${index}.jpg`);
+        cpSync(source, join(folder, "photos", split, label, `${index + 1}.jpg`));
+      }
+    }
+  }
+  const texts = {
+    fine: ["a delight", "the film was a delight", "best of all"],
+    dull: ["a dull film", "dull", "never again"],
+  };
+  for (const [label, lines] of Object.entries(texts)) {
+    mkdirSync(join(folder, "texts", label), { recursive: true });
+    for (const [index, text] of lines.entries())
+      writeFileSync(join(folder, "texts", label, `${index}.txt`), text);
+  }
+  await runCli(["convert", "resnet50.h5", "my.weights.h5"], { cwd: folder });
+  return folder;
+}
+
+let folder: string;
+beforeAll(async () => {
+  folder = await playground();
+});
+
+describe.each(pages.filter((page) => commandsOf(page).length > 0))("%s", (page) => {
+  const commands = commandsOf(page).filter(({ command }) => command.startsWith("finetune "));
+  const distinct = commands.filter(
+    ({ command }, index) => commands.findIndex((other) => other.command === command) === index,
+  );
+
+  test.each(distinct)("$place: $command", async ({ command }) => {
+    const { code, stderr } = await runCli(wordsOf(command).slice(1), { cwd: folder });
+    expect([code, stderr.match(/^\s+at /m)], stderr).toEqual([0, null]);
+  });
+});
+
+describe("programs", () => {
+  const programs = pages
+    .flatMap(blocksOf)
+    .filter(({ language, marks }) => language === "ts" && !marks.includes("not-run"));
+
+  test.each(programs)("$page:$line runs", async ({ lines, line }) => {
+    const file = join(scratch(), `block-${line}.ts`);
+    writeFileSync(file, lines.join("\n"));
+    const before = process.cwd();
+    const log = vi.spyOn(console, "log").mockImplementation(() => {});
+    onTestFinished(() => {
+      process.chdir(before);
+      log.mockRestore();
+    });
+    process.chdir(folder);
+    await import(file);
+  });
+});
+
+describe("npm run demo", () => {
+  const { scripts } = JSON.parse(readFileSync(fixture("..", "package.json"), "utf8")) as {
+    scripts: Record<string, string>;
+  };
+
+  test("does well on images it did not train on, and prints what README shows, numbers aside", async () => {
+    const [node, script, ...args] = String(scripts["demo"]).split(" ");
+    expect([node, script]).toEqual(["node", "bin/finetune.js"]);
+    expect(args).toContain("--overwrite");
+    const cwd = scratch();
+    const inRepository = args.map((word) => (word.startsWith("fixtures/") ? fixture("..", word) : word));
+    const { code, stdout } = await runCli(inRepository, { cwd });
+    expect(code).toBe(0);
+    const shown = /<!-- npm run demo -->\n```console\n(.*?)```\n<!-- end -->/s.exec(
+      pageText("README.md"),
+    )?.[1];
+    const words = (text: string | undefined) =>
+      String(text)
+        .replaceAll(/\d[\d.,]*(?: ?(?:GB|MB|kB|B|s|m|h|x|%))?/g, "0")
+        .replace(/ in \S*\/features/, " in CACHE")
+        .replace(/(?: {2}best)?$/gm, "")
+        .replace(/^hint .*\n/m, "")
+        .replaceAll(/ +/g, " ")
+        .split("\n");
+    expect(words(stdout)).toEqual(words(shown));
+    expect(Number(/^result +accuracy (\S+) /m.exec(stdout)?.[1])).toBeGreaterThanOrEqual(0.85);
+    const predicted = await runCli([
+      "predict",
+      join(cwd, "runs", "demo"),
+      fixture("demo", "photos", "val", "grass"),
+      "--json",
+    ]);
+    const predictions = JSON.parse(predicted.stdout) as { predictions: { label: string }[] }[];
+    const grass = predictions.filter(({ predictions: [best] }) => best?.label === "grass");
+    expect(grass.length / predictions.length).toBeGreaterThanOrEqual(0.85);
+  });
+});
