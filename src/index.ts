@@ -7,7 +7,10 @@ export type {
   Weight,
   Weights,
 } from "./checkpoint.ts";
+export type { ArrayDatasetOptions } from "./data/arrays.ts";
 export { arrayDataset } from "./data/arrays.ts";
+export type { BatchDatasetOptions, BatchSource } from "./data/batches.ts";
+export { batchDataset } from "./data/batches.ts";
 export { imageFolder, textFolder } from "./data/class-folders.ts";
 export type {
   ArrayDataset,
