@@ -9,7 +9,7 @@ import { parameterCount, weightSpecsOf } from "../topology/weights-of.ts";
 import type { CostConditions } from "./cost.ts";
 import { plannedCost } from "./cost.ts";
 import type { Partition } from "./partition.ts";
-import type { FinetunePlan, PlannedLayer, PlannedTensor, PlannedViews } from "./plan.ts";
+import type { FinetunePlan, PlannedAugmentation, PlannedLayer, PlannedTensor } from "./plan.ts";
 import type { FreezeResolution } from "./policy.ts";
 import { hasMovingStatistics } from "./trainable-weights.ts";
 
@@ -20,7 +20,7 @@ export interface PlanOptions {
   /** Conditions of the run. The plan has no cost without them. */
   readonly cost?: CostConditions;
   /** Augmentation of the training samples. */
-  readonly views?: PlannedViews | undefined;
+  readonly augmentation?: PlannedAugmentation | undefined;
 }
 
 /**
@@ -46,7 +46,7 @@ export function planFreeze(
     parameters: { total: parameterCount(specs.values()), trainable: trainableCount(partition, specs) },
     frontier: partition.frontier.map((ref) => plannedTensor(graph, shapes, ref)),
     warnings: resolution.warnings,
-    ...(options.views && { views: options.views }),
+    ...(options.augmentation && { augmentation: options.augmentation }),
     ...(options.cost && { cost: plannedCost(graph, partition, shapes, options.cost) }),
   };
 }

@@ -164,27 +164,45 @@ function cacheLine(plan: FinetunePlan, cost: PlannedCost, context: PlanContext):
 }
 
 /** Returns lines that say how training samples are augmented, and at which price if views are fresh in every epoch. */
-function augmentLines({ views, cost }: FinetunePlan, { unit = "images" }: PlanContext): string[] {
-  if (!views) return [];
-  const { count, augment, layers } = views;
-  const drawing = layers.length > 0 ? [`the model's ${shortList(layers)}`] : [];
-  const means = [...(augment === null ? [] : [augment]), ...drawing].join(" and ");
+function augmentLines(
+  { augmentation, cost, frontier }: FinetunePlan,
+  { unit = "images" }: PlanContext,
+): string[] {
+  if (!augmentation) return [];
+  const { views, transformations, layers, mixup, cutmix } = augmentation;
+  const one = unit.slice(0, -1);
+  const means = [
+    ...(transformations === null ? [] : [transformations]),
+    ...(layers.length > 0 ? [`the model's ${shortList(layers)}`] : []),
+  ].join(" and ");
   const seconds = cost?.freshViewSeconds;
   const price =
     seconds === undefined
       ? ""
       : `: making them and running the frozen part takes ${formatSeconds(seconds)} of each epoch`;
-  return [
-    `augment   ${means}`,
-    count === 0
-      ? `          fresh views in every epoch, none of them cached${price}`
-      : `          ${count} views of each training ${unit.slice(0, -1)}, view 0 the ${unit.slice(0, -1)} itself; epoch e trains on view e mod ${count}`,
+  const lines = [
+    ...(means === "" ? [] : [means]),
+    ...(views === 0 ? [`fresh views in every epoch, none of them cached${price}`] : []),
+    ...(views !== null && views > 0
+      ? [
+          `${views} views of each training ${one}, view 0 the ${one} itself; epoch e trains on view e mod ${views}`,
+        ]
+      : []),
+    ...(cutmix === null
+      ? []
+      : [`cutmix=${cutmix}: a box of another ${one} is pasted in, and the targets averaged by area`]),
+    ...(mixup === null
+      ? []
+      : [
+          `mixup=${mixup}: two samples' ${frontier.map(({ tensor }) => tensor).join(" + ")} and targets are averaged`,
+        ]),
   ];
+  return lines.map((line, index) => `${index === 0 ? "augment " : "        "}  ${line}`);
 }
 
 /** Returns a line that names the random layers in the static part, which are inactive. */
 function silencedLines(plan: FinetunePlan): string[] {
-  const drawing = new Set(plan.views?.layers);
+  const drawing = new Set(plan.augmentation?.layers);
   const silent = plan.layers.filter(
     ({ path, side, className }) =>
       side === "static" && specOf(className)?.random === true && !drawing.has(path),

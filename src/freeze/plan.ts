@@ -59,13 +59,17 @@ export interface PlannedTensor {
 
 /** A plan of a run: what trains, where the model is cut, and what that costs. */
 /** Augmentation of the training samples. */
-export interface PlannedViews {
-  /** Number of views of each training sample; 0 for fresh ones in each epoch. */
-  readonly count: number;
-  /** Transformations of pixels as the option `augment` takes them; null if only layers of the model draw. */
-  readonly augment: string | null;
+export interface PlannedAugmentation {
+  /** Number of views of each training sample, 0 for fresh ones in each epoch; null if samples have no views. */
+  readonly views: number | null;
+  /** Transformations of pixels as the option `augment` takes them; null if there are none. */
+  readonly transformations: string | null;
   /** Paths of the model's random layers that draw the views. */
   readonly layers: readonly string[];
+  /** Alpha of the Beta distribution by which two samples are averaged; null if none are. */
+  readonly mixup: number | null;
+  /** Alpha of the Beta distribution of boxes that come from another image; null if there are none. */
+  readonly cutmix: number | null;
 }
 
 export interface FinetunePlan {
@@ -82,5 +86,5 @@ export interface FinetunePlan {
   readonly warnings: readonly string[];
   readonly cost?: PlannedCost;
   /** Absent if samples are not augmented. */
-  readonly views?: PlannedViews;
+  readonly augmentation?: PlannedAugmentation;
 }

@@ -12,15 +12,17 @@ import type { SampleRows } from "../features/sample-rows.ts";
 import { tensorRows } from "../features/sample-rows.ts";
 import type { StaticProgram } from "../features/trunk.ts";
 import { staticProgram } from "../features/trunk.ts";
+import { cutBox } from "../features/views/cutmix.ts";
 import { viewOfEpoch, viewsOfEpochs } from "../features/views/view.ts";
 import { outputShape, targetsFor, targetsOf } from "../task/targets.ts";
 import type { Callback } from "../training/callbacks/callback.ts";
 import type { Examples } from "../training/example-set.ts";
 import { sampleCount } from "../training/example-set.ts";
 import { examplesOf } from "../training/examples.ts";
+import { mixup } from "../training/mixing.ts";
 import type { FeatureFigures } from "./options.ts";
 import type { PreparedRun } from "./prepare.ts";
-import type { TrainingViews } from "./view-features.ts";
+import type { BoxMixing, TrainingViews } from "./view-features.ts";
 import { freshViews, keptViews } from "./view-features.ts";
 
 /** The input of the training: every frontier tensor of every sample, and its target. */
@@ -53,7 +55,7 @@ async function ofFiles(run: PreparedRun, dataset: FileDataset, engine: EngineInf
   const open = (cache: string | false): Promise<FeatureSource> =>
     openFeatureSource(run, run.checkpoint.weights, engine, {
       reader: run.reader!,
-      views: run.views?.settings,
+      views: run.augmentation?.settings,
       strict: settings.strictData,
       cache,
       cacheMax: settings.cacheMax,
@@ -63,7 +65,7 @@ async function ofFiles(run: PreparedRun, dataset: FileDataset, engine: EngineInf
     });
   const source = await open(settings.cache);
   try {
-    const fresh = run.views?.count === 0 ? await open(false) : source;
+    const fresh = run.augmentation?.views === 0 ? await open(false) : source;
     const train = await trainingSplit(fresh, run, dataset);
     const val = await extractSplit(source, run, dataset, "val").catch((error: unknown) => {
       train.dispose();
@@ -75,7 +77,7 @@ async function ofFiles(run: PreparedRun, dataset: FileDataset, engine: EngineInf
     return {
       train: training,
       validation: val.indices.length > 0 ? held : null,
-      callbacks: train.callback ? [train.callback] : [],
+      callbacks: [...(train.callback ? [train.callback] : []), ...mixupOf(run)],
       bad: [...train.bad, ...val.bad],
       cached: train.cached + val.cached,
       samples: train.views + val.views,
@@ -101,15 +103,17 @@ async function trainingSplit(
   run: PreparedRun,
   dataset: FileDataset,
 ): Promise<SplitFeatures> {
-  const { views, settings } = run;
+  const { augmentation, settings } = run;
   const samples = samplesOf(dataset, "train");
+  const views = augmentation?.views ?? null;
   const onProgress = extractionProgress(run, dataset);
   const epochs = { first: 1, last: settings.epochs };
-  const found = !views
-    ? await extractSplit(source, run, dataset, "train")
-    : views.count === 0
-      ? await freshViews(source, samples, epochs, onProgress)
-      : await keptViews(source, samples, views.count, epochs, onProgress);
+  const found =
+    views === null
+      ? await extractSplit(source, run, dataset, "train")
+      : views === 0
+        ? await freshViews(source, samples, epochs, onProgress, boxMixing(run))
+        : await keptViews(source, samples, views, epochs, onProgress);
   const lost = lostClass(dataset, samples, found.indices, found.bad);
   if (!lost) return { ...found, split: "train" };
   found.dispose();
@@ -173,22 +177,22 @@ function lostClass(
 async function ofArrays(run: PreparedRun, dataset: ArrayDataset, engine: EngineInfo): Promise<Found> {
   const part = staticProgram(run, run.checkpoint.weights);
   const { validation } = dataset;
-  const { views, settings } = run;
-  const used = views ? viewsOfEpochs(1, views.count === 0 ? 1 : settings.epochs, views.count) : [0];
+  const views = run.augmentation?.views ?? null;
+  const used = views === null ? [0] : viewsOfEpochs(1, views === 0 ? 1 : run.settings.epochs, views);
   const byView = new Map<number, Examples>();
   for (const view of used) byView.set(view, await arraySplit(part, run, dataset, "train", engine, view));
   const held = validation && (await arraySplit(part, run, validation, "val", engine, 0));
-  const train = byView.get(views ? viewOfEpoch(1, views.count) : 0)!;
+  const train = byView.get(used.includes(1) ? 1 : 0)!;
   const extracted = [...byView.values(), ...(held ? [held] : [])];
   const examples = async (epoch: number, given: Examples): Promise<Examples> => {
-    const view = viewOfEpoch(epoch, views?.count ?? 1);
+    const view = viewOfEpoch(epoch, views ?? 1);
     const { features } = byView.get(view) ?? (await arraySplit(part, run, dataset, "train", engine, view));
     return { ...given, features };
   };
   return {
     train,
     validation: held ?? null,
-    callbacks: views ? [{ name: "views", examples }] : [],
+    callbacks: [...(views === null ? [] : [{ name: "views", examples }]), ...mixupOf(run)],
     bad: [],
     cached: 0,
     samples: extracted.reduce((sum, each) => sum + sampleCount(each), 0),
@@ -211,7 +215,7 @@ async function arraySplit(
   const total = targets.shape[0]!;
   const features = await extractArrays(part, inputsInOrder(inputs, names), {
     batchSize: extractionBatch(engine),
-    drawn: run.views ? { view, seed: run.views.settings.seed } : undefined,
+    drawn: (run.augmentation?.views ?? null) === null ? undefined : { view, seed: run.settings.seed },
     signal: run.settings.signal ?? undefined,
     onProgress: (done) =>
       run.settings.onProgress({ kind: "extract", unit: "samples", done, total, cached: 0 }),
@@ -221,6 +225,22 @@ async function arraySplit(
     targetsFor(targets, outputShape(run.graph), run.loss),
     weightingOf(run, split),
   );
+}
+
+function mixupOf({ augmentation, settings: { seed } }: PreparedRun): readonly Callback[] {
+  const alpha = augmentation?.mixup ?? null;
+  return alpha === null ? [] : [mixup({ alpha, seed })];
+}
+
+/** Returns how the targets of an epoch are mixed where its images have boxes of others; undefined without cutmix. */
+function boxMixing({ augmentation, settings }: PreparedRun): BoxMixing | undefined {
+  const cutmix = augmentation?.cutmix;
+  if (!cutmix || !settings.imageSize) return undefined;
+  const { seed, imageSize } = { ...settings, imageSize: settings.imageSize };
+  return {
+    partnerOf: cutmix.partnerOf,
+    keptOf: (contentHash, view) => cutBox({ contentHash, view, seed }, cutmix.alpha, imageSize).kept,
+  };
 }
 
 /** Returns the class weights, which count in training only. */

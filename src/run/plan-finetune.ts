@@ -34,10 +34,10 @@ export function planCut(
   resolution: FreezeResolution,
   options: PlanOptions = {},
 ): FinetunePlan {
-  const { imageSize, views } = options;
+  const { imageSize, augmentation } = options;
   const plan = planFreeze(graph, resolution, partition(graph, resolution), {
     ...(imageSize && { imageSize }),
-    views,
+    augmentation,
   });
   const { frontier, cost } = planFreeze(cut.graph, resolution, cut.partition, options);
   return { ...plan, frontier, ...(cost && { cost }) };

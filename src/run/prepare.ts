@@ -25,13 +25,13 @@ import type { LayerGraph } from "../topology/layer-graph.ts";
 import type { OptimizerConfig } from "../training/optimizer-config.ts";
 import { optimizerConfig, optimizerWarnings } from "../training/optimizer-config.ts";
 import { weightPenalties, weightRules } from "../training/weight-rules.ts";
+import type { Augmentation } from "./augmentation.ts";
+import { augmentationOf, drawsViews } from "./augmentation.ts";
 import { costQuestion, countOf, freeBytesAt } from "./cost.ts";
 import { modelFileAt } from "./folder.ts";
 import { classNamesOf, inOutputOrder, withHeadFor } from "./head-for-data.ts";
 import { planCut } from "./plan-finetune.ts";
 import type { RunSettings } from "./settings.ts";
-import type { RunViews } from "./views.ts";
-import { runViews } from "./views.ts";
 
 /** The settings of a run once the model and the data have decided what was left to them: what `args.json` records. */
 export interface DecidedSettings
@@ -65,7 +65,7 @@ export interface PreparedRun extends CutModel {
   /** Turns files, and views of them, into the model's input; null for arrays, which are taken as they are. */
   readonly reader: SampleReader | null;
   /** Null where samples are not augmented. */
-  readonly views: RunViews | null;
+  readonly augmentation: Augmentation | null;
   readonly loss: Loss;
   readonly optimizer: OptimizerConfig;
   /** Units of the output. */
@@ -97,14 +97,15 @@ export async function prepareRun(settings: RunSettings): Promise<PreparedRun> {
     freeze: settings.freeze === "auto" ? undefined : settings.freeze,
     bnMode: settings.bnMode,
     headIsNew: newHead !== undefined,
-    views: settings.augment !== null || settings.views !== "auto",
+    views: drawsViews(settings),
     kerasVersion: given.kerasVersion,
   });
   requireTrainable(cut);
   const { reader: plainReader, image } = inputOf(dataset, model, given, settings);
-  const views = runViews(settings, model, cut, dataset, image);
-  const reader = views && image ? viewReader(image, views.settings) : plainReader;
   const loss = settings.loss === "auto" ? defaultLoss(outputShape(model), dataset) : settings.loss;
+  const augmentation = augmentationOf(settings, { model, cut, dataset, image, loss: lossOf(loss) });
+  const reader =
+    augmentation && image ? viewReader(image, augmentation.settings, augmentation.cutmix) : plainReader;
   const optimizer = optimizerOf(settings, cut, newHead ? (checkpoint.notes.newLayers ?? []) : []);
   const rate = optimizer.settings["learning_rate"];
   const decided: DecidedSettings = {
@@ -115,14 +116,14 @@ export async function prepareRun(settings: RunSettings): Promise<PreparedRun> {
     learningRate: typeof rate === "number" ? rate : "auto",
     optimizer: { class_name: optimizer.className, config: optimizer.settings },
     loss,
-    views: views?.count ?? null,
+    views: augmentation?.views ?? null,
     outputFormat,
   };
   const cost = await costQuestion(dataset, optimizer, decided, reader);
   const plan = planCut(model, cut, resolution, {
     ...(image && { imageSize: image.imageSize }),
     cost,
-    views: views?.planned,
+    augmentation: augmentation?.planned,
   });
   return {
     settings: decided,
@@ -143,7 +144,7 @@ export async function prepareRun(settings: RunSettings): Promise<PreparedRun> {
     }),
     frozen: resolution.frozen,
     reader,
-    views,
+    augmentation,
     loss: lossOf(loss),
     optimizer,
     units: outputShape(model).at(-1) ?? 1,
@@ -154,7 +155,7 @@ export async function prepareRun(settings: RunSettings): Promise<PreparedRun> {
       ...resolution.warnings,
       image?.warning,
       ...optimizerWarnings(optimizer),
-      ...(views?.warnings ?? []),
+      ...(augmentation?.warnings ?? []),
       ...writingWarnings(headed.checkpoint, outputFormat, settings.outputKeras ? "early" : "current"),
     ].filter((message) => message !== undefined),
   };

@@ -8,6 +8,8 @@ import type { SampleRows } from "../features/sample-rows.ts";
 import { selectRows } from "../features/sample-rows.ts";
 import { viewOfEpoch, viewsOfEpochs } from "../features/views/view.ts";
 import type { Callback } from "../training/callbacks/callback.ts";
+import type { Mixing } from "../training/mixing.ts";
+import { withMixedTargets } from "../training/mixing.ts";
 
 /** Features of the training samples, whose views epochs take in turn. */
 export interface TrainingViews {
@@ -73,12 +75,19 @@ export async function keptViews(
   };
 }
 
-/** Extracts a fresh view of each sample in each epoch; `source` keeps none of them. */
+/** Which image each gets a box of, and the share of its own that stays. */
+export interface BoxMixing {
+  partnerOf(path: string, view: number): string;
+  keptOf(contentHash: string, view: number): number;
+}
+
+/** Extracts a fresh view of each sample in each epoch; `source` keeps none of them. Targets are mixed as the boxes are. */
 export async function freshViews(
   source: FeatureSource,
   samples: readonly { readonly path: string }[],
   { first }: Pick<Epochs, "first">,
   onProgress: Progress,
+  boxes?: BoxMixing,
 ): Promise<TrainingViews> {
   const extract = async (epoch: number): Promise<FileFeatures> => {
     const view = viewOfEpoch(epoch, 0);
@@ -105,10 +114,28 @@ export async function freshViews(
             throw changed(samples[indices[strange] ?? held.found.indices.at(-1)!]!.path);
           }
         }
-        return { ...given, features: held.found.features };
+        const mixing = boxes && boxMixing(held.found, samples, viewOfEpoch(epoch, 0), boxes);
+        return { ...(mixing ? withMixedTargets(given, mixing) : given), features: held.found.features };
       },
     },
     dispose: () => held.found.dispose(),
+  };
+}
+
+/** An image whose partner cannot be used has no box. */
+function boxMixing(
+  { indices, contentHashes }: FileFeatures,
+  samples: readonly { readonly path: string }[],
+  view: number,
+  { partnerOf, keptOf }: BoxMixing,
+): Mixing {
+  const rows = new Map(indices.map((index, row) => [samples[index]!.path, row]));
+  const found = indices.map((index) => rows.get(partnerOf(samples[index]!.path, view)));
+  return {
+    partners: found.map((partner, row) => partner ?? row),
+    kept: Float32Array.from(contentHashes, (hash, row) =>
+      found[row] === undefined ? 1 : keptOf(hash, view),
+    ),
   };
 }
 

@@ -51,7 +51,7 @@ describe("a run with views", () => {
     const second = await run({ augment: "light", cache });
     expect(second.features).toMatchObject({ extracted: 0, cached: 4 * train + val });
     expect(losses(second)).toEqual(losses(first));
-    expect(first.plan.views).toMatchObject({ count: 4, layers: [] });
+    expect(first.plan.augmentation).toMatchObject({ views: 4, layers: [] });
     const plain = await run({ cache });
     expect(plain.features).toMatchObject({ extracted: 0, cached: train + val });
   });
@@ -106,10 +106,43 @@ describe("random layers that the model begins with", () => {
     const silent = await run(model);
     expect(silent.plan.warnings.join()).toContain("not augment images in training");
     const drawing = await run({ ...model, views: 2 });
-    expect(drawing.plan.views?.layers.length).toBeGreaterThan(0);
+    expect(drawing.plan.augmentation?.layers.length).toBeGreaterThan(0);
     expect(drawing.plan.warnings.join()).not.toContain("not augment images");
     expect(losses(drawing)).not.toEqual(losses(silent));
     expect(losses(await run({ ...model, views: 2 }))).toEqual(losses(drawing));
+  });
+});
+
+describe("mixed samples", () => {
+  test("are trained on with mixup, on features that are kept, with views or without", async () => {
+    const cache = newCache();
+    const plain = await run({ cache, epochs: 2 });
+    const mixed = await run({ cache, epochs: 2, augment: "mixup=0.4" });
+    expect(mixed.features.extracted).toBe(0);
+    expect(mixed.plan.augmentation).toMatchObject({ views: null, mixup: 0.4 });
+    expect(losses(mixed)).not.toEqual(losses(plain));
+    expect(losses(await run({ cache, epochs: 2, augment: "mixup=0.4" }))).toEqual(losses(mixed));
+    expect(losses(await run({ epochs: 2, augment: "flip,mixup", views: 2 }))).not.toEqual(losses(mixed));
+  });
+
+  test("are trained on with cutmix, on fresh pixels", async () => {
+    const options = { augment: "cutmix", views: 0, epochs: 2 };
+    const mixed = await run(options);
+    expect(losses(await run(options))).toEqual(losses(mixed));
+    expect(losses(mixed)).not.toEqual(losses(await run({ epochs: 2 })));
+  });
+
+  const refused = (options: Partial<FinetuneOptions>) =>
+    prepareRun(resolveOptions({ model: resnet, data, ...options }));
+
+  test("need pixels for cutmix, and targets between classes", async () => {
+    await expect(refused({ augment: "cutmix" })).rejects.toThrow("augment cutmix: expected views: 0, got 4");
+    await expect(refused({ augment: "mixup", loss: "sparse_categorical_crossentropy" })).rejects.toThrow(
+      "expected a loss that takes targets between two classes, got sparse_categorical_crossentropy. Pass loss",
+    );
+    await expect(refused({ augment: "mixup", loss: "categorical_hinge" })).rejects.toThrow(
+      "Choose another loss",
+    );
   });
 });
 

@@ -22,7 +22,11 @@ export interface CutBox {
 }
 
 /** Returns the box that a view of an image gets from another one. */
-export function cutBox(view: DrawnView, alpha: number, [height, width]: ImageShape): CutBox {
+export function cutBox(
+  view: DrawnView,
+  alpha: number,
+  [height, width]: readonly [number, number, ...unknown[]],
+): CutBox {
   const draws = drawsFrom(viewStream(view, "cutmix").nextSeed());
   const share = Math.sqrt(1 - draws.beta(alpha, alpha));
   const side = (length: number): [number, number] => {
