@@ -41,7 +41,7 @@ function messageOf(modelConfig: JsonObject, kerasVersion = "2.15.0"): string {
 describe("an invalid config is refused by the name of the layer", () => {
   test("a layer that reads from a layer that does not exist is refused", () => {
     expect(messageOf(functional([input, layer("ReLU", "y", [from("ghost")])]))).toBe(
-      'y: input: expected a tensor of a layer of the same model, got one of "ghost", which is none.',
+      'y: input: expected an output of a layer of the same model, got one of "ghost", which does not exist.',
     );
   });
 
@@ -62,13 +62,13 @@ describe("an invalid config is refused by the name of the layer", () => {
       messageOf(
         functional([input, layer("Mine", "a", [from("x")]), layer("ReLU", "y", [from("a", 0, 1e9)])]),
       ),
-    ).toBe("a: outputs: expected a number from 0 to 1023, got 1000000000.");
+    ).toBe("a: outputs: expected an index from 0 to 1023, got 1000000000.");
   });
 
   test("a layer that reads from a layer that is never called is refused", () => {
     expect(
       messageOf(functional([input, layer("ReLU", "idle", []), layer("ReLU", "y", [from("idle")])])),
-    ).toBe("y: input: expected a tensor of a call of idle, which is never called.");
+    ).toBe("y: input: expected an output of a called layer, got one of idle, which is never called.");
   });
 
   test("a layer on a cycle is refused", () => {
@@ -78,12 +78,14 @@ describe("an invalid config is refused by the name of the layer", () => {
       layer("ReLU", "b", [from("a")]),
       layer("ReLU", "y", [from("b")]),
     ];
-    expect(messageOf(functional(layers))).toMatch(/^[ab]: input: expected a graph without cycles, got one/);
+    expect(messageOf(functional(layers))).toMatch(
+      /^[ab]: input: expected a graph without cycles, got a cycle/,
+    );
   });
 
   test("output_layers that name no layer are refused", () => {
     expect(messageOf(functional([input], "nowhere"))).toBe(
-      'm: output_layers: input: expected a tensor of a layer of the same model, got one of "nowhere", which is none.',
+      'm: output_layers: input: expected an output of a layer of the same model, got one of "nowhere", which does not exist.',
     );
   });
 
@@ -110,7 +112,7 @@ describe("an invalid config is refused by the name of the layer", () => {
       name: "inner",
       inbound_nodes: [[from("x")]],
     };
-    expect(messageOf(functional([input, inner], "inner"))).toMatch(/^inner\/y: input: expected a tensor/);
+    expect(messageOf(functional([input, inner], "inner"))).toMatch(/^inner\/y: input: expected an output/);
   });
 
   test("an argument that Keras would not write is refused", () => {

@@ -2,23 +2,26 @@ import { TopologyError } from "../../errors.ts";
 import type { CallDescription, LayerDescription, ModelDescription, TensorName } from "./description.ts";
 import { tensorNamesIn } from "./description.ts";
 
+/** A call of a layer in the order of computation. */
 export interface OrderedCall {
   readonly layer: LayerDescription;
-  /** Which of the layer's calls; an InputLayer has one without arguments. */
+  /** Index of the call among the layer's calls. An InputLayer has one call without arguments. */
   readonly call: number;
   readonly description: CallDescription;
-  /** How many of its outputs are read, at least one. */
+  /** Number of outputs that are read, at least one. */
   readonly outputsRead: number;
 }
 
-/** More than any layer gives: a file cannot make us allocate what it does not hold. */
+/** Bound on the outputs of a layer, so that a file cannot request more memory than it justifies. */
 const mostOutputs = 1023;
 
 const noArguments: CallDescription = { args: [], kwargs: {} };
 
 /**
- * Every call of a model in an order in which tensors come before their use: that of `model.layers` as far as it allows. Linear
- * in calls and references. @throws {TopologyError} naming a layer on a cycle, or one that reads what no layer gives.
+ * Sorts the calls of a model so that every tensor is computed before it is read, in the order of `model.layers` as far
+ * as possible. Takes linear time.
+ * @param prefix Path of the model with a slash, for errors.
+ * @throws {TopologyError} naming a layer that is on a cycle or reads a tensor that no layer computes.
  */
 export function callOrder(model: ModelDescription, prefix: string): readonly OrderedCall[] {
   const pending = new Map<string, Pending>();
@@ -39,6 +42,7 @@ export function callOrder(model: ModelDescription, prefix: string): readonly Ord
   return countOutputs(order, pending, [...tensorNamesIn(model.outputs)]);
 }
 
+/** Returns a string that identifies a call in its model. */
 export function callKey(layer: string, call: number): string {
   return `${call}:${layer}`;
 }
@@ -47,11 +51,11 @@ interface Pending {
   readonly ordered: OrderedCall;
   readonly reads: readonly TensorName[];
   state: "new" | "open" | "done";
-  /** Position in `reads` of the first that is not visited. */
+  /** Position in `reads` of the first tensor that was not visited. */
   next: number;
 }
 
-/** Depth first with a stack of our own: a chain of any length is no recursion. */
+/** Visits calls depth first with an explicit stack, so that a chain of any length needs no recursion. */
 function visit(start: Pending, pending: Map<string, Pending>, order: OrderedCall[], prefix: string): void {
   const stack = start.state === "new" ? [start] : [];
   for (let current = stack.at(-1); current; current = stack.at(-1)) {
@@ -68,13 +72,13 @@ function visit(start: Pending, pending: Map<string, Pending>, order: OrderedCall
     const reader = prefix + current.ordered.layer.name;
     if (!source) {
       throw new TopologyError(
-        `${reader}: input: expected a tensor of a call of ${read.layer}, which is never called.`,
+        `${reader}: input: expected an output of a called layer, got one of ${read.layer}, which is never called.`,
         "dangling-reference",
       );
     }
     if (source.state === "open") {
       throw new TopologyError(
-        `${reader}: input: expected a graph without cycles, got one through ${read.layer}.`,
+        `${reader}: input: expected a graph without cycles, got a cycle through ${read.layer}.`,
         "cycle",
       );
     }
@@ -82,6 +86,7 @@ function visit(start: Pending, pending: Map<string, Pending>, order: OrderedCall
   }
 }
 
+/** Completes the number of outputs that are read of each call. */
 function countOutputs(
   order: readonly OrderedCall[],
   pending: ReadonlyMap<string, Pending>,
@@ -91,7 +96,7 @@ function countOutputs(
   const count = (read: TensorName): void => {
     if (!Number.isInteger(read.output) || read.output < 0 || read.output > mostOutputs) {
       throw new TopologyError(
-        `${read.layer}: outputs: expected a number from 0 to ${mostOutputs}, got ${read.output}.`,
+        `${read.layer}: outputs: expected an index from 0 to ${mostOutputs}, got ${read.output}.`,
         "dangling-reference",
       );
     }

@@ -3,7 +3,7 @@ import { isObject } from "../config-values.ts";
 import type { KerasMajor } from "../layer-graph.ts";
 import { specOf } from "../layer-specs.ts";
 
-/** Classes that Keras 1 and 2 called otherwise, and aliases that were once classes of their own. */
+/** Current names of classes that were renamed, and of aliases that once were classes of their own. */
 const renamed: Readonly<Record<string, string>> = {
   BatchNormalizationV1: "BatchNormalization",
   BatchNormalizationV2: "BatchNormalization",
@@ -11,15 +11,15 @@ const renamed: Readonly<Record<string, string>> = {
   GroupedQueryAttention: "GroupQueryAttention",
 };
 
-/** Packages whose classes are Keras's own. */
+/** Matches packages whose classes belong to Keras. */
 const ownPackages = /^(keras|tf_keras|keras_core|tensorflow\.(python\.)?keras)(\.|$)/;
 
-/** Keras 3 `module`s of the classes of keras.ops: `keras.src.ops.numpy`; keras.activations has two of its own. */
+/** Matches the modules of operations in Keras 3: `keras.src.ops.numpy`, and keras.activations, which defines two. */
 const opModule = /^keras\.(src\.)?(ops|activations)(\.|$)/;
 
 /**
- * Keras 3's class name of a layer entry: `Conv2D`, `ops.Add` for an op, `package>Name` for a class that is not Keras's own
- * (also one that bears the name of a Keras layer).
+ * Returns the class name of a layer entry in Keras 3: `Conv2D`, `ops.Add` for an operation, `package>Name` for a custom
+ * class, even if it has the name of a Keras layer.
  */
 export function classNameOf(layer: JsonObject, keras: KerasMajor): string {
   const name = typeof layer["class_name"] === "string" ? layer["class_name"] : "";
@@ -30,7 +30,7 @@ export function classNameOf(layer: JsonObject, keras: KerasMajor): string {
     if (opModule.test(module)) return `ops.${name}`;
     return ownPackages.test(module) ? (renamed[name] ?? name) : `${module}>${name}`;
   }
-  // With `module: null` Keras 3 marks a class of the script that saved the model.
+  // Keras 3 writes `module: null` for a class of the script that saved the model.
   if (module === null && !isOwnByRegistration(registered)) return `__main__>${name}`;
   if (keras === 3 && isLegacyOp(layer)) return `ops.${name}`;
   return renamed[name] ?? name;
@@ -40,16 +40,19 @@ function isOwnByRegistration(registered: unknown): boolean {
   return registered === null || registered === undefined;
 }
 
-/** In Keras 3's .h5 nothing but the missing arguments of every layer tells an op from the layer of the same name. */
+/**
+ * Returns whether an entry in an .h5 file of Keras 3 is an operation. It differs from the layer of the same name only
+ * in that it lacks the arguments that every layer has.
+ */
 function isLegacyOp(layer: JsonObject): boolean {
   const { config, class_name: name } = layer;
   if (specOf(String(name)) && !specOf(`ops.${String(name)}`)) return false;
   if (!isObject(config) || !("inbound_nodes" in layer) || layer["class_name"] === "InputLayer") return false;
-  // The dtype of a layer is a policy, that of the op Cast a name.
+  // The dtype of a layer is a policy; that of the operation Cast is a name.
   return !("trainable" in config) && !isObject(config["dtype"]);
 }
 
-/** Classes of Keras 1 and 2 that Keras 3 has not. */
+/** Layer classes of Keras 1 and 2 that Keras 3 does not have. */
 export const formerLayers: ReadonlySet<string> = new Set(
   `AbstractRNNCell ConvLSTM2DCell ConvRNN2D CuDNNGRU CuDNNLSTM DenseFeatures Highway Lambda LocallyConnected1D
    LocallyConnected2D MaxoutDense Merge ParametricSoftplus RandomHeight RandomWidth SReLU SequenceFeatures SlicingOpLambda

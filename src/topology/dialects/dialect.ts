@@ -3,12 +3,12 @@ import { TopologyError } from "../../errors.ts";
 import type { KerasMajor } from "../layer-graph.ts";
 
 /**
- * How a model config is written: as Keras 2 did in `.h5` (`keras1` too, whose words are made Keras 2's in reading), as Keras 2
- * did in `.keras` (from 2.12 on), as Keras 3 does in `.h5` (without modules), or as it does in `.keras`.
+ * Dialect of a model config: that of Keras 1 (which reading converts to Keras 2's), of Keras 2 in `.h5`, of Keras 2 in
+ * `.keras` (since 2.12), of Keras 3 in `.h5` (without modules), or of Keras 3 in `.keras`.
  */
 export type Dialect = "keras1" | "keras2" | "keras2-archive" | "keras3-h5" | "keras3";
 
-/** The dialect of a checkpoint's config. */
+/** Returns the dialect of a checkpoint's config. */
 export function dialectOf({
   modelConfig,
   kerasVersion,

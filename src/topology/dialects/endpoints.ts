@@ -5,9 +5,9 @@ import type { NamedArgument } from "./description.ts";
 import type { ModelEntry, NodeIndices } from "./node-indices.ts";
 
 /**
- * What a functional model is given or gives: `["x", 0, 0]`, or these in lists and records.
- * @param prefix Path of the model around it with a slash, for errors.
- * @throws {TopologyError} naming what is malformed.
+ * Reads the inputs or outputs of a functional model: `["x", 0, 0]`, alone or in lists and records.
+ * @param prefix Path of the model that contains it with a slash, for errors.
+ * @throws {TopologyError} if an entry is malformed.
  */
 export function readEndpoints(
   entry: ModelEntry,

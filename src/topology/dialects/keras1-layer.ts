@@ -3,11 +3,11 @@ import { isObject } from "../config-values.ts";
 import { dropped, renamed, withObjects } from "./keras1-objects.ts";
 
 /**
- * @file Keras 1's layers in Keras 2's words, as Keras 2's own `keras/legacy/interfaces.py` reads them. What is in Keras 2's
- * words already stays.
+ * @file Translates the layers of Keras 1 to Keras 2 as Keras 2's `keras/legacy/interfaces.py` does. Arguments in Keras
+ * 2's vocabulary are unchanged.
  */
 
-/** How pictures lie in the model: Keras 1 writes it for some layers only. */
+/** Data format of images in Keras 1: `th` has channels first. Only some layers record it. */
 export type DimOrdering = "th" | "tf";
 
 interface Translated {
@@ -15,7 +15,7 @@ interface Translated {
   readonly config: JsonObject;
 }
 
-/** The layer's class and config in Keras 2's words. @throws {TopologyError} for what Keras 2 dropped. */
+/** Returns the layer's class and config in Keras 2. @throws {TopologyError} for a feature that Keras 2 dropped. */
 export function keras2Layer(className: string, config: JsonObject, path: string): Translated {
   const common = renamed(config, commonNames);
   const rule = rules[className];
@@ -51,7 +51,7 @@ function without(config: JsonObject, ...keys: readonly string[]): JsonObject {
   return Object.fromEntries(Object.entries(config).filter(([key]) => !keys.includes(key)));
 }
 
-/** Several arguments as one list, `nb_row` and `nb_col` as `kernel_size`. */
+/** Joins several arguments into one list, such as `nb_row` and `nb_col` into `kernel_size`. */
 function joined(config: JsonObject, keys: readonly string[], name: string): JsonObject {
   const [first] = keys;
   if (first === undefined || !(first in config)) return config;
@@ -62,10 +62,14 @@ function named(className: string, names: Readonly<Record<string, string>>, absen
   return (config) => ({ class_name: className, config: { ...absent, ...renamed(config, names) } });
 }
 
-function convolution(className: string, rank: number, dilated = false): Rule {
-  const sizes = [["filter_length"], ["nb_row", "nb_col"], ["kernel_dim1", "kernel_dim2", "kernel_dim3"]][
-    rank - 1
-  ]!;
+const kernelSizes = {
+  1: ["filter_length"],
+  2: ["nb_row", "nb_col"],
+  3: ["kernel_dim1", "kernel_dim2", "kernel_dim3"],
+} as const;
+
+function convolution(className: string, rank: 1 | 2 | 3, dilated = false): Rule {
+  const sizes = kernelSizes[rank];
   return (config, { path }) => {
     const listed = joined(joined(config, sizes, "kernel_size"), ["subsample_length"], "strides");
     const { dilation_rate: rate, ...rest } = renamed(
@@ -81,13 +85,13 @@ function convolution(className: string, rank: number, dilated = false): Rule {
   };
 }
 
-/** What it gives is written beside it, batch included; Keras 2 works it out but for what its padding leaves open. */
+/** Keras 1 writes the output shape, batch included. Keras 2 infers it except for what `output_padding` determines. */
 const deconvolution: Rule = (config, place) => {
   const { class_name, config: own } = convolution("Conv2DTranspose", 2)(config, place);
   return { class_name, config: { ...without(own, "output_shape"), ...outputPadding(own) } };
 };
 
-/** Rows and columns beyond those that Keras 2 gives of itself, as its `output_padding`. */
+/** Returns the `output_padding` if the output has more rows or columns than Keras 2 infers. */
 function outputPadding({ output_shape, kernel_size, strides, padding, data_format }: JsonObject): JsonObject {
   if (![output_shape, kernel_size, strides].every(Array.isArray)) return {};
   const sizes = (output_shape as readonly Json[]).slice(data_format === "th" ? 2 : 1).map(Number);
@@ -95,7 +99,7 @@ function outputPadding({ output_shape, kernel_size, strides, padding, data_forma
     const [size, kernel, stride] = [sizes, kernel_size, strides].map((list) =>
       Number((list as readonly Json[])[axis]),
     ) as [number, number, number];
-    // Of `(input - 1) * stride + kernel - 2 * margin` and the output padding, the input's part falls away.
+    // Of `(input - 1) * stride + kernel - 2 * margin` plus the output padding only the remainder by the stride matters.
     const least = padding === "same" ? kernel % 2 : kernel;
     const usual = padding === "same" ? size % stride === 0 : (size - Math.max(kernel, stride)) % stride === 0;
     return { usual, padding: (size - least + stride * kernel) % stride };
@@ -113,7 +117,7 @@ const separable: Rule = (config, place) => {
   };
 };
 
-/** The arguments that a recurrent layer of Keras 2 has not. */
+/** Arguments that recurrent layers of Keras 2 do not have. */
 const recurrentKeys = ["consume_less", "input_dim", "input_length", "forget_bias_init"];
 
 function recurrent(absent: JsonObject = {}): Rule {
@@ -159,7 +163,7 @@ const embedding: Rule = (config) => ({
 const batchNormalization: Rule = (config, { path }) => {
   const { mode, ...rest } = config;
   if (mode !== undefined && mode !== 0) {
-    throw dropped(path, `mode ${JSON.stringify(mode)} (statistics of a sample or of every batch)`);
+    throw dropped(path, `mode ${JSON.stringify(mode)} (statistics of each sample or of each batch)`);
   }
   return { class_name: "BatchNormalization", config: rest };
 };
@@ -182,7 +186,7 @@ const mergeClasses: Readonly<Record<string, string>> = {
 const mergeKeys =
   "mode mode_type concat_axis dot_axes output_shape output_shape_type output_mask output_mask_type arguments layers";
 
-/** Keras 2 has a class for each mode; a mode that is a function is Python code. */
+/** Keras 2 has a class for each mode of Merge. A mode that is a function is Python code. */
 const merge: Rule = (config) => {
   const { mode, concat_axis, dot_axes } = config;
   const rest = without(config, ...mergeKeys.split(" "));
@@ -198,17 +202,19 @@ const merge: Rule = (config) => {
 
 const sides2D = ["top_pad", "bottom_pad", "left_pad", "right_pad"];
 
-/** `{ left_pad }`, `[top, bottom, left, right]`, or what Keras 2 has too. */
+/** Padding is `{ left_pad }`, `[top, bottom, left, right]`, or a form that Keras 2 also has. */
 const zeroPadding: Rule = (config, { className }) => {
   const { padding } = config;
   const names = className === "ZeroPadding1D" ? ["left_pad", "right_pad"] : sides2D;
   const sides = isObject(padding) ? names.map((name) => padding[name] ?? 0) : padding;
   const isFour = Array.isArray(sides) && sides.length === 4;
-  const [top, bottom, left, right]: readonly Json[] = isFour ? (sides as readonly Json[]) : [];
+  const [top = 0, bottom = 0, left = 0, right = 0]: readonly Json[] = isFour
+    ? (sides as readonly Json[])
+    : [];
   const margins = isFour
     ? [
-        [top!, bottom!],
-        [left!, right!],
+        [top, bottom],
+        [left, right],
       ]
     : (sides ?? 1);
   return { class_name: className, config: { ...config, padding: margins } };
@@ -222,10 +228,10 @@ const inputLayer: Rule = (config) => ({
 const wrapper: Rule = (config, { className, path }) => {
   const { layer } = config;
   if (isObject(layer) && Array.isArray(layer["config"])) {
-    const name = path.split("/").at(-1)!;
+    const name = path.slice(path.lastIndexOf("/") + 1);
     const layers = (layer["config"] as readonly Json[]).filter(isObject).map((inner) => {
       const own = isObject(inner["config"]) ? inner["config"] : {};
-      if (own["dim_ordering"] === "th") throw dropped(path, "a model inside with channels first");
+      if (own["dim_ordering"] === "th") throw dropped(path, "an inner model in channels_first format");
       return { ...inner, ...keras2Layer(String(inner["class_name"]), own, path) };
     });
     const model = { name: `${name}_model`, layers };
@@ -274,11 +280,11 @@ const rules: Readonly<Record<string, Rule>> = {
   Bidirectional: wrapper,
 };
 
-/** Layers over pictures or volumes, which say how these lie. */
+/** Matches layer classes over images or volumes, which have a data format. */
 const spatial =
   /(Conv(LSTM)?[23]D|Conv2DTranspose|Pooling[23]D|UpSampling[23]D|ZeroPadding[23]D|Cropping[23]D|SpatialDropout[23]D|LocallyConnected2D)$/;
 
-/** Whether Keras 2 gives the class a data_format. */
+/** Returns whether a class has a `data_format` in Keras 2. */
 export function liesInSpace(className: string): boolean {
   return spatial.test(className);
 }

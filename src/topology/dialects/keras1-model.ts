@@ -4,11 +4,12 @@ import { type DimOrdering, keras2Layer, liesInSpace } from "./keras1-layer.ts";
 import { dataFormat } from "./keras1-objects.ts";
 
 /**
- * A Keras 1 model config in Keras 2's words: a Sequential gets a name, one that begins with a Merge of branches becomes a
- * functional model with the branches' layers, which is how their weights are stored. What is in Keras 2's words stays.
- * @param names The names of the outermost model's layers in order, where a file says more than the config: Keras 1 wrote none
- * for a Sequential.
- * @throws {TopologyError} naming a layer that Keras 2 dropped.
+ * Translates a model config of Keras 1 to Keras 2. A Sequential gets a name. A Sequential that begins with a Merge of
+ * branches becomes a functional model with the layers of the branches, which is how their weights are stored. Parts in
+ * Keras 2's vocabulary are unchanged.
+ * @param names Names of the outermost model's layers in order, if a file has them: Keras 1 wrote no name for a
+ * Sequential.
+ * @throws {TopologyError} naming a layer that has a feature that Keras 2 dropped.
  */
 export function keras1ToKeras2(modelConfig: JsonObject, names: readonly string[] = []): JsonObject {
   const ordering = orderingOf(modelConfig);
@@ -16,19 +17,21 @@ export function keras1ToKeras2(modelConfig: JsonObject, names: readonly string[]
   return translate(modelConfig, { ordering, counter, names });
 }
 
+/** Names in use, and the next number for a Sequential. */
 interface Counter {
   readonly taken: Set<string>;
   next: number;
 }
 
+/** Context of the entry that is translated. */
 interface Place {
   readonly ordering: DimOrdering;
   readonly counter: Counter;
-  /** Those of the layers of the model to be translated, if they are known from elsewhere. */
+  /** Names of the model's layers if they are known from elsewhere. */
   readonly names: readonly string[];
 }
 
-/** What the layers that say it say; only some do. */
+/** Returns the ordering by those layers that have one; not all do. */
 function orderingOf(json: Json): DimOrdering {
   return find(json, (object) => object["dim_ordering"] === "th" || object["data_format"] === "channels_first")
     ? "th"
@@ -47,7 +50,7 @@ function namesIn(json: Json): string[] {
   return [...own, ...Object.values(json).flatMap(namesIn)];
 }
 
-/** A model's or a layer's entry; `known` is its name from elsewhere. */
+/** Translates the entry of a model or layer. @param known Its name from elsewhere. */
 function translate(entry: JsonObject, place: Place, known?: string): JsonObject {
   const { config } = entry;
   const isSequential = entry["class_name"] === "Sequential";
@@ -68,7 +71,7 @@ function translate(entry: JsonObject, place: Place, known?: string): JsonObject 
   return { ...entry, ...inSpace(translated, place.ordering) };
 }
 
-/** With the ordering, where Keras 1 left it out and Keras 2 needs it. */
+/** Adds the data format to a layer for which Keras 1 left it out and Keras 2 needs it. */
 function inSpace(
   layer: { readonly class_name: string; readonly config: JsonObject },
   ordering: DimOrdering,
@@ -116,7 +119,7 @@ function sequentialName(counter: Counter): string {
   }
 }
 
-/** The models that a Merge at the beginning of a Sequential merges. */
+/** Returns the models that a Merge at the beginning of a Sequential merges. */
 function branchesOf(layer: JsonObject | undefined): readonly JsonObject[] | undefined {
   const config = layer?.["config"];
   if (layer?.["class_name"] !== "Merge" || !isObject(config) || !Array.isArray(config["layers"]))
@@ -124,7 +127,7 @@ function branchesOf(layer: JsonObject | undefined): readonly JsonObject[] | unde
   return (config["layers"] as readonly Json[]).filter(isObject);
 }
 
-/** Layers of a functional model, flat, and where it begins and ends. */
+/** Layers of a functional model as a flat list, with its inputs and output. */
 interface Flat {
   readonly layers: JsonObject[];
   readonly inputs: Json[];
@@ -142,12 +145,12 @@ function functional(
   return { ...entry, class_name: "Model", config };
 }
 
-/** Where the branches end that are there already: Keras 1 writes one that two Merges read out twice. */
+/** Outputs of the branches that were added already. Keras 1 writes a branch twice if two Merges read it. */
 type Placed = Map<string, Json>;
 
-/** A chain of layers, the branches of a Merge at its beginning before it. */
+/** Flattens a chain of layers, preceded by the branches of a Merge at its beginning. */
 function flatten(chain: readonly JsonObject[], place: Place, placed: Placed): Flat {
-  const [first, ...rest] = chain;
+  const [first] = chain;
   const branches = branchesOf(first)?.map((branch) => flattenOnce(branch, place, placed));
   const inputs = branches ? branches.flatMap((branch) => branch.inputs) : [];
   const layers = branches ? branches.flatMap((branch) => branch.layers) : [];
@@ -155,10 +158,10 @@ function flatten(chain: readonly JsonObject[], place: Place, placed: Placed): Fl
   if (!branches && first) {
     const input = inputEntry(first);
     layers.push(input);
-    output = [input["name"]!, 0, 0];
+    output = [input.name, 0, 0];
     inputs.push(output);
   }
-  for (const layer of branches ? [first!, ...rest] : chain) {
+  for (const layer of chain) {
     const translated = translate(layer, place);
     const own = translated["config"];
     const name = String(translated["name"] ?? (isObject(own) ? own["name"] : "") ?? "");
@@ -193,8 +196,8 @@ function flattenBranch(branch: JsonObject, place: Place, placed: Placed): Flat {
   return flatten([branch], place, placed);
 }
 
-/** The InputLayer before a layer that says its own input. */
-function inputEntry(layer: JsonObject): JsonObject {
+/** Creates the entry of an InputLayer before a layer that has an input shape. */
+function inputEntry(layer: JsonObject): JsonObject & { readonly name: string } {
   const config = isObject(layer["config"]) ? layer["config"] : {};
   const name = `${String(config["name"])}_input`;
   const shape = config["batch_input_shape"] ?? null;
@@ -203,10 +206,11 @@ function inputEntry(layer: JsonObject): JsonObject {
 }
 
 /**
- * A layer of a functional model in Keras 2's words, as one or two. The cosine of two vectors is `[N, 1, 1]` in Keras 1
- * (`keras/engine/topology.py`, Merge) and `[N, 1]` in Dot, so a Reshape takes the layer's name behind it.
+ * Returns a translated layer of a functional model, as two layers if it computes a cosine: the cosine of two vectors
+ * has shape `[N, 1, 1]` in Keras 1 (Merge of `keras/engine/topology.py`) and `[N, 1]` in Dot, so a Reshape follows and
+ * takes the layer's name.
  * @param written The layer as Keras 1 wrote it.
- * @param freshName A name that no layer has, made of the given one.
+ * @param freshName Returns a new name based on the given one.
  */
 function withCosineShape(
   written: JsonObject,

@@ -3,8 +3,8 @@ import { TopologyError } from "../../errors.ts";
 import { isObject } from "../config-values.ts";
 
 /**
- * The config with its initializers, regularizers, constraints and data format as Keras 2 writes them.
- * @throws {TopologyError} naming what Keras 2 dropped.
+ * Translates initializers, regularizers, constraints and the data format in a config to Keras 2.
+ * @throws {TopologyError} for a regularizer that Keras 2 dropped.
  */
 export function withObjects(config: JsonObject, path: string): JsonObject {
   const entries = Object.entries(config).flatMap(([key, value]): [string, Json][] => {
@@ -18,7 +18,7 @@ export function withObjects(config: JsonObject, path: string): JsonObject {
   return Object.fromEntries(entries);
 }
 
-/** The data format that a `dim_ordering` is; a data format stays. */
+/** Translates `dim_ordering` to a data format. A data format is returned unchanged. */
 export function dataFormat(ordering: Json): Json {
   if (ordering === "th") return "channels_first";
   return ordering === "tf" ? "channels_last" : ordering;
@@ -46,7 +46,7 @@ function initializer(value: Json): Json {
   return typeof value === "string" ? (initializers[value] ?? value) : value;
 }
 
-/** `{ name, l1, l2 }`, whatever its class was called. */
+/** Translates a regularizer, which Keras 1 writes as `{ name, l1, l2 }`. */
 function regularizer(value: Json, path: string): Json {
   if (!isObject(value) || "class_name" in value) return value;
   if (value["name"] === "EigenvalueRegularizer") throw dropped(path, "the EigenvalueRegularizer");
@@ -59,7 +59,7 @@ const constraintNames: Readonly<Record<string, string>> = {
   high: "max_value",
 };
 
-/** `{ name: "MaxNorm", m, axis }`; its axes follow the kernel where that is turned round. */
+/** Translates a constraint such as `{ name: "MaxNorm", m, axis }`. Its axes change with the layout of the kernel. */
 function constraint(value: Json, axes: readonly number[]): Json {
   if (!isObject(value) || "class_name" in value) return value;
   const { name, ...rest } = value;
@@ -73,7 +73,10 @@ function constraint(value: Json, axes: readonly number[]): Json {
   return { class_name: name ?? null, config: moved === undefined ? own : { ...own, axis: moved } };
 }
 
-/** Where the axes of a kernel of `[filters, channels, rows, columns]` come to lie; none for other kernels. */
+/**
+ * Returns the new positions of the axes of a kernel `[filters, channels, rows, columns]`, an empty list for other
+ * layouts.
+ */
 function kernelAxes(config: JsonObject): readonly number[] {
   const size = config["kernel_size"];
   if (config["data_format"] !== "th" || !Array.isArray(size)) return [];
@@ -81,15 +84,15 @@ function kernelAxes(config: JsonObject): readonly number[] {
   return [rank + 1, rank, ...Array.from({ length: rank }, (_, axis) => axis)];
 }
 
-/** What is said of a layer of `path` that has something that Keras 2 dropped. */
+/** Creates the error for a layer with a feature that Keras 2 dropped. */
 export function dropped(path: string, what: string): TopologyError {
   return new TopologyError(
-    `${path}: ${what}: Keras 2 and 3 have no such thing, so it is not read. Rebuild that layer in Keras 2 and save again.`,
+    `${path}: ${what}: Keras 2 and 3 have no such feature, so it is not read. Rebuild that layer in Keras 2 and save the model again.`,
     "unsupported-version",
   );
 }
 
-/** The config with some keys renamed, in their places. */
+/** Renames keys of a config and keeps their order. */
 export function renamed(config: JsonObject, names: Readonly<Record<string, string>>): JsonObject {
   return Object.fromEntries(Object.entries(config).map(([key, value]) => [names[key] ?? key, value]));
 }

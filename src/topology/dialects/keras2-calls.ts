@@ -3,12 +3,13 @@ import { isObject } from "../config-values.ts";
 import type { CallDescription, NamedArgument } from "./description.ts";
 import type { NameTensor } from "./keras3-calls.ts";
 
-/** Stands where a layer's name would, before a constant. */
+/** Stands in place of a layer's name before a constant. */
 const constantMark = "_CONSTANT_VALUE";
 
 /**
- * An entry of Keras 1's and 2's `inbound_nodes`: `[["x", 0, 0, {kwargs}], …]`, one bare `["x", 0, 0, {kwargs}]` (tf ops), or
- * these in lists and records. Keyword arguments stand on every tensor; in them a tensor is `["x", 0, 0]`.
+ * Reads an entry of `inbound_nodes` of Keras 1 and 2: `[["x", 0, 0, {kwargs}], …]`, a single `["x", 0, 0, {kwargs}]`
+ * (TensorFlow operations), or these in lists and records. Every tensor repeats the keyword arguments, in which a tensor
+ * is `["x", 0, 0]`.
  */
 export function readKeras2Call(
   node: Json,
@@ -18,9 +19,9 @@ export function readKeras2Call(
   const first = firstEntry(node);
   const kwargs = first && isObject(first[3]) ? first[3] : {};
   const argument = readInputs(node, nameTensor);
-  const lone = argument.kind === "list" && argument.items.length === 1 ? argument.items[0]! : argument;
+  const [lone, ...others] = argument.kind === "list" ? argument.items : [];
   return {
-    args: [lone],
+    args: [lone && others.length === 0 ? lone : argument],
     kwargs: Object.fromEntries(
       Object.entries(kwargs).map(([name, value]) => [name, readKeyword(value, nameTensor, isLayer)]),
     ),
@@ -61,6 +62,7 @@ function mapEntries(json: JsonObject, read: (item: Json) => NamedArgument): Reco
   return Object.fromEntries(Object.entries(json).map(([key, item]) => [key, read(item)]));
 }
 
+/** A tensor in a config: layer, index of its call, index of the output (or a constant), keyword arguments. */
 type Entry = readonly [string, number, Json, Json?];
 
 function isEntry(json: Json): json is Entry & Json {

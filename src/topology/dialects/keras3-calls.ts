@@ -2,10 +2,10 @@ import type { Json, JsonObject } from "../../checkpoint.ts";
 import { isObject } from "../config-values.ts";
 import type { CallDescription, NamedArgument, TensorName } from "./description.ts";
 
-/** What a tensor's `[layer, node, output]` means; node indices count differently in each dialect and place. */
+/** Resolves `[layer, node, output]` to a tensor. Node indices count differently in each dialect and place. */
 export type NameTensor = (layer: string, node: number, output: number) => TensorName;
 
-/** An entry of Keras 3's `inbound_nodes`: `{ args, kwargs }` with `__keras_tensor__` objects inside. */
+/** Reads an entry of `inbound_nodes` of Keras 3: `{ args, kwargs }` with `__keras_tensor__` objects. */
 export function readKeras3Call(node: JsonObject, nameTensor: NameTensor): CallDescription {
   const args = Array.isArray(node["args"]) ? (node["args"] as readonly Json[]) : [];
   const kwargs = isObject(node["kwargs"]) ? node["kwargs"] : {};
@@ -43,7 +43,7 @@ function readList(json: readonly Json[], nameTensor: NameTensor): NamedArgument 
   return { kind: "value", value: items.map((item) => (item.kind === "value" ? item.value : null)) };
 }
 
-/** A slice, an Ellipsis or a dtype policy stays the object that Keras wrote. */
+/** Reads a record. A slice, an Ellipsis or a dtype policy stays the object that Keras wrote. */
 function readRecord(json: JsonObject, nameTensor: NameTensor): NamedArgument {
   const entries = Object.entries(json).map(([key, value]) => [key, readArgument(value, nameTensor)] as const);
   if (entries.every(([, entry]) => entry.kind === "value")) return { kind: "value", value: json };

@@ -6,12 +6,12 @@ import { specOf } from "../layer-specs.ts";
 import { classNameOf } from "./class-names.ts";
 import { kerasRelease } from "./dialect.ts";
 
-/** Activations that Keras 3 spells otherwise. What they compute follows the Keras that wrote the file. */
+/** Activations that Keras 3 renamed. Their semantics follow the version of Keras that wrote the file. */
 const activationNames: Readonly<Record<string, string>> = { swish: "silu", hard_swish: "hard_silu" };
 
 const regularizerNames: Readonly<Record<string, string>> = { l1: "L1", l2: "L2", l1_l2: "L1L2" };
 
-/** A layer's config in Keras 3's vocabulary, with the defaults of every argument that its spec knows. */
+/** Converts a layer's config to Keras 3's vocabulary and adds the defaults of all arguments that its spec knows. */
 export function modernConfig(className: string, config: JsonObject, keras: KerasMajor): JsonObject {
   const spec = specOf(className);
   const common = Object.fromEntries(
@@ -21,16 +21,21 @@ export function modernConfig(className: string, config: JsonObject, keras: Keras
   return { ...spec?.defaults, ...own };
 }
 
-/** Layers that are called on a list. */
+/** Layer classes that are called on a list. */
 const listed: ReadonlySet<string> = new Set(
   "Add Subtract Multiply Average Maximum Minimum Dot Concatenate Attention AdditiveAttention".split(" "),
 );
 
 /**
- * The config with what a release did otherwise than later ones of the same Keras, and wrote nowhere: `supports_masking` false
- * where a layer knew no masks, `hands_masks` false where it gave none on, `leaves_masks` true where it left them on the tensors
- * that it was called on, `interpolation` "bilinear_from_corner" where pixels were not taken by their centers, `time_major` where
- * only earlier releases had none.
+ * Adds arguments for behavior that changed between releases of one major version and that files do not record:
+ *
+ * - `supports_masking: false` if the layer did not support masks,
+ * - `hands_masks: false` if it did not pass masks on,
+ * - `leaves_masks: true` if it left masks on the tensors that it was called on,
+ * - `masks_inside: false` if a TimeDistributed did not pass masks to its layer,
+ * - `masked_statistics: false` if BatchNormalization included masked steps in its statistics,
+ * - `interpolation: "bilinear_from_corner"` if pixels were not aligned by their centers,
+ * - `time_major` if every recurrent layer of the release had that argument.
  */
 export function ofRelease(className: string, config: JsonObject, kerasVersion: string): JsonObject {
   if (isTimed(kerasVersion)) {
@@ -56,7 +61,9 @@ const recurrent: ReadonlySet<string> = new Set(
   "SimpleRNN LSTM GRU RNN ConvLSTM1D ConvLSTM2D ConvLSTM3D".split(" "),
 );
 
-/** Whether every recurrent layer of that Keras 2 is known to have `time_major`, written or not. */
+/**
+ * Returns whether every recurrent layer of a release of Keras 2 has `time_major`, even if a file does not record it.
+ */
 export function isTimed(kerasVersion: string): boolean {
   const { major, minor = 0 } = kerasRelease(kerasVersion);
   return major === 2 && minor >= 4;
@@ -77,12 +84,12 @@ function modernValue(key: string, value: Json, keras: KerasMajor): Json {
   return value;
 }
 
-/** A layer inside another, or several, as `{ class_name, config }`. */
+/** Converts an inner layer, or a list of them, to `{ class_name, config }`. */
 function modernNested(value: Json, keras: KerasMajor): Json {
   if (Array.isArray(value)) return (value as readonly Json[]).map((item) => modernNested(item, keras));
   if (!isObject(value) || !isObject(value["config"])) return value;
   const className = classNameOf(value, keras);
-  // A model inside is read as a model.
+  // An inner model is read as a model later.
   if (isModelConfig(className, value["config"])) return { class_name: className, config: value["config"] };
   return { class_name: className, config: modernConfig(className, value["config"], keras) };
 }
@@ -91,7 +98,10 @@ function isModelConfig(className: string, config: JsonObject): boolean {
   return Array.isArray(config["layers"]) && ("output_layers" in config || className === "Sequential");
 }
 
-/** The name of a dtype or of a policy: `float32`, `mixed_float16`, `int8_from_float32` and `float8/1024_from_float32` for quantized ones. */
+/**
+ * Returns the name of a dtype or dtype policy: `float32`, `mixed_float16`, and for quantized layers `int8_from_float32`
+ * or `float8/1024_from_float32`.
+ */
 function dtypeName(value: Json): Json {
   if (!isObject(value) || !isObject(value["config"])) return value;
   const { name, mode, source_name, policy_map, amax_history_length: length } = value["config"];
@@ -105,7 +115,9 @@ function isQuantized(policy: Json): boolean {
   return typeof policy === "string" && policy.includes("_from_");
 }
 
-/** A function that was saved as an object is its name; a layer that serves as an activation stays an object. */
+/**
+ * Returns the name of an activation. A function that was saved as an object becomes its name; a layer stays an object.
+ */
 function activationName(value: Json): Json {
   if (value === null) return "linear";
   if (typeof value === "string") return activationNames[value] ?? value;
@@ -115,7 +127,10 @@ function activationName(value: Json): Json {
   return value;
 }
 
-/** `{ class_name, config }` for what may also be written as a bare name: `glorot_uniform` is `GlorotUniform`. */
+/**
+ * Returns `{ class_name, config }` for an object that may be written as a name only: `glorot_uniform` is
+ * `GlorotUniform`.
+ */
 function named(value: Json, names: Readonly<Record<string, string>>): Json {
   if (typeof value !== "string") return value;
   const camelCase = value.replace(/(^|_)([a-z])/g, (_match, _mark, letter: string) => letter.toUpperCase());

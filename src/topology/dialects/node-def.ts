@@ -3,16 +3,17 @@ import { isObject } from "../config-values.ts";
 import type { CallDescription, NamedArgument, TensorName } from "./description.ts";
 import { nodeKinds } from "./node-kinds.ts";
 
-/** A node of TensorFlow's graph as a call of the function that makes such nodes. */
+/** A node of a TensorFlow graph as a call of the function that creates such nodes. */
 export interface FunctionCall {
-  /** As of a TFOpLambda. */
+  /** Config as that of a TFOpLambda. */
   readonly config: JsonObject;
   readonly call: CallDescription;
 }
 
 /**
- * The function of TensorFlow behind a TensorFlowOpLayer, which the Keras of TensorFlow 2.0 to 2.4 kept as a NodeDef with its
- * constant inputs by position. `listed` tells the items of a tensor that another node packed of them. Undefined for a kind of node that is not known here: the layer stays what it is, and is refused.
+ * Returns the TensorFlow function behind a TensorFlowOpLayer, which Keras in TensorFlow 2.0 to 2.4 stored as a NodeDef
+ * with its constant inputs by position. Returns undefined for an unknown kind of node, whose layer is then refused.
+ * @param listed Returns the items of a tensor that another node packed from them.
  */
 export function functionOfNode(
   { name, trainable, node_def, constants }: JsonObject,
@@ -46,7 +47,7 @@ export function functionOfNode(
   };
 }
 
-/** What a node lists that packs numbers into a shape; undefined for another. */
+/** Returns the items of a node that packs numbers into a shape, undefined for any other node. */
 export function packedItems(
   { node_def, constants }: JsonObject,
   call: CallDescription,
@@ -55,13 +56,13 @@ export function packedItems(
   return inputsOf(call, isObject(constants) ? constants : {});
 }
 
-/** The kind of node, `FFT`, of a TensorFlowOpLayer's config; undefined where it has none. */
+/** Returns the kind of node (`FFT`) in the config of a TensorFlowOpLayer, undefined if there is none. */
 export function kindOfNode({ node_def }: JsonObject): string | undefined {
   const kind = parsed(node_def ?? null)?.["op"];
   return typeof kind === "string" ? kind : undefined;
 }
 
-/** Releases differ in whether the node is an object or its text. */
+/** Parses the node, which is an object or its text, depending on the release. */
 function parsed(node: Json): JsonObject | undefined {
   if (typeof node !== "string") return isObject(node) ? node : undefined;
   try {
@@ -72,13 +73,16 @@ function parsed(node: Json): JsonObject | undefined {
   }
 }
 
-/** The node's inputs by position: constants at theirs, the tensors of the call between them. */
+/** Returns the node's inputs: constants at their positions and the tensors of the call between them. */
 function inputsOf({ args }: CallDescription, constants: JsonObject): readonly NamedArgument[] {
   const tensors = args.flatMap((argument) => (argument.kind === "list" ? argument.items : [argument]));
   const count = tensors.length + Object.keys(constants).length;
   let next = 0;
-  return Array.from({ length: count }, (_, position): NamedArgument => {
-    const value = constants[String(position)];
-    return value === undefined ? tensors[next++]! : { kind: "value", value };
-  });
+  return Array.from({ length: count }, (_, position) => constants[String(position)]).flatMap(
+    (value): readonly NamedArgument[] => {
+      if (value !== undefined) return [{ kind: "value", value }];
+      next += 1;
+      return tensors.slice(next - 1, next);
+    },
+  );
 }

@@ -3,7 +3,7 @@ import { TopologyError } from "../../errors.ts";
 import { isObject } from "../config-values.ts";
 import type { KerasMajor } from "../layer-graph.ts";
 
-/** A model's entry in a config, outermost or nested. */
+/** Entry of a model in a config, outermost or nested. */
 export interface ModelEntry {
   readonly kind: "functional" | "sequential";
   readonly name: string;
@@ -12,13 +12,17 @@ export interface ModelEntry {
   readonly layers: readonly Json[];
 }
 
+/** A layer or nested model that can be called. */
 interface Callable {
   readonly name: string;
   readonly json: JsonObject;
   readonly model?: ModelEntry;
 }
 
-/** Which call of a layer a node index means. Each throws a {TopologyError} naming the reader where there is no such call. */
+/**
+ * Converts node indices to calls of a layer. Each function throws a TopologyError naming the reader if there is no such
+ * call.
+ */
 export interface NodeIndices {
   isLayer(name: string): boolean;
   inbound(layer: string, node: number, reader: string): number;
@@ -26,9 +30,10 @@ export interface NodeIndices {
 }
 
 /**
- * Layers count their calls from 0, and so do their node indices. A nested model may have a node of its own before them: in
- * Keras 1 and 2 then all indices to it are one higher; in Keras 3 those in `input_layers` and `output_layers` are, for a
- * Functional, and those in `inbound_nodes` are not (`keras/src/models/functional.py`, get_config and serialize_node).
+ * Returns the conversion of node indices for one model. Calls and node indices count from 0, but a nested model may
+ * have a node of its own before its calls. In Keras 1 and 2 all indices to that model are then one higher. In Keras 3
+ * those in `input_layers` and `output_layers` are one higher for a functional model, and those in `inbound_nodes` are
+ * not (`get_config` and `serialize_node` of `keras/src/models/functional.py`).
  */
 export function nodeIndices(layers: readonly Callable[], model: JsonObject, keras: KerasMajor): NodeIndices {
   const callables = new Map(layers.map((layer) => [layer.name, layer]));
@@ -47,14 +52,14 @@ export function nodeIndices(layers: readonly Callable[], model: JsonObject, kera
     const layer = callables.get(name);
     if (!layer) {
       throw new TopologyError(
-        `${reader}: input: expected a tensor of a layer of the same model, got one of "${name}", which is none.`,
+        `${reader}: input: expected an output of a layer of the same model, got one of "${name}", which does not exist.`,
         "dangling-reference",
       );
     }
     const count = callCount(layer);
     const call = node - (layer.model ? offset(layer) : 0);
     if (Number.isInteger(call) && call >= 0 && call < count) return call;
-    // Early releases wrote the other count: with a single call there is no doubt what is meant.
+    // Early releases counted differently. With a single call the index is unambiguous.
     if (layer.model && count === 1 && (node === 0 || node === 1)) return 0;
     throw new TopologyError(
       `${reader}: input: expected one of the ${count} calls of ${name}, got node ${node}.`,
@@ -76,8 +81,8 @@ export function nodeIndices(layers: readonly Callable[], model: JsonObject, kera
 }
 
 /**
- * The highest node index to each nested model. Every call of a layer leads to an output, so the indices are exactly 0 to n-1,
- * or 1 to n where the nested model has a node of its own.
+ * Returns the highest node index that refers to each nested model. Every call leads to an output, so the indices are
+ * exactly 0 to n-1, or 1 to n if the nested model has a node of its own.
  */
 function highestIndices(layers: readonly Callable[], model: JsonObject): Map<string, number> {
   const highest = new Map<string, number>(
@@ -87,8 +92,9 @@ function highestIndices(layers: readonly Callable[], model: JsonObject): Map<str
   const visit = (json: Json | undefined): void => {
     if (Array.isArray(json)) {
       const [name, node]: readonly Json[] = json;
-      if (typeof name === "string" && typeof node === "number" && highest.has(name)) {
-        highest.set(name, Math.max(highest.get(name)!, node));
+      const known = typeof name === "string" ? highest.get(name) : undefined;
+      if (typeof name === "string" && typeof node === "number" && known !== undefined) {
+        highest.set(name, Math.max(known, node));
       }
       for (const item of json) visit(item);
     } else if (isObject(json)) {

@@ -1,16 +1,17 @@
 import type { Json, JsonObject } from "../../checkpoint.ts";
 import { isObject } from "../config-values.ts";
 
-/** What a kind of node of TensorFlow's graph is as a function. */
+/** A kind of node in a TensorFlow graph as a function. */
 export interface NodeKind {
+  /** Name of the function that creates such nodes. */
   readonly function: string;
-  /** What the function calls the node's inputs after the first. */
+  /** Names of the function's arguments for the node's inputs after the first. */
   readonly inputs: readonly string[];
-  /** The function's arguments from the node's attributes. */
+  /** Returns the function's arguments from the node's attributes. */
   readonly attributes: (given: JsonObject) => JsonObject;
-  /** Whether all inputs before those are one list. */
+  /** True if all inputs before `inputs` form one list. */
   readonly isListed?: boolean;
-  /** Whether the function's first argument is the node's last input. */
+  /** True if the function's first argument is the node's last input. */
   readonly isLast?: boolean;
 }
 
@@ -20,7 +21,7 @@ function kind(name: string, inputs = "", attributes: NodeKind["attributes"] = no
   return { function: name, inputs: inputs.split(" ").filter(Boolean), attributes };
 }
 
-/** The bits of a slice's masks, by axis. */
+/** Returns the masks of a strided slice, which have one bit for each axis. */
 const masks = (attributes: JsonObject): JsonObject =>
   Object.fromEntries(
     ["begin", "end", "ellipsis", "new_axis", "shrink_axis"].map((name) => [
@@ -49,7 +50,7 @@ const windows = ({
     ...(ksize !== undefined && { ksize: numbersIn(ksize) ?? 1 }),
   };
 };
-/** Only pixels by their centers are what Keras 3 resizes by. */
+/** Creates a resize by pixel centers. Other alignments get a method name that Keras 3 does not have. */
 const resizing = (method: string): NodeKind =>
   kind("image.resize", "size", ({ align_corners, half_pixel_centers }) => ({
     method:
@@ -66,13 +67,14 @@ const sums = ({ exclusive, reverse }: JsonObject): JsonObject => ({
   reverse: attribute(reverse, "b") === true,
 });
 const blocks = ({ block_size, data_format }: JsonObject): JsonObject => ({
-  block_size: numberIn(block_size)!,
+  block_size: numberIn(block_size) ?? null,
   data_format: textIn(data_format),
 });
 
 const reduction = (name: string): NodeKind =>
   kind(`math.reduce_${name}`, "axis", ({ keep_dims }) => ({ keepdims: attribute(keep_dims, "b") === true }));
 
+/** Known kinds of nodes by the name of their operation. */
 export const nodeKinds: Readonly<Record<string, NodeKind>> = {
   Add: kind("math.add", "y"),
   AddV2: kind("math.add", "y"),
@@ -160,7 +162,7 @@ export const nodeKinds: Readonly<Record<string, NodeKind>> = {
   GatherV2: kind("gather", "indices axis", ({ batch_dims }) => ({ batch_dims: numberIn(batch_dims) ?? 0 })),
   OneHot: kind("one_hot", "depth on_value off_value", ({ axis }) => ({ axis: numberIn(axis) ?? -1 })),
   Split: {
-    ...kind("split", "axis", ({ num_split }) => ({ num_or_size_splits: numberIn(num_split)! })),
+    ...kind("split", "axis", ({ num_split }) => ({ num_or_size_splits: numberIn(num_split) ?? null })),
     isLast: true,
   },
   SplitV: kind("split", "num_or_size_splits axis"),
@@ -185,9 +187,9 @@ export const nodeKinds: Readonly<Record<string, NodeKind>> = {
   ResizeBicubic: resizing("bicubic"),
   AdjustContrastv2: kind("image.adjust_contrast", "contrast_factor"),
   ExtractImagePatches: kind("image.extract_patches", "", ({ ksizes, strides, rates, padding }) => ({
-    sizes: numbersIn(ksizes)!,
-    strides: numbersIn(strides)!,
-    rates: numbersIn(rates)!,
+    sizes: numbersIn(ksizes) ?? null,
+    strides: numbersIn(strides) ?? null,
+    rates: numbersIn(rates) ?? null,
     padding: textIn(padding),
   })),
   BatchMatMul: kind("linalg.matmul", "b", adjoint),
@@ -222,24 +224,24 @@ const dtypes: Readonly<Record<string, string>> = {
   DT_BOOL: "bool",
 };
 
-/** The number in `{ "i": "2" }`. */
+/** Returns the number in `{ "i": "2" }`. */
 function numberIn(json: Json | undefined): number | undefined {
   const value = attribute(json, "i");
   return value === undefined ? undefined : Number(value);
 }
 
-/** The text in `{ "s": "U0FNRQ==" }`. */
+/** Returns the text in `{ "s": "U0FNRQ==" }`. */
 function textIn(json: Json | undefined): string {
   return Buffer.from(String(attribute(json, "s") ?? ""), "base64").toString();
 }
 
-/** The numbers in `{ "list": { "i": ["1"] } }`, undefined for none. */
+/** Returns the numbers in `{ "list": { "i": ["1"] } }`, undefined if there are none. */
 function numbersIn(json: Json | undefined): readonly number[] | undefined {
   const listed = attribute(attribute(json, "list"), "i");
   return Array.isArray(listed) && listed.length > 0 ? listed.map(Number) : undefined;
 }
 
-/** `2` in `{ "i": "2" }`. */
+/** Returns the value of one key, such as `2` in `{ "i": "2" }`. */
 function attribute(json: Json | undefined, key: string): Json | undefined {
   return json !== undefined && isObject(json) ? json[key] : undefined;
 }

@@ -23,7 +23,9 @@ import { nodeIndices } from "./node-indices.ts";
 import { inputShapeOf } from "./sequential.ts";
 import { isTensorFlowFunction, type ModernOp, modernTfOp, withoutUnread } from "./tf-ops.ts";
 
-/** The config of a model, of whichever Keras, as one description. @throws {TopologyError} naming what is malformed. */
+/**
+ * Reads the model config of any version of Keras as one description. @throws {TopologyError} naming a malformed entry.
+ */
 export function readModel(checkpoint: Pick<Checkpoint, "modelConfig" | "kerasVersion">): ModelDescription {
   const keras = kerasMajor(checkpoint.kerasVersion);
   const entry = modelEntry(keras === 1 ? keras1ToKeras2(checkpoint.modelConfig) : checkpoint.modelConfig);
@@ -31,7 +33,7 @@ export function readModel(checkpoint: Pick<Checkpoint, "modelConfig" | "kerasVer
     throw new TopologyError(
       `model config: expected a Sequential or Functional model with its layers, got class ${JSON.stringify(
         checkpoint.modelConfig["class_name"] ?? null,
-      )}. A subclassed model keeps its graph in Python code: save a functional one.`,
+      )}. The graph of a subclassed model is in its Python code: save a functional model instead.`,
       "unsupported-model",
     );
   }
@@ -41,11 +43,11 @@ export function readModel(checkpoint: Pick<Checkpoint, "modelConfig" | "kerasVer
 interface Place {
   readonly keras: KerasMajor;
   readonly kerasVersion: string;
-  /** Path of the model that is read with a slash, `resnet50/`; empty for the outermost. */
+  /** Path of the model that is read with a slash (`resnet50/`), empty for the outermost one. */
   readonly prefix: string;
 }
 
-/** A model's own config and layer entries; undefined where the entry is a layer's. */
+/** Returns the config and layer entries of a model's entry, undefined for the entry of a layer. */
 function modelEntry(json: JsonObject): ModelEntry | undefined {
   const config = json["config"];
   const className = json["class_name"];
@@ -79,7 +81,7 @@ function readFunctional(entry: ModelEntry, place: Place): ModelDescription {
     const call = calls.get(layer)?.[0];
     return call && isObject(config) ? packedItems(config, call) : undefined;
   };
-  const layers = entries.flatMap((layer) => readLayers(layer, place, calls.get(layer.name)!, listed));
+  const layers = entries.flatMap((layer) => readLayers(layer, place, calls.get(layer.name) ?? [], listed));
   refuseDuplicates(layers, place);
   const outputs = readEndpoints(entry, "output_layers", indices, place.prefix);
   return {
@@ -106,15 +108,15 @@ function readSequential(entry: ModelEntry, place: Place): ModelDescription {
   return {
     name: entry.name,
     kind: "sequential",
-    // A Keras 3 Sequential drops its own flag when it is read; Keras 1 and 2 write none.
+    // Keras 3 drops the flag of a Sequential when it reads a file; Keras 1 and 2 write none.
     trainable: true,
     layers,
     inputs: tensorOf(input.name),
-    outputs: tensorOf(chain.at(-1)!.name),
+    outputs: tensorOf((chain.at(-1) ?? input).name),
   };
 }
 
-/** A layer entry of a config with its name and, where it is a nested model, that model's entry. */
+/** Entry of a layer with its name and, for a nested model, that model's entry. */
 export interface LayerEntry {
   readonly name: string;
   readonly json: JsonObject;
@@ -144,7 +146,7 @@ function layerEntry(json: Json, model: ModelEntry, place: Place): LayerEntry {
   return nested ? { name, json, model: { ...nested, name } } : { name, json };
 }
 
-/** A layer, behind the operations that a function of TensorFlow takes before. */
+/** Reads a layer, preceded by the operations that a TensorFlow function needs before it. */
 function readLayers(
   entry: LayerEntry,
   place: Place,
@@ -186,7 +188,7 @@ function readLayers(
   }));
 }
 
-/** The config with each model that a wrapper holds, at whatever depth, as its description. */
+/** Replaces the models that wrappers contain, at any depth, by their descriptions. */
 function withInnerModels(config: JsonObject, place: Place): JsonObject {
   const inner = config["layer"];
   if (!isObject(inner)) return config;
@@ -199,10 +201,12 @@ function withInnerModels(config: JsonObject, place: Place): JsonObject {
   return layer === inner ? config : { ...config, layer };
 }
 
-/** The items of a tensor that a node packs of them, undefined for another. */
+/** Returns the items of a tensor that a node packs from them, undefined for any other tensor. */
 type ListedItems = (tensor: TensorName) => readonly NamedArgument[] | undefined;
 
-/** A TensorFlow function of the graph in Keras 3's terms; undefined for layers, and where Keras 3 has no such operation. */
+/**
+ * Converts a TensorFlow function to Keras 3. Returns undefined for a layer, and if Keras 3 has no equivalent operation.
+ */
 function modernFunction(
   className: string,
   config: JsonObject,
@@ -236,7 +240,7 @@ function callsOf(entry: LayerEntry, indices: NodeIndices, place: Place): CallDes
   );
 }
 
-/** The input of a Sequential without an InputLayer, named as Keras names it. */
+/** Creates the entry of an InputLayer for a Sequential that has none, named as Keras names it. */
 function syntheticInput(entry: ModelEntry, layers: readonly LayerEntry[], place: Place): LayerEntry {
   const taken = new Set(layers.map((layer) => layer.name));
   let name = place.keras === 3 || !layers[0] ? "input_layer" : `${layers[0].name}_input`;

@@ -3,8 +3,8 @@ import { isObject } from "../config-values.ts";
 import type { ModelEntry } from "./node-indices.ts";
 
 /**
- * The input shape, batch included, of a Sequential that has no InputLayer: what it was built with, else what its first layer
- * says; null where nothing does.
+ * Returns the input shape, batch included, of a Sequential without an InputLayer: the shape that it was built with, or
+ * that of its first layer. Returns null if neither is known.
  */
 export function inputShapeOf(model: ModelEntry): Json {
   const build = model.json["build_config"];
@@ -21,7 +21,7 @@ function inputShapeOfLayer(layer: JsonObject): Json {
   const own = config["batch_shape"] ?? config["batch_input_shape"] ?? null;
   if (own !== null) return own;
   if (Array.isArray(config["layers"])) return inputShapeOfFirst(config["layers"]);
-  // A wrapper (TimeDistributed) may leave it to what it wraps, without the batch's sake: the wrapper's own came first.
+  // A wrapper (TimeDistributed) without an input shape of its own may have been built with one.
   const build = layer["build_config"];
   return isObject(build) ? (build["input_shape"] ?? null) : null;
 }
@@ -32,19 +32,19 @@ function inputShapeOfFirst(layers: readonly Json[]): Json {
 }
 
 /**
- * A model config of Keras 2 in which every Sequential has a name. Before 2.2.3 Keras wrote none for one inside another: its config
- * is the list of its layers.
- * @param names The names of the outermost model's layers in order, which a file has beside the config.
+ * Names every Sequential in a model config of Keras 2. Before 2.2.3 Keras wrote no name for a nested Sequential, whose
+ * config is the list of its layers.
+ * @param names Names of the outermost model's layers in order, which files store besides the config.
  */
 export function withSequentialNames(modelConfig: JsonObject, names: readonly string[]): JsonObject {
   const { config } = modelConfig;
   if (modelConfig["class_name"] !== "Sequential" || !Array.isArray(config)) return modelConfig;
   const layers = config as readonly Json[];
   if (layers.length !== names.length) return modelConfig;
-  return { ...modelConfig, config: layers.map((layer, index) => named(layer, names[index]!)) };
+  return { ...modelConfig, config: layers.map((layer, index) => named(layer, names[index] ?? "")) };
 }
 
-/** Those deeper inside are named by where they are: nothing else refers to them. */
+/** Names a Sequential. Those nested deeper are named by their positions, since nothing refers to them. */
 function named(layer: Json, name: string): Json {
   if (!isObject(layer) || layer["class_name"] !== "Sequential" || !Array.isArray(layer["config"]))
     return layer;

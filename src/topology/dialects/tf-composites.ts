@@ -3,7 +3,7 @@ import type { NamedArgument } from "./description.ts";
 import { isChannelsFirst, spatial } from "./tf-functions.ts";
 import { sliceKey, stridedKey } from "./tf-slices.ts";
 
-/** An op of Keras 3 (`ops.Add`) on arguments. */
+/** An operation of Keras 3 (`ops.Add`) with its arguments. */
 export interface Operation {
   readonly className: string;
   readonly config?: JsonObject;
@@ -11,21 +11,22 @@ export interface Operation {
   readonly kwargs?: Readonly<Record<string, NamedArgument>>;
 }
 
+/** A call of a composite function. */
 interface CompositeCall {
-  /** The function's first argument. */
+  /** First argument of the function. */
   readonly x: NamedArgument;
-  /** Those of `Composite.operands`, undefined where they are not given. */
+  /** Arguments named in `Composite.operands`, undefined if not given. */
   readonly operands: readonly (NamedArgument | undefined)[];
-  /** The other arguments, which are constants. */
+  /** Other arguments, which are constants. */
   readonly given: JsonObject;
-  /** Adds an op that goes before, and stands for its output. */
+  /** Adds an operation that runs before the last one and returns its output. */
   readonly apply: (operation: Operation) => NamedArgument;
 }
 
-/** A function of TensorFlow that takes more than one op of Keras 3, or one whose arguments are in another order. */
+/** A TensorFlow function that needs several operations of Keras 3, or one with its arguments in another order. */
 export interface Composite {
   readonly operands: readonly string[];
-  /** The last op; undefined where Keras has none that do the same. */
+  /** Returns the last operation, undefined if Keras has no equivalent. */
   readonly build: (call: CompositeCall) => Operation | undefined;
 }
 
@@ -39,11 +40,11 @@ function composite(build: Composite["build"], ...operands: string[]): Composite 
   return { operands, build };
 }
 
-/** Of a function of two tensors. */
+/** Creates a composite of two tensors. */
 const ofTwo = (operand: string, build: (call: CompositeCall, y: NamedArgument) => Operation | undefined) =>
   composite((call) => (call.operands[0] ? build(call, call.operands[0]) : undefined), operand);
 
-/** The sum of squares along axes, kept as axes of size 1. */
+/** Computes the sum of squares along axes, which are kept with size 1. */
 function squares({ x, apply }: CompositeCall, axis: Json): NamedArgument {
   return apply(op("Sum", [apply(op("Square", [x]))], { axis, keepdims: true }));
 }
@@ -74,7 +75,7 @@ const cumsum = composite(({ x, given, apply }) => {
   return exclusive ? op("Subtract", [whole, x]) : { className: "Identity", args: [whole] };
 });
 
-/** In falling order as the negative in rising order. */
+/** Sorts in descending order by sorting the negative in ascending order. */
 const sort = composite(({ x, given, apply }) => {
   const { axis = -1, direction = "ASCENDING" } = given;
   if (direction === "ASCENDING") return op("Sort", [x], { axis });
@@ -87,9 +88,10 @@ const argsort = composite(({ x, given, apply }) => {
 });
 
 const addN = composite(({ x, apply }) => {
-  if (x.kind !== "list" || x.items.length < 2) return undefined;
-  const sum = x.items.slice(1, -1).reduce((total, item) => apply(op("Add", [total, item])), x.items[0]!);
-  return op("Add", [sum, x.items.at(-1)!]);
+  const [first, ...others] = x.kind === "list" ? x.items : [];
+  const last = others.pop();
+  if (!first || !last) return undefined;
+  return op("Add", [others.reduce((total, item) => apply(op("Add", [total, item])), first), last]);
 });
 
 const matmul = ofTwo("b", ({ x, given }, b) => {
@@ -118,7 +120,7 @@ const softmaxCrossEntropy = ofTwo("logits", ({ x, given, apply }, logits) => {
 const reshape = composite(({ x, operands: [shape] }) => {
   if (shape?.kind === "value") return op("Reshape", [x], { newshape: shape.value });
   if (shape?.kind !== "list") return undefined;
-  // One size that is not known is what the others leave, wherever it comes from.
+  // A single unknown size is determined by the others, wherever it comes from.
   const sizes = shape.items.map((item) => (item.kind === "value" ? item.value : -1));
   return sizes.filter((size) => size === -1).length === 1
     ? op("Reshape", [x], { newshape: sizes })
@@ -181,7 +183,7 @@ function convolution(className: string, rank: 1 | 2 | 3, ...kernels: readonly st
   };
 }
 
-/** Strides and dilations; undefined for channels that stand first. */
+/** Returns strides and dilations, undefined for channels-first formats. */
 function windowOf(given: JsonObject, rank: number): JsonObject | undefined {
   if (isChannelsFirst(given["data_format"])) return undefined;
   const strides = spatial(given["strides"] ?? given["stride"] ?? 1, rank);
@@ -200,7 +202,10 @@ function padded({ x, apply }: CompositeCall, margins: Json): CompositeCall["x"] 
 
 const filters: readonly Kernel[] = ["filter", "filters"];
 
-/** TensorFlow's convolutions, whose kernels are laid out as Keras's. Its strides name all four axes, or the spatial ones alone. */
+/**
+ * TensorFlow's convolutions. Their kernels have Keras's layout; their strides are given for all axes or for the spatial
+ * ones.
+ */
 const convolutions: Readonly<Record<string, Composite>> = {
   "nn.conv1d": convolution("Conv", 1, ...filters),
   "nn.conv2d": convolution("Conv", 2, ...filters),
@@ -209,7 +214,7 @@ const convolutions: Readonly<Record<string, Composite>> = {
   "nn.separable_conv2d": convolution("SeparableConv", 2, "depthwise_filter", "pointwise_filter"),
 };
 
-/** By the name that TensorFlow exports, or where Keras has another than its release. */
+/** Composite functions by the names that TensorFlow or tf.keras exports. */
 export const composites: Readonly<Record<string, Composite>> = {
   ...convolutions,
   reshape,

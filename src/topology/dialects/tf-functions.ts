@@ -1,11 +1,13 @@
 import type { Json, JsonObject } from "../../checkpoint.ts";
 
-/** A function of TensorFlow that one op of Keras 3 computes. */
+/** A TensorFlow function that one operation of Keras 3 computes. */
 export interface TfFunction {
   readonly className: string;
-  /** Names of the operands after the first; optional ones are left out where they are not given. */
+  /** Names of the operands after the first. Optional operands may be missing in a call. */
   readonly operands: readonly string[];
-  /** The op's own arguments from the function's, which are constants; undefined where Keras has no such op. */
+  /**
+   * Returns the operation's arguments from the function's constant arguments, undefined if Keras has no equivalent.
+   */
   readonly config: (given: JsonObject) => JsonObject | undefined;
 }
 
@@ -37,27 +39,34 @@ const pooling = (op: string, rank: number): TfFunction =>
   );
 const blocks = (op: string): TfFunction =>
   fn(`ops.${op}`, [], ({ block_size, data_format }) =>
-    isChannelsFirst(data_format) ? undefined : { block_size: block_size!, data_format: "channels_last" },
+    isChannelsFirst(data_format)
+      ? undefined
+      : { block_size: block_size ?? null, data_format: "channels_last" },
   );
 const norm = fn("ops.Norm", [], ({ axis = null, keepdims = false, ord = "euclidean" }) =>
   ord === "euclidean" && axis !== null ? { ord: null, axis, keepdims: keepdims ?? false } : undefined,
 );
 
-/** What a list for all axes, or one for those of space, says of these: a number where they are alike, as Keras 3 wants it. */
+/**
+ * Returns the sizes of the spatial axes from a list for all axes or for the spatial ones, as one number if they are
+ * equal, as Keras 3 requires.
+ */
 export function spatial(sizes: Json, rank: number): Json {
   if (!Array.isArray(sizes)) return sizes;
   const own: readonly Json[] = sizes.length === rank + 2 ? sizes.slice(1, -1) : sizes;
-  return own.every((size) => size === own[0]) ? own[0]! : own;
+  const [first = null] = own;
+  return own.every((size) => size === first) ? first : own;
 }
 
+/** Returns whether a TensorFlow data format has the channels first (`NCHW`). */
 export function isChannelsFirst(dataFormat: Json | undefined): boolean {
   return typeof dataFormat === "string" && dataFormat.startsWith("NC");
 }
 
-/** What Keras 3 resizes by as TensorFlow does. */
+/** Methods by which Keras 3 resizes as TensorFlow does. */
 const resizing = ["nearest", "bilinear", "bicubic", "lanczos3", "lanczos5"];
 
-/** By the name that TensorFlow exports; arguments as of TensorFlow 2.15. */
+/** Functions by the names that TensorFlow exports, with the arguments of TensorFlow 2.15. */
 export const functions: Readonly<Record<string, TfFunction>> = {
   "__operators__.add": binary("Add"),
   "math.add": binary("Add"),
@@ -163,39 +172,39 @@ export const functions: Readonly<Record<string, TfFunction>> = {
   "math.reduce_variance": reduction("Var"),
   "math.argmax": position("Argmax"),
   "math.argmin": position("Argmin"),
-  clip_by_value: fn("ops.Clip", [], ({ clip_value_min, clip_value_max }) => ({
-    x_min: clip_value_min!,
-    x_max: clip_value_max!,
+  clip_by_value: fn("ops.Clip", [], ({ clip_value_min = null, clip_value_max = null }) => ({
+    x_min: clip_value_min,
+    x_max: clip_value_max,
   })),
-  cast: fn("ops.Cast", [], ({ dtype }) => ({ dtype: dtype! })),
+  cast: fn("ops.Cast", [], ({ dtype = null }) => ({ dtype })),
   transpose: fn("ops.Transpose", [], ({ perm = null }) => ({ axes: perm })),
-  expand_dims: fn("ops.ExpandDims", [], ({ axis }) => ({ axis: axis! })),
+  expand_dims: fn("ops.ExpandDims", [], ({ axis = null }) => ({ axis })),
   squeeze: fn("ops.Squeeze", [], ({ axis = null }) => ({ axis })),
-  concat: fn("ops.Concatenate", [], ({ axis }) => ({ axis: axis! })),
+  concat: fn("ops.Concatenate", [], ({ axis = null }) => ({ axis })),
   stack: fn("ops.Stack", [], ({ axis = 0 }) => ({ axis })),
-  split: fn("ops.Split", [], ({ num_or_size_splits, axis = 0 }) => ({
-    indices_or_sections: cutsOf(num_or_size_splits!),
+  split: fn("ops.Split", [], ({ num_or_size_splits = null, axis = 0 }) => ({
+    indices_or_sections: cutsOf(num_or_size_splits),
     axis,
   })),
-  tile: fn("ops.Tile", [], ({ multiples }) => ({ repeats: multiples! })),
+  tile: fn("ops.Tile", [], ({ multiples = null }) => ({ repeats: multiples })),
   gather: fn("ops.Take", ["indices"], ({ axis, batch_dims }) =>
     Number(batch_dims ?? 0) === 0 ? { axis: axis ?? 0 } : undefined,
   ),
   "nn.embedding_lookup": fn("ops.Take", ["ids"], ({ max_norm = null }) =>
     max_norm === null ? { axis: 0 } : undefined,
   ),
-  one_hot: fn("ops.OneHot", [], ({ depth, axis, on_value, off_value }) =>
+  one_hot: fn("ops.OneHot", [], ({ depth = null, axis, on_value, off_value }) =>
     Number(axis ?? -1) === -1 && Number(on_value ?? 1) === 1 && Number(off_value ?? 0) === 0
-      ? { num_classes: depth!, axis: -1, dtype: "float32", sparse: false }
+      ? { num_classes: depth, axis: -1, dtype: "float32", sparse: false }
       : undefined,
   ),
   unstack: fn("ops.Unstack", [], ({ num = null, axis = 0 }) => ({ num, axis })),
-  reverse: fn("ops.Flip", [], ({ axis }) => ({ axis: axis! })),
-  roll: fn("ops.Roll", [], ({ shift, axis }) => ({ shift: shift!, axis: axis! })),
-  repeat: fn("ops.Repeat", [], ({ repeats, axis = null }) => ({ repeats: repeats!, axis })),
+  reverse: fn("ops.Flip", [], ({ axis = null }) => ({ axis })),
+  roll: fn("ops.Roll", [], ({ shift = null, axis = null }) => ({ shift, axis })),
+  repeat: fn("ops.Repeat", [], ({ repeats = null, axis = null }) => ({ repeats, axis })),
   zeros_like: unary("ZerosLike"),
   ones_like: unary("OnesLike"),
-  tensordot: fn("ops.Tensordot", ["b"], ({ axes }) => ({ axes: axes! })),
+  tensordot: fn("ops.Tensordot", ["b"], ({ axes = null }) => ({ axes })),
   "linalg.trace": fn("ops.Trace", [], () => ({ offset: 0, axis1: -2, axis2: -1 })),
   "linalg.diag_part": fn("ops.Diagonal", [], ({ k = 0 }) => ({ offset: k, axis1: -2, axis2: -1 })),
   "linalg.det": unary("Det"),
@@ -211,34 +220,38 @@ export const functions: Readonly<Record<string, TfFunction>> = {
   "image.adjust_brightness": fn("ops.Add", ["delta"]),
   "image.rot90": fn("ops.Rot90", [], ({ k = 1 }) => ({ k, axes: [1, 2] })),
   "image.pad_to_bounding_box": fn("ops.PadImages", [], (given) => ({
-    top_padding: given["offset_height"]!,
-    left_padding: given["offset_width"]!,
+    top_padding: given["offset_height"] ?? null,
+    left_padding: given["offset_width"] ?? null,
     bottom_padding: null,
     right_padding: null,
-    target_height: given["target_height"]!,
-    target_width: given["target_width"]!,
+    target_height: given["target_height"] ?? null,
+    target_width: given["target_width"] ?? null,
     data_format: "channels_last",
   })),
-  "image.extract_patches": fn("ops.ExtractPatches", [], ({ sizes, strides, rates, padding }) => ({
-    size: spatial(sizes!, 2),
-    strides: spatial(strides!, 2),
-    dilation_rate: spatial(rates!, 2),
-    padding: String(padding).toLowerCase(),
-    data_format: "channels_last",
-  })),
+  "image.extract_patches": fn(
+    "ops.ExtractPatches",
+    [],
+    ({ sizes = null, strides = null, rates = null, padding }) => ({
+      size: spatial(sizes, 2),
+      strides: spatial(strides, 2),
+      dilation_rate: spatial(rates, 2),
+      padding: String(padding).toLowerCase(),
+      data_format: "channels_last",
+    }),
+  ),
   "keras.backend.batch_flatten": fn("Flatten"),
   "image.resize": fn(
     "ops.Resize",
     [],
-    ({ size, method = "bilinear", antialias = false, preserve_aspect_ratio }) =>
+    ({ size = null, method = "bilinear", antialias = false, preserve_aspect_ratio }) =>
       preserve_aspect_ratio === true || !resizing.includes(String(method))
         ? undefined
-        : { size: size!, interpolation: method, antialias },
+        : { size, interpolation: method, antialias },
   ),
   "__operators__.getitem": fn("ops.GetItem", [], none),
 };
 
-/** Sizes as the positions where one ends and the next begins; a number of equal parts as it is. */
+/** Converts sizes of parts to the indices of the cuts between them. A number of equal parts stays as it is. */
 function cutsOf(sizes: Json): Json {
   if (!Array.isArray(sizes)) return sizes;
   let end = 0;

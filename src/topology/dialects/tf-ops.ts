@@ -10,9 +10,9 @@ import type { Composite, Operation } from "./tf-composites.ts";
 import { composites } from "./tf-composites.ts";
 import { functions } from "./tf-functions.ts";
 
-/** A call of a TensorFlow function as one of a Keras 3 op, or of a layer that does the same. */
+/** A call of a TensorFlow function as a call of an operation of Keras 3 or of an equivalent layer. */
 export interface ModernOp extends Step {
-  /** Ops that go before, each named by the function's layer and a number. */
+  /** Operations that run before, each named by the function's layer and a number. */
   readonly before?: readonly (Step & { readonly name: string })[];
 }
 
@@ -22,14 +22,14 @@ interface Step {
   readonly call: CallDescription;
 }
 
-/** Whether a layer's class stands for a function of TensorFlow's in the graph of Keras 2. */
+/** Returns whether a layer class of Keras 2 stands for a TensorFlow function in the graph. */
 export function isTensorFlowFunction(className: string): boolean {
   return /^(TFOpLambda|SlicingOpLambda|TensorFlowOpLayer)$/.test(className);
 }
 
 /**
- * What Keras 2 kept of a TensorFlow function in a functional graph (TFOpLambda and SlicingOpLambda, from TF 2.4 on), in
- * Keras 3's terms. Undefined where Keras 3 has no op that does the same: the layer stays what it is, and is refused by name.
+ * Converts a TensorFlow function in a functional graph of Keras 2 (TFOpLambda and SlicingOpLambda, since TensorFlow
+ * 2.4) to Keras 3. Returns undefined if Keras 3 has no equivalent operation; the layer is then refused by name.
  */
 export function modernTfOp(config: JsonObject, call: CallDescription | undefined): ModernOp | undefined {
   const name = String(config["function"]).replace(/^compat\.v1\./, "");
@@ -55,7 +55,7 @@ export function modernTfOp(config: JsonObject, call: CallDescription | undefined
   };
 }
 
-/** The call's named arguments but for some, all constants; undefined where one is not. */
+/** Returns the constant keyword arguments of a call except for its operands, undefined if one is not a constant. */
 function constantsOf({ kwargs }: CallDescription, operands: readonly string[]): JsonObject | undefined {
   const own = Object.entries(kwargs).filter(([key]) => !operands.includes(key));
   if (own.some(([, argument]) => argument.kind !== "value")) return undefined;
@@ -94,7 +94,7 @@ function constantOf(argument: NamedArgument): Json {
   return argument.kind === "value" ? argument.value : null;
 }
 
-/** Slices as Keras 3 writes them. */
+/** Converts slices to the form that Keras 3 writes. */
 function modernKey(key: Json | undefined): Json {
   const parts: readonly Json[] = Array.isArray(key) ? key : [key ?? null];
   return parts.map((part) => {
@@ -104,7 +104,7 @@ function modernKey(key: Json | undefined): Json {
   });
 }
 
-/** Without functions of TensorFlow that have no equal here and that nothing reads any more: the shape that a reshape took. */
+/** Removes TensorFlow functions that no layer reads any more, such as those that computed the shape for a reshape. */
 export function withoutUnread(
   layers: readonly LayerDescription[],
   outputs: NamedArgument,

@@ -97,7 +97,7 @@ describe("features that Keras 2 dropped", () => {
     ["Dense", { output_dim: 1, W_regularizer: { name: "EigenvalueRegularizer", k: 0.1 } }],
   ];
   test.each(refused)("%s with %j is refused by its path", (className, config) => {
-    expect(() => keras2Layer(className, config, "block/odd")).toThrow(/^block\/odd: .*no such thing/);
+    expect(() => keras2Layer(className, config, "block/odd")).toThrow(/^block\/odd: .*no such feature/);
   });
 });
 
