@@ -30,6 +30,8 @@ export type {
   TextDataset,
 } from "./data/dataset.ts";
 export { loadImages } from "./data/images.ts";
+export type { MaskFolder, MaskFolderOptions } from "./data/mask-folder.ts";
+export { maskFolder } from "./data/mask-folder.ts";
 export type { FileOptions } from "./data/model-files.ts";
 export { table } from "./data/table.ts";
 export type { TableOptions } from "./data/table-plan.ts";

@@ -65,6 +65,7 @@ const owners: readonly (readonly [name: RegExp, room: string])[] = [
   [/^h5wasm(\/|$)/, "hdf5"],
   [/^sharp$/, "data"],
   [/^csv-parse(\/|$)/, "data"],
+  [/^fast-png$/, "data"],
   [/^protobufjs(\/|$)/, "formats"],
   [/^@tensorflow\//, "engine"],
   [/^yargs(\/|$)/, "cli"],

@@ -1,5 +1,6 @@
 import { DataError } from "../errors.ts";
 import type { InputTensor, Tensor } from "../tensor.ts";
+import type { MaskCoding } from "./mask-coding.ts";
 
 export type Split = "train" | "val" | "test";
 
@@ -38,6 +39,8 @@ export interface TargetColumn {
   readonly whole?: boolean;
   /** Length of a vector. */
   readonly size?: number;
+  /** Which class each value of a mask is. */
+  readonly coding?: MaskCoding;
 }
 
 /** Files with labels or targets. Nothing is decoded yet. */
