@@ -50,8 +50,15 @@ export function optionError(
   return new UsageError(message, code, option);
 }
 
+/** Makes the error that says what an option expected. */
+export type Refuse = (expected: string) => Error;
+
 /** Returns the value that an option has; for anything else it throws what `refuse` makes of what was expected. */
-export type OptionCheck<T> = (given: unknown, refuse: (expected: string) => Error) => T;
+export interface OptionCheck<T> {
+  (given: unknown, refuse: Refuse): T;
+  /** All values, where they are a few texts. */
+  readonly choices?: readonly string[];
+}
 
 /** Takes whole numbers from `least` on. */
 export function wholeNumber(least: number): OptionCheck<number> {
@@ -77,11 +84,12 @@ export function numberBetween(least: number, most: number): OptionCheck<number> 
 
 /** Takes one of a few texts. */
 export function oneOf<const T extends string>(...choices: readonly T[]): OptionCheck<T> {
-  return (given, refuse) => {
+  const check = (given: unknown, refuse: Refuse): T => {
     const choice = choices.find((known) => known === given);
     if (choice !== undefined) return choice;
     throw refuse(`one of ${choices.join(", ")}`);
   };
+  return Object.assign(check, { choices });
 }
 
 /** Takes any text but an empty one. */
@@ -97,7 +105,7 @@ export const trueOrFalse: OptionCheck<boolean> = (given, refuse) => {
 };
 
 /** Takes functions. */
-export function aFunction<T>(given: unknown, refuse: (expected: string) => Error): T {
+export function aFunction<T>(given: unknown, refuse: Refuse): T {
   if (typeof given === "function") return given as T;
   throw refuse("a function");
 }

@@ -69,6 +69,7 @@ const owners: readonly (readonly [name: RegExp, room: string])[] = [
   [/^protobufjs(\/|$)/, "formats"],
   [/^@tensorflow\//, "engine"],
   [/^yargs(\/|$)/, "cli"],
+  [/^yaml$/, "cli"],
 ];
 
 interface SourceFile {

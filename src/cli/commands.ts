@@ -1,17 +1,18 @@
-import type { Command } from "./command.ts";
+import type { OptionSpelling } from "../cli-api.ts";
+import type { AnyCommand } from "./command.ts";
 import { convertCommand } from "./convert.ts";
 import { doctorCommand } from "./doctor.ts";
 import { evaluateCommand } from "./evaluate.ts";
+import type { Flag } from "./flag.ts";
 import { inspectCommand } from "./inspect.ts";
 import { planCommand } from "./plan.ts";
 import { predictCommand } from "./predict.ts";
 import { setupCommand } from "./setup.ts";
+import { trainCommand } from "./train.ts";
 
-/** A command whose flags only it knows. */
-export type AnyCommand = Command<Record<never, never>>;
-
-/** The commands that are called by name: all but training, which goes without one. */
-export const namedCommands: readonly AnyCommand[] = [
+/** Every command, in the order of the help. The first is meant where none is named. */
+export const commands: readonly AnyCommand[] = [
+  trainCommand,
   planCommand,
   inspectCommand,
   predictCommand,
@@ -20,3 +21,28 @@ export const namedCommands: readonly AnyCommand[] = [
   setupCommand,
   doctorCommand,
 ];
+
+/** Names options in messages as the flags that set them: `--lr`, `--no-exif`, `--freeze-until "conv4"`. */
+export const flagSpelling: OptionSpelling = {
+  name: flagOf,
+  assigned: (option, value) => {
+    if (value === true) return flagOf(option);
+    const off = optionFlags().find(([, flag]) => flag.option === option && flag.sets === value);
+    return off ? `--${off[0]}` : `${flagOf(option)} ${value}`;
+  },
+  policy: (name, argument) =>
+    argument === undefined ? flagOf(name) : `${flagOf(name)} ${JSON.stringify(argument)}`,
+};
+
+function flagOf(option: string): string {
+  const flag =
+    optionFlags().find(([, { option: own, sets }]) => own === option && sets !== false) ??
+    commands
+      .flatMap(({ flags }) => Object.entries<Flag<unknown>>(flags))
+      .find(([, { option: own }]) => own === option);
+  return `--${flag?.[0] ?? option.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
+
+function optionFlags(): readonly (readonly [name: string, flag: AnyCommand["options"][string]])[] {
+  return commands.flatMap(({ options }) => Object.entries(options));
+}

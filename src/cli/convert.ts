@@ -8,56 +8,52 @@ import {
   isReadable,
   leftBehind,
   modelFileAt,
+  oneOf,
+  wholeNumber,
   writingWarnings,
 } from "../cli-api.ts";
 import type { Checkpoint } from "../index.ts";
 import { readCheckpoint, TopologyError, UsageError, writeCheckpoint } from "../index.ts";
-import type { Command, FlagsOf } from "./command.ts";
-import { flag, value } from "./command.ts";
-import type { ArchValue, EngineValues, JsonValue, KerasValue } from "./run-flags.ts";
-import { archFlag, chooseEngine, engineFlags, jsonFlag, kerasFlag, withoutUndefined } from "./run-flags.ts";
-import { byteSize, imageSize, oneOf } from "./values.ts";
+import type { Command } from "./command.ts";
+import { picked, withoutUndefined } from "./command.ts";
+import { flag, value } from "./flag.ts";
+import type { EngineValues, JsonValue } from "./run-flags.ts";
+import { archFlag, chooseEngine, engineFlags, imageFlags, jsonFlag, kerasFlag, only } from "./run-flags.ts";
+import { byteSize } from "./values.ts";
 
-interface ConvertValues extends ArchValue, EngineValues, KerasValue, JsonValue {
+interface ConvertValues extends EngineValues, JsonValue {
   readonly overwrite?: boolean;
   readonly "max-shard-size"?: number;
   readonly layout?: "nhwc" | "nchw";
-  readonly "image-size"?: number | readonly [number, number];
 }
 
-const flags: FlagsOf<ConvertValues> = {
-  overwrite: flag("Replace OUT if it exists"),
-  ...kerasFlag,
-  "max-shard-size": value(
-    "What the weights of one shard of a .weights.json take at most (5GB)",
-    "SIZE",
-    byteSize,
-    "Output",
-  ),
-  layout: value(
-    "Axes of image inputs of an .onnx: nhwc (default, as in Keras) or nchw",
-    "ORDER",
-    oneOf("nhwc", "nchw"),
-    "Output",
-  ),
-  "image-size": value(
-    "Image size in an .onnx of a model that takes any size: 224, or height x width such as 200x300",
-    "PIXELS",
-    imageSize,
-    "Output",
-  ),
-  ...archFlag,
-  ...engineFlags,
-  ...jsonFlag,
-};
-
-/** `finetune convert IN OUT`: the format by OUT's extension, a folder of tfjs where it has none. */
+/** `finetune convert IN OUT` writes the format of OUT's extension, or a folder of tfjs if it has none. */
 export const convertCommand: Command<ConvertValues> = {
   name: "convert",
   usage: "convert IN OUT",
   summary:
     "Writes a model in another format, by OUT's extension (none: a folder of tfjs), and compares what both predict.",
-  flags,
+  options: { ...archFlag, ...only(imageFlags, "image-size"), ...kerasFlag },
+  flags: {
+    overwrite: flag("Replace OUT if it exists", "Output"),
+    "max-shard-size": value("Size of one shard of a .weights.json", "SIZE", wholeNumber(1), {
+      group: "Output",
+      read: byteSize,
+      otherwise: "5GB",
+      option: "maxShardBytes",
+    }),
+    layout: value(
+      "Axes of image inputs of an .onnx, nhwc as in Keras or nchw",
+      "ORDER",
+      oneOf("nhwc", "nchw"),
+      {
+        group: "Output",
+        otherwise: "nhwc",
+      },
+    ),
+    ...engineFlags,
+    ...jsonFlag,
+  },
   positionals: [2, 2],
   examples: [
     ["convert resnet50.h5 resnet50.keras", "an .h5 of any Keras as .keras"],
@@ -69,39 +65,40 @@ export const convertCommand: Command<ConvertValues> = {
     ["convert resnet50.keras web_model/", "a folder that tf.loadLayersModel opens"],
     ["convert resnet50.keras resnet50.onnx", "a model for ONNX Runtime, with a free batch size"],
   ],
-  run: async ({ values, positionals, terminal }) => {
+  run: async ({ values, options, positionals, terminal }) => {
     const source = modelFileAt(positionals[0]!);
     const target = positionals[1]!;
+    const keras = options.outputKeras;
     if (existsSync(target) && !values.overwrite) {
       throw new UsageError(
         `${target}: expected a new file, got one that exists. Pass --overwrite to replace it.`,
         "out-exists",
       );
     }
-    if (values.keras && !target.endsWith(".keras")) {
+    if (keras && !target.endsWith(".keras")) {
       throw new UsageError(
-        `${target}: expected a name that ends in .keras with --keras ${values.keras}. Leave --keras out for other formats.`,
+        `${target}: expected a name that ends in .keras with --keras ${keras}. Leave --keras out for other formats.`,
         "format",
       );
     }
     chooseEngine(values);
-    const before = await readCheckpoint(source, withoutUndefined({ arch: values.arch }));
+    const before = await readCheckpoint(source, picked(options, "arch"));
     const format = formatAt(target);
-    for (const warning of writingWarnings(before, format, values.keras ? "early" : "current")) {
+    for (const warning of writingWarnings(before, format, keras ? "early" : "current")) {
       terminal.notice(`warning: ${warning}`);
     }
     const left = leftBehind(before, format);
     if (left) terminal.notice(`note: ${left}`);
     await writeCheckpoint(
       target,
-      values.keras ? forEarlyKeras3(before) : before,
+      keras ? forEarlyKeras3(before) : before,
       withoutUndefined({
         maxShardBytes: values["max-shard-size"],
         layout: values.layout,
-        imageSize: sidesOf(values["image-size"]),
+        imageSize: sidesOf(options.imageSize),
       }),
     );
-    const parity = await parityOf(before, source, target, values.arch);
+    const parity = await parityOf(before, source, target, options.arch);
     if (values.json) terminal.document({ out: target, parity: typeof parity === "string" ? null : parity });
     terminal.print(`${source} -> ${target}`);
     terminal.print(parityLine(parity));

@@ -2,21 +2,18 @@ import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { decoderInfo, engineHome, ensureEngine, formatBytes } from "../cli-api.ts";
 import type { EngineInfo } from "../index.ts";
-import type { Command, FlagsOf } from "./command.ts";
+import type { Command } from "./command.ts";
 import type { EngineValues, JsonValue } from "./run-flags.ts";
 import { chooseEngine, engineFlags, jsonFlag } from "./run-flags.ts";
 import { engineLine, slowEngineLines } from "./run-text.ts";
 
-type DoctorValues = EngineValues & JsonValue;
-
-const flags: FlagsOf<DoctorValues> = { ...engineFlags, ...jsonFlag };
-
-/** `finetune doctor`: which engine runs and why, and what else a run stands on. */
-export const doctorCommand: Command<DoctorValues> = {
+/** `finetune doctor` prints which engine runs and why, and what else a run depends on. */
+export const doctorCommand: Command<EngineValues & JsonValue> = {
   name: "doctor",
   usage: "doctor",
   summary: "Says which engine runs and why, and what else a run depends on.",
-  flags,
+  options: {},
+  flags: { ...engineFlags, ...jsonFlag },
   positionals: [0, 0],
   examples: [],
   run: async ({ values, terminal }) => {
@@ -28,7 +25,7 @@ export const doctorCommand: Command<DoctorValues> = {
     if (values.json) terminal.document({ node, engine, decoder, cache });
     terminal.print(`node      ${node.version} on ${node.platform}`);
     for (const line of engineLines(engine)) terminal.print(line);
-    terminal.print(`pictures  sharp ${decoder.sharp}, libvips ${decoder.libvips}`);
+    terminal.print(`images    sharp ${decoder.sharp}, libvips ${decoder.libvips}`);
     terminal.print(`cache     ${cache.folder}  (${formatBytes(cache.bytes)})`);
   },
 };

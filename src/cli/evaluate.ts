@@ -4,61 +4,53 @@ import { dataFolder, modelFileAt } from "../cli-api.ts";
 import type { Evaluation, SampleUnit } from "../index.ts";
 import { evaluate, readCheckpoint, UsageError } from "../index.ts";
 import { columns } from "./columns.ts";
-import type { Command, FlagsOf } from "./command.ts";
-import { value } from "./command.ts";
-import type { ArchValue, EngineValues, JsonValue, PictureValues } from "./run-flags.ts";
+import type { Command } from "./command.ts";
+import { picked } from "./command.ts";
+import type { EngineValues, JsonValue, ModelValue } from "./run-flags.ts";
 import {
   archFlag,
   chooseEngine,
+  dataFlags,
   engineFlags,
   fileOptions,
   jsonFlag,
-  pictureFlags,
-  withoutUndefined,
+  modelValue,
+  only,
+  taskFlags,
+  trainingFlags,
 } from "./run-flags.ts";
 import { figure } from "./run-text.ts";
-import { plainText, wholeNumber } from "./values.ts";
 
-interface EvaluateValues extends ArchValue, PictureValues, EngineValues, JsonValue {
-  readonly data?: string;
-  readonly loss?: string;
-  readonly "batch-size"?: number;
-}
+type EvaluateValues = ModelValue & EngineValues & JsonValue;
 
-const flags: FlagsOf<EvaluateValues> = {
-  data: value("Folder of class folders, required; its val/ if there is one", "DIR", plainText),
-  loss: value("Keras loss (categorical or binary cross-entropy, by the output)", "NAME", plainText),
-  "batch-size": value("Samples at a time (32)", "N", wholeNumber(1)),
-  ...archFlag,
-  ...pictureFlags,
-  ...engineFlags,
-  ...jsonFlag,
-};
-
-/** `finetune evaluate M --data D` */
+/** `finetune evaluate M --data D` measures a model on labeled data. */
 export const evaluateCommand: Command<EvaluateValues> = {
   name: "evaluate",
   usage: "evaluate MODEL --data DIR",
   summary:
-    "Loss, accuracy and confusion table on labelled pictures or texts: val/ if there is one, else all.",
-  flags,
+    "Prints loss, accuracy and confusion table on labeled images or texts: val/ if there is one, else all.",
+  options: {
+    ...dataFlags,
+    ...archFlag,
+    ...only(taskFlags, "loss"),
+    ...only(trainingFlags, "batch-size"),
+  },
+  flags: { ...modelValue, ...engineFlags, ...jsonFlag },
   positionals: [1, 1],
+  takesModel: true,
   examples: [["evaluate runs/pets --data photos/", "how well a tuned model does on photos/val"]],
-  run: async ({ values, positionals, terminal }) => {
-    const { data } = values;
-    if (data === undefined) {
-      throw new UsageError("--data: expected a folder of class folders, got none.", "flag-missing");
+  run: async ({ values, options, positionals, terminal }) => {
+    const { data } = options;
+    if (typeof data !== "string") {
+      throw new UsageError("--data: expected a folder of class folders, got none.", "flag-missing", "data");
     }
     chooseEngine(values);
     const folder = heldOutFolder(data) ?? data;
-    const checkpoint = await readCheckpoint(
-      modelFileAt(positionals[0]!),
-      withoutUndefined({ arch: values.arch }),
-    );
+    const checkpoint = await readCheckpoint(modelFileAt(positionals[0]!), picked(options, "arch"));
     const dataset = await dataFolder(checkpoint, folder);
     const result = await evaluate(checkpoint, dataset, {
-      ...fileOptions(values, terminal, "evaluate", dataset.kind),
-      ...withoutUndefined({ loss: values.loss, batchSize: values["batch-size"] }),
+      ...fileOptions(options, terminal, "evaluate", dataset.kind),
+      ...picked(options, "loss", "batchSize", "strictData"),
     });
     for (const { path, reason } of result.bad) terminal.notice(`warning: ${path}: ${reason} Skipped.`);
     if (values.json) terminal.document(result);
@@ -66,7 +58,7 @@ export const evaluateCommand: Command<EvaluateValues> = {
   },
 };
 
-/** The folder of held-out files in `data`, by any of the names that training takes. */
+/** Returns the folder of held-out files in `data`, by any of the names that training takes. */
 function heldOutFolder(data: string): string | undefined {
   return ["val", "valid", "validation"]
     .map((name) => join(data, name))

@@ -1,4 +1,5 @@
-import type { BatchNormMode, FreezePolicy } from "../index.ts";
+import { someText } from "../cli-api.ts";
+import type { FreezePolicy } from "../index.ts";
 import {
   freeze,
   freezeAllButHead,
@@ -8,9 +9,8 @@ import {
   UsageError,
   unfreeze,
 } from "../index.ts";
-import type { FlagsOf } from "./command.ts";
-import { flag, list, value } from "./command.ts";
-import { oneOf, plainText } from "./values.ts";
+import type { FlagsOf, OptionFlag } from "./flag.ts";
+import { flag, list, sets, value } from "./flag.ts";
 
 const group = "What is frozen";
 
@@ -21,46 +21,49 @@ export interface FreezeValues {
   readonly "freeze-all-but-head"?: boolean;
   readonly freeze?: readonly string[];
   readonly unfreeze?: readonly string[];
-  readonly "bn-mode"?: BatchNormMode;
 }
 
 /** The flags that decide what is frozen. */
 export const freezeFlags: FlagsOf<FreezeValues> = {
   "freeze-until": value(
-    "Freeze every layer before the first that X matches, exclusive: X and all after it train. X is a name, its beginning, a stage (conv4), a glob or a /regex/",
+    "Freeze all layers before the first one that X matches: X and all after it train. X is a name, its beginning, a stage (conv4), a glob or a /regex/",
     "X",
-    plainText,
-    group,
+    someText,
+    { group },
   ),
   "freeze-through": value(
-    "Freeze every layer up to the last that X matches, inclusive: what comes after X trains",
+    "Freeze all layers up to the last one that X matches, and that one: what comes after X trains",
     "X",
-    plainText,
-    group,
+    someText,
+    { group },
   ),
   "freeze-depth": value(
     "Freeze model.layers[:N], counted as in Keras; -K: all but the last K; base:N inside the nested model base",
     "N",
-    plainText,
-    group,
+    (given, refuse) => someText(typeof given === "number" ? String(given) : given, refuse),
+    { group },
   ),
-  "freeze-all-but-head": flag("Train the head alone (the default where the head is new)", group),
+  "freeze-all-but-head": flag("Train only the head, the default if the head is new", group),
   freeze: list(
     "Freeze these layers too: names, stages, globs or /regexes/; may be repeated. none: train everything",
     "P,...",
     group,
   ),
   unfreeze: list("Train these layers, whatever freezes them; applied last", "P,...", group),
-  "bn-mode": value(
-    "BatchNormalization: inference (default): stored statistics, gamma and beta train past the cut; follow: batch statistics where it trains, as plain Keras; freeze: nothing of it trains; train: batch statistics everywhere, no cache",
+};
+
+/** The mode of BatchNormalization. */
+export const bnModeFlag: Readonly<Record<string, OptionFlag>> = {
+  "bn-mode": sets(
+    "bnMode",
+    "inference: stored statistics, gamma and beta train past the cut; follow: batch statistics where it trains, as plain Keras; freeze: nothing of a BatchNormalization trains; train: batch statistics everywhere, no cache",
     "MODE",
-    oneOf("inference", "follow", "freeze", "train"),
-    group,
+    { group: "BatchNormalization" },
   ),
 };
 
 /**
- * The policies that the flags state; none where no flag is given.
+ * Returns the policies that the flags state; none where no flag is given.
  * @throws {UsageError} for two flags that each set the cut.
  */
 export function freezePolicies(values: FreezeValues): readonly FreezePolicy[] {
@@ -71,6 +74,7 @@ export function freezePolicies(values: FreezeValues): readonly FreezePolicy[] {
       `${positions.map((name) => `--${name}`).join(" and ")}: expected one flag that sets the cut, got ${positions.length}. ` +
         "Combine one of them with --freeze and --unfreeze.",
       "freeze-positions",
+      "freeze",
     );
   }
   const policies: FreezePolicy[] = [];

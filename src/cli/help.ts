@@ -1,51 +1,76 @@
-import type { Command, Flag } from "./command.ts";
+import yargs from "yargs";
+import type { AnyCommand } from "./command.ts";
+import { flagsOf } from "./command.ts";
 
-/** A command's help: usage, flags by group, examples; no line longer than `width`. */
-export function helpText<V>({ usage, summary, flags, examples }: Command<V>, width: number): string {
-  const all = Object.entries<Flag<unknown>>(flags);
-  const groups = [...new Set(all.map(([, { group }]) => group))];
-  const blocks = groups.map((group) => [
-    `${group}:`,
-    ...aligned(
-      all
-        .filter(([, flag]) => flag.group === group)
-        .map(([name, flag]) => [written(name, flag), flag.describe]),
-      width,
-    ),
-  ]);
-  const shown = examples.flatMap(([example, does]) => [`  finetune ${example}`, `      ${does}`]);
-  return [
-    [`finetune ${usage}`],
-    wrapped(summary, width),
-    ...blocks,
-    ...(shown.length > 0 ? [["Examples:", ...shown]] : []),
-  ]
-    .map((lines) => lines.join("\n"))
-    .join("\n\n");
-}
+/** The first lines that a newcomer sees: the commands of a first hour. */
+export const shortStart = `finetune fine-tunes Keras models in Node, without Python.
 
-function written(name: string, { placeholder }: Flag<unknown>): string {
-  return placeholder ? `--${name} ${placeholder}` : `--${name}`;
-}
+  finetune --model resnet50.h5 --data photos/               train a new head on folders of images
+  finetune --model resnet50.h5 --data photos/ --freeze-until conv4 --dry-run
+                                                            what would be frozen, and what it costs
+  finetune inspect resnet50.h5                              layers, stages, what can be frozen where
+  finetune predict runs/resnet50-1 new-photos/              what a tuned model says of images
+  finetune convert resnet50.h5 resnet50.keras               another file format
+  finetune doctor                                           which engine runs here, and why
 
-/** Two columns, the second wrapped between words. */
-function aligned(rows: readonly (readonly [string, string])[], width: number): string[] {
-  const first = Math.max(...rows.map(([flag]) => flag.length)) + 4;
-  return rows.flatMap(([flag, text]) =>
-    wrapped(text, Math.max(20, width - first)).map((line, index) =>
-      index === 0 ? `  ${flag}`.padEnd(first) + line : " ".repeat(first) + line,
-    ),
+finetune help lists every command and flag; finetune help COMMAND those of one.`;
+
+/** The headings of flags, in their order. */
+const groups: readonly string[] = [
+  "Model and data",
+  "Task",
+  "What is frozen",
+  "BatchNormalization",
+  "Training",
+  "Feature cache",
+  "Output",
+  "Machine",
+];
+
+/** Returns a command's help: usage, flags by group with their defaults, examples; no line longer than `width`. */
+export function helpText(command: AnyCommand, width: number): string {
+  const parser = yargs()
+    .scriptName("finetune")
+    .locale("en")
+    .help(false)
+    .version(false)
+    .wrap(width)
+    .parserConfiguration({ "camel-case-expansion": false, "dot-notation": false })
+    .usage(`finetune ${command.usage}\n\n${command.summary}`);
+  const flags = [...flagsOf(command)].sort(
+    ([, a], [, b]) => groups.indexOf(a.group) - groups.indexOf(b.group),
   );
+  for (const [name, { help, group, placeholder, otherwise }] of flags) {
+    parser.option(`${name} ${placeholder}`.trimEnd(), {
+      group: `${group}:`,
+      describe: help,
+      ...(otherwise !== undefined && { defaultDescription: otherwise }),
+    });
+  }
+  const examples = command.examples.flatMap(([example, does]) => [`  finetune ${example}`, `      ${does}`]);
+  if (examples.length > 0) parser.epilogue(["Examples:", ...examples].join("\n"));
+  let text = "";
+  parser.showHelp((shown) => {
+    text = shown;
+  });
+  return text;
 }
 
-function wrapped(text: string, width: number): string[] {
-  const lines: string[] = [];
-  let line = "";
-  for (const word of text.split(" ")) {
-    if (line && line.length + 1 + word.length > width) {
-      lines.push(line);
-      line = word;
-    } else line = line ? `${line} ${word}` : word;
-  }
-  return [...lines, line];
+/** Returns the help of all: that of the first command, and a list of the others. */
+export function fullHelp(commands: readonly AnyCommand[], width: number): string {
+  const [first, ...others] = commands;
+  const rows = [
+    ...others.map(({ usage, summary }) => `  finetune ${usage}\n      ${summary}`),
+    "  finetune completion\n      Prints a script that completes commands and flags in a shell.",
+    "  finetune help COMMAND\n      Prints the flags of a command.",
+  ];
+  return [
+    helpText(first!, width),
+    "",
+    "Other commands, each with its own --help:",
+    ...rows,
+    "",
+    "Any command takes --config FILE: flags by name in JSON or YAML; flags on the command line win.",
+    "Exit codes: 0 done, 2 the command line, 1 a file, the data or the machine, 130 Ctrl-C.",
+  ].join("\n");
 }

@@ -2,26 +2,25 @@ import { modelFileAt } from "../cli-api.ts";
 import type { Inspection, Shape } from "../index.ts";
 import { inspect, readCheckpoint } from "../index.ts";
 import { columns } from "./columns.ts";
-import type { Command, FlagsOf } from "./command.ts";
-import type { ArchValue, JsonValue } from "./run-flags.ts";
-import { archFlag, jsonFlag, withoutUndefined } from "./run-flags.ts";
+import type { Command } from "./command.ts";
+import { picked } from "./command.ts";
+import type { JsonValue, ModelValue } from "./run-flags.ts";
+import { archFlag, jsonFlag, modelValue } from "./run-flags.ts";
 
-type InspectValues = ArchValue & JsonValue;
-
-const flags: FlagsOf<InspectValues> = { ...archFlag, ...jsonFlag };
-
-/** `finetune inspect M`: layers, stages, parameters, what can be frozen where. */
-export const inspectCommand: Command<InspectValues> = {
+/** `finetune inspect M` prints layers, stages, parameters, and what can be frozen where. */
+export const inspectCommand: Command<ModelValue & JsonValue> = {
   name: "inspect",
   usage: "inspect MODEL",
   summary: "Lists the layers and stages of a model, their parameters, and what can be frozen where.",
-  flags,
+  options: archFlag,
+  flags: { ...modelValue, ...jsonFlag },
   positionals: [1, 1],
+  takesModel: true,
   examples: [["inspect resnet50.h5", "every layer and stage"]],
-  run: async ({ values, positionals, terminal }) => {
+  run: async ({ values, options, positionals, terminal }) => {
     const file = modelFileAt(positionals[0]!);
-    const options = withoutUndefined({ arch: values.arch, weights: false });
-    const inspection = inspect(await readCheckpoint(file, options));
+    const checkpoint = await readCheckpoint(file, { ...picked(options, "arch"), weights: false });
+    const inspection = inspect(checkpoint);
     if (values.json) terminal.document(inspection);
     for (const line of inspectionLines(file, inspection)) terminal.print(line);
   },

@@ -1,65 +1,57 @@
 import { readFileSync } from "node:fs";
-import { nearestNames, spellOptions } from "../cli-api.ts";
-import type { Command } from "./command.ts";
-import { parseTokens } from "./command.ts";
-import { namedCommands } from "./commands.ts";
+import { spellOptions } from "../cli-api.ts";
+import type { Call, Request } from "./command-line.ts";
+import { printCompletionScript, readCommandLine } from "./command-line.ts";
+import { commands, flagSpelling } from "./commands.ts";
 import { failureOf, Interrupted } from "./failure.ts";
-import { helpText } from "./help.ts";
-import { watchOutput } from "./output.ts";
+import { fullHelp, helpText, shortStart } from "./help.ts";
 import { onFirstSignal } from "./signals.ts";
-import { createTerminal } from "./terminal.ts";
-import { trainCommand } from "./train.ts";
+import { createTerminal, watchOutput } from "./terminal.ts";
 
-/** Options that have another name as a flag. */
-const flagNames: Readonly<Record<string, string>> = {
-  learningRate: "lr",
-  outputFormat: "format",
-  outputKeras: "keras",
-};
-
-const flagOf = (option: string): string =>
-  `--${flagNames[option] ?? option.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
-
-spellOptions({
-  name: flagOf,
-  assigned: (option, value) => {
-    if (value === false) return `--no-${flagOf(option).slice(2)}`;
-    return value === true ? flagOf(option) : `${flagOf(option)} ${value}`;
-  },
-  policy: (name, argument) =>
-    argument === undefined ? flagOf(name) : `${flagOf(name)} ${JSON.stringify(argument)}`,
-});
-
+spellOptions(flagSpelling);
 const exitCode = await main(process.argv.slice(2));
 process.exitCode = exitCode || process.exitCode;
 
-/** Runs the command that `tokens` name and returns the exit code. */
+/** Does what `tokens` ask for and returns the exit code. */
 async function main(tokens: readonly string[]): Promise<number> {
-  const [first = "--help"] = tokens;
-  const found = namedCommands.find(({ name }) => name === first);
-  if (found) return runCommand(found, tokens.slice(1));
-  if (first.startsWith("-")) return runCommand(trainCommand, tokens.length > 0 ? tokens : [first]);
-  const names = namedCommands.map(({ name }) => name);
-  const [near] = nearestNames(first, names, 1);
-  const hint = near ? `Did you mean ${near}?` : `The commands are ${names.join(", ")}.`;
-  process.stderr.write(`${JSON.stringify(first)}: unknown command. ${hint}\n`);
-  return 2;
+  const request = requestOf(tokens);
+  if (typeof request === "number") return request;
+  switch (request.kind) {
+    case "call":
+      return run(request.call);
+    case "completion":
+      printCompletionScript();
+      return 0;
+    case "help":
+    case "text": {
+      watchOutput({ needsReader: true });
+      process.stdout.write(`${textOf(request)}\n`);
+      return 0;
+    }
+  }
 }
 
-async function runCommand<V>(command: Command<V>, tokens: readonly string[]): Promise<number> {
+/** Returns the exit code of a command line that cannot be read, once it is said why. */
+function requestOf(tokens: readonly string[]): Request | number {
+  if (tokens.length === 0) return { kind: "text", text: shortStart };
+  try {
+    return readCommandLine(commands, tokens, version());
+  } catch (error) {
+    const failure = failureOf(error);
+    process.stderr.write(`${failure.message}\n`);
+    return failure.exitCode;
+  }
+}
+
+function textOf(request: Extract<Request, { kind: "help" | "text" }>): string {
+  if (request.kind === "text") return request.text;
+  const width = Math.min(process.stdout.columns ?? 100, 110);
+  return request.command ? helpText(request.command, width) : fullHelp(commands, width);
+}
+
+async function run({ command, values, options, positionals }: Call): Promise<number> {
   watchOutput({ needsReader: !command.interruptible });
-  const options = tokens.includes("--") ? tokens.slice(0, tokens.indexOf("--")) : tokens;
-  if (options.includes("--help") || options.includes("-h")) {
-    process.stdout.write(
-      `${helpText(command, Math.min(terminalWidth(), 110))}\n${command.name ? "" : commandList()}`,
-    );
-    return 0;
-  }
-  if (options.includes("--version")) {
-    process.stdout.write(`${version()}\n`);
-    return 0;
-  }
-  const json = options.includes("--json");
+  const json = "json" in values;
   const terminal = createTerminal(json);
   if (json) console.log = console.error;
   const controller = new AbortController();
@@ -69,8 +61,7 @@ async function runCommand<V>(command: Command<V>, tokens: readonly string[]): Pr
     terminal.notice("Stopping after this step. Press Ctrl-C again to leave at once.");
   });
   try {
-    const { values, positionals } = parseTokens(command, tokens);
-    await command.run({ values, positionals, terminal, signal: controller.signal });
+    await command.run({ values, options, positionals, terminal, signal: controller.signal });
     return 0;
   } catch (error) {
     const failure = failureOf(error);
@@ -79,16 +70,6 @@ async function runCommand<V>(command: Command<V>, tokens: readonly string[]): Pr
   } finally {
     terminal.progress.clear();
   }
-}
-
-function commandList(): string {
-  const rows = namedCommands.map(({ usage, summary }) => `  finetune ${usage}\n      ${summary}`);
-  const codes = "0 done, 2 the command line, 1 a file, the data or the machine, 130 Ctrl-C";
-  return `\nOther commands, each with its own --help:\n${rows.join("\n")}\n\nExit codes: ${codes}.\n`;
-}
-
-function terminalWidth(): number {
-  return process.stdout.columns ?? 100;
 }
 
 function version(): string {

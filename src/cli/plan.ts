@@ -1,41 +1,45 @@
-import { modelFileAt, planLines } from "../cli-api.ts";
+import { modelFileAt, planLines, wholeNumber } from "../cli-api.ts";
 import { planFinetune, readCheckpoint, replaceHead } from "../index.ts";
-import type { Command, FlagsOf } from "./command.ts";
-import { value } from "./command.ts";
+import type { Command } from "./command.ts";
+import { picked } from "./command.ts";
+import { value } from "./flag.ts";
 import type { FreezeValues } from "./freeze-flags.ts";
-import { freezeFlags, freezePolicies } from "./freeze-flags.ts";
-import type { ArchValue, JsonValue } from "./run-flags.ts";
-import { archFlag, jsonFlag, withoutUndefined } from "./run-flags.ts";
-import { wholeNumber } from "./values.ts";
+import { bnModeFlag, freezeFlags, freezePolicies } from "./freeze-flags.ts";
+import type { JsonValue, ModelValue } from "./run-flags.ts";
+import { archFlag, jsonFlag, modelValue } from "./run-flags.ts";
+import { number } from "./values.ts";
 
-interface PlanValues extends FreezeValues, ArchValue, JsonValue {
+interface PlanValues extends FreezeValues, ModelValue, JsonValue {
   readonly classes?: number;
 }
 
-const flags: FlagsOf<PlanValues> = {
-  ...freezeFlags,
-  ...archFlag,
-  classes: value("Plan with a new head of this many classes", "K", wholeNumber(2)),
-  ...jsonFlag,
-};
-
-/** `finetune plan M`: what is frozen, where the cut is, what it costs; no data needed. */
+/** `finetune plan M` prints what is frozen and where the cut is; it needs no data. */
 export const planCommand: Command<PlanValues> = {
   name: "plan",
   usage: "plan MODEL [freeze flags]",
   summary: "Prints what would be frozen, where the cut is and what a run would cost. Nothing is computed.",
-  flags,
+  options: { ...archFlag, ...bnModeFlag },
+  flags: {
+    ...modelValue,
+    ...freezeFlags,
+    classes: value("Plan with a new head of this many classes", "K", wholeNumber(2), {
+      group: "Task",
+      read: number,
+    }),
+    ...jsonFlag,
+  },
   positionals: [1, 1],
+  takesModel: true,
   examples: [["plan resnet50.h5 --freeze-until conv4 --classes 5", "the plan for five classes"]],
-  run: async ({ values, positionals, terminal }) => {
+  run: async ({ values, options, positionals, terminal }) => {
     const file = modelFileAt(positionals[0]!);
-    const read = await readCheckpoint(file, withoutUndefined({ arch: values.arch }));
+    const read = await readCheckpoint(file, picked(options, "arch"));
     const checkpoint = values.classes === undefined ? read : replaceHead(read, { classes: values.classes });
     const freeze = freezePolicies(values);
-    const plan = planFinetune(
-      checkpoint,
-      withoutUndefined({ freeze: freeze.length > 0 ? freeze : undefined, bnMode: values["bn-mode"] }),
-    );
+    const plan = planFinetune(checkpoint, {
+      ...picked(options, "bnMode"),
+      ...(freeze.length > 0 && { freeze }),
+    });
     const context = { model: file, origin: `Keras ${read.kerasVersion} ${read.format}` };
     if (values.json) terminal.document(plan);
     for (const line of planLines(plan, context)) terminal.print(line);

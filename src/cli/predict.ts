@@ -1,48 +1,52 @@
-import { fileKindOf, modelFileAt } from "../cli-api.ts";
+import { fileKindOf, modelFileAt, wholeNumber } from "../cli-api.ts";
 import type { FilePrediction } from "../index.ts";
 import { predictFiles, readCheckpoint } from "../index.ts";
 import { columns } from "./columns.ts";
-import type { Command, FlagsOf } from "./command.ts";
-import { value } from "./command.ts";
-import type { ArchValue, EngineValues, JsonValue, PictureValues } from "./run-flags.ts";
+import type { Command } from "./command.ts";
+import { picked, withoutUndefined } from "./command.ts";
+import { value } from "./flag.ts";
+import type { EngineValues, JsonValue, ModelValue } from "./run-flags.ts";
 import {
   archFlag,
   chooseEngine,
   engineFlags,
   fileOptions,
+  imageFlags,
   jsonFlag,
-  pictureFlags,
-  withoutUndefined,
+  modelValue,
 } from "./run-flags.ts";
-import { wholeNumber } from "./values.ts";
+import { number } from "./values.ts";
 
-interface PredictValues extends ArchValue, PictureValues, EngineValues, JsonValue {
+interface PredictValues extends ModelValue, EngineValues, JsonValue {
   readonly top?: number;
 }
 
-const flags: FlagsOf<PredictValues> = {
-  top: value("How many classes to print for each file (5)", "N", wholeNumber(1)),
-  ...archFlag,
-  ...pictureFlags,
-  ...engineFlags,
-  ...jsonFlag,
-};
-
-/** `finetune predict M FILE…` */
+/** `finetune predict M FILE…` prints what a model says of files. */
 export const predictCommand: Command<PredictValues> = {
   name: "predict",
   usage: "predict MODEL FILE...",
-  summary: "Says what pictures show, or .txt files say. A FILE may be a folder; MODEL may be a run folder.",
-  flags,
+  summary: "Predicts images, or .txt files. A FILE may be a folder; MODEL may be a run folder.",
+  options: { ...archFlag, ...imageFlags },
+  flags: {
+    ...modelValue,
+    top: value("How many classes to print for each file", "N", wholeNumber(1), {
+      group: "Output",
+      read: number,
+      otherwise: "5",
+    }),
+    ...engineFlags,
+    ...jsonFlag,
+  },
   positionals: [2, Number.POSITIVE_INFINITY],
-  examples: [["predict runs/pets photos/unknown/ --top 3", "three labels for every picture in a folder"]],
-  run: async ({ values, positionals, terminal }) => {
+  takesModel: true,
+  examples: [["predict runs/pets photos/unknown/ --top 3", "three labels for every image in a folder"]],
+  run: async ({ values, options, positionals, terminal }) => {
     const [model, ...files] = positionals;
     chooseEngine(values);
-    const checkpoint = await readCheckpoint(modelFileAt(model!), withoutUndefined({ arch: values.arch }));
+    const checkpoint = await readCheckpoint(modelFileAt(model!), picked(options, "arch"));
     const kind = fileKindOf(checkpoint);
     const results = await predictFiles(checkpoint, files, {
-      ...fileOptions(values, terminal, "predict", kind),
+      ...fileOptions(options, terminal, "predict", kind),
       ...withoutUndefined({ top: values.top }),
     });
     if (values.json) terminal.document(results);

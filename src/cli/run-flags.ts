@@ -1,33 +1,209 @@
 import type { FileOptions } from "../cli-api.ts";
-import { formatNames } from "../cli-api.ts";
-import type {
-  CheckpointFormat,
-  EngineChoice,
-  FinetuneOptions,
-  PreprocessMode,
-  SampleUnit,
-} from "../index.ts";
+import { formatNames, oneOf, someText } from "../cli-api.ts";
+import type { EngineChoice, SampleUnit } from "../index.ts";
 import { useEngine } from "../index.ts";
-import type { FlagsOf } from "./command.ts";
-import { flag, value } from "./command.ts";
-import type { FreezeValues } from "./freeze-flags.ts";
-import { freezeFlags, freezePolicies } from "./freeze-flags.ts";
+import type { GivenOptions } from "./command.ts";
+import { picked } from "./command.ts";
+import type { FlagsOf, OptionFlag } from "./flag.ts";
+import { flag, sets, switches, value } from "./flag.ts";
 import type { Terminal } from "./terminal.ts";
-import {
-  byteSize,
-  classWeight,
-  imageSize,
-  oneOf,
-  plainText,
-  positiveNumber,
-  preprocessMode,
-  wholeNumber,
-} from "./values.ts";
+import { byteSize, classWeight, imageSize, nameOrJson, number } from "./values.ts";
 
-const model = "Model and data";
+/** Headings of the help, in its order. */
+const data = "Model and data";
+const task = "Task";
 const training = "Training";
-const features = "Feature cache";
+const cache = "Feature cache";
 const output = "Output";
+const machine = "Machine";
+
+type OptionFlags = Readonly<Record<string, OptionFlag>>;
+
+/** Returns some of a group's flags. */
+export function only(flags: OptionFlags, ...names: readonly string[]): OptionFlags {
+  return Object.fromEntries(Object.entries(flags).filter(([name]) => names.includes(name)));
+}
+
+/** The model of a run. */
+export const modelFlag: OptionFlags = {
+  model: sets("model", "Keras file (.h5, .keras), tfjs folder, or run folder; required", "FILE", {
+    group: data,
+  }),
+};
+
+/** The model of a command that takes it as its first argument too. */
+export const modelValue: FlagsOf<ModelValue> = {
+  model: value("The model, in place of the argument MODEL", "FILE", someText, {
+    group: data,
+  }),
+};
+
+export interface ModelValue {
+  readonly model?: string;
+}
+
+/** The network of a file that has none. */
+export const archFlag: OptionFlags = {
+  arch: sets(
+    "arch",
+    "Network of a file that holds weights only: a name such as resnet50, or a file of it (model.to_json(), another model file)",
+    "NAME|FILE",
+    { group: data },
+  ),
+};
+
+/** How images become the input of a model. */
+export const imageFlags: OptionFlags = {
+  "image-size": sets(
+    "imageSize",
+    "Size that images are resized to, if the model takes any: 224, or HEIGHTxWIDTH",
+    "PX",
+    { group: data, read: imageSize, otherwise: "the architecture's, else 224" },
+  ),
+  preprocess: sets(
+    "preprocess",
+    "How pixels enter the model: auto: as noted in the file, else none if a layer rescales, else as its architecture does; caffe, tf, torch, unit (x/255), none, or mean=…,std=… of pixels from 0 to 255",
+    "MODE",
+    { group: data, otherwise: "auto" },
+  ),
+  "no-exif": switches(
+    "exif",
+    false,
+    "Ignore the orientation that a camera noted, which turns images by default",
+    data,
+  ),
+};
+
+/** The data of a run. */
+export const dataFlags: OptionFlags = {
+  data: sets(
+    "data",
+    "Folder of class folders, or of train/ and val/ with class folders, with images, or with .txt files for a model that takes texts; required",
+    "DIR",
+    { group: data },
+  ),
+  ...imageFlags,
+  "strict-data": switches(
+    "strictData",
+    true,
+    "End the run at a file that cannot be used, which is skipped and listed by default",
+    data,
+  ),
+};
+
+/** What the model is trained for. */
+export const taskFlags: OptionFlags = {
+  loss: sets("loss", "Keras loss, by name or as JSON config", "NAME|JSON", {
+    group: task,
+    read: nameOrJson,
+    otherwise: "by the head",
+  }),
+  "class-weight": sets(
+    "classWeight",
+    "Weights of the classes in the loss: balanced, or name=weight such as cat=2,dog=0.5",
+    "W",
+    { group: task, read: classWeight, otherwise: "1 each" },
+  ),
+  classes: sets("classes", "End the run if the data has another number of classes", "K", {
+    group: task,
+    read: number,
+  }),
+  "keep-head": switches(
+    "keepHead",
+    true,
+    "Keep the model's head, whatever its labels. By default it is replaced unless its labels, or without labels their number, are the data's",
+    task,
+  ),
+};
+
+/** How a run trains. */
+export const trainingFlags: OptionFlags = {
+  epochs: sets("epochs", "Passes over the training data", "N", { group: training, read: number }),
+  "batch-size": sets("batchSize", "Samples in a step", "N", { group: training, read: number }),
+  lr: sets("learningRate", "Learning rate", "RATE", {
+    group: training,
+    read: number,
+    otherwise: "0.001 if only new layers train, else 0.0001",
+  }),
+  optimizer: sets(
+    "optimizer",
+    "Keras optimizer, by name with Keras's settings, or as JSON config",
+    "NAME|JSON",
+    {
+      group: training,
+      read: nameOrJson,
+    },
+  ),
+  augment: sets(
+    "augment",
+    "How training images vary: light, medium, strong, or a list such as flip,rotate=10,zoom=0.1,crop,brightness=0.2 (see docs/augmentation.md)",
+    "LIST",
+    { group: training, otherwise: "none" },
+  ),
+  views: sets(
+    "views",
+    "Cached variants of each training image that epochs take in turn; 0 draws fresh ones in each epoch and caches none",
+    "K",
+    { group: training, read: number, otherwise: "4 with --augment" },
+  ),
+  patience: sets(
+    "patience",
+    "End the run after N epochs without a lower val_loss; the best epoch is saved either way",
+    "N",
+    { group: training, read: number, otherwise: "off" },
+  ),
+  seed: sets(
+    "seed",
+    "Seed of the new head, the order of samples and dropout: same seed, engine and machine, same weights",
+    "N",
+    { group: training, read: number },
+  ),
+};
+
+/** Where features are kept. */
+export const cacheFlags: OptionFlags = {
+  cache: sets("cache", "Folder of the feature cache", "DIR", {
+    group: cache,
+    otherwise: "features in KERAS_FINETUNE_HOME, else in ~/.cache/keras-finetune",
+  }),
+  "cache-max": sets(
+    "cacheMax",
+    "Size of the whole cache; the least recently used features go first",
+    "SIZE",
+    {
+      group: cache,
+      read: byteSize,
+      otherwise: "10GB",
+    },
+  ),
+  "cache-dtype": sets("cacheDtype", "float32, or float16, which halves the size and rounds", "TYPE", {
+    group: cache,
+  }),
+  "no-cache": switches("cache", false, "Neither read nor write cached features", cache),
+};
+
+/** The Keras that will open a file. */
+export const kerasFlag: OptionFlags = {
+  keras: sets("outputKeras", "Oldest Keras 3 that opens the .keras: 3.0, else 3.4 and later", "VERSION", {
+    group: output,
+  }),
+};
+
+/** What a run leaves. */
+export const outputFlags: OptionFlags = {
+  format: sets("outputFormat", `Format of the tuned model: ${formatNames.join(", ")}`, "NAME", {
+    group: output,
+    otherwise: "keras",
+  }),
+  ...kerasFlag,
+  out: sets("out", "Run folder, new or empty", "DIR", { group: output, otherwise: "runs/<model>-<n>" }),
+  overwrite: switches(
+    "overwrite",
+    true,
+    "Replace an earlier run in the run folder, once the new one is complete",
+    output,
+  ),
+};
 
 export interface EngineValues {
   readonly engine?: EngineChoice;
@@ -37,61 +213,12 @@ export interface EngineValues {
 /** Flags of every command that runs a model. */
 export const engineFlags: FlagsOf<EngineValues> = {
   engine: value(
-    "native: TensorFlow; wasm: everywhere, slower; auto (default): the first that works",
+    "native: TensorFlow; wasm: everywhere, slower; auto: the first that works",
     "NAME",
     oneOf("auto", "native", "wasm"),
-    "Engine",
+    { group: machine, otherwise: "auto" },
   ),
-  verbose: flag("Let the engine's own messages through", "Engine"),
-};
-
-export interface PictureValues {
-  readonly "image-size"?: number | readonly [number, number];
-  readonly preprocess?: PreprocessMode | "auto";
-  readonly "no-exif"?: boolean;
-}
-
-/** Flags of every command that reads pictures. */
-export const pictureFlags: FlagsOf<PictureValues> = {
-  "image-size": value(
-    "What pictures are resized to where the model leaves it free: 224, or HEIGHTxWIDTH (the size its architecture was trained on, else 224)",
-    "PX",
-    imageSize,
-    model,
-  ),
-  preprocess: value(
-    "How pixels enter the model: auto (default): as noted in the file, else none if a layer rescales, else as its architecture does; caffe, tf, torch, unit (x/255), none, or mean=…,std=… of pixels from 0 to 255",
-    "MODE",
-    preprocessMode,
-    model,
-  ),
-  "no-exif": flag("Ignore the orientation that a camera noted (by default pictures are turned)", model),
-};
-
-export interface ArchValue {
-  readonly arch?: string;
-}
-
-export const archFlag: FlagsOf<ArchValue> = {
-  arch: value(
-    "Network of a file that holds weights only: a name such as resnet50, or a file of it (model.to_json(), another model file)",
-    "NAME|FILE",
-    plainText,
-    model,
-  ),
-};
-
-export interface KerasValue {
-  readonly keras?: "3.0";
-}
-
-export const kerasFlag: FlagsOf<KerasValue> = {
-  keras: value(
-    "3.0: a .keras that Keras 3.0 to 3.3 open too; without it one for Keras 3.4 and later",
-    "VERSION",
-    oneOf("3.0"),
-    output,
-  ),
+  verbose: flag("Print the engine's own messages", machine),
 };
 
 export interface JsonValue {
@@ -99,183 +226,18 @@ export interface JsonValue {
 }
 
 export const jsonFlag: FlagsOf<JsonValue> = {
-  json: flag("One JSON document on stdout at the end, everything else on stderr", output),
+  json: flag("Print one JSON document on stdout at the end, everything else on stderr", output),
 };
 
-export interface RunValues
-  extends ArchValue,
-    PictureValues,
-    FreezeValues,
-    EngineValues,
-    KerasValue,
-    JsonValue {
-  readonly model?: string;
-  readonly data?: string;
-  readonly classes?: number;
-  readonly "keep-head"?: boolean;
-  readonly "strict-data"?: boolean;
-  readonly epochs?: number;
-  readonly "batch-size"?: number;
-  readonly lr?: number;
-  readonly optimizer?: string;
-  readonly loss?: string;
-  readonly "class-weight"?: "balanced" | Readonly<Record<string, number>>;
-  readonly augment?: string;
-  readonly views?: number;
-  readonly seed?: number;
-  readonly patience?: number;
-  readonly cache?: string;
-  readonly "cache-max"?: number;
-  readonly "cache-dtype"?: "float32" | "float16";
-  readonly "no-cache"?: boolean;
-  readonly format?: CheckpointFormat;
-  readonly out?: string;
-  readonly overwrite?: boolean;
-  readonly "dry-run"?: boolean;
-}
-
-/** The flags of a training run. */
-export const runFlags: FlagsOf<RunValues> = {
-  model: value("Keras file (.h5, .keras), tfjs folder, or run folder; required", "FILE", plainText, model),
-  data: value(
-    "Folder of class folders, or of train/ and val/ with class folders: pictures, or .txt files for a model that takes texts; required",
-    "DIR",
-    plainText,
-    model,
-  ),
-  ...archFlag,
-  classes: value("End the run if the data has another number of classes", "K", wholeNumber(1), model),
-  "keep-head": flag(
-    "Keep the model's head, whatever its labels (by default it is replaced unless its labels, or without labels their number, are the data's)",
-    model,
-  ),
-  ...pictureFlags,
-  "strict-data": flag(
-    "End the run at a file that cannot be used (by default it is left out and listed)",
-    model,
-  ),
-  ...freezeFlags,
-  epochs: value("Passes over the training data (10)", "N", wholeNumber(1), training),
-  "batch-size": value("Samples a step (32)", "N", wholeNumber(1), training),
-  lr: value("Learning rate (0.001 if only new layers train, else 0.0001)", "RATE", positiveNumber, training),
-  optimizer: value(
-    "SGD, RMSprop, Adam (default), AdamW, Adamax, Nadam, Adagrad, Adadelta, Lion; with Keras's settings",
-    "NAME",
-    plainText,
-    training,
-  ),
-  loss: value("Keras loss (categorical or binary cross-entropy, by the head)", "NAME", plainText, training),
-  "class-weight": value(
-    "What a sample counts by its class: balanced, or name=weight such as cat=2,dog=0.5 (all alike)",
-    "W",
-    classWeight,
-    training,
-  ),
-  augment: value(
-    "How training images vary: light, medium, strong, or a list such as flip,rotate=10,zoom=0.1,crop,brightness=0.2 (see docs/augmentation.md)",
-    "LIST",
-    plainText,
-    training,
-  ),
-  views: value(
-    "Cached variants of each training image that epochs take in turn (4 with --augment); 0 draws fresh ones in each epoch and caches none",
-    "K",
-    wholeNumber(0),
-    training,
-  ),
-  seed: value(
-    "Of the new head, the order of samples and dropout (0): same seed, engine and machine, same weights",
-    "N",
-    wholeNumber(0),
-    training,
-  ),
-  patience: value(
-    "End the run after N epochs without a lower val_loss (off); the best epoch is saved either way",
-    "N",
-    wholeNumber(1),
-    training,
-  ),
-  cache: value(
-    "Folder of the cache (features in KERAS_FINETUNE_HOME, else in ~/.cache/keras-finetune)",
-    "DIR",
-    plainText,
-    features,
-  ),
-  "cache-max": value(
-    "What the whole cache may hold; the least recently used features go first (10GB)",
-    "SIZE",
-    byteSize,
-    features,
-  ),
-  "cache-dtype": value(
-    "float32 (default); float16 halves the size and rounds, also what is not cached yet",
-    "TYPE",
-    oneOf("float32", "float16"),
-    features,
-  ),
-  "no-cache": flag("Neither read nor write cached features", features),
-  ...engineFlags,
-  format: value(
-    `Format of the tuned model: keras (default), ${formatNames.slice(1).join(", ")}`,
-    "NAME",
-    oneOf(...formatNames),
-    output,
-  ),
-  ...kerasFlag,
-  out: value("Run folder, new or empty (runs/<model>-<n>, the first free n)", "DIR", plainText, output),
-  overwrite: flag("Replace the results of an earlier run in --out, once the new ones are complete", output),
-  "dry-run": flag("Print the plan and stop before anything is computed or written", output),
-  ...jsonFlag,
-};
-
-/** The options that the flags state, by the API's names; what was not given is absent. */
-export function runOptions(
-  values: RunValues & { readonly model: string; readonly data: string },
-): FinetuneOptions {
-  const freeze = freezePolicies(values);
-  const cache: string | false | undefined = values["no-cache"] ? false : values.cache;
-  return withoutUndefined({
-    model: values.model,
-    data: values.data,
-    freeze: freeze.length > 0 ? freeze : undefined,
-    bnMode: values["bn-mode"],
-    epochs: values.epochs,
-    batchSize: values["batch-size"],
-    optimizer: values.optimizer,
-    learningRate: values.lr,
-    loss: values.loss,
-    classWeight: values["class-weight"],
-    augment: values.augment,
-    views: values.views,
-    seed: values.seed,
-    patience: values.patience,
-    imageSize: values["image-size"],
-    preprocess: values.preprocess,
-    exif: values["no-exif"] ? false : undefined,
-    strictData: values["strict-data"],
-    cache,
-    cacheMax: values["cache-max"],
-    cacheDtype: values["cache-dtype"],
-    arch: values.arch,
-    classes: values.classes,
-    keepHead: values["keep-head"],
-    outputFormat: values.format,
-    outputKeras: values.keras,
-    out: values.out,
-    overwrite: values.overwrite,
-  });
-}
-
-/** How files are read, as the flags state it; progress and warnings go to the terminal. */
+/** Returns how files are read, as the flags say; progress and warnings go to the terminal. */
 export function fileOptions(
-  values: PictureValues,
+  options: GivenOptions,
   terminal: Terminal,
   label: string,
   unit: SampleUnit,
 ): FileOptions {
   return {
-    ...withoutUndefined({ imageSize: values["image-size"], preprocess: values.preprocess }),
-    exif: !values["no-exif"],
+    ...picked(options, "imageSize", "preprocess", "exif"),
     onWarning: (message) => terminal.notice(`warning: ${message}`),
     onProgress: (done, total) => terminal.progress.update(label, done, total, unit),
   };
@@ -285,16 +247,4 @@ export function fileOptions(
 export function chooseEngine(values: EngineValues): void {
   const verbose = values.verbose ?? false;
   if (values.engine !== undefined || verbose) useEngine(values.engine ?? "auto", { verbose });
-}
-
-/** Names that may be undefined become optional. */
-type Defined<T> = {
-  [Name in keyof T as undefined extends T[Name] ? never : Name]: T[Name];
-} & {
-  [Name in keyof T as undefined extends T[Name] ? Name : never]?: Exclude<T[Name], undefined>;
-};
-
-/** The record without the names whose value is undefined. */
-export function withoutUndefined<T extends object>(record: T): Defined<T> {
-  return Object.fromEntries(Object.entries(record).filter(([, given]) => given !== undefined)) as Defined<T>;
 }

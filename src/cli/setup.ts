@@ -1,29 +1,32 @@
-import { formatSeconds } from "../cli-api.ts";
+import { formatSeconds, someText } from "../cli-api.ts";
 import { setupEngine } from "../index.ts";
-import type { Command, FlagsOf } from "./command.ts";
-import { value } from "./command.ts";
+import type { Command } from "./command.ts";
+import { withoutUndefined } from "./command.ts";
+import { value } from "./flag.ts";
 import type { JsonValue } from "./run-flags.ts";
-import { jsonFlag, withoutUndefined } from "./run-flags.ts";
-import { plainText } from "./values.ts";
+import { jsonFlag } from "./run-flags.ts";
 
 interface SetupValues extends JsonValue {
   readonly wheel?: string;
   readonly python?: string;
 }
 
-const flags: FlagsOf<SetupValues> = {
-  wheel: value("A tensorflow-cpu wheel, or the folder of an installed one", "FILE", plainText),
-  python: value("The Python that is asked for TensorFlow and for pip", "FILE", plainText),
-  ...jsonFlag,
-};
-
-/** `finetune setup`: builds the native engine in the user's cache folder. */
+/** `finetune setup` builds the native engine in the user's cache folder. */
 export const setupCommand: Command<SetupValues> = {
   name: "setup",
   usage: "setup",
   summary:
     "Builds the native engine on a current TensorFlow, in the user's cache folder; touches no node_modules.",
-  flags,
+  options: {},
+  flags: {
+    wheel: value("A tensorflow-cpu wheel, or the folder of an installed one", "FILE", someText, {
+      otherwise: "pip's",
+    }),
+    python: value("The Python that is asked for TensorFlow and for pip", "FILE", someText, {
+      otherwise: "python3",
+    }),
+    ...jsonFlag,
+  },
   positionals: [0, 0],
   examples: [],
   run: async ({ values, terminal }) => {

@@ -9,17 +9,50 @@ import {
 import type { FinetuneResult, ProgressEvent, SampleUnit } from "../index.ts";
 import { finetune, UsageError } from "../index.ts";
 import type { Command } from "./command.ts";
-import type { RunValues } from "./run-flags.ts";
-import { chooseEngine, runFlags, runOptions } from "./run-flags.ts";
+import { flag } from "./flag.ts";
+import type { FreezeValues } from "./freeze-flags.ts";
+import { bnModeFlag, freezeFlags, freezePolicies } from "./freeze-flags.ts";
+import type { EngineValues, JsonValue } from "./run-flags.ts";
+import {
+  archFlag,
+  cacheFlags,
+  chooseEngine,
+  dataFlags,
+  engineFlags,
+  jsonFlag,
+  modelFlag,
+  outputFlags,
+  taskFlags,
+  trainingFlags,
+} from "./run-flags.ts";
 import { costTable, engineLine, figure, slowEngineLines } from "./run-text.ts";
 import type { Terminal } from "./terminal.ts";
 
-/** `finetune --model M --data D`: trains and leaves a run folder. */
-export const trainCommand: Command<RunValues> = {
-  name: "",
+interface TrainValues extends FreezeValues, EngineValues, JsonValue {
+  readonly "dry-run"?: boolean;
+}
+
+/** `finetune --model M --data D` trains and leaves a run folder. */
+export const trainCommand: Command<TrainValues> = {
+  name: "train",
   usage: "--model FILE --data DIR [flags]",
-  summary: "Fine-tunes a Keras model on a folder of pictures or texts and leaves a file that Keras opens.",
-  flags: runFlags,
+  summary: "Fine-tunes a Keras model on a folder of images or texts and leaves a file that Keras opens.",
+  options: {
+    ...modelFlag,
+    ...archFlag,
+    ...dataFlags,
+    ...taskFlags,
+    ...bnModeFlag,
+    ...trainingFlags,
+    ...cacheFlags,
+    ...outputFlags,
+  },
+  flags: {
+    ...freezeFlags,
+    "dry-run": flag("Print the plan and stop before anything is computed or written", "Output"),
+    ...jsonFlag,
+    ...engineFlags,
+  },
   positionals: [0, 0],
   examples: [
     ["--model resnet50.h5 --freeze-until conv4 --data photos/", "train conv4, conv5 and a new head"],
@@ -27,15 +60,12 @@ export const trainCommand: Command<RunValues> = {
     ["--model resnet50.h5 --data photos/ --dry-run", "the plan alone"],
   ],
   interruptible: true,
-  run: async ({ values, terminal, signal }) => {
-    const { model, data } = values;
-    if (model === undefined || data === undefined) {
-      throw new UsageError(
-        `--${model === undefined ? "model" : "data"}: expected ${model === undefined ? "a Keras file" : "a folder of class folders"}, got none. Usage: finetune --model FILE --data DIR`,
-        "flag-missing",
-      );
-    }
-    const options = runOptions({ ...values, model, data });
+  run: async ({ values, options: given, terminal, signal }) => {
+    const { model, data } = given;
+    if (typeof model !== "string") throw missing("model", "a Keras file");
+    if (typeof data !== "string") throw missing("data", "a folder of class folders");
+    const freeze = freezePolicies(values);
+    const options = { ...given, model, data, ...(freeze.length > 0 && { freeze }) };
     chooseEngine(values);
     if (values["dry-run"]) {
       const run = await prepareRun(resolveOptions(options));
@@ -67,6 +97,14 @@ export const trainCommand: Command<RunValues> = {
     for (const line of resultLines(out, result, unit)) terminal.print(line);
   },
 };
+
+function missing(flag: string, expected: string): UsageError {
+  return new UsageError(
+    `--${flag}: expected ${expected}, got none. Usage: finetune --model FILE --data DIR`,
+    "flag-missing",
+    flag,
+  );
+}
 
 function show(event: ProgressEvent, { print, notice, progress }: Terminal): void {
   switch (event.kind) {

@@ -7,7 +7,7 @@ import { augmentationRecipe } from "../features/views/recipe.ts";
 import { formatNames } from "../formats/formats.ts";
 import type { FreezePolicy } from "../freeze/policy.ts";
 import { nearestNames } from "../freeze/suggestions.ts";
-import type { OptionCheck } from "../options.ts";
+import type { OptionCheck, Refuse } from "../options.ts";
 import {
   aFunction,
   oneOf,
@@ -110,14 +110,16 @@ export function resolveSome<const Name extends keyof RunSettings>(
   return resolve(some, options) as Pick<RunSettings, Name>;
 }
 
-/** Returns an option's value if it is in range. `written` is the value as the caller wrote it, for the message. */
-export function checkOption(name: string, value: unknown, written: unknown = value): unknown {
-  const known: Readonly<Record<string, Setting<unknown>>> = runSettings;
-  return known[name]!.check(value, (expected) => optionError(name, expected, written));
+/** The name of an option of a run. */
+export type RunOption = keyof RunSettings;
+
+/** Returns the check of one option, which other callers of a run apply to what they read: flags, config files. */
+export function checkOf(name: RunOption): OptionCheck<unknown> {
+  return runSettings[name].check;
 }
 
 /** Returns the default of an option, for help texts. */
-export function defaultOf(name: keyof RunSettings): unknown {
+export function defaultOf(name: RunOption): unknown {
   return runSettings[name].otherwise;
 }
 
@@ -146,7 +148,7 @@ function refuseUnknown(options: object): void {
   throw new UsageError(`${optionName(strange)}: unknown option. ${hint}`, "option-unknown", strange);
 }
 
-function modelOrFile(given: unknown, refuse: (expected: string) => Error): string | Checkpoint {
+function modelOrFile(given: unknown, refuse: Refuse): string | Checkpoint {
   if (typeof given === "string" && given !== "") return given;
   if (isRecord(given) && isRecord(given["modelConfig"]) && given["weights"] instanceof Map) {
     return given as unknown as Checkpoint;
@@ -154,9 +156,10 @@ function modelOrFile(given: unknown, refuse: (expected: string) => Error): strin
   throw refuse("a Keras file, a run folder or a checkpoint");
 }
 
-function datasetOrFolder(given: unknown, refuse: (expected: string) => Error): string | Dataset {
+function datasetOrFolder(given: unknown, refuse: Refuse): string | Dataset {
   if (typeof given === "string" && given !== "") return given;
-  if (isRecord(given) && typeof given["kind"] === "string") return given as unknown as Dataset;
+  const isDataset = isRecord(given) && (typeof given["kind"] === "string" || Symbol.asyncIterator in given);
+  if (isDataset) return given as unknown as Dataset;
   throw refuse("a folder or a dataset");
 }
 
@@ -169,7 +172,7 @@ const policyKinds: readonly unknown[] = [
   "all-but-head",
 ] satisfies readonly FreezePolicy["kind"][];
 
-function freezePolicies(given: unknown, refuse: (expected: string) => Error): readonly FreezePolicy[] {
+function freezePolicies(given: unknown, refuse: Refuse): readonly FreezePolicy[] {
   const list: readonly unknown[] = Array.isArray(given) ? given : [given];
   if (list.every((policy) => isRecord(policy) && policyKinds.includes(policy["kind"]))) {
     return list as readonly FreezePolicy[];
@@ -186,10 +189,7 @@ function kerasObject(expected: string): OptionCheck<OptimizerArgument> {
   };
 }
 
-function classWeights(
-  given: unknown,
-  refuse: (expected: string) => Error,
-): "balanced" | Readonly<Record<string, number>> {
+function classWeights(given: unknown, refuse: Refuse): "balanced" | Readonly<Record<string, number>> {
   if (given === "balanced") return given;
   const weights: readonly unknown[] = isRecord(given) ? Object.values(given) : [];
   if (weights.length > 0 && weights.every((weight) => Number.isFinite(weight) && Number(weight) > 0)) {
@@ -199,7 +199,7 @@ function classWeights(
 }
 
 /** Takes a recipe as it is written, if it can be made out. */
-function augmentation(given: unknown, refuse: (expected: string) => Error): AugmentArgument {
+function augmentation(given: unknown, refuse: Refuse): AugmentArgument {
   const items: readonly unknown[] = Array.isArray(given) ? given : [given];
   if (!items.every((item) => typeof item === "string" || isRecord(item))) {
     throw refuse("transformations such as flip,rotate=10, or light, medium or strong");
@@ -208,7 +208,7 @@ function augmentation(given: unknown, refuse: (expected: string) => Error): Augm
   return given as AugmentArgument;
 }
 
-function imageSize(given: unknown, refuse: (expected: string) => Error): number | readonly [number, number] {
+function imageSize(given: unknown, refuse: Refuse): number | readonly [number, number] {
   const sides: readonly unknown[] = Array.isArray(given) ? given : [given, given];
   if (sides.length === 2 && sides.every((side) => Number.isSafeInteger(side) && Number(side) >= 1)) {
     return given as number | readonly [number, number];
@@ -216,19 +216,19 @@ function imageSize(given: unknown, refuse: (expected: string) => Error): number 
   throw refuse("pixels such as 224, or height and width such as [200, 300]");
 }
 
-function folderOrFalse(given: unknown, refuse: (expected: string) => Error): string | false {
+function folderOrFalse(given: unknown, refuse: Refuse): string | false {
   if (given === false || (typeof given === "string" && given.trim() !== "")) return given;
   throw refuse("a folder, or false for no cache");
 }
 
-function callbackList(given: unknown, refuse: (expected: string) => Error): readonly Callback[] {
+function callbackList(given: unknown, refuse: Refuse): readonly Callback[] {
   if (Array.isArray(given) && given.every((one) => isRecord(one) && typeof one["name"] === "string")) {
     return given;
   }
   throw refuse("a list of callbacks, each with a name");
 }
 
-function abortSignal(given: unknown, refuse: (expected: string) => Error): AbortSignal {
+function abortSignal(given: unknown, refuse: Refuse): AbortSignal {
   if (given instanceof AbortSignal) return given;
   throw refuse("an AbortSignal");
 }

@@ -1,17 +1,14 @@
 import { describe, expect, test } from "vitest";
-import type { Flag } from "../../src/cli/command.ts";
-import { parseTokens } from "../../src/cli/command.ts";
-import type { AnyCommand } from "../../src/cli/commands.ts";
-import { namedCommands } from "../../src/cli/commands.ts";
+import type { AnyCommand } from "../../src/cli/command.ts";
+import { flagsOf } from "../../src/cli/command.ts";
+import { readCommandLine } from "../../src/cli/command-line.ts";
+import { commands } from "../../src/cli/commands.ts";
 import { failureOf } from "../../src/cli/failure.ts";
 import { helpText } from "../../src/cli/help.ts";
-import { trainCommand } from "../../src/cli/train.ts";
-
-const commands: readonly AnyCommand[] = [trainCommand, ...namedCommands];
 
 test("every command of the command line is among those tested here", () => {
   expect(commands.map(({ name }) => name)).toEqual([
-    "",
+    "train",
     "plan",
     "inspect",
     "predict",
@@ -23,10 +20,10 @@ test("every command of the command line is among those tested here", () => {
 });
 
 const everyFlag = commands.flatMap((command) =>
-  Object.entries<Flag<unknown>>(command.flags).map(([name, flag]) => [command, name, flag] as const),
+  [...flagsOf(command)].map(([name, flag]) => [command, name, flag] as const),
 );
 const named = everyFlag.map(([command, name, flag]) => ({
-  written: `finetune ${command.name} --${name}`.replace("  ", " "),
+  written: `finetune ${command.name} --${name}`,
   command,
   name,
   flag,
@@ -36,20 +33,22 @@ const named = everyFlag.map(([command, name, flag]) => ({
 function refusal(command: AnyCommand, ...tokens: readonly string[]): ReturnType<typeof failureOf> {
   const least = Array.from({ length: command.positionals[0] }, (_, index) => `argument-${index}`);
   try {
-    parseTokens(command, [...least, ...tokens]);
+    readCommandLine(commands, [command.name, ...least, ...tokens], "0.0.0");
   } catch (error) {
     return failureOf(error);
   }
   throw new Error(`${tokens.join(" ")} was taken`);
 }
 
-describe.each(named)("$written", ({ command, name, flag: { kind, describe: text, placeholder } }) => {
+describe.each(named)("$written", ({ command, name, flag: { kind, help: text, placeholder, otherwise } }) => {
   test("is in the help with what it does", () => {
     expect(text.length).toBeGreaterThan(10);
     const written = placeholder ? `--${name} ${placeholder}` : `--${name}`;
     const [, ...lines] = helpText(command, 1000).split(`\n  ${written} `);
     expect(lines).toHaveLength(1);
-    expect(lines[0]!.trim().split("\n")[0]).toBe(text);
+    const [line] = lines[0]!.trim().split("\n");
+    const shown = otherwise === undefined ? text : `${text} [default: ${otherwise}]`;
+    expect(line!.replace(/ {2,}/g, " ")).toBe(shown);
   });
 
   test("is refused with a wrong value, or without one where it needs one, and exits with 2", () => {
@@ -69,7 +68,7 @@ describe.each(named)("$written", ({ command, name, flag: { kind, describe: text,
 
   test("is suggested where a letter of it is missing or doubled", () => {
     for (const wrong of [name.slice(0, -1), `${name}${name.at(-1)}`]) {
-      if (wrong in command.flags) continue;
+      if (flagsOf(command).has(wrong)) continue;
       const { exitCode, message } = refusal(command, `--${wrong}`, "x");
       expect([exitCode, message]).toEqual([2, `--${wrong}: unknown flag. Did you mean --${name}?`]);
     }

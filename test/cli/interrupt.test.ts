@@ -86,7 +86,8 @@ describe("Ctrl-C", () => {
     const printed: string[] = [];
     const [print, notice] = [printed.push.bind(printed), printed.push.bind(printed)];
     const refused = trainCommand.run({
-      values: { ...modelAndData, "dry-run": true },
+      values: { "dry-run": true },
+      options: modelAndData,
       positionals: [],
       terminal: { ...createTerminal(true), print, notice },
       signal: AbortSignal.abort(new Interrupted("Stopped.")),

@@ -33,7 +33,7 @@ test("spaces, quotes, commas and letters of any script in every path; links, hid
 
   const predicted = await runCli(["predict", out, join(classes, second), "--json"]);
   expect([predicted.code, predicted.stderr.match(/^\s+at /m)]).toEqual([0, null]);
-  const images = (JSON.parse(predicted.stdout) as { image: string }[]).map(({ image }) => image);
+  const images = (JSON.parse(predicted.stdout) as { path: string }[]).map(({ path }) => path);
   expect(images).toHaveLength(4);
   for (const image of images) expect(image.startsWith(join(classes, second))).toBe(true);
 });

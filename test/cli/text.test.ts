@@ -24,10 +24,10 @@ describe("figures", () => {
   });
 
   test("sizes in powers of 1000 and pixels by height and width", () => {
-    expect(["10GB", "500 mb", "1.5kb", "42"].map((text) => byteSize(text, "--x"))).toEqual([
+    expect(["10GB", "500 mb", "1.5kb", "42"].map((text) => byteSize(text, Error))).toEqual([
       10e9, 500e6, 1500, 42,
     ]);
-    expect(["224", "200x300"].map((text) => imageSize(text, "--x"))).toEqual([224, [200, 300]]);
+    expect(["224", "200x300"].map((text) => imageSize(text, Error))).toEqual([224, [200, 300]]);
   });
 });
 

@@ -27,7 +27,10 @@ describe("the command line", () => {
     expect(help.stdout).toMatch(/^Exit codes: 0 done, 2 the command line, 1 .*, 130 Ctrl-C\.$/m);
     const own = await runCli(["plan", "--help"]);
     expect([own.code, own.stdout.startsWith("finetune plan MODEL")]).toEqual([0, true]);
-    expect((await runCli([])).stdout).toBe(help.stdout);
+    expect((await runCli(["help"])).stdout).toBe(help.stdout);
+    const start = await runCli([]);
+    expect([start.code, start.stderr]).toEqual([0, ""]);
+    expect(start.stdout.trim().split("\n").length).toBeLessThanOrEqual(12);
     const { version } = JSON.parse(readFileSync(join(fixture(), "..", "package.json"), "utf8"));
     expect((await runCli(["--version"])).stdout.trim()).toBe(version);
   });
