@@ -8,17 +8,23 @@ import type { Program } from "./program.ts";
 import { programBetween } from "./program.ts";
 import { type ContextOf, inferenceContext } from "./run-program.ts";
 
-/** A whole model in inference form, with the weights that it runs on: derived, never the ones to be saved. */
+/**
+ * A whole model in inference form with the weights it runs on. These are derived from the checkpoint's and never saved.
+ */
 export interface InferenceProgram {
   readonly program: Program;
   readonly weights: Weights;
-  /** How its calls run: by the batch's statistics where the file says `training=True` and its Keras holds to that. */
+  /**
+   * Returns the context of each call. A call uses the batch's statistics if the file says `training=True` and its Keras
+   * honors that.
+   */
   readonly contextOf: ContextOf;
 }
 
 /**
- * The model without what inference does not need: positions that nobody reads, inactive layers, normalizations that fold into a
- * convolution or Dense. Exact but for rounding. Inputs and outputs are the graph's, in its order, then its activity penalties.
+ * Removes what inference does not need: positions that nobody reads, inactive layers, and normalizations that fold into
+ * a convolution or Dense. The result is exact but for rounding. Inputs and outputs are those of the graph in its order,
+ * followed by its activity penalties.
  */
 export function inferenceProgram(graph: LayerGraph, weights: Weights): InferenceProgram {
   const active = new Set(callsThatStayActive(graph).normalizations.map((node) => node.layer));

@@ -3,8 +3,8 @@ import { layersByPath } from "../topology/layer-graph.ts";
 import type { Program } from "./program.ts";
 
 /**
- * What the gradient of a table is the sum of, one addend for each time that a row was read: TensorFlow's `IndexedSlices`, which
- * Keras 3 hands to its optimizers as they are.
+ * The addends of a table's gradient, one for each time that a row was read: TensorFlow's `IndexedSlices`, which Keras 3
+ * passes to its optimizers unchanged.
  */
 export interface Addends {
   /** `[N, ...]`, float32. */
@@ -14,8 +14,8 @@ export interface Addends {
 }
 
 /**
- * Paths of the layers whose trained table is read by its rows and in no other way, in files of Keras 3: Keras 2 adds up before its
- * optimizers see a gradient.
+ * Returns the paths of layers whose trained table is read by its rows only, in models of Keras 3. Keras 2 adds the
+ * addends up before its optimizers see a gradient.
  */
 export function lookupTables(
   { graph, nodes }: Program,
@@ -33,7 +33,9 @@ export function lookupTables(
   );
 }
 
-/** The addends of one call that read `indices` and whose output has the gradient `dy`. Both stay the caller's. */
+/**
+ * Returns the addends of one call that read `indices` and whose output has the gradient `dy`. The caller keeps both.
+ */
 export function addendsOf(indices: tf.Tensor, dy: tf.Tensor): Addends {
   return tf.tidy(() => ({
     values: tf.reshape(dy, [-1, dy.shape.at(-1)!]),
@@ -41,7 +43,7 @@ export function addendsOf(indices: tf.Tensor, dy: tf.Tensor): Addends {
   }));
 }
 
-/** Those of several calls, as one. Takes them over. */
+/** Joins the addends of several calls. Takes ownership of them. */
 export function joined(addends: readonly Addends[]): Addends {
   if (addends.length === 1) return addends[0]!;
   const whole = {
@@ -52,7 +54,7 @@ export function joined(addends: readonly Addends[]): Addends {
   return whole;
 }
 
-/** The gradient: `[rowCount, ...]`. */
+/** Returns the gradient, `[rowCount, ...]`. */
 export function sumOf({ values, rows }: Addends, rowCount: number): tf.Tensor {
   return tf.unsortedSegmentSum(values, rows as tf.Tensor1D, rowCount);
 }

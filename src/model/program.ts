@@ -1,19 +1,19 @@
 import type { GraphNode, LayerGraph, TensorRef } from "../topology/layer-graph.ts";
 import { refKey, tensorsIn } from "../topology/layer-graph.ts";
 
-/** A part of a layer graph in running order, and when each of its tensors is read for the last time. */
+/** A part of a layer graph in running order, with the last read of each of its tensors. */
 export interface Program {
   readonly graph: LayerGraph;
   readonly nodes: readonly GraphNode[];
   readonly inputs: readonly TensorRef[];
   readonly outputs: readonly TensorRef[];
-  /** By running position, the keys of the tensors that nobody reads after that node. */
+  /** The keys of the tensors that nobody reads after a node, by its position in the running order. */
   readonly lastReadAt: readonly (readonly string[])[];
 }
 
 /**
- * The nodes that lead from `inputs` to `outputs`. What `outputs` need that neither `inputs` nor a node gives is a programming
- * error.
+ * Selects the nodes that lead from `inputs` to `outputs`. It is a programming error if `outputs` need a tensor that
+ * neither `inputs` nor a node provides.
  */
 export function programBetween(
   graph: LayerGraph,
@@ -32,7 +32,7 @@ export function programBetween(
   return { graph, nodes, inputs, outputs, lastReadAt: lastReads(nodes, outputs) };
 }
 
-/** The whole model, from its inputs to its outputs. */
+/** Returns the whole model, from its inputs to its outputs. */
 export function wholeProgram(graph: LayerGraph): Program {
   return programBetween(
     graph,
@@ -41,7 +41,9 @@ export function wholeProgram(graph: LayerGraph): Program {
   );
 }
 
-/** Every tensor that a call reads: its inputs, then masks and initial states from its keyword arguments. */
+/**
+ * Returns every tensor that a call reads: its inputs, then the masks and initial states among its keyword arguments.
+ */
 export function readsOf(node: GraphNode): readonly TensorRef[] {
   const keyword = ["mask", "initial_state"].flatMap((name) => {
     const given = node.kwargs[name];

@@ -8,10 +8,10 @@ import { layersByPath, refKey } from "../topology/layer-graph.ts";
 import type { Program } from "./program.ts";
 import type { LayerWeights } from "./uploads.ts";
 
-/** How one call runs: active or not, on which statistics, with which random numbers. */
+/** Returns how one call runs: whether the layer is active, which statistics it uses, and its random numbers. */
 export type ContextOf = (node: GraphNode, layer: GraphLayer) => KernelContext;
 
-/** Inference: nothing active, stored statistics. */
+/** The context of inference: no layer is active, and stored statistics are used. */
 export const inferenceContext: ContextOf = (_node, layer) => ({
   training: false,
   statistics: "stored",
@@ -21,13 +21,13 @@ export const inferenceContext: ContextOf = (_node, layer) => ({
 
 export interface ProgramResult {
   readonly outputs: tf.Tensor[];
-  /** The mask beside each output, undefined where there is none. */
+  /** The mask of each output, undefined if it has none. */
   readonly masks: (tf.Tensor | undefined)[];
 }
 
 /**
- * The program's outputs for `feeds`, one tensor for each of the program's inputs. Every tensor between is released as soon as
- * its last reader has run. The caller owns feeds, weights and outputs.
+ * Computes the program's outputs for `feeds`, one tensor for each of the program's inputs. Intermediate tensors are
+ * released as soon as their last reader has run. The caller owns feeds, weights and outputs.
  */
 export function runProgram(
   program: Program,
@@ -40,7 +40,7 @@ export function runProgram(
   return outputs;
 }
 
-/** `runProgram` with the outputs' masks, the caller's too. */
+/** Computes the outputs with their masks. The caller owns both. */
 export function runWithMasks(
   program: Program,
   feeds: readonly tf.Tensor[],
@@ -78,12 +78,12 @@ export function runWithMasks(
   };
 }
 
-/** `tf.tidy` over a kernel's result: its outputs, masks and state stay. */
+/** Runs a kernel in `tf.tidy` and keeps its outputs, masks and state. */
 function tidyResult(call: () => KernelResult): KernelResult {
   return tf.tidy(() => call() as unknown as tf.TensorContainer) as unknown as KernelResult;
 }
 
-/** The feeds under their keys, as handles of our own: releasing them leaves the caller's tensors alone. */
+/** Returns the feeds by key as new handles: releasing them does not affect the caller's tensors. */
 export function feedValues(program: Program, feeds: readonly tf.Tensor[]): Values {
   const tensors = new Map(program.inputs.map((ref, index) => [refKey(ref), feeds[index]!.clone()] as const));
   return { tensors, masks: new Map() };

@@ -22,7 +22,7 @@ import { runProgram } from "./run-program.ts";
 import { disposeWeights, uploadWeights } from "./uploads.ts";
 
 export interface TraceProgramOptions {
-  /** Kernels that the reader of the program knows; any other is taken apart. */
+  /** Kernels that the reader of the program knows. Any other is decomposed. */
   readonly kernels: ReadonlySet<string>;
   /** `[height, width]` in pixels for inputs whose image size is free. */
   readonly imageSize?: readonly [number, number] | undefined;

@@ -1,6 +1,7 @@
 /**
- * Forward and backward over a program, one small tape a call. What a call saves for its gradient is released as soon as that
- * gradient is known; a call that no trainable weight and no trained ancestor reaches is run without a tape.
+ * @file The forward and backward pass of a program, with one small tape for each call. What a call saves for its
+ * gradient is released as soon as that gradient is known. A call that no trainable weight and no trained ancestor
+ * reaches runs without a tape.
  */
 import type { Recording } from "../engine/tape.ts";
 import { record } from "../engine/tape.ts";
@@ -20,37 +21,37 @@ import type { ContextOf } from "./run-program.ts";
 import { feedValues, release } from "./run-program.ts";
 import type { LayerWeights } from "./uploads.ts";
 
-/** What of a program is trained, computed once for all steps. */
+/** A program with what is trained in it, computed once for all steps. */
 export interface TrainingProgram {
   readonly program: Program;
   /** Names of the weights that receive gradients, by layer path. */
   readonly trainable: ReadonlyMap<string, readonly string[]>;
   /** Keys of the tensors that depend on a trainable weight. */
   readonly differentiable: ReadonlySet<string>;
-  /** How many calls contribute to the gradient of a layer's weights. */
+  /** The number of calls that contribute to the gradient of a layer's weights. */
   readonly calls: ReadonlyMap<string, number>;
-  /** By a convolution's node index, the normalization that runs with it as one call. */
+  /** The normalization that is computed together with a convolution, by the convolution's node index. */
   readonly normalizations: ReadonlyMap<number, GraphNode>;
-  /** Paths of the layers whose gradient comes with its addends. */
+  /** Paths of the layers whose gradient is passed on with its addends. */
   readonly lookups: ReadonlySet<string>;
 }
 
 /**
- * Gets the gradient of one weight, and what it is the sum of where that is a lookup table of Keras 3. Both are released when it
- * returns.
+ * Receives the gradient of one weight, with its addends if the weight is a lookup table of Keras 3. Both are released
+ * when it returns.
  */
 export type OnGradient = (path: string, name: string, gradient: tf.Tensor, addends?: Addends) => void;
 
 export interface ForwardPass {
-  /** In the program's order; released by `backward` or `dispose`. */
+  /** The outputs in the program's order. `backward` or `dispose` releases them. */
   readonly outputs: readonly tf.Tensor[];
-  /** The mask beside each output, undefined where there is none; released with them. */
+  /** The mask of each output, undefined if it has none. Released with the outputs. */
   readonly outputMasks: readonly (tf.Tensor | undefined)[];
-  /** New moving statistics by layer path; the caller's. */
+  /** New moving statistics by layer path. The caller owns them. */
   readonly state: ReadonlyMap<string, Readonly<Record<string, tf.Tensor>>>;
   /**
-   * Hands the gradient of each trainable weight to `onGradient` as soon as it is complete, last layers first, and keeps none.
-   * `outputGradients` are the caller's.
+   * Passes the gradient of each trainable weight to `onGradient` as soon as it is complete, last layers first, and
+   * keeps none. The caller keeps `outputGradients`.
    */
   backward(outputGradients: readonly tf.Tensor[], onGradient: OnGradient): void;
   dispose(): void;
@@ -63,7 +64,7 @@ interface RecordedCall {
   readonly outputKeys: readonly string[];
   readonly outputs: readonly tf.Tensor[];
   readonly sources: readonly Source[];
-  /** Which rows of its table the call read. */
+  /** The rows of its table that the call read. */
   readonly indices?: tf.Tensor;
 }
 
@@ -71,7 +72,10 @@ type Source =
   | { readonly kind: "input"; readonly key: string; readonly tensor: tf.Tensor }
   | { readonly kind: "weight"; readonly path: string; readonly name: string; readonly tensor: tf.Tensor };
 
-/** `onStoredStatistics` says of a normalization's path whether it uses, in training, the statistics it has stored. */
+/**
+ * Prepares a program for training.
+ * @param onStoredStatistics Returns true for the path of a normalization that uses its stored statistics in training.
+ */
 export function trainingProgram(
   program: Program,
   trainable: ReadonlyMap<string, readonly string[]>,
@@ -274,7 +278,7 @@ function deliver(
   weightGradients.delete(path);
 }
 
-/** Takes `gradient` over, adding it to what is there. */
+/** Adds `gradient` to the gradient of a tensor and takes ownership of it. */
 function addGradient(gradients: Map<string, tf.Tensor>, key: string, gradient: tf.Tensor): void {
   const earlier = gradients.get(key);
   if (!earlier) {

@@ -3,7 +3,7 @@ import { tf } from "../engine/tf.ts";
 import type { InputTensor, StringTensor, Tensor } from "../tensor.ts";
 import { elementCount, toFloat32 } from "../tensor.ts";
 
-/** A layer's weights on the engine, by their own names. */
+/** The weights of layers on the engine, by layer path and weight name. */
 export type LayerWeights = Map<string, Record<string, tf.Tensor>>;
 
 /** Copies the weights of the given layers to the engine as float32. The caller disposes them with `disposeWeights`. */
@@ -26,12 +26,18 @@ function uploadWeight(weight: Weight): tf.Tensor {
   return tf.keep(tf.tensor(values, [...weight.shape], "float32"));
 }
 
-/** Rows `from` to `to` (exclusive) of a tensor, on the engine as float32, texts as texts. The caller disposes it. */
+/**
+ * Copies rows `from` to `to` (exclusive) of a tensor to the engine: numbers as float32, texts as texts. The caller
+ * disposes the result.
+ */
 export function uploadRows(tensor: InputTensor, from: number, to: number): tf.Tensor {
   return uploadPadded(tensor, from, to - from, to - from);
 }
 
-/** `rows` rows from `from` on, followed by zeros or empty texts up to `paddedRows`. The caller disposes it. */
+/**
+ * Copies `rows` rows from `from` on, followed by zeros or empty texts up to `paddedRows`. The caller disposes the
+ * result.
+ */
 export function uploadPadded(tensor: InputTensor, from: number, rows: number, paddedRows: number): tf.Tensor {
   if (tensor.dtype === "string") return uploadTexts(tensor, from, rows, paddedRows);
   const rowShape = tensor.shape.slice(1);
