@@ -53,8 +53,11 @@ const finishedRooms: readonly string[] = [
   "random",
   "checkpoint",
   "hdf5",
+  "zip",
   "architectures",
+  "formats",
   "freeze",
+  "model",
 ];
 
 /** Files of under 30 lines with one importer that stay on their own, each with the reason. */

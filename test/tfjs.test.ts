@@ -98,15 +98,18 @@ async function predicted(layerCase: LayerCase): Promise<readonly tf.Tensor[] | T
 }
 
 describe.each(whole)("$family", ({ cases }) => {
-  test.each(cases)("$className: $name is Keras's in tfjs-layers, or refused by name", async (layerCase) => {
-    const outputs = await predicted(layerCase);
-    if (outputs instanceof TopologyError) {
-      expect(outputs.message).toMatch(/^[\w-]+: [\w.]+: tfjs-layers /);
-      return;
-    }
-    layerCase.outputs.forEach((expected, index) => {
-      expect(outputs[index]!.shape).toEqual(expected.shape);
-      expect(distance(outputs[index]!.dataSync(), valuesOf(expected))).toBeLessThan(2e-5);
-    });
-  });
+  test.each(cases)(
+    "$className: $name predicts what Keras does in tfjs-layers, or is refused by name",
+    async (layerCase) => {
+      const outputs = await predicted(layerCase);
+      if (outputs instanceof TopologyError) {
+        expect(outputs.message).toMatch(/^[\w-]+: [\w.]+: tfjs-layers /);
+        return;
+      }
+      layerCase.outputs.forEach((expected, index) => {
+        expect(outputs[index]!.shape).toEqual(expected.shape);
+        expect(distance(outputs[index]!.dataSync(), valuesOf(expected))).toBeLessThan(2e-5);
+      });
+    },
+  );
 });

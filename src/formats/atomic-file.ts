@@ -15,9 +15,10 @@ import { basename, dirname, join } from "node:path";
 import { systemError } from "../hdf5/system-error.ts";
 
 /**
- * Puts what `write` writes at `path`, whole or not at all: into a new file in the same folder, which takes the place of the
- * old one only when it is on the disk. On failure the old file is as it was. The descriptor can be read and written.
- * @throws {KerasFileError | MachineError} where the system refuses.
+ * Writes a file at `path` completely or not at all: `write` fills a new file in the same folder, which replaces the old
+ * one only once it is on the disk. On failure the old file is unchanged.
+ * @param write Receives a descriptor that can be read and written.
+ * @throws {KerasFileError | MachineError} if the system refuses.
  */
 export async function replaceFile(path: string, write: (descriptor: number) => Promise<void>): Promise<void> {
   let target: string;
@@ -52,7 +53,7 @@ export async function replaceFile(path: string, write: (descriptor: number) => P
   }
 }
 
-/** Whether a process of this machine has the number. */
+/** Returns true if a process with that id runs on this machine. */
 export function isRunning(pid: number): boolean {
   try {
     return process.kill(pid, 0);
@@ -65,7 +66,7 @@ function temporaryPrefix(target: string): string {
   return `.${basename(target)}.`;
 }
 
-/** What killed processes wrote of the same file. */
+/** Removes temporary files of the same target that killed processes left behind. */
 function removeAbandoned(target: string): void {
   const [folder, prefix] = [dirname(target), temporaryPrefix(target)];
   for (const name of readdirSync(folder)) {
@@ -76,7 +77,7 @@ function removeAbandoned(target: string): void {
   }
 }
 
-/** Where `path` leads: a symbolic link keeps its place. @throws for a folder. */
+/** Resolves `path`, so that a symbolic link stays in place when its target is replaced. @throws if it is a folder. */
 function resolved(path: string): string {
   let target: string;
   try {
@@ -90,9 +91,9 @@ function resolved(path: string): string {
 }
 
 /**
- * Puts the folder that `write` fills at `path`: a new one beside it, which takes the place of the old one only when it is
- * whole. On failure the old one is as it was.
- * @throws {KerasFileError | MachineError} where the system refuses.
+ * Writes a folder at `path` completely or not at all: `write` fills a new folder beside it, which replaces the old one
+ * only once it is complete. On failure the old folder is unchanged.
+ * @throws {KerasFileError | MachineError} if the system refuses.
  */
 export async function replaceFolder(path: string, write: (folder: string) => Promise<void>): Promise<void> {
   const target = existsSync(path) ? realpathSync(path) : path;

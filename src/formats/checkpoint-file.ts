@@ -40,7 +40,7 @@ export async function readCheckpoint(path: string, options: ReadOptions = {}): P
     if (source.kind === "folder") refuseForeignFolder(path);
     throw new KerasFileError(
       source.kind === "folder"
-        ? `${path}: is a directory: expected a file, or a folder of tfjs with a model.json.`
+        ? `${path}: is a directory: expected a file, or a tfjs folder with a model.json.`
         : `${path}: expected a file of Keras or tfjs, got another ${source.kind} file.`,
       source.kind === "folder" ? "eisdir" : "not-keras",
     );
@@ -83,14 +83,14 @@ export async function writeCheckpoint(
 ): Promise<void> {
   if (maxShardBytes !== undefined && !path.toLowerCase().endsWith(shardMapEnding)) {
     throw new UsageError(
-      `${path}: expected a name that ends in ${shardMapEnding} with a size of shards. Leave it out for other formats.`,
+      `${path}: expected a name that ends in ${shardMapEnding} with a shard size. Omit the size for other formats.`,
       "format",
     );
   }
   const format = formatNamed(asked ?? formatAt(path));
   if (holdsGraph(checkpoint.modelConfig) && !format.holdsGraphs) {
     throw new TopologyError(
-      `${path}: a graph model of tfjs has no layers that a file of Keras could hold. Write a folder of tfjs (${optionSetTo("outputFormat", "tfjs")}), or convert the Keras file that it was made from.`,
+      `${path}: a tfjs graph model has no layers that a Keras file could hold. Write a tfjs folder (${optionSetTo("outputFormat", "tfjs")}), or convert the Keras file that it was made from.`,
       "graph-model",
     );
   }

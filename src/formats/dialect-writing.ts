@@ -3,15 +3,16 @@ import { type Dialect, dialectOf } from "../topology/dialects/dialect.ts";
 import { translateCompileConfig } from "../topology/translate/compile-config.ts";
 import { translateConfig } from "../topology/translate/translate-config.ts";
 
-/** The Keras whose dialect a translated model is in. */
+/** The Keras release in whose dialect translated models are written. */
 export const dialectVersion = "3.15.1";
 
-/** The Keras 2 that computes what Keras 1 did. */
+/** The Keras 2 release that computes what Keras 1 did. */
 const keras2Version = "2.2.4";
 
 /**
- * The checkpoint as a file of that dialect holds it: config and compile config translated, weights and notes under the new
- * layer paths. The optimizer's variables are kept where the same Keras reads them: another orders them otherwise.
+ * Returns the checkpoint as a file of that dialect holds it: config and compile config translated, weights and notes
+ * under the new layer paths. The optimizer's variables are kept only for the same major Keras, since another orders
+ * them differently.
  * @throws {TopologyError} naming the layer that cannot be translated.
  */
 export function inDialect(checkpoint: Checkpoint, to: Dialect): Checkpoint {
@@ -38,7 +39,7 @@ export function inDialect(checkpoint: Checkpoint, to: Dialect): Checkpoint {
   };
 }
 
-/** The dialect of the `.h5` that a checkpoint is written as. */
+/** Returns the dialect of the `.h5` that a checkpoint is written as. */
 export function dialectInH5(checkpoint: Pick<Checkpoint, "modelConfig" | "kerasVersion">): Dialect {
   return dialectOf(checkpoint).startsWith("keras3") ? "keras3-h5" : "keras2";
 }
@@ -50,10 +51,10 @@ export function dialectInH5(checkpoint: Pick<Checkpoint, "modelConfig" | "kerasV
 export function leftInDialect(checkpoint: Checkpoint, dialect: Dialect): string | undefined {
   const written = inDialect(checkpoint, dialect);
   if (!written.trainingConfig) {
-    return "Loss, metrics and optimizer stay behind: Keras 3 has none of their kind.";
+    return "Loss, metrics and optimizer are left out: Keras 3 has no equivalent of them.";
   }
   if (checkpoint.optimizerWeights && !written.optimizerWeights) {
-    return "The optimizer's state stays behind: Keras 3 has other variables than Keras 2. It starts afresh.";
+    return "The optimizer's state is left out: Keras 3 has other variables than Keras 2. The optimizer starts fresh.";
   }
   return undefined;
 }

@@ -2,8 +2,9 @@ import { existsSync, readdirSync } from "node:fs";
 import { KerasFileError } from "../errors.ts";
 
 /**
- * @file What people take for a Keras file and is not: told by its bytes, its ending where the bytes say nothing, or what a folder
- * or an archive holds. Each is refused by its name, with the way to a file that can be read.
+ * @file Files that people take for Keras files. They are recognized by their bytes, by their ending if the bytes tell
+ * nothing, or by the contents of a folder or an archive. Each is refused by the name of its kind, with the way to a
+ * file that can be read.
  */
 
 const saveAgain = 'model.save("model.keras"), or "model.h5" where Keras refuses that';
@@ -49,26 +50,33 @@ const kinds = {
 
 type Kind = keyof typeof kinds;
 
-/** @throws {KerasFileError} for a file of another program. `head` is what it starts with, eight bytes or more. */
+/**
+ * Refuses a file of another program.
+ * @param head The first bytes of the file, at least eight.
+ * @throws {KerasFileError} naming the kind of file and how to convert it.
+ */
 export function refuseForeignFile(path: string, head: Buffer): void {
   refuse(path, kindOfBytes(head) ?? (isHdf5(head) ? undefined : kindOfName(path)));
 }
 
-/** @throws {KerasFileError} for a folder of another program. */
+/** Refuses a folder of another program. @throws {KerasFileError} naming its kind. */
 export function refuseForeignFolder(path: string): void {
   const names = readdirSync(path);
   if (names.some(isSavedModel)) refuse(path, "savedModel");
   if (names.some((name) => kindOfName(name) === "checkpoint")) refuse(path, "checkpoint");
 }
 
-/** @throws {KerasFileError} for a zip of another program that holds the files `names`. */
+/** Refuses a zip archive of another program that holds the files `names`. @throws {KerasFileError} naming its kind. */
 export function refuseForeignArchive(path: string, names: readonly string[]): void {
   if (names.some((name) => isSavedModel(name.split("/").at(-1)!))) refuse(path, "savedModel");
   if (names.some((name) => name.endsWith("data.pkl"))) refuse(path, "torch");
   if (names.length > 0 && names.every((name) => name.endsWith(".npy"))) refuse(path, "arrays");
 }
 
-/** @throws {KerasFileError} where `path`, no file itself, is the start of a checkpoint's names, as TensorFlow names it. */
+/**
+ * Refuses a path that is no file itself but the prefix of a TensorFlow checkpoint's files. @throws {KerasFileError}
+ * naming it.
+ */
 export function refuseForeignPrefix(path: string): void {
   if (existsSync(`${path}.index`)) refuse(path, "checkpoint");
 }

@@ -8,18 +8,21 @@ import { hasWeightedActivation } from "../topology/support.ts";
 import { callShapesOf } from "../topology/weights-of.ts";
 import { modelTree, type TreeNode } from "./model-tree.ts";
 
-/** A layer and the places for its weights, in Keras 3's `layer.weights` order; undefined where nothing is known of them. */
+/**
+ * A layer with the weights it should have, in the order of Keras 3's `layer.weights`; undefined if they are unknown.
+ */
 export interface LayerSlots {
   readonly path: string;
   readonly name: string;
-  /** Its own flag and those of the models around it. */
+  /** True if its own flag and those of all models around it are true. */
   readonly trainable: boolean;
   readonly weights: readonly WeightSpec[] | undefined;
 }
 
 /**
- * The layers of a model by path, in config order. A file is read even where its model cannot be run: an unknown layer, or one
- * that cannot be built, has unknown slots, and so have all if the graph itself makes no sense.
+ * Returns the layers of a model by path, in config order. A file can be read even if its model cannot be run: an
+ * unknown layer, or one that cannot be built, has unknown weights, and so has every layer if the graph itself is
+ * invalid.
  */
 export function layerSlots(
   checkpoint: Pick<Checkpoint, "modelConfig" | "kerasVersion">,

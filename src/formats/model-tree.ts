@@ -4,23 +4,26 @@ import { isObject } from "../topology/config-values.ts";
 /** A layer entry of a model config, or the model itself. */
 export interface TreeNode {
   readonly name: string;
-  /** `outer/inner`; empty for the model itself. */
+  /** Path of the layer, `outer/inner`; empty for the model itself. */
   readonly path: string;
-  /** As the config spells it. */
+  /** Class name as the config spells it. */
   readonly className: string;
-  /** A node of keras.ops: named in the config, but no layer and without weights. */
+  /** True for a call of keras.ops, which has an entry in the config but is no layer and has no weights. */
   readonly isOp: boolean;
   readonly trainable: boolean;
-  /** A nested model's layers, in config order; undefined for a layer. */
+  /** The layers of a nested model in config order; undefined for a layer. */
   readonly children?: readonly TreeNode[];
 }
 
-/** The layers of a config of any Keras as a tree, nested models with their layers; needs no known layer class. */
+/**
+ * Returns the layers of a config of any Keras as a tree that includes the layers of nested models. Unknown layer
+ * classes are allowed.
+ */
 export function modelTree(modelConfig: JsonObject): TreeNode {
   return treeNode(modelConfig, "", true);
 }
 
-/** The layers below `node` that are no models, InputLayers among them, depth first. */
+/** Returns the layers below `node` that are not models, InputLayers included, depth first. */
 export function leavesOf(node: TreeNode): readonly TreeNode[] {
   return node.children ? node.children.flatMap(leavesOf) : [node];
 }
@@ -44,14 +47,17 @@ function treeNode(entry: JsonObject, prefix: string, outermost: boolean): TreeNo
   return { ...common, children: layers.filter(isObject).map((layer) => treeNode(layer, below, false)) };
 }
 
-/** Sequential configs of Keras 1 and of Keras 2 before 2.2.3 are the bare list of layers. */
+/**
+ * Returns the layer entries of a model, undefined for a layer. The config of a Sequential is the bare list of layers in
+ * Keras 1 and in Keras 2 before 2.2.3.
+ */
 function layersOf(className: string, config: Json): readonly Json[] | undefined {
   if (Array.isArray(config)) return className === "Sequential" ? config : undefined;
   if (!isObject(config) || !Array.isArray(config["layers"])) return undefined;
   return className === "Sequential" || "output_layers" in config ? config["layers"] : undefined;
 }
 
-/** In .h5 an op of keras.ops has no module; what every layer has, it lacks. */
+/** Returns true for a call of keras.ops. In .h5 it has no module and is recognized by lacking what every layer has. */
 function isOp(entry: JsonObject, config: JsonObject): boolean {
   const module = entry["module"];
   if (typeof module === "string") return /^keras\.(src\.)?(ops|activations)(\.|$)/.test(module);
@@ -64,7 +70,7 @@ function isOp(entry: JsonObject, config: JsonObject): boolean {
     : false;
 }
 
-/** `[{ args, kwargs }]`, as only Keras 3 writes calls. */
+/** Returns true for calls in the form that only Keras 3 writes, `[{ args, kwargs }]`. */
 function isKeras3Call(nodes: Json): boolean {
   return Array.isArray(nodes) && nodes.some((node: Json) => isObject(node) && "args" in node);
 }

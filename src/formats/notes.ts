@@ -3,7 +3,9 @@ import { pixelStatistics } from "../checkpoint.ts";
 import { isObject } from "../topology/config-values.ts";
 import { parsePythonJson } from "./python-json.ts";
 
-/** Where notes stand: a key of `.keras`'s metadata.json, a root attribute of .h5. Keras reads neither. */
+/**
+ * The key of the notes in a `.keras` archive's metadata.json, and of their root attribute in .h5. Keras reads neither.
+ */
 export const notesKey = "keras_finetune";
 
 const preprocessModes: readonly unknown[] = [
@@ -15,7 +17,7 @@ const preprocessModes: readonly unknown[] = [
 ] satisfies PreprocessMode[];
 const bnModes = ["inference", "follow", "freeze", "train"] as const;
 
-/** The notes in `json`, without what does not have their form: another release may have written them. */
+/** Reads the notes in `json`. Values of an unexpected form are dropped, since another release may have written them. */
 export function readNotes(json: Json | undefined): Notes {
   if (!isObject(json)) return {};
   const labels = strings(json["labels"]);
@@ -32,7 +34,7 @@ export function readNotes(json: Json | undefined): Notes {
   };
 }
 
-/** The notes in a JSON text, none if it is no JSON. */
+/** Reads the notes in a JSON text. Returns no notes if it is not JSON. */
 export function parseNotes(text: string | undefined): Notes {
   if (text === undefined) return {};
   try {
@@ -42,7 +44,7 @@ export function parseNotes(text: string | undefined): Notes {
   }
 }
 
-/** The notes as JSON, undefined where there are none. */
+/** Returns the notes as JSON, undefined if there are none. */
 export function writeNotes(notes: Notes): JsonObject | undefined {
   const json: JsonObject = {
     ...(notes.labels && { labels: notes.labels }),

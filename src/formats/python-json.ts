@@ -2,16 +2,20 @@ import type { Json } from "../checkpoint.ts";
 import { KerasFileError } from "../errors.ts";
 
 /**
- * @file JSON as Python's `json` module writes and reads it: `NaN`, `Infinity`, integers of any size, and floats that stay
- * floats. JavaScript has one number, so an object or array that {@link parsePythonJson} makes remembers how its numbers
- * were written, under a symbol that a spread copies along. An edited number loses its spelling: it no longer equals it.
+ * @file JSON as Python's `json` module writes and reads it: `NaN`, `Infinity`, integers of any size, and floats that
+ * remain floats. JavaScript has only one number type, so each object or array that {@link parsePythonJson} returns
+ * remembers the spelling of its numbers under a symbol, which object spread copies. A number that is edited loses its
+ * spelling, since it no longer equals it.
  */
 
 const spelling: unique symbol = Symbol("how numbers were written");
 
 type Spellings = Readonly<Record<string | number, string>>;
 
-/** Arguments that Keras wants as floats; a whole number without a spelling of its own is written `1.0` under them. */
+/**
+ * Arguments that Keras wants as floats: a whole number without a remembered spelling is written as `1.0` under these
+ * keys.
+ */
 const floatKeys: ReadonlySet<string> = new Set(
   `learning_rate initial_learning_rate lr rate epsilon momentum beta_1 beta_2 rho decay weight_decay clipnorm clipvalue
    global_clipnorm ema_momentum decay_rate label_smoothing l1 l2 stddev mean minval maxval gain negative_slope threshold alpha
@@ -20,9 +24,7 @@ const floatKeys: ReadonlySet<string> = new Set(
   ),
 );
 
-/**
- * The value that `text` holds. @throws {KerasFileError} naming `label`, the position and what stands there.
- */
+/** Parses a JSON text. @throws {KerasFileError} naming `label`, the position and the text found there. */
 export function parsePythonJson(text: string, label: string): Json {
   let at = 0;
   const fail = (expected: string): never => {
@@ -50,7 +52,7 @@ export function parsePythonJson(text: string, label: string): Json {
       return fail("a string");
     }
   };
-  /** How the number that was just read is written, if JavaScript would write it otherwise. */
+  /** The spelling of the number that was just read, if JavaScript would write it differently. */
   let numberText: string | undefined;
   const value = (depth: number): Json => {
     if (depth > deepest) fail(`no more than ${deepest} levels`);
@@ -118,10 +120,10 @@ const stringPattern = /"(?:[^"\\]|\\.)*"/y;
 const numberPattern = /-?(?:Infinity|(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)/y;
 const wordPattern = /(?:null|true|false|NaN)\b/y;
 const words: Readonly<Record<string, Json>> = { null: null, true: true, false: false, NaN: Number.NaN };
-/** As deep as Python's own parser goes by default. */
+/** The nesting depth at which Python's own parser stops by default. */
 const deepest = 990;
 
-/** `value` as Python's `json.dumps` writes it, every number as it was read unless it was changed. */
+/** Writes `value` like Python's `json.dumps`, with every number spelled as it was read unless it was changed. */
 export function stringifyPythonJson(value: Json): string {
   return write(value, undefined, undefined);
 }

@@ -5,22 +5,22 @@ import { type DType, formatShape, sameShape, type Tensor } from "../tensor.ts";
 import type { WeightSpec } from "../topology/layer-spec.ts";
 import type { LayerSlots } from "./layer-slots.ts";
 
-/** A weight in a file, not read yet. */
+/** A weight in a file that is read on demand. */
 export interface StoredWeight {
-  /** As the file names it, without `:0`. */
+  /** Name in the file, without `:0`. */
   readonly name: string;
   readonly dtype: DType;
   readonly shape: readonly number[];
   read(): Tensor;
 }
 
-/** A stored weight under the name that its layer has for it. */
+/** A stored weight under the name that its layer gives it. */
 export interface PlacedWeight {
   readonly name: string;
   readonly stored: StoredWeight;
 }
 
-/** Stored weights by layer path, and in words what does not fit. */
+/** Stored weights by layer path, with a sentence for each weight that does not fit. */
 export interface Placement {
   readonly weights: ReadonlyMap<string, readonly PlacedWeight[]>;
   readonly problems: readonly string[];
@@ -31,8 +31,8 @@ export function storedWeight(name: string, dataset: Hdf5Dataset): StoredWeight {
 }
 
 /**
- * The weights in placement; with `values` false of shape and dtype only, their data empty.
- * @throws {KerasFileError} listing what does not fit, the first five.
+ * Reads the placed weights, or only their names, shapes and dtypes if `values` is false.
+ * @throws {KerasFileError} listing the first five weights that do not fit.
  */
 export function readPlaced(placement: Placement, values: boolean, label: string): Weights {
   refuseProblems(placement.problems, label);
@@ -47,7 +47,7 @@ export function readPlaced(placement: Placement, values: boolean, label: string)
   return weights;
 }
 
-/** @throws {KerasFileError} if there are any. */
+/** Refuses weights that do not fit. @throws {KerasFileError} if there are any, listing the first five. */
 export function refuseProblems(problems: readonly string[], label: string): void {
   if (problems.length === 0) return;
   const shown = problems.slice(0, 5).join("; ");
@@ -62,8 +62,9 @@ function withoutValues(stored: StoredWeight): Tensor {
 }
 
 /**
- * One layer's stored weights in its slots: by name, else by order, with shapes checked.
- * @param stored All that the file has for this layer, named below the layer: `kernel`, `forward_lstm/lstm_cell/kernel`.
+ * Assigns a layer's stored weights to its slots: by name, or else by order, with shapes checked.
+ * @param stored Everything the file has for this layer, named relative to the layer: `kernel`,
+ * `forward_lstm/lstm_cell/kernel`.
  */
 export function placeInLayer(slots: LayerSlots, stored: readonly StoredWeight[]): Placement {
   const { path, weights: specs } = slots;
@@ -117,7 +118,7 @@ function fits(spec: WeightSpec, weight: StoredWeight): boolean {
   return sameShape(spec.shape, weight.shape);
 }
 
-/** The one stored weight that bears the spec's name, in whole or as the last part of a longer one. */
+/** Finds the one stored weight that has the spec's name, entirely or as the last part of a longer name. */
 function named(spec: WeightSpec, stored: readonly StoredWeight[]): StoredWeight | undefined {
   const names = [spec.name, ...(spec.formerNames ?? [])];
   const whole = stored.find((weight) => names.includes(weight.name));
@@ -131,7 +132,7 @@ function lastPart(name: string): string {
   return name.slice(name.lastIndexOf("/") + 1);
 }
 
-/** All placements as one. */
+/** Joins placements into one. */
 export function joinPlacements(placements: Iterable<Placement>): Placement {
   const weights = new Map<string, readonly PlacedWeight[]>();
   const problems: string[] = [];

@@ -2,9 +2,9 @@ import type { Hdf5Dataset } from "../hdf5/dataset.ts";
 import type { Hdf5Group } from "../hdf5/reader.ts";
 import type { StoredWeight } from "./stored-weights.ts";
 
-/** @file Groups of HDF5 that no one file has: what is spread over several, or listed by path elsewhere. */
+/** @file HDF5 groups that do not exist in one file: spread over several files, or listed by path elsewhere. */
 
-/** All that is in any of the groups; of datasets of one name the first. */
+/** Returns a group with everything that is in any of `groups`. Of datasets with the same name, the first is used. */
 export function mergedGroup(groups: readonly Hdf5Group[]): Hdf5Group {
   const first = <T>(find: (group: Hdf5Group) => T | undefined): T | undefined =>
     groups.map(find).find((found) => found !== undefined);
@@ -21,7 +21,7 @@ export function mergedGroup(groups: readonly Hdf5Group[]): Hdf5Group {
   };
 }
 
-/** The weights as datasets in the groups that their names say: `layers/dense/vars/0`. */
+/** Returns the weights as datasets in the groups that their names imply: `layers/dense/vars/0`. */
 export function groupOfNames(stored: readonly StoredWeight[], path = ""): Hdf5Group {
   const below = (name: string): StoredWeight[] =>
     stored.flatMap((weight) =>

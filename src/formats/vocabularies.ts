@@ -9,24 +9,31 @@ import { outputMode } from "../topology/specs/encoded-indices.ts";
 import { idfWeightsOf } from "../topology/specs/lookups.ts";
 import type { ZipEntry } from "../zip/reader.ts";
 
-/** @file What lookup layers learnt from data: a text file in a `.keras`, and idf weights among its variables. */
+/**
+ * @file What lookup layers have learned from data: vocabularies in text files of a `.keras` archive, and idf weights
+ * among its variables.
+ */
 
 const lookups: ReadonlySet<string> = new Set(["IntegerLookup", "StringLookup", "TextVectorization"]);
 
-/** Where a layer keeps idf weights, below its group; TextVectorization in the lookup inside it too. */
+/** Path of a layer's idf weights below its group. TextVectorization stores them in its inner lookup layer too. */
 export const idfName = "vars/idf_weights";
 
-/** What Keras 2 calls them in .h5. */
+/** The name of idf weights in Keras 2's .h5. */
 export const idfNameInH5 = "Variable";
 
-/** In a nested model names are in no scope: further ones are numbered. */
+/**
+ * Returns true for a name of idf weights. In a nested model these names have no scope, so that further ones are
+ * numbered.
+ */
 export function isIdfNameInH5(name: string): boolean {
   return /^Variable(_\d+)?$/.test(name);
 }
 
 /**
- * The config with the vocabularies of layers that were adapted, as if they had been given when the layers were made: in the config every
- * format keeps them. `groups` are the layers' groups by path.
+ * Returns the config with the vocabularies of adapted layers inlined, as if they had been given when the layers were
+ * made: every format can hold them there.
+ * @param groups The group of each layer, by layer path.
  */
 export function withVocabularies(
   modelConfig: JsonObject,
@@ -58,7 +65,10 @@ function lookupConfig(json: JsonObject): JsonObject | undefined {
   return isObject(config) && lookups.has(classNameOf(json, 3)) ? config : undefined;
 }
 
-/** The idf weights that Keras 3 asks for when it reads a `.keras`, by the path of the layer and their place below its group. */
+/**
+ * Returns the idf weights that Keras 3 expects in a `.keras` archive, by layer path and by their path below the layer's
+ * group.
+ */
 export function storedIdfWeights({
   modelConfig,
 }: Pick<Checkpoint, "modelConfig">): ReadonlyMap<string, ReadonlyMap<string, Tensor>> {

@@ -36,14 +36,14 @@ interface Archive {
   fail(problem: string): never;
 }
 
-/** Where the central directory stands, and how many entries it lists. */
+/** The position of the central directory and the number of entries it lists. */
 interface Directory {
   readonly count: number;
   readonly size: number;
   readonly start: number;
 }
 
-/** What the central directory says of one entry. */
+/** The description of an entry in the central directory. */
 interface DirectoryRecord {
   readonly name: string;
   readonly flags: number;
@@ -51,7 +51,7 @@ interface DirectoryRecord {
   readonly crc: number;
   readonly size: number;
   readonly packedSize: number;
-  /** Where the entry's local header starts. */
+  /** Start of the entry's local header. */
   readonly position: number;
 }
 

@@ -21,12 +21,12 @@ export interface ZipWriterOptions {
   readonly wideFrom?: number;
 }
 
-/** What the central directory says of one entry. */
+/** The description of an entry in the central directory. */
 interface WrittenEntry {
   readonly name: Buffer;
   readonly crc: number;
   readonly size: number;
-  /** Where its local header starts. */
+  /** Start of its local header. */
   readonly position: number;
 }
 

@@ -240,24 +240,26 @@ describe("the other commands", () => {
     expect(json).toMatchObject({ out: target, parity: { samples: 2 } });
   });
 
-  test("convert warns where Keras 3 computes otherwise what Keras 1 did", async () => {
+  test("convert warns where Keras 3 computes something else than Keras 1 did", async () => {
     const result = await runCli([
       "convert",
       fixture("models", "k122-convolutions.h5"),
       join(scratch(), "model.keras"),
     ]);
     expect(result.code).toBe(0);
-    expect(result.stderr).toMatch(/^warning: As \.keras .*pointwise: Conv2D: hard_sigmoid was/m);
+    expect(result.stderr).toMatch(/^warning: Saved as \.keras, .*pointwise: Conv2D: hard_sigmoid was/m);
   });
 
-  test("convert names the layer for which Keras 3 opens no .h5, and says what stays behind", async () => {
+  test("convert names the layer for which Keras 3 opens no .h5, and says what is left out", async () => {
     const nested = fixture("models", "k24-nested-partly.h5");
     const same = await runCli(["convert", nested, join(scratch(), "model.h5")]);
     expect(same.code).toBe(0);
-    expect(same.stderr).toMatch(/^warning: As \.h5 .*: base: Functional: .*Write \.keras for Keras 3\.$/m);
+    expect(same.stderr).toMatch(
+      /^warning: Saved as \.h5, .*: base: Functional: .*Write \.keras for Keras 3\.$/m,
+    );
     const words = fixture("models", "k215-sequential.h5");
     const newer = await runCli(["convert", words, join(scratch(), "model.keras")]);
-    expect(newer.stderr).toMatch(/^note: The optimizer's state stays behind/m);
+    expect(newer.stderr).toMatch(/^note: The optimizer's state is left out/m);
   });
 
   test("convert --keras 3.0 writes a .keras in the form of that release, and no other format", async () => {

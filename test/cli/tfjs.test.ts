@@ -60,7 +60,7 @@ test("a graph model trains a head on pictures, and predicts with it; Keras's for
   expect(results.map(({ predictions }) => predictions.length)).toEqual([2, 2]);
   const refused = await runCli(["convert", graph, join(folder, "model.keras")]);
   expect(refused.code).toBe(1);
-  expect(refused.stderr).toContain("a graph model of tfjs has no layers that a file of Keras could hold");
+  expect(refused.stderr).toContain("a tfjs graph model has no layers that a Keras file could hold");
   const asKeras = await runCli([
     ...[
       "--model",

@@ -38,7 +38,7 @@ async function putNew(path: string): Promise<void> {
 }
 
 describe("a file that is replaced", () => {
-  test("is the old one or the new one, whole, wherever the process is killed, and the next leaves no rest", async () => {
+  test("is complete, either the old one or the new one, wherever the process is killed, and the next write removes the remains", async () => {
     const found: string[] = [];
     for (let at = 1, struck = true; struck; at++) {
       const { folder, path } = withOldFile();
@@ -52,7 +52,7 @@ describe("a file that is replaced", () => {
     expect(found.length).toBeGreaterThan(5);
   });
 
-  test("is the old one and alone where the disk fills, and the error says so and what to do", async () => {
+  test("is still the old one after the disk filled up, and the error names the cause and the remedy", async () => {
     const { folder, path } = withOldFile();
     for (const at of [1, 2, 3, 4, 5]) {
       let refusal: unknown;
@@ -69,7 +69,7 @@ describe("a file that is replaced", () => {
     }
   });
 
-  test("names itself and what to do where it grows larger than it may, or the disk reports an error", async () => {
+  test("is named in the error, with the remedy, if it grows too large or the disk reports an error", async () => {
     const { folder, path } = withOldFile();
     for (const [code, reason] of [
       [
@@ -87,7 +87,7 @@ describe("a file that is replaced", () => {
     }
   });
 
-  test("leaves nothing behind where the process exits while it is written, as on Ctrl-C", () => {
+  test("leaves no temporary file if the process exits during the write, as on Ctrl-C", () => {
     const { folder, path } = withOldFile();
     const built = pathToFileURL(join(import.meta.dirname, "..", "..", "dist", "formats", "atomic-file.js"));
     const script = `
@@ -98,7 +98,7 @@ describe("a file that is replaced", () => {
     expect([readdirSync(folder), readFileSync(path, "utf8")]).toEqual([["model.h5"], "old"]);
   });
 
-  test("stays what a link leads to, and what living processes write beside it stays too", async () => {
+  test("is replaced at the target of a link, and temporary files of running processes are kept", async () => {
     const { folder, path } = withOldFile();
     symlinkSync("model.h5", join(folder, "link.h5"));
     const living = `.model.h5.${process.pid}-0123456789ab.tmp`;

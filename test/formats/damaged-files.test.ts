@@ -39,7 +39,7 @@ describe.each(["cli/small_resnet.keras", "cli/small_resnet.h5", "models/k224-seq
   (name) => {
     const whole = readFileSync(join(fixtures, name));
 
-    test("cut at any length is refused, by its path, and said to be cut or empty", async () => {
+    test("is refused by path as truncated or empty if it is cut at any length", async () => {
       for (const length of [...spread(40, whole.length), 1, 4, 8, 9, 511, whole.length - 1]) {
         const path = writeDamaged(name, whole.subarray(0, length));
         const refusal = await read(path);
@@ -51,7 +51,7 @@ describe.each(["cli/small_resnet.keras", "cli/small_resnet.h5", "models/k224-seq
       }
     });
 
-    test("with bytes changed anywhere is read or refused, and never a bug", async () => {
+    test("is read or refused, without an internal error, if bytes are changed anywhere", async () => {
       for (const at of [...spread(50, whole.length), ...spread(10, 3000)]) {
         const bytes = Buffer.from(whole);
         bytes[at]! ^= 0xff;
@@ -66,7 +66,7 @@ describe.each(["cli/small_resnet.keras", "cli/small_resnet.h5", "models/k224-seq
   },
 );
 
-test("a changed byte of a .keras file's contents never passes for the model", async () => {
+test("a .keras file with a changed byte in its contents is never read as the model", async () => {
   const name = "cli/small_resnet.keras";
   const whole = readFileSync(join(fixtures, name));
   const intact = await readCheckpoint(join(fixtures, name));
@@ -92,7 +92,7 @@ test.each([
     "\x89PNG\r\n\x1a\n and more",
     /expected an .h5 or .keras file written by Keras, got one that starts with /,
   ],
-])("%s, which is something else, is refused with how it starts", async (name, text, message) => {
+])("%s is refused as another kind of file, with its first characters", async (name, text, message) => {
   const path = writeDamaged(name, Buffer.from(text, "latin1"));
   const refusal = await read(path);
   expect(refusal).toBeInstanceOf(KerasFileError);

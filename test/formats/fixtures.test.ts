@@ -91,7 +91,7 @@ function archivedCount(weights: Weights): number {
 
 const records = modelRecords();
 
-test("there are models of every generation of Keras", () => {
+test("the fixtures include models of every Keras generation", () => {
   const versions = new Set(records.map(([, record]) => record.keras));
   expect([...versions].sort()).toEqual([
     "1.2.2",
@@ -112,7 +112,7 @@ test.each(refusedRecords())("%s is refused, and the error says where and why", a
   await expect(graph.then(requireSupported)).rejects.toThrow(record.refused);
 });
 
-test("an HDF5 file that is called .keras, as Keras 2.12 saves it, is read for what it is", async () => {
+test("an HDF5 file named .keras, as Keras 2.12 saves it, is read as HDF5", async () => {
   const path = join(scratch(), "model.keras");
   copyFileSync(modelPath("k212-text.h5"), path);
   expect(await readCheckpoint(path)).toEqual(await readCheckpoint(modelPath("k212-text.h5")));
@@ -121,7 +121,7 @@ test("an HDF5 file that is called .keras, as Keras 2.12 saves it, is read for wh
 describe.each(sampledModels(records))("%s", (file, record) => {
   const path = modelPath(file);
 
-  test("reads: version, weights of every layer, inputs", async () => {
+  test("is read with its version, the weights of every layer and its inputs", async () => {
     const checkpoint = await readCheckpoint(path);
     expect(checkpoint.kerasVersion).toBe(record.keras);
     expect(checkpoint.format).toBe(file.endsWith(".keras") ? "keras" : "h5");
@@ -137,7 +137,7 @@ describe.each(sampledModels(records))("%s", (file, record) => {
     }
   });
 
-  test("reads shapes alone", async () => {
+  test("is read with shapes only if values are not wanted", async () => {
     const { weights } = await readCheckpoint(path);
     const shapes = await readCheckpoint(path, { weights: false });
     const describe = (all: Weights) =>
@@ -146,7 +146,7 @@ describe.each(sampledModels(records))("%s", (file, record) => {
     expect([...shapes.weights.values()].flat().every((weight) => weight.data.length === 0)).toBe(true);
   });
 
-  test("written in its own format it is the same model, to the bit, and to the letter but for words of Keras 2 alone", async () => {
+  test("is the same model to the bit when written in its own format, and its config is the same except for terms of Keras 2", async () => {
     const checkpoint = await readCheckpoint(path);
     if (checkpoint.kerasVersion.startsWith("2") && checkpoint.format === "keras") return;
     if (checkpoint.kerasVersion.startsWith("1")) return;
@@ -171,7 +171,7 @@ describe.each(sampledModels(records))("%s", (file, record) => {
     expect(copy.kerasVersion).toBe(checkpoint.kerasVersion);
   });
 
-  test("as .keras it has the same weights, and once translated it stays as it is", async () => {
+  test("has the same weights as .keras, and is not changed by a second translation", async () => {
     const checkpoint = await readCheckpoint(path);
     const first = await copied(checkpoint, "first.keras");
     const withoutSlashes = (bytes: Record<string, string>) =>
@@ -190,14 +190,14 @@ describe.each(sampledModels(records))("%s", (file, record) => {
     expect(await expectReadableElsewhere(inside)).toBe(archivedCount(checkpoint.weights) + optimizer);
   });
 
-  test("as weights alone it is read by another reader too", async () => {
+  test("is read by an independent reader when written as weights alone", async () => {
     const checkpoint = await readCheckpoint(path);
     const target = join(scratch(), "copy.weights.h5");
     await writeCheckpoint(target, checkpoint);
     expect(await expectReadableElsewhere(readFileSync(target))).toBe(archivedCount(checkpoint.weights));
   });
 
-  test("as .h5 it has the same weights, which another reader reads too", async () => {
+  test("has the same weights as .h5, which an independent reader confirms", async () => {
     const checkpoint = await readCheckpoint(path);
     if (checkpoint.format === "keras" && layerGraph(checkpoint).layers.some(isOp)) {
       await expect(copied(checkpoint, "copy.h5")).rejects.toThrow(/cannot read an operation back from \.h5/);

@@ -5,7 +5,7 @@ import { parsePythonJson, stringifyPythonJson } from "../../src/formats/python-j
 const parse = (text: string): Json => parsePythonJson(text, "config.json");
 const again = (text: string): string => stringifyPythonJson(parse(text));
 
-describe("what Python writes comes back letter for letter", () => {
+describe("JSON written by Python is written again letter for letter", () => {
   const texts = [
     '{"rate": 1.0, "epsilon": 1e-07, "units": 3, "zero": 0.0, "minus": -0.0}',
     '{"large": 123456789012345678901234567890, "small": 0.0010000000474974513}',
@@ -19,7 +19,7 @@ describe("what Python writes comes back letter for letter", () => {
   test.each(texts)("%s", (text) => expect(again(text)).toBe(text));
 });
 
-test("values are plain JavaScript values", () => {
+test("parsed values are plain JavaScript values", () => {
   const value = parse('{"a": [1.0, 2], "b": "x", "c": NaN, "d": 1E400}') as JsonObject;
   expect([...(value["a"] as number[])]).toEqual([1, 2]);
   expect([value["b"], value["c"], value["d"]]).toEqual(["x", Number.NaN, Infinity]);
@@ -35,19 +35,19 @@ test("an edit through a spread keeps the spelling of the other numbers", () => {
   );
 });
 
-test("a number under a key that Keras wants as a float is written as one, others as they are", () => {
+test("a new whole number is written as a float under keys that Keras wants as floats, and unchanged elsewhere", () => {
   expect(stringifyPythonJson({ learning_rate: 1, units: 1, epsilon: 0.001 })).toBe(
     '{"learning_rate": 1.0, "units": 1, "epsilon": 0.001}',
   );
 });
 
-test("a spelling does not outlive its value", () => {
+test("a number's spelling is dropped when the number changes", () => {
   const value = parse('{"units": 4.0}') as JsonObject;
   expect(stringifyPythonJson({ ...value, units: 5 })).toBe('{"units": 5}');
   expect(stringifyPythonJson({ ...value, units: "4" })).toBe('{"units": "4"}');
 });
 
-test("the key __proto__ is a key", () => {
+test("__proto__ is read as an ordinary key", () => {
   const text = '{"__proto__": {"polluted": true}}';
   expect(({} as Record<string, unknown>)["polluted"]).toBeUndefined();
   expect(again(text)).toBe(text);
@@ -57,7 +57,7 @@ test("the last of two equal keys wins, with its spelling", () => {
   expect(again('{"a": 1.0, "a": 1}')).toBe('{"a": 1}');
 });
 
-describe("what is no JSON is refused with the position", () => {
+describe("invalid JSON is refused with the position", () => {
   const broken = {
     "": "position 0: expected a value, got the end",
     "{": "position 1: expected a string, got the end",
@@ -73,7 +73,7 @@ describe("what is no JSON is refused with the position", () => {
     expect(() => parse(text)).toThrow(`config.json: JSON: ${message}`);
   });
 
-  test("nesting deeper than Python allows", () => {
+  test("is refused if it is nested deeper than Python allows", () => {
     expect(() => parse("[".repeat(100_000))).toThrow("expected no more than 990 levels");
   });
 });

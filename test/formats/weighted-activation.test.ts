@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { layerSlots } from "../../src/formats/layer-slots.ts";
 
-test("of a layer whose activation has weights the places of its own are unknown, so that its file is read and refused by name", () => {
+test("a layer whose activation has weights has unknown slots, so that its file is read and the layer is refused by name", () => {
   const placesWith = (className: string): unknown => {
     const layers = [
       { class_name: "InputLayer", config: { name: "x", batch_shape: [null, 4] } },

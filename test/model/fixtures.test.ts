@@ -12,7 +12,7 @@ beforeAll(async () => {
 });
 
 describe.each(sampledModels())("%s", (file, record) => {
-  test("predicts what the Keras that saved it predicted, and leaves no tensor behind", async () => {
+  test("predicts what the Keras that saved it predicted, and leaks no tensor", async () => {
     const checkpoint = await readCheckpoint(modelPath(file));
     const before = tf.memory().numTensors;
     const outputs = await predict(checkpoint, record.inputs.map(unpacked), {

@@ -6,7 +6,7 @@ import { TopologyError } from "../../src/errors.ts";
 import { readCheckpoint } from "../../src/formats/checkpoint-file.ts";
 import { predict } from "../../src/inference/predict.ts";
 
-test("a config that the engine refuses is an error of the layer, by its path", async () => {
+test("a config that the engine refuses is reported by the layer's path", async () => {
   await ensureEngine();
   const small = await readCheckpoint(
     join(import.meta.dirname, "..", "..", "fixtures", "cli", "small_resnet.keras"),

@@ -45,7 +45,7 @@ function expectAnswers(outputs: readonly InputTensor[], { outputs: answers }: Mo
 describe.each(records)("%s", (file, record) => {
   const inputs: readonly InputTensor[] = record.inputs.map(unpackedTexts);
 
-  test("predicts of texts what Keras predicted, whatever the batch, and leaves no tensor behind", async () => {
+  test("predicts from texts what Keras predicted for any batch size, and leaks no tensor", async () => {
     const checkpoint = await readCheckpoint(join(folder, file));
     const before = tf.memory().numTensors;
     expectAnswers(await predict<InputTensor>(checkpoint, inputs), record);
@@ -74,7 +74,7 @@ const verdicts: Tensor = {
   data: Int32Array.from(texts.data, (_, index) => index % 2),
 };
 
-test("a classifier of texts is tuned, its vocabulary runs once a text, and the file predicts as the result", async () => {
+test("a text classifier is fine-tuned, each text is looked up once, and the written file predicts the same", async () => {
   const out = join(scratch(), "run");
   const { checkpoint, history, plan } = await finetune({
     model: join(folder, "k3-reviews.keras"),
@@ -92,7 +92,7 @@ test("a classifier of texts is tuned, its vocabulary runs once a text, and the f
   expect(written!.data).toEqual(tuned!.data);
 });
 
-test("a text without a word ends a run on the mean of its words, by the name of the layer", async () => {
+test("a text without words is refused by layer name in a model that averages its words", async () => {
   const silent: StringTensor = { ...texts, data: texts.data.with(3, "?!") };
   const run = finetune({
     model: join(folder, "k3-mean-given.keras"),
@@ -105,7 +105,7 @@ test("a text without a word ends a run on the mean of its words, by the name of 
   );
 });
 
-test("a trainer takes texts by the name of the input", async () => {
+test("a trainer takes texts by input name", async () => {
   const trainer = await createTrainer(await readCheckpoint(join(folder, "k3-reviews.keras")), {
     freeze: [],
     learningRate: 0.05,
@@ -118,7 +118,7 @@ test("a trainer takes texts by the name of the input", async () => {
   expect(last.loss).toBeLessThan(first.loss);
 });
 
-test("texts of any length are tuned with a width of their own: rows end in the token that pads them", async () => {
+test("texts of any length are padded to a common width in training", async () => {
   const given = await readCheckpoint(join(folder, "k3-reviews-given.h5"));
   const open = editLayers(given.modelConfig, ({ path, json }) =>
     path === "vectorize" ? withConfig(json, { output_sequence_length: null }) : json,
@@ -133,7 +133,7 @@ test("texts of any length are tuned with a width of their own: rows end in the t
   expect(parted).toEqual(whole);
 });
 
-describe("what a file does not hold is refused by name, with what to do", () => {
+describe("what a file does not hold is refused by name, with the remedy", () => {
   test.each([
     [
       { vocabulary: null },

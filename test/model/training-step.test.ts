@@ -118,7 +118,7 @@ function expectSameGradients(
   expect(tf.memory().numTensors).toBe(before);
 }
 
-describe("the gradients of a training step are those of tf.variableGrads", () => {
+describe("the gradients of a training step equal those of tf.variableGrads", () => {
   test.each(["inference", "follow"] as const)("in random graphs, %s", (bnMode) => {
     for (let seed = 0; seed < 40; seed++) {
       const graph = randomGraph(seed, 12);

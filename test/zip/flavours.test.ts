@@ -5,12 +5,15 @@ import { modelPath } from "../formats/model-fixtures.ts";
 
 const folder = "fixtures/zips";
 
-test.each(readdirSync(folder))("%s holds the model that Keras packed otherwise", async (file) => {
-  expect(await readCheckpoint(`${folder}/${file}`)).toEqual(
-    await readCheckpoint(modelPath("k3-rewritten.keras")),
-  );
-});
+test.each(readdirSync(folder))(
+  "%s, packed by another tool, holds the same model as Keras's archive",
+  async (file) => {
+    expect(await readCheckpoint(`${folder}/${file}`)).toEqual(
+      await readCheckpoint(modelPath("k3-rewritten.keras")),
+    );
+  },
+);
 
-test("there are archives stored and deflated, with wide sizes, with sizes behind the data", () => {
+test("there are archives stored and deflated, with zip64 sizes and with sizes behind the data", () => {
   expect(readdirSync(folder).length).toBeGreaterThan(7);
 });

@@ -57,7 +57,7 @@ test.each([
   ["with every size and position in zip64 fields", 0],
   ["with the sizes of the larger entries in zip64 fields", 10],
   ["with the positions of the later entries in zip64 fields", 40],
-])("what is written %s is read by another tool and by the reader", async (_, wideFrom) => {
+])("an archive written %s is read by another tool and by the reader", async (_, wideFrom) => {
   const path = await written(async (zip) => {
     zip.add("größe.json", strToU8("[1]"));
     await zip.addFile("data", async (file) => {
@@ -94,7 +94,7 @@ test("an archive of 65,535 entries without zip64 records, which needs none, is r
   await withEntries(at(plain), (entries) => expect(entries.size).toBe(65_535));
 });
 
-describe("archives that are refused", () => {
+describe("an archive is refused", () => {
   const pack = (files: Zippable): Buffer => Buffer.from(zipSync(files, { level: 0 }));
   const refusal = async (
     bytes: Uint8Array,
@@ -111,7 +111,7 @@ describe("archives that are refused", () => {
   };
 
   test.each(["../config.json", "/etc/passwd", "a/../../b", "..\\b", "C:\\b"])(
-    "an entry at %s",
+    "if it has an entry at %s",
     async (name) => {
       expect(await refusal(pack({ [name]: new Uint8Array(1) }))).toBe(
         `KerasFileError a.keras: zip archive: entry ${JSON.stringify(name)} lies outside of the archive. Refused.`,
@@ -119,7 +119,7 @@ describe("archives that are refused", () => {
     },
   );
 
-  test("a truncated one", async () => {
+  test("if it is truncated", async () => {
     const bytes = pack(content);
     expect(await refusal(bytes.subarray(0, 2000))).toBe(
       "KerasFileError a.keras: zip archive: no directory at its end: it is truncated at 2,000 bytes. Copy or download it again.",
@@ -129,7 +129,7 @@ describe("archives that are refused", () => {
     );
   });
 
-  test("one whose bytes have changed, in an entry that is read, opened or written to a file", async () => {
+  test("if a byte has changed in an entry that is read, opened or extracted", async () => {
     const bytes = pack(content);
     bytes[500] = 8;
     const message =
@@ -140,7 +140,7 @@ describe("archives that are refused", () => {
     expect(await refusal(bytes, (entry) => entry.extractTo(join(scratch(), "part")))).toBe(message);
   });
 
-  test("a bomb: an entry that claims more than deflate can hold, and one that unpacks to more than it claims", async () => {
+  test("if it is a bomb: an entry claims more than deflate can hold, or unpacks to more than it claims", async () => {
     const honest = Buffer.from(zipSync({ zeros: new Uint8Array(5_000_000) }, { level: 9 }));
     const directory = honest.indexOf("PK\x01\x02", 0, "latin1");
     const bomb = Buffer.from(honest);
@@ -156,7 +156,7 @@ describe("archives that are refused", () => {
     );
   });
 
-  test("encryption and compression that Keras never uses", async () => {
+  test("if it is encrypted or compressed by a method that Keras never uses", async () => {
     const bytes = pack({ x: new Uint8Array(4) });
     const directory = bytes.indexOf("PK\x01\x02", 0, "latin1");
     const encrypted = Buffer.from(bytes);

@@ -24,8 +24,8 @@ export const h5Format: Format = {
     const refusals = refusalsOfKeras3(checkpoint);
     if (refusals.length === 0) return [];
     const problem = checkpoint.kerasVersion.startsWith("3")
-      ? "As .h5 no Keras opens the model, not the one that Keras itself writes either"
-      : "As .h5 the model stays Keras 2's, and Keras 3 does not open it";
+      ? "Saved as .h5, the model is opened by no Keras, not even as Keras itself writes it"
+      : "Saved as .h5, the model remains one of Keras 2, which Keras 3 does not open";
     return [`${problem}: ${listed(refusals)}. Write .keras for Keras 3.`];
   },
   leftBehind: (checkpoint) => leftInDialect(checkpoint, dialectInH5(checkpoint)),

@@ -10,9 +10,9 @@ import {
 } from "../stored-weights.ts";
 
 /**
- * The weights of one group of an .h5 file in the layers that it holds: one layer, or all layers of a nested model. By the
- * names in the file; where these do not tell the layers apart, in the order in which Keras writes them: trainable weights
- * first (`keras/src/legacy/saving/legacy_h5_format.py`, `_legacy_weights`).
+ * Assigns the weights in one group of an .h5 file to the layers that it holds: one layer, or all layers of a nested
+ * model. They are matched by name, or, if the names do not tell the layers apart, by the order in which Keras writes
+ * them, trainable weights first (`keras/src/legacy/saving/legacy_h5_format.py`, `_legacy_weights`).
  */
 export function placeInGroup(
   group: string,
@@ -33,7 +33,7 @@ export function placeInGroup(
   );
 }
 
-/** Names below the layer, whatever models and scopes stand before it. */
+/** Assigns weights by their names relative to the layer, whatever models and scopes precede it. */
 function ownNames(layer: LayerSlots, stored: readonly StoredWeight[]): Placement {
   return placeInLayer(
     layer,
@@ -51,7 +51,10 @@ function placeByName(layers: readonly LayerSlots[], stored: readonly StoredWeigh
   return joinPlacements([...owned].map(([layer, weights]) => placeInLayer(layer, weights)));
 }
 
-/** The layer whose name is part of the weight's; of several the one whose path agrees most, undefined if two agree alike. */
+/**
+ * Returns the layer whose name is part of the weight's name. Of several, it is the one whose path agrees most;
+ * undefined if two agree equally.
+ */
 function ownerOf(layers: readonly LayerSlots[], name: string): LayerSlots | undefined {
   let owner: LayerSlots | undefined;
   let best = -1;
@@ -69,13 +72,16 @@ function ownerOf(layers: readonly LayerSlots[], name: string): LayerSlots | unde
   return tied ? undefined : owner;
 }
 
-/** What follows the layer's name in a weight's name; undefined where it does not stand there between slashes. */
+/**
+ * Returns the part behind the layer's name in a weight's name, undefined if the layer's name does not stand there
+ * between slashes.
+ */
 function below(layer: string, name: string): string | undefined {
   const at = `/${name}`.indexOf(`/${layer}/`);
   return at < 0 ? undefined : name.slice(at + layer.length + 1);
 }
 
-/** Characters of the longest end of `path` that stands in `name` between slashes. */
+/** Counts the characters of the longest end of `path` that stands in `name` between slashes. */
 function agreedLength(path: string, name: string): number {
   const bounded = `/${name}`;
   for (let start = 0; ; ) {
@@ -107,7 +113,7 @@ function placeByOrder(layers: readonly LayerSlots[], stored: readonly StoredWeig
   return { weights, problems: [] };
 }
 
-/** Trainable weights in layer order, then the others; undefined if a layer's are not known. */
+/** Returns trainable weights in layer order, then the others; undefined if the weights of a layer are unknown. */
 export function legacyOrder(layers: readonly LayerSlots[]): readonly Slot[] | undefined {
   const trainable: Slot[] = [];
   const others: Slot[] = [];
@@ -120,7 +126,7 @@ export function legacyOrder(layers: readonly LayerSlots[]): readonly Slot[] | un
   return [...trainable, ...others];
 }
 
-/** `conv1/kernel [3,3,1,4]`, for messages. */
+/** Describes a weight for messages: `conv1/kernel [3,3,1,4]`. */
 export function describeStored(weight: StoredWeight): string {
   return `${weight.name} ${formatShape(weight.shape)}`;
 }

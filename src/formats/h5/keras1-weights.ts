@@ -4,19 +4,19 @@ import type { StoredWeight } from "../stored-weights.ts";
 import { joinedLast, squeezed, transposed } from "./rearranged.ts";
 
 /**
- * @file Weights as Keras 1 stored them, in the order and the layout that Keras 2 and 3 have for them
- * (`keras/engine/topology.py` of Keras 2, `preprocess_weights_for_loading`).
+ * @file Converts weights as Keras 1 stored them to the order and layout of Keras 2 and 3 (`keras/engine/topology.py` of
+ * Keras 2, `preprocess_weights_for_loading`).
  */
 
-/** A layer by class, with its config in Keras 3's words. */
+/** A layer's class, with its config in Keras 3's vocabulary. */
 interface Layer {
   readonly className: string;
   readonly config: JsonObject;
 }
 
 /**
- * The stored weights by layer path, those of a nested model told apart by the layers' names, which Keras 1 put before each:
- * `conv_W`. A weight that names no layer is left to the layer before.
+ * Groups stored weights by layer path. Those of a nested model are told apart by the layer names that Keras 1 put
+ * before each: `conv_W`. A weight that names no layer belongs to the first layer.
  */
 export function ownedInKeras1(
   layers: readonly GraphLayer[],
@@ -32,7 +32,7 @@ export function ownedInKeras1(
   return owned;
 }
 
-/** The layer with the longest name that the weight's begins with. */
+/** Returns the layer with the longest name that the weight's name begins with. */
 function ownerOf(layers: readonly GraphLayer[], name: string): GraphLayer | undefined {
   let owner: GraphLayer | undefined;
   let longest = 0;
@@ -46,7 +46,7 @@ function ownerOf(layers: readonly GraphLayer[], name: string): GraphLayer | unde
   return owner;
 }
 
-/** A wrapper's weights bear the name of the layer inside. */
+/** Returns the names that a layer's weights may begin with. A wrapper's weights have the name of the layer inside. */
 function prefixesOf({ name, config }: GraphLayer): readonly string[] {
   const inner = layerIn(config)?.config["name"];
   return typeof inner === "string" ? [name, inner, `forward_${inner}`, `backward_${inner}`] : [name];
@@ -58,7 +58,7 @@ function layerIn(config: JsonObject): Layer | undefined {
   return { className: layer["class_name"], config: (layer["config"] ?? {}) as JsonObject };
 }
 
-/** A layer's weights as Keras 2 has them: gates joined, kernels in rows, columns, in, out. */
+/** Returns a layer's weights in the form of Keras 2: gates joined, kernels as rows, columns, in, out. */
 export function fromKeras1(
   { className, config }: Layer,
   stored: readonly StoredWeight[],
@@ -94,19 +94,22 @@ export function fromKeras1(
   }
 }
 
-/** Kernel, recurrent kernel and bias of several gates; `starts` are the gates' kernels in the order wanted. */
+/**
+ * Joins kernels, recurrent kernels and biases of several gates.
+ * @param starts Index of each gate's kernel, in the order wanted.
+ */
 function joinedGates(stored: readonly StoredWeight[], starts: readonly number[]): readonly StoredWeight[] {
   return [0, 1, 2].map((part) => joinedLast(starts.map((start) => stored[start + part]!)));
 }
 
-/** Out, in, rows, columns (, depth) as rows, columns (, depth), in, out. */
+/** Converts out, in, rows, columns (, depth) to rows, columns (, depth), in, out. */
 function channelsLastKernel(weight: StoredWeight): StoredWeight {
   const rank = weight.shape.length;
   if (rank < 4) return weight;
   return transposed(weight, [...Array.from({ length: rank - 2 }, (_, axis) => axis + 2), 1, 0]);
 }
 
-/** Length, 1, in, out; in earlier releases out, in, length, 1. */
+/** Removes the second axis of a kernel of length, 1, in, out; in earlier releases of out, in, length, 1. */
 function lineKernel(weight: StoredWeight, config: JsonObject): StoredWeight {
   const [length] = [config["kernel_size"]].flat();
   const [first, second, , last] = weight.shape;

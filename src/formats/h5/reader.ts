@@ -24,12 +24,13 @@ import { fromKeras1, ownedInKeras1 } from "./keras1-weights.ts";
 import { fromTheano } from "./theano-kernels.ts";
 
 /**
- * @file Whole models in `.h5`, of Keras 1, 2 and 3 (`keras/src/legacy/saving/legacy_h5_format.py`): root attributes
- * model_config and training_config, group model_weights with a group a layer, each listing its weights by name.
+ * @file Reads whole models in `.h5`, of Keras 1, 2 and 3 (`keras/src/legacy/saving/legacy_h5_format.py`). Root
+ * attributes hold model_config and training_config; the group model_weights has one group for each layer, which lists
+ * its weights by name.
  */
 
 /**
- * The checkpoint in an open `.h5` that has a model_config.
+ * Reads the checkpoint in an open `.h5` that has a model_config.
  * @param values False to read shapes only.
  * @throws {KerasFileError} naming what is missing or does not fit.
  */
@@ -54,16 +55,20 @@ export function readKerasH5(file: Hdf5File, label: string, values: boolean): Che
   };
 }
 
-/** Where a file has a group a layer, and what is read of it. */
+/** A file with one group for each layer, and what to read from it. */
 export interface NamedGroups {
   readonly root: Hdf5Group;
-  /** The root too where the file holds weights alone. */
+  /** The group that holds the layers' groups; the root in a file of weights alone. */
   readonly group: Hdf5Group;
   readonly label: string;
   readonly values: boolean;
 }
 
-/** A model, in Keras 2's words if Keras 1 wrote it, with the weights of a file that names its layers. @throws {KerasFileError} */
+/**
+ * Reads a model with the weights of a file that names its layers. The config of Keras 1 is returned in Keras 2's
+ * dialect.
+ * @throws {KerasFileError} naming what is missing or does not fit.
+ */
 export function readNamedWeights(
   { modelConfig: written, kerasVersion }: Model,
   { root, group, label, values }: NamedGroups,
@@ -91,8 +96,8 @@ function jsonAttribute(root: Hdf5Group, name: string, label: string): JsonObject
 }
 
 /**
- * Whether the file's kernels are Theano's. Keras 2 says so; Keras 1 does not, but only TensorFlow ends a variable's name
- * with `:0`.
+ * Returns true if the file's kernels are those of Theano. Keras 2 records the backend; Keras 1 does not, but only
+ * TensorFlow's variable names end with `:0`.
  */
 function ranOnTheano(
   root: Hdf5Group,
@@ -107,7 +112,10 @@ function ranOnTheano(
 
 type Model = Pick<Checkpoint, "modelConfig" | "kerasVersion">;
 
-/** The weights below `group`, which has a group a layer, in the layers of the model: by the names of the groups. */
+/**
+ * Assigns the weights below `group`, which has one group for each layer, to the layers of the model by the names of the
+ * groups.
+ */
 function placeH5Weights(
   model: Model,
   names: readonly string[],
@@ -148,8 +156,9 @@ interface OuterLayer {
 }
 
 /**
- * What the file calls a layer: its name. Where the names are others but as many layers have weights, the n-th is the n-th, as
- * in Keras's `load_weights`: layers that Keras named itself have other numbers in another session.
+ * Returns a function that gives the file's name of a layer, normally its own. If the names differ but as many layers
+ * have weights, the n-th layer is the n-th in the file, as in Keras's `load_weights`: layers that Keras named itself
+ * have other numbers in another session.
  */
 function groupNames(
   children: readonly OuterLayer[],
@@ -163,7 +172,7 @@ function groupNames(
   return (layer) => inOrder.get(layer) ?? "";
 }
 
-/** Places a group's weights after making them Keras 2's. */
+/** Returns a function that assigns a group's weights after converting them to Keras 2's form. */
 function placeInKeras1(model: Model): typeof placeInGroup {
   const byPath = layersByPath(layerGraph(model));
   return (_group, slots, stored) => {
@@ -175,7 +184,7 @@ function placeInKeras1(model: Model): typeof placeInGroup {
   };
 }
 
-/** A layer's weights in the file's order. @throws {KerasFileError} for one that is listed but not there. */
+/** Returns a layer's weights in the file's order. @throws {KerasFileError} for a weight that is listed but missing. */
 export function storedInGroup(parent: Hdf5Group, name: string, label: string): readonly StoredWeight[] {
   const group = parent.group(name);
   if (!group)
@@ -190,7 +199,7 @@ export function storedInGroup(parent: Hdf5Group, name: string, label: string): r
   });
 }
 
-/** The optimizer's variables under the names of the file. */
+/** Reads the optimizer's variables under the names of the file. */
 function readOptimizer(root: Hdf5Group, label: string): readonly Weight[] | undefined {
   const group = root.group("optimizer_weights");
   const names = group?.textList("weight_names");

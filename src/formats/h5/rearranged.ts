@@ -2,8 +2,8 @@ import { elementCount, type Tensor, type TensorData } from "../../tensor.ts";
 import type { StoredWeight } from "../stored-weights.ts";
 
 /**
- * The weight with its axes in another order, read when it is wanted: `[2, 3, 1, 0]` makes rows, columns, in, out of out, in,
- * rows, columns.
+ * Returns the weight with its axes reordered when it is read: `[2, 3, 1, 0]` turns out, in, rows, columns into rows,
+ * columns, in, out.
  */
 export function transposed(stored: StoredWeight, axes: readonly number[]): StoredWeight {
   const strides = stridesOf(stored.shape);
@@ -15,7 +15,7 @@ export function transposed(stored: StoredWeight, axes: readonly number[]): Store
   );
 }
 
-/** The weight read backwards along its first `count` axes. */
+/** Returns the weight reversed along its first `count` axes. */
 export function reversed(stored: StoredWeight, count: number): StoredWeight {
   const strides = stridesOf(stored.shape);
   const offset = strides.reduce(
@@ -30,13 +30,13 @@ export function reversed(stored: StoredWeight, count: number): StoredWeight {
   );
 }
 
-/** The weight without an axis of length 1. */
+/** Returns the weight without an axis of length 1. */
 export function squeezed(stored: StoredWeight, axis: number): StoredWeight {
   const shape = stored.shape.toSpliced(axis, 1);
   return { ...stored, shape, read: () => ({ ...stored.read(), shape }) };
 }
 
-/** Weights of one shape but for the last axis, joined along it. */
+/** Joins weights along the last axis. Their shapes must agree in all other axes. */
 export function joinedLast(parts: readonly StoredWeight[]): StoredWeight {
   const [first] = parts;
   const widths = parts.map((part) => part.shape.at(-1) ?? 1);
@@ -64,7 +64,10 @@ function stridesOf(shape: readonly number[]): readonly number[] {
   return shape.map((_, axis) => elementCount(shape.slice(axis + 1)));
 }
 
-/** The element at each index of `shape` is the one at `offset` plus the index times `strides`. */
+/**
+ * Returns the weight whose element at each index of `shape` is the stored one at `offset` plus the index times
+ * `strides`.
+ */
 function gathered(
   stored: StoredWeight,
   shape: readonly number[],
@@ -90,7 +93,7 @@ function gathered(
   return { ...stored, shape, read };
 }
 
-/** Elements are copied between arrays of one kind, whose type the compiler does not follow. */
+/** Elements are copied between arrays of the same kind, which the compiler cannot infer. */
 type Elements = { [index: number]: number | bigint; readonly length: number } & TensorData;
 
 function emptyLike(data: TensorData, length: number): Elements {

@@ -5,11 +5,11 @@ import type { PlacedWeight, Placement } from "../stored-weights.ts";
 import { reversed } from "./rearranged.ts";
 
 /**
- * @file Convolution kernels of models that ran on Theano, which turns them round where TensorFlow does not
+ * @file Convolution kernels of models that ran on Theano, which flips them where TensorFlow does not
  * (`keras/engine/topology.py` of Keras 2, `_convert_kernel`).
  */
 
-/** How many axes of the kernel are in space. */
+/** The number of spatial axes of the kernels that are flipped, by layer class. */
 const turned: Readonly<Record<string, number>> = {
   Conv1D: 1,
   Conv2D: 2,
@@ -26,8 +26,8 @@ const kernels: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * The placement with the kernels as TensorFlow has them.
- * @throws {KerasFileError} naming a layer whose padding "same" is another on Theano.
+ * Returns the placement with kernels flipped to TensorFlow's orientation.
+ * @throws {KerasFileError} naming a layer whose padding "same" means something else on Theano.
  */
 export function fromTheano(placement: Placement, graph: LayerGraph, label: string): Placement {
   const weights = new Map(placement.weights);
@@ -60,7 +60,10 @@ function innermost(className: string, config: JsonObject): Layer {
     : { className, config };
 }
 
-/** Theano pads both sides alike, TensorFlow by need; they agree where every position of an odd window is visited. */
+/**
+ * Refuses padding that differs: Theano pads both sides equally, TensorFlow as needed. They agree for odd windows with
+ * strides of 1.
+ */
 function refuseOtherPadding({ className, config }: Layer, where: string): void {
   if (config["padding"] !== "same" || !/^(Conv|MaxPooling|AveragePooling|Separable)/.test(className)) return;
   const sizes = [config["kernel_size"] ?? config["pool_size"] ?? 1].flat();

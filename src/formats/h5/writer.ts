@@ -12,9 +12,9 @@ import { idfNameInH5, storedIdfWeights } from "../vocabularies.ts";
 import { legacyOrder } from "./group-weights.ts";
 
 /**
- * Writes a checkpoint as a whole model `.h5` in the dialect it came in, that of Keras 1 as Keras 2's; one from `.keras` in
- * Keras 3's `.h5` dialect. Keras reads the weights by position: layers in `model.layers` order, those of a nested model
- * trainable first.
+ * Writes a checkpoint as a whole model in `.h5`, in the dialect it came in. Keras 1 becomes Keras 2, and `.keras`
+ * becomes the `.h5` dialect of Keras 3. Keras reads the weights by position: layers in the order of `model.layers`, and
+ * within a nested model trainable weights first.
  * @throws {TopologyError} naming the layer that Keras could not read back.
  */
 export async function writeKerasH5(file: VirtualFile, label: string, original: Checkpoint): Promise<void> {
@@ -36,7 +36,7 @@ export async function writeKerasH5(file: VirtualFile, label: string, original: C
   }
 }
 
-/** Writes the weights of every layer below `group`, as whole models and weights-only files have them. */
+/** Writes the weights of every layer below `group`, as in whole models and weights-only files. */
 function writeH5Weights(writer: Hdf5Writer, group: string, checkpoint: Checkpoint): void {
   const tree = modelTree(checkpoint.modelConfig);
   const slots = layerSlots(checkpoint);
@@ -68,14 +68,14 @@ function writeH5Weights(writer: Hdf5Writer, group: string, checkpoint: Checkpoin
   }
 }
 
-/** The weight that Keras 2 has in a layer which multiplies counts of tokens, by the layer's path. */
+/** Returns the idf weights that Keras 2 stores in layers which weight token counts, by layer path. */
 function idfWeightsInH5(checkpoint: Checkpoint): ReadonlyMap<string, Tensor> {
   return new Map(
     [...storedIdfWeights(checkpoint)].map(([path, stored]) => [path, stored.values().next().value!]),
   );
 }
 
-/** The weights of a layer or a nested model in Keras's order, named `dense/kernel`, `inner/dense/kernel`. */
+/** Returns the weights of a layer or a nested model in Keras's order, named `dense/kernel`, `inner/dense/kernel`. */
 function weightsOf(
   child: TreeNode,
   slots: ReadonlyMap<string, LayerSlots>,
@@ -109,7 +109,7 @@ function weightsOf(
   });
 }
 
-/** The layer with a place for its idf weights, which are none of the checkpoint's. */
+/** Adds a slot for the idf weights of a layer, which are not among the checkpoint's weights. */
 function withIdfWeights(idfWeights: ReadonlyMap<string, Tensor>): (layer: LayerSlots) => LayerSlots {
   return (layer) => {
     const idf = idfWeights.get(layer.path);
@@ -119,7 +119,7 @@ function withIdfWeights(idfWeights: ReadonlyMap<string, Tensor>): (layer: LayerS
   };
 }
 
-/** What Keras 1 and 2 called a weight. */
+/** Returns the name of a weight in files of Keras 1 and 2. */
 function fileName(className: string | undefined, name: string, checkpoint: Checkpoint): string {
   if (isKeras3(checkpoint) || !className?.startsWith("DepthwiseConv")) return name;
   return name === "kernel" ? "depthwise_kernel" : name;
@@ -133,7 +133,7 @@ function writeOptimizer(writer: Hdf5Writer, { optimizerWeights }: Checkpoint): v
   if (!optimizerWeights || optimizerWeights.length === 0) return;
   const group = "/optimizer_weights";
   writer.group(group);
-  // From .keras they are numbered.
+  // Variables from a .keras archive have numbers for names.
   const names = optimizerWeights.map(({ name }) => (/^\d+$/.test(name) ? `variable_${name}` : name));
   writer.textList(group, "weight_names", names);
   optimizerWeights.forEach((weight, index) => {

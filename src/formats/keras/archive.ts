@@ -18,19 +18,20 @@ import { withVocabularies } from "../vocabularies.ts";
 import { placeVariables, storedPaths, writeVariables } from "./variable-groups.ts";
 
 /**
- * @file `.keras`: a zip of config.json, metadata.json and model.weights.h5 (`keras/src/saving/saving_lib.py`).
+ * @file Reads and writes `.keras` archives, a zip of config.json, metadata.json and model.weights.h5
+ * (`keras/src/saving/saving_lib.py`).
  */
 
 const configName = "config.json";
 const metadataName = "metadata.json";
 const weightsName = "model.weights.h5";
 const compileKey = "compile_config";
-/** No config is larger; what claims to be is refused before it is unpacked. */
+/** The largest config in bytes. A larger entry is refused before it is unpacked. */
 const configLimit = 256 * 2 ** 20;
 
 /**
- * Reads the checkpoint in a `.keras`.
- * @param entries Those of the archive.
+ * Reads the checkpoint in a `.keras` archive.
+ * @param entries The entries of the archive.
  * @param values False to read shapes only.
  * @throws {KerasFileError} naming what is missing or does not fit.
  */
@@ -109,7 +110,7 @@ function readOptimizer(root: Hdf5Group): readonly Weight[] | undefined {
 }
 
 /**
- * Writes a checkpoint of any dialect as `.keras` into an empty file. The descriptor stays the caller's.
+ * Writes a checkpoint of any dialect as a `.keras` archive into an empty file. The caller closes the descriptor.
  * @throws {TopologyError} naming the layer that Keras 3 cannot hold.
  */
 export async function writeKerasArchive(
@@ -141,7 +142,9 @@ export async function writeKerasArchive(
   zip.finish();
 }
 
-/** Where Keras puts it: behind `build_config`, before what other tools may have added. */
+/**
+ * Inserts the compile config where Keras puts it: behind `build_config`, before anything that other tools have added.
+ */
 function withCompileConfig(modelConfig: JsonObject, trainingConfig: JsonObject): JsonObject {
   const entries = Object.entries(modelConfig);
   const behind = entries.findIndex(([key]) => key === "build_config") + 1 || entries.length;
@@ -149,7 +152,7 @@ function withCompileConfig(modelConfig: JsonObject, trainingConfig: JsonObject):
   return Object.assign(Object.fromEntries(ordered), symbolsOf(modelConfig));
 }
 
-/** How the numbers of a config are written travels under a symbol. */
+/** Returns the properties under symbols, which hold the spelling of a config's numbers. */
 function symbolsOf(config: JsonObject): object {
   return Object.fromEntries(
     Object.getOwnPropertySymbols(config).map((symbol) => [
@@ -166,8 +169,8 @@ function writeOptimizer(writer: Hdf5Writer, { optimizerWeights }: Checkpoint): v
 }
 
 /**
- * A config with plain numbers and lists where Keras 2.12 to 2.15 wrote NumPy's in a `.keras`:
- * `{ class_name: "__numpy__", config: { value: 6.0 } }`, which no other file of theirs has.
+ * Returns a config with plain numbers and lists in place of the NumPy values that Keras 2.12 to 2.15 wrote in a
+ * `.keras` archive, `{ class_name: "__numpy__", config: { value: 6.0 } }`. Their other files have none.
  */
 export function withoutNumpyValues(config: JsonObject): JsonObject {
   const entries = Object.entries(config).map(([key, value]) => [key, plain(value)] as const);

@@ -28,7 +28,7 @@ export const kerasFormat: Format = {
       ? `Open it in Keras ${checkpoint.kerasVersion} to keep its numbers`
       : "Write .h5 to keep its numbers";
     return [
-      `As .keras the model computes otherwise${opener && ` ${opener}`} than in Keras ${checkpoint.kerasVersion}: ${listed(changes)}. ${advice}, or tune it in the new form.`,
+      `Saved as .keras, the model computes differently${opener && ` ${opener}`} than in Keras ${checkpoint.kerasVersion}: ${listed(changes)}. ${advice}, or fine-tune it in the new form.`,
     ];
   },
   leftBehind: (checkpoint) => leftInDialect(checkpoint, "keras3"),

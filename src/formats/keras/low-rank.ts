@@ -3,9 +3,12 @@ import { elementCount, float32Tensor, roundHalfEven, toFloat32 } from "../../ten
 import type { WeightSpec } from "../../topology/layer-spec.ts";
 import type { PlacedWeight } from "../stored-weights.ts";
 
-/** @file LoRA in Keras 3's archives: its thin matrices are merged into the kernel that they adapt, and come back as zeros. */
+/**
+ * @file LoRA in Keras 3's archives: the low-rank matrices are merged into the kernel that they adapt, and are read back
+ * as zeros.
+ */
 
-/** A layer's weights as an archive holds them: kernel plus `scale * a b`, without `a` and `b`. */
+/** Returns a layer's weights as an archive holds them: the kernel plus `scale * a b`, without `a` and `b`. */
 export function mergedLowRank(weights: readonly Weight[], specs: readonly WeightSpec[]): readonly Weight[] {
   const thin = specs.filter((spec) => spec.mergedInto);
   if (thin.length === 0) return weights;
@@ -20,7 +23,7 @@ export function mergedLowRank(weights: readonly Weight[], specs: readonly Weight
   return kept.map((weight) => merged.find(({ name }) => name === weight.name) ?? weight);
 }
 
-/** What is added to the value at an index of the kernel, of as many columns as the second matrix. */
+/** Returns the amount to add to the kernel's value at a flat index. */
 type Change = (index: number) => number;
 
 function lowRankChange(a: Weight, b: Weight, scale: number): Change {
@@ -47,8 +50,8 @@ function quantizedScale(weights: readonly Weight[], target: string): Weight | un
 }
 
 /**
- * Quantized anew, with another scale, as Keras does (`_get_kernel_with_merged_lora` of `keras/src/layers/core/dense.py`): a row of an
- * embedding by its largest value, a column of another kernel by its.
+ * Quantizes the adapted kernel again with a new scale, as Keras does (`_get_kernel_with_merged_lora` of
+ * `keras/src/layers/core/dense.py`): each row of an embedding, or each column of another kernel, by its largest value.
  */
 function adaptedInt8(kernel: Weight, scale: Weight, change: Change): readonly Weight[] {
   const columns = kernel.shape.at(-1)!;
@@ -73,7 +76,7 @@ function adaptedInt8(kernel: Weight, scale: Weight, change: Change): readonly We
   ];
 }
 
-/** A thin matrix that no archive holds: zeros, as Keras has it after reading. */
+/** Returns a low-rank matrix that no archive holds: zeros, as in Keras after reading. */
 export function absentLowRank({ name, shape }: WeightSpec): PlacedWeight {
   const read = (): ReturnType<typeof float32Tensor> =>
     float32Tensor(new Float32Array(elementCount(shape)), shape);

@@ -18,10 +18,10 @@ import { trackedLayout, weightPaths } from "./weight-paths.ts";
 
 /**
  * @file The layers' variables in a `.weights.h5` (`keras/src/saving/saving_lib.py`): numbered in the order of
- * `layer.weights`, in a group `vars` of the layer or of the object inside it that owns them (`cell/vars/0`).
+ * `layer.weights`, in a group `vars` of the layer, or of the object inside it that owns them (`cell/vars/0`).
  */
 
-/** The variables of every layer of `model`, below `root`. */
+/** Assigns the variables below `root` to the layers of `model`. */
 export function placeVariables(
   model: TreeNode,
   slots: ReadonlyMap<string, LayerSlots>,
@@ -46,7 +46,9 @@ function placeAt(
   return joinPlacements(placements);
 }
 
-/** The group of every layer of `model` below `root`, numbered as the release that wrote it does. */
+/**
+ * Returns the group below `root` of every layer of `model`, numbered like the release that wrote the file numbers them.
+ */
 export function storedPaths(
   model: TreeNode,
   slots: ReadonlyMap<string, LayerSlots>,
@@ -56,10 +58,10 @@ export function storedPaths(
   return weightPaths(model, root.keys().includes(tracked.container) ? tracked : undefined);
 }
 
-/** Deeper than any object of Keras nests. */
+/** The nesting depth that no Keras object exceeds. */
 const deepest = 12;
 
-/** Every dataset below a group by its path: `vars/0`, `forward_layer/cell/vars/1`. */
+/** Returns every dataset below a group, named by its path: `vars/0`, `forward_layer/cell/vars/1`. */
 function storedBelow(group: Hdf5Group, prefix: string, depth: number): readonly StoredWeight[] {
   if (depth > deepest) return [];
   const names = group.keys().toSorted((a, b) => Number(a) - Number(b) || (a < b ? -1 : a > b ? 1 : 0));
@@ -75,7 +77,7 @@ function storedBelow(group: Hdf5Group, prefix: string, depth: number): readonly 
   });
 }
 
-/** The variables of a file that has nothing else, in the layers of the model. */
+/** Assigns the variables of a file of weights alone to the layers of the model. */
 export function placeNumberedWeights(
   model: Pick<Checkpoint, "modelConfig" | "kerasVersion">,
   root: Hdf5Group,
@@ -94,12 +96,12 @@ export function placeNumberedWeights(
   return joinPlacements([placeAt(groups, slots, root), { weights: new Map(), problems }]);
 }
 
-/** `layers/dense_1` of `layers/dense_1/cell`. */
+/** Returns the group of the layer itself: `layers/dense_1` for `layers/dense_1/cell`. */
 function outerGroup(path: string): string {
   return path.split("/").slice(0, 2).join("/");
 }
 
-/** How many variables are below a group. */
+/** Counts the variables below a group. */
 export function variableCount(group: Hdf5Group): number {
   return storedBelow(group, "", 0).length;
 }
@@ -145,8 +147,8 @@ function placeNumbered(
 }
 
 /**
- * Where each weight is among those stored, second names before first ones: at the name that it has, or all at names that they had. One
- * that is merged into another is nowhere.
+ * Returns the place of each weight among those stored, second names before first ones: at its present name, or all at
+ * their former names. A weight that is merged into another has no place.
  */
 function placesIn(
   specs: readonly WeightSpec[],
@@ -168,7 +170,7 @@ function archivedNames(specs: readonly WeightSpec[]): readonly string[] {
   );
 }
 
-/** `kernel`, `bias` are `vars/0`, `vars/1`; `cell/kernel` is `cell/vars/0`. */
+/** Returns numbered names: `kernel`, `bias` become `vars/0`, `vars/1`, and `cell/kernel` becomes `cell/vars/0`. */
 function numberedNames(names: readonly string[]): readonly string[] {
   const counts = new Map<string, number>();
   return names.map((name) => {
@@ -180,7 +182,9 @@ function numberedNames(names: readonly string[]): readonly string[] {
   });
 }
 
-/** Writes the variables of every layer of `model`, with the groups that Keras expects of layers that have none. */
+/**
+ * Writes the variables of every layer of `model`, including the groups that Keras expects for layers without variables.
+ */
 export function writeVariables(model: TreeNode, checkpoint: Checkpoint, writer: Hdf5Writer): void {
   writer.group("/vars");
   const names = layerNames(model);
@@ -200,7 +204,7 @@ export function writeVariables(model: TreeNode, checkpoint: Checkpoint, writer: 
   }
 }
 
-/** Weights with a second name stand there too. */
+/** Repeats each weight that has a second name under that name. */
 function archived(weights: readonly Weight[], specs: readonly WeightSpec[]): readonly Weight[] {
   const second = new Map(specs.map(({ name, alsoNamed }) => [name, alsoNamed]));
   return weights.flatMap((weight) => {

@@ -1,25 +1,29 @@
 import { nameInCode, snakeCase } from "../../topology/naming.ts";
 import type { TreeNode } from "../model-tree.ts";
 
-/** How a release of Keras numbers the groups of a model's layers. */
+/** The way in which a Keras release numbers the groups of a model's layers. */
 export interface GroupLayout {
   readonly container: string;
-  /** How far a layer moves the number of the next of its class. */
+  /** Returns the amount by which a layer raises the number of the next layer of its class. */
   readonly step: (layer: TreeNode) => number;
 }
 
 const layersLayout: GroupLayout = { container: "layers", step: () => 1 };
 
-/** Keras 2.12 numbers what TensorFlow's checkpoints track, in which a layer with weights stands twice. */
+/**
+ * Returns the layout of Keras 2.12, which numbers the objects that TensorFlow's checkpoints track: a layer with weights
+ * counts twice.
+ */
 export function trackedLayout(hasWeights: (path: string) => boolean): GroupLayout {
   const weighted = (layer: TreeNode): boolean => hasWeights(layer.path) || !!layer.children?.some(weighted);
   return { container: "_layer_checkpoint_dependencies", step: (layer) => (weighted(layer) ? 2 : 1) };
 }
 
 /**
- * The group of every layer in a `.weights.h5`, by layer path: `layers/conv2d_1`, in a nested model
- * `layers/functional/layers/dense` (`keras/src/saving/saving_lib.py`, `_save_container_state`). The n-th layer whose class
- * has the same snake-case name gets `_n`; ops are no layers, and a Sequential does not count its InputLayer.
+ * Returns the group of every layer in a `.weights.h5` by layer path: `layers/conv2d_1`, or
+ * `layers/functional/layers/dense` in a nested model (`keras/src/saving/saving_lib.py`, `_save_container_state`). The
+ * n-th layer whose class has the same snake-case name gets `_n`. Calls of keras.ops are not layers, and a Sequential
+ * does not count its InputLayer.
  */
 export function weightPaths(
   model: TreeNode,

@@ -124,7 +124,7 @@ function windowAttributes(
   return { kernel_shape: kernelShape, strides, dilations, pads: [...before, ...behind] };
 }
 
-/** What is added before and behind each spatial axis: TensorFlow puts the odd one behind. */
+/** Returns the padding before and behind each spatial axis. TensorFlow puts the odd position behind. */
 function paddingOf(
   node: ProgramNode,
   input: readonly Size[],

@@ -3,20 +3,20 @@ import { tfjsModel } from "../../topology/translate/tfjs/tfjs-model.ts";
 import { notesKey, writeNotes } from "../notes.ts";
 import { type TfjsTensors, tfjsTensors } from "./tensors.ts";
 
-/** A model as `tf.loadLayersModel` takes it, its weights still in pieces. */
+/** A model in the form that `tf.loadLayersModel` takes, its weights still in pieces. */
 export interface TfjsArtifacts extends TfjsTensors {
-  /** `modelTopology` of a model.json. */
+  /** The `modelTopology` of a model.json. */
   readonly modelTopology: JsonObject;
-  /** `userDefinedMetadata` of a model.json. */
+  /** The `userDefinedMetadata` of a model.json. */
   readonly userDefinedMetadata?: JsonObject;
 }
 
-/** Whose words the config is in. */
+/** The release in whose vocabulary the config is. */
 const tfjsLayersVersion = "tfjs-layers 4.22.0";
 
 /**
- * The checkpoint in tfjs-layers's words, where tfjs-layers computes the same. Its compile config and optimizer stay behind.
- * @throws {TopologyError} naming the layer that tfjs-layers cannot represent.
+ * Converts a checkpoint to tfjs-layers. Compile config and optimizer are left out.
+ * @throws {TopologyError} naming a layer that tfjs-layers cannot represent or computes differently.
  */
 export function tfjsArtifacts(checkpoint: Checkpoint): TfjsArtifacts {
   const { modelConfig, weights, renamed } = tfjsModel(checkpoint);

@@ -8,14 +8,14 @@ import { stringifyPythonJson } from "../python-json.ts";
 import { tfjsArtifacts } from "./artifacts.ts";
 import { graphArtifacts } from "./graph.ts";
 
-/** Bytes of a shard, as tensorflowjs_converter cuts them: browsers cache files of this size. */
+/** The size of a shard in bytes, as in tensorflowjs_converter: browsers cache files of this size. */
 const shardBytes = 4 * 2 ** 20;
 
 export const modelJsonName = "model.json";
 
 /**
- * Writes a folder that `tf.loadLayersModel` opens, or `tf.loadGraphModel` where the model came from a graph: model.json and the
- * weights in shards of 4 MB.
+ * Writes a folder that `tf.loadLayersModel` opens, or `tf.loadGraphModel` if the model came from a graph: model.json
+ * and the weights in shards of 4 MB.
  * @throws {TopologyError} naming the layer that tfjs-layers, or the graph, cannot represent.
  * @throws {UsageError} if the folder holds anything but such a model.
  */
@@ -54,7 +54,7 @@ async function writeFile(path: string, chunks: readonly Uint8Array[]): Promise<v
   });
 }
 
-/** The bytes of all chunks in runs of one shard's length, none copied. */
+/** Cuts the bytes of all chunks into shards without copying them. */
 function cut(chunks: readonly Uint8Array[]): readonly (readonly Uint8Array[])[] {
   const shards: Uint8Array[][] = [];
   let room = 0;

@@ -14,15 +14,16 @@ import { readGraphModel } from "./graph.ts";
 import { storedInManifest } from "./manifest.ts";
 
 /**
- * @file tfjs's models: model.json with the config of a Keras model, or with a graph, and weights in shards beside it. Written by
- * tensorflowjs_converter, by tfjs-layers itself (`model.save`), or here.
+ * @file Reads tfjs models: a model.json with the config of a Keras model, or with a graph, and weights in shards beside
+ * it, as written by tensorflowjs_converter, by tfjs-layers itself (`model.save`), or by this package.
  */
 
 /**
- * The checkpoint of a model.json, which was at `path`.
+ * Reads the checkpoint of a model.json.
+ * @param path Where the model.json was found. Shards lie beside it.
  * @param values False to read shapes only.
  * @throws {KerasFileError} naming what is missing or does not fit.
- * @throws {TopologyError} naming a layer of tfjs-layers that computes what no Keras does.
+ * @throws {TopologyError} naming a layer of tfjs-layers that computes something that no Keras does.
  */
 export function readTfjsModel(model: JsonObject, path: string, values: boolean): Checkpoint {
   const topology = model["modelTopology"];
@@ -46,7 +47,10 @@ export function readTfjsModel(model: JsonObject, path: string, values: boolean):
   };
 }
 
-/** `{ class_name, config }` and who wrote it; what tfjs-layers says in its own words is Keras 2's in form. */
+/**
+ * Returns `{ class_name, config }` and the Keras version. A config in tfjs-layers's own vocabulary is converted to
+ * Keras 2's.
+ */
 function configOf(topology: JsonObject, path: string): Pick<Checkpoint, "modelConfig" | "kerasVersion"> {
   const inner = topology["model_config"] ?? topology;
   if (!isObject(inner) || typeof inner["class_name"] !== "string") {
@@ -75,5 +79,5 @@ function readWeights(
   return readPlaced(placement, values, path);
 }
 
-/** What the converter makes of a `.keras` has its names from model.weights.h5. */
+/** The names that the converter gives to weights from the model.weights.h5 of a `.keras` archive. */
 const numbered = /^layers\/.*\/vars\/\d+$/;

@@ -21,5 +21,5 @@ export const tfjsFormat: Format = {
   },
   write: (path, checkpoint) => writeTfjsFolder(path, checkpoint),
   warnings: () => [],
-  leftBehind: () => "Loss, metrics and optimizer stay behind: a folder of tfjs is for predictions.",
+  leftBehind: () => "Loss, metrics and optimizer are left out: a tfjs folder is for predictions only.",
 };

@@ -9,9 +9,15 @@ import { type PlacedWeight, readPlaced } from "../stored-weights.ts";
 import { storedInManifest } from "./manifest.ts";
 import { type TfjsTensors, tfjsTensors } from "./tensors.ts";
 
-/** @file tfjs's graph models: a TensorFlow graph without layers, read as one layer that cannot train, and written so. */
+/**
+ * @file Reads and writes tfjs graph models: a TensorFlow graph without layers, which is represented by one layer that
+ * cannot train.
+ */
 
-/** The checkpoint of a graph model. @throws {KerasFileError | TopologyError} naming what is missing or does not fit. */
+/**
+ * Reads the checkpoint of a graph model. @throws {KerasFileError | TopologyError} naming what is missing or does not
+ * fit.
+ */
 export function readGraphModel(
   model: JsonObject,
   topology: JsonObject,
@@ -38,14 +44,17 @@ export function readGraphModel(
   };
 }
 
-/** A graph model as a model.json has it, its weights still in pieces. */
+/** A graph model in the form of a model.json, its weights still in pieces. */
 export interface GraphArtifacts extends TfjsTensors {
   readonly modelTopology: JsonObject;
   readonly signature: JsonObject;
   readonly userDefinedMetadata?: JsonObject;
 }
 
-/** @throws {TopologyError} naming a layer behind the graph that the graph cannot take in. */
+/**
+ * Converts a checkpoint to a graph model. @throws {TopologyError} naming a layer behind the graph that cannot become
+ * part of it.
+ */
 export function graphArtifacts(checkpoint: Checkpoint): GraphArtifacts {
   const { nodes, constants, signature } = extendedGraph(checkpoint);
   const notes = writeNotes(checkpoint.notes);

@@ -6,8 +6,8 @@ import type { StoredWeight } from "../stored-weights.ts";
 import { openShards, type Shards } from "./shards.ts";
 
 /**
- * @file `weightsManifest` of a model.json: groups of weights one behind the other, each group in shards of its own. What
- * tensorflowjs_converter quantized is float again once read: `q * scale + min`.
+ * @file The `weightsManifest` of a model.json: groups of concatenated weights, each group in shards of its own. Values
+ * that tensorflowjs_converter quantized are read as floats: `q * scale + min`.
  */
 
 type Quantization =
@@ -22,8 +22,8 @@ interface Described {
 }
 
 /**
- * The weights of a manifest, not read yet.
- * @throws {KerasFileError} for a manifest that makes no sense, and for shards that are missing, too short or too long.
+ * Returns the weights of a manifest without reading their values.
+ * @throws {KerasFileError} for an invalid manifest, and for shards that are missing, too short or too long.
  */
 export function storedInManifest(manifest: Json, folder: string, label: string): readonly StoredWeight[] {
   return list(manifest, label, "weightsManifest").flatMap((group) => {

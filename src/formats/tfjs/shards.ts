@@ -3,17 +3,17 @@ import { join } from "node:path";
 import { KerasFileError } from "../../errors.ts";
 import { systemError } from "../../hdf5/system-error.ts";
 
-/** The bytes of a group of shards, as if they were one file. */
+/** A group of shards that is read like one file. */
 export interface Shards {
-  /** Bytes of all together. */
+  /** Size of all shards together in bytes. */
   readonly size: number;
-  /** `length` bytes from `position`, which may cross from shard to shard. @throws {KerasFileError} past the end. */
+  /** Reads `length` bytes from `position`, across shards if necessary. @throws {KerasFileError} past the end. */
   read(position: number, length: number): Uint8Array<ArrayBuffer>;
 }
 
 /**
- * The files named, in their order, below `folder`; each is opened when it is read.
- * @throws {KerasFileError} for a name that leads out of the folder, and for a file that is not there.
+ * Opens shards in the order of their names, which are relative to `folder`. Each file is opened when it is read.
+ * @throws {KerasFileError} for a name that leads out of the folder, and for a missing file.
  */
 export function openShards(folder: string, names: readonly string[], label: string): Shards {
   const files: { path: string; start: number; size: number }[] = [];

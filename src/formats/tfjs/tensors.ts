@@ -1,21 +1,24 @@
 import type { Tensor } from "../../tensor.ts";
 import { toFloat32 } from "../../tensor.ts";
 
-/** A tensor in a weights manifest of tfjs, as it is described there. */
+/** The description of a tensor in a tfjs weights manifest. */
 export interface TfjsTensorSpec {
   readonly name: string;
   readonly shape: number[];
   readonly dtype: "float32" | "int32" | "bool";
 }
 
-/** Tensors one behind the other, as tfjs keeps them. */
+/** Concatenated tensors in tfjs's form. */
 export interface TfjsTensors {
   readonly specs: readonly TfjsTensorSpec[];
-  /** Little-endian, in the order of `specs`; views of the tensors' own memory where they are float32. */
+  /**
+   * The values, little-endian and in the order of `specs`. Those of float32 tensors are views of the tensors' own
+   * memory.
+   */
   readonly chunks: readonly Uint8Array[];
 }
 
-/** The tensors in tfjs's three dtypes: every float as float32, every integer as int32. */
+/** Converts tensors to tfjs's three dtypes: every float to float32, every integer to int32. */
 export function tfjsTensors(tensors: Iterable<Tensor & { readonly name: string }>): TfjsTensors {
   const specs: TfjsTensorSpec[] = [];
   const chunks: Uint8Array[] = [];

@@ -1,7 +1,10 @@
 import type { Architecture } from "../../architectures/architecture.ts";
 import { snakeCase } from "../../topology/naming.ts";
 
-/** @file Which layer of a file is which of a published network: names changed from release to release, numbers from run to run. */
+/**
+ * @file Matches the layers of a file with those of a published network: names changed from release to release, numbers
+ * from run to run.
+ */
 
 export interface NamedLayer {
   readonly name: string;
@@ -9,8 +12,9 @@ export interface NamedLayer {
 }
 
 /**
- * What a file calls each layer, by the network's own name; layers that are not there are absent. Names first, old ones and
- * those with slashes too; the n-th Conv2D without a name of its own is the n-th in the file, whatever number it has there.
+ * Returns the file's name of each layer, by the network's own name. Missing layers are left out. Layers are matched by
+ * name first, former names and names with slashes included; the n-th Conv2D without a name of its own is the n-th in
+ * the file, whatever its number there.
  */
 export function namesInFile(
   architecture: Architecture,
@@ -36,7 +40,7 @@ export function namesInFile(
   return found;
 }
 
-/** What a file calls one layer of the network, undefined where it has none. */
+/** Returns a function that finds the file's name of a layer of the network, undefined if the file has none. */
 export function nameFinder(
   architecture: Architecture,
   fileLayers: readonly string[],
@@ -53,7 +57,10 @@ function withoutSlashes(name: string): string {
   return name.replaceAll("/", "_");
 }
 
-/** Keras 1 called a Conv2D `convolution2d_1` and a BatchNormalization `batchnormalization_1`. */
+/**
+ * Matches the names that Keras gives to layers of a class. Keras 1 called a Conv2D `convolution2d_1` and a
+ * BatchNormalization `batchnormalization_1`.
+ */
 function numberedName(className: string): RegExp {
   const keras1 = className.replace(/Conv(?=\dD)/, "Convolution").toLowerCase();
   return new RegExp(`^(?:${snakeCase(className)}|${keras1})(?:_(\\d+))?$`);

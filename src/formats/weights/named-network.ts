@@ -8,16 +8,19 @@ import { leavesOf, modelTree, type TreeNode } from "../model-tree.ts";
 import { joinPlacements, type Placement, type StoredWeight } from "../stored-weights.ts";
 import { nameFinder, namesInFile } from "./architecture-layers.ts";
 
-/** A network as the file has it, and the file's weights in it. */
+/** A network built to the widths of a file, with the file's weights assigned to it. */
 export interface BuiltNetwork {
   readonly modelConfig: JsonObject;
   readonly placement: Placement;
 }
 
-/** Each layer's weights by the name that the file gives the layer, in the file's order. */
+/** The weights of each layer in the file's order, by the name that the file gives the layer. */
 export type StoredLayers = ReadonlyMap<string, readonly StoredWeight[]>;
 
-/** The network with the weights of a file that names its layers. @throws {TopologyError} where the file's widths make no network. */
+/**
+ * Builds the network of a file that names its layers. @throws {TopologyError} if the file's widths do not make a
+ * network.
+ */
 export function buildNamed(architecture: Architecture, stored: StoredLayers): BuiltNetwork {
   const nameOf = nameFinder(architecture, [...stored.keys()]);
   const weightsOf = (layer: string): readonly StoredWeight[] => stored.get(nameOf(layer) ?? "") ?? [];
@@ -29,7 +32,7 @@ export function buildNamed(architecture: Architecture, stored: StoredLayers): Bu
   return { modelConfig, placement: placeNamed(architecture, modelConfig, stored) };
 }
 
-/** A kernel is the weight of the highest rank. */
+/** Returns the shape of the kernel, which is the weight of the highest rank. */
 function kernelShape(stored: readonly StoredWeight[]): readonly number[] | undefined {
   return stored.map((weight) => weight.shape).sort((a, b) => b.length - a.length)[0];
 }
@@ -38,7 +41,10 @@ function valuesOf(weight: StoredWeight | undefined): readonly number[] | undefin
   return weight && [...toFloat32(weight.read())];
 }
 
-/** By the names that the layers have or had; if none is known, in order, the shapes deciding whether it fits. */
+/**
+ * Assigns weights by the layers' present and former names. If none is known, they are assigned in order, and the shapes
+ * decide if that fits.
+ */
 function placeNamed(architecture: Architecture, modelConfig: JsonObject, stored: StoredLayers): Placement {
   const layers = weightedLayers(modelConfig);
   const names = namesInFile(
@@ -62,7 +68,7 @@ function placeNamed(architecture: Architecture, modelConfig: JsonObject, stored:
 }
 
 interface WeightedLayer {
-  /** A layer of the model or a model in it. */
+  /** A layer of the model, or a nested model. */
   readonly node: TreeNode;
   readonly slots: readonly LayerSlots[];
 }

@@ -10,8 +10,9 @@ import { modelTree } from "../model-tree.ts";
 import type { BuiltNetwork } from "./named-network.ts";
 
 /**
- * The network with the weights of a file that numbers its layers by class. The published one tells which number a layer has;
- * the file's own widths and classes follow from that. @throws {TopologyError} where they make no network.
+ * Builds the network of a file that numbers its layers by class. The published network tells the number of each layer;
+ * the file's own widths and number of classes follow from that.
+ * @throws {TopologyError} if they do not make a network.
  */
 export function buildNumbered(architecture: Architecture, root: Hdf5Group): BuiltNetwork {
   const [whole, trunk] = [1000, null].map((classes) => {

@@ -13,10 +13,10 @@ import { modelTree } from "../model-tree.ts";
 import { notesKey, writeNotes } from "../notes.ts";
 import { stringifyPythonJson } from "../python-json.ts";
 
-/** What the map of weights in shards is called, `x.weights.json`. */
+/** The ending of the map of weights in shards: `x.weights.json`. */
 export const shardMapEnding = ".weights.json";
 
-/** Keras's own 5 GB, of 1024³ bytes (`keras/src/saving/saving_lib.py`, `ShardedH5IOStore`). */
+/** The default of Keras, 5 GB of 1024³ bytes (`keras/src/saving/saving_lib.py`, `ShardedH5IOStore`). */
 const defaultShardBytes = 5 * 1024 ** 3;
 
 type Write = (writer: Hdf5Writer) => void;
@@ -28,9 +28,9 @@ interface Shard {
 }
 
 /**
- * Writes the weights alone as `model.save_weights(path, max_shard_size=…)` of Keras 3 does: the map at `path`, the shards beside it.
- * All are on the disk before the first takes its place; the map comes last.
- * @param maxShardBytes What the weights of one shard take at most.
+ * Writes the weights alone as `model.save_weights(path, max_shard_size=…)` of Keras 3 does: the map at `path`, the
+ * shards beside it. All are written to the disk before the first replaces an old file; the map comes last.
+ * @param maxShardBytes The most bytes of weights in one shard.
  * @throws {UsageError} naming a weight that is larger.
  * @throws {TopologyError} as for `.keras`.
  */
@@ -92,13 +92,13 @@ function shardsOf(checkpoint: Checkpoint, base: string, limit: number, path: str
   return { shards, map: { metadata: { total_size: total }, weight_map: Object.fromEntries(places) } };
 }
 
-/** Numbers of half the size are stored in full. */
+/** Returns the size of a tensor in the file. Half-precision numbers are stored as float32. */
 function storedBytes({ dtype, shape, data }: Tensor): number {
   const isHalf = dtype === "float16" || dtype === "bfloat16";
   return isHalf ? 4 * shape.reduce((product, size) => product * size, 1) : data.byteLength;
 }
 
-/** Each inside the one before, so that none takes its place before all are written. */
+/** Writes each shard inside the write of the one before, so that none replaces an old file before all are written. */
 async function writeAll(folder: string, shards: readonly Shard[]): Promise<void> {
   const [shard, ...others] = shards;
   if (!shard) return;

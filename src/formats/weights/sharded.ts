@@ -10,18 +10,18 @@ import { mergedGroup } from "../virtual-groups.ts";
 import { readWeightsOnly } from "./weights-only.ts";
 
 /**
- * @file Weights in shards, `x.weights.json` and beside it `x_00000.weights.h5` and so on (`keras/src/saving/saving_lib.py`,
- * `ShardedH5IOStore`): the map says in which shards the variables of a layer are.
+ * @file Reads weights in shards, `x.weights.json` and beside it `x_00000.weights.h5` and so on
+ * (`keras/src/saving/saving_lib.py`, `ShardedH5IOStore`). The map lists the shards that hold a layer's variables.
  */
 
-/** Whether a JSON file is such a map. */
+/** Returns true if a JSON file is the map of weights in shards. */
 export function isShardMap(json: JsonObject): boolean {
   return isObject(json["weight_map"]);
 }
 
 /**
- * The checkpoint that the weights in shards make of an architecture.
- * @param path Of the map.
+ * Reads the weights in shards into a network.
+ * @param path Path of the map.
  * @throws {KerasFileError | UsageError} as for weights in one file, and for a shard that is missing or lies elsewhere.
  */
 export async function readShardedWeights(

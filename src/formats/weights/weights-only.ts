@@ -15,14 +15,15 @@ import { type BuiltNetwork, buildNamed } from "./named-network.ts";
 import { buildNumbered } from "./numbered-network.ts";
 
 /**
- * @file Files with weights and no model: what `save_weights` leaves and keras.applications downloads. The model comes from
- * the architecture's name, or from another file. Legacy `.h5` names its layers, `.weights.h5` numbers them by class.
+ * @file Files with weights and without a model, as written by `save_weights` and downloaded by keras.applications. The
+ * model comes from the architecture's name or from another file. Legacy `.h5` names its layers, `.weights.h5` numbers
+ * them by class.
  */
 
 /**
- * The checkpoint that the weights in an open file make of an architecture.
- * @throws {KerasFileError} if the file holds no weights of Keras, if they do not fit, and without an architecture, naming the
- * one that the layers suggest.
+ * Reads the weights in an open file into a network.
+ * @throws {KerasFileError} if the file holds no Keras weights, if they do not fit, or if no network is given; then it
+ * names the one that the layers suggest.
  */
 export function readWeightsOnly(
   file: Pick<Hdf5File, "root">,
@@ -54,12 +55,12 @@ export function readWeightsOnly(
 
 interface WeightsOnly {
   readonly format: CheckpointFormat;
-  /** How many layers have weights. */
+  /** The number of layers that have weights. */
   readonly groups: number;
-  /** How many weights they have. */
+  /** The total number of weights. */
   readonly weights: number;
   readonly built: (architecture: Architecture) => BuiltNetwork;
-  /** In a model that is described elsewhere. @throws {KerasFileError} where they do not fit. */
+  /** Assigns the weights to a model that is described elsewhere. @throws {KerasFileError} if they do not fit. */
   readonly within: (
     model: DescribedModel,
     label: string,
@@ -86,7 +87,7 @@ function namedWeights(root: Hdf5Group, label: string): WeightsOnly | undefined {
 }
 
 function numberedWeights(root: Hdf5Group): WeightsOnly | undefined {
-  // The second is Keras 2.12's.
+  // The second name is that of Keras 2.12.
   const names = root.keys();
   const container = ["layers", "_layer_checkpoint_dependencies"].find((name) => names.includes(name));
   const layers = container === undefined ? undefined : root.group(container);
@@ -104,7 +105,7 @@ function numberedWeights(root: Hdf5Group): WeightsOnly | undefined {
   };
 }
 
-/** @throws {UsageError} for a name that no known architecture has. */
+/** Finds a known architecture. @throws {UsageError} for a name that no known architecture has. */
 export function requireArchitecture(name: string): Architecture {
   const architecture = architectureOf(name);
   if (architecture) return architecture;
@@ -121,7 +122,7 @@ function knownNames(): string {
     .join(", ");
 }
 
-/** The network that was asked for. @throws {KerasFileError} without one, naming the one that fits. */
+/** Builds the network that was asked for. @throws {KerasFileError} if none was, naming the one that fits. */
 function networkFor(
   architecture: Architecture | undefined,
   label: string,
@@ -141,7 +142,7 @@ function networkFor(
   );
 }
 
-/** @throws {KerasFileError} where the file's widths make no such network. */
+/** Builds the network that was asked for. @throws {KerasFileError} if the file's widths do not make such a network. */
 function asAsked(
   label: string,
   architecture: Architecture,
@@ -158,7 +159,7 @@ function asAsked(
   }
 }
 
-/** Whether all of a file has a place; widths that belong to another network may make one that cannot be. */
+/** Returns true if everything in a file has a place. Widths of another network may make one that cannot be built. */
 function fits(build: () => BuiltNetwork): boolean {
   try {
     return build().placement.problems.length === 0;

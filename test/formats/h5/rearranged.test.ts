@@ -21,7 +21,7 @@ function indices(shape: readonly number[]): number[][] {
   );
 }
 
-test("transposed: the axis i is the stored weight's axis axes[i]", () => {
+test("axis i of a transposed weight is the stored weight's axis axes[i]", () => {
   const shape = [2, 3, 4, 5];
   const axes = [2, 3, 1, 0];
   const turned = transposed(counting(shape), axes);
@@ -36,25 +36,25 @@ test("transposed: the axis i is the stored weight's axis axes[i]", () => {
   expect([...data]).toEqual(wanted);
 });
 
-test("reversed: the first axes run backwards, the others do not", () => {
+test("a reversed weight runs backwards along its first axes only", () => {
   const shape = [3, 2, 2];
   const { data } = reversed(counting(shape), 2).read();
   expect([...data]).toEqual(indices(shape).map(([a, b, c]) => at(shape, [2 - a!, 1 - b!, c!])));
 });
 
-test("joinedLast: each row is the parts' rows side by side", () => {
+test("each row of joined weights is the parts' rows side by side", () => {
   const joined = joinedLast([counting([2, 2]), counting([2, 1], 10), counting([2, 2], 20)]);
   expect(joined.shape).toEqual([2, 5]);
   expect([...joined.read().data]).toEqual([0, 1, 10, 20, 21, 2, 3, 11, 22, 23]);
 });
 
-test("squeezed: the same numbers without the axis", () => {
+test("a squeezed weight has the same numbers without the axis", () => {
   const line = squeezed(counting([3, 1, 2]), 1);
   expect(line.read().shape).toEqual([3, 2]);
   expect(line.read().data).toEqual(counting([3, 1, 2]).read().data);
 });
 
-test("nothing is read before it is wanted", () => {
+test("a rearranged weight is not read before its values are wanted", () => {
   const untouchable: StoredWeight = {
     ...counting([2, 2]),
     read: () => {

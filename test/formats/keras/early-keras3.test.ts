@@ -10,7 +10,7 @@ async function read(file: string) {
   return readCheckpoint(modelPath(file));
 }
 
-test("a model of one input and one output has them in lists, as Keras 3.0 writes them", async () => {
+test("a model of one input and one output has lists of one in the form of Keras 3.0", async () => {
   const ends = (checkpoint: Checkpoint) => {
     const { input_layers, output_layers } = checkpoint.modelConfig["config"] as JsonObject;
     return JSON.stringify([input_layers, output_layers]).replace(/input_layer\w*/, "input_layer");
@@ -19,7 +19,7 @@ test("a model of one input and one output has them in lists, as Keras 3.0 writes
   expect(ends(await read("k3-residual.keras"))).not.toBe(ends(await read("k30-residual.keras")));
 });
 
-test("the model is the same: nested ones, weights, order", async () => {
+test("the form of Keras 3.0 has the same layers, weights and order, in nested models too", async () => {
   for (const file of ["k3-nested-partly.keras", "k215-nested-partly.h5", "k122-nested.h5"]) {
     const checkpoint = await read(file);
     const early = forEarlyKeras3(checkpoint);
@@ -30,7 +30,7 @@ test("the model is the same: nested ones, weights, order", async () => {
   }
 });
 
-test("what Keras 3.0 does not know is left out where it changes nothing: the config is what 3.0 writes", async () => {
+test("arguments unknown to Keras 3.0 are left out if they have no effect, and the config is what 3.0 writes", async () => {
   const config = JSON.stringify(forEarlyKeras3(await read("k3-translation.keras")).modelConfig);
   for (const later of ["quantization_config", "DTypePolicy", "optional", "input_axes", '"Orthogonal"']) {
     expect(JSON.stringify((await read("k3-translation.keras")).modelConfig)).toContain(later);
@@ -58,14 +58,14 @@ test.each([
   expect(() => forEarlyKeras3(checkpoint)).toThrow(message);
 });
 
-test("masks that another release of Keras 3 hands on otherwise are warned of, both ways", async () => {
+test("a warning names masks that another release of Keras 3 passes on differently, in both directions", async () => {
   const [later] = writingWarnings(await read("k30-hidden-steps.keras"), "keras");
   expect(later).toMatch(
-    /otherwise in Keras 3\.15\.1 than in Keras 3\.0\.5: .*handed no mask on, and hands one/,
+    /differently in Keras 3\.15\.1 than in Keras 3\.0\.5: .*handed no mask on, and hands one/,
   );
   const [early] = writingWarnings(await read("k3-hidden-steps.keras"), "keras", "early");
   expect(early).toMatch(
-    /otherwise in Keras 3\.0 than in Keras 3\.15\.1: .*handed its mask on, and hands none/,
+    /differently in Keras 3\.0 than in Keras 3\.15\.1: .*handed its mask on, and hands none/,
   );
   expect(writingWarnings(await read("k30-hidden-steps.keras"), "keras", "early")).toEqual([]);
   expect(writingWarnings(await read("k3-hidden-steps.keras"), "keras")).toEqual([]);

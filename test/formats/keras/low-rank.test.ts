@@ -9,7 +9,7 @@ function fixture(name: string): Promise<Checkpoint> {
   return readCheckpoint(new URL(`../../../fixtures/models/${name}`, import.meta.url).pathname);
 }
 
-test("an archive holds the kernels that LoRA makes, as Keras writes them of the same model", async () => {
+test("an archive holds kernels with LoRA merged in, as Keras writes them", async () => {
   const path = join(scratch(), "merged.keras");
   await writeCheckpoint(path, await fixture("k3-lora-h5.h5"));
   const merged = await readCheckpoint(path);
@@ -28,7 +28,7 @@ test("an archive holds the kernels that LoRA makes, as Keras writes them of the 
   }
 });
 
-test("a kernel of 8 bits is quantized anew with LoRA in it, as Keras writes it of the same model", async () => {
+test("an int8 kernel is quantized again with LoRA merged in, as Keras writes it", async () => {
   const path = join(scratch(), "merged.keras");
   await writeCheckpoint(path, await fixture("k3-int8-lora-h5.h5"));
   const merged = await readCheckpoint(path);
@@ -46,7 +46,7 @@ test("a kernel of 8 bits is quantized anew with LoRA in it, as Keras writes it o
   }
 });
 
-test("LoRA's matrices are zeros after an archive and as they were after .h5", async () => {
+test("LoRA's matrices are read as zeros from an archive and unchanged from .h5", async () => {
   const thin = async (name: string): Promise<boolean[]> =>
     [...(await fixture(name)).weights.values()]
       .flat()

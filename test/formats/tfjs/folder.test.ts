@@ -43,7 +43,7 @@ describe.each(readdirSync(fixtures))("%s by tensorflowjs_converter", (name) => {
     });
   }
 
-  test("predicts what Keras does with its weights, from the folder and from its model.json", async () => {
+  test("predicts what Keras predicts, read from the folder and from its model.json", async () => {
     const checkpoint = await readCheckpoint(folder);
     expect(checkpoint.format).toBe("tfjs");
     await expectPredictions(checkpoint, answers);
@@ -54,7 +54,7 @@ describe.each(readdirSync(fixtures))("%s by tensorflowjs_converter", (name) => {
     await expectPredictions(await copied(await readCheckpoint(folder), ".h5"), answers);
   });
 
-  test("predicts as .keras what the model that was converted does as .keras", async () => {
+  test("predicts as .keras the same as the original model as .keras", async () => {
     const rounded = /(uint8|uint16|float16)$/.test(name);
     const original = await copied(await readCheckpoint(modelPath(record.model)), ".keras");
     const answered = rounded ? answers : await predict(original, inputs);
@@ -62,7 +62,7 @@ describe.each(readdirSync(fixtures))("%s by tensorflowjs_converter", (name) => {
   });
 });
 
-describe("folders that are refused", () => {
+describe("a tfjs folder is refused", () => {
   const broken = (change: (folder: string, model: Record<string, unknown>) => void): string => {
     const folder = join(scratch(), "model");
     cpSync(join(fixtures, "sequential-uint8"), folder, { recursive: true });
@@ -114,7 +114,9 @@ describe("folders that are refused", () => {
     await expect(readCheckpoint(broken(change))).rejects.toThrow(message);
   });
 
-  test("a folder without model.json", async () => {
-    await expect(readCheckpoint(scratch())).rejects.toThrow(/is a directory: expected a file, or a folder/);
+  test("if it has no model.json", async () => {
+    await expect(readCheckpoint(scratch())).rejects.toThrow(
+      /is a directory: expected a file, or a tfjs folder/,
+    );
   });
 });

@@ -56,7 +56,7 @@ describe.each(readdirSync(fixtures))("graph model %s", (name) => {
   const { inputs, outputs } = recordOf(name);
   const folder = join(fixtures, name);
 
-  test("predicts what the Keras model that it was made from does, and leaves no tensor behind", async () => {
+  test("predicts the same as its original Keras model and leaks no tensor", async () => {
     const checkpoint = await readCheckpoint(folder);
     await predict(checkpoint, inputs.map(unpacked));
     const before = tf.memory().numTensors;
@@ -64,13 +64,13 @@ describe.each(readdirSync(fixtures))("graph model %s", (name) => {
     expect(tf.memory().numTensors).toBe(before);
   });
 
-  test("written again it is a graph model of tfjs that predicts the same", async () => {
+  test("a graph model that is written again is a tfjs graph model that predicts the same", async () => {
     const copy = await written(await readCheckpoint(folder));
     expectNear([await predictedByTfjs(copy, unpacked(inputs[0]!))], outputs.map(unpacked));
     expectNear(await predict(await readCheckpoint(copy), inputs.map(unpacked)), outputs.map(unpacked));
   });
 
-  test("with a head for other classes it is one graph in tfjs, and a graph with a Dense when it is read", async () => {
+  test("is written with a new head as one graph, and read again as a graph with a Dense layer", async () => {
     const headed = replaceHead(await readCheckpoint(folder), { classes: 3, seed: 1 });
     const checkpoint = { ...headed, notes: { ...headed.notes, labels: ["a", "b", "c"] } };
     const expected = await predict(checkpoint, inputs.map(unpacked));
@@ -85,15 +85,15 @@ describe.each(readdirSync(fixtures))("graph model %s", (name) => {
     );
   });
 
-  test.each(["model.keras", "model.h5", "model.weights.h5"])("%s cannot hold it", async (file) => {
+  test.each(["model.keras", "model.h5", "model.weights.h5"])("cannot be written as %s", async (file) => {
     const checkpoint = await readCheckpoint(folder);
     await expect(writeCheckpoint(join(scratch(), file), checkpoint)).rejects.toThrow(
-      /a graph model of tfjs has no layers that a file of Keras could hold\. Write a folder of tfjs/,
+      /a tfjs graph model has no layers that a Keras file could hold\. Write a tfjs folder/,
     );
   });
 });
 
-test("a classifier's last product is a Dense of its name, a graph of features has none", async () => {
+test("the last matrix product of a classifier's graph becomes a Dense layer of its name; a feature extractor has none", async () => {
   const classes = async (name: string) =>
     layerGraph(await readCheckpoint(join(fixtures, name))).layers.map(
       ({ path, className }) => `${path} ${className}`,
@@ -102,7 +102,7 @@ test("a classifier's last product is a Dense of its name, a graph of features ha
   expect((await classes("features")).slice(1)).toEqual(["graph tfjs>GraphModel"]);
 });
 
-describe("graphs that are refused", () => {
+describe("a graph is refused", () => {
   const changed = (change: (text: string) => string): string => {
     const folder = join(scratch(), "graph");
     cpSync(join(fixtures, "features"), folder, { recursive: true });
@@ -111,26 +111,26 @@ describe("graphs that are refused", () => {
     return folder;
   };
 
-  test("one whose way depends on the data, before anything runs", async () => {
+  test("if its control flow depends on the data, before anything runs", async () => {
     const checkpoint = await readCheckpoint(changed((text) => text.replace(/"op": "Mean"/, '"op": "While"')));
     await expect(predict(checkpoint, recordOf("features").inputs.map(unpacked))).rejects.toThrow(
       /graph \(tfjs>GraphModel\): its node .* \(While\) is control flow or has state that depends on the data/,
     );
   });
 
-  test("one with an operation that tfjs has not", async () => {
+  test("if tfjs lacks one of its operations", async () => {
     const checkpoint = await readCheckpoint(changed((text) => text.replace(/"op": "Mean"/, '"op": "Mode"')));
     await expect(predict(checkpoint, recordOf("features").inputs.map(unpacked))).rejects.toThrow(
       /graph: tfjs-converter cannot run it: Unknown op 'Mode'/,
     );
   });
 
-  test("one that takes a fixed number of samples", async () => {
+  test("if it takes a fixed number of samples", async () => {
     const folder = changed((text) => text.replaceAll('"size": "-1"', '"size": "1"'));
     await expect(readCheckpoint(folder)).rejects.toThrow(/expected any number of samples, got 1 at a time/);
   });
 
-  test("one whose constants are not all there", async () => {
+  test("if one of its constants is missing", async () => {
     const folder = changed((text) => {
       const model = JSON.parse(text);
       model.weightsManifest[0].weights[0].name = "another";

@@ -41,7 +41,7 @@ async function written(checkpoint: Checkpoint): Promise<string | TopologyError> 
 const refused: string[] = [];
 
 describe.each(sampledModels())("%s", (file, record) => {
-  test("predicts in tfjs-layers what Keras predicted, or is refused by the name of a layer", async () => {
+  test("predicts in tfjs-layers what Keras predicted, or is refused by layer name", async () => {
     const folder = await written(await readCheckpoint(modelPath(file)));
     if (folder instanceof TopologyError) {
       refused.push(file);
@@ -60,7 +60,7 @@ describe.each(sampledModels())("%s", (file, record) => {
     model.dispose();
   });
 
-  test("read back it is the same model, in .h5 too, and in .keras where it came from Keras 3", async () => {
+  test("is the same model when it is read back, also as .h5, and as .keras if it came from Keras 3", async () => {
     const folder = await written(await readCheckpoint(modelPath(file)));
     if (folder instanceof TopologyError) return;
     const read = await readCheckpoint(folder);
@@ -81,6 +81,6 @@ describe.each(sampledModels())("%s", (file, record) => {
   });
 });
 
-test.runIf(isWhole)("most of the models are not refused", () => {
+test.runIf(isWhole)("tfjs-layers can represent most of the models", () => {
   expect(refused.length).toBeLessThan(sampledModels().length / 2);
 });

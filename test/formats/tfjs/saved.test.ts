@@ -21,7 +21,7 @@ function downloaded(tensor: tf.Tensor): Tensor {
 }
 
 describe.each(Object.entries(tfjsNetworks))("%s saved by tfjs-layers", (_, build) => {
-  test("predicts what tfjs-layers does, from the folder and as .h5", async () => {
+  test("predicts the same as tfjs-layers, from the folder and as .h5", async () => {
     const model = build();
     const folder = join(scratch(), "model");
     await saveByTfjs(model, folder);
@@ -50,7 +50,7 @@ test.each([
     "DepthwiseConv2D",
     tfl.layers.depthwiseConv2d({ name: "grown", inputShape: [4, 4, 1], kernelSize: 2, dilationRate: 2 }),
   ],
-])("%s that tfjs-layers computes otherwise than Keras is refused by name", async (className, layer) => {
+])("a %s that tfjs-layers computes differently than Keras is refused by name", async (className, layer) => {
   const folder = join(scratch(), "model");
   await saveByTfjs(tfl.sequential({ layers: [layer] }), folder);
   await expect(readCheckpoint(folder)).rejects.toThrow(

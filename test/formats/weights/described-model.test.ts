@@ -41,7 +41,7 @@ beforeAll(() => useEngine(process.env["KERAS_FINETUNE_ENGINE"] === "native" ? "n
 describe.each(files)("%s with what model.to_json() gave", (file) => {
   const { keras, inputs, outputs } = answersOf(baseOf(file));
 
-  test("predicts what its Keras predicted, although its layers had other numbers", async () => {
+  test("predicts what its Keras predicted, although the numbers in its layer names differ", async () => {
     const checkpoint = await readCheckpoint(file, { arch: `${baseOf(file)}.json` });
     expect(checkpoint.kerasVersion.split(".")[0]).toBe(keras.split(".")[0]);
     const [got] = await predict(checkpoint, inputs.map(unpacked));
@@ -57,7 +57,7 @@ describe.each(files)("%s with what model.to_json() gave", (file) => {
   });
 });
 
-test("a file of the same model describes it too", async () => {
+test("another file of the same model can describe it", async () => {
   const model = "fixtures/models/k3-text";
   const [alone, whole] = [
     await readCheckpoint(`${model}.weights.h5`, { arch: `${model}.keras` }),
@@ -74,7 +74,7 @@ test("a file that describes no model is refused by name", async () => {
   await expect(read).rejects.toThrow(path);
 });
 
-test("weights of one's own model ask for the file that describes it", async () => {
+test("weights of an unpublished model are refused with a request for a file that describes it", async () => {
   await expect(readCheckpoint("fixtures/weights/k215-words.h5")).rejects.toThrow(
     "the file of model.to_json()",
   );

@@ -49,7 +49,7 @@ function placedNumbers(placement: Placement): number[] {
   );
 }
 
-it("there is one of each family", () => {
+it("there are recorded names of every network family", () => {
   expect(new Set(networks.map(({ name }) => name)).size).toBe(14);
 });
 
@@ -57,18 +57,18 @@ describe.each(networks)("$name's weights as Keras $keras wrote them", ({ name, l
   const stored = storedLayers(layers);
   const built = buildNamed(architectureOf(name)!, stored);
 
-  it("have a place each, of their shape", () => {
+  it("each have a slot of the same shape in the network", () => {
     expect(built.placement.problems).toEqual([]);
     const numbers = placedNumbers(built.placement);
     const all = [...stored.values()].flat().map((_, index) => index);
     expect(numbers.toSorted((a, b) => a - b)).toEqual(all);
   });
 
-  it("are as many as that network has", () => {
+  it("are as many as the network has", () => {
     expect(weightCounts(name.toLowerCase())).toContain([...stored.values()].flat().length);
   });
 
-  it("belong to no other network", () => {
+  it("fit no other network", () => {
     const compared = knownArchitectures().filter(
       (architecture, index) => isWhole || architecture.name === name.toLowerCase() || index % 8 === 0,
     );
@@ -83,7 +83,7 @@ describe.each(networks)("$name's weights as Keras $keras wrote them", ({ name, l
   });
 });
 
-describe("layers that have a number for a name", () => {
+describe("layers whose name is a class name with a number", () => {
   it.each(networks.filter(({ name, keras }) => /^Inception|^Xception/.test(name) && keras === "2.15.0"))(
     "of $name are where the order of the file puts them, as Keras reads it",
     ({ name, layers }) => {
@@ -93,12 +93,12 @@ describe("layers that have a number for a name", () => {
   );
 });
 
-describe("layers with names that no release knows", () => {
+describe("layers with names that no release used", () => {
   it.each([
     ["VGG16", 3],
     ["ResNet50", 1],
     ["DenseNet121", 1],
-  ])("of a %s without its top are taken in the order of the file", (name, inTop) => {
+  ])("of a %s without its top are matched in the order of the file", (name, inTop) => {
     const { layers } = networks.find((network) => network.name === name && network.keras === "2.15.0")!;
     const trunk = layers.slice(0, -inTop);
     const renamed = trunk.map(([, weights], index) => [`layer${index}`, weights] as const);

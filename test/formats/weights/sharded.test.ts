@@ -13,7 +13,7 @@ import { modelPath } from "../model-fixtures.ts";
 
 const map = "fixtures/sharded/small_resnet.weights.json";
 
-test("weights in shards are those of the whole file, a layer's in two shards too", async () => {
+test("weights in shards equal those of the whole file, including a layer spread over two shards", async () => {
   const whole = await readCheckpoint("fixtures/cli/small_resnet.keras");
   const { weight_map: places } = JSON.parse(readFileSync(map, "utf8")) as {
     weight_map: Record<string, string[]>;
@@ -27,7 +27,7 @@ test("weights in shards are those of the whole file, a layer's in two shards too
   for (const file of files) file.close();
 });
 
-test("with an architecture they are a model", async () => {
+test("weights in shards and an architecture make a model", async () => {
   const whole = await readCheckpoint(modelPath("k3-resnet50.keras"));
   const folder = scratch();
   await writeCheckpoint(join(folder, "one.weights.h5"), whole);
@@ -38,7 +38,7 @@ test("with an architecture they are a model", async () => {
   expect([...weights.values()]).toEqual([...whole.weights.values()]);
 });
 
-test("without one, what to pass is said", async () => {
+test("weights in shards without an architecture are refused with the option to pass", async () => {
   await expect(readCheckpoint(map)).rejects.toThrow(
     /small_resnet\.weights\.json has weights but no model_config .* Pass arch/,
   );
@@ -50,14 +50,14 @@ async function writtenShards(maxShardBytes: number) {
   return { path, json: JSON.parse(readFileSync(path, "utf8")) as unknown };
 }
 
-test("what is written has the map that Keras writes, to the last shard", async () => {
+test("the written map of shards equals the one that Keras writes", async () => {
   const { path, json } = await writtenShards(9_600);
   expect(json).toEqual(JSON.parse(readFileSync(map, "utf8")));
   const names = (folder: string): string[] => readdirSync(folder).sort();
   expect(names(dirname(path))).toEqual(names(dirname(map)));
 });
 
-test("each shard that is written holds what Keras's holds", async () => {
+test("each written shard holds the same as Keras's", async () => {
   const { path } = await writtenShards(9_600);
   for (const name of readdirSync("fixtures/sharded").filter((name) => name.endsWith(".h5"))) {
     const [theirs, ours] = await Promise.all([
@@ -70,7 +70,7 @@ test("each shard that is written holds what Keras's holds", async () => {
   }
 });
 
-test("a weight that no shard can take is named, and nothing is written", async () => {
+test("a weight larger than a shard is refused by name, and nothing is written", async () => {
   const folder = scratch();
   const checkpoint = await readCheckpoint("fixtures/cli/small_resnet.keras");
   await expect(
@@ -81,11 +81,11 @@ test("a weight that no shard can take is named, and nothing is written", async (
   expect(readdirSync(folder)).toEqual([]);
 });
 
-test("only weights in shards have a size of shards", async () => {
+test("only a .weights.json takes a shard size", async () => {
   const checkpoint = await readCheckpoint("fixtures/cli/small_resnet.keras");
   await expect(
     writeCheckpoint(join(scratch(), "x.keras"), checkpoint, { maxShardBytes: 500 }),
-  ).rejects.toThrow(/expected a name that ends in \.weights\.json with a size of shards/);
+  ).rejects.toThrow(/expected a name that ends in \.weights\.json with a shard size/);
 });
 
 function datasetsBelow(group: Hdf5Group, isVariables = false): Record<string, unknown> {
@@ -114,7 +114,7 @@ test("a missing shard is named", async () => {
   );
 });
 
-test("a shard elsewhere is refused", async () => {
+test("a shard outside of the folder is refused", async () => {
   const path = copied((_, text) => text.replaceAll("small_resnet_00001", "../small_resnet_00001"));
   await expect(readCheckpoint(path, { arch: "resnet50" })).rejects.toThrow(
     /weight_map: expected names of files beside it, got "\.\.\/small_resnet_00001\.weights\.h5"\. Refused/,

@@ -12,12 +12,12 @@ import { modelPath } from "../model-fixtures.ts";
 const ending = ".weights.h5";
 const files = readdirSync(modelPath("")).filter((name) => name.endsWith(ending));
 
-test("there are weights alone of Keras 2.12, 2.15, 3.0 and 3.15", () => {
+test("there are .weights.h5 files of Keras 2.12, 2.15, 3.0 and 3.15", () => {
   expect([...new Set(files.map((file) => file.split("-")[0]))].sort()).toEqual(["k212", "k215", "k3", "k30"]);
 });
 
 describe.each(files)("%s", (file) => {
-  test("in the model that they were saved from, they are the weights of its own file", async () => {
+  test("holds, for the model it was saved from, the weights of that model's own file", async () => {
     const base = modelPath(file.slice(0, -ending.length));
     const whole = await readCheckpoint(existsSync(`${base}.keras`) ? `${base}.keras` : `${base}.h5`);
     const { root, close } = await openVirtual(bytesFile(readFileSync(modelPath(file))), file);

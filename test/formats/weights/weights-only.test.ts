@@ -58,7 +58,7 @@ const files = [
   { kind: ".weights.h5", write: numberedWeights },
 ];
 
-it("counts all the weights of a model with a model inside, where no network is recognised", async () => {
+it("a file of an unknown network with a nested model is refused with the count of all its weights", async () => {
   const whole = await readCheckpoint("fixtures/models/k212-nested-frozen-v3.keras");
   const count = [...whole.weights.values()].flat().length;
   await expect(readCheckpoint(await numberedWeights(whole))).rejects.toThrow(
@@ -67,21 +67,21 @@ it("counts all the weights of a model with a model inside, where no network is r
 });
 
 describe.each(files)("a weights-only $kind", ({ write }) => {
-  it.each([7, null])("of a narrow network with %s classes is that network", async (classes) => {
+  it.each([7, null])("of a narrow network with %s classes is read as that network", async (classes) => {
     const whole = quarterMobileNet(classes);
     const alone = await readCheckpoint(await write(whole), { arch: "MobileNet" });
     expect(alone.modelConfig).toEqual(whole.modelConfig);
     expect(alone.weights).toEqual(whole.weights);
   });
 
-  it("names the network that it is of", async () => {
+  it("read without an architecture is refused with the name of the fitting one", async () => {
     const path = await write(quarterMobileNet(7));
     await expect(readCheckpoint(path)).rejects.toThrow(
       `${path} has weights but no model_config (saved with save_weights). Pass arch: "mobilenet" (recognised from its 55 weight groups).`,
     );
   });
 
-  it("is refused for another network, and for one that is not known", async () => {
+  it("is refused for another network and for an unknown one", async () => {
     const path = await write(quarterMobileNet(7));
     await expect(readCheckpoint(path, { arch: "vgg16" })).rejects.toThrow(/do(?:es)? not fit/);
     await expect(readCheckpoint(path, { arch: "resnet51" })).rejects.toThrow(
@@ -90,7 +90,7 @@ describe.each(files)("a weights-only $kind", ({ write }) => {
   });
 });
 
-it("with a layer more than the network has is refused by the layer's group, and nothing is left out", async () => {
+it("a file with one layer more than the network has is refused by the name of the layer's group", async () => {
   const network = quarterMobileNet(7);
   const config = network.modelConfig["config"] as JsonObject;
   const last = { shape: [null, 7], dtype: "float32", keras_history: ["predictions", 0, 0] };
