@@ -10,7 +10,7 @@ import { idfWeightsOf } from "../topology/specs/lookups.ts";
 import type { ZipEntry } from "../zip/reader.ts";
 
 /**
- * @file What lookup layers have learned from data: vocabularies in text files of a `.keras` archive, and idf weights
+ * @file State that lookup layers have learned from data: vocabularies in text files of a `.keras` archive, and idf weights
  * among its variables.
  */
 

@@ -1,4 +1,4 @@
-/** @file What every translation of a kernel to ONNX gets and gives. */
+/** @file The inputs and results of every translation of a kernel to ONNX. */
 import { TopologyError } from "../../errors.ts";
 import type { GraphBuilder, Name } from "./graph-builder.ts";
 import type { ProgramNode, Size, ValueId } from "./tensor-program.ts";
