@@ -29,7 +29,14 @@ export async function readMask(path: string): Promise<MaskImage | BadFile> {
   return "reason" in image ? image : colorMask(image, image.channels, image.format !== "jpeg");
 }
 
+/** A file may promise more pixels than memory holds. */
+const maxPixels = 178_956_970;
+
 function pngMask(path: string, bytes: Buffer): MaskImage | BadFile {
+  const promised = bytes.length < 24 ? 0 : bytes.readUInt32BE(16) * bytes.readUInt32BE(20);
+  if (promised > maxPixels) {
+    return { path, reason: `PNG does not decode: expected at most ${maxPixels} pixels, got ${promised}.` };
+  }
   try {
     const { width, height, depth, channels, palette, data } = decode(bytes);
     const size = { width, height };

@@ -145,6 +145,15 @@ describe("masks are refused", () => {
     );
   });
 
+  test("that promises more pixels than memory holds", async () => {
+    const folder = await folderOf("gray");
+    const bytes = Buffer.from(masks["gray"]?.[0] ?? "", "base64");
+    bytes.writeUInt32BE(100_000, 16);
+    bytes.writeUInt32BE(100_000, 20);
+    await writeFile(join(folder, "masks", "0.png"), bytes);
+    await expect(read(folder)).rejects.toThrow(/expected at most 178956970 pixels, got 10000000000\.$/);
+  });
+
   test("that cannot be read", async () => {
     const folder = await folderOf("gray");
     await writeFile(
