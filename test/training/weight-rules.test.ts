@@ -59,7 +59,7 @@ describe("a regularizer of activities is refused by name", () => {
   test("that compares samples with each other", async () => {
     const orthogonal = { class_name: "OrthogonalRegularizer", config: { factor: 0.1 } };
     await expect(trainer(chain({ activity_regularizer: orthogonal }))).rejects.toThrow(
-      "a: activity regularizer: expected one of L1, L2 or L1L2, got OrthogonalRegularizer.",
+      "a: activity regularizer: expected a regularizer of class L1, L2 or L1L2, got OrthogonalRegularizer.",
     );
   });
 
@@ -70,7 +70,8 @@ describe("a regularizer of activities is refused by name", () => {
       { class_name: "TimeDistributed", config: { name: "each", layer: inside } },
       { class_name: "Reshape", config: { name: "flat", target_shape: [2] } },
     ];
-    const expected = "each: activity regularizer: expected one at its outputs, got one inside it.";
+    const expected =
+      "each: activity regularizer: expected a regularizer of its outputs, got one inside the layer.";
     await expect(trainer(chain({}, steps))).rejects.toThrow(expected);
     await expect(trainer(chain({}, steps), "3.15.1", freeze("a", "each"))).rejects.toThrow(expected);
   });

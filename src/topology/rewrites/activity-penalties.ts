@@ -3,18 +3,20 @@ import { TopologyError } from "../../errors.ts";
 import { isObject } from "../config-values.ts";
 import { kerasRelease } from "../dialects/dialect.ts";
 import type { ActivityPenalties, GraphLayer, GraphNode, LayerGraph, TensorRef } from "../layer-graph.ts";
-import { layersByPath } from "../layer-graph.ts";
+import { layerAt, layersByPath } from "../layer-graph.ts";
 import type { NormPenalty } from "../regularizer.ts";
 import { penaltyOf } from "../regularizer.ts";
 import { renumbered } from "./renumber.ts";
 
-/** They hand their regularizer to layers inside (`keras/src/layers/attention`). */
+/** Layers that pass their activity regularizer on to inner layers (`keras/src/layers/attention`). */
 const handsInside = new Set(["MultiHeadAttention", "GroupedQueryAttention"]);
 
 /**
- * The graph with a call `training>ActivityPenalty` behind every call of a layer with an activity regularizer, frozen or not: what it adds to
- * the loss, sample by sample (`__call__` in `keras/src/layers/layer.py`). The graph itself where no layer has one.
- * @throws {TopologyError} naming a layer whose activities are penalized inside it, not sample by sample, or not as Keras does.
+ * Adds a call `training>ActivityPenalty` after every call of a layer with an activity regularizer, frozen or not. It
+ * computes the penalty of each sample that the layer adds to the loss (`__call__` of `keras/src/layers/layer.py`).
+ * Returns the same graph if no layer has one.
+ * @throws {TopologyError} naming a layer whose regularizer applies inside the layer, not to each sample, or is not L1
+ * or L2.
  */
 export function withActivityPenalties(graph: LayerGraph, kerasVersion: string): LayerGraph {
   const layers = layersByPath(graph);
@@ -24,7 +26,7 @@ export function withActivityPenalties(graph: LayerGraph, kerasVersion: string): 
     const strength = strengths.get(node.layer);
     if (!strength) return [node];
     requireSamples(node);
-    const layer = penaltyLayer(layers.get(node.layer)!, strength, layers);
+    const layer = penaltyLayer(layerAt(graph, node.layer), strength, layers);
     const penalty = penaltyCall(node, layer.path, graph.nodes.length + refs.length);
     refs.push({ node: penalty.index, output: 0 });
     return [node, penalty];
@@ -39,11 +41,12 @@ export function withActivityPenalties(graph: LayerGraph, kerasVersion: string): 
 function strengthOf(layer: GraphLayer): NormPenalty | null {
   const { path, className, config } = layer;
   const { activity_regularizer: own, ...rest } = config;
-  if (Object.values(rest).some(regularizesInside)) throw refused(path, "at its outputs, got one inside it");
-  if (own && handsInside.has(className)) throw refused(path, `at its outputs, got one inside ${className}`);
+  if (Object.values(rest).some(regularizesInside))
+    throw refused(path, "of its outputs, got one inside the layer");
+  if (own && handsInside.has(className)) throw refused(path, `of its outputs, got one inside ${className}`);
   const regularizer = className === "ActivityRegularization" ? { class_name: "L1L2", config } : own;
   const penalty = penaltyOf(path, regularizer, 2);
-  if (penalty && "mode" in penalty) throw refused(path, "of L1, L2 or L1L2, got OrthogonalRegularizer");
+  if (penalty && "mode" in penalty) throw refused(path, "of class L1, L2 or L1L2, got OrthogonalRegularizer");
   return penalty && (penalty.l1 !== 0 || penalty.l2 !== 0) ? penalty : null;
 }
 
@@ -57,17 +60,17 @@ function regularizesInside(value: Json): boolean {
 
 function requireSamples({ layer, outputs }: GraphNode): void {
   if (outputs.every(({ shape }) => shape?.[0] === null)) return;
-  throw refused(layer, "of outputs with a batch in front, got others");
+  throw refused(layer, "of outputs whose first axis is the batch, got other outputs");
 }
 
 function refused(path: string, what: string): TopologyError {
   return new TopologyError(
-    `${path}: activity regularizer: expected one ${what}. Save the model without it.`,
+    `${path}: activity regularizer: expected a regularizer ${what}. Save the model without it.`,
     "unsupported-regularizer",
   );
 }
 
-/** One layer for all calls of the penalized one. */
+/** Returns the penalty layer of a layer, which all its calls share. */
 function penaltyLayer(
   penalized: GraphLayer,
   strength: NormPenalty,
@@ -101,8 +104,9 @@ function penaltyCall(node: GraphNode, layer: string, index: number): GraphNode {
 }
 
 /**
- * Keras 3 divides since 3.14, tf.keras always did, and what is Keras 2 since 2.4 is tf.keras; Keras without TensorFlow's own
- * versions before that never did (`keras/engine/base_layer.py` of 2.2.4, `keras/engine/topology.py` of 1.2.2).
+ * Returns whether the loss divides by the batch size. Keras 3 does since 3.14, and tf.keras, which is all of Keras 2
+ * since 2.4, always did. Keras before 2.4 did not (`keras/engine/base_layer.py` of 2.2.4, `keras/engine/topology.py` of
+ * 1.2.2).
  */
 function reductionOf(kerasVersion: string): ActivityPenalties["reduction"] {
   const { major, minor = Number.POSITIVE_INFINITY, isTensorFlows } = kerasRelease(kerasVersion);

@@ -1,19 +1,23 @@
-/** What scales and shifts the channels of a convolution or a Dense, written into its weights. Sums in float64, rounded once. */
+/**
+ * @file Folds a scale and shift of channels into the weights of a convolution or Dense. Sums are float64 and rounded
+ * once.
+ */
 import type { Weight } from "../../checkpoint.ts";
 import { elementCount, float32Tensor, toFloat32 } from "../../tensor.ts";
 import { channelsFirst, sizesAt } from "../config-values.ts";
 import type { GraphLayer } from "../layer-graph.ts";
 
-/** `y = scale · x + shift`, one value a channel. */
+/** The map `y = scale · x + shift` with one value for each channel. */
 export interface ChannelAffine {
   readonly scale: Float64Array;
   readonly shift: Float64Array;
 }
 
+/** A layer class that multiplies by a kernel. */
 interface Contraction {
-  /** The weight whose products reach the output. */
+  /** Name of the kernel whose products are the output. */
   readonly kernel: "kernel" | "pointwise_kernel";
-  /** Number of spatial axes; null for Dense, which has as many as its input. */
+  /** Number of spatial axes, null for Dense, which has as many as its input. */
   readonly rank: 1 | 2 | 3 | null;
   readonly layout: "input, output" | "output, input" | "input, multiplier";
 }
@@ -32,30 +36,36 @@ const contractions: Readonly<Record<string, Contraction>> = {
   SeparableConv2D: { kernel: "pointwise_kernel", rank: 2, layout: "input, output" },
 };
 
-/** Whether the layer is a product with a kernel, plus a bias, then an activation. */
+/** Returns whether a layer computes a product with a kernel, adds a bias and applies an activation. */
 export function isContraction(layer: GraphLayer): boolean {
   return layer.className in contractions;
 }
 
-/** Where the layer's channels stand in its input and output of `rank` dimensions. */
+function contractionOf({ className }: GraphLayer): Contraction {
+  const contraction = contractions[className];
+  if (!contraction) throw new Error(`${className}: expected a convolution or Dense`);
+  return contraction;
+}
+
+/** Returns the axis of the channels in an input or output with `rank` dimensions. */
 export function channelAxis(layer: GraphLayer, rank: number): number {
-  return contractions[layer.className]!.rank !== null && channelsFirst(layer.config) ? 1 : rank - 1;
+  return contractionOf(layer).rank !== null && channelsFirst(layer.config) ? 1 : rank - 1;
 }
 
 /**
- * The layer's weights such that its output before the activation is `affine` of what it was, with a bias in any case; null where
- * they are not a plain kernel and bias (LoRA, quantized), or not loaded.
+ * Returns weights, including a bias, with which the layer's output before the activation is `affine` of the original
+ * output. Returns null if the weights are not a plain kernel and bias (LoRA, quantized) or are not loaded.
  */
 export function withAffineOutput(
   layer: GraphLayer,
   weights: readonly Weight[],
   { scale, shift }: ChannelAffine,
 ): readonly Weight[] | null {
-  const { kernel: name, layout } = contractions[layer.className]!;
+  const { kernel: name, layout } = contractionOf(layer);
   const parts = plainWeights(weights, name);
   if (!parts) return null;
   const { kernel, bias } = parts;
-  const inner = layout === "output, input" ? kernel.shape.at(-1)! : 1;
+  const inner = layout === "output, input" ? (kernel.shape.at(-1) ?? 1) : 1;
   const scaled = channelsScaled(toFloat32(kernel), scale, inner);
   const before = bias ? toFloat32(bias) : new Float32Array(scale.length);
   return [
@@ -70,15 +80,16 @@ export function withAffineOutput(
 }
 
 /**
- * The layer's weights such that it gives for `x` what it gave for `affine` of `x`, with a bias in any case; null where that
- * takes more than other weights: padding (a padded zero is not shifted), groups, and what `withAffineOutput` declines.
+ * Returns weights, including a bias, with which the layer maps `x` to its original output for `affine` of `x`. Returns
+ * null if weights cannot express that: with padding (a padded zero would not be shifted), with groups, and where
+ * {@link withAffineOutput} returns null.
  */
 export function withAffineInput(
   layer: GraphLayer,
   weights: readonly Weight[],
   { scale, shift }: ChannelAffine,
 ): readonly Weight[] | null {
-  const { kernel: name, layout } = contractions[layer.className]!;
+  const { kernel: name, layout } = contractionOf(layer);
   const parts = plainWeights(weights, name);
   if (!parts || name !== "kernel" || layout === "output, input" || isPadded(layer)) return null;
   const { kernel, bias } = parts;
@@ -102,7 +113,7 @@ export function withAffineInput(
   ];
 }
 
-/** Each value times its channel's scale, where `inner` values in a row are one channel's. */
+/** Multiplies each value by the scale of its channel, to which `inner` consecutive values belong. */
 function channelsScaled(values: Float32Array, scale: Float64Array, inner: number): Float32Array {
   const scaled = new Float32Array(values.length);
   for (let at = 0, channel = 0; at < values.length; channel = (channel + 1) % scale.length) {
@@ -111,7 +122,10 @@ function channelsScaled(values: Float32Array, scale: Float64Array, inner: number
   return scaled;
 }
 
-/** The kernel and the bias of a layer that has nothing else but SeparableConv's first kernel, all of them loaded. */
+/**
+ * Returns the kernel and bias of a layer. Returns null if a weight is not loaded, or if the layer has other weights
+ * than these and the depthwise kernel of a SeparableConv.
+ */
 export function plainWeights(
   weights: readonly Weight[],
   kernelName: string,
@@ -123,17 +137,18 @@ export function plainWeights(
   return { kernel, bias };
 }
 
-/** Whether the values are there, and not only the shape. */
+/** Returns whether the values of a weight were read, not only its shape. */
 export function isLoaded(weight: Weight): boolean {
   return weight.data.length === elementCount(weight.shape);
 }
 
+/** Creates a float32 weight. */
 export function named(name: string, values: Float32Array, shape: readonly number[]): Weight {
   return { name, ...float32Tensor(values, shape) };
 }
 
 function isPadded(layer: GraphLayer): boolean {
-  const { rank } = contractions[layer.className]!;
+  const { rank } = contractionOf(layer);
   if (rank === null || layer.config["padding"] === "valid") return false;
   return sizesAt(layer.config, "kernel_size", rank).some((size) => size > 1);
 }

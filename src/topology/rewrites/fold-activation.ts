@@ -1,5 +1,5 @@
 import type { GraphLayer, GraphNode, LayerGraph, TensorRef } from "../layer-graph.ts";
-import { layerAt, layersByPath, refKey } from "../layer-graph.ts";
+import { layerLookup, nodeAt, refKey } from "../layer-graph.ts";
 import { activationName, isLinear, runsAlongLastAxis } from "../specs/activation.ts";
 import { isContraction } from "./contraction-weights.ts";
 import type { RewriteOptions } from "./fold-batch-norm.ts";
@@ -7,8 +7,9 @@ import { graphEdges } from "./graph-edges.ts";
 import { followed, renumbered } from "./renumber.ts";
 
 /**
- * The graph with activation layers written into the `activation` argument of the linear convolution or Dense before them, where
- * one name says the same: an engine can then compute both at once. Conditions as in `foldBatchNorm`; no weight changes.
+ * Folds activation layers into the `activation` argument of the linear convolution or Dense before them if a named
+ * activation is equivalent, so that an engine can compute both at once. The conditions are those of
+ * {@link foldBatchNorm}; weights do not change.
  */
 export function foldActivations(
   graph: LayerGraph,
@@ -16,13 +17,15 @@ export function foldActivations(
 ): { readonly graph: LayerGraph; readonly kept: readonly TensorRef[] } {
   const edges = graphEdges(graph);
   const keptKeys = new Set(options.kept.map(refKey));
-  const layers = layersByPath(graph);
+  const original = layerLookup(graph);
+  const changed = new Map<string, GraphLayer>();
+  const layerOf = (path: string): GraphLayer => changed.get(path) ?? original(path);
   const redirects = new Map<string, TensorRef>();
   for (const node of graph.nodes) {
-    const name = activationOf(layerAt(graph, node.layer), node);
+    const name = activationOf(original(node.layer), node);
     const source = node.inputs[0];
     if (name === null || !source || !options.foldable(node.layer)) continue;
-    const before = layers.get(graph.nodes[source.node]!.layer)!;
+    const before = layerOf(nodeAt(graph, source.node).layer);
     const alone =
       edges.readers(source).length === 1 && !edges.isOutput(source) && !keptKeys.has(refKey(source));
     const takesIn =
@@ -31,21 +34,21 @@ export function foldActivations(
       edges.calls(before.path).length === 1 &&
       isLinear(before.config) &&
       !before.config["activity_regularizer"] &&
-      before.keras === layers.get(node.layer)!.keras;
+      before.keras === layerOf(node.layer).keras;
     if (!alone || !takesIn) continue;
-    layers.set(before.path, { ...before, config: { ...before.config, activation: name } });
+    changed.set(before.path, { ...before, config: { ...before.config, activation: name } });
     redirects.set(refKey({ node: node.index, output: 0 }), source);
   }
   if (redirects.size === 0) return { graph, kept: options.kept };
   const { graph: folded, moved } = renumbered(graph, {
     nodes: graph.nodes.filter((node) => !redirects.has(refKey({ node: node.index, output: 0 }))),
-    layers: graph.layers.map((layer) => layers.get(layer.path)!),
+    layers: graph.layers.map((layer) => layerOf(layer.path)),
     redirect: (ref) => followed(redirects, ref),
   });
   return { graph: folded, kept: options.kept.map(moved) };
 }
 
-/** The activation argument that does what the layer does; null where there is none. */
+/** Returns the named activation that is equivalent to the layer, null if there is none. */
 function activationOf(layer: GraphLayer, node: GraphNode): string | null {
   if (node.inputs.length !== 1 || layer.config["activity_regularizer"]) return null;
   const { config } = layer;
@@ -63,7 +66,7 @@ function activationOf(layer: GraphLayer, node: GraphNode): string | null {
   }
 }
 
-/** Ops of keras.ops whose defaults are the activation's. */
+/** Operations of keras.ops whose defaults are those of the activation. */
 const opNames: ReadonlyMap<string, string> = new Map([
   ["ops.Relu", "relu"],
   ["ops.Relu6", "relu6"],
@@ -81,7 +84,10 @@ function elementwiseName(config: GraphLayer["config"]): string | null {
   return name === null || runsAlongLastAxis(name) ? null : name;
 }
 
-/** `keras.layers.ReLU` with Keras 3's argument names. */
+/**
+ * Returns the activation that computes what a ReLU layer with Keras 3's argument names does; undefined if there is
+ * none.
+ */
 function reluName(config: GraphLayer["config"]): string | null {
   if ((config["negative_slope"] ?? 0) !== 0 || (config["threshold"] ?? 0) !== 0) return null;
   const bound = config["max_value"] ?? null;

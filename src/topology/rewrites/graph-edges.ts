@@ -1,21 +1,22 @@
 import type { GraphNode, LayerGraph, TensorRef } from "../layer-graph.ts";
 import { refKey, tensorsIn } from "../layer-graph.ts";
 
-/** Every tensor that a call reads, masks and initial states included. */
+/** Lists every tensor that a call reads, including masks and initial states. */
 export function everyRead(node: GraphNode): readonly TensorRef[] {
   return [...node.args, ...Object.values(node.kwargs)].flatMap(tensorsIn);
 }
 
-/** Who reads what. */
+/** Edges of a graph. */
 export interface GraphEdges {
-  /** The calls that read a tensor, each once, in node order; a mask or a state is a read like any other. */
+  /** Returns the calls that read a tensor, each once, in order, including as a mask or state. */
   readonly readers: (ref: TensorRef) => readonly GraphNode[];
-  /** The calls of the layer at this path, in node order. */
+  /** Returns the calls of the layer at a path, in order. */
   readonly calls: (path: string) => readonly GraphNode[];
-  /** Whether the model gives this tensor out. */
+  /** Returns whether a tensor is an output of the model. */
   readonly isOutput: (ref: TensorRef) => boolean;
 }
 
+/** Indexes the edges of a graph. */
 export function graphEdges(graph: Pick<LayerGraph, "nodes" | "outputs">): GraphEdges {
   const readers = new Map<string, GraphNode[]>();
   const calls = new Map<string, GraphNode[]>();

@@ -3,7 +3,7 @@ import {
   type GraphLayer,
   type GraphNode,
   type LayerGraph,
-  layersByPath,
+  layerLookup,
   refKey,
   type TensorRef,
 } from "../layer-graph.ts";
@@ -14,14 +14,16 @@ import { foldBatchNorm } from "./fold-batch-norm.ts";
 import { mergeLinearDense } from "./merge-linear-dense.ts";
 import { followed, renumbered } from "./renumber.ts";
 
+/** Options of {@link inferenceForm}. */
 export interface InferenceFormOptions extends RewriteOptions {
-  /** Whether a call of Dropout or noise is never active, so that it gives its input back. */
+  /** Returns whether a call of Dropout or noise is never active and therefore the identity. */
   readonly silenced: (node: GraphNode) => boolean;
 }
 
 /**
- * What a static part runs: identities gone, then BatchNormalization folded, linear Dense merged and activations taken in, each of
- * which brings layers next to each other that the next one joins. Strides are pushed before, on the whole model.
+ * Rewrites a graph for inference: removes identities, folds BatchNormalization, merges linear Dense layers and folds
+ * activations, in this order because each step makes layers adjacent that the next one joins. Strides are pushed
+ * before, on the whole model.
  */
 export function inferenceForm(
   graph: LayerGraph,
@@ -36,7 +38,10 @@ export function inferenceForm(
   return { ...taken, weights: merged.weights };
 }
 
-/** Give their input back unless active in training (`keras/src/layers/regularization`, `keras/src/applications/convnext.py`). */
+/**
+ * Layers that are the identity except in training (`keras/src/layers/regularization`,
+ * `keras/src/applications/convnext.py`).
+ */
 const silentInInference = new Set([
   "ActivityRegularization",
   "AlphaDropout",
@@ -49,26 +54,28 @@ const silentInInference = new Set([
   "StochasticDepth",
 ]);
 
+/** A graph without identities. */
 export interface WithoutIdentities {
   readonly graph: LayerGraph;
-  /** The caller's `kept`, in its order, in the new graph. */
+  /** The `kept` tensors of the options, in the same order, in the new graph. */
   readonly kept: readonly TensorRef[];
 }
 
 /**
- * The graph without the calls that give their input back: Identity, a linear Activation, and Dropout's and noise's where
- * `silenced` says that the call is never active. Readers read the input instead.
+ * Removes calls that are the identity: Identity, a linear Activation, and Dropout and noise if `silenced` returns true.
+ * Their readers read the input instead.
  */
 export function withoutIdentities(
   graph: LayerGraph,
   options: { readonly silenced: (node: GraphNode) => boolean; readonly kept: readonly TensorRef[] },
 ): WithoutIdentities {
-  const layers = layersByPath(graph);
+  const layerOf = layerLookup(graph);
   const redirects = new Map<string, TensorRef>();
   const nodes = graph.nodes.filter((node) => {
-    const gone = isIdentity(layers.get(node.layer)!, node, options.silenced);
-    if (gone) redirects.set(refKey({ node: node.index, output: 0 }), node.inputs[0]!);
-    return !gone;
+    const [source] = node.inputs;
+    if (!source || !isIdentity(layerOf(node.layer), node, options.silenced)) return true;
+    redirects.set(refKey({ node: node.index, output: 0 }), source);
+    return false;
   });
   if (redirects.size === 0) return { graph, kept: options.kept };
   const redirect = (ref: TensorRef): TensorRef => followed(redirects, ref);

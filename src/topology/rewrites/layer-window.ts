@@ -1,4 +1,4 @@
-/** Layers whose output at a position reads a window of the input: convolutions and pools, and how to run one at a larger stride. */
+/** @file Windows of convolutions and pools, and running one at a larger stride. */
 import type { JsonObject } from "../../checkpoint.ts";
 import type { Shape } from "../../tensor.ts";
 import { channelsFirst, sizesAt } from "../config-values.ts";
@@ -7,9 +7,10 @@ import { activationName, runsAlongLastAxis } from "../specs/activation.ts";
 
 type Rank = 1 | 2 | 3;
 
+/** Window of a layer that reads several positions of its input for each position of its output. */
 export interface LayerWindow {
   readonly rank: Rank;
-  /** The spatial axes of input and output; all that follows has one value for each. */
+  /** Spatial axes of input and output. The lists below have one value for each of them. */
   readonly axes: readonly number[];
   readonly size: readonly number[];
   readonly strides: readonly number[];
@@ -20,7 +21,7 @@ export interface LayerWindow {
 
 type WindowKind = "convolution" | "depthwise" | "pool";
 
-/** A layer at another stride, and the zeros to put around its input first. */
+/** Config of a layer at another stride, and the zero padding that its input then needs, null for none. */
 export interface Restrided {
   readonly config: JsonObject;
   readonly margins: readonly (readonly [before: number, after: number])[] | null;
@@ -42,7 +43,7 @@ const windows: Readonly<Record<string, readonly [Rank, WindowKind]>> = {
   AveragePooling3D: [3, "pool"],
 };
 
-/** The window of a layer; null where it has none, or where its activation mixes positions. */
+/** Returns the window of a layer, null if it has none or if its activation combines positions. */
 export function windowOf(layer: GraphLayer): LayerWindow | null {
   const known = windows[layer.className];
   if (!known) return null;
@@ -65,14 +66,15 @@ export function windowOf(layer: GraphLayer): LayerWindow | null {
   };
 }
 
-/** Whether each output position reads one position of the input. */
+/** Returns whether each output position reads only one input position. */
 export function isPointwise(window: LayerWindow): boolean {
   return window.size.every((size) => size === 1);
 }
 
 /**
- * The layer at `strides`, each a multiple of its own, such that it computes the same numbers at the positions that are left; null
- * where Keras has no such layer: dilated and strided, unequal strides of a depthwise kernel, or padding that a zero cannot be.
+ * Returns the layer at larger strides, each a multiple of its own, such that it computes the same values at the
+ * remaining positions. Returns null if Keras has no such layer: one that is both dilated and strided, a depthwise
+ * convolution with unequal strides, or a pool whose padding is not zero.
  */
 export function restrided(
   layer: GraphLayer,
@@ -94,23 +96,24 @@ export function restrided(
   return { config: { ...config, padding: "valid" }, margins: isBare ? null : margins };
 }
 
-/** Whether "same" puts as many zeros first at the new strides as at the old: then every window begins where it did. */
+/**
+ * Returns whether "same" adds as many leading zeros at the new strides as at the old ones, so that windows start at the
+ * same positions.
+ */
 function keepsSamePadding(
   window: LayerWindow,
   sizes: readonly (number | null)[],
   strides: readonly number[],
 ): boolean {
   return sizes.every((size, axis) => {
-    const taps = window.size[axis]!;
-    if (strides[axis] === window.strides[axis] || taps === 1) return true;
-    return (
-      size !== null &&
-      zerosBefore(size, taps, window.strides[axis]!) === zerosBefore(size, taps, strides[axis]!)
-    );
+    const taps = window.size[axis] ?? 1;
+    const [before = 1, after = 1] = [window.strides[axis], strides[axis]];
+    if (before === after || taps === 1) return true;
+    return size !== null && zerosBefore(size, taps, before) === zerosBefore(size, taps, after);
   });
 }
 
-/** The zeros that "same" means now; null where they depend on a size that is not known. */
+/** Returns the zeros that "same" adds at the old strides, null if they depend on an unknown size. */
 function explicitMargins(
   window: LayerWindow,
   sizes: readonly (number | null)[],
@@ -118,12 +121,13 @@ function explicitMargins(
 ): readonly (readonly [number, number])[] | null {
   const margins: [number, number][] = [];
   for (const [axis, size] of sizes.entries()) {
-    const taps = window.size[axis]!;
+    const taps = window.size[axis] ?? 1;
+    const [old = 1, stride = 1] = [window.strides[axis], strides[axis]];
     if (size !== null) {
-      const before = zerosBefore(size, taps, window.strides[axis]!);
-      const last = (Math.ceil(size / strides[axis]!) - 1) * strides[axis]! + taps;
+      const before = zerosBefore(size, taps, old);
+      const last = (Math.ceil(size / stride) - 1) * stride + taps;
       margins.push([before, Math.max(last - size - before, 0)]);
-    } else if (window.strides[axis] === 1) {
+    } else if (old === 1) {
       const before = Math.floor((taps - 1) / 2);
       margins.push([before, taps - 1 - before]);
     } else if (taps === 1) {
@@ -135,7 +139,7 @@ function explicitMargins(
   return margins;
 }
 
-/** TensorFlow's "same": the zeros in front are the smaller half. */
+/** Returns the leading zeros of TensorFlow's "same", which are the smaller half. */
 function zerosBefore(size: number, taps: number, stride: number): number {
   return Math.floor(Math.max((Math.ceil(size / stride) - 1) * stride + taps - size, 0) / 2);
 }

@@ -5,7 +5,9 @@ import type { GraphEdges } from "./graph-edges.ts";
 import { graphEdges } from "./graph-edges.ts";
 
 export interface LogitsOutput {
-  /** The model up to its logits: the same nodes at the same indices, one layer less active. The graph itself if "none". */
+  /**
+   * The model up to its logits: the same nodes at the same indices, one layer less active. The graph itself if "none".
+   */
   readonly graph: LayerGraph;
   /** What turns the graph's output into the model's; softmax over the last axis. */
   readonly activation: "softmax" | "sigmoid" | "none";
@@ -14,9 +16,10 @@ export interface LogitsOutput {
 const withActivationArgument = new Set(["Dense", "Conv1D", "Conv2D", "Conv3D", "Activation"]);
 
 /**
- * The model without the softmax or sigmoid of its only output, so that a cross-entropy is computed from logits as Keras does.
- * It is found in the last layer, or before layers that move values without mixing classes (a Reshape that keeps the last
- * axis, any Flatten after a sigmoid). Left alone where somebody else reads what it gives, or its layer is called twice.
+ * The model without the softmax or sigmoid of its only output, so that a cross-entropy is computed from logits as Keras
+ * does. It is found in the last layer, or before layers that move values without mixing classes (a Reshape that keeps
+ * the last axis, any Flatten after a sigmoid). Left alone where somebody else reads what it gives, or its layer is
+ * called twice.
  */
 export function withLogitsOutput(graph: LayerGraph): LogitsOutput {
   const edges = graphEdges(graph);

@@ -1,7 +1,7 @@
 import type { Weight, Weights } from "../../checkpoint.ts";
 import { toFloat32 } from "../../tensor.ts";
 import type { GraphLayer, GraphNode, LayerGraph, TensorRef } from "../layer-graph.ts";
-import { layersByPath, refKey } from "../layer-graph.ts";
+import { layerLookup, refKey } from "../layer-graph.ts";
 import { isLinear } from "../specs/activation.ts";
 import { named, plainWeights } from "./contraction-weights.ts";
 import type { RewriteOptions, RewrittenGraph } from "./fold-batch-norm.ts";
@@ -10,17 +10,19 @@ import type { GraphEdges } from "./graph-edges.ts";
 import { graphEdges } from "./graph-edges.ts";
 import { renumbered } from "./renumber.ts";
 
-/** Two Dense in a row that one can do. */
+/** Two Dense layers in a row that can become one. */
 interface Pair {
   readonly first: GraphNode;
   readonly second: GraphNode;
-  /** Multiply-adds that one spares for each row of the input. */
-  readonly spared: number;
+  /** Weights of the two layers. */
+  readonly parts: readonly [Parts, Parts];
+  /** Multiply-adds that merging saves for each row of the input. */
+  readonly saved: number;
 }
 
 /**
- * The graph with a Dense and the linear Dense before it made one, the pair that spares most first, as long as one costs fewer
- * multiply-adds than two. Both must be foldable and called once; what the first gives is read by the second alone and not kept.
+ * Merges each Dense with the linear Dense before it as long as that saves multiply-adds, the pair that saves most
+ * first. Both must be foldable and called once, and the tensor between them has no other reader and is not kept.
  */
 export function mergeLinearDense(
   graph: LayerGraph,
@@ -36,24 +38,25 @@ export function mergeLinearDense(
 
 function bestPair({ graph, weights, kept }: RewrittenGraph, { foldable }: RewriteOptions): Pair | undefined {
   const edges = graphEdges(graph);
-  const layers = layersByPath(graph);
+  const layerOf = layerLookup(graph);
   const keptKeys = new Set(kept.map(refKey));
-  const mergeable = (node: GraphNode): boolean =>
-    layers.get(node.layer)!.className === "Dense" &&
-    foldable(node.layer) &&
-    edges.calls(node.layer).length === 1 &&
-    plainWeights(weights.get(node.layer) ?? [], "kernel") !== null;
+  const mergeable = (node: GraphNode): Parts | null =>
+    layerOf(node.layer).className === "Dense" && foldable(node.layer) && edges.calls(node.layer).length === 1
+      ? plainWeights(weights.get(node.layer) ?? [], "kernel")
+      : null;
   return graph.nodes
     .flatMap((first): Pair[] => {
       const second = soleReader(edges, { node: first.index, output: 0 }, keptKeys);
-      if (!second || !mergeable(first) || !mergeable(second) || !passesOn(layers.get(first.layer)!))
-        return [];
-      const [inputs, hidden] = kernelOf(weights, first).shape as [number, number];
-      const outputs = kernelOf(weights, second).shape[1]!;
-      return [{ first, second, spared: hidden * (inputs + outputs) - inputs * outputs }];
+      const before = second && isLinearDense(layerOf(first.layer)) ? mergeable(first) : null;
+      const after = second && mergeable(second);
+      if (!second || !before || !after) return [];
+      const [inputs, hidden] = matrixSizes(before.kernel);
+      const [, outputs] = matrixSizes(after.kernel);
+      const saved = hidden * (inputs + outputs) - inputs * outputs;
+      return [{ first, second, parts: [before, after], saved }];
     })
-    .filter((pair) => pair.spared > 0)
-    .reduce<Pair | undefined>((best, pair) => (best && best.spared >= pair.spared ? best : pair), undefined);
+    .filter((pair) => pair.saved > 0)
+    .reduce<Pair | undefined>((best, pair) => (best && best.saved >= pair.saved ? best : pair), undefined);
 }
 
 function soleReader(edges: GraphEdges, ref: TensorRef, kept: ReadonlySet<string>): GraphNode | undefined {
@@ -61,39 +64,34 @@ function soleReader(edges: GraphEdges, ref: TensorRef, kept: ReadonlySet<string>
   return readers.length === 1 && !edges.isOutput(ref) && !kept.has(refKey(ref)) ? readers[0] : undefined;
 }
 
-function passesOn(layer: GraphLayer): boolean {
+function isLinearDense(layer: GraphLayer): boolean {
   return isLinear(layer.config) && !layer.config["activity_regularizer"];
 }
 
-function mergePair({ graph, weights, kept }: RewrittenGraph, { first, second }: Pair): RewrittenGraph {
+function mergePair({ graph, weights, kept }: RewrittenGraph, { first, second, parts }: Pair): RewrittenGraph {
   const derived = new Map(weights);
-  derived.set(
-    second.layer,
-    product(
-      plainWeights(weights.get(first.layer)!, "kernel")!,
-      plainWeights(weights.get(second.layer)!, "kernel")!,
-    ),
-  );
+  derived.set(second.layer, product(...parts));
   const dropped = refKey({ node: first.index, output: 0 });
   const { graph: merged, moved } = renumbered(graph, {
     nodes: graph.nodes.filter((node) => node !== first),
     layers: graph.layers.map((layer) =>
       layer.path === second.layer ? { ...layer, config: { ...layer.config, use_bias: true } } : layer,
     ),
-    redirect: (ref) => (refKey(ref) === dropped ? first.inputs[0]! : ref),
+    redirect: (ref) => (refKey(ref) === dropped ? (first.inputs[0] ?? ref) : ref),
   });
   return { graph: merged, weights: called(merged, derived), kept: kept.map(moved) };
 }
 
+/** Weights of a Dense layer. */
 interface Parts {
   readonly kernel: Weight;
   readonly bias: Weight | undefined;
 }
 
-/** `(x A + a) B + b = x (A B) + (a B + b)`, summed in float64. */
+/** Returns the weights of one layer: `(x A + a) B + b = x (A B) + (a B + b)`, summed in float64. */
 function product(first: Parts, second: Parts): Weight[] {
-  const [inputs, hidden] = first.kernel.shape as [number, number];
-  const outputs = second.kernel.shape[1]!;
+  const [inputs, hidden] = matrixSizes(first.kernel);
+  const [, outputs] = matrixSizes(second.kernel);
   const right = toFloat32(second.kernel);
   const kernel = rowsTimes(toFloat32(first.kernel), right, inputs, hidden, outputs);
   const carried = first.bias
@@ -104,7 +102,7 @@ function product(first: Parts, second: Parts): Weight[] {
   return [named("kernel", new Float32Array(kernel), [inputs, outputs]), named("bias", bias, [outputs])];
 }
 
-/** `[rows, inner] × [inner, columns]`. */
+/** Multiplies matrices of shapes `[rows, inner]` and `[inner, columns]`. */
 function rowsTimes(
   left: Float32Array,
   right: Float32Array,
@@ -124,6 +122,6 @@ function rowsTimes(
   return result;
 }
 
-function kernelOf(weights: Weights, node: GraphNode): Weight {
-  return plainWeights(weights.get(node.layer)!, "kernel")!.kernel;
+function matrixSizes({ shape: [rows = 0, columns = 0] }: Weight): [number, number] {
+  return [rows, columns];
 }

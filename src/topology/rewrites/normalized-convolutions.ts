@@ -1,10 +1,10 @@
 import { channelsFirst, sizesAt } from "../config-values.ts";
 import type { GraphLayer, GraphNode, LayerGraph, TensorRef } from "../layer-graph.ts";
-import { layersByPath, refKey } from "../layer-graph.ts";
+import { layerLookup, refKey } from "../layer-graph.ts";
 import { isLinear } from "../specs/activation.ts";
 import { graphEdges } from "./graph-edges.ts";
 
-/** The calls of a graph that run, and what is read of them afterwards. */
+/** The calls of a graph that run, and the tensors that are read afterwards. */
 interface Part {
   readonly graph: LayerGraph;
   readonly nodes: readonly GraphNode[];
@@ -12,16 +12,16 @@ interface Part {
 }
 
 /**
- * The convolutions that can run as one call with the BatchNormalization after them, by their node index: nobody else reads what
- * stands between the two, each layer is called once, the normalization is on stored statistics. The convolution is a Conv2D
- * without groups or a DepthwiseConv2D, channels last, undilated and linear.
+ * Finds the convolutions that can run as one call with the BatchNormalization after them, by the index of their call.
+ * The tensor between the two has no other reader, each layer is called once, and the normalization uses stored
+ * statistics. The convolution is a Conv2D without groups or a DepthwiseConv2D, channels last, not dilated and linear.
  */
 export function normalizedConvolutions(
   { graph, nodes, outputs }: Part,
   onStoredStatistics: (path: string) => boolean,
 ): ReadonlyMap<number, GraphNode> {
   const edges = graphEdges(graph);
-  const layers = layersByPath(graph);
+  const layerOf = layerLookup(graph);
   const running = new Set(nodes.map((node) => node.index));
   const read = new Set(outputs.map(refKey));
   const pairs = new Map<number, GraphNode>();
@@ -31,8 +31,8 @@ export function normalizedConvolutions(
     if (!reader || others.length > 0 || !running.has(reader.index)) continue;
     if (read.has(refKey(between)) || edges.isOutput(between)) continue;
     if ([node, reader].some(({ layer }) => edges.calls(layer).length !== 1)) continue;
-    if (!isPlainConvolution(layers.get(node.layer)!)) continue;
-    if (normalizesChannels(layers.get(reader.layer)!) && onStoredStatistics(reader.layer))
+    if (!isPlainConvolution(layerOf(node.layer))) continue;
+    if (normalizesChannels(layerOf(reader.layer)) && onStoredStatistics(reader.layer))
       pairs.set(node.index, reader);
   }
   return pairs;

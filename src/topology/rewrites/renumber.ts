@@ -1,28 +1,29 @@
 import type { Argument, GraphLayer, GraphNode, LayerGraph, TensorRef } from "../layer-graph.ts";
 import { refKey } from "../layer-graph.ts";
 
-/** A graph between two states: `index` of a node is any number of its own, and references are to that. */
+/** A graph that is being rewritten. The `index` of a node is any unique number, to which references refer. */
 export interface GraphDraft {
-  /** In running order. */
+  /** Calls in the order of computation. */
   readonly nodes: readonly GraphNode[];
   readonly layers: readonly GraphLayer[];
-  /** Where the readers of a node that is gone now read; the model's inputs and outputs follow too. */
+  /** Returns the tensor that replaces one of a removed node, for readers and for the model's inputs and outputs. */
   readonly redirect: (ref: TensorRef) => TensorRef;
 }
 
+/** A rewritten graph. */
 export interface RenumberedGraph {
   readonly graph: LayerGraph;
-  /** A tensor of the graph before, in the graph after; one that is gone, as what stands in for it. */
+  /** Maps a tensor of the original graph to the new graph, a removed one to its replacement. */
   readonly moved: (ref: TensorRef) => TensorRef;
 }
 
-/** The draft as a graph: nodes numbered in running order, layers that lost their last call gone. */
+/** Turns a draft into a graph: numbers the nodes in order and removes layers that lost their last call. */
 export function renumbered(graph: LayerGraph, draft: GraphDraft): RenumberedGraph {
   const position = new Map(draft.nodes.map((node, index) => [node.index, index] as const));
   const moved = (ref: TensorRef): TensorRef => {
     const { node, output } = draft.redirect(ref);
     const index = position.get(node);
-    if (index === undefined) throw new Error(`graph rewrite: node ${node} is gone and still read`);
+    if (index === undefined) throw new Error(`graph rewrite: node ${node} was removed but is still read`);
     return { node: index, output };
   };
   const nodes = draft.nodes.map((node, index) => ({ ...withReads(node, moved), index }));
@@ -44,7 +45,7 @@ export function renumbered(graph: LayerGraph, draft: GraphDraft): RenumberedGrap
   };
 }
 
-/** The same call reading `change(ref)` wherever it read `ref`. */
+/** Returns a call with `change` applied to every tensor that it reads. */
 export function withReads(node: GraphNode, change: (ref: TensorRef) => TensorRef): GraphNode {
   return {
     ...node,
@@ -74,7 +75,7 @@ function mapEntries<A, B>(
   return Object.fromEntries(Object.entries(record).map(([name, value]) => [name, change(value)]));
 }
 
-/** Follows `next` from `ref` to its end: past a chain of nodes that are gone. */
+/** Follows a chain of replacements from `ref` to its end. */
 export function followed(next: ReadonlyMap<string, TensorRef>, ref: TensorRef): TensorRef {
   let current = ref;
   for (let step = next.get(refKey(ref)); step; step = next.get(refKey(current))) current = step;

@@ -8,8 +8,12 @@ import type { LayerWindow } from "./layer-window.ts";
 import { isPointwise, windowOf } from "./layer-window.ts";
 
 /**
- * How a call stands to reading only every s-th position of its output. `pass`: it gives the same numbers for fewer positions of
- * its input, its config unchanged, but on the `fixed` axes. `window`: its own stride can change. `whole`: it needs all.
+ * Effect on a call of computing only every s-th position of its output:
+ *
+ * - `pass`: it computes the same values from fewer positions of its input with an unchanged config, except on the
+ * `fixed` axes.
+ * - `window`: its own stride can change.
+ * - `whole`: it needs all positions.
  */
 export type StrideCrossing =
   | { readonly kind: "pass"; readonly fixed: ReadonlySet<number>; readonly contracts: boolean }
@@ -18,7 +22,11 @@ export type StrideCrossing =
 
 const whole: StrideCrossing = { kind: "whole" };
 
-/** `rank` is the output's. A layer that is called more than once keeps its config, so its own stride cannot change. */
+/**
+ * Determines how a stride can cross a call.
+ * @param rank Rank of the output.
+ * @param calledOnce False if the layer is called several times. It then keeps its config, so its stride cannot change.
+ */
 export function strideCrossing(
   layer: GraphLayer,
   node: GraphNode,
@@ -70,7 +78,10 @@ function activationCrossing(config: JsonObject, rank: number): StrideCrossing {
   return pass(runsAlongLastAxis(name) ? [rank - 1] : [], false);
 }
 
-/** Elementwise without weights; of an op, whose other arguments could be arrays with positions of their own, only with scalars. */
+/**
+ * Returns whether a layer is elementwise and has no weights. An operation may have only scalar constants, because an
+ * array has positions of its own.
+ */
 function isPlainElementwise(layer: GraphLayer, node: GraphNode): boolean {
   const spec = specOf(layer.className);
   if (!spec?.elementwise || spec.weights) return false;
@@ -94,7 +105,9 @@ function otherAxes(axes: readonly number[], rank: number): number[] {
   return Array.from({ length: rank }, (_, axis) => axis).filter((axis) => !axes.includes(axis));
 }
 
-/** The data format in which `axes` are spatial; null where they are not in either, or a pool of that rank does not exist. */
+/**
+ * Returns the data format in which the strided axes are spatial, null if there is none or no pool of that rank exists.
+ */
 export function spatialDataFormat(
   strided: readonly number[],
   rank: number,

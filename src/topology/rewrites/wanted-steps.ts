@@ -1,5 +1,6 @@
-import type { GraphLayer, GraphNode, LayerGraph, TensorRef, TensorSpec } from "../layer-graph.ts";
-import { layersByPath, refKey } from "../layer-graph.ts";
+import type { Shape } from "../../tensor.ts";
+import type { GraphLayer, GraphNode, LayerGraph, TensorRef } from "../layer-graph.ts";
+import { layerLookup, refKey, tensorAt } from "../layer-graph.ts";
 import { isContraction } from "./contraction-weights.ts";
 import type { GraphEdges } from "./graph-edges.ts";
 import { everyRead, graphEdges } from "./graph-edges.ts";
@@ -7,47 +8,49 @@ import { isPointwise, restrided } from "./layer-window.ts";
 import type { StrideCrossing } from "./stride-crossing.ts";
 import { spatialDataFormat, strideCrossing } from "./stride-crossing.ts";
 
-/** Of each axis of a tensor every how many-th position; the first is always one. */
+/** Step between the needed positions of each axis of a tensor, starting at position 0. */
 export type Steps = readonly number[];
 
-/** A graph and how each of its calls stands to strides, by node index. */
+/** Analysis of the strides in a graph. */
 export interface StrideAnalysis {
   readonly graph: LayerGraph;
-  readonly layers: ReadonlyMap<string, GraphLayer>;
-  readonly crossings: readonly StrideCrossing[];
-  /** By `refKey`, the tensors of which less than the whole is worth giving, and what of them. */
+  /** Returns how a stride can cross a call. */
+  readonly crossingOf: (node: GraphNode) => StrideCrossing;
+  /** Steps of the tensors of which only a part is to be computed, by `refKey`. */
   readonly given: ReadonlyMap<string, Steps>;
 }
 
 interface Context extends Omit<StrideAnalysis, "given"> {
+  readonly layerOf: (path: string) => GraphLayer;
   readonly edges: GraphEdges;
   readonly keptKeys: ReadonlySet<string>;
 }
 
-/** What each tensor can be thinned to. `kept` tensors and the graph's outputs are wanted whole. */
+/** Determines which positions of each tensor are needed. `kept` tensors and the graph's outputs are needed whole. */
 export function analyzeStrides(
   graph: LayerGraph,
   canPushThrough: (node: GraphNode) => boolean,
   kept: readonly TensorRef[],
 ): StrideAnalysis {
   const edges = graphEdges(graph);
-  const layers = layersByPath(graph);
+  const layerOf = layerLookup(graph);
   const crossings = graph.nodes.map((node): StrideCrossing => {
     const rank = node.outputs[0]?.shape?.length;
     const ranks = node.inputs.map((ref) => shapeAt(graph, ref)?.length);
     const isAligned = rank !== undefined && ranks.length > 0 && ranks.every((other) => other === rank);
-    // What thins a tensor is a pool, which takes floats.
-    const isFloat = node.inputs.every((ref) => specAt(graph, ref).dtype === "float32");
+    // Subsampling is done by a pool, which only takes floats.
+    const isFloat = node.inputs.every((ref) => tensorAt(graph, ref).dtype === "float32");
     if (!isAligned || !isFloat || !canPushThrough(node)) return { kind: "whole" };
-    return strideCrossing(layers.get(node.layer)!, node, rank, edges.calls(node.layer).length === 1);
+    return strideCrossing(layerOf(node.layer), node, rank, edges.calls(node.layer).length === 1);
   });
-  const context: Context = { graph, edges, layers, crossings, keptKeys: new Set(kept.map(refKey)) };
-  return { graph, layers, crossings, given: worthwhile(context, wantedSteps(context)) };
+  const crossingOf = ({ index }: GraphNode): StrideCrossing => crossings[index] ?? { kind: "whole" };
+  const context: Context = { graph, edges, layerOf, crossingOf, keptKeys: new Set(kept.map(refKey)) };
+  return { graph, crossingOf, given: worthwhile(context, wantedSteps(context)) };
 }
 
-/** Backwards: by tensor that is not wanted whole, the positions that its readers want, all of them together. */
+/** Returns, for each tensor that is not needed whole, the positions that its readers need together. Runs backward. */
 function wantedSteps(context: Context): ReadonlyMap<string, Steps> {
-  const { graph, edges, keptKeys, crossings } = context;
+  const { graph, edges, keptKeys, crossingOf } = context;
   const wanted = new Map<string, Steps | "whole">();
   const want = (ref: TensorRef, steps: Steps | "whole"): void => {
     const before = wanted.get(refKey(ref));
@@ -56,7 +59,7 @@ function wantedSteps(context: Context): ReadonlyMap<string, Steps> {
     else
       wanted.set(
         refKey(ref),
-        before.map((step, axis) => commonDivisor(step, steps[axis]!)),
+        before.map((step, axis) => commonDivisor(step, steps[axis] ?? 1)),
       );
   };
   for (const node of graph.nodes.toReversed()) {
@@ -67,47 +70,48 @@ function wantedSteps(context: Context): ReadonlyMap<string, Steps> {
     node.outputs.forEach((_, at) => {
       wanted.set(refKey({ node: node.index, output: at }), steps);
     });
-    for (const ref of everyRead(node)) want(ref, stepsRead(node, crossings[node.index]!, steps));
+    for (const ref of everyRead(node)) want(ref, stepsRead(node, crossingOf(node), steps));
   }
   return new Map([...wanted].filter((entry): entry is [string, Steps] => isThin(entry[1])));
 }
 
-/** What of `asked` the call can give instead of its whole output. */
+/** Returns the steps, among those asked for, with which the call can compute its output. */
 function givable(
-  { graph, layers, crossings }: Context,
+  { graph, layerOf, crossingOf }: Context,
   node: GraphNode,
   asked: Steps | "whole",
 ): Steps | "whole" {
-  const crossing = crossings[node.index]!;
+  const crossing = crossingOf(node);
   if (asked === "whole" || crossing.kind === "whole") return "whole";
-  const shape = node.outputs[0]!.shape!;
+  const shape = outputShape(node);
   const isFixed = (axis: number): boolean =>
     crossing.kind === "pass" ? crossing.fixed.has(axis) : !crossing.window.axes.includes(axis);
   const steps = asked.map((step, axis) => (isFixed(axis) || shape[axis] === 1 ? 1 : step));
   if (!isThin(steps) || spatialDataFormat(stridedAxes(steps), steps.length) === null) return "whole";
   if (crossing.kind === "pass") return steps;
   const { window } = crossing;
-  const strides = window.axes.map((axis, at) => window.strides[at]! * steps[axis]!);
-  const layer = layers.get(node.layer)!;
-  return restrided(layer, window, shapeAt(graph, node.inputs[0]!)!, strides) ? steps : "whole";
+  const strides = window.axes.map((axis, at) => (window.strides[at] ?? 1) * (steps[axis] ?? 1));
+  const [input] = node.inputs;
+  const inputShape = input && shapeAt(graph, input);
+  return inputShape && restrided(layerOf(node.layer), window, inputShape, strides) ? steps : "whole";
 }
 
-/** What the call reads of each input when it gives `steps` of its output. */
+/** Returns the positions that the call reads of each input when it computes `steps` of its output. */
 function stepsRead(node: GraphNode, crossing: StrideCrossing, steps: Steps | "whole"): Steps | "whole" {
   if (crossing.kind === "pass") return steps;
   if (crossing.kind === "whole" || !isPointwise(crossing.window)) return "whole";
   const { window } = crossing;
-  // What is left of a depthwise stride could be unequal, which no depthwise kernel takes.
+  // The remaining strides could be unequal, which depthwise convolutions do not support.
   if (window.kind === "depthwise") return "whole";
-  return node.outputs[0]!.shape!.map((_, axis) => {
-    const at = window.axes.indexOf(axis);
-    return at < 0 ? 1 : window.strides[at]! * (steps === "whole" ? 1 : steps[axis]!);
+  return outputShape(node).map((_, axis) => {
+    const stride = window.strides[window.axes.indexOf(axis)];
+    return stride === undefined ? 1 : stride * (steps === "whole" ? 1 : (steps[axis] ?? 1));
   });
 }
 
 /**
- * The wanted steps of the tensors that will be given so. Tensors on both sides of a call that passes a stride on agree: a group
- * is taken as one, and only if a convolution, a Dense or a pool in it computes less.
+ * Selects the wanted steps that are worthwhile. Tensors on both sides of a call that passes a stride must agree, so
+ * they form a group, which is selected as a whole if a convolution, Dense or pool in it computes less.
  */
 function worthwhile(context: Context, wanted: ReadonlyMap<string, Steps>): ReadonlyMap<string, Steps> {
   const { nodes } = context.graph;
@@ -128,24 +132,28 @@ function worthwhile(context: Context, wanted: ReadonlyMap<string, Steps>): Reado
   return new Map([...wanted].filter(([key]) => gaining.has(groupOf(key))));
 }
 
-function computes({ crossings, layers }: Context, node: GraphNode): boolean {
-  const crossing = crossings[node.index]!;
+/** Returns whether a call multiplies by a kernel or pools. */
+function computes({ crossingOf, layerOf }: Context, node: GraphNode): boolean {
+  const crossing = crossingOf(node);
   if (crossing.kind !== "window") return crossing.kind === "pass" && crossing.contracts;
-  return isContraction(layers.get(node.layer)!) || !isPointwise(crossing.window);
+  return isContraction(layerOf(node.layer)) || !isPointwise(crossing.window);
 }
 
-function specAt(graph: LayerGraph, ref: TensorRef): TensorSpec {
-  return graph.nodes[ref.node]!.outputs[ref.output]!;
+function outputShape({ outputs }: GraphNode): Shape {
+  return outputs[0]?.shape ?? [];
 }
 
-export function shapeAt(graph: LayerGraph, ref: TensorRef): TensorSpec["shape"] {
-  return specAt(graph, ref).shape;
+/** Returns the shape of a tensor, null if unknown. */
+export function shapeAt(graph: LayerGraph, ref: TensorRef): Shape | null {
+  return tensorAt(graph, ref).shape;
 }
 
+/** Returns whether steps leave out positions. */
 export function isThin(steps: Steps | "whole"): steps is Steps {
   return steps !== "whole" && steps.some((step) => step > 1);
 }
 
+/** Returns the axes of which positions are left out. */
 export function stridedAxes(steps: Steps): number[] {
   return steps.flatMap((step, axis) => (step > 1 ? [axis] : []));
 }

@@ -1,21 +1,21 @@
 import { isObject } from "../config-values.ts";
 import { type GraphNodeJson, nodeName, textAttribute } from "./graph-node.ts";
 
-/** What a Dense layer became at the end of a graph. */
+/** A Dense layer at the end of a graph. */
 export interface DenseTail {
-  /** The node whose output it reads. */
+  /** Name of the node that it reads. */
   readonly features: string;
-  /** Names of its constants. */
+  /** Names of the constants that are its kernel and bias. */
   readonly kernel: string;
   readonly bias: string | undefined;
   readonly activation: "linear" | "softmax" | "sigmoid";
-  /** The name of the Keras layer, as the node's scope tells it. */
+  /** Name of the Keras layer, taken from the scope of the node. */
   readonly layer: string;
 }
 
 /**
- * The Dense layer that `output` ends in: a product with a constant, with or without bias, and softmax or sigmoid behind it;
- * undefined for any other end.
+ * Finds the Dense layer that computes `output`: a product with a constant, with or without a bias, optionally followed
+ * by softmax or sigmoid. Returns undefined for any other graph.
  */
 export function denseTail(nodes: readonly GraphNodeJson[], output: string): DenseTail | undefined {
   const byName = new Map(nodes.map((node) => [node.name, node]));
@@ -49,7 +49,7 @@ const activations: Readonly<Record<string, "softmax" | "sigmoid">> = {
 };
 const biasOps: ReadonlySet<string> = new Set(["BiasAdd", "Add", "AddV2"]);
 
-/** A product of rows with a matrix as it stands, and no activation fused into it. */
+/** Returns whether a node multiplies rows by a matrix that is not transposed, without a fused activation. */
 function isProduct({ op, attr }: GraphNodeJson): boolean {
   if (op !== "MatMul" && op !== "_FusedMatMul") return false;
   const transposed = [attr["transpose_a"], attr["transpose_b"]];

@@ -2,17 +2,17 @@ import type { Checkpoint, Json, JsonObject } from "../../checkpoint.ts";
 import { TopologyError } from "../../errors.ts";
 import type { Shape } from "../../tensor.ts";
 import { layerGraph } from "../build-graph.ts";
-import type { GraphLayer, GraphNode, LayerGraph } from "../layer-graph.ts";
-import { layersByPath } from "../layer-graph.ts";
+import type { GraphLayer, GraphNode, LayerGraph, TensorRef } from "../layer-graph.ts";
+import { layerLookup, tensorAt } from "../layer-graph.ts";
 import { graphClass, graphModule } from "./graph-model.ts";
 
-/** A constant of the graph, and where its numbers are: in a layer's weight, or here. */
+/** A constant of the graph with the source of its values: a weight of a layer, or a list of axes. */
 export interface ExtendedConstant {
   readonly name: string;
   readonly from: { readonly layer: string; readonly weight: string } | { readonly axes: readonly number[] };
 }
 
-/** A TensorFlow graph for tfjs, as a model.json has it. */
+/** A TensorFlow graph for tfjs as in a model.json. */
 export interface ExtendedGraph {
   readonly nodes: readonly JsonObject[];
   readonly signature: JsonObject;
@@ -21,25 +21,26 @@ export interface ExtendedGraph {
 
 const className = `${graphModule}>${graphClass}`;
 
-/** The layer that is a graph of tfjs, where the model has one. */
+/** Returns the layer that is a tfjs graph, if any. */
 function graphLayerOf(graph: LayerGraph): GraphLayer | undefined {
   return graph.layers.find((layer) => layer.className === className);
 }
 
 /**
- * The model's graph with what its layers behind the graph do: an average of the positions, Dense with softmax or sigmoid.
- * @throws {TopologyError} naming a layer that is none of these.
+ * Extends the model's tfjs graph by the layers after it: a global average, Dropout, and Dense with a linear, softmax,
+ * sigmoid or relu activation.
+ * @throws {TopologyError} naming a layer that is not one of these.
  */
 export function extendedGraph(checkpoint: Checkpoint): ExtendedGraph {
   const graph = layerGraph(checkpoint);
-  const layers = layersByPath(graph);
+  const layerOf = layerLookup(graph);
   const building: Building = { nodes: [], constants: [], outputs: new Map() };
   for (const node of graph.nodes) {
-    const layer = layers.get(node.layer)!;
+    const layer = layerOf(node.layer);
     const rule = rules[layer.className];
     if (!rule || (layer.className !== "InputLayer" && !behindGraph(building, node))) {
       throw new TopologyError(
-        `${layer.path}: ${layer.className}: a graph model of tfjs takes an average and Dense layers behind it: expected one of these.`,
+        `${layer.path}: ${layer.className}: expected a GlobalAveragePooling2D, Dropout or Dense layer after the graph of a tfjs graph model, got another layer.`,
         "not-in-graph",
       );
     }
@@ -48,10 +49,11 @@ export function extendedGraph(checkpoint: Checkpoint): ExtendedGraph {
   return { nodes: building.nodes, constants: building.constants, signature: signatureOf(graph, building) };
 }
 
+/** The graph under construction. */
 interface Building {
   readonly nodes: JsonObject[];
   readonly constants: ExtendedConstant[];
-  /** Names of graph nodes by the index of the layer's call. */
+  /** Names of the output nodes of each call, by the index of the call. */
   readonly outputs: Map<number, readonly string[]>;
 }
 
@@ -98,11 +100,11 @@ function dense(building: Building, layer: GraphLayer, node: GraphNode, graph: La
   const { activation = "linear", use_bias: useBias = true, units } = layer.config;
   const operation = activationOps[String(activation)];
   const [ref] = node.inputs;
-  const input = graph.nodes[ref!.node]!.outputs[ref!.output]!.shape;
+  const input = ref && tensorAt(graph, ref).shape;
   const features = input?.length === 2 ? input[1] : null;
   if (operation === undefined || typeof units !== "number" || features == null) {
     throw new TopologyError(
-      `${layer.path}: Dense: a graph model of tfjs takes rows of known length and linear, softmax, sigmoid or relu: got ${JSON.stringify(activation)} of ${JSON.stringify(input)}.`,
+      `${layer.path}: Dense: expected a linear, softmax, sigmoid or relu activation and an input of rows of known length, got ${JSON.stringify(activation)} and ${JSON.stringify(input ?? null)}.`,
       "not-in-graph",
     );
   }
@@ -122,7 +124,7 @@ function dense(building: Building, layer: GraphLayer, node: GraphNode, graph: La
   building.outputs.set(node.index, [operation === null ? sum : apply(operation, [sum])]);
 }
 
-/** The operation of an activation, null for none. */
+/** Operations of the supported activations, null for linear. */
 const activationOps: Readonly<Record<string, string | null>> = {
   linear: null,
   softmax: "Softmax",
@@ -130,12 +132,20 @@ const activationOps: Readonly<Record<string, string | null>> = {
   relu: "Relu",
 };
 
-function inputOf({ outputs }: Building, { inputs }: GraphNode): string {
+function inputOf(building: Building, { inputs, layer }: GraphNode): string {
   const [ref] = inputs;
-  return outputs.get(ref!.node)![ref!.output]!;
+  if (!ref) throw new Error(`tfjs graph: ${layer} has no input`);
+  return nameOf(building, ref);
 }
 
-/** Adds an operation on floats; returns its name. */
+/** Returns the name of the graph node that computes a tensor. */
+function nameOf({ outputs }: Building, { node, output }: TensorRef): string {
+  const name = outputs.get(node)?.[output];
+  if (name === undefined) throw new Error(`tfjs graph: call ${node} has no output ${output}`);
+  return name;
+}
+
+/** Adds an operation on floats and returns its name. */
 function pushOperation(
   { nodes }: Building,
   scope: string,
@@ -148,7 +158,7 @@ function pushOperation(
   return name;
 }
 
-/** Adds a constant whose numbers stand elsewhere; returns its name. */
+/** Adds a constant whose values are stored elsewhere and returns its name. */
 function pushConstant(
   { nodes, constants }: Building,
   name: string,
@@ -170,7 +180,7 @@ function freeName({ nodes }: Building, wanted: string): string {
   return name;
 }
 
-function signatureOf(graph: LayerGraph, { outputs }: Building): JsonObject {
+function signatureOf(graph: LayerGraph, building: Building): JsonObject {
   const endpoint = (name: string, shape: Shape | null, dtype: string): JsonObject => ({
     name: `${name}:0`,
     dtype,
@@ -179,8 +189,8 @@ function signatureOf(graph: LayerGraph, { outputs }: Building): JsonObject {
   const entries = (ends: LayerGraph["inputs"]): JsonObject =>
     Object.fromEntries(
       ends.map(({ ref }): [string, Json] => {
-        const { shape, dtype } = graph.nodes[ref.node]!.outputs[ref.output]!;
-        const name = outputs.get(ref.node)![ref.output]!;
+        const { shape, dtype } = tensorAt(graph, ref);
+        const name = nameOf(building, ref);
         return [name, endpoint(name, shape, dtype === "int32" ? "DT_INT32" : "DT_FLOAT")];
       }),
     );

@@ -6,11 +6,11 @@ import { layersOf } from "../edit-config.ts";
 import { denseTail } from "./dense-tail.ts";
 import { type GraphNodeJson, graphNodes, nodeName, nodesBefore } from "./graph-node.ts";
 
-/** The module and class of the layer that holds a graph. No Keras has it. */
+/** Module and class of the layer that holds a graph. Keras does not have such a layer. */
 export const graphModule = "tfjs";
 export const graphClass = "GraphModel";
 
-/** Whether the model has a layer that is a graph of tfjs. */
+/** Returns whether the model has a layer that is a tfjs graph. */
 export function holdsGraph(modelConfig: JsonObject): boolean {
   return (layersOf(modelConfig) ?? []).some(
     (layer) => isObject(layer) && layer["module"] === graphModule && layer["class_name"] === graphClass,
@@ -24,18 +24,19 @@ export interface GraphConstant {
   readonly dtype: string;
 }
 
-/** A graph as a Keras model: one layer that is the graph, and behind it the Dense that it ended in. */
+/** A graph as a Keras model: one layer that is the graph, followed by the Dense layer that the graph ended in. */
 export interface GraphAsModel {
   readonly modelConfig: JsonObject;
-  /** Names of the constants that each layer has, by layer and by the name of its weight. */
+  /** Names of the constants that are the layers' weights, by layer and name of the weight. */
   readonly weights: ReadonlyMap<string, ReadonlyMap<string, string>>;
 }
 
 /**
- * A tfjs graph model in a Keras config. Its own layer cannot train: it has constants, no variables.
- * @param topology `modelTopology` of the model.json, a GraphDef.
- * @param signature Names, dtypes and shapes of its inputs and outputs.
- * @throws {TopologyError} for inputs or outputs of which too little is known.
+ * Converts a tfjs graph model to a Keras config. The graph's own layer cannot train because it has constants and no
+ * variables.
+ * @param topology The `modelTopology` of the model.json, a GraphDef.
+ * @param signature Names, dtypes and shapes of the inputs and outputs.
+ * @throws {TopologyError} if the dtype or shape of an input or output is unknown or not supported.
  */
 export function graphAsModel(
   topology: JsonObject,
@@ -49,8 +50,8 @@ export function graphAsModel(
   const [only] = outputs;
   const tail = outputs.length === 1 && only ? denseTail(nodes, only.node) : undefined;
   const kernel = tail && (byName.get(tail.kernel) ?? missing(tail.kernel));
-  const ends: readonly Endpoint[] =
-    tail && kernel ? [{ node: tail.features, shape: [null, kernel.shape[0]!] }] : outputs;
+  const [features = null, units = null] = kernel?.shape ?? [];
+  const ends: readonly Endpoint[] = tail ? [{ node: tail.features, shape: [null, features] }] : outputs;
   const trunk = nodesBefore(
     nodes,
     ends.map(({ node }) => node),
@@ -61,9 +62,8 @@ export function graphAsModel(
   const graph = graphEntry(trunk, inputs, ends, needed);
   const weights = new Map([["graph", new Map(needed.map(({ name }) => [name, name]))]]);
   const layers = [...inputs.map(inputEntry), graph];
-  if (!tail || !kernel) return { modelConfig: functional(layers, inputs, "graph", ends.length), weights };
+  if (!tail) return { modelConfig: functional(layers, inputs, "graph", ends.length), weights };
   const name = tail.layer === "graph" ? "predictions" : tail.layer;
-  const units = kernel.shape[1]!;
   weights.set(
     name,
     new Map([["kernel", tail.kernel], ...(tail.bias === undefined ? [] : [["bias", tail.bias] as const])]),
@@ -81,15 +81,19 @@ export function graphAsModel(
     },
     registered_name: null,
     name,
-    inbound_nodes: [{ args: [tensorJson("graph", [null, kernel.shape[0]!])], kwargs: {} }],
+    inbound_nodes: [{ args: [tensorJson("graph", [null, features])], kwargs: {} }],
   });
   return { modelConfig: functional(layers, inputs, name, 1), weights };
 }
 
 function missing(name: string): never {
-  throw new TopologyError(`graph: constant ${name}: expected among the weights, got none.`, "graph-constant");
+  throw new TopologyError(
+    `graph: constant ${name}: expected its values among the weights, got none.`,
+    "graph-constant",
+  );
 }
 
+/** An input or output of the graph. */
 interface Endpoint {
   readonly node: string;
   readonly shape: Shape;
@@ -119,14 +123,14 @@ function inputsOf(nodes: readonly GraphNodeJson[], signature: JsonObject | undef
     const [batch = null] = shape;
     if (batch !== null) {
       throw new TopologyError(
-        `graph: input ${name}: expected any number of samples, got ${batch} at a time. Convert it with a free batch.`,
+        `graph: input ${name}: expected a variable batch size, got ${batch}. Convert the model with an unknown batch dimension.`,
         "graph-input",
       );
     }
     return { node: name, name: name.replaceAll(/[/:]/g, "_"), shape, dtype };
   });
   if (inputs.length > 0) return inputs;
-  throw new TopologyError("graph: expected a Placeholder, got none: it has no inputs.", "graph-input");
+  throw new TopologyError("graph: inputs: expected a Placeholder, got none.", "graph-input");
 }
 
 function outputsOf(nodes: readonly GraphNodeJson[], signature: JsonObject | undefined): readonly Endpoint[] {
@@ -139,7 +143,7 @@ function outputsOf(nodes: readonly GraphNodeJson[], signature: JsonObject | unde
   return ends.map(({ node, shape }) => {
     if (shape) return { node, shape };
     throw new TopologyError(
-      `graph: output ${node}: expected its shape in the signature, got none. Convert it from a SavedModel or a Keras file.`,
+      `graph: output ${node}: expected its shape in the signature, got none. Convert the model from a SavedModel or a Keras file.`,
       "graph-output",
     );
   });
@@ -158,7 +162,7 @@ function endpoints(
   );
 }
 
-/** `{ dim: [{ size: "-1" }, …] }`. */
+/** Reads a shape in the form `{ dim: [{ size: "-1" }, …] }`. */
 function shapeOf(json: Json | undefined): Shape | undefined {
   if (!isObject(json) || json["unknownRank"] === true || !Array.isArray(json["dim"])) return undefined;
   const dims: readonly Json[] = json["dim"];

@@ -2,16 +2,16 @@ import type { Json, JsonObject } from "../../checkpoint.ts";
 import { TopologyError } from "../../errors.ts";
 import { isObject } from "../config-values.ts";
 
-/** A node of a TensorFlow graph, in the JSON of its protocol buffer: whole numbers and bytes are strings. */
+/** A node of a TensorFlow graph in the JSON form of its protocol buffer, in which integers and bytes are strings. */
 export interface GraphNodeJson {
   readonly name: string;
   readonly op: string;
-  /** Names of nodes, `name:1` for another output than the first, `^name` for control. */
+  /** Names of the input nodes, `name:1` for an output other than the first, `^name` for a control dependency. */
   readonly input: readonly string[];
   readonly attr: JsonObject;
 }
 
-/** @throws {TopologyError} for a list of anything but nodes. */
+/** Reads the nodes of a graph. @throws {TopologyError} if an item is not a node. */
 export function graphNodes(json: Json | undefined): readonly GraphNodeJson[] {
   const nodes: readonly Json[] = Array.isArray(json) ? json : [];
   return nodes.map((node) => {
@@ -30,12 +30,12 @@ function isNames(json: Json): json is readonly string[] {
   return Array.isArray(json) && json.every((item: Json) => typeof item === "string");
 }
 
-/** The node that an input names: without output and control mark. */
+/** Returns the name of the node that an input refers to, without the output and the control mark. */
 export function nodeName(input: string): string {
   return input.replace(/^\^/, "").replace(/:\d+$/, "");
 }
 
-/** The nodes that `outputs` are computed from, themselves among them, in their order. */
+/** Returns the nodes that `outputs` depend on, including themselves, in their order. */
 export function nodesBefore(
   nodes: readonly GraphNodeJson[],
   outputs: readonly string[],
@@ -51,7 +51,7 @@ export function nodesBefore(
   return nodes.filter(({ name }) => wanted.has(name));
 }
 
-/** A text in an attribute, which is base64 there. */
+/** Decodes a string attribute, which is in base64. */
 export function textAttribute(json: Json | undefined): string | undefined {
   const bytes = isObject(json) ? json["s"] : undefined;
   return typeof bytes === "string" ? atob(bytes) : undefined;

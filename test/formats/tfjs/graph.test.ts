@@ -127,7 +127,7 @@ describe("a graph is refused", () => {
 
   test("if it takes a fixed number of samples", async () => {
     const folder = changed((text) => text.replaceAll('"size": "-1"', '"size": "1"'));
-    await expect(readCheckpoint(folder)).rejects.toThrow(/expected any number of samples, got 1 at a time/);
+    await expect(readCheckpoint(folder)).rejects.toThrow(/expected a variable batch size, got 1/);
   });
 
   test("if one of its constants is missing", async () => {
@@ -137,7 +137,7 @@ describe("a graph is refused", () => {
       return JSON.stringify(model);
     });
     await expect(readCheckpoint(folder)).rejects.toThrow(
-      /graph: constant \S+: expected among the weights, got none/,
+      /graph: constant \S+: expected its values among the weights, got none/,
     );
   });
 });
