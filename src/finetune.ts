@@ -13,6 +13,7 @@ import { runTraining } from "./run/training.ts";
  * @throws {UsageError | TopologyError | KerasFileError | DataError} before anything is computed where the run cannot be.
  */
 export async function finetune(options: FinetuneOptions): Promise<FinetuneResult> {
+  const started = performance.now();
   const settings = resolveOptions(options);
   const { out, overwrite, onProgress: report } = settings;
   const engine = await ensureEngine();
@@ -24,7 +25,7 @@ export async function finetune(options: FinetuneOptions): Promise<FinetuneResult
   try {
     await folder?.rehearse(run.checkpoint, run.settings.outputFormat);
     const examples = await runFeatures(run, engine);
-    const trained = await runTraining(run, examples).finally(examples.dispose);
+    const trained = await runTraining(run, examples, started).finally(examples.dispose);
     const record = runRecord(run, engine, examples, trained);
     const { format: _format, unit: _unit, args: _args, ...result } = record;
     const files = (await folder?.write(record)) ?? [];

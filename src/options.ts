@@ -82,6 +82,23 @@ export function numberBetween(least: number, most: number): OptionCheck<number> 
   };
 }
 
+/** Takes finite numbers of 0 or more. */
+export const notNegative: OptionCheck<number> = (given, refuse) => {
+  if (typeof given === "number" && Number.isFinite(given) && given >= 0) return given;
+  throw refuse("a number of 0 or more");
+};
+
+/** Takes a duration, as seconds or as a text such as `90s`, `20m` or `1h30m`, and returns its seconds. */
+export const duration: OptionCheck<number> = (given, refuse) => {
+  const parts = /^(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?$/.exec(
+    String(given).trim(),
+  );
+  const [hours = 0, minutes = 0, seconds = 0] = (parts ?? []).slice(1).map((part) => Number(part ?? 0));
+  const total = 3600 * hours + 60 * minutes + seconds;
+  if (parts && Number.isFinite(total) && total > 0) return total;
+  throw refuse("a time such as 90s, 20m or 1h30m");
+};
+
 /** Takes one of a few texts. */
 export function oneOf<const T extends string>(...choices: readonly T[]): OptionCheck<T> {
   const check = (given: unknown, refuse: Refuse): T => {

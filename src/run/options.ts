@@ -8,6 +8,7 @@ import type { LossArgument } from "../task/loss-argument.ts";
 import type { Callback } from "../training/callbacks/callback.ts";
 import type { Epoch, History } from "../training/history.ts";
 import type { OptimizerArgument } from "../training/optimizer-config.ts";
+import type { ScheduleArgument } from "../training/schedules.ts";
 import type { Proof } from "./proof.ts";
 
 /** The options of a run. An absent option takes its default, which args.json records. */
@@ -26,6 +27,29 @@ export interface FinetuneOptions {
   readonly optimizer?: OptimizerArgument | undefined;
   /** The optimizer's own, else 1e-3 if only new layers train, else 1e-4. */
   readonly learningRate?: number | undefined;
+  /**
+   * How the rate goes over the steps of a phase: `constant`, `cosine`, `linear`, `exponential`, `one-cycle`, `plateau` or the config of
+   * one of Keras's schedules, which takes the run's rate and steps where it names none; constant.
+   */
+  readonly schedule?: ScheduleArgument | undefined;
+  /** Steps in which the rate rises from zero; below 1 a share of the phase's steps; 0. */
+  readonly warmup?: number | undefined;
+  /** The optimizer's momentum, of SGD, RMSprop and Muon. */
+  readonly momentum?: number | undefined;
+  /** Keras's `weight_decay`. */
+  readonly weightDecay?: number | undefined;
+  /** Multiplies the rate of each stage by this for every stage after it, the head's by 1. */
+  readonly layerDecay?: number | undefined;
+  /** Longest gradient of one weight: Keras's `clipnorm`. */
+  readonly clipNorm?: number | undefined;
+  /** Largest element of a gradient: Keras's `clipvalue`. */
+  readonly clipValue?: number | undefined;
+  /** Longest gradient of all weights together: Keras's `global_clipnorm`. */
+  readonly globalClipNorm?: number | undefined;
+  /** Steps whose gradients make one update; 1. */
+  readonly accumulate?: number | undefined;
+  /** Decay of the moving average of the weights, by which the model is judged and kept; none. */
+  readonly ema?: number | undefined;
   /** By the head: categorical or binary cross-entropy. */
   readonly loss?: LossArgument | undefined;
   /** By class name or index; `balanced`: samples over classes times samples of the class. */
@@ -42,8 +66,14 @@ export interface FinetuneOptions {
   readonly views?: number | undefined;
   /** 0 */
   readonly seed?: number | undefined;
-  /** Epochs without a lower `val_loss` before the run ends. */
+  /** Epochs without a better monitored figure before the phase ends. */
   readonly patience?: number | undefined;
+  /** The figure that tells the best epoch, better in the metric's own direction; `val_loss` where there is validation data. */
+  readonly monitor?: string | undefined;
+  /** What a monitored figure must improve by for patience to count it; 0. */
+  readonly minDelta?: number | undefined;
+  /** Seconds, or a time such as `20m`, that the whole run may take; the epoch that would pass it is not begun. */
+  readonly maxTime?: number | string | undefined;
   /** Pixels: one number for a square, or `[height, width]`. */
   readonly imageSize?: number | readonly [number, number] | undefined;
   readonly preprocess?: PreprocessMode | "auto" | undefined;

@@ -203,18 +203,41 @@ function requireTrainable({ graph, partition }: CutModel): void {
   weightPenalties(graph, partition.trainableWeights);
 }
 
-/** Returns the optimizer with its rate: as given, else 1e-3 where only new layers train, else 1e-4. */
+/**
+ * Returns the optimizer with the run's options over its own, its rate 1e-3 where only new layers train, else 1e-4.
+ * @throws {UsageError} for a schedule of the run beside one of the optimizer.
+ */
 function optimizerOf(
-  { optimizer, learningRate }: RunSettings,
+  settings: RunSettings,
   { partition }: CutModel,
   newLayers: readonly string[],
 ): OptimizerConfig {
+  const { learningRate, schedule, warmup } = settings;
   const onlyNew = [...partition.trainableWeights.keys()].every((path) => newLayers.includes(path));
-  return optimizerConfig(
-    optimizer,
-    learningRate === "auto" ? undefined : learningRate,
+  const optimizer = optimizerConfig(
+    settings.optimizer,
+    {
+      learningRate: learningRate === "auto" ? undefined : learningRate,
+      momentum: settings.momentum ?? undefined,
+      weightDecay: settings.weightDecay ?? undefined,
+      clipNorm: settings.clipNorm ?? undefined,
+      clipValue: settings.clipValue ?? undefined,
+      globalClipNorm: settings.globalClipNorm ?? undefined,
+      accumulate: settings.accumulate,
+      ema: settings.ema ?? undefined,
+    },
     onlyNew ? 1e-3 : 1e-4,
   );
+  const isScheduled = typeof optimizer.settings["learning_rate"] !== "number";
+  if (isScheduled && (schedule !== "constant" || warmup > 0)) {
+    const option = schedule === "constant" ? "warmup" : "schedule";
+    throw new UsageError(
+      `${optionName(option)}: expected an optimizer whose rate is a number, got ${optimizer.className} with a schedule of its own. Remove one of the two.`,
+      "two-schedules",
+      option,
+    );
+  }
+  return optimizer;
 }
 
 interface ImageInput extends Required<ImageOptions> {

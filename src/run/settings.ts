@@ -10,6 +10,9 @@ import { nearestNames } from "../freeze/suggestions.ts";
 import type { OptionCheck, Refuse } from "../options.ts";
 import {
   aFunction,
+  duration,
+  notNegative,
+  numberBetween,
   oneOf,
   optionError,
   optionName,
@@ -20,10 +23,20 @@ import {
 } from "../options.ts";
 import type { Callback } from "../training/callbacks/callback.ts";
 import type { OptimizerArgument } from "../training/optimizer-config.ts";
+import type { ScheduleArgument } from "../training/schedules.ts";
+import { scheduleNames } from "../training/schedules.ts";
 import type { FinetuneOptions, ProgressEvent } from "./options.ts";
 
 /** Options that the model or the data decide where they are absent: `"auto"` until the preparation. */
-type Decided = "freeze" | "imageSize" | "learningRate" | "loss" | "outputFormat" | "preprocess" | "views";
+type Decided =
+  | "freeze"
+  | "imageSize"
+  | "learningRate"
+  | "loss"
+  | "monitor"
+  | "outputFormat"
+  | "preprocess"
+  | "views";
 
 /** Options that are null where they are absent: there is none of it. */
 type Nullable =
@@ -32,10 +45,18 @@ type Nullable =
   | "cache"
   | "classWeight"
   | "classes"
+  | "clipNorm"
+  | "clipValue"
+  | "ema"
+  | "globalClipNorm"
+  | "layerDecay"
+  | "maxTime"
+  | "momentum"
   | "out"
   | "outputKeras"
   | "patience"
-  | "signal";
+  | "signal"
+  | "weightDecay";
 
 /** A run's options with every default in place. */
 export type RunSettings = {
@@ -66,12 +87,25 @@ const runSettings: { readonly [Name in keyof RunSettings]: Setting<RunSettings[N
   batchSize: setting(wholeNumber(1), 32),
   optimizer: setting(kerasObject("a Keras optimizer's name or config"), "Adam"),
   learningRate: setting(positiveNumber, "auto"),
+  schedule: setting(scheduleArgument, "constant"),
+  warmup: setting(notNegative, 0),
+  momentum: setting(numberBetween(0, 1), null),
+  weightDecay: setting(notNegative, null),
+  layerDecay: setting(numberBetween(0, 1), null),
+  clipNorm: setting(positiveNumber, null),
+  clipValue: setting(positiveNumber, null),
+  globalClipNorm: setting(positiveNumber, null),
+  accumulate: setting(wholeNumber(1), 1),
+  ema: setting(numberBetween(0, 1), null),
   loss: setting(kerasObject("a Keras loss's name or config"), "auto"),
   classWeight: setting(classWeights, null),
   augment: setting(augmentation, null),
   views: setting(wholeNumber(0), "auto"),
   seed: setting(wholeNumber(0), 0),
   patience: setting(wholeNumber(1), null),
+  monitor: setting(someText, "auto"),
+  minDelta: setting(notNegative, 0),
+  maxTime: setting(duration, null),
   imageSize: setting(imageSize, "auto"),
   preprocess: setting(preprocessMode, "auto"),
   exif: setting(trueOrFalse, true),
@@ -187,6 +221,13 @@ function kerasObject(expected: string): OptionCheck<OptimizerArgument> {
     if (isRecord(given) && typeof given["class_name"] === "string") return given as OptimizerArgument;
     throw refuse(expected);
   };
+}
+
+function scheduleArgument(given: unknown, refuse: Refuse): ScheduleArgument {
+  if (isRecord(given) && typeof given["class_name"] === "string") return given as ScheduleArgument;
+  const name = scheduleNames.find((known) => known === given);
+  if (name !== undefined) return name;
+  throw refuse(`one of ${scheduleNames.join(", ")}, or the config of a Keras schedule`);
 }
 
 function classWeights(given: unknown, refuse: Refuse): "balanced" | Readonly<Record<string, number>> {

@@ -4,6 +4,7 @@
  */
 import type { Json, JsonObject } from "../checkpoint.ts";
 import { UsageError } from "../errors.ts";
+import { optionName } from "../options.ts";
 
 /** Returns the learning rate of the step that follows `iteration` steps. */
 export type Schedule = (iteration: number) => number;
@@ -170,6 +171,11 @@ export function kerasSchedule(given: JsonObject): Schedule {
   return schedule.make(settings);
 }
 
+/** Returns the names of the arguments that a schedule class takes; none for a class that is not known. */
+export function scheduleArguments(className: string): readonly string[] {
+  return Object.keys(classes[className]?.defaults ?? {});
+}
+
 /** Returns the class of a schedule and all its arguments, defaults filled in. @throws {UsageError} as `kerasSchedule`. */
 export function scheduleSettings(given: JsonObject): {
   readonly className: string;
@@ -235,5 +241,6 @@ function isNumbers(value: Json | undefined): boolean {
 }
 
 function refused(what: string, expected: string, got: string): UsageError {
-  return new UsageError(`schedule ${what}: expected ${expected}, got ${got}.`, "schedule");
+  const option = optionName("schedule");
+  return new UsageError(`${option} ${what}: expected ${expected}, got ${got}.`, "schedule", "schedule");
 }

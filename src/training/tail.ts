@@ -87,6 +87,8 @@ export interface TailOptions {
   readonly seed: number;
   /** Steps that earlier phases have taken; 0. */
   readonly firstStep?: number;
+  /** By layer path, what the learning rate is multiplied by; 1 where it is absent. */
+  readonly rateFactors?: ReadonlyMap<string, number>;
   /** Of the model: what its loss is under a mask. */
   readonly kerasVersion: string;
 }
@@ -118,6 +120,7 @@ export function createTail(options: TailOptions): Tail {
     trainable: partition.trainableWeights,
     lookups: training.lookups,
     constraints: constraintsOf(rules),
+    ...(options.rateFactors && { rateFactors: options.rateFactors }),
   });
   const standing = storedPenaltyTotal(
     weightPenalties(graph, partition.trainableWeights).filter(({ trains }) => !trains),
