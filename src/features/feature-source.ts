@@ -16,8 +16,8 @@ import type { FeatureStorage, FeatureTensor } from "./cache/record.ts";
 import { laterTrunkKeyOf, trunkKeyOf } from "./cache/trunk-key.ts";
 import { fromEarlier, fromFiles } from "./computation.ts";
 import type { CutModel } from "./cut.ts";
-import type { Computation, FileFeatures } from "./file-features.ts";
-import { extractFiles } from "./file-features.ts";
+import type { Computation, FileFeatures, FilledCache } from "./file-features.ts";
+import { extractFiles, fillCache } from "./file-features.ts";
 import { isEarlierCut, splitProgram, staticProgram } from "./trunk.ts";
 import { extractOpenRows, streamRows } from "./uncached-rows.ts";
 import type { ViewSettings } from "./views/view.ts";
@@ -46,12 +46,21 @@ type Extract = (
   onProgress?: (done: number, cached: number) => void,
 ) => Promise<FileFeatures>;
 
+type Fill = (
+  samples: readonly SampleView[],
+  onProgress?: (done: number, cached: number) => void,
+) => Promise<FilledCache>;
+
 /** Gives the frontier tensors of files: from the cache, else from the static part. */
 export interface FeatureSource {
   readonly cut: CutModel;
   /** The key that features are kept by; null where nothing is computed ahead that could be kept. */
   readonly trunkKey: string | null;
+  /** Size of the features of one sample in the cache; 0 where none are kept. */
+  readonly sampleBytes: number;
   readonly extract: Extract;
+  /** Computes what the cache does not hold and keeps it, holding no features; null without a cache. */
+  readonly fill: Fill | null;
   close(): Promise<void>;
 }
 
@@ -110,7 +119,14 @@ export async function openFeatureSource(
   return {
     cut,
     trunkKey,
+    sampleBytes: cache.recordBytes,
     extract: extraction(compute, settings, tensors, { cache, index }),
+    fill: (samples, onProgress) =>
+      fillCache(samples, cache, {
+        ...{ compute, tensors, strict, signal, onProgress },
+        keyOf: keysOf(settings),
+        hashOf: index.hashOf,
+      }),
     close: async () => {
       await cache.close();
       await index.close();
@@ -157,15 +173,19 @@ function extraction(
       strict,
       rowFolder: folder === false ? tmpdir() : (folder ?? defaultCacheDirectory()),
       cache: kept?.cache,
-      keyOf: (contentHash, view) => (views ? viewKey(contentHash, view, views) : contentHash),
+      keyOf: keysOf({ views }),
       hashOf: kept?.index.hashOf,
       signal,
       onProgress,
     });
 }
 
+function keysOf({ views }: Pick<FeatureSettings, "views">): (contentHash: string, view: number) => string {
+  return (contentHash, view) => (views ? viewKey(contentHash, view, views) : contentHash);
+}
+
 function withoutCache(cut: CutModel, extract: Extract): FeatureSource {
-  return { cut, trunkKey: null, extract, close: async () => {} };
+  return { cut, trunkKey: null, sampleBytes: 0, extract, fill: null, close: async () => {} };
 }
 
 function warnOfOpenRows({ cache, onWarning }: FeatureSettings): void {

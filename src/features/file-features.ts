@@ -73,13 +73,13 @@ export async function extractFiles(
   try {
     const missing = await readCached(samples, rows, hashes, options);
     const cached = samples.length - missing.length;
-    const bad = await computeMissing(samples, missing, rows, hashes, options);
+    const { bad } = await computeMissing(samples, missing, rows, hashes, options);
     const indices = samples.map((_, index) => index).filter((index) => hashes[index] !== undefined);
     return {
       features: rows.map((each) => selectRows(each, indices)),
       indices,
       contentHashes: indices.map((index) => hashes[index]!),
-      bad: [...new Map(bad.map((file) => [file.path, file])).values()],
+      bad: onePerFile(bad),
       cached,
       dispose,
     };
@@ -89,29 +89,81 @@ export async function extractFiles(
   }
 }
 
+/** The outcome of filling a cache. */
+export interface FilledCache {
+  /** Samples, or views of them, whose features are in the cache now. */
+  readonly samples: number;
+  readonly extracted: number;
+  /** The number of samples that were there before. */
+  readonly cached: number;
+  /** Computed features that the cache did not take. */
+  readonly lost: number;
+  readonly bad: readonly BadFile[];
+}
+
+/**
+ * Computes the features of samples that the cache does not hold, and keeps them in it and nowhere else. What is there already is not
+ * read.
+ */
+export async function fillCache(
+  samples: readonly SampleView[],
+  cache: FeatureCache,
+  options: Omit<FileFeatureOptions, "cache" | "rowFolder">,
+): Promise<FilledCache> {
+  const hashes = new Array<string>(samples.length);
+  const missing = await missingSamples(samples, hashes, { ...options, has: async (key) => cache.has(key) });
+  const { bad, lost } = await computeMissing(samples, missing, [], hashes, { ...options, cache });
+  const cached = samples.length - missing.length;
+  const usable = Object.keys(hashes).length;
+  return { samples: usable - lost, extracted: usable - cached, cached, lost, bad: onePerFile(bad) };
+}
+
 /** Fills the rows and the hashes of what the cache holds. Returns the indices of the others. */
 async function readCached(
   samples: readonly SampleView[],
   rows: readonly WritableRows[],
   hashes: string[],
-  { cache, tensors, keyOf, hashOf = contentHash, signal, onProgress }: FileFeatureOptions,
+  { cache, ...options }: FileFeatureOptions,
 ): Promise<number[]> {
   if (!cache) return samples.map((_, index) => index);
+  const found = options.tensors.map(({ shape }) => new Float32Array(elementCount(shape)));
+  return missingSamples(samples, hashes, {
+    ...options,
+    has: async (key, index) => {
+      if (!(await cache.readInto(key, found, 0))) return false;
+      rows.forEach((each, tensor) => {
+        each.set(index, found[tensor]!);
+      });
+      return true;
+    },
+  });
+}
+
+/** Returns the indices of samples that the cache does not have, with the hashes of those that it has filled in. */
+async function missingSamples(
+  samples: readonly SampleView[],
+  hashes: string[],
+  {
+    has,
+    keyOf,
+    hashOf = contentHash,
+    signal,
+    onProgress,
+  }: Pick<FileFeatureOptions, "keyOf" | "hashOf" | "signal" | "onProgress"> & {
+    readonly has: (key: string, index: number) => Promise<boolean>;
+  },
+): Promise<number[]> {
   const missing: number[] = [];
-  const found = tensors.map(({ shape }) => new Float32Array(elementCount(shape)));
   let last: { readonly path: string; readonly hash: string | null } | undefined;
   for (const [index, { path, view = 0 }] of samples.entries()) {
     signal?.throwIfAborted();
     if (last?.path !== path) last = { path, hash: await hashOf(path).catch(() => null) };
     const { hash } = last;
-    if (hash === null || !(await cache.readInto(keyOf(hash, view), found, 0))) {
+    if (hash === null || !(await has(keyOf(hash, view), index))) {
       missing.push(index);
       continue;
     }
     hashes[index] = hash;
-    rows.forEach((each, tensor) => {
-      each.set(index, found[tensor]!);
-    });
     onProgress?.(index + 1 - missing.length, index + 1 - missing.length);
   }
   return missing;
@@ -122,10 +174,11 @@ async function computeMissing(
   missing: readonly number[],
   rows: readonly WritableRows[],
   hashes: string[],
-  { compute, tensors, strict, cache, keyOf, signal, onProgress }: FileFeatureOptions,
-): Promise<readonly BadFile[]> {
-  if (missing.length === 0) return [];
+  { compute, tensors, strict, cache, keyOf, signal, onProgress }: Omit<FileFeatureOptions, "rowFolder">,
+): Promise<{ readonly bad: readonly BadFile[]; readonly lost: number }> {
   const bad: BadFile[] = [];
+  let lost = 0;
+  if (missing.length === 0) return { bad, lost };
   const sizes = tensors.map(({ shape }) => elementCount(shape));
   const cached = samples.length - missing.length;
   let done = cached;
@@ -140,10 +193,10 @@ async function computeMissing(
           values.subarray(row * sizes[tensor]!, (row + 1) * sizes[tensor]!),
         );
         const hash = contentHashes[row]!;
-        await cache?.put(keyOf(hash, samples[index]!.view ?? 0), own);
+        if (cache && !(await cache.put(keyOf(hash, samples[index]!.view ?? 0), own))) lost++;
         hashes[index] = hash;
-        own.forEach((values, tensor) => {
-          rows[tensor]!.set(index, values);
+        rows.forEach((each, tensor) => {
+          each.set(index, own[tensor]!);
         });
       }
       done += positions.length;
@@ -153,5 +206,9 @@ async function computeMissing(
     const nothingLeft = error instanceof DataError && !strict && bad.length === missing.length;
     if (!nothingLeft) throw error;
   }
-  return bad;
+  return { bad, lost };
+}
+
+function onePerFile(bad: readonly BadFile[]): readonly BadFile[] {
+  return [...new Map(bad.map((file) => [file.path, file])).values()];
 }

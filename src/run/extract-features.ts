@@ -7,25 +7,33 @@ import { fileReader } from "../data/model-files.ts";
 import type { BadFile } from "../data/sample-reader.ts";
 import { ensureEngine } from "../engine/backend.ts";
 import { extractArrays } from "../features/array-features.ts";
+import { defaultCacheDirectory } from "../features/cache/feature-cache.ts";
 import type { CutModel } from "../features/cut.ts";
 import { cutModel } from "../features/cut.ts";
 import { extractionBatch, openFeatureSource } from "../features/feature-source.ts";
 import { wholeTensor } from "../features/sample-rows.ts";
+import type { Shard } from "../features/shard.ts";
+import { checkedShard } from "../features/shard.ts";
 import { staticProgram } from "../features/trunk.ts";
 import type { FinetunePlan } from "../freeze/plan.ts";
+import { optionError } from "../options.ts";
 import type { Tensor } from "../tensor.ts";
 import { layerGraph } from "../topology/build-graph.ts";
 import type { LayerGraph } from "../topology/layer-graph.ts";
 import { withActivityPenalties } from "../topology/rewrites/activity-penalties.ts";
 import { requireSupported } from "../topology/support.ts";
+import type { ShardFeatures } from "./extract-shard.ts";
+import { extractShard } from "./extract-shard.ts";
 
 export interface ExtractOptions extends Omit<FileOptions, "batchSize" | "onWarning"> {
-  /** Folder of the feature cache; false for none. The user's cache folder where absent. Arrays are not cached. */
+  /** Folder of the feature cache; false for none; by default the user's cache folder. Arrays are not cached. */
   readonly cache?: string | false | undefined;
-  /** Bytes that the whole cache may hold; 10 GB. */
+  /** Bytes that the whole cache may hold; 10 GB by default. */
   readonly cacheMax?: number | undefined;
-  /** float32 */
+  /** float32 by default. */
   readonly cacheDtype?: "float32" | "float16" | undefined;
+  /** The share of the samples that this machine extracts into the cache, counted from 0: nothing of it is held or returned. */
+  readonly shard?: Shard | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onWarning?: ((message: string) => void) | undefined;
 }
@@ -36,40 +44,62 @@ export interface Features {
   readonly tensors: readonly Tensor[];
   /** For each of the N, its index in the dataset's samples: files that cannot be used are left out. */
   readonly indices: readonly number[];
+  readonly samples: number;
   readonly extracted: number;
   readonly cached: number;
+  /** Size of the tensors. */
+  readonly bytes: number;
+  readonly seconds: number;
   readonly bad: readonly BadFile[];
 }
 
 /**
- * Runs the static part of `plan` once on every sample, or reads what an earlier run kept. Array datasets: the training inputs.
+ * Runs the static part of `plan` once on every sample, or reads what an earlier run kept. Of array datasets, the training inputs. With
+ * `shard` the share of one machine goes into the cache and only figures are returned.
  * @throws {UsageError | TopologyError} for a model that takes no such files or cannot be computed here.
  * @throws {DataError} for a file that cannot be used, with `strictData`.
  */
 export async function extractFeatures(
   checkpoint: Checkpoint,
   plan: FinetunePlan,
+  dataset: Dataset,
+  options: ExtractOptions & { readonly shard: Shard },
+): Promise<ShardFeatures>;
+export async function extractFeatures(
+  checkpoint: Checkpoint,
+  plan: FinetunePlan,
+  dataset: Dataset,
+  options?: ExtractOptions & { readonly shard?: undefined },
+): Promise<Features>;
+export async function extractFeatures(
+  checkpoint: Checkpoint,
+  plan: FinetunePlan,
   given: Dataset,
   options: ExtractOptions = {},
-): Promise<Features> {
+): Promise<Features | ShardFeatures> {
+  const started = performance.now();
   const dataset = storedDataset(given);
+  const shard = options.shard && checkedShard(options.shard);
   const engine = await ensureEngine();
   const graph = withActivityPenalties(layerGraph(checkpoint), checkpoint.kerasVersion);
   requireSupported(graph);
   const cut = cutByPlan(graph, plan);
+  const weights = checkpoint.weights;
   if (dataset.kind === "arrays") {
+    if (shard) throw optionError("shard", "a dataset of files", "arrays", { code: "shard" });
     const names = graph.inputs.map((input) => input.name);
     const inputs = inputsInOrder(dataset.inputs, names);
-    const tensors = await extractArrays(staticProgram(cut, checkpoint.weights), inputs, {
+    const samples = inputs[0]!.shape[0]!;
+    const tensors = await extractArrays(staticProgram(cut, weights), inputs, {
       batchSize: extractionBatch(engine),
       signal: options.signal,
-      onProgress: (done) => options.onProgress?.(done, inputs[0]!.shape[0]!),
+      onProgress: (done) => options.onProgress?.(done, samples),
     });
-    const samples = inputs[0]!.shape[0]!;
-    return { tensors, indices: [...Array(samples).keys()], extracted: samples, cached: 0, bad: [] };
+    const indices = [...Array(samples).keys()];
+    return { tensors, indices, ...figuresOf(tensors, { samples, cached: 0, started }), bad: [] };
   }
-  const { cache, cacheMax, cacheDtype, signal, onWarning, onProgress, ...input } = options;
-  const source = await openFeatureSource(cut, checkpoint.weights, engine, {
+  const { cache, cacheMax, cacheDtype, signal, onWarning, onProgress, shard: _shard, ...input } = options;
+  const source = await openFeatureSource(cut, weights, engine, {
     reader: fileReader(dataset.kind, graph, checkpoint.notes, { ...input, onWarning }),
     strict: input.strictData,
     cache,
@@ -79,18 +109,39 @@ export async function extractFeatures(
     onWarning,
   });
   try {
+    if (shard) {
+      const folder = cache === false ? "" : (cache ?? defaultCacheDirectory());
+      return await extractShard({ source, cache: folder, dataset, shard, onProgress, onWarning });
+    }
     const { features, indices, bad, cached, dispose } = await source.extract(dataset.samples, (done) =>
       onProgress?.(done, dataset.samples.length),
     );
     const tensors = await Promise.all(features.map(wholeTensor));
     dispose();
-    return { tensors, indices, extracted: indices.length - cached, cached, bad };
+    return { tensors, indices, ...figuresOf(tensors, { samples: indices.length, cached, started }), bad };
   } finally {
     await source.close();
   }
 }
 
-/** The cut that the plan states: what it calls trainable trains, what it puts on batch statistics follows them. */
+function figuresOf(
+  tensors: readonly Tensor[],
+  {
+    samples,
+    cached,
+    started,
+  }: { readonly samples: number; readonly cached: number; readonly started: number },
+): Pick<Features, "samples" | "extracted" | "cached" | "bytes" | "seconds"> {
+  return {
+    samples,
+    extracted: samples - cached,
+    cached,
+    bytes: tensors.reduce((sum, { data }) => sum + data.byteLength, 0),
+    seconds: (performance.now() - started) / 1000,
+  };
+}
+
+/** Returns the cut that the plan states: what it calls trainable trains, what it puts on batch statistics follows them. */
 function cutByPlan(graph: LayerGraph, plan: FinetunePlan): CutModel {
   const frozen = plan.layers.filter((layer) => !layer.trainable).map((layer) => layer.path);
   const following = plan.layers.filter((layer) => layer.bn === "batch").map((layer) => layer.path);

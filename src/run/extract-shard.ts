@@ -1,0 +1,180 @@
+import { createHash } from "node:crypto";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
+import type { ClassFolders } from "../data/class-folders.ts";
+import { imageFolder, textFolder } from "../data/class-folders.ts";
+import type { FileDataset } from "../data/dataset.ts";
+import type { SampleView } from "../data/sample-batches.ts";
+import type { BadFile } from "../data/sample-reader.ts";
+import { DataError, MachineError, UsageError } from "../errors.ts";
+import type { FeatureSource } from "../features/feature-source.ts";
+import type { Shard } from "../features/shard.ts";
+import { shardIndexOf } from "../features/shard.ts";
+import { replaceFile } from "../formats/atomic-file.ts";
+import { optionName, optionSetTo } from "../options.ts";
+
+/** Outcome of the extraction of one shard. Samples count once for each of their views. */
+export interface ShardFeatures {
+  readonly shard: Shard;
+  readonly samples: number;
+  readonly extracted: number;
+  /** The number of samples that the cache held already. */
+  readonly cached: number;
+  /** Size of the samples' features. */
+  readonly bytes: number;
+  readonly seconds: number;
+  readonly bad: readonly BadFile[];
+}
+
+export interface ShardJob {
+  readonly source: FeatureSource;
+  /** Folder of the cache. */
+  readonly cache: string;
+  readonly dataset: FileDataset;
+  readonly shard: Shard;
+  /** Which views of a sample are extracted; the sample itself where absent. */
+  readonly viewsOf?: ((sample: FileDataset["samples"][number]) => readonly number[]) | undefined;
+  readonly onProgress?: ((done: number, total: number, cached: number) => void) | undefined;
+  readonly onWarning?: ((message: string) => void) | undefined;
+}
+
+/**
+ * Extracts the share of a dataset that belongs to one machine into a cache that all share, and leaves a small manifest beside the
+ * features that says what was done. A sample belongs to the shard that the hash of its path below the data's folder says.
+ * @throws {UsageError} where there is nothing to extract or no cache. @throws {DataError} if the folder's listing changed meanwhile.
+ * @throws {MachineError} if the cache did not take all features.
+ */
+export async function extractShard(job: ShardJob): Promise<ShardFeatures> {
+  const { source, dataset, shard, viewsOf, onProgress } = job;
+  if (source.fill === null) throw nothingToKeep(source);
+  const started = performance.now();
+  const root = dataRoot(dataset);
+  const before = await listingOf(dataset);
+  const own = dataset.samples.filter(
+    ({ path }) => shardIndexOf(relative(root, path), shard.count) === shard.index,
+  );
+  const asked = own.flatMap((sample): SampleView[] => {
+    return viewsOf ? viewsOf(sample).map((view) => ({ path: sample.path, view })) : [{ path: sample.path }];
+  });
+  const filled = await source.fill(asked, (done, cached) => onProgress?.(done, asked.length, cached));
+  const after = before && (await listingOf(dataset));
+  if (before && after && before.sha256 !== after.sha256) throw changedListing(root, before, after);
+  if (filled.lost > 0) throw notKept(job.cache, filled.lost);
+  const { samples, extracted, cached, bad } = filled;
+  const bytes = samples * source.sampleBytes;
+  const seconds = (performance.now() - started) / 1000;
+  const result: ShardFeatures = { shard, samples, extracted, cached, bytes, seconds, bad };
+  await leaveManifest(
+    job,
+    before ?? listing(dataset.samples.map(({ path }) => relative(root, path))),
+    result,
+  );
+  return result;
+}
+
+interface Listing {
+  readonly files: number;
+  /** Of all paths below the data's folder, in order. */
+  readonly sha256: string;
+}
+
+function listing(paths: readonly string[]): Listing {
+  const hash = createHash("sha256");
+  for (const path of paths.map((each) => each.replaceAll("\\", "/")).sort()) hash.update(`${path}\0`);
+  return { files: paths.length, sha256: hash.digest("hex") };
+}
+
+/** Returns the listing of the dataset's folder as it is now; null for a dataset that is no whole folder. */
+async function listingOf(dataset: FileDataset): Promise<Listing | null> {
+  if (!isFolder(dataset)) return null;
+  const list = dataset.kind === "images" ? imageFolder : textFolder;
+  const { samples } = await list(dataset.directory, { validationFraction: 0 });
+  return listing(samples.map(({ path }) => relative(dataset.directory, path)));
+}
+
+function isFolder(dataset: FileDataset): dataset is ClassFolders & FileDataset {
+  return "directory" in dataset && typeof dataset.directory === "string";
+}
+
+/** Returns the folder that paths are told below: the one that was given, else the deepest that holds all samples. */
+function dataRoot(dataset: FileDataset): string {
+  if (isFolder(dataset)) return resolve(dataset.directory);
+  const [first = ".", ...others] = dataset.samples.map(({ path }) => resolve(path));
+  return others.reduce((root, path) => {
+    let common = root;
+    while (common !== dirname(common) && relative(common, path).startsWith("..")) common = dirname(common);
+    return common;
+  }, dirname(first));
+}
+
+/** What a shard's manifest says. */
+interface Manifest {
+  readonly shard: Shard;
+  readonly trunk: string | null;
+  readonly listing: Listing;
+  readonly samples: number;
+  readonly extracted: number;
+  readonly cached: number;
+  readonly bytes: number;
+  readonly seconds: number;
+  readonly bad: number;
+}
+
+/** Writes the manifest, and warns of other shards that were extracted from another listing. */
+async function leaveManifest(
+  { cache, source: { trunkKey }, onWarning }: ShardJob,
+  listed: Listing,
+  { bad, ...figures }: ShardFeatures,
+): Promise<void> {
+  const { index, count } = figures.shard;
+  const folder = join(cache, "shards", (trunkKey ?? "").slice(0, 16));
+  const pathOf = (other: number): string => join(folder, `${other}-of-${count}.json`);
+  const manifest: Manifest = { ...figures, trunk: trunkKey, listing: listed, bad: bad.length };
+  mkdirSync(folder, { recursive: true });
+  const text = `${JSON.stringify(manifest, null, 2)}\n`;
+  await replaceFile(pathOf(index), async (file) => writeFileSync(file, text));
+  const strange = Array.from({ length: count }, (_, other) => other).filter((other) => {
+    const found = readManifest(pathOf(other));
+    return found !== null && found.listing.sha256 !== listed.sha256;
+  });
+  if (strange.length === 0) return;
+  onWarning?.(
+    `shard ${index}/${count}: expected the ${listed.files} files that it listed to be those of every shard, got other listings in ${strange.map((other) => `${other}/${count}`).join(", ")}. Run these again if they are of an earlier job.`,
+  );
+}
+
+function readManifest(path: string): Manifest | null {
+  try {
+    return JSON.parse(readFileSync(path, "utf8")) as Manifest;
+  } catch {
+    return null;
+  }
+}
+
+function nothingToKeep({ trunkKey }: FeatureSource): UsageError {
+  return trunkKey === null
+    ? new UsageError(
+        `extract: expected a frozen part that computes something from each sample, got none. Freeze more: ${optionName("freeze")}.`,
+        "nothing-to-extract",
+        "freeze",
+      )
+    : new UsageError(
+        `${optionSetTo("cache", false)}: expected a folder that the features are extracted into, got none. Remove it, or name a folder.`,
+        "extract-without-cache",
+        "cache",
+      );
+}
+
+function changedListing(root: string, before: Listing, after: Listing): DataError {
+  return new DataError(
+    `${root}: files: expected the ${before.files} that the extraction began with, got another listing of ${after.files}. What was extracted is kept; run the shards again once the folder is complete.`,
+    "data-changed",
+  );
+}
+
+function notKept(cache: string, lost: number): MachineError {
+  return new MachineError(
+    `${cache}: expected room for all features, got none for ${lost} of them. Free space, or raise ${optionName("cacheMax")}, and run the shard again: what is there is not computed twice.`,
+    "cache-full",
+  );
+}
