@@ -27,6 +27,9 @@ export function progress(
       samples += figures.samples;
       onStep({ epoch, step, steps, loss: sum / samples });
     },
-    epochEnd: (record) => onEpoch(record, best.isLast),
+    // What a caller's function returns is no verdict.
+    epochEnd: (record) => {
+      onEpoch(record, best.isLast);
+    },
   };
 }
