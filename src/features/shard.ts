@@ -1,5 +1,6 @@
 /** Shares of a dataset for machines that extract it together. */
 import { createHash } from "node:crypto";
+import type { BadFile } from "../data/sample-reader.ts";
 import { UsageError } from "../errors.ts";
 import { optionError, optionName } from "../options.ts";
 
@@ -7,6 +8,19 @@ import { optionError, optionName } from "../options.ts";
 export interface Shard {
   readonly index: number;
   readonly count: number;
+}
+
+/** Outcome of the extraction of one shard. Samples count once for each of their views. */
+export interface ShardFeatures {
+  readonly shard: Shard;
+  readonly samples: number;
+  readonly extracted: number;
+  /** The number of samples that the cache held already. */
+  readonly cached: number;
+  /** Size of the samples' features. */
+  readonly bytes: number;
+  readonly seconds: number;
+  readonly bad: readonly BadFile[];
 }
 
 /** The whole as its only share. */

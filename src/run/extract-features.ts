@@ -12,7 +12,7 @@ import type { CutModel } from "../features/cut.ts";
 import { cutModel } from "../features/cut.ts";
 import { extractionBatch, openFeatureSource } from "../features/feature-source.ts";
 import { wholeTensor } from "../features/sample-rows.ts";
-import type { Shard } from "../features/shard.ts";
+import type { Shard, ShardFeatures } from "../features/shard.ts";
 import { checkedShard } from "../features/shard.ts";
 import { staticProgram } from "../features/trunk.ts";
 import type { FinetunePlan } from "../freeze/plan.ts";
@@ -22,7 +22,6 @@ import { layerGraph } from "../topology/build-graph.ts";
 import type { LayerGraph } from "../topology/layer-graph.ts";
 import { withActivityPenalties } from "../topology/rewrites/activity-penalties.ts";
 import { requireSupported } from "../topology/support.ts";
-import type { ShardFeatures } from "./extract-shard.ts";
 import { extractShard } from "./extract-shard.ts";
 
 export interface ExtractOptions extends Omit<FileOptions, "batchSize" | "onWarning"> {

@@ -5,26 +5,12 @@ import type { ClassFolders } from "../data/class-folders.ts";
 import { imageFolder, textFolder } from "../data/class-folders.ts";
 import type { FileDataset } from "../data/dataset.ts";
 import type { SampleView } from "../data/sample-batches.ts";
-import type { BadFile } from "../data/sample-reader.ts";
 import { DataError, MachineError, UsageError } from "../errors.ts";
 import type { FeatureSource } from "../features/feature-source.ts";
-import type { Shard } from "../features/shard.ts";
+import type { Shard, ShardFeatures } from "../features/shard.ts";
 import { shardIndexOf } from "../features/shard.ts";
 import { replaceFile } from "../formats/atomic-file.ts";
 import { optionName, optionSetTo } from "../options.ts";
-
-/** Outcome of the extraction of one shard. Samples count once for each of their views. */
-export interface ShardFeatures {
-  readonly shard: Shard;
-  readonly samples: number;
-  readonly extracted: number;
-  /** The number of samples that the cache held already. */
-  readonly cached: number;
-  /** Size of the samples' features. */
-  readonly bytes: number;
-  readonly seconds: number;
-  readonly bad: readonly BadFile[];
-}
 
 export interface ShardJob {
   readonly source: FeatureSource;
