@@ -1,4 +1,4 @@
-/** RGB pixels of a BMP file, `[height, width, 3]`. */
+/** RGB pixels `[height, width, 3]` of a BMP file. */
 export interface Bitmap {
   readonly pixels: Uint8Array;
   readonly height: number;
@@ -12,19 +12,19 @@ interface Header {
   readonly height: number;
   readonly topDown: boolean;
   readonly bitsPerPixel: number;
-  /** Where the rows start. */
+  /** Offset of the first row, in bytes. */
   readonly dataOffset: number;
   readonly palette: Uint8Array;
   readonly paletteStride: number;
-  /** Bit masks of red, green and blue, for 16 and 32 bits a pixel. */
+  /** Bit masks of red, green and blue, for 16 and 32 bits per pixel. */
   readonly masks: readonly [number, number, number];
 }
 
 const maxPixels = 178_956_970;
 
 /**
- * Decodes an uncompressed BMP: 1, 4 or 8 bits with a palette, 16, 24 or 32 bits with or without masks. libvips as sharp ships it
- * has no BMP, and Keras reads it. Alpha is dropped.
+ * Decodes an uncompressed BMP: 1, 4 or 8 bits with a palette; 16, 24 or 32 bits with or without bit masks. Alpha is dropped. Keras
+ * reads BMP, and the libvips that sharp ships does not.
  *
  * @throws {Error} in words that follow "BMP does not decode:".
  */
@@ -94,7 +94,7 @@ function readHeader(bytes: Buffer): Header {
 function checked(header: Header): Header {
   const { width, height, bitsPerPixel } = header;
   if (![1, 4, 8, 16, 24, 32].includes(bitsPerPixel)) {
-    throw new Error(`expected 1, 4, 8, 16, 24 or 32 bits a pixel, got ${bitsPerPixel}`);
+    throw new Error(`expected 1, 4, 8, 16, 24 or 32 bits per pixel, got ${bitsPerPixel}`);
   }
   if (width < 1 || height < 1 || width * height > maxPixels) {
     throw new Error(`expected 1 to ${maxPixels} pixels, got ${width} x ${height}`);
@@ -138,7 +138,7 @@ function maskedRow(row: Uint8Array, target: Uint8Array, header: Header): void {
   }
 }
 
-/** The bits under the mask, spread to 0-255. */
+/** Returns the bits under the mask, scaled to 0 to 255. */
 function maskedValue(value: number, mask: number): number {
   if (mask === 0) return 0;
   const shift = 31 - Math.clz32(mask & -mask);

@@ -7,39 +7,39 @@ import { readFileBytes } from "./file-bytes.ts";
 import { type ImageFormat, promisedFormat, sniffFormat } from "./image-format.ts";
 import type { BadFile } from "./sample-reader.ts";
 
-/** 1 is grayscale, 3 RGB, 4 RGB with alpha: Keras's `color_mode`. */
+/** Channels of an image: 1 for grayscale, 3 for RGB, 4 for RGB with alpha, as in Keras's `color_mode`. */
 export type Channels = 1 | 3 | 4;
 
 export interface DecodeOptions {
-  /** Turn the image as its EXIF orientation says; true by default. */
+  /** Whether to turn the image as its EXIF orientation says; true by default. */
   readonly exif?: boolean;
   readonly channels?: Channels;
 }
 
 export interface DecodedImage {
-  /** Row-major `[height, width, channels]`, 0-255. */
+  /** Row-major `[height, width, channels]`, 0 to 255. */
   readonly pixels: Uint8Array;
   readonly height: number;
   readonly width: number;
   readonly channels: Channels;
   readonly format: ImageFormat;
-  /** Turned or mirrored by its EXIF orientation. */
+  /** Whether the EXIF orientation turned or mirrored the image. */
   readonly rotated: boolean;
-  /** The name promises another format, or none. */
+  /** Whether the name promises another format, or none. */
   readonly mislabelled: boolean;
-  /** sha256 of the file's bytes, in hexadecimal: what a cached feature of this image is keyed by. */
+  /** The sha256 of the file's bytes, in hexadecimal; cached features are keyed by it. */
   readonly contentHash: string;
 }
 
-/** More than this is refused before a pixel is decoded: where Pillow refuses, two thirds of 2^28. */
+/** Larger images are refused before a pixel is decoded. Pillow refuses them too: two thirds of 2^28. */
 const maxPixels = 178_956_970;
 const maxFileBytes = 512 * 1024 * 1024;
 
 /**
- * The pixels of an image file as Pillow's `convert("RGB")` gives them: embedded color profiles are ignored, alpha is dropped,
- * CMYK is subtracted, 16 bits keep the upper 8, an animation gives its first frame.
+ * Decodes an image file as Pillow's `convert("RGB")` does: embedded color profiles are ignored, alpha is dropped, CMYK is
+ * subtracted, 16 bits keep the upper 8, and an animation gives its first frame.
  *
- * @throws {DataError} naming the file and what is wrong with it.
+ * @throws {DataError} if the file cannot be used; it says why.
  */
 export async function decodeImage(path: string, options: DecodeOptions = {}): Promise<DecodedImage> {
   const image = await tryDecodeImage(path, options);
@@ -47,7 +47,7 @@ export async function decodeImage(path: string, options: DecodeOptions = {}): Pr
   return image;
 }
 
-/** As `decodeImage`, with what is wrong with the file as a value. */
+/** Decodes an image file as `decodeImage` does, or returns why it cannot be used. */
 export async function tryDecodeImage(
   path: string,
   options: DecodeOptions = {},
@@ -132,7 +132,7 @@ function withChannels(image: Pixels, channels: Channels): Pixels {
   return { ...image, pixels: converted, channels };
 }
 
-/** As Pillow's: each color is what its ink and the black leave of 255, products rounded to 8 bits. */
+/** Converts CMYK to RGB as Pillow does: each color is what its ink and black leave of 255, with products rounded to 8 bits. */
 function cmykToRgb(inks: Uint8Array): Uint8Array {
   const rgb = new Uint8Array((inks.length / 4) * 3);
   for (let from = 0, to = 0; from < inks.length; from += 4, to += 3) {

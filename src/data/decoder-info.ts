@@ -3,9 +3,9 @@ import { MachineError } from "../errors.ts";
 let loading: Promise<typeof import("sharp")> | undefined;
 
 /**
- * The image decoder, loaded on first use: a run on arrays needs none.
+ * Loads the image decoder on first use: a run on arrays needs none.
  *
- * @throws {MachineError} where it does not load.
+ * @throws {MachineError} if it does not load.
  */
 export function loadSharp(): Promise<typeof import("sharp")> {
   loading ??= import("sharp").then(
@@ -25,13 +25,17 @@ export function loadSharp(): Promise<typeof import("sharp")> {
   return loading;
 }
 
-/** The versions of the image decoder. @throws {MachineError} where it does not load. */
+/** Returns the versions of the image decoder. @throws {MachineError} if it does not load. */
 export async function decoderInfo(): Promise<{ readonly sharp: string; readonly libvips: string }> {
   const { versions } = (await loadSharp()).default;
   return { sharp: versions.sharp ?? "unknown", libvips: versions.vips };
 }
 
-/** Names and versions of the libraries that decoded pixels depend on, for a cache key. @throws {MachineError} */
+/**
+ * Returns names and versions of the libraries that decoded pixels depend on, for a cache key.
+ *
+ * @throws {MachineError} if the decoder does not load.
+ */
 export async function decoderVersion(): Promise<string> {
   const { versions } = (await loadSharp()).default;
   const codecs = ["mozjpeg", "png", "webp", "tiff", "aom", "heif"] as const;

@@ -4,19 +4,23 @@ import type { LayerGraph } from "../topology/layer-graph.ts";
 /** A family of `keras.applications`, recognized by the names of its layers. */
 export interface Family {
   readonly name: string;
-  /** What its networks expect where no layer at their input does it for them. */
+  /** Preprocessing that its networks expect where none of their own layers does it. */
   readonly preprocess: PreprocessMode;
   /** Side of the square images it was trained on, in pixels. */
   readonly imageSize: number;
 }
 
 interface Recipe extends Family {
-  /** The network is of this family if for each pattern a layer's name matches. */
+  /** A network belongs to the family if each pattern matches the name of a layer. */
   readonly layers: readonly RegExp[];
   readonly without?: RegExp;
 }
 
-/** In order: the first that matches wins. Names of Keras 1, 2 and 3. Source: `keras/src/applications/*.py`. */
+/**
+ * Families by layer names of Keras 1, 2 and 3; the first that matches wins.
+ *
+ * Source: `keras/src/applications/*.py`.
+ */
 const recipes: readonly Recipe[] = [
   recipe("ResNetV2", "tf", 224, [/^conv2_block1_preact_bn$/, /^post_bn$/]),
   recipe("DenseNet", "torch", 224, [/^conv1[/_]conv$/, /^conv2_block1_concat$/]),
@@ -39,7 +43,7 @@ const recipes: readonly Recipe[] = [
   recipe("ConvNeXt", "torch", 224, [/stage_0_block_0_depthwise_conv$/, /stage_0_block_0_layer_scale$/]),
 ];
 
-/** An EfficientNet's variant shows in the number of its blocks and the filters of its last convolution. */
+/** Image sides of EfficientNets by the number of blocks and the filters of the last convolution. */
 const efficientNetSizes: Readonly<Record<string, number>> = {
   "16/1280": 224,
   "23/1280": 240,
@@ -58,7 +62,7 @@ const efficientNetSizes: Readonly<Record<string, number>> = {
   "79/1280": 480,
 };
 
-/** The family that the model, or a model nested in it, belongs to; undefined if its layers are named like none. */
+/** Returns the family that the model, or a model nested in it, belongs to; undefined if its layer names fit none. */
 export function familyOf(graph: LayerGraph): Family | undefined {
   const names = [...new Set(graph.layers.map((layer) => layer.name))];
   const has = (pattern: RegExp) => names.some((name) => pattern.test(name));

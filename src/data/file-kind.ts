@@ -1,14 +1,14 @@
 import { extname } from "node:path";
 import { hasImageExtension } from "./image-format.ts";
 
-/** What the files of a data folder hold, and how messages speak of them. */
+/** A kind of data files, and the words for it in messages. */
 export interface FileKind {
   readonly kind: "images" | "texts";
   readonly one: string;
   readonly many: string;
-  /** `*.jpg`, in what a folder is expected to hold. */
+  /** File name pattern for messages: `*.jpg`. */
   readonly pattern: string;
-  /** Whether a file's name says that it is one. */
+  /** Returns whether a file's name says that it is of this kind. */
   matches(name: string): boolean;
 }
 
@@ -20,7 +20,7 @@ export const imageFiles: FileKind = {
   matches: hasImageExtension,
 };
 
-/** As in `keras.utils.text_dataset_from_directory`: one file is one text. */
+/** Text files: one file is one text, as in `keras.utils.text_dataset_from_directory`. */
 export const textFiles: FileKind = {
   kind: "texts",
   one: "text",

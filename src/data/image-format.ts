@@ -18,7 +18,7 @@ const formatsByExtension: Readonly<Record<string, ImageFormat>> = {
   ".avif": "avif",
 };
 
-/** Images to a user, and refused by name when decoded: better than passing them over. */
+/** Extensions of images that cannot be decoded here. They are listed and then refused by name rather than ignored. */
 const undecodableExtensions: ReadonlySet<string> = new Set([
   ".heic",
   ".heif",
@@ -33,18 +33,18 @@ const undecodableExtensions: ReadonlySet<string> = new Set([
   ".dng",
 ]);
 
-/** Whether a file's name says that it is an image; the case of the extension does not matter. */
+/** Returns whether a file's name says that it is an image; the case of the extension does not matter. */
 export function hasImageExtension(path: string): boolean {
   const extension = extname(path).toLowerCase();
   return extension in formatsByExtension || undecodableExtensions.has(extension);
 }
 
-/** The encoding that a file's name promises, undefined where it promises none. */
+/** Returns the encoding that a file's name promises, undefined if it promises none. */
 export function promisedFormat(path: string): ImageFormat | undefined {
   return formatsByExtension[extname(path).toLowerCase()];
 }
 
-/** The encoding by the first bytes; a name in capitals is one that we know and cannot decode, undefined is unknown. */
+/** Returns the encoding by the first bytes. A name in capitals is an encoding that cannot be decoded here; undefined is unknown. */
 export function sniffFormat(
   bytes: Uint8Array,
 ): ImageFormat | "HEIC" | "SVG" | "PSD" | "JPEG 2000" | undefined {

@@ -9,18 +9,18 @@ import type { SampleOutcome } from "./sample-batches.ts";
 import { loadSamples } from "./sample-batches.ts";
 import type { BadFile, SampleReader } from "./sample-reader.ts";
 
-/** What happens to an image between its file and the model. */
+/** Options of the way from an image's file to the model. */
 export interface ImageOptions {
   /** `[height, width]` in pixels. */
   readonly imageSize: readonly [number, number];
   readonly preprocess: PreprocessMode;
-  /** Turn images as their EXIF orientation says; true by default. */
+  /** Whether to turn images as their EXIF orientation says; true by default. */
   readonly exif?: boolean;
-  /** 3 by default. */
+  /** Channels per pixel; 3 by default. */
   readonly channels?: Channels;
-  /** How the pixels stand in the input: `ImageInput.layout`; `channels` by default. */
+  /** Layout of the pixels in the input, as in `ImageInput`; `channels` by default. */
   readonly layout?: "channels" | "gray" | "flat";
-  /** Cut off the fractions that resizing makes, for an input of whole numbers; false by default. */
+  /** Whether to cut off the fractions that resizing makes, for an input of whole numbers; false by default. */
   readonly isWhole?: boolean;
 }
 

@@ -6,10 +6,10 @@ export interface PixelGrid {
 }
 
 /**
- * Resizes as `tf.image.resize(image, size)`: bilinear, half-pixel centers, no antialiasing, no crop, in float32. Writes
- * `[height, width, channels]` into `destination`, whose length is exactly that.
+ * Resizes as `tf.image.resize(image, size)` does for `keras.utils.image_dataset_from_directory`: bilinear, half-pixel centers, no
+ * antialiasing, no crop, in float32.
  *
- * Source: what `keras.utils.image_dataset_from_directory` does to each image.
+ * @param destination Receives `[height, width, channels]`; its length is exactly that.
  */
 export function resizeBilinear(
   pixels: ArrayLike<number>,
@@ -45,7 +45,7 @@ export function resizeBilinear(
 
 const fround = Math.fround;
 
-/** For each output position: its two neighbours in the source, and the weight of the second. */
+/** Returns, for each output position, its two neighbors in the source and the weight of the second. */
 function interpolation(source: number, target: number) {
   const lower = new Int32Array(target);
   const upper = new Int32Array(target);

@@ -6,9 +6,9 @@ import type { BadFile, LoadedSample, OpenInput, SampleReader } from "./sample-re
 
 export interface BatchOptions {
   readonly batchSize: number;
-  /** Fail on the first sample that cannot be used, instead of leaving it out. */
+  /** Whether to fail at the first sample that cannot be used instead of leaving it out. */
   readonly strict?: boolean | undefined;
-  /** Told of each sample, in order, before the batch with it. */
+  /** Called with each sample, in order, before the batch that holds it. */
   readonly onSample?: ((outcome: SampleOutcome) => void) | undefined;
 }
 
@@ -18,10 +18,10 @@ export interface SampleView {
   readonly view?: number;
 }
 
-/** How one sample fared. */
+/** The outcome of reading one sample. */
 export interface SampleOutcome {
   readonly path: string;
-  /** Why it is left out; undefined if it is used. */
+  /** Why the sample is left out; undefined if it is used. */
   readonly reason?: string;
   readonly rotated: boolean;
   readonly mislabelled: boolean;
@@ -30,15 +30,15 @@ export interface SampleOutcome {
 export interface SampleBatch {
   /** `[N, …]` as the model takes it; owned by the receiver. */
   readonly input: InputTensor;
-  /** For each of the N, its index in the samples asked for. */
+  /** Index of each of the N in the samples asked for. */
   readonly indices: readonly number[];
-  /** For each of the N, the sha256 of the bytes that were read, in hexadecimal. */
+  /** The sha256 of the bytes that were read, in hexadecimal, for each of the N. */
   readonly contentHashes: readonly string[];
 }
 
 /**
- * Batches in the order of `samples`. A sample that cannot be used is left out and the batch filled with the next, so that every
- * batch but the last has `batchSize`. Reads ahead of the consumer by at most two batches.
+ * Reads batches in the order of `samples`. A sample that cannot be used is left out and the batch filled with the next, so that
+ * every batch but the last has `batchSize` samples. Reads at most two batches ahead of the consumer.
  *
  * @throws {DataError} if no sample can be used, or with `strict` at the first that cannot.
  */
@@ -79,9 +79,9 @@ export async function* sampleBatches<Value>(
 }
 
 /**
- * The samples of `paths` as one tensor, in the order asked for.
+ * Reads the samples of `paths` into one tensor, in this order.
  *
- * @throws {DataError} naming each that cannot be used.
+ * @throws {DataError} if samples cannot be used; it names each.
  */
 export async function loadSamples<Value, Input extends InputTensor>(
   paths: readonly string[],
@@ -159,12 +159,12 @@ function badFilesError(bad: readonly BadFile[], total: number, { many }: FileKin
   return new DataError(`${head}${listed.join("\n")}${more}`, "bad-files");
 }
 
-/** Each sample as large as its file is held by at most this many readings at once. */
+/** Returns how many files are read at once; each is held in memory meanwhile. */
 function readConcurrency(): number {
   return Math.min(availableParallelism(), 8);
 }
 
-/** Runs what it is given, at most `count` at a time, in the order given. */
+/** Returns a function that runs tasks in the order given, at most `count` at a time. */
 function limiter(count: number): <T>(task: () => Promise<T>) => Promise<T> {
   const waiting: (() => void)[] = [];
   let running = 0;

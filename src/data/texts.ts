@@ -10,7 +10,7 @@ import type { BadFile, LoadedSample, SampleReader } from "./sample-reader.ts";
 
 const maxFileBytes = 64 * 1024 * 1024;
 
-/** Texts as they are in their files, `[N, …sampleShape]`. @param sampleShape `[]` or `[1]` */
+/** Returns a reader of texts as they stand in their files, `[N, …sampleShape]`. @param sampleShape `[]` or `[1]` */
 export function textReader(sampleShape: readonly number[]): SampleReader<string, StringTensor> {
   return {
     kind: textFiles,
@@ -29,7 +29,7 @@ export function textReader(sampleShape: readonly number[]): SampleReader<string,
   };
 }
 
-/** A byte order mark stays, as in Keras, where it is part of the first word. */
+/** Reads a text. A byte order mark stays, as in Keras, where it is part of the first word. */
 async function readText(path: string): Promise<LoadedSample<string> | BadFile> {
   const bytes = await readFileBytes(path, maxFileBytes);
   if (typeof bytes === "string") return { path, reason: bytes };
@@ -50,7 +50,7 @@ function notUtf8(bytes: Buffer): string {
   return `not a text in UTF-8: got ${wide ? "UTF-16" : "other bytes"}. Save it as UTF-8.`;
 }
 
-/** Whether the model's single input is texts: then a file of its data is one text. */
+/** Returns whether the model's only input is texts: then each file of its data is one text. */
 export function takesTexts(graph: LayerGraph): boolean {
   const [input, ...more] = graph.inputs;
   if (!input || more.length > 0) return false;
@@ -58,9 +58,9 @@ export function takesTexts(graph: LayerGraph): boolean {
 }
 
 /**
- * Of one text in the input of a model that takes texts: `[1]`, or `[]` where a text has no axis of its own.
+ * Returns the shape of one text in the input of a model that takes texts: `[1]`, or `[]` where a text has no axis of its own.
  *
- * @throws {TopologyError} where a sample is several texts.
+ * @throws {TopologyError} if a sample is several texts.
  */
 export function textShapeOf(graph: LayerGraph): readonly number[] {
   const [{ name, ref }] = graph.inputs as readonly [LayerGraph["inputs"][number]];
@@ -68,7 +68,7 @@ export function textShapeOf(graph: LayerGraph): readonly number[] {
   const [, width = 1, ...rest] = shape;
   if (rest.length === 0 && (width ?? 1) === 1) return shape.slice(1).map(() => 1);
   throw new TopologyError(
-    `${name}: expected one text a sample, [None] or [None,1], got ${formatShape(shape)}. Train it on arrays.`,
+    `${name}: expected one text per sample, [None] or [None,1], got ${formatShape(shape)}. Train it on arrays.`,
     "not-a-text-model",
   );
 }
