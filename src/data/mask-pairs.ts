@@ -1,4 +1,5 @@
 import { DataError } from "../errors.ts";
+import { optionSetTo } from "../options.ts";
 import type { Tensor } from "../tensor.ts";
 import type { FileSample } from "./dataset.ts";
 import { loadSharp } from "./decoder-info.ts";
@@ -49,7 +50,7 @@ export async function checkPairs(
     warnings:
       turned.length > 0
         ? [
-            `${turned.length} images are turned as their camera noted, and their masks are not: ${some}${turned.length > 3 ? ", …" : ""}. Turn off EXIF if the masks were drawn on images as stored.`,
+            `${turned.length} images are turned as their camera noted, and their masks are not: ${some}${turned.length > 3 ? ", …" : ""}. Use ${optionSetTo("exif", false)} if the masks were drawn on images as stored.`,
           ]
         : [],
   };
@@ -86,7 +87,10 @@ function checkSize({ path, targets }: Pair, mask: MaskImage, image: Size): void 
   if (isAlike) return;
   const isOther =
     Math.abs(mask.height * image.height - mask.width * image.width) <= Math.max(image.height, image.width);
-  const advice = isOther && image.isTurned ? " The image is turned as its camera noted: turn off EXIF." : "";
+  const advice =
+    isOther && image.isTurned
+      ? ` The image is turned as its camera noted: use ${optionSetTo("exif", false)}.`
+      : "";
   throw new DataError(
     `${targets.mask}: expected ${image.width}x${image.height} as its image ${path} has, or equal proportions, got ${mask.width}x${mask.height}.${advice}`,
     "mask-size",

@@ -5,13 +5,17 @@ import { layerGraph } from "../topology/build-graph.ts";
 import type { LayerGraph } from "../topology/layer-graph.ts";
 import type { ClassFolderOptions, ClassFolders } from "./class-folders.ts";
 import { imageFolder, textFolder } from "./class-folders.ts";
-import type { FileDataset } from "./dataset.ts";
+import type { FileDataset, StoredDataset } from "./dataset.ts";
 import { fileKinds } from "./file-kind.ts";
 import type { ImageOptions } from "./images.ts";
 import { imageReader } from "./images.ts";
 import { detectPreprocess, imageInputOf, imageSizeOf, preparedTwice } from "./input-images.ts";
+import { maskFolder } from "./mask-folder.ts";
 import { preprocessMode } from "./preprocess.ts";
 import type { SampleReader } from "./sample-reader.ts";
+import { table } from "./table.ts";
+import { isTablePath } from "./table-file.ts";
+import type { TableOptions } from "./table-plan.ts";
 import { takesTexts, textReader, textShapeOf } from "./texts.ts";
 
 /** How files become a model's input, where a caller wants it otherwise than the file and its family say. */
@@ -37,6 +41,48 @@ export function fileKindOf(checkpoint: Checkpoint): FileDataset["kind"] {
   if (kind === "texts") textShapeOf(graph);
   else imageInputOf(graph);
   return kind;
+}
+
+export interface DataOptions extends ClassFolderOptions, TableOptions {
+  /** Folder of masks, for a folder of images whose every pixel has a class. */
+  readonly masks?: string | undefined;
+}
+
+/**
+ * Opens the data at a path for a model: a table (`.csv`, `.tsv`, `.jsonl`), a folder of images with a folder of masks, or a folder of
+ * class folders, of texts or images as the model takes them.
+ *
+ * @throws {DataError} if the data is not laid out so. @throws {UsageError} for an option that this data has no use for.
+ * @throws {TopologyError} for a folder, if the model takes neither images nor texts.
+ */
+export async function openData(
+  checkpoint: Checkpoint,
+  path: string,
+  options: DataOptions = {},
+): Promise<StoredDataset> {
+  const { masks, x, targets, sampleWeight, splitColumn, group } = options;
+  if (isTablePath(path)) {
+    refuse({ masks }, `a folder of images, got the table ${path}`);
+    return table(path, { ...options, kind: takesTexts(layerGraph(checkpoint)) ? "texts" : "images" });
+  }
+  refuse({ x, targets, sampleWeight, splitColumn, group }, `a table (.csv, .tsv, .jsonl), got ${path}`);
+  if (masks !== undefined)
+    return maskFolder(path, masks, { ...options, classes: unitsOf(layerGraph(checkpoint)) });
+  return dataFolder(checkpoint, path, options);
+}
+
+/** Refuses options that this kind of data has no use for: ignoring one would go unnoticed. */
+function refuse(options: Readonly<Record<string, unknown>>, expected: string): void {
+  const given = Object.keys(options).find((name) => options[name] !== undefined);
+  if (given === undefined) return;
+  throw new UsageError(`${optionName(given)}: expected ${expected}. Leave it out.`, "data-option", given);
+}
+
+/** Returns the size of the last axis of the model's only output. */
+function unitsOf({ nodes, outputs }: LayerGraph): number | undefined {
+  const [output, ...more] = outputs;
+  if (!output || more.length > 0) return undefined;
+  return nodes[output.ref.node]?.outputs[output.ref.output]?.shape?.at(-1) ?? undefined;
 }
 
 /**

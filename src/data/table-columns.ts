@@ -1,6 +1,7 @@
 /** Columns of a table as numbers, classes, labels or vectors. */
 import { DataError } from "../errors.ts";
 import { nearestNames } from "../freeze/suggestions.ts";
+import { optionSetTo } from "../options.ts";
 import { float32Tensor, type Tensor } from "../tensor.ts";
 import type { SampleTarget, TargetColumn } from "./dataset.ts";
 import { byCodePoint } from "./file-listing.ts";
@@ -171,7 +172,7 @@ function kindOf(
   throw rowError(
     path,
     lines[row] ?? 0,
-    `column "${name}": expected a number, as in ${numbers} of ${filled.length} rows, got ${cellText(cells[row])}. Correct it, remove the row, or say that the column names classes (task single-label).`,
+    `column "${name}": expected a number, as in ${numbers} of ${filled.length} rows, got ${cellText(cells[row])}. Correct it, remove the row, or say that the column names classes: ${optionSetTo("task", "single-label")}.`,
     "table-mixed",
   );
 }

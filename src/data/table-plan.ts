@@ -1,5 +1,6 @@
 /** Which columns of a table are inputs, targets, weights, splits and groups. */
 import { DataError } from "../errors.ts";
+import { optionName } from "../options.ts";
 import { type AskedTargets, columnIndex, findColumn } from "./table-columns.ts";
 import type { TableFile } from "./table-file.ts";
 
@@ -57,7 +58,10 @@ export function planColumns(file: TableFile, options: TableOptions): ColumnPlan 
       ? defaultTargets(file, taken)
       : [options.targets].flat().flatMap((name) => columnsLike(path, columns, name));
   if (targets.length === 0)
-    throw new DataError(`${path}: targets: expected a column or more, got none.`, "table-columns");
+    throw new DataError(
+      `${path}: ${optionName("targets")}: expected a column or more, got none.`,
+      "table-columns",
+    );
   const both = targets.find((index) => taken.has(index));
   if (both !== undefined) {
     throw new DataError(
@@ -73,7 +77,10 @@ function inputColumns({ path, columns }: TableFile, { x, kind }: TableOptions): 
     const indices = [x].flat().flatMap((name) => columnsLike(path, columns, name));
     const [index] = indices;
     if (index === undefined)
-      throw new DataError(`${path}: x: expected a column or more, got none.`, "table-columns");
+      throw new DataError(
+        `${path}: ${optionName("x")}: expected a column or more, got none.`,
+        "table-columns",
+      );
     return indices.length === 1 ? { kind: "column", index } : { kind: "numbers", indices };
   }
   const [text, file] = [findColumn(columns, ["text"]), findColumn(columns, fileColumns)];
@@ -81,7 +88,7 @@ function inputColumns({ path, columns }: TableFile, { x, kind }: TableOptions): 
     return { kind: "column", index: text, holds: "texts" };
   if (file !== undefined) return { kind: "column", index: file, holds: "files" };
   throw new DataError(
-    `${path}: expected a column ${fileColumns.join(", ")} or text, got ${listed(columns)}. Name the input columns: x.`,
+    `${path}: expected a column ${fileColumns.join(", ")} or text, got ${listed(columns)}. Name the input columns: ${optionName("x")}.`,
     "table-columns",
     "x",
   );
@@ -96,7 +103,7 @@ function defaultTargets(
   if (known !== undefined && free.includes(known)) return [known];
   if (free.length === 1) return free;
   throw new DataError(
-    `${path}: expected a column ${targetColumns.join(", ")}, got ${listed(free.map((index) => columns[index] ?? ""))}. Name the target columns: targets.`,
+    `${path}: expected a column ${targetColumns.join(", ")}, got ${listed(free.map((index) => columns[index] ?? ""))}. Name the target columns: ${optionName("targets")}.`,
     "table-columns",
     "targets",
   );

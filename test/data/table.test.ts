@@ -322,7 +322,7 @@ describe("a table is refused by its file and line,", () => {
       "a text among numbers",
       "path,n\nimg/a.jpg,1\nimg/b.jpg,n/a\nimg/c.jpg,2\n",
       {},
-      't.csv, line 3: column "n": expected a number, as in 2 of 3 rows, got "n/a". Correct it, remove the row, or say that the column names classes (task single-label).',
+      't.csv, line 3: column "n": expected a number, as in 2 of 3 rows, got "n/a". Correct it, remove the row, or say that the column names classes: task: "single-label".',
     ],
     [
       "a text where the task wants numbers",
