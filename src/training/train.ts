@@ -1,7 +1,7 @@
 import type { Checkpoint, Weights } from "../checkpoint.ts";
 import { UsageError } from "../errors.ts";
 import { optionName } from "../options.ts";
-import type { Callback, TrainingRun, Verdict } from "./callbacks/callback.ts";
+import type { Callback, TrainingRun } from "./callbacks/callback.ts";
 import { evaluateExamples } from "./epoch-figures.ts";
 import type { Examples } from "./example-set.ts";
 import type { Epoch, History } from "./history.ts";
@@ -176,11 +176,11 @@ async function trainPhase(
   }
 }
 
-/** A later callback's state already knows what an earlier one has decided. */
-function heed(course: Course, verdict: Verdict | undefined): void {
-  const { ended } = course.counts;
-  if (verdict === undefined || ended === "run") return;
-  course.counts = { ...course.counts, ended: verdict === "stop" ? "run" : "phase" };
+/** Notes a verdict at once, so that the state that a later callback asks for knows of it. Anything else a callback returns says nothing. */
+function heed(course: Course, verdict: unknown): void {
+  if (verdict === "stop") course.counts = { ...course.counts, ended: "run" };
+  else if (verdict === "end-phase")
+    course.counts = { ...course.counts, ended: course.counts.ended ?? "phase" };
 }
 
 /** Keeps what the phase has moved, and releases the rest of it. */

@@ -109,6 +109,15 @@ describe("the loop", () => {
     expect(stopped.history).toHaveLength(2);
   });
 
+  test("what epochEnd returns beside a verdict says nothing", async () => {
+    const returning = [false, 7, "go on", null] as unknown[];
+    const callbacks = returning.map((value, index) => ({
+      name: `returns ${index}`,
+      epochEnd: () => value as undefined,
+    }));
+    expect((await trainSmall([smallPhase({ epochs: 2 })], callbacks)).history).toHaveLength(2);
+  });
+
   test("two callbacks of one name are refused before the first step", async () => {
     const twice = { name: "mine" };
     await expect(trainSmall([smallPhase({ epochs: 1 })], [twice, { ...twice }])).rejects.toThrow(
