@@ -24,7 +24,7 @@ for (const { epoch, loss, val_accuracy } of history) {
 const held = { ...data, samples: data.samples.filter(({ split }) => split === "val") };
 const { samples, metrics } = await evaluate(checkpoint, held);
 console.log(
-  `epoch ${bestEpoch} is the best: accuracy ${metrics["accuracy"]?.toFixed(4)} on ${samples} photos`,
+  `epoch ${bestEpoch} is the best: accuracy ${Number(metrics["accuracy"]).toFixed(4)} on ${samples} photos`,
 );
 
 const some = files.length > 0 ? files : held.samples.slice(0, 2).map(({ path }) => path);

@@ -56,4 +56,4 @@ const { checkpoint, history } = await finetune({
 console.log(`loss ${history[0]?.loss.toFixed(4)} -> ${history.at(-1)?.loss.toFixed(4)}`);
 
 const { samples, metrics } = await evaluate(checkpoint, arrayDataset(held.inputs, held.targets), { loss });
-console.log(`accuracy ${metrics["accuracy"]?.toFixed(4)} on ${samples} pairs it did not train on`);
+console.log(`accuracy ${Number(metrics["accuracy"]).toFixed(4)} on ${samples} pairs it did not train on`);

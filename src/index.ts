@@ -56,8 +56,9 @@ export {
 export { replaceHead } from "./head/replace-head.ts";
 export type { Evaluation } from "./inference/evaluate.ts";
 export { evaluate } from "./inference/evaluate.ts";
+export type { ClassProbability, OutputPrediction, SamplePrediction } from "./inference/output-predictions.ts";
 export { predict } from "./inference/predict.ts";
-export type { ClassProbability, FilePrediction, PredictFilesOptions } from "./inference/predict-files.ts";
+export type { FilePrediction, PredictFilesOptions } from "./inference/predict-files.ts";
 export { predictFiles } from "./inference/predict-files.ts";
 export type { WriteCheckpointOptions } from "./inference/write-checkpoint.ts";
 export { writeCheckpoint } from "./inference/write-checkpoint.ts";
@@ -66,9 +67,19 @@ export { extractFeatures } from "./run/extract-features.ts";
 export type { FinetuneOptions, FinetuneResult, ProgressEvent } from "./run/options.ts";
 export { planFinetune } from "./run/plan-finetune.ts";
 export type { Proof } from "./run/proof.ts";
-export type { LossArgument } from "./task/loss-argument.ts";
-export type { AskedTask, MetricArgument, Task, TaskKind, TaskName, TaskOutput } from "./task/task.ts";
-export { taskOf } from "./task/task.ts";
+export type { ClassFigures } from "./task/class-figures.ts";
+export type { CustomLoss, LossArgument } from "./task/losses/loss-argument.ts";
+export type {
+  CustomMetric,
+  Metric,
+  MetricArgument,
+  MetricBatch,
+  MetricState,
+  MetricValue,
+  Values,
+} from "./task/metrics/metric.ts";
+export type { AskedTask, Task, TaskKind, TaskName, TaskOutput } from "./task/task.ts";
+export { taskOf } from "./task/task-of.ts";
 export type { DType, InputTensor, Shape, StringTensor, Tensor } from "./tensor.ts";
 export { layerGraph } from "./topology/build-graph.ts";
 export type { LayerGraph } from "./topology/layer-graph.ts";

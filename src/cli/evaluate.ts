@@ -1,7 +1,7 @@
 import { statSync } from "node:fs";
 import { join } from "node:path";
 import { dataFolder, modelFileAt } from "../cli-api.ts";
-import type { Evaluation, SampleUnit } from "../index.ts";
+import type { ClassFigures, Evaluation, SampleUnit } from "../index.ts";
 import { evaluate, readCheckpoint, UsageError } from "../index.ts";
 import { columns } from "./columns.ts";
 import type { Command } from "./command.ts";
@@ -65,23 +65,70 @@ function heldOutFolder(data: string): string | undefined {
     .find((folder) => statSync(folder, { throwIfNoEntry: false })?.isDirectory());
 }
 
-function evaluationLines(
-  folder: string,
-  unit: SampleUnit,
-  { samples, loss, metrics, confusion, labels }: Evaluation,
-): string[] {
-  const figures = Object.entries({ loss, ...metrics }).map(([name, value]) => `${name} ${figure(value)}`);
-  const lines = [`${samples} ${unit} in ${folder}: ${figures.join("  ")}`, ""];
-  if (labels.length > 20) return [...lines, ...mostConfused(confusion, labels)];
-  const rows = confusion.map((row, truth) => [labels[truth]!, ...row.map(String)]);
+function evaluationLines(folder: string, unit: SampleUnit, result: Evaluation): string[] {
+  const { samples, loss, metrics } = result;
+  const figures = Object.entries({ loss, ...metrics }).map(([name, value]) => `${name} ${figureText(value)}`);
+  return [`${samples} ${unit} in ${folder}: ${figures.join("  ")}`, ...tablesOf(result).flatMap(tableLines)];
+}
+
+function figureText(value: number | readonly number[]): string {
+  return typeof value === "number" ? figure(value) : `[${value.map(figure).join(" ")}]`;
+}
+
+/** What stands under the figures, for each output. */
+interface Tables {
+  /** Undefined where there is one output. */
+  readonly name?: string;
+  readonly labels: readonly string[];
+  readonly confusion: readonly (readonly number[])[] | undefined;
+  readonly perClass: readonly ClassFigures[] | undefined;
+}
+
+function tablesOf({ labels, confusion, perClass }: Evaluation): readonly Tables[] {
+  if (Array.isArray(labels)) {
+    return [
+      {
+        labels,
+        confusion: confusion as Tables["confusion"],
+        perClass: perClass as Tables["perClass"],
+      },
+    ];
+  }
+  return Object.entries(labels).map(([name, own]) => ({
+    name,
+    labels: own as readonly string[],
+    confusion: (confusion as Readonly<Record<string, NonNullable<Tables["confusion"]>>> | undefined)?.[name],
+    perClass: (perClass as Readonly<Record<string, readonly ClassFigures[]>> | undefined)?.[name],
+  }));
+}
+
+function tableLines({ name, labels, confusion, perClass }: Tables): readonly string[] {
+  const title = name === undefined ? [] : ["", name];
+  if (!perClass) return [];
+  if (!confusion) return [...title, "", ...classTable(perClass)];
+  if (labels.length > 20) return [...title, "", ...mostConfused(confusion, labels)];
+  const rows = confusion.map((row, truth) => [labels[truth] ?? String(truth), ...row.map(String)]);
   return [
-    ...lines,
+    ...title,
+    "",
     ...columns([["truth \\ predicted", ...labels], ...rows], new Set(labels.map((_, column) => column + 1))),
   ];
 }
 
+function classTable(perClass: readonly ClassFigures[]): readonly string[] {
+  const rows = perClass.map(({ label, precision, recall, f1, support }) => [
+    label,
+    ...[precision, recall, f1].map(figure),
+    String(support),
+  ]);
+  return columns([["label", "precision", "recall", "f1", "support"], ...rows], new Set([1, 2, 3, 4]));
+}
+
 /** The pairs confused most often, where a table would be too wide. */
-function mostConfused(confusion: Evaluation["confusion"], labels: readonly string[]): string[] {
+function mostConfused(
+  confusion: readonly (readonly number[])[],
+  labels: readonly string[],
+): readonly string[] {
   const pairs = confusion.flatMap((row, truth) =>
     row.flatMap((count, predicted) =>
       truth !== predicted && count > 0 ? [{ truth, predicted, count }] : [],

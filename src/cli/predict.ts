@@ -1,5 +1,5 @@
 import { fileKindOf, modelFileAt, wholeNumber } from "../cli-api.ts";
-import type { FilePrediction } from "../index.ts";
+import type { ClassProbability, FilePrediction, SamplePrediction, Tensor } from "../index.ts";
 import { predictFiles, readCheckpoint } from "../index.ts";
 import { columns } from "./columns.ts";
 import type { Command } from "./command.ts";
@@ -56,6 +56,35 @@ export const predictCommand: Command<PredictValues> = {
 
 function predictionLines(result: FilePrediction): string[] {
   if ("answer" in result) return [result.path, ...result.answer.map((name) => `  ${name}`)];
-  const rows = result.predictions.map(({ label, probability }) => [`  ${label}`, probability.toFixed(4)]);
-  return [result.path, ...columns(rows)];
+  return [result.path, ...saidLines(result)];
+}
+
+function saidLines(said: SamplePrediction): readonly string[] {
+  if ("predictions" in said) return probabilityLines(said.predictions);
+  if ("values" in said) return valueLines(said.values);
+  if ("masks" in said) return Object.entries(said.masks).map(([name, mask]) => `  ${maskText(name, mask)}`);
+  return Object.entries(said.outputs).flatMap(([name, own]) => {
+    if ("value" in own) return valueLines({ [name]: own.value });
+    return "mask" in own
+      ? [`  ${maskText(name, own.mask)}`]
+      : [`  ${name}`, ...probabilityLines(own.predictions)];
+  });
+}
+
+function probabilityLines(predictions: readonly ClassProbability[]): readonly string[] {
+  return columns(predictions.map(({ label, probability }) => [`  ${label}`, probability.toFixed(4)]));
+}
+
+function valueLines(values: Readonly<Record<string, number | readonly number[]>>): readonly string[] {
+  const text = (value: number): string => String(Number(value.toPrecision(6)));
+  const rows = Object.entries(values).map(([name, value]) => [
+    `  ${name}`,
+    typeof value === "number" ? text(value) : value.map(text).join(" "),
+  ]);
+  return columns(rows);
+}
+
+function maskText(name: string, { shape, data }: Tensor): string {
+  const classes = [...new Set(Array.from(data, Number))].sort((a, b) => a - b);
+  return `${name}: ${shape.join("x")} positions of class ${classes.join(", ")}`;
 }

@@ -15,13 +15,18 @@ export interface AppendedHead {
 }
 
 /**
- * Appends a Dense layer to the model's output, after a GlobalAveragePooling layer if the output has spatial dimensions.
+ * Appends a Dense layer to the model's output, after a GlobalAveragePooling layer if the output has spatial dimensions and
+ * its positions get no scores of their own.
  * @throws {TopologyError} if the output is not of rank 2 to 5.
  */
 export function appendHead(
   checkpoint: Checkpoint,
   graph: LayerGraph,
-  { units, activation }: { readonly units: number; readonly activation: string },
+  {
+    units,
+    activation,
+    perPosition = false,
+  }: { readonly units: number; readonly activation: string; readonly perPosition?: boolean },
 ): AppendedHead {
   const [output] = graph.outputs;
   if (!output)
@@ -35,10 +40,10 @@ export function appendHead(
   }
   const form = entryForm(checkpoint);
   const channelsFirst = graph.layers.some((layer) => layer.config["data_format"] === "channels_first");
-  const features: Shape = [null, (channelsFirst && shape.length > 2 ? shape[1] : shape.at(-1)) ?? null];
+  const pooled: Shape = [null, (channelsFirst && shape.length > 2 ? shape[1] : shape.at(-1)) ?? null];
   const name = (wanted: string): string => freeName(checkpoint.modelConfig, wanted);
   const entries: NewEntry[] = [];
-  if (shape.length > 2) {
+  if (shape.length > 2 && !perPosition) {
     const rank = shape.length - 2;
     const config = poolingConfig(form, channelsFirst ? "channels_first" : "channels_last");
     entries.push({
@@ -52,7 +57,7 @@ export function appendHead(
     className: "Dense",
     name: name("predictions"),
     config: denseConfig(form, { units, activation }),
-    input: features,
+    input: perPosition ? shape : pooled,
   });
   const isSequential = checkpoint.modelConfig["class_name"] === "Sequential";
   const modelConfig = isSequential

@@ -6,8 +6,8 @@ import { elementCount, float32Tensor, formatShape } from "../tensor.ts";
 import { layerGraph } from "../topology/build-graph.ts";
 import { isObject } from "../topology/config-values.ts";
 import { editLayers, withConfig } from "../topology/edit-config.ts";
-import type { Classifier } from "../topology/head-of.ts";
-import { activationName, classifierOf, headOf } from "../topology/head-of.ts";
+import type { OutputHead } from "../topology/head-of.ts";
+import { activationName, headOf, outputHead } from "../topology/head-of.ts";
 import type { GraphNode, LayerGraph } from "../topology/layer-graph.ts";
 import { layerAt, tensorAt } from "../topology/layer-graph.ts";
 import { plainForm } from "../topology/specs/quantization.ts";
@@ -15,10 +15,19 @@ import { weightSpecsOf } from "../topology/weights-of.ts";
 import { appendHead } from "./append-head.ts";
 
 /** Options of {@link replaceHead}. */
-export interface HeadOptions {
-  readonly classes: number;
+export type HeadOptions = (ClassHead | UnitHead) & {
   /** Seed of the new kernel. Defaults to 0. */
   readonly seed?: number;
+  /**
+   * Whether every position of the output gets its own scores, as in a segmentation mask or in tags. Defaults to what the model
+   * does: its last layer is a Dense or a convolution that scores positions, or it is not.
+   */
+  readonly perPosition?: boolean;
+};
+
+/** A head that tells classes apart. */
+export interface ClassHead {
+  readonly classes: number;
   /**
    * Activation of the output. Defaults to sigmoid if a head of one sigmoid unit is replaced for two classes, else to
    * softmax.
@@ -26,22 +35,28 @@ export interface HeadOptions {
   readonly activation?: "softmax" | "sigmoid" | "linear";
 }
 
+/** A head of so many values: linear for regression, sigmoid for several labels. */
+export interface UnitHead {
+  readonly units: number;
+  /** Activation of the output. Defaults to linear. */
+  readonly activation?: "softmax" | "sigmoid" | "linear";
+}
+
 /**
- * Returns the checkpoint with a new head for `classes` classes. The last layer with weights of a classifier keeps its
- * name, class and config except for its units; the target shape of a Reshape after it is adapted. A model that is not a
- * classifier gets a Dense layer, after a global average if its output has spatial dimensions. Kernels are Glorot
- * uniform, biases zero. `notes.newLayers` lists the new layers; labels and optimizer variables are dropped.
+ * Returns the checkpoint with a new head for `classes` classes, or of `units` values. The last layer with weights of a head keeps its
+ * name, class and config except for its units; the target shape of a Reshape after it is adapted. Where the output scores
+ * positions the last convolution or TimeDistributed Dense is replaced. Any other model gets a Dense layer, after a global
+ * average if its output has spatial dimensions. Kernels are Glorot uniform, biases zero. `notes.newLayers` lists the new layers;
+ * labels and optimizer variables are dropped.
  * @throws {TopologyError} if the model has several outputs, a shared head, or an output that no head fits.
- * @throws {UsageError} if `classes` is less than two.
+ * @throws {UsageError} if `classes` is less than two, or `units` less than one.
  * @example
  * ```ts
  * const pets = replaceHead(await readCheckpoint("resnet50.h5"), { classes: 37 });
+ * const ages = replaceHead(await readCheckpoint("resnet50.h5"), { units: 1 });
  * ```
  */
 export function replaceHead(checkpoint: Checkpoint, options: HeadOptions): Checkpoint {
-  if (!Number.isSafeInteger(options.classes) || options.classes < 2) {
-    throw new UsageError(`new head: expected at least two classes, got ${options.classes}.`, "classes");
-  }
   const graph = layerGraph(checkpoint);
   if (graph.outputs.length !== 1) {
     const names = graph.outputs.map((output) => output.name).join(", ");
@@ -57,16 +72,18 @@ export function replaceHead(checkpoint: Checkpoint, options: HeadOptions): Check
       "shared-head",
     );
   }
-  const classifier = classifierOf(graph);
-  const activation =
-    options.activation ?? (keepsSigmoid(classifier, options.classes) ? "sigmoid" : "softmax");
-  const units = activation === "sigmoid" && options.classes === 2 ? 1 : options.classes;
-  const { modelConfig, newLayers } = classifier
+  const own = outputHead(graph, 0);
+  const scoresPositions = own !== null && !own.perSample && scoreActivations.includes(own.activation);
+  const perPosition = options.perPosition ?? scoresPositions;
+  const replaced =
+    own && own.perSample === !perPosition && scoreActivations.includes(own.activation) ? own : null;
+  const scores = scoresOf(options, replaced);
+  const { modelConfig, newLayers } = replaced
     ? {
-        modelConfig: withUnits(checkpoint, graph, classifier, { units, activation }),
-        newLayers: [classifier.head.path],
+        modelConfig: withUnits(checkpoint, graph, replaced, scores),
+        newLayers: [replaced.head.path],
       }
-    : appendHead(checkpoint, graph, { units, activation });
+    : appendHead(checkpoint, graph, { ...scores, perPosition });
   const { labels: _labels, ...notes } = checkpoint.notes;
   const { optimizerWeights: _optimizer, ...kept } = checkpoint;
   return {
@@ -80,9 +97,23 @@ export function replaceHead(checkpoint: Checkpoint, options: HeadOptions): Check
   };
 }
 
-/** Returns whether the new head stays a single sigmoid unit, which serves two classes. */
-function keepsSigmoid(classifier: Classifier | null, classes: number): boolean {
-  return classes === 2 && classifier?.units === 1 && classifier.activation === "sigmoid";
+/** The activations behind which units are scores or values. A unit behind another one is a feature. */
+const scoreActivations: readonly string[] = ["softmax", "sigmoid", "linear"];
+
+/** A single sigmoid unit serves two classes. */
+function scoresOf(options: ClassHead | UnitHead, replaced: OutputHead | null): Scores {
+  if ("units" in options) {
+    const { units, activation = "linear" } = options;
+    if (Number.isSafeInteger(units) && units >= 1) return { units, activation };
+    throw new UsageError(`new head: expected at least one unit, got ${units}.`, "units");
+  }
+  const { classes } = options;
+  if (!Number.isSafeInteger(classes) || classes < 2) {
+    throw new UsageError(`new head: expected at least two classes, got ${classes}.`, "classes");
+  }
+  const keepsSigmoid = classes === 2 && replaced?.units === 1 && replaced.activation === "sigmoid";
+  const activation = options.activation ?? (keepsSigmoid ? "sigmoid" : "softmax");
+  return { units: activation === "sigmoid" && classes === 2 ? 1 : classes, activation };
 }
 
 interface Scores {
@@ -93,7 +124,7 @@ interface Scores {
 function withUnits(
   checkpoint: Checkpoint,
   graph: LayerGraph,
-  classifier: Classifier,
+  classifier: OutputHead,
   { units, activation }: Scores,
 ): JsonObject {
   const { head } = classifier;
@@ -103,17 +134,20 @@ function withUnits(
     if (path === head.path) {
       const own = changesActivation && activationAt !== undefined ? "linear" : activation;
       const keepsOwn = activationAt !== undefined && !changesActivation;
-      return withConfig(json, {
-        ...plainForm(layerAt(graph, path).config),
-        [unitsKey(json)]: units,
-        ...(keepsOwn ? {} : { activation: own }),
-      });
+      const changes = keepsOwn ? {} : { activation: own };
+      return json["class_name"] === "TimeDistributed"
+        ? withInnerUnits(json, units, changes)
+        : withConfig(json, {
+            ...plainForm(layerAt(graph, path).config),
+            [unitsKey(json)]: units,
+            ...changes,
+          });
     }
     if (path === activationAt && changesActivation) return withActivation(path, json, activation);
     return head.tail.includes(path) ? withReshape(json, classifier.units, units) : json;
   });
   const changed = layerGraph({ ...checkpoint, modelConfig: edited });
-  requireOutput(changed, units);
+  requireOutput(changed, units, classifier.perSample);
   return withInputShapes(edited, changed, head.tail);
 }
 
@@ -122,8 +156,20 @@ function givesActivation(graph: LayerGraph, path: string): boolean {
   return layer.className === "Activation" || activationName(layer) !== "linear";
 }
 
+/** Changes the Dense that a TimeDistributed applies. */
+function withInnerUnits(json: JsonObject, units: number, changes: JsonObject): JsonObject {
+  const config = json["config"];
+  const inner = isObject(config) ? config["layer"] : undefined;
+  if (!isObject(inner)) return json;
+  return withConfig(json, { layer: withConfig(inner, { [unitsKey(inner)]: units, ...changes }) });
+}
+
 function withActivation(path: string, json: JsonObject, activation: string): JsonObject {
   if (json["class_name"] === "Activation") return withConfig(json, { activation });
+  if (json["class_name"] === "Softmax" && isObject(json["config"])) {
+    const { axis: _axis, ...config } = json["config"];
+    return { ...json, class_name: "Activation", config: { ...config, activation } };
+  }
   throw new TopologyError(
     `${path}: new head: expected an Activation that can become ${activation}, got ${String(json["class_name"])}.`,
     "head-activation",
@@ -148,13 +194,14 @@ function withReshape(json: JsonObject, oldUnits: number, units: number): JsonObj
   return withConfig(json, { target_shape: target.with(at, units) as readonly Json[] });
 }
 
-/** @throws {TopologyError} if the model's output is not one row of `units` values a sample. */
-function requireOutput(graph: LayerGraph, units: number): void {
+/** @throws {TopologyError} if the model's output does not have `units` as its last axis, one row a sample where it had that. */
+function requireOutput(graph: LayerGraph, units: number, perSample: boolean): void {
   const [output] = graph.outputs;
   const shape = output ? tensorAt(graph, output.ref).shape : null;
-  if (shape?.length === 2 && shape[1] === units) return;
+  if (shape?.at(-1) === units && (shape.length === 2) === perSample) return;
+  const expected = perSample ? formatShape([null, units]) : `positions of ${units} values`;
   throw new TopologyError(
-    `${output?.name}: new head: expected an output of ${formatShape([null, units])}, got ${shape ? formatShape(shape) : "an output of unknown shape"}.`,
+    `${output?.name}: new head: expected an output of ${expected}, got ${shape ? formatShape(shape) : "an output of unknown shape"}.`,
     "head-output",
   );
 }

@@ -1,161 +1,229 @@
-import type { Checkpoint, Weights } from "../checkpoint.ts";
-import { inputsInOrder } from "../data/arrays.ts";
-import type { ArrayDataset, Dataset, FileDataset, StoredDataset } from "../data/dataset.ts";
-import { labelOf, onlyTarget, storedDataset } from "../data/dataset.ts";
+import type { Checkpoint } from "../checkpoint.ts";
+import { inputsInOrder, sampleCount } from "../data/arrays.ts";
+import type { ArrayDataset, Batch, Dataset, FileDataset, Split } from "../data/dataset.ts";
 import type { FileOptions } from "../data/model-files.ts";
 import { fileReader } from "../data/model-files.ts";
 import { sampleBatches } from "../data/sample-batches.ts";
 import type { BadFile } from "../data/sample-reader.ts";
-import { tf } from "../engine/tf.ts";
-import { UsageError } from "../errors.ts";
-import { trainableWeights } from "../freeze/trainable-weights.ts";
-import { uploadRows } from "../model/uploads.ts";
-import type { LossArgument } from "../task/loss-argument.ts";
-import type { Loss } from "../task/losses.ts";
-import { lossOf } from "../task/losses.ts";
-import type { Output } from "../task/model-output.ts";
-import { activated } from "../task/model-output.ts";
-import { targetsOf } from "../task/targets.ts";
+import { DataError, UsageError } from "../errors.ts";
+import type { ClassFigures } from "../task/class-figures.ts";
+import { confusionKeeper, labelsOf } from "../task/confusion.ts";
+import { listed } from "../task/head-choice.ts";
+import { requireInputs } from "../task/inputs.ts";
+import type { MetricValue } from "../task/metrics/metric.ts";
+import { modelOutputs } from "../task/model-outputs.ts";
+import type { Objective } from "../task/objective.ts";
+import { objectiveOf } from "../task/objective.ts";
+import type { OutputTargets } from "../task/output-targets.ts";
+import { sampleTargets } from "../task/sample-targets.ts";
+import { scoreKeeper } from "../task/score-keeper.ts";
+import { checkedTargets } from "../task/targets.ts";
+import type { AskedTask, Task } from "../task/task.ts";
+import { taskOf } from "../task/task-of.ts";
 import type { InputTensor, Tensor } from "../tensor.ts";
+import { formatShape } from "../tensor.ts";
+import { layerGraph } from "../topology/build-graph.ts";
 import type { LayerGraph } from "../topology/layer-graph.ts";
-import { activityPenalty } from "../training/activity-penalties.ts";
-import { storedPenaltyTotal } from "../training/regularizers.ts";
-import { weightPenalties } from "../training/weight-rules.ts";
-import type { Classifier } from "./classifier.ts";
-import { openClassifier } from "./classifier.ts";
+import { openJudge } from "./judge.ts";
 
 export interface EvaluateOptions extends FileOptions {
-  /** By the output: categorical or binary cross-entropy. */
-  readonly loss?: LossArgument;
+  /** For every output, or by output name. By the file, the head and the targets where absent. */
+  readonly loss?: AskedTask["loss"];
+  readonly lossWeights?: AskedTask["lossWeights"];
+  /** For every output, or by output name. */
+  readonly metrics?: AskedTask["metrics"];
+  readonly weightedMetrics?: AskedTask["weightedMetrics"];
+  readonly task?: AskedTask["task"];
+  /** Defaults to all samples. */
+  readonly split?: Split | "all" | undefined;
 }
 
+/** One thing for an output, or one for each of several by their names. */
+type PerOutput<T> = T | Readonly<Record<string, T>>;
+
 export interface Evaluation {
-  /** Samples that were judged, whatever they are. */
+  /** Samples that were judged. */
   readonly samples: number;
-  /** Mean over the samples, with what regularizers add to it, as Keras's `evaluate`. */
+  /** Class names in output order, numbers where nothing names them; empty where there are no classes. */
+  readonly labels: PerOutput<readonly string[]>;
+  /** Mean over the samples, with what regularizers add to it, as in Keras's `evaluate`. */
   readonly loss: number;
-  /** Each metric by its Keras name. */
-  readonly metrics: Readonly<Record<string, number>>;
-  /** `confusion[truth][predicted]`, in output order. */
-  readonly confusion: readonly (readonly number[])[];
-  /** Class names in output order; numbers where nothing names them. */
-  readonly labels: readonly string[];
+  /** Every figure of Keras's `evaluate(return_dict=True)` but the loss, by its name. */
+  readonly metrics: Readonly<Record<string, MetricValue>>;
+  /** `confusion[truth][predicted]` in output order, where there are classes. */
+  readonly confusion?: PerOutput<readonly (readonly number[])[]>;
+  /** Figures of each class or label, where there are any. */
+  readonly perClass?: PerOutput<readonly ClassFigures[]>;
   /** Files that could not be used. */
   readonly bad: readonly BadFile[];
 }
 
 interface Rows {
   readonly inputs: readonly InputTensor[];
-  /** Class indices in output order. */
-  readonly truth: readonly number[];
+  readonly targets: readonly (OutputTargets | null)[];
 }
 
 /**
- * How well a classifier does on every sample of `given`, whatever its split, in inference mode. Pictures are preprocessed as
- * their file or family says; classes are matched to the model's by name where the model knows its labels.
- * @throws {UsageError} for a model that is no classifier, or classes that are not the model's.
- * @throws {DataError} where no file can be used.
+ * Returns how well a model does on the samples of `dataset`, in inference mode: its loss and metrics by the task that the caller, the
+ * file, the head and the targets say. Images are preprocessed as their file or family says; classes are matched to the
+ * model's by name where the model knows its labels.
+ * @throws {UsageError} for a model whose outputs do not serve the data, or classes that are not the model's.
+ * @throws {DataError} for targets that the losses do not take, and where no file can be used.
  */
 export async function evaluate(
   checkpoint: Checkpoint,
-  given: Dataset,
+  dataset: Dataset,
   options: EvaluateOptions = {},
 ): Promise<Evaluation> {
-  const dataset = storedDataset(given);
-  const classifier = await openClassifier(checkpoint, { activities: true });
+  const { loss, lossWeights, metrics, weightedMetrics, task: name, split = "all" } = options;
+  const [first, batches] = await opened(dataset, split);
+  const asked = { loss, lossWeights, metrics, weightedMetrics, task: name, keepHead: true };
+  requireKnownNames(checkpoint, first);
+  const task = taskOf(checkpoint, first, asked);
+  const graph = layerGraph(checkpoint);
+  requireServed(task, graph);
+  const objective = objectiveOf(task, graph, checkpoint.kerasVersion);
+  const judge = await openJudge(checkpoint, objective);
   const bad: BadFile[] = [];
   try {
-    const labels = labelsOf(checkpoint, dataset, classifier.units);
-    const loss = lossOf(options.loss ?? defaultLoss(classifier.units));
-    const penalty = penaltyOfWeights(classifier.graph, checkpoint.weights);
-    const reduction = classifier.graph.activityPenalties?.reduction ?? "mean";
-    const confusion = labels.map(() => labels.map(() => 0));
+    const scores = scoreKeeper(objective);
+    const tables = objective.outputs.map((output, index) => {
+      const own = task.outputs[index];
+      return own ? confusionKeeper(own, output) : null;
+    });
     let samples = 0;
-    let lossSum = 0;
+    const size = options.batchSize ?? 32;
     const rows =
-      dataset.kind === "arrays"
-        ? arrayRows(dataset, classifier, options.batchSize ?? 32)
-        : fileRows(dataset, classifier, checkpoint, labels, options, bad);
-    for await (const { inputs, truth } of rows) {
-      const targets = targetsOf(truth, classifier.units, loss);
-      classifier.run(inputs, (output, activities) => {
-        lossSum += lossSumOf(loss, targets, output);
-        lossSum += (penalty + activityPenalty(activities, reduction)) * truth.length;
-        predictedClasses(output, classifier.units).forEach((predicted, row) => {
-          confusion[truth[row]!]![predicted]!++;
-        });
-      });
-      samples += truth.length;
-      options.onProgress?.(samples + bad.length, sampleCount(dataset));
+      dataset.kind === "images" || dataset.kind === "texts"
+        ? fileRows(dataset, checkpoint, { task, objective }, options, bad)
+        : batchRows(batches, graph, objective, size);
+    for await (const { inputs, targets } of rows) {
+      const judged = judge.run(inputs, targets);
+      scores.add(judged, judged.penalty);
+      for (const [index, table] of tables.entries()) {
+        const observed = judged.observed[index];
+        if (observed) table?.add(observed);
+      }
+      samples += judged.samples;
+      options.onProgress?.(samples + bad.length, countIn(dataset, split));
     }
-    const correct = confusion.reduce((sum, row, label) => sum + row[label]!, 0);
-    return {
-      samples,
-      labels,
-      loss: lossSum / samples,
-      metrics: { accuracy: correct / samples },
-      confusion,
-      bad,
-    };
+    if (samples === 0) throw new DataError("data: expected a sample to evaluate, got none.", "no-samples");
+    const { loss: total, ...figures } = scores.figures();
+    return { samples, ...named(task, tables), loss: total, metrics: figures, bad };
   } finally {
-    classifier.dispose();
+    judge.dispose();
   }
 }
 
-/** What the regularized weights add, those that train by the file's own flags among them. */
-function penaltyOfWeights(graph: LayerGraph, weights: Weights): number {
-  const frozen = graph.layers.filter((layer) => !layer.trainable).map((layer) => layer.path);
-  const trainable = trainableWeights(graph, {
-    frozen: new Set(frozen),
-    bnMode: "follow",
-    newLayers: new Set(),
-  });
-  return storedPenaltyTotal(weightPenalties(graph, trainable), weights);
-}
-
-function defaultLoss(units: number): string {
-  return units === 1 ? "binary_crossentropy" : "categorical_crossentropy";
-}
-
-function labelsOf(checkpoint: Checkpoint, dataset: Dataset, units: number): readonly string[] {
-  const classes = Math.max(2, units);
-  const own = checkpoint.notes.labels;
-  if (own) {
-    const strange = dataset.classNames?.find((name) => !own.includes(name));
-    if (strange === undefined) return own;
-    throw new UsageError(
-      `data has class "${strange}" that the model lacks. It knows ${listed(own)}.`,
-      "data-extra-class",
-    );
-  }
-  const names = dataset.classNames ?? Array.from({ length: classes }, (_, index) => String(index));
-  if (names.length === classes) return names;
+/** @throws {UsageError} for a class of the data that the file's labels lack. */
+function requireKnownNames({ notes }: Checkpoint, dataset: Dataset): void {
+  const { labels } = notes;
+  const strange = labels && dataset.classNames?.find((name) => !labels.includes(name));
+  if (!labels || strange === undefined) return;
   throw new UsageError(
-    `data: expected ${classes} classes, as the model has outputs, got ${names.length}: ${listed(names)}.`,
+    `data has class "${strange}" that the model lacks. It knows ${listed(labels, 10)}.`,
+    "data-extra-class",
+  );
+}
+
+/** @throws {UsageError} for an output that does not serve the data. */
+function requireServed({ outputs }: Task, graph: LayerGraph): void {
+  const misfit = outputs.find(({ head }) => head === "new");
+  if (!misfit) return;
+  const own = modelOutputs(graph).find(({ name }) => name === misfit.name);
+  const { kind, units, labels } = misfit;
+  const count = kind === "classes" && own?.units === 1 ? 2 : own?.units;
+  const data = `${labels?.length ?? units}${labels ? `: ${listed(labels, 10)}` : ""}`;
+  throw new UsageError(
+    own?.hasHead && kind === "classes"
+      ? `data: expected ${count} classes, as the model has outputs, got ${data}.`
+      : `${misfit.name}: expected an output for ${data} ${kind}, got ${own ? formatShape(own.shape) : "none"}, ${own?.activation}.`,
     "class-count",
   );
 }
 
-function listed(names: readonly string[]): string {
-  return names.length > 10
-    ? `${names.slice(0, 10).join(", ")} and ${names.length - 10} more`
-    : names.join(", ");
+/** Returns a dataset to decide the task by, and the batches to judge. */
+async function opened(
+  dataset: Dataset,
+  split: Split | "all",
+): Promise<readonly [Dataset, AsyncIterable<Batch> | Iterable<Batch>]> {
+  switch (dataset.kind) {
+    case "arrays": {
+      const parts = partsOf(dataset, split);
+      return [dataset, parts];
+    }
+    case "batches": {
+      const source = split === "val" ? dataset.validation : dataset;
+      if (!source) throw new UsageError(`split: expected batches of ${split}, got none.`, "split", "split");
+      for await (const batch of source) {
+        const { classNames } = dataset;
+        return [{ kind: "arrays", ...batch, ...(classNames && { classNames }) }, source];
+      }
+      throw new DataError("data: expected a batch, got none.", "no-samples");
+    }
+    default: {
+      const samples = dataset.samples.filter((sample) => split === "all" || sample.split === split);
+      if (samples.length > 0) return [{ ...dataset, samples }, []];
+      throw new UsageError(`split: expected samples of ${split}, got none.`, "split", "split");
+    }
+  }
 }
 
-function sampleCount(dataset: StoredDataset): number {
-  return dataset.kind === "arrays" ? onlyTarget(dataset.targets).shape[0]! : dataset.samples.length;
+function partsOf({ validation, test, ...train }: ArrayDataset, split: Split | "all"): readonly Batch[] {
+  const parts = { train, val: validation, test };
+  const wanted = split === "all" ? Object.values(parts) : [parts[split]];
+  const found = wanted.filter((part) => part !== undefined);
+  if (found.length > 0) return found;
+  throw new UsageError(`split: expected samples of ${split}, got none.`, "split", "split");
+}
+
+function countIn(dataset: Dataset, split: Split | "all"): number {
+  switch (dataset.kind) {
+    case "arrays":
+      return partsOf(dataset, split).reduce((sum, { inputs }) => sum + sampleCount(inputs), 0);
+    case "batches":
+      return Number.NaN;
+    default:
+      return dataset.samples.filter((sample) => split === "all" || sample.split === split).length;
+  }
+}
+
+/** Keys by output name where there are several outputs. */
+function named(
+  { outputs }: Task,
+  tables: readonly ReturnType<typeof confusionKeeper>[],
+): Pick<Evaluation, "labels" | "confusion" | "perClass"> {
+  const labels = outputs.map((output) =>
+    output.kind === "values" || output.units === null ? [] : labelsOf(output, output.units),
+  );
+  const confusions = tables.map((table) => table?.confusion());
+  const figures = tables.map((table) => table?.perClass());
+  if (outputs.length === 1) {
+    const [confusion] = confusions;
+    const [perClass] = figures;
+    return { labels: labels[0] ?? [], ...(confusion && { confusion }), ...(perClass && { perClass }) };
+  }
+  const byName = <T>(values: readonly (T | undefined)[]): Readonly<Record<string, T>> =>
+    Object.fromEntries(
+      outputs.flatMap(({ name }, index) => {
+        const value = values[index];
+        return value === undefined ? [] : [[name, value] as const];
+      }),
+    );
+  return { labels: byName(labels), confusion: byName(confusions), perClass: byName(figures) };
 }
 
 async function* fileRows(
   dataset: FileDataset,
-  { graph }: Classifier,
   checkpoint: Checkpoint,
-  labels: readonly string[],
+  { task, objective }: { readonly task: Task; readonly objective: Objective },
   options: EvaluateOptions,
   bad: BadFile[],
 ): AsyncGenerator<Rows> {
-  const reader = fileReader(dataset.kind, graph, checkpoint.notes, options);
-  const batches = sampleBatches(dataset.samples, reader, {
+  const { split = "all" } = options;
+  const samples = dataset.samples.filter((sample) => split === "all" || sample.split === split);
+  const reader = fileReader(dataset.kind, layerGraph(checkpoint), checkpoint.notes, options);
+  const batches = sampleBatches(samples, reader, {
     batchSize: options.batchSize ?? 32,
     strict: options.strictData,
     onSample: ({ path, reason }) => {
@@ -163,58 +231,44 @@ async function* fileRows(
     },
   });
   for await (const { input, indices } of batches) {
-    const names = indices.map((index) => dataset.classNames[labelOf(dataset.samples[index]!)]!);
-    yield { inputs: [input], truth: names.map((name) => labels.indexOf(name)) };
+    const own = indices.flatMap((index) => samples[index] ?? []);
+    yield { inputs: [input], targets: sampleTargets(dataset, own, task, objective) };
   }
 }
 
-async function* arrayRows(
-  dataset: ArrayDataset,
-  { graph }: Classifier,
+async function* batchRows(
+  batches: AsyncIterable<Batch> | Iterable<Batch>,
+  graph: LayerGraph,
+  objective: Objective,
   batchSize: number,
 ): AsyncGenerator<Rows> {
   const names = graph.inputs.map((input) => input.name);
-  const inputs = inputsInOrder(dataset.inputs, names);
-  const truth = classIndices(onlyTarget(dataset.targets));
-  for (let from = 0; from < truth.length; from += batchSize) {
-    const to = Math.min(from + batchSize, truth.length);
-    yield { inputs: inputs.map((input) => rowsOf(input, from, to)), truth: truth.slice(from, to) };
+  for await (const { inputs: given, targets, sampleWeights } of batches) {
+    const samples = sampleCount(given);
+    const inputs = requireInputs(inputsInOrder(given, names), graph);
+    const checked = checkedTargets(objective, targets, samples, sampleWeights);
+    for (let from = 0; from < samples; from += batchSize) {
+      const to = Math.min(from + batchSize, samples);
+      yield {
+        inputs: inputs.map((input) => rowsOf(input, from, to)),
+        targets: checked.map(
+          (own) =>
+            own && {
+              targets: rowsOf(own.targets, from, to),
+              ...(own.weights && { weights: rowsOf(own.weights, from, to) }),
+            },
+        ),
+      };
+    }
   }
 }
 
-/** `[N]` or `[N, 1]` of class indices, or one-hot `[N, K]`. */
-function classIndices({ shape, data }: Tensor): number[] {
-  const values = Array.from(data as ArrayLike<number | bigint>, Number);
-  const width = values.length / shape[0]!;
-  if (width === 1) return values;
-  return Array.from({ length: shape[0]! }, (_, row) => {
-    const own = values.slice(row * width, (row + 1) * width);
-    return own.indexOf(Math.max(...own));
-  });
-}
-
-function rowsOf(tensor: InputTensor, from: number, to: number): InputTensor {
+function rowsOf<T extends InputTensor | Tensor>(tensor: T, from: number, to: number): T {
   const shape = [to - from, ...tensor.shape.slice(1)];
-  const width = tensor.data.length / tensor.shape[0]!;
-  return tensor.dtype === "string"
-    ? { ...tensor, shape, data: tensor.data.slice(from * width, to * width) }
-    : { ...tensor, shape, data: tensor.data.subarray(from * width, to * width) };
-}
-
-function lossSumOf(loss: Loss, targets: Tensor, output: Output): number {
-  const sum = tf.tidy(() => tf.sum(loss.perSample(uploadRows(targets, 0, targets.shape[0]!), output)));
-  const [value] = sum.dataSync();
-  sum.dispose();
-  return value!;
-}
-
-function predictedClasses(output: Output, units: number): number[] {
-  const classes = tf.tidy(() =>
-    units === 1
-      ? tf.cast(tf.greater(tf.reshape(activated(output), [-1]), 0.5), "int32")
-      : tf.argMax(output.values, -1),
-  );
-  const indices = Array.from(classes.dataSync());
-  classes.dispose();
-  return indices;
+  const width = tensor.data.length / (tensor.shape[0] ?? 1);
+  const data =
+    tensor.dtype === "string"
+      ? tensor.data.slice(from * width, to * width)
+      : (tensor.data as Float32Array).subarray(from * width, to * width);
+  return { ...tensor, shape, data };
 }

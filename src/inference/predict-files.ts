@@ -6,37 +6,33 @@ import { listTree } from "../data/file-listing.ts";
 import type { FileOptions } from "../data/model-files.ts";
 import { fileKindOf, fileReader } from "../data/model-files.ts";
 import { sampleBatches } from "../data/sample-batches.ts";
-import { tf } from "../engine/tf.ts";
 import { DataError } from "../errors.ts";
-import { activated } from "../task/model-output.ts";
+import { taskOf } from "../task/task-of.ts";
 import type { InputTensor } from "../tensor.ts";
 import { layerGraph } from "../topology/build-graph.ts";
 import type { LayerGraph } from "../topology/layer-graph.ts";
 import { layerAt } from "../topology/layer-graph.ts";
-import { openClassifier } from "./classifier.ts";
+import type { SamplePrediction, SayOptions } from "./output-predictions.ts";
+import { chosenOutputs, samplePredictions } from "./output-predictions.ts";
 import { openPredictor } from "./predict.ts";
 
-export interface ClassProbability {
-  /** The class's name, or its index where nothing names it. */
-  readonly label: string;
-  readonly index: number;
-  readonly probability: number;
-}
-
-/** What the model makes of a file: class probabilities, the likeliest first, or what it names itself. */
+/**
+ * What the model makes of a file: class probabilities, the likeliest first (of several labels those over the threshold), values or
+ * masks by output name, or what it names itself.
+ */
 export type FilePrediction = { readonly path: string } & (
-  | { readonly predictions: readonly ClassProbability[] }
+  | SamplePrediction
   /** Row-major, of a model that ends in an inverted StringLookup or IntegerLookup. */
   | { readonly answer: readonly (string | number)[] }
 );
 
-export interface PredictFilesOptions extends FileOptions {
-  /** How many classes for each file; 5. */
-  readonly top?: number;
+export interface PredictFilesOptions extends FileOptions, SayOptions {
+  /** The output to tell, of a model with several; all. */
+  readonly output?: string | undefined;
 }
 
 /**
- * What the model makes of pictures, or of texts where it takes texts, in the order given; a path may be a folder, which means
+ * Returns what the model makes of images, or of texts where it takes texts, in the order given; a path may be a folder, which means
  * every such file in it and below. A file found in a folder that cannot be used is warned about and left out.
  * @throws {DataError} for a file named by its path that cannot be used, and where there is none.
  */
@@ -54,7 +50,7 @@ export async function predictFiles(
   }
   const answering = await (looksUpItsOutput(layerGraph(checkpoint))
     ? openNaming(checkpoint)
-    : openRanking(checkpoint, options.top ?? 5));
+    : openSaying(checkpoint, options));
   const predictions: FilePrediction[] = [];
   let skipped = 0;
   try {
@@ -72,7 +68,9 @@ export async function predictFiles(
     for await (const { input, indices } of batches) {
       const rows = await answering.answers(input);
       for (const [row, sample] of indices.entries()) {
-        predictions.push({ path: samples[sample]!.path, ...rows[row]! });
+        const path = samples[sample]?.path ?? "";
+        const said = rows[row];
+        if (said) predictions.push({ path, ...said });
       }
       options.onProgress?.(predictions.length + skipped, samples.length);
     }
@@ -82,7 +80,7 @@ export async function predictFiles(
   return predictions;
 }
 
-/** What a model makes of a batch, for each row. */
+/** Answers a batch, row by row. */
 interface Answering {
   answers(input: InputTensor): Promise<DistributiveOmit<FilePrediction, "path">[]>;
   dispose(): void;
@@ -90,21 +88,13 @@ interface Answering {
 
 type DistributiveOmit<T, Name extends PropertyKey> = T extends unknown ? Omit<T, Name> : never;
 
-async function openRanking(checkpoint: Checkpoint, top: number): Promise<Answering> {
-  const { units, run, dispose } = await openClassifier(checkpoint);
+async function openSaying(checkpoint: Checkpoint, options: PredictFilesOptions): Promise<Answering> {
+  const task = taskOf(checkpoint);
+  const chosen = chosenOutputs(task, options.output);
+  const { run, dispose } = await openPredictor(checkpoint);
   return {
-    answers: async (input) => {
-      const outputs = run([input], (output) => {
-        const values = tf.tidy(() => activated(output).clone());
-        const data = values.dataSync();
-        values.dispose();
-        return data;
-      });
-      return Array.from({ length: input.shape[0]! }, (_, row) => {
-        const own = Array.from(outputs.subarray(row * units, (row + 1) * units));
-        return { predictions: ranked(own, checkpoint.notes.labels, top) };
-      });
-    },
+    answers: async (input) =>
+      samplePredictions(task, await run([input], 0, input.shape[0] ?? 0), chosen, options),
     dispose,
   };
 }
@@ -113,9 +103,9 @@ async function openNaming(checkpoint: Checkpoint): Promise<Answering> {
   const { run, dispose } = await openPredictor(checkpoint);
   return {
     answers: async (input) => {
-      const rows = input.shape[0]!;
+      const rows = input.shape[0] ?? 0;
       const [output] = await run([input], 0, rows);
-      const names = Array.from<string | number>(output!.data as ArrayLike<string | number>);
+      const names = Array.from<string | number>((output?.data ?? []) as ArrayLike<string | number>);
       const width = names.length / rows;
       return Array.from({ length: rows }, (_, row) => ({
         answer: names.slice(row * width, (row + 1) * width),
@@ -123,18 +113,6 @@ async function openNaming(checkpoint: Checkpoint): Promise<Answering> {
     },
     dispose,
   };
-}
-
-function ranked(
-  output: readonly number[],
-  labels: readonly string[] | undefined,
-  top: number,
-): ClassProbability[] {
-  const probabilities = output.length === 1 ? [1 - output[0]!, output[0]!] : output;
-  return probabilities
-    .map((probability, index) => ({ label: labels?.[index] ?? String(index), index, probability }))
-    .sort((a, b) => b.probability - a.probability || a.index - b.index)
-    .slice(0, top);
 }
 
 async function filesAt(path: string, kind: FileKind): Promise<{ folder: boolean; files: readonly string[] }> {

@@ -8,6 +8,7 @@ import { textsOf } from "../layers/encoding.ts";
 import { inferenceProgram } from "../model/inference-program.ts";
 import { runProgram } from "../model/run-program.ts";
 import { disposeWeights, uploadRows, uploadWeights } from "../model/uploads.ts";
+import { requireInputs } from "../task/inputs.ts";
 import type { InputTensor, Tensor } from "../tensor.ts";
 import { elementCount, formatShape, sameShape } from "../tensor.ts";
 import { layerGraph } from "../topology/build-graph.ts";
@@ -61,7 +62,7 @@ export async function predict<Output extends InputTensor = Tensor>(
   const { graph, run, dispose } = await openPredictor(checkpoint);
   try {
     const names = graph.inputs.map((input) => input.name);
-    const ordered = inputsInOrder(inputs, names);
+    const ordered = requireInputs(inputsInOrder(inputs, names), graph);
     const samples = sampleCount(inputs);
     const batches: InputTensor[][] = [];
     for (let from = 0; from < samples; from += batchSize) {

@@ -9,8 +9,8 @@ import type { ViewSettings } from "../features/views/view.ts";
 import type { PlannedAugmentation } from "../freeze/plan.ts";
 import { drawingNodes } from "../freeze/view-layers.ts";
 import { optionError, optionName, optionSetTo } from "../options.ts";
-import type { Loss } from "../task/losses.ts";
-import { outputShape } from "../task/targets.ts";
+import type { Objective } from "../task/objective.ts";
+import { outputShapes } from "../task/objective.ts";
 import type { LayerGraph } from "../topology/layer-graph.ts";
 import { layerAt } from "../topology/layer-graph.ts";
 import type { RunSettings } from "./settings.ts";
@@ -45,7 +45,7 @@ export interface AugmentedRun {
   readonly dataset: StoredDataset;
   /** How images are read; null for other data. */
   readonly image: Required<ImageOptions> | null;
-  readonly loss: Loss;
+  readonly objective: Objective;
 }
 
 /**
@@ -131,7 +131,7 @@ function requireStillPositions(
   drawn: readonly string[],
 ): void {
   const own = movesPixels(drawn.map((path) => layerAt(model, path)));
-  if (outputShape(model).length <= 2 || !(own || movesPixels(layers))) return;
+  if (!hasPositions(model) || !(own || movesPixels(layers))) return;
   throw new UsageError(
     `${optionName(own ? "views" : "augment")}: expected transformations that leave every pixel in its place, because the model has a target for each position, got one that moves pixels. Use brightness, contrast, saturation, hue, noise, blur or cutout.`,
     "augment-positions",
@@ -141,7 +141,7 @@ function requireStillPositions(
 
 function requireCutmix({ model, image, dataset }: AugmentedRun, views: number | null): void {
   if (!image) throw needsImages(dataset);
-  if (outputShape(model).length > 2) {
+  if (hasPositions(model)) {
     throw new UsageError(
       `${optionName("augment")} cutmix: expected one target for each image, got a target for each position. Remove it.`,
       "cutmix-positions",
@@ -159,8 +159,10 @@ function requireCutmix({ model, image, dataset }: AugmentedRun, views: number | 
 /** Losses whose formula takes a target for one of two classes, so that one between them means nothing. */
 const hardLosses: ReadonlySet<string> = new Set(["hinge", "squared_hinge", "categorical_hinge"]);
 
-function requireSoftTargets({ loss }: AugmentedRun, name: string): void {
-  if (loss.targets === "values" && !hardLosses.has(loss.name)) return;
+function requireSoftTargets({ objective }: AugmentedRun, name: string): void {
+  const losses = objective.outputs.flatMap(({ loss }) => loss ?? []);
+  const loss = losses.find(({ name: own, targets }) => targets !== "values" || hardLosses.has(own));
+  if (!loss) return;
   const instead =
     loss.targets === "indices"
       ? `Pass ${optionSetTo("loss", "categorical_crossentropy")}${loss.name === "sparse_categorical_crossentropy" ? ", with one-hot targets where they are arrays" : ""}.`
@@ -188,4 +190,8 @@ function requireRealFeatures({ graph, partition }: CutModel): void {
 
 function loneView(): string {
   return `${optionSetTo("views", 1)}: view 0 is the image itself, so that nothing is augmented. Ask for 2 or more, or for 0, which draws fresh ones in each epoch.`;
+}
+
+function hasPositions(model: LayerGraph): boolean {
+  return outputShapes(model).some((shape) => shape.length > 2);
 }

@@ -1,6 +1,6 @@
-import { inputsInOrder } from "../data/arrays.ts";
+import { inputsInOrder, sampleCount as samplesIn } from "../data/arrays.ts";
 import type { ArrayDataset, Batch, FileDataset, FileSample, Split } from "../data/dataset.ts";
-import { labelOf, onlyTarget } from "../data/dataset.ts";
+import { labelOf } from "../data/dataset.ts";
 import { fileKinds } from "../data/file-kind.ts";
 import type { BadFile } from "../data/sample-reader.ts";
 import type { EngineInfo } from "../engine/backend.ts";
@@ -14,7 +14,9 @@ import type { StaticProgram } from "../features/trunk.ts";
 import { staticProgram } from "../features/trunk.ts";
 import { cutBox } from "../features/views/cutmix.ts";
 import { viewOfEpoch, viewsOfEpochs } from "../features/views/view.ts";
-import { outputShape, targetsFor, targetsOf } from "../task/targets.ts";
+import { requireInputs } from "../task/inputs.ts";
+import { sampleTargets } from "../task/sample-targets.ts";
+import { checkedTargets } from "../task/targets.ts";
 import type { Callback } from "../training/callbacks/callback.ts";
 import type { Examples } from "../training/example-set.ts";
 import { sampleCount } from "../training/example-set.ts";
@@ -114,7 +116,8 @@ async function trainingSplit(
       : views === 0
         ? await freshViews(source, samples, epochs, onProgress, boxMixing(run))
         : await keptViews(source, samples, views, epochs, onProgress);
-  const lost = lostClass(dataset, samples, found.indices, found.bad);
+  const hasClasses = dataset.targetColumns === undefined;
+  const lost = hasClasses ? lostClass(dataset, samples, found.indices, found.bad) : undefined;
   if (!lost) return { ...found, split: "train" };
   found.dispose();
   throw lost;
@@ -152,8 +155,9 @@ function splitExamples(
   indices: readonly number[],
 ): Examples {
   const samples = samplesOf(dataset, split);
-  const labels = indices.map((index) => labelOf(samples[index]!));
-  return examplesOf(features, targetsOf(labels, run.units, run.loss), weightingOf(run, split));
+  const usable = indices.flatMap((index) => samples[index] ?? []);
+  const targets = sampleTargets(dataset, usable, run.task, run.objective);
+  return examplesOf(features, targets, weightingOf(run, split));
 }
 
 /** Returns the error for a class of which no file can be used: nothing would be learned of it. */
@@ -209,22 +213,18 @@ async function arraySplit(
   engine: EngineInfo,
   view: number,
 ): Promise<Examples> {
-  const { inputs } = batch;
-  const targets = onlyTarget(batch.targets);
   const names = run.graph.inputs.map((input) => input.name);
-  const total = targets.shape[0]!;
-  const features = await extractArrays(part, inputsInOrder(inputs, names), {
+  const inputs = requireInputs(inputsInOrder(batch.inputs, names), run.graph);
+  const total = samplesIn(batch.inputs);
+  const targets = checkedTargets(run.objective, batch.targets, total, batch.sampleWeights);
+  const features = await extractArrays(part, inputs, {
     batchSize: extractionBatch(engine),
     drawn: (run.augmentation?.views ?? null) === null ? undefined : { view, seed: run.settings.seed },
     signal: run.settings.signal ?? undefined,
     onProgress: (done) =>
       run.settings.onProgress({ kind: "extract", unit: "samples", done, total, cached: 0 }),
   });
-  return examplesOf(
-    features.map(tensorRows),
-    targetsFor(targets, outputShape(run.graph), run.loss),
-    weightingOf(run, split),
-  );
+  return examplesOf(features.map(tensorRows), targets, weightingOf(run, split));
 }
 
 function mixupOf({ augmentation, settings: { seed } }: PreparedRun): readonly Callback[] {
@@ -246,5 +246,6 @@ function boxMixing({ augmentation, settings }: PreparedRun): BoxMixing | undefin
 /** Returns the class weights, which count in training only. */
 function weightingOf(run: PreparedRun, split: Split): Parameters<typeof examplesOf>[2] {
   const { classWeight } = run.settings;
-  return split === "train" && classWeight ? { classWeight, classNames: run.labels } : undefined;
+  const { task, objective } = run;
+  return split === "train" && classWeight ? { classWeight, task, objective } : undefined;
 }

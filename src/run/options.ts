@@ -4,7 +4,7 @@ import type { BadFile } from "../data/sample-reader.ts";
 import type { AugmentArgument } from "../features/views/recipe.ts";
 import type { FinetunePlan } from "../freeze/plan.ts";
 import type { FreezePolicy } from "../freeze/policy.ts";
-import type { LossArgument } from "../task/loss-argument.ts";
+import type { LossArgument } from "../task/losses/loss-argument.ts";
 import type { Callback } from "../training/callbacks/callback.ts";
 import type { Epoch, History } from "../training/history.ts";
 import type { OptimizerArgument } from "../training/optimizer-config.ts";

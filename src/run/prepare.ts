@@ -1,7 +1,8 @@
 import { basename } from "node:path";
-import type { Checkpoint, CheckpointFormat, PreprocessMode } from "../checkpoint.ts";
+import type { Checkpoint, CheckpointFormat, Json, JsonObject, PreprocessMode } from "../checkpoint.ts";
+import { inputsInOrder, sampleCount } from "../data/arrays.ts";
 import type { StoredDataset } from "../data/dataset.ts";
-import { onlyTarget, sampleUnit, storedDataset } from "../data/dataset.ts";
+import { sampleUnit, storedDataset } from "../data/dataset.ts";
 import type { ImageOptions } from "../data/images.ts";
 import { detectPreprocess } from "../data/input-images.ts";
 import { dataFolder, fileReader, imageInput } from "../data/model-files.ts";
@@ -16,12 +17,17 @@ import { defaultFormat, formatNamed, writingWarnings } from "../formats/formats.
 import type { FinetunePlan } from "../freeze/plan.ts";
 import { planLines } from "../freeze/plan-text.ts";
 import { optionName, optionSetTo } from "../options.ts";
-import type { LossArgument } from "../task/loss-argument.ts";
-import type { Loss } from "../task/losses.ts";
-import { lossOf } from "../task/losses.ts";
-import { outputShape, requireKnownClasses } from "../task/targets.ts";
-import type { Shape, Tensor } from "../tensor.ts";
+import { requireKnownClasses } from "../task/class-weights.ts";
+import { requireInputs } from "../task/inputs.ts";
+import type { LossArgument } from "../task/losses/loss-argument.ts";
+import type { Objective } from "../task/objective.ts";
+import { objectiveOf } from "../task/objective.ts";
+import { checkedTargets } from "../task/targets.ts";
+import type { AskedTask, Task } from "../task/task.ts";
+import { taskOf } from "../task/task-of.ts";
+import { layerGraph } from "../topology/build-graph.ts";
 import type { LayerGraph } from "../topology/layer-graph.ts";
+import { requireSupported } from "../topology/support.ts";
 import type { OptimizerConfig } from "../training/optimizer-config.ts";
 import { optimizerConfig, optimizerWarnings } from "../training/optimizer-config.ts";
 import { weightPenalties, weightRules } from "../training/weight-rules.ts";
@@ -29,7 +35,7 @@ import type { Augmentation } from "./augmentation.ts";
 import { augmentationOf, drawsViews } from "./augmentation.ts";
 import { costQuestion, countOf, freeBytesAt } from "./cost.ts";
 import { modelFileAt } from "./folder.ts";
-import { classNamesOf, inOutputOrder, withHeadFor } from "./head-for-data.ts";
+import { withHeadFor } from "./head-for-task.ts";
 import { planCut } from "./plan-finetune.ts";
 import type { RunSettings } from "./settings.ts";
 
@@ -45,7 +51,8 @@ export interface DecidedSettings
   readonly preprocess: PreprocessMode | null;
   /** `auto` where the optimizer has a schedule. */
   readonly learningRate: number | "auto";
-  readonly loss: LossArgument;
+  /** Each output's by its name where there are several. */
+  readonly loss: string | JsonObject;
   /** Null where samples are not augmented. */
   readonly views: number | null;
   readonly outputFormat: CheckpointFormat;
@@ -66,10 +73,9 @@ export interface PreparedRun extends CutModel {
   readonly reader: SampleReader | null;
   /** Null where samples are not augmented. */
   readonly augmentation: Augmentation | null;
-  readonly loss: Loss;
+  readonly task: Task;
+  readonly objective: Objective;
   readonly optimizer: OptimizerConfig;
-  /** Units of the output. */
-  readonly units: number;
   /** Class names in output order. */
   readonly labels: readonly string[];
   /** Facts worth a line before the plan. */
@@ -85,14 +91,17 @@ export async function prepareRun(settings: RunSettings): Promise<PreparedRun> {
   const given = await openModel(settings);
   const data =
     typeof settings.data === "string" ? await dataFolder(given, settings.data) : storedDataset(settings.data);
-  const headed = withHeadFor(given, classNamesOf(data, settings, given), settings);
-  const { labels, newHead } = headed;
+  requireSupported(layerGraph(given));
+  const task = taskOf(given, data, askedTask(settings));
+  const headed = withHeadFor(given, task, settings);
+  const { newHead } = headed;
+  const labels = task.outputs.length === 1 ? (task.outputs[0]?.labels ?? []) : [];
   const outputFormat =
     settings.outputFormat === "auto" ? defaultFormat(headed.checkpoint) : settings.outputFormat;
   const checkpoint = forRelease(headed.checkpoint, outputFormat, settings);
   const { classWeight } = settings;
-  if (classWeight !== null && classWeight !== "balanced") requireKnownClasses(classWeight, labels);
-  const dataset = data.kind === "arrays" ? data : inOutputOrder(data, labels);
+  if (classWeight !== null && classWeight !== "balanced") requireKnownClasses(classWeight, task);
+  const dataset = data;
   const { model, resolution, cut } = cutCheckpoint(checkpoint, {
     freeze: settings.freeze === "auto" ? undefined : settings.freeze,
     bnMode: settings.bnMode,
@@ -102,8 +111,9 @@ export async function prepareRun(settings: RunSettings): Promise<PreparedRun> {
   });
   requireTrainable(cut);
   const { reader: plainReader, image } = inputOf(dataset, model, given, settings);
-  const loss = settings.loss === "auto" ? defaultLoss(outputShape(model), dataset) : settings.loss;
-  const augmentation = augmentationOf(settings, { model, cut, dataset, image, loss: lossOf(loss) });
+  const objective = objectiveOf(task, model, given.kerasVersion);
+  requireTargets(dataset, model, objective);
+  const augmentation = augmentationOf(settings, { model, cut, dataset, image, objective });
   const reader =
     augmentation && image ? viewReader(image, augmentation.settings, augmentation.cutmix) : plainReader;
   const optimizer = optimizerOf(settings, cut, newHead ? (checkpoint.notes.newLayers ?? []) : []);
@@ -115,7 +125,7 @@ export async function prepareRun(settings: RunSettings): Promise<PreparedRun> {
     preprocess: image?.preprocess ?? null,
     learningRate: typeof rate === "number" ? rate : "auto",
     optimizer: { class_name: optimizer.className, config: optimizer.settings },
-    loss,
+    loss: recordedLoss(task),
     views: augmentation?.views ?? null,
     outputFormat,
   };
@@ -145,13 +155,13 @@ export async function prepareRun(settings: RunSettings): Promise<PreparedRun> {
     frozen: resolution.frozen,
     reader,
     augmentation,
-    loss: lossOf(loss),
+    task,
+    objective,
     optimizer,
-    units: outputShape(model).at(-1) ?? 1,
     labels,
     messages: [dataLine(dataset, labels)],
     warnings: [
-      headed.warning,
+      ...task.warnings,
       ...resolution.warnings,
       image?.warning,
       ...optimizerWarnings(optimizer),
@@ -266,12 +276,30 @@ function inputOf(
   return { reader, image };
 }
 
-function defaultLoss(output: Shape, dataset: StoredDataset): string {
-  if (output.at(-1) === 1) return "binary_crossentropy";
-  const targets: Tensor | null = dataset.kind === "arrays" ? onlyTarget(dataset.targets) : null;
-  const indices =
-    targets !== null && (targets.shape.length === output.length - 1 || targets.shape.at(-1) === 1);
-  return indices ? "sparse_categorical_crossentropy" : "categorical_crossentropy";
+function askedTask({ loss, classes, keepHead }: RunSettings): AskedTask {
+  return {
+    keepHead,
+    ...(loss !== "auto" && { loss }),
+    ...(classes !== null && { classes }),
+  };
+}
+
+/** Refuses inputs and targets that the model does not take, before anything is extracted. */
+function requireTargets(dataset: StoredDataset, graph: LayerGraph, objective: Objective): void {
+  if (dataset.kind !== "arrays") return;
+  const names = graph.inputs.map((input) => input.name);
+  for (const batch of [dataset, ...(dataset.validation ? [dataset.validation] : [])]) {
+    requireInputs(inputsInOrder(batch.inputs, names), graph);
+    checkedTargets(objective, batch.targets, sampleCount(batch.inputs), batch.sampleWeights);
+  }
+}
+
+/** Returns the loss, or each output's by name where there are several; a function of one's own by its name. */
+function recordedLoss({ outputs }: Task): DecidedSettings["loss"] {
+  const named = (loss: LossArgument | null): Json => (typeof loss === "function" ? loss.name : loss);
+  const [only] = outputs;
+  if (only && outputs.length === 1) return named(only.loss) as string | JsonObject;
+  return Object.fromEntries(outputs.map(({ name, loss }) => [name, named(loss)]));
 }
 
 function notesOf(

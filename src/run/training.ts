@@ -92,9 +92,8 @@ function needsValidation(option: string): UsageError {
 }
 
 function onlyPhase(run: PreparedRun, examples: RunExamples, monitor: Monitor | null): TrainingPhase {
-  const { graph, partition, optimizer, loss } = run;
+  const { graph, partition, optimizer, objective } = run;
   const { epochs, seed } = run.settings;
-  const { kerasVersion } = run.checkpoint;
   return {
     epochs,
     open: (moved, firstStep) => {
@@ -104,10 +103,9 @@ function onlyPhase(run: PreparedRun, examples: RunExamples, monitor: Monitor | n
         weights: withWeights(run.checkpoint, moved).weights,
         optimizer,
         rateFactors: rateFactors(run),
-        loss,
+        objective,
         seed,
         firstStep,
-        kerasVersion,
       });
       return {
         tail,

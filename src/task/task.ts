@@ -1,12 +1,5 @@
-import type { Checkpoint } from "../checkpoint.ts";
-import type { Dataset } from "../data/dataset.ts";
-import { onlyTarget } from "../data/dataset.ts";
-import type { Tensor } from "../tensor.ts";
-import { layerGraph } from "../topology/build-graph.ts";
-import type { GraphEndpoint, LayerGraph } from "../topology/layer-graph.ts";
-import { withLogitsOutput } from "../topology/rewrites/logits-output.ts";
-import type { LossArgument } from "./loss-argument.ts";
-import { lossOf } from "./losses.ts";
+import type { LossArgument } from "./losses/loss-argument.ts";
+import type { MetricArgument } from "./metrics/metric.ts";
 
 /** One of K classes, any of K labels, or real values. */
 export type TaskKind = "classes" | "labels" | "values";
@@ -14,20 +7,19 @@ export type TaskKind = "classes" | "labels" | "values";
 /** The kinds as a caller asks for them: `classes`, `labels` and `values`, in this order. */
 export type TaskName = "single-label" | "multi-label" | "regression";
 
-/** A Keras metric by name, in any spelling, or as `{ class_name, config }`. */
-export type MetricArgument = LossArgument;
-
-/** What one output of a model is trained and judged on. Plain data. */
+/** What one output of a model is trained and judged on. Plain data, but for losses and metrics of one's own. */
 export interface TaskOutput {
   /** The key of the output where the model gives a record, else the name of the layer that gives it. */
   readonly name: string;
   readonly kind: TaskKind;
   /** Whether the targets have the positions of the output: masks, tags, sequences. */
   readonly perPosition: boolean;
-  /** Keras's name of what makes the scores the output, `softmax` or `sigmoid`; else `linear`. */
+  /** Keras's name of what makes the scores the output: `softmax`, `sigmoid`, `linear`. */
   readonly activation: string;
-  /** Size of the output's last axis; null where the model leaves it free. */
+  /** Size of the output's last axis that the task needs; null where the model leaves it free. */
   readonly units: number | null;
+  /** Whether the model's own output serves the task, or a new head is needed. */
+  readonly head: "kept" | "new";
   /** Class names in output order. */
   readonly labels?: readonly string[];
   /** Null for an output that is not trained. */
@@ -44,63 +36,32 @@ export interface TaskOutput {
 /** What a model is asked: the value that training, evaluation, prediction, the plan and the report read. */
 export interface Task {
   readonly outputs: readonly TaskOutput[];
+  /** What a reader should know before trusting it. */
+  readonly warnings: readonly string[];
 }
 
 /** What a caller says of the task; each goes before the file and the head. */
 export interface AskedTask {
   readonly task?: TaskName | undefined;
+  /** For every output, or by output name; null for an output that is not trained. */
+  readonly loss?: LossArgument | ByOutput<LossArgument | null> | undefined;
+  /** Weight of each output's loss, in order or by output name; 1. */
+  readonly lossWeights?: readonly number[] | ByOutput<number> | undefined;
   /** For every output, or by output name. */
-  readonly loss?: LossArgument | undefined;
-  readonly metrics?: readonly MetricArgument[] | undefined;
+  readonly metrics?: readonly MetricArgument[] | ByOutput<readonly MetricArgument[]> | undefined;
+  /** Metrics that sample weights count in. */
+  readonly weightedMetrics?: readonly MetricArgument[] | ByOutput<readonly MetricArgument[]> | undefined;
+  /** How many classes there are, where the data tells fewer apart. */
+  readonly classes?: number | undefined;
+  /** Keeps the model's head whatever its labels say. */
+  readonly keepHead?: boolean | undefined;
 }
 
-/**
- * Returns what each output of the model is asked: by what the caller says, else by the head and the targets.
- * @throws {UsageError} for a loss that is not known.
- */
-export function taskOf(checkpoint: Checkpoint, dataset?: Dataset, asked: AskedTask = {}): Task {
-  const graph = layerGraph(checkpoint);
-  const targets = dataset?.kind === "arrays" ? onlyTarget(dataset.targets) : null;
-  return {
-    outputs: graph.outputs.map((output) => outputTask(graph, output, { checkpoint, targets, asked })),
-  };
-}
+/** Something for each output by its name. */
+export type ByOutput<T> = Readonly<Record<string, T>>;
 
-interface Question {
-  readonly checkpoint: Checkpoint;
-  readonly targets: Tensor | null;
-  readonly asked: AskedTask;
-}
-
-function outputTask(
-  graph: LayerGraph,
-  { name, ref }: GraphEndpoint,
-  { checkpoint, targets, asked }: Question,
-): TaskOutput {
-  const shape = graph.nodes[ref.node]?.outputs[ref.output]?.shape ?? [null, null];
-  const units = shape.at(-1) ?? null;
-  const { activation } = withLogitsOutput(graph);
-  const { labels } = checkpoint.notes;
-  const loss = asked.loss ?? lossByHead(units, shape.length, targets);
-  const { name: lossName } = lossOf(loss);
-  const kind = lossName.endsWith("crossentropy") ? "classes" : "values";
-  return {
-    name,
-    kind,
-    perPosition: shape.length > 2,
-    activation: activation === "none" ? "linear" : activation,
-    units,
-    ...(labels && { labels }),
-    loss,
-    lossWeight: 1,
-    metrics: asked.metrics ?? (kind === "classes" ? ["accuracy"] : []),
-    weightedMetrics: [],
-    reason: asked.loss === undefined ? "by the head" : "as asked",
-  };
-}
-
-function lossByHead(units: number | null, rank: number, targets: Tensor | null): string {
-  if (units === 1) return "binary_crossentropy";
-  const indices = targets !== null && (targets.shape.length === rank - 1 || targets.shape.at(-1) === 1);
-  return indices ? "sparse_categorical_crossentropy" : "categorical_crossentropy";
-}
+export const kindByName: Readonly<Record<TaskName, TaskKind>> = {
+  "single-label": "classes",
+  "multi-label": "labels",
+  regression: "values",
+};

@@ -40,18 +40,50 @@ function buildGraph(checkpoint: Pick<Checkpoint, "modelConfig" | "kerasVersion">
     layers,
     nodes,
     inputs: endpoints(model.inputs, inputs),
-    outputs: endpoints(model.outputs, outputs),
+    outputs: outputNames(model.outputs).flatMap((name, index): GraphEndpoint[] => {
+      const ref = outputs[index];
+      return ref ? [{ name, ref }] : [];
+    }),
     models: modelLayers(model, ""),
   };
 }
 
-/** Names each tensor by the layer whose output it is. */
+/** Names each input by its InputLayer. */
 function endpoints(names: NamedArgument, refs: readonly TensorRef[]): GraphEndpoint[] {
   const tensors = tensorNamesIn(names);
   return refs.flatMap((ref, index) => {
     const name = tensors[index]?.layer;
     return name === undefined ? [] : [{ name, ref }];
   });
+}
+
+/**
+ * Returns the names of a model's outputs: the key where the model returns a dict, else the name of the layer. A name that
+ * occurs twice is counted.
+ */
+function outputNames(outputs: NamedArgument): string[] {
+  const names = namesIn(outputs, undefined);
+  return names.map((name, index) => {
+    const before = names.slice(0, index).filter((other) => other === name).length;
+    return before === 0 ? name : `${name}_${before}`;
+  });
+}
+
+function namesIn(outputs: NamedArgument, key: string | undefined): string[] {
+  const within = (part: string | number): string | undefined =>
+    key === undefined ? undefined : `${key}/${part}`;
+  switch (outputs.kind) {
+    case "tensor":
+      return [key ?? outputs.tensor.layer];
+    case "value":
+      return [];
+    case "list":
+      return outputs.items.flatMap((item, index) => namesIn(item, within(index)));
+    case "record":
+      return Object.entries(outputs.entries)
+        .toSorted(([a], [b]) => (a < b ? -1 : 1))
+        .flatMap(([name, item]) => namesIn(item, within(name) ?? name));
+  }
 }
 
 /**

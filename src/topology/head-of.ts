@@ -1,3 +1,4 @@
+import { isObject } from "./config-values.ts";
 import type { GraphEndpoint, GraphLayer, LayerGraph } from "./layer-graph.ts";
 import { layerAt, nodeAt, tensorAt } from "./layer-graph.ts";
 import { weightSpecsOf } from "./weights-of.ts";
@@ -40,13 +41,46 @@ function headBefore(graph: LayerGraph, output: GraphEndpoint): Head | null {
   return { path: node.layer, tail, shared: calls > 1 };
 }
 
-/** A head that computes class scores. */
-export interface Classifier {
+/** A Dense or a convolution whose units are an output's last axis, and what stands after it. */
+export interface OutputHead {
   readonly head: Head;
   /** Number of units of a Dense or filters of a convolution. */
   readonly units: number;
-  /** Activation of the output: `softmax`, `sigmoid` or `linear`. */
+  /** Activation of the output: `softmax`, `sigmoid`, `linear`, or another function. */
   readonly activation: string;
+  /** True if the output has one row a sample. */
+  readonly perSample: boolean;
+}
+
+/**
+ * Returns the head that computes an output. Returns null if another layer does, or if a layer after it changes the
+ * number of units.
+ */
+export function outputHead(graph: LayerGraph, index: number): OutputHead | null {
+  const output = graph.outputs[index];
+  const head = output ? headBefore(graph, output) : null;
+  if (!head || !output) return null;
+  const { shape } = tensorAt(graph, output.ref);
+  const units = unitsOf(layerAt(graph, head.path));
+  if (units === null || !shape || shape.length < 2 || shape.at(-1) !== units) return null;
+  return { head, units, activation: activationOf(graph, head), perSample: shape.length === 2 };
+}
+
+/** Returns the units of a Dense or a convolution, or of one that a TimeDistributed applies; null for other layers. */
+function unitsOf({ className, config }: GraphLayer): number | null {
+  if (className === "TimeDistributed") {
+    const inner = config["layer"];
+    if (!isObject(inner) || inner["class_name"] !== "Dense" || !isObject(inner["config"])) return null;
+    const { units } = inner["config"];
+    return typeof units === "number" ? units : null;
+  }
+  if (!/^(?:Dense|(?:Separable)?Conv[123]D(?:Transpose)?)$/u.test(className)) return null;
+  const units = config[className === "Dense" ? "units" : "filters"];
+  return typeof units === "number" ? units : null;
+}
+
+/** A head that computes class scores. */
+export interface Classifier extends OutputHead {
   /** Number of classes: two for a single sigmoid unit, else the number of units. */
   readonly classes: number;
 }
@@ -56,23 +90,22 @@ export interface Classifier {
  * sample. Returns null for any other model.
  */
 export function classifierOf(graph: LayerGraph): Classifier | null {
-  const head = headOf(graph);
-  if (!head) return null;
-  const layer = layerAt(graph, head.path);
-  const [output] = graph.outputs;
-  const shape = output ? tensorAt(graph, output.ref).shape : null;
-  const units = layer.config[layer.className === "Dense" ? "units" : "filters"];
-  const activation = activationOf(graph, head);
-  if (!/^(?:Dense|Conv[123]D)$/u.test(layer.className) || typeof units !== "number") return null;
-  if (shape?.length !== 2 || shape[1] !== units) return null;
-  if (activation !== "softmax" && activation !== "sigmoid" && activation !== "linear") return null;
-  return { head, units, activation, classes: units === 1 && activation === "sigmoid" ? 2 : units };
+  const found = graph.outputs.length === 1 ? outputHead(graph, 0) : null;
+  if (!found?.perSample || !["softmax", "sigmoid", "linear"].includes(found.activation)) return null;
+  return { ...found, classes: found.units === 1 && found.activation === "sigmoid" ? 2 : found.units };
 }
 
 /** Returns the last activation of the head and its tail that is not linear. */
 function activationOf(graph: LayerGraph, head: Head): string {
-  const layers = [head.path, ...head.tail].map((path) => layerAt(graph, path));
+  const layers = [head.path, ...head.tail].map((path) => inTime(layerAt(graph, path)));
   return layers.map(activationName).findLast((name) => name !== "linear") ?? "linear";
+}
+
+/** Returns the layer that a TimeDistributed applies, or the layer itself. */
+function inTime(layer: GraphLayer): GraphLayer {
+  const inner = layer.className === "TimeDistributed" ? layer.config["layer"] : undefined;
+  if (!isObject(inner) || !isObject(inner["config"])) return layer;
+  return { ...layer, className: String(inner["class_name"]), config: inner["config"] };
 }
 
 /** Returns the activation of a layer by name, `other` if it is not a string, `linear` if the layer has none. */

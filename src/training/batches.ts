@@ -1,7 +1,8 @@
 import { tf } from "../engine/tf.ts";
-import { tensorRows } from "../features/sample-rows.ts";
 import { shuffled } from "../random.ts";
+import type { OutputTargets } from "../task/output-targets.ts";
 import type { Tensor } from "../tensor.ts";
+import { elementCount, float32Tensor, toFloat32 } from "../tensor.ts";
 import type { Examples } from "./example-set.ts";
 import type { Batch } from "./tail.ts";
 
@@ -23,21 +24,34 @@ export function orderedBatches(samples: number, batchSize: number): readonly Uin
   );
 }
 
-/** Copies the given rows to the engine; the caller disposes the batch with `disposeBatch`. */
-export async function uploadBatch(
-  { features, targets, sampleWeights }: Examples,
-  rows: Uint32Array,
-): Promise<Batch> {
+/** Copies the given rows of the features to the engine; the caller disposes the batch with `disposeBatch`. */
+export async function uploadBatch({ features, targets }: Examples, rows: Uint32Array): Promise<Batch> {
   const picked = await Promise.all(features.map((source) => source.pick(rows)));
   return {
     features: picked.map(upload),
-    targets: upload(await tensorRows(targets).pick(rows)),
-    ...(sampleWeights && { sampleWeights: upload(await tensorRows(sampleWeights).pick(rows)) }),
+    targets: targets.map((own) => own && pickedTargets(own, rows)),
   };
 }
 
+/** Returns the targets of some samples, with their weights. */
+export function pickedTargets({ targets, weights }: OutputTargets, rows: ArrayLike<number>): OutputTargets {
+  return {
+    targets: pickedRows(targets, rows),
+    ...(weights && { weights: pickedRows(weights, rows) }),
+  };
+}
+
+function pickedRows({ shape, ...tensor }: Tensor, rows: ArrayLike<number>): Tensor {
+  const rowShape = shape.slice(1);
+  const size = elementCount(rowShape);
+  const values = toFloat32({ shape, ...tensor });
+  const picked = new Float32Array(rows.length * size);
+  Array.from(rows, (row, index) => picked.set(values.subarray(row * size, (row + 1) * size), index * size));
+  return float32Tensor(picked, [rows.length, ...rowShape]);
+}
+
 export function disposeBatch(batch: Batch): void {
-  tf.dispose([...batch.features, batch.targets, ...(batch.sampleWeights ? [batch.sampleWeights] : [])]);
+  tf.dispose([...batch.features]);
 }
 
 /** Returns a permutation of `0 … count-1`, the same for the same seed and epoch on every machine. */

@@ -1,24 +1,37 @@
 import type { SampleRows } from "../features/sample-rows.ts";
-import { classIndices, classWeights } from "../task/targets.ts";
-import type { Tensor } from "../tensor.ts";
-import { float32Tensor } from "../tensor.ts";
+import { classIndices, classWeights, withClassWeights } from "../task/class-weights.ts";
+import type { Objective } from "../task/objective.ts";
+import type { OutputTargets } from "../task/output-targets.ts";
+import type { Task } from "../task/task.ts";
 import type { Examples } from "./example-set.ts";
-import { sampleWeights } from "./trainer.ts";
 
-/** Features with targets as the loss takes them, weighted by class where asked. */
+/** Weights by class name or index, or balanced over the samples; of several outputs for each that has those classes. */
+export interface Weighting {
+  readonly classWeight: "balanced" | Readonly<Record<string, number>>;
+  readonly task: Task;
+  readonly objective: Objective;
+}
+
+/** Returns features with targets as the losses take them, weighted by class where asked. */
 export function examplesOf(
   features: readonly SampleRows[],
-  targets: Tensor,
-  weighting?: {
-    readonly classWeight: "balanced" | Readonly<Record<string, number>>;
-    readonly classNames: readonly string[];
-  },
+  targets: readonly (OutputTargets | null)[],
+  weighting?: Weighting,
 ): Examples {
   if (!weighting) return { features, targets };
-  const byIndex = classWeights(weighting.classWeight, weighting.classNames, classIndices(targets));
-  return {
-    features,
-    targets,
-    sampleWeights: float32Tensor(sampleWeights(targets, byIndex), [targets.shape[0]!]),
-  };
+  const { classWeight, task, objective } = weighting;
+  const weighted = targets.map((own, index) => {
+    const output = objective.outputs[index];
+    const asked = task.outputs[index];
+    if (!own || !output || asked?.kind === "values") return own;
+    const labels = classIndices(own.targets, output.loss?.targets === "indices");
+    const names = asked?.labels ?? numbered(labels);
+    return withClassWeights(output, own, classWeights(classWeight, names, labels));
+  });
+  return { features, targets: weighted };
+}
+
+function numbered(labels: readonly number[]): string[] {
+  const count = labels.reduce((most, label) => Math.max(most, label + 1), 2);
+  return Array.from({ length: count }, (_, index) => String(index));
 }

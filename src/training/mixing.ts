@@ -43,12 +43,14 @@ export function drawnMixing(
 
 /** Returns the samples with their targets and weights mixed; their features stay. */
 export function withMixedTargets(given: Examples, mixing: Mixing): Examples {
-  const { targets, sampleWeights } = given;
-  return {
-    ...given,
-    targets: mixedTensor(targets, mixing),
-    ...(sampleWeights && { sampleWeights: mixedTensor(sampleWeights, mixing) }),
-  };
+  const mixed = given.targets.map(
+    (own) =>
+      own && {
+        targets: mixedTensor(own.targets, mixing),
+        ...(own.weights && { weights: mixedTensor(own.weights, mixing) }),
+      },
+  );
+  return { ...given, targets: mixed };
 }
 
 /** Returns rows that are mixed when they are picked. */

@@ -1,6 +1,5 @@
 import type { Weight, Weights } from "../checkpoint.ts";
 import { tf } from "../engine/tf.ts";
-import { UsageError } from "../errors.ts";
 import type { Partition } from "../freeze/partition.ts";
 import type { Program } from "../model/program.ts";
 import { programBetween } from "../model/program.ts";
@@ -10,13 +9,14 @@ import type { OnGradient } from "../model/training-step.ts";
 import { forward, trainingProgram } from "../model/training-step.ts";
 import type { LayerWeights } from "../model/uploads.ts";
 import { disposeWeights, uploadWeights } from "../model/uploads.ts";
-import type { Judged } from "../task/batch-loss.ts";
-import { accuracySums, lossGradient, lossSum, meanUnderMask } from "../task/batch-loss.ts";
-import type { Loss } from "../task/losses.ts";
+import type { BatchScores, GivenOutput } from "../task/judgement.ts";
+import { judge } from "../task/judgement.ts";
+import type { Objective } from "../task/objective.ts";
+import type { OutputTargets } from "../task/output-targets.ts";
 import { float32Tensor } from "../tensor.ts";
 import type { GraphLayer, LayerGraph } from "../topology/layer-graph.ts";
 import { layerAt, lossInputs } from "../topology/layer-graph.ts";
-import { withLogitsOutput } from "../topology/rewrites/logits-output.ts";
+import { withLogitsOutputs } from "../topology/rewrites/logits-output.ts";
 import { activityGradients, activityPenalty } from "./activity-penalties.ts";
 import { createOptimizer } from "./optimizer.ts";
 import type { OptimizerConfig } from "./optimizer-config.ts";
@@ -26,24 +26,19 @@ import type { Snapshot } from "./snapshot.ts";
 import type { OptimizerState } from "./state.ts";
 import { constraintsOf, weightPenalties, weightRules } from "./weight-rules.ts";
 
-/** Sums over the samples of one batch. */
-export interface BatchFigures {
-  readonly samples: number;
-  /** Of the loss, sample weights applied, without regularizers. */
-  readonly lossSum: number;
-  /** Of correct predictions; null where the loss has no accuracy. */
-  readonly correctSum: number | null;
-  /** How many samples `correctSum` is out of: fewer where a mask leaves positions out. */
-  readonly counted: number;
-  /** What regularizers of weights and activities add to the batch's mean loss. */
+/** The figures of one batch. */
+export interface BatchFigures extends BatchScores {
+  /** What regularizers of weights and activities add to the batch's loss. */
   readonly penalty: number;
 }
 
 export interface Batch {
   /** One tensor for each of the partition's frontier tensors. The caller's. */
   readonly features: readonly tf.Tensor[];
-  readonly targets: tf.Tensor;
-  readonly sampleWeights?: tf.Tensor;
+  /** One for each output; null for an output without a loss. */
+  readonly targets: readonly (OutputTargets | null)[];
+  /** The tail's own where absent. */
+  readonly objective?: Objective;
 }
 
 /** What the next step depends on beside the data, as a value. */
@@ -57,6 +52,7 @@ export interface TailState {
 
 /** The dynamic part of a model with its trained weights and optimizer state on the engine. */
 export interface Tail {
+  readonly objective: Objective;
   /** The rate of the coming step. Setting it is refused where the optimizer has a schedule. */
   learningRate: number;
   /** Steps taken: where the streams of random numbers are. */
@@ -83,26 +79,20 @@ export interface TailOptions {
   readonly partition: Partition;
   readonly weights: Weights;
   readonly optimizer: OptimizerConfig;
-  readonly loss: Loss;
+  readonly objective: Objective;
   readonly seed: number;
   /** Steps that earlier phases have taken; 0. */
   readonly firstStep?: number;
   /** By layer path, what the learning rate is multiplied by; 1 where it is absent. */
   readonly rateFactors?: ReadonlyMap<string, number>;
-  /** Of the model: what its loss is under a mask. */
-  readonly kerasVersion: string;
 }
 
 export function createTail(options: TailOptions): Tail {
-  const { loss, seed } = options;
-  const meanOver = meanUnderMask(options.kerasVersion);
-  const { graph, activation } = withLogitsOutput(options.graph);
-  if (graph.outputs.length !== 1) {
-    throw new UsageError(
-      `${graph.name}: expected one output to train, got ${graph.outputs.length}.`,
-      "several-outputs",
-    );
-  }
+  const { seed } = options;
+  const { graph, outputs: logits } = withLogitsOutputs(
+    options.graph,
+    (node) => options.partition.sides[node.index] === "dynamic",
+  );
   const program = programBetween(graph, options.partition.frontier, lossInputs(graph));
   const partition = reaching(options.partition, program);
   const training = trainingProgram(
@@ -138,17 +128,14 @@ export function createTail(options: TailOptions): Tail {
     keras: layer.keras,
   });
 
-  const figures = (judged: Judged, sum: tf.Tensor, penaltySum: number): BatchFigures => {
-    const samples = judged.targets.shape[0]!;
-    const accuracy = accuracySums(loss, judged);
-    return {
-      samples,
-      lossSum: sum.dataSync()[0]!,
-      correctSum: accuracy?.correct ?? null,
-      counted: accuracy?.counted ?? samples,
-      penalty: penaltySum,
-    };
-  };
+  /** Each of the model's outputs with its mask, and what its activities add. */
+  const givenBy = (
+    tensors: readonly tf.Tensor[],
+    masks: readonly (tf.Tensor | undefined)[],
+  ): { given: GivenOutput[]; activities: readonly tf.Tensor[] } => ({
+    given: logits.map((how, index) => ({ ...how, values: tensors[index]!, mask: masks[index] })),
+    activities: tensors.slice(logits.length),
+  });
   const penaltyNow = (activities: readonly tf.Tensor[], values: LayerWeights = weights): number =>
     standing + penaltyTotal(rules, values) + activityPenalty(activities, reduction);
   /** The weights that the model is judged and kept by. */
@@ -162,6 +149,7 @@ export function createTail(options: TailOptions): Tail {
   };
 
   return {
+    objective: options.objective,
     get learningRate() {
       return optimizer.learningRate;
     },
@@ -179,17 +167,14 @@ export function createTail(options: TailOptions): Tail {
         for (const name of Object.keys(state)) names.add(name);
         moved.set(path, names);
       }
-      const { targets, sampleWeights } = batch;
-      const [values, ...activities] = pass.outputs as [tf.Tensor, ...tf.Tensor[]];
-      const output = { values, activation };
-      const judged = { output, targets, sampleWeights, mask: pass.outputMasks[0], meanOver };
-      const { sum, gradient } = lossGradient(loss, judged);
-      const gradients = [gradient, ...activityGradients(activities, reduction)];
-      const result = figures(judged, sum, penaltyNow(activities));
-      sum.dispose();
+      const { targets, objective = options.objective } = batch;
+      const { given, activities } = givenBy(pass.outputs, pass.outputMasks);
+      const judged = judge(objective, given, targets, { gradients: true });
+      const gradients = [...judged.gradients, ...activityGradients(activities, reduction)];
+      const result = { ...judged.scores, penalty: penaltyNow(activities) };
       step++;
       optimizer.beginStep(learningRate);
-      const isUpdated = updates === "always" || Number.isFinite(result.lossSum + result.penalty);
+      const isUpdated = updates === "always" || Number.isFinite(result.loss + result.penalty);
       const update: OnGradient = (path, name, raw, addends) => {
         if (!isUpdated) return;
         const own = rules.find((rule) => rule.path === path && rule.name === name);
@@ -206,18 +191,11 @@ export function createTail(options: TailOptions): Tail {
     evaluateBatch: (batch) => {
       const judging = judgedWeights();
       const { outputs, masks } = runWithMasks(program, batch.features, judging);
-      const [values, ...activities] = outputs as [tf.Tensor, ...tf.Tensor[]];
-      const { targets, sampleWeights } = batch;
-      const judged = {
-        output: { values, activation },
-        targets,
-        sampleWeights,
-        mask: masks[0],
-        meanOver,
-      };
-      const sum = lossSum(loss, judged);
-      const result = figures(judged, sum, penaltyNow(activities, judging));
-      tf.dispose([...outputs, ...masks, sum] as tf.Tensor[]);
+      const { targets, objective = options.objective } = batch;
+      const { given, activities } = givenBy(outputs, masks);
+      const { scores } = judge(objective, given, targets);
+      const result = { ...scores, penalty: penaltyNow(activities, judging) };
+      tf.dispose([...outputs, ...masks] as tf.Tensor[]);
       return result;
     },
     snapshot: () => snapshotOf(judgedWeights(), moved),

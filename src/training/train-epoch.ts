@@ -1,12 +1,14 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { TopologyError } from "../errors.ts";
+import { flatFigures } from "../task/figures.ts";
+import { scoreKeeper } from "../task/score-keeper.ts";
 import { disposeBatch, shuffledBatches, uploadBatch } from "./batches.ts";
 import type { Callback, Moment } from "./callbacks/callback.ts";
 import type { Figures } from "./epoch-figures.ts";
-import { meanFigures } from "./epoch-figures.ts";
+import { batchFigures } from "./epoch-figures.ts";
 import type { Examples } from "./example-set.ts";
 import { sampleCount } from "./example-set.ts";
-import type { Batch, BatchFigures, Tail } from "./tail.ts";
+import type { Batch, Tail } from "./tail.ts";
 
 /** One epoch to be trained. */
 export interface EpochPlan {
@@ -38,7 +40,7 @@ export async function trainEpoch(tail: Tail, plan: EpochPlan): Promise<TrainedEp
   for (const callback of callbacks) examples = (await callback.examples?.(epoch, examples)) ?? examples;
   const batches = shuffledBatches(sampleCount(examples), batchSize, seed, epoch);
   const steps = batches.length;
-  const all: BatchFigures[] = [];
+  const keeper = scoreKeeper(tail.objective);
   let lr = tail.learningRate;
   for (const [index, rows] of batches.entries()) {
     signal?.throwIfAborted();
@@ -47,14 +49,14 @@ export async function trainEpoch(tail: Tail, plan: EpochPlan): Promise<TrainedEp
     for (const callback of callbacks) lr = (await callback.learningRate?.(moment, lr)) ?? lr;
     const batch = await uploadBatch(examples, rows);
     const figures = tail.trainOnBatch(batch, lr, "finite");
-    if (!Number.isFinite(figures.lossSum + figures.penalty)) throw notFinite(tail, batch, epoch, index + 1);
+    if (!Number.isFinite(figures.loss + figures.penalty)) throw notFinite(tail, batch, epoch, index + 1);
     disposeBatch(batch);
-    all.push(figures);
-    const reported = { ...meanFigures([figures]), lr, samples: figures.samples };
+    keeper.add(figures, figures.penalty);
+    const reported = { ...batchFigures(tail, figures), lr, samples: figures.samples };
     for (const callback of callbacks) await callback.stepEnd?.(moment, reported);
     await nextTurn();
   }
-  return { figures: meanFigures(all), lr, steps };
+  return { figures: flatFigures(keeper.figures()), lr, steps };
 }
 
 function notFinite(tail: Tail, batch: Batch, epoch: number, step: number): TopologyError {

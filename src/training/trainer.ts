@@ -1,7 +1,7 @@
 import type { BatchNormMode, Checkpoint, Weights } from "../checkpoint.ts";
 import { withWeights } from "../checkpoint.ts";
 import { inputsInOrder } from "../data/arrays.ts";
-import type { ModelInputs } from "../data/dataset.ts";
+import type { Dataset, ModelInputs, ModelTargets, SampleWeights } from "../data/dataset.ts";
 import { ensureEngine } from "../engine/backend.ts";
 import { tf } from "../engine/tf.ts";
 import { UsageError } from "../errors.ts";
@@ -9,11 +9,19 @@ import { cutCheckpoint } from "../features/cut.ts";
 import { createTrunk, staticProgram } from "../features/trunk.ts";
 import type { FreezePolicy } from "../freeze/policy.ts";
 import { uploadRows } from "../model/uploads.ts";
-import type { LossArgument } from "../task/loss-argument.ts";
-import { lossOf } from "../task/losses.ts";
-import { classIndices, outputShape, targetsFor } from "../task/targets.ts";
-import type { Tensor } from "../tensor.ts";
+import type { WeightByIndex } from "../task/class-weights.ts";
+import { withClassWeights } from "../task/class-weights.ts";
+import type { Figures } from "../task/figures.ts";
+import { requireInputs } from "../task/inputs.ts";
+import type { Objective } from "../task/objective.ts";
+import { objectiveOf } from "../task/objective.ts";
+import type { OutputTargets } from "../task/output-targets.ts";
+import { scoreKeeper } from "../task/score-keeper.ts";
+import { checkedTargets } from "../task/targets.ts";
+import type { AskedTask, Task } from "../task/task.ts";
+import { taskOf } from "../task/task-of.ts";
 import { formatShape, sameShape } from "../tensor.ts";
+import { orderedBatches, pickedTargets } from "./batches.ts";
 import type { OptimizerArgument } from "./optimizer-config.ts";
 import { optimizerConfig } from "./optimizer-config.ts";
 import type { TrainingState } from "./state.ts";
@@ -25,17 +33,34 @@ export interface TrainerOptions {
   /** Adam */
   readonly optimizer?: OptimizerArgument;
   readonly learningRate?: number;
-  /** categorical_crossentropy */
-  readonly loss?: LossArgument;
-  /** Weight of each class by its index. */
-  readonly classWeight?: Readonly<Record<string, number>>;
+  /** For every output, or by output name. By the file and the head where absent. */
+  readonly loss?: AskedTask["loss"];
+  /** Weight of each output's loss, in order or by output name; 1. */
+  readonly lossWeights?: AskedTask["lossWeights"];
+  /** For every output, or by output name. */
+  readonly metrics?: AskedTask["metrics"];
+  /** Metrics that sample weights count in. */
+  readonly weightedMetrics?: AskedTask["metrics"];
+  /** Weight of each class by its index; of several outputs by output name. */
+  readonly classWeight?:
+    | Readonly<Record<string, number>>
+    | Readonly<Record<string, Readonly<Record<string, number>>>>;
   readonly seed?: number;
 }
 
 /** The model on the engine, trunk and tail, a step at a time. Nothing is preprocessed. */
 export interface Trainer {
-  /** One update; the figures are from before it, `loss` with the regularizers, as Keras reports it. */
-  trainOnBatch(inputs: ModelInputs, targets: Tensor): Promise<{ loss: number; accuracy?: number }>;
+  /**
+   * Makes one update and returns the figures from before it, as Keras reports them: `loss` with the regularizers, each output's
+   * loss where there are several, and every metric of this batch alone.
+   */
+  trainOnBatch(inputs: ModelInputs, targets: ModelTargets, options?: BatchOptions): Promise<TrainedBatch>;
+  /** Returns the figures of samples in inference mode, over batches of 32, as Keras's `evaluate`. */
+  evaluate(
+    inputs: ModelInputs,
+    targets: ModelTargets,
+    options?: BatchOptions & { readonly batchSize?: number },
+  ): Promise<TrainedBatch>;
   /** The rate of the coming step. Setting it is refused where the optimizer has a schedule. */
   learningRate: number;
   /** Returns a copy of everything that the next step depends on. */
@@ -47,6 +72,13 @@ export interface Trainer {
   dispose(): void;
 }
 
+export interface BatchOptions {
+  /** `[N]`, or one per position; for all outputs, for the outputs in order, or by output name. */
+  readonly sampleWeights?: SampleWeights;
+}
+
+export type TrainedBatch = Figures & { readonly accuracy?: number };
+
 /**
  * @throws {UsageError} for an option that is not known, a policy that matches nothing or freezes everything.
  * @throws {TopologyError} for a layer that cannot be computed here.
@@ -57,37 +89,59 @@ export async function createTrainer(checkpoint: Checkpoint, options: TrainerOpti
     freeze: options.freeze,
     bnMode: options.bnMode ?? "inference",
   });
-  const loss = lossOf(options.loss ?? "categorical_crossentropy");
+  const { loss, lossWeights, metrics, weightedMetrics } = options;
+  const objectiveFor = (dataset?: Dataset): Objective => {
+    const task = taskOf(checkpoint, dataset, { loss, lossWeights, metrics, weightedMetrics });
+    return objectiveOf(metrics === undefined ? withAccuracy(task) : task, graph, checkpoint.kerasVersion);
+  };
   const seed = options.seed ?? 0;
   const trunk = createTrunk(staticProgram(cut, checkpoint.weights));
   const tail = createTail({
     ...cut,
     weights: checkpoint.weights,
     optimizer: optimizerConfig(options.optimizer ?? "Adam", options.learningRate),
-    loss,
+    objective: objectiveFor(),
     seed,
-    kerasVersion: checkpoint.kerasVersion,
   });
-  const output = outputShape(graph);
+  // The first targets tell their form, where no loss says it.
+  let known: Objective | undefined;
   const inputNames = graph.inputs.map((input) => input.name);
+  const prepared = (given: ModelInputs, targets: ModelTargets, { sampleWeights }: BatchOptions) => {
+    const inputs = requireInputs(inputsInOrder(given, inputNames), graph);
+    known ??= objectiveFor({ kind: "arrays", inputs: given, targets });
+    const samples = inputs[0]?.shape[0] ?? 0;
+    return {
+      inputs,
+      samples,
+      objective: known,
+      targets: checkedTargets(known, targets, samples, sampleWeights),
+    };
+  };
   return {
-    trainOnBatch: async (inputs, targets) => {
-      const samples = targets.shape[0]!;
-      const feeds = inputsInOrder(inputs, inputNames).map((input) => uploadRows(input, 0, samples));
+    trainOnBatch: async (inputs, targets, batchOptions = {}) => {
+      const { objective, ...batch } = prepared(inputs, targets, batchOptions);
+      const feeds = batch.inputs.map((input) => uploadRows(input, 0, batch.samples));
       const features = trunk.run(feeds);
-      const batch = {
-        features,
-        targets: uploadRows(targetsFor(targets, output, loss), 0, samples),
-        ...(options.classWeight && {
-          sampleWeights: tf.tensor1d(sampleWeights(targets, options.classWeight)),
-        }),
-      };
-      const figures = tail.trainOnBatch(batch);
-      tf.dispose([...feeds, ...features, batch.targets, batch.sampleWeights ?? []]);
-      return {
-        loss: figures.lossSum / samples + figures.penalty,
-        ...(figures.correctSum !== null && { accuracy: figures.correctSum / (figures.counted || 1) }),
-      };
+      const weighted = withWeightsOfClasses(objective, batch.targets, options.classWeight);
+      const scores = tail.trainOnBatch({ features, targets: weighted, objective });
+      tf.dispose([...feeds, ...features]);
+      const keeper = scoreKeeper(objective);
+      keeper.add(scores, scores.penalty);
+      return keeper.figures();
+    },
+    evaluate: async (inputs, targets, { batchSize = 32, ...batchOptions } = {}) => {
+      const { objective, samples, ...batch } = prepared(inputs, targets, batchOptions);
+      const keeper = scoreKeeper(objective);
+      for (const rows of orderedBatches(samples, batchSize)) {
+        const [from = 0] = rows;
+        const feeds = batch.inputs.map((input) => uploadRows(input, from, from + rows.length));
+        const features = trunk.run(feeds);
+        const picked = batch.targets.map((own) => own && pickedTargets(own, rows));
+        const scores = tail.evaluateBatch({ features, targets: picked, objective });
+        tf.dispose([...feeds, ...features]);
+        keeper.add(scores, scores.penalty);
+      }
+      return keeper.figures();
     },
     get learningRate() {
       return tail.learningRate;
@@ -131,7 +185,25 @@ function requireSameWeights(checkpoint: Checkpoint, weights: Weights): void {
   }
 }
 
-/** Each sample's weight by its class: 1 for a class that `classWeight` does not name (`keras/src/trainers/data_adapters`). */
-export function sampleWeights(targets: Tensor, classWeight: Readonly<Record<string, number>>): Float32Array {
-  return Float32Array.from(classIndices(targets), (label) => classWeight[String(label)] ?? 1);
+/** A step on several labels tells Keras's `accuracy` too. */
+function withAccuracy(task: Task): Task {
+  const outputs = task.outputs.map((output) =>
+    output.kind === "labels" ? { ...output, metrics: ["accuracy", ...output.metrics] } : output,
+  );
+  return { ...task, outputs };
+}
+
+function withWeightsOfClasses(
+  { outputs }: Objective,
+  targets: readonly (OutputTargets | null)[],
+  classWeight: TrainerOptions["classWeight"],
+): readonly (OutputTargets | null)[] {
+  if (!classWeight) return targets;
+  return targets.map((own, index) => {
+    const output = outputs[index];
+    if (!own || !output) return own;
+    const byName = (classWeight as Readonly<Record<string, WeightByIndex | number>>)[output.name];
+    if (typeof byName === "object") return withClassWeights(output, own, byName);
+    return outputs.length > 1 ? own : withClassWeights(output, own, classWeight as WeightByIndex);
+  });
 }

@@ -2,7 +2,6 @@ import { readdirSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import type { Checkpoint, Json, JsonObject, Weight } from "../../src/checkpoint.ts";
 import { TopologyError, UsageError } from "../../src/errors.ts";
-import { decideHead } from "../../src/head/kept-head.ts";
 import { replaceHead } from "../../src/head/replace-head.ts";
 import { formatShape } from "../../src/tensor.ts";
 import { layerGraph } from "../../src/topology/build-graph.ts";
@@ -294,61 +293,5 @@ describe("finding the head", () => {
     const pooled = tinyGraph([imageInput(), conv("last", { config: { activation: "relu" } }), pool()]);
     const normed = tinyGraph([imageInput(), conv("last"), norm("bn"), pool()]);
     expect([relu, maps, pooled, normed].map(classifierOf)).toEqual([null, null, null, null]);
-  });
-});
-
-describe("deciding whether the head is kept", () => {
-  const graph = tinyGraph([imageInput(), pool(), dense("out", 3)]);
-  const classNames = ["ants", "bees", "wasps"];
-
-  test("a head whose labels are those of the data is kept in the order of the file", () => {
-    const labels = ["wasps", "ants", "bees"];
-    expect(decideHead(graph, { notes: { labels }, classNames })).toEqual({ keep: true, labels });
-  });
-
-  test("a head with other, more or fewer labels is replaced", () => {
-    const others = { notes: { labels: ["ants", "bees", "flies"] }, classNames };
-    expect(decideHead(graph, others)).toEqual({ keep: false, labels: classNames });
-    expect(decideHead(graph, { notes: {}, classNames: ["a", "b"] }).keep).toBe(false);
-    expect(
-      decideHead(graph, { notes: { labels: classNames }, classNames: [...classNames, "flies"] }).keep,
-    ).toBe(false);
-  });
-
-  test("a head without labels and with the right number of classes is kept with a warning", () => {
-    expect(decideHead(graph, { notes: {}, classNames })).toEqual({
-      keep: true,
-      labels: classNames,
-      warning:
-        "The head has 3 classes and the file has no labels: it is kept, and its outputs are taken to be ants, bees, wasps in this order.",
-    });
-    const binary = tinyGraph([imageInput(), pool(), dense("out", 1, { config: { activation: "sigmoid" } })]);
-    expect(decideHead(binary, { notes: {}, classNames: ["a", "b"] }).keep).toBe(true);
-    expect(decideHead(binary, { notes: {}, classNames }).keep).toBe(false);
-  });
-
-  test("keepHead keeps a head with the right number of classes and refuses any other", () => {
-    const notes = { labels: ["x", "y", "z"] };
-    expect(decideHead(graph, { notes, classNames, keepHead: true })).toEqual({
-      keep: true,
-      labels: classNames,
-      warning:
-        "The head is kept as requested, although its labels are x, y, z and those of the data are ants, bees, wasps.",
-    });
-    expect(decideHead(graph, { notes: {}, classNames, keepHead: true })).toEqual({
-      keep: true,
-      labels: classNames,
-    });
-    expect(() => decideHead(graph, { notes, classNames: ["a", "b"], keepHead: true })).toThrow(
-      "keepHead: expected a head for the 2 classes of the data, got one for 3.",
-    );
-    const features = tinyGraph([imageInput(), conv("a"), pool()]);
-    expect(() => decideHead(features, { notes: {}, classNames, keepHead: true })).toThrow(UsageError);
-  });
-
-  test("the head of a model that is not a classifier is replaced", () => {
-    expect(decideHead(tinyGraph([imageInput(), conv("a"), pool()]), { notes: {}, classNames }).keep).toBe(
-      false,
-    );
   });
 });

@@ -12,12 +12,9 @@ import { DataError, UsageError } from "../../src/errors.ts";
 import { readCheckpoint } from "../../src/formats/checkpoint-file.ts";
 import { inspect } from "../../src/freeze/inspect.ts";
 import { evaluate } from "../../src/inference/evaluate.ts";
+import type { ClassProbability } from "../../src/inference/output-predictions.ts";
 import { predict } from "../../src/inference/predict.ts";
-import {
-  type ClassProbability,
-  type FilePrediction,
-  predictFiles,
-} from "../../src/inference/predict-files.ts";
+import { type FilePrediction, predictFiles } from "../../src/inference/predict-files.ts";
 import { float32Tensor } from "../../src/tensor.ts";
 
 const fixtures = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "fixtures");

@@ -10,19 +10,19 @@ import { staticProgram } from "../../src/features/trunk.ts";
 import { readCheckpoint } from "../../src/formats/checkpoint-file.ts";
 import { partition } from "../../src/freeze/partition.ts";
 import type { FrozenSet } from "../../src/freeze/policy.ts";
-import { lossOf } from "../../src/task/losses.ts";
 import type { Shape, Tensor } from "../../src/tensor.ts";
 import { elementCount, float32Tensor, toFloat32 } from "../../src/tensor.ts";
 import { layerGraph } from "../../src/topology/build-graph.ts";
 import type { LayerGraph } from "../../src/topology/layer-graph.ts";
 import { specOf } from "../../src/topology/layer-specs.ts";
-import { withLogitsOutput } from "../../src/topology/rewrites/logits-output.ts";
+import { withLogitsOutputs } from "../../src/topology/rewrites/logits-output.ts";
 import { weightSpecsOf } from "../../src/topology/weights-of.ts";
 import { optimizerConfig } from "../../src/training/optimizer-config.ts";
 import { createTail } from "../../src/training/tail.ts";
 import type { TrainingPhase } from "../../src/training/train.ts";
 import { train } from "../../src/training/train.ts";
 import { modelPath } from "../formats/model-fixtures.ts";
+import { objectiveWith } from "../task/objective.ts";
 import { randomNumbers, randomWeights } from "../topology/rewrites/graph-maker.ts";
 import { randomGraph } from "../topology/rewrites/random-graphs.ts";
 
@@ -51,12 +51,13 @@ interface Course {
 
 /** Two epochs in batches of three, the last of one. */
 async function course(job: Job, model: CutModel, features: readonly Tensor[]): Promise<Course> {
-  const softmax = withLogitsOutput(model.graph).activation === "softmax";
-  const loss = lossOf(softmax ? "categorical_crossentropy" : "mean_squared_error");
+  const softmax = withLogitsOutputs(model.graph).outputs[0]!.activation === "softmax";
+  const loss = softmax ? "categorical_crossentropy" : "mean_squared_error";
+  const objective = objectiveWith(model.graph, loss);
   const { seed, weights, targets } = job;
   const losses: number[] = [];
-  const examples = { features: features.map(tensorRows), targets };
-  const tail = createTail({ ...model, weights, optimizer, loss, seed, kerasVersion: "3.15.1" });
+  const examples = { features: features.map(tensorRows), targets: [{ targets }] };
+  const tail = createTail({ ...model, weights, optimizer, objective, seed });
   const phase: TrainingPhase = {
     epochs: 2,
     open: () => ({

@@ -18,14 +18,15 @@ const targets = float32Tensor(
   Float32Array.from({ length: samples * 2 }, (_, index) => (Math.floor(index / 2) % 2 === index % 2 ? 1 : 0)),
   [samples, 2],
 );
+const weights = float32Tensor(
+  Float32Array.from({ length: samples }, (_, index) => index + 1),
+  [samples],
+);
 const given: Examples = {
   features: [tensorRows(features), tensorRows(second)],
-  targets,
-  sampleWeights: float32Tensor(
-    Float32Array.from({ length: samples }, (_, index) => index + 1),
-    [samples],
-  ),
+  targets: [{ targets, weights }],
 };
+const targetsOf = (examples: Examples): Tensor => examples.targets[0]!.targets;
 
 const mixed = async (epoch: number, seed = 0) =>
   (await mixup({ alpha: 0.4, seed }).examples?.(epoch, given)) ?? given;
@@ -54,15 +55,13 @@ describe("mixup", () => {
       const [partner, share] = [partners[row]!, kept[row]!];
       expect(rowOf(first!, row)).toEqual(averaged(features, row, partner, share));
       expect(rowOf(other!, row)).toEqual(averaged(second, row, partner, share));
-      expect(rowOf(examples.targets, row)).toEqual(averaged(targets, row, partner, share));
-      expect(rowOf(examples.sampleWeights!, row)).toEqual(
-        averaged(given.sampleWeights!, row, partner, share),
-      );
+      expect(rowOf(targetsOf(examples), row)).toEqual(averaged(targets, row, partner, share));
+      expect(rowOf(examples.targets[0]!.weights!, row)).toEqual(averaged(weights, row, partner, share));
     }
   });
 
   test("keeps the sum of a one-hot target", async () => {
-    const { targets: soft } = await mixed(1);
+    const soft = targetsOf(await mixed(1));
     for (let row = 0; row < samples; row++) {
       expect(rowOf(soft, row).reduce((sum, value) => sum + value, 0)).toBeCloseTo(1, 6);
     }
@@ -77,7 +76,7 @@ describe("mixup", () => {
 
   test("is the same for the same seed and epoch, and another for others", async () => {
     const values = async (epoch: number, seed?: number) =>
-      String([...toFloat32((await mixed(epoch, seed)).targets)]);
+      String([...toFloat32(targetsOf(await mixed(epoch, seed)))]);
     expect(await values(1)).toBe(await values(1));
     expect(new Set([await values(1), await values(2), await values(1, 1)]).size).toBe(3);
   });
@@ -93,5 +92,5 @@ test("a mixing of targets alone leaves the features", () => {
   const mixing = { partners: [1, 0, 2, 3, 4, 5, 6, 7], kept: new Float32Array(samples).fill(0.25) };
   const examples = withMixedTargets(given, mixing);
   expect(examples.features).toBe(given.features);
-  expect(rowOf(examples.targets, 0)).toEqual([0.25, 0.75]);
+  expect(rowOf(targetsOf(examples), 0)).toEqual([0.25, 0.75]);
 });

@@ -3,8 +3,8 @@ import { gunzipSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import type { JsonObject } from "../../src/checkpoint.ts";
 import { readCheckpoint } from "../../src/formats/checkpoint-file.ts";
-import type { LossArgument } from "../../src/task/loss-argument.ts";
-import { lossOf } from "../../src/task/losses.ts";
+import { lossOf } from "../../src/task/losses/loss.ts";
+import type { LossArgument } from "../../src/task/losses/loss-argument.ts";
 import { optimizerConfig, rateOf } from "../../src/training/optimizer-config.ts";
 import { modelPath, modelRecords } from "../formats/model-fixtures.ts";
 

@@ -4,7 +4,6 @@ import { withWeights } from "../../src/checkpoint.ts";
 import { cutModel } from "../../src/features/cut.ts";
 import { tensorRows } from "../../src/features/sample-rows.ts";
 import { glorotUniform, randomGenerator } from "../../src/random.ts";
-import { lossOf } from "../../src/task/losses.ts";
 import { float32Tensor } from "../../src/tensor.ts";
 import { layerGraph } from "../../src/topology/build-graph.ts";
 import type { Callback } from "../../src/training/callbacks/callback.ts";
@@ -14,6 +13,7 @@ import { optimizerConfig } from "../../src/training/optimizer-config.ts";
 import { createTail } from "../../src/training/tail.ts";
 import type { Trained, TrainingPhase, TrainOptions } from "../../src/training/train.ts";
 import { train } from "../../src/training/train.ts";
+import { objectiveWith } from "../task/objective.ts";
 
 const [inputs, hidden, classes] = [5, 7, 3];
 const dense = (name: string, units: number, activation: string) => ({
@@ -62,7 +62,7 @@ export function smallExamples(samples: number, seed: number): Examples {
   }
   return {
     features: [tensorRows(float32Tensor(x, [samples, inputs]))],
-    targets: float32Tensor(targets, [samples, classes]),
+    targets: [{ targets: float32Tensor(targets, [samples, classes]) }],
   };
 }
 
@@ -86,10 +86,9 @@ export function smallPhase(options: SmallPhase): TrainingPhase {
         ...cut,
         weights: withWeights(checkpoint, moved).weights,
         optimizer,
-        loss: lossOf("categorical_crossentropy"),
+        objective: objectiveWith(layerGraph(checkpoint), "categorical_crossentropy", ["accuracy"]),
         seed: 1,
         firstStep,
-        kerasVersion: checkpoint.kerasVersion,
       });
       return {
         tail,

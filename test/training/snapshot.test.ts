@@ -4,12 +4,14 @@ import { ensureEngine, useEngine } from "../../src/engine/backend.ts";
 import { tf } from "../../src/engine/tf.ts";
 import { cutModel } from "../../src/features/cut.ts";
 import { readCheckpoint } from "../../src/formats/checkpoint-file.ts";
-import { lossOf } from "../../src/task/losses.ts";
+import { randomGenerator } from "../../src/random.ts";
+import { elementCount, float32Tensor } from "../../src/tensor.ts";
 import { layerGraph } from "../../src/topology/build-graph.ts";
 import { optimizerConfig } from "../../src/training/optimizer-config.ts";
 import type { Snapshot } from "../../src/training/snapshot.ts";
 import { createTail } from "../../src/training/tail.ts";
 import { modelPath } from "../formats/model-fixtures.ts";
+import { objectiveWith } from "../task/objective.ts";
 
 beforeAll(async () => {
   if (!process.env["KERAS_FINETUNE_ENGINE"]) useEngine("wasm");
@@ -35,16 +37,18 @@ test.each(["Adam", "SGD"])("later steps of %s leave a snapshot as it was", async
     ...cut,
     weights: checkpoint.weights,
     optimizer: optimizerConfig(className, 0.1),
-    loss: lossOf("mean_squared_error"),
+    objective: objectiveWith(graph, "mean_squared_error"),
     seed: 0,
-    kerasVersion: checkpoint.kerasVersion,
   });
   const shape = (ref: { node: number; output: number }): number[] => [
     2,
     ...(graph.nodes[ref.node]!.outputs[ref.output]!.shape!.slice(1) as number[]),
   ];
   const features = cut.partition.frontier.map((ref) => tf.randomNormal(shape(ref), 0, 1, "float32", 1));
-  const targets = tf.randomNormal(shape(graph.outputs[0]!.ref), 0, 1, "float32", 2);
+  const random = randomGenerator(2);
+  const output = shape(graph.outputs[0]!.ref);
+  const data = Float32Array.from({ length: elementCount(output) }, () => 2 * random.nextFloat() - 1);
+  const targets = [{ targets: float32Tensor(data, output) }];
   tail.trainOnBatch({ features, targets });
   const early = tail.snapshot();
   const then = valuesOf(early.read());
@@ -53,6 +57,6 @@ test.each(["Adam", "SGD"])("later steps of %s leave a snapshot as it was", async
   expect(now).not.toEqual(then);
   expect(readAndDispose(early)).toEqual(then);
   tail.dispose();
-  tf.dispose([...features, targets]);
+  tf.dispose(features);
   expect(tf.memory().numTensors).toBe(before);
 });

@@ -8,25 +8,46 @@ import { operandOf } from "./operands.ts";
 /** TensorFlow's logarithm of nothing, for a sequence that ends too early. */
 const never = Math.log(1e-307);
 
-/** Of labels `[N, L]` and logits `[N, T, classes]` with how many of each count: `[N]`. */
+/** Labels that logits are aligned with, with how many labels and frames of each sample count. */
+export interface Alignment {
+  /** `[N, L]` */
+  readonly labels: readonly (readonly number[])[];
+  readonly labelCounts: readonly number[];
+  readonly frameCounts: readonly number[];
+  /** Class that stands for no label. */
+  readonly blank: number;
+}
+
+/** Returns the loss of each sample, `[N]`, of an `ops.CTCLoss`. */
 export function temporalLoss(call: KernelCall): tf.Tensor {
-  const [labels, labelCounts, frameCounts] = [
-    operandOf(call, 0, "target")!.arraySync() as number[][],
-    Array.from(operandOf(call, 2, "target_length")!.dataSync()),
-    Array.from(operandOf(call, 3, "output_length")!.dataSync()),
-  ];
-  const compute = tf.customGrad((given, save) => {
-    const logits = given as tf.Tensor3D;
-    const classes = logits.shape[2];
-    const index = numberAt(call.config, "mask_index");
-    const blank = index < 0 ? index + classes : index;
+  const logits = asFloat(operandOf(call, 1, "output")!) as tf.Tensor3D;
+  const index = numberAt(call.config, "mask_index");
+  return alignmentLoss(logits, {
+    labels: operandOf(call, 0, "target")!.arraySync() as number[][],
+    labelCounts: Array.from(operandOf(call, 2, "target_length")!.dataSync()),
+    frameCounts: Array.from(operandOf(call, 3, "output_length")!.dataSync()),
+    blank: index < 0 ? index + logits.shape[2] : index,
+  });
+}
+
+/** Returns the loss of each sample, `[N]`, of logits `[N, T, classes]`. */
+export function alignmentLoss(
+  given: tf.Tensor3D,
+  { labels, labelCounts, frameCounts, blank }: Alignment,
+): tf.Tensor {
+  const compute = tf.customGrad((value, save) => {
+    const logits = value as tf.Tensor3D;
     const logarithms = tf.logSoftmax(logits).arraySync() as number[][][];
     const found = logarithms.map((frames, sample) =>
-      aligned(frames.slice(0, frameCounts[sample]), labels[sample]!.slice(0, labelCounts[sample]), blank),
+      aligned(
+        frames.slice(0, frameCounts[sample]),
+        (labels[sample] ?? []).slice(0, labelCounts[sample]),
+        blank,
+      ),
     );
-    const empty = new Array<number>(classes).fill(0);
+    const empty = new Array<number>(logits.shape[2]).fill(0);
     const gradients = logarithms.map((frames, sample) =>
-      frames.map((_, time) => found[sample]!.gradient[time] ?? empty),
+      frames.map((_, time) => found[sample]?.gradient[time] ?? empty),
     );
     (save as tf.GradSaveFunc)([tf.tensor(Float32Array.from(gradients.flat(2)), logits.shape)]);
     return {
@@ -34,7 +55,7 @@ export function temporalLoss(call: KernelCall): tf.Tensor {
       gradFunc: (dy: tf.Tensor, [saved]: tf.Tensor[]) => tf.mul(saved!, tf.reshape(dy, [-1, 1, 1])),
     };
   });
-  return compute(asFloat(operandOf(call, 1, "output")!));
+  return compute(given);
 }
 
 interface Aligned {

@@ -1,57 +1,101 @@
 import type { GraphLayer, GraphNode, LayerGraph, TensorRef } from "../layer-graph.ts";
-import { layerAt } from "../layer-graph.ts";
+import { layerAt, refKey } from "../layer-graph.ts";
 import { activationName } from "../specs/activation.ts";
 import type { GraphEdges } from "./graph-edges.ts";
 import { graphEdges } from "./graph-edges.ts";
 
-export interface LogitsOutput {
-  /**
-   * The model up to its logits: the same nodes at the same indices, one layer less active. The graph itself if "none".
-   */
-  readonly graph: LayerGraph;
-  /** What turns the graph's output into the model's; softmax over the last axis. */
-  readonly activation: "softmax" | "sigmoid" | "none";
+/** The activations whose logits Keras's cross-entropies ask for. */
+export type LogitsActivation = "softmax" | "sigmoid" | "none";
+
+/** How one output of the graph becomes the model's. */
+export interface OutputLogits {
+  /** Turns the graph's output into the model's; softmax over the last axis. */
+  readonly activation: LogitsActivation;
+  /** The activation that gives the model's output itself, so that Keras finds its logits with it, taken off or not. */
+  readonly carried: LogitsActivation;
 }
 
-const withActivationArgument = new Set(["Dense", "Conv1D", "Conv2D", "Conv3D", "Activation"]);
+export interface LogitsGraph {
+  /** The model up to its logits: the same nodes at the same indices, some layers less active. The graph itself if nothing changes. */
+  readonly graph: LayerGraph;
+  /** One for each output of the graph. */
+  readonly outputs: readonly OutputLogits[];
+}
+
+const withActivationArgument =
+  /^(?:Dense|EinsumDense|Activation|(?:Separable|Depthwise)?Conv[123]D(?:Transpose)?)$/u;
 
 /**
- * The model without the softmax or sigmoid of its only output, so that a cross-entropy is computed from logits as Keras
- * does. It is found in the last layer, or before layers that move values without mixing classes (a Reshape that keeps
- * the last axis, any Flatten after a sigmoid). Left alone where somebody else reads what it gives, or its layer is
- * called twice.
+ * Returns the model without the softmax or sigmoid of its outputs, so that a cross-entropy is computed from logits as Keras does. It
+ * is found in the last layer, or before layers that move values without mixing classes (a Reshape that keeps the last axis, any
+ * Flatten after a sigmoid). It stays where another layer reads what it gives, or its layer is called twice.
+ *
+ * @param mayChange whether the call of a node may lose its activation.
  */
-export function withLogitsOutput(graph: LayerGraph): LogitsOutput {
+export function withLogitsOutputs(
+  graph: LayerGraph,
+  mayChange: (node: GraphNode) => boolean = () => true,
+): LogitsGraph {
   const edges = graphEdges(graph);
-  const unchanged: LogitsOutput = { graph, activation: "none" };
-  if (graph.outputs.length !== 1) return unchanged;
+  const found = graph.outputs.map(({ ref }) => logitsBefore(graph, edges, ref, mayChange));
+  const stripped = new Set(found.flatMap(({ layer }) => (layer === undefined ? [] : [layer])));
+  const layers = graph.layers.map((layer) => (stripped.has(layer.path) ? withoutActivation(layer) : layer));
+  return {
+    graph: stripped.size === 0 ? graph : { ...graph, layers },
+    outputs: found.map(({ activation, carried }) => ({ activation, carried })),
+  };
+}
+
+/** What stands before an output, and the path of the layer to take the activation from. */
+type FoundLogits = OutputLogits & { readonly layer?: string };
+
+function logitsBefore(
+  graph: LayerGraph,
+  edges: GraphEdges,
+  output: TensorRef,
+  mayChange: (node: GraphNode) => boolean,
+): FoundLogits {
   const moved: GraphNode[] = [];
-  for (let ref: TensorRef | undefined = graph.outputs[0]!.ref; ref; ) {
+  let isMoved = false;
+  let isFree = edges.readers(output).length === 0;
+  for (let ref: TensorRef | undefined = output; ref; ) {
     const node: GraphNode = graph.nodes[ref.node]!;
     const layer = layerAt(graph, node.layer);
-    if (!readOnce(edges, ref, moved.length === 0)) return unchanged;
     const activation = outputActivation(layer, node);
     if (activation !== "none") {
-      const strippable = edges.calls(layer.path).length === 1 && moved.every(movesOnly[activation](graph));
-      return strippable ? { graph: withLayer(graph, withoutActivation(layer)), activation } : unchanged;
+      const carried = isMoved ? "none" : activation;
+      const isOwn =
+        isFree &&
+        edges.calls(layer.path).length === 1 &&
+        (layer.config["activity_regularizer"] ?? null) === null;
+      const strippable =
+        isOwn &&
+        !layer.className.startsWith("ops.") &&
+        mayChange(node) &&
+        moved.every(movesOnly[activation](graph));
+      return strippable ? { activation, carried, layer: layer.path } : { activation: "none", carried };
     }
-    if (!isMover(layer)) return unchanged;
+    if (!isMover(layer)) break;
+    if (layer.className === "Reshape" || layer.className === "Flatten") isMoved = true;
     moved.push(node);
     ref = node.inputs[0];
+    isFree &&= ref !== undefined && edges.readers(ref).length === 1 && !isOtherOutput(graph, ref);
   }
-  return unchanged;
+  return { activation: "none", carried: "none" };
 }
 
-/** The output itself is read by nobody; a tensor before it by the next layer alone. */
-function readOnce(edges: GraphEdges, ref: TensorRef, isLast: boolean): boolean {
-  return isLast ? edges.readers(ref).length === 0 : edges.readers(ref).length === 1 && !edges.isOutput(ref);
+function isOtherOutput(graph: LayerGraph, ref: TensorRef): boolean {
+  return graph.outputs.some((output) => refKey(output.ref) === refKey(ref));
 }
 
-function outputActivation(layer: GraphLayer, node: GraphNode): LogitsOutput["activation"] {
-  if (node.inputs.length !== 1 || (layer.config["activity_regularizer"] ?? null) !== null) return "none";
+function outputActivation(layer: GraphLayer, node: GraphNode): LogitsActivation {
+  if (node.inputs.length !== 1) return "none";
   const rank = node.outputs[0]?.shape?.length;
-  if (layer.className === "Softmax") return isLastAxis(layer.config["axis"] ?? -1, rank) ? "softmax" : "none";
-  if (!withActivationArgument.has(layer.className)) return "none";
+  if (/^(?:ops\.)?Softmax$/u.test(layer.className)) {
+    return isLastAxis(layer.config["axis"] ?? -1, rank) ? "softmax" : "none";
+  }
+  if (layer.className === "ops.Sigmoid") return "sigmoid";
+  if (!withActivationArgument.test(layer.className)) return "none";
   const name = activationName(layer.config);
   return name === "softmax" || name === "sigmoid" ? name : "none";
 }
@@ -83,8 +127,4 @@ function withoutActivation(layer: GraphLayer): GraphLayer {
     return { ...layer, className: "Activation", config: { name: layer.name, activation: "linear" } };
   }
   return { ...layer, config: { ...layer.config, activation: "linear" } };
-}
-
-function withLayer(graph: LayerGraph, changed: GraphLayer): LayerGraph {
-  return { ...graph, layers: graph.layers.map((layer) => (layer.path === changed.path ? changed : layer)) };
 }

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { JsonObject } from "../../../src/checkpoint.ts";
 import type { GraphLayer, GraphNode, LayerGraph } from "../../../src/topology/layer-graph.ts";
 import { layerAt } from "../../../src/topology/layer-graph.ts";
-import { withLogitsOutput } from "../../../src/topology/rewrites/logits-output.ts";
+import { withLogitsOutputs } from "../../../src/topology/rewrites/logits-output.ts";
 
 type Step = readonly [
   name: string,
@@ -11,7 +11,7 @@ type Step = readonly [
   config?: JsonObject,
 ];
 
-/** Builds a chain of layers, the last of which computes the output. */
+/** Layers called one after the other; the last gives the output. */
 function chain(...steps: readonly Step[]): LayerGraph {
   const layers = steps.map(
     ([name, className, , config], index): GraphLayer => ({
@@ -52,9 +52,15 @@ function activationAt(graph: LayerGraph, path: string): unknown {
   return layerAt(graph, path).config["activation"];
 }
 
-describe("withLogitsOutput", () => {
+/** The graph up to its logits, with what was taken off its first output. */
+function withLogitsOutput(graph: LayerGraph) {
+  const { graph: changed, outputs } = withLogitsOutputs(graph);
+  return { graph: changed, activation: outputs[0]!.activation };
+}
+
+describe("withLogitsOutputs", () => {
   test.each(["softmax", "sigmoid"] as const)(
-    "the %s of the last Dense is returned and removed, and the given graph stays unchanged",
+    "a %s in the last Dense is told and gone, the caller's graph is not",
     (name) => {
       const graph = chain(input, ["fc", "Dense", [null, 3], { units: 3, activation: name }]);
       const logits = withLogitsOutput(graph);
@@ -65,7 +71,7 @@ describe("withLogitsOutput", () => {
     },
   );
 
-  test("an activation that Keras 3 writes as a function object is recognized by its name", () => {
+  test("a function object as Keras 3 writes it counts as its name", () => {
     const activation = {
       module: "builtins",
       class_name: "function",
@@ -85,7 +91,7 @@ describe("withLogitsOutput", () => {
   });
 
   test.each([-1, 1, [-1]])(
-    "a Softmax layer over the last axis, given as %j, becomes a linear Activation",
+    "a Softmax layer over the last axis, written %j, becomes a linear Activation",
     (axis) => {
       const logits = withLogitsOutput(chain(input, dense, ["soft", "Softmax", [null, 3], { axis }]));
       expect(logits.activation).toBe("softmax");
@@ -101,7 +107,7 @@ describe("withLogitsOutput", () => {
     expect(withLogitsOutput(graph)).toEqual({ graph, activation: "none" });
   });
 
-  test("the softmax of MobileNet before its last Reshape is found", () => {
+  test("MobileNet's softmax before its last Reshape is found", () => {
     const logits = withLogitsOutput(
       chain(
         ["in", "InputLayer", [null, 1, 1, 8]],
@@ -114,7 +120,7 @@ describe("withLogitsOutput", () => {
     expect(activationAt(logits.graph, "act_softmax")).toBe("linear");
   });
 
-  test("before a Reshape that mixes classes a softmax stays and a sigmoid is removed", () => {
+  test("a softmax before a Reshape that mixes classes stays, a sigmoid there goes", () => {
     const steps = (activation: string): Step[] => [
       ["in", "InputLayer", [null, 2, 8]],
       ["fc", "Dense", [null, 2, 3], { activation }],
@@ -124,7 +130,7 @@ describe("withLogitsOutput", () => {
     expect(withLogitsOutput(chain(...steps("sigmoid"))).activation).toBe("sigmoid");
   });
 
-  test("a linear output and a relu output stay as they are", () => {
+  test("a linear output has no activation to strip, and a relu's is not one", () => {
     for (const activation of ["linear", "relu"]) {
       const graph = chain(input, ["fc", "Dense", [null, 3], { activation }]);
       expect(withLogitsOutput(graph)).toEqual({ graph, activation: "none" });
@@ -141,7 +147,7 @@ describe("withLogitsOutput", () => {
     expect(withLogitsOutput(graph).activation).toBe("none");
   });
 
-  test("a softmax with another reader stays", () => {
+  test("a softmax that somebody else reads stays", () => {
     const graph = chain(
       input,
       ["fc", "Dense", [null, 3], { activation: "softmax" }],
@@ -154,7 +160,7 @@ describe("withLogitsOutput", () => {
     expect(withLogitsOutput(readTwice).activation).toBe("none");
   });
 
-  test("a model with two outputs keeps both softmaxes", () => {
+  test("each of two outputs loses its own softmax, and none that stands still", () => {
     const graph = chain(input, dense, ["a", "Softmax", [null, 3]], ["b", "Softmax", [null, 3]]);
     const reads = [{ node: 1, output: 0 }];
     const heads = {
@@ -164,10 +170,20 @@ describe("withLogitsOutput", () => {
           ? { ...node, inputs: reads, args: [{ kind: "tensor" as const, ref: reads[0]! }] }
           : node,
       ),
+      outputs: [2, 3].map((node) => ({ name: String(node), ref: { node, output: 0 } })),
     };
-    const both = [2, 3].map((node) => ({ name: String(node), ref: { node, output: 0 } }));
-    expect(withLogitsOutput({ ...heads, outputs: [both[1]!] }).activation).toBe("softmax");
-    expect(withLogitsOutput({ ...heads, outputs: both }).activation).toBe("none");
+    const taken = { activation: "softmax", carried: "softmax" };
+    const kept = { activation: "none", carried: "softmax" };
+    expect(withLogitsOutputs(heads).outputs).toEqual([taken, taken]);
+    expect(withLogitsOutputs(heads, (node) => node.index === 3).outputs).toEqual([kept, taken]);
+  });
+
+  test("Keras finds the logits of what an activation gives, not of what a Reshape made of it", () => {
+    const softmax: Step = ["fc", "Dense", [null, 1, 3], { activation: "softmax" }];
+    const reshaped = chain(["in", "InputLayer", [null, 1, 4]], softmax, ["out", "Reshape", [null, 3]]);
+    expect(withLogitsOutputs(reshaped).outputs).toEqual([{ activation: "softmax", carried: "none" }]);
+    const passed = chain(["in", "InputLayer", [null, 1, 4]], softmax, ["out", "Identity", [null, 1, 3]]);
+    expect(withLogitsOutputs(passed).outputs).toEqual([{ activation: "softmax", carried: "softmax" }]);
   });
 
   test("a softmax layer called twice stays", () => {

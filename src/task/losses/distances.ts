@@ -1,56 +1,68 @@
 /** Keras's losses between values (`keras/src/losses/losses.py`). */
-import { tf } from "../engine/tf.ts";
+import { tf } from "../../engine/tf.ts";
+import { axisOf } from "../../layers/axes.ts";
 import type { LossDefinition } from "./loss-definition.ts";
-import { epsilon } from "./loss-definition.ts";
-import type { Output } from "./model-output.ts";
-import { activated } from "./model-output.ts";
+import type { Output } from "./output.ts";
+import { activated, epsilon } from "./output.ts";
 
 export const distances: Readonly<Record<string, LossDefinition>> = {
   mean_squared_error: {
     className: "MeanSquaredError",
+    kind: "values",
     aliases: ["mse"],
-    perSample: () => (targets, output) => tf.mean(tf.square(tf.sub(activated(output), targets)), -1),
+    create: () => (targets, output) => tf.mean(tf.square(tf.sub(activated(output), targets)), -1),
   },
   mean_absolute_percentage_error: {
     className: "MeanAbsolutePercentageError",
+    kind: "values",
     aliases: ["mape"],
-    perSample: () => (targets, output) => {
+    create: () => (targets, output) => {
       const scale = tf.maximum(tf.abs(targets), epsilon);
       return tf.mul(tf.mean(tf.abs(tf.div(tf.sub(targets, activated(output)), scale)), -1), 100);
     },
   },
   mean_squared_logarithmic_error: {
     className: "MeanSquaredLogarithmicError",
+    kind: "values",
     aliases: ["msle"],
-    perSample: () => (targets, output) => {
+    create: () => (targets, output) => {
       const logarithm = (x: tf.Tensor): tf.Tensor => tf.log(tf.add(tf.maximum(x, epsilon), 1));
       return tf.mean(tf.square(tf.sub(logarithm(activated(output)), logarithm(targets))), -1);
     },
   },
   log_cosh: {
     className: "LogCosh",
-    perSample: () => (targets, output) => {
+    aliases: ["logcosh"],
+    kind: "values",
+    create: () => (targets, output) => {
       const error = tf.sub(activated(output), targets);
       return tf.mean(tf.sub(tf.add(error, tf.softplus(tf.mul(error, -2))), Math.LN2), -1);
     },
   },
   cosine_similarity: {
     className: "CosineSimilarity",
+    aliases: ["cosine_proximity", "cosine"],
+    kind: "values",
     defaults: { axis: -1 },
-    perSample: () => (targets, output) =>
-      tf.neg(tf.sum(tf.mul(ofLengthOne(targets), ofLengthOne(activated(output))), -1)),
+    create: (settings) => (targets, output) => {
+      const axis = axisOf(settings["axis"] as number, targets.rank);
+      return tf.neg(tf.sum(tf.mul(ofLengthOne(targets, axis), ofLengthOne(activated(output), axis)), axis));
+    },
   },
   hinge: {
     className: "Hinge",
-    perSample: () => (targets, output) => tf.mean(hinges(targets, output), -1),
+    kind: "any",
+    create: () => (targets, output) => tf.mean(hinges(targets, output), -1),
   },
   squared_hinge: {
     className: "SquaredHinge",
-    perSample: () => (targets, output) => tf.mean(tf.square(hinges(targets, output)), -1),
+    kind: "any",
+    create: () => (targets, output) => tf.mean(tf.square(hinges(targets, output)), -1),
   },
   categorical_hinge: {
     className: "CategoricalHinge",
-    perSample: () => (targets, output) => {
+    kind: "classes",
+    create: () => (targets, output) => {
       const scores = activated(output);
       const right = tf.sum(tf.mul(targets, scores), -1);
       const wrong = tf.max(tf.mul(tf.sub(1, targets), scores), -1);
@@ -59,14 +71,16 @@ export const distances: Readonly<Record<string, LossDefinition>> = {
   },
   mean_absolute_error: {
     className: "MeanAbsoluteError",
+    kind: "values",
     aliases: ["mae"],
-    perSample: () => (targets, output) => tf.mean(tf.abs(tf.sub(activated(output), targets)), -1),
+    create: () => (targets, output) => tf.mean(tf.abs(tf.sub(activated(output), targets)), -1),
   },
   huber: {
     className: "Huber",
+    kind: "values",
     aliases: ["huber_loss"],
     defaults: { delta: 1 },
-    perSample: (settings) => (targets, output) => {
+    create: (settings) => (targets, output) => {
       const delta = settings["delta"] as number;
       const error = tf.abs(tf.sub(activated(output), targets));
       const inner = tf.minimum(error, delta);
@@ -75,15 +89,17 @@ export const distances: Readonly<Record<string, LossDefinition>> = {
   },
   poisson: {
     className: "Poisson",
-    perSample: () => (targets, output) => {
+    kind: "values",
+    create: () => (targets, output) => {
       const rate = activated(output);
       return tf.mean(tf.sub(rate, tf.mul(targets, tf.log(tf.add(rate, epsilon)))), -1);
     },
   },
   kl_divergence: {
     className: "KLDivergence",
+    kind: "any",
     aliases: ["kld", "kullback_leibler_divergence"],
-    perSample: () => (targets, output) => {
+    create: () => (targets, output) => {
       const truth = tf.clipByValue(targets, epsilon, 1);
       const guess = tf.clipByValue(activated(output), epsilon, 1);
       return tf.sum(tf.mul(truth, tf.log(tf.div(truth, guess))), -1);
@@ -91,13 +107,13 @@ export const distances: Readonly<Record<string, LossDefinition>> = {
   },
 };
 
-/** As `keras.ops.normalize` along the last axis. */
-function ofLengthOne(vectors: tf.Tensor): tf.Tensor {
-  const squares = tf.sum(tf.square(vectors), -1, true);
+/** As `keras.ops.normalize`. */
+function ofLengthOne(vectors: tf.Tensor, axis: number): tf.Tensor {
+  const squares = tf.sum(tf.square(vectors), axis, true);
   return tf.mul(vectors, tf.minimum(tf.rsqrt(squares), 1 / epsilon));
 }
 
-/** By how much each value falls short of 1 on its target's side; targets of 0 and 1 throughout stand for -1 and 1. */
+/** Returns by how much each value falls short of 1 on its target's side. Targets of 0 and 1 throughout stand for -1 and 1. */
 function hinges(targets: tf.Tensor, output: Output): tf.Tensor {
   const binary = tf.all(tf.logicalOr(tf.equal(targets, 0), tf.equal(targets, 1)));
   const signs = tf.where(binary, tf.sub(tf.mul(targets, 2), 1), targets);

@@ -1,0 +1,79 @@
+import type { Checkpoint, Weights } from "../checkpoint.ts";
+import { ensureEngine } from "../engine/backend.ts";
+import { tf } from "../engine/tf.ts";
+import { trainableWeights } from "../freeze/trainable-weights.ts";
+import { inferenceProgram } from "../model/inference-program.ts";
+import { runWithMasks } from "../model/run-program.ts";
+import { disposeWeights, uploadRows, uploadWeights } from "../model/uploads.ts";
+import type { BatchScores } from "../task/judgement.ts";
+import { judge } from "../task/judgement.ts";
+import type { Objective } from "../task/objective.ts";
+import type { OutputTargets } from "../task/output-targets.ts";
+import type { InputTensor } from "../tensor.ts";
+import { layerGraph } from "../topology/build-graph.ts";
+import type { LayerGraph } from "../topology/layer-graph.ts";
+import { withActivityPenalties } from "../topology/rewrites/activity-penalties.ts";
+import { withLogitsOutputs } from "../topology/rewrites/logits-output.ts";
+import { requireSupported } from "../topology/support.ts";
+import { activityPenalty } from "../training/activity-penalties.ts";
+import { storedPenaltyTotal } from "../training/regularizers.ts";
+import { weightPenalties } from "../training/weight-rules.ts";
+
+/** A model in inference mode beside its task, its weights on the engine. */
+export interface Judge {
+  readonly graph: LayerGraph;
+  /** Returns the figures of a batch; every trained output is observed. */
+  run(inputs: readonly InputTensor[], targets: readonly (OutputTargets | null)[]): JudgedBatch;
+  dispose(): void;
+}
+
+export interface JudgedBatch extends BatchScores {
+  /** What regularizers of weights and activities add to the batch's loss. */
+  readonly penalty: number;
+}
+
+/** @throws {TopologyError} for a layer that cannot be computed here. */
+export async function openJudge(checkpoint: Checkpoint, objective: Objective): Promise<Judge> {
+  await ensureEngine();
+  const plain = layerGraph(checkpoint);
+  requireSupported(plain);
+  const penalized = withActivityPenalties(plain, checkpoint.kerasVersion);
+  const reduction = penalized.activityPenalties?.reduction ?? "mean";
+  const { graph, outputs: logits } = withLogitsOutputs(penalized);
+  const { program, weights: values, contextOf } = inferenceProgram(graph, checkpoint.weights);
+  const weights = uploadWeights(
+    values,
+    program.nodes.map((node) => node.layer),
+  );
+  const standing = penaltyOfWeights(penalized, checkpoint.weights);
+  return {
+    graph: plain,
+    run: (inputs, targets) => {
+      const feeds = inputs.map((input) => uploadRows(input, 0, input.shape[0] ?? 0));
+      const { outputs, masks } = runWithMasks(program, feeds, weights, contextOf);
+      try {
+        const given = logits.flatMap((how, index) => {
+          const tensor = outputs[index];
+          return tensor ? [{ ...how, values: tensor, mask: masks[index] }] : [];
+        });
+        const { scores } = judge(objective, given, targets, { observed: true });
+        const penalty = standing + activityPenalty(outputs.slice(logits.length), reduction);
+        return { ...scores, penalty };
+      } finally {
+        tf.dispose([...feeds, ...outputs, ...masks.flatMap((mask) => mask ?? [])]);
+      }
+    },
+    dispose: () => disposeWeights(weights),
+  };
+}
+
+/** Returns what the regularized weights add, those that train by the file's own flags among them. */
+function penaltyOfWeights(graph: LayerGraph, weights: Weights): number {
+  const frozen = graph.layers.filter((layer) => !layer.trainable).map((layer) => layer.path);
+  const trainable = trainableWeights(graph, {
+    frozen: new Set(frozen),
+    bnMode: "follow",
+    newLayers: new Set(),
+  });
+  return storedPenaltyTotal(weightPenalties(graph, trainable), weights);
+}

@@ -1,0 +1,148 @@
+/** What a model's outputs say of each sample, by its task. */
+import { UsageError } from "../errors.ts";
+import { labelsOf } from "../task/confusion.ts";
+import { listed } from "../task/head-choice.ts";
+import { highest } from "../task/metrics/accuracies.ts";
+import type { Task, TaskOutput } from "../task/task.ts";
+import type { InputTensor, Tensor } from "../tensor.ts";
+import { elementCount, toFloat32 } from "../tensor.ts";
+
+export interface ClassProbability {
+  /** The class's name, or its index where nothing names it. */
+  readonly label: string;
+  readonly index: number;
+  readonly probability: number;
+}
+
+/** What one output says of a sample. */
+export type OutputPrediction =
+  /** The likeliest classes first; of several labels those over the threshold. */
+  | { readonly predictions: readonly ClassProbability[] }
+  /** A number, or one for each of the output's values, row-major. */
+  | { readonly value: number | readonly number[] }
+  /** The class index of each position. */
+  | { readonly mask: Tensor };
+
+export interface SayOptions {
+  /** How many classes; 5. */
+  readonly top?: number | undefined;
+  /** Probability above which a label holds; 0.5. */
+  readonly threshold?: number | undefined;
+}
+
+/** What a file's sample is given: one output's prediction, or values and predictions by output name. */
+export type SamplePrediction =
+  | { readonly predictions: readonly ClassProbability[] }
+  | { readonly values: Readonly<Record<string, number | readonly number[]>> }
+  | { readonly masks: Readonly<Record<string, Tensor>> }
+  | { readonly outputs: Readonly<Record<string, OutputPrediction>> };
+
+/** Returns the outputs to be told: the one of that name, or all. @throws {UsageError} for a name that no output has. */
+export function chosenOutputs({ outputs }: Task, name: string | undefined): readonly number[] {
+  if (name === undefined) return outputs.map((_, index) => index);
+  const index = outputs.findIndex((output) => output.name === name);
+  if (index >= 0) return [index];
+  throw new UsageError(
+    `output: expected one of ${listed(
+      outputs.map((output) => output.name),
+      20,
+    )}, got ${name}.`,
+    "output-unknown",
+    "output",
+  );
+}
+
+/** Returns what the chosen outputs say of each sample of a batch. */
+export function samplePredictions(
+  task: Task,
+  given: readonly InputTensor[],
+  chosen: readonly number[],
+  options: SayOptions,
+): SamplePrediction[] {
+  const said = chosen.flatMap((index) => {
+    const output = task.outputs[index];
+    const tensor = given[index];
+    if (!output || !tensor || tensor.dtype === "string") return [];
+    return [{ name: output.name, rows: rowsSaid(output, tensor, options) }];
+  });
+  const samples = said[0]?.rows.length ?? 0;
+  return Array.from({ length: samples }, (_, row) =>
+    merged(said.flatMap(({ name, rows }) => (rows[row] ? [[name, rows[row]] as const] : []))),
+  );
+}
+
+function merged(said: readonly (readonly [string, OutputPrediction])[]): SamplePrediction {
+  const [only] = said;
+  if (only && said.length === 1) {
+    const [name, prediction] = only;
+    if ("predictions" in prediction) return prediction;
+    return "value" in prediction
+      ? { values: { [name]: prediction.value } }
+      : { masks: { [name]: prediction.mask } };
+  }
+  const values = said.flatMap(([name, prediction]) =>
+    "value" in prediction ? [[name, prediction.value] as const] : [],
+  );
+  return values.length === said.length
+    ? { values: Object.fromEntries(values) }
+    : { outputs: Object.fromEntries(said) };
+}
+
+function rowsSaid(output: TaskOutput, tensor: Tensor, options: SayOptions): OutputPrediction[] {
+  const { shape } = tensor;
+  const samples = shape[0] ?? 0;
+  const size = elementCount(shape.slice(1));
+  const values = toFloat32(tensor);
+  const rows = Array.from({ length: samples }, (_, row) => values.subarray(row * size, (row + 1) * size));
+  if (output.kind === "values") {
+    return rows.map((row) => ({ value: row.length === 1 ? (row[0] ?? Number.NaN) : Array.from(row) }));
+  }
+  if (output.perPosition && shape.length > 2)
+    return rows.map((row) => ({ mask: maskOf(output, row, shape.slice(1)) }));
+  const labels = labelsOf(output, shape.at(-1) ?? 1);
+  return rows.map((row) => ({
+    predictions: ranked(probabilitiesOf(output, row), labels, output.kind === "labels", options),
+  }));
+}
+
+function maskOf({ activation }: TaskOutput, row: Float32Array, shape: readonly number[]): Tensor {
+  const units = shape.at(-1) ?? 1;
+  const threshold = activation === "linear" ? 0 : 0.5;
+  const classes =
+    units === 1
+      ? Int32Array.from(row, (score) => (score > threshold ? 1 : 0))
+      : highest({ shape, data: row });
+  return { dtype: "int32", shape: shape.slice(0, -1), data: classes };
+}
+
+/** Logits become probabilities; a lone unit is that of the second of two classes. */
+function probabilitiesOf({ kind, activation }: TaskOutput, row: Float32Array): readonly number[] {
+  const isAlone = kind === "classes" && row.length === 1;
+  const isSigmoid = kind === "labels" || isAlone;
+  const given =
+    activation === "linear" ? (isSigmoid ? Array.from(row, sigmoid) : softmax(row)) : Array.from(row);
+  return isAlone ? [1 - (given[0] ?? Number.NaN), given[0] ?? Number.NaN] : given;
+}
+
+function ranked(
+  probabilities: readonly number[],
+  labels: readonly string[],
+  isMultiLabel: boolean,
+  { top = 5, threshold = 0.5 }: SayOptions,
+): ClassProbability[] {
+  const all = probabilities
+    .map((probability, index) => ({ label: labels[index] ?? String(index), index, probability }))
+    .sort((a, b) => b.probability - a.probability || a.index - b.index);
+  return isMultiLabel ? all.filter(({ probability }) => probability > threshold) : all.slice(0, top);
+}
+
+function sigmoid(logit: number): number {
+  return 1 / (1 + Math.exp(-logit));
+}
+
+function softmax(logits: Float32Array): number[] {
+  const highestLogit = Math.max(...logits);
+  const powers = Array.from(logits, (logit) => Math.exp(logit - highestLogit));
+  const total = powers.reduce((sum, power) => sum + power, 0);
+  return powers.map((power) => power / total);
+}
