@@ -54,6 +54,7 @@ const finishedRooms: readonly string[] = [
   "checkpoint",
   "hdf5",
   "zip",
+  "engine",
   "architectures",
   "formats",
   "freeze",

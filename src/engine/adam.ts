@@ -1,4 +1,4 @@
-/** Adam's update in one pass over the variable, on WebAssembly. */
+/** @file Adam's update in one pass over the variable, on WebAssembly. */
 import { tf } from "./tf.ts";
 
 export interface AdamSettings {
@@ -10,22 +10,22 @@ export interface AdamSettings {
   readonly step: number;
 }
 
-/** One variable's averages of its gradient and of its square. */
+/** The moving averages of one variable's gradient and of its square. */
 export interface AdamAverages {
-  /** Overwritten by every `apply`. */
+  /** The average of the gradient. Every `apply` overwrites it. */
   readonly momentum: tf.Tensor;
   readonly velocity: tf.Tensor;
   /**
-   * The variable moved against `gradient` (`keras/src/optimizers/adam.py`, without amsgrad). Takes `variable` over: it is released, and
-   * what is returned is the caller's. `gradient` stays the caller's.
+   * Moves the variable against `gradient` (`keras/src/optimizers/adam.py`, without amsgrad). Takes ownership of
+   * `variable`, which is released, and returns the new value, which the caller owns. The caller keeps `gradient`.
    */
   apply(variable: tf.Tensor, gradient: tf.Tensor, settings: AdamSettings): tf.Tensor;
   dispose(): void;
 }
 
 /**
- * Returns averages that take `momentum` and `velocity` over; zero at first without them. They are overwritten in place; the variable
- * is not, since the backend remembers filters by their tensor.
+ * Creates averages from `momentum` and `velocity`, of which it takes ownership; both default to zeros. They are
+ * overwritten in place. The variable is not, since the backend caches filters by their tensor.
  */
 export function adamAverages(
   shape: readonly number[],

@@ -11,15 +11,15 @@ import { startWasmEngine } from "./wasm-engine.ts";
 export type EngineName = "native" | "wasm";
 export type EngineChoice = "auto" | EngineName;
 
-/** An engine that was not taken. */
+/** An engine that was not used. */
 export interface RejectedEngine {
   readonly name: EngineName;
-  /** Where it was looked for, if there is such a place. */
+  /** The place where it was looked for, if there is one. */
   readonly path?: string;
   readonly reason: string;
 }
 
-/** Which engine runs, and why this one. */
+/** The current engine, and the reason for using it. */
 export interface EngineInfo {
   readonly name: EngineName;
   /** The version of tfjs-core. */
@@ -34,7 +34,7 @@ export interface EngineInfo {
 }
 
 export interface EngineOptions {
-  /** Let tfjs and TensorFlow write their messages to the console. */
+  /** True to let tfjs and TensorFlow write messages to the console. */
   readonly verbose?: boolean;
 }
 
@@ -46,8 +46,9 @@ let starting: Promise<EngineInfo> | undefined;
 let running: EngineInfo | undefined;
 
 /**
- * Says which engine this process uses; `auto` takes the first that works, native before wasm. It wins over `KERAS_FINETUNE_ENGINE`.
- * @throws {UsageError} for an unknown name, or when another engine already holds tensors.
+ * Selects the engine of this process. `auto` uses the first engine that works, native before wasm. Takes precedence
+ * over `KERAS_FINETUNE_ENGINE`.
+ * @throws {UsageError} for an unknown name, or if another engine already holds tensors.
  */
 export function useEngine(choice: EngineChoice, options: EngineOptions = {}): void {
   checkChoice(choice, optionName("engine"));
@@ -64,14 +65,15 @@ export function useEngine(choice: EngineChoice, options: EngineOptions = {}): vo
   if (switches || !running) starting = undefined;
 }
 
-/** The engine that runs, or undefined before `ensureEngine`. */
+/** Returns the current engine, undefined before `ensureEngine`. */
 export function engineInfo(): EngineInfo | undefined {
   return running;
 }
 
 /**
- * Starts the engine once; later calls return the same. Everything that touches tensors awaits it first.
- * @throws {UsageError} for an unknown `KERAS_FINETUNE_ENGINE`. @throws {MachineError} when the engine asked for does not work.
+ * Starts the engine once; later calls return the same engine. Everything that touches tensors awaits it first.
+ * @throws {UsageError} for an unknown `KERAS_FINETUNE_ENGINE`.
+ * @throws {MachineError} if the requested engine does not work.
  */
 export function ensureEngine(): Promise<EngineInfo> {
   starting ??= start().catch((error: unknown) => {

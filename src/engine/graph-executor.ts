@@ -5,7 +5,10 @@ import { tf } from "./tf.ts";
 
 /** A TensorFlow graph that runs on the engine. */
 export interface GraphExecutor {
-  /** The tensors of `outputs`, the caller's to dispose. Constants and inputs, by node name, stay the caller's. */
+  /**
+   * Computes the tensors of `outputs`, which the caller disposes. The caller keeps constants and inputs, given by node
+   * name.
+   */
   run(
     constants: Readonly<Record<string, tf.Tensor>>,
     inputs: Readonly<Record<string, tf.Tensor>>,
@@ -13,14 +16,14 @@ export interface GraphExecutor {
   ): tf.Tensor[];
 }
 
-/** What of tfjs-converter's model is reached to hand it tensors that are on the engine already. */
+/** The part of tfjs-converter's model that takes tensors that are on the engine already. */
 interface OpenModel {
   readonly executor: { weightMap: Record<string, tf.Tensor[]> };
 }
 
 const require = createRequire(import.meta.url);
 
-/** @throws {TopologyError} for a graph that tfjs-converter cannot make sense of. */
+/** Loads a graph. @throws {TopologyError} for a graph that tfjs-converter cannot load. */
 export function graphExecutor(modelTopology: io.ModelArtifacts["modelTopology"]): GraphExecutor {
   const converter = require("@tensorflow/tfjs-converter") as typeof import("@tensorflow/tfjs-converter");
   const artifacts = { modelTopology, weightSpecs: [], weightData: new ArrayBuffer(0) };

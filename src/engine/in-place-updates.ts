@@ -5,12 +5,12 @@ import type { ResourceVariable } from "./resource-variable.ts";
 import { resourceVariable } from "./resource-variable.ts";
 import { tf } from "./tf.ts";
 
-/** An operation of TensorFlow's that moves a variable and its slots in place (`tensorflow/core/ops/training_ops.cc`). */
+/** A TensorFlow operation that updates a variable and its slots in place (`tensorflow/core/ops/training_ops.cc`). */
 export interface UpdateOperation {
   readonly name: string;
   /**
-   * The tensors between the variable and the operands, of its shape and zero at first, by their names; null for one that keeps
-   * nothing between updates.
+   * Names of the tensors between the variable and the operands. They have the variable's shape and are zero at first;
+   * null for one that keeps nothing between updates.
    */
   readonly slots: readonly (string | null)[];
   readonly operands: (learningRate: number, step: number) => readonly (number | "gradient")[];
@@ -19,25 +19,28 @@ export interface UpdateOperation {
 
 /** The update of one variable. */
 export interface InPlaceUpdate {
-  /** Takes `variable` over: it is released, and what is returned is the caller's. `gradient` stays the caller's. */
+  /**
+   * Updates the variable. Takes ownership of `variable`, which is released, and returns the new value, which the caller
+   * owns. The caller keeps `gradient`.
+   */
   apply(variable: tf.Tensor, gradient: tf.Tensor, learningRate: number, step: number): tf.Tensor;
-  /** Returns the kept slots by their names, which the next update leaves as they are; the caller's. */
+  /** Returns the kept slots by name. The next update does not change them; the caller owns them. */
   slots(): Readonly<Record<string, tf.Tensor>>;
-  /** Gives the kept slots the values of `slots`, which stay the caller's. */
+  /** Sets the kept slots to the values of `slots`. The caller keeps `slots`. */
   restore(slots: Readonly<Record<string, tf.Tensor>>): void;
   dispose(): void;
 }
 
-/** The updates of an optimizer's variables, which share their scalars and scratch. */
+/** The updates of an optimizer's variables, which share scalars and scratch memory. */
 export interface InPlaceUpdates {
   of(operation: UpdateOperation, shape: readonly number[]): InPlaceUpdate;
-  /** Releases what is shared; each update is disposed by its holder. */
+  /** Releases the shared tensors. The owner of each update disposes it. */
   dispose(): void;
 }
 
 const mostScalars = 32;
 
-/** Returns the updates of the native engine; undefined on another, which has no such operations. */
+/** Returns the updates of the native engine, undefined on another engine, which has no such operations. */
 export function inPlaceUpdates(): InPlaceUpdates | undefined {
   const backend = nativeBackend();
   if (!backend) return undefined;
@@ -49,7 +52,7 @@ export function inPlaceUpdates(): InPlaceUpdates | undefined {
 }
 
 interface SharedTensors {
-  /** Good until the next call. */
+  /** Returns scalar tensors that are valid until the next call. */
   scalars(values: readonly number[]): tf.Tensor[];
   scratch(shape: readonly number[]): ResourceVariable;
   dispose(): void;

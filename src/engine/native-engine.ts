@@ -6,14 +6,14 @@ import { MachineError } from "../errors.ts";
 import { bindingPackage, engineHome, installedEngine, quietLoadFile } from "./home.ts";
 import { tf } from "./tf.ts";
 
-/** An operation's attribute as the binding takes it. */
+/** An attribute of an operation in the binding's form. */
 export interface OpAttribute {
   readonly name: string;
   readonly type: number;
   readonly value: boolean | number | string | readonly number[] | object;
 }
 
-/** The part of the C++ binding that is called directly. Tensors are ids there. */
+/** The part of the C++ binding that is called directly. It represents tensors by ids. */
 export interface NativeBinding {
   readonly TF_Version: string;
   readonly TF_FLOAT: number;
@@ -37,10 +37,13 @@ export interface NativeBinding {
   ): { id: number; shape: number[]; dtype: number }[];
 }
 
-/** tfjs-node's backend: runs any TensorFlow operation by name on tensors of this process. */
+/** tfjs-node's backend, which runs any TensorFlow operation by name on tensors of this process. */
 export interface NativeBackend extends tf.KernelBackend {
   readonly binding: NativeBinding;
-  /** Of a tensor whose `values` have not been handed to the binding yet, these and `dtype` say what it will be. */
+  /**
+   * Tensors by data id. If the `values` of a tensor have not been passed to the binding yet, they and `dtype` define
+   * it.
+   */
   readonly tensorMap: { get(dataId: object): { dtype: number; values: ArrayBufferView | null } };
   executeSingleOutput(
     name: string,
@@ -55,10 +58,10 @@ export interface NativeBackend extends tf.KernelBackend {
   ): tf.Tensor[];
 }
 
-/** A native engine that may load: where it was found, or why there is none. */
+/** A native engine that may load: the folder where it was found, or the reason why there is none. */
 export interface NativeCandidate {
   readonly origin: "setup" | "project";
-  /** tfjs-node's package folder; undefined where there is none. */
+  /** tfjs-node's package folder, undefined if there is none. */
   readonly path: string | undefined;
   readonly missing: string;
 }
@@ -88,7 +91,7 @@ export const nativeBackendName = "tensorflow";
 
 const require = createRequire(import.meta.url);
 
-/** Where a native engine may be, the preferred place first. */
+/** Lists the places where a native engine may be, the preferred place first. */
 export function nativeCandidates(): readonly NativeCandidate[] {
   const home = engineHome();
   const installed = installedEngine(home);
@@ -103,9 +106,9 @@ export function nativeCandidates(): readonly NativeCandidate[] {
 }
 
 /**
- * Loads the backend in `folder` and registers it and its kernels with our tfjs. Returns TensorFlow's version.
- * Setting the backend is the caller's.
- * @throws {MachineError} where the binding is not built or does not load.
+ * Loads the backend in `folder` and registers it and its kernels with our tfjs. The caller sets the backend.
+ * @returns TensorFlow's version.
+ * @throws {MachineError} if the binding is not built or does not load.
  */
 export function loadNativeEngine(folder: string, verbose: boolean): string {
   const bindingFile = findBinding(folder);
@@ -129,7 +132,7 @@ export function loadNativeEngine(folder: string, verbose: boolean): string {
   return binding.TF_Version;
 }
 
-/** The native backend where it is the one in use, else undefined. */
+/** Returns the native backend if it is the current one, else undefined. */
 export function nativeBackend(): NativeBackend | undefined {
   return tf.getBackend() === nativeBackendName ? (tf.backend() as NativeBackend) : undefined;
 }
@@ -160,7 +163,10 @@ function findBinding(folder: string): string {
   return found;
 }
 
-/** Loads TensorFlow itself beforehand through the addon that `setupEngine` built, so that its first line is not printed. */
+/**
+ * Loads TensorFlow itself in advance through the addon that `setupEngine` built, so that its first message is not
+ * printed.
+ */
 function loadQuietly(folder: string): void {
   const addon = quietLoadFile(join(folder, "..", "..", ".."));
   const library = join(folder, "deps", "lib", "libtensorflow_cc.so.2");
@@ -178,7 +184,10 @@ function loadBinding(file: string): NativeBinding {
   }
 }
 
-/** tfjs-node reads these two of Node's utilities, which Node 23 removed, and these five methods, which tfjs-core leaves out. */
+/**
+ * Restores two of Node's utilities that Node 23 removed, and five tensor methods that tfjs-core leaves out: tfjs-node
+ * uses them.
+ */
 function restoreRemovedUtilities(): void {
   const methods = tf.Tensor.prototype as unknown as Record<string, unknown>;
   for (const [name, method] of Object.entries(chainedOperations)) methods[name] ??= method;
@@ -188,8 +197,8 @@ function restoreRemovedUtilities(): void {
 }
 
 /**
- * Runs `load` while the tfjs packages, as tfjs-node in `folder` sees them, are our tfjs-core: its kernels need no more than that,
- * and the layers, data and WebGL packages stay unread.
+ * Calls `load` while the tfjs packages that tfjs-node in `folder` requires are replaced by our tfjs-core. Its kernels
+ * need no more than that, and the layers, data and WebGL packages are not loaded.
  */
 function requireWithOurTfjs<T>(folder: string, load: () => T): T {
   const core = require("@tensorflow/tfjs-core") as object;
@@ -215,7 +224,7 @@ function resolveFrom(folder: string, name: string): string | undefined {
   }
 }
 
-/** The version in `folder`'s package.json. */
+/** Reads the version in `folder`'s package.json. */
 export function packageVersion(folder: string): string {
   return (JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as { version: string }).version;
 }

@@ -1,4 +1,4 @@
-/** Kernels that tfjs-node lacks or gets wrong, called with all the attributes that TensorFlow knows. */
+/** @file Kernels that tfjs-node lacks or implements incorrectly, called with all attributes that TensorFlow knows. */
 import { attribute } from "./kernels/own-kernel.ts";
 import type { NativeBackend, OpAttribute } from "./native-engine.ts";
 import { nativeBackendName } from "./native-engine.ts";
@@ -21,10 +21,10 @@ interface ProductAttributes {
   readonly transposeB: boolean;
 }
 
-/** Multiply-adds of a product from which on TensorFlow's batched kernel is the faster one for a transposed matrix. */
+/** The number of multiply-adds from which TensorFlow's batched kernel is faster for a transposed matrix. */
 const largeProduct = 2 ** 21;
 
-/** Registers them with the native backend, once it is the one in use. */
+/** Registers the kernels with the native backend, which must be the current one. */
 export function registerNativeKernels(): void {
   replace<ProductAttributes>("BatchMatMul", (backend, { a, b }, attributes) =>
     matrixProduct(backend, a!, b!, attributes),
@@ -65,7 +65,7 @@ export function registerNativeKernels(): void {
   );
 }
 
-/** The kernel for a lone matrix costs a fraction of the batched one's overhead. */
+/** Multiplies matrices. The kernel for a single matrix has a fraction of the overhead of the batched one. */
 function matrixProduct(
   backend: NativeBackend,
   a: tf.TensorInfo,

@@ -1,18 +1,18 @@
 /**
- * The heavy operations of Keras layers on channels-last tensors, differentiable by the tape. A backend that has a better kernel
- * or a leaner gradient for one of them is asked for it here, so that the layers need not know.
+ * @file The heavy operations of Keras layers on channels-last tensors, differentiable by the tape. If a backend has a
+ * better kernel or a leaner gradient for one of them, it is called here, so that layers need not know.
  */
 import { run } from "./kernels/own-kernel.ts";
 import { tf } from "./tf.ts";
 
 export type Padding = "same" | "valid";
 
-/** One number a spatial dimension. */
+/** One number for each spatial dimension. */
 export type Spatial = readonly number[];
 
 /**
- * A convolution of `[N, H, W, C]` with a filter `[h, w, C, F]`: `[N, H', W', F]`. Strides and dilation above 1 exclude each
- * other, as in Keras.
+ * Convolves `[N, H, W, C]` with a filter `[h, w, C, F]` to `[N, H', W', F]`. As in Keras, only one of strides and
+ * dilation may be above 1.
  */
 export function conv2d(
   x: tf.Tensor,
@@ -25,7 +25,7 @@ export function conv2d(
   return tf.conv2d(x as tf.Tensor4D, dilated as tf.Tensor4D, pair(strides), padding);
 }
 
-/** `conv2d` with a bias `[F]`: one pass less than adding it afterwards. */
+/** Convolves and adds a bias `[F]`, in one pass less than separate operations. */
 export function conv2dBias(
   x: tf.Tensor,
   filter: tf.Tensor,
@@ -38,7 +38,7 @@ export function conv2dBias(
   return run("Conv2DBias", inputs, { strides: pair(strides), pad: padding });
 }
 
-/** A depthwise convolution of `[N, H, W, C]` with a filter `[h, w, C, M]`: `[N, H', W', C * M]`. */
+/** Convolves each channel of `[N, H, W, C]` with a filter `[h, w, C, M]` to `[N, H', W', C * M]`. */
 export function depthwiseConv2d(
   x: tf.Tensor,
   filter: tf.Tensor,
@@ -51,8 +51,8 @@ export function depthwiseConv2d(
 }
 
 /**
- * The gradient of a convolution with respect to its input, used as a layer: `[N, H, W, C]` and a filter `[h, w, F, C]` give
- * `outputShape`, `[N, H', W', F]`.
+ * Computes the gradient of a convolution with respect to its input, used as a layer: `[N, H, W, C]` and a filter `[h,
+ * w, F, C]` give `outputShape`, `[N, H', W', F]`.
  */
 export function conv2dTranspose(
   x: tf.Tensor,
@@ -71,12 +71,12 @@ export function conv2dTranspose(
   );
 }
 
-/** `x` plus a bias `[C]` along its last axis. */
+/** Adds a bias `[C]` along the last axis. */
 export function biasAdd(x: tf.Tensor, bias: tf.Tensor): tf.Tensor {
   return run("BiasAdd", { x, bias });
 }
 
-/** `[..., K]` times `[K, F]`: `[..., F]`. */
+/** Multiplies `[..., K]` by `[K, F]` to `[..., F]`. */
 export function dense(x: tf.Tensor, kernel: tf.Tensor): tf.Tensor {
   const [depth, units] = kernel.shape as [number, number];
   const flat = x.rank === 2 ? x : tf.reshape(x, [-1, depth]);
@@ -92,17 +92,17 @@ export function relu6(x: tf.Tensor): tf.Tensor {
   return tf.relu6(x);
 }
 
-/** `x * sigmoid(x)`, also called silu. */
+/** Computes `x * sigmoid(x)`, also called silu. */
 export function swish(x: tf.Tensor): tf.Tensor {
   return run("Swish", { x });
 }
 
-/** The sum of two tensors, broadcast against each other. */
+/** Adds two tensors, which broadcast against each other. */
 export function add(a: tf.Tensor, b: tf.Tensor): tf.Tensor {
   return tf.add(a, b);
 }
 
-/** Normalized along the last axis with given statistics `[C]`: `(x - mean) / sqrt(variance + epsilon) * gamma + beta`. */
+/** Normalizes along the last axis by given statistics `[C]`: `(x - mean) / sqrt(variance + epsilon) * gamma + beta`. */
 export function batchNormalizationStored(
   x: tf.Tensor,
   mean: tf.Tensor,
@@ -116,8 +116,8 @@ export function batchNormalizationStored(
 }
 
 /**
- * An LSTM with tanh and sigmoid over `x` `[T, N, I]` from states `h` and `c` `[N, U]`, by weights `[I, 4 U]`, `[U, 4 U]` and `[4 U]`
- * in Keras's order of gates. Gives h and c of every step, `[T, N, U]` each.
+ * Runs an LSTM with tanh and sigmoid over `x` `[T, N, I]` from states `h` and `c` `[N, U]`, with weights `[I, 4 U]`,
+ * `[U, 4 U]` and `[4 U]` in Keras's order of gates. Returns h and c of every step, each `[T, N, U]`.
  */
 export function lstm(
   x: tf.Tensor,
@@ -133,8 +133,9 @@ export function lstm(
 }
 
 /**
- * A GRU with tanh and sigmoid, its reset gate after the product, over the inputs' part of its gates `[T, N, 3 U]` from `h` `[N, U]`.
- * Gives h of every step, `[T, N, U]`.
+ * Runs a GRU with tanh and sigmoid and the reset gate after the product, from `h` `[N, U]`. Returns h of every step,
+ * `[T, N, U]`.
+ * @param x The inputs' part of the gates, `[T, N, 3 U]`.
  */
 export function gru(
   x: tf.Tensor,
@@ -146,12 +147,15 @@ export function gru(
   return run<tf.Tensor[]>("GruSequence", { x, h, kernel: recurrentKernel, bias })[0]!;
 }
 
-/** The recurrence `h = tanh(x + h * kernel)` over `x` `[T, N, U]` from `h` `[N, U]`. Gives h of every step, `[T, N, U]`. */
+/**
+ * Computes the recurrence `h = tanh(x + h * kernel)` over `x` `[T, N, U]` from `h` `[N, U]`. Returns h of every step,
+ * `[T, N, U]`.
+ */
 export function simpleRnn(x: tf.Tensor, h: tf.Tensor, kernel: tf.Tensor): tf.Tensor {
   return run("SimpleRnnSequence", { x, h, kernel });
 }
 
-/** Weights of a normalization along the last axis on stored statistics, `[C]` each. */
+/** Weights of a normalization along the last axis by stored statistics, each `[C]`. */
 export interface StoredNormalization {
   readonly mean: tf.Tensor;
   readonly variance: tf.Tensor;
@@ -161,8 +165,9 @@ export interface StoredNormalization {
 }
 
 /**
- * A convolution (depthwise or not), its bias if it has one and the normalization after it, without a tensor between them:
- * `[N, H, W, C]` and a filter `[h, w, C, F]` give `[N, H', W', F]`, or `C * F` channels if depthwise.
+ * Computes a convolution (depthwise or not), its bias if it has one, and the normalization after it, without
+ * intermediate tensors: `[N, H, W, C]` and a filter `[h, w, C, F]` give `[N, H', W', F]`, or `C * F` channels if
+ * depthwise.
  */
 export function normalizedConvolution(
   x: tf.Tensor,
@@ -187,13 +192,13 @@ export function normalizedConvolution(
 
 export interface BatchNormalized {
   readonly output: tf.Tensor;
-  /** Of this batch, `[C]`; no gradient flows through it. */
+  /** Mean of this batch, `[C]`. No gradient flows through it. */
   readonly mean: tf.Tensor;
-  /** Of this batch, `[C]`, divided by the count, not the count less one; no gradient flows through it. */
+  /** Population variance of this batch, `[C]`. No gradient flows through it. */
   readonly variance: tf.Tensor;
 }
 
-/** Normalized along the last axis with the batch's own statistics, through which the gradient flows. */
+/** Normalizes along the last axis by the batch's own statistics, through which the gradient flows. */
 export function batchNormalizationBatch(
   x: tf.Tensor,
   beta: tf.Tensor | undefined,
@@ -206,12 +211,12 @@ export function batchNormalizationBatch(
   return { output: output!, mean: mean!, variance: variance! };
 }
 
-/** The largest value of each window of `[N, H, W, C]`. */
+/** Computes the maximum of each window of `[N, H, W, C]`. */
 export function maxPool2d(x: tf.Tensor, poolSize: Spatial, strides: Spatial, padding: Padding): tf.Tensor {
   return tf.maxPool(x as tf.Tensor4D, pair(poolSize), pair(strides), padding);
 }
 
-/** The mean of each window of `[N, H, W, C]`; what `same` padding adds is not counted. */
+/** Computes the mean of each window of `[N, H, W, C]`, without the positions that `same` padding adds. */
 export function averagePool2d(
   x: tf.Tensor,
   poolSize: Spatial,
@@ -221,17 +226,17 @@ export function averagePool2d(
   return tf.avgPool(x as tf.Tensor4D, pair(poolSize), pair(strides), padding);
 }
 
-/** The mean over `axes`. */
+/** Computes the mean over `axes`. */
 export function mean(x: tf.Tensor, axes: readonly number[], keepDims = false): tf.Tensor {
   return tf.mean(x, [...axes], keepDims);
 }
 
-/** The largest value over `axes`; equal ones share the gradient, as in TensorFlow. */
+/** Computes the maximum over `axes`. Equal values share the gradient, as in TensorFlow. */
 export function max(x: tf.Tensor, axes: readonly number[], keepDims = false): tf.Tensor {
   return tf.max(x, [...axes], keepDims);
 }
 
-/** How `same` padding of a window spreads over the two sides of each spatial dimension, as in TensorFlow. */
+/** Returns the `same` padding on both sides of each spatial dimension, as in TensorFlow. */
 export function samePadding(sizes: Spatial, windows: Spatial, strides: Spatial): [number, number][] {
   return sizes.map((size, axis) => {
     const outputs = Math.ceil(size / strides[axis]!);
@@ -240,7 +245,7 @@ export function samePadding(sizes: Spatial, windows: Spatial, strides: Spatial):
   });
 }
 
-/** Zeros between the taps of a filter `[..spatial, C, F]`, which then needs no dilation. */
+/** Inserts zeros between the taps of a filter `[..spatial, C, F]`, which then needs no dilation. */
 function inflateFilter(filter: tf.Tensor, dilation: Spatial): tf.Tensor {
   return dilation.reduce((taps, rate, axis) => (rate === 1 ? taps : inflateAxis(taps, rate, axis)), filter);
 }
@@ -266,8 +271,8 @@ function pair(values: Spatial): [number, number] {
 }
 
 /**
- * Selects values from two tensors of one shape: from `one` where `shown` is true, else from `other`. `shown` broadcasts to
- * their shape.
+ * Selects values from two tensors of one shape: from `one` where `shown` is true, else from `other`. `shown` broadcasts
+ * to their shape.
  */
 export function chosen(shown: tf.Tensor, one: tf.Tensor, other: tf.Tensor): tf.Tensor {
   return tf.where(tf.logicalOr(shown, tf.cast(tf.zerosLike(one), "bool")), one, other);

@@ -2,18 +2,18 @@ import { attribute } from "./kernels/own-kernel.ts";
 import type { NativeBackend } from "./native-engine.ts";
 import { tf } from "./tf.ts";
 
-/** A variable of TensorFlow's own, whose value is updated in place when nobody else holds it. */
+/** A TensorFlow variable, whose value is updated in place if nothing else holds it. */
 export interface ResourceVariable {
   readonly handle: tf.Tensor;
   assign(value: tf.Tensor): void;
-  /** A tensor that shares the value; the caller's. */
+  /** Returns a tensor that shares the value. The caller owns it. */
   read(): tf.Tensor;
   dispose(): void;
 }
 
 let variables = 0;
 
-/** A variable that shares `value`, which stays the caller's. */
+/** Creates a variable that shares `value`, which the caller keeps. */
 export function resourceVariable(backend: NativeBackend, value: tf.Tensor): ResourceVariable {
   const { binding } = backend;
   const dtype = attribute.float(backend, "dtype");

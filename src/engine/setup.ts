@@ -16,25 +16,25 @@ import { findTensorFlow } from "./setup/find-tensorflow.ts";
 export type SetupStep = "package" | "tensorflow" | "compile" | "verify" | "done";
 
 export interface SetupOptions extends TensorFlowChoice {
-  /** Called as each step begins. */
+  /** Called at the start of each step. */
   readonly onProgress?: ((step: SetupStep, message: string) => void) | undefined;
 }
 
-/** What was built. */
+/** The engine that was built. */
 export interface SetupReport {
   readonly name: "native";
   readonly tfjs: string;
   readonly tensorflow: string;
-  /** tfjs-node's package with the binding. */
+  /** Folder of tfjs-node's package with the binding. */
   readonly path: string;
-  /** Where TensorFlow came from. */
+  /** The source of the TensorFlow libraries. */
   readonly origin: string;
   readonly seconds: number;
 }
 
 /**
- * Builds the native engine in `KERAS_FINETUNE_HOME` (else the cache folder): tfjs-node compiled against a current TensorFlow. It
- * takes effect in processes started afterwards. Whatever fails, the engine that was there before stays.
+ * Builds the native engine in `KERAS_FINETUNE_HOME`, or else in the cache folder: tfjs-node compiled against a current
+ * TensorFlow. Processes started afterwards use it. On failure, the previous engine is kept.
  * @throws {MachineError} on a platform without a TensorFlow wheel, or without npm, Python and pip, or a C++ compiler.
  */
 export async function setupEngine(options: SetupOptions = {}): Promise<SetupReport> {
@@ -87,7 +87,7 @@ function checkPlatform(): void {
   );
 }
 
-/** Names the new engine as the one in use, then removes the older ones. */
+/** Records the new engine as the one in use, then removes older ones. */
 async function record(home: string, folder: string, tensorflow: string): Promise<void> {
   const path = engineRecordPath(home);
   await writeFile(`${path}.${folder}`, `${JSON.stringify({ folder, tensorflow })}\n`);

@@ -1,6 +1,6 @@
 import { tf } from "./tf.ts";
 
-/** How fast the engine is. */
+/** The speed of an engine. */
 export interface MeasuredSpeed {
   /** Multiply-adds a second in the convolutions of a forward pass. */
   readonly multiplyAddsPerSecond: number;
@@ -11,7 +11,10 @@ export interface MeasuredSpeed {
 const positions = 28;
 const channels = 128;
 const images = 4;
-/** More than fits a processor's cache, as the activations of a batch. */
+/**
+ * The number of elements of the tensors that are added: like the activations of a batch, they do not fit a processor's
+ * cache.
+ */
 const elements = 2 ** 23;
 const warmups = 3;
 const repetitions = 7;
@@ -28,19 +31,19 @@ export function probeSpeed(): MeasuredSpeed {
 
 /** Times a 3x3 convolution of a middle stage and an addition: the median of a few runs, after some that warm up. */
 function measureSpeed(): MeasuredSpeed {
-  const pictures = tf.ones([images, positions, positions, channels]) as tf.Tensor4D;
+  const batch = tf.ones([images, positions, positions, channels]) as tf.Tensor4D;
   const filter = tf.ones([3, 3, channels, channels]) as tf.Tensor4D;
   const values = tf.ones([elements]);
-  const convolution = medianSeconds(() => tf.conv2d(pictures, filter, 1, "same"));
+  const convolution = medianSeconds(() => tf.conv2d(batch, filter, 1, "same"));
   const addition = medianSeconds(() => tf.add(values, values));
-  tf.dispose([pictures, filter, values]);
+  tf.dispose([batch, filter, values]);
   return {
     multiplyAddsPerSecond: (images * positions ** 2 * 9 * channels ** 2) / convolution,
     bytesPerSecond: (3 * 4 * elements) / addition,
   };
 }
 
-/** Engines have computed when a call returns. */
+/** Returns the median time of `run` in seconds. Engines have computed when a call returns. */
 function medianSeconds(run: () => tf.Tensor): number {
   for (let warmup = 0; warmup < warmups; warmup++) run().dispose();
   const times = Array.from({ length: repetitions }, () => {

@@ -1,30 +1,31 @@
 /**
- * tfjs's tape as a value. tfjs records what an operation needs for its gradient and keeps all of it, with every gradient, until the
- * whole backward pass is done; here each is released at its last use, and a recording may be as small as one layer.
+ * @file tfjs's tape as a value. tfjs records what an operation needs for its gradient and keeps all of it, with every
+ * gradient, until the whole backward pass is done. Here each tensor is released at its last use, and a recording may be
+ * as small as one layer.
  */
 import { isDifferentiable, positionsRead, shapeOnly } from "./gradients/rule.ts";
 import { gradientRule } from "./gradients/rules.ts";
 import { tf } from "./tf.ts";
 
-/** A function's result, and what its gradients need. */
+/** A function's result with what its gradients need. */
 export interface Recording<T> {
-  /** The caller's. */
+  /** The result, which the caller owns. */
   readonly result: T;
   /**
-   * The gradients of the sum of `outputs[i] * outputGradients[i]` with respect to each of `sources`, null where an output does not
-   * depend on it; equal to tfjs's to the bit. An undefined output gradient counts as zero. The gradients returned are the caller's,
-   * as `outputGradients` stay. Uses the recording up: a second call finds nothing.
+   * Computes the gradients of the sum of `outputs[i] * outputGradients[i]` with respect to each of `sources`, null if
+   * no output depends on a source. They equal tfjs's to the bit. An undefined output gradient counts as zero. The
+   * caller owns the results and keeps `outputGradients`. A recording can be used once: a second call finds nothing.
    */
   gradients(
     outputs: readonly tf.Tensor[],
     outputGradients: readonly (tf.Tensor | undefined)[],
     sources: readonly tf.Tensor[],
   ): (tf.Tensor | null)[];
-  /** Releases what is kept for gradients; `result` stays. */
+  /** Releases what is kept for gradients, but not `result`. */
   dispose(): void;
 }
 
-/** One recorded operation. `saved` are handles of the tape's own, in the array that `gradient` reads. */
+/** One recorded operation. The tensors in `saved` are handles owned by the tape, in the array that `gradient` reads. */
 interface TapeNode {
   readonly kernelName: string;
   readonly inputs: Readonly<Record<string, tf.Tensor>>;
@@ -33,7 +34,7 @@ interface TapeNode {
   readonly gradient?: (outputGradients: (tf.Tensor | null)[]) => Readonly<Record<string, () => tf.Tensor>>;
 }
 
-/** What tfjs's own `grads` uses of its engine. */
+/** The part of the engine that tfjs's own `grads` uses. */
 interface TapeEngine {
   readonly state: { activeTape: TapeNode[] | null; readonly gradientDepth: number };
   startTape(): void;
@@ -41,8 +42,9 @@ interface TapeEngine {
 }
 
 /**
- * Runs `f` in a tidy of its own and records it. `sources`, where given, are the only tensors that gradients will be asked for: what
- * only other tensors' gradients need is not kept. `false` records nothing. Recordings do not nest.
+ * Runs `f` in its own tidy and records it. Recordings do not nest.
+ * @param sources The only tensors that gradients will be requested for: tensors that only other gradients need are not
+ * kept. True allows all, false records nothing.
  */
 export function record<T>(f: () => T, sources: boolean | readonly tf.Tensor[] = true): Recording<T> {
   const run = (): T => tf.tidy(f as () => tf.TensorContainer) as T;
@@ -66,8 +68,8 @@ export function record<T>(f: () => T, sources: boolean | readonly tf.Tensor[] = 
 }
 
 /**
- * The value of `f` and its gradients with respect to `sources`, null where it does not depend on one. All are the caller's.
- * `tf.variableGrads` computes the same.
+ * Computes the value of `f` and its gradients with respect to `sources`, null if it does not depend on a source. The
+ * caller owns all of them. `tf.variableGrads` computes the same.
  */
 export function gradients(
   f: () => tf.Tensor,
@@ -101,7 +103,10 @@ function recordingOf<T>(result: T, recorded: TapeNode[]): Recording<T> {
   };
 }
 
-/** The nodes on a path from `sources` (any tensor, if undefined) to `targets`. Releases what no gradient of theirs reads. */
+/**
+ * Returns the nodes on a path from `sources` (any tensor if undefined) to `targets`. Releases what their gradients do
+ * not read.
+ */
 function connecting(
   tape: readonly TapeNode[],
   sources: readonly tf.Tensor[] | undefined,
@@ -126,7 +131,7 @@ function connecting(
   return kept.reverse();
 }
 
-/** Ids of `sources` and of all that is computed from them in a way that has a gradient. */
+/** Returns the ids of `sources` and of everything that is computed from them by operations with a gradient. */
 function dependents(tape: readonly TapeNode[], sources: readonly tf.Tensor[]): Set<number> {
   const reached = new Set(sources.map((source) => source.id));
   for (const node of tape) {
@@ -143,7 +148,7 @@ function differentiableInputs(node: TapeNode): string[] {
   return rule ? names.filter((name) => isDifferentiable(rule, name)) : names;
 }
 
-/** Leaves of what `node` saved only the shape where the gradients of `inputs` do not read more. */
+/** Keeps only the shapes of those tensors saved by `node` that the gradients of `inputs` do not read further. */
 function releaseUnread(node: TapeNode, inputs: readonly string[]): void {
   const rule = gradientRule(node.kernelName);
   if (!rule) return;
@@ -195,7 +200,7 @@ function backward(
   return results;
 }
 
-/** Fresh tensors, one for each of `names`. */
+/** Returns new tensors, one for each of `names`. */
 function nodeGradients(
   node: TapeNode,
   names: readonly string[],
@@ -225,7 +230,7 @@ function nodeGradients(
   return results;
 }
 
-/** Adds `gradient`, taking it over, to what has come for the tensor so far. */
+/** Adds `gradient` to the gradient of a tensor and takes ownership of it. */
 function gather(gathered: Map<number, tf.Tensor>, id: number, gradient: tf.Tensor): void {
   const earlier = gathered.get(id);
   if (!earlier) {

@@ -1,4 +1,4 @@
 import * as tf from "@tensorflow/tfjs-core";
 
-/** The one tfjs of this process: every room above takes it from here. */
+/** The only instance of tfjs in this process, which every other room imports from here. */
 export { tf };

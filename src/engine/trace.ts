@@ -1,7 +1,7 @@
 /** @file A record of the kernels that a computation runs: what an exporter of another runtime's graph reads. */
 import { tf } from "./tf.ts";
 
-/** Number of a tensor in a trace: tfjs's own `id`. */
+/** Number of a tensor in a trace, which is tfjs's own `id`. */
 export type TracedId = number;
 
 export interface TracedTensor {

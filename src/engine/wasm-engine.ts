@@ -9,7 +9,7 @@ export const wasmBackendName = "wasm";
 
 type ProcessListener = (...parameters: unknown[]) => void;
 
-/** Makes the single-threaded SIMD backend the one in use. Returns the folder its binary came from. */
+/** Starts the single-threaded SIMD backend as the current one. Returns the folder of its binary. */
 export async function startWasmEngine(): Promise<string> {
   const folder = join(
     dirname(createRequire(import.meta.url).resolve("@tensorflow/tfjs-backend-wasm/package.json")),
@@ -29,7 +29,10 @@ export async function startWasmEngine(): Promise<string> {
   return folder;
 }
 
-/** The backend installs handlers that turn any uncaught error of the process into one of its own. */
+/**
+ * Lists the process's handlers of uncaught errors. The backend installs some that replace any such error by one of its
+ * own.
+ */
 function processListeners(): ProcessListener[] {
   return [
     ...process.listeners("uncaughtException"),

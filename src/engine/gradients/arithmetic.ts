@@ -1,4 +1,4 @@
-/** Gradients of functions of two tensors that are broadcast against each other, and of products of matrices. */
+/** @file Gradients of functions of two tensors that broadcast against each other, and of matrix products. */
 import { tf } from "../tf.ts";
 import type { GradientCall, GradientRule, InputRule } from "./rule.ts";
 import { listRule, rule, stop, sumTo } from "./rule.ts";
@@ -88,7 +88,7 @@ export const arithmeticGradients: readonly GradientRule[] = [
   ].map((kernel) => stop(kernel, ["a", "b"])),
 ];
 
-/** A rule that computes in the shape of the result and is summed to the shape of `input`. */
+/** Returns a rule that computes in the shape of the result and sums to the shape of `input`. */
 function reading(reads: readonly string[], of: Of, input: "a" | "b"): InputRule<object> {
   return { reads, of: (call) => sumTo(of(call), call.the(input).shape) };
 }
@@ -97,7 +97,7 @@ function floats(condition: tf.Tensor): tf.Tensor {
   return tf.cast(condition, "float32");
 }
 
-/** The logarithm where there is one, else 0. */
+/** Computes the logarithm of positive values, and 0 for others. */
 function safeLog(x: tf.Tensor): tf.Tensor {
   const positive = tf.greater(x, 0);
   return tf.where(positive, tf.log(tf.where(positive, x, tf.onesLike(x))), tf.zerosLike(x));

@@ -1,4 +1,4 @@
-/** Gradients of functions of one number, as TensorFlow defines them at their corners. */
+/** @file Gradients of functions of one number, defined at their corners as in TensorFlow. */
 import { tf } from "../tf.ts";
 import type { GradientRule } from "./rule.ts";
 import { linear, rule, stop, sumTo, unary } from "./rule.ts";

@@ -1,4 +1,4 @@
-/** Gradients of what is read from and written to places given by indices. */
+/** @file Gradients of reading from and writing to places given by indices. */
 import { tf } from "../tf.ts";
 import type { GradientCall, GradientRule } from "./rule.ts";
 import { axesOf, rule, stop } from "./rule.ts";
@@ -53,7 +53,7 @@ interface Gather {
   readonly batchDims: number;
 }
 
-/** Sums what each place was read for. */
+/** Sums, for each place, the gradients of all its reads. */
 function gathered({ dy, the, attributes: { axis, batchDims } }: GradientCall<Gather>): tf.Tensor {
   const { shape } = the("x");
   const indices = the("indices");

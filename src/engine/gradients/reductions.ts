@@ -1,4 +1,4 @@
-/** Gradients of sums, extremes and products along axes, and of softmax. */
+/** @file Gradients of sums, extremes and products along axes, and of softmax. */
 import { tf } from "../tf.ts";
 import type { GradientCall, GradientRule } from "./rule.ts";
 import { axesOf, broadcast, keptShape, rule, stop } from "./rule.ts";
@@ -62,7 +62,7 @@ export const reductionGradients: readonly GradientRule[] = [
   ...["All", "Any", "ArgMax", "ArgMin"].map((kernel) => stop(kernel, ["x"])),
 ];
 
-/** The gradient of an extreme, in equal shares to all that are equal to it. */
+/** Computes the gradient of an extreme, shared equally among all values that equal it. */
 function sharedAmongEqual({ dy, the, attributes }: GradientCall<Reduction>): tf.Tensor {
   const x = the("x");
   const axes = axesOf(attributes.axis ?? attributes.reductionIndices, x.rank);
@@ -71,7 +71,7 @@ function sharedAmongEqual({ dy, the, attributes }: GradientCall<Reduction>): tf.
   return tf.mul(equal, tf.div(tf.reshape(dy, kept), tf.sum(equal, axes, true)));
 }
 
-/** The gradient of a product, right also where factors are zero. */
+/** Computes the gradient of a product, which is correct even if factors are zero. */
 function productOfOthers({ dy, the, attributes }: GradientCall<Reduction>): tf.Tensor {
   const x = the("x");
   const axes = axesOf(attributes.axis, x.rank);

@@ -1,16 +1,19 @@
 import { tf } from "../tf.ts";
 
-/** What a gradient is computed from. */
+/** The values from which a gradient is computed. */
 export interface GradientCall<A> {
   /** The gradient of the first output. */
   readonly dy: tf.Tensor;
   readonly dys: readonly tf.Tensor[];
-  /** What was saved: inputs by name, outputs as `y`, `y1`, … Of those that a rule does not read, only `shape` is there. */
+  /**
+   * Returns a saved tensor: inputs by name, outputs as `y`, `y1`, … Only the `shape` of those that a rule does not read
+   * is available.
+   */
   readonly the: (name: string) => tf.Tensor;
   readonly attributes: A;
 }
 
-/** How the gradient of one input is computed. */
+/** The computation of the gradient of one input. */
 export interface InputRule<A> {
   /** The inputs and outputs whose values it reads. */
   readonly reads: readonly string[];
@@ -20,14 +23,14 @@ export interface InputRule<A> {
 /** The gradient of a kernel. Inputs without a rule are not differentiable: no gradient flows into them. */
 export interface GradientRule {
   readonly kernel: string;
-  /** The rule of each differentiable input; `*` stands for each of a list, whose names are its positions. */
+  /** The rule of each differentiable input. `*` stands for each input of a list, whose names are its positions. */
   readonly inputs: Readonly<Record<string, InputRule<never>>>;
-  /** In the order of `saved`: what tfjs keeps when it runs the kernel. */
+  /** The names of the tensors that tfjs keeps when it runs the kernel, in the order of `saved`. */
   readonly saves: readonly string[];
   readonly gradFunc: tf.GradFunc;
 }
 
-/** What stands for a saved tensor whose values no gradient reads: its shape. */
+/** Returns a substitute, with the shape only, for a saved tensor whose values no gradient reads. */
 export function shapeOnly({ shape, size, rank, dtype }: tf.Tensor): tf.Tensor {
   return { shape, size, rank, dtype, dispose: () => {} } as tf.Tensor;
 }
@@ -36,20 +39,21 @@ export function isShapeOnly(tensor: tf.Tensor): boolean {
   return !("dataId" in tensor);
 }
 
-/** Whether the gradient of `input` is in `rule`. */
+/** Returns true if `rule` has a gradient for `input`. */
 export function isDifferentiable(rule: GradientRule, input: string): boolean {
   return input in rule.inputs || "*" in rule.inputs;
 }
 
-/** Positions in `saved` of what the gradients of `inputs` read. */
+/** Returns the positions in `saved` of the tensors that the gradients of `inputs` read. */
 export function positionsRead(rule: GradientRule, inputs: readonly string[]): ReadonlySet<number> {
   const names = inputs.flatMap((input) => (rule.inputs[input] ?? rule.inputs["*"])?.reads ?? []);
   return new Set(names.map((name) => rule.saves.indexOf(name)));
 }
 
 /**
- * A rule for a kernel whose inputs have names. Saves the inputs it differentiates (for their shapes) and what it reads. No
- * gradient flows into what it reads and `stops` names; for tfjs's own tape that is zero.
+ * Creates a rule for a kernel whose inputs have names. It saves the inputs that it differentiates, for their shapes,
+ * and the tensors that it reads.
+ * @param stops Inputs that it reads and that get no gradient. On tfjs's own tape their gradient is zero.
  */
 export function rule<A = object>(
   kernel: string,
@@ -74,7 +78,10 @@ export function rule<A = object>(
   return { kernel, inputs: inputs as GradientRule["inputs"], saves, gradFunc };
 }
 
-/** A rule for a kernel that takes a list of inputs. `of` gets the shapes of all of them and the position it is asked for. */
+/**
+ * Creates a rule for a kernel that takes a list of inputs.
+ * @param of Computes the gradient of the input at `position`, from the shapes of all inputs.
+ */
 export function listRule<A>(
   kernel: string,
   of: (dy: tf.Tensor, shapes: readonly (readonly number[])[], position: number, attributes: A) => tf.Tensor,
@@ -87,7 +94,7 @@ export function listRule<A>(
   return { kernel, inputs: { "*": { reads: [], of: () => tf.scalar(0) } }, saves: ["*"], gradFunc };
 }
 
-/** A rule for a kernel of one input `x` that reads nothing but `source`: its input `x` or its output `y`. */
+/** Creates a rule for a kernel of one input `x` that reads only `source`, which is its input `x` or its output `y`. */
 export function unary<A = object>(
   kernel: string,
   source: "x" | "y",
@@ -98,7 +105,7 @@ export function unary<A = object>(
   });
 }
 
-/** A rule for a kernel of one input that reads no values. `of` gets the input's shape. */
+/** Creates a rule for a kernel of one input that reads no values. `of` receives the input's shape. */
 export function linear<A>(
   kernel: string,
   of: (dy: tf.Tensor, shape: readonly number[], attributes: A) => tf.Tensor,
@@ -109,14 +116,17 @@ export function linear<A>(
   });
 }
 
-/** A rule for a kernel that stops gradients: a step function, a comparison, an index. For tfjs's own tape they are zero. */
+/**
+ * Creates a rule for a kernel that stops gradients: a step function, a comparison, an index. On tfjs's own tape the
+ * gradients are zero.
+ */
 export function stop(kernel: string, inputs: readonly string[]): GradientRule {
   const gradFunc: tf.GradFunc = (_dy, saved) =>
     Object.fromEntries(inputs.map((name, index) => [name, () => tf.zeros(saved[index]!.shape)]));
   return { kernel, inputs: {}, saves: inputs, gradFunc };
 }
 
-/** `tensor` summed over the axes along which `shape` was broadcast to it; a handle of its own. */
+/** Sums `tensor` over the axes along which `shape` was broadcast to it. Returns a new handle. */
 export function sumTo(tensor: tf.Tensor, shape: readonly number[]): tf.Tensor {
   if (shape.length === 1 && shape[0] === tensor.shape.at(-1) && tensor.rank > 1) {
     return tf.engine().runKernel("BiasAddGrad", { dy: tensor });
@@ -130,26 +140,29 @@ export function sumTo(tensor: tf.Tensor, shape: readonly number[]): tf.Tensor {
   return tf.reshape(summed, [...shape]);
 }
 
-/** Axes as a sorted list of non-negative numbers; all of them where `axis` is not given. */
+/** Returns axes as a sorted list of non-negative numbers, all axes if `axis` is absent. */
 export function axesOf(axis: number | readonly number[] | null | undefined, rank: number): number[] {
   const axes =
     axis === null || axis === undefined ? Array.from({ length: rank }, (_, index) => index) : [axis].flat();
   return (axes as number[]).map((value) => (value < 0 ? value + rank : value)).sort((a, b) => a - b);
 }
 
-/** `shape` with 1 in the place of each of `axes`. */
+/** Returns `shape` with 1 in place of each of `axes`. */
 export function keptShape(shape: readonly number[], axes: readonly number[]): number[] {
   return shape.map((size, axis) => (axes.includes(axis) ? 1 : size));
 }
 
-/** `tensor` repeated along its axes of size 1 until it has `shape`. */
+/** Repeats `tensor` along its axes of size 1 to `shape`. */
 export function broadcast(tensor: tf.Tensor, shape: readonly number[]): tf.Tensor {
   return tf.mul(tensor, tf.ones([...shape]));
 }
 
 const computed = new WeakMap<object, Map<string, tf.Tensor[]>>();
 
-/** What the gradients of several inputs have in common: the first that is asked for computes it for the others. */
+/**
+ * Shares a computation among the gradients of several inputs of one call: the first that is requested computes it for
+ * all.
+ */
 export function computedOnce(call: object, what: string, compute: () => tf.Tensor[]): tf.Tensor[] {
   const results = computed.get(call) ?? new Map<string, tf.Tensor[]>();
   computed.set(call, results);

@@ -20,7 +20,7 @@ const rules: ReadonlyMap<string, GradientRule> = new Map(
   ].map((rule) => [rule.kernel, rule]),
 );
 
-/** Registers the gradient of every kernel with tfjs, whose core has none of its own in Node. */
+/** Registers the gradient of every kernel with tfjs, whose core registers none in Node. */
 export function registerGradients(): void {
   for (const rule of rules.values()) registerGradient(rule);
 }
@@ -40,7 +40,7 @@ function registerGradient({ kernel, saves, gradFunc }: GradientRule): void {
   });
 }
 
-/** The rule by which tfjs differentiates `kernel`, or undefined where that is somebody else's. */
+/** Returns the rule by which tfjs differentiates `kernel`, undefined if tfjs uses another gradient. */
 export function gradientRule(kernel: string): GradientRule | undefined {
   const rule = rules.get(kernel);
   return rule && tf.getGradient(kernel)?.gradFunc === rule.gradFunc ? rule : undefined;

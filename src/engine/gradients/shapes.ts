@@ -1,4 +1,4 @@
-/** Gradients of what moves, repeats, joins and cuts tensors without changing a value. */
+/** @file Gradients of operations that move, repeat, join and cut tensors without changing values. */
 import { tf } from "../tf.ts";
 import type { GradientRule } from "./rule.ts";
 import { axesOf, linear, listRule, rule } from "./rule.ts";
@@ -85,7 +85,7 @@ export const shapeGradients: readonly GradientRule[] = [
   }),
 ];
 
-/** `dy` of a tiled axis, summed over its copies. */
+/** Sums the gradient `dy` of a tiled axis over its copies. */
 function sumOfCopies(dy: tf.Tensor, axis: number, count: number): tf.Tensor {
   const size = dy.shape[axis]! / count;
   const [outer, inner] = around(dy.shape, axis);
@@ -96,13 +96,15 @@ function sumOfCopies(dy: tf.Tensor, axis: number, count: number): tf.Tensor {
   );
 }
 
-/** How many elements lie before and behind an axis. */
+/** Returns the number of elements before and behind an axis. */
 function around(shape: readonly number[], axis: number): [number, number] {
   const product = (sizes: readonly number[]): number => sizes.reduce((all, size) => all * size, 1);
   return [product(shape.slice(0, axis)), product(shape.slice(axis + 1))];
 }
 
-/** Adds the mirrored borders of one axis to what they mirror. `skip` is 1 where the edge itself is not repeated. */
+/**
+ * Adds the mirrored borders of one axis to the values that they mirror. `skip` is 1 if the edge itself is not repeated.
+ */
 function foldMirror(
   dy: tf.Tensor,
   axis: number,
@@ -140,7 +142,7 @@ interface StridedSlice {
   readonly shrinkAxisMask: number;
 }
 
-/** `dy` put back to where a strided slice of `shape` took it from, zero elsewhere. */
+/** Puts `dy` back where a strided slice of `shape` was taken, with zeros elsewhere. */
 function unslice(dy: tf.Tensor, shape: readonly number[], slice: StridedSlice): tf.Tensor {
   const {
     finalShapeSparse: _final,

@@ -1,4 +1,6 @@
-/** Gradients of convolutions, pooling and resizing. The kernels they call are TensorFlow's, or ours on WebAssembly. */
+/**
+ * @file Gradients of convolutions, pooling and resizing. They call kernels of TensorFlow, or our own on WebAssembly.
+ */
 import { tf } from "../tf.ts";
 import type { GradientRule } from "./rule.ts";
 import { rule } from "./rule.ts";
@@ -150,7 +152,10 @@ function run(kernel: string, inputs: tf.NamedTensorMap, attributes: object): tf.
   return tf.engine().runKernel(kernel, inputs, attributes as tf.NamedAttrMap);
 }
 
-/** The gradient kernels know no dilation: dilated layers spread their filter instead. */
+/**
+ * Requires that there is no dilation, which the gradient kernels do not support: dilated layers inflate their filter
+ * instead.
+ */
 function undilated(kernel: string, attributes: Window): Window {
   if (![attributes.dilations ?? 1].flat().every((rate) => rate === 1)) {
     throw new Error(`${kernel}: no gradient of a dilated convolution: spread its filter`);

@@ -1,4 +1,4 @@
-/** Gradients of activations in one pass, and the bias of a layer. */
+/** @file One-pass gradients of activations, and the addition of a bias. */
 import { rule } from "../gradients/rule.ts";
 import type { NativeBackend } from "../native-engine.ts";
 import { tf } from "../tf.ts";
@@ -51,7 +51,7 @@ export const activationKernels: readonly OwnKernel[] = [
   },
 ];
 
-/** An operation of TensorFlow that takes two tensors of one shape, in this order. */
+/** Creates a kernel from a TensorFlow operation that takes two tensors of one shape, in this order. */
 function gradientKernel(
   name: string,
   order: readonly [string, string],

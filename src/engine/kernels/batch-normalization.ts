@@ -1,4 +1,4 @@
-/** Batch normalization along the last axis, on stored statistics and on the batch's own, each in one pass. */
+/** @file Batch normalization along the last axis, by stored statistics and by the batch's own, each in one pass. */
 import type { GradientCall } from "../gradients/rule.ts";
 import { computedOnce, isShapeOnly, rule } from "../gradients/rule.ts";
 import type { NativeBackend, OpAttribute } from "../native-engine.ts";
@@ -142,7 +142,7 @@ function exponentialAverage(backend: NativeBackend): OpAttribute {
   return attribute.number(backend, "exponential_avg_factor", 1);
 }
 
-/** TensorFlow normalizes images only. */
+/** Reshapes a tensor to rank 4, which TensorFlow's kernels require. */
 function asImages(x: tf.Tensor): tf.Tensor {
   return x.rank === 4 ? x : tf.reshape(x, [-1, 1, 1, x.shape.at(-1)!]);
 }
@@ -151,7 +151,7 @@ function columnMeans(x: tf.Tensor): tf.Tensor {
   return tf.mean(tf.reshape(x, [-1, x.shape.at(-1)!]), 0);
 }
 
-/** `1 / sqrt(variance + epsilon)` */
+/** Computes `1 / sqrt(variance + epsilon)`. */
 export function inverseDeviation(variance: tf.Tensor, epsilon: number): tf.Tensor {
   return tf.rsqrt(tf.add(variance, epsilon));
 }

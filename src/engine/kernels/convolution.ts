@@ -1,4 +1,4 @@
-/** A convolution with its bias. */
+/** @file A convolution with its bias. */
 import { rule } from "../gradients/rule.ts";
 import type { NativeBackend, OpAttribute } from "../native-engine.ts";
 import { tf } from "../tf.ts";
@@ -10,7 +10,7 @@ interface Attributes {
   readonly pad: "same" | "valid";
 }
 
-/** The attributes of tfjs's convolution kernels, and of their gradients. */
+/** Returns the attributes of tfjs's convolution kernels and of their gradients. */
 export const undilated = ({ strides, pad }: Attributes): object => ({
   strides,
   pad,
@@ -77,7 +77,7 @@ function separate({ x, filter, bias }: Tensors, attributes: Attributes): tf.Tens
 
 let isThere: boolean | undefined;
 
-/** Whether this TensorFlow has oneDNN's kernel, found out by trying. */
+/** Returns true if this TensorFlow has oneDNN's kernel, which is determined by running it once. */
 function fusedIsThere(backend: NativeBackend): boolean {
   if (isThere !== undefined) return isThere;
   isThere = tf.tidy(() => {

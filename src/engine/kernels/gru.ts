@@ -1,4 +1,7 @@
-/** A GRU whose reset gate acts after the product, over a whole sequence; the products of its gradient wait for the loop's end. */
+/**
+ * @file A GRU over a whole sequence, with the reset gate after the product. The matrix products of its gradient are
+ * computed after the loop, for all steps at once.
+ */
 import { tf } from "../tf.ts";
 import type { OwnKernel, Tensors } from "./own-kernel.ts";
 import { run } from "./own-kernel.ts";
@@ -6,8 +9,9 @@ import type { SequenceCall } from "./sequence.ts";
 import { before, rows, sequenceRule, stacked, steps } from "./sequence.ts";
 
 /**
- * `x` `[T, N, 3 U]`, the inputs' part of update gate, reset gate and candidate; `h` `[N, U]`, `kernel` `[U, 3 U]`, `bias` `[3 U]`.
- * Gives `[T, N, U]` each: h, the two gates, the candidate and what the reset gate acted on.
+ * Computes five outputs `[T, N, U]`: h, the two gates, the candidate, and the product that the reset gate is applied
+ * to. The inputs are `x` `[T, N, 3 U]`, the inputs' part of update gate, reset gate and candidate, `h` `[N, U]`,
+ * `kernel` `[U, 3 U]` and `bias` `[3 U]`.
  */
 export const gruKernels: readonly OwnKernel[] = [
   {
@@ -41,7 +45,10 @@ function sequence({ x, h, kernel, bias }: Tensors): tf.Tensor[] {
   return stacked(taken);
 }
 
-/** A step is linear in the gradient of its h: what multiplies it is computed for all steps at once. */
+/**
+ * Computes the gradients of all inputs. A step is linear in the gradient of its h, so its factors are computed for all
+ * steps at once.
+ */
 function gradients({ inputs: { x, h, kernel }, outputs, dys: [dh] }: SequenceCall): tf.Tensor[] {
   const [hs, z, r, candidate, reset] = outputs as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor];
   const previous = before(hs, h!);

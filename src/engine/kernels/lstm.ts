@@ -1,4 +1,7 @@
-/** An LSTM over a whole sequence: TensorFlow's fused kernel, or a loop with a gradient whose products wait for its end. */
+/**
+ * @file An LSTM over a whole sequence: TensorFlow's fused kernel, or a loop whose gradient computes its matrix products
+ * after the loop, for all steps at once.
+ */
 import type { NativeBackend } from "../native-engine.ts";
 import { tf } from "../tf.ts";
 import type { OwnKernel, Tensors } from "./own-kernel.ts";
@@ -8,12 +11,16 @@ import { before, projected, rows, sequenceRule, stacked, steps } from "./sequenc
 const inputNames = ["x", "h", "c", "kernel", "bias"] as const;
 const outputNames = ["hs", "cs", "i", "f", "o", "candidate", "tanhC"] as const;
 
-/** TensorFlow's kernels read all weights, and add to their gradients, at every step: beyond this many, one product for all steps is faster. */
+/**
+ * The number of weights above which one product for all steps is faster: TensorFlow's kernels read all weights, and add
+ * to their gradients, at every step.
+ */
 const mostWeightsByStep = 2 ** 17;
 
 /**
- * `x` `[T, N, I]`, states `h` and `c` `[N, U]`, `kernel` `[I + U, 4 U]` of input above state, `bias` `[4 U]`; gates in Keras's order:
- * input, forget, candidate, output. Gives `[T, N, U]` each: h, c, the three gates, the candidate and the tanh of c.
+ * Computes seven outputs `[T, N, U]`: h, c, the three gates, the candidate and the tanh of c. The inputs are `x` `[T,
+ * N, I]`, the states `h` and `c` `[N, U]`, `kernel` `[I + U, 4 U]` with the input's rows above the state's, and `bias`
+ * `[4 U]`. Gates are in Keras's order: input, forget, candidate, output.
  */
 export const lstmKernels: readonly OwnKernel[] = [
   {
@@ -61,7 +68,7 @@ function attributes(backend: NativeBackend): ReturnType<typeof attribute.float>[
   return [attribute.float(backend, "T"), attribute.flag(backend, "use_peephole", false)];
 }
 
-/** The number of steps as the 64-bit scalar that the operation asks for, a type tfjs has not. */
+/** Returns the number of steps as the int64 scalar that the operation requires, a dtype that tfjs lacks. */
 function sequenceLength({ binding, tensorMap }: NativeBackend, { shape }: tf.Tensor): tf.Tensor {
   const scalar = tf.scalar(shape[0]!, "int32");
   Object.assign(tensorMap.get(scalar.dataId), {

@@ -1,8 +1,9 @@
 /**
- * A convolution and the BatchNormalization after it on stored statistics, in one pass: normalization is folded into the filter and
- * the bias, so that what stands between the two is neither computed nor kept. Exact: with `scale = gamma / sqrt(variance + epsilon)`
- * the filter is `W * scale`, and from its gradient `D` and `S = sum(dy)` follow those of `W`, `D * scale`, of `beta`, `S`, and of
- * `gamma`, `(sum(D * W) + (bias - mean) * S) / sqrt(variance + epsilon)`.
+ * @file A convolution and the BatchNormalization after it by stored statistics, in one pass: the normalization is
+ * folded into filter and bias, so that the tensor between the two is neither computed nor kept. The result is exact.
+ * With `scale = gamma / sqrt(variance + epsilon)`, the filter is `W * scale`. From its gradient `D` and `S = sum(dy)`
+ * follow the gradients of `W`, `D * scale`, of `beta`, `S`, and of `gamma`, `(sum(D * W) + (bias - mean) * S) /
+ * sqrt(variance + epsilon)`.
  */
 import type { GradientCall } from "../gradients/rule.ts";
 import { computedOnce, rule } from "../gradients/rule.ts";
@@ -23,7 +24,7 @@ interface Convolution {
   readonly inputGradient: string;
   readonly filterGradient: string;
   readonly withBias: (x: tf.Tensor, filter: tf.Tensor, bias: tf.Tensor, window: object) => tf.Tensor;
-  /** The axes of a filter that its output channels are. */
+  /** The number of trailing axes of a filter that make its output channels. */
   readonly channelAxes: 1 | 2;
 }
 
@@ -99,7 +100,7 @@ function normalized(convolution: Convolution): OwnKernel {
   };
 }
 
-/** A filter, or a gradient of one, with each output channel multiplied by its scale. */
+/** Multiplies each output channel of a filter, or of a filter's gradient, by its scale. */
 function scaled(filter: tf.Tensor, scale: tf.Tensor, { channelAxes }: Convolution): tf.Tensor {
   return tf.mul(filter, tf.reshape(scale, filter.shape.slice(-channelAxes)));
 }

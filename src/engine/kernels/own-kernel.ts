@@ -6,12 +6,12 @@ import { wasmBackendName } from "../wasm-engine.ts";
 
 export type Tensors = Readonly<Record<string, tf.Tensor>>;
 
-/** A kernel that tfjs does not have: one operation of TensorFlow, or the same made of tfjs's operations. */
+/** A kernel that tfjs lacks: one TensorFlow operation, and the same composed of tfjs operations. */
 export interface OwnKernel {
   readonly name: string;
   readonly native: (backend: NativeBackend, inputs: Tensors, attributes: never) => tf.Tensor | tf.Tensor[];
   readonly portable: (inputs: Tensors, attributes: never) => tf.Tensor | tf.Tensor[];
-  /** Absent where no gradient flows. */
+  /** The gradient, absent if none flows. */
   readonly gradient?: GradientRule;
 }
 
@@ -30,7 +30,7 @@ function register(kernelName: string, backendName: string, compute: tf.KernelFun
   tf.registerKernel({ kernelName, backendName, kernelFunc });
 }
 
-/** Runs a kernel by its name. */
+/** Runs a kernel by name. */
 export function run<R extends tf.Tensor | tf.Tensor[]>(
   name: string,
   inputs: Tensors,
@@ -39,7 +39,7 @@ export function run<R extends tf.Tensor | tf.Tensor[]>(
   return tf.engine().runKernel(name, inputs, attributes as tf.NamedAttrMap) as R;
 }
 
-/** Attributes of TensorFlow's operations. */
+/** Makes attributes of TensorFlow operations. */
 export const attribute = {
   float: (backend: NativeBackend, name: string): OpAttribute => ({
     name,

@@ -18,12 +18,12 @@ const ownKernels = [
   ...simpleRnnKernels,
 ];
 
-/** The gradients of the kernels of our own. */
+/** The gradients of our own kernels. */
 export const ownKernelGradients: readonly GradientRule[] = ownKernels.flatMap(
   ({ gradient }) => gradient ?? [],
 );
 
-/** Registers the kernels of our own with both backends. */
+/** Registers our own kernels with both backends. */
 export function registerOwnKernels(): void {
   for (const kernel of ownKernels) registerOwnKernel(kernel);
 }

@@ -1,19 +1,21 @@
-/** Sequences `[T, N, C]` of recurrent kernels. */
+/** @file Sequences `[T, N, C]` of recurrent kernels. */
 import type { GradientCall, GradientRule } from "../gradients/rule.ts";
 import { computedOnce, rule } from "../gradients/rule.ts";
 import { tf } from "../tf.ts";
 import type { Tensors } from "./own-kernel.ts";
 import { run } from "./own-kernel.ts";
 
-/** What the gradients of a kernel over a sequence are computed from. */
+/** The values from which the gradients of a kernel over a sequence are computed. */
 export interface SequenceCall {
   readonly inputs: Tensors;
   readonly outputs: readonly tf.Tensor[];
-  /** Of each output, zeros where none came. */
+  /** The gradient of each output, zeros if there is none. */
   readonly dys: readonly tf.Tensor[];
 }
 
-/** The rule of a kernel whose gradients of all `inputs` are computed in one go from all it read and gave. */
+/**
+ * Creates the rule of a kernel that computes the gradients of all `inputs` together, from all its inputs and outputs.
+ */
 export function sequenceRule(
   kernel: string,
   inputs: readonly string[],
@@ -38,29 +40,29 @@ export function sequenceRule(
   );
 }
 
-/** Its steps, `[N, C]` each. */
+/** Splits a sequence into its steps, each `[N, C]`. */
 export function steps(sequence: tf.Tensor): tf.Tensor[] {
   return tf.unstack(sequence, 0);
 }
 
-/** Each of what every step gave, of all steps: `[T, N, …]`. */
+/** Stacks the outputs of all steps: one tensor `[T, N, …]` for each output of a step. */
 export function stacked(taken: readonly (readonly tf.Tensor[])[]): tf.Tensor[] {
   return taken[0]!.map((_, index) => tf.stack(taken.map((step) => step[index]!)));
 }
 
-/** `[T * N, C]` */
+/** Reshapes a sequence to `[T * N, C]`. */
 export function rows(sequence: tf.Tensor): tf.Tensor2D {
   return tf.reshape(sequence, [-1, sequence.shape[2]!]);
 }
 
-/** What was there before each step: the start, then all but the last. */
+/** Returns the state before each step: the start, then every state but the last. */
 export function before(sequence: tf.Tensor, start: tf.Tensor): tf.Tensor {
   const [time, batch, units] = sequence.shape as [number, number, number];
   const others = tf.slice(sequence, [0, 0, 0], [time - 1, batch, units]);
   return tf.concat([tf.expandDims(start, 0), others], 0);
 }
 
-/** All steps through a kernel `[C, K]` and a bias `[K]`, as one product. */
+/** Multiplies all steps by a kernel `[C, K]` in one product and adds a bias `[K]`. */
 export function projected(sequence: tf.Tensor, kernel: tf.Tensor2D, bias: tf.Tensor): tf.Tensor {
   const product = run<tf.Tensor>("BiasAdd", { x: tf.matMul(rows(sequence), kernel), bias });
   return tf.reshape(product, [sequence.shape[0]!, sequence.shape[1]!, bias.shape[0]!]);

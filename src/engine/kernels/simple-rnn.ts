@@ -1,10 +1,15 @@
-/** A recurrence of one product and tanh over a whole sequence; the product of its gradient waits for the loop's end. */
+/**
+ * @file A recurrence of one product and tanh over a whole sequence. The product for the kernel's gradient is computed
+ * after the loop, for all steps at once.
+ */
 import { tf } from "../tf.ts";
 import type { OwnKernel, Tensors } from "./own-kernel.ts";
 import type { SequenceCall } from "./sequence.ts";
 import { before, rows, sequenceRule, steps } from "./sequence.ts";
 
-/** `x` `[T, N, U]`, the inputs' part; `h` `[N, U]`, `kernel` `[U, U]`. Gives h of every step, `[T, N, U]`. */
+/**
+ * Computes h of every step, `[T, N, U]`, from `x` `[T, N, U]`, the inputs' part, `h` `[N, U]` and `kernel` `[U, U]`.
+ */
 export const simpleRnnKernels: readonly OwnKernel[] = [
   {
     name: "SimpleRnnSequence",

@@ -7,16 +7,16 @@ import { tensorflowLibraries } from "./find-tensorflow.ts";
 import { quietLoadSource } from "./quiet-load.ts";
 import { lastLines, runCommand, tryCommand } from "./run-command.ts";
 
-/** The tfjs-node that is built: the version of our tfjs-core, with which it shares kernels. */
+/** The version of tfjs-node that is built. It equals that of our tfjs-core, with which it shares kernels. */
 export const bindingRelease = "4.22.0";
 
 const headersRelease = "1.5.0";
 const napiVersion = 8;
 
-/** What tfjs-node asks for and our own tfjs-core takes the place of when it is loaded: empty packages will do. */
+/** Dependencies of tfjs-node that our own tfjs-core replaces at load time, so that empty packages suffice. */
 const standIns = ["tfjs", "tfjs-core"];
 
-/** Lays tfjs-node in `folder` by npm, without its installer. */
+/** Installs tfjs-node in `folder` by npm, without running its installer. */
 export async function layBindingSources(folder: string): Promise<void> {
   for (const name of standIns) {
     const manifest = { name: `@tensorflow/${name}`, version: bindingRelease, main: "index.js" };
@@ -50,7 +50,7 @@ export async function layBindingSources(folder: string): Promise<void> {
   });
 }
 
-/** Puts TensorFlow's libraries where the binding looks for them: moved, else linked, else copied. */
+/** Puts TensorFlow's libraries where the binding expects them: moved if possible, else linked, else copied. */
 export async function layLibraries(folder: string, tensorflow: TensorFlowFiles): Promise<void> {
   const target = join(bindingPackage(folder), "deps", "lib");
   await mkdir(target, { recursive: true });
@@ -61,7 +61,7 @@ export async function layLibraries(folder: string, tensorflow: TensorFlowFiles):
   }
 }
 
-/** Compiles the binding and the addon that loads TensorFlow quietly. @throws {MachineError} without a C++ compiler. */
+/** Compiles the binding, and the addon that loads TensorFlow quietly. @throws {MachineError} without a C++ compiler. */
 export async function compileBinding(folder: string, tensorflow: TensorFlowFiles): Promise<void> {
   const compiler = await findCompiler();
   const home = bindingPackage(folder);
@@ -105,7 +105,7 @@ async function compile(compiler: string, parameters: readonly string[]): Promise
   });
 }
 
-/** Loads the binding in a process of its own and multiplies two matrices there. Returns TensorFlow's version. */
+/** Loads the binding in another process and multiplies two matrices there. Returns TensorFlow's version. */
 export async function verifyBinding(folder: string): Promise<string> {
   const file = join(bindingPackage(folder), "lib", "napi-v8", "tfjs_binding.node");
   const script = `

@@ -5,24 +5,24 @@ import { optionName } from "../../options.ts";
 import { readZip } from "../../zip/reader.ts";
 import { runCommand, tryCommand } from "./run-command.ts";
 
-/** Where TensorFlow's libraries and headers were found. */
+/** TensorFlow's libraries and headers. */
 export interface TensorFlowFiles {
   /** The `tensorflow` folder of a wheel. */
   readonly folder: string;
-  /** How it came here, in words. */
+  /** A description of their source for messages. */
   readonly origin: string;
-  /** True where the folder is ours, so that its libraries may be moved. */
+  /** True if this package created the folder, so that the libraries may be moved. */
   readonly temporary: boolean;
 }
 
 export interface TensorFlowChoice {
   /** A tensorflow or tensorflow-cpu wheel, or the folder of an unpacked or installed one. */
   readonly wheel?: string | undefined;
-  /** The Python that is asked for an installed TensorFlow and for `pip download`. */
+  /** The Python that is searched for an installed TensorFlow and used for `pip download`. */
   readonly python?: string | undefined;
 }
 
-/** The version fetched where none is installed. */
+/** The version that is downloaded if none is installed. */
 export const tensorflowRelease = "2.21.0";
 
 /** The libraries that the binding is linked to. */
@@ -31,8 +31,9 @@ export const tensorflowLibraries = ["libtensorflow_cc.so.2", "libtensorflow_fram
 const machines: Readonly<Record<string, string>> = { x64: "x86_64", arm64: "aarch64" };
 
 /**
- * A given wheel, else the TensorFlow that a Python of this machine has, else one that pip downloads into `scratch`.
- * @throws {MachineError} where there is none of these.
+ * Finds TensorFlow: in the given wheel, else installed for a Python of this machine, else downloaded by pip into
+ * `scratch`.
+ * @throws {MachineError} if there is none of these.
  */
 export async function findTensorFlow(choice: TensorFlowChoice, scratch: string): Promise<TensorFlowFiles> {
   if (choice.wheel) return givenWheel(choice.wheel, scratch);
@@ -134,7 +135,7 @@ async function downloadedTensorFlow(pythons: readonly string[], scratch: string)
   );
 }
 
-/** A fixed Python and platform: the libraries are the same whatever Python this machine has. */
+/** Returns pip's parameters for a fixed Python and platform: the libraries are the same for every Python. */
 function downloadParameters(machine: string, folder: string): string[] {
   const platforms = ["manylinux_2_27", "manylinux2014"].flatMap((tag) => ["--platform", `${tag}_${machine}`]);
   return [

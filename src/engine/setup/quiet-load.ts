@@ -1,6 +1,6 @@
 /**
- * A Node addon that loads a library with the process's error output turned away: TensorFlow writes a line there while it is
- * loaded, before any setting of its log level is read.
+ * Source of a Node addon that loads a library while the process's stderr is redirected: TensorFlow writes a line there
+ * while it is loaded, before it reads its log level.
  */
 export const quietLoadSource = `
 #define NAPI_VERSION 8

@@ -1,14 +1,14 @@
 import { spawn } from "node:child_process";
 import { MachineError } from "../../errors.ts";
 
-/** What a program wrote. */
+/** The exit status and output of a program. */
 export interface CommandOutput {
   readonly status: number;
   readonly stdout: string;
   readonly stderr: string;
 }
 
-/** Runs a program and gathers what it writes; undefined where there is no such program. */
+/** Runs a program and collects its output. Returns undefined if there is no such program. */
 export function tryCommand(
   program: string,
   parameters: readonly string[],
@@ -37,12 +37,15 @@ export function tryCommand(
   });
 }
 
-/** The last lines a failed program wrote, to be quoted in an error. */
+/** Returns the last lines that a failed program wrote, for an error message. */
 export function lastLines({ stdout, stderr }: CommandOutput, count = 6): string {
   return (stderr.trim() || stdout.trim()).split("\n").slice(-count).join("\n");
 }
 
-/** Runs a program that must succeed. @throws {MachineError} with `code` where it is missing (then with `missing`) or fails. */
+/**
+ * Runs a program that must succeed.
+ * @throws {MachineError} with `code` if the program is missing (then with `missing`) or fails.
+ */
 export async function runCommand(
   what: string,
   program: string,

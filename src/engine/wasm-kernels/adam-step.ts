@@ -8,7 +8,7 @@ interface Settings {
   readonly step: number;
 }
 
-/** Adam's update of one variable; overwrites the averages. */
+/** Registers Adam's update of one variable, which overwrites the averages. */
 export function registerAdamStep(): void {
   onHeap<Settings>("AdamStep", ({ variable }) => variable!.shape, {
     reads: ["variable", "gradient", "momentum", "velocity"],

@@ -8,18 +8,18 @@ export interface ConvAttributes {
   readonly dataFormat?: "NHWC" | "NCHW";
 }
 
-/** One spatial dimension of a convolution: `input` positions, `taps` of the filter, `output` positions. */
+/** One spatial dimension of a convolution, with `input` positions, `taps` of the filter and `output` positions. */
 export interface Axis {
   readonly input: number;
   readonly taps: number;
   readonly output: number;
   readonly stride: number;
   readonly dilation: number;
-  /** Positions of padding before the first. */
+  /** The number of padding positions before the first. */
   readonly before: number;
 }
 
-/** Rows and columns of a channels-last convolution. */
+/** Returns the rows and columns of a channels-last convolution. */
 export function convAxes(
   inputShape: readonly number[],
   filterShape: readonly number[],
@@ -46,7 +46,7 @@ export function convAxes(
   return [rows, columns];
 }
 
-/** `same` padding in numbers, as the `pad` attribute takes them. */
+/** Returns `same` padding as numbers, in the form of the `pad` attribute. */
 export function samePadding(
   inputShape: readonly number[],
   filterShape: readonly number[],

@@ -1,4 +1,7 @@
-/** Convolutions in three dimensions on the WebAssembly backend: one in two dimensions for each tap of the depth. */
+/**
+ * @file Convolutions in three dimensions on the WebAssembly backend: one convolution in two dimensions for each tap
+ * along the depth.
+ */
 import { tf } from "../tf.ts";
 import { conv2dFilterGradient, conv2dInputGradient } from "./convolution.ts";
 import { imageWindow, placedPhases } from "./moving.ts";
@@ -24,7 +27,7 @@ interface Geometry {
   readonly stride: number;
   readonly dilation: number;
   readonly before: number;
-  /** The rest, as attributes of a convolution in two dimensions. */
+  /** The other dimensions, as attributes of a convolution in two dimensions. */
   readonly planar: {
     readonly strides: [number, number];
     readonly pad: "valid" | "same";
@@ -120,20 +123,20 @@ function geometryOf(
   };
 }
 
-/** Planes of all depths as images: `[N * D, H, W, C]`. */
+/** Reshapes the planes of all depths to images `[N * D, H, W, C]`. */
 function asImages(x: tf.Tensor5D): tf.Tensor4D {
   const [batch, depth, height, width, channels] = x.shape;
   return tf.reshape(x, [batch * depth, height, width, channels]);
 }
 
-/** `[h, w, C, F]` of one tap. */
+/** Returns the filter `[h, w, C, F]` of one tap. */
 function plane(filter: tf.Tensor5D, tap: number): tf.Tensor4D {
   const [, height, width, channels, filters] = filter.shape;
   const cut = tf.slice(filter, [tap, 0, 0, 0, 0], [1, height, width, channels, filters]);
   return tf.reshape(cut, [height, width, channels, filters]);
 }
 
-/** The planes that one tap reads, as images: `[N * D', H, W, C]`. */
+/** Returns the planes that one tap reads as images `[N * D', H, W, C]`. */
 function framesRead(
   x: tf.Tensor5D,
   { output, stride, dilation, before }: Geometry,
@@ -145,7 +148,7 @@ function framesRead(
   return tf.reshape(read, [batch * output, height, width, channels]);
 }
 
-/** The gradient of the planes that one tap reads, `[N, D', 1, H * W * C]`, in its places in `shape`. */
+/** Puts the gradient of the planes that one tap reads, `[N, D', 1, H * W * C]`, in their places in `shape`. */
 function putBack(
   gradient: tf.Tensor4D,
   geometry: Geometry,

@@ -1,4 +1,7 @@
-/** Gradient kernels of convolutions on the WebAssembly backend, made of its forward kernels, which are the fast ones. */
+/**
+ * @file Gradient kernels of convolutions on the WebAssembly backend, composed of its forward kernels, which are the
+ * fast ones.
+ */
 import { tf } from "../tf.ts";
 import type { Axis, ConvAttributes } from "./conv-geometry.ts";
 import { convAxes, samePadding } from "./conv-geometry.ts";
@@ -34,7 +37,10 @@ export function registerConvolutions(): void {
   });
 }
 
-/** The backend goes wrong where `same` pads one dimension and a stride skips the end of the other; with numbers it does not. */
+/**
+ * Passes `same` padding as numbers. With "same", the backend is wrong if one dimension is padded and a stride skips the
+ * end of the other.
+ */
 function padExplicitly(kernelName: string, depthwise: boolean): void {
   wrap(kernelName, (call, original) => {
     const attributes = call.attrs as unknown as ConvAttributes;
@@ -45,7 +51,7 @@ function padExplicitly(kernelName: string, depthwise: boolean): void {
   });
 }
 
-/** `dy` `[N, H', W', F]` and a filter `[h, w, C, F]` give the gradient of the input, `[N, H, W, C]`. */
+/** Computes the gradient of the input, `[N, H, W, C]`, from `dy` `[N, H', W', F]` and a filter `[h, w, C, F]`. */
 export function conv2dInputGradient(
   dy: tf.Tensor4D,
   filter: tf.Tensor4D,
@@ -58,7 +64,10 @@ export function conv2dInputGradient(
   );
 }
 
-/** The gradient of the filter `[h, w, C, F]`: a convolution in which the images are the channels and the stride is the dilation. */
+/**
+ * Computes the gradient of the filter `[h, w, C, F]`, as a convolution in which the images are the channels and the
+ * stride is the dilation.
+ */
 export function conv2dFilterGradient(
   x: tf.Tensor4D,
   dy: tf.Tensor4D,
@@ -81,7 +90,7 @@ export function conv2dFilterGradient(
   return tf.transpose(sums, [1, 2, 0, 3]);
 }
 
-/** How many positions of the padded input the filter ever reads. */
+/** Returns the number of positions of the padded input that the filter reads. */
 function extentOf({ output, stride, taps, dilation }: Axis): number {
   return (output - 1) * stride + (taps - 1) * dilation + 1;
 }

@@ -1,4 +1,4 @@
-/** Gradient kernels of depthwise convolutions on the WebAssembly backend. */
+/** @file Gradient kernels of depthwise convolutions on the WebAssembly backend. */
 import { tf } from "../tf.ts";
 import type { ConvAttributes } from "./conv-geometry.ts";
 import { convAxes } from "./conv-geometry.ts";
@@ -28,7 +28,7 @@ export function registerDepthwise(): void {
   );
 }
 
-/** The gradient of the input `[N, H, W, C]`. The filter is `[h, w, C, M]`, `dy` `[N, H', W', C * M]`. */
+/** Computes the gradient of the input `[N, H, W, C]` from `dy` `[N, H', W', C * M]` and a filter `[h, w, C, M]`. */
 function depthwiseInputGradient(
   dy: tf.Tensor4D,
   filter: tf.Tensor4D,
@@ -48,7 +48,7 @@ function depthwiseInputGradient(
   return parts.reduce((sum, part) => tf.add(sum, part));
 }
 
-/** `[N, H, W, C * M]` as M tensors `[N, H, W, C]`. */
+/** Splits `[N, H, W, C * M]` into M tensors `[N, H, W, C]`. */
 function splitMultiplier(dy: tf.Tensor4D, channels: number, multiplier: number): tf.Tensor4D[] {
   if (multiplier === 1) return [dy];
   const [batch, height, width] = dy.shape;
@@ -59,7 +59,10 @@ function splitMultiplier(dy: tf.Tensor4D, channels: number, multiplier: number):
   );
 }
 
-/** The gradient of the filter `[h, w, C, M]`, tap by tap: sums over what a tap reads times what it gives. */
+/**
+ * Computes the gradient of the filter `[h, w, C, M]`, tap by tap: the sum over the values that a tap reads times the
+ * gradients of its results.
+ */
 function depthwiseFilterGradient(x: tf.Tensor4D, dy: tf.Tensor4D, attributes: GradientAttributes): tf.Tensor {
   const [rows, columns] = convAxes(x.shape, attributes.filterShape, attributes, true);
   const [taps, across, channels, multiplier] = attributes.filterShape;

@@ -1,17 +1,18 @@
 /**
- * The gradient of a convolution with respect to its input, as convolutions of the output's gradient with the rotated filter: one
- * where the stride is 1, else one for each phase of the stride with the taps of that phase, so that no zero is multiplied.
+ * @file The gradient of a convolution with respect to its input, as convolutions of the output's gradient with the
+ * rotated filter: one for a stride of 1, else one for each phase of the stride with the taps of that phase, so that no
+ * zero is multiplied.
  */
 import { tf } from "../tf.ts";
 import type { Axis } from "./conv-geometry.ts";
 import { imageWindow, placedPhases } from "./moving.ts";
 
-/** Convolves a framed gradient with a rotated filter, stride 1, no padding. */
+/** Convolves a padded gradient with a rotated filter, with stride 1 and without padding. */
 export type Convolve = (dy: tf.Tensor4D, rotated: tf.Tensor4D, dilations: [number, number]) => tf.Tensor4D;
 
 type Pair = readonly [number, number];
 
-/** `dy` `[N, H', W', F]` and a filter `[h, w, ...]` give `[N, H, W, channels]`. */
+/** Computes the gradient `[N, H, W, channels]` from `dy` `[N, H', W', F]` and a filter `[h, w, ...]`. */
 export function inputGradient(
   dy: tf.Tensor4D,
   filter: tf.Tensor4D,
@@ -37,12 +38,12 @@ export function inputGradient(
   );
 }
 
-/** The phases that any tap falls on. */
+/** Returns the phases that have a tap. */
 function phasesOf(axis: Axis): number[] {
   return Array.from({ length: Math.min(axis.stride, axis.taps) }, (_, phase) => phase);
 }
 
-/** The positions of the padded input that are `phases` modulo the strides. */
+/** Computes the gradient at the positions of the padded input that are `phases` modulo the strides. */
 function ofPhase(
   dy: tf.Tensor4D,
   filter: tf.Tensor4D,
@@ -60,7 +61,7 @@ function ofPhase(
   ]);
 }
 
-/** Every `stride`-th tap of `[h, w, C, F]`, seen as an image of one. */
+/** Returns every `stride`-th tap of `[h, w, C, F]`, which is treated as a single image. */
 function tapsOfPhase(filter: tf.Tensor4D, [rows, columns]: readonly [Axis, Axis], phases: Pair): tf.Tensor4D {
   if (rows.stride === 1 && columns.stride === 1) return filter;
   const [height, width, channels, filters] = filter.shape;

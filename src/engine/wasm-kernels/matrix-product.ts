@@ -1,4 +1,4 @@
-/** Products of matrices on the WebAssembly backend, which is fast only for a single pair that is not transposed. */
+/** @file Matrix products on the WebAssembly backend, which is fast only for a single pair that is not transposed. */
 import { tf } from "../tf.ts";
 import { wrap } from "./replace-kernel.ts";
 
@@ -7,7 +7,7 @@ interface Attributes {
   readonly transposeB: boolean;
 }
 
-/** Below this many multiplications a pair, taking a batch apart costs more than it saves. */
+/** The number of multiplications in one pair below which splitting a batch costs more than it saves. */
 const smallProduct = 20_000;
 
 export function registerMatrixProduct(): void {
@@ -33,7 +33,7 @@ export function registerMatrixProduct(): void {
   });
 }
 
-/** Kernels answer with a description; a tidy keeps and releases tensors. */
+/** Makes a tensor of a kernel's result, which a tidy then releases. */
 function ownTensor(info: tf.TensorInfo): tf.Tensor {
   return tf.engine().makeTensorFromTensorInfo(info);
 }
@@ -56,7 +56,7 @@ function batched(a: tf.Tensor, b: tf.Tensor, multiply: (a: tf.Tensor, b: tf.Tens
   return tf.reshape(tf.stack(products), [...batch, a.shape.at(-2)!, b.shape.at(-1)!]);
 }
 
-/** Reads the matrices of a batch one by one, as if they were broadcast to `batch`. */
+/** Returns a function that reads the matrices of a batch one by one, as if they were broadcast to `batch`. */
 function matricesOf(tensor: tf.Tensor, batch: readonly number[]): (index: number) => tf.Tensor {
   const own = tensor.shape.slice(0, -2);
   const [rows, columns] = tensor.shape.slice(-2) as [number, number];

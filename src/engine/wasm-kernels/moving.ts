@@ -1,4 +1,4 @@
-/** Copies between places of the backend's memory: windows of images, phases of a stride, slices, repetitions. */
+/** @file Copies between places of the backend's memory: windows of images, phases of a stride, slices, repetitions. */
 import { tf } from "../tf.ts";
 import type { Stretch } from "./replace-kernel.ts";
 import { moving } from "./replace-kernel.ts";
@@ -6,7 +6,7 @@ import { moving } from "./replace-kernel.ts";
 type Pair = readonly [number, number];
 
 interface WindowAttributes {
-  /** The first row and column, negative before the image. */
+  /** The first row and column, negative if before the image. */
   readonly starts: Pair;
   readonly sizes: Pair;
   readonly strides: Pair;
@@ -15,7 +15,7 @@ interface WindowAttributes {
 interface PhaseAttributes {
   readonly shape: readonly [number, number, number, number];
   readonly strides: Pair;
-  /** Rows and columns cut off before the first. */
+  /** The number of rows and columns cut off before the first. */
   readonly before: Pair;
   /** The phase of each input. */
   readonly phases: readonly Pair[];
@@ -43,7 +43,7 @@ export function registerMoving(): void {
   );
 }
 
-/** Rows and columns of `[N, H, W, C]` from `starts` on, every `strides`-th; zeros outside the image. */
+/** Reads every `strides`-th row and column of `[N, H, W, C]` from `starts` on. Positions outside the image are zero. */
 export function imageWindow(x: tf.Tensor4D, starts: Pair, sizes: Pair, strides: Pair = [1, 1]): tf.Tensor4D {
   const [, height, width] = x.shape;
   const isAll = starts.every((start) => start === 0) && strides.every((stride) => stride === 1);
@@ -53,7 +53,10 @@ export function imageWindow(x: tf.Tensor4D, starts: Pair, sizes: Pair, strides: 
     .runKernel("ImageWindow", { x }, { starts, sizes, strides } as unknown as tf.NamedAttrMap);
 }
 
-/** Images of `shape` in which each of `parts` fills the positions of its phase, after `before` are cut off. The rest is zero. */
+/**
+ * Makes images of `shape` in which each of `parts` fills the positions of its phase, after `before` are cut off. Other
+ * positions are zero.
+ */
 export function placedPhases(
   parts: readonly { readonly phase: Pair; readonly values: tf.Tensor4D }[],
   shape: PhaseAttributes["shape"],
@@ -121,7 +124,7 @@ function placePhases(
   });
 }
 
-/** Which of `count` positions `start + index * stride` lie in `[0, size)`. */
+/** Returns the range of those of `count` positions `start + index * stride` that lie in `[0, size)`. */
 function visibleRange(
   start: number,
   stride: number,
@@ -153,7 +156,7 @@ function copyColumns(memory: Float32Array, columns: Columns): void {
   }
 }
 
-/** Axis by axis from the last: what is there already is copied behind itself. */
+/** Repeats a tensor axis by axis from the last, by copying the part that is complete behind itself. */
 function repeat(
   memory: Float32Array,
   output: Stretch,
@@ -178,7 +181,7 @@ function repeat(
   place(0, from!.start, output.start);
 }
 
-/** Repeats the stretch at `start` until there are `count` of it, in ever longer copies. Returns the whole length. */
+/** Repeats the stretch at `start` `count` times in increasingly long copies. Returns the total length. */
 function doubled(memory: Float32Array, start: number, length: number, count: number): number {
   const whole = length * count;
   for (let done = length; done < whole; done += Math.min(done, whole - done)) {
@@ -191,7 +194,7 @@ function sliceSizes(shape: readonly number[], begin: number | number[], size: nu
   return tf.slice_util.parseSliceParams({ shape } as tf.TensorInfo, begin, size)[1]!;
 }
 
-/** Row by row, where a row is all that lies together. */
+/** Copies a slice row by row, where a row is everything that is contiguous. */
 function slice(
   memory: Float32Array,
   output: Stretch,
@@ -219,7 +222,7 @@ function slice(
   if (output.length > 0) copy(0, from!.start);
 }
 
-/** What lies together behind the last reversed axis is copied as it is. */
+/** Reverses axes. Values that are contiguous behind the last reversed axis are copied together. */
 function reverse(
   memory: Float32Array,
   output: Stretch,
@@ -248,7 +251,7 @@ function reverse(
   if (output.length > 0) copy(0, from!.start);
 }
 
-/** How far apart neighbours along each axis lie. */
+/** Returns the distance between neighbors along each axis. */
 function stridesOf(shape: readonly number[]): number[] {
   return shape.map((_, axis) => shape.slice(axis + 1).reduce((all, size) => all * size, 1));
 }

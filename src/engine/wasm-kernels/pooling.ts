@@ -1,4 +1,4 @@
-/** Pooling that the WebAssembly backend gets wrong: the gradients, and the largest value in three dimensions. */
+/** @file Pooling that the WebAssembly backend computes incorrectly: the gradients, and pooling in three dimensions. */
 import { tf } from "../tf.ts";
 import type { Inputs, Shape } from "./replace-kernel.ts";
 import { onHeap } from "./replace-kernel.ts";
@@ -12,7 +12,7 @@ interface PoolAttributes {
 
 type Triple = readonly [number, number, number];
 
-/** A pooling of `[N, D, H, W, C]`; two dimensions have a depth of 1. */
+/** The geometry of a pooling of `[N, D, H, W, C]`. Two dimensions have a depth of 1. */
 interface Pooling {
   readonly batch: number;
   readonly channels: number;
@@ -23,7 +23,10 @@ interface Pooling {
   readonly before: Triple;
 }
 
-/** Visits a window of one image: where its value lies, and where the inputs in it lie, each the first of all channels. */
+/**
+ * Visits a window of one image. The arguments are the positions of its result and of its inputs, each of the first
+ * channel.
+ */
 type Visit = (output: number, inputs: readonly number[]) => void;
 
 export function registerPooling(): void {
@@ -55,7 +58,7 @@ function pooledShape(shape: Shape, attributes: PoolAttributes): Shape {
   return [batch, ...output, channels];
 }
 
-/** The geometry of a pooling of a channels-last `shape` of rank 4 or 5. */
+/** Returns the geometry of a pooling of a channels-last `shape` of rank 4 or 5. */
 function poolingOf(shape: readonly number[], attributes: PoolAttributes): Pooling {
   const { filterSize, strides, pad, dimRoundingMode } = attributes;
   if (shape.length === 5) {
@@ -96,12 +99,12 @@ function poolingOf(shape: readonly number[], attributes: PoolAttributes): Poolin
   };
 }
 
-/** tfjs pads by less than nothing where a stride skips the end of an axis. */
+/** Replaces negative padding, which tfjs computes if a stride skips the end of an axis, by none. */
 function notNegative([front, top, left]: Triple): Triple {
   return [Math.max(front, 0), Math.max(top, 0), Math.max(left, 0)];
 }
 
-/** Writes the largest value of each window to `y`. */
+/** Writes the maximum of each window to `y`. */
 function maxPool(pooling: Pooling, x: Float32Array, y: Float32Array): void {
   y.fill(Number.NEGATIVE_INFINITY);
   eachWindow(pooling, (output, inputs) => {
@@ -114,7 +117,7 @@ function maxPool(pooling: Pooling, x: Float32Array, y: Float32Array): void {
   });
 }
 
-/** Writes the mean of each window to `y`; padding takes no part. */
+/** Writes the mean of each window to `y`, without padding. */
 function averagePool(pooling: Pooling, x: Float32Array, y: Float32Array): void {
   y.fill(0);
   eachWindow(pooling, (output, inputs) => {
@@ -126,7 +129,7 @@ function averagePool(pooling: Pooling, x: Float32Array, y: Float32Array): void {
   });
 }
 
-/** Adds `dy` to `dx` where the first of the largest values of each window is, as TensorFlow does. */
+/** Adds `dy` to `dx` at the first maximum of each window, as TensorFlow does. */
 function maxPoolGradient(
   pooling: Pooling,
   x: Float32Array,
@@ -147,7 +150,7 @@ function maxPoolGradient(
   });
 }
 
-/** Spreads `dy` evenly over the inputs of each window; padding takes no part. */
+/** Spreads `dy` evenly over the inputs of each window, without padding. */
 function averagePoolGradient(pooling: Pooling, dy: Float32Array, dx: Float32Array): void {
   dx.fill(0);
   eachWindow(pooling, (output, inputs) => {

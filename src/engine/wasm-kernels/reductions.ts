@@ -1,4 +1,4 @@
-/** Reductions on the WebAssembly backend, which is fast along the last axis only. */
+/** @file Reductions on the WebAssembly backend, which is fast along the last axis only, and segment sums. */
 import { tf } from "../tf.ts";
 import type { KernelCall } from "./replace-kernel.ts";
 import { onHeap, wrap } from "./replace-kernel.ts";
@@ -9,10 +9,10 @@ interface Attributes {
   readonly keepDims?: boolean;
 }
 
-/** What of `x` is reduced: its leading axes, the plane of images `[N, H, W, C]`, or anything else. */
+/** The part of `x` that is reduced: its leading axes, the plane of images `[N, H, W, C]`, or anything else. */
 type Kind = "leading" | "plane" | "other";
 
-/** Sums and means of leading axes, and of the plane of images, become a pooling with a single window. */
+/** Registers sums, means and maxima of leading axes, and of the plane of images, as a pooling with a single window. */
 export function registerReductions(): void {
   replaceWhere("Sum", (x, kind, count) => tf.mul(pooled("AvgPool", x, kind, count), count));
   replaceWhere("Mean", (x, kind, count) => pooled("AvgPool", x, kind, count));
@@ -63,7 +63,7 @@ export function registerSegmentSum(): void {
   );
 }
 
-/** Rows of `values` added up by their segment; a negative segment is nobody's. */
+/** Adds up the rows of each segment. Rows with a negative segment are dropped. */
 function segmentSum(values: Float32Array, ids: Float32Array, sums: Float32Array): void {
   const width = values.length / ids.length;
   sums.fill(0);

@@ -11,7 +11,7 @@ import { registerStridedSlice } from "./strided-slice.ts";
 
 let registered = false;
 
-/** Registers with the WebAssembly backend the kernels that it lacks, gets wrong or is slow at. */
+/** Registers the kernels that the WebAssembly backend lacks, computes incorrectly or computes slowly. */
 export function registerWasmKernels(): void {
   if (registered) return;
   registered = true;

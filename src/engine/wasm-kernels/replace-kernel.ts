@@ -1,4 +1,4 @@
-/** Ways to put a kernel of our own in the place of one of the WebAssembly backend. */
+/** @file Ways to replace a kernel of the WebAssembly backend by our own. */
 import { tf } from "../tf.ts";
 
 export type Inputs = Readonly<Record<string, tf.TensorInfo>>;
@@ -6,13 +6,13 @@ export type Shape = readonly number[];
 
 interface WasmBackend extends tf.KernelBackend {
   makeOutput(shape: Shape, dtype: tf.DataType): tf.TensorInfo;
-  /** A view that lasts until the next tensor is made. */
+  /** Returns a view of a tensor's memory that is valid until the next tensor is made. */
   typedArrayFromHeap(info: tf.TensorInfo): Float32Array;
 }
 
 export type KernelCall = Parameters<tf.KernelFunc>[0];
 
-/** Puts `compute` before the backend's own kernel, which it may call. */
+/** Replaces a kernel by `compute`, which may call the backend's own one. */
 export function wrap(
   kernelName: string,
   compute: (call: KernelCall, original: tf.KernelFunc) => ReturnType<tf.KernelFunc>,
@@ -21,7 +21,7 @@ export function wrap(
   replace({ ...kernel, kernelFunc: (call) => compute(call, kernel.kernelFunc) });
 }
 
-/** Registers a kernel made of tfjs operations. */
+/** Registers a kernel composed of tfjs operations. */
 export function composed(
   kernelName: string,
   compute: (inputs: Inputs, attributes: object) => tf.Tensor,
@@ -40,8 +40,9 @@ export interface Stretch {
 }
 
 /**
- * Registers a kernel that moves values of four bytes about. `compute` gets the whole memory and where the inputs (in their order) and the output lie
- * in it; the output is zero.
+ * Registers a kernel that moves four-byte values.
+ * @param compute Receives the whole memory and the stretches of the inputs (in their order) and of the output, which is
+ * filled with zeros.
  */
 export function moving<A>(
   kernelName: string,
@@ -77,7 +78,7 @@ function stretchOf(values: Float32Array): Stretch {
 }
 
 interface HeapKernel<A> {
-  /** The inputs whose values it reads; of the others only the shape is looked at. */
+  /** The inputs whose values it reads. Of the others only the shape is used. */
   readonly reads: readonly string[];
   readonly compute: (
     values: readonly Float32Array[],

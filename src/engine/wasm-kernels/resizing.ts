@@ -1,4 +1,4 @@
-/** Gradients of resizing, which the WebAssembly backend computes without regard to where pixel centres lie. */
+/** @file Gradients of resizing, for which the WebAssembly backend ignores the position of pixel centers. */
 import { onHeap } from "./replace-kernel.ts";
 
 interface ResizeAttributes {
@@ -6,7 +6,7 @@ interface ResizeAttributes {
   readonly halfPixelCenters: boolean;
 }
 
-/** What one position of the result reads along an axis: two neighbours and the weight of the second. */
+/** The values that one position of the result reads along an axis: two neighbors and the weight of the second. */
 interface Reading {
   readonly lower: number;
   readonly upper: number;
@@ -24,7 +24,7 @@ export function registerResizing(): void {
   }
 }
 
-/** Adds `dy` of an image resized to `outputShape` to the pixels `dx` of `inputShape` it was interpolated from. */
+/** Adds `dy` of an image resized to `outputShape` to the pixels `dx` of `inputShape` from which it was interpolated. */
 function bilinearGradient(
   dy: Float32Array,
   dx: Float32Array,

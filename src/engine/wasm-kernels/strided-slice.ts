@@ -1,7 +1,7 @@
 import { tf } from "../tf.ts";
 import { wrap } from "./replace-kernel.ts";
 
-/** The backend goes wrong where a slice both skips and drops an axis; so it only skips, and the axis is dropped afterwards. */
+/** Registers a strided slice that first skips and then drops axes: the backend is wrong for a slice that does both. */
 export function registerStridedSlice(): void {
   interface Attributes {
     readonly begin: number[];
