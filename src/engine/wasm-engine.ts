@@ -2,7 +2,16 @@ import { createRequire } from "node:module";
 import { dirname, join, sep } from "node:path";
 import { setWasmPaths } from "@tensorflow/tfjs-backend-wasm";
 import { tf } from "./tf.ts";
-import { registerWasmKernels } from "./wasm-kernels/register.ts";
+import { registerAdamStep } from "./wasm-kernels/adam-step.ts";
+import { registerConvolutions } from "./wasm-kernels/convolution.ts";
+import { registerConvolutions3d } from "./wasm-kernels/convolution-3d.ts";
+import { registerDepthwise } from "./wasm-kernels/depthwise.ts";
+import { registerMatrixProduct } from "./wasm-kernels/matrix-product.ts";
+import { registerMoving } from "./wasm-kernels/moving.ts";
+import { registerPooling } from "./wasm-kernels/pooling.ts";
+import { registerReductions, registerSegmentSum } from "./wasm-kernels/reductions.ts";
+import { registerResizing } from "./wasm-kernels/resizing.ts";
+import { registerStridedSlice } from "./wasm-kernels/strided-slice.ts";
 
 /** The name under which the WebAssembly backend is registered. */
 export const wasmBackendName = "wasm";
@@ -38,4 +47,23 @@ function processListeners(): ProcessListener[] {
     ...process.listeners("uncaughtException"),
     ...process.listeners("unhandledRejection"),
   ] as ProcessListener[];
+}
+
+let registered = false;
+
+/** Registers the kernels that the WebAssembly backend lacks, computes incorrectly or computes slowly. */
+function registerWasmKernels(): void {
+  if (registered) return;
+  registered = true;
+  registerMatrixProduct();
+  registerMoving();
+  registerReductions();
+  registerConvolutions();
+  registerConvolutions3d();
+  registerDepthwise();
+  registerPooling();
+  registerResizing();
+  registerStridedSlice();
+  registerSegmentSum();
+  registerAdamStep();
 }
