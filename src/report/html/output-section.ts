@@ -1,0 +1,146 @@
+/** @file How one output did on one split, as a part of the page. */
+import type { OutputReport, Point, SampleNote, SplitReport } from "../run-report.ts";
+import type { ChartList } from "./charts.ts";
+import { curvesChart } from "./charts.ts";
+import { confusionTable } from "./confusion.ts";
+import { escaped, figure, percent, table } from "./markup.ts";
+
+/** Returns the parts of an output with their headings; empty where there is nothing to show. */
+export function outputParts(split: SplitReport, output: OutputReport, charts: ChartList): string {
+  const parts: readonly (readonly [title: string, content: string])[] = [
+    ["Confusion matrix", output.confusion ? confusionTable(output.labels, output.confusion) : ""],
+    ["Classes", classTable(output)],
+    ["Precision, recall and ROC", curveCharts(output, charts)],
+    ["Calibration", calibrationPart(output, charts)],
+    ["Predicted against true", scatterPart(output, charts)],
+    ["Worst mistakes", samplesList(output.mistakes ?? [], output.perPosition)],
+    ["Likely label errors", suspectsPart(output.suspects ?? [])],
+  ];
+  const several = split.outputs.length > 1 ? `${output.name}: ` : "";
+  return parts
+    .map(([title, content]) => (content === "" ? "" : `<h3>${escaped(several)}${title}</h3>${content}`))
+    .join("");
+}
+
+function classTable({ perClass = [] }: OutputReport): string {
+  if (perClass.length === 0) return "";
+  const rows = perClass
+    .toSorted((a, b) => a.f1 - b.f1)
+    .map((row) => [
+      escaped(row.label),
+      figure(row.precision),
+      figure(row.recall),
+      figure(row.f1),
+      figure(row.support),
+    ]);
+  const head = ["class", "precision", "recall", "F1", "samples"];
+  return table("Lowest F1 first.", head, rows, new Set([1, 2, 3, 4]));
+}
+
+function curveCharts({ curves = [] }: OutputReport, charts: ChartList): string {
+  if (curves.length === 0) return "";
+  const unit = { xRange: [0, 1], yRange: [0, 1.02] } as const;
+  const named = (points: (curve: (typeof curves)[number]) => readonly Point[]) =>
+    curves.slice(0, 6).map((curve) => ({ label: curve.label, points: points(curve) }));
+  const precisionRecall = curvesChart(
+    { title: "Precision and recall", xLabel: "recall", yLabel: "precision", ...unit },
+    named((curve) => curve.precisionRecall),
+  );
+  const roc = curvesChart(
+    { title: "ROC", xLabel: "false positive rate", yLabel: "true positive rate", ...unit },
+    named((curve) => curve.roc),
+  );
+  const rows = curves.map(({ label, support, auc, averagePrecision }) => [
+    escaped(label),
+    figure(averagePrecision),
+    figure(auc),
+    figure(support),
+  ]);
+  const areas = table(
+    "Areas under the curves, each class against all others.",
+    ["class", "average precision", "ROC AUC", "samples"],
+    rows,
+    new Set([1, 2, 3]),
+  );
+  return `<div class="charts">${charts.add(precisionRecall)}${charts.add(roc)}</div>${areas}`;
+}
+
+function calibrationPart({ calibration }: OutputReport, charts: ChartList): string {
+  if (!calibration) return "";
+  const filled = calibration.bins.filter(({ count }) => count > 0);
+  const x = [0, ...filled.map(({ confidence }) => confidence), 1];
+  const chart = charts.add({
+    title: "Confidence and accuracy",
+    xLabel: "confidence",
+    yLabel: "accuracy",
+    x,
+    xRange: [0, 1],
+    yRange: [0, 1.02],
+    series: [
+      { label: "accuracy", values: [null, ...filled.map(({ accuracy }) => accuracy), null] },
+      {
+        label: "as it should be",
+        values: x.map((value, i) => (i === 0 || i === x.length - 1 ? value : null)),
+        isDashed: true,
+      },
+    ],
+  });
+  const rows = filled.map(({ from, to, count, confidence, accuracy }) => [
+    `${percent(from)} to ${percent(to)}`,
+    figure(count),
+    percent(confidence),
+    percent(accuracy),
+  ]);
+  return `<p>Expected calibration error ${percent(calibration.expectedError)}: so far confidence and accuracy are apart on average.</p><div class="charts">${chart}<div>${table("Samples by the confidence of the prediction.", ["confidence", "samples", "mean confidence", "accuracy"], rows, new Set([1, 2, 3]))}</div></div>`;
+}
+
+function scatterPart({ scatter = [] }: OutputReport, charts: ChartList): string {
+  if (scatter.length === 0) return "";
+  const points = scatter.toSorted((a, b) => a[0] - b[0]);
+  const x = points.map(([truth]) => truth);
+  const values = charts.add({
+    title: "Predicted against true",
+    xLabel: "true value",
+    yLabel: "predicted",
+    x,
+    series: [
+      { label: "samples", values: points.map(([, predicted]) => predicted), isPoints: true },
+      { label: "exact", values: x, isDashed: true },
+    ],
+  });
+  const residuals = charts.add({
+    title: "Residuals",
+    xLabel: "true value",
+    yLabel: "predicted less true",
+    x,
+    series: [
+      { label: "samples", values: points.map(([truth, predicted]) => predicted - truth), isPoints: true },
+      { label: "exact", values: x.map(() => 0), isDashed: true },
+    ],
+  });
+  return `<div class="charts">${values}${residuals}</div>`;
+}
+
+function suspectsPart(suspects: readonly SampleNote[]): string {
+  if (suspects.length === 0) return "";
+  return `<p>The model is sure that these belong to another class than they are labeled with. Look at them: the label may be wrong.</p>${samplesList(suspects, false)}`;
+}
+
+function samplesList(samples: readonly SampleNote[], isMask: boolean): string {
+  if (samples.length === 0) return "";
+  const items = samples.map((sample) => {
+    const { name, given, predicted, confidence, givenScore } = sample;
+    const images = [
+      [sample.thumbnail, `${name}, labeled ${given}`],
+      [sample.truth, `true mask of ${name}`],
+      [sample.overlay, isMask ? `predicted mask of ${name}` : `where the model looked in ${name}`],
+    ].map(([source, text]) =>
+      source ? `<img src="${source}" alt="${escaped(text ?? "")}" loading="lazy">` : "",
+    );
+    const told = isMask
+      ? escaped(predicted)
+      : `labeled <b>${escaped(given)}</b> (${percent(givenScore)}), predicted <b>${escaped(predicted)}</b> (${percent(confidence)})`;
+    return `<li>${images.join("")}<p>${told}</p><p class="muted">${escaped(name)}</p></li>`;
+  });
+  return `<ul class="samples">${items.join("")}</ul>`;
+}
