@@ -23,6 +23,10 @@ interface Message {
 export interface Page {
   /** Returns the value of a JavaScript expression in the page; a promise is awaited. */
   evaluate(expression: string): Promise<unknown>;
+  /** Sets the size of the window in CSS pixels. */
+  resize(width: number, height: number): Promise<void>;
+  /** Returns a PNG of the whole page, base64. */
+  screenshot(): Promise<string>;
   /** What the page has written to its console as an error, or thrown. */
   readonly errors: readonly string[];
   close(): Promise<void>;
@@ -57,6 +61,18 @@ export async function openPage(command: string, url: string): Promise<Page> {
       });
       if (exceptionDetails) throw new Error(JSON.stringify(exceptionDetails));
       return (result as { value?: unknown }).value;
+    },
+    resize: async (width, height) => {
+      await inPage("Emulation.setDeviceMetricsOverride", {
+        width,
+        height,
+        deviceScaleFactor: 1,
+        mobile: width < 600,
+      });
+    },
+    screenshot: async () => {
+      const { data } = await inPage("Page.captureScreenshot", { captureBeyondViewport: true });
+      return String(data);
     },
     close: async () => {
       const gone = new Promise((resolve) => browser.once("close", resolve));

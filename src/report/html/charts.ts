@@ -103,6 +103,7 @@ export const chartScript = `
   });
   const axis = (label) => ({
     label, stroke: color("--text"), labelSize: 24, size: label ? 46 : 40,
+    values: (_, ticks) => ticks.map((tick) => tick === null ? "" : String(Number(tick.toPrecision(6)))),
     grid: { stroke: color("--grid"), width: 1 }, ticks: { stroke: color("--grid"), width: 1 },
   });
   const draw = () => {

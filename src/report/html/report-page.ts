@@ -160,7 +160,11 @@ const mostSkipped = 50;
 function skippedPart({ bad }: RunReport): string {
   if (bad.length === 0) return "";
   const rows = bad.slice(0, mostSkipped).map(({ path, reason }) => [escaped(path), escaped(reason)]);
-  return table(`${figure(bad.length)} samples could not be used.`, ["sample", "reason"], rows);
+  return table(
+    `${figure(bad.length)} ${bad.length === 1 ? "sample" : "samples"} could not be used.`,
+    ["sample", "reason"],
+    rows,
+  );
 }
 
 function repeatPart({ command, settings }: RunReport): string {
