@@ -7,7 +7,7 @@ import { picked } from "./command.ts";
 import type { FlagsOf, OptionFlag } from "./flag.ts";
 import { flag, sets, switches, value } from "./flag.ts";
 import type { Terminal } from "./terminal.ts";
-import { byteSize, classWeight, imageSize, nameOrJson, number } from "./values.ts";
+import { byteSize, classWeight, imageSize, nameOrJson, names, number } from "./values.ts";
 
 /** Headings of the help, in its order. */
 const data = "Model and data";
@@ -78,9 +78,46 @@ export const imageFlags: OptionFlags = {
 export const dataFlags: OptionFlags = {
   data: sets(
     "data",
-    "Folder of class folders, or of train/ and val/ with class folders, with images, or with .txt files for a model that takes texts; required",
-    "DIR",
+    "Folder of class folders, or of train/ and val/ with class folders, with images, or with .txt files for a model that takes texts; or a table .csv, .tsv, .jsonl; required",
+    "DIR|TABLE",
     { group: data },
+  ),
+  masks: sets("masks", "Folder of masks, one per image of --data, with a class in each pixel", "DIR", {
+    group: data,
+  }),
+  x: sets(
+    "x",
+    "Input columns of a table: the one that names files or holds texts, or columns of numbers",
+    "COLUMN,…",
+    {
+      group: data,
+      read: names,
+      otherwise: "file_name, path, filename, image or text",
+    },
+  ),
+  targets: sets("targets", "Target columns of a table", "COLUMN,…", {
+    group: data,
+    read: names,
+    otherwise: "label, class or target, else the only one left",
+  }),
+  "sample-weight": sets("sampleWeight", "Column of a table with sample weights", "COLUMN", { group: data }),
+  "split-column": sets("splitColumn", "Column of a table that says train, val or test", "COLUMN", {
+    group: data,
+    otherwise: "split",
+  }),
+  group: sets(
+    "group",
+    "Column of a table: samples with equal values stay on one side of the split",
+    "COLUMN",
+    {
+      group: data,
+    },
+  ),
+  "val-fraction": sets(
+    "valFraction",
+    "Share of the samples that is held out where the data has no val of its own; 0 for none",
+    "SHARE",
+    { group: data, read: number },
   ),
   ...imageFlags,
   "strict-data": switches(

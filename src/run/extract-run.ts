@@ -1,5 +1,5 @@
 import type { FileDataset, FileSample } from "../data/dataset.ts";
-import { dataFolder } from "../data/model-files.ts";
+import { openData } from "../data/model-files.ts";
 import { ensureEngine } from "../engine/backend.ts";
 import { openFeatureSource } from "../features/feature-source.ts";
 import type { Shard, ShardFeatures } from "../features/shard.ts";
@@ -10,7 +10,7 @@ import { extractShard } from "./extract-shard.ts";
 import { modelFileAt } from "./folder.ts";
 import type { FinetuneOptions } from "./options.ts";
 import type { PreparedRun } from "./prepare.ts";
-import { prepareRun } from "./prepare.ts";
+import { dataOptions, prepareRun } from "./prepare.ts";
 import { resolveOptions } from "./settings.ts";
 
 /**
@@ -29,7 +29,7 @@ export async function extractRun(options: FinetuneOptions, shard: Shard): Promis
       : settings.model;
   const data =
     typeof settings.data === "string"
-      ? await dataFolder(checkpoint, settings.data, { validationFraction: 0 })
+      ? await openData(checkpoint, settings.data, { ...dataOptions(settings), validationFraction: 0 })
       : settings.data;
   const run = await prepareRun({ ...settings, model: checkpoint, data });
   for (const message of run.warnings) settings.onProgress({ kind: "warning", message });

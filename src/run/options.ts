@@ -15,8 +15,25 @@ import type { Proof } from "./proof.ts";
 export interface FinetuneOptions {
   /** A model file, a run folder, or a checkpoint. */
   readonly model: string | Checkpoint;
-  /** A folder of class folders with pictures, or with texts for a model that takes texts; or a dataset. */
+  /**
+   * A folder of class folders with images, or with texts for a model that takes texts; a folder of images, with `masks`; a table
+   * (`.csv`, `.tsv`, `.jsonl`); or a dataset.
+   */
   readonly data: string | Dataset;
+  /** Folder of masks, one per image of `data`. */
+  readonly masks?: string | undefined;
+  /** Input columns of a table: the one that names files or holds texts, or columns of numbers. */
+  readonly x?: string | readonly string[] | undefined;
+  /** Target columns of a table. */
+  readonly targets?: string | readonly string[] | undefined;
+  /** Column of a table with sample weights. */
+  readonly sampleWeight?: string | undefined;
+  /** Column of a table that names each sample's split; `split` if there is one. */
+  readonly splitColumn?: string | undefined;
+  /** Column of a table whose equal values keep samples on one side of the split. */
+  readonly group?: string | undefined;
+  /** Share of the samples to hold out for validation where the data has no split of its own; 0.2, 0 for none. */
+  readonly valFraction?: number | undefined;
   readonly freeze?: FreezePolicy | readonly FreezePolicy[] | undefined;
   readonly bnMode?: BatchNormMode | undefined;
   /** 10 */

@@ -5,7 +5,8 @@ import type { StoredDataset } from "../data/dataset.ts";
 import { sampleUnit, storedDataset } from "../data/dataset.ts";
 import type { ImageOptions } from "../data/images.ts";
 import { detectPreprocess } from "../data/input-images.ts";
-import { dataFolder, fileReader, imageInput } from "../data/model-files.ts";
+import type { DataOptions } from "../data/model-files.ts";
+import { fileReader, imageInput, openData } from "../data/model-files.ts";
 import type { SampleReader } from "../data/sample-reader.ts";
 import { KerasFileError, UsageError } from "../errors.ts";
 import { defaultCacheDirectory } from "../features/cache/feature-cache.ts";
@@ -90,7 +91,9 @@ export interface PreparedRun extends CutModel {
 export async function prepareRun(settings: RunSettings): Promise<PreparedRun> {
   const given = await openModel(settings);
   const data =
-    typeof settings.data === "string" ? await dataFolder(given, settings.data) : storedDataset(settings.data);
+    typeof settings.data === "string"
+      ? await openData(given, settings.data, dataOptions(settings))
+      : storedDataset(settings.data);
   requireSupported(layerGraph(given));
   const task = taskOf(given, data, askedTask(settings));
   const headed = withHeadFor(given, task, settings);
@@ -159,9 +162,10 @@ export async function prepareRun(settings: RunSettings): Promise<PreparedRun> {
     objective,
     optimizer,
     labels,
-    messages: [dataLine(dataset, labels)],
+    messages: [dataLine(dataset, labels), ...(dataset.remarks ?? []).map((remark) => `data      ${remark}`)],
     warnings: [
       ...task.warnings,
+      ...(dataset.warnings ?? []),
       ...resolution.warnings,
       image?.warning,
       ...optimizerWarnings(optimizer),
@@ -169,6 +173,14 @@ export async function prepareRun(settings: RunSettings): Promise<PreparedRun> {
       ...writingWarnings(headed.checkpoint, outputFormat, settings.outputKeras ? "early" : "current"),
     ].filter((message) => message !== undefined),
   };
+}
+
+/** Returns the options of a run that say how its data is read. */
+export function dataOptions(settings: RunSettings): DataOptions {
+  const { masks, x, targets, sampleWeight, splitColumn, group, valFraction } = settings;
+  const columns = { masks, x, targets, sampleWeight, splitColumn, group };
+  const given = Object.entries(columns).filter(([, value]) => value !== null);
+  return { ...Object.fromEntries(given), validationFraction: valFraction };
 }
 
 /** Reads the model. A weight that is not a number would make every prediction and every gradient one. */

@@ -49,14 +49,20 @@ type Nullable =
   | "clipValue"
   | "ema"
   | "globalClipNorm"
+  | "group"
   | "layerDecay"
+  | "masks"
   | "maxTime"
   | "momentum"
   | "out"
   | "outputKeras"
   | "patience"
+  | "sampleWeight"
   | "signal"
-  | "weightDecay";
+  | "splitColumn"
+  | "targets"
+  | "weightDecay"
+  | "x";
 
 /** A run's options with every default in place. */
 export type RunSettings = {
@@ -81,6 +87,13 @@ function setting<T, Otherwise extends T>(check: OptionCheck<NoInfer<T>>, otherwi
 const runSettings: { readonly [Name in keyof RunSettings]: Setting<RunSettings[Name]> } = {
   model: setting(modelOrFile),
   data: setting(datasetOrFolder),
+  masks: setting(someText, null),
+  x: setting(columnNames, null),
+  targets: setting(columnNames, null),
+  sampleWeight: setting(someText, null),
+  splitColumn: setting(someText, null),
+  group: setting(someText, null),
+  valFraction: setting(shareBelowOne, 0.2),
   freeze: setting(freezePolicies, "auto"),
   bnMode: setting(oneOf("inference", "follow", "freeze", "train"), "inference"),
   epochs: setting(wholeNumber(1), 10),
@@ -195,6 +208,19 @@ function datasetOrFolder(given: unknown, refuse: Refuse): string | Dataset {
   const isDataset = isRecord(given) && (typeof given["kind"] === "string" || Symbol.asyncIterator in given);
   if (isDataset) return given as unknown as Dataset;
   throw refuse("a folder or a dataset");
+}
+
+function columnNames(given: unknown, refuse: Refuse): readonly string[] {
+  const names: readonly unknown[] = Array.isArray(given) ? given : [given];
+  if (names.length > 0 && names.every((name) => typeof name === "string" && name.trim() !== "")) {
+    return names as readonly string[];
+  }
+  throw refuse("a column's name, or a list of them");
+}
+
+function shareBelowOne(given: unknown, refuse: Refuse): number {
+  if (typeof given === "number" && given >= 0 && given < 1) return given;
+  throw refuse("a number from 0 to below 1");
 }
 
 const policyKinds: readonly unknown[] = [

@@ -123,7 +123,7 @@ describe("flags", () => {
   test("a flag that takes a value is refused without one", () => {
     expect(refusal("--epochs")).toBe("--epochs: expected a value, got none. Write --epochs N.");
     expect(refusal("--out", "--json")).toBe("--out: expected a value, got none. Write --out DIR.");
-    expect(refusal("--model", "-x")).toBe("--model: expected a value, got none. Write --model FILE.");
+    expect(refusal("--model", "-z")).toBe("--model: expected a value, got none. Write --model FILE.");
     expect(refusal("--model=")).toBe('--model: expected some text, got "".');
   });
 
