@@ -1,4 +1,4 @@
-/** Keras's activation functions (`keras/src/activations/activations.py`), by name. */
+/** @file Keras's activation functions (`keras/src/activations/activations.py`) by name. */
 import type { Json } from "../checkpoint.ts";
 import { chosen, relu, relu6 } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
@@ -43,14 +43,15 @@ const functions: Readonly<Record<string, ActivationFunction>> = {
   exponential: (x) => tf.exp(x),
 };
 
-/** Names of the functions that `activationNamed` knows. */
+/** Returns the names of the functions that `activationNamed` knows. */
 export function activationNames(): string[] {
   return Object.keys(functions);
 }
 
 /**
- * The function a config names: null and "linear" are the identity. Before Keras 3, `hard_sigmoid` was `clip(0.2 x + 0.5)`.
- * @throws {TopologyError} for a function that Keras does not have: the author's own.
+ * Returns the function that a config names. "linear" is the identity. Before Keras 3, `hard_sigmoid` was `clip(0.2 x +
+ * 0.5)`.
+ * @throws {TopologyError} for a custom function, which Keras does not have.
  */
 export function activationNamed(name: string, keras: KerasMajor): ActivationFunction {
   if (name === "hard_sigmoid" && keras < 3) return earlyHardSigmoid;
@@ -63,7 +64,7 @@ export function activationNamed(name: string, keras: KerasMajor): ActivationFunc
   );
 }
 
-/** The name in an activation argument, undefined where it is a serialized layer. */
+/** Returns the name in an activation argument, "linear" for null, undefined for a serialized layer. */
 export function activationName(activation: Json | undefined): string | undefined {
   if (activation === null || activation === undefined) return "linear";
   if (typeof activation === "string") return activation;
@@ -72,7 +73,7 @@ export function activationName(activation: Json | undefined): string | undefined
   return undefined;
 }
 
-/** ReLU with its slope, bound and threshold, as `keras.activations.relu` composes them. */
+/** Computes ReLU with slope, bound and threshold, composed as in `keras.activations.relu`. */
 export function generalRelu(
   x: tf.Tensor,
   negativeSlope: number,
@@ -114,7 +115,7 @@ export function softplus(x: tf.Tensor): tf.Tensor {
   return tf.softplus(x);
 }
 
-/** Softmax over one axis or over several together. */
+/** Computes softmax over one axis or over several together. */
 export function softmax(x: tf.Tensor, axes: readonly number[]): tf.Tensor {
   const over = axes.map((axis) => axisOf(axis, x.rank));
   if (over.length === 1 && over[0] === x.rank - 1) return tf.softmax(x);
@@ -127,8 +128,9 @@ export function softmax(x: tf.Tensor, axes: readonly number[]): tf.Tensor {
 }
 
 /**
- * Softmax of what `mask`, which broadcasts to `x`, shows. What it hides gets nothing, a row that it hides whole included; before
- * Keras 3 such a row is softmax of what rounding leaves of it (`keras/src/layers/activations/softmax.py`).
+ * Computes softmax of the values that `mask`, which broadcasts to `x`, shows. Hidden values get zero, even if a row is
+ * hidden entirely. Before Keras 3, such a row is the softmax of what rounding leaves of it
+ * (`keras/src/layers/activations/softmax.py`).
  */
 export function maskedSoftmax(
   x: tf.Tensor,
@@ -166,8 +168,8 @@ export function glu(x: tf.Tensor, axis: number): tf.Tensor {
 }
 
 /**
- * Keras's sparsemax along an axis. Its threshold adds up the running sums of the supported logits, where the published
- * formula takes the last of them; what a model was trained with is what counts.
+ * Computes Keras's sparsemax along an axis. Its threshold adds up the running sums of the supported logits, where the
+ * published formula takes the last of them. It is kept because models were trained with it.
  */
 export function sparsemax(x: tf.Tensor, axis: number): tf.Tensor {
   const along = axisOf(axis, x.rank);
@@ -179,7 +181,10 @@ export function sparsemax(x: tf.Tensor, axis: number): tf.Tensor {
   return tf.transpose(relu(tf.sub(logits, threshold)), inverseOrder(order));
 }
 
-/** How often each logit stands in its row's running sums, and how many are supported. Sorted here: not every backend can. */
+/**
+ * Counts how often each logit occurs in the running sums of its row, and how many logits are supported. The logits are
+ * sorted in JavaScript, since not every backend can sort.
+ */
 function sparsemaxSupport(logits: tf.Tensor): { shares: tf.Tensor; counts: tf.Tensor } {
   const size = logits.shape.at(-1)!;
   const values = logits.dataSync();
@@ -205,7 +210,7 @@ function sparsemaxSupport(logits: tf.Tensor): { shares: tf.Tensor; counts: tf.Te
   };
 }
 
-/** The same values, through which no gradient flows. */
+/** Returns the same values, through which no gradient flows. */
 export function stopGradient(x: tf.Tensor): tf.Tensor {
   const stop = tf.customGrad((value) => ({
     value: (value as tf.Tensor).clone(),

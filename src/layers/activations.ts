@@ -1,4 +1,4 @@
-/** Activation layers (`keras/src/layers/activations`), and the `activation` argument of every other layer. */
+/** @file Activation layers (`keras/src/layers/activations`), and the `activation` argument of all other layers. */
 import type { Json, JsonObject } from "../checkpoint.ts";
 import { relu } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
@@ -18,8 +18,9 @@ import type { Kernel, KernelCall } from "./kernel.ts";
 import { unsupported } from "./kernel.ts";
 
 /**
- * `x` through an `activation` argument: a name, a serialized function, or a layer without weights. Semantics follow `keras`.
- * @throws {TopologyError} for a function or layer that is not Keras's own.
+ * Applies an `activation` argument to `x`: a name, a serialized function, or a layer without weights, with the
+ * semantics of `keras`.
+ * @throws {TopologyError} for a function or layer that Keras does not have.
  */
 export function activate(x: tf.Tensor, activation: Json | undefined, keras: KerasMajor): tf.Tensor {
   const name = activationName(activation);
@@ -70,7 +71,7 @@ function softmaxLayer({ inputs, config, kwargs, args, masks, context }: KernelCa
     (given): given is tf.Tensor => given instanceof tf.Tensor,
   );
   if (!mask) return softmax(x, axes);
-  // Keras 3 keeps what is above a half, Keras 2 takes away as much as is missing to 1.
+  // Keras 3 keeps positions above 0.5. Keras 2 subtracts in proportion to the difference from 1.
   const shown = mask.dtype === "bool" || context.keras < 3 ? mask : tf.greater(mask, 0.5);
   return maskedSoftmax(x, axes, shown, context.keras);
 }

@@ -1,4 +1,7 @@
-/** Attention over lists of query, value and key (`keras/src/layers/attention/attention.py`, `additive_attention.py`). */
+/**
+ * @file Attention over lists of query, value and key (`keras/src/layers/attention/attention.py`,
+ * `additive_attention.py`).
+ */
 
 import { chosen } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
@@ -48,7 +51,10 @@ function additiveScore(query: tf.Tensor, key: tf.Tensor, { weights }: KernelCall
   return tf.sum(weights["scale"] ? tf.mul(bent, weights["scale"]) : bent, -1);
 }
 
-/** Of the keys `[N, S]`, and none after the query's own position if causal; undefined where all are shown. */
+/**
+ * Returns the mask of the scores: that of the keys `[N, S]`, and if causal, of keys that are not after the query.
+ * Undefined if all are shown.
+ */
 function scoreMask(scores: tf.Tensor, values: tf.Tensor | undefined, causal: boolean): tf.Tensor | undefined {
   const keys = values && tf.expandDims(values, -2);
   if (!causal) return keys;
@@ -57,20 +63,20 @@ function scoreMask(scores: tf.Tensor, values: tf.Tensor | undefined, causal: boo
   return keys ? tf.logicalAnd(keys, earlier) : earlier;
 }
 
-/** `[1, T, S]`: true where a key is not after the query. */
+/** Returns a mask `[1, T, S]` that is true where a key is not after the query. */
 export function causalMask(queries: number, keys: number): tf.Tensor {
   const rows = tf.reshape(tf.range(0, queries, 1, "int32"), [1, queries, 1]);
   const columns = tf.reshape(tf.range(0, keys, 1, "int32"), [1, 1, keys]);
   return tf.greaterEqual(rows, columns);
 }
 
-/** Scores so low that softmax gives them nothing, unless all of a row are hidden. */
+/** Lowers hidden scores so far that softmax gives them nothing, unless a whole row is hidden. */
 function withoutHidden(scores: tf.Tensor, shown: tf.Tensor, keras: number): tf.Tensor {
   if (keras < 3) return tf.sub(scores, tf.mul(tf.cast(tf.logicalNot(shown), "float32"), 1e9));
   return chosen(shown, scores, tf.sub(scores, 1e9));
 }
 
-/** Dropout of the shares in training. */
+/** Applies dropout to the attention weights in training. */
 export function dropped(shares: tf.Tensor, { config, context }: KernelCall): tf.Tensor {
   const rate = Number(config["dropout"] ?? 0);
   if (!context.training || rate <= 0) return shares;

@@ -1,7 +1,7 @@
 import type { JsonObject } from "../checkpoint.ts";
 import { tf } from "../engine/tf.ts";
 
-/** Where `axis` stands in a tensor of `rank` dimensions, negative ones counted from the end. */
+/** Returns the index of an axis in a tensor of `rank` dimensions. Negative axes count from the end. */
 export function axisOf(axis: number, rank: number): number {
   return axis < 0 ? axis + rank : axis;
 }
@@ -10,7 +10,7 @@ export function axesOf(axes: readonly number[], rank: number): number[] {
   return axes.map((axis) => axisOf(axis, rank));
 }
 
-/** The values of a tensor in rows of `width`. */
+/** Reads the values of a tensor in rows of `width`. */
 export function rowsOf(x: tf.Tensor, width: number): number[][] {
   const values = Array.from(x.dataSync());
   return Array.from({ length: values.length / width }, (_, row) =>
@@ -18,12 +18,12 @@ export function rowsOf(x: tf.Tensor, width: number): number[][] {
   );
 }
 
-/** The order that undoes a transposition. */
+/** Returns the order that undoes a transposition. */
 export function inverseOrder(order: readonly number[]): number[] {
   return order.map((_, position) => order.indexOf(position));
 }
 
-/** `[..., size, ...]` as `[before, size, after]`. */
+/** A shape `[..., size, ...]` reduced to `[before, size, after]`. */
 export interface Split3 {
   readonly before: number;
   readonly size: number;
@@ -34,14 +34,14 @@ export function splitAt(shape: readonly number[], axis: number): Split3 {
   return { before: product(shape.slice(0, axis)), size: shape[axis]!, after: product(shape.slice(axis + 1)) };
 }
 
-/** `compute` on `[before, size, after]`; its result may have another size. */
+/** Applies `compute` to `x` reshaped to `[before, size, after]`. Its result may have another size. */
 export function alongAxis(x: tf.Tensor, axis: number, compute: (value: tf.Tensor) => tf.Tensor): tf.Tensor {
   const { before, size, after } = splitAt(x.shape, axis);
   const result = compute(tf.reshape(x, [before, size, after]));
   return tf.reshape(result, [...x.shape.slice(0, axis), result.shape[1]!, ...x.shape.slice(axis + 1)]);
 }
 
-/** Each slice along an axis `times` times in a row. */
+/** Repeats each slice along an axis `times` times in succession. */
 export function repeatAxis(x: tf.Tensor, axis: number, times: number): tf.Tensor {
   if (times === 1) return x;
   return alongAxis(x, axis, (value) => {
@@ -51,7 +51,7 @@ export function repeatAxis(x: tf.Tensor, axis: number, times: number): tf.Tensor
   });
 }
 
-/** `count` slices along an axis, from `start` on, every `step`-th (at least 1). */
+/** Takes `count` slices along an axis, from `start` on, every `step`-th (at least 1). */
 export function everyNth(x: tf.Tensor, axis: number, start: number, count: number, step: number): tf.Tensor {
   return alongAxis(x, axis, (value) => {
     const [before, size, after] = value.shape as [number, number, number];
@@ -68,7 +68,7 @@ export function everyNth(x: tf.Tensor, axis: number, start: number, count: numbe
   });
 }
 
-/** Zeros (or `value`) before and after along one axis; negative numbers cut. */
+/** Pads one axis before and after by zeros or `value`. Negative numbers crop. */
 export function padAxis(x: tf.Tensor, axis: number, before: number, after: number, value = 0): tf.Tensor {
   const start = Math.max(0, -before);
   const size = x.shape[axis]! - start - Math.max(0, -after);
@@ -83,7 +83,7 @@ export function padAxis(x: tf.Tensor, axis: number, before: number, after: numbe
   );
 }
 
-/** `count` slices more at each end of an axis, mirrored without the border itself. */
+/** Extends an axis by `count` slices at each end, mirrored without the border itself. */
 export function mirrorAxis(x: tf.Tensor, axis: number, count: number): tf.Tensor {
   const size = x.shape[axis]!;
   const before = tf.reverse(everyNth(x, axis, 1, count, 1), axis);
@@ -91,7 +91,7 @@ export function mirrorAxis(x: tf.Tensor, axis: number, count: number): tf.Tensor
   return tf.concat([before, x, after], axis);
 }
 
-/** A constant matrix `[out, in]` applied along an axis of size `in`. */
+/** Multiplies a constant matrix `[out, in]` along an axis of size `in`. */
 export function contractAxis(x: tf.Tensor, axis: number, matrix: tf.Tensor2D): tf.Tensor {
   return alongAxis(x, axis, (value) => {
     const [before, size, after] = value.shape as [number, number, number];
@@ -109,7 +109,10 @@ export function isChannelsFirst(config: JsonObject): boolean {
   return config["data_format"] === "channels_first";
 }
 
-/** `compute` on a channels-last tensor, whatever the config's data_format: a channels-first one is turned, and turned back. */
+/**
+ * Applies `compute` to a channels-last tensor. Channels-first tensors, according to the config's data_format, are
+ * transposed before and after.
+ */
 export function channelsLast(
   x: tf.Tensor,
   config: JsonObject,
@@ -119,13 +122,13 @@ export function channelsLast(
   return toChannelsFirst(compute(toChannelsLast(x)));
 }
 
-/** `[N, C, ...]` as `[N, ..., C]`. */
+/** Transposes `[N, C, ...]` to `[N, ..., C]`. */
 export function toChannelsLast(x: tf.Tensor): tf.Tensor {
   const axes = x.shape.map((_, axis) => axis);
   return tf.transpose(x, [0, ...axes.slice(2), 1]);
 }
 
-/** `[N, ..., C]` as `[N, C, ...]`. */
+/** Transposes `[N, ..., C]` to `[N, C, ...]`. */
 export function toChannelsFirst(x: tf.Tensor): tf.Tensor {
   const axes = x.shape.map((_, axis) => axis);
   return tf.transpose(x, [0, x.rank - 1, ...axes.slice(1, -1)]);

@@ -6,7 +6,7 @@ import { refKey } from "../topology/layer-graph.ts";
 import { specOf } from "../topology/layer-specs.ts";
 import type { Kernel, KernelArgument, KernelContext, KernelResult } from "./kernel.ts";
 
-/** Live tensors and masks of a run, by `refKey`. */
+/** Live tensors and masks of a run by `refKey`. */
 export interface Values {
   readonly tensors: Map<string, tf.Tensor>;
   readonly masks: Map<string, tf.Tensor>;
@@ -18,7 +18,10 @@ export function tensorOf(values: Values, ref: TensorRef): tf.Tensor {
   return tensor;
 }
 
-/** Runs one call of a layer. Its outputs and masks are the caller's. @throws {TopologyError} where no kernel knows the class. */
+/**
+ * Runs one call of a layer. The caller owns its outputs and masks. @throws {TopologyError} if no kernel knows the
+ * class.
+ */
 export function callNode(
   kernelOf: (className: string) => Kernel | undefined,
   node: GraphNode,
@@ -70,8 +73,8 @@ export function callNode(
 }
 
 /**
- * Calls a kernel and puts the layer's path before what it refuses. An error of tfjs for arguments that it does not take is one of
- * the layer's config; any other is a bug and stays as it is.
+ * Calls a kernel and puts the layer's path before the message of its refusals. An error of tfjs about arguments is
+ * attributed to the layer's config; any other error is a bug and is passed on unchanged.
  */
 function namingRefusal<T>({ path, className }: GraphLayer, call: () => T): T {
   try {
@@ -90,7 +93,9 @@ function dropMask({ masks }: Values, ref: TensorRef): void {
   masks.delete(refKey(ref));
 }
 
-/** A handle of its own for each tensor: a copy of one that is `borrowed` or was handed out before. */
+/**
+ * Returns a function that gives each tensor a handle of its own: a clone if it is `borrowed` or was returned before.
+ */
 export function ownHandles(borrowed: Iterable<tf.Tensor>): (tensor: tf.Tensor) => tf.Tensor {
   const taken = new Set(borrowed);
   return (tensor) => {
@@ -115,7 +120,9 @@ function argumentOf(argument: Argument, values: Values): KernelArgument {
   }
 }
 
-/** The masks of a call's inputs: those of its `mask` argument where it has one, else those that came with the inputs. */
+/**
+ * Returns the masks of a call's inputs: those of its `mask` argument if it has one, else those attached to the inputs.
+ */
 export function givenMasks(
   attached: readonly (tf.Tensor | undefined)[],
   argument: KernelArgument | undefined,
@@ -128,7 +135,7 @@ export function givenMasks(
   });
 }
 
-/** An input of the model that serves as a mask comes as numbers. */
+/** Casts a mask to booleans. A model input that serves as a mask contains numbers. */
 function asMask(given: tf.Tensor): tf.Tensor {
   return given.dtype === "bool" ? given : tf.cast(given, "bool");
 }

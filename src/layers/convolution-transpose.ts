@@ -1,4 +1,4 @@
-/** Transposed convolutions (`keras/src/layers/convolutional/base_conv_transpose.py`). */
+/** @file Transposed convolutions (`keras/src/layers/convolutional/base_conv_transpose.py`). */
 import type { JsonObject } from "../checkpoint.ts";
 import { conv2dTranspose } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
@@ -20,7 +20,7 @@ function transposed(rank: 1 | 2 | 3): Kernel {
     );
 }
 
-/** A transposed convolution of a channels-last tensor, as the config's strides, padding and dilation say. */
+/** Computes a transposed convolution of a channels-last tensor with the config's strides, padding and dilation. */
 export function transposedConvolution(
   x: tf.Tensor,
   kernel: tf.Tensor,
@@ -40,7 +40,7 @@ export function transposedConvolution(
   );
 }
 
-/** `compute_conv_transpose_output_shape` of `keras/src/backend/common/backend_utils.py`. */
+/** Returns the output sizes (`compute_conv_transpose_output_shape` of `keras/src/backend/common/backend_utils.py`). */
 function outputSizes(
   sizes: readonly number[],
   kernelShape: readonly number[],

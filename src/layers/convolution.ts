@@ -1,4 +1,7 @@
-/** Convolutions of every rank (`keras/src/layers/convolutional`). Channels-first tensors are turned, computed and turned back. */
+/**
+ * @file Convolutions of every rank (`keras/src/layers/convolutional`). Channels-first tensors are transposed before and
+ * after.
+ */
 import type { JsonObject } from "../checkpoint.ts";
 import type { Padding } from "../engine/operations.ts";
 import { biasAdd, conv2d, conv2dBias, depthwiseConv2d, normalizedConvolution } from "../engine/operations.ts";
@@ -65,8 +68,8 @@ function separable(rank: 1 | 2): Kernel {
 }
 
 /**
- * What `compute` makes of the channels-last tensor, its bias added, in one pass where `computeWithBias` knows how; the activation
- * sees the axes in the layer's own order.
+ * Applies `compute` to the channels-last tensor, adds the bias, and applies the activation in the layer's own order of
+ * axes. `computeWithBias` does the first two in one pass.
  */
 export function finished(
   x: tf.Tensor,
@@ -80,7 +83,7 @@ export function finished(
   return activate(biased, config["activation"], context.keras);
 }
 
-/** Strides, dilation and padding of a config. */
+/** Returns strides, dilation and padding of a config. */
 export function windowIn(config: JsonObject, rank: number): Window {
   const padding = stringAt(config, "padding");
   return {
@@ -90,7 +93,7 @@ export function windowIn(config: JsonObject, rank: number): Window {
   };
 }
 
-/** `padding: "causal"` of 1D layers: zeros before the first step only, so that no step sees a later one. */
+/** Applies `padding: "causal"` of 1D layers: zeros before the first step only, so that no step sees a later one. */
 function causallyPadded(x: tf.Tensor, config: JsonObject, taps: number): tf.Tensor {
   if (config["padding"] !== "causal") return x;
   const steps = config["data_format"] === "channels_first" ? 2 : 1;
@@ -101,7 +104,9 @@ function causallyPadded(x: tf.Tensor, config: JsonObject, taps: number): tf.Tens
   );
 }
 
-/** A convolution of a channels-last tensor. As many groups as the input has more channels than the filter sees. */
+/**
+ * Convolves a channels-last tensor. The number of groups is the ratio of the input's channels to those of the filter.
+ */
 export function grouped(x: tf.Tensor, kernel: tf.Tensor, window: Window): tf.Tensor {
   const channels = x.shape.at(-1)!;
   const depth = kernel.shape.at(-2)!;
@@ -125,7 +130,7 @@ function groupedWithBias(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor, windo
   return conv2dBias(x, kernel, bias, window.strides, window.padding, window.dilation);
 }
 
-/** A convolution without groups, of as many spatial axes as the input has. */
+/** Convolves without groups, over as many spatial axes as the input has. */
 export function convolve(x: tf.Tensor, kernel: tf.Tensor, { strides, padding, dilation }: Window): tf.Tensor {
   if (x.rank === 5) return conv3d(x, kernel, strides, padding, dilation);
   if (x.rank === 4) return conv2d(x, kernel, strides, padding, dilation);
@@ -134,7 +139,10 @@ export function convolve(x: tf.Tensor, kernel: tf.Tensor, { strides, padding, di
   );
 }
 
-/** A depthwise convolution of a channels-last tensor. Rank 3 as a plane of one row. A stride of 1D stands on both axes: depthwise kernels want equal ones. */
+/**
+ * Convolves each channel of a channels-last tensor. Rank 3 is computed as a plane of one row, with its stride on both
+ * axes: depthwise kernels require equal strides.
+ */
 export function depthwiseOf(
   x: tf.Tensor,
   kernel: tf.Tensor,
@@ -147,7 +155,7 @@ export function depthwiseOf(
   );
 }
 
-/** `compute` on `[N, 1, W, C]` for `[N, W, C]`. */
+/** Applies `compute` to `[N, W, C]` as `[N, 1, W, C]`. */
 export function asPlane(x: tf.Tensor, compute: (plane: tf.Tensor) => tf.Tensor): tf.Tensor {
   return tf.squeeze(compute(tf.expandDims(x, 1)), [1]);
 }
@@ -158,7 +166,10 @@ function fill(count: number, value: number): number[] {
 
 type LayerWeights = Readonly<Record<string, tf.Tensor>>;
 
-/** A convolution of `x` and the BatchNormalization after it as one operation, for layers that `normalizedConvolutions` pairs. */
+/**
+ * Computes a convolution and the BatchNormalization after it as one operation, for layers that `normalizedConvolutions`
+ * pairs.
+ */
 export function convolveNormalized(
   x: tf.Tensor,
   convolution: { readonly layer: GraphLayer; readonly weights: LayerWeights },

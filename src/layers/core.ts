@@ -1,4 +1,4 @@
-/** Dense and the layers that pass their input on (`keras/src/layers/core`). */
+/** @file Dense, and layers that pass their input on (`keras/src/layers/core`). */
 import { biasAdd, dense } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
 import { isTrueAt, numberAt } from "../topology/config-values.ts";
@@ -14,7 +14,7 @@ export const coreKernels: Readonly<Record<string, Kernel>> = {
   LayerScale: ({ inputs, weights }) => tf.mul(inputs[0]!, weights["gamma"]!),
 };
 
-/** The first input as it is. */
+/** Returns the first input unchanged. */
 export function identity({ inputs }: KernelCall): tf.Tensor {
   return inputs[0]!;
 }
@@ -28,7 +28,7 @@ function denseLayer(call: KernelCall): tf.Tensor {
   return activate(biased, config["activation"], context.keras);
 }
 
-/** The bias of a layer that has one, as its dtype policy adds it. */
+/** Returns the bias of a layer that has one, as its dtype policy adds it. */
 export function biasOf({ weights, config }: KernelCall): tf.Tensor | undefined {
   const bias = weights["bias"];
   return bias && quantizationOf(config)?.mode === "float8" ? float8Bias(bias) : bias;
@@ -46,14 +46,14 @@ function quantizedDense(call: KernelCall): tf.Tensor {
   return update ? tf.add(product, dense(x, update)) : product;
 }
 
-/** A weight plus its low-rank update where LoRA was enabled. */
+/** Returns a weight plus its low-rank update if LoRA was enabled. */
 export function lowRankAdapted(call: KernelCall, name: "kernel" | "embeddings"): tf.Tensor {
   const kernel = call.weights[name]!;
   const update = lowRankUpdate(call, name);
   return update ? tf.add(kernel, tf.reshape(update, kernel.shape)) : kernel;
 }
 
-/** The low-rank update of a weight as a matrix, `alpha / rank * a b`; undefined without LoRA. */
+/** Returns the low-rank update of a weight as a matrix, `alpha / rank * a b`; undefined without LoRA. */
 export function lowRankUpdate(
   { weights, config }: KernelCall,
   name: "kernel" | "embeddings",

@@ -1,4 +1,4 @@
-/** `keras/src/layers/core/einsum_dense.py`. */
+/** @file EinsumDense (`keras/src/layers/core/einsum_dense.py`). */
 import { tf } from "../engine/tf.ts";
 import { stringAt } from "../topology/config-values.ts";
 import { type EinsumTerms, einsumTerms, kernelShapeOf } from "../topology/specs/einsum-dense.ts";
@@ -26,7 +26,9 @@ function einsumDense(call: KernelCall): tf.Tensor {
 
 type Multiply = (x: tf.Tensor, kernel: tf.Tensor) => tf.Tensor;
 
-/** The input by its largest values over the axes that the product sums, and their scale along the axes of the output. */
+/**
+ * Computes the product with a quantized kernel. The input is scaled by its maxima over the axes that the product sums.
+ */
 function quantized(call: KernelCall, { input, output }: EinsumTerms, multiply: Multiply): tf.Tensor {
   const x = call.inputs[0]!;
   const axes = [...input].flatMap((letter, axis) => (output.includes(letter) ? [] : [axis]));

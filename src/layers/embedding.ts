@@ -1,4 +1,4 @@
-/** Embedding and Masking (`keras/src/layers/core`). */
+/** @file Embedding and Masking (`keras/src/layers/core`). */
 import { dense } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
 import { isTrueAt, numberAt } from "../topology/config-values.ts";
@@ -26,7 +26,7 @@ function embedding(call: KernelCall): KernelResult {
   };
 }
 
-/** The rows of the tokens in full. */
+/** Returns the dequantized rows of the tokens. */
 function quantizedRows(call: KernelCall, tokens: tf.Tensor1D): tf.Tensor {
   const { weights, config } = call;
   const of = (name: string): tf.Tensor => tf.gather(weights[name]!, tokens);
@@ -45,7 +45,7 @@ function quantizedRows(call: KernelCall, tokens: tf.Tensor1D): tf.Tensor {
   return update ? tf.add(rows, tf.gather(update, tokens)) : rows;
 }
 
-/** Of each token for each vector. */
+/** Computes the score of each token for each vector. */
 function scores(call: KernelCall): tf.Tensor {
   const { inputs, weights, config } = call;
   const logits = quantizationOf(config)
@@ -65,7 +65,7 @@ function quantizedScores(call: KernelCall): tf.Tensor {
   };
   const isPacked = quantizationOf(config)!.bits === 4;
   const size = numberAt(config, "output_dim");
-  // Packed along the vectors' axis in either.
+  // Both are packed along the vectors' axis.
   const stored = own ? tf.transpose(own) : weights["embeddings"]!;
   const values = tf.transpose(isPacked ? unpacked(stored, size, true) : stored);
   const [scale, zero] = [turned("embeddings_scale")!, turned("embeddings_zero")];
@@ -73,7 +73,7 @@ function quantizedScores(call: KernelCall): tf.Tensor {
   const x = inputs[0]!;
   if (!roundsInput(config, true)) return dense(x, kernel);
   const { rounded, scale: inputScale } = roundedInput(x, [x.rank - 1]);
-  // Keras passes no gradient by what is rounded here, only by its scale.
+  // Keras passes no gradient through the rounded input, only through its scale.
   return tf.div(dense(stopGradient(rounded), kernel), inputScale);
 }
 

@@ -3,7 +3,7 @@ import { type GraphExecutor, graphExecutor } from "../engine/graph-executor.ts";
 import { tf } from "../engine/tf.ts";
 import type { Kernel } from "./kernel.ts";
 
-/** A tfjs graph model as a layer. */
+/** Kernel of a tfjs graph model, which is one layer. */
 export const graphModelKernels: Readonly<Record<string, Kernel>> = {
   "tfjs>GraphModel": ({ inputs, weights, config }) => {
     const { inputs: inputNames = [], outputs: outputNames = [] } = config;
@@ -26,7 +26,10 @@ function executorOf(config: JsonObject): GraphExecutor {
   return made;
 }
 
-/** Weights come as float32; axes, paddings and shapes of a graph are int32. */
+/**
+ * Casts weights to their declared dtypes: they are uploaded as float32, but axes, paddings and shapes of a graph are
+ * int32.
+ */
 function asDeclared(
   weights: Readonly<Record<string, tf.Tensor>>,
   config: JsonObject,

@@ -1,4 +1,4 @@
-/** A model that a wrapper holds, as a layer. */
+/** @file A model inside a wrapper, as a layer. */
 import type { tf } from "../engine/tf.ts";
 import { innerModelClass, innerModelOf } from "../topology/dialects/inner-model.ts";
 import { refKey } from "../topology/layer-graph.ts";
@@ -10,7 +10,7 @@ import type { Kernel, KernelCall, KernelResult } from "./kernel.ts";
 import { weightsBelow } from "./recurrent/cells.ts";
 import { type KernelOf, statisticsInside } from "./wrappers.ts";
 
-/** `kernelOf` knows the kernels of the layers inside. */
+/** Returns the kernel of models inside wrappers. `kernelOf` finds the kernels of their layers. */
 export function innerModelKernels(kernelOf: KernelOf): Readonly<Record<string, Kernel>> {
   return { [innerModelClass]: (call) => innerModel(call, kernelOf) };
 }

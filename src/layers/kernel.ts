@@ -3,9 +3,9 @@ import type { tf } from "../engine/tf.ts";
 import { TopologyError } from "../errors.ts";
 import type { KerasMajor } from "../topology/layer-graph.ts";
 
-/** What a call may draw from: a seed and a counter, so that the same step draws the same numbers. */
+/** A stream of seeds: the same step draws the same numbers. */
 export interface RandomStream {
-  /** A fresh 31-bit seed; each call of it differs. */
+  /** Returns another 31-bit seed at each call. */
   nextSeed(): number;
 }
 
@@ -13,18 +13,18 @@ export interface KernelContext {
   /** True in a training step where the layer is active; false in inference and for a silenced layer. */
   readonly training: boolean;
   /**
-   * Which statistics a normalization layer with moving statistics uses. `batch` also returns the new moving ones, and lets a layer
-   * that renews weights return those.
+   * The statistics that a normalization layer with moving statistics uses. With `batch` it also returns new moving
+   * statistics, and a layer that renews weights returns those.
    */
   readonly statistics: "stored" | "batch";
   readonly random: RandomStream;
-  /** Semantics follow the Keras that wrote the file. */
+  /** The major version of the Keras that wrote the file, whose semantics are used. */
   readonly keras: KerasMajor;
   /** True while the run is traced for another runtime: operations must not depend on values or on the batch size. */
   readonly isTraced?: boolean;
 }
 
-/** An argument with its tensors in place. */
+/** An argument in which references are replaced by tensors. */
 export type KernelArgument =
   | tf.Tensor
   | null
@@ -35,16 +35,19 @@ export type KernelArgument =
   | { readonly [key: string]: KernelArgument };
 
 export interface KernelCall {
-  /** The node's `inputs`, NHWC as the config's data_format says. Owned by the caller: never disposed by a kernel. */
+  /**
+   * The node's `inputs`, in the order of axes of the config's data_format. The caller owns them: a kernel never
+   * disposes them.
+   */
   readonly inputs: readonly tf.Tensor[];
-  /** By WeightSpec name. Owned by the caller. */
+  /** Weights by WeightSpec name. The caller owns them. */
   readonly weights: Readonly<Record<string, tf.Tensor>>;
   /** The GraphLayer's config: Keras 3's vocabulary with defaults. */
   readonly config: JsonObject;
   /** The call's arguments as written, for ops and layers called with more than tensors. */
   readonly args: readonly KernelArgument[];
   readonly kwargs: Readonly<Record<string, KernelArgument>>;
-  /** Masks of `inputs`, undefined where there is none. */
+  /** Masks of `inputs`, undefined for inputs without one. */
   readonly masks: readonly (tf.Tensor | undefined)[];
   readonly context: KernelContext;
 }
@@ -52,24 +55,30 @@ export interface KernelCall {
 export interface KernelResult {
   readonly outputs: readonly tf.Tensor[];
   readonly masks?: readonly (tf.Tensor | undefined)[];
-  /** The inputs lose their masks: later readers of the same tensors find none. */
+  /** True if the inputs lose their masks: later readers of the same tensors find none. */
   readonly takesMasks?: boolean;
   /**
-   * New values of weights, by WeightSpec name: of those that no gradient moves, or that one moves from there on. The caller decides
-   * whether they are kept.
+   * New values of weights by WeightSpec name, for weights that no gradient moves, or that gradients move on from there.
+   * The caller decides if they are kept.
    */
   readonly state?: Readonly<Record<string, tf.Tensor>>;
 }
 
-/** A layer as a function of tensors, differentiable by the tape. A lone tensor stands for `{ outputs: [it] }`. */
+/** A layer as a function of tensors, differentiable by the tape. A single tensor stands for `{ outputs: [it] }`. */
 export type Kernel = (call: KernelCall) => tf.Tensor | KernelResult;
 
-/** Returns the error for a function without a gradient here. It names the layer itself: gradients are computed after its call. */
+/**
+ * Returns the error for a function without a gradient here. It names the layer itself, since gradients are computed
+ * after the layer's call.
+ */
 export function noGradient({ name = "layer" }: JsonObject, subject: string, advice: string): TopologyError {
   return unsupported(`${String(name)}: the gradient of ${subject}`, advice);
 }
 
-/** Returns the error for an argument that Keras knows and that no kernel computes. The caller of the kernel names the layer. */
+/**
+ * Returns the error for an argument that Keras knows but no kernel computes. The caller of the kernel adds the layer's
+ * path.
+ */
 export function unsupported(subject: string, advice: string): TopologyError {
   return new TopologyError(`${subject} cannot be computed here. ${advice}`, "unsupported-layer");
 }

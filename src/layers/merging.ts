@@ -1,4 +1,4 @@
-/** Layers of several inputs (`keras/src/layers/merging`). */
+/** @file Layers of several inputs (`keras/src/layers/merging`). */
 import { add } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
 import { isTrueAt, numberAt, numberList } from "../topology/config-values.ts";
@@ -31,7 +31,7 @@ function merging(merge: Merge): Kernel {
     );
 }
 
-/** Keras aligns inputs of fewer dimensions by adding them after the batch (`base_merge.py`). */
+/** Aligns inputs of fewer dimensions by inserting axes of size 1 after the batch, as Keras does (`base_merge.py`). */
 function ranked(inputs: readonly tf.Tensor[]): tf.Tensor[] {
   const rank = Math.max(...inputs.map((x) => x.rank));
   return inputs.map((x) => {
@@ -42,8 +42,8 @@ function ranked(inputs: readonly tf.Tensor[]): tf.Tensor[] {
 }
 
 /**
- * Shown where any input shows it, if all of them have a mask; before Keras 3 where all show it that have one (`compute_mask` of
- * `base_merge.py`).
+ * Adds the mask of the output: true where any input's mask is, if all inputs have one. Before Keras 3, true where all
+ * existing masks are (`compute_mask` of `base_merge.py`).
  */
 function masked({ masks, inputs, context }: KernelCall, output: tf.Tensor): KernelResult {
   const known = masks.filter((mask) => mask !== undefined);
@@ -54,7 +54,7 @@ function masked({ masks, inputs, context }: KernelCall, output: tf.Tensor): Kern
   return { outputs: [output], masks: [complete ? known.reduce((a, b) => tf.logicalOr(a, b)) : undefined] };
 }
 
-/** The inputs' masks joined like the inputs, and shown where any value of the last axis is; before Keras 3 where all are. */
+/** Joins the inputs' masks like the inputs and reduces the last axis by `any`, before Keras 3 by `all`. */
 function concatenatedMask({ masks, inputs, context }: KernelCall, axis: number): tf.Tensor | undefined {
   if (masks.every((mask) => mask === undefined)) return undefined;
   const whole = inputs.map((x, index) => {
@@ -86,7 +86,9 @@ interface Operand {
   readonly axis: number;
 }
 
-/** `[N, rows, size]` with the contracted axis last, and the sizes that the rows stand for. */
+/**
+ * Reshapes an operand to `[N, rows, size]` with the contracted axis last. `kept` are the sizes that the rows represent.
+ */
 function contractedLast({ x, axis }: Operand): { rows: tf.Tensor; kept: number[] } {
   const others = x.shape.map((_, index) => index).filter((index) => index !== 0 && index !== axis);
   const kept = others.map((index) => x.shape[index]!);

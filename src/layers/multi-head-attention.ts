@@ -1,4 +1,7 @@
-/** Attention of several heads (`keras/src/layers/attention/multi_head_attention.py`, `grouped_query_attention.py`). */
+/**
+ * @file Attention with several heads (`keras/src/layers/attention/multi_head_attention.py`,
+ * `grouped_query_attention.py`).
+ */
 
 import { chosen } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
@@ -16,7 +19,7 @@ export const multiHeadKernels: Readonly<Record<string, Kernel>> = {
   GroupQueryAttention: groupQueryAttention,
 };
 
-/** A call's arguments by name. */
+/** The arguments of a call by name. */
 interface Given {
   readonly query: tf.Tensor;
   readonly value: tf.Tensor;
@@ -61,7 +64,10 @@ function givenOf(call: KernelCall): Given {
   };
 }
 
-/** MultiHeadAttention of Keras 3 reads what the query carries, whatever it is given. */
+/**
+ * Returns the query's mask. In Keras 3, MultiHeadAttention uses the attached mask and ignores the `query_mask`
+ * argument.
+ */
 function queryMask(
   { config, context }: KernelCall,
   carried: tf.Tensor | undefined,
@@ -71,7 +77,7 @@ function queryMask(
   return context.keras === 3 && grouped ? (given ?? carried) : carried;
 }
 
-/** `[N, T, S]`, undefined where nothing is hidden. */
+/** Returns the mask of the scores, `[N, T, S]`, undefined if nothing is hidden. */
 function attentionMask(given: Given, window: unknown): tf.Tensor | undefined {
   const { query, value, masks, causal } = given;
   const bool = (mask: tf.Tensor | undefined): tf.Tensor | undefined => mask && asBool(mask);
@@ -89,7 +95,7 @@ function attentionMask(given: Given, window: unknown): tf.Tensor | undefined {
   return parts.length === 0 ? undefined : parts.reduce((a, b) => tf.logicalAnd(a, b));
 }
 
-/** `[1, T, S]`: true where query and key are less than `window` apart. */
+/** Returns a mask `[1, T, S]` that is true where query and key are less than `window` apart. */
 function bandMask(queries: number, keys: number, window: number): tf.Tensor {
   const rows = tf.reshape(tf.range(0, queries, 1, "int32"), [1, queries, 1]);
   const columns = tf.reshape(tf.range(0, keys, 1, "int32"), [1, 1, keys]);
@@ -110,7 +116,7 @@ function multiHeadAttention(call: KernelCall): KernelResult {
     scale: 1 / Math.sqrt(numberAt(config, "key_dim")),
   };
   const gate = config["use_gate"] === true ? projected(call, "_gate_dense", query, 1) : undefined;
-  // From Keras 3.8 on this layer takes the masks off the very tensors that others read after it.
+  // From Keras 3.8 on, this layer removes the masks from the very tensors that other layers read after it.
   const takesMasks = call.context.keras === 3 && config["leaves_masks"] !== true;
   return { ...finished(call, given, attended(call, given, heads), gate, "output_dense"), takesMasks };
 }
@@ -144,7 +150,7 @@ function finished(
     : { outputs, masks: [masks.query] };
 }
 
-/** `x` with its last `bound` axes contracted with the kernel's first. */
+/** Contracts the last `bound` axes of `x` with the first ones of the kernel. */
 function projected({ weights }: KernelCall, place: string, x: tf.Tensor, bound: 1 | 2): tf.Tensor {
   const kernel = weights[`${place}/kernel`]!;
   const bias = weights[`${place}/bias`];
@@ -159,12 +165,12 @@ function projected({ weights }: KernelCall, place: string, x: tf.Tensor, bound: 
   return bias ? tf.add(result, bias) : result;
 }
 
-/** Projected: batch, free and attended axes, heads, channels. */
+/** Query, key and value after their projections, with the axes: batch, free and attended axes, heads, channels. */
 interface Heads {
   readonly query: tf.Tensor;
   readonly key: tf.Tensor;
   readonly value: tf.Tensor;
-  /** Those that attention runs along. */
+  /** The axes that attention runs along. */
   readonly axes: readonly number[];
   readonly scale: number;
 }
@@ -172,7 +178,7 @@ interface Heads {
 interface Attended {
   readonly output: tf.Tensor;
   readonly scores: tf.Tensor;
-  /** Of the scores. */
+  /** The mask of the scores. */
   readonly mask: tf.Tensor | undefined;
 }
 
@@ -191,17 +197,20 @@ function attended(call: KernelCall, given: Given, { query, key, value, axes, sca
   return { output: einsum(equations.output, [dropped(shares, call), value]), scores: shares, mask: spread };
 }
 
-/** Keras's fused attention hides a score by it; a row that is hidden whole then gives the mean. */
+/** The score by which Keras's fused attention hides positions. A row that is hidden entirely then gives the mean. */
 const lowest = -0.7 * 3.38953e38;
 
-/** The mask with axes of size 1 for the heads and what else stands between the batch and the attended axes. */
+/** Inserts axes of size 1 into the mask for the heads and for other axes between the batch and the attended axes. */
 function headAxes(mask: tf.Tensor, rank: number, attendedAxes: number): tf.Tensor {
   let spread = mask;
   while (spread.rank < rank) spread = tf.expandDims(spread, spread.rank - 2 * attendedAxes);
   return spread;
 }
 
-/** Scores from key and query, and the output from scores and value; heads and free axes go along. */
+/**
+ * Returns the einsum equations of the scores, from key and query, and of the output, from scores and value. Heads and
+ * free axes are kept.
+ */
 function attentionEquations(rank: number, axes: readonly number[]): { scores: string; output: string } {
   const letters = [..."abcdefghijklmnopqrstuvwxyz"];
   const target = letters.slice(0, rank);

@@ -1,4 +1,4 @@
-/** Normalization layers (`keras/src/layers/normalization`). */
+/** @file Normalization layers (`keras/src/layers/normalization`). */
 
 import type { JsonObject } from "../checkpoint.ts";
 import type { BatchNormalized } from "../engine/operations.ts";
@@ -18,7 +18,7 @@ export const normalizationKernels: Readonly<Record<string, Kernel>> = {
   UnitNormalization: ({ inputs, config }) => unitLength(inputs[0]!, numberList(config["axis"]), 1e-12),
 };
 
-/** `x` divided by its Euclidean length over `axes` (`keras/src/ops/nn.py`, normalize). */
+/** Divides `x` by its Euclidean norm over `axes` (`keras/src/ops/nn.py`, normalize). */
 export function unitLength(x: tf.Tensor, axes: readonly number[], epsilon: number): tf.Tensor {
   const squares = tf.sum(tf.square(x), axesOf(axes, x.rank), true);
   return tf.mul(x, tf.minimum(tf.rsqrt(squares), 1 / epsilon));
@@ -41,7 +41,7 @@ function batchNormalization(call: KernelCall): KernelResult {
   if (isTrueAt(config, "renorm")) {
     throw unsupported("batch renormalization in training", `Use ${optionSetTo("bnMode", "inference")}.`);
   }
-  // Keras 2 began with 2.12, and not in its fused form for pictures.
+  // Keras 2 uses masks from 2.12 on, but not in its fused form for images.
   const ignoresMask = config["masked_statistics"] === false || (context.keras === 2 && x.rank === 4);
   const mask = ignoresMask ? undefined : call.masks[0];
   const { output, mean, variance } = mask
@@ -59,13 +59,16 @@ function batchNormalization(call: KernelCall): KernelResult {
   };
 }
 
-/** What makes a variance over `x` of `[..., C]` that of a sample: Keras 2 moves that one on for pictures, where its form is fused. */
+/**
+ * Returns the factor that turns a population variance over `x` `[..., C]` into a sample variance. Keras 2 uses the
+ * latter for the moving variance in its fused form for images.
+ */
 function unbiased(x: tf.Tensor): number {
   const count = x.size / x.shape.at(-1)!;
   return count / Math.max(1, count - 1);
 }
 
-/** Statistics of what the mask `[N, ...]` shows; all of it is normalized. */
+/** Normalizes everything by the statistics of the positions that the mask `[N, ...]` shows. */
 function maskedBatchNormalization(
   x: tf.Tensor,
   mask: tf.Tensor,
@@ -85,7 +88,7 @@ function movingAverage(average: tf.Tensor, value: tf.Tensor, momentum: number): 
   return tf.add(tf.mul(average, momentum), tf.mul(value, 1 - momentum));
 }
 
-/** The order that moves `axis` to the end, undefined where it is there. */
+/** Returns the order that moves `axis` to the end, undefined if it is there. */
 function axisLast(axis: number, rank: number): number[] | undefined {
   if (axis === rank - 1) return undefined;
   const others = Array.from({ length: rank }, (_, index) => index).filter((index) => index !== axis);
@@ -110,7 +113,7 @@ function rmsNormalization({ inputs, weights, config }: KernelCall): tf.Tensor {
   return scaledAndShifted(tf.mul(x, inverse), weights["scale"], undefined, axes);
 }
 
-/** `[..., C, ...]` seen as `[..., groups, C / groups, ...]`; -1 is a group a channel. */
+/** Normalizes `[..., C, ...]` as `[..., groups, C / groups, ...]`. With -1 groups, each channel is a group. */
 function groupNormalization({ inputs, weights, config }: KernelCall): tf.Tensor {
   const x = inputs[0]!;
   const axis = axisOf(numberAt(config, "axis"), x.rank);

@@ -1,4 +1,4 @@
-/** Layers one after another in a layer (`keras/src/layers/preprocessing/pipeline.py`). */
+/** @file A sequence of layers inside a layer (`keras/src/layers/preprocessing/pipeline.py`). */
 import type { tf } from "../engine/tf.ts";
 import { specOf } from "../topology/layer-specs.ts";
 import { nestedLayers, placesBelow } from "../topology/specs/recurrent-cells.ts";
@@ -8,7 +8,7 @@ import { weightsBelow } from "./recurrent/cells.ts";
 import type { KernelOf } from "./wrappers.ts";
 import { runInside } from "./wrappers.ts";
 
-/** `kernelOf` knows the kernels of the layers inside. */
+/** Returns the kernel of Pipeline. `kernelOf` finds the kernels of the layers inside. */
 export function pipelineKernels(kernelOf: KernelOf): Readonly<Record<string, Kernel>> {
   return { Pipeline: (call) => pipeline(call, kernelOf) };
 }

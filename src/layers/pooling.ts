@@ -1,4 +1,4 @@
-/** Pooling layers (`keras/src/layers/pooling`). Channels-first tensors are turned, computed and turned back. */
+/** @file Pooling layers (`keras/src/layers/pooling`). Channels-first tensors are transposed before and after. */
 
 import type { Padding, Spatial } from "../engine/operations.ts";
 import { averagePool2d, max, maxPool2d, mean } from "../engine/operations.ts";
@@ -41,7 +41,7 @@ function pooling(rank: 1 | 2 | 3, pool: Pool): Kernel {
   };
 }
 
-/** Windows of a channels-last tensor of any rank from 3 to 5. */
+/** Pools windows of a channels-last tensor of rank 3 to 5. */
 export function pooled(
   x: tf.Tensor,
   pool: Pool,
@@ -61,7 +61,7 @@ function globalPooling(reduce: typeof mean): Kernel {
   };
 }
 
-/** The mean of the steps that the mask shows (`global_average_pooling1d.py`). */
+/** Computes the mean of the steps that the mask shows (`global_average_pooling1d.py`). */
 function maskedMean(call: KernelCall): KernelResult {
   const { inputs, config, kwargs, masks } = call;
   const x = inputs[0]!;
@@ -76,8 +76,8 @@ function maskedMean(call: KernelCall): KernelResult {
 }
 
 /**
- * Pooling to a number of positions, over `rank` spatial axes or all that the input has. Windows overlap where the size is no multiple;
- * one axis after the other (`base_adaptive_pooling.py`).
+ * Creates a kernel that pools to a given number of positions, over `rank` spatial axes or all that the input has.
+ * Windows overlap if the size is not a multiple. Axes are pooled one after another (`base_adaptive_pooling.py`).
  */
 export function adaptivePooling(rank: number | undefined, reduce: typeof mean): Kernel {
   return ({ inputs, config }) => {

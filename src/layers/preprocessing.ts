@@ -1,4 +1,4 @@
-/** Preprocessing layers (`keras/src/layers/preprocessing`). */
+/** @file Preprocessing layers (`keras/src/layers/preprocessing`). */
 import type { JsonObject } from "../checkpoint.ts";
 import { chosen, max } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
@@ -42,7 +42,7 @@ function resizing({ inputs, config }: KernelCall): tf.Tensor {
   });
 }
 
-/** An image smaller than the crop is enlarged instead, its middle keeping the proportions. */
+/** Crops the center. An image smaller than the crop is instead cropped to its proportions and enlarged. */
 function centerCrop({ inputs, config }: KernelCall): tf.Tensor {
   const height = numberAt(config, "height");
   const width = numberAt(config, "width");
@@ -58,7 +58,7 @@ function centerCrop({ inputs, config }: KernelCall): tf.Tensor {
   });
 }
 
-/** Each channel of an image over the whole range of values; one of a single value stays. */
+/** Stretches each channel of an image to the whole range of values. A channel of a single value is unchanged. */
 export function autoContrast(x: tf.Tensor, config: JsonObject): tf.Tensor {
   const [low, high] = [...numberList(config["value_range"])].sort((a, b) => a - b) as [number, number];
   const pixels = tf.mul(tf.sub(x, low), 255 / (high - low));
@@ -70,7 +70,7 @@ export function autoContrast(x: tf.Tensor, config: JsonObject): tf.Tensor {
   return chosen(flat, x, tf.add(tf.mul(spread, (high - low) / 255), low));
 }
 
-/** A number, or a list of one a channel. */
+/** Returns a number, or a tensor with one number for each channel. */
 function factor(config: JsonObject, name: string): number | tf.Tensor {
   const values = numberList(config[name]);
   return values.length === 1 ? values[0]! : tf.tensor1d([...values]);

@@ -1,23 +1,26 @@
-/** Products with quantized kernels (`keras/src/quantizers/quantizers.py`, `keras/src/layers/core/dense.py`). */
+/** @file Products with quantized kernels (`keras/src/quantizers/quantizers.py`, `keras/src/layers/core/dense.py`). */
 import { max } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
 import { quantizationOf, roundsInput } from "../topology/specs/quantization.ts";
 import { stopGradient } from "./activation-functions.ts";
 import type { KernelCall } from "./kernel.ts";
 
-/** A layer's product of its input and its kernel. */
+/** The product of a layer's input and kernel. */
 export interface Product {
   /** The axes of the input that are summed. */
   readonly axes: readonly number[];
-  /** Of the kernel before it was quantized. */
+  /** The kernel's shape before quantization. */
   readonly kernelShape: readonly number[];
-  /** Linear in both. */
+  /** Computes the product, which is linear in both. */
   readonly multiply: (x: tf.Tensor, kernel: tf.Tensor) => tf.Tensor;
-  /** Lays the scale of the input along the output. */
+  /** Reshapes the scale of the input so that it broadcasts to the output. */
   readonly aligned: (scale: tf.Tensor) => tf.Tensor;
 }
 
-/** The product of a layer whose dtype policy says that its kernel is quantized. What the input's rounding is, no gradient sees. */
+/**
+ * Computes the product of a layer whose dtype policy says that its kernel is quantized. The gradient ignores the
+ * rounding of the input.
+ */
 export function quantizedProduct(call: KernelCall, product: Product): tf.Tensor {
   const { config, weights } = call;
   const { mode, blockSize } = quantizationOf(config)!;
@@ -34,7 +37,7 @@ export function quantizedProduct(call: KernelCall, product: Product): tf.Tensor 
   return rounds ? ofRoundedInput(call, product, compute) : compute(call.inputs[0]!);
 }
 
-/** An input rounded to 8 bits by its largest value over some axes, and what it was multiplied by. */
+/** Rounds an input to 8 bits, scaled by its maximum over some axes. Returns the scale as well. */
 export function roundedInput(
   x: tf.Tensor,
   axes: readonly number[],
@@ -43,7 +46,7 @@ export function roundedInput(
   return { rounded: tf.clipByValue(tf.round(tf.mul(x, scale)), -127, 127), scale };
 }
 
-/** What `compute`, linear in the input, makes of it rounded to 8 bits. */
+/** Applies `compute`, which is linear, to the input rounded to 8 bits. The gradient is that of the unrounded input. */
 function ofRoundedInput(
   { inputs }: KernelCall,
   { axes, aligned }: Pick<Product, "axes" | "aligned">,
@@ -56,7 +59,7 @@ function ofRoundedInput(
   return tf.add(smooth, stopGradient(tf.sub(exact, smooth)));
 }
 
-/** Values of 4 bits from the bytes that hold two each, along the last axis: the low half first. */
+/** Unpacks values of 4 bits from bytes that hold two each, along the last axis, low half first. */
 export function unpacked(bytes: tf.Tensor, length: number, isSigned: boolean): tf.Tensor {
   const high = tf.floor(tf.div(bytes, 16));
   const rest = tf.sub(bytes, tf.mul(high, 16));
@@ -66,7 +69,7 @@ export function unpacked(bytes: tf.Tensor, length: number, isSigned: boolean): t
   return tf.slice(pairs, new Array(bytes.rank).fill(0), [...lead, length]);
 }
 
-/** Each value less its block's zero, times its block's scale; the blocks lie along the first axis. */
+/** Subtracts each value's block zero and multiplies by its block scale. Blocks lie along the first axis. */
 export function ofBlocks(values: tf.Tensor, scale: tf.Tensor, zero: tf.Tensor, block: tf.Tensor): tf.Tensor {
   const index = tf.cast(block, "int32") as tf.Tensor1D;
   return tf.mul(tf.sub(values, tf.gather(zero, index)), tf.gather(scale, index));
@@ -79,7 +82,7 @@ function int4Kernel({ weights }: KernelCall): tf.Tensor {
   return zero ? ofBlocks(values, scale, zero, weights["g_idx"]!) : tf.div(values, scale);
 }
 
-/** Of GPTQ and AWQ: a row for each column of the kernel. */
+/** Returns the dequantized kernel of GPTQ and AWQ, which store a row for each column of the kernel. */
 function calibratedKernel({ weights, config }: KernelCall): tf.Tensor {
   const scale = weights["kernel_scale"]!;
   const zero = weights["kernel_zero"] ?? weights["zero_point"]!;
@@ -91,22 +94,23 @@ function calibratedKernel({ weights, config }: KernelCall): tf.Tensor {
   return rows ? tf.div(kernel, tf.expandDims(rows, -1)) : kernel;
 }
 
-/** Products in numbers of 8 bits with a point (`_float8_call` of `keras/src/layers/core/dense.py`). */
-
 interface FloatFormat {
   /** Bits behind the leading one. */
   readonly mantissa: number;
-  /** Of the smallest number with a leading one. */
+  /** Exponent of the smallest number with a leading one. */
   readonly leastExponent: number;
   readonly largest: number;
 }
 
 const e4m3: FloatFormat = { mantissa: 3, leastExponent: -6, largest: 448 };
 const e5m2: FloatFormat = { mantissa: 2, leastExponent: -14, largest: 57344 };
-/** Its smallest numbers are not told apart: their steps would be none in 32 bits. */
+/** Numbers below `2 ** leastExponent` are not distinguished: their steps would underflow float32. */
 const bfloat16: FloatFormat = { mantissa: 7, leastExponent: -110, largest: 3.3895313892515355e38 };
 
-/** Input and kernel are rounded, and on the way back the gradient of the product. The scales are the file's and stay. */
+/**
+ * Computes a product in float8 (`_float8_call` of `keras/src/layers/core/dense.py`): input and kernel are rounded, and
+ * so is the product's gradient. The scales are those of the file and do not change.
+ */
 export function float8Product(
   { inputs, weights }: KernelCall,
   multiply: (x: tf.Tensor, kernel: tf.Tensor) => tf.Tensor,
@@ -125,7 +129,7 @@ export function float8Product(
   return output(product);
 }
 
-/** What Keras adds in the place of a bias where it multiplies in float8; the gradient is rounded as the bias is. */
+/** Rounds a bias as Keras does for products in float8. The gradient is rounded in the same way. */
 export function float8Bias(bias: tf.Tensor): tf.Tensor {
   const round = tf.customGrad((value) => ({
     value: rounded(value as tf.Tensor, bfloat16),
@@ -139,7 +143,7 @@ function scaledRound(x: tf.Tensor, scale: tf.Tensor, format: FloatFormat): tf.Te
   return tf.mul(rounded(tf.clipByValue(tf.div(x, scale), -largest, largest), format), scale);
 }
 
-/** To the nearest number of a format, ties to the even one. */
+/** Rounds to the nearest number of a format, ties to even. */
 function rounded(x: tf.Tensor, { mantissa, leastExponent }: FloatFormat): tf.Tensor {
   const size = tf.maximum(tf.abs(x), 2 ** leastExponent);
   const exponent = tf.floor(tf.mul(tf.log(size), 1 / Math.LN2));

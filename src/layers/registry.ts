@@ -85,12 +85,12 @@ const kernels: ReadonlyMap<string, Kernel> = new Map(
   ].flatMap((family) => Object.entries(family)),
 );
 
-/** The function that computes layers of a class, undefined where there is none. */
+/** Returns the function that computes layers of a class, undefined if there is none. */
 export function kernelOf(className: string): Kernel | undefined {
   return kernels.get(className);
 }
 
-/** Every class name with a kernel. */
+/** Returns the names of all classes with a kernel. */
 export function kernelClasses(): string[] {
   return [...kernels.keys()];
 }

@@ -1,4 +1,4 @@
-/** Layers that act in training only (`keras/src/layers/regularization`); else they pass their input on. */
+/** @file Layers that act in training only (`keras/src/layers/regularization`) and otherwise return their input. */
 import type { JsonObject } from "../checkpoint.ts";
 import { tf } from "../engine/tf.ts";
 import { numberAt } from "../topology/config-values.ts";
@@ -27,18 +27,20 @@ export const regularizationKernels: Readonly<Record<string, Kernel>> = {
     inputs.map((x) => activityPenalty(x, config)).reduce((sum, each) => tf.add(sum, each)),
 };
 
-/** A kernel that disturbs its input in training, with a seed of its own each time. */
+/** Creates a kernel that changes its input in training, with another seed at each call. */
 export function inTraining(disturb: Disturbance): Kernel {
   return ({ inputs, config, context }) =>
     context.training ? disturb(inputs[0]!, config, context.random.nextSeed()) : inputs[0]!;
 }
 
-/** 1 with probability `1 - rate`, else 0. */
+/** Draws 1 with probability `1 - rate`, else 0. */
 export function keptMask(shape: readonly number[], rate: number, seed: number): tf.Tensor {
   return tf.cast(tf.greaterEqual(tf.randomUniform([...shape], 0, 1, "float32", seed), rate), "float32");
 }
 
-/** `[N,1]`: `l1 * sum(|x|) + l2 * sum(x²)` of each sample. The gradient of `|x|` at 0 is 0, as TensorFlow's. */
+/**
+ * Computes `l1 * sum(|x|) + l2 * sum(x²)` of each sample, `[N, 1]`. The gradient of `|x|` at 0 is 0, as in TensorFlow.
+ */
 function activityPenalty(x: tf.Tensor, config: JsonObject): tf.Tensor {
   const samples = tf.reshape(x, [x.shape[0]!, -1]);
   const absolute = tf.mul(samples, tf.sign(samples));
@@ -49,7 +51,10 @@ function activityPenalty(x: tf.Tensor, config: JsonObject): tf.Tensor {
   return tf.sum(each, 1, true);
 }
 
-/** Each kept with probability `1 - rate` and divided by it; `shape` has 1 where all share one draw. */
+/**
+ * Keeps each value with probability `1 - rate` and divides it by that. Values along axes of size 1 in `shape` share one
+ * draw.
+ */
 function dropout(x: tf.Tensor, config: JsonObject, seed: number, shape: readonly number[]): tf.Tensor {
   const rate = numberAt(config, "rate");
   if (rate === 0) return x;
@@ -63,7 +68,7 @@ function spatialDropout(x: tf.Tensor, config: JsonObject, seed: number): tf.Tens
   return dropout(x, config, seed, shape);
 }
 
-/** Dropped values take SELU's saturation value; mean and variance are kept. */
+/** Replaces dropped values by SELU's saturation value, and rescales to keep mean and variance. */
 function alphaDropout(x: tf.Tensor, config: JsonObject, seed: number): tf.Tensor {
   const rate = numberAt(config, "rate");
   if (rate === 0) return x;
@@ -74,14 +79,14 @@ function alphaDropout(x: tf.Tensor, config: JsonObject, seed: number): tf.Tensor
   return tf.add(tf.mul(replaced, scale), -scale * saturation * rate);
 }
 
-/** The config's `noise_shape`, null in it being the input's own size. */
+/** Returns the config's `noise_shape`, in which null stands for the input's own size. */
 function noiseShape(x: tf.Tensor, config: JsonObject): readonly number[] {
   const shape = config["noise_shape"];
   if (!Array.isArray(shape)) return x.shape;
   return shape.map((size, axis) => (typeof size === "number" ? size : x.shape[axis]!));
 }
 
-/** Drops whole samples, the layer of ConvNeXt (`keras/src/applications/convnext.py`). */
+/** Drops whole samples: a layer of ConvNeXt (`keras/src/applications/convnext.py`). */
 function stochasticDepth(x: tf.Tensor, config: JsonObject, seed: number): tf.Tensor {
   const rate = numberAt(config, "drop_path_rate");
   const kept = keptMask([x.shape[0]!, ...x.shape.slice(1).map(() => 1)], rate, seed);

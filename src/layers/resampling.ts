@@ -1,12 +1,13 @@
-/** Images at another size, as TensorFlow's `tf.image.resize` computes them (`keras/src/backend/tensorflow/image.py`, resize). */
+/** @file Resizing of images as in TensorFlow's `tf.image.resize` (`keras/src/backend/tensorflow/image.py`, resize). */
 import { tf } from "../engine/tf.ts";
 import { TopologyError } from "../errors.ts";
 import { contractAxis } from "./axes.ts";
 import { interpolationRows, nearestRows } from "./numerics/interpolation.ts";
 
 /**
- * `[N, H, W, C]` as `[N, height, width, C]`. Each axis is a product with a constant matrix, so that every interpolation has a
- * gradient on every backend. @throws {TopologyError} for an interpolation that Keras does not have.
+ * Resizes `[N, H, W, C]` to `[N, height, width, C]`. Each axis is multiplied by a constant matrix, so that every
+ * interpolation has a gradient on every backend.
+ * @throws {TopologyError} for an interpolation that Keras does not have.
  */
 export function resized(
   x: tf.Tensor,
@@ -24,7 +25,7 @@ function resizedAxis(x: tf.Tensor, axis: number, size: number, rows: Float32Arra
   return contractAxis(x, axis, matrix);
 }
 
-/** The part of the middle that has the target's proportions (`crop_to_aspect_ratio`, `smart_resize`). */
+/** Crops the center to the target's proportions (`crop_to_aspect_ratio`, `smart_resize`). */
 export function croppedToAspectRatio(x: tf.Tensor, [height, width]: readonly [number, number]): tf.Tensor {
   const [batch, high, wide, channels] = x.shape as [number, number, number, number];
   const cropHeight = clamp(Math.trunc(Math.fround((wide * height) / width)), 1, high);
@@ -34,7 +35,7 @@ export function croppedToAspectRatio(x: tf.Tensor, [height, width]: readonly [nu
   return tf.slice(x, [0, top, left, 0], [batch, cropHeight, cropWidth, channels]);
 }
 
-/** Borders of `value` that give the target's proportions (`pad_to_aspect_ratio`). */
+/** Adds borders of `value` to reach the target's proportions (`pad_to_aspect_ratio`). */
 export function paddedToAspectRatio(
   x: tf.Tensor,
   [height, width]: readonly [number, number],

@@ -1,4 +1,4 @@
-/** Layers that move values about (`keras/src/layers/reshaping`). */
+/** @file Layers that rearrange values (`keras/src/layers/reshaping`). */
 import type { Json, JsonObject } from "../checkpoint.ts";
 import { tf } from "../engine/tf.ts";
 import { numberAt, numberList, numbersAt, stringAt } from "../topology/config-values.ts";
@@ -36,7 +36,7 @@ export const reshapingKernels: Readonly<Record<string, Kernel>> = {
   UpSampling3D: ({ inputs, config }) => upSampled(inputs[0]!, config, numbersAt(config, "size", 3)),
 };
 
-/** Each value repeated on every spatial axis. */
+/** Repeats each value on every spatial axis. */
 function upSampled(x: tf.Tensor, config: JsonObject, factors: readonly number[]): tf.Tensor {
   const first = isChannelsFirst(config) ? 2 : 1;
   return factors.reduce((value, factor, axis) => repeatAxis(value, first + axis, factor), x);
@@ -61,12 +61,15 @@ function cropping(rank: number): Kernel {
   };
 }
 
-/** A value for each spatial dimension as one for every dimension. */
+/** Extends a list with a value for each spatial axis to one for every axis. */
 export function onSpatialAxes<T>(spatial: readonly T[], config: JsonObject, others: T): T[] {
   return isChannelsFirst(config) ? [others, others, ...spatial] : [others, ...spatial, others];
 }
 
-/** Keras writes the two sides of each dimension; by hand one number for all, or one a dimension, will do. */
+/**
+ * Returns the padding or cropping on both sides of each spatial axis. Keras writes both sides; a config may also give
+ * one number, or one for each axis.
+ */
 function sidesIn(value: Json | undefined, rank: number): [number, number][] {
   const flat = numberList(value);
   return Array.from({ length: rank }, (_, axis): [number, number] => {

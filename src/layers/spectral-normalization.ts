@@ -1,4 +1,7 @@
-/** A layer whose kernel training holds to a spectral norm of 1 (`keras/src/layers/normalization/spectral_normalization.py`). */
+/**
+ * @file A layer whose kernel is kept at a spectral norm of 1 in training
+ * (`keras/src/layers/normalization/spectral_normalization.py`).
+ */
 import { tf } from "../engine/tf.ts";
 import { numberAt } from "../topology/config-values.ts";
 import { nestedLayer } from "../topology/specs/recurrent-cells.ts";
@@ -6,12 +9,15 @@ import type { Kernel, KernelCall, KernelResult } from "./kernel.ts";
 import { weightsBelow } from "./recurrent/cells.ts";
 import { type KernelOf, runInside } from "./wrappers.ts";
 
-/** `kernelOf` knows the kernel of the layer inside. */
+/** Returns the kernel of SpectralNormalization. `kernelOf` finds the kernel of the layer inside. */
 export function spectralNormalizationKernels(kernelOf: KernelOf): Readonly<Record<string, Kernel>> {
   return { SpectralNormalization: (call) => spectralNormalization(call, kernelOf) };
 }
 
-/** Where it trains the kernel is divided by its norm before each step, and stays so; else it is the stored one. */
+/**
+ * Runs the layer inside. If it trains, its kernel is first divided by its norm, and the result is kept; otherwise the
+ * stored kernel is used.
+ */
 function spectralNormalization(call: KernelCall, kernelOf: KernelOf): KernelResult {
   const layer = nestedLayer(call.config, "layer");
   const weights = weightsBelow(call.weights, "layer");
@@ -26,7 +32,10 @@ function spectralNormalization(call: KernelCall, kernelOf: KernelOf): KernelResu
   return { ...run({ [name]: divided }), state: { [`layer/${name}`]: divided, vector_u: vector } };
 }
 
-/** By power iteration on the kernel as a matrix `[-1, outputs]`, from the vector `[1, outputs]` of the last step. */
+/**
+ * Estimates the largest singular value by power iteration on the kernel as a matrix `[-1, outputs]`, starting from the
+ * vector `[1, outputs]` of the last step.
+ */
 function largestSingularValue(
   kernel: tf.Tensor,
   start: tf.Tensor,
@@ -41,7 +50,7 @@ function largestSingularValue(
     vector = unit(tf.matMul(other, matrix));
   }
   const sigma = tf.reshape(tf.matMul(tf.matMul(other, matrix), vector, false, true), []);
-  // A kernel of zeros stays, and so does its vector.
+  // A kernel of zeros and its vector are unchanged.
   const empty = tf.logicalNot(tf.any(tf.notEqual(kernel, 0)));
   return {
     sigma: tf.where(empty, 1, sigma),
@@ -54,7 +63,7 @@ function unit(vector: tf.Tensor2D): tf.Tensor2D {
   return tf.mul(vector, inverse);
 }
 
-/** `value` in the place of a kernel. Keras assigns it, so that the gradient is that of what was assigned. */
+/** Replaces a kernel by `value`. Keras assigns it, so the gradient of the kernel is that of the assigned value. */
 function renewed(kernel: tf.Tensor, value: tf.Tensor): tf.Tensor {
   const assign = tf.customGrad(() => ({ value: value.clone(), gradFunc: (dy: tf.Tensor) => dy.clone() }));
   return assign(kernel);

@@ -1,4 +1,4 @@
-/** Sound as pictures of its frequencies (`keras/src/layers/preprocessing/stft_spectrogram.py`, `mel_spectrogram.py`). */
+/** @file Spectrograms of sound (`keras/src/layers/preprocessing/stft_spectrogram.py`, `mel_spectrogram.py`). */
 import type { JsonObject } from "../checkpoint.ts";
 import type { Padding } from "../engine/operations.ts";
 import { dense } from "../engine/operations.ts";
@@ -42,7 +42,7 @@ function stftSpectrogram(call: KernelCall): tf.Tensor {
   return arranged(mode === "log" ? tf.log(tf.maximum(magnitude, epsilon)) : magnitude, config);
 }
 
-/** Each channel's frames by frequency: `[N, C, frames, frequencies]`. */
+/** Computes the frames of each channel by frequency: `[N, C, frames, frequencies]`. */
 function transformed({ inputs, config }: KernelCall, kernel: tf.Tensor): tf.Tensor {
   const x = isChannelsFirst(config) ? inputs[0]! : tf.transpose(inputs[0]!, [0, 2, 1]);
   const [batch, channels, samples] = x.shape as [number, number, number];
@@ -61,7 +61,7 @@ function arranged(x: tf.Tensor, config: JsonObject): tf.Tensor {
     : tf.reshape(tf.transpose(x, [0, 2, 1, 3]), [batch, frames, channels * frequencies]);
 }
 
-/** `[..., samples]` as `[..., bands, frames]`. */
+/** Computes `[..., bands, frames]` from `[..., samples]`. */
 function melSpectrogram({ inputs, config }: KernelCall): tf.Tensor {
   const { length, step, transform } = melFrames(config);
   const samples = mirrorAxis(inputs[0]!, inputs[0]!.rank - 1, Math.floor(transform / 2));
@@ -77,7 +77,10 @@ function melSpectrogram({ inputs, config }: KernelCall): tf.Tensor {
   return swapped(levels);
 }
 
-/** Triangles of height 1, evenly spaced in mel, over the frequencies, `[frequencies, bands]`; none of them hears a constant. */
+/**
+ * Returns triangles of height 1, evenly spaced in mel over the frequencies, `[frequencies, bands]`. Each is zero at
+ * frequency 0.
+ */
 function melMatrix(config: JsonObject, frequencies: number): tf.Tensor {
   const rate = numberAt(config, "sampling_rate");
   const bands = numberAt(config, "num_mel_bins");
@@ -95,7 +98,7 @@ function melMatrix(config: JsonObject, frequencies: number): tf.Tensor {
   return tf.tensor2d(values, [frequencies, bands]);
 }
 
-/** Against the reference, none further below the loudest of the batch than `top_db`. */
+/** Converts power to decibels relative to the reference, at most `top_db` below the maximum of the batch. */
 function decibels(x: tf.Tensor, config: JsonObject): tf.Tensor {
   const least = numberAt(config, "min_power");
   const reference = Math.max(Math.abs(numberAt(config, "ref_power")), least);

@@ -1,4 +1,4 @@
-/** Layers around another (`keras/src/layers/rnn/bidirectional.py`, `time_distributed.py`). */
+/** @file Layers around another layer (`keras/src/layers/rnn/bidirectional.py`, `time_distributed.py`). */
 import { tf } from "../engine/tf.ts";
 import { isTrueAt } from "../topology/config-values.ts";
 import type { NestedLayer } from "../topology/specs/recurrent-cells.ts";
@@ -11,7 +11,7 @@ import { statesOf, stepMask } from "./recurrent/layers.ts";
 
 export type KernelOf = (className: string) => Kernel | undefined;
 
-/** `kernelOf` knows the kernels of the layers inside. */
+/** Returns the kernels of wrappers. `kernelOf` finds the kernels of the layers inside. */
 export function wrapperKernels(kernelOf: KernelOf): Readonly<Record<string, Kernel>> {
   return {
     Bidirectional: (call) => bidirectional(call, kernelOf),
@@ -50,7 +50,7 @@ function bidirectional(call: KernelCall, kernelOf: KernelOf): KernelResult {
   };
 }
 
-/** As Bidirectional sets it on both of its layers since Keras 2.3. */
+/** Sets `zero_output_for_mask` as Bidirectional does for both of its layers since Keras 2.3. */
 function withZerosWhereHidden({ className, config }: NestedLayer, { context }: KernelCall): NestedLayer {
   if (context.keras < 3 && !("time_major" in config)) return { className, config };
   return { className, config: { ...config, zero_output_for_mask: isTrueAt(config, "return_sequences") } };
@@ -72,8 +72,8 @@ function merged(y: tf.Tensor, reversed: tf.Tensor, mode: unknown): tf.Tensor[] {
 }
 
 /**
- * All steps at once, as so many samples; step by step where the layer inside couples those of a batch. Keras 3 hands its mask
- * on, Keras 2 that of the layer inside, which before 2.2 is given none.
+ * Runs the layer inside on all steps at once, as samples of one batch; or step by step if it couples the samples of a
+ * batch. Keras 3 passes its own mask on, Keras 2 that of the layer inside, which receives none before 2.2.
  */
 function timeDistributed(call: KernelCall, kernelOf: KernelOf): KernelResult {
   const layer = nestedLayer(call.config, "layer");
@@ -103,7 +103,7 @@ function timeDistributed(call: KernelCall, kernelOf: KernelOf): KernelResult {
   };
 }
 
-/** Steps of which the mask shows anything. */
+/** Reduces a mask to steps: those of which it shows anything. */
 function reducedToSteps(mask: tf.Tensor): tf.Tensor {
   return mask.rank > 2
     ? tf.any(
@@ -113,7 +113,7 @@ function reducedToSteps(mask: tf.Tensor): tf.Tensor {
     : mask;
 }
 
-/** Each step's batch with statistics of its own, which the next one moves on. */
+/** Runs the layer inside on each step with the statistics of that step's batch, which the next step continues. */
 function stepByStep(
   kernelOf: KernelOf,
   layer: NestedLayer,
@@ -138,7 +138,7 @@ function placed(state: NonNullable<KernelResult["state"]>): NonNullable<KernelRe
   return Object.fromEntries(Object.entries(state).map(([name, value]) => [`layer/${name}`, value]));
 }
 
-/** A layer inside another that is frozen by its own flag stays on its stored statistics. */
+/** Returns the statistics of a layer inside another: one that is frozen by its own flag uses its stored statistics. */
 export function statisticsInside(
   { trainable }: { readonly trainable?: unknown },
   { statistics }: KernelContext,
@@ -146,7 +146,7 @@ export function statisticsInside(
   return trainable === false ? "stored" : statistics;
 }
 
-/** Runs a layer that another one holds. @throws {TopologyError} where no kernel knows it. */
+/** Runs a layer that another one holds. @throws {TopologyError} if it has no kernel. */
 export function runInside(
   kernelOf: KernelOf,
   { className, config }: NestedLayer,

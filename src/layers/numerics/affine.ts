@@ -1,10 +1,13 @@
-/** Images whose every position reads another one (`ImageProjectiveTransformV3` of TensorFlow, `keras/src/ops/image.py`). */
+/**
+ * @file Images of which every position reads another one (`ImageProjectiveTransformV3` of TensorFlow,
+ * `keras/src/ops/image.py`).
+ */
 import { tf } from "../../engine/tf.ts";
 import { eliminated } from "./elimination.ts";
 
 /**
- * Of an output position `(x, y)` the input's `(a x + b y + c, d x + e y + f)`, both divided by `g x + h y + 1`, which is 1
- * but in a perspective.
+ * A map from output positions `(x, y)` to input positions `(a x + b y + c, d x + e y + f)`, both divided by `g x + h y
+ * + 1`, which is 1 except in a perspective.
  */
 export type Affine = readonly [
   a: number,
@@ -17,7 +20,7 @@ export type Affine = readonly [
   h: number,
 ];
 
-/** How positions between pixels and outside the image are read. */
+/** The way in which positions between pixels and outside the image are read. */
 export interface Reading {
   readonly interpolation: "nearest" | "bilinear";
   readonly fillMode: "constant" | "nearest" | "reflect" | "wrap";
@@ -25,14 +28,14 @@ export interface Reading {
 }
 
 /**
- * Names a pixel, perhaps outside the image, as one of those that the output pixel at hand reads, and its share in what is read.
- * `place` counts the pixels that one reads from 0.
+ * Names a pixel, perhaps outside the image, that the current output pixel reads, and its share in the result. `place`
+ * counts the pixels that an output pixel reads from 0.
  */
 export type ReadPixel = (place: number, left: number, top: number, share: number) => void;
 
 /**
- * Each of the images `[N, H, W, C]` by its own map. A sum of pixels that are gathered, so that it has a gradient: TensorFlow's own is
- * another, the image moved back.
+ * Transforms each of the images `[N, H, W, C]` by its own map. The result is a sum of gathered pixels, so that it has a
+ * gradient. TensorFlow's own gradient is another one: the image moved back.
  */
 export function affineTransformed(x: tf.Tensor, maps: readonly Affine[], reading: Reading): tf.Tensor {
   const [, high, wide] = x.shape as [number, number, number, number];
@@ -52,7 +55,10 @@ export function affineTransformed(x: tf.Tensor, maps: readonly Affine[], reading
 
 const float32 = Math.fround;
 
-/** `across x + down y + offset` as TensorFlow rounds it: at a border the last bit says from which side a pixel is read. */
+/**
+ * Computes `across x + down y + offset` rounded as in TensorFlow: at a border, the last bit decides from which side a
+ * pixel is read.
+ */
 function combined(across: number, down: number, offset: number, x: number, y: number): number {
   return float32(float32(float32(across * x) + float32(down * y)) + offset);
 }
@@ -63,8 +69,8 @@ export function readCount({ interpolation }: Reading): number {
 }
 
 /**
- * Returns images in which each pixel of `[N, H, W, C]` is the sum of `count` others of its image, which `readsOf` names by calling
- * `read`; one outside counts as `fillValue`.
+ * Returns images in which each pixel of `[N, H, W, C]` is the weighted sum of `count` others of its image, which
+ * `readsOf` names by calling `read`. A pixel outside counts as `fillValue`.
  */
 export function gathered(
   x: tf.Tensor,
@@ -117,12 +123,12 @@ export function readAround(across: number, down: number, read: ReadPixel): void 
   read(3, left + 1, top + 1, right * lower);
 }
 
-/** Halves away from zero. */
+/** Rounds halves away from zero. */
 function rounded(value: number): number {
   return Math.sign(value) * Math.floor(Math.abs(value) + 0.5);
 }
 
-/** A position outside an axis as one inside, or as it is where what is outside is filled. */
+/** Maps a position outside an axis to one inside. It is unchanged if outside positions are filled. */
 function mapped(position: number, size: number, mode: Reading["fillMode"]): number {
   if (mode === "constant") return position;
   const last = size - 1;
@@ -140,7 +146,7 @@ function clamped(value: number, last: number): number {
   return Math.min(Math.max(value, 0), last);
 }
 
-/** Mirrored with the border. */
+/** Reflects a position at the borders, which are repeated. */
 function reflected(position: number, size: number): number {
   const period = 2 * size;
   if (position < 0) {
@@ -151,11 +157,12 @@ function reflected(position: number, size: number): number {
   return near >= size ? period - near - 1 : near;
 }
 
-/** Maps of a plane that keep lines straight (`keras/src/backend/tensorflow/image.py`, compute_homography_matrix). */
-
 export type Point = readonly [x: number, y: number];
 
-/** The map of each of four `ends` to its start. */
+/**
+ * Returns the perspective that maps each of four `ends` to its start (`keras/src/backend/tensorflow/image.py`,
+ * compute_homography_matrix).
+ */
 export function homography(starts: readonly Point[], ends: readonly Point[]): Affine {
   const targets = starts.flat();
   const rows = ends.flatMap(([x, y], corner) => {
@@ -172,7 +179,7 @@ export function homography(starts: readonly Point[], ends: readonly Point[]): Af
   return solution as unknown as Affine;
 }
 
-/** The map back. */
+/** Returns the inverse map. */
 export function inverted(map: Affine): Affine {
   const { inverse } = eliminated(Float64Array.from([...map, 1]), 3);
   return Array.from(inverse.slice(0, 8), (value) => value / inverse[8]!) as unknown as Affine;

@@ -1,18 +1,18 @@
 /**
- * Eigenvectors of a symmetric matrix by Householder's tridiagonal form and implicit QR steps with Wilkinson's shift, in the order of
- * steps of Eigen, which TensorFlow calls, so that their signs are its own.
+ * @file Eigenvectors of a symmetric matrix by Householder's tridiagonal form and implicit QR steps with Wilkinson's
+ * shift. The steps are in the order of Eigen, which TensorFlow calls, so that the signs of the vectors agree.
  */
 import type { Rotation } from "./householder.ts";
 import { productOf, reflect, reflectionOf, rotate } from "./householder.ts";
 
 export interface Eigenvectors {
-  /** From the least on. */
+  /** Eigenvalues in ascending order. */
   readonly values: readonly number[];
-  /** One a value, of length 1. */
+  /** The eigenvector of each value, of length 1. */
   readonly vectors: readonly (readonly number[])[];
 }
 
-/** Of a matrix by columns; what is above the diagonal is not read. */
+/** Computes eigenvalues and eigenvectors of a matrix given by columns. Values above the diagonal are not read. */
 export function eigenvectorsOf(columns: readonly (readonly number[])[]): Eigenvectors {
   const size = columns.length;
   const scale = Math.max(...columns.map((column, at) => Math.max(...column.slice(at).map(Math.abs)))) || 1;
@@ -34,7 +34,7 @@ export function eigenvectorsOf(columns: readonly (readonly number[])[]): Eigenve
   };
 }
 
-/** Of float32: one step more or less may turn a vector around. */
+/** The epsilon of float32: one step more or less may flip the sign of a vector. */
 const epsilon = 2 ** -23;
 
 interface Tridiagonal {
@@ -76,7 +76,7 @@ function dropSmall(diagonal: readonly number[], beside: number[]): void {
   });
 }
 
-/** One QR step of the block from `start` to `end`, in place. */
+/** Performs one QR step on the block from `start` to `end`, in place. */
 function shiftedStep(
   diagonal: number[],
   beside: number[],
@@ -112,7 +112,7 @@ function shiftOf(diagonal: readonly number[], beside: readonly number[], end: nu
   return diagonal[end]! - side ** 2 / (half + (half > 0 ? distance : -distance));
 }
 
-/** The rotation that takes `(p, q)` to the first axis. */
+/** Returns the rotation that maps `(p, q)` to the first axis. */
 function givens(p: number, q: number): Rotation {
   if (q === 0) return { c: p < 0 ? -1 : 1, s: 0 };
   if (p === 0) return { c: 0, s: q < 0 ? 1 : -1 };

@@ -1,7 +1,10 @@
 /** @file Elimination in double precision on square matrices: inverse, determinant and triangular factors. */
 import type { Columns } from "./matrix-functions.ts";
 
-/** A square matrix by Gauss and Jordan with the largest pivot of each column. */
+/**
+ * Inverts a square matrix, given row by row, by Gauss-Jordan elimination with the largest pivot of each column. Returns
+ * its determinant as well.
+ */
 export function eliminated(
   matrix: Float64Array,
   size: number,
@@ -47,7 +50,10 @@ export function lowerFactor(matrix: Float64Array, size: number): Float64Array {
   return lower;
 }
 
-/** Gauss's elimination with the largest pivot of each column; `order` is of the given rows. */
+/**
+ * Eliminates by Gauss's method with the largest pivot of each column. Returns both triangular factors in one matrix;
+ * `order` lists the given rows.
+ */
 export function eliminatedRows(matrix: Columns): { rows: readonly number[][]; order: readonly number[] } {
   const rows = matrix.map((_, row) => matrix.map((column) => column[row]!));
   const order = rows.map((_, row) => row);

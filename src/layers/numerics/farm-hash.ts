@@ -1,10 +1,10 @@
-/** FarmHash's `farmhashna::Hash64` (Pike, 2014), TensorFlow's fingerprint of a text. */
+/** @file FarmHash's `farmhashna::Hash64` (Pike, 2014), which is TensorFlow's fingerprint of a text. */
 
 const k0 = 0xc3a5c85c97cb3127n;
 const k1 = 0xb492b66fbe98f273n;
 const k2 = 0x9ae16a3b2f90404fn;
 
-/** The low 64 bits. */
+/** Returns the low 64 bits. */
 export function wrap(value: bigint): bigint {
   return BigInt.asUintN(64, value);
 }
@@ -18,7 +18,7 @@ export function rotateRight(value: bigint, bits: bigint): bigint {
   return wrap((word >> bits) | (word << (64n - bits)));
 }
 
-/** 64 bits of any number of bytes. */
+/** Computes the 64-bit hash of any number of bytes. */
 export function farmHash(bytes: Buffer): bigint {
   const { length } = bytes;
   if (length <= 16) return hashOfFew(bytes);
@@ -87,7 +87,7 @@ interface State {
   readonly w: Pair;
 }
 
-/** Blocks of 64 bytes, and the last 64 once more. */
+/** Hashes blocks of 64 bytes, and the last 64 bytes once more. */
 function hashOfMany(bytes: Buffer): bigint {
   const { length } = bytes;
   const seed = 81n;
@@ -113,7 +113,7 @@ function hashOfMany(bytes: Buffer): bigint {
   );
 }
 
-/** The state with x and z exchanged, as each block leaves it. */
+/** Returns the state after a block, with x and z exchanged. */
 function afterBlock(
   bytes: Buffer,
   at: number,
@@ -134,7 +134,7 @@ function afterBlock(
   };
 }
 
-/** `WeakHashLen32WithSeeds`. */
+/** Computes `WeakHashLen32WithSeeds`. */
 function hashOf32(bytes: Buffer, at: number, one: bigint, other: bigint): Pair {
   const [first, second, third, fourth] = [0, 8, 16, 24].map((offset) => bytes.readBigUInt64LE(at + offset));
   const a = wrap(one + first!);
@@ -143,7 +143,7 @@ function hashOf32(bytes: Buffer, at: number, one: bigint, other: bigint): Pair {
   return [wrap(sum + fourth!), wrap(b + rotateRight(sum, 44n) + a)];
 }
 
-/** `HashLen16` of two words. */
+/** Computes `HashLen16` of two words. */
 function mixed(u: bigint, v: bigint, multiplier: bigint): bigint {
   const a = shiftMix(wrap((u ^ v) * multiplier));
   const b = shiftMix(wrap((v ^ a) * multiplier));

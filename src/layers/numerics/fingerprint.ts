@@ -1,27 +1,30 @@
-/** Hashes of texts as TensorFlow's buckets take them: FarmHash's fingerprint, SipHash with a key, and their crossing. */
+/**
+ * @file Hashes of texts as used by TensorFlow's buckets: FarmHash's fingerprint, SipHash with a key, and their
+ * crossing.
+ */
 import { farmHash, rotateRight, shiftMix, wrap } from "./farm-hash.ts";
 
 /** The key of SipHash. */
 export type Salt = readonly [number, number];
 
-/** 64 bits of a text: FarmHash's, or with a salt SipHash-2-4's. */
+/** Computes the 64-bit hash of a text: FarmHash, or with a salt SipHash-2-4. */
 export function fingerprint(text: string, salt?: Salt): bigint {
   const bytes = Buffer.from(text);
   return salt ? sipHash(bytes, salt) : farmHash(bytes);
 }
 
-/** 0 up to `buckets`. */
+/** Returns the bucket of a hash, from 0 to `buckets - 1`. */
 export function bucketOf(hash: bigint, buckets: number): number {
   return Number(hash % BigInt(buckets));
 }
 
-/** Of whole numbers, or texts, one after the other (`tensorflow/core/kernels/sparse_cross_op.cc`). */
+/** Computes the fingerprint of several whole numbers or texts (`tensorflow/core/kernels/sparse_cross_op.cc`). */
 export function crossedFingerprint(values: readonly (number | string)[]): bigint {
   const words = values.map((value) => (typeof value === "string" ? fingerprint(value) : wrap(BigInt(value))));
   return words.reduce(concatenated, 0xdecafcaffen);
 }
 
-/** `tensorflow/core/platform/fingerprint.h`, FingerprintCat64. */
+/** Combines two hashes (`tensorflow/core/platform/fingerprint.h`, FingerprintCat64). */
 function concatenated(one: bigint, other: bigint): bigint {
   const multiplier = 0xc6a4a7935bd1e995n;
   let result = one ^ multiplier ^ wrap(shiftMix(wrap(other * multiplier)) * multiplier);
@@ -34,7 +37,7 @@ function rotateLeft(value: bigint, bits: bigint): bigint {
   return rotateRight(value, 64n - bits);
 }
 
-/** SipHash-2-4 (Aumasson and Bernstein, 2012). */
+/** Computes SipHash-2-4 (Aumasson and Bernstein, 2012). */
 function sipHash(bytes: Buffer, [low, high]: Salt): bigint {
   const [one, other] = [wrap(BigInt(low)), wrap(BigInt(high))];
   const state = [

@@ -1,13 +1,19 @@
-/** Householder's reflections, by which matrices given as lists of columns become triangular or tridiagonal; signs as Eigen has them. */
+/**
+ * @file Householder reflections, which make matrices given as lists of columns triangular or tridiagonal, and
+ * rotations. Signs are as in Eigen.
+ */
 
-/** `I - scale normal normal^T`: moves a vector onto its first axis, away from its first value, to `target` there. */
+/**
+ * The reflection `I - scale normal normal^T`, which maps a vector to `target` on its first axis, with the opposite sign
+ * of its first value.
+ */
 export interface Reflection {
   readonly normal: readonly number[];
   readonly scale: number;
   readonly target: number;
 }
 
-/** A vector that lies on its first axis already stays. */
+/** Returns the reflection of a vector. A vector that is on its first axis already is not changed. */
 export function reflectionOf(vector: readonly number[]): Reflection {
   const [head = 0, ...tail] = vector;
   if (tail.every((value) => value === 0)) return { normal: [1, ...tail], scale: 0, target: head };
@@ -19,7 +25,7 @@ export function reflectionOf(vector: readonly number[]): Reflection {
   };
 }
 
-/** Applied to the values from `start` on, in place. */
+/** Reflects the values from `start` on, in place. */
 export function reflect(vector: number[], start: number, { normal, scale }: Reflection): void {
   const along = normal.reduce((sum, value, index) => sum + value * vector[start + index]!, 0);
   normal.forEach((value, index) => {
@@ -27,7 +33,10 @@ export function reflect(vector: number[], start: number, { normal, scale }: Refl
   });
 }
 
-/** The product of reflections, the first on the left, each from `shift` plus its place on: its first `count` columns. */
+/**
+ * Returns the first `count` columns of the product of reflections, the first on the left. Each acts on the values from
+ * `shift` plus its index on.
+ */
 export function productOf(
   reflections: readonly Reflection[],
   shift: number,
@@ -48,13 +57,16 @@ export function unitVector(size: number, place: number): number[] {
 
 export interface Triangularized {
   readonly reflections: readonly Reflection[];
-  /** The upper triangular factor by columns, as long as the given ones. */
+  /** The upper triangular factor by columns, which are as long as the given ones. */
   readonly triangular: number[][];
-  /** Which of the given columns stands at each place of the triangular factor. */
+  /** The index of the given column at each place of the triangular factor. */
   readonly order: readonly number[];
 }
 
-/** `pivoting` takes the column that is longest of what is left at each step, else they stay in order. */
+/**
+ * Computes a QR decomposition of a matrix given by columns.
+ * @param pivoting True to take the column with the longest remainder at each step, false to keep the order.
+ */
 export function triangularized(columns: readonly (readonly number[])[], pivoting = false): Triangularized {
   const work = columns.map((column) => [...column]);
   const order = columns.map((_, index) => index);
@@ -85,7 +97,7 @@ export interface Rotation {
   readonly s: number;
 }
 
-/** `x' = c x + s y` and `y' = c y - s x`, in place. */
+/** Rotates two vectors in place to `x' = c x + s y` and `y' = c y - s x`. */
 export function rotate(x: number[], y: number[], { c, s }: Rotation): void {
   x.forEach((one, index) => {
     const other = y[index]!;

@@ -1,6 +1,7 @@
 /**
- * What each pixel of a resized axis takes from the pixels of the original: the rows of a matrix `[to, from]`. Positions are half-pixel
- * centres, in float32 where TensorFlow computes them so (`tensorflow/core/kernels/image/*resize*`, `scale_and_translate_op.cc`).
+ * @file The weights by which each pixel of a resized axis reads the pixels of the original: the rows of a matrix `[to,
+ * from]`. Positions are half-pixel centers, in float32 where TensorFlow computes them in float32
+ * (`tensorflow/core/kernels/image/*resize*`, `scale_and_translate_op.cc`).
  */
 
 import { roundHalfEven } from "../../tensor.ts";
@@ -8,7 +9,7 @@ import { keysCubic, lanczos, mitchellCubic, numberArithmetic } from "./resize-ke
 
 const float32 = Math.fround;
 
-/** One 1 a row. */
+/** Returns rows with a single 1. */
 export function nearestRows(from: number, to: number): Float32Array {
   const scale = float32(from / to);
   return matrix(from, to, (row, x) => {
@@ -16,7 +17,7 @@ export function nearestRows(from: number, to: number): Float32Array {
   });
 }
 
-/** Undefined for an unknown interpolation. */
+/** Returns the rows of an interpolation, undefined if it is unknown. */
 export function interpolationRows(
   interpolation: string,
   antialias: boolean,
@@ -32,7 +33,7 @@ export function interpolationRows(
 }
 
 interface ResizeKernel {
-  /** In pixels; nothing further away counts. */
+  /** The radius in pixels. Pixels further away do not count. */
   readonly radius: number;
   readonly weight: (distance: number) => number;
 }
@@ -46,7 +47,7 @@ const kernels: Readonly<Record<string, ResizeKernel>> = {
   lanczos5: { radius: 5, weight: (x) => lanczos(x, 5, numberArithmetic) },
 };
 
-/** `center` is where in a pixel its value lies. */
+/** Returns the rows of bilinear interpolation. `center` is the position of the value within a pixel. */
 function bilinearRows(from: number, to: number, center: number): Float32Array {
   const scale = float32(from / to);
   return matrix(from, to, (row, x) => {
@@ -58,7 +59,10 @@ function bilinearRows(from: number, to: number, center: number): Float32Array {
   });
 }
 
-/** Weights from a table of 1024 steps; pixels beyond the border do not count, and the rest is scaled to 1. */
+/**
+ * Returns the rows of bicubic interpolation, with weights from a table of 1024 steps. Pixels beyond the border do not
+ * count, and the others are scaled to a sum of 1.
+ */
 function bicubicRows(from: number, to: number): Float32Array {
   const scale = float32(from / to);
   return matrix(from, to, (row, x) => {
@@ -86,7 +90,7 @@ function areaRows(from: number, to: number): Float32Array {
   });
 }
 
-/** Without antialiasing the kernel keeps its width; with it, it grows with the reduction. */
+/** Returns the rows of a kernel. With antialiasing, it widens by the reduction. */
 function kernelRows(
   { radius, weight }: ResizeKernel,
   antialias: boolean,

@@ -1,16 +1,20 @@
-/** What no backend has an operation for: functions of matrices computed in double precision, each with a gradient of its own. */
+/**
+ * @file Functions of matrices that no backend has an operation for, computed in double precision. Each has its own
+ * gradient.
+ */
 import { tf } from "../../engine/tf.ts";
 import { everyNth, product } from "../axes.ts";
 
 /** A matrix as a list of its columns. */
 export type Columns = readonly (readonly number[])[];
 
-/** Of all results at once: from the results and the gradients that reach them, that of the matrices. */
+/** Computes the gradient of the matrices from all results and the gradients that reach them. */
 export type MatrixGradient = (results: readonly tf.Tensor[], gradients: readonly tf.Tensor[]) => tf.Tensor;
 
 /**
- * Several results of each of the matrices `[..., rows, columns]`: one tensor `[..., ...shape]` for each of `shapes`, from the values
- * that `compute` gives for it, row by row.
+ * Computes several results of each of the matrices `[..., rows, columns]`: one tensor `[..., ...shape]` for each of
+ * `shapes`.
+ * @param compute Returns the values of each result, row by row.
  */
 export function ofEachMatrix(
   x: tf.Tensor,
@@ -28,7 +32,7 @@ export function ofEachMatrix(
       return tf.reshape(part, [...lead, ...shape]);
     });
   };
-  // A gradient of one's own is of one result: all of them in a row.
+  // A custom gradient is that of a single tensor, so the results are packed into one.
   const packed = tf.customGrad((given, save) => {
     const rows = matricesOf(given as tf.Tensor).map((matrix) => compute(matrix).flat());
     const result = tf.tensor(Float32Array.from(rows.flat()), [rows.length, sizes.reduce((a, b) => a + b, 0)]);
@@ -52,22 +56,22 @@ function matricesOf(x: tf.Tensor): Columns[] {
   );
 }
 
-/** A list of columns as its values row by row. */
+/** Lists the values of a matrix row by row. */
 export function rowByRow(columns: Columns): number[] {
   return (columns[0] ?? []).flatMap((_, row) => columns.map((column) => column[row]!));
 }
 
-/** `[..., n]` as matrices with it on their diagonals. */
+/** Returns matrices with `[..., n]` on their diagonals. */
 export function diagonalMatrices(x: tf.Tensor): tf.Tensor {
   return tf.mul(tf.expandDims(x, -1), tf.eye(x.shape.at(-1)!));
 }
 
-/** `1 / (x_column - x_row)`, zero where they are equal. */
+/** Computes `1 / (x_column - x_row)`, and zero where they are equal. */
 export function reciprocalDistances(x: tf.Tensor): tf.Tensor {
   return safeReciprocal(tf.sub(tf.expandDims(x, -2), tf.expandDims(x, -1)));
 }
 
-/** Zero of zero, as TensorFlow's gradients have it. */
+/** Computes the reciprocal, and zero for zero, as TensorFlow's gradients do. */
 export function safeReciprocal(x: tf.Tensor): tf.Tensor {
   return tf.div(x, tf.add(tf.square(x), 1e-20));
 }

@@ -1,8 +1,14 @@
-/** The random numbers of TensorFlow's stateless operations: Philox 4x32 with ten rounds (Salmon and others, 2011), scrambled seeds. */
+/**
+ * @file The random numbers of TensorFlow's stateless operations: Philox 4x32 with ten rounds (Salmon and others, 2011)
+ * on scrambled seeds.
+ */
 
 type Words = readonly [number, number, number, number];
 
-/** `count` normal numbers of mean 0 and deviation 1, as `tf.random.stateless_normal` draws them for the seed `[seed, 0]`. */
+/**
+ * Draws `count` normal numbers of mean 0 and deviation 1, equal to those of `tf.random.stateless_normal` for the seed
+ * `[seed, 0]`.
+ */
 export function statelessNormal(seed: number, count: number): Float32Array {
   const [first, second, third, fourth] = philox([seed >>> 0, 0, 0, 0], [0x3ec8f720, 0x02461e29]);
   const result = new Float32Array(4 * Math.ceil(count / 4));
@@ -26,7 +32,7 @@ function philox(counter: Words, key: readonly [number, number]): Words {
   return words;
 }
 
-/** The high and the low 32 bits. */
+/** Returns the high and the low 32 bits of a product. */
 function wideProduct(a: number, b: number): [number, number] {
   const product = BigInt(a) * BigInt(b);
   return [Number(product >> 32n), Number(product & 0xffffffffn)];
@@ -38,7 +44,7 @@ function boxMuller(radius: number, angle: number): [number, number] {
   return [Math.sin(turn) * length, Math.cos(turn) * length];
 }
 
-/** Of 1, by the lower 23 bits. */
+/** Converts the lower 23 bits to a number in [0, 1). */
 function share(word: number): number {
   return (word & 0x7fffff) / 2 ** 23;
 }

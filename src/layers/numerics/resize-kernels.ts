@@ -21,19 +21,19 @@ export const numberArithmetic: Arithmetic<number> = {
   upTo: (x, limit, near, far) => (x <= limit ? near : far),
 };
 
-/** The cubic kernel of Keys with `a = -0.5`, of radius 2. */
+/** Computes the cubic kernel of Keys with `a = -0.5`, which has radius 2. */
 export function keysCubic<T>(x: T, arithmetic: Arithmetic<T>): T {
   return cubic(x, [1, 0, -2.5, 1.5], [2, -4, 2.5, -0.5], arithmetic);
 }
 
-/** The cubic kernel of Mitchell and Netravali with `B = C = 1/3`, of radius 2. */
+/** Computes the cubic kernel of Mitchell and Netravali with `B = C = 1/3`, which has radius 2. */
 export function mitchellCubic<T>(x: T, arithmetic: Arithmetic<T>): T {
   return cubic(x, [8 / 9, 0, -2, 7 / 6], [16 / 9, -10 / 3, 2, -7 / 18], arithmetic);
 }
 
-/** The windowed sinc of Lanczos. */
+/** Computes the windowed sinc of Lanczos. */
 export function lanczos<T>(x: T, radius: number, { mul, div, sin, upTo }: Arithmetic<T>): T {
-  // Without a division by zero, whose gradient would not be a number even where the result is not used.
+  // Avoids a division by zero, whose gradient would be NaN even where the result is not used.
   const safe = upTo(x, 1e-3, 1, x);
   const angle = mul(safe, Math.PI);
   const waves = mul(mul(sin(angle), sin(div(angle, radius))), radius);
@@ -42,7 +42,7 @@ export function lanczos<T>(x: T, radius: number, { mul, div, sin, upTo }: Arithm
 
 type Coefficients = readonly [number, number, number, number];
 
-/** Evaluates one cubic polynomial up to 1 and another up to 2; coefficients from the constant on. */
+/** Evaluates one cubic polynomial up to 1 and another up to 2. Coefficients begin with the constant. */
 function cubic<T>(x: T, near: Coefficients, far: Coefficients, { add, mul, upTo }: Arithmetic<T>): T {
   const evaluated = ([constant, linear, square, cube]: Coefficients): T =>
     add(mul(add(mul(add(mul(x, cube), square), x), linear), x), constant);

@@ -1,20 +1,21 @@
 /**
- * Singular values and vectors by Jacobi's rotations from both sides after a QR with pivots, in the order of steps of Eigen, which
- * TensorFlow calls, so that signs are its own for matrices of less than 16 columns (wider ones it divides, and signs may differ).
+ * @file Singular values and vectors by Jacobi rotations from both sides after a QR decomposition with pivoting. The
+ * steps are in the order of Eigen, which TensorFlow calls, so that signs agree for matrices of less than 16 columns.
+ * Eigen divides wider ones, whose signs may differ.
  */
 import type { Rotation } from "./householder.ts";
 import { productOf, rotate, triangularized, unitVector } from "./householder.ts";
 
 export interface SingularValues {
-  /** By columns: `rows` of them, or as many as there are values. */
+  /** Left singular vectors by columns: one for each value, or one for each row. */
   readonly left: readonly (readonly number[])[];
-  /** From the largest on. */
+  /** Singular values in descending order. */
   readonly values: readonly number[];
-  /** By columns. */
+  /** Right singular vectors by columns. */
   readonly right: readonly (readonly number[])[];
 }
 
-/** Of a matrix by columns; `full` gives every vector of both spaces. */
+/** Decomposes a matrix given by columns. With `full`, all vectors of both spaces are returned. */
 export function singularValuesOf(columns: readonly (readonly number[])[], full: boolean): SingularValues {
   const rows = columns[0]?.length ?? 0;
   const count = columns.length;
@@ -34,12 +35,12 @@ export function singularValuesOf(columns: readonly (readonly number[])[], full: 
     : diagonalized(turned(factor), inner, outer, scale);
 }
 
-/** Rows as columns. */
+/** Transposes a matrix given by columns. */
 function turned(columns: readonly (readonly number[])[]): number[][] {
   return columns[0]!.map((_, row) => columns.map((column) => column[row]!));
 }
 
-/** Takes the square matrix `work` apart; the vectors on both sides follow. All in place. */
+/** Diagonalizes the square matrix `work` and updates the vectors on both sides. All are changed in place. */
 function diagonalized(work: number[][], left: number[][], right: number[][], scale: number): SingularValues {
   const size = work.length;
   for (let changed = true; changed; ) {
@@ -73,7 +74,7 @@ function diagonalized(work: number[][], left: number[][], right: number[][], sca
   };
 }
 
-/** The rotations from the left and from the right that make the block of rows and columns `p` and `q` diagonal. */
+/** Returns the left and right rotations that diagonalize the block of rows and columns `p` and `q`. */
 function planeRotations(work: readonly (readonly number[])[], p: number, q: number): [Rotation, Rotation] {
   const [a, b, c, d] = [work[p]![p]!, work[q]![p]!, work[p]![q]!, work[q]![q]!];
   const symmetric = symmetrizing(a + d, c - b);
@@ -95,7 +96,7 @@ function symmetrizing(sum: number, difference: number): Rotation {
   return { c: (sum / difference) * s, s };
 }
 
-/** That makes the symmetric block `[[x, y], [y, z]]` diagonal. */
+/** Returns the rotation that diagonalizes the symmetric block `[[x, y], [y, z]]`. */
 function jacobi(x: number, y: number, z: number): Rotation {
   if (y === 0) return { c: 1, s: 0 };
   const tau = (x - z) / (2 * Math.abs(y));

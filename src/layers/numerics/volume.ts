@@ -1,6 +1,7 @@
 /**
- * Three-dimensional convolutions as sums of two-dimensional ones, a depth tap at a time, and pools as pools of pools: one meaning and
- * one gradient on every backend (tfjs's own kernels of this rank are wrong on WebAssembly for many inputs).
+ * @file Three-dimensional convolutions as sums of two-dimensional ones, one for each tap along the depth, and
+ * three-dimensional pooling in two stages, so that every backend has the same results and gradients. On WebAssembly,
+ * tfjs's own kernels of this rank are wrong for many inputs.
  */
 
 import type { maxPool2d, Padding, Spatial } from "../../engine/operations.ts";
@@ -8,7 +9,7 @@ import { conv2d, conv2dTranspose, samePadding } from "../../engine/operations.ts
 import { tf } from "../../engine/tf.ts";
 import { everyNth, padAxis } from "../axes.ts";
 
-/** A convolution of `[N, D, H, W, C]` with a filter `[d, h, w, C, F]`. */
+/** Convolves `[N, D, H, W, C]` with a filter `[d, h, w, C, F]`. */
 export function conv3d(
   x: tf.Tensor,
   filter: tf.Tensor,
@@ -31,7 +32,10 @@ export function conv3d(
   return asVolume(sum(partial), depth);
 }
 
-/** The gradient of `conv3d` with respect to its input, as a layer: to `outputShape` with a filter `[d, h, w, F, C]`. */
+/**
+ * Computes the gradient of `conv3d` with respect to its input, used as a layer: it has `outputShape`, with a filter
+ * `[d, h, w, F, C]`.
+ */
 export function conv3dTranspose(
   x: tf.Tensor,
   filter: tf.Tensor,
@@ -57,7 +61,7 @@ export function conv3dTranspose(
   return sum(partial);
 }
 
-/** `stride - 1` empty planes between two planes. */
+/** Inserts `stride - 1` empty planes between planes. */
 function stretchDepth(x: tf.Tensor, stride: number): tf.Tensor {
   if (stride === 1) return x;
   const [batch, depth, ...plane] = x.shape as [number, number, number, number, number];
@@ -66,7 +70,7 @@ function stretchDepth(x: tf.Tensor, stride: number): tf.Tensor {
   return padAxis(tf.reshape(spaced, [batch, depth * stride, ...plane]), 1, 0, 1 - stride);
 }
 
-/** A pool of windows of `[N, D, H, W, C]`: over each plane, then over depth. Maxima and means of equal parts compose. */
+/** Pools windows of `[N, D, H, W, C]`: over each plane, then over depth. Maxima and means of equal parts compose. */
 export function pool3d(
   x: tf.Tensor,
   pool: typeof maxPool2d,

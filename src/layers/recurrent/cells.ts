@@ -1,4 +1,7 @@
-/** One step of a recurrent layer (`keras/src/layers/rnn/simple_rnn.py`, `gru.py`, `lstm.py`, `stacked_rnn_cells.py`). */
+/**
+ * @file Single steps of recurrent layers (`keras/src/layers/rnn/simple_rnn.py`, `gru.py`, `lstm.py`,
+ * `stacked_rnn_cells.py`).
+ */
 import type { JsonObject } from "../../checkpoint.ts";
 import { biasAdd, dense, gru, lstm, simpleRnn } from "../../engine/operations.ts";
 import { tf } from "../../engine/tf.ts";
@@ -21,18 +24,24 @@ export interface CellStep {
 
 /** A cell with its weights. */
 export interface Cell {
-  /** How many states it has. */
+  /** The number of states. */
   readonly stateCount: number;
-  /** What of a step does not depend on the states, for one step `[N, …]` or for all of a sequence `[N, T, …]`. */
+  /**
+   * Computes the part of a step that does not depend on the states, for one step `[N, …]` or for a sequence `[N, T,
+   * …]`.
+   */
   readonly prepare: (x: tf.Tensor) => tf.Tensor;
-  /** Zeros of the states' shapes for what `prepare` gave of one step. */
+  /** Returns zeros of the states' shapes for a prepared step. */
   readonly start: (prepared: tf.Tensor) => readonly tf.Tensor[];
   readonly step: (prepared: tf.Tensor, states: readonly tf.Tensor[]) => CellStep;
-  /** The same steps at once, where there is an operation for that. */
+  /** Computes all steps at once, if there is an operation for that. */
   readonly whole?: WholeSequence;
 }
 
-/** The cell of a class with its weights by the names below it. @throws {TopologyError} for one that is not Keras's own. */
+/**
+ * Returns the cell of a class. Weights are named relative to it. @throws {TopologyError} for a cell that Keras does not
+ * have.
+ */
 export function cellOf({ className, config }: NestedLayer, weights: Weights, context: KernelContext): Cell {
   switch (className) {
     case "SimpleRNNCell":
@@ -48,7 +57,7 @@ export function cellOf({ className, config }: NestedLayer, weights: Weights, con
   }
 }
 
-/** The weights under a place, without it. */
+/** Returns the weights below a path, named relative to it. */
 export function weightsBelow(weights: Weights, place: string): Weights {
   return Object.fromEntries(
     Object.entries(weights).flatMap(([name, tensor]) =>
@@ -97,13 +106,16 @@ function lstmCell(config: JsonObject, weights: Weights, context: KernelContext):
   };
 }
 
-/** Whether a cell of gates is the one that whole sequences are taken through: its functions Keras's defaults, no gate on its own. */
+/**
+ * Returns true if a gated cell can be computed for whole sequences: it has Keras's default functions, and no gate has
+ * dropout of its own.
+ */
 function isPlain(config: JsonObject, { gatesApart }: Dropouts): boolean {
   const [activation, recurrent] = [config["activation"], config["recurrent_activation"]].map(activationName);
   return activation === "tanh" && recurrent === "sigmoid" && !gatesApart;
 }
 
-/** The gates `[…, 4 units]` in Keras's order: input, forget, candidate, output. */
+/** Computes a step from the gates `[…, 4 units]` in Keras's order: input, forget, candidate, output. */
 export function lstmStep(z: tf.Tensor, c: tf.Tensor, config: JsonObject, context: KernelContext): CellStep {
   const act = (x: tf.Tensor): tf.Tensor => activate(x, config["activation"], context.keras);
   const gate = (x: tf.Tensor): tf.Tensor => activate(x, config["recurrent_activation"], context.keras);
@@ -113,7 +125,10 @@ export function lstmStep(z: tf.Tensor, c: tf.Tensor, config: JsonObject, context
   return { output, states: [output, carry] };
 }
 
-/** With `reset_after` the reset gate acts on the product of the state, which has a bias of its own. */
+/**
+ * Creates a GRU cell. With `reset_after`, the reset gate is applied to the product with the state, which has its own
+ * bias.
+ */
 function gruCell(config: JsonObject, weights: Weights, context: KernelContext): Cell {
   const dropped = dropouts(config, context, 3);
   const resetAfter = isTrueAt(config, "reset_after");
@@ -154,13 +169,13 @@ function gruCell(config: JsonObject, weights: Weights, context: KernelContext): 
   };
 }
 
-/** The state and its candidate, mixed by the update gate. */
+/** Mixes the state and its candidate by the update gate. */
 function mixed(update: tf.Tensor, state: tf.Tensor, candidate: tf.Tensor): CellStep {
   const output = tf.add(tf.mul(update, state), tf.mul(tf.sub(1, update), candidate));
   return { output, states: [output] };
 }
 
-/** Each cell reads the output of the one before. */
+/** Creates a stack of cells, each of which reads the output of the one before. */
 function stackedCells(config: JsonObject, weights: Weights, context: KernelContext): Cell {
   const nested = nestedCells(config);
   const places = cellPlaces(nested);
@@ -194,7 +209,7 @@ function zeroStates(config: JsonObject, prepared: tf.Tensor, count: number): tf.
   return Array.from({ length: count }, () => tf.zeros(shape));
 }
 
-/** `x` through the kernels of all gates; one variant of it a gate where dropout made several. */
+/** Multiplies `x` by the kernels of all gates. If dropout made several variants, each gate has its own. */
 function gated(variants: readonly tf.Tensor[], kernel: tf.Tensor): tf.Tensor {
   if (variants.length === 1) return dense(variants[0]!, kernel);
   const kernels = tf.split(kernel, variants.length, -1);
@@ -205,16 +220,16 @@ function gated(variants: readonly tf.Tensor[], kernel: tf.Tensor): tf.Tensor {
 }
 
 export interface Dropouts {
-  /** The input of a step or of a sequence, in one variant for all gates or in one for each. */
+  /** Returns the input of a step or of a sequence, in one variant for all gates or in one for each. */
   readonly inputs: (x: tf.Tensor) => readonly tf.Tensor[];
   readonly states: (h: tf.Tensor) => readonly tf.Tensor[];
-  /** Whether states are dropped, or inputs gate by gate. */
+  /** True if states are dropped, or inputs separately for each gate. */
   readonly gatesApart: boolean;
 }
 
 /**
- * Dropout of a cell in training: one draw a sequence, the same at every step, and one a gate where Keras multiplies gate by gate
- * (`dropout_rnn_cell.py`).
+ * Creates the dropout of a cell in training. Each sequence has one draw, the same at every step, and one for each gate
+ * if Keras multiplies gate by gate (`dropout_rnn_cell.py`).
  */
 export function dropouts(
   config: JsonObject,

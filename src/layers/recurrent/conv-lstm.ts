@@ -1,4 +1,4 @@
-/** LSTM whose products are convolutions (`keras/src/layers/rnn/conv_lstm.py`). */
+/** @file LSTM whose products are convolutions (`keras/src/layers/rnn/conv_lstm.py`). */
 import { tf } from "../../engine/tf.ts";
 import { isTrueAt, numberAt, numbersAt, stringAt } from "../../topology/config-values.ts";
 import { isChannelsFirst } from "../axes.ts";
@@ -7,7 +7,7 @@ import type { KernelCall } from "../kernel.ts";
 import type { Cell } from "./cells.ts";
 import { dropouts, lstmStep, weightsBelow } from "./cells.ts";
 
-/** The cell of a ConvLSTM layer over `rank` spatial axes. Inside it, channels come last. */
+/** Creates the cell of a ConvLSTM layer over `rank` spatial axes. Inside it, channels are last. */
 export function convLstmCell(rank: 1 | 2 | 3): (call: KernelCall) => Cell {
   return ({ config, weights: all, context }) => {
     const weights = weightsBelow(all, "cell");
@@ -59,7 +59,7 @@ export function convLstmCell(rank: 1 | 2 | 3): (call: KernelCall) => Cell {
   };
 }
 
-/** The axis behind `lead` others moved to the end. */
+/** Moves the axis behind `lead` others to the end. */
 function channelsToEnd(x: tf.Tensor, lead: number): tf.Tensor {
   const axes = x.shape.map((_, axis) => axis);
   return tf.transpose(x, [...axes.slice(0, lead), ...axes.slice(lead + 1), lead]);

@@ -1,4 +1,4 @@
-/** Recurrent layers (`keras/src/layers/rnn`). */
+/** @file Recurrent layers (`keras/src/layers/rnn`). */
 import { tf } from "../../engine/tf.ts";
 import { TopologyError } from "../../errors.ts";
 import { isTrueAt } from "../../topology/config-values.ts";
@@ -53,7 +53,7 @@ function recurrent(cellOfCall: CellOfCall): Kernel {
   };
 }
 
-/** A cell called as a layer, with its states as the second argument. */
+/** Creates the kernel of a cell that is called as a layer, with its states as the second argument. */
 function oneStep(className: string): Kernel {
   return (call): KernelResult => {
     const cell = cellOf({ className, config: call.config }, call.weights, call.context);
@@ -62,7 +62,10 @@ function oneStep(className: string): Kernel {
   };
 }
 
-/** The first tensor's mask. In Keras 3 a call with states has no mask unless it is given one (`layer.py`, `__call__`). */
+/**
+ * Returns the mask of the first tensor. In Keras 3, a call with states has no mask unless one is given (`layer.py`,
+ * `__call__`).
+ */
 export function stepMask({ kwargs, masks, args, context }: KernelCall): tf.Tensor | undefined {
   const given = flatTensors(kwargs["mask"])[0] ?? flatTensors(args[2])[0];
   if (given) return given;
@@ -74,7 +77,7 @@ function hiddenOutput({ config, context }: KernelCall): HiddenOutput {
   return context.keras < 3 && !("time_major" in config) && !isTrueAt(config, "unroll") ? "state" : "previous";
 }
 
-/** The states that a call begins with, none where it is given none. @throws {TopologyError} for another number of them. */
+/** Returns the initial states of a call, none if it has none. @throws {TopologyError} for a wrong number of states. */
 function givenStates(call: KernelCall, cell: Cell): readonly tf.Tensor[] {
   const states = statesOf(call);
   if (states.length === 0 || states.length === cell.stateCount) return states;
@@ -84,7 +87,7 @@ function givenStates(call: KernelCall, cell: Cell): readonly tf.Tensor[] {
   );
 }
 
-/** By name, by position, or after the sequence in Keras 2's list of inputs. */
+/** Returns the states of a call, given by name, by position, or after the sequence in Keras 2's list of inputs. */
 export function statesOf({ args, kwargs }: Pick<KernelCall, "args" | "kwargs">): readonly tf.Tensor[] {
   const named = flatTensors(kwargs["initial_state"] ?? kwargs["states"]);
   if (named.length > 0) return named;

@@ -1,4 +1,4 @@
-/** The walk of a cell over time (`keras/src/backend/tensorflow/rnn.py`). */
+/** @file The loop of a cell over time (`keras/src/backend/tensorflow/rnn.py`). */
 
 import { chosen } from "../../engine/operations.ts";
 import { tf } from "../../engine/tf.ts";
@@ -7,27 +7,27 @@ import type { Cell } from "./cells.ts";
 import type { WholeSequence } from "./whole-sequence.ts";
 import { atPlaces, orderedSteps, stepOrder } from "./whole-sequence.ts";
 
-/** What a step that the mask hides gives: zeros, what the step before gave, or the state before it (Keras before 2.3). */
+/** The output of a step that the mask hides: zeros, the previous output, or the state before it (Keras before 2.3). */
 export type HiddenOutput = "zeros" | "previous" | "state";
 
 export interface Walk {
   readonly backwards: boolean;
-  /** `[N, T]`, true where a step is shown; a hidden one leaves the states as they are. */
+  /** A mask `[N, T]` that is true where a step is shown. A hidden step does not change the states. */
   readonly mask: tf.Tensor | undefined;
   readonly hidden: HiddenOutput;
-  /** Whether every step is taken by itself, which reads no values and treats all batch sizes alike. */
+  /** True to compute each step separately, which reads no values and treats all batch sizes alike. */
   readonly stepByStep?: boolean;
 }
 
 export interface Walked {
-  /** Of the last step taken. */
+  /** Output of the last step taken. */
   readonly last: tf.Tensor;
-  /** Of every step, `[N, T, …]`, in the order in which they were taken. */
+  /** Returns the outputs of every step, `[N, T, …]`, in the order in which they were taken. */
   readonly outputs: () => tf.Tensor;
   readonly states: readonly tf.Tensor[];
 }
 
-/** Takes `cell` over `[N, T, …]` from `initial` states, or zeros. */
+/** Runs `cell` over `[N, T, …]` from `initial` states, or from zeros. */
 export function walk(cell: Cell, sequence: tf.Tensor, initial: readonly tf.Tensor[], how: Walk): Walked {
   const [batch, time] = sequence.shape as [number, number];
   const isWhole = cell.whole && !how.stepByStep && (!how.mask || how.mask.size === batch * time);
@@ -82,7 +82,7 @@ function inOrder<T>(steps: readonly T[], backwards: boolean): readonly T[] {
   return backwards ? steps.toReversed() : steps;
 }
 
-/** By sample: the one where `shown` `[N]` or `[N, 1]`, else the other. */
+/** Selects by sample: from `one` where `shown` `[N]` or `[N, 1]` is true, else from `other`. */
 function bySample(shown: tf.Tensor, one: tf.Tensor, other: tf.Tensor): tf.Tensor {
   const axes = Array.from({ length: one.rank - 1 }, () => 1);
   return chosen(tf.reshape(shown, [shown.shape[0]!, ...axes]), one, other);

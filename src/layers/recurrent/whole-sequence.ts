@@ -1,29 +1,35 @@
-/** A walk over time as one operation. What a mask hides is moved behind what it shows, so that no step has to keep states. */
+/**
+ * @file A loop over time as one operation. Hidden steps are moved behind the shown ones, so that no step has to keep
+ * states.
+ */
 import { tf } from "../../engine/tf.ts";
 
-/** A cell that takes all steps at once. Steps behind those that are read must not overflow: its states are bounded. */
+/**
+ * A cell that takes all steps at once. Its states must be bounded, since steps behind those that are read must not
+ * overflow.
+ */
 export interface WholeSequence {
-  /** What of a sequence `[N, T, I]` the steps read, `[N, T, …]`. */
+  /** Computes the part of a sequence `[N, T, I]` that the steps read, `[N, T, …]`. */
   readonly prepare: (sequence: tf.Tensor) => tf.Tensor;
-  /** The states after each of the steps `[T, N, …]`, `[T, N, U]` each. The first is the output. */
+  /** Returns the states after each of the steps `[T, N, …]`, each `[T, N, U]`. The first is the output. */
   readonly take: (steps: tf.Tensor, states: readonly tf.Tensor[]) => readonly tf.Tensor[];
 }
 
-/** A way through a batch's sequences. Places of steps count from 1; 0 is what was there before the first. */
+/** The order of steps in a batch's sequences. Places count from 1; 0 is the state before the first step. */
 export interface StepOrder {
   readonly batch: number;
   readonly time: number;
-  /** How many steps are taken: those of the sample that shows the most. */
+  /** The number of steps taken: that of the sample with the most shown steps. */
   readonly count: number;
-  /** The time of each step taken, a sample after the other `[N, count]`. */
+  /** The time of each step taken, sample by sample, `[N, count]`. */
   readonly taken: Int32Array;
-  /** How many steps are shown up to each, in order, `[N, T]`. */
+  /** The number of steps shown up to each step, in order, `[N, T]`. */
   readonly places: Int32Array;
-  /** Which steps are shown, in order, `[N, T]`. */
+  /** True for each step that is shown, in order, `[N, T]`. */
   readonly shown: readonly boolean[];
 }
 
-/** `mask` `[N, T]` says what is shown; without one, all is. */
+/** Returns the order of steps. Without a mask `[N, T]`, all steps are shown. */
 export function stepOrder(
   [batch, time]: readonly [number, number],
   backwards: boolean,
@@ -48,7 +54,7 @@ export function stepOrder(
   return { batch, time, count, taken: Int32Array.from(taken), places, shown };
 }
 
-/** The steps of `[N, T, …]` in their order, `[count, N, …]`. */
+/** Returns the steps of `[N, T, …]` in their order, `[count, N, …]`. */
 export function orderedSteps(sequence: tf.Tensor, { batch, time, count, taken }: StepOrder): tf.Tensor {
   const rows = Int32Array.from({ length: count * batch }, (_, index) => {
     const sample = index % batch;
@@ -58,7 +64,9 @@ export function orderedSteps(sequence: tf.Tensor, { batch, time, count, taken }:
   return rowsOf(tf.reshape(sequence, [batch * time, ...shape]), rows, [count, batch, ...shape]);
 }
 
-/** Of `[count, N, U]` with `start` `[N, U]` before it, what each of `places`, `[N, …shape]`, names: `[N, …shape, U]`. */
+/**
+ * Returns the values at `places` `[N, …shape]` of `[count, N, U]` with `start` `[N, U]` before it: `[N, …shape, U]`.
+ */
 export function atPlaces(
   steps: tf.Tensor,
   start: tf.Tensor,
