@@ -1,4 +1,4 @@
-/** keras.ops that take a tensor as a whole, its batch included (`keras/src/ops/numpy.py`). */
+/** @file Functions of keras.ops that treat a tensor as a whole, including its batch (`keras/src/ops/numpy.py`). */
 import { tf } from "../../engine/tf.ts";
 import { isTrueAt, numberAt } from "../../topology/config-values.ts";
 import { padAxis } from "../axes.ts";
@@ -45,7 +45,7 @@ function flat(x: tf.Tensor): tf.Tensor {
   return tf.reshape(x, [-1]);
 }
 
-/** A vector on a diagonal above (`offset` > 0) or below the main one, among zeros. */
+/** Puts a vector on a diagonal, `offset` above the main one, of a matrix of zeros. */
 function diagonalMatrix(vector: tf.Tensor, offset: number): tf.Tensor {
   const size = vector.size;
   const square = tf.where(
@@ -57,7 +57,7 @@ function diagonalMatrix(vector: tf.Tensor, offset: number): tf.Tensor {
   return padAxis(right, 0, Math.max(0, -offset), Math.max(0, offset));
 }
 
-/** Each operand's values along an axis of its own; `xy` exchanges the first two axes. */
+/** Spreads the values of each operand along an axis of its own. `xy` exchanges the first two axes. */
 function meshgrid(call: KernelCall): { outputs: tf.Tensor[] } {
   const vectors = tensorList(call.args).map(flat);
   const order = vectors.map((_, index) => index);
@@ -70,7 +70,7 @@ function meshgrid(call: KernelCall): { outputs: tf.Tensor[] } {
   return { outputs };
 }
 
-/** Each value of the one times the whole other, the shorter shape with ones before it. */
+/** Multiplies each value of `a` by the whole of `b`. The shorter shape is extended by leading ones. */
 function kronecker(a: tf.Tensor, b: tf.Tensor): tf.Tensor {
   const rank = Math.max(a.rank, b.rank);
   const sizesOf = (x: tf.Tensor): number[] => [...new Array<number>(rank - x.rank).fill(1), ...x.shape];
@@ -91,7 +91,7 @@ function kronecker(a: tf.Tensor, b: tf.Tensor): tf.Tensor {
   );
 }
 
-/** Pearson's, between the rows of a matrix. */
+/** Computes Pearson's correlations between the rows of a matrix. */
 function correlations(x: tf.Tensor): tf.Tensor {
   const apart = tf.sub(x, tf.mean(x, -1, true));
   const products = tf.div(

@@ -1,4 +1,7 @@
-/** keras.ops that reduce, sort or accumulate along axes (`keras/src/ops/numpy.py`, `math.py`, `linalg.py`). */
+/**
+ * @file Functions of keras.ops that reduce, sort or accumulate along axes (`keras/src/ops/numpy.py`, `math.py`,
+ * `linalg.py`).
+ */
 import type { JsonObject } from "../../checkpoint.ts";
 import { max } from "../../engine/operations.ts";
 import { tf } from "../../engine/tf.ts";
@@ -63,7 +66,7 @@ const reductions: Readonly<Record<string, Reduce>> = {
     const sides = tf.add(everyNth(x, axis, 1, size - 1, 1), everyNth(x, axis, 0, size - 1, 1));
     if (!Array.isArray(config["x"]))
       return tf.sum(tf.mul(sides, numberAt(config, "dx") / 2), [axis], keepDims);
-    // Of a vector of places along the last axis, or of one for each value.
+    // The places are a vector along the last axis, or one for each value.
     const places = tf.tensor(config["x"] as number[]);
     const along = places.rank === 1 ? 0 : axis;
     const steps = tf.sub(everyNth(places, along, 1, size - 1, 1), everyNth(places, along, 0, size - 1, 1));
@@ -126,7 +129,7 @@ function topK(call: KernelCall): KernelResult {
   return { outputs: [values, indices] };
 }
 
-/** The least value over `axes`; equal ones share the gradient. */
+/** Computes the minimum over `axes`. Equal values share the gradient. */
 export function min(x: tf.Tensor, axes: readonly number[], keepDims: boolean): tf.Tensor {
   return tf.neg(max(tf.neg(x), axes, keepDims));
 }
@@ -158,7 +161,7 @@ function runningProduct(x: tf.Tensor, axis: number): tf.Tensor {
   return tf.stack(products, axis);
 }
 
-/** Of one share of `whole`, or of each of several, which stand along a first axis. */
+/** Computes one share of `whole`, or several, which are stacked along a first axis. */
 function ofShares(
   call: KernelCall,
   whole: number,
@@ -173,13 +176,15 @@ function ofShares(
   throw unsupported("quantiles of shares that are a tensor", "Ask for a number or a list of them.");
 }
 
-/** `compute` with an axis moved to the end and back. */
+/** Applies `compute` with an axis moved to the end, and moves it back. */
 function onLastAxis(x: tf.Tensor, axis: number, compute: (rows: tf.Tensor) => tf.Tensor): tf.Tensor {
   const order = [...x.shape.map((_, index) => index).filter((index) => index !== axis), axis];
   return tf.transpose(compute(tf.transpose(x, order)), inverseOrder(order));
 }
 
-/** The value below which a share of the others lies, between two of them by the way it goes. */
+/**
+ * Computes the value below which a share of the others lies. A share between two values is interpolated by `method`.
+ */
 function quantile(
   x: tf.Tensor,
   axes: readonly number[],
@@ -197,7 +202,7 @@ function quantile(
   return tf.reshape(result, reducedShape(x, axes, keepDims));
 }
 
-/** The number below a place and the share of the next one in what stands there. */
+/** Returns the index below a place, and the weight of the next value. */
 function placeOf(place: number, method: string): { low: number; above: number } {
   const low = Math.floor(place);
   if (method === "lower" || low === place) return { low, above: 0 };
@@ -206,7 +211,7 @@ function placeOf(place: number, method: string): { low: number; above: number } 
   return { low, above: method === "midpoint" ? 0.5 : place - low };
 }
 
-/** As `quantile`, of the numbers among what may be NaN; NaN where there is none. */
+/** Computes the quantile of values that are not NaN; NaN if there are none. */
 function quantileOfNumbers(
   x: tf.Tensor,
   axes: readonly number[],
@@ -233,13 +238,13 @@ function quantileOfNumbers(
   return tf.reshape(result, reducedShape(x, axes, keepDims));
 }
 
-/** Where the largest number of one axis stands, -1 where there is none. */
+/** Returns the position of the largest number along one axis, ignoring NaN; -1 if there is none. */
 function placeOfNumber(x: tf.Tensor, axes: readonly number[], keepDims: boolean): tf.Tensor {
   const place = placeOfLargest(withoutNaN(x, Number.NEGATIVE_INFINITY), axes, keepDims);
   return tf.where(tf.all(tf.isNaN(x), [...axes], keepDims), tf.fill(place.shape, -1, "int32"), place);
 }
 
-/** Where the largest number stands along one axis, or among all values in a row. */
+/** Returns the position of the largest number along one axis, or among all values in order. */
 function placeOfLargest(x: tf.Tensor, axes: readonly number[], keepDims: boolean): tf.Tensor {
   return tf.reshape(tf.argMax(axesLast(x, axes), -1), reducedShape(x, axes, keepDims));
 }

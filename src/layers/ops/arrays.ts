@@ -1,4 +1,4 @@
-/** keras.ops that cut, join and pick within samples (`keras/src/ops/numpy.py`, `core.py`). */
+/** @file Functions of keras.ops that cut, join and pick within samples (`keras/src/ops/numpy.py`, `core.py`). */
 import type { JsonObject } from "../../checkpoint.ts";
 import { chosen } from "../../engine/operations.ts";
 import { tf } from "../../engine/tf.ts";
@@ -52,7 +52,7 @@ function appended(call: KernelCall): tf.Tensor {
   return tf.concat([first, second], axisOf(numberAt(call.config, "axis"), first.rank));
 }
 
-/** The choice of the first condition that holds, else the default. */
+/** Selects the choice of the first condition that is true, else the default. */
 function selected(call: KernelCall): tf.Tensor {
   const conditions = tensorList(argumentOf(call, 0, "condlist"));
   const choices = tensorList(argumentOf(call, 1, "choicelist"));
@@ -73,7 +73,7 @@ function rearranged(call: KernelCall): tf.Tensor {
   return tf.reshape(tf.transpose(tf.reshape(x, [...split] as number[]), [...order]), [...joined] as number[]);
 }
 
-/** Whether less than `k` classes have more than each sample's own. */
+/** Returns true if fewer than `k` classes have a higher score than the sample's own. */
 function amongLargest(call: KernelCall): tf.Tensor {
   const targets = tf.cast(operandOf(call, 0, "targets")!, "int32");
   const scores = operandOf(call, 1, "predictions")!;
@@ -82,7 +82,7 @@ function amongLargest(call: KernelCall): tf.Tensor {
   return tf.less(larger, tf.scalar(numberAt(call.config, "k"), "int32"));
 }
 
-/** Overlapping stretches of the last axis: `[..., frames, length]`. */
+/** Cuts the last axis into overlapping frames: `[..., frames, length]`. */
 export function framed(x: tf.Tensor, length: number, step: number): tf.Tensor {
   const count = 1 + Math.floor((x.shape.at(-1)! - length) / step);
   const frames = Array.from({ length: count }, (_, frame) =>
@@ -91,7 +91,7 @@ export function framed(x: tf.Tensor, length: number, step: number): tf.Tensor {
   return tf.stack(frames, x.rank - 1);
 }
 
-/** Cut along an axis as `indices_or_sections` says. */
+/** Cuts an axis as given by `indices_or_sections`. */
 export function arrayParts(x: tf.Tensor, axis: number, config: JsonObject): KernelResult {
   let start = 0;
   const outputs = (partSizes(config["indices_or_sections"], x.shape[axis]!) as number[]).map((size) => {
@@ -102,7 +102,7 @@ export function arrayParts(x: tf.Tensor, axis: number, config: JsonObject): Kern
   return { outputs };
 }
 
-/** Turned from the first of two axes to the second. */
+/** Rotates by quarter turns from the first of two axes to the second. */
 function quarterTurns(x: tf.Tensor, config: JsonObject): tf.Tensor {
   const [from, to] = axesOf(numberList(config["axes"]), x.rank) as [number, number];
   const turns = ((numberAt(config, "k") % 4) + 4) % 4;
@@ -112,7 +112,7 @@ function quarterTurns(x: tf.Tensor, config: JsonObject): tf.Tensor {
   return turns === 1 ? tf.transpose(tf.reverse(x, to), order) : tf.reverse(tf.transpose(x, order), to);
 }
 
-/** Matrices on the last two axes with zeros but where `keeps` says. */
+/** Replaces values of the matrices in the last two axes by zero, except where `keeps` returns true. */
 export function within(x: tf.Tensor, keeps: (row: number, column: number) => boolean): tf.Tensor {
   const [rows, columns] = x.shape.slice(-2) as [number, number];
   const kept = Array.from({ length: rows * columns }, (_, place) =>
@@ -130,7 +130,9 @@ function diagonal(x: tf.Tensor, config: JsonObject): tf.Tensor {
   );
 }
 
-/** The diagonal of matrices of two axes, `offset` above the main one, along the last axis of the result. */
+/**
+ * Returns the diagonal, `offset` above the main one, of the matrices in two axes. It is the last axis of the result.
+ */
 export function diagonalOf(x: tf.Tensor, row: number, column: number, offset: number): tf.Tensor {
   const others = x.shape.map((_, axis) => axis).filter((axis) => axis !== row && axis !== column);
   const [rows, columns] = [x.shape[row]!, x.shape[column]!];
@@ -143,7 +145,9 @@ export function diagonalOf(x: tf.Tensor, row: number, column: number, offset: nu
   return everyNth(flat, flat.rank - 1, start, length, columns + 1);
 }
 
-/** `numpy.take_along_axis`: the indices of each row pick from that row; negative ones count from the end. */
+/**
+ * Picks values from each row by the row's indices, like `numpy.take_along_axis`. Negative indices count from the end.
+ */
 export function pickedAlong(x: tf.Tensor, indices: tf.Tensor, axis: number): tf.Tensor {
   const order = [...x.shape.map((_, index) => index).filter((index) => index !== axis), axis];
   const rows = tf.transpose(x, order);
@@ -157,7 +161,7 @@ export function pickedAlong(x: tf.Tensor, indices: tf.Tensor, axis: number): tf.
   return tf.transpose(tf.reshape(found, [...lead, count]), inverseOrder(order));
 }
 
-/** From given places on, as long as the config says; a batch that ends before gives what it has. */
+/** Cuts a block from given starts. Its sizes are those of the config, but a batch that ends earlier is cut there. */
 function block(x: tf.Tensor, config: JsonObject, call: KernelCall): tf.Tensor {
   const starts = numbersOf(argumentOf(call, 1, "start_indices"));
   return numberList(config["shape"]).reduce((value, size, axis) => {

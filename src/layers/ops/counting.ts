@@ -1,4 +1,4 @@
-/** keras.ops that look numbers up, count them or space them out (`keras/src/ops/numpy.py`). */
+/** @file Functions of keras.ops that look up, count or space out numbers (`keras/src/ops/numpy.py`). */
 import type { JsonObject } from "../../checkpoint.ts";
 import { max } from "../../engine/operations.ts";
 import { tf } from "../../engine/tf.ts";
@@ -52,13 +52,13 @@ export const countingKernels: Readonly<Record<string, Kernel>> = {
     tf.broadcastTo(operandsOf(call, 1)[0]!, [...numberList(call.config["shape"])] as [number]),
 };
 
-/** How many of the sorted steps lie before a value; the equal ones too where it goes to their right. */
+/** Counts the sorted steps before a value, including equal ones if `right`. */
 function placeAmong(steps: readonly number[], value: number, right: boolean): number {
   const place = steps.findIndex((step) => (right ? step > value : step >= value));
   return place === -1 ? steps.length : place;
 }
 
-/** Counts between the least and the largest value, and the edges of the bins. */
+/** Counts values in bins between the minimum and the maximum. Returns the edges of the bins as well. */
 function histogram(call: KernelCall): KernelResult {
   const x = operandsOf(call, 1)[0]!;
   const bins = numberAt(call.config, "bins");
@@ -69,7 +69,10 @@ function histogram(call: KernelCall): KernelResult {
   return { outputs: [tf.tensor1d(counts), edges] };
 }
 
-/** A coordinate an axis. Of more than a vector of indices Keras takes the axes from the front and hands them out backwards. */
+/**
+ * Returns a coordinate for each axis. For indices of rank above 1, Keras takes the axes from the front and returns them
+ * in reverse.
+ */
 function unraveled({ inputs, config }: KernelCall): KernelResult {
   const shape = numberList(config["shape"]);
   const indices = inputs[0]!;
@@ -82,7 +85,7 @@ function unraveled({ inputs, config }: KernelCall): KernelResult {
   return { outputs: coordinates.reverse() };
 }
 
-/** Sums of products of the one vector with the other at every place. */
+/** Computes the sum of products of two vectors at every offset. */
 function correlated(call: KernelCall): tf.Tensor {
   const [signal, pattern] = operandsOf(call, 2).map(asFloat) as [tf.Tensor, tf.Tensor];
   const [size, length] = [signal.size, pattern.size];
@@ -120,7 +123,7 @@ function axisIn(config: JsonObject, start: tf.Tensor, stop: tf.Tensor): number {
   return axisOf(numberAt(config, "axis"), Math.max(start.rank, stop.rank) + 1);
 }
 
-/** `count` numbers at equal distances on a new axis. */
+/** Returns `count` equally spaced numbers along a new axis. */
 function between(
   start: tf.Tensor,
   stop: tf.Tensor,

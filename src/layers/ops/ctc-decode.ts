@@ -1,4 +1,7 @@
-/** Label sequences of frames of logits (`keras/src/backend/tensorflow/nn.py`, ctc_decode), without a gradient, as in TensorFlow. */
+/**
+ * @file Decodes label sequences from frames of logits (`keras/src/backend/tensorflow/nn.py`, ctc_decode). It has no
+ * gradient, as in TensorFlow.
+ */
 import { tf } from "../../engine/tf.ts";
 import { isTrueAt, numberAt } from "../../topology/config-values.ts";
 import type { KernelCall, KernelResult } from "../kernel.ts";
@@ -14,7 +17,7 @@ interface Path {
 
 type Frames = readonly (readonly number[])[];
 
-/** Sequences `[paths, N, T]`, -1 behind their ends, and scores `[N, paths]`, of logits `[N, T, classes]`. */
+/** Decodes logits `[N, T, classes]` to sequences `[paths, N, T]`, filled up with -1, and scores `[N, paths]`. */
 export function decoded(call: KernelCall): KernelResult {
   const logits = asFloat(operandOf(call, 0, "inputs")!);
   const counts = Array.from(operandOf(call, 1, "sequence_lengths")!.dataSync());
@@ -40,7 +43,7 @@ export function decoded(call: KernelCall): KernelResult {
   };
 }
 
-/** The largest logit of each frame; the score is less their sum. */
+/** Takes the largest logit of each frame. The score is the negative of their sum. */
 function likeliest(frames: Frames, { config }: KernelCall): Path {
   const index = numberAt(config, "mask_index");
   const blank = index < 0 ? index + (frames[0]?.length ?? 0) : index;
@@ -52,7 +55,7 @@ function likeliest(frames: Frames, { config }: KernelCall): Path {
   return { labels, score: -frames.reduce((sum, frame, time) => sum + frame[best[time]!]!, 0) };
 }
 
-/** Logarithms of the probability of a sequence by what its last frame was. */
+/** Logarithms of the probability of a sequence, in total and by its last frame. */
 interface Probability {
   readonly total: number;
   readonly blank: number;
@@ -65,7 +68,7 @@ const nothing: Probability = {
   label: Number.NEGATIVE_INFINITY,
 };
 
-/** A sequence by its last label; one object a sequence, so that it is found again. */
+/** A sequence, represented by its last label and its parent. Each sequence is one object, so that it is found again. */
 interface Prefix {
   readonly parent: Prefix | undefined;
   readonly label: number;
@@ -78,7 +81,7 @@ function prefix(parent: Prefix | undefined, label: number): Prefix {
   return { parent, label, children: new Map(), before: nothing, now: nothing };
 }
 
-/** The likeliest sequences, as many at a time as the beam is wide. */
+/** Finds the most probable sequences by beam search. */
 function searched(frames: Frames, { config }: KernelCall): Path[] {
   const width = numberAt(config, "beam_width");
   const mask = config["mask_index"] === null ? undefined : numberAt(config, "mask_index");
@@ -97,7 +100,9 @@ function searched(frames: Frames, { config }: KernelCall): Path[] {
   }));
 }
 
-/** The frame with the blank behind the other classes; Keras cuts it out as Python slices, of negative places too. */
+/**
+ * Moves the blank behind the other classes of a frame. Keras cuts it out by Python slices, also for negative indices.
+ */
 function blankLast(frame: readonly number[], mask: number | undefined): readonly number[] {
   if (mask === undefined) return frame;
   return [...frame.slice(0, mask), ...frame.slice(mask + 1), ...frame.slice(mask, mask + 1)];
@@ -108,7 +113,7 @@ function logShares(logits: readonly number[]): number[] {
   return logits.map((logit) => logit - total);
 }
 
-/** The beam after one frame, the likeliest first. */
+/** Returns the beam after one frame, most probable first. */
 function stepped(beam: readonly Prefix[], shares: readonly number[], width: number): Prefix[] {
   const blank = shares.length - 1;
   for (const known of beam) known.before = known.now;
@@ -148,7 +153,10 @@ function stepped(beam: readonly Prefix[], shares: readonly number[], width: numb
   return leaves;
 }
 
-/** What a label of its own after this sequence starts from: of the same label again, a blank between them. */
+/**
+ * Returns the probability from which a sequence is extended by a label. Repeating the last label requires a blank in
+ * between.
+ */
 function source(before: Prefix, label: number): number {
   return before.label === label ? before.before.blank : before.before.total;
 }

@@ -1,11 +1,14 @@
-/** Connectionist temporal classification (Graves and others, 2006) as TensorFlow's `ctc_loss` of dense labels computes it. */
+/**
+ * @file Connectionist temporal classification (Graves and others, 2006), computed like TensorFlow's `ctc_loss` of dense
+ * labels.
+ */
 import { tf } from "../../engine/tf.ts";
 import { numberAt } from "../../topology/config-values.ts";
 import type { KernelCall } from "../kernel.ts";
 import { asFloat } from "./number-functions.ts";
 import { operandOf } from "./operands.ts";
 
-/** TensorFlow's logarithm of nothing, for a sequence that ends too early. */
+/** TensorFlow's logarithm of zero, for a sequence that ends too early. */
 const never = Math.log(1e-307);
 
 /** Labels that logits are aligned with, with how many labels and frames of each sample count. */
@@ -60,11 +63,11 @@ export function alignmentLoss(
 
 interface Aligned {
   readonly loss: number;
-  /** Of the logits, by frame and class. */
+  /** Gradient of the logits by frame and class. */
   readonly gradient: readonly (readonly number[])[];
 }
 
-/** Over all ways of the labels, blanks between them, through frames of logarithms of probabilities. */
+/** Computes the loss over all alignments of the labels, with blanks between them, to frames of log probabilities. */
 function aligned(frames: readonly (readonly number[])[], labels: readonly number[], blank: number): Aligned {
   const states = [blank, ...labels.flatMap((label) => [label, blank])];
   const ends = states.map((_, state) => (state >= states.length - 2 ? 0 : never));
@@ -94,7 +97,7 @@ function aligned(frames: readonly (readonly number[])[], labels: readonly number
   return { loss: -total, gradient };
 }
 
-/** The logarithm of the probability of each state at each frame, from what may come before it. */
+/** Computes the log probability of each state at each frame from the states that may precede it. */
 function walked(
   frames: readonly (readonly number[])[],
   states: readonly number[],
@@ -108,7 +111,7 @@ function walked(
   return rows;
 }
 
-/** The logarithm of a sum of what is given by logarithms; undefined ones are not there. */
+/** Computes the logarithm of a sum from the logarithms of its terms. Undefined terms are left out. */
 export function logSum(terms: readonly (number | undefined)[]): number {
   const present = terms.filter((term) => term !== undefined && term > Number.NEGATIVE_INFINITY) as number[];
   if (present.length === 0) return Number.NEGATIVE_INFINITY;

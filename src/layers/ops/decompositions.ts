@@ -1,4 +1,4 @@
-/** Triangular factors of matrices (`keras/src/ops/linalg.py`). */
+/** @file Triangular decompositions of matrices (`keras/src/ops/linalg.py`). */
 import { tf } from "../../engine/tf.ts";
 import { everyNth } from "../axes.ts";
 import type { Kernel, KernelCall, KernelResult } from "../kernel.ts";
@@ -15,7 +15,10 @@ export const decompositionKernels: Readonly<Record<string, Kernel>> = {
   "ops.LuFactor": lowerUpper,
 };
 
-/** Gram's and Schmidt's columns, made orthogonal twice, with the signs of Householder's reflections as LAPACK has them. */
+/**
+ * Computes a QR decomposition by Gram-Schmidt, orthogonalizing twice. The signs are those of Householder reflections,
+ * as in LAPACK.
+ */
 function orthogonalTriangular({ inputs, config }: KernelCall): KernelResult {
   const matrix = inputs[0]!;
   const [rows, columns] = matrix.shape.slice(-2) as [number, number];
@@ -31,7 +34,9 @@ function orthogonalTriangular({ inputs, config }: KernelCall): KernelResult {
   return { outputs: [orthogonal, within(triangular, (row, at) => at >= row)] };
 }
 
-/** Of matrices taller than wide, the orthogonal factor square. TensorFlow has no gradient of it either. */
+/**
+ * Computes the QR decomposition of tall matrices with a square orthogonal factor. Like TensorFlow, it has no gradient.
+ */
 function completeFactors(matrix: tf.Tensor, config: KernelCall["config"]): KernelResult {
   const [rows, columns] = matrix.shape.slice(-2) as [number, number];
   const outputs = ofEachMatrix(
@@ -59,7 +64,10 @@ function withoutParts(vector: tf.Tensor, units: readonly tf.Tensor[]): tf.Tensor
   );
 }
 
-/** Of the triangular factor's diagonal, which Gram and Schmidt make positive: `[..., 1, min(rows, columns)]`. */
+/**
+ * Returns the signs of the triangular factor's diagonal, which is positive after Gram-Schmidt: `[..., 1, min(rows,
+ * columns)]`.
+ */
 function reflectionSigns(matrix: tf.Tensor): tf.Tensor {
   const [rows, columns] = matrix.shape.slice(-2) as [number, number];
   const count = Math.min(rows, columns);
@@ -77,8 +85,8 @@ function reflectionSigns(matrix: tf.Tensor): tf.Tensor {
 }
 
 /**
- * Both factors in one matrix, the lower one's diagonal of ones left out, and the place that each row of the matrix has gone to.
- * TensorFlow has no gradient of it either.
+ * Computes an LU decomposition. Both factors are in one matrix, without the lower one's diagonal of ones. The second
+ * result is the new place of each row. Like TensorFlow, it has no gradient.
  */
 function lowerUpper(call: KernelCall): KernelResult {
   const x = operandsOf(call, 1)[0]!;

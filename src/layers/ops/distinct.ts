@@ -1,4 +1,7 @@
-/** Which values a tensor has, and where (`keras/src/backend/tensorflow/numpy.py`, unique, nonzero). */
+/**
+ * @file The distinct values of a tensor and the places of nonzero ones (`keras/src/backend/tensorflow/numpy.py`,
+ * unique, nonzero).
+ */
 import { tf } from "../../engine/tf.ts";
 import { isTrueAt, numberAt } from "../../topology/config-values.ts";
 import { axisOf, inverseOrder, product, rowsOf } from "../axes.ts";
@@ -10,7 +13,7 @@ export const distinctKernels: Readonly<Record<string, Kernel>> = {
   "ops.Nonzero": nonzero,
 };
 
-/** Values that are not zero by their places: one tensor an axis. */
+/** Returns the places of nonzero values: one tensor for each axis. */
 function nonzero(call: KernelCall): KernelResult {
   const x = operandsOf(call, 1)[0]!;
   const places = Array.from(x.dataSync()).flatMap((value, place) => (value === 0 ? [] : [place]));
@@ -26,12 +29,12 @@ function nonzero(call: KernelCall): KernelResult {
 
 interface Distinct {
   readonly row: readonly number[];
-  /** Where it stands first. */
+  /** Index of the first occurrence. */
   readonly first: number;
   count: number;
 }
 
-/** Of single values, or of whole slices along an axis. */
+/** Returns the distinct values, or the distinct slices along an axis. */
 function distinct(call: KernelCall): KernelResult {
   const x = operandsOf(call, 1)[0]!;
   const { config } = call;
@@ -48,7 +51,7 @@ function distinct(call: KernelCall): KernelResult {
   const values = tf.tensor(filled(({ row }) => row, filling).flat(), [size, ...inner], x.dtype as "float32");
   const whole = (numbers: readonly number[]): tf.Tensor => tf.tensor1d([...numbers], "int32");
   const outputs = [flat ? values : tf.transpose(values, inverseOrder(order))];
-  // Behind the last index Keras writes ones.
+  // Keras fills up indices with ones.
   if (isTrueAt(config, "return_index")) outputs.push(whole(filled(({ first }) => first, 1)));
   if (isTrueAt(config, "return_inverse")) {
     outputs.push(flat ? tf.reshape(whole(places), x.shape) : whole(places));
@@ -57,7 +60,7 @@ function distinct(call: KernelCall): KernelResult {
   return { outputs };
 }
 
-/** The distinct rows, and of each row which of them it is. */
+/** Returns the distinct rows and the index among them of each row. */
 function rowsFound(rows: readonly number[][], sorted: boolean): { found: Distinct[]; places: number[] } {
   const byKey = new Map<string, Distinct>();
   const all = rows.map((row, first) => {
@@ -72,7 +75,7 @@ function rowsFound(rows: readonly number[][], sorted: boolean): { found: Distinc
   return { found, places: all.map((item) => found.indexOf(item)) };
 }
 
-/** By the first value that differs. */
+/** Compares by the first value that differs. */
 function compared(a: readonly number[], b: readonly number[]): number {
   const at = a.findIndex((value, index) => value !== b[index]);
   return at === -1 ? 0 : a[at]! - b[at]!;

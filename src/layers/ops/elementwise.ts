@@ -1,4 +1,4 @@
-/** keras.ops that work value by value (`keras/src/ops/numpy.py`, `nn.py`, `math.py`). */
+/** @file Functions of keras.ops that work value by value (`keras/src/ops/numpy.py`, `nn.py`, `math.py`). */
 import { add } from "../../engine/operations.ts";
 import { tf } from "../../engine/tf.ts";
 import { isTrueAt, numberAt } from "../../topology/config-values.ts";
@@ -110,7 +110,7 @@ const unary: Readonly<Record<string, Unary>> = {
   Isnan: (x) => tf.isNaN(asFloat(x)),
   Isposinf: (x) => tf.equal(x, Number.POSITIVE_INFINITY),
   Isneginf: (x) => tf.equal(x, Number.NEGATIVE_INFINITY),
-  // Of a negative zero no backend tells the sign by comparing.
+  // Comparisons do not distinguish negative zero on any backend.
   Signbit: (x) => tf.logicalOr(tf.less(x, 0), tf.equal(tf.reciprocal(asFloat(x)), Number.NEGATIVE_INFINITY)),
   Clip: (x, { config }) => tf.clipByValue(x, numberAt(config, "x_min"), numberAt(config, "x_max")),
   Threshold: threshold,
@@ -127,7 +127,7 @@ const unary: Readonly<Record<string, Unary>> = {
   Cast: (x, { config }) => cast(x, String(config["dtype"])),
 };
 
-/** Of floats, and giving floats. */
+/** Functions that cast their input to floats. */
 const floating: Readonly<Record<string, Unary>> = {
   Sqrt: (x) => tf.sqrt(x),
   Rsqrt: (x) => tf.rsqrt(x),
@@ -223,7 +223,7 @@ export const elementwiseOpKernels: Readonly<Record<string, Kernel>> = Object.fro
   ["ops.Isclose", isClose],
 ]);
 
-/** Within a share of the other and a distance, given as arguments or, by `AllClose`, in the config. */
+/** Compares with a relative and an absolute tolerance, given as arguments or, for `AllClose`, in the config. */
 export function isClose(call: KernelCall): tf.Tensor {
   const [a, b] = operandsOf(call, 2) as [tf.Tensor, tf.Tensor];
   const relative = (argumentOf(call, 2, "rtol") ?? call.config["rtol"] ?? 1e-5) as number;
@@ -234,7 +234,10 @@ export function isClose(call: KernelCall): tf.Tensor {
   return tf.logicalOr(close, tf.logicalAnd(tf.isNaN(asFloat(a)), tf.isNaN(asFloat(b))));
 }
 
-/** With one argument, the positions; those have no fixed shape and are not supported. */
+/**
+ * Selects by a condition. The form with one argument returns positions, which have no fixed shape, and is not
+ * supported.
+ */
 function where(call: KernelCall): tf.Tensor {
   const [condition, a, b] = operandsOf(call, 3);
   return tf.where(asBool(condition!), a!, b!);

@@ -1,4 +1,4 @@
-/** keras.ops.image that filter images or change their colours (`keras/src/ops/image.py`). */
+/** @file Functions of keras.ops.image that filter images or change their colors (`keras/src/ops/image.py`). */
 import { chosen, depthwiseConv2d, max } from "../../engine/operations.ts";
 import { tf } from "../../engine/tf.ts";
 import { numberAt, numbersAt } from "../../topology/config-values.ts";
@@ -20,7 +20,7 @@ export const imageOpKernels: Readonly<Record<string, Kernel>> = {
   "ops.HSVToRGB": ({ inputs, config }) => channelsLast(inputs[0]!, config, toRedGreenBlue),
 };
 
-/** `[N, H, W, C]` under a bell. As in Keras the first deviation is along the width, of a filter of `size`. */
+/** Blurs `[N, H, W, C]` by a Gaussian filter. As in Keras, the first deviation applies along the width. */
 export function blurred(
   image: tf.Tensor,
   [high, wide]: readonly [number, number],
@@ -31,7 +31,7 @@ export function blurred(
   return filtered(image, plane, [high, wide]);
 }
 
-/** Each channel of `[N, H, W, C]` by a plane of weights, zeros around. */
+/** Filters each channel of `[N, H, W, C]` by a plane of weights, with zeros around the image. */
 export function filtered(
   image: tf.Tensor,
   plane: readonly number[],
@@ -40,7 +40,7 @@ export function filtered(
   return depthwiseConv2d(image, perChannel([plane], size, image), [1, 1], "same");
 }
 
-/** The same filters for every channel: `[h, w, C, filters]`. */
+/** Returns filters `[h, w, C, filters]` that are the same for every channel. */
 function perChannel(
   planes: readonly (readonly number[])[],
   [high, wide]: readonly [number, number],
@@ -54,7 +54,7 @@ function perChannel(
   return tf.tile(tf.expandDims(filters, 2), [1, 1, channels, 1]);
 }
 
-/** Down and across, on a last axis of their own. */
+/** Computes the derivatives along height and width, on a new last axis. */
 function sobelEdges({ inputs, config }: KernelCall): tf.Tensor {
   const image = isChannelsFirst(config) ? toChannelsLast(inputs[0]!) : inputs[0]!;
   const down = [-1, -2, -1, 0, 0, 0, 1, 2, 1];
@@ -65,7 +65,7 @@ function sobelEdges({ inputs, config }: KernelCall): tf.Tensor {
   return isChannelsFirst(config) ? tf.transpose(whole, [0, 3, 1, 2, 4]) : whole;
 }
 
-/** The mean over each image of how alike two are in every window of it. */
+/** Computes the structural similarity of two images: the mean over all windows of each image. */
 function structuralSimilarity(call: KernelCall): tf.Tensor {
   const { config } = call;
   const operands = operandsOf(call, 2).map(asFloat);
@@ -100,7 +100,10 @@ function bell(size: number, sigma: number): number[] {
   return heights.map((height) => height / total);
 }
 
-/** Red, green and blue on the last axis, all from 0 to 1. A grey has neither hue nor saturation. */
+/**
+ * Converts red, green and blue on the last axis to hue, saturation and value. All are from 0 to 1. A gray has neither
+ * hue nor saturation.
+ */
 export function toHueSaturationValue(image: tf.Tensor): tf.Tensor {
   const [red, green, blue] = tf.split(image, 3, image.rank - 1) as [tf.Tensor, tf.Tensor, tf.Tensor];
   const value = max(image, [image.rank - 1], true);
@@ -118,7 +121,7 @@ export function toHueSaturationValue(image: tf.Tensor): tf.Tensor {
   return tf.concat([chosen(grey, tf.zerosLike(hue), positive), saturation, value], image.rank - 1);
 }
 
-/** What `toHueSaturationValue` came from. */
+/** Inverts `toHueSaturationValue`. */
 export function toRedGreenBlue(image: tf.Tensor): tf.Tensor {
   const [hue, saturation, value] = tf.split(image, 3, image.rank - 1) as [tf.Tensor, tf.Tensor, tf.Tensor];
   const sixths = tf.mul(hue, 6);

@@ -1,4 +1,4 @@
-/** Python's indexing of tensors with numbers, slices, `None` and `...`, as Keras 3 writes it into a graph. */
+/** @file Python's indexing of tensors with numbers, slices, `None` and `...`, as Keras 3 writes it into a graph. */
 import { tf } from "../../engine/tf.ts";
 import { TopologyError } from "../../errors.ts";
 import { axisOf, contractAxis, everyNth } from "../axes.ts";
@@ -10,7 +10,7 @@ interface Slice {
   readonly step: number | null;
 }
 
-/** `x[key]`. @throws {TopologyError} for a key that is a tensor or a mask. */
+/** Computes `x[key]`. @throws {TopologyError} for a key that is a tensor or a mask. */
 export function indexed(x: tf.Tensor, key: KernelArgument): tf.Tensor {
   const keys = completed(Array.isArray(key) ? key : [key], x.rank);
   let result = x;
@@ -30,7 +30,7 @@ export function indexed(x: tf.Tensor, key: KernelArgument): tf.Tensor {
   return result;
 }
 
-/** Slices at positions along an axis. */
+/** Takes the slices at given positions along an axis. */
 export function taken(x: tf.Tensor, axis: number, positions: readonly number[]): tf.Tensor {
   const size = x.shape[axis]!;
   const rows = new Float32Array(positions.length * size);
@@ -40,7 +40,7 @@ export function taken(x: tf.Tensor, axis: number, positions: readonly number[]):
   return contractAxis(x, axis, tf.tensor2d(rows, [positions.length, size]));
 }
 
-/** The key with its `...` written out. */
+/** Replaces the `...` of a key by slices. */
 function completed(keys: readonly KernelArgument[], rank: number): KernelArgument[] {
   const whole: Slice = { start: null, stop: null, step: null };
   const missing = rank - keys.filter((key) => key !== null && !isEllipsis(key)).length;
@@ -66,7 +66,7 @@ function sliceOf(key: KernelArgument): Slice {
   );
 }
 
-/** Bounds as Python clips them. */
+/** Slices an axis, with bounds clipped as in Python. */
 function sliced(x: tf.Tensor, axis: number, { start, stop, step }: Slice): tf.Tensor {
   const size = x.shape[axis]!;
   const stride = step ?? 1;

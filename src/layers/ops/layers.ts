@@ -1,4 +1,7 @@
-/** keras.ops that do what layers do, with their weights as operands (`keras/src/ops/nn.py`, `image.py`). */
+/**
+ * @file Functions of keras.ops that compute what layers do, with the weights as operands (`keras/src/ops/nn.py`,
+ * `image.py`).
+ */
 import type { JsonObject } from "../../checkpoint.ts";
 import { chosen, max, mean } from "../../engine/operations.ts";
 import { tf } from "../../engine/tf.ts";
@@ -17,7 +20,7 @@ import { einsum } from "./matrix-products.ts";
 import { asBool } from "./number-functions.ts";
 import { operandOf } from "./operands.ts";
 
-/** An op on the images of its first operand, channels last. */
+/** Creates a kernel that computes on the images of its first operand, channels last. */
 function onImages(compute: (image: tf.Tensor, call: KernelCall, rank: number) => tf.Tensor): Kernel {
   return (call) =>
     channelsLast(call.inputs[0]!, call.config, (image) => compute(image, call, image.rank - 2));
@@ -79,7 +82,7 @@ function everyPosition(rank: number): Window {
   return { strides: ones, dilation: ones, padding: "valid" };
 }
 
-/** The call as a layer's, its operands as weights; no epsilon is Keras's own. */
+/** Returns the call as a layer's call, with its operands as weights. Without an epsilon, Keras's own is used. */
 function asLayer(call: KernelCall, operands: Readonly<Record<string, tf.Tensor | undefined>>): KernelCall {
   const given = Object.entries(operands).filter((entry): entry is [string, tf.Tensor] => !!entry[1]);
   return {
@@ -89,7 +92,7 @@ function asLayer(call: KernelCall, operands: Readonly<Record<string, tf.Tensor |
   };
 }
 
-/** All of them operands, through which gradients flow. */
+/** Normalizes by statistics that are operands, through which gradients flow. */
 function batchNorm(call: KernelCall): tf.Tensor {
   const x = call.inputs[0]!;
   const axis = axisOf(numberAt(call.config, "axis"), x.rank);
@@ -105,7 +108,10 @@ function batchNorm(call: KernelCall): tf.Tensor {
   return offset ? tf.add(scaled, offset) : scaled;
 }
 
-/** Queries `[N, T, heads, size]`; keys and values `[N, S, heads, size]`, of fewer heads where each serves several. */
+/**
+ * Computes attention of queries `[N, T, heads, size]` over keys and values `[N, S, heads, size]`. Keys and values may
+ * have fewer heads, each of which serves several queries.
+ */
 function dotProductAttention(call: KernelCall): tf.Tensor {
   const query = operandOf(call, 0, "query")!;
   const [key, value] = [operandOf(call, 1, "key")!, operandOf(call, 2, "value")!].map((heads) =>
@@ -137,7 +143,7 @@ function multiHot({ inputs, config }: KernelCall): tf.Tensor {
   return tf.transpose(hot, order);
 }
 
-/** `[N, H, W, b b C]` as `[N, bH, bW, C]`. */
+/** Rearranges `[N, H, W, b b C]` to `[N, bH, bW, C]`. */
 function depthToSpace(x: tf.Tensor, block: number): tf.Tensor {
   const [batch, high, wide, depth] = x.shape as [number, number, number, number];
   const strip = (depth / block) | 0;
@@ -145,7 +151,7 @@ function depthToSpace(x: tf.Tensor, block: number): tf.Tensor {
   return tf.reshape(rows, [batch, high * block, wide * block, strip / block]);
 }
 
-/** `[N, bH, bW, C]` as `[N, H, W, b b C]`. */
+/** Rearranges `[N, bH, bW, C]` to `[N, H, W, b b C]`. */
 function spaceToDepth(x: tf.Tensor, block: number): tf.Tensor {
   const [batch, high, wide, depth] = x.shape as [number, number, number, number];
   const strip = block * depth;
@@ -153,7 +159,7 @@ function spaceToDepth(x: tf.Tensor, block: number): tf.Tensor {
   return tf.reshape(tf.transpose(rows, [0, 2, 1, 3]), [batch, high / block, wide / block, block * strip]);
 }
 
-/** Each window's values as channels: a convolution with one filter a value. */
+/** Returns the values of each window as channels, by a convolution with one filter for each value. */
 function patches(image: tf.Tensor, { config }: KernelCall, rank: number): tf.Tensor {
   const size = numbersAt(config, "size", rank);
   const channels = image.shape.at(-1)!;

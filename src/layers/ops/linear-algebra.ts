@@ -1,4 +1,7 @@
-/** keras.ops on matrices of the last two axes, and products over named axes (`keras/src/ops/linalg.py`, `numpy.py`). */
+/**
+ * @file Functions of keras.ops on the matrices in the last two axes, and products over named axes
+ * (`keras/src/ops/linalg.py`, `numpy.py`).
+ */
 import { tf } from "../../engine/tf.ts";
 import { isTrueAt, stringAt } from "../../topology/config-values.ts";
 import { einsumLetters, tensordotAxes } from "../../topology/specs/ops-contractions.ts";
@@ -54,7 +57,7 @@ export const linearAlgebraKernels: Readonly<Record<string, Kernel>> = {
   },
 };
 
-/** Summed over pairs of axes. */
+/** Sums products over pairs of axes. */
 function contracted(
   a: tf.Tensor,
   b: tf.Tensor,
@@ -73,7 +76,7 @@ function contracted(
   return einsum(`${first.join("")},${second.join("")}->${kept.join("")}`, [a, b]);
 }
 
-/** Of vectors of three along the last axis. */
+/** Computes the cross product of three-dimensional vectors along the last axis. */
 function cross(a: tf.Tensor, b: tf.Tensor): tf.Tensor {
   const [a0, a1, a2] = tf.split(a, 3, a.rank - 1) as [tf.Tensor, tf.Tensor, tf.Tensor];
   const [b0, b1, b2] = tf.split(b, 3, b.rank - 1) as [tf.Tensor, tf.Tensor, tf.Tensor];
@@ -82,13 +85,13 @@ function cross(a: tf.Tensor, b: tf.Tensor): tf.Tensor {
   return tf.concat([minor(a1, b2, a2, b1), minor(a2, b0, a0, b2), minor(a0, b1, a1, b0)], -1);
 }
 
-/** A vector of one rank less counts as a column. */
+/** Solves by a given inverse. A `b` of one rank less is a vector. */
 function solved(inverted: tf.Tensor, b: tf.Tensor): tf.Tensor {
   if (b.rank === inverted.rank) return matmul(inverted, b);
   return tf.squeeze(matmul(inverted, tf.expandDims(b, -1)), [-1]);
 }
 
-/** Each matrix by itself in double precision: no backend has an operation for it. */
+/** Computes on each matrix in double precision in JavaScript: no backend has an operation for it. */
 function eachMatrix(
   x: tf.Tensor,
   outputShape: readonly number[],
@@ -103,7 +106,7 @@ function eachMatrix(
   return tf.tensor(Float32Array.from(results.flatMap((result) => Array.from(result))), [...outputShape]);
 }
 
-/** The inverse, and the gradient of it: `-inverse^T dy inverse^T`. */
+/** Computes the inverse. Its gradient is `-inverse^T dy inverse^T`. */
 function inverse(x: tf.Tensor): tf.Tensor {
   const invert = tf.customGrad((matrix, save) => {
     const result = eachMatrix(
@@ -123,7 +126,7 @@ function inverse(x: tf.Tensor): tf.Tensor {
   return invert(x);
 }
 
-/** The determinant, and the gradient of it: itself times the inverse transposed. */
+/** Computes the determinant. Its gradient is itself times the transposed inverse. */
 function determinant(x: tf.Tensor): tf.Tensor {
   const compute = tf.customGrad((matrix, save) => {
     const given = matrix as tf.Tensor;
@@ -141,7 +144,7 @@ function determinant(x: tf.Tensor): tf.Tensor {
   return compute(x);
 }
 
-/** The lower factor of a positive definite matrix. Its gradient is symmetric, as TensorFlow's. */
+/** Computes the lower factor of a positive definite matrix. Its gradient is symmetric, as in TensorFlow. */
 function cholesky(x: tf.Tensor): tf.Tensor {
   const factor = tf.customGrad((matrix, save) => {
     const result = eachMatrix(matrix as tf.Tensor, x.shape, lowerFactor);

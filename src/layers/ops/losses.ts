@@ -1,4 +1,4 @@
-/** Losses as nodes of a model (`keras/src/ops/nn.py`). */
+/** @file Losses as nodes of a model (`keras/src/ops/nn.py`). */
 import { tf } from "../../engine/tf.ts";
 import { isTrueAt, numberAt } from "../../topology/config-values.ts";
 import { logSoftmax, stopGradient } from "../activation-functions.ts";
@@ -41,7 +41,10 @@ function categorical(call: KernelCall): tf.Tensor {
   return tf.neg(tf.sum(tf.mul(target, tf.log(shares)), axis));
 }
 
-/** The gradient to the logits is TensorFlow's, softmax less target, also where a target does not add up to 1. */
+/**
+ * Computes the crossentropy of logits. Their gradient is that of TensorFlow, softmax less target, even if a target does
+ * not sum to 1.
+ */
 function ofLogits(target: tf.Tensor, logits: tf.Tensor, axis: number): tf.Tensor {
   const total = tf.logSumExp(logits, axis);
   const fixed = stopGradient(total);
@@ -49,7 +52,7 @@ function ofLogits(target: tf.Tensor, logits: tf.Tensor, axis: number): tf.Tensor
   return tf.sub(whole, tf.sum(tf.mul(target, logits), axis));
 }
 
-/** Shares count by their ratio. */
+/** Computes the crossentropy of class indices. Probabilities are normalized. */
 function sparse(call: KernelCall): tf.Tensor {
   const [target, output] = operandsOf(call, 2) as [tf.Tensor, tf.Tensor];
   const classes = tf.range(0, output.shape.at(-1)!, 1, "int32");

@@ -1,4 +1,4 @@
-/** Values of a tensor read at places between its own (`keras/src/backend/tensorflow/image.py`, map_coordinates). */
+/** @file Reads a tensor at positions between its values (`keras/src/backend/tensorflow/image.py`, map_coordinates). */
 import { tf } from "../../engine/tf.ts";
 import { numberAt, stringAt } from "../../topology/config-values.ts";
 import { stopGradient } from "../activation-functions.ts";
@@ -8,13 +8,13 @@ import { unsupported } from "../kernel.ts";
 import { asFloat } from "./number-functions.ts";
 import { operandOf } from "./operands.ts";
 
-/** One of the places around a coordinate along an axis, and its share in what is read. */
+/** A value next to a coordinate along an axis, and its weight. */
 interface Neighbour {
   readonly places: readonly number[];
   readonly share: tf.Tensor | undefined;
 }
 
-/** `inputs` of any shape at `coordinates`, `[rank, ...]`: `[...]`. */
+/** Reads `inputs` of any shape at `coordinates`, `[rank, ...]`, to `[...]`. */
 export function valuesAt(call: KernelCall): tf.Tensor {
   const inputs = operandOf(call, 0, "inputs")!;
   const coordinates = asFloat(operandOf(call, 1, "coordinates")!);
@@ -51,7 +51,7 @@ function combinations(along: readonly (readonly Neighbour[])[]): Neighbour[][] {
   );
 }
 
-/** What one neighbour an axis adds. */
+/** Returns the weighted values of one combination of neighbors. */
 function shareOf(inputs: tf.Tensor, neighbours: readonly Neighbour[], { config }: KernelCall): tf.Tensor {
   const mode = stringAt(config, "fill_mode");
   const count = neighbours[0]!.places.length;
@@ -72,7 +72,7 @@ function shareOf(inputs: tf.Tensor, neighbours: readonly Neighbour[], { config }
   return neighbours.reduce((sum, { share }) => (share ? tf.mul(sum, share) : sum), value);
 }
 
-/** Of a line of `size`. Mirrored places are counted from zero on both sides, as Keras does. */
+/** Maps a place to one within an axis of `size`. As in Keras, mirrored places count from zero on both sides. */
 export function placeWithin(place: number, size: number, mode: string): number {
   if (mode === "wrap") return ((place % size) + size) % size;
   if (mode !== "reflect" && mode !== "mirror") return Math.min(Math.max(place, 0), size - 1);

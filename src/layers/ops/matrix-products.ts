@@ -2,7 +2,7 @@ import { dense } from "../../engine/operations.ts";
 import { tf } from "../../engine/tf.ts";
 import { product } from "../axes.ts";
 
-/** `numpy.matmul`: leading dimensions broadcast, vectors count as a row or a column. */
+/** Multiplies matrices like `numpy.matmul`: leading dimensions broadcast, and vectors count as a row or a column. */
 export function matmul(a: tf.Tensor, b: tf.Tensor): tf.Tensor {
   if (a.rank > 1 && b.rank === 2) return dense(a, b);
   const left = a.rank === 1 ? tf.expandDims(a, 0) : a;
@@ -21,7 +21,7 @@ export function matmul(a: tf.Tensor, b: tf.Tensor): tf.Tensor {
   return tf.reshape(result, vectorFree(shape, a.rank === 1, b.rank === 1));
 }
 
-/** With the last two axes exchanged. */
+/** Exchanges the last two axes. */
 export function swapped(x: tf.Tensor): tf.Tensor {
   const axes = x.shape.map((_, axis) => axis);
   return tf.transpose(x, [...axes.slice(0, -2), x.rank - 1, x.rank - 2]);
@@ -33,7 +33,7 @@ function vectorFree(shape: readonly number[], row: boolean, column: boolean): nu
   );
 }
 
-/** A sum of products by index letters, `"bij,bkj->bik"`, of one tensor or two. */
+/** Computes a sum of products by index letters, `"bij,bkj->bik"`, of one tensor or two. */
 export function einsum(equation: string, operands: readonly tf.Tensor[]): tf.Tensor {
   const [left = "", output = ""] = equation.replaceAll(" ", "").split("->");
   const letters = left.split(",");
@@ -74,7 +74,7 @@ interface Term {
   readonly letters: readonly string[];
 }
 
-/** Summed over the letters that nobody asks for. */
+/** Sums over letters that are not wanted. */
 function summedTo({ tensor, letters }: Term, wanted: readonly string[]): Term {
   const lost = letters.flatMap((letter, axis) => (wanted.includes(letter) ? [] : [axis]));
   if (lost.length === 0) return { tensor, letters };

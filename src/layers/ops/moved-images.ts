@@ -1,4 +1,6 @@
-/** keras.ops.image that read each pixel from another place (`keras/src/backend/tensorflow/image.py`). */
+/**
+ * @file Functions of keras.ops.image that read each pixel from another place (`keras/src/backend/tensorflow/image.py`).
+ */
 import { tf } from "../../engine/tf.ts";
 import { isTrueAt, numberAt, numberList, stringAt } from "../../topology/config-values.ts";
 import { axisOf, channelsLast, contractAxis, rowsOf } from "../axes.ts";
@@ -29,24 +31,27 @@ export const movedImageKernels: Readonly<Record<string, Kernel>> = {
   "ops.ElasticTransform": (call) => ofBatch(call, (images) => pulledAbout(images, call)),
 };
 
-/** The four corners of each image. */
+/** Returns the four corners of each image. */
 function pointsOf(call: KernelCall, index: number, name: string): readonly (readonly Point[])[] {
   const points = rowsOf(operandOf(call, index, name)!, 2) as unknown as readonly Point[];
   return Array.from({ length: points.length / 4 }, (_, image) => points.slice(4 * image, 4 * image + 4));
 }
 
-/** What `compute` makes of the images; of a lone one `[H, W, C]` as of a batch of one. */
+/** Applies `compute` to the images, or to a single image `[H, W, C]` as a batch of one. */
 function ofBatch(call: KernelCall, compute: (images: tf.Tensor) => tf.Tensor): tf.Tensor {
   const images = operandOf(call, 0, "images")!;
   return images.rank === 3 ? tf.squeeze(compute(tf.expandDims(images, 0)), [0]) : compute(images);
 }
 
-/** Images by a map each, or all by one. */
+/** Transforms each image by its own map, or all by one. */
 function moved(call: KernelCall, maps: readonly Affine[], reading: Reading): tf.Tensor {
   return ofBatch(call, (images) => batchMoved(images, call, maps, reading));
 }
 
-/** Its gradient is TensorFlow's: that of the result, moved back by the same reading. */
+/**
+ * Transforms a batch of images. The gradient is TensorFlow's: the gradient of the result, moved back by the same
+ * reading.
+ */
 function batchMoved(
   images: tf.Tensor,
   { config }: KernelCall,
@@ -62,7 +67,7 @@ function batchMoved(
   );
 }
 
-/** By the same smooth noise across and down; with a seed the same noise at each call. */
+/** Distorts images by the same smooth noise across and down. With a seed, the noise is the same at each call. */
 function pulledAbout(images: tf.Tensor, { config, context }: KernelCall): tf.Tensor {
   const [alpha, sigma] = [numberAt(config, "alpha"), numberAt(config, "sigma")];
   return channelsLast(images, config, (x) => {
@@ -76,7 +81,7 @@ function pulledAbout(images: tf.Tensor, { config, context }: KernelCall): tf.Ten
   });
 }
 
-/** Along each of the named axes a product with a matrix of what each place takes from the old ones. */
+/** Multiplies each named axis by a matrix with the weights of the original pixels. */
 function scaledAndTranslated(call: KernelCall): tf.Tensor {
   const images = operandOf(call, 0, "images")!;
   const shape = numberList(argumentOf(call, 1, "output_shape") as number[]);
@@ -97,7 +102,7 @@ function scaledAndTranslated(call: KernelCall): tf.Tensor {
   }, images);
 }
 
-/** `[to, from]`: a place outside of the old ones takes nothing. */
+/** Returns the weights `[to, from]`. A position outside the original gets none. */
 function placeWeights(
   from: number,
   to: number,

@@ -1,11 +1,14 @@
-/** Norms of vectors and matrices (`keras/src/backend/tensorflow/linalg.py`, norm). */
+/** @file Norms of vectors and matrices (`keras/src/backend/tensorflow/linalg.py`, norm). */
 import type { Json } from "../../checkpoint.ts";
 import { max } from "../../engine/operations.ts";
 import { tf } from "../../engine/tf.ts";
 import { inverseOrder } from "../axes.ts";
 import { singularValues } from "./spectral-decompositions.ts";
 
-/** Of the vectors along one axis or the matrices along two, which stay with size 1; undefined for an order that Keras has not. */
+/**
+ * Computes the norm of vectors along one axis or of matrices along two axes. Reduced axes are kept with size 1. Returns
+ * undefined for an order that Keras does not have.
+ */
 export function norm(x: tf.Tensor, axes: readonly number[], order: Json): tf.Tensor | undefined {
   if (order === null || order === "fro" || (order === 2 && axes.length === 1)) {
     return tf.sqrt(tf.sum(tf.square(x), [...axes], true));
@@ -22,7 +25,7 @@ function vectorNorm(size: tf.Tensor, axes: readonly number[], order: number): tf
   return tf.pow(tf.sum(tf.pow(size, order), [...axes], true), 1 / order);
 }
 
-/** The largest or least sum of a column or row, or what the singular values say. */
+/** Computes the largest or smallest sum of a row or column, or a function of the singular values. */
 function matrixNorm(
   x: tf.Tensor,
   [row, column]: readonly [number, number],

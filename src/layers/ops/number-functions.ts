@@ -1,4 +1,4 @@
-/** Functions of single numbers that no backend has, for keras.ops (`keras/src/ops/numpy.py`, `math.py`). */
+/** @file Functions of single numbers for keras.ops that no backend has (`keras/src/ops/numpy.py`, `math.py`). */
 import { tf } from "../../engine/tf.ts";
 import { stopGradient } from "../activation-functions.ts";
 import type { KernelCall } from "../kernel.ts";
@@ -6,37 +6,37 @@ import { unsupported } from "../kernel.ts";
 
 export type Binary = (a: tf.Tensor, b: tf.Tensor) => tf.Tensor;
 
-/** The one where it is a number, else the other. */
+/** Replaces NaN in `one` by the values of `other`. */
 export function withoutNaN(one: tf.Tensor, other: tf.Tensor): tf.Tensor {
   return tf.where(tf.isNaN(asFloat(one)), other, one);
 }
 
-/** Toward zero. Steps have no gradient. */
+/** Rounds toward zero. It has no gradient. */
 export function truncated(x: tf.Tensor): tf.Tensor {
   return stopGradient(tf.mul(tf.sign(x), tf.floor(tf.abs(x))));
 }
 
-/** `log(e^a + e^b)`, in units of which one is `unit` natural ones. */
+/** Computes `log(e^a + e^b)` in units of `1 / unit` of the natural logarithm. */
 export function logSumOfTwo(a: tf.Tensor, b: tf.Tensor, unit: number): tf.Tensor {
   const distance = tf.mul(tf.abs(tf.sub(a, b)), -unit);
   return tf.add(tf.maximum(a, b), tf.div(tf.log1p(tf.exp(distance)), unit));
 }
 
-/** `a 2^b`; zeros and infinities stay, and pass their gradient on as it is. */
+/** Computes `a 2^b`. Zeros and infinities are unchanged, and so is their gradient. */
 export function scaledByPower(a: tf.Tensor, b: tf.Tensor): tf.Tensor {
   const x = asFloat(a);
   const stays = tf.logicalOr(tf.isInf(x), tf.equal(x, 0));
   return tf.where(stays, x, tf.mul(x, tf.pow(2, asFloat(b))));
 }
 
-/** Zero where the divisor is. */
+/** Divides, with zero where the divisor is zero. */
 export function divideNoNan(a: tf.Tensor, b: tf.Tensor): tf.Tensor {
   const zero = tf.equal(b, 0);
   const quotient = tf.div(asFloat(a), tf.where(zero, tf.onesLike(b), b));
   return tf.where(zero, tf.zerosLike(quotient), quotient);
 }
 
-/** Whole numbers by their bits, which no backend has an operation for. */
+/** Creates a function of whole numbers, computed in JavaScript: no backend has operations on bits. */
 export function byBits(compute: (a: number, b: number) => number): Binary {
   return (a, b) => {
     const shape = tf.broadcast_util.assertAndGetBroadcastShape(a.shape, b.shape);
@@ -60,14 +60,14 @@ export function finite(x: tf.Tensor, { config }: KernelCall): tf.Tensor {
   return tf.where(tf.equal(x, Number.NEGATIVE_INFINITY), replaced(config["neginf"], -limit), below);
 }
 
-/** `sin(pi x) / (pi x)`, 1 at 0. */
+/** Computes `sin(pi x) / (pi x)`, which is 1 at 0. */
 export function sinc(x: tf.Tensor): tf.Tensor {
   const zero = tf.equal(x, 0);
   const angle = tf.mul(tf.where(zero, tf.onesLike(x), x), Math.PI);
   return tf.where(zero, tf.onesLike(x), tf.div(tf.sin(angle), angle));
 }
 
-/** Within what the type can hold. */
+/** Casts with values clipped to the range of the dtype. */
 export function saturated(x: tf.Tensor, { config }: KernelCall): tf.Tensor {
   const dtype = String(config["dtype"]);
   const [, unsigned, bits] = /^(u?)int(\d+)$/.exec(dtype) ?? [];
@@ -82,12 +82,17 @@ export function complement(x: tf.Tensor): tf.Tensor {
   return tf.sub(tf.neg(x), tf.scalar(1, "int32"));
 }
 
-/** The next number that the type has on the way from one to the other: in double precision, as Keras computes it, the same. */
+/**
+ * Returns the first operand: Keras computes the next number in double precision, and rounded to float32 it is the same.
+ */
 export function nextAfter(a: tf.Tensor, b: tf.Tensor): tf.Tensor {
   return tf.add(asFloat(a), tf.zerosLike(asFloat(b)));
 }
 
-/** The same bytes as numbers of another type. @throws {TopologyError} for a type that no tensor here has. */
+/**
+ * Reinterprets the bytes as numbers of another dtype. @throws {TopologyError} for a dtype that tensors here do not
+ * have.
+ */
 export function reinterpreted(x: tf.Tensor, { config }: KernelCall): tf.Tensor {
   const dtype = config["dtype"] ?? x.dtype;
   if (dtype === x.dtype) return x;
@@ -99,7 +104,7 @@ export function reinterpreted(x: tf.Tensor, { config }: KernelCall): tf.Tensor {
   throw unsupported(`a view of ${x.dtype} as ${String(dtype)}`, "View float32 as int32, or back.");
 }
 
-/** The modified Bessel function of the first kind and order 0; its gradient is that of order 1. */
+/** Computes the modified Bessel function of the first kind and order 0. Its gradient is that of order 1. */
 export function besselI0(x: tf.Tensor): tf.Tensor {
   const compute = tf.customGrad((given, save) => {
     const value = given as tf.Tensor;
@@ -116,7 +121,7 @@ export function besselI0(x: tf.Tensor): tf.Tensor {
   return compute(x);
 }
 
-/** `sum over k of (x / 2)^(2k + order) / (k! (k + order)!)`, for orders 0 and 1. */
+/** Computes `sum over k of (x / 2)^(2k + order) / (k! (k + order)!)` for order 0 or 1. */
 function besselSeries(x: number, order: 0 | 1): number {
   let term = order === 0 ? 1 : x / 2;
   let sum = term;
@@ -135,7 +140,7 @@ export function commonDivisor(a: number, b: number): number {
   return b === 0 ? Math.abs(a) : commonDivisor(b, a % b);
 }
 
-/** Giles' polynomials in single precision (2010); the gradient is exact. */
+/** Computes the inverse error function by Giles's polynomials in single precision (2010). The gradient is exact. */
 export function inverseErrorFunction(x: tf.Tensor): tf.Tensor {
   const near = [2.81022636e-8, 3.43273939e-7, -3.5233877e-6, -4.39150654e-6, 0.00021858087, -0.00125372503];
   const far = [-0.000200214257, 0.000100950558, 0.00134934322, -0.00367342844, 0.00573950773, -0.0076224613];

@@ -1,9 +1,9 @@
-/** What an op of keras.ops is called with: tensors, constants, and lists of them. */
+/** @file The operands of keras.ops: tensors, constants, and lists of them. */
 import { tf } from "../../engine/tf.ts";
 import { TopologyError } from "../../errors.ts";
 import type { Kernel, KernelArgument, KernelCall } from "../kernel.ts";
 
-/** The argument at a position, or else of a name. */
+/** Returns the argument at a position, or else of a name. */
 export function argumentOf(
   { args, kwargs }: KernelCall,
   index: number,
@@ -12,7 +12,10 @@ export function argumentOf(
   return args[index] ?? kwargs[name];
 }
 
-/** The call's operands in order, named ones last; constants become tensors of the others' dtype where their values allow it. */
+/**
+ * Returns the call's operands in order, named ones last. Constants become tensors of the others' dtype if their values
+ * allow it.
+ */
 export function operandsOf({ args, kwargs }: KernelCall, count: number): tf.Tensor[] {
   const given = [...args, ...Object.values(kwargs)];
   const tensors = given.filter((argument): argument is tf.Tensor => argument instanceof tf.Tensor);
@@ -25,29 +28,29 @@ export function operandsOf({ args, kwargs }: KernelCall, count: number): tf.Tens
   throw new TopologyError(`operands: expected ${count}, got ${operands.length}.`);
 }
 
-/** The kernel of a function of one operand. */
+/** Creates the kernel of a function of one operand. */
 export function ofOne(compute: (x: tf.Tensor) => tf.Tensor): Kernel {
   return (call) => compute(operandsOf(call, 1)[0]!);
 }
 
-/** The kernel of a function of two operands. */
+/** Creates the kernel of a function of two operands. */
 export function ofTwo(compute: (a: tf.Tensor, b: tf.Tensor) => tf.Tensor): Kernel {
   return (call) => compute(...(operandsOf(call, 2) as [tf.Tensor, tf.Tensor]));
 }
 
-/** One operand as a tensor, undefined where the call gives none. */
+/** Returns one operand as a tensor, undefined if the call has none. */
 export function operandOf(call: KernelCall, index: number, name: string): tf.Tensor | undefined {
   const argument = argumentOf(call, index, name);
   return argument === null || argument === undefined ? undefined : operandTensor(argument, false);
 }
 
-/** The tensors of a list argument, or of a lone tensor. */
+/** Returns the tensors of a list argument, or of a single tensor. */
 export function tensorList(argument: KernelArgument | undefined): tf.Tensor[] {
   const items = Array.isArray(argument) ? argument : [argument];
   return items.map((item) => operandTensor(item as KernelArgument, false));
 }
 
-/** Numbers that are constants, a tensor or tensors of one each. */
+/** Reads numbers given as constants, as a tensor, or as tensors of one number each. */
 export function numbersOf(argument: KernelArgument | undefined): number[] {
   if (argument instanceof tf.Tensor) return Array.from(argument.dataSync());
   return [argument ?? []]

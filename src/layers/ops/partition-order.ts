@@ -1,4 +1,7 @@
-/** Where the least numbers of an axis stand, and the others (`keras/src/backend/tensorflow/numpy.py`, argpartition). */
+/**
+ * @file The places of the smallest numbers of an axis, followed by the others (`keras/src/backend/tensorflow/numpy.py`,
+ * argpartition).
+ */
 import { tf } from "../../engine/tf.ts";
 import { numberAt } from "../../topology/config-values.ts";
 import { axisOf, inverseOrder, product, rowsOf } from "../axes.ts";
@@ -7,8 +10,8 @@ import { unsupported } from "../kernel.ts";
 import { operandsOf } from "./operands.ts";
 
 /**
- * As Keras has it with TensorFlow, for whole numbers: the others stand in the order of what is left where zeros have taken the
- * place of the least. Of several rows, row `j` has zeros where any row has its `j`-th least.
+ * Returns the places as Keras on TensorFlow does for whole numbers: the others are in the order of what is left after
+ * the smallest are replaced by zeros. With several rows, row `j` has zeros where any row has its `j`-th smallest.
  */
 export function partitioned(call: KernelCall): tf.Tensor {
   const x = operandsOf(call, 1)[0]!;
@@ -37,7 +40,9 @@ function rowsPartitioned(x: tf.Tensor, { config }: KernelCall): tf.Tensor {
   return tf.tensor(result.flat(), x.shape, "int32");
 }
 
-/** The row whose coordinates are all but the first of the given one's, then the rank; past the last where there is none. */
+/**
+ * Returns the row whose coordinates are all but the first of the given row's, then the rank; infinity if there is none.
+ */
 function zeroedRow(row: number, rank: number, lead: readonly number[]): number {
   if (lead.length === 0) return 0;
   const inner = product(lead.slice(1));
@@ -60,7 +65,7 @@ function coordinatesOf(place: number, shape: readonly number[]): number[] {
     .reverse();
 }
 
-/** From the largest on, of equal ones the first. */
+/** Returns the places of values in descending order, of equal values the first. */
 function placesFrom(values: readonly number[]): number[] {
   return values.map((_, place) => place).sort((a, b) => values[b]! - values[a]! || a - b);
 }

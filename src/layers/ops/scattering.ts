@@ -1,4 +1,7 @@
-/** keras.ops that put rows at given places or gather them by their place (`keras/src/ops/core.py`, `math.py`). */
+/**
+ * @file Functions of keras.ops that write rows to given places or group them by place (`keras/src/ops/core.py`,
+ * `math.py`).
+ */
 import { max } from "../../engine/operations.ts";
 import { tf } from "../../engine/tf.ts";
 import { numberAt, numberList } from "../../topology/config-values.ts";
@@ -18,7 +21,7 @@ export const scatteringKernels: Readonly<Record<string, Kernel>> = {
   "ops.SegmentMin": bySegment((rows) => min(rows, [0], false), 3.4028234663852886e38),
 };
 
-/** The places that a list of index vectors names among the rows of the leading axes. */
+/** Returns the places that index vectors name among the rows of the leading axes. */
 function placesOf(indices: tf.Tensor, shape: readonly number[]): { places: number[]; rest: number[] } {
   const depth = indices.shape.at(-1)!;
   const values = Array.from(indices.dataSync());
@@ -28,7 +31,7 @@ function placesOf(indices: tf.Tensor, shape: readonly number[]): { places: numbe
   return { places, rest: shape.slice(depth) };
 }
 
-/** Zeros with the values at their places; those of one place add up. */
+/** Writes values to their places among zeros. Values at the same place add up. */
 function scattered(call: KernelCall): tf.Tensor {
   const shape = numberList(call.config["shape"]);
   const { places, rest } = placesOf(operandOf(call, 0, "indices")!, shape);
@@ -37,7 +40,7 @@ function scattered(call: KernelCall): tf.Tensor {
   return tf.reshape(summedAt(values, places, count, product(rest)), [...shape]);
 }
 
-/** `[count, width]`. */
+/** Sums rows by place: `[count, width]`. */
 function summedAt(values: tf.Tensor, places: readonly number[], count: number, width: number): tf.Tensor {
   const ids = tf.tensor1d([...places], "int32");
   return tf.unsortedSegmentSum(tf.reshape(values, [places.length, width]), ids, count);
@@ -45,7 +48,7 @@ function summedAt(values: tf.Tensor, places: readonly number[], count: number, w
 
 type Reduction = (a: tf.Tensor, b: tf.Tensor) => tf.Tensor;
 
-/** What each reduction makes of the value at a place and an update, and the update that changes nothing. */
+/** The function by which each reduction combines a value and an update, and the update that changes nothing. */
 const reductions: Readonly<Record<string, readonly [Reduction, number]>> = {
   max: [tf.maximum, Number.NEGATIVE_INFINITY],
   min: [tf.minimum, Number.POSITIVE_INFINITY],
@@ -81,7 +84,10 @@ function updated(call: KernelCall): tf.Tensor {
   return tf.reshape(result, inputs.shape);
 }
 
-/** For each place the update (from 1 on) that reaches it in a round, 0 for none; as many rounds as one place has updates. */
+/**
+ * Distributes updates over rounds: each lists, for every place, the update (from 1 on) that reaches it, or 0. There are
+ * as many rounds as one place has updates.
+ */
 function rounds(places: readonly number[], count: number): number[][] {
   const result: number[][] = [];
   places.forEach((place, index) => {
@@ -99,7 +105,7 @@ function picked(rows: tf.Tensor[], from: readonly number[]): tf.Tensor {
   return tf.gather(tf.concat(rows, 0), tf.tensor1d([...from], "int32"));
 }
 
-/** A block laid over the inputs, moved so far that it lies within. */
+/** Overwrites a block of the inputs, shifted so that it lies within them. */
 function blockUpdated(call: KernelCall): tf.Tensor {
   const inputs = operandOf(call, 0, "inputs")!;
   const updates = operandOf(call, 2, "updates")!;
@@ -113,7 +119,7 @@ function blockUpdated(call: KernelCall): tf.Tensor {
   return tf.where(tf.cast(covered, "bool"), tf.pad(updates, margins), inputs);
 }
 
-/** The rows of each segment as one; `empty` fills a segment without rows. */
+/** Creates a kernel that reduces the rows of each segment. `empty` fills segments without rows. */
 function bySegment(reduce: (rows: tf.Tensor) => tf.Tensor, empty: number): Kernel {
   return (call) => {
     const data = operandOf(call, 0, "data")!;

@@ -1,4 +1,4 @@
-/** keras.ops that move, join or resample axes (`keras/src/ops/numpy.py`, `core.py`, `image.py`). */
+/** @file Functions of keras.ops that move, join or resample axes (`keras/src/ops/numpy.py`, `core.py`, `image.py`). */
 import type { JsonObject } from "../../checkpoint.ts";
 import type { Padding } from "../../engine/operations.ts";
 import { averagePool2d, maxPool2d } from "../../engine/operations.ts";
@@ -92,12 +92,12 @@ export const shapeOpKernels: Readonly<Record<string, Kernel>> = Object.fromEntri
   ["ops.Dot", ofTwo(dot)],
 ]);
 
-/** `numpy.dot`: over the last axis of one and the last but one of the other. */
+/** Computes `numpy.dot`, over the last axis of `a` and the last but one of `b`. */
 function dot(a: tf.Tensor, b: tf.Tensor): tf.Tensor {
   return b.rank <= 2 ? matmul(a, b) : tf.dot(a, b);
 }
 
-/** Negative places count from the end. */
+/** Gathers slices along an axis. Negative indices count from the end. */
 function gatheredAt(x: tf.Tensor, indices: tf.Tensor, axis: number): tf.Tensor {
   const places = tf.cast(indices, "int32");
   const size = tf.scalar(x.shape[axis]!, "int32");
@@ -123,14 +123,14 @@ function split(call: KernelCall): KernelResult {
   };
 }
 
-/** Each slice along an axis as often as `times` says, of all or of each. */
+/** Repeats slices along an axis, all equally often or each by its own number. */
 function repeated(x: tf.Tensor, axis: number, times: readonly number[]): tf.Tensor {
   if (times.length === 1) return repeatAxis(x, axis, times[0]!);
   const places = times.flatMap((count, place) => new Array<number>(count).fill(place));
   return taken(x, axis, places);
 }
 
-/** Each shift along its axis; without an axis all values in a row. */
+/** Shifts values along axes, or without an axis all values in order. */
 function rolled(x: tf.Tensor, config: JsonObject): tf.Tensor {
   const shifts = numberList(config["shift"]);
   if (config["axis"] === null) return tf.reshape(rolledAlong(tf.reshape(x, [-1]), 0, shifts[0]!), x.shape);
@@ -145,7 +145,7 @@ function rolledAlong(x: tf.Tensor, axis: number, by: number): tf.Tensor {
   return tf.concat([everyNth(x, axis, size - shift, shift, 1), everyNth(x, axis, 0, size - shift, 1)], axis);
 }
 
-/** Constant, or by mirroring with the border (`symmetric`) or without it (`reflect`). */
+/** Pads with a constant, or by mirroring with the border (`symmetric`) or without it (`reflect`). */
 function padded(x: tf.Tensor, config: JsonObject, { kwargs }: KernelCall): tf.Tensor {
   const flat = numberList(config["pad_width"]);
   const mode = config["mode"] ?? "constant";

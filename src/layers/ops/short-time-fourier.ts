@@ -1,4 +1,4 @@
-/** Fourier transforms of overlapping frames (`keras/src/backend/tensorflow/math.py`, stft, istft). */
+/** @file Fourier transforms of overlapping frames (`keras/src/backend/tensorflow/math.py`, stft, istft). */
 import type { Json } from "../../checkpoint.ts";
 import { dense } from "../../engine/operations.ts";
 import { tf } from "../../engine/tf.ts";
@@ -15,10 +15,10 @@ export const shortTimeKernels: Readonly<Record<string, Kernel>> = {
 };
 
 interface Framing {
-  /** Over the whole transform. */
+  /** The window over the whole transform. */
   readonly window: Float64Array;
   readonly step: number;
-  /** Samples at each end that are no part of the signal. */
+  /** The number of samples at each end that are not part of the signal. */
   readonly margin: number;
 }
 
@@ -31,7 +31,7 @@ function framingIn(config: KernelCall["config"]): Framing {
   };
 }
 
-/** `[..., samples]` as the real and the imaginary part `[..., frames, frequencies]`. */
+/** Computes the real and the imaginary part `[..., frames, frequencies]` of `[..., samples]`. */
 function framesTransformed(call: KernelCall): KernelResult {
   const x = operandsOf(call, 1)[0]!;
   const { window, step, margin } = framingIn(call.config);
@@ -40,7 +40,7 @@ function framesTransformed(call: KernelCall): KernelResult {
   return { outputs: fourierMatrices(window).map((matrix) => dense(frames, matrix)) };
 }
 
-/** Frames added up where they overlap, each under the window over the sum of the squares of all that stand there. */
+/** Adds up overlapping frames, each weighted by the window over the sum of all squared windows at a sample. */
 function framesJoined(call: KernelCall): tf.Tensor {
   const parts = tensorList(argumentOf(call, 0, "x")) as [tf.Tensor, tf.Tensor];
   const { window, step, margin } = framingIn(call.config);
@@ -65,7 +65,10 @@ function overlapShares(window: Float64Array, step: number): number[] {
   });
 }
 
-/** `[..., frames, length]` as `[..., length + step (frames - 1)]`: a sum of as many rows of pieces as frames lie over each other. */
+/**
+ * Adds up `[..., frames, length]` to `[..., length + step (frames - 1)]`, as a sum of rows of pieces, one for each
+ * overlapping frame.
+ */
 function overlapped(x: tf.Tensor, step: number): tf.Tensor {
   const [frames, length] = x.shape.slice(-2) as [number, number];
   const lead = x.shape.slice(0, -2);
@@ -79,7 +82,9 @@ function overlapped(x: tf.Tensor, step: number): tf.Tensor {
   return everyNth(sum, lead.length, 0, length + step * (frames - 1), 1);
 }
 
-/** A window in the middle of a transform, by its name or its heights; null is a rectangle over all of it. */
+/**
+ * Returns a window, given by name or by its heights, in the middle of a transform. Null is a rectangle over all of it.
+ */
 export function windowShape(window: Json, length: number, transform: number): Float64Array {
   const shape = new Float64Array(transform);
   if (window === null) return shape.fill(1);
@@ -90,7 +95,7 @@ export function windowShape(window: Json, length: number, transform: number): Fl
   return shape;
 }
 
-/** Of a period that TensorFlow takes one shorter for odd lengths. */
+/** Computes a raised cosine, whose period TensorFlow shortens by one for odd lengths. */
 function raisedCosine(base: number, length: number): number[] {
   const period = length % 2 === 0 ? length : Math.max(1, length - 1);
   return Array.from({ length }, (_, index) =>
@@ -98,7 +103,9 @@ function raisedCosine(base: number, length: number): number[] {
   );
 }
 
-/** The windowed real and imaginary parts of a Fourier transform as products, `[samples, frequencies]`. */
+/**
+ * Returns matrices `[samples, frequencies]` that compute the real and imaginary part of a windowed Fourier transform.
+ */
 export function fourierMatrices(window: Float64Array): [tf.Tensor, tf.Tensor] {
   const size = window.length;
   const frequencies = Math.floor(size / 2) + 1;

@@ -1,4 +1,7 @@
-/** Fourier transforms and sliding blocks of keras.ops (`keras/src/ops/math.py`, `nn.py`). Each is a product with constant matrices. */
+/**
+ * @file Fourier transforms and sliding blocks of keras.ops (`keras/src/ops/math.py`, `nn.py`). Each is a product with
+ * constant matrices.
+ */
 import { dense } from "../../engine/operations.ts";
 import { tf } from "../../engine/tf.ts";
 import { numberAt, numbersAt } from "../../topology/config-values.ts";
@@ -43,7 +46,7 @@ function partsOf([real, imaginary]: Complex): KernelResult {
   return { outputs: [real, imaginary] };
 }
 
-/** `wave(2 pi row column / length)` as a matrix. */
+/** Returns the matrix `wave(2 pi row column / length)`. */
 function waves(rows: number, columns: number, length: number, wave: (angle: number) => number): tf.Tensor2D {
   const values = Float32Array.from({ length: rows * columns }, (_, place) => {
     const turn = (Math.floor(place / columns) * (place % columns)) % length;
@@ -52,7 +55,7 @@ function waves(rows: number, columns: number, length: number, wave: (angle: numb
   return tf.tensor2d(values, [rows, columns]);
 }
 
-/** Along the last axis. */
+/** Transforms the last axis. */
 function transformed([real, imaginary]: Complex): Complex {
   const size = real.shape.at(-1)!;
   const cosines = waves(size, size, size, Math.cos);
@@ -69,7 +72,7 @@ function transformed2(parts: Complex): Complex {
   return [swapped(a), swapped(b)];
 }
 
-/** The frequencies up to the half of the length. */
+/** Computes the frequencies up to half of the length. */
 function realTransformed(x: tf.Tensor): Complex {
   const size = x.shape.at(-1)!;
   const frequencies = Math.floor(size / 2) + 1;
@@ -77,7 +80,10 @@ function realTransformed(x: tf.Tensor): Complex {
   return [dense(x, waves(size, frequencies, size, Math.cos)), dense(x, sines)];
 }
 
-/** Each frequency but the first, and the last of an even length, stands for its mirror too. */
+/**
+ * Computes the inverse transform of real numbers. Each frequency but the first, and the last of an even length, also
+ * stands for its mirror.
+ */
 export function inverseRealTransformed([real, imaginary]: Complex, length: number): tf.Tensor {
   const frequencies = Math.floor(length / 2) + 1;
   const shares = Array.from({ length: frequencies }, (_, frequency) =>
@@ -90,12 +96,15 @@ export function inverseRealTransformed([real, imaginary]: Complex, length: numbe
   );
 }
 
-/** The last axis cut off or filled up with zeros. */
+/** Cuts the last axis to a length, or fills it up with zeros. */
 function ofLength(x: tf.Tensor, length: number): tf.Tensor {
   return padAxis(x, x.rank - 1, 0, length - x.shape.at(-1)!);
 }
 
-/** For each tap of a window along an axis, the matrix `[size, positions]` that puts what it reads back into its place. */
+/**
+ * Returns, for each tap of a window along an axis, the matrix `[size, positions]` that puts the values it reads back in
+ * their places.
+ */
 function placements(
   config: KernelCall["config"],
   size: number,
@@ -115,7 +124,7 @@ function placements(
   });
 }
 
-/** Images `[N, C, H, W]` as their windows `[N, C h w, positions]`. */
+/** Cuts images `[N, C, H, W]` into windows `[N, C h w, positions]`. */
 function unfolded(x: tf.Tensor, config: KernelCall["config"]): tf.Tensor {
   const [batch, channels, high, wide] = x.shape as [number, number, number, number];
   const [rows, columns] = blockCounts(config, [high, wide]) as [number, number];
@@ -127,7 +136,7 @@ function unfolded(x: tf.Tensor, config: KernelCall["config"]): tf.Tensor {
   return tf.reshape(tf.stack(blocks, 2), [batch, channels * blocks.length, rows * columns]);
 }
 
-/** Windows put back and added up where they overlap. */
+/** Puts windows back in their places and adds them up where they overlap. */
 function folded(x: tf.Tensor, config: KernelCall["config"]): tf.Tensor {
   const [high, wide] = numbersAt(config, "output_size", 2);
   const [rows, columns] = blockCounts(config, [high, wide]) as [number, number];

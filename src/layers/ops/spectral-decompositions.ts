@@ -1,4 +1,7 @@
-/** Eigenvalues, singular values and what follows from them (`keras/src/ops/linalg.py`), with TensorFlow's gradients (`linalg_grad.py`). */
+/**
+ * @file Eigenvalues, singular values and functions of them (`keras/src/ops/linalg.py`), with TensorFlow's gradients
+ * (`linalg_grad.py`).
+ */
 import { max } from "../../engine/operations.ts";
 import { tf } from "../../engine/tf.ts";
 import { isTrueAt } from "../../topology/config-values.ts";
@@ -34,7 +37,10 @@ export const spectralKernels: Readonly<Record<string, Kernel>> = {
 
 const float32Epsilon = 2 ** -23;
 
-/** Values `[..., n]` from the least on, and vectors as columns `[..., n, n]`; what is above the diagonal is not read. */
+/**
+ * Computes eigenvalues `[..., n]` in ascending order and eigenvectors as columns `[..., n, n]`. Values above the
+ * diagonal are not read.
+ */
 function symmetricEigenvectors(x: tf.Tensor): tf.Tensor[] {
   const size = x.shape.at(-1)!;
   return ofEachMatrix(
@@ -64,12 +70,15 @@ function singularVectors(call: KernelCall): KernelResult | tf.Tensor {
   return { outputs: [left, values, swapped(right)] };
 }
 
-/** Of `[..., rows, columns]`, from the largest on: `[..., min(rows, columns)]`. */
+/** Computes the singular values of `[..., rows, columns]` in descending order: `[..., min(rows, columns)]`. */
 export function singularValues(x: tf.Tensor): tf.Tensor {
   return decomposed(x)[1];
 }
 
-/** Left vectors, singular values and right vectors; vectors are columns. `full` is all of them, also where no value belongs to one. */
+/**
+ * Computes left vectors, singular values and right vectors. Vectors are columns. With `full`, vectors without a
+ * singular value are included.
+ */
 function decomposed(
   x: tf.Tensor,
   full = false,
@@ -95,7 +104,7 @@ function decomposed(
   ) as [tf.Tensor, tf.Tensor, tf.Tensor];
 }
 
-/** The gradient of a decomposition of matrices no taller than wide. */
+/** Computes the gradient of the decomposition of matrices that are not taller than wide. */
 function ofWide(
   left: tf.Tensor,
   values: tf.Tensor,
@@ -128,7 +137,7 @@ function ofWide(
   return tf.add(alongNear, matmul(inverted, outside));
 }
 
-/** Directions of small singular values count as none. */
+/** Computes the pseudoinverse, in which small singular values count as zero. */
 function pseudoInverse(call: KernelCall): tf.Tensor {
   const x = operandsOf(call, 1)[0]!;
   const [left, values, right] = decomposed(x);
@@ -139,7 +148,7 @@ function pseudoInverse(call: KernelCall): tf.Tensor {
   return matmul(tf.div(right, tf.expandDims(divisors, -2)), swapped(left));
 }
 
-/** The `x` for which `a x` is nearest to `b`, a vector or a matrix; of several the shortest. */
+/** Computes the shortest `x` for which `a x` is nearest to `b`, a vector or a matrix. */
 function leastSquares(call: KernelCall): tf.Tensor {
   const [a, b] = operandsOf(call, 2) as [tf.Tensor, tf.Tensor];
   const [left, values, right] = decomposed(a);
