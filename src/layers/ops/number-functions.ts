@@ -77,7 +77,7 @@ export function saturated(x: tf.Tensor, { config }: KernelCall): tf.Tensor {
   return cast(tf.clipByValue(x, unsigned ? 0 : -high - 1, high), dtype);
 }
 
-/** Whole numbers with every bit turned. */
+/** Inverts every bit of whole numbers. */
 export function complement(x: tf.Tensor): tf.Tensor {
   return tf.sub(tf.neg(x), tf.scalar(1, "int32"));
 }
