@@ -4,6 +4,8 @@ export type { FileOptions } from "./data/model-files.ts";
 export { dataFolder, fileKindOf } from "./data/model-files.ts";
 export { ensureEngine } from "./engine/backend.ts";
 export { engineHome } from "./engine/home.ts";
+export type { Shard } from "./features/shard.ts";
+export { parseShard, shardFromEnvironment, wholeShard } from "./features/shard.ts";
 export {
   formatAt,
   formatNames,
@@ -20,6 +22,7 @@ export type { Parity } from "./inference/parity.ts";
 export { comparePredictions } from "./inference/parity.ts";
 export type { OptionCheck, OptionSpelling, Refuse } from "./options.ts";
 export { oneOf, someText, spellOptions, wholeNumber } from "./options.ts";
+export { extractRun } from "./run/extract-run.ts";
 export { makeRunFolder, modelFileAt, removeRunFolder } from "./run/folder.ts";
 export type { PreparedRun } from "./run/prepare.ts";
 export { prepareRun } from "./run/prepare.ts";

@@ -39,6 +39,8 @@ export type { EngineChoice, EngineInfo } from "./engine/backend.ts";
 export { engineInfo, useEngine } from "./engine/backend.ts";
 export { setupEngine } from "./engine/setup.ts";
 export { DataError, KerasFileError, MachineError, TopologyError, UsageError } from "./errors.ts";
+export type { Shard, ShardFeatures } from "./features/shard.ts";
+export type { AugmentArgument } from "./features/views/recipe.ts";
 export { finetune } from "./finetune.ts";
 export { readCheckpoint } from "./formats/checkpoint-file.ts";
 export type { Inspection } from "./freeze/inspect.ts";

@@ -3,6 +3,7 @@ import type { AnyCommand } from "./command.ts";
 import { convertCommand } from "./convert.ts";
 import { doctorCommand } from "./doctor.ts";
 import { evaluateCommand } from "./evaluate.ts";
+import { extractCommand } from "./extract.ts";
 import type { Flag } from "./flag.ts";
 import { inspectCommand } from "./inspect.ts";
 import { planCommand } from "./plan.ts";
@@ -17,6 +18,7 @@ export const commands: readonly AnyCommand[] = [
   inspectCommand,
   predictCommand,
   evaluateCommand,
+  extractCommand,
   convertCommand,
   setupCommand,
   doctorCommand,

@@ -7,7 +7,7 @@ import { picked } from "./command.ts";
 import type { FlagsOf, OptionFlag } from "./flag.ts";
 import { flag, sets, switches, value } from "./flag.ts";
 import type { Terminal } from "./terminal.ts";
-import { byteSize, classWeight, imageSize, nameOrJson, names, number } from "./values.ts";
+import { byteSize, classWeight, imageSize, listOrJson, nameOrJson, names, number } from "./values.ts";
 
 /** Headings of the help, in its order. */
 const data = "Model and data";
@@ -175,7 +175,7 @@ export const trainingFlags: OptionFlags = {
     "augment",
     "How training images vary: light, medium, strong, or a list such as flip,rotate=10,zoom=0.1,crop,brightness=0.2 (see docs/augmentation.md)",
     "LIST",
-    { group: training, otherwise: "none" },
+    { group: training, read: listOrJson, otherwise: "none" },
   ),
   views: sets(
     "views",

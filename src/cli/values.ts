@@ -42,5 +42,17 @@ export const nameOrJson: ReadText = (text, refuse) => {
   }
 };
 
+/** Reads names between commas as they are written, or the JSON of layers. */
+export const listOrJson: ReadText = (text, refuse) => {
+  if (!/^\s*[[{]/.test(text)) return text;
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw refuse(
+      'names such as flip,rotate=10, or JSON such as [{"class_name": "RandomFlip", "config": {}}]',
+    );
+  }
+};
+
 /** Reads names between commas: `accuracy,auc`. */
 export const names: ReadText = (text) => text.split(",").map((name) => name.trim());

@@ -2,6 +2,7 @@ import type { JsonObject } from "../../checkpoint.ts";
 import { UsageError } from "../../errors.ts";
 import { nearestNames } from "../../freeze/suggestions.ts";
 import { randomImageLayers } from "../../layers/random-images/kernels.ts";
+import { optionName } from "../../options.ts";
 import { modernConfig } from "../../topology/dialects/layer-config.ts";
 import type { AugmentationLayer, ImageShape, Mixture, TransformationDefinition } from "./transformations.ts";
 import { mixtures, movingLayers, strengths, transformations } from "./transformations.ts";
@@ -42,7 +43,11 @@ export function augmentationRecipe(argument: AugmentArgument): Recipe {
   }
   const recipe = { steps, mixup: alphas.get("mixup") ?? null, cutmix: alphas.get("cutmix") ?? null };
   if (steps.length > 0 || recipe.mixup !== null || recipe.cutmix !== null) return recipe;
-  throw new UsageError(`augment: expected ${names().join(", ")}, or Keras layers, got none.`, "augment");
+  throw new UsageError(
+    `${augment()}: expected ${names().join(", ")}, or Keras layers, got none.`,
+    "augment",
+    "augment",
+  );
 }
 
 /** Returns the recipe as it may be given again: `flip=horizontal,rotate=10`. */
@@ -64,8 +69,9 @@ export function recipeLayers({ steps }: Recipe, image: ImageShape): readonly Aug
   const channels = image[2];
   if (steps.length > 0 && channels !== 1 && channels !== 3) {
     throw new UsageError(
-      `augment: expected a model that takes images of 1 or 3 channels, got ${channels}. Leave it out.`,
+      `${augment()}: expected a model that takes images of 1 or 3 channels, got ${channels}. Leave it out.`,
       "augment-channels",
+      "augment",
     );
   }
   return steps.flatMap((step) => {
@@ -74,8 +80,9 @@ export function recipeLayers({ steps }: Recipe, image: ImageShape): readonly Aug
     if (ofColors && channels === 1) {
       if (step.from !== null) return [];
       throw new UsageError(
-        `augment ${step.name}: expected images with colors, got a model that takes grayscale images. Leave it out.`,
+        `${augment()} ${step.name}: expected images with colors, got a model that takes grayscale images. Leave it out.`,
         "augment-channels",
+        "augment",
       );
     }
     return layers(Number(step.value), image, String(step.value)).map(withDefaults);
@@ -122,8 +129,9 @@ function definitionOf(name: string): TransformationDefinition {
   const near = nearestNames(name, names(), 2);
   const hint = near.length > 0 ? ` Did you mean ${near.join(" or ")}?` : "";
   throw new UsageError(
-    `augment ${JSON.stringify(name)}: expected ${names().join(", ")}, got an unknown name.${hint}`,
+    `${augment()} ${JSON.stringify(name)}: expected ${names().join(", ")}, got an unknown name.${hint}`,
     "augment-unknown",
+    "augment",
   );
 }
 
@@ -149,8 +157,9 @@ function valueIn(item: string, { usual, range, whole = false }: Range): number |
 
 function outOfRange(name: string, expected: string, got: string): UsageError {
   return new UsageError(
-    `augment ${name}: expected ${expected}, got ${JSON.stringify(got)}.`,
+    `${augment()} ${name}: expected ${expected}, got ${JSON.stringify(got)}.`,
     "augment-value",
+    "augment",
   );
 }
 
@@ -172,23 +181,30 @@ function kerasLayer(given: JsonObject): AugmentationLayer {
     Array.isArray(config)
   ) {
     throw new UsageError(
-      `augment: expected a Keras layer as { class_name, config }, got ${JSON.stringify(given).slice(0, 80)}.`,
+      `${augment()}: expected a Keras layer as { class_name, config }, got ${JSON.stringify(given).slice(0, 80)}.`,
       "augment-layer",
+      "augment",
     );
   }
   const plain = className.split(">").at(-1) ?? className;
   if (Object.hasOwn(unusable, plain)) {
     throw new UsageError(
-      `augment ${plain}: expected a layer that keeps the image's size and works on one image, got another. ${unusable[plain]}`,
+      `${augment()} ${plain}: expected a layer that keeps the image's size and works on one image, got another. ${unusable[plain]}`,
       "augment-layer",
+      "augment",
     );
   }
   if (known.includes(plain)) return { className: plain, config: config as JsonObject };
   const [near] = nearestNames(plain, known, 1);
   throw new UsageError(
-    `augment ${JSON.stringify(plain)}: expected a random image layer of Keras, got an unknown class.${near ? ` Did you mean ${near}?` : ""}`,
+    `${augment()} ${JSON.stringify(plain)}: expected a random image layer of Keras, got an unknown class.${near ? ` Did you mean ${near}?` : ""}`,
     "augment-layer",
+    "augment",
   );
+}
+
+function augment(): string {
+  return optionName("augment");
 }
 
 function names(): string[] {
@@ -212,12 +228,17 @@ function nameIn(item: string): string {
 }
 
 function twice(name: string): UsageError {
-  return new UsageError(`augment ${name}: expected it once, got it twice. Leave one out.`, "augment-twice");
+  return new UsageError(
+    `${augment()} ${name}: expected it once, got it twice. Leave one out.`,
+    "augment-twice",
+    "augment",
+  );
 }
 
 function twoStrengths(first: string, second: string): UsageError {
   return new UsageError(
-    `augment: expected one strength, got ${first} and ${second}. Leave one out.`,
+    `${augment()}: expected one strength, got ${first} and ${second}. Leave one out.`,
     "augment-twice",
+    "augment",
   );
 }
