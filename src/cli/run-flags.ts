@@ -171,6 +171,58 @@ export const trainingFlags: OptionFlags = {
       read: nameOrJson,
     },
   ),
+  schedule: sets(
+    "schedule",
+    "How the rate goes over the steps: constant, cosine, linear, exponential, one-cycle, plateau, or a Keras schedule as JSON config",
+    "NAME|JSON",
+    { group: training, read: nameOrJson },
+  ),
+  warmup: sets("warmup", "Steps in which the rate rises from 0; below 1 a share of the phase's steps", "N", {
+    group: training,
+    read: number,
+  }),
+  momentum: sets("momentum", "Momentum of SGD, RMSprop or Muon", "M", {
+    group: training,
+    read: number,
+    otherwise: "the optimizer's",
+  }),
+  "weight-decay": sets("weightDecay", "What weights shrink by at each update, times the rate", "W", {
+    group: training,
+    read: number,
+    otherwise: "the optimizer's",
+  }),
+  "layer-decay": sets(
+    "layerDecay",
+    "Factor on the rate of each stage, once for every stage after it; the head has the whole rate",
+    "F",
+    { group: training, read: number, otherwise: "off" },
+  ),
+  "clip-norm": sets("clipNorm", "Longest gradient of one weight, as Keras's clipnorm", "N", {
+    group: training,
+    read: number,
+    otherwise: "off",
+  }),
+  "clip-value": sets("clipValue", "Largest element of a gradient, as Keras's clipvalue", "N", {
+    group: training,
+    read: number,
+    otherwise: "off",
+  }),
+  "global-clip-norm": sets(
+    "globalClipNorm",
+    "Longest gradient of all weights together, as Keras's global_clipnorm",
+    "N",
+    { group: training, read: number, otherwise: "off" },
+  ),
+  accumulate: sets("accumulate", "Steps whose gradients make one update", "N", {
+    group: training,
+    read: number,
+  }),
+  ema: sets(
+    "ema",
+    "Decay of a moving average of the weights, such as 0.999, by which the model is judged and saved",
+    "DECAY",
+    { group: training, read: number, otherwise: "off" },
+  ),
   augment: sets(
     "augment",
     "How training images vary: light, medium, strong, or a list such as flip,rotate=10,zoom=0.1,crop,brightness=0.2 (see docs/augmentation.md)",
@@ -185,9 +237,26 @@ export const trainingFlags: OptionFlags = {
   ),
   patience: sets(
     "patience",
-    "End the run after N epochs without a lower val_loss; the best epoch is saved either way",
+    "End the phase after N epochs without a better --monitor; the best epoch is saved either way",
     "N",
     { group: training, read: number, otherwise: "off" },
+  ),
+  monitor: sets("monitor", "Figure that tells the best epoch, such as val_accuracy", "NAME", {
+    group: training,
+    otherwise: "val_loss",
+  }),
+  "min-delta": sets("minDelta", "What --monitor must improve by to count for --patience", "D", {
+    group: training,
+    read: number,
+  }),
+  "max-time": sets(
+    "maxTime",
+    "Time that the run may take, such as 20m: no epoch is begun that would pass it",
+    "TIME",
+    {
+      group: training,
+      otherwise: "off",
+    },
   ),
   seed: sets(
     "seed",
