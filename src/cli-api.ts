@@ -6,6 +6,7 @@ export { ensureEngine } from "./engine/backend.ts";
 export { engineHome } from "./engine/home.ts";
 export type { Shard } from "./features/shard.ts";
 export { parseShard, shardFromEnvironment, wholeShard } from "./features/shard.ts";
+export { onUnfinished } from "./formats/atomic-file.ts";
 export {
   formatAt,
   formatNames,

@@ -1,78 +1,115 @@
-import { readFileSync } from "node:fs";
-import { spellOptions } from "../cli-api.ts";
-import type { Call, Request } from "./command-line.ts";
-import { printCompletionScript, readCommandLine } from "./command-line.ts";
-import { commands, flagSpelling } from "./commands.ts";
-import { failureOf, Interrupted } from "./failure.ts";
-import { fullHelp, helpText, shortStart } from "./help.ts";
-import { onFirstSignal } from "./signals.ts";
-import { createTerminal, watchOutput } from "./terminal.ts";
+/**
+ * The main thread of the command line. The work runs in a thread of its own (`work.ts`), because a native step blocks the thread
+ * that it runs in for seconds: this one always hears Ctrl-C, and writes what the work says.
+ */
+import { rmSync } from "node:fs";
+import { constants } from "node:os";
+import { receiveMessageOnPort, SHARE_ENV, Worker } from "node:worker_threads";
+import type { FromWork, ToWork, WorkData } from "./thread-messages.ts";
 
-spellOptions(flagSpelling);
-const exitCode = await main(process.argv.slice(2));
-process.exitCode = exitCode || process.exitCode;
+/** The signals that ask a process to end: Ctrl-C, a scheduler or `timeout`, a terminal that closes. */
+const endingSignals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
-/** Does what `tokens` ask for and returns the exit code. */
-async function main(tokens: readonly string[]): Promise<number> {
-  const request = requestOf(tokens);
-  if (typeof request === "number") return request;
-  switch (request.kind) {
-    case "call":
-      return run(request.call);
-    case "completion":
-      printCompletionScript();
-      return 0;
-    case "help":
-    case "text": {
-      watchOutput({ needsReader: true });
-      process.stdout.write(`${textOf(request)}\n`);
-      return 0;
+/** Columns of stdout and stderr, which the work reads whenever it draws. */
+const columns = new Int32Array(new SharedArrayBuffer(8));
+const { port1: messages, port2: port } = new MessageChannel();
+const workerData: WorkData = { columns, isTerminal: process.stderr.isTTY === true, port };
+const work = new Worker(new URL("./work.js", import.meta.url), {
+  argv: process.argv.slice(2),
+  env: SHARE_ENV,
+  stdout: true,
+  stderr: true,
+  workerData,
+  transferList: [port],
+});
+
+/** Whether the first signal only asks the work to stop. */
+let interruptible = false;
+/** Whether the work ends once nobody reads what it prints. */
+let needsReader = true;
+let stopping = false;
+const unfinished = new Set<string>();
+let outputFailed = false;
+
+measureTerminal();
+process.stdout.on("resize", measureTerminal);
+process.stderr.on("resize", measureTerminal);
+for (const name of endingSignals) process.on(name, () => heard(name));
+messages.on("message", received);
+messages.unref();
+passOutput();
+work.on("error", (error) => {
+  process.stderr.write(`This is a bug in finetune, please report it.\n${error.stack ?? error.message}\n`);
+});
+work.on("exit", (code) => {
+  process.exitCode = outputFailed ? 1 : code;
+});
+
+function heard(name: (typeof endingSignals)[number]): void {
+  drainMessages();
+  if (stopping || !interruptible) leave(name);
+  stopping = true;
+  messages.postMessage({ kind: "stop", exitCode: 128 + constants.signals[name] } satisfies ToWork);
+  if (workerData.isTerminal) process.stderr.write("\r\u001b[2K");
+  process.stderr.write("Stopping after this step. Press Ctrl-C again to leave at once.\n");
+}
+
+/** Ends the process as the signal does by default, whatever the work is in, without the files that it had begun. */
+function leave(name: (typeof endingSignals)[number]): void {
+  drainMessages();
+  for (const path of unfinished) {
+    try {
+      rmSync(path, { recursive: true, force: true, maxRetries: 3, retryDelay: 10 });
+    } catch {
+      // What cannot be removed is found and removed by the next run.
     }
   }
+  for (const signal of endingSignals) process.removeAllListeners(signal);
+  process.kill(process.pid, name);
 }
 
-/** Returns the exit code of a command line that cannot be read, once it is said why. */
-function requestOf(tokens: readonly string[]): Request | number {
-  if (tokens.length === 0) return { kind: "text", text: shortStart };
-  try {
-    return readCommandLine(commands, tokens, version());
-  } catch (error) {
-    const failure = failureOf(error);
-    process.stderr.write(`${failure.message}\n`);
-    return failure.exitCode;
+function received(message: FromWork): void {
+  switch (message.kind) {
+    case "runs":
+      interruptible = message.interruptible;
+      needsReader = !message.interruptible;
+      break;
+    case "unfinished":
+      if (message.state === "begun") unfinished.add(message.path);
+      else unfinished.delete(message.path);
   }
 }
 
-function textOf(request: Extract<Request, { kind: "help" | "text" }>): string {
-  if (request.kind === "text") return request.text;
-  const width = Math.min(process.stdout.columns ?? 100, 110);
-  return request.command ? helpText(request.command, width) : fullHelp(commands, width);
+/** Takes the messages that have come and were not heard yet. */
+function drainMessages(): void {
+  for (let next = receiveMessageOnPort(messages); next; next = receiveMessageOnPort(messages)) {
+    received(next.message as FromWork);
+  }
 }
 
-async function run({ command, values, options, positionals }: Call): Promise<number> {
-  watchOutput({ needsReader: !command.interruptible });
-  const json = "json" in values;
-  const terminal = createTerminal(json);
-  if (json) console.log = console.error;
-  const controller = new AbortController();
-  onFirstSignal((exitCode) => {
-    if (!command.interruptible) process.exit(exitCode);
-    controller.abort(new Interrupted("Stopped.", exitCode));
-    terminal.notice("Stopping after this step. Press Ctrl-C again to leave at once.");
+/**
+ * Writes what the work prints. Nothing that a command computes is lost to an output that cannot be written: a reader that goes
+ * away ends only a command that needs one, and anything else, such as a full disk, is said once and makes the exit code 1.
+ */
+function passOutput(): void {
+  let isWritable = true;
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (!isWritable) return;
+    isWritable = false;
+    if (error.code !== "EPIPE") {
+      outputFailed = true;
+      process.stderr.write(`standard output: cannot be written: ${error.message}.\n`);
+    } else if (needsReader) process.exit(0);
   });
-  try {
-    await command.run({ values, options, positionals, terminal, signal: controller.signal });
-    return 0;
-  } catch (error) {
-    const failure = failureOf(error);
-    terminal.notice(failure.message);
-    return failure.exitCode;
-  } finally {
-    terminal.progress.clear();
-  }
+  // Nobody is left to tell.
+  process.stderr.on("error", () => {});
+  work.stdout.on("data", (chunk: Uint8Array) => {
+    if (isWritable) process.stdout.write(chunk);
+  });
+  work.stderr.on("data", (chunk: Uint8Array) => process.stderr.write(chunk));
 }
 
-function version(): string {
-  const manifest = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
-  return (JSON.parse(manifest) as { version: string }).version;
+function measureTerminal(): void {
+  columns[0] = process.stdout.columns ?? 0;
+  columns[1] = process.stderr.columns ?? 0;
 }

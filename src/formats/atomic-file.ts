@@ -14,6 +14,27 @@ import {
 import { basename, dirname, join } from "node:path";
 import { systemError } from "../hdf5/system-error.ts";
 
+/** Hears of each file or folder that is begun, before it is made, and when it is complete or gone. */
+export type UnfinishedListener = (path: string, state: "begun" | "ended") => void;
+
+let listener: UnfinishedListener = () => {};
+
+/** Tells `heard` of unfinished files and folders from now on, so that a process that is killed can remove them. */
+export function onUnfinished(heard: UnfinishedListener): void {
+  listener = heard;
+}
+
+/** Marks `path` as begun and returns the call that says that it is complete or gone. If the process exits before, it is removed. */
+export function beginUnfinished(path: string): () => void {
+  const remove = (): void => rmSync(path, { recursive: true, force: true });
+  listener(path, "begun");
+  process.once("exit", remove);
+  return () => {
+    process.off("exit", remove);
+    listener(path, "ended");
+  };
+}
+
 /**
  * Writes a file at `path` completely or not at all: `write` fills a new file in the same folder, which replaces the old
  * one only once it is on the disk. On failure the old file is unchanged.
@@ -24,6 +45,7 @@ export async function replaceFile(path: string, write: (descriptor: number) => P
   let target: string;
   let temporary: string;
   let descriptor: number;
+  let end = (): void => {};
   try {
     target = resolved(path);
     temporary = join(
@@ -31,13 +53,13 @@ export async function replaceFile(path: string, write: (descriptor: number) => P
       `${temporaryPrefix(target)}${process.pid}-${randomBytes(6).toString("hex")}.tmp`,
     );
     removeAbandoned(target);
+    end = beginUnfinished(temporary);
     descriptor = openSync(temporary, "wx+");
   } catch (error) {
+    end();
     throw systemError(path, error);
   }
   let open = true;
-  const remove = (): void => rmSync(temporary, { force: true });
-  process.once("exit", remove);
   try {
     await write(descriptor);
     fsyncSync(descriptor);
@@ -46,10 +68,10 @@ export async function replaceFile(path: string, write: (descriptor: number) => P
     renameSync(temporary, target);
   } catch (error) {
     if (open) closeSync(descriptor);
-    remove();
+    rmSync(temporary, { force: true });
     throw systemError(path, error);
   } finally {
-    process.off("exit", remove);
+    end();
   }
 }
 
@@ -100,6 +122,7 @@ export async function replaceFolder(path: string, write: (folder: string) => Pro
   const beside = (ending: string): string =>
     join(dirname(target), `.${basename(target)}.${randomBytes(6).toString("hex")}.${ending}`);
   const [temporary, old] = [beside("tmp"), beside("old")];
+  const end = beginUnfinished(temporary);
   try {
     mkdirSync(temporary);
     await write(temporary);
@@ -111,5 +134,7 @@ export async function replaceFolder(path: string, write: (folder: string) => Pro
     if (existsSync(old) && !existsSync(target)) renameSync(old, target);
     rmSync(temporary, { recursive: true, force: true });
     throw systemError(path, error);
+  } finally {
+    end();
   }
 }

@@ -5,7 +5,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import type { Checkpoint, CheckpointFormat } from "../checkpoint.ts";
 import type { SampleUnit } from "../data/dataset.ts";
 import { MachineError, UsageError } from "../errors.ts";
-import { isRunning, replaceFile } from "../formats/atomic-file.ts";
+import { beginUnfinished, isRunning, replaceFile } from "../formats/atomic-file.ts";
 import { formatNamed, formats, nameWithoutEnding } from "../formats/formats.ts";
 import { writeCheckpoint } from "../inference/write-checkpoint.ts";
 import { optionName, optionSetTo } from "../options.ts";
@@ -13,7 +13,7 @@ import { historyCsv } from "../training/history.ts";
 import { finishMoves, moveIntoPlace } from "./files.ts";
 import type { FinetuneResult } from "./options.ts";
 
-/** Where a run will leave its results, checked and writable. Until `write`, what stood there stays as it was. */
+/** The folder of a run's results, checked and writable. Until `write`, everything in it stays as it was. */
 export interface RunFolder {
   readonly path: string;
   /**
@@ -32,7 +32,7 @@ export interface RunFolder {
   discard(): void;
 }
 
-/** What a run leaves behind. */
+/** The results of a run, as they are written. */
 export interface RunRecord extends Omit<FinetuneResult, "files"> {
   readonly format: CheckpointFormat;
   /** The name of the samples, in which the list of bad files is called. */
@@ -42,7 +42,7 @@ export interface RunRecord extends Omit<FinetuneResult, "files"> {
 }
 
 const partialPrefix = ".partial-";
-/** What the texts beside the model may take. */
+/** Bytes that the texts beside the model may take. */
 const spareBytes = 1 << 20;
 
 /**
@@ -73,11 +73,20 @@ export function openRunFolder(
     );
   }
   const staging = join(path, `${partialPrefix}${process.pid}-${randomUUID().slice(0, 8)}`);
-  const made = disk(path, () => mkdirSync(staging, { recursive: true }));
+  const end = beginUnfinished(staging);
+  const made = disk(path, () => {
+    try {
+      return mkdirSync(staging, { recursive: true });
+    } catch (error) {
+      end();
+      throw error;
+    }
+  });
   let written = false;
   const discard = (): void => {
     if (written) return;
     rmSync(staging, { recursive: true, force: true });
+    end();
     if (made !== undefined) removeEmpty(resolve(path), dirname(resolve(made)));
   };
   const other = readdirSync(path).find((name) => isStaging(name) && name !== basename(staging));
@@ -111,6 +120,7 @@ export function openRunFolder(
         throw asRunError(path, staging, error);
       } finally {
         await rm(staging, { recursive: true, force: true });
+        end();
       }
     },
   };
@@ -130,12 +140,12 @@ export function makeRunFolder(model: string, parent = "runs"): string {
   }
 }
 
-/** Takes away what `makeRunFolder` made, if nothing is in it. */
+/** Removes what `makeRunFolder` made, if nothing is in it. */
 export function removeRunFolder(path: string): void {
   removeEmpty(path, dirname(dirname(path)));
 }
 
-/** The model file that `path` means: inside a run folder its model, else `path` itself. */
+/** Returns the model file that `path` means: the model inside a run folder, else `path` itself. */
 export function modelFileAt(path: string): string {
   if (!existsSync(path) || !statSync(path).isDirectory()) return path;
   finishMoves(path);

@@ -89,7 +89,11 @@ describe("Ctrl-C", () => {
       values: { "dry-run": true },
       options: modelAndData,
       positionals: [],
-      terminal: { ...createTerminal(true), print, notice },
+      terminal: {
+        ...createTerminal({ json: true, isTerminal: false, columns: new Int32Array(2) }),
+        print,
+        notice,
+      },
       signal: AbortSignal.abort(new Interrupted("Stopped.")),
     });
     await expect(refused).rejects.toThrow(Interrupted);
@@ -110,13 +114,57 @@ describe("Ctrl-C", () => {
       watch: afterTexts("frontier ", "Stopping after"),
     });
     expect(result.code === 130 || result.signal === "SIGINT").toBe(true);
-    const left = readdirSync(out).filter((name) => !name.startsWith("."));
-    expect(left.sort()).toEqual(["args.json", "history.csv", "labels.json", "model.keras", "plan.json"]);
+    expect(readdirSync(out).sort()).toEqual([
+      "args.json",
+      "history.csv",
+      "labels.json",
+      "model.keras",
+      "plan.json",
+    ]);
     expect((await readCheckpoint(join(out, "model.keras"))).notes.labels).toEqual([
       "brick",
       "grass",
       "gravel",
     ]);
+  });
+});
+
+describe("Ctrl-C while a step blocks the thread that it runs in", () => {
+  /** One step over all samples of a model with nothing frozen, seconds long on every engine. */
+  const blocking = (out: string): string[] => [
+    ...["--model", fixture("demo", "efficientnet_lite0.keras"), "--data", modelAndData.data],
+    ...["--freeze", "none", "--batch-size", "45", "--epochs", "1000", "--no-cache", "--out", out],
+  ];
+  const engine = process.env["KERAS_FINETUNE_ENGINE"] ?? "wasm";
+  const home = process.env["KERAS_FINETUNE_HOME"];
+
+  test(`the first is acknowledged at once, the second leaves within a second and without unfinished files, on ${engine}`, async () => {
+    const out = join(scratch(), "run");
+    const heard: Record<string, number> = {};
+    const result = await runCli(blocking(out), {
+      env: { KERAS_FINETUNE_ENGINE: engine, ...(home !== undefined && { KERAS_FINETUNE_HOME: home }) },
+      watch: (written, send) => {
+        if (written.includes("trainable params") && heard["planned"] === undefined) {
+          heard["planned"] = performance.now();
+          // The model has been read and the first step runs by then.
+          setTimeout(() => {
+            heard["first"] = performance.now();
+            send("SIGINT");
+          }, 5000);
+        }
+        if (written.includes("Stopping after this step.") && heard["answer"] === undefined) {
+          heard["answer"] = performance.now();
+          heard["second"] = performance.now();
+          send("SIGINT");
+        }
+      },
+    });
+    const end = performance.now();
+    expect(result.signal === "SIGINT" || result.code === 130).toBe(true);
+    expect(heard["answer"]! - heard["first"]!).toBeLessThan(1000);
+    expect(end - heard["second"]!).toBeLessThan(1000);
+    expect(result.stderr.match(/Stopping/g)).toHaveLength(1);
+    expect(readdirSync(out)).toEqual([]);
   });
 });
 

@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -178,5 +179,25 @@ describe("the command line", () => {
     const convert = await refused("convert", model, target);
     expect(convert).toEqual({ code: 2, message: expect.stringContaining("expected a new file") });
     expect(readFileSync(target, "utf8")).toBe("mine");
+  });
+});
+
+describe("a clone without its packages or its build", () => {
+  test("says in one line what to do, and exits with 1", async () => {
+    const packages = "node_modules/yargs/package.json";
+    for (const given of [["dist/cli/main.js", packages], []]) {
+      const clone = scratch();
+      mkdirSync(join(clone, "bin"));
+      cpSync(join(fixture(), "..", "bin", "finetune.js"), join(clone, "bin", "finetune.js"));
+      writeFileSync(join(clone, "package.json"), '{"type": "module"}');
+      for (const path of given) {
+        mkdirSync(join(clone, path, ".."), { recursive: true });
+        // A package that has no files.
+        writeFileSync(join(clone, path), path === packages ? '{"exports": {}}' : "");
+      }
+      const result = spawnSync(process.execPath, [join(clone, "bin", "finetune.js")], { encoding: "utf8" });
+      expect([result.status, result.stdout]).toEqual([1, ""]);
+      expect(result.stderr).toMatch(/^.*: expected its packages and its build, .* Run "npm ci" there\.\n$/);
+    }
   });
 });

@@ -1,0 +1,23 @@
+import type { MessagePort } from "node:worker_threads";
+
+/** The terminal as the thread that works sees it. */
+export interface WorkData {
+  /** Columns of stdout and stderr, shared; 0 where there is no terminal. */
+  readonly columns: Int32Array;
+  /** Whether stderr is a terminal. */
+  readonly isTerminal: boolean;
+  readonly port: MessagePort;
+}
+
+/** Messages of the thread that works to the main thread. */
+export type FromWork =
+  /** A command begins. */
+  | { readonly kind: "runs"; readonly interruptible: boolean }
+  /** A file or folder that must not stay unless it is complete. */
+  | { readonly kind: "unfinished"; readonly path: string; readonly state: "begun" | "ended" };
+
+/** Messages of the main thread to the thread that works. */
+export interface ToWork {
+  readonly kind: "stop";
+  readonly exitCode: number;
+}
