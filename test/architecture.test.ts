@@ -20,6 +20,7 @@ const rooms = [
   "head",
   "formats",
   "freeze",
+  "layers",
   "data",
   "layers",
   "model",
@@ -58,6 +59,7 @@ const finishedRooms: readonly string[] = [
   "architectures",
   "formats",
   "freeze",
+  "layers",
   "model",
 ];
 

@@ -100,12 +100,12 @@ function kernelRows(
   const inverseScale = 1 / float32(to / from);
   const stretch = antialias ? Math.max(inverseScale, 1) : 1;
   return matrix(from, to, (row, x) => {
-    const centre = (x + 0.5) * inverseScale;
-    const start = clamp(Math.ceil(centre - radius * stretch - 0.5), from);
-    const end = clamp(Math.floor(centre + radius * stretch - 0.5), from);
+    const center = (x + 0.5) * inverseScale;
+    const start = clamp(Math.ceil(center - radius * stretch - 0.5), from);
+    const end = clamp(Math.floor(center + radius * stretch - 0.5), from);
     let total = 0;
     for (let pixel = start; pixel <= end; pixel++) {
-      row[pixel] = weight(Math.abs(pixel + 0.5 - centre) / stretch);
+      row[pixel] = weight(Math.abs(pixel + 0.5 - center) / stretch);
       total += row[pixel]!;
     }
     for (let pixel = start; pixel <= end; pixel++) row[pixel]! /= total;

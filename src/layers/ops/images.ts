@@ -108,17 +108,17 @@ export function toHueSaturationValue(image: tf.Tensor): tf.Tensor {
   const [red, green, blue] = tf.split(image, 3, image.rank - 1) as [tf.Tensor, tf.Tensor, tf.Tensor];
   const value = max(image, [image.rank - 1], true);
   const range = tf.sub(value, min(image, [image.rank - 1], true));
-  const grey = tf.equal(range, 0);
+  const gray = tf.equal(range, 0);
   const black = tf.equal(value, 0);
   const saturation = tf.div(range, chosen(black, tf.onesLike(value), value));
-  const safe = chosen(grey, tf.onesLike(range), range);
+  const safe = chosen(gray, tf.onesLike(range), range);
   const turn = (a: tf.Tensor, b: tf.Tensor, start: number): tf.Tensor =>
     tf.add(tf.div(tf.sub(a, b), tf.mul(safe, 6)), start / 6);
   const fromBlue = turn(red, green, 4);
   const fromGreen = tf.where(tf.equal(green, value), turn(blue, red, 2), fromBlue);
   const hue = tf.where(tf.equal(red, value), turn(green, blue, 0), fromGreen);
   const positive = tf.where(tf.less(hue, 0), tf.add(hue, 1), hue);
-  return tf.concat([chosen(grey, tf.zerosLike(hue), positive), saturation, value], image.rank - 1);
+  return tf.concat([chosen(gray, tf.zerosLike(hue), positive), saturation, value], image.rank - 1);
 }
 
 /** Inverts `toHueSaturationValue`. */

@@ -9,7 +9,7 @@ import { asFloat } from "./number-functions.ts";
 import { operandOf } from "./operands.ts";
 
 /** A value next to a coordinate along an axis, and its weight. */
-interface Neighbour {
+interface Neighbor {
   readonly places: readonly number[];
   readonly share: tf.Tensor | undefined;
 }
@@ -24,17 +24,17 @@ export function valuesAt(call: KernelCall): tf.Tensor {
   const flat = tf.reshape(coordinates, [shape[0]!, -1]);
   const along = tf.unstack(flat).map((axis) => (order === 0 ? nearest(axis) : around(axis)));
   const sum = combinations(along)
-    .map((neighbours) => shareOf(inputs, neighbours, call))
+    .map((neighbors) => shareOf(inputs, neighbors, call))
     .reduce((a, b) => tf.add(a, b));
   const result = tf.reshape(sum, shape.slice(1));
   return inputs.dtype === "int32" ? tf.cast(tf.round(result), "int32") : result;
 }
 
-function nearest(coordinates: tf.Tensor): Neighbour[] {
+function nearest(coordinates: tf.Tensor): Neighbor[] {
   return [{ places: Array.from(tf.round(coordinates).dataSync()), share: undefined }];
 }
 
-function around(coordinates: tf.Tensor): Neighbour[] {
+function around(coordinates: tf.Tensor): Neighbor[] {
   const low = stopGradient(tf.floor(coordinates));
   const places = Array.from(low.dataSync());
   const upper = tf.sub(coordinates, low);
@@ -44,20 +44,20 @@ function around(coordinates: tf.Tensor): Neighbour[] {
   ];
 }
 
-function combinations(along: readonly (readonly Neighbour[])[]): Neighbour[][] {
-  return along.reduce<Neighbour[][]>(
+function combinations(along: readonly (readonly Neighbor[])[]): Neighbor[][] {
+  return along.reduce<Neighbor[][]>(
     (rows, choices) => rows.flatMap((row) => choices.map((choice) => [...row, choice])),
     [[]],
   );
 }
 
 /** Returns the weighted values of one combination of neighbors. */
-function shareOf(inputs: tf.Tensor, neighbours: readonly Neighbour[], { config }: KernelCall): tf.Tensor {
+function shareOf(inputs: tf.Tensor, neighbors: readonly Neighbor[], { config }: KernelCall): tf.Tensor {
   const mode = stringAt(config, "fill_mode");
-  const count = neighbours[0]!.places.length;
+  const count = neighbors[0]!.places.length;
   const positions = new Int32Array(count);
   const outside = new Float32Array(count);
-  neighbours.forEach(({ places }, axis) => {
+  neighbors.forEach(({ places }, axis) => {
     const size = inputs.shape[axis]!;
     const stride = product(inputs.shape.slice(axis + 1));
     places.forEach((place, index) => {
@@ -69,7 +69,7 @@ function shareOf(inputs: tf.Tensor, neighbours: readonly Neighbour[], { config }
   const shown = tf.tensor1d(outside.map((flag) => 1 - flag));
   const filled = tf.tensor1d(outside.map((flag) => flag * numberAt(config, "fill_value")));
   const value = tf.add(tf.mul(read, shown), filled);
-  return neighbours.reduce((sum, { share }) => (share ? tf.mul(sum, share) : sum), value);
+  return neighbors.reduce((sum, { share }) => (share ? tf.mul(sum, share) : sum), value);
 }
 
 /** Maps a place to one within an axis of `size`. As in Keras, mirrored places count from zero on both sides. */

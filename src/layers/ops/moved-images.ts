@@ -112,8 +112,8 @@ function placeWeights(
   antialias: boolean,
 ): tf.Tensor2D {
   const inverse = tf.reciprocal(scale);
-  const centres = tf.add(tf.range(0, to, 1, "float32"), 0.5);
-  const places = tf.sub(tf.mul(tf.sub(centres, translation), inverse), 0.5);
+  const centers = tf.add(tf.range(0, to, 1, "float32"), 0.5);
+  const places = tf.sub(tf.mul(tf.sub(centers, translation), inverse), 0.5);
   const apart = tf.abs(tf.sub(tf.expandDims(places, 1), tf.range(0, from, 1, "float32")));
   const distance = antialias ? tf.div(apart, tf.maximum(inverse, 1)) : apart;
   const weights = kernelOf(method)(distance);

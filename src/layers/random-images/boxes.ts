@@ -1,4 +1,4 @@
-/** Random layers that mix images or replace a box of them (`cut_mix.py`, `mix_up.py`, `random_erasing.py`). */
+/** @file Random layers that mix images or replace a box in them (`cut_mix.py`, `mix_up.py`, `random_erasing.py`). */
 
 import { chosen } from "../../engine/operations.ts";
 import { tf } from "../../engine/tf.ts";
@@ -7,7 +7,7 @@ import { channelsLast } from "../axes.ts";
 import type { DrawCall, RandomImage } from "./random-image.ts";
 import { changedWhere, clipped, drawChosen, factorIn, perImage, valueRange } from "./random-image.ts";
 
-/** A pixel lies inside from the first bound up to the second, in pixels. */
+/** A box in pixels. A pixel is inside from the first bound up to, but not including, the second. */
 type Box = readonly [left: number, right: number, top: number, bottom: number];
 
 interface CutMix {
@@ -16,7 +16,9 @@ interface CutMix {
   readonly boxes: readonly Box[];
 }
 
-/** A box of each image from another of the batch. Labels come in no model, so they stay as they are. */
+/**
+ * Replaces a box in each image by that of another image of the batch. Labels are not part of a model and are not mixed.
+ */
 const cutMix: RandomImage = {
   draw: (call) => {
     const { shape, config, draws } = call;
@@ -54,7 +56,7 @@ interface Erasing {
   readonly [name: string]: readonly boolean[] | readonly Box[] | tf.Tensor | null;
   readonly applyErasing: readonly boolean[];
   readonly boxes: readonly Box[];
-  /** Normal numbers of the images' shape; null where the config has a value. */
+  /** Normal numbers of the images' shape; null if the config has a value. */
   readonly noise: tf.Tensor | null;
 }
 
@@ -85,7 +87,7 @@ function drawBox({ shape, draws }: DrawCall, acrossShare: number, downShare: num
   return [left, left + wide, top, top + high];
 }
 
-/** Of pixels `[N, H, W, 1]`. */
+/** Returns a mask of the pixels inside, `[N, H, W, 1]`. */
 function insideBoxes(boxes: readonly Box[], images: tf.Tensor): tf.Tensor {
   const [count, high, wide] = images.shape as [number, number, number, number];
   const inside = new Uint8Array(count * high * wide);

@@ -1,22 +1,22 @@
-/** Random numbers of one call, all from one seed (`keras/src/random`, whose generator is another). */
+/** @file Random numbers of one call, all from one seed (`keras/src/random`, which uses another generator). */
 import { tf } from "../../engine/tf.ts";
 import type { RandomGenerator } from "../../random.ts";
 import { randomGenerator, shuffled } from "../../random.ts";
 
-/** What a layer draws from; each call gives other numbers. */
+/** The source of a layer's random numbers. Each call returns others. */
 export interface Draws {
-  /** Between two bounds, the upper one left out unless they are equal. */
+  /** Draws a number between two bounds. The upper one is excluded unless they are equal. */
   uniform(low: number, high: number): number;
   uniforms(count: number, low: number, high: number): readonly number[];
-  /** A whole number from `low` up to but without `high`. */
+  /** Draws a whole number from `low` up to, but not including, `high`. */
   integer(low: number, high: number): number;
-  /** `0` to `count - 1` in an order of its own. */
+  /** Draws a permutation of `0` to `count - 1`. */
   order(count: number): readonly number[];
-  /** Of a beta distribution; `alpha` and `beta` may be as small as one likes. */
+  /** Draws from a beta distribution. `alpha` and `beta` may be arbitrarily small. */
   beta(alpha: number, beta: number): number;
-  /** `count` shares of 1, of a symmetric Dirichlet distribution. */
+  /** Draws `count` shares of 1 from a symmetric Dirichlet distribution. */
   dirichlet(count: number, alpha: number): readonly number[];
-  /** Normal numbers, mean 0 and deviation 1. The caller's. */
+  /** Draws normal numbers of mean 0 and deviation 1. The caller owns the tensor. */
   normal(shape: readonly number[]): tf.Tensor;
 }
 
@@ -41,7 +41,10 @@ export function drawsFrom(seed: number): Draws {
   };
 }
 
-/** The logarithm of a gamma distributed number (Marsaglia and Tsang, 2000), which a small `shape` does not underflow. */
+/**
+ * Draws the logarithm of a gamma distributed number (Marsaglia and Tsang, 2000). It does not underflow for a small
+ * `shape`.
+ */
 function logGamma(generator: RandomGenerator, shape: number): number {
   if (shape < 1) return logGamma(generator, shape + 1) + Math.log(positive(generator)) / shape;
   const d = shape - 1 / 3;
@@ -54,13 +57,13 @@ function logGamma(generator: RandomGenerator, shape: number): number {
   }
 }
 
-/** Box and Muller. */
+/** Draws a normal number by the method of Box and Muller. */
 function normal(generator: RandomGenerator): number {
   const radius = Math.sqrt(-2 * Math.log(positive(generator)));
   return radius * Math.cos(2 * Math.PI * generator.nextFloat());
 }
 
-/** Above 0, up to 1. */
+/** Draws a number above 0, up to and including 1. */
 function positive(generator: RandomGenerator): number {
   return 1 - generator.nextFloat();
 }

@@ -1,4 +1,7 @@
-/** Images pulled about at random (`random_elastic_transform.py`, `elastic_transform` and `map_coordinates` of `keras/src/ops/image.py`). */
+/**
+ * @file Random elastic distortion of images (`random_elastic_transform.py`, `elastic_transform` and `map_coordinates`
+ * of `keras/src/ops/image.py`).
+ */
 import { tf } from "../../engine/tf.ts";
 import { roundHalfEven } from "../../tensor.ts";
 import { channelsLast } from "../axes.ts";
@@ -12,9 +15,9 @@ import { changedWhere, clipped, drawChosen, factorIn, readingIn } from "./random
 interface Elastic {
   readonly [name: string]: readonly boolean[] | number | tf.Tensor | null;
   readonly applyTransform: readonly boolean[];
-  /** Of the whole batch. */
+  /** The factor of the whole batch. */
   readonly distortionFactor: number;
-  /** Normal numbers `[N, H, W]`; null where nothing is distorted. */
+  /** Normal numbers `[N, H, W]`; null if nothing is distorted. */
   readonly across: tf.Tensor | null;
   readonly down: tf.Tensor | null;
 }
@@ -41,7 +44,7 @@ export const elasticTransform: RandomImage = {
   },
 };
 
-/** Noise of deviation `sigma` under a bell as wide. */
+/** Scales noise to the deviation `sigma` and smooths it by a Gaussian of the same deviation. */
 export function smoothed(noise: tf.Tensor, sigma: number): ArrayLike<number> {
   return tf.tidy(() => {
     const size = 6 * Math.trunc(sigma) + 1;
@@ -69,7 +72,7 @@ export function distorted(
   });
 }
 
-/** A pixel of a line of `size`; one outside stays outside where it is to be filled. */
+/** Maps a pixel to one within an axis of `size`. A pixel outside is unchanged if it is to be filled. */
 function within(pixel: number, size: number, mode: Reading["fillMode"]): number {
   return mode === "constant" ? pixel : placeWithin(pixel, size, mode);
 }

@@ -1,4 +1,4 @@
-/** Images whose values are spread evenly over their range (`equalization.py` and `clahe.py`). No gradient flows through their tables. */
+/** @file Histogram equalization of images (`equalization.py` and `clahe.py`). No gradient flows through the tables. */
 import type { JsonObject } from "../../checkpoint.ts";
 import { tf } from "../../engine/tf.ts";
 import { roundHalfEven } from "../../tensor.ts";
@@ -7,7 +7,7 @@ import { channelsLast } from "../axes.ts";
 import type { RandomImage } from "./random-image.ts";
 import { bytes, inRange, valueRange } from "./random-image.ts";
 
-/** In training only, and nothing in it is random. A channel's histogram is that of the whole batch. */
+/** Equalizes images in training, without randomness. The histogram of a channel is that of the whole batch. */
 export const equalization: RandomImage = {
   draw: () => ({}),
   transform: (images, _, config) =>
@@ -26,7 +26,7 @@ export const equalization: RandomImage = {
 
 type Sizes = readonly [count: number, high: number, wide: number, channels: number];
 
-/** `compute` on the pixels `[N, H, W, C]`, their range that of eight bits. */
+/** Applies `compute` to the pixels `[N, H, W, C]`, scaled to the range of eight bits. */
 function inBytes(
   images: tf.Tensor,
   config: JsonObject,
@@ -40,7 +40,7 @@ function inBytes(
   });
 }
 
-/** Values of a single bin stay. */
+/** Equalizes values. Those of a single bin are unchanged. */
 function evenly(values: Float32Array, bins: number): Float32Array {
   const binOf = (scaled: number): number => Math.trunc(clamp(scaled, bins - 1));
   const counts = new Array<number>(bins).fill(0);
@@ -53,7 +53,10 @@ function evenly(values: Float32Array, bins: number): Float32Array {
   return values.map((value) => table[binOf(Math.fround(Math.fround(value / 255) * (bins - 1)))]!);
 }
 
-/** Of `ContrastLimitedAdaptiveHistogramEqualization`: each tile has a table of its own, and a pixel those of the four nearest. */
+/**
+ * Computes ContrastLimitedAdaptiveHistogramEqualization: each tile has its own table, and a pixel is interpolated
+ * between those of the four nearest tiles.
+ */
 export function adaptivelyEqualized(images: tf.Tensor, config: JsonObject): tf.Tensor {
   const [down, across] = numbersAt(config, "tile_grid_size", 2);
   const limit = numberAt(config, "clip_limit");
@@ -92,7 +95,7 @@ export function adaptivelyEqualized(images: tf.Tensor, config: JsonObject): tf.T
   });
 }
 
-/** Of one tile, a count for each of 256 levels. */
+/** Counts each of 256 levels in one tile. */
 function histogram(
   levelAt: (row: number, column: number) => number,
   top: number,
@@ -107,7 +110,7 @@ function histogram(
   return counts;
 }
 
-/** What is above the limit, shared out over all levels. */
+/** Limits counts and distributes the excess over all levels. */
 function limited(counts: readonly number[], limit: number): number[] {
   const kept = counts.map((count) => Math.min(count, limit));
   const excess = counts.reduce((sum, count, level) => sum + count - kept[level]!, 0);
@@ -121,14 +124,14 @@ function tableOf(counts: readonly number[], total: number): readonly number[] {
   return sums.map((sum) => clamp(((sum - least) * 255) / reach, 255));
 }
 
-/** The tiles before and after a pixel's middle, and how far it is from the first to the second. */
+/** Returns the tiles before and after a pixel's center, and its relative distance from the first to the second. */
 function between(pixel: number, size: number, tiles: number): [before: number, after: number, share: number] {
   const place = (pixel - size / 2) / size;
   const before = Math.floor(place);
   return [clamp(before, tiles - 1), clamp(before + 1, tiles - 1), place - before];
 }
 
-/** A pixel past the end of a line is one before it, the last one first. */
+/** Mirrors a pixel past the end of an axis, which repeats the last pixel. */
 function mirrored(pixel: number, size: number): number {
   return pixel < size ? pixel : 2 * size - 1 - pixel;
 }

@@ -1,4 +1,4 @@
-/** Random layers that mix each pixel with those around it (`random_gaussian_blur.py`, `random_sharpness.py`). */
+/** @file Random layers that mix each pixel with its neighbors (`random_gaussian_blur.py`, `random_sharpness.py`). */
 import { tf } from "../../engine/tf.ts";
 import { numbersAt } from "../../topology/config-values.ts";
 import { channelsLast } from "../axes.ts";
@@ -9,7 +9,7 @@ import { changedWhere, clipped, drawChosen, factorIn, perImage } from "./random-
 interface Blur {
   readonly [name: string]: readonly boolean[] | readonly number[];
   readonly shouldApplyBlur: readonly boolean[];
-  /** Of the whole batch. */
+  /** The deviations of the whole batch. */
   readonly blurFactor: readonly [first: number, second: number];
 }
 
@@ -25,10 +25,10 @@ const gaussianBlur: RandomImage = {
   },
 };
 
-/** The weights of a pixel and of those around it. */
+/** The weights of a pixel and its neighbors. */
 const smoothing = [1, 1, 1, 1, 5, 1, 1, 1, 1].map((weight) => weight / 13);
 
-/** A factor of 0 smooths, 1/2 leaves, 1 sharpens. */
+/** Changes the sharpness: a factor of 0 smooths, 0.5 leaves images unchanged, 1 sharpens. */
 const sharpness: RandomImage = {
   draw: ({ shape, config, draws }) => ({
     factor: draws.uniforms(shape.count, ...factorIn(config, "factor", 0)),

@@ -1,4 +1,4 @@
-/** Random layers that move pixels (`keras/src/layers/preprocessing/image_preprocessing/random_*.py`). */
+/** @file Random layers that move pixels (`keras/src/layers/preprocessing/image_preprocessing/random_*.py`). */
 import type { JsonObject } from "../../checkpoint.ts";
 import { tf } from "../../engine/tf.ts";
 import { numberAt, stringAt } from "../../topology/config-values.ts";
@@ -13,7 +13,7 @@ interface Flips {
   readonly flips: readonly boolean[];
 }
 
-/** In Keras 3 one draw turns an image both ways, before it each way has its own. */
+/** Flips images. In Keras 3 one draw decides on both directions; before, each direction has its own. */
 const flip: RandomImage = {
   draw: ({ shape, draws, keras }) => {
     const drawn = (): readonly boolean[] => draws.uniforms(shape.count, 0, 1).map((value) => value <= 0.5);
@@ -28,7 +28,7 @@ const flip: RandomImage = {
     }),
 };
 
-/** Around the middle of the image. */
+/** Rotates around the center of the image. */
 const rotation: RandomImage = {
   draw: ({ shape, config, draws }) => ({
     rotationMatrix: draws
@@ -51,7 +51,7 @@ interface Zooms {
   readonly widthZoom: readonly number[];
 }
 
-/** Without a factor of its own the width is zoomed as the height. */
+/** Zooms height and width. Without a factor of its own, the width is zoomed like the height. */
 const zoom: RandomImage = {
   draw: ({ shape, config, draws }) => {
     const drawn = (name: string): readonly number[] => {
@@ -86,7 +86,7 @@ const translation: RandomImage = {
   },
 };
 
-/** Both ways in the same direction. */
+/** Shears both axes in the same direction. */
 const shear: RandomImage = {
   draw: ({ shape, config, draws }) => ({
     shearFactor: draws.uniforms(shape.count, 0, 1).map((value) => {
@@ -108,7 +108,7 @@ interface Perspectives {
   readonly endPoints: readonly (readonly Point[])[];
 }
 
-/** Each corner moves by a share of its distance from the axes, so that the first one stays. */
+/** Moves each corner by a share of its distance from the axes, so that the first one does not move. */
 const perspective: RandomImage = {
   draw: (call) => {
     const { shape, config, draws } = call;

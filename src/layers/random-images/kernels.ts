@@ -1,11 +1,11 @@
 /**
- * Random image layers (`keras/src/layers/preprocessing/image_preprocessing`): they pass their input on but in training. Images draw
- * from another generator than Keras's.
+ * @file Random image layers (`keras/src/layers/preprocessing/image_preprocessing`), which return their input except in
+ * training. Their random numbers are not those of Keras, which uses another generator.
  */
 import { identity } from "../core.ts";
 import type { Kernel } from "../kernel.ts";
 import { boxLayers } from "./boxes.ts";
-import { colourLayers } from "./colours.ts";
+import { colorLayers } from "./colors.ts";
 import { elasticTransform } from "./elastic.ts";
 import { adaptivelyEqualized, equalization } from "./equalization.ts";
 import { filterLayers } from "./filters.ts";
@@ -15,10 +15,10 @@ import type { RandomImage } from "./random-image.ts";
 import { randomImageKernel } from "./random-image.ts";
 import { sizeKernels, sizeLayers } from "./sizes.ts";
 
-/** By class name. */
+/** The layers by class name. */
 export const randomImageLayers: Readonly<Record<string, RandomImage>> = {
   ...boxLayers,
-  ...colourLayers,
+  ...colorLayers,
   ...filterLayers,
   ...geometryLayers,
   ...policyLayers,

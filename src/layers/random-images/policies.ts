@@ -1,26 +1,26 @@
-/** Random layers made of others (`aug_mix.py`, `rand_augment.py`, `random_color_jitter.py`). */
+/** @file Random layers composed of others (`aug_mix.py`, `rand_augment.py`, `random_color_jitter.py`). */
 import type { JsonObject } from "../../checkpoint.ts";
 import { tf } from "../../engine/tf.ts";
 import { isTrueAt, numberAt, stringAt } from "../../topology/config-values.ts";
 import { autoContrast } from "../preprocessing.ts";
-import { colourLayers } from "./colours.ts";
+import { colorLayers } from "./colors.ts";
 import { equalization } from "./equalization.ts";
 import { filterLayers } from "./filters.ts";
 import { geometryLayers } from "./geometry.ts";
 import type { DrawCall, RandomImage, Transformation } from "./random-image.ts";
 import { clipped, factorIn } from "./random-image.ts";
 
-/** By the attribute that Keras keeps each under, in its order. */
+/** The parts by the attribute under which Keras keeps each, in its order. */
 const parts: Readonly<Record<string, RandomImage>> = {
   randomShear: geometryLayers.RandomShear,
   randomTranslation: geometryLayers.RandomTranslation,
   randomRotation: geometryLayers.RandomRotation,
-  randomBrightness: colourLayers.RandomBrightness,
-  randomColorDegeneration: colourLayers.RandomColorDegeneration,
-  randomContrast: colourLayers.RandomContrast,
+  randomBrightness: colorLayers.RandomBrightness,
+  randomColorDegeneration: colorLayers.RandomColorDegeneration,
+  randomContrast: colorLayers.RandomContrast,
   randomSharpness: filterLayers.RandomSharpness,
-  randomPosterization: colourLayers.RandomPosterization,
-  solarization: colourLayers.Solarization,
+  randomPosterization: colorLayers.RandomPosterization,
+  solarization: colorLayers.Solarization,
   autoContrast: {
     draw: () => ({}),
     transform: (images, _, config) => autoContrast(images, config),
@@ -30,12 +30,12 @@ const parts: Readonly<Record<string, RandomImage>> = {
 
 const partNames = Object.keys(parts);
 
-/** Those of AugMix without `all_ops`. */
+/** The parts that AugMix uses without `all_ops`. */
 const plainPartNames = partNames.filter(
   (name) => !/^random(Brightness|ColorDegeneration|Contrast|Sharpness)$/.test(name),
 );
 
-/** The config of a part, from the one factor of the whole. */
+/** Returns the config of a part, which follows from the single factor of the layer. */
 function partConfig(name: string, config: JsonObject): JsonObject {
   const { data_format = "channels_last", value_range = [0, 255] } = config;
   const factor = factorIn(config, "factor", 0);
@@ -70,12 +70,12 @@ function transformPart(
 
 interface RandAugment {
   readonly [name: string]: readonly number[] | Transformation;
-  /** Of the parts, the ones to apply in turn. */
+  /** Indices of the parts to apply in turn. */
   readonly layerIdxes: readonly number[];
   readonly transforms: Readonly<Record<string, Transformation>>;
 }
 
-/** The same few parts for the whole batch, each with one transformation however often it is applied. */
+/** Applies the same few parts to the whole batch. A part has one transformation, however often it is applied. */
 const randAugment: RandomImage = {
   draw: (call) => ({
     layerIdxes: Array.from({ length: numberAt(call.config, "num_ops") }, () =>
@@ -99,12 +99,12 @@ interface ChainLink {
 interface AugMix {
   readonly [name: string]: number | readonly number[] | readonly (readonly ChainLink[])[];
   readonly chainMixingWeights: readonly number[];
-  /** How much of the images stays as it is. */
+  /** The weight of the original images. */
   readonly weightSample: number;
   readonly chainTransforms: readonly (readonly ChainLink[])[];
 }
 
-/** Chains of parts, mixed with each other and with the images; the same for the whole batch. */
+/** Mixes chains of parts with each other and with the images, all equally for the whole batch. */
 const augMix: RandomImage = {
   draw: (call) => {
     const { config, draws } = call;
@@ -135,13 +135,16 @@ const augMix: RandomImage = {
 };
 
 const jitters = [
-  ["brightness", colourLayers.RandomBrightness],
-  ["contrast", colourLayers.RandomContrast],
-  ["saturation", colourLayers.RandomSaturation],
-  ["hue", colourLayers.RandomHue],
+  ["brightness", colorLayers.RandomBrightness],
+  ["contrast", colorLayers.RandomContrast],
+  ["saturation", colorLayers.RandomSaturation],
+  ["hue", colorLayers.RandomHue],
 ] as const satisfies readonly (readonly [string, RandomImage])[];
 
-/** Those of brightness, contrast, saturation and hue that have a factor, whose layers Keras leaves at channels_last. */
+/**
+ * Applies those of brightness, contrast, saturation and hue that have a factor. Keras leaves these layers at
+ * channels_last.
+ */
 const colorJitter: RandomImage = {
   draw: (call) =>
     Object.fromEntries(

@@ -1,6 +1,7 @@
 /**
- * What every random image layer is (`keras/src/layers/preprocessing/image_preprocessing/base_image_preprocessing_layer.py`): numbers
- * that are drawn, and a function of images and those numbers.
+ * @file The common form of random image layers
+ * (`keras/src/layers/preprocessing/image_preprocessing/base_image_preprocessing_layer.py`): random numbers, and a
+ * function of images and these numbers.
  */
 import type { JsonObject } from "../../checkpoint.ts";
 import { chosen } from "../../engine/operations.ts";
@@ -14,7 +15,7 @@ import type { Reading } from "../numerics/affine.ts";
 import type { Draws } from "./draws.ts";
 import { drawsFrom } from "./draws.ts";
 
-/** Of a batch of images, wherever its channels stand. */
+/** The shape of a batch of images, independent of the position of the channels. */
 export interface ImageShape {
   readonly count: number;
   readonly height: number;
@@ -24,25 +25,27 @@ export interface ImageShape {
 
 export type Drawn = boolean | number | string | tf.Tensor | readonly Drawn[] | Transformation | null;
 
-/** The numbers of one call, one entry an image where images have their own. */
+/** The random numbers of one call. Those that differ between images have one entry for each. */
 export type Transformation = { readonly [name: string]: Drawn };
 
 export interface DrawCall {
   readonly shape: ImageShape;
   readonly config: JsonObject;
   readonly draws: Draws;
-  /** Distributions follow the Keras that wrote the file. */
+  /** The major version of the Keras that wrote the file, which decides on distributions. */
   readonly keras: KerasMajor;
 }
 
-/** A layer by its two halves, `get_random_transformation` and `transform_images`, which know each other's transformation. */
+/**
+ * A layer's two halves, `get_random_transformation` and `transform_images`, which share the form of a transformation.
+ */
 export interface RandomImage {
   draw(call: DrawCall): Transformation;
-  /** Of float32 images, channels where the config's data_format says. */
+  /** Transforms float32 images, whose channels are where the config's data_format says. */
   transform(images: tf.Tensor, transformation: Transformation, config: JsonObject): tf.Tensor;
 }
 
-/** In training what a transformation of its own makes of the images, else the images. */
+/** Creates a kernel that draws a transformation and applies it in training, and returns its input otherwise. */
 export function randomImageKernel(layer: RandomImage): Kernel {
   return ({ inputs, config, context }) => {
     if (!context.training) return inputs[0]!;
@@ -59,7 +62,9 @@ function imageShape(images: tf.Tensor, config: JsonObject): ImageShape {
   return { count, height: rest[1], width: rest[2], channels: rest[0] };
 }
 
-/** Both bounds of a factor; a lone number is the upper one, and the lower one its opposite or `least`. */
+/**
+ * Returns both bounds of a factor. A single number is the upper bound, and the lower bound is its opposite or `least`.
+ */
 export function factorIn(config: JsonObject, name: string, least?: number): [number, number] {
   const [one, other] = numberList(config[name]);
   if (one === undefined) throw unsupported(`no ${name}`, "Give the layer one and save again.");
@@ -67,19 +72,19 @@ export function factorIn(config: JsonObject, name: string, least?: number): [num
   return one <= other ? [one, other] : [other, one];
 }
 
-/** Which images a layer changes: each with a probability of its own between the bounds of a factor. */
+/** Draws which images a layer changes. Each has its own probability between the bounds of a factor. */
 export function drawChosen({ shape, config, draws }: DrawCall): readonly boolean[] {
   const bounds = factorIn(config, "factor", 0);
   const probabilities = draws.uniforms(shape.count, ...bounds);
   return probabilities.map((probability) => draws.uniform(0, 1) < probability);
 }
 
-/** A number an image, to be broadcast over the rest of it. */
+/** Makes a tensor with one number for each image, which broadcasts over the rest of it. */
 export function perImage(values: readonly number[]): tf.Tensor {
   return tf.tensor4d([...values], [values.length, 1, 1, 1]);
 }
 
-/** The changed images where `applied`, the others as they were. */
+/** Selects the changed images where `applied` is true, and the original ones elsewhere. */
 export function changedWhere(applied: readonly boolean[], changed: tf.Tensor, images: tf.Tensor): tf.Tensor {
   if (applied.every(Boolean)) return changed;
   if (!applied.some(Boolean)) return images;
@@ -90,14 +95,14 @@ export function changedWhere(applied: readonly boolean[], changed: tf.Tensor, im
 /** The darkest and the brightest value of a pixel. */
 export type ValueRange = readonly [low: number, high: number];
 
-/** That of eight bits, in which some layers compute. */
+/** The range of eight bits, in which some layers compute. */
 export const bytes: ValueRange = [0, 255];
 
 export function valueRange(config: JsonObject): ValueRange {
   return numberList(config["value_range"]) as unknown as ValueRange;
 }
 
-/** Values of one range laid over another. */
+/** Maps values from one range to another. */
 export function inRange(x: tf.Tensor, from: ValueRange, to: ValueRange): tf.Tensor {
   if (from[0] === to[0] && from[1] === to[1]) return x;
   const shares = tf.div(tf.sub(x, from[0]), from[1] - from[0]);

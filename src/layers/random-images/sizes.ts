@@ -1,4 +1,6 @@
-/** Random layers that give images of another size (`random_crop.py`; `RandomHeight` and `RandomWidth` of Keras 2). */
+/**
+ * @file Random layers that change the size of images (`random_crop.py`; `RandomHeight` and `RandomWidth` of Keras 2).
+ */
 import { tf } from "../../engine/tf.ts";
 import { numberAt, stringAt } from "../../topology/config-values.ts";
 import { channelsLast } from "../axes.ts";
@@ -13,7 +15,10 @@ interface CropStart {
   readonly wStart: number;
 }
 
-/** One place for the whole batch. Where the image is no larger it is the middle, and what there is of it is enlarged. */
+/**
+ * Crops at one position for the whole batch. An image that is not larger is cropped in the center, and the crop is
+ * enlarged.
+ */
 const crop: RandomImage = {
   draw: ({ shape, config, draws, keras }): CropStart => {
     const [height, width] = [numberAt(config, "height"), numberAt(config, "width")];
@@ -41,7 +46,10 @@ const crop: RandomImage = {
     }),
 };
 
-/** Before Keras 3 the middle at inference, also of an image smaller than the crop; since all of the image. */
+/**
+ * Crops in the center at inference before Keras 3, and enlarges an image smaller than the crop. Keras 3 resizes the
+ * whole image.
+ */
 const cropKernel: Kernel = (call) => {
   const { inputs, config, context } = call;
   if (context.keras === 3) return randomImageKernel(crop)(call);

@@ -1,4 +1,7 @@
-/** Random layers that change each pixel by itself (`keras/src/layers/preprocessing/image_preprocessing/random_*.py`). */
+/**
+ * @file Random layers that change each pixel independently
+ * (`keras/src/layers/preprocessing/image_preprocessing/random_*.py`).
+ */
 import type { JsonObject } from "../../checkpoint.ts";
 import { tf } from "../../engine/tf.ts";
 import { numberAt, numberList } from "../../topology/config-values.ts";
@@ -30,7 +33,7 @@ const brightness: RandomImage = {
     clipped(tf.add(images, perImage(rgbDelta)), config),
 };
 
-/** Each channel from its own mean. */
+/** Changes the contrast of each channel around its own mean. */
 const contrast: RandomImage = {
   draw: (call) => ({ contrastFactor: contrastFactors(call) }),
   transform: (images, { contrastFactor }: { readonly contrastFactor: readonly number[] }, config) => {
@@ -40,7 +43,10 @@ const contrast: RandomImage = {
   },
 };
 
-/** Before Keras 3 one for the whole batch, and a lone number counted both ways. */
+/**
+ * Draws a factor for each image. Before Keras 3, there is one for the whole batch, and a single number is used in both
+ * directions.
+ */
 function contrastFactors({ shape, config, draws, keras }: DrawCall): readonly number[] {
   const given = numberList(config["factor"]);
   const [low, high] = factorIn(config, "factor", keras === 3 ? 0 : given[0]);
@@ -54,7 +60,7 @@ const colorDegeneration: RandomImage = {
     factor: draws.uniforms(shape.count, ...factorIn(config, "factor")),
   }),
   transform: (images, { factor }: Factors, config) => {
-    const away = tf.sub(greyed(images, config), images);
+    const away = tf.sub(grayed(images, config), images);
     return clipped(tf.add(images, tf.mul(perImage(factor), away)), config);
   },
 };
@@ -65,11 +71,11 @@ const grayscale: RandomImage = {
     return { applied: draws.uniforms(shape.count, 0, 1).map((value) => value < probability) };
   },
   transform: (images, { applied }: { readonly applied: readonly boolean[] }, config) =>
-    changedWhere(applied, tf.add(tf.zerosLike(images), greyed(images, config)), images),
+    changedWhere(applied, tf.add(tf.zerosLike(images), grayed(images, config)), images),
 };
 
-/** One channel; a lone one stays. */
-function greyed(images: tf.Tensor, config: JsonObject): tf.Tensor {
+/** Returns the gray channel of images. A single channel is unchanged. */
+function grayed(images: tf.Tensor, config: JsonObject): tf.Tensor {
   const axis = isChannelsFirst(config) ? 1 : 3;
   if (images.shape[axis] === 1) return images;
   const shape = [1, 1, 1, 1];
@@ -77,7 +83,7 @@ function greyed(images: tf.Tensor, config: JsonObject): tf.Tensor {
   return tf.sum(tf.mul(images, tf.tensor([0.2989, 0.587, 0.114], shape)), axis, true);
 }
 
-/** Turned either way, by half a turn at most. */
+/** Rotates the hue in either direction, by at most half a turn. */
 const hue: RandomImage = {
   draw: ({ shape, config, draws }) => {
     const signs = draws.uniforms(shape.count, 0, 1).map((value) => (value > 0.5 ? -1 : 1));
@@ -127,7 +133,7 @@ const invert: RandomImage = {
     changedWhere(applyInversion, tf.sub(valueRange(config)[1], images), images),
 };
 
-/** Of eight bits as many are left as the factor says; its upper bound is never drawn. */
+/** Keeps as many of eight bits as the factor says. Its upper bound is never drawn. */
 const posterization: RandomImage = {
   draw: ({ shape, config, draws }) => {
     const [least, most] = factorIn(config, "factor", 1);
@@ -142,7 +148,10 @@ const posterization: RandomImage = {
   },
 };
 
-/** Added to, and above a threshold inverted. Keras multiplies the upper bounds by 255, the lower ones not. */
+/**
+ * Adds to all values and inverts those above a threshold. Keras multiplies the upper bounds by 255, but not the lower
+ * ones.
+ */
 const solarization: RandomImage = {
   draw: ({ shape, config, draws }) => {
     const drawn = (name: string): readonly number[] => {
@@ -166,7 +175,7 @@ const solarization: RandomImage = {
   },
 };
 
-export const colourLayers: Readonly<
+export const colorLayers: Readonly<
   Record<
     | "RandomBrightness"
     | "RandomColorDegeneration"
