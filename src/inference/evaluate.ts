@@ -10,6 +10,7 @@ import type { ClassFigures } from "../task/class-figures.ts";
 import { confusionKeeper, labelsOf } from "../task/confusion.ts";
 import { listed } from "../task/head-choice.ts";
 import { requireInputs } from "../task/inputs.ts";
+import { outputSizes } from "../task/mask-targets.ts";
 import type { MetricValue } from "../task/metrics/metric.ts";
 import { modelOutputs } from "../task/model-outputs.ts";
 import type { Objective } from "../task/objective.ts";
@@ -223,6 +224,8 @@ async function* fileRows(
   const { split = "all" } = options;
   const samples = dataset.samples.filter((sample) => split === "all" || sample.split === split);
   const reader = fileReader(dataset.kind, layerGraph(checkpoint), checkpoint.notes, options);
+  const [height = 1, width = 1] = reader.sampleShape;
+  const sizes = outputSizes(layerGraph(checkpoint), [height, width]);
   const batches = sampleBatches(samples, reader, {
     batchSize: options.batchSize ?? 32,
     strict: options.strictData,
@@ -232,7 +235,7 @@ async function* fileRows(
   });
   for await (const { input, indices } of batches) {
     const own = indices.flatMap((index) => samples[index] ?? []);
-    yield { inputs: [input], targets: sampleTargets(dataset, own, task, objective) };
+    yield { inputs: [input], targets: await sampleTargets(dataset, own, task, objective, sizes) };
   }
 }
 

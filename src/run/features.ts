@@ -15,6 +15,7 @@ import { staticProgram } from "../features/trunk.ts";
 import { cutBox } from "../features/views/cutmix.ts";
 import { viewOfEpoch, viewsOfEpochs } from "../features/views/view.ts";
 import { requireInputs } from "../task/inputs.ts";
+import { outputSizes } from "../task/mask-targets.ts";
 import { sampleTargets } from "../task/sample-targets.ts";
 import { checkedTargets } from "../task/targets.ts";
 import type { Callback } from "../training/callbacks/callback.ts";
@@ -73,9 +74,9 @@ async function ofFiles(run: PreparedRun, dataset: FileDataset, engine: EngineInf
       train.dispose();
       throw error;
     });
-    const [training, held] = [train, val].map(({ split, features, indices }) =>
-      splitExamples(run, dataset, split, features, indices),
-    ) as [Examples, Examples];
+    const examplesFor = ({ split, features, indices }: SplitFeatures) =>
+      splitExamples(run, dataset, split, features, indices);
+    const [training, held] = [await examplesFor(train), await examplesFor(val)];
     return {
       train: training,
       validation: val.indices.length > 0 ? held : null,
@@ -147,16 +148,18 @@ function extractionProgress(
   return (done, total, cached) => onProgress({ kind: "extract", unit, done, total, cached });
 }
 
-function splitExamples(
+async function splitExamples(
   run: PreparedRun,
   dataset: FileDataset,
   split: Split,
   features: readonly SampleRows[],
   indices: readonly number[],
-): Examples {
+): Promise<Examples> {
   const samples = samplesOf(dataset, split);
   const usable = indices.flatMap((index) => samples[index] ?? []);
-  const targets = sampleTargets(dataset, usable, run.task, run.objective);
+  const { imageSize } = run.settings;
+  const sizes = imageSize ? outputSizes(run.graph, imageSize) : [];
+  const targets = await sampleTargets(dataset, usable, run.task, run.objective, sizes);
   return examplesOf(features, targets, weightingOf(run, split));
 }
 

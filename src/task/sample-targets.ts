@@ -4,6 +4,8 @@ import { labelOf } from "../data/dataset.ts";
 import { DataError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
 import { float32Tensor } from "../tensor.ts";
+import type { OutputSizes } from "./mask-targets.ts";
+import { maskTargets } from "./mask-targets.ts";
 import type { Objective, OutputObjective } from "./objective.ts";
 import type { OutputTargets } from "./output-targets.ts";
 import { targetsFor, targetsOf } from "./targets.ts";
@@ -11,35 +13,54 @@ import type { Task } from "./task.ts";
 
 /**
  * Returns the targets and sample weights of some of a dataset's samples, one for each output; null for an output without a loss.
- * Classes are matched to the output's by name.
+ * Classes are matched to the output's by name. Masks are read here.
+ *
+ * @param sizes Sizes of the outputs, for masks.
  * @throws {DataError} for a class that the output does not have, or an output that no column is the target of.
  */
-export function sampleTargets(
+export async function sampleTargets(
   dataset: FileDataset,
   samples: readonly FileSample[],
   task: Task,
   { outputs }: Objective,
-): (OutputTargets | null)[] {
+  sizes: OutputSizes,
+): Promise<(OutputTargets | null)[]> {
   const weights = sampleWeightsOf(samples);
-  return outputs.map((output, index) => {
-    if (!output.loss) return null;
-    const labels = task.outputs[index]?.labels;
-    const targets = outputTargets(dataset, samples, { ...output, loss: output.loss }, outputs.length, labels);
-    return { targets, ...(weights && { weights }) };
-  });
+  return Promise.all(
+    outputs.map(async (given, index) => {
+      if (!given.loss) return null;
+      const labels = task.outputs[index]?.labels;
+      const output = { ...given, loss: given.loss };
+      const column = columnFor(dataset, output.name, outputs.length);
+      const targets =
+        column?.kind === "mask"
+          ? await maskTargets(column, samples, output, sizes[index], labels)
+          : outputTargets(dataset, samples, output, outputs.length, labels);
+      return { targets, ...(weights && { weights }) };
+    }),
+  );
+}
+
+function columnFor(
+  { targetColumns: columns = [] }: FileDataset,
+  name: string,
+  outputs: number,
+): TargetColumn | undefined {
+  const named = columns.find((column) => column.name === name);
+  return named ?? (outputs === 1 && columns.length === 1 ? columns[0] : undefined);
 }
 
 type Trained = OutputObjective & { readonly loss: NonNullable<OutputObjective["loss"]> };
 
 function outputTargets(
-  { classNames, targetColumns: columns = [] }: FileDataset,
+  dataset: FileDataset,
   samples: readonly FileSample[],
   output: Trained,
   outputs: number,
   labels: readonly string[] | undefined,
 ): Tensor {
-  const named = columns.find(({ name }) => name === output.name);
-  const column = named ?? (outputs === 1 && columns.length === 1 ? columns[0] : undefined);
+  const { classNames, targetColumns: columns = [] } = dataset;
+  const column = columnFor(dataset, output.name, outputs);
   if (column) return columnTargets(column, samples, output, labels);
   if (outputs === 1 && columns.length > 1) return vectorTargets(columns, samples, output);
   if (columns.length > 0 || outputs > 1) {
@@ -86,7 +107,10 @@ function columnTargets(
       return targetsFor(float32Tensor(Float32Array.from(rows), shape), output, `targets of ${name}`);
     }
     case "mask":
-      throw new DataError(`targets of ${name}: expected numbers or classes, got masks.`, "masks");
+      throw new DataError(
+        `targets of ${name}: expected an output for masks alone, got one among others.`,
+        "masks",
+      );
   }
 }
 
