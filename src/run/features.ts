@@ -1,6 +1,7 @@
 import { inputsInOrder, sampleCount as samplesIn } from "../data/arrays.ts";
 import type { ArrayDataset, Batch, FileDataset, FileSample, Split } from "../data/dataset.ts";
 import { labelOf } from "../data/dataset.ts";
+import { duplicateWarnings, type HashedSample } from "../data/duplicates.ts";
 import { fileKinds } from "../data/file-kind.ts";
 import type { BadFile } from "../data/sample-reader.ts";
 import type { EngineInfo } from "../engine/backend.ts";
@@ -74,6 +75,7 @@ async function ofFiles(run: PreparedRun, dataset: FileDataset, engine: EngineInf
       train.dispose();
       throw error;
     });
+    warnOfDuplicates(run, dataset, [train, val]);
     const examplesFor = ({ split, features, indices }: SplitFeatures) =>
       splitExamples(run, dataset, split, features, indices);
     const [training, held] = [await examplesFor(train), await examplesFor(val)];
@@ -92,6 +94,23 @@ async function ofFiles(run: PreparedRun, dataset: FileDataset, engine: EngineInf
     };
   } finally {
     await source.close();
+  }
+}
+
+function warnOfDuplicates(
+  { settings }: PreparedRun,
+  dataset: FileDataset,
+  splits: readonly Pick<SplitFeatures, "split" | "indices" | "contentHashes">[],
+): void {
+  const hashed = splits.flatMap(({ split, indices, contentHashes }) => {
+    const samples = samplesOf(dataset, split);
+    return indices.flatMap((index, row): HashedSample[] => {
+      const [sample, contentHash] = [samples[index], contentHashes[row]];
+      return sample && contentHash !== undefined ? [{ ...sample, contentHash }] : [];
+    });
+  });
+  for (const message of duplicateWarnings(hashed, dataset.classNames, dataset.kind)) {
+    settings.onProgress({ kind: "warning", message });
   }
 }
 

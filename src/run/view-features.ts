@@ -17,6 +17,8 @@ export interface TrainingViews {
   readonly features: readonly SampleRows[];
   /** For each row, its index in the samples asked for. */
   readonly indices: readonly number[];
+  /** For each row, the sha256 of its sample's bytes, in hexadecimal. */
+  readonly contentHashes: readonly string[];
   readonly bad: readonly BadFile[];
   /** Views that were extracted or read before the first epoch, and how many of them came from the cache. */
   readonly views: number;
@@ -60,9 +62,11 @@ export async function keptViews(
   }
   const featuresOf = (view: number): readonly SampleRows[] =>
     found.features.map((each) => selectRows(each, rows.get(view)!));
+  const firstRows = rows.get(used[0] ?? 0) ?? [];
   return {
     features: featuresOf(viewOfEpoch(first, count)),
     indices: [...usable.keys()],
+    contentHashes: firstRows.flatMap((row) => found.contentHashes[row] ?? []),
     bad: found.bad,
     views: found.indices.length,
     cached: found.cached,
@@ -99,6 +103,7 @@ export async function freshViews(
   return {
     features: held.found.features,
     indices,
+    contentHashes: held.found.contentHashes,
     bad,
     views: indices.length,
     cached: 0,
