@@ -5,6 +5,7 @@ import type { FinetuneOptions, FinetuneResult } from "./run/options.ts";
 import { prepareRun } from "./run/prepare.ts";
 import { runRecord } from "./run/record.ts";
 import { resolveOptions } from "./run/settings.ts";
+import { withTest } from "./run/test-samples.ts";
 import { runTraining } from "./run/training.ts";
 
 /**
@@ -26,7 +27,7 @@ export async function finetune(options: FinetuneOptions): Promise<FinetuneResult
     await folder?.rehearse(run.checkpoint, run.settings.outputFormat);
     const examples = await runFeatures(run, engine);
     const trained = await runTraining(run, examples, started).finally(examples.dispose);
-    const record = runRecord(run, engine, examples, trained);
+    const record = await withTest(run, runRecord(run, engine, examples, trained));
     const { format: _format, unit: _unit, args: _args, ...result } = record;
     const files = (await folder?.write(record)) ?? [];
     if (trained.stopped === undefined) return { ...result, files };

@@ -176,6 +176,13 @@ function resultLines(out: string, result: FinetuneResult, unit: SampleUnit): str
         : `accuracy ${figure(best.val_accuracy)} on ${unit} it did not train on`;
     lines.push(`result    ${accuracy} (epoch ${best.epoch} of ${result.history.length}), in ${out}`);
   }
+  if (result.test) {
+    const { samples, loss, metrics } = result.test;
+    const figures = Object.entries({ loss, ...metrics }).flatMap(([name, value]) =>
+      typeof value === "number" ? [`${name} ${figure(value)}`] : [],
+    );
+    lines.push(`test      ${figures.join("  ")} on ${samples} ${unit} of test`);
+  }
   return lines;
 }
 

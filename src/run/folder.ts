@@ -155,12 +155,15 @@ export function modelFileAt(path: string): string {
 
 async function stage(staging: string, record: RunRecord): Promise<readonly string[]> {
   const { cost, ...plan } = record.plan;
-  const { engine, bestEpoch, features, measured, proof, bad, unit } = record;
+  const { engine, bestEpoch, features, measured, proof, test, bad, unit } = record;
   const labels = record.checkpoint.notes.labels;
   const texts: [name: string, text: string][] = [
     ["args.json", json(record.args)],
     ["history.csv", historyCsv(record.history)],
-    ["plan.json", json({ engine, bestEpoch, plan, predicted: cost ?? null, measured, features, proof })],
+    [
+      "plan.json",
+      json({ engine, bestEpoch, plan, predicted: cost ?? null, measured, features, test, proof }),
+    ],
   ];
   if (labels) texts.unshift(["labels.json", json(labels)]);
   if (bad.length > 0) {

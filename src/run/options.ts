@@ -4,6 +4,7 @@ import type { BadFile } from "../data/sample-reader.ts";
 import type { AugmentArgument } from "../features/views/recipe.ts";
 import type { FinetunePlan } from "../freeze/plan.ts";
 import type { FreezePolicy } from "../freeze/policy.ts";
+import type { Evaluation } from "../inference/evaluate.ts";
 import type { LossArgument } from "../task/losses/loss-argument.ts";
 import type { Callback } from "../training/callbacks/callback.ts";
 import type { Epoch, History } from "../training/history.ts";
@@ -160,6 +161,8 @@ export interface FinetuneResult {
   readonly proof: Proof;
   readonly engine: string;
   readonly features: FeatureFigures;
+  /** The tuned model's figures on the samples of test; absent where the data has none. */
+  readonly test?: Evaluation;
   /** Files that could not be used. */
   readonly bad: readonly BadFile[];
   /** What the run cost, beside `plan.cost`. */
