@@ -83,5 +83,5 @@ test("a model that tfjs-layers cannot represent is refused before anything is tr
   const grouped = fixture("models", "k3-convolutions.keras");
   const converted = await runCli(["convert", grouped, join(folder, "web")]);
   expect([converted.code, existsSync(join(folder, "web"))]).toEqual([1, false]);
-  expect(converted.stderr).toMatch(/grouped: Conv2D: tfjs-layers has no groups/);
+  expect(converted.stderr).toMatch(/grouped: Conv2D: tfjs-layers does not support groups/);
 });

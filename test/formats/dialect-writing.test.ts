@@ -25,14 +25,14 @@ test("an image network is written as .keras without a warning", async () => {
 test.each([
   [
     "k24-nested-partly.h5",
-    /^Saved as \.h5, .* Keras 2, .*: base: Functional: Keras 3 counts .*\. Write \.keras for Keras 3\.$/,
+    /^Saved as \.h5, .* Keras 2, .*: base: Functional: Keras 3 numbers .*\. Write \.keras for Keras 3\.$/,
   ],
-  ["k215-densenet.h5", /: conv1\/conv: Conv2D: Keras 3 takes no slash in a name; conv1\/bn: /],
+  ["k215-densenet.h5", /: conv1\/conv: Conv2D: Keras 3 allows no slash in a name; conv1\/bn: /],
   ["k24-operations.h5", /TFOpLambda: Keras 3 has no such layer/],
-  ["k215-translation.h5", /decoder: \w+: Keras 3 takes its first states by name/],
+  ["k215-translation.h5", /decoder: \w+: Keras 3 expects its initial states as initial_state/],
   [
     "k3-text-h5.h5",
-    /^Saved as \.h5, the model is opened by no Keras.*: ops\.NotEqual: Keras reads no operation back\. Write \.keras/,
+    /^Saved as \.h5, the model is opened by no Keras.*: ops\.NotEqual: Keras cannot load an operation from \.h5\. Write \.keras/,
   ],
 ])("writing %s as .h5 warns by layer of what Keras 3 does not open", async (file, warning) => {
   const checkpoint = await readCheckpoint(modelPath(file), { weights: false });

@@ -11,7 +11,7 @@ import { toFloat32 } from "../../src/tensor.ts";
 import { layerGraph } from "../../src/topology/build-graph.ts";
 import type { GraphLayer } from "../../src/topology/layer-graph.ts";
 import { requireSupported } from "../../src/topology/support.ts";
-import { inSharedWords } from "../../src/topology/translate/shared-words.ts";
+import { readableInKeras3 } from "../../src/topology/translate/keras2-h5.ts";
 import { scratch } from "../hdf5/temporary.ts";
 import { modelPath, modelRecords, refusedRecords, sampledModels } from "./model-fixtures.ts";
 
@@ -154,14 +154,14 @@ describe.each(sampledModels(records))("%s", (file, record) => {
       checkpoint,
       `copy${checkpoint.format === "keras" ? ".keras" : ".h5"}`,
     );
-    const shared = inSharedWords(checkpoint.modelConfig, checkpoint.kerasVersion);
+    const shared = readableInKeras3(checkpoint.modelConfig, checkpoint.kerasVersion);
     if (shared === checkpoint.modelConfig || record.keras.startsWith("3")) {
       const text = await configText(written);
       const isNameless = record.keras === "2.0.9";
       expect(isNameless ? text.replace(namesOfLists, "") : text).toBe(await configText(path));
     } else {
       expect(copy.modelConfig).toEqual(shared);
-      expect(inSharedWords(shared, checkpoint.kerasVersion)).toBe(shared);
+      expect(readableInKeras3(shared, checkpoint.kerasVersion)).toBe(shared);
     }
     expect(weightBytes(copy.weights)).toEqual(weightBytes(checkpoint.weights));
     expect([...copy.weights.keys()].sort()).toEqual([...checkpoint.weights.keys()].sort());

@@ -3,18 +3,19 @@ import { layerGraph } from "../build-graph.ts";
 import { isObject } from "../config-values.ts";
 import { dialectOf } from "../dialects/dialect.ts";
 import type { GraphLayer, GraphNode, LayerGraph } from "../layer-graph.ts";
-import { layersByPath, refKey } from "../layer-graph.ts";
+import { layerLookup, refKey } from "../layer-graph.ts";
 import { specOf } from "../layer-specs.ts";
 import { quantizationOf } from "../specs/quantization.ts";
 import { callsThatStayActive } from "../stays-active.ts";
 
-/** The Keras 3 that opens what is written: a current one, or one of 3.0 to 3.3. */
+/** The Keras 3 that opens the written file: the current release, or 3.0 to 3.3. */
 export type Keras3Release = "current" | "early";
 
 /**
- * What that Keras 3 computes otherwise than the Keras that wrote the model, a sentence a layer in the graph's order. Between
- * releases of Keras 3 these are masks: 3.4 began to hand them on where layers merge, 3.8 to take them off attention's inputs. The
- * `.h5` of Keras 1 or 2 keeps the numbers in the Keras that wrote it.
+ * Lists what this Keras 3 computes differently than the Keras that wrote the model, one sentence per change in the
+ * graph's layer order. Between releases of Keras 3 only masks differ: since 3.4 merging layers propagate them, since
+ * 3.8 MultiHeadAttention removes them from its inputs. Written as `.h5`, a model of Keras 1 or 2 keeps its numbers in
+ * that Keras.
  */
 export function changesInKeras3(
   checkpoint: Pick<Checkpoint, "modelConfig" | "kerasVersion">,
@@ -32,11 +33,11 @@ export function changesInKeras3(
         ...(isOld ? changesOf(layer) : []),
         ...(normalizing.has(layer.path)
           ? [
-              "took the batch's statistics in prediction too, called with training=True, and takes the stored ones",
+              "used the batch's statistics in prediction, called with training=True, and now uses the moving ones",
             ]
           : []),
         ...(drawing.has(layer.path)
-          ? ["drew random numbers in prediction too, called with training=True, and draws none"]
+          ? ["drew random numbers in prediction, called with training=True, and now draws none"]
           : []),
         ...mergedWhenWritten(layer),
         ...(masked.get(layer.path) ?? []),
@@ -45,25 +46,27 @@ export function changesInKeras3(
   );
 }
 
-/** An archive has no place for LoRA's matrices. */
+/** Reports LoRA matrices of quantized layers, which writing merges into the weights. */
 function mergedWhenWritten({ config }: GraphLayer): readonly string[] {
   return quantizationOf(config) && config["lora_rank"] != null
-    ? ["LoRA, once trained, stood beside its kernel, and is rounded with it to whole numbers"]
+    ? ["LoRA matrices are merged into the quantized weights and, if trained, rounded with them"]
     : [];
 }
 
-/** What a layer computes otherwise whatever it is called on. */
+/** Lists what a layer computes differently on any input. */
 function changesOf({ className, config }: GraphLayer): readonly string[] {
   const changes: string[] = [];
-  if (usesHardSigmoid(config)) changes.push("hard_sigmoid was clip(0.2 x + 0.5) and is clip(x / 6 + 0.5)");
-  if (className === "RandomCrop") changes.push("at inference it cropped the middle and leaves the image");
+  if (usesHardSigmoid(config))
+    changes.push("hard_sigmoid was clip(0.2 x + 0.5) and is now clip(x / 6 + 0.5)");
+  if (className === "RandomCrop")
+    changes.push("cropped the center at inference and now returns the image as it is");
   if (className === "UpSampling2D" && config["interpolation"] === "bilinear_from_corner") {
-    changes.push("bilinear interpolation began at the corner pixels and takes pixels by their centers");
+    changes.push("bilinear interpolation did not use half-pixel centers and now does");
   }
   return changes;
 }
 
-/** In an activation of the layer or of one inside it. */
+/** Returns whether the layer, or a layer inside it, has the activation hard_sigmoid. */
 function usesHardSigmoid(json: Json): boolean {
   if (Array.isArray(json)) return (json as readonly Json[]).some(usesHardSigmoid);
   if (!isObject(json)) return false;
@@ -72,35 +75,37 @@ function usesHardSigmoid(json: Json): boolean {
   );
 }
 
-/** Where the mask of a tensor comes from: two are the same mask where they are equal; undefined for none. */
-type Origin = string | undefined;
+/** Identifies the mask of a tensor: equal values are the same mask. Undefined if the tensor has no mask. */
+type MaskId = string | undefined;
 
-/** From which Keras to which: `isOld` is 1 or 2, `isEarly` is 3.0 to 3.3. */
-interface Move {
+/** The releases to compare. */
+interface Releases {
+  /** The model was written by Keras 1 or 2. */
   readonly isOld: boolean;
+  /** The model is opened in Keras 3.0 to 3.3. */
   readonly isEarly: boolean;
 }
 
-/** What calls with masks compute otherwise, by layer path. */
-function maskedCalls(graph: LayerGraph, move: Move): ReadonlyMap<string, readonly string[]> {
-  const layers = layersByPath(graph);
-  const origins = new Map<string, Origin>();
+/** Lists what calls with masks compute differently, by layer path. */
+function maskedCalls(graph: LayerGraph, releases: Releases): ReadonlyMap<string, readonly string[]> {
+  const layerOf = layerLookup(graph);
+  const masks = new Map<string, MaskId>();
   const changes = new Map<string, string[]>();
   for (const node of graph.nodes) {
-    const layer = layers.get(node.layer)!;
-    const given = node.inputs.map((ref) => origins.get(refKey(ref)));
-    const change = given.some((origin) => origin !== undefined) && changeWithMasks(layer, node, given, move);
+    const layer = layerOf(node.layer);
+    const given = node.inputs.map((ref) => masks.get(refKey(ref)));
+    const change = given.some((mask) => mask !== undefined) && changeWithMasks(layer, node, given, releases);
     if (change) changes.set(layer.path, [...(changes.get(layer.path) ?? []), change]);
-    const handed = originAfter(layer, node, given);
+    const propagated = maskAfter(layer, node, given);
     node.outputs.forEach((_, output) => {
-      origins.set(refKey({ node: node.index, output }), handed);
+      masks.set(refKey({ node: node.index, output }), propagated);
     });
   }
   return changes;
 }
 
-/** Layers that are called on a list and make one mask of theirs. */
-const joining: ReadonlySet<string> = new Set(
+/** Layers that merge a list of inputs and their masks. */
+const merging: ReadonlySet<string> = new Set(
   "Add Subtract Multiply Average Maximum Minimum Concatenate Dot".split(" "),
 );
 
@@ -108,16 +113,16 @@ const recurrent: ReadonlySet<string> = new Set(
   "SimpleRNN LSTM GRU RNN ConvLSTM1D ConvLSTM2D ConvLSTM3D".split(" "),
 );
 
-function originAfter({ className, config }: GraphLayer, node: GraphNode, given: readonly Origin[]): Origin {
+function maskAfter({ className, config }: GraphLayer, node: GraphNode, given: readonly MaskId[]): MaskId {
   const makes = className === "Masking" || (className === "Embedding" && config["mask_zero"] === true);
   if (makes) return `${node.index}`;
-  if (!specOf(className)?.masking || endsSteps(className, config)) return undefined;
+  if (!specOf(className)?.masking || returnsLastStep(className, config)) return undefined;
   const [first] = given;
-  return given.every((origin) => origin === first) || !joining.has(className) ? first : `${node.index}`;
+  return given.every((mask) => mask === first) || !merging.has(className) ? first : `${node.index}`;
 }
 
-/** Whether a recurrent layer gives its last step alone. */
-function endsSteps(className: string, config: JsonObject): boolean {
+/** Returns whether a recurrent layer returns its last output only. */
+function returnsLastStep(className: string, config: JsonObject): boolean {
   const steps = recurrent.has(className)
     ? config
     : className === "Bidirectional"
@@ -130,57 +135,57 @@ function configInside({ layer }: JsonObject): JsonObject {
   return isObject(layer) && isObject(layer["config"]) ? layer["config"] : {};
 }
 
-/** Layers that are called on a list, and handed no mask on before Keras 3.4. */
-const listed: ReadonlySet<string> = new Set([...joining, "Attention", "AdditiveAttention"]);
+/** Layers that are called on a list, and did not propagate masks before Keras 3.4. */
+const calledOnLists: ReadonlySet<string> = new Set([...merging, "Attention", "AdditiveAttention"]);
 
 function changeWithMasks(
   { className, config }: GraphLayer,
   node: GraphNode,
-  given: readonly Origin[],
-  { isOld, isEarly }: Move,
+  given: readonly MaskId[],
+  { isOld, isEarly }: Releases,
 ): string | undefined {
-  if (listed.has(className)) {
-    const handed = config["hands_masks"] !== false;
-    if (handed && isEarly) return "handed its mask on, and hands none";
-    if (!handed && !isEarly) return "handed no mask on, and hands one";
+  if (calledOnLists.has(className)) {
+    const propagated = config["hands_masks"] !== false;
+    if (propagated && isEarly) return "propagated its mask and now propagates none";
+    if (!propagated && !isEarly) return "propagated no mask and now propagates one";
   }
-  if (joining.has(className)) {
-    const alike = given.every((origin) => origin === given[0]);
-    return alike || !isOld || isEarly
+  if (merging.has(className)) {
+    const isOneMask = given.every((mask) => mask === given[0]);
+    return isOneMask || !isOld || isEarly
       ? undefined
-      : "showed a step where all of its masks do, and shows it where any does";
+      : "kept a step if all of its masks did and now keeps it if any does";
   }
   if (className === "MultiHeadAttention") {
-    if (config["supports_masking"] === false) return "took no masks, and takes them";
-    const left = isOld || config["leaves_masks"] === true;
-    if (left === isEarly) return undefined;
-    return left
-      ? "left the masks on its inputs, and takes them off"
-      : "took the masks off its inputs, and leaves them";
+    if (config["supports_masking"] === false) return "ignored masks and now uses them";
+    const kept = isOld || config["leaves_masks"] === true;
+    if (kept === isEarly) return undefined;
+    return kept
+      ? "kept the masks of its inputs and now removes them"
+      : "removed the masks of its inputs and now keeps them";
   }
   return isOld ? changeInOldLayer({ className, config }, node, given) : undefined;
 }
 
-/** What layers of Keras 1 and 2 made of masks. */
+/** Returns what a layer of Keras 1 or 2 computed differently with a mask. */
 function changeInOldLayer(
   { className, config }: Pick<GraphLayer, "className" | "config">,
   node: GraphNode,
-  given: readonly Origin[],
+  given: readonly MaskId[],
 ): string | undefined {
   if (recurrent.has(className)) {
     if (given.length > 1 || "initial_state" in node.kwargs)
-      return "took the mask along with the states that it starts from, and takes none then";
+      return "used its mask with initial states and now ignores it";
     return className === "RNN" && isUntimed(config)
-      ? "gave its state at hidden steps, and gives the output before"
+      ? "returned its state at masked steps and now returns the previous output"
       : undefined;
   }
   if (className === "Bidirectional" && isUntimed(configInside(config)))
-    return "gave its states at hidden steps, and gives zeros";
-  if (className === "Softmax") return "shared out a row that its mask hides whole, and gives zeros";
+    return "returned its states at masked steps and now returns zeros";
+  if (className === "Softmax") return "returned probabilities for a fully masked row and now returns zeros";
   return undefined;
 }
 
-/** Of Keras before 2.3, which knew no time_major. */
+/** Returns whether the config was written before Keras 2.3, which introduced time_major. */
 function isUntimed(config: JsonObject): boolean {
   return !("time_major" in config);
 }

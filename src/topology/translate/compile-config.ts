@@ -4,8 +4,9 @@ import type { Dialect } from "../dialects/dialect.ts";
 import { inModule } from "./keras-modules.ts";
 
 /**
- * How a model was compiled, in another dialect; undefined where Keras 3 has no such optimizer or loss: it then opens the model
- * uncompiled. Metrics that cannot be translated are left out.
+ * Translates a compile config to another dialect. Metrics that cannot be translated are left out.
+ * @returns The translated config, undefined if Keras 3 has no such optimizer or loss. Keras then opens the model
+ * uncompiled.
  */
 export function translateCompileConfig(
   training: JsonObject,
@@ -20,7 +21,7 @@ export function translateCompileConfig(
     const { optimizer: _archive, ...others } = training;
     const { class_name, config } = written;
     const own = { class_name: class_name ?? null, config: config ?? {} };
-    return { ...others, optimizer_config: from === "keras2-archive" ? amongNewOptimizers(own) : own };
+    return { ...others, optimizer_config: from === "keras2-archive" ? asNewOptimizer(own) : own };
   }
   if (to !== "keras3") return undefined;
   if (from === "keras3-h5") {
@@ -48,8 +49,11 @@ export function translateCompileConfig(
   };
 }
 
-/** Keras 2.11 to 2.15 have two optimizers of each name; their `.keras` holds none but the new ones, their `.h5` says which. */
-function amongNewOptimizers({ class_name: name, config }: JsonObject): JsonObject {
+/**
+ * Marks an optimizer as one of the new ones. Keras 2.11 to 2.15 have two optimizers of each name; their `.keras` holds
+ * only new ones, while their `.h5` states which of the two it holds.
+ */
+function asNewOptimizer({ class_name: name, config }: JsonObject): JsonObject {
   const className = typeof name === "string" && name in optimizers ? `Custom>${name}` : (name ?? null);
   return { class_name: className, config: { ...(config as JsonObject), is_legacy_optimizer: false } };
 }
@@ -70,7 +74,9 @@ const optimizers: Readonly<Record<string, string>> = {
   Lion: "beta_1 beta_2",
 };
 
-/** An optimizer that is only named, `adam`, as an object with the defaults. */
+/**
+ * Returns the optimizer's serialized object. A bare name, such as `adam`, becomes an object with default arguments.
+ */
 function optimizerObject(optimizer: Json): JsonObject | undefined {
   if (isObject(optimizer)) return optimizer;
   const name = Object.keys(optimizers).find(
@@ -85,9 +91,10 @@ function keras3Optimizer(optimizer: JsonObject): JsonObject | undefined {
   if (own === undefined || !isObject(optimizer["config"])) return undefined;
   const known = new Set([...commonArguments.split(" "), ...own.split(" ")]);
   const config: Record<string, Json> = { ...optimizer["config"] };
-  if ("lr" in config && !("learning_rate" in config)) config["learning_rate"] = config["lr"]!;
-  const rate = config["learning_rate"];
-  if (isObject(rate)) config["learning_rate"] = inModule(rate, "keras.optimizers.schedules");
+  const rate = "learning_rate" in config ? config["learning_rate"] : config["lr"];
+  if (rate !== undefined) {
+    config["learning_rate"] = isObject(rate) ? inModule(rate, "keras.optimizers.schedules") : rate;
+  }
   for (const [key, value] of Object.entries(config)) {
     if (!known.has(key) || (value === null && key === "epsilon")) delete config[key];
   }
@@ -125,7 +132,7 @@ const metricNames: ReadonlySet<string> = new Set(
    categorical_crossentropy sparse_categorical_crossentropy cosine_similarity`.split(/\s+/),
 );
 
-/** Only what one name says; anything else would fail to load for a number nobody needs. */
+/** Keeps metrics that one name describes. Any other could keep the model from loading, only to report a number. */
 function keras3Metrics(metrics: Json): Json {
   const name = (metric: Json): Json | undefined => {
     if (typeof metric === "string") return metricNames.has(metric) ? metric : undefined;
@@ -138,7 +145,7 @@ function keras3Metrics(metrics: Json): Json {
   return others.length === 0 && Array.isArray(only) ? only : (translated ?? null);
 }
 
-/** Applies `translate` to each object in lists and records; undefined if it gives that for one. */
+/** Applies `translate` to each object in lists and records. Returns undefined if it does for one of them. */
 function nested(json: Json, translate: (object: Json) => Json | undefined): Json | undefined {
   if (Array.isArray(json)) {
     const items = (json as readonly Json[]).map((item) => nested(item, translate));

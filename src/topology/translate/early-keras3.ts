@@ -5,17 +5,18 @@ import { formatShape } from "../../tensor.ts";
 import { isObject } from "../config-values.ts";
 import { classNameOf } from "../dialects/class-names.ts";
 import { entryName, layersOf } from "../edit-config.ts";
-import type { LayerGraph, TensorRef } from "../layer-graph.ts";
-import { layersByPath } from "../layer-graph.ts";
+import type { LayerGraph } from "../layer-graph.ts";
+import { layerLookup, tensorAt } from "../layer-graph.ts";
 import { isLaterActivation, isLaterClass, laterArgumentsOf } from "./later-arguments.ts";
 
-/** The release whose form and meaning an early `.keras` has. */
+/** The release whose form and meaning of configs an early `.keras` has. */
 export const earlyVersion = "3.0.5";
 
 /**
- * A config in Keras 3's `.keras` dialect in the form that Keras 3.0 to 3.3 read too: a single input or output is a list of one
- * (`keras/src/models/functional.py`, `functional_from_config`), dtypes are names, arguments that came later are left out.
- * @throws {TopologyError} naming a layer that Keras 3.0 does not know, or cannot open though it writes it.
+ * Converts a config in Keras 3's `.keras` dialect to the form that Keras 3.0 to 3.3 read too: a single input or output
+ * is a list of one (`functional_from_config` of `keras/src/models/functional.py`), dtypes are names, and later
+ * arguments are left out.
+ * @throws {TopologyError} naming a layer that Keras 3.0 does not have, or writes but cannot open.
  */
 export function inEarlyForm(modelConfig: JsonObject): JsonObject {
   return earlyModel(modelConfig, "");
@@ -23,13 +24,13 @@ export function inEarlyForm(modelConfig: JsonObject): JsonObject {
 
 function earlyModel(entry: JsonObject, prefix: string): JsonObject {
   const config = entry["config"] as JsonObject;
-  const layers = layersOf(entry)!.filter(isObject);
+  const layers = (layersOf(entry) ?? []).filter(isObject);
   const isSequential = entry["class_name"] === "Sequential";
   const early = layers.map((layer) => {
     const path = prefix + entryName(layer);
     if (!layersOf(layer)) return earlyLayer(layer, path);
     if (isSequential && layer["class_name"] !== "Sequential") {
-      throw unopened(path, "a functional model inside a Sequential one");
+      throw unopened(path, "a functional model inside a Sequential model");
     }
     return earlyModel(layer, `${path}/`);
   });
@@ -42,7 +43,10 @@ function earlyModel(entry: JsonObject, prefix: string): JsonObject {
   return { ...entry, config: { ...config, layers: early, ...ends } };
 }
 
-/** `[["dense", 0, 0]]` for `["dense", 0, 0]`; early releases count the calls of a nested model from 0. */
+/**
+ * Puts a single endpoint `["dense", 0, 0]` into a list, and numbers the calls of nested models from 0 as early releases
+ * do.
+ */
 function earlyEnds(json: Json, models: ReadonlyMap<string, JsonObject>, prefix: string): Json {
   const end = (tensor: Json): Json => {
     if (isObject(tensor)) return Object.fromEntries(Object.entries(tensor).map(([k, v]) => [k, end(v)]));
@@ -53,7 +57,10 @@ function earlyEnds(json: Json, models: ReadonlyMap<string, JsonObject>, prefix: 
     if (model?.["class_name"] !== "Functional") return tensor;
     const calls = model["inbound_nodes"];
     if (Array.isArray(calls) && calls.length > 1) {
-      throw unopened(prefix + name, "a nested model that is called more than once and ends the model");
+      throw unopened(
+        prefix + name,
+        "a nested model that is called more than once and is an output of the model",
+      );
     }
     return [name, Math.max(0, Number(node) - 1), output ?? 0];
   };
@@ -63,21 +70,27 @@ function earlyEnds(json: Json, models: ReadonlyMap<string, JsonObject>, prefix: 
 
 function earlyLayer(entry: JsonObject, path: string): JsonObject {
   if (entry["class_name"] === "GetItem" && JSON.stringify(entry["inbound_nodes"] ?? []).includes("},[")) {
-    throw unopened(path, "a slice of several axes");
+    throw unopened(path, "an index over several axes");
   }
   const early = earlyObject(entry, path) as JsonObject;
-  return entry["class_name"] === "Bidirectional" ? (unbuilt(early) as JsonObject) : early;
+  return entry["class_name"] === "Bidirectional" ? (withoutBuildConfigs(early) as JsonObject) : early;
 }
 
-/** Keras 3.0 does not find the weights of layers inside a Bidirectional that are built before it is. */
-function unbuilt(json: Json): Json {
-  if (Array.isArray(json)) return (json as readonly Json[]).map(unbuilt);
+/**
+ * Removes build configs: Keras 3.0 does not find the weights of layers that are built before the Bidirectional around
+ * them.
+ */
+function withoutBuildConfigs(json: Json): Json {
+  if (Array.isArray(json)) return (json as readonly Json[]).map(withoutBuildConfigs);
   if (!isObject(json)) return json;
   const { build_config: _build, ...rest } = json;
-  return Object.fromEntries(Object.entries(rest).map(([key, item]) => [key, unbuilt(item)]));
+  return Object.fromEntries(Object.entries(rest).map(([key, item]) => [key, withoutBuildConfigs(item)]));
 }
 
-/** An object of Keras's, a layer or an initializer, with what it holds; other values as they are. */
+/**
+ * Converts a serialized Keras object, such as a layer or initializer, and the objects inside it. Returns other values
+ * as is.
+ */
 function earlyObject(value: Json, path: string): Json {
   if (Array.isArray(value)) return (value as readonly Json[]).map((item) => earlyObject(item, path));
   if (!isObject(value) || typeof value["class_name"] !== "string") return value;
@@ -103,7 +116,7 @@ function earlyObject(value: Json, path: string): Json {
 function requireKnown(className: string, config: JsonObject, path: string): void {
   if (isLaterClass(className)) throw unknown(path, `has no ${className}`);
   for (const key of laterArgumentsOf(className, config).active) {
-    throw unknown(path, `knows no ${key} of ${className}, got ${JSON.stringify(config[key])}`);
+    throw unknown(path, `has no argument ${key} of ${className}, got ${JSON.stringify(config[key])}`);
   }
   for (const key of ["activation", "recurrent_activation"]) {
     const activation = config[key] ?? null;
@@ -113,7 +126,7 @@ function requireKnown(className: string, config: JsonObject, path: string): void
     }
   }
   if (className === "RNN" && config["return_state"] === true && isStack(config["cell"] ?? null)) {
-    throw unopened(path, "stacked cells that give their states");
+    throw unopened(path, "stacked cells that return their states");
   }
 }
 
@@ -121,17 +134,17 @@ function isStack(cell: Json): boolean {
   return Array.isArray(cell) || (isObject(cell) && cell["class_name"] === "StackedRNNCells");
 }
 
-/** Early releases know policies by their names alone, and none of quantized layers. */
+/** Returns the name of a dtype policy. Early releases read policies by name, and have none for quantized layers. */
 function dtypeName(dtype: Json, className: string, path: string): Json {
   if (!isObject(dtype)) return dtype;
   const config = isObject(dtype["config"]) ? dtype["config"] : {};
   if (dtype["class_name"] !== "DTypePolicy") {
-    throw unknown(path, `has no ${String(dtype["class_name"])} of ${className}`);
+    throw unknown(path, `has no ${String(dtype["class_name"])} for ${className}`);
   }
   return config["name"] ?? "float32";
 }
 
-/** Early releases read the layers once, in their order: all that a layer is called on must stand before it. */
+/** Refuses a layer that is called on a later one: early releases read the layers once, in their order. */
 function refuseLateReads(layers: readonly JsonObject[], prefix: string): void {
   const met = new Set(layers.filter((layer) => layer["class_name"] === "InputLayer").map(entryName));
   for (const layer of layers) {
@@ -143,7 +156,7 @@ function refuseLateReads(layers: readonly JsonObject[], prefix: string): void {
   }
 }
 
-/** The layers whose tensors a layer is called on. */
+/** Lists the layers whose outputs a layer is called on. */
 function readsOf(json: Json): readonly string[] {
   if (Array.isArray(json)) return (json as readonly Json[]).flatMap(readsOf);
   if (!isObject(json)) return [];
@@ -151,16 +164,20 @@ function readsOf(json: Json): readonly string[] {
   return Array.isArray(history) ? [String(history[0])] : Object.values(json).flatMap(readsOf);
 }
 
-/** @throws {TopologyError} naming a CategoryEncoding that later releases call on a column as on single numbers. */
+/**
+ * Refuses a one-hot CategoryEncoding of a column (last axis of size 1), which later releases encode like single
+ * numbers.
+ * @throws {TopologyError} naming the layer.
+ */
 export function refuseEncodedColumns(graph: LayerGraph): void {
-  const layers = layersByPath(graph);
+  const layerOf = layerLookup(graph);
   for (const { layer, inputs } of graph.nodes) {
-    const { className, config } = layers.get(layer)!;
+    const { className, config } = layerOf(layer);
     if (className !== "CategoryEncoding" || config["output_mode"] !== "one_hot") continue;
-    const [{ node, output }] = inputs as readonly [TensorRef];
-    const shape = graph.nodes[node]!.outputs[output]!.shape ?? [];
+    const [ref] = inputs;
+    const shape = (ref && tensorAt(graph, ref).shape) ?? [];
     if (shape.length > 1 && shape.at(-1) === 1) {
-      throw unknown(layer, `has no one_hot rows of a column, ${formatShape(shape)}`);
+      throw unknown(layer, `has no one_hot encoding of a column, got shape ${formatShape(shape)}`);
     }
   }
 }
@@ -171,7 +188,7 @@ function unknown(path: string, what: string): TopologyError {
   return new TopologyError(`${path}: Keras 3.0 ${what}. ${advice()}`, "untranslatable");
 }
 
-/** What Keras 3.0 saves and fails to open (tried with 3.0.5). */
+/** Creates the error for something that Keras 3.0 saves but fails to open (measured with 3.0.5). */
 function unopened(path: string, what: string): TopologyError {
   return new TopologyError(`${path}: Keras 3.0 fails to open ${what}. ${advice()}`, "untranslatable");
 }

@@ -2,7 +2,7 @@ import type { Json, JsonObject } from "../../checkpoint.ts";
 import { isObject } from "../config-values.ts";
 
 /**
- * @file Where Keras 3 finds a class by its `module`, which `.keras` requires and `.h5` lacks
+ * @file The `module` of each class of Keras 3, which `.keras` requires and `.h5` lacks
  * (`keras/src/saving/serialization_lib.py`).
  */
 
@@ -23,13 +23,16 @@ const opModules: ReadonlyMap<string, string> = new Map(
   ),
 );
 
-/** `keras.src.ops.numpy`, the module of an op class of keras.ops, or of one of keras.activations. */
+/** Returns the module of an operation class of keras.ops or keras.activations, such as `keras.src.ops.numpy`. */
 export function opModule(className: string): string {
   if (className === "ReLU") return "keras.src.activations.activations";
   return `keras.src.ops.${opModules.get(className) ?? "numpy"}`;
 }
 
-/** `{ module, class_name, config, registered_name }` of a class of Keras's own; the entry's other keys follow. */
+/**
+ * Returns a serialized object of a built-in class, `{ module, class_name, config, registered_name }` and the entry's
+ * other keys.
+ */
 export function inModule(entry: JsonObject, module: string): JsonObject {
   const { class_name, config, module: _module, registered_name: _name, ...rest } = entry;
   return { module, class_name: class_name ?? null, config: config ?? {}, registered_name: null, ...rest };
@@ -37,10 +40,10 @@ export function inModule(entry: JsonObject, module: string): JsonObject {
 
 const dtypeModule = "keras";
 
-/** Where Keras 3 has its policies of quantized layers, with arguments of their own. */
+/** The module of Keras 3's policies for quantized layers, which have arguments of their own. */
 const policyModule = "keras.dtype_policies";
 
-/** A dtype as `.keras` has it: a name stays one; a policy of whichever Keras is a DTypePolicy. */
+/** Returns a dtype in the `.keras` dialect: a name stays a name, and a policy of any Keras becomes a DTypePolicy. */
 export function dtypeInModule(dtype: Json): Json {
   if (!isObject(dtype) || dtype["module"] === policyModule) return dtype;
   const className = dtype["class_name"];

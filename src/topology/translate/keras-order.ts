@@ -5,8 +5,8 @@ import { readModel } from "../dialects/read-model.ts";
 import { modelOrder } from "./model-order.ts";
 
 /**
- * The config with the layers of every functional model in Keras's `model.layers` order, which numbers their groups in a file;
- * the same value where they are in it already. Layers that no output needs come last.
+ * Sorts the layers of every functional model into the order of Keras's `model.layers`, which numbers their groups in a
+ * file. Layers that no output needs come last. Returns the same value if the layers are in this order already.
  */
 export function inKerasOrder(checkpoint: Pick<Checkpoint, "modelConfig" | "kerasVersion">): JsonObject {
   return reorder(checkpoint.modelConfig, readModel(checkpoint));

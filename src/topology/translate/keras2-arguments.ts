@@ -6,29 +6,32 @@ import { formerLayers } from "../dialects/class-names.ts";
 import { kindOfNode } from "../dialects/node-def.ts";
 
 /**
- * @file The arguments that Keras 2 layers have and Keras 3's do not, by class, and what becomes of them. Compared with every
- * layer of Keras 2.2.4 and 2.15: what is not listed is spelled alike.
+ * @file Translates the arguments that layers of Keras 2 have and those of Keras 3 do not. Compared with every layer of
+ * Keras 2.2.4 and 2.15: arguments that are not listed have the same name and values in both.
  */
 
-/** What Keras 3 calls the class of a layer, and its arguments. */
+/** Class name and config of a layer in Keras 3. */
 export interface TranslatedLayer {
   readonly className: string;
   readonly config: JsonObject;
 }
 
 interface Rule {
-  /** Keras 3's name of the class, if it has another. */
+  /** Keras 3's name of the class if it differs. */
   readonly className?: string;
-  /** Arguments without a counterpart that change nothing in a loaded model. */
+  /** Arguments that Keras 3 does not have and that change nothing in a loaded model. */
   readonly dropped?: readonly string[];
-  /** Dropped ones that Keras 2 reads nothing of either, and that keep Keras 3 from opening an .h5: no file needs them. */
+  /**
+   * Arguments like `dropped` that Keras 2 ignores too, and that keep Keras 3 from opening an `.h5`. No file needs them.
+   */
   readonly idle?: readonly string[];
-  /** Arguments without a counterpart that can be left out at one value only, Keras 2's default. */
+  /** Arguments that Keras 3 does not have, by the value at which they can be left out, which is Keras 2's default. */
   readonly only?: JsonObject;
+  /** New name by old name of arguments. */
   readonly renamed?: Readonly<Record<string, string>>;
-  /** What Keras 2 meant where it wrote nothing and Keras 3 means something else. */
+  /** Values of arguments that are missing from the config, where the defaults of Keras 2 and 3 differ. */
   readonly absent?: JsonObject;
-  /** What Keras 3 insists on. */
+  /** Returns arguments with the values that Keras 3 requires. */
   readonly forced?: (config: JsonObject) => JsonObject;
 }
 
@@ -84,8 +87,8 @@ const rules: Readonly<Record<string, Rule>> = {
 };
 
 /**
- * A Keras 2 layer in Keras 3's words, apart from the objects among its arguments.
- * @throws {TopologyError} naming the layer, where Keras 3 has no such layer or no such argument.
+ * Translates a Keras 2 layer to Keras 3, except for serialized objects among its arguments.
+ * @throws {TopologyError} naming the layer, if Keras 3 has no such layer or argument.
  */
 export function keras3Arguments(path: string, className: string, config: JsonObject): TranslatedLayer {
   if (formerLayers.has(className)) {
@@ -103,7 +106,7 @@ export function keras3Arguments(path: string, className: string, config: JsonObj
     if (rule.only && key in rule.only) {
       if (value === rule.only[key]) continue;
       throw new TopologyError(
-        `${path}: ${className}: ${key}: Keras 3 knows only ${JSON.stringify(rule.only[key])}, got ${JSON.stringify(value)}. Write .h5 (${optionSetTo("outputFormat", "h5")}).`,
+        `${path}: ${className}: ${key}: expected ${JSON.stringify(rule.only[key])}, the only value that Keras 3 supports, got ${JSON.stringify(value)}. Write .h5 (${optionSetTo("outputFormat", "h5")}).`,
         "untranslatable",
       );
     }
@@ -111,21 +114,25 @@ export function keras3Arguments(path: string, className: string, config: JsonObj
   }
   return {
     className: rule.className ?? className,
-    // Spread first, so that numbers keep the spelling that the config remembers for them.
     config: {
       ...rule.absent,
-      ...keepSpelling(config, Object.fromEntries(entries)),
+      ...withEntries(config, Object.fromEntries(entries)),
       ...rule.forced?.(config),
     },
   };
 }
 
-/** Before Keras 2.6 whole numbers had the dtype of layers at large. */
+/**
+ * Returns the dtype int64 for a layer with integer outputs, which had the default dtype of all layers before Keras 2.6.
+ */
 function wholeNumbers({ dtype = null, output_mode = "int" }: JsonObject): JsonObject {
   return output_mode === "int" && dtype === "float32" ? { dtype: "int64" } : {};
 }
 
-/** The arguments without those that Keras 2 has no use for, and Keras 3 refuses in an `.h5`. @param keep Left in all the same. */
+/**
+ * Removes the arguments that Keras 2 ignores and that keep Keras 3 from opening an `.h5`.
+ * @param keep Arguments that stay in any case.
+ */
 export function withoutIdleArguments(
   className: string,
   config: JsonObject,
@@ -136,51 +143,58 @@ export function withoutIdleArguments(
     ([key, value]) =>
       keep.includes(key) || !(idle.includes(key) || (key in only && plainValue(value) === only[key])),
   );
-  return left.length === Object.keys(config).length ? config : keepSpelling(config, Object.fromEntries(left));
+  return left.length === Object.keys(config).length ? config : withEntries(config, Object.fromEntries(left));
 }
 
-/** Where a layer's config has a layer inside it; an activation may be one. */
+/** Keys of a layer's config that may hold another layer. */
 export const insideKeys: readonly string[] = ["layer", "backward_layer", "cell", "activation"];
 
-/** Why Keras 3 does not open an `.h5` with this Keras 2 layer; undefined where its class and arguments are no reason. */
+/** Returns why Keras 3 cannot open an `.h5` with this Keras 2 layer, undefined if its class and arguments allow it. */
 export function refusalInH5(className: string, config: JsonObject): string | undefined {
   if (formerLayers.has(className)) return "Keras 3 has no such layer";
-  if (className === "MultiHeadAttention") return "Keras 3 does not know the shapes that it was built for";
+  if (className === "MultiHeadAttention")
+    return "Keras 3 does not read the input shapes that it was built for";
   if (["tf_idf", "tf-idf"].includes(String(config["output_mode"])))
-    return "Keras 3 has no place for its idf weights";
+    return "Keras 3 has no variable for its idf weights";
   const rule = rules[className] ?? {};
   if (rule.className !== undefined && rule.className !== className)
-    return `Keras 3 calls it ${rule.className}`;
-  const unsaid = Object.keys(rule.absent ?? {}).find((key) => !(key in config));
-  if (unsaid) return `Keras 3 takes another ${unsaid}`;
-  if (Object.keys(rule.forced?.(config) ?? {}).length > 0) return "Keras 3 takes another dtype";
+    return `Keras 3 calls its class ${rule.className}`;
+  const missing = Object.keys(rule.absent ?? {}).find((key) => !(key in config));
+  if (missing) return `Keras 3 has another default of ${missing}`;
+  if (Object.keys(rule.forced?.(config) ?? {}).length > 0) return "Keras 3 requires another dtype";
   const refused = Object.keys(config).find(
     (key) => rule.idle?.includes(key) || (rule.only && key in rule.only),
   );
-  return refused && `Keras 3 knows no ${refused}`;
+  return refused && `Keras 3 has no argument ${refused}`;
 }
 
-/** ` of signal.fft`, the function of TensorFlow that a layer calls, or the kind of node that it is. */
+/**
+ * Returns ` of signal.fft` for a layer that calls this function of TensorFlow, ` of` and its kind for a node, else
+ * nothing.
+ */
 function functionIn(config: JsonObject): string {
   const name = kindOfNode(config) ?? config["function"];
   return typeof name === "string" ? ` of ${name}` : "";
 }
 
-/** Only the given entries, on a copy that carries along what else the config's object holds (its numbers' spelling). */
-function keepSpelling(config: JsonObject, entries: JsonObject): JsonObject {
+/**
+ * Copies the config with these entries only. The copy keeps the symbol properties that preserve how numbers are
+ * spelled.
+ */
+function withEntries(config: JsonObject, entries: JsonObject): JsonObject {
   const copy: Record<string, Json> = { ...config };
   for (const key of Object.keys(copy)) if (!(key in entries)) delete copy[key];
   return Object.assign(copy, entries);
 }
 
-/** BatchNormalization's axis was a list in TensorFlow's Keras 2. */
+/** Unwraps BatchNormalization's axis, which TensorFlow's Keras 2 writes as a list of one. */
 export function loneAxis(className: string, axis: Json): Json {
   if (!className.startsWith("BatchNormalization") || !Array.isArray(axis)) return axis;
   const [first, ...rest]: readonly Json[] = axis;
   return rest.length === 0 && typeof first === "number" ? first : axis;
 }
 
-/** Keras 2.2 wrote some numbers as arrays without dimensions. */
+/** Unwraps numbers that Keras 2.2 wrote as arrays without dimensions. */
 function plainValue(value: Json): Json {
   return isObject(value) && value["type"] === "ndarray" && "value" in value
     ? (value["value"] ?? null)

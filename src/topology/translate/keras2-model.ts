@@ -17,15 +17,16 @@ import { endpoints, inboundNodes, type Naming } from "./keras3-nodes.ts";
 import { knownTensors } from "./known-tensors.ts";
 import { modelOrder } from "./model-order.ts";
 
+/** A translated model config. */
 export interface Translation {
   readonly modelConfig: JsonObject;
-  /** New path by old path, of the layers whose path changed: Keras 3 allows no slash in a name. */
+  /** New path by old path of layers whose path changed, since Keras 3 allows no slash in a name. */
   readonly renamed: ReadonlyMap<string, string>;
 }
 
 /**
- * A Keras 2 model config in Keras 3's `.keras` dialect, layers in Keras 3's order.
- * @throws {TopologyError} naming the layer that Keras 3 cannot hold.
+ * Translates a Keras 2 model config to Keras 3's `.keras` dialect, with layers in Keras 3's order.
+ * @throws {TopologyError} naming a layer that Keras 3 does not have.
  */
 export function keras2ToKeras3(modelConfig: JsonObject, kerasVersion: string): Translation {
   const renamed = new Map<string, string>();
@@ -66,16 +67,21 @@ export function keras2ToKeras3(modelConfig: JsonObject, kerasVersion: string): T
   return { modelConfig: translate(modelConfig, readModel({ modelConfig, kerasVersion }), "", ""), renamed };
 }
 
-/** Weights in a wrapper go by the order of its model's layers. @throws {TopologyError} where Keras 3 has another. */
+/**
+ * Returns the translated model inside a wrapper. The wrapper's weights are in the order of the model's layers.
+ * @throws {TopologyError} if Keras 3 orders these layers differently.
+ */
 function inSameOrder(path: string, entry: JsonObject, translated: JsonObject): JsonObject {
-  const [before, after] = [entry, translated].map((model) =>
+  const namesIn = (model: JsonObject): string[] =>
     [...layerEntries(model)]
       .filter(([, layer]) => layer["class_name"] !== "InputLayer")
-      .map(([name]) => name),
-  );
-  if (before!.map((name) => slashless(before!).get(name) ?? name).join() === after!.join()) return translated;
+      .map(([name]) => name);
+  const before = namesIn(entry);
+  const newNames = slashless(before);
+  if (before.map((name) => newNames.get(name) ?? name).join() === namesIn(translated).join())
+    return translated;
   throw new TopologyError(
-    `${path}: the model inside: expected its layers in Keras 3's order, got ${before!.join(", ")}. Write .h5 (${optionSetTo("outputFormat", "h5")}), which keeps it as it is.`,
+    `${path}: inner model: expected its layers in Keras 3's order, got ${before.join(", ")}. Write .h5 (${optionSetTo("outputFormat", "h5")}), which keeps the model unchanged.`,
     "untranslatable",
   );
 }
@@ -87,7 +93,8 @@ function functional(
 ): JsonObject {
   const byName = new Map(model.layers.map((description) => [description.name, description]));
   const layers = modelOrder(model).map((name): JsonObject => {
-    const description = byName.get(name)!;
+    const description = byName.get(name);
+    if (!description) throw new Error(`keras2 model: no layer named ${name}`);
     return {
       ...layer(description),
       name: naming.rename(name),
@@ -116,7 +123,9 @@ const startsFromStates: ReadonlySet<string> = new Set(
   "SimpleRNN LSTM GRU RNN ConvLSTM1D ConvLSTM2D ConvLSTM3D Bidirectional".split(" "),
 );
 
-/** Keras 2 lists the states that a recurrent layer starts from behind its sequence; Keras 3 names them. */
+/**
+ * Moves the initial states of a recurrent layer, which Keras 2 lists after the sequence, to Keras 3's `initial_state`.
+ */
 function withNamedStates({ className }: LayerDescription, call: CallDescription): CallDescription {
   if (!startsFromStates.has(className)) return call;
   const { initial_state: _state, constants: _constants, ...kwargs } = call.kwargs;
@@ -126,9 +135,14 @@ function withNamedStates({ className }: LayerDescription, call: CallDescription)
   return { args: [sequence], kwargs: { ...kwargs, initial_state: { kind: "list", items: states } } };
 }
 
-/** Keras 2 lists a single input or output too; a Keras 3 model would then want and give lists. */
+/**
+ * Unwraps a single input or output, which Keras 2 writes as a list of one; in Keras 3 the model would take and return
+ * lists.
+ */
 function lone(argument: NamedArgument): NamedArgument {
-  return argument.kind === "list" && argument.items.length === 1 ? argument.items[0]! : argument;
+  if (argument.kind !== "list") return argument;
+  const [only, ...others] = argument.items;
+  return only && others.length === 0 ? only : argument;
 }
 
 function sequential(
@@ -147,7 +161,10 @@ function sequential(
   );
 }
 
-/** Lists of numbers among the operands as the arrays that Keras 3 wants; a key of GetItem is none. */
+/**
+ * Converts lists of numbers among an operation's arguments to arrays as Keras 3 expects, except for the index of
+ * GetItem.
+ */
 function withArrays({ className }: LayerDescription, call: CallDescription, naming: Naming): CallDescription {
   if (!className.startsWith("ops.") || className === "ops.GetItem") return call;
   const isWhole = call.args
@@ -182,7 +199,7 @@ function namingOf(
   };
 }
 
-/** The entry of an InputLayer that a Sequential does not write. */
+/** Creates the config entry of an InputLayer that a Sequential does not write. */
 function inputEntry(description: LayerDescription): JsonObject {
   const { batch_shape, dtype } = description.config;
   return {
@@ -211,7 +228,7 @@ function withName(entry: JsonObject, name: string): JsonObject {
   return isObject(config) && config["name"] !== name ? { ...entry, config: { ...config, name } } : entry;
 }
 
-/** A name without slashes for each that has one, unlike any other. */
+/** Maps each name with a slash to a unique name without one. */
 function slashless(names: readonly string[]): ReadonlyMap<string, string> {
   const taken = new Set(names);
   const renamed = new Map<string, string>();

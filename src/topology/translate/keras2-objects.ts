@@ -5,10 +5,13 @@ import { editInnerLayers, innerLayerKeys, layersOf } from "../edit-config.ts";
 import { dtypeInModule, inModule, opModule } from "./keras-modules.ts";
 import { keras3Arguments } from "./keras2-arguments.ts";
 
-/** A Keras 2 model that a wrapper at `path` holds, as `.keras` has it. */
+/** Translates the Keras 2 model inside the wrapper at `path` to the `.keras` dialect. */
 export type InnerModel = (path: string, entry: JsonObject) => JsonObject;
 
-/** A Keras 2 layer entry as `.keras` has it, without its calls. @throws {TopologyError} naming what Keras 3 has not. */
+/**
+ * Translates the config entry of a Keras 2 layer to the `.keras` dialect, without its calls.
+ * @throws {TopologyError} naming a layer or argument that Keras 3 does not have.
+ */
 export function keras3Layer(path: string, entry: JsonObject, innerModel: InnerModel): JsonObject {
   const config = isObject(entry["config"]) ? entry["config"] : {};
   const className = String(entry["class_name"]);
@@ -32,10 +35,13 @@ export function keras3Layer(path: string, entry: JsonObject, innerModel: InnerMo
     : inModule(layer, "keras.layers");
 }
 
-/** A TensorFlow function in a Keras 2 graph as the operation of Keras 3, or the layer, that it was read as; without its calls. */
+/**
+ * Returns the config entry of the Keras 3 operation or layer that a TensorFlow function in a Keras 2 graph was read as,
+ * without its calls.
+ */
 export function keras3Operation({ className, config }: LayerDescription): JsonObject {
   const { trainable: _trainable, ...arguments_ } = config;
-  // Of the reductions it alone has no such argument.
+  // CountNonzero is the only reduction without the argument keepdims.
   const { keepdims: _keepdims, ...counted } = arguments_;
   const own = className === "ops.CountNonzero" ? counted : arguments_;
   if (!className.startsWith("ops.")) return inModule({ class_name: className, config }, "keras.layers");
@@ -64,8 +70,8 @@ function isLayer(value: Json): value is JsonObject {
 }
 
 /**
- * Keras 2.2 called a truncated normal distribution normal; TensorFlow 1 gave initializers a dtype; every Keras 3 knows
- * Orthogonal by its second name, the first ones by no other.
+ * Translates an initializer: Keras 2.2 called a truncated normal distribution "normal", TensorFlow 1 wrote a dtype, and
+ * early releases of Keras 3 know Orthogonal only as OrthogonalInitializer.
  */
 function initializer(value: JsonObject): JsonObject {
   if (!isObject(value["config"])) return inModule({ ...value, config: {} }, "keras.initializers");
@@ -74,6 +80,7 @@ function initializer(value: JsonObject): JsonObject {
     value["class_name"] === "VarianceScaling" && config["distribution"] === "normal"
       ? { ...config, distribution: "truncated_normal" }
       : config;
-  const className = value["class_name"] === "Orthogonal" ? "OrthogonalInitializer" : value["class_name"]!;
+  const className =
+    value["class_name"] === "Orthogonal" ? "OrthogonalInitializer" : (value["class_name"] ?? null);
   return inModule({ ...value, class_name: className, config: renamed }, "keras.initializers");
 }

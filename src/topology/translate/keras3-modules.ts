@@ -6,7 +6,7 @@ import { editInnerLayers } from "../edit-config.ts";
 import { nameInCode } from "../naming.ts";
 import { dtypeInModule, inModule, opModule } from "./keras-modules.ts";
 
-/** A Keras 3 `.h5` config in the `.keras` dialect: every entry with its module. */
+/** Translates a config of a Keras 3 `.h5` to the `.keras` dialect, in which every entry has its module. */
 export function withModules(entry: JsonObject): JsonObject {
   const className = String(entry["class_name"]);
   const layers = layersOf(entry);
@@ -42,8 +42,9 @@ function inFunctional(entry: JsonObject): JsonObject {
 }
 
 /**
- * A `.keras` config in Keras 3's `.h5` dialect.
- * @throws {TopologyError} naming a layer that Keras could not read back from it: an op of keras.ops, a class of another module.
+ * Translates a `.keras` config to Keras 3's `.h5` dialect.
+ * @throws {TopologyError} naming a layer that Keras cannot load from `.h5`: an operation of keras.ops or a class of
+ * another module.
  */
 export function withoutModules(entry: JsonObject, prefix = ""): JsonObject {
   const { module, registered_name, build_config: _build, compile_config: _compile, ...rest } = entry;
@@ -58,18 +59,18 @@ export function withoutModules(entry: JsonObject, prefix = ""): JsonObject {
   const known = classNameOf(entry, 3);
   if (known.startsWith("ops.")) {
     throw new TopologyError(
-      `${path}: ${known}: Keras cannot read an operation back from .h5. Write .keras.`,
+      `${path}: ${known}: Keras cannot load an operation from .h5. Write .keras.`,
       "untranslatable",
     );
   }
   if (typeof module === "string" && !/^keras(\.layers)?$/.test(module)) {
     throw new TopologyError(
-      `${path}: ${String(entry["class_name"])}: Keras cannot read a class of ${module} back from .h5. Write .keras.`,
+      `${path}: ${String(entry["class_name"])}: Keras cannot load a class of ${module} from .h5. Write .keras.`,
       "untranslatable",
     );
   }
   const custom = typeof registered_name === "string" && registered_name.includes(">");
-  // The layers inside a wrapper keep theirs.
+  // Layers inside a wrapper keep their modules.
   return { ...rest, class_name: custom ? registered_name : nameInCode(String(entry["class_name"])) };
 }
 

@@ -7,21 +7,25 @@ import type {
   TensorName,
 } from "../dialects/description.ts";
 
-/** Shape and dtype of a tensor, which Keras 3 writes beside its name. */
+/** Shape and dtype of a tensor, which Keras 3 writes in addition to its name. */
 export interface KnownTensor {
   readonly shape: Shape;
   readonly dtype: ElementType;
 }
 
-/** Names and tensors as Keras 3 writes them. */
+/** Looks up layers and tensors of one functional model. */
 export interface Naming {
+  /** Returns a layer's name in Keras 3. */
   rename(layer: string): string;
   tensor(name: TensorName): KnownTensor;
-  /** Whether the layer is a nested Functional, which endpoints count from 1 (`keras/src/models/functional.py`, get_config). */
+  /**
+   * Returns whether the layer is a nested Functional, whose calls endpoints number from 1 (get_config of
+   * `keras/src/models/functional.py`).
+   */
   isFunctional(layer: string): boolean;
 }
 
-/** A layer's calls as Keras 3's `inbound_nodes`. */
+/** Returns a layer's calls as Keras 3's `inbound_nodes`. */
 export function inboundNodes(calls: readonly CallDescription[], naming: Naming): Json {
   return calls.map(({ args, kwargs }) => ({
     args: args.map((argument) => argumentJson(argument, naming)),
@@ -52,7 +56,7 @@ function recordJson(entries: Readonly<Record<string, NamedArgument>>, naming: Na
   );
 }
 
-/** `input_layers` or `output_layers`: one tensor is `["x", 0, 0]`, several are a list or a record of these. */
+/** Returns `input_layers` or `output_layers`: `["x", 0, 0]` for one tensor, a list or record of these for several. */
 export function endpoints(argument: ModelDescription["inputs"], naming: Naming): Json {
   switch (argument.kind) {
     case "tensor": {

@@ -7,8 +7,9 @@ import { insideKeys, refusalInH5 } from "./keras2-arguments.ts";
 import { translateConfig } from "./translate-config.ts";
 
 /**
- * Why Keras 3 does not open the `.h5` that is written of a model, a sentence a layer; none where it opens it. From Keras 1 and 2 that is
- * what only they read, from Keras 3 what Keras 3 itself writes into an `.h5` and does not read back.
+ * Lists why Keras 3 does not open a model written as `.h5`, one sentence per layer; empty if it opens it. For a model
+ * of Keras 1 or 2 these are configs that only those read, for one of Keras 3 layers that it writes to `.h5` but fails
+ * to load.
  */
 export function refusalsOfKeras3(
   checkpoint: Pick<Checkpoint, "modelConfig" | "kerasVersion">,
@@ -22,19 +23,22 @@ const applicationLayers: ReadonlySet<string> = new Set(
   "CustomScaleLayer LayerScale StochasticDepth".split(" "),
 );
 
-/** Operations and layers that keras.applications defines for itself, which are refused from `.keras`; variables in another order. */
+/**
+ * Lists operations, layer classes of keras.applications and float8 layers, which Keras 3 writes to a file but fails to
+ * load.
+ */
 function unreadOfItsOwn(modelConfig: JsonObject, from: Dialect): readonly string[] {
   const refusals: string[] = [];
   editLayers(modelConfig, ({ path, json }) => {
     const className = classNameOf(json, 3);
     const isH5 = from === "keras3-h5";
     if (isH5 && className.startsWith("ops."))
-      refusals.push(`${path}: ${className}: Keras reads no operation back`);
+      refusals.push(`${path}: ${className}: Keras cannot load an operation from .h5`);
     if (isH5 && applicationLayers.has(className))
       refusals.push(`${path}: ${className}: Keras does not find its class`);
     const dtype = isObject(json["config"]) ? (json["config"]["dtype"] ?? null) : null;
     if (JSON.stringify(dtype).includes("float8"))
-      refusals.push(`${path}: ${className}: Keras mixes up its float8 scales`);
+      refusals.push(`${path}: ${className}: Keras loads its float8 scales in the wrong order`);
     return json;
   });
   return refusals;
@@ -45,7 +49,7 @@ function refusalsIn(model: JsonObject, prefix: string): readonly string[] {
   const isSequential = model["class_name"] === "Sequential";
   const isList = Array.isArray(model["config"]);
   const listed = isList
-    ? [`${prefix || "model"}: Sequential: its config is a list, as before Keras 2.2.3`]
+    ? [`${prefix || "model"}: Sequential: its config is a list, as written before Keras 2.2.3`]
     : [];
   const counted = isSequential ? new Set<string>() : countedFromOne(layers);
   return [
@@ -53,12 +57,12 @@ function refusalsIn(model: JsonObject, prefix: string): readonly string[] {
     ...layers.flatMap((layer) => {
       const path = prefix + entryName(layer);
       const className = String(layer["class_name"]);
-      if (entryName(layer).includes("/")) return [`${path}: ${className}: Keras 3 takes no slash in a name`];
+      if (entryName(layer).includes("/")) return [`${path}: ${className}: Keras 3 allows no slash in a name`];
       if (startsFromStates(className, layer))
-        return [`${path}: ${className}: Keras 3 takes its first states by name`];
+        return [`${path}: ${className}: Keras 3 expects its initial states as initial_state`];
       if (!layersOf(layer)) return layerRefusals(path, className, layer["config"] ?? null);
       if (isSequential ? className !== "Sequential" : counted.has(entryName(layer))) {
-        return [`${path}: ${className}: Keras 3 counts the calls of a nested model otherwise`];
+        return [`${path}: ${className}: Keras 3 numbers the calls of a nested model differently`];
       }
       return refusalsIn(layer, `${path}/`);
     }),
@@ -67,13 +71,13 @@ function refusalsIn(model: JsonObject, prefix: string): readonly string[] {
 
 const recurrent = /^(SimpleRNN|LSTM|GRU|RNN|ConvLSTM\dD|Bidirectional)$/;
 
-/** Whether a recurrent layer is called on a list, its states behind the sequence. */
+/** Returns whether a recurrent layer is called on a list of the sequence and its initial states. */
 function startsFromStates(className: string, { inbound_nodes: nodes = null }: JsonObject): boolean {
   if (!recurrent.test(className) || !Array.isArray(nodes)) return false;
   return (nodes as readonly Json[]).some((node) => Array.isArray(node) && node.length > 1);
 }
 
-/** The nested models whose calls are read with an index that begins at 1. */
+/** Returns the names of nested models whose calls are numbered from 1. */
 function countedFromOne(layers: readonly JsonObject[]): ReadonlySet<string> {
   const names = new Set(layers.filter(layersOf).map(entryName));
   const lowest = new Map<string, number>();
@@ -99,7 +103,7 @@ function layerRefusals(path: string, className: string, config: Json): readonly 
     ...(Array.isArray(cells) ? (cells as readonly Json[]) : []),
   ];
   return inside.filter(isObject).flatMap((json) => {
-    if (layersOf(json)) return [`${path}: ${className}: Keras 3 finds no model inside a layer`];
+    if (layersOf(json)) return [`${path}: ${className}: Keras 3 cannot load a model inside a layer`];
     return layerRefusals(path, String(json["class_name"]), json["config"] ?? null);
   });
 }

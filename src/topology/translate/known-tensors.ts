@@ -7,8 +7,8 @@ import type { TensorSpec } from "../layer-graph.ts";
 import type { KnownTensor } from "./keras3-nodes.ts";
 
 /**
- * The shapes of the tensors of a model and, by their names, of its nested models' outputs. Keras 3 writes them beside each
- * tensor but reads none of them, so what is not known may be said to be of unknown length.
+ * Returns a lookup of shapes and dtypes of a model's tensors by name, including the outputs of nested models. Keras 3
+ * writes both for each tensor but reads neither, so a tensor that is not known gets a placeholder of shape `[null]`.
  */
 export function knownTensors(
   entry: JsonObject,

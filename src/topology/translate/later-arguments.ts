@@ -1,12 +1,12 @@
 import type { Json, JsonObject } from "../../checkpoint.ts";
 
 /**
- * @file What Keras 3.15 writes and Keras 3.0 does not know: classes, arguments, and the values at which an argument changes
- * nothing. Compared with every public class of Keras 3.0.5.
+ * @file Classes and arguments that Keras 3.15 writes and Keras 3.0 does not have, with the values at which an argument
+ * has no effect. Compared with every public class of Keras 3.0.5.
  */
 
-/** The values of an argument that mean what a layer without it does; "any" where it never matters to what is computed. */
-type Inert = readonly Json[] | "any";
+/** Values at which an argument has no effect on what is computed. "any" if no value has one. */
+type Inert = readonly (Json | undefined)[] | "any";
 
 const quantization: Readonly<Record<string, Inert>> = {
   quantization_config: [null],
@@ -104,17 +104,19 @@ const laterActivations: ReadonlySet<string> = new Set(
    threshold`.split(/\s+/),
 );
 
-/** Whether Keras 3.0 has no class of that name, `ops.Rot90` for an operation. */
+/** Returns whether Keras 3.0 lacks this class. An operation has the prefix `ops.`, such as `ops.Rot90`. */
 export function isLaterClass(className: string): boolean {
   return laterClasses.has(className);
 }
 
-/** Whether Keras 3.0 has no activation of that name. */
+/** Returns whether Keras 3.0 lacks this activation. */
 export function isLaterActivation(name: Json): boolean {
   return typeof name === "string" && laterActivations.has(name);
 }
 
-/** The arguments of a class that Keras 3.0 does not know: which may be left out, and which change what is computed. */
+/**
+ * Lists the arguments that Keras 3.0 does not have: inert ones may be left out, active ones change what is computed.
+ */
 export function laterArgumentsOf(
   className: string,
   config: JsonObject,
@@ -122,8 +124,8 @@ export function laterArgumentsOf(
   const later = laterArguments[className] ?? {};
   const keys = Object.keys(config).filter((key) => key in later);
   const isInert = (key: string): boolean => {
-    const values = later[key]!;
-    return values === "any" || values.includes(config[key]!);
+    const values = later[key];
+    return values === "any" || values?.includes(config[key]) === true;
   };
   return { inert: keys.filter(isInert), active: keys.filter((key) => !isInert(key)) };
 }

@@ -9,10 +9,10 @@ interface Call {
 }
 
 /**
- * The names of a model's layers in the order of Keras's `model.layers`, which files are matched by: the farthest from the
- * outputs first, of equally far ones the first that a depth-first walk from the outputs meets
- * (`keras/src/ops/function.py`, `map_graph`; Keras 2's `_map_graph_network` is the same). A layer that no output needs is left
- * out unless it is an input.
+ * Lists the names of a model's layers in the order of Keras's `model.layers`, which files are loaded by: sorted by
+ * decreasing depth, layers of equal depth in the order in which a depth-first walk from the outputs meets them
+ * (`map_graph` of `keras/src/ops/function.py`; Keras 2's `_map_graph_network` does the same). A layer that no output
+ * needs is left out unless it is an input.
  */
 export function modelOrder(model: ModelDescription): readonly string[] {
   const calls = callsOf(model);
@@ -34,9 +34,10 @@ export function modelOrder(model: ModelDescription): readonly string[] {
     layerDepths.set(layer, 0);
     indices.set(layer, -1);
   }
-  return [...layerDepths.keys()].sort(
-    (a, b) => layerDepths.get(b)! - layerDepths.get(a)! || indices.get(a)! - indices.get(b)!,
-  );
+  return [...layerDepths]
+    .map(([name, depth]) => ({ name, depth, index: indices.get(name) ?? 0 }))
+    .sort((a, b) => b.depth - a.depth || a.index - b.index)
+    .map(({ name }) => name);
 }
 
 function callsOf(model: ModelDescription): ReadonlyMap<string, Call> {
@@ -50,7 +51,7 @@ function callsOf(model: ModelDescription): ReadonlyMap<string, Call> {
   return calls;
 }
 
-/** The tensors of each call; an InputLayer has one call without any. */
+/** Lists the tensors that each call reads. An InputLayer has one call without any. */
 function readsOf(layer: LayerDescription): readonly (readonly TensorName[])[] {
   if (layer.className === "InputLayer") return [[]];
   return layer.calls.map((call) => [
@@ -59,7 +60,7 @@ function readsOf(layer: LayerDescription): readonly (readonly TensorName[])[] {
   ]);
 }
 
-/** The calls that the outputs need, each after what it reads; numbers the layers in the order in which it meets them. */
+/** Lists the calls that the outputs need in postorder, and numbers the layers in `indices` as it meets them. */
 function walk(
   model: ModelDescription,
   calls: ReadonlyMap<string, Call>,

@@ -3,14 +3,15 @@ import { TopologyError } from "../../errors.ts";
 import { optionSetTo } from "../../options.ts";
 import { type Dialect, dialectOf } from "../dialects/dialect.ts";
 import { inKerasOrder } from "./keras-order.ts";
+import { archiveToH5, readableInKeras3 } from "./keras2-h5.ts";
 import { keras2ToKeras3, type Translation } from "./keras2-model.ts";
 import { withModules, withoutModules } from "./keras3-modules.ts";
-import { inSharedWords, withoutArchiveWords } from "./shared-words.ts";
 
 /**
- * The model's config in another dialect, its layers in the order of Keras's `model.layers`; weights are untouched but for the
- * layers' new paths. Within one dialect nothing but that order changes, and in Keras 2's words that Keras 3 reads too.
- * @throws {TopologyError} naming the layer that cannot be translated and the format that would hold it.
+ * Translates a model's config to another dialect, with layers in the order of Keras's `model.layers`. Weights stay the
+ * same, but layers may get new paths. Within one dialect only that order changes; a Keras 2 config also becomes
+ * readable in Keras 3.
+ * @throws {TopologyError} naming the layer that cannot be translated and a format that can hold it.
  */
 export function translateConfig(
   checkpoint: Pick<Checkpoint, "modelConfig" | "kerasVersion">,
@@ -22,8 +23,8 @@ export function translateConfig(
     return keras2ToKeras3(checkpoint.modelConfig, kerasVersion);
   const ordered = inKerasOrder(checkpoint);
   if (to === "keras2" && (from === "keras1" || from === "keras2" || from === "keras2-archive")) {
-    const inH5 = from === "keras2-archive" ? withoutArchiveWords(ordered) : ordered;
-    return { modelConfig: inSharedWords(inH5, kerasVersion), renamed: new Map() };
+    const inH5 = from === "keras2-archive" ? archiveToH5(ordered) : ordered;
+    return { modelConfig: readableInKeras3(inH5, kerasVersion), renamed: new Map() };
   }
   return { modelConfig: convert(ordered, from, to), renamed: new Map() };
 }
@@ -40,7 +41,7 @@ function convert(modelConfig: JsonObject, from: Dialect, to: Dialect): JsonObjec
     keras3: ".keras",
   };
   throw new TopologyError(
-    `model config: ${formats[from]} is not translated to ${formats[to]}. Write .h5 (${optionSetTo("outputFormat", "h5")}), which keeps it as it is.`,
+    `model config: ${formats[from]} cannot be translated to ${formats[to]}. Write .h5 (${optionSetTo("outputFormat", "h5")}), which keeps the model unchanged.`,
     "untranslatable",
   );
 }

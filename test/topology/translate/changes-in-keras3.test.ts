@@ -11,18 +11,18 @@ describe("changes in Keras 3 are named by layer", () => {
   test.each([
     ["k122-convolutions.h5", "pointwise: Conv2D: hard_sigmoid"],
     ["k224-text.h5", "both_ways: Bidirectional: hard_sigmoid"],
-    ["k224-translation.h5", "decoder: LSTM: took the mask along with the states"],
+    ["k224-translation.h5", "decoder: LSTM: used its mask with initial states"],
     ["k224-upsampling.h5", "up_sampling2d_1: UpSampling2D: bilinear"],
-    ["k24-transformer.h5", "first_attention: MultiHeadAttention: took no masks"],
-    ["k215-transformer.h5", "first_attention: MultiHeadAttention: left the masks"],
+    ["k24-transformer.h5", "first_attention: MultiHeadAttention: ignored masks"],
+    ["k215-transformer.h5", "first_attention: MultiHeadAttention: kept the masks"],
     ["k212-film.h5", "flow: ConvLSTM2D: hard_sigmoid"],
     [
       "k224-batch-in-prediction.h5",
-      "by_batch: BatchNormalization: took the batch's statistics in prediction",
+      "by_batch: BatchNormalization: used the batch's statistics in prediction",
     ],
     [
       "k215-batch-in-prediction.h5",
-      "base/stem_bn: BatchNormalization: took the batch's statistics in prediction",
+      "base/stem_bn: BatchNormalization: used the batch's statistics in prediction",
     ],
   ])("%s has the change %s", async (file, change) => {
     expect(await changesIn(file)).toContainEqual(expect.stringContaining(change));

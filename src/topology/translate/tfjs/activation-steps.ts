@@ -5,13 +5,13 @@ import { modernConfig } from "../../dialects/layer-config.ts";
 import { picked, refuse, type SourceLayer, type TfjsStep } from "./step.ts";
 import { trainingArguments } from "./training-arguments.ts";
 
-/** An activation in tfjs-layers's words: a name that a layer may have, or layers to come after it. */
+/** An activation in tfjs-layers: a value of a layer's `activation` argument, and layers to apply after it. */
 export interface TfjsActivation {
   readonly name: string;
   readonly after: readonly TfjsStep[];
 }
 
-/** Activations that compute the same in tfjs-layers, by Keras 3's name. */
+/** Names of activations that compute the same in tfjs-layers, by their names in Keras 3. */
 const equal: Readonly<Record<string, string>> = {
   linear: "linear",
   relu: "relu",
@@ -29,7 +29,7 @@ const equal: Readonly<Record<string, string>> = {
   log_softmax: "log_softmax",
 };
 
-/** `relu6(x + 3) / 6`: Keras 3's hard_sigmoid, which in Keras 2 and tfjs-layers is another line. */
+/** Keras 3's hard_sigmoid, `relu6(x + 3) / 6`. In Keras 2 and tfjs-layers hard_sigmoid is `clip(0.2 x + 0.5)`. */
 const hardSigmoid: readonly TfjsStep[] = [
   { className: "Rescaling", config: { scale: 1, offset: 3 } },
   { className: "ReLU", config: { max_value: 6 } },
@@ -48,9 +48,9 @@ const composed: Readonly<Record<string, readonly TfjsStep[]>> = {
 type StepsOf = (layer: SourceLayer) => readonly TfjsStep[];
 
 /**
- * The layer's activation.
- * @param stepsOf What an activation that is a layer becomes.
- * @throws {TopologyError} naming the layer, for one that tfjs-layers has not.
+ * Translates the layer's activation.
+ * @param stepsOf Translates an activation that is a layer.
+ * @throws {TopologyError} naming the layer, if tfjs-layers has no equivalent activation.
  */
 export function activationOf(layer: SourceLayer, stepsOf: StepsOf): TfjsActivation {
   const activation = layer.config["activation"] ?? "linear";
@@ -61,7 +61,7 @@ export function activationOf(layer: SourceLayer, stepsOf: StepsOf): TfjsActivati
   return after ? { name: "linear", after } : refuseActivation(layer, activation);
 }
 
-/** An activation inside a cell, where no layer can follow. */
+/** Returns the name of an activation inside a cell, where no layer can be added after it. */
 export function cellActivation(layer: SourceLayer, activation: Json): string {
   return equalName(layer, activation) ?? refuseActivation(layer, activation);
 }
@@ -72,7 +72,7 @@ function equalName({ keras }: SourceLayer, activation: Json): string | undefined
 }
 
 function refuseActivation(layer: SourceLayer, activation: Json): never {
-  return refuse(layer, `has no activation ${JSON.stringify(activation)} that computes the same`);
+  return refuse(layer, `has no activation that computes the same as ${JSON.stringify(activation)}`);
 }
 
 function asLayer(layer: SourceLayer, activation: JsonObject): SourceLayer {
@@ -88,7 +88,9 @@ function asLayer(layer: SourceLayer, activation: JsonObject): SourceLayer {
   };
 }
 
-/** The steps behind `before`, whose references to inputs then mean the last of `before`. */
+/**
+ * Appends the steps `after`, whose references to the layer's inputs then mean the output of the last step `before`.
+ */
 export function followedBy(before: readonly TfjsStep[], after: readonly TfjsStep[]): readonly TfjsStep[] {
   const offset = before.length;
   return [
@@ -106,7 +108,7 @@ export function followedBy(before: readonly TfjsStep[], after: readonly TfjsStep
   ];
 }
 
-/** A layer of the same class with weights and an activation, which may be layers behind it. */
+/** Returns a layer of the same class with weights and an activation, which may add layers after it. */
 export function activated(
   { className, config }: SourceLayer,
   { name, after }: TfjsActivation,

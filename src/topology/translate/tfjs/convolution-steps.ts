@@ -16,12 +16,16 @@ const convolutionKeys = "kernel_size strides padding data_format dilation_rate u
 function convolution(layer: SourceLayer, activation: TfjsActivation): readonly TfjsStep[] {
   const { className, config } = layer;
   if ((config["groups"] ?? 1) !== 1) return channelwise(layer, activation);
-  if (config["padding"] === "causal") refuse(layer, "has no causal padding");
+  if (config["padding"] === "causal") refuse(layer, "does not support causal padding");
   if (className === "Conv1D") refuseChannelsFirst(layer);
   return activated(layer, activation, `filters ${convolutionKeys}`, "kernel", "bias");
 }
 
-/** A convolution of each channel alone is a depthwise one: its kernel `[h,w,1,c*m]` holds the same numbers as `[h,w,c,m]`. */
+/**
+ * Translates a Conv2D with as many groups as input channels to a DepthwiseConv2D. Its kernel
+ * `[height, width, 1, channels * multiplier]` holds the same numbers in the same order as
+ * `[height, width, channels, multiplier]`.
+ */
 function channelwise(layer: SourceLayer, { name, after }: TfjsActivation): readonly TfjsStep[] {
   const { className, config, inputs, weights } = layer;
   const groups = Number(config["groups"]);
@@ -29,7 +33,7 @@ function channelwise(layer: SourceLayer, { name, after }: TfjsActivation): reado
   const channels = inputs[0]?.at(config["data_format"] === "channels_first" ? 1 : -1);
   const kernel = weights.find((weight) => weight.name === "kernel");
   if (className !== "Conv2D" || channels !== groups || !kernel || isDilated(config)) {
-    return refuse(layer, "has no groups");
+    return refuse(layer, "does not support groups");
   }
   const multiplier = filters / groups;
   const own = picked(config, "kernel_size strides padding data_format use_bias".split(" "));
@@ -43,25 +47,24 @@ function channelwise(layer: SourceLayer, { name, after }: TfjsActivation): reado
   return followedBy([step], after);
 }
 
-/** tfjs-layers knows neither dilation nor output padding: what it makes of `same` and `valid` has one size. */
+/** Translates a transposed convolution, if its output has the one size that tfjs-layers computes for its padding. */
 function transposed(layer: SourceLayer, activation: TfjsActivation): readonly TfjsStep[] {
   const { config, inputs, outputs } = layer;
   const rank = (inputs[0]?.length ?? 2) - 2;
   const first = config["data_format"] === "channels_first" ? 2 : 1;
-  const [strides, kernel, dilation] = ["strides", "kernel_size", "dilation_rate"].map((key) =>
-    sizesAt({ [key]: 1, ...config }, key, rank),
-  ) as [number[], number[], number[]];
-  if (dilation.some((rate) => rate !== 1)) refuse(layer, "has no dilation");
-  strides.forEach((stride, axis) => {
+  const sizes = (key: string): number[] => sizesAt({ [key]: 1, ...config }, key, rank);
+  if (sizes("dilation_rate").some((rate) => rate !== 1)) refuse(layer, "does not support dilation");
+  const kernel = sizes("kernel_size");
+  sizes("strides").forEach((stride, axis) => {
     const from = inputs[0]?.[first + axis];
     const to = outputs[0]?.[first + axis];
     if (from == null || to == null) {
-      if (config["output_padding"] != null) refuse(layer, "has no output_padding");
+      if (config["output_padding"] != null) refuse(layer, "does not support output_padding");
       return;
     }
-    const made =
-      config["padding"] === "same" ? from * stride : from * stride + Math.max(kernel[axis]! - stride, 0);
-    if (made !== to) refuse(layer, `makes ${made} positions of ${from}, Keras ${to}`);
+    const beyond = config["padding"] === "same" ? 0 : Math.max((kernel[axis] ?? 1) - stride, 0);
+    const made = from * stride + beyond;
+    if (made !== to) refuse(layer, `computes an output of size ${made} from ${from}, Keras of ${to}`);
   });
   return activated(
     layer,
@@ -94,7 +97,10 @@ function isDilated(config: JsonObject): boolean {
   return sizesAt({ dilation_rate: 1, ...config }, "dilation_rate", 2).some((rate) => rate !== 1);
 }
 
-/** Rules for the convolutions. @param activationIn What becomes of a layer's activation. */
+/**
+ * Returns the rules for convolution layers.
+ * @param activationIn Translates a layer's activation.
+ */
 export function convolutionSteps(
   activationIn: (layer: SourceLayer) => TfjsActivation,
 ): readonly (readonly [string, StepRule])[] {

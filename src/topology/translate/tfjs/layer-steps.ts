@@ -22,8 +22,9 @@ import {
 import { trainingArguments } from "./training-arguments.ts";
 
 /**
- * The layers of tfjs-layers that compute what a Keras layer computes. What a rule does not carry over, only training reads.
- * @throws {TopologyError} naming the layer, where tfjs-layers has none or would compute something else.
+ * Returns the layers of tfjs-layers that compute the same as a Keras layer. Arguments that a rule leaves out matter in
+ * training only.
+ * @throws {TopologyError} naming the layer, if tfjs-layers has no equivalent.
  */
 export function tfjsSteps(layer: SourceLayer): readonly TfjsStep[] {
   const rule = rules.get(layer.className);
@@ -31,7 +32,10 @@ export function tfjsSteps(layer: SourceLayer): readonly TfjsStep[] {
   return actsInTrainingOnly(layer) ? linear : refuse(layer, "has no such layer");
 }
 
-/** Noise and augmentation; a crop has a size at any time. */
+/**
+ * Returns whether the layer has no effect at inference, like noise and augmentation. A crop changes the size at any
+ * time.
+ */
 function actsInTrainingOnly({ className }: SourceLayer): boolean {
   const spec = specOf(className);
   return spec?.random === true && !spec.randomWith && className !== "RandomCrop";
@@ -39,7 +43,7 @@ function actsInTrainingOnly({ className }: SourceLayer): boolean {
 
 const linear: readonly TfjsStep[] = [{ className: "Activation", config: { activation: "linear" } }];
 
-/** One layer of the same class. */
+/** Returns a rule that keeps the class, the arguments `keys` and the training arguments of `variables`. */
 function same(className: string, keys: string, ...variables: readonly string[]): [string, StepRule] {
   const names = keys.split(" ").filter(Boolean);
   return [
@@ -68,11 +72,11 @@ function globalPooling(layer: SourceLayer): readonly TfjsStep[] {
 }
 
 function reshaped(layer: SourceLayer, shape: readonly (number | null)[]): TfjsStep {
-  if (shape.includes(null)) refuse(layer, "needs a known shape here");
+  if (shape.includes(null)) refuse(layer, "needs an input of known shape");
   return { className: "Reshape", config: { target_shape: shape as readonly Json[] } };
 }
 
-/** tfjs-layers infers no dimension where that of the batch is free. */
+/** Writes the inferred target shape, since tfjs-layers cannot infer a size of -1 if the batch size is unknown. */
 function reshape({ config, outputs }: SourceLayer): readonly TfjsStep[] {
   const known = outputs[0]?.slice(1).map((size) => size ?? -1);
   return [
@@ -88,21 +92,22 @@ function activationLayer(layer: SourceLayer): readonly TfjsStep[] {
 function relu(layer: SourceLayer): readonly TfjsStep[] {
   const { max_value = null, negative_slope = 0, threshold = 0 } = layer.config;
   if (negative_slope === 0 && threshold === 0) return [{ className: "ReLU", config: { max_value } }];
-  if (max_value !== null) return refuse(layer, "has no max_value beside a slope or a threshold");
+  if (max_value !== null)
+    return refuse(layer, "does not support max_value with a negative_slope or threshold");
   if (threshold === 0) return [{ className: "LeakyReLU", config: { alpha: negative_slope } }];
   if (negative_slope === 0) return [{ className: "ThresholdedReLU", config: { theta: threshold } }];
-  return refuse(layer, "has no threshold beside a slope");
+  return refuse(layer, "does not support a threshold with a negative_slope");
 }
 
 function softmax(layer: SourceLayer): readonly TfjsStep[] {
   const [axis = -1, ...more] = integersAt({ axis: -1, ...layer.config }, "axis");
-  if (more.length > 0) refuse(layer, "has no softmax along several axes");
-  if (layer.inputs.length > 1) refuse(layer, "has no softmax under a mask that is given");
+  if (more.length > 0) refuse(layer, "does not support a softmax over several axes");
+  if (layer.inputs.length > 1) refuse(layer, "does not support a mask as an argument of the call");
   return alongLastAxis(layer, { className: "Softmax", config: { axis: -1 } }, axis);
 }
 
 function elu(layer: SourceLayer): readonly TfjsStep[] {
-  if ((layer.config["alpha"] ?? 1) !== 1) refuse(layer, "has no alpha other than 1");
+  if ((layer.config["alpha"] ?? 1) !== 1) refuse(layer, "supports an alpha of 1 only");
   return [{ className: "ELU", config: { alpha: 1 } }];
 }
 
@@ -117,22 +122,22 @@ function prelu(layer: SourceLayer): readonly TfjsStep[] {
   ];
 }
 
-/** tfjs-layers flattens three dimensions or more. */
+/** Translates Flatten, which tfjs-layers supports for inputs of three or more dimensions only. */
 function flatten(layer: SourceLayer): readonly TfjsStep[] {
   const { config, inputs } = layer;
   if ((inputs[0]?.length ?? 3) < 3) return linear;
-  if (inputs[0]?.slice(1).includes(null)) refuse(layer, "needs a known shape here");
+  if (inputs[0]?.slice(1).includes(null)) refuse(layer, "needs an input of known shape");
   return [{ className: "Flatten", config: picked(config, ["data_format"]) }];
 }
 
 function upsampling(layer: SourceLayer): readonly TfjsStep[] {
   const { interpolation = "nearest" } = layer.config;
   if (interpolation !== "nearest")
-    refuse(layer, `computes ${JSON.stringify(interpolation)} from other positions`);
+    refuse(layer, `samples other positions for interpolation ${JSON.stringify(interpolation)}`);
   return [{ className: "UpSampling2D", config: picked(layer.config, ["size", "data_format"]) }];
 }
 
-/** Whole maps at once, as a Dropout whose noise has one value a map. */
+/** Translates SpatialDropout to a Dropout with one noise value per feature map. */
 function spatialDropout({ config, inputs }: SourceLayer): readonly TfjsStep[] {
   const rank = inputs[0]?.length ?? 4;
   const channel = config["data_format"] === "channels_first" ? 1 : rank - 1;
@@ -150,7 +155,9 @@ function inputLayer({ config }: SourceLayer): readonly TfjsStep[] {
   return [{ className: "InputLayer", config: own }];
 }
 
-/** tfjs-layers gathers with the mask that `mask_zero` asks for, and then forgets it. */
+/**
+ * Keeps `mask_zero`, although tfjs-layers computes the mask and then loses it. Models that depend on it are refused.
+ */
 const embedding: StepRule = ({ config }) => [
   {
     className: "Embedding",
@@ -162,7 +169,7 @@ const embedding: StepRule = ({ config }) => [
   },
 ];
 
-/** One layer at every step of time. */
+/** Translates TimeDistributed and its inner layer. */
 function timeDistributed(layer: SourceLayer): readonly TfjsStep[] {
   const { className, config } = nestedLayer(layer.config, "layer");
   const withoutTime = ([batch = null, , ...rest]: Shape): Shape => [batch, ...rest];
@@ -173,17 +180,17 @@ function timeDistributed(layer: SourceLayer): readonly TfjsStep[] {
     inputs: layer.inputs.map(withoutTime),
     outputs: layer.outputs.map(withoutTime),
   });
-  if (!inner || more.length > 0) return refuse(layer, `has no ${className} inside that computes the same`);
+  if (!inner || more.length > 0) return refuse(layer, `cannot wrap a ${className} that computes the same`);
   const json = { class_name: inner.className, config: { name: nameOf(config), ...inner.config } };
   return [{ className: "TimeDistributed", config: { layer: json }, weighted: true }];
 }
 
 const pooling = "pool_size strides padding data_format";
 
-/** Its numbers become arguments: in tfjs-layers they do not train. */
+/** Translates LayerScale to a Rescaling. Its weight becomes an argument, which tfjs-layers does not train. */
 function layerScale(layer: SourceLayer): readonly TfjsStep[] {
   const [gamma] = layer.weights;
-  if (!gamma) return refuse(layer, "needs its numbers, which are not in the file");
+  if (!gamma) return refuse(layer, "needs the weight gamma, which is not in the file");
   return [{ className: "Rescaling", config: { scale: [...toFloat32(gamma)], offset: 0 } }];
 }
 
@@ -194,7 +201,7 @@ function customScale({ config }: SourceLayer): readonly TfjsStep[] {
   ];
 }
 
-/** Rules for the layers that keras.applications defines for itself. */
+/** Rules for layers that keras.applications defines. */
 const applicationSteps: readonly (readonly [string, StepRule])[] = [
   ["LayerScale", layerScale],
   ["CustomScaleLayer", customScale],

@@ -1,15 +1,15 @@
 import type { JsonObject } from "../../../checkpoint.ts";
 import type { GraphLayer, GraphNode, LayerGraph, TensorRef } from "../../layer-graph.ts";
-import { layersByPath, refKey } from "../../layer-graph.ts";
+import { layerLookup, refKey } from "../../layer-graph.ts";
 import { specOf } from "../../layer-specs.ts";
 import { refuse } from "./step.ts";
 
-/** Layers whose output depends on a mask. */
+/** Layer classes whose output depends on a mask. */
 const readers: ReadonlySet<string> = new Set(
   "SimpleRNN LSTM GRU RNN ConvLSTM2D Bidirectional GlobalAveragePooling1D Softmax".split(" "),
 );
 
-/** Layers that hand a mask on in tfjs-layers. */
+/** Layer classes that propagate a mask in tfjs-layers. */
 const carriers: ReadonlySet<string> = new Set(
   `Dense Dropout SpatialDropout1D Activation Add Multiply Average Maximum Minimum GaussianNoise GaussianDropout AlphaDropout
    BatchNormalization LayerNormalization ReLU PReLU SimpleRNN LSTM GRU RNN Bidirectional TimeDistributed`.split(
@@ -18,18 +18,19 @@ const carriers: ReadonlySet<string> = new Set(
 );
 
 /**
- * Refuses a model in which a mask changes numbers that tfjs-layers computes without it. There an Embedding's mask is lost, one
- * of a Masking ends at layers that carry none and at a nested model, and what has seen it leaves it to all that runs later.
- * @throws {TopologyError} naming the layer that reads the mask.
+ * Refuses a model whose masks tfjs-layers does not apply as Keras does. In tfjs-layers the mask of an Embedding is
+ * lost, the mask of a Masking layer ends at layers that do not propagate it and at nested models, and once a layer has
+ * used it, it applies to all layers that run later.
+ * @throws {TopologyError} naming the layer that uses the mask.
  */
 export function refuseLostMasks(graph: LayerGraph): void {
-  const layers = layersByPath(graph);
+  const layerOf = layerLookup(graph);
   const masks = new Map<string, string>();
   const kept = new Set<string>();
   const masked: GraphLayer[] = [];
   const unmasked: GraphLayer[] = [];
   for (const node of graph.nodes) {
-    const layer = layers.get(node.layer)!;
+    const layer = layerOf(node.layer);
     const inputs = node.inputs.map(refKey);
     const given = masksGiven(node).map(refKey);
     const source = [...given, ...inputs].map((key) => masks.get(key)).find((origin) => origin !== undefined);
@@ -37,11 +38,11 @@ export function refuseLostMasks(graph: LayerGraph): void {
     if (readers.has(layer.className)) {
       (isMasked ? masked : unmasked).push(layer);
       if (isMasked && !inputs.slice(0, 1).every((key) => kept.has(key))) {
-        refuse(layer, `computes it without the mask of ${source ?? "another layer"}`);
+        refuse(layer, `computes it without the mask from ${source ?? "another layer"}`);
       }
     }
     if (layer.config["masks_inside"] === false && (isMasked || makesMask(innerLayer(layer.config)))) {
-      refuse(layer, "hands masks to the layer inside, which Keras before 2.2 does not");
+      refuse(layer, "passes masks to the inner layer, unlike Keras before 2.2");
     }
     const own = makesMask(layer);
     const origin = own ? layer.path : source;
@@ -58,17 +59,17 @@ export function refuseLostMasks(graph: LayerGraph): void {
   }
   const [first] = masked;
   if (!first) return;
-  const odd =
+  const differing =
     unmasked[0] ??
     masked.find(({ className }) => className === "GlobalAveragePooling1D" || className === "Softmax");
-  if (odd) refuse(odd, `computes it with or without the mask as it does ${first.path}, not as Keras does`);
+  if (differing) refuse(differing, `applies masks to it and to ${first.path} alike, unlike Keras`);
 }
 
 function makesMask({ className, config }: Pick<GraphLayer, "className" | "config">): boolean {
   return className === "Masking" || (className === "Embedding" && config["mask_zero"] === true);
 }
 
-/** The layer in a wrapper. */
+/** Returns class name and config of the layer in a wrapper. */
 function innerLayer(config: JsonObject): Pick<GraphLayer, "className" | "config"> {
   const { class_name: className = "", config: inner = {} } = config["layer"] as JsonObject;
   return { className: String(className), config: inner as JsonObject };
@@ -79,7 +80,7 @@ function masksGiven(node: GraphNode): readonly TensorRef[] {
   return mask?.kind === "tensor" ? [mask.ref] : [];
 }
 
-/** Keras 3 computes masks in the graph: `any(x != 0)`. */
+/** Returns whether an operation is part of a mask that Keras 3 computes in the graph, `any(x != 0)`. */
 function isMaskArithmetic({ className }: GraphLayer): boolean {
   return className === "ops.NotEqual" || className === "ops.Any";
 }

@@ -5,17 +5,19 @@ function merging(className: string): [string, StepRule] {
   return [className, ({ inputs }) => (inputs.length === 1 ? [alone] : [{ className, config: {} }])];
 }
 
-/** tfjs-layers merges two tensors or more. */
+/** Stands for a merge of one tensor, since tfjs-layers merges at least two. */
 const alone = { className: "Activation", config: { activation: "linear" } };
 
-/** Along one axis, which tfjs-layers counts from the end only where it is the last. */
+/**
+ * Translates Concatenate. The axis is written as a positive index, since tfjs-layers supports no negative one but -1.
+ */
 export function concatenate({ config, inputs }: SourceLayer): readonly TfjsStep[] {
   const rank = inputs[0]?.length ?? 0;
   const [axis = -1] = integersAt({ axis: -1, ...config }, "axis");
   return [{ className: "Concatenate", config: { axis: rank > 0 ? positiveAxis(axis, rank) : axis } }];
 }
 
-/** Rules for the layers that merge tensors. */
+/** Rules for merging layers. */
 export const mergingSteps: readonly (readonly [string, StepRule])[] = [
   merging("Add"),
   merging("Multiply"),
@@ -33,7 +35,8 @@ export const mergingSteps: readonly (readonly [string, StepRule])[] = [
   [
     "Dot",
     (layer) => {
-      if (layer.inputs.some((shape) => shape.length > 3)) refuse(layer, "contracts three dimensions at most");
+      if (layer.inputs.some((shape) => shape.length > 3))
+        refuse(layer, "supports inputs of at most three dimensions");
       return [{ className: "Dot", config: picked(layer.config, ["axes", "normalize"]) }];
     },
   ],

@@ -6,8 +6,8 @@ import { trainingArguments } from "./training-arguments.ts";
 
 function batchNormalization(layer: SourceLayer): readonly TfjsStep[] {
   const { config, inputs } = layer;
-  if ((inputs[0]?.length ?? 4) > 4) refuse(layer, "normalizes four dimensions at most");
-  if (config["renorm"] === true) refuse(layer, "has no renorm");
+  if ((inputs[0]?.length ?? 4) > 4) refuse(layer, "supports inputs of at most four dimensions");
+  if (config["renorm"] === true) refuse(layer, "does not support renorm");
   const [axis = -1] = integersAt({ axis: -1, ...config }, "axis");
   const normalized: TfjsStep = {
     className: "BatchNormalization",
@@ -18,13 +18,13 @@ function batchNormalization(layer: SourceLayer): readonly TfjsStep[] {
     },
     weighted: true,
   };
-  // tfjs's wasm and cpu backends normalize along the last axis whatever they are told.
+  // The wasm and cpu backends of tfjs always normalize along the last axis.
   return alongLastAxis(layer, normalized, axis);
 }
 
 function layerNormalization(layer: SourceLayer): readonly TfjsStep[] {
   const { config } = layer;
-  if (config["rms_scaling"] === true) refuse(layer, "has no rms_scaling");
+  if (config["rms_scaling"] === true) refuse(layer, "does not support rms_scaling");
   return [
     {
       className: "LayerNormalization",
@@ -41,38 +41,49 @@ function rescaling({ config }: SourceLayer): readonly TfjsStep[] {
   return [{ className: "Rescaling", config: picked(config, ["scale", "offset"]) }];
 }
 
-/** Along the last axis it is a scale and an offset a feature (`keras/src/layers/preprocessing/normalization.py`). */
+/**
+ * Translates a Normalization along the last axis to a Rescaling with a scale and an offset per feature
+ * (`keras/src/layers/preprocessing/normalization.py`).
+ */
 function normalization(layer: SourceLayer): readonly TfjsStep[] {
   const { config, inputs } = layer;
   const rank = inputs[0]?.length ?? 0;
   const axes = config["axis"] === null ? [] : integersAt({ axis: -1, ...config }, "axis");
   if (axes.some((axis) => positiveAxis(axis, rank) !== rank - 1)) {
-    refuse(layer, "has no such layer, and no Rescaling along another axis than the last");
+    refuse(layer, "has no such layer, and its Rescaling supports the last axis only");
   }
-  const mean = numbers(layer, "mean");
-  const deviation = numbers(layer, "variance").map((variance) => Math.max(Math.sqrt(variance), 1e-7));
-  if (mean.length !== deviation.length) refuse(layer, "needs as many means as variances");
+  const means = numbers(layer, "mean");
+  const variances = numbers(layer, "variance");
+  if (means.length !== variances.length) refuse(layer, "needs as many means as variances");
   const inverted = config["invert"] === true;
-  const scale = deviation.map((value) => (inverted ? value : 1 / value));
-  const offset = mean.map((value, index) => (inverted ? value : -value / deviation[index]!));
+  const maps = variances.map((variance, index) => {
+    const deviation = Math.max(Math.sqrt(variance), 1e-7);
+    const mean = means[index] ?? 0;
+    return inverted
+      ? { scale: deviation, offset: mean }
+      : { scale: 1 / deviation, offset: -mean / deviation };
+  });
+  const scale = maps.map((map) => map.scale);
+  const offset = maps.map((map) => map.offset);
   return [{ className: "Rescaling", config: { scale: lone(scale), offset: lone(offset) } }];
 }
 
-/** From the layer's weights, or from its config where they were given as arguments. */
+/** Returns the layer's means or variances, from its weights or from its config if they were given as arguments. */
 function numbers(layer: SourceLayer, name: "mean" | "variance"): number[] {
   const weight = layer.weights.find((candidate: Weight) => candidate.name === name);
   if (weight) return [...toFloat32(weight)];
   const given: Json = layer.config[name] ?? null;
   const list = Array.isArray(given) ? (given.flat(Number.POSITIVE_INFINITY) as Json[]) : [given];
   if (list.every((value) => typeof value === "number")) return list as number[];
-  return refuse(layer, `needs its ${name}, which it was not adapted to`);
+  return refuse(layer, `needs its ${name}, but the layer was not adapted`);
 }
 
 function lone(values: readonly number[]): Json {
-  return values.length === 1 ? values[0]! : values;
+  const [only = 0, ...others] = values;
+  return values.length > 0 && others.length === 0 ? only : values;
 }
 
-/** Rules for the layers that normalize. */
+/** Rules for normalization layers. */
 export const normalizationSteps: readonly (readonly [string, StepRule])[] = [
   ["BatchNormalization", batchNormalization],
   ["LayerNormalization", layerNormalization],

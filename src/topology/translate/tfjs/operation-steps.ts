@@ -2,15 +2,22 @@ import { activationOf } from "./activation-steps.ts";
 import { concatenate } from "./merging-steps.ts";
 import { refuse, type SourceLayer, type StepRule, type TfjsStep } from "./step.ts";
 
-/** `x op c` as a scale and an offset, `c op x` as another; undefined where it is none. */
+/** Returns an operation with a constant as a scale and an offset, undefined if it is not such a map. */
 type Affine = (constant: number) => { readonly scale: number; readonly offset: number } | undefined;
 
-/** Arithmetic of a tensor and a number, or of two tensors of one rank. */
+/**
+ * Returns the rule for arithmetic of a tensor and a number, or of two tensors of equal rank.
+ * @param merging Rule for two tensors.
+ * @param tensorFirst The operation `x op constant`.
+ * @param constantFirst The operation `constant op x`.
+ */
 function arithmetic(merging: StepRule, tensorFirst: Affine, constantFirst: Affine): StepRule {
   return (layer) => {
     const [constant, ...more] = layer.constants;
-    if (!constant && layer.inputs.length === 2) {
-      if (layer.inputs[0]!.length !== layer.inputs[1]!.length) refuse(layer, "broadcasts other axes");
+    const [first, second, ...others] = layer.inputs;
+    if (!constant && first && second && others.length === 0) {
+      if (first.length !== second.length)
+        refuse(layer, "broadcasts inputs of different ranks along other axes");
       return merging(layer);
     }
     if (!constant || more.length > 0 || typeof constant.value !== "number") {
@@ -36,7 +43,7 @@ const none: StepRule = (layer) => refuse(layer, "has no layer for this operation
 const plus: Affine = (constant) => ({ scale: 1, offset: constant });
 const times: Affine = (constant) => ({ scale: constant, offset: 0 });
 
-/** An operation that is an activation. */
+/** Returns the rule for an operation that is an activation. */
 function activation(name: string): StepRule {
   return (layer) => {
     const named: SourceLayer = { ...layer, config: { activation: name } };
@@ -59,7 +66,7 @@ const activations: Readonly<Record<string, string>> = {
 
 const negative: readonly TfjsStep[] = [{ className: "Rescaling", config: { scale: -1, offset: 0 } }];
 
-/** Rules for the operations of keras.ops that tfjs-layers has layers for. */
+/** Rules for operations of keras.ops that tfjs-layers has layers for. */
 export const operationSteps: readonly (readonly [string, StepRule])[] = [
   ["ops.Add", arithmetic(merged("Add"), plus, plus)],
   ["ops.Multiply", arithmetic(merged("Multiply"), times, times)],

@@ -4,12 +4,14 @@ import { cellActivation } from "./activation-steps.ts";
 import { picked, refuse, type SourceLayer, type StepRule, type TfjsStep } from "./step.ts";
 import { trainingArguments } from "./training-arguments.ts";
 
-/** `recurrent` as a class of its own: tfjs-layers knows no other than these. */
+/** Arguments of a cell that are the same in tfjs-layers. */
 const cellKeys = ["units", "use_bias", "dropout", "recurrent_dropout"];
+/** Arguments of the loop over time that are the same in tfjs-layers. */
 const loopKeys = ["return_sequences", "return_state", "go_backwards"];
 
 function cellConfig(layer: SourceLayer, className: string, config: JsonObject): JsonObject {
-  if (config["reset_after"] === true) refuse(layer, "has no reset_after, which GRU has by default in Keras");
+  if (config["reset_after"] === true)
+    refuse(layer, "does not support reset_after, the default of GRU in Keras");
   const gates = className.startsWith("SimpleRNN")
     ? {}
     : { recurrent_activation: cellActivation(layer, config["recurrent_activation"] ?? "sigmoid") };
@@ -24,13 +26,13 @@ function cellConfig(layer: SourceLayer, className: string, config: JsonObject): 
 }
 
 function loopConfig(layer: SourceLayer, config: JsonObject): JsonObject {
-  if (config["stateful"] === true) refuse(layer, "is not trusted with states across batches");
-  if (config["zero_output_for_mask"] === true) refuse(layer, "has no zero_output_for_mask");
-  if (config["time_major"] === true) refuse(layer, "has no time_major");
+  if (config["stateful"] === true) refuse(layer, "does not reliably keep states across batches");
+  if (config["zero_output_for_mask"] === true) refuse(layer, "does not support zero_output_for_mask");
+  if (config["time_major"] === true) refuse(layer, "does not support time_major");
   return picked(config, loopKeys);
 }
 
-/** SimpleRNN, LSTM or GRU. */
+/** Translates a SimpleRNN, LSTM or GRU. */
 function recurrent(layer: SourceLayer): TfjsStep {
   const { className, config } = layer;
   return {
@@ -43,7 +45,7 @@ function recurrent(layer: SourceLayer): TfjsStep {
 const knownCells: ReadonlySet<string> = new Set(["SimpleRNNCell", "LSTMCell", "GRUCell"]);
 
 function cell(layer: SourceLayer, { className, config }: NestedLayer): JsonObject {
-  if (!knownCells.has(className)) refuse(layer, `has no cell ${className} here`);
+  if (!knownCells.has(className)) refuse(layer, `does not support the cell ${className}`);
   return { class_name: className, config: { name: nameOf(config), ...cellConfig(layer, className, config) } };
 }
 
@@ -61,7 +63,7 @@ function loop(layer: SourceLayer): TfjsStep {
         }
       : cell(layer, inner);
   if (inner.className === "StackedRNNCells" && config["return_state"] === true) {
-    refuse(layer, "orders the states of stacked cells otherwise");
+    refuse(layer, "returns the states of stacked cells in another order");
   }
   return { className: "RNN", config: { ...loopConfig(layer, config), cell: json }, weighted: true };
 }
@@ -70,7 +72,7 @@ function bidirectional(layer: SourceLayer): TfjsStep {
   const { config } = layer;
   const forward = nestedLayer(config, "layer");
   if (config["backward_layer"] != null && !mirrors(forward, nestedLayer(config, "backward_layer"))) {
-    refuse(layer, "has no backward_layer of its own kind");
+    refuse(layer, "does not support a backward_layer that differs from the forward layer");
   }
   const inner = recurrentInside(layer, forward);
   return {
@@ -80,7 +82,7 @@ function bidirectional(layer: SourceLayer): TfjsStep {
   };
 }
 
-/** Whether the backward layer is the forward one run the other way, as Keras writes it for one that was not given. */
+/** Returns whether the backward layer is the forward layer in reverse, which Keras writes if the user gave none. */
 function mirrors(forward: NestedLayer, backward: NestedLayer): boolean {
   const essence = ({ className, config }: NestedLayer, flip: boolean): string => {
     const backwards = config["go_backwards"] === true;
@@ -94,19 +96,20 @@ function mirrors(forward: NestedLayer, backward: NestedLayer): boolean {
 }
 
 function recurrentInside(layer: SourceLayer, { className, config }: NestedLayer): JsonObject {
-  if (!["SimpleRNN", "LSTM", "GRU"].includes(className)) refuse(layer, `has no ${className} inside`);
+  if (!["SimpleRNN", "LSTM", "GRU"].includes(className)) refuse(layer, `cannot wrap a ${className}`);
   const step = recurrent({ ...layer, className, config });
   return { class_name: className, config: { name: nameOf(config), ...step.config } };
 }
 
-/** The name that weights of the layer inside bear. */
+/** Returns the name of an inner layer, which is part of its weights' names. */
 export function nameOf(config: JsonObject): string {
   return typeof config["name"] === "string" ? config["name"] : "layer";
 }
 
 function convLstm(layer: SourceLayer): TfjsStep {
   const { config } = layer;
-  if (config["data_format"] === "channels_first") refuse(layer, "has no channels_first here");
+  if (config["data_format"] === "channels_first")
+    refuse(layer, 'does not support data_format "channels_first"');
   const own = {
     ...loopConfig(layer, config),
     ...picked(config, ["filters", "kernel_size", "strides", "padding", "data_format", "dilation_rate"]),
@@ -115,7 +118,7 @@ function convLstm(layer: SourceLayer): TfjsStep {
   return { className: "ConvLSTM2D", config: own, weighted: true };
 }
 
-/** Rules for the layers that run over time. */
+/** Rules for recurrent layers. */
 export const recurrentSteps: readonly (readonly [string, StepRule])[] = [
   ["SimpleRNN", (layer) => [recurrent(layer)]],
   ["LSTM", (layer) => [recurrent(layer)]],

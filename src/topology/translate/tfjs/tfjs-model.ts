@@ -11,35 +11,39 @@ import {
   tensorNamesIn,
 } from "../../dialects/description.ts";
 import { readModel } from "../../dialects/read-model.ts";
-import { type LayerGraph, layerAt, refKey } from "../../layer-graph.ts";
+import { type LayerGraph, layerAt, nodeAt, refKey, tensorAt } from "../../layer-graph.ts";
 import { callsThatStayActive } from "../../stays-active.ts";
 import { tfjsSteps } from "./layer-steps.ts";
 import { refuseLostMasks } from "./mask-reach.ts";
 import { refuse, type SourceLayer, type TfjsStep } from "./step.ts";
 import { tfjsWeightName, uniqueNames } from "./tfjs-names.ts";
 
-/** A model in the words of tfjs-layers, and where its weights come from. */
+/** A model for tfjs-layers, with the origin of its weights. */
 export interface TfjsModel {
-  /** `{ class_name, config }` in Keras 2's form, as `loadLayersModel` reads it. */
+  /** Config `{ class_name, config }` in Keras 2's form, as `loadLayersModel` expects it. */
   readonly modelConfig: JsonObject;
-  /** In the order of the layers. */
+  /** Weights in the order of the layers. */
   readonly weights: readonly TfjsWeight[];
-  /** New path by old path, of the layers whose path changed. */
+  /** New path by old path of layers whose path changed. */
   readonly renamed: ReadonlyMap<string, string>;
 }
 
+/** A weight of a model for tfjs-layers. */
 export interface TfjsWeight {
-  /** `conv1/kernel`, as tfjs-layers looks it up. */
+  /** Name by which tfjs-layers looks the weight up, such as `conv1/kernel`. */
   readonly name: string;
+  /** Path of the Keras layer that holds the values. */
   readonly layer: string;
+  /** Name of the weight in the Keras layer. */
   readonly weight: string;
-  /** Where it is another than the weight's own. */
+  /** Shape in tfjs-layers if it differs from the weight's. */
   readonly shape?: readonly number[];
 }
 
 /**
- * The model for tfjs-layers, where it computes the same: layers that it has not become several that it has. Pure.
- * @throws {TopologyError} naming the layer that it cannot represent.
+ * Translates a model to one for tfjs-layers that computes the same. A layer that tfjs-layers lacks becomes several that
+ * it has.
+ * @throws {TopologyError} naming a layer that tfjs-layers cannot represent.
  */
 export function tfjsModel(checkpoint: Checkpoint): TfjsModel {
   const graph = layerGraph(checkpoint);
@@ -58,20 +62,21 @@ export function tfjsModel(checkpoint: Checkpoint): TfjsModel {
   return { ...translation, modelConfig: emitModel(translation, model, place, model.name) };
 }
 
-/** What Keras 2 runs in `predict` as in training; `predict` of tfjs-layers does not. */
+/** Refuses calls with `training=True`, which Keras 2 respects in `predict` and tfjs-layers does not. */
 function refuseTrainingCalls(graph: LayerGraph): void {
   const { normalizations, random } = callsThatStayActive(graph);
   const [first] = [...normalizations, ...random];
-  if (first) refuse(layerAt(graph, first.layer), "predicts without training=True, which it is called with");
+  if (first)
+    refuse(layerAt(graph, first.layer), "ignores the argument training=True of its call in prediction");
 }
 
 function refuseRepeatedOutputs(graph: LayerGraph): void {
-  const { outputs, nodes } = graph;
+  const { outputs } = graph;
   const keys = outputs.map(({ ref }) => refKey(ref));
   const repeated = outputs.find(({ ref }, index) => keys.indexOf(refKey(ref)) < index);
   if (!repeated) return;
-  const layer = layerAt(graph, nodes[repeated.ref.node]!.layer);
-  refuse(layer, "gives an output once, and it is several outputs of the model");
+  const layer = layerAt(graph, nodeAt(graph, repeated.ref.node).layer);
+  refuse(layer, "returns a tensor once, but it is several outputs of the model");
 }
 
 interface Translation {
@@ -87,18 +92,21 @@ interface Shapes {
   readonly outputs: readonly Shape[];
 }
 
-/** Where a model stands: the prefix of its layers' paths before and after, and whether it trains. */
+/** Position of a model among nested models. */
 interface Place {
+  /** Prefix of its layers' paths in Keras. */
   readonly prefix: string;
+  /** Prefix of its layers' paths in tfjs-layers. */
   readonly newPrefix: string;
   readonly trainable: boolean;
 }
 
-/** What a layer became: the layers that stand for it, each with one call for each call of its own. */
+/** Layers that replace a Keras layer. Each is called once for each call of the Keras layer. */
 interface Emitted {
   readonly entries: readonly Entry[];
-  /** The layer that gives its output, and whether calls to it count from 1. */
+  /** Name of the layer that returns the output. */
   readonly output: string;
+  /** The layer is a nested model, whose calls are numbered from 1. */
   readonly isModel: boolean;
 }
 
@@ -139,7 +147,10 @@ function emitModel(
   };
 }
 
-/** The layers that inputs and outputs need, in the model's order: without those that compute masks. */
+/**
+ * Returns the layers that the outputs depend on and the inputs, in the model's order. Layers that only compute masks
+ * are left out.
+ */
 function needed(model: ModelDescription): readonly LayerDescription[] {
   const byName = new Map(model.layers.map((layer) => [layer.name, layer]));
   const names = new Set(tensorNamesIn(model.inputs).map(({ layer }) => layer));
@@ -154,7 +165,7 @@ function needed(model: ModelDescription): readonly LayerDescription[] {
   return model.layers.filter(({ name }) => names.has(name));
 }
 
-/** What a call reads in tfjs-layers: its tensors, behind them the states that it starts from. */
+/** Lists the tensors that a call in tfjs-layers takes: the inputs, then the initial states. */
 function tensorsRead({ args, kwargs }: CallDescription): readonly TensorName[] {
   const { mask: _mask, initial_state, ...rest } = kwargs;
   return [...args, ...Object.values(rest), ...(initial_state ? [initial_state] : [])].flatMap(tensorNamesIn);
@@ -175,12 +186,10 @@ function emitLayer(translation: Translation, layer: LayerDescription, place: Pla
   const source = sourceLayer(translation, layer, path);
   const steps = tfjsSteps(source);
   const main = steps.findIndex((step) => step.weighted && source.weights.length > 0);
-  const names = steps.map((_, index) =>
-    index === (main < 0 ? steps.length - 1 : main) ? name : translation.names(`${name}_${index + 1}`),
-  );
-  if (main >= 0) addWeights(translation, source, steps[main]!, name);
+  const named = main < 0 ? steps.length - 1 : main;
   const entries = steps.map((step, index): Entry => {
-    const own = names[index]!;
+    const own = index === named ? name : translation.names(`${name}_${index + 1}`);
+    if (index === main) addWeights(translation, source, step, name);
     return {
       name: own,
       className: step.className,
@@ -188,7 +197,7 @@ function emitLayer(translation: Translation, layer: LayerDescription, place: Pla
       reads: step.reads,
     };
   });
-  return { entries, output: names.at(-1)!, isModel: false };
+  return { entries, output: entries.at(-1)?.name ?? name, isModel: false };
 }
 
 function sourceLayer(
@@ -203,14 +212,16 @@ function sourceLayer(
   return { ...source, weights: checkpoint.weights.get(path) ?? [], constants };
 }
 
-/** Numbers among the arguments. One call of an operation may differ from another, so there can be but one. */
+/**
+ * Lists the constants among an operation's arguments. They may differ between calls, so only one call is supported.
+ */
 function constantsOf(
   layer: Pick<SourceLayer, "path" | "className">,
   calls: readonly CallDescription[],
   isOperation: boolean,
 ): SourceLayer["constants"] {
   if (!isOperation) return [];
-  if (calls.length > 1) refuse(layer, "has no layer for an operation that is called twice");
+  if (calls.length > 1) refuse(layer, "has no layer for an operation that is called more than once");
   const [call] = calls;
   const given = [...(call?.args ?? []), ...Object.values(call?.kwargs ?? {})];
   return given.flatMap((argument, position) =>
@@ -222,8 +233,9 @@ function constantsOf(
 
 function addWeights(translation: Translation, layer: SourceLayer, step: TfjsStep, name: string): void {
   for (const { name: weight, dtype } of layer.weights) {
-    if (weight.startsWith("lora_")) refuse(layer, "has no LoRA");
-    if (!dtype.includes("float") || /_(scale|zero)$/.test(weight)) refuse(layer, "has no quantized weights");
+    if (weight.startsWith("lora_")) refuse(layer, "does not support LoRA");
+    if (!dtype.includes("float") || /_(scale|zero)$/.test(weight))
+      refuse(layer, "does not support quantized weights");
     const as = step.weightsAs?.[weight];
     const own = as?.name ?? tfjsWeightName(layer.className, layer.config, weight);
     const place = { name: `${name}/${own}`, layer: layer.path, weight };
@@ -236,7 +248,7 @@ function functionalEntries(
   emitted: ReadonlyMap<string, Emitted>,
   { prefix }: Place,
 ): readonly JsonObject[] {
-  const { entries } = emitted.get(layer.name)!;
+  const { entries } = emittedOf(layer.name, emitted);
   return entries.map(({ name, className, config, reads }, index) => ({
     class_name: className,
     name,
@@ -247,7 +259,7 @@ function functionalEntries(
       const sources = own
         ? own.map((read) =>
             "step" in read
-              ? [entries[read.step]!.name, callIndex, 0]
+              ? [entries[read.step]?.name ?? missing(prefix, layer), callIndex, 0]
               : (inputs[read.input] ?? missing(prefix, layer)),
           )
         : inputs;
@@ -258,26 +270,35 @@ function functionalEntries(
 
 function missing(prefix: string, layer: LayerDescription): never {
   throw new TopologyError(
-    `${prefix}${layer.name}: ${layer.className}: expected another input, got none.`,
+    `${prefix}${layer.name}: ${layer.className}: expected one more input, got none.`,
     "malformed",
   );
 }
 
-/** `[layer, call, output]`; a nested model's calls count from 1, the first being the one that made it. */
+/**
+ * Returns `[layer, call, output]`. Calls of a nested model are numbered from 1, since call 0 is the one that created
+ * it.
+ */
 function reference(
   tensor: TensorName,
   emitted: ReadonlyMap<string, Emitted>,
 ): readonly [string, number, number] {
-  const { output, isModel } = emitted.get(tensor.layer)!;
+  const { output, isModel } = emittedOf(tensor.layer, emitted);
   return [output, isModel ? tensor.call + 1 : tensor.call, tensor.output];
 }
 
-/** Shapes at the first call of each layer. */
+function emittedOf(name: string, emitted: ReadonlyMap<string, Emitted>): Emitted {
+  const layer = emitted.get(name);
+  if (!layer) throw new Error(`tfjs model: layer ${name} was not emitted`);
+  return layer;
+}
+
+/** Returns the shapes of the first call of each layer whose shapes are all known. */
 function callShapes(graph: LayerGraph): ReadonlyMap<string, Shapes> {
   const shapes = new Map<string, Shapes>();
   for (const node of graph.nodes) {
     if (shapes.has(node.layer)) continue;
-    const inputs = node.inputs.map((ref) => graph.nodes[ref.node]!.outputs[ref.output]!.shape);
+    const inputs = node.inputs.map((ref) => tensorAt(graph, ref).shape);
     const outputs = node.outputs.map((output) => output.shape);
     const known = [...inputs, ...outputs].every((shape) => shape !== null);
     if (known) shapes.set(node.layer, { inputs: inputs as Shape[], outputs: outputs as Shape[] });

@@ -2,8 +2,8 @@ import type { JsonObject } from "../../../checkpoint.ts";
 import { cellPlaces, nestedCells, nestedLayer } from "../../specs/recurrent-cells.ts";
 
 /**
- * Gives each name once, in a form that tfjs-layers takes for a tensor: letters, digits and `-._/`, the first a letter or digit.
- * It looks weights up by the names of their layers, wherever these stand.
+ * Returns a function that makes names unique and valid for tensors of tfjs-layers: letters, digits and `-._/`, the
+ * first a letter or digit. tfjs-layers looks up weights by layer name, without the names of nested models.
  */
 export function uniqueNames(): (wanted: string) => string {
   const taken = new Set<string>();
@@ -16,7 +16,10 @@ export function uniqueNames(): (wanted: string) => string {
   };
 }
 
-/** What tfjs-layers calls a layer's weight, below the layer's name. `weight` is Keras 3's name of it. */
+/**
+ * Returns the name of a weight in tfjs-layers, relative to its layer.
+ * @param weight Keras 3's name of the weight.
+ */
 export function tfjsWeightName(className: string, config: JsonObject, weight: string): string {
   switch (className) {
     case "DepthwiseConv2D":

@@ -2,8 +2,9 @@ import type { Json, JsonObject } from "../../../checkpoint.ts";
 import { isObject } from "../../config-values.ts";
 
 /**
- * @file Arguments of layers that only training or building reads. What tfjs-layers has no equal of is left out: predictions do
- * not depend on it. Constraints are left out all: tfjs-layers applies them to weights as it loads them.
+ * @file Layer arguments that matter only for training and for building weights. Those without an equivalent in
+ * tfjs-layers are left out, since predictions do not depend on them. Constraints are all left out, because tfjs-layers
+ * applies them to weights as it loads them.
  */
 
 const initializerNames: Readonly<Record<string, string>> = {
@@ -24,7 +25,7 @@ const initializerNames: Readonly<Record<string, string>> = {
 
 const initializerArguments = ["mean", "stddev", "minval", "maxval", "value", "scale", "mode", "seed"];
 
-/** `kernel_initializer` and so on for each of the variables named. */
+/** Returns the initializer and regularizer arguments of these variables, such as `kernel_initializer` for "kernel". */
 export function trainingArguments(config: JsonObject, ...variables: readonly string[]): JsonObject {
   const entries = variables.flatMap((variable): [string, Json][] => {
     const initializer = tfjsInitializer(config[`${variable}_initializer`]);
@@ -53,7 +54,7 @@ function tfjsInitializer(json: Json | undefined): JsonObject | undefined {
   return { class_name: name, config: Object.fromEntries(known) };
 }
 
-/** Both strengths are given: tfjs-layers takes 0.01 for one that is not. */
+/** Translates a regularizer to L1L2 with both factors, since tfjs-layers uses 0.01 for a missing one. */
 function tfjsRegularizer(json: Json | undefined): JsonObject | undefined {
   if (!isObject(json)) return undefined;
   const name = String(json["class_name"]);

@@ -7,15 +7,16 @@ import { inModule } from "./keras-modules.ts";
 import { insideKeys, loneAxis, withoutIdleArguments } from "./keras2-arguments.ts";
 
 /**
- * A Keras 2 config for `.h5` in words that Keras 3 reads too, where every Keras 2 reads them as it read its own; the same value where it
- * has no others. Arguments at Keras 2's only value are left out (`groups: 1`), layers inside layers get their module, and a
- * Sequential an InputLayer where its first layer says the shape.
+ * Rewrites a Keras 2 config for `.h5` so that Keras 3 reads it too, as far as every Keras 2 reads the result like the
+ * original. Arguments at the only value of Keras 2 are left out (`groups: 1`), layers inside layers get their module,
+ * and a Sequential whose first layer states the input shape gets an InputLayer. Returns the same value if nothing
+ * changes.
  */
-export function inSharedWords(model: JsonObject, kerasVersion: string): JsonObject {
+export function readableInKeras3(model: JsonObject, kerasVersion: string): JsonObject {
   return withLayers(withoutOldModule(model), (layers) => {
     const changed = layers.map((layer) => {
       if (!isObject(layer)) return layer;
-      return layersOf(layer) ? inSharedWords(layer, kerasVersion) : sharedLayer(layer, kerasVersion);
+      return layersOf(layer) ? readableInKeras3(layer, kerasVersion) : sharedLayer(layer, kerasVersion);
     });
     const hasInput = model["class_name"] !== "Sequential" || Array.isArray(model["config"]);
     const whole = hasInput ? changed : withInput(layers[0], changed);
@@ -25,8 +26,8 @@ export function inSharedWords(model: JsonObject, kerasVersion: string): JsonObje
   });
 }
 
-/** A Keras 2 `.keras` config as Keras 2's `.h5` has it. */
-export function withoutArchiveWords(entry: JsonObject): JsonObject {
+/** Translates a config of a Keras 2 `.keras` to that of Keras 2's `.h5`. */
+export function archiveToH5(entry: JsonObject): JsonObject {
   const {
     module: _module,
     registered_name: name,
@@ -36,11 +37,11 @@ export function withoutArchiveWords(entry: JsonObject): JsonObject {
   } = entry;
   const isCustom = typeof name === "string" && name.includes(">");
   return withLayers({ ...own, ...(isCustom && { class_name: name }) }, (layers) =>
-    layers.map((layer) => (isObject(layer) ? withoutArchiveWords(layer) : layer)),
+    layers.map((layer) => (isObject(layer) ? archiveToH5(layer) : layer)),
   );
 }
 
-/** Keras 2.13 and later say where a nested model's class stands, which is elsewhere in Keras 3. */
+/** Removes the module of a nested model's class, which Keras 2.13 and later write and which differs in Keras 3. */
 function withoutOldModule(model: JsonObject): JsonObject {
   const { module, registered_name: _name, ...rest } = model;
   return typeof module === "string" && module.startsWith("keras.src.") ? rest : model;
@@ -54,7 +55,7 @@ function sharedLayer(layer: JsonObject, kerasVersion: string): JsonObject {
 }
 
 function sharedConfig(className: string, config: JsonObject, kerasVersion: string): JsonObject {
-  // Elsewhere it tells how hidden steps were computed.
+  // In other versions the argument's presence shows how masked steps are computed.
   const keep = isTimed(kerasVersion) ? [] : ["time_major"];
   const needed = withoutIdleArguments(className, config, keep);
   const changed = Object.entries(needed).flatMap(([key, value]) => {
@@ -70,7 +71,7 @@ function sharedValue(key: string, value: Json, kerasVersion: string): Json {
   }
   if (!isObject(value) || !isObject(value["config"])) return value;
   const { config } = value;
-  if (key === "dtype") return isPlainPolicy(value) ? config["name"]! : value;
+  if (key === "dtype") return isPlainPolicy(value) ? (config["name"] ?? value) : value;
   if (key.endsWith("_initializer")) return withoutFloat32(value, config);
   const isInside = insideKeys.includes(key);
   const className = String(value["class_name"]);
@@ -81,18 +82,18 @@ function sharedValue(key: string, value: Json, kerasVersion: string): Json {
   return inModule({ ...value, config: lone }, "keras.layers");
 }
 
-/** TensorFlow 1 gave initializers a dtype, which Keras 3 does not know. */
+/** Removes an initializer's dtype, which TensorFlow 1 wrote and Keras 3 does not read. */
 function withoutFloat32(value: JsonObject, config: JsonObject): JsonObject {
   const { dtype, ...rest } = config;
   return dtype === "float32" ? { ...value, config: rest } : value;
 }
 
-/** A policy that is no more than its name, which every Keras reads. */
+/** Returns whether a dtype policy has nothing but a name, which every Keras reads. */
 function isPlainPolicy({ class_name, config }: JsonObject): boolean {
   return class_name === "Policy" && isObject(config) && Object.keys(config).join() === "name";
 }
 
-/** Keras 3 reads a Sequential's shape from no other layer, Keras 2.2 that of one in a Sequential from its first layer. */
+/** Puts an InputLayer first: Keras 3 reads a Sequential's input shape from it only, Keras 2.2 from the first layer. */
 function withInput(first: Json | undefined, layers: readonly Json[]): readonly Json[] {
   const config = isObject(first) && first["class_name"] !== "InputLayer" ? first["config"] : undefined;
   if (!isObject(config) || !Array.isArray(config["batch_input_shape"])) return layers;
