@@ -59,8 +59,11 @@ export interface Tail {
   readonly steps: number;
   /** One update; with `finite` none where the loss is not. The figures are from before it. */
   trainOnBatch(batch: Batch, learningRate?: number, updates?: "always" | "finite"): BatchFigures;
-  /** Judges in inference mode, with the moving averages of weights where the optimizer keeps them. */
-  evaluateBatch(batch: Batch): BatchFigures;
+  /**
+   * Judges in inference mode, with the moving averages of weights where the optimizer keeps them. `observed` reads every trained
+   * output, also one that no metric is computed from.
+   */
+  evaluateBatch(batch: Batch, options?: { readonly observed?: boolean }): BatchFigures;
   /**
    * Returns the weights that training moves as they are now: trainable ones, by their moving averages where the optimizer keeps
    * them, and moving statistics.
@@ -188,12 +191,12 @@ export function createTail(options: TailOptions): Tail {
       tf.dispose(gradients);
       return result;
     },
-    evaluateBatch: (batch) => {
+    evaluateBatch: (batch, { observed = false } = {}) => {
       const judging = judgedWeights();
       const { outputs, masks } = runWithMasks(program, batch.features, judging);
       const { targets, objective = options.objective } = batch;
       const { given, activities } = givenBy(outputs, masks);
-      const { scores } = judge(objective, given, targets);
+      const { scores } = judge(objective, given, targets, { observed });
       const result = { ...scores, penalty: penaltyNow(activities, judging) };
       tf.dispose([...outputs, ...masks] as tf.Tensor[]);
       return result;
