@@ -1,12 +1,13 @@
 import { ensureEngine } from "./engine/backend.ts";
 import { runFeatures } from "./run/features.ts";
 import { openRunFolder } from "./run/folder.ts";
+import { trainAndJudge } from "./run/judged-split.ts";
 import type { FinetuneOptions, FinetuneResult } from "./run/options.ts";
 import { prepareRun } from "./run/prepare.ts";
 import { runRecord } from "./run/record.ts";
+import { runReport } from "./run/run-report.ts";
 import { resolveOptions } from "./run/settings.ts";
 import { withTest } from "./run/test-samples.ts";
-import { runTraining } from "./run/training.ts";
 
 /**
  * Trains what the policy leaves trainable on `data`: everything static runs once per sample, the rest at every step. Nothing is
@@ -26,10 +27,11 @@ export async function finetune(options: FinetuneOptions): Promise<FinetuneResult
   try {
     await folder?.rehearse(run.checkpoint, run.settings.outputFormat);
     const examples = await runFeatures(run, engine);
-    const trained = await runTraining(run, examples, started).finally(examples.dispose);
+    const { trained, splits } = await trainAndJudge(run, examples, started).finally(examples.dispose);
     const record = await withTest(run, runRecord(run, engine, examples, trained));
     const { format: _format, unit: _unit, args: _args, ...result } = record;
-    const files = (await folder?.write(record)) ?? [];
+    const page = settings.report && folder ? await runReport(run, record, splits) : null;
+    const files = (await folder?.write(record, page)) ?? [];
     if (trained.stopped === undefined) return { ...result, files };
     const { length } = trained.history;
     const kept = files.length > 0 ? `; epoch ${result.bestEpoch}, the best, is saved in ${out}` : "";

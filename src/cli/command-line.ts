@@ -27,6 +27,7 @@ export type Request =
 const alternatives: readonly (readonly string[])[] = [
   ["freeze-until", "freeze-through", "freeze-depth", "freeze-all-but-head"],
   ["cache", "no-cache"],
+  ["report", "no-report"],
 ];
 
 type Parser = ReturnType<typeof yargs>;

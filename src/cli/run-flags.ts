@@ -309,6 +309,7 @@ export const outputFlags: OptionFlags = {
     "Replace an earlier run in the run folder, once the new one is complete",
     output,
   ),
+  "no-report": switches("report", false, "Write no report.html", output),
 };
 
 export interface EngineValues {

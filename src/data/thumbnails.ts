@@ -8,7 +8,7 @@ const side = 160;
  * EXIF is applied.
  */
 export async function thumbnail(path: string): Promise<string | undefined> {
-  const sharp = await loadSharp();
+  const { default: sharp } = await loadSharp();
   try {
     const bytes = await sharp(path, { pages: 1 })
       .rotate()

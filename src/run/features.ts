@@ -34,6 +34,8 @@ export interface RunExamples {
   readonly train: Examples;
   /** Null without validation data. */
   readonly validation: Examples | null;
+  /** Names of the validation samples: paths, or numbers from 0. */
+  readonly validationNames: readonly string[];
   /** Exchange the training samples from epoch to epoch. */
   readonly callbacks: readonly Callback[];
   readonly figures: FeatureFigures;
@@ -82,6 +84,7 @@ async function ofFiles(run: PreparedRun, dataset: FileDataset, engine: EngineInf
     return {
       train: training,
       validation: val.indices.length > 0 ? held : null,
+      validationNames: val.indices.map((index) => samplesOf(dataset, "val")[index]?.path ?? String(index)),
       callbacks: [...(train.callback ? [train.callback] : []), ...mixupOf(run)],
       bad: [...train.bad, ...val.bad],
       cached: train.cached + val.cached,
@@ -218,6 +221,7 @@ async function ofArrays(run: PreparedRun, dataset: ArrayDataset, engine: EngineI
   return {
     train,
     validation: held ?? null,
+    validationNames: Array.from({ length: held ? sampleCount(held) : 0 }, (_, index) => String(index)),
     callbacks: [...(views === null ? [] : [{ name: "views", examples }]), ...mixupOf(run)],
     bad: [],
     cached: 0,

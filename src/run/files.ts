@@ -9,6 +9,8 @@ const recordNames = [
   "args.json",
   "history.csv",
   "plan.json",
+  "report.json",
+  "report.html",
   "bad-images.csv",
   "bad-texts.csv",
 ];

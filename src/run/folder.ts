@@ -9,6 +9,8 @@ import { beginUnfinished, isRunning, replaceFile } from "../formats/atomic-file.
 import { formatNamed, formats, nameWithoutEnding } from "../formats/formats.ts";
 import { writeCheckpoint } from "../inference/write-checkpoint.ts";
 import { optionName, optionSetTo } from "../options.ts";
+import { reportPage } from "../report/html/report-page.ts";
+import type { RunReport } from "../report/run-report.ts";
 import { historyCsv } from "../training/history.ts";
 import { finishMoves, moveIntoPlace } from "./files.ts";
 import type { FinetuneResult } from "./options.ts";
@@ -27,7 +29,7 @@ export interface RunFolder {
    * run or this one, whole, once `finishMoves` has looked at it. Returns their paths, the model's first.
    * @throws {MachineError} where the disk refuses; the old files are untouched then.
    */
-  write(record: RunRecord): Promise<readonly string[]>;
+  write(record: RunRecord, report?: RunReport | null): Promise<readonly string[]>;
   /** Removes what `openRunFolder` made, if nothing was written. */
   discard(): void;
 }
@@ -109,10 +111,10 @@ export function openRunFolder(
         throw asRunError(path, staging, error);
       }
     },
-    write: async (record) => {
+    write: async (record, report = null) => {
       try {
         for (const name of readdirSync(staging)) await rm(join(staging, name), { recursive: true });
-        const names = await stage(staging, record);
+        const names = await stage(staging, record, report);
         moveIntoPlace(path, staging);
         written = true;
         return names.map((name) => join(path, name));
@@ -153,7 +155,11 @@ export function modelFileAt(path: string): string {
   return inside.find(existsSync) ?? path;
 }
 
-async function stage(staging: string, record: RunRecord): Promise<readonly string[]> {
+async function stage(
+  staging: string,
+  record: RunRecord,
+  report: RunReport | null,
+): Promise<readonly string[]> {
   const { cost, ...plan } = record.plan;
   const { engine, bestEpoch, features, measured, proof, test, bad, unit } = record;
   const labels = record.checkpoint.notes.labels;
@@ -165,6 +171,7 @@ async function stage(staging: string, record: RunRecord): Promise<readonly strin
       json({ engine, bestEpoch, plan, predicted: cost ?? null, measured, features, test, proof }),
     ],
   ];
+  if (report) texts.push(["report.json", json(report)], ["report.html", reportPage(report)]);
   if (labels) texts.unshift(["labels.json", json(labels)]);
   if (bad.length > 0) {
     const rows = bad.map(({ path, reason }) => [path, reason].map(csvField).join(","));

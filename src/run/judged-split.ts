@@ -13,14 +13,43 @@ import { disposeBatch, orderedBatches, uploadBatch } from "../training/batches.t
 import type { Examples } from "../training/example-set.ts";
 import { sampleCount } from "../training/example-set.ts";
 import { createTail } from "../training/tail.ts";
+import type { RunExamples } from "./features.ts";
 import type { PreparedRun } from "./prepare.ts";
+import type { RunTraining } from "./training.ts";
+import { runTraining } from "./training.ts";
 
 /** A split to judge: its features, and what its samples are called. */
-export interface NamedExamples {
+interface NamedExamples {
   readonly split: SplitReport["split"];
   readonly examples: Examples;
   /** Paths below the data folder, or numbers, one for each sample. */
   readonly names: readonly string[];
+}
+
+/** Trains, and judges the validation samples one by one where a report asks for it. */
+export async function trainAndJudge(
+  run: PreparedRun,
+  examples: RunExamples,
+  started: number,
+): Promise<{ trained: RunTraining; splits: readonly SplitReport[] }> {
+  const trained = await runTraining(run, examples, started);
+  const { report, out } = run.settings;
+  return {
+    trained,
+    splits: report && out !== null ? await judgedSplits(run, examples, trained.weights) : [],
+  };
+}
+
+/** Returns how the tuned model does on the validation samples, nothing where there are none. */
+async function judgedSplits(
+  run: PreparedRun,
+  { validation, validationNames }: RunExamples,
+  trained: Weights,
+): Promise<readonly SplitReport[]> {
+  if (!validation) return [];
+  return [
+    await judgedSplit(run, trained, { split: "validation", examples: validation, names: validationNames }),
+  ];
 }
 
 /** At most so many samples of an output of values are drawn. */
@@ -30,7 +59,7 @@ const mostPoints = 1000;
  * Runs the dynamic part with the given trained weights over a split in inference mode and returns what a page shows of it: figures,
  * confusion, curves, mistakes.
  */
-export async function judgedSplit(
+async function judgedSplit(
   { graph, partition, optimizer, objective, task, checkpoint, settings }: PreparedRun,
   trained: Weights,
   { split, examples, names }: NamedExamples,

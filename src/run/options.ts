@@ -117,6 +117,8 @@ export interface FinetuneOptions {
   /** Run folder; nothing is written without it. */
   readonly out?: string | undefined;
   readonly overwrite?: boolean | undefined;
+  /** Whether the run folder gets report.html, and report.json that it is made from; true. */
+  readonly report?: boolean | undefined;
   /** Watch or steer training, called in their order after the run's own. */
   readonly callbacks?: readonly Callback[] | undefined;
   readonly onProgress?: ((event: ProgressEvent) => void) | undefined;

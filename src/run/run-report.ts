@@ -2,9 +2,13 @@
 import { join } from "node:path";
 import { thumbnail } from "../data/thumbnails.ts";
 import { formatBytes, formatSeconds } from "../freeze/plan-text.ts";
+import type { FreezePolicy } from "../freeze/policy.ts";
+import { optionName, optionSetTo, policyName } from "../options.ts";
 import type { CostRow, OutputReport, RunReport, SampleNote, SplitReport } from "../report/run-report.ts";
 import type { RunRecord } from "./folder.ts";
 import type { PreparedRun } from "./prepare.ts";
+import type { RunSettings } from "./settings.ts";
+import { defaultOf } from "./settings.ts";
 
 /**
  * Returns what a page says of a run. Thumbnails of the mistakes are read from the data folder.
@@ -22,7 +26,7 @@ export async function runReport(
   return {
     version: 1,
     title,
-    command: commandOf(record.args),
+    command: callText(run, record.args),
     finished: new Date().toISOString(),
     facts: [
       ["engine", record.engine],
@@ -91,11 +95,41 @@ function costRows({ plan: { cost }, measured }: Omit<RunRecord, "report">): read
   ];
 }
 
-/** Returns the command that repeats a run, with the settings that it records in a file. */
-function commandOf({ model, data }: RunRecord["args"]): string {
-  const quoted = (text: unknown): string =>
-    typeof text !== "string" ? "…" : /^[\w./:-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
-  return `finetune --model ${quoted(model)} --data ${quoted(data)} --config args.json`;
+/** Settings that the preparation decides from others, and those that say where results go. */
+const notRepeated: ReadonlySet<string> = new Set(["freeze", "overwrite", "cache"]);
+
+/** Returns the call that repeats a run, as the caller wrote it: with flags on the command line, with options in code. */
+function callText({ settings }: PreparedRun, args: RunRecord["args"]): string {
+  const given = Object.entries(args).flatMap(([name, value]) => {
+    if (notRepeated.has(name) || value === null || sameValue(value, defaultOf(name as keyof RunSettings)))
+      return [];
+    const isPlain = typeof value === "string" || typeof value === "number" || typeof value === "boolean";
+    return [optionSetTo(name, isPlain ? value : JSON.stringify(value))];
+  });
+  const policies = settings.freeze === "auto" ? [] : [settings.freeze].flat();
+  const frozen = policies.map((policy) => policyText(policy));
+  return optionName("epochs").startsWith("--")
+    ? ["finetune", ...given, ...frozen].join(" ")
+    : `finetune({ ${[...given, ...(frozen.length > 0 ? [`freeze: [${frozen.join(", ")}]`] : [])].join(", ")} })`;
+}
+
+const policyNames: Readonly<Record<FreezePolicy["kind"], string>> = {
+  until: "freezeUntil",
+  through: "freezeThrough",
+  freeze: "freeze",
+  unfreeze: "unfreeze",
+  depth: "freezeDepth",
+  "all-but-head": "freezeAllButHead",
+};
+
+function policyText(policy: FreezePolicy): string {
+  const name = policyNames[policy.kind];
+  if ("patterns" in policy) return policyName(name, policy.patterns.join(","));
+  return "n" in policy ? policyName(name, policy.n) : policyName(name);
+}
+
+function sameValue(one: unknown, other: unknown): boolean {
+  return JSON.stringify(one) === JSON.stringify(other);
 }
 
 async function withThumbnails(split: SplitReport, root: string): Promise<SplitReport> {

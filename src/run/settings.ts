@@ -133,6 +133,7 @@ const runSettings: { readonly [Name in keyof RunSettings]: Setting<RunSettings[N
   outputKeras: setting(oneOf("3.0"), null),
   out: setting(someText, null),
   overwrite: setting(trueOrFalse, false),
+  report: setting(trueOrFalse, true),
   callbacks: setting(callbackList, []),
   onProgress: setting(aFunction<(event: ProgressEvent) => void>, () => {}),
   signal: setting(abortSignal, null),
