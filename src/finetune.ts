@@ -30,7 +30,7 @@ export async function finetune(options: FinetuneOptions): Promise<FinetuneResult
     const { trained, splits } = await trainAndJudge(run, examples, started).finally(examples.dispose);
     const record = await withTest(run, runRecord(run, engine, examples, trained));
     const { format: _format, unit: _unit, args: _args, ...result } = record;
-    const page = settings.report && folder ? await runReport(run, record, splits) : null;
+    const page = settings.report && folder ? await runReport(run, record, splits, options) : null;
     const files = (await folder?.write(record, page)) ?? [];
     if (trained.stopped === undefined) return { ...result, files };
     const { length } = trained.history;

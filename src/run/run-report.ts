@@ -6,18 +6,19 @@ import type { FreezePolicy } from "../freeze/policy.ts";
 import { optionName, optionSetTo, policyName } from "../options.ts";
 import type { CostRow, OutputReport, RunReport, SampleNote, SplitReport } from "../report/run-report.ts";
 import type { RunRecord } from "./folder.ts";
+import type { FinetuneOptions } from "./options.ts";
 import type { PreparedRun } from "./prepare.ts";
-import type { RunSettings } from "./settings.ts";
-import { defaultOf } from "./settings.ts";
 
 /**
  * Returns what a page says of a run. Thumbnails of the mistakes are read from the data folder.
  * @param splits what was judged sample by sample.
+ * @param options what the caller asked for.
  */
 export async function runReport(
   run: PreparedRun,
   record: Omit<RunRecord, "report">,
   splits: readonly SplitReport[],
+  options: FinetuneOptions,
 ): Promise<RunReport> {
   const { settings, dataset, plan, warnings } = run;
   const title =
@@ -26,7 +27,7 @@ export async function runReport(
   return {
     version: 1,
     title,
-    command: callText(run, record.args),
+    command: callText(options),
     finished: new Date().toISOString(),
     facts: [
       ["engine", record.engine],
@@ -95,22 +96,35 @@ function costRows({ plan: { cost }, measured }: Omit<RunRecord, "report">): read
   ];
 }
 
-/** Settings that the preparation decides from others, and those that say where results go. */
-const notRepeated: ReadonlySet<string> = new Set(["freeze", "overwrite", "cache"]);
+/** Options that are no part of what a run is: functions, and what `freeze` is written as instead. */
+const notRepeated: ReadonlySet<string> = new Set([
+  "freeze",
+  "callbacks",
+  "onProgress",
+  "signal",
+  "overwrite",
+]);
 
 /** Returns the call that repeats a run, as the caller wrote it: with flags on the command line, with options in code. */
-function callText({ settings }: PreparedRun, args: RunRecord["args"]): string {
-  const given = Object.entries(args).flatMap(([name, value]) => {
-    if (notRepeated.has(name) || value === null || sameValue(value, defaultOf(name as keyof RunSettings)))
-      return [];
-    const isPlain = typeof value === "string" || typeof value === "number" || typeof value === "boolean";
-    return [optionSetTo(name, isPlain ? value : JSON.stringify(value))];
+function callText(options: FinetuneOptions): string {
+  const isCommand = optionName("epochs").startsWith("--");
+  const given = Object.entries(options).flatMap(([name, value]) => {
+    if (notRepeated.has(name) || value === undefined) return [];
+    const isObject = typeof value === "object" && value !== null;
+    if (isObject && (name === "model" || name === "data")) return [optionSetTo(name, "…")];
+    const text = isObject ? JSON.stringify(value) : value;
+    return [optionSetTo(name, isCommand && typeof text === "string" ? quoted(text) : text)];
   });
-  const policies = settings.freeze === "auto" ? [] : [settings.freeze].flat();
-  const frozen = policies.map((policy) => policyText(policy));
-  return optionName("epochs").startsWith("--")
-    ? ["finetune", ...given, ...frozen].join(" ")
-    : `finetune({ ${[...given, ...(frozen.length > 0 ? [`freeze: [${frozen.join(", ")}]`] : [])].join(", ")} })`;
+  const { freeze = [] } = options;
+  const frozen = [freeze].flat().map(policyText);
+  if (isCommand) return ["finetune", ...given, ...frozen].join(" ");
+  const policies = frozen.length > 0 ? [`freeze: [${frozen.join(", ")}]`] : [];
+  return `finetune({ ${[...given, ...policies].join(", ")} })`;
+}
+
+/** Returns a text as a shell takes it for one word. */
+function quoted(text: string): string {
+  return /^[\w./:,=%+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 const policyNames: Readonly<Record<FreezePolicy["kind"], string>> = {
@@ -126,10 +140,6 @@ function policyText(policy: FreezePolicy): string {
   const name = policyNames[policy.kind];
   if ("patterns" in policy) return policyName(name, policy.patterns.join(","));
   return "n" in policy ? policyName(name, policy.n) : policyName(name);
-}
-
-function sameValue(one: unknown, other: unknown): boolean {
-  return JSON.stringify(one) === JSON.stringify(other);
 }
 
 async function withThumbnails(split: SplitReport, root: string): Promise<SplitReport> {
