@@ -4,7 +4,15 @@ import { thumbnail } from "../data/thumbnails.ts";
 import { formatBytes, formatSeconds } from "../freeze/plan-text.ts";
 import type { FreezePolicy } from "../freeze/policy.ts";
 import { optionName, optionSetTo, policyName } from "../options.ts";
-import type { CostRow, OutputReport, RunReport, SampleNote, SplitReport } from "../report/run-report.ts";
+import type {
+  ClassRow,
+  CostRow,
+  OutputReport,
+  RunReport,
+  SampleNote,
+  SplitReport,
+} from "../report/run-report.ts";
+import { flatFigures } from "../task/figures.ts";
 import type { RunRecord } from "./folder.ts";
 import type { FinetuneOptions } from "./options.ts";
 import type { PreparedRun } from "./prepare.ts";
@@ -46,7 +54,11 @@ export async function runReport(
         unchanged: record.proof.unchanged,
       },
     ],
-    splits: root === null ? splits : await Promise.all(splits.map((split) => withThumbnails(split, root))),
+    splits: await Promise.all(
+      [...splits, ...testSplit(run, record)].map((split) =>
+        root === null ? split : withThumbnails(split, root),
+      ),
+    ),
     layers: plan.layers.map(({ path, className, stage, parameters, trainable, side }) => ({
       path,
       className,
@@ -60,6 +72,31 @@ export async function runReport(
     bad: record.bad,
   };
 }
+
+/** Returns the figures, confusion and classes of the test samples, where there are any. */
+function testSplit({ task }: PreparedRun, { test }: Pick<RunRecord, "test">): readonly SplitReport[] {
+  if (!test) return [];
+  const isSingle = task.outputs.length === 1;
+  const own = <T>(given: PerOutput<T> | undefined, name: string): T | undefined =>
+    isSingle ? (given as T | undefined) : (given as Readonly<Record<string, T>> | undefined)?.[name];
+  const outputs = task.outputs.map(({ name, kind, perPosition }): OutputReport => {
+    const confusion = own<readonly (readonly number[])[]>(test.confusion, name);
+    const perClass = own<readonly ClassRow[]>(test.perClass, name);
+    return {
+      name,
+      kind,
+      perPosition,
+      labels: own<readonly string[]>(test.labels, name) ?? [],
+      samples: test.samples,
+      ...(confusion && { confusion }),
+      ...(perClass && { perClass }),
+    };
+  });
+  const figures = flatFigures({ loss: test.loss, ...test.metrics });
+  return [{ split: "test", samples: test.samples, figures, outputs }];
+}
+
+type PerOutput<T> = T | Readonly<Record<string, T>>;
 
 function dataText(data: unknown): string {
   return typeof data === "string" ? data : "a dataset";
