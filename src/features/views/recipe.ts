@@ -126,8 +126,8 @@ function namedStep(item: string, from: string | null): Extract<Step, { kind: "na
 function definitionOf(name: string): TransformationDefinition {
   const found = Object.hasOwn(transformations, name) ? transformations[name] : undefined;
   if (found) return found;
-  const near = nearestNames(name, names(), 2);
-  const hint = near.length > 0 ? ` Did you mean ${near.join(" or ")}?` : "";
+  const [near] = nearestNames(name, names(), 1);
+  const hint = near === undefined ? "" : ` Did you mean ${near}?`;
   throw new UsageError(
     `${augment()} ${JSON.stringify(name)}: expected ${names().join(", ")}, got an unknown name.${hint}`,
     "augment-unknown",
