@@ -61,6 +61,7 @@ const finishedRooms: readonly string[] = [
   "freeze",
   "layers",
   "model",
+  "features",
 ];
 
 /** Files of under 30 lines with one importer that stay on their own, each with the reason. */

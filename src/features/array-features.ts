@@ -11,7 +11,7 @@ import { createTrunk } from "./trunk.ts";
 export interface ArrayFeatureOptions {
   /** The number of rows that every batch is padded to. */
   readonly batchSize: number;
-  /** Which view of each row the random image layers that the model begins with draw; none where absent. */
+  /** The view that random image layers which the model begins with draw of each row; none where absent. */
   readonly drawn?: { readonly view: number; readonly seed: number } | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((done: number) => void) | undefined;

@@ -1,4 +1,4 @@
-/** How features that are not cached come about: from files through the whole static part, or from features of an earlier cut. */
+/** Computes features that are not cached: from files through the whole static part, or from features of an earlier cut. */
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { SampleView } from "../data/sample-batches.ts";
 import { sampleBatches } from "../data/sample-batches.ts";

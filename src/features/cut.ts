@@ -22,7 +22,7 @@ export interface FrozenModel {
   /** The model's own layers, as the plan lists them. */
   readonly model: LayerGraph;
   readonly resolution: FreezeResolution;
-  /** What runs. */
+  /** The graph that runs, and its cut. */
   readonly cut: CutModel;
 }
 
@@ -30,7 +30,7 @@ export interface CutQuestion {
   /** Undefined for the default: all but a new head, else the flags in the file. */
   readonly freeze: FreezePolicy | readonly FreezePolicy[] | undefined;
   readonly bnMode: BatchNormMode;
-  /** Whether this run made the head; where absent, whether the checkpoint notes new layers. */
+  /** True if this run made the head; by default, whether the checkpoint notes new layers. */
   readonly headIsNew?: boolean;
   /** True if the random image layers that the model begins with draw views. */
   readonly views?: boolean;

@@ -24,11 +24,11 @@ import type { ViewSettings } from "./views/view.ts";
 import { viewKey } from "./views/view.ts";
 
 export interface FeatureSettings {
-  /** How files become the model's input; it makes the views where there are some. */
+  /** Makes files, and views of them, the model's input. */
   readonly reader: SampleReader;
-  /** How views are made; samples have none where absent. */
+  /** Settings of the views; samples have none where absent. */
   readonly views?: ViewSettings | undefined;
-  /** Whether a file that cannot be used is an error; false by default. */
+  /** True if a file that cannot be used is an error; false by default. */
   readonly strict?: boolean | undefined;
   /** Folder of the cache; false for none; by default the user's cache folder. */
   readonly cache?: string | false | undefined;
@@ -56,6 +56,8 @@ export interface FeatureSource {
   readonly cut: CutModel;
   /** The key that features are kept by; null where nothing is computed ahead that could be kept. */
   readonly trunkKey: string | null;
+  /** Folder of the cached features; null where none are kept. */
+  readonly folder: string | null;
   /** Size of the features of one sample in the cache; 0 where none are kept. */
   readonly sampleBytes: number;
   readonly extract: Extract;
@@ -67,7 +69,7 @@ export interface FeatureSource {
 /** Rows that run together: few on WebAssembly, which gains nothing from more. */
 const batchSizes = { native: 16, wasm: 8 } as const;
 
-/** What no work stands behind is held for the run up to this many bytes, else made again for each batch. */
+/** Features that no work stands behind are held for the run up to this many bytes, else made again for each batch. */
 const heldBytes = 256e6;
 
 /** Returns the number of rows that every batch of an extraction is padded to. */
@@ -119,6 +121,7 @@ export async function openFeatureSource(
   return {
     cut,
     trunkKey,
+    folder: cache.folder,
     sampleBytes: cache.recordBytes,
     extract: extraction(compute, settings, tensors, { cache, index }),
     fill: (samples, onProgress) =>
@@ -134,7 +137,7 @@ export async function openFeatureSource(
   };
 }
 
-/** How features come about, and the key that they are kept by. */
+/** Returns what computes the features, and the key that they are kept by. */
 async function computationOf(
   cut: CutModel,
   weights: Weights,
@@ -185,7 +188,7 @@ function keysOf({ views }: Pick<FeatureSettings, "views">): (contentHash: string
 }
 
 function withoutCache(cut: CutModel, extract: Extract): FeatureSource {
-  return { cut, trunkKey: null, sampleBytes: 0, extract, fill: null, close: async () => {} };
+  return { cut, trunkKey: null, folder: null, sampleBytes: 0, extract, fill: null, close: async () => {} };
 }
 
 function warnOfOpenRows({ cache, onWarning }: FeatureSettings): void {

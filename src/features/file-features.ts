@@ -42,7 +42,7 @@ export interface FileFeatureOptions {
   readonly compute: Computation;
   /** The frontier of one sample. */
   readonly tensors: readonly FeatureTensor[];
-  /** Whether a file that cannot be used is an error. */
+  /** True if a file that cannot be used is an error. */
   readonly strict: boolean;
   /** Folder for rows that are too many for memory. */
   readonly rowFolder: string;

@@ -5,7 +5,7 @@ import { elementCount, float32Tensor } from "../tensor.ts";
 
 /** One float32 tensor of every sample, a row each. */
 export interface SampleRows {
-  /** Without the sample axis. */
+  /** Shape of one row, without the sample axis. */
   readonly rowShape: readonly number[];
   readonly count: number;
   readonly byteLength: number;
@@ -19,9 +19,9 @@ export interface WritableRows extends SampleRows {
   dispose(): void;
 }
 
-/** What holds the values of all rows. */
+/** Storage for the values of all rows. */
 interface RowStorage {
-  /** @throws what the file system reports. */
+  /** @throws the file system's error. */
   write(row: number, values: Float32Array): void;
   readInto(row: number, target: Float32Array): void;
   close(): void;
@@ -30,7 +30,7 @@ interface RowStorage {
 /** Rows that take more than this leave memory for a file. */
 const memoryBytes = 32 * 2 ** 20;
 
-/** A `[N, …]` tensor's rows; the tensor is shared. */
+/** Returns the rows of a `[N, …]` tensor, which is shared. */
 export function tensorRows({ shape, data }: Tensor): SampleRows {
   const [count = 0, ...rowShape] = shape;
   const storage = memoryStorage(data as Float32Array, elementCount(rowShape));
@@ -38,7 +38,7 @@ export function tensorRows({ shape, data }: Tensor): SampleRows {
 }
 
 /**
- * Room for `count` rows, zeros at first. Many of them are kept in a file in `folder` that has no name and so vanishes with the
+ * Makes room for `count` rows, zeros at first. Many of them are kept in a file in `folder` that has no name and so vanishes with the
  * process; in memory where there is no folder, or the file cannot be made or grow.
  */
 export function writableRows(
@@ -72,7 +72,7 @@ export function writableRows(
   };
 }
 
-/** The rows at `indices`, in that order; shared with `rows`. */
+/** Returns the rows at `indices`, in that order; shared with `rows`. */
 export function selectRows(rows: SampleRows, indices: readonly number[]): SampleRows {
   const { rowShape } = rows;
   return {
@@ -83,7 +83,7 @@ export function selectRows(rows: SampleRows, indices: readonly number[]): Sample
   };
 }
 
-/** All rows as one tensor. */
+/** Returns all rows as one tensor. */
 export async function wholeTensor(rows: SampleRows): Promise<Tensor> {
   return rows.pick(Array.from({ length: rows.count }, (_, row) => row));
 }
@@ -117,7 +117,7 @@ function memoryStorage(data: Float32Array, size: number): RowStorage {
 
 let files = 0;
 
-/** Undefined where the file cannot be made, or keeps its name: a killed process must leave nothing. */
+/** Returns storage in a file; undefined if it cannot be made, or keeps its name: a killed process must leave nothing. */
 function fileStorage(folder: string, size: number): RowStorage | undefined {
   const rowBytes = 4 * size;
   let file: number;

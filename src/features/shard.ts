@@ -52,7 +52,7 @@ export function checkedShard({ index, count }: Shard, given: unknown = `${index}
   throw optionError("shard", "I/N with I from 0 to N - 1, such as 0/8", given, { code: "shard", advice });
 }
 
-/** How a scheduler tells a task of an array its number. */
+/** Variables in which a scheduler tells a task of an array its number. */
 interface Scheduler {
   readonly name: string;
   readonly index: string;

@@ -19,7 +19,7 @@ export interface StaticProgram {
   readonly weights: Weights;
 }
 
-/** What runs once per sample, on the engine. */
+/** The static part on the engine: it runs once per sample. */
 export interface Trunk {
   /**
    * Returns one tensor for each frontier tensor. With `views`, one for each of the first rows, the random layers that the model

@@ -7,7 +7,6 @@ import { fileReader } from "../data/model-files.ts";
 import type { BadFile } from "../data/sample-reader.ts";
 import { ensureEngine } from "../engine/backend.ts";
 import { extractArrays } from "../features/array-features.ts";
-import { defaultCacheDirectory } from "../features/cache/feature-cache.ts";
 import type { CutModel } from "../features/cut.ts";
 import { cutModel } from "../features/cut.ts";
 import { extractionBatch, openFeatureSource } from "../features/feature-source.ts";
@@ -109,8 +108,7 @@ export async function extractFeatures(
   });
   try {
     if (shard) {
-      const folder = cache === false ? "" : (cache ?? defaultCacheDirectory());
-      return await extractShard({ source, cache: folder, dataset, shard, onProgress, onWarning });
+      return await extractShard({ source, dataset, shard, onProgress, onWarning });
     }
     const { features, indices, bad, cached, dispose } = await source.extract(dataset.samples, (done) =>
       onProgress?.(done, dataset.samples.length),

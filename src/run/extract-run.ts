@@ -37,13 +37,12 @@ export async function extractRun(options: FinetuneOptions, shard: Shard): Promis
   if (dataset.kind === "arrays" || !run.reader) {
     throw optionError("data", "files, which machines can share out", "arrays", { code: "extract-arrays" });
   }
-  const { cache } = run.settings;
   const onWarning = (message: string): void => settings.onProgress({ kind: "warning", message });
   const source = await openFeatureSource(run, run.checkpoint.weights, engine, {
     reader: run.reader,
     views: run.augmentation?.settings,
     strict: settings.strictData,
-    cache,
+    cache: run.settings.cache,
     cacheMax: settings.cacheMax,
     storage: settings.cacheDtype,
     signal: settings.signal ?? undefined,
@@ -52,7 +51,6 @@ export async function extractRun(options: FinetuneOptions, shard: Shard): Promis
   try {
     return await extractShard({
       ...{ source, dataset, shard, onWarning },
-      cache: cache === false ? "" : cache,
       viewsOf: viewsNeeded(run, dataset),
       onProgress: (done, total, cached) =>
         settings.onProgress({ kind: "extract", unit: dataset.kind, done, total, cached }),

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import type { ClassFolders } from "../data/class-folders.ts";
 import { imageFolder, textFolder } from "../data/class-folders.ts";
@@ -14,8 +14,6 @@ import { optionName, optionSetTo } from "../options.ts";
 
 export interface ShardJob {
   readonly source: FeatureSource;
-  /** Folder of the cache. */
-  readonly cache: string;
   readonly dataset: FileDataset;
   readonly shard: Shard;
   /** Which views of a sample are extracted; the sample itself where absent. */
@@ -25,14 +23,15 @@ export interface ShardJob {
 }
 
 /**
- * Extracts the share of a dataset that belongs to one machine into a cache that all share, and leaves a small manifest beside the
- * features that says what was done. A sample belongs to the shard that the hash of its path below the data's folder says.
+ * Extracts the share of a dataset that belongs to one machine into a cache that all share, and leaves a small manifest,
+ * `shard-<I>-of-<N>.json`, beside the features, which says what was done. A sample belongs to the shard that the hash of its path below the data's folder says.
  * @throws {UsageError} where there is nothing to extract or no cache. @throws {DataError} if the folder's listing changed meanwhile.
  * @throws {MachineError} if the cache did not take all features.
  */
 export async function extractShard(job: ShardJob): Promise<ShardFeatures> {
   const { source, dataset, shard, viewsOf, onProgress } = job;
-  if (source.fill === null) throw nothingToKeep(source);
+  const { fill, folder } = source;
+  if (fill === null || folder === null) throw nothingToKeep(source);
   const started = performance.now();
   const root = dataRoot(dataset);
   const before = await listingOf(dataset);
@@ -42,16 +41,17 @@ export async function extractShard(job: ShardJob): Promise<ShardFeatures> {
   const asked = own.flatMap((sample): SampleView[] => {
     return viewsOf ? viewsOf(sample).map((view) => ({ path: sample.path, view })) : [{ path: sample.path }];
   });
-  const filled = await source.fill(asked, (done, cached) => onProgress?.(done, asked.length, cached));
+  const filled = await fill(asked, (done, cached) => onProgress?.(done, asked.length, cached));
   const after = before && (await listingOf(dataset));
   if (before && after && before.sha256 !== after.sha256) throw changedListing(root, before, after);
-  if (filled.lost > 0) throw notKept(job.cache, filled.lost);
+  if (filled.lost > 0) throw notKept(folder, filled.lost);
   const { samples, extracted, cached, bad } = filled;
   const bytes = samples * source.sampleBytes;
   const seconds = (performance.now() - started) / 1000;
   const result: ShardFeatures = { shard, samples, extracted, cached, bytes, seconds, bad };
   await leaveManifest(
     job,
+    folder,
     before ?? listing(dataset.samples.map(({ path }) => relative(root, path))),
     result,
   );
@@ -108,15 +108,14 @@ interface Manifest {
 
 /** Writes the manifest, and warns of other shards that were extracted from another listing. */
 async function leaveManifest(
-  { cache, source: { trunkKey }, onWarning }: ShardJob,
+  { source: { trunkKey }, onWarning }: ShardJob,
+  folder: string,
   listed: Listing,
   { bad, ...figures }: ShardFeatures,
 ): Promise<void> {
   const { index, count } = figures.shard;
-  const folder = join(cache, "shards", (trunkKey ?? "").slice(0, 16));
-  const pathOf = (other: number): string => join(folder, `${other}-of-${count}.json`);
+  const pathOf = (other: number): string => join(folder, `shard-${other}-of-${count}.json`);
   const manifest: Manifest = { ...figures, trunk: trunkKey, listing: listed, bad: bad.length };
-  mkdirSync(folder, { recursive: true });
   const text = `${JSON.stringify(manifest, null, 2)}\n`;
   await replaceFile(pathOf(index), async (file) => writeFileSync(file, text));
   const strange = Array.from({ length: count }, (_, other) => other).filter((other) => {

@@ -1,5 +1,5 @@
 import { readdirSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { fixture, photos, runCli, scratch } from "./run-cli.ts";
 
@@ -21,8 +21,11 @@ describe("finetune extract", () => {
       { index: 0, count: 2 },
       { index: 1, count: 2 },
     ]);
-    const [manifests] = readdirSync(join(cache, "shards"));
-    expect(readdirSync(join(cache, "shards", manifests!)).sort()).toEqual(["0-of-2.json", "1-of-2.json"]);
+    const names = readdirSync(cache, { recursive: true, encoding: "utf8" }).map((path) => basename(path));
+    expect(names.filter((name) => name.startsWith("shard")).sort()).toEqual([
+      "shard-0-of-2.json",
+      "shard-1-of-2.json",
+    ]);
     const trained = await runCli([...args, "--epochs", "1", "--out", join(scratch(), "run")]);
     const { features } = JSON.parse(trained.stdout);
     const total = shards.reduce((sum, { samples }) => sum + samples, 0);

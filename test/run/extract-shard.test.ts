@@ -78,8 +78,10 @@ describe("shards", () => {
         { index, count: 2 },
       );
     const first = await run(0);
-    const folder = join(cache, "shards", readdirSync(join(cache, "shards"))[0]!);
-    const manifest = JSON.parse(readFileSync(join(folder, "0-of-2.json"), "utf8"));
+    const path = readdirSync(cache, { recursive: true, encoding: "utf8" }).find((name) =>
+      name.endsWith("shard-0-of-2.json"),
+    );
+    const manifest = JSON.parse(readFileSync(join(cache, path!), "utf8"));
     expect(manifest).toMatchObject({
       shard: first.shard,
       samples: first.samples,

@@ -19,47 +19,49 @@ import { emptyTrash, evictTrunk, leaseFolder, listTrunks } from "./trunk-folder.
 export interface FeatureCacheOptions {
   /** Folder of the whole cache; by default `defaultCacheDirectory()`. */
   readonly directory?: string;
-  /** As `trunkKeyOf` gives it. */
+  /** The key that `trunkKeyOf` returns. */
   readonly trunkKey: string;
   /** The frontier, in order, without the batch. */
   readonly tensors: readonly FeatureTensor[];
   /** float32 by default. */
   readonly storage?: FeatureStorage;
-  /** What the whole cache may hold; 10 GB by default. */
+  /** Size that the whole cache may have; 10 GB by default. */
   readonly maxBytes?: number;
-  /** Told once of each thing that keeps features from being kept, in a sentence. */
+  /** Called once for each thing that keeps features from being kept, with a sentence. */
   readonly onWarning?: (message: string) => void;
 }
 
 export interface FeatureCacheStats {
-  /** Pictures whose features can be read. */
+  /** Number of samples whose features can be read. */
   readonly records: number;
-  /** Of these, written by this process. */
+  /** Number of records that this process wrote. */
   readonly stored: number;
-  /** Records whose bytes were not those that were written; they count as absent. */
+  /** Number of records whose bytes were not those that were written; they count as absent. */
   readonly damaged: number;
-  /** On the disk, for this trunk. */
+  /** Size of this trunk's records on the disk. */
   readonly bytes: number;
 }
 
 /**
- * The features of one trunk, on disk, by the content of the pictures. Any number of processes may read and write at once. A record
+ * The features of one trunk, on disk, by the content of the samples. Any number of processes may read and write at once. A record
  * that is read equals what was written, to the bit, or it is not there: whatever is killed, and when.
  */
 export interface FeatureCache {
+  /** The trunk's folder, which is evicted whole. */
+  readonly folder: string;
   readonly recordBytes: number;
-  has(imageKey: string): boolean;
-  /** One array a tensor, new and the caller's; undefined if they are not there. */
-  get(imageKey: string): Promise<Float32Array[] | undefined>;
+  has(sampleKey: string): boolean;
+  /** Returns one array for each tensor, new and the caller's; undefined if they are not there. */
+  get(sampleKey: string): Promise<Float32Array[] | undefined>;
   /**
    * Reads row `row` of each `[N, …]` in `destination`; false if the features are not there, and the row may then hold anything.
    */
-  readInto(imageKey: string, destination: readonly Float32Array[], row: number): Promise<boolean>;
+  readInto(sampleKey: string, destination: readonly Float32Array[], row: number): Promise<boolean>;
   /**
-   * Keeps the features of one picture; false where they cannot be kept, which is no error. With float16 the values are rounded in
+   * Keeps the features of one sample; false where they cannot be kept, which is no error. With float16 the values are rounded in
    * place, kept or not, so that a run goes on with what a later one will read. The arrays are the caller's again when it resolves.
    */
-  put(imageKey: string, arrays: readonly Float32Array[]): Promise<boolean>;
+  put(sampleKey: string, arrays: readonly Float32Array[]): Promise<boolean>;
   /** Looks for what other processes have written since. */
   refresh(): Promise<void>;
   stats(): FeatureCacheStats;
@@ -70,7 +72,7 @@ export interface FeatureCache {
 const defaultMaxBytes = 10e9;
 const renewalMs = 60_000;
 
-/** `features` in `KERAS_FINETUNE_HOME`, else in the user's cache folder. */
+/** Returns `features` in `KERAS_FINETUNE_HOME`, else in the user's cache folder. */
 export function defaultCacheDirectory(): string {
   return join(engineHome(), "features");
 }
@@ -104,7 +106,7 @@ export async function openFeatureCache(options: FeatureCacheOptions): Promise<Fe
   renewal?.unref();
 
   const add = (record: PackRecord) => {
-    records.set(record.imageKey, [...(records.get(record.imageKey) ?? []), record]);
+    records.set(record.sampleKey, [...(records.get(record.sampleKey) ?? []), record]);
   };
   const refresh = async () => {
     const found = await newRecords(folder, layout, seen).catch(() => []);
@@ -122,9 +124,9 @@ export async function openFeatureCache(options: FeatureCacheOptions): Promise<Fe
     return cacheBytes + bytes <= maxBytes;
   };
 
-  const store = async (imageKey: string, arrays: readonly Float32Array[]): Promise<boolean> => {
+  const store = async (sampleKey: string, arrays: readonly Float32Array[]): Promise<boolean> => {
     if (!keeps) return false;
-    if (records.has(imageKey)) return true;
+    if (records.has(sampleKey)) return true;
     try {
       if (cacheBytes + diskBytes > maxBytes && !(await makeRoom(diskBytes))) {
         keeps = false;
@@ -134,7 +136,7 @@ export async function openFeatureCache(options: FeatureCacheOptions): Promise<Fe
         return false;
       }
       writer ??= await createPack(folder, layout);
-      add(await writer.append(imageKey, recordParts(layout, arrays)));
+      add(await writer.append(sampleKey, recordParts(layout, arrays)));
     } catch (error) {
       keeps = false;
       warn(
@@ -147,18 +149,18 @@ export async function openFeatureCache(options: FeatureCacheOptions): Promise<Fe
     return true;
   };
 
-  /** The first undamaged record of the picture, read into the target; damaged ones are forgotten on the way. */
-  const read = async (imageKey: string, arrays: readonly Float32Array[]): Promise<boolean> => {
+  /** Reads the first undamaged record of the sample into the target; damaged ones are forgotten on the way. */
+  const read = async (sampleKey: string, arrays: readonly Float32Array[]): Promise<boolean> => {
     const target = recordTarget(layout, arrays);
-    for (const record of records.get(imageKey) ?? []) {
+    for (const record of records.get(sampleKey) ?? []) {
       if (await reader.read(record, target.parts)) {
         target.finish();
         return true;
       }
       damaged++;
-      const others = (records.get(imageKey) ?? []).filter((other) => other !== record);
-      if (others.length > 0) records.set(imageKey, others);
-      else records.delete(imageKey);
+      const others = (records.get(sampleKey) ?? []).filter((other) => other !== record);
+      if (others.length > 0) records.set(sampleKey, others);
+      else records.delete(sampleKey);
     }
     return false;
   };
@@ -170,21 +172,22 @@ export async function openFeatureCache(options: FeatureCacheOptions): Promise<Fe
   await refresh();
 
   return {
+    folder,
     recordBytes: layout.bytes,
-    has: (imageKey) => records.has(imageKey),
-    async get(imageKey) {
-      if (!records.has(imageKey)) return undefined;
+    has: (sampleKey) => records.has(sampleKey),
+    async get(sampleKey) {
+      if (!records.has(sampleKey)) return undefined;
       const arrays = layout.counts.map((count) => new Float32Array(count));
-      return (await read(imageKey, arrays)) ? arrays : undefined;
+      return (await read(sampleKey, arrays)) ? arrays : undefined;
     },
-    async readInto(imageKey, destination, row) {
-      if (!records.has(imageKey)) return false;
-      return read(imageKey, rowsOf(layout, destination, row));
+    async readInto(sampleKey, destination, row) {
+      if (!records.has(sampleKey)) return false;
+      return read(sampleKey, rowsOf(layout, destination, row));
     },
-    async put(imageKey, arrays) {
+    async put(sampleKey, arrays) {
       expectLayout(layout, arrays);
       if (storage === "float16") arrays.forEach(roundToFloat16);
-      const result = queue.then(() => store(imageKey, arrays));
+      const result = queue.then(() => store(sampleKey, arrays));
       queue = result;
       return result;
     },
@@ -200,7 +203,7 @@ export async function openFeatureCache(options: FeatureCacheOptions): Promise<Fe
   };
 }
 
-/** A trunk's records have one size, so another layout is another folder. */
+/** Returns the name of a trunk's folder. Its records have one size, so another layout is another folder. */
 function folderName(trunkKey: string, layout: RecordLayout): string {
   return createHash("sha256")
     .update(`${trunkKey} ${layoutDigest(layout)}`)

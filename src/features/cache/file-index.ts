@@ -5,7 +5,7 @@ import { contentHash } from "../../data/file-bytes.ts";
 
 /** Content hashes of files that have not changed since they were last read. */
 export interface FileIndex {
-  /** The sha256 of the file's bytes, in hexadecimal. @throws what the system answers (ENOENT, EACCES). */
+  /** Returns the sha256 of the file's bytes, in hexadecimal. @throws the system's error (ENOENT, EACCES). */
   hashOf(path: string): Promise<string>;
   /** Writes what is new. Never fails: an index only spares reading files again. */
   close(): Promise<void>;
@@ -13,16 +13,16 @@ export interface FileIndex {
 
 interface Entry {
   readonly path: string;
-  /** What changes whenever the bytes do: size, inode, and the times of content and of inode in nanoseconds. */
+  /** Facts that change whenever the bytes do: size, inode, and the times of content and of inode in nanoseconds. */
   readonly state: string;
   readonly hash: string;
 }
 
-/** A file changed this recently may change again without a new time: it is read every time. */
+/** A file that changed this recently may change again without a new time: it is read every time. */
 const settledNs = 2_000_000_000n;
 
 /**
- * The index of files at `path`: lines that any process may append to, each with a checksum of its own, so that a half-written one is
+ * Opens the index of files at `path`: lines that any process may append to, each with a checksum of its own, so that a half-written one is
  * passed over. It is rewritten, by a rename, when most of its lines are stale.
  */
 export async function openFileIndex(path: string): Promise<FileIndex> {

@@ -6,7 +6,7 @@ const wordBits = new Uint32Array(words.buffer);
 /** The value of every float16 by its bits; float16 is IEEE 754 binary16. */
 let valueOfBits: Float32Array | undefined;
 
-/** The nearest float16, ties to even, as bits. A finite value beyond the range becomes the largest of its sign, not infinite. */
+/** Returns the nearest float16, ties to even, as bits. A finite value beyond the range becomes the largest of its sign, not infinite. */
 export function toFloat16Bits(value: number): number {
   words[0] = value;
   const bits = wordBits[0]!;
@@ -50,7 +50,7 @@ function float16Values(): Float32Array {
   return valueOfBits;
 }
 
-/** Nearest integer, ties to even. */
+/** Returns the nearest integer, ties to even. */
 function roundedTies(value: number): number {
   const floor = Math.floor(value);
   const rest = value - floor;

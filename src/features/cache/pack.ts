@@ -22,12 +22,12 @@ export interface PackRecord extends KeyEntry {
 
 export interface PackWriter {
   readonly id: string;
-  /** @throws what the system answers (ENOSPC, EIO), with the pack as before the call. */
-  append(imageKey: string, parts: readonly Uint8Array[]): Promise<PackRecord>;
+  /** Appends a record. @throws the system's error (ENOSPC, EIO), with the pack as it was before the call. */
+  append(sampleKey: string, parts: readonly Uint8Array[]): Promise<PackRecord>;
   close(): Promise<void>;
 }
 
-/** A new pack in `folder`, whose name no other writer has. */
+/** Makes a new pack in `folder`, whose name no other writer has. */
 export async function createPack(folder: string, layout: RecordLayout): Promise<PackWriter> {
   const id = `${Date.now().toString(36)}-${process.pid}-${randomBytes(4).toString("hex")}`;
   const records = await open(packPath(folder, id), "wx");
@@ -38,8 +38,8 @@ export async function createPack(folder: string, layout: RecordLayout): Promise<
   let count = 0;
   return {
     id,
-    async append(imageKey, parts) {
-      const entry = { imageKey, checksum: recordChecksum(imageKey, parts) };
+    async append(sampleKey, parts) {
+      const entry = { sampleKey, checksum: recordChecksum(sampleKey, parts) };
       try {
         let at = count * layout.bytes;
         for (const part of parts) at += await writeAll(records, part, at);
@@ -57,7 +57,7 @@ export async function createPack(folder: string, layout: RecordLayout): Promise<
   };
 }
 
-/** Whole records of every pack in `folder` beyond those that `seen` counts, which is brought up to date. */
+/** Returns the whole records of every pack in `folder` beyond those that `seen` counts, which is brought up to date. */
 export async function newRecords(
   folder: string,
   layout: RecordLayout,
@@ -93,12 +93,12 @@ async function newRecordsOf(
 }
 
 export interface PackReader {
-  /** Fills `parts` with a record's bytes; false if they are not those that were written. */
+  /** Fills `parts` with a record's bytes. Returns false if they are not those that were written. */
   read(record: PackRecord, parts: readonly Uint8Array[]): Promise<boolean>;
   close(): Promise<void>;
 }
 
-/** Reads records of the packs in `folder`, each opened once. */
+/** Returns a reader of the packs in `folder`, each opened once. */
 export function packReader(folder: string, layout: RecordLayout): PackReader {
   const handles = new Map<string, Promise<FileHandle>>();
   const handleOf = (id: string) => {
@@ -112,7 +112,7 @@ export function packReader(folder: string, layout: RecordLayout): PackReader {
         const handle = await handleOf(record.packId);
         let at = record.position * layout.bytes;
         for (const part of parts) at += await readAll(handle, part, at);
-        return recordChecksum(record.imageKey, parts) === record.checksum;
+        return recordChecksum(record.sampleKey, parts) === record.checksum;
       } catch {
         return false;
       }
@@ -125,7 +125,7 @@ export function packReader(folder: string, layout: RecordLayout): PackReader {
   };
 }
 
-/** Whether a file's name is that of a pack or of its keys. */
+/** Returns whether a file's name is that of a pack or of its keys. */
 export function isPackFile(name: string): boolean {
   return name.endsWith(".pack") || name.endsWith(".keys");
 }

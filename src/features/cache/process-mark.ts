@@ -4,20 +4,20 @@ import { hostname } from "node:os";
 import { isRunning } from "../../formats/atomic-file.ts";
 
 /**
- * Which process wrote a mark (a lease, a notice of eviction) into a folder. Pids mean something on one machine and in one pid
- * namespace, and are used again: the process's start time tells the later one apart.
+ * Identity of the process that wrote a mark (a lease, a notice of eviction) into a folder. Pids mean something on one machine and in
+ * one pid namespace, and are used again: the process's start time tells the later one apart.
  */
 interface ProcessMark {
   readonly machine: string;
   readonly pid: number;
-  /** In clock ticks since the machine started; null where the system does not tell. */
+  /** Start time in clock ticks since the machine started; null where the system does not tell. */
   readonly started: string | null;
 }
 
 /** A mark of a process that cannot be asked (another machine's) counts as long as it is renewed at least this often. */
 const renewalMs = 10 * 60_000;
 
-/** Writes this process's mark, whole or not at all. @throws what the system answers. */
+/** Writes this process's mark, whole or not at all. @throws the system's error. */
 export async function writeMark(path: string): Promise<void> {
   const mark: ProcessMark = { machine: machineName(), pid: process.pid, started: startOf(process.pid) };
   const temporary = `${path}.tmp`;
@@ -25,7 +25,7 @@ export async function writeMark(path: string): Promise<void> {
   await rename(temporary, path);
 }
 
-/** Whether the process that wrote the mark still runs; false where there is no mark. */
+/** Returns whether the process that wrote the mark still runs; false where there is no mark. */
 export async function isMarkAlive(path: string): Promise<boolean> {
   let mark: Partial<ProcessMark>;
   try {
@@ -49,7 +49,7 @@ function machineName(): string {
   return [hostname(), boot, namespace].join(" ");
 }
 
-/** Field 22 of `/proc/<pid>/stat`; the command before it may hold spaces and brackets. */
+/** Returns field 22 of `/proc/<pid>/stat`; the command before it may hold spaces and brackets. */
 function startOf(pid: number): string | null {
   const text = tryRead(() => readFileSync(`/proc/${pid}/stat`, "utf8"));
   return text?.slice(text.lastIndexOf(")") + 2).split(" ")[19] ?? null;

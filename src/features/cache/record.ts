@@ -5,17 +5,17 @@ import { decodeFloat16, encodeFloat16 } from "./float16.ts";
 
 export type FeatureStorage = "float32" | "float16";
 
-/** One frontier tensor of one picture, without the batch. */
+/** One frontier tensor of one sample, without the batch. */
 export interface FeatureTensor {
   readonly name: string;
   readonly shape: readonly number[];
 }
 
-/** How one picture's features lie in a pack: its tensors one after the other, little-endian. Every record has the same size. */
+/** Layout of one sample's features in a pack: its tensors one after the other, little-endian. Every record has the same size. */
 export interface RecordLayout {
   readonly tensors: readonly FeatureTensor[];
   readonly storage: FeatureStorage;
-  /** Elements of each tensor. */
+  /** Number of elements of each tensor. */
   readonly counts: readonly number[];
   readonly bytes: number;
 }
@@ -26,7 +26,7 @@ export function recordLayout(tensors: readonly FeatureTensor[], storage: Feature
   return { tensors, storage, counts, bytes: total * (storage === "float16" ? 2 : 4) };
 }
 
-/** A short name for all that decides where a value lies. */
+/** Returns a short name for all that decides where a value lies. */
 export function layoutDigest({ tensors, storage }: RecordLayout): string {
   const shapes: readonly Shape[] = tensors.map(({ shape }) => shape);
   return createHash("sha256")
@@ -34,18 +34,18 @@ export function layoutDigest({ tensors, storage }: RecordLayout): string {
     .digest("hex");
 }
 
-/** The bytes of a record, tensor by tensor; float32 values are not copied. */
+/** Returns the bytes of a record, tensor by tensor; float32 values are not copied. */
 export function recordParts(layout: RecordLayout, arrays: readonly Float32Array[]): readonly Uint8Array[] {
   return arrays.map((values) => bytesOf(layout.storage === "float16" ? encodeFloat16(values) : values));
 }
 
-/** Where the bytes of a record are read to, and how they become values there. */
+/** Memory that the bytes of a record are read into, and what turns them into values there. */
 export interface RecordTarget {
   readonly parts: readonly Uint8Array[];
   finish(): void;
 }
 
-/** Float32 is read in place, float16 beside and then decoded. */
+/** Returns where a record is read to: float32 in place, float16 beside it and then decoded. */
 export function recordTarget(layout: RecordLayout, destination: readonly Float32Array[]): RecordTarget {
   if (layout.storage === "float32") return { parts: destination.map(bytesOf), finish: () => {} };
   const bits = layout.counts.map((count) => new Uint16Array(count));
@@ -57,32 +57,32 @@ export function recordTarget(layout: RecordLayout, destination: readonly Float32
   };
 }
 
-/** Checksum of a record: its picture's key first, so that a record in another's place does not pass. */
-export function recordChecksum(imageKey: string, parts: readonly Uint8Array[]): number {
-  return parts.reduce((checksum, part) => crc32(part, checksum), crc32(imageKey));
+/** Returns the checksum of a record: its sample's key first, so that a record in another's place does not pass. */
+export function recordChecksum(sampleKey: string, parts: readonly Uint8Array[]): number {
+  return parts.reduce((checksum, part) => crc32(part, checksum), crc32(sampleKey));
 }
 
-/** One picture in a pack's list of keys: 32 bytes of sha256, the record's checksum, and a checksum of these 36. */
+/** One sample in a pack's list of keys: 32 bytes of sha256, the record's checksum, and a checksum of these 36. */
 export interface KeyEntry {
-  readonly imageKey: string;
+  readonly sampleKey: string;
   readonly checksum: number;
 }
 
 export const keyEntryBytes = 40;
 
-export function encodeKeyEntry({ imageKey, checksum }: KeyEntry): Buffer {
+export function encodeKeyEntry({ sampleKey, checksum }: KeyEntry): Buffer {
   const entry = Buffer.alloc(keyEntryBytes);
-  entry.write(imageKey, 0, 32, "hex");
+  entry.write(sampleKey, 0, 32, "hex");
   entry.writeUInt32LE(checksum, 32);
   entry.writeUInt32LE(crc32(entry.subarray(0, 36)), 36);
   return entry;
 }
 
-/** Undefined if the entry is not whole. */
+/** Returns the entry, undefined if it is not whole. */
 export function decodeKeyEntry(entry: Buffer): KeyEntry | undefined {
   if (entry.length < keyEntryBytes || crc32(entry.subarray(0, 36)) !== entry.readUInt32LE(36))
     return undefined;
-  return { imageKey: entry.toString("hex", 0, 32), checksum: entry.readUInt32LE(32) };
+  return { sampleKey: entry.toString("hex", 0, 32), checksum: entry.readUInt32LE(32) };
 }
 
 function bytesOf(values: Float32Array | Uint16Array): Uint8Array {

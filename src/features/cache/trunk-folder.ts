@@ -8,7 +8,7 @@ import { isMarkAlive, writeMark } from "./process-mark.ts";
 
 /** The use of a trunk's folder by this process: while it is held, nobody evicts the folder. */
 export interface Lease {
-  /** Says that the folder is still used: for eviction's order, and to machines that share the folder. */
+  /** Marks the folder as still used: for the order of eviction, and to machines that share the folder. */
   renew(): Promise<void>;
   release(): Promise<void>;
 }
@@ -21,7 +21,7 @@ const trashPrefix = ".evicted-";
  * Makes the folder if need be and takes it into use. A user puts up a lease and then looks for evictors; an evictor puts up a notice
  * and then looks for leases: whichever comes second sees the other, and needs no lock that a killed process could keep.
  *
- * @throws what the system answers (EACCES, ENOSPC, EROFS).
+ * @throws the system's error (EACCES, ENOSPC, EROFS).
  */
 export async function leaseFolder(folder: string): Promise<Lease> {
   const name = `${leasePrefix}${process.pid}-${randomBytes(4).toString("hex")}`;
@@ -67,7 +67,7 @@ export interface TrunkUse {
   readonly usedAtMs: number;
 }
 
-/** Every trunk's folder in the cache, with the size of its packs, the least recently used first. */
+/** Returns every trunk's folder in the cache with the size of its packs, the least recently used first. */
 export async function listTrunks(directory: string): Promise<readonly TrunkUse[]> {
   const entries = await readdir(directory, { withFileTypes: true }).catch(() => []);
   const folders = entries.filter((entry) => entry.isDirectory() && !entry.name.startsWith("."));
@@ -75,7 +75,7 @@ export async function listTrunks(directory: string): Promise<readonly TrunkUse[]
   return uses.sort((a, b) => a.usedAtMs - b.usedAtMs);
 }
 
-/** Removes a trunk's folder whole, unless a living process uses it: then false. */
+/** Removes a trunk's folder whole. Returns false if a living process uses it. */
 export async function evictTrunk(directory: string, folder: string): Promise<boolean> {
   const notice = join(folder, `${evictionPrefix}${process.pid}-${randomBytes(4).toString("hex")}`);
   const trash = join(directory, `${trashPrefix}${randomBytes(8).toString("hex")}`);
@@ -96,7 +96,7 @@ export async function evictTrunk(directory: string, folder: string): Promise<boo
   return true;
 }
 
-/** Removes what evictors that were killed had already put aside. */
+/** Removes folders that killed evictors had already put aside. */
 export async function emptyTrash(directory: string): Promise<void> {
   const names = await readdir(directory).catch(() => []);
   const trash = names.filter((name) => name.startsWith(trashPrefix));
@@ -105,7 +105,7 @@ export async function emptyTrash(directory: string): Promise<void> {
   );
 }
 
-/** What processes that were killed have left behind. */
+/** Removes the marks of processes that were killed. */
 async function removeDeadMarks(folder: string, names: readonly string[]): Promise<void> {
   const marks = names.filter((name) => name.startsWith(leasePrefix) || name.startsWith(evictionPrefix));
   for (const path of marks.filter((name) => !name.endsWith(".tmp")).map((name) => join(folder, name))) {

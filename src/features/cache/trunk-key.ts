@@ -13,9 +13,9 @@ export interface WeightedProgram {
 
 /** Everything but the program that a sample's features depend on besides its bytes. */
 export interface ExtractionIdentity {
-  /** How a file becomes the model's input, as its reader tells: preprocessing, size, resize method, EXIF, decoder. */
+  /** Identity of the reader that makes a file the model's input: preprocessing, size, resize method, EXIF, decoder. */
   readonly input: JsonObject;
-  /** What values are rounded to. */
+  /** Precision that values are rounded to. */
   readonly storage: "float32" | "float16";
   /** The number of rows that every batch is padded to. */
   readonly batchSize: number;
@@ -85,7 +85,7 @@ export function laterTrunkKeyOf({
     .digest("hex");
 }
 
-/** The program with layers and tensors numbered in running order. */
+/** Returns the program with layers and tensors numbered in running order. */
 function describeProgram({ graph, nodes, inputs, outputs }: Program): Json {
   const numbers = new Map(inputs.map((ref, index) => [refKey(ref), `input ${index}`]));
   nodes.forEach((node, position) => {

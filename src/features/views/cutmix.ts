@@ -5,7 +5,7 @@ import type { ImageShape } from "./transformations.ts";
 import type { DrawnView } from "./view.ts";
 import { viewStream } from "./view.ts";
 
-/** How images get a box of another one. */
+/** Settings by which images get a box of another one. */
 export interface CutMix {
   /** Alpha of the Beta distribution that the share of the image comes from. */
   readonly alpha: number;

@@ -7,7 +7,7 @@ import { modernConfig } from "../../topology/dialects/layer-config.ts";
 import type { AugmentationLayer, ImageShape, Mixture, TransformationDefinition } from "./transformations.ts";
 import { mixtures, movingLayers, strengths, transformations } from "./transformations.ts";
 
-/** What a caller may give: `flip,rotate=10`, `light`, Keras layers as `{ class_name, config }`, or a list of these. */
+/** A recipe as a caller gives it: `flip,rotate=10`, `light`, Keras layers as `{ class_name, config }`, or a list of these. */
 export type AugmentArgument = string | JsonObject | readonly (string | JsonObject)[];
 
 /** One transformation of a recipe. */
@@ -20,7 +20,7 @@ type Step =
     }
   | { readonly kind: "layer"; readonly layer: AugmentationLayer };
 
-/** How views of an image are made: transformations in their order, and what mixes samples. */
+/** Transformations that make views of an image, in their order, and what mixes samples. */
 export interface Recipe {
   readonly steps: readonly Step[];
   /** Alpha of the Beta distribution that two samples are averaged by; null where none are. */
@@ -89,7 +89,7 @@ export function recipeLayers({ steps }: Recipe, image: ImageShape): readonly Aug
   });
 }
 
-/** Whether layers move pixels, so that targets with positions would have to move with them. */
+/** Returns whether layers move pixels, so that targets with positions would have to move with them. */
 export function movesPixels(layers: readonly AugmentationLayer[]): boolean {
   return layers.some(({ className }) => movingLayers.has(className));
 }

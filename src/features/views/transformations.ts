@@ -18,9 +18,9 @@ export interface TransformationDefinition {
   readonly usual: number | string;
   /** The numbers that it takes, bounds included; or the words. */
   readonly range: readonly [least: number, most: number] | readonly string[];
-  /** Whether it takes whole numbers only. */
+  /** True if it takes whole numbers only. */
   readonly whole?: boolean;
-  /** Whether it needs colors: images of one channel have none. */
+  /** True if it needs colors: images of one channel have none. */
   readonly ofColors?: boolean;
   layers(value: number, image: ImageShape, word: string): readonly AugmentationLayer[];
 }
@@ -44,7 +44,7 @@ function layer(className: string, config: JsonObject): readonly AugmentationLaye
   return [{ className, config }];
 }
 
-/** By name, in the order in which help texts list them. */
+/** Every transformation by its name, in the order in which help texts list them. */
 export const transformations: Readonly<Record<string, TransformationDefinition>> = {
   flip: {
     meaning: "horizontal, vertical or both",
@@ -193,7 +193,7 @@ export const transformations: Readonly<Record<string, TransformationDefinition>>
   },
 };
 
-/** What mixes two samples, with their targets; the number is the alpha of a Beta(alpha, alpha) distribution. */
+/** Mixtures of two samples and their targets; the number is the alpha of a Beta(alpha, alpha) distribution. */
 export const mixtures = {
   mixup: { meaning: "alpha; two samples' features and targets are averaged", usual: 0.2, range: [0.01, 10] },
   cutmix: {

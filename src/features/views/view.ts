@@ -21,7 +21,7 @@ export interface DrawnView {
   readonly seed: number;
 }
 
-/** What draws from a view: transformations of pixels, layers of the model, or the box that comes from another image. */
+/** Purposes that draw from a view: transformations of pixels, layers of the model, the box that comes from another image. */
 type ViewPurpose = "image" | "model" | "cutmix";
 
 /** Rises with every change to how a view's numbers are drawn or used. */

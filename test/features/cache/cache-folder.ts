@@ -34,19 +34,19 @@ export function openCache(directory: string, own: Partial<FeatureCacheOptions> =
   return openFeatureCache({ directory, trunkKey: "trunk", tensors, ...own });
 }
 
-/** sha256 of a made-up picture. */
-export function imageKey(picture: number | string): string {
-  return createHash("sha256").update(`picture ${picture}`).digest("hex");
+/** sha256 of a made-up sample. */
+export function sampleKey(sample: number | string): string {
+  return createHash("sha256").update(`sample ${sample}`).digest("hex");
 }
 
-/** Features that only this picture has, with every kind of value among them. */
-export function features(picture: number): Float32Array[] {
+/** Features that only this sample has, with every kind of value among them. */
+export function features(sample: number): Float32Array[] {
   return [128, 10].map((count) => {
     const values = Float32Array.from(
       { length: count },
-      (_, index) => Math.sin(picture * 1000 + index) * 10 ** (index % 7),
+      (_, index) => Math.sin(sample * 1000 + index) * 10 ** (index % 7),
     );
-    values.set([-0, Number.MIN_VALUE, 1e-40, Number.POSITIVE_INFINITY, picture]);
+    values.set([-0, Number.MIN_VALUE, 1e-40, Number.POSITIVE_INFINITY, sample]);
     return values;
   });
 }

@@ -8,18 +8,18 @@ const tensors = [
   { name: "shortcut", shape: [10] },
 ];
 
-function features(picture) {
+function features(sample) {
   return [128, 10].map((size) => {
     const values = Float32Array.from(
       { length: size },
-      (_, index) => Math.sin(picture * 1000 + index) * 10 ** (index % 7),
+      (_, index) => Math.sin(sample * 1000 + index) * 10 ** (index % 7),
     );
-    values.set([-0, Number.MIN_VALUE, 1e-40, Number.POSITIVE_INFINITY, picture]);
+    values.set([-0, Number.MIN_VALUE, 1e-40, Number.POSITIVE_INFINITY, sample]);
     return values;
   });
 }
 
-const imageKey = (picture) => createHash("sha256").update(`picture ${picture}`).digest("hex");
+const sampleKey = (sample) => createHash("sha256").update(`sample ${sample}`).digest("hex");
 
 /** Opens two trunks in turn, with room for one: whoever else does the same evicts what is not in use. */
 async function churn(name) {
@@ -27,15 +27,15 @@ async function churn(name) {
     const trunkKey = round % 3 === 0 ? "shared" : `${name} ${round % 2}`;
     const cache = await openFeatureCache({ directory, trunkKey, tensors, maxBytes: 3000 });
     const kept = [];
-    for (let picture = 0; picture < 3; picture++) {
-      if (await cache.put(imageKey(picture), features(picture))) kept.push(picture);
+    for (let sample = 0; sample < 3; sample++) {
+      if (await cache.put(sampleKey(sample), features(sample))) kept.push(sample);
     }
-    for (const picture of kept) {
-      const read = await cache.get(imageKey(picture));
+    for (const sample of kept) {
+      const read = await cache.get(sampleKey(sample));
       const same = read?.every(
-        (values, tensor) => Buffer.compare(bytesOf(values), bytesOf(features(picture)[tensor])) === 0,
+        (values, tensor) => Buffer.compare(bytesOf(values), bytesOf(features(sample)[tensor])) === 0,
       );
-      if (!same) throw new Error(`round ${round}: picture ${picture} was kept and is not there`);
+      if (!same) throw new Error(`round ${round}: sample ${sample} was kept and is not there`);
     }
     await cache.close();
   }
@@ -50,14 +50,14 @@ if (task === "churn") {
 
 const cache = await openFeatureCache({ directory, trunkKey: "trunk", tensors });
 if (task === "hold") {
-  await cache.put(imageKey(0), features(0));
+  await cache.put(sampleKey(0), features(0));
   process.send("holding");
   setInterval(() => {}, 1000);
 } else {
   const [first, last] = [Number(from), Number(from) + Number(count)];
-  for (let picture = first; picture < last; picture++) {
-    await cache.put(imageKey(picture), features(picture));
-    if (picture - first === 20) process.send("twenty");
+  for (let sample = first; sample < last; sample++) {
+    await cache.put(sampleKey(sample), features(sample));
+    if (sample - first === 20) process.send("twenty");
   }
   await cache.close();
   process.disconnect();

@@ -15,10 +15,10 @@ import { describe, expect, test, vi } from "vitest";
 import {
   features,
   filesIn,
-  imageKey,
   newDirectory,
   openCache,
   recordBytes,
+  sampleKey,
   startWorker,
   tensors,
   trunkFolders,
@@ -37,7 +37,7 @@ function bits(arrays: readonly Float32Array[] | undefined): string[] | undefined
 async function filledDirectory(count: number, own: Parameters<typeof openCache>[1] = {}): Promise<string> {
   const directory = newDirectory();
   const cache = await openCache(directory, own);
-  for (let picture = 0; picture < count; picture++) await cache.put(imageKey(picture), features(picture));
+  for (let sample = 0; sample < count; sample++) await cache.put(sampleKey(sample), features(sample));
   await cache.close();
   return directory;
 }
@@ -46,12 +46,12 @@ describe("what is read", () => {
   test("equals what was written, to the bit, in the same run and the next", async () => {
     const directory = newDirectory();
     const cache = await openCache(directory);
-    for (const picture of [0, 1, 2]) expect(await cache.put(imageKey(picture), features(picture))).toBe(true);
-    expect(bits(await cache.get(imageKey(1)))).toEqual(bits(features(1)));
+    for (const sample of [0, 1, 2]) expect(await cache.put(sampleKey(sample), features(sample))).toBe(true);
+    expect(bits(await cache.get(sampleKey(1)))).toEqual(bits(features(1)));
     await cache.close();
     const next = await openCache(directory);
-    for (const picture of [2, 0, 1])
-      expect(bits(await next.get(imageKey(picture)))).toEqual(bits(features(picture)));
+    for (const sample of [2, 0, 1])
+      expect(bits(await next.get(sampleKey(sample)))).toEqual(bits(features(sample)));
     expect(next.stats()).toEqual({ records: 3, stored: 0, damaged: 0, bytes: 3 * diskBytes });
     await next.close();
   });
@@ -61,15 +61,15 @@ describe("what is read", () => {
     const arrays = features(0);
     new Uint32Array(arrays[0]!.buffer).set([0x7fc00001, 0xffabcdef], 3);
     const written = bits(arrays);
-    await cache.put(imageKey(0), arrays);
-    expect(bits(await cache.get(imageKey(0)))).toEqual(written);
+    await cache.put(sampleKey(0), arrays);
+    expect(bits(await cache.get(sampleKey(0)))).toEqual(written);
     await cache.close();
   });
 
   test("goes into the asked row of each tensor and nowhere else", async () => {
     const cache = await openCache(await filledDirectory(3));
     const destination = [new Float32Array(4 * 128).fill(7), new Float32Array(4 * 10).fill(7)];
-    expect(await cache.readInto(imageKey(2), destination, 1)).toBe(true);
+    expect(await cache.readInto(sampleKey(2), destination, 1)).toBe(true);
     expect(
       bits(destination.map((rows, tensor) => rows.slice([128, 10][tensor]!, 2 * [128, 10][tensor]!))),
     ).toEqual(bits(features(2)));
@@ -81,7 +81,7 @@ describe("what is read", () => {
     await cache.close();
   });
 
-  test("is nothing for a picture that was not put, nor under another trunk, shape or storage", async () => {
+  test("is nothing for a sample that was not put, nor under another trunk, shape or storage", async () => {
     const directory = await filledDirectory(1);
     const others = [
       { trunkKey: "another trunk" },
@@ -89,12 +89,12 @@ describe("what is read", () => {
       { storage: "float16" as const },
     ];
     const same = await openCache(directory);
-    expect(same.has(imageKey(0))).toBe(true);
-    expect(await same.get(imageKey(1))).toBeUndefined();
-    expect(await same.readInto(imageKey(1), features(0), 0)).toBe(false);
+    expect(same.has(sampleKey(0))).toBe(true);
+    expect(await same.get(sampleKey(1))).toBeUndefined();
+    expect(await same.readInto(sampleKey(1), features(0), 0)).toBe(false);
     for (const other of others) {
       const cache = await openCache(directory, other);
-      expect(await cache.get(imageKey(0))).toBeUndefined();
+      expect(await cache.get(sampleKey(0))).toBeUndefined();
       await cache.close();
     }
     await same.close();
@@ -103,21 +103,21 @@ describe("what is read", () => {
   test("comes whole to many readers at once, while others are put", async () => {
     const cache = await openCache(await filledDirectory(40));
     const puts = [...Array(40).keys()].map((index) =>
-      cache.put(imageKey(100 + index), features(100 + index)),
+      cache.put(sampleKey(100 + index), features(100 + index)),
     );
     const gets = [...Array(200).keys()].map(async (index) => {
-      expect(bits(await cache.get(imageKey(index % 40)))).toEqual(bits(features(index % 40)));
+      expect(bits(await cache.get(sampleKey(index % 40)))).toEqual(bits(features(index % 40)));
     });
     await Promise.all([...puts, ...gets]);
-    for (let picture = 100; picture < 140; picture++)
-      expect(bits(await cache.get(imageKey(picture)))).toEqual(bits(features(picture)));
+    for (let sample = 100; sample < 140; sample++)
+      expect(bits(await cache.get(sampleKey(sample)))).toEqual(bits(features(sample)));
     await cache.close();
   });
 
   test("is kept once, however often it is put", async () => {
     const directory = await filledDirectory(1);
     const cache = await openCache(directory);
-    await Promise.all([1, 1, 0].map((picture) => cache.put(imageKey(picture), features(picture))));
+    await Promise.all([1, 1, 0].map((sample) => cache.put(sampleKey(sample), features(sample))));
     expect(cache.stats()).toMatchObject({ records: 2, stored: 1 });
     await cache.close();
     const sizes = filesIn(directory, ".pack").map((path) => statSync(path).size);
@@ -130,11 +130,11 @@ describe("float16", () => {
     const directory = newDirectory();
     const cache = await openCache(directory, { storage: "float16" });
     const arrays = features(3);
-    await cache.put(imageKey(3), arrays);
+    await cache.put(sampleKey(3), arrays);
     expect(bits(arrays)).not.toEqual(bits(features(3)));
     await cache.close();
     const next = await openCache(directory, { storage: "float16" });
-    expect(bits(await next.get(imageKey(3)))).toEqual(bits(arrays));
+    expect(bits(await next.get(sampleKey(3)))).toEqual(bits(arrays));
     expect(next.recordBytes).toBe(recordBytes / 2);
     expect(statSync(filesIn(directory, ".pack")[0]!).size).toBe(recordBytes / 2);
     await next.close();
@@ -144,8 +144,8 @@ describe("float16", () => {
     const [kept, lost] = [features(3), features(3)];
     const cache = await openCache(newDirectory(), { storage: "float16" });
     const full = await openCache(newDirectory(), { storage: "float16", maxBytes: 0 });
-    expect(await cache.put(imageKey(3), kept)).toBe(true);
-    expect(await full.put(imageKey(3), lost)).toBe(false);
+    expect(await cache.put(sampleKey(3), kept)).toBe(true);
+    expect(await full.put(sampleKey(3), lost)).toBe(false);
     expect(bits(lost)).toEqual(bits(kept));
     await Promise.all([cache.close(), full.close()]);
   });
@@ -153,7 +153,7 @@ describe("float16", () => {
 
 describe("damage", () => {
   test.each([0, 1, 300, recordBytes - 1])(
-    "a changed byte (at %i of a record) is a miss for that picture alone",
+    "a changed byte (at %i of a record) is a miss for that sample alone",
     async (at) => {
       const directory = await filledDirectory(3);
       const file = await open(filesIn(directory, ".pack")[0]!, "r+");
@@ -163,29 +163,29 @@ describe("damage", () => {
       await file.write(byte, 0, 1, recordBytes + at);
       await file.close();
       const cache = await openCache(directory);
-      expect(await cache.get(imageKey(1))).toBeUndefined();
-      expect(cache.has(imageKey(1))).toBe(false);
-      expect(bits(await cache.get(imageKey(0)))).toEqual(bits(features(0)));
-      expect(bits(await cache.get(imageKey(2)))).toEqual(bits(features(2)));
+      expect(await cache.get(sampleKey(1))).toBeUndefined();
+      expect(cache.has(sampleKey(1))).toBe(false);
+      expect(bits(await cache.get(sampleKey(0)))).toEqual(bits(features(0)));
+      expect(bits(await cache.get(sampleKey(2)))).toEqual(bits(features(2)));
       expect(cache.stats()).toMatchObject({ records: 2, damaged: 1 });
-      await cache.put(imageKey(1), features(1));
+      await cache.put(sampleKey(1), features(1));
       await cache.close();
       const healed = await openCache(directory);
-      expect(bits(await healed.get(imageKey(1)))).toEqual(bits(features(1)));
+      expect(bits(await healed.get(sampleKey(1)))).toEqual(bits(features(1)));
       await healed.close();
     },
   );
 
-  test("a pack cut anywhere loses the pictures behind the cut and no others", async () => {
+  test("a pack cut anywhere loses the samples behind the cut and no others", async () => {
     for (const size of [0, 1, recordBytes, recordBytes * 2 - 1, recordBytes * 3 - 1]) {
       const directory = await filledDirectory(3);
       truncateSync(filesIn(directory, ".pack")[0]!, size);
       const cache = await openCache(directory);
       const whole = Math.floor(size / recordBytes);
       expect(cache.stats().records).toBe(whole);
-      for (const picture of [0, 1, 2]) {
-        expect(bits(await cache.get(imageKey(picture)))).toEqual(
-          picture < whole ? bits(features(picture)) : undefined,
+      for (const sample of [0, 1, 2]) {
+        expect(bits(await cache.get(sampleKey(sample)))).toEqual(
+          sample < whole ? bits(features(sample)) : undefined,
         );
       }
       await cache.close();
@@ -200,7 +200,7 @@ describe("damage", () => {
     writeFileSync(keys, bytes);
     appendFileSync(keys, Buffer.alloc(57, 3));
     const cache = await openCache(directory);
-    expect([0, 1, 2].map((picture) => cache.has(imageKey(picture)))).toEqual([true, false, true]);
+    expect([0, 1, 2].map((sample) => cache.has(sampleKey(sample)))).toEqual([true, false, true]);
     expect(cache.stats().records).toBe(2);
     await cache.close();
   });
@@ -211,8 +211,8 @@ describe("damage", () => {
     const bytes = readFileSync(pack);
     writeFileSync(pack, Buffer.concat([bytes.subarray(recordBytes), bytes.subarray(0, recordBytes)]));
     const cache = await openCache(directory);
-    expect(await cache.get(imageKey(0))).toBeUndefined();
-    expect(await cache.get(imageKey(1))).toBeUndefined();
+    expect(await cache.get(sampleKey(0))).toBeUndefined();
+    expect(await cache.get(sampleKey(1))).toBeUndefined();
     await cache.close();
   });
 });
@@ -227,12 +227,12 @@ describe("processes", () => {
     const cache = await openCache(directory);
     const { records } = cache.stats();
     expect(records).toBeGreaterThanOrEqual(20);
-    for (let picture = 0; picture < records; picture++) {
-      expect(bits(await cache.get(imageKey(picture)))).toEqual(bits(features(picture)));
+    for (let sample = 0; sample < records; sample++) {
+      expect(bits(await cache.get(sampleKey(sample)))).toEqual(bits(features(sample)));
     }
     expect(cache.stats().damaged).toBe(0);
-    await cache.put(imageKey(records), features(records));
-    expect(bits(await cache.get(imageKey(records)))).toEqual(bits(features(records)));
+    await cache.put(sampleKey(records), features(records));
+    expect(bits(await cache.get(sampleKey(records)))).toEqual(bits(features(records)));
     await cache.close();
   });
 
@@ -240,12 +240,12 @@ describe("processes", () => {
     const directory = newDirectory();
     const cache = await openCache(directory);
     const workers = [0, 150].map((from) => startWorker("write", directory, String(from), "200"));
-    for (let picture = 300; picture < 400; picture++) await cache.put(imageKey(picture), features(picture));
+    for (let sample = 300; sample < 400; sample++) await cache.put(sampleKey(sample), features(sample));
     expect(await Promise.all(workers.map(({ ended }) => ended))).toEqual([0, 0]);
     await cache.refresh();
     expect(cache.stats()).toMatchObject({ records: 400, stored: 100, damaged: 0 });
-    for (let picture = 0; picture < 400; picture += 7) {
-      expect(bits(await cache.get(imageKey(picture)))).toEqual(bits(features(picture)));
+    for (let sample = 0; sample < 400; sample += 7) {
+      expect(bits(await cache.get(sampleKey(sample)))).toEqual(bits(features(sample)));
     }
     await cache.close();
     expect(filesIn(directory, ".pack")).toHaveLength(3);
@@ -257,7 +257,7 @@ describe("the limit of the cache", () => {
   async function addTrunk(directory: string, trunkKey: string, hoursAgo: number): Promise<string> {
     const before = new Set(existsSync(directory) ? trunkFolders(directory) : []);
     const cache = await openCache(directory, { trunkKey, maxBytes: 1e9 });
-    for (let picture = 0; picture < 10; picture++) await cache.put(imageKey(picture), features(picture));
+    for (let sample = 0; sample < 10; sample++) await cache.put(sampleKey(sample), features(sample));
     await cache.close();
     const folder = trunkFolders(directory).find((path) => !before.has(path))!;
     const used = new Date(Date.now() - hoursAgo * 3_600_000);
@@ -276,8 +276,8 @@ describe("the limit of the cache", () => {
     ];
     const cache = await openCache(directory, { trunkKey: "own", maxBytes: 3.05 * tenRecords });
     expect([oldest, middle, newest].map(existsSync)).toEqual([true, true, true]);
-    await cache.put(imageKey(0), features(0));
-    await cache.put(imageKey(1), features(1));
+    await cache.put(sampleKey(0), features(0));
+    await cache.put(sampleKey(1), features(1));
     expect([oldest, middle, newest].map(existsSync)).toEqual([false, true, true]);
     await cache.close();
     const smaller = await openCache(directory, { trunkKey: "own", maxBytes: tenRecords });
@@ -292,7 +292,7 @@ describe("the limit of the cache", () => {
     const worker = startWorker("hold", directory);
     await worker.said("holding");
     const ours = await openCache(directory, { trunkKey: "ours" });
-    await ours.put(imageKey(5), features(5));
+    await ours.put(sampleKey(5), features(5));
     const warnings: string[] = [];
     const cache = await openCache(directory, {
       trunkKey: "own",
@@ -300,20 +300,20 @@ describe("the limit of the cache", () => {
       onWarning: (text) => warnings.push(text),
     });
     const kept: boolean[] = [];
-    for (let picture = 0; picture < 5; picture++)
-      kept.push(await cache.put(imageKey(picture), features(picture)));
+    for (let sample = 0; sample < 5; sample++)
+      kept.push(await cache.put(sampleKey(sample), features(sample)));
     expect(kept).toEqual([true, false, false, false, false]);
     expect(warnings).toHaveLength(1);
     expect(warnings[0]).toMatch(/Raise cacheMax/);
     expect(trunkFolders(directory)).toHaveLength(3);
-    expect(bits(await ours.get(imageKey(5)))).toEqual(bits(features(5)));
-    expect(bits(await cache.get(imageKey(0)))).toEqual(bits(features(0)));
+    expect(bits(await ours.get(sampleKey(5)))).toEqual(bits(features(5)));
+    expect(bits(await cache.get(sampleKey(0)))).toEqual(bits(features(0)));
 
     worker.process.kill("SIGKILL");
     await worker.ended;
     await Promise.all([ours.close(), cache.close()]);
     const next = await openCache(directory, { trunkKey: "next", maxBytes: 1.5 * diskBytes });
-    await next.put(imageKey(9), features(9));
+    await next.put(sampleKey(9), features(9));
     expect(trunkFolders(directory)).toHaveLength(1);
     await next.close();
   });
@@ -332,7 +332,7 @@ describe("the limit of the cache", () => {
     expect(existsSync(folder)).toBe(false);
     const again = await openCache(directory, { trunkKey: "first" });
     expect(again.stats().records).toBe(0);
-    expect(await again.put(imageKey(0), features(0))).toBe(true);
+    expect(await again.put(sampleKey(0), features(0))).toBe(true);
     await again.close();
   });
 
@@ -351,7 +351,7 @@ describe("a disk that fails", () => {
     const directory = newDirectory();
     const warnings: string[] = [];
     const cache = await openCache(directory, { onWarning: (text) => warnings.push(text) });
-    await cache.put(imageKey(0), features(0));
+    await cache.put(sampleKey(0), features(0));
     const { prototype } = (await open(filesIn(directory, ".pack")[0]!, "r").then(async (file) => {
       await file.close();
       return file.constructor;
@@ -362,14 +362,14 @@ describe("a disk that fails", () => {
       if (calls++ === 0) return write.call(this, args[0], args[1], 50, args[3]);
       throw Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC" });
     });
-    expect(await cache.put(imageKey(1), features(1))).toBe(false);
+    expect(await cache.put(sampleKey(1), features(1))).toBe(false);
     spy.mockRestore();
-    expect(await cache.put(imageKey(2), features(2))).toBe(false);
+    expect(await cache.put(sampleKey(2), features(2))).toBe(false);
     expect(warnings).toEqual([
       `feature cache ${directory}: no space left on the device. What is cached stays right; features of further samples are computed again by the next run. Free space, or give another cache.`,
     ]);
-    expect(bits(await cache.get(imageKey(0)))).toEqual(bits(features(0)));
-    expect(await cache.get(imageKey(1))).toBeUndefined();
+    expect(bits(await cache.get(sampleKey(0)))).toEqual(bits(features(0)));
+    expect(await cache.get(sampleKey(1))).toBeUndefined();
     await cache.close();
     expect(statSync(filesIn(directory, ".pack")[0]!).size).toBe(recordBytes);
     const next = await openCache(directory);
@@ -383,8 +383,8 @@ describe("a disk that fails", () => {
     chmodSync(directory, 0o444);
     const warnings: string[] = [];
     const cache = await openCache(directory, { onWarning: (text) => warnings.push(text) });
-    expect(await cache.put(imageKey(0), features(0))).toBe(false);
-    expect(await cache.get(imageKey(0))).toBeUndefined();
+    expect(await cache.put(sampleKey(0), features(0))).toBe(false);
+    expect(await cache.get(sampleKey(0))).toBeUndefined();
     await cache.close();
     expect(warnings).toHaveLength(1);
     expect(warnings[0]).toMatch(
@@ -395,7 +395,7 @@ describe("a disk that fails", () => {
 
 test("features of another size than the layout's are a programming error", async () => {
   const cache = await openCache(newDirectory());
-  await expect(cache.put(imageKey(0), [new Float32Array(128)])).rejects.toThrow(
+  await expect(cache.put(sampleKey(0), [new Float32Array(128)])).rejects.toThrow(
     /expected 128, 10 values.*got 128$/,
   );
   await cache.close();
