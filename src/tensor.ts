@@ -57,6 +57,27 @@ export type InputTensor = Tensor | StringTensor;
 /** A shape whose unknown dimensions are null. The first dimension of a layer's input or output is the batch. */
 export type Shape = readonly (number | null)[];
 
+/** A list of `Length` items. */
+export type Tuple<
+  Item,
+  Length extends number,
+  Items extends readonly Item[] = readonly [],
+> = number extends Length
+  ? readonly Item[]
+  : Items["length"] extends Length
+    ? Items
+    : Tuple<Item, Length, readonly [...Items, Item]>;
+
+/**
+ * Returns the size of a shape along an axis. Negative axes count from the end.
+ * @throws {TopologyError} if there is no such axis.
+ */
+export function sizeAt(shape: readonly number[], axis: number): number {
+  const size = shape.at(axis);
+  if (size !== undefined) return size;
+  throw new TopologyError(`axis: expected one of an input of rank ${shape.length}, got ${axis}.`);
+}
+
 const bytesPerElement: Readonly<Record<DType, number>> = {
   float32: 4,
   float64: 8,

@@ -1,4 +1,6 @@
 /** @file Kernels that tfjs-node lacks or implements incorrectly, called with all attributes that TensorFlow knows. */
+
+import { sizeAt } from "../tensor.ts";
 import { attribute } from "./kernels/own-kernel.ts";
 import type { NativeBackend, OpAttribute } from "./native-engine.ts";
 import { nativeBackendName } from "./native-engine.ts";
@@ -73,7 +75,7 @@ function matrixProduct(
   { transposeA, transposeB }: ProductAttributes,
 ): tf.Tensor {
   const [rows, columns] = a.shape as [number, number];
-  const isLarge = rows * columns * b.shape[transposeB ? 0 : 1]! >= largeProduct;
+  const isLarge = rows * columns * sizeAt(b.shape, transposeB ? 0 : 1) >= largeProduct;
   const lone = a.shape.length === 2 && b.shape.length === 2 && !(isLarge && (transposeA || transposeB));
   const names = lone ? ["transpose_a", "transpose_b"] : ["adj_x", "adj_y"];
   const { binding } = backend;

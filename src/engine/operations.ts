@@ -2,6 +2,8 @@
  * @file The heavy operations of Keras layers on channels-last tensors, differentiable by the tape. If a backend has a
  * better kernel or a leaner gradient for one of them, it is called here, so that layers need not know.
  */
+
+import { sizeAt } from "../tensor.ts";
 import { run } from "./kernels/own-kernel.ts";
 import { tf } from "./tf.ts";
 
@@ -127,7 +129,7 @@ export function lstm(
   bias: tf.Tensor | undefined,
 ): [tf.Tensor, tf.Tensor] {
   const both = tf.concat([kernel, recurrentKernel], 0);
-  const inputs = { x, h, c, kernel: both, bias: bias ?? tf.zeros([kernel.shape[1]!]) };
+  const inputs = { x, h, c, kernel: both, bias: bias ?? tf.zeros([sizeAt(kernel.shape, 1)]) };
   const [hs, cs] = run<tf.Tensor[]>("LstmSequence", inputs);
   return [hs!, cs!];
 }
@@ -143,7 +145,7 @@ export function gru(
   recurrentKernel: tf.Tensor,
   recurrentBias: tf.Tensor | undefined,
 ): tf.Tensor {
-  const bias = recurrentBias ?? tf.zeros([recurrentKernel.shape[1]!]);
+  const bias = recurrentBias ?? tf.zeros([sizeAt(recurrentKernel.shape, 1)]);
   return run<tf.Tensor[]>("GruSequence", { x, h, kernel: recurrentKernel, bias })[0]!;
 }
 
@@ -205,7 +207,7 @@ export function batchNormalizationBatch(
   gamma: tf.Tensor | undefined,
   epsilon: number,
 ): BatchNormalized {
-  const shape = [x.shape.at(-1)!];
+  const shape = [sizeAt(x.shape, -1)];
   const inputs = { x, gamma: gamma ?? tf.ones(shape), beta: beta ?? tf.zeros(shape) };
   const [output, mean, variance] = run<tf.Tensor[]>("BatchNormBatch", inputs, { epsilon });
   return { output: output!, mean: mean!, variance: variance! };
@@ -253,7 +255,7 @@ function inflateFilter(filter: tf.Tensor, dilation: Spatial): tf.Tensor {
 function inflateAxis(filter: tf.Tensor, rate: number, axis: number): tf.Tensor {
   const { shape } = filter;
   const outer = shape.slice(0, axis).reduce((product, size) => product * size, 1);
-  const size = shape[axis]!;
+  const size = sizeAt(shape, axis);
   const inner = shape.slice(axis + 1).reduce((product, extent) => product * extent, 1);
   const spread = tf.pad(tf.reshape(filter, [outer, size, 1, inner]), [
     [0, 0],

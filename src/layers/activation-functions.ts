@@ -3,6 +3,7 @@ import type { Json } from "../checkpoint.ts";
 import { chosen, relu, relu6 } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
 import { TopologyError } from "../errors.ts";
+import { sizeAt } from "../tensor.ts";
 import { isObject } from "../topology/config-values.ts";
 import type { KerasMajor } from "../topology/layer-graph.ts";
 import { axisOf, inverseOrder } from "./axes.ts";
@@ -122,7 +123,7 @@ export function softmax(x: tf.Tensor, axes: readonly number[]): tf.Tensor {
   const kept = x.shape.map((_, axis) => axis).filter((axis) => !over.includes(axis));
   const order = [...kept, ...over];
   const turned = tf.transpose(x, order);
-  const rows = kept.reduce((product, axis) => product * x.shape[axis]!, 1);
+  const rows = kept.reduce((product, axis) => product * sizeAt(x.shape, axis), 1);
   const flat = tf.softmax(tf.reshape(turned, [rows, -1]));
   return tf.transpose(tf.reshape(flat, turned.shape), inverseOrder(order));
 }
@@ -186,7 +187,7 @@ export function sparsemax(x: tf.Tensor, axis: number): tf.Tensor {
  * sorted in JavaScript, since not every backend can sort.
  */
 function sparsemaxSupport(logits: tf.Tensor): { shares: tf.Tensor; counts: tf.Tensor } {
-  const size = logits.shape.at(-1)!;
+  const size = sizeAt(logits.shape, -1);
   const values = logits.dataSync();
   const shares = new Float32Array(values.length);
   const counts = new Float32Array(values.length / size);

@@ -15,7 +15,7 @@ import {
   softmax,
 } from "./activation-functions.ts";
 import type { Kernel, KernelCall } from "./kernel.ts";
-import { unsupported } from "./kernel.ts";
+import { firstInput, unsupported, weightIn } from "./kernel.ts";
 
 /**
  * Applies an `activation` argument to `x`: a name, a serialized function, or a layer without weights, with the
@@ -54,19 +54,19 @@ export const activationKernels: Readonly<Record<string, Kernel>> = {
   ...Object.fromEntries(
     Object.entries(layers).map(([className, compute]): [string, Kernel] => [
       className,
-      ({ inputs, config, context }) => compute(inputs[0]!, config, context.keras),
+      ({ inputs, config, context }) => compute(firstInput(inputs), config, context.keras),
     ]),
   ),
   Softmax: softmaxLayer,
   PReLU: ({ inputs, weights }) => {
-    const x = inputs[0]!;
-    return tf.sub(relu(x), tf.mul(weights["alpha"]!, relu(tf.neg(x))));
+    const x = firstInput(inputs);
+    return tf.sub(relu(x), tf.mul(weightIn(weights, "alpha"), relu(tf.neg(x))));
   },
 };
 
 function softmaxLayer({ inputs, config, kwargs, args, masks, context }: KernelCall): tf.Tensor {
   const axes = numberList(config["axis"]);
-  const x = inputs[0]!;
+  const x = firstInput(inputs);
   const mask = [kwargs["mask"], args[1], masks[0]].find(
     (given): given is tf.Tensor => given instanceof tf.Tensor,
   );

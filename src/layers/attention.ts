@@ -6,6 +6,7 @@
 import { chosen } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
 import type { Kernel, KernelCall, KernelResult } from "./kernel.ts";
+import { weightIn } from "./kernel.ts";
 import { matmul, swapped } from "./ops/matrix-products.ts";
 import { keptMask } from "./regularization.ts";
 
@@ -43,7 +44,7 @@ function dotScore(query: tf.Tensor, key: tf.Tensor, { weights }: KernelCall): tf
 function concatScore(query: tf.Tensor, key: tf.Tensor, { weights }: KernelCall): tf.Tensor {
   const sums = tf.add(tf.expandDims(query, -2), tf.expandDims(key, -3));
   const scaled = weights["scale"] ? tf.mul(sums, weights["scale"]) : sums;
-  return tf.mul(tf.sum(tf.tanh(scaled), -1), weights["concat_score_weight"]!);
+  return tf.mul(tf.sum(tf.tanh(scaled), -1), weightIn(weights, "concat_score_weight"));
 }
 
 function additiveScore(query: tf.Tensor, key: tf.Tensor, { weights }: KernelCall): tf.Tensor {

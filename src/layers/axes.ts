@@ -1,5 +1,6 @@
 import type { JsonObject } from "../checkpoint.ts";
 import { tf } from "../engine/tf.ts";
+import { sizeAt } from "../tensor.ts";
 
 /** Returns the index of an axis in a tensor of `rank` dimensions. Negative axes count from the end. */
 export function axisOf(axis: number, rank: number): number {
@@ -31,14 +32,18 @@ export interface Split3 {
 }
 
 export function splitAt(shape: readonly number[], axis: number): Split3 {
-  return { before: product(shape.slice(0, axis)), size: shape[axis]!, after: product(shape.slice(axis + 1)) };
+  return {
+    before: product(shape.slice(0, axis)),
+    size: sizeAt(shape, axis),
+    after: product(shape.slice(axis + 1)),
+  };
 }
 
 /** Applies `compute` to `x` reshaped to `[before, size, after]`. Its result may have another size. */
 export function alongAxis(x: tf.Tensor, axis: number, compute: (value: tf.Tensor) => tf.Tensor): tf.Tensor {
   const { before, size, after } = splitAt(x.shape, axis);
   const result = compute(tf.reshape(x, [before, size, after]));
-  return tf.reshape(result, [...x.shape.slice(0, axis), result.shape[1]!, ...x.shape.slice(axis + 1)]);
+  return tf.reshape(result, [...x.shape.slice(0, axis), sizeAt(result.shape, 1), ...x.shape.slice(axis + 1)]);
 }
 
 /** Repeats each slice along an axis `times` times in succession. */
@@ -71,8 +76,8 @@ export function everyNth(x: tf.Tensor, axis: number, start: number, count: numbe
 /** Pads one axis before and after by zeros or `value`. Negative numbers crop. */
 export function padAxis(x: tf.Tensor, axis: number, before: number, after: number, value = 0): tf.Tensor {
   const start = Math.max(0, -before);
-  const size = x.shape[axis]! - start - Math.max(0, -after);
-  const kept = size === x.shape[axis]! ? x : everyNth(x, axis, start, size, 1);
+  const size = sizeAt(x.shape, axis) - start - Math.max(0, -after);
+  const kept = size === sizeAt(x.shape, axis) ? x : everyNth(x, axis, start, size, 1);
   if (before <= 0 && after <= 0) return kept;
   return tf.pad(
     kept,
@@ -85,7 +90,7 @@ export function padAxis(x: tf.Tensor, axis: number, before: number, after: numbe
 
 /** Extends an axis by `count` slices at each end, mirrored without the border itself. */
 export function mirrorAxis(x: tf.Tensor, axis: number, count: number): tf.Tensor {
-  const size = x.shape[axis]!;
+  const size = sizeAt(x.shape, axis);
   const before = tf.reverse(everyNth(x, axis, 1, count, 1), axis);
   const after = tf.reverse(everyNth(x, axis, size - 1 - count, count, 1), axis);
   return tf.concat([before, x, after], axis);

@@ -2,9 +2,11 @@
 import type { JsonObject } from "../checkpoint.ts";
 import { conv2dTranspose } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
+import { sizeAt } from "../tensor.ts";
 import { numbersAt, stringAt } from "../topology/config-values.ts";
 import { asPlane, finished } from "./convolution.ts";
 import type { Kernel } from "./kernel.ts";
+import { firstInput, weightIn } from "./kernel.ts";
 import { conv3dTranspose } from "./numerics/volume.ts";
 
 export const convolutionTransposeKernels: Readonly<Record<string, Kernel>> = {
@@ -15,8 +17,8 @@ export const convolutionTransposeKernels: Readonly<Record<string, Kernel>> = {
 
 function transposed(rank: 1 | 2 | 3): Kernel {
   return (call) =>
-    finished(call.inputs[0]!, call, (x) =>
-      transposedConvolution(x, call.weights["kernel"]!, call.config, rank),
+    finished(firstInput(call.inputs), call, (x) =>
+      transposedConvolution(x, weightIn(call.weights, "kernel"), call.config, rank),
     );
 }
 
@@ -31,10 +33,10 @@ export function transposedConvolution(
   const dilation = numbersAt(config, "dilation_rate", rank);
   const padding = stringAt(config, "padding") === "same" ? "same" : "valid";
   const sizes = outputSizes(x.shape.slice(1, -1), kernel.shape, config, rank);
-  const shape = [x.shape[0]!, ...sizes, kernel.shape.at(-2)!];
+  const shape = [sizeAt(x.shape, 0), ...sizes, sizeAt(kernel.shape, -2)];
   if (rank === 3) return conv3dTranspose(x, kernel, shape, strides, padding, dilation);
   if (rank === 2) return conv2dTranspose(x, kernel, shape, strides, padding, dilation);
-  const planeShape = [shape[0]!, 1, ...shape.slice(1)];
+  const planeShape = [sizeAt(shape, 0), 1, ...shape.slice(1)];
   return asPlane(x, (plane) =>
     conv2dTranspose(plane, tf.expandDims(kernel, 0), planeShape, [1, ...strides], padding, [1, ...dilation]),
   );
@@ -53,7 +55,7 @@ function outputSizes(
   const same = config["padding"] === "same";
   return sizes.map((size, axis) => {
     const stride = strides[axis]!;
-    const reach = (kernelShape[axis]! - 1) * dilation[axis]! + 1;
+    const reach = (sizeAt(kernelShape, axis) - 1) * dilation[axis]! + 1;
     if (same) return extra ? (size - 1) * stride + (reach % 2) + extra[axis]! : size * stride;
     return (size - 1) * stride + reach + (extra?.[axis] ?? Math.max(reach, stride) - reach);
   });

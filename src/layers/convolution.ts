@@ -6,12 +6,14 @@ import type { JsonObject } from "../checkpoint.ts";
 import type { Padding } from "../engine/operations.ts";
 import { biasAdd, conv2d, conv2dBias, depthwiseConv2d, normalizedConvolution } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
+import { sizeAt } from "../tensor.ts";
 import { isTrueAt, numberAt, numbersAt, stringAt } from "../topology/config-values.ts";
 import type { GraphLayer } from "../topology/layer-graph.ts";
 import { activate } from "./activations.ts";
 import { channelsLast } from "./axes.ts";
 import { lowRankAdapted } from "./core.ts";
 import type { Kernel, KernelCall } from "./kernel.ts";
+import { firstInput, weightIn } from "./kernel.ts";
 import { conv3d } from "./numerics/volume.ts";
 
 export const convolutionKernels: Readonly<Record<string, Kernel>> = {
@@ -34,7 +36,7 @@ function convolution(rank: 1 | 2 | 3): Kernel {
   return (call) => {
     const { inputs, config } = call;
     const kernel = lowRankAdapted(call, "kernel");
-    const x = causallyPadded(inputs[0]!, config, kernel.shape[0]!);
+    const x = causallyPadded(firstInput(inputs), config, sizeAt(kernel.shape, 0));
     const window = windowIn(config, rank);
     return finished(
       x,
@@ -48,8 +50,8 @@ function convolution(rank: 1 | 2 | 3): Kernel {
 function depthwise(rank: 1 | 2): Kernel {
   return (call) => {
     const { inputs, weights, config } = call;
-    const kernel = weights["kernel"]!;
-    const x = causallyPadded(inputs[0]!, config, kernel.shape[0]!);
+    const kernel = weightIn(weights, "kernel");
+    const x = causallyPadded(firstInput(inputs), config, sizeAt(kernel.shape, 0));
     return finished(x, call, (value) => depthwiseOf(value, kernel, windowIn(config, rank)));
   };
 }
@@ -57,12 +59,12 @@ function depthwise(rank: 1 | 2): Kernel {
 function separable(rank: 1 | 2): Kernel {
   return (call) => {
     const { inputs, weights, config } = call;
-    const kernel = weights["depthwise_kernel"]!;
-    const x = causallyPadded(inputs[0]!, config, kernel.shape[0]!);
+    const kernel = weightIn(weights, "depthwise_kernel");
+    const x = causallyPadded(firstInput(inputs), config, sizeAt(kernel.shape, 0));
     const pointwise: Window = { strides: fill(rank, 1), dilation: fill(rank, 1), padding: "valid" };
     return finished(x, call, (value) => {
       const deep = depthwiseOf(value, kernel, windowIn(config, rank));
-      return convolve(deep, weights["pointwise_kernel"]!, pointwise);
+      return convolve(deep, weightIn(weights, "pointwise_kernel"), pointwise);
     });
   };
 }
@@ -78,7 +80,7 @@ export function finished(
   computeWithBias = (value: tf.Tensor, bias: tf.Tensor): tf.Tensor => biasAdd(compute(value), bias),
 ): tf.Tensor {
   const biased = channelsLast(x, config, (value) =>
-    isTrueAt(config, "use_bias") ? computeWithBias(value, weights["bias"]!) : compute(value),
+    isTrueAt(config, "use_bias") ? computeWithBias(value, weightIn(weights, "bias")) : compute(value),
   );
   return activate(biased, config["activation"], context.keras);
 }
@@ -108,12 +110,12 @@ function causallyPadded(x: tf.Tensor, config: JsonObject, taps: number): tf.Tens
  * Convolves a channels-last tensor. The number of groups is the ratio of the input's channels to those of the filter.
  */
 export function grouped(x: tf.Tensor, kernel: tf.Tensor, window: Window): tf.Tensor {
-  const channels = x.shape.at(-1)!;
-  const depth = kernel.shape.at(-2)!;
+  const channels = sizeAt(x.shape, -1);
+  const depth = sizeAt(kernel.shape, -2);
   const groups = channels / depth;
   if (groups === 1) return convolve(x, kernel, window);
   if (depth === 1 && x.rank < 5) {
-    const perChannel = kernel.shape.at(-1)! / groups;
+    const perChannel = sizeAt(kernel.shape, -1) / groups;
     return depthwiseOf(x, tf.reshape(kernel, [...kernel.shape.slice(0, -2), groups, perChannel]), window);
   }
   const parts = tf.split(x, groups, x.rank - 1);
@@ -181,7 +183,7 @@ export function convolveNormalized(
   const bias = isTrueAt(config, "use_bias") ? convolution.weights["bias"] : undefined;
   return normalizedConvolution(
     x,
-    convolution.weights["kernel"]!,
+    weightIn(convolution.weights, "kernel"),
     bias,
     { mean: mean!, variance: variance!, gamma, beta, epsilon },
     {

@@ -1,29 +1,31 @@
 /** @file Dense, and layers that pass their input on (`keras/src/layers/core`). */
 import { biasAdd, dense } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
+import { sizeAt } from "../tensor.ts";
 import { isTrueAt, numberAt } from "../topology/config-values.ts";
 import { quantizationOf } from "../topology/specs/quantization.ts";
 import { activate } from "./activations.ts";
 import type { Kernel, KernelCall } from "./kernel.ts";
+import { firstInput, weightIn } from "./kernel.ts";
 import { float8Bias, quantizedProduct } from "./quantization.ts";
 
 export const coreKernels: Readonly<Record<string, Kernel>> = {
   InputLayer: identity,
   Identity: identity,
   Dense: denseLayer,
-  LayerScale: ({ inputs, weights }) => tf.mul(inputs[0]!, weights["gamma"]!),
+  LayerScale: ({ inputs, weights }) => tf.mul(firstInput(inputs), weightIn(weights, "gamma")),
 };
 
 /** Returns the first input unchanged. */
 export function identity({ inputs }: KernelCall): tf.Tensor {
-  return inputs[0]!;
+  return firstInput(inputs);
 }
 
 function denseLayer(call: KernelCall): tf.Tensor {
   const { inputs, config, context } = call;
   const product = quantizationOf(config)
     ? quantizedDense(call)
-    : dense(inputs[0]!, lowRankAdapted(call, "kernel"));
+    : dense(firstInput(inputs), lowRankAdapted(call, "kernel"));
   const biased = isTrueAt(config, "use_bias") ? biasAdd(product, biasOf(call)!) : product;
   return activate(biased, config["activation"], context.keras);
 }
@@ -35,10 +37,10 @@ export function biasOf({ weights, config }: KernelCall): tf.Tensor | undefined {
 }
 
 function quantizedDense(call: KernelCall): tf.Tensor {
-  const x = call.inputs[0]!;
+  const x = firstInput(call.inputs);
   const product = quantizedProduct(call, {
     axes: [x.rank - 1],
-    kernelShape: [x.shape.at(-1)!, numberAt(call.config, "units")],
+    kernelShape: [sizeAt(x.shape, -1), numberAt(call.config, "units")],
     multiply: dense,
     aligned: (scale) => scale,
   });
@@ -48,7 +50,7 @@ function quantizedDense(call: KernelCall): tf.Tensor {
 
 /** Returns a weight plus its low-rank update if LoRA was enabled. */
 export function lowRankAdapted(call: KernelCall, name: "kernel" | "embeddings"): tf.Tensor {
-  const kernel = call.weights[name]!;
+  const kernel = weightIn(call.weights, name);
   const update = lowRankUpdate(call, name);
   return update ? tf.add(kernel, tf.reshape(update, kernel.shape)) : kernel;
 }
@@ -61,7 +63,7 @@ export function lowRankUpdate(
   const a = weights[`lora_${name}_a`];
   const b = weights[`lora_${name}_b`];
   if (!a || !b) return undefined;
-  const rank = a.shape.at(-1)!;
+  const rank = sizeAt(a.shape, -1);
   const alpha = config["lora_alpha"];
   const scale = (typeof alpha === "number" ? alpha : rank) / rank;
   return tf.mul(tf.matMul(tf.reshape(a, [-1, rank]), b as tf.Tensor2D), scale);

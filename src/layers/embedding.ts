@@ -6,6 +6,7 @@ import { quantizationOf, roundsInput } from "../topology/specs/quantization.ts";
 import { stopGradient } from "./activation-functions.ts";
 import { lowRankAdapted, lowRankUpdate } from "./core.ts";
 import type { Kernel, KernelCall, KernelResult } from "./kernel.ts";
+import { firstInput, weightIn } from "./kernel.ts";
 import { ofBlocks, roundedInput, unpacked } from "./quantization.ts";
 
 export const embeddingKernels: Readonly<Record<string, Kernel>> = {
@@ -16,25 +17,25 @@ export const embeddingKernels: Readonly<Record<string, Kernel>> = {
 
 function embedding(call: KernelCall): KernelResult {
   const { inputs, config } = call;
-  const tokens = tf.cast(inputs[0]!, "int32") as tf.Tensor1D;
+  const tokens = tf.cast(firstInput(inputs), "int32") as tf.Tensor1D;
   const rows = quantizationOf(config)
     ? quantizedRows(call, tokens)
     : tf.gather(lowRankAdapted(call, "embeddings"), tokens);
   return {
     outputs: [rows],
-    masks: [isTrueAt(config, "mask_zero") ? tf.notEqual(inputs[0]!, 0) : undefined],
+    masks: [isTrueAt(config, "mask_zero") ? tf.notEqual(firstInput(inputs), 0) : undefined],
   };
 }
 
 /** Returns the dequantized rows of the tokens. */
 function quantizedRows(call: KernelCall, tokens: tf.Tensor1D): tf.Tensor {
   const { weights, config } = call;
-  const of = (name: string): tf.Tensor => tf.gather(weights[name]!, tokens);
+  const of = (name: string): tf.Tensor => tf.gather(weightIn(weights, name), tokens);
   const stored = of("embeddings");
   const isPacked = quantizationOf(config)!.bits === 4;
   const values = isPacked ? unpacked(stored, numberAt(config, "output_dim"), true) : stored;
   if (weights["embeddings_zero"]) {
-    const block = tf.cast(weights["g_idx"]!, "int32") as tf.Tensor1D;
+    const block = tf.cast(weightIn(weights, "g_idx"), "int32") as tf.Tensor1D;
     const [scale, zero] = ["embeddings_scale", "embeddings_zero"].map((name) =>
       tf.gather(of(name), block, tokens.rank),
     );
@@ -50,7 +51,10 @@ function scores(call: KernelCall): tf.Tensor {
   const { inputs, weights, config } = call;
   const logits = quantizationOf(config)
     ? quantizedScores(call)
-    : dense(inputs[0]!, weights["reverse_embeddings"] ?? tf.transpose(lowRankAdapted(call, "embeddings")));
+    : dense(
+        firstInput(inputs),
+        weights["reverse_embeddings"] ?? tf.transpose(lowRankAdapted(call, "embeddings")),
+      );
   if (typeof config["logit_soft_cap"] !== "number") return logits;
   const cap = numberAt(config, "logit_soft_cap");
   return tf.mul(tf.tanh(tf.div(logits, cap)), cap);
@@ -66,11 +70,11 @@ function quantizedScores(call: KernelCall): tf.Tensor {
   const isPacked = quantizationOf(config)!.bits === 4;
   const size = numberAt(config, "output_dim");
   // Both are packed along the vectors' axis.
-  const stored = own ? tf.transpose(own) : weights["embeddings"]!;
+  const stored = own ? tf.transpose(own) : weightIn(weights, "embeddings");
   const values = tf.transpose(isPacked ? unpacked(stored, size, true) : stored);
   const [scale, zero] = [turned("embeddings_scale")!, turned("embeddings_zero")];
-  const kernel = zero ? ofBlocks(values, scale, zero, weights["g_idx"]!) : tf.div(values, scale);
-  const x = inputs[0]!;
+  const kernel = zero ? ofBlocks(values, scale, zero, weightIn(weights, "g_idx")) : tf.div(values, scale);
+  const x = firstInput(inputs);
   if (!roundsInput(config, true)) return dense(x, kernel);
   const { rounded, scale: inputScale } = roundedInput(x, [x.rank - 1]);
   // Keras passes no gradient through the rounded input, only through its scale.
@@ -78,7 +82,7 @@ function quantizedScores(call: KernelCall): tf.Tensor {
 }
 
 function masking({ inputs, config }: KernelCall): KernelResult {
-  const x = inputs[0]!;
+  const x = firstInput(inputs);
   const shown = tf.any(tf.notEqual(x, numberAt(config, "mask_value")), -1);
   return { outputs: [tf.mul(x, tf.expandDims(tf.cast(shown, "float32"), -1))], masks: [shown] };
 }

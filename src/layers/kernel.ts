@@ -67,6 +67,21 @@ export interface KernelResult {
 /** A layer as a function of tensors, differentiable by the tape. A single tensor stands for `{ outputs: [it] }`. */
 export type Kernel = (call: KernelCall) => tf.Tensor | KernelResult;
 
+/** Returns the first input of a call. @throws {TopologyError} if it has none. */
+export function firstInput([x]: readonly tf.Tensor[]): tf.Tensor {
+  if (x) return x;
+  throw new TopologyError("inputs: expected a tensor, got none. The config is not one that Keras writes.");
+}
+
+/** Returns a weight by name. @throws {TopologyError} if the layer has none of that name. */
+export function weightIn(weights: Readonly<Record<string, tf.Tensor>>, name: string): tf.Tensor {
+  const weight = weights[name];
+  if (weight) return weight;
+  throw new TopologyError(
+    `weight ${name}: expected one of that name, got none. Give a file with all weights.`,
+  );
+}
+
 /**
  * Returns the error for a function without a gradient here. It names the layer itself, since gradients are computed
  * after the layer's call.

@@ -1,9 +1,11 @@
 /** @file Layers of several inputs (`keras/src/layers/merging`). */
 import { add } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
+import { sizeAt } from "../tensor.ts";
 import { isTrueAt, numberAt, numberList } from "../topology/config-values.ts";
 import { axisOf, product } from "./axes.ts";
 import type { Kernel, KernelCall, KernelResult } from "./kernel.ts";
+import { firstInput } from "./kernel.ts";
 import { unitLength } from "./normalization.ts";
 
 type Merge = (a: tf.Tensor, b: tf.Tensor) => tf.Tensor;
@@ -16,11 +18,12 @@ export const mergingKernels: Readonly<Record<string, Kernel>> = {
   Minimum: merging(tf.minimum),
   Average: (call) => masked(call, tf.div(ranked(call.inputs).reduce(add), call.inputs.length)),
   Concatenate: (call) => {
-    const axis = axisOf(numberAt(call.config, "axis"), call.inputs[0]!.rank);
+    const axis = axisOf(numberAt(call.config, "axis"), firstInput(call.inputs).rank);
     return { outputs: [tf.concat([...call.inputs], axis)], masks: [concatenatedMask(call, axis)] };
   },
   Dot: dot,
-  CustomScaleLayer: ({ inputs, config }) => add(inputs[0]!, tf.mul(inputs[1]!, numberAt(config, "scale"))),
+  CustomScaleLayer: ({ inputs, config }) =>
+    add(firstInput(inputs), tf.mul(inputs[1]!, numberAt(config, "scale"))),
 };
 
 function merging(merge: Merge): Kernel {
@@ -37,7 +40,7 @@ function ranked(inputs: readonly tf.Tensor[]): tf.Tensor[] {
   return inputs.map((x) => {
     if (x.rank === rank) return x;
     const ones = Array.from({ length: rank - x.rank }, () => 1);
-    return tf.reshape(x, [x.shape[0]!, ...ones, ...x.shape.slice(1)]);
+    return tf.reshape(x, [sizeAt(x.shape, 0), ...ones, ...x.shape.slice(1)]);
   });
 }
 
@@ -77,7 +80,7 @@ function dot({ inputs, config }: KernelCall): tf.Tensor {
   const left = contractedLast(a);
   const right = contractedLast(b);
   const result = tf.matMul(left.rows as tf.Tensor3D, right.rows as tf.Tensor3D, false, true);
-  const shape = [a.x.shape[0]!, ...left.kept, ...right.kept];
+  const shape = [sizeAt(a.x.shape, 0), ...left.kept, ...right.kept];
   return tf.reshape(result, shape.length === 1 ? [...shape, 1] : shape);
 }
 
@@ -91,7 +94,7 @@ interface Operand {
  */
 function contractedLast({ x, axis }: Operand): { rows: tf.Tensor; kept: number[] } {
   const others = x.shape.map((_, index) => index).filter((index) => index !== 0 && index !== axis);
-  const kept = others.map((index) => x.shape[index]!);
+  const kept = others.map((index) => sizeAt(x.shape, index));
   const turned = tf.transpose(x, [0, ...others, axis]);
-  return { rows: tf.reshape(turned, [x.shape[0]!, product(kept), x.shape[axis]!]), kept };
+  return { rows: tf.reshape(turned, [sizeAt(x.shape, 0), product(kept), sizeAt(x.shape, axis)]), kept };
 }

@@ -5,12 +5,14 @@
 
 import { chosen } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
+import { sizeAt } from "../tensor.ts";
 import { numberAt, numberList } from "../topology/config-values.ts";
 import { headArguments } from "../topology/specs/attention.ts";
 import { maskedSoftmax, softmax } from "./activation-functions.ts";
 import { causalMask, dropped } from "./attention.ts";
 import { repeatAxis } from "./axes.ts";
 import type { Kernel, KernelArgument, KernelCall, KernelResult } from "./kernel.ts";
+import { weightIn } from "./kernel.ts";
 import { einsum } from "./ops/matrix-products.ts";
 import { asBool } from "./ops/number-functions.ts";
 
@@ -83,7 +85,7 @@ function attentionMask(given: Given, window: unknown): tf.Tensor | undefined {
   const bool = (mask: tf.Tensor | undefined): tf.Tensor | undefined => mask && asBool(mask);
   const along = (mask: tf.Tensor | undefined, axis: number): tf.Tensor | undefined =>
     mask && tf.expandDims(bool(mask)!, axis);
-  const [queries, keys] = [query.shape[1]!, value.shape[1]!];
+  const [queries, keys] = [sizeAt(query.shape, 1), sizeAt(value.shape, 1)];
   const parts = [
     along(masks.query, -1),
     along(masks.value, -2),
@@ -152,7 +154,7 @@ function finished(
 
 /** Contracts the last `bound` axes of `x` with the first ones of the kernel. */
 function projected({ weights }: KernelCall, place: string, x: tf.Tensor, bound: 1 | 2): tf.Tensor {
-  const kernel = weights[`${place}/kernel`]!;
+  const kernel = weightIn(weights, `${place}/kernel`);
   const bias = weights[`${place}/bias`];
   const free = x.shape.slice(0, -bound);
   const kept = kernel.shape.slice(bound);

@@ -5,17 +5,19 @@ import type { BatchNormalized } from "../engine/operations.ts";
 import { batchNormalizationBatch, batchNormalizationStored } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
 import { optionSetTo } from "../options.ts";
+import { sizeAt } from "../tensor.ts";
 import { isTrueAt, numberAt, numberList } from "../topology/config-values.ts";
 import { axesOf, axisOf, inverseOrder } from "./axes.ts";
 import type { Kernel, KernelCall, KernelResult } from "./kernel.ts";
-import { unsupported } from "./kernel.ts";
+import { firstInput, unsupported, weightIn } from "./kernel.ts";
 
 export const normalizationKernels: Readonly<Record<string, Kernel>> = {
   BatchNormalization: batchNormalization,
   LayerNormalization: layerNormalization,
   RMSNormalization: rmsNormalization,
   GroupNormalization: groupNormalization,
-  UnitNormalization: ({ inputs, config }) => unitLength(inputs[0]!, numberList(config["axis"]), 1e-12),
+  UnitNormalization: ({ inputs, config }) =>
+    unitLength(firstInput(inputs), numberList(config["axis"]), 1e-12),
 };
 
 /** Divides `x` by its Euclidean norm over `axes` (`keras/src/ops/nn.py`, normalize). */
@@ -26,14 +28,14 @@ export function unitLength(x: tf.Tensor, axes: readonly number[], epsilon: numbe
 
 function batchNormalization(call: KernelCall): KernelResult {
   const { inputs, weights, config, context } = call;
-  const x = inputs[0]!;
+  const x = firstInput(inputs);
   const epsilon = numberAt(config, "epsilon");
   const order = axisLast(axisOf(numberAt(config, "axis"), x.rank), x.rank);
   const turned = order ? tf.transpose(x, order) : x;
   const back = (y: tf.Tensor): tf.Tensor => (order ? tf.transpose(y, inverseOrder(order)) : y);
   const { gamma, beta } = weights;
-  const movingMean = weights["moving_mean"]!;
-  const movingVariance = weights["moving_variance"]!;
+  const movingMean = weightIn(weights, "moving_mean");
+  const movingVariance = weightIn(weights, "moving_variance");
   if (context.statistics === "stored") {
     const output = batchNormalizationStored(turned, movingMean, movingVariance, beta, gamma, epsilon);
     return { outputs: [back(output)] };
@@ -64,7 +66,7 @@ function batchNormalization(call: KernelCall): KernelResult {
  * latter for the moving variance in its fused form for images.
  */
 function unbiased(x: tf.Tensor): number {
-  const count = x.size / x.shape.at(-1)!;
+  const count = x.size / sizeAt(x.shape, -1);
   return count / Math.max(1, count - 1);
 }
 
@@ -96,7 +98,7 @@ function axisLast(axis: number, rank: number): number[] | undefined {
 }
 
 function layerNormalization({ inputs, weights, config }: KernelCall): tf.Tensor {
-  const x = inputs[0]!;
+  const x = firstInput(inputs);
   const axes = statisticsAxes(x, config);
   const mean = tf.mean(x, axes, true);
   const centered = tf.sub(x, mean);
@@ -107,7 +109,7 @@ function layerNormalization({ inputs, weights, config }: KernelCall): tf.Tensor 
 }
 
 function rmsNormalization({ inputs, weights, config }: KernelCall): tf.Tensor {
-  const x = inputs[0]!;
+  const x = firstInput(inputs);
   const axes = statisticsAxes(x, config);
   const inverse = inverseDeviation(tf.mean(tf.square(x), axes, true), config);
   return scaledAndShifted(tf.mul(x, inverse), weights["scale"], undefined, axes);
@@ -115,9 +117,9 @@ function rmsNormalization({ inputs, weights, config }: KernelCall): tf.Tensor {
 
 /** Normalizes `[..., C, ...]` as `[..., groups, C / groups, ...]`. With -1 groups, each channel is a group. */
 function groupNormalization({ inputs, weights, config }: KernelCall): tf.Tensor {
-  const x = inputs[0]!;
+  const x = firstInput(inputs);
   const axis = axisOf(numberAt(config, "axis"), x.rank);
-  const channels = x.shape[axis]!;
+  const channels = sizeAt(x.shape, axis);
   const wanted = numberAt(config, "groups");
   const groups = wanted === -1 ? channels : wanted;
   const split = [...x.shape.slice(0, axis), groups, channels / groups, ...x.shape.slice(axis + 1)];

@@ -3,10 +3,12 @@
 import type { Padding, Spatial } from "../engine/operations.ts";
 import { averagePool2d, max, maxPool2d, mean } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
+import { sizeAt } from "../tensor.ts";
 import { isTrueAt, numbersAt, stringAt } from "../topology/config-values.ts";
 import { channelsLast, everyNth, isChannelsFirst } from "./axes.ts";
 import { asPlane } from "./convolution.ts";
 import type { Kernel, KernelCall, KernelResult } from "./kernel.ts";
+import { firstInput } from "./kernel.ts";
 import { pool3d } from "./numerics/volume.ts";
 
 type Pool = (x: tf.Tensor, poolSize: Spatial, strides: Spatial, padding: Padding) => tf.Tensor;
@@ -37,7 +39,7 @@ function pooling(rank: 1 | 2 | 3, pool: Pool): Kernel {
     const poolSize = numbersAt(config, "pool_size", rank);
     const strides = config["strides"] == null ? poolSize : numbersAt(config, "strides", rank);
     const padding = stringAt(config, "padding") as Padding;
-    return channelsLast(inputs[0]!, config, (x) => pooled(x, pool, poolSize, strides, padding));
+    return channelsLast(firstInput(inputs), config, (x) => pooled(x, pool, poolSize, strides, padding));
   };
 }
 
@@ -56,7 +58,7 @@ export function pooled(
 
 function globalPooling(reduce: typeof mean): Kernel {
   return ({ inputs, config }) => {
-    const x = inputs[0]!;
+    const x = firstInput(inputs);
     return reduce(x, spatialAxes(x.rank, isChannelsFirst(config)), isTrueAt(config, "keepdims"));
   };
 }
@@ -64,7 +66,7 @@ function globalPooling(reduce: typeof mean): Kernel {
 /** Computes the mean of the steps that the mask shows (`global_average_pooling1d.py`). */
 function maskedMean(call: KernelCall): KernelResult {
   const { inputs, config, kwargs, masks } = call;
-  const x = inputs[0]!;
+  const x = firstInput(inputs);
   const axes = spatialAxes(x.rank, isChannelsFirst(config));
   const given = kwargs["mask"];
   const mask = given instanceof tf.Tensor ? given : masks[0];
@@ -81,15 +83,15 @@ function maskedMean(call: KernelCall): KernelResult {
  */
 export function adaptivePooling(rank: number | undefined, reduce: typeof mean): Kernel {
   return ({ inputs, config }) => {
-    const sizes = numbersAt(config, "output_size", rank ?? inputs[0]!.rank - 2);
-    return channelsLast(inputs[0]!, config, (x) =>
+    const sizes = numbersAt(config, "output_size", rank ?? firstInput(inputs).rank - 2);
+    return channelsLast(firstInput(inputs), config, (x) =>
       sizes.reduce((value, size, axis) => adaptiveAxis(value, axis + 1, size, reduce), x),
     );
   };
 }
 
 function adaptiveAxis(x: tf.Tensor, axis: number, size: number, reduce: typeof mean): tf.Tensor {
-  const whole = x.shape[axis]!;
+  const whole = sizeAt(x.shape, axis);
   const windows = Array.from({ length: size }, (_, index) => {
     const start = Math.floor((index * whole) / size);
     const end = Math.ceil(((index + 1) * whole) / size);

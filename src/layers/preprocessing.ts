@@ -5,20 +5,21 @@ import { tf } from "../engine/tf.ts";
 import { isTrueAt, numberAt, numberList, stringAt } from "../topology/config-values.ts";
 import { axesOf, channelsLast } from "./axes.ts";
 import type { Kernel, KernelCall } from "./kernel.ts";
+import { firstInput } from "./kernel.ts";
 import { min } from "./ops/along-axes.ts";
 import { croppedToAspectRatio, paddedToAspectRatio, resized } from "./resampling.ts";
 
 export const preprocessingKernels: Readonly<Record<string, Kernel>> = {
   Rescaling: ({ inputs, config }) =>
-    tf.add(tf.mul(asFloat(inputs[0]!), factor(config, "scale")), factor(config, "offset")),
+    tf.add(tf.mul(asFloat(firstInput(inputs)), factor(config, "scale")), factor(config, "offset")),
   Normalization: normalization,
   Resizing: resizing,
   CenterCrop: centerCrop,
-  AutoContrast: ({ inputs, config }) => autoContrast(asFloat(inputs[0]!), config),
+  AutoContrast: ({ inputs, config }) => autoContrast(asFloat(firstInput(inputs)), config),
 };
 
 function normalization({ inputs, weights, config }: KernelCall): tf.Tensor {
-  const x = asFloat(inputs[0]!);
+  const x = asFloat(firstInput(inputs));
   const kept = axesOf(numberList(config["axis"]), x.rank);
   const shape = x.shape.map((size, axis) => (kept.includes(axis) ? size : 1));
   const statistic = (name: "mean" | "variance"): tf.Tensor => {
@@ -32,7 +33,7 @@ function normalization({ inputs, weights, config }: KernelCall): tf.Tensor {
 
 function resizing({ inputs, config }: KernelCall): tf.Tensor {
   const size = [numberAt(config, "height"), numberAt(config, "width")] as const;
-  return channelsLast(asFloat(inputs[0]!), config, (x) => {
+  return channelsLast(asFloat(firstInput(inputs)), config, (x) => {
     const framed = isTrueAt(config, "crop_to_aspect_ratio")
       ? croppedToAspectRatio(x, size)
       : isTrueAt(config, "pad_to_aspect_ratio")
@@ -46,7 +47,7 @@ function resizing({ inputs, config }: KernelCall): tf.Tensor {
 function centerCrop({ inputs, config }: KernelCall): tf.Tensor {
   const height = numberAt(config, "height");
   const width = numberAt(config, "width");
-  return channelsLast(asFloat(inputs[0]!), config, (x) => {
+  return channelsLast(asFloat(firstInput(inputs)), config, (x) => {
     const [batch, high, wide, channels] = x.shape as [number, number, number, number];
     if (high < height || wide < width) {
       const size = [height, width] as const;

@@ -1,9 +1,11 @@
 /** @file Products with quantized kernels (`keras/src/quantizers/quantizers.py`, `keras/src/layers/core/dense.py`). */
 import { max } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
+import { sizeAt } from "../tensor.ts";
 import { quantizationOf, roundsInput } from "../topology/specs/quantization.ts";
 import { stopGradient } from "./activation-functions.ts";
 import type { KernelCall } from "./kernel.ts";
+import { firstInput, weightIn } from "./kernel.ts";
 
 /** The product of a layer's input and kernel. */
 export interface Product {
@@ -28,13 +30,15 @@ export function quantizedProduct(call: KernelCall, product: Product): tf.Tensor 
   if (mode === "float8") return float8Product(call, multiply);
   if (mode === "int8") {
     const compute = (x: tf.Tensor): tf.Tensor =>
-      tf.div(multiply(x, weights["kernel"]!), weights["kernel_scale"]!);
-    return roundsInput(config, true) ? ofRoundedInput(call, product, compute) : compute(call.inputs[0]!);
+      tf.div(multiply(x, weightIn(weights, "kernel")), weightIn(weights, "kernel_scale"));
+    return roundsInput(config, true)
+      ? ofRoundedInput(call, product, compute)
+      : compute(firstInput(call.inputs));
   }
   const kernel = tf.reshape(mode === "int4" ? int4Kernel(call) : calibratedKernel(call), [...kernelShape]);
   const compute = (x: tf.Tensor): tf.Tensor => multiply(x, kernel);
   const rounds = mode === "int4" && blockSize === undefined && roundsInput(config, false);
-  return rounds ? ofRoundedInput(call, product, compute) : compute(call.inputs[0]!);
+  return rounds ? ofRoundedInput(call, product, compute) : compute(firstInput(call.inputs));
 }
 
 /** Rounds an input to 8 bits, scaled by its maximum over some axes. Returns the scale as well. */
@@ -52,7 +56,7 @@ function ofRoundedInput(
   { axes, aligned }: Pick<Product, "axes" | "aligned">,
   compute: (x: tf.Tensor) => tf.Tensor,
 ): tf.Tensor {
-  const x = inputs[0]!;
+  const x = firstInput(inputs);
   const smooth = compute(x);
   const { rounded, scale } = roundedInput(x, axes);
   const exact = tf.div(compute(rounded), aligned(scale));
@@ -65,7 +69,7 @@ export function unpacked(bytes: tf.Tensor, length: number, isSigned: boolean): t
   const rest = tf.sub(bytes, tf.mul(high, 16));
   const low = isSigned ? tf.sub(rest, tf.mul(tf.floor(tf.div(rest, 8)), 16)) : rest;
   const lead = bytes.shape.slice(0, -1);
-  const pairs = tf.reshape(tf.stack([low, high], -1), [...lead, 2 * bytes.shape.at(-1)!]);
+  const pairs = tf.reshape(tf.stack([low, high], -1), [...lead, 2 * sizeAt(bytes.shape, -1)]);
   return tf.slice(pairs, new Array(bytes.rank).fill(0), [...lead, length]);
 }
 
@@ -76,20 +80,20 @@ export function ofBlocks(values: tf.Tensor, scale: tf.Tensor, zero: tf.Tensor, b
 }
 
 function int4Kernel({ weights }: KernelCall): tf.Tensor {
-  const scale = weights["kernel_scale"]!;
-  const values = unpacked(weights["kernel"]!, scale.shape.at(-1)!, true);
+  const scale = weightIn(weights, "kernel_scale");
+  const values = unpacked(weightIn(weights, "kernel"), sizeAt(scale.shape, -1), true);
   const zero = weights["kernel_zero"];
-  return zero ? ofBlocks(values, scale, zero, weights["g_idx"]!) : tf.div(values, scale);
+  return zero ? ofBlocks(values, scale, zero, weightIn(weights, "g_idx")) : tf.div(values, scale);
 }
 
 /** Returns the dequantized kernel of GPTQ and AWQ, which store a row for each column of the kernel. */
 function calibratedKernel({ weights, config }: KernelCall): tf.Tensor {
-  const scale = weights["kernel_scale"]!;
-  const zero = weights["kernel_zero"] ?? weights["zero_point"]!;
-  const stored = tf.transpose(weights["kernel"]!);
+  const scale = weightIn(weights, "kernel_scale");
+  const zero = weights["kernel_zero"] ?? weightIn(weights, "zero_point");
+  const stored = tf.transpose(weightIn(weights, "kernel"));
   const isPacked = quantizationOf(config)!.bits === 4;
-  const values = isPacked ? unpacked(stored, scale.shape[0]!, false) : stored;
-  const kernel = ofBlocks(values, tf.transpose(scale), tf.transpose(zero), weights["g_idx"]!);
+  const values = isPacked ? unpacked(stored, sizeAt(scale.shape, 0), false) : stored;
+  const kernel = ofBlocks(values, tf.transpose(scale), tf.transpose(zero), weightIn(weights, "g_idx"));
   const rows = weights["awq_scales"];
   return rows ? tf.div(kernel, tf.expandDims(rows, -1)) : kernel;
 }
@@ -118,10 +122,10 @@ export function float8Product(
   const passed = (x: tf.Tensor, scale: tf.Tensor): tf.Tensor =>
     tf.add(x, stopGradient(tf.sub(scaledRound(x, scale, e4m3), x)));
   const product = multiply(
-    passed(inputs[0]!, weights["inputs_scale"]!),
-    passed(weights["kernel"]!, weights["kernel_scale"]!),
+    passed(firstInput(inputs), weightIn(weights, "inputs_scale")),
+    passed(weightIn(weights, "kernel"), weightIn(weights, "kernel_scale")),
   );
-  const scale = weights["outputs_grad_scale"]!;
+  const scale = weightIn(weights, "outputs_grad_scale");
   const output = tf.customGrad((value) => ({
     value: (value as tf.Tensor).clone(),
     gradFunc: (dy: tf.Tensor) => scaledRound(dy, scale, e5m2),

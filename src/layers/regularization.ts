@@ -1,10 +1,12 @@
 /** @file Layers that act in training only (`keras/src/layers/regularization`) and otherwise return their input. */
 import type { JsonObject } from "../checkpoint.ts";
 import { tf } from "../engine/tf.ts";
+import { sizeAt } from "../tensor.ts";
 import { numberAt } from "../topology/config-values.ts";
 import { isChannelsFirst } from "./axes.ts";
 import { identity } from "./core.ts";
 import type { Kernel } from "./kernel.ts";
+import { firstInput } from "./kernel.ts";
 
 type Disturbance = (x: tf.Tensor, config: JsonObject, seed: number) => tf.Tensor;
 
@@ -30,7 +32,7 @@ export const regularizationKernels: Readonly<Record<string, Kernel>> = {
 /** Creates a kernel that changes its input in training, with another seed at each call. */
 export function inTraining(disturb: Disturbance): Kernel {
   return ({ inputs, config, context }) =>
-    context.training ? disturb(inputs[0]!, config, context.random.nextSeed()) : inputs[0]!;
+    context.training ? disturb(firstInput(inputs), config, context.random.nextSeed()) : firstInput(inputs);
 }
 
 /** Draws 1 with probability `1 - rate`, else 0. */
@@ -42,7 +44,7 @@ export function keptMask(shape: readonly number[], rate: number, seed: number): 
  * Computes `l1 * sum(|x|) + l2 * sum(x²)` of each sample, `[N, 1]`. The gradient of `|x|` at 0 is 0, as in TensorFlow.
  */
 function activityPenalty(x: tf.Tensor, config: JsonObject): tf.Tensor {
-  const samples = tf.reshape(x, [x.shape[0]!, -1]);
+  const samples = tf.reshape(x, [sizeAt(x.shape, 0), -1]);
   const absolute = tf.mul(samples, tf.sign(samples));
   const each = tf.add(
     tf.mul(absolute, numberAt(config, "l1")),
@@ -83,12 +85,12 @@ function alphaDropout(x: tf.Tensor, config: JsonObject, seed: number): tf.Tensor
 function noiseShape(x: tf.Tensor, config: JsonObject): readonly number[] {
   const shape = config["noise_shape"];
   if (!Array.isArray(shape)) return x.shape;
-  return shape.map((size, axis) => (typeof size === "number" ? size : x.shape[axis]!));
+  return shape.map((size, axis) => (typeof size === "number" ? size : sizeAt(x.shape, axis)));
 }
 
 /** Drops whole samples: a layer of ConvNeXt (`keras/src/applications/convnext.py`). */
 function stochasticDepth(x: tf.Tensor, config: JsonObject, seed: number): tf.Tensor {
   const rate = numberAt(config, "drop_path_rate");
-  const kept = keptMask([x.shape[0]!, ...x.shape.slice(1).map(() => 1)], rate, seed);
+  const kept = keptMask([sizeAt(x.shape, 0), ...x.shape.slice(1).map(() => 1)], rate, seed);
   return tf.mul(x, tf.div(kept, 1 - rate));
 }

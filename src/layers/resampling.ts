@@ -1,6 +1,7 @@
 /** @file Resizing of images as in TensorFlow's `tf.image.resize` (`keras/src/backend/tensorflow/image.py`, resize). */
 import { tf } from "../engine/tf.ts";
 import { TopologyError } from "../errors.ts";
+import { sizeAt } from "../tensor.ts";
 import { contractAxis } from "./axes.ts";
 import { interpolationRows, nearestRows } from "./numerics/interpolation.ts";
 
@@ -21,7 +22,7 @@ export function resized(
 }
 
 function resizedAxis(x: tf.Tensor, axis: number, size: number, rows: Float32Array): tf.Tensor {
-  const matrix = tf.tensor2d(rows, [size, x.shape[axis]!]);
+  const matrix = tf.tensor2d(rows, [size, sizeAt(x.shape, axis)]);
   return contractAxis(x, axis, matrix);
 }
 

@@ -1,39 +1,42 @@
 /** @file Layers that rearrange values (`keras/src/layers/reshaping`). */
 import type { Json, JsonObject } from "../checkpoint.ts";
 import { tf } from "../engine/tf.ts";
+import { sizeAt } from "../tensor.ts";
 import { numberAt, numberList, numbersAt, stringAt } from "../topology/config-values.ts";
 import { channelsLast, isChannelsFirst, product, repeatAxis, toChannelsLast } from "./axes.ts";
 import type { Kernel } from "./kernel.ts";
+import { firstInput } from "./kernel.ts";
 import { resized } from "./resampling.ts";
 
 export const reshapingKernels: Readonly<Record<string, Kernel>> = {
   Flatten: ({ inputs, config }) => {
-    const x = inputs[0]!;
+    const x = firstInput(inputs);
     const ordered = isChannelsFirst(config) && x.rank > 2 ? toChannelsLast(x) : x;
-    return tf.reshape(ordered, [x.shape[0]!, product(x.shape.slice(1))]);
+    return tf.reshape(ordered, [sizeAt(x.shape, 0), product(x.shape.slice(1))]);
   },
   Reshape: ({ inputs, config }) => {
-    const x = inputs[0]!;
-    return tf.reshape(x, [x.shape[0]!, ...numberList(config["target_shape"])]);
+    const x = firstInput(inputs);
+    return tf.reshape(x, [sizeAt(x.shape, 0), ...numberList(config["target_shape"])]);
   },
-  Permute: ({ inputs, config }) => tf.transpose(inputs[0]!, [0, ...numberList(config["dims"])]),
-  RepeatVector: ({ inputs, config }) => tf.tile(tf.expandDims(inputs[0]!, 1), [1, numberAt(config, "n"), 1]),
+  Permute: ({ inputs, config }) => tf.transpose(firstInput(inputs), [0, ...numberList(config["dims"])]),
+  RepeatVector: ({ inputs, config }) =>
+    tf.tile(tf.expandDims(firstInput(inputs), 1), [1, numberAt(config, "n"), 1]),
   ZeroPadding1D: zeroPadding(1),
   ZeroPadding2D: zeroPadding(2),
   ZeroPadding3D: zeroPadding(3),
   Cropping1D: cropping(1),
   Cropping2D: cropping(2),
   Cropping3D: cropping(3),
-  UpSampling1D: ({ inputs, config }) => repeatAxis(inputs[0]!, 1, numberAt(config, "size")),
+  UpSampling1D: ({ inputs, config }) => repeatAxis(firstInput(inputs), 1, numberAt(config, "size")),
   UpSampling2D: ({ inputs, config }) => {
     const interpolation = stringAt(config, "interpolation");
     const [high, wide] = numbersAt(config, "size", 2);
-    if (interpolation === "nearest") return upSampled(inputs[0]!, config, [high, wide]);
-    return channelsLast(inputs[0]!, config, (x) =>
-      resized(x, [x.shape[1]! * high, x.shape[2]! * wide], interpolation, false),
+    if (interpolation === "nearest") return upSampled(firstInput(inputs), config, [high, wide]);
+    return channelsLast(firstInput(inputs), config, (x) =>
+      resized(x, [sizeAt(x.shape, 1) * high, sizeAt(x.shape, 2) * wide], interpolation, false),
     );
   },
-  UpSampling3D: ({ inputs, config }) => upSampled(inputs[0]!, config, numbersAt(config, "size", 3)),
+  UpSampling3D: ({ inputs, config }) => upSampled(firstInput(inputs), config, numbersAt(config, "size", 3)),
 };
 
 /** Repeats each value on every spatial axis. */
@@ -45,18 +48,18 @@ function upSampled(x: tf.Tensor, config: JsonObject, factors: readonly number[])
 function zeroPadding(rank: number): Kernel {
   return ({ inputs, config }) => {
     const sides = sidesIn(config["padding"], rank);
-    return tf.pad(inputs[0]!, onSpatialAxes<[number, number]>(sides, config, [0, 0]));
+    return tf.pad(firstInput(inputs), onSpatialAxes<[number, number]>(sides, config, [0, 0]));
   };
 }
 
 function cropping(rank: number): Kernel {
   return ({ inputs, config }) => {
-    const x = inputs[0]!;
+    const x = firstInput(inputs);
     const sides = onSpatialAxes<[number, number]>(sidesIn(config["cropping"], rank), config, [0, 0]);
     return tf.slice(
       x,
       sides.map(([before]) => before),
-      sides.map(([before, after], axis) => x.shape[axis]! - before - after),
+      sides.map(([before, after], axis) => sizeAt(x.shape, axis) - before - after),
     );
   };
 }

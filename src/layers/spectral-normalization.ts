@@ -3,11 +3,14 @@
  * (`keras/src/layers/normalization/spectral_normalization.py`).
  */
 import { tf } from "../engine/tf.ts";
+import { sizeAt } from "../tensor.ts";
 import { numberAt } from "../topology/config-values.ts";
 import { nestedLayer } from "../topology/specs/recurrent-cells.ts";
 import type { Kernel, KernelCall, KernelResult } from "./kernel.ts";
+import { weightIn } from "./kernel.ts";
 import { weightsBelow } from "./recurrent/cells.ts";
-import { type KernelOf, runInside } from "./wrappers.ts";
+import type { KernelOf } from "./wrappers.ts";
+import { runInside } from "./wrappers.ts";
 
 /** Returns the kernel of SpectralNormalization. `kernelOf` finds the kernel of the layer inside. */
 export function spectralNormalizationKernels(kernelOf: KernelOf): Readonly<Record<string, Kernel>> {
@@ -25,9 +28,9 @@ function spectralNormalization(call: KernelCall, kernelOf: KernelOf): KernelResu
     runInside(kernelOf, layer, { ...call, weights: { ...weights, ...changed }, kwargs: {} });
   if (!call.context.training || call.context.statistics === "stored") return run({});
   const name = "embeddings" in weights ? "embeddings" : "kernel";
-  const kernel = weights[name]!;
+  const kernel = weightIn(weights, name);
   const iterations = numberAt(call.config, "power_iterations");
-  const { sigma, vector } = largestSingularValue(kernel, call.weights["vector_u"]!, iterations);
+  const { sigma, vector } = largestSingularValue(kernel, weightIn(call.weights, "vector_u"), iterations);
   const divided = renewed(kernel, tf.div(kernel, sigma));
   return { ...run({ [name]: divided }), state: { [`layer/${name}`]: divided, vector_u: vector } };
 }
@@ -41,7 +44,7 @@ function largestSingularValue(
   start: tf.Tensor,
   iterations: number,
 ): { sigma: tf.Tensor; vector: tf.Tensor } {
-  const outputs = kernel.shape.at(-1)!;
+  const outputs = sizeAt(kernel.shape, -1);
   const matrix = tf.reshape(kernel, [-1, outputs]) as tf.Tensor2D;
   let vector = start as tf.Tensor2D;
   let other = vector;

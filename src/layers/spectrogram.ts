@@ -3,11 +3,13 @@ import type { JsonObject } from "../checkpoint.ts";
 import type { Padding } from "../engine/operations.ts";
 import { dense } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
+import { sizeAt } from "../tensor.ts";
 import { isTrueAt, numberAt, stringAt } from "../topology/config-values.ts";
 import { melFrames, stftFrames } from "../topology/specs/spectrogram.ts";
 import { everyNth, isChannelsFirst, mirrorAxis, padAxis } from "./axes.ts";
 import { convolve } from "./convolution.ts";
 import type { Kernel, KernelCall } from "./kernel.ts";
+import { firstInput, weightIn } from "./kernel.ts";
 import { framed } from "./ops/arrays.ts";
 import { swapped } from "./ops/matrix-products.ts";
 import { fourierMatrices, windowShape } from "./ops/short-time-fourier.ts";
@@ -22,7 +24,8 @@ const epsilon = 1e-7;
 function stftSpectrogram(call: KernelCall): tf.Tensor {
   const { config } = call;
   const mode = stringAt(config, "mode");
-  const part = (name: "real_kernel" | "imag_kernel"): tf.Tensor => transformed(call, call.weights[name]!);
+  const part = (name: "real_kernel" | "imag_kernel"): tf.Tensor =>
+    transformed(call, weightIn(call.weights, name));
   switch (mode) {
     case "real":
       return arranged(part("real_kernel"), config);
@@ -35,7 +38,7 @@ function stftSpectrogram(call: KernelCall): tf.Tensor {
   }
   const power = tf.add(tf.square(part("real_kernel")), tf.square(part("imag_kernel")));
   if (mode === "psd") {
-    const inner = everyNth(power, 3, 1, power.shape[3]! - 2, 1);
+    const inner = everyNth(power, 3, 1, sizeAt(power.shape, 3) - 2, 1);
     return arranged(tf.add(power, padAxis(inner, 3, 1, 1)), config);
   }
   const magnitude = tf.sqrt(tf.maximum(power, epsilon));
@@ -44,12 +47,12 @@ function stftSpectrogram(call: KernelCall): tf.Tensor {
 
 /** Computes the frames of each channel by frequency: `[N, C, frames, frequencies]`. */
 function transformed({ inputs, config }: KernelCall, kernel: tf.Tensor): tf.Tensor {
-  const x = isChannelsFirst(config) ? inputs[0]! : tf.transpose(inputs[0]!, [0, 2, 1]);
+  const x = isChannelsFirst(config) ? firstInput(inputs) : tf.transpose(firstInput(inputs), [0, 2, 1]);
   const [batch, channels, samples] = x.shape as [number, number, number];
   const padding = stringAt(config, "padding") as Padding;
   const window = { strides: [stftFrames(config).step], dilation: [1], padding };
   const result = convolve(tf.reshape(x, [batch * channels, samples, 1]), kernel, window);
-  return tf.reshape(result, [batch, channels, result.shape[1]!, result.shape[2]!]);
+  return tf.reshape(result, [batch, channels, sizeAt(result.shape, 1), sizeAt(result.shape, 2)]);
 }
 
 function arranged(x: tf.Tensor, config: JsonObject): tf.Tensor {
@@ -64,7 +67,7 @@ function arranged(x: tf.Tensor, config: JsonObject): tf.Tensor {
 /** Computes `[..., bands, frames]` from `[..., samples]`. */
 function melSpectrogram({ inputs, config }: KernelCall): tf.Tensor {
   const { length, step, transform } = melFrames(config);
-  const samples = mirrorAxis(inputs[0]!, inputs[0]!.rank - 1, Math.floor(transform / 2));
+  const samples = mirrorAxis(firstInput(inputs), firstInput(inputs).rank - 1, Math.floor(transform / 2));
   const frames = framed(samples, transform, step);
   const shape = windowShape(config["window"] ?? null, length, transform);
   const [cosines, sines] = fourierMatrices(shape);

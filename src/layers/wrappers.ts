@@ -5,7 +5,7 @@ import type { NestedLayer } from "../topology/specs/recurrent-cells.ts";
 import { nestedLayer } from "../topology/specs/recurrent-cells.ts";
 import { directions } from "../topology/specs/wrappers.ts";
 import type { Kernel, KernelCall, KernelContext, KernelResult } from "./kernel.ts";
-import { unsupported } from "./kernel.ts";
+import { firstInput, unsupported } from "./kernel.ts";
 import { weightsBelow } from "./recurrent/cells.ts";
 import { statesOf, stepMask } from "./recurrent/layers.ts";
 
@@ -29,7 +29,7 @@ function bidirectional(call: KernelCall, kernelOf: KernelOf): KernelResult {
     runInside(kernelOf, withZerosWhereHidden(layer, call), {
       ...call,
       weights: weightsBelow(call.weights, place),
-      inputs: [call.inputs[0]!],
+      inputs: [firstInput(call.inputs)],
       masks: [mask],
       args: [],
       kwargs: initial.length > 0 ? { initial_state: initial, mask: mask ?? null } : {},
@@ -77,7 +77,7 @@ function merged(y: tf.Tensor, reversed: tf.Tensor, mode: unknown): tf.Tensor[] {
  */
 function timeDistributed(call: KernelCall, kernelOf: KernelOf): KernelResult {
   const layer = nestedLayer(call.config, "layer");
-  const x = call.inputs[0]!;
+  const x = firstInput(call.inputs);
   const [batch, time, ...rest] = x.shape as [number, number, ...number[]];
   const given = call.kwargs["mask"];
   const mask = given instanceof tf.Tensor ? given : call.masks[0];
@@ -123,7 +123,7 @@ function stepByStep(
   const masks = mask && tf.unstack(mask, 1);
   let weights = inner.weights;
   let state: KernelResult["state"];
-  const outputs = tf.unstack(inner.inputs[0]!, 1).map((input, time) => {
+  const outputs = tf.unstack(firstInput(inner.inputs), 1).map((input, time) => {
     const result = runInside(kernelOf, layer, { ...inner, weights, inputs: [input], masks: [masks?.[time]] });
     if (result.state) {
       state = { ...state, ...result.state };

@@ -1,4 +1,5 @@
 import { tf } from "../engine/tf.ts";
+import { sizeAt } from "../tensor.ts";
 import { layersByPath } from "../topology/layer-graph.ts";
 import type { Program } from "./program.ts";
 
@@ -38,7 +39,7 @@ export function lookupTables(
  */
 export function addendsOf(indices: tf.Tensor, dy: tf.Tensor): Addends {
   return tf.tidy(() => ({
-    values: tf.reshape(dy, [-1, dy.shape.at(-1)!]),
+    values: tf.reshape(dy, [-1, sizeAt(dy.shape, -1)]),
     rows: tf.cast(tf.reshape(indices, [-1]), "int32"),
   }));
 }

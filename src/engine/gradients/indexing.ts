@@ -1,4 +1,6 @@
 /** @file Gradients of reading from and writing to places given by indices. */
+
+import { sizeAt } from "../../tensor.ts";
 import { tf } from "../tf.ts";
 import type { GradientCall, GradientRule } from "./rule.ts";
 import { axesOf, rule, stop } from "./rule.ts";
@@ -37,7 +39,7 @@ export const indexingGradients: readonly GradientRule[] = [
       reads: ["y1"],
       of: ({ dy, the }) => {
         const { shape, size } = the("x");
-        const [length, chosen] = [shape.at(-1)!, dy.shape.at(-1)!];
+        const [length, chosen] = [sizeAt(shape, -1), sizeAt(dy.shape, -1)];
         const rows = tf.mul(tf.range(0, size / length, 1, "int32"), tf.scalar(length, "int32"));
         const places = tf.add(tf.reshape(the("y1"), [-1, chosen]), tf.reshape(rows, [-1, 1]));
         const flat = tf.scatterND(tf.reshape(places, [-1, 1]), tf.reshape(dy, [-1]), [size] as never);
@@ -60,7 +62,7 @@ function gathered({ dy, the, attributes: { axis, batchDims } }: GradientCall<Gat
   const along = axesOf(axis, shape.length)[0]!;
   const batch = product(shape.slice(0, batchDims));
   const middle = product(shape.slice(batchDims, along));
-  const size = shape[along]!;
+  const size = sizeAt(shape, along);
   const inner = product(shape.slice(along + 1));
   const reads = indices.size / batch;
   const rows = tf.transpose(tf.reshape(dy, [batch, middle, reads, inner]), [0, 2, 1, 3]);

@@ -1,4 +1,6 @@
 /** @file Gradients of operations that move, repeat, join and cut tensors without changing values. */
+
+import { sizeAt } from "../../tensor.ts";
 import { tf } from "../tf.ts";
 import type { GradientRule } from "./rule.ts";
 import { axesOf, linear, listRule, rule } from "./rule.ts";
@@ -27,7 +29,7 @@ export const shapeGradients: readonly GradientRule[] = [
   listRule<{ axis: number }>("Concat", (dy, shapes, position, { axis }) => {
     const along = axesOf(axis, dy.rank)[0]!;
     const begin = dy.shape.map(() => 0);
-    begin[along] = shapes.slice(0, position).reduce((sum, shape) => sum + shape[along]!, 0);
+    begin[along] = shapes.slice(0, position).reduce((sum, shape) => sum + sizeAt(shape, along), 0);
     return tf.slice(dy, begin, [...shapes[position]!]);
   }),
   listRule<{ axis: number }>("Pack", (dy, shapes, position, { axis }) => {
@@ -48,7 +50,7 @@ export const shapeGradients: readonly GradientRule[] = [
       dy,
       shape.map((size, axis) => {
         const start = starts[axis] ?? 0;
-        return [start, size - start - dy.shape[axis]!];
+        return [start, size - start - sizeAt(dy.shape, axis)];
       }),
     );
   }),
@@ -66,7 +68,8 @@ export const shapeGradients: readonly GradientRule[] = [
     "MirrorPad",
     (dy, shape, { paddings, mode }) =>
       paddings.reduce(
-        (sum, padding, axis) => foldMirror(sum, axis, padding, shape[axis]!, mode === "reflect" ? 1 : 0),
+        (sum, padding, axis) =>
+          foldMirror(sum, axis, padding, sizeAt(shape, axis), mode === "reflect" ? 1 : 0),
         tf.reshape(dy, dy.shape),
       ),
   ),
@@ -80,14 +83,14 @@ export const shapeGradients: readonly GradientRule[] = [
   ),
   linear<{ blockSize: number }>("DepthToSpace", (dy, shape, { blockSize: block }) => {
     const [batch, height, width] = shape as [number, number, number, number];
-    const blocks = tf.reshape(dy, [batch * height, block, width, block * dy.shape[3]!]);
+    const blocks = tf.reshape(dy, [batch * height, block, width, block * sizeAt(dy.shape, 3)]);
     return tf.reshape(tf.transpose(blocks, [0, 2, 1, 3]), [...shape]);
   }),
 ];
 
 /** Sums the gradient `dy` of a tiled axis over its copies. */
 function sumOfCopies(dy: tf.Tensor, axis: number, count: number): tf.Tensor {
-  const size = dy.shape[axis]! / count;
+  const size = sizeAt(dy.shape, axis) / count;
   const [outer, inner] = around(dy.shape, axis);
   const sum = tf.sum(tf.reshape(dy, [outer, count, size, inner]), 1);
   return tf.reshape(
@@ -177,12 +180,12 @@ function unslice(dy: tf.Tensor, shape: readonly number[], slice: StridedSlice): 
       const line = tf.slice(tf.reshape(gaps, [outer, count * step, inner]), [0, 0, 0], [outer, span, inner]);
       const placed = tf.pad(line, [
         [0, 0],
-        [first, shape[axis]! - first - span],
+        [first, sizeAt(shape, axis) - first - span],
         [0, 0],
       ]);
       return tf.reshape(
         placed,
-        spread.shape.map((extent, index) => (index === axis ? shape[axis]! : extent)),
+        spread.shape.map((extent, index) => (index === axis ? sizeAt(shape, axis) : extent)),
       );
     },
     tf.reshape(dy, counts),

@@ -1,4 +1,6 @@
 /** @file Batch normalization along the last axis, by stored statistics and by the batch's own, each in one pass. */
+
+import { sizeAt } from "../../tensor.ts";
 import type { GradientCall } from "../gradients/rule.ts";
 import { computedOnce, isShapeOnly, rule } from "../gradients/rule.ts";
 import type { NativeBackend, OpAttribute } from "../native-engine.ts";
@@ -144,11 +146,11 @@ function exponentialAverage(backend: NativeBackend): OpAttribute {
 
 /** Reshapes a tensor to rank 4, which TensorFlow's kernels require. */
 function asImages(x: tf.Tensor): tf.Tensor {
-  return x.rank === 4 ? x : tf.reshape(x, [-1, 1, 1, x.shape.at(-1)!]);
+  return x.rank === 4 ? x : tf.reshape(x, [-1, 1, 1, sizeAt(x.shape, -1)]);
 }
 
 function columnMeans(x: tf.Tensor): tf.Tensor {
-  return tf.mean(tf.reshape(x, [-1, x.shape.at(-1)!]), 0);
+  return tf.mean(tf.reshape(x, [-1, sizeAt(x.shape, -1)]), 0);
 }
 
 /** Computes `1 / sqrt(variance + epsilon)`. */

@@ -2,6 +2,8 @@
  * @file An LSTM over a whole sequence: TensorFlow's fused kernel, or a loop whose gradient computes its matrix products
  * after the loop, for all steps at once.
  */
+
+import { sizeAt } from "../../tensor.ts";
 import type { NativeBackend } from "../native-engine.ts";
 import { tf } from "../tf.ts";
 import type { OwnKernel, Tensors } from "./own-kernel.ts";
@@ -70,10 +72,10 @@ function attributes(backend: NativeBackend): ReturnType<typeof attribute.float>[
 
 /** Returns the number of steps as the int64 scalar that the operation requires, a dtype that tfjs lacks. */
 function sequenceLength({ binding, tensorMap }: NativeBackend, { shape }: tf.Tensor): tf.Tensor {
-  const scalar = tf.scalar(shape[0]!, "int32");
+  const scalar = tf.scalar(sizeAt(shape, 0), "int32");
   Object.assign(tensorMap.get(scalar.dataId), {
     dtype: binding.TF_INT64,
-    values: new Int32Array(BigInt64Array.of(BigInt(shape[0]!)).buffer),
+    values: new Int32Array(BigInt64Array.of(BigInt(sizeAt(shape, 0))).buffer),
   });
   return scalar;
 }

@@ -5,6 +5,8 @@
  * follow the gradients of `W`, `D * scale`, of `beta`, `S`, and of `gamma`, `(sum(D * W) + (bias - mean) * S) /
  * sqrt(variance + epsilon)`.
  */
+
+import { sizeAt } from "../../tensor.ts";
 import type { GradientCall } from "../gradients/rule.ts";
 import { computedOnce, rule } from "../gradients/rule.ts";
 import { tf } from "../tf.ts";
@@ -87,7 +89,7 @@ function normalized(convolution: Convolution): OwnKernel {
         reads: ["x", "filter", "bias", "mean", "variance"],
         of: (call) => {
           const products = tf.mul(foldedFilter(call), call.the("filter"));
-          const convolved = tf.sum(tf.reshape(products, [-1, call.dy.shape.at(-1)!]), 0);
+          const convolved = tf.sum(tf.reshape(products, [-1, sizeAt(call.dy.shape, -1)]), 0);
           return tf.mul(
             tf.add(convolved, tf.mul(tf.sub(call.the("bias"), call.the("mean")), sums(call))),
             inverseDeviation(call.the("variance"), call.attributes.epsilon),

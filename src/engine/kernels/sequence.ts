@@ -1,4 +1,6 @@
 /** @file Sequences `[T, N, C]` of recurrent kernels. */
+
+import { sizeAt } from "../../tensor.ts";
 import type { GradientCall, GradientRule } from "../gradients/rule.ts";
 import { computedOnce, rule } from "../gradients/rule.ts";
 import { tf } from "../tf.ts";
@@ -52,7 +54,7 @@ export function stacked(taken: readonly (readonly tf.Tensor[])[]): tf.Tensor[] {
 
 /** Reshapes a sequence to `[T * N, C]`. */
 export function rows(sequence: tf.Tensor): tf.Tensor2D {
-  return tf.reshape(sequence, [-1, sequence.shape[2]!]);
+  return tf.reshape(sequence, [-1, sizeAt(sequence.shape, 2)]);
 }
 
 /** Returns the state before each step: the start, then every state but the last. */
@@ -65,5 +67,5 @@ export function before(sequence: tf.Tensor, start: tf.Tensor): tf.Tensor {
 /** Multiplies all steps by a kernel `[C, K]` in one product and adds a bias `[K]`. */
 export function projected(sequence: tf.Tensor, kernel: tf.Tensor2D, bias: tf.Tensor): tf.Tensor {
   const product = run<tf.Tensor>("BiasAdd", { x: tf.matMul(rows(sequence), kernel), bias });
-  return tf.reshape(product, [sequence.shape[0]!, sequence.shape[1]!, bias.shape[0]!]);
+  return tf.reshape(product, [sizeAt(sequence.shape, 0), sizeAt(sequence.shape, 1), sizeAt(bias.shape, 0)]);
 }

@@ -3,6 +3,8 @@
  * rotated filter: one for a stride of 1, else one for each phase of the stride with the taps of that phase, so that no
  * zero is multiplied.
  */
+
+import { sizeAt } from "../../tensor.ts";
 import { tf } from "../tf.ts";
 import type { Axis } from "./conv-geometry.ts";
 import { imageWindow, placedPhases } from "./moving.ts";
@@ -53,7 +55,7 @@ function ofPhase(
 ): tf.Tensor4D {
   const chosen = tapsOfPhase(filter, axes, phases);
   const counts = axes.map((axis) => Math.ceil((axis.input + axis.before) / axis.stride));
-  const reach = axes.map((axis, index) => (chosen.shape[index]! - 1) * axis.dilation);
+  const reach = axes.map((axis, index) => (sizeAt(chosen.shape, index) - 1) * axis.dilation);
   const sizes = [counts[0]! + reach[0]!, counts[1]! + reach[1]!] as const;
   return convolve(imageWindow(dy, [-reach[0]!, -reach[1]!], sizes), tf.reverse(chosen, [0, 1]), [
     axes[0].dilation,

@@ -1,4 +1,6 @@
 /** @file Matrix products on the WebAssembly backend, which is fast only for a single pair that is not transposed. */
+
+import { sizeAt } from "../../tensor.ts";
 import { tf } from "../tf.ts";
 import { wrap } from "./replace-kernel.ts";
 
@@ -25,7 +27,7 @@ export function registerMatrixProduct(): void {
       if (!transposeA && !transposeB) return original(call);
       return tf.tidy(() => ownTensor(multiply(turned(a, transposeA), turned(b, transposeB))));
     }
-    const product = (a.size / batchA) * (transposeB ? b.shape.at(-2)! : b.shape.at(-1)!);
+    const product = (a.size / batchA) * (transposeB ? sizeAt(b.shape, -2) : sizeAt(b.shape, -1));
     if (product < smallProduct) return original(call);
     return tf.tidy(() =>
       batched(turned(a, transposeA), turned(b, transposeB), (x, y) => ownTensor(multiply(x, y))),
@@ -53,7 +55,7 @@ function batched(a: tf.Tensor, b: tf.Tensor, multiply: (a: tf.Tensor, b: tf.Tens
   const count = batch.reduce((all, size) => all * size, 1);
   const [as, bs] = [matricesOf(a, batch), matricesOf(b, batch)];
   const products = Array.from({ length: count }, (_, index) => multiply(as(index), bs(index)));
-  return tf.reshape(tf.stack(products), [...batch, a.shape.at(-2)!, b.shape.at(-1)!]);
+  return tf.reshape(tf.stack(products), [...batch, sizeAt(a.shape, -2), sizeAt(b.shape, -1)]);
 }
 
 /** Returns a function that reads the matrices of a batch one by one, as if they were broadcast to `batch`. */

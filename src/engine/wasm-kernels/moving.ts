@@ -1,4 +1,6 @@
 /** @file Copies between places of the backend's memory: windows of images, phases of a stride, slices, repetitions. */
+
+import { sizeAt } from "../../tensor.ts";
 import { tf } from "../tf.ts";
 import type { Stretch } from "./replace-kernel.ts";
 import { moving } from "./replace-kernel.ts";
@@ -172,7 +174,7 @@ function repeat(
       written = shape[axis] ?? 1;
       memory.copyWithin(target, source, source + written);
     } else {
-      for (let index = 0; index < shape[axis]!; index++) {
+      for (let index = 0; index < sizeAt(shape, axis); index++) {
         written += place(axis + 1, source + index * below, target + written);
       }
     }
@@ -242,7 +244,7 @@ function reverse(
       target += row;
       return;
     }
-    const size = shape[axis]!;
+    const size = sizeAt(shape, axis);
     for (let index = 0; index < size; index++) {
       const position = axes.includes(axis) ? size - 1 - index : index;
       copy(axis + 1, source + position * strides[axis]!);

@@ -1,4 +1,6 @@
 /** @file Reductions on the WebAssembly backend, which is fast along the last axis only, and segment sums. */
+
+import { sizeAt } from "../../tensor.ts";
 import { tf } from "../tf.ts";
 import type { KernelCall } from "./replace-kernel.ts";
 import { onHeap, wrap } from "./replace-kernel.ts";
@@ -21,7 +23,7 @@ export function registerReductions(): void {
 
 function pooled(kernel: string, x: tf.Tensor, kind: Kind, count: number): tf.Tensor {
   const images = kind === "plane" ? x : tf.reshape(x, [1, count, 1, x.size / count]);
-  const window = [images.shape[1]!, images.shape[2]!];
+  const window = [sizeAt(images.shape, 1), sizeAt(images.shape, 2)];
   return tf.engine().runKernel(kernel, { x: images }, { filterSize: window, strides: window, pad: "valid" });
 }
 
@@ -34,7 +36,7 @@ function replaceWhere(
     const axes = reducedAxes(call, x.shape.length);
     const kind = kindOf(x, axes);
     if (kind === "other") return original(call);
-    const count = axes.reduce((all, axis) => all * x.shape[axis]!, 1);
+    const count = axes.reduce((all, axis) => all * sizeAt(x.shape, axis), 1);
     const shape = x.shape.flatMap((size, axis) =>
       axes.includes(axis) ? ((call.attrs as Attributes).keepDims ? [1] : []) : [size],
     );
@@ -49,7 +51,7 @@ function reducedAxes(call: KernelCall, rank: number): number[] {
 
 function kindOf(x: tf.Tensor, axes: readonly number[]): Kind {
   const rank = x.shape.length;
-  const count = axes.reduce((all, axis) => all * x.shape[axis]!, 1);
+  const count = axes.reduce((all, axis) => all * sizeAt(x.shape, axis), 1);
   if (x.dtype !== "float32" || x.size === 0 || count === 1 || axes.length === rank) return "other";
   if (axes.every((_, axis) => axes.includes(axis))) return "leading";
   return rank === 4 && axes.length === 2 && axes.includes(1) && axes.includes(2) ? "plane" : "other";

@@ -1,4 +1,6 @@
 /** @file Gradients of resizing, for which the WebAssembly backend ignores the position of pixel centers. */
+
+import { sizeAt } from "../../tensor.ts";
 import { onHeap } from "./replace-kernel.ts";
 
 interface ResizeAttributes {
@@ -85,8 +87,8 @@ function spread(
 ): void {
   const [batch, , , channels] = outputShape as [number, number, number, number];
   const [, height, width] = inputShape as [number, number, number];
-  const rows = readings(outputShape[1]!, height);
-  const columns = readings(outputShape[2]!, width);
+  const rows = readings(sizeAt(outputShape, 1), height);
+  const columns = readings(sizeAt(outputShape, 2), width);
   dx.fill(0);
   let source = 0;
   for (let image = 0; image < batch; image++) {

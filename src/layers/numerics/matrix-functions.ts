@@ -3,6 +3,7 @@
  * gradient.
  */
 import { tf } from "../../engine/tf.ts";
+import { sizeAt } from "../../tensor.ts";
 import { everyNth, product } from "../axes.ts";
 
 /** A matrix as a list of its columns. */
@@ -63,7 +64,7 @@ export function rowByRow(columns: Columns): number[] {
 
 /** Returns matrices with `[..., n]` on their diagonals. */
 export function diagonalMatrices(x: tf.Tensor): tf.Tensor {
-  return tf.mul(tf.expandDims(x, -1), tf.eye(x.shape.at(-1)!));
+  return tf.mul(tf.expandDims(x, -1), tf.eye(sizeAt(x.shape, -1)));
 }
 
 /** Computes `1 / (x_column - x_row)`, and zero where they are equal. */

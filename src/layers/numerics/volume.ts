@@ -7,6 +7,7 @@
 import type { maxPool2d, Padding, Spatial } from "../../engine/operations.ts";
 import { conv2d, conv2dTranspose, samePadding } from "../../engine/operations.ts";
 import { tf } from "../../engine/tf.ts";
+import { sizeAt } from "../../tensor.ts";
 import { everyNth, padAxis } from "../axes.ts";
 
 /** Convolves `[N, D, H, W, C]` with a filter `[d, h, w, C, F]`. */
@@ -19,12 +20,12 @@ export function conv3d(
 ): tf.Tensor {
   const [stride, ...planeStrides] = strides as [number, number, number];
   const [rate, ...planeDilation] = dilation as [number, number, number];
-  const taps = filter.shape[0]!;
+  const taps = sizeAt(filter.shape, 0);
   const reach = (taps - 1) * rate + 1;
   const [before, after] =
-    padding === "same" ? samePadding([x.shape[1]!], [reach], [stride])[0]! : ([0, 0] as const);
+    padding === "same" ? samePadding([sizeAt(x.shape, 1)], [reach], [stride])[0]! : ([0, 0] as const);
   const padded = padAxis(x, 1, before, after);
-  const depth = Math.floor((padded.shape[1]! - reach) / stride) + 1;
+  const depth = Math.floor((sizeAt(padded.shape, 1) - reach) / stride) + 1;
   const partial = depthTaps(filter).map((plane, tap) => {
     const slices = everyNth(padded, 1, tap * rate, depth, stride);
     return conv2d(asPlanes(slices), plane, planeStrides, padding, planeDilation);
@@ -47,8 +48,8 @@ export function conv3dTranspose(
   const [stride, ...planeStrides] = strides as [number, number, number];
   const [rate, ...planeDilation] = dilation as [number, number, number];
   const [batch, depth, ...plane] = outputShape as [number, number, number, number, number];
-  const inputs = x.shape[1]!;
-  const reach = (filter.shape[0]! - 1) * rate + 1;
+  const inputs = sizeAt(x.shape, 1);
+  const reach = (sizeAt(filter.shape, 0) - 1) * rate + 1;
   const before = padding === "same" ? samePadding([depth], [reach], [stride])[0]![0] : 0;
   const planes = asPlanes(x);
   const partial = depthTaps(filter).map((tapFilter, tap) => {
@@ -56,7 +57,7 @@ export function conv3dTranspose(
     const spread = conv2dTranspose(planes, tapFilter, shape, planeStrides, padding, planeDilation);
     const stretched = stretchDepth(asVolume(spread, inputs), stride);
     const start = tap * rate - before;
-    return padAxis(stretched, 1, start, depth - start - stretched.shape[1]!);
+    return padAxis(stretched, 1, start, depth - start - sizeAt(stretched.shape, 1));
   });
   return sum(partial);
 }
@@ -78,16 +79,16 @@ export function pool3d(
   strides: Spatial,
   padding: Padding,
 ): tf.Tensor {
-  const depth = x.shape[1]!;
+  const depth = sizeAt(x.shape, 1);
   const planes = asVolume(pool(asPlanes(x), poolSize.slice(1), strides.slice(1), padding), depth);
   const [batch, , height, width, channels] = planes.shape as [number, number, number, number, number];
   const columns = tf.reshape(planes, [batch, depth, height * width, channels]);
   const pooled = pool(columns, [poolSize[0]!, 1], [strides[0]!, 1], padding);
-  return tf.reshape(pooled, [batch, pooled.shape[1]!, height, width, channels]);
+  return tf.reshape(pooled, [batch, sizeAt(pooled.shape, 1), height, width, channels]);
 }
 
 function depthTaps(filter: tf.Tensor): tf.Tensor[] {
-  return tf.split(filter, filter.shape[0]!, 0).map((tap) => tf.squeeze(tap, [0]));
+  return tf.split(filter, sizeAt(filter.shape, 0), 0).map((tap) => tf.squeeze(tap, [0]));
 }
 
 function asPlanes(x: tf.Tensor): tf.Tensor {

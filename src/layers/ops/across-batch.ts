@@ -1,8 +1,10 @@
 /** @file Functions of keras.ops that treat a tensor as a whole, including its batch (`keras/src/ops/numpy.py`). */
 import { tf } from "../../engine/tf.ts";
+import { sizeAt } from "../../tensor.ts";
 import { isTrueAt, numberAt } from "../../topology/config-values.ts";
 import { padAxis } from "../axes.ts";
 import type { Kernel, KernelCall } from "../kernel.ts";
+import { firstInput } from "../kernel.ts";
 import { arrayParts, diagonalOf } from "./arrays.ts";
 import { isClose } from "./elementwise.ts";
 import { swapped } from "./matrix-products.ts";
@@ -14,27 +16,27 @@ export const acrossBatchKernels: Readonly<Record<string, Kernel>> = {
   "ops.Size": ofOne((x) => tf.scalar(x.size, "int32")),
   "ops.Ndim": ofOne((x) => tf.scalar(x.rank, "int32")),
   "ops.Vstack": (call) => tf.concat(tensorList(argumentOf(call, 0, "xs")), 0),
-  "ops.Vsplit": (call) => arrayParts(operandsOf(call, 1)[0]!, 0, call.config),
+  "ops.Vsplit": (call) => arrayParts(operandsOf(call, 1)[0], 0, call.config),
   "ops.Diag": (call) => {
-    const x = operandsOf(call, 1)[0]!;
+    const x = operandsOf(call, 1)[0];
     const offset = numberAt(call.config, "k");
     return x.rank === 1 ? diagonalMatrix(x, offset) : diagonalOf(x, 0, 1, offset);
   },
-  "ops.Diagflat": (call) => diagonalMatrix(flat(operandsOf(call, 1)[0]!), numberAt(call.config, "k")),
+  "ops.Diagflat": (call) => diagonalMatrix(flat(operandsOf(call, 1)[0]), numberAt(call.config, "k")),
   "ops.Meshgrid": meshgrid,
   "ops.Outer": ofTwo((a, b) => tf.mul(tf.reshape(a, [-1, 1]), tf.reshape(b, [1, -1]))),
   "ops.Vdot": ofTwo((a, b) => tf.sum(tf.mul(flat(a), flat(b)))),
   "ops.Kron": ofTwo(kronecker),
   "ops.Corrcoef": ofOne(correlations),
   "ops.Vander": ({ inputs, config }) => {
-    const x = inputs[0]!;
-    const count = config["N"] == null ? x.shape[0]! : numberAt(config, "N");
+    const x = firstInput(inputs);
+    const count = config["N"] == null ? sizeAt(x.shape, 0) : numberAt(config, "N");
     const powers = [tf.onesLike(x)];
     while (powers.length < count) powers.push(tf.mul(powers.at(-1)!, x));
     return tf.stack(isTrueAt(config, "increasing") ? powers : powers.reverse(), 1);
   },
   "ops.PSNR": (call) => {
-    const [a, b] = operandsOf(call, 2) as [tf.Tensor, tf.Tensor];
+    const [a, b] = operandsOf(call, 2);
     const decibels = tf.mul(tf.log(tf.mean(tf.square(tf.sub(a, b)))), -10 * Math.LOG10E);
     return tf.add(decibels, 20 * Math.log10(numberAt(call.config, "max_val")));
   },
@@ -96,7 +98,7 @@ function correlations(x: tf.Tensor): tf.Tensor {
   const apart = tf.sub(x, tf.mean(x, -1, true));
   const products = tf.div(
     tf.matMul(apart as tf.Tensor2D, swapped(apart) as tf.Tensor2D),
-    x.shape.at(-1)! - 1,
+    sizeAt(x.shape, -1) - 1,
   );
   const deviations = tf.sqrt(diagonalOf(products, 0, 1, 0));
   const scale = tf.mul(tf.reshape(deviations, [-1, 1]), tf.reshape(deviations, [1, -1]));

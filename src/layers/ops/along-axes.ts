@@ -5,7 +5,7 @@
 import type { JsonObject } from "../../checkpoint.ts";
 import { max } from "../../engine/operations.ts";
 import { tf } from "../../engine/tf.ts";
-import { roundHalfEven } from "../../tensor.ts";
+import { roundHalfEven, sizeAt } from "../../tensor.ts";
 import { isTrueAt, numberAt, numberList } from "../../topology/config-values.ts";
 import { axesOf, axisOf, everyNth, inverseOrder } from "../axes.ts";
 import type { Kernel, KernelCall, KernelResult } from "../kernel.ts";
@@ -62,7 +62,7 @@ const reductions: Readonly<Record<string, Reduce>> = {
   },
   Trapezoid: (x, axes, keepDims, { config }) => {
     const [axis] = axes as [number];
-    const size = x.shape[axis]!;
+    const size = sizeAt(x.shape, axis);
     const sides = tf.add(everyNth(x, axis, 1, size - 1, 1), everyNth(x, axis, 0, size - 1, 1));
     if (!Array.isArray(config["x"]))
       return tf.sum(tf.mul(sides, numberAt(config, "dx") / 2), [axis], keepDims);
@@ -81,12 +81,13 @@ const alongAxis: Readonly<Record<string, Along>> = {
   Cumprod: runningProduct,
   Nancumsum: (x, axis) => tf.cumsum(withoutNaN(x, 0), axis),
   Nancumprod: (x, axis) => runningProduct(withoutNaN(x, 1), axis),
-  Sort: (x, axis) => onLastAxis(x, axis, (rows) => tf.neg(tf.topk(tf.neg(rows), rows.shape.at(-1)!).values)),
-  Argsort: (x, axis) => onLastAxis(x, axis, (rows) => tf.topk(tf.neg(rows), rows.shape.at(-1)!).indices),
+  Sort: (x, axis) =>
+    onLastAxis(x, axis, (rows) => tf.neg(tf.topk(tf.neg(rows), sizeAt(rows.shape, -1)).values)),
+  Argsort: (x, axis) => onLastAxis(x, axis, (rows) => tf.topk(tf.neg(rows), sizeAt(rows.shape, -1)).indices),
   Diff: (x, axis, config) => {
     let result = x;
     for (let time = 0; time < numberAt(config, "n"); time++) {
-      const size = result.shape[axis]!;
+      const size = sizeAt(result.shape, axis);
       result = tf.sub(everyNth(result, axis, 1, size - 1, 1), everyNth(result, axis, 0, size - 1, 1));
     }
     return result;
@@ -97,14 +98,14 @@ export const axisOpKernels: Readonly<Record<string, Kernel>> = Object.fromEntrie
   ...Object.entries(reductions).map(([name, reduce]): [string, Kernel] => [
     `ops.${name}`,
     (call) => {
-      const x = operandsOf(call, 1)[0]!;
+      const x = operandsOf(call, 1)[0];
       return reduce(x, axesIn(call.config["axis"], x.rank), isTrueAt(call.config, "keepdims"), call);
     },
   ]),
   ...Object.entries(alongAxis).map(([name, compute]): [string, Kernel] => [
     `ops.${name}`,
     (call) => {
-      const x = operandsOf(call, 1)[0]!;
+      const x = operandsOf(call, 1)[0];
       if (call.config["axis"] === null) return compute(tf.reshape(x, [-1]), 0, call.config);
       return compute(x, axisOf(numberAt(call.config, "axis"), x.rank), call.config);
     },
@@ -118,14 +119,14 @@ function axesIn(axis: JsonObject[string] | undefined, rank: number): number[] {
 }
 
 function moments(call: KernelCall): KernelResult {
-  const x = operandsOf(call, 1)[0]!;
+  const x = operandsOf(call, 1)[0];
   const axes = axesIn(call.config["axes"], x.rank);
   const keepDims = isTrueAt(call.config, "keepdims");
   return { outputs: [tf.mean(x, axes, keepDims), variance(x, axes, keepDims)] };
 }
 
 function topK(call: KernelCall): KernelResult {
-  const { values, indices } = tf.topk(operandsOf(call, 1)[0]!, numberAt(call.config, "k"));
+  const { values, indices } = tf.topk(operandsOf(call, 1)[0], numberAt(call.config, "k"));
   return { outputs: [values, indices] };
 }
 
@@ -193,7 +194,7 @@ function quantile(
   method = "linear",
 ): tf.Tensor {
   const rows = axesLast(x, axes);
-  const size = rows.shape.at(-1)!;
+  const size = sizeAt(rows.shape, -1);
   const falling = tf.topk(rows, size).values;
   const at = (rank: number): tf.Tensor =>
     tf.squeeze(everyNth(falling, falling.rank - 1, size - 1 - rank, 1, 1), [falling.rank - 1]);
@@ -220,7 +221,7 @@ function quantileOfNumbers(
   method = "linear",
 ): tf.Tensor {
   const rows = axesLast(x, axes);
-  const size = rows.shape.at(-1)!;
+  const size = sizeAt(rows.shape, -1);
   const isNumber = tf.logicalNot(tf.isNaN(rows));
   const count = tf.sum(tf.cast(isNumber, "float32"), -1, true);
   const rising = tf.neg(tf.topk(tf.neg(withoutNaN(rows, 3.4e38)), size).values);
@@ -251,7 +252,7 @@ function placeOfLargest(x: tf.Tensor, axes: readonly number[], keepDims: boolean
 
 function axesLast(x: tf.Tensor, axes: readonly number[]): tf.Tensor {
   const kept = x.shape.map((_, index) => index).filter((index) => !axes.includes(index));
-  return tf.reshape(tf.transpose(x, [...kept, ...axes]), [...kept.map((axis) => x.shape[axis]!), -1]);
+  return tf.reshape(tf.transpose(x, [...kept, ...axes]), [...kept.map((axis) => sizeAt(x.shape, axis)), -1]);
 }
 
 function reducedShape(x: tf.Tensor, axes: readonly number[], keepDims: boolean): number[] {

@@ -2,13 +2,14 @@
 import type { JsonObject } from "../../checkpoint.ts";
 import { chosen } from "../../engine/operations.ts";
 import { tf } from "../../engine/tf.ts";
+import { sizeAt } from "../../tensor.ts";
 import { numberAt, numberList } from "../../topology/config-values.ts";
 import { partSizes } from "../../topology/specs/ops-arrays.ts";
 import { rearrangement } from "../../topology/specs/rearrange.ts";
 import { axesOf, axisOf, everyNth, inverseOrder } from "../axes.ts";
 import type { Kernel, KernelCall, KernelResult } from "../kernel.ts";
 import { asBool } from "./number-functions.ts";
-import { argumentOf, numbersOf, operandOf, operandsOf, tensorList } from "./operands.ts";
+import { argumentOf, numbersOf, operandOf, operandsOf, requiredOperand, tensorList } from "./operands.ts";
 
 type Op = (x: tf.Tensor, config: JsonObject, call: KernelCall) => tf.Tensor | KernelResult;
 
@@ -24,7 +25,7 @@ const ops: Readonly<Record<string, Op>> = {
   Diagonal: diagonal,
   Trace: (x, config) => tf.sum(diagonal(x, config), -1),
   TakeAlongAxis: (x, config, call) => {
-    const indices = operandOf(call, 1, "indices")!;
+    const indices = requiredOperand(call, 1, "indices");
     if (config["axis"] === null) return pickedAlong(tf.reshape(x, [-1]), indices, 0);
     return pickedAlong(x, indices, axisOf(numberAt(config, "axis"), x.rank));
   },
@@ -36,7 +37,7 @@ const ops: Readonly<Record<string, Op>> = {
 export const arrayOpKernels: Readonly<Record<string, Kernel>> = Object.fromEntries([
   ...Object.entries(ops).map(([name, op]): [string, Kernel] => [
     `ops.${name}`,
-    (call) => op(operandsOf(call, 1)[0]!, call.config, call),
+    (call) => op(operandsOf(call, 1)[0], call.config, call),
   ]),
   ["ops.Hstack", (call) => tf.concat(tensorList(argumentOf(call, 0, "xs")), 1)],
   ["ops.Dstack", (call) => tf.concat(tensorList(argumentOf(call, 0, "xs")), 2)],
@@ -47,7 +48,7 @@ export const arrayOpKernels: Readonly<Record<string, Kernel>> = Object.fromEntri
 ]);
 
 function appended(call: KernelCall): tf.Tensor {
-  const [first, second] = operandsOf(call, 2) as [tf.Tensor, tf.Tensor];
+  const [first, second] = operandsOf(call, 2);
   if (call.config["axis"] === null) return tf.concat([tf.reshape(first, [-1]), tf.reshape(second, [-1])]);
   return tf.concat([first, second], axisOf(numberAt(call.config, "axis"), first.rank));
 }
@@ -64,7 +65,7 @@ function selected(call: KernelCall): tf.Tensor {
 }
 
 function rearranged(call: KernelCall): tf.Tensor {
-  const x = operandsOf(call, 1)[0]!;
+  const x = operandsOf(call, 1)[0];
   const { split, order, joined } = rearrangement(
     String(argumentOf(call, 1, "pattern")),
     x.shape,
@@ -75,8 +76,8 @@ function rearranged(call: KernelCall): tf.Tensor {
 
 /** Returns true if fewer than `k` classes have a higher score than the sample's own. */
 function amongLargest(call: KernelCall): tf.Tensor {
-  const targets = tf.cast(operandOf(call, 0, "targets")!, "int32");
-  const scores = operandOf(call, 1, "predictions")!;
+  const targets = tf.cast(requiredOperand(call, 0, "targets"), "int32");
+  const scores = requiredOperand(call, 1, "predictions");
   const own = pickedAlong(scores, tf.expandDims(targets, -1), scores.rank - 1);
   const larger = tf.sum(tf.cast(tf.greater(scores, own), "int32"), -1);
   return tf.less(larger, tf.scalar(numberAt(call.config, "k"), "int32"));
@@ -84,7 +85,7 @@ function amongLargest(call: KernelCall): tf.Tensor {
 
 /** Cuts the last axis into overlapping frames: `[..., frames, length]`. */
 export function framed(x: tf.Tensor, length: number, step: number): tf.Tensor {
-  const count = 1 + Math.floor((x.shape.at(-1)! - length) / step);
+  const count = 1 + Math.floor((sizeAt(x.shape, -1) - length) / step);
   const frames = Array.from({ length: count }, (_, frame) =>
     everyNth(x, x.rank - 1, frame * step, length, 1),
   );
@@ -94,11 +95,13 @@ export function framed(x: tf.Tensor, length: number, step: number): tf.Tensor {
 /** Cuts an axis as given by `indices_or_sections`. */
 export function arrayParts(x: tf.Tensor, axis: number, config: JsonObject): KernelResult {
   let start = 0;
-  const outputs = (partSizes(config["indices_or_sections"], x.shape[axis]!) as number[]).map((size) => {
-    const part = everyNth(x, axis, start, size, 1);
-    start += size;
-    return part;
-  });
+  const outputs = (partSizes(config["indices_or_sections"], sizeAt(x.shape, axis)) as number[]).map(
+    (size) => {
+      const part = everyNth(x, axis, start, size, 1);
+      start += size;
+      return part;
+    },
+  );
   return { outputs };
 }
 
@@ -135,9 +138,9 @@ function diagonal(x: tf.Tensor, config: JsonObject): tf.Tensor {
  */
 export function diagonalOf(x: tf.Tensor, row: number, column: number, offset: number): tf.Tensor {
   const others = x.shape.map((_, axis) => axis).filter((axis) => axis !== row && axis !== column);
-  const [rows, columns] = [x.shape[row]!, x.shape[column]!];
+  const [rows, columns] = [sizeAt(x.shape, row), sizeAt(x.shape, column)];
   const flat = tf.reshape(tf.transpose(x, [...others, row, column]), [
-    ...others.map((axis) => x.shape[axis]!),
+    ...others.map((axis) => sizeAt(x.shape, axis)),
     rows * columns,
   ]);
   const start = offset >= 0 ? offset : -offset * columns;
@@ -151,9 +154,9 @@ export function diagonalOf(x: tf.Tensor, row: number, column: number, offset: nu
 export function pickedAlong(x: tf.Tensor, indices: tf.Tensor, axis: number): tf.Tensor {
   const order = [...x.shape.map((_, index) => index).filter((index) => index !== axis), axis];
   const rows = tf.transpose(x, order);
-  const size = x.shape[axis]!;
+  const size = sizeAt(x.shape, axis);
   const lead = rows.shape.slice(0, -1);
-  const count = indices.shape[axis]!;
+  const count = sizeAt(indices.shape, axis);
   const picks = tf.broadcastTo(tf.transpose(tf.cast(indices, "int32"), order), [...lead, count] as [number]);
   const positive = tf.where(tf.less(picks, 0), tf.add(picks, tf.scalar(size, "int32")), picks);
   const starts = tf.reshape(tf.range(0, rows.size, size, "int32"), [...lead, 1]);
@@ -166,7 +169,7 @@ function block(x: tf.Tensor, config: JsonObject, call: KernelCall): tf.Tensor {
   const starts = numbersOf(argumentOf(call, 1, "start_indices"));
   return numberList(config["shape"]).reduce((value, size, axis) => {
     const start = starts[axis]!;
-    const count = axis === 0 ? Math.min(size, x.shape[0]! - start) : size;
+    const count = axis === 0 ? Math.min(size, sizeAt(x.shape, 0) - start) : size;
     return everyNth(value, axis, start, count, 1);
   }, x);
 }

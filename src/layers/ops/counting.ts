@@ -6,26 +6,27 @@ import { isTrueAt, numberAt, numberList } from "../../topology/config-values.ts"
 import { stopGradient } from "../activation-functions.ts";
 import { axisOf, padAxis } from "../axes.ts";
 import type { Kernel, KernelCall, KernelResult } from "../kernel.ts";
+import { firstInput } from "../kernel.ts";
 import { min } from "./along-axes.ts";
 import { asFloat } from "./number-functions.ts";
-import { operandOf, operandsOf } from "./operands.ts";
+import { operandOf, operandsOf, requiredOperand } from "./operands.ts";
 import { partitioned } from "./partition-order.ts";
 
 export const countingKernels: Readonly<Record<string, Kernel>> = {
   "ops.SearchSorted": (call) => {
-    const [sorted, values] = operandsOf(call, 2) as [tf.Tensor, tf.Tensor];
+    const [sorted, values] = operandsOf(call, 2);
     const steps = Array.from(sorted.dataSync());
     const right = call.config["side"] === "right";
     const places = Int32Array.from(values.dataSync(), (value) => placeAmong(steps, value, right));
     return tf.tensor(places, values.shape, "int32");
   },
   "ops.IsIn": (call) => {
-    const [x, known] = operandsOf(call, 2) as [tf.Tensor, tf.Tensor];
+    const [x, known] = operandsOf(call, 2);
     const found = tf.any(tf.equal(tf.reshape(x, [-1, 1]), tf.reshape(known, [1, -1])), 1);
     return tf.reshape(isTrueAt(call.config, "invert") ? tf.logicalNot(found) : found, x.shape);
   },
   "ops.Bincount": (call) => {
-    const x = operandsOf(call, 1)[0]!;
+    const x = operandsOf(call, 1)[0];
     const largest = Math.max(-1, ...Array.from(x.dataSync()));
     const count = Math.max(largest + 1, numberAt(call.config, "minlength"));
     const classes = tf.range(0, count, 1, "int32");
@@ -49,7 +50,7 @@ export const countingKernels: Readonly<Record<string, Kernel>> = {
   },
   "ops.Argpartition": partitioned,
   "ops.Full": (call) =>
-    tf.broadcastTo(operandsOf(call, 1)[0]!, [...numberList(call.config["shape"])] as [number]),
+    tf.broadcastTo(operandsOf(call, 1)[0], [...numberList(call.config["shape"])] as [number]),
 };
 
 /** Counts the sorted steps before a value, including equal ones if `right`. */
@@ -60,7 +61,7 @@ function placeAmong(steps: readonly number[], value: number, right: boolean): nu
 
 /** Counts values in bins between the minimum and the maximum. Returns the edges of the bins as well. */
 function histogram(call: KernelCall): KernelResult {
-  const x = operandsOf(call, 1)[0]!;
+  const x = operandsOf(call, 1)[0];
   const bins = numberAt(call.config, "bins");
   const edges = between(min(x, [0], false), max(x, [0], false), bins + 1, true, 0);
   const inner = Array.from(edges.dataSync()).slice(1, -1);
@@ -75,7 +76,7 @@ function histogram(call: KernelCall): KernelResult {
  */
 function unraveled({ inputs, config }: KernelCall): KernelResult {
   const shape = numberList(config["shape"]);
-  const indices = inputs[0]!;
+  const indices = firstInput(inputs);
   let rest = Array.from(indices.dataSync());
   const coordinates = (indices.rank === 1 ? [...shape].reverse() : shape).map((size) => {
     const values = rest.map((value) => ((value % size) + size) % size);
@@ -104,7 +105,7 @@ function correlated(call: KernelCall): tf.Tensor {
 }
 
 function endsOf(call: KernelCall): [start: tf.Tensor, stop: tf.Tensor] {
-  return [asFloat(operandOf(call, 0, "start")!), asFloat(operandOf(call, 1, "stop")!)];
+  return [asFloat(requiredOperand(call, 0, "start")), asFloat(requiredOperand(call, 1, "stop"))];
 }
 
 function spaced(call: KernelCall): tf.Tensor {

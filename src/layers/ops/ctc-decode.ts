@@ -8,7 +8,7 @@ import type { KernelCall, KernelResult } from "../kernel.ts";
 import { unsupported } from "../kernel.ts";
 import { logSum } from "./ctc-loss.ts";
 import { asFloat } from "./number-functions.ts";
-import { operandOf } from "./operands.ts";
+import { operandOf, requiredOperand } from "./operands.ts";
 
 interface Path {
   readonly labels: readonly number[];
@@ -19,8 +19,8 @@ type Frames = readonly (readonly number[])[];
 
 /** Decodes logits `[N, T, classes]` to sequences `[paths, N, T]`, filled up with -1, and scores `[N, paths]`. */
 export function decoded(call: KernelCall): KernelResult {
-  const logits = asFloat(operandOf(call, 0, "inputs")!);
-  const counts = Array.from(operandOf(call, 1, "sequence_lengths")!.dataSync());
+  const logits = asFloat(requiredOperand(call, 0, "inputs"));
+  const counts = Array.from(requiredOperand(call, 1, "sequence_lengths").dataSync());
   const samples = (logits.arraySync() as number[][][]).map((frames, sample) =>
     frames.slice(0, counts[sample]),
   );

@@ -6,7 +6,7 @@ import { tf } from "../../engine/tf.ts";
 import { numberAt } from "../../topology/config-values.ts";
 import type { KernelCall } from "../kernel.ts";
 import { asFloat } from "./number-functions.ts";
-import { operandOf } from "./operands.ts";
+import { operandOf, requiredOperand } from "./operands.ts";
 
 /** TensorFlow's logarithm of zero, for a sequence that ends too early. */
 const never = Math.log(1e-307);
@@ -23,12 +23,12 @@ export interface Alignment {
 
 /** Returns the loss of each sample, `[N]`, of an `ops.CTCLoss`. */
 export function temporalLoss(call: KernelCall): tf.Tensor {
-  const logits = asFloat(operandOf(call, 1, "output")!) as tf.Tensor3D;
+  const logits = asFloat(requiredOperand(call, 1, "output")) as tf.Tensor3D;
   const index = numberAt(call.config, "mask_index");
   return alignmentLoss(logits, {
-    labels: operandOf(call, 0, "target")!.arraySync() as number[][],
-    labelCounts: Array.from(operandOf(call, 2, "target_length")!.dataSync()),
-    frameCounts: Array.from(operandOf(call, 3, "output_length")!.dataSync()),
+    labels: requiredOperand(call, 0, "target").arraySync() as number[][],
+    labelCounts: Array.from(requiredOperand(call, 2, "target_length").dataSync()),
+    frameCounts: Array.from(requiredOperand(call, 3, "output_length").dataSync()),
     blank: index < 0 ? index + logits.shape[2] : index,
   });
 }

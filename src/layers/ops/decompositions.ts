@@ -1,8 +1,9 @@
 /** @file Triangular decompositions of matrices (`keras/src/ops/linalg.py`). */
 import { tf } from "../../engine/tf.ts";
+import { sizeAt } from "../../tensor.ts";
 import { everyNth } from "../axes.ts";
 import type { Kernel, KernelCall, KernelResult } from "../kernel.ts";
-import { noGradient } from "../kernel.ts";
+import { firstInput, noGradient } from "../kernel.ts";
 import { eliminatedRows } from "../numerics/elimination.ts";
 import { productOf, triangularized } from "../numerics/householder.ts";
 import { ofEachMatrix, rowByRow } from "../numerics/matrix-functions.ts";
@@ -20,7 +21,7 @@ export const decompositionKernels: Readonly<Record<string, Kernel>> = {
  * as in LAPACK.
  */
 function orthogonalTriangular({ inputs, config }: KernelCall): KernelResult {
-  const matrix = inputs[0]!;
+  const matrix = firstInput(inputs);
   const [rows, columns] = matrix.shape.slice(-2) as [number, number];
   if (config["mode"] === "complete" && rows > columns) return completeFactors(matrix, config);
   const column = (index: number): tf.Tensor => everyNth(matrix, matrix.rank - 1, index, 1, 1);
@@ -89,8 +90,8 @@ function reflectionSigns(matrix: tf.Tensor): tf.Tensor {
  * result is the new place of each row. Like TensorFlow, it has no gradient.
  */
 function lowerUpper(call: KernelCall): KernelResult {
-  const x = operandsOf(call, 1)[0]!;
-  const size = x.shape.at(-1)!;
+  const x = operandsOf(call, 1)[0];
+  const size = sizeAt(x.shape, -1);
   const [factors, places] = ofEachMatrix(
     x,
     [[size, size], [size]],

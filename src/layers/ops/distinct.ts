@@ -15,7 +15,7 @@ export const distinctKernels: Readonly<Record<string, Kernel>> = {
 
 /** Returns the places of nonzero values: one tensor for each axis. */
 function nonzero(call: KernelCall): KernelResult {
-  const x = operandsOf(call, 1)[0]!;
+  const x = operandsOf(call, 1)[0];
   const places = Array.from(x.dataSync()).flatMap((value, place) => (value === 0 ? [] : [place]));
   const outputs = x.shape.map((size, axis) => {
     const stride = product(x.shape.slice(axis + 1));
@@ -36,7 +36,7 @@ interface Distinct {
 
 /** Returns the distinct values, or the distinct slices along an axis. */
 function distinct(call: KernelCall): KernelResult {
-  const x = operandsOf(call, 1)[0]!;
+  const x = operandsOf(call, 1)[0];
   const { config } = call;
   const flat = config["axis"] === null;
   const axis = flat ? 0 : axisOf(numberAt(config, "axis"), x.rank);

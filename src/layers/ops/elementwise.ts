@@ -213,11 +213,11 @@ export const elementwiseOpKernels: Readonly<Record<string, Kernel>> = Object.fro
   ]),
   ...Object.entries(unary).map(([name, compute]): [string, Kernel] => [
     `ops.${name}`,
-    (call) => compute(operandsOf(call, 1)[0]!, call),
+    (call) => compute(operandsOf(call, 1)[0], call),
   ]),
   ...Object.entries(floating).map(([name, compute]): [string, Kernel] => [
     `ops.${name}`,
-    (call) => compute(asFloat(operandsOf(call, 1)[0]!), call),
+    (call) => compute(asFloat(operandsOf(call, 1)[0]), call),
   ]),
   ["ops.Where", where],
   ["ops.Isclose", isClose],
@@ -225,7 +225,7 @@ export const elementwiseOpKernels: Readonly<Record<string, Kernel>> = Object.fro
 
 /** Compares with a relative and an absolute tolerance, given as arguments or, for `AllClose`, in the config. */
 export function isClose(call: KernelCall): tf.Tensor {
-  const [a, b] = operandsOf(call, 2) as [tf.Tensor, tf.Tensor];
+  const [a, b] = operandsOf(call, 2);
   const relative = (argumentOf(call, 2, "rtol") ?? call.config["rtol"] ?? 1e-5) as number;
   const absolute = (argumentOf(call, 3, "atol") ?? call.config["atol"] ?? 1e-8) as number;
   const near = tf.lessEqual(tf.abs(tf.sub(a, b)), tf.add(tf.mul(tf.abs(b), relative), absolute));

@@ -1,9 +1,11 @@
 /** @file Functions of keras.ops.image that filter images or change their colors (`keras/src/ops/image.py`). */
 import { chosen, depthwiseConv2d, max } from "../../engine/operations.ts";
 import { tf } from "../../engine/tf.ts";
+import { sizeAt } from "../../tensor.ts";
 import { numberAt, numbersAt } from "../../topology/config-values.ts";
 import { channelsLast, isChannelsFirst, mirrorAxis, toChannelsLast } from "../axes.ts";
 import type { Kernel, KernelCall } from "../kernel.ts";
+import { firstInput } from "../kernel.ts";
 import { min } from "./along-axes.ts";
 import { asFloat } from "./number-functions.ts";
 import { operandsOf } from "./operands.ts";
@@ -11,13 +13,13 @@ import { operandsOf } from "./operands.ts";
 export const imageOpKernels: Readonly<Record<string, Kernel>> = {
   "ops.SobelEdges": sobelEdges,
   "ops.GaussianBlur": ({ inputs, config }) =>
-    channelsLast(inputs[0]!, config, (image) => {
+    channelsLast(firstInput(inputs), config, (image) => {
       const [high, wide] = numbersAt(config, "kernel_size", 2);
       return blurred(image, [high, wide], numbersAt(config, "sigma", 2));
     }),
   "ops.SSIM": structuralSimilarity,
-  "ops.RGBToHSV": ({ inputs, config }) => channelsLast(inputs[0]!, config, toHueSaturationValue),
-  "ops.HSVToRGB": ({ inputs, config }) => channelsLast(inputs[0]!, config, toRedGreenBlue),
+  "ops.RGBToHSV": ({ inputs, config }) => channelsLast(firstInput(inputs), config, toHueSaturationValue),
+  "ops.HSVToRGB": ({ inputs, config }) => channelsLast(firstInput(inputs), config, toRedGreenBlue),
 };
 
 /** Blurs `[N, H, W, C]` by a Gaussian filter. As in Keras, the first deviation applies along the width. */
@@ -46,7 +48,7 @@ function perChannel(
   [high, wide]: readonly [number, number],
   image: tf.Tensor,
 ): tf.Tensor {
-  const channels = image.shape.at(-1)!;
+  const channels = sizeAt(image.shape, -1);
   const filters = tf.stack(
     planes.map((plane) => tf.tensor2d([...plane], [high, wide])),
     2,
@@ -56,7 +58,7 @@ function perChannel(
 
 /** Computes the derivatives along height and width, on a new last axis. */
 function sobelEdges({ inputs, config }: KernelCall): tf.Tensor {
-  const image = isChannelsFirst(config) ? toChannelsLast(inputs[0]!) : inputs[0]!;
+  const image = isChannelsFirst(config) ? toChannelsLast(firstInput(inputs)) : firstInput(inputs);
   const down = [-1, -2, -1, 0, 0, 0, 1, 2, 1];
   const across = [-1, 0, 1, -2, 0, 2, -1, 0, 1];
   const padded = mirrorAxis(mirrorAxis(image, 1, 1), 2, 1);

@@ -1,6 +1,7 @@
 /** @file Python's indexing of tensors with numbers, slices, `None` and `...`, as Keras 3 writes it into a graph. */
 import { tf } from "../../engine/tf.ts";
 import { TopologyError } from "../../errors.ts";
+import { sizeAt } from "../../tensor.ts";
 import { axisOf, contractAxis, everyNth } from "../axes.ts";
 import type { KernelArgument } from "../kernel.ts";
 
@@ -20,7 +21,7 @@ export function indexed(x: tf.Tensor, key: KernelArgument): tf.Tensor {
       result = tf.expandDims(result, axis);
       axis += 1;
     } else if (typeof item === "number") {
-      const position = axisOf(item, result.shape[axis]!);
+      const position = axisOf(item, sizeAt(result.shape, axis));
       result = tf.squeeze(everyNth(result, axis, position, 1, 1), [axis]);
     } else {
       result = sliced(result, axis, sliceOf(item));
@@ -32,7 +33,7 @@ export function indexed(x: tf.Tensor, key: KernelArgument): tf.Tensor {
 
 /** Takes the slices at given positions along an axis. */
 export function taken(x: tf.Tensor, axis: number, positions: readonly number[]): tf.Tensor {
-  const size = x.shape[axis]!;
+  const size = sizeAt(x.shape, axis);
   const rows = new Float32Array(positions.length * size);
   positions.forEach((position, row) => {
     rows[row * size + axisOf(position, size)] = 1;
@@ -68,7 +69,7 @@ function sliceOf(key: KernelArgument): Slice {
 
 /** Slices an axis, with bounds clipped as in Python. */
 function sliced(x: tf.Tensor, axis: number, { start, stop, step }: Slice): tf.Tensor {
-  const size = x.shape[axis]!;
+  const size = sizeAt(x.shape, axis);
   const stride = step ?? 1;
   if (start === null && stop === null && stride === 1) return x;
   if (stride < 0) {

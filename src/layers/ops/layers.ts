@@ -5,6 +5,7 @@
 import type { JsonObject } from "../../checkpoint.ts";
 import { chosen, max, mean } from "../../engine/operations.ts";
 import { tf } from "../../engine/tf.ts";
+import { sizeAt } from "../../tensor.ts";
 import { isTrueAt, numberAt, numbersAt } from "../../topology/config-values.ts";
 import { margins } from "../../topology/specs/ops-layers.ts";
 import { softmax } from "../activation-functions.ts";
@@ -14,16 +15,17 @@ import type { Window } from "../convolution.ts";
 import { convolve, depthwiseOf, grouped, windowIn } from "../convolution.ts";
 import { transposedConvolution } from "../convolution-transpose.ts";
 import type { Kernel, KernelCall } from "../kernel.ts";
+import { firstInput } from "../kernel.ts";
 import { normalizationKernels } from "../normalization.ts";
 import { adaptivePooling } from "../pooling.ts";
 import { einsum } from "./matrix-products.ts";
 import { asBool } from "./number-functions.ts";
-import { operandOf } from "./operands.ts";
+import { operandOf, requiredOperand } from "./operands.ts";
 
 /** Creates a kernel that computes on the images of its first operand, channels last. */
 function onImages(compute: (image: tf.Tensor, call: KernelCall, rank: number) => tf.Tensor): Kernel {
   return (call) =>
-    channelsLast(call.inputs[0]!, call.config, (image) => compute(image, call, image.rank - 2));
+    channelsLast(firstInput(call.inputs), call.config, (image) => compute(image, call, image.rank - 2));
 }
 
 const convolutions: Readonly<Record<string, Kernel>> = {
@@ -33,7 +35,7 @@ const convolutions: Readonly<Record<string, Kernel>> = {
   ),
   SeparableConv: onImages((image, call, rank) => {
     const deep = depthwiseOf(image, kernelOf(call), windowIn(call.config, rank));
-    return convolve(deep, operandOf(call, 2, "pointwise_kernel")!, everyPosition(rank));
+    return convolve(deep, requiredOperand(call, 2, "pointwise_kernel"), everyPosition(rank));
   }),
   ConvTranspose: onImages((image, call, rank) =>
     transposedConvolution(image, kernelOf(call), call.config, rank as 1 | 2 | 3),
@@ -74,7 +76,7 @@ export const layerOpKernels: Readonly<Record<string, Kernel>> = Object.fromEntri
 );
 
 function kernelOf(call: KernelCall): tf.Tensor {
-  return operandOf(call, 1, "kernel")!;
+  return requiredOperand(call, 1, "kernel");
 }
 
 function everyPosition(rank: number): Window {
@@ -94,7 +96,7 @@ function asLayer(call: KernelCall, operands: Readonly<Record<string, tf.Tensor |
 
 /** Normalizes by statistics that are operands, through which gradients flow. */
 function batchNorm(call: KernelCall): tf.Tensor {
-  const x = call.inputs[0]!;
+  const x = firstInput(call.inputs);
   const axis = axisOf(numberAt(call.config, "axis"), x.rank);
   const shape = x.shape.map((size, at) => (at === axis ? size : 1));
   const vector = (index: number, name: string): tf.Tensor | undefined => {
@@ -113,17 +115,17 @@ function batchNorm(call: KernelCall): tf.Tensor {
  * have fewer heads, each of which serves several queries.
  */
 function dotProductAttention(call: KernelCall): tf.Tensor {
-  const query = operandOf(call, 0, "query")!;
-  const [key, value] = [operandOf(call, 1, "key")!, operandOf(call, 2, "value")!].map((heads) =>
-    repeatAxis(heads, 2, query.shape[2]! / heads.shape[2]!),
+  const query = requiredOperand(call, 0, "query");
+  const [key, value] = [requiredOperand(call, 1, "key"), requiredOperand(call, 2, "value")].map((heads) =>
+    repeatAxis(heads, 2, sizeAt(query.shape, 2) / sizeAt(heads.shape, 2)),
   ) as [tf.Tensor, tf.Tensor];
-  const scale = operandOf(call, 5, "scale") ?? 1 / Math.sqrt(key.shape[3]!);
+  const scale = operandOf(call, 5, "scale") ?? 1 / Math.sqrt(sizeAt(key.shape, 3));
   const products = tf.mul(einsum("bthd,bshd->bhts", [query, key]), scale);
   const bias = operandOf(call, 3, "bias");
   const scores = bias ? tf.add(products, bias) : products;
   const shown = [
     operandOf(call, 4, "mask"),
-    isTrueAt(call.config, "is_causal") ? causalMask(query.shape[1]!, key.shape[1]!) : undefined,
+    isTrueAt(call.config, "is_causal") ? causalMask(sizeAt(query.shape, 1), sizeAt(key.shape, 1)) : undefined,
   ].filter((mask) => mask !== undefined);
   const visible = shown.reduce(
     (value, mask) => chosen(asBool(mask), value, tf.fill(value.shape, -2e38)),
@@ -133,7 +135,7 @@ function dotProductAttention(call: KernelCall): tf.Tensor {
 }
 
 function multiHot({ inputs, config }: KernelCall): tf.Tensor {
-  const tokens = tf.cast(inputs[0]!, "int32");
+  const tokens = tf.cast(firstInput(inputs), "int32");
   const classes = tf.range(0, numberAt(config, "num_classes"), 1, "int32");
   const found = tf.cast(tf.equal(tf.expandDims(tokens, -1), classes), "float32");
   const hot = tf.max(found, tokens.rank > 1 ? 1 : 0);
@@ -162,7 +164,7 @@ function spaceToDepth(x: tf.Tensor, block: number): tf.Tensor {
 /** Returns the values of each window as channels, by a convolution with one filter for each value. */
 function patches(image: tf.Tensor, { config }: KernelCall, rank: number): tf.Tensor {
   const size = numbersAt(config, "size", rank);
-  const channels = image.shape.at(-1)!;
+  const channels = sizeAt(image.shape, -1);
   const values = size.reduce((product, length) => product * length, channels);
   const filters = tf.reshape(tf.eye(values), [...size, channels, values]);
   return convolve(image, filters, windowIn({ ...config, strides: config["strides"] ?? size }, rank));
@@ -170,7 +172,7 @@ function patches(image: tf.Tensor, { config }: KernelCall, rank: number): tf.Ten
 
 function withMargins(image: tf.Tensor, config: JsonObject, words: "padding" | "cropping"): tf.Tensor {
   return (["height", "width"] as const).reduce((value, axis, index) => {
-    const size = value.shape[index + 1]!;
+    const size = sizeAt(value.shape, index + 1);
     const { before, after } = margins(config, words, words === "padding", size, axis);
     return words === "padding"
       ? padAxis(value, index + 1, before, after)

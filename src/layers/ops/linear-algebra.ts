@@ -3,6 +3,7 @@
  * (`keras/src/ops/linalg.py`, `numpy.py`).
  */
 import { tf } from "../../engine/tf.ts";
+import { sizeAt } from "../../tensor.ts";
 import { isTrueAt, stringAt } from "../../topology/config-values.ts";
 import { einsumLetters, tensordotAxes } from "../../topology/specs/ops-contractions.ts";
 import { axisOf } from "../axes.ts";
@@ -23,7 +24,7 @@ export const linearAlgebraKernels: Readonly<Record<string, Kernel>> = {
   },
   "ops.Inner": ofTwo((a, b) => contracted(a, b, [a.rank - 1], [b.rank - 1])),
   "ops.Tensordot": (call) => {
-    const [a, b] = operandsOf(call, 2) as [tf.Tensor, tf.Tensor];
+    const [a, b] = operandsOf(call, 2);
     const [left, right] = tensordotAxes(call.config["axes"], a.rank);
     return contracted(a, b, left, right);
   },
@@ -31,7 +32,7 @@ export const linearAlgebraKernels: Readonly<Record<string, Kernel>> = {
   "ops.Det": ofOne(determinant),
   "ops.Logdet": ofOne((matrix) => tf.log(determinant(matrix))),
   "ops.Slogdet": (call) => {
-    const size = determinant(operandsOf(call, 1)[0]!);
+    const size = determinant(operandsOf(call, 1)[0]);
     return { outputs: [tf.sign(size), tf.log(tf.abs(size))] };
   },
   "ops.CDist": ofTwo((a, b) => {
@@ -40,18 +41,18 @@ export const linearAlgebraKernels: Readonly<Record<string, Kernel>> = {
   }),
   "ops.Inv": ofOne(inverse),
   "ops.Cholesky": (call) => {
-    const lower = cholesky(operandsOf(call, 1)[0]!);
+    const lower = cholesky(operandsOf(call, 1)[0]);
     return isTrueAt(call.config, "upper") ? swapped(lower) : lower;
   },
   "ops.CholeskyInverse": (call) => {
     const upper = isTrueAt(call.config, "upper");
-    const factor = within(operandsOf(call, 1)[0]!, (row, column) => (upper ? column >= row : column <= row));
+    const factor = within(operandsOf(call, 1)[0], (row, column) => (upper ? column >= row : column <= row));
     const inverted = inverse(factor);
     return upper ? matmul(inverted, swapped(inverted)) : matmul(swapped(inverted), inverted);
   },
   "ops.Solve": ofTwo((a, b) => solved(inverse(a), b)),
   "ops.SolveTriangular": (call) => {
-    const [a, b] = operandsOf(call, 2) as [tf.Tensor, tf.Tensor];
+    const [a, b] = operandsOf(call, 2);
     const lower = isTrueAt(call.config, "lower");
     return solved(inverse(within(a, (row, column) => (lower ? column <= row : column >= row))), b);
   },
@@ -97,7 +98,7 @@ function eachMatrix(
   outputShape: readonly number[],
   compute: (matrix: Float64Array, size: number) => ArrayLike<number>,
 ): tf.Tensor {
-  const size = x.shape.at(-1)!;
+  const size = sizeAt(x.shape, -1);
   const values = x.dataSync();
   const area = size * size;
   const results = Array.from({ length: values.length / area }, (_, index) =>
@@ -155,7 +156,7 @@ function cholesky(x: tf.Tensor): tf.Tensor {
         const lower = saved[0]!;
         const inverted = eachMatrix(lower, x.shape, (values, size) => eliminated(values, size).inverse);
         const inner = within(matmul(swapped(lower), dy), (row, column) => column <= row);
-        const halved = tf.mul(inner, tf.sub(1, tf.mul(tf.eye(x.shape.at(-1)!), 0.5)));
+        const halved = tf.mul(inner, tf.sub(1, tf.mul(tf.eye(sizeAt(x.shape, -1)), 0.5)));
         const gradient = matmul(matmul(swapped(inverted), halved), inverted);
         return tf.mul(tf.add(gradient, swapped(gradient)), 0.5);
       },

@@ -1,5 +1,6 @@
 /** @file Losses as nodes of a model (`keras/src/ops/nn.py`). */
 import { tf } from "../../engine/tf.ts";
+import { sizeAt } from "../../tensor.ts";
 import { isTrueAt, numberAt } from "../../topology/config-values.ts";
 import { logSoftmax, stopGradient } from "../activation-functions.ts";
 import { axisOf } from "../axes.ts";
@@ -23,7 +24,7 @@ function clipped(shares: tf.Tensor): tf.Tensor {
 }
 
 function binary(call: KernelCall): tf.Tensor {
-  const [target, output] = operandsOf(call, 2) as [tf.Tensor, tf.Tensor];
+  const [target, output] = operandsOf(call, 2);
   if (isTrueAt(call.config, "from_logits")) {
     const tail = tf.log1p(tf.exp(tf.neg(tf.abs(output))));
     return tf.add(tf.sub(tf.relu(output), tf.mul(output, target)), tail);
@@ -34,7 +35,7 @@ function binary(call: KernelCall): tf.Tensor {
 }
 
 function categorical(call: KernelCall): tf.Tensor {
-  const [target, output] = operandsOf(call, 2) as [tf.Tensor, tf.Tensor];
+  const [target, output] = operandsOf(call, 2);
   const axis = axisOf(numberAt(call.config, "axis"), output.rank);
   if (isTrueAt(call.config, "from_logits")) return ofLogits(target, output, axis);
   const shares = clipped(tf.div(output, tf.sum(output, axis, true)));
@@ -54,8 +55,8 @@ function ofLogits(target: tf.Tensor, logits: tf.Tensor, axis: number): tf.Tensor
 
 /** Computes the crossentropy of class indices. Probabilities are normalized. */
 function sparse(call: KernelCall): tf.Tensor {
-  const [target, output] = operandsOf(call, 2) as [tf.Tensor, tf.Tensor];
-  const classes = tf.range(0, output.shape.at(-1)!, 1, "int32");
+  const [target, output] = operandsOf(call, 2);
+  const classes = tf.range(0, sizeAt(output.shape, -1), 1, "int32");
   const labels = target.rank === output.rank ? target : tf.expandDims(target, -1);
   const hot = tf.cast(tf.equal(tf.cast(labels, "int32"), classes), "float32");
   const logits = isTrueAt(call.config, "from_logits") ? output : tf.log(clipped(output));

@@ -1,12 +1,13 @@
 /** @file Reads a tensor at positions between its values (`keras/src/backend/tensorflow/image.py`, map_coordinates). */
 import { tf } from "../../engine/tf.ts";
+import { sizeAt } from "../../tensor.ts";
 import { numberAt, stringAt } from "../../topology/config-values.ts";
 import { stopGradient } from "../activation-functions.ts";
 import { product } from "../axes.ts";
 import type { KernelCall } from "../kernel.ts";
 import { unsupported } from "../kernel.ts";
 import { asFloat } from "./number-functions.ts";
-import { operandOf } from "./operands.ts";
+import { operandOf, requiredOperand } from "./operands.ts";
 
 /** A value next to a coordinate along an axis, and its weight. */
 interface Neighbor {
@@ -16,12 +17,12 @@ interface Neighbor {
 
 /** Reads `inputs` of any shape at `coordinates`, `[rank, ...]`, to `[...]`. */
 export function valuesAt(call: KernelCall): tf.Tensor {
-  const inputs = operandOf(call, 0, "inputs")!;
-  const coordinates = asFloat(operandOf(call, 1, "coordinates")!);
+  const inputs = requiredOperand(call, 0, "inputs");
+  const coordinates = asFloat(requiredOperand(call, 1, "coordinates"));
   const order = numberAt(call.config, "order");
   if (order > 1) throw unsupported(`map_coordinates of order ${order}`, "Use order 0 or 1.");
   const { shape } = coordinates;
-  const flat = tf.reshape(coordinates, [shape[0]!, -1]);
+  const flat = tf.reshape(coordinates, [sizeAt(shape, 0), -1]);
   const along = tf.unstack(flat).map((axis) => (order === 0 ? nearest(axis) : around(axis)));
   const sum = combinations(along)
     .map((neighbors) => shareOf(inputs, neighbors, call))
@@ -58,7 +59,7 @@ function shareOf(inputs: tf.Tensor, neighbors: readonly Neighbor[], { config }: 
   const positions = new Int32Array(count);
   const outside = new Float32Array(count);
   neighbors.forEach(({ places }, axis) => {
-    const size = inputs.shape[axis]!;
+    const size = sizeAt(inputs.shape, axis);
     const stride = product(inputs.shape.slice(axis + 1));
     places.forEach((place, index) => {
       if (mode === "constant" && (place < 0 || place >= size)) outside[index] = 1;

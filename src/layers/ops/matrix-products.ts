@@ -1,5 +1,6 @@
 import { dense } from "../../engine/operations.ts";
 import { tf } from "../../engine/tf.ts";
+import { sizeAt } from "../../tensor.ts";
 import { product } from "../axes.ts";
 
 /** Multiplies matrices like `numpy.matmul`: leading dimensions broadcast, and vectors count as a row or a column. */
@@ -17,7 +18,7 @@ export function matmul(a: tf.Tensor, b: tf.Tensor): tf.Tensor {
     return tf.reshape(spread, [product(lead), ...matrix] as [number, number, number]);
   };
   const result = tf.matMul(stacked(left), stacked(right));
-  const shape = [...lead, left.shape.at(-2)!, right.shape.at(-1)!];
+  const shape = [...lead, sizeAt(left.shape, -2), sizeAt(right.shape, -1)];
   return tf.reshape(result, vectorFree(shape, a.rank === 1, b.rank === 1));
 }
 
@@ -87,5 +88,5 @@ function ordered({ tensor, letters }: Term, wanted: readonly string[]): tf.Tenso
 }
 
 function sizesOf({ tensor, letters }: Term): [string, number][] {
-  return letters.map((letter, axis) => [letter, tensor.shape[axis]!]);
+  return letters.map((letter, axis) => [letter, sizeAt(tensor.shape, axis)]);
 }

@@ -2,6 +2,7 @@
  * @file Functions of keras.ops.image that read each pixel from another place (`keras/src/backend/tensorflow/image.py`).
  */
 import { tf } from "../../engine/tf.ts";
+import { sizeAt } from "../../tensor.ts";
 import { isTrueAt, numberAt, numberList, stringAt } from "../../topology/config-values.ts";
 import { axisOf, channelsLast, contractAxis, rowsOf } from "../axes.ts";
 import type { Kernel, KernelCall } from "../kernel.ts";
@@ -14,11 +15,11 @@ import { drawsFrom } from "../random-images/draws.ts";
 import { distorted, smoothed } from "../random-images/elastic.ts";
 import { readingIn } from "../random-images/random-image.ts";
 import { valuesAt } from "./map-coordinates.ts";
-import { argumentOf, operandOf } from "./operands.ts";
+import { argumentOf, operandOf, requiredOperand } from "./operands.ts";
 
 export const movedImageKernels: Readonly<Record<string, Kernel>> = {
   "ops.AffineTransform": (call) => {
-    const maps = rowsOf(operandOf(call, 1, "transform")!, 8) as unknown as readonly Affine[];
+    const maps = rowsOf(requiredOperand(call, 1, "transform"), 8) as unknown as readonly Affine[];
     return moved(call, maps, readingIn(call.config));
   },
   "ops.PerspectiveTransform": (call) => {
@@ -33,13 +34,13 @@ export const movedImageKernels: Readonly<Record<string, Kernel>> = {
 
 /** Returns the four corners of each image. */
 function pointsOf(call: KernelCall, index: number, name: string): readonly (readonly Point[])[] {
-  const points = rowsOf(operandOf(call, index, name)!, 2) as unknown as readonly Point[];
+  const points = rowsOf(requiredOperand(call, index, name), 2) as unknown as readonly Point[];
   return Array.from({ length: points.length / 4 }, (_, image) => points.slice(4 * image, 4 * image + 4));
 }
 
 /** Applies `compute` to the images, or to a single image `[H, W, C]` as a batch of one. */
 function ofBatch(call: KernelCall, compute: (images: tf.Tensor) => tf.Tensor): tf.Tensor {
-  const images = operandOf(call, 0, "images")!;
+  const images = requiredOperand(call, 0, "images");
   return images.rank === 3 ? tf.squeeze(compute(tf.expandDims(images, 0)), [0]) : compute(images);
 }
 
@@ -58,7 +59,7 @@ function batchMoved(
   maps: readonly Affine[],
   reading: Reading,
 ): tf.Tensor {
-  const each = Array.from({ length: images.shape[0]! }, (_, image) => maps[image] ?? maps[0]!);
+  const each = Array.from({ length: sizeAt(images.shape, 0) }, (_, image) => maps[image] ?? maps[0]!);
   return channelsLast(images, config, (x) =>
     tf.customGrad((given) => ({
       value: affineTransformed(given as tf.Tensor, each, reading),
@@ -83,16 +84,16 @@ function pulledAbout(images: tf.Tensor, { config, context }: KernelCall): tf.Ten
 
 /** Multiplies each named axis by a matrix with the weights of the original pixels. */
 function scaledAndTranslated(call: KernelCall): tf.Tensor {
-  const images = operandOf(call, 0, "images")!;
+  const images = requiredOperand(call, 0, "images");
   const shape = numberList(argumentOf(call, 1, "output_shape") as number[]);
-  const scales = tf.reshape(operandOf(call, 2, "scale")!, [-1]);
-  const translations = tf.reshape(operandOf(call, 3, "translation")!, [-1]);
+  const scales = tf.reshape(requiredOperand(call, 2, "scale"), [-1]);
+  const translations = tf.reshape(requiredOperand(call, 3, "translation"), [-1]);
   return numberList(call.config["spatial_dims"]).reduce((value, dimension, index) => {
     const axis = axisOf(dimension, value.rank);
     const [scale, translation] = [scales, translations].map((x) => tf.slice(x, [index], [1]));
     const weights = placeWeights(
-      value.shape[axis]!,
-      shape[axis]!,
+      sizeAt(value.shape, axis),
+      sizeAt(shape, axis),
       scale!,
       translation!,
       stringAt(call.config, "method"),

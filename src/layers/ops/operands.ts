@@ -1,6 +1,7 @@
 /** @file The operands of keras.ops: tensors, constants, and lists of them. */
 import { tf } from "../../engine/tf.ts";
 import { TopologyError } from "../../errors.ts";
+import type { Tuple } from "../../tensor.ts";
 import type { Kernel, KernelArgument, KernelCall } from "../kernel.ts";
 
 /** Returns the argument at a position, or else of a name. */
@@ -16,7 +17,10 @@ export function argumentOf(
  * Returns the call's operands in order, named ones last. Constants become tensors of the others' dtype if their values
  * allow it.
  */
-export function operandsOf({ args, kwargs }: KernelCall, count: number): tf.Tensor[] {
+export function operandsOf<const Count extends number>(
+  { args, kwargs }: KernelCall,
+  count: Count,
+): Tuple<tf.Tensor, Count> {
   const given = [...args, ...Object.values(kwargs)];
   const tensors = given.filter((argument): argument is tf.Tensor => argument instanceof tf.Tensor);
   const whole = tensors.length > 0 && tensors.every(({ dtype }) => dtype === "int32");
@@ -24,18 +28,25 @@ export function operandsOf({ args, kwargs }: KernelCall, count: number): tf.Tens
     .filter(isOperand)
     .slice(0, count)
     .map((argument) => operandTensor(argument, whole));
-  if (operands.length === count) return operands;
+  if (operands.length === count) return operands as unknown as Tuple<tf.Tensor, Count>;
   throw new TopologyError(`operands: expected ${count}, got ${operands.length}.`);
 }
 
 /** Creates the kernel of a function of one operand. */
 export function ofOne(compute: (x: tf.Tensor) => tf.Tensor): Kernel {
-  return (call) => compute(operandsOf(call, 1)[0]!);
+  return (call) => compute(...operandsOf(call, 1));
 }
 
 /** Creates the kernel of a function of two operands. */
 export function ofTwo(compute: (a: tf.Tensor, b: tf.Tensor) => tf.Tensor): Kernel {
-  return (call) => compute(...(operandsOf(call, 2) as [tf.Tensor, tf.Tensor]));
+  return (call) => compute(...operandsOf(call, 2));
+}
+
+/** Returns one operand as a tensor. @throws {TopologyError} if the call has none. */
+export function requiredOperand(call: KernelCall, index: number, name: string): tf.Tensor {
+  const operand = operandOf(call, index, name);
+  if (operand) return operand;
+  throw new TopologyError(`${name}: expected a tensor, got none.`);
 }
 
 /** Returns one operand as a tensor, undefined if the call has none. */

@@ -3,6 +3,7 @@
  * argpartition).
  */
 import { tf } from "../../engine/tf.ts";
+import { sizeAt } from "../../tensor.ts";
 import { numberAt } from "../../topology/config-values.ts";
 import { axisOf, inverseOrder, product, rowsOf } from "../axes.ts";
 import type { KernelCall } from "../kernel.ts";
@@ -14,7 +15,7 @@ import { operandsOf } from "./operands.ts";
  * the smallest are replaced by zeros. With several rows, row `j` has zeros where any row has its `j`-th smallest.
  */
 export function partitioned(call: KernelCall): tf.Tensor {
-  const x = operandsOf(call, 1)[0]!;
+  const x = operandsOf(call, 1)[0];
   const whole = tf.cast(x, "int32");
   if (call.config["axis"] === null) return rowsPartitioned(tf.reshape(whole, [-1]), call);
   const axis = axisOf(numberAt(call.config, "axis"), x.rank);
@@ -23,7 +24,7 @@ export function partitioned(call: KernelCall): tf.Tensor {
 }
 
 function rowsPartitioned(x: tf.Tensor, { config }: KernelCall): tf.Tensor {
-  const size = x.shape.at(-1)!;
+  const size = sizeAt(x.shape, -1);
   const lead = x.shape.slice(0, -1);
   const count = Math.min(Math.max(numberAt(config, "kth"), 0), size - 1) + 1;
   const rows = rowsOf(x, size);

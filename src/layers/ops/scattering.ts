@@ -4,12 +4,13 @@
  */
 import { max } from "../../engine/operations.ts";
 import { tf } from "../../engine/tf.ts";
+import { sizeAt } from "../../tensor.ts";
 import { numberAt, numberList } from "../../topology/config-values.ts";
 import { product } from "../axes.ts";
 import type { Kernel, KernelCall } from "../kernel.ts";
 import { unsupported } from "../kernel.ts";
 import { min } from "./along-axes.ts";
-import { argumentOf, numbersOf, operandOf } from "./operands.ts";
+import { argumentOf, numbersOf, operandOf, requiredOperand } from "./operands.ts";
 
 export const scatteringKernels: Readonly<Record<string, Kernel>> = {
   "ops.Scatter": scattered,
@@ -23,7 +24,7 @@ export const scatteringKernels: Readonly<Record<string, Kernel>> = {
 
 /** Returns the places that index vectors name among the rows of the leading axes. */
 function placesOf(indices: tf.Tensor, shape: readonly number[]): { places: number[]; rest: number[] } {
-  const depth = indices.shape.at(-1)!;
+  const depth = sizeAt(indices.shape, -1);
   const values = Array.from(indices.dataSync());
   const places = Array.from({ length: values.length / depth }, (_, index) =>
     shape.slice(0, depth).reduce((place, size, axis) => place * size + values[index * depth + axis]!, 0),
@@ -34,8 +35,8 @@ function placesOf(indices: tf.Tensor, shape: readonly number[]): { places: numbe
 /** Writes values to their places among zeros. Values at the same place add up. */
 function scattered(call: KernelCall): tf.Tensor {
   const shape = numberList(call.config["shape"]);
-  const { places, rest } = placesOf(operandOf(call, 0, "indices")!, shape);
-  const values = operandOf(call, 1, "values")!;
+  const { places, rest } = placesOf(requiredOperand(call, 0, "indices"), shape);
+  const values = requiredOperand(call, 1, "values");
   const count = product(shape) / product(rest);
   return tf.reshape(summedAt(values, places, count, product(rest)), [...shape]);
 }
@@ -56,17 +57,17 @@ const reductions: Readonly<Record<string, readonly [Reduction, number]>> = {
 };
 
 function updated(call: KernelCall): tf.Tensor {
-  const inputs = operandOf(call, 0, "inputs")!;
-  const { places, rest } = placesOf(operandOf(call, 1, "indices")!, inputs.shape);
+  const inputs = requiredOperand(call, 0, "inputs");
+  const { places, rest } = placesOf(requiredOperand(call, 1, "indices"), inputs.shape);
   const width = product(rest);
   const rows = tf.reshape(inputs, [-1, width]);
-  const updates = tf.reshape(operandOf(call, 2, "updates")!, [places.length, width]);
+  const updates = tf.reshape(requiredOperand(call, 2, "updates"), [places.length, width]);
   const reduction = call.config["reduction"] ?? null;
   if (reduction === "add") {
-    return tf.reshape(tf.add(rows, summedAt(updates, places, rows.shape[0]!, width)), inputs.shape);
+    return tf.reshape(tf.add(rows, summedAt(updates, places, sizeAt(rows.shape, 0), width)), inputs.shape);
   }
   if (reduction === null) {
-    const sources = rows.shape[0]!;
+    const sources = sizeAt(rows.shape, 0);
     const from = Array.from({ length: sources }, (_, place) => place);
     places.forEach((place, index) => {
       from[place] = sources + index;
@@ -77,7 +78,7 @@ function updated(call: KernelCall): tf.Tensor {
   if (!known) throw unsupported(`the reduction "${String(reduction)}"`, "Use add, max, min or mul.");
   const [reduce, neutral] = known;
   const blank = tf.fill([1, width], neutral);
-  const result = rounds(places, rows.shape[0]!).reduce(
+  const result = rounds(places, sizeAt(rows.shape, 0)).reduce(
     (value, from) => reduce(value, picked([blank, updates], from)),
     rows as tf.Tensor,
   );
@@ -107,11 +108,11 @@ function picked(rows: tf.Tensor[], from: readonly number[]): tf.Tensor {
 
 /** Overwrites a block of the inputs, shifted so that it lies within them. */
 function blockUpdated(call: KernelCall): tf.Tensor {
-  const inputs = operandOf(call, 0, "inputs")!;
-  const updates = operandOf(call, 2, "updates")!;
+  const inputs = requiredOperand(call, 0, "inputs");
+  const updates = requiredOperand(call, 2, "updates");
   const starts = numbersOf(argumentOf(call, 1, "start_indices"));
   const margins = inputs.shape.map((size, axis): [number, number] => {
-    const rest = size - updates.shape[axis]!;
+    const rest = size - sizeAt(updates.shape, axis);
     const start = Math.min(Math.max(0, starts[axis]!), rest);
     return [start, rest - start];
   });
@@ -122,8 +123,8 @@ function blockUpdated(call: KernelCall): tf.Tensor {
 /** Creates a kernel that reduces the rows of each segment. `empty` fills segments without rows. */
 function bySegment(reduce: (rows: tf.Tensor) => tf.Tensor, empty: number): Kernel {
   return (call) => {
-    const data = operandOf(call, 0, "data")!;
-    const ids = Array.from(operandOf(call, 1, "segment_ids")!.dataSync());
+    const data = requiredOperand(call, 0, "data");
+    const ids = Array.from(requiredOperand(call, 1, "segment_ids").dataSync());
     const given = call.config["num_segments"];
     const count = given == null ? Math.max(...ids) + 1 : numberAt(call.config, "num_segments");
     const segments = Array.from({ length: count }, (_, segment) => {

@@ -3,6 +3,7 @@ import type { JsonObject } from "../../checkpoint.ts";
 import type { Padding } from "../../engine/operations.ts";
 import { averagePool2d, maxPool2d } from "../../engine/operations.ts";
 import { tf } from "../../engine/tf.ts";
+import { sizeAt } from "../../tensor.ts";
 import { isTrueAt, numberAt, numberList, numbersAt, stringAt } from "../../topology/config-values.ts";
 import { axesOf, axisOf, channelsLast, everyNth, padAxis, repeatAxis } from "../axes.ts";
 import type { Kernel, KernelArgument, KernelCall, KernelResult } from "../kernel.ts";
@@ -12,7 +13,7 @@ import { pooled } from "../pooling.ts";
 import { croppedToAspectRatio, paddedToAspectRatio, resized } from "../resampling.ts";
 import { indexed, taken } from "./indexing.ts";
 import { matmul } from "./matrix-products.ts";
-import { argumentOf, ofTwo, operandOf, operandsOf, tensorList } from "./operands.ts";
+import { argumentOf, ofTwo, operandOf, operandsOf, requiredOperand, tensorList } from "./operands.ts";
 
 type Op = (x: tf.Tensor, config: JsonObject, call: KernelCall) => tf.Tensor;
 
@@ -67,7 +68,7 @@ const moves: Readonly<Record<string, Op>> = {
   Take: (x, config, call) => {
     const values = config["axis"] === null ? tf.reshape(x, [-1]) : x;
     const axis = config["axis"] === null ? 0 : axisOf(numberAt(config, "axis"), x.rank);
-    return gatheredAt(values, operandOf(call, 1, "indices")!, axis);
+    return gatheredAt(values, requiredOperand(call, 1, "indices"), axis);
   },
   GetItem: (x, _, call) => indexed(x, argumentOf(call, 1, "key") as KernelArgument),
   OneHot: (x, config) => {
@@ -83,7 +84,7 @@ const moves: Readonly<Record<string, Op>> = {
 export const shapeOpKernels: Readonly<Record<string, Kernel>> = Object.fromEntries([
   ...Object.entries(moves).map(([name, op]): [string, Kernel] => [
     `ops.${name}`,
-    (call) => op(operandsOf(call, 1)[0]!, call.config, call),
+    (call) => op(operandsOf(call, 1)[0], call.config, call),
   ]),
   ["ops.Concatenate", joined((tensors, axis) => tf.concat(tensors, axisOf(axis, tensors[0]!.rank)))],
   ["ops.Stack", joined((tensors, axis) => tf.stack(tensors, axisOf(axis, tensors[0]!.rank + 1)))],
@@ -100,7 +101,7 @@ function dot(a: tf.Tensor, b: tf.Tensor): tf.Tensor {
 /** Gathers slices along an axis. Negative indices count from the end. */
 function gatheredAt(x: tf.Tensor, indices: tf.Tensor, axis: number): tf.Tensor {
   const places = tf.cast(indices, "int32");
-  const size = tf.scalar(x.shape[axis]!, "int32");
+  const size = tf.scalar(sizeAt(x.shape, axis), "int32");
   return tf.gather(x, tf.where(tf.less(places, 0), tf.add(places, size), places) as tf.Tensor1D, axis);
 }
 
@@ -110,11 +111,11 @@ function joined(join: (tensors: tf.Tensor[], axis: number) => tf.Tensor): Kernel
 }
 
 function split(call: KernelCall): KernelResult {
-  const x = operandsOf(call, 1)[0]!;
+  const x = operandsOf(call, 1)[0];
   const { config } = call;
   const axis = axisOf(numberAt(config, "axis"), x.rank);
   const given = config["indices_or_sections"];
-  const size = x.shape[axis]!;
+  const size = sizeAt(x.shape, axis);
   const cuts = Array.isArray(given)
     ? [0, ...numberList(given), size]
     : Array.from({ length: Number(given) + 1 }, (_, part) => (part * size) / Number(given));
@@ -139,7 +140,7 @@ function rolled(x: tf.Tensor, config: JsonObject): tf.Tensor {
 }
 
 function rolledAlong(x: tf.Tensor, axis: number, by: number): tf.Tensor {
-  const size = x.shape[axis]!;
+  const size = sizeAt(x.shape, axis);
   const shift = ((by % size) + size) % size;
   if (shift === 0) return x;
   return tf.concat([everyNth(x, axis, size - shift, shift, 1), everyNth(x, axis, 0, size - shift, 1)], axis);

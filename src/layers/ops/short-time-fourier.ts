@@ -2,6 +2,7 @@
 import type { Json } from "../../checkpoint.ts";
 import { dense } from "../../engine/operations.ts";
 import { tf } from "../../engine/tf.ts";
+import { sizeAt } from "../../tensor.ts";
 import { isTrueAt, numberAt } from "../../topology/config-values.ts";
 import { everyNth, mirrorAxis, padAxis } from "../axes.ts";
 import type { Kernel, KernelCall, KernelResult } from "../kernel.ts";
@@ -33,7 +34,7 @@ function framingIn(config: KernelCall["config"]): Framing {
 
 /** Computes the real and the imaginary part `[..., frames, frequencies]` of `[..., samples]`. */
 function framesTransformed(call: KernelCall): KernelResult {
-  const x = operandsOf(call, 1)[0]!;
+  const x = operandsOf(call, 1)[0];
   const { window, step, margin } = framingIn(call.config);
   const samples = margin === 0 ? x : mirrorAxis(x, x.rank - 1, margin);
   const frames = framed(samples, window.length, step);
@@ -47,7 +48,7 @@ function framesJoined(call: KernelCall): tf.Tensor {
   const frames = inverseRealTransformed(parts, window.length);
   const shares = call.config["window"] === null ? [...window] : overlapShares(window, step);
   const whole = overlapped(tf.mul(frames, tf.tensor1d(shares)), step);
-  const size = whole.shape.at(-1)!;
+  const size = sizeAt(whole.shape, -1);
   const given = call.config["length"] ?? null;
   const length = given === null ? size - 2 * margin : Math.min(Number(given), size - margin);
   return everyNth(whole, whole.rank - 1, margin, length, 1);

@@ -4,10 +4,12 @@
  */
 import { dense } from "../../engine/operations.ts";
 import { tf } from "../../engine/tf.ts";
+import { sizeAt } from "../../tensor.ts";
 import { numberAt, numbersAt } from "../../topology/config-values.ts";
 import { blockCounts } from "../../topology/specs/ops-signals.ts";
 import { contractAxis, padAxis } from "../axes.ts";
 import type { Kernel, KernelCall, KernelResult } from "../kernel.ts";
+import { firstInput } from "../kernel.ts";
 import { swapped } from "./matrix-products.ts";
 import { argumentOf, operandsOf, tensorList } from "./operands.ts";
 
@@ -20,22 +22,23 @@ export const signalKernels: Readonly<Record<string, Kernel>> = {
   "ops.IFFT2": (call) => {
     const [real, imaginary] = complexOf(call);
     const [a, b] = transformed2([real, tf.neg(imaginary)]);
-    const count = real.shape.at(-1)! * real.shape.at(-2)!;
+    const count = sizeAt(real.shape, -1) * sizeAt(real.shape, -2);
     return partsOf([tf.div(a, count), tf.div(b, -count)]);
   },
   "ops.RFFT": (call) => {
-    const x = operandsOf(call, 1)[0]!;
-    const length = call.config["fft_length"] == null ? x.shape.at(-1)! : numberAt(call.config, "fft_length");
+    const x = operandsOf(call, 1)[0];
+    const length =
+      call.config["fft_length"] == null ? sizeAt(x.shape, -1) : numberAt(call.config, "fft_length");
     return partsOf(realTransformed(ofLength(x, length)));
   },
   "ops.IRFFT": (call) => {
     const parts = complexOf(call);
     const given = call.config["fft_length"];
-    const length = given == null ? 2 * (parts[0].shape.at(-1)! - 1) : numberAt(call.config, "fft_length");
+    const length = given == null ? 2 * (sizeAt(parts[0].shape, -1) - 1) : numberAt(call.config, "fft_length");
     return inverseRealTransformed(parts, length);
   },
-  "ops.Unfold": ({ inputs, config }) => unfolded(inputs[0]!, config),
-  "ops.Fold": ({ inputs, config }) => folded(inputs[0]!, config),
+  "ops.Unfold": ({ inputs, config }) => unfolded(firstInput(inputs), config),
+  "ops.Fold": ({ inputs, config }) => folded(firstInput(inputs), config),
 };
 
 function complexOf(call: KernelCall): Complex {
@@ -57,7 +60,7 @@ function waves(rows: number, columns: number, length: number, wave: (angle: numb
 
 /** Transforms the last axis. */
 function transformed([real, imaginary]: Complex): Complex {
-  const size = real.shape.at(-1)!;
+  const size = sizeAt(real.shape, -1);
   const cosines = waves(size, size, size, Math.cos);
   const sines = waves(size, size, size, Math.sin);
   return [
@@ -74,7 +77,7 @@ function transformed2(parts: Complex): Complex {
 
 /** Computes the frequencies up to half of the length. */
 function realTransformed(x: tf.Tensor): Complex {
-  const size = x.shape.at(-1)!;
+  const size = sizeAt(x.shape, -1);
   const frequencies = Math.floor(size / 2) + 1;
   const sines = waves(size, frequencies, size, (angle) => -Math.sin(angle));
   return [dense(x, waves(size, frequencies, size, Math.cos)), dense(x, sines)];
@@ -98,7 +101,7 @@ export function inverseRealTransformed([real, imaginary]: Complex, length: numbe
 
 /** Cuts the last axis to a length, or fills it up with zeros. */
 function ofLength(x: tf.Tensor, length: number): tf.Tensor {
-  return padAxis(x, x.rank - 1, 0, length - x.shape.at(-1)!);
+  return padAxis(x, x.rank - 1, 0, length - sizeAt(x.shape, -1));
 }
 
 /**

@@ -4,10 +4,11 @@
  */
 import { max } from "../../engine/operations.ts";
 import { tf } from "../../engine/tf.ts";
+import { sizeAt } from "../../tensor.ts";
 import { isTrueAt } from "../../topology/config-values.ts";
 import { everyNth } from "../axes.ts";
 import type { Kernel, KernelCall, KernelResult } from "../kernel.ts";
-import { noGradient } from "../kernel.ts";
+import { firstInput, noGradient } from "../kernel.ts";
 import { eigenvectorsOf } from "../numerics/eigenvectors.ts";
 import {
   diagonalMatrices,
@@ -22,13 +23,13 @@ import { matmul, swapped } from "./matrix-products.ts";
 import { operandsOf } from "./operands.ts";
 
 export const spectralKernels: Readonly<Record<string, Kernel>> = {
-  "ops.Eigh": (call) => ({ outputs: symmetricEigenvectors(operandsOf(call, 1)[0]!) }),
+  "ops.Eigh": (call) => ({ outputs: symmetricEigenvectors(operandsOf(call, 1)[0]) }),
   "ops.SVD": singularVectors,
   "ops.Pinv": pseudoInverse,
   "ops.Lstsq": leastSquares,
   "ops.MatrixRank": ({ inputs, config }) => {
-    const values = singularValues(inputs[0]!);
-    const size = Math.max(...inputs[0]!.shape.slice(-2));
+    const values = singularValues(firstInput(inputs));
+    const size = Math.max(...firstInput(inputs).shape.slice(-2));
     const least = config["tol"] ?? null;
     const bound = least === null ? tf.mul(max(values, [-1], true), float32Epsilon * size) : Number(least);
     return tf.sum(tf.cast(tf.greater(values, bound), "int32"), -1);
@@ -42,7 +43,7 @@ const float32Epsilon = 2 ** -23;
  * diagonal are not read.
  */
 function symmetricEigenvectors(x: tf.Tensor): tf.Tensor[] {
-  const size = x.shape.at(-1)!;
+  const size = sizeAt(x.shape, -1);
   return ofEachMatrix(
     x,
     [[size], [size, size]],
@@ -61,7 +62,7 @@ function symmetricEigenvectors(x: tf.Tensor): tf.Tensor[] {
 }
 
 function singularVectors(call: KernelCall): KernelResult | tf.Tensor {
-  const x = operandsOf(call, 1)[0]!;
+  const x = operandsOf(call, 1)[0];
   if (!isTrueAt(call.config, "compute_uv")) return singularValues(x);
   const [left, values, right] = decomposed(x, isTrueAt(call.config, "full_matrices"), () => {
     const subject = "an SVD with full_matrices of matrices so far from square";
@@ -113,8 +114,8 @@ function ofWide(
   toValues: tf.Tensor,
   toRight: tf.Tensor,
 ): tf.Tensor {
-  const count = values.shape.at(-1)!;
-  const others = right.shape.at(-1)! - count;
+  const count = sizeAt(values.shape, -1);
+  const others = sizeAt(right.shape, -1) - count;
   const first = (x: tf.Tensor): tf.Tensor => everyNth(x, x.rank - 1, 0, count, 1);
   const [near, toNear] = [first(right), first(toRight)];
   const distances = reciprocalDistances(tf.square(values));
@@ -139,7 +140,7 @@ function ofWide(
 
 /** Computes the pseudoinverse, in which small singular values count as zero. */
 function pseudoInverse(call: KernelCall): tf.Tensor {
-  const x = operandsOf(call, 1)[0]!;
+  const x = operandsOf(call, 1)[0];
   const [left, values, right] = decomposed(x);
   const given = call.config["rcond"] ?? null;
   const share = given === null ? 10 * Math.max(...x.shape.slice(-2)) * float32Epsilon : Number(given);
@@ -150,7 +151,7 @@ function pseudoInverse(call: KernelCall): tf.Tensor {
 
 /** Computes the shortest `x` for which `a x` is nearest to `b`, a vector or a matrix. */
 function leastSquares(call: KernelCall): tf.Tensor {
-  const [a, b] = operandsOf(call, 2) as [tf.Tensor, tf.Tensor];
+  const [a, b] = operandsOf(call, 2);
   const [left, values, right] = decomposed(a);
   const given = call.config["rcond"] ?? null;
   const share = given === null ? Math.max(...a.shape) * float32Epsilon : Number(given);

@@ -3,7 +3,7 @@
  * of `keras/src/ops/image.py`).
  */
 import { tf } from "../../engine/tf.ts";
-import { roundHalfEven } from "../../tensor.ts";
+import { roundHalfEven, sizeAt } from "../../tensor.ts";
 import { channelsLast } from "../axes.ts";
 import type { Reading, ReadPixel } from "../numerics/affine.ts";
 import { gathered, readAround, readCount } from "../numerics/affine.ts";
@@ -36,8 +36,8 @@ export const elasticTransform: RandomImage = {
   transform: (images, { applyTransform, distortionFactor, across, down }: Elastic, config) => {
     if (!across || !down) return images;
     const moved = channelsLast(images, config, (x) => {
-      const alpha = 0.1 * distortionFactor * Math.max(x.shape[1]!, x.shape[2]!);
-      const sigma = 0.05 * distortionFactor * Math.min(x.shape[1]!, x.shape[2]!);
+      const alpha = 0.1 * distortionFactor * Math.max(sizeAt(x.shape, 1), sizeAt(x.shape, 2));
+      const sigma = 0.05 * distortionFactor * Math.min(sizeAt(x.shape, 1), sizeAt(x.shape, 2));
       return distorted(x, smoothed(across, sigma), smoothed(down, sigma), alpha, readingIn(config));
     });
     return clipped(changedWhere(applyTransform, moved, images), config);

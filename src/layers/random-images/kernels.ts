@@ -4,6 +4,7 @@
  */
 import { identity } from "../core.ts";
 import type { Kernel } from "../kernel.ts";
+import { firstInput } from "../kernel.ts";
 import { boxLayers } from "./boxes.ts";
 import { colorLayers } from "./colors.ts";
 import { elasticTransform } from "./elastic.ts";
@@ -33,7 +34,7 @@ export const randomImageKernels: Readonly<Record<string, Kernel>> = {
   ),
   ...sizeKernels,
   ContrastLimitedAdaptiveHistogramEqualization: ({ inputs, config }) =>
-    adaptivelyEqualized(inputs[0]!, config),
+    adaptivelyEqualized(firstInput(inputs), config),
   // Images have no boxes to count.
   MaxNumBoundingBoxes: identity,
 };

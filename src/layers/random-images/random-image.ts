@@ -10,7 +10,7 @@ import { numberAt, numberList, stringAt } from "../../topology/config-values.ts"
 import type { KerasMajor } from "../../topology/layer-graph.ts";
 import { isChannelsFirst } from "../axes.ts";
 import type { Kernel } from "../kernel.ts";
-import { unsupported } from "../kernel.ts";
+import { firstInput, unsupported } from "../kernel.ts";
 import type { Reading } from "../numerics/affine.ts";
 import type { Draws } from "./draws.ts";
 import { drawsFrom } from "./draws.ts";
@@ -48,8 +48,8 @@ export interface RandomImage {
 /** Creates a kernel that draws a transformation and applies it in training, and returns its input otherwise. */
 export function randomImageKernel(layer: RandomImage): Kernel {
   return ({ inputs, config, context }) => {
-    if (!context.training) return inputs[0]!;
-    const images = tf.cast(inputs[0]!, "float32");
+    if (!context.training) return firstInput(inputs);
+    const images = tf.cast(firstInput(inputs), "float32");
     const draws = drawsFrom(context.random.nextSeed());
     const shape = imageShape(images, config);
     return layer.transform(images, layer.draw({ shape, config, draws, keras: context.keras }), config);

@@ -5,6 +5,7 @@ import { tf } from "../../engine/tf.ts";
 import { numberAt, stringAt } from "../../topology/config-values.ts";
 import { channelsLast } from "../axes.ts";
 import type { Kernel } from "../kernel.ts";
+import { firstInput } from "../kernel.ts";
 import { croppedToAspectRatio, resized } from "../resampling.ts";
 import type { DrawCall, RandomImage } from "./random-image.ts";
 import { factorIn, randomImageKernel } from "./random-image.ts";
@@ -54,9 +55,9 @@ const cropKernel: Kernel = (call) => {
   const { inputs, config, context } = call;
   if (context.keras === 3) return randomImageKernel(crop)(call);
   const size = [numberAt(config, "height"), numberAt(config, "width")] as const;
-  const [, high, wide] = inputs[0]!.shape as [number, number, number];
+  const [, high, wide] = firstInput(inputs).shape as [number, number, number];
   if (context.training && high >= size[0] && wide >= size[1]) return randomImageKernel(crop)(call);
-  return resized(croppedToAspectRatio(tf.cast(inputs[0]!, "float32"), size), size, "bilinear", false);
+  return resized(croppedToAspectRatio(tf.cast(firstInput(inputs), "float32"), size), size, "bilinear", false);
 };
 
 function stretched(axis: "height" | "width"): RandomImage {

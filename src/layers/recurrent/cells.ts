@@ -5,13 +5,14 @@
 import type { JsonObject } from "../../checkpoint.ts";
 import { biasAdd, dense, gru, lstm, simpleRnn } from "../../engine/operations.ts";
 import { tf } from "../../engine/tf.ts";
+import { sizeAt } from "../../tensor.ts";
 import { isTrueAt, numberAt } from "../../topology/config-values.ts";
 import type { NestedLayer } from "../../topology/specs/recurrent-cells.ts";
 import { cellPlaces, nestedCells } from "../../topology/specs/recurrent-cells.ts";
 import { activationName } from "../activation-functions.ts";
 import { activate } from "../activations.ts";
 import type { KernelContext } from "../kernel.ts";
-import { unsupported } from "../kernel.ts";
+import { unsupported, weightIn } from "../kernel.ts";
 import { keptMask } from "../regularization.ts";
 import type { WholeSequence } from "./whole-sequence.ts";
 
@@ -69,19 +70,22 @@ export function weightsBelow(weights: Weights, place: string): Weights {
 function simpleCell(config: JsonObject, weights: Weights, context: KernelContext): Cell {
   const dropped = dropouts(config, context, 1);
   const prepare = (x: tf.Tensor): tf.Tensor =>
-    biased(dense(dropped.inputs(x)[0]!, weights["kernel"]!), weights["bias"]);
+    biased(dense(dropped.inputs(x)[0]!, weightIn(weights, "kernel")), weights["bias"]);
   return {
     stateCount: 1,
     prepare,
     start: (prepared) => zeroStates(config, prepared, 1),
     step: (prepared, [h]) => {
-      const recurrent = dense(dropped.states(h!)[0]!, weights["recurrent_kernel"]!);
+      const recurrent = dense(dropped.states(h!)[0]!, weightIn(weights, "recurrent_kernel"));
       const output = activate(tf.add(prepared, recurrent), config["activation"], context.keras);
       return { output, states: [output] };
     },
     ...(activationName(config["activation"]) === "tanh" &&
       !dropped.gatesApart && {
-        whole: { prepare, take: (steps, [h]) => [simpleRnn(steps, h!, weights["recurrent_kernel"]!)] },
+        whole: {
+          prepare,
+          take: (steps, [h]) => [simpleRnn(steps, h!, weightIn(weights, "recurrent_kernel"))],
+        },
       }),
   };
 }
@@ -90,17 +94,23 @@ function lstmCell(config: JsonObject, weights: Weights, context: KernelContext):
   const dropped = dropouts(config, context, 4);
   return {
     stateCount: 2,
-    prepare: (x) => biased(gated(dropped.inputs(x), weights["kernel"]!), weights["bias"]),
+    prepare: (x) => biased(gated(dropped.inputs(x), weightIn(weights, "kernel")), weights["bias"]),
     start: (prepared) => zeroStates(config, prepared, 2),
     step: (prepared, [h, c]) => {
-      const z = tf.add(prepared, gated(dropped.states(h!), weights["recurrent_kernel"]!));
+      const z = tf.add(prepared, gated(dropped.states(h!), weightIn(weights, "recurrent_kernel")));
       return lstmStep(z, c!, config, context);
     },
     ...(isPlain(config, dropped) && {
       whole: {
         prepare: (sequence) => dropped.inputs(sequence)[0]!,
         take: (steps, [h, c]) =>
-          lstm(steps, [h!, c!], weights["kernel"]!, weights["recurrent_kernel"]!, weights["bias"]),
+          lstm(
+            steps,
+            [h!, c!],
+            weightIn(weights, "kernel"),
+            weightIn(weights, "recurrent_kernel"),
+            weights["bias"],
+          ),
       },
     }),
   };
@@ -134,14 +144,14 @@ function gruCell(config: JsonObject, weights: Weights, context: KernelContext): 
   const resetAfter = isTrueAt(config, "reset_after");
   const act = (x: tf.Tensor): tf.Tensor => activate(x, config["activation"], context.keras);
   const gate = (x: tf.Tensor): tf.Tensor => activate(x, config["recurrent_activation"], context.keras);
-  const recurrentKernel = weights["recurrent_kernel"]!;
+  const recurrentKernel = weightIn(weights, "recurrent_kernel");
   const units = numberAt(config, "units");
   const [inputBias, recurrentBias] =
     weights["bias"] && resetAfter ? tf.unstack(weights["bias"]) : [weights["bias"], undefined];
   const columns = (from: number, count: number): tf.Tensor =>
     tf.slice(recurrentKernel, [0, from * units], [units, count * units]);
   const prepare = (x: tf.Tensor): tf.Tensor =>
-    biased(gated(dropped.inputs(x), weights["kernel"]!), inputBias);
+    biased(gated(dropped.inputs(x), weightIn(weights, "kernel")), inputBias);
   return {
     stateCount: 1,
     prepare,
@@ -205,7 +215,7 @@ function biased(x: tf.Tensor, bias: tf.Tensor | undefined): tf.Tensor {
 }
 
 function zeroStates(config: JsonObject, prepared: tf.Tensor, count: number): tf.Tensor[] {
-  const shape = [prepared.shape[0]!, numberAt(config, "units")];
+  const shape = [sizeAt(prepared.shape, 0), numberAt(config, "units")];
   return Array.from({ length: count }, () => tf.zeros(shape));
 }
 

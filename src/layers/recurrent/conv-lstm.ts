@@ -4,6 +4,7 @@ import { isTrueAt, numberAt, numbersAt, stringAt } from "../../topology/config-v
 import { isChannelsFirst } from "../axes.ts";
 import { convolve } from "../convolution.ts";
 import type { KernelCall } from "../kernel.ts";
+import { weightIn } from "../kernel.ts";
 import type { Cell } from "./cells.ts";
 import { dropouts, lstmStep, weightsBelow } from "./cells.ts";
 
@@ -39,8 +40,10 @@ export function convLstmCell(rank: 1 | 2 | 3): (call: KernelCall) => Cell {
           .inputs(sequence)
           .map((x) => turned(x, 2))
           .map((x) => tf.reshape(x, [batch * time, ...x.shape.slice(2)]));
-        const convolved = gated(flat, weights["kernel"]!, window);
-        const biased = isTrueAt(config, "use_bias") ? tf.add(convolved, weights["bias"]!) : convolved;
+        const convolved = gated(flat, weightIn(weights, "kernel"), window);
+        const biased = isTrueAt(config, "use_bias")
+          ? tf.add(convolved, weightIn(weights, "bias"))
+          : convolved;
         return tf.reshape(biased, [batch, time, ...biased.shape.slice(1)]);
       },
       start: (prepared) => {
@@ -49,7 +52,7 @@ export function convLstmCell(rank: 1 | 2 | 3): (call: KernelCall) => Cell {
       },
       step: (prepared, [h, c]) => {
         const variants = dropped.states(h!).map((x) => turned(x, 1));
-        const z = tf.add(prepared, gated(variants, weights["recurrent_kernel"]!, still));
+        const z = tf.add(prepared, gated(variants, weightIn(weights, "recurrent_kernel"), still));
         const { output, states } = lstmStep(z, turned(c!, 1), config, context);
         return isChannelsFirst(config)
           ? { output: back(output), states: states.map(back) }

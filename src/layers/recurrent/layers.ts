@@ -4,6 +4,7 @@ import { TopologyError } from "../../errors.ts";
 import { isTrueAt } from "../../topology/config-values.ts";
 import { nestedLayer } from "../../topology/specs/recurrent-cells.ts";
 import type { Kernel, KernelArgument, KernelCall, KernelResult } from "../kernel.ts";
+import { firstInput } from "../kernel.ts";
 import type { Cell } from "./cells.ts";
 import { cellOf, weightsBelow } from "./cells.ts";
 import { convLstmCell } from "./conv-lstm.ts";
@@ -38,7 +39,7 @@ function recurrent(cellOfCall: CellOfCall): Kernel {
     const { inputs, config } = call;
     const cell = cellOfCall(call);
     const mask = stepMask(call);
-    const { last, outputs, states } = walk(cell, inputs[0]!, givenStates(call, cell), {
+    const { last, outputs, states } = walk(cell, firstInput(inputs), givenStates(call, cell), {
       backwards: isTrueAt(config, "go_backwards"),
       mask,
       hidden: hiddenOutput(call),
@@ -57,7 +58,7 @@ function recurrent(cellOfCall: CellOfCall): Kernel {
 function oneStep(className: string): Kernel {
   return (call): KernelResult => {
     const cell = cellOf({ className, config: call.config }, call.weights, call.context);
-    const { output, states } = cell.step(cell.prepare(call.inputs[0]!), givenStates(call, cell));
+    const { output, states } = cell.step(cell.prepare(firstInput(call.inputs)), givenStates(call, cell));
     return { outputs: [output, ...states] };
   };
 }

@@ -2,6 +2,8 @@
 
 import { chosen } from "../../engine/operations.ts";
 import { tf } from "../../engine/tf.ts";
+import { sizeAt } from "../../tensor.ts";
+import { firstInput } from "../kernel.ts";
 import { asBool } from "../ops/number-functions.ts";
 import type { Cell } from "./cells.ts";
 import type { WholeSequence } from "./whole-sequence.ts";
@@ -62,7 +64,7 @@ function walkByStep(cell: Cell, sequence: tf.Tensor, initial: readonly tf.Tensor
   const inputs = inOrder(tf.unstack(cell.prepare(sequence), 1), how.backwards);
   const shown = how.mask && inOrder(tf.unstack(asBool(how.mask), 1), how.backwards);
   const outputs: tf.Tensor[] = [];
-  let states = initial.length > 0 ? initial : cell.start(inputs[0]!);
+  let states = initial.length > 0 ? initial : cell.start(firstInput(inputs));
   inputs.forEach((input, time) => {
     const step = cell.step(input, states);
     const visible = shown?.[time];
@@ -85,5 +87,5 @@ function inOrder<T>(steps: readonly T[], backwards: boolean): readonly T[] {
 /** Selects by sample: from `one` where `shown` `[N]` or `[N, 1]` is true, else from `other`. */
 function bySample(shown: tf.Tensor, one: tf.Tensor, other: tf.Tensor): tf.Tensor {
   const axes = Array.from({ length: one.rank - 1 }, () => 1);
-  return chosen(tf.reshape(shown, [shown.shape[0]!, ...axes]), one, other);
+  return chosen(tf.reshape(shown, [sizeAt(shown.shape, 0), ...axes]), one, other);
 }
