@@ -1,7 +1,8 @@
 /** What the command line needs besides the public API. */
+export { sampleUnit } from "./data/dataset.ts";
 export { decoderInfo } from "./data/decoder-info.ts";
 export type { FileOptions } from "./data/model-files.ts";
-export { dataFolder, fileKindOf } from "./data/model-files.ts";
+export { fileKindOf } from "./data/model-files.ts";
 export { ensureEngine } from "./engine/backend.ts";
 export { engineHome } from "./engine/home.ts";
 export type { Shard } from "./features/shard.ts";
@@ -23,6 +24,7 @@ export type { Parity } from "./inference/parity.ts";
 export { comparePredictions } from "./inference/parity.ts";
 export type { OptionCheck, OptionSpelling, Refuse } from "./options.ts";
 export { oneOf, someText, spellOptions, wholeNumber } from "./options.ts";
+export { openEvaluationData } from "./run/evaluation-data.ts";
 export { extractRun } from "./run/extract-run.ts";
 export { makeRunFolder, modelFileAt, removeRunFolder } from "./run/folder.ts";
 export type { PreparedRun } from "./run/prepare.ts";

@@ -1,11 +1,10 @@
-import { statSync } from "node:fs";
-import { join } from "node:path";
-import { dataFolder, modelFileAt } from "../cli-api.ts";
-import type { ClassFigures, Evaluation, SampleUnit } from "../index.ts";
+import { modelFileAt, oneOf, openEvaluationData, sampleUnit } from "../cli-api.ts";
+import type { ClassFigures, Evaluation, SampleUnit, Split } from "../index.ts";
 import { evaluate, readCheckpoint, UsageError } from "../index.ts";
 import { columns } from "./columns.ts";
 import type { Command } from "./command.ts";
-import { picked } from "./command.ts";
+import { picked, withoutUndefined } from "./command.ts";
+import { value } from "./flag.ts";
 import type { EngineValues, JsonValue, ModelValue } from "./run-flags.ts";
 import {
   archFlag,
@@ -21,54 +20,73 @@ import {
 } from "./run-flags.ts";
 import { figure } from "./run-text.ts";
 
-type EvaluateValues = ModelValue & EngineValues & JsonValue;
+interface EvaluateValues extends ModelValue, EngineValues, JsonValue {
+  readonly split?: Split | "all";
+}
 
 /** `finetune evaluate M --data D` measures a model on labeled data. */
 export const evaluateCommand: Command<EvaluateValues> = {
   name: "evaluate",
   usage: "evaluate MODEL --data DIR",
   summary:
-    "Prints loss, accuracy and confusion table on labeled images or texts: val/ if there is one, else all.",
+    "Prints loss, metrics and confusion table on labeled data: val if there is one, else what the run held out, else all.",
   options: {
     ...dataFlags,
     ...archFlag,
     ...only(taskFlags, "loss"),
     ...only(trainingFlags, "batch-size"),
   },
-  flags: { ...modelValue, ...engineFlags, ...jsonFlag },
+  flags: {
+    ...modelValue,
+    split: value(
+      "Samples to evaluate: train, val, test or all",
+      "NAME",
+      oneOf("val", "test", "train", "all"),
+      {
+        group: "Model and data",
+        otherwise: "val if there is one, else what the run held out, else all",
+      },
+    ),
+    ...engineFlags,
+    ...jsonFlag,
+  },
   positionals: [1, 1],
   takesModel: true,
   examples: [["evaluate runs/pets --data photos/", "how well a tuned model does on photos/val"]],
   run: async ({ values, options, positionals, terminal }) => {
     const { data } = options;
     if (typeof data !== "string") {
-      throw new UsageError("--data: expected a folder of class folders, got none.", "flag-missing", "data");
+      throw new UsageError("--data: expected a folder or a table, got none.", "flag-missing", "data");
     }
     chooseEngine(values);
-    const folder = heldOutFolder(data) ?? data;
-    const checkpoint = await readCheckpoint(modelFileAt(positionals[0]!), picked(options, "arch"));
-    const dataset = await dataFolder(checkpoint, folder);
+    const [model = ""] = positionals;
+    const checkpoint = await readCheckpoint(modelFileAt(model), picked(options, "arch"));
+    const { dataset, split } = await openEvaluationData(checkpoint, model, data, {
+      ...picked(options, "masks", "x", "targets", "sampleWeight", "splitColumn", "group", "valFraction"),
+      ...withoutUndefined({ split: values.split }),
+    });
+    for (const warning of dataset.warnings ?? []) terminal.notice(`warning: ${warning}`);
+    const unit = sampleUnit(dataset);
     const result = await evaluate(checkpoint, dataset, {
-      ...fileOptions(options, terminal, "evaluate", dataset.kind),
+      split,
+      ...fileOptions(options, terminal, "evaluate", unit),
       ...picked(options, "loss", "batchSize", "strictData"),
     });
     for (const { path, reason } of result.bad) terminal.notice(`warning: ${path}: ${reason} Skipped.`);
     if (values.json) terminal.document(result);
-    for (const line of evaluationLines(folder, dataset.kind, result)) terminal.print(line);
+    for (const line of evaluationLines(
+      split === "all" ? `in ${data}` : `of ${split} in ${data}`,
+      unit,
+      result,
+    ))
+      terminal.print(line);
   },
 };
 
-/** Returns the folder of held-out files in `data`, by any of the names that training takes. */
-function heldOutFolder(data: string): string | undefined {
-  return ["val", "valid", "validation"]
-    .map((name) => join(data, name))
-    .find((folder) => statSync(folder, { throwIfNoEntry: false })?.isDirectory());
-}
-
-function evaluationLines(folder: string, unit: SampleUnit, result: Evaluation): string[] {
+function evaluationLines(place: string, unit: SampleUnit, result: Evaluation): string[] {
   const { samples, loss, metrics } = result;
   const figures = Object.entries({ loss, ...metrics }).map(([name, value]) => `${name} ${figureText(value)}`);
-  return [`${samples} ${unit} in ${folder}: ${figures.join("  ")}`, ...tablesOf(result).flatMap(tableLines)];
+  return [`${samples} ${unit} ${place}: ${figures.join("  ")}`, ...tablesOf(result).flatMap(tableLines)];
 }
 
 function figureText(value: number | readonly number[]): string {

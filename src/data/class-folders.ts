@@ -5,7 +5,7 @@ import type { FileDataset, FileSample, ImageDataset, Split, TextDataset } from "
 import { contentHash } from "./file-bytes.ts";
 import type { FileKind } from "./file-kind.ts";
 import { fileKinds, imageFiles, textFiles } from "./file-kind.ts";
-import { type Listing, listTree } from "./file-listing.ts";
+import { byCodePoint, type Listing, listTree } from "./file-listing.ts";
 import { type ClassFolder, type DataLayout, findLayout } from "./split-folders.ts";
 import { holdOut } from "./splits.ts";
 
@@ -14,6 +14,8 @@ export interface ClassFolderOptions {
   readonly validationFraction?: number | undefined;
   /** Returns the sha256 of a file's bytes; an index of known files can spare reading them. */
   readonly hashFile?: ((path: string) => Promise<string>) | undefined;
+  /** Whether the samples are only evaluated: no train split and one class are enough, and classes are those of all splits. */
+  readonly forEvaluation?: boolean | undefined;
 }
 
 export interface ClassFolders extends FileDataset {
@@ -57,24 +59,28 @@ async function classFolders(
   options: ClassFolderOptions,
 ): Promise<Omit<ClassFolders, "kind">> {
   const layout = await findLayout(directory, kind);
-  const { classes, folders, loose } = layout;
-  if (classes.train === undefined) throw noTrainError(layout, kind);
-  const train = await listClasses(classes.train, kind);
-  checkClasses(directory, folders.train, train, kind);
-  const classNames = train.map(({ name }) => name);
-  const samples: FileSample[] = train.flatMap(({ tree }, label) =>
-    tree.files.map((path) => ({ path, label, split: "train" })),
-  );
-  const trees = train.map(({ tree }) => tree);
-  for (const split of ["val", "test"] as const) {
-    if (classes[split] === undefined) continue;
-    const listed = await listClasses(classes[split], kind);
-    trees.push(...listed.map(({ tree }) => tree));
+  const { folders, loose } = layout;
+  const { forEvaluation = false } = options;
+  if (layout.classes.train === undefined && !forEvaluation) throw noTrainError(layout, kind);
+  const classes = {
+    train: await listClasses(layout.classes.train, kind),
+    val: await listClasses(layout.classes.val, kind),
+    test: await listClasses(layout.classes.test, kind),
+  };
+  if (classes.train) checkClasses(directory, folders.train, classes.train, kind, forEvaluation);
+  const every = [classes.train, classes.val, classes.test].flatMap((listed) => listed ?? []);
+  const naming = forEvaluation ? every : (classes.train ?? []);
+  const classNames = [...new Set(naming.map(({ name }) => name))].sort(byCodePoint);
+  const samples: FileSample[] = [];
+  for (const split of ["train", "val", "test"] as const) {
+    const listed = classes[split];
+    if (!listed) continue;
     const found = splitSamples(listed, split, classNames);
     // Competitions ship a test folder without labels.
     if (found.length === 0 && split === "val") throw emptySplitError(folders.val?.path ?? directory, kind);
     for (const sample of found) samples.push(sample);
   }
+  const trees = every.map(({ tree }) => tree);
   const ignored = [
     loose.files,
     loose.others,
@@ -86,7 +92,7 @@ async function classFolders(
     ...{ directory, classNames, ignored: ignored.flat() },
     ...(remarks.length > 0 && { remarks }),
   };
-  const fraction = options.validationFraction ?? 0.2;
+  const fraction = options.validationFraction ?? (forEvaluation ? 0 : 0.2);
   if (classes.val !== undefined) return { ...facts, samples, validation: "folder" };
   if (fraction === 0) return { ...facts, samples, validation: "none" };
   return {
@@ -101,8 +107,14 @@ interface ListedClass {
   readonly tree: Listing;
 }
 
-async function listClasses(folders: readonly ClassFolder[], kind: FileKind): Promise<readonly ListedClass[]> {
-  return Promise.all(folders.map(async ({ name, path }) => ({ name, tree: await listTree(path, kind) })));
+async function listClasses(
+  folders: readonly ClassFolder[] | undefined,
+  kind: FileKind,
+): Promise<readonly ListedClass[] | undefined> {
+  return (
+    folders &&
+    Promise.all(folders.map(async ({ name, path }) => ({ name, tree: await listTree(path, kind) })))
+  );
 }
 
 function splitSamples(
@@ -147,6 +159,7 @@ function checkClasses(
   folder: Listing | undefined,
   classes: readonly ListedClass[],
   kind: FileKind,
+  forEvaluation: boolean,
 ): void {
   const { path, files, others } = folder ?? { path: directory, files: [], others: [] };
   const [first] = classes;
@@ -155,6 +168,7 @@ function checkClasses(
   }
   if (first === undefined)
     throw files.length === 0 ? emptyError(directory, path, kind) : flatError(path, files, others, kind);
+  if (forEvaluation) return;
   if (classes.length === 1) {
     throw new DataError(
       `${path}: Only one class folder (${first.name}). Two or more are needed.`,

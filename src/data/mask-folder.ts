@@ -23,6 +23,8 @@ export interface MaskFolderOptions {
   readonly validationFraction?: number | undefined;
   /** Returns the sha256 of a file's bytes; an index of known files can spare reading them. */
   readonly hashFile?: ((path: string) => Promise<string>) | undefined;
+  /** Whether the samples are only evaluated: no train split is needed. */
+  readonly forEvaluation?: boolean | undefined;
 }
 
 /** Images with a mask each. */
@@ -49,7 +51,9 @@ export async function maskFolder(
   masks?: string,
   options: MaskFolderOptions = {},
 ): Promise<MaskFolder> {
-  const places = masks === undefined ? await placesInside(images) : await placesOf(images, masks);
+  const { forEvaluation = false } = options;
+  const places =
+    masks === undefined ? await placesInside(images) : await placesOf(images, masks, forEvaluation);
   const paired = await Promise.all(places.map((place) => pairsIn(place)));
   const samples = paired.flatMap(({ samples: own }) => own);
   const folder = masks ?? images;
@@ -61,7 +65,7 @@ export async function maskFolder(
   const coding = { ...found, classNames: namesFor(folder, found, options.classNames) };
   const column: TargetColumn = { name: "mask", kind: "mask", classNames: coding.classNames, coding };
   const hasVal = samples.some(({ split }) => split === "val");
-  const fraction = hasVal ? 0 : (options.validationFraction ?? 0.2);
+  const fraction = hasVal ? 0 : (options.validationFraction ?? (forEvaluation ? 0 : 0.2));
   const warnings = [...paired.flatMap((each) => each.warnings), ...seen.warnings];
   return {
     kind: "images",
@@ -89,10 +93,10 @@ const maskNames =
   /^(masks?|labels?|annotations?|segmentations?(class|_?masks)?|targets?|gt|gtfine|ground_?truth|trimaps?|y|mattes?)$/i;
 
 /** Finds split folders inside a folder of images and inside one of masks, or takes the folders themselves. */
-async function placesOf(images: string, masks: string): Promise<readonly Place[]> {
+async function placesOf(images: string, masks: string, forEvaluation = false): Promise<readonly Place[]> {
   const [own, others] = await Promise.all([splitsIn(images), splitsIn(masks)]);
   if (own.size === 0) return [{ split: "train", images, masks }];
-  if (!own.has("train")) throw noTrain(images);
+  if (!own.has("train") && !forEvaluation) throw noTrain(images);
   return Promise.all(
     [...own].map(async ([split, path]) => {
       const mask = others.get(split);

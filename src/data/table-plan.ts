@@ -26,6 +26,8 @@ export interface TableOptions {
   readonly validationFraction?: number | undefined;
   /** Returns the sha256 of a file's bytes; an index of known files can spare reading them. */
   readonly hashFile?: ((path: string) => Promise<string>) | undefined;
+  /** Whether the rows are only evaluated: no row of train is needed, and classes are those of all rows. */
+  readonly forEvaluation?: boolean | undefined;
 }
 
 /** Where in a row everything stands. */

@@ -39,7 +39,7 @@ export async function table(path: string, options: TableOptions = {}): Promise<F
   const rows = await readRows(file, plan);
   if (rows.lines.length === 0) throw new DataError(`${path}: expected rows, got none.`, "table-empty");
   const splits = readSplits(rows, plan);
-  const isTrain = splits.map((split) => split === "train");
+  const isTrain = splits.map((split) => split === "train" || options.forEvaluation === true);
   if (!isTrain.includes(true))
     throw new DataError(`${path}: expected rows of train, got none.`, "table-no-train");
   const targets = plan.targets.map((index) => readTarget(columnAt(rows, index), options.task, isTrain));
@@ -193,7 +193,7 @@ async function filesOf(inputs: ColumnCells, facts: TableFacts, options: TableOpt
       ...(group !== undefined && { group }),
     };
   });
-  const fraction = splits.includes("val") ? 0 : (options.validationFraction ?? 0.2);
+  const fraction = heldShare(splits, options);
   const samples = fraction > 0 ? await holdOut(listed, fraction, options.hashFile ?? contentHash) : listed;
   const warnings = [...facts.warnings, ...found.warnings, ...contradictions(path, samples, inputs.lines)];
   return {
@@ -204,6 +204,11 @@ async function filesOf(inputs: ColumnCells, facts: TableFacts, options: TableOpt
     ...(found.remarks.length > 0 && { remarks: found.remarks }),
     ...(warnings.length > 0 && { warnings }),
   };
+}
+
+/** Returns the share of train that is held out. */
+function heldShare(splits: readonly Split[], { validationFraction, forEvaluation }: TableOptions): number {
+  return splits.includes("val") ? 0 : (validationFraction ?? (forEvaluation ? 0 : 0.2));
 }
 
 /** Warns of files that several rows name with different classes. */
@@ -236,11 +241,12 @@ function arraysOf(inputs: InputTensor, facts: TableFacts, options: TableOptions)
     return rows.length === 0 ? undefined : batchOf(inputs, facts, rows);
   };
   const [train, validation, test] = [part("train"), part("val"), part("test")];
-  if (train === undefined)
-    throw new DataError(`${facts.path}: expected rows of train, got none.`, "table-no-train");
+  // Rows that are only evaluated may all be of another split.
+  const first = train ?? validation ?? test;
+  if (first === undefined) throw new DataError(`${facts.path}: expected rows, got none.`, "table-empty");
   return {
     kind: "arrays",
-    ...train,
+    ...first,
     ...(validation && { validation }),
     ...(test && { test }),
     ...(classes?.column.classNames && { classNames: classes.column.classNames }),
@@ -255,7 +261,7 @@ function splitRows(
   { splits, targets, groups }: TableFacts,
   options: TableOptions,
 ): readonly Split[] {
-  const fraction = splits.includes("val") ? 0 : (options.validationFraction ?? 0.2);
+  const fraction = heldShare(splits, options);
   if (fraction === 0) return splits;
   const train = splits.flatMap((split, row) => (split === "train" ? [row] : []));
   const classes = classesOf(targets);
