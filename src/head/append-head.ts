@@ -15,8 +15,8 @@ export interface AppendedHead {
 }
 
 /**
- * Appends a Dense layer to the model's output, after a GlobalAveragePooling layer if the output has spatial dimensions and
- * its positions get no scores of their own.
+ * Appends a Dense layer to the model's output, after a GlobalAveragePooling layer if the output has spatial dimensions
+ * and `perPosition` is false.
  * @throws {TopologyError} if the output is not of rank 2 to 5.
  */
 export function appendHead(

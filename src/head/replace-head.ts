@@ -19,13 +19,13 @@ export type HeadOptions = (ClassHead | UnitHead) & {
   /** Seed of the new kernel. Defaults to 0. */
   readonly seed?: number;
   /**
-   * Whether every position of the output gets its own scores, as in a segmentation mask or in tags. Defaults to what the model
-   * does: its last layer is a Dense or a convolution that scores positions, or it is not.
+   * True to compute scores at every position of the output, as in segmentation or tagging. By default true if the
+   * model's head is a Dense or convolution that computes scores at every position.
    */
   readonly perPosition?: boolean;
 };
 
-/** A head that tells classes apart. */
+/** A new head for classification. */
 export interface ClassHead {
   readonly classes: number;
   /**
@@ -35,7 +35,7 @@ export interface ClassHead {
   readonly activation?: "softmax" | "sigmoid" | "linear";
 }
 
-/** A head of so many values: linear for regression, sigmoid for several labels. */
+/** A new head with any number of output values: linear for regression, sigmoid for multi-label classification. */
 export interface UnitHead {
   readonly units: number;
   /** Activation of the output. Defaults to linear. */
@@ -43,11 +43,11 @@ export interface UnitHead {
 }
 
 /**
- * Returns the checkpoint with a new head for `classes` classes, or of `units` values. The last layer with weights of a head keeps its
- * name, class and config except for its units; the target shape of a Reshape after it is adapted. Where the output scores
- * positions the last convolution or TimeDistributed Dense is replaced. Any other model gets a Dense layer, after a global
- * average if its output has spatial dimensions. Kernels are Glorot uniform, biases zero. `notes.newLayers` lists the new layers;
- * labels and optimizer variables are dropped.
+ * Returns the checkpoint with a new head for `classes` classes, or with `units` output values. The last layer with
+ * weights of a head keeps its name, class and config except for its units; the target shape of a Reshape after it is
+ * adapted. If the output has scores at every position, the last convolution or TimeDistributed Dense is replaced. Any
+ * other model gets a Dense layer, after a global average if its output has spatial dimensions. Kernels are Glorot
+ * uniform, biases zero. `notes.newLayers` lists the new layers; labels and optimizer variables are dropped.
  * @throws {TopologyError} if the model has several outputs, a shared head, or an output that no head fits.
  * @throws {UsageError} if `classes` is less than two, or `units` less than one.
  * @example
@@ -97,10 +97,10 @@ export function replaceHead(checkpoint: Checkpoint, options: HeadOptions): Check
   };
 }
 
-/** The activations behind which units are scores or values. A unit behind another one is a feature. */
+/** Activations of an output layer. With any other activation a layer's units are features, not scores. */
 const scoreActivations: readonly string[] = ["softmax", "sigmoid", "linear"];
 
-/** A single sigmoid unit serves two classes. */
+/** Returns units and activation of the new head. One sigmoid unit is enough for two classes. */
 function scoresOf(options: ClassHead | UnitHead, replaced: OutputHead | null): Scores {
   if ("units" in options) {
     const { units, activation = "linear" } = options;
@@ -156,7 +156,7 @@ function givesActivation(graph: LayerGraph, path: string): boolean {
   return layer.className === "Activation" || activationName(layer) !== "linear";
 }
 
-/** Changes the Dense that a TimeDistributed applies. */
+/** Changes the units of the Dense inside a TimeDistributed. */
 function withInnerUnits(json: JsonObject, units: number, changes: JsonObject): JsonObject {
   const config = json["config"];
   const inner = isObject(config) ? config["layer"] : undefined;
@@ -194,7 +194,10 @@ function withReshape(json: JsonObject, oldUnits: number, units: number): JsonObj
   return withConfig(json, { target_shape: target.with(at, units) as readonly Json[] });
 }
 
-/** @throws {TopologyError} if the model's output does not have `units` as its last axis, one row a sample where it had that. */
+/**
+ * @throws {TopologyError} if the model's output does not end in an axis of `units`, or has another rank than
+ * `perSample` requires.
+ */
 function requireOutput(graph: LayerGraph, units: number, perSample: boolean): void {
   const [output] = graph.outputs;
   const shape = output ? tensorAt(graph, output.ref).shape : null;

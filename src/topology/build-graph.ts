@@ -58,8 +58,8 @@ function endpoints(names: NamedArgument, refs: readonly TensorRef[]): GraphEndpo
 }
 
 /**
- * Returns the names of a model's outputs: the key where the model returns a dict, else the name of the layer. A name that
- * occurs twice is counted.
+ * Returns the names of a model's outputs: their keys if the model returns a dict, else the names of their layers. A
+ * repeated name gets a number.
  */
 function outputNames(outputs: NamedArgument): string[] {
   const names = namesIn(outputs, undefined);

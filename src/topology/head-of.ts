@@ -41,20 +41,20 @@ function headBefore(graph: LayerGraph, output: GraphEndpoint): Head | null {
   return { path: node.layer, tail, shared: calls > 1 };
 }
 
-/** A Dense or a convolution whose units are an output's last axis, and what stands after it. */
+/** A Dense or convolution whose units are the last axis of an output. */
 export interface OutputHead {
   readonly head: Head;
   /** Number of units of a Dense or filters of a convolution. */
   readonly units: number;
   /** Activation of the output: `softmax`, `sigmoid`, `linear`, or another function. */
   readonly activation: string;
-  /** True if the output has one row a sample. */
+  /** True if the output has rank 2, one row per sample. */
   readonly perSample: boolean;
 }
 
 /**
- * Returns the head that computes an output. Returns null if another layer does, or if a layer after it changes the
- * number of units.
+ * Returns the head of the output at `index`. Returns null if its head is another kind of layer, or if a layer after the
+ * head changes the number of units.
  */
 export function outputHead(graph: LayerGraph, index: number): OutputHead | null {
   const output = graph.outputs[index];
@@ -66,7 +66,7 @@ export function outputHead(graph: LayerGraph, index: number): OutputHead | null 
   return { head, units, activation: activationOf(graph, head), perSample: shape.length === 2 };
 }
 
-/** Returns the units of a Dense or a convolution, or of one that a TimeDistributed applies; null for other layers. */
+/** Returns the units of a Dense, of a Dense inside a TimeDistributed, or of a convolution; null for other layers. */
 function unitsOf({ className, config }: GraphLayer): number | null {
   if (className === "TimeDistributed") {
     const inner = config["layer"];
@@ -86,7 +86,7 @@ export interface Classifier extends OutputHead {
 }
 
 /**
- * Returns the head of a classifier: a Dense or a convolution with a softmax, sigmoid or linear output of one row a
+ * Returns the head of a classifier: a Dense or convolution with a softmax, sigmoid or linear output of one row per
  * sample. Returns null for any other model.
  */
 export function classifierOf(graph: LayerGraph): Classifier | null {

@@ -28,7 +28,7 @@ async function configText(path: string): Promise<string> {
 /** Of the Sequentials inside another, which Keras before 2.2.3 wrote without. */
 const namesOfLists = /(?<=\]), "name": "[^"]*"/g;
 
-/** An operation of keras.ops: Keras cannot read one back from .h5, not even from its own. */
+/** Returns whether a layer is an operation of keras.ops, which Keras cannot load from .h5, not even from its own. */
 function isOp({ className }: GraphLayer): boolean {
   return className.startsWith("ops.");
 }
@@ -200,7 +200,7 @@ describe.each(sampledModels(records))("%s", (file, record) => {
   test("has the same weights as .h5, which an independent reader confirms", async () => {
     const checkpoint = await readCheckpoint(path);
     if (checkpoint.format === "keras" && layerGraph(checkpoint).layers.some(isOp)) {
-      await expect(copied(checkpoint, "copy.h5")).rejects.toThrow(/cannot read an operation back from \.h5/);
+      await expect(copied(checkpoint, "copy.h5")).rejects.toThrow(/cannot load an operation from \.h5/);
       return;
     }
     const { path: written, copy } = await copied(checkpoint, "copy.h5");

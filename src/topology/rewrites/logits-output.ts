@@ -1,24 +1,25 @@
 import type { GraphLayer, GraphNode, LayerGraph, TensorRef } from "../layer-graph.ts";
-import { layerAt, refKey } from "../layer-graph.ts";
+import { layerAt, nodeAt, refKey, tensorAt } from "../layer-graph.ts";
 import { activationName } from "../specs/activation.ts";
 import type { GraphEdges } from "./graph-edges.ts";
 import { graphEdges } from "./graph-edges.ts";
 
-/** The activations whose logits Keras's cross-entropies ask for. */
+/** An activation whose logits Keras computes a cross-entropy from. */
 export type LogitsActivation = "softmax" | "sigmoid" | "none";
 
-/** How one output of the graph becomes the model's. */
+/** Activations of one output of a model. */
 export interface OutputLogits {
-  /** Turns the graph's output into the model's; softmax over the last axis. */
+  /** Activation to apply to the graph's output to get the model's output. A softmax applies to the last axis. */
   readonly activation: LogitsActivation;
-  /** The activation that gives the model's output itself, so that Keras finds its logits with it, taken off or not. */
+  /** Activation that directly returns the model's output, removed or not. Keras finds the logits through it. */
   readonly carried: LogitsActivation;
 }
 
+/** A graph whose outputs are logits where possible. */
 export interface LogitsGraph {
-  /** The model up to its logits: the same nodes at the same indices, some layers less active. The graph itself if nothing changes. */
+  /** The model up to its logits, with the same nodes at the same indices. The original graph if nothing changes. */
   readonly graph: LayerGraph;
-  /** One for each output of the graph. */
+  /** Activations in the order of the graph's outputs. */
   readonly outputs: readonly OutputLogits[];
 }
 
@@ -26,11 +27,11 @@ const withActivationArgument =
   /^(?:Dense|EinsumDense|Activation|(?:Separable|Depthwise)?Conv[123]D(?:Transpose)?)$/u;
 
 /**
- * Returns the model without the softmax or sigmoid of its outputs, so that a cross-entropy is computed from logits as Keras does. It
- * is found in the last layer, or before layers that move values without mixing classes (a Reshape that keeps the last axis, any
- * Flatten after a sigmoid). It stays where another layer reads what it gives, or its layer is called twice.
- *
- * @param mayChange whether the call of a node may lose its activation.
+ * Removes the softmax or sigmoid of a model's outputs, so that a cross-entropy is computed from logits as Keras does.
+ * The activation may be in the last layer, or before layers that move values without mixing classes (a Reshape that
+ * keeps the last axis, any Flatten after a sigmoid). It stays if another layer reads its output, or if its layer is
+ * called more than once.
+ * @param mayChange Returns whether the activation of a node may be removed. True for all nodes by default.
  */
 export function withLogitsOutputs(
   graph: LayerGraph,
@@ -46,7 +47,7 @@ export function withLogitsOutputs(
   };
 }
 
-/** What stands before an output, and the path of the layer to take the activation from. */
+/** Activations of an output, with the path of the layer to remove the activation from, if any. */
 type FoundLogits = OutputLogits & { readonly layer?: string };
 
 function logitsBefore(
@@ -59,7 +60,7 @@ function logitsBefore(
   let isMoved = false;
   let isFree = edges.readers(output).length === 0;
   for (let ref: TensorRef | undefined = output; ref; ) {
-    const node: GraphNode = graph.nodes[ref.node]!;
+    const node = nodeAt(graph, ref.node);
     const layer = layerAt(graph, node.layer);
     const activation = outputActivation(layer, node);
     if (activation !== "none") {
@@ -110,15 +111,17 @@ function isMover(layer: GraphLayer): boolean {
   return layer.className === "Reshape" || layer.className === "Flatten" || layer.className === "Identity";
 }
 
+/** Returns whether a node moves values without mixing the classes that the activation computes. */
 const movesOnly: Readonly<
   Record<"softmax" | "sigmoid", (graph: LayerGraph) => (node: GraphNode) => boolean>
 > = {
   sigmoid: () => () => true,
   softmax: (graph) => (node) => {
-    const before = graph.nodes[node.inputs[0]!.node]!.outputs[node.inputs[0]!.output]?.shape?.at(-1);
+    const [input] = node.inputs;
+    const classes = input && tensorAt(graph, input).shape?.at(-1);
     const layer = layerAt(graph, node.layer);
     if (layer.className === "Flatten" && layer.config["data_format"] === "channels_first") return false;
-    return typeof before === "number" && before === node.outputs[0]?.shape?.at(-1);
+    return typeof classes === "number" && classes === node.outputs[0]?.shape?.at(-1);
   },
 };
 

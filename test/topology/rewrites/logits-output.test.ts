@@ -11,7 +11,7 @@ type Step = readonly [
   config?: JsonObject,
 ];
 
-/** Layers called one after the other; the last gives the output. */
+/** Returns the graph of layers that are called in sequence. */
 function chain(...steps: readonly Step[]): LayerGraph {
   const layers = steps.map(
     ([name, className, , config], index): GraphLayer => ({
@@ -52,7 +52,7 @@ function activationAt(graph: LayerGraph, path: string): unknown {
   return layerAt(graph, path).config["activation"];
 }
 
-/** The graph up to its logits, with what was taken off its first output. */
+/** Returns the graph up to its logits, with the activation that was removed from its first output. */
 function withLogitsOutput(graph: LayerGraph) {
   const { graph: changed, outputs } = withLogitsOutputs(graph);
   return { graph: changed, activation: outputs[0]!.activation };
@@ -60,7 +60,7 @@ function withLogitsOutput(graph: LayerGraph) {
 
 describe("withLogitsOutputs", () => {
   test.each(["softmax", "sigmoid"] as const)(
-    "a %s in the last Dense is told and gone, the caller's graph is not",
+    "a %s of the last Dense is reported and removed, and the given graph does not change",
     (name) => {
       const graph = chain(input, ["fc", "Dense", [null, 3], { units: 3, activation: name }]);
       const logits = withLogitsOutput(graph);
@@ -107,7 +107,7 @@ describe("withLogitsOutputs", () => {
     expect(withLogitsOutput(graph)).toEqual({ graph, activation: "none" });
   });
 
-  test("MobileNet's softmax before its last Reshape is found", () => {
+  test("MobileNet's softmax before the last Reshape is removed", () => {
     const logits = withLogitsOutput(
       chain(
         ["in", "InputLayer", [null, 1, 1, 8]],
@@ -120,7 +120,7 @@ describe("withLogitsOutputs", () => {
     expect(activationAt(logits.graph, "act_softmax")).toBe("linear");
   });
 
-  test("a softmax before a Reshape that mixes classes stays, a sigmoid there goes", () => {
+  test("before a Reshape that mixes classes a softmax stays and a sigmoid is removed", () => {
     const steps = (activation: string): Step[] => [
       ["in", "InputLayer", [null, 2, 8]],
       ["fc", "Dense", [null, 2, 3], { activation }],
@@ -130,7 +130,7 @@ describe("withLogitsOutputs", () => {
     expect(withLogitsOutput(chain(...steps("sigmoid"))).activation).toBe("sigmoid");
   });
 
-  test("a linear output has no activation to strip, and a relu's is not one", () => {
+  test("a linear or relu output keeps its activation", () => {
     for (const activation of ["linear", "relu"]) {
       const graph = chain(input, ["fc", "Dense", [null, 3], { activation }]);
       expect(withLogitsOutput(graph)).toEqual({ graph, activation: "none" });
@@ -147,7 +147,7 @@ describe("withLogitsOutputs", () => {
     expect(withLogitsOutput(graph).activation).toBe("none");
   });
 
-  test("a softmax that somebody else reads stays", () => {
+  test("a softmax whose output another layer reads stays", () => {
     const graph = chain(
       input,
       ["fc", "Dense", [null, 3], { activation: "softmax" }],
@@ -160,7 +160,7 @@ describe("withLogitsOutputs", () => {
     expect(withLogitsOutput(readTwice).activation).toBe("none");
   });
 
-  test("each of two outputs loses its own softmax, and none that stands still", () => {
+  test("each of two outputs loses its own softmax unless its call may not change", () => {
     const graph = chain(input, dense, ["a", "Softmax", [null, 3]], ["b", "Softmax", [null, 3]]);
     const reads = [{ node: 1, output: 0 }];
     const heads = {
@@ -178,7 +178,7 @@ describe("withLogitsOutputs", () => {
     expect(withLogitsOutputs(heads, (node) => node.index === 3).outputs).toEqual([kept, taken]);
   });
 
-  test("Keras finds the logits of what an activation gives, not of what a Reshape made of it", () => {
+  test("an output is carried by the activation that returns it, not by one before a Reshape", () => {
     const softmax: Step = ["fc", "Dense", [null, 1, 3], { activation: "softmax" }];
     const reshaped = chain(["in", "InputLayer", [null, 1, 4]], softmax, ["out", "Reshape", [null, 3]]);
     expect(withLogitsOutputs(reshaped).outputs).toEqual([{ activation: "softmax", carried: "none" }]);
