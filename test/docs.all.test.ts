@@ -10,6 +10,7 @@ async function playground(): Promise<string> {
   const folder = lastingScratch();
   cpSync(fixture("cli", "stand_in.h5"), join(folder, "resnet50.h5"));
   cpSync(fixture("texts", "k3-reviews.keras"), join(folder, "reviews.keras"));
+  cpSync(fixture("models", "k3-preprocessing.keras"), join(folder, "augmenting.keras"));
   for (const [label, photo] of [
     ["cat", "brick"],
     ["dog", "grass"],

@@ -68,6 +68,13 @@ describe("examples", () => {
   });
 });
 
+test("augmentation.ts computes views, and finds the images themselves in the cache", async () => {
+  const lines = await run("augmentation.ts", "fixtures/cli/small_resnet.keras", "fixtures/demo/photos");
+  expect(figure(lines, /^plain: .*; \d+ features computed, (\d+) from the cache$/)).toBe(0);
+  expect(figure(lines, /^light, 4 views: .*, (\d+) from the cache$/)).toBeGreaterThan(0);
+  expect(figure(lines, /^light, 4 views, mixup: .*; (\d+) features computed/)).toBe(0);
+});
+
 describe("examples/browser", () => {
   const model = "fixtures/cli/small_resnet.keras";
   const photo = "fixtures/demo/photos/val/brick/brick-30.jpg";
