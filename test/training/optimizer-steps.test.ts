@@ -7,6 +7,7 @@ import { tf } from "../../src/engine/tf.ts";
 import type { Tensor } from "../../src/tensor.ts";
 import type { Trainer } from "../../src/training/trainer.ts";
 import { createTrainer } from "../../src/training/trainer.ts";
+import { sampled } from "../sample.ts";
 import type { Packed } from "./training-cases.ts";
 import { unpack } from "./training-cases.ts";
 
@@ -92,7 +93,15 @@ async function train(trainer: Trainer, { model }: Case, steps: number): Promise<
   return losses;
 }
 
-const titled = cases.map((recorded) => [title(recorded), recorded] as const);
+/** Each model, class of optimizer, schedule and argument that is not its default is in one of the sample. */
+const titled = sampled(
+  cases.map((recorded) => [title(recorded), recorded] as const),
+  ([text, { model, optimizer }]) => [
+    model,
+    String(optimizer["class_name"]),
+    ...[...text.matchAll(/"class_name":"\w+"|"\w+":(?=true)/g)].map(String),
+  ],
+);
 
 describe("thirty full-batch steps end where Keras's end", () => {
   test.each(titled)("%s", async (_, recorded) => {

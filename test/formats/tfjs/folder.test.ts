@@ -7,6 +7,7 @@ import { readCheckpoint, writeCheckpoint } from "../../../src/formats/checkpoint
 import { predict } from "../../../src/inference/predict.ts";
 import { type Tensor, toFloat32 } from "../../../src/tensor.ts";
 import { scratch } from "../../hdf5/temporary.ts";
+import { oneIn } from "../../sample.ts";
 import { distance } from "../distance.ts";
 import { modelPath, type PackedTensor, unpacked } from "../model-fixtures.ts";
 
@@ -23,7 +24,7 @@ beforeAll(async () => {
   await ensureEngine();
 });
 
-describe.each(readdirSync(fixtures))("%s by tensorflowjs_converter", (name) => {
+describe.each(oneIn(3, readdirSync(fixtures)))("%s by tensorflowjs_converter", (name) => {
   const folder = join(fixtures, name);
   const record = JSON.parse(readFileSync(join(folder, "record.json"), "utf8")) as FolderRecord;
 
