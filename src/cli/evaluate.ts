@@ -33,7 +33,7 @@ export const evaluateCommand: Command<EvaluateValues> = {
   options: {
     ...dataFlags,
     ...archFlag,
-    ...only(taskFlags, "loss"),
+    ...only(taskFlags, "task", "loss", "metrics"),
     ...only(trainingFlags, "batch-size"),
   },
   flags: {
@@ -62,7 +62,17 @@ export const evaluateCommand: Command<EvaluateValues> = {
     const [model = ""] = positionals;
     const checkpoint = await readCheckpoint(modelFileAt(model), picked(options, "arch"));
     const { dataset, split } = await openEvaluationData(checkpoint, model, data, {
-      ...picked(options, "masks", "x", "targets", "sampleWeight", "splitColumn", "group", "valFraction"),
+      ...picked(
+        options,
+        "masks",
+        "x",
+        "targets",
+        "sampleWeight",
+        "splitColumn",
+        "group",
+        "task",
+        "valFraction",
+      ),
       ...withoutUndefined({ split: values.split }),
     });
     for (const warning of dataset.warnings ?? []) terminal.notice(`warning: ${warning}`);
@@ -70,7 +80,7 @@ export const evaluateCommand: Command<EvaluateValues> = {
     const result = await evaluate(checkpoint, dataset, {
       split,
       ...fileOptions(options, terminal, "evaluate", unit),
-      ...picked(options, "loss", "batchSize", "strictData"),
+      ...picked(options, "task", "loss", "metrics", "batchSize", "strictData"),
     });
     for (const { path, reason } of result.bad) terminal.notice(`warning: ${path}: ${reason} Skipped.`);
     if (values.json) terminal.document(result);

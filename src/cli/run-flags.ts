@@ -130,6 +130,15 @@ export const dataFlags: OptionFlags = {
 
 /** What the model is trained for. */
 export const taskFlags: OptionFlags = {
+  task: sets("task", "What the model is trained for: single-label, multi-label or regression", "NAME", {
+    group: task,
+    otherwise: "as the file, the head and the data say",
+  }),
+  metrics: sets("metrics", "Keras metrics, by name", "NAME,…", {
+    group: task,
+    read: names,
+    otherwise: "those of the task",
+  }),
   loss: sets("loss", "Keras loss, by name or as JSON config", "NAME|JSON", {
     group: task,
     read: nameOrJson,

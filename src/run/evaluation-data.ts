@@ -9,7 +9,7 @@ import type { FinetuneOptions } from "./options.ts";
 /** The options of a run that say how data at a path is read. */
 export type DataFlags = Pick<
   FinetuneOptions,
-  "masks" | "x" | "targets" | "sampleWeight" | "splitColumn" | "group" | "valFraction"
+  "masks" | "x" | "targets" | "sampleWeight" | "splitColumn" | "group" | "task" | "valFraction"
 >;
 
 export interface EvaluationData {
@@ -46,7 +46,16 @@ function holds(dataset: StoredDataset, split: Split): boolean {
   return split === "val" ? dataset.validation !== undefined : split === "test" && dataset.test !== undefined;
 }
 
-const names = ["masks", "x", "targets", "sampleWeight", "splitColumn", "group", "valFraction"] as const;
+const names = [
+  "masks",
+  "x",
+  "targets",
+  "sampleWeight",
+  "splitColumn",
+  "group",
+  "task",
+  "valFraction",
+] as const;
 
 /** Returns how the run in a folder read its data, undefined if the folder is no run or the run's data was another. */
 async function runOn(folder: string, data: string): Promise<DataFlags | undefined> {

@@ -6,6 +6,7 @@ import type { FinetunePlan } from "../freeze/plan.ts";
 import type { FreezePolicy } from "../freeze/policy.ts";
 import type { Evaluation } from "../inference/evaluate.ts";
 import type { LossArgument } from "../task/losses/loss-argument.ts";
+import type { AskedTask, TaskName } from "../task/task.ts";
 import type { Callback } from "../training/callbacks/callback.ts";
 import type { Epoch, History } from "../training/history.ts";
 import type { OptimizerArgument } from "../training/optimizer-config.ts";
@@ -27,6 +28,13 @@ export interface FinetuneOptions {
   readonly x?: string | readonly string[] | undefined;
   /** Target columns of a table. */
   readonly targets?: string | readonly string[] | undefined;
+  /**
+   * What the model is trained for: one class per sample, any of several labels, or values. Defaults to what the file, the head and the
+   * data say; a column of numbers in a table is values unless this says `single-label`.
+   */
+  readonly task?: TaskName | undefined;
+  /** Keras metrics, by name or config. Defaults to those of the task. */
+  readonly metrics?: AskedTask["metrics"];
   /** Column of a table with sample weights. */
   readonly sampleWeight?: string | undefined;
   /** Column of a table that names each sample's split; `split` if there is one. */

@@ -177,8 +177,8 @@ export async function prepareRun(settings: RunSettings): Promise<PreparedRun> {
 
 /** Returns the options of a run that say how its data is read. */
 export function dataOptions(settings: RunSettings): DataOptions {
-  const { masks, x, targets, sampleWeight, splitColumn, group, valFraction } = settings;
-  const columns = { masks, x, targets, sampleWeight, splitColumn, group };
+  const { masks, x, targets, sampleWeight, splitColumn, group, task, valFraction } = settings;
+  const columns = { masks, x, targets, sampleWeight, splitColumn, group, task };
   const given = Object.entries(columns).filter(([, value]) => value !== null);
   return { ...Object.fromEntries(given), validationFraction: valFraction };
 }
@@ -288,10 +288,12 @@ function inputOf(
   return { reader, image };
 }
 
-function askedTask({ loss, classes, keepHead }: RunSettings): AskedTask {
+function askedTask({ task, loss, metrics, classes, keepHead }: RunSettings): AskedTask {
   return {
     keepHead,
+    ...(task !== null && { task }),
     ...(loss !== "auto" && { loss }),
+    ...(metrics !== null && { metrics }),
     ...(classes !== null && { classes }),
   };
 }

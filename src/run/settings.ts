@@ -53,6 +53,7 @@ type Nullable =
   | "layerDecay"
   | "masks"
   | "maxTime"
+  | "metrics"
   | "momentum"
   | "out"
   | "outputKeras"
@@ -61,6 +62,7 @@ type Nullable =
   | "signal"
   | "splitColumn"
   | "targets"
+  | "task"
   | "weightDecay"
   | "x";
 
@@ -94,6 +96,8 @@ const runSettings: { readonly [Name in keyof RunSettings]: Setting<RunSettings[N
   splitColumn: setting(someText, null),
   group: setting(someText, null),
   valFraction: setting(shareBelowOne, 0.2),
+  task: setting(oneOf("single-label", "multi-label", "regression"), null),
+  metrics: setting(metricArguments, null),
   freeze: setting(freezePolicies, "auto"),
   bnMode: setting(oneOf("inference", "follow", "freeze", "train"), "inference"),
   epochs: setting(wholeNumber(1), 10),
@@ -209,6 +213,21 @@ function datasetOrFolder(given: unknown, refuse: Refuse): string | Dataset {
   const isDataset = isRecord(given) && (typeof given["kind"] === "string" || Symbol.asyncIterator in given);
   if (isDataset) return given as unknown as Dataset;
   throw refuse("a folder or a dataset");
+}
+
+/** Takes metrics of every output, or of each by its name. */
+function metricArguments(given: unknown, refuse: Refuse): NonNullable<FinetuneOptions["metrics"]> {
+  const isMetric = (one: unknown): boolean =>
+    (typeof one === "string" && one.trim() !== "") || typeof one === "function" || isRecord(one);
+  const lists: readonly unknown[] = Array.isArray(given)
+    ? [given]
+    : isRecord(given)
+      ? Object.values(given)
+      : [null];
+  if (lists.every((list) => Array.isArray(list) && list.every(isMetric))) {
+    return given as NonNullable<FinetuneOptions["metrics"]>;
+  }
+  throw refuse("a list of metrics, by name or config, or a list for each output by its name");
 }
 
 function columnNames(given: unknown, refuse: Refuse): readonly string[] {
