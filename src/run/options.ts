@@ -13,13 +13,13 @@ import type { OptimizerArgument } from "../training/optimizer-config.ts";
 import type { ScheduleArgument } from "../training/schedules.ts";
 import type { Proof } from "./proof.ts";
 
-/** The options of a run. An absent option takes its default, which args.json records. */
+/** Options of a run. An absent option takes its default; args.json records every one as it was decided. */
 export interface FinetuneOptions {
-  /** A model file, a run folder, or a checkpoint. */
+  /** Model file, run folder, or checkpoint. */
   readonly model: string | Checkpoint;
   /**
-   * A folder of class folders with images, or with texts for a model that takes texts; a folder of images, with `masks`; a table
-   * (`.csv`, `.tsv`, `.jsonl`); or a dataset.
+   * Folder of class folders with images, or with texts for a model that takes texts; folder of images, with `masks`; table
+   * (`.csv`, `.tsv`, `.jsonl`); or dataset.
    */
   readonly data: string | Dataset;
   /** Folder of masks, one per image of `data`. */
@@ -41,28 +41,30 @@ export interface FinetuneOptions {
   readonly splitColumn?: string | undefined;
   /** Column of a table whose equal values keep samples on one side of the split. */
   readonly group?: string | undefined;
-  /** Share of the samples to hold out for validation where the data has no split of its own; 0.2, 0 for none. */
+  /** Share of the samples that are held out for validation if the data has no split of its own; 0 for none. Defaults to 0.2. */
   readonly valFraction?: number | undefined;
+  /** Policy, or list of policies in any order, about which layers are frozen. Defaults to all but a new head, else to the flags in the file. */
   readonly freeze?: FreezePolicy | readonly FreezePolicy[] | undefined;
+  /** Statistics of BatchNormalization layers, and whether they train. Defaults to `inference`: stored statistics everywhere. */
   readonly bnMode?: BatchNormMode | undefined;
-  /** 10 */
+  /** Passes over the training samples. Defaults to 10. */
   readonly epochs?: number | undefined;
-  /** 32 */
+  /** Samples in a step. Defaults to 32. */
   readonly batchSize?: number | undefined;
-  /** Adam */
+  /** Keras optimizer by name, or as `{ class_name, config }`. Defaults to Adam. */
   readonly optimizer?: OptimizerArgument | undefined;
-  /** The optimizer's own, else 1e-3 if only new layers train, else 1e-4. */
+  /** Learning rate. Defaults to the rate in the optimizer's config, else to 1e-3 if only new layers train, else to 1e-4. */
   readonly learningRate?: number | undefined;
   /**
-   * How the rate goes over the steps of a phase: `constant`, `cosine`, `linear`, `exponential`, `one-cycle`, `plateau` or the config of
-   * one of Keras's schedules, which takes the run's rate and steps where it names none; constant.
+   * Course of the rate over the steps of a phase: `constant`, `cosine`, `linear`, `exponential`, `one-cycle`, `plateau`, or the config
+   * of one of Keras's schedules, which takes the run's rate and steps if it names none. Defaults to `constant`.
    */
   readonly schedule?: ScheduleArgument | undefined;
-  /** Steps in which the rate rises from zero; below 1 a share of the phase's steps; 0. */
+  /** Steps in which the rate rises from zero; below 1, a share of the phase's steps. Defaults to 0. */
   readonly warmup?: number | undefined;
-  /** The optimizer's momentum, of SGD, RMSprop and Muon. */
+  /** Momentum of SGD, RMSprop or Muon. */
   readonly momentum?: number | undefined;
-  /** Keras's `weight_decay`. */
+  /** Weight decay of the optimizer: Keras's `weight_decay`. */
   readonly weightDecay?: number | undefined;
   /** Multiplies the rate of each stage by this for every stage after it, the head's by 1. */
   readonly layerDecay?: number | undefined;
@@ -72,13 +74,13 @@ export interface FinetuneOptions {
   readonly clipValue?: number | undefined;
   /** Longest gradient of all weights together: Keras's `global_clipnorm`. */
   readonly globalClipNorm?: number | undefined;
-  /** Steps whose gradients make one update; 1. */
+  /** Steps whose gradients make one update. Defaults to 1. */
   readonly accumulate?: number | undefined;
-  /** Decay of the moving average of the weights, by which the model is judged and kept; none. */
+  /** Decay of a moving average of the weights, by which the model is judged and saved. Off by default. */
   readonly ema?: number | undefined;
-  /** By the head: categorical or binary cross-entropy. */
+  /** Keras loss by name, as `{ class_name, config }` or as a function; for several outputs a record by output name. Defaults to the compiled loss, else to one that fits the head. */
   readonly loss?: LossArgument | undefined;
-  /** By class name or index; `balanced`: samples over classes times samples of the class. */
+  /** Per-class loss weights by class name or index; `balanced` weighs a class by samples / (classes * samples of the class). */
   readonly classWeight?: "balanced" | Readonly<Record<string, number>> | undefined;
   /**
    * Transformations of training images, as a list of names with their values or of Keras layers as `{ class_name, config }`:
@@ -90,49 +92,55 @@ export interface FinetuneOptions {
    * `augment`. Random layers that the model begins with draw them too.
    */
   readonly views?: number | undefined;
-  /** 0 */
+  /** Seed of the new head, the order of samples, and random layers. Defaults to 0. */
   readonly seed?: number | undefined;
-  /** Epochs without a better monitored figure before the phase ends. */
+  /** Epochs without a better monitored figure before the phase ends. Off by default. */
   readonly patience?: number | undefined;
-  /** The figure that tells the best epoch, better in the metric's own direction; `val_loss` where there is validation data. */
+  /** Figure of the history that tells the best epoch, in the metric's own direction. Defaults to `val_loss` if there is validation data. */
   readonly monitor?: string | undefined;
-  /** What a monitored figure must improve by for patience to count it; 0. */
+  /** Least improvement of the monitored figure that patience counts. Defaults to 0. */
   readonly minDelta?: number | undefined;
-  /** Seconds, or a time such as `20m`, that the whole run may take; the epoch that would pass it is not begun. */
+  /** Time that the whole run may take, in seconds or as text such as `20m`. The epoch that would pass it is not begun. */
   readonly maxTime?: number | string | undefined;
-  /** Pixels: one number for a square, or `[height, width]`. */
+  /** Image size in pixels, if the model takes any: one number for a square, or `[height, width]`. */
   readonly imageSize?: number | readonly [number, number] | undefined;
+  /** Preprocessing of pixels. Defaults to `auto`: the mode noted in the file, else none if a layer does it, else the architecture's. */
   readonly preprocess?: PreprocessMode | "auto" | undefined;
-  /** Whether EXIF orientation is applied; true. */
+  /** Whether images are turned as their EXIF orientation says. Defaults to true. */
   readonly exif?: boolean | undefined;
-  /** Whether a file that cannot be used ends the run; false. */
+  /** Whether a file that cannot be used ends the run instead of being skipped and listed. Defaults to false. */
   readonly strictData?: boolean | undefined;
-  /** Folder of the feature cache; false for none. */
+  /** Folder of the feature cache, or false for none. Defaults to a folder in `KERAS_FINETUNE_HOME`, else in the user's cache folder. */
   readonly cache?: string | false | undefined;
-  /** Bytes; 10 GB. */
+  /** Bytes of the whole feature cache; the least recently used features go first. Defaults to 10 GB. */
   readonly cacheMax?: number | undefined;
-  /** float32 */
+  /** Number format of cached features. `float16` halves the size and rounds. Defaults to `float32`. */
   readonly cacheDtype?: "float32" | "float16" | undefined;
+  /** Network of a file that holds weights only: a name such as `resnet50`, or a file that describes it. */
   readonly arch?: string | undefined;
-  /** Checked against the data's. */
+  /** Number of classes that the data must have. */
   readonly classes?: number | undefined;
-  /** Keeps the model's head whatever its labels say. */
+  /** Whether the model's head is kept, whatever its labels. Defaults to false: it is kept if it fits the data. */
   readonly keepHead?: boolean | undefined;
-  /** keras; tfjs for a graph model */
+  /** Format of the tuned model. Defaults to `keras`, for a tfjs graph model to `tfjs`. */
   readonly outputFormat?: CheckpointFormat | undefined;
-  /** The Keras 3 that opens the `.keras`: 3.4 and later ones; "3.0" is trained and written as 3.0 to 3.3 compute it. */
+  /** Oldest Keras 3 that opens the `.keras`: `3.0` trains and writes the model as Keras 3.0 to 3.3 compute it. Defaults to 3.4. */
   readonly outputKeras?: "3.0" | undefined;
-  /** Run folder; nothing is written without it. */
+  /** Run folder. Without it nothing is written. */
   readonly out?: string | undefined;
+  /** Whether an earlier run in `out` is replaced, once the new one is complete. Defaults to false. */
   readonly overwrite?: boolean | undefined;
-  /** Whether the run folder gets report.html, and report.json that it is made from; true. */
+  /** Whether the run folder gets report.html, and report.json that it is made from. Defaults to true. */
   readonly report?: boolean | undefined;
-  /** Watch or steer training, called in their order after the run's own. */
+  /** Callbacks that watch or steer training, called in their order after the run's own. */
   readonly callbacks?: readonly Callback[] | undefined;
+  /** Called at every step, and for each message of the run. */
   readonly onProgress?: ((event: ProgressEvent) => void) | undefined;
+  /** Aborts the run after the step at hand; the best completed epoch is saved. */
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Progress of a run. */
 export type ProgressEvent =
   | { readonly kind: "warning"; readonly message: string }
   /** A fact worth a line: engine, classes found, preprocessing and where it comes from. */
@@ -155,6 +163,7 @@ export type ProgressEvent =
     }
   | { readonly kind: "epoch"; readonly epoch: Epoch; readonly epochs: number; readonly best: boolean };
 
+/** Figures of an extraction. */
 export interface FeatureFigures {
   readonly samples: number;
   readonly extracted: number;
@@ -163,9 +172,12 @@ export interface FeatureFigures {
   readonly seconds: number;
 }
 
+/** Result of a run. */
 export interface FinetuneResult {
+  /** The tuned model, as it was after the best epoch. */
   readonly checkpoint: Checkpoint;
   readonly history: History;
+  /** Counted from 1. */
   readonly bestEpoch: number;
   readonly plan: FinetunePlan;
   readonly proof: Proof;
@@ -175,7 +187,7 @@ export interface FinetuneResult {
   readonly test?: Evaluation;
   /** Files that could not be used. */
   readonly bad: readonly BadFile[];
-  /** What the run cost, beside `plan.cost`. */
+  /** Measured cost of the run, beside `plan.cost`. */
   readonly measured: {
     readonly extractionSeconds: number;
     readonly epochSeconds: number;
@@ -183,6 +195,6 @@ export interface FinetuneResult {
     /** Bytes of the process at its peak. */
     readonly peakBytes: number;
   };
-  /** Paths of what was written, empty without `out`. */
+  /** Paths of the files that were written, the model's first; empty without `out`. */
   readonly files: readonly string[];
 }
