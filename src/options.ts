@@ -50,6 +50,34 @@ export function optionError(
   return new UsageError(message, code, option);
 }
 
+/** The check of each option of a call; null for one that is checked where it is used. */
+export type OptionChecks<Options> = {
+  readonly [Name in keyof Options]-?: OptionCheck<unknown> | null;
+};
+
+/**
+ * Checks the options of a call: those that are given, and that each of them exists.
+ * @throws {UsageError} for a value out of range or an option that does not exist.
+ */
+export function requireOptions<Options extends object>(
+  options: Options,
+  checks: OptionChecks<Options>,
+): void {
+  const known: Readonly<Record<string, OptionCheck<unknown> | null>> = checks;
+  for (const [name, value] of Object.entries(options)) {
+    const check = known[name];
+    if (check === undefined) {
+      const names = Object.keys(checks).map(optionName).join(", ");
+      throw new UsageError(
+        `${optionName(name)}: unknown option. The options are ${names}.`,
+        "option-unknown",
+        name,
+      );
+    }
+    if (value !== undefined) check?.(value, (expected) => optionError(name, expected, value));
+  }
+}
+
 /** Makes the error that says what an option expected. */
 export type Refuse = (expected: string) => Error;
 
@@ -98,6 +126,15 @@ export const duration: OptionCheck<number> = (given, refuse) => {
   if (parts && Number.isFinite(total) && total > 0) return total;
   throw refuse("a time such as 90s, 20m or 1h30m");
 };
+
+/** Takes pixels: one number for a square, or height and width. */
+export function imageSides(given: unknown, refuse: Refuse): number | readonly [number, number] {
+  const sides: readonly unknown[] = Array.isArray(given) ? given : [given, given];
+  if (sides.length === 2 && sides.every((side) => Number.isSafeInteger(side) && Number(side) >= 1)) {
+    return given as number | readonly [number, number];
+  }
+  throw refuse("pixels such as 224, or height and width such as [200, 300]");
+}
 
 /** Takes one of a few texts. */
 export function oneOf<const T extends string>(...choices: readonly T[]): OptionCheck<T> {

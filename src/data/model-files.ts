@@ -1,6 +1,7 @@
 import type { Checkpoint, Notes, PreprocessMode } from "../checkpoint.ts";
 import { UsageError } from "../errors.ts";
-import { optionError, optionName } from "../options.ts";
+import type { OptionChecks } from "../options.ts";
+import { imageSides, optionError, optionName, trueOrFalse, wholeNumber } from "../options.ts";
 import { layerGraph } from "../topology/build-graph.ts";
 import type { LayerGraph } from "../topology/layer-graph.ts";
 import type { ClassFolderOptions, ClassFolders } from "./class-folders.ts";
@@ -33,6 +34,17 @@ export interface FileOptions {
   readonly onWarning?: ((message: string) => void) | undefined;
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
+
+/** Checks of the options about files. */
+export const fileChecks: OptionChecks<FileOptions> = {
+  batchSize: wholeNumber(1),
+  imageSize: imageSides,
+  preprocess: preprocessMode,
+  exif: trueOrFalse,
+  strictData: trueOrFalse,
+  onWarning: null,
+  onProgress: null,
+};
 
 /** Returns the kind of files that a model is fed with. @throws {TopologyError} if it takes neither images nor texts. */
 export function fileKindOf(checkpoint: Checkpoint): FileDataset["kind"] {

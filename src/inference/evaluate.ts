@@ -2,10 +2,12 @@ import type { Checkpoint } from "../checkpoint.ts";
 import { inputsInOrder, sampleCount } from "../data/arrays.ts";
 import type { ArrayDataset, Batch, Dataset, FileDataset, Split } from "../data/dataset.ts";
 import type { FileOptions } from "../data/model-files.ts";
-import { fileReader } from "../data/model-files.ts";
+import { fileChecks, fileReader } from "../data/model-files.ts";
 import { sampleBatches } from "../data/sample-batches.ts";
 import type { BadFile } from "../data/sample-reader.ts";
 import { DataError, UsageError } from "../errors.ts";
+import type { OptionChecks } from "../options.ts";
+import { oneOf, requireOptions } from "../options.ts";
 import type { ClassFigures } from "../task/class-figures.ts";
 import { confusionKeeper, labelsOf } from "../task/confusion.ts";
 import { listed } from "../task/head-choice.ts";
@@ -38,6 +40,16 @@ export interface EvaluateOptions extends FileOptions {
   /** Defaults to all samples. */
   readonly split?: Split | "all" | undefined;
 }
+
+const evaluateChecks: OptionChecks<EvaluateOptions> = {
+  ...fileChecks,
+  loss: null,
+  lossWeights: null,
+  metrics: null,
+  weightedMetrics: null,
+  task: null,
+  split: oneOf("train", "val", "test", "all"),
+};
 
 /** One thing for an output, or one for each of several by their names. */
 type PerOutput<T> = T | Readonly<Record<string, T>>;
@@ -76,6 +88,7 @@ export async function evaluate(
   dataset: Dataset,
   options: EvaluateOptions = {},
 ): Promise<Evaluation> {
+  requireOptions(options, evaluateChecks);
   const { loss, lossWeights, metrics, weightedMetrics, task: name, split = "all" } = options;
   const [first, batches] = await opened(dataset, split);
   const asked = { loss, lossWeights, metrics, weightedMetrics, task: name, keepHead: true };

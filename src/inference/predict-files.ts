@@ -4,9 +4,11 @@ import type { FileKind } from "../data/file-kind.ts";
 import { fileKinds } from "../data/file-kind.ts";
 import { listTree } from "../data/file-listing.ts";
 import type { FileOptions } from "../data/model-files.ts";
-import { fileKindOf, fileReader } from "../data/model-files.ts";
+import { fileChecks, fileKindOf, fileReader } from "../data/model-files.ts";
 import { sampleBatches } from "../data/sample-batches.ts";
 import { DataError } from "../errors.ts";
+import type { OptionChecks } from "../options.ts";
+import { numberBetween, requireOptions, wholeNumber } from "../options.ts";
 import { taskOf } from "../task/task-of.ts";
 import type { InputTensor } from "../tensor.ts";
 import { layerGraph } from "../topology/build-graph.ts";
@@ -31,6 +33,13 @@ export interface PredictFilesOptions extends FileOptions, SayOptions {
   readonly output?: string | undefined;
 }
 
+const predictChecks: OptionChecks<PredictFilesOptions> = {
+  ...fileChecks,
+  top: wholeNumber(1),
+  threshold: numberBetween(0, 1),
+  output: null,
+};
+
 /**
  * Returns what the model makes of images, or of texts where it takes texts, in the order given; a path may be a folder, which means
  * every such file in it and below. A file found in a folder that cannot be used is warned about and left out.
@@ -41,6 +50,7 @@ export async function predictFiles(
   paths: readonly string[],
   options: PredictFilesOptions = {},
 ): Promise<FilePrediction[]> {
+  requireOptions(options, predictChecks);
   const kind = fileKinds[fileKindOf(checkpoint)];
   const found = await Promise.all(paths.map((path) => filesAt(path, kind)));
   const named = new Set(found.flatMap(({ folder, files }) => (folder ? [] : files)));

@@ -8,6 +8,7 @@ import { textsOf } from "../layers/encoding.ts";
 import { inferenceProgram } from "../model/inference-program.ts";
 import { runProgram } from "../model/run-program.ts";
 import { disposeWeights, uploadRows, uploadWeights } from "../model/uploads.ts";
+import { requireOptions, wholeNumber } from "../options.ts";
 import { requireInputs } from "../task/inputs.ts";
 import type { InputTensor, Tensor } from "../tensor.ts";
 import { elementCount, formatShape, sameShape } from "../tensor.ts";
@@ -49,6 +50,11 @@ export async function openPredictor(checkpoint: Checkpoint): Promise<Predictor> 
   };
 }
 
+export interface PredictOptions {
+  /** Samples that run together. Defaults to 32. */
+  readonly batchSize?: number | undefined;
+}
+
 /**
  * The model's outputs in inference mode, one float32 tensor `[N, …]` for each, or what the whole of a batch gives where samples meet; texts, `predict<StringTensor>`, where an inverted
  * StringLookup gives the output. Inputs are taken as they are: nothing is preprocessed.
@@ -57,8 +63,10 @@ export async function openPredictor(checkpoint: Checkpoint): Promise<Predictor> 
 export async function predict<Output extends InputTensor = Tensor>(
   checkpoint: Checkpoint,
   inputs: ModelInputs,
-  { batchSize = 32 }: { readonly batchSize?: number } = {},
+  options: PredictOptions = {},
 ): Promise<Output[]> {
+  requireOptions(options, { batchSize: wholeNumber(1) });
+  const { batchSize = 32 } = options;
   const { graph, run, dispose } = await openPredictor(checkpoint);
   try {
     const names = graph.inputs.map((input) => input.name);

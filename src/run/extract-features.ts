@@ -3,7 +3,7 @@ import { inputsInOrder } from "../data/arrays.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { storedDataset } from "../data/dataset.ts";
 import type { FileOptions } from "../data/model-files.ts";
-import { fileReader } from "../data/model-files.ts";
+import { fileChecks, fileReader } from "../data/model-files.ts";
 import type { BadFile } from "../data/sample-reader.ts";
 import { ensureEngine } from "../engine/backend.ts";
 import { extractArrays } from "../features/array-features.ts";
@@ -15,13 +15,15 @@ import type { Shard, ShardFeatures } from "../features/shard.ts";
 import { checkedShard } from "../features/shard.ts";
 import { staticProgram } from "../features/trunk.ts";
 import type { FinetunePlan } from "../freeze/plan.ts";
-import { optionError } from "../options.ts";
+import type { OptionChecks } from "../options.ts";
+import { optionError, requireOptions } from "../options.ts";
 import type { Tensor } from "../tensor.ts";
 import { layerGraph } from "../topology/build-graph.ts";
 import type { LayerGraph } from "../topology/layer-graph.ts";
 import { withActivityPenalties } from "../topology/rewrites/activity-penalties.ts";
 import { requireSupported } from "../topology/support.ts";
 import { extractShard } from "./extract-shard.ts";
+import { checkOf } from "./settings.ts";
 
 export interface ExtractOptions extends Omit<FileOptions, "batchSize" | "onWarning"> {
   /** Folder of the feature cache; false for none; by default the user's cache folder. Arrays are not cached. */
@@ -35,6 +37,16 @@ export interface ExtractOptions extends Omit<FileOptions, "batchSize" | "onWarni
   readonly signal?: AbortSignal | undefined;
   readonly onWarning?: ((message: string) => void) | undefined;
 }
+
+const { batchSize: _batchSize, ...inputChecks } = fileChecks;
+const extractChecks: OptionChecks<ExtractOptions> = {
+  ...inputChecks,
+  cache: checkOf("cache"),
+  cacheMax: checkOf("cacheMax"),
+  cacheDtype: checkOf("cacheDtype"),
+  shard: null,
+  signal: null,
+};
 
 /** The frontier of a plan for every sample of a dataset. */
 export interface Features {
@@ -75,6 +87,7 @@ export async function extractFeatures(
   given: Dataset,
   options: ExtractOptions = {},
 ): Promise<Features | ShardFeatures> {
+  requireOptions(options, extractChecks);
   const started = performance.now();
   const dataset = storedDataset(given);
   const shard = options.shard && checkedShard(options.shard);

@@ -11,6 +11,7 @@ import type { OptionCheck, Refuse } from "../options.ts";
 import {
   aFunction,
   duration,
+  imageSides,
   notNegative,
   numberBetween,
   oneOf,
@@ -123,7 +124,7 @@ const runSettings: { readonly [Name in keyof RunSettings]: Setting<RunSettings[N
   monitor: setting(someText, "auto"),
   minDelta: setting(notNegative, 0),
   maxTime: setting(duration, null),
-  imageSize: setting(imageSize, "auto"),
+  imageSize: setting(imageSides, "auto"),
   preprocess: setting(preprocessMode, "auto"),
   exif: setting(trueOrFalse, true),
   strictData: setting(trueOrFalse, false),
@@ -293,14 +294,6 @@ function augmentation(given: unknown, refuse: Refuse): AugmentArgument {
   }
   augmentationRecipe(given as AugmentArgument);
   return given as AugmentArgument;
-}
-
-function imageSize(given: unknown, refuse: Refuse): number | readonly [number, number] {
-  const sides: readonly unknown[] = Array.isArray(given) ? given : [given, given];
-  if (sides.length === 2 && sides.every((side) => Number.isSafeInteger(side) && Number(side) >= 1)) {
-    return given as number | readonly [number, number];
-  }
-  throw refuse("pixels such as 224, or height and width such as [200, 300]");
 }
 
 function folderOrFalse(given: unknown, refuse: Refuse): string | false {

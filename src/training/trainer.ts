@@ -9,6 +9,8 @@ import { cutCheckpoint } from "../features/cut.ts";
 import { createTrunk, staticProgram } from "../features/trunk.ts";
 import type { FreezePolicy } from "../freeze/policy.ts";
 import { uploadRows } from "../model/uploads.ts";
+import type { OptionChecks } from "../options.ts";
+import { oneOf, positiveNumber, requireOptions, wholeNumber } from "../options.ts";
 import type { WeightByIndex } from "../task/class-weights.ts";
 import { withClassWeights } from "../task/class-weights.ts";
 import type { Figures } from "../task/figures.ts";
@@ -48,6 +50,19 @@ export interface TrainerOptions {
   readonly seed?: number;
 }
 
+const trainerChecks: OptionChecks<TrainerOptions> = {
+  freeze: null,
+  bnMode: oneOf("inference", "follow", "freeze", "train"),
+  optimizer: null,
+  learningRate: positiveNumber,
+  loss: null,
+  lossWeights: null,
+  metrics: null,
+  weightedMetrics: null,
+  classWeight: null,
+  seed: wholeNumber(0),
+};
+
 /** The model on the engine, trunk and tail, a step at a time. Nothing is preprocessed. */
 export interface Trainer {
   /**
@@ -84,6 +99,7 @@ export type TrainedBatch = Figures & { readonly accuracy?: number };
  * @throws {TopologyError} for a layer that cannot be computed here.
  */
 export async function createTrainer(checkpoint: Checkpoint, options: TrainerOptions = {}): Promise<Trainer> {
+  requireOptions(options, trainerChecks);
   await ensureEngine();
   const { model: graph, cut } = cutCheckpoint(checkpoint, {
     freeze: options.freeze,
