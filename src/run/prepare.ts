@@ -12,6 +12,7 @@ import { KerasFileError, UsageError } from "../errors.ts";
 import { defaultCacheDirectory } from "../features/cache/feature-cache.ts";
 import type { CutModel } from "../features/cut.ts";
 import { cutCheckpoint } from "../features/cut.ts";
+import { requireUsableLayers } from "../features/views/view-pixels.ts";
 import { viewReader } from "../features/views/view-reader.ts";
 import { readCheckpoint } from "../formats/checkpoint-file.ts";
 import { defaultFormat, formatNamed, writingWarnings } from "../formats/formats.ts";
@@ -117,6 +118,9 @@ export async function prepareRun(settings: RunSettings): Promise<PreparedRun> {
   const objective = objectiveOf(task, model, given.kerasVersion);
   requireTargets(dataset, model, objective);
   const augmentation = augmentationOf(settings, { model, cut, dataset, image, objective });
+  if (augmentation && image && typeof settings.augment !== "string") {
+    await requireUsableLayers(augmentation.settings.layers, [...image.imageSize, image.channels]);
+  }
   const reader =
     augmentation && image ? viewReader(image, augmentation.settings, augmentation.cutmix) : plainReader;
   const optimizer = optimizerOf(settings, cut, newHead ? (checkpoint.notes.newLayers ?? []) : []);

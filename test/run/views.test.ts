@@ -2,6 +2,7 @@ import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { JsonObject } from "../../src/checkpoint.ts";
 import { arrayDataset } from "../../src/data/arrays.ts";
 import { ensureEngine, useEngine } from "../../src/engine/backend.ts";
 import { tf } from "../../src/engine/tf.ts";
@@ -172,6 +173,17 @@ describe("what cannot be augmented is refused", () => {
 
   test("an unknown transformation, before anything is read", () => {
     expect(() => resolveOptions({ model: "nowhere", data, augment: "flipp" })).toThrow("Did you mean flip");
+  });
+
+  test("layers of Keras that cannot run, or change the size", async () => {
+    const layer = (className: string, config: JsonObject) => ({ augment: { class_name: className, config } });
+    await expect(refused(layer("RandomRotation", {}))).rejects.toThrow(
+      /^augment RandomRotation: no factor cannot be computed/,
+    );
+    await expect(refused(layer("RandomCrop", { height: 8, width: 8 }))).rejects.toThrow(
+      "augment: expected layers that give images [32,32,3], got [8,8,3]. Add a Resizing layer at the end.",
+    );
+    await refused(layer("RandomRotation", { factor: 0.1 }));
   });
 
   test("one view is the image itself, which a warning says", async () => {
