@@ -24,7 +24,7 @@ export function viewReader(
   { layers, seed }: ViewSettings,
   cutmix: CutMix | null = null,
 ): SampleReader<Float32Array, Tensor> {
-  const { imageSize, preprocess, channels = 3 } = options;
+  const { imageSize, preprocess, channels = 3, isWhole = false } = options;
   const shape: ImageShape = [...imageSize, channels];
   const unprepared = imageReader({ ...options, preprocess: "none" });
   const load = heldLoads((path) => unprepared.load(path));
@@ -49,6 +49,7 @@ export function viewReader(
               cutBox({ contentHash, view, seed }, cutmix.alpha, shape),
               shape,
             );
+      if (isWhole) value.set(value.map(Math.trunc));
       preprocessPixels(value, preprocess, channels);
       return { ...image, value };
     },

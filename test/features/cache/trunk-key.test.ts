@@ -1,6 +1,9 @@
 import { describe, expect, test } from "vitest";
 import type { JsonObject, Weight, Weights } from "../../../src/checkpoint.ts";
+import type { ImageOptions } from "../../../src/data/images.ts";
+import { imageReader } from "../../../src/data/images.ts";
 import { type TrunkIdentity, trunkKeyOf } from "../../../src/features/cache/trunk-key.ts";
+import { viewReader } from "../../../src/features/views/view-reader.ts";
 import { programBetween } from "../../../src/model/program.ts";
 import { layerGraph } from "../../../src/topology/build-graph.ts";
 
@@ -107,5 +110,31 @@ describe("a key is another for", () => {
     { engine: { name: "wasm", version: "4.23.0" } },
   ])("%o", (changes) => {
     expect(keyOf({}, changes)).not.toBe(keyOf());
+  });
+});
+
+describe("an image reader tells the key", () => {
+  const plain: ImageOptions = { imageSize: [8, 8], preprocess: "none", exif: true, channels: 3 };
+  const keyFor = async (changes: Partial<ImageOptions>) =>
+    keyOf({}, { input: await imageReader({ ...plain, ...changes }).identity() });
+
+  test.each<Partial<ImageOptions>>([
+    { imageSize: [8, 9] },
+    { preprocess: "tf" },
+    { exif: false },
+    { channels: 1 },
+  ])("%o", async (changes) => {
+    expect(await keyFor(changes)).not.toBe(await keyFor({}));
+  });
+
+  test("how it resizes and decodes", async () => {
+    const { resizeMethod, decoder } = await imageReader(plain).identity();
+    expect(resizeMethod).toContain("bilinear");
+    expect(decoder).toMatch(/\d/);
+  });
+
+  test("nothing of how views are made: a view has a key of its own", async () => {
+    const views = { layers: [{ className: "RandomFlip", config: {} }], seed: 1 };
+    expect(await viewReader(plain, views).identity()).toEqual(await imageReader(plain).identity());
   });
 });

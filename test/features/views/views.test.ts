@@ -147,6 +147,12 @@ describe("a reader of views", () => {
     expect(tf.memory().numTensors).toBe(before);
   });
 
+  test("gives an input of whole numbers whole numbers", async () => {
+    const whole = { ...image, preprocess: "none" as const, isWhole: true };
+    const pixels = await pixelsOf(viewReader(whole, { layers: layersOf("light"), seed: 0 }), photos[0]!, 1);
+    expect(pixels.every(Number.isInteger)).toBe(true);
+  });
+
   test("refuses layers that change the size", async () => {
     const crop = recipeLayers(
       augmentationRecipe({ class_name: "RandomCrop", config: { height: 8, width: 8 } }),
