@@ -19,7 +19,7 @@ export type Argument =
 /** Shape and dtype of a tensor. */
 export interface TensorSpec {
   /**
-   * Shape, whose unknown dimensions are null (usually the batch); null as a whole behind a layer that is not supported.
+   * Shape, whose unknown dimensions are null (usually the batch); null as a whole after a layer that is not supported.
    */
   readonly shape: Shape | null;
   readonly dtype: ElementType;
@@ -132,7 +132,7 @@ export function nodeAt({ nodes }: Pick<LayerGraph, "nodes">, index: number): Gra
   return node;
 }
 
-/** Returns the shape and dtype of a tensor. @throws {Error} if no call gives it, which is a programming error. */
+/** Returns the shape and dtype of a tensor. @throws {Error} if no call returns it, which is a programming error. */
 export function tensorAt(graph: Pick<LayerGraph, "nodes">, ref: TensorRef): TensorSpec {
   const tensor = nodeAt(graph, ref.node).outputs[ref.output];
   if (!tensor) throw new Error(`layer graph: no tensor ${refKey(ref)}`);

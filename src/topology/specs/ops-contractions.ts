@@ -204,7 +204,7 @@ export function ofMatrices(
   );
 }
 
-/** Slogdet, which gives the sign and the logarithm of the absolute determinant. */
+/** Slogdet, which returns the sign and the logarithm of the absolute determinant. */
 const slogdet: LayerSpec = {
   ...ofMatrices("Slogdet", (matrix) => matrix.slice(0, -2)),
   outputShapes: ({ inputs }) => [inputs[0].slice(0, -2), inputs[0].slice(0, -2)],
@@ -240,7 +240,7 @@ export function matrixSizes(shape: Shape): MatrixSizes {
   return { lead: shape.slice(0, -2), rows, columns, least };
 }
 
-/** Qr, which gives an orthogonal and an upper triangular factor. */
+/** Qr, which returns an orthogonal and an upper triangular factor. */
 const qr: LayerSpec = {
   className: "ops.Qr",
   defaults: { mode: "reduced" },

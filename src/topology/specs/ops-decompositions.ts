@@ -10,13 +10,13 @@ import { matrixSizes, ofMatrices, pair } from "./ops-contractions.ts";
 
 /** @file Decompositions of the matrices in the last two axes (`keras/src/ops/linalg.py`). */
 
-/** Eigh, which gives eigenvalues and eigenvectors. */
+/** Eigh, which returns eigenvalues and eigenvectors. */
 const eigh: LayerSpec = {
   ...ofMatrices("Eigh", (matrix) => matrix),
   outputShapes: ({ inputs }) => [inputs[0].slice(0, -1), inputs[0]],
 };
 
-/** SVD, which gives left vectors, singular values and right vectors, or only the values. */
+/** SVD, which returns left vectors, singular values and right vectors, or only the values. */
 const svd: LayerSpec = {
   className: "ops.SVD",
   defaults: { full_matrices: true, compute_uv: true },
@@ -30,7 +30,7 @@ const svd: LayerSpec = {
 };
 
 /**
- * LuFactor, which gives both factors in one matrix and the row permutation. As in TensorFlow its rows are the samples.
+ * LuFactor, which returns both factors in one matrix and the row permutation. As in TensorFlow its rows are the samples.
  */
 const luFactor: LayerSpec = {
   ...ofMatrices("LuFactor", (matrix) => matrix),

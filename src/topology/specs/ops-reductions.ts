@@ -73,7 +73,7 @@ function quantile(name: string): LayerSpec {
   };
 }
 
-/** Moments, which gives the mean and the variance. */
+/** Moments, which returns the mean and the variance. */
 const moments: LayerSpec = {
   className: "ops.Moments",
   defaults: { keepdims: false },
@@ -87,7 +87,7 @@ const moments: LayerSpec = {
   couplesBatch: joinsSamples("axes"),
 };
 
-/** TopK, which gives the largest values of the last axis and their indices. */
+/** TopK, which returns the largest values of the last axis and their indices. */
 const topK: LayerSpec = {
   className: "ops.TopK",
   defaults: { sorted: true },

@@ -159,7 +159,7 @@ export const recurrentSpecs: readonly LayerSpec[] = [
   cellLayer("StackedRNNCells", {}),
 ];
 
-/** Creates the spec of a cell that is called as a layer, which gives the output and the states after one step. */
+/** Creates the spec of a cell that is called as a layer, which returns the output and the states after one step. */
 function cellLayer(className: string, defaults: JsonObject, more: Partial<LayerSpec> = {}): LayerSpec {
   const cell = cellSpec(className);
   return {
