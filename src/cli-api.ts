@@ -29,5 +29,7 @@ export { extractRun } from "./run/extract-run.ts";
 export { makeRunFolder, modelFileAt, removeRunFolder } from "./run/folder.ts";
 export type { PreparedRun } from "./run/prepare.ts";
 export { prepareRun } from "./run/prepare.ts";
+export type { RunSummary } from "./run/saved-runs.ts";
+export { runsBelow, writeReport } from "./run/saved-runs.ts";
 export type { RunOption } from "./run/settings.ts";
 export { checkOf, defaultOf, resolveOptions } from "./run/settings.ts";

@@ -8,6 +8,8 @@ import type { Flag } from "./flag.ts";
 import { inspectCommand } from "./inspect.ts";
 import { planCommand } from "./plan.ts";
 import { predictCommand } from "./predict.ts";
+import { reportCommand } from "./report.ts";
+import { runsCommand } from "./runs.ts";
 import { setupCommand } from "./setup.ts";
 import { trainCommand } from "./train.ts";
 
@@ -19,6 +21,8 @@ export const commands: readonly AnyCommand[] = [
   predictCommand,
   evaluateCommand,
   extractCommand,
+  reportCommand,
+  runsCommand,
   convertCommand,
   setupCommand,
   doctorCommand,

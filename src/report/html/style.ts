@@ -32,6 +32,7 @@ figure { margin: 0; min-width: 0; } figcaption { font-weight: 600; margin-bottom
 .scroll { overflow-x: auto; margin: 0 0 16px; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 caption { text-align: left; white-space: nowrap; color: var(--muted); padding-bottom: 6px; }
+th[scope=row] { overflow-wrap: normal; white-space: nowrap; }
 th, td { padding: 5px 12px 5px 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--grid); font-weight: 400; }
 thead th { font-weight: 600; color: var(--muted); }
 .number { text-align: right; }
@@ -48,6 +49,6 @@ pre { background: var(--card); border-radius: 8px; padding: 12px; overflow-x: au
 .key { display: flex; flex-wrap: wrap; gap: 4px 18px; padding: 0; margin: 0 0 14px; list-style: none; font-size: 13px; }
 .key i { display: inline-block; width: 12px; height: 12px; border-radius: 3px; margin-right: 6px; vertical-align: -1px; }
 .u-legend { font-size: 12px; text-align: left; } .u-legend th { font-weight: 400; border: 0; padding: 0 4px; } .u-legend td { border: 0; padding: 0 8px 0 0; }
-@media (max-width: 480px) { body { padding: 16px 12px 48px; } h1 { font-size: 22px; } .cards dd { font-size: 17px; } }
+@media (max-width: 480px) { th[scope=row] { white-space: normal; } body { padding: 16px 12px 48px; } h1 { font-size: 22px; } .cards dd { font-size: 17px; } }
 @media print { nav { display: none; } section { break-inside: avoid-page; } body { max-width: none; } }
 `;
