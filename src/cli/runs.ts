@@ -41,7 +41,7 @@ const isLessBetter = (name: string): boolean =>
 
 function sorted(runs: readonly RunSummary[], name: string | undefined): readonly RunSummary[] {
   if (name === undefined) return runs;
-  const valueOf = (run: RunSummary): number | undefined =>
+  const figureOf = (run: RunSummary): number | undefined =>
     name === "seconds" || name === "epochs" ? run[name] : run.figures[name];
   const known = [...new Set(runs.flatMap(({ figures }) => Object.keys(figures))), "seconds", "epochs"];
   if (runs.length > 0 && !known.includes(name)) {
@@ -53,7 +53,7 @@ function sorted(runs: readonly RunSummary[], name: string | undefined): readonly
   }
   const direction = isLessBetter(name) ? 1 : -1;
   return runs.toSorted((a, b) => {
-    const [one, other] = [valueOf(a), valueOf(b)];
+    const [one, other] = [figureOf(a), figureOf(b)];
     if (one === undefined || other === undefined)
       return Number(one === undefined) - Number(other === undefined);
     return direction * (one - other);
