@@ -18,10 +18,13 @@ finetune help lists every command and flag; finetune help COMMAND those of one.`
 /** The headings of flags, in their order. */
 const groups: readonly string[] = [
   "Model and data",
+  "Tables",
   "Task",
   "What is frozen",
   "BatchNormalization",
   "Training",
+  "Optimizer and rate",
+  "Augmentation",
   "Feature cache",
   "Output",
   "Machine",

@@ -9,10 +9,13 @@ import { flag, sets, switches, value } from "./flag.ts";
 import type { Terminal } from "./terminal.ts";
 import { byteSize, classWeight, imageSize, listOrJson, nameOrJson, names, number } from "./values.ts";
 
-/** Headings of the help, in its order. */
+/** Headings of the help, whose order `help.ts` has. */
 const data = "Model and data";
+const tables = "Tables";
 const task = "Task";
 const training = "Training";
+const rate = "Optimizer and rate";
+const augmentation = "Augmentation";
 const cache = "Feature cache";
 const output = "Output";
 const machine = "Machine";
@@ -62,7 +65,7 @@ export const imageFlags: OptionFlags = {
   ),
   preprocess: sets(
     "preprocess",
-    "How pixels enter the model: auto: as noted in the file, else none if a layer rescales, else as its architecture does; caffe, tf, torch, unit (x/255), none, or mean=…,std=… of pixels from 0 to 255",
+    "Preprocessing of pixels. auto: as noted in the file, else none if a layer rescales, else as its architecture does; caffe, tf, torch, unit (x/255), none, or mean=…,std=… of pixels from 0 to 255",
     "MODE",
     { group: data, otherwise: "auto" },
   ),
@@ -90,19 +93,19 @@ export const dataFlags: OptionFlags = {
     "Input columns of a table: the one that names files or holds texts, or columns of numbers",
     "COLUMN,…",
     {
-      group: data,
+      group: tables,
       read: names,
       otherwise: "file_name, path, filename, image or text",
     },
   ),
   targets: sets("targets", "Target columns of a table", "COLUMN,…", {
-    group: data,
+    group: tables,
     read: names,
     otherwise: "label, class or target, else the only one left",
   }),
-  "sample-weight": sets("sampleWeight", "Column of a table with sample weights", "COLUMN", { group: data }),
+  "sample-weight": sets("sampleWeight", "Column of a table with sample weights", "COLUMN", { group: tables }),
   "split-column": sets("splitColumn", "Column of a table that says train, val or test", "COLUMN", {
-    group: data,
+    group: tables,
     otherwise: "split",
   }),
   group: sets(
@@ -110,12 +113,12 @@ export const dataFlags: OptionFlags = {
     "Column of a table: samples with equal values stay on one side of the split",
     "COLUMN",
     {
-      group: data,
+      group: tables,
     },
   ),
   "val-fraction": sets(
     "valFraction",
-    "Share of the samples that is held out where the data has no val of its own; 0 for none",
+    "Share of the samples that is held out if the data has no val of its own; 0 for none",
     "SHARE",
     { group: data, read: number },
   ),
@@ -130,7 +133,7 @@ export const dataFlags: OptionFlags = {
 
 /** What the model is trained for. */
 export const taskFlags: OptionFlags = {
-  task: sets("task", "What the model is trained for: single-label, multi-label or regression", "NAME", {
+  task: sets("task", "Task of the model: single-label, multi-label or regression", "NAME", {
     group: task,
     otherwise: "as the file, the head and the data say",
   }),
@@ -167,7 +170,7 @@ export const trainingFlags: OptionFlags = {
   epochs: sets("epochs", "Passes over the training data", "N", { group: training, read: number }),
   "batch-size": sets("batchSize", "Samples in a step", "N", { group: training, read: number }),
   lr: sets("learningRate", "Learning rate", "RATE", {
-    group: training,
+    group: rate,
     read: number,
     otherwise: "0.001 if only new layers train, else 0.0001",
   }),
@@ -176,27 +179,27 @@ export const trainingFlags: OptionFlags = {
     "Keras optimizer, by name with Keras's settings, or as JSON config",
     "NAME|JSON",
     {
-      group: training,
+      group: rate,
       read: nameOrJson,
     },
   ),
   schedule: sets(
     "schedule",
-    "How the rate goes over the steps: constant, cosine, linear, exponential, one-cycle, plateau, or a Keras schedule as JSON config",
+    "Course of the rate over the steps: constant, cosine, linear, exponential, one-cycle, plateau, or a Keras schedule as JSON config",
     "NAME|JSON",
-    { group: training, read: nameOrJson },
+    { group: rate, read: nameOrJson },
   ),
   warmup: sets("warmup", "Steps in which the rate rises from 0; below 1 a share of the phase's steps", "N", {
-    group: training,
+    group: rate,
     read: number,
   }),
   momentum: sets("momentum", "Momentum of SGD, RMSprop or Muon", "M", {
-    group: training,
+    group: rate,
     read: number,
     otherwise: "the optimizer's",
   }),
-  "weight-decay": sets("weightDecay", "What weights shrink by at each update, times the rate", "W", {
-    group: training,
+  "weight-decay": sets("weightDecay", "Share of each weight that an update takes away, times the rate", "W", {
+    group: rate,
     read: number,
     otherwise: "the optimizer's",
   }),
@@ -204,15 +207,15 @@ export const trainingFlags: OptionFlags = {
     "layerDecay",
     "Factor on the rate of each stage, once for every stage after it; the head has the whole rate",
     "F",
-    { group: training, read: number, otherwise: "off" },
+    { group: rate, read: number, otherwise: "off" },
   ),
   "clip-norm": sets("clipNorm", "Longest gradient of one weight, as Keras's clipnorm", "N", {
-    group: training,
+    group: rate,
     read: number,
     otherwise: "off",
   }),
   "clip-value": sets("clipValue", "Largest element of a gradient, as Keras's clipvalue", "N", {
-    group: training,
+    group: rate,
     read: number,
     otherwise: "off",
   }),
@@ -220,29 +223,29 @@ export const trainingFlags: OptionFlags = {
     "globalClipNorm",
     "Longest gradient of all weights together, as Keras's global_clipnorm",
     "N",
-    { group: training, read: number, otherwise: "off" },
+    { group: rate, read: number, otherwise: "off" },
   ),
   accumulate: sets("accumulate", "Steps whose gradients make one update", "N", {
-    group: training,
+    group: rate,
     read: number,
   }),
   ema: sets(
     "ema",
     "Decay of a moving average of the weights, such as 0.999, by which the model is judged and saved",
     "DECAY",
-    { group: training, read: number, otherwise: "off" },
+    { group: rate, read: number, otherwise: "off" },
   ),
   augment: sets(
     "augment",
-    "How training images vary: light, medium, strong, or a list such as flip,rotate=10,zoom=0.1,crop,brightness=0.2 (see docs/augmentation.md)",
+    "Variation of training images: light, medium, strong, or a list such as flip,rotate=10,zoom=0.1,crop,brightness=0.2 (see docs/augmentation.md)",
     "LIST",
-    { group: training, read: listOrJson, otherwise: "none" },
+    { group: augmentation, read: listOrJson, otherwise: "none" },
   ),
   views: sets(
     "views",
     "Cached variants of each training image that epochs take in turn; 0 draws fresh ones in each epoch and caches none",
     "K",
-    { group: training, read: number, otherwise: "4 with --augment" },
+    { group: augmentation, read: number, otherwise: "4 with --augment" },
   ),
   patience: sets(
     "patience",
@@ -254,7 +257,7 @@ export const trainingFlags: OptionFlags = {
     group: training,
     otherwise: "val_loss",
   }),
-  "min-delta": sets("minDelta", "What --monitor must improve by to count for --patience", "D", {
+  "min-delta": sets("minDelta", "Least improvement of --monitor that counts for --patience", "D", {
     group: training,
     read: number,
   }),

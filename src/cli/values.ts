@@ -44,6 +44,7 @@ export const nameOrJson: ReadText = (text, refuse) => {
 
 /** Reads names between commas as they are written, or the JSON of layers. */
 export const listOrJson: ReadText = (text, refuse) => {
+  if (text.trim() === "") throw refuse("names such as flip,rotate=10");
   if (!/^\s*[[{]/.test(text)) return text;
   try {
     return JSON.parse(text);
