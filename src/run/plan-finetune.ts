@@ -16,7 +16,13 @@ export interface PlanFinetuneOptions {
 
 /**
  * Returns what a run on this checkpoint would freeze and where it would be cut. Nothing is computed on tensors.
- * @throws {UsageError} where a policy matches nothing or freezes everything.
+ * @throws {UsageError} if a policy matches nothing or freezes everything.
+ * @example
+ * ```ts
+ * const model = await readCheckpoint("resnet50.h5", { weights: false });
+ * const plan = planFinetune(model, { freeze: freezeUntil("conv5_block1_1_conv") });
+ * console.log(plan.firstTrainable, plan.parameters.trainable, plan.frontier);
+ * ```
  */
 export function planFinetune(checkpoint: Checkpoint, options: PlanFinetuneOptions = {}): FinetunePlan {
   const { freeze, bnMode } = resolveSome(["freeze", "bnMode"], options);
