@@ -7,6 +7,8 @@ export type {
   Weight,
   Weights,
 } from "./checkpoint.ts";
+export type { CrossValidation, CrossValidationOptions, Spread } from "./cross-validate.ts";
+export { crossValidate } from "./cross-validate.ts";
 export type { ArrayDatasetOptions } from "./data/arrays.ts";
 export { arrayDataset } from "./data/arrays.ts";
 export type { BatchDatasetOptions, BatchSource } from "./data/batches.ts";

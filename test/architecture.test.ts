@@ -30,6 +30,7 @@ const rooms = [
   "report",
   "run",
   "finetune",
+  "cross-validate",
   "tfjs",
   "index",
   "cli-api",

@@ -5,11 +5,13 @@ import {
   prepareRun,
   removeRunFolder,
   resolveOptions,
+  wholeNumber,
 } from "../cli-api.ts";
-import type { FinetuneResult, ProgressEvent, SampleUnit } from "../index.ts";
-import { finetune, UsageError } from "../index.ts";
+import type { CrossValidationOptions, FinetuneResult, ProgressEvent, SampleUnit } from "../index.ts";
+import { crossValidate, finetune, UsageError } from "../index.ts";
+import { columns } from "./columns.ts";
 import type { Command } from "./command.ts";
-import { flag } from "./flag.ts";
+import { flag, value } from "./flag.ts";
 import type { FreezeValues } from "./freeze-flags.ts";
 import { bnModeFlag, freezeFlags, freezePolicies } from "./freeze-flags.ts";
 import type { EngineValues, JsonValue } from "./run-flags.ts";
@@ -27,9 +29,11 @@ import {
 } from "./run-flags.ts";
 import { costTable, engineLine, figure, slowEngineLines } from "./run-text.ts";
 import type { Terminal } from "./terminal.ts";
+import { number } from "./values.ts";
 
 interface TrainValues extends FreezeValues, EngineValues, JsonValue {
   readonly "dry-run"?: boolean;
+  readonly folds?: number;
 }
 
 /** `finetune --model M --data D` trains and leaves a run folder. */
@@ -49,6 +53,12 @@ export const trainCommand: Command<TrainValues> = {
   },
   flags: {
     ...freezeFlags,
+    folds: value(
+      "Train K times, each time with another fold of the samples held out, and print mean and spread; features are extracted once",
+      "K",
+      wholeNumber(2),
+      { group: "Model and data", read: number },
+    ),
     "dry-run": flag("Print the plan and stop before anything is computed or written", "Output"),
     ...jsonFlag,
     ...engineFlags,
@@ -80,6 +90,10 @@ export const trainCommand: Command<TrainValues> = {
     terminal.print(engineLine(engine));
     slowEngineLines(engine).forEach(terminal.notice);
     const out = options.out ?? makeRunFolder(model);
+    if (values.folds !== undefined) {
+      await trainFolds({ ...options, out, folds: values.folds, signal }, values, terminal);
+      return;
+    }
     let unit: SampleUnit = "samples";
     const result = await finetune({
       ...options,
@@ -97,6 +111,35 @@ export const trainCommand: Command<TrainValues> = {
     for (const line of resultLines(out, result, unit)) terminal.print(line);
   },
 };
+
+/** Trains once per fold and prints the held-out figures of each, their mean and their spread. */
+async function trainFolds(
+  options: CrossValidationOptions & { readonly out: string },
+  { json }: TrainValues,
+  terminal: Terminal,
+): Promise<void> {
+  const { folds, figures } = await crossValidate({
+    ...options,
+    onFold: (fold, count) => terminal.print(`fold      ${fold} of ${count}`),
+    onProgress: (event) => show(event, terminal),
+  });
+  if (json) {
+    const documents = folds.map((result, index) => runDocument(`${options.out}/${index + 1}`, result));
+    terminal.document({ out: options.out, folds: documents, figures });
+  }
+  const names = Object.keys(figures);
+  const rows = folds.map(({ history, bestEpoch }, index) => {
+    const best = history.find(({ epoch }) => epoch === bestEpoch);
+    return [String(index + 1), ...names.map((name) => figure(best?.[name] ?? Number.NaN))];
+  });
+  const summary = (name: "mean" | "std") => [
+    name,
+    ...names.map((each) => figure(figures[each]?.[name] ?? Number.NaN)),
+  ];
+  const table = [["fold", ...names], ...rows, summary("mean"), summary("std")];
+  for (const line of ["", ...columns(table, new Set(names.map((_, column) => column + 1)))])
+    terminal.print(line);
+}
 
 function missing(flag: string, expected: string): UsageError {
   return new UsageError(
