@@ -1,3 +1,4 @@
+import type { Json } from "../../checkpoint.ts";
 import { tf } from "../../engine/tf.ts";
 import { TopologyError, UsageError } from "../../errors.ts";
 import type { KernelContext, RandomStream } from "../../layers/kernel.ts";
@@ -6,6 +7,7 @@ import { optionName } from "../../options.ts";
 import { elementCount, formatShape, sameShape } from "../../tensor.ts";
 import { withErrorPrefix } from "../../topology/call-outputs.ts";
 import type { AugmentationLayer, ImageShape } from "./transformations.ts";
+import { movingLayers } from "./transformations.ts";
 import { viewStream } from "./view.ts";
 
 /**
@@ -19,13 +21,7 @@ export async function viewPixels(
   shape: ImageShape,
   random: RandomStream,
 ): Promise<Float32Array> {
-  const context: KernelContext = { training: true, statistics: "stored", random, keras: 3 };
-  const changed = tf.tidy(() =>
-    layers.reduce(
-      (image, layer) => applied(layer, image, context),
-      tf.tensor(pixels, [1, ...shape], "float32"),
-    ),
-  );
+  const changed = tf.tidy(() => transformed(layers, tf.tensor(pixels, [1, ...shape], "float32"), random));
   try {
     const given = changed.shape.slice(1);
     if (sameShape(given, shape)) return Float32Array.from(await changed.data());
@@ -36,6 +32,56 @@ export async function viewPixels(
   } finally {
     changed.dispose();
   }
+}
+
+/**
+ * Moves the targets of an image's positions as a view has moved its pixels: by the same random numbers, each position taken from the
+ * nearest one. `image` is the shape of the pixels, `shape` that of the targets, `[height, width, values]`.
+ */
+export async function viewPositions(
+  layers: readonly AugmentationLayer[],
+  values: Float32Array,
+  shape: ImageShape,
+  { image, random }: { readonly image: ImageShape; readonly random: RandomStream },
+): Promise<Float32Array> {
+  const moving = layers.map((layer) =>
+    movingLayers.has(layer.className) ? ofPositions(layer, shape, image) : null,
+  );
+  const changed = tf.tidy(() => transformed(moving, tf.tensor(values, [1, ...shape], "float32"), random));
+  try {
+    return Float32Array.from(await changed.data());
+  } finally {
+    changed.dispose();
+  }
+}
+
+/** Returns the layer for targets in place of pixels: sizes in pixels are those of the targets. */
+function ofPositions(
+  { className, config }: AugmentationLayer,
+  [height, width]: ImageShape,
+  [imageHeight, imageWidth]: ImageShape,
+): AugmentationLayer {
+  const scaled = (value: Json | undefined, factor: number): number =>
+    Math.max(1, Math.round(Number(value) * factor));
+  const sizes = ["RandomCrop", "Resizing"].includes(className) && {
+    height: scaled(config["height"], height / imageHeight),
+    width: scaled(config["width"], width / imageWidth),
+  };
+  return { className, config: { ...config, ...sizes, interpolation: "nearest" } };
+}
+
+/** Every layer takes one seed, also one that is left out, so that all others draw the same numbers without it. */
+function transformed(
+  layers: readonly (AugmentationLayer | null)[],
+  images: tf.Tensor,
+  random: RandomStream,
+): tf.Tensor {
+  return layers.reduce((x, layer) => {
+    const seed = random.nextSeed();
+    if (layer === null) return x;
+    const own = { nextSeed: () => seed };
+    return applied(layer, x, { training: true, statistics: "stored", random: own, keras: 3 });
+  }, images);
 }
 
 /**
