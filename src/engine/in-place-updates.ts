@@ -119,7 +119,7 @@ function inPlaceUpdate(
       const scalars = shared.scalars(values.filter((value) => value !== "gradient"));
       const inputs = [
         ...places.map(({ handle }) => handle),
-        ...values.map((value) => (value === "gradient" ? gradient : scalars.shift()!)),
+        ...values.map((value) => (value === "gradient" ? gradient : (scalars.shift() as tf.Tensor))),
       ];
       backend.executeMultipleOutputs(name, attributes, inputs, 0);
       moving.value = moving.variable.read();

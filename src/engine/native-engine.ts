@@ -3,6 +3,7 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import util from "node:util";
 import { MachineError } from "../errors.ts";
+import type { Tuple } from "../tensor.ts";
 import { bindingPackage, engineHome, installedEngine, quietLoadFile } from "./home.ts";
 import { tf } from "./tf.ts";
 
@@ -50,12 +51,12 @@ export interface NativeBackend extends tf.KernelBackend {
     attributes: readonly OpAttribute[],
     inputs: readonly tf.TensorInfo[],
   ): tf.Tensor;
-  executeMultipleOutputs(
+  executeMultipleOutputs<Count extends number>(
     name: string,
     attributes: readonly OpAttribute[],
     inputs: readonly tf.TensorInfo[],
-    outputs: number,
-  ): tf.Tensor[];
+    outputs: Count,
+  ): Tuple<tf.Tensor, Count>;
 }
 
 /** A native engine that may load: the folder where it was found, or the reason why there is none. */

@@ -1,6 +1,7 @@
 /** @file Kernels that tfjs-node lacks or implements incorrectly, called with all attributes that TensorFlow knows. */
 
 import { sizeAt } from "../tensor.ts";
+import type { Tensors } from "./kernels/own-kernel.ts";
 import { attribute } from "./kernels/own-kernel.ts";
 import type { NativeBackend, OpAttribute } from "./native-engine.ts";
 import { nativeBackendName } from "./native-engine.ts";
@@ -18,6 +19,8 @@ interface ResizeAttributes {
   readonly halfPixelCenters: boolean;
 }
 
+type ResizeInputs = Tensors<"images" | "dy">;
+
 interface ProductAttributes {
   readonly transposeA: boolean;
   readonly transposeB: boolean;
@@ -28,42 +31,46 @@ const largeProduct = 2 ** 21;
 
 /** Registers the kernels with the native backend, which must be the current one. */
 export function registerNativeKernels(): void {
-  replace<ProductAttributes>("BatchMatMul", (backend, { a, b }, attributes) =>
-    matrixProduct(backend, a!, b!, attributes),
+  replace("BatchMatMul", (backend, { a, b }: Tensors<"a" | "b">, attributes: ProductAttributes) =>
+    matrixProduct(backend, a, b, attributes),
   );
-  replace<ResizeAttributes>("ResizeBilinearGrad", (backend, { images, dy }, attributes) =>
+  replace("ResizeBilinearGrad", (backend, { images, dy }: ResizeInputs, attributes: ResizeAttributes) =>
     tf.tidy(() =>
       backend.executeSingleOutput("ResizeBilinearGrad", resizing(backend, attributes), [
-        dy!,
-        tf.zeros(images!.shape),
+        dy,
+        tf.zeros(images.shape),
       ]),
     ),
   );
-  replace<ResizeAttributes>("ResizeNearestNeighborGrad", (backend, { images, dy }, attributes) =>
-    tf.tidy(() =>
-      backend.executeSingleOutput("ResizeNearestNeighborGrad", resizing(backend, attributes), [
-        dy!,
-        tf.tensor1d(images!.shape.slice(1, 3), "int32"),
-      ]),
-    ),
+  replace(
+    "ResizeNearestNeighborGrad",
+    (backend, { images, dy }: ResizeInputs, attributes: ResizeAttributes) =>
+      tf.tidy(() =>
+        backend.executeSingleOutput("ResizeNearestNeighborGrad", resizing(backend, attributes), [
+          dy,
+          tf.tensor1d(images.shape.slice(1, 3), "int32"),
+        ]),
+      ),
   );
-  replace<TransformAttributes>("Transform", (backend, { image, transforms }, attributes) =>
-    tf.tidy(() => {
-      return backend.executeSingleOutput(
-        "ImageProjectiveTransformV3",
-        [
-          attribute.float(backend, "dtype"),
-          attribute.text(backend, "interpolation", attributes.interpolation.toUpperCase()),
-          attribute.text(backend, "fill_mode", attributes.fillMode.toUpperCase()),
-        ],
-        [
-          image!,
-          transforms!,
-          tf.tensor1d([...(attributes.outputShape ?? image!.shape.slice(1, 3))], "int32"),
-          tf.scalar(attributes.fillValue),
-        ],
-      );
-    }),
+  replace(
+    "Transform",
+    (backend, { image, transforms }: Tensors<"image" | "transforms">, attributes: TransformAttributes) =>
+      tf.tidy(() => {
+        return backend.executeSingleOutput(
+          "ImageProjectiveTransformV3",
+          [
+            attribute.float(backend, "dtype"),
+            attribute.text(backend, "interpolation", attributes.interpolation.toUpperCase()),
+            attribute.text(backend, "fill_mode", attributes.fillMode.toUpperCase()),
+          ],
+          [
+            image,
+            transforms,
+            tf.tensor1d([...(attributes.outputShape ?? image.shape.slice(1, 3))], "int32"),
+            tf.scalar(attributes.fillValue),
+          ],
+        );
+      }),
   );
 }
 
@@ -77,13 +84,15 @@ function matrixProduct(
   const [rows, columns] = a.shape as [number, number];
   const isLarge = rows * columns * sizeAt(b.shape, transposeB ? 0 : 1) >= largeProduct;
   const lone = a.shape.length === 2 && b.shape.length === 2 && !(isLarge && (transposeA || transposeB));
-  const names = lone ? ["transpose_a", "transpose_b"] : ["adj_x", "adj_y"];
+  const [transposedA, transposedB] = lone
+    ? (["transpose_a", "transpose_b"] as const)
+    : (["adj_x", "adj_y"] as const);
   const { binding } = backend;
   const type = a.dtype === "int32" ? binding.TF_INT32 : binding.TF_FLOAT;
   const attributes = [
     { name: "T", type: binding.TF_ATTR_TYPE, value: type },
-    attribute.flag(backend, names[0]!, transposeA),
-    attribute.flag(backend, names[1]!, transposeB),
+    attribute.flag(backend, transposedA, transposeA),
+    attribute.flag(backend, transposedB, transposeB),
   ];
   return backend.executeSingleOutput(lone ? "MatMul" : "BatchMatMulV2", attributes, [a, b]);
 }
@@ -99,19 +108,15 @@ function resizing(
   ];
 }
 
-function replace<A>(
+function replace<Inputs, A>(
   kernelName: string,
-  compute: (
-    backend: NativeBackend,
-    inputs: Readonly<Record<string, tf.TensorInfo>>,
-    attributes: A,
-  ) => tf.Tensor,
+  compute: (backend: NativeBackend, inputs: Inputs, attributes: A) => tf.Tensor,
 ): void {
   if (tf.getKernel(kernelName, nativeBackendName)) tf.unregisterKernel(kernelName, nativeBackendName);
   tf.registerKernel({
     kernelName,
     backendName: nativeBackendName,
     kernelFunc: ({ inputs, attrs, backend }) =>
-      compute(backend as NativeBackend, inputs as Readonly<Record<string, tf.TensorInfo>>, attrs as A),
+      compute(backend as NativeBackend, inputs as Inputs, attrs as A),
   });
 }

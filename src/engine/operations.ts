@@ -3,7 +3,10 @@
  * better kernel or a leaner gradient for one of them, it is called here, so that layers need not know.
  */
 
+import type { Tuple } from "../tensor.ts";
 import { sizeAt } from "../tensor.ts";
+import type { GruOutputs } from "./kernels/gru.ts";
+import type { LstmOutputs } from "./kernels/lstm.ts";
 import { run } from "./kernels/own-kernel.ts";
 import { tf } from "./tf.ts";
 
@@ -130,8 +133,8 @@ export function lstm(
 ): [tf.Tensor, tf.Tensor] {
   const both = tf.concat([kernel, recurrentKernel], 0);
   const inputs = { x, h, c, kernel: both, bias: bias ?? tf.zeros([sizeAt(kernel.shape, 1)]) };
-  const [hs, cs] = run<tf.Tensor[]>("LstmSequence", inputs);
-  return [hs!, cs!];
+  const [hs, cs] = run<LstmOutputs>("LstmSequence", inputs);
+  return [hs, cs];
 }
 
 /**
@@ -146,7 +149,7 @@ export function gru(
   recurrentBias: tf.Tensor | undefined,
 ): tf.Tensor {
   const bias = recurrentBias ?? tf.zeros([sizeAt(recurrentKernel.shape, 1)]);
-  return run<tf.Tensor[]>("GruSequence", { x, h, kernel: recurrentKernel, bias })[0]!;
+  return run<GruOutputs>("GruSequence", { x, h, kernel: recurrentKernel, bias })[0];
 }
 
 /**
@@ -209,8 +212,8 @@ export function batchNormalizationBatch(
 ): BatchNormalized {
   const shape = [sizeAt(x.shape, -1)];
   const inputs = { x, gamma: gamma ?? tf.ones(shape), beta: beta ?? tf.zeros(shape) };
-  const [output, mean, variance] = run<tf.Tensor[]>("BatchNormBatch", inputs, { epsilon });
-  return { output: output!, mean: mean!, variance: variance! };
+  const [output, mean, variance] = run<Tuple<tf.Tensor, 3>>("BatchNormBatch", inputs, { epsilon });
+  return { output, mean, variance };
 }
 
 /** Computes the maximum of each window of `[N, H, W, C]`. */
@@ -241,8 +244,8 @@ export function max(x: tf.Tensor, axes: readonly number[], keepDims = false): tf
 /** Returns the `same` padding on both sides of each spatial dimension, as in TensorFlow. */
 export function samePadding(sizes: Spatial, windows: Spatial, strides: Spatial): [number, number][] {
   return sizes.map((size, axis) => {
-    const outputs = Math.ceil(size / strides[axis]!);
-    const total = Math.max((outputs - 1) * strides[axis]! + windows[axis]! - size, 0);
+    const [window, stride] = [sizeAt(windows, axis), sizeAt(strides, axis)];
+    const total = Math.max((Math.ceil(size / stride) - 1) * stride + window - size, 0);
     return [Math.floor(total / 2), Math.ceil(total / 2)];
   });
 }
@@ -269,7 +272,7 @@ function inflateAxis(filter: tf.Tensor, rate: number, axis: number): tf.Tensor {
 }
 
 function pair(values: Spatial): [number, number] {
-  return [values[0]!, values[1]!];
+  return [sizeAt(values, 0), sizeAt(values, 1)];
 }
 
 /**

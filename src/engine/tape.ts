@@ -115,15 +115,15 @@ function connecting(
   const reached = sources && dependents(tape, sources);
   const wanted = new Set(targets.map((target) => target.id));
   const kept: TapeNode[] = [];
-  for (let index = tape.length - 1; index >= 0; index--) {
-    const node = tape[index]!;
-    const inputs = differentiableInputs(node).filter(
-      (name) => !reached || reached.has(node.inputs[name]!.id),
-    );
+  for (const node of [...tape].reverse()) {
+    const inputs = differentiableInputs(node).filter(([, input]) => !reached || reached.has(input.id));
     if (inputs.length > 0 && node.outputs.some((output) => wanted.has(output.id))) {
-      for (const name of inputs) wanted.add(node.inputs[name]!.id);
-      releaseUnread(node, inputs);
-      kept.push({ ...node, inputs: Object.fromEntries(inputs.map((name) => [name, node.inputs[name]!])) });
+      for (const [, input] of inputs) wanted.add(input.id);
+      releaseUnread(
+        node,
+        inputs.map(([name]) => name),
+      );
+      kept.push({ ...node, inputs: Object.fromEntries(inputs) });
     } else {
       releaseSaved([node]);
     }
@@ -135,17 +135,18 @@ function connecting(
 function dependents(tape: readonly TapeNode[], sources: readonly tf.Tensor[]): Set<number> {
   const reached = new Set(sources.map((source) => source.id));
   for (const node of tape) {
-    if (differentiableInputs(node).some((name) => reached.has(node.inputs[name]!.id))) {
+    if (differentiableInputs(node).some(([, input]) => reached.has(input.id))) {
       for (const output of node.outputs) reached.add(output.id);
     }
   }
   return reached;
 }
 
-function differentiableInputs(node: TapeNode): string[] {
+/** Returns the inputs, by name, into which a gradient flows. */
+function differentiableInputs(node: TapeNode): [string, tf.Tensor][] {
   const rule = gradientRule(node.kernelName);
-  const names = Object.keys(node.inputs);
-  return rule ? names.filter((name) => isDifferentiable(rule, name)) : names;
+  const inputs = Object.entries(node.inputs);
+  return rule ? inputs.filter(([name]) => isDifferentiable(rule, name)) : inputs;
 }
 
 /** Keeps only the shapes of those tensors saved by `node` that the gradients of `inputs` do not read further. */
@@ -178,17 +179,14 @@ function backward(
   });
   try {
     for (let node = tape.pop(); node; node = tape.pop()) {
-      const names = Object.keys(node.inputs);
-      const results = nodeGradients(node, names, gathered);
+      const results = nodeGradients(node, gathered);
       releaseSaved([node]);
       for (const output of node.outputs) {
         if (sourceIds.has(output.id)) continue;
         gathered.get(output.id)?.dispose();
         gathered.delete(output.id);
       }
-      names.forEach((name, index) => {
-        gather(gathered, node.inputs[name]!.id, results[index]!);
-      });
+      for (const [input, gradient] of results) gather(gathered, input.id, gradient);
     }
   } catch (error) {
     releaseSaved(tape);
@@ -200,34 +198,30 @@ function backward(
   return results;
 }
 
-/** Returns new tensors, one for each of `names`. */
+/** Returns each input of `node` with its gradient, a new tensor. */
 function nodeGradients(
   node: TapeNode,
-  names: readonly string[],
   gathered: ReadonlyMap<number, tf.Tensor>,
-): tf.Tensor[] {
-  if (!node.gradient) throw new Error(`tape: ${node.kernelName} has no gradient`);
+): (readonly [tf.Tensor, tf.Tensor])[] {
+  const { gradient, kernelName } = node;
+  if (!gradient) throw new Error(`tape: ${kernelName} has no gradient`);
   const incoming = node.outputs.map((output) => gathered.get(output.id) ?? null);
-  const results = tf.tidy(() => {
-    const computed = node.gradient!(incoming);
+  return tf.tidy(() => {
+    const computed = gradient(incoming);
     const seen = new Set<tf.Tensor | null>([...incoming, ...node.saved]);
-    return names.map((name) => {
+    return Object.entries(node.inputs).map(([name, input]) => {
       const result = computed[name]?.();
-      if (!result) throw new Error(`tape: ${node.kernelName} has no gradient for its input ${name}`);
+      if (!result) throw new Error(`tape: ${kernelName} has no gradient for its input ${name}`);
+      if (!tf.util.arraysEqual(result.shape, input.shape) || result.dtype !== "float32") {
+        throw new Error(
+          `tape: ${kernelName}: expected a float32 gradient of [${input.shape}], got ${result.dtype} [${result.shape}]`,
+        );
+      }
       const fresh = seen.has(result) ? result.clone() : result;
       seen.add(fresh);
-      return fresh;
+      return [input, fresh] as const;
     });
   });
-  results.forEach((result, index) => {
-    const { shape } = node.inputs[names[index]!]!;
-    if (!tf.util.arraysEqual(result.shape, shape) || result.dtype !== "float32") {
-      throw new Error(
-        `tape: ${node.kernelName}: expected a float32 gradient of [${shape}], got ${result.dtype} [${result.shape}]`,
-      );
-    }
-  });
-  return results;
 }
 
 /** Adds `gradient` to the gradient of a tensor and takes ownership of it. */

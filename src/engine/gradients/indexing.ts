@@ -3,7 +3,7 @@
 import { sizeAt } from "../../tensor.ts";
 import { tf } from "../tf.ts";
 import type { GradientCall, GradientRule } from "./rule.ts";
-import { axesOf, rule, stop } from "./rule.ts";
+import { axisOf, rule, stop } from "./rule.ts";
 
 export const indexingGradients: readonly GradientRule[] = [
   rule<Gather>("GatherV2", { x: { reads: ["indices"], of: gathered } }),
@@ -59,7 +59,7 @@ interface Gather {
 function gathered({ dy, the, attributes: { axis, batchDims } }: GradientCall<Gather>): tf.Tensor {
   const { shape } = the("x");
   const indices = the("indices");
-  const along = axesOf(axis, shape.length)[0]!;
+  const along = axisOf(axis, shape.length);
   const batch = product(shape.slice(0, batchDims));
   const middle = product(shape.slice(batchDims, along));
   const size = sizeAt(shape, along);

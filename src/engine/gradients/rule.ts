@@ -68,8 +68,12 @@ export function rule<A = object>(
   ];
   const gradFunc: tf.GradFunc = (dy, saved, attributes) => {
     const dys = Array.isArray(dy) ? dy : [dy];
-    const the = (name: string): tf.Tensor => saved[saves.indexOf(name)]!;
-    const call = { dy: dys[0]!, dys, the, attributes: attributes as A };
+    const the = (name: string): tf.Tensor => {
+      const tensor = saved[saves.indexOf(name)];
+      if (!tensor) throw new Error(`gradient of ${kernel}: ${name} is not saved`);
+      return tensor;
+    };
+    const call = { dy: dys[0] as tf.Tensor, dys, the, attributes: attributes as A };
     return Object.fromEntries([
       ...Object.entries(inputs).map(([name, { of }]) => [name, () => of(call)] as const),
       ...stops.map((name) => [name, () => tf.zeros(the(name).shape)] as const),
@@ -78,18 +82,29 @@ export function rule<A = object>(
   return { kernel, inputs: inputs as GradientRule["inputs"], saves, gradFunc };
 }
 
+/** An input of a kernel that takes a list. */
+interface ListedInput {
+  readonly shape: readonly number[];
+  readonly position: number;
+  /** The shapes of the inputs before it. */
+  readonly earlier: readonly (readonly number[])[];
+}
+
 /**
  * Creates a rule for a kernel that takes a list of inputs.
- * @param of Computes the gradient of the input at `position`, from the shapes of all inputs.
+ * @param of Computes the gradient of one input of the list.
  */
 export function listRule<A>(
   kernel: string,
-  of: (dy: tf.Tensor, shapes: readonly (readonly number[])[], position: number, attributes: A) => tf.Tensor,
+  of: (dy: tf.Tensor, input: ListedInput, attributes: A) => tf.Tensor,
 ): GradientRule {
   const gradFunc: tf.GradFunc = (dy, saved, attributes) => {
     const shapes = saved.map((input) => input.shape);
-    const compute = (position: number): tf.Tensor => of(dy as tf.Tensor, shapes, position, attributes as A);
-    return Object.fromEntries(shapes.map((_, position) => [`${position}`, () => compute(position)]));
+    const compute = (shape: readonly number[], position: number): tf.Tensor =>
+      of(dy as tf.Tensor, { shape, position, earlier: shapes.slice(0, position) }, attributes as A);
+    return Object.fromEntries(
+      shapes.map((shape, position) => [`${position}`, () => compute(shape, position)]),
+    );
   };
   return { kernel, inputs: { "*": { reads: [], of: () => tf.scalar(0) } }, saves: ["*"], gradFunc };
 }
@@ -122,7 +137,7 @@ export function linear<A>(
  */
 export function stop(kernel: string, inputs: readonly string[]): GradientRule {
   const gradFunc: tf.GradFunc = (_dy, saved) =>
-    Object.fromEntries(inputs.map((name, index) => [name, () => tf.zeros(saved[index]!.shape)]));
+    Object.fromEntries(saved.map(({ shape }, index) => [inputs[index] ?? `${index}`, () => tf.zeros(shape)]));
   return { kernel, inputs: {}, saves: inputs, gradFunc };
 }
 
@@ -144,7 +159,12 @@ export function sumTo(tensor: tf.Tensor, shape: readonly number[]): tf.Tensor {
 export function axesOf(axis: number | readonly number[] | null | undefined, rank: number): number[] {
   const axes =
     axis === null || axis === undefined ? Array.from({ length: rank }, (_, index) => index) : [axis].flat();
-  return (axes as number[]).map((value) => (value < 0 ? value + rank : value)).sort((a, b) => a - b);
+  return (axes as number[]).map((value) => axisOf(value, rank)).sort((a, b) => a - b);
+}
+
+/** Returns an axis as a non-negative number. */
+export function axisOf(axis: number, rank: number): number {
+  return axis < 0 ? axis + rank : axis;
 }
 
 /** Returns `shape` with 1 in place of each of `axes`. */
@@ -157,16 +177,20 @@ export function broadcast(tensor: tf.Tensor, shape: readonly number[]): tf.Tenso
   return tf.mul(tensor, tf.ones([...shape]));
 }
 
-const computed = new WeakMap<object, Map<string, tf.Tensor[]>>();
+const computed = new WeakMap<object, Map<string, readonly tf.Tensor[]>>();
 
 /**
  * Shares a computation among the gradients of several inputs of one call: the first that is requested computes it for
  * all.
  */
-export function computedOnce(call: object, what: string, compute: () => tf.Tensor[]): tf.Tensor[] {
-  const results = computed.get(call) ?? new Map<string, tf.Tensor[]>();
+export function computedOnce<Results extends readonly tf.Tensor[]>(
+  call: object,
+  what: string,
+  compute: () => Results,
+): Results {
+  const results = computed.get(call) ?? new Map<string, readonly tf.Tensor[]>();
   computed.set(call, results);
-  const earlier = results.get(what);
+  const earlier = results.get(what) as Results | undefined;
   if (earlier?.every((tensor) => !tensor.isDisposed)) return earlier;
   const fresh = compute();
   results.set(what, fresh);

@@ -3,7 +3,7 @@
 import { sizeAt } from "../../tensor.ts";
 import { tf } from "../tf.ts";
 import type { GradientRule } from "./rule.ts";
-import { axesOf, linear, listRule, rule } from "./rule.ts";
+import { axesOf, axisOf, linear, listRule, rule } from "./rule.ts";
 
 type Paddings = readonly (readonly [number, number])[];
 
@@ -26,17 +26,17 @@ export const shapeGradients: readonly GradientRule[] = [
       tf.reshape(dy, dy.shape),
     ),
   ),
-  listRule<{ axis: number }>("Concat", (dy, shapes, position, { axis }) => {
-    const along = axesOf(axis, dy.rank)[0]!;
+  listRule<{ axis: number }>("Concat", (dy, { shape, earlier }, { axis }) => {
+    const along = axisOf(axis, dy.rank);
     const begin = dy.shape.map(() => 0);
-    begin[along] = shapes.slice(0, position).reduce((sum, shape) => sum + sizeAt(shape, along), 0);
-    return tf.slice(dy, begin, [...shapes[position]!]);
+    begin[along] = earlier.reduce((sum, before) => sum + sizeAt(before, along), 0);
+    return tf.slice(dy, begin, [...shape]);
   }),
-  listRule<{ axis: number }>("Pack", (dy, shapes, position, { axis }) => {
-    const along = axesOf(axis, dy.rank)[0]!;
+  listRule<{ axis: number }>("Pack", (dy, { shape, position }, { axis }) => {
+    const along = axisOf(axis, dy.rank);
     const begin = dy.shape.map((_, index) => (index === along ? position : 0));
     const size = dy.shape.map((extent, index) => (index === along ? 1 : extent));
-    return tf.reshape(tf.slice(dy, begin, size), [...shapes[position]!]);
+    return tf.reshape(tf.slice(dy, begin, size), [...shape]);
   }),
   rule<{ axis: number }>("Unpack", {
     value: { reads: [], of: ({ dys, attributes: { axis } }) => tf.stack([...dys], axis) },
@@ -147,12 +147,7 @@ interface StridedSlice {
 
 /** Puts `dy` back where a strided slice of `shape` was taken, with zeros elsewhere. */
 function unslice(dy: tf.Tensor, shape: readonly number[], slice: StridedSlice): tf.Tensor {
-  const {
-    finalShapeSparse: _final,
-    begin,
-    strides,
-    end,
-  } = tf.slice_util.sliceInfo(
+  const { begin, strides, end } = tf.slice_util.sliceInfo(
     [...shape],
     slice.begin,
     slice.end,
@@ -163,14 +158,17 @@ function unslice(dy: tf.Tensor, shape: readonly number[], slice: StridedSlice): 
     slice.newAxisMask,
     slice.shrinkAxisMask,
   );
-  const counts = shape.map((_, axis) => Math.ceil((end[axis]! - begin[axis]!) / strides[axis]!));
-  return counts.reduce(
-    (spread, count, axis) => {
+  const ranges = shape.map((size, axis) => {
+    const [start, stride] = [sizeAt(begin, axis), sizeAt(strides, axis)];
+    return { size, start, stride, count: Math.ceil((sizeAt(end, axis) - start) / stride) };
+  });
+  return ranges.reduce(
+    (spread, { size, start, stride, count }, axis) => {
       const [outer, inner] = around(spread.shape, axis);
-      const step = Math.abs(strides[axis]!);
+      const step = Math.abs(stride);
       const span = (count - 1) * step + 1;
-      const first = strides[axis]! > 0 ? begin[axis]! : begin[axis]! - (span - 1);
-      const ordered = strides[axis]! > 0 ? spread : tf.reverse(spread, axis);
+      const first = stride > 0 ? start : start - (span - 1);
+      const ordered = stride > 0 ? spread : tf.reverse(spread, axis);
       const gaps = tf.pad(tf.reshape(ordered, [outer, count, 1, inner]), [
         [0, 0],
         [0, 0],
@@ -180,14 +178,17 @@ function unslice(dy: tf.Tensor, shape: readonly number[], slice: StridedSlice): 
       const line = tf.slice(tf.reshape(gaps, [outer, count * step, inner]), [0, 0, 0], [outer, span, inner]);
       const placed = tf.pad(line, [
         [0, 0],
-        [first, sizeAt(shape, axis) - first - span],
+        [first, size - first - span],
         [0, 0],
       ]);
       return tf.reshape(
         placed,
-        spread.shape.map((extent, index) => (index === axis ? sizeAt(shape, axis) : extent)),
+        spread.shape.map((extent, index) => (index === axis ? size : extent)),
       );
     },
-    tf.reshape(dy, counts),
+    tf.reshape(
+      dy,
+      ranges.map(({ count }) => count),
+    ),
   );
 }

@@ -1,4 +1,5 @@
 /** @file One-pass gradients of activations, and the addition of a bias. */
+import { sizeAt } from "../../tensor.ts";
 import { rule } from "../gradients/rule.ts";
 import type { NativeBackend } from "../native-engine.ts";
 import { tf } from "../tf.ts";
@@ -9,20 +10,20 @@ const seluScale = 1.0507009873554805;
 const seluScaleAlpha = 1.7580993408473768;
 
 export const activationKernels: readonly OwnKernel[] = [
-  gradientKernel("ReluGrad", ["dy", "y"], ({ dy, y }) => tf.mul(dy!, tf.step(y!))),
+  gradientKernel("ReluGrad", ["dy", "y"], ({ dy, y }) => tf.mul(dy, tf.step(y))),
   gradientKernel("Relu6Grad", ["dy", "y"], ({ dy, y }) =>
-    tf.mul(dy!, tf.mul(tf.step(y!), tf.step(tf.sub(6, y!)))),
+    tf.mul(dy, tf.mul(tf.step(y), tf.step(tf.sub(6, y)))),
   ),
-  gradientKernel("SigmoidGrad", ["y", "dy"], ({ dy, y }) => tf.mul(dy!, tf.mul(y!, tf.sub(1, y!)))),
-  gradientKernel("TanhGrad", ["y", "dy"], ({ dy, y }) => tf.mul(dy!, tf.sub(1, tf.square(y!)))),
+  gradientKernel("SigmoidGrad", ["y", "dy"], ({ dy, y }) => tf.mul(dy, tf.mul(y, tf.sub(1, y)))),
+  gradientKernel("TanhGrad", ["y", "dy"], ({ dy, y }) => tf.mul(dy, tf.sub(1, tf.square(y)))),
   gradientKernel("SeluGrad", ["dy", "y"], ({ dy, y }) =>
-    tf.where(tf.greater(y!, 0), tf.mul(dy!, seluScale), tf.mul(dy!, tf.add(y!, seluScaleAlpha))),
+    tf.where(tf.greater(y, 0), tf.mul(dy, seluScale), tf.mul(dy, tf.add(y, seluScaleAlpha))),
   ),
   {
     name: "BiasAdd",
-    native: (backend, { x, bias }) =>
-      backend.executeSingleOutput("BiasAdd", [attribute.float(backend, "T")], [x!, bias!]),
-    portable: ({ x, bias }) => tf.add(x!, bias!),
+    native: (backend, { x, bias }: Tensors<"x" | "bias">) =>
+      backend.executeSingleOutput("BiasAdd", [attribute.float(backend, "T")], [x, bias]),
+    portable: ({ x, bias }: Tensors<"x" | "bias">) => tf.add(x, bias),
     gradient: rule("BiasAdd", {
       x: { reads: [], of: ({ dy }) => tf.clone(dy) },
       bias: { reads: [], of: ({ dy }) => run("BiasAddGrad", { dy }) },
@@ -30,14 +31,14 @@ export const activationKernels: readonly OwnKernel[] = [
   },
   {
     name: "BiasAddGrad",
-    native: (backend, { dy }) =>
-      backend.executeSingleOutput("BiasAddGrad", [attribute.float(backend, "T")], [dy!]),
-    portable: ({ dy }) => tf.sum(tf.reshape(dy!, [-1, dy!.shape.at(-1)!]), 0),
+    native: (backend, { dy }: Tensors<"dy">) =>
+      backend.executeSingleOutput("BiasAddGrad", [attribute.float(backend, "T")], [dy]),
+    portable: ({ dy }: Tensors<"dy">) => tf.sum(tf.reshape(dy, [-1, sizeAt(dy.shape, -1)]), 0),
   },
   {
     name: "Swish",
-    native: (_, { x }) => tf.mul(x!, tf.sigmoid(x!)),
-    portable: ({ x }) => tf.mul(x!, tf.sigmoid(x!)),
+    native: (_, { x }: Tensors<"x">) => tf.mul(x, tf.sigmoid(x)),
+    portable: ({ x }: Tensors<"x">) => tf.mul(x, tf.sigmoid(x)),
     gradient: rule("Swish", {
       x: {
         reads: ["x"],
@@ -54,14 +55,14 @@ export const activationKernels: readonly OwnKernel[] = [
 /** Creates a kernel from a TensorFlow operation that takes two tensors of one shape, in this order. */
 function gradientKernel(
   name: string,
-  order: readonly [string, string],
-  portable: (inputs: Tensors) => tf.Tensor,
+  order: readonly ["dy", "y"] | readonly ["y", "dy"],
+  portable: (inputs: Tensors<"dy" | "y">) => tf.Tensor,
 ): OwnKernel {
-  const native = (backend: NativeBackend, inputs: Tensors): tf.Tensor =>
+  const native = (backend: NativeBackend, inputs: Tensors<"dy" | "y">): tf.Tensor =>
     backend.executeSingleOutput(
       name,
       [attribute.float(backend, "T")],
-      order.map((input) => inputs[input]!),
+      order.map((input) => inputs[input]),
     );
   return { name, native, portable };
 }

@@ -10,6 +10,8 @@ interface Attributes {
   readonly pad: "same" | "valid";
 }
 
+type Inputs = Tensors<"x" | "filter" | "bias">;
+
 /** Returns the attributes of tfjs's convolution kernels and of their gradients. */
 export const undilated = ({ strides, pad }: Attributes): object => ({
   strides,
@@ -21,14 +23,10 @@ export const undilated = ({ strides, pad }: Attributes): object => ({
 export const convolutionKernels: readonly OwnKernel[] = [
   {
     name: "Conv2DBias",
-    native: (backend, inputs, attributes: Attributes) =>
+    native: (backend, inputs: Inputs, attributes: Attributes) =>
       fusedIsThere(backend) ? fused(backend, inputs, attributes) : separate(inputs, attributes),
-    portable: ({ x, filter, bias }, attributes: Attributes) =>
-      run(
-        "FusedConv2D",
-        { x: x!, filter: filter!, bias: bias! },
-        { ...undilated(attributes), activation: "linear" },
-      ),
+    portable: ({ x, filter, bias }: Inputs, attributes: Attributes) =>
+      run("FusedConv2D", { x, filter, bias }, { ...undilated(attributes), activation: "linear" }),
     gradient: rule<Attributes>("Conv2DBias", {
       x: {
         reads: ["filter"],
@@ -55,11 +53,7 @@ export const convolutionKernels: readonly OwnKernel[] = [
 
 const fusedName = "_MklNativeConv2DWithBias";
 
-function fused(
-  backend: NativeBackend,
-  { x, filter, bias }: Tensors,
-  { strides, pad }: Attributes,
-): tf.Tensor {
+function fused(backend: NativeBackend, { x, filter, bias }: Inputs, { strides, pad }: Attributes): tf.Tensor {
   const { TF_ATTR_INT: type } = backend.binding;
   const attributes: OpAttribute[] = [
     attribute.float(backend, "T"),
@@ -67,12 +61,12 @@ function fused(
     attribute.text(backend, "padding", pad.toUpperCase()),
     attribute.text(backend, "_kernel", "MklNameChangeOp"),
   ];
-  return backend.executeSingleOutput(fusedName, attributes, [x!, filter!, bias!]);
+  return backend.executeSingleOutput(fusedName, attributes, [x, filter, bias]);
 }
 
-function separate({ x, filter, bias }: Tensors, attributes: Attributes): tf.Tensor {
-  const convolved = run<tf.Tensor>("Conv2D", { x: x!, filter: filter! }, undilated(attributes));
-  return run("BiasAdd", { x: convolved, bias: bias! });
+function separate({ x, filter, bias }: Inputs, attributes: Attributes): tf.Tensor {
+  const convolved = run<tf.Tensor>("Conv2D", { x, filter }, undilated(attributes));
+  return run("BiasAdd", { x: convolved, bias });
 }
 
 let isThere: boolean | undefined;

@@ -6,6 +6,7 @@
  * sqrt(variance + epsilon)`.
  */
 
+import type { Tuple } from "../../tensor.ts";
 import { sizeAt } from "../../tensor.ts";
 import type { GradientCall } from "../gradients/rule.ts";
 import { computedOnce, rule } from "../gradients/rule.ts";
@@ -20,6 +21,8 @@ interface Attributes {
   readonly pad: "same" | "valid";
   readonly epsilon: number;
 }
+
+type Inputs = Tensors<"x" | "filter" | "bias" | "gamma" | "beta" | "mean" | "variance">;
 
 interface Convolution {
   readonly name: string;
@@ -49,27 +52,27 @@ export const normalizedConvolutionKernels: readonly OwnKernel[] = [
 ];
 
 function normalized(convolution: Convolution): OwnKernel {
-  const compute = (inputs: Tensors, attributes: Attributes): tf.Tensor => {
+  const compute = (inputs: Inputs, attributes: Attributes): tf.Tensor => {
     const { x, filter, bias, gamma, beta, mean, variance } = inputs;
-    const scale = tf.mul(gamma!, inverseDeviation(variance!, attributes.epsilon));
-    const shift = tf.add(beta!, tf.mul(tf.sub(bias!, mean!), scale));
-    return convolution.withBias(x!, scaled(filter!, scale, convolution), shift, undilated(attributes));
+    const scale = tf.mul(gamma, inverseDeviation(variance, attributes.epsilon));
+    const shift = tf.add(beta, tf.mul(tf.sub(bias, mean), scale));
+    return convolution.withBias(x, scaled(filter, scale, convolution), shift, undilated(attributes));
   };
   const scaleOf = (call: GradientCall<Attributes>): tf.Tensor =>
     tf.mul(call.the("gamma"), inverseDeviation(call.the("variance"), call.attributes.epsilon));
   const sums = (call: GradientCall<Attributes>): tf.Tensor =>
-    computedOnce(call, "sums", () => [run("BiasAddGrad", { dy: call.dy })])[0]!;
+    computedOnce<Tuple<tf.Tensor, 1>>(call, "sums", () => [run("BiasAddGrad", { dy: call.dy })])[0];
   const foldedFilter = (call: GradientCall<Attributes>): tf.Tensor =>
-    computedOnce(call, "filter", () => [
+    computedOnce<Tuple<tf.Tensor, 1>>(call, "filter", () => [
       run(
         convolution.filterGradient,
         { x: call.the("x"), dy: call.dy },
         { ...undilated(call.attributes), filterShape: call.the("filter").shape },
       ),
-    ])[0]!;
+    ])[0];
   return {
     name: convolution.name,
-    native: (_backend, inputs, attributes: Attributes) => compute(inputs, attributes),
+    native: (_backend, inputs: Inputs, attributes: Attributes) => compute(inputs, attributes),
     portable: compute,
     gradient: rule<Attributes>(convolution.name, {
       x: {

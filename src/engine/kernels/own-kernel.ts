@@ -4,13 +4,21 @@ import { nativeBackendName } from "../native-engine.ts";
 import { tf } from "../tf.ts";
 import { wasmBackendName } from "../wasm-engine.ts";
 
-export type Tensors = Readonly<Record<string, tf.Tensor>>;
+/** Tensors by name. */
+export type Tensors<Name extends string = string> = Readonly<Record<Name, tf.Tensor>>;
 
-/** A kernel that tfjs lacks: one TensorFlow operation, and the same composed of tfjs operations. */
+/**
+ * A kernel that tfjs lacks: one TensorFlow operation, and the same composed of tfjs operations. Each names the inputs
+ * and attributes that it takes.
+ */
 export interface OwnKernel {
   readonly name: string;
-  readonly native: (backend: NativeBackend, inputs: Tensors, attributes: never) => tf.Tensor | tf.Tensor[];
-  readonly portable: (inputs: Tensors, attributes: never) => tf.Tensor | tf.Tensor[];
+  readonly native: (
+    backend: NativeBackend,
+    inputs: never,
+    attributes: never,
+  ) => tf.Tensor | readonly tf.Tensor[];
+  readonly portable: (inputs: never, attributes: never) => tf.Tensor | readonly tf.Tensor[];
   /** The gradient, absent if none flows. */
   readonly gradient?: GradientRule;
 }
@@ -18,20 +26,24 @@ export interface OwnKernel {
 /** Registers a kernel with both backends. */
 export function registerOwnKernel({ name, native, portable }: OwnKernel): void {
   register(name, nativeBackendName, ({ inputs, attrs, backend }) =>
-    native(backend as NativeBackend, inputs as Tensors, attrs as never),
+    native(backend as NativeBackend, inputs as never, attrs as never),
   );
-  register(name, wasmBackendName, ({ inputs, attrs }) => portable(inputs as Tensors, attrs as never));
+  register(name, wasmBackendName, ({ inputs, attrs }) => portable(inputs as never, attrs as never));
 }
 
-function register(kernelName: string, backendName: string, compute: tf.KernelFunc): void {
+function register(
+  kernelName: string,
+  backendName: string,
+  compute: (call: Parameters<tf.KernelFunc>[0]) => ReturnType<OwnKernel["portable"]>,
+): void {
   if (tf.getKernel(kernelName, backendName)) return;
   const kernelFunc: tf.KernelFunc = (call) =>
-    tf.tidy(() => compute(call) as unknown as tf.TensorContainer) as unknown as tf.TensorInfo[];
+    tf.tidy(() => compute(call) as tf.TensorContainer) as unknown as tf.TensorInfo[];
   tf.registerKernel({ kernelName, backendName, kernelFunc });
 }
 
 /** Runs a kernel by name. */
-export function run<R extends tf.Tensor | tf.Tensor[]>(
+export function run<R extends tf.Tensor | readonly tf.Tensor[]>(
   name: string,
   inputs: Tensors,
   attributes: object = {},

@@ -83,12 +83,10 @@ export async function compileBinding(folder: string, tensorflow: TensorFlowFiles
 }
 
 async function findCompiler(): Promise<string> {
-  const candidates = [process.env["CXX"], "c++", "g++", "clang++"].filter(
-    (name) => name !== undefined && name !== "",
-  );
+  const candidates = [process.env["CXX"] ?? "", "c++", "g++", "clang++"].filter((name) => name !== "");
   for (const candidate of candidates) {
-    const output = await tryCommand(candidate!, ["--version"]);
-    if (output?.status === 0) return candidate!;
+    const output = await tryCommand(candidate, ["--version"]);
+    if (output?.status === 0) return candidate;
   }
   throw new MachineError(
     `native engine: expected a C++ compiler (${candidates.join(", ")}), got none. ` +

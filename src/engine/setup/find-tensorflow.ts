@@ -118,14 +118,13 @@ async function downloadedTensorFlow(pythons: readonly string[], scratch: string)
   for (const python of pythons) {
     const pip = await tryCommand(python, ["-m", "pip", "--version"]);
     if (pip?.status !== 0) continue;
-    const machine = machines[process.arch];
-    await runCommand(`tensorflow-cpu ${tensorflowRelease}`, python, downloadParameters(machine!, scratch), {
+    await runCommand(`tensorflow-cpu ${tensorflowRelease}`, python, downloadParameters(scratch), {
       code: "no-tensorflow",
       missing: "",
       failed: `Download a tensorflow-cpu wheel by other means and give it as ${optionName("wheel")}.`,
     });
-    const wheel = readdirSync(scratch).find((name) => name.endsWith(".whl"))!;
-    return unpackedWheel(join(scratch, wheel), scratch, wheel);
+    const wheel = readdirSync(scratch).find((name) => name.endsWith(".whl"));
+    if (wheel !== undefined) return unpackedWheel(join(scratch, wheel), scratch, wheel);
   }
   throw new MachineError(
     `TensorFlow: expected a Python with TensorFlow or pip, got none (tried ${pythons.join(", ")}). ` +
@@ -136,7 +135,8 @@ async function downloadedTensorFlow(pythons: readonly string[], scratch: string)
 }
 
 /** Returns pip's parameters for a fixed Python and platform: the libraries are the same for every Python. */
-function downloadParameters(machine: string, folder: string): string[] {
+function downloadParameters(folder: string): string[] {
+  const machine = machines[process.arch];
   const platforms = ["manylinux_2_27", "manylinux2014"].flatMap((tag) => ["--platform", `${tag}_${machine}`]);
   return [
     ...["-m", "pip", "download", `tensorflow-cpu==${tensorflowRelease}`, "--no-deps", "--only-binary=:all:"],

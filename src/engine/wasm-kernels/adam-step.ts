@@ -1,3 +1,4 @@
+import type { Tuple } from "../../tensor.ts";
 import { onHeap } from "./replace-kernel.ts";
 
 interface Settings {
@@ -10,18 +11,16 @@ interface Settings {
 
 /** Registers Adam's update of one variable, which overwrites the averages. */
 export function registerAdamStep(): void {
-  onHeap<Settings>("AdamStep", ({ variable }) => variable!.shape, {
+  onHeap("AdamStep", {
     reads: ["variable", "gradient", "momentum", "velocity"],
-    compute: ([variable, gradient, momentum, velocity], moved, settings) =>
-      adamStep(variable!, gradient!, momentum!, velocity!, moved, settings),
+    shapes: ["variable"],
+    shapeOf: ([variable]) => variable,
+    compute: adamStep,
   });
 }
 
 function adamStep(
-  variable: Float32Array,
-  gradient: Float32Array,
-  momentum: Float32Array,
-  velocity: Float32Array,
+  [variable, gradient, momentum, velocity]: Tuple<Float32Array, 4>,
   moved: Float32Array,
   { learningRate, beta1, beta2, epsilon, step }: Settings,
 ): void {

@@ -45,8 +45,8 @@ function padExplicitly(kernelName: string, depthwise: boolean): void {
   wrap(kernelName, (call, original) => {
     const attributes = call.attrs as unknown as ConvAttributes;
     if (attributes.pad !== "same") return original(call);
-    const { x, filter } = call.inputs;
-    const pad = samePadding(x!.shape, filter!.shape, attributes, depthwise);
+    const { x, filter } = call.inputs as { x: tf.TensorInfo; filter: tf.TensorInfo };
+    const pad = samePadding(x.shape, filter.shape, attributes, depthwise);
     return original({ ...call, attrs: { ...call.attrs, pad: pad as unknown as number[] } });
   });
 }

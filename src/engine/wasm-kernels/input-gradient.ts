@@ -4,7 +4,6 @@
  * zero is multiplied.
  */
 
-import { sizeAt } from "../../tensor.ts";
 import { tf } from "../tf.ts";
 import type { Axis } from "./conv-geometry.ts";
 import { imageWindow, placedPhases } from "./moving.ts";
@@ -23,15 +22,12 @@ export function inputGradient(
   convolve: Convolve,
 ): tf.Tensor4D {
   const [rows, columns] = axes;
+  const partOf = (phase: Pair): tf.Tensor4D => ofPhase(dy, filter, axes, phase, convolve);
+  if (rows.stride === 1 && columns.stride === 1)
+    return imageWindow(partOf([0, 0]), [rows.before, columns.before], [rows.input, columns.input]);
   const parts = phasesOf(rows).flatMap((row) =>
-    phasesOf(columns).map((column) => ({
-      phase: [row, column] as const,
-      values: ofPhase(dy, filter, axes, [row, column], convolve),
-    })),
+    phasesOf(columns).map((column) => ({ phase: [row, column] as const, values: partOf([row, column]) })),
   );
-  const isWhole = rows.stride === 1 && columns.stride === 1;
-  if (isWhole)
-    return imageWindow(parts[0]!.values, [rows.before, columns.before], [rows.input, columns.input]);
   return placedPhases(
     parts,
     [dy.shape[0], rows.input, columns.input, channels],
@@ -54,13 +50,16 @@ function ofPhase(
   convolve: Convolve,
 ): tf.Tensor4D {
   const chosen = tapsOfPhase(filter, axes, phases);
-  const counts = axes.map((axis) => Math.ceil((axis.input + axis.before) / axis.stride));
-  const reach = axes.map((axis, index) => (sizeAt(chosen.shape, index) - 1) * axis.dilation);
-  const sizes = [counts[0]! + reach[0]!, counts[1]! + reach[1]!] as const;
-  return convolve(imageWindow(dy, [-reach[0]!, -reach[1]!], sizes), tf.reverse(chosen, [0, 1]), [
-    axes[0].dilation,
-    axes[1].dilation,
-  ]);
+  const [taps, across] = chosen.shape;
+  const [rows, columns] = [framed(axes[0], taps), framed(axes[1], across)];
+  const window = imageWindow(dy, [rows.start, columns.start], [rows.size, columns.size]);
+  return convolve(window, tf.reverse(chosen, [0, 1]), [axes[0].dilation, axes[1].dilation]);
+}
+
+/** Returns the first position of `dy` that `taps` taps read along an axis, and the number of positions. */
+function framed(axis: Axis, taps: number): { start: number; size: number } {
+  const reach = (taps - 1) * axis.dilation;
+  return { start: -reach, size: Math.ceil((axis.input + axis.before) / axis.stride) + reach };
 }
 
 /** Returns every `stride`-th tap of `[h, w, C, F]`, which is treated as a single image. */

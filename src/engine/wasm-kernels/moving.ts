@@ -2,7 +2,7 @@
 
 import { sizeAt } from "../../tensor.ts";
 import { tf } from "../tf.ts";
-import type { Stretch } from "./replace-kernel.ts";
+import type { Source, Stretch } from "./replace-kernel.ts";
 import { moving } from "./replace-kernel.ts";
 
 type Pair = readonly [number, number];
@@ -32,15 +32,15 @@ interface SliceAttributes {
 export function registerMoving(): void {
   moving<WindowAttributes>(
     "ImageWindow",
-    ([x], { sizes }) => [x!.shape[0]!, ...sizes, x!.shape[3]!],
+    ([x], { sizes }) => [sizeAt(x.shape, 0), ...sizes, sizeAt(x.shape, 3)],
     copyWindow,
   );
-  moving<PhaseAttributes>("PlacePhases", (_, { shape }) => shape, placePhases);
-  moving<SliceAttributes>("Slice", ([x], { size, begin }) => sliceSizes(x!.shape, begin, size), slice);
-  moving<{ dims: number | number[] }>("Reverse", ([x]) => x!.shape, reverse);
+  moving<PhaseAttributes, number>("PlacePhases", (_, { shape }) => shape, placePhases);
+  moving<SliceAttributes>("Slice", ([x], { size, begin }) => slicePart(x.shape, begin, size).sizes, slice);
+  moving<{ dims: number | number[] }>("Reverse", ([x]) => x.shape, reverse);
   moving<{ reps: readonly number[] }>(
     "Tile",
-    ([x], { reps }) => x!.shape.map((size, axis) => size * reps[axis]!),
+    ([x], { reps }) => x.shape.map((size, axis) => size * (reps[axis] ?? 1)),
     repeat,
   );
 }
@@ -73,17 +73,16 @@ export function placedPhases(
 function copyWindow(
   memory: Float32Array,
   output: Stretch,
-  [from]: readonly Stretch[],
+  [from]: readonly [Source],
   { starts, sizes, strides }: WindowAttributes,
-  [x]: readonly tf.TensorInfo[],
 ): void {
-  const [batch, height, width, channels] = x!.shape as [number, number, number, number];
+  const [batch, height, width, channels] = from.shape as [number, number, number, number];
   const columns = visibleRange(starts[1], strides[1], sizes[1], width);
   for (let image = 0; image < batch; image++) {
     for (let row = 0; row < sizes[0]; row++) {
       const sourceRow = starts[0] + row * strides[0];
       if (sourceRow < 0 || sourceRow >= height) continue;
-      const source = from!.start + (image * height + sourceRow) * width * channels;
+      const source = from.start + (image * height + sourceRow) * width * channels;
       const target = output.start + (image * sizes[0] + row) * sizes[1] * channels;
       copyColumns(memory, {
         source: source + (starts[1] + columns.first * strides[1]) * channels,
@@ -100,13 +99,13 @@ function copyWindow(
 function placePhases(
   memory: Float32Array,
   output: Stretch,
-  from: readonly Stretch[],
+  parts: readonly Source[],
   { shape, strides, before, phases }: PhaseAttributes,
-  inputs: readonly tf.TensorInfo[],
 ): void {
   const [batch, height, width, channels] = shape;
-  phases.forEach((phase, index) => {
-    const [, rows, columns] = inputs[index]!.shape as [number, number, number, number];
+  parts.forEach((part, index) => {
+    const phase = phases[index] ?? [0, 0];
+    const [, rows, columns] = part.shape as [number, number, number, number];
     const visible = visibleRange(phase[1] - before[1], strides[1], columns, width);
     for (let image = 0; image < batch; image++) {
       for (let row = 0; row < rows; row++) {
@@ -114,7 +113,7 @@ function placePhases(
         if (targetRow < 0 || targetRow >= height) continue;
         const firstColumn = visible.first * strides[1] + phase[1] - before[1];
         copyColumns(memory, {
-          source: from[index]!.start + ((image * rows + row) * columns + visible.first) * channels,
+          source: part.start + ((image * rows + row) * columns + visible.first) * channels,
           sourceStep: channels,
           target: output.start + ((image * height + targetRow) * width + firstColumn) * channels,
           targetStep: strides[1] * channels,
@@ -162,11 +161,9 @@ function copyColumns(memory: Float32Array, columns: Columns): void {
 function repeat(
   memory: Float32Array,
   output: Stretch,
-  [from]: readonly Stretch[],
+  [{ start, shape }]: readonly [Source],
   { reps }: { reps: readonly number[] },
-  [x]: readonly tf.TensorInfo[],
 ): void {
-  const shape = x!.shape;
   const place = (axis: number, source: number, target: number): number => {
     const below = shape.slice(axis + 1).reduce((size, extent) => size * extent, 1);
     let written = 0;
@@ -180,7 +177,7 @@ function repeat(
     }
     return doubled(memory, target, written, reps[axis] ?? 1);
   };
-  place(0, from!.start, output.start);
+  place(0, start, output.start);
 }
 
 /** Repeats the stretch at `start` `count` times in increasingly long copies. Returns the total length. */
@@ -192,20 +189,24 @@ function doubled(memory: Float32Array, start: number, length: number, count: num
   return whole;
 }
 
-function sliceSizes(shape: readonly number[], begin: number | number[], size: number | number[]): number[] {
-  return tf.slice_util.parseSliceParams({ shape } as tf.TensorInfo, begin, size)[1]!;
+function slicePart(
+  shape: readonly number[],
+  begin: number | number[],
+  size: number | number[],
+): { starts: number[]; sizes: number[] } {
+  const [starts = [], sizes = []] = tf.slice_util.parseSliceParams({ shape } as tf.TensorInfo, begin, size);
+  return { starts, sizes };
 }
 
 /** Copies a slice row by row, where a row is everything that is contiguous. */
 function slice(
   memory: Float32Array,
   output: Stretch,
-  [from]: readonly Stretch[],
+  [from]: readonly [Source],
   { begin, size }: SliceAttributes,
-  [x]: readonly tf.TensorInfo[],
 ): void {
-  const { shape } = x!;
-  const [starts, sizes] = tf.slice_util.parseSliceParams(x!, begin, size) as [number[], number[]];
+  const { shape } = from;
+  const { starts, sizes } = slicePart(shape, begin, size);
   const strides = stridesOf(shape);
   let together = shape.length - 1;
   while (together > 0 && sizes[together] === shape[together]) together--;
@@ -218,22 +219,21 @@ function slice(
       target += row;
       return;
     }
-    for (let index = 0; index < sizes[axis]!; index++)
-      copy(axis + 1, source + (starts[axis]! + index) * strides[axis]!);
+    const [start, stride, count] = [sizeAt(starts, axis), sizeAt(strides, axis), sizeAt(sizes, axis)];
+    for (let index = start; index < start + count; index++) copy(axis + 1, source + index * stride);
   };
-  if (output.length > 0) copy(0, from!.start);
+  if (output.length > 0) copy(0, from.start);
 }
 
 /** Reverses axes. Values that are contiguous behind the last reversed axis are copied together. */
 function reverse(
   memory: Float32Array,
   output: Stretch,
-  [from]: readonly Stretch[],
+  [from]: readonly [Source],
   { dims }: { dims: number | number[] },
-  [x]: readonly tf.TensorInfo[],
 ): void {
-  const { shape } = x!;
-  const axes = tf.util.parseAxisParam(dims, shape as number[]);
+  const { shape } = from;
+  const axes = tf.util.parseAxisParam(dims, [...shape]);
   const strides = stridesOf(shape);
   const last = Math.max(-1, ...axes);
   const row = strides[last] ?? output.length;
@@ -244,13 +244,13 @@ function reverse(
       target += row;
       return;
     }
-    const size = sizeAt(shape, axis);
+    const [size, stride] = [sizeAt(shape, axis), sizeAt(strides, axis)];
     for (let index = 0; index < size; index++) {
       const position = axes.includes(axis) ? size - 1 - index : index;
-      copy(axis + 1, source + position * strides[axis]!);
+      copy(axis + 1, source + position * stride);
     }
   };
-  if (output.length > 0) copy(0, from!.start);
+  if (output.length > 0) copy(0, from.start);
 }
 
 /** Returns the distance between neighbors along each axis. */

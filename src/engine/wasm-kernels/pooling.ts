@@ -1,6 +1,6 @@
 /** @file Pooling that the WebAssembly backend computes incorrectly: the gradients, and pooling in three dimensions. */
 import { tf } from "../tf.ts";
-import type { Inputs, Shape } from "./replace-kernel.ts";
+import type { Shape } from "./replace-kernel.ts";
 import { onHeap } from "./replace-kernel.ts";
 
 interface PoolAttributes {
@@ -30,25 +30,30 @@ interface Pooling {
 type Visit = (output: number, inputs: readonly number[]) => void;
 
 export function registerPooling(): void {
-  const inputShape = ({ input }: Inputs): Shape => input!.shape;
   for (const [kernel, pool] of Object.entries({ MaxPool3D: maxPool, AvgPool3D: averagePool })) {
-    onHeap(kernel, ({ x }, attributes: PoolAttributes) => pooledShape(x!.shape, attributes), {
+    onHeap(kernel, {
       reads: ["x"],
-      compute: ([x], y, attributes, inputs) => pool(poolingOf(inputs["x"]!.shape, attributes), x!, y),
+      shapes: ["x"],
+      shapeOf: ([shape], attributes: PoolAttributes) => pooledShape(shape, attributes),
+      compute: ([x], y, attributes, [shape]) => pool(poolingOf(shape, attributes), x, y),
     });
   }
   for (const kernel of ["MaxPoolGrad", "MaxPool3DGrad"]) {
-    onHeap<PoolAttributes>(kernel, inputShape, {
+    onHeap(kernel, {
       reads: ["input", "output", "dy"],
-      compute: ([x, y, dy], dx, attributes, inputs) =>
-        maxPoolGradient(poolingOf(inputs["input"]!.shape, attributes), x!, y!, dy!, dx),
+      shapes: ["input"],
+      shapeOf: ([shape]) => shape,
+      compute: ([x, y, dy], dx, attributes: PoolAttributes, [shape]) =>
+        maxPoolGradient(poolingOf(shape, attributes), x, y, dy, dx),
     });
   }
   for (const kernel of ["AvgPoolGrad", "AvgPool3DGrad"]) {
-    onHeap<PoolAttributes>(kernel, inputShape, {
+    onHeap(kernel, {
       reads: ["dy"],
-      compute: ([dy], dx, attributes, inputs) =>
-        averagePoolGradient(poolingOf(inputs["input"]!.shape, attributes), dy!, dx),
+      shapes: ["input"],
+      shapeOf: ([shape]) => shape,
+      compute: ([dy], dx, attributes: PoolAttributes, [shape]) =>
+        averagePoolGradient(poolingOf(shape, attributes), dy, dx),
     });
   }
 }
@@ -167,18 +172,18 @@ function eachWindow(
   { batch, channels, input, output, window, strides, before }: Pooling,
   visit: Visit,
 ): void {
-  const reach = ([0, 1, 2] as const).map((axis) =>
-    Array.from({ length: output[axis] }, (_, position): [number, number] => {
+  const reach = (axis: 0 | 1 | 2): [number, number][] =>
+    Array.from({ length: output[axis] }, (_, position) => {
       const start = position * strides[axis] - before[axis];
       return [Math.max(start, 0), Math.min(start + window[axis], input[axis])];
-    }),
-  );
+    });
+  const [depths, rows, columns] = [reach(0), reach(1), reach(2)];
   const imageSize = input[0] * input[1] * input[2] * channels;
   let value = 0;
   for (let image = 0; image < batch; image++) {
-    for (const [front, back] of reach[0]!) {
-      for (const [top, bottom] of reach[1]!) {
-        for (const [left, right] of reach[2]!) {
+    for (const [front, back] of depths) {
+      for (const [top, bottom] of rows) {
+        for (const [left, right] of columns) {
           const inputs: number[] = [];
           for (let depth = front; depth < back; depth++) {
             for (let row = top; row < bottom; row++) {

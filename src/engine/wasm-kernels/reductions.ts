@@ -58,11 +58,12 @@ function kindOf(x: tf.Tensor, axes: readonly number[]): Kind {
 }
 
 export function registerSegmentSum(): void {
-  onHeap(
-    "UnsortedSegmentSum",
-    ({ x }, { numSegments }: { numSegments: number }) => [numSegments, ...x!.shape.slice(1)],
-    { reads: ["x", "segmentIds"], compute: ([values, ids], sums) => segmentSum(values!, ids!, sums) },
-  );
+  onHeap("UnsortedSegmentSum", {
+    reads: ["x", "segmentIds"],
+    shapes: ["x"],
+    shapeOf: ([shape], { numSegments }: { numSegments: number }) => [numSegments, ...shape.slice(1)],
+    compute: ([values, ids], sums) => segmentSum(values, ids, sums),
+  });
 }
 
 /** Adds up the rows of each segment. Rows with a negative segment are dropped. */
@@ -70,8 +71,9 @@ function segmentSum(values: Float32Array, ids: Float32Array, sums: Float32Array)
   const width = values.length / ids.length;
   sums.fill(0);
   for (let row = 0; row < ids.length; row++) {
-    if (ids[row]! < 0) continue;
-    const start = ids[row]! * width;
+    const segment = ids[row]!;
+    if (segment < 0) continue;
+    const start = segment * width;
     for (let column = 0; column < width; column++) sums[start + column]! += values[row * width + column]!;
   }
 }

@@ -1,4 +1,5 @@
 /** @file Ways to replace a kernel of the WebAssembly backend by our own. */
+import type { Tuple } from "../../tensor.ts";
 import { tf } from "../tf.ts";
 
 export type Inputs = Readonly<Record<string, tf.TensorInfo>>;
@@ -39,21 +40,20 @@ export interface Stretch {
   readonly length: number;
 }
 
+/** An input: its stretch and its shape. */
+export interface Source extends Stretch {
+  readonly shape: Shape;
+}
+
 /**
  * Registers a kernel that moves four-byte values.
- * @param compute Receives the whole memory and the stretches of the inputs (in their order) and of the output, which is
- * filled with zeros.
+ * @param compute Receives the whole memory, the inputs in their order, and the stretch of the output, which is filled
+ * with zeros.
  */
-export function moving<A>(
+export function moving<A, Count extends number = 1>(
   kernelName: string,
-  shapeOf: (inputs: readonly tf.TensorInfo[], attributes: A) => Shape,
-  compute: (
-    memory: Float32Array,
-    output: Stretch,
-    from: readonly Stretch[],
-    attributes: A,
-    inputs: readonly tf.TensorInfo[],
-  ) => void,
+  shapeOf: (inputs: Tuple<tf.TensorInfo, Count>, attributes: A) => Shape,
+  compute: (memory: Float32Array, output: Stretch, from: Tuple<Source, Count>, attributes: A) => void,
 ): void {
   const original = tf.getKernel(kernelName, "wasm")?.kernelFunc;
   replace({
@@ -64,10 +64,14 @@ export function moving<A>(
       const inputs = Object.values(call.inputs) as tf.TensorInfo[];
       const dtype = inputs[0]?.dtype ?? "float32";
       if (original && dtype !== "float32" && dtype !== "int32") return original(call);
-      const output = backend.makeOutput(shapeOf(inputs, call.attrs as A), dtype);
+      const output = backend.makeOutput(shapeOf(inputs as never, call.attrs as A), dtype);
       const target = backend.typedArrayFromHeap(output).fill(0);
-      const stretches = inputs.map((input) => stretchOf(backend.typedArrayFromHeap(input)));
-      compute(new Float32Array(target.buffer), stretchOf(target), stretches, call.attrs as A, inputs);
+      const sources = inputs.map((input) => ({
+        ...stretchOf(backend.typedArrayFromHeap(input)),
+        shape: input.shape,
+      }));
+      const memory = new Float32Array(target.buffer);
+      compute(memory, stretchOf(target), sources as never, call.attrs as A);
       return output;
     },
   });
@@ -77,33 +81,38 @@ function stretchOf(values: Float32Array): Stretch {
   return { start: values.byteOffset / Float32Array.BYTES_PER_ELEMENT, length: values.length };
 }
 
-interface HeapKernel<A> {
-  /** The inputs whose values it reads. Of the others only the shape is used. */
-  readonly reads: readonly string[];
+interface HeapKernel<Reads extends readonly string[], Shapes extends readonly string[], A> {
+  /** The inputs whose values it reads. */
+  readonly reads: Reads;
+  /** The inputs whose shapes it uses. */
+  readonly shapes: Shapes;
+  readonly shapeOf: (shapes: Each<Shapes, Shape>, attributes: A) => Shape;
   readonly compute: (
-    values: readonly Float32Array[],
+    values: Each<Reads, Float32Array>,
     output: Float32Array,
     attributes: A,
-    inputs: Inputs,
+    shapes: Each<Shapes, Shape>,
   ) => void;
 }
 
+type Each<Names extends readonly string[], Item> = { readonly [Index in keyof Names]: Item };
+
 /** Registers a kernel that reads and writes the backend's memory in place. */
-export function onHeap<A>(
+export function onHeap<const Reads extends readonly string[], const Shapes extends readonly string[], A>(
   kernelName: string,
-  shapeOf: (inputs: Inputs, attributes: A) => Shape,
-  { reads, compute }: HeapKernel<A>,
+  { reads, shapes, shapeOf, compute }: HeapKernel<Reads, Shapes, A>,
 ): void {
   replace({
     kernelName,
     backendName: "wasm",
     kernelFunc: (call) => {
       const backend = call.backend as WasmBackend;
-      const inputs = call.inputs as unknown as Inputs;
+      const inputOf = (name: string): tf.TensorInfo => call.inputs[name] as tf.TensorInfo;
       const attributes = call.attrs as A;
-      const output = backend.makeOutput(shapeOf(inputs, attributes), "float32");
-      const values = reads.map((name) => backend.typedArrayFromHeap(inputs[name]!));
-      compute(values, backend.typedArrayFromHeap(output), attributes, inputs);
+      const given = shapes.map((name) => inputOf(name).shape) as unknown as Each<Shapes, Shape>;
+      const output = backend.makeOutput(shapeOf(given, attributes), "float32");
+      const values = reads.map((name) => backend.typedArrayFromHeap(inputOf(name)));
+      compute(values as never, backend.typedArrayFromHeap(output), attributes, given);
       return output;
     },
   });

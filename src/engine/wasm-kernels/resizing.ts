@@ -18,10 +18,12 @@ interface Reading {
 export function registerResizing(): void {
   const kernels = { ResizeBilinearGrad: bilinearGradient, ResizeNearestNeighborGrad: nearestGradient };
   for (const [kernel, compute] of Object.entries(kernels)) {
-    onHeap<ResizeAttributes>(kernel, ({ images }) => images!.shape, {
+    onHeap(kernel, {
       reads: ["dy"],
-      compute: ([dy], dx, attributes, { dy: gradient, images }) =>
-        compute(dy!, dx, gradient!.shape, images!.shape, attributes),
+      shapes: ["dy", "images"],
+      shapeOf: ([, images]) => images,
+      compute: ([dy], dx, attributes: ResizeAttributes, [gradient, images]) =>
+        compute(dy, dx, gradient, images, attributes),
     });
   }
 }
