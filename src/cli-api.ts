@@ -1,4 +1,4 @@
-/** What the command line needs besides the public API. */
+/** Functions that the command line needs besides the public API. */
 export { sampleUnit } from "./data/dataset.ts";
 export { decoderInfo } from "./data/decoder-info.ts";
 export type { FileOptions } from "./data/model-files.ts";

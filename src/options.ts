@@ -1,4 +1,4 @@
-/** How options are named in messages, and which values they take. */
+/** Names of options in messages, and the values that options take. */
 import { UsageError } from "./errors.ts";
 
 /** Spells options in messages: as code writes them, or as the command line does. */

@@ -50,6 +50,8 @@ const banned: Readonly<Record<string, readonly string[]>> = {
  * in the end.
  */
 const finishedRooms: readonly string[] = [
+  "errors",
+  "options",
   "tensor",
   "random",
   "checkpoint",
@@ -64,6 +66,11 @@ const finishedRooms: readonly string[] = [
   "model",
   "features",
   "topology",
+  "run",
+  "finetune",
+  "index",
+  "cli-api",
+  "cli",
 ];
 
 /** Files of under 30 lines with one importer that stay on their own, each with the reason. */

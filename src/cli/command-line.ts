@@ -15,7 +15,7 @@ export interface Call {
   readonly positionals: readonly string[];
 }
 
-/** What a command line asks for: a command, or a text about them. */
+/** Request of a command line: to run a command, or to print a text about commands. */
 export type Request =
   | { readonly kind: "call"; readonly call: Call }
   /** The help of one command, or of all. */

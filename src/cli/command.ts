@@ -18,19 +18,19 @@ export interface Invocation<V> {
 
 export interface Command<V> {
   readonly name: string;
-  /** How it is called, without `finetune`: `plan MODEL [freeze flags]`. */
+  /** Usage, without `finetune`: `plan MODEL [freeze flags]`. */
   readonly usage: string;
   readonly summary: string;
   /** Flags that set options of a run. */
   readonly options: Readonly<Record<string, OptionFlag>>;
   /** Flags of the command itself. */
   readonly flags: FlagsOf<V>;
-  /** How many arguments without a flag it takes. */
+  /** Least and largest number of arguments without a flag. */
   readonly positionals: readonly [least: number, most: number];
-  /** Whether its first argument is a model, which may be written as `--model` too. */
+  /** True if the first argument is a model, which may be written as `--model` too. */
   readonly takesModel?: boolean;
   readonly examples: readonly (readonly [command: string, does: string])[];
-  /** Whether the first Ctrl-C only aborts `signal`. */
+  /** True if the first Ctrl-C only aborts `signal`. */
   readonly interruptible?: boolean;
   readonly run: (invocation: Invocation<V>) => Promise<void>;
 }

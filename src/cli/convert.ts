@@ -105,7 +105,7 @@ export const convertCommand: Command<ConvertValues> = {
   },
 };
 
-/** What the written file predicts beside the one that was read, or why that is not known. */
+/** Compares the predictions of the written file with those of the one that was read, or returns why that is not possible. */
 async function parityOf(
   before: Checkpoint,
   source: string,

@@ -103,7 +103,7 @@ function figureText(value: number | readonly number[]): string {
   return typeof value === "number" ? figure(value) : `[${value.map(figure).join(" ")}]`;
 }
 
-/** What stands under the figures, for each output. */
+/** Returns the tables under the figures, for each output. */
 interface Tables {
   /** Undefined where there is one output. */
   readonly name?: string;

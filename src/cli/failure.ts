@@ -1,6 +1,6 @@
 import { DataError, KerasFileError, MachineError, TopologyError, UsageError } from "../index.ts";
 
-/** What the process says and returns when a command ends early. */
+/** Message and exit code of a command that ends early. */
 export interface Failure {
   readonly message: string;
   readonly exitCode: number;

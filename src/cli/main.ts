@@ -23,9 +23,9 @@ const work = new Worker(new URL("./work.js", import.meta.url), {
   transferList: [port],
 });
 
-/** Whether the first signal only asks the work to stop. */
+/** True if the first signal only asks the work to stop. */
 let interruptible = false;
-/** Whether the work ends once nobody reads what it prints. */
+/** True if the work ends once nobody reads what it prints. */
 let needsReader = true;
 let stopping = false;
 const unfinished = new Set<string>();

@@ -55,7 +55,7 @@ export const archFlag: OptionFlags = {
   ),
 };
 
-/** How images become the input of a model. */
+/** Flags of the images that a model is fed with. */
 export const imageFlags: OptionFlags = {
   "image-size": sets(
     "imageSize",
@@ -131,7 +131,7 @@ export const dataFlags: OptionFlags = {
   ),
 };
 
-/** What the model is trained for. */
+/** Flags of the task that the model is trained for. */
 export const taskFlags: OptionFlags = {
   task: sets("task", "Task of the model: single-label, multi-label or regression", "NAME", {
     group: task,
@@ -165,7 +165,7 @@ export const taskFlags: OptionFlags = {
   ),
 };
 
-/** How a run trains. */
+/** Flags of the training. */
 export const trainingFlags: OptionFlags = {
   epochs: sets("epochs", "Passes over the training data", "N", { group: training, read: number }),
   "batch-size": sets("batchSize", "Samples in a step", "N", { group: training, read: number }),
@@ -278,7 +278,7 @@ export const trainingFlags: OptionFlags = {
   ),
 };
 
-/** Where features are kept. */
+/** Flags of the feature cache. */
 export const cacheFlags: OptionFlags = {
   cache: sets("cache", "Folder of the feature cache", "DIR", {
     group: cache,
@@ -307,7 +307,7 @@ export const kerasFlag: OptionFlags = {
   }),
 };
 
-/** What a run leaves. */
+/** Flags of the results that a run leaves. */
 export const outputFlags: OptionFlags = {
   format: sets("outputFormat", `Format of the tuned model: ${formatNames.join(", ")}`, "NAME", {
     group: output,

@@ -13,7 +13,7 @@ export function engineLine({ name, tfjs, tensorflow, threads }: EngineInfo): str
   return `engine    ${name}: ${version}, ${threads} thread${threads === 1 ? "" : "s"}`;
 }
 
-/** What to say of an engine that is not the fast one; nothing of the fast one. */
+/** Returns a hint if the engine is not the fast one. */
 export function slowEngineLines({ name }: EngineInfo): string[] {
   if (name !== "wasm") return [];
   const remedy =
@@ -21,7 +21,7 @@ export function slowEngineLines({ name }: EngineInfo): string[] {
   return [`hint      wasm runs at about a tenth of the native engine's speed; ${remedy} that one`];
 }
 
-/** What the plan predicted beside what the run cost, as lines; what was not predicted is left out. */
+/** Returns the predicted cost beside the measured one, as lines. Without a prediction only the measured cost is shown. */
 export function costTable({ plan: { cost }, measured }: FinetuneResult): string[] {
   const rows: (readonly [string, number | undefined, number, (value: number) => string])[] = [
     ["extraction", cost?.extractionSeconds, measured.extractionSeconds, formatSeconds],

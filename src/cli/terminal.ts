@@ -2,7 +2,7 @@ import type { Progress } from "./progress.ts";
 import { createProgress } from "./progress.ts";
 import type { WorkData } from "./thread-messages.ts";
 
-/** Where a command writes. With `--json` everything but the document goes to stderr. */
+/** Output of a command. With `--json` everything but the document goes to stderr. */
 export interface Terminal {
   readonly columns: number;
   /** Writes a line of the result. */
@@ -15,7 +15,7 @@ export interface Terminal {
 }
 
 interface TerminalOptions extends Pick<WorkData, "columns" | "isTerminal"> {
-  /** Whether stdout is kept for a JSON document. */
+  /** True if stdout is kept for a JSON document. */
   readonly json: boolean;
 }
 

@@ -4,7 +4,7 @@ import type { MessagePort } from "node:worker_threads";
 export interface WorkData {
   /** Columns of stdout and stderr, shared; 0 where there is no terminal. */
   readonly columns: Int32Array;
-  /** Whether stderr is a terminal. */
+  /** True if stderr is a terminal. */
   readonly isTerminal: boolean;
   readonly port: MessagePort;
 }

@@ -15,11 +15,11 @@ import type { LayerGraph } from "../topology/layer-graph.ts";
 import { layerAt } from "../topology/layer-graph.ts";
 import type { RunSettings } from "./settings.ts";
 
-/** How a run augments its training samples. */
+/** Augmentation of a run's training samples. */
 export interface Augmentation {
   /** Views of each training sample, 0 for fresh ones in each epoch; null where samples have none. */
   readonly views: number | null;
-  /** How views are made. */
+  /** Settings from which views are made. */
   readonly settings: ViewSettings;
   /** Alpha of mixup; null without. */
   readonly mixup: number | null;
@@ -43,7 +43,7 @@ export interface AugmentedRun {
   readonly model: LayerGraph;
   readonly cut: CutModel;
   readonly dataset: StoredDataset;
-  /** How images are read; null for other data. */
+  /** Options with which images are read; null for other data. */
   readonly image: Required<ImageOptions> | null;
   readonly objective: Objective;
 }

@@ -16,7 +16,7 @@ export interface ShardJob {
   readonly source: FeatureSource;
   readonly dataset: FileDataset;
   readonly shard: Shard;
-  /** Which views of a sample are extracted; the sample itself where absent. */
+  /** Returns the views of a sample to extract. Without it the sample itself is extracted. */
   readonly viewsOf?: ((sample: FileDataset["samples"][number]) => readonly number[]) | undefined;
   readonly onProgress?: ((done: number, total: number, cached: number) => void) | undefined;
   readonly onWarning?: ((message: string) => void) | undefined;
@@ -60,7 +60,7 @@ export async function extractShard(job: ShardJob): Promise<ShardFeatures> {
 
 interface Listing {
   readonly files: number;
-  /** Of all paths below the data's folder, in order. */
+  /** Hash of all paths below the data's folder, in order. */
   readonly sha256: string;
 }
 
@@ -93,7 +93,7 @@ function dataRoot(dataset: FileDataset): string {
   }, dirname(first));
 }
 
-/** What a shard's manifest says. */
+/** Contents of a shard's manifest. */
 interface Manifest {
   readonly shard: Shard;
   readonly trunk: string | null;

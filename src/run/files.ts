@@ -52,7 +52,7 @@ function finish(path: string, name: string): void {
   rmdirSync(join(path, moving));
 }
 
-/** What an earlier run left that this one does not replace. */
+/** Removes files of an earlier run that this one does not replace. */
 function removeStale(path: string, names: readonly string[]): void {
   const stale = [...formats.map(({ fileName }) => fileName), ...recordNames].filter(
     (name) => !names.includes(name),

@@ -1,4 +1,4 @@
-/** @file How the tuned model does on a split whose features are there, sample by sample. */
+/** @file Judges the tuned model on a split whose features are there, sample by sample. */
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Weights } from "../checkpoint.ts";
 import { withWeights } from "../checkpoint.ts";

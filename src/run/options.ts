@@ -29,7 +29,7 @@ export interface FinetuneOptions {
   /** Target columns of a table. */
   readonly targets?: string | readonly string[] | undefined;
   /**
-   * What the model is trained for: one class per sample, any of several labels, or values. Defaults to what the file, the head and the
+   * Task of the model: one class per sample, any of several labels, or values. Defaults to what the file, the head and the
    * data say; a column of numbers in a table is values unless this says `single-label`.
    */
   readonly task?: TaskName | undefined;
@@ -106,9 +106,9 @@ export interface FinetuneOptions {
   readonly imageSize?: number | readonly [number, number] | undefined;
   /** Preprocessing of pixels. Defaults to `auto`: the mode noted in the file, else none if a layer does it, else the architecture's. */
   readonly preprocess?: PreprocessMode | "auto" | undefined;
-  /** Whether images are turned as their EXIF orientation says. Defaults to true. */
+  /** Turns images as their EXIF orientation says. Defaults to true. */
   readonly exif?: boolean | undefined;
-  /** Whether a file that cannot be used ends the run instead of being skipped and listed. Defaults to false. */
+  /** Ends the run at a file that cannot be used, which is otherwise skipped and listed. Defaults to false. */
   readonly strictData?: boolean | undefined;
   /** Folder of the feature cache, or false for none. Defaults to a folder in `KERAS_FINETUNE_HOME`, else in the user's cache folder. */
   readonly cache?: string | false | undefined;
@@ -120,7 +120,7 @@ export interface FinetuneOptions {
   readonly arch?: string | undefined;
   /** Number of classes that the data must have. */
   readonly classes?: number | undefined;
-  /** Whether the model's head is kept, whatever its labels. Defaults to false: it is kept if it fits the data. */
+  /** Keeps the model's head, whatever its labels. Defaults to false: the head is kept only if it fits the data. */
   readonly keepHead?: boolean | undefined;
   /** Format of the tuned model. Defaults to `keras`, for a tfjs graph model to `tfjs`. */
   readonly outputFormat?: CheckpointFormat | undefined;
@@ -128,9 +128,9 @@ export interface FinetuneOptions {
   readonly outputKeras?: "3.0" | undefined;
   /** Run folder. Without it nothing is written. */
   readonly out?: string | undefined;
-  /** Whether an earlier run in `out` is replaced, once the new one is complete. Defaults to false. */
+  /** Replaces an earlier run in `out`, once the new one is complete. Defaults to false. */
   readonly overwrite?: boolean | undefined;
-  /** Whether the run folder gets report.html, and report.json that it is made from. Defaults to true. */
+  /** Writes report.html, and report.json that it is made from, into the run folder. Defaults to true. */
   readonly report?: boolean | undefined;
   /** Callbacks that watch or steer training, called in their order after the run's own. */
   readonly callbacks?: readonly Callback[] | undefined;

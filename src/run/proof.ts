@@ -3,7 +3,7 @@ import type { Weights } from "../checkpoint.ts";
 
 /** The sha256 of every frozen weight before and after training, in hexadecimal. */
 export interface Proof {
-  /** Whether every one of them is the same. */
+  /** True if every one of them is the same. */
   readonly unchanged: boolean;
   readonly weights: readonly { readonly name: string; readonly before: string; readonly after: string }[];
 }

@@ -22,14 +22,14 @@ import { train } from "../training/train.ts";
 import type { RunExamples } from "./features.ts";
 import type { PreparedRun } from "./prepare.ts";
 
-/** What training has come to. */
+/** Outcome of training. */
 export interface RunTraining {
   readonly history: History;
   /** Counted from 1; 0 where no epoch was completed. */
   readonly bestEpoch: number;
   /** The weights that training moved, as they were after the best epoch. */
   readonly weights: Weights;
-  /** What ended the run before its last epoch, for the caller to throw once the rest is safe. */
+  /** Error that ended the run before its last epoch, for the caller to throw once the results are saved. */
   readonly stopped?: unknown;
 }
 
@@ -140,7 +140,7 @@ function scheduleCallbacks(
   return [scheduled(scheduleOf(schedule, horizon))];
 }
 
-/** What the rate of each layer is multiplied by: timm's layer decay, stage by stage from the head. */
+/** Factors of the rate by layer: timm's layer decay, stage by stage from the head. */
 function rateFactors({ settings, graph }: PreparedRun): ReadonlyMap<string, number> {
   const { layerDecay } = settings;
   if (layerDecay === null) return new Map();

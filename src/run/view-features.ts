@@ -79,7 +79,7 @@ export async function keptViews(
   };
 }
 
-/** Which image each gets a box of, and the share of its own that stays. */
+/** Index of the image that each image gets a box of, and the share of its own pixels that stays. */
 export interface BoxMixing {
   partnerOf(path: string, view: number): string;
   keptOf(contentHash: string, view: number): number;
