@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -11,13 +12,18 @@ const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as
 /** What npm ships without being told. */
 const always = ["README.md", "LICENSE", "package.json"];
 
+/** The headings of a page as links name them; one that comes again gets a number. */
 function anchorsOf(page: string): readonly string[] {
-  return [...pageText(page).matchAll(/^#+ (.*)$/gm)].map((match) =>
-    String(match[1])
+  const seen = new Map<string, number>();
+  return [...pageText(page).matchAll(/^#+ (.*)$/gm)].map((match) => {
+    const slug = String(match[1])
       .toLowerCase()
       .replace(/[^\w\- ]/g, "")
-      .replaceAll(" ", "-"),
-  );
+      .replaceAll(" ", "-");
+    const count = seen.get(slug) ?? 0;
+    seen.set(slug, count + 1);
+    return count === 0 ? slug : `${slug}-${count}`;
+  });
 }
 
 describe("README and docs", () => {
@@ -70,6 +76,12 @@ describe("README and docs", () => {
   test("README has the two commands that do everything in a fresh clone", () => {
     expect(commandsOf("README.md").map(({ command }) => command)).toContain("npm ci && npm run demo");
     expect(pageText("CONTRIBUTING.md")).toContain("npm ci && npm test");
+  });
+
+  test("docs/commands.md is what the declarations of commands and flags say", () => {
+    const check = ["scripts/docs.mjs", "commands", "--check"];
+    const { status, stderr } = spawnSync(process.execPath, check, { cwd: root, encoding: "utf8" });
+    expect([status, stderr]).toEqual([0, ""]);
   });
 
   test("docs/architecture.md lists the rooms of src in the order of the architecture test", () => {

@@ -16,7 +16,7 @@ export const shortStart = `finetune fine-tunes Keras models in Node, without Pyt
 finetune help lists every command and flag; finetune help COMMAND those of one.`;
 
 /** The headings of flags, in their order. */
-const groups: readonly string[] = [
+export const groups: readonly string[] = [
   "Model and data",
   "Tables",
   "Task",
