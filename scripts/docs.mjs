@@ -5,6 +5,7 @@
  *     npm run docs              docs/commands.md, from the declarations of commands and flags in dist/
  *                               docs/api.md, from the doc comments of what the package exports
  *     npm run docs -- commands  one of them
+ *     npm run docs -- demo      what `npm run demo` prints here, into README.md
  *     npm run docs -- --check   writes nothing and ends with 1 if a page is not what would be written
  *
  * TypeDoc reads TypeScript up to 6, so npx brings it with a TypeScript of its own.
@@ -159,8 +160,32 @@ function withAnchors(text) {
   );
 }
 
+/** Puts what the demo prints, with a cache of its own, where README shows it. */
+function writeDemo() {
+  const home = mkdtempSync(join(tmpdir(), "demo-"));
+  const env = { ...process.env, KERAS_FINETUNE_HOME: home, KERAS_FINETUNE_ENGINE: "wasm" };
+  const { status, stdout } = spawnSync("npm", ["run", "--silent", "demo"], {
+    cwd: root,
+    encoding: "utf8",
+    env,
+  });
+  rmSync(home, { recursive: true, force: true });
+  if (status !== 0) process.exit(1);
+  const shown = stdout.replace(home, "~/.cache/keras-finetune").trimEnd();
+  const path = join(root, "README.md");
+  const place = /(?<=<!-- npm run demo -->\n```console\n).*?(?=\n```)/s;
+  writeFileSync(
+    path,
+    readFileSync(path, "utf8").replace(place, () => shown),
+  );
+}
+
 const pages = { commands: commandsPage, api: apiPage };
 const words = process.argv.slice(2);
+if (words.includes("demo")) {
+  writeDemo();
+  process.exit();
+}
 const asked = words.filter((word) => word in pages);
 let isStale = false;
 for (const name of asked.length > 0 ? asked : Object.keys(pages)) {

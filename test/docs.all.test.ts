@@ -1,4 +1,5 @@
 /** Runs what README and docs show, in a folder with the files that they name. */
+import { spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
@@ -26,6 +27,9 @@ async function playground(): Promise<string> {
       }
     }
   }
+  cpSync(join(folder, "photos", "val", "cat"), join(folder, "new-photos"), { recursive: true });
+  cpSync(fixture("cli", "small_resnet.h5"), join(folder, "model.h5"));
+  cpSync(fixture("cli", "small_resnet.keras"), join(folder, "big.keras"));
   const texts = {
     fine: ["a delight", "the film was a delight", "best of all"],
     dull: ["a dull film", "dull", "never again"],
@@ -56,8 +60,15 @@ describe.each(pages.filter((page) => commandsOf(page).length > 0))("%s", (page) 
   });
 });
 
+test("docs/api.md is what the doc comments say", () => {
+  const check = ["scripts/docs.mjs", "api", "--check"];
+  const { status, stderr } = spawnSync(process.execPath, check, { cwd: fixture(".."), encoding: "utf8" });
+  expect([status, stderr]).toEqual([0, ""]);
+});
+
 describe("programs", () => {
   const programs = pages
+    .filter((page) => page !== "docs/api.md")
     .flatMap(blocksOf)
     .filter(({ language, marks }) => language === "ts" && !marks.includes("not-run"));
 

@@ -59,8 +59,8 @@ export const extractCommand: Command<ExtractValues> = {
   },
   positionals: [0, 0],
   examples: [
-    ["extract --model resnet50.h5 --data photos/ --cache /shared --shard 0/8", "the first of eight machines"],
-    ["--model resnet50.h5 --data photos/ --cache /shared", "the training afterwards extracts nothing"],
+    ["extract --model resnet50.h5 --data photos/ --cache shared/ --shard 0/8", "the first of eight machines"],
+    ["--model resnet50.h5 --data photos/ --cache shared/", "the training afterwards extracts nothing"],
   ],
   interruptible: true,
   run: async ({ values, options: given, terminal, signal }) => {

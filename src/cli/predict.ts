@@ -39,7 +39,7 @@ export const predictCommand: Command<PredictValues> = {
   },
   positionals: [2, Number.POSITIVE_INFINITY],
   takesModel: true,
-  examples: [["predict runs/pets photos/unknown/ --top 3", "three labels for every image in a folder"]],
+  examples: [["predict runs/pets new-photos/ --top 3", "three labels for every image in a folder"]],
   run: async ({ values, options, positionals, terminal }) => {
     const [model, ...files] = positionals;
     chooseEngine(values);
