@@ -16,6 +16,8 @@ export interface CompiledOutput {
 
 export interface Compiled {
   readonly outputs: readonly CompiledOutput[];
+  /** Whether a metric is named for any output. */
+  readonly hasMetrics: boolean;
   /** Losses and metrics that are code in Python, or unknown, by name. */
   readonly passedOver: readonly string[];
 }
@@ -43,17 +45,19 @@ export function compiledIn(
       return [];
     });
   const anyLoss = losses.some((loss) => loss !== null);
+  const compiled = outputs.map((output, index): CompiledOutput => {
+    const loss = losses[index] ?? null;
+    const weight = weights[index];
+    return {
+      loss: loss === null ? (anyLoss ? null : undefined) : knownLoss(loss, passedOver),
+      lossWeight: typeof weight === "number" ? weight : 1,
+      metrics: known(metrics[index] ?? [], output),
+      weightedMetrics: known(weightedMetrics[index] ?? [], output),
+    };
+  });
   return {
-    outputs: outputs.map((output, index) => {
-      const loss = losses[index] ?? null;
-      const weight = weights[index];
-      return {
-        loss: loss === null ? (anyLoss ? null : undefined) : knownLoss(loss, passedOver),
-        lossWeight: typeof weight === "number" ? weight : 1,
-        metrics: known(metrics[index] ?? [], output),
-        weightedMetrics: known(weightedMetrics[index] ?? [], output),
-      };
-    }),
+    outputs: compiled,
+    hasMetrics: compiled.some((output) => output.metrics.length + output.weightedMetrics.length > 0),
     passedOver: [...new Set(passedOver)],
   };
 }

@@ -116,6 +116,9 @@ function labelCount({ output }: OutputQuestion, { kind }: Asked): number | null 
 function serves(question: OutputQuestion, asked: Asked, wanted: number): boolean {
   const { output, facts } = question;
   const form = facts?.form === "array" ? arrayForm(output, facts) : null;
+  // A loss that somebody has named takes any output that its targets fit.
+  if (asked.loss && form && (form.valueShaped || ["identities", "sequences"].includes(asked.loss.targets)))
+    return true;
   if (form?.ofSamples) return false;
   if (output.shape.length > 2 && !asked.perPosition) return false;
   switch (asked.kind) {

@@ -21,6 +21,8 @@ export interface OutputQuestion {
   readonly facts: TargetFacts | null;
   /** Undefined where the file does not say. */
   readonly compiled: CompiledOutput | undefined;
+  /** Whether the file names a metric for any output. */
+  readonly hasCompiledMetrics: boolean;
   readonly asked: AskedOutput;
   /** Class names in output order that the file knows. */
   readonly knownLabels: readonly string[] | undefined;

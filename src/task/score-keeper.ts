@@ -11,8 +11,9 @@ export interface ScoreKeeper {
 }
 
 /**
- * Returns a keeper without a batch. Losses are means over batches, each counted by its number of samples; metrics keep their own
- * state (`keras/src/trainers/compile_utils.py`).
+ * Returns a keeper without a batch. The loss is a mean over batches, each counted by its number of samples; metrics keep their own
+ * state. Of several outputs, Keras 3 counts each batch's loss once, whatever its size, since it does not know the size when it
+ * builds its graph (`CompileLoss.call` in `keras/src/trainers/compile_utils.py`).
  */
 export function scoreKeeper(objective: Objective): ScoreKeeper {
   const { outputs } = objective;
@@ -21,14 +22,18 @@ export function scoreKeeper(objective: Objective): ScoreKeeper {
     weighted: weightedMetrics.map((metric) => metric.start()),
   }));
   const sums = outputs.map(() => 0);
+  const countsBatches = objective.keras === 3;
   let samples = 0;
+  let counted = 0;
   let loss = 0;
   return {
     add: (scores, penalty) => {
       samples += scores.samples;
+      const count = countsBatches ? 1 : scores.samples;
+      counted += count;
       loss += (scores.loss + penalty) * scores.samples;
       for (const [index, { metrics, weighted }] of kept.entries()) {
-        sums[index] = (sums[index] ?? 0) + (scores.losses[index] ?? 0) * scores.samples;
+        sums[index] = (sums[index] ?? 0) + (scores.losses[index] ?? 0) * count;
         const batch = scores.observed[index];
         if (!batch) continue;
         const { weights: _weights, ...unweighted } = batch;
@@ -38,7 +43,7 @@ export function scoreKeeper(objective: Objective): ScoreKeeper {
     },
     figures: () => ({
       loss: loss / samples,
-      ...outputLosses(objective, sums, samples),
+      ...outputLosses(objective, sums, counted),
       ...metricFigures(
         objective,
         kept.map(({ metrics }) => metrics),
@@ -52,13 +57,13 @@ export function scoreKeeper(objective: Objective): ScoreKeeper {
 function outputLosses(
   { outputs, keras }: Objective,
   sums: readonly number[],
-  samples: number,
+  count: number,
 ): Record<string, number> {
   const trained = outputs.filter(({ loss }) => loss !== null);
   if ((keras < 3 ? outputs : trained).length < 2) return {};
   return Object.fromEntries(
     outputs.flatMap(({ name, loss }, index) =>
-      loss === null ? [] : [[`${name}_loss`, (sums[index] ?? 0) / samples] as const],
+      loss === null ? [] : [[`${name}_loss`, (sums[index] ?? 0) / count] as const],
     ),
   );
 }

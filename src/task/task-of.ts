@@ -37,6 +37,7 @@ export function taskOf(checkpoint: Checkpoint, dataset?: Dataset, asked: AskedTa
       output,
       facts: facts[index] ?? null,
       compiled: compiled?.outputs[index],
+      hasCompiledMetrics: compiled?.hasMetrics ?? false,
       asked: askedOf(asked, names, index),
       knownLabels: outputs.length === 1 ? checkpoint.notes.labels : undefined,
       isImageNet: false,
@@ -61,8 +62,7 @@ function decide(question: OutputQuestion, warnings: string[]): TaskOutput {
     rank: perPosition ? output.shape.length : 2,
     indices: lossOf(loss).targets === "indices",
   };
-  const compiledMetrics =
-    stated?.source === "caller" || !compiled?.metrics.length ? undefined : compiled.metrics;
+  const isOwn = stated?.source !== "caller" && question.hasCompiledMetrics;
   return {
     name: output.name,
     kind,
@@ -70,8 +70,8 @@ function decide(question: OutputQuestion, warnings: string[]): TaskOutput {
     ...head,
     loss,
     lossWeight: asked.lossWeight ?? compiled?.lossWeight ?? 1,
-    metrics: asked.metrics ?? compiledMetrics ?? defaultMetrics(judged),
-    weightedMetrics: asked.weightedMetrics ?? compiled?.weightedMetrics ?? [],
+    metrics: asked.metrics ?? (isOwn ? compiled?.metrics : undefined) ?? defaultMetrics(judged),
+    weightedMetrics: asked.weightedMetrics ?? (isOwn ? compiled?.weightedMetrics : undefined) ?? [],
     reason,
   };
 }

@@ -208,7 +208,9 @@ describe("the other commands", () => {
       metrics: { accuracy: number };
       confusion: number[][];
     };
-    expect(Object.keys(json)).toEqual(["samples", "labels", "loss", "metrics", "confusion", "bad"]);
+    expect(Object.keys(json)).toEqual([
+      ...["samples", "labels", "confusion", "perClass", "loss", "metrics", "bad"],
+    ]);
     expect(json.samples).toBe(30);
     expect(Math.abs(json.loss - best["val_loss"]!)).toBeLessThan(1e-4);
     expect(json.metrics.accuracy).toBeCloseTo(best["val_accuracy"]!, 10);
