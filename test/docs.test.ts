@@ -84,6 +84,15 @@ describe("README and docs", () => {
     expect([status, stderr]).toEqual([0, ""]);
   });
 
+  test("every file that CONTRIBUTING names is there", () => {
+    const named = [
+      ...pageText("CONTRIBUTING.md").matchAll(/`((?:src|test|fixtures|docs|scripts|\.github)\/[\w./-]+)`/g),
+    ];
+    const paths = named.map((match) => String(match[1])).filter((path) => !path.includes("<"));
+    expect(paths.length).toBeGreaterThan(20);
+    expect(paths.filter((path) => !existsSync(join(root, path)))).toEqual([]);
+  });
+
   test("docs/architecture.md lists the rooms of src in the order of the architecture test", () => {
     const listed = [...pageText("docs/architecture.md").matchAll(/^\| `([\w-]+)(?:\/|\.ts)` \|/gm)].map(
       (match) => match[1],
