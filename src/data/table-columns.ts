@@ -80,22 +80,29 @@ function numberIn(cell: Cell, decimalComma: boolean): number | undefined {
       : Number.POSITIVE_INFINITY;
 }
 
-/** Returns the numbers that one cell lists, `"0 12 255"` or a JSON list; undefined for a single number or anything else. */
+/**
+ * Returns the numbers that one cell lists, `"0 12 255"`, `"0, 12, 255"`, `"[0,12,255]"` or a JSON list; undefined for a single number or
+ * anything else. A comma alone between two numbers is none: it may stand for a decimal point.
+ */
 export function numbersListed(cell: Cell, decimalComma: boolean): readonly number[] | undefined {
-  const parts: readonly Cell[] =
-    typeof cell === "string"
-      ? cell
-          .trim()
-          .replace(/^\[(.*)\]$/s, "$1")
-          .trim()
-          .split(/\s*,\s*(?=\S)|\s+/)
-      : Array.isArray(cell)
-        ? cell
-        : [];
+  const parts = Array.isArray(cell)
+    ? (cell as readonly Cell[])
+    : typeof cell === "string"
+      ? partsOf(cell)
+      : [];
   if (parts.length < 2 && !Array.isArray(cell)) return undefined;
   const numbers = parts.map((part) => numberIn(part, decimalComma));
   return numbers.every((number) => number !== undefined) ? numbers : undefined;
 }
+
+function partsOf(text: string): readonly string[] {
+  const inside = /^\[(.*)\]$/s.exec(text.trim())?.[1];
+  if (inside !== undefined) return inside.trim().split(/\s*,\s*|\s+/);
+  return text.trim().split(/,?\s+/);
+}
+
+/** A number with a comma in a table whose cells commas separate: of decimals or of thousands, which nobody can tell. */
+const ambiguousNumber = /^[+-]?\d+(?:[.,]\d+)*,\d+(?:[.,]\d+)*$/;
 
 /** Returns a cell's number. @throws {DataError} if the cell is empty or holds something else, or a number that is not finite. */
 export function requireNumber(
@@ -161,6 +168,20 @@ function kindOf(
     (typeof cell === "string" && cell.includes("|")) ||
     (Array.isArray(cell) && cell.some((each) => typeof each === "string"));
   if (asked === undefined && cells.some(isLabels)) return "labels";
+  const ambiguous = cells.findIndex(
+    (cell) =>
+      typeof cell === "string" &&
+      ambiguousNumber.test(cell.trim()) &&
+      numberIn(cell, decimalComma) === undefined,
+  );
+  if (ambiguous >= 0) {
+    throw rowError(
+      path,
+      lines[ambiguous] ?? 0,
+      `column "${name}": expected a number with a decimal point and no separator of thousands, got ${cellText(cells[ambiguous])}.`,
+      "table-number",
+    );
+  }
   const filled = cells.filter((cell) => Array.isArray(cell) || textOf(cell) !== undefined);
   if (filled.length > 0 && filled.every((cell) => numbersListed(cell, decimalComma) !== undefined))
     return "vector";

@@ -182,6 +182,8 @@ describe("the text of a table", () => {
       { preis: -0.25 },
       { preis: 3 },
     ]);
+    const commas = await filesOf("path;preis\nimg/a.jpg;9,560\nimg/b.jpg;0,566\n", { targets: "preis" });
+    expect(commas.samples.map(({ targets }) => targets)).toEqual([{ preis: 9.56 }, { preis: 0.566 }]);
     const tabs = await filesOf("path\tlabel\nimg/a.jpg\ta, b\nimg/b.jpg\tc\n", {}, "t.tsv");
     expect(rows(tabs)).toEqual(["a, b", "c"]);
   });
@@ -329,6 +331,18 @@ describe("a table is refused by its file and line,", () => {
       "path,n\nimg/a.jpg,x\n",
       { task: "regression" },
       't.csv, line 2: column "n": expected a number, got "x". Correct it or remove the row.',
+    ],
+    [
+      "a number that may be of decimals or of thousands",
+      'path,n\nimg/a.jpg,"9,560"\nimg/b.jpg,"1,200"\n',
+      {},
+      't.csv, line 2: column "n": expected a number with a decimal point and no separator of thousands, got "9,560".',
+    ],
+    [
+      "a number with points of thousands",
+      "path;n\nimg/a.jpg;1.200,5\nimg/b.jpg;0,5\n",
+      {},
+      't.csv, line 2: column "n": expected a number with a decimal point and no separator of thousands, got "1.200,5".',
     ],
     [
       "vectors of two lengths",
