@@ -7,7 +7,7 @@ import {
   resolveOptions,
   wholeNumber,
 } from "../cli-api.ts";
-import type { CrossValidationOptions, FinetuneResult, ProgressEvent, SampleUnit } from "../index.ts";
+import type { CrossValidationOptions, Epoch, FinetuneResult, ProgressEvent, SampleUnit } from "../index.ts";
 import { crossValidate, finetune, UsageError } from "../index.ts";
 import { columns } from "./columns.ts";
 import type { Command } from "./command.ts";
@@ -213,11 +213,9 @@ function resultLines(out: string, result: FinetuneResult, unit: SampleUnit): str
   }
   lines.push(`files     ${result.files.join("  ")}`);
   if (best) {
-    const accuracy =
-      best.val_accuracy === undefined
-        ? `accuracy ${figure(best.accuracy ?? Number.NaN)} on the ${unit} it trained on`
-        : `accuracy ${figure(best.val_accuracy)} on ${unit} it did not train on`;
-    lines.push(`result    ${accuracy} (epoch ${best.epoch} of ${result.history.length}), in ${out}`);
+    lines.push(
+      `result    ${bestFigure(best, unit)} (epoch ${best.epoch} of ${result.history.length}), in ${out}`,
+    );
   }
   if (result.test) {
     const { samples, loss, metrics } = result.test;
@@ -227,6 +225,16 @@ function resultLines(out: string, result: FinetuneResult, unit: SampleUnit): str
     lines.push(`test      ${figures.join("  ")} on ${samples} ${unit} of test`);
   }
   return lines;
+}
+
+/** Returns the figure that says how good an epoch is: accuracy where there is one, else another metric, else the loss. */
+function bestFigure(best: Epoch, unit: SampleUnit): string {
+  const telling = ["accuracy", "binary_accuracy", "f1_score", "mean_io_u", "mae", "loss"];
+  const held = telling.find((name) => best[`val_${name}`] !== undefined);
+  if (held !== undefined)
+    return `${held} ${figure(best[`val_${held}`] ?? Number.NaN)} on ${unit} it did not train on`;
+  const own = telling.find((name) => best[name] !== undefined) ?? "loss";
+  return `${own} ${figure(best[own] ?? Number.NaN)} on the ${unit} it trained on`;
 }
 
 function runDocument(out: string, result: FinetuneResult): object {

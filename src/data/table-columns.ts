@@ -182,6 +182,17 @@ function kindOf(
       "table-number",
     );
   }
+  const [point, comma] = [/^[+-]?\d+\.\d+$/, /^[+-]?\d*,\d+$/].map((form) =>
+    cells.findIndex((cell) => typeof cell === "string" && form.test(cell.trim())),
+  ) as [number, number];
+  if (decimalComma && point >= 0 && comma >= 0) {
+    throw rowError(
+      path,
+      lines[point] ?? 0,
+      `column "${name}": expected a decimal comma as in line ${lines[comma]}, got ${cellText(cells[point])}.`,
+      "table-number",
+    );
+  }
   const filled = cells.filter((cell) => Array.isArray(cell) || textOf(cell) !== undefined);
   if (filled.length > 0 && filled.every((cell) => numbersListed(cell, decimalComma) !== undefined))
     return "vector";

@@ -345,6 +345,12 @@ describe("a table is refused by its file and line,", () => {
       't.csv, line 2: column "n": expected a number with a decimal point and no separator of thousands, got "1.200,5".',
     ],
     [
+      "a decimal point among decimal commas",
+      "path;n\nimg/a.jpg;1,5\nimg/b.jpg;1.200\n",
+      {},
+      't.csv, line 3: column "n": expected a decimal comma as in line 2, got "1.200".',
+    ],
+    [
       "vectors of two lengths",
       'path,v\nimg/a.jpg,"1 2 3"\nimg/b.jpg,"1 2"\n',
       {},
