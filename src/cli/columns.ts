@@ -1,4 +1,4 @@
-/** Rows as columns two spaces apart, each as wide as its widest cell; columns named in `right` are flush right. */
+/** Aligns rows as columns two spaces apart, each as wide as its widest cell; columns named in `right` are flush right. */
 export function columns(
   rows: readonly (readonly string[])[],
   right: ReadonlySet<number> = new Set(),
@@ -9,7 +9,9 @@ export function columns(
   );
   return rows.map((row) =>
     row
-      .map((cell, index) => (right.has(index) ? cell.padStart(widths[index]!) : cell.padEnd(widths[index]!)))
+      .map((cell, index) =>
+        right.has(index) ? cell.padStart(widths[index] ?? 0) : cell.padEnd(widths[index] ?? 0),
+      )
       .join("  ")
       .trimEnd(),
   );

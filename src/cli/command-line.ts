@@ -1,7 +1,7 @@
 import yargs from "yargs";
 import { nearestNames } from "../cli-api.ts";
 import { UsageError } from "../index.ts";
-import type { AnyCommand, GivenOptions } from "./command.ts";
+import type { AnyCommand, Commands, GivenOptions } from "./command.ts";
 import { flagsOf } from "./command.ts";
 import { readConfigFile } from "./config-file.ts";
 import type { Flag } from "./flag.ts";
@@ -36,17 +36,13 @@ type Parser = ReturnType<typeof yargs>;
  * Reads a command line. Without the name of a command it is one of the first command, `train`.
  * @throws {UsageError} for an unknown command or flag, a flag given twice, a missing, unexpected or wrong value, or too many arguments.
  */
-export function readCommandLine(
-  commands: readonly AnyCommand[],
-  tokens: readonly string[],
-  version: string,
-): Request {
-  const given = withCommand(tokens, commands[0]!.name);
+export function readCommandLine(commands: Commands, tokens: readonly string[], version: string): Request {
+  const given = withCommand(tokens, commands[0].name);
   let called: AnyCommand | undefined;
   let config: Readonly<Record<string, unknown>> = {};
   let failure: UsageError | undefined;
   const parser = plainParser(version).fail((message, error) => {
-    throw failure ?? failureOf(message, error, called ?? commands[0]!, given);
+    throw failure ?? failureOf(message, error, called ?? commands[0], given);
   });
   for (const command of commands) {
     parser.command(
@@ -91,9 +87,9 @@ export function printCompletionScript(): void {
 
 /** Puts the name of the command in front of flags alone, also where a shell asks how to complete them. */
 function withCommand(tokens: readonly string[], name: string): readonly string[] {
-  const [first = "", program, next] = tokens;
+  const [first = "", program = "", next] = tokens;
   if (first === "--get-yargs-completions") {
-    return next?.startsWith("-") ? [first, program!, name, ...tokens.slice(2)] : tokens;
+    return next?.startsWith("-") ? [first, program, name, ...tokens.slice(2)] : tokens;
   }
   return first.startsWith("-") && !["--help", "-h", "--version"].includes(first) ? [name, ...tokens] : tokens;
 }
@@ -188,7 +184,7 @@ function failureOf(message: string, error: Error, command: AnyCommand, tokens: r
   const flags = flagsOf(command);
   if (kind === undefined) return error ?? new UsageError(message, "usage");
   if (kind === "unknown")
-    return unknownFlag(rest.split(", ")[0]!, [...flags.keys(), "config", "help", "version"], tokens);
+    return unknownFlag(rest.replace(/, .*$/s, ""), [...flags.keys(), "config", "help", "version"], tokens);
   const flag = flags.get(rest);
   if (kind === "value-missing") {
     const placeholder = flag?.placeholder ?? "FILE";

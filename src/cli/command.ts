@@ -38,6 +38,9 @@ export interface Command<V> {
 /** A command whose flags only it knows. */
 export type AnyCommand = Command<Record<never, never>>;
 
+/** All commands; the first is meant where none is named. */
+export type Commands = readonly [AnyCommand, ...AnyCommand[]];
+
 /** Returns every flag of a command by its name, as they are declared: options of a run first. */
 export function flagsOf(command: AnyCommand): ReadonlyMap<string, Flag<unknown>> {
   return new Map([...Object.entries(command.options), ...Object.entries<Flag<unknown>>(command.flags)]);

@@ -1,5 +1,5 @@
 import type { OptionSpelling } from "../cli-api.ts";
-import type { AnyCommand } from "./command.ts";
+import type { AnyCommand, Commands } from "./command.ts";
 import { convertCommand } from "./convert.ts";
 import { doctorCommand } from "./doctor.ts";
 import { evaluateCommand } from "./evaluate.ts";
@@ -14,7 +14,7 @@ import { setupCommand } from "./setup.ts";
 import { trainCommand } from "./train.ts";
 
 /** Every command, in the order of the help. The first is meant where none is named. */
-export const commands: readonly AnyCommand[] = [
+export const commands: Commands = [
   trainCommand,
   planCommand,
   inspectCommand,

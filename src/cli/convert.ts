@@ -66,8 +66,8 @@ export const convertCommand: Command<ConvertValues> = {
     ["convert resnet50.keras resnet50.onnx", "a model for ONNX Runtime, with a free batch size"],
   ],
   run: async ({ values, options, positionals, terminal }) => {
-    const source = modelFileAt(positionals[0]!);
-    const target = positionals[1]!;
+    const [given = "", target = ""] = positionals;
+    const source = modelFileAt(given);
     const keras = options.outputKeras;
     if (existsSync(target) && !values.overwrite) {
       throw new UsageError(

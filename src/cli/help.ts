@@ -1,5 +1,5 @@
 import yargs from "yargs";
-import type { AnyCommand } from "./command.ts";
+import type { AnyCommand, Commands } from "./command.ts";
 import { flagsOf } from "./command.ts";
 
 /** The first lines that a newcomer sees: the commands of a first hour. */
@@ -60,7 +60,7 @@ export function helpText(command: AnyCommand, width: number): string {
 }
 
 /** Returns the help of all: that of the first command, and a list of the others. */
-export function fullHelp(commands: readonly AnyCommand[], width: number): string {
+export function fullHelp(commands: Commands, width: number): string {
   const [first, ...others] = commands;
   const rows = [
     ...others.map(({ usage, summary }) => `  finetune ${usage}\n      ${summary}`),
@@ -68,7 +68,7 @@ export function fullHelp(commands: readonly AnyCommand[], width: number): string
     "  finetune help COMMAND\n      Prints the flags of a command.",
   ];
   return [
-    helpText(first!, width),
+    helpText(first, width),
     "",
     "Other commands, each with its own --help:",
     ...rows,

@@ -18,7 +18,8 @@ export const inspectCommand: Command<ModelValue & JsonValue> = {
   takesModel: true,
   examples: [["inspect resnet50.h5", "every layer and stage"]],
   run: async ({ values, options, positionals, terminal }) => {
-    const file = modelFileAt(positionals[0]!);
+    const [model = ""] = positionals;
+    const file = modelFileAt(model);
     const checkpoint = await readCheckpoint(file, { ...picked(options, "arch"), weights: false });
     const inspection = inspect(checkpoint);
     if (values.json) terminal.document(inspection);

@@ -32,7 +32,8 @@ export const planCommand: Command<PlanValues> = {
   takesModel: true,
   examples: [["plan resnet50.h5 --freeze-until conv4 --classes 5", "the plan for five classes"]],
   run: async ({ values, options, positionals, terminal }) => {
-    const file = modelFileAt(positionals[0]!);
+    const [model = ""] = positionals;
+    const file = modelFileAt(model);
     const read = await readCheckpoint(file, picked(options, "arch"));
     const checkpoint = values.classes === undefined ? read : replaceHead(read, { classes: values.classes });
     const freeze = freezePolicies(values);

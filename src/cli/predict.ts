@@ -41,9 +41,9 @@ export const predictCommand: Command<PredictValues> = {
   takesModel: true,
   examples: [["predict runs/pets new-photos/ --top 3", "three labels for every image in a folder"]],
   run: async ({ values, options, positionals, terminal }) => {
-    const [model, ...files] = positionals;
+    const [model = "", ...files] = positionals;
     chooseEngine(values);
-    const checkpoint = await readCheckpoint(modelFileAt(model!), picked(options, "arch"));
+    const checkpoint = await readCheckpoint(modelFileAt(model), picked(options, "arch"));
     const kind = fileKindOf(checkpoint);
     const results = await predictFiles(checkpoint, files, {
       ...fileOptions(options, terminal, "predict", kind),

@@ -35,5 +35,5 @@ export function costTable({ plan: { cost }, measured }: FinetuneResult): string[
     text(value),
   ]);
   if (cost) return columns([["cost", "predicted", "measured"], ...table]);
-  return columns([["cost", "measured"], ...table.map(([name, , value]) => [name!, value!])]);
+  return columns([["cost", "measured"], ...table.map(([name = "", , value = ""]) => [name, value])]);
 }
