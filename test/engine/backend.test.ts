@@ -10,7 +10,7 @@ describe("the engine of this process", () => {
     process.env["KERAS_FINETUNE_ENGINE"] = asked;
   });
 
-  it("refuses a name that is no engine, wherever it comes from", async () => {
+  it("refuses an unknown name, whether it is set in the environment or by useEngine", async () => {
     expect(() => useEngine("gpu" as "wasm")).toThrow(UsageError);
     process.env["KERAS_FINETUNE_ENGINE"] = "gpu";
     await expect(ensureEngine()).rejects.toThrow(
@@ -18,7 +18,7 @@ describe("the engine of this process", () => {
     );
   });
 
-  it("starts once and reports itself as data", async () => {
+  it("starts once and reports its name and versions", async () => {
     process.env["KERAS_FINETUNE_ENGINE"] = asked;
     const [first, second] = await Promise.all([ensureEngine(), ensureEngine()]);
     expect(second).toBe(first);
@@ -28,7 +28,7 @@ describe("the engine of this process", () => {
     expect(first.threads).toBeGreaterThan(0);
   });
 
-  it("computes", async () => {
+  it("computes an operation", async () => {
     await ensureEngine();
     const product = tf.tidy(() => tf.matMul(tf.tensor2d([[1, 2]]), tf.tensor2d([[3], [4]])).dataSync());
     expect([...product]).toEqual([11]);

@@ -140,14 +140,14 @@ const shapesOf: Record<string, readonly (readonly number[])[]> = {
   "with a number": [[], small],
 };
 
-describe("the gradient of a function of one tensor equals its differences", () => {
+describe("the gradient of a function of one tensor equals the finite differences", () => {
   it.each(Object.entries(unary))("%s", (_, [f, range]) => {
     check({ f, shapes: [[2, 5]], ...(range ? { range } : {}) });
   });
 });
 
 describe.each(Object.entries(shapesOf))(
-  "the gradient of a function of two tensors %s equals its differences",
+  "the gradient of a function of two tensors %s equals the finite differences",
   (_, shapes) => {
     it.each(Object.entries(binary))("%s", (_name, [f, range]) => {
       check({ f, shapes, ...(range ? { range } : {}) });
@@ -485,7 +485,7 @@ const others: Record<string, Case> = {
   },
 };
 
-describe("the gradient equals its differences", () => {
+describe("the gradient equals the finite differences", () => {
   it.each(Object.entries(others))("%s", (_, each) => {
     check(each);
   });

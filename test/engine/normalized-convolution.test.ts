@@ -32,44 +32,41 @@ function randomInputs(channels: number, multiplier: number | null, filters: numb
   };
 }
 
-describe("a convolution that is normalized in the same pass", () => {
+describe("a convolution and a normalization in one pass", () => {
   test.each([
     ["a convolution, same, stride 2", null, "same", [2, 2]],
     ["a convolution, valid", null, "valid", [1, 1]],
     ["a depthwise convolution, same", 1, "same", [1, 1]],
     ["a depthwise convolution of two filters a channel, stride 2", 2, "valid", [2, 2]],
-  ] as const)(
-    "has the values and the gradients of the two passes: %s",
-    (_what, multiplier, padding, strides) => {
-      tf.tidy(() => {
-        const given = randomInputs(3, multiplier, 4);
-        const { x, filter, bias, gamma, beta, mean, variance } = given;
-        const convolve = multiplier ? depthwiseConv2d : conv2d;
-        const twice = (): tf.Tensor => {
-          const convolved = biasAdd(convolve(x, filter, strides, padding), bias);
-          return batchNormalizationStored(convolved, mean, variance, beta, gamma, epsilon);
-        };
-        const once = (): tf.Tensor =>
-          normalizedConvolution(
-            x,
-            filter,
-            bias,
-            { mean, variance, gamma, beta, epsilon },
-            { strides, padding, depthwise: multiplier !== null },
-          );
-        const weighted = (y: tf.Tensor): tf.Tensor =>
-          tf.sum(tf.mul(y, tf.randomNormal(y.shape, 0, 1, "float32", 8)));
-        const sources = inputs.map((name) => given[name]);
-        const expected = gradients(() => weighted(twice()), sources);
-        const got = gradients(() => weighted(once()), sources);
-        expect(largest(tf.sub(once(), twice()))).toBeLessThan(2e-5);
-        inputs.forEach((name, index) => {
-          const difference = tf.sub(got.gradients[index]!, expected.gradients[index]!);
-          expect(largest(difference) / largest(expected.gradients[index]!), name).toBeLessThan(1e-5);
-        });
+  ] as const)("give the values and gradients of two passes: %s", (_what, multiplier, padding, strides) => {
+    tf.tidy(() => {
+      const given = randomInputs(3, multiplier, 4);
+      const { x, filter, bias, gamma, beta, mean, variance } = given;
+      const convolve = multiplier ? depthwiseConv2d : conv2d;
+      const twice = (): tf.Tensor => {
+        const convolved = biasAdd(convolve(x, filter, strides, padding), bias);
+        return batchNormalizationStored(convolved, mean, variance, beta, gamma, epsilon);
+      };
+      const once = (): tf.Tensor =>
+        normalizedConvolution(
+          x,
+          filter,
+          bias,
+          { mean, variance, gamma, beta, epsilon },
+          { strides, padding, depthwise: multiplier !== null },
+        );
+      const weighted = (y: tf.Tensor): tf.Tensor =>
+        tf.sum(tf.mul(y, tf.randomNormal(y.shape, 0, 1, "float32", 8)));
+      const sources = inputs.map((name) => given[name]);
+      const expected = gradients(() => weighted(twice()), sources);
+      const got = gradients(() => weighted(once()), sources);
+      expect(largest(tf.sub(once(), twice()))).toBeLessThan(2e-5);
+      inputs.forEach((name, index) => {
+        const difference = tf.sub(got.gradients[index]!, expected.gradients[index]!);
+        expect(largest(difference) / largest(expected.gradients[index]!), name).toBeLessThan(1e-5);
       });
-    },
-  );
+    });
+  });
 });
 
 function largest(tensor: tf.Tensor): number {

@@ -147,7 +147,7 @@ function farthest(got: tf.Tensor, expected: tf.Tensor): number {
   return tf.tidy(() => tf.max(tf.abs(tf.sub(got, expected))).dataSync()[0]!);
 }
 
-describe("an operation equals its definition, and its gradients too", () => {
+describe("an operation and its gradients equal those of its definition", () => {
   it.each(Object.entries(cases))("%s", (_, [operation, definition, shapes]) => {
     const inputs = shapes.map((shape, index) => random(shape, 10 + index));
     const subsets = [inputs, ...inputs.map((input) => [input])];
@@ -166,7 +166,7 @@ describe("an operation equals its definition, and its gradients too", () => {
 });
 
 describe("batch normalization", () => {
-  it("gives the mean and the variance of the batch, divided by the count", () => {
+  it("returns the batch's mean and its variance, divided by the count", () => {
     const x = random([3, 4, 5, 2], 1);
     const { mean, variance } = batchNormalizationBatch(x, undefined, undefined, epsilon);
     const expected = tf.moments(x, [0, 1, 2]);
@@ -174,7 +174,7 @@ describe("batch normalization", () => {
     expect(farthest(variance, expected.variance)).toBeLessThan(1e-6);
   });
 
-  it("on stored statistics keeps its input only where the scale trains", () => {
+  it("by stored statistics keeps its input only if the scale is trained", () => {
     const x = random([4, 4, 4, 8], 1);
     const [mean, variance, beta, gamma] = [2, 3, 4, 5].map((seed) => tf.abs(random([8], seed)));
     const kept = (sources: tf.Tensor[]): number => {

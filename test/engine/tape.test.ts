@@ -31,7 +31,7 @@ function inputs(): [tf.Tensor2D, tf.Tensor2D, tf.Tensor1D] {
 const bits = (tensor: tf.Tensor | null): number[] => [...new Uint32Array(tensor!.dataSync().slice().buffer)];
 
 describe("a recording", () => {
-  it("gives tfjs's gradients to the bit", () => {
+  it("returns tfjs's gradients to the bit", () => {
     const sources = inputs();
     const outputGradient = tf.randomNormal([3, 4], 0, 1, "float32", 4);
     const expected = tf.grads((...xs: tf.Tensor[]) => tangle(...(xs as typeof sources)))(
@@ -45,7 +45,7 @@ describe("a recording", () => {
     });
   });
 
-  it("leaves nothing behind but its result and the gradients", () => {
+  it("leaves no tensors but its result and the gradients", () => {
     const sources = inputs();
     const before = tf.memory().numTensors;
     const recording = record(() => tangle(...sources));
@@ -60,7 +60,7 @@ describe("a recording", () => {
     expect(tf.memory().numTensors).toBe(before);
   });
 
-  it("leaves nothing behind when it is disposed without a backward pass, or when the function throws", () => {
+  it("leaves no tensors if it is disposed without a backward pass or if the function throws", () => {
     const sources = inputs();
     const before = tf.memory().numTensors;
     const recording = record(() => tangle(...sources));
@@ -75,7 +75,7 @@ describe("a recording", () => {
     expect(() => record(() => tangle(...sources)).dispose()).not.toThrow();
   });
 
-  it("keeps only what the gradients of the given sources need", () => {
+  it("keeps only the tensors that the gradients of the given sources read", () => {
     const [x, w, b] = inputs();
     const run = (): tf.Tensor => tf.add(tf.mul(tf.square(x), tf.square(x)), tf.sum(b));
     const kept = (sources: boolean | tf.Tensor[]): number => {
@@ -92,14 +92,14 @@ describe("a recording", () => {
     expect(b2).toBeLessThan(kept([x]));
   });
 
-  it("gives null for what the outputs do not depend on", () => {
+  it("returns null for a source on which no output depends", () => {
     const [x, w, b] = inputs();
     const recording = record(() => tf.square(x));
     const got = recording.gradients([recording.result], [tf.ones([3, 5])], [w, x, b]);
     expect(got.map((gradient) => gradient !== null)).toEqual([false, true, false]);
   });
 
-  it("adds up several outputs, taking an undefined output gradient as zero", () => {
+  it("adds up the gradients of several outputs, of which an undefined one counts as zero", () => {
     const [x] = inputs();
     const run = (): tf.Tensor[] => [tf.square(x), tf.tanh(x), tf.exp(x)];
     const first = tf.randomNormal([3, 5], 0, 1, "float32", 5);
@@ -113,7 +113,7 @@ describe("a recording", () => {
     expect(difference).toBeLessThan(1e-5);
   });
 
-  it("gives gradients of tensors between, and of an output that is a source", () => {
+  it("returns the gradients of intermediate tensors and of an output that is itself a source", () => {
     const [x] = inputs();
     const recording = record(() => {
       const middle = tf.square(x);
@@ -127,7 +127,7 @@ describe("a recording", () => {
     expect(dx!.shape).toEqual([3, 5]);
   });
 
-  it("does not care whether its outputs and inputs still live", () => {
+  it("returns the same gradients after its inputs and outputs are disposed", () => {
     const [x, w, b] = inputs();
     const expected = tf.grad((y: tf.Tensor) => tangle(y as tf.Tensor2D, w, b))(x);
     const copy = tf.add(x, tf.scalar(0)) as tf.Tensor2D;
@@ -138,7 +138,7 @@ describe("a recording", () => {
     expect(bits(got!)).toEqual(bits(expected));
   });
 
-  it("treats a gradient that is its incoming gradient itself as a tensor of its own", () => {
+  it("returns separate tensors if a gradient function returns its incoming gradient itself", () => {
     const [x] = inputs();
     const passing = tf.customGrad((y) => ({ value: tf.mul(y as tf.Tensor, 1), gradFunc: (dy) => dy }));
     const before = tf.memory().numTensors;
@@ -153,8 +153,8 @@ describe("a recording", () => {
   });
 });
 
-describe("gradients", () => {
-  it("equals tf.variableGrads to the bit", () => {
+describe("the gradients of a function", () => {
+  it("equal those of tf.variableGrads to the bit", () => {
     const [x, w, b] = inputs();
     const [wVariable, bVariable] = [tf.variable(w), tf.variable(b)];
     const loss = (): tf.Scalar =>

@@ -130,7 +130,7 @@ describe.each(kernels)("$name (multiplier $multiplier) on WebAssembly", ({ name,
   });
 
   it.each(cases(false).map((each) => [title(each), each] as const))(
-    "equals the plain loops: %s",
+    "equals tfjs's JavaScript backend: %s",
     async (_, each) => {
       const [x, filter] = [random([2, ...each.size, 3]), random(filterShape(each.taps))];
       const attributes = attributesOf(each);
@@ -280,7 +280,7 @@ const operations: Record<string, Operation> = {
   },
 };
 
-describe("an operation on WebAssembly equals the plain loops", () => {
+describe("an operation on WebAssembly equals tfjs's JavaScript backend", () => {
   it.each(Object.entries(operations))("%s", async (_, { f, shapes }) => {
     const inputs = shapes.map(random);
     const compute = (): Values => {

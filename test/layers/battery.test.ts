@@ -33,11 +33,11 @@ describe.each(all)("$family", ({ cases }) => {
     expect(tf.memory().numTensors).toBe(before);
   });
 
-  test.each(cases)("$name gives Keras's outputs", (layerCase) => {
+  test.each(cases)("$name computes Keras's outputs", (layerCase) => {
     withCase(layerCase, (live) => expectOutputs(layerCase, live, layerCase, {}));
   });
 
-  test.each(cases.filter(({ outputMasks }) => outputMasks))("$name gives Keras's masks", (layerCase) => {
+  test.each(cases.filter(({ outputMasks }) => outputMasks))("$name computes Keras's masks", (layerCase) => {
     withCase(layerCase, (live) => {
       const { outputs, masks } = runCase(layerCase, live, {});
       const passed = specOf(layerCase.className)?.masking ? outputs.map(() => live.masks[0]) : [];
@@ -50,12 +50,12 @@ describe.each(all)("$family", ({ cases }) => {
     });
   });
 
-  test.each(cases.filter(({ gradients }) => gradients))("$name gives Keras's gradients", (layerCase) => {
+  test.each(cases.filter(({ gradients }) => gradients))("$name computes Keras's gradients", (layerCase) => {
     withCase(layerCase, (live) => expectGradients(layerCase, live, layerCase, {}));
   });
 
   test.each(cases.filter(({ training }) => training))(
-    "$name gives Keras's outputs, gradients and statistics on batch statistics",
+    "$name computes Keras's outputs, gradients and moving statistics from the batch's statistics",
     (layerCase) => {
       const training = layerCase.training!;
       const context = { training: true, statistics: "batch" as const };

@@ -34,11 +34,11 @@ test.each(publicNames.operations)(
   },
 );
 
-test("docs/layers.md says what these tests saw", async () => {
+test("docs/layers.md lists the support that these tests find", async () => {
   await expect(supportTable()).toMatchFileSnapshot("../../docs/layers.md");
 });
 
-test("README's table says what these tests saw", async () => {
+test("README's table lists the support that these tests find", async () => {
   const readme = readFileSync("README.md", "utf8");
   const place = /(?<=<!-- what the tests saw -->\n).*(?=<!-- end -->)/s;
   expect(readme).toMatch(place);

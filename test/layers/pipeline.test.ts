@@ -38,7 +38,7 @@ function run(training: boolean, seed: number): { values: number[]; drawn: number
   return { values: [...outputs[0]!.dataSync()], drawn };
 }
 
-test("each layer in a Pipeline draws for itself in training, the same from the same seed, and none at inference", () => {
+test("each layer of a Pipeline draws its own numbers in training, the same from the same seed, and none at inference", () => {
   tf.tidy(() => {
     const first = run(true, 3);
     expect(first.drawn).toBe(2);
@@ -48,7 +48,7 @@ test("each layer in a Pipeline draws for itself in training, the same from the s
   });
 });
 
-test("a Pipeline is random if a layer in it is, and refused with one that is not known", () => {
+test("a Pipeline is random if one of its layers is random, and refused if one of its layers is unknown", () => {
   const spec = specOf("Pipeline")!;
   const of = (...names: string[]): { layers: { class_name: string; config: object }[] } => ({
     layers: names.map((class_name) => ({ class_name, config: {} })),
@@ -58,6 +58,6 @@ test("a Pipeline is random if a layer in it is, and refused with one that is not
   expect(spec.refusal!(of("Rescaling", "Lambda") as never)?.reason).toMatch(/Lambda/);
 });
 
-test("a Pipeline is a layer, no model, to whoever edits a config", () => {
+test("editing a config treats a Pipeline as one layer, not as a model with layers", () => {
   expect(layersOf({ class_name: "Pipeline", config })).toBeUndefined();
 });

@@ -72,7 +72,7 @@ describe.each(Object.entries(cells))("%s over a whole sequence", (_, [className,
   );
 
   it.each(ways)(
-    "equals its steps, with gradients: $mask, hidden give $hidden, backwards $backwards",
+    "equals the loop over steps in values and gradients: $mask, masked steps output $hidden, backwards $backwards",
     ({ rows, hidden, backwards }: { rows: unknown; hidden: HiddenOutput; backwards: boolean }) => {
       const weights = Object.fromEntries(
         Object.entries(shapes).map(([name, shape], index) => [name, random(shape, 20 + index)]),

@@ -30,12 +30,12 @@ const ofKnownSize = foretold.filter(({ config, className }) => {
   return config["output_mode"] !== "int" || config["output_sequence_length"] !== null;
 });
 
-test("every layer class that the plan knows has a kernel", () => {
+test("every known layer class has a kernel", () => {
   const computed = new Set(kernelClasses());
   expect(knownLayerClasses().filter((className) => !computed.has(className))).toEqual([]);
 });
 
-test("every kernel is in the battery", () => {
+test("every kernel is in the battery of layer cases", () => {
   const covered = new Set(cases.map(({ className }) => className));
   expect(kernelClasses().filter((className) => !covered.has(className))).toEqual([
     "InputLayer",
@@ -45,19 +45,19 @@ test("every kernel is in the battery", () => {
   ]);
 });
 
-test("every layer class that the plan knows is in the battery", () => {
+test("every known layer class is in the battery of layer cases", () => {
   const covered = new Set(cases.map(({ className }) => className));
   const missing = knownLayerClasses().filter((className) => !covered.has(className));
   expect(missing).toEqual(["InputLayer", "training>ActivityPenalty", "tfjs>GraphModel", "Functional"]);
 });
 
-describe("a spec predicts what Keras gave", () => {
-  test.each(ofKnownSize)("$name: the outputs' shapes", (layerCase) => {
+describe("a layer's spec predicts Keras's result", () => {
+  test.each(ofKnownSize)("$name: the shapes of the outputs", (layerCase) => {
     const spec = specOf(layerCase.className)!;
     expect(spec.outputShapes(callOf(layerCase))).toEqual(layerCase.outputs.map(({ shape }) => shape));
   });
 
-  test.each(foretold)("$name: the outputs' shapes with the batch left open", (layerCase) => {
+  test.each(foretold)("$name: the shapes of the outputs for an unknown batch size", (layerCase) => {
     const spec = specOf(layerCase.className)!;
     const call = callOf(layerCase);
     const open = { ...call, inputs: inputShapes(call.inputs.map(([, ...rest]) => [null, ...rest])) };
@@ -67,19 +67,22 @@ describe("a spec predicts what Keras gave", () => {
     });
   });
 
-  test.each(described)("$name: the weights' names and shapes", (layerCase) => {
+  test.each(described)("$name: the names and shapes of the weights", (layerCase) => {
     const specs = specOf(layerCase.className)!.weights?.(callOf(layerCase)) ?? [];
     const predicted = specs.map(({ name, shape }) => [name, shape]);
     const actual = Object.entries(layerCase.weights).map(([name, { shape }]) => [name, shape]);
     expect(predicted).toEqual(actual);
   });
 
-  test.each(described.filter(({ gradients }) => gradients))("$name: which weights train", (layerCase) => {
-    const specs = specOf(layerCase.className)!.weights?.(callOf(layerCase)) ?? [];
-    const trainable = specs.filter((spec) => spec.trainable).map(({ name }) => name);
-    const moved = Object.keys(layerCase.gradients!.weights);
-    expect(moved.filter((name) => !trainable.includes(name))).toEqual([]);
-  });
+  test.each(described.filter(({ gradients }) => gradients))(
+    "$name: the weights that have gradients are trainable",
+    (layerCase) => {
+      const specs = specOf(layerCase.className)!.weights?.(callOf(layerCase)) ?? [];
+      const trainable = specs.filter((spec) => spec.trainable).map(({ name }) => name);
+      const moved = Object.keys(layerCase.gradients!.weights);
+      expect(moved.filter((name) => !trainable.includes(name))).toEqual([]);
+    },
+  );
 });
 
 function callOf(layerCase: LayerCase): CallShapes {

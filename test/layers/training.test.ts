@@ -63,7 +63,7 @@ describe("in training", () => {
     });
   });
 
-  test("Dropout keeps 1 - rate of the values and scales them up, so that the mean stays", () => {
+  test("Dropout keeps 1 - rate of the values and scales them up, so that the mean is preserved", () => {
     tf.tidy(() => {
       const y = run("Dropout", { rate: 0.25, noise_shape: null }, tf.ones([100, 1000]), 7);
       expect(spread(y)[0]).toBe(0);
@@ -135,7 +135,7 @@ describe("in training", () => {
     x.dispose();
   });
 
-  test("RandomFlip leaves about half of the images, and turns each of the others whole", () => {
+  test("RandomFlip leaves about half of the images as they are and flips the others", () => {
     tf.tidy(() => {
       const x = tf.randomUniform([64, 3, 4, 2], 0, 1, "float32", 5);
       const y = run("RandomFlip", { mode: "horizontal" }, x, 3);
@@ -151,7 +151,7 @@ describe("in training", () => {
     });
   });
 
-  test("RandomContrast spreads each image from its mean by a factor of its own", () => {
+  test("RandomContrast multiplies each image's distance from its mean by a factor drawn for that image", () => {
     tf.tidy(() => {
       const x = tf.randomUniform([16, 3, 4, 1], 100, 150, "float32", 5);
       const y = run("RandomContrast", { factor: [0.2, 0.5], value_range: [0, 255] }, x, 3);
@@ -166,20 +166,20 @@ describe("in training", () => {
     });
   });
 
-  test("the gradient of a moved image is the move back, pixel by pixel", () => {
+  test("the gradient of a rotated image is the transpose of the rotation", () => {
     const x = tf.randomUniform([1, 4, 4, 1], 0, 1, "float32", 5);
     const config = { factor: [0.1, 0.1], fill_mode: "constant", interpolation: "bilinear", fill_value: 0 };
     const weight = tf.randomUniform([1, 4, 4, 1], 0, 1, "float32", 6);
     const found = gradients(() => tf.sum(tf.mul(run("RandomRotation", config, x, 1), weight)), [x]);
     const linear = found.value.dataSync()[0]!;
     tf.tidy(() => {
-      // Of a linear function the gradient times the point is the value.
+      // For a linear function, the gradient times the point is the value.
       expect(tf.sum(tf.mul(found.gradients[0]!, x)).dataSync()[0]).toBeCloseTo(linear, 5);
     });
     tf.dispose([x, weight, found.value, ...found.gradients] as tf.Tensor[]);
   });
 
-  test("BatchNormalization uses stored statistics where the context says so, whatever its arguments say", () => {
+  test("BatchNormalization uses stored statistics if the context asks for them, even with the argument training=True", () => {
     tf.tidy(() => {
       const x = tf.randomNormal([4, 3], 5, 2, "float32", 1);
       const weights = { moving_mean: tf.zeros([3]), moving_variance: tf.ones([3]) };
@@ -216,7 +216,7 @@ test.each([
   ["in Keras 2.12 over pictures", {}, 2, [2, 2, 2, 3], false],
   ["in Keras 3 over pictures", {}, 3, [2, 2, 2, 3], true],
 ] as const)(
-  "the statistics of a batch leave out what its mask hides: %s",
+  "the batch's statistics leave out masked positions only for some releases and shapes: %s",
   (_when, own, keras, shape, expected) => {
     tf.tidy(() => {
       const x = tf.randomNormal([...shape], 5, 2, "float32", 1);
@@ -235,17 +235,20 @@ test.each([
   ["of Keras 2 over pictures", 2, [2, 2, 2, 3], true],
   ["of Keras 2 over steps", 2, [2, 4, 3], false],
   ["of Keras 3 over pictures", 3, [2, 2, 2, 3], false],
-] as const)("the variance that moves the stored one is a sample's: %s", (_when, keras, shape, isOfSample) => {
-  tf.tidy(() => {
-    const x = tf.randomNormal([...shape], 0, 2, "float32", 1);
-    const state = movedBy(x, { momentum: 0 }, keras);
-    const { variance } = tf.moments(tf.reshape(x, [8, 3]), 0);
-    const ratio = tf.div(state["moving_variance"]!, variance).dataSync();
-    for (const value of ratio) expect(value).toBeCloseTo(isOfSample ? 8 / 7 : 1, 4);
-  });
-});
+] as const)(
+  "the moving variance follows the sample variance only for images of Keras 2: %s",
+  (_when, keras, shape, isOfSample) => {
+    tf.tidy(() => {
+      const x = tf.randomNormal([...shape], 0, 2, "float32", 1);
+      const state = movedBy(x, { momentum: 0 }, keras);
+      const { variance } = tf.moments(tf.reshape(x, [8, 3]), 0);
+      const ratio = tf.div(state["moving_variance"]!, variance).dataSync();
+      for (const value of ratio) expect(value).toBeCloseTo(isOfSample ? 8 / 7 : 1, 4);
+    });
+  },
+);
 
-test("a layer that its spec calls random draws from the stream in training, and no other does", () => {
+test("in training, the layers whose spec is random draw from the stream, and other layers do not", () => {
   const drawing = [
     "Dropout",
     "SpatialDropout1D",
@@ -291,14 +294,14 @@ describe("masks", () => {
     return (result as KernelResult).masks?.[0];
   }
 
-  test("a merge shows what any of its inputs shows, if each has a mask", () => {
+  test("a merging layer shows the positions that any of its inputs shows, if every input has a mask", () => {
     tf.tidy(() => {
       expect([...masksOf("Add", {}, [left(), right()])!.dataSync()]).toEqual([1, 1, 0, 1]);
       expect(masksOf("Add", {}, [left(), undefined])).toBeUndefined();
     });
   });
 
-  test("Concatenate joins masks along its axis; an input without one is shown", () => {
+  test("Concatenate joins the masks along its axis; an input without a mask is shown whole", () => {
     tf.tidy(() => {
       expect([...masksOf("Concatenate", { axis: 1 }, [left(), right()])!.dataSync()]).toEqual([
         1, 0, 1, 1, 0, 1, 0, 0,

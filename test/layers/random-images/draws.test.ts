@@ -39,7 +39,7 @@ function summary(values: unknown): { least: number; mean: number; greatest: numb
   };
 }
 
-describe("numbers of one seed", () => {
+describe("random numbers from a seed", () => {
   const active = transformationCases().filter(
     ({ name, className }) =>
       className !== "Equalization" &&
@@ -47,7 +47,7 @@ describe("numbers of one seed", () => {
   );
 
   test.each(active)(
-    "$name draws the same twice and others from another seed",
+    "$name draws the same numbers from the same seed and others from another seed",
     ({ className, config, input }) => {
       const run = (seed: number, training: boolean): tf.Tensor =>
         kernelOf(className)!({
@@ -69,7 +69,7 @@ describe("numbers of one seed", () => {
     },
   );
 
-  test("a beta distribution has its mean and its variance, however small its parameters", () => {
+  test("draws of a beta distribution have its mean and variance, even for tiny parameters", () => {
     for (const [alpha, beta] of [
       [0.2, 0.2],
       [3, 3],
@@ -86,7 +86,7 @@ describe("numbers of one seed", () => {
     }
   });
 
-  test("shares of a Dirichlet distribution make 1, an order has each place once", () => {
+  test("draws of a Dirichlet distribution add up to 1, and a drawn order has each place once", () => {
     const draws = drawsFrom(5);
     const shares = draws.dirichlet(4, 0.3);
     expect(shares.reduce((sum, share) => sum + share, 0)).toBeCloseTo(1, 10);
@@ -97,7 +97,7 @@ describe("numbers of one seed", () => {
   });
 });
 
-describe("what is drawn lies in Keras's range and fills it", () => {
+describe("the numbers that are drawn lie in Keras's range and fill it", () => {
   const half = { factor: [0.2, 0.6] };
   test.each([
     ["RandomBrightness", { factor: [-0.2, 0.6] }, "rgbDelta", -51, 153],
@@ -113,7 +113,7 @@ describe("what is drawn lies in Keras's range and fills it", () => {
     ["RandomTranslation", { height_factor: [0, 0.5], width_factor: [-0.5, 0.5] }, "translations", -3, 4],
     ["RandomZoom", { height_factor: [-0.3, 0.2] }, "heightZoom", 0.7, 1.2],
     ["MixUp", { alpha: 0.2 }, "mixWeight", 0, 1],
-  ])("%s %o: %s", (className, config, name, low, high) => {
+  ])("%s %o draws %s over its whole range", (className, config, name, low, high) => {
     const { least, greatest } = summary(drawn(className, config)[name]);
     const room = (high - low) * 0.03;
     expect(least).toBeGreaterThanOrEqual(low);
@@ -129,11 +129,11 @@ describe("what is drawn lies in Keras's range and fills it", () => {
     ["RandomErasing", { factor: [0, 1], fill_value: 0 }, "applyErasing", 0.5],
     ["RandomGaussianBlur", { factor: [1, 1] }, "shouldApplyBlur", 1],
     ["RandomFlip", { mode: "horizontal" }, "flips", 0.5],
-  ])("%s %o changes its share of the images", (className, config, name, share) => {
+  ])("%s %o changes its share of the images: %s", (className, config, name, share) => {
     expect(summary(drawn(className, config)[name]).mean).toBeCloseTo(share, 1);
   });
 
-  test("boxes of RandomErasing and CutMix lie in the image", () => {
+  test("the boxes of RandomErasing and CutMix lie in the image", () => {
     const large = drawn("RandomErasing", { scale: [0.25, 0.49], fill_value: 0 })["boxes"] as number[][];
     for (const [left, right, top, bottom] of large as [number, number, number, number][]) {
       expect(left).toBeGreaterThanOrEqual(0);
@@ -148,7 +148,7 @@ describe("what is drawn lies in Keras's range and fills it", () => {
     expect(summary(areas).mean).toBeCloseTo(0.5, 1);
   });
 
-  test("RandomCrop starts at each place, the last one too", () => {
+  test("RandomCrop starts at every place, including the last one", () => {
     const starts = Array.from({ length: 300 }, (_, seed) =>
       drawn("RandomCrop", { height: 6, width: 4 }, { seed, count: 1 }),
     );
@@ -157,7 +157,7 @@ describe("what is drawn lies in Keras's range and fills it", () => {
     }
   });
 
-  test("corners of RandomPerspective move by half of the scale at most, the first one not at all", () => {
+  test("the corners of RandomPerspective move by at most half of the scale, and the first corner does not move", () => {
     const { endPoints } = drawn("RandomPerspective", { scale: 0.4 });
     const ends = endPoints as unknown as [number, number][][];
     for (const [first, second] of ends) {
@@ -167,7 +167,7 @@ describe("what is drawn lies in Keras's range and fills it", () => {
     }
   });
 
-  test("RandAugment takes each of its eleven layers, AugMix each and none", () => {
+  test("RandAugment picks each of its eleven layers, and AugMix picks each layer and sometimes none", () => {
     const picked = Array.from({ length: 200 }, (_, seed) => drawn("RandAugment", {}, { seed, count: 1 }));
     expect(new Set(picked.flatMap(({ layerIdxes }) => layerIdxes as number[])).size).toBe(11);
     const mixed = Array.from({ length: 100 }, (_, seed) => drawn("AugMix", {}, { seed, count: 1 }));
@@ -176,7 +176,7 @@ describe("what is drawn lies in Keras's range and fills it", () => {
     expect(chains.some((chain) => chain.length < 3)).toBe(true);
   });
 
-  test("before Keras 3 RandomContrast has one factor a batch, and a lone number counts both ways", () => {
+  test("before Keras 3, RandomContrast draws one factor for a batch, and a single number is a range in both directions", () => {
     const factors = Array.from(
       { length: 300 },
       (_, seed) =>
@@ -191,7 +191,7 @@ describe("what is drawn lies in Keras's range and fills it", () => {
   test.each([
     ["RandomHeight", 1],
     ["RandomWidth", 2],
-  ])("%s of Keras 2 stretches one side of all images", (className, axis) => {
+  ])("%s of Keras 2 resizes one side of all images", (className, axis) => {
     tf.tidy(() => {
       const sizes = Array.from({ length: 30 }, (_, seed) => {
         const made = kernelOf(className)!({

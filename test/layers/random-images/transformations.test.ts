@@ -13,7 +13,7 @@ beforeAll(async () => {
 const cases = transformationCases();
 
 describe("with the numbers that Keras drew", () => {
-  test.each(cases)("$name makes of images what Keras made", (recorded) => {
+  test.each(cases)("$name transforms images as Keras did", (recorded) => {
     tf.tidy(() => {
       const layer = randomImageLayers[recorded.className]!;
       const transformation = liveTransformation(recorded.transformation);
@@ -28,7 +28,7 @@ describe("with the numbers that Keras drew", () => {
   });
 });
 
-test("every random image layer of Keras 3 is compared", () => {
+test("every random image layer of Keras 3 is compared with Keras", () => {
   const compared = new Set(cases.map(({ className }) => className));
   const others = Object.keys(randomImageLayers).filter((className) => !compared.has(className));
   expect(others).toEqual(["RandomHeight", "RandomWidth"]);
