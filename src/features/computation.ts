@@ -6,7 +6,7 @@ import type { SampleReader } from "../data/sample-reader.ts";
 import { tf } from "../engine/tf.ts";
 import { uploadPadded } from "../model/uploads.ts";
 import type { InputTensor } from "../tensor.ts";
-import type { Computation, FileFeatures } from "./file-features.ts";
+import type { Computation, ComputedSample, FileFeatures } from "./file-features.ts";
 import type { StaticProgram, Trunk } from "./trunk.ts";
 import { createTrunk } from "./trunk.ts";
 import type { DrawnView } from "./views/view.ts";
@@ -31,11 +31,9 @@ export function fromFiles(
     });
     try {
       for await (const { input, indices, contentHashes } of batches) {
-        const views = contentHashes.map((contentHash, row): DrawnView => {
-          return { contentHash, view: samples[indices[row]!]!.view ?? 0, seed };
-        });
-        const features = await runPadded(trunk, [input], batchSize, views);
-        yield { positions: indices, contentHashes, features };
+        const asked = pairs(selected(samples, indices), contentHashes);
+        const views = asked.map(([{ view = 0 }, contentHash]): DrawnView => ({ contentHash, view, seed }));
+        yield computed(asked, await runPadded(trunk, [input], batchSize, views), batchSize);
         await nextTurn();
       }
     } finally {
@@ -58,15 +56,12 @@ export function fromEarlier(
     const trunk = createTrunk(part);
     try {
       earlier.bad.forEach(onBad);
-      const { indices, contentHashes } = earlier;
-      for (let from = 0; from < indices.length; from += batchSize) {
-        const rows = indices.slice(from, from + batchSize).map((_, row) => from + row);
+      const all = pairs(selected(samples, earlier.indices), earlier.contentHashes);
+      for (let from = 0; from < all.length; from += batchSize) {
+        const asked = all.slice(from, from + batchSize);
+        const rows = asked.map((_, row) => from + row);
         const inputs = await Promise.all(earlier.features.map((source) => source.pick(rows)));
-        yield {
-          positions: indices.slice(from, from + batchSize),
-          contentHashes: contentHashes.slice(from, from + batchSize),
-          features: await runPadded(trunk, inputs, batchSize),
-        };
+        yield computed(asked, await runPadded(trunk, inputs, batchSize), batchSize);
         await nextTurn();
       }
     } finally {
@@ -76,13 +71,37 @@ export function fromEarlier(
   };
 }
 
+function selected<T>(items: readonly T[], indices: readonly number[]): T[] {
+  return indices.flatMap((index) => items.slice(index, index + 1));
+}
+
+function pairs<One, Other>(ones: readonly One[], others: readonly Other[]): (readonly [One, Other])[] {
+  return ones.flatMap((one, index) => others.slice(index, index + 1).map((other) => [one, other] as const));
+}
+
+/** Takes each sample's values out of those of a padded batch. */
+function computed<Asked extends SampleView>(
+  asked: readonly (readonly [Asked, string])[],
+  batch: readonly Float32Array[],
+  batchSize: number,
+): ComputedSample<Asked>[] {
+  return asked.map(([sample, contentHash], row) => ({
+    sample,
+    contentHash,
+    features: batch.map((values) => {
+      const size = values.length / batchSize;
+      return values.subarray(row * size, (row + 1) * size);
+    }),
+  }));
+}
+
 async function runPadded(
   trunk: Trunk,
   inputs: readonly InputTensor[],
   batchSize: number,
   views?: readonly DrawnView[],
 ): Promise<Float32Array[]> {
-  const feeds = inputs.map((input) => uploadPadded(input, 0, input.shape[0]!, batchSize));
+  const feeds = inputs.map((input) => uploadPadded(input, 0, input.shape[0] ?? 0, batchSize));
   const features = trunk.run(feeds, views);
   const values = await Promise.all(features.map(async (tensor) => Float32Array.from(await tensor.data())));
   tf.dispose([...feeds, ...features]);

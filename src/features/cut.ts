@@ -5,7 +5,7 @@ import type { FreezePolicy, FreezeResolution, FrozenSet } from "../freeze/policy
 import { resolveFreeze } from "../freeze/resolve.ts";
 import { layerGraph } from "../topology/build-graph.ts";
 import type { GraphNode, LayerGraph } from "../topology/layer-graph.ts";
-import { layersByPath } from "../topology/layer-graph.ts";
+import { layerLookup } from "../topology/layer-graph.ts";
 import { specOf } from "../topology/layer-specs.ts";
 import { withActivityPenalties } from "../topology/rewrites/activity-penalties.ts";
 import { pushStrides } from "../topology/rewrites/push-strides.ts";
@@ -68,8 +68,8 @@ export function cutModel(graph: LayerGraph, resolution: FrozenSet): CutModel {
  */
 export function cutModels(graph: LayerGraph, resolutions: readonly FrozenSet[]): readonly CutModel[] {
   const plain = resolutions.map((resolution) => partition(graph, resolution));
-  const layers = layersByPath(graph);
-  const isRandom = (node: GraphNode): boolean => specOf(layers.get(node.layer)!.className)?.random === true;
+  const layerOf = layerLookup(graph);
+  const isRandom = (node: GraphNode): boolean => specOf(layerOf(node.layer).className)?.random === true;
   const { graph: pushed } = pushStrides(graph, {
     canPushThrough: (node) =>
       plain.every(
@@ -77,8 +77,6 @@ export function cutModels(graph: LayerGraph, resolutions: readonly FrozenSet[]):
           !batchStatistics.has(node.layer) && (sides[node.index] === "static" || !isRandom(node)),
       ),
   });
-  return resolutions.map((resolution, index) => ({
-    graph: pushed,
-    partition: pushed === graph ? plain[index]! : partition(pushed, resolution),
-  }));
+  const cuts = pushed === graph ? plain : resolutions.map((resolution) => partition(pushed, resolution));
+  return cuts.map((own) => ({ graph: pushed, partition: own }));
 }

@@ -8,6 +8,7 @@ import { computesAhead } from "../freeze/cost.ts";
 import type { Shape } from "../tensor.ts";
 import { elementCount } from "../tensor.ts";
 import { concreteShapes, shapeAt } from "../topology/concrete-shapes.ts";
+import { nodeAt, tensorAt } from "../topology/layer-graph.ts";
 import type { FeatureCache } from "./cache/feature-cache.ts";
 import { defaultCacheDirectory, openFeatureCache } from "./cache/feature-cache.ts";
 import type { FileIndex } from "./cache/file-index.ts";
@@ -203,12 +204,10 @@ function storageOf(
   { graph, partition }: CutModel,
   { storage = "float32", onWarning }: FeatureSettings,
 ): FeatureStorage {
-  const whole = partition.frontier.find((ref) =>
-    graph.nodes[ref.node]!.outputs[ref.output]!.dtype.includes("int"),
-  );
+  const whole = partition.frontier.find((ref) => tensorAt(graph, ref).dtype.includes("int"));
   if (storage === "float32" || !whole) return storage;
   onWarning?.(
-    `feature cache: ${graph.nodes[whole.node]!.layer} gives whole numbers, which float16 would change: they are kept as float32.`,
+    `feature cache: ${nodeAt(graph, whole.node).layer} gives whole numbers, which float16 would change: they are kept as float32.`,
   );
   return "float32";
 }
@@ -221,7 +220,7 @@ function frontierTensors({ graph, partition }: CutModel, reader: SampleReader): 
   const [height, width] = reader.sampleShape;
   const shapes = concreteShapes(graph, [height ?? 1, width ?? 1]);
   const tensors = partition.frontier.map((ref) => {
-    const { layer } = graph.nodes[ref.node]!;
+    const { layer } = nodeAt(graph, ref.node);
     const shape: Shape = shapeAt(shapes, ref) ?? [];
     return { name: ref.output === 0 ? layer : `${layer}:${ref.output}`, shape: shape.slice(1) };
   });

@@ -23,20 +23,20 @@ export interface FileFeatures {
   dispose(): void;
 }
 
-export interface ComputedBatch {
-  /** For each row, its index in the samples asked for. */
-  readonly positions: readonly number[];
-  /** For each row, the sha256 of the bytes that it is computed from, in hexadecimal. */
-  readonly contentHashes: readonly string[];
-  /** For each frontier tensor, the values of all rows one after the other; padding may follow. */
+/** A sample that was asked for, with its frontier tensors. */
+export interface ComputedSample<Asked extends SampleView> {
+  readonly sample: Asked;
+  /** The sha256 of the bytes that the features are computed from, in hexadecimal. */
+  readonly contentHash: string;
+  /** One for each frontier tensor, shared with the rest of the batch. */
   readonly features: readonly Float32Array[];
 }
 
-/** Computes the frontier tensors of samples in batches, in their order. What cannot be used is told of and left out. */
-export type Computation = (
-  samples: readonly SampleView[],
+/** Computes the frontier tensors of samples in batches, in their order. A file that cannot be used is told of and left out. */
+export type Computation = <Asked extends SampleView>(
+  samples: readonly Asked[],
   options: { readonly strict: boolean; readonly onBad: (file: BadFile) => void },
-) => AsyncIterable<ComputedBatch>;
+) => AsyncIterable<readonly ComputedSample<Asked>[]>;
 
 export interface FileFeatureOptions {
   readonly compute: Computation;
@@ -69,16 +69,17 @@ export async function extractFiles(
   const dispose = (): void => {
     for (const each of rows) each.dispose();
   };
-  const hashes = new Array<string>(samples.length);
+  const hashes = new Map<number, string>();
   try {
     const missing = await readCached(samples, rows, hashes, options);
     const cached = samples.length - missing.length;
-    const { bad } = await computeMissing(samples, missing, rows, hashes, options);
-    const indices = samples.map((_, index) => index).filter((index) => hashes[index] !== undefined);
+    const { bad } = await computeMissing(missing, rows, hashes, { ...options, cached });
+    const used = [...hashes].sort(([one], [other]) => one - other);
+    const indices = used.map(([index]) => index);
     return {
       features: rows.map((each) => selectRows(each, indices)),
       indices,
-      contentHashes: indices.map((index) => hashes[index]!),
+      contentHashes: used.map(([, hash]) => hash),
       bad: onePerFile(bad),
       cached,
       dispose,
@@ -110,39 +111,51 @@ export async function fillCache(
   cache: FeatureCache,
   options: Omit<FileFeatureOptions, "cache" | "rowFolder">,
 ): Promise<FilledCache> {
-  const hashes = new Array<string>(samples.length);
+  const hashes = new Map<number, string>();
   const missing = await missingSamples(samples, hashes, { ...options, has: async (key) => cache.has(key) });
-  const { bad, lost } = await computeMissing(samples, missing, [], hashes, { ...options, cache });
   const cached = samples.length - missing.length;
-  const usable = Object.keys(hashes).length;
-  return { samples: usable - lost, extracted: usable - cached, cached, lost, bad: onePerFile(bad) };
+  const { bad, lost } = await computeMissing(missing, [], hashes, { ...options, cache, cached });
+  return {
+    samples: hashes.size - lost,
+    extracted: hashes.size - cached,
+    cached,
+    lost,
+    bad: onePerFile(bad),
+  };
 }
 
-/** Fills the rows and the hashes of what the cache holds. Returns the indices of the others. */
+/** A sample, or a view of it, and its index among those asked for. */
+interface Asked extends SampleView {
+  readonly index: number;
+}
+
+/** Fills the rows and the hashes of what the cache holds. Returns the others. */
 async function readCached(
   samples: readonly SampleView[],
   rows: readonly WritableRows[],
-  hashes: string[],
+  hashes: Map<number, string>,
   { cache, ...options }: FileFeatureOptions,
-): Promise<number[]> {
-  if (!cache) return samples.map((_, index) => index);
-  const found = options.tensors.map(({ shape }) => new Float32Array(elementCount(shape)));
+): Promise<Asked[]> {
+  if (!cache) return samples.map((sample, index) => ({ ...sample, index }));
+  const targets = rows.map((each) => ({
+    rows: each,
+    values: new Float32Array(elementCount(each.rowShape)),
+  }));
+  const found = targets.map(({ values }) => values);
   return missingSamples(samples, hashes, {
     ...options,
     has: async (key, index) => {
       if (!(await cache.readInto(key, found, 0))) return false;
-      rows.forEach((each, tensor) => {
-        each.set(index, found[tensor]!);
-      });
+      for (const { rows: each, values } of targets) each.set(index, values);
       return true;
     },
   });
 }
 
-/** Returns the indices of samples that the cache does not have, with the hashes of those that it has filled in. */
+/** Returns the samples that the cache does not have, with the hashes of the others filled in. */
 async function missingSamples(
   samples: readonly SampleView[],
-  hashes: string[],
+  hashes: Map<number, string>,
   {
     has,
     keyOf,
@@ -152,54 +165,44 @@ async function missingSamples(
   }: Pick<FileFeatureOptions, "keyOf" | "hashOf" | "signal" | "onProgress"> & {
     readonly has: (key: string, index: number) => Promise<boolean>;
   },
-): Promise<number[]> {
-  const missing: number[] = [];
+): Promise<Asked[]> {
+  const missing: Asked[] = [];
   let last: { readonly path: string; readonly hash: string | null } | undefined;
-  for (const [index, { path, view = 0 }] of samples.entries()) {
+  for (const [index, sample] of samples.entries()) {
     signal?.throwIfAborted();
+    const { path, view = 0 } = sample;
     if (last?.path !== path) last = { path, hash: await hashOf(path).catch(() => null) };
     const { hash } = last;
     if (hash === null || !(await has(keyOf(hash, view), index))) {
-      missing.push(index);
+      missing.push({ ...sample, index });
       continue;
     }
-    hashes[index] = hash;
+    hashes.set(index, hash);
     onProgress?.(index + 1 - missing.length, index + 1 - missing.length);
   }
   return missing;
 }
 
 async function computeMissing(
-  samples: readonly SampleView[],
-  missing: readonly number[],
+  missing: readonly Asked[],
   rows: readonly WritableRows[],
-  hashes: string[],
-  { compute, tensors, strict, cache, keyOf, signal, onProgress }: Omit<FileFeatureOptions, "rowFolder">,
+  hashes: Map<number, string>,
+  options: Omit<FileFeatureOptions, "rowFolder"> & { readonly cached: number },
 ): Promise<{ readonly bad: readonly BadFile[]; readonly lost: number }> {
+  const { compute, strict, cache, keyOf, cached, signal, onProgress } = options;
   const bad: BadFile[] = [];
   let lost = 0;
   if (missing.length === 0) return { bad, lost };
-  const sizes = tensors.map(({ shape }) => elementCount(shape));
-  const cached = samples.length - missing.length;
   let done = cached;
-  const asked = missing.map((index) => samples[index]!);
-  const batches = compute(asked, { strict, onBad: (file) => void bad.push(file) });
   try {
-    for await (const { positions, contentHashes, features } of batches) {
+    for await (const batch of compute(missing, { strict, onBad: (file) => void bad.push(file) })) {
       signal?.throwIfAborted();
-      for (const [row, position] of positions.entries()) {
-        const index = missing[position]!;
-        const own = features.map((values, tensor) =>
-          values.subarray(row * sizes[tensor]!, (row + 1) * sizes[tensor]!),
-        );
-        const hash = contentHashes[row]!;
-        if (cache && !(await cache.put(keyOf(hash, samples[index]!.view ?? 0), own))) lost++;
-        hashes[index] = hash;
-        rows.forEach((each, tensor) => {
-          each.set(index, own[tensor]!);
-        });
+      for (const { sample, contentHash: hash, features } of batch) {
+        if (cache && !(await cache.put(keyOf(hash, sample.view ?? 0), features))) lost++;
+        hashes.set(sample.index, hash);
+        for (const [tensor, values] of features.entries()) rows[tensor]?.set(sample.index, values);
       }
-      done += positions.length;
+      done += batch.length;
       onProgress?.(done + bad.length, cached);
     }
   } catch (error) {

@@ -70,40 +70,43 @@ export async function streamRows(
   };
   for await (const batch of sampleBatches(files, reader, { batchSize, strict, onSample })) {
     signal?.throwIfAborted();
-    batch.indices.forEach((index, row) => {
-      hashes.set(files[index]!.path, batch.contentHashes[row]!);
-    });
+    for (const [row, contentHash] of batch.contentHashes.entries()) {
+      const file = files[batch.indices[row] ?? -1];
+      if (file) hashes.set(file.path, contentHash);
+    }
     onProgress?.(Math.round(((hashes.size + bad.length) * samples.length) / files.length), 0);
   }
-  const indices = samples.map((_, index) => index).filter((index) => hashes.has(samples[index]!.path));
-  const hashOf = (row: number): string => hashes.get(samples[indices[row]!]!.path)!;
+  const usable = samples.flatMap(({ path, view = 0 }, index) => {
+    const contentHash = hashes.get(path);
+    return contentHash === undefined ? [] : [{ index, path, view, contentHash, seed }];
+  });
   const trunk = createTrunk(part);
   const make = async (rows: readonly number[]): Promise<readonly Tensor[]> => {
-    const open = reader.open(rows.length);
-    const load = async (row: number, place: number): Promise<void> => {
-      const { path, view } = samples[indices[row]!]!;
-      open.set(place, await loadAgain(reader, path, view, hashOf(row)));
-    };
-    await Promise.all(rows.map(load));
-    const views = rows.map((row) => {
-      return { contentHash: hashOf(row), view: samples[indices[row]!]!.view ?? 0, seed };
-    });
-    const feed = uploadPadded(open.finish(rows.length), 0, rows.length, rows.length);
-    const made = trunk.run([feed], views);
+    const chosen = rows.flatMap((row) => usable.slice(row, row + 1));
+    const open = reader.open(chosen.length);
+    await Promise.all(
+      chosen.map(async ({ path, view, contentHash }, place) => {
+        open.set(place, await loadAgain(reader, path, view, contentHash));
+      }),
+    );
+    const feed = uploadPadded(open.finish(chosen.length), 0, chosen.length, chosen.length);
+    const made = trunk.run([feed], chosen);
     const values = await Promise.all(made.map(async (tensor) => Float32Array.from(await tensor.data())));
     tf.dispose([feed, ...made]);
-    return values.map((data, tensor) => float32Tensor(data, [rows.length, ...tensors[tensor]!.shape]));
+    return values.map((data, tensor) =>
+      float32Tensor(data, [chosen.length, ...(tensors[tensor]?.shape ?? [])]),
+    );
   };
   const pick = sharedPicks(make);
   return {
     features: tensors.map(({ shape }, tensor) => ({
       rowShape: shape,
-      count: indices.length,
-      byteLength: 4 * elementCount(shape) * indices.length,
+      count: usable.length,
+      byteLength: 4 * elementCount(shape) * usable.length,
       pick: (rows) => pick(Array.from(rows), tensor),
     })),
-    indices,
-    contentHashes: indices.map((_, row) => hashOf(row)),
+    indices: usable.map(({ index }) => index),
+    contentHashes: usable.map(({ contentHash }) => contentHash),
     bad,
     cached: 0,
     dispose: () => trunk.dispose(),
@@ -118,7 +121,9 @@ function sharedPicks(
   return async (rows, tensor) => {
     const key = rows.join();
     if (last?.key !== key) last = { key, made: make(rows) };
-    return (await last.made)[tensor]!;
+    const made = (await last.made)[tensor];
+    if (!made) throw new Error(`features: expected tensor ${tensor} of the frontier, got none`);
+    return made;
   };
 }
 

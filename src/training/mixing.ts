@@ -60,9 +60,9 @@ function mixedRows(rows: SampleRows, { partners, kept }: Mixing): SampleRows {
     pick: async (picked) => {
       const chosen = Array.from(picked);
       const own = await rows.pick(chosen);
-      const others = await rows.pick(chosen.map((row) => partners[row]!));
+      const others = await rows.pick(chosen.map((row) => partners[row] ?? row));
       const size = elementCount(own.shape.slice(1));
-      const share = (index: number): number => kept[chosen[Math.floor(index / size)]!]!;
+      const share = (index: number): number => kept[chosen[Math.floor(index / size)] ?? 0] ?? 1;
       return float32Tensor(averaged(toFloat32(own), toFloat32(others), share), own.shape);
     },
   };
@@ -73,11 +73,11 @@ function mixedTensor(tensor: Tensor, { partners, kept }: Mixing): Tensor {
   const size = elementCount(tensor.shape.slice(1));
   const others = new Float32Array(own.length);
   for (let row = 0; row < kept.length; row++) {
-    const from = partners[row]! * size;
+    const from = (partners[row] ?? row) * size;
     others.set(own.subarray(from, from + size), row * size);
   }
   return float32Tensor(
-    averaged(own, others, (index) => kept[Math.floor(index / size)]!),
+    averaged(own, others, (index) => kept[Math.floor(index / size)] ?? 1),
     tensor.shape,
   );
 }
@@ -85,6 +85,6 @@ function mixedTensor(tensor: Tensor, { partners, kept }: Mixing): Tensor {
 function averaged(own: Float32Array, others: Float32Array, share: (index: number) => number): Float32Array {
   return own.map((value, index) => {
     const stays = share(index);
-    return stays * value + (1 - stays) * others[index]!;
+    return stays * value + (1 - stays) * (others[index] ?? 0);
   });
 }

@@ -61,5 +61,5 @@ export function cutPartners(
 ): ReadonlyMap<string, string> {
   const draws = drawsFrom(seedOf(`cutmix ${seed} ${view}`));
   const order = shuffled(paths.length, (bound) => draws.integer(0, bound));
-  return new Map(paths.map((path, index) => [path, paths[order[index]!]!]));
+  return new Map(paths.map((path, index) => [path, paths[order[index] ?? index] ?? path]));
 }

@@ -8,7 +8,7 @@ import type { ContextOf } from "../../model/run-program.ts";
 import { inferenceContext, runProgram } from "../../model/run-program.ts";
 import type { LayerWeights } from "../../model/uploads.ts";
 import type { LayerGraph, TensorRef } from "../../topology/layer-graph.ts";
-import { refKey } from "../../topology/layer-graph.ts";
+import { nodeAt, refKey } from "../../topology/layer-graph.ts";
 import type { DrawnView } from "./view.ts";
 import { viewStream } from "./view.ts";
 
@@ -48,7 +48,7 @@ export function runDrawing(
   weights: LayerWeights,
   views: readonly DrawnView[],
 ): tf.Tensor[] {
-  const rows = inputs[0]!.shape[0]!;
+  const rows = inputs[0]?.shape[0] ?? 0;
   const parts = views.map((view, row) => {
     const own = inputs.map((input) => tf.slice(input, row, 1));
     const outputs = runProgram(front, own, weights, contextOf(drawing, view));
@@ -56,9 +56,9 @@ export function runDrawing(
     return outputs;
   });
   const crossing = front.outputs.map((_, output) => {
-    const given = parts.map((outputs) => outputs[output]!);
+    const given = parts.flatMap((outputs) => outputs.slice(output, output + 1));
     return tf.tidy(() => {
-      const whole = given.length > 1 ? tf.concat(given, 0) : given[0]!.clone();
+      const whole = tf.concat(given, 0);
       const missing = rows - given.length;
       return missing === 0
         ? whole
@@ -88,7 +88,7 @@ function withAncestors(graph: LayerGraph, nodes: ReadonlySet<number>): ReadonlyS
   const found = new Set(nodes);
   const pending = [...nodes];
   for (let index = pending.pop(); index !== undefined; index = pending.pop()) {
-    for (const ref of readsOf(graph.nodes[index]!)) {
+    for (const ref of readsOf(nodeAt(graph, index))) {
       if (found.has(ref.node)) continue;
       found.add(ref.node);
       pending.push(ref.node);

@@ -224,7 +224,7 @@ function namesIn(text: string): string[] {
 }
 
 function nameIn(item: string): string {
-  return item.split("=", 1)[0]!.trim();
+  return item.replace(/=.*$/s, "").trim();
 }
 
 function twice(name: string): UsageError {

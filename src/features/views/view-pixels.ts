@@ -120,5 +120,7 @@ function applied(
   const result = withErrorPrefix(`augment ${className}`, () =>
     kernel({ inputs: [image], weights: {}, config, args: [], kwargs: {}, masks: [undefined], context }),
   );
-  return result instanceof tf.Tensor ? result : result.outputs[0]!;
+  const output = result instanceof tf.Tensor ? result : result.outputs[0];
+  if (!output) throw new Error(`augment: expected ${className} to give an image, got none`);
+  return output;
 }
