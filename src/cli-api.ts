@@ -27,6 +27,7 @@ export { oneOf, someText, spellOptions, wholeNumber } from "./options.ts";
 export { openEvaluationData } from "./run/evaluation-data.ts";
 export { extractRun } from "./run/extract-run.ts";
 export { makeRunFolder, modelFileAt, removeRunFolder } from "./run/folder.ts";
+export { cutNamed } from "./run/phases.ts";
 export type { PreparedRun } from "./run/prepare.ts";
 export { prepareRun } from "./run/prepare.ts";
 export type { RunSummary } from "./run/saved-runs.ts";

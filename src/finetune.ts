@@ -1,5 +1,5 @@
 import { ensureEngine } from "./engine/backend.ts";
-import { runFeatures } from "./run/features.ts";
+import { openFeatures } from "./run/features.ts";
 import { openRunFolder } from "./run/folder.ts";
 import { trainAndJudge } from "./run/judged-split.ts";
 import type { FinetuneOptions, FinetuneResult } from "./run/options.ts";
@@ -26,9 +26,9 @@ export async function finetune(options: FinetuneOptions): Promise<FinetuneResult
   const folder = out === null ? null : openRunFolder(out, { overwrite });
   try {
     await folder?.rehearse(run.checkpoint, run.settings.outputFormat);
-    const examples = await runFeatures(run, engine);
-    const { trained, splits } = await trainAndJudge(run, examples, started).finally(examples.dispose);
-    const record = await withTest(run, runRecord(run, engine, examples, trained));
+    const features = await openFeatures(run, engine);
+    const { trained, splits } = await trainAndJudge(run, features, started).finally(features.close);
+    const record = await withTest(run, runRecord(run, engine, features, trained));
     const { format: _format, unit: _unit, args: _args, ...result } = record;
     const page = settings.report && folder ? await runReport(run, record, splits, options) : null;
     const files = (await folder?.write(record, page)) ?? [];

@@ -68,7 +68,13 @@ export type { WriteCheckpointOptions } from "./inference/write-checkpoint.ts";
 export { writeCheckpoint } from "./inference/write-checkpoint.ts";
 export type { ExtractOptions, Features } from "./run/extract-features.ts";
 export { extractFeatures } from "./run/extract-features.ts";
-export type { FinetuneOptions, FinetuneResult, ProgressEvent } from "./run/options.ts";
+export type {
+  FinetuneOptions,
+  FinetuneResult,
+  PhaseOptions,
+  PhaseResult,
+  ProgressEvent,
+} from "./run/options.ts";
 export { planFinetune } from "./run/plan-finetune.ts";
 export type { Proof } from "./run/proof.ts";
 export type { ClassFigures } from "./task/class-figures.ts";

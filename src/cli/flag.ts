@@ -87,6 +87,28 @@ export function sets(
   };
 }
 
+/** Declares a flag that may be given several times and sets an option of a run to the list of its values. */
+export function setsList(
+  option: RunOption,
+  help: string,
+  placeholder: string,
+  { group = "Options", read = asWritten, otherwise }: FlagDetails = {},
+): OptionFlag {
+  const check: OptionCheck<unknown> = (given, refuse) => {
+    const items: readonly unknown[] = Array.isArray(given) ? given : [given];
+    return checkOf(option)(
+      items.map((item) => (typeof item === "string" ? read(item, refuse) : item)),
+      refuse,
+    );
+  };
+  const single = sets(option, help, placeholder, {
+    group,
+    read: (text) => text,
+    ...(otherwise && { otherwise }),
+  });
+  return { ...single, kind: "list", check };
+}
+
 /** Declares a flag without a value that sets an option of a run to true, or to false. */
 export function switches(option: RunOption, to: boolean, help: string, group: string): OptionFlag {
   return { ...flag(help, group), option, sets: to };

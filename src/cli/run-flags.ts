@@ -5,9 +5,9 @@ import { useEngine } from "../index.ts";
 import type { GivenOptions } from "./command.ts";
 import { picked } from "./command.ts";
 import type { FlagsOf, OptionFlag } from "./flag.ts";
-import { flag, sets, switches, value } from "./flag.ts";
+import { flag, sets, setsList, switches, value } from "./flag.ts";
 import type { Terminal } from "./terminal.ts";
-import { byteSize, classWeight, imageSize, listOrJson, nameOrJson, names, number } from "./values.ts";
+import { byteSize, classWeight, imageSize, listOrJson, nameOrJson, names, number, phase } from "./values.ts";
 
 /** Headings of the help, whose order `help.ts` has. */
 const data = "Model and data";
@@ -167,7 +167,23 @@ export const taskFlags: OptionFlags = {
 
 /** Flags of the training. */
 export const trainingFlags: OptionFlags = {
-  epochs: sets("epochs", "Passes over the training data", "N", { group: training, read: number }),
+  epochs: sets("epochs", "Passes over the training data, of all phases together", "N", {
+    group: training,
+    read: number,
+    otherwise: "10, or those of the phases",
+  }),
+  phase: setsList(
+    "phases",
+    "A phase of its own; may be repeated. CUT is a value of --freeze-until, head, or none; also schedule=NAME warmup=N",
+    '"CUT epochs=N lr=R"',
+    { group: training, read: phase, otherwise: "one phase" },
+  ),
+  recipe: sets(
+    "recipe",
+    "transfer: the head alone in a third of the epochs, then the cut of --freeze-until at a tenth of the rate, with a warm-up",
+    "NAME",
+    { group: training, otherwise: "none" },
+  ),
   "batch-size": sets("batchSize", "Samples in a step", "N", { group: training, read: number }),
   lr: sets("learningRate", "Learning rate", "RATE", {
     group: rate,

@@ -1,3 +1,4 @@
+import { cutNamed } from "../cli-api.ts";
 import type { ReadText } from "./flag.ts";
 
 /** Reads a decimal number: `3`, `-1`, `1e-4`. */
@@ -57,3 +58,25 @@ export const listOrJson: ReadText = (text, refuse) => {
 
 /** Reads names between commas: `accuracy,auc`. */
 export const names: ReadText = (text) => text.split(",").map((name) => name.trim());
+
+/** Names of a phase's options as they are written, and what reads them. */
+const phaseOptions: Readonly<Record<string, readonly [option: string, read: ReadText]>> = {
+  epochs: ["epochs", number],
+  lr: ["learningRate", number],
+  schedule: ["schedule", nameOrJson],
+  warmup: ["warmup", number],
+};
+
+/** Reads a phase: `head epochs=3 lr=1e-3`, `conv4 epochs=5 lr=1e-4 schedule=cosine warmup=0.1`. */
+export const phase: ReadText = (text, refuse) => {
+  const [cut, ...words] = text.trim().split(/\s+(?=[a-z]+=)/);
+  const expected = `a cut with its options, such as "head epochs=3 lr=1e-3", options among ${Object.keys(phaseOptions).join(", ")}`;
+  if (!cut || cut.includes("=")) throw refuse(expected);
+  const entries = words.map((word) => {
+    const [name = "", ...rest] = word.split("=");
+    const known = phaseOptions[name];
+    if (!known) throw refuse(expected);
+    return [known[0], known[1](rest.join("="), refuse)] as const;
+  });
+  return { freeze: cutNamed(cut), ...Object.fromEntries(entries) };
+};

@@ -44,16 +44,49 @@ export interface CutQuestion {
  * @throws {TopologyError} for a layer that cannot be computed here.
  */
 export function cutCheckpoint(checkpoint: Checkpoint, asked: CutQuestion): FrozenModel {
+  const { model, phases } = cutPhases(checkpoint, [asked]);
+  const { resolution, cut } = phases[0]!;
+  return { model, resolution, cut };
+}
+
+/** A checkpoint as it is trained in phases, each with a cut of its own in one graph. */
+export interface PhasedModel {
+  /** The model's own layers, as the plan lists them. */
+  readonly model: LayerGraph;
+  readonly phases: readonly { readonly resolution: FreezeResolution; readonly cut: CutModel }[];
+  /** Paths of the layers that are frozen in every phase. */
+  readonly frozen: ReadonlySet<string>;
+  /** The cut before all others: what no phase trains runs once. */
+  readonly earliest: CutModel;
+}
+
+/**
+ * Returns the checkpoint's graph and the cut of each phase in it.
+ * @throws {UsageError} for a policy that matches nothing or freezes everything.
+ * @throws {TopologyError} for a layer that cannot be computed here.
+ */
+export function cutPhases(checkpoint: Checkpoint, asked: readonly CutQuestion[]): PhasedModel {
+  const [first] = asked;
+  if (!first) throw new Error("cut: no phases");
   const model = layerGraph(checkpoint);
   requireSupported(model);
-  const resolution = resolveFreeze(model, asked.freeze, {
-    bnMode: asked.bnMode,
-    newLayers: checkpoint.notes.newLayers ?? [],
-    views: asked.views ?? false,
-    ...(asked.headIsNew !== undefined && { headIsNew: asked.headIsNew }),
-  });
-  const graph = withActivityPenalties(model, asked.kerasVersion ?? checkpoint.kerasVersion);
-  return { model, resolution, cut: cutModel(graph, resolution) };
+  const newLayers = checkpoint.notes.newLayers ?? [];
+  const resolutions = asked.map(({ freeze, bnMode, views = false, headIsNew }) =>
+    resolveFreeze(model, freeze, { bnMode, newLayers, views, ...(headIsNew !== undefined && { headIsNew }) }),
+  );
+  const frozen = new Set(
+    [...resolutions[0]!.frozen].filter((path) => resolutions.every((each) => each.frozen.has(path))),
+  );
+  const graph = withActivityPenalties(model, first.kerasVersion ?? checkpoint.kerasVersion);
+  const own = resolutions.findIndex((resolution) => resolution.frozen.size === frozen.size);
+  const common: FrozenSet = { frozen, bnMode: first.bnMode, newLayers: new Set(newLayers) };
+  const cuts = cutModels(graph, own < 0 ? [...resolutions, common] : resolutions);
+  return {
+    model,
+    phases: resolutions.map((resolution, index) => ({ resolution, cut: cuts[index]! })),
+    frozen,
+    earliest: own < 0 ? cuts.at(-1)! : cuts[own]!,
+  };
 }
 
 /** Returns the model without the positions that nobody reads, and the cut that the resolution makes in it. */

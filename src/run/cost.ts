@@ -16,7 +16,10 @@ import type { RunSettings } from "./settings.ts";
 export async function costQuestion(
   dataset: StoredDataset,
   optimizer: OptimizerConfig,
-  settings: Pick<RunSettings, "batchSize" | "cacheDtype" | "epochs"> & { readonly views: number | null },
+  settings: Pick<RunSettings, "batchSize" | "cacheDtype"> & {
+    readonly epochs: number;
+    readonly views: number | null;
+  },
   reader: SampleReader | null,
 ): Promise<CostConditions> {
   const engine = await ensureEngine();

@@ -10,46 +10,36 @@ import type { MetricBatch } from "../task/metrics/metric.ts";
 import { scoreKeeper } from "../task/score-keeper.ts";
 import type { TaskOutput } from "../task/task.ts";
 import { disposeBatch, orderedBatches, uploadBatch } from "../training/batches.ts";
-import type { Examples } from "../training/example-set.ts";
 import { sampleCount } from "../training/example-set.ts";
 import { createTail } from "../training/tail.ts";
-import type { RunExamples } from "./features.ts";
+import type { RunFeatures } from "./features.ts";
+import type { NamedExamples } from "./phase-examples.ts";
 import type { PreparedRun } from "./prepare.ts";
 import type { RunTraining } from "./training.ts";
 import { runTraining } from "./training.ts";
 
-/** A split to judge: its features, and what its samples are called. */
-interface NamedExamples {
-  readonly split: SplitReport["split"];
-  readonly examples: Examples;
-  /** Paths below the data folder, or numbers, one for each sample. */
-  readonly names: readonly string[];
-}
-
 /** Trains, and judges the validation samples one by one where a report asks for it. */
 export async function trainAndJudge(
   run: PreparedRun,
-  examples: RunExamples,
+  features: RunFeatures,
   started: number,
 ): Promise<{ trained: RunTraining; splits: readonly SplitReport[] }> {
-  const trained = await runTraining(run, examples, started);
+  const trained = await runTraining(run, features, started);
   const { report, out } = run.settings;
   return {
     trained,
-    splits: report && out !== null ? await judgedSplits(run, examples, trained.weights) : [],
+    splits: report && out !== null ? await judgedSplits(run, features, trained.weights) : [],
   };
 }
 
 /** Returns how the tuned model does on the validation samples, nothing where there are none. */
 async function judgedSplits(
   run: PreparedRun,
-  { validation, validationNames }: RunExamples,
+  features: RunFeatures,
   trained: Weights,
 ): Promise<readonly SplitReport[]> {
-  if (!validation) return [];
-  return [
-    await judgedSplit(run, trained, { split: "validation", examples: validation, names: validationNames }),
-  ];
+  const validation = await features.validation();
+  return validation ? [await judgedSplit(run, trained, "validation", validation)] : [];
 }
 
 /** At most so many samples of an output of values are drawn. */
@@ -60,11 +50,13 @@ const mostPoints = 1000;
  * confusion, curves, mistakes.
  */
 async function judgedSplit(
-  { graph, partition, optimizer, objective, task, checkpoint, settings }: PreparedRun,
+  { graph, partition, phases, objective, task, checkpoint, settings }: PreparedRun,
   trained: Weights,
-  { split, examples, names }: NamedExamples,
+  split: SplitReport["split"],
+  { examples, names }: NamedExamples,
 ): Promise<SplitReport> {
   const weights = withWeights(checkpoint, trained).weights;
+  const { optimizer } = phases[0]!;
   const tail = createTail({ graph, partition, weights, optimizer, objective, seed: settings.seed });
   const scores = scoreKeeper(objective);
   const outputs = task.outputs.map((own, index) => {

@@ -11,7 +11,7 @@ import type { Callback } from "../training/callbacks/callback.ts";
 import type { Epoch, History } from "../training/history.ts";
 import type { OptimizerArgument } from "../training/optimizer-config.ts";
 import type { ScheduleArgument } from "../training/schedules.ts";
-import type { Proof } from "./proof.ts";
+import type { PhaseProof, Proof } from "./proof.ts";
 
 /** Options of a run. An absent option takes its default; args.json records every one as it was decided. */
 export interface FinetuneOptions {
@@ -47,8 +47,15 @@ export interface FinetuneOptions {
   readonly freeze?: FreezePolicy | readonly FreezePolicy[] | undefined;
   /** Statistics of BatchNormalization layers, and whether they train. Defaults to `inference`: stored statistics everywhere. */
   readonly bnMode?: BatchNormMode | undefined;
-  /** Passes over the training samples. Defaults to 10. */
+  /** Passes over the training samples, of all phases together. Defaults to the epochs of the phases, else to 10. */
   readonly epochs?: number | undefined;
+  /**
+   * Phases that follow one another, each with its cut, its epochs and a fresh optimizer. What no phase trains runs once per sample.
+   * They take the place of `freeze`.
+   */
+  readonly phases?: readonly PhaseOptions[] | undefined;
+  /** `transfer`: the head alone in a third of the epochs, then the cut of `freeze` at a tenth of the rate, with a warm-up. */
+  readonly recipe?: "transfer" | undefined;
   /** Samples in a step. Defaults to 32. */
   readonly batchSize?: number | undefined;
   /** Keras optimizer by name, or as `{ class_name, config }`. Defaults to Adam. */
@@ -140,6 +147,19 @@ export interface FinetuneOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Options of one phase of a run. */
+export interface PhaseOptions {
+  /** Policy, or list of policies, about which layers are frozen in this phase. */
+  readonly freeze: FreezePolicy | readonly FreezePolicy[];
+  readonly epochs: number;
+  /** Learning rate. Defaults to the run's. */
+  readonly learningRate?: number | undefined;
+  /** Defaults to the run's. */
+  readonly schedule?: ScheduleArgument | undefined;
+  /** Defaults to the run's. */
+  readonly warmup?: number | undefined;
+}
+
 /** Progress of a run. */
 export type ProgressEvent =
   | { readonly kind: "warning"; readonly message: string }
@@ -172,6 +192,11 @@ export interface FeatureFigures {
   readonly seconds: number;
 }
 
+/** Plan of a phase, and the proof that its frozen weights did not move. */
+export interface PhaseResult extends PhaseProof {
+  readonly plan: FinetunePlan;
+}
+
 /** Result of a run. */
 export interface FinetuneResult {
   /** The tuned model, as it was after the best epoch. */
@@ -180,7 +205,10 @@ export interface FinetuneResult {
   /** Counted from 1. */
   readonly bestEpoch: number;
   readonly plan: FinetunePlan;
+  /** Proof for the weights that no phase trains. */
   readonly proof: Proof;
+  /** One for each phase that was trained, with its epochs, counted from 1 over all phases. */
+  readonly phases: readonly PhaseResult[];
   readonly engine: string;
   readonly features: FeatureFigures;
   /** The tuned model's figures on the samples of test; absent where the data has none. */

@@ -10,8 +10,8 @@ import { fileReader, imageInput, openData } from "../data/model-files.ts";
 import type { SampleReader } from "../data/sample-reader.ts";
 import { KerasFileError, UsageError } from "../errors.ts";
 import { defaultCacheDirectory } from "../features/cache/feature-cache.ts";
-import type { CutModel } from "../features/cut.ts";
-import { cutCheckpoint } from "../features/cut.ts";
+import type { CutModel, PhasedModel } from "../features/cut.ts";
+import { cutPhases } from "../features/cut.ts";
 import { requireUsableLayers } from "../features/views/view-pixels.ts";
 import { viewReader } from "../features/views/view-reader.ts";
 import { readCheckpoint } from "../formats/checkpoint-file.ts";
@@ -38,6 +38,8 @@ import { augmentationOf, drawsViews } from "./augmentation.ts";
 import { costQuestion, countOf, freeBytesAt } from "./cost.ts";
 import { modelFileAt } from "./folder.ts";
 import { withHeadFor } from "./head-for-task.ts";
+import type { AskedPhase, PreparedPhase } from "./phases.ts";
+import { askedPhases, phaseLines } from "./phases.ts";
 import { planCut } from "./plan-finetune.ts";
 import type { RunSettings } from "./settings.ts";
 
@@ -45,8 +47,10 @@ import type { RunSettings } from "./settings.ts";
 export interface DecidedSettings
   extends Omit<
     RunSettings,
-    "cache" | "imageSize" | "learningRate" | "loss" | "outputFormat" | "preprocess" | "views"
+    "cache" | "epochs" | "imageSize" | "learningRate" | "loss" | "outputFormat" | "preprocess" | "views"
   > {
+  /** Epochs of all phases together. */
+  readonly epochs: number;
   readonly cache: string | false;
   /** `[height, width]`; null for data that is not images, as is `preprocess`. */
   readonly imageSize: readonly [number, number] | null;
@@ -60,24 +64,23 @@ export interface DecidedSettings
   readonly outputFormat: CheckpointFormat;
 }
 
-/** A run with everything decided and nothing computed yet: what `--dry-run` prints. */
+/** A run with everything decided and nothing computed yet: what `--dry-run` prints. Its cut is the earliest of its phases. */
 export interface PreparedRun extends CutModel {
   readonly settings: DecidedSettings;
   /** The model with its head for the data's classes. */
   readonly checkpoint: Checkpoint;
   readonly dataset: StoredDataset;
+  /** The plan of the earliest cut. */
   readonly plan: FinetunePlan;
   /** The plan as text. */
   readonly planLines: readonly string[];
-  /** Paths of the frozen layers. */
-  readonly frozen: ReadonlySet<string>;
+  readonly phases: readonly PreparedPhase[];
   /** Turns files, and views of them, into the model's input; null for arrays, which are taken as they are. */
   readonly reader: SampleReader | null;
   /** Null where samples are not augmented. */
   readonly augmentation: Augmentation | null;
   readonly task: Task;
   readonly objective: Objective;
-  readonly optimizer: OptimizerConfig;
   /** Class names in output order. */
   readonly labels: readonly string[];
   /** Facts worth a line before the plan. */
@@ -106,14 +109,19 @@ export async function prepareRun(settings: RunSettings): Promise<PreparedRun> {
   const { classWeight } = settings;
   if (classWeight !== null && classWeight !== "balanced") requireKnownClasses(classWeight, task);
   const dataset = data;
-  const { model, resolution, cut } = cutCheckpoint(checkpoint, {
-    freeze: settings.freeze === "auto" ? undefined : settings.freeze,
-    bnMode: settings.bnMode,
-    headIsNew: newHead !== undefined,
-    views: drawsViews(settings),
-    kerasVersion: given.kerasVersion,
-  });
-  requireTrainable(cut);
+  const asked = askedPhases(settings, newLayerRate);
+  const cuts = cutPhases(
+    checkpoint,
+    asked.map(({ freeze }) => ({
+      freeze,
+      bnMode: settings.bnMode,
+      headIsNew: newHead !== undefined,
+      views: drawsViews(settings),
+      kerasVersion: given.kerasVersion,
+    })),
+  );
+  const { model, earliest: cut } = cuts;
+  for (const phase of cuts.phases) requireTrainable(phase.cut);
   const { reader: plainReader, image } = inputOf(dataset, model, given, settings);
   const objective = objectiveOf(task, model, given.kerasVersion);
   requireTargets(dataset, model, objective);
@@ -123,54 +131,67 @@ export async function prepareRun(settings: RunSettings): Promise<PreparedRun> {
   }
   const reader =
     augmentation && image ? viewReader(image, augmentation.settings, augmentation.cutmix) : plainReader;
-  const optimizer = optimizerOf(settings, cut, newHead ? (checkpoint.notes.newLayers ?? []) : []);
-  const rate = optimizer.settings["learning_rate"];
+  const newLayers = newHead ? (checkpoint.notes.newLayers ?? []) : [];
+  const optimizers = asked.map((phase, index) =>
+    optimizerOf(settings, phase, cuts.phases[index]!.cut, newLayers),
+  );
+  const [optimizer] = optimizers as [OptimizerConfig];
   const decided: DecidedSettings = {
     ...settings,
+    ...recordedPhases(settings, asked, optimizers),
     cache: settings.cache ?? defaultCacheDirectory(),
     imageSize: image?.imageSize ?? null,
     preprocess: image?.preprocess ?? null,
-    learningRate: typeof rate === "number" ? rate : "auto",
     optimizer: { class_name: optimizer.className, config: optimizer.settings },
     loss: recordedLoss(task),
     views: augmentation?.views ?? null,
     outputFormat,
   };
   const cost = await costQuestion(dataset, optimizer, decided, reader);
-  const plan = planCut(model, cut, resolution, {
-    ...(image && { imageSize: image.imageSize }),
-    cost,
-    augmentation: augmentation?.planned,
+  const phases = cuts.phases.map(({ resolution, cut: own }, index): PreparedPhase => {
+    const { epochs, schedule, warmup } = asked[index]!;
+    const plan = planCut(model, own, resolution, {
+      ...(image && { imageSize: image.imageSize }),
+      cost,
+      augmentation: augmentation?.planned,
+    });
+    const { frozen, summary } = resolution;
+    const decidedBy = { policy: summary, plan, frozen, optimizer: optimizers[index]! };
+    return { ...own, number: index + 1, epochs, schedule, warmup, ...decidedBy };
   });
+  const earliest = earliestOf(cuts, phases);
+  const { plan, policy } = earliest;
   return {
     settings: decided,
     checkpoint: { ...checkpoint, notes: { ...checkpoint.notes, ...notesOf(labels, image, settings) } },
     dataset,
     ...cut,
     plan,
-    planLines: planLines(plan, {
-      ...(typeof settings.model === "string" && { model: basename(settings.model) }),
-      origin: `Keras ${given.kerasVersion} ${given.format}`,
-      ...(image && { preprocessing: `${image.preprocess} (${image.reason})` }),
-      policy: resolution.summary,
-      ...(newHead && { newHead }),
-      samples: cost.trainSamples * (cost.views ?? 1) + cost.validationSamples,
-      unit: sampleUnit(dataset),
-      ...cacheContext(decided),
-      batchSize: decided.batchSize,
-    }),
-    frozen: resolution.frozen,
+    planLines: [
+      ...planLines(plan, {
+        ...(typeof settings.model === "string" && { model: basename(settings.model) }),
+        origin: `Keras ${given.kerasVersion} ${given.format}`,
+        ...(image && { preprocessing: `${image.preprocess} (${image.reason})` }),
+        policy,
+        ...(newHead && { newHead }),
+        samples: cost.trainSamples * (cost.views ?? 1) + cost.validationSamples,
+        unit: sampleUnit(dataset),
+        ...cacheContext(decided),
+        batchSize: decided.batchSize,
+      }),
+      ...phaseLines(phases),
+    ],
+    phases,
     reader,
     augmentation,
     task,
     objective,
-    optimizer,
     labels,
     messages: [dataLine(dataset, labels), ...(dataset.remarks ?? []).map((remark) => `data      ${remark}`)],
     warnings: [
       ...task.warnings,
       ...(dataset.warnings ?? []),
-      ...resolution.warnings,
+      ...new Set(cuts.phases.flatMap(({ resolution }) => resolution.warnings)),
       image?.warning,
       ...optimizerWarnings(optimizer),
       ...(augmentation?.warnings ?? []),
@@ -229,16 +250,19 @@ function requireTrainable({ graph, partition }: CutModel): void {
   weightPenalties(graph, partition.trainableWeights);
 }
 
+const newLayerRate = 1e-3;
+const usualRate = 1e-4;
+
 /**
- * Returns the optimizer with the run's options over its own, its rate 1e-3 where only new layers train, else 1e-4.
+ * Returns the optimizer of a phase with the run's options over its own, its rate 1e-3 where only new layers train, else 1e-4.
  * @throws {UsageError} for a schedule of the run beside one of the optimizer.
  */
 function optimizerOf(
   settings: RunSettings,
+  { learningRate, schedule, warmup }: AskedPhase,
   { partition }: CutModel,
   newLayers: readonly string[],
 ): OptimizerConfig {
-  const { learningRate, schedule, warmup } = settings;
   const onlyNew = [...partition.trainableWeights.keys()].every((path) => newLayers.includes(path));
   const optimizer = optimizerConfig(
     settings.optimizer,
@@ -252,7 +276,7 @@ function optimizerOf(
       accumulate: settings.accumulate,
       ema: settings.ema ?? undefined,
     },
-    onlyNew ? 1e-3 : 1e-4,
+    onlyNew ? newLayerRate : usualRate,
   );
   const isScheduled = typeof optimizer.settings["learning_rate"] !== "number";
   if (isScheduled && (schedule !== "constant" || warmup > 0)) {
@@ -264,6 +288,39 @@ function optimizerOf(
     );
   }
   return optimizer;
+}
+
+/** Returns the plan of the earliest cut: a phase's own, else that of the phase which freezes the least. */
+function earliestOf(
+  { earliest, frozen }: PhasedModel,
+  phases: readonly PreparedPhase[],
+): Pick<PreparedPhase, "plan" | "policy"> {
+  const own = phases.find(({ partition }) => partition === earliest.partition);
+  if (own) return own;
+  const most = phases.reduce((some, other) => (other.frozen.size < some.frozen.size ? other : some));
+  return { ...most, policy: `${frozen.size} layers frozen in all of ${phases.length} phases` };
+}
+
+/** Returns what args.json says of the phases: every one with its rate where there are several. */
+function recordedPhases(
+  settings: RunSettings,
+  asked: readonly AskedPhase[],
+  optimizers: readonly OptimizerConfig[],
+): Pick<DecidedSettings, "epochs" | "freeze" | "learningRate" | "phases" | "recipe"> {
+  const rates = optimizers.map(({ settings: own }) => own["learning_rate"]);
+  const rateOf = (index: number): number | "auto" => {
+    const rate = rates[index];
+    return typeof rate === "number" ? rate : "auto";
+  };
+  const epochs = asked.reduce((sum, phase) => sum + phase.epochs, 0);
+  if (asked.length === 1 && settings.phases === null) {
+    return { epochs, freeze: settings.freeze, learningRate: rateOf(0), phases: null, recipe: null };
+  }
+  const phases = asked.map(({ freeze, learningRate: _own, ...phase }, index) => {
+    const rate = rateOf(index);
+    return { freeze: freeze ?? [], ...phase, ...(rate !== "auto" && { learningRate: rate }) };
+  });
+  return { epochs, freeze: "auto", learningRate: settings.learningRate, phases, recipe: null };
 }
 
 interface ImageInput extends Required<ImageOptions> {

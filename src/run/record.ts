@@ -2,7 +2,7 @@ import { sampleUnit } from "../data/dataset.ts";
 import type { EngineInfo } from "../engine/backend.ts";
 import type { History } from "../training/history.ts";
 import { argumentsOf } from "./arguments.ts";
-import type { RunExamples } from "./features.ts";
+import type { RunFeatures } from "./features.ts";
 import type { RunRecord } from "./folder.ts";
 import type { PreparedRun } from "./prepare.ts";
 import { hashFrozenWeights, proofOf } from "./proof.ts";
@@ -13,12 +13,12 @@ import { tunedCheckpoint } from "./training.ts";
 export function runRecord(
   run: PreparedRun,
   engine: EngineInfo,
-  examples: RunExamples,
-  { history, bestEpoch, weights }: RunTraining,
+  features: RunFeatures,
+  { history, bestEpoch, weights, proofs }: RunTraining,
 ): RunRecord {
-  const checkpoint = tunedCheckpoint(run, weights);
+  const checkpoint = tunedCheckpoint(run, weights, history.at(-1)?.phase);
   const moving = new Map([...weights].map(([path, layer]) => [path, new Set(layer.map(({ name }) => name))]));
-  const { figures } = examples;
+  const figures = features.figures();
   return {
     checkpoint,
     history,
@@ -28,10 +28,11 @@ export function runRecord(
       hashFrozenWeights(run.checkpoint.weights, moving),
       hashFrozenWeights(checkpoint.weights, moving),
     ),
+    phases: proofs.map((own) => ({ plan: run.phases[own.phase - 1]?.plan ?? run.plan, ...own })),
     engine: engine.name,
     features: figures,
     unit: sampleUnit(run.dataset),
-    bad: examples.bad,
+    bad: features.bad(),
     measured: {
       extractionSeconds: figures.seconds,
       epochSeconds: laterEpochSeconds(history),

@@ -26,10 +26,11 @@ import type { Callback } from "../training/callbacks/callback.ts";
 import type { OptimizerArgument } from "../training/optimizer-config.ts";
 import type { ScheduleArgument } from "../training/schedules.ts";
 import { scheduleNames } from "../training/schedules.ts";
-import type { FinetuneOptions, ProgressEvent } from "./options.ts";
+import type { FinetuneOptions, PhaseOptions, ProgressEvent } from "./options.ts";
 
 /** Options that the model or the data decide where they are absent: `"auto"` until the preparation. */
 type Decided =
+  | "epochs"
   | "freeze"
   | "imageSize"
   | "learningRate"
@@ -59,6 +60,8 @@ type Nullable =
   | "out"
   | "outputKeras"
   | "patience"
+  | "phases"
+  | "recipe"
   | "sampleWeight"
   | "signal"
   | "splitColumn"
@@ -101,7 +104,9 @@ const runSettings: { readonly [Name in keyof RunSettings]: Setting<RunSettings[N
   metrics: setting(metricArguments, null),
   freeze: setting(freezePolicies, "auto"),
   bnMode: setting(oneOf("inference", "follow", "freeze", "train"), "inference"),
-  epochs: setting(wholeNumber(1), 10),
+  epochs: setting(wholeNumber(1), "auto"),
+  phases: setting(phaseList, null),
+  recipe: setting(oneOf("transfer"), null),
   batchSize: setting(wholeNumber(1), 32),
   optimizer: setting(kerasObject("a Keras optimizer's name or config"), "Adam"),
   learningRate: setting(positiveNumber, "auto"),
@@ -269,6 +274,35 @@ function kerasObject(expected: string): OptionCheck<OptimizerArgument> {
     throw refuse(expected);
   };
 }
+
+/** Takes phases, each checked as the options of a run of the same names. */
+function phaseList(given: unknown, refuse: Refuse): readonly PhaseOptions[] {
+  const list: readonly unknown[] = Array.isArray(given) ? given : [];
+  if (list.length === 0) throw refuse("a list of phases such as { freeze: freezeAllButHead(), epochs: 3 }");
+  return list.map((phase, index) => {
+    const refuseOne = (expected: string): Error => refuse(`in phase ${index + 1} ${expected}`);
+    if (!isRecord(phase)) throw refuseOne("a record of options");
+    const strange = Object.keys(phase).find((name) => !Object.hasOwn(phaseChecks, name));
+    if (strange !== undefined) {
+      throw refuseOne(`options among ${Object.keys(phaseChecks).join(", ")} alone, not ${strange}`);
+    }
+    const entries = Object.entries(phaseChecks).flatMap(([name, check]) => {
+      const value = phase[name];
+      const isRequired = name === "freeze" || name === "epochs";
+      if (value === undefined && !isRequired) return [];
+      return [[name, check(value, (expected) => refuseOne(`${expected} for ${name}`))] as const];
+    });
+    return Object.fromEntries(entries) as unknown as PhaseOptions;
+  });
+}
+
+const phaseChecks: { readonly [Name in keyof PhaseOptions]-?: OptionCheck<unknown> } = {
+  freeze: freezePolicies,
+  epochs: wholeNumber(1),
+  learningRate: positiveNumber,
+  schedule: scheduleArgument,
+  warmup: notNegative,
+};
 
 function scheduleArgument(given: unknown, refuse: Refuse): ScheduleArgument {
   if (isRecord(given) && typeof given["class_name"] === "string") return given as ScheduleArgument;

@@ -14,8 +14,8 @@ import { trainEpoch } from "./train-epoch.ts";
 /** One part of a run: its own cut, optimizer and schedule. */
 export interface TrainingPhase {
   readonly epochs: number;
-  /** Begins the phase on what the phases before it have moved in so many steps. */
-  open(moved: Weights, steps: number): OpenPhase | Promise<OpenPhase>;
+  /** Begins the phase, whose first epoch is `epoch`, on what the phases before it have moved in so many steps. */
+  open(moved: Weights, steps: number, epoch: number): OpenPhase | Promise<OpenPhase>;
 }
 
 /** A phase that is being trained. */
@@ -33,8 +33,8 @@ export interface TrainOptions {
   readonly batchSize: number;
   readonly seed: number;
   readonly callbacks: readonly Callback[];
-  /** Returns the whole model with these weights in it. */
-  readonly checkpointOf: (moved: Weights) => Checkpoint;
+  /** Returns the whole model with these weights in it, as a phase leaves it. */
+  readonly checkpointOf: (moved: Weights, phase: number) => Checkpoint;
   /** Goes on from there, with the same phases and callbacks, to the same bits as without a stop. */
   readonly from?: TrainingState | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -122,7 +122,8 @@ async function trainPhases(
     closePhase(course, run);
     if (!isResumed)
       course.counts = { ...course.counts, phase: number, phaseEpochs: 0, iterations: 0, ended: null };
-    const phase = await plan.open(course.moved, course.steps);
+    const first = course.history.length + 1 - course.counts.phaseEpochs;
+    const phase = await plan.open(course.moved, course.steps, first);
     course.phase = phase;
     course.callbacks = [...phase.callbacks, ...options.callbacks];
     requireDifferentNames(course.callbacks);
@@ -133,8 +134,11 @@ async function trainPhases(
     }
     for (const callback of isBegun ? phase.callbacks : course.callbacks) await callback.begin?.(run);
     isBegun = true;
-    await trainPhase(course, phase, plan.epochs, run, options);
-    for (const callback of phase.callbacks) await callback.end?.(run);
+    try {
+      await trainPhase(course, phase, plan.epochs, run, options);
+    } finally {
+      for (const callback of phase.callbacks) await callback.end?.(run);
+    }
     if (course.counts.ended === "run") return;
   }
 }
@@ -206,7 +210,7 @@ function runOf(course: Course, { checkpointOf, seed }: TrainOptions): TrainingRu
   return {
     history: course.history,
     snapshot,
-    checkpoint: () => checkpointOf(readAndDispose(snapshot())),
+    checkpoint: () => checkpointOf(readAndDispose(snapshot()), course.counts.phase),
     state: () => stateOf(course, seed),
   };
 }

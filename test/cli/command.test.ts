@@ -108,6 +108,28 @@ describe("flags", () => {
     expect(call("--no-cache", "--cache", "c").options.cache).toBe(false);
   });
 
+  test("phases are given one by one, each with its cut and its options", () => {
+    const { options } = call(
+      ...["--phase", "head epochs=3 lr=1e-3", "--phase", "conv4 epochs=5 lr=1e-4 schedule=cosine warmup=0.1"],
+      ...["--phase", "none epochs=1"],
+    );
+    expect(options.phases).toEqual([
+      { freeze: [{ kind: "all-but-head" }], epochs: 3, learningRate: 1e-3 },
+      {
+        freeze: [{ kind: "until", patterns: ["conv4"] }],
+        epochs: 5,
+        learningRate: 1e-4,
+        schedule: "cosine",
+        warmup: 0.1,
+      },
+      { freeze: [{ kind: "freeze", patterns: ["none"] }], epochs: 1 },
+    ]);
+    expect(refusal("--phase", "head epoch=3")).toMatch(/^--phase: expected a cut with its options, such as/);
+    expect(refusal("--phase", "head")).toMatch(
+      /^--phase: expected in phase 1 a whole number of 1 or more for epochs/,
+    );
+  });
+
   test("an unknown flag is refused with the nearest known one", () => {
     expect(refusal("--eopchs", "3")).toBe("--eopchs: unknown flag. Did you mean --epochs?");
     expect(refusal("--batchsize", "3")).toBe("--batchsize: unknown flag. Did you mean --batch-size?");

@@ -46,6 +46,7 @@ function record(own: Checkpoint, name: string, format: CheckpointFormat): RunRec
     history: [{ epoch: 1, phase: 1, loss: 1, lr: 1, seconds: 1 }],
     bestEpoch: 1,
     plan: {} as RunRecord["plan"],
+    phases: [],
     proof: { unchanged: true, weights: [] },
     engine: name,
     features: { samples: 3, extracted: 3, cached: 0, bytes: 9, seconds: 1 },

@@ -69,6 +69,7 @@ function record(changes: Partial<RunRecord> = {}): RunRecord {
       warnings: [],
       cost: cost as NonNullable<FinetunePlan["cost"]>,
     },
+    phases: [],
     proof: { unchanged: true, weights: [{ name: "conv1_conv/kernel", before: "ab", after: "ab" }] },
     engine: "wasm",
     features: { samples: 3, extracted: 3, cached: 0, bytes: 9, seconds: 1 },

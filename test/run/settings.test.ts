@@ -20,7 +20,7 @@ describe("the settings of a run", () => {
   test("have a value for every option", () => {
     const settings = resolveOptions(run);
     expect(Object.entries(settings).filter(([, value]) => value === undefined)).toEqual([]);
-    expect(settings).toMatchObject({ epochs: 10, batchSize: 32, optimizer: "Adam", seed: 0 });
+    expect(settings).toMatchObject({ epochs: "auto", batchSize: 32, optimizer: "Adam", seed: 0 });
     expect(settings).toMatchObject({ learningRate: "auto", loss: "auto", imageSize: "auto", freeze: "auto" });
     expect(settings).toMatchObject({ patience: null, out: null, cacheMax: 10e9, exif: true });
   });
@@ -32,7 +32,7 @@ describe("the settings of a run", () => {
   });
 
   test("leave an option that is undefined at its default", () => {
-    expect(resolveOptions({ ...run, epochs: undefined }).epochs).toBe(10);
+    expect(resolveOptions({ ...run, epochs: undefined }).epochs).toBe("auto");
   });
 });
 

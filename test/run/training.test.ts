@@ -11,7 +11,7 @@ beforeAll(async () => {
 });
 
 const model = "fixtures/cli/small_resnet.keras";
-const [height, width, classes] = [16, 16, 4];
+const [height, width, classes] = [32, 32, 4];
 
 function samples(
   count: number,

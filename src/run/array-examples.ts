@@ -1,0 +1,149 @@
+import type { Weights } from "../checkpoint.ts";
+import { inputsInOrder, sampleCount as samplesIn } from "../data/arrays.ts";
+import type { ArrayDataset, Batch, Split } from "../data/dataset.ts";
+import type { EngineInfo } from "../engine/backend.ts";
+import { extractArrays } from "../features/array-features.ts";
+import { extractionBatch } from "../features/feature-source.ts";
+import { tensorRows } from "../features/sample-rows.ts";
+import type { StaticProgram } from "../features/trunk.ts";
+import { splitProgram, staticProgram } from "../features/trunk.ts";
+import { viewOfEpoch, viewsOfEpochs } from "../features/views/view.ts";
+import { requireInputs } from "../task/inputs.ts";
+import { checkedTargets } from "../task/targets.ts";
+import type { InputTensor, Tensor } from "../tensor.ts";
+import type { Examples } from "../training/example-set.ts";
+import { sampleCount } from "../training/example-set.ts";
+import { examplesOf } from "../training/examples.ts";
+import type { ExampleSource } from "./file-examples.ts";
+import type { PhaseExamples } from "./phase-examples.ts";
+import { mixupOf, weightingOf } from "./phase-examples.ts";
+import type { PreparedPhase } from "./phases.ts";
+import type { PreparedRun } from "./prepare.ts";
+
+/** Returns the frontier tensors of one view of a batch at the cut of a phase. */
+type Extract = (batch: Batch, view: number) => Promise<readonly Tensor[]>;
+
+/** Opens the arrays of a run, as `fileExamples` opens files: those of the earliest cut are computed once and held. */
+export function arrayExamples(
+  run: PreparedRun,
+  dataset: ArrayDataset,
+  engine: EngineInfo,
+  weightsAfter: (moved: Weights) => Weights,
+): ExampleSource {
+  const names = run.graph.inputs.map((input) => input.name);
+  const isDrawn = (run.augmentation?.views ?? null) !== null;
+  let computed = 0;
+  const compute = (
+    part: StaticProgram,
+    inputs: readonly InputTensor[],
+    view: number | undefined,
+  ): Promise<readonly Tensor[]> =>
+    extractArrays(part, inputs, {
+      batchSize: extractionBatch(engine),
+      drawn: view === undefined ? undefined : { view, seed: run.settings.seed },
+      signal: run.settings.signal ?? undefined,
+      onProgress: (done) =>
+        run.settings.onProgress({
+          ...{ kind: "extract", unit: "samples", done, cached: 0 },
+          total: inputs[0]?.shape[0] ?? 0,
+        }),
+    });
+  const direct =
+    (part: StaticProgram): Extract =>
+    async (batch, view) => {
+      computed += samplesIn(batch.inputs);
+      const inputs = requireInputs(inputsInOrder(batch.inputs, names), run.graph);
+      return compute(part, inputs, isDrawn ? view : undefined);
+    };
+  const held = run.phases.length > 1 ? holding(direct(staticProgram(run, run.checkpoint.weights))) : null;
+  const extractOf = (phase: PreparedPhase, moved: Weights): Extract => {
+    const weights = weightsAfter(moved);
+    if (!held) return direct(staticProgram(phase, weights));
+    if (phase.partition === run.partition) return held;
+    const { between } = splitProgram(run, phase, weights);
+    return async (batch, view) => compute(between, await held(batch, view), undefined);
+  };
+  return {
+    open: (phase, moved, firstEpoch) => examples(run, dataset, extractOf(phase, moved), phase, firstEpoch),
+    validation: async () => {
+      if (!held || !dataset.validation) return null;
+      const examples = await splitExamples(run, held, dataset.validation, "val", 0);
+      return { examples, names: numbered(sampleCount(examples)) };
+    },
+    extracted: () => computed,
+    close: async () => {},
+  };
+}
+
+/** Returns the same extraction with a memory: a view that is asked for again is not computed again. */
+function holding(extract: Extract): Extract {
+  const known = new Map<Batch, Map<number, Promise<readonly Tensor[]>>>();
+  return (batch, view) => {
+    const views = known.get(batch) ?? new Map<number, Promise<readonly Tensor[]>>();
+    known.set(batch, views);
+    const tensors = views.get(view) ?? extract(batch, view);
+    views.set(view, tensors);
+    return tensors;
+  };
+}
+
+async function splitExamples(
+  run: PreparedRun,
+  extract: Extract,
+  batch: Batch,
+  split: Split,
+  view: number,
+): Promise<Examples> {
+  const total = samplesIn(batch.inputs);
+  const targets = checkedTargets(run.objective, batch.targets, total, batch.sampleWeights);
+  const tensors = await extract(batch, view);
+  return examplesOf(tensors.map(tensorRows), targets, weightingOf(run, split));
+}
+
+function numbered(count: number): string[] {
+  return Array.from({ length: count }, (_, index) => String(index));
+}
+
+async function examples(
+  run: PreparedRun,
+  dataset: ArrayDataset,
+  extract: Extract,
+  phase: PreparedPhase,
+  firstEpoch: number,
+): Promise<PhaseExamples> {
+  const views = run.augmentation?.views ?? null;
+  const lastEpoch = views === 0 ? firstEpoch : firstEpoch + phase.epochs - 1;
+  const used = views === null ? [0] : viewsOfEpochs(firstEpoch, lastEpoch, views);
+  const split = (batch: Batch, name: Split, view: number): Promise<Examples> =>
+    splitExamples(run, extract, batch, name, view);
+  const byView = new Map<number, Examples>();
+  for (const view of used) byView.set(view, await split(dataset, "train", view));
+  const held = dataset.validation && (await split(dataset.validation, "val", 0));
+  const viewAt = (epoch: number): number => (views === null ? 0 : viewOfEpoch(epoch, views));
+  const ofEpoch = async (epoch: number): Promise<Examples> =>
+    byView.get(viewAt(epoch)) ?? split(dataset, "train", viewAt(epoch));
+  const extracted = [...byView.values(), ...(held ? [held] : [])];
+  return {
+    train: await ofEpoch(firstEpoch),
+    validation: held ?? null,
+    validationNames: numbered(held ? sampleCount(held) : 0),
+    callbacks: [
+      ...(views === null
+        ? []
+        : [
+            {
+              name: "views",
+              examples: async (epoch: number, given: Examples): Promise<Examples> => ({
+                ...given,
+                features: (await ofEpoch(epoch)).features,
+              }),
+            },
+          ]),
+      ...mixupOf(run),
+    ],
+    bad: [],
+    samples: extracted.reduce((sum, each) => sum + sampleCount(each), 0),
+    bytes: extracted.flatMap(({ features }) => features).reduce((sum, each) => sum + each.byteLength, 0),
+    dispose: () => {},
+  };
+}

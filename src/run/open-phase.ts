@@ -1,0 +1,95 @@
+import type { Weights } from "../checkpoint.ts";
+import { withWeights } from "../checkpoint.ts";
+import { stagesOf } from "../topology/stages.ts";
+import type { Callback } from "../training/callbacks/callback.ts";
+import { plateauSettings, reduceOnPlateau, scheduled } from "../training/callbacks/learning-rate.ts";
+import type { Monitor } from "../training/callbacks/monitor.ts";
+import { sampleCount } from "../training/example-set.ts";
+import type { ScheduleHorizon } from "../training/schedules.ts";
+import { scheduleOf, warmupSteps } from "../training/schedules.ts";
+import { createTail } from "../training/tail.ts";
+import type { OpenPhase } from "../training/train.ts";
+import type { PhaseExamples } from "./phase-examples.ts";
+import type { PreparedPhase } from "./phases.ts";
+import type { PreparedRun } from "./prepare.ts";
+import type { ProofKeeper } from "./proof.ts";
+
+/** Context of a phase beside its samples. */
+export interface PhaseContext {
+  readonly moved: Weights;
+  /** Steps of the phases before. */
+  readonly steps: number;
+  readonly monitor: Monitor | null;
+  readonly proofs: ProofKeeper;
+}
+
+/** Returns a phase ready to train on `examples`. */
+export function openPhase(
+  run: PreparedRun,
+  phase: PreparedPhase,
+  examples: PhaseExamples,
+  { moved, steps, monitor, proofs }: PhaseContext,
+): OpenPhase {
+  const { weights } = withWeights(run.checkpoint, moved);
+  const tail = createTail({
+    graph: phase.graph,
+    partition: phase.partition,
+    weights,
+    optimizer: phase.optimizer,
+    rateFactors: rateFactors(run),
+    objective: run.objective,
+    seed: run.settings.seed,
+    firstStep: steps,
+  });
+  const movedNames = (): ReadonlyMap<string, ReadonlySet<string>> => {
+    const snapshot = tail.snapshot();
+    const names = [...snapshot.read()].map(
+      ([path, layer]) => [path, new Set(layer.map(({ name }) => name))] as const,
+    );
+    snapshot.dispose();
+    return new Map(names);
+  };
+  return {
+    tail,
+    examples: examples.train,
+    validation: examples.validation,
+    callbacks: [
+      ...examples.callbacks,
+      ...scheduleCallbacks(run, phase, examples, monitor),
+      proofs.ofPhase(phase.number, weights, movedNames),
+    ],
+    close: () => tail.dispose(),
+  };
+}
+
+/** Returns what sets the rate of the phase's steps; nothing where the optimizer does. */
+function scheduleCallbacks(
+  { settings: { batchSize } }: PreparedRun,
+  { schedule, warmup, epochs, optimizer }: PreparedPhase,
+  { train }: PhaseExamples,
+  monitor: Monitor | null,
+): readonly Callback[] {
+  const learningRate = optimizer.settings["learning_rate"];
+  if (typeof learningRate !== "number" || (schedule === "constant" && warmup === 0)) return [];
+  const steps = epochs * Math.ceil(sampleCount(train) / batchSize);
+  const horizon: ScheduleHorizon = { learningRate, steps, warmup };
+  const isPlateau = typeof schedule !== "string" && schedule["class_name"] === "ReduceLROnPlateau";
+  if (!monitor || !(schedule === "plateau" || isPlateau)) return [scheduled(scheduleOf(schedule, horizon))];
+  const config = isPlateau ? schedule["config"] : undefined;
+  const settings = plateauSettings(config as Parameters<typeof plateauSettings>[0]);
+  return [reduceOnPlateau(monitor, scheduleOf("plateau", horizon), warmupSteps(horizon), settings)];
+}
+
+/** Returns what the rate of each layer is multiplied by: timm's layer decay, stage by stage from the head. */
+function rateFactors({ settings, graph }: PreparedRun): ReadonlyMap<string, number> {
+  const { layerDecay } = settings;
+  if (layerDecay === null) return new Map();
+  const { labels, labelOf } = stagesOf(graph);
+  return new Map(
+    graph.layers.map(({ path }) => {
+      const stage = labelOf(path);
+      const after = stage === null ? labels.length : labels.length - 1 - labels.indexOf(stage);
+      return [path, layerDecay ** after] as const;
+    }),
+  );
+}

@@ -1,0 +1,159 @@
+import type { CutModel } from "../features/cut.ts";
+import type { FinetunePlan } from "../freeze/plan.ts";
+import { formatBytes, formatSeconds } from "../freeze/plan-text.ts";
+import type { FreezePolicy } from "../freeze/policy.ts";
+import { formatPolicy, freeze, freezeAllButHead, freezeUntil } from "../freeze/policy.ts";
+import { optionError, optionName } from "../options.ts";
+import type { OptimizerConfig } from "../training/optimizer-config.ts";
+import type { ScheduleArgument } from "../training/schedules.ts";
+import type { RunSettings } from "./settings.ts";
+
+/** A phase with everything in place but what the model decides. */
+export interface AskedPhase {
+  /** Undefined for the default of a run without a policy. */
+  readonly freeze: readonly FreezePolicy[] | undefined;
+  readonly epochs: number;
+  readonly learningRate: number | "auto";
+  readonly schedule: ScheduleArgument;
+  readonly warmup: number;
+}
+
+/** A phase with everything decided. */
+export interface PreparedPhase extends CutModel {
+  /** Counted from 1. */
+  readonly number: number;
+  readonly epochs: number;
+  /** The policies in words. */
+  readonly policy: string;
+  readonly plan: FinetunePlan;
+  /** Paths of the frozen layers. */
+  readonly frozen: ReadonlySet<string>;
+  readonly optimizer: OptimizerConfig;
+  readonly schedule: ScheduleArgument;
+  readonly warmup: number;
+}
+
+/** Epochs of a run that asks for none. */
+export const usualEpochs = 10;
+/** Numbers of the transfer recipe: the head's share of the epochs; the rate and the warm-up of the second phase, as shares. */
+const transfer = { headShare: 1 / 3, rate: 0.1, warmup: 0.1 } as const;
+
+/**
+ * Returns the policies of a cut by its name: `head`, `none`, or what `freezeUntil` takes.
+ * @throws {UsageError} for a name that lists several.
+ */
+export function cutNamed(name: string): FreezePolicy {
+  if (name === "head") return freezeAllButHead();
+  return name === "none" ? freeze("none") : freezeUntil(name);
+}
+
+/**
+ * Returns the phases of a run: those that it asks for, those of its recipe, or one. `defaultRate` is the rate that new layers have.
+ * @throws {UsageError} for options that exclude each other.
+ */
+export function askedPhases(settings: RunSettings, defaultRate: number): readonly AskedPhase[] {
+  const { phases, recipe, learningRate, schedule, warmup } = settings;
+  const own = settings.freeze === "auto" ? undefined : asList(settings.freeze);
+  const epochs = settings.epochs === "auto" ? usualEpochs : settings.epochs;
+  if (phases !== null) {
+    requireAlone(settings);
+    return withEpochs(
+      phases.map((phase) => ({
+        freeze: asList(phase.freeze),
+        epochs: phase.epochs,
+        learningRate: phase.learningRate ?? learningRate,
+        schedule: phase.schedule ?? schedule,
+        warmup: phase.warmup ?? warmup,
+      })),
+      settings.epochs,
+    );
+  }
+  if (recipe === null) return [{ freeze: own, epochs, learningRate, schedule, warmup }];
+  if (own === undefined) {
+    throw optionError(
+      "recipe",
+      `a cut for its second phase, such as ${formatPolicy(freezeUntil("conv4"))}`,
+      recipe,
+      {
+        code: "recipe-without-cut",
+      },
+    );
+  }
+  const head = Math.min(epochs - 1, Math.ceil(epochs * transfer.headShare));
+  if (head < 1) throw optionError("epochs", "2 or more, because the recipe has two phases", epochs);
+  const rate = learningRate === "auto" ? defaultRate : learningRate;
+  return [
+    { freeze: [freezeAllButHead()], epochs: head, learningRate: rate, schedule, warmup },
+    {
+      freeze: own,
+      epochs: epochs - head,
+      learningRate: rate * transfer.rate,
+      schedule,
+      warmup: warmup === 0 ? transfer.warmup : warmup,
+    },
+  ];
+}
+
+/** Returns the first and the last epoch of a phase as they are planned, counted from 1 over all phases. */
+export function plannedEpochs(
+  phases: readonly { readonly epochs: number }[],
+  index: number,
+): { readonly from: number; readonly to: number } {
+  const before = phases.slice(0, index).reduce((sum, { epochs }) => sum + epochs, 0);
+  return { from: before + 1, to: before + (phases[index]?.epochs ?? 0) };
+}
+
+/** Returns a line for each phase of the plan; none for a run of one phase. */
+export function phaseLines(phases: readonly PreparedPhase[]): string[] {
+  if (phases.length < 2) return [];
+  return phases.map(({ number, policy, plan, optimizer }, index) => {
+    const { from, to } = plannedEpochs(phases, index);
+    const rate = optimizer.settings["learning_rate"];
+    const { cost, frontier } = plan;
+    const facts = [
+      `epochs ${from === to ? from : `${from}-${to}`}`,
+      `rate ${typeof rate === "number" ? rate : "by its schedule"}`,
+      `from ${plan.firstTrainable} on`,
+      `features ${frontier.map(({ tensor }) => tensor).join(", ")}`,
+      ...(cost
+        ? [`${formatSeconds(cost.epochSeconds)} an epoch, cache ${formatBytes(cost.cacheBytes)}`]
+        : []),
+    ];
+    return `phase ${number}   ${policy}: ${facts.join("  ")}`;
+  });
+}
+
+/** More epochs than planned make the last phase longer. */
+function withEpochs(phases: readonly AskedPhase[], epochs: RunSettings["epochs"]): readonly AskedPhase[] {
+  const planned = phases.reduce((sum, phase) => sum + phase.epochs, 0);
+  if (epochs === "auto" || epochs === planned) return phases;
+  if (epochs < planned) {
+    throw optionError("epochs", `the ${planned} of the phases, or more for the last`, epochs, {
+      advice: `Remove ${optionName("epochs")}.`,
+    });
+  }
+  return phases.map((phase, index) =>
+    index === phases.length - 1 ? { ...phase, epochs: phase.epochs + epochs - planned } : phase,
+  );
+}
+
+function requireAlone({ freeze: own, recipe }: RunSettings): void {
+  for (const [option, isGiven] of [
+    ["freeze", own !== "auto"],
+    ["recipe", recipe !== null],
+  ] as const) {
+    if (!isGiven) continue;
+    throw optionError(
+      "phases",
+      `to be given without ${optionName(option)}, because each phase has its own cut`,
+      "both",
+      {
+        code: "phases-and-freeze",
+      },
+    );
+  }
+}
+
+function asList(policies: FreezePolicy | readonly FreezePolicy[]): readonly FreezePolicy[] {
+  return "kind" in policies ? [policies] : policies;
+}
