@@ -2,6 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { gunzipSync } from "node:zlib";
 import { beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { fixture, lastingScratch, runCli, scratch } from "./cli/run-cli.ts";
 import { blocksOf, commandsOf, pages, pageText, wordsOf } from "./docs-blocks.ts";
@@ -39,8 +40,34 @@ async function playground(): Promise<string> {
     for (const [index, text] of lines.entries())
       writeFileSync(join(folder, "texts", label, `${index}.txt`), text);
   }
+  const rows = ["cat", "dog"].flatMap((label) =>
+    [1, 2, 3, 4, 5].map((index) => {
+      const tags = index % 2 ? "indoor|young" : "outdoor";
+      return `train/${label}/${index}.jpg,${label},${index + 0.5},${tags},${index < 4 ? "train" : "val"},owner${index}`;
+    }),
+  );
+  const header = "file_name,animal,weight,tags,part,owner";
+  writeFileSync(join(folder, "photos", "animals.csv"), [header, ...rows].join("\n"));
+  writeScenes(folder);
   await runCli(["convert", "resnet50.h5", "my.weights.h5"], { cwd: folder });
   return folder;
+}
+
+/** Images with masks, and a model that tells a class for each of their pixels. */
+function writeScenes(folder: string): void {
+  const { images, masks, models } = JSON.parse(
+    gunzipSync(readFileSync(fixture("data", "masks.json.gz"))).toString(),
+  ) as { images: string[]; masks: { palette: string[] }; models: { classes: { file: string } } };
+  for (const [name, files] of [
+    ["images", images],
+    ["masks", masks.palette],
+  ] as const) {
+    mkdirSync(join(folder, "scenes", name), { recursive: true });
+    for (const [index, file] of files.entries()) {
+      writeFileSync(join(folder, "scenes", name, `${index}.png`), Buffer.from(file, "base64"));
+    }
+  }
+  writeFileSync(join(folder, "unet.keras"), gunzipSync(Buffer.from(models.classes.file, "base64")));
 }
 
 let folder: string;
