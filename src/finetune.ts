@@ -31,8 +31,9 @@ export async function finetune(options: FinetuneOptions): Promise<FinetuneResult
     const record = await withTest(run, runRecord(run, engine, features, trained));
     const { format: _format, unit: _unit, args: _args, ...result } = record;
     const page = settings.report && folder ? await runReport(run, record, splits, options) : null;
+    const [validation] = splits;
     const files = (await folder?.write(record, page)) ?? [];
-    if (trained.stopped === undefined) return { ...result, files };
+    if (trained.stopped === undefined) return { ...result, ...(validation && { validation }), files };
     const { length } = trained.history;
     const kept = files.length > 0 ? `; epoch ${result.bestEpoch}, the best, is saved in ${out}` : "";
     report({ kind: "note", message: `stopped   after epoch ${length}${kept}` });

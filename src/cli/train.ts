@@ -180,14 +180,51 @@ function cachedText(cached: number): string {
 
 function epochLine({ epoch, epochs, best }: Extract<ProgressEvent, { kind: "epoch" }>): string {
   const number = `${String(epoch.epoch).padStart(String(epochs).length)}/${epochs}`;
-  const named = [
-    ["loss", epoch.loss],
-    ["accuracy", epoch.accuracy],
-    ["val_loss", epoch.val_loss],
-    ["val_accuracy", epoch.val_accuracy],
-  ] as const;
-  const figures = named.flatMap(([name, value]) => (value === undefined ? [] : [`${name} ${figure(value)}`]));
+  const metric = headlineMetric(epoch);
+  const names = metric === undefined ? ["loss", "val_loss"] : ["loss", metric, "val_loss", `val_${metric}`];
+  const figures = names.flatMap((name) => {
+    const value = epoch[name];
+    return value === undefined ? [] : [`${name} ${figure(value)}`];
+  });
   return [`epoch ${number}`, ...figures, formatSeconds(epoch.seconds), ...(best ? ["best"] : [])].join("  ");
+}
+
+/** Figures of an epoch that are no metrics. */
+const notMetrics: ReadonlySet<string> = new Set(["epoch", "phase", "lr", "seconds", "loss"]);
+
+/** Returns the name of the metric that says most, the task's first; undefined where it has none. */
+function headlineMetric(epoch: Epoch): string | undefined {
+  return Object.keys(epoch).find((name) => !notMetrics.has(name) && !/^val_|_loss$/.test(name));
+}
+
+/** Returns the first metric, or the loss where there is none, of samples that were held out if there are any. */
+function headline(epoch: Epoch, unit: SampleUnit): string {
+  const name = headlineMetric(epoch) ?? "loss";
+  const held = epoch[`val_${name}`];
+  return held === undefined
+    ? `${name} ${figure(epoch[name] ?? Number.NaN)} on the ${unit} it trained on`
+    : `${name} ${figure(held)} on ${unit} it did not train on`;
+}
+
+/** With more classes only the worst are printed; the report has them all. */
+const mostClasses = 10;
+
+/** Returns a table of the classes of the validation samples, the lowest F1 first. */
+function classLines(validation: FinetuneResult["validation"]): readonly string[] {
+  const several = (validation?.outputs.length ?? 0) > 1;
+  return (validation?.outputs ?? []).flatMap(({ name, perClass = [] }) => {
+    if (perClass.length === 0) return [];
+    const rows = perClass
+      .toSorted((a, b) => a.f1 - b.f1)
+      .slice(0, mostClasses)
+      .map(({ label, precision, recall, f1, support }) => [
+        `          ${label}`,
+        ...[precision, recall, f1].map(figure),
+        String(support),
+      ]);
+    const head = [`classes   ${several ? name : ""}`, "precision", "recall", "f1", "samples"];
+    return columns([head, ...rows], new Set([1, 2, 3, 4]));
+  });
 }
 
 /** Returns the last lines of a run: its cost beside the plan, the proof, the files, and the best epoch. */
@@ -212,9 +249,10 @@ function resultLines(out: string, result: FinetuneResult, unit: SampleUnit): str
     lines.push(`skipped   ${skipped} that cannot be ${how}, listed in bad-${unit}.csv`);
   }
   lines.push(`files     ${result.files.join("  ")}`);
+  lines.push(...classLines(result.validation));
   if (best) {
     lines.push(
-      `result    ${bestFigure(best, unit)} (epoch ${best.epoch} of ${result.history.length}), in ${out}`,
+      `result    ${headline(best, unit)} (epoch ${best.epoch} of ${result.history.length}), in ${out}`,
     );
   }
   if (result.test) {
@@ -225,16 +263,6 @@ function resultLines(out: string, result: FinetuneResult, unit: SampleUnit): str
     lines.push(`test      ${figures.join("  ")} on ${samples} ${unit} of test`);
   }
   return lines;
-}
-
-/** Returns the figure that says how good an epoch is: accuracy where there is one, else another metric, else the loss. */
-function bestFigure(best: Epoch, unit: SampleUnit): string {
-  const telling = ["accuracy", "binary_accuracy", "f1_score", "mean_io_u", "mae", "loss"];
-  const held = telling.find((name) => best[`val_${name}`] !== undefined);
-  if (held !== undefined)
-    return `${held} ${figure(best[`val_${held}`] ?? Number.NaN)} on ${unit} it did not train on`;
-  const own = telling.find((name) => best[name] !== undefined) ?? "loss";
-  return `${own} ${figure(best[own] ?? Number.NaN)} on the ${unit} it trained on`;
 }
 
 function runDocument(out: string, result: FinetuneResult): object {

@@ -5,6 +5,7 @@ import type { AugmentArgument } from "../features/views/recipe.ts";
 import type { FinetunePlan } from "../freeze/plan.ts";
 import type { FreezePolicy } from "../freeze/policy.ts";
 import type { Evaluation } from "../inference/evaluate.ts";
+import type { SplitReport } from "../report/run-report.ts";
 import type { LossArgument } from "../task/losses/loss-argument.ts";
 import type { AskedTask, TaskName } from "../task/task.ts";
 import type { Callback } from "../training/callbacks/callback.ts";
@@ -211,6 +212,8 @@ export interface FinetuneResult {
   readonly phases: readonly PhaseResult[];
   readonly engine: string;
   readonly features: FeatureFigures;
+  /** How the tuned model does on the validation samples, where a report was asked for. */
+  readonly validation?: SplitReport;
   /** The tuned model's figures on the samples of test; absent where the data has none. */
   readonly test?: Evaluation;
   /** Files that could not be used. */

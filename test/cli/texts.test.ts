@@ -43,7 +43,16 @@ describe("a run on texts", () => {
     expect(stdout).toMatch(/frontier {2}vectorize {2}9 .*\/text\n/);
     expect(stdout).toContain("skipped   2 texts that cannot be read, listed in bad-texts.csv");
     expect(readdirSync(out).sort()).toEqual(
-      ["args.json", "bad-texts.csv", "history.csv", "labels.json", "model.keras", "plan.json"].sort(),
+      [
+        "args.json",
+        "bad-texts.csv",
+        "history.csv",
+        "labels.json",
+        "model.keras",
+        "plan.json",
+        "report.html",
+        "report.json",
+      ].sort(),
     );
     expect(readFileSync(join(out, "labels.json"), "utf8")).toContain('"dull",\n  "fine"');
     const bad = readFileSync(join(out, "bad-texts.csv"), "utf8");
