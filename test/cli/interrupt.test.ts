@@ -40,6 +40,8 @@ describe("Ctrl-C", () => {
       "labels.json",
       "model.keras",
       "plan.json",
+      "report.html",
+      "report.json",
     ]);
     const epochs = readFileSync(join(out, "history.csv"), "utf8").trim().split("\n").length - 1;
     expect(epochs).toBeGreaterThanOrEqual(2);
@@ -120,6 +122,8 @@ describe("Ctrl-C", () => {
       "labels.json",
       "model.keras",
       "plan.json",
+      "report.html",
+      "report.json",
     ]);
     expect((await readCheckpoint(join(out, "model.keras"))).notes.labels).toEqual([
       "brick",
