@@ -68,7 +68,15 @@ describe("a run", () => {
 
   test("it leaves the run folder, and what it froze is as it was in the file it came from", async () => {
     const files = readdirSync(out).sort();
-    expect(files).toEqual(["args.json", "history.csv", "labels.json", "model.keras", "plan.json", "report.html", "report.json"]);
+    expect(files).toEqual([
+      "args.json",
+      "history.csv",
+      "labels.json",
+      "model.keras",
+      "plan.json",
+      "report.html",
+      "report.json",
+    ]);
     const read = (name: string) => readFileSync(join(out, name), "utf8");
     expect(JSON.parse(read("labels.json"))).toEqual(["brick", "grass", "gravel"]);
     expect(JSON.parse(read("args.json"))).toMatchObject({
@@ -208,15 +216,9 @@ describe("the other commands", () => {
       metrics: { accuracy: number };
       confusion: number[][];
     };
-<<<<<<< HEAD
-    expect(Object.keys(json)).toEqual([
-      ...["samples", "labels", "confusion", "perClass", "loss", "metrics", "bad"],
-    ]);
-=======
     expect(Object.keys(json).sort()).toEqual(
       ["samples", "labels", "loss", "metrics", "confusion", "perClass", "bad"].sort(),
     );
->>>>>>> be0895d (Tests of the command line know the report)
     expect(json.samples).toBe(30);
     expect(Math.abs(json.loss - best["val_loss"]!)).toBeLessThan(1e-4);
     expect(json.metrics.accuracy).toBeCloseTo(best["val_accuracy"]!, 10);
