@@ -212,7 +212,7 @@ export interface FinetuneResult {
   readonly phases: readonly PhaseResult[];
   readonly engine: string;
   readonly features: FeatureFigures;
-  /** How the tuned model does on the validation samples, where a report was asked for. */
+  /** Figures, confusion and mistakes of the tuned model on the validation samples, where a report was asked for. */
   readonly validation?: SplitReport;
   /** The tuned model's figures on the samples of test; absent where the data has none. */
   readonly test?: Evaluation;
