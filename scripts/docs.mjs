@@ -45,7 +45,8 @@ function apiPage() {
     hidePageHeader: true,
     hideBreadcrumbs: true,
     useCodeBlocks: true,
-    treatWarningsAsErrors: false,
+    treatWarningsAsErrors: true,
+    intentionallyNotExported: ["Argument", "ElementType", "OutputTargets", "SampleRows", "scheduleNames"],
     ...Object.fromEntries(
       ["parameters", "interfaceProperties", "classProperties", "typeDeclaration", "propertyMembers"].map(
         (name) => [`${name}Format`, "table"],

@@ -13,6 +13,14 @@ import { withTest } from "./run/test-samples.ts";
  * Trains what the policy leaves trainable on `data`: everything static runs once per sample, the rest at every step. Nothing is
  * written without `out`. An aborted signal or a loss that is not finite rejects once the best completed epoch is in `out`.
  * @throws {UsageError | TopologyError | KerasFileError | DataError} before anything is computed where the run cannot be.
+ *
+ * @example
+ * const { checkpoint, history, proof } = await finetune({
+ *   model: "resnet50.h5",
+ *   data: "photos/",
+ *   freeze: freezeUntil("conv4"),
+ *   out: "runs/pets",
+ * });
  */
 export async function finetune(options: FinetuneOptions): Promise<FinetuneResult> {
   const started = performance.now();

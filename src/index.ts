@@ -2,6 +2,8 @@ export type {
   BatchNormMode,
   Checkpoint,
   CheckpointFormat,
+  Json,
+  JsonObject,
   Notes,
   PreprocessMode,
   Weight,
@@ -13,6 +15,7 @@ export type { ArrayDatasetOptions } from "./data/arrays.ts";
 export { arrayDataset } from "./data/arrays.ts";
 export type { BatchDatasetOptions, BatchSource } from "./data/batches.ts";
 export { batchDataset } from "./data/batches.ts";
+export type { ClassFolderOptions, ClassFolders, ImageFolder, TextFolder } from "./data/class-folders.ts";
 export { imageFolder, textFolder } from "./data/class-folders.ts";
 export type {
   ArrayDataset,
@@ -31,23 +34,44 @@ export type {
   TargetColumn,
   TextDataset,
 } from "./data/dataset.ts";
+export type { Channels } from "./data/decode.ts";
+export type { ImageOptions } from "./data/images.ts";
 export { loadImages } from "./data/images.ts";
+export type { MaskCoding } from "./data/mask-coding.ts";
 export type { MaskFolder, MaskFolderOptions } from "./data/mask-folder.ts";
 export { maskFolder } from "./data/mask-folder.ts";
 export type { FileOptions } from "./data/model-files.ts";
+export type { BadFile } from "./data/sample-reader.ts";
 export { table } from "./data/table.ts";
+export type { AskedTargets } from "./data/table-columns.ts";
 export type { TableOptions } from "./data/table-plan.ts";
-export type { EngineChoice, EngineInfo } from "./engine/backend.ts";
+export type {
+  EngineChoice,
+  EngineInfo,
+  EngineName,
+  EngineOptions,
+  RejectedEngine,
+} from "./engine/backend.ts";
 export { engineInfo, useEngine } from "./engine/backend.ts";
+export type { SetupOptions, SetupReport, SetupStep } from "./engine/setup.ts";
 export { setupEngine } from "./engine/setup.ts";
+export type { Axis, EngineTensor, Operand, TensorOperations } from "./engine/tensor-operations.ts";
 export { DataError, KerasFileError, MachineError, TopologyError, UsageError } from "./errors.ts";
 export type { Shard, ShardFeatures } from "./features/shard.ts";
 export type { AugmentArgument } from "./features/views/recipe.ts";
 export { finetune } from "./finetune.ts";
+export type { ReadOptions } from "./formats/checkpoint-file.ts";
 export { readCheckpoint } from "./formats/checkpoint-file.ts";
-export type { Inspection } from "./freeze/inspect.ts";
+export type { InspectedLayer, InspectedStage, Inspection } from "./freeze/inspect.ts";
 export { inspect } from "./freeze/inspect.ts";
-export type { FinetunePlan, PlannedLayer } from "./freeze/plan.ts";
+export type { Side } from "./freeze/partition.ts";
+export type {
+  FinetunePlan,
+  PlannedAugmentation,
+  PlannedCost,
+  PlannedLayer,
+  PlannedTensor,
+} from "./freeze/plan.ts";
 export type { FreezePolicy } from "./freeze/policy.ts";
 export {
   freeze,
@@ -57,10 +81,12 @@ export {
   freezeUntil,
   unfreeze,
 } from "./freeze/policy.ts";
+export type { ClassHead, HeadOptions, UnitHead } from "./head/replace-head.ts";
 export { replaceHead } from "./head/replace-head.ts";
-export type { Evaluation } from "./inference/evaluate.ts";
+export type { EvaluateOptions, Evaluation, PerOutput } from "./inference/evaluate.ts";
 export { evaluate } from "./inference/evaluate.ts";
 export type { ClassProbability, OutputPrediction, SamplePrediction } from "./inference/output-predictions.ts";
+export type { PredictOptions } from "./inference/predict.ts";
 export { predict } from "./inference/predict.ts";
 export type { FilePrediction, PredictFilesOptions } from "./inference/predict-files.ts";
 export { predictFiles } from "./inference/predict-files.ts";
@@ -70,15 +96,18 @@ export type { ClassRow, OutputReport, SampleNote, SplitReport } from "./report/r
 export type { ExtractOptions, Features } from "./run/extract-features.ts";
 export { extractFeatures } from "./run/extract-features.ts";
 export type {
+  FeatureFigures,
   FinetuneOptions,
   FinetuneResult,
   PhaseOptions,
   PhaseResult,
   ProgressEvent,
 } from "./run/options.ts";
+export type { PlanFinetuneOptions } from "./run/plan-finetune.ts";
 export { planFinetune } from "./run/plan-finetune.ts";
 export type { Proof } from "./run/proof.ts";
 export type { ClassFigures } from "./task/class-figures.ts";
+export type { Figures } from "./task/figures.ts";
 export type { CustomLoss, LossArgument } from "./task/losses/loss-argument.ts";
 export type {
   CustomMetric,
@@ -91,18 +120,32 @@ export type {
 } from "./task/metrics/metric.ts";
 export type { AskedTask, Task, TaskKind, TaskName, TaskOutput } from "./task/task.ts";
 export { taskOf } from "./task/task-of.ts";
-export type { DType, InputTensor, Shape, StringTensor, Tensor } from "./tensor.ts";
+export type { DType, InputTensor, Shape, StringTensor, Tensor, TensorData } from "./tensor.ts";
 export { layerGraph } from "./topology/build-graph.ts";
-export type { LayerGraph } from "./topology/layer-graph.ts";
 export type {
+  ActivityPenalties,
+  GraphEndpoint,
+  GraphLayer,
+  GraphNode,
+  KerasMajor,
+  LayerGraph,
+  ModelLayers,
+  TensorRef,
+  TensorSpec,
+} from "./topology/layer-graph.ts";
+export type {
+  Awaitable,
   Callback,
   Moment,
   StepFigures,
   TrainingRun,
   Verdict,
 } from "./training/callbacks/callback.ts";
+export type { Examples } from "./training/example-set.ts";
 export type { Epoch, History } from "./training/history.ts";
 export type { OptimizerArgument } from "./training/optimizer-config.ts";
+export type { ScheduleArgument, ScheduleName } from "./training/schedules.ts";
+export type { Snapshot } from "./training/snapshot.ts";
 export type {
   CallbackState,
   OptimizerState,
@@ -111,5 +154,5 @@ export type {
   TrainingState,
   WeightSlots,
 } from "./training/state.ts";
-export type { Trainer, TrainerOptions } from "./training/trainer.ts";
+export type { BatchOptions, TrainedBatch, Trainer, TrainerOptions } from "./training/trainer.ts";
 export { createTrainer } from "./training/trainer.ts";

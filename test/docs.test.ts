@@ -84,6 +84,14 @@ describe("README and docs", () => {
     expect([status, stderr]).toEqual([0, ""]);
   });
 
+  test("docs/api.md has every function of the package, each with an example", () => {
+    const [, functions = ""] = pageText("docs/api.md").split(/^## Functions$/m);
+    const sections = functions.split(/^## /m)[0]?.split(/^### /m).slice(1) ?? [];
+    expect(sections.length).toBeGreaterThan(20);
+    const without = sections.filter((section) => !/^#{4,5} Examples?$/m.test(section));
+    expect(without.map((section) => section.split("\n")[0])).toEqual([]);
+  });
+
   test("every file that CONTRIBUTING names is there", () => {
     const named = [
       ...pageText("CONTRIBUTING.md").matchAll(/`((?:src|test|fixtures|docs|scripts|\.github)\/[\w./-]+)`/g),

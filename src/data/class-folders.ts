@@ -38,6 +38,10 @@ export type TextFolder = ClassFolders & TextDataset;
  * (`training_set`, `seg_test`, `Validation`, …). Hidden files are ignored.
  *
  * @throws {DataError} if the folder is laid out otherwise.
+ *
+ * @example
+ * const { classNames, samples } = await imageFolder("photos/");
+ * console.log(classNames, samples.length);
  */
 export async function imageFolder(directory: string, options: ClassFolderOptions = {}): Promise<ImageFolder> {
   return { ...(await classFolders(directory, imageFiles, options)), kind: "images" };
@@ -48,6 +52,9 @@ export async function imageFolder(directory: string, options: ClassFolderOptions
  * `keras.utils.text_dataset_from_directory`. Reads nothing.
  *
  * @throws {DataError} if the folder is laid out otherwise.
+ *
+ * @example
+ * const { checkpoint } = await finetune({ model: "reviews.keras", data: await textFolder("texts/") });
  */
 export async function textFolder(directory: string, options: ClassFolderOptions = {}): Promise<TextFolder> {
   return { ...(await classFolders(directory, textFiles, options)), kind: "texts" };

@@ -68,6 +68,10 @@ export function imageReader(options: ImageOptions): SampleReader<Float32Array, T
  * Reads images into one float32 tensor `[N, height, width, channels]`, in the order of `paths`.
  *
  * @throws {DataError} if an image does not decode; it names each.
+ *
+ * @example
+ * const images = await loadImages(["cat.jpg"], { imageSize: [224, 224], preprocess: "caffe" });
+ * const [probabilities] = await predict(checkpoint, images);
  */
 export async function loadImages(paths: readonly string[], options: ImageOptions): Promise<Tensor> {
   return loadSamples(paths, imageReader(options));

@@ -49,6 +49,9 @@ let running: EngineInfo | undefined;
  * Selects the engine of this process. `auto` uses the first engine that works, native before wasm. Takes precedence
  * over `KERAS_FINETUNE_ENGINE`.
  * @throws {UsageError} for an unknown name, or if another engine already holds tensors.
+ *
+ * @example
+ * useEngine("wasm"); // before the first tensor
  */
 export function useEngine(choice: EngineChoice, options: EngineOptions = {}): void {
   checkChoice(choice, optionName("engine"));
@@ -65,7 +68,12 @@ export function useEngine(choice: EngineChoice, options: EngineOptions = {}): vo
   if (switches || !running) starting = undefined;
 }
 
-/** Returns the current engine, undefined before `ensureEngine`. */
+/**
+ * Returns the current engine, undefined before `ensureEngine`.
+ *
+ * @example
+ * console.log(engineInfo()?.name); // "native" or "wasm", once something was computed
+ */
 export function engineInfo(): EngineInfo | undefined {
   return running;
 }

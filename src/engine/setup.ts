@@ -36,6 +36,9 @@ export interface SetupReport {
  * Builds the native engine in `KERAS_FINETUNE_HOME`, or else in the cache folder: tfjs-node compiled against a current
  * TensorFlow. Processes started afterwards use it. On failure, the previous engine is kept.
  * @throws {MachineError} on a platform without a TensorFlow wheel, or without npm, Python and pip, or a C++ compiler.
+ *
+ * @example
+ * const { tensorflow, seconds } = await setupEngine({ onProgress: (step, message) => console.log(step, message) });
  */
 export async function setupEngine(options: SetupOptions = {}): Promise<SetupReport> {
   checkPlatform();

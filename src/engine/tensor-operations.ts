@@ -7,8 +7,8 @@ export interface EngineTensor {
   readonly rank: number;
 }
 
-type Operand = EngineTensor | number;
-type Axis = number | number[];
+export type Operand = EngineTensor | number;
+export type Axis = number | number[];
 
 /**
  * Differentiable operations for losses and layers of one's own. They broadcast as NumPy's do, and every tensor that they make is

@@ -29,6 +29,10 @@ export interface ReadOptions {
  * folder or model.json. Weights without a model, in shards too, need an architecture.
  * @throws {KerasFileError} naming the file and what is wrong: missing, truncated, no Keras file, weights that do not fit.
  * @throws {UsageError} for an unknown architecture.
+ *
+ * @example
+ * const checkpoint = await readCheckpoint("resnet50.h5");
+ * const named = await readCheckpoint("resnet50.weights.h5", { arch: "resnet50" });
  */
 export async function readCheckpoint(path: string, options: ReadOptions = {}): Promise<Checkpoint> {
   const network = options.arch === undefined ? undefined : await networkNamed(options.arch);

@@ -52,7 +52,7 @@ const evaluateChecks: OptionChecks<EvaluateOptions> = {
 };
 
 /** One thing for an output, or one for each of several by their names. */
-type PerOutput<T> = T | Readonly<Record<string, T>>;
+export type PerOutput<T> = T | Readonly<Record<string, T>>;
 
 export interface Evaluation {
   /** Samples that were judged. */
@@ -82,6 +82,10 @@ interface Rows {
  * model's by name where the model knows its labels.
  * @throws {UsageError} for a model whose outputs do not serve the data, or classes that are not the model's.
  * @throws {DataError} for targets that the losses do not take, and where no file can be used.
+ *
+ * @example
+ * const { loss, metrics } = await evaluate(checkpoint, await imageFolder("photos/"));
+ * console.log(loss, metrics["accuracy"]);
  */
 export async function evaluate(
   checkpoint: Checkpoint,

@@ -44,6 +44,11 @@ const predictChecks: OptionChecks<PredictFilesOptions> = {
  * Returns what the model makes of images, or of texts where it takes texts, in the order given; a path may be a folder, which means
  * every such file in it and below. A file found in a folder that cannot be used is warned about and left out.
  * @throws {DataError} for a file named by its path that cannot be used, and where there is none.
+ *
+ * @example
+ * for (const found of await predictFiles(checkpoint, ["photos/new/"], { top: 3 })) {
+ *   if ("predictions" in found) console.log(found.path, found.predictions[0]?.label);
+ * }
  */
 export async function predictFiles(
   checkpoint: Checkpoint,

@@ -59,6 +59,9 @@ export interface PredictOptions {
  * The model's outputs in inference mode, one float32 tensor `[N, …]` for each, or what the whole of a batch gives where samples meet; texts, `predict<StringTensor>`, where an inverted
  * StringLookup gives the output. Inputs are taken as they are: nothing is preprocessed.
  * @throws {TopologyError} for a layer that cannot be computed here.
+ *
+ * @example
+ * const [probabilities] = await predict(checkpoint, { dtype: "float32", shape: [1, 224, 224, 3], data: pixels });
  */
 export async function predict<Output extends InputTensor = Tensor>(
   checkpoint: Checkpoint,

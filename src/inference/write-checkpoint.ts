@@ -15,6 +15,10 @@ export interface WriteCheckpointOptions extends Omit<WriteOptions, "program"> {
  * it; for inference in other runtimes as `.onnx`. On failure, the file or folder stays as it was before.
  * @throws {UsageError} for an ending of no format.
  * @throws {TopologyError} naming the layer that the format cannot hold.
+ *
+ * @example
+ * await writeCheckpoint("tuned.keras", checkpoint);
+ * await writeCheckpoint("tuned_web", checkpoint); // a folder for tf.loadLayersModel
  */
 export async function writeCheckpoint(
   path: string,

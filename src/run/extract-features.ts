@@ -68,6 +68,11 @@ export interface Features {
  * `shard` the share of one machine goes into the cache and only figures are returned.
  * @throws {UsageError | TopologyError} for a model that takes no such files or cannot be computed here.
  * @throws {DataError} for a file that cannot be used, with `strictData`.
+ *
+ * @example
+ * const data = await imageFolder("photos/");
+ * const plan = planFinetune(checkpoint, { freeze: freezeUntil("conv4") });
+ * const features = await extractFeatures(checkpoint, plan, data);
  */
 export async function extractFeatures(
   checkpoint: Checkpoint,

@@ -23,6 +23,10 @@ import type { AskedTask, ByOutput, Task, TaskOutput } from "./task.ts";
  * Returns what each output of the model is asked: by what the caller says, else by the file's compile config where its loss fits the
  * targets, else by the head and the targets. Pure.
  * @throws {UsageError} for a loss or a task that is not known, or that the data contradicts.
+ *
+ * @example
+ * const { outputs } = taskOf(checkpoint, await imageFolder("photos/"));
+ * console.log(outputs[0]?.loss, outputs[0]?.reason);
  */
 export function taskOf(checkpoint: Checkpoint, dataset?: Dataset, asked: AskedTask = {}): Task {
   const outputs = modelOutputs(layerGraph(checkpoint));

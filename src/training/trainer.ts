@@ -95,8 +95,15 @@ export interface BatchOptions {
 export type TrainedBatch = Figures & { readonly accuracy?: number };
 
 /**
+ * Puts a model on the engine for training a step at a time, with arrays that the caller prepares.
  * @throws {UsageError} for an option that is not known, a policy that matches nothing or freezes everything.
  * @throws {TopologyError} for a layer that cannot be computed here.
+ *
+ * @example
+ * const trainer = await createTrainer(checkpoint, { freeze: freezeUntil("conv4"), learningRate: 1e-4 });
+ * const { loss } = await trainer.trainOnBatch(images, classes);
+ * const tuned = trainer.checkpoint();
+ * trainer.dispose();
  */
 export async function createTrainer(checkpoint: Checkpoint, options: TrainerOptions = {}): Promise<Trainer> {
   requireOptions(options, trainerChecks);

@@ -43,7 +43,7 @@ export interface TrainingRun {
 /** `stop` ends the run, `end-phase` goes on with the next phase if there is one. */
 export type Verdict = "stop" | "end-phase";
 
-type Awaitable<T> = T | Promise<T>;
+export type Awaitable<T> = T | Promise<T>;
 
 /**
  * Something that watches or steers training. Callbacks are called in the order of their list, and each may return a promise, which is
