@@ -75,7 +75,12 @@ export async function openData(
   const { masks, x, targets, sampleWeight, splitColumn, group } = options;
   if (isTablePath(path)) {
     refuse({ masks }, `a folder of images, got the table ${path}`);
-    return table(path, { ...options, kind: takesTexts(layerGraph(checkpoint)) ? "texts" : "images" });
+    const graph = layerGraph(checkpoint);
+    return table(path, {
+      ...options,
+      outputs: graph.outputs.length,
+      kind: takesTexts(graph) ? "texts" : "images",
+    });
   }
   refuse({ x, targets, sampleWeight, splitColumn, group }, `a table (.csv, .tsv, .jsonl), got ${path}`);
   if (masks !== undefined)

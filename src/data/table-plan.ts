@@ -20,6 +20,8 @@ export interface TableOptions {
   readonly group?: string | undefined;
   /** What the targets are, where the cells leave that open: `single-label` reads a column of numbers as class names. */
   readonly task?: AskedTargets | undefined;
+  /** How many outputs the model has: with one, several columns of numbers are its values. By default each column is an output's. */
+  readonly outputs?: number | undefined;
   /** What the model takes; by default what the cells look like. */
   readonly kind?: "images" | "texts" | undefined;
   /** Share of train that is held out where no row is in val; 0.2 by default, 0 for none. */

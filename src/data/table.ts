@@ -42,7 +42,8 @@ export async function table(path: string, options: TableOptions = {}): Promise<F
   const isTrain = splits.map((split) => split === "train" || options.forEvaluation === true);
   if (!isTrain.includes(true))
     throw new DataError(`${path}: expected rows of train, got none.`, "table-no-train");
-  const targets = plan.targets.map((index) => readTarget(columnAt(rows, index), options.task, isTrain));
+  const read = plan.targets.map((index) => readTarget(columnAt(rows, index), options.task, isTrain));
+  const targets = options.outputs === 1 ? asVector(read) : read;
   const facts: TableFacts = {
     ...{ path, splits, targets },
     weights: plan.weight === undefined ? undefined : readWeights(columnAt(rows, plan.weight)),
@@ -57,6 +58,16 @@ export async function table(path: string, options: TableOptions = {}): Promise<F
   const holds = plan.inputs.holds ?? (options.kind === "texts" || !arePaths(data) ? "texts" : "files");
   if (holds === "files") return filesOf(inputs, facts, options);
   return arraysOf({ dtype: "string", shape: [data.length], data }, facts, options);
+}
+
+/** Returns several columns of numbers as one of vectors, the values of one output. */
+function asVector(targets: readonly ReadTarget[]): readonly ReadTarget[] {
+  const [first, ...more] = targets;
+  if (!first || more.length === 0 || targets.some(({ column }) => column.kind !== "numbers")) return targets;
+  const values = first.values.map((_, row) => targets.map(({ values: all }) => Number(all[row])));
+  const name = targets.map(({ column }) => column.name).join(", ");
+  const whole = targets.every(({ column }) => column.whole === true);
+  return [{ column: { name, kind: "vector", size: targets.length, whole }, values }];
 }
 
 /** Returns whether most texts end in a file's extension, or are single words. */

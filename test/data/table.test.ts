@@ -225,6 +225,13 @@ describe("a table of numbers or texts is arrays", () => {
     expect(dataset.targetColumns?.map(({ kind }) => kind)).toEqual(["numbers", "classes"]);
   });
 
+  test("with several columns of numbers as the values of a model's only output", async () => {
+    const text = "a,u,v\n1,2,3.5\n4,5,6\n";
+    const dataset = await arraysOf(text, { x: "a", targets: ["u", "v"], outputs: 1 });
+    expect(dataset.targets).toEqual({ dtype: "float32", shape: [2, 2], data: Float32Array.of(2, 3.5, 5, 6) });
+    expect(dataset.targetColumns).toEqual([{ name: "u, v", kind: "vector", size: 2, whole: false }]);
+  });
+
   test("with columns by a pattern, and a column that lists numbers", async () => {
     const wide = await arraysOf("label,p1,p2,p3\nx,1,2,3\ny,4,5,6\n", { x: "p*" });
     expect(wide.inputs).toEqual({ dtype: "float32", shape: [2, 3], data: Float32Array.of(1, 2, 3, 4, 5, 6) });

@@ -82,6 +82,24 @@ describe("a table", () => {
   });
 });
 
+test("a table with a column of texts trains a model that takes texts", async () => {
+  const folder = join(scratch, "reviews");
+  mkdirSync(folder, { recursive: true });
+  const rows = Array.from(
+    { length: 8 },
+    (_, index) =>
+      `"the film was ${index % 2 ? "dull" : "a delight"}, ${index}",${index % 2 ? "dull" : "fine"}`,
+  );
+  writeFileSync(join(folder, "reviews.csv"), ["text,label", ...rows].join("\n"));
+  const { result, notes } = await run({
+    model: join(fixtures, "texts", "k3-reviews.keras"),
+    data: join(folder, "reviews.csv"),
+    valFraction: 0.25,
+  });
+  expect(notes[0]).toBe("data      2 classes, 6 + 2 samples");
+  expect(result.checkpoint.notes.labels).toEqual(["dull", "fine"]);
+});
+
 test("samples of test are evaluated at the end and reported apart, also in plan.json", async () => {
   const names = ["brick", "grass"];
   const data = photos(
