@@ -45,15 +45,13 @@ export async function runReport(
     settings: record.args,
     history: record.history,
     bestEpoch: record.bestEpoch,
-    phases: [
-      {
-        name: "run",
-        from: 1,
-        to: record.history.length,
-        frozenWeights: record.proof.weights.length,
-        unchanged: record.proof.unchanged,
-      },
-    ],
+    phases: record.phases.map(({ from, to, proof }, index) => ({
+      name: run.phases[index]?.policy ?? `phase ${index + 1}`,
+      from,
+      to,
+      frozenWeights: proof.weights.length,
+      unchanged: proof.unchanged,
+    })),
     splits: await Promise.all(
       [...splits, ...testSplit(run, record)].map((split) =>
         root === null ? split : withThumbnails(split, root),
