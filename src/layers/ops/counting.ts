@@ -9,7 +9,7 @@ import type { Kernel, KernelCall, KernelResult } from "../kernel.ts";
 import { firstInput } from "../kernel.ts";
 import { min } from "./along-axes.ts";
 import { asFloat } from "./number-functions.ts";
-import { operandOf, operandsOf, requiredOperand } from "./operands.ts";
+import { operandsOf, requiredOperand } from "./operands.ts";
 import { partitioned } from "./partition-order.ts";
 
 export const countingKernels: Readonly<Record<string, Kernel>> = {

@@ -8,7 +8,7 @@ import type { KernelCall, KernelResult } from "../kernel.ts";
 import { unsupported } from "../kernel.ts";
 import { logSum } from "./ctc-loss.ts";
 import { asFloat } from "./number-functions.ts";
-import { operandOf, requiredOperand } from "./operands.ts";
+import { requiredOperand } from "./operands.ts";
 
 interface Path {
   readonly labels: readonly number[];

@@ -6,7 +6,7 @@ import { tf } from "../../engine/tf.ts";
 import { numberAt } from "../../topology/config-values.ts";
 import type { KernelCall } from "../kernel.ts";
 import { asFloat } from "./number-functions.ts";
-import { operandOf, requiredOperand } from "./operands.ts";
+import { requiredOperand } from "./operands.ts";
 
 /** TensorFlow's logarithm of zero, for a sequence that ends too early. */
 const never = Math.log(1e-307);

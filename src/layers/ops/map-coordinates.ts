@@ -7,7 +7,7 @@ import { product } from "../axes.ts";
 import type { KernelCall } from "../kernel.ts";
 import { unsupported } from "../kernel.ts";
 import { asFloat } from "./number-functions.ts";
-import { operandOf, requiredOperand } from "./operands.ts";
+import { requiredOperand } from "./operands.ts";
 
 /** A value next to a coordinate along an axis, and its weight. */
 interface Neighbor {

@@ -15,7 +15,7 @@ import { drawsFrom } from "../random-images/draws.ts";
 import { distorted, smoothed } from "../random-images/elastic.ts";
 import { readingIn } from "../random-images/random-image.ts";
 import { valuesAt } from "./map-coordinates.ts";
-import { argumentOf, operandOf, requiredOperand } from "./operands.ts";
+import { argumentOf, requiredOperand } from "./operands.ts";
 
 export const movedImageKernels: Readonly<Record<string, Kernel>> = {
   "ops.AffineTransform": (call) => {

@@ -10,7 +10,7 @@ import { product } from "../axes.ts";
 import type { Kernel, KernelCall } from "../kernel.ts";
 import { unsupported } from "../kernel.ts";
 import { min } from "./along-axes.ts";
-import { argumentOf, numbersOf, operandOf, requiredOperand } from "./operands.ts";
+import { argumentOf, numbersOf, requiredOperand } from "./operands.ts";
 
 export const scatteringKernels: Readonly<Record<string, Kernel>> = {
   "ops.Scatter": scattered,

@@ -13,7 +13,7 @@ import { pooled } from "../pooling.ts";
 import { croppedToAspectRatio, paddedToAspectRatio, resized } from "../resampling.ts";
 import { indexed, taken } from "./indexing.ts";
 import { matmul } from "./matrix-products.ts";
-import { argumentOf, ofTwo, operandOf, operandsOf, requiredOperand, tensorList } from "./operands.ts";
+import { argumentOf, ofTwo, operandsOf, requiredOperand, tensorList } from "./operands.ts";
 
 type Op = (x: tf.Tensor, config: JsonObject, call: KernelCall) => tf.Tensor;
 
