@@ -7,7 +7,7 @@ import type { FreezePolicy } from "../freeze/policy.ts";
 import type { Evaluation } from "../inference/evaluate.ts";
 import type { SplitReport } from "../report/run-report.ts";
 import type { LossArgument } from "../task/losses/loss-argument.ts";
-import type { AskedTask, TaskName } from "../task/task.ts";
+import type { AskedTask, Task, TaskName } from "../task/task.ts";
 import type { Callback } from "../training/callbacks/callback.ts";
 import type { Epoch, History } from "../training/history.ts";
 import type { OptimizerArgument } from "../training/optimizer-config.ts";
@@ -206,6 +206,8 @@ export interface FinetuneResult {
   /** Counted from 1. */
   readonly bestEpoch: number;
   readonly plan: FinetunePlan;
+  /** The task of each output: its kind, labels, loss and metrics. */
+  readonly task: Task;
   /** Proof for the weights that no phase trains. */
   readonly proof: Proof;
   /** One for each phase that was trained, with its epochs, counted from 1 over all phases. */

@@ -24,6 +24,7 @@ export function runRecord(
     history,
     bestEpoch,
     plan: run.plan,
+    task: run.task,
     proof: proofOf(
       hashFrozenWeights(run.checkpoint.weights, moving),
       hashFrozenWeights(checkpoint.weights, moving),

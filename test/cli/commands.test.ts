@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { readCheckpoint } from "../../src/index.ts";
 import type { CliResult } from "./run-cli.ts";
-import { fixture, lastingScratch, photos, runCli, scratch } from "./run-cli.ts";
+import { fixture, lastingScratch, photos, runCli, runFiles, scratch } from "./run-cli.ts";
 
 const model = fixture("cli", "small_resnet.keras");
 const data = fixture("demo", "photos");
@@ -38,7 +38,7 @@ describe("a run", () => {
     expect(Object.keys(run).sort()).toEqual(
       [
         ...["bad", "bestEpoch", "engine", "epochs", "features", "files", "history", "labels", "measured"],
-        ...["out", "plan", "proof", "validation"],
+        ...["out", "phases", "plan", "proof", "task", "validation"],
       ].sort(),
     );
     expect([run["out"], run["engine"], run["epochs"]]).toEqual([out, "wasm", 2]);
@@ -68,15 +68,7 @@ describe("a run", () => {
 
   test("it leaves the run folder, and what it froze is as it was in the file it came from", async () => {
     const files = readdirSync(out).sort();
-    expect(files).toEqual([
-      "args.json",
-      "history.csv",
-      "labels.json",
-      "model.keras",
-      "plan.json",
-      "report.html",
-      "report.json",
-    ]);
+    expect(files).toEqual(runFiles);
     const read = (name: string) => readFileSync(join(out, name), "utf8");
     expect(JSON.parse(read("labels.json"))).toEqual(["brick", "grass", "gravel"]);
     expect(JSON.parse(read("args.json"))).toMatchObject({
@@ -121,7 +113,7 @@ describe("a run", () => {
     expect(dry.stdout).toContain("conv3_block1_");
     expect(dry.stdout).toMatch(/^trainable params: [\d,]+ \|\| all params: [\d,]+ \|\| trainable%: [\d.]+/m);
     expect(dry.stdout).toMatch(/^frontier +conv2_block1_out/m);
-    expect(dry.stdout).not.toContain("epoch 1");
+    expect(dry.stdout).not.toMatch(/^epoch /m);
     expect(readdirSync(folder)).toEqual([]);
   });
 

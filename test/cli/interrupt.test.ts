@@ -6,7 +6,7 @@ import { createTerminal } from "../../src/cli/terminal.ts";
 import { trainCommand } from "../../src/cli/train.ts";
 import { readCheckpoint } from "../../src/index.ts";
 import { oneIn } from "../sample.ts";
-import { fixture, runCli, scratch } from "./run-cli.ts";
+import { fixture, runCli, runFiles, scratch } from "./run-cli.ts";
 
 const modelAndData = { model: fixture("cli", "small_resnet.keras"), data: fixture("demo", "photos") };
 const endless = (out: string, ...more: string[]): string[] => [
@@ -34,15 +34,7 @@ describe("Ctrl-C", () => {
     expect([result.code, result.signal]).toEqual([130, null]);
     expect(result.stderr).toContain("Stopping after this step. Press Ctrl-C again to leave at once.");
     expect(result.stderr).not.toMatch(/^\s+at /m);
-    expect(readdirSync(out).sort()).toEqual([
-      "args.json",
-      "history.csv",
-      "labels.json",
-      "model.keras",
-      "plan.json",
-      "report.html",
-      "report.json",
-    ]);
+    expect(readdirSync(out).sort()).toEqual(runFiles);
     const epochs = readFileSync(join(out, "history.csv"), "utf8").trim().split("\n").length - 1;
     expect(epochs).toBeGreaterThanOrEqual(2);
     expect(result.stdout).toMatch(
@@ -116,15 +108,7 @@ describe("Ctrl-C", () => {
       watch: afterTexts("frontier ", "Stopping after"),
     });
     expect(result.code === 130 || result.signal === "SIGINT").toBe(true);
-    expect(readdirSync(out).sort()).toEqual([
-      "args.json",
-      "history.csv",
-      "labels.json",
-      "model.keras",
-      "plan.json",
-      "report.html",
-      "report.json",
-    ]);
+    expect(readdirSync(out).sort()).toEqual(runFiles);
     expect((await readCheckpoint(join(out, "model.keras"))).notes.labels).toEqual([
       "brick",
       "grass",

@@ -2,18 +2,9 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { isWhole, oneIn } from "../sample.ts";
-import { fixture, photos, runCli, scratch } from "./run-cli.ts";
+import { fixture, photos, runCli, runFiles, scratch } from "./run-cli.ts";
 
 const model = fixture("cli", "small_resnet.keras");
-const runFiles = [
-  "args.json",
-  "history.csv",
-  "labels.json",
-  "model.keras",
-  "plan.json",
-  "report.html",
-  "report.json",
-];
 const training = (out: string): string[] => [
   ...["--model", model, "--data", photos({ brick: 3, grass: 3 }), "--epochs", "2", "--out", out],
 ];

@@ -102,6 +102,17 @@ function spawnCli(
   });
 }
 
+/** Names of the files that a run leaves in its folder, in order. */
+export const runFiles: readonly string[] = [
+  "args.json",
+  "history.csv",
+  "labels.json",
+  "model.keras",
+  "plan.json",
+  "report.html",
+  "report.json",
+];
+
 /** A path below fixtures/. */
 export function fixture(...parts: readonly string[]): string {
   return join(root, "fixtures", ...parts);

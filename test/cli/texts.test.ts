@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { readCheckpoint } from "../../src/index.ts";
-import { fixture, lastingScratch, photos, runCli, scratch } from "./run-cli.ts";
+import { fixture, lastingScratch, photos, runCli, runFiles, scratch } from "./run-cli.ts";
 
 const reviews = fixture("texts", "k3-reviews.keras");
 const sentences = {
@@ -42,18 +42,7 @@ describe("a run on texts", () => {
     expect(stdout).toContain("2 classes, 8 + 2 texts");
     expect(stdout).toMatch(/frontier {2}vectorize {2}9 .*\/text\n/);
     expect(stdout).toContain("skipped   2 texts that cannot be read, listed in bad-texts.csv");
-    expect(readdirSync(out).sort()).toEqual(
-      [
-        "args.json",
-        "bad-texts.csv",
-        "history.csv",
-        "labels.json",
-        "model.keras",
-        "plan.json",
-        "report.html",
-        "report.json",
-      ].sort(),
-    );
+    expect(readdirSync(out).sort()).toEqual([...runFiles, "bad-texts.csv"].sort());
     expect(readFileSync(join(out, "labels.json"), "utf8")).toContain('"dull",\n  "fine"');
     const bad = readFileSync(join(out, "bad-texts.csv"), "utf8");
     expect(bad).toMatch(/empty\.txt,the file is empty\./);

@@ -45,6 +45,7 @@ function record(own: Checkpoint, name: string, format: CheckpointFormat): RunRec
     args: { name },
     history: [{ epoch: 1, phase: 1, loss: 1, lr: 1, seconds: 1 }],
     bestEpoch: 1,
+    task: { outputs: [], warnings: [] },
     plan: {} as RunRecord["plan"],
     phases: [],
     proof: { unchanged: true, weights: [] },

@@ -60,6 +60,7 @@ function record(changes: Partial<RunRecord> = {}): RunRecord {
       { epoch: 2, phase: 1, loss: 1, lr: 1e-4, seconds: 1 },
     ],
     bestEpoch: 1,
+    task: { outputs: [], warnings: [] },
     plan: {
       layers: [],
       firstTrainable: "predictions",
