@@ -32,14 +32,12 @@ function quantizedRows(call: KernelCall, tokens: tf.Tensor1D): tf.Tensor {
   const { weights, config } = call;
   const of = (name: string): tf.Tensor => tf.gather(weightIn(weights, name), tokens);
   const stored = of("embeddings");
-  const isPacked = quantizationOf(config)!.bits === 4;
+  const isPacked = quantizationOf(config)?.bits === 4;
   const values = isPacked ? unpacked(stored, numberAt(config, "output_dim"), true) : stored;
   if (weights["embeddings_zero"]) {
     const block = tf.cast(weightIn(weights, "g_idx"), "int32") as tf.Tensor1D;
-    const [scale, zero] = ["embeddings_scale", "embeddings_zero"].map((name) =>
-      tf.gather(of(name), block, tokens.rank),
-    );
-    return tf.mul(tf.sub(values, zero!), scale!);
+    const ofBlock = (name: string): tf.Tensor => tf.gather(of(name), block, tokens.rank);
+    return tf.mul(tf.sub(values, ofBlock("embeddings_zero")), ofBlock("embeddings_scale"));
   }
   const rows = tf.div(values, tf.expandDims(of("embeddings_scale"), -1));
   const update = lowRankUpdate(call, "embeddings");
@@ -67,7 +65,7 @@ function quantizedScores(call: KernelCall): tf.Tensor {
     const tensor = own ? weights[`reverse_${name}`] : weights[name];
     return tensor && !own ? tf.transpose(tensor) : tensor;
   };
-  const isPacked = quantizationOf(config)!.bits === 4;
+  const isPacked = quantizationOf(config)?.bits === 4;
   const size = numberAt(config, "output_dim");
   // Both are packed along the vectors' axis.
   const stored = own ? tf.transpose(own) : weightIn(weights, "embeddings");

@@ -1,7 +1,7 @@
 /** @file A model inside a wrapper, as a layer. */
 import type { tf } from "../engine/tf.ts";
 import { innerModelClass, innerModelOf } from "../topology/dialects/inner-model.ts";
-import { refKey } from "../topology/layer-graph.ts";
+import { layerIn, refKey } from "../topology/layer-graph.ts";
 import { specOf } from "../topology/layer-specs.ts";
 import { innerCalls, innerPlaces } from "../topology/specs/inner-model.ts";
 import type { Values } from "./call-node.ts";
@@ -32,7 +32,7 @@ function innerModel(call: KernelCall, kernelOf: KernelOf): KernelResult {
     if (mask) values.masks.set(refKey(ref), mask);
   });
   for (const node of calls.nodes) {
-    const layer = layers.get(node.layer)!;
+    const layer = layerIn(layers, node.layer);
     if (layer.className === "InputLayer") continue;
     const place = places.get(layer.path);
     const weights = place ? weightsBelow({ ...call.weights, ...state }, place) : {};

@@ -25,7 +25,7 @@ export interface Product {
  */
 export function quantizedProduct(call: KernelCall, product: Product): tf.Tensor {
   const { config, weights } = call;
-  const { mode, blockSize } = quantizationOf(config)!;
+  const { mode, blockSize } = quantizationOf(config) ?? {};
   const { kernelShape, multiply } = product;
   if (mode === "float8") return float8Product(call, multiply);
   if (mode === "int8") {
@@ -91,7 +91,7 @@ function calibratedKernel({ weights, config }: KernelCall): tf.Tensor {
   const scale = weightIn(weights, "kernel_scale");
   const zero = weights["kernel_zero"] ?? weightIn(weights, "zero_point");
   const stored = tf.transpose(weightIn(weights, "kernel"));
-  const isPacked = quantizationOf(config)!.bits === 4;
+  const isPacked = quantizationOf(config)?.bits === 4;
   const values = isPacked ? unpacked(stored, sizeAt(scale.shape, 0), false) : stored;
   const kernel = ofBlocks(values, tf.transpose(scale), tf.transpose(zero), weightIn(weights, "g_idx"));
   const rows = weights["awq_scales"];

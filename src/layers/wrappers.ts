@@ -1,5 +1,6 @@
 /** @file Layers around another layer (`keras/src/layers/rnn/bidirectional.py`, `time_distributed.py`). */
 import { tf } from "../engine/tf.ts";
+import { TopologyError } from "../errors.ts";
 import { isTrueAt } from "../topology/config-values.ts";
 import type { NestedLayer } from "../topology/specs/recurrent-cells.ts";
 import { nestedLayer } from "../topology/specs/recurrent-cells.ts";
@@ -37,8 +38,8 @@ function bidirectional(call: KernelCall, kernelOf: KernelOf): KernelResult {
   const one = run(forward, "forward_layer", states.slice(0, half));
   const other = run(backward, "backward_layer", states.slice(half));
   const sequences = isTrueAt(forward.config, "return_sequences");
-  const y = one.outputs[0]!;
-  const reversed = sequences ? tf.reverse(other.outputs[0]!, 1) : other.outputs[0]!;
+  const y = firstOutput(one);
+  const reversed = sequences ? tf.reverse(firstOutput(other), 1) : firstOutput(other);
   const outputs = merged(y, reversed, config["merge_mode"]);
   const after = isTrueAt(forward.config, "return_state")
     ? [...one.outputs.slice(1), ...other.outputs.slice(1)]
@@ -87,20 +88,27 @@ function timeDistributed(call: KernelCall, kernelOf: KernelOf): KernelResult {
   }
   const isOutside = call.config["masks_inside"] === false;
   const innerMask = isOutside ? undefined : mask && tf.reshape(mask, [batch * time, ...mask.shape.slice(2)]);
-  const { outputs, masks, state } = runInside(kernelOf, layer, {
+  const result = runInside(kernelOf, layer, {
     ...inner,
     inputs: [tf.reshape(x, [batch * time, ...rest])],
     masks: [innerMask],
   });
+  const { masks, state } = result;
   const unfolded = (y: tf.Tensor): tf.Tensor => tf.reshape(y, [batch, time, ...y.shape.slice(1)]);
   const made = masks ? masks[0] : innerMask;
   const passed =
     call.context.keras === 3 || isOutside ? mask : made ? unfolded(made) : mask && reducedToSteps(mask);
   return {
-    outputs: [unfolded(outputs[0]!)],
+    outputs: [unfolded(firstOutput(result))],
     masks: [passed],
     ...(state && { state: placed(state) }),
   };
+}
+
+/** Returns the first output of the layer inside, which every layer has. */
+function firstOutput({ outputs: [first] }: KernelResult): tf.Tensor {
+  if (first) return first;
+  throw new TopologyError("layer inside a wrapper: expected an output, got none.");
 }
 
 /** Reduces a mask to steps: those of which it shows anything. */
@@ -129,7 +137,7 @@ function stepByStep(
       state = { ...state, ...result.state };
       weights = { ...weights, ...result.state };
     }
-    return result.outputs[0]!;
+    return firstOutput(result);
   });
   return { outputs: [tf.stack(outputs, 1)], masks: [mask], ...(state && { state: placed(state) }) };
 }

@@ -4,7 +4,7 @@ import { callNode, ownHandles, tensorOf } from "../layers/call-node.ts";
 import type { KernelContext, KernelResult } from "../layers/kernel.ts";
 import { kernelOf } from "../layers/registry.ts";
 import type { GraphLayer, GraphNode } from "../topology/layer-graph.ts";
-import { layersByPath, refKey } from "../topology/layer-graph.ts";
+import { layerIn, layersByPath, refKey } from "../topology/layer-graph.ts";
 import type { Program } from "./program.ts";
 import type { LayerWeights } from "./uploads.ts";
 
@@ -50,7 +50,7 @@ export function runWithMasks(
   const values = feedValues(program, feeds);
   const layers = layersByPath(program.graph);
   program.nodes.forEach((node, position) => {
-    const layer = layers.get(node.layer)!;
+    const layer = layerIn(layers, node.layer);
     const result = tidyResult(() =>
       callNode(kernelOf, node, layer, weights.get(node.layer) ?? {}, values, contextOf(node, layer)),
     );
@@ -61,7 +61,7 @@ export function runWithMasks(
     result.masks?.forEach((mask, output) => {
       if (mask) values.masks.set(refKey({ node: node.index, output }), mask);
     });
-    release(values, program.lastReadAt[position]!);
+    release(values, program.lastReadAt[position] ?? []);
   });
   const kept = new Set(program.outputs.map(refKey));
   release(

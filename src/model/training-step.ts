@@ -11,7 +11,7 @@ import { convolveNormalized } from "../layers/convolution.ts";
 import type { KernelResult } from "../layers/kernel.ts";
 import { kernelOf } from "../layers/registry.ts";
 import type { GraphNode, TensorRef } from "../topology/layer-graph.ts";
-import { layersByPath, refKey } from "../topology/layer-graph.ts";
+import { layerIn, layersByPath, refKey } from "../topology/layer-graph.ts";
 import { normalizedConvolutions } from "../topology/rewrites/normalized-convolutions.ts";
 import type { Addends } from "./lookup-addends.ts";
 import { addendsOf, disposeAddends, joined, lookupTables } from "./lookup-addends.ts";
@@ -121,16 +121,16 @@ export function forward(
     ...state.get(path),
   });
   const computation = (node: GraphNode): (() => KernelResult) => {
-    const layer = layers.get(node.layer)!;
+    const layer = layerIn(layers, node.layer);
     const normalization = normalizations.get(node.index);
     if (!normalization)
       return () => callNode(kernelOf, node, layer, weightsOf(node.layer), values, contextOf(node, layer));
     const x = tensorOf(values, node.inputs[0]!);
-    const [first, second] = [node, normalization].map(({ layer: path }) => ({
-      layer: layers.get(path)!,
+    const partOf = ({ layer: path }: GraphNode): Parameters<typeof convolveNormalized>[1] => ({
+      layer: layerIn(layers, path),
       weights: weightsOf(path),
-    }));
-    return () => ({ outputs: [convolveNormalized(x, first!, second!)] });
+    });
+    return () => ({ outputs: [convolveNormalized(x, partOf(node), partOf(normalization))] });
   };
   const run = (node: GraphNode): void => {
     const last = normalizations.get(node.index) ?? node;
@@ -141,22 +141,23 @@ export function forward(
     ];
     const recording = record(computation(node), sources.length > 0 && sources.map((source) => source.tensor));
     const { outputs, masks, state: newState } = recording.result;
-    const outputKeys = outputs.map((_, output) => refKey({ node: last.index, output }));
+    const keyOf = (output: number): string => refKey({ node: last.index, output });
+    const outputKeys = outputs.map((_, output) => keyOf(output));
     if (sources.length > 0) {
       const indices = training.lookups.has(node.layer) && tensorOf(values, node.inputs[0]!).clone();
       recorded.push({ paths, recording, outputKeys, outputs, sources, ...(indices && { indices }) });
     }
     if (newState) keepState(state, node, newState);
     outputs.forEach((tensor, output) => {
-      values.tensors.set(outputKeys[output]!, tensor);
+      values.tensors.set(keyOf(output), tensor);
     });
     masks?.forEach((mask, output) => {
-      if (mask) values.masks.set(outputKeys[output]!, mask);
+      if (mask) values.masks.set(keyOf(output), mask);
     });
   };
   program.nodes.forEach((node, position) => {
     if (!absorbed.has(node.index)) run(node);
-    release(values, program.lastReadAt[position]!);
+    release(values, program.lastReadAt[position] ?? []);
   });
   const outputs = program.outputs.map((ref) => tensorOf(values, ref));
   const outputMasks = program.outputs.map((ref) => values.masks.get(refKey(ref)));

@@ -165,6 +165,13 @@ export function layersByPath({ layers }: Pick<LayerGraph, "layers">): Map<string
   return new Map(layers.map((layer) => [layer.path, layer]));
 }
 
+/** Returns the layer at `path` of such a map. @throws {Error} if there is none, which is a programming error. */
+export function layerIn(layers: ReadonlyMap<string, GraphLayer>, path: string): GraphLayer {
+  const layer = layers.get(path);
+  if (!layer) throw new Error(`layer graph: no layer at path ${path}`);
+  return layer;
+}
+
 /** Lists the tensors from which the loss is computed: the model's outputs and then its activity penalties. */
 export function lossInputs({ outputs, activityPenalties }: LayerGraph): readonly TensorRef[] {
   return [...outputs.map((output) => output.ref), ...(activityPenalties?.refs ?? [])];

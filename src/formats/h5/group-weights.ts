@@ -19,7 +19,8 @@ export function placeInGroup(
   layers: readonly LayerSlots[],
   stored: readonly StoredWeight[],
 ): Placement {
-  const byName = layers.length === 1 ? ownNames(layers[0]!, stored) : placeByName(layers, stored);
+  const [only, ...others] = layers;
+  const byName = only && others.length === 0 ? ownNames(only, stored) : placeByName(layers, stored);
   if (byName && byName.problems.length === 0) return byName;
   const byOrder = placeByOrder(layers, stored);
   if (byOrder) return byOrder;
@@ -42,13 +43,16 @@ function ownNames(layer: LayerSlots, stored: readonly StoredWeight[]): Placement
 }
 
 function placeByName(layers: readonly LayerSlots[], stored: readonly StoredWeight[]): Placement | undefined {
-  const owned = new Map<LayerSlots, StoredWeight[]>(layers.map((layer) => [layer, []]));
+  const owned: { readonly owner: LayerSlots; readonly weight: StoredWeight }[] = [];
   for (const weight of stored) {
     const owner = ownerOf(layers, weight.name);
-    if (!owner) return undefined;
-    owned.get(owner)!.push({ ...weight, name: below(owner.name, weight.name)! });
+    const name = owner && below(owner.name, weight.name);
+    if (!owner || name === undefined) return undefined;
+    owned.push({ owner, weight: { ...weight, name } });
   }
-  return joinPlacements([...owned].map(([layer, weights]) => placeInLayer(layer, weights)));
+  const weightsOf = (layer: LayerSlots): StoredWeight[] =>
+    owned.flatMap(({ owner, weight }) => (owner === layer ? [weight] : []));
+  return joinPlacements(layers.map((layer) => placeInLayer(layer, weightsOf(layer))));
 }
 
 /**
@@ -101,15 +105,18 @@ interface Slot {
 function placeByOrder(layers: readonly LayerSlots[], stored: readonly StoredWeight[]): Placement | undefined {
   const slots = legacyOrder(layers);
   if (slots?.length !== stored.length) return undefined;
-  if (!slots.every((slot, index) => sameShape(slot.spec.shape, stored[index]!.shape))) return undefined;
-  const weights = new Map<string, PlacedWeight[]>(layers.map((layer) => [layer.path, []]));
-  slots.forEach((slot, index) => {
-    weights.get(slot.path)!.push({ name: slot.spec.name, stored: stored[index]! });
+  const pairs = stored.flatMap((weight, index) => {
+    const slot = slots[index];
+    return slot && sameShape(slot.spec.shape, weight.shape) ? [{ slot, weight }] : [];
   });
-  for (const { path, weights: specs } of layers) {
-    const order = new Map(specs!.map((spec, index) => [spec.name, index]));
-    weights.get(path)!.sort((a, b) => order.get(a.name)! - order.get(b.name)!);
-  }
+  if (pairs.length !== stored.length) return undefined;
+  const placed = (path: string, { name }: WeightSpec): PlacedWeight[] =>
+    pairs.flatMap(({ slot, weight }) =>
+      slot.path === path && slot.spec.name === name ? [{ name, stored: weight }] : [],
+    );
+  const weights = new Map(
+    layers.map(({ path, weights: specs }) => [path, (specs ?? []).flatMap((spec) => placed(path, spec))]),
+  );
   return { weights, problems: [] };
 }
 

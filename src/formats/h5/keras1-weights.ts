@@ -22,12 +22,12 @@ export function ownedInKeras1(
   layers: readonly GraphLayer[],
   stored: readonly StoredWeight[],
 ): ReadonlyMap<string, readonly StoredWeight[]> {
-  const [first] = layers;
-  if (layers.length === 1) return new Map([[first!.path, stored]]);
+  const [first, ...others] = layers;
+  if (first && others.length === 0) return new Map([[first.path, stored]]);
   const owned = new Map<string, StoredWeight[]>(layers.map(({ path }) => [path, []]));
   for (const weight of stored) {
     const owner = ownerOf(layers, weight.name) ?? first;
-    if (owner) owned.get(owner.path)!.push(weight);
+    if (owner) owned.get(owner.path)?.push(weight);
   }
   return owned;
 }
@@ -99,7 +99,7 @@ export function fromKeras1(
  * @param starts Index of each gate's kernel, in the order wanted.
  */
 function joinedGates(stored: readonly StoredWeight[], starts: readonly number[]): readonly StoredWeight[] {
-  return [0, 1, 2].map((part) => joinedLast(starts.map((start) => stored[start + part]!)));
+  return [0, 1, 2].map((part) => joinedLast(starts.flatMap((start) => stored[start + part] ?? [])));
 }
 
 /** Converts out, in, rows, columns (, depth) to rows, columns (, depth), in, out. */

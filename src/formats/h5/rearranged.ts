@@ -1,4 +1,4 @@
-import { elementCount, type Tensor, type TensorData } from "../../tensor.ts";
+import { elementCount, sizeAt, type Tensor, type TensorData } from "../../tensor.ts";
 import type { StoredWeight } from "../stored-weights.ts";
 
 /**
@@ -9,8 +9,8 @@ export function transposed(stored: StoredWeight, axes: readonly number[]): Store
   const strides = stridesOf(stored.shape);
   return gathered(
     stored,
-    axes.map((axis) => stored.shape[axis]!),
-    axes.map((axis) => strides[axis]!),
+    axes.map((axis) => sizeAt(stored.shape, axis)),
+    axes.map((axis) => sizeAt(strides, axis)),
     0,
   );
 }
@@ -19,7 +19,7 @@ export function transposed(stored: StoredWeight, axes: readonly number[]): Store
 export function reversed(stored: StoredWeight, count: number): StoredWeight {
   const strides = stridesOf(stored.shape);
   const offset = strides.reduce(
-    (sum, stride, axis) => (axis < count ? sum + stride * (stored.shape[axis]! - 1) : sum),
+    (sum, stride, axis) => (axis < count ? sum + stride * (sizeAt(stored.shape, axis) - 1) : sum),
     0,
   );
   return gathered(
@@ -38,26 +38,26 @@ export function squeezed(stored: StoredWeight, axis: number): StoredWeight {
 
 /** Joins weights along the last axis. Their shapes must agree in all other axes. */
 export function joinedLast(parts: readonly StoredWeight[]): StoredWeight {
-  const [first] = parts;
-  const widths = parts.map((part) => part.shape.at(-1) ?? 1);
-  const width = widths.reduce((sum, own) => sum + own, 0);
-  const shape = [...first!.shape.slice(0, -1), width];
+  const [first, ...rest] = parts;
+  if (!first) throw new Error("joinedLast: expected at least one weight");
+  const width = parts.reduce((sum, part) => sum + (part.shape.at(-1) ?? 1), 0);
+  const shape = [...first.shape.slice(0, -1), width];
   const read = (): Tensor => {
-    const tensors = parts.map((part) => part.read());
-    const data = emptyLike(tensors[0]!.data, elementCount(shape));
+    const [one, ...others] = [first.read(), ...rest.map((part) => part.read())] as const;
+    const data = emptyLike(one.data, elementCount(shape));
     let start = 0;
-    tensors.forEach((tensor, index) => {
-      const own = widths[index]!;
+    for (const tensor of [one, ...others]) {
+      const own = tensor.shape.at(-1) ?? 1;
       for (let row = 0; row * own < tensor.data.length; row += 1) {
         for (let column = 0; column < own; column += 1) {
           data[row * width + start + column] = tensor.data[row * own + column]!;
         }
       }
       start += own;
-    });
-    return { dtype: tensors[0]!.dtype, shape, data };
+    }
+    return { dtype: one.dtype, shape, data };
   };
-  return { ...first!, shape, read };
+  return { ...first, shape, read };
 }
 
 function stridesOf(shape: readonly number[]): readonly number[] {

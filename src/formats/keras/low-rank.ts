@@ -1,5 +1,5 @@
 import type { Weight } from "../../checkpoint.ts";
-import { elementCount, float32Tensor, roundHalfEven, toFloat32 } from "../../tensor.ts";
+import { elementCount, float32Tensor, roundHalfEven, sizeAt, toFloat32 } from "../../tensor.ts";
 import type { WeightSpec } from "../../topology/layer-spec.ts";
 import type { PlacedWeight } from "../stored-weights.ts";
 
@@ -11,15 +11,16 @@ import type { PlacedWeight } from "../stored-weights.ts";
 /** Returns a layer's weights as an archive holds them: the kernel plus `scale * a b`, without `a` and `b`. */
 export function mergedLowRank(weights: readonly Weight[], specs: readonly WeightSpec[]): readonly Weight[] {
   const thin = specs.filter((spec) => spec.mergedInto);
-  if (thin.length === 0) return weights;
+  const merge = thin[0]?.mergedInto;
+  if (!merge) return weights;
+  const { weight: target, scale } = merge;
   const [a, b] = thin.map(({ name }) => weights.find((weight) => weight.name === name));
-  const { weight: target, scale } = thin[0]!.mergedInto!;
   const kept = weights.filter((weight) => weight !== a && weight !== b);
   const kernel = weights.find((weight) => weight.name === target);
   if (!a || !b || !kernel || toFloat32(b).every((value) => value === 0)) return kept;
-  const merged = quantizedScale(weights, target)
-    ? adaptedInt8(kernel, quantizedScale(weights, target)!, lowRankChange(a, b, scale))
-    : [adapted(kernel, lowRankChange(a, b, scale))];
+  const change = lowRankChange(a, b, scale);
+  const quantized = quantizedScale(weights, target);
+  const merged = quantized ? adaptedInt8(kernel, quantized, change) : [adapted(kernel, change)];
   return kept.map((weight) => merged.find(({ name }) => name === weight.name) ?? weight);
 }
 
@@ -54,7 +55,7 @@ function quantizedScale(weights: readonly Weight[], target: string): Weight | un
  * `keras/src/layers/core/dense.py`): each row of an embedding, or each column of another kernel, by its largest value.
  */
 function adaptedInt8(kernel: Weight, scale: Weight, change: Change): readonly Weight[] {
-  const columns = kernel.shape.at(-1)!;
+  const columns = sizeAt(kernel.shape, -1);
   const groupOf = (index: number): number =>
     kernel.name === "embeddings" ? Math.floor(index / columns) : index % columns;
   const scales = toFloat32(scale);

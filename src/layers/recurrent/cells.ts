@@ -23,6 +23,11 @@ export interface CellStep {
   readonly states: readonly tf.Tensor[];
 }
 
+type SingleState = readonly [tf.Tensor];
+
+/** The states of an LSTM: h and c. */
+export type HiddenAndCarry = readonly [tf.Tensor, tf.Tensor];
+
 /** A cell with its weights. */
 export interface Cell {
   /** The number of states. */
@@ -70,13 +75,14 @@ export function weightsBelow(weights: Weights, place: string): Weights {
 function simpleCell(config: JsonObject, weights: Weights, context: KernelContext): Cell {
   const dropped = dropouts(config, context, 1);
   const prepare = (x: tf.Tensor): tf.Tensor =>
-    biased(dense(dropped.inputs(x)[0]!, weightIn(weights, "kernel")), weights["bias"]);
+    biased(dense(dropped.inputs(x)[0], weightIn(weights, "kernel")), weights["bias"]);
   return {
     stateCount: 1,
     prepare,
     start: (prepared) => zeroStates(config, prepared, 1),
-    step: (prepared, [h]) => {
-      const recurrent = dense(dropped.states(h!)[0]!, weightIn(weights, "recurrent_kernel"));
+    step: (prepared, states) => {
+      const [h] = states as SingleState;
+      const recurrent = dense(dropped.states(h)[0], weightIn(weights, "recurrent_kernel"));
       const output = activate(tf.add(prepared, recurrent), config["activation"], context.keras);
       return { output, states: [output] };
     },
@@ -84,7 +90,10 @@ function simpleCell(config: JsonObject, weights: Weights, context: KernelContext
       !dropped.gatesApart && {
         whole: {
           prepare,
-          take: (steps, [h]) => [simpleRnn(steps, h!, weightIn(weights, "recurrent_kernel"))],
+          take: (steps, states) => {
+            const [h] = states as SingleState;
+            return [simpleRnn(steps, h, weightIn(weights, "recurrent_kernel"))];
+          },
         },
       }),
   };
@@ -96,17 +105,18 @@ function lstmCell(config: JsonObject, weights: Weights, context: KernelContext):
     stateCount: 2,
     prepare: (x) => biased(gated(dropped.inputs(x), weightIn(weights, "kernel")), weights["bias"]),
     start: (prepared) => zeroStates(config, prepared, 2),
-    step: (prepared, [h, c]) => {
-      const z = tf.add(prepared, gated(dropped.states(h!), weightIn(weights, "recurrent_kernel")));
-      return lstmStep(z, c!, config, context);
+    step: (prepared, states) => {
+      const [h, c] = states as HiddenAndCarry;
+      const z = tf.add(prepared, gated(dropped.states(h), weightIn(weights, "recurrent_kernel")));
+      return lstmStep(z, c, config, context);
     },
     ...(isPlain(config, dropped) && {
       whole: {
-        prepare: (sequence) => dropped.inputs(sequence)[0]!,
-        take: (steps, [h, c]) =>
+        prepare: (sequence) => dropped.inputs(sequence)[0],
+        take: (steps, states) =>
           lstm(
             steps,
-            [h!, c!],
+            states as HiddenAndCarry,
             weightIn(weights, "kernel"),
             weightIn(weights, "recurrent_kernel"),
             weights["bias"],
@@ -156,8 +166,8 @@ function gruCell(config: JsonObject, weights: Weights, context: KernelContext): 
     stateCount: 1,
     prepare,
     start: (prepared) => zeroStates(config, prepared, 1),
-    step: (prepared, [previous]) => {
-      const h = previous!;
+    step: (prepared, before) => {
+      const [h] = before as SingleState;
       const [xz, xr, xh] = tf.split(prepared, 3, -1) as [tf.Tensor, tf.Tensor, tf.Tensor];
       const states = dropped.states(h);
       if (resetAfter) {
@@ -166,15 +176,22 @@ function gruCell(config: JsonObject, weights: Weights, context: KernelContext): 
         const candidate = act(tf.add(xh, tf.mul(gate(tf.add(xr, hr)), hh)));
         return mixed(gate(tf.add(xz, hz)), h, candidate);
       }
-      const inner = gated(states.slice(0, 2), columns(0, 2));
+      const [forUpdate, forReset = forUpdate, forCandidate = forUpdate] = states;
+      const inner = gated(states.length === 1 ? states : [forUpdate, forReset], columns(0, 2));
       const [hz, hr] = tf.split(inner, 2, -1) as [tf.Tensor, tf.Tensor];
-      const reset = tf.mul(gate(tf.add(xr, hr)), states.at(-1)!);
+      const reset = tf.mul(gate(tf.add(xr, hr)), forCandidate);
       const candidate = act(tf.add(xh, dense(reset, columns(2, 1))));
       return mixed(gate(tf.add(xz, hz)), h, candidate);
     },
     ...(isPlain(config, dropped) &&
       resetAfter && {
-        whole: { prepare, take: (steps, [h]) => [gru(steps, h!, recurrentKernel, recurrentBias)] },
+        whole: {
+          prepare,
+          take: (steps, states) => {
+            const [h] = states as SingleState;
+            return [gru(steps, h, recurrentKernel, recurrentBias)];
+          },
+        },
       }),
   };
 }
@@ -189,23 +206,23 @@ function mixed(update: tf.Tensor, state: tf.Tensor, candidate: tf.Tensor): CellS
 function stackedCells(config: JsonObject, weights: Weights, context: KernelContext): Cell {
   const nested = nestedCells(config);
   const places = cellPlaces(nested);
-  const stack = nested.map((cell, index) => cellOf(cell, weightsBelow(weights, places[index]!), context));
-  const [first, ...rest] = stack as [Cell, ...Cell[]];
-  const firstState = stack.map((_, index) =>
-    stack.slice(0, index).reduce((sum, cell) => sum + cell.stateCount, 0),
+  const stack = nested.map((cell, index) =>
+    cellOf(cell, weightsBelow(weights, places[index] ?? ""), context),
   );
+  const [first, ...rest] = stack as [Cell, ...Cell[]];
   return {
     stateCount: stack.reduce((sum, cell) => sum + cell.stateCount, 0),
     prepare: first.prepare,
     start: (prepared) => stack.flatMap((cell) => cell.start(prepared)),
     step: (prepared, states) => {
-      const own = (index: number): readonly tf.Tensor[] =>
-        states.slice(firstState[index], firstState[index]! + stack[index]!.stateCount);
-      const steps = [first.step(prepared, own(0))];
-      rest.forEach((cell, index) => {
-        steps.push(cell.step(cell.prepare(steps[index]!.output), own(index + 1)));
-      });
-      return { output: steps.at(-1)!.output, states: steps.flatMap((step) => step.states) };
+      const all = [...states];
+      let { output, states: next } = first.step(prepared, all.splice(0, first.stateCount));
+      for (const cell of rest) {
+        const step = cell.step(cell.prepare(output), all.splice(0, cell.stateCount));
+        output = step.output;
+        next = [...next, ...step.states];
+      }
+      return { output, states: next };
     },
   };
 }
@@ -220,19 +237,22 @@ function zeroStates(config: JsonObject, prepared: tf.Tensor, count: number): tf.
 }
 
 /** Multiplies `x` by the kernels of all gates. If dropout made several variants, each gate has its own. */
-function gated(variants: readonly tf.Tensor[], kernel: tf.Tensor): tf.Tensor {
-  if (variants.length === 1) return dense(variants[0]!, kernel);
+function gated(variants: Variants, kernel: tf.Tensor): tf.Tensor {
+  if (variants.length === 1) return dense(variants[0], kernel);
   const kernels = tf.split(kernel, variants.length, -1);
   return tf.concat(
-    variants.map((x, gate) => dense(x, kernels[gate]!)),
+    kernels.map((ofGate, gate) => dense(variants[gate] ?? variants[0], ofGate)),
     -1,
   );
 }
 
+/** An input or state in one variant for all gates, or in one for each gate. */
+export type Variants = readonly [tf.Tensor, ...tf.Tensor[]];
+
 export interface Dropouts {
-  /** Returns the input of a step or of a sequence, in one variant for all gates or in one for each. */
-  readonly inputs: (x: tf.Tensor) => readonly tf.Tensor[];
-  readonly states: (h: tf.Tensor) => readonly tf.Tensor[];
+  /** Returns the variants of the input of a step or of a sequence. */
+  readonly inputs: (x: tf.Tensor) => Variants;
+  readonly states: (h: tf.Tensor) => Variants;
   /** True if states are dropped, or inputs separately for each gate. */
   readonly gatesApart: boolean;
 }
@@ -251,7 +271,7 @@ export function dropouts(
   const separate = everyGate || rate("recurrent_dropout") > 0 || config["implementation"] === 1;
   const variants = gates > 1 && separate ? gates : 1;
   const isActive = (share: number): boolean => training && share > 0 && share < 1;
-  const dropping = (share: number, sequence: boolean): ((x: tf.Tensor) => readonly tf.Tensor[]) => {
+  const dropping = (share: number, sequence: boolean): ((x: tf.Tensor) => Variants) => {
     if (!isActive(share)) return (x) => [x];
     const seeds = Array.from({ length: variants }, () => random.nextSeed());
     const factors = new Map<string, tf.Tensor[]>();
@@ -260,7 +280,7 @@ export function dropouts(
       const key = shape.join();
       const drawn = factors.get(key) ?? seeds.map((seed) => tf.div(keptMask(shape, share, seed), 1 - share));
       factors.set(key, drawn);
-      return drawn.map((factor) => tf.mul(x, factor));
+      return drawn.map((factor) => tf.mul(x, factor)) as [tf.Tensor, ...tf.Tensor[]];
     };
   };
   return {

@@ -4,8 +4,8 @@ import { isTrueAt, numberAt, numbersAt, stringAt } from "../../topology/config-v
 import { isChannelsFirst } from "../axes.ts";
 import { convolve } from "../convolution.ts";
 import type { KernelCall } from "../kernel.ts";
-import { weightIn } from "../kernel.ts";
-import type { Cell } from "./cells.ts";
+import { firstInput, weightIn } from "../kernel.ts";
+import type { Cell, HiddenAndCarry } from "./cells.ts";
 import { dropouts, lstmStep, weightsBelow } from "./cells.ts";
 
 /** Creates the cell of a ConvLSTM layer over `rank` spatial axes. Inside it, channels are last. */
@@ -25,12 +25,9 @@ export function convLstmCell(rank: 1 | 2 | 3): (call: KernelCall) => Cell {
       isChannelsFirst(config) ? channelsToEnd(x, lead) : x;
     const back = (x: tf.Tensor): tf.Tensor => (isChannelsFirst(config) ? channelsToFront(x) : x);
     const gated = (variants: readonly tf.Tensor[], kernel: tf.Tensor, how: typeof window): tf.Tensor => {
-      if (variants.length === 1) return convolve(variants[0]!, kernel, how);
-      const kernels = tf.split(kernel, variants.length, kernel.rank - 1);
-      return tf.concat(
-        variants.map((x, gate) => convolve(x, kernels[gate]!, how)),
-        -1,
-      );
+      const kernels = variants.length === 1 ? [kernel] : tf.split(kernel, variants.length, kernel.rank - 1);
+      const convolved = kernels.map((ofGate, gate) => convolve(variants[gate] as tf.Tensor, ofGate, how));
+      return convolved.length === 1 ? firstInput(convolved) : tf.concat(convolved, -1);
     };
     return {
       stateCount: 2,
@@ -50,10 +47,11 @@ export function convLstmCell(rank: 1 | 2 | 3): (call: KernelCall) => Cell {
         const zeros = back(tf.zeros([...prepared.shape.slice(0, -1), filters]));
         return [zeros, zeros];
       },
-      step: (prepared, [h, c]) => {
-        const variants = dropped.states(h!).map((x) => turned(x, 1));
+      step: (prepared, before) => {
+        const [h, c] = before as HiddenAndCarry;
+        const variants = dropped.states(h).map((x) => turned(x, 1));
         const z = tf.add(prepared, gated(variants, weightIn(weights, "recurrent_kernel"), still));
-        const { output, states } = lstmStep(z, turned(c!, 1), config, context);
+        const { output, states } = lstmStep(z, turned(c, 1), config, context);
         return isChannelsFirst(config)
           ? { output: back(output), states: states.map(back) }
           : { output, states };

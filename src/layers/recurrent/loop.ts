@@ -50,13 +50,14 @@ function walkAtOnce(
   const prepared = whole.prepare(sequence);
   const start = initial.length > 0 ? initial : cell.start(prepared);
   const taken = whole.take(orderedSteps(prepared, order), start);
-  const firstHidden = hidden === "state" ? start[0]! : tf.zerosLike(start[0]!);
+  const [hidden0, hiddenOfSteps] = [firstInput(start), firstInput(taken)];
+  const firstHidden = hidden === "state" ? hidden0 : tf.zerosLike(hidden0);
   const places = order.places.map((place, index) => (hidden === "zeros" && !order.shown[index] ? 0 : place));
   const lastOf = (all: Int32Array): Int32Array => all.filter((_, index) => index % time === time - 1);
   return {
-    last: atPlaces(taken[0]!, firstHidden, lastOf(places), []),
-    outputs: () => atPlaces(taken[0]!, firstHidden, places, [time]),
-    states: taken.map((steps, index) => atPlaces(steps, start[index]!, lastOf(order.places), [])),
+    last: atPlaces(hiddenOfSteps, firstHidden, lastOf(places), []),
+    outputs: () => atPlaces(hiddenOfSteps, firstHidden, places, [time]),
+    states: start.map((state, index) => atPlaces(taken[index] as tf.Tensor, state, lastOf(order.places), [])),
   };
 }
 
@@ -75,9 +76,9 @@ function walkByStep(cell: Cell, sequence: tf.Tensor, initial: readonly tf.Tensor
     }
     const before = how.hidden === "state" ? states[0] : how.hidden === "zeros" ? undefined : outputs.at(-1);
     outputs.push(bySample(visible, step.output, before ?? tf.zerosLike(step.output)));
-    states = step.states.map((state, index) => bySample(visible, state, states[index]!));
+    states = states.map((state, index) => bySample(visible, step.states[index] as tf.Tensor, state));
   });
-  return { last: outputs.at(-1)!, outputs: () => tf.stack(outputs, 1), states };
+  return { last: outputs.at(-1) as tf.Tensor, outputs: () => tf.stack(outputs, 1), states };
 }
 
 function inOrder<T>(steps: readonly T[], backwards: boolean): readonly T[] {
