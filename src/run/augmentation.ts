@@ -63,7 +63,7 @@ export function augmentationOf(asked: Asked, run: AugmentedRun): Augmentation | 
   const layers = image ? recipeLayers(recipe, [...image.imageSize, image.channels]) : [];
   const drawn = drawsViews(asked) ? drawingLayers(run.cut) : [];
   const views = viewCount(asked, layers.length + drawn.length > 0 || cutmix !== null);
-  requireStillPositions(run, layers, drawn);
+  requireMovablePositions(run, layers, drawn);
   if (cutmix !== null) requireCutmix(run, views);
   if (mixup !== null || cutmix !== null) requireSoftTargets(run, mixup === null ? "cutmix" : "mixup");
   if (mixup !== null) requireRealFeatures(run.cut);
@@ -124,16 +124,32 @@ function needsImages({ kind }: StoredDataset): UsageError {
   return optionError("augment", "image files", kind, { code: "augment-images", advice });
 }
 
-/** Targets of positions would have to move with the pixels. */
-function requireStillPositions(
-  { model }: AugmentedRun,
+/** Transformations that move pixels where their targets cannot follow. */
+const mixingLayers: ReadonlySet<string> = new Set(["AugMix", "RandAugment"]);
+
+/** A mask moves with the pixels. Where it cannot, because a layer draws or mixes by itself, the transformation is refused. */
+function requireMovablePositions(
+  { model, image }: AugmentedRun,
   layers: ViewSettings["layers"],
   drawn: readonly string[],
 ): void {
+  const shapes = outputShapes(model).filter((shape) => shape.length > 2);
+  if (shapes.length === 0) return;
   const own = movesPixels(drawn.map((path) => layerAt(model, path)));
-  if (!hasPositions(model) || !(own || movesPixels(layers))) return;
+  const areMaps = image !== null && shapes.every((shape) => shape.length === 4);
+  const isSameSize = shapes.every(
+    ([, height, width]) =>
+      [height ?? image?.imageSize[0], width ?? image?.imageSize[1]].join() === image?.imageSize.join(),
+  );
+  const strange = layers.find(
+    ({ className }) => mixingLayers.has(className) || (className === "RandomElasticTransform" && !isSameSize),
+  );
+  if (!own && (!movesPixels(layers) || (areMaps && !strange))) return;
+  const got = own
+    ? "a random layer of the model that moves pixels"
+    : (strange?.className ?? "one that moves pixels");
   throw new UsageError(
-    `${optionName(own ? "views" : "augment")}: expected transformations that leave every pixel in its place, because the model has a target for each position, got one that moves pixels. Use brightness, contrast, saturation, hue, noise, blur or cutout.`,
+    `${optionName(own ? "views" : "augment")}: expected transformations that targets can follow, because the model has a target for each position, got ${got}. Use flip, rotate, zoom, crop, translate or shear for masks, and what changes values alone for everything else.`,
     "augment-positions",
     own ? "views" : "augment",
   );

@@ -24,6 +24,8 @@ import type { PreparedPhase } from "./phases.ts";
 import type { PreparedRun } from "./prepare.ts";
 import type { BoxMixing, TrainingViews } from "./view-features.ts";
 import { freshViews, keptViews } from "./view-features.ts";
+import type { ViewTargets } from "./view-targets.ts";
+import { viewTargets } from "./view-targets.ts";
 
 /** Source of the samples of a run's phases. */
 export interface ExampleSource {
@@ -193,12 +195,13 @@ async function trainingSplit(
   const views = run.augmentation?.views ?? null;
   const onProgress = extractionProgress(run, dataset);
   const epochs = { first: firstEpoch, last: firstEpoch + epochCount - 1 };
+  const targetsOf = targetsOfViews(run);
   const found =
     views === null
       ? await extractSplit(source, run, dataset, "train")
       : views === 0
-        ? await freshViews(source, samples, epochs, onProgress, boxMixing(run))
-        : await keptViews(source, samples, views, epochs, onProgress);
+        ? await freshViews(source, samples, epochs, onProgress, { targetsOf, boxes: boxMixing(run) })
+        : await keptViews(source, samples, views, epochs, onProgress, targetsOf);
   const hasClasses = dataset.targetColumns === undefined;
   const lost = hasClasses ? lostClass(dataset, samples, found.indices, found.bad) : undefined;
   if (!lost) return { ...found, split: "train" };
@@ -261,6 +264,13 @@ function lostClass(
     `class ${classNames[labelOf(lost)]}: expected ${fileKinds[kind].many} to train on, got ${length} that cannot be ${kind === "images" ? "decoded" : "read"}. The first is ${lost.path}: ${first?.reason ?? "cannot be read."}`,
     "all-bad",
   );
+}
+
+/** Returns what moves the targets of positions with the pixels of views; null where they stay. */
+function targetsOfViews({ augmentation, settings: { imageSize }, graph }: PreparedRun): ViewTargets | null {
+  if (!augmentation || !imageSize) return null;
+  const hasPositions = outputSizes(graph, imageSize).some((size) => size !== null);
+  return viewTargets(augmentation.settings, [...imageSize, 1], hasPositions);
 }
 
 /** Returns how the targets of an epoch are mixed where its images have boxes of others; undefined without cutmix. */

@@ -8,8 +8,10 @@ import type { SampleRows } from "../features/sample-rows.ts";
 import { selectRows } from "../features/sample-rows.ts";
 import { viewOfEpoch, viewsOfEpochs } from "../features/views/view.ts";
 import type { Callback } from "../training/callbacks/callback.ts";
+import type { Examples } from "../training/example-set.ts";
 import type { Mixing } from "../training/mixing.ts";
 import { withMixedTargets } from "../training/mixing.ts";
+import type { ViewTargets } from "./view-targets.ts";
 
 /** Features of the training samples, whose views epochs take in turn. */
 export interface TrainingViews {
@@ -44,39 +46,61 @@ export async function keptViews(
   count: number,
   { first, last }: Epochs,
   onProgress: Progress,
+  targetsOf: ViewTargets | null,
 ): Promise<TrainingViews> {
   const used = viewsOfEpochs(first, last, count);
   const asked = samples.flatMap(({ path }) => used.map((view): SampleView => ({ path, view })));
   const found = await source.extract(asked, (done, cached) => onProgress(done, asked.length, cached));
-  const rows = new Map<number, number[]>(used.map((view) => [view, []]));
+  const byView = new Map<number, KeptView>(used.map((view) => [view, { rows: [], contentHashes: [] }]));
   const usable = new Map<number, number>();
-  found.indices.forEach((index, row) => {
-    rows.get(used[index % used.length]!)!.push(row);
+  for (const [row, index] of found.indices.entries()) {
+    const kept = byView.get(used[index % used.length] ?? -1);
+    kept?.rows.push(row);
+    kept?.contentHashes.push(found.contentHashes[row] ?? "");
     const sample = Math.floor(index / used.length);
     usable.set(sample, (usable.get(sample) ?? 0) + 1);
-  });
+  }
   const torn = [...usable].find(([, views]) => views !== used.length);
   if (torn) {
     found.dispose();
-    throw changed(samples[torn[0]]!.path);
+    throw changed(samples[torn[0]]?.path ?? "data");
   }
-  const featuresOf = (view: number): readonly SampleRows[] =>
-    found.features.map((each) => selectRows(each, rows.get(view)!));
-  const firstRows = rows.get(used[0] ?? 0) ?? [];
+  const keptOf = (epoch: number): KeptView & { readonly view: number } => {
+    const view = viewOfEpoch(epoch, count);
+    const kept = byView.get(view);
+    if (!kept) throw new Error(`views: expected epoch ${epoch} to train on ${used.join(", ")}, got ${view}`);
+    return { ...kept, view };
+  };
+  const featuresOf = ({ rows }: KeptView): readonly SampleRows[] =>
+    found.features.map((each) => selectRows(each, rows));
+  const targets = new Map<number, Promise<Examples["targets"]>>();
   return {
-    features: featuresOf(viewOfEpoch(first, count)),
+    features: featuresOf(keptOf(first)),
     indices: [...usable.keys()],
-    contentHashes: firstRows.flatMap((row) => found.contentHashes[row] ?? []),
+    contentHashes: keptOf(first).contentHashes,
     bad: found.bad,
     views: found.indices.length,
     cached: found.cached,
     bytes: byteLength(found),
     callback: {
       name: "views",
-      examples: (epoch, given) => ({ ...given, features: featuresOf(viewOfEpoch(epoch, count)) }),
+      examples: async (epoch, given) => {
+        const kept = keptOf(epoch);
+        const features = featuresOf(kept);
+        if (!targetsOf) return { ...given, features };
+        const own = targets.get(kept.view) ?? targetsOf(given.targets, kept.view, kept.contentHashes);
+        targets.set(kept.view, own);
+        return { ...given, features, targets: await own };
+      },
     },
     dispose: found.dispose,
   };
+}
+
+/** One view of all samples: its rows among the features, and the content of each. */
+interface KeptView {
+  readonly rows: number[];
+  readonly contentHashes: string[];
 }
 
 /** Index of the image that each image gets a box of, and the share of its own pixels that stays. */
@@ -91,7 +115,7 @@ export async function freshViews(
   samples: readonly { readonly path: string }[],
   { first }: Pick<Epochs, "first">,
   onProgress: Progress,
-  boxes?: BoxMixing,
+  { targetsOf, boxes }: { readonly targetsOf: ViewTargets | null; readonly boxes?: BoxMixing | undefined },
 ): Promise<TrainingViews> {
   const extract = async (epoch: number): Promise<FileFeatures> => {
     const view = viewOfEpoch(epoch, 0);
@@ -116,11 +140,16 @@ export async function freshViews(
           held = { epoch, found: await extract(epoch) };
           const strange = indices.findIndex((index, row) => held.found.indices[row] !== index);
           if (strange >= 0 || held.found.indices.length !== indices.length) {
-            throw changed(samples[indices[strange] ?? held.found.indices.at(-1)!]!.path);
+            const index = indices[strange] ?? held.found.indices.at(-1) ?? 0;
+            throw changed(samples[index]?.path ?? "data");
           }
         }
-        const mixing = boxes && boxMixing(held.found, samples, viewOfEpoch(epoch, 0), boxes);
-        return { ...(mixing ? withMixedTargets(given, mixing) : given), features: held.found.features };
+        const view = viewOfEpoch(epoch, 0);
+        const { features, contentHashes } = held.found;
+        const targets = targetsOf ? await targetsOf(given.targets, view, contentHashes) : given.targets;
+        const mixing = boxes && boxMixing(held.found, samples, view, boxes);
+        const examples = { ...given, features, targets };
+        return mixing ? withMixedTargets(examples, mixing) : examples;
       },
     },
     dispose: () => held.found.dispose(),
@@ -134,8 +163,9 @@ function boxMixing(
   view: number,
   { partnerOf, keptOf }: BoxMixing,
 ): Mixing {
-  const rows = new Map(indices.map((index, row) => [samples[index]!.path, row]));
-  const found = indices.map((index) => rows.get(partnerOf(samples[index]!.path, view)));
+  const paths = indices.map((index) => samples[index]?.path ?? "");
+  const rows = new Map(paths.map((path, row) => [path, row]));
+  const found = paths.map((path) => rows.get(partnerOf(path, view)));
   return {
     partners: found.map((partner, row) => partner ?? row),
     kept: Float32Array.from(contentHashes, (hash, row) =>

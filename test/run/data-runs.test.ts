@@ -160,12 +160,19 @@ test("images with masks train a model that tells a class for each pixel", async 
   }
   const path = join(folder, "model.keras");
   writeFileSync(path, gunzipSync(Buffer.from(models["classes"]?.file ?? "", "base64")));
-  const { result, notes } = await run({
+  const options: FinetuneOptions = {
     ...{ model: path, data: join(folder, "images"), masks: join(folder, "masks") },
     ...{ epochs: 3, learningRate: 0.01, freeze: { kind: "freeze", patterns: ["none"] }, keepHead: true },
-  });
+  };
+  const { result, notes } = await run(options);
   expect(notes.join("\n")).toMatch(/masks hold class indices, 3 classes/);
   const before = await readCheckpoint(path);
   expect(result.history.at(-1)?.loss).toBeLessThan(result.history[0]?.loss ?? 0);
   expect(result.checkpoint.modelConfig["class_name"]).toBe(before.modelConfig["class_name"]);
+  const flipped = await run({ ...options, augment: "flip,rotate=20,brightness", views: 2 });
+  expect(flipped.result.history.at(-1)?.loss).toBeLessThan(flipped.result.history[0]?.loss ?? 0);
+  expect(flipped.result.history[0]?.loss).not.toBe(result.history[0]?.loss);
+  await expect(run({ ...options, augment: "randaugment" })).rejects.toThrow(
+    "augment: expected transformations that targets can follow, because the model has a target for each position, got RandAugment.",
+  );
 });
