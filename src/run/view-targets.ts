@@ -52,7 +52,7 @@ export function viewTargets(
   };
 }
 
-/** Whether each sample has height and width. */
+/** Returns whether each sample has height and width. */
 function isSpatial({ shape }: Tensor): boolean {
   return shape.length >= 3;
 }
