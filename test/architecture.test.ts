@@ -59,6 +59,7 @@ const finishedRooms: readonly string[] = [
   "zip",
   "engine",
   "architectures",
+  "data",
   "formats",
   "freeze",
   "head",

@@ -14,13 +14,13 @@ export interface ClassFolderOptions {
   readonly validationFraction?: number | undefined;
   /** Returns the sha256 of a file's bytes; an index of known files can spare reading them. */
   readonly hashFile?: ((path: string) => Promise<string>) | undefined;
-  /** Whether the samples are only evaluated: no train split and one class are enough, and classes are those of all splits. */
+  /** True if the samples are only evaluated: no train split and one class are enough, and classes are those of all splits. */
   readonly forEvaluation?: boolean | undefined;
 }
 
 export interface ClassFolders extends FileDataset {
   readonly directory: string;
-  /** Where the val samples come from. */
+  /** The origin of the val samples. */
   readonly validation: "folder" | "content-hash" | "none";
   /** Hidden files, files of other kinds, and files outside the class folders. */
   readonly ignored: readonly string[];

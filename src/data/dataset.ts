@@ -35,11 +35,11 @@ export interface TargetColumn {
   readonly kind: "classes" | "labels" | "numbers" | "vector" | "mask";
   /** Class names in index order; absent for numbers and vectors. */
   readonly classNames?: readonly string[];
-  /** Whether every number is a whole one, so that it could be a class index; `numbers` and `vector` only. */
+  /** True if every number is whole, so that it could be a class index; `numbers` and `vector` only. */
   readonly whole?: boolean;
   /** Length of a vector. */
   readonly size?: number;
-  /** Which class each value of a mask is. */
+  /** The class of each value in a mask. */
   readonly coding?: MaskCoding;
 }
 
@@ -51,9 +51,9 @@ export interface FileDataset {
   readonly samples: readonly FileSample[];
   /** The columns of each sample's `targets`; absent where `label` alone is the target. */
   readonly targetColumns?: readonly TargetColumn[];
-  /** What a user should know of how the data was read, each a sentence without its end. */
+  /** Facts of how the data was read that a user should know, each without a period. */
   readonly remarks?: readonly string[];
-  /** What is doubtful in the data, each a sentence. */
+  /** Warnings of what is doubtful in the data, each a sentence. */
   readonly warnings?: readonly string[];
 }
 
@@ -94,11 +94,11 @@ export interface ArrayDataset extends Batch {
   /** Samples that are evaluated at the end and reported apart. */
   readonly test?: Batch;
   readonly classNames?: readonly string[];
-  /** Where the targets come from a table: the facts of its columns, by which `targets` is a record. */
+  /** Facts of the columns of a table that the targets come from. */
   readonly targetColumns?: readonly TargetColumn[];
-  /** What a user should know of how the data was read, each a sentence without its end. */
+  /** Facts of how the data was read that a user should know, each without a period. */
   readonly remarks?: readonly string[];
-  /** What is doubtful in the data, each a sentence. */
+  /** Warnings of what is doubtful in the data, each a sentence. */
   readonly warnings?: readonly string[];
 }
 
@@ -114,7 +114,7 @@ export type Dataset = FileDataset | ArrayDataset | BatchDataset;
 /** A dataset whose samples can be counted and read in any order. */
 export type StoredDataset = FileDataset | ArrayDataset;
 
-/** What messages call a dataset's samples. */
+/** The word for a dataset's samples in messages. */
 export type SampleUnit = "images" | "texts" | "samples";
 
 export function sampleUnit({ kind }: Dataset): SampleUnit {

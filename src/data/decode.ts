@@ -11,7 +11,7 @@ import type { BadFile } from "./sample-reader.ts";
 export type Channels = 1 | 3 | 4;
 
 export interface DecodeOptions {
-  /** Whether to turn the image as its EXIF orientation says; true by default. */
+  /** True to turn the image as its EXIF orientation says; true by default. */
   readonly exif?: boolean;
   readonly channels?: Channels;
 }
@@ -23,9 +23,9 @@ export interface DecodedImage {
   readonly width: number;
   readonly channels: Channels;
   readonly format: ImageFormat;
-  /** Whether the EXIF orientation turned or mirrored the image. */
+  /** True if the EXIF orientation turned or mirrored the image. */
   readonly rotated: boolean;
-  /** Whether the name promises another format, or none. */
+  /** True if the name promises another format, or none. */
   readonly mislabelled: boolean;
   /** The sha256 of the file's bytes, in hexadecimal; cached features are keyed by it. */
   readonly contentHash: string;
@@ -152,4 +152,26 @@ function firstLine(error: unknown): string {
     .split("\n", 1)[0]!
     .replace(/^Input buffer (has |contains )?/, "")
     .replace(/\.$/, "");
+}
+
+/** The longer side of a thumbnail in pixels. */
+const thumbnailSide = 160;
+
+/**
+ * Returns a small JPEG of an image file as a data URI, for a page; undefined where the file cannot be decoded. The orientation of
+ * EXIF is applied.
+ */
+export async function thumbnail(path: string): Promise<string | undefined> {
+  const { default: sharp } = await loadSharp();
+  try {
+    const bytes = await sharp(path, { pages: 1 })
+      .rotate()
+      .resize(thumbnailSide, thumbnailSide, { fit: "inside", withoutEnlargement: true })
+      .flatten({ background: "#ffffff" })
+      .jpeg({ quality: 70 })
+      .toBuffer();
+    return `data:image/jpeg;base64,${bytes.toString("base64")}`;
+  } catch {
+    return undefined;
+  }
 }

@@ -14,13 +14,13 @@ export interface ImageOptions {
   /** `[height, width]` in pixels. */
   readonly imageSize: readonly [number, number];
   readonly preprocess: PreprocessMode;
-  /** Whether to turn images as their EXIF orientation says; true by default. */
+  /** True to turn images as their EXIF orientation says; true by default. */
   readonly exif?: boolean;
   /** Channels per pixel; 3 by default. */
   readonly channels?: Channels;
   /** Layout of the pixels in the input, as in `ImageInput`; `channels` by default. */
   readonly layout?: "channels" | "gray" | "flat";
-  /** Whether to cut off the fractions that resizing makes, for an input of whole numbers; false by default. */
+  /** True to cut off the fractions that resizing makes, for an input of whole numbers; false by default. */
   readonly isWhole?: boolean;
 }
 

@@ -9,7 +9,7 @@ import { pixelPath } from "./pixel-path.ts";
 
 export interface DetectedPreprocess {
   readonly mode: PreprocessMode;
-  /** What the mode follows from: the file's notes, a layer before the first weights, the family's habit, or nothing. */
+  /** The origin of the mode: the file's notes, a layer before the first weights, the family's habit, or nothing. */
   readonly source: "notes" | "layer" | "family" | "unknown";
   /** Why, in words. */
   readonly reason: string;
@@ -61,7 +61,7 @@ export function preparedTwice(graph: LayerGraph, mode: PreprocessMode): string |
   return `${optionSetTo("preprocess", mode)}: ${preparedBy} in the model prepares pixels too, so that they are prepared twice. Use none or auto.`;
 }
 
-/** Where the pixels of an image stand in the model's input. */
+/** Place of an image's pixels in the model's input. */
 export interface ImageInput {
   /** `[height, width]`, null where the input leaves it free. */
   readonly size: readonly [height: number | null, width: number | null];
@@ -71,7 +71,7 @@ export interface ImageInput {
    * given.
    */
   readonly layout: "channels" | "gray" | "flat";
-  /** Whether the input takes whole numbers. */
+  /** True if the input takes whole numbers. */
   readonly isWhole: boolean;
 }
 

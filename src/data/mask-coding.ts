@@ -1,8 +1,8 @@
-/** Which class each value of a mask stands for. */
+/** Classes of the values in masks. */
 import { DataError } from "../errors.ts";
 import type { MaskImage } from "./mask-image.ts";
 
-/** How masks tell classes. */
+/** The meaning of the values in masks. */
 export interface MaskCoding {
   /** `indices`: a value is the class; `values`: the class is the value's place in `values`. */
   readonly kind: "indices" | "values";
@@ -17,7 +17,7 @@ export interface MaskCoding {
 /** A value for pixels that no class is said of, as PASCAL VOC has it; the loss may ignore it. */
 export const voidValue = 255;
 
-/** What was seen in the masks of a dataset. */
+/** Values seen in the masks of a dataset. */
 export interface MaskValues {
   readonly codings: ReadonlySet<MaskImage["coding"]>;
   readonly values: ReadonlySet<number>;

@@ -17,20 +17,20 @@ export interface MaskFolderOptions {
   readonly palette?: MaskPalette | undefined;
   /** Class names in index order, for masks that hold indices. */
   readonly classNames?: readonly string[] | undefined;
-  /** How many classes the model tells apart. */
+  /** The number of classes that the model tells apart. */
   readonly classes?: number | undefined;
   /** Share of train that is held out where there is no val folder; 0.2 by default, 0 for none. */
   readonly validationFraction?: number | undefined;
   /** Returns the sha256 of a file's bytes; an index of known files can spare reading them. */
   readonly hashFile?: ((path: string) => Promise<string>) | undefined;
-  /** Whether the samples are only evaluated: no train split is needed. */
+  /** True if the samples are only evaluated: no train split is needed. */
   readonly forEvaluation?: boolean | undefined;
 }
 
 /** Images with a mask each. */
 export interface MaskFolder extends ImageDataset {
   readonly targetColumns: readonly [TargetColumn];
-  /** Where the val samples come from. */
+  /** The origin of the val samples. */
   readonly validation: "folder" | "content-hash" | "none";
   /** Files that are no images, and images of test without a mask. */
   readonly ignored: readonly string[];

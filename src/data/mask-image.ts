@@ -11,7 +11,7 @@ export interface MaskImage {
   /** Row-major: indices into a palette, gray values, or colors as `0xrrggbb`. */
   readonly values: Uint8Array | Uint16Array | Uint32Array;
   readonly coding: "palette" | "gray" | "color";
-  /** Whether the file's format keeps every value: JPEG does not. */
+  /** True if the file's format keeps every value: JPEG does not. */
   readonly isExact: boolean;
 }
 

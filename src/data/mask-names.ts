@@ -1,4 +1,4 @@
-/** Which mask belongs to which image, by their names. */
+/** Pairs images with masks by their names. */
 const leadingWord = /(^|\/)(images?|img|masks?|labels?|gt|seg)[_-]?(?=[^/]*\d[^/]*$)/i;
 const imageEnding = /_(leftImg8bit|image|img|rgb|sat|orig)$/i;
 

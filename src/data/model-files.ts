@@ -19,7 +19,7 @@ import { isTablePath } from "./table-file.ts";
 import type { TableOptions } from "./table-plan.ts";
 import { takesTexts, textReader, textShapeOf } from "./texts.ts";
 
-/** How files become a model's input, where a caller wants it otherwise than the file and its family say. */
+/** Options of reading files as a model's input; the model file and its family decide what is absent. */
 export interface FileOptions {
   /** Samples per batch; 32 by default. */
   readonly batchSize?: number | undefined;
@@ -27,9 +27,9 @@ export interface FileOptions {
   readonly imageSize?: number | readonly [number, number] | undefined;
   /** Preprocessing of pixels; `"auto"` by default. */
   readonly preprocess?: PreprocessMode | "auto" | undefined;
-  /** Whether images are turned as their EXIF orientation says; true by default. */
+  /** True to turn images as their EXIF orientation says; true by default. */
   readonly exif?: boolean | undefined;
-  /** Whether a file that cannot be used is an error; false by default. */
+  /** True to fail at a file that cannot be used; false by default. */
   readonly strictData?: boolean | undefined;
   readonly onWarning?: ((message: string) => void) | undefined;
   readonly onProgress?: ((done: number, total: number) => void) | undefined;

@@ -2,7 +2,7 @@ import type { Json } from "../checkpoint.ts";
 import type { Argument, GraphLayer, GraphNode, LayerGraph, TensorRef } from "../topology/layer-graph.ts";
 import { layerAt, refKey } from "../topology/layer-graph.ts";
 
-/** What the graph itself does to pixels before its first layer with weights. */
+/** Changes that the graph itself makes to pixels before its first layer with weights. */
 export interface PixelPath {
   /** Path of the first layer that scales or shifts pixels or exchanges their channels; undefined if none does. */
   readonly preparedBy: string | undefined;

@@ -6,7 +6,7 @@ import type { BadFile, LoadedSample, OpenInput, SampleReader } from "./sample-re
 
 export interface BatchOptions {
   readonly batchSize: number;
-  /** Whether to fail at the first sample that cannot be used instead of leaving it out. */
+  /** True to fail at the first sample that cannot be used instead of leaving it out. */
   readonly strict?: boolean | undefined;
   /** Called with each sample, in order, before the batch that holds it. */
   readonly onSample?: ((outcome: SampleOutcome) => void) | undefined;

@@ -13,9 +13,9 @@ export interface LoadedSample<Value> {
   readonly value: Value;
   /** The sha256 of the bytes that were read, in hexadecimal. */
   readonly contentHash: string;
-  /** Whether the EXIF orientation turned or mirrored the image; false for texts. */
+  /** True if the EXIF orientation turned or mirrored the image; false for texts. */
   readonly rotated: boolean;
-  /** Whether the name promises another format; false for texts. */
+  /** True if the name promises another format; false for texts. */
   readonly mislabelled: boolean;
 }
 

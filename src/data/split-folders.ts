@@ -5,15 +5,15 @@ import type { FileKind } from "./file-kind.ts";
 import { type Listing, leadsBack, listFolder, listTree } from "./file-listing.ts";
 import { splitNameOf } from "./split-names.ts";
 
-/** Where the class folders of a data folder lie. */
+/** Places of the class folders in a data folder. */
 export interface DataLayout {
   /** The folder that holds the splits or the classes: the given one, or the one nested in it. */
   readonly root: string;
-  /** Whether the splits are folders; without them every class folder is one of `train`. */
+  /** True if the splits are folders; without them every class folder is one of `train`. */
   readonly hasSplits: boolean;
   /** The class folders of each split with their names, in code-point order of the names. */
   readonly classes: Readonly<Record<Split, readonly ClassFolder[] | undefined>>;
-  /** What lies beside the class folders and is no part of the data. */
+  /** Entries beside the class folders, which are no part of the data. */
   readonly loose: Pick<Listing, "files" | "others" | "hidden">;
   /** The folder of each split, for messages. */
   readonly folders: Readonly<Partial<Record<Split, Listing>>>;

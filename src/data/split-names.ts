@@ -1,6 +1,6 @@
 import type { Split } from "./dataset.ts";
 
-/** What a name says of a split: which one, and the rest of the name without it. */
+/** A split in a name, and the rest of the name without it. */
 export interface SplitName {
   /** `unlabeled`: samples to predict, that no training uses. */
   readonly split: Split | "unlabeled";

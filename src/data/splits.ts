@@ -3,7 +3,7 @@ import { DataError, UsageError } from "../errors.ts";
 import { optionName } from "../options.ts";
 import type { FileDataset, FileSample } from "./dataset.ts";
 
-/** What decides on which side of a split a sample falls. */
+/** Facts of a sample that decide its side of a split. */
 export interface SplitItem {
   /** The sha256 of the sample's bytes, in hexadecimal: copies stay together. */
   readonly hash: string;
@@ -15,10 +15,10 @@ export interface SplitItem {
 
 /** Samples that stay together: those of one group, and copies of one another. */
 interface Unit {
-  /** What orders units: a hash of the group's name or of the bytes. */
+  /** The key that orders units: a hash of the group's name or of the bytes. */
   readonly key: string;
   readonly members: readonly number[];
-  /** How many of the members each label has. */
+  /** The number of members of each label. */
   readonly counts: ReadonlyMap<number, number>;
 }
 

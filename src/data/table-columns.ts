@@ -23,7 +23,7 @@ export interface ReadTarget {
   readonly values: readonly SampleTarget[];
 }
 
-/** What a caller says of the targets; undefined lets the cells decide. */
+/** Kind of targets that a caller asks for; undefined lets the cells decide. */
 export type AskedTargets = "single-label" | "multi-label" | "regression";
 
 /**

@@ -11,7 +11,7 @@ import { DataError } from "../errors.ts";
 export type Cell = Json | undefined;
 
 export interface TableRow {
-  /** Where the row ends in the file, counted from 1. */
+  /** The line on which the row ends, counted from 1. */
   readonly line: number;
   /** One cell for each of the columns. */
   readonly cells: readonly Cell[];
@@ -21,7 +21,7 @@ export interface TableRow {
 export interface TableFile {
   readonly path: string;
   readonly columns: readonly string[];
-  /** Whether a comma separates the decimals: only where semicolons separate the cells. */
+  /** True if a comma separates the decimals: only where semicolons separate the cells. */
   readonly decimalComma: boolean;
   readonly warnings: readonly string[];
   /** Reads the rows, from the first one at every call. @throws {DataError} for a row that is not like the others. */

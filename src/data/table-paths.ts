@@ -7,7 +7,7 @@ import { hasImageExtension } from "./image-format.ts";
 import type { ColumnCells } from "./table-columns.ts";
 import { rowError } from "./table-file.ts";
 
-/** Where the files of a table lie. */
+/** Places of the files of a table. */
 export interface FoundFiles {
   /** One path per row; the plain one where there is no file. */
   readonly paths: readonly string[];

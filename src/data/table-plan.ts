@@ -1,4 +1,4 @@
-/** Which columns of a table are inputs, targets, weights, splits and groups. */
+/** Finds the columns of a table that are inputs, targets, weights, splits and groups. */
 import { DataError } from "../errors.ts";
 import { optionName } from "../options.ts";
 import { type AskedTargets, columnIndex, findColumn } from "./table-columns.ts";
@@ -18,21 +18,21 @@ export interface TableOptions {
   readonly splitColumn?: string | undefined;
   /** Column whose equal values keep samples on one side of the split. */
   readonly group?: string | undefined;
-  /** What the targets are, where the cells leave that open: `single-label` reads a column of numbers as class names. */
+  /** Kind of targets, if the cells leave that open: `single-label` reads a column of numbers as class names. */
   readonly task?: AskedTargets | undefined;
-  /** How many outputs the model has: with one, several columns of numbers are its values. By default each column is an output's. */
+  /** The number of outputs of the model: with one, several columns of numbers are its values. By default each column is an output's. */
   readonly outputs?: number | undefined;
-  /** What the model takes; by default what the cells look like. */
+  /** Kind of inputs that the model takes; by default what the cells look like. */
   readonly kind?: "images" | "texts" | undefined;
   /** Share of train that is held out where no row is in val; 0.2 by default, 0 for none. */
   readonly validationFraction?: number | undefined;
   /** Returns the sha256 of a file's bytes; an index of known files can spare reading them. */
   readonly hashFile?: ((path: string) => Promise<string>) | undefined;
-  /** Whether the rows are only evaluated: no row of train is needed, and classes are those of all rows. */
+  /** True if the rows are only evaluated: no row of train is needed, and classes are those of all rows. */
   readonly forEvaluation?: boolean | undefined;
 }
 
-/** Where in a row everything stands. */
+/** Places of everything in a row. */
 export interface ColumnPlan {
   /** One column, of files, texts or numbers as its cells show where `holds` does not say it; or columns of numbers. */
   readonly inputs:

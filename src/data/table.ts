@@ -169,7 +169,7 @@ function readWeights(column: ColumnCells): readonly number[] {
   });
 }
 
-/** What every row of a table has besides its input. */
+/** Everything that the rows of a table have besides their inputs. */
 interface TableFacts {
   readonly path: string;
   readonly splits: readonly Split[];

@@ -1,6 +1,6 @@
 /** @file The report of a run, from what the run leaves. */
 import { join } from "node:path";
-import { thumbnail } from "../data/thumbnails.ts";
+import { thumbnail } from "../data/decode.ts";
 import { formatBytes, formatSeconds } from "../freeze/plan-text.ts";
 import type { FreezePolicy } from "../freeze/policy.ts";
 import { optionName, optionSetTo, policyName } from "../options.ts";
