@@ -38,8 +38,12 @@ for (const name of endingSignals) process.on(name, () => heard(name));
 messages.on("message", received);
 messages.unref();
 passOutput();
-work.on("error", (error) => {
-  process.stderr.write(`This is a bug in finetune, please report it.\n${error.stack ?? error.message}\n`);
+work.on("error", (error: NodeJS.ErrnoException) => {
+  process.stderr.write(
+    error.code === "ERR_WORKER_OUT_OF_MEMORY"
+      ? "memory: expected the work to fit into Node's heap, got more. Set NODE_OPTIONS=--max-old-space-size=8000, the heap in MB.\n"
+      : `This is a bug in finetune, please report it.\n${error.stack ?? error.message}\n`,
+  );
 });
 work.on("exit", (code) => {
   process.exitCode = outputFailed ? 1 : code;

@@ -201,3 +201,12 @@ describe("a clone without its packages or its build", () => {
     }
   });
 });
+
+test("a heap that is too small is said in one line, with what to set, and exits with 1", async () => {
+  const picture = fixture("demo", "photos", "val", "brick", "brick-30.jpg");
+  const { code, stdout, stderr } = await runCli(["predict", model, picture], {
+    env: { NODE_OPTIONS: "--max-old-space-size=10" },
+  });
+  expect([code, stdout]).toEqual([1, ""]);
+  expect(stderr).toMatch(/^memory: expected the work to fit .* Set NODE_OPTIONS=--max-old-space-size=8000/m);
+});
