@@ -172,7 +172,8 @@ function makeTable(config: JsonObject): LookupTable {
 function unknownBucket(config: JsonObject, unknowns: number): (token: Token) => number {
   const hashed = config["oov_method"] === "farmhash";
   return (token) => {
-    if (unknowns === 0) throw unsupported(`${token}, which is not in the vocabulary,`, "Leave it out.");
+    if (unknowns === 0)
+      throw unsupported(`${token}, which is not in the vocabulary,`, "Remove it from the input.");
     if (unknowns === 1) return 0;
     if (hashed || typeof token === "string") {
       return bucketOf(fingerprint(String(token), saltOf(config)), unknowns);

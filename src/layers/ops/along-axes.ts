@@ -174,7 +174,7 @@ function ofShares(
   if (Array.isArray(given) && given.every((share) => typeof share === "number")) {
     return tf.stack(given.map((share) => compute(share / whole, method)));
   }
-  throw unsupported("quantiles of shares that are a tensor", "Ask for a number or a list of them.");
+  throw unsupported("quantiles whose q is a tensor", "Use a number or a list of numbers as q.");
 }
 
 /** Applies `compute` with an axis moved to the end, and moves it back. */

@@ -92,7 +92,11 @@ function searched(frames: Frames, { config }: KernelCall): Path[] {
     [root],
   );
   const count = numberAt(config, "top_paths");
-  if (beam.length < count) throw unsupported(`${count} paths of ${beam.length}`, "Ask for less.");
+  if (beam.length < count)
+    throw unsupported(
+      `top_paths=${count}, with only ${beam.length} paths found,`,
+      `Use a top_paths of at most ${beam.length}.`,
+    );
   const first = mask === undefined ? Number.POSITIVE_INFINITY : mask < 0 ? mask + frames[0]!.length : mask;
   return beam.slice(0, count).map((last) => ({
     labels: labelsOf(last).map((label) => (label >= first ? label + 1 : label)),

@@ -33,7 +33,8 @@ function rowsPartitioned(x: tf.Tensor, { config }: KernelCall): tf.Tensor {
   least.forEach((places, row) => {
     places.forEach((place, rank) => {
       const zeroed = left[zeroedRow(row, rank, lead)];
-      if (!zeroed) throw unsupported("more of the least than there are rows", "Take kth below their number.");
+      if (!zeroed)
+        throw unsupported(`argpartition with kth=${count - 1} of ${rows.length} rows`, "Use a smaller kth.");
       zeroed[place] = 0;
     });
   });
