@@ -43,7 +43,7 @@ export const extractCommand: Command<ExtractValues> = {
     ...dataFlags,
     ...only(taskFlags, "classes", "keep-head"),
     ...bnModeFlag,
-    ...only(trainingFlags, "augment", "views", "epochs", "seed"),
+    ...only(trainingFlags, "phase", "recipe", "augment", "views", "epochs", "seed"),
     ...only(cacheFlags, "cache", "cache-max", "cache-dtype"),
   },
   flags: {

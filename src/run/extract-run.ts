@@ -1,16 +1,13 @@
 import type { FileDataset, FileSample } from "../data/dataset.ts";
-import { openData } from "../data/model-files.ts";
 import { ensureEngine } from "../engine/backend.ts";
 import { openFeatureSource } from "../features/feature-source.ts";
 import type { Shard, ShardFeatures } from "../features/shard.ts";
 import { viewsOfEpochs } from "../features/views/view.ts";
-import { readCheckpoint } from "../formats/checkpoint-file.ts";
 import { optionError } from "../options.ts";
 import { extractShard } from "./extract-shard.ts";
-import { modelFileAt } from "./folder.ts";
 import type { FinetuneOptions } from "./options.ts";
 import type { PreparedRun } from "./prepare.ts";
-import { dataOptions, prepareRun } from "./prepare.ts";
+import { prepareRun } from "./prepare.ts";
 import { resolveOptions } from "./settings.ts";
 
 /**
@@ -21,17 +18,8 @@ import { resolveOptions } from "./settings.ts";
 export async function extractRun(options: FinetuneOptions, shard: Shard): Promise<ShardFeatures> {
   const settings = resolveOptions(options);
   const engine = await ensureEngine();
-  const checkpoint =
-    typeof settings.model === "string"
-      ? await readCheckpoint(modelFileAt(settings.model), {
-          ...(settings.arch !== null && { arch: settings.arch }),
-        })
-      : settings.model;
-  const data =
-    typeof settings.data === "string"
-      ? await openData(checkpoint, settings.data, { ...dataOptions(settings), validationFraction: 0 })
-      : settings.data;
-  const run = await prepareRun({ ...settings, model: checkpoint, data });
+  const isListed = typeof settings.data === "string";
+  const run = await prepareRun({ ...settings, ...(isListed && { valFraction: 0 }) });
   for (const message of run.warnings) settings.onProgress({ kind: "warning", message });
   const { dataset } = run;
   if (dataset.kind === "arrays" || !run.reader) {
