@@ -2,9 +2,10 @@ import { ensureEngine } from "./engine/backend.ts";
 import { openFeatures } from "./run/features.ts";
 import { openRunFolder } from "./run/folder.ts";
 import { trainAndJudge } from "./run/judged-split.ts";
-import type { FinetuneOptions, FinetuneResult } from "./run/options.ts";
+import type { FinetuneOptions, FinetuneResult, ResumeOptions } from "./run/options.ts";
 import { prepareRun } from "./run/prepare.ts";
 import { runRecord } from "./run/record.ts";
+import { forgetAsked, keepAsked, resumedOptions, startOf } from "./run/resume.ts";
 import { runReport } from "./run/run-report.ts";
 import { resolveOptions } from "./run/settings.ts";
 import { withTest } from "./run/test-samples.ts";
@@ -12,6 +13,7 @@ import { withTest } from "./run/test-samples.ts";
 /**
  * Trains what the policy leaves trainable on `data`: everything static runs once per sample, the rest at every step. Nothing is
  * written without `out`. An aborted signal or a loss that is not finite rejects once the best completed epoch is in `out`.
+ * With `resume` a run goes on from its last state, to the same bits as if it had never stopped.
  * @throws {UsageError | TopologyError | KerasFileError | DataError} before anything is computed where the run cannot be.
  *
  * @example
@@ -22,8 +24,10 @@ import { withTest } from "./run/test-samples.ts";
  *   out: "runs/pets",
  * });
  */
-export async function finetune(options: FinetuneOptions): Promise<FinetuneResult> {
+export async function finetune(given: FinetuneOptions | ResumeOptions): Promise<FinetuneResult> {
   const started = performance.now();
+  const isResumed = "resume" in given;
+  const options = isResumed ? resumedOptions(given) : given;
   const settings = resolveOptions(options);
   const { out, overwrite, onProgress: report } = settings;
   const engine = await ensureEngine();
@@ -34,8 +38,15 @@ export async function finetune(options: FinetuneOptions): Promise<FinetuneResult
   const folder = out === null ? null : openRunFolder(out, { overwrite });
   try {
     await folder?.rehearse(run.checkpoint, run.settings.outputFormat);
+    const start = startOf(run, engine, isResumed);
+    if (out !== null && !isResumed && settings.saveEvery > 0) await keepAsked(out, settings);
+    if (start.from)
+      report({
+        kind: "note",
+        message: `resumed   after epoch ${start.from.counts.epochs} of ${run.settings.epochs}`,
+      });
     const features = await openFeatures(run, engine);
-    const { trained, splits } = await trainAndJudge(run, features, started).finally(features.close);
+    const { trained, splits } = await trainAndJudge(run, features, started, start).finally(features.close);
     const record = await withTest(run, runRecord(run, engine, features, trained));
     const { format: _format, unit: _unit, args: _args, ...result } = record;
     const page = settings.report && folder ? await runReport(run, record, splits, options) : null;
@@ -47,6 +58,7 @@ export async function finetune(options: FinetuneOptions): Promise<FinetuneResult
     report({ kind: "note", message: `stopped   after epoch ${length}${kept}` });
     throw trained.stopped;
   } catch (error) {
+    if (out !== null && !isResumed) forgetAsked(out);
     folder?.discard();
     throw error;
   }

@@ -102,6 +102,7 @@ export type {
   PhaseOptions,
   PhaseResult,
   ProgressEvent,
+  ResumeOptions,
 } from "./run/options.ts";
 export type { PlanFinetuneOptions } from "./run/plan-finetune.ts";
 export { planFinetune } from "./run/plan-finetune.ts";

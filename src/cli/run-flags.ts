@@ -331,6 +331,10 @@ export const outputFlags: OptionFlags = {
   }),
   ...kerasFlag,
   out: sets("out", "Run folder, new or empty", "DIR", { group: output, otherwise: "runs/<model>-<n>" }),
+  "save-every": sets("saveEvery", "Epochs between two states that --resume goes on from; 0: none", "N", {
+    group: output,
+    read: number,
+  }),
   overwrite: switches(
     "overwrite",
     true,

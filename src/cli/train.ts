@@ -5,12 +5,13 @@ import {
   prepareRun,
   removeRunFolder,
   resolveOptions,
+  someText,
   wholeNumber,
 } from "../cli-api.ts";
 import type { CrossValidationOptions, Epoch, FinetuneResult, ProgressEvent, SampleUnit } from "../index.ts";
 import { crossValidate, finetune, UsageError } from "../index.ts";
 import { columns } from "./columns.ts";
-import type { Command } from "./command.ts";
+import type { Command, GivenOptions } from "./command.ts";
 import { flag, value } from "./flag.ts";
 import type { FreezeValues } from "./freeze-flags.ts";
 import { bnModeFlag, freezeFlags, freezePolicies } from "./freeze-flags.ts";
@@ -32,6 +33,7 @@ import type { Terminal } from "./terminal.ts";
 import { number } from "./values.ts";
 
 interface TrainValues extends FreezeValues, EngineValues, JsonValue {
+  readonly resume?: string;
   readonly "dry-run"?: boolean;
   readonly folds?: number;
 }
@@ -59,6 +61,12 @@ export const trainCommand: Command<TrainValues> = {
       wholeNumber(2),
       { group: "Model and data", read: number },
     ),
+    resume: value(
+      "Go on with a run where its last state was saved; stands alone, but for --epochs, --json and --verbose",
+      "RUN",
+      someText,
+      { group: "Output" },
+    ),
     "dry-run": flag("Print the plan and stop before anything is computed or written", "Output"),
     ...jsonFlag,
     ...engineFlags,
@@ -71,6 +79,10 @@ export const trainCommand: Command<TrainValues> = {
   ],
   interruptible: true,
   run: async ({ values, options: given, terminal, signal }) => {
+    if (values.resume !== undefined) {
+      await resumeRun(values.resume, values, given, terminal, signal);
+      return;
+    }
     const { model, data } = given;
     if (typeof model !== "string") throw missing("model", "a Keras file");
     if (typeof data !== "string") throw missing("data", "a folder of class folders");
@@ -111,6 +123,39 @@ export const trainCommand: Command<TrainValues> = {
     for (const line of resultLines(out, result, unit)) terminal.print(line);
   },
 };
+
+/** Goes on with a run, and prints what a run ends with. */
+async function resumeRun(
+  out: string,
+  values: TrainValues,
+  { epochs, ...others }: GivenOptions,
+  terminal: Terminal,
+  signal: AbortSignal,
+): Promise<void> {
+  const alone = ["resume", "epochs", "json", "verbose"];
+  const strange = [...Object.keys(others), ...Object.keys(values)].find((name) => !alone.includes(name));
+  if (strange !== undefined) {
+    throw new UsageError(
+      `--resume: expected to stand alone, but for --epochs, --json and --verbose, got ${strange} too. The run goes on as it was asked.`,
+      "resume-alone",
+      "resume",
+    );
+  }
+  chooseEngine(values);
+  terminal.print(engineLine(await ensureEngine()));
+  let unit: SampleUnit = "samples";
+  const result = await finetune({
+    resume: out,
+    epochs,
+    signal,
+    onProgress: (event) => {
+      if (event.kind === "extract") unit = event.unit;
+      show(event, terminal);
+    },
+  });
+  if (values.json) terminal.document(runDocument(out, result));
+  for (const line of resultLines(out, result, unit)) terminal.print(line);
+}
 
 /** Trains once per fold and prints the held-out figures of each, their mean and their spread. */
 async function trainFolds(

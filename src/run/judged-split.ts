@@ -15,6 +15,7 @@ import { createTail } from "../training/tail.ts";
 import type { RunFeatures } from "./features.ts";
 import type { NamedExamples } from "./phase-examples.ts";
 import type { PreparedRun } from "./prepare.ts";
+import type { RunStart } from "./resume.ts";
 import type { RunTraining } from "./training.ts";
 import { runTraining } from "./training.ts";
 
@@ -23,8 +24,9 @@ export async function trainAndJudge(
   run: PreparedRun,
   features: RunFeatures,
   started: number,
+  start: RunStart,
 ): Promise<{ trained: RunTraining; splits: readonly SplitReport[] }> {
-  const trained = await runTraining(run, features, started);
+  const trained = await runTraining(run, features, started, start);
   const { report, out } = run.settings;
   return {
     trained,

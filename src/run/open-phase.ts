@@ -20,6 +20,8 @@ export interface PhaseContext {
   /** Steps of the phases before. */
   readonly steps: number;
   readonly monitor: Monitor | null;
+  /** Epochs of the whole run that its schedules were planned for. */
+  readonly planned: number;
   readonly proofs: ProofKeeper;
 }
 
@@ -28,7 +30,7 @@ export function openPhase(
   run: PreparedRun,
   phase: PreparedPhase,
   examples: PhaseExamples,
-  { moved, steps, monitor, proofs }: PhaseContext,
+  { moved, steps, monitor, planned, proofs }: PhaseContext,
 ): OpenPhase {
   const { weights } = withWeights(run.checkpoint, moved);
   const tail = createTail({
@@ -55,7 +57,7 @@ export function openPhase(
     validation: examples.validation,
     callbacks: [
       ...examples.callbacks,
-      ...scheduleCallbacks(run, phase, examples, monitor),
+      ...scheduleCallbacks(run, phase, examples, monitor, planned),
       proofs.ofPhase(phase.number, weights, movedNames),
     ],
     close: () => tail.dispose(),
@@ -64,20 +66,22 @@ export function openPhase(
 
 /** Returns what sets the rate of the phase's steps; nothing where the optimizer does. */
 function scheduleCallbacks(
-  { settings: { batchSize } }: PreparedRun,
-  { schedule, warmup, epochs, optimizer }: PreparedPhase,
+  { phases, settings }: PreparedRun,
+  { number, schedule, warmup, epochs, optimizer }: PreparedPhase,
   { train }: PhaseExamples,
   monitor: Monitor | null,
+  planned: number,
 ): readonly Callback[] {
   const learningRate = optimizer.settings["learning_rate"];
   if (typeof learningRate !== "number" || (schedule === "constant" && warmup === 0)) return [];
-  const steps = epochs * Math.ceil(sampleCount(train) / batchSize);
+  const added = number === phases.length ? settings.epochs - planned : 0;
+  const steps = (epochs - added) * Math.ceil(sampleCount(train) / settings.batchSize);
   const horizon: ScheduleHorizon = { learningRate, steps, warmup };
   const isPlateau = typeof schedule !== "string" && schedule["class_name"] === "ReduceLROnPlateau";
   if (!monitor || !(schedule === "plateau" || isPlateau)) return [scheduled(scheduleOf(schedule, horizon))];
   const config = isPlateau ? schedule["config"] : undefined;
-  const settings = plateauSettings(config as Parameters<typeof plateauSettings>[0]);
-  return [reduceOnPlateau(monitor, scheduleOf("plateau", horizon), warmupSteps(horizon), settings)];
+  const plateau = plateauSettings(config as Parameters<typeof plateauSettings>[0]);
+  return [reduceOnPlateau(monitor, scheduleOf("plateau", horizon), warmupSteps(horizon), plateau)];
 }
 
 /** Returns what the rate of each layer is multiplied by: timm's layer decay, stage by stage from the head. */

@@ -138,6 +138,8 @@ export interface FinetuneOptions {
   readonly out?: string | undefined;
   /** Replaces an earlier run in `out`, once the new one is complete. Defaults to false. */
   readonly overwrite?: boolean | undefined;
+  /** Epochs between two states in the run folder, from which the run can be resumed; 0 saves none. Defaults to 1. */
+  readonly saveEvery?: number | undefined;
   /** Writes report.html, and report.json that it is made from, into the run folder. Defaults to true. */
   readonly report?: boolean | undefined;
   /** Callbacks that watch or steer training, called in their order after the run's own. */
@@ -146,6 +148,17 @@ export interface FinetuneOptions {
   readonly onProgress?: ((event: ProgressEvent) => void) | undefined;
   /** Aborts the run after the step at hand; the best completed epoch is saved. */
   readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Options that go on with a run where its last state was saved: the folder stands alone, but for values that were no files then, which
+ * are passed again.
+ */
+export interface ResumeOptions
+  extends Pick<FinetuneOptions, "epochs" | "callbacks" | "onProgress" | "signal">,
+    Partial<Pick<FinetuneOptions, "model" | "data">> {
+  /** Run folder. */
+  readonly resume: string;
 }
 
 /** Options of one phase of a run. */

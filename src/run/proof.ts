@@ -62,13 +62,23 @@ export interface ProofKeeper {
 interface Opened {
   readonly from: number;
   to: number;
+  /** Hashes of every weight before the phase. */
   readonly hashes: WeightHashes;
+  /** Names of the weights that the phase moves, by layer path; null before its first epoch has ended. */
+  moving: ReadonlyMap<string, ReadonlySet<string>> | null;
   proof: Proof | null;
 }
 
-/** `weightsAfter` returns the weights of the model with those that training has moved. */
+/** Returns a keeper of proofs. `weightsAfter` returns the weights of the model with those that training has moved. */
 export function proofKeeper(weightsAfter: (run: TrainingRun) => Weights): ProofKeeper {
   const phases = new Map<number, Opened>();
+  /** Proves the phases that have ended without it: a run that was stopped between a phase and its proof. */
+  const proveOthers = (present: number, weights: Weights): void => {
+    for (const [number, phase] of phases) {
+      if (number === present || phase.proof || !phase.moving) continue;
+      phase.proof = proofBetween(phase.hashes, hashFrozenWeights(weights, phase.moving));
+    }
+  };
   return {
     phases: () =>
       [...phases].flatMap(([phase, { from, to, proof }]) =>
@@ -76,40 +86,58 @@ export function proofKeeper(weightsAfter: (run: TrainingRun) => Weights): ProofK
       ),
     callback: {
       name: "proof",
+      end: (run) => proveOthers(0, weightsAfter(run)),
       state: () =>
-        [...phases].map(([number, { from, to, hashes, proof }]) => ({
+        [...phases].map(([number, { from, to, hashes, moving, proof }]) => ({
           ...{ number, from, to, hashes: [...hashes] },
+          moving: moving && [...moving].map(([path, names]) => [path, [...names]]),
           proof: proof as unknown as CallbackState,
         })),
       restore: (state) => {
-        for (const kept of state as unknown as readonly (Omit<Opened, "hashes"> & Kept)[]) {
-          const { number, hashes, ...rest } = kept;
-          phases.set(number, { ...rest, hashes: new Map(hashes) });
+        for (const { number, hashes, moving, ...rest } of state as unknown as readonly Kept[]) {
+          phases.set(number, {
+            ...rest,
+            hashes: new Map(hashes),
+            moving: moving && new Map(moving.map(([path, names]) => [path, new Set(names)])),
+          });
         }
       },
     },
     ofPhase: (number, before, movedNames) => ({
       name: `proof of phase ${number}`,
       begin: ({ history }) => {
+        proveOthers(number, before);
         if (phases.has(number)) return;
         const from = history.length + 1;
-        phases.set(number, { from, to: from - 1, hashes: hashFrozenWeights(before, new Map()), proof: null });
+        const hashes = hashFrozenWeights(before, new Map());
+        phases.set(number, { from, to: from - 1, hashes, moving: null, proof: null });
       },
       epochEnd: ({ epoch }) => {
         const phase = phases.get(number);
-        if (phase) phase.to = epoch;
+        if (!phase) return;
+        phase.to = epoch;
+        phase.proof = null;
+        phase.moving ??= movedNames();
       },
       end: (run) => {
         const phase = phases.get(number);
         if (!phase) return;
-        const after = hashFrozenWeights(weightsAfter(run), movedNames());
-        phase.proof = proofOf(new Map([...phase.hashes].filter(([name]) => after.has(name))), after);
+        phase.proof = proofBetween(phase.hashes, hashFrozenWeights(weightsAfter(run), movedNames()));
       },
     }),
   };
 }
 
+/** Returns the proof for the weights of `after`. */
+function proofBetween(before: WeightHashes, after: WeightHashes): Proof {
+  return proofOf(new Map([...before].filter(([name]) => after.has(name))), after);
+}
+
 interface Kept {
   readonly number: number;
+  readonly from: number;
+  readonly to: number;
   readonly hashes: readonly (readonly [name: string, hash: string])[];
+  readonly moving: readonly (readonly [path: string, names: readonly string[]])[] | null;
+  readonly proof: Proof | null;
 }

@@ -143,6 +143,7 @@ const runSettings: { readonly [Name in keyof RunSettings]: Setting<RunSettings[N
   outputKeras: setting(oneOf("3.0"), null),
   out: setting(someText, null),
   overwrite: setting(trueOrFalse, false),
+  saveEvery: setting(wholeNumber(0), 1),
   report: setting(trueOrFalse, true),
   callbacks: setting(callbackList, []),
   onProgress: setting(aFunction<(event: ProgressEvent) => void>, () => {}),

@@ -11,6 +11,8 @@ import { patience } from "../training/callbacks/patience.ts";
 import { progress } from "../training/callbacks/progress.ts";
 import { timeLimit } from "../training/callbacks/time-limit.ts";
 import type { History } from "../training/history.ts";
+import type { TrainingState } from "../training/state.ts";
+import { judgedWeights } from "../training/state.ts";
 import type { TrainingPhase } from "../training/train.ts";
 import { train } from "../training/train.ts";
 import type { RunFeatures } from "./features.ts";
@@ -20,6 +22,7 @@ import type { PreparedPhase } from "./phases.ts";
 import type { PreparedRun } from "./prepare.ts";
 import type { PhaseProof } from "./proof.ts";
 import { proofKeeper } from "./proof.ts";
+import type { RunStart } from "./resume.ts";
 
 /** Outcome of training. */
 export interface RunTraining {
@@ -42,10 +45,11 @@ export async function runTraining(
   run: PreparedRun,
   features: RunFeatures,
   started: number,
+  { from, planned, saver }: RunStart,
 ): Promise<RunTraining> {
   const { epochs, batchSize, seed, signal, onProgress, maxTime, minDelta } = run.settings;
-  const [first] = run.phases as [PreparedPhase];
-  let opened: PhaseExamples | null = await features.open(first, new Map(), 1);
+  const first = firstPhase(run, from);
+  let opened: PhaseExamples | null = await features.open(first.phase, first.moved, first.epoch);
   const monitor = monitorFor(run, opened);
   const best = bestWeights(monitor);
   const weightsOf = (training: TrainingRun): Weights => {
@@ -61,7 +65,7 @@ export async function runTraining(
       open: async (moved, steps, epoch) => {
         const examples = opened ?? (await features.open(phase, moved, epoch));
         opened = null;
-        return openPhase(run, phase, examples, { moved, steps, monitor, proofs });
+        return openPhase(run, phase, examples, { moved, steps, monitor, planned, proofs });
       },
     }),
   );
@@ -78,6 +82,7 @@ export async function runTraining(
       (epoch, isBest) => onProgress({ kind: "epoch", epoch, epochs, best: isBest }),
     ),
     ...run.settings.callbacks,
+    ...(saver ? [saver] : []),
   ];
   try {
     const trained = await train(phases, {
@@ -85,6 +90,7 @@ export async function runTraining(
       seed,
       callbacks,
       checkpointOf: (weights, phase) => tunedCheckpoint(run, weights, phase),
+      from: from ?? undefined,
       signal: signal ?? undefined,
     });
     return {
@@ -96,6 +102,24 @@ export async function runTraining(
   } finally {
     best.dispose();
   }
+}
+
+/** Returns the phase that is trained first, what has been moved before, and its first epoch. */
+function firstPhase(
+  { phases }: PreparedRun,
+  from: TrainingState | null,
+): { readonly phase: PreparedPhase; readonly moved: Weights; readonly epoch: number } {
+  const [begun, ...others] = phases.slice((from?.counts.phase ?? 1) - 1) as [
+    PreparedPhase,
+    ...PreparedPhase[],
+  ];
+  if (!from) return { phase: begun, moved: new Map(), epoch: 1 };
+  const { phaseEpochs, epochs, ended } = from.counts;
+  const [next] = others;
+  if (next && (ended === "phase" || phaseEpochs >= begun.epochs)) {
+    return { phase: next, moved: judgedWeights(from), epoch: epochs + 1 };
+  }
+  return { phase: begun, moved: from.weights, epoch: epochs + 1 - phaseEpochs };
 }
 
 /** Returns the figure that tells the best epoch, null where the last is the best: without validation data, unless asked otherwise. */
