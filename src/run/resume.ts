@@ -26,7 +26,10 @@ export function resumedOptions(options: ResumeOptions): FinetuneOptions {
   if (!existsSync(askedFile(resume))) {
     throw optionError("resume", "a run folder with a state", resume, { code: "resume-without-state" });
   }
-  const asked = JSON.parse(readFileSync(askedFile(resume), "utf8")) as FinetuneOptions;
+  const settings = JSON.parse(readFileSync(askedFile(resume), "utf8")) as Readonly<Record<string, unknown>>;
+  const asked = Object.fromEntries(
+    Object.entries(settings).filter(([, value]) => value !== null && value !== "auto"),
+  ) as unknown as FinetuneOptions;
   const stated = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
   const merged: FinetuneOptions = { ...asked, ...stated, out: resume, overwrite: true };
   for (const name of ["model", "data"] as const) {
