@@ -45,7 +45,6 @@ function apiPage() {
     hidePageHeader: true,
     hideBreadcrumbs: true,
     useCodeBlocks: true,
-    treatWarningsAsErrors: true,
     intentionallyNotExported: ["Argument", "ElementType", "OutputTargets", "SampleRows", "scheduleNames"],
     ...Object.fromEntries(
       ["parameters", "interfaceProperties", "classProperties", "typeDeclaration", "propertyMembers"].map(

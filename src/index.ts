@@ -92,7 +92,15 @@ export type { FilePrediction, PredictFilesOptions } from "./inference/predict-fi
 export { predictFiles } from "./inference/predict-files.ts";
 export type { WriteCheckpointOptions } from "./inference/write-checkpoint.ts";
 export { writeCheckpoint } from "./inference/write-checkpoint.ts";
-export type { ClassRow, OutputReport, SampleNote, SplitReport } from "./report/run-report.ts";
+export type {
+  Calibration,
+  ClassRow,
+  OutputReport,
+  Point,
+  SampleNote,
+  ScoreCurves,
+  SplitReport,
+} from "./report/run-report.ts";
 export type { ExtractOptions, Features } from "./run/extract-features.ts";
 export { extractFeatures } from "./run/extract-features.ts";
 export type {
