@@ -70,7 +70,7 @@ describe("examples", () => {
 
 test("augmentation.ts computes views, and finds the images themselves in the cache", async () => {
   vi.stubEnv("KERAS_FINETUNE_HOME", scratch());
-  onTestFinished(() => vi.unstubAllEnvs());
+  onTestFinished(() => void vi.unstubAllEnvs());
   const lines = await run("augmentation.ts", "fixtures/cli/small_resnet.keras", "fixtures/demo/photos");
   expect(figure(lines, /^plain: .*; \d+ features computed, (\d+) from the cache$/)).toBe(0);
   expect(figure(lines, /^light, 4 views: .*, (\d+) from the cache$/)).toBeGreaterThan(0);
