@@ -69,9 +69,10 @@ function tracedRun(
   const names = [...weights].flatMap(([path, layer]) =>
     Object.entries(layer).map(([name, { id }]) => [id, `${path}/${name}`] as const),
   );
-  const refuse = (layer: string, what: string): never => {
+  // The kernel call that it interrupts puts the layer before the message.
+  const refuse = (what: string): never => {
     throw new TopologyError(
-      `${layer}: ONNX: expected operations that do not depend on values, got ${what}. Remove the layer, or keep the Keras file for it.`,
+      `ONNX: expected operations that do not depend on values, got ${what}. Remove the layer, or keep the Keras file for it.`,
       "not-traceable",
     );
   };
@@ -88,8 +89,8 @@ function tracedRun(
       {
         sources: feeds,
         known: kernels,
-        onRead: (layer) => refuse(layer, "one that looks at them while it runs"),
-        onUnknown: (kernel, layer) => refuse(layer, `${kernel}, which has no ONNX form here`),
+        onRead: () => refuse("one that looks at them while it runs"),
+        onUnknown: (kernel) => refuse(`${kernel}, which has no ONNX form here`),
       },
     );
     return {
