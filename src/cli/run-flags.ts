@@ -142,11 +142,37 @@ export const taskFlags: OptionFlags = {
     read: names,
     otherwise: "those of the task",
   }),
-  loss: sets("loss", "Keras loss, by name or as JSON config", "NAME|JSON", {
+  loss: sets(
+    "loss",
+    "Keras loss, by name or as JSON config; of several outputs JSON by output name",
+    "NAME|JSON",
+    {
+      group: task,
+      read: nameOrJson,
+      otherwise: "as compiled in the file, else by the head and the data",
+    },
+  ),
+  "loss-weights": sets(
+    "lossWeights",
+    "Weights of several outputs' losses in the total, such as kind=1,age=0.5",
+    "NAME=W,…",
+    { group: task, read: classWeight, otherwise: "as compiled in the file, else 1 each" },
+  ),
+  "label-smoothing": sets("labelSmoothing", "Share of a target that is spread over all classes", "SHARE", {
     group: task,
-    read: nameOrJson,
-    otherwise: "by the head",
+    read: number,
+    otherwise: "0",
   }),
+  "weighted-metrics": sets(
+    "weightedMetrics",
+    "Keras metrics that sample and class weights count in",
+    "NAME,…",
+    {
+      group: task,
+      read: names,
+      otherwise: "none",
+    },
+  ),
   "class-weight": sets(
     "classWeight",
     "Weights of the classes in the loss: balanced, or name=weight such as cat=2,dog=0.5",

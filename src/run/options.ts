@@ -6,7 +6,6 @@ import type { FinetunePlan } from "../freeze/plan.ts";
 import type { FreezePolicy } from "../freeze/policy.ts";
 import type { Evaluation } from "../inference/evaluate.ts";
 import type { SplitReport } from "../report/run-report.ts";
-import type { LossArgument } from "../task/losses/loss-argument.ts";
 import type { AskedTask, Task, TaskName } from "../task/task.ts";
 import type { Callback } from "../training/callbacks/callback.ts";
 import type { Epoch, History } from "../training/history.ts";
@@ -36,6 +35,8 @@ export interface FinetuneOptions {
   readonly task?: TaskName | undefined;
   /** Keras metrics, by name or config. Defaults to those of the task. */
   readonly metrics?: AskedTask["metrics"];
+  /** Metrics that sample and class weights count in. */
+  readonly weightedMetrics?: AskedTask["weightedMetrics"];
   /** Column of a table with sample weights. */
   readonly sampleWeight?: string | undefined;
   /** Column of a table that names each sample's split; `split` if there is one. */
@@ -87,7 +88,11 @@ export interface FinetuneOptions {
   /** Decay of a moving average of the weights, by which the model is judged and saved. Off by default. */
   readonly ema?: number | undefined;
   /** Keras loss by name, as `{ class_name, config }` or as a function; for several outputs a record by output name. Defaults to the compiled loss, else to one that fits the head. */
-  readonly loss?: LossArgument | undefined;
+  readonly loss?: AskedTask["loss"];
+  /** Weights of the outputs' losses in the total, in order or by output name. Defaults to the compiled ones, else to 1. */
+  readonly lossWeights?: AskedTask["lossWeights"];
+  /** Share of a target that is spread over all classes. Defaults to the loss's own, else to 0. */
+  readonly labelSmoothing?: number | undefined;
   /** Per-class loss weights by class name or index; `balanced` weighs a class by samples / (classes * samples of the class). */
   readonly classWeight?: "balanced" | Readonly<Record<string, number>> | undefined;
   /**

@@ -20,6 +20,8 @@ import type { FinetunePlan } from "../freeze/plan.ts";
 import { planLines } from "../freeze/plan-text.ts";
 import { optionName, optionSetTo } from "../options.ts";
 import { requireKnownClasses } from "../task/class-weights.ts";
+import type { CompiledModel } from "../task/compiled-config.ts";
+import { compiledConfig } from "../task/compiled-config.ts";
 import { requireInputs } from "../task/inputs.ts";
 import type { LossArgument } from "../task/losses/loss-argument.ts";
 import type { Objective } from "../task/objective.ts";
@@ -27,11 +29,13 @@ import { objectiveOf } from "../task/objective.ts";
 import { checkedTargets } from "../task/targets.ts";
 import type { AskedTask, Task } from "../task/task.ts";
 import { taskOf } from "../task/task-of.ts";
+import { taskLines } from "../task/task-text.ts";
 import { layerGraph } from "../topology/build-graph.ts";
+import { dialectOf } from "../topology/dialects/dialect.ts";
 import type { LayerGraph } from "../topology/layer-graph.ts";
 import { requireSupported } from "../topology/support.ts";
 import type { OptimizerConfig } from "../training/optimizer-config.ts";
-import { optimizerConfig, optimizerWarnings } from "../training/optimizer-config.ts";
+import { kerasOptimizer, optimizerConfig, optimizerWarnings } from "../training/optimizer-config.ts";
 import { weightPenalties, weightRules } from "../training/weight-rules.ts";
 import type { Augmentation } from "./augmentation.ts";
 import { augmentationOf, drawsViews } from "./augmentation.ts";
@@ -147,6 +151,7 @@ export async function prepareRun(settings: RunSettings): Promise<PreparedRun> {
     views: augmentation?.views ?? null,
     outputFormat,
   };
+  const compiled = compiledConfig(task, kerasOptimizer(optimizer), dialectOf(checkpoint));
   const cost = await costQuestion(dataset, optimizer, decided, reader);
   const phases = cuts.phases.map(({ resolution, cut: own }, index): PreparedPhase => {
     const { epochs, schedule, warmup } = asked[index]!;
@@ -163,7 +168,10 @@ export async function prepareRun(settings: RunSettings): Promise<PreparedRun> {
   const { plan, policy } = earliest;
   return {
     settings: decided,
-    checkpoint: { ...checkpoint, notes: { ...checkpoint.notes, ...notesOf(labels, image, settings) } },
+    checkpoint: {
+      ...withCompileConfig(checkpoint, compiled),
+      notes: { ...checkpoint.notes, ...notesOf(labels, image, settings) },
+    },
     dataset,
     ...cut,
     plan,
@@ -187,9 +195,17 @@ export async function prepareRun(settings: RunSettings): Promise<PreparedRun> {
     task,
     objective,
     labels,
-    messages: [dataLine(dataset, labels), ...(dataset.remarks ?? []).map((remark) => `data      ${remark}`)],
+    messages: [
+      dataLine(dataset, labels),
+      ...taskLines(task).map((line) => `task      ${line}`),
+      ...(dataset.remarks ?? []).map((remark) => `data      ${remark}`),
+    ],
     warnings: [
       ...task.warnings,
+      ...compiled.leftOut.map(
+        (what) =>
+          `The written file does not name the ${what}: Keras has no word for it.${compiled.trainingConfig ? "" : " Keras opens the file uncompiled."}`,
+      ),
       ...(dataset.warnings ?? []),
       ...new Set(cuts.phases.flatMap(({ resolution }) => resolution.warnings)),
       image?.warning,
@@ -349,14 +365,17 @@ function inputOf(
   return { reader, image };
 }
 
-function askedTask({ task, loss, metrics, classes, keepHead }: RunSettings): AskedTask {
-  return {
-    keepHead,
-    ...(task !== null && { task }),
-    ...(loss !== "auto" && { loss }),
-    ...(metrics !== null && { metrics }),
-    ...(classes !== null && { classes }),
-  };
+function askedTask(settings: RunSettings): AskedTask {
+  const { loss, lossWeights, metrics, weightedMetrics, task, classes, keepHead, labelSmoothing } = settings;
+  const asked = { lossWeights, metrics, weightedMetrics, task, classes };
+  const given = Object.entries(asked).filter(([, value]) => value !== null);
+  return { ...Object.fromEntries(given), keepHead, labelSmoothing, ...(loss !== "auto" && { loss }) };
+}
+
+/** Returns the checkpoint as the run compiles it, uncompiled where Keras has no words for that. */
+function withCompileConfig(checkpoint: Checkpoint, { trainingConfig }: CompiledModel): Checkpoint {
+  const { trainingConfig: _former, optimizerWeights: _stale, ...rest } = checkpoint;
+  return { ...rest, ...(trainingConfig && { trainingConfig }) };
 }
 
 /** Refuses inputs and targets that the model does not take, before anything is extracted. */

@@ -22,6 +22,7 @@ import {
   trueOrFalse,
   wholeNumber,
 } from "../options.ts";
+import type { LossArgument } from "../task/losses/loss-argument.ts";
 import type { Callback } from "../training/callbacks/callback.ts";
 import type { OptimizerArgument } from "../training/optimizer-config.ts";
 import type { ScheduleArgument } from "../training/schedules.ts";
@@ -53,6 +54,7 @@ type Nullable =
   | "globalClipNorm"
   | "group"
   | "layerDecay"
+  | "lossWeights"
   | "masks"
   | "maxTime"
   | "metrics"
@@ -68,6 +70,7 @@ type Nullable =
   | "targets"
   | "task"
   | "weightDecay"
+  | "weightedMetrics"
   | "x";
 
 /** A run's options with every default in place. */
@@ -120,7 +123,10 @@ const runSettings: { readonly [Name in keyof RunSettings]: Setting<RunSettings[N
   globalClipNorm: setting(positiveNumber, null),
   accumulate: setting(wholeNumber(1), 1),
   ema: setting(numberBetween(0, 1), null),
-  loss: setting(kerasObject("a Keras loss's name or config"), "auto"),
+  loss: setting(lossArgument, "auto"),
+  lossWeights: setting(lossWeights, null),
+  weightedMetrics: setting(metricArguments, null),
+  labelSmoothing: setting(numberBetween(0, 1), 0),
   classWeight: setting(classWeights, null),
   augment: setting(augmentation, null),
   views: setting(wholeNumber(0), "auto"),
@@ -304,6 +310,30 @@ const phaseChecks: { readonly [Name in keyof PhaseOptions]-?: OptionCheck<unknow
   schedule: scheduleArgument,
   warmup: notNegative,
 };
+
+/** Takes a loss for every output, or one for each by its name. */
+function lossArgument(given: unknown, refuse: Refuse): NonNullable<FinetuneOptions["loss"]> {
+  if (isLoss(given)) return given;
+  const byOutput: readonly unknown[] =
+    isRecord(given) && !("class_name" in given) ? Object.values(given) : [];
+  if (byOutput.length > 0 && byOutput.every((loss) => loss === null || isLoss(loss))) {
+    return given as NonNullable<FinetuneOptions["loss"]>;
+  }
+  throw refuse("a Keras loss's name or config, a function, or one of these for each output by its name");
+}
+
+function isLoss(given: unknown): given is LossArgument {
+  if (typeof given === "string") return given.trim() !== "";
+  return typeof given === "function" || (isRecord(given) && typeof given["class_name"] === "string");
+}
+
+function lossWeights(given: unknown, refuse: Refuse): NonNullable<FinetuneOptions["lossWeights"]> {
+  const weights: readonly unknown[] = isRecord(given) || Array.isArray(given) ? Object.values(given) : [];
+  if (weights.length > 0 && weights.every((weight) => Number.isFinite(weight))) {
+    return given as NonNullable<FinetuneOptions["lossWeights"]>;
+  }
+  throw refuse("a number for each output, in order or by its name");
+}
 
 function scheduleArgument(given: unknown, refuse: Refuse): ScheduleArgument {
   if (isRecord(given) && typeof given["class_name"] === "string") return given as ScheduleArgument;

@@ -7,7 +7,7 @@ import type { AskedTask, TaskKind } from "./task.ts";
 import { kindByName } from "./task.ts";
 
 /** What a caller says of one output. */
-export interface AskedOutput extends Pick<AskedTask, "task" | "classes" | "keepHead"> {
+export interface AskedOutput extends Pick<AskedTask, "task" | "classes" | "keepHead" | "labelSmoothing"> {
   readonly loss?: LossArgument | null | undefined;
   readonly lossWeight?: number | undefined;
   readonly metrics?: readonly MetricArgument[] | undefined;

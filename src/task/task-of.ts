@@ -2,6 +2,7 @@
 import type { Checkpoint } from "../checkpoint.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { UsageError } from "../errors.ts";
+import { optionName } from "../options.ts";
 import { layerGraph } from "../topology/build-graph.ts";
 import { kerasMajor } from "../topology/dialects/dialect.ts";
 import { compiledIn } from "./compile-config.ts";
@@ -9,7 +10,7 @@ import { defaultMetrics } from "./default-metrics.ts";
 import { chooseHead, isPerPosition } from "./head-choice.ts";
 import { kindOf } from "./kind-of.ts";
 import { lossByHead } from "./loss-by-head.ts";
-import { lossOf } from "./losses/loss.ts";
+import { lossClassName, lossOf } from "./losses/loss.ts";
 import type { LossArgument } from "./losses/loss-argument.ts";
 import type { ModelOutput } from "./model-outputs.ts";
 import { modelOutputs } from "./model-outputs.ts";
@@ -60,7 +61,8 @@ function decide(question: OutputQuestion, warnings: string[]): TaskOutput {
   const perPosition = isPerPosition(question);
   const { warning, ...head } = chooseHead(question, { kind, perPosition, loss: stated?.loss ?? null });
   if (warning !== undefined) warnings.push(warning);
-  const { loss, reason } = stated ? statedReason(stated) : lossByHead(question, kind, head);
+  const { loss: plain, reason } = stated ? statedReason(stated) : lossByHead(question, kind, head);
+  const loss = smoothed(plain, asked.labelSmoothing ?? 0, question);
   const judged = {
     ...{ kind, perPosition, activation: head.activation, units: head.units },
     rank: perPosition ? output.shape.length : 2,
@@ -80,6 +82,27 @@ function decide(question: OutputQuestion, warnings: string[]): TaskOutput {
   };
 }
 
+/**
+ * Returns the loss with that much smoothing of its targets; one of class indices becomes that of one-hot targets where the data's
+ * classes can be either.
+ */
+function smoothed(argument: LossArgument, smoothing: number, { facts }: OutputQuestion): LossArgument {
+  if (smoothing === 0) return argument;
+  const loss = lossOf(argument);
+  const isFree = facts?.form === "classes" && !facts.perPosition;
+  const name =
+    loss.name === "sparse_categorical_crossentropy" && isFree ? "categorical_crossentropy" : loss.name;
+  if (typeof argument !== "function" && "label_smoothing" in lossOf(name).settings) {
+    const { ignore_class: _ignored, ...settings } = loss.settings;
+    return { class_name: lossClassName(name) ?? name, config: { ...settings, label_smoothing: smoothing } };
+  }
+  throw new UsageError(
+    `${optionName("labelSmoothing")}: expected a cross-entropy of one-hot or binary targets, got ${loss.name}. Give one-hot targets and the loss categorical_crossentropy.`,
+    "label-smoothing",
+    "labelSmoothing",
+  );
+}
+
 function statedReason({ argument, source }: StatedLoss): { loss: LossArgument; reason: string } {
   return { loss: argument, reason: source === "caller" ? "as asked" : "as compiled in the file" };
 }
@@ -92,9 +115,9 @@ function untrained({ name, shape, units, activation }: ModelOutput): TaskOutput 
 }
 
 function askedOf(asked: AskedTask, names: readonly string[], index: number): AskedOutput {
-  const { task, classes, keepHead } = asked;
+  const { task, classes, keepHead, labelSmoothing } = asked;
   return {
-    ...{ task, classes, keepHead },
+    ...{ task, classes, keepHead, labelSmoothing },
     loss: lossFor(asked.loss, names, index),
     lossWeight: weightFor(asked.lossWeights, names, index),
     metrics: listFor(asked.metrics, names, index, "metrics"),

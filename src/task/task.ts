@@ -53,6 +53,8 @@ export interface AskedTask {
   readonly weightedMetrics?: readonly MetricArgument[] | ByOutput<readonly MetricArgument[]> | undefined;
   /** How many classes there are, where the data tells fewer apart. */
   readonly classes?: number | undefined;
+  /** Share of a target that is spread over all classes, in place of the loss's own. */
+  readonly labelSmoothing?: number | undefined;
   /** Keeps the model's head whatever its labels say. */
   readonly keepHead?: boolean | undefined;
 }

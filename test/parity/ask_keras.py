@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from networks import networks
+from task_models import evaluate_file, task
 
 WORDS = ["the", "Film", "was", "dull,", "delight", "café", "unknown", "NEVER!", "it's"]
 
@@ -270,4 +271,6 @@ actions = {
     "onnx_predict": onnx_predict,
     "predict": predict,
     "train": train,
+    "task": task,
+    "evaluate_file": evaluate_file,
 }
