@@ -43,7 +43,6 @@ function record(own: Checkpoint, name: string, format: CheckpointFormat): RunRec
     checkpoint: own,
     format,
     args: { name },
-    task: { outputs: [], warnings: [] },
     history: [{ epoch: 1, phase: 1, loss: 1, lr: 1, seconds: 1 }],
     bestEpoch: 1,
     task: { outputs: [], warnings: [] },

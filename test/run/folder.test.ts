@@ -46,7 +46,6 @@ function record(changes: Partial<RunRecord> = {}): RunRecord {
     checkpoint,
     format: "keras",
     args: { epochs: 2 },
-    task: { outputs: [], warnings: [] },
     history: [
       {
         epoch: 1,
