@@ -70,9 +70,9 @@ function tracedRun(
     Object.entries(layer).map(([name, { id }]) => [id, `${path}/${name}`] as const),
   );
   // The kernel call that it interrupts puts the layer before the message.
-  const refuse = (what: string): never => {
+  const refuse = (expected: string, got: string): never => {
     throw new TopologyError(
-      `ONNX: expected operations that do not depend on values, got ${what}. Remove the layer, or keep the Keras file for it.`,
+      `ONNX: expected operations that ${expected}, got ${got}. Remove the layer, or keep the Keras file for it.`,
       "not-traceable",
     );
   };
@@ -89,8 +89,8 @@ function tracedRun(
       {
         sources: feeds,
         known: kernels,
-        onRead: () => refuse("one that looks at them while it runs"),
-        onUnknown: (kernel) => refuse(`${kernel}, which has no ONNX form here`),
+        onRead: () => refuse("do not depend on values", "one that looks at them while it runs"),
+        onUnknown: (kernel) => refuse("have an ONNX form", kernel),
       },
     );
     return {

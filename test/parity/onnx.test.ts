@@ -17,7 +17,10 @@ const refusals: readonly (readonly [file: RegExp, reason: RegExp])[] = [
     /translation/,
     /ONNX: expected an input of numbers with every size but the batch fixed, got \w+ \[None,None/,
   ],
-  [/batch-in-prediction/, /ONNX: expected the same operations for every batch size/],
+  [
+    /batch-in-prediction/,
+    /ONNX: expected (?:the same operations for every batch size|operations that have an ONNX form)/,
+  ],
   [
     /^k3-(?:decompositions|functions|more-operations)\./,
     /ONNX: expected operations that do not depend on values/,
