@@ -78,7 +78,8 @@ export async function openPage(command: string, url: string): Promise<Page> {
       const gone = new Promise((resolve) => browser.once("close", resolve));
       browser.kill();
       await gone;
-      rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+      // Its child processes may write for some moments more.
+      rmSync(profile, { recursive: true, force: true, maxRetries: 20 });
     },
   };
 }
