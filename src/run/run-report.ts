@@ -1,9 +1,8 @@
 /** @file The report of a run, from what the run leaves. */
-import { join } from "node:path";
 import { thumbnail } from "../data/decode.ts";
 import { formatBytes, formatSeconds } from "../freeze/plan-text.ts";
-import type { FreezePolicy } from "../freeze/policy.ts";
-import { optionName, optionSetTo, policyName } from "../options.ts";
+import { formatPolicy } from "../freeze/policy.ts";
+import { optionName, optionSetTo } from "../options.ts";
 import type {
   ClassRow,
   CostRow,
@@ -18,7 +17,7 @@ import type { FinetuneOptions } from "./options.ts";
 import type { PreparedRun } from "./prepare.ts";
 
 /**
- * Returns what a page says of a run. Thumbnails of the mistakes are read from the data folder.
+ * Returns what a page says of a run. Thumbnails of the mistakes are read from their files.
  * @param splits what was judged sample by sample.
  * @param options what the caller asked for.
  */
@@ -31,7 +30,6 @@ export async function runReport(
   const { settings, dataset, plan, warnings } = run;
   const title =
     typeof settings.model === "string" ? `${settings.model} on ${dataText(settings.data)}` : "A run";
-  const root = typeof settings.data === "string" && dataset.kind === "images" ? settings.data : null;
   return {
     version: 1,
     title,
@@ -54,7 +52,7 @@ export async function runReport(
     })),
     splits: await Promise.all(
       [...splits, ...testSplit(run, record)].map((split) =>
-        root === null ? split : withThumbnails(split, root),
+        dataset.kind === "images" ? withThumbnails(split) : split,
       ),
     ),
     layers: plan.layers.map(({ path, className, stage, parameters, trainable, side }) => ({
@@ -151,7 +149,7 @@ function callText(options: FinetuneOptions): string {
     return [optionSetTo(name, isCommand && typeof text === "string" ? quoted(text) : text)];
   });
   const { freeze = [] } = options;
-  const frozen = [freeze].flat().map(policyText);
+  const frozen = [freeze].flat().map(formatPolicy);
   if (isCommand) return ["finetune", ...given, ...frozen].join(" ");
   const policies = frozen.length > 0 ? [`freeze: [${frozen.join(", ")}]`] : [];
   return `finetune({ ${[...given, ...policies].join(", ")} })`;
@@ -162,26 +160,12 @@ function quoted(text: string): string {
   return /^[\w./:,=%+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
-const policyNames: Readonly<Record<FreezePolicy["kind"], string>> = {
-  until: "freezeUntil",
-  through: "freezeThrough",
-  freeze: "freeze",
-  unfreeze: "unfreeze",
-  depth: "freezeDepth",
-  "all-but-head": "freezeAllButHead",
-};
-
-function policyText(policy: FreezePolicy): string {
-  const name = policyNames[policy.kind];
-  if ("patterns" in policy) return policyName(name, policy.patterns.join(","));
-  return "n" in policy ? policyName(name, policy.n) : policyName(name);
-}
-
-async function withThumbnails(split: SplitReport, root: string): Promise<SplitReport> {
+/** Adds the images of the mistakes, which are named by their paths. */
+async function withThumbnails(split: SplitReport): Promise<SplitReport> {
   const shown = (notes: readonly SampleNote[] | undefined): Promise<SampleNote[]> =>
     Promise.all(
       (notes ?? []).map(async (note) => {
-        const image = await thumbnail(join(root, note.name));
+        const image = await thumbnail(note.name);
         return image === undefined ? note : { ...note, thumbnail: image };
       }),
     );

@@ -37,6 +37,9 @@ describe("a run with a folder", () => {
     expect(validation?.figures["loss"]).toBeCloseTo(judged.loss, 5);
     expect(validation?.outputs[0]?.confusion).toEqual(judged.confusion);
     expect(validation?.outputs[0]?.perClass).toEqual(judged.perClass);
+    const mistakes = validation?.outputs[0]?.mistakes ?? [];
+    expect(mistakes.length).toBeGreaterThan(0);
+    expect(mistakes.filter(({ thumbnail }) => !thumbnail?.startsWith("data:image/jpeg;base64,"))).toEqual([]);
     expect(report.history.length).toBe(2);
     expect(report.command).toBe(
       `finetune({ model: "fixtures/cli/small_resnet.keras", data: "${data}", epochs: 2, cache: false, out: "${out}", freeze: [freezeUntil("head")] })`,
