@@ -1,7 +1,7 @@
 import { ensureEngine } from "./engine/backend.ts";
 import { openFeatures } from "./run/features.ts";
 import { openRunFolder } from "./run/folder.ts";
-import { trainAndJudge } from "./run/judged-split.ts";
+import { trainAndJudge } from "./run/judged-validation.ts";
 import type { FinetuneOptions, FinetuneResult, ResumeOptions } from "./run/options.ts";
 import { prepareRun } from "./run/prepare.ts";
 import { runRecord } from "./run/record.ts";
@@ -46,11 +46,12 @@ export async function finetune(given: FinetuneOptions | ResumeOptions): Promise<
         message: `resumed   after epoch ${start.from.counts.epochs} of ${run.settings.epochs}`,
       });
     const features = await openFeatures(run, engine);
-    const { trained, splits } = await trainAndJudge(run, features, started, start).finally(features.close);
+    const { trained, validation } = await trainAndJudge(run, features, started, start).finally(
+      features.close,
+    );
     const record = await withTest(run, runRecord(run, engine, features, trained));
     const { format: _format, unit: _unit, args: _args, ...result } = record;
-    const page = settings.report && folder ? await runReport(run, record, splits, options) : null;
-    const [validation] = splits;
+    const page = settings.report && folder ? await runReport(run, record, validation, options) : null;
     const files = (await folder?.write(record, page)) ?? [];
     if (trained.stopped === undefined) return { ...result, ...(validation && { validation }), files };
     const { length } = trained.history;

@@ -3,6 +3,7 @@ import { UsageError } from "../errors.ts";
 import { labelsOf } from "../task/confusion.ts";
 import { listed } from "../task/head-choice.ts";
 import { highest } from "../task/metrics/accuracies.ts";
+import { probabilitiesOf } from "../task/probabilities.ts";
 import type { Task, TaskOutput } from "../task/task.ts";
 import type { InputTensor, Tensor } from "../tensor.ts";
 import { elementCount, toFloat32 } from "../tensor.ts";
@@ -115,15 +116,6 @@ function maskOf({ activation }: TaskOutput, row: Float32Array, shape: readonly n
   return { dtype: "int32", shape: shape.slice(0, -1), data: classes };
 }
 
-/** Logits become probabilities; a lone unit is that of the second of two classes. */
-function probabilitiesOf({ kind, activation }: TaskOutput, row: Float32Array): readonly number[] {
-  const isAlone = kind === "classes" && row.length === 1;
-  const isSigmoid = kind === "labels" || isAlone;
-  const given =
-    activation === "linear" ? (isSigmoid ? Array.from(row, sigmoid) : softmax(row)) : Array.from(row);
-  return isAlone ? [1 - (given[0] ?? Number.NaN), given[0] ?? Number.NaN] : given;
-}
-
 function ranked(
   probabilities: readonly number[],
   labels: readonly string[],
@@ -134,15 +126,4 @@ function ranked(
     .map((probability, index) => ({ label: labels[index] ?? String(index), index, probability }))
     .sort((a, b) => b.probability - a.probability || a.index - b.index);
   return isMultiLabel ? all.filter(({ probability }) => probability > threshold) : all.slice(0, top);
-}
-
-function sigmoid(logit: number): number {
-  return 1 / (1 + Math.exp(-logit));
-}
-
-function softmax(logits: Float32Array): number[] {
-  const highestLogit = Math.max(...logits);
-  const powers = Array.from(logits, (logit) => Math.exp(logit - highestLogit));
-  const total = powers.reduce((sum, power) => sum + power, 0);
-  return powers.map((power) => power / total);
 }

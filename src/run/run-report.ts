@@ -18,13 +18,13 @@ import type { PreparedRun } from "./prepare.ts";
 
 /**
  * Returns what a page says of a run. Thumbnails of the mistakes are read from their files.
- * @param splits what was judged sample by sample.
+ * @param validation the validation samples, judged one by one; null where there are none.
  * @param options what the caller asked for.
  */
 export async function runReport(
   run: PreparedRun,
   record: Omit<RunRecord, "report">,
-  splits: readonly SplitReport[],
+  validation: SplitReport | null,
   options: FinetuneOptions,
 ): Promise<RunReport> {
   const { settings, dataset, plan, warnings } = run;
@@ -51,7 +51,7 @@ export async function runReport(
       unchanged: proof.unchanged,
     })),
     splits: await Promise.all(
-      [...splits, ...testSplit(run, record)].map((split) =>
+      [...(validation ? [validation] : []), ...testSplit(run, record)].map((split) =>
         dataset.kind === "images" ? withThumbnails(split) : split,
       ),
     ),

@@ -9,14 +9,23 @@ import type { BatchFigures, Tail } from "./tail.ts";
 /** `loss` and every metric by its name. */
 export type Figures = { readonly loss: number } & Readonly<Record<string, number>>;
 
-/** Returns the figures of `examples` in inference mode. */
-export async function evaluateExamples(tail: Tail, examples: Examples, batchSize: number): Promise<Figures> {
+/**
+ * Returns the figures of `examples` in inference mode. With `onBatch` every trained output is read, and it gets what was observed of
+ * each batch, in the order of the samples.
+ */
+export async function evaluateExamples(
+  tail: Tail,
+  examples: Examples,
+  batchSize: number,
+  onBatch?: (observed: BatchFigures["observed"]) => void,
+): Promise<Figures> {
   const keeper = scoreKeeper(tail.objective);
   for (const rows of orderedBatches(sampleCount(examples), batchSize)) {
     const batch = await uploadBatch(examples, rows);
-    const scores = tail.evaluateBatch(batch);
+    const scores = tail.evaluateBatch(batch, { observed: onBatch !== undefined });
     keeper.add(scores, scores.penalty);
     disposeBatch(batch);
+    onBatch?.(scores.observed);
     await nextTurn();
   }
   return flatFigures(keeper.figures());
