@@ -11,9 +11,9 @@ import { DataError, UsageError } from "./errors.ts";
 import { finetune } from "./finetune.ts";
 import { readCheckpoint } from "./formats/checkpoint-file.ts";
 import { optionError, optionName } from "./options.ts";
+import { dataOptions } from "./run/data-options.ts";
 import { modelFileAt } from "./run/folder.ts";
 import type { FinetuneOptions, FinetuneResult } from "./run/options.ts";
-import { dataOptions } from "./run/prepare.ts";
 import { resolveOptions } from "./run/settings.ts";
 
 export interface CrossValidationOptions extends FinetuneOptions {

@@ -1,4 +1,4 @@
-import { modelFileAt, oneOf, openEvaluationData, sampleUnit } from "../cli-api.ts";
+import { dataOptionNames, modelFileAt, oneOf, openEvaluationData, sampleUnit } from "../cli-api.ts";
 import type { ClassFigures, Evaluation, SampleUnit, Split } from "../index.ts";
 import { evaluate, readCheckpoint, UsageError } from "../index.ts";
 import { columns } from "./columns.ts";
@@ -62,17 +62,7 @@ export const evaluateCommand: Command<EvaluateValues> = {
     const [model = ""] = positionals;
     const checkpoint = await readCheckpoint(modelFileAt(model), picked(options, "arch"));
     const { dataset, split } = await openEvaluationData(checkpoint, model, data, {
-      ...picked(
-        options,
-        "masks",
-        "x",
-        "targets",
-        "sampleWeight",
-        "splitColumn",
-        "group",
-        "task",
-        "valFraction",
-      ),
+      ...picked(options, ...dataOptionNames),
       ...withoutUndefined({ split: values.split }),
     });
     for (const warning of dataset.warnings ?? []) terminal.notice(`warning: ${warning}`);

@@ -3,6 +3,14 @@
 /** One epoch as one flat record: `epoch`, `phase`, `lr`, `seconds`, `loss`, and every metric, with `val_` for validation. */
 export type EpochRecord = Readonly<Record<string, number | undefined>> & { readonly epoch: number };
 
+const notFigures: ReadonlySet<string> = new Set(["epoch", "phase", "seconds", "lr"]);
+
+/** Returns the names of loss and metrics in the records, `val_` ones too, each once. */
+export function figureNames(records: readonly EpochRecord[]): readonly string[] {
+  const names = new Set(records.flatMap((record) => Object.keys(record)));
+  return [...names].filter((name) => !notFigures.has(name));
+}
+
 /** A point of a curve. */
 export type Point = readonly [x: number, y: number];
 
@@ -50,10 +58,6 @@ export interface SampleNote {
   readonly givenScore: number;
   /** A small image as a data URI; absent for anything but images. */
   readonly thumbnail?: string;
-  /** A second image: where the model looked, or the predicted mask. */
-  readonly overlay?: string;
-  /** A third image: the true mask. */
-  readonly truth?: string;
 }
 
 export interface ClassRow {

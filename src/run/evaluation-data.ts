@@ -4,13 +4,8 @@ import type { Checkpoint } from "../checkpoint.ts";
 import type { Split, StoredDataset } from "../data/dataset.ts";
 import type { DataOptions } from "../data/model-files.ts";
 import { openData } from "../data/model-files.ts";
-import type { FinetuneOptions } from "./options.ts";
-
-/** The options of a run that say how data at a path is read. */
-export type DataFlags = Pick<
-  FinetuneOptions,
-  "masks" | "x" | "targets" | "sampleWeight" | "splitColumn" | "group" | "task" | "valFraction"
->;
+import type { PathDataOptions } from "./data-options.ts";
+import { dataOptionNames } from "./data-options.ts";
 
 export interface EvaluationData {
   readonly dataset: StoredDataset;
@@ -28,7 +23,7 @@ export async function openEvaluationData(
   checkpoint: Checkpoint,
   model: string,
   path: string,
-  { split, ...flags }: DataFlags & { readonly split?: Split | "all" | undefined },
+  { split, ...flags }: PathDataOptions & { readonly split?: Split | "all" | undefined },
 ): Promise<EvaluationData> {
   const earlier = await runOn(model, path);
   const { valFraction, ...columns } = { ...earlier, ...flags };
@@ -46,25 +41,16 @@ function holds(dataset: StoredDataset, split: Split): boolean {
   return split === "val" ? dataset.validation !== undefined : split === "test" && dataset.test !== undefined;
 }
 
-const names = [
-  "masks",
-  "x",
-  "targets",
-  "sampleWeight",
-  "splitColumn",
-  "group",
-  "task",
-  "valFraction",
-] as const;
-
 /** Returns how the run in a folder read its data, undefined if the folder is no run or the run's data was another. */
-async function runOn(folder: string, data: string): Promise<DataFlags | undefined> {
+async function runOn(folder: string, data: string): Promise<PathDataOptions | undefined> {
   const text = await readFile(join(folder, "args.json"), "utf8").catch(() => undefined);
   if (text === undefined) return undefined;
   const args = parsed(text);
   if (typeof args["data"] !== "string" || resolve(args["data"]) !== resolve(data)) return undefined;
   return Object.fromEntries(
-    names.flatMap((name) => (args[name] === null || args[name] === undefined ? [] : [[name, args[name]]])),
+    dataOptionNames.flatMap((name) =>
+      args[name] === null || args[name] === undefined ? [] : [[name, args[name]]],
+    ),
   );
 }
 

@@ -5,7 +5,6 @@ import type { StoredDataset } from "../data/dataset.ts";
 import { sampleUnit, storedDataset } from "../data/dataset.ts";
 import type { ImageOptions } from "../data/images.ts";
 import { detectPreprocess } from "../data/input-images.ts";
-import type { DataOptions } from "../data/model-files.ts";
 import { fileReader, imageInput, openData } from "../data/model-files.ts";
 import type { SampleReader } from "../data/sample-reader.ts";
 import { KerasFileError, UsageError } from "../errors.ts";
@@ -40,6 +39,7 @@ import { weightPenalties, weightRules } from "../training/weight-rules.ts";
 import type { Augmentation } from "./augmentation.ts";
 import { augmentationOf, drawsViews } from "./augmentation.ts";
 import { costQuestion, countOf, freeBytesAt } from "./cost.ts";
+import { dataOptions } from "./data-options.ts";
 import { modelFileAt } from "./folder.ts";
 import { withHeadFor } from "./head-for-task.ts";
 import type { AskedPhase, PreparedPhase } from "./phases.ts";
@@ -214,14 +214,6 @@ export async function prepareRun(settings: RunSettings): Promise<PreparedRun> {
       ...writingWarnings(headed.checkpoint, outputFormat, settings.outputKeras ? "early" : "current"),
     ].filter((message) => message !== undefined),
   };
-}
-
-/** Returns the options of a run that say how its data is read. */
-export function dataOptions(settings: RunSettings): DataOptions {
-  const { masks, x, targets, sampleWeight, splitColumn, group, task, valFraction } = settings;
-  const columns = { masks, x, targets, sampleWeight, splitColumn, group, task };
-  const given = Object.entries(columns).filter(([, value]) => value !== null);
-  return { ...Object.fromEntries(given), validationFraction: valFraction };
 }
 
 /** Reads the model. A weight that is not a number would make every prediction and every gradient one. */

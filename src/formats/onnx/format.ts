@@ -14,9 +14,9 @@ export const onnxFormat: Format = {
   holdsGraphs: true,
   operations: onnxKernels,
   read: () => undefined,
-  write: (path, checkpoint, { program, layout }) => {
+  write: async (path, checkpoint, { program, layout }) => {
     if (!program) throw new Error(`${path}: an ONNX file is written from a program of operations`);
-    const bytes = onnxModel(program, { layout: layout ?? "nhwc", metadata: metadataOf(checkpoint) });
+    const bytes = await onnxModel(program, { layout: layout ?? "nhwc", metadata: metadataOf(checkpoint) });
     return replaceFile(path, async (descriptor) => writeFileSync(descriptor, bytes));
   },
   warnings: () => [],

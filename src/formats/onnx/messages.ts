@@ -1,5 +1,5 @@
 /** @file The messages of an ONNX file (`onnx/onnx.proto`, IR version 8), as far as they are written here. */
-import protobuf from "protobufjs/light.js";
+import type protobuf from "protobufjs/light.js";
 
 /** `TensorProto.DataType` */
 export const dataType = {
@@ -81,7 +81,7 @@ export function attribute(name: string, value: AttributeValue): AttributeMessage
 
 const field = (id: number, type: string, rule?: "repeated") => ({ id, type, ...(rule && { rule }) });
 
-const root = protobuf.Root.fromJSON({
+const descriptor: protobuf.INamespace = {
   nested: {
     StringStringEntry: { fields: { key: field(1, "string"), value: field(2, "string") } },
     Tensor: {
@@ -139,15 +139,21 @@ const root = protobuf.Root.fromJSON({
       },
     },
   },
-});
+};
 
 /** The IR version that opset 17 came with. */
 const irVersion = 8;
 
-/** Returns the bytes of the model's file. */
-export function encodeModel({ graph, opset, metadata, ...producer }: ModelMessage): Uint8Array {
+/** Returns the bytes of the model's file. The protobuf library is loaded here, which only a run that writes ONNX needs. */
+export async function encodeModel({
+  graph,
+  opset,
+  metadata,
+  ...producer
+}: ModelMessage): Promise<Uint8Array> {
+  const { default: library } = await import("protobufjs/light.js");
   const { inputs, outputs, ...rest } = graph;
-  return root
+  return library.Root.fromJSON(descriptor)
     .lookupType("Model")
     .encode({
       irVersion,

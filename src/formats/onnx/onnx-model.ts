@@ -40,10 +40,10 @@ export interface OnnxOptions {
  * named `batch`.
  * @throws {TopologyError} naming the layer that has no ONNX form. @throws {KerasFileError} for a model of 2 GiB and more.
  */
-export function onnxModel(
+export async function onnxModel(
   program: TensorProgram,
   { layout = "nhwc", metadata = {} }: OnnxOptions = {},
-): Uint8Array {
+): Promise<Uint8Array> {
   const graph = new GraphBuilder(program);
   const inputs = program.inputs.map((input) => declaredInput(graph, input, layout));
   for (const node of usedNodes(program)) lower(node, graph);
@@ -52,7 +52,7 @@ export function onnxModel(
     graph.rename(graph.name(output.id), name);
     return { name, elementType: elementTypeOf(output.dtype), shape: dimensions(output.shape) };
   });
-  const bytes = encodeModel({
+  const bytes = await encodeModel({
     producerName: "keras-finetune",
     producerVersion: "",
     opset,

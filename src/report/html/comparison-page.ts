@@ -1,5 +1,6 @@
 /** @file The page of several runs beside each other. */
 import type { OutputReport, RunReport } from "../run-report.ts";
+import { figureNames } from "../run-report.ts";
 import { chartList } from "./charts.ts";
 import { historyCharts } from "./history-section.ts";
 import { escaped, figure, section, table } from "./markup.ts";
@@ -34,9 +35,7 @@ export function comparisonPage(runs: readonly NamedReport[]): string {
 
 function resultTable(runs: readonly NamedReport[]): string {
   const records = runs.map(({ report }) => report.history.find(({ epoch }) => epoch === report.bestEpoch));
-  const keys = [...new Set(records.flatMap((record) => Object.keys(record ?? {})))].filter(
-    (key) => !["epoch", "phase", "seconds", "lr"].includes(key),
-  );
+  const keys = figureNames(records.flatMap((record) => record ?? []));
   const rows = runs.map(({ name, report }, index) => [
     escaped(name),
     `${report.bestEpoch} of ${report.history.length}`,

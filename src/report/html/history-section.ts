@@ -1,8 +1,7 @@
 /** @file Curves of a run's epochs. */
 import type { EpochRecord } from "../run-report.ts";
+import { figureNames } from "../run-report.ts";
 import type { Chart, ChartList } from "./charts.ts";
-
-const notFigures: ReadonlySet<string> = new Set(["epoch", "phase", "seconds", "lr"]);
 
 /** One run's epochs under the name that its lines have where several are drawn. */
 export interface NamedHistory {
@@ -12,7 +11,7 @@ export interface NamedHistory {
 
 /** Returns a chart for loss and for each metric, training and validation together, and one of the learning rate. */
 export function historyCharts(runs: readonly NamedHistory[], charts: ChartList): string {
-  const names = figureNames(runs);
+  const names = plainNames(runs);
   const longest = runs.reduce((most, { history }) => Math.max(most, history.length), 0);
   if (longest === 0) return "";
   const x = Array.from({ length: longest }, (_, index) => index + 1);
@@ -44,9 +43,9 @@ export function historyCharts(runs: readonly NamedHistory[], charts: ChartList):
 }
 
 /** Names of the figures without `val_`, the loss first. */
-function figureNames(runs: readonly NamedHistory[]): readonly string[] {
-  const keys = runs.flatMap(({ history }) => history.flatMap((epoch) => Object.keys(epoch)));
-  const plain = keys.filter((key) => !notFigures.has(key)).map((key) => key.replace(/^val_/, ""));
+function plainNames(runs: readonly NamedHistory[]): readonly string[] {
+  const names = figureNames(runs.flatMap(({ history }) => history));
+  const plain = names.map((name) => name.replace(/^val_/, ""));
   return [...new Set(plain)].sort((a, b) => Number(b === "loss") - Number(a === "loss"));
 }
 

@@ -13,7 +13,7 @@ export function outputParts(split: SplitReport, output: OutputReport, charts: Ch
     ["Precision, recall and ROC", curveCharts(output, charts)],
     ["Calibration", calibrationPart(output, charts)],
     ["Predicted against true", scatterPart(output, charts)],
-    ["Worst mistakes", samplesList(output.mistakes ?? [], output.perPosition)],
+    ["Worst mistakes", samplesList(output.mistakes ?? [])],
     ["Likely label errors", suspectsPart(output.suspects ?? [])],
   ];
   const several = split.outputs.length > 1 ? `${output.name}: ` : "";
@@ -123,24 +123,17 @@ function scatterPart({ scatter = [] }: OutputReport, charts: ChartList): string 
 
 function suspectsPart(suspects: readonly SampleNote[]): string {
   if (suspects.length === 0) return "";
-  return `<p>The model is sure that these belong to another class than they are labeled with. Look at them: the label may be wrong.</p>${samplesList(suspects, false)}`;
+  return `<p>The model is sure that these belong to another class than they are labeled with. Look at them: the label may be wrong.</p>${samplesList(suspects)}`;
 }
 
-function samplesList(samples: readonly SampleNote[], isMask: boolean): string {
+function samplesList(samples: readonly SampleNote[]): string {
   if (samples.length === 0) return "";
-  const items = samples.map((sample) => {
-    const { name, given, predicted, confidence, givenScore } = sample;
-    const images = [
-      [sample.thumbnail, `${name}, labeled ${given}`],
-      [sample.truth, `true mask of ${name}`],
-      [sample.overlay, isMask ? `predicted mask of ${name}` : `where the model looked in ${name}`],
-    ].map(([source, text]) =>
-      source ? `<img src="${source}" alt="${escaped(text ?? "")}" loading="lazy">` : "",
-    );
-    const told = isMask
-      ? escaped(predicted)
-      : `labeled <b>${escaped(given)}</b> (${percent(givenScore)}), predicted <b>${escaped(predicted)}</b> (${percent(confidence)})`;
-    return `<li>${images.join("")}<p>${told}</p><p class="muted">${escaped(name)}</p></li>`;
+  const items = samples.map(({ name, given, predicted, confidence, givenScore, thumbnail }) => {
+    const image = thumbnail
+      ? `<img src="${thumbnail}" alt="${escaped(`${name}, labeled ${given}`)}" loading="lazy">`
+      : "";
+    const told = `labeled <b>${escaped(given)}</b> (${percent(givenScore)}), predicted <b>${escaped(predicted)}</b> (${percent(confidence)})`;
+    return `<li>${image}<p>${told}</p><p class="muted">${escaped(name)}</p></li>`;
   });
   return `<ul class="samples">${items.join("")}</ul>`;
 }
