@@ -45,35 +45,6 @@ const banned: Readonly<Record<string, readonly string[]>> = {
   freeze: ["hdf5", "zip", "formats", "engine"],
 };
 
-/**
- * Rooms whose doc comments are plain sentences and whose small files stand with their callers. Every room belongs here
- * in the end.
- */
-const finishedRooms: readonly string[] = [
-  "errors",
-  "options",
-  "tensor",
-  "random",
-  "checkpoint",
-  "hdf5",
-  "zip",
-  "engine",
-  "architectures",
-  "data",
-  "formats",
-  "freeze",
-  "head",
-  "layers",
-  "model",
-  "features",
-  "topology",
-  "run",
-  "finetune",
-  "index",
-  "cli-api",
-  "cli",
-];
-
 /** Files of under 30 lines with one importer that stay on their own, each with the reason. */
 const smallFiles: Readonly<Record<string, string>> = {
   "engine/layers-model.ts": "the engine is the only importer of tfjs",
@@ -271,7 +242,7 @@ describe("architecture", () => {
     );
     expect(
       small
-        .filter((file) => finishedRooms.includes(file.room) && !(file.path in smallFiles))
+        .filter((file) => !(file.path in smallFiles))
         .map((file) => `${file.path}: move it into ${importers(file.path)[0]?.path}`),
     ).toEqual([]);
     const names = small.map((file) => file.path);
@@ -286,11 +257,8 @@ describe("architecture", () => {
       "Of a layer. */",
       "What it is.",
     ]);
-    const found = problems((file) =>
-      finishedRooms.includes(file.room) ? opening(file.text).map((text) => `"${text}"`) : [],
-    );
+    const found = problems((file) => opening(file.text).map((text) => `"${text}"`));
     expect(found).toEqual([]);
-    expect(finishedRooms.filter((room) => !rooms.includes(room))).toEqual([]);
   });
 
   test("only the command line writes to the console or leaves the process", () => {

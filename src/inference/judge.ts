@@ -28,7 +28,7 @@ export interface Judge {
 }
 
 export interface JudgedBatch extends BatchScores {
-  /** What regularizers of weights and activities add to the batch's loss. */
+  /** Sum that regularizers of weights and activities add to the batch's loss. */
   readonly penalty: number;
 }
 

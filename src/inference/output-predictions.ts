@@ -1,4 +1,4 @@
-/** What a model's outputs say of each sample, by its task. */
+/** Predictions of a model's outputs for each sample, by its task. */
 import { UsageError } from "../errors.ts";
 import { labelsOf } from "../task/confusion.ts";
 import { listed } from "../task/head-choice.ts";
@@ -15,7 +15,7 @@ export interface ClassProbability {
   readonly probability: number;
 }
 
-/** What one output says of a sample. */
+/** Prediction of one output for a sample. */
 export type OutputPrediction =
   /** The likeliest classes first; of several labels those over the threshold. */
   | { readonly predictions: readonly ClassProbability[] }
@@ -25,13 +25,13 @@ export type OutputPrediction =
   | { readonly mask: Tensor };
 
 export interface SayOptions {
-  /** How many classes; 5. */
+  /** Number of classes. Defaults to 5. */
   readonly top?: number | undefined;
   /** Probability above which a label holds; 0.5. */
   readonly threshold?: number | undefined;
 }
 
-/** What a file's sample is given: one output's prediction, or values and predictions by output name. */
+/** Prediction for a file's sample: one output's, or values and predictions by output name. */
 export type SamplePrediction =
   | { readonly predictions: readonly ClassProbability[] }
   | { readonly values: Readonly<Record<string, number | readonly number[]>> }

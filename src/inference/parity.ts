@@ -4,12 +4,12 @@ import { layerGraph } from "../topology/build-graph.ts";
 import { predict } from "./predict.ts";
 import { probeInputs } from "./probe.ts";
 
-/** What one checkpoint predicts beside another. */
+/** Difference between the predictions of two checkpoints. */
 export interface Parity {
   readonly samples: number;
-  /** Of the outputs' absolute differences; texts are apart by 1 where they are not the same. */
+  /** Largest absolute difference between outputs; texts differ by 1 if they are not the same. */
   readonly maxDifference: number;
-  /** Of the outputs' absolute values. */
+  /** Largest absolute value of the outputs. */
   readonly maxOutput: number;
 }
 

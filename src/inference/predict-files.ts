@@ -19,7 +19,7 @@ import { chosenOutputs, samplePredictions } from "./output-predictions.ts";
 import { openPredictor } from "./predict.ts";
 
 /**
- * What the model makes of a file: class probabilities, the likeliest first (of several labels those over the threshold), values or
+ * Prediction for one file: class probabilities, the likeliest first (of several labels those over the threshold), values or
  * masks by output name, or what it names itself.
  */
 export type FilePrediction = { readonly path: string } & (
@@ -142,7 +142,7 @@ async function filesAt(path: string, kind: FileKind): Promise<{ folder: boolean;
   return { folder: true, files: [...(await listTree(path, kind)).files].sort() };
 }
 
-/** Whether the model's one output is what a lookup names: texts, or the whole numbers of an inverted IntegerLookup. */
+/** Tells whether the model's one output is what a lookup names: texts, or the whole numbers of an inverted IntegerLookup. */
 function looksUpItsOutput(graph: LayerGraph): boolean {
   const [output, ...more] = graph.outputs;
   if (!output || more.length > 0) return false;

@@ -3,7 +3,7 @@ import type { GraphNode, LayerGraph, TensorRef } from "../topology/layer-graph.t
 import { layersByPath, refKey } from "../topology/layer-graph.ts";
 
 const samples = 2;
-/** What a free dimension is taken to be. */
+/** Size that stands for a free dimension. */
 const freeSize = 64;
 
 /**
@@ -31,7 +31,7 @@ export function probeInputs(graph: LayerGraph): InputTensor[] | undefined {
   });
 }
 
-/** How many rows the smallest Embedding has that reads the input itself. */
+/** Returns the number of rows of the smallest Embedding that reads the input itself. */
 function rowsBehind(graph: LayerGraph, input: TensorRef): number | undefined {
   const layers = layersByPath(graph);
   const reads = (node: GraphNode): boolean => node.inputs.some((ref) => refKey(ref) === refKey(input));

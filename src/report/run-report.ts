@@ -1,4 +1,4 @@
-/** @file What a run tells people about itself: plain values that a page is made from, and that a file keeps for later pages. */
+/** @file Report of a run: plain values that a page is made from, and that a file keeps for later pages. */
 
 /** One epoch as one flat record: `epoch`, `phase`, `lr`, `seconds`, `loss`, and every metric, with `val_` for validation. */
 export type EpochRecord = Readonly<Record<string, number | undefined>> & { readonly epoch: number };
@@ -14,7 +14,7 @@ export function figureNames(records: readonly EpochRecord[]): readonly string[] 
 /** A point of a curve. */
 export type Point = readonly [x: number, y: number];
 
-/** How the scores of one class or label separate its samples from all others. */
+/** Curves of one class or label against all others. */
 export interface ScoreCurves {
   readonly label: string;
   /** Number of samples of the class. */
@@ -68,7 +68,7 @@ export interface ClassRow {
   readonly support: number;
 }
 
-/** How one output did on one split. */
+/** Results of one output on one split. */
 export interface OutputReport {
   readonly name: string;
   readonly kind: "classes" | "labels" | "values";

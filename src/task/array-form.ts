@@ -4,23 +4,23 @@ import type { ModelOutput } from "./model-outputs.ts";
 import type { TargetFacts } from "./target-facts.ts";
 import { areOfPositions } from "./targets.ts";
 
-/** How an array of targets lies beside an output. */
+/** Shape and values of an array of targets, compared with an output. */
 export interface ArrayForm {
-  /** Whether targets are per position of the output. */
+  /** True if targets are per position of the output. */
   readonly perPosition: boolean;
-  /** Whether the output has positions and the targets have none. */
+  /** True if the output has positions and the targets have none. */
   readonly ofSamples: boolean;
-  /** Whether the shape is that of class indices: the output's without its last axis, or with a last axis of 1. */
+  /** True if the shape is that of class indices: the output's without its last axis, or with a last axis of 1. */
   readonly indexShaped: boolean;
-  /** Whether the shape is the output's; a last axis of 1 may be left out. */
+  /** True if the shape is the output's; a last axis of 1 may be left out. */
   readonly valueShaped: boolean;
   /** Values per sample or position. */
   readonly width: number;
-  /** Whether all values are 0 or 1. */
+  /** True if all values are 0 or 1. */
   readonly binary: boolean;
-  /** Whether all values are from 0 to 1. */
+  /** True if all values are from 0 to 1. */
   readonly shares: boolean;
-  /** Whether values can be class indices. */
+  /** True if values can be class indices. */
   readonly countable: boolean;
 }
 

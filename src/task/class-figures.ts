@@ -1,4 +1,4 @@
-/** How well one class, or one label, is told. */
+/** Precision, recall and F1 of one class or label. */
 export interface ClassFigures {
   readonly label: string;
   readonly precision: number;

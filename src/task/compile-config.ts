@@ -1,11 +1,11 @@
-/** How a file says its model was compiled, in the words of Keras 1, 2 and 3. */
+/** Reads the compile config of a file, as Keras 1, 2 and 3 write it. */
 import type { Json, JsonObject } from "../checkpoint.ts";
 import { isObject } from "../topology/config-values.ts";
 import { lossNamed, lossOf, namedLoss } from "./losses/loss.ts";
 import type { LossArgument } from "./losses/loss-argument.ts";
 import { isKnownMetric, namedMetric } from "./metrics/named-metric.ts";
 
-/** What the file says of one output. */
+/** Compile settings of one output. */
 export interface CompiledOutput {
   /** Undefined where the file names none that can be computed; null for an output that is not trained. */
   readonly loss: LossArgument | null | undefined;
@@ -16,7 +16,7 @@ export interface CompiledOutput {
 
 export interface Compiled {
   readonly outputs: readonly CompiledOutput[];
-  /** Whether a metric is named for any output. */
+  /** True if a metric is named for any output. */
   readonly hasMetrics: boolean;
   /** Losses and metrics that are code in Python, or unknown, by name. */
   readonly passedOver: readonly string[];

@@ -1,4 +1,4 @@
-/** How a tuned model is compiled, in the words of the Keras that its file speaks. */
+/** Writes the compile config of a tuned model, in the dialect of its file. */
 import type { Json, JsonObject } from "../checkpoint.ts";
 import type { Dialect } from "../topology/dialects/dialect.ts";
 import { inModule } from "../topology/translate/keras-modules.ts";

@@ -1,4 +1,4 @@
-/** Which classes are taken for which, and each class's precision and recall. */
+/** Confusion matrix, and each class's precision and recall. */
 import type { ClassFigures } from "./class-figures.ts";
 import { highest } from "./metrics/accuracies.ts";
 import type { MetricBatch, Values } from "./metrics/metric.ts";

@@ -9,7 +9,7 @@ interface Judged {
   readonly units: number | null;
   /** Rank of the output, the batch counted. */
   readonly rank: number;
-  /** Whether the loss takes class indices. */
+  /** True if the loss takes class indices. */
   readonly indices: boolean;
 }
 

@@ -1,4 +1,4 @@
-/** Whether a model's own output serves its task, or what a new head has to be. */
+/** Decides if a model's own output serves its task, and what a new head has to be. */
 import { optionError } from "../options.ts";
 import type { ArrayForm } from "./array-form.ts";
 import { arrayForm } from "./array-form.ts";
@@ -82,7 +82,7 @@ function newHead(
   return { head: "new", units: isBinary ? 1 : wanted, activation, ...(labels && { labels }) };
 }
 
-/** How many classes, labels or values the data has. */
+/** Returns the number of classes, labels or values in the data. */
 function wantedUnits({ facts, asked, output }: OutputQuestion, { kind }: Asked): number {
   switch (facts?.form) {
     case "classes":
@@ -108,7 +108,7 @@ function requireClasses({ asked, facts }: OutputQuestion, { kind }: Asked, wante
   throw optionError("classes", `${wanted}, the classes in the data`, asked.classes, { code: "classes" });
 }
 
-/** How many classes the output tells apart: a lone unit serves two. */
+/** Returns the number of classes that the output distinguishes: a lone unit serves two. */
 function labelCount({ output }: OutputQuestion, { kind }: Asked): number | null {
   return kind === "classes" && output.units === 1 ? 2 : output.units;
 }
@@ -154,7 +154,7 @@ function servesClasses(
 }
 
 /**
- * Whether the output serves an array of indices that nothing names. More of them than units are an error of the targets; fewer are
+ * Tells if the output serves an array of indices that nothing names. More of them than units are an error of the targets; fewer are
  * another task, unless the file says that the output was made for such targets.
  */
 function servesIndices(
@@ -170,7 +170,7 @@ function servesIndices(
   );
 }
 
-/** Whether the file says that its linear output was made for numbers. */
+/** Tells if the file says that its linear output was made for numbers. */
 function isRegression({ compiled }: OutputQuestion): boolean {
   return (
     compiled?.loss !== undefined &&
@@ -201,7 +201,7 @@ function servesValues(
   return output.activation !== "sigmoid" || (range !== null && range.low >= 0 && range.high <= 1);
 }
 
-/** Whether the file's labels are the output's, and the data's are among them. */
+/** Tells if the file's labels are the output's, and the data's are among them. */
 function knowsAll(question: OutputQuestion, asked: Asked, names: readonly string[]): boolean {
   const { knownLabels } = question;
   if (knownLabels?.length !== labelCount(question, asked)) return false;

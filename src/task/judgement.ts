@@ -22,7 +22,7 @@ export interface BatchScores {
   readonly loss: number;
   /** Each output's own loss; null where it has none. */
   readonly losses: readonly (number | null)[];
-  /** What each output's metrics are computed from; null where it has none. */
+  /** Values that each output's metrics are computed from; null if it has none. */
   readonly observed: readonly (MetricBatch | null)[];
 }
 

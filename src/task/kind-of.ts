@@ -1,4 +1,4 @@
-/** Whether an output is asked for classes, labels or values. */
+/** Decides if an output has classes, labels or values. */
 import { arrayForm, isOneHot } from "./array-form.ts";
 import type { Loss } from "./losses/loss.ts";
 import type { ModelOutput } from "./model-outputs.ts";

@@ -11,7 +11,7 @@ export interface ModelOutput {
   readonly units: number | null;
   /** Keras's name of what makes the scores the output; `linear` for nothing. */
   readonly activation: string;
-  /** Whether a Dense or a convolution gives the output, so that it can be a trained head. */
+  /** True if a Dense or a convolution gives the output, so that it can be a trained head. */
   readonly hasHead: boolean;
 }
 

@@ -26,7 +26,7 @@ export interface OutputObjective {
 
 export interface Objective {
   readonly outputs: readonly OutputObjective[];
-  /** What a mean under a mask divides by. */
+  /** Divisor of a mean under a mask. */
   readonly meanOver: MeanOver;
   readonly keras: 1 | 2 | 3;
 }

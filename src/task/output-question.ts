@@ -6,7 +6,7 @@ import type { TargetFacts } from "./target-facts.ts";
 import type { AskedTask, TaskKind } from "./task.ts";
 import { kindByName } from "./task.ts";
 
-/** What a caller says of one output. */
+/** Requests of the caller for one output. */
 export interface AskedOutput extends Pick<AskedTask, "task" | "classes" | "keepHead" | "labelSmoothing"> {
   readonly loss?: LossArgument | null | undefined;
   readonly lossWeight?: number | undefined;
@@ -21,12 +21,12 @@ export interface OutputQuestion {
   readonly facts: TargetFacts | null;
   /** Undefined where the file does not say. */
   readonly compiled: CompiledOutput | undefined;
-  /** Whether the file names a metric for any output. */
+  /** True if the file names a metric for any output. */
   readonly hasCompiledMetrics: boolean;
   readonly asked: AskedOutput;
   /** Class names in output order that the file knows. */
   readonly knownLabels: readonly string[] | undefined;
-  /** Whether the output is ImageNet's thousand classes, of a network of keras.applications. */
+  /** True if the output is ImageNet's thousand classes, of a network of keras.applications. */
   readonly isImageNet: boolean;
 }
 

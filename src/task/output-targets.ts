@@ -1,6 +1,6 @@
 import type { Tensor } from "../tensor.ts";
 
-/** What one output of a batch should be, off the engine: as `checkedTargets` returns it. */
+/** Targets of one output of a batch, off the engine, as `checkedTargets` returns them. */
 export interface OutputTargets {
   readonly targets: Tensor;
   /** `[N]`, or one weight per position. */

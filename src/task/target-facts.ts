@@ -1,4 +1,4 @@
-/** What the data says of an output's targets, before anything is decided. */
+/** Facts that the data gives about an output's targets, before anything is decided. */
 import type { Dataset, FileDataset, ModelTargets, TargetColumn } from "../data/dataset.ts";
 import { isOneTensor } from "../data/dataset.ts";
 import type { Tensor } from "../tensor.ts";
@@ -20,7 +20,7 @@ export type TargetFacts =
       readonly range: NumberRange;
     };
 
-/** What values are like. */
+/** Facts about the values of targets. */
 export interface NumberRange {
   readonly whole: boolean;
   readonly low: number;

@@ -8,7 +8,7 @@ import type { Loss } from "./losses/loss.ts";
 import type { Objective, OutputObjective } from "./objective.ts";
 import type { OutputTargets } from "./output-targets.ts";
 
-/** What a loss or an output is trained on, as far as its targets go. */
+/** Facts about an output that its targets are checked against. */
 type TargetTaker = Pick<OutputObjective, "name" | "shape"> & { readonly loss: Loss };
 
 /**

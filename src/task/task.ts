@@ -7,18 +7,18 @@ export type TaskKind = "classes" | "labels" | "values";
 /** The kinds as a caller asks for them: `classes`, `labels` and `values`, in this order. */
 export type TaskName = "single-label" | "multi-label" | "regression";
 
-/** What one output of a model is trained and judged on. Plain data, but for losses and metrics of one's own. */
+/** Loss, metrics and labels of one output. Plain data, except for custom losses and metrics. */
 export interface TaskOutput {
   /** The key of the output where the model gives a record, else the name of the layer that gives it. */
   readonly name: string;
   readonly kind: TaskKind;
-  /** Whether the targets have the positions of the output: masks, tags, sequences. */
+  /** True if the targets have the positions of the output: masks, tags, sequences. */
   readonly perPosition: boolean;
   /** Keras's name of what makes the scores the output: `softmax`, `sigmoid`, `linear`. */
   readonly activation: string;
   /** Size of the output's last axis that the task needs; null where the model leaves it free. */
   readonly units: number | null;
-  /** Whether the model's own output serves the task, or a new head is needed. */
+  /** `kept` if the model's own output serves the task, `new` if a new head is needed. */
   readonly head: "kept" | "new";
   /** Class names in output order. */
   readonly labels?: readonly string[];
@@ -33,14 +33,14 @@ export interface TaskOutput {
   readonly reason: string;
 }
 
-/** What a model is asked: the value that training, evaluation, prediction, the plan and the report read. */
+/** Task of a model: the value that training, evaluation, prediction, the plan and the report read. */
 export interface Task {
   readonly outputs: readonly TaskOutput[];
-  /** What a reader should know before trusting it. */
+  /** Caveats to know before trusting it. */
   readonly warnings: readonly string[];
 }
 
-/** What a caller says of the task; each goes before the file and the head. */
+/** Requests of the caller; each takes precedence over the file and the head. */
 export interface AskedTask {
   readonly task?: TaskName | undefined;
   /** For every output, or by output name; null for an output that is not trained. */
@@ -51,7 +51,7 @@ export interface AskedTask {
   readonly metrics?: readonly MetricArgument[] | ByOutput<readonly MetricArgument[]> | undefined;
   /** Metrics that sample weights count in. */
   readonly weightedMetrics?: readonly MetricArgument[] | ByOutput<readonly MetricArgument[]> | undefined;
-  /** How many classes there are, where the data tells fewer apart. */
+  /** Number of classes, if the data distinguishes fewer. */
   readonly classes?: number | undefined;
   /** Share of a target that is spread over all classes, in place of the loss's own. */
   readonly labelSmoothing?: number | undefined;

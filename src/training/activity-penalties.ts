@@ -1,4 +1,4 @@
-/** What the activities of a batch add to its loss, from what each sample adds (`training>ActivityPenalty`). */
+/** Penalty that the activities of a batch add to its loss, from what each sample adds (`training>ActivityPenalty`). */
 import { tf } from "../engine/tf.ts";
 import type { ActivityPenalties } from "../topology/layer-graph.ts";
 

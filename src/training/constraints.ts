@@ -2,7 +2,7 @@ import type { Json, JsonObject } from "../checkpoint.ts";
 import { tf } from "../engine/tf.ts";
 import { TopologyError } from "../errors.ts";
 
-/** What a weight becomes after an update (`keras/src/constraints/constraints.py`); a new tensor, the caller's. */
+/** Projection of a weight after an update (`keras/src/constraints/constraints.py`); a new tensor, the caller's. */
 export type Constraint = (weight: tf.Tensor) => tf.Tensor;
 
 const epsilon = 1e-7;

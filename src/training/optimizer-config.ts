@@ -202,7 +202,7 @@ function inKeras3Words(className: string, config: JsonObject): JsonObject {
   return { ...given, learning_rate: { class_name: "InverseTimeDecay", config: settings } };
 }
 
-/** Whether null is a value of the setting, and not its absence. */
+/** Tells if null is a value of the setting, and not its absence. */
 function isNullable(className: string, key: string): boolean {
   const own = classOf(className)?.defaults ?? {};
   return shared[key] === null || own[key] === null || key === "rms_rate" || key === "adam_weight_decay";
@@ -231,7 +231,7 @@ function settingsOf(className: string, options: OptimizerOptions): Record<string
   };
 }
 
-/** What Keras's constructors check. */
+/** Checks what Keras's constructors check. */
 function requireRanges(className: string, settings: OptimizerSettings): void {
   const refuse = (setting: string, expected: string): never => {
     throw settingError(`${className}: ${setting}`, expected, JSON.stringify(settings[setting]));

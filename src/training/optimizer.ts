@@ -27,7 +27,7 @@ export interface Optimizer {
   apply(path: string, name: string, gradient: tf.Tensor, addends?: Addends): void;
   /** Ends the step. Until then weights may have moved or not. */
   endStep(): void;
-  /** Whether moving averages of the weights stand in their place in what is judged and kept. */
+  /** True if the model is judged and saved with moving averages of its weights. */
   readonly keepsAverages: boolean;
   /** Returns the moving average of a weight, which stays the optimizer's; undefined where none is kept. */
   average(path: string, name: string): tf.Tensor | undefined;
@@ -44,9 +44,9 @@ export interface OptimizerParts {
   readonly trainable: ReadonlyMap<string, readonly string[]>;
   /** Layers whose gradients come with addends. */
   readonly lookups?: ReadonlySet<string>;
-  /** What a weight becomes after each step, by `path/name`. */
+  /** Constraint that is applied to a weight after each step, by `path/name`. */
   readonly constraints?: ReadonlyMap<string, Constraint>;
-  /** By layer path, what the learning rate is multiplied by; 1 where it is absent. */
+  /** Factor on the learning rate by layer path; 1 for a layer that is absent. */
   readonly rateFactors?: ReadonlyMap<string, number>;
 }
 
@@ -100,7 +100,7 @@ export function createOptimizer(config: OptimizerConfig, parts: OptimizerParts):
     if (clipped.gradient !== gradient) clipped.gradient.dispose();
     if (clipped.addends !== addends) clipped.addends?.values.dispose();
   };
-  /** What follows the update, or the step that only adds to the gradient. */
+  /** Finishes the update, or the step that only adds to the gradient. */
   const settle = (trained: Trained): void => {
     if (emaMomentum !== null) {
       keepAverage(trained, updates() === 0 ? 0 : emaMomentum);
@@ -273,7 +273,7 @@ function overwriteByAverage({ holder, name, average }: Trained): void {
   holder[name] = tf.keep(tf.mul(average, 1));
 }
 
-/** What all gradients are multiplied by (`clip_by_global_norm`). */
+/** Returns the factor on all gradients (`clip_by_global_norm`). */
 function globalScale(gradients: readonly tf.Tensor[], limit: number): number {
   const squares = gradients.map((gradient) => tf.tidy(() => tf.sum(tf.square(gradient)).dataSync()[0] ?? 0));
   const norm = Math.sqrt(squares.reduce((sum, square) => sum + square, 0));

@@ -5,7 +5,7 @@ import type { Schedule } from "./keras-schedules.ts";
 import { kerasSchedule, scheduleArguments } from "./keras-schedules.ts";
 
 /**
- * How the learning rate goes over a phase: a name, or the config of one of Keras's schedules, which may leave its rate and its steps to
+ * Schedule of the learning rate over a phase: a name, or the config of one of Keras's schedules, which may leave its rate and its steps to
  * the run.
  */
 export type ScheduleArgument = ScheduleName | JsonObject;
@@ -22,7 +22,7 @@ export interface ScheduleHorizon {
   readonly warmup: number;
 }
 
-/** What is left of the rate at the end of an exponential schedule. */
+/** Fraction of the rate that is left at the end of an exponential schedule. */
 const exponentialRest = 0.01;
 /** fastai's `fit_one_cycle`: where a cycle starts and ends beside its peak, and the share of its rise. */
 const oneCycle = { div: 25, divFinal: 1e5, rise: 0.25 } as const;

@@ -4,6 +4,7 @@ import { KerasFileError } from "../errors.ts";
 import { replaceFile } from "../formats/atomic-file.ts";
 import type { Tensor } from "../tensor.ts";
 import { elementCount, float32Tensor } from "../tensor.ts";
+import type { Callback, TrainingRun } from "./callbacks/callback.ts";
 import type { TrainingState } from "./state.ts";
 
 /** A training state with what it belongs to. */
@@ -84,4 +85,27 @@ function isTensor(value: unknown): value is Tensor {
 
 function writeAll(file: number, bytes: Uint8Array): void {
   for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done);
+}
+
+/** Saves the state of the run after every `every` epochs, and at its end. Stands last in the list. */
+export function stateSaver(every: number, save: (state: TrainingState) => Promise<void>): Callback {
+  let saved = 0;
+  const keep = async (run: TrainingRun): Promise<void> => {
+    await save(run.state());
+    saved = run.history.length;
+  };
+  let isBetween = true;
+  return {
+    name: "state-saver",
+    stepEnd: () => {
+      isBetween = false;
+    },
+    epochEnd: async ({ epoch }, run) => {
+      isBetween = true;
+      if (epoch % every === 0) await keep(run);
+    },
+    end: async (run) => {
+      if (isBetween && run.history.length > saved) await keep(run).catch(() => {});
+    },
+  };
 }

@@ -10,7 +10,7 @@ export interface TrainingState {
   readonly counts: TrainingCounts;
   readonly random: RandomState;
   readonly history: History;
-  /** What each callback's `state` returned, by its name. */
+  /** Values that each callback's `state` returned, by its name. */
   readonly callbacks: Readonly<Record<string, CallbackState>>;
 }
 
@@ -30,17 +30,17 @@ export interface TrainingCounts {
   readonly phaseEpochs: number;
   /** Steps that the phase has taken. */
   readonly iterations: number;
-  /** Whether a callback has ended the phase, or the run. */
+  /** True if a callback has ended the phase, or the run. */
   readonly ended: "run" | "phase" | null;
 }
 
-/** Where the streams of random numbers are: each is a function of the seed and of the steps taken. */
+/** Positions of the streams of random numbers: each is a function of the seed and of the steps taken. */
 export interface RandomState {
   readonly seed: number;
   readonly steps: number;
 }
 
-/** What an optimizer keeps between steps, as a value. */
+/** State of an optimizer between steps, as a value. */
 export interface OptimizerState {
   readonly className: string;
   /** Steps taken; with accumulation every one that adds to a gradient counts. */

@@ -28,7 +28,7 @@ import { constraintsOf, weightPenalties, weightRules } from "./weight-rules.ts";
 
 /** The figures of one batch. */
 export interface BatchFigures extends BatchScores {
-  /** What regularizers of weights and activities add to the batch's loss. */
+  /** Sum that regularizers of weights and activities add to the batch's loss. */
   readonly penalty: number;
 }
 
@@ -41,7 +41,7 @@ export interface Batch {
   readonly objective?: Objective;
 }
 
-/** What the next step depends on beside the data, as a value. */
+/** Everything but the data that the next step depends on, as a value. */
 export interface TailState {
   /** The weights that training moves, as the next step finds them. */
   readonly weights: Weights;
@@ -86,7 +86,7 @@ export interface TailOptions {
   readonly seed: number;
   /** Steps that earlier phases have taken; 0. */
   readonly firstStep?: number;
-  /** By layer path, what the learning rate is multiplied by; 1 where it is absent. */
+  /** Factor on the learning rate by layer path; 1 for a layer that is absent. */
   readonly rateFactors?: ReadonlyMap<string, number>;
 }
 

@@ -44,14 +44,14 @@ export interface Trained {
   readonly history: History;
   /** The weights that training moved, as they were at the end. */
   readonly weights: Weights;
-  /** What ended the run before its last epoch, for the caller to throw once the rest is safe. */
+  /** Error that ended the run before its last epoch, for the caller to throw once the rest is safe. */
   readonly stopped?: unknown;
 }
 
-/** What the loop knows between epochs. */
+/** State of the loop between epochs. */
 interface Course {
   readonly history: Epoch[];
-  /** What phases before the present one have moved. */
+  /** Weights that earlier phases have trained. */
   moved: Weights;
   /** Steps of all phases that are over. */
   steps: number;
@@ -59,7 +59,7 @@ interface Course {
   phase: OpenPhase | null;
   /** The callbacks of the phase and of the run. */
   callbacks: readonly Callback[];
-  /** Whether an epoch is under way. */
+  /** True during an epoch. */
   isBetween: boolean;
 }
 

@@ -7,7 +7,7 @@ import { weightSpecsOf } from "../topology/weights-of.ts";
 import type { Constraint } from "./constraints.ts";
 import { constraintOf } from "./constraints.ts";
 
-/** What a trained weight's layer asks of it beside the loss. */
+/** Regularizer and constraint of a trained weight. */
 export interface WeightRule {
   readonly path: string;
   readonly name: string;
@@ -50,7 +50,7 @@ export interface WeightPenalty {
 }
 
 /**
- * What weights add to the loss that Keras reports: every regularized weight in Keras 1 and 2 (`losses` in
+ * Returns the penalties that weights add to the loss that Keras reports: every regularized weight in Keras 1 and 2 (`losses` in
  * `keras/engine/base_layer.py`), where one that stands still is a constant, and those that train in Keras 3.
  * @throws {TopologyError} for a regularizer that is not known here.
  */

@@ -4,7 +4,7 @@ import { ensureEngine, useEngine } from "../../src/engine/backend.ts";
 import { tf } from "../../src/engine/tf.ts";
 import { bestWeights } from "../../src/training/callbacks/best-weights.ts";
 import { monitorOf } from "../../src/training/callbacks/monitor.ts";
-import { patience } from "../../src/training/callbacks/patience.ts";
+import { patience } from "../../src/training/callbacks/stopping.ts";
 import type { History } from "../../src/training/history.ts";
 import { optimizerNames } from "../../src/training/optimizer-config.ts";
 import type { TrainingState } from "../../src/training/state.ts";

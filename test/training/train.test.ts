@@ -4,7 +4,7 @@ import { tf } from "../../src/engine/tf.ts";
 import { bestWeights } from "../../src/training/callbacks/best-weights.ts";
 import type { Callback, Moment } from "../../src/training/callbacks/callback.ts";
 import { monitorOf } from "../../src/training/callbacks/monitor.ts";
-import { patience } from "../../src/training/callbacks/patience.ts";
+import { patience } from "../../src/training/callbacks/stopping.ts";
 import { smallExamples, smallPhase, trainSmall } from "./small-run.ts";
 
 beforeAll(async () => {

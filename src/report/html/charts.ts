@@ -72,7 +72,7 @@ export function chartLibrary(): { readonly script: string; readonly style: strin
   return { script: read("uPlot.iife.min.js"), style: read("uPlot.min.css") };
 }
 
-/** What draws the charts in the page: colors follow the page's, widths follow the window. */
+/** Script that draws the charts in the page: colors follow the page's, widths follow the window. */
 export const chartScript = `
 (() => {
   const charts = JSON.parse(document.getElementById("charts").textContent);

@@ -1,4 +1,4 @@
-/** @file How one output did on one split, as a part of the page. */
+/** @file Results of one output on one split, as a part of the page. */
 import type { OutputReport, Point, SampleNote, SplitReport } from "../run-report.ts";
 import type { ChartList } from "./charts.ts";
 import { curvesChart } from "./charts.ts";

@@ -13,7 +13,7 @@ export interface Judged {
   readonly sampleWeights?: tf.Tensor | undefined;
   /** The positions that count, of the shape of the loss's values; all without one. */
   readonly mask?: tf.Tensor | undefined;
-  /** What the mean under a mask divides by. */
+  /** Divisor of the mean under a mask. */
   readonly meanOver: MeanOver;
 }
 

@@ -5,7 +5,7 @@ import type { Output } from "./output.ts";
 export type LossSettings = Readonly<Record<string, Json>>;
 
 /**
- * How targets are given. `values`: of the output's shape. `indices`: class indices, one per position. `identities`: whole numbers
+ * Form of the targets. `values`: of the output's shape. `indices`: class indices, one per position. `identities`: whole numbers
  * `[N]` that are equal for samples that belong together. `sequences`: class indices `[N, length]`, zero-padded.
  */
 export type TargetForm = "values" | "indices" | "identities" | "sequences";
@@ -27,7 +27,7 @@ export interface LossDefinition {
   readonly aliases?: readonly string[];
   /** `values` */
   readonly targets?: TargetForm;
-  /** What the model is asked, as far as the loss says. */
+  /** Kind of task that the loss implies. */
   readonly kind: "classes" | "labels" | "values" | "any";
   readonly defaults?: LossSettings;
   /** @throws {UsageError} for a value that the loss does not take. */

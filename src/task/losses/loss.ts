@@ -12,14 +12,14 @@ import type { LossDefinition, LossFunction, LossSettings, TargetForm } from "./l
 import { activated } from "./output.ts";
 import { overlaps } from "./overlaps.ts";
 
-/** How a batch's values become its loss (`reduce_weighted_values` in `keras/src/losses/loss.py`). */
+/** Reduction of a batch's values to its loss (`reduce_weighted_values` in `keras/src/losses/loss.py`). */
 export type LossReduction = "sum_over_batch_size" | "sum" | "none" | "mean_with_sample_weight";
 
 export interface Loss {
   /** Keras's function name, or that of a function of one's own. */
   readonly name: string;
   readonly targets: TargetForm;
-  /** What the model is asked, as far as the loss says. */
+  /** Kind of task that the loss implies. */
   readonly kind: LossDefinition["kind"];
   readonly settings: LossSettings;
   readonly reduction: LossReduction;

@@ -97,7 +97,7 @@ function add(values: Float64Array, index: number, amount: number): void {
   values[index] = (values[index] ?? 0) + amount;
 }
 
-/** How many of ascending thresholds a score is above. */
+/** Returns the number of ascending thresholds that a score is above. */
 function countBelow(thresholds: readonly number[]): (score: number) => number {
   const rounded = thresholds.map(Math.fround);
   return (score) => {

@@ -17,9 +17,9 @@ export interface MetricDefinition {
   readonly defaults: Settings;
   /** Settings without which the metric means nothing. */
   readonly required?: readonly string[];
-  /** How it reads targets: as values of the output's shape, as class indices, or as either. */
+  /** Form in which it reads targets: as values of the output's shape, as class indices, or as either. */
   readonly targets: "values" | "indices" | "either";
-  /** Whether a mask counts in Keras 3 too; in Keras 2 it does in every metric. */
+  /** True if a mask counts in Keras 3 too; in Keras 2 it does in every metric. */
   readonly masked: boolean;
   readonly start: (settings: Settings) => MetricState;
 }

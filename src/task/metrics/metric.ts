@@ -12,7 +12,7 @@ export interface MetricBatch {
   readonly outputs: Values;
   /** Targets as they were given: of the output's shape, or class indices. */
   readonly targets: Values;
-  /** What the output's softmax or sigmoid was given, where Keras keeps it with the output. */
+  /** Logits that the output's softmax or sigmoid was given, if Keras keeps them with the output. */
   readonly logits?: Values | undefined;
   /** `[N]`, or one weight per position; ones where absent. */
   readonly weights?: Values | undefined;
@@ -33,7 +33,7 @@ export interface MetricState {
 export interface Metric {
   /** Keras's name in `evaluate(return_dict=True)`. */
   readonly name: string;
-  /** Whether a higher figure is the better one. */
+  /** True if a higher figure is better. */
   readonly direction: "up" | "down";
   start(): MetricState;
 }

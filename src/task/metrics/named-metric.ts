@@ -7,11 +7,11 @@ import { metricDefinitions } from "./definitions.ts";
 import { meanOf } from "./mean.ts";
 import type { CustomMetric, Metric, MetricArgument, MetricBatch, Values } from "./metric.ts";
 
-/** What resolves a metric: the output's units, how targets are given, and the Keras that computes. */
+/** Facts that resolve a metric: the output's units, how targets are given, and the Keras that computes. */
 export interface MetricContext {
   /** Size of the output's last axis. */
   readonly units: number;
-  /** Whether targets are class indices. */
+  /** True if targets are class indices. */
   readonly indices: boolean;
   /** In Keras 2 a mask counts in every metric, and overlaps weigh with fractions. */
   readonly keras: 1 | 2 | 3;

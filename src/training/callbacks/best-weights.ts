@@ -10,7 +10,7 @@ import { isImprovement, monitoredValue } from "./monitor.ts";
 export interface BestWeights extends Callback {
   /** Counted from 1; 0 before the first epoch has ended. */
   readonly epoch: number;
-  /** Whether the last epoch that ended is the best. */
+  /** True if the last epoch that ended is the best. */
   readonly isLast: boolean;
   /** Returns what training had moved at the end of the best epoch, null before the first epoch has ended. */
   weights(): Weights | null;

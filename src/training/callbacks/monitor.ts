@@ -28,7 +28,7 @@ export function monitorOf(name: string): Monitor {
   );
 }
 
-/** Whether `value` is better than `reference` by more than `minDelta`; anything is better than null. */
+/** Tells if `value` is better than `reference` by more than `minDelta`; anything is better than null. */
 export function isImprovement(
   { direction }: Monitor,
   value: number,

@@ -2,7 +2,7 @@ import type { Epoch } from "../history.ts";
 import type { BestWeights } from "./best-weights.ts";
 import type { Callback } from "./callback.ts";
 
-/** What a run tells about one step. */
+/** Progress after one step. */
 export interface StepReport {
   readonly epoch: number;
   readonly step: number;

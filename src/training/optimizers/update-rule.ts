@@ -1,5 +1,5 @@
 /**
- * What an optimizer class is: Keras's update formula (`update_step` in `keras/src/optimizers/*.py`) on the tensors of one variable.
+ * Definition of an optimizer class: Keras's update formula (`update_step` in `keras/src/optimizers/*.py`) on the tensors of one variable.
  * Scalars are rounded to float32 where Keras computes them in float32.
  */
 import type { Json } from "../../checkpoint.ts";
@@ -27,7 +27,7 @@ export interface Update {
   readonly variable: tf.Tensor;
   readonly gradient: tf.Tensor;
   /**
-   * What a lookup table's gradient is the sum of: TensorFlow squares them, and takes their magnitudes, one by one before it adds
+   * Addends of a lookup table's gradient: TensorFlow squares them, and takes their magnitudes, one by one before it adds
    * them up.
    */
   readonly addends?: Addends | undefined;
@@ -42,7 +42,7 @@ export interface Updated {
   readonly slots: Slots;
 }
 
-/** How one variable is moved, and what is kept for that between updates. */
+/** Update of one variable, and what is kept for it between updates. */
 export interface UpdateRule {
   /** Slots by name, in the order in which Keras makes them for the variable. */
   readonly slots: Readonly<Record<string, SlotSpec>>;
