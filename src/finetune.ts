@@ -3,7 +3,7 @@ import { openFeatures } from "./run/features.ts";
 import { openRunFolder } from "./run/folder.ts";
 import { trainAndJudge } from "./run/judged-validation.ts";
 import type { FinetuneOptions, FinetuneResult, ResumeOptions } from "./run/options.ts";
-import { prepareRun } from "./run/prepare.ts";
+import { announce, prepareRun } from "./run/prepare.ts";
 import { runRecord } from "./run/record.ts";
 import { forgetAsked, keepAsked, resumedOptions, startOf } from "./run/resume.ts";
 import { runReport } from "./run/run-report.ts";
@@ -32,19 +32,12 @@ export async function finetune(given: FinetuneOptions | ResumeOptions): Promise<
   const { out, overwrite, onProgress: report } = settings;
   const engine = await ensureEngine();
   const run = await prepareRun(settings);
-  for (const message of run.messages) report({ kind: "note", message });
-  for (const message of run.warnings) report({ kind: "warning", message });
-  report({ kind: "plan", plan: run.plan, lines: run.planLines });
+  announce(run);
   const folder = out === null ? null : openRunFolder(out, { overwrite });
   try {
     await folder?.rehearse(run.checkpoint, run.settings.outputFormat);
     const start = startOf(run, engine, isResumed);
     if (out !== null && !isResumed && settings.saveEvery > 0) await keepAsked(out, settings);
-    if (start.from)
-      report({
-        kind: "note",
-        message: `resumed   after epoch ${start.from.counts.epochs} of ${run.settings.epochs}`,
-      });
     const features = await openFeatures(run, engine);
     const { trained, validation } = await trainAndJudge(run, features, started, start).finally(
       features.close,

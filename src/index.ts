@@ -57,7 +57,7 @@ export type { SetupOptions, SetupReport, SetupStep } from "./engine/setup.ts";
 export { setupEngine } from "./engine/setup.ts";
 export type { Axis, EngineTensor, Operand, TensorOperations } from "./engine/tensor-operations.ts";
 export { DataError, KerasFileError, MachineError, TopologyError, UsageError } from "./errors.ts";
-export type { Shard, ShardFeatures } from "./features/shard.ts";
+export type { FeatureFigures, Shard, ShardFeatures } from "./features/shard.ts";
 export type { AugmentArgument } from "./features/views/recipe.ts";
 export { finetune } from "./finetune.ts";
 export type { ReadOptions } from "./formats/checkpoint-file.ts";
@@ -104,7 +104,6 @@ export type {
 export type { ExtractOptions, Features } from "./run/extract-features.ts";
 export { extractFeatures } from "./run/extract-features.ts";
 export type {
-  FeatureFigures,
   FinetuneOptions,
   FinetuneResult,
   PhaseOptions,

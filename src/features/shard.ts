@@ -10,9 +10,8 @@ export interface Shard {
   readonly count: number;
 }
 
-/** Outcome of the extraction of one shard. Samples count once for each of their views. */
-export interface ShardFeatures {
-  readonly shard: Shard;
+/** Figures of an extraction. Samples count once for each of their views. */
+export interface FeatureFigures {
   readonly samples: number;
   readonly extracted: number;
   /** The number of samples that the cache held already. */
@@ -20,6 +19,11 @@ export interface ShardFeatures {
   /** Size of the samples' features. */
   readonly bytes: number;
   readonly seconds: number;
+}
+
+/** Outcome of the extraction of one shard. */
+export interface ShardFeatures extends FeatureFigures {
+  readonly shard: Shard;
   readonly bad: readonly BadFile[];
 }
 

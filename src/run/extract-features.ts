@@ -11,7 +11,7 @@ import type { CutModel } from "../features/cut.ts";
 import { cutModel } from "../features/cut.ts";
 import { extractionBatch, openFeatureSource } from "../features/feature-source.ts";
 import { wholeTensor } from "../features/sample-rows.ts";
-import type { Shard, ShardFeatures } from "../features/shard.ts";
+import type { FeatureFigures, Shard, ShardFeatures } from "../features/shard.ts";
 import { checkedShard } from "../features/shard.ts";
 import { staticProgram } from "../features/trunk.ts";
 import type { FinetunePlan } from "../freeze/plan.ts";
@@ -49,17 +49,11 @@ const extractChecks: OptionChecks<ExtractOptions> = {
 };
 
 /** The frontier of a plan for every sample of a dataset. */
-export interface Features {
+export interface Features extends FeatureFigures {
   /** One float32 `[N, …]` for each of the plan's frontier tensors, in its order; rows in the dataset's order. */
   readonly tensors: readonly Tensor[];
   /** For each of the N, its index in the dataset's samples: files that cannot be used are left out. */
   readonly indices: readonly number[];
-  readonly samples: number;
-  readonly extracted: number;
-  readonly cached: number;
-  /** Size of the tensors. */
-  readonly bytes: number;
-  readonly seconds: number;
   readonly bad: readonly BadFile[];
 }
 

@@ -1,6 +1,7 @@
 import type { BatchNormMode, Checkpoint, CheckpointFormat, PreprocessMode } from "../checkpoint.ts";
 import type { Dataset, SampleUnit } from "../data/dataset.ts";
 import type { BadFile } from "../data/sample-reader.ts";
+import type { FeatureFigures } from "../features/shard.ts";
 import type { AugmentArgument } from "../features/views/recipe.ts";
 import type { FinetunePlan } from "../freeze/plan.ts";
 import type { FreezePolicy } from "../freeze/policy.ts";
@@ -201,15 +202,6 @@ export type ProgressEvent =
       readonly loss: number;
     }
   | { readonly kind: "epoch"; readonly epoch: Epoch; readonly epochs: number; readonly best: boolean };
-
-/** Figures of an extraction. */
-export interface FeatureFigures {
-  readonly samples: number;
-  readonly extracted: number;
-  readonly cached: number;
-  readonly bytes: number;
-  readonly seconds: number;
-}
 
 /** Plan of a phase, and the proof that its frozen weights did not move. */
 export interface PhaseResult extends PhaseProof {

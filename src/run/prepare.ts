@@ -3,21 +3,16 @@ import type { Checkpoint, CheckpointFormat, Json, JsonObject, PreprocessMode } f
 import { inputsInOrder, sampleCount } from "../data/arrays.ts";
 import type { StoredDataset } from "../data/dataset.ts";
 import { sampleUnit, storedDataset } from "../data/dataset.ts";
-import type { ImageOptions } from "../data/images.ts";
-import { detectPreprocess } from "../data/input-images.ts";
-import { fileReader, imageInput, openData } from "../data/model-files.ts";
+import { openData } from "../data/model-files.ts";
 import type { SampleReader } from "../data/sample-reader.ts";
-import { KerasFileError, UsageError } from "../errors.ts";
 import { defaultCacheDirectory } from "../features/cache/feature-cache.ts";
 import type { CutModel, PhasedModel } from "../features/cut.ts";
 import { cutPhases } from "../features/cut.ts";
 import { requireUsableLayers } from "../features/views/view-pixels.ts";
 import { viewReader } from "../features/views/view-reader.ts";
-import { readCheckpoint } from "../formats/checkpoint-file.ts";
-import { defaultFormat, formatNamed, writingWarnings } from "../formats/formats.ts";
+import { defaultFormat, writingWarnings } from "../formats/formats.ts";
 import type { FinetunePlan } from "../freeze/plan.ts";
 import { planLines } from "../freeze/plan-text.ts";
-import { optionName, optionSetTo } from "../options.ts";
 import { requireKnownClasses } from "../task/class-weights.ts";
 import type { CompiledModel } from "../task/compiled-config.ts";
 import { compiledConfig } from "../task/compiled-config.ts";
@@ -34,14 +29,16 @@ import { dialectOf } from "../topology/dialects/dialect.ts";
 import type { LayerGraph } from "../topology/layer-graph.ts";
 import { requireSupported } from "../topology/support.ts";
 import type { OptimizerConfig } from "../training/optimizer-config.ts";
-import { kerasOptimizer, optimizerConfig, optimizerWarnings } from "../training/optimizer-config.ts";
-import { weightPenalties, weightRules } from "../training/weight-rules.ts";
+import { kerasOptimizer, optimizerWarnings } from "../training/optimizer-config.ts";
 import type { Augmentation } from "./augmentation.ts";
 import { augmentationOf, drawsViews } from "./augmentation.ts";
 import { costQuestion, countOf, freeBytesAt } from "./cost.ts";
 import { dataOptions } from "./data-options.ts";
-import { modelFileAt } from "./folder.ts";
 import { withHeadFor } from "./head-for-task.ts";
+import type { ImageInput } from "./image-input.ts";
+import { inputOf } from "./image-input.ts";
+import { forRelease, openModel } from "./open-model.ts";
+import { newLayerRate, optimizerOf, requireTrainable } from "./phase-optimizer.ts";
 import type { AskedPhase, PreparedPhase } from "./phases.ts";
 import { askedPhases, phaseLines } from "./phases.ts";
 import { planCut } from "./plan-finetune.ts";
@@ -216,88 +213,6 @@ export async function prepareRun(settings: RunSettings): Promise<PreparedRun> {
   };
 }
 
-/** Reads the model. A weight that is not a number would make every prediction and every gradient one. */
-async function openModel({ model, arch }: RunSettings): Promise<Checkpoint> {
-  const checkpoint =
-    typeof model === "string"
-      ? await readCheckpoint(modelFileAt(model), { ...(arch !== null && { arch }) })
-      : model;
-  for (const [path, layer] of checkpoint.weights) {
-    for (const { name, data } of layer) {
-      if (!(data instanceof Float32Array || data instanceof Float64Array)) continue;
-      const strange = data.find((value) => !Number.isFinite(value));
-      if (strange === undefined) continue;
-      throw new KerasFileError(
-        `${typeof model === "string" ? model : "model"}: ${path}/${name}: expected numbers, got ${strange}. Nothing can be trained on that; take an earlier file.`,
-        "not-finite",
-      );
-    }
-  }
-  return checkpoint;
-}
-
-/** Returns the model as the Keras that will open it computes it, where an early one is asked for. */
-function forRelease(
-  checkpoint: Checkpoint,
-  format: CheckpointFormat,
-  { outputKeras }: RunSettings,
-): Checkpoint {
-  if (outputKeras === null) return checkpoint;
-  const { forEarlyKeras3 } = formatNamed(format);
-  if (forEarlyKeras3) return forEarlyKeras3(checkpoint);
-  throw new UsageError(
-    `${optionSetTo("outputKeras", outputKeras)}: expected the format keras, got ${format}. Remove ${optionName("outputKeras")} or ${optionName("outputFormat")}.`,
-    "format",
-    "outputKeras",
-  );
-}
-
-/** Refuses what the training would refuse, before anything is extracted. */
-function requireTrainable({ graph, partition }: CutModel): void {
-  weightRules(graph, partition);
-  weightPenalties(graph, partition.trainableWeights);
-}
-
-const newLayerRate = 1e-3;
-const usualRate = 1e-4;
-
-/**
- * Returns the optimizer of a phase with the run's options over its own, its rate 1e-3 where only new layers train, else 1e-4.
- * @throws {UsageError} for a schedule of the run beside one of the optimizer.
- */
-function optimizerOf(
-  settings: RunSettings,
-  { learningRate, schedule, warmup }: AskedPhase,
-  { partition }: CutModel,
-  newLayers: readonly string[],
-): OptimizerConfig {
-  const onlyNew = [...partition.trainableWeights.keys()].every((path) => newLayers.includes(path));
-  const optimizer = optimizerConfig(
-    settings.optimizer,
-    {
-      learningRate: learningRate === "auto" ? undefined : learningRate,
-      momentum: settings.momentum ?? undefined,
-      weightDecay: settings.weightDecay ?? undefined,
-      clipNorm: settings.clipNorm ?? undefined,
-      clipValue: settings.clipValue ?? undefined,
-      globalClipNorm: settings.globalClipNorm ?? undefined,
-      accumulate: settings.accumulate,
-      ema: settings.ema ?? undefined,
-    },
-    onlyNew ? newLayerRate : usualRate,
-  );
-  const isScheduled = typeof optimizer.settings["learning_rate"] !== "number";
-  if (isScheduled && (schedule !== "constant" || warmup > 0)) {
-    const option = schedule === "constant" ? "warmup" : "schedule";
-    throw new UsageError(
-      `${optionName(option)}: expected an optimizer whose rate is a number, got ${optimizer.className} with a schedule of its own. Remove one of the two.`,
-      "two-schedules",
-      option,
-    );
-  }
-  return optimizer;
-}
-
 /** Returns the plan of the earliest cut: a phase's own, else that of the phase which freezes the least. */
 function earliestOf(
   { earliest, frozen }: PhasedModel,
@@ -331,30 +246,17 @@ function recordedPhases(
   return { epochs, freeze: "auto", learningRate: settings.learningRate, phases, recipe: null };
 }
 
-interface ImageInput extends Required<ImageOptions> {
-  /** `ResNet by its layer names`, `as asked`. */
-  readonly reason: string;
-  readonly warning?: string;
-}
-
-function inputOf(
-  dataset: StoredDataset,
-  graph: LayerGraph,
-  { notes }: Checkpoint,
-  { imageSize, preprocess, exif }: RunSettings,
-): { readonly reader: SampleReader | null; readonly image: ImageInput | null } {
-  if (dataset.kind === "arrays") return { reader: null, image: null };
-  const asked = { imageSize: imageSize === "auto" ? undefined : imageSize, preprocess, exif };
-  const reader = fileReader(dataset.kind, graph, notes, asked);
-  if (dataset.kind === "texts") return { reader, image: null };
-  const input = imageInput(graph, notes, asked);
-  const detected = detectPreprocess(graph, notes);
-  const image = {
-    ...input,
-    reason: input.preprocess === detected.mode ? detected.reason : "as asked",
-    ...(detected.warning !== undefined && preprocess === "auto" && { warning: detected.warning }),
-  };
-  return { reader, image };
+/** Tells the caller what was found and what is planned. */
+export function announce({
+  settings: { onProgress },
+  messages,
+  warnings,
+  plan,
+  planLines,
+}: PreparedRun): void {
+  for (const message of messages) onProgress({ kind: "note", message });
+  for (const message of warnings) onProgress({ kind: "warning", message });
+  onProgress({ kind: "plan", plan, lines: planLines });
 }
 
 function askedTask(settings: RunSettings): AskedTask {

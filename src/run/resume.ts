@@ -90,6 +90,9 @@ export function startOf(run: PreparedRun, engine: EngineInfo, isResumed: boolean
   const planned = Number(saved?.belongsTo["planned"] ?? epochs);
   const belongsTo = { ...owners, planned: String(planned), epochs: String(epochs) };
   const isLonger = saved !== null && epochs > Number(saved.belongsTo["epochs"]);
+  if (saved) {
+    onProgress({ kind: "note", message: `resumed   after epoch ${saved.state.counts.epochs} of ${epochs}` });
+  }
   return {
     from:
       saved && (isLonger ? { ...saved.state, counts: { ...saved.state.counts, ended: null } } : saved.state),

@@ -1,6 +1,5 @@
 /** The features of views of training samples, and how epochs take them in turn. */
 import type { SampleView } from "../data/sample-batches.ts";
-import type { BadFile } from "../data/sample-reader.ts";
 import { DataError } from "../errors.ts";
 import type { FeatureSource } from "../features/feature-source.ts";
 import type { FileFeatures } from "../features/file-features.ts";
@@ -13,22 +12,16 @@ import type { Mixing } from "../training/mixing.ts";
 import { withMixedTargets } from "../training/mixing.ts";
 import type { ViewTargets } from "./view-targets.ts";
 
-/** Features of the training samples, whose views epochs take in turn. */
-export interface TrainingViews {
-  /** The view of the first epoch: rows for each frontier tensor. */
-  readonly features: readonly SampleRows[];
-  /** For each row, its index in the samples asked for. */
-  readonly indices: readonly number[];
-  /** For each row, the sha256 of its sample's bytes, in hexadecimal. */
-  readonly contentHashes: readonly string[];
-  readonly bad: readonly BadFile[];
-  /** Views that were extracted or read before the first epoch, and how many of them came from the cache. */
+/**
+ * Features of the training samples, whose views epochs take in turn: rows of the first epoch's view. `cached` counts all views that came
+ * from the cache.
+ */
+export interface TrainingViews extends FileFeatures {
+  /** Views that were extracted or read before the first epoch. */
   readonly views: number;
-  readonly cached: number;
   readonly bytes: number;
   /** Gives each epoch its view. */
   readonly callback: Callback;
-  dispose(): void;
 }
 
 interface Epochs {

@@ -1,0 +1,43 @@
+import type { Checkpoint, CheckpointFormat } from "../checkpoint.ts";
+import { KerasFileError, UsageError } from "../errors.ts";
+import { readCheckpoint } from "../formats/checkpoint-file.ts";
+import { formatNamed } from "../formats/formats.ts";
+import { optionName, optionSetTo } from "../options.ts";
+import { modelFileAt } from "./folder.ts";
+import type { RunSettings } from "./settings.ts";
+
+/** Reads the model. A weight that is not a number would make every prediction and every gradient one. */
+export async function openModel({ model, arch }: RunSettings): Promise<Checkpoint> {
+  const checkpoint =
+    typeof model === "string"
+      ? await readCheckpoint(modelFileAt(model), { ...(arch !== null && { arch }) })
+      : model;
+  for (const [path, layer] of checkpoint.weights) {
+    for (const { name, data } of layer) {
+      if (!(data instanceof Float32Array || data instanceof Float64Array)) continue;
+      const strange = data.find((value) => !Number.isFinite(value));
+      if (strange === undefined) continue;
+      throw new KerasFileError(
+        `${typeof model === "string" ? model : "model"}: ${path}/${name}: expected numbers, got ${strange}. Nothing can be trained on that; take an earlier file.`,
+        "not-finite",
+      );
+    }
+  }
+  return checkpoint;
+}
+
+/** Returns the model as the Keras that will open it computes it, where an early one is asked for. */
+export function forRelease(
+  checkpoint: Checkpoint,
+  format: CheckpointFormat,
+  { outputKeras }: RunSettings,
+): Checkpoint {
+  if (outputKeras === null) return checkpoint;
+  const { forEarlyKeras3 } = formatNamed(format);
+  if (forEarlyKeras3) return forEarlyKeras3(checkpoint);
+  throw new UsageError(
+    `${optionSetTo("outputKeras", outputKeras)}: expected the format keras, got ${format}. Remove ${optionName("outputKeras")} or ${optionName("outputFormat")}.`,
+    "format",
+    "outputKeras",
+  );
+}
