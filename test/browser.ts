@@ -1,6 +1,7 @@
 /** Chromium, driven through its debugging pipe, for tests of pages. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
@@ -76,10 +77,10 @@ export async function openPage(command: string, url: string): Promise<Page> {
     },
     close: async () => {
       const gone = new Promise((resolve) => browser.once("close", resolve));
-      browser.kill();
+      // Asked to close, it ends its child processes first, which write to the profile.
+      send("Browser.close").catch(() => {});
       await gone;
-      // Its child processes may write for some moments more.
-      rmSync(profile, { recursive: true, force: true, maxRetries: 20 });
+      await rm(profile, { recursive: true, force: true, maxRetries: 20 });
     },
   };
 }
