@@ -16,9 +16,12 @@ import type { Checkpoint } from "../index.ts";
 import { readCheckpoint, TopologyError, UsageError, writeCheckpoint } from "../index.ts";
 import type { Command } from "./command.ts";
 import { picked, withoutUndefined } from "./command.ts";
-import { flag, value } from "./flag.ts";
-import type { EngineValues, JsonValue } from "./run-flags.ts";
-import { archFlag, chooseEngine, engineFlags, imageFlags, jsonFlag, kerasFlag, only } from "./run-flags.ts";
+import { archFlag, imageFlags } from "./data-flags.ts";
+import type { EngineValues } from "./engine-flags.ts";
+import { chooseEngine, engineFlags } from "./engine-flags.ts";
+import { flag, only, value } from "./flag.ts";
+import type { JsonValue } from "./output-flags.ts";
+import { jsonFlag, kerasFlag } from "./output-flags.ts";
 import { byteSize } from "./values.ts";
 
 interface ConvertValues extends EngineValues, JsonValue {

@@ -3,8 +3,10 @@ import { join } from "node:path";
 import { decoderInfo, engineHome, ensureEngine, formatBytes } from "../cli-api.ts";
 import type { EngineInfo } from "../index.ts";
 import type { Command } from "./command.ts";
-import type { EngineValues, JsonValue } from "./run-flags.ts";
-import { chooseEngine, engineFlags, jsonFlag } from "./run-flags.ts";
+import type { EngineValues } from "./engine-flags.ts";
+import { chooseEngine, engineFlags } from "./engine-flags.ts";
+import type { JsonValue } from "./output-flags.ts";
+import { jsonFlag } from "./output-flags.ts";
 import { engineLine, slowEngineLines } from "./run-text.ts";
 
 /** `finetune doctor` prints which engine runs and why, and what else a run depends on. */

@@ -4,21 +4,16 @@ import { evaluate, readCheckpoint, UsageError } from "../index.ts";
 import { columns } from "./columns.ts";
 import type { Command } from "./command.ts";
 import { picked, withoutUndefined } from "./command.ts";
-import { value } from "./flag.ts";
-import type { EngineValues, JsonValue, ModelValue } from "./run-flags.ts";
-import {
-  archFlag,
-  chooseEngine,
-  dataFlags,
-  engineFlags,
-  fileOptions,
-  jsonFlag,
-  modelValue,
-  only,
-  taskFlags,
-  trainingFlags,
-} from "./run-flags.ts";
+import type { ModelValue } from "./data-flags.ts";
+import { archFlag, dataFlags, fileOptions, modelValue } from "./data-flags.ts";
+import type { EngineValues } from "./engine-flags.ts";
+import { chooseEngine, engineFlags } from "./engine-flags.ts";
+import { only, value } from "./flag.ts";
+import type { JsonValue } from "./output-flags.ts";
+import { jsonFlag } from "./output-flags.ts";
 import { figure } from "./run-text.ts";
+import { taskFlags } from "./task-flags.ts";
+import { trainingFlags } from "./training-flags.ts";
 
 interface EvaluateValues extends ModelValue, EngineValues, JsonValue {
   readonly split?: Split | "all";

@@ -10,23 +10,17 @@ import {
 } from "../cli-api.ts";
 import { UsageError } from "../index.ts";
 import type { Command } from "./command.ts";
-import { value } from "./flag.ts";
+import { archFlag, dataFlags, modelFlag } from "./data-flags.ts";
+import type { EngineValues } from "./engine-flags.ts";
+import { chooseEngine, engineFlags } from "./engine-flags.ts";
+import { only, value } from "./flag.ts";
 import type { FreezeValues } from "./freeze-flags.ts";
 import { bnModeFlag, freezeFlags, freezePolicies } from "./freeze-flags.ts";
-import type { EngineValues, JsonValue } from "./run-flags.ts";
-import {
-  archFlag,
-  cacheFlags,
-  chooseEngine,
-  dataFlags,
-  engineFlags,
-  jsonFlag,
-  modelFlag,
-  only,
-  taskFlags,
-  trainingFlags,
-} from "./run-flags.ts";
+import type { JsonValue } from "./output-flags.ts";
+import { cacheFlags, jsonFlag } from "./output-flags.ts";
 import { engineLine, slowEngineLines } from "./run-text.ts";
+import { taskFlags } from "./task-flags.ts";
+import { trainingFlags } from "./training-flags.ts";
 
 interface ExtractValues extends FreezeValues, EngineValues, JsonValue {
   readonly shard?: Shard;

@@ -31,6 +31,14 @@ export interface OptionFlag extends Flag<unknown> {
   readonly sets: boolean | undefined;
 }
 
+/** Flags that set options of a run, by name. */
+export type OptionFlags = Readonly<Record<string, OptionFlag>>;
+
+/** Returns some of a group's flags. */
+export function only(flags: OptionFlags, ...names: readonly string[]): OptionFlags {
+  return Object.fromEntries(Object.entries(flags).filter(([name]) => names.includes(name)));
+}
+
 /** The flags of a command whose values are V, by name. A flag that was not given is absent from V. */
 export type FlagsOf<V> = { readonly [Name in keyof V]-?: Flag<Exclude<V[Name], undefined>> };
 

@@ -4,8 +4,10 @@ import { inspect, readCheckpoint } from "../index.ts";
 import { columns } from "./columns.ts";
 import type { Command } from "./command.ts";
 import { picked } from "./command.ts";
-import type { JsonValue, ModelValue } from "./run-flags.ts";
-import { archFlag, jsonFlag, modelValue } from "./run-flags.ts";
+import type { ModelValue } from "./data-flags.ts";
+import { archFlag, modelValue } from "./data-flags.ts";
+import type { JsonValue } from "./output-flags.ts";
+import { jsonFlag } from "./output-flags.ts";
 
 /** `finetune inspect M` prints layers, stages, parameters, and what can be frozen where. */
 export const inspectCommand: Command<ModelValue & JsonValue> = {

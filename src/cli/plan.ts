@@ -2,11 +2,13 @@ import { modelFileAt, planLines, wholeNumber } from "../cli-api.ts";
 import { planFinetune, readCheckpoint, replaceHead } from "../index.ts";
 import type { Command } from "./command.ts";
 import { picked } from "./command.ts";
+import type { ModelValue } from "./data-flags.ts";
+import { archFlag, modelValue } from "./data-flags.ts";
 import { value } from "./flag.ts";
 import type { FreezeValues } from "./freeze-flags.ts";
 import { bnModeFlag, freezeFlags, freezePolicies } from "./freeze-flags.ts";
-import type { JsonValue, ModelValue } from "./run-flags.ts";
-import { archFlag, jsonFlag, modelValue } from "./run-flags.ts";
+import type { JsonValue } from "./output-flags.ts";
+import { jsonFlag } from "./output-flags.ts";
 import { number } from "./values.ts";
 
 interface PlanValues extends FreezeValues, ModelValue, JsonValue {

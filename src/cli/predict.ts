@@ -4,17 +4,13 @@ import { predictFiles, readCheckpoint } from "../index.ts";
 import { columns } from "./columns.ts";
 import type { Command } from "./command.ts";
 import { picked, withoutUndefined } from "./command.ts";
+import type { ModelValue } from "./data-flags.ts";
+import { archFlag, fileOptions, imageFlags, modelValue } from "./data-flags.ts";
+import type { EngineValues } from "./engine-flags.ts";
+import { chooseEngine, engineFlags } from "./engine-flags.ts";
 import { value } from "./flag.ts";
-import type { EngineValues, JsonValue, ModelValue } from "./run-flags.ts";
-import {
-  archFlag,
-  chooseEngine,
-  engineFlags,
-  fileOptions,
-  imageFlags,
-  jsonFlag,
-  modelValue,
-} from "./run-flags.ts";
+import type { JsonValue } from "./output-flags.ts";
+import { jsonFlag } from "./output-flags.ts";
 import { number } from "./values.ts";
 
 interface PredictValues extends ModelValue, EngineValues, JsonValue {

@@ -1,8 +1,8 @@
 import { someText, writeReport } from "../cli-api.ts";
 import type { Command } from "./command.ts";
 import { value } from "./flag.ts";
-import type { JsonValue } from "./run-flags.ts";
-import { jsonFlag } from "./run-flags.ts";
+import type { JsonValue } from "./output-flags.ts";
+import { jsonFlag } from "./output-flags.ts";
 
 interface ReportValues extends JsonValue {
   readonly out?: string;

@@ -4,8 +4,8 @@ import { UsageError } from "../index.ts";
 import { columns } from "./columns.ts";
 import type { Command } from "./command.ts";
 import { value } from "./flag.ts";
-import type { JsonValue } from "./run-flags.ts";
-import { jsonFlag } from "./run-flags.ts";
+import type { JsonValue } from "./output-flags.ts";
+import { jsonFlag } from "./output-flags.ts";
 import { figure } from "./run-text.ts";
 
 interface RunsValues extends JsonValue {

@@ -3,8 +3,8 @@ import { setupEngine } from "../index.ts";
 import type { Command } from "./command.ts";
 import { withoutUndefined } from "./command.ts";
 import { value } from "./flag.ts";
-import type { JsonValue } from "./run-flags.ts";
-import { jsonFlag } from "./run-flags.ts";
+import type { JsonValue } from "./output-flags.ts";
+import { jsonFlag } from "./output-flags.ts";
 
 interface SetupValues extends JsonValue {
   readonly wheel?: string;

@@ -4,7 +4,7 @@ import path, { type PlatformPath } from "node:path";
 import { DataError } from "../errors.ts";
 import { byCodePoint, isHidden } from "./file-listing.ts";
 import { hasImageExtension } from "./image-format.ts";
-import type { ColumnCells } from "./table-columns.ts";
+import type { ColumnCells } from "./table-cells.ts";
 import { rowError } from "./table-file.ts";
 
 /** Places of the files of a table. */

@@ -7,18 +7,12 @@ import { contentHash } from "./file-bytes.ts";
 import { textFiles } from "./file-kind.ts";
 import { splitOfValue } from "./split-names.ts";
 import { heldOut, holdOut } from "./splits.ts";
-import {
-  type ColumnCells,
-  numbersListed,
-  type ReadTarget,
-  readTarget,
-  requireNumber,
-  requireTexts,
-  targetTensor,
-} from "./table-columns.ts";
-import { type Cell, openTable, rowError, shortened, type TableFile } from "./table-file.ts";
+import { type ColumnCells, numbersListed, requireNumber, requireTexts } from "./table-cells.ts";
+import { type ReadTarget, readTarget, targetTensor } from "./table-columns.ts";
+import { openTable, rowError, shortened } from "./table-file.ts";
 import { findFiles } from "./table-paths.ts";
 import { type ColumnPlan, planColumns, type TableOptions } from "./table-plan.ts";
+import { columnAt, readRows, type TableRows } from "./table-rows.ts";
 
 /**
  * Reads a table as a dataset, one row per sample: `.csv` (commas, semicolons or tabs), `.tsv` or `.jsonl`. Paths in it are relative to
@@ -74,57 +68,6 @@ function asVector(targets: readonly ReadTarget[]): readonly ReadTarget[] {
 function arePaths(texts: readonly string[]): boolean {
   const paths = texts.filter((text) => /\.[a-z]\w{1,4}$/i.test(text) || !/\s/.test(text));
   return paths.length * 2 > texts.length;
-}
-
-/** The columns that are kept, by index; many columns of numbers as one tensor. */
-interface TableRows {
-  readonly path: string;
-  readonly columns: readonly string[];
-  readonly decimalComma: boolean;
-  readonly lines: readonly number[];
-  readonly cells: ReadonlyMap<number, readonly Cell[]>;
-  /** Returns the columns of numbers, `[N, columns]`. */
-  inputs(): Tensor;
-}
-
-const rowsPerChunk = 1024;
-
-async function readRows(
-  file: TableFile,
-  { inputs, targets, weight, split, group }: ColumnPlan,
-): Promise<TableRows> {
-  const { path, columns, decimalComma } = file;
-  const kept = [...targets, weight, split, group, ...(inputs.kind === "column" ? [inputs.index] : [])];
-  const cells = new Map<number, Cell[]>(kept.flatMap((index) => (index === undefined ? [] : [[index, []]])));
-  const indices = inputs.kind === "numbers" ? inputs.indices : [];
-  const lines: number[] = [];
-  const chunks: Float32Array[] = [];
-  for await (const row of file.rows()) {
-    for (const [index, column] of cells) column.push(row.cells[index]);
-    const at = lines.length % rowsPerChunk;
-    if (at === 0) chunks.push(new Float32Array(rowsPerChunk * indices.length));
-    const chunk = chunks.at(-1);
-    indices.forEach((index, position) => {
-      const column = { path, name: columns[index] ?? "", decimalComma };
-      if (chunk) chunk[at * indices.length + position] = requireNumber(column, row.cells[index], row.line);
-    });
-    lines.push(row.line);
-  }
-  return {
-    ...{ path, columns, decimalComma, lines, cells },
-    inputs: () => {
-      const data = new Float32Array(lines.length * indices.length);
-      chunks.forEach((chunk, index) => {
-        const from = index * rowsPerChunk * indices.length;
-        data.set(chunk.subarray(0, data.length - from), from);
-      });
-      return float32Tensor(data, [lines.length, indices.length]);
-    },
-  };
-}
-
-function columnAt({ path, columns, decimalComma, lines, cells }: TableRows, index: number): ColumnCells {
-  return { path, name: columns[index] ?? "", cells: cells.get(index) ?? [], lines, decimalComma };
 }
 
 /** Returns a column of numbers, or of lists of numbers, as inputs `[N, size]`; undefined for a column of texts. */

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import type { Checkpoint } from "../checkpoint.ts";
 import type { Dataset } from "../data/dataset.ts";
 import type { InputTensor } from "../tensor.ts";
-import type { DecidedSettings } from "./prepare.ts";
+import type { DecidedSettings } from "./decided-settings.ts";
 
 /**
  * Returns the settings of a run as args.json keeps them: every option as it was decided, in JSON. A checkpoint or a dataset is

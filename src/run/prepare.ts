@@ -1,5 +1,5 @@
 import { basename } from "node:path";
-import type { Checkpoint, CheckpointFormat, Json, JsonObject, PreprocessMode } from "../checkpoint.ts";
+import type { Checkpoint } from "../checkpoint.ts";
 import { inputsInOrder, sampleCount } from "../data/arrays.ts";
 import type { StoredDataset } from "../data/dataset.ts";
 import { sampleUnit, storedDataset } from "../data/dataset.ts";
@@ -17,7 +17,6 @@ import { requireKnownClasses } from "../task/class-weights.ts";
 import type { CompiledModel } from "../task/compiled-config.ts";
 import { compiledConfig } from "../task/compiled-config.ts";
 import { requireInputs } from "../task/inputs.ts";
-import type { LossArgument } from "../task/losses/loss-argument.ts";
 import type { Objective } from "../task/objective.ts";
 import { objectiveOf } from "../task/objective.ts";
 import { checkedTargets } from "../task/targets.ts";
@@ -34,36 +33,17 @@ import type { Augmentation } from "./augmentation.ts";
 import { augmentationOf, drawsViews } from "./augmentation.ts";
 import { costQuestion, countOf, freeBytesAt } from "./cost.ts";
 import { dataOptions } from "./data-options.ts";
+import type { DecidedSettings } from "./decided-settings.ts";
+import { recordedLoss, recordedPhases } from "./decided-settings.ts";
 import { withHeadFor } from "./head-for-task.ts";
 import type { ImageInput } from "./image-input.ts";
 import { inputOf } from "./image-input.ts";
 import { forRelease, openModel } from "./open-model.ts";
 import { newLayerRate, optimizerOf, requireTrainable } from "./phase-optimizer.ts";
-import type { AskedPhase, PreparedPhase } from "./phases.ts";
+import type { PreparedPhase } from "./phases.ts";
 import { askedPhases, phaseLines } from "./phases.ts";
 import { planCut } from "./plan-finetune.ts";
 import type { RunSettings } from "./settings.ts";
-
-/** The settings of a run once the model and the data have decided what was left to them: what `args.json` records. */
-export interface DecidedSettings
-  extends Omit<
-    RunSettings,
-    "cache" | "epochs" | "imageSize" | "learningRate" | "loss" | "outputFormat" | "preprocess" | "views"
-  > {
-  /** Epochs of all phases together. */
-  readonly epochs: number;
-  readonly cache: string | false;
-  /** `[height, width]`; null for data that is not images, as is `preprocess`. */
-  readonly imageSize: readonly [number, number] | null;
-  readonly preprocess: PreprocessMode | null;
-  /** `auto` where the optimizer has a schedule. */
-  readonly learningRate: number | "auto";
-  /** Each output's by its name where there are several. */
-  readonly loss: string | JsonObject;
-  /** Null where samples are not augmented. */
-  readonly views: number | null;
-  readonly outputFormat: CheckpointFormat;
-}
 
 /** A run with everything decided and nothing computed yet: what `--dry-run` prints. Its cut is the earliest of its phases. */
 export interface PreparedRun extends CutModel {
@@ -224,28 +204,6 @@ function earliestOf(
   return { ...most, policy: `${frozen.size} layers frozen in all of ${phases.length} phases` };
 }
 
-/** Returns what args.json says of the phases: every one with its rate where there are several. */
-function recordedPhases(
-  settings: RunSettings,
-  asked: readonly AskedPhase[],
-  optimizers: readonly OptimizerConfig[],
-): Pick<DecidedSettings, "epochs" | "freeze" | "learningRate" | "phases" | "recipe"> {
-  const rates = optimizers.map(({ settings: own }) => own["learning_rate"]);
-  const rateOf = (index: number): number | "auto" => {
-    const rate = rates[index];
-    return typeof rate === "number" ? rate : "auto";
-  };
-  const epochs = asked.reduce((sum, phase) => sum + phase.epochs, 0);
-  if (asked.length === 1 && settings.phases === null) {
-    return { epochs, freeze: settings.freeze, learningRate: rateOf(0), phases: null, recipe: null };
-  }
-  const phases = asked.map(({ freeze, learningRate: _own, ...phase }, index) => {
-    const rate = rateOf(index);
-    return { freeze: freeze ?? [], ...phase, ...(rate !== "auto" && { learningRate: rate }) };
-  });
-  return { epochs, freeze: "auto", learningRate: settings.learningRate, phases, recipe: null };
-}
-
 /** Tells the caller what was found and what is planned. */
 export function announce({
   settings: { onProgress },
@@ -280,14 +238,6 @@ function requireTargets(dataset: StoredDataset, graph: LayerGraph, objective: Ob
     requireInputs(inputsInOrder(batch.inputs, names), graph);
     checkedTargets(objective, batch.targets, sampleCount(batch.inputs), batch.sampleWeights);
   }
-}
-
-/** Returns the loss, or each output's by name where there are several; a function of one's own by its name. */
-function recordedLoss({ outputs }: Task): DecidedSettings["loss"] {
-  const named = (loss: LossArgument | null): Json => (typeof loss === "function" ? loss.name : loss);
-  const [only] = outputs;
-  if (only && outputs.length === 1) return named(only.loss) as string | JsonObject;
-  return Object.fromEntries(outputs.map(({ name, loss }) => [name, named(loss)]));
 }
 
 function notesOf(

@@ -1,17 +1,24 @@
 import { tf } from "../engine/tf.ts";
 import { UsageError } from "../errors.ts";
 import type { Addends } from "../model/lookup-addends.ts";
-import { sumOf } from "../model/lookup-addends.ts";
 import { optionError, optionName } from "../options.ts";
-import type { Tensor } from "../tensor.ts";
-import { float32Tensor, formatShape, sameShape } from "../tensor.ts";
-import type { Constraint } from "./constraints.ts";
+import { clipAll, globalScale } from "./gradient-clipping.ts";
 import type { OptimizerConfig } from "./optimizer-config.ts";
 import { rateOf } from "./optimizer-config.ts";
-import { updateRule } from "./optimizers/classes.ts";
-import type { Mover, Movers } from "./optimizers/mover.ts";
 import { createMovers } from "./optimizers/mover.ts";
 import type { OptimizerState } from "./state.ts";
+import type { OptimizerParts, TrainedWeight } from "./trained-weight.ts";
+import {
+  accumulateGradient,
+  decayed,
+  keepAverage,
+  keyOf,
+  meanGradient,
+  overwriteByAverage,
+  restoreTensors,
+  tensorsOf,
+  trainedOf,
+} from "./trained-weight.ts";
 
 /**
  * Updates the weights it was given and no others, as `apply` in `keras/src/optimizers/base_optimizer.py` does. A weight lives in its
@@ -37,34 +44,8 @@ export interface Optimizer {
   dispose(): void;
 }
 
-export interface OptimizerParts {
-  /** Layer path to its record on the engine. */
-  readonly weights: ReadonlyMap<string, Record<string, tf.Tensor>>;
-  /** The names of the weights that move, by layer path. */
-  readonly trainable: ReadonlyMap<string, readonly string[]>;
-  /** Layers whose gradients come with addends. */
-  readonly lookups?: ReadonlySet<string>;
-  /** Constraint that is applied to a weight after each step, by `path/name`. */
-  readonly constraints?: ReadonlyMap<string, Constraint>;
-  /** Factor on the learning rate by layer path; 1 for a layer that is absent. */
-  readonly rateFactors?: ReadonlyMap<string, number>;
-}
-
-interface Trained {
-  readonly path: string;
-  readonly name: string;
-  readonly holder: Record<string, tf.Tensor>;
-  readonly mover: Mover;
-  readonly weightDecay: number | null;
-  readonly rateFactor: number;
-  readonly constraint: Constraint | undefined;
-  /** Gradients of earlier steps that wait for their update. */
-  accumulated: tf.Tensor | undefined;
-  average: tf.Tensor | undefined;
-}
-
 interface Waiting {
-  readonly trained: Trained;
+  readonly trained: TrainedWeight;
   readonly gradient: tf.Tensor;
   /** The values of the addends, else the gradient. */
   readonly parts: tf.Tensor;
@@ -89,7 +70,7 @@ export function createOptimizer(config: OptimizerConfig, parts: OptimizerParts):
   const updates = (): number => Math.floor(iterations / accumulate);
   const isUpdate = (): boolean => (iterations + 1) % accumulate === 0;
 
-  const move = (trained: Trained, gradient: tf.Tensor, addends: Addends | undefined): void => {
+  const move = (trained: TrainedWeight, gradient: tf.Tensor, addends: Addends | undefined): void => {
     const { holder, name, mover, weightDecay, rateFactor } = trained;
     const before = holder[name] as tf.Tensor;
     const rate = rateFactor === 1 ? learningRate : learningRate * rateFactor;
@@ -101,7 +82,7 @@ export function createOptimizer(config: OptimizerConfig, parts: OptimizerParts):
     if (clipped.addends !== addends) clipped.addends?.values.dispose();
   };
   /** Finishes the update, or the step that only adds to the gradient. */
-  const settle = (trained: Trained): void => {
+  const settle = (trained: TrainedWeight): void => {
     if (emaMomentum !== null) {
       keepAverage(trained, updates() === 0 ? 0 : emaMomentum);
       if (overwriteEvery !== null && (updates() + 1) % overwriteEvery === 0) overwriteByAverage(trained);
@@ -113,7 +94,7 @@ export function createOptimizer(config: OptimizerConfig, parts: OptimizerParts):
     value.dispose();
   };
   /** Moves a weight by the mean gradient of the steps that make the update. */
-  const update = (trained: Trained, gradient: tf.Tensor, addends: Addends | undefined): void => {
+  const update = (trained: TrainedWeight, gradient: tf.Tensor, addends: Addends | undefined): void => {
     if (accumulate === 1) {
       move(trained, gradient, addends);
     } else if (!isUpdate()) {
@@ -205,144 +186,4 @@ export function createOptimizer(config: OptimizerConfig, parts: OptimizerParts):
       all.clear();
     },
   };
-}
-
-function keyOf(path: string, name: string): string {
-  return `${path}/${name}`;
-}
-
-function trainedOf(config: OptimizerConfig, parts: OptimizerParts, movers: Movers): Map<string, Trained> {
-  const { weights, trainable, lookups, constraints, rateFactors } = parts;
-  const { weight_decay, exclude_from_weight_decay } = config.settings;
-  const excluded = ((exclude_from_weight_decay ?? []) as readonly string[]).map((word) => new RegExp(word));
-  const all = new Map<string, Trained>();
-  for (const [path, names] of trainable) {
-    const holder = weights.get(path);
-    for (const name of names) {
-      const value = holder?.[name];
-      if (!holder || !value) throw new Error(`optimizer: no weight ${path}/${name}`);
-      const key = keyOf(path, name);
-      const rule = updateRule(config, { path: key, shape: value.shape });
-      const ownDecay = rule.weightDecay === undefined ? (weight_decay as number | null) : rule.weightDecay;
-      all.set(key, {
-        path,
-        name,
-        holder,
-        mover: movers.of(rule, value, lookups?.has(path) ?? false),
-        weightDecay: excluded.some((word) => word.test(key)) ? null : ownDecay,
-        rateFactor: rateFactors?.get(path) ?? 1,
-        constraint: constraints?.get(key),
-        accumulated: undefined,
-        average: undefined,
-      });
-    }
-  }
-  return all;
-}
-
-function accumulateGradient(trained: Trained, gradient: tf.Tensor): void {
-  const earlier = trained.accumulated;
-  trained.accumulated = tf.keep(earlier ? tf.add(gradient, earlier) : gradient.clone());
-  earlier?.dispose();
-}
-
-/** Uses up what has been accumulated. */
-function meanGradient(trained: Trained, gradient: tf.Tensor, steps: number): tf.Tensor {
-  const { accumulated } = trained;
-  trained.accumulated = undefined;
-  const mean = tf.tidy(() => tf.div(accumulated ? tf.add(gradient, accumulated) : gradient, steps));
-  accumulated?.dispose();
-  return mean;
-}
-
-function keepAverage(trained: Trained, momentum: number): void {
-  const value = trained.holder[trained.name] as tf.Tensor;
-  const earlier = trained.average;
-  trained.average = tf.keep(
-    tf.tidy(() => {
-      if (!earlier || momentum === 0) return tf.mul(value, 1);
-      return tf.add(tf.mul(earlier, momentum), tf.mul(value, Math.fround(1 - Math.fround(momentum))));
-    }),
-  );
-  earlier?.dispose();
-}
-
-function overwriteByAverage({ holder, name, average }: Trained): void {
-  if (!average) return;
-  (holder[name] as tf.Tensor).dispose();
-  holder[name] = tf.keep(tf.mul(average, 1));
-}
-
-/** Returns the factor on all gradients (`clip_by_global_norm`). */
-function globalScale(gradients: readonly tf.Tensor[], limit: number): number {
-  const squares = gradients.map((gradient) => tf.tidy(() => tf.sum(tf.square(gradient)).dataSync()[0] ?? 0));
-  const norm = Math.sqrt(squares.reduce((sum, square) => sum + square, 0));
-  return norm > limit ? limit / norm : 1;
-}
-
-function decayed(variable: tf.Tensor, weightDecay: number | null, learningRate: number): tf.Tensor {
-  if (weightDecay === null) return variable;
-  return tf.tidy(() => tf.sub(variable, tf.mul(tf.mul(variable, weightDecay), learningRate)));
-}
-
-function clipAll(
-  gradient: tf.Tensor,
-  addends: Addends | undefined,
-  norm: number | null,
-  value: number | null,
-): { gradient: tf.Tensor; addends: Addends | undefined } {
-  if (!addends) return { gradient: clip(gradient, norm, value), addends };
-  const values = clip(addends.values, norm, value);
-  if (values === addends.values) return { gradient, addends };
-  const clipped = { ...addends, values };
-  return { gradient: sumOf(clipped, gradient.shape[0] ?? 0), addends: clipped };
-}
-
-function clip(gradient: tf.Tensor, norm: number | null, value: number | null): tf.Tensor {
-  if (value !== null) return tf.clipByValue(gradient, -value, value);
-  if (norm === null) return gradient;
-  return tf.tidy(() => {
-    const length = tf.sqrt(tf.sum(tf.square(gradient)));
-    return tf.mul(gradient, tf.div(norm, tf.maximum(length, norm)));
-  });
-}
-
-const accumulatorSlot = "gradient_accumulator";
-const averageSlot = "average";
-
-function tensorsOf({ mover, accumulated, average }: Trained): Readonly<Record<string, Tensor>> {
-  return {
-    ...mover.slots(),
-    ...(accumulated && { [accumulatorSlot]: downloaded(accumulated) }),
-    ...(average && { [averageSlot]: downloaded(average) }),
-  };
-}
-
-function restoreTensors(trained: Trained, tensors: Readonly<Record<string, Tensor>>): void {
-  const { [accumulatorSlot]: accumulated, [averageSlot]: average, ...slots } = tensors;
-  const { path, name, mover } = trained;
-  const shape = (trained.holder[name] as tf.Tensor).shape;
-  for (const [slot, tensor] of Object.entries({
-    ...mover.shapes,
-    ...(accumulated && { [accumulatorSlot]: shape }),
-  })) {
-    const given = slot === accumulatorSlot ? accumulated : slots[slot];
-    if (given && sameShape(given.shape, tensor)) continue;
-    throw new UsageError(
-      `${path}/${name}: optimizer slot ${slot}: expected ${formatShape(tensor)}, got ${given ? formatShape(given.shape) : "none"}.`,
-      "optimizer-state",
-    );
-  }
-  mover.restore(slots);
-  tf.dispose([trained.accumulated, trained.average].filter((tensor) => tensor !== undefined));
-  trained.accumulated = accumulated && uploaded(accumulated);
-  trained.average = average && uploaded(average);
-}
-
-function downloaded(tensor: tf.Tensor): Tensor {
-  return float32Tensor(Float32Array.from(tensor.dataSync()), tensor.shape);
-}
-
-function uploaded({ data, shape }: Tensor): tf.Tensor {
-  return tf.keep(tf.tensor(Float32Array.from(data as Float32Array), [...shape], "float32"));
 }

@@ -1,0 +1,66 @@
+import { formatNames } from "../cli-api.ts";
+import type { FlagsOf, OptionFlags } from "./flag.ts";
+import { flag, sets, switches } from "./flag.ts";
+import { byteSize, number } from "./values.ts";
+
+/** Headings of the help, whose order `help.ts` has. */
+const cache = "Feature cache";
+const output = "Output";
+
+/** Flags of the feature cache. */
+export const cacheFlags: OptionFlags = {
+  cache: sets("cache", "Folder of the feature cache", "DIR", {
+    group: cache,
+    otherwise: "features in KERAS_FINETUNE_HOME, else in ~/.cache/keras-finetune",
+  }),
+  "cache-max": sets(
+    "cacheMax",
+    "Size of the whole cache; the least recently used features go first",
+    "SIZE",
+    {
+      group: cache,
+      read: byteSize,
+      otherwise: "10GB",
+    },
+  ),
+  "cache-dtype": sets("cacheDtype", "float32, or float16, which halves the size and rounds", "TYPE", {
+    group: cache,
+  }),
+  "no-cache": switches("cache", false, "Neither read nor write cached features", cache),
+};
+
+/** The Keras that will open a file. */
+export const kerasFlag: OptionFlags = {
+  keras: sets("outputKeras", "Oldest Keras 3 that opens the .keras: 3.0, else 3.4 and later", "VERSION", {
+    group: output,
+  }),
+};
+
+/** Flags of the results that a run leaves. */
+export const outputFlags: OptionFlags = {
+  format: sets("outputFormat", `Format of the tuned model: ${formatNames.join(", ")}`, "NAME", {
+    group: output,
+    otherwise: "keras",
+  }),
+  ...kerasFlag,
+  out: sets("out", "Run folder, new or empty", "DIR", { group: output, otherwise: "runs/<model>-<n>" }),
+  "save-every": sets("saveEvery", "Epochs between two states that --resume goes on from; 0: none", "N", {
+    group: output,
+    read: number,
+  }),
+  overwrite: switches(
+    "overwrite",
+    true,
+    "Replace an earlier run in the run folder, once the new one is complete",
+    output,
+  ),
+  "no-report": switches("report", false, "Write no report.html", output),
+};
+
+export interface JsonValue {
+  readonly json?: boolean;
+}
+
+export const jsonFlag: FlagsOf<JsonValue> = {
+  json: flag("Print one JSON document on stdout at the end, everything else on stderr", output),
+};

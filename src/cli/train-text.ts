@@ -1,0 +1,129 @@
+/** @file What training prints: a line for each event, and the result. */
+import { formatSeconds } from "../cli-api.ts";
+import type { Epoch, FinetuneResult, ProgressEvent, SampleUnit } from "../index.ts";
+import { columns } from "./columns.ts";
+import { costTable, figure } from "./run-text.ts";
+import type { Terminal } from "./terminal.ts";
+
+/** Shows what a run says of its progress. */
+export function show(event: ProgressEvent, { print, notice, progress }: Terminal): void {
+  switch (event.kind) {
+    case "warning":
+      notice(`warning: ${event.message}`);
+      break;
+    case "note":
+      print(event.message);
+      break;
+    case "plan":
+      event.lines.forEach(print);
+      break;
+    case "extract":
+      progress.update("features", event.done, event.total, event.unit, cachedText(event.cached));
+      break;
+    case "step": {
+      const done = (event.epoch - 1) * event.steps + event.step;
+      const detail = `epoch ${event.epoch}/${event.epochs}  loss ${figure(event.loss)}`;
+      progress.update("train", done, event.epochs * event.steps, "steps", detail);
+      break;
+    }
+    case "epoch":
+      print(epochLine(event));
+  }
+}
+
+function cachedText(cached: number): string {
+  return cached > 0 ? `${cached} from the cache` : "";
+}
+
+function epochLine({ epoch, epochs, best }: Extract<ProgressEvent, { kind: "epoch" }>): string {
+  const number = `${String(epoch.epoch).padStart(String(epochs).length)}/${epochs}`;
+  const metric = headlineMetric(epoch);
+  const names = metric === undefined ? ["loss", "val_loss"] : ["loss", metric, "val_loss", `val_${metric}`];
+  const figures = names.flatMap((name) => {
+    const value = epoch[name];
+    return value === undefined ? [] : [`${name} ${figure(value)}`];
+  });
+  return [`epoch ${number}`, ...figures, formatSeconds(epoch.seconds), ...(best ? ["best"] : [])].join("  ");
+}
+
+/** Figures of an epoch that are no metrics. */
+const notMetrics: ReadonlySet<string> = new Set(["epoch", "phase", "lr", "seconds", "loss"]);
+
+/** Returns the name of the metric that says most, the task's first; undefined where it has none. */
+function headlineMetric(epoch: Epoch): string | undefined {
+  return Object.keys(epoch).find((name) => !notMetrics.has(name) && !/^val_|_loss$/.test(name));
+}
+
+/** Returns the first metric, or the loss where there is none, of samples that were held out if there are any. */
+function headline(epoch: Epoch, unit: SampleUnit): string {
+  const name = headlineMetric(epoch) ?? "loss";
+  const held = epoch[`val_${name}`];
+  return held === undefined
+    ? `${name} ${figure(epoch[name] ?? Number.NaN)} on the ${unit} it trained on`
+    : `${name} ${figure(held)} on ${unit} it did not train on`;
+}
+
+/** With more classes only the worst are printed; the report has them all. */
+const mostClasses = 10;
+
+/** Returns a table of the classes of the validation samples, the lowest F1 first. */
+function classLines(validation: FinetuneResult["validation"]): readonly string[] {
+  const several = (validation?.outputs.length ?? 0) > 1;
+  return (validation?.outputs ?? []).flatMap(({ name, perClass = [] }) => {
+    if (perClass.length === 0) return [];
+    const rows = perClass
+      .toSorted((a, b) => a.f1 - b.f1)
+      .slice(0, mostClasses)
+      .map(({ label, precision, recall, f1, support }) => [
+        `          ${label}`,
+        ...[precision, recall, f1].map(figure),
+        String(support),
+      ]);
+    const head = [`classes   ${several ? name : ""}`, "precision", "recall", "f1", "samples"];
+    return columns([head, ...rows], new Set([1, 2, 3, 4]));
+  });
+}
+
+/** Returns the last lines of a run: its cost beside the plan, the proof, the files, and the best epoch. */
+export function resultLines(out: string, result: FinetuneResult, unit: SampleUnit): string[] {
+  const best = result.history.find((epoch) => epoch.epoch === result.bestEpoch);
+  const lines = ["", ...costTable(result)];
+  const { proof, bad, features } = result;
+  lines.push(
+    proof.unchanged
+      ? `proof     ${proof.weights.length} frozen weights have the same sha256 as before`
+      : `proof     FAILED: ${proof.weights
+          .filter((weight) => weight.before !== weight.after)
+          .map((weight) => weight.name)
+          .join(", ")} changed`,
+  );
+  lines.push(
+    `features  ${features.samples} ${unit}, ${features.cached} from the cache, ${features.extracted} computed`,
+  );
+  if (bad.length > 0) {
+    const skipped = `${bad.length} ${bad.length === 1 ? unit.slice(0, -1) : unit}`;
+    const how = unit === "images" ? "decoded" : "read";
+    lines.push(`skipped   ${skipped} that cannot be ${how}, listed in bad-${unit}.csv`);
+  }
+  lines.push(`files     ${result.files.join("  ")}`);
+  lines.push(...classLines(result.validation));
+  if (best) {
+    lines.push(
+      `result    ${headline(best, unit)} (epoch ${best.epoch} of ${result.history.length}), in ${out}`,
+    );
+  }
+  if (result.test) {
+    const { samples, loss, metrics } = result.test;
+    const figures = Object.entries({ loss, ...metrics }).flatMap(([name, value]) =>
+      typeof value === "number" ? [`${name} ${figure(value)}`] : [],
+    );
+    lines.push(`test      ${figures.join("  ")} on ${samples} ${unit} of test`);
+  }
+  return lines;
+}
+
+/** Returns what `--json` prints of a run. */
+export function runDocument(out: string, result: FinetuneResult): object {
+  const { checkpoint, ...rest } = result;
+  return { out, epochs: result.history.length, labels: checkpoint.notes.labels ?? [], ...rest };
+}
