@@ -1,10 +1,10 @@
 import type { Checkpoint } from "../checkpoint.ts";
-import { TopologyError } from "../errors.ts";
 import { layerGraph } from "../topology/build-graph.ts";
 import type { LayerGraph } from "../topology/layer-graph.ts";
 import type { WeightSpec } from "../topology/layer-spec.ts";
 import { specOf } from "../topology/layer-specs.ts";
 import { hasWeightedActivation } from "../topology/support.ts";
+import { orUndefined } from "../topology/translate/known-tensors.ts";
 import { callShapesOf } from "../topology/weights-of.ts";
 import { modelTree, type TreeNode } from "./model-tree.ts";
 
@@ -62,13 +62,4 @@ function weightsOf(graph: LayerGraph, path: string): readonly WeightSpec[] | und
   const node = graph.nodes.find((candidate) => candidate.layer === path);
   const call = node && callShapesOf(graph, layer, node);
   return call && spec.weights(call);
-}
-
-function orUndefined<T>(call: () => T): T | undefined {
-  try {
-    return call();
-  } catch (error) {
-    if (error instanceof TopologyError) return undefined;
-    throw error;
-  }
 }

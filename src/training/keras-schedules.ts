@@ -23,25 +23,30 @@ interface ScheduleClass {
 
 const required = undefined;
 
-const exponentialDecay: ScheduleClass = {
-  defaults: {
-    initial_learning_rate: required,
-    decay_steps: required,
-    decay_rate: required,
-    staircase: false,
-  },
-  make: ({ initial_learning_rate, decay_steps, decay_rate, staircase }) => {
-    const [initial, steps, rate] = [
-      f(Number(initial_learning_rate)),
-      Number(decay_steps),
-      f(Number(decay_rate)),
-    ];
-    return (iteration) => {
-      const share = f(iteration / steps);
-      return f(initial * f(rate ** (staircase === true ? Math.floor(share) : share)));
-    };
-  },
-};
+const exponentialDecay = decay((initial, rate, passed) => f(initial * f(rate ** passed)));
+
+/** Makes a schedule of the share of `decay_steps` that has passed, in whole steps where it is a staircase. */
+function decay(rateOf: (initial: number, rate: number, passed: number) => number): ScheduleClass {
+  return {
+    defaults: {
+      initial_learning_rate: required,
+      decay_steps: required,
+      decay_rate: required,
+      staircase: false,
+    },
+    make: ({ initial_learning_rate, decay_steps, decay_rate, staircase }) => {
+      const [initial, steps, rate] = [
+        f(Number(initial_learning_rate)),
+        f(Number(decay_steps)),
+        f(Number(decay_rate)),
+      ];
+      return (iteration) => {
+        const share = f(iteration / steps);
+        return rateOf(initial, rate, staircase === true ? Math.floor(share) : share);
+      };
+    },
+  };
+}
 
 const piecewiseConstantDecay: ScheduleClass = {
   defaults: { boundaries: required, values: required },
@@ -75,25 +80,7 @@ const polynomialDecay: ScheduleClass = {
   },
 };
 
-const inverseTimeDecay: ScheduleClass = {
-  defaults: {
-    initial_learning_rate: required,
-    decay_steps: required,
-    decay_rate: required,
-    staircase: false,
-  },
-  make: ({ initial_learning_rate, decay_steps, decay_rate, staircase }) => {
-    const [initial, steps, rate] = [
-      f(Number(initial_learning_rate)),
-      f(Number(decay_steps)),
-      f(Number(decay_rate)),
-    ];
-    return (iteration) => {
-      const share = f(iteration / steps);
-      return f(initial / f(1 + f(rate * (staircase === true ? Math.floor(share) : share))));
-    };
-  },
-};
+const inverseTimeDecay = decay((initial, rate, passed) => f(initial / f(1 + f(rate * passed))));
 
 const cosineDecay: ScheduleClass = {
   defaults: {

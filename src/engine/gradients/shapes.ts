@@ -134,7 +134,8 @@ function foldMirror(
   return sum;
 }
 
-interface StridedSlice {
+/** Attributes of the StridedSlice kernel. */
+export interface StridedSlice {
   readonly begin: number[];
   readonly end: number[];
   readonly strides: number[];

@@ -2,7 +2,7 @@
  * @file Gradients of convolutions, pooling and resizing. They call kernels of TensorFlow, or our own on WebAssembly.
  */
 import { tf } from "../tf.ts";
-import type { GradientRule } from "./rule.ts";
+import type { GradientRule, InputRule } from "./rule.ts";
 import { rule } from "./rule.ts";
 
 interface Window {
@@ -15,102 +15,38 @@ interface Window {
 }
 
 export const spatialGradients: readonly GradientRule[] = [
-  rule<Window>("Conv2D", {
-    x: {
-      reads: ["filter"],
-      of: ({ dy, the, attributes }) =>
-        run(
-          "Conv2DBackpropInput",
-          { dy, filter: the("filter") },
-          { ...undilated("Conv2D", attributes), inputShape: the("x").shape },
-        ),
-    },
-    filter: {
-      reads: ["x"],
-      of: ({ dy, the, attributes }) =>
-        run(
-          "Conv2DBackpropFilter",
-          { x: the("x"), dy },
-          { ...undilated("Conv2D", attributes), filterShape: the("filter").shape },
-        ),
-    },
-  }),
-  rule<Window>("Conv2DBackpropInput", {
-    dy: {
-      reads: ["filter"],
-      of: ({ dy, the, attributes }) =>
-        run("Conv2D", { x: dy, filter: the("filter") }, { ...attributes, dilations: [1, 1] }),
-    },
-    filter: {
-      reads: ["dy"],
-      of: ({ dy, the, attributes }) =>
-        run(
-          "Conv2DBackpropFilter",
-          { x: dy, dy: the("dy") },
-          { ...attributes, filterShape: the("filter").shape },
-        ),
-    },
-  }),
-  rule<Window>("Conv3D", {
-    x: {
-      reads: ["filter"],
-      of: ({ dy, the, attributes }) =>
-        run(
-          "Conv3DBackpropInputV2",
-          { dy, filter: the("filter") },
-          { ...undilated("Conv3D", attributes), inputShape: the("x").shape },
-        ),
-    },
-    filter: {
-      reads: ["x"],
-      of: ({ dy, the, attributes }) =>
-        run(
-          "Conv3DBackpropFilterV2",
-          { x: the("x"), dy },
-          { ...undilated("Conv3D", attributes), filterShape: the("filter").shape },
-        ),
-    },
-  }),
-  rule<Window>("Conv3DBackpropInputV2", {
-    dy: {
-      reads: ["filter"],
-      of: ({ dy, the, attributes }) =>
-        run(
-          "Conv3D",
-          { x: dy, filter: the("filter") },
-          { ...attributes, dataFormat: "NDHWC", dilations: [1, 1, 1] },
-        ),
-    },
-    filter: {
-      reads: ["dy"],
-      of: ({ dy, the, attributes }) =>
-        run(
-          "Conv3DBackpropFilterV2",
-          { x: dy, dy: the("dy") },
-          { ...attributes, filterShape: the("filter").shape },
-        ),
-    },
-  }),
-  rule<Window>("DepthwiseConv2dNative", {
-    x: {
-      reads: ["filter"],
-      of: ({ dy, the, attributes }) =>
-        run(
-          "DepthwiseConv2dNativeBackpropInput",
-          { dy, filter: the("filter") },
-          { ...attributes, inputShape: the("x").shape },
-        ),
-    },
-    filter: {
-      reads: ["x"],
-      of: ({ dy, the, attributes }) =>
-        run(
-          "DepthwiseConv2dNativeBackpropFilter",
-          { x: the("x"), dy },
-          { ...attributes, filterShape: the("filter").shape },
-        ),
-    },
-  }),
+  rule<Window>(
+    "Conv2D",
+    convolutionInputs<Window>(
+      { input: "Conv2DBackpropInput", filter: "Conv2DBackpropFilter" },
+      (attributes) => undilated("Conv2D", attributes),
+    ),
+  ),
+  rule<Window>(
+    "Conv2DBackpropInput",
+    transposedInputs({ output: "Conv2D", filter: "Conv2DBackpropFilter" }, { dilations: [1, 1] }),
+  ),
+  rule<Window>(
+    "Conv3D",
+    convolutionInputs<Window>(
+      { input: "Conv3DBackpropInputV2", filter: "Conv3DBackpropFilterV2" },
+      (attributes) => undilated("Conv3D", attributes),
+    ),
+  ),
+  rule<Window>(
+    "Conv3DBackpropInputV2",
+    transposedInputs(
+      { output: "Conv3D", filter: "Conv3DBackpropFilterV2" },
+      { dataFormat: "NDHWC", dilations: [1, 1, 1] },
+    ),
+  ),
+  rule<Window>(
+    "DepthwiseConv2dNative",
+    convolutionInputs(
+      { input: "DepthwiseConv2dNativeBackpropInput", filter: "DepthwiseConv2dNativeBackpropFilter" },
+      (attributes) => attributes,
+    ),
+  ),
   pooling("MaxPool", true),
   pooling("MaxPool3D", true),
   pooling("AvgPool", false),
@@ -124,6 +60,52 @@ export const spatialGradients: readonly GradientRule[] = [
     },
   }),
 ];
+
+/** Returns the gradients of a convolution with respect to its input and its filter, by the kernels of those names. */
+export function convolutionInputs<A extends object>(
+  kernels: { readonly input: string; readonly filter: string },
+  attributesOf: (attributes: A) => object,
+): { readonly x: InputRule<A>; readonly filter: InputRule<A> } {
+  return {
+    x: {
+      reads: ["filter"],
+      of: ({ dy, the, attributes }) =>
+        run(
+          kernels.input,
+          { dy, filter: the("filter") },
+          { ...attributesOf(attributes), inputShape: the("x").shape },
+        ),
+    },
+    filter: {
+      reads: ["x"],
+      of: ({ dy, the, attributes }) =>
+        run(
+          kernels.filter,
+          { x: the("x"), dy },
+          { ...attributesOf(attributes), filterShape: the("filter").shape },
+        ),
+    },
+  };
+}
+
+/** Returns the gradients of a transposed convolution, whose input is the gradient `dy` of the plain one. */
+function transposedInputs(
+  kernels: { readonly output: string; readonly filter: string },
+  more: object,
+): { readonly dy: InputRule<Window>; readonly filter: InputRule<Window> } {
+  return {
+    dy: {
+      reads: ["filter"],
+      of: ({ dy, the, attributes }) =>
+        run(kernels.output, { x: dy, filter: the("filter") }, { ...attributes, ...more }),
+    },
+    filter: {
+      reads: ["dy"],
+      of: ({ dy, the, attributes }) =>
+        run(kernels.filter, { x: dy, dy: the("dy") }, { ...attributes, filterShape: the("filter").shape }),
+    },
+  };
+}
 
 function pooling(kernel: string, readsValues: boolean): GradientRule {
   return rule<Window>(kernel, {

@@ -1,5 +1,6 @@
 /** @file A convolution with its bias. */
 import { rule } from "../gradients/rule.ts";
+import { convolutionInputs } from "../gradients/spatial.ts";
 import type { NativeBackend, OpAttribute } from "../native-engine.ts";
 import { tf } from "../tf.ts";
 import type { OwnKernel, Tensors } from "./own-kernel.ts";
@@ -28,24 +29,7 @@ export const convolutionKernels: readonly OwnKernel[] = [
     portable: ({ x, filter, bias }: Inputs, attributes: Attributes) =>
       run("FusedConv2D", { x, filter, bias }, { ...undilated(attributes), activation: "linear" }),
     gradient: rule<Attributes>("Conv2DBias", {
-      x: {
-        reads: ["filter"],
-        of: ({ dy, the, attributes }) =>
-          run(
-            "Conv2DBackpropInput",
-            { dy, filter: the("filter") },
-            { ...undilated(attributes), inputShape: the("x").shape },
-          ),
-      },
-      filter: {
-        reads: ["x"],
-        of: ({ dy, the, attributes }) =>
-          run(
-            "Conv2DBackpropFilter",
-            { x: the("x"), dy },
-            { ...undilated(attributes), filterShape: the("filter").shape },
-          ),
-      },
+      ...convolutionInputs({ input: "Conv2DBackpropInput", filter: "Conv2DBackpropFilter" }, undilated),
       bias: { reads: [], of: ({ dy }) => run("BiasAddGrad", { dy }) },
     }),
   },

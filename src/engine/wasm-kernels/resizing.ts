@@ -16,70 +16,45 @@ interface Reading {
 }
 
 export function registerResizing(): void {
-  const kernels = { ResizeBilinearGrad: bilinearGradient, ResizeNearestNeighborGrad: nearestGradient };
-  for (const [kernel, compute] of Object.entries(kernels)) {
+  const kernels = { ResizeBilinearGrad: bilinearReading, ResizeNearestNeighborGrad: nearestReading };
+  for (const [kernel, readingAt] of Object.entries(kernels)) {
     onHeap(kernel, {
       reads: ["dy"],
       shapes: ["dy", "images"],
       shapeOf: ([, images]) => images,
       compute: ([dy], dx, attributes: ResizeAttributes, [gradient, images]) =>
-        compute(dy, dx, gradient, images, attributes),
+        spread(dy, dx, gradient, images, (output, input) => {
+          const scale = scaleOf(output, input, attributes.alignCorners);
+          return Array.from({ length: output }, (_, position) =>
+            readingAt(position, input, scale, attributes),
+          );
+        }),
     });
   }
-}
-
-/** Adds `dy` of an image resized to `outputShape` to the pixels `dx` of `inputShape` from which it was interpolated. */
-function bilinearGradient(
-  dy: Float32Array,
-  dx: Float32Array,
-  outputShape: readonly number[],
-  inputShape: readonly number[],
-  attributes: ResizeAttributes,
-): void {
-  spread(dy, dx, outputShape, inputShape, (output, input) => bilinearReadings(output, input, attributes));
-}
-
-/** Adds `dy` to the pixels that were copied. */
-function nearestGradient(
-  dy: Float32Array,
-  dx: Float32Array,
-  outputShape: readonly number[],
-  inputShape: readonly number[],
-  attributes: ResizeAttributes,
-): void {
-  spread(dy, dx, outputShape, inputShape, (output, input) => nearestReadings(output, input, attributes));
 }
 
 function scaleOf(output: number, input: number, alignCorners: boolean): number {
   return alignCorners && output > 1 ? (input - 1) / (output - 1) : input / output;
 }
 
-function bilinearReadings(
-  output: number,
-  input: number,
-  { alignCorners, halfPixelCenters }: ResizeAttributes,
-): Reading[] {
-  const scale = scaleOf(output, input, alignCorners);
-  return Array.from({ length: output }, (_, position) => {
-    const place = halfPixelCenters ? (position + 0.5) * scale - 0.5 : position * scale;
-    const floor = Math.floor(place);
-    return { lower: Math.max(floor, 0), upper: Math.min(floor + 1, input - 1), weight: place - floor };
-  });
-}
+type ReadingAt = (position: number, input: number, scale: number, attributes: ResizeAttributes) => Reading;
 
-function nearestReadings(
-  output: number,
-  input: number,
-  { alignCorners, halfPixelCenters }: ResizeAttributes,
-): Reading[] {
-  const scale = scaleOf(output, input, alignCorners);
-  return Array.from({ length: output }, (_, position) => {
-    const place = (halfPixelCenters ? position + 0.5 : position) * scale;
-    const nearest = Math.min(alignCorners ? Math.round(place) : Math.floor(place), input - 1);
-    return { lower: nearest, upper: nearest, weight: 0 };
-  });
-}
+const bilinearReading: ReadingAt = (position, input, scale, { halfPixelCenters }) => {
+  const place = halfPixelCenters ? (position + 0.5) * scale - 0.5 : position * scale;
+  const floor = Math.floor(place);
+  return { lower: Math.max(floor, 0), upper: Math.min(floor + 1, input - 1), weight: place - floor };
+};
 
+const nearestReading: ReadingAt = (position, input, scale, { alignCorners, halfPixelCenters }) => {
+  const place = (halfPixelCenters ? position + 0.5 : position) * scale;
+  const nearest = Math.min(alignCorners ? Math.round(place) : Math.floor(place), input - 1);
+  return { lower: nearest, upper: nearest, weight: 0 };
+};
+
+/**
+ * Adds `dy` of images resized to `outputShape` to the pixels `dx` of `inputShape` that each of its positions reads:
+ * interpolated or copied.
+ */
 function spread(
   dy: Float32Array,
   dx: Float32Array,

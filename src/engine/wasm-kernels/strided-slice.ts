@@ -1,20 +1,11 @@
+import type { StridedSlice } from "../gradients/shapes.ts";
 import { tf } from "../tf.ts";
 import { wrap } from "./replace-kernel.ts";
 
 /** Registers a strided slice that first skips and then drops axes: the backend is wrong for a slice that does both. */
 export function registerStridedSlice(): void {
-  interface Attributes {
-    readonly begin: number[];
-    readonly end: number[];
-    readonly strides: number[];
-    readonly beginMask: number;
-    readonly endMask: number;
-    readonly ellipsisMask: number;
-    readonly newAxisMask: number;
-    readonly shrinkAxisMask: number;
-  }
   wrap("StridedSlice", (call, original) => {
-    const { begin, end, strides, ...masks } = call.attrs as unknown as Attributes;
+    const { begin, end, strides, ...masks } = call.attrs as unknown as StridedSlice;
     if (masks.shrinkAxisMask === 0 && masks.newAxisMask === 0) return original(call);
     const { beginMask, endMask, ellipsisMask, newAxisMask, shrinkAxisMask } = masks;
     const x = call.inputs["x"] as tf.Tensor;

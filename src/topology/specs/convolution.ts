@@ -58,6 +58,14 @@ function convolution(className: string, rank: number): LayerSpec {
   };
 }
 
+const depthwiseDefaults: JsonObject = {
+  ...common,
+  depth_multiplier: 1,
+  depthwise_initializer: glorotUniform,
+  depthwise_regularizer: null,
+  depthwise_constraint: null,
+};
+
 /**
  * Creates the spec of a depthwise convolution (`keras/src/layers/convolutional/base_depthwise_conv.py`). Keras 1 and 2
  * named the kernel `depthwise_kernel`.
@@ -75,13 +83,7 @@ function depthwise(className: string, rank: number): LayerSpec {
   const kernelShape = (call: CallShapes): readonly number[] => weights(call)[0]?.shape ?? [];
   return {
     className,
-    defaults: {
-      ...common,
-      depth_multiplier: 1,
-      depthwise_initializer: glorotUniform,
-      depthwise_regularizer: null,
-      depthwise_constraint: null,
-    },
+    defaults: depthwiseDefaults,
     weights,
     outputShapes: ({ config, inputs }) => {
       requireRank(inputs[0], rank + 2);
@@ -111,11 +113,7 @@ function separable(className: string, rank: number): LayerSpec {
   return {
     className,
     defaults: {
-      ...common,
-      depth_multiplier: 1,
-      depthwise_initializer: glorotUniform,
-      depthwise_regularizer: null,
-      depthwise_constraint: null,
+      ...depthwiseDefaults,
       pointwise_initializer: glorotUniform,
       pointwise_regularizer: null,
       pointwise_constraint: null,

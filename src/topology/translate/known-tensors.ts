@@ -40,7 +40,8 @@ export function knownTensors(
   };
 }
 
-function orUndefined<T>(call: () => T): T | undefined {
+/** Returns what a call returns; undefined where the graph or a config refuses it. */
+export function orUndefined<T>(call: () => T): T | undefined {
   try {
     return call();
   } catch (error) {
