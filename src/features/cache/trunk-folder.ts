@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, readdir, rename, rm, stat, unlink, utimes } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { MachineError } from "../../errors.ts";
 import { isPackFile } from "./pack.ts";
@@ -14,8 +14,15 @@ export interface Lease {
 }
 
 const leasePrefix = "use-";
-const evictionPrefix = "evict-";
 const trashPrefix = ".evicted-";
+
+/**
+ * Returns how the names of all notices of eviction of a folder begin. They stand beside the folder: one inside would go with it,
+ * and a second evictor would then take away the folder that a user made anew.
+ */
+function noticePrefix(folder: string): string {
+  return `.evicting-${basename(folder)}-`;
+}
 
 /**
  * Makes the folder if need be and takes it into use. A user puts up a lease and then looks for evictors; an evictor puts up a notice
@@ -31,8 +38,8 @@ export async function leaseFolder(folder: string): Promise<Lease> {
     try {
       await writeMark(path);
       const names = await readdir(folder);
-      if (names.includes(name) && !(await hasLiveMark(folder, names, evictionPrefix))) {
-        await removeDeadMarks(folder, names);
+      if (names.includes(name) && !(await isBeingEvicted(folder))) {
+        await removeDeadMarks(folder, names, leasePrefix);
         return lease(path, folder);
       }
       await unlink(path);
@@ -77,20 +84,18 @@ export async function listTrunks(directory: string): Promise<readonly TrunkUse[]
 
 /** Removes a trunk's folder whole. Returns false if a living process uses it. */
 export async function evictTrunk(directory: string, folder: string): Promise<boolean> {
-  const notice = join(folder, `${evictionPrefix}${process.pid}-${randomBytes(4).toString("hex")}`);
+  const notice = join(directory, `${noticePrefix(folder)}${process.pid}-${randomBytes(4).toString("hex")}`);
   const trash = join(directory, `${trashPrefix}${randomBytes(8).toString("hex")}`);
   try {
     await writeMark(notice);
     const names = await readdir(folder);
-    if (await hasLiveMark(folder, names, leasePrefix)) {
-      await unlink(notice);
-      return false;
-    }
+    if (await hasLiveMark(folder, names, leasePrefix)) return false;
     await rename(folder, trash);
   } catch {
     // Another evictor was faster, or the folder is not ours to remove.
-    await unlink(notice).catch(() => {});
     return false;
+  } finally {
+    await unlink(notice).catch(() => {});
   }
   await rm(trash, { recursive: true, force: true });
   return true;
@@ -105,10 +110,19 @@ export async function emptyTrash(directory: string): Promise<void> {
   );
 }
 
+/** Returns whether a living process evicts a folder, and removes the notices of those that were killed. */
+async function isBeingEvicted(folder: string): Promise<boolean> {
+  const directory = dirname(folder);
+  const names = await readdir(directory);
+  if (await hasLiveMark(directory, names, noticePrefix(folder))) return true;
+  await removeDeadMarks(directory, names, noticePrefix(folder));
+  return false;
+}
+
 /** Removes the marks of processes that were killed. */
-async function removeDeadMarks(folder: string, names: readonly string[]): Promise<void> {
-  const marks = names.filter((name) => name.startsWith(leasePrefix) || name.startsWith(evictionPrefix));
-  for (const path of marks.filter((name) => !name.endsWith(".tmp")).map((name) => join(folder, name))) {
+async function removeDeadMarks(folder: string, names: readonly string[], prefix: string): Promise<void> {
+  const marks = names.filter((name) => name.startsWith(prefix) && !name.endsWith(".tmp"));
+  for (const path of marks.map((name) => join(folder, name))) {
     if (!(await isMarkAlive(path))) await unlink(path).catch(() => {});
   }
 }

@@ -322,7 +322,7 @@ describe("the limit of the cache", () => {
     const directory = newDirectory();
     const workers = ["a", "b", "c"].map((name) => startWorker("churn", directory, name));
     expect(await Promise.all(workers.map(({ ended }) => ended))).toEqual([0, 0, 0]);
-    expect(filesIn(directory, "").filter((path) => /\/(use|evict)-/.test(path))).toEqual([]);
+    expect(filesIn(directory, "").filter((path) => /\/(use|\.evicting)-/.test(path))).toEqual([]);
   });
 
   test("a trunk that was evicted is made anew by its next user", async () => {

@@ -4,11 +4,12 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   unlinkSync,
   utimesSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { isMarkAlive, writeMark } from "../../../src/features/cache/process-mark.ts";
@@ -61,6 +62,8 @@ describe("a mark", () => {
   });
 });
 
+const noticeOf = (directory: string, folder: string) => join(directory, `.evicting-${basename(folder)}-1`);
+
 describe("a lease", () => {
   test("keeps evictors away until it is released", async () => {
     const { directory, folder } = trunk();
@@ -73,9 +76,11 @@ describe("a lease", () => {
   });
 
   test("is not given while a living process evicts the folder", async () => {
-    const { folder } = trunk();
-    const notice = join(folder, "evict-1");
+    const { directory, folder } = trunk();
+    const notice = noticeOf(directory, folder);
     await writeMark(notice);
+    // A second evictor is faster and takes the folder away; what is made anew is still announced to the first.
+    rmSync(folder, { recursive: true });
     let given = false;
     const leasing = leaseFolder(folder).then((lease) => {
       given = true;
@@ -91,10 +96,11 @@ describe("a lease", () => {
   test("does not wait for an evictor that was killed, and clears up after it", async () => {
     const { directory, folder } = trunk();
     const dead = endedPid();
-    await markLike(join(folder, "evict-1"), { pid: dead });
+    await markLike(noticeOf(directory, folder), { pid: dead });
     await markLike(join(folder, "use-1"), { pid: dead });
     const lease = await leaseFolder(folder);
     expect(readdirSync(folder)).toHaveLength(1);
+    expect(readdirSync(directory)).toEqual([basename(folder)]);
     await lease.release();
     expect(await evictTrunk(directory, folder)).toBe(true);
   });
