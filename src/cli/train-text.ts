@@ -1,4 +1,4 @@
-/** @file What training prints: a line for each event, and the result. */
+/** @file Lines that training prints: one for each event, and the result. */
 import { formatSeconds } from "../cli-api.ts";
 import type { Epoch, FinetuneResult, ProgressEvent, SampleUnit } from "../index.ts";
 import { columns } from "./columns.ts";

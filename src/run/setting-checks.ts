@@ -1,4 +1,4 @@
-/** @file What the options of a run take, beyond plain numbers, names and switches. */
+/** @file Checks of a run's options, beyond plain numbers, names and switches. */
 import type { Checkpoint } from "../checkpoint.ts";
 import type { Dataset } from "../data/dataset.ts";
 import type { AugmentArgument } from "../features/views/recipe.ts";
