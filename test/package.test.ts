@@ -72,6 +72,8 @@ describe("package", () => {
   test("installing in a clean clone builds, without another command", () => {
     expect(manifest.scripts["prepare"]).toBe("npm run build");
     expect(manifest.scripts["build"]).toBe("tsc -p src");
+    // What an earlier build left of files that are gone would be published.
+    expect(manifest.scripts["prebuild"]).toContain("rmSync('dist'");
   });
 
   test("the native engine is optional and the reader that checks HDF5 files is for development", () => {
