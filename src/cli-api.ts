@@ -23,7 +23,7 @@ export { nearestNames } from "./freeze/suggestions.ts";
 export type { Parity } from "./inference/parity.ts";
 export { comparePredictions } from "./inference/parity.ts";
 export type { OptionCheck, OptionSpelling, Refuse } from "./options.ts";
-export { oneOf, someText, spellOptions, wholeNumber } from "./options.ts";
+export { oneOf, positiveNumber, someText, spellOptions, wholeNumber } from "./options.ts";
 export { dataOptionNames } from "./run/data-options.ts";
 export { openEvaluationData } from "./run/evaluation-data.ts";
 export { extractRun } from "./run/extract-run.ts";

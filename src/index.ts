@@ -103,6 +103,8 @@ export type {
 } from "./report/run-report.ts";
 export type { ExtractOptions, Features } from "./run/extract-features.ts";
 export { extractFeatures } from "./run/extract-features.ts";
+export type { LearningRateOptions, LearningRateSearch } from "./run/learning-rate-search.ts";
+export { findLearningRate } from "./run/learning-rate-search.ts";
 export type {
   FinetuneOptions,
   FinetuneResult,
@@ -152,6 +154,7 @@ export type {
 export type { Examples } from "./training/example-set.ts";
 export type { Epoch, History } from "./training/history.ts";
 export type { OptimizerArgument } from "./training/optimizer-config.ts";
+export type { RatePoint, RateSuggestions } from "./training/rate-suggestions.ts";
 export type { ScheduleArgument, ScheduleName } from "./training/schedules.ts";
 export type { Snapshot } from "./training/snapshot.ts";
 export type {

@@ -13,6 +13,8 @@ export interface Call {
   readonly values: Record<never, never>;
   readonly options: GivenOptions;
   readonly positionals: readonly string[];
+  /** The words after the command's name. */
+  readonly words: readonly string[];
 }
 
 /** Request of a command line: to run a command, or to print a text about commands. */
@@ -77,7 +79,7 @@ export function readCommandLine(commands: Commands, tokens: readonly string[], v
     return { kind: "help", command: words[1] === undefined ? undefined : named(commands, words[1]) };
   if (output !== "") return { kind: "help", command: called };
   if (!called) throw unknownCommand(words[0] ?? "", commands);
-  return { kind: "call", call: callOf(called, argv, config, words.slice(1)) };
+  return { kind: "call", call: callOf(called, argv, config, words.slice(1), given.slice(1)) };
 }
 
 /** Prints the script that a shell loads to complete commands and flags. */
@@ -147,6 +149,7 @@ function callOf(
   command: AnyCommand,
   argv: Readonly<Record<string, unknown>>,
   config: Readonly<Record<string, unknown>>,
+  unnamed: readonly string[],
   words: readonly string[],
 ): Call {
   const values: Record<string, unknown> = {};
@@ -160,9 +163,9 @@ function callOf(
     if (setting) options[setting.option] = setting.sets ?? value;
   }
   const model = command.takesModel ? values["model"] : undefined;
-  const positionals = model === undefined ? words : [String(model), ...words];
+  const positionals = model === undefined ? unnamed : [String(model), ...unnamed];
   checkPositionals(command, positionals);
-  return { command, values, options, positionals };
+  return { command, values, options, positionals, words };
 }
 
 /** Returns undefined for a switch that a config file turns off. */

@@ -11,6 +11,8 @@ export interface Invocation<V> {
   readonly values: V;
   readonly options: GivenOptions;
   readonly positionals: readonly string[];
+  /** The command line as it was written, after the command's name. */
+  readonly words: readonly string[];
   readonly terminal: Terminal;
   /** Aborted by the first Ctrl-C, if the command is interruptible. */
   readonly signal: AbortSignal;

@@ -6,6 +6,7 @@ import { evaluateCommand } from "./evaluate.ts";
 import { extractCommand } from "./extract.ts";
 import type { Flag } from "./flag.ts";
 import { inspectCommand } from "./inspect.ts";
+import { rateCommand } from "./lr-find.ts";
 import { planCommand } from "./plan.ts";
 import { predictCommand } from "./predict.ts";
 import { reportCommand } from "./report.ts";
@@ -20,6 +21,7 @@ export const commands: Commands = [
   inspectCommand,
   predictCommand,
   evaluateCommand,
+  rateCommand,
   extractCommand,
   reportCommand,
   runsCommand,

@@ -44,7 +44,7 @@ function textOf(request: Extract<Request, { kind: "help" | "text" }>): string {
   return request.command ? helpText(request.command, width) : fullHelp(commands, width);
 }
 
-async function run({ command, values, options, positionals }: Call): Promise<number> {
+async function run({ command, values, options, positionals, words }: Call): Promise<number> {
   const json = "json" in values;
   const terminal = createTerminal({ json, isTerminal, columns });
   if (json) console.log = console.error;
@@ -55,7 +55,7 @@ async function run({ command, values, options, positionals }: Call): Promise<num
   onUnfinished((path, state) => tell({ kind: "unfinished", path, state }));
   tell({ kind: "runs", interruptible: command.interruptible === true });
   try {
-    await command.run({ values, options, positionals, terminal, signal: controller.signal });
+    await command.run({ values, options, positionals, words, terminal, signal: controller.signal });
     return 0;
   } catch (error) {
     const failure = failureOf(error);

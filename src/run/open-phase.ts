@@ -7,6 +7,7 @@ import type { Monitor } from "../training/callbacks/monitor.ts";
 import { sampleCount } from "../training/example-set.ts";
 import type { ScheduleHorizon } from "../training/schedules.ts";
 import { scheduleOf, warmupSteps } from "../training/schedules.ts";
+import type { Tail } from "../training/tail.ts";
 import { createTail } from "../training/tail.ts";
 import type { OpenPhase } from "../training/train.ts";
 import type { PhaseExamples } from "./phase-examples.ts";
@@ -33,16 +34,7 @@ export function openPhase(
   { moved, steps, monitor, planned, proofs }: PhaseContext,
 ): OpenPhase {
   const { weights } = withWeights(run.checkpoint, moved);
-  const tail = createTail({
-    graph: phase.graph,
-    partition: phase.partition,
-    weights,
-    optimizer: phase.optimizer,
-    rateFactors: rateFactors(run),
-    objective: run.objective,
-    seed: run.settings.seed,
-    firstStep: steps,
-  });
+  const tail = phaseTail(run, phase, weights, steps);
   const movedNames = (): ReadonlyMap<string, ReadonlySet<string>> => {
     const snapshot = tail.snapshot();
     const names = [...snapshot.read()].map(
@@ -62,6 +54,20 @@ export function openPhase(
     ],
     close: () => tail.dispose(),
   };
+}
+
+/** Returns the dynamic part of a phase on the engine, with these weights and a fresh optimizer. The caller disposes it. */
+export function phaseTail(run: PreparedRun, phase: PreparedPhase, weights: Weights, firstStep: number): Tail {
+  return createTail({
+    graph: phase.graph,
+    partition: phase.partition,
+    weights,
+    optimizer: phase.optimizer,
+    rateFactors: rateFactors(run),
+    objective: run.objective,
+    seed: run.settings.seed,
+    firstStep,
+  });
 }
 
 /** Returns what sets the rate of the phase's steps; nothing where the optimizer does. */

@@ -59,7 +59,8 @@ export async function trainEpoch(tail: Tail, plan: EpochPlan): Promise<TrainedEp
   return { figures: flatFigures(keeper.figures()), lr, steps };
 }
 
-function notFinite(tail: Tail, batch: Batch, epoch: number, step: number): TopologyError {
+/** Returns the error that names the layer whose values are not finite, and releases the batch. */
+export function notFinite(tail: Tail, batch: Batch, epoch: number, step: number): TopologyError {
   const layer = tail.firstNonFinite(batch);
   disposeBatch(batch);
   const advice =

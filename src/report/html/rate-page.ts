@@ -1,0 +1,64 @@
+/** @file Page of a learning-rate search: one file without a network. */
+import type { RatePoint, RateSuggestions } from "../../training/rate-suggestions.ts";
+import { chartList } from "./charts.ts";
+import { escaped, figure, section, table } from "./markup.ts";
+import { htmlPage } from "./report-page.ts";
+
+/** What a search leaves, as its folder keeps it. */
+export interface RateReport {
+  /** Version of this structure. */
+  readonly version: 1;
+  readonly title: string;
+  /** ISO 8601. */
+  readonly finished: string;
+  readonly curve: readonly RatePoint[];
+  readonly suggestions: RateSuggestions | null;
+  readonly diverged: boolean;
+  /** The freeze policy in words. */
+  readonly policy: string;
+  /** The run's settings as they were decided. */
+  readonly settings: Readonly<Record<string, unknown>>;
+}
+
+/** Returns the HTML of the page. Everything that came from files or people is escaped. */
+export function ratePage(report: RateReport): string {
+  const { title, finished, curve, suggestions, policy, settings, diverged } = report;
+  const charts = chartList();
+  const rules: readonly (readonly [name: string, rate: number])[] = suggestions
+    ? [
+        ["valley", suggestions.valley],
+        ["steepest", suggestions.steepest],
+        ["minimum / 10", suggestions.minimumOverTen],
+      ]
+    : [];
+  const chart = charts.add({
+    title: "Loss while the rate rises",
+    xLabel: "learning rate, as its power of 10",
+    yLabel: "loss",
+    x: curve.map(({ learningRate }) => Math.log10(learningRate)),
+    series: [
+      { label: "smoothed", values: curve.map(({ loss }) => loss) },
+      { label: "of one batch", values: curve.map(({ batchLoss }) => batchLoss), isPoints: true },
+    ],
+    marks: rules.map(([label, rate]) => ({ x: Math.log10(rate), label })),
+  });
+  const end = diverged ? "The test ended early, because the loss had diverged." : "";
+  const rows = rules.map(([name, rate]) => [escaped(name), escaped(rate.toExponential(1))]);
+  const suggested =
+    rows.length > 0
+      ? table(`Frozen: ${policy}. ${end}`, ["rule", "learning rate"], rows, new Set([1]))
+      : `<p>The loss falls nowhere: no rate is suggested. ${end}</p>`;
+  const values = table(
+    "Every step.",
+    ["learning rate", "smoothed loss", "loss of the batch"],
+    curve.map(({ learningRate, loss, batchLoss }) => [
+      escaped(learningRate.toExponential(2)),
+      figure(loss),
+      figure(batchLoss),
+    ]),
+    new Set([0, 1, 2]),
+  );
+  const all = `<details><summary>All settings</summary><pre>${escaped(JSON.stringify(settings, null, 2))}</pre></details>`;
+  const body = `<header><h1>${escaped(title)}</h1><p class="muted">${escaped(finished)}</p></header><main>${section("curve", "Curve", `<div class="charts">${chart}</div>${suggested}`)}${section("steps", "Steps", values)}${section("repeat", "Settings", all)}</main>`;
+  return htmlPage(title, body, charts);
+}
