@@ -35,3 +35,5 @@ export type { RunSummary } from "./run/saved-runs.ts";
 export { runsBelow, writeReport } from "./run/saved-runs.ts";
 export type { RunOption } from "./run/settings.ts";
 export { checkOf, defaultOf, resolveOptions } from "./run/settings.ts";
+export { metricNames } from "./run/sweep-folder.ts";
+export { settingText } from "./run/sweep-grid.ts";

@@ -116,6 +116,10 @@ export type {
 export type { PlanFinetuneOptions } from "./run/plan-finetune.ts";
 export { planFinetune } from "./run/plan-finetune.ts";
 export type { Proof } from "./run/proof.ts";
+export type { SweepRun } from "./run/sweep-folder.ts";
+export type { SweepGrid, SweepOption, SweepSettings } from "./run/sweep-grid.ts";
+export type { Sweep, SweepOptions, SweepProgress } from "./sweep.ts";
+export { sweep } from "./sweep.ts";
 export type { ClassFigures } from "./task/class-figures.ts";
 export type { Figures } from "./task/figures.ts";
 export type { CustomLoss, LossArgument } from "./task/losses/loss-argument.ts";
@@ -151,6 +155,7 @@ export type {
   TrainingRun,
   Verdict,
 } from "./training/callbacks/callback.ts";
+export type { Monitor } from "./training/callbacks/monitor.ts";
 export type { Examples } from "./training/example-set.ts";
 export type { Epoch, History } from "./training/history.ts";
 export type { OptimizerArgument } from "./training/optimizer-config.ts";

@@ -31,6 +31,7 @@ const rooms = [
   "run",
   "finetune",
   "cross-validate",
+  "sweep",
   "tfjs",
   "index",
   "cli-api",

@@ -12,6 +12,7 @@ import { predictCommand } from "./predict.ts";
 import { reportCommand } from "./report.ts";
 import { runsCommand } from "./runs.ts";
 import { setupCommand } from "./setup.ts";
+import { sweepCommand } from "./sweep.ts";
 import { trainCommand } from "./train.ts";
 
 /** Every command, in the order of the help. The first is meant where none is named. */
@@ -22,6 +23,7 @@ export const commands: Commands = [
   predictCommand,
   evaluateCommand,
   rateCommand,
+  sweepCommand,
   extractCommand,
   reportCommand,
   runsCommand,

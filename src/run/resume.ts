@@ -16,13 +16,18 @@ const stateFolder = (out: string): string => join(out, "state");
 const askedFile = (out: string): string => join(stateFolder(out), "asked.json");
 const stateFile = (out: string): string => join(stateFolder(out), "training.state");
 
+/** Returns whether a folder holds a run that can be resumed. */
+export function isResumable(out: string): boolean {
+  return existsSync(askedFile(out));
+}
+
 /**
  * Returns the options of the run in a folder, as they were asked. Values that were no text then are passed again.
  * @throws {UsageError} for a folder that no run with states has written, and for a value that is missing.
  */
 export function resumedOptions(options: ResumeOptions): FinetuneOptions {
   const { resume, ...given } = options;
-  if (!existsSync(askedFile(resume))) {
+  if (!isResumable(resume)) {
     throw optionError("resume", "a run folder with a state", resume, { code: "resume-without-state" });
   }
   const settings = JSON.parse(readFileSync(askedFile(resume), "utf8")) as Readonly<Record<string, unknown>>;

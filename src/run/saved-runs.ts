@@ -8,6 +8,7 @@ import { reportPage } from "../report/html/report-page.ts";
 import type { RunReport } from "../report/run-report.ts";
 import { finishMoves } from "./files.ts";
 import { holdsRateSearch, writeRatePage } from "./learning-rate-folder.ts";
+import { isSweepFile } from "./sweep-folder.ts";
 
 /** A run's folder and what it says of itself. */
 export interface SavedRun {
@@ -91,13 +92,14 @@ function summaryOf({ path, report }: SavedRun): RunSummary {
 
 /**
  * Writes the page of one run, or of a learning-rate search, into its folder, or of several runs to `target`, and returns where it is.
+ * The files that a sweep leaves beside its runs are passed over.
  * @throws {DataError} where a folder holds no report.
  */
 export async function writeReport(paths: readonly string[], target: string | undefined): Promise<string> {
   const [first] = paths;
   if (first !== undefined && paths.length === 1 && holdsRateSearch(first))
     return writeRatePage(first, target);
-  const runs = paths.map(readRun);
+  const runs = paths.filter((path) => !isSweepFile(path)).map(readRun);
   const [only] = runs;
   const html =
     only && runs.length === 1

@@ -1,0 +1,125 @@
+import { ensureEngine, formatSeconds, makeRunFolder, metricNames, settingText } from "../cli-api.ts";
+import type { Sweep, SweepGrid, SweepProgress, SweepRun, SweepSettings } from "../index.ts";
+import { sweep, UsageError } from "../index.ts";
+import { columns } from "./columns.ts";
+import type { Command } from "./command.ts";
+import type { EngineValues, JsonValue } from "./run-flags.ts";
+import { chooseEngine, engineFlags, jsonFlag } from "./run-flags.ts";
+import { engineLine, figure, slowEngineLines } from "./run-text.ts";
+import type { SweptValues } from "./sweep-flags.ts";
+import { gridOf, plainFlags, sweptFlags } from "./sweep-flags.ts";
+import type { Terminal } from "./terminal.ts";
+import { showProgress } from "./train.ts";
+
+interface SweepValues extends SweptValues, EngineValues, JsonValue {}
+
+/** `finetune sweep --model M --data D --freeze-until a,b --lr x,y` compares settings on one extraction. */
+export const sweepCommand: Command<SweepValues> = {
+  name: "sweep",
+  usage: "sweep --model FILE --data DIR --freeze-until X,... --lr RATE,... [flags of the run]",
+  summary:
+    "Trains once for each combination of values between commas, on one extraction of features, and ranks the runs in a table. The same command again goes on where it was stopped.",
+  options: plainFlags,
+  flags: { ...sweptFlags, ...jsonFlag, ...engineFlags },
+  positionals: [0, 0],
+  examples: [
+    [
+      "sweep --model resnet50.h5 --data photos/ --freeze-until conv3,conv4,conv5,head --lr 1e-3,1e-4 --out runs/sweep",
+      "eight runs, runs/sweep/1 to 8",
+    ],
+    ["report runs/sweep/*", "their curves over each other"],
+  ],
+  interruptible: true,
+  run: async ({ values, options, terminal, signal }) => {
+    const { model, data } = options;
+    if (model === undefined || data === undefined) {
+      const missing = model === undefined ? "model" : "data";
+      throw new UsageError(
+        `--${missing}: expected one, got none. Usage: finetune sweep --model FILE --data DIR --lr RATE,RATE`,
+        "flag-missing",
+        missing,
+      );
+    }
+    const { grid, shared } = gridOf(values);
+    chooseEngine(values);
+    const engine = await ensureEngine();
+    terminal.print(engineLine(engine));
+    slowEngineLines(engine).forEach(terminal.notice);
+    const out = options.out ?? makeRunFolder("sweep");
+    const said = new Set<string>();
+    const result = await sweep({
+      ...options,
+      ...shared,
+      ...{ model, data, grid, out, signal },
+      onRun: (run) => showRun(run, terminal),
+      onProgress: (event) => {
+        if (event.kind === "plan") return;
+        if (event.kind === "note" || event.kind === "warning") {
+          if (said.has(event.message)) return;
+          said.add(event.message);
+        }
+        showProgress(event, terminal);
+      },
+    });
+    if (values.json) terminal.document({ out, ...result });
+    for (const line of sweepLines(out, grid, result)) terminal.print(line);
+  },
+};
+
+function showRun(
+  { place, count, settings, outcome, isKept }: SweepProgress,
+  { print, notice }: Terminal,
+): void {
+  const name = `run ${place}/${count}`.padEnd(9);
+  if (!outcome) print(`${name} ${settingsText(settings)}`);
+  else if (isKept) print(`${name} ${settingsText(settings)}: is there already, in ${outcome.out}`);
+  else if (outcome.error !== undefined) notice(`${name} failed: ${outcome.error}`);
+}
+
+function settingsText(settings: SweepSettings): string {
+  return Object.entries(settings)
+    .map(([name, value]) => (name === "freeze" ? settingText(value) : `${name} ${settingText(value)}`))
+    .join(", ");
+}
+
+/** Returns the table of the runs, the best marked, and where everything is. */
+function sweepLines(out: string, grid: SweepGrid, { runs, monitor, features, table }: Sweep): string[] {
+  const names = shownMetrics(runs, monitor.name);
+  const options = (Object.keys(grid) as (keyof SweepGrid)[]).filter((name) => name !== "learningRate");
+  const head = ["", ...names, ...options.map(columnName), "lr", "first to train", "best", "time", "out"];
+  const rows = runs.map((run, index) => [
+    index === 0 && run.status === "finished" ? "best" : "",
+    ...names.map((name) => metricText(run, name)),
+    ...options.map((name) => settingText(run.settings[name])),
+    run.learningRate === null ? "-" : String(run.learningRate),
+    run.firstTrainable,
+    run.status === "failed" ? "failed" : `${run.bestEpoch}/${run.epochs}`,
+    run.status === "failed" ? "-" : formatSeconds(run.seconds),
+    run.out ?? "-",
+  ]);
+  const right = new Set(names.map((_, index) => index + 1));
+  return [
+    "",
+    ...columns([head, ...rows], right),
+    "",
+    `features  ${features.extracted} computed, in ${formatSeconds(features.seconds)}`,
+    `table     ${table ?? out}`,
+    `next      finetune report ${out}/*`,
+  ];
+}
+
+/** Returns the ranking figure first, then the other validation figures, at most three of them all. */
+function shownMetrics(runs: readonly SweepRun[], first: string): readonly string[] {
+  const names = metricNames(runs, first);
+  const held = names.filter((name) => name.startsWith("val_"));
+  return [...new Set([first, ...(held.length > 0 ? held : names)])].slice(0, 3);
+}
+
+function columnName(option: string): string {
+  return option === "freeze" ? "frozen" : option;
+}
+
+function metricText({ metrics }: SweepRun, name: string): string {
+  const value = metrics[name];
+  return value === undefined ? "-" : figure(value);
+}
