@@ -64,6 +64,11 @@ const optionOf: { readonly [Name in SweptName]-?: SweepOption } = {
   seed: "seed",
 };
 
+/** Returns the name of the flag that varies an option, without dashes. */
+export function sweptFlagOf(option: SweepOption): string {
+  return Object.entries(optionOf).find(([, own]) => own === option)?.[0] ?? option;
+}
+
 const sweptNames = Object.keys(optionOf) as readonly SweptName[];
 const runFlags: Readonly<Record<string, OptionFlag>> = { ...bnModeFlag, ...trainingFlags };
 

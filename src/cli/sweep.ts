@@ -1,5 +1,5 @@
 import { ensureEngine, formatSeconds, makeRunFolder, metricNames, settingText } from "../cli-api.ts";
-import type { Sweep, SweepGrid, SweepProgress, SweepRun, SweepSettings } from "../index.ts";
+import type { Sweep, SweepGrid, SweepOption, SweepProgress, SweepRun, SweepSettings } from "../index.ts";
 import { sweep, UsageError } from "../index.ts";
 import { columns } from "./columns.ts";
 import type { Command } from "./command.ts";
@@ -7,7 +7,7 @@ import type { EngineValues, JsonValue } from "./run-flags.ts";
 import { chooseEngine, engineFlags, jsonFlag } from "./run-flags.ts";
 import { engineLine, figure, slowEngineLines } from "./run-text.ts";
 import type { SweptValues } from "./sweep-flags.ts";
-import { gridOf, plainFlags, sweptFlags } from "./sweep-flags.ts";
+import { gridOf, plainFlags, sweptFlagOf, sweptFlags } from "./sweep-flags.ts";
 import type { Terminal } from "./terminal.ts";
 import { showProgress } from "./train.ts";
 
@@ -77,8 +77,10 @@ function showRun(
 }
 
 function settingsText(settings: SweepSettings): string {
-  return Object.entries(settings)
-    .map(([name, value]) => (name === "freeze" ? settingText(value) : `${name} ${settingText(value)}`))
+  return (Object.entries(settings) as [SweepOption, SweepSettings[SweepOption]][])
+    .map(([name, value]) =>
+      name === "freeze" ? settingText(value) : `${sweptFlagOf(name)} ${settingText(value)}`,
+    )
     .join(", ");
 }
 
@@ -86,7 +88,16 @@ function settingsText(settings: SweepSettings): string {
 function sweepLines(out: string, grid: SweepGrid, { runs, monitor, features, table }: Sweep): string[] {
   const names = shownMetrics(runs, monitor.name);
   const options = (Object.keys(grid) as (keyof SweepGrid)[]).filter((name) => name !== "learningRate");
-  const head = ["", ...names, ...options.map(columnName), "lr", "first to train", "best", "time", "out"];
+  const head = [
+    "",
+    ...names,
+    ...options.map((name) => (name === "freeze" ? "frozen" : sweptFlagOf(name))),
+    "lr",
+    "first to train",
+    "best",
+    "time",
+    "out",
+  ];
   const rows = runs.map((run, index) => [
     index === 0 && run.status === "finished" ? "best" : "",
     ...names.map((name) => metricText(run, name)),
@@ -113,10 +124,6 @@ function shownMetrics(runs: readonly SweepRun[], first: string): readonly string
   const names = metricNames(runs, first);
   const held = names.filter((name) => name.startsWith("val_"));
   return [...new Set([first, ...(held.length > 0 ? held : names)])].slice(0, 3);
-}
-
-function columnName(option: string): string {
-  return option === "freeze" ? "frozen" : option;
 }
 
 function metricText({ metrics }: SweepRun, name: string): string {

@@ -87,6 +87,7 @@ describe("Ctrl-C", () => {
       values: { "dry-run": true },
       options: modelAndData,
       positionals: [],
+      words: [],
       terminal: {
         ...createTerminal({ json: true, isTerminal: false, columns: new Int32Array(2) }),
         print,
