@@ -77,6 +77,16 @@ test("augmentation.ts computes views, and finds the images themselves in the cac
   expect(figure(lines, /^light, 4 views, mixup: .*; (\d+) features computed/)).toBe(0);
 });
 
+test("sweep.ts suggests a rate, then computes the features of two cuts once and ranks four runs", async () => {
+  vi.stubEnv("KERAS_FINETUNE_HOME", scratch());
+  onTestFinished(() => void vi.unstubAllEnvs());
+  const out = join(scratch(), "out");
+  const lines = await run("sweep.ts", "fixtures/cli/small_resnet.keras", "fixtures/demo/photos", out);
+  expect(figure(lines, /^suggested rate (\S+), from \d+ steps/)).toBeLessThan(10);
+  expect(lines.filter((line) => line.startsWith("run "))).toHaveLength(4);
+  expect(figure(lines, /^(\d+) features computed; the best is /)).toBe(75);
+});
+
 describe("examples/browser", () => {
   const model = "fixtures/cli/small_resnet.keras";
   const photo = "fixtures/demo/photos/val/brick/brick-30.jpg";
