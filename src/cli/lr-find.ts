@@ -2,25 +2,18 @@ import { ensureEngine, positiveNumber, wholeNumber } from "../cli-api.ts";
 import type { LearningRateSearch } from "../index.ts";
 import { findLearningRate, UsageError } from "../index.ts";
 import type { Command } from "./command.ts";
-import { sets, value } from "./flag.ts";
+import { archFlag, dataFlags, modelFlag } from "./data-flags.ts";
+import type { EngineValues } from "./engine-flags.ts";
+import { chooseEngine, engineFlags } from "./engine-flags.ts";
+import { only, sets, value } from "./flag.ts";
 import type { FreezeValues } from "./freeze-flags.ts";
 import { bnModeFlag, freezeFlags, freezePolicies } from "./freeze-flags.ts";
 import { lineChart } from "./line-chart.ts";
-import type { EngineValues, JsonValue } from "./run-flags.ts";
-import {
-  archFlag,
-  cacheFlags,
-  chooseEngine,
-  dataFlags,
-  engineFlags,
-  jsonFlag,
-  modelFlag,
-  only,
-  outputFlags,
-  taskFlags,
-  trainingFlags,
-} from "./run-flags.ts";
+import type { JsonValue } from "./output-flags.ts";
+import { cacheFlags, jsonFlag, outputFlags } from "./output-flags.ts";
 import { engineLine, figure, slowEngineLines } from "./run-text.ts";
+import { taskFlags } from "./task-flags.ts";
+import { trainingFlags } from "./training-flags.ts";
 import { number } from "./values.ts";
 
 interface RateValues extends FreezeValues, EngineValues, JsonValue {

@@ -2,19 +2,14 @@
 import { cutNamed, parsePatterns, someText } from "../cli-api.ts";
 import type { FinetuneOptions, FreezePolicy, SweepGrid, SweepOption } from "../index.ts";
 import { freezeDepth, freezeThrough, UsageError } from "../index.ts";
+import { archFlag, dataFlags, modelFlag } from "./data-flags.ts";
 import type { Flag, FlagsOf, OptionFlag } from "./flag.ts";
 import { value } from "./flag.ts";
 import type { FreezeValues } from "./freeze-flags.ts";
 import { bnModeFlag, freezeFlags, freezePolicies } from "./freeze-flags.ts";
-import {
-  archFlag,
-  cacheFlags,
-  dataFlags,
-  modelFlag,
-  outputFlags,
-  taskFlags,
-  trainingFlags,
-} from "./run-flags.ts";
+import { cacheFlags, outputFlags } from "./output-flags.ts";
+import { taskFlags } from "./task-flags.ts";
+import { trainingFlags } from "./training-flags.ts";
 
 type Values = readonly unknown[];
 

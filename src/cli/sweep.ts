@@ -3,13 +3,15 @@ import type { Sweep, SweepGrid, SweepOption, SweepProgress, SweepRun, SweepSetti
 import { sweep, UsageError } from "../index.ts";
 import { columns } from "./columns.ts";
 import type { Command } from "./command.ts";
-import type { EngineValues, JsonValue } from "./run-flags.ts";
-import { chooseEngine, engineFlags, jsonFlag } from "./run-flags.ts";
+import type { EngineValues } from "./engine-flags.ts";
+import { chooseEngine, engineFlags } from "./engine-flags.ts";
+import type { JsonValue } from "./output-flags.ts";
+import { jsonFlag } from "./output-flags.ts";
 import { engineLine, figure, slowEngineLines } from "./run-text.ts";
 import type { SweptValues } from "./sweep-flags.ts";
 import { gridOf, plainFlags, sweptFlagOf, sweptFlags } from "./sweep-flags.ts";
 import type { Terminal } from "./terminal.ts";
-import { showProgress } from "./train.ts";
+import { show } from "./train-text.ts";
 
 interface SweepValues extends SweptValues, EngineValues, JsonValue {}
 
@@ -58,7 +60,7 @@ export const sweepCommand: Command<SweepValues> = {
           if (said.has(event.message)) return;
           said.add(event.message);
         }
-        showProgress(event, terminal);
+        show(event, terminal);
       },
     });
     if (values.json) terminal.document({ out, ...result });
