@@ -1,4 +1,4 @@
-/** @file The folder of a sweep: what was asked, what each run gave, and the table. */
+/** @file Folder of a sweep: its record, with the outcome of each run, and its table. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { UsageError } from "../errors.ts";
@@ -36,7 +36,7 @@ export interface SweepRun {
   readonly error?: string;
 }
 
-/** What a sweep's folder keeps of it. */
+/** Record of a sweep in its folder. */
 interface SweepRecord {
   /** Version of this structure. */
   readonly version: 1;

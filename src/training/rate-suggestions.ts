@@ -13,7 +13,7 @@ export interface RatePoint {
 export interface RateSuggestions {
   /** Middle of the longest stretch in which the loss falls. */
   readonly valley: number;
-  /** Where the loss falls most steeply. */
+  /** Rate at which the loss falls most steeply. */
   readonly steepest: number;
   /** A tenth of the rate with the lowest loss. */
   readonly minimumOverTen: number;

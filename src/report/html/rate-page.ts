@@ -4,7 +4,7 @@ import { chartList } from "./charts.ts";
 import { escaped, figure, section, table } from "./markup.ts";
 import { htmlPage } from "./report-page.ts";
 
-/** What a search leaves, as its folder keeps it. */
+/** Results of a search, as its folder keeps them. */
 export interface RateReport {
   /** Version of this structure. */
   readonly version: 1;
