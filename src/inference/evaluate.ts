@@ -10,11 +10,9 @@ import type { OptionChecks } from "../options.ts";
 import { oneOf, requireOptions } from "../options.ts";
 import type { ClassFigures } from "../task/class-figures.ts";
 import { confusionKeeper, labelsOf } from "../task/confusion.ts";
-import { listed } from "../task/head-choice.ts";
 import { requireInputs } from "../task/inputs.ts";
 import { outputSizes } from "../task/mask-targets.ts";
 import type { MetricValue } from "../task/metrics/metric.ts";
-import { modelOutputs } from "../task/model-outputs.ts";
 import type { Objective } from "../task/objective.ts";
 import { objectiveOf } from "../task/objective.ts";
 import type { OutputTargets } from "../task/output-targets.ts";
@@ -24,10 +22,10 @@ import { checkedTargets } from "../task/targets.ts";
 import type { AskedTask, Task } from "../task/task.ts";
 import { taskOf } from "../task/task-of.ts";
 import type { InputTensor, Tensor } from "../tensor.ts";
-import { formatShape } from "../tensor.ts";
 import { layerGraph } from "../topology/build-graph.ts";
 import type { LayerGraph } from "../topology/layer-graph.ts";
 import { openJudge } from "./judge.ts";
+import { requireKnownNames, requireServed } from "./served.ts";
 
 export interface EvaluateOptions extends FileOptions {
   /** For every output, or by output name. By the file, the head and the targets where absent. */
@@ -99,7 +97,7 @@ export async function evaluate(
   requireKnownNames(checkpoint, first);
   const task = taskOf(checkpoint, first, asked);
   const graph = layerGraph(checkpoint);
-  requireServed(task, graph);
+  requireServed(task, graph, first);
   const objective = objectiveOf(task, graph, checkpoint.kerasVersion);
   const judge = await openJudge(checkpoint, objective);
   const bad: BadFile[] = [];
@@ -131,33 +129,6 @@ export async function evaluate(
   } finally {
     judge.dispose();
   }
-}
-
-/** @throws {UsageError} for a class of the data that the file's labels lack. */
-function requireKnownNames({ notes }: Checkpoint, dataset: Dataset): void {
-  const { labels } = notes;
-  const strange = labels && dataset.classNames?.find((name) => !labels.includes(name));
-  if (!labels || strange === undefined) return;
-  throw new UsageError(
-    `data has class "${strange}" that the model lacks. It knows ${listed(labels, 10)}.`,
-    "data-extra-class",
-  );
-}
-
-/** @throws {UsageError} for an output that does not serve the data. */
-function requireServed({ outputs }: Task, graph: LayerGraph): void {
-  const misfit = outputs.find(({ head }) => head === "new");
-  if (!misfit) return;
-  const own = modelOutputs(graph).find(({ name }) => name === misfit.name);
-  const { kind, units, labels } = misfit;
-  const count = kind === "classes" && own?.units === 1 ? 2 : own?.units;
-  const data = `${labels?.length ?? units}${labels ? `: ${listed(labels, 10)}` : ""}`;
-  throw new UsageError(
-    own?.hasHead && kind === "classes"
-      ? `data: expected ${count} classes, as the model has outputs, got ${data}.`
-      : `${misfit.name}: expected an output for ${data} ${kind}, got ${own ? formatShape(own.shape) : "none"}, ${own?.activation}.`,
-    "class-count",
-  );
 }
 
 /** Returns a dataset to decide the task by, and the batches to judge. */

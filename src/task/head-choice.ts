@@ -4,6 +4,7 @@ import type { ArrayForm } from "./array-form.ts";
 import { arrayForm } from "./array-form.ts";
 import type { Loss } from "./losses/loss.ts";
 import { lossOf } from "./losses/loss.ts";
+import type { ModelOutput } from "./model-outputs.ts";
 import type { OutputQuestion } from "./output-question.ts";
 import type { TargetFacts } from "./target-facts.ts";
 import type { TaskKind } from "./task.ts";
@@ -116,6 +117,7 @@ function labelCount({ output }: OutputQuestion, { kind }: Asked): number | null 
 function serves(question: OutputQuestion, asked: Asked, wanted: number): boolean {
   const { output, facts } = question;
   const form = facts?.form === "array" ? arrayForm(output, facts) : null;
+  if (isConstant(output)) return false;
   // A loss that somebody has named takes any output that its targets fit.
   if (asked.loss && form && (form.valueShaped || ["identities", "sequences"].includes(asked.loss.targets)))
     return true;
@@ -133,6 +135,11 @@ function serves(question: OutputQuestion, asked: Asked, wanted: number): boolean
     case "values":
       return servesValues(question, asked, wanted, form);
   }
+}
+
+/** Tells if the output is the same for every sample: a softmax of one unit is always 1. */
+export function isConstant({ activation, units }: Pick<ModelOutput, "activation" | "units">): boolean {
+  return activation === "softmax" && units === 1;
 }
 
 function servesClasses(
@@ -155,7 +162,7 @@ function servesClasses(
 
 /**
  * Tells if the output serves an array of indices that nothing names. More of them than units are an error of the targets; fewer are
- * another task, unless the file says that the output was made for such targets.
+ * another task, unless the head is to be kept or the file says that the output was made for such targets.
  */
 function servesIndices(
   { output, facts, asked, compiled, knownLabels }: OutputQuestion,
@@ -165,9 +172,9 @@ function servesIndices(
   if (wanted === units) return true;
   const isNamed = asked.classes !== undefined || (facts?.form === "array" && facts.names !== undefined);
   if (isNamed) return false;
-  return (
-    wanted > units || knownLabels !== undefined || (compiled?.loss !== undefined && compiled.loss !== null)
-  );
+  const isMadeForIndices =
+    knownLabels !== undefined || (compiled?.loss !== undefined && compiled.loss !== null);
+  return wanted > units || asked.keepHead === true || isMadeForIndices;
 }
 
 /** Tells if the file says that its linear output was made for numbers. */

@@ -1,4 +1,6 @@
 /** Decides if an output has classes, labels or values. */
+import { DataError } from "../errors.ts";
+import { toFloat32 } from "../tensor.ts";
 import { arrayForm, isOneHot } from "./array-form.ts";
 import type { Loss } from "./losses/loss.ts";
 import type { ModelOutput } from "./model-outputs.ts";
@@ -75,8 +77,9 @@ function ofArray(output: ModelOutput, facts: TargetFacts & { form: "array" }): T
   if (isFree && !form.valueShaped) return byTargets(form.width, form.binary, form.countable, facts);
   if (activation === "softmax") return form.valueShaped || form.countable ? "classes" : "values";
   if (activation === "sigmoid") {
-    if (form.valueShaped) return form.binary ? (units === 1 ? "classes" : "labels") : "values";
-    return form.countable ? "classes" : "values";
+    if (!form.valueShaped) return form.countable ? "classes" : "values";
+    if (form.binary) return units === 1 ? "classes" : "labels";
+    return units === 1 && form.countable && areAllIndices(facts) ? "classes" : "values";
   }
   return !form.valueShaped && form.countable ? "classes" : "values";
 }
@@ -90,4 +93,23 @@ function byTargets(
   if (width === 1) return countable ? "classes" : "values";
   if (!binary) return "values";
   return isOneHot(tensor) ? "classes" : "labels";
+}
+
+/** Tells if every index from 0 to the highest occurs: then a lone sigmoid, made for two classes, is given more of them. */
+function areAllIndices({ tensor, range }: TargetFacts & { form: "array" }): boolean {
+  return new Set(toFloat32(tensor)).size === range.high + 1;
+}
+
+/**
+ * Refuses masks as images store them, 0 and 255, for an output that tells foreground from background: no loss is made for them, and
+ * Keras's binary cross-entropy becomes negative.
+ * @throws {DataError} for such targets.
+ */
+export function requireScaledMasks({ output, facts }: OutputQuestion): void {
+  if (facts?.form !== "array" || output.activation !== "sigmoid" || output.shape.length < 3) return;
+  if (facts.range.low !== 0 || facts.range.high !== 255 || new Set(toFloat32(facts.tensor)).size > 2) return;
+  throw new DataError(
+    `targets of ${output.name}: expected 0 and 1 in masks for a sigmoid, got 0 and 255. Divide the masks by 255.`,
+    "targets",
+  );
 }

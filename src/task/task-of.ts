@@ -8,7 +8,7 @@ import { kerasMajor } from "../topology/dialects/dialect.ts";
 import { compiledIn } from "./compile-config.ts";
 import { defaultMetrics } from "./default-metrics.ts";
 import { chooseHead, isPerPosition } from "./head-choice.ts";
-import { kindOf } from "./kind-of.ts";
+import { kindOf, requireScaledMasks } from "./kind-of.ts";
 import { lossByHead } from "./loss-by-head.ts";
 import { lossClassName, lossOf } from "./losses/loss.ts";
 import type { LossArgument } from "./losses/loss-argument.ts";
@@ -24,6 +24,7 @@ import type { AskedTask, ByOutput, Task, TaskOutput } from "./task.ts";
  * Returns what each output of the model is asked: by what the caller says, else by the file's compile config where its loss fits the
  * targets, else by the head and the targets. Pure.
  * @throws {UsageError} for a loss or a task that is not known, or that the data contradicts.
+ * @throws {DataError} for masks of 0 and 255 as targets of a sigmoid.
  *
  * @example
  * const { outputs } = taskOf(checkpoint, await imageFolder("photos/"));
@@ -57,6 +58,7 @@ function decide(question: OutputQuestion, warnings: string[]): TaskOutput {
   const isLeftOut = asked.loss === undefined && compiled?.loss === null;
   if (asked.loss === null || isLeftOut) return untrained(output);
   const stated = statedLoss(question);
+  requireScaledMasks(question);
   const kind = kindOf(question, stated?.loss ?? null);
   const perPosition = isPerPosition(question);
   const { warning, ...head } = chooseHead(question, { kind, perPosition, loss: stated?.loss ?? null });

@@ -154,6 +154,8 @@ function settingsOf(
     }
     settings[key] = value;
   }
+  // Keras compares indices with scores there, and fails: `keras/src/metrics/iou_metrics.py`.
+  if (isOverlap && context.indices && context.units > 1) settings["sparse_y_pred"] = false;
   const missing = required.find((key) => (settings[key] ?? null) === null);
   if (missing !== undefined) throw badSetting(kind, missing, "a value", null);
   return settings;

@@ -1,0 +1,142 @@
+import { beforeAll, describe, expect, test } from "vitest";
+import type { Checkpoint } from "../../src/checkpoint.ts";
+import { imageFolder } from "../../src/data/class-folders.ts";
+import type { Dataset } from "../../src/data/dataset.ts";
+import { maskFolder } from "../../src/data/mask-folder.ts";
+import { table } from "../../src/data/table.ts";
+import { ensureEngine, useEngine } from "../../src/engine/backend.ts";
+import { DataError, UsageError } from "../../src/errors.ts";
+import { readCheckpoint } from "../../src/formats/checkpoint-file.ts";
+import { evaluate } from "../../src/inference/evaluate.ts";
+import { createTrainer } from "../../src/training/trainer.ts";
+import { folderWith } from "../data/answers.ts";
+import type { Figures, PublicSituation, SituationFiles } from "./public-situations.ts";
+import { differences, publicSituations, unpacked, writeSituation } from "./public-situations.ts";
+
+beforeAll(async () => {
+  if (!process.env["KERAS_FINETUNE_ENGINE"]) useEngine("wasm");
+  await ensureEngine();
+});
+
+/** Refusals, by words of the message, of what Keras refuses too, or of numbers that Keras computes and that mean nothing. */
+const refusals: Readonly<Record<string, RegExp>> = {
+  "labels up to 5 for 4 classes": /sample 4: expected a class index from 0 to 3, got 4/,
+  "tags up to 9 of 7": /sample 1, position \[1\]: expected a class index from 0 to 6, got 7/,
+  "20 inputs and 10 targets": /expected one for each of 20 samples, got 10/,
+  "images of another size in arrays": /expected \[None,16,16,3\], got \[4,12,12,3\]/,
+  "softmax of one unit with sparse_categorical_crossentropy": /a softmax of one unit, which is 1 for every/,
+  "softmax of one unit with binary_crossentropy": /a softmax of one unit, which is 1 for every sample/,
+  "classes 1 to 3 made one-hot have four columns": /expected 3 classes, .* got 4/,
+  "three classes as numbers for one sigmoid": /expected 2 classes, as the model has outputs, got 3/,
+  "masks of 0 and 255 as targets of a sigmoid": /expected 0 and 1 .* got 0 and 255\. Divide the masks by 255/,
+  "255 as void without being ignored": /position \[0,0\]: expected a class index from 0 to 2, got 255/,
+};
+
+/** Situations that Keras refuses and for which there is an answer here. */
+const answeredHere: readonly string[] = [
+  "one-hot targets for sparse_categorical_crossentropy",
+  "class indices for categorical_crossentropy",
+  "MeanIoU of probabilities",
+  "class weights of masks",
+  "class weights of two outputs",
+];
+
+describe.each(publicSituations)("$name", (situation) => {
+  const refusal = refusals[situation.name];
+
+  test(refusal ? "is refused" : "has Keras's figures", async () => {
+    const files = await writeSituation(situation, await folderWith());
+    const checkpoint = await readCheckpoint(files.model);
+    const datasets = await datasetsOf(situation, files);
+    expect(datasets.length).toBeGreaterThan(0);
+    for (const dataset of datasets) {
+      const figures = figuresOf(situation, checkpoint, dataset);
+      if (refusal) {
+        await expect(figures).rejects.toThrow(refusal);
+        await expect(figures).rejects.toSatisfy(
+          (error) => error instanceof DataError || error instanceof UsageError,
+        );
+        continue;
+      }
+      const { answer, refused } = situation;
+      expect(refused !== null).toBe(answeredHere.includes(situation.name));
+      const found = await figures;
+      for (const [index, expected] of [answer ?? []].flat().entries())
+        expect(differences([found].flat()[index] ?? {}, expected)).toEqual([]);
+    }
+  });
+});
+
+test("a metric that Keras cannot compute from probabilities is computed from their classes", async () => {
+  const of = (name: string): PublicSituation => {
+    const found = publicSituations.find((each) => each.name === name);
+    if (!found) throw new Error(name);
+    return found;
+  };
+  const [broken, right] = [of("MeanIoU of probabilities"), of("MeanIoU that takes probabilities")];
+  const checkpoint = await readCheckpoint((await writeSituation(right, await folderWith())).model);
+  const { trainingConfig } = await readCheckpoint((await writeSituation(broken, await folderWith())).model);
+  const [dataset] = await datasetsOf(right, { photos: null, masks: null, table: null });
+  if (!dataset || !trainingConfig) throw new Error("a compiled model and its data");
+  const { metrics } = await evaluate({ ...checkpoint, trainingConfig }, dataset);
+  expect(differences(metrics, { mean_io_u: (right.answer as Figures)["mean_io_u"] ?? Number.NaN })).toEqual(
+    [],
+  );
+});
+
+/** Returns the situation's data in each form that it has. */
+async function datasetsOf(
+  { arrays, says }: PublicSituation,
+  { photos, masks, table: path }: Omit<SituationFiles, "model">,
+): Promise<readonly Dataset[]> {
+  const found: Dataset[] = [];
+  const forEvaluation = true;
+  if (photos !== null && path === null)
+    found.push(
+      await (masks === null
+        ? imageFolder(photos, { forEvaluation })
+        : maskFolder(photos, masks, { forEvaluation })),
+    );
+  if (path !== null) {
+    const { x, targets, sampleWeight } = says;
+    found.push(await table(path, { forEvaluation, x, targets, sampleWeight, outputs: 1 }));
+  }
+  if (arrays) {
+    const { inputs, targets, weights } = arrays;
+    const sampleWeights = weights && unpacked(weights);
+    found.push({
+      kind: "arrays",
+      inputs: unpacked(inputs),
+      targets: unpacked(targets),
+      ...(sampleWeights && { sampleWeights }),
+    });
+  }
+  return found;
+}
+
+async function figuresOf(
+  { action, says, classWeight }: PublicSituation,
+  checkpoint: Checkpoint,
+  dataset: Dataset,
+): Promise<Figures | readonly Figures[]> {
+  if (action === "evaluate") {
+    const { x: _x, targets: _targets, sampleWeight: _weight, ...options } = says;
+    const { loss, metrics } = await evaluate(checkpoint, dataset, options);
+    return { loss, ...metrics };
+  }
+  if (dataset.kind !== "arrays") throw new Error(`${action}: expected arrays`);
+  const { inputs, targets } = dataset;
+  const trainer = await createTrainer(checkpoint, {
+    freeze: [],
+    bnMode: "follow",
+    optimizer: { class_name: "SGD", config: { learning_rate: 0.01 } },
+    ...(classWeight && { classWeight }),
+  });
+  try {
+    return [await trainer.trainOnBatch(inputs, targets), await trainer.trainOnBatch(inputs, targets)].map(
+      ({ ...figures }) => figures as Figures,
+    );
+  } finally {
+    trainer.dispose();
+  }
+}
