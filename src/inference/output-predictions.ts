@@ -27,7 +27,7 @@ export type OutputPrediction =
 export interface SayOptions {
   /** Number of classes. Defaults to 5. */
   readonly top?: number | undefined;
-  /** Probability above which a label holds; 0.5. */
+  /** Probability above which a label holds, and a position of a mask of one unit is foreground; 0.5. */
   readonly threshold?: number | undefined;
 }
 
@@ -99,16 +99,21 @@ function rowsSaid(output: TaskOutput, tensor: Tensor, options: SayOptions): Outp
     return rows.map((row) => ({ value: row.length === 1 ? (row[0] ?? Number.NaN) : Array.from(row) }));
   }
   if (output.perPosition && shape.length > 2)
-    return rows.map((row) => ({ mask: maskOf(output, row, shape.slice(1)) }));
+    return rows.map((row) => ({ mask: maskOf(output, row, shape.slice(1), options) }));
   const labels = labelsOf(output, shape.at(-1) ?? 1);
   return rows.map((row) => ({
     predictions: ranked(probabilitiesOf(output, row), labels, output.kind === "labels", options),
   }));
 }
 
-function maskOf({ activation }: TaskOutput, row: Float32Array, shape: readonly number[]): Tensor {
+function maskOf(
+  { activation }: TaskOutput,
+  row: Float32Array,
+  shape: readonly number[],
+  { threshold: probability = 0.5 }: SayOptions,
+): Tensor {
   const units = shape.at(-1) ?? 1;
-  const threshold = activation === "linear" ? 0 : 0.5;
+  const threshold = activation === "linear" ? Math.log(probability / (1 - probability)) : probability;
   const classes =
     units === 1
       ? Int32Array.from(row, (score) => (score > threshold ? 1 : 0))

@@ -21,7 +21,7 @@ export function lossByHead(
   const shares = range ? range.low >= 0 && range.high <= 1 : facts?.form !== "numbers";
   const fromLogits = activation === "linear";
   const isIndices =
-    form?.indexShaped === true ||
+    (form !== null && (form.indexShaped || form.width === 1)) ||
     facts?.form === "numbers" ||
     (facts?.form === "classes" && facts.perPosition);
   const because = (targets: string): string =>

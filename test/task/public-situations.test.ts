@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";
 import type { Checkpoint } from "../../src/checkpoint.ts";
 import { imageFolder } from "../../src/data/class-folders.ts";
@@ -11,35 +12,20 @@ import { evaluate } from "../../src/inference/evaluate.ts";
 import { createTrainer } from "../../src/training/trainer.ts";
 import { folderWith } from "../data/answers.ts";
 import type { Figures, PublicSituation, SituationFiles } from "./public-situations.ts";
-import { differences, publicSituations, unpacked, writeSituation } from "./public-situations.ts";
+import {
+  answeredHere,
+  differences,
+  publicSituations,
+  refusals,
+  rowOf,
+  unpacked,
+  writeSituation,
+} from "./public-situations.ts";
 
 beforeAll(async () => {
   if (!process.env["KERAS_FINETUNE_ENGINE"]) useEngine("wasm");
   await ensureEngine();
 });
-
-/** Refusals, by words of the message, of what Keras refuses too, or of numbers that Keras computes and that mean nothing. */
-const refusals: Readonly<Record<string, RegExp>> = {
-  "labels up to 5 for 4 classes": /sample 4: expected a class index from 0 to 3, got 4/,
-  "tags up to 9 of 7": /sample 1, position \[1\]: expected a class index from 0 to 6, got 7/,
-  "20 inputs and 10 targets": /expected one for each of 20 samples, got 10/,
-  "images of another size in arrays": /expected \[None,16,16,3\], got \[4,12,12,3\]/,
-  "softmax of one unit with sparse_categorical_crossentropy": /a softmax of one unit, which is 1 for every/,
-  "softmax of one unit with binary_crossentropy": /a softmax of one unit, which is 1 for every sample/,
-  "classes 1 to 3 made one-hot have four columns": /expected 3 classes, .* got 4/,
-  "three classes as numbers for one sigmoid": /expected 2 classes, as the model has outputs, got 3/,
-  "masks of 0 and 255 as targets of a sigmoid": /expected 0 and 1 .* got 0 and 255\. Divide the masks by 255/,
-  "255 as void without being ignored": /position \[0,0\]: expected a class index from 0 to 2, got 255/,
-};
-
-/** Situations that Keras refuses and for which there is an answer here. */
-const answeredHere: readonly string[] = [
-  "one-hot targets for sparse_categorical_crossentropy",
-  "class indices for categorical_crossentropy",
-  "MeanIoU of probabilities",
-  "class weights of masks",
-  "class weights of two outputs",
-];
 
 describe.each(publicSituations)("$name", (situation) => {
   const refusal = refusals[situation.name];
@@ -59,12 +45,18 @@ describe.each(publicSituations)("$name", (situation) => {
         continue;
       }
       const { answer, refused } = situation;
-      expect(refused !== null).toBe(answeredHere.includes(situation.name));
+      expect(refused !== null).toBe(situation.name in answeredHere);
       const found = await figures;
       for (const [index, expected] of [answer ?? []].flat().entries())
         expect(differences([found].flat()[index] ?? {}, expected)).toEqual([]);
     }
   });
+});
+
+test("docs/situations.md has a row of each", () => {
+  const page = readFileSync(new URL("../../docs/situations.md", import.meta.url), "utf8");
+  const rows = page.split("\n").filter((line) => line.startsWith("| ") && !line.startsWith("| situation"));
+  expect(rows).toEqual(publicSituations.map(rowOf));
 });
 
 test("a metric that Keras cannot compute from probabilities is computed from their classes", async () => {

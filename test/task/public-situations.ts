@@ -118,3 +118,44 @@ export function differences(got: Figures, expected: Figures): string[] {
     return isSame ? [] : [`${name}: ${found.join(" ")} for ${wanted.join(" ")}`];
   });
 }
+
+/** Refusals, by words of the message, of what Keras refuses too, or of numbers that Keras computes and that mean nothing. */
+export const refusals: Readonly<Record<string, RegExp>> = {
+  "labels up to 5 for 4 classes": /sample 4: expected a class index from 0 to 3, got 4/,
+  "tags up to 9 of 7": /sample 1, position \[1\]: expected a class index from 0 to 6, got 7/,
+  "20 inputs and 10 targets": /expected one for each of 20 samples, got 10/,
+  "images of another size in arrays": /expected \[None,16,16,3\], got \[4,12,12,3\]/,
+  "softmax of one unit with sparse_categorical_crossentropy": /a softmax of one unit, which is 1 for every/,
+  "softmax of one unit with binary_crossentropy": /a softmax of one unit, which is 1 for every sample/,
+  "classes 1 to 3 made one-hot have four columns": /expected 3 classes, .* got 4/,
+  "three classes as numbers for one sigmoid": /expected 2 classes, as the model has outputs, got 3/,
+  "masks of 0 and 255 as targets of a sigmoid": /expected 0 and 1 .* got 0 and 255\. Divide the masks by 255/,
+  "255 as void without being ignored": /position \[0,0\]: expected a class index from 0 to 2, got 255/,
+};
+
+/** Situations that Keras refuses and for which there is an answer here. */
+export const answeredHere: Readonly<Record<string, string>> = {
+  "one-hot targets for sparse_categorical_crossentropy":
+    "read as categorical_crossentropy, whose figures these are",
+  "class indices for categorical_crossentropy":
+    "read as sparse_categorical_crossentropy, whose figures these are",
+  "MeanIoU of probabilities": "computed from the likeliest classes",
+  "class weights of masks": "weighted pixel by pixel",
+  "class weights of two outputs": "weighted in each output that has those classes",
+};
+
+/** Returns a situation's row in docs/situations.md. */
+export function rowOf({ name, source, answer, refused }: PublicSituation): string {
+  const [first] = [answer ?? []].flat();
+  const figures = Object.entries(first ?? {}).map(
+    ([key, value]) =>
+      `${key} ${[value]
+        .flat()
+        .map((each) => each.toFixed(4))
+        .join(" ")}`,
+  );
+  const error = refused?.split(":", 1)[0];
+  const keras = [error, figures.join(", ")].filter((text) => text).join("; ");
+  const ours = name in refusals ? "refused by name" : (answeredHere[name] ?? "the same");
+  return `| ${name} | <${source}> | ${keras} | ${ours} |`;
+}

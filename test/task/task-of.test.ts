@@ -155,6 +155,50 @@ describe("arrays without a word", () => {
     });
   });
 
+  test("a softmax of one unit, which is always 1, is replaced", () => {
+    expect(only(model(1, "softmax"), targets([0, 1], 2))).toMatchObject({
+      ...{ head: "new", units: 2, activation: "softmax" },
+      loss: "sparse_categorical_crossentropy",
+    });
+    const compiled = { loss: "binary_crossentropy" };
+    expect(only(model(1, "softmax", {}, compiled), folder("cat", "dog"))).toMatchObject({
+      head: "new",
+      units: 1,
+      activation: "sigmoid",
+    });
+  });
+
+  test("a lone sigmoid that is given more than two classes gets a head for them", () => {
+    const compiled = { loss: "binary_crossentropy" };
+    expect(only(model(1, "sigmoid", {}, compiled), targets([0, 2, 1], 3))).toMatchObject({
+      ...{ head: "new", kind: "classes", units: 3, activation: "softmax" },
+      loss: "sparse_categorical_crossentropy",
+    });
+    expect(only(model(1, "sigmoid"), targets([0, 30, 17], 3))).toMatchObject({ kind: "values", head: "new" });
+  });
+
+  test("masks of 0 and 255 for a sigmoid are refused", () => {
+    const maps = checkpointOf([
+      imageInput(),
+      conv("map", { config: { filters: 1, activation: "sigmoid", padding: "same" } }),
+    ]);
+    const masks = targets(
+      Array.from({ length: 2 * 32 * 32 }, (_, index) => (index % 3 === 0 ? 255 : 0)),
+      ...[2, 32, 32],
+    );
+    expect(() => only(maps, masks)).toThrow(
+      /^targets of map: expected 0 and 1 .* got 0 and 255\. Divide the masks by 255\.$/,
+    );
+  });
+
+  test("indices that do not reach the last class are the model's own where the head is to be kept", () => {
+    expect(only(model(5, "softmax"), targets([0, 2, 1], 3))).toMatchObject({ head: "new", units: 3 });
+    expect(only(model(5, "softmax"), targets([0, 2, 1], 3), { keepHead: true })).toMatchObject({
+      head: "kept",
+      units: 5,
+    });
+  });
+
   test("targets of samples give a map a head of its own", () => {
     const maps = checkpointOf([imageInput(), conv("map")]);
     expect(only(maps, targets([0, 1, 2], 3))).toMatchObject({ head: "new", kind: "classes", units: 3 });

@@ -1,0 +1,91 @@
+/** Writes the masks of predictions as images. */
+import { mkdir, readdir, writeFile } from "node:fs/promises";
+import { basename, dirname, extname, join, relative, resolve } from "node:path";
+import { maskPng } from "../data/mask-png.ts";
+import { UsageError } from "../errors.ts";
+import type { Tensor } from "../tensor.ts";
+import type { FilePrediction } from "./predict-files.ts";
+
+/** A mask of a predicted file. */
+export interface SavedMask {
+  /** The predicted file. */
+  readonly path: string;
+  readonly output: string;
+  /** The mask's PNG. */
+  readonly file: string;
+}
+
+/**
+ * Writes every mask among predictions as a PNG of the name and subfolder of its image: `DIR/1.png` for `photos/1.jpg`, and
+ * `DIR/<output>/1.png` where there are masks of several outputs. The pixels are class indices under a palette.
+ *
+ * @param folder A new or empty folder.
+ * @throws {UsageError} for a folder that holds something, before anything is written.
+ */
+export async function saveMasks(
+  predictions: readonly FilePrediction[],
+  folder: string,
+): Promise<SavedMask[]> {
+  await requireEmpty(folder);
+  const masks = predictions.flatMap((prediction) =>
+    masksOf(prediction).map(({ output, mask }) => ({ path: prediction.path, output, mask })),
+  );
+  const outputs = new Set(masks.map(({ output }) => output));
+  const root = commonFolder(predictions.map(({ path }) => dirname(resolve(path))));
+  const taken = new Set<string>();
+  const saved: SavedMask[] = [];
+  for (const { path, output, mask } of masks) {
+    const place = join(
+      folder,
+      ...(outputs.size > 1 ? [output.replaceAll("/", "_")] : []),
+      relative(root, dirname(resolve(path))),
+    );
+    const file = freeName(join(place, basename(path, extname(path))), taken);
+    await mkdir(place, { recursive: true });
+    await writeFile(file, maskPng(mask));
+    saved.push({ path, output, file });
+  }
+  return saved;
+}
+
+/** Returns the masks of a prediction that are images; tags of sequences are none. */
+function masksOf(prediction: FilePrediction): readonly { readonly output: string; readonly mask: Tensor }[] {
+  const all =
+    "masks" in prediction
+      ? Object.entries(prediction.masks)
+      : "outputs" in prediction
+        ? Object.entries(prediction.outputs).flatMap(([name, own]) =>
+            "mask" in own ? [[name, own.mask] as const] : [],
+          )
+        : [];
+  return all.flatMap(([output, mask]) => (mask.shape.length === 2 ? [{ output, mask }] : []));
+}
+
+async function requireEmpty(folder: string): Promise<void> {
+  const entries = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return [];
+    throw error;
+  });
+  if (entries.length === 0) return;
+  throw new UsageError(
+    `${folder}: expected a new or empty folder, got one that holds ${entries.length} files.`,
+    "out-exists",
+    "out",
+  );
+}
+
+/** Returns the deepest folder that holds all of them. */
+function commonFolder(folders: readonly string[]): string {
+  const [first = ".", ...others] = folders;
+  let root = first;
+  for (const other of others) while (relative(root, other).startsWith("..")) root = dirname(root);
+  return root;
+}
+
+/** Returns the path with `.png`, numbered where two images have one name: `a.jpg` and `a.png`. */
+function freeName(path: string, taken: Set<string>): string {
+  let name = `${path}.png`;
+  for (let count = 2; taken.has(name); count++) name = `${path}-${count}.png`;
+  taken.add(name);
+  return name;
+}
