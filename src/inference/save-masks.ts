@@ -1,7 +1,7 @@
 /** Writes the masks of predictions as images. */
 import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { basename, dirname, extname, join, relative, resolve } from "node:path";
-import { maskPng } from "../data/mask-png.ts";
+import { maskPng } from "../data/mask-image.ts";
 import { UsageError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
 import type { FilePrediction } from "./predict-files.ts";
