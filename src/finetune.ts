@@ -35,7 +35,7 @@ export async function finetune(given: FinetuneOptions | ResumeOptions): Promise<
   announce(run);
   const folder = out === null ? null : openRunFolder(out, { overwrite });
   try {
-    await folder?.rehearse(run.checkpoint, run.settings.outputFormat);
+    await folder?.rehearse(run.checkpoint, run.writing);
     const start = startOf(run, engine, isResumed);
     if (out !== null && !isResumed && settings.saveEvery > 0) await keepAsked(out, settings);
     const features = await openFeatures(run, engine);
@@ -43,7 +43,7 @@ export async function finetune(given: FinetuneOptions | ResumeOptions): Promise<
       features.close,
     );
     const record = await withTest(run, runRecord(run, engine, features, trained));
-    const { format: _format, unit: _unit, args: _args, ...result } = record;
+    const { writing: _writing, unit: _unit, args: _args, ...result } = record;
     const page = settings.report && folder ? await runReport(run, record, validation, options) : null;
     const files = (await folder?.write(record, page)) ?? [];
     if (trained.stopped === undefined) return { ...result, ...(validation && { validation }), files };

@@ -8,7 +8,6 @@ import {
   isReadable,
   leftBehind,
   modelFileAt,
-  oneOf,
   wholeNumber,
   writingWarnings,
 } from "../cli-api.ts";
@@ -21,13 +20,12 @@ import type { EngineValues } from "./engine-flags.ts";
 import { chooseEngine, engineFlags } from "./engine-flags.ts";
 import { flag, only, value } from "./flag.ts";
 import type { JsonValue } from "./output-flags.ts";
-import { jsonFlag, kerasFlag } from "./output-flags.ts";
+import { jsonFlag, kerasFlag, onnxFlags } from "./output-flags.ts";
 import { byteSize } from "./values.ts";
 
 interface ConvertValues extends EngineValues, JsonValue {
   readonly overwrite?: boolean;
   readonly "max-shard-size"?: number;
-  readonly layout?: "nhwc" | "nchw";
 }
 
 /** `finetune convert IN OUT` writes the format of OUT's extension, or a folder of tfjs if it has none. */
@@ -36,7 +34,7 @@ export const convertCommand: Command<ConvertValues> = {
   usage: "convert IN OUT",
   summary:
     "Writes a model in another format, by OUT's extension (none: a folder of tfjs), and compares what both predict.",
-  options: { ...archFlag, ...only(imageFlags, "image-size"), ...kerasFlag },
+  options: { ...archFlag, ...only(imageFlags, "image-size", "preprocess"), ...kerasFlag, ...onnxFlags },
   flags: {
     overwrite: flag("Replace OUT if it exists", "Output"),
     "max-shard-size": value("Size of one shard of a .weights.json", "SIZE", wholeNumber(1), {
@@ -45,15 +43,6 @@ export const convertCommand: Command<ConvertValues> = {
       otherwise: "5GB",
       option: "maxShardBytes",
     }),
-    layout: value(
-      "Axes of image inputs of an .onnx, nhwc as in Keras or nchw",
-      "ORDER",
-      oneOf("nhwc", "nchw"),
-      {
-        group: "Output",
-        otherwise: "nhwc",
-      },
-    ),
     ...engineFlags,
     ...jsonFlag,
   },
@@ -97,7 +86,7 @@ export const convertCommand: Command<ConvertValues> = {
       keras ? forEarlyKeras3(before) : before,
       withoutUndefined({
         maxShardBytes: values["max-shard-size"],
-        layout: values.layout,
+        ...picked(options, "preprocess", "layout", "float16", "embedPreprocess"),
         imageSize: sidesOf(options.imageSize),
       }),
     );

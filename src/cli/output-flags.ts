@@ -36,6 +36,26 @@ export const kerasFlag: OptionFlags = {
   }),
 };
 
+/** Flags of an `.onnx`. */
+export const onnxFlags: OptionFlags = {
+  layout: sets("layout", "Axes of image inputs of an .onnx, nhwc as in Keras or nchw", "ORDER", {
+    group: output,
+    otherwise: "nhwc",
+  }),
+  float16: switches(
+    "float16",
+    true,
+    "Store the weights of an .onnx as float16, which halves the file",
+    output,
+  ),
+  "embed-preprocess": switches(
+    "embedPreprocess",
+    true,
+    "Make an .onnx take pixels from 0 to 255 and prepare them itself",
+    output,
+  ),
+};
+
 /** Flags of the results that a run leaves. */
 export const outputFlags: OptionFlags = {
   format: sets("outputFormat", `Format of the tuned model: ${formatNames.join(", ")}`, "NAME", {
@@ -43,6 +63,7 @@ export const outputFlags: OptionFlags = {
     otherwise: "keras",
   }),
   ...kerasFlag,
+  ...onnxFlags,
   out: sets("out", "Run folder, new or empty", "DIR", { group: output, otherwise: "runs/<model>-<n>" }),
   "save-every": sets("saveEvery", "Epochs between two states that --resume goes on from; 0: none", "N", {
     group: output,

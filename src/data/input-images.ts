@@ -120,6 +120,8 @@ export function imageChannelsOf(graph: LayerGraph): Channels {
  * @throws {TopologyError} if the model does not take one image.
  */
 export function imageInputOf(graph: LayerGraph, requested?: number | readonly [number, number]): ImageInput {
+  const found = imageInputIn(graph, requested);
+  if (found) return found;
   const [input, ...more] = graph.inputs;
   if (!input || more.length > 0) {
     const names = graph.inputs.map(({ name }) => name).join(", ");
@@ -128,10 +130,7 @@ export function imageInputOf(graph: LayerGraph, requested?: number | readonly [n
       "not-an-image-model",
     );
   }
-  const spec = graph.nodes[input.ref.node]?.outputs[input.ref.output];
-  const shape = spec?.shape ?? [];
-  const found = readByEmbedding(graph, input.ref.node) ? undefined : placeOfPixels(shape, sizeOf(requested));
-  if (found) return { ...found, isWhole: /^u?int/.test(spec?.dtype ?? "") };
+  const shape = graph.nodes[input.ref.node]?.outputs[input.ref.output]?.shape ?? [];
   if (readByEmbedding(graph, input.ref.node)) {
     throw new TopologyError(
       `${input.name}: expected images or texts, got ${formatShape(shape)}, numbers that stand for words, and the file does not say which. Put the TextVectorization that made them in front, keras.Sequential([vectorize, model]), and save again; or train it on arrays of these numbers.`,
@@ -144,6 +143,18 @@ export function imageInputOf(graph: LayerGraph, requested?: number | readonly [n
     `${input.name}: expected images [None,height,width,3] (1 for gray, 4 with alpha), got ${formatShape(shape)}. ${advice}`,
     "not-an-image-model",
   );
+}
+
+/** Returns how an image stands in the model's only input, undefined if the model does not take one image. */
+export function imageInputIn(
+  graph: LayerGraph,
+  requested?: number | readonly [number, number],
+): ImageInput | undefined {
+  const [input, ...more] = graph.inputs;
+  if (!input || more.length > 0 || readByEmbedding(graph, input.ref.node)) return undefined;
+  const spec = graph.nodes[input.ref.node]?.outputs[input.ref.output];
+  const place = placeOfPixels(spec?.shape ?? [], sizeOf(requested));
+  return place && { ...place, isWhole: /^u?int/.test(spec?.dtype ?? "") };
 }
 
 type Place = Omit<ImageInput, "isWhole">;

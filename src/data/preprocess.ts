@@ -1,6 +1,7 @@
 import type { PreprocessMode } from "../checkpoint.ts";
 import { pixelStatistics } from "../checkpoint.ts";
 import { UsageError } from "../errors.ts";
+import type { PixelSteps } from "../formats/write-options.ts";
 import { type OptionCheck, optionSetTo } from "../options.ts";
 
 const fround = Math.fround;
@@ -59,7 +60,7 @@ export function preprocessPixels(pixels: Float32Array, mode: PreprocessMode, cha
       return;
     case "torch":
       requireColor(mode, channels);
-      standardize(pixels, 255, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
+      standardize(pixels, 255, torchStatistics.mean, torchStatistics.std);
       return;
     default: {
       const { mean, std } = statisticsOf(mode, channels);
@@ -67,6 +68,34 @@ export function preprocessPixels(pixels: Float32Array, mode: PreprocessMode, cha
     }
   }
 }
+
+/**
+ * Returns what `preprocessPixels` does under `mode` as arithmetic that another program can carry out.
+ *
+ * @throws {UsageError} if the mode does not fit the number of channels.
+ */
+export function pixelSteps(mode: PreprocessMode, channels: number): PixelSteps {
+  const plain: PixelSteps = { isReversed: false, divisor: 1, mean: [0], std: [1] };
+  switch (mode) {
+    case "none":
+      return plain;
+    case "tf":
+      return { ...plain, divisor: 127.5, mean: [1] };
+    case "unit":
+      return { ...plain, divisor: 255 };
+    case "caffe":
+      requireColor(mode, channels);
+      return { ...plain, isReversed: true, mean: [103.939, 116.779, 123.68] };
+    case "torch":
+      requireColor(mode, channels);
+      return { ...plain, divisor: 255, ...torchStatistics };
+    default:
+      return { ...plain, ...statisticsOf(mode, channels) };
+  }
+}
+
+/** Means and standard deviations of ImageNet's pixels from 0 to 1. */
+const torchStatistics = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] } as const;
 
 function toCaffe(pixels: Float32Array): void {
   const [blueMean, greenMean, redMean] = [fround(103.939), fround(116.779), fround(123.68)];

@@ -83,7 +83,7 @@ function describedModel(json: JsonObject): DescribedModel | undefined {
 export async function writeCheckpoint(
   path: string,
   checkpoint: Checkpoint,
-  { maxShardBytes, format: asked, program, layout }: WriteOptions = {},
+  { maxShardBytes, format: asked, ...options }: WriteOptions = {},
 ): Promise<void> {
   if (maxShardBytes !== undefined && !path.toLowerCase().endsWith(shardMapEnding)) {
     throw new UsageError(
@@ -98,8 +98,9 @@ export async function writeCheckpoint(
       "graph-model",
     );
   }
-  if (layout !== undefined && !format.operations) {
-    throw optionError("layout", "the format onnx", format.name);
+  for (const name of ["layout", "float16", "pixels"] as const) {
+    if (options[name] === undefined || format.operations) continue;
+    throw optionError(name, "the format onnx", format.name);
   }
-  return format.write(path, checkpoint, { maxShardBytes, program, layout });
+  return format.write(path, checkpoint, { maxShardBytes, ...options });
 }

@@ -1,12 +1,21 @@
-import type { Checkpoint } from "../checkpoint.ts";
+import type { Checkpoint, PreprocessMode } from "../checkpoint.ts";
+import { detectPreprocess, imageInputIn } from "../data/input-images.ts";
+import { pixelSteps } from "../data/preprocess.ts";
+import { UsageError } from "../errors.ts";
 import { writeCheckpoint as writeLayers } from "../formats/checkpoint-file.ts";
 import { formatAt, formatNamed } from "../formats/formats.ts";
 import type { WriteOptions } from "../formats/write-options.ts";
 import { traceProgram } from "../model/trace-program.ts";
+import { optionError, optionName, optionSetTo } from "../options.ts";
+import { layerGraph } from "../topology/build-graph.ts";
 
-export interface WriteCheckpointOptions extends Omit<WriteOptions, "program"> {
+export interface WriteCheckpointOptions extends Omit<WriteOptions, "pixels" | "preprocess" | "program"> {
   /** Image size, `[height, width]` in pixels, for an `.onnx` of a model that leaves it free. Defaults to the checkpoint's. */
   readonly imageSize?: readonly [number, number] | undefined;
+  /** Preprocessing that an `.onnx` notes for its images, or does itself. Defaults to `"auto"`: as predictions find it. */
+  readonly preprocess?: PreprocessMode | "auto" | undefined;
+  /** Makes an `.onnx` take pixels of 0 to 255 and do the preprocessing itself. Defaults to false: it is noted in the metadata. */
+  readonly embedPreprocess?: boolean | undefined;
 }
 
 /**
@@ -23,10 +32,53 @@ export interface WriteCheckpointOptions extends Omit<WriteOptions, "program"> {
 export async function writeCheckpoint(
   path: string,
   checkpoint: Checkpoint,
-  { imageSize = checkpoint.notes.imageSize, ...options }: WriteCheckpointOptions = {},
+  {
+    imageSize = checkpoint.notes.imageSize,
+    preprocess,
+    embedPreprocess,
+    ...options
+  }: WriteCheckpointOptions = {},
 ): Promise<void> {
-  const { operations } = formatNamed(options.format ?? formatAt(path));
-  if (!operations) return writeLayers(path, checkpoint, options);
-  const program = await traceProgram(checkpoint, { kernels: operations, imageSize });
-  return writeLayers(path, checkpoint, { ...options, program });
+  const format = formatNamed(options.format ?? formatAt(path));
+  if (!format.operations) {
+    for (const [name, value] of Object.entries({ preprocess, embedPreprocess })) {
+      if (value !== undefined) throw optionError(name, "the format onnx", format.name);
+    }
+    return writeLayers(path, checkpoint, options);
+  }
+  const pixels = pixelPreparation(checkpoint, preprocess ?? "auto", embedPreprocess ?? false);
+  const program = await traceProgram(checkpoint, { kernels: format.operations, imageSize });
+  return writeLayers(path, checkpoint, { ...options, ...pixels, program });
+}
+
+/** Returns the preprocessing that is left to the caller of the written model, and the steps that it does itself. */
+function pixelPreparation(
+  checkpoint: Checkpoint,
+  asked: PreprocessMode | "auto",
+  isEmbedded: boolean,
+): Pick<WriteOptions, "pixels" | "preprocess"> {
+  const graph = layerGraph(checkpoint);
+  const image = imageInputIn(graph);
+  const refuse = (expected: string, got: string, advice: string): UsageError =>
+    new UsageError(
+      `${optionName("embedPreprocess")}: expected ${expected}, got ${got}. ${advice}`,
+      "no-pixels",
+      "embedPreprocess",
+    );
+  if (image?.layout !== "channels") {
+    if (isEmbedded) throw refuse("a model of images", graph.name, "Leave it out.");
+    return {};
+  }
+  const detected = detectPreprocess(graph, checkpoint.notes);
+  const isKnown = asked !== "auto" || detected.source !== "unknown";
+  const mode = asked === "auto" ? detected.mode : asked;
+  if (!isEmbedded) return isKnown ? { preprocess: mode } : {};
+  if (!isKnown) {
+    throw refuse(
+      "a known preprocessing",
+      detected.reason,
+      `Say which, ${optionSetTo("preprocess", "unit")}.`,
+    );
+  }
+  return { preprocess: "none", pixels: pixelSteps(mode, image.channels) };
 }

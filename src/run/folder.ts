@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, rmdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import type { Checkpoint, CheckpointFormat } from "../checkpoint.ts";
+import type { Checkpoint } from "../checkpoint.ts";
 import type { SampleUnit } from "../data/dataset.ts";
 import { MachineError, UsageError } from "../errors.ts";
 import { beginUnfinished, isRunning, replaceFile } from "../formats/atomic-file.ts";
@@ -13,6 +13,7 @@ import { reportPage } from "../report/html/report-page.ts";
 import type { RunReport } from "../report/run-report.ts";
 import { historyCsv } from "../training/history.ts";
 import { finishMoves, moveIntoPlace } from "./files.ts";
+import type { ModelWriting } from "./open-model.ts";
 import type { FinetuneResult } from "./options.ts";
 
 /** The folder of a run's results, checked and writable. Until `write`, everything in it stays as it was. */
@@ -23,7 +24,7 @@ export interface RunFolder {
    * hours of training, and a disk that fills meanwhile loses nothing.
    * @throws {UsageError | TopologyError | KerasFileError} where the format cannot hold it. @throws {MachineError} where the disk refuses.
    */
-  rehearse(checkpoint: Checkpoint, format: CheckpointFormat): Promise<void>;
+  rehearse(checkpoint: Checkpoint, writing: ModelWriting): Promise<void>;
   /**
    * Writes every file beside the old ones, then moves all into place: whatever is killed, and when, the folder holds the earlier
    * run or this one, whole, once `finishMoves` has looked at it. Returns their paths, the model's first.
@@ -36,7 +37,7 @@ export interface RunFolder {
 
 /** The results of a run, as they are written. */
 export interface RunRecord extends Omit<FinetuneResult, "files"> {
-  readonly format: CheckpointFormat;
+  readonly writing: ModelWriting;
   /** The name of the samples, in which the list of bad files is called. */
   readonly unit: SampleUnit;
   /** Every option as it was decided. */
@@ -103,9 +104,9 @@ export function openRunFolder(
   return {
     path,
     discard,
-    rehearse: async (checkpoint, format) => {
+    rehearse: async (checkpoint, writing) => {
       try {
-        await writeCheckpoint(join(staging, formatNamed(format).fileName), checkpoint, { format });
+        await writeCheckpoint(join(staging, formatNamed(writing.format).fileName), checkpoint, writing);
         writeFileSync(join(staging, "spare"), Buffer.alloc(spareBytes));
       } catch (error) {
         throw asRunError(path, staging, error);
@@ -177,9 +178,9 @@ async function stage(
     const rows = bad.map(({ path, reason }) => [path, reason].map(csvField).join(","));
     texts.push([`bad-${unit}.csv`, `${["path,reason", ...rows].join("\n")}\n`]);
   }
-  const model = formatNamed(record.format).fileName;
+  const model = formatNamed(record.writing.format).fileName;
   await mkdir(staging, { recursive: true });
-  await writeCheckpoint(join(staging, model), record.checkpoint, { format: record.format });
+  await writeCheckpoint(join(staging, model), record.checkpoint, record.writing);
   for (const [name, text] of texts) {
     await replaceFile(join(staging, name), async (file) => writeFileSync(file, text));
   }

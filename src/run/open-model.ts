@@ -2,7 +2,8 @@ import type { Checkpoint, CheckpointFormat } from "../checkpoint.ts";
 import { KerasFileError, UsageError } from "../errors.ts";
 import { readCheckpoint } from "../formats/checkpoint-file.ts";
 import { formatNamed } from "../formats/formats.ts";
-import { optionName, optionSetTo } from "../options.ts";
+import type { WriteCheckpointOptions } from "../inference/write-checkpoint.ts";
+import { optionError, optionName, optionSetTo } from "../options.ts";
 import { modelFileAt } from "./folder.ts";
 import type { RunSettings } from "./settings.ts";
 
@@ -25,6 +26,29 @@ export async function openModel({ model, arch }: RunSettings): Promise<Checkpoin
   }
   return checkpoint;
 }
+
+/** Returns the options of writing the run's model. @throws {UsageError} for one that its format does not have. */
+export function writingOptions(
+  format: CheckpointFormat,
+  { layout, float16, embedPreprocess }: Pick<RunSettings, "layout" | "float16" | "embedPreprocess">,
+): ModelWriting {
+  const asked = {
+    ...(layout !== null && { layout }),
+    ...(float16 && { float16 }),
+    ...(embedPreprocess && { embedPreprocess }),
+  };
+  const [first] = Object.keys(asked);
+  if (first === undefined || formatNamed(format).operations) return { format, ...asked };
+  throw optionError(first, `${optionSetTo("outputFormat", "onnx")}`, format, {
+    code: "format",
+    advice: `Remove ${optionName(first)}.`,
+  });
+}
+
+/** The format of a run's model, and how it is written. */
+export type ModelWriting = Pick<WriteCheckpointOptions, "layout" | "float16" | "embedPreprocess"> & {
+  readonly format: CheckpointFormat;
+};
 
 /** Returns the model as the Keras that will open it computes it, where an early one is asked for. */
 export function forRelease(

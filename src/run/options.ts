@@ -140,6 +140,12 @@ export interface FinetuneOptions {
   readonly outputFormat?: CheckpointFormat | undefined;
   /** Oldest Keras 3 that opens the `.keras`: `3.0` trains and writes the model as Keras 3.0 to 3.3 compute it. Defaults to 3.4. */
   readonly outputKeras?: "3.0" | undefined;
+  /** Order of the axes of image inputs of an `.onnx`: `nhwc` as in Keras, or `nchw`. Defaults to `nhwc`. */
+  readonly layout?: "nhwc" | "nchw" | undefined;
+  /** Stores the weights of an `.onnx` as float16, which halves the file. Defaults to false. */
+  readonly float16?: boolean | undefined;
+  /** Makes an `.onnx` take pixels of 0 to 255 and do the preprocessing itself. Defaults to false. */
+  readonly embedPreprocess?: boolean | undefined;
   /** Run folder. Without it nothing is written. */
   readonly out?: string | undefined;
   /** Replaces an earlier run in `out`, once the new one is complete. Defaults to false. */

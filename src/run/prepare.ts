@@ -38,7 +38,8 @@ import { recordedLoss, recordedPhases } from "./decided-settings.ts";
 import { withHeadFor } from "./head-for-task.ts";
 import type { ImageInput } from "./image-input.ts";
 import { inputOf } from "./image-input.ts";
-import { forRelease, openModel } from "./open-model.ts";
+import type { ModelWriting } from "./open-model.ts";
+import { forRelease, openModel, writingOptions } from "./open-model.ts";
 import { newLayerRate, optimizerOf, requireTrainable } from "./phase-optimizer.ts";
 import type { PreparedPhase } from "./phases.ts";
 import { askedPhases, phaseLines } from "./phases.ts";
@@ -50,6 +51,8 @@ export interface PreparedRun extends CutModel {
   readonly settings: DecidedSettings;
   /** The model with its head for the data's classes. */
   readonly checkpoint: Checkpoint;
+  /** How the tuned model is written. */
+  readonly writing: ModelWriting;
   readonly dataset: StoredDataset;
   /** The plan of the earliest cut. */
   readonly plan: FinetunePlan;
@@ -87,6 +90,7 @@ export async function prepareRun(settings: RunSettings): Promise<PreparedRun> {
   const outputFormat =
     settings.outputFormat === "auto" ? defaultFormat(headed.checkpoint) : settings.outputFormat;
   const checkpoint = forRelease(headed.checkpoint, outputFormat, settings);
+  const writing = writingOptions(outputFormat, settings);
   const { classWeight } = settings;
   if (classWeight !== null && classWeight !== "balanced") requireKnownClasses(classWeight, task);
   const dataset = data;
@@ -149,6 +153,7 @@ export async function prepareRun(settings: RunSettings): Promise<PreparedRun> {
       ...withCompileConfig(checkpoint, compiled),
       notes: { ...checkpoint.notes, ...notesOf(labels, image, settings) },
     },
+    writing,
     dataset,
     ...cut,
     plan,

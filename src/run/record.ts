@@ -40,7 +40,7 @@ export function runRecord(
       cacheBytes: figures.bytes,
       peakBytes: process.resourceUsage().maxRSS * 1024,
     },
-    format: run.settings.outputFormat,
+    writing: run.writing,
     args: argumentsOf(run.settings),
   };
 }

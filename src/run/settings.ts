@@ -68,6 +68,7 @@ type Nullable =
   | "metrics"
   | "momentum"
   | "out"
+  | "layout"
   | "outputKeras"
   | "patience"
   | "phases"
@@ -155,6 +156,9 @@ const runSettings: { readonly [Name in keyof RunSettings]: Setting<RunSettings[N
   keepHead: setting(trueOrFalse, false),
   outputFormat: setting(oneOf(...formatNames), "auto"),
   outputKeras: setting(oneOf("3.0"), null),
+  layout: setting(oneOf("nhwc", "nchw"), null),
+  float16: setting(trueOrFalse, false),
+  embedPreprocess: setting(trueOrFalse, false),
   out: setting(someText, null),
   overwrite: setting(trueOrFalse, false),
   saveEvery: setting(wholeNumber(0), 1),

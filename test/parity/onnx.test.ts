@@ -1,11 +1,16 @@
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { PreprocessMode } from "../../src/checkpoint.ts";
+import { imageSizeOf } from "../../src/data/input-images.ts";
+import { preprocessPixels } from "../../src/data/preprocess.ts";
 import { ensureEngine } from "../../src/engine/backend.ts";
 import { readCheckpoint } from "../../src/formats/checkpoint-file.ts";
 import { predict } from "../../src/inference/predict.ts";
+import type { WriteCheckpointOptions } from "../../src/inference/write-checkpoint.ts";
 import { writeCheckpoint } from "../../src/inference/write-checkpoint.ts";
 import type { Tensor } from "../../src/tensor.ts";
 import { float32Tensor, toFloat32 } from "../../src/tensor.ts";
+import { layerGraph } from "../../src/topology/build-graph.ts";
 import { modelPath, modelRecords, unpacked } from "../formats/model-fixtures.ts";
 import { relativeDifference } from "./differences.ts";
 import type { Keras } from "./keras.ts";
@@ -53,5 +58,38 @@ describe.each(modelRecords())("%s as ONNX", (file, record) => {
       expect(output.shape).toEqual(ours[index]?.shape);
       expect(relativeDifference(output, ours[index] as Tensor)).toBeLessThan(1e-5);
     }
+  });
+});
+
+describe("ResNet50 as ONNX", async () => {
+  const checkpoint = await readCheckpoint(modelPath("k215-resnet50.h5"));
+  const [height, width] = imageSizeOf(layerGraph(checkpoint), checkpoint.notes);
+  const pixels = float32Tensor(
+    Float32Array.from({ length: 2 * height * width * 3 }, (_, index) => (index * 37) % 256),
+    [2, height, width, 3],
+  );
+  const runtime = async (options: WriteCheckpointOptions, input: Tensor): Promise<Tensor> => {
+    const path = join(keras.folder, "resnet.onnx");
+    await writeCheckpoint(path, checkpoint, options);
+    const { outputs } = await keras.ask<{ outputs: Tensor[] }>("onnx_predict", { path, inputs: [input] });
+    return outputs[0]!;
+  };
+  const ours = async (mode: PreprocessMode): Promise<Tensor> => {
+    const prepared = Float32Array.from(pixels.data as Float32Array);
+    preprocessPixels(prepared, mode);
+    return (await predict(checkpoint, float32Tensor(prepared, pixels.shape)))[0]!;
+  };
+
+  test.each(["auto", "tf", "torch", "unit", "none", "mean=120,110,100,std=50,60,70"] as const)(
+    "with preprocessing %s inside takes pixels",
+    async (mode) => {
+      const answer = await runtime({ preprocess: mode, embedPreprocess: true }, pixels);
+      expect(relativeDifference(answer, await ours(mode === "auto" ? "caffe" : mode))).toBeLessThan(1e-5);
+    },
+  );
+
+  test("with weights of float16 predicts what the rounded weights predict", async () => {
+    const answer = await runtime({ float16: true, embedPreprocess: true }, pixels);
+    expect(relativeDifference(answer, await ours("caffe"))).toBeLessThan(5e-3);
   });
 });

@@ -29,7 +29,7 @@ async function putRun(out: string, name: string, format: CheckpointFormat): Prom
   const folder = openRunFolder(out, { overwrite: true });
   const own: Checkpoint = { ...checkpoint, notes: { labels: [name] } };
   try {
-    await folder.rehearse(own, format);
+    await folder.rehearse(own, { format });
     await folder.write(record(own, name, format));
   } catch (error) {
     folder.discard();
@@ -41,7 +41,7 @@ function record(own: Checkpoint, name: string, format: CheckpointFormat): RunRec
   const bad = name === "earlier" ? [{ path: "x.jpg", reason: "the file is empty." }] : [];
   return {
     checkpoint: own,
-    format,
+    writing: { format },
     args: { name },
     history: [{ epoch: 1, phase: 1, loss: 1, lr: 1, seconds: 1 }],
     bestEpoch: 1,

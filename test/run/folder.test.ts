@@ -44,7 +44,7 @@ function record(changes: Partial<RunRecord> = {}): RunRecord {
   };
   return {
     checkpoint,
-    format: "keras",
+    writing: { format: "keras" },
     args: { epochs: 2 },
     history: [
       {
@@ -141,7 +141,7 @@ describe("a run folder", () => {
     const before = readFileSync(join(out, "model.keras"));
     const folder = openRunFolder(out, { overwrite: true });
     expect(readFileSync(join(out, "model.keras")).equals(before)).toBe(true);
-    await expect(folder.write(record({ format: "pickle" as never }))).rejects.toThrow();
+    await expect(folder.write(record({ writing: { format: "pickle" as never } }))).rejects.toThrow();
     expect(readFileSync(join(out, "model.keras")).equals(before)).toBe(true);
     expect(json(out, "args.json")).toEqual({ epochs: 2 });
     expect(existsSync(join(out, "bad-images.csv"))).toBe(true);
@@ -156,7 +156,7 @@ describe("a run folder", () => {
   test("a model of another format takes the place of the earlier one", async () => {
     const out = join(scratch(), "run");
     await openRunFolder(out).write(record());
-    await openRunFolder(out, { overwrite: true }).write(record({ format: "h5" }));
+    await openRunFolder(out, { overwrite: true }).write(record({ writing: { format: "h5" } }));
     expect(readdirSync(out).filter((name) => name.startsWith("model"))).toEqual(["model.h5"]);
     expect(modelFileAt(out)).toBe(join(out, "model.h5"));
   });
@@ -164,10 +164,10 @@ describe("a run folder", () => {
   test("a model that its format cannot hold is refused before training, by the path it would have", async () => {
     const out = join(scratch(), "run");
     const folder = openRunFolder(out);
-    await folder.rehearse(checkpoint, "keras");
+    await folder.rehearse(checkpoint, { format: "keras" });
     expect(existsSync(join(out, "model.keras"))).toBe(false);
     const config = { class_name: "Functional", config: { name: "broken" } };
-    const refusal = folder.rehearse({ ...checkpoint, modelConfig: config }, "h5");
+    const refusal = folder.rehearse({ ...checkpoint, modelConfig: config }, { format: "h5" });
     await expect(refusal).rejects.toThrow();
     await refusal.catch((error: Error) => expect(error.message).not.toContain(".partial-"));
     folder.discard();

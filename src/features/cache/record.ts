@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { crc32 } from "node:zlib";
-import { elementCount, type Shape } from "../../tensor.ts";
-import { decodeFloat16, encodeFloat16 } from "./float16.ts";
+import { elementCount, encodeFloat16, type Shape } from "../../tensor.ts";
+import { decodeFloat16 } from "./float16.ts";
 
 export type FeatureStorage = "float32" | "float16";
 

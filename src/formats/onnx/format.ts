@@ -1,5 +1,5 @@
 import { writeFileSync } from "node:fs";
-import type { Checkpoint } from "../../checkpoint.ts";
+import type { Checkpoint, PreprocessMode } from "../../checkpoint.ts";
 import { replaceFile } from "../atomic-file.ts";
 import type { Format } from "../format.ts";
 import { onnxKernels, onnxModel } from "./onnx-model.ts";
@@ -14,9 +14,9 @@ export const onnxFormat: Format = {
   holdsGraphs: true,
   operations: onnxKernels,
   read: () => undefined,
-  write: async (path, checkpoint, { program, layout }) => {
+  write: async (path, checkpoint, { program, preprocess, ...options }) => {
     if (!program) throw new Error(`${path}: an ONNX file is written from a program of operations`);
-    const bytes = await onnxModel(program, { layout: layout ?? "nhwc", metadata: metadataOf(checkpoint) });
+    const bytes = await onnxModel(program, { ...options, metadata: metadataOf(checkpoint, preprocess) });
     return replaceFile(path, async (descriptor) => writeFileSync(descriptor, bytes));
   },
   warnings: () => [],
@@ -25,8 +25,11 @@ export const onnxFormat: Format = {
 };
 
 /** Returns what a program needs besides the graph to prepare images and to read scores, as texts. */
-function metadataOf({ kerasVersion, notes }: Checkpoint): Record<string, string> {
-  const { labels, preprocess } = notes;
+function metadataOf(
+  { kerasVersion, notes }: Checkpoint,
+  preprocess: PreprocessMode | undefined = notes.preprocess,
+): Record<string, string> {
+  const { labels } = notes;
   return {
     keras_version: kerasVersion,
     ...(labels && { labels: JSON.stringify(labels) }),

@@ -1,7 +1,8 @@
 /** @file An ONNX graph while it is being written. */
 import { TopologyError } from "../../errors.ts";
+import { optionName } from "../../options.ts";
 import type { TensorData } from "../../tensor.ts";
-import { elementCount } from "../../tensor.ts";
+import { elementCount, encodeFloat16 } from "../../tensor.ts";
 import type { AttributeValue, NodeMessage, TensorMessage } from "./messages.ts";
 import { attribute, dataType } from "./messages.ts";
 import type {
@@ -38,8 +39,12 @@ export class GraphBuilder {
   #layer = "model";
   #batch: Name | undefined;
 
-  constructor(program: TensorProgram) {
+  readonly #float16: boolean;
+
+  /** With `float16` floats are stored in half their size and cast back where they are read. */
+  constructor(program: TensorProgram, { float16 = false }: { readonly float16?: boolean } = {}) {
     this.#program = program;
+    this.#float16 = float16;
     for (const input of program.inputs) {
       this.#names.set(input.id, this.unique(input.name));
     }
@@ -163,10 +168,26 @@ export class GraphBuilder {
     const key = rawData.length <= 64 ? `${type}:${dims}:${rawData}` : undefined;
     const known = key === undefined ? undefined : this.#small.get(key);
     if (known !== undefined) return known;
+    if (this.#float16 && key === undefined && values instanceof Float32Array)
+      return this.#half(base, dims, values);
     const name = this.unique(base);
     if (key !== undefined) this.#small.set(key, name);
     this.initializers.push({ name, dims, dataType: type, rawData });
     return name;
+  }
+
+  /** Floats stored as float16. @throws {TopologyError} for numbers that are too large for it. */
+  #half(base: string, dims: readonly number[], values: Float32Array): Name {
+    const beyond = values.find((value) => Math.abs(value) >= 65520);
+    if (beyond !== undefined) {
+      throw new TopologyError(
+        `${base}: ${optionName("float16")}: expected numbers below 65520, got ${beyond}. Write float32.`,
+        "float16-range",
+      );
+    }
+    return this.add("Cast", [this.initializer(base, dims, dataType.float16, encodeFloat16(values))], {
+      to: dataType.float,
+    });
   }
 
   /** A vector of int64 with sizes of which some grow with the batch. */

@@ -10,6 +10,7 @@ export const dataType = {
   int32: 6,
   int64: 7,
   bool: 9,
+  float16: 10,
   double: 11,
 } as const;
 

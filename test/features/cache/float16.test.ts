@@ -1,11 +1,6 @@
 import { expect, test } from "vitest";
-import {
-  decodeFloat16,
-  encodeFloat16,
-  roundToFloat16,
-  toFloat16Bits,
-} from "../../../src/features/cache/float16.ts";
-import { float32Tensor, toFloat32 } from "../../../src/tensor.ts";
+import { decodeFloat16, roundToFloat16 } from "../../../src/features/cache/float16.ts";
+import { encodeFloat16, float32Tensor, toFloat16Bits, toFloat32 } from "../../../src/tensor.ts";
 import { answers, type PackedArray, unpack } from "../../data/answers.ts";
 
 const fixture = await answers<{ values: PackedArray; bits: PackedArray }>("float16.json");
