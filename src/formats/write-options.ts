@@ -19,7 +19,7 @@ export interface FormatWriteOptions {
   readonly layout?: "nhwc" | "nchw" | undefined;
   /** Stores weights as float16, which halves the file, for formats that hold operations. They are computed with as float32. */
   readonly float16?: boolean | undefined;
-  /** What the written model itself does to pixels first, for formats that hold operations. */
+  /** Steps from pixels that the written model itself carries out first, for formats that hold operations. */
   readonly pixels?: PixelSteps | undefined;
   /** The preprocessing that images need before the model is called, where that is known. */
   readonly preprocess?: PreprocessMode | undefined;

@@ -14,7 +14,7 @@ export interface WriteCheckpointOptions extends Omit<WriteOptions, "pixels" | "p
   readonly imageSize?: readonly [number, number] | undefined;
   /** Preprocessing that an `.onnx` notes for its images, or does itself. Defaults to `"auto"`: as predictions find it. */
   readonly preprocess?: PreprocessMode | "auto" | undefined;
-  /** Makes an `.onnx` take pixels of 0 to 255 and do the preprocessing itself. Defaults to false: it is noted in the metadata. */
+  /** True makes an `.onnx` take pixels of 0 to 255 and do the preprocessing itself. Defaults to false: it is noted in the metadata. */
   readonly embedPreprocess?: boolean | undefined;
 }
 

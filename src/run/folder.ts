@@ -2,19 +2,24 @@ import { randomUUID } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, rmdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import type { Checkpoint } from "../checkpoint.ts";
+import type { Checkpoint, CheckpointFormat } from "../checkpoint.ts";
 import type { SampleUnit } from "../data/dataset.ts";
 import { MachineError, UsageError } from "../errors.ts";
 import { beginUnfinished, isRunning, replaceFile } from "../formats/atomic-file.ts";
 import { formatNamed, formats, nameWithoutEnding } from "../formats/formats.ts";
+import type { WriteCheckpointOptions } from "../inference/write-checkpoint.ts";
 import { writeCheckpoint } from "../inference/write-checkpoint.ts";
 import { optionName, optionSetTo } from "../options.ts";
 import { reportPage } from "../report/html/report-page.ts";
 import type { RunReport } from "../report/run-report.ts";
 import { historyCsv } from "../training/history.ts";
 import { finishMoves, moveIntoPlace } from "./files.ts";
-import type { ModelWriting } from "./open-model.ts";
 import type { FinetuneResult } from "./options.ts";
+
+/** The format of a run's model, and how it is written. */
+export type ModelWriting = Pick<WriteCheckpointOptions, "layout" | "float16" | "embedPreprocess"> & {
+  readonly format: CheckpointFormat;
+};
 
 /** The folder of a run's results, checked and writable. Until `write`, everything in it stays as it was. */
 export interface RunFolder {

@@ -2,8 +2,8 @@ import type { Checkpoint, CheckpointFormat } from "../checkpoint.ts";
 import { KerasFileError, UsageError } from "../errors.ts";
 import { readCheckpoint } from "../formats/checkpoint-file.ts";
 import { formatNamed } from "../formats/formats.ts";
-import type { WriteCheckpointOptions } from "../inference/write-checkpoint.ts";
 import { optionError, optionName, optionSetTo } from "../options.ts";
+import type { ModelWriting } from "./folder.ts";
 import { modelFileAt } from "./folder.ts";
 import type { RunSettings } from "./settings.ts";
 
@@ -44,11 +44,6 @@ export function writingOptions(
     advice: `Remove ${optionName(first)}.`,
   });
 }
-
-/** The format of a run's model, and how it is written. */
-export type ModelWriting = Pick<WriteCheckpointOptions, "layout" | "float16" | "embedPreprocess"> & {
-  readonly format: CheckpointFormat;
-};
 
 /** Returns the model as the Keras that will open it computes it, where an early one is asked for. */
 export function forRelease(

@@ -35,10 +35,10 @@ import { costQuestion, countOf, freeBytesAt } from "./cost.ts";
 import { dataOptions } from "./data-options.ts";
 import type { DecidedSettings } from "./decided-settings.ts";
 import { recordedLoss, recordedPhases } from "./decided-settings.ts";
+import type { ModelWriting } from "./folder.ts";
 import { withHeadFor } from "./head-for-task.ts";
 import type { ImageInput } from "./image-input.ts";
 import { inputOf } from "./image-input.ts";
-import type { ModelWriting } from "./open-model.ts";
 import { forRelease, openModel, writingOptions } from "./open-model.ts";
 import { newLayerRate, optimizerOf, requireTrainable } from "./phase-optimizer.ts";
 import type { PreparedPhase } from "./phases.ts";
@@ -51,7 +51,7 @@ export interface PreparedRun extends CutModel {
   readonly settings: DecidedSettings;
   /** The model with its head for the data's classes. */
   readonly checkpoint: Checkpoint;
-  /** How the tuned model is written. */
+  /** The format and the options that the tuned model is written with. */
   readonly writing: ModelWriting;
   readonly dataset: StoredDataset;
   /** The plan of the earliest cut. */
