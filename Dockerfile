@@ -1,7 +1,7 @@
 # keras-finetune with its native engine:
 #
 #     docker build -t keras-finetune .
-#     docker run --rm -v "$PWD:/work" keras-finetune --model /work/resnet50.h5 --freeze-until conv4 --data /work/photos --out /work/runs/photos
+#     docker run --rm -v "$PWD:/data" keras-finetune --model /data/resnet50.h5 --freeze-until conv4 --data /data/photos --out /data/runs/photos
 FROM node:20-bookworm AS build
 RUN apt-get update && apt-get install -y --no-install-recommends python3-pip python3-venv && rm -rf /var/lib/apt/lists/*
 WORKDIR /opt/keras-finetune
@@ -15,6 +15,6 @@ COPY --from=build /opt/keras-finetune /opt/keras-finetune
 COPY --from=build /opt/keras-finetune-home /opt/keras-finetune-home
 ENV KERAS_FINETUNE_HOME=/opt/keras-finetune-home
 RUN ln -s /opt/keras-finetune/bin/finetune.js /usr/local/bin/finetune && finetune doctor
-WORKDIR /work
+WORKDIR /data
 USER node
 ENTRYPOINT ["finetune"]
