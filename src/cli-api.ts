@@ -33,6 +33,7 @@ export { makeRunFolder, modelFileAt, removeRunFolder } from "./run/folder.ts";
 export { cutNamed } from "./run/phases.ts";
 export type { PreparedRun } from "./run/prepare.ts";
 export { prepareRun } from "./run/prepare.ts";
+export { engineOfRun, finishedEpochs, finishedLine } from "./run/resume.ts";
 export type { RunSummary } from "./run/saved-runs.ts";
 export { runsBelow, writeReport } from "./run/saved-runs.ts";
 export type { RunOption } from "./run/settings.ts";

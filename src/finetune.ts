@@ -5,7 +5,7 @@ import { trainAndJudge } from "./run/judged-validation.ts";
 import type { FinetuneOptions, FinetuneResult, ResumeOptions } from "./run/options.ts";
 import { announce, prepareRun } from "./run/prepare.ts";
 import { runRecord } from "./run/record.ts";
-import { forgetAsked, keepAsked, resumedOptions, startOf } from "./run/resume.ts";
+import { finishedEpochs, finishedLine, keptArguments, resumedOptions, startOf } from "./run/resume.ts";
 import { runReport } from "./run/run-report.ts";
 import { resolveOptions } from "./run/settings.ts";
 import { withTest } from "./run/test-samples.ts";
@@ -13,7 +13,8 @@ import { withTest } from "./run/test-samples.ts";
 /**
  * Trains what the policy leaves trainable on `data`: everything static runs once per sample, the rest at every step. Nothing is
  * written without `out`. An aborted signal or a loss that is not finite rejects once the best completed epoch is in `out`.
- * With `resume` a run goes on from its last state, to the same bits as if it had never stopped.
+ * With `resume` a run goes on from its last state, to the same bits as if it had never stopped; one that is finished is returned as it
+ * is, and nothing is written.
  * @throws {UsageError | TopologyError | KerasFileError | DataError} before anything is computed where the run cannot be.
  *
  * @example
@@ -27,17 +28,19 @@ import { withTest } from "./run/test-samples.ts";
 export async function finetune(given: FinetuneOptions | ResumeOptions): Promise<FinetuneResult> {
   const started = performance.now();
   const isResumed = "resume" in given;
+  const finished = isResumed ? finishedEpochs(given) : null;
   const options = isResumed ? resumedOptions(given) : given;
   const settings = resolveOptions(options);
   const { out, overwrite, onProgress: report } = settings;
   const engine = await ensureEngine();
   const run = await prepareRun(settings);
   announce(run);
-  const folder = out === null ? null : openRunFolder(out, { overwrite });
+  if (finished) report({ kind: "note", message: finishedLine(String(out), finished) });
+  const folder = out === null || finished ? null : openRunFolder(out, { overwrite });
   try {
     await folder?.rehearse(run.checkpoint, run.writing);
-    const start = startOf(run, engine, isResumed);
-    if (out !== null && !isResumed && settings.saveEvery > 0) await keepAsked(out, settings);
+    const start = startOf(run, engine, isResumed, finished !== null);
+    await folder?.keepArguments(keptArguments(run, settings, engine), isResumed);
     const features = await openFeatures(run, engine);
     const { trained, validation } = await trainAndJudge(run, features, started, start).finally(
       features.close,
@@ -52,7 +55,6 @@ export async function finetune(given: FinetuneOptions | ResumeOptions): Promise<
     report({ kind: "note", message: `stopped   after epoch ${length}${kept}` });
     throw trained.stopped;
   } catch (error) {
-    if (out !== null && !isResumed) forgetAsked(out);
     folder?.discard();
     throw error;
   }

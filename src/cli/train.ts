@@ -1,5 +1,8 @@
 import {
+  engineOfRun,
   ensureEngine,
+  finishedEpochs,
+  finishedLine,
   makeRunFolder,
   prepareRun,
   removeRunFolder,
@@ -8,7 +11,7 @@ import {
   wholeNumber,
 } from "../cli-api.ts";
 import type { CrossValidationOptions, SampleUnit } from "../index.ts";
-import { crossValidate, finetune, UsageError } from "../index.ts";
+import { crossValidate, finetune, UsageError, useEngine } from "../index.ts";
 import { columns } from "./columns.ts";
 import type { Command, GivenOptions } from "./command.ts";
 import { archFlag, dataFlags, modelFlag } from "./data-flags.ts";
@@ -135,7 +138,12 @@ async function resumeRun(
       "resume",
     );
   }
-  chooseEngine(values);
+  const finished = finishedEpochs({ resume: out, epochs });
+  if (finished && !values.json) {
+    terminal.print(finishedLine(out, finished));
+    return;
+  }
+  useEngine(engineOfRun(out) ?? "auto", { verbose: values.verbose ?? false });
   terminal.print(engineLine(await ensureEngine()));
   let unit: SampleUnit = "samples";
   const result = await finetune({

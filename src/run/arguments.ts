@@ -3,6 +3,7 @@ import type { Checkpoint } from "../checkpoint.ts";
 import type { Dataset } from "../data/dataset.ts";
 import type { InputTensor } from "../tensor.ts";
 import type { DecidedSettings } from "./decided-settings.ts";
+import type { RunSettings } from "./settings.ts";
 
 /**
  * Returns the settings of a run as args.json keeps them: every option as it was decided, in JSON. A checkpoint or a dataset is
@@ -15,6 +16,31 @@ export function argumentsOf(settings: DecidedSettings): Readonly<Record<string, 
     data: typeof data === "string" ? data : { sha256: datasetHash(data) },
     ...plain,
   };
+}
+
+/** Options as the caller gave them, from which the run can be prepared again to the same bits. */
+export interface AskedOptions {
+  readonly asked: Readonly<Record<string, unknown>>;
+  /** Names of the options whose values JSON cannot hold: checkpoints, datasets, functions. A caller who goes on passes them again. */
+  readonly again: readonly string[];
+}
+
+/** Returns the options that are not left to their defaults. The signal and the progress listener are nobody's but the call's. */
+export function askedOptions(settings: RunSettings): AskedOptions {
+  const { signal: _signal, onProgress: _progress, callbacks, ...options } = settings;
+  const given = Object.entries(options).filter(([, value]) => value !== null && value !== "auto");
+  const again = given.filter(([name, value]) => !isPlain(name, value)).map(([name]) => name);
+  return {
+    asked: Object.fromEntries(given.filter(([name]) => !again.includes(name))),
+    again: callbacks.length > 0 ? [...again, "callbacks"] : again,
+  };
+}
+
+/** Tells if JSON holds the value of an option whole. */
+function isPlain(name: string, value: unknown): boolean {
+  if (name === "model" || name === "data") return typeof value === "string";
+  if (typeof value === "function") return false;
+  return typeof value !== "object" || value === null || Object.values(value).every((one) => isPlain("", one));
 }
 
 /** Returns the sha256 of a checkpoint's config and weights. */

@@ -22,6 +22,11 @@ const recordNames = [
 const completePrefix = ".complete-";
 const movingPrefix = ".moving-";
 
+/** The arguments of a run that is to replace the results in the folder: they wait here until it does. */
+export function waitingArguments(path: string): string {
+  return join(path, "state", "args.json");
+}
+
 /** Puts the files in `staging`, a folder inside `path`, in the place of an earlier run's. @throws what the system answers. */
 export function moveIntoPlace(path: string, staging: string): void {
   const name = `${completePrefix}${process.pid}-${randomUUID().slice(0, 8)}`;
@@ -49,6 +54,7 @@ function finish(path: string, name: string): void {
     renameSync(join(path, name), join(path, moving));
   }
   for (const file of readdirSync(join(path, moving))) replace(join(path, moving, file), join(path, file));
+  rmSync(waitingArguments(path), { force: true });
   rmdirSync(join(path, moving));
 }
 

@@ -14,6 +14,7 @@ import { reportPage } from "../report/html/report-page.ts";
 import type { RunReport } from "../report/run-report.ts";
 import { historyCsv } from "../training/history.ts";
 import { finishMoves, moveIntoPlace } from "./files.ts";
+import { forgetArguments, keepArguments } from "./kept-arguments.ts";
 import type { FinetuneResult } from "./options.ts";
 
 /** The format of a run's model, and how it is written. */
@@ -31,12 +32,17 @@ export interface RunFolder {
    */
   rehearse(checkpoint: Checkpoint, writing: ModelWriting): Promise<void>;
   /**
+   * Keeps the run's arguments in the folder before anything is extracted, so that it can be resumed. What `write` puts into args.json.
+   * @throws {MachineError} where the disk refuses.
+   */
+  keepArguments(args: Readonly<Record<string, unknown>>, isResumed: boolean): Promise<void>;
+  /**
    * Writes every file beside the old ones, then moves all into place: whatever is killed, and when, the folder holds the earlier
    * run or this one, whole, once `finishMoves` has looked at it. Returns their paths, the model's first.
    * @throws {MachineError} where the disk refuses; the old files are untouched then.
    */
   write(record: RunRecord, report?: RunReport | null): Promise<readonly string[]>;
-  /** Removes what `openRunFolder` made, if nothing was written. */
+  /** Removes what `openRunFolder` and `keepArguments` made, if nothing was written and no state saved. */
   discard(): void;
 }
 
@@ -91,10 +97,13 @@ export function openRunFolder(
     }
   });
   let written = false;
+  let kept: string | null = null;
+  let isAnew = false;
   const discard = (): void => {
     if (written) return;
     rmSync(staging, { recursive: true, force: true });
     end();
+    if (isAnew) forgetArguments(path);
     if (made !== undefined) removeEmpty(resolve(path), dirname(resolve(made)));
   };
   const other = readdirSync(path).find((name) => isStaging(name) && name !== basename(staging));
@@ -117,10 +126,19 @@ export function openRunFolder(
         throw asRunError(path, staging, error);
       }
     },
+    keepArguments: async (args, isResumed) => {
+      kept = json(args);
+      isAnew = !isResumed;
+      try {
+        await keepArguments(path, staging, kept, isResumed);
+      } catch (error) {
+        throw asRunError(path, staging, error);
+      }
+    },
     write: async (record, report = null) => {
       try {
         for (const name of readdirSync(staging)) await rm(join(staging, name), { recursive: true });
-        const names = await stage(staging, record, report);
+        const names = await stage(staging, record, kept ?? json(record.args), report);
         moveIntoPlace(path, staging);
         written = true;
         return names.map((name) => join(path, name));
@@ -164,13 +182,14 @@ export function modelFileAt(path: string): string {
 async function stage(
   staging: string,
   record: RunRecord,
+  args: string,
   report: RunReport | null,
 ): Promise<readonly string[]> {
   const { cost, ...plan } = record.plan;
   const { engine, bestEpoch, features, measured, proof, test, bad, unit } = record;
   const labels = record.checkpoint.notes.labels;
   const texts: [name: string, text: string][] = [
-    ["args.json", json(record.args)],
+    ["args.json", args],
     ["history.csv", historyCsv(record.history)],
     [
       "plan.json",

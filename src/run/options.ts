@@ -163,12 +163,12 @@ export interface FinetuneOptions {
 }
 
 /**
- * Options that go on with a run where its last state was saved: the folder stands alone, but for values that were no files then, which
- * are passed again.
+ * Options that go on with a run where its last state was saved: the folder stands alone, but for values that a file cannot hold
+ * (checkpoints, datasets, functions, callbacks), which are passed again.
  */
 export interface ResumeOptions
   extends Pick<FinetuneOptions, "epochs" | "callbacks" | "onProgress" | "signal">,
-    Partial<Pick<FinetuneOptions, "model" | "data">> {
+    Partial<Pick<FinetuneOptions, "model" | "data" | "loss" | "metrics" | "weightedMetrics">> {
   /** Run folder. */
   readonly resume: string;
 }

@@ -1,67 +1,96 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
 import type { EngineInfo } from "../engine/backend.ts";
 import { UsageError } from "../errors.ts";
-import { replaceFile } from "../formats/atomic-file.ts";
-import { optionError } from "../options.ts";
+import { optionError, optionName } from "../options.ts";
 import type { Callback } from "../training/callbacks/callback.ts";
 import type { TrainingState } from "../training/state.ts";
 import { readState, stateSaver, writeState } from "../training/state-file.ts";
-import { checkpointHash, datasetHash } from "./arguments.ts";
+import { argumentsOf, askedOptions, checkpointHash, datasetHash } from "./arguments.ts";
+import { finishMoves, waitingArguments } from "./files.ts";
+import { hasResults, readArguments, stateFile } from "./kept-arguments.ts";
 import type { FinetuneOptions, ResumeOptions } from "./options.ts";
 import type { PreparedRun } from "./prepare.ts";
 import type { RunSettings } from "./settings.ts";
 
-const stateFolder = (out: string): string => join(out, "state");
-const askedFile = (out: string): string => join(stateFolder(out), "asked.json");
-const stateFile = (out: string): string => join(stateFolder(out), "training.state");
-
 /** Returns whether a folder holds a run that can be resumed. */
 export function isResumable(out: string): boolean {
-  return existsSync(askedFile(out));
+  return existsSync(out) && readArguments(out) !== null;
 }
 
 /**
- * Returns the options of the run in a folder, as they were asked. Values that were no text then are passed again.
- * @throws {UsageError} for a folder that no run with states has written, and for a value that is missing.
+ * Returns the options of the run in a folder, as they were asked. Values that JSON cannot hold are passed again. More epochs than
+ * the run had lengthen its last phase.
+ * @throws {UsageError} for a folder that no run has begun in, and for a value that is missing.
  */
 export function resumedOptions(options: ResumeOptions): FinetuneOptions {
   const { resume, ...given } = options;
-  if (!isResumable(resume)) {
+  if (existsSync(resume)) finishMoves(resume);
+  const kept = readArguments(resume);
+  if (!kept || (hasResults(resume) && !existsSync(stateFile(resume)) && !finishedEpochs(options))) {
     throw optionError("resume", "a run folder with a state", resume, { code: "resume-without-state" });
   }
-  const settings = JSON.parse(readFileSync(askedFile(resume), "utf8")) as Readonly<Record<string, unknown>>;
-  const asked = Object.fromEntries(
-    Object.entries(settings).filter(([, value]) => value !== null && value !== "auto"),
-  ) as unknown as FinetuneOptions;
   const stated = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
-  const merged: FinetuneOptions = { ...asked, ...stated, out: resume, overwrite: true };
-  for (const name of ["model", "data"] as const) {
-    if (merged[name] !== undefined) continue;
-    throw optionError(name, "the value that the run had, which was no file", undefined, {
+  for (const name of kept.resume.again) {
+    if (name in stated) continue;
+    throw optionError(name, "the value that the run had, which a file cannot hold", undefined, {
       code: "resume-value",
+      advice: "Pass it again.",
     });
   }
-  return merged;
+  const { recipe, freeze, ...asked } = kept.resume.asked;
+  const isLonger = given.epochs !== undefined && given.epochs !== kept.epochs;
+  // A recipe shares its epochs out between its phases: more of them make the last one longer, and move no other.
+  const cuts = recipe !== undefined && isLonger ? { phases: kept.phases } : { recipe, freeze };
+  const known = Object.fromEntries(Object.entries(cuts).filter(([, value]) => value !== undefined));
+  return { ...asked, ...known, ...stated, out: resume, overwrite: true } as unknown as FinetuneOptions;
 }
 
-/** Keeps what a run was asked in its folder, where it can be resumed; a state of an earlier run goes. */
-export async function keepAsked(out: string, settings: RunSettings): Promise<void> {
-  const { model, data, callbacks: _callbacks, onProgress: _progress, signal: _signal, ...plain } = settings;
-  rmSync(stateFolder(out), { recursive: true, force: true });
-  mkdirSync(stateFolder(out), { recursive: true });
-  const asked = {
-    ...plain,
-    ...(typeof model === "string" && { model }),
-    ...(typeof data === "string" && { data }),
-  };
-  const text = `${JSON.stringify(asked, null, 2)}\n`;
-  await replaceFile(askedFile(out), async (file) => writeFileSync(file, text));
+/** The length of a finished run. */
+export interface FinishedRun {
+  readonly epochs: number;
+  /** Epochs that it was to have; more than `epochs` where something ended it early. */
+  readonly planned: number;
 }
 
-/** Removes what `keepAsked` wrote where no state followed. */
-export function forgetAsked(out: string): void {
-  if (!existsSync(stateFile(out))) rmSync(stateFolder(out), { recursive: true, force: true });
+/** Returns the length of the run in a folder if it is finished and no more epochs are asked for, else null. */
+export function finishedEpochs({ resume, epochs }: ResumeOptions): FinishedRun | null {
+  if (existsSync(resume)) finishMoves(resume);
+  const kept = readArguments(resume);
+  if (!kept || !hasResults(resume) || existsSync(waitingArguments(resume))) return null;
+  const trained = readFileSync(join(resume, "history.csv"), "utf8").trim().split("\n").length - 1;
+  const planned = epochs ?? kept.epochs;
+  if (!existsSync(stateFile(resume))) return trained === planned ? { epochs: trained, planned } : null;
+  const { counts } = readState(stateFile(resume)).state;
+  if (counts.epochs !== trained) return null;
+  const isLast = counts.phase === (Array.isArray(kept.phases) ? kept.phases.length : 1);
+  const isEnded = counts.ended === "run" || (counts.ended === "phase" && isLast);
+  return trained === planned || (isEnded && planned === kept.epochs) ? { epochs: trained, planned } : null;
+}
+
+/** Returns the line that a finished run is answered with. */
+export function finishedLine(out: string, { epochs, planned }: FinishedRun): string {
+  return `finished  ${out} after epoch ${epochs} of ${planned}. Ask for more with ${optionName("epochs")}.`;
+}
+
+/** Returns the name of the engine that the run in a folder began on, null where there is none. */
+export function engineOfRun(out: string): EngineInfo["name"] | null {
+  const engine = readArguments(out)?.resume.belongsTo["engine"];
+  return engine === undefined ? null : (engine.split(" ")[0] as EngineInfo["name"]);
+}
+
+/**
+ * Returns what args.json says of a run: every option as it was decided, and what a resumed run is prepared from. `given` are the
+ * settings before the preparation.
+ */
+export function keptArguments(
+  run: PreparedRun,
+  given: RunSettings,
+  engine: EngineInfo,
+): Readonly<Record<string, unknown>> {
+  const belongsTo = ownersOf(run, engine);
+  return { ...argumentsOf(run.settings), resume: { ...askedOptions(given), belongsTo } };
 }
 
 /** A run as it begins or goes on. */
@@ -79,23 +108,22 @@ export interface RunStart {
  * ended it. A disk that refuses a state is warned of, and training goes on.
  * @throws {UsageError} where the model, the data or the engine are not those of the state.
  */
-export function startOf(run: PreparedRun, engine: EngineInfo, isResumed: boolean): RunStart {
+export function startOf(
+  run: PreparedRun,
+  engine: EngineInfo,
+  isResumed: boolean,
+  isFinished: boolean,
+): RunStart {
   const { out, saveEvery, epochs, onProgress } = run.settings;
   if (out === null) return { from: null, planned: epochs, saver: null };
   const owners = ownersOf(run, engine);
   const saved = isResumed && existsSync(stateFile(out)) ? readState(stateFile(out)) : null;
-  const strange = saved && Object.keys(owners).find((name) => owners[name] !== saved.belongsTo[name]);
-  if (saved && strange) {
-    throw new UsageError(
-      `${out}: ${strange}: expected what the run began with (${saved.belongsTo[strange]}), got ${owners[strange]}. Start a new run in another folder.`,
-      "resume-other",
-      "resume",
-    );
-  }
+  if (isResumed) requireOwners(out, owners, readArguments(out)?.resume.belongsTo);
+  if (saved) requireOwners(out, owners, saved.belongsTo);
   const planned = Number(saved?.belongsTo["planned"] ?? epochs);
   const belongsTo = { ...owners, planned: String(planned), epochs: String(epochs) };
   const isLonger = saved !== null && epochs > Number(saved.belongsTo["epochs"]);
-  if (saved) {
+  if (saved && !isFinished) {
     onProgress({ kind: "note", message: `resumed   after epoch ${saved.state.counts.epochs} of ${epochs}` });
   }
   return {
@@ -103,10 +131,11 @@ export function startOf(run: PreparedRun, engine: EngineInfo, isResumed: boolean
       saved && (isLonger ? { ...saved.state, counts: { ...saved.state.counts, ended: null } } : saved.state),
     planned,
     saver:
-      saveEvery === 0
+      saveEvery === 0 || isFinished
         ? null
         : stateSaver(saveEvery, async (state) => {
             try {
+              mkdirSync(dirname(stateFile(out)), { recursive: true });
               await writeState(stateFile(out), { belongsTo, state });
             } catch (error) {
               const reason = error instanceof Error ? error.message : String(error);
@@ -117,10 +146,33 @@ export function startOf(run: PreparedRun, engine: EngineInfo, isResumed: boolean
   };
 }
 
-function ownersOf({ checkpoint, dataset }: PreparedRun, engine: EngineInfo): Record<string, string> {
+type Owners = Readonly<Record<string, string>>;
+
+/** @throws {UsageError} where a run that goes on has not what it began with. */
+function requireOwners(out: string, owners: Owners, begun: Owners = {}): void {
+  const strange = Object.keys(owners).find((name) => owners[name] !== begun[name]);
+  if (strange === undefined) return;
+  throw new UsageError(
+    `${out}: ${strange}: expected what the run began with (${begun[strange]}), got ${owners[strange]}. Start a new run in another folder.`,
+    "resume-other",
+    "resume",
+  );
+}
+
+function ownersOf({ checkpoint, dataset }: PreparedRun, engine: EngineInfo): Owners {
   return {
     model: checkpointHash(checkpoint),
-    data: datasetHash(dataset),
+    data: `${datasetHash(dataset)}${sizesOf(dataset)}`,
     engine: `${engine.name} ${engine.tensorflow ?? engine.tfjs}`,
   };
+}
+
+/** Returns a text that changes with the size of any file of the dataset; empty for arrays. */
+function sizesOf(dataset: PreparedRun["dataset"]): string {
+  if (!("samples" in dataset)) return "";
+  const hash = createHash("sha256");
+  for (const { path } of dataset.samples) {
+    hash.update(`${statSync(path, { throwIfNoEntry: false })?.size}\n`);
+  }
+  return `-${hash.digest("hex").slice(0, 16)}`;
 }
