@@ -189,12 +189,12 @@ async function makeRun(
 function startOrResume(options: FinetuneOptions, out: string | null): Promise<FinetuneResult> {
   if (out === null) return finetune({ ...options, out: undefined });
   if (!isResumable(out)) return finetune({ ...options, out, overwrite: true });
-  const { model, data, callbacks, onProgress, signal } = options;
+  const { model, data, loss, metrics, weightedMetrics, callbacks, onProgress, signal } = options;
   return finetune({
     resume: out,
     ...(typeof model !== "string" && { model }),
     ...(typeof data !== "string" && { data }),
-    ...{ callbacks, onProgress, signal },
+    ...{ loss, metrics, weightedMetrics, callbacks, onProgress, signal },
   });
 }
 

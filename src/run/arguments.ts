@@ -3,6 +3,7 @@ import type { Checkpoint } from "../checkpoint.ts";
 import type { Dataset } from "../data/dataset.ts";
 import type { InputTensor } from "../tensor.ts";
 import type { DecidedSettings } from "./decided-settings.ts";
+import type { AskedOptions } from "./kept-arguments.ts";
 import type { RunSettings } from "./settings.ts";
 
 /**
@@ -16,13 +17,6 @@ export function argumentsOf(settings: DecidedSettings): Readonly<Record<string, 
     data: typeof data === "string" ? data : { sha256: datasetHash(data) },
     ...plain,
   };
-}
-
-/** Options as the caller gave them, from which the run can be prepared again to the same bits. */
-export interface AskedOptions {
-  readonly asked: Readonly<Record<string, unknown>>;
-  /** Names of the options whose values JSON cannot hold: checkpoints, datasets, functions. A caller who goes on passes them again. */
-  readonly again: readonly string[];
 }
 
 /** Returns the options that are not left to their defaults. The signal and the progress listener are nobody's but the call's. */

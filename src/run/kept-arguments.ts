@@ -3,8 +3,14 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync 
 import { join } from "node:path";
 import { KerasFileError } from "../errors.ts";
 import { replaceFile } from "../formats/atomic-file.ts";
-import type { AskedOptions } from "./arguments.ts";
 import { waitingArguments } from "./files.ts";
+
+/** Options as the caller gave them, from which the run can be prepared again to the same bits. */
+export interface AskedOptions {
+  readonly asked: Readonly<Record<string, unknown>>;
+  /** Names of the options whose values JSON cannot hold: checkpoints, datasets, functions. A caller who goes on passes them again. */
+  readonly again: readonly string[];
+}
 
 /** The part of args.json that `resume` reads. */
 export interface KeptArguments {

@@ -35,6 +35,9 @@ export function openPhase(
 ): OpenPhase {
   const { weights } = withWeights(run.checkpoint, moved);
   const tail = phaseTail(run, phase, weights, steps);
+  if (phase.number === 1 && run.optimizerState) {
+    tail.restore({ weights: new Map(), optimizer: run.optimizerState, steps });
+  }
   const movedNames = (): ReadonlyMap<string, ReadonlySet<string>> => {
     const snapshot = tail.snapshot();
     const names = [...snapshot.read()].map(

@@ -29,12 +29,14 @@ import type { LayerGraph } from "../topology/layer-graph.ts";
 import { requireSupported } from "../topology/support.ts";
 import type { OptimizerConfig } from "../training/optimizer-config.ts";
 import { kerasOptimizer, optimizerWarnings } from "../training/optimizer-config.ts";
+import type { OptimizerState } from "../training/state.ts";
 import type { Augmentation } from "./augmentation.ts";
 import { augmentationOf, drawsViews } from "./augmentation.ts";
 import { costQuestion, countOf, freeBytesAt } from "./cost.ts";
 import { dataOptions } from "./data-options.ts";
 import type { DecidedSettings } from "./decided-settings.ts";
 import { recordedLoss, recordedPhases } from "./decided-settings.ts";
+import { fileOptimizer, stateOfTrained } from "./file-optimizer.ts";
 import type { ModelWriting } from "./folder.ts";
 import { withHeadFor } from "./head-for-task.ts";
 import type { ImageInput } from "./image-input.ts";
@@ -59,6 +61,8 @@ export interface PreparedRun extends CutModel {
   /** The plan as text. */
   readonly planLines: readonly string[];
   readonly phases: readonly PreparedPhase[];
+  /** State that the optimizer of the first phase goes on from; null where it begins fresh. */
+  readonly optimizerState: OptimizerState | null;
   /** Turns files, and views of them, into the model's input; null for arrays, which are taken as they are. */
   readonly reader: SampleReader | null;
   /** Null where samples are not augmented. */
@@ -117,10 +121,14 @@ export async function prepareRun(settings: RunSettings): Promise<PreparedRun> {
   const reader =
     augmentation && image ? viewReader(image, augmentation.settings, augmentation.cutmix) : plainReader;
   const newLayers = newHead ? (checkpoint.notes.newLayers ?? []) : [];
+  const ofFile = settings.optimizer === "file" ? fileOptimizer(given) : null;
+  const withOptimizer = ofFile ? { ...settings, optimizer: ofFile.argument } : settings;
   const optimizers = asked.map((phase, index) =>
-    optimizerOf(settings, phase, cuts.phases[index]!.cut, newLayers),
+    optimizerOf(withOptimizer, phase, cuts.phases[index]!.cut, newLayers),
   );
   const [optimizer] = optimizers as [OptimizerConfig];
+  const trained = cuts.phases[0]?.cut.partition.trainableWeights ?? new Map();
+  const optimizerState = ofFile && stateOfTrained(ofFile, optimizer, trained, newLayers);
   const decided: DecidedSettings = {
     ...settings,
     ...recordedPhases(settings, asked, optimizers),
@@ -172,12 +180,14 @@ export async function prepareRun(settings: RunSettings): Promise<PreparedRun> {
       ...phaseLines(phases),
     ],
     phases,
+    optimizerState,
     reader,
     augmentation,
     task,
     objective,
     labels,
     messages: [
+      ...(ofFile ? [ofFile.line] : []),
       dataLine(dataset, labels),
       ...taskLines(task).map((line) => `task      ${line}`),
       ...(dataset.remarks ?? []).map((remark) => `data      ${remark}`),

@@ -49,6 +49,7 @@ const shared: OptimizerSettings = {
 
 /** Settings that are ours alone: Keras's constructors do not know them. */
 const ownSettings: ReadonlySet<string> = new Set([
+  "epsilon_outside",
   "exclude_from_weight_decay",
   "schedule_decay",
   "starts_at_weights",
@@ -114,8 +115,22 @@ export function optimizerConfig(
   return { className, settings };
 }
 
+/** Returns the name of the class that `argument` names. @throws {UsageError} for one that is not known here. */
+export function classOfOptimizer(argument: OptimizerArgument): string {
+  const { name } = unwrapped(argument);
+  const found = classOf(name);
+  if (!found) throw unknownOptimizer(name);
+  return found.className;
+}
+
 /** Returns what a run should say of the optimizer before it trains. */
 export function optimizerWarnings({ className, settings }: OptimizerConfig): readonly string[] {
+  if (settings["epsilon_outside"] === true) {
+    return [
+      `optimizer ${className}: epsilon is added after the square root, as in Keras 1 and in the legacy optimizers of Keras 2. ` +
+        "The written file names Keras 3's, which adds it before: training on from it in Keras follows that formula.",
+    ];
+  }
   if (className !== "ScheduleFreeAdamW" || settings["starts_at_weights"] === true) return [];
   return [
     "optimizer ScheduleFreeAdamW: Keras 3.15 forgets the model's weights at the first update, and so it is done here. " +

@@ -3,10 +3,22 @@ import { tf } from "../../engine/tf.ts";
 import type { OptimizerClass } from "./update-rule.ts";
 import { decay, float32, numberSetting, slotOf, squaredGradient, zeroSlots } from "./update-rule.ts";
 
+function epsilonInside(squares: tf.Tensor, epsilon: number): tf.Tensor {
+  return tf.sqrt(tf.add(squares, epsilon));
+}
+
+/**
+ * What Keras 1 and the legacy optimizers of Keras 2 divide by (`keras/src/optimizers/legacy/rmsprop.py` of Keras 2.15 where there is no
+ * momentum; TensorFlow's `ApplyAdagradV2`): `epsilon_outside`, no argument of Keras.
+ */
+function epsilonOutside(squares: tf.Tensor, epsilon: number): tf.Tensor {
+  return tf.add(tf.sqrt(squares), epsilon);
+}
+
 /** `keras/src/optimizers/adagrad.py` */
 export const adagrad: OptimizerClass = {
   className: "Adagrad",
-  defaults: { learning_rate: 0.001, initial_accumulator_value: 0.1, epsilon: 1e-7 },
+  defaults: { learning_rate: 0.001, initial_accumulator_value: 0.1, epsilon: 1e-7, epsilon_outside: false },
   rule: (settings, { shape }) => {
     const epsilon = numberSetting(settings, "epsilon");
     const initial = numberSetting(settings, "initial_accumulator_value");
@@ -15,7 +27,8 @@ export const adagrad: OptimizerClass = {
       apply: (update) => {
         const { variable, gradient, slots, learningRate } = update;
         const accumulator = tf.add(slotOf(slots, "accumulator"), squaredGradient(update));
-        const change = tf.div(tf.mul(gradient, learningRate), tf.sqrt(tf.add(accumulator, epsilon)));
+        const root = settings["epsilon_outside"] === true ? epsilonOutside : epsilonInside;
+        const change = tf.div(tf.mul(gradient, learningRate), root(accumulator, epsilon));
         return { variable: tf.sub(variable, change), slots: { accumulator } };
       },
     };
@@ -52,13 +65,22 @@ export const adadelta: OptimizerClass = {
 /** `keras/src/optimizers/rmsprop.py` */
 export const rmsprop: OptimizerClass = {
   className: "RMSprop",
-  defaults: { learning_rate: 0.001, rho: 0.9, momentum: 0, epsilon: 1e-7, centered: false },
+  defaults: {
+    learning_rate: 0.001,
+    rho: 0.9,
+    momentum: 0,
+    epsilon: 1e-7,
+    centered: false,
+    epsilon_outside: false,
+  },
   rule: (settings, trained) => {
     const [rho, momentum] = [numberSetting(settings, "rho"), numberSetting(settings, "momentum")];
     const epsilon = numberSetting(settings, "epsilon");
     const centered = settings["centered"] === true;
     const hasMomentum = momentum > 0;
     const momentumSlot = hasMomentum ? "momentum" : null;
+    const isOutside = settings["epsilon_outside"] === true && !hasMomentum;
+    const root = isOutside ? epsilonOutside : epsilonInside;
     return {
       slots: zeroSlots(trained, [
         "velocity",
@@ -69,8 +91,8 @@ export const rmsprop: OptimizerClass = {
         const { variable, gradient, slots, learningRate } = update;
         const velocity = decay(slotOf(slots, "velocity"), squaredGradient(update), rho);
         const average = centered ? decay(slotOf(slots, "average_gradient"), gradient, rho) : undefined;
-        const denominator = tf.add(average ? tf.sub(velocity, tf.square(average)) : velocity, epsilon);
-        const increment = tf.div(tf.mul(gradient, learningRate), tf.sqrt(denominator));
+        const squares = average ? tf.sub(velocity, tf.square(average)) : velocity;
+        const increment = tf.div(tf.mul(gradient, learningRate), root(squares, epsilon));
         const moved = hasMomentum
           ? tf.add(tf.mul(slotOf(slots, "momentum"), momentum), increment)
           : undefined;
@@ -83,11 +105,13 @@ export const rmsprop: OptimizerClass = {
           },
         };
       },
-      operation: {
-        name: centered ? "ResourceApplyCenteredRMSProp" : "ResourceApplyRMSProp",
-        slots: centered ? ["average_gradient", "velocity", momentumSlot] : ["velocity", momentumSlot],
-        operands: (learningRate) => [learningRate, rho, momentum, epsilon, "gradient"],
-      },
+      ...(!isOutside && {
+        operation: {
+          name: centered ? "ResourceApplyCenteredRMSProp" : "ResourceApplyRMSProp",
+          slots: centered ? ["average_gradient", "velocity", momentumSlot] : ["velocity", momentumSlot],
+          operands: (learningRate) => [learningRate, rho, momentum, epsilon, "gradient"],
+        },
+      }),
     };
   },
 };
