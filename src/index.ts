@@ -111,6 +111,7 @@ export type {
   PhaseOptions,
   PhaseResult,
   ProgressEvent,
+  RecipeName,
   ResumeOptions,
 } from "./run/options.ts";
 export type { PlanFinetuneOptions } from "./run/plan-finetune.ts";

@@ -22,7 +22,7 @@ export const trainingFlags: OptionFlags = {
   ),
   recipe: sets(
     "recipe",
-    "transfer: the head alone in a third of the epochs, then the cut of --freeze-until at a tenth of the rate, with a warm-up",
+    "transfer: the head alone in a third of the epochs, then the cut of --freeze-until at a tenth of the rate, with a warm-up. gradual: from the head one stage more in each phase to --freeze-until, rates decaying by stage",
     "NAME",
     { group: training, otherwise: "none" },
   ),
@@ -34,8 +34,8 @@ export const trainingFlags: OptionFlags = {
   }),
   optimizer: sets(
     "optimizer",
-    "Keras optimizer, by name with Keras's settings, or as JSON config",
-    "NAME|JSON",
+    "Keras optimizer, by name with Keras's settings, or as JSON config; file: the one in the model's file, with its slots",
+    "NAME|file|JSON",
     {
       group: rate,
       read: nameOrJson,

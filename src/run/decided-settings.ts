@@ -2,7 +2,7 @@ import type { CheckpointFormat, Json, JsonObject, PreprocessMode } from "../chec
 import type { LossArgument } from "../task/losses/loss-argument.ts";
 import type { Task } from "../task/task.ts";
 import type { OptimizerConfig } from "../training/optimizer-config.ts";
-import type { AskedPhase } from "./phases.ts";
+import type { AskedPhase } from "./recipes.ts";
 import type { RunSettings } from "./settings.ts";
 
 /** The settings of a run once the model and the data have decided what was left to them: what `args.json` records. */

@@ -16,6 +16,7 @@ export interface AskedOptions {
 export interface KeptArguments {
   readonly epochs: number;
   readonly phases: unknown;
+  readonly layerDecay: number | null;
   readonly resume: AskedOptions & {
     /** Hashes and names that the run must have again: of its model, its data and its engine. */
     readonly belongsTo: Readonly<Record<string, string>>;

@@ -57,11 +57,17 @@ export interface FinetuneOptions {
    * They take the place of `freeze`.
    */
   readonly phases?: readonly PhaseOptions[] | undefined;
-  /** `transfer`: the head alone in a third of the epochs, then the cut of `freeze` at a tenth of the rate, with a warm-up. */
-  readonly recipe?: "transfer" | undefined;
+  /**
+   * `transfer`: the head alone in a third of the epochs, then the cut of `freeze` at a tenth of the rate, with a warm-up. `gradual`: the
+   * head, then one stage more in each phase down to the cut of `freeze`, the rate of a stage 2.6 times lower for every stage after it.
+   */
+  readonly recipe?: RecipeName | undefined;
   /** Samples in a step. Defaults to 32. */
   readonly batchSize?: number | undefined;
-  /** Keras optimizer by name, or as `{ class_name, config }`. Defaults to Adam. */
+  /**
+   * Keras optimizer by name, or as `{ class_name, config }`; `file` for that of the model's file, which goes on from its slots. Defaults
+   * to Adam.
+   */
   readonly optimizer?: OptimizerArgument | undefined;
   /** Learning rate. Defaults to the rate in the optimizer's config, else to 1e-3 if only new layers train, else to 1e-4. */
   readonly learningRate?: number | undefined;
@@ -172,6 +178,10 @@ export interface ResumeOptions
   /** Run folder. */
   readonly resume: string;
 }
+
+/** Names of recipes: phases that a run can ask for by one word. */
+export const recipeNames = ["transfer", "gradual"] as const;
+export type RecipeName = (typeof recipeNames)[number];
 
 /** Options of one phase of a run. */
 export interface PhaseOptions {

@@ -4,7 +4,8 @@ import { optionName } from "../options.ts";
 import type { OptimizerConfig } from "../training/optimizer-config.ts";
 import { optimizerConfig } from "../training/optimizer-config.ts";
 import { weightPenalties, weightRules } from "../training/weight-rules.ts";
-import type { AskedPhase } from "./phases.ts";
+import type { AskedPhase } from "./recipes.ts";
+import { newLayerRate } from "./recipes.ts";
 import type { RunSettings } from "./settings.ts";
 
 /** Refuses what the training would refuse, before anything is extracted. */
@@ -13,8 +14,6 @@ export function requireTrainable({ graph, partition }: CutModel): void {
   weightPenalties(graph, partition.trainableWeights);
 }
 
-/** Default rate if only new layers train. */
-export const newLayerRate = 1e-3;
 const usualRate = 1e-4;
 
 /**

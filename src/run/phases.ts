@@ -1,22 +1,15 @@
+import type { Checkpoint } from "../checkpoint.ts";
 import type { CutModel } from "../features/cut.ts";
 import type { FinetunePlan } from "../freeze/plan.ts";
 import { formatBytes, formatSeconds } from "../freeze/plan-text.ts";
 import type { FreezePolicy } from "../freeze/policy.ts";
-import { formatPolicy, freeze, freezeAllButHead, freezeUntil } from "../freeze/policy.ts";
+import { freeze, freezeAllButHead, freezeUntil } from "../freeze/policy.ts";
 import { optionError, optionName } from "../options.ts";
 import type { OptimizerConfig } from "../training/optimizer-config.ts";
 import type { ScheduleArgument } from "../training/schedules.ts";
+import type { AskedPhase } from "./recipes.ts";
+import { recipePhases } from "./recipes.ts";
 import type { RunSettings } from "./settings.ts";
-
-/** A phase with everything in place but what the model decides. */
-export interface AskedPhase {
-  /** Undefined for the default of a run without a policy. */
-  readonly freeze: readonly FreezePolicy[] | undefined;
-  readonly epochs: number;
-  readonly learningRate: number | "auto";
-  readonly schedule: ScheduleArgument;
-  readonly warmup: number;
-}
 
 /** A phase with everything decided. */
 export interface PreparedPhase extends CutModel {
@@ -35,8 +28,6 @@ export interface PreparedPhase extends CutModel {
 
 /** Epochs of a run that asks for none. */
 export const usualEpochs = 10;
-/** Numbers of the transfer recipe: the head's share of the epochs; the rate and the warm-up of the second phase, as shares. */
-const transfer = { headShare: 1 / 3, rate: 0.1, warmup: 0.1 } as const;
 
 /**
  * Returns the policies of a cut by its name: `head`, `none`, or what `freezeUntil` takes.
@@ -48,10 +39,15 @@ export function cutNamed(name: string): FreezePolicy {
 }
 
 /**
- * Returns the phases of a run: those that it asks for, those of its recipe, or one. `defaultRate` is the rate that new layers have.
+ * Returns the phases of a run: those that it asks for, those of its recipe, or one. `headIsNew` says if this run made the head of the
+ * checkpoint.
  * @throws {UsageError} for options that exclude each other.
  */
-export function askedPhases(settings: RunSettings, defaultRate: number): readonly AskedPhase[] {
+export function askedPhases(
+  settings: RunSettings,
+  checkpoint: Checkpoint,
+  headIsNew: boolean,
+): readonly AskedPhase[] {
   const { phases, recipe, learningRate, schedule, warmup } = settings;
   const own = settings.freeze === "auto" ? undefined : asList(settings.freeze);
   const epochs = settings.epochs === "auto" ? usualEpochs : settings.epochs;
@@ -69,29 +65,7 @@ export function askedPhases(settings: RunSettings, defaultRate: number): readonl
     );
   }
   if (recipe === null) return [{ freeze: own, epochs, learningRate, schedule, warmup }];
-  if (own === undefined) {
-    throw optionError(
-      "recipe",
-      `a cut for its second phase, such as ${formatPolicy(freezeUntil("conv4"))}`,
-      recipe,
-      {
-        code: "recipe-without-cut",
-      },
-    );
-  }
-  const head = Math.min(epochs - 1, Math.ceil(epochs * transfer.headShare));
-  if (head < 1) throw optionError("epochs", "2 or more, because the recipe has two phases", epochs);
-  const rate = learningRate === "auto" ? defaultRate : learningRate;
-  return [
-    { freeze: [freezeAllButHead()], epochs: head, learningRate: rate, schedule, warmup },
-    {
-      freeze: own,
-      epochs: epochs - head,
-      learningRate: rate * transfer.rate,
-      schedule,
-      warmup: warmup === 0 ? transfer.warmup : warmup,
-    },
-  ];
+  return recipePhases(recipe, { settings, checkpoint, headIsNew, freeze: own, epochs });
 }
 
 /** Returns the first and the last epoch of a phase as they are planned, counted from 1 over all phases. */
@@ -104,7 +78,7 @@ export function plannedEpochs(
 }
 
 /** Returns a line for each phase of the plan; none for a run of one phase. */
-export function phaseLines(phases: readonly PreparedPhase[]): string[] {
+export function phaseLines(phases: readonly PreparedPhase[], layerDecay: number | null): string[] {
   if (phases.length < 2) return [];
   return phases.map(({ number, policy, plan, optimizer }, index) => {
     const { from, to } = plannedEpochs(phases, index);
@@ -112,7 +86,7 @@ export function phaseLines(phases: readonly PreparedPhase[]): string[] {
     const { cost, frontier } = plan;
     const facts = [
       `epochs ${from === to ? from : `${from}-${to}`}`,
-      `rate ${typeof rate === "number" ? rate : "by its schedule"}`,
+      `rate ${typeof rate === "number" ? rate : "by its schedule"}${layerDecay === null ? "" : `, ${Number(layerDecay.toPrecision(2))} times for each stage before`}`,
       `from ${plan.firstTrainable} on`,
       `features ${frontier.map(({ tensor }) => tensor).join(", ")}`,
       ...(cost

@@ -42,10 +42,11 @@ import { withHeadFor } from "./head-for-task.ts";
 import type { ImageInput } from "./image-input.ts";
 import { inputOf } from "./image-input.ts";
 import { forRelease, openModel, writingOptions } from "./open-model.ts";
-import { newLayerRate, optimizerOf, requireTrainable } from "./phase-optimizer.ts";
+import { optimizerOf, requireTrainable } from "./phase-optimizer.ts";
 import type { PreparedPhase } from "./phases.ts";
 import { askedPhases, phaseLines } from "./phases.ts";
 import { planCut } from "./plan-finetune.ts";
+import { layerDecayOf } from "./recipes.ts";
 import type { RunSettings } from "./settings.ts";
 
 /** A run with everything decided and nothing computed yet: what `--dry-run` prints. Its cut is the earliest of its phases. */
@@ -98,7 +99,7 @@ export async function prepareRun(settings: RunSettings): Promise<PreparedRun> {
   const { classWeight } = settings;
   if (classWeight !== null && classWeight !== "balanced") requireKnownClasses(classWeight, task);
   const dataset = data;
-  const asked = askedPhases(settings, newLayerRate);
+  const asked = askedPhases(settings, checkpoint, newHead !== undefined);
   const cuts = cutPhases(
     checkpoint,
     asked.map(({ freeze }) => ({
@@ -137,6 +138,7 @@ export async function prepareRun(settings: RunSettings): Promise<PreparedRun> {
     preprocess: image?.preprocess ?? null,
     optimizer: { class_name: optimizer.className, config: optimizer.settings },
     loss: recordedLoss(task),
+    layerDecay: layerDecayOf(settings),
     views: augmentation?.views ?? null,
     outputFormat,
   };
@@ -177,7 +179,7 @@ export async function prepareRun(settings: RunSettings): Promise<PreparedRun> {
         ...cacheContext(decided),
         batchSize: decided.batchSize,
       }),
-      ...phaseLines(phases),
+      ...phaseLines(phases, decided.layerDecay),
     ],
     phases,
     optimizerState,

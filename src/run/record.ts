@@ -14,9 +14,9 @@ export function runRecord(
   run: PreparedRun,
   engine: EngineInfo,
   features: RunFeatures,
-  { history, bestEpoch, weights, proofs }: RunTraining,
+  { history, bestEpoch, weights, optimizer, proofs }: RunTraining,
 ): RunRecord {
-  const checkpoint = tunedCheckpoint(run, weights, history.at(-1)?.phase);
+  const checkpoint = tunedCheckpoint(run, weights, history.at(-1)?.phase, optimizer);
   const moving = new Map([...weights].map(([path, layer]) => [path, new Set(layer.map(({ name }) => name))]));
   const figures = features.figures();
   return {

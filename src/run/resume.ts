@@ -42,7 +42,10 @@ export function resumedOptions(options: ResumeOptions): FinetuneOptions {
   const { recipe, freeze, ...asked } = kept.resume.asked;
   const isLonger = given.epochs !== undefined && given.epochs !== kept.epochs;
   // A recipe shares its epochs out between its phases: more of them make the last one longer, and move no other.
-  const cuts = recipe !== undefined && isLonger ? { phases: kept.phases } : { recipe, freeze };
+  const cuts =
+    recipe !== undefined && isLonger
+      ? { phases: kept.phases, layerDecay: kept.layerDecay ?? undefined }
+      : { recipe, freeze };
   const known = Object.fromEntries(Object.entries(cuts).filter(([, value]) => value !== undefined));
   return { ...asked, ...known, ...stated, out: resume, overwrite: true } as unknown as FinetuneOptions;
 }

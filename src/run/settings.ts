@@ -18,6 +18,7 @@ import {
   wholeNumber,
 } from "../options.ts";
 import type { FinetuneOptions, ProgressEvent } from "./options.ts";
+import { recipeNames } from "./options.ts";
 import {
   abortSignal,
   augmentation,
@@ -118,7 +119,7 @@ const runSettings: { readonly [Name in keyof RunSettings]: Setting<RunSettings[N
   bnMode: setting(oneOf("inference", "follow", "freeze", "train"), "inference"),
   epochs: setting(wholeNumber(1), "auto"),
   phases: setting(phaseList, null),
-  recipe: setting(oneOf("transfer"), null),
+  recipe: setting(oneOf(...recipeNames), null),
   batchSize: setting(wholeNumber(1), 32),
   optimizer: setting(kerasObject("a Keras optimizer's name or config"), "Adam"),
   learningRate: setting(positiveNumber, "auto"),

@@ -2,7 +2,10 @@ import type { Checkpoint, Weights } from "../checkpoint.ts";
 import { withWeights } from "../checkpoint.ts";
 import { UsageError } from "../errors.ts";
 import { optionName } from "../options.ts";
+import { compiledConfig } from "../task/compiled-config.ts";
+import { dialectOf } from "../topology/dialects/dialect.ts";
 import { withTrainableFlags } from "../topology/trainable-flags.ts";
+import type { PhaseOptimizer } from "../training/callbacks/best-weights.ts";
 import { bestWeights } from "../training/callbacks/best-weights.ts";
 import type { TrainingRun } from "../training/callbacks/callback.ts";
 import type { Monitor } from "../training/callbacks/monitor.ts";
@@ -10,6 +13,8 @@ import { monitorOf } from "../training/callbacks/monitor.ts";
 import { progress } from "../training/callbacks/progress.ts";
 import { patience, timeLimit } from "../training/callbacks/stopping.ts";
 import type { History } from "../training/history.ts";
+import { kerasOptimizer } from "../training/optimizer-config.ts";
+import { optimizerVariables } from "../training/optimizer-variables.ts";
 import type { TrainingState } from "../training/state.ts";
 import { judgedWeights } from "../training/state.ts";
 import type { TrainingPhase } from "../training/train.ts";
@@ -30,6 +35,8 @@ export interface RunTraining {
   readonly bestEpoch: number;
   /** The weights that training moved, as they were after the best epoch. */
   readonly weights: Weights;
+  /** The optimizer as it was then; null where no epoch was completed. */
+  readonly optimizer: PhaseOptimizer | null;
   /** One for each phase that was trained. */
   readonly proofs: readonly PhaseProof[];
   /** Error that ended the run before its last epoch, for the caller to throw once the results are saved. */
@@ -96,6 +103,7 @@ export async function runTraining(
       ...trained,
       bestEpoch: best.epoch,
       weights: best.weights() ?? trained.weights,
+      optimizer: best.optimizer(),
       proofs: proofs.phases(),
     };
   } finally {
@@ -140,16 +148,27 @@ function needsValidation(option: string): UsageError {
 }
 
 /**
- * Returns the model with its trained weights, and the flags of a phase, the last by default. The optimizer's variables are of the
- * weights before: they go.
+ * Returns the model with its trained weights, the flags of a phase, the last by default, and compiled with its optimizer. `optimizer`
+ * gives the optimizer's variables, where it is of that phase.
  */
 export function tunedCheckpoint(
   run: PreparedRun,
   weights: Weights,
   phase: number = run.phases.length,
+  optimizer: PhaseOptimizer | null = null,
 ): Checkpoint {
-  const { frozen } = run.phases[phase - 1] ?? (run.phases.at(-1) as PreparedPhase);
-  const tuned = withTrainableFlags(withWeights(run.checkpoint, weights), frozen);
-  const { optimizerWeights: _stale, ...checkpoint } = tuned;
-  return checkpoint;
+  const own = run.phases[phase - 1] ?? (run.phases.at(-1) as PreparedPhase);
+  const { optimizerWeights: _stale, ...tuned } = withTrainableFlags(
+    withWeights(run.checkpoint, weights),
+    own.frozen,
+  );
+  if (!tuned.trainingConfig) return tuned;
+  const { trainingConfig } = compiledConfig(run.task, kerasOptimizer(own.optimizer), dialectOf(tuned));
+  return {
+    ...tuned,
+    ...(trainingConfig && { trainingConfig }),
+    ...(optimizer?.phase === own.number && {
+      optimizerWeights: optimizerVariables(tuned, own.optimizer, optimizer.state),
+    }),
+  };
 }

@@ -70,6 +70,8 @@ export interface Tail {
    */
   snapshot(): Snapshot;
   state(): TailState;
+  /** Returns a copy of the optimizer's part of `state`. */
+  optimizerState(): OptimizerState;
   /** Takes what `state` returned. */
   restore(state: TailState): void;
   /** The layer whose output is the first that is not finite for this batch, null if none is. */
@@ -202,6 +204,7 @@ export function createTail(options: TailOptions): Tail {
       return result;
     },
     snapshot: () => snapshotOf(judgedWeights(), moved),
+    optimizerState: () => optimizer.state(),
     state: () => {
       const snapshot = snapshotOf(weights, moved);
       const state = { weights: snapshot.read(), optimizer: optimizer.state(), steps: step };

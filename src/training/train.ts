@@ -210,6 +210,7 @@ function runOf(course: Course, { checkpointOf, seed }: TrainOptions): TrainingRu
   return {
     history: course.history,
     snapshot,
+    optimizer: () => course.phase?.tail.optimizerState() ?? null,
     checkpoint: () => checkpointOf(readAndDispose(snapshot()), course.counts.phase),
     state: () => stateOf(course, seed),
   };

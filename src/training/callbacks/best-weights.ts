@@ -1,7 +1,7 @@
 import type { Weight, Weights } from "../../checkpoint.ts";
 import type { Tensor } from "../../tensor.ts";
 import type { Snapshot } from "../snapshot.ts";
-import type { CallbackState } from "../state.ts";
+import type { CallbackState, OptimizerState } from "../state.ts";
 import type { Callback } from "./callback.ts";
 import type { Monitor } from "./monitor.ts";
 import { isImprovement, monitoredValue } from "./monitor.ts";
@@ -14,11 +14,26 @@ export interface BestWeights extends Callback {
   readonly isLast: boolean;
   /** Returns what training had moved at the end of the best epoch, null before the first epoch has ended. */
   weights(): Weights | null;
+  /** Returns the optimizer as it was then, with the phase that it is of; null before the first epoch has ended. */
+  optimizer(): PhaseOptimizer | null;
   dispose(): void;
 }
 
+/** The state of a phase's optimizer. */
+export interface PhaseOptimizer {
+  readonly phase: number;
+  readonly state: OptimizerState;
+}
+
+interface Best {
+  readonly epoch: number;
+  readonly value: number;
+  readonly snapshot: Snapshot;
+  readonly optimizer: PhaseOptimizer | null;
+}
+
 export function bestWeights(monitor: Monitor | null): BestWeights {
-  let best: { readonly epoch: number; readonly value: number; readonly snapshot: Snapshot } | null = null;
+  let best: Best | null = null;
   let last = 0;
   return {
     name: "best-weights",
@@ -33,21 +48,31 @@ export function bestWeights(monitor: Monitor | null): BestWeights {
       const value = monitor ? monitoredValue(monitor, record) : record.loss;
       if (monitor && !isImprovement(monitor, value, best?.value ?? null)) return;
       best?.snapshot.dispose();
-      best = { epoch: record.epoch, value, snapshot: run.snapshot() };
+      const state = run.optimizer();
+      const { epoch, phase } = record;
+      best = { epoch, value, snapshot: run.snapshot(), optimizer: state && { phase, state } };
     },
     weights: () => best?.snapshot.read() ?? null,
+    optimizer: () => best?.optimizer ?? null,
     dispose: () => {
       best?.snapshot.dispose();
       best = null;
     },
     state: () =>
-      best && { epoch: best.epoch, value: best.value, last, weights: packed(best.snapshot.read()) },
+      best && {
+        epoch: best.epoch,
+        value: best.value,
+        last,
+        weights: packed(best.snapshot.read()),
+        optimizer: best.optimizer as unknown as CallbackState,
+      },
     restore: (state) => {
       if (state === null) return;
       const kept = state as unknown as KeptState;
       const weights = unpacked(kept.weights);
       last = kept.last;
-      best = { epoch: kept.epoch, value: kept.value, snapshot: { read: () => weights, dispose: () => {} } };
+      const snapshot = { read: () => weights, dispose: () => {} };
+      best = { epoch: kept.epoch, value: kept.value, snapshot, optimizer: kept.optimizer };
     },
   };
 }
@@ -56,6 +81,7 @@ interface KeptState {
   readonly epoch: number;
   readonly value: number;
   readonly last: number;
+  readonly optimizer: PhaseOptimizer | null;
   readonly weights: readonly (readonly [path: string, layer: readonly (readonly [string, Tensor])[]])[];
 }
 

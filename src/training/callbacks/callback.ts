@@ -2,7 +2,7 @@ import type { Checkpoint } from "../../checkpoint.ts";
 import type { Examples } from "../example-set.ts";
 import type { Epoch, History } from "../history.ts";
 import type { Snapshot } from "../snapshot.ts";
-import type { CallbackState, TrainingState } from "../state.ts";
+import type { CallbackState, OptimizerState, TrainingState } from "../state.ts";
 
 /** One step of a run. Every count begins at 1 but `iteration`. */
 export interface Moment {
@@ -38,6 +38,8 @@ export interface TrainingRun {
   state(): TrainingState;
   /** Returns the weights that training has moved as they are now, held on the engine. The caller disposes it. */
   snapshot(): Snapshot;
+  /** Returns a copy of the optimizer's state as it is now: its count of steps and its slots; null before the first phase. */
+  optimizer(): OptimizerState | null;
 }
 
 /** `stop` ends the run, `end-phase` goes on with the next phase if there is one. */

@@ -8,8 +8,8 @@ function epsilonInside(squares: tf.Tensor, epsilon: number): tf.Tensor {
 }
 
 /**
- * What Keras 1 and the legacy optimizers of Keras 2 divide by (`keras/src/optimizers/legacy/rmsprop.py` of Keras 2.15 where there is no
- * momentum; TensorFlow's `ApplyAdagradV2`): `epsilon_outside`, no argument of Keras.
+ * Returns the divisor of Keras 1 and of Keras 2's legacy optimizers (`keras/src/optimizers/legacy/rmsprop.py` of Keras 2.15 where there
+ * is no momentum; TensorFlow's `ApplyAdagradV2`): `epsilon_outside`, no argument of Keras.
  */
 function epsilonOutside(squares: tf.Tensor, epsilon: number): tf.Tensor {
   return tf.add(tf.sqrt(squares), epsilon);
