@@ -181,7 +181,7 @@ describe("phases are refused", () => {
       { phases, epochs: 2 },
       "epochs: expected the 5 of the phases, or more for the last, got 2",
     ],
-    ["by a recipe without a cut", { recipe: "transfer" }, "recipe: expected a cut for its second phase"],
+    ["by a recipe without a cut", { recipe: "transfer" }, "recipe: expected a cut for its last phase"],
     ["that match no layer", { phases: [{ freeze: freezeUntil("conv9"), epochs: 1 }] }, "conv9"],
   ];
   test.each(refusals)("%s", async (_, options, message) => {
