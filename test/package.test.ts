@@ -88,6 +88,10 @@ describe("package", () => {
     };
     const resolved = Object.values(lock.packages).filter((entry) => typeof entry["resolved"] === "string");
     expect(resolved.map((entry) => entry["resolved"])).toEqual([]);
+    // npm refuses a package whose bytes are not those that the lockfile was made with.
+    const packages = Object.entries(lock.packages).filter(([path]) => path !== "");
+    const unchecked = packages.filter(([, entry]) => !/^sha512-/.test(String(entry["integrity"])));
+    expect(unchecked.map(([path]) => path)).toEqual([]);
     for (const group of ["dependencies", "devDependencies", "optionalDependencies"]) {
       expect(lock.packages[""]![group]).toEqual(manifest[group]);
     }
