@@ -93,6 +93,19 @@ export { predictFiles } from "./inference/predict-files.ts";
 export type { WriteCheckpointOptions } from "./inference/write-checkpoint.ts";
 export { writeCheckpoint } from "./inference/write-checkpoint.ts";
 export type {
+  CustomCall,
+  CustomKernel,
+  CustomLayer,
+  CustomResult,
+  CustomShapes,
+  CustomSpec,
+  CustomWeight,
+  HeldCall,
+  HeldLayer,
+} from "./layers/custom-layer.ts";
+export type { RandomStream } from "./layers/kernel.ts";
+export { registerLayer } from "./layers/register-layer.ts";
+export type {
   Calibration,
   ClassRow,
   OutputReport,

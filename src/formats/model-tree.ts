@@ -1,5 +1,6 @@
 import type { Json, JsonObject } from "../checkpoint.ts";
 import { isObject } from "../topology/config-values.ts";
+import { customSpecOf } from "../topology/custom-layers.ts";
 
 /** A layer entry of a model config, or the model itself. */
 export interface TreeNode {
@@ -63,6 +64,7 @@ function isOp(entry: JsonObject, config: JsonObject): boolean {
   if (typeof module === "string") return /^keras\.(src\.)?(ops|activations)(\.|$)/.test(module);
   return "inbound_nodes" in entry &&
     "config" in entry &&
+    customSpecOf(String(entry["class_name"])) === undefined &&
     !("trainable" in config) &&
     !("dtype" in config) &&
     !("layers" in config)

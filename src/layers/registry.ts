@@ -3,6 +3,7 @@ import { attentionKernels } from "./attention.ts";
 import { convolutionKernels } from "./convolution.ts";
 import { convolutionTransposeKernels } from "./convolution-transpose.ts";
 import { coreKernels } from "./core.ts";
+import { customKernelOf } from "./custom-kernels.ts";
 import { einsumDenseKernels } from "./einsum-dense.ts";
 import { embeddingKernels } from "./embedding.ts";
 import { encodingKernels } from "./encoding.ts";
@@ -87,10 +88,10 @@ const kernels: ReadonlyMap<string, Kernel> = new Map(
 
 /** Returns the function that computes layers of a class, undefined if there is none. */
 export function kernelOf(className: string): Kernel | undefined {
-  return kernels.get(className);
+  return kernels.get(className) ?? customKernelOf(className);
 }
 
-/** Returns the names of all classes with a kernel. */
+/** Returns the names of all classes that have a kernel without being registered. */
 export function kernelClasses(): string[] {
   return [...kernels.keys()];
 }

@@ -1,4 +1,5 @@
 import type { Checkpoint, JsonObject } from "../checkpoint.ts";
+import { registrationCount } from "./custom-layers.ts";
 import type { ModelDescription, NamedArgument } from "./dialects/description.ts";
 import { tensorNamesIn } from "./dialects/description.ts";
 import { readModel } from "./dialects/read-model.ts";
@@ -9,8 +10,8 @@ import { modelCalls } from "./model-calls.ts";
 /**
  * Builds the graph of a model: its layers, their calls on tensors, and the shapes of all outputs, in Keras 3's
  * vocabulary for files of every version of Keras. The weights are not needed. A layer class that is not known stays in
- * the graph with unknown output shapes; `requireSupported` refuses it. The graph of a config is built once and shared:
- * do not modify it.
+ * the graph with unknown output shapes until `registerLayer` has made it known; what computes the model refuses it. The
+ * graph of a config is built once and shared: do not modify it.
  * @throws {TopologyError} naming the layer whose entry, inputs or shapes are invalid.
  * @example
  * ```ts
@@ -21,16 +22,24 @@ import { modelCalls } from "./model-calls.ts";
 export function layerGraph(checkpoint: Pick<Checkpoint, "modelConfig" | "kerasVersion">): LayerGraph {
   const { modelConfig, kerasVersion } = checkpoint;
   const known = built.get(modelConfig);
-  if (known?.kerasVersion === kerasVersion) return known.graph;
+  const registrations = registrationCount();
+  if (known?.kerasVersion === kerasVersion && known.registrations === registrations) return known.graph;
   const graph = buildGraph(checkpoint);
-  built.set(modelConfig, { kerasVersion, graph });
+  built.set(modelConfig, { kerasVersion, registrations, graph });
   return graph;
+}
+
+interface BuiltGraph {
+  readonly kerasVersion: string;
+  /** Number of classes that were registered when the graph was built. */
+  readonly registrations: number;
+  readonly graph: LayerGraph;
 }
 
 /**
  * Graphs by the config that they were built from. A run needs the same graph many times, and both are immutable values.
  */
-const built = new WeakMap<JsonObject, { readonly kerasVersion: string; readonly graph: LayerGraph }>();
+const built = new WeakMap<JsonObject, BuiltGraph>();
 
 function buildGraph(checkpoint: Pick<Checkpoint, "modelConfig" | "kerasVersion">): LayerGraph {
   const model = readModel(checkpoint);

@@ -102,6 +102,8 @@ export interface LayerSpec {
   readonly couplesBatch?: boolean | ((call: Pick<CallShapes, "config" | "inputs">) => boolean);
   /** True if the layer is applied to each element on its own, so that a stride or slice can be moved across it. */
   readonly elementwise?: boolean;
+  /** Text that changes with the computation of a registered class. Cached features depend on it. */
+  readonly codeIdentity?: string;
 }
 
 /** Creates the spec of a function of keras.ops with one output, whose shape is inferred from the first operand. */

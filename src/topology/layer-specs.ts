@@ -1,5 +1,6 @@
 import type { CallInputs } from "./call-outputs.ts";
 import { outputsOfCall } from "./call-outputs.ts";
+import { customSpecOf } from "./custom-layers.ts";
 import type { GraphLayer, TensorSpec } from "./layer-graph.ts";
 import type { LayerSpec } from "./layer-spec.ts";
 import { activationSpecs } from "./specs/activation.ts";
@@ -85,12 +86,20 @@ const specs: ReadonlyMap<string, LayerSpec> = new Map(
     .map((spec) => [spec.className, spec]),
 );
 
-/** Returns the spec of a layer class by its name in Keras 3 (`Conv2D`, `ops.Add`), undefined for an unknown class. */
+/**
+ * Returns the spec of a layer class by its name in Keras 3 (`Conv2D`, `ops.Add`) or of a registered class, undefined
+ * for an unknown class.
+ */
 export function specOf(className: string): LayerSpec | undefined {
-  return specs.get(className);
+  return specs.get(className) ?? customSpecOf(className);
 }
 
-/** Lists the class names that {@link specOf} knows. */
+/** Returns whether a class is computed without being registered. */
+export function isBuiltIn(className: string): boolean {
+  return specs.has(className);
+}
+
+/** Lists the classes that are computed without being registered. */
 export function knownLayerClasses(): readonly string[] {
   return [...specs.keys()];
 }

@@ -6,6 +6,7 @@ import { innerLayersOf, innerModelOf, isInnerModel } from "./dialects/inner-mode
 import { kindOfNode } from "./dialects/node-def.ts";
 import { isTensorFlowFunction } from "./dialects/tf-ops.ts";
 import { innerLayerKeys } from "./edit-config.ts";
+import { lambdaRefusal } from "./lambda-refusal.ts";
 import type { GraphLayer, LayerGraph } from "./layer-graph.ts";
 import type { Refusal } from "./layer-spec.ts";
 import { specOf } from "./layer-specs.ts";
@@ -51,16 +52,16 @@ export function unsupportedLayers(graph: LayerGraph): readonly UnsupportedLayer[
 
 /** Layer classes whose computation is not in the file. */
 const foreign: Readonly<Record<string, Refusal>> = {
-  Lambda: {
-    reason: "a Lambda is Python code",
-    advice:
-      "Replace it with a Keras layer or with functions of keras.ops, which a model file can store, and save the model again.",
-  },
   TFSMLayer: foreignProgram("a TensorFlow SavedModel"),
   JaxLayer: foreignProgram("a JAX function"),
   FlaxLayer: foreignProgram("a Flax module"),
   TorchModuleWrapper: foreignProgram("a PyTorch module"),
 };
+
+/** Returns whether a class of Keras holds a program that is not in the file. */
+export function isForeign(className: string): boolean {
+  return className in foreign;
+}
 
 function foreignProgram(what: string): Refusal {
   return {
@@ -72,6 +73,7 @@ function foreignProgram(what: string): Refusal {
 function refusalOf(layer: GraphLayer): Refusal | undefined {
   const known = foreign[layer.className];
   if (known) return known;
+  if (layer.className === "Lambda") return lambdaRefusal(layer);
   if (isTensorFlowFunction(layer.className)) return tensorFlowFunction(layer);
   const spec = specOf(layer.className);
   if (!spec) return unknownClass(layer.className);
@@ -111,12 +113,15 @@ function tensorFlowFunction(layer: GraphLayer): Refusal {
   };
 }
 
+const registering =
+  "If it is a class of your own, write it in TypeScript and make it known with registerLayer, or --layers FILE on the command line (docs/custom-layers.md)";
+
 function unknownClass(className: string): Refusal {
   if (className.startsWith("ops.")) return operationRefusal(className.slice("ops.".length));
   if (className.includes(">")) {
     return {
       reason: "a custom class, whose code is not in the file",
-      advice: "Rebuild it from Keras layers and save the model again.",
+      advice: `${registering}, or rebuild it from Keras layers and save the model again.`,
     };
   }
   if (className.startsWith("CuDNN")) {
@@ -136,8 +141,7 @@ function unknownClass(className: string): Refusal {
   }
   return {
     reason: "an unknown layer class",
-    advice:
-      "If it is a class of your own, rebuild it from Keras layers. Freezing the layer does not help, because it must run.",
+    advice: `${registering}, or rebuild it from Keras layers. Freezing the layer does not help, because it must run.`,
   };
 }
 

@@ -3,6 +3,7 @@ import type { Json, JsonObject, Weights } from "../../checkpoint.ts";
 import type { Program } from "../../model/program.ts";
 import type { Argument, TensorRef } from "../../topology/layer-graph.ts";
 import { layerAt, refKey } from "../../topology/layer-graph.ts";
+import { specOf } from "../../topology/layer-specs.ts";
 
 /** A program with the weights that it runs on. */
 export interface WeightedProgram {
@@ -100,11 +101,13 @@ function describeProgram({ graph, nodes, inputs, outputs }: Program): Json {
     nodes: nodes.map((node) => {
       const { className, keras, config } = layerAt(graph, node.layer);
       const { name: _name, trainable: _trainable, ...rest } = config;
+      const code = specOf(className)?.codeIdentity;
       return {
         layer: layers.get(node.layer)!,
         className,
         keras,
         config: rest,
+        ...(code !== undefined && { code }),
         args: node.args.map((argument) => describeArgument(argument, number)),
         kwargs: describeArgument({ kind: "record", entries: node.kwargs }, number),
       };

@@ -1,7 +1,9 @@
 import type { Checkpoint, Weight } from "../../checkpoint.ts";
+import { TopologyError } from "../../errors.ts";
 import type { VirtualFile } from "../../hdf5/file-system.ts";
 import { createHdf5, type Hdf5Writer } from "../../hdf5/writer.ts";
 import type { Tensor } from "../../tensor.ts";
+import { customSpecOf } from "../../topology/custom-layers.ts";
 import { dialectOf } from "../../topology/dialects/dialect.ts";
 import { dialectInH5, inDialect } from "../dialect-writing.ts";
 import { type LayerSlots, layerSlots } from "../layer-slots.ts";
@@ -105,6 +107,12 @@ function weightsOf(
       return [{ name: place === 0 ? idfNameInH5 : `${idfNameInH5}_${place}`, weight: idf }];
     }
     const weight = checkpoint.weights.get(path)?.find((candidate) => candidate.name === spec.name);
+    if (!weight && customSpecOf(classes.get(path) ?? "")) {
+      throw new TopologyError(
+        `${path}: weight ${spec.name}: expected one of that name, got none. A class is registered before its file is read: read the file again.`,
+        "custom-layer",
+      );
+    }
     return weight ? [named(path, weight)] : [];
   });
 }

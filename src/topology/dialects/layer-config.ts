@@ -26,6 +26,11 @@ const listed: ReadonlySet<string> = new Set(
   "Add Subtract Multiply Average Maximum Minimum Dot Concatenate Attention AdditiveAttention".split(" "),
 );
 
+/** Returns whether layers of a class are called on a list of tensors. */
+export function calledOnList(className: string): boolean {
+  return listed.has(className);
+}
+
 /**
  * Adds arguments for behavior that changed between releases of one major version and that files do not record:
  *

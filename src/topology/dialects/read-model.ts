@@ -1,6 +1,7 @@
 import type { Checkpoint, Json, JsonObject } from "../../checkpoint.ts";
 import { TopologyError } from "../../errors.ts";
 import { isObject } from "../config-values.ts";
+import { customSpecOf, lambdaClass } from "../custom-layers.ts";
 import type { KerasMajor } from "../layer-graph.ts";
 import { classNameOf } from "./class-names.ts";
 import type {
@@ -154,7 +155,9 @@ function readLayers(
   listed?: ListedItems,
 ): readonly LayerDescription[] {
   const { name, json, model } = entry;
-  const className = classNameOf(json, place.keras);
+  const written = classNameOf(json, place.keras);
+  const isKnownLambda = written === "Lambda" && customSpecOf(lambdaClass(name)) !== undefined;
+  const className = isKnownLambda ? lambdaClass(name) : written;
   if (model) {
     const inner = readEntry(model, { ...place, prefix: `${place.prefix}${name}/` });
     return [

@@ -1,5 +1,8 @@
 import type { Json, JsonObject } from "../../checkpoint.ts";
 import { isObject } from "../config-values.ts";
+import { formerLayers } from "../dialects/class-names.ts";
+import { isBuiltIn } from "../layer-specs.ts";
+import { isForeign } from "../support.ts";
 
 /**
  * @file The `module` of each class of Keras 3, which `.keras` requires and `.h5` lacks
@@ -36,6 +39,22 @@ export function opModule(className: string): string {
 export function inModule(entry: JsonObject, module: string): JsonObject {
   const { class_name, config, module: _module, registered_name: _name, ...rest } = entry;
   return { module, class_name: class_name ?? null, config: config ?? {}, registered_name: null, ...rest };
+}
+
+/**
+ * Returns a serialized object of a custom class, as Keras writes a class of the script that saved the model: without a
+ * module, under the name that it is registered by. `load_model` finds it by that name.
+ */
+export function inScript(entry: JsonObject, registered: string): JsonObject {
+  const className = registered.slice(registered.indexOf(">") + 1);
+  return { ...inModule({ ...entry, class_name: className }, ""), module: null, registered_name: registered };
+}
+
+/** Returns whether a class of a config without modules is none of Keras's own, of any version. */
+export function isCustomClass(className: string): boolean {
+  return (
+    className.includes(">") || !(isBuiltIn(className) || isForeign(className) || formerLayers.has(className))
+  );
 }
 
 const dtypeModule = "keras";

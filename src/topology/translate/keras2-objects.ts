@@ -2,7 +2,7 @@ import type { Json, JsonObject } from "../../checkpoint.ts";
 import { isObject } from "../config-values.ts";
 import type { LayerDescription } from "../dialects/description.ts";
 import { editInnerLayers, innerLayerKeys, layersOf } from "../edit-config.ts";
-import { dtypeInModule, inModule, opModule } from "./keras-modules.ts";
+import { dtypeInModule, inModule, inScript, isCustomClass, opModule } from "./keras-modules.ts";
 import { keras3Arguments } from "./keras2-arguments.ts";
 
 /** Translates the Keras 2 model inside the wrapper at `path` to the `.keras` dialect. */
@@ -14,7 +14,7 @@ export type InnerModel = (path: string, entry: JsonObject) => JsonObject;
  */
 export function keras3Layer(path: string, entry: JsonObject, innerModel: InnerModel): JsonObject {
   const config = isObject(entry["config"]) ? entry["config"] : {};
-  const className = String(entry["class_name"]);
+  const className = writtenClass(entry);
   if (className === "InputLayer")
     return inModule({ class_name: className, config: inputConfig(config) }, "keras.layers");
   const translated = keras3Arguments(path, className, config);
@@ -25,14 +25,14 @@ export function keras3Layer(path: string, entry: JsonObject, innerModel: InnerMo
     if (!innerLayerKeys.has(key)) objects[key] = keras3Value(path, key, value, innerModel);
   }
   const layer = { class_name: translated.className, config: objects };
-  return className.includes(">")
-    ? {
-        module: null,
-        ...layer,
-        registered_name: className,
-        class_name: className.slice(className.indexOf(">") + 1),
-      }
+  return isCustomClass(translated.className)
+    ? inScript(layer, translated.className)
     : inModule(layer, "keras.layers");
+}
+
+/** Returns the class of an entry: in an archive of Keras 2 a custom one has the name that it is registered by. */
+function writtenClass({ class_name: className, registered_name: registered }: JsonObject): string {
+  return typeof registered === "string" && registered.includes(">") ? registered : String(className);
 }
 
 /**

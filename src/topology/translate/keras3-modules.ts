@@ -4,7 +4,7 @@ import { isObject } from "../config-values.ts";
 import { classNameOf } from "../dialects/class-names.ts";
 import { editInnerLayers } from "../edit-config.ts";
 import { nameInCode } from "../naming.ts";
-import { dtypeInModule, inModule, opModule } from "./keras-modules.ts";
+import { dtypeInModule, inModule, inScript, isCustomClass, opModule } from "./keras-modules.ts";
 
 /** Translates a config of a Keras 3 `.h5` to the `.keras` dialect, in which every entry has its module. */
 export function withModules(entry: JsonObject): JsonObject {
@@ -24,15 +24,8 @@ export function withModules(entry: JsonObject): JsonObject {
     isObject(config) && "dtype" in config
       ? { ...config, dtype: dtypeInModule(config["dtype"] ?? null) }
       : config;
-  if (!className.includes(">")) {
-    return inModule({ ...entry, config: layer, class_name: known }, "keras.layers");
-  }
-  const name = className.slice(className.indexOf(">") + 1);
-  return {
-    ...inModule({ ...entry, config: layer, class_name: name }, ""),
-    module: null,
-    registered_name: className,
-  };
+  if (isCustomClass(known)) return inScript({ ...entry, config: layer }, className);
+  return inModule({ ...entry, config: layer, class_name: known }, "keras.layers");
 }
 
 function inFunctional(entry: JsonObject): JsonObject {
@@ -63,13 +56,14 @@ export function withoutModules(entry: JsonObject, prefix = ""): JsonObject {
       "untranslatable",
     );
   }
-  if (typeof module === "string" && !/^keras(\.layers)?$/.test(module)) {
+  const isOwn = typeof module === "string" && /^keras(_hub|_nlp|_cv)?(\.|$)/.test(module);
+  if (isOwn && !/^keras(\.layers)?$/.test(module)) {
     throw new TopologyError(
       `${path}: ${String(entry["class_name"])}: Keras cannot load a class of ${module} from .h5. Write .keras.`,
       "untranslatable",
     );
   }
-  const custom = typeof registered_name === "string" && registered_name.includes(">");
+  const custom = typeof registered_name === "string" && (!isOwn || registered_name.includes(">"));
   // Layers inside a wrapper keep their modules.
   return { ...rest, class_name: custom ? registered_name : nameInCode(String(entry["class_name"])) };
 }
