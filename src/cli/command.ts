@@ -1,5 +1,6 @@
 import type { FinetuneOptions } from "../index.ts";
 import type { Flag, FlagsOf, OptionFlag } from "./flag.ts";
+import { layersFlag } from "./layer-modules.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** Options of a run that flags or a config file set, by the API's names. */
@@ -43,9 +44,16 @@ export type AnyCommand = Command<Record<never, never>>;
 /** All commands; the first is meant where none is named. */
 export type Commands = readonly [AnyCommand, ...AnyCommand[]];
 
-/** Returns every flag of a command by its name, as they are declared: options of a run first. */
+/**
+ * Returns every flag of a command by its name, as they are declared: options of a run first. A command that takes `--arch`
+ * reads models, whose custom layers `--layers` makes known.
+ */
 export function flagsOf(command: AnyCommand): ReadonlyMap<string, Flag<unknown>> {
-  return new Map([...Object.entries(command.options), ...Object.entries<Flag<unknown>>(command.flags)]);
+  return new Map<string, Flag<unknown>>([
+    ...Object.entries(command.options),
+    ...("arch" in command.options ? Object.entries<Flag<unknown>>(layersFlag) : []),
+    ...Object.entries<Flag<unknown>>(command.flags),
+  ]);
 }
 
 /** Names that may be undefined become optional. */

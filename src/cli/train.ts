@@ -59,7 +59,7 @@ export const trainCommand: Command<TrainValues> = {
       { group: "Model and data", read: number },
     ),
     resume: value(
-      "Go on with a run where its last state was saved; stands alone, but for --epochs, --json and --verbose",
+      "Go on with a run where its last state was saved; stands alone, but for --epochs, --layers, --json and --verbose",
       "RUN",
       someText,
       { group: "Output" },
@@ -129,11 +129,11 @@ async function resumeRun(
   terminal: Terminal,
   signal: AbortSignal,
 ): Promise<void> {
-  const alone = ["resume", "epochs", "json", "verbose"];
+  const alone = ["resume", "epochs", "layers", "json", "verbose"];
   const strange = [...Object.keys(others), ...Object.keys(values)].find((name) => !alone.includes(name));
   if (strange !== undefined) {
     throw new UsageError(
-      `--resume: expected to stand alone, but for --epochs, --json and --verbose, got ${strange} too. The run goes on as it was asked.`,
+      `--resume: expected to stand alone, but for --epochs, --layers, --json and --verbose, got ${strange} too. The run goes on as it was asked.`,
       "resume-alone",
       "resume",
     );

@@ -7,6 +7,7 @@ import { printCompletionScript, readCommandLine } from "./command-line.ts";
 import { commands, flagSpelling } from "./commands.ts";
 import { failureOf, Interrupted } from "./failure.ts";
 import { fullHelp, helpText, shortStart } from "./help.ts";
+import { registerLayersOf } from "./layer-modules.ts";
 import { createTerminal } from "./terminal.ts";
 import type { FromWork, ToWork, WorkData } from "./thread-messages.ts";
 
@@ -55,6 +56,7 @@ async function run({ command, values, options, positionals, words }: Call): Prom
   onUnfinished((path, state) => tell({ kind: "unfinished", path, state }));
   tell({ kind: "runs", interruptible: command.interruptible === true });
   try {
+    if ("layers" in values) await registerLayersOf(values.layers as readonly string[]);
     await command.run({ values, options, positionals, words, terminal, signal: controller.signal });
     return 0;
   } catch (error) {
