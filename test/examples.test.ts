@@ -56,6 +56,14 @@ describe("examples", () => {
     expect(lines).toContainEqual(expect.stringMatching(/^"so dull": dull /));
   });
 
+  test("custom-layer.ts trains a transformer's block behind a frozen embedding, and writes its class", async () => {
+    const out = join(scratch(), "transformer.keras");
+    const lines = await run("custom-layer.ts", out);
+    expect(lines).toContain("trained from block on");
+    expect(figure(lines, /^accuracy (\S+) on 60 sentences/)).toBeGreaterThan(0.7);
+    expect(readFileSync(out).toString("latin1")).toContain('"class_name": "TransformerBlock"');
+  });
+
   test.runIf(isWhole)("two-inputs.ts learns which of two images is the brighter", async () => {
     const lines = await run("two-inputs.ts");
     expect(figure(lines, /^accuracy (\S+) on 64 pairs/)).toBeGreaterThan(0.85);

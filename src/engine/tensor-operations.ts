@@ -1,6 +1,6 @@
 import { tf } from "./tf.ts";
 
-/** A tensor on the engine. It belongs to the one who called the function that is given it. */
+/** A tensor on the engine. It belongs to the caller of the function that is given it. */
 export interface EngineTensor {
   readonly shape: readonly number[];
   readonly dtype: string;
@@ -11,8 +11,9 @@ export type Operand = EngineTensor | number;
 export type Axis = number | number[];
 
 /**
- * Differentiable operations for losses and layers of one's own. They broadcast as NumPy's do, and every tensor that they make is
- * released when the step ends.
+ * Differentiable operations for losses and layers of one's own, with the names and meanings of TensorFlow.js. They
+ * broadcast as NumPy's do, and every tensor that they make is released when the step ends. Those that draw numbers take
+ * a seed, which makes a run repeatable.
  */
 export interface TensorOperations {
   add(a: Operand, b: Operand): EngineTensor;
@@ -23,7 +24,12 @@ export interface TensorOperations {
   pow(base: Operand, exponent: Operand): EngineTensor;
   maximum(a: Operand, b: Operand): EngineTensor;
   minimum(a: Operand, b: Operand): EngineTensor;
+  mod(a: Operand, b: Operand): EngineTensor;
   neg(x: EngineTensor): EngineTensor;
+  floor(x: EngineTensor): EngineTensor;
+  ceil(x: EngineTensor): EngineTensor;
+  round(x: EngineTensor): EngineTensor;
+  reciprocal(x: EngineTensor): EngineTensor;
   abs(x: EngineTensor): EngineTensor;
   sign(x: EngineTensor): EngineTensor;
   square(x: EngineTensor): EngineTensor;
@@ -63,8 +69,10 @@ export interface TensorOperations {
   mean(x: EngineTensor, axis?: Axis, keepDims?: boolean): EngineTensor;
   max(x: EngineTensor, axis?: Axis, keepDims?: boolean): EngineTensor;
   min(x: EngineTensor, axis?: Axis, keepDims?: boolean): EngineTensor;
+  prod(x: EngineTensor, axis?: Axis, keepDims?: boolean): EngineTensor;
   logSumExp(x: EngineTensor, axis?: Axis, keepDims?: boolean): EngineTensor;
   argMax(x: EngineTensor, axis?: number): EngineTensor;
+  argMin(x: EngineTensor, axis?: number): EngineTensor;
   oneHot(indices: EngineTensor, depth: number): EngineTensor;
   where(condition: EngineTensor, yes: EngineTensor, no: EngineTensor): EngineTensor;
   equal(a: EngineTensor, b: EngineTensor | number): EngineTensor;
@@ -83,6 +91,20 @@ export interface TensorOperations {
   zeros(shape: number[]): EngineTensor;
   ones(shape: number[]): EngineTensor;
   fill(shape: number[], value: number): EngineTensor;
+  randomUniform(
+    shape: number[],
+    low?: number,
+    high?: number,
+    dtype?: "float32" | "int32",
+    seed?: number,
+  ): EngineTensor;
+  randomNormal(
+    shape: number[],
+    mean?: number,
+    deviation?: number,
+    dtype?: "float32" | "int32",
+    seed?: number,
+  ): EngineTensor;
   zerosLike(x: EngineTensor): EngineTensor;
   onesLike(x: EngineTensor): EngineTensor;
 }
