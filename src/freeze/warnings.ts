@@ -1,4 +1,5 @@
 import { optionSetTo } from "../options.ts";
+import { packageWarnings } from "../topology/dialects/package-layers.ts";
 import type { GraphLayer, LayerGraph } from "../topology/layer-graph.ts";
 import { layerLookup } from "../topology/layer-graph.ts";
 import { isRandomLayer } from "../topology/layer-specs.ts";
@@ -31,7 +32,7 @@ interface Resolved {
 
 /**
  * Returns warnings that a user should read before training: about names with a second meaning, policies without effect,
- * cuts inside a block, silenced random layers and modes that disable the cache.
+ * cuts inside a block, silenced random layers, modes that disable the cache, and layers of packages.
  */
 export function freezeWarnings(resolved: Resolved): string[] {
   const { graph, set, matches } = resolved;
@@ -42,6 +43,7 @@ export function freezeWarnings(resolved: Resolved): string[] {
     ...cutWarnings(resolved, parts),
     ...randomWarnings(resolved, parts),
     ...modeWarnings(graph, set, parts),
+    ...packageWarnings(graph),
   ];
 }
 

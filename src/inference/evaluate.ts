@@ -23,6 +23,7 @@ import type { AskedTask, Task } from "../task/task.ts";
 import { taskOf } from "../task/task-of.ts";
 import type { InputTensor, Tensor } from "../tensor.ts";
 import { layerGraph } from "../topology/build-graph.ts";
+import { packageWarnings } from "../topology/dialects/package-layers.ts";
 import type { LayerGraph } from "../topology/layer-graph.ts";
 import { openJudge } from "./judge.ts";
 import { requireKnownNames, requireServed } from "./served.ts";
@@ -211,6 +212,7 @@ async function* fileRows(
 ): AsyncGenerator<Rows> {
   const { split = "all" } = options;
   const samples = dataset.samples.filter((sample) => split === "all" || sample.split === split);
+  for (const warning of packageWarnings(layerGraph(checkpoint))) options.onWarning?.(warning);
   const reader = fileReader(dataset.kind, layerGraph(checkpoint), checkpoint.notes, options);
   const [height = 1, width = 1] = reader.sampleShape;
   const sizes = outputSizes(layerGraph(checkpoint), [height, width]);

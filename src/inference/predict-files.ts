@@ -12,6 +12,7 @@ import { numberBetween, requireOptions, wholeNumber } from "../options.ts";
 import { taskOf } from "../task/task-of.ts";
 import type { InputTensor } from "../tensor.ts";
 import { layerGraph } from "../topology/build-graph.ts";
+import { packageWarnings } from "../topology/dialects/package-layers.ts";
 import type { LayerGraph } from "../topology/layer-graph.ts";
 import { layerAt } from "../topology/layer-graph.ts";
 import type { SamplePrediction, SayOptions } from "./output-predictions.ts";
@@ -69,6 +70,7 @@ export async function predictFiles(
   const predictions: FilePrediction[] = [];
   let skipped = 0;
   try {
+    for (const warning of packageWarnings(layerGraph(checkpoint))) options.onWarning?.(warning);
     const reader = fileReader(kind.kind, layerGraph(checkpoint), checkpoint.notes, options);
     const batches = sampleBatches(samples, reader, {
       batchSize: options.batchSize ?? 32,

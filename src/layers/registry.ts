@@ -30,6 +30,7 @@ import { shapeOpKernels } from "./ops/shapes.ts";
 import { shortTimeKernels } from "./ops/short-time-fourier.ts";
 import { signalKernels } from "./ops/signals.ts";
 import { spectralKernels } from "./ops/spectral-decompositions.ts";
+import { packageKernels } from "./packages.ts";
 import { pipelineKernels } from "./pipeline.ts";
 import { poolingKernels } from "./pooling.ts";
 import { preprocessingKernels } from "./preprocessing.ts";
@@ -68,6 +69,7 @@ const kernels: ReadonlyMap<string, Kernel> = new Map(
     multiHeadKernels,
     normalizationKernels,
     innerModelKernels(kernelOf),
+    packageKernels(kernelOf),
     pipelineKernels(kernelOf),
     poolingKernels,
     preprocessingKernels,

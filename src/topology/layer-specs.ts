@@ -29,6 +29,7 @@ import { layerOpSpecs } from "./specs/ops-layers.ts";
 import { reductionOpSpecs } from "./specs/ops-reductions.ts";
 import { shapeOpSpecs } from "./specs/ops-shapes.ts";
 import { signalOpSpecs } from "./specs/ops-signals.ts";
+import { packageSpecs } from "./specs/packages.ts";
 import { paddingSpecs } from "./specs/padding.ts";
 import { pipelineSpec } from "./specs/pipeline.ts";
 import { poolingSpecs, windowOpSpecs } from "./specs/pooling.ts";
@@ -79,6 +80,7 @@ const specs: ReadonlyMap<string, LayerSpec> = new Map(
     graphModelSpec,
     wrapperSpecs(specOf),
     innerModelSpec(specOf),
+    packageSpecs(specOf),
     pipelineSpec(specOf),
     spectralNormalizationSpec(specOf),
   ]

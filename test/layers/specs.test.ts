@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { kernelClasses } from "../../src/layers/registry.ts";
 import { modernConfig } from "../../src/topology/dialects/layer-config.ts";
+import { packageClasses } from "../../src/topology/dialects/package-layers.ts";
 import type { Argument } from "../../src/topology/layer-graph.ts";
 import { type CallShapes, inputShapes } from "../../src/topology/layer-spec.ts";
 import { knownLayerClasses, specOf } from "../../src/topology/layer-specs.ts";
@@ -35,8 +36,13 @@ test("every known layer class has a kernel", () => {
   expect(knownLayerClasses().filter((className) => !computed.has(className))).toEqual([]);
 });
 
+/** Layers of packages, which whole models are compared of. */
+const ofPackages: ReadonlySet<string> = new Set(
+  packageClasses.map(({ className }) => className).filter((className) => className.includes(">")),
+);
+
 test("every kernel is in the battery of layer cases", () => {
-  const covered = new Set(cases.map(({ className }) => className));
+  const covered = new Set([...cases.map(({ className }) => className), ...ofPackages]);
   expect(kernelClasses().filter((className) => !covered.has(className))).toEqual([
     "InputLayer",
     "tfjs>GraphModel",
@@ -46,7 +52,7 @@ test("every kernel is in the battery of layer cases", () => {
 });
 
 test("every known layer class is in the battery of layer cases", () => {
-  const covered = new Set(cases.map(({ className }) => className));
+  const covered = new Set([...cases.map(({ className }) => className), ...ofPackages]);
   const missing = knownLayerClasses().filter((className) => !covered.has(className));
   expect(missing).toEqual(["InputLayer", "training>ActivityPenalty", "tfjs>GraphModel", "Functional"]);
 });

@@ -5,6 +5,8 @@ import type { KerasMajor } from "../layer-graph.ts";
 import { specOf } from "../layer-specs.ts";
 import { classNameOf } from "./class-names.ts";
 import { kerasRelease } from "./dialect.ts";
+import type { PackageLayer } from "./package-layers.ts";
+import { packageActivation, packageLayer, writtenAs } from "./package-layers.ts";
 
 /** Activations that Keras 3 renamed. Their semantics follow the version of Keras that wrote the file. */
 const activationNames: Readonly<Record<string, string>> = { swish: "silu", hard_swish: "hard_silu" };
@@ -93,10 +95,22 @@ function modernValue(key: string, value: Json, keras: KerasMajor): Json {
 function modernNested(value: Json, keras: KerasMajor): Json {
   if (Array.isArray(value)) return (value as readonly Json[]).map((item) => modernNested(item, keras));
   if (!isObject(value) || !isObject(value["config"])) return value;
-  const className = classNameOf(value, keras);
+  const written = classNameOf(value, keras);
+  const known = packageLayer(written, value["config"]);
+  if (known) return { class_name: known.className, config: knownConfig(written, known, keras) };
+  const className = written;
   // An inner model is read as a model later.
   if (isModelConfig(className, value["config"])) return { class_name: className, config: value["config"] };
   return { class_name: className, config: modernConfig(className, value["config"], keras) };
+}
+
+/** Returns the complete config of a class of a package, which keeps the name that the file has for it. */
+export function knownConfig(
+  written: string,
+  { className, config }: PackageLayer,
+  keras: KerasMajor,
+): JsonObject {
+  return { ...modernConfig(className, config, keras), [writtenAs]: written };
 }
 
 function isModelConfig(className: string, config: JsonObject): boolean {
@@ -125,11 +139,15 @@ function isQuantized(policy: Json): boolean {
  */
 function activationName(value: Json): Json {
   if (value === null) return "linear";
-  if (typeof value === "string") return activationNames[value] ?? value;
+  if (typeof value === "string") return functionName(value);
   if (isObject(value) && value["class_name"] === "function" && typeof value["config"] === "string") {
-    return activationNames[value["config"]] ?? value["config"];
+    return functionName(value["config"]);
   }
   return value;
+}
+
+function functionName(name: string): string {
+  return activationNames[name] ?? packageActivation(name) ?? name;
 }
 
 /**

@@ -17,10 +17,11 @@ import { innerModelEntry } from "./inner-model.ts";
 import { keras1ToKeras2 } from "./keras1-model.ts";
 import { readKeras2Call } from "./keras2-calls.ts";
 import { readKeras3Call } from "./keras3-calls.ts";
-import { modernConfig, ofRelease } from "./layer-config.ts";
+import { knownConfig, modernConfig, ofRelease } from "./layer-config.ts";
 import { functionOfNode, packedItems } from "./node-def.ts";
 import type { ModelEntry, NodeIndices } from "./node-indices.ts";
 import { nodeIndices } from "./node-indices.ts";
+import { packageLayer } from "./package-layers.ts";
 import { inputShapeOf } from "./sequential.ts";
 import { isTensorFlowFunction, type ModernOp, modernTfOp, withoutUnread } from "./tf-ops.ts";
 
@@ -158,6 +159,7 @@ function readLayers(
   const written = classNameOf(json, place.keras);
   const isKnownLambda = written === "Lambda" && customSpecOf(lambdaClass(name)) !== undefined;
   const className = isKnownLambda ? lambdaClass(name) : written;
+  const known = model ? undefined : packageLayer(className, json["config"] as JsonObject);
   if (model) {
     const inner = readEntry(model, { ...place, prefix: `${place.prefix}${name}/` });
     return [
@@ -174,13 +176,18 @@ function readLayers(
   }
   const config = json["config"] as JsonObject;
   const op = modernFunction(className, config, calls, listed);
-  const common = { keras: place.keras, trainable: config["trainable"] !== false };
+  const { trainable } = known?.config ?? config;
+  const common = { keras: place.keras, trainable: trainable !== false };
   if (!op) {
-    const own = withInnerModels(
-      ofRelease(className, modernConfig(className, config, place.keras), place.kerasVersion),
-      { ...place, prefix: `${place.prefix}${name}/` },
-    );
-    return [{ ...common, name, className, config: own, calls }];
+    const modern = known
+      ? knownConfig(className, known, place.keras)
+      : modernConfig(className, config, place.keras);
+    const runs = known?.className ?? className;
+    const own = withInnerModels(ofRelease(runs, modern, place.kerasVersion), {
+      ...place,
+      prefix: `${place.prefix}${name}/`,
+    });
+    return [{ ...common, name, className: runs, config: own, calls }];
   }
   return [...(op.before ?? []), { ...op, name }].map((step) => ({
     ...common,

@@ -1,6 +1,7 @@
 import type { Json, JsonObject } from "../../checkpoint.ts";
 import { isObject } from "../config-values.ts";
 import type { LayerDescription } from "../dialects/description.ts";
+import { packageActivation, packageLayer } from "../dialects/package-layers.ts";
 import { editInnerLayers, innerLayerKeys, layersOf } from "../edit-config.ts";
 import { dtypeInModule, inModule, inScript, isCustomClass, opModule } from "./keras-modules.ts";
 import { keras3Arguments } from "./keras2-arguments.ts";
@@ -17,6 +18,10 @@ export function keras3Layer(path: string, entry: JsonObject, innerModel: InnerMo
   const className = writtenClass(entry);
   if (className === "InputLayer")
     return inModule({ class_name: className, config: inputConfig(config) }, "keras.layers");
+  const known = packageLayer(className, config);
+  if (known && !isCustomClass(known.className) && !known.className.startsWith("ops.")) {
+    return keras3Layer(path, { class_name: known.className, config: known.config }, innerModel);
+  }
   const translated = keras3Arguments(path, className, config);
   const inner = (layer: JsonObject): JsonObject =>
     layersOf(layer) ? innerModel(path, layer) : keras3Layer(path, layer, innerModel);
@@ -56,6 +61,10 @@ function inputConfig(config: JsonObject): JsonObject {
 
 function keras3Value(path: string, key: string, value: Json, innerModel: InnerModel): Json {
   if (key === "dtype") return dtypeInModule(value);
+  if (key.endsWith("activation")) {
+    const known = packageActivation(value);
+    if (known) return known;
+  }
   if (!isLayer(value)) return value;
   if (key.endsWith("_initializer")) return initializer(value);
   if (key.endsWith("_regularizer")) return inModule(value, "keras.regularizers");
