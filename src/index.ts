@@ -103,8 +103,8 @@ export type {
   HeldCall,
   HeldLayer,
 } from "./layers/custom-layer.ts";
-export type { RandomStream } from "./layers/kernel.ts";
 export { registerLayer } from "./layers/register-layer.ts";
+export type { RandomStream } from "./random.ts";
 export type {
   Calibration,
   ClassRow,

@@ -75,3 +75,9 @@ function mixedSequence(seed: number): () => number {
 function rotateLeft(value: number, bits: number): number {
   return (value << bits) | (value >>> (32 - bits));
 }
+
+/** A stream of seeds: the same step draws the same numbers. */
+export interface RandomStream {
+  /** Returns another 31-bit seed at each call. */
+  nextSeed(): number;
+}

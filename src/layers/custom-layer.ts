@@ -1,11 +1,11 @@
 import type { Json, JsonObject } from "../checkpoint.ts";
 import type { EngineTensor, TensorOperations } from "../engine/tensor-operations.ts";
+import type { RandomStream } from "../random.ts";
 import type { DType, Shape } from "../tensor.ts";
 import type { KerasMajor } from "../topology/layer-graph.ts";
 import type { NonEmpty } from "../topology/layer-spec.ts";
-import type { RandomStream } from "./kernel.ts";
 
-/** @file What a program says of a layer class of its own. */
+/** @file Types with which a program describes a layer class of its own. */
 
 /** A weight of a custom layer. */
 export interface CustomWeight<Name extends string = string> {
@@ -25,7 +25,7 @@ export interface CustomWeight<Name extends string = string> {
   readonly dtype?: DType;
 }
 
-/** What is known of a custom layer's call before it runs. */
+/** Config and input shapes of a custom layer's call, known before it runs. */
 export interface CustomShapes {
   /** Layer's config in the file, as `get_config` returned it, with the spec's defaults. */
   readonly config: JsonObject;

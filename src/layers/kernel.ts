@@ -1,13 +1,8 @@
 import type { JsonObject } from "../checkpoint.ts";
 import type { tf } from "../engine/tf.ts";
 import { TopologyError } from "../errors.ts";
+import type { RandomStream } from "../random.ts";
 import type { KerasMajor } from "../topology/layer-graph.ts";
-
-/** A stream of seeds: the same step draws the same numbers. */
-export interface RandomStream {
-  /** Returns another 31-bit seed at each call. */
-  nextSeed(): number;
-}
 
 export interface KernelContext {
   /** True in a training step where the layer is active; false in inference and for a silenced layer. */

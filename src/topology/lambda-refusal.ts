@@ -22,7 +22,7 @@ export function lambdaRefusal({ name, config }: Pick<GraphLayer, "name" | "confi
   };
 }
 
-/** What Lambdas of these names are rewritten to, the more special first. */
+/** Replacements of Lambdas by the words in their names, the more special first. */
 const replacements: readonly (readonly [name: RegExp, instead: string])[] = [
   [/l2_?norm|unit_?norm|l2_?scale/i, "UnitNormalization"],
   [/euclid/i, "keras.ops.norm(a - b, axis=-1, keepdims=True)"],

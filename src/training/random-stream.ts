@@ -1,4 +1,4 @@
-import type { RandomStream } from "../layers/kernel.ts";
+import type { RandomStream } from "../random.ts";
 import type { LayerGraph } from "../topology/layer-graph.ts";
 
 /** Seeds for one call at one step: the same run, step and call draw the same numbers. */

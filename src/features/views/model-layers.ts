@@ -1,12 +1,12 @@
 /** The random image layers that a model begins with, and how they draw views instead of being silent. */
 import { tf } from "../../engine/tf.ts";
 import { drawingNodes } from "../../freeze/view-layers.ts";
-import type { RandomStream } from "../../layers/kernel.ts";
 import type { Program } from "../../model/program.ts";
 import { programBetween, readsOf } from "../../model/program.ts";
 import type { ContextOf } from "../../model/run-program.ts";
 import { inferenceContext, runProgram } from "../../model/run-program.ts";
 import type { LayerWeights } from "../../model/uploads.ts";
+import type { RandomStream } from "../../random.ts";
 import type { LayerGraph, TensorRef } from "../../topology/layer-graph.ts";
 import { nodeAt, refKey } from "../../topology/layer-graph.ts";
 import type { DrawnView } from "./view.ts";

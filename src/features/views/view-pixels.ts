@@ -1,9 +1,10 @@
 import type { Json } from "../../checkpoint.ts";
 import { tf } from "../../engine/tf.ts";
 import { TopologyError, UsageError } from "../../errors.ts";
-import type { KernelContext, RandomStream } from "../../layers/kernel.ts";
+import type { KernelContext } from "../../layers/kernel.ts";
 import { kernelOf } from "../../layers/registry.ts";
 import { optionName } from "../../options.ts";
+import type { RandomStream } from "../../random.ts";
 import { elementCount, formatShape, sameShape } from "../../tensor.ts";
 import { withErrorPrefix } from "../../topology/call-outputs.ts";
 import type { AugmentationLayer, ImageShape } from "./transformations.ts";

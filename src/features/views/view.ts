@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Json } from "../../checkpoint.ts";
-import type { RandomStream } from "../../layers/kernel.ts";
+import type { RandomStream } from "../../random.ts";
 import { randomGenerator, seedOf } from "../../random.ts";
 import { canonicalJson } from "../cache/trunk-key.ts";
 import type { AugmentationLayer } from "./transformations.ts";

@@ -7,7 +7,7 @@ import type { LayerGraph } from "../layer-graph.ts";
  * the package published. Classes of these names with other arguments are somebody else's.
  */
 
-/** What a class of a package is here. */
+/** A class of a package, as it runs here. */
 export interface PackageLayer {
   readonly className: string;
   /** Config of that class in Keras 3's vocabulary. */
