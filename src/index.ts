@@ -57,6 +57,7 @@ export type { SetupOptions, SetupReport, SetupStep } from "./engine/setup.ts";
 export { setupEngine } from "./engine/setup.ts";
 export type { Axis, EngineTensor, Operand, TensorOperations } from "./engine/tensor-operations.ts";
 export { DataError, KerasFileError, MachineError, TopologyError, UsageError } from "./errors.ts";
+export type { InferenceForm } from "./features/inference-forms.ts";
 export type { FeatureFigures, Shard, ShardFeatures } from "./features/shard.ts";
 export type { AugmentArgument } from "./features/views/recipe.ts";
 export { finetune } from "./finetune.ts";
@@ -64,6 +65,7 @@ export type { ReadOptions } from "./formats/checkpoint-file.ts";
 export { readCheckpoint } from "./formats/checkpoint-file.ts";
 export type { InspectedLayer, InspectedStage, Inspection } from "./freeze/inspect.ts";
 export { inspect } from "./freeze/inspect.ts";
+export type { NameRule } from "./freeze/names.ts";
 export type { Side } from "./freeze/partition.ts";
 export type {
   FinetunePlan,
@@ -81,6 +83,7 @@ export {
   freezeUntil,
   unfreeze,
 } from "./freeze/policy.ts";
+export type { FreezeRule } from "./freeze/rules.ts";
 export type { ClassHead, HeadOptions, UnitHead } from "./head/replace-head.ts";
 export { replaceHead } from "./head/replace-head.ts";
 export type { EvaluateOptions, Evaluation, PerOutput } from "./inference/evaluate.ts";
@@ -132,6 +135,8 @@ export { planFinetune } from "./run/plan-finetune.ts";
 export type { Proof } from "./run/proof.ts";
 export type { SweepRun } from "./run/sweep-folder.ts";
 export type { SweepGrid, SweepOption, SweepSettings } from "./run/sweep-grid.ts";
+export type { AppliedRule, LayerReason, WhyOptions } from "./run/why-layer.ts";
+export { whyLayer } from "./run/why-layer.ts";
 export type { Sweep, SweepOptions, SweepProgress } from "./sweep.ts";
 export { sweep } from "./sweep.ts";
 export type { ClassFigures } from "./task/class-figures.ts";

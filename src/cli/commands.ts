@@ -14,12 +14,14 @@ import { runsCommand } from "./runs.ts";
 import { setupCommand } from "./setup.ts";
 import { sweepCommand } from "./sweep.ts";
 import { trainCommand } from "./train.ts";
+import { whyCommand } from "./why.ts";
 
 /** Every command, in the order of the help. The first is meant where none is named. */
 export const commands: Commands = [
   trainCommand,
   planCommand,
   inspectCommand,
+  whyCommand,
   predictCommand,
   evaluateCommand,
   rateCommand,

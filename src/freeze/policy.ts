@@ -2,6 +2,7 @@ import type { BatchNormMode } from "../checkpoint.ts";
 import { UsageError } from "../errors.ts";
 import { policyName } from "../options.ts";
 import { parsePatterns } from "./patterns.ts";
+import type { FreezeRule } from "./rules.ts";
 
 /**
  * A rule about which layers are frozen, as data. Only one of the position policies (`until`, `through`, `depth`,
@@ -155,6 +156,8 @@ export interface FreezeResolution {
   readonly frozen: ReadonlySet<string>;
   /** Rule that decided, by the path of every layer: `freezeUntil("conv4")`, `the flags in the file`. */
   readonly why: ReadonlyMap<string, string>;
+  /** Rules in the order of their application, by the path of every layer; the last decides. */
+  readonly rules: ReadonlyMap<string, readonly FreezeRule[]>;
   readonly warnings: readonly string[];
   readonly bnMode: BatchNormMode;
   /** Paths of the layers that are not pretrained. The BatchNormalization mode does not apply to them. */

@@ -11,6 +11,8 @@ import type { NameMatch } from "./names.ts";
 import { resolveName } from "./names.ts";
 import type { FreezePolicy, FreezeResolution, FrozenSet } from "./policy.ts";
 import { argumentOf, formatPolicy, policyOf } from "./policy.ts";
+import type { Decisions } from "./rules.ts";
+import { decide, lastRules } from "./rules.ts";
 import { nearestNames } from "./suggestions.ts";
 import { hasMovingStatistics, trainableWeights } from "./trainable-weights.ts";
 import { freezeWarnings } from "./warnings.ts";
@@ -45,7 +47,7 @@ export function resolveFreeze(
 ): FreezeResolution {
   const list = policies === undefined ? undefined : asList(policies);
   const naming: Naming = { graph, stages: stagesOf(graph) };
-  const decided: Decided = { frozen: new Set(), why: new Map() };
+  const decided: Decisions = { frozen: new Set(), rules: new Map() };
   const position = onePosition(list ?? []);
   const cut = position ? cutOf(naming, position) : null;
   if (position) applyPosition(decided, naming, position, cut, options.newLayers ?? []);
@@ -57,11 +59,9 @@ export function resolveFreeze(
       for (const pattern of policy.patterns) {
         const match = requireMatch(naming, kind, pattern);
         matches.push({ policy, pattern, match });
-        for (const { path } of match.layers) {
-          if (kind === "freeze") decided.frozen.add(path);
-          else decided.frozen.delete(path);
-          decided.why.set(path, policyOf(kind, pattern));
-        }
+        const text = policyOf(kind, pattern);
+        for (const { path } of match.layers)
+          decide(decided, path, { kind, text, freezes: kind === "freeze", pattern, match: match.rule });
       }
     }
   }
@@ -78,7 +78,8 @@ export function resolveFreeze(
   );
   return {
     ...set,
-    why: decided.why,
+    rules: decided.rules,
+    why: lastRules(decided),
     summary: summaryOf(graph, list, decided),
     warnings: freezeWarnings({
       ...naming,
@@ -101,12 +102,6 @@ export interface Matched {
 interface Naming {
   readonly graph: LayerGraph;
   readonly stages: Stages;
-}
-
-/** The frozen layers as decided so far, and the rule that decided for each layer. */
-interface Decided {
-  readonly frozen: Set<string>;
-  readonly why: Map<string, string>;
 }
 
 /** A position policy with the place where it cuts. */
@@ -162,21 +157,27 @@ function cutOf(naming: Naming, policy: FreezePolicy): Cut | null {
 }
 
 function applyPosition(
-  decided: Decided,
+  decided: Decisions,
   { graph }: Naming,
   policy: FreezePolicy,
   cut: Cut | null,
   newLayers: readonly string[],
 ): void {
   const head = policy.kind === "all-but-head" ? headPaths(graph, newLayers) : null;
+  const text = formatPolicy(policy);
   for (const { path, index } of graph.layers) {
-    if (head ? !head.has(path) : index < (cut?.position ?? 0)) decided.frozen.add(path);
-    decided.why.set(path, formatPolicy(policy));
+    decide(decided, path, {
+      kind: "position",
+      text,
+      freezes: head ? !head.has(path) : index < (cut?.position ?? 0),
+      ...(cut && { cut: cut.position }),
+      ...(cut?.match && { pattern: patternOf(policy), match: cut.match.rule }),
+    });
   }
 }
 
 function applyStart(
-  decided: Decided,
+  decided: Decisions,
   graph: LayerGraph,
   list: readonly FreezePolicy[] | undefined,
   options: FreezeOptions,
@@ -184,9 +185,10 @@ function applyStart(
   const newLayers = options.newLayers ?? [];
   const nothing = list?.length === 0;
   const head = startsAtHead(options) && !nothing ? headPaths(graph, newLayers) : null;
+  const text = nothing ? "nothing is frozen" : head ? "the head is new" : "the flags in the file";
   for (const { path, trainable } of graph.layers) {
-    if (!nothing && (head ? !head.has(path) : !trainable)) decided.frozen.add(path);
-    decided.why.set(path, nothing ? "nothing is frozen" : head ? "the head is new" : "the flags in the file");
+    const freezes = !nothing && (head ? !head.has(path) : !trainable);
+    decide(decided, path, { kind: "start", text, freezes });
   }
 }
 
@@ -194,7 +196,7 @@ function applyStart(
  * Applies the modes `freeze` and `train`, which override every policy for pretrained layers with moving statistics.
  */
 function applyMode(
-  decided: Decided,
+  decided: Decisions,
   graph: LayerGraph,
   bnMode: BatchNormMode,
   newLayers: readonly string[],
@@ -202,9 +204,8 @@ function applyMode(
   if (bnMode !== "freeze" && bnMode !== "train") return;
   for (const [path, specs] of weightSpecsOf(graph)) {
     if (!hasMovingStatistics(specs) || newLayers.includes(path)) continue;
-    if (bnMode === "freeze") decided.frozen.add(path);
-    else decided.frozen.delete(path);
-    decided.why.set(path, optionSetTo("bnMode", bnMode));
+    const text = optionSetTo("bnMode", bnMode);
+    decide(decided, path, { kind: "bn-mode", text, freezes: bnMode === "freeze" });
   }
 }
 
@@ -263,7 +264,7 @@ function refuseAllFrozen(graph: LayerGraph, set: FrozenSet, byPolicy: boolean): 
 }
 
 /** Describes the policies, or the default that applied, in one phrase. */
-function summaryOf(graph: LayerGraph, list: readonly FreezePolicy[] | undefined, decided: Decided): string {
+function summaryOf(graph: LayerGraph, list: readonly FreezePolicy[] | undefined, decided: Decisions): string {
   if (list && list.length > 0) {
     const order: readonly FreezePolicy["kind"][] = [
       "until",
@@ -276,7 +277,7 @@ function summaryOf(graph: LayerGraph, list: readonly FreezePolicy[] | undefined,
     const sorted = order.flatMap((kind) => list.filter((policy) => policy.kind === kind));
     return sorted.map((policy) => [policy.kind, argumentOf(policy) ?? ""].join(" ").trimEnd()).join(", ");
   }
-  const why = decided.why.values().next().value ?? "nothing is frozen";
+  const why = lastRules(decided).values().next().value ?? "nothing is frozen";
   if (why !== "the flags in the file") return why;
   return `${why} (${decided.frozen.size} of ${graph.layers.length} layers frozen)`;
 }
