@@ -6,7 +6,7 @@ import { everyRead } from "../topology/rewrites/graph-edges.ts";
 import type { CutModel } from "./cut.ts";
 import { staticProgram } from "./trunk.ts";
 
-/** What becomes of a static layer where features are computed. */
+/** Fate of a static layer where features are computed. */
 export type InferenceForm =
   /** It runs. With `takesIn` the weights or the activation of others are in it. */
   | { readonly kind: "runs"; readonly changed: boolean }

@@ -3,7 +3,7 @@ import type { NameRule } from "./names.ts";
 /** One rule that froze or freed a layer. */
 export interface FreezeRule {
   /**
-   * What the rule is: the default that applies without a position, a position, a list of layers, or the mode of
+   * Kind of the rule: the default that applies without a position, a position, a list of layers, or the mode of
    * BatchNormalization.
    */
   readonly kind: "start" | "position" | "freeze" | "unfreeze" | "bn-mode";

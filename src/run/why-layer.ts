@@ -26,7 +26,7 @@ export interface WhyOptions {
 
 /** A rule that applied to a layer, with what made it apply. */
 export interface AppliedRule extends FreezeRule {
-  /** What the rule found: `layer 80 is before conv4_block1_1_conv (81)`. */
+  /** Reason why it applies: `layer 80 is before conv4_block1_1_conv (81)`. */
   readonly detail: string;
 }
 
@@ -44,7 +44,7 @@ export interface LayerReason {
   readonly rules: readonly AppliedRule[];
   /** `static`: it runs once per sample. `dynamic`: it runs in every step. `both`: a shared layer with calls on both sides. */
   readonly side: "static" | "dynamic" | "both";
-  /** What becomes of a static layer where features are computed; null for a dynamic one. */
+  /** Fate of a static layer where features are computed; null for a dynamic one. */
   readonly inference: InferenceForm | null;
   /** True if its output is a tensor of the frontier, which is cached. */
   readonly isFrontier: boolean;
@@ -56,7 +56,7 @@ export interface LayerReason {
     /** Paths of the layers before it whose weights need that gradient. */
     readonly neededBy: readonly string[];
   };
-  /** How it normalizes in a training step; null for a layer without moving statistics. */
+  /** Normalization in a training step; null for a layer without moving statistics. */
   readonly normalization: {
     readonly mode: BatchNormMode;
     readonly statistics: "stored" | "batch";
@@ -145,7 +145,7 @@ function matchedLayers(model: LayerGraph, name: string): readonly GraphLayer[] {
   );
 }
 
-/** What flows into and out of the calls of a cut model, by the index of the call. */
+/** Gradients and features that the calls of a cut model have, by the index of the call. */
 interface Flows {
   /** Paths of the layers before a call, without its own, whose weights receive gradients. */
   readonly trainedBefore: readonly ReadonlySet<string>[];
