@@ -6,6 +6,7 @@ import numpy as np
 import keras
 import tensorflow as tf
 
+from command_line_data import command_line_case, command_line_result
 from networks import networks
 from task_models import evaluate_file, task
 
@@ -273,4 +274,6 @@ actions = {
     "train": train,
     "task": task,
     "evaluate_file": evaluate_file,
+    "command_line_case": command_line_case,
+    "command_line_result": command_line_result,
 }
