@@ -142,7 +142,12 @@ export async function prepareRun(settings: RunSettings): Promise<PreparedRun> {
     views: augmentation?.views ?? null,
     outputFormat,
   };
-  const compiled = compiledConfig(task, kerasOptimizer(optimizer), dialectOf(checkpoint));
+  const compiled = compiledConfig(
+    task,
+    kerasOptimizer(optimizer),
+    dialectOf(checkpoint),
+    checkpoint.kerasVersion,
+  );
   const cost = await costQuestion(dataset, optimizer, decided, reader);
   const phases = cuts.phases.map(({ resolution, cut: own }, index): PreparedPhase => {
     const { epochs, schedule, warmup } = asked[index]!;

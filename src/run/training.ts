@@ -163,7 +163,12 @@ export function tunedCheckpoint(
     own.frozen,
   );
   if (!tuned.trainingConfig) return tuned;
-  const { trainingConfig } = compiledConfig(run.task, kerasOptimizer(own.optimizer), dialectOf(tuned));
+  const { trainingConfig } = compiledConfig(
+    run.task,
+    kerasOptimizer(own.optimizer),
+    dialectOf(tuned),
+    tuned.kerasVersion,
+  );
   return {
     ...tuned,
     ...(trainingConfig && { trainingConfig }),

@@ -1,13 +1,14 @@
 /** Writes the compile config of a tuned model, in the dialect of its file. */
 import type { Json, JsonObject } from "../checkpoint.ts";
 import type { Dialect } from "../topology/dialects/dialect.ts";
+import { kerasRelease } from "../topology/dialects/dialect.ts";
 import { inModule } from "../topology/translate/keras-modules.ts";
-import { lossClassName, lossNamed, namedLoss } from "./losses/loss.ts";
+import { lossClassName, lossNamed, lossOf, namedLoss } from "./losses/loss.ts";
 import type { LossArgument } from "./losses/loss-argument.ts";
 import { metricDefinitions } from "./metrics/definitions.ts";
 import type { MetricArgument } from "./metrics/metric.ts";
-import { metricNamed, namedMetric } from "./metrics/named-metric.ts";
-import type { Task } from "./task.ts";
+import { accuracyName, metricNamed, namedMetric } from "./metrics/named-metric.ts";
+import type { Task, TaskOutput } from "./task.ts";
 
 export interface CompiledModel {
   /** Undefined where a loss cannot be written: Keras then opens the file uncompiled. */
@@ -16,8 +17,17 @@ export interface CompiledModel {
   readonly leftOut: readonly string[];
 }
 
-/** Returns the compile config of a run: its losses, their weights, its metrics and its optimizer. */
-export function compiledConfig({ outputs }: Task, optimizer: JsonObject, dialect: Dialect): CompiledModel {
+/**
+ * Returns the compile config of a run: its losses, their weights, its metrics and its optimizer.
+ *
+ * @param kerasVersion The Keras of the file.
+ */
+export function compiledConfig(
+  { outputs }: Task,
+  optimizer: JsonObject,
+  dialect: Dialect,
+  kerasVersion: string,
+): CompiledModel {
   const leftOut: string[] = [];
   const form = dialect === "keras3" || dialect === "keras2-archive" ? "archive" : "plain";
   const losses = outputs.map(({ loss }) => writtenLoss(loss, dialect));
@@ -25,14 +35,22 @@ export function compiledConfig({ outputs }: Task, optimizer: JsonObject, dialect
     const given = outputs[index]?.loss;
     if (loss === undefined && given) leftOut.push(`loss ${nameOf(given)}`);
   }
-  const listOf = (list: readonly MetricArgument[]): Json[] =>
+  const { isTensorFlows, minor = 0 } = kerasRelease(kerasVersion);
+  const resolvesEarly = dialect === "keras2" && isTensorFlows && minor >= 3;
+  const takesWordsOnly = dialect === "keras2" && !isTensorFlows && minor < 3;
+  const taken = new Set<string>();
+  const listOf = (list: readonly MetricArgument[], output: TaskOutput, weighted: boolean): Json[] =>
     list.flatMap((metric) => {
-      const written = writtenMetric(metric, dialect);
+      const written = takesWordsOnly
+        ? metricWord(writtenMetric(metric, dialect))
+        : writtenMetric(metric, dialect);
       if (written === undefined) leftOut.push(`metric ${metricName(metric)}`);
-      return written === undefined ? [] : [written];
+      if (written === undefined) return [];
+      if (!resolvesEarly) return [written];
+      return [resolvedMetric(written, output, { several: outputs.length > 1, weighted, taken })];
     });
-  const metrics = outputs.map((output) => listOf(output.metrics));
-  const weightedMetrics = outputs.map((output) => listOf(output.weightedMetrics));
+  const metrics = outputs.map((output) => listOf(output.metrics, output, false));
+  const weightedMetrics = outputs.map((output) => listOf(output.weightedMetrics, output, true));
   if (losses.includes(undefined)) return { trainingConfig: undefined, leftOut };
   const [only] = outputs;
   const several = outputs.length > 1;
@@ -136,6 +154,44 @@ function writtenMetric(metric: MetricArgument, dialect: Dialect): Json | undefin
   const isPlain = Object.keys(settings).length === 0 && name === kind;
   if (isPlain) return name;
   return inDialect(definition.className, { name, ...settings }, "keras.metrics", dialect);
+}
+
+/** Returns a metric as a word, which is all that Keras 2.2 and before read; undefined where its settings would be lost. */
+function metricWord(written: Json | undefined): Json | undefined {
+  if (written === undefined || typeof written === "string") return written;
+  const { given, config } = namedMetric(written as JsonObject);
+  return Object.keys(config).length === 0 ? metricNamed(given) : undefined;
+}
+
+interface ResolvedNames {
+  readonly several: boolean;
+  readonly weighted: boolean;
+  /** Names that are reported already. */
+  readonly taken: Set<string>;
+}
+
+/**
+ * Returns a metric as Keras 2 writes it into an `.h5`, where it names it as it reports it and resolves `accuracy`: on loading it does
+ * neither (`MetricsContainer` in `keras/src/engine/compile_utils.py`), but takes the outputs for targets, so that the word would mean
+ * the accuracy of one-hot targets (`try_build_compiled_arguments` in `keras/src/saving/legacy/saving_utils.py`).
+ */
+function resolvedMetric(
+  written: Json,
+  output: TaskOutput,
+  { several, weighted, taken }: ResolvedNames,
+): Json {
+  const { name, given, config } = namedMetric(written as string | JsonObject);
+  const prefix = several ? `${output.name}_` : "";
+  const reported = weighted && taken.has(prefix + name) ? `${prefix}weighted_${name}` : prefix + name;
+  taken.add(reported);
+  const isIndices = output.loss !== null && lossOf(output.loss).targets === "indices" && output.units !== 1;
+  const isAccuracy = written === "accuracy" || written === "acc";
+  if (reported === name && !(isAccuracy && isIndices)) return written;
+  const kind = isAccuracy
+    ? accuracyName({ units: output.units ?? 1, indices: isIndices })
+    : metricNamed(given);
+  const className = kind === undefined ? given : (metricDefinitions[kind]?.className ?? given);
+  return { class_name: className, config: { name: reported, dtype: "float32", ...config } };
 }
 
 function inDialect(className: string, config: JsonObject, module: string, dialect: Dialect): Json {

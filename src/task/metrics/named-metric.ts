@@ -101,7 +101,8 @@ function isRecord(argument: MetricArgument): argument is Metric {
   return typeof argument === "object" && typeof (argument as Partial<Metric>).start === "function";
 }
 
-function accuracyName({ units, indices }: MetricContext): string {
+/** Returns the metric that `accuracy` means for an output. */
+export function accuracyName({ units, indices }: Pick<MetricContext, "units" | "indices">): string {
   if (units === 1) return "binary_accuracy";
   return indices ? "sparse_categorical_accuracy" : "categorical_accuracy";
 }
