@@ -3,18 +3,20 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { storedDataset } from "./data/dataset.ts";
 import { openData } from "./data/model-files.ts";
+import type { EngineInfo } from "./engine/backend.ts";
 import { ensureEngine } from "./engine/backend.ts";
 import { TopologyError } from "./errors.ts";
+import { sharingFeatures } from "./features/array-memory.ts";
 import { finetune } from "./finetune.ts";
 import { dataOptions } from "./run/data-options.ts";
 import { openModel } from "./run/open-model.ts";
 import type { FinetuneOptions, FinetuneResult } from "./run/options.ts";
 import { prepareRun } from "./run/prepare.ts";
-import { isResumable } from "./run/resume.ts";
+import { resumptionOf } from "./run/resume.ts";
 import type { RunSettings } from "./run/settings.ts";
 import { resolveOptions } from "./run/settings.ts";
 import { extractForSweep } from "./run/sweep-features.ts";
-import type { SweepRun } from "./run/sweep-folder.ts";
+import type { SweepKeeper, SweepRun } from "./run/sweep-folder.ts";
 import { openSweepFolder } from "./run/sweep-folder.ts";
 import type { SweepGrid, SweepSettings } from "./run/sweep-grid.ts";
 import { gridSettings, optionsWith } from "./run/sweep-grid.ts";
@@ -83,37 +85,57 @@ export async function sweep(given: SweepOptions): Promise<Sweep> {
   const planned = await planRuns(base, all);
   const { out } = shared;
   const keeper = await openSweepFolder(out, shared, all);
-  const temporary = shared.cache === false ? await featureFolder(out) : undefined;
-  const options = { ...base, ...(temporary !== undefined && { cache: temporary }) };
-  const runs: SweepRun[] = [];
-  const open = all.filter((settings) => !keeper.outcome(keeper.numberOf(settings)));
-  let features = await extractForSweep(
-    open.map((settings) => resolveOptions(optionsWith(options, settings))),
-    engine,
-  );
-  for (const [index, plan] of planned.entries()) {
-    const { settings } = plan;
-    const number = keeper.numberOf(settings);
-    const kept = keeper.outcome(number);
-    const progress = { place: index + 1, count: all.length, settings };
-    if (!kept) onRun?.({ ...progress, isKept: false });
-    const made = kept ? null : await makeRun(options, plan, number, keeper.folderOf(number));
-    const outcome = kept ?? made?.run;
-    if (!outcome) continue;
-    if (made) {
-      features = {
-        extracted: features.extracted + made.extracted,
-        seconds: features.seconds + made.seconds,
-      };
-      await keeper.keep(outcome);
-    }
-    runs.push(outcome);
-    onRun?.({ ...progress, outcome, isKept: kept !== undefined });
-  }
-  if (temporary !== undefined) await rm(temporary, { recursive: true, force: true });
+  const { data } = shared;
+  const train = (): Promise<TrainedSweep> => trainAll(base, planned, keeper, engine, onRun);
+  const isArrays = typeof data !== "string" && data.kind === "arrays";
+  const { runs, features } = isArrays ? await sharingFeatures(data, train) : await train();
   const monitor = monitorAmong(shared, runs);
   const ranked = rankedRuns(runs, monitor);
   return { runs: ranked, monitor, features, table: await keeper.writeTable(ranked, monitor) };
+}
+
+type TrainedSweep = Pick<Sweep, "runs" | "features">;
+
+/** Makes the runs that are not there yet, after the extraction for them. */
+async function trainAll(
+  base: FinetuneOptions,
+  planned: readonly PlannedRun[],
+  keeper: SweepKeeper,
+  engine: EngineInfo,
+  onRun: SweepOptions["onRun"],
+): Promise<TrainedSweep> {
+  const temporary = base.cache === false ? await temporaryCache(base.out ?? null) : null;
+  const options = { ...base, ...(temporary && { cache: temporary.folder }) };
+  try {
+    const open = planned.filter(({ settings }) => !keeper.outcome(keeper.numberOf(settings)));
+    let features: TrainedSweep["features"] = await extractForSweep(
+      open.map(({ settings }) => resolveOptions(optionsWith(options, settings))),
+      engine,
+    );
+    const runs: SweepRun[] = [];
+    for (const [index, plan] of planned.entries()) {
+      const { settings } = plan;
+      const number = keeper.numberOf(settings);
+      const progress = { place: index + 1, count: planned.length, settings };
+      const kept = keeper.outcome(number);
+      if (kept) {
+        runs.push(kept);
+        onRun?.({ ...progress, outcome: kept, isKept: true });
+        continue;
+      }
+      onRun?.({ ...progress, isKept: false });
+      const { run, extracted, seconds } = await makeRun(options, plan, number, keeper.folderOf(number));
+      features = { extracted: features.extracted + extracted, seconds: features.seconds + seconds };
+      await keeper.keep(run);
+      runs.push(run);
+      onRun?.({ ...progress, outcome: run, isKept: false });
+    }
+    await temporary?.remove();
+    return { runs, features };
+  } catch (error) {
+    if (base.out === undefined) await temporary?.remove();
+    throw error;
+  }
 }
 
 /** A run of the sweep that can be made. */
@@ -188,14 +210,7 @@ async function makeRun(
 
 function startOrResume(options: FinetuneOptions, out: string | null): Promise<FinetuneResult> {
   if (out === null) return finetune({ ...options, out: undefined });
-  if (!isResumable(out)) return finetune({ ...options, out, overwrite: true });
-  const { model, data, loss, metrics, weightedMetrics, callbacks, onProgress, signal } = options;
-  return finetune({
-    resume: out,
-    ...(typeof model !== "string" && { model }),
-    ...(typeof data !== "string" && { data }),
-    ...{ loss, metrics, weightedMetrics, callbacks, onProgress, signal },
-  });
+  return finetune(resumptionOf(out, options) ?? { ...options, out, overwrite: true });
 }
 
 /** Figures of an epoch that are no metrics. */
@@ -231,7 +246,15 @@ function rankedRuns(runs: readonly SweepRun[], { name, direction }: Monitor): re
   });
 }
 
-/** Returns the folder of the features for a sweep without a cache: always the same one beside the runs. */
-async function featureFolder(out: string | null): Promise<string> {
-  return out === null ? mkdtemp(join(tmpdir(), "keras-finetune-sweep-")) : join(out, ".features");
+/** A folder for the features of a sweep that has no cache. */
+interface TemporaryCache {
+  readonly folder: string;
+  remove(): Promise<void>;
+}
+
+/** Returns a folder beside the runs, always the same one, so that a sweep that goes on finds it; without `out` a new one. */
+async function temporaryCache(out: string | null): Promise<TemporaryCache> {
+  const folder =
+    out === null ? await mkdtemp(join(tmpdir(), "keras-finetune-sweep-")) : join(out, ".features");
+  return { folder, remove: () => rm(folder, { recursive: true, force: true }) };
 }

@@ -3,8 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { ensureEngine, useEngine } from "../src/engine/backend.ts";
-import type { Sweep, SweepOptions } from "../src/index.ts";
+import type { FinetuneResult, Sweep, SweepOptions } from "../src/index.ts";
 import {
+  arrayDataset,
   finetune,
   freezeAllButHead,
   freezeUntil,
@@ -13,7 +14,9 @@ import {
   sweep,
   UsageError,
 } from "../src/index.ts";
+import { randomGenerator } from "../src/random.ts";
 import { writeReport } from "../src/run/saved-runs.ts";
+import { float32Tensor } from "../src/tensor.ts";
 import { runCli } from "./cli/run-cli.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "sweep-"));
@@ -140,6 +143,30 @@ describe("a sweep", () => {
     });
     expect([runs.length, table, runs[0]?.out, features.extracted]).toEqual([4, null, null, 75]);
     expect(temporary()).toEqual(before);
+  });
+});
+
+describe("a sweep on arrays", () => {
+  test("extracts each sample once for all cuts and rates, and ends with the bits of runs of their own", async () => {
+    const random = randomGenerator(1);
+    const [count, size] = [12, 32];
+    const labels = Float32Array.from({ length: count }, (_, row) => row % 4);
+    const pixels = Float32Array.from({ length: count * size * size * 3 }, () => random.nextFloat());
+    const arrays = arrayDataset(
+      float32Tensor(pixels, [count, size, size, 3]),
+      float32Tensor(labels, [count]),
+      { validationFraction: 0.25 },
+    );
+    const own = { model, data: arrays, batchSize: 4, epochs: 1 } as const;
+    const results: FinetuneResult[] = [];
+    for (const freeze of grid.freeze) results.push(await finetune({ ...own, freeze, learningRate: 0.01 }));
+    const { runs, features, monitor } = await sweep({ ...own, grid });
+    expect([runs.length, features.extracted, monitor.name]).toEqual([4, count, "val_loss"]);
+    for (const [index, { history }] of results.entries()) {
+      const run = runs.find(({ number }) => number === 1 + 2 * index);
+      expect(run?.metrics["val_loss"]).toBe(history[0]?.val_loss);
+    }
+    expect((await finetune({ ...own, freeze: grid.freeze[0] })).features.extracted).toBe(count);
   });
 });
 

@@ -3,6 +3,8 @@ import { inputsInOrder, sampleCount as samplesIn } from "../data/arrays.ts";
 import type { ArrayDataset, Batch, Split } from "../data/dataset.ts";
 import type { EngineInfo } from "../engine/backend.ts";
 import { extractArrays } from "../features/array-features.ts";
+import { sharedMemory } from "../features/array-memory.ts";
+import { laterTrunkKeyOf, trunkKeyOf } from "../features/cache/trunk-key.ts";
 import { extractionBatch } from "../features/feature-source.ts";
 import { tensorRows } from "../features/sample-rows.ts";
 import type { StaticProgram } from "../features/trunk.ts";
@@ -48,20 +50,41 @@ export function arrayExamples(
           total: inputs[0]?.shape[0] ?? 0,
         }),
     });
-  const direct =
-    (part: StaticProgram): Extract =>
-    async (batch, view) => {
-      computed += samplesIn(batch.inputs);
-      const inputs = requireInputs(inputsInOrder(batch.inputs, names), run.graph);
-      return compute(part, inputs, isDrawn ? view : undefined);
-    };
+  const memory = sharedMemory(dataset);
+  const identity = {
+    ...{ input: {}, storage: "float32" as const, batchSize: extractionBatch(engine) },
+    engine: { name: engine.name, version: engine.tensorflow ?? engine.tfjs },
+  };
+  /** Looks into what other runs have computed first, where there are some. */
+  const remembered = (keyOf: () => string, extract: Extract): Extract => {
+    if (!memory) return extract;
+    const key = keyOf();
+    const viewOf = (view: number): string => (isDrawn ? `view ${view} of seed ${run.settings.seed}` : "");
+    return (batch, view) => memory.features(batch, `${key} ${viewOf(view)}`, () => extract(batch, view));
+  };
+  const direct = (part: StaticProgram): Extract =>
+    remembered(
+      () => trunkKeyOf({ ...part, ...identity }),
+      async (batch, view) => {
+        computed += samplesIn(batch.inputs);
+        const inputs = requireInputs(inputsInOrder(batch.inputs, names), run.graph);
+        return compute(part, inputs, isDrawn ? view : undefined);
+      },
+    );
   const held = run.phases.length > 1 ? holding(direct(staticProgram(run, run.checkpoint.weights))) : null;
   const extractOf = (phase: PreparedPhase, moved: Weights): Extract => {
     const weights = weightsAfter(moved);
     if (!held) return direct(staticProgram(phase, weights));
     if (phase.partition === run.partition) return held;
-    const { between } = splitProgram(run, phase, weights);
-    return async (batch, view) => compute(between, await held(batch, view), undefined);
+    const split = splitProgram(run, phase, weights);
+    const later = (): string => {
+      const [direct, earlier] = [staticProgram(phase, weights), staticProgram(run, weights)];
+      const earlierKey = trunkKeyOf({ ...earlier, ...identity });
+      return laterTrunkKeyOf({ ...identity, ...split, direct, earlierKey });
+    };
+    return remembered(later, async (batch, view) =>
+      compute(split.between, await held(batch, view), undefined),
+    );
   };
   return {
     open: (phase, moved, firstEpoch) => examples(run, dataset, extractOf(phase, moved), phase, firstEpoch),

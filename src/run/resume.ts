@@ -14,9 +14,19 @@ import type { FinetuneOptions, ResumeOptions } from "./options.ts";
 import type { PreparedRun } from "./prepare.ts";
 import type { RunSettings } from "./settings.ts";
 
-/** Returns whether a folder holds a run that can be resumed. */
-export function isResumable(out: string): boolean {
-  return existsSync(out) && readArguments(out) !== null;
+/**
+ * Returns the options that go on with a run in its folder, where it was asked with these; null where the run begins anew, because
+ * nothing of it is there, or nothing to go on from.
+ */
+export function resumptionOf(out: string, options: FinetuneOptions): ResumeOptions | null {
+  if (!existsSync(out)) return null;
+  finishMoves(out);
+  const kept = readArguments(out);
+  const isLost = hasResults(out) && !existsSync(stateFile(out)) && !finishedEpochs({ resume: out });
+  if (!kept || isLost) return null;
+  const { onProgress, signal } = options;
+  const values = Object.entries(options).filter(([name]) => kept.resume.again.includes(name));
+  return { resume: out, ...Object.fromEntries(values), onProgress, signal };
 }
 
 /**
