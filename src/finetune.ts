@@ -2,6 +2,7 @@ import { ensureEngine } from "./engine/backend.ts";
 import { openFeatures } from "./run/features.ts";
 import { openRunFolder } from "./run/folder.ts";
 import { trainAndJudge } from "./run/judged-validation.ts";
+import { openLiveFiles } from "./run/live-files.ts";
 import type { FinetuneOptions, FinetuneResult, ResumeOptions } from "./run/options.ts";
 import { announce, prepareRun } from "./run/prepare.ts";
 import { runRecord } from "./run/record.ts";
@@ -31,14 +32,17 @@ export async function finetune(given: FinetuneOptions | ResumeOptions): Promise<
   const finished = isResumed ? finishedEpochs(given) : null;
   const options = isResumed ? resumedOptions(given) : given;
   const settings = resolveOptions(options);
-  const { out, overwrite, onProgress: report } = settings;
+  const { out } = settings;
   const engine = await ensureEngine();
-  const run = await prepareRun(settings);
-  announce(run);
-  if (finished) report({ kind: "note", message: finishedLine(String(out), finished) });
-  const folder = out === null || finished ? null : openRunFolder(out, { overwrite });
+  const prepared = await prepareRun(settings);
+  announce(prepared);
+  if (finished) settings.onProgress({ kind: "note", message: finishedLine(String(out), finished) });
+  const folder = out === null || finished ? null : openRunFolder(out, settings);
+  let live: Awaited<ReturnType<typeof openLiveFiles>> | undefined;
   try {
-    await folder?.rehearse(run.checkpoint, run.writing);
+    await folder?.rehearse(prepared.checkpoint, prepared.writing);
+    live = await openLiveFiles(prepared, engine, { folder, isResumed });
+    const { run } = live;
     const start = startOf(run, engine, isResumed, finished !== null);
     await folder?.keepArguments(keptArguments(run, settings, engine), isResumed);
     const features = await openFeatures(run, engine);
@@ -49,12 +53,11 @@ export async function finetune(given: FinetuneOptions | ResumeOptions): Promise<
     const { writing: _writing, unit: _unit, args: _args, ...result } = record;
     const page = settings.report && folder ? await runReport(run, record, validation, options) : null;
     const files = (await folder?.write(record, page)) ?? [];
-    if (trained.stopped === undefined) return { ...result, ...(validation && { validation }), files };
-    const { length } = trained.history;
-    const kept = files.length > 0 ? `; epoch ${result.bestEpoch}, the best, is saved in ${out}` : "";
-    report({ kind: "note", message: `stopped   after epoch ${length}${kept}` });
-    throw trained.stopped;
+    await live.end(trained, files, validation);
+    if (trained.stopped !== undefined) throw trained.stopped;
+    return { ...result, ...(validation && { validation }), files };
   } catch (error) {
+    await live?.fail(error);
     folder?.discard();
     throw error;
   }

@@ -76,6 +76,7 @@ export const outputFlags: OptionFlags = {
     output,
   ),
   "no-report": switches("report", false, "Write no report.html", output),
+  tensorboard: switches("tensorboard", true, "Write events for TensorBoard into the run folder", output),
 };
 
 export interface JsonValue {

@@ -18,7 +18,7 @@ import type { RunStart } from "./resume.ts";
 import type { RunTraining } from "./training.ts";
 import { runTraining } from "./training.ts";
 
-/** Trains, and judges the validation samples one by one where there are any and a report asks for it. */
+/** Trains, and judges the validation samples one by one where there are any and a report or TensorBoard asks for it. */
 export async function trainAndJudge(
   run: PreparedRun,
   features: RunFeatures,
@@ -26,8 +26,8 @@ export async function trainAndJudge(
   start: RunStart,
 ): Promise<{ trained: RunTraining; validation: SplitReport | null }> {
   const trained = await runTraining(run, features, started, start);
-  const { report, out } = run.settings;
-  const held = report && out !== null ? await features.validation() : null;
+  const { report, tensorboard, out } = run.settings;
+  const held = (report || tensorboard) && out !== null ? await features.validation() : null;
   return { trained, validation: held && (await judgedValidation(run, trained.weights, held)) };
 }
 

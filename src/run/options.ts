@@ -160,6 +160,8 @@ export interface FinetuneOptions {
   readonly saveEvery?: number | undefined;
   /** Writes report.html, and report.json that it is made from, into the run folder. Defaults to true. */
   readonly report?: boolean | undefined;
+  /** Writes events for TensorBoard into the run folder: figures, learning rate, histograms of trained weights, the confusion matrix. Defaults to false. */
+  readonly tensorboard?: boolean | undefined;
   /** Callbacks that watch or steer training, called in their order after the run's own. */
   readonly callbacks?: readonly Callback[] | undefined;
   /** Called at every step, and for each message of the run. */

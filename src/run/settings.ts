@@ -164,6 +164,7 @@ const runSettings: { readonly [Name in keyof RunSettings]: Setting<RunSettings[N
   overwrite: setting(trueOrFalse, false),
   saveEvery: setting(wholeNumber(0), 1),
   report: setting(trueOrFalse, true),
+  tensorboard: setting(trueOrFalse, false),
   callbacks: setting(callbackList, []),
   onProgress: setting(aFunction<(event: ProgressEvent) => void>, () => {}),
   signal: setting(abortSignal, null),

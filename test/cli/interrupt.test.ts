@@ -164,8 +164,8 @@ describe("Ctrl-C while a step blocks the thread that it runs in", () => {
     expect(heard["answer"]! - heard["first"]!).toBeLessThan(1000);
     expect(end - heard["second"]!).toBeLessThan(1000);
     expect(result.stderr.match(/Stopping/g)).toHaveLength(1);
-    // What --resume goes on from is whole and stays; nothing else does.
-    expect(readdirSync(out).filter((name) => name !== "state")).toEqual(["args.json"]);
+    // What --resume goes on from is whole and stays, and what happened; nothing else does.
+    expect(readdirSync(out).filter((name) => name !== "state")).toEqual(["args.json", "events.jsonl"]);
   });
 });
 

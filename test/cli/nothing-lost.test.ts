@@ -67,7 +67,8 @@ function copyOf(folder: string): string {
 
 /** The files of a run folder with their bytes, but for those of runs that have not ended. */
 function filesOf(out: string): [name: string, bytes: string][] {
-  const names = readdirSync(out).filter((name) => !name.startsWith(".") && name !== "state");
+  const ofLast = ["state", "events.jsonl"];
+  const names = readdirSync(out).filter((name) => !name.startsWith(".") && !ofLast.includes(name));
   return names.map((name) => [name, readFileSync(join(out, name), "latin1")]);
 }
 

@@ -105,6 +105,7 @@ function spawnCli(
 /** Names of the files that a run leaves in its folder, in order. */
 export const runFiles: readonly string[] = [
   "args.json",
+  "events.jsonl",
   "history.csv",
   "labels.json",
   "model.keras",

@@ -9,6 +9,7 @@ import tensorflow as tf
 from command_line_data import command_line_case, command_line_result
 from networks import networks
 from task_models import evaluate_file, task
+from tensorboard_events import tensorboard_events
 
 WORDS = ["the", "Film", "was", "dull,", "delight", "café", "unknown", "NEVER!", "it's"]
 
@@ -276,4 +277,5 @@ actions = {
     "evaluate_file": evaluate_file,
     "command_line_case": command_line_case,
     "command_line_result": command_line_result,
+    "tensorboard_events": tensorboard_events,
 }

@@ -1,5 +1,6 @@
 /** @file The messages of an ONNX file (`onnx/onnx.proto`, IR version 8), as far as they are written here. */
-import type protobuf from "protobufjs/light.js";
+import type { Messages } from "../../protobuf/encoder.ts";
+import { encoderOf, field } from "../../protobuf/encoder.ts";
 
 /** `TensorProto.DataType` */
 export const dataType = {
@@ -80,9 +81,7 @@ export function attribute(name: string, value: AttributeValue): AttributeMessage
   return { name, type: attributeType.ints, ints: value };
 }
 
-const field = (id: number, type: string, rule?: "repeated") => ({ id, type, ...(rule && { rule }) });
-
-const descriptor: protobuf.INamespace = {
+const descriptor: Messages = {
   nested: {
     StringStringEntry: { fields: { key: field(1, "string"), value: field(2, "string") } },
     Tensor: {
@@ -145,25 +144,22 @@ const descriptor: protobuf.INamespace = {
 /** The IR version that opset 17 came with. */
 const irVersion = 8;
 
-/** Returns the bytes of the model's file. The protobuf library is loaded here, which only a run that writes ONNX needs. */
+/** Returns the bytes of the model's file. */
 export async function encodeModel({
   graph,
   opset,
   metadata,
   ...producer
 }: ModelMessage): Promise<Uint8Array> {
-  const { default: library } = await import("protobufjs/light.js");
+  const encode = await encoderOf(descriptor, "Model");
   const { inputs, outputs, ...rest } = graph;
-  return library.Root.fromJSON(descriptor)
-    .lookupType("Model")
-    .encode({
-      irVersion,
-      ...producer,
-      graph: { ...rest, input: inputs.map(valueInfo), output: outputs.map(valueInfo) },
-      opsetImport: [{ domain: "", version: opset }],
-      metadataProps: Object.entries(metadata).map(([key, value]) => ({ key, value })),
-    })
-    .finish();
+  return encode({
+    irVersion,
+    ...producer,
+    graph: { ...rest, input: inputs.map(valueInfo), output: outputs.map(valueInfo) },
+    opsetImport: [{ domain: "", version: opset }],
+    metadataProps: Object.entries(metadata).map(([key, value]) => ({ key, value })),
+  });
 }
 
 function valueInfo({ name, elementType, shape }: ValueInfo): object {
