@@ -30,7 +30,7 @@ export { numberBetween, oneOf, positiveNumber, someText, spellOptions, wholeNumb
 export { dataOptionNames } from "./run/data-options.ts";
 export { openEvaluationData } from "./run/evaluation-data.ts";
 export { extractRun } from "./run/extract-run.ts";
-export { makeRunFolder, modelFileAt, removeRunFolder } from "./run/folder.ts";
+export { csvField, makeRunFolder, modelFileAt, removeRunFolder } from "./run/folder.ts";
 export { cutNamed } from "./run/phases.ts";
 export type { PreparedRun } from "./run/prepare.ts";
 export { prepareRun } from "./run/prepare.ts";

@@ -34,7 +34,7 @@ export type {
   TargetColumn,
   TextDataset,
 } from "./data/dataset.ts";
-export type { Channels } from "./data/decode.ts";
+export type { Channels, ImageSource } from "./data/decode.ts";
 export type { ImageOptions } from "./data/images.ts";
 export { loadImages } from "./data/images.ts";
 export type { MaskCoding } from "./data/mask-coding.ts";
@@ -92,7 +92,9 @@ export type { ClassProbability, OutputPrediction, SamplePrediction } from "./inf
 export type { PredictOptions } from "./inference/predict.ts";
 export { predict } from "./inference/predict.ts";
 export type { FilePrediction, PredictFilesOptions } from "./inference/predict-files.ts";
-export { predictFiles } from "./inference/predict-files.ts";
+export { predictEach, predictFiles } from "./inference/predict-files.ts";
+export type { PredictImagesOptions, Predictor, PredictorOptions } from "./inference/predictor.ts";
+export { createPredictor } from "./inference/predictor.ts";
 export type { WriteCheckpointOptions } from "./inference/write-checkpoint.ts";
 export { writeCheckpoint } from "./inference/write-checkpoint.ts";
 export type {

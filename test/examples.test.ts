@@ -95,6 +95,32 @@ test("sweep.ts suggests a rate, then computes the features of two cuts once and 
   expect(figure(lines, /^(\d+) features computed; the best is /)).toBe(75);
 });
 
+test("server.ts answers requests at the same time with what predictFiles says, and a file that is no image with 400", async () => {
+  const model = "fixtures/cli/small_resnet.keras";
+  const photos = ["brick/brick-30.jpg", "grass/grass-31.jpg"].map(
+    (name) => `fixtures/demo/photos/val/${name}`,
+  );
+  const [address = ""] = await run("server.ts", model);
+  const ask = (body: Uint8Array<ArrayBuffer>): Promise<Response> =>
+    fetch(`${address}/predict`, { method: "POST", body, headers: { "content-type": "image/jpeg" } });
+  const answers = await Promise.all(photos.map(async (path) => (await ask(readFileSync(path))).json()));
+  const expected = await predictFiles(await readCheckpoint(model), photos, { top: 3 });
+  for (const [index, answer] of answers.entries()) {
+    const own = (answer as { predictions: { label: string; probability: number }[] }).predictions;
+    const found = expected[index];
+    const predictions = found && "predictions" in found ? found.predictions : [];
+    expect(own.map(({ label }) => label)).toEqual(predictions.map(({ label }) => label));
+    own.forEach(({ probability }, rank) => {
+      expect(probability).toBeCloseTo(predictions[rank]?.probability ?? Number.NaN, 5);
+    });
+  }
+  const refused = await ask(new Uint8Array(20));
+  expect([refused.status, JSON.stringify(await refused.json())]).toEqual([
+    400,
+    expect.stringContaining("not an image"),
+  ]);
+});
+
 describe("examples/browser", () => {
   const model = "fixtures/cli/small_resnet.keras";
   const photo = "fixtures/demo/photos/val/brick/brick-30.jpg";

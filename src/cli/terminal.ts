@@ -11,11 +11,13 @@ export interface Terminal {
   notice(line: string): void;
   /** Writes the one JSON document, where `--json` is given. */
   document(value: unknown): void;
+  /** Writes a line of the output that other programs read. */
+  record(line: string): void;
   readonly progress: Progress;
 }
 
 interface TerminalOptions extends Pick<WorkData, "columns" | "isTerminal"> {
-  /** True if stdout is kept for a JSON document. */
+  /** True if stdout is kept for what other programs read. */
   readonly json: boolean;
 }
 
@@ -36,6 +38,7 @@ export function createTerminal({ json, isTerminal, columns }: TerminalOptions): 
     print: line(lines),
     notice: line(process.stderr),
     document: (value) => process.stdout.write(`${JSON.stringify(value, null, 2)}\n`),
+    record: (text) => void process.stdout.write(`${text}\n`),
     progress,
   };
 }

@@ -46,7 +46,7 @@ function textOf(request: Extract<Request, { kind: "help" | "text" }>): string {
 }
 
 async function run({ command, values, options, positionals, words }: Call): Promise<number> {
-  const json = "json" in values;
+  const json = ["json", "jsonl", "csv"].some((name) => name in values);
   const terminal = createTerminal({ json, isTerminal, columns });
   if (json) console.log = console.error;
   const controller = new AbortController();

@@ -47,12 +47,19 @@ export async function decodeImage(path: string, options: DecodeOptions = {}): Pr
   return image;
 }
 
-/** Decodes an image file as `decodeImage` does, or returns why it cannot be used. */
+/** An image file: its path, or its bytes. */
+export type ImageSource = string | Uint8Array;
+
+/** Decodes an image file as `decodeImage` does, or returns why it cannot be used; the path is "image" for bytes. */
 export async function tryDecodeImage(
-  path: string,
+  source: ImageSource,
   options: DecodeOptions = {},
 ): Promise<DecodedImage | BadFile> {
-  const bytes = await readFileBytes(path, maxFileBytes);
+  const path = typeof source === "string" ? source : "image";
+  const bytes =
+    typeof source === "string"
+      ? await readFileBytes(source, maxFileBytes)
+      : Buffer.from(source.buffer, source.byteOffset, source.byteLength);
   if (typeof bytes === "string") return { path, reason: bytes };
   const format = sniffFormat(bytes);
   if (bytes.length === 0) return { path, reason: "the file is empty." };
@@ -72,7 +79,7 @@ export async function tryDecodeImage(
     return {
       ...decoded,
       format,
-      mislabelled: promisedFormat(path) !== format,
+      mislabelled: typeof source === "string" && promisedFormat(path) !== format,
       contentHash: createHash("sha256").update(bytes).digest("hex"),
     };
   } catch (error) {

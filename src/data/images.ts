@@ -1,13 +1,13 @@
 import type { PreprocessMode } from "../checkpoint.ts";
 import { float32Tensor, type Tensor } from "../tensor.ts";
-import { type Channels, tryDecodeImage } from "./decode.ts";
+import { type Channels, type ImageSource, tryDecodeImage } from "./decode.ts";
 import { decoderVersion } from "./decoder-info.ts";
 import { imageFiles } from "./file-kind.ts";
 import { preprocessPixels } from "./preprocess.ts";
 import { resizeBilinear } from "./resize.ts";
 import type { SampleOutcome } from "./sample-batches.ts";
 import { loadSamples } from "./sample-batches.ts";
-import type { BadFile, SampleReader } from "./sample-reader.ts";
+import type { BadFile, LoadedSample, SampleReader } from "./sample-reader.ts";
 
 /** Options of the way from an image's file to the model. */
 export interface ImageOptions {
@@ -26,13 +26,18 @@ export interface ImageOptions {
 
 const resizeMethod = "bilinear, half-pixel centers, no antialias";
 
+/** A reader of images, which takes the bytes of a file in place of its path too. */
+export interface ImageReader extends SampleReader<Float32Array, Tensor> {
+  load(source: ImageSource, view?: number): Promise<LoadedSample<Float32Array> | BadFile>;
+}
+
 /**
  * Returns a reader of images as float32, resized and preprocessed: `[N, height, width, channels]`, or as `layout` says.
  *
  * An input of whole numbers is given whole numbers, as Keras converts them (`keras/src/models/functional.py`,
  * `_convert_inputs_to_tensors`).
  */
-export function imageReader(options: ImageOptions): SampleReader<Float32Array, Tensor> {
+export function imageReader(options: ImageOptions): ImageReader {
   const { imageSize, preprocess, exif = true, channels = 3, layout = "channels", isWhole = false } = options;
   const size = imageSize[0] * imageSize[1] * channels;
   const sampleShape = { channels: [...imageSize, channels], gray: [...imageSize], flat: [size] }[layout];
@@ -44,8 +49,8 @@ export function imageReader(options: ImageOptions): SampleReader<Float32Array, T
       ...(isWhole && { isWhole }),
       decoder: await decoderVersion(),
     }),
-    load: async (path) => {
-      const image = await tryDecodeImage(path, { exif, channels });
+    load: async (source) => {
+      const image = await tryDecodeImage(source, { exif, channels });
       if ("reason" in image) return image;
       const { pixels, contentHash, rotated, mislabelled } = image;
       const value = new Float32Array(size);
@@ -65,7 +70,7 @@ export function imageReader(options: ImageOptions): SampleReader<Float32Array, T
 }
 
 /**
- * Reads images into one float32 tensor `[N, height, width, channels]`, in the order of `paths`.
+ * Reads images into one float32 tensor `[N, height, width, channels]`, in the order of `sources`: paths, or the bytes of image files.
  *
  * @throws {DataError} if an image does not decode; it names each.
  *
@@ -73,8 +78,8 @@ export function imageReader(options: ImageOptions): SampleReader<Float32Array, T
  * const images = await loadImages(["cat.jpg"], { imageSize: [224, 224], preprocess: "caffe" });
  * const [probabilities] = await predict(checkpoint, images);
  */
-export async function loadImages(paths: readonly string[], options: ImageOptions): Promise<Tensor> {
-  return loadSamples(paths, imageReader(options));
+export async function loadImages(sources: readonly ImageSource[], options: ImageOptions): Promise<Tensor> {
+  return loadSamples(sources, imageReader(options));
 }
 
 /** Counts of the images of a run, and those that a user should hear of. */

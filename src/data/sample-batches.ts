@@ -79,20 +79,22 @@ export async function* sampleBatches<Value>(
 }
 
 /**
- * Reads the samples of `paths` into one tensor, in this order.
+ * Reads samples into one tensor, in the order of their sources.
  *
  * @throws {DataError} if samples cannot be used; it names each.
  */
-export async function loadSamples<Value, Input extends InputTensor>(
-  paths: readonly string[],
-  reader: SampleReader<Value, Input>,
+export async function loadSamples<Source, Value, Input extends InputTensor>(
+  sources: readonly Source[],
+  reader: Pick<SampleReader<Value, Input>, "kind" | "open"> & {
+    load(source: Source): Promise<LoadedSample<Value> | BadFile>;
+  },
 ): Promise<Input> {
-  const open = reader.open(paths.length);
+  const open = reader.open(sources.length);
   const inTurn = limiter(readConcurrency());
   const outcomes = await Promise.all(
-    paths.map((path, row) =>
+    sources.map((source, row) =>
       inTurn(async () => {
-        const outcome = await reader.load(path);
+        const outcome = await reader.load(source);
         if ("reason" in outcome) return outcome;
         open.set(row, outcome.value);
         return null;
@@ -100,8 +102,8 @@ export async function loadSamples<Value, Input extends InputTensor>(
     ),
   );
   const bad = outcomes.filter((outcome) => outcome !== null);
-  if (bad.length > 0) throw badFilesError(bad, paths.length, reader.kind);
-  return open.finish(paths.length);
+  if (bad.length > 0) throw badFilesError(bad, sources.length, reader.kind);
+  return open.finish(sources.length);
 }
 
 interface Sample<Value> {

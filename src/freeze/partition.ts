@@ -69,7 +69,7 @@ export function partition(graph: LayerGraph, resolution: FrozenSet): Partition {
 }
 
 /** Returns whether a sample's output depends on the rest of its batch, or has lost the batch dimension. */
-function couplesBatch(graph: LayerGraph, node: GraphNode, { className, config }: GraphLayer): boolean {
+export function couplesBatch(graph: LayerGraph, node: GraphNode, { className, config }: GraphLayer): boolean {
   const inputs = node.inputs.map((ref) => tensorAt(graph, ref).shape ?? []);
   const couples = specOf(className)?.couplesBatch ?? false;
   if (typeof couples === "function" ? couples({ config, inputs: inputShapes(inputs) }) : couples) return true;

@@ -17,7 +17,7 @@ import type { LayerGraph } from "../topology/layer-graph.ts";
 import { layerAt } from "../topology/layer-graph.ts";
 import type { SamplePrediction, SayOptions } from "./output-predictions.ts";
 import { chosenOutputs, samplePredictions } from "./output-predictions.ts";
-import { openPredictor } from "./predict.ts";
+import { openInferenceModel } from "./predict.ts";
 
 /**
  * Prediction for one file: class probabilities, the likeliest first (of several labels those over the threshold), values or
@@ -56,6 +56,23 @@ export async function predictFiles(
   paths: readonly string[],
   options: PredictFilesOptions = {},
 ): Promise<FilePrediction[]> {
+  const predictions: FilePrediction[] = [];
+  for await (const prediction of predictEach(checkpoint, paths, options)) predictions.push(prediction);
+  return predictions;
+}
+
+/**
+ * Yields what `predictFiles` returns, each file's prediction as soon as its batch has run: for more files than results fit in memory.
+ * @throws {DataError} as `predictFiles` does.
+ *
+ * @example
+ * for await (const found of predictEach(checkpoint, ["photos/"])) console.log(JSON.stringify(found));
+ */
+export async function* predictEach(
+  checkpoint: Checkpoint,
+  paths: readonly string[],
+  options: PredictFilesOptions = {},
+): AsyncGenerator<FilePrediction, void, void> {
   requireOptions(options, predictChecks);
   const kind = fileKinds[fileKindOf(checkpoint)];
   const found = await Promise.all(paths.map((path) => filesAt(path, kind)));
@@ -67,7 +84,7 @@ export async function predictFiles(
   const answering = await (looksUpItsOutput(layerGraph(checkpoint))
     ? openNaming(checkpoint)
     : openSaying(checkpoint, options));
-  const predictions: FilePrediction[] = [];
+  let predicted = 0;
   let skipped = 0;
   try {
     for (const warning of packageWarnings(layerGraph(checkpoint))) options.onWarning?.(warning);
@@ -87,14 +104,14 @@ export async function predictFiles(
       for (const [row, sample] of indices.entries()) {
         const path = samples[sample]?.path ?? "";
         const said = rows[row];
-        if (said) predictions.push({ path, ...said });
+        predicted++;
+        if (said) yield { path, ...said };
       }
-      options.onProgress?.(predictions.length + skipped, samples.length);
+      options.onProgress?.(predicted + skipped, samples.length);
     }
   } finally {
     answering.dispose();
   }
-  return predictions;
 }
 
 /** Answers a batch, row by row. */
@@ -108,7 +125,7 @@ type DistributiveOmit<T, Name extends PropertyKey> = T extends unknown ? Omit<T,
 async function openSaying(checkpoint: Checkpoint, options: PredictFilesOptions): Promise<Answering> {
   const task = taskOf(checkpoint);
   const chosen = chosenOutputs(task, options.output);
-  const { run, dispose } = await openPredictor(checkpoint);
+  const { run, dispose } = await openInferenceModel(checkpoint);
   return {
     answers: async (input) =>
       samplePredictions(task, await run([input], 0, input.shape[0] ?? 0), chosen, options),
@@ -117,7 +134,7 @@ async function openSaying(checkpoint: Checkpoint, options: PredictFilesOptions):
 }
 
 async function openNaming(checkpoint: Checkpoint): Promise<Answering> {
-  const { run, dispose } = await openPredictor(checkpoint);
+  const { run, dispose } = await openInferenceModel(checkpoint);
   return {
     answers: async (input) => {
       const rows = input.shape[0] ?? 0;

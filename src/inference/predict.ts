@@ -1,5 +1,5 @@
 import type { Checkpoint } from "../checkpoint.ts";
-import { inputsInOrder, sampleCount } from "../data/arrays.ts";
+import { inputsInOrder } from "../data/arrays.ts";
 import type { ModelInputs } from "../data/dataset.ts";
 import { ensureEngine } from "../engine/backend.ts";
 import type { tf } from "../engine/tf.ts";
@@ -17,15 +17,15 @@ import type { LayerGraph } from "../topology/layer-graph.ts";
 import { requireSupported } from "../topology/support.ts";
 
 /** A model in inference mode, its weights on the engine. */
-export interface Predictor {
+export interface InferenceModel {
   readonly graph: LayerGraph;
-  /** The outputs of rows `from` to `to` (exclusive) of inputs in model order, float32 or texts. */
+  /** Returns the outputs of rows `from` to `to` (exclusive) of inputs in model order, float32 or texts. */
   run(inputs: readonly InputTensor[], from: number, to: number): Promise<InputTensor[]>;
   dispose(): void;
 }
 
 /** @throws {TopologyError} for a layer that cannot be computed here. */
-export async function openPredictor(checkpoint: Checkpoint): Promise<Predictor> {
+export async function openInferenceModel(checkpoint: Checkpoint): Promise<InferenceModel> {
   await ensureEngine();
   const graph = layerGraph(checkpoint);
   requireSupported(graph);
@@ -56,8 +56,9 @@ export interface PredictOptions {
 }
 
 /**
- * The model's outputs in inference mode, one float32 tensor `[N, …]` for each, or what the whole of a batch gives where samples meet; texts, `predict<StringTensor>`, where an inverted
- * StringLookup gives the output. Inputs are taken as they are: nothing is preprocessed.
+ * Returns the model's outputs in inference mode, one float32 tensor `[N, …]` for each, or what the whole of a batch gives where samples
+ * meet; texts, `predict<StringTensor>`, where an inverted StringLookup gives the output. Inputs are taken as they are: nothing is
+ * preprocessed.
  * @throws {TopologyError} for a layer that cannot be computed here.
  *
  * @example
@@ -70,19 +71,32 @@ export async function predict<Output extends InputTensor = Tensor>(
 ): Promise<Output[]> {
   requireOptions(options, { batchSize: wholeNumber(1) });
   const { batchSize = 32 } = options;
-  const { graph, run, dispose } = await openPredictor(checkpoint);
+  const model = await openInferenceModel(checkpoint);
   try {
-    const names = graph.inputs.map((input) => input.name);
-    const ordered = requireInputs(inputsInOrder(inputs, names), graph);
-    const samples = sampleCount(inputs);
-    const batches: InputTensor[][] = [];
-    for (let from = 0; from < samples; from += batchSize) {
-      batches.push(await run(ordered, from, Math.min(from + batchSize, samples)));
-    }
-    return graph.outputs.map((_, index) => concatenate(batches.map((batch) => batch[index]!)) as Output);
+    return (await predictBatches(model, orderedInputs(inputs, model.graph), batchSize)) as Output[];
   } finally {
-    dispose();
+    model.dispose();
   }
+}
+
+/** Returns inputs in the model's order. @throws {DataError} for inputs that the model does not take. */
+export function orderedInputs(inputs: ModelInputs, graph: LayerGraph): readonly InputTensor[] {
+  const names = graph.inputs.map((input) => input.name);
+  return requireInputs(inputsInOrder(inputs, names), graph);
+}
+
+/** Returns the model's outputs for all rows of inputs in its order, so many at a time. */
+export async function predictBatches(
+  { graph, run }: InferenceModel,
+  inputs: readonly InputTensor[],
+  batchSize: number,
+): Promise<InputTensor[]> {
+  const samples = inputs[0]?.shape[0] ?? 0;
+  const batches: InputTensor[][] = [];
+  for (let from = 0; from < samples; from += batchSize) {
+    batches.push(await run(inputs, from, Math.min(from + batchSize, samples)));
+  }
+  return graph.outputs.map((_, index) => concatenate(batches.map((batch) => batch[index]!)));
 }
 
 async function read(output: tf.Tensor): Promise<InputTensor> {
@@ -91,8 +105,8 @@ async function read(output: tf.Tensor): Promise<InputTensor> {
   return { dtype: "float32", shape, data: Float32Array.from(await output.data()) };
 }
 
-/** One after the other; of outputs without an axis a lone one is a number, several are a vector of them, as in Keras. */
-function concatenate(given: readonly InputTensor[]): InputTensor {
+/** Joins outputs one after the other; of outputs without an axis a lone one is a number, several are a vector of them, as in Keras. */
+export function concatenate(given: readonly InputTensor[]): InputTensor {
   if (given.length === 1) return given[0]!;
   const parts = given.map((part) => (part.shape.length === 0 ? { ...part, shape: [1] } : part));
   const rowShape = parts[0]?.shape.slice(1) ?? [];

@@ -123,7 +123,7 @@ test("args.json is there before anything is extracted, and beside an earlier run
   };
   const photos = { model, data: fewPhotos(), out, epochs: 1, cache: false, report: false, ...watch } as const;
   await finetune(photos);
-  expect(seen[0]).toEqual(["args.json"]);
+  expect(seen[0]).toEqual(["args.json", "events.jsonl"]);
   const earlier = readFileSync(join(out, "args.json"), "utf8");
   let waiting: unknown;
   await finetune({
