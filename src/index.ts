@@ -88,6 +88,8 @@ export type { ClassHead, HeadOptions, UnitHead } from "./head/replace-head.ts";
 export { replaceHead } from "./head/replace-head.ts";
 export type { EvaluateOptions, Evaluation, PerOutput } from "./inference/evaluate.ts";
 export { evaluate } from "./inference/evaluate.ts";
+export type { ExplainOptions, Explanation } from "./inference/explain.ts";
+export { explain } from "./inference/explain.ts";
 export type { ClassProbability, OutputPrediction, SamplePrediction } from "./inference/output-predictions.ts";
 export type { PredictOptions } from "./inference/predict.ts";
 export { predict } from "./inference/predict.ts";

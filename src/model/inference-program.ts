@@ -37,10 +37,14 @@ export function inferenceProgram(graph: LayerGraph, weights: Weights): Inference
   });
   const inputs = form.graph.inputs.map(({ ref }) => ref);
   const program = programBetween(form.graph, inputs, lossInputs(form.graph));
-  const byBatch = new Set(callsThatStayActive(form.graph).normalizations);
-  const contextOf = (node: GraphNode, layer: GraphLayer) => {
+  return { program, weights: form.weights, contextOf: inferenceContextOf(form.graph) };
+}
+
+/** Returns the context of each call of a graph in inference: of the batch's statistics where the file says `training=True`. */
+export function inferenceContextOf(graph: LayerGraph): ContextOf {
+  const byBatch = new Set(callsThatStayActive(graph).normalizations);
+  return (node: GraphNode, layer: GraphLayer) => {
     const context = inferenceContext(node, layer);
     return byBatch.has(node) ? { ...context, statistics: "batch" as const } : context;
   };
-  return { program, weights: form.weights, contextOf };
 }

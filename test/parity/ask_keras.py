@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from command_line_data import command_line_case, command_line_result
+from grad_cam import heatmaps
 from networks import networks
 from task_models import evaluate_file, task
 from tensorboard_events import tensorboard_events
@@ -162,6 +163,10 @@ def predict(name, inputs=None, samples=2, seed=0):
     return {"inputs": inputs, "outputs": [np.asarray(output) for output in outputs]}
 
 
+def grad_cam(name, inputs, layer, targets):
+    return heatmaps(models[name], inputs[0], layer, targets)
+
+
 def freeze(model, frozen):
     for path, layer in leaves(model):
         if path in frozen:
@@ -277,5 +282,6 @@ actions = {
     "evaluate_file": evaluate_file,
     "command_line_case": command_line_case,
     "command_line_result": command_line_result,
+    "grad_cam": grad_cam,
     "tensorboard_events": tensorboard_events,
 }

@@ -105,6 +105,15 @@ def depthwise(scale=True, center=True, regularizer=None):
     return keras.Model(inputs, layers.Dense(3, activation="softmax", name="head")(x))
 
 
+def two_sides():
+    """A convolution, a pool and one unit that decides between two classes."""
+    inputs = keras.Input((12, 12, 3))
+    x = layers.Conv2D(6, 3, padding="same", use_bias=False, name="conv")(inputs)
+    x = layers.ReLU(name="relu")(layers.BatchNormalization(name="bn")(x))
+    x = layers.Flatten(name="flat")(layers.MaxPooling2D(2, name="pool")(x))
+    return keras.Model(inputs, layers.Dense(1, activation="sigmoid", name="head")(x))
+
+
 def nested():
     """A model in a model in a model, beside a Sequential one, between two inputs and a head."""
     deep_in = keras.Input((6, 6, 4))
@@ -326,6 +335,7 @@ networks = {
         chain,
         residual,
         depthwise,
+        two_sides,
         nested,
         shared,
         dense_prediction,
