@@ -20,6 +20,8 @@ export { forEarlyKeras3 } from "./formats/keras/format.ts";
 export { parsePatterns } from "./freeze/patterns.ts";
 export { formatBytes, formatSeconds, planLines } from "./freeze/plan-text.ts";
 export { nearestNames } from "./freeze/suggestions.ts";
+export type { FileExplainer } from "./inference/explain-files.ts";
+export { openFileExplainer } from "./inference/explain-files.ts";
 export type { Parity } from "./inference/parity.ts";
 export { comparePredictions } from "./inference/parity.ts";
 export type { SavedMask } from "./inference/save-masks.ts";

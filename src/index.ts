@@ -35,6 +35,7 @@ export type {
   TextDataset,
 } from "./data/dataset.ts";
 export type { Channels, ImageSource } from "./data/decode.ts";
+export type { Heatmap } from "./data/image-writing.ts";
 export type { ImageOptions } from "./data/images.ts";
 export { loadImages } from "./data/images.ts";
 export type { MaskCoding } from "./data/mask-coding.ts";
@@ -90,6 +91,8 @@ export type { EvaluateOptions, Evaluation, PerOutput } from "./inference/evaluat
 export { evaluate } from "./inference/evaluate.ts";
 export type { ExplainOptions, Explanation } from "./inference/explain.ts";
 export { explain } from "./inference/explain.ts";
+export type { ExplainFilesOptions, FileExplanation } from "./inference/explain-files.ts";
+export { explainFiles } from "./inference/explain-files.ts";
 export type { ClassProbability, OutputPrediction, SamplePrediction } from "./inference/output-predictions.ts";
 export type { PredictOptions } from "./inference/predict.ts";
 export { predict } from "./inference/predict.ts";
