@@ -14,8 +14,7 @@ import { withTest } from "./run/test-samples.ts";
 /**
  * Trains what the policy leaves trainable on `data`: everything static runs once per sample, the rest at every step. Nothing is
  * written without `out`. An aborted signal or a loss that is not finite rejects once the best completed epoch is in `out`.
- * With `resume` a run goes on from its last state, to the same bits as if it had never stopped; one that is finished is returned as it
- * is, and nothing is written.
+ * With `resume` a run goes on from its last state, to the same bits; one that is finished is returned as it is, and nothing is written.
  * @throws {UsageError | TopologyError | KerasFileError | DataError} before anything is computed where the run cannot be.
  *
  * @example
@@ -32,12 +31,11 @@ export async function finetune(given: FinetuneOptions | ResumeOptions): Promise<
   const finished = isResumed ? finishedEpochs(given) : null;
   const options = isResumed ? resumedOptions(given) : given;
   const settings = resolveOptions(options);
-  const { out } = settings;
   const engine = await ensureEngine();
   const prepared = await prepareRun(settings);
   announce(prepared);
-  if (finished) settings.onProgress({ kind: "note", message: finishedLine(String(out), finished) });
-  const folder = out === null || finished ? null : openRunFolder(out, settings);
+  if (finished) settings.onProgress({ kind: "note", message: finishedLine(String(settings.out), finished) });
+  const folder = settings.out === null || finished ? null : openRunFolder(settings.out, settings);
   let live: Awaited<ReturnType<typeof openLiveFiles>> | undefined;
   try {
     await folder?.rehearse(prepared.checkpoint, prepared.writing);
@@ -54,8 +52,8 @@ export async function finetune(given: FinetuneOptions | ResumeOptions): Promise<
     const page = settings.report && folder ? await runReport(run, record, validation, options) : null;
     const files = (await folder?.write(record, page)) ?? [];
     await live.end(trained, files, validation);
-    if (trained.stopped !== undefined) throw trained.stopped;
-    return { ...result, ...(validation && { validation }), files };
+    if (trained.stopped === undefined) return { ...result, ...(validation && { validation }), files };
+    throw trained.stopped;
   } catch (error) {
     await live?.fail(error);
     folder?.discard();
