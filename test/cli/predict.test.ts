@@ -1,6 +1,9 @@
+import { cpSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { decodeImage } from "../../src/data/decode.ts";
 import { predictFiles, readCheckpoint } from "../../src/index.ts";
-import { fixture, runCli } from "./run-cli.ts";
+import { fixture, runCli, scratch } from "./run-cli.ts";
 
 const model = fixture("cli", "small_resnet.keras");
 const photos = fixture("demo", "photos", "val", "grass");
@@ -27,6 +30,31 @@ describe("predict", () => {
         return [found.path, best?.label, String(best?.index)];
       }),
     );
+  });
+
+  test("--explain writes each image under a heatmap and names it, files of one name too", async () => {
+    const out = join(scratch(), "explained");
+    const [first = "", second = ""] = ["val/grass/grass-30.jpg", "train/grass/grass-00.jpg"].map((name) => {
+      const copy = join(scratch(), "photo.jpg");
+      cpSync(fixture("demo", "photos", name), copy);
+      return copy;
+    });
+    const { code, stdout } = await runCli([
+      "predict",
+      model,
+      first,
+      second,
+      "--explain",
+      "--out",
+      out,
+      "--json",
+    ]);
+    expect(code).toBe(0);
+    const explained = (JSON.parse(stdout) as { explained: string }[]).map((entry) => entry.explained);
+    expect(explained).toEqual([join(out, "photo.png"), join(out, "photo-2.png")]);
+    const [plain, under] = await Promise.all([decodeImage(first), decodeImage(explained[0] ?? "")]);
+    expect([under.width, under.height, under.format]).toEqual([plain.width, plain.height, "png"]);
+    expect(under.pixels).not.toEqual(plain.pixels);
   });
 
   test("two forms of the output are refused together", async () => {
