@@ -18,7 +18,7 @@ export interface ExplainFilesOptions
   readonly target?: number | undefined;
 }
 
-/** Where a model looked in an image file. */
+/** Places where a model looked in an image file. */
 export interface FileExplanation {
   readonly path: string;
   /** Path of the layer whose output was looked at. */

@@ -38,7 +38,7 @@ export interface ExplainOptions {
   readonly batchSize?: number | undefined;
 }
 
-/** Where a model looked. */
+/** Places where a model looked. */
 export interface Explanation {
   /** Path of the layer whose output was looked at. */
   readonly layer: string;

@@ -1,4 +1,4 @@
-/** @file What TensorBoard shows of a run, as `keras/src/callbacks/tensorboard.py` writes it. */
+/** @file Events of a run for TensorBoard, as `keras/src/callbacks/tensorboard.py` writes it. */
 import { closeSync, mkdirSync, openSync, readdirSync, rmSync, writeSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
