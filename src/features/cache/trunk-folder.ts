@@ -37,10 +37,13 @@ export async function leaseFolder(folder: string): Promise<Lease> {
     await mkdir(folder, { recursive: true });
     try {
       await writeMark(path);
-      const names = await readdir(folder);
-      if (names.includes(name) && !(await isBeingEvicted(folder))) {
-        await removeDeadMarks(folder, names, leasePrefix);
-        return lease(path, folder);
+      if (!(await isBeingEvicted(folder))) {
+        // A notice that went while it was read may have gone with the folder, and the lease with it.
+        const names = await readdir(folder);
+        if (names.includes(name)) {
+          await removeDeadMarks(folder, names, leasePrefix);
+          return lease(path, folder);
+        }
       }
       await unlink(path);
     } catch (error) {
