@@ -36,7 +36,7 @@ export type {
 } from "./data/dataset.ts";
 export type { Channels, ImageSource } from "./data/decode.ts";
 export type { Heatmap } from "./data/image-writing.ts";
-export type { ImageOptions } from "./data/images.ts";
+export type { ImageOptions, LoadImagesOptions } from "./data/images.ts";
 export { loadImages } from "./data/images.ts";
 export type { MaskCoding } from "./data/mask-coding.ts";
 export type { MaskFolder, MaskFolderOptions } from "./data/mask-folder.ts";

@@ -1,9 +1,11 @@
 import type { PreprocessMode } from "../checkpoint.ts";
+import type { OptionCheck, OptionChecks } from "../options.ts";
+import { imageSides, oneOf, requireOptions, trueOrFalse } from "../options.ts";
 import { float32Tensor, type Tensor } from "../tensor.ts";
 import { type Channels, type ImageSource, tryDecodeImage } from "./decode.ts";
 import { decoderVersion } from "./decoder-info.ts";
 import { imageFiles } from "./file-kind.ts";
-import { preprocessPixels } from "./preprocess.ts";
+import { preprocessMode, preprocessPixels } from "./preprocess.ts";
 import { resizeBilinear } from "./resize.ts";
 import type { SampleOutcome } from "./sample-batches.ts";
 import { loadSamples } from "./sample-batches.ts";
@@ -22,6 +24,12 @@ export interface ImageOptions {
   readonly layout?: "channels" | "gray" | "flat";
   /** True to cut off the fractions that resizing makes, for an input of whole numbers; false by default. */
   readonly isWhole?: boolean;
+}
+
+/** Options of `loadImages`. */
+export interface LoadImagesOptions extends Omit<ImageOptions, "imageSize"> {
+  /** Height and width in pixels, or one number for both. */
+  readonly imageSize: number | readonly [number, number];
 }
 
 const resizeMethod = "bilinear, half-pixel centers, no antialias";
@@ -72,14 +80,46 @@ export function imageReader(options: ImageOptions): ImageReader {
 /**
  * Reads images into one float32 tensor `[N, height, width, channels]`, in the order of `sources`: paths, or the bytes of image files.
  *
- * @throws {DataError} if an image does not decode; it names each.
+ * @throws {UsageError} for an option that does not exist or has no such value. @throws {DataError} if an image does not decode; it
+ * names each.
  *
  * @example
  * const images = await loadImages(["cat.jpg"], { imageSize: [224, 224], preprocess: "caffe" });
  * const [probabilities] = await predict(checkpoint, images);
  */
-export async function loadImages(sources: readonly ImageSource[], options: ImageOptions): Promise<Tensor> {
-  return loadSamples(sources, imageReader(options));
+export async function loadImages(
+  sources: readonly ImageSource[],
+  options: LoadImagesOptions,
+): Promise<Tensor> {
+  // Both have no default, and callers without types leave them out.
+  const { imageSize, preprocess } = options;
+  requireOptions<object>(
+    { ...options, imageSize: imageSize ?? null, preprocess: preprocess ?? null },
+    loadChecks,
+  );
+  const sides = typeof imageSize === "number" ? ([imageSize, imageSize] as const) : imageSize;
+  return loadSamples(sources, imageReader({ ...options, imageSize: sides }));
+}
+
+const loadChecks: OptionChecks<LoadImagesOptions> = {
+  imageSize: imageSides,
+  preprocess: (given, refuse) => {
+    const mode = preprocessMode(given, refuse);
+    if (mode !== "auto") return mode;
+    throw refuse("a mode: there is no model here that could say one");
+  },
+  exif: trueOrFalse,
+  channels: oneOfNumbers(1, 3, 4),
+  layout: oneOf("channels", "gray", "flat"),
+  isWhole: trueOrFalse,
+};
+
+function oneOfNumbers(...choices: readonly number[]): OptionCheck<number> {
+  return (given, refuse) => {
+    const choice = choices.find((known) => known === given);
+    if (choice !== undefined) return choice;
+    throw refuse(`one of ${choices.join(", ")}`);
+  };
 }
 
 /** Counts of the images of a run, and those that a user should hear of. */

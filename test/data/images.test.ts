@@ -151,24 +151,42 @@ describe("batches of images", () => {
 });
 
 describe("loadImages", () => {
+  const { batchSize: _batchSize, ...ofImages } = options;
+
   test("gives one tensor in the order of the paths", async () => {
-    const images = await loadImages([...paths].reverse(), options);
+    const images = await loadImages([...paths].reverse(), ofImages);
     expect(images.dtype).toBe("float32");
     expect(pictureNumbers({ input: images })).toEqual(numbers(0, 20).reverse());
   });
 
   test("fails on any picture that does not decode, so that rows and paths agree", async () => {
     const folder = await folderWith({ "empty.png": "" });
-    await expect(loadImages([...paths, join(folder, "empty.png")], options)).rejects.toThrow(
+    await expect(loadImages([...paths, join(folder, "empty.png")], ofImages)).rejects.toThrow(
       /^1 of 21 images cannot be used:\n.*empty\.png: the file is empty\.$/,
     );
-    await expect(loadImages([join(folder, "empty.png")], options)).rejects.toThrow(
+    await expect(loadImages([join(folder, "empty.png")], ofImages)).rejects.toThrow(
       /^\/.*: the file is empty\.$/,
     );
   });
 
+  test("one number is height and width", async () => {
+    const square = await loadImages(paths.slice(0, 1), { ...ofImages, imageSize: 5 });
+    expect(square).toEqual(await loadImages(paths.slice(0, 1), { ...ofImages, imageSize: [5, 5] }));
+  });
+
+  test.each([
+    [{ imageSize: 0 }, /^imageSize: expected pixels such as 224/],
+    [{ imageSize: undefined }, /^imageSize: expected pixels such as 224/],
+    [{ preprocess: undefined }, /^preprocess: expected one of/],
+    [{ preprocess: "auto" }, /^preprocess: expected a mode/],
+    [{ channels: 2 }, /^channels: expected one of 1, 3, 4, got 2/],
+    [{ size: 3 }, /^size: unknown option/],
+  ])("refuses %j by the option's name", async (strange, message) => {
+    await expect(loadImages(paths, { ...ofImages, ...strange } as never)).rejects.toThrow(message);
+  });
+
   test("of no paths is an empty tensor", async () => {
-    expect((await loadImages([], options)).shape).toEqual([0, 3, 2, 3]);
+    expect((await loadImages([], ofImages)).shape).toEqual([0, 3, 2, 3]);
   });
 });
 
