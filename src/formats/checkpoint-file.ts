@@ -1,4 +1,5 @@
 import { existsSync, statSync } from "node:fs";
+import { dirname } from "node:path";
 import type { Architecture } from "../architectures/architecture.ts";
 import { architectureOf } from "../architectures/known.ts";
 import type { Checkpoint, JsonObject } from "../checkpoint.ts";
@@ -9,6 +10,7 @@ import { dialectVersion } from "./dialect-writing.ts";
 import { refuseForeignFolder } from "./foreign-files.ts";
 import type { DescribedModel } from "./format.ts";
 import { formatAt, formatNamed, formats } from "./formats.ts";
+import { withLabelsBeside } from "./labels-beside.ts";
 import { withSource } from "./source.ts";
 import { shardMapEnding } from "./weights/sharded-writer.ts";
 import { requireArchitecture } from "./weights/weights-only.ts";
@@ -26,7 +28,8 @@ export interface ReadOptions {
 
 /**
  * Reads a model of any Keras from a `.keras` or `.h5` file, recognized by its bytes whatever its name, or a tfjs model from its
- * folder or model.json. Weights without a model, in shards too, need an architecture.
+ * folder or model.json. Weights without a model, in shards too, need an architecture. Class names come from the file, else
+ * from a `labels.txt` or `metadata.json` beside it, as Teachable Machine writes them.
  * @throws {KerasFileError} naming the file and what is wrong: missing, truncated, no Keras file, weights that do not fit.
  * @throws {UsageError} for an unknown architecture.
  *
@@ -36,10 +39,10 @@ export interface ReadOptions {
  */
 export async function readCheckpoint(path: string, options: ReadOptions = {}): Promise<Checkpoint> {
   const network = options.arch === undefined ? undefined : await networkNamed(options.arch);
-  return withSource(path, (source) => {
+  return withSource(path, async (source) => {
     for (const format of formats) {
-      const checkpoint = format.read(source, { network, values: options.weights !== false });
-      if (checkpoint) return checkpoint;
+      const checkpoint = await format.read(source, { network, values: options.weights !== false });
+      if (checkpoint) return withLabelsBeside(checkpoint, source.kind === "folder" ? path : dirname(path));
     }
     if (source.kind === "folder") refuseForeignFolder(path);
     throw new KerasFileError(

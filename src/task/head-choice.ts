@@ -2,6 +2,7 @@
 import { optionError } from "../options.ts";
 import type { ArrayForm } from "./array-form.ts";
 import { arrayForm } from "./array-form.ts";
+import { imagenetLabels } from "./imagenet-labels.ts";
 import type { Loss } from "./losses/loss.ts";
 import { lossOf } from "./losses/loss.ts";
 import type { ModelOutput } from "./model-outputs.ts";
@@ -28,7 +29,8 @@ interface Asked {
 /** @throws {UsageError} where the data has other classes than asked. */
 export function chooseHead(question: OutputQuestion, asked: Asked): HeadChoice {
   const { facts, knownLabels } = question;
-  if (!facts) return keptAsItIs(question, knownLabels);
+  const ownLabels = question.isImageNet ? imagenetLabels : knownLabels;
+  if (!facts) return keptAsItIs(question, ownLabels);
   const wanted = wantedUnits(question, asked);
   requireClasses(question, asked, wanted);
   const own = serves(question, asked, wanted);
@@ -39,7 +41,8 @@ export function chooseHead(question: OutputQuestion, asked: Asked): HeadChoice {
     return own ? keptAsItIs(question, undefined) : newHead(asked, wanted, undefined, question);
   if (!own) return newHead(asked, wanted, names, question);
   const labels = knownLabels?.length === labelCount(question, asked) ? knownLabels : undefined;
-  if (names === undefined) return keptAsItIs(question, labels);
+  if (names === undefined) return keptAsItIs(question, question.isImageNet ? imagenetLabels : labels);
+  if (question.isImageNet && sameNames(imagenetLabels, names)) return keptAsItIs(question, imagenetLabels);
   if (labels === undefined) return keptUnnamed(question, names, asked);
   if (sameNames(labels, names)) return keptAsItIs(question, labels);
   if (!question.asked.keepHead) return newHead(asked, wanted, names, question);

@@ -8,6 +8,7 @@ import { kerasMajor } from "../topology/dialects/dialect.ts";
 import { compiledIn } from "./compile-config.ts";
 import { defaultMetrics } from "./default-metrics.ts";
 import { chooseHead, isPerPosition } from "./head-choice.ts";
+import { isImageNet } from "./imagenet-labels.ts";
 import { kindOf, requireScaledMasks } from "./kind-of.ts";
 import { lossByHead } from "./loss-by-head.ts";
 import { lossClassName, lossOf } from "./losses/loss.ts";
@@ -31,7 +32,9 @@ import type { AskedTask, ByOutput, Task, TaskOutput } from "./task.ts";
  * console.log(outputs[0]?.loss, outputs[0]?.reason);
  */
 export function taskOf(checkpoint: Checkpoint, dataset?: Dataset, asked: AskedTask = {}): Task {
-  const outputs = modelOutputs(layerGraph(checkpoint));
+  const graph = layerGraph(checkpoint);
+  const outputs = modelOutputs(graph);
+  const { labels, newLayers } = checkpoint.notes;
   const names = outputs.map(({ name }) => name);
   const compiled = compiledIn(checkpoint.trainingConfig, names, kerasMajor(checkpoint.kerasVersion));
   const facts = targetFacts(dataset, names);
@@ -45,8 +48,8 @@ export function taskOf(checkpoint: Checkpoint, dataset?: Dataset, asked: AskedTa
       compiled: compiled?.outputs[index],
       hasCompiledMetrics: compiled?.hasMetrics ?? false,
       asked: askedOf(asked, names, index),
-      knownLabels: outputs.length === 1 ? checkpoint.notes.labels : undefined,
-      isImageNet: false,
+      knownLabels: outputs.length === 1 ? labels : undefined,
+      isImageNet: labels === undefined && isImageNet(graph, newLayers),
     };
     return decide(question, warnings);
   });
