@@ -1,9 +1,10 @@
 /** Keras's losses by name, class name or config, and losses of one's own. */
 import type { Json, JsonObject } from "../../checkpoint.ts";
 import { operations } from "../../engine/tensor-operations.ts";
-import type { tf } from "../../engine/tf.ts";
+import { tf } from "../../engine/tf.ts";
 import { UsageError } from "../../errors.ts";
 import { optionName } from "../../options.ts";
+import { formatShape } from "../../tensor.ts";
 import { isObject } from "../../topology/config-values.ts";
 import { crossentropies } from "./crossentropies.ts";
 import { distances } from "./distances.ts";
@@ -104,7 +105,17 @@ function ownLoss(given: CustomLoss): Loss {
     kind: "any",
     settings: {},
     reduction: "sum_over_batch_size",
-    values: (targets, output) => given(targets, activated(output), operations) as tf.Tensor,
+    values: (targets, output) => {
+      const values: unknown = given(targets, activated(output), operations);
+      const samples = output.values.shape[0];
+      if (values instanceof tf.Tensor && (values.rank === 0 || values.shape[0] === samples)) return values;
+      const got = values instanceof tf.Tensor ? `shape ${formatShape(values.shape)}` : typeof values;
+      throw new UsageError(
+        `loss ${given.name || "of a function"}: expected one value per sample, a tensor [${samples}] or [${samples}, …], got ${got}. Reduce over the last axis only: ops.mean(…, -1).`,
+        "loss-value",
+        "loss",
+      );
+    },
   };
 }
 

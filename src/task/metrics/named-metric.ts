@@ -221,6 +221,19 @@ function indicesOf({ shape, data }: Values): Values {
   return { shape: shape.slice(0, -1), data: found };
 }
 
+/** Refuses what is neither a figure of the batch nor one for each sample. */
+function requireFigures({ name }: CustomMetric, figures: unknown, samples: number): void {
+  if (typeof figures === "number") return;
+  const length = typeof figures === "object" ? (figures as ArrayLike<number> | null)?.length : undefined;
+  if (length !== undefined && length > 0 && length % samples === 0) return;
+  const got = length === undefined ? typeof figures : `${length} of them`;
+  throw new UsageError(
+    `metric ${name || "of a function"}: expected a number, or one for each of ${samples} samples, got ${got}.`,
+    "metric-value",
+    "metrics",
+  );
+}
+
 function ownMean(given: CustomMetric): Metric {
   return {
     name: given.name || "metric",
@@ -229,6 +242,7 @@ function ownMean(given: CustomMetric): Metric {
       meanOf(({ targets, outputs }) => {
         const figures = given(targets, outputs);
         const samples = outputs.shape[0] ?? 1;
+        requireFigures(given, figures, samples);
         return typeof figures === "number"
           ? { shape: [samples], data: new Array<number>(samples).fill(figures) }
           : { shape: [samples, figures.length / samples], data: figures };
