@@ -35,7 +35,10 @@ describe("labels beside a model", () => {
     const metadata = { packageName: "@teachablemachine/image", labels: ["a", "b", "c", "d"], imageSize: 224 };
     writeFileSync(join(folder, "metadata.json"), JSON.stringify(metadata));
     for (const path of [model, folder]) {
-      expect((await readCheckpoint(path)).notes).toMatchObject({ labels: ["a", "b", "c", "d"], preprocess: "tf" });
+      expect((await readCheckpoint(path)).notes).toMatchObject({
+        labels: ["a", "b", "c", "d"],
+        preprocess: "tf",
+      });
     }
   });
 

@@ -77,7 +77,12 @@ const seen: Metric = {
   direction: "up",
   start: () => {
     let samples = 0;
-    return { add: ({ outputs }) => void (samples += outputs.shape[0] ?? 0), result: () => samples };
+    return {
+      add: ({ outputs }) => {
+        samples += outputs.shape[0] ?? 0;
+      },
+      result: () => samples,
+    };
   },
 };
 
