@@ -23,10 +23,11 @@ export interface Weight extends Tensor {
 export type Weights = ReadonlyMap<string, readonly Weight[]>;
 
 /**
- * Name of a file format: `.keras`, a whole model in `.h5`, weights alone in `.weights.h5`, a tfjs folder, or ONNX. Each has its record
+ * Name of a file format: `.keras`, a whole model in `.h5`, weights alone in `.weights.h5`, a tfjs folder, a preset folder of KerasHub,
+ * or ONNX. Each has its record
  * in `formats/formats.ts`.
  */
-export type CheckpointFormat = "keras" | "h5" | "weights.h5" | "tfjs" | "onnx";
+export type CheckpointFormat = "keras" | "h5" | "weights.h5" | "tfjs" | "hub" | "onnx";
 
 /**
  * Pixel preprocessing: the modes of `keras/src/applications/imagenet_utils.py`; `"unit"` divides by 255; `"none"` leaves pixels in

@@ -33,6 +33,7 @@ export { dataOptionNames } from "./run/data-options.ts";
 export { openEvaluationData } from "./run/evaluation-data.ts";
 export { extractRun } from "./run/extract-run.ts";
 export { csvField, makeRunFolder, modelFileAt, removeRunFolder } from "./run/folder.ts";
+export { flatModel } from "./run/open-model.ts";
 export { cutNamed } from "./run/phases.ts";
 export type { PreparedRun } from "./run/prepare.ts";
 export { prepareRun } from "./run/prepare.ts";

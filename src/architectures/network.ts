@@ -1,5 +1,6 @@
 import type { Json, JsonObject } from "../checkpoint.ts";
 import type { Shape } from "../tensor.ts";
+import { isObject } from "../topology/config-values.ts";
 import { readModel } from "../topology/dialects/read-model.ts";
 import { inputShapes, type LayerSpec } from "../topology/layer-spec.ts";
 import { specOf } from "../topology/layer-specs.ts";
@@ -23,6 +24,10 @@ export interface Network {
   layer(className: string, config: JsonObject, given: Output | readonly Output[], name?: string): Output;
   /** Calls an operation of keras.ops (`Add`) on outputs and numbers. */
   operation(className: string, ...given: readonly (Output | number)[]): Output;
+  /** Calls an operation of keras.ops on one output, with arguments in its config and at the call. */
+  call(className: string, config: JsonObject, given: Output, kwargs?: JsonObject): Output;
+  /** Calls a model that {@link Network.model} has returned; `shape` is that of its output. */
+  nested(model: JsonObject, given: Output, shape: Shape): Output;
   /** Calls a Sequential made of the layers that `build` adds in order. */
   sequential(name: string, given: Output, build: (add: AddLayer) => void): Output;
   /** Returns the finished model's config in Keras 3's `.keras` dialect, layers in Keras's order. */
@@ -40,16 +45,25 @@ const ownModules: Readonly<Record<string, string>> = {
 
 const version = "3.15.1";
 
-/** Creates a network with one input, RGB images of `size` rows and columns; null for any size. */
-export function network(size: number | null): Network {
+/**
+ * Creates a network with one input: RGB images of `size` rows and columns, null for any size, or tensors of a shape with the batch.
+ * `dtype` is the policy of every layer.
+ */
+export function network(size: number | null | Shape, dtype: Json = float32Policy): Network {
   const counts = new Map<string, number>();
   const named = (className: string, name: string | undefined): string =>
     name ?? numbered(snakeCase(className), counts);
-  const shape: Shape = [null, size, size, 3];
+  const shape: Shape = typeof size === "number" || size === null ? [null, size, size, 3] : size;
   const input: Output = { layer: named("InputLayer", undefined), shape };
   const entries: JsonObject[] = [{ ...inputEntry(input), name: input.layer, inbound_nodes: [] }];
-  const add = (entry: JsonObject, name: string, args: Json, outputShape: Shape): Output => {
-    entries.push({ ...entry, name, inbound_nodes: [{ args, kwargs: {} }] });
+  const add = (
+    entry: JsonObject,
+    name: string,
+    args: Json,
+    outputShape: Shape,
+    kwargs: JsonObject = {},
+  ): Output => {
+    entries.push({ ...entry, name, inbound_nodes: [{ args, kwargs }] });
     return { layer: name, shape: outputShape };
   };
   return {
@@ -58,7 +72,12 @@ export function network(size: number | null): Network {
       const own = named(className, name);
       const inputs = "layer" in given ? [given] : given;
       const args = "layer" in given ? [tensor(given)] : [given.map(tensor)];
-      return add(layerEntry(className, config, own), own, args, outputShape(className, config, inputs));
+      return add(
+        layerEntry(className, config, own, dtype),
+        own,
+        args,
+        outputShape(className, config, inputs),
+      );
     },
     operation: (className, ...given) => {
       const own = named(className, undefined);
@@ -67,12 +86,22 @@ export function network(size: number | null): Network {
       const first = given.find((value) => typeof value !== "number") ?? input;
       return add({ ...entry, registered_name: className }, own, args, first.shape);
     },
+    call: (className, config, given, kwargs = {}) => {
+      const own = named(className, undefined);
+      const entry = inModule(
+        { class_name: className, config: { name: own, ...config } },
+        opModule(className),
+      );
+      const result = outputShape(`ops.${className}`, config, [given]);
+      return add({ ...entry, registered_name: className }, own, [tensor(given)], result, kwargs);
+    },
+    nested: (model, given, result) => add(model, modelName(model), [tensor(given)], result),
     sequential: (name, given, build) => {
       const start: Output = { layer: named("InputLayer", undefined), shape: given.shape };
       const layers: JsonObject[] = [inputEntry(start)];
       let last = start;
       build((className, config, own) => {
-        layers.push(layerEntry(className, config, own));
+        layers.push(layerEntry(className, config, own, dtype));
         last = { layer: own, shape: outputShape(className, config, [last]) };
       });
       const config: JsonObject = { name, trainable: true, layers, build_input_shape: given.shape };
@@ -94,8 +123,14 @@ function inputEntry({ layer, shape }: Output): JsonObject {
   return inModule({ class_name: "InputLayer", config }, "keras.layers");
 }
 
-function layerEntry(className: string, config: JsonObject, name: string): JsonObject {
-  const dtype = inModule({ class_name: "DTypePolicy", config: { name: "float32" } }, "keras");
+const float32Policy = inModule({ class_name: "DTypePolicy", config: { name: "float32" } }, "keras");
+
+function modelName({ config }: JsonObject): string {
+  const name = isObject(config ?? null) ? (config as JsonObject)["name"] : undefined;
+  return typeof name === "string" ? name : "model";
+}
+
+function layerEntry(className: string, config: JsonObject, name: string, dtype: Json): JsonObject {
   const common: JsonObject = { name, trainable: true, dtype };
   const whole = { ...common, ...withLayout(className, config) };
   const entry = inModule({ class_name: className, config: whole }, ownModules[className] ?? "keras.layers");

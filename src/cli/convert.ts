@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import type { Parity } from "../cli-api.ts";
 import {
   comparePredictions,
+  flatModel,
   forEarlyKeras3,
   formatAt,
   holdsModel,
@@ -11,7 +12,7 @@ import {
   wholeNumber,
   writingWarnings,
 } from "../cli-api.ts";
-import type { Checkpoint } from "../index.ts";
+import type { Checkpoint, CheckpointFormat } from "../index.ts";
 import { readCheckpoint, TopologyError, UsageError, writeCheckpoint } from "../index.ts";
 import type { Command } from "./command.ts";
 import { picked, withoutUndefined } from "./command.ts";
@@ -20,7 +21,7 @@ import type { EngineValues } from "./engine-flags.ts";
 import { chooseEngine, engineFlags } from "./engine-flags.ts";
 import { flag, only, value } from "./flag.ts";
 import type { JsonValue } from "./output-flags.ts";
-import { jsonFlag, kerasFlag, onnxFlags } from "./output-flags.ts";
+import { flatFlag, formatFlag, jsonFlag, kerasFlag, onnxFlags } from "./output-flags.ts";
 import { byteSize } from "./values.ts";
 
 interface ConvertValues extends EngineValues, JsonValue {
@@ -34,7 +35,14 @@ export const convertCommand: Command<ConvertValues> = {
   usage: "convert IN OUT",
   summary:
     "Writes a model in another format, by OUT's extension (none: a folder of tfjs), and compares what both predict.",
-  options: { ...archFlag, ...only(imageFlags, "image-size", "preprocess"), ...kerasFlag, ...onnxFlags },
+  options: {
+    ...archFlag,
+    ...only(imageFlags, "image-size", "preprocess"),
+    ...formatFlag,
+    ...kerasFlag,
+    ...flatFlag,
+    ...onnxFlags,
+  },
   flags: {
     overwrite: flag("Replace OUT if it exists", "Output"),
     "max-shard-size": value("Size of one shard of a .weights.json", "SIZE", wholeNumber(1), {
@@ -55,6 +63,7 @@ export const convertCommand: Command<ConvertValues> = {
       "weights alone, in files of 2 GB that load_weights opens",
     ],
     ["convert resnet50.keras web_model/", "a folder that tf.loadLayersModel opens"],
+    ["convert resnet.keras preset/ --format hub", "a model of KerasHub as a preset folder"],
     ["convert resnet50.keras resnet50.onnx", "a model for ONNX Runtime, with a free batch size"],
   ],
   run: async ({ values, options, positionals, terminal }) => {
@@ -74,8 +83,9 @@ export const convertCommand: Command<ConvertValues> = {
       );
     }
     chooseEngine(values);
-    const before = await readCheckpoint(source, picked(options, "arch"));
-    const format = formatAt(target);
+    const read = await readCheckpoint(source, picked(options, "arch"));
+    const before = options.flat ? flatModel(read) : read;
+    const format = options.outputFormat ?? formatAt(target);
     for (const warning of writingWarnings(before, format, keras ? "early" : "current")) {
       terminal.notice(`warning: ${warning}`);
     }
@@ -85,12 +95,13 @@ export const convertCommand: Command<ConvertValues> = {
       target,
       keras ? forEarlyKeras3(before) : before,
       withoutUndefined({
+        format,
         maxShardBytes: values["max-shard-size"],
         ...picked(options, "preprocess", "layout", "float16", "embedPreprocess"),
         imageSize: sidesOf(options.imageSize),
       }),
     );
-    const parity = await parityOf(before, source, target, options.arch);
+    const parity = await parityOf(before, source, target, format, options.arch);
     if (values.json) terminal.document({ out: target, parity: typeof parity === "string" ? null : parity });
     terminal.print(`${source} -> ${target}`);
     terminal.print(parityLine(parity));
@@ -102,11 +113,12 @@ async function parityOf(
   before: Checkpoint,
   source: string,
   target: string,
+  format: CheckpointFormat,
   arch: string | undefined,
 ): Promise<Parity | string> {
-  if (!isReadable(formatAt(target))) return "it is written for other runtimes and not read here";
+  if (!isReadable(format)) return "it is written for other runtimes and not read here";
   try {
-    const after = await readCheckpoint(target, holdsModel(formatAt(target)) ? {} : { arch: arch ?? source });
+    const after = await readCheckpoint(target, holdsModel(format) ? {} : { arch: arch ?? source });
     return (await comparePredictions(before, after)) ?? "its inputs have no shape to probe";
   } catch (error) {
     if (error instanceof TopologyError) return error.message;

@@ -36,6 +36,16 @@ export const kerasFlag: OptionFlags = {
   }),
 };
 
+/** The form of a model of KerasHub. */
+export const flatFlag: OptionFlags = {
+  flat: switches(
+    "flat",
+    true,
+    "Write a model of KerasHub as a plain functional model, which Keras opens without KerasHub",
+    output,
+  ),
+};
+
 /** Flags of an `.onnx`. */
 export const onnxFlags: OptionFlags = {
   layout: sets("layout", "Axes of image inputs of an .onnx, nhwc as in Keras or nchw", "ORDER", {
@@ -56,13 +66,19 @@ export const onnxFlags: OptionFlags = {
   ),
 };
 
-/** Flags of the results that a run leaves. */
-export const outputFlags: OptionFlags = {
+/** The format of a written model. */
+export const formatFlag: OptionFlags = {
   format: sets("outputFormat", `Format of the tuned model: ${formatNames.join(", ")}`, "NAME", {
     group: output,
     otherwise: "keras",
   }),
+};
+
+/** Flags of the results that a run leaves. */
+export const outputFlags: OptionFlags = {
+  ...formatFlag,
   ...kerasFlag,
+  ...flatFlag,
   ...onnxFlags,
   out: sets("out", "Run folder, new or empty", "DIR", { group: output, otherwise: "runs/<model>-<n>" }),
   "save-every": sets("saveEvery", "Epochs between two states that --resume goes on from; 0: none", "N", {

@@ -6,13 +6,21 @@ import { holdsGraph } from "../topology/tfjs-graph/graph-model.ts";
 import type { Keras3Release } from "../topology/translate/changes-in-keras3.ts";
 import type { Format } from "./format.ts";
 import { h5Format } from "./h5/format.ts";
+import { hubFormat } from "./hub/format.ts";
 import { kerasFormat } from "./keras/format.ts";
 import { onnxFormat } from "./onnx/format.ts";
 import { tfjsFormat } from "./tfjs/format.ts";
 import { weightsFormat } from "./weights/format.ts";
 
 /** Every format, in the order in which they are asked to read a file: the first that knows it does. */
-export const formats: readonly Format[] = [kerasFormat, h5Format, weightsFormat, tfjsFormat, onnxFormat];
+export const formats: readonly Format[] = [
+  kerasFormat,
+  h5Format,
+  weightsFormat,
+  tfjsFormat,
+  hubFormat,
+  onnxFormat,
+];
 
 /** The names of all formats, the default first. */
 export const formatNames: readonly CheckpointFormat[] = formats.map(({ name }) => name);

@@ -7,6 +7,7 @@ import type { SampleUnit } from "../data/dataset.ts";
 import { MachineError, UsageError } from "../errors.ts";
 import { beginUnfinished, isRunning, replaceFile } from "../formats/atomic-file.ts";
 import { formatNamed, formats, nameWithoutEnding } from "../formats/formats.ts";
+import { isPreset } from "../formats/hub/preset-reader.ts";
 import type { WriteCheckpointOptions } from "../inference/write-checkpoint.ts";
 import { writeCheckpoint } from "../inference/write-checkpoint.ts";
 import { optionName, optionSetTo } from "../options.ts";
@@ -174,6 +175,7 @@ export function removeRunFolder(path: string): void {
 /** Returns the model file that `path` means: the model inside a run folder, else `path` itself. */
 export function modelFileAt(path: string): string {
   if (!existsSync(path) || !statSync(path).isDirectory()) return path;
+  if (isPreset(path)) return path;
   finishMoves(path);
   const inside = formats.map(({ fileName }) => join(path, fileName));
   return inside.find(existsSync) ?? path;

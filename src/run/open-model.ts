@@ -1,3 +1,4 @@
+import { holdsHub, withoutHub } from "../architectures/hub/hub-models.ts";
 import type { Checkpoint, CheckpointFormat } from "../checkpoint.ts";
 import { KerasFileError, UsageError } from "../errors.ts";
 import { readCheckpoint } from "../formats/checkpoint-file.ts";
@@ -8,11 +9,12 @@ import { modelFileAt } from "./folder.ts";
 import type { RunSettings } from "./settings.ts";
 
 /** Reads the model. A weight that is not a number would make every prediction and every gradient one. */
-export async function openModel({ model, arch }: RunSettings): Promise<Checkpoint> {
-  const checkpoint =
+export async function openModel({ model, arch, flat }: RunSettings): Promise<Checkpoint> {
+  const given =
     typeof model === "string"
       ? await readCheckpoint(modelFileAt(model), { ...(arch !== null && { arch }) })
       : model;
+  const checkpoint = flat ? flatModel(given) : given;
   for (const [path, layer] of checkpoint.weights) {
     for (const { name, data } of layer) {
       if (!(data instanceof Float32Array || data instanceof Float64Array)) continue;
@@ -25,6 +27,17 @@ export async function openModel({ model, arch }: RunSettings): Promise<Checkpoin
     }
   }
   return checkpoint;
+}
+
+/** Returns a model of KerasHub as a plain functional model. @throws {UsageError} for a model that is none. */
+export function flatModel(checkpoint: Checkpoint): Checkpoint {
+  const { modelConfig } = checkpoint;
+  if (holdsHub(modelConfig)) return { ...checkpoint, modelConfig: withoutHub(modelConfig) };
+  throw new UsageError(
+    `${optionName("flat")}: expected a model of KerasHub, got another, which is written as it is. Leave it out.`,
+    "not-of-hub",
+    "flat",
+  );
 }
 
 /** Returns the options of writing the run's model. @throws {UsageError} for one that its format does not have. */

@@ -146,6 +146,8 @@ export interface FinetuneOptions {
   readonly outputFormat?: CheckpointFormat | undefined;
   /** Oldest Keras 3 that opens the `.keras`: `3.0` trains and writes the model as Keras 3.0 to 3.3 compute it. Defaults to 3.4. */
   readonly outputKeras?: "3.0" | undefined;
+  /** Writes a model of KerasHub as a plain functional model, which Keras opens without KerasHub. Defaults to false. */
+  readonly flat?: boolean | undefined;
   /** Order of the axes of image inputs of an `.onnx`: `nhwc` as in Keras, or `nchw`. Defaults to `nhwc`. */
   readonly layout?: "nhwc" | "nchw" | undefined;
   /** Stores the weights of an `.onnx` as float16, which halves the file. Defaults to false. */

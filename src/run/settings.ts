@@ -157,6 +157,7 @@ const runSettings: { readonly [Name in keyof RunSettings]: Setting<RunSettings[N
   keepHead: setting(trueOrFalse, false),
   outputFormat: setting(oneOf(...formatNames), "auto"),
   outputKeras: setting(oneOf("3.0"), null),
+  flat: setting(trueOrFalse, false),
   layout: setting(oneOf("nhwc", "nchw"), null),
   float16: setting(trueOrFalse, false),
   embedPreprocess: setting(trueOrFalse, false),

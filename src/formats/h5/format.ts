@@ -1,3 +1,4 @@
+import { flatWarning, holdsHub } from "../../architectures/hub/hub-models.ts";
 import { windowFile } from "../../hdf5/file-system.ts";
 import { refusalsOfKeras3 } from "../../topology/translate/keras3-refusals.ts";
 import { replaceFile } from "../atomic-file.ts";
@@ -21,6 +22,7 @@ export const h5Format: Format = {
   write: (path, checkpoint) =>
     replaceFile(path, (descriptor) => writeKerasH5(windowFile(descriptor, 0, 0), path, checkpoint)),
   warnings: (checkpoint) => {
+    if (holdsHub(checkpoint.modelConfig)) return [flatWarning(".h5")];
     const refusals = refusalsOfKeras3(checkpoint);
     if (refusals.length === 0) return [];
     const problem = checkpoint.kerasVersion.startsWith("3")

@@ -1,3 +1,5 @@
+import { withHubNetworks } from "../../architectures/hub/hub-models.ts";
+import { imageNotesOf } from "../../architectures/hub/image-converter.ts";
 import type { Checkpoint, JsonObject, Weight } from "../../checkpoint.ts";
 import { KerasFileError } from "../../errors.ts";
 import type { Hdf5File, Hdf5Group } from "../../hdf5/reader.ts";
@@ -6,6 +8,7 @@ import { isObject } from "../../topology/config-values.ts";
 import { keras1ToKeras2 } from "../../topology/dialects/keras1-model.ts";
 import { withSequentialNames } from "../../topology/dialects/sequential.ts";
 import { layersByPath } from "../../topology/layer-graph.ts";
+import { translateCompileConfig } from "../../topology/translate/compile-config.ts";
 import { type LayerSlots, layerSlots } from "../layer-slots.ts";
 import { leavesOf, modelTree } from "../model-tree.ts";
 import { notesKey, parseNotes } from "../notes.ts";
@@ -36,13 +39,17 @@ import { fromTheano } from "./theano-kernels.ts";
  */
 export function readKerasH5(file: Hdf5File, label: string, values: boolean): Checkpoint {
   const { root } = file;
-  const written = jsonAttribute(root, "model_config", label);
+  const stated = jsonAttribute(root, "model_config", label);
+  const written = stated && withHubNetworks(stated);
   if (!written) throw new KerasFileError(`${label}: has no model_config.`, "structure");
   const group = root.group("model_weights");
   if (!group)
     throw new KerasFileError(`${label}: has a model_config but no group model_weights.`, "structure");
   const kerasVersion = root.text("keras_version") ?? group.text("keras_version") ?? "1";
-  const trainingConfig = jsonAttribute(root, "training_config", label);
+  const compiled = jsonAttribute(root, "training_config", label);
+  // A network of KerasHub is built in the dialect of .keras, whatever file it lies in.
+  const trainingConfig =
+    compiled && written !== stated ? translateCompileConfig(compiled, "keras3-h5", "keras3") : compiled;
   if (!group.textList("layer_names"))
     throw new KerasFileError(`${label}: ${group.path}: has no layer_names.`, "structure");
   const optimizerWeights = values && !isKeras1(kerasVersion) ? readOptimizer(root, label) : undefined;
@@ -51,7 +58,7 @@ export function readKerasH5(file: Hdf5File, label: string, values: boolean): Che
     ...readNamedWeights({ modelConfig: written, kerasVersion }, { root, group, label, values }),
     ...(trainingConfig && { trainingConfig }),
     ...(optimizerWeights && { optimizerWeights }),
-    notes: parseNotes(root.text(notesKey)),
+    notes: { ...imageNotesOf(written), ...parseNotes(root.text(notesKey)) },
   };
 }
 

@@ -1,3 +1,5 @@
+import { asHubClasses, inHubClasses, withHubNetworks } from "../../architectures/hub/hub-models.ts";
+import { imageNotesOf } from "../../architectures/hub/image-converter.ts";
 import type { Checkpoint, Json, JsonObject, Weight } from "../../checkpoint.ts";
 import { KerasFileError } from "../../errors.ts";
 import type { Hdf5Group } from "../../hdf5/reader.ts";
@@ -52,7 +54,7 @@ export async function readKerasArchive(
   const { [compileKey]: trainingConfig, ...written } = config;
   const version = metadata["keras_version"];
   const kerasVersion = typeof version === "string" ? version : "3";
-  const plainConfig = kerasVersion.startsWith("2") ? withoutNumpyValues(written) : written;
+  const plainConfig = withHubNetworks(kerasVersion.startsWith("2") ? withoutNumpyValues(written) : written);
   const weightsEntry = entries.get(weightsName);
   if (!weightsEntry) throw new KerasFileError(`${label}: has no ${weightsName}.`, "structure");
   const place = `${label}: ${weightsName}`;
@@ -74,7 +76,7 @@ export async function readKerasArchive(
       weights: readPlaced(placement, values, label),
       ...(isObject(trainingConfig) && { trainingConfig }),
       ...(optimizerWeights && { optimizerWeights }),
-      notes: readNotes(metadata[notesKey]),
+      notes: { ...imageNotesOf(modelConfig), ...readNotes(metadata[notesKey]) },
     };
   };
   try {
@@ -121,7 +123,8 @@ export async function writeKerasArchive(
   const checkpoint = inDialect(original, "keras3");
   const { modelConfig, trainingConfig, kerasVersion } = checkpoint;
   const zip = createZip(descriptor);
-  const config = trainingConfig ? withCompileConfig(modelConfig, trainingConfig) : modelConfig;
+  const written = asHubClasses(modelConfig);
+  const config = trainingConfig ? withCompileConfig(written, trainingConfig) : written;
   const notes = writeNotes(checkpoint.notes);
   const metadata = {
     keras_version: kerasVersion,
@@ -133,7 +136,7 @@ export async function writeKerasArchive(
   await zip.addFile(weightsName, async (file) => {
     const writer = await createHdf5(file, label);
     try {
-      writeVariables(modelTree(modelConfig), checkpoint, writer);
+      writeVariables(modelTree(inHubClasses(modelConfig)), checkpoint, writer);
       writeOptimizer(writer, checkpoint);
     } finally {
       writer.close();

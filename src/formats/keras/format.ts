@@ -1,3 +1,4 @@
+import { flatWarning, leavesHub } from "../../architectures/hub/hub-models.ts";
 import type { Checkpoint } from "../../checkpoint.ts";
 import { layerGraph } from "../../topology/build-graph.ts";
 import { changesInKeras3 } from "../../topology/translate/changes-in-keras3.ts";
@@ -21,13 +22,15 @@ export const kerasFormat: Format = {
     replaceFile(path, (descriptor) => writeKerasArchive(descriptor, path, checkpoint)),
   warnings: (checkpoint, release) => {
     const changes = changesInKeras3(checkpoint, release);
-    if (changes.length === 0) return [];
+    const others = leavesHub(checkpoint.modelConfig) ? [flatWarning(".keras")] : [];
+    if (changes.length === 0) return others;
     const isKeras3 = checkpoint.kerasVersion.startsWith("3");
     const opener = release === "early" ? "in Keras 3.0" : isKeras3 ? `in Keras ${dialectVersion}` : "";
     const advice = isKeras3
       ? `Open it in Keras ${checkpoint.kerasVersion} to keep its numbers`
       : "Write .h5 to keep its numbers";
     return [
+      ...others,
       `Saved as .keras, the model computes differently${opener && ` ${opener}`} than in Keras ${checkpoint.kerasVersion}: ${listed(changes)}. ${advice}, or fine-tune it in the new form.`,
     ];
   },

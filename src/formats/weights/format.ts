@@ -1,3 +1,4 @@
+import { inHubClasses } from "../../architectures/hub/hub-models.ts";
 import type { Checkpoint } from "../../checkpoint.ts";
 import { type VirtualFile, windowFile } from "../../hdf5/file-system.ts";
 import { createHdf5 } from "../../hdf5/writer.ts";
@@ -51,7 +52,7 @@ async function writeWeightsH5(file: VirtualFile, label: string, original: Checkp
   const notes = writeNotes(checkpoint.notes);
   const writer = await createHdf5(file, label);
   try {
-    writeVariables(modelTree(checkpoint.modelConfig), checkpoint, writer);
+    writeVariables(modelTree(inHubClasses(checkpoint.modelConfig)), checkpoint, writer);
     if (notes) writer.text("/", notesKey, stringifyPythonJson(notes));
   } finally {
     writer.close();

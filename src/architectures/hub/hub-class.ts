@@ -1,0 +1,28 @@
+/** @file The classes of KerasHub as values: how the network of each is built from its config. */
+import type { Output } from "../network.ts";
+import type { HubNetwork } from "./hub-network.ts";
+
+/** A backbone: a functional model whose arguments decide its layers. */
+export interface HubBackbone {
+  readonly className: string;
+  /** Adds the layers behind the input and returns the output. */
+  build(net: HubNetwork, config: HubNetwork["config"]): Output;
+  /** The key of the config that holds the shape of an image; `image_shape` where absent. */
+  readonly shapeKey?: string;
+}
+
+/** A task: a backbone with a head. */
+export interface HubTask {
+  readonly className: string;
+  /** Class name of its backbone. */
+  readonly backbone: string;
+  /** The network of the head. */
+  readonly head: HubHead;
+}
+
+export interface HubHead {
+  /** Adds the layers behind the backbone and returns the output. */
+  build(net: HubNetwork, config: HubNetwork["config"], features: Output): Output;
+  /** Name of the layer with the scores, whose units and activation are arguments of the task. */
+  readonly scores: string;
+}

@@ -1,0 +1,244 @@
+/** @file Classes of KerasHub as functional models: built from their arguments, and found again in a functional model. */
+import type { Json, JsonObject } from "../../checkpoint.ts";
+import { TopologyError } from "../../errors.ts";
+import type { Shape } from "../../tensor.ts";
+import { isObject } from "../../topology/config-values.ts";
+import { editLayers, layersOf, withLayers } from "../../topology/edit-config.ts";
+import { type Network, network } from "../network.ts";
+import type { HubBackbone, HubTask } from "./hub-class.ts";
+import { hubNetwork } from "./hub-network.ts";
+import { backboneNamed, taskNamed } from "./known-classes.ts";
+
+/** The key of a model's entry that holds the arguments of its KerasHub class, beside the functional config built from them. */
+const argumentsKey = "kerashub_config";
+
+/** Returns whether an entry is that of a class of KerasHub, as KerasHub wrote it. In `.h5` the outermost has no module. */
+function isOfHub(entry: JsonObject): boolean {
+  const { module, registered_name: registered, config } = entry;
+  if (argumentsKey in entry || !isObject(config)) return false;
+  if ([module, registered].some((name) => /^keras_hub[.>]/.test(String(name)))) return true;
+  return module === undefined && isNamedAlone(entry, config);
+}
+
+/** Returns whether the outermost entry of an `.h5` is of KerasHub: it has a class name and arguments alone. */
+function isNamedAlone({ class_name: className }: JsonObject, config: JsonObject): boolean {
+  if ("layers" in config) return false;
+  const backbone = config["backbone"];
+  return isObject(backbone ?? null) ? isOfHub(backbone as JsonObject) : !!backboneNamed(String(className));
+}
+
+/**
+ * Returns a model config in which each class of KerasHub has the functional config that it builds from its arguments. Other configs
+ * are returned as they are.
+ * @throws {TopologyError} naming a class that is not known, with what to do.
+ */
+export function withHubNetworks(modelConfig: JsonObject): JsonObject {
+  if (isOfHub(modelConfig)) return expanded(modelConfig).entry;
+  return withLayers(modelConfig, (layers) => {
+    const edited = layers.map((layer) => (isObject(layer) ? withHubNetworks(layer) : layer));
+    return edited.every((layer, index) => layer === layers[index]) ? layers : edited;
+  });
+}
+
+interface Expanded {
+  readonly entry: JsonObject;
+  readonly input: Shape;
+  readonly output: Shape;
+}
+
+function expanded(entry: JsonObject): Expanded {
+  const className = String(entry["class_name"]);
+  const config = entry["config"] as JsonObject;
+  const task = taskNamed(className);
+  const backbone = backboneNamed(className);
+  if (!task && !backbone) throw unknownClass(className);
+  const built = task ? taskModel(task, config) : backboneModel(backbone as HubBackbone, config);
+  const functional = built.model["config"] as JsonObject;
+  const flags = { trainable: config["trainable"] ?? true };
+  const named = { module: "keras_hub.models", ...entry, registered_name: `keras_hub>${className}` };
+  return { ...built, entry: { ...named, config: { ...functional, ...flags }, [argumentsKey]: config } };
+}
+
+interface Built {
+  readonly model: JsonObject;
+  readonly input: Shape;
+  readonly output: Shape;
+}
+
+function backboneModel({ build, shapeKey = "image_shape" }: HubBackbone, config: JsonObject): Built {
+  const sizes = config[shapeKey];
+  const input: Shape = [null, ...(Array.isArray(sizes) ? (sizes as (number | null)[]) : [null, null, 3])];
+  const net = startedNetwork(input, config["dtype"]);
+  const output = build(hubNetwork(net, config), config);
+  return { model: net.model(nameOf(config), output), input, output: output.shape };
+}
+
+function taskModel({ backbone, head }: HubTask, config: JsonObject): Built {
+  const entry = config["backbone"];
+  if (!isObject(entry) || entry["class_name"] !== backbone) {
+    const got = isObject(entry) ? entry["class_name"] : entry;
+    throw new TopologyError(
+      `${nameOf(config)}: backbone: expected a ${backbone}, got ${JSON.stringify(got ?? null)}.`,
+      "malformed",
+    );
+  }
+  const inner = expanded(entry);
+  const { [argumentsKey]: own, build_config: _build, compile_config: _compile, ...model } = inner.entry;
+  const net = startedNetwork(inner.input, config["head_dtype"] ?? (own as JsonObject)["dtype"]);
+  const features = net.nested(model, net.input, inner.output);
+  const output = head.build(hubNetwork(net, config), config, features);
+  return { model: net.model(nameOf(config), output), input: inner.input, output: output.shape };
+}
+
+function startedNetwork(input: Shape, dtype: Json | undefined): Network {
+  return dtype === undefined || dtype === null ? network(input) : network(input, dtype);
+}
+
+/**
+ * Returns the config with each functional model that was built from a KerasHub class as that class again, with the arguments that
+ * build it as it is now. A model that was changed into what its class cannot build becomes a plain functional model.
+ */
+export function asHubClasses(modelConfig: JsonObject): JsonObject {
+  const own = asHubClass(modelConfig);
+  if (own) return own;
+  const { [argumentsKey]: _arguments, ...entry } = inPlainClass(modelConfig);
+  return withLayers(entry, (layers) =>
+    layers.map((layer) => (isObject(layer) ? asHubClasses(layer) : layer)),
+  );
+}
+
+/** Returns the config with its layers, under the class names of {@link asHubClasses}: what numbers the groups of weights. */
+export function inHubClasses(modelConfig: JsonObject): JsonObject {
+  if (asHubClass(modelConfig)) return modelConfig;
+  return withLayers(inPlainClass(modelConfig), (layers) =>
+    layers.map((layer) => (isObject(layer) ? inHubClasses(layer) : layer)),
+  );
+}
+
+/** Returns the entry as that of its KerasHub class, undefined if it has none or is no longer what that class builds. */
+export function asHubClass(entry: JsonObject): JsonObject | undefined {
+  const given = entry[argumentsKey];
+  if (!isObject(given)) return undefined;
+  const { [argumentsKey]: _arguments, ...rest } = entry;
+  const config = withHead(entry, given);
+  const again = expanded({ ...rest, config });
+  if (!isSame(scoresAlike(again.entry, entry), entry)) return undefined;
+  return { ...rest, config };
+}
+
+/** Returns a task's arguments with units and activation of its scores as the model has them. */
+function withHead(entry: JsonObject, given: JsonObject): JsonObject {
+  const scores = scoresOf(entry);
+  if (!scores) return given;
+  const { units, activation } = scores["config"] as JsonObject;
+  const was = scoresOf(expanded({ ...entry, config: given, [argumentsKey]: null }).entry);
+  const before = was?.["config"] as JsonObject;
+  return {
+    ...given,
+    ...(units !== before["units"] && { num_classes: units ?? null }),
+    ...(activation !== before["activation"] && { activation: activation ?? null }),
+  };
+}
+
+/** Returns the entry of the layer with a task's scores. */
+function scoresOf(entry: JsonObject): JsonObject | undefined {
+  const name = taskNamed(String(entry["class_name"]))?.head.scores;
+  return layersOf(entry)
+    ?.filter(isObject)
+    .find((layer) => layer["name"] === name);
+}
+
+/** Returns `entry` with the scores of `other`, which may spell out Keras's defaults. */
+function scoresAlike(entry: JsonObject, other: JsonObject): JsonObject {
+  const [own, others] = [scoresOf(entry), scoresOf(other)];
+  if (!own || !others) return entry;
+  const keys = ["name", "units", "activation", "dtype"];
+  const [mine, theirs] = [own["config"] as JsonObject, others["config"] as JsonObject];
+  const isAlike =
+    keys.every((key) => isSame(mine[key] ?? null, theirs[key] ?? null)) && theirs["use_bias"] !== false;
+  return isAlike
+    ? withLayers(entry, (layers) =>
+        layers.map((layer) => (layer === own ? { ...own, config: theirs } : layer)),
+      )
+    : entry;
+}
+
+/** Returns the config as plain functional models throughout, which every Keras 3 opens. */
+export function withoutHub(modelConfig: JsonObject): JsonObject {
+  const { [argumentsKey]: _arguments, ...entry } = inPlainClass(modelConfig);
+  return editLayers(
+    entry,
+    ({ json }) => json,
+    ({ json }) => {
+      const { [argumentsKey]: _own, ...rest } = inPlainClass(json);
+      return rest;
+    },
+  );
+}
+
+function inPlainClass(entry: JsonObject): JsonObject {
+  const isHub = String(entry["registered_name"] ?? "").startsWith("keras_hub>") || argumentsKey in entry;
+  if (!isHub) return entry;
+  const { build_config: _build, ...rest } = entry;
+  return {
+    ...rest,
+    module: "keras.src.models.functional",
+    class_name: "Functional",
+    registered_name: "Functional",
+  };
+}
+
+/** Returns whether a model was built from a class of KerasHub, or holds one that was. */
+export function holdsHub(modelConfig: JsonObject): boolean {
+  return (
+    argumentsKey in modelConfig ||
+    (layersOf(modelConfig) ?? []).some((layer) => isObject(layer) && layersOf(layer) && holdsHub(layer))
+  );
+}
+
+/** Returns whether a model that was built from a class of KerasHub is no longer what that class builds. */
+export function leavesHub(modelConfig: JsonObject): boolean {
+  return argumentsKey in modelConfig && asHubClass(modelConfig) === undefined;
+}
+
+/** Returns the warning that a format does not keep a class of KerasHub. */
+export function flatWarning(ending: string): string {
+  return `Saved as ${ending}, the model of KerasHub becomes a plain functional model with the same layers and weights, which Keras 3 opens without KerasHub.`;
+}
+
+/** Returns the arguments of the KerasHub class of a model, undefined if it has none. */
+export function hubArguments(modelConfig: JsonObject): JsonObject | undefined {
+  const given = modelConfig[argumentsKey];
+  return isObject(given) ? given : undefined;
+}
+
+/** Keys that KerasHub's arguments do not decide, or that only repeat them. */
+const passedOver: ReadonlySet<string> = new Set([
+  "trainable",
+  argumentsKey,
+  "build_config",
+  "shared_object_id",
+]);
+
+function isSame(a: Json, b: Json): boolean {
+  if (a === b) return true;
+  if (Array.isArray(a) && Array.isArray(b)) {
+    const others: readonly Json[] = b;
+    return a.length === b.length && a.every((item: Json, index) => isSame(item, others[index] ?? null));
+  }
+  if (!isObject(a) || !isObject(b)) return false;
+  const keys = new Set([...Object.keys(a), ...Object.keys(b)].filter((key) => !passedOver.has(key)));
+  return [...keys].every((key) => key in a && key in b && isSame(a[key] ?? null, b[key] ?? null));
+}
+
+function nameOf(config: JsonObject): string {
+  const name = config["name"];
+  return typeof name === "string" ? name : "model";
+}
+
+function unknownClass(className: string): TopologyError {
+  return new TopologyError(
+    `model config: KerasHub's ${className} is not known here. In Python save it as a plain model, keras.Model(m.inputs, m.outputs).save("model.keras"), and take that file.`,
+    "unknown-hub-class",
+  );
+}

@@ -1,0 +1,100 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { hubArguments, withHubNetworks } from "../../architectures/hub/hub-models.ts";
+import { imageNotesOf } from "../../architectures/hub/image-converter.ts";
+import type { Checkpoint, JsonObject, Weights } from "../../checkpoint.ts";
+import { KerasFileError } from "../../errors.ts";
+import { isObject } from "../../topology/config-values.ts";
+import { entryName } from "../../topology/edit-config.ts";
+import { placeVariables } from "../keras/variable-groups.ts";
+import { layerSlots } from "../layer-slots.ts";
+import { modelTree, type TreeNode } from "../model-tree.ts";
+import { notesKey, readNotes } from "../notes.ts";
+import { readJsonFile, withSource } from "../source.ts";
+import { readPlaced } from "../stored-weights.ts";
+
+/** @file Reads preset folders of KerasHub (`keras_hub/src/utils/preset_utils.py`). */
+
+/** The backbone's class and arguments. */
+export const configName = "config.json";
+/** The task's class and arguments, its backbone's and preprocessor's among them. */
+export const taskName = "task.json";
+export const metadataName = "metadata.json";
+export const weightsName = "model.weights.h5";
+export const taskWeightsName = "task.weights.h5";
+
+/** Returns whether a folder is a preset: no run folder has a file of these names. */
+export function isPreset(folder: string): boolean {
+  return [configName, taskName].some((name) => existsSync(join(folder, name)));
+}
+
+/**
+ * Reads the task of a preset folder, or the backbone where there is none.
+ * @throws {KerasFileError} naming what is missing or does not fit. @throws {TopologyError} for a class that is not known.
+ */
+export async function readPreset(folder: string, values: boolean): Promise<Checkpoint> {
+  const hasTask = existsSync(join(folder, taskName));
+  const entry = readJsonFile(join(folder, hasTask ? taskName : configName));
+  const modelConfig = withHubNetworks(entry);
+  if (!hubArguments(modelConfig)) {
+    throw new KerasFileError(
+      `${folder}: expected a preset of KerasHub, got the class ${JSON.stringify(entry["class_name"] ?? null)}.`,
+      "not-keras",
+    );
+  }
+  const metadata = existsSync(join(folder, metadataName)) ? readJsonFile(join(folder, metadataName)) : {};
+  const version = metadata["keras_version"];
+  const kerasVersion = typeof version === "string" ? version : "3";
+  const weights = hasTask
+    ? await taskWeights(folder, { modelConfig, kerasVersion }, values)
+    : await weightsIn(folder, weightsName, { modelConfig, kerasVersion }, values);
+  const notes = { ...imageNotesOf(modelConfig), ...readNotes(metadata[notesKey]) };
+  return { format: "hub", kerasVersion, modelConfig, weights, notes };
+}
+
+type Model = Pick<Checkpoint, "modelConfig" | "kerasVersion">;
+
+/** Reads the backbone's weights and those of the head, which lie in files of their own. */
+async function taskWeights(folder: string, model: Model, values: boolean): Promise<Weights> {
+  const { entry, rest } = backboneIn(model.modelConfig);
+  const backbone = { ...model, modelConfig: withHubNetworks(entry) };
+  const inner = await weightsIn(folder, weightsName, backbone, values);
+  const head = await weightsIn(folder, taskWeightsName, model, values, rest);
+  const prefix = entryName(entry);
+  return new Map([...[...inner].map(([path, layer]) => [`${prefix}/${path}`, layer] as const), ...head]);
+}
+
+/** Returns the entry of a task's backbone as KerasHub writes it, and the tree of the layers around it. */
+export function backboneIn(modelConfig: JsonObject): { readonly entry: JsonObject; readonly rest: TreeNode } {
+  const entry = hubArguments(modelConfig)?.["backbone"];
+  if (!isObject(entry ?? null)) throw new Error("a task of KerasHub without its backbone");
+  const tree = modelTree(modelConfig);
+  const name = entryName(entry as JsonObject);
+  const children = (tree.children ?? []).filter((child) => child.name !== name);
+  return { entry: entry as JsonObject, rest: { ...tree, children } };
+}
+
+function weightsIn(
+  folder: string,
+  name: string,
+  model: Model,
+  values: boolean,
+  tree: TreeNode = modelTree(model.modelConfig),
+): Promise<Weights> {
+  const path = join(folder, name);
+  if (!existsSync(path)) {
+    throw new KerasFileError(
+      `${folder}: expected the weights in ${name}, got none. Write the preset again with max_shard_size=None.`,
+      "structure",
+    );
+  }
+  return withSource(path, (source) => {
+    if (source.kind !== "hdf5") {
+      throw new KerasFileError(
+        `${path}: expected an HDF5 file, got another ${source.kind} file.`,
+        "not-keras",
+      );
+    }
+    return readPlaced(placeVariables(tree, layerSlots(model), source.file.root), values, path);
+  });
+}

@@ -1,0 +1,48 @@
+/** The models of KerasHub in fixtures/hub, with what KerasHub predicts. */
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Tensor } from "../../../src/tensor.ts";
+import { elementCount, float32Tensor } from "../../../src/tensor.ts";
+
+const folder = join(import.meta.dirname, "..", "..", "..", "fixtures", "hub");
+
+interface Packed {
+  readonly shape: number[];
+  readonly data: string;
+}
+
+export interface HubRecord {
+  readonly class: string;
+  /** Shape of one image. */
+  readonly shape: number[];
+  readonly output: Packed;
+  /** The first values of an image of pixels behind the model's preprocessor. */
+  readonly prepared?: Packed;
+}
+
+/** Every record, by the name of its files. */
+export function hubRecords(): readonly (readonly [string, HubRecord])[] {
+  return readdirSync(folder)
+    .filter((name) => name.endsWith(".json"))
+    .map((name) => [
+      name.replace(".json", ""),
+      JSON.parse(readFileSync(join(folder, name), "utf8")) as HubRecord,
+    ]);
+}
+
+export function hubPath(file: string): string {
+  return join(folder, file);
+}
+
+export function packedTensor({ shape, data }: Packed): Tensor {
+  return float32Tensor(new Float32Array(Uint8Array.from(Buffer.from(data, "base64")).buffer), shape);
+}
+
+/** Two images whose values follow from their positions, as in fixtures/make/hub.py. */
+export function imagesOf(shape: readonly number[]): Tensor {
+  const count = 2 * elementCount(shape);
+  return float32Tensor(
+    Float32Array.from({ length: count }, (_, index) => (((index * 7919) % 17) - 8) / 4),
+    [2, ...shape],
+  );
+}

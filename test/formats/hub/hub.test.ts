@@ -1,0 +1,117 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { hubArguments, withHubNetworks, withoutHub } from "../../../src/architectures/hub/hub-models.ts";
+import type { Checkpoint } from "../../../src/checkpoint.ts";
+import { preprocessPixels } from "../../../src/data/preprocess.ts";
+import { ensureEngine, useEngine } from "../../../src/engine/backend.ts";
+import { readCheckpoint, writeCheckpoint } from "../../../src/formats/checkpoint-file.ts";
+import { writingWarnings } from "../../../src/formats/formats.ts";
+import { replaceHead } from "../../../src/head/replace-head.ts";
+import { predict } from "../../../src/inference/predict.ts";
+import type { Tensor } from "../../../src/tensor.ts";
+import { hubPath, hubRecords, imagesOf, packedTensor } from "./hub-fixtures.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "hub-"));
+beforeAll(async () => {
+  if (!process.env["KERAS_FINETUNE_ENGINE"]) useEngine("wasm");
+  await ensureEngine();
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function difference(a: Tensor | undefined, b: Tensor): number {
+  const values = b.data as Float32Array;
+  const scale = Math.max(...values.map(Math.abs));
+  return Math.max(...values.map((value, index) => Math.abs(value - Number(a?.data[index])))) / scale;
+}
+
+const onlyWeights = ({ weights }: Checkpoint) => [...weights].filter(([, layer]) => layer.length > 0);
+
+test.each(["resnet.h5", "resnet-preset"])("%s holds what the .keras holds", async (file) => {
+  const [checkpoint, expected] = await Promise.all(
+    [hubPath(file), hubPath("resnet.keras")].map((path) => readCheckpoint(path)),
+  );
+  expect(onlyWeights(checkpoint!)).toEqual(onlyWeights(expected!));
+  expect(checkpoint?.notes).toEqual(expected?.notes);
+  const [output] = await predict(checkpoint!, imagesOf([32, 32, 3]));
+  expect(output).toEqual((await predict(expected!, imagesOf([32, 32, 3])))[0]);
+  const again = join(folder, "again.keras");
+  await writeCheckpoint(again, checkpoint!);
+  expect((await readCheckpoint(again)).modelConfig["class_name"]).toBe("ResNetImageClassifier");
+});
+
+test("a preset folder is written as KerasHub writes it, file by file", async () => {
+  const original = hubPath("resnet-preset");
+  const again = join(folder, "preset");
+  await writeCheckpoint(again, await readCheckpoint(original), { format: "hub" });
+  expect(readdirSync(again).sort()).toEqual(readdirSync(original).sort());
+  for (const name of readdirSync(original).filter(
+    (file) => file.endsWith(".json") && file !== "metadata.json",
+  )) {
+    const [ours, theirs] = [again, original].map((each) =>
+      JSON.parse(readFileSync(join(each, name), "utf8")),
+    );
+    expect(ours, name).toEqual(theirs);
+  }
+  const reread = await readCheckpoint(again);
+  expect(onlyWeights(reread)).toEqual(onlyWeights(await readCheckpoint(original)));
+});
+
+test("a new head is the class's own argument, and other changes make a plain functional model", async () => {
+  const checkpoint = await readCheckpoint(hubPath("resnet.keras"));
+  const pets = replaceHead(checkpoint, { classes: 7 });
+  const path = join(folder, "pets.keras");
+  expect(writingWarnings(pets, "keras")).toEqual([]);
+  await writeCheckpoint(path, pets);
+  const { modelConfig } = await readCheckpoint(path);
+  expect(hubArguments(modelConfig)).toMatchObject({ num_classes: 7, activation: "softmax" });
+  const masked = replaceHead(await readCheckpoint(hubPath("resnet-vd-backbone.keras")), { classes: 4 });
+  expect(writingWarnings(masked, "keras")).toEqual([
+    expect.stringMatching(/^Saved as \.keras, the model of KerasHub becomes a plain/),
+  ]);
+  await writeCheckpoint(path, masked);
+  expect((await readCheckpoint(path)).modelConfig["class_name"]).toBe("Functional");
+});
+
+test("a class that is not known is refused by name, with the way out", async () => {
+  const { modelConfig } = await readCheckpoint(hubPath("resnet.keras"));
+  const { kerashub_config: config, ...entry } = modelConfig;
+  const unknown = { ...entry, config: config!, class_name: "SAMImageSegmenter" };
+  expect(() => withHubNetworks(unknown)).toThrow(
+    /KerasHub's SAMImageSegmenter is not known here\. .*keras\.Model\(m\.inputs, m\.outputs\)\.save/,
+  );
+});
+
+describe.each(hubRecords())("%s of KerasHub", (name, record) => {
+  const file = hubPath(`${name}.keras`);
+
+  test("predicts what KerasHub predicts, and its preprocessor's numbers are noted", async () => {
+    const checkpoint = await readCheckpoint(file);
+    const [output] = await predict(checkpoint, imagesOf(record.shape));
+    const expected = packedTensor(record.output);
+    expect(output?.shape).toEqual(expected.shape);
+    expect(difference(output, expected)).toBeLessThan(2e-5);
+    const { preprocess } = checkpoint.notes;
+    expect(preprocess === undefined).toBe(record.prepared === undefined);
+    if (!record.prepared || !preprocess) return;
+    const prepared = packedTensor(record.prepared);
+    const pixels = Float32Array.from({ length: prepared.data.length }, (_, index) => (index * 7919) % 256);
+    preprocessPixels(pixels, preprocess);
+    expect(difference({ ...prepared, data: pixels }, prepared)).toBeLessThan(1e-5);
+  });
+
+  test("is written as the class that it was, config and weights to the bit, or flat", async () => {
+    const checkpoint = await readCheckpoint(file);
+    const again = join(folder, `${name}.keras`);
+    await writeCheckpoint(again, checkpoint);
+    const reread = await readCheckpoint(again);
+    expect(reread.modelConfig).toEqual(checkpoint.modelConfig);
+    expect(onlyWeights(reread)).toEqual(onlyWeights(checkpoint));
+    const flat = { ...checkpoint, modelConfig: withoutHub(checkpoint.modelConfig) };
+    await writeCheckpoint(again, flat);
+    const plain = await readCheckpoint(again);
+    expect(JSON.stringify(plain.modelConfig)).not.toMatch(/keras_?hub/);
+    expect(onlyWeights(plain)).toEqual(onlyWeights(checkpoint));
+  });
+});
