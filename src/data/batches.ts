@@ -1,7 +1,7 @@
 import { DataError } from "../errors.ts";
 import { formatShape, type InputTensor, sameShape } from "../tensor.ts";
 import { checkBatch } from "./arrays.ts";
-import type { Batch, BatchDataset } from "./dataset.ts";
+import type { Batch, BatchDataset, Dataset } from "./dataset.ts";
 import { isOneTensor } from "./dataset.ts";
 
 /**
@@ -47,6 +47,12 @@ export function batchDataset(source: BatchSource, options: BatchDatasetOptions =
     ...(validation && { validation: { [Symbol.asyncIterator]: epochsOf(validation, "validation") } }),
     ...(classNames && { classNames }),
   };
+}
+
+/** Returns the dataset itself, or batches from an iterable of the caller's own, which no function of this package has made. */
+export function knownDataset(dataset: Dataset): Dataset {
+  const isBare = (dataset.kind as string | undefined) === undefined && isBatchSource(dataset);
+  return isBare ? batchDataset(dataset) : dataset;
 }
 
 /** Returns a function that starts an epoch. */

@@ -58,7 +58,7 @@ export async function extractArrays(
 }
 
 /** Returns the sha256 of one row's values of all inputs, in hexadecimal. */
-function rowHash(inputs: readonly InputTensor[], row: number): string {
+export function rowHash(inputs: readonly InputTensor[], row: number): string {
   const hash = createHash("sha256");
   for (const { dtype, shape, data } of inputs) {
     const size = elementCount(shape.slice(1));

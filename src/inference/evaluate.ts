@@ -1,5 +1,6 @@
 import type { Checkpoint } from "../checkpoint.ts";
 import { inputsInOrder, sampleCount } from "../data/arrays.ts";
+import { knownDataset } from "../data/batches.ts";
 import type { ArrayDataset, Batch, Dataset, FileDataset, Split } from "../data/dataset.ts";
 import type { FileOptions } from "../data/model-files.ts";
 import { fileChecks, fileReader } from "../data/model-files.ts";
@@ -88,10 +89,11 @@ interface Rows {
  */
 export async function evaluate(
   checkpoint: Checkpoint,
-  dataset: Dataset,
+  given: Dataset,
   options: EvaluateOptions = {},
 ): Promise<Evaluation> {
   requireOptions(options, evaluateChecks);
+  const dataset = knownDataset(given);
   const { loss, lossWeights, metrics, weightedMetrics, task: name, split = "all" } = options;
   const [first, batches] = await opened(dataset, split);
   const asked = { loss, lossWeights, metrics, weightedMetrics, task: name, keepHead: true };

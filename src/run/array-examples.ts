@@ -9,7 +9,6 @@ import { extractionBatch } from "../features/feature-source.ts";
 import { tensorRows } from "../features/sample-rows.ts";
 import type { StaticProgram } from "../features/trunk.ts";
 import { splitProgram, staticProgram } from "../features/trunk.ts";
-import { viewOfEpoch, viewsOfEpochs } from "../features/views/view.ts";
 import { requireInputs } from "../task/inputs.ts";
 import { checkedTargets } from "../task/targets.ts";
 import type { InputTensor, Tensor } from "../tensor.ts";
@@ -17,8 +16,7 @@ import type { Examples } from "../training/example-set.ts";
 import { sampleCount } from "../training/example-set.ts";
 import { examplesOf } from "../training/examples.ts";
 import type { ExampleSource } from "./file-examples.ts";
-import type { PhaseExamples } from "./phase-examples.ts";
-import { mixupOf, weightingOf } from "./phase-examples.ts";
+import { numbered, viewedExamples, weightingOf } from "./phase-examples.ts";
 import type { PreparedPhase } from "./phases.ts";
 import type { PreparedRun } from "./prepare.ts";
 
@@ -87,7 +85,15 @@ export function arrayExamples(
     );
   };
   return {
-    open: (phase, moved, firstEpoch) => examples(run, dataset, extractOf(phase, moved), phase, firstEpoch),
+    open: async (phase, moved, firstEpoch) => {
+      const extract = extractOf(phase, moved);
+      const { validation } = dataset;
+      return viewedExamples(run, phase, firstEpoch, {
+        train: (view) => splitExamples(run, extract, dataset, "train", view),
+        validation: validation && (() => splitExamples(run, extract, validation, "val", 0)),
+        dispose: () => {},
+      });
+    },
     validation: async () => {
       if (!held || !dataset.validation) return null;
       const examples = await splitExamples(run, held, dataset.validation, "val", 0);
@@ -121,52 +127,4 @@ async function splitExamples(
   const targets = checkedTargets(run.objective, batch.targets, total, batch.sampleWeights);
   const tensors = await extract(batch, view);
   return examplesOf(tensors.map(tensorRows), targets, weightingOf(run, split));
-}
-
-function numbered(count: number): string[] {
-  return Array.from({ length: count }, (_, index) => String(index));
-}
-
-async function examples(
-  run: PreparedRun,
-  dataset: ArrayDataset,
-  extract: Extract,
-  phase: PreparedPhase,
-  firstEpoch: number,
-): Promise<PhaseExamples> {
-  const views = run.augmentation?.views ?? null;
-  const lastEpoch = views === 0 ? firstEpoch : firstEpoch + phase.epochs - 1;
-  const used = views === null ? [0] : viewsOfEpochs(firstEpoch, lastEpoch, views);
-  const split = (batch: Batch, name: Split, view: number): Promise<Examples> =>
-    splitExamples(run, extract, batch, name, view);
-  const byView = new Map<number, Examples>();
-  for (const view of used) byView.set(view, await split(dataset, "train", view));
-  const held = dataset.validation && (await split(dataset.validation, "val", 0));
-  const viewAt = (epoch: number): number => (views === null ? 0 : viewOfEpoch(epoch, views));
-  const ofEpoch = async (epoch: number): Promise<Examples> =>
-    byView.get(viewAt(epoch)) ?? split(dataset, "train", viewAt(epoch));
-  const extracted = [...byView.values(), ...(held ? [held] : [])];
-  return {
-    train: await ofEpoch(firstEpoch),
-    validation: held ?? null,
-    validationNames: numbered(held ? sampleCount(held) : 0),
-    callbacks: [
-      ...(views === null
-        ? []
-        : [
-            {
-              name: "views",
-              examples: async (epoch: number, given: Examples): Promise<Examples> => ({
-                ...given,
-                features: (await ofEpoch(epoch)).features,
-              }),
-            },
-          ]),
-      ...mixupOf(run),
-    ],
-    bad: [],
-    samples: extracted.reduce((sum, each) => sum + sampleCount(each), 0),
-    bytes: extracted.flatMap(({ features }) => features).reduce((sum, each) => sum + each.byteLength, 0),
-    dispose: () => {},
-  };
 }

@@ -1,8 +1,8 @@
 import { statfsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { sampleCount } from "../data/arrays.ts";
 import type { Split, StoredDataset } from "../data/dataset.ts";
 import type { SampleReader } from "../data/sample-reader.ts";
+import { batchSamples } from "../data/spooled-batches.ts";
 import { ensureEngine } from "../engine/backend.ts";
 import { probeSpeed } from "../engine/speed-probe.ts";
 import { extractionBatch } from "../features/feature-source.ts";
@@ -75,7 +75,7 @@ export function freeBytesAt(folder: string): number | undefined {
 export function countOf(dataset: StoredDataset, split: Split): number {
   if (dataset.kind === "arrays") {
     const part = { train: dataset, val: dataset.validation, test: dataset.test }[split];
-    return part ? sampleCount(part.inputs) : 0;
+    return part ? batchSamples(part) : 0;
   }
   return dataset.samples.filter((sample) => sample.split === split).length;
 }

@@ -1,6 +1,7 @@
 import type { Weights } from "../checkpoint.ts";
 import { withWeights } from "../checkpoint.ts";
 import type { BadFile } from "../data/sample-reader.ts";
+import { isSpooled } from "../data/spooled-batches.ts";
 import type { EngineInfo } from "../engine/backend.ts";
 import type { FeatureFigures } from "../features/shard.ts";
 import { arrayExamples } from "./array-examples.ts";
@@ -8,6 +9,7 @@ import { fileExamples } from "./file-examples.ts";
 import type { NamedExamples, PhaseExamples } from "./phase-examples.ts";
 import type { PreparedPhase } from "./phases.ts";
 import type { PreparedRun } from "./prepare.ts";
+import { storedExamples } from "./stored-examples.ts";
 
 /** The features of a run, phase by phase. */
 export interface RunFeatures {
@@ -28,9 +30,11 @@ export async function openFeatures(run: PreparedRun, engine: EngineInfo): Promis
   const { dataset } = run;
   const weightsAfter = (moved: Weights): Weights => withWeights(run.checkpoint, moved).weights;
   const source =
-    dataset.kind === "arrays"
-      ? arrayExamples(run, dataset, engine, weightsAfter)
-      : await fileExamples(run, dataset, engine, weightsAfter);
+    dataset.kind !== "arrays"
+      ? await fileExamples(run, dataset, engine, weightsAfter)
+      : isSpooled(dataset)
+        ? storedExamples(run, dataset, engine, weightsAfter)
+        : arrayExamples(run, dataset, engine, weightsAfter);
   let [samples, bytes, seconds] = [0, 0, 0];
   let bad: readonly BadFile[] = [];
   let last: { readonly phase: PreparedPhase; readonly examples: PhaseExamples } | null = null;

@@ -20,7 +20,8 @@ export interface FinetuneOptions {
   readonly model: string | Checkpoint;
   /**
    * Folder of class folders with images, or with texts for a model that takes texts; folder of images, with `masks`; table
-   * (`.csv`, `.tsv`, `.jsonl`); or dataset.
+   * (`.csv`, `.tsv`, `.jsonl`); or dataset. A dataset of batches is read once: its inputs are kept in files for the run, so that they
+   * may be larger than memory, and its targets in memory.
    */
   readonly data: string | Dataset;
   /** Folder of masks, one per image of `data`. */

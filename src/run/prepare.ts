@@ -1,10 +1,11 @@
 import { basename } from "node:path";
 import type { Checkpoint } from "../checkpoint.ts";
-import { inputsInOrder, sampleCount } from "../data/arrays.ts";
+import { inputsInOrder } from "../data/arrays.ts";
 import type { StoredDataset } from "../data/dataset.ts";
-import { sampleUnit, storedDataset } from "../data/dataset.ts";
+import { sampleUnit } from "../data/dataset.ts";
 import { openData } from "../data/model-files.ts";
 import type { SampleReader } from "../data/sample-reader.ts";
+import { batchSamples } from "../data/spooled-batches.ts";
 import { defaultCacheDirectory } from "../features/cache/feature-cache.ts";
 import type { CutModel, PhasedModel } from "../features/cut.ts";
 import { cutPhases } from "../features/cut.ts";
@@ -48,6 +49,7 @@ import { askedPhases, phaseLines } from "./phases.ts";
 import { planCut } from "./plan-finetune.ts";
 import { layerDecayOf } from "./recipes.ts";
 import type { RunSettings } from "./settings.ts";
+import { inMemoryOrSpooled } from "./stored-examples.ts";
 
 /** A run with everything decided and nothing computed yet: what `--dry-run` prints. Its cut is the earliest of its phases. */
 export interface PreparedRun extends CutModel {
@@ -86,7 +88,7 @@ export async function prepareRun(settings: RunSettings): Promise<PreparedRun> {
   const data =
     typeof settings.data === "string"
       ? await openData(given, settings.data, dataOptions(settings))
-      : storedDataset(settings.data);
+      : await inMemoryOrSpooled(settings.data, settings.cache);
   requireSupported(layerGraph(given));
   const task = taskOf(given, data, askedTask(settings));
   const headed = withHeadFor(given, task, settings);
@@ -258,7 +260,7 @@ function requireTargets(dataset: StoredDataset, graph: LayerGraph, objective: Ob
   const names = graph.inputs.map((input) => input.name);
   for (const batch of [dataset, ...(dataset.validation ? [dataset.validation] : [])]) {
     requireInputs(inputsInOrder(batch.inputs, names), graph);
-    checkedTargets(objective, batch.targets, sampleCount(batch.inputs), batch.sampleWeights);
+    checkedTargets(objective, batch.targets, batchSamples(batch), batch.sampleWeights);
   }
 }
 

@@ -1,0 +1,102 @@
+import { tmpdir } from "node:os";
+import type { Weights } from "../checkpoint.ts";
+import { inputsInOrder } from "../data/arrays.ts";
+import { knownDataset } from "../data/batches.ts";
+import type { ArrayDataset, Dataset, Split, StoredDataset } from "../data/dataset.ts";
+import type { SpooledBatch } from "../data/spooled-batches.ts";
+import { isSpooled, spoolBatches } from "../data/spooled-batches.ts";
+import type { EngineInfo } from "../engine/backend.ts";
+import { defaultCacheDirectory } from "../features/cache/feature-cache.ts";
+import type { CutModel } from "../features/cut.ts";
+import { extractionBatch } from "../features/feature-source.ts";
+import type { WritableRows } from "../features/sample-rows.ts";
+import { extractStored } from "../features/stored-features.ts";
+import { staticProgram } from "../features/trunk.ts";
+import { requireInputs } from "../task/inputs.ts";
+import { checkedTargets } from "../task/targets.ts";
+import type { Examples } from "../training/example-set.ts";
+import { sampleCount } from "../training/example-set.ts";
+import { examplesOf } from "../training/examples.ts";
+import type { ExampleSource } from "./file-examples.ts";
+import { numbered, viewedExamples, weightingOf } from "./phase-examples.ts";
+import type { PreparedRun } from "./prepare.ts";
+
+/**
+ * Returns a dataset whose samples can be counted and read in any order: one of batches is read once, its inputs into files beside the
+ * cached features.
+ */
+export async function inMemoryOrSpooled(
+  dataset: Dataset,
+  cache: string | false | null,
+): Promise<StoredDataset> {
+  const known = knownDataset(dataset);
+  return known.kind === "batches" ? spoolBatches(known, spoolFolder(cache)) : known;
+}
+
+/** Returns the folder of a run's files that have no name. */
+function spoolFolder(cache: string | false | null): string {
+  return cache === false ? tmpdir() : (cache ?? defaultCacheDirectory());
+}
+
+/**
+ * Opens the batches of a run, whose inputs lie in files: every phase runs them through what it does not train, and keeps the features in
+ * files too where they are many.
+ */
+export function storedExamples(
+  run: PreparedRun,
+  dataset: ArrayDataset & SpooledBatch,
+  engine: EngineInfo,
+  weightsAfter: (moved: Weights) => Weights,
+): ExampleSource {
+  const names = run.graph.inputs.map((input) => input.name);
+  const { settings } = run;
+  const views = run.augmentation?.views ?? null;
+  const validation = dataset.validation && isSpooled(dataset.validation) ? dataset.validation : undefined;
+  const held = new Set<WritableRows>();
+  let computed = 0;
+  const split = async (
+    cut: CutModel,
+    moved: Weights,
+    batch: SpooledBatch,
+    name: Split,
+    view: number,
+  ): Promise<Examples> => {
+    const { count } = batch.stored;
+    computed += count;
+    const features = await extractStored(staticProgram(cut, weightsAfter(moved)), {
+      ...{ count, folder: spoolFolder(settings.cache), batchSize: extractionBatch(engine) },
+      read: (from, to) => requireInputs(inputsInOrder(batch.stored.read(from, to), names), run.graph),
+      drawn: views === null ? undefined : { view, seed: settings.seed },
+      signal: settings.signal ?? undefined,
+      onProgress: (done) =>
+        settings.onProgress({ kind: "extract", unit: "samples", done, cached: 0, total: count }),
+    });
+    for (const rows of features) held.add(rows);
+    const targets = checkedTargets(run.objective, batch.targets, count, batch.sampleWeights);
+    return examplesOf(features, targets, weightingOf(run, name));
+  };
+  const release = (): void => {
+    for (const rows of held) rows.dispose();
+    held.clear();
+  };
+  return {
+    open: async (phase, moved, firstEpoch) => {
+      return viewedExamples(run, phase, firstEpoch, {
+        train: (view) => split(phase, moved, dataset, "train", view),
+        validation: validation && (() => split(phase, moved, validation, "val", 0)),
+        dispose: release,
+      });
+    },
+    validation: async () => {
+      if (!validation) return null;
+      const examples = await split(run, new Map(), validation, "val", 0);
+      return { examples, names: numbered(sampleCount(examples)) };
+    },
+    extracted: () => computed,
+    close: async () => {
+      release();
+      dataset.stored.close();
+      validation?.stored.close();
+    },
+  };
+}
