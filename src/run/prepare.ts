@@ -48,8 +48,8 @@ import type { PreparedPhase } from "./phases.ts";
 import { askedPhases, phaseLines } from "./phases.ts";
 import { planCut } from "./plan-finetune.ts";
 import { layerDecayOf } from "./recipes.ts";
+import { inMemoryOrSpooled } from "./run-dataset.ts";
 import type { RunSettings } from "./settings.ts";
-import { inMemoryOrSpooled } from "./stored-examples.ts";
 
 /** A run with everything decided and nothing computed yet: what `--dry-run` prints. Its cut is the earliest of its phases. */
 export interface PreparedRun extends CutModel {

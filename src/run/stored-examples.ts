@@ -1,12 +1,9 @@
-import { tmpdir } from "node:os";
 import type { Weights } from "../checkpoint.ts";
 import { inputsInOrder } from "../data/arrays.ts";
-import { knownDataset } from "../data/batches.ts";
-import type { ArrayDataset, Dataset, Split, StoredDataset } from "../data/dataset.ts";
+import type { ArrayDataset, Split } from "../data/dataset.ts";
 import type { SpooledBatch } from "../data/spooled-batches.ts";
-import { isSpooled, spoolBatches } from "../data/spooled-batches.ts";
+import { isSpooled } from "../data/spooled-batches.ts";
 import type { EngineInfo } from "../engine/backend.ts";
-import { defaultCacheDirectory } from "../features/cache/feature-cache.ts";
 import type { CutModel } from "../features/cut.ts";
 import { extractionBatch } from "../features/feature-source.ts";
 import type { WritableRows } from "../features/sample-rows.ts";
@@ -20,23 +17,7 @@ import { examplesOf } from "../training/examples.ts";
 import type { ExampleSource } from "./file-examples.ts";
 import { numbered, viewedExamples, weightingOf } from "./phase-examples.ts";
 import type { PreparedRun } from "./prepare.ts";
-
-/**
- * Returns a dataset whose samples can be counted and read in any order: one of batches is read once, its inputs into files beside the
- * cached features.
- */
-export async function inMemoryOrSpooled(
-  dataset: Dataset,
-  cache: string | false | null,
-): Promise<StoredDataset> {
-  const known = knownDataset(dataset);
-  return known.kind === "batches" ? spoolBatches(known, spoolFolder(cache)) : known;
-}
-
-/** Returns the folder of a run's files that have no name. */
-function spoolFolder(cache: string | false | null): string {
-  return cache === false ? tmpdir() : (cache ?? defaultCacheDirectory());
-}
+import { spoolFolder } from "./run-dataset.ts";
 
 /**
  * Opens the batches of a run, whose inputs lie in files: every phase runs them through what it does not train, and keeps the features in
