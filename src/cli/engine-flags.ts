@@ -10,6 +10,7 @@ const machine = "Machine";
 export interface EngineValues {
   readonly engine?: EngineChoice;
   readonly verbose?: boolean;
+  readonly quiet?: boolean;
 }
 
 /** Flags of every command that runs a model. */
@@ -21,6 +22,7 @@ export const engineFlags: FlagsOf<EngineValues> = {
     { group: machine, otherwise: "auto" },
   ),
   verbose: flag("Print the engine's own messages", machine),
+  quiet: flag("Print the result, warnings and errors alone", "Output"),
 };
 
 /** Takes the engine that the flags name, before anything touches tensors. */

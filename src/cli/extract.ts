@@ -65,8 +65,8 @@ export const extractCommand: Command<ExtractValues> = {
     const freeze = freezePolicies(values);
     chooseEngine(values);
     const engine = await ensureEngine();
-    terminal.print(engineLine(engine));
-    slowEngineLines(engine).forEach(terminal.notice);
+    terminal.tell(engineLine(engine));
+    slowEngineLines(engine).forEach(terminal.hint);
     const { bad, ...figures } = await extractRun(
       {
         ...given,

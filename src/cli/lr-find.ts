@@ -84,8 +84,8 @@ export const rateCommand: Command<RateValues> = {
     const freeze = freezePolicies(values);
     chooseEngine(values);
     const engine = await ensureEngine();
-    terminal.print(engineLine(engine));
-    slowEngineLines(engine).forEach(terminal.notice);
+    terminal.tell(engineLine(engine));
+    slowEngineLines(engine).forEach(terminal.hint);
     const found = await findLearningRate({
       ...options,
       ...{ model, data, signal },
@@ -94,7 +94,7 @@ export const rateCommand: Command<RateValues> = {
       ...(values["start-rate"] !== undefined && { startRate: values["start-rate"] }),
       ...(values["end-rate"] !== undefined && { endRate: values["end-rate"] }),
       onProgress: (event) => {
-        if (event.kind === "note") terminal.print(event.message);
+        if (event.kind === "note") terminal.tell(event.message);
         if (event.kind === "warning") terminal.notice(`warning: ${event.message}`);
         if (event.kind === "extract")
           terminal.progress.update("features", event.done, event.total, event.unit);

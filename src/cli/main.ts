@@ -13,7 +13,13 @@ const endingSignals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 /** Columns of stdout and stderr, which the work reads whenever it draws. */
 const columns = new Int32Array(new SharedArrayBuffer(8));
 const { port1: messages, port2: port } = new MessageChannel();
-const workerData: WorkData = { columns, isTerminal: process.stderr.isTTY === true, port };
+const hasColors = (stream: NodeJS.WriteStream): boolean => stream.isTTY === true && stream.hasColors();
+const workerData: WorkData = {
+  columns,
+  isTerminal: process.stderr.isTTY === true,
+  colors: { stdout: hasColors(process.stdout), stderr: hasColors(process.stderr) },
+  port,
+};
 const work = new Worker(new URL("./work.js", import.meta.url), {
   argv: process.argv.slice(2),
   env: SHARE_ENV,

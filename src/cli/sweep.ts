@@ -45,8 +45,8 @@ export const sweepCommand: Command<SweepValues> = {
     const { grid, shared } = gridOf(values);
     chooseEngine(values);
     const engine = await ensureEngine();
-    terminal.print(engineLine(engine));
-    slowEngineLines(engine).forEach(terminal.notice);
+    terminal.tell(engineLine(engine));
+    slowEngineLines(engine).forEach(terminal.hint);
     const out = options.out ?? makeRunFolder("sweep");
     const said = new Set<string>();
     const result = await sweep({
@@ -70,11 +70,11 @@ export const sweepCommand: Command<SweepValues> = {
 
 function showRun(
   { place, count, settings, outcome, isKept }: SweepProgress,
-  { print, notice }: Terminal,
+  { tell, notice }: Terminal,
 ): void {
   const name = `run ${place}/${count}`.padEnd(9);
-  if (!outcome) print(`${name} ${settingsText(settings)}`);
-  else if (isKept) print(`${name} ${settingsText(settings)}: is there already, in ${outcome.out}`);
+  if (!outcome) tell(`${name} ${settingsText(settings)}`);
+  else if (isKept) tell(`${name} ${settingsText(settings)}: is there already, in ${outcome.out}`);
   else if (outcome.error !== undefined) notice(`${name} failed: ${outcome.error}`);
 }
 

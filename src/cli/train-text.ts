@@ -6,28 +6,29 @@ import { costTable, figure } from "./run-text.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** Shows what a run says of its progress. */
-export function show(event: ProgressEvent, { print, notice, progress }: Terminal): void {
+export function show(event: ProgressEvent, terminal: Terminal): void {
+  const { tell, notice, progress } = terminal;
   switch (event.kind) {
     case "warning":
       notice(`warning: ${event.message}`);
       break;
     case "note":
-      print(event.message);
+      tell(event.message);
       break;
     case "plan":
-      event.lines.forEach(print);
+      event.lines.forEach(tell);
       break;
     case "extract":
       progress.update("features", event.done, event.total, event.unit, cachedText(event.cached));
       break;
-    case "step": {
-      const done = (event.epoch - 1) * event.steps + event.step;
-      const detail = `epoch ${event.epoch}/${event.epochs}  loss ${figure(event.loss)}`;
-      progress.update("train", done, event.epochs * event.steps, "steps", detail);
+    case "step":
+      progress.step(event);
       break;
+    case "epoch": {
+      progress.epochEnd(event);
+      const line = epochLine(event, terminal.columns);
+      tell(line.replace(/ best$/, () => ` ${terminal.paint("green", "best")}`));
     }
-    case "epoch":
-      print(epochLine(event));
   }
 }
 
@@ -35,15 +36,34 @@ function cachedText(cached: number): string {
   return cached > 0 ? `${cached} from the cache` : "";
 }
 
-function epochLine({ epoch, epochs, best }: Extract<ProgressEvent, { kind: "epoch" }>): string {
-  const number = `${String(epoch.epoch).padStart(String(epochs).length)}/${epochs}`;
+/**
+ * Returns the line of an epoch that is over, in at most `width` columns: its figures by their names, or where these are too long with
+ * the validation figures behind those of training, then fewer of them.
+ */
+export function epochLine(
+  { epoch, epochs, best }: Extract<ProgressEvent, { kind: "epoch" }>,
+  width: number,
+): string {
+  const number = `epoch ${String(epoch.epoch).padStart(String(epochs).length)}/${epochs}`;
   const metric = headlineMetric(epoch);
-  const names = metric === undefined ? ["loss", "val_loss"] : ["loss", metric, "val_loss", `val_${metric}`];
-  const figures = names.flatMap((name) => {
+  const told = (name: string, as = name): readonly string[] => {
     const value = epoch[name];
-    return value === undefined ? [] : [`${name} ${figure(value)}`];
-  });
-  return [`epoch ${number}`, ...figures, formatSeconds(epoch.seconds), ...(best ? ["best"] : [])].join("  ");
+    return value === undefined ? [] : [`${as} ${figure(value)}`];
+  };
+  const pair = (name: string): string => [...told(name), ...told(`val_${name}`, "val")].join(" ");
+  const all = ["loss", ...(metric === undefined ? [] : [metric])];
+  const choices: readonly (readonly string[])[] = [
+    [...all, ...all.map((name) => `val_${name}`)].flatMap((name) => told(name)),
+    all.map(pair),
+    [pair("loss"), ...(metric === undefined ? [] : told(`val_${metric}`))],
+    [pair("loss")],
+  ];
+  const lines = choices.map((figures) =>
+    [number, ...figures, formatSeconds(epoch.seconds), ...(best ? ["best"] : [])].join("  "),
+  );
+  // The form is the same for all epochs of a run, best or not.
+  const longest = (line: string): number => line.length + (best ? 0 : "  best".length);
+  return lines.find((line) => longest(line) <= width) ?? (lines.at(-1) as string).slice(0, width);
 }
 
 /** Figures of an epoch that are no metrics. */
@@ -84,9 +104,19 @@ function classLines(validation: FinetuneResult["validation"]): readonly string[]
   });
 }
 
-/** Returns the last lines of a run: its cost beside the plan, the proof, the files, and the best epoch. */
-export function resultLines(out: string, result: FinetuneResult, unit: SampleUnit): string[] {
-  const best = result.history.find((epoch) => epoch.epoch === result.bestEpoch);
+/** Prints how a run ended: what `--quiet` leaves out, and the best epoch with the figures of test. */
+export function showResult(
+  out: string,
+  result: FinetuneResult,
+  unit: SampleUnit,
+  { tell, notice, print, paint }: Terminal,
+): void {
+  for (const line of endLines(result, unit)) (line.startsWith("proof     FAILED") ? notice : tell)(line);
+  for (const line of resultLines(out, result, unit)) print(paint("bold", line));
+}
+
+/** Returns a run's cost beside the plan, the proof, the files and the classes. */
+function endLines(result: FinetuneResult, unit: SampleUnit): string[] {
   const lines = ["", ...costTable(result)];
   const { proof, bad, features } = result;
   lines.push(
@@ -107,6 +137,12 @@ export function resultLines(out: string, result: FinetuneResult, unit: SampleUni
   }
   lines.push(`files     ${result.files.join("  ")}`);
   lines.push(...classLines(result.validation));
+  return lines;
+}
+
+function resultLines(out: string, result: FinetuneResult, unit: SampleUnit): string[] {
+  const best = result.history.find((epoch) => epoch.epoch === result.bestEpoch);
+  const lines: string[] = [];
   if (best) {
     lines.push(
       `result    ${headline(best, unit)} (epoch ${best.epoch} of ${result.history.length}), in ${out}`,

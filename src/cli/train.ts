@@ -25,7 +25,7 @@ import { cacheFlags, jsonFlag, outputFlags } from "./output-flags.ts";
 import { engineLine, figure, slowEngineLines } from "./run-text.ts";
 import { taskFlags } from "./task-flags.ts";
 import type { Terminal } from "./terminal.ts";
-import { resultLines, runDocument, show } from "./train-text.ts";
+import { runDocument, show, showResult } from "./train-text.ts";
 import { trainingFlags } from "./training-flags.ts";
 import { number } from "./values.ts";
 
@@ -59,7 +59,7 @@ export const trainCommand: Command<TrainValues> = {
       { group: "Model and data", read: number },
     ),
     resume: value(
-      "Go on with a run where its last state was saved; stands alone, but for --epochs, --layers, --json and --verbose",
+      "Go on with a run where its last state was saved; stands alone, but for --epochs, --layers, --json, --quiet and --verbose",
       "RUN",
       someText,
       { group: "Output" },
@@ -96,8 +96,8 @@ export const trainCommand: Command<TrainValues> = {
       return;
     }
     const engine = await ensureEngine();
-    terminal.print(engineLine(engine));
-    slowEngineLines(engine).forEach(terminal.notice);
+    terminal.tell(engineLine(engine));
+    slowEngineLines(engine).forEach(terminal.hint);
     const out = options.out ?? makeRunFolder(model);
     if (values.folds !== undefined) {
       await trainFolds({ ...options, out, folds: values.folds, signal }, values, terminal);
@@ -117,7 +117,7 @@ export const trainCommand: Command<TrainValues> = {
       throw error;
     });
     if (values.json) terminal.document(runDocument(out, result));
-    for (const line of resultLines(out, result, unit)) terminal.print(line);
+    showResult(out, result, unit, terminal);
   },
 };
 
@@ -129,11 +129,11 @@ async function resumeRun(
   terminal: Terminal,
   signal: AbortSignal,
 ): Promise<void> {
-  const alone = ["resume", "epochs", "layers", "json", "verbose"];
+  const alone = ["resume", "epochs", "layers", "json", "quiet", "verbose"];
   const strange = [...Object.keys(others), ...Object.keys(values)].find((name) => !alone.includes(name));
   if (strange !== undefined) {
     throw new UsageError(
-      `--resume: expected to stand alone, but for --epochs, --layers, --json and --verbose, got ${strange} too. The run goes on as it was asked.`,
+      `--resume: expected to stand alone, but for --epochs, --layers, --json, --quiet and --verbose, got ${strange} too. The run goes on as it was asked.`,
       "resume-alone",
       "resume",
     );
@@ -144,7 +144,7 @@ async function resumeRun(
     return;
   }
   useEngine(engineOfRun(out) ?? "auto", { verbose: values.verbose ?? false });
-  terminal.print(engineLine(await ensureEngine()));
+  terminal.tell(engineLine(await ensureEngine()));
   let unit: SampleUnit = "samples";
   const result = await finetune({
     resume: out,
@@ -156,7 +156,7 @@ async function resumeRun(
     },
   });
   if (values.json) terminal.document(runDocument(out, result));
-  for (const line of resultLines(out, result, unit)) terminal.print(line);
+  showResult(out, result, unit, terminal);
 }
 
 /** Trains once per fold and prints the held-out figures of each, their mean and their spread. */
@@ -167,7 +167,7 @@ async function trainFolds(
 ): Promise<void> {
   const { folds, figures } = await crossValidate({
     ...options,
-    onFold: (fold, count) => terminal.print(`fold      ${fold} of ${count}`),
+    onFold: (fold, count) => terminal.tell(`fold      ${fold} of ${count}`),
     onProgress: (event) => show(event, terminal),
   });
   if (json) {
