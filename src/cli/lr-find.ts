@@ -109,7 +109,7 @@ export const rateCommand: Command<RateValues> = {
 
 /** Returns the chart of the loss, the suggestions, and the command to run next. */
 function rateLines(
-  { curve, suggestion, suggestions, diverged, report }: LearningRateSearch,
+  { curve, suggestion, suggestions, fall, diverged, report }: LearningRateSearch,
   words: readonly string[],
   width: number,
 ): readonly string[] {
@@ -131,6 +131,7 @@ function rateLines(
     "smoothed loss by learning rate",
     ...lineChart(points, marks, { width, height: 14 }, (x) => rateText(10 ** x), figure),
     "",
+    ...(suggestions ? [`fall      by ${(100 * fall).toFixed(1)} %`] : []),
     ...(diverged ? [`diverged  after the rate of ${rateText(last)}, where the test ended`] : []),
     ...(suggestions
       ? [

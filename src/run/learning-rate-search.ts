@@ -1,9 +1,9 @@
 import { ensureEngine } from "../engine/backend.ts";
-import { optionError, positiveNumber, wholeNumber } from "../options.ts";
+import { optionError, optionName, positiveNumber, wholeNumber } from "../options.ts";
 import type { RangeTest } from "../training/range-test.ts";
 import { rangeTest } from "../training/range-test.ts";
 import type { RatePoint, RateSuggestions } from "../training/rate-suggestions.ts";
-import { rateSuggestions } from "../training/rate-suggestions.ts";
+import { lossFall, rateSuggestions } from "../training/rate-suggestions.ts";
 import { openFeatures } from "./features.ts";
 import { openRunFolder } from "./folder.ts";
 import { writeRateSearch } from "./learning-rate-folder.ts";
@@ -31,6 +31,8 @@ export interface LearningRateSearch {
   readonly suggestion: number | null;
   /** All suggestions by their rules; null where the loss falls nowhere. */
   readonly suggestions: RateSuggestions | null;
+  /** Share of the smoothed loss at the start by which it falls to its lowest. Below 0.05 a warning says that noise may have made the curve. */
+  readonly fall: number;
   /** True if the test ended early because the loss had grown to four times its lowest, or was not finite. */
   readonly diverged: boolean;
   /** Path of the written page; absent without `out`. */
@@ -61,13 +63,21 @@ export async function findLearningRate(given: LearningRateOptions): Promise<Lear
     const features = await openFeatures(run, engine);
     const test = await testRange(run, features.open, { steps, startRate, endRate }).finally(features.close);
     const suggestions = rateSuggestions(test.curve, steps);
-    const found = { ...test, suggestion: suggestions?.valley ?? null, suggestions };
+    const fall = lossFall(test.curve, steps);
+    if (suggestions && fall < smallFall) {
+      const message = `learning rate: the loss falls by ${(100 * fall).toFixed(1)} % only, which noise may do; the suggestion means little. Try a larger ${optionName("batchSize")}, or an earlier cut.`;
+      settings.onProgress({ kind: "warning", message });
+    }
+    const found = { ...test, suggestion: suggestions?.valley ?? null, suggestions, fall };
     if (out === null) return found;
     return { ...found, report: await writeRateSearch(out, found, run) };
   } finally {
     folder?.discard();
   }
 }
+
+/** Least share of the loss that counts as a fall. */
+const smallFall = 0.05;
 
 interface Range {
   readonly steps: number;

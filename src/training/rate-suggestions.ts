@@ -44,6 +44,17 @@ export function rateSuggestions(curve: readonly RatePoint[], planned: number): R
 }
 
 /**
+ * Returns the share of the smoothed loss at the start by which it falls to its lowest later on, 0 or more. A small one says that noise
+ * may have made the curve.
+ */
+export function lossFall(curve: readonly RatePoint[], planned: number): number {
+  const first = curve.slice(0, Math.max(1, Math.floor(planned * leftOut.start)));
+  const start = first.reduce((sum, { loss }) => sum + loss, 0) / first.length;
+  const lowest = Math.min(start, ...curve.slice(first.length).map(({ loss }) => loss));
+  return start === 0 ? 0 : (start - lowest) / Math.abs(start);
+}
+
+/**
  * Returns the position in the middle of the valley: the longest falling subsequence, its first of that length, as many positions wide
  * as it has members. Null where no value is below one before it.
  */

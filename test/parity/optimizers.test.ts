@@ -1,8 +1,11 @@
-import { afterAll, beforeAll, describe, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { JsonObject } from "../../src/checkpoint.ts";
+import { arrayDataset } from "../../src/data/arrays.ts";
+import { findLearningRate } from "../../src/run/learning-rate-search.ts";
+import type { Tensor } from "../../src/tensor.ts";
 import type { Keras } from "./keras.ts";
 import { startKeras } from "./keras.ts";
-import { expectSameTraining } from "./training-case.ts";
+import { expectSameTraining, makeModel } from "./training-case.ts";
 
 let keras: Keras;
 beforeAll(() => {
@@ -42,5 +45,41 @@ describe("one and three steps of each optimizer are Keras's", () => {
     const sides = { bnMode: "inference", frozen: ["stem", "stem_bn"] } as const;
     await expectSameTraining(keras, { network: "residual", optimizer, ...sides }, "residual");
     await expectSameTraining(keras, { network: "chain", optimizer }, "chain");
+  });
+});
+
+describe("a range test has the losses that Keras has while its rate rises", () => {
+  test.each([
+    ["SGD", { momentum: 0.9 }],
+    ["Adam", {}],
+  ] as const)("%s %j", async (class_name, config) => {
+    const [steps, startRate, endRate] = [12, 1e-4, 0.5];
+    const { name, path } = await makeModel(keras, { network: "chain" });
+    const rising = {
+      ...{ module: "keras.optimizers.schedules", class_name: "ExponentialDecay", registered_name: null },
+      config: {
+        initial_learning_rate: startRate,
+        decay_steps: 1,
+        decay_rate: (endRate / startRate) ** (1 / (steps - 1)),
+      },
+    };
+    const loss = "categorical_crossentropy";
+    const theirs = await keras.ask<{ inputs: Tensor[]; targets: Tensor; steps: { loss: number }[] }>(
+      "train",
+      {
+        ...{ name, loss, steps, samples: 6, seed: 0, scale: 1, frozen: [], bn_mode: "follow" },
+        optimizer: { class_name, config: { ...config, learning_rate: rising } },
+      },
+    );
+    const { curve } = await findLearningRate({
+      ...{ model: path, data: arrayDataset(theirs.inputs, theirs.targets), keepHead: true, freeze: [] },
+      ...{ bnMode: "follow", optimizer: { class_name, config }, loss, batchSize: 6, cache: false },
+      ...{ steps, startRate, endRate },
+    });
+    for (const [index, { batchLoss }] of curve.entries()) {
+      const expected = theirs.steps[index]?.loss ?? Number.NaN;
+      expect(Math.abs(batchLoss - expected) / Math.max(1, expected), `step ${index + 1}`).toBeLessThan(2e-5);
+    }
+    expect(curve.length).toBeGreaterThan(8);
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { RatePoint } from "../../src/training/rate-suggestions.ts";
-import { rateSuggestions } from "../../src/training/rate-suggestions.ts";
+import { lossFall, rateSuggestions } from "../../src/training/rate-suggestions.ts";
 
 const steps = 100;
 
@@ -57,5 +57,20 @@ describe("suggested learning rates", () => {
   test("the first tenth and the last five points do not count", () => {
     const falls = (step: number): number => (step < 10 || step > 94 ? 100 - step : 1);
     expect(rateSuggestions(curveOf(falls), steps)).toBeNull();
+  });
+
+  test("the fall is the share of the start's mean, and none for a curve that only rises", () => {
+    expect(
+      lossFall(
+        curveOf((step) => (step < 10 ? 2 : step < 50 ? 1.5 : 3)),
+        steps,
+      ),
+    ).toBe(0.25);
+    expect(
+      lossFall(
+        curveOf((step) => 1 + step),
+        steps,
+      ),
+    ).toBe(0);
   });
 });
