@@ -177,8 +177,12 @@ describe("a sweep that is killed", () => {
       ...["sweep", "--model", model, "--data", data, "--cache", cache, "--batch-size", "8", "--epochs", "2"],
       ...["--freeze-until", "conv3", "--lr", "0.01,0.001", "--out", own],
     ];
+    const { KERAS_FINETUNE_ENGINE, KERAS_FINETUNE_HOME } = process.env;
+    const env =
+      KERAS_FINETUNE_ENGINE && KERAS_FINETUNE_HOME ? { KERAS_FINETUNE_ENGINE, KERAS_FINETUNE_HOME } : {};
     let waiting: NodeJS.Timeout | undefined;
     const killed = await runCli(command, {
+      env,
       watch: (written, send) => {
         if (waiting !== undefined || !written.includes("run 2/2")) return;
         waiting = setInterval(() => {
@@ -189,7 +193,7 @@ describe("a sweep that is killed", () => {
     clearInterval(waiting);
     expect(killed.signal).toBe("SIGKILL");
     expect(existsSync(join(own, "1", "model.keras"))).toBe(true);
-    const resumed = await runCli(command);
+    const resumed = await runCli(command, { env });
     expect([resumed.code, resumed.stderr.match(/^\s+at /m)]).toEqual([0, null]);
     expect(resumed.stdout).toMatch(/^run 1\/2 .*: is there already.*\nrun 2\/2 /m);
     expect(resumed.stdout).toMatch(/^resumed {3}after epoch [12] of 2$/m);
