@@ -85,6 +85,21 @@ test("augmentation.ts computes views, and finds the images themselves in the cac
   expect(figure(lines, /^light, 4 views, mixup: .*; (\d+) features computed/)).toBe(0);
 });
 
+test("callbacks.ts ends at its target, and writes a line for each epoch", async () => {
+  vi.stubEnv("KERAS_FINETUNE_HOME", scratch());
+  onTestFinished(() => void vi.unstubAllEnvs());
+  const out = join(scratch(), "run");
+  const lines = await run("callbacks.ts", "fixtures/cli/small_resnet.keras", "fixtures/demo/photos", out);
+  const epochs = figure(lines, /^(\d+) epochs/);
+  expect(epochs).toBeLessThan(20);
+  const records = readFileSync(`${out}.jsonl`, "utf8")
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  expect(records.map(({ epoch }) => epoch)).toEqual(Array.from({ length: epochs }, (_, index) => index + 1));
+  expect(records.map(({ val_accuracy }) => val_accuracy >= 0.6).indexOf(true)).toBe(epochs - 1);
+});
+
 test("sweep.ts suggests a rate, then computes the features of two cuts once and ranks four runs", async () => {
   vi.stubEnv("KERAS_FINETUNE_HOME", scratch());
   onTestFinished(() => void vi.unstubAllEnvs());

@@ -1,4 +1,5 @@
-import type { Checkpoint, Weight } from "../checkpoint.ts";
+import type { Checkpoint, JsonObject, Weight } from "../checkpoint.ts";
+import { isObject } from "../topology/config-values.ts";
 import { type Dialect, dialectOf } from "../topology/dialects/dialect.ts";
 import { translateCompileConfig } from "../topology/translate/compile-config.ts";
 import { translateConfig } from "../topology/translate/translate-config.ts";
@@ -11,8 +12,7 @@ const keras2Version = "2.2.4";
 
 /**
  * Returns the checkpoint as a file of that dialect holds it: config and compile config translated, weights and notes
- * under the new layer paths. The optimizer's variables are kept only for the same major Keras, since another orders
- * them differently.
+ * under the new layer paths. The optimizer's variables are kept where the other Keras has the same ones.
  * @throws {TopologyError} naming the layer that cannot be translated.
  */
 export function inDialect(checkpoint: Checkpoint, to: Dialect): Checkpoint {
@@ -34,9 +34,32 @@ export function inDialect(checkpoint: Checkpoint, to: Dialect): Checkpoint {
     modelConfig,
     weights,
     ...(training && { trainingConfig: training }),
-    ...(optimizerWeights && sameKeras(from, to) && { optimizerWeights }),
+    ...optimizerIn(to, from, optimizerWeights, training),
     notes: newLayers ? { ...notes, newLayers: newLayers.map(path) } : notes,
   };
+}
+
+/**
+ * Returns the optimizer's variables in another dialect. Keras 3 has those of the optimizers of Keras 2.11 to 2.15, whose count of steps
+ * is called `iteration`, and their rate beside it unless a schedule sets it. What the legacy optimizers keep is in another order.
+ */
+function optimizerIn(
+  to: Dialect,
+  from: Dialect,
+  variables: readonly Weight[] | undefined,
+  training: JsonObject | undefined,
+): Pick<Checkpoint, "optimizerWeights"> {
+  if (!variables || sameKeras(from, to)) return variables ? { optimizerWeights: variables } : {};
+  const [count, ...slots] = variables;
+  const written = training?.["optimizer"] ?? training?.["optimizer_config"];
+  if (!count || !isObject(written) || !to.startsWith("keras3") || count.name !== "iteration:0") return {};
+  const { learning_rate: rate, momentum } = isObject(written["config"]) ? written["config"] : {};
+  if (rate === undefined) return {};
+  const data = Float32Array.of(Number(rate));
+  const own: Weight[] = isObject(rate) ? [] : [{ name: "learning_rate", dtype: "float32", shape: [], data }];
+  // Keras 2 makes the momentum of SGD also where it is 0.
+  const isPlain = written["class_name"] === "SGD" && !momentum;
+  return { optimizerWeights: [{ ...count, name: "iteration" }, ...own, ...(isPlain ? [] : slots)] };
 }
 
 /** Returns the dialect of the `.h5` that a checkpoint is written as. */
@@ -54,7 +77,7 @@ export function leftInDialect(checkpoint: Checkpoint, dialect: Dialect): string 
     return "Loss, metrics and optimizer are left out: Keras 3 has no equivalent of them.";
   }
   if (checkpoint.optimizerWeights && !written.optimizerWeights) {
-    return "The optimizer's state is left out: Keras 3 has other variables than Keras 2. The optimizer starts fresh.";
+    return "The optimizer's state is left out: Keras 3 has other variables than the legacy optimizers of Keras 2. The optimizer starts fresh.";
   }
   return undefined;
 }

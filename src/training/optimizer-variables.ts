@@ -83,7 +83,7 @@ export function readOptimizerState(
 
 /**
  * Returns the variables of an optimizer as Keras writes them, for the weights that the checkpoint's flags let train. A weight that
- * the state does not name has fresh slots.
+ * the state does not name has fresh slots. Empty where the state has a weight whose place in Keras's order is not known.
  */
 export function optimizerVariables(
   checkpoint: Checkpoint,
@@ -98,7 +98,11 @@ export function optimizerVariables(
     ...{ dtype: "int64", shape: [], data: BigInt64Array.of(BigInt(state.iterations)) },
   };
   const hasRate = layout === "keras3" && typeof rate === "number";
-  const slots = slotPlaces(checkpoint, config, layout, layout === "keras3").map((place): Weight => {
+  const places = slotPlaces(checkpoint, config, layout, layout === "keras3");
+  const placed = new Set(places.map(({ layer, weight }) => `${layer}/${weight}`));
+  const hasSlots = state.slots.filter(({ tensors }) => Object.keys(tensors).length > 0);
+  if (hasSlots.some(({ layer, weight }) => !placed.has(`${layer}/${weight}`))) return [];
+  const slots = places.map((place): Weight => {
     const { layer, weight, slot } = place;
     const tensor = kept.get(`${layer}/${weight}`)?.[slot] ?? freshSlot(checkpoint, place);
     const path = `${layer}/${weight}`;

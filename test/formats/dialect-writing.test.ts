@@ -46,9 +46,11 @@ test("a warning says that attention weights in a .weights.h5 are for Keras 3 onl
   ]);
 });
 
-test("a note says what is left out: the optimizer between Keras 2 and 3, and compile settings in a tfjs folder", async () => {
+test("a note says what is left out: a legacy optimizer's state, and compile settings in a tfjs folder", async () => {
+  const legacy = await readCheckpoint(modelPath("k29-sequential.h5"));
+  expect(leftBehind(legacy, "keras")).toMatch(/^The optimizer's state is left out/);
   const checkpoint = await readCheckpoint(modelPath("k215-compiled-sgd.h5"));
-  expect(leftBehind(checkpoint, "keras")).toMatch(/^The optimizer's state is left out/);
+  expect(leftBehind(checkpoint, "keras")).toBeUndefined();
   expect(leftBehind(checkpoint, "tfjs")).toMatch(/^Loss, metrics and optimizer are left out/);
   expect(leftBehind(checkpoint, "h5")).toBeUndefined();
   const plain = await readCheckpoint(modelPath("k215-shapes.h5"));

@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from command_line_data import command_line_case, command_line_result
+from fitting import fit
 from grad_cam import heatmaps
 from networks import networks
 from task_models import evaluate_file, task
@@ -278,6 +279,7 @@ actions = {
     "onnx_predict": onnx_predict,
     "predict": predict,
     "train": train,
+    "fit": fit,
     "task": task,
     "evaluate_file": evaluate_file,
     "command_line_case": command_line_case,
