@@ -14,7 +14,7 @@ import { progress } from "../training/callbacks/progress.ts";
 import { patience, timeLimit } from "../training/callbacks/stopping.ts";
 import type { History } from "../training/history.ts";
 import { kerasOptimizer } from "../training/optimizer-config.ts";
-import { optimizerVariables } from "../training/optimizer-variables.ts";
+import { optimizerVariables, writtenLayout } from "../training/optimizer-variables.ts";
 import type { TrainingState } from "../training/state.ts";
 import { judgedWeights } from "../training/state.ts";
 import type { TrainingPhase } from "../training/train.ts";
@@ -169,11 +169,13 @@ export function tunedCheckpoint(
     dialectOf(tuned),
     tuned.kerasVersion,
   );
+  const layout = writtenLayout(tuned, own.optimizer, run.settings.outputFormat);
   return {
     ...tuned,
     ...(trainingConfig && { trainingConfig }),
-    ...(optimizer?.phase === own.number && {
-      optimizerWeights: optimizerVariables(tuned, own.optimizer, optimizer.state),
-    }),
+    ...(layout &&
+      optimizer?.phase === own.number && {
+        optimizerWeights: optimizerVariables(tuned, own.optimizer, optimizer.state, layout),
+      }),
   };
 }

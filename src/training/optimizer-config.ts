@@ -128,7 +128,7 @@ export function optimizerWarnings({ className, settings }: OptimizerConfig): rea
   if (settings["epsilon_outside"] === true) {
     return [
       `optimizer ${className}: epsilon is added after the square root, as in Keras 1 and in the legacy optimizers of Keras 2. ` +
-        "The written file names Keras 3's, which adds it before: training on from it in Keras follows that formula.",
+        "A written .keras names Keras 3's, which adds it before: training on from it in Keras follows that formula.",
     ];
   }
   if (className !== "ScheduleFreeAdamW" || settings["starts_at_weights"] === true) return [];

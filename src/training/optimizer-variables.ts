@@ -1,5 +1,5 @@
 /** @file The variables of an optimizer as Keras's files hold them: a list without a plan, whose order is that of Keras's code. */
-import type { Checkpoint, Weight } from "../checkpoint.ts";
+import type { Checkpoint, CheckpointFormat, Weight } from "../checkpoint.ts";
 import { KerasFileError } from "../errors.ts";
 import { layerSlots } from "../formats/layer-slots.ts";
 import type { Tensor } from "../tensor.ts";
@@ -16,6 +16,26 @@ import type { OptimizerState, WeightSlots } from "./state.ts";
  * `keras.optimizers.legacy`: the count, then each slot of all variables before the next slot.
  */
 export type VariableLayout = "keras3" | "keras2" | "legacy";
+
+/** Classes that Keras 2 has legacy optimizers of, with the same slots. */
+const legacyClasses: ReadonlySet<string> = new Set(
+  "SGD RMSprop Adam Adadelta Adagrad Adamax Ftrl".split(" "),
+);
+
+/**
+ * Returns the layout in which a run's optimizer is written, so that Keras goes on from it; null where it would not: in `.h5` Keras 3 builds
+ * an optimizer without weights (`load_model_from_hdf5` in `keras/src/legacy/saving/legacy_h5_format.py`), and then cannot train. Keras 2
+ * takes an optimizer without a mark in an `.h5` for a legacy one.
+ */
+export function writtenLayout(
+  checkpoint: Checkpoint,
+  { className }: OptimizerConfig,
+  format: CheckpointFormat,
+): VariableLayout | null {
+  const isKeras3 = dialectOf(checkpoint).startsWith("keras3");
+  if (format === "keras") return isKeras3 ? "keras3" : "keras2";
+  return format === "h5" && !isKeras3 && legacyClasses.has(className) ? "legacy" : null;
+}
 
 /** A weight that Keras trains, with the slots that our optimizer keeps for it. */
 interface TrainedWeight {
@@ -45,7 +65,7 @@ export function readOptimizerState(
   const heads = headCount(variables, places.length, layout, config);
   if (variables.length <= heads) return null;
   const slots = variables.slice(heads, heads + places.length);
-  const rest = variables.slice(heads + places.length);
+  const rest = variables.slice(heads + places.length + (hasProduct(config, layout) ? 1 : 0));
   const strange = places.findIndex(({ spec }, index) => {
     const found = slots[index];
     return !found || !sameShape(found.shape, spec.shape);
@@ -89,12 +109,12 @@ export function optimizerVariables(
   checkpoint: Checkpoint,
   config: OptimizerConfig,
   state: OptimizerState,
+  layout: VariableLayout,
 ): readonly Weight[] {
-  const layout = dialectOf(checkpoint).startsWith("keras3") ? "keras3" : "keras2";
   const kept = new Map(state.slots.map((own) => [`${own.layer}/${own.weight}`, own.tensors]));
   const { learning_rate: rate } = config.settings;
   const count: Weight = {
-    name: layout === "keras3" ? "iteration" : "iteration:0",
+    name: { keras3: "iteration", keras2: "iteration:0", legacy: `${config.className}/iter:0` }[layout],
     ...{ dtype: "int64", shape: [], data: BigInt64Array.of(BigInt(state.iterations)) },
   };
   const hasRate = layout === "keras3" && typeof rate === "number";
@@ -110,7 +130,10 @@ export function optimizerVariables(
       layout === "keras3" ? `${path.replaceAll("/", "_")}_${slot}` : `${config.className}/${slot}/${path}:0`;
     return { name, ...tensor };
   });
-  return [count, ...(hasRate ? [scalar("learning_rate", rate)] : []), ...slots];
+  const product = hasProduct(config, layout)
+    ? [scalar("u_product", momentaProduct(config, state.iterations))]
+    : [];
+  return [count, ...(hasRate ? [scalar("learning_rate", rate)] : []), ...slots, ...product];
 }
 
 /** Returns every slot of every trained weight in the order of the layout. `shared` adds those that all classes have. */
@@ -137,8 +160,7 @@ function slotPlaces(
   return groups.flatMap((names) =>
     weights.flatMap((own) =>
       names.flatMap((slot): SlotPlace[] => {
-        const always = isShared(slot) || (className === "SGD" && layout === "keras2");
-        const spec = own.slots[slot] ?? (always ? { shape: own.shape, initial: 0 } : undefined);
+        const spec = own.slots[slot] ?? unusedSlot(className, layout, slot, own.shape);
         return spec ? [{ ...own, slot, spec }] : [];
       }),
     ),
@@ -151,13 +173,41 @@ function slotGroups(
   layout: VariableLayout,
   weights: readonly TrainedWeight[],
 ): readonly (readonly string[])[] {
-  const names = [...new Set(weights.flatMap(({ slots }) => Object.keys(slots)))];
+  const fullest = weights.toSorted((a, b) => Object.keys(b.slots).length - Object.keys(a.slots).length);
+  const names = [...new Set(fullest.flatMap(({ slots }) => Object.keys(slots)))];
   // Keras 2.11 to 2.15 make SGD's momentum also where it is 0.
   if (className === "SGD") return layout === "keras2" ? [["momentum"]] : [names];
   if (className === "RMSprop") return names.map((name) => [name]);
   if (layout === "legacy" && className !== "Ftrl") return names.map((name) => [name]);
   const late = names.filter((name) => name === "velocity_hat");
   return [names.filter((name) => name !== "velocity_hat"), ...late.map((name) => [name])];
+}
+
+/** Returns a variable that Keras makes and never uses; undefined where it makes none. */
+function unusedSlot(
+  className: string,
+  layout: VariableLayout,
+  slot: string,
+  shape: readonly number[],
+): SlotSpec | undefined {
+  if (isShared(slot) || (className === "SGD" && layout === "keras2")) return { shape, initial: 0 };
+  return className === "Adafactor" && layout === "keras3" ? { shape: [], initial: 0 } : undefined;
+}
+
+/** Tells if the product of Nadam's momenta stands behind the slots, as in Keras 3. */
+function hasProduct({ className }: OptimizerConfig, layout: VariableLayout): boolean {
+  return className === "Nadam" && layout === "keras3";
+}
+
+/** Returns the product of Nadam's momenta after so many updates (`_backend_update_step` in `keras/src/optimizers/nadam.py`). */
+function momentaProduct({ settings }: OptimizerConfig, iterations: number): number {
+  const f = Math.fround;
+  const updates = Math.floor(iterations / ((settings["gradient_accumulation_steps"] as number | null) ?? 1));
+  let product = 1;
+  for (let step = 1; step <= updates; step++) {
+    product = f(f(product * f(settings["beta_1"] as number)) * f(1 - f(0.5 * f(f(0.96) ** step))));
+  }
+  return product;
 }
 
 /** Returns how many variables stand before the slots. */

@@ -46,7 +46,8 @@ def optimizer_of(given, legacy):
     rate = config.get("learning_rate")
     if isinstance(rate, dict):
         schedules = {**vars(keras.optimizers.schedules), **own_schedules}
-        config["learning_rate"] = schedules[rate["class_name"]](**rate["config"])
+        floats = {key: float(value) if key.endswith(("rate", "target")) else value for key, value in rate["config"].items()}
+        config["learning_rate"] = schedules[rate["class_name"]](**floats)
     excluded = config.pop("exclude_from_weight_decay", None)
     made = getattr(keras.optimizers.legacy if legacy else keras.optimizers, name)(**config)
     if excluded:
@@ -84,5 +85,5 @@ def fit(inputs, targets, epochs, path=None, optimizer=None, frozen=(), save=(), 
             for layer in model.layers
             if layer.weights
         },
-        "steps": int(model.optimizer.iterations),
+        "steps": int(np.asarray(model.optimizer.iterations)),
     }
