@@ -47,7 +47,7 @@ export interface UnitHead {
  * weights of a head keeps its name, class and config except for its units; the target shape of a Reshape after it is
  * adapted. If the output has scores at every position, the last convolution or TimeDistributed Dense is replaced. Any
  * other model gets a Dense layer, after a global average if its output has spatial dimensions. Kernels are Glorot
- * uniform, biases zero. `notes.newLayers` lists the new layers; labels and optimizer variables are dropped.
+ * uniform, biases zero. `notes.newLayers` lists the new layers; labels and optimizer variables are dropped, and with `units` the compiled loss and metrics.
  * @throws {TopologyError} if the model has several outputs, a shared head, or an output that no head fits.
  * @throws {UsageError} if `classes` is less than two, or `units` less than one.
  * @example
@@ -87,7 +87,7 @@ export function replaceHead(checkpoint: Checkpoint, options: HeadOptions): Check
   const { labels: _labels, ...notes } = checkpoint.notes;
   const { optimizerWeights: _optimizer, ...kept } = checkpoint;
   return {
-    ...kept,
+    ...("units" in options ? withoutLoss(kept) : kept),
     modelConfig,
     weights: new Map([
       ...checkpoint.weights,
@@ -95,6 +95,20 @@ export function replaceHead(checkpoint: Checkpoint, options: HeadOptions): Check
     ]),
     notes: { ...notes, newLayers },
   };
+}
+
+/** Returns the checkpoint without the loss and metrics that it was compiled with: those of another task than a head of units has. */
+function withoutLoss(checkpoint: Checkpoint): Checkpoint {
+  const { trainingConfig } = checkpoint;
+  if (!trainingConfig) return checkpoint;
+  const {
+    loss: _loss,
+    loss_weights: _weights,
+    metrics: _metrics,
+    weighted_metrics: _weighted,
+    ...rest
+  } = trainingConfig;
+  return { ...checkpoint, trainingConfig: rest };
 }
 
 /** Activations of an output layer. With any other activation a layer's units are features, not scores. */
@@ -265,14 +279,16 @@ function freshWeights(
     const own = specs.get(path);
     if (!own) return [];
     const weights = own.map(({ name, shape }): Weight => {
-      if (name !== "kernel" && name !== "bias") {
+      // A wrapper names the weights of the layer inside it: `layer/kernel`.
+      const role = name.split("/").at(-1);
+      if (role !== "kernel" && role !== "bias") {
         throw new TopologyError(
           `${path}: new head: expected a kernel and a bias, got a weight ${name}.`,
           "head-weights",
         );
       }
       const data =
-        name === "kernel" ? glorotUniform(shape, generator) : new Float32Array(elementCount(shape));
+        role === "kernel" ? glorotUniform(shape, generator) : new Float32Array(elementCount(shape));
       return { name, ...float32Tensor(data, shape) };
     });
     return [[path, weights]];

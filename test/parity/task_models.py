@@ -99,7 +99,7 @@ def alone(values):
     return values if values is None or len(values) > 1 else values[0]
 
 
-def task(name, path, weighted, steps=4):
+def task(name, path, weighted, steps=4, class_weight=None):
     """A model compiled for its task and saved; what Keras evaluates, then trains in some steps on all samples."""
     model, inputs, targets, weights = situation(name, weighted, len(name))
     model.compile(optimizer=keras.optimizers.Adam(0.01), **compiled(name))
@@ -107,9 +107,10 @@ def task(name, path, weighted, steps=4):
     evaluated = figures(model.evaluate(x, y, sample_weight=w, batch_size=4, verbose=0, return_dict=True))
     model.save(path)
     trained = []
+    by_class = class_weight and {int(index): weight for index, weight in class_weight.items()}
     for _ in range(steps):
         model.reset_metrics()
-        trained.append(figures(model.train_on_batch(x, y, sample_weight=w, return_dict=True)))
+        trained.append(figures(model.train_on_batch(x, y, sample_weight=w, class_weight=by_class, return_dict=True)))
     after = figures(model.evaluate(x, y, sample_weight=w, batch_size=4, verbose=0, return_dict=True))
     return {"inputs": inputs, "targets": targets, "weights": weights, "evaluated": evaluated, "steps": trained, "after": after}
 

@@ -99,3 +99,47 @@ describe.each(cases)("$name, weighted: $weighted", ({ name, weighted }) => {
     },
   );
 });
+
+test.each([
+  ["logits", { 0: 0.4, 1: 2.5 }],
+  ["labels", { 0: 0.4, 1: 2.5, 2: 1, 3: 1.5 }],
+] as const)("%s: class weights count as in Keras", async (name, classWeight) => {
+  const path = join(keras.folder, `${name}-class-weight.keras`);
+  const answer = await keras.ask<Answer>("task", { name, path, weighted: false, class_weight: classWeight });
+  const trainer = await createTrainer(await readCheckpoint(path), {
+    ...{ freeze: [], bnMode: "follow", classWeight },
+    optimizer: { class_name: "Adam", config: { learning_rate: 0.01 } },
+  });
+  try {
+    for (const step of answer.steps)
+      expectSame(await trainer.trainOnBatch(answer.inputs, answer.targets), step);
+  } finally {
+    trainer.dispose();
+  }
+});
+
+test.each(["tags", "masks"])(
+  "%s of more classes replace the last layer, in a file that Keras evaluates",
+  async (name) => {
+    const path = join(keras.folder, `${name}-more.keras`);
+    const { inputs, targets: own } = await keras.ask<Answer>("task", { name, path, weighted: false });
+    const targets = own.map(({ shape, data }) => ({
+      ...{ dtype: "float32" as const, shape },
+      data: Float32Array.from(data as Float32Array, (_, index) => (index * 7) % 6),
+    }));
+    const data = arrayDataset(inputs, targets);
+    const { checkpoint } = await finetune({
+      ...{ model: await readCheckpoint(path), data, classes: 6, epochs: 1, batchSize: 4 },
+    });
+    const tuned = join(keras.folder, `${name}-more-tuned.keras`);
+    await writeCheckpoint(tuned, checkpoint);
+    const expected = await keras.ask<Figures>("evaluate_file", {
+      path: tuned,
+      inputs,
+      targets,
+      weights: null,
+    });
+    const { loss, metrics } = await evaluate(checkpoint, data, { batchSize: 4 });
+    expectSame({ loss, ...metrics }, expected);
+  },
+);

@@ -245,3 +245,38 @@ describe("a file's compile config", () => {
     expect(task.warnings.join(" ")).toMatch(/loss my_loss.*passed over.*metric my_metric/);
   });
 });
+
+describe("label smoothing", () => {
+  const smoothed = { labelSmoothing: 0.1 };
+
+  test("smooths the targets of the cross-entropy that the head and the data say", () => {
+    expect(only(model(3, "softmax"), folder("a", "b", "c"), smoothed).loss).toEqual({
+      class_name: "CategoricalCrossentropy",
+      config: expect.objectContaining({ label_smoothing: 0.1 }),
+    });
+    const sparse = { loss: { class_name: "SparseCategoricalCrossentropy", config: { from_logits: true } } };
+    expect(only(model(3, "linear", {}, sparse), folder("a", "b", "c"), smoothed).loss).toEqual({
+      class_name: "CategoricalCrossentropy",
+      config: expect.objectContaining({ label_smoothing: 0.1, from_logits: true }),
+    });
+    expect(only(model(1, "sigmoid"), folder("a", "b"), smoothed).loss).toEqual({
+      class_name: "BinaryCrossentropy",
+      config: expect.objectContaining({ label_smoothing: 0.1 }),
+    });
+  });
+
+  test("takes the place of the file's own", () => {
+    const compiled = { loss: { class_name: "CategoricalCrossentropy", config: { label_smoothing: 0.3 } } };
+    expect(only(model(3, "softmax", {}, compiled), folder("a", "b", "c"), smoothed).loss).toEqual({
+      class_name: "CategoricalCrossentropy",
+      config: expect.objectContaining({ label_smoothing: 0.1 }),
+    });
+  });
+
+  test("is refused for losses that have none, and for arrays of indices", () => {
+    expect(() => only(model(3, "softmax"), targets([0, 2, 1], 3), smoothed)).toThrow(
+      /^labelSmoothing: expected a cross-entropy of one-hot or binary targets, got sparse_categorical_crossentropy/,
+    );
+    expect(() => only(model(1, "linear"), targets([0.5, 2, 1], 3), smoothed)).toThrow(/^labelSmoothing: /);
+  });
+});
