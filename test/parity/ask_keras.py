@@ -1,6 +1,8 @@
 """What the tests ask of Keras: make a model, open a file, predict, take training steps."""
 
 import json
+import sys
+import os
 
 import numpy as np
 import keras
@@ -131,6 +133,15 @@ def open_file(name, path):
     models[name] = keras.saving.load_model(path, compile=False)
     made.pop(name, None)
     return {"trainable": trainable_of(models[name])}
+
+
+def open_custom(name, path):
+    """Opens a file with the custom layers of fixtures/make/custom_classes.py, which some of its classes are registered by."""
+    make = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "fixtures", "make")
+    sys.path.insert(0, make) if make not in sys.path else None
+    from custom_classes import custom_objects
+
+    models[name] = keras.saving.load_model(path, compile=False, custom_objects=custom_objects)
 
 
 def optimizer_state(path):
@@ -272,6 +283,7 @@ actions = {
     "version": version,
     "make": make,
     "open": open_file,
+    "open_custom": open_custom,
     "load_weights": load_weights,
     "optimizer_state": optimizer_state,
     "forget": forget,
