@@ -72,8 +72,13 @@ export function firstInput([x]: readonly tf.Tensor[]): tf.Tensor {
 export function weightIn(weights: Readonly<Record<string, tf.Tensor>>, name: string): tf.Tensor {
   const weight = weights[name];
   if (weight) return weight;
+  const names = Object.keys(weights);
+  const isNumbered = names.some((given) => /(^|\/)vars\/\d+$/.test(given));
+  const advice = isNumbered
+    ? "A layer's class is registered before its file is read: read the file again."
+    : "Give a file with all weights.";
   throw new TopologyError(
-    `weight ${name}: expected one of that name, got none. Give a file with all weights.`,
+    `weight ${name}: expected one of that name, got ${names.join(", ") || "none"}. ${advice}`,
   );
 }
 

@@ -21,6 +21,7 @@ import {
   isTensor,
 } from "./held-layers.ts";
 import type { Kernel, KernelCall, KernelResult } from "./kernel.ts";
+import { weightIn } from "./kernel.ts";
 import { kernelOf } from "./registry.ts";
 
 /**
@@ -161,14 +162,7 @@ function kernelFor({ className, spec, kernel }: CustomLayer): Kernel {
 
 /** Returns the layer's own weights by name. @throws {TopologyError} if the file was read before the class was known. */
 function ownWeights(spec: CustomSpec, shapes: CustomShapes, { weights }: KernelCall): CustomCall["weights"] {
-  for (const { name } of weightSpecs(spec, shapes)) {
-    if (weights[name]) continue;
-    const names = Object.keys(weights).join(", ") || "none";
-    throw new TopologyError(
-      `weight ${name}: expected one of that name, got ${names}. A class is registered before the file is read: read the file again.`,
-      "custom-layer",
-    );
-  }
+  for (const { name } of weightSpecs(spec, shapes)) weightIn(weights, name);
   return weights;
 }
 

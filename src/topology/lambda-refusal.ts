@@ -77,10 +77,16 @@ function codeValue(config: Json): Json {
 /** Names that say nothing of what a function does. */
 const idle = /^(?:x|y|K|tf|np|keras|backend|ops|math|nn|args?|inputs?|tensors?|self|lambda|_)$/;
 
-/** Returns the identifiers in marshalled bytecode, which has them as plain text. */
+/** Types of a short text in marshalled bytecode, which its length in a byte follows: `z`, `Z`, each also marked for reuse. */
+const shortTexts: ReadonlySet<number> = new Set([0x7a, 0x5a, 0xfa, 0xda]);
+
+/** Returns the identifiers in marshalled bytecode (Python's `marshal`). */
 function namesInCode(base64: string): readonly string[] {
   const code = base64.replace(/[^A-Za-z0-9+/]/g, "");
   const text = atob(code.slice(0, code.length - (code.length % 4)));
-  const words = text.match(/[\x20-\x7e]{2,}/g) ?? [];
-  return [...new Set(words.filter((word) => /^[A-Za-z_][A-Za-z0-9_]*$/.test(word) && !idle.test(word)))];
+  const names = Array.from(text, (_, place) => {
+    if (!shortTexts.has(text.charCodeAt(place))) return "";
+    return text.slice(place + 2, place + 2 + text.charCodeAt(place + 1));
+  });
+  return [...new Set(names.filter((name) => /^[A-Za-z_][A-Za-z0-9_]+$/.test(name) && !idle.test(name)))];
 }

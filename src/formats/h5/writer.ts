@@ -4,7 +4,6 @@ import { TopologyError } from "../../errors.ts";
 import type { VirtualFile } from "../../hdf5/file-system.ts";
 import { createHdf5, type Hdf5Writer } from "../../hdf5/writer.ts";
 import type { Tensor } from "../../tensor.ts";
-import { customSpecOf } from "../../topology/custom-layers.ts";
 import { dialectOf } from "../../topology/dialects/dialect.ts";
 import { dialectInH5, inDialect } from "../dialect-writing.ts";
 import { type LayerSlots, layerSlots } from "../layer-slots.ts";
@@ -108,10 +107,11 @@ function weightsOf(
       const place = weighing.indexOf(path);
       return [{ name: place === 0 ? idfNameInH5 : `${idfNameInH5}_${place}`, weight: idf }];
     }
-    const weight = checkpoint.weights.get(path)?.find((candidate) => candidate.name === spec.name);
-    if (!weight && customSpecOf(classes.get(path) ?? "")) {
+    const stored = checkpoint.weights.get(path) ?? [];
+    const weight = stored.find((candidate) => candidate.name === spec.name);
+    if (!weight && stored.some(({ name }) => /(^|\/)vars\/\d+$/.test(name))) {
       throw new TopologyError(
-        `${path}: weight ${spec.name}: expected one of that name, got none. A class is registered before its file is read: read the file again.`,
+        `${path}: weight ${spec.name}: expected one of that name, got numbered ones. A layer's class is registered before its file is read: read the file again.`,
         "custom-layer",
       );
     }
