@@ -11,6 +11,7 @@ import { refuseForeignFolder } from "./foreign-files.ts";
 import type { DescribedModel } from "./format.ts";
 import { formatAt, formatNamed, formats } from "./formats.ts";
 import { withLabelsBeside } from "./labels-beside.ts";
+import { withNamedWeights } from "./named-weights.ts";
 import { withSource } from "./source.ts";
 import { shardMapEnding } from "./weights/sharded-writer.ts";
 import { requireArchitecture } from "./weights/weights-only.ts";
@@ -105,5 +106,5 @@ export async function writeCheckpoint(
     if (options[name] === undefined || format.operations) continue;
     throw optionError(name, "the format onnx", format.name);
   }
-  return format.write(path, checkpoint, { maxShardBytes, ...options });
+  return format.write(path, withNamedWeights(checkpoint), { maxShardBytes, ...options });
 }

@@ -4,6 +4,7 @@ import type { ModelInputs } from "../data/dataset.ts";
 import { ensureEngine } from "../engine/backend.ts";
 import type { tf } from "../engine/tf.ts";
 import { DataError } from "../errors.ts";
+import { withNamedWeights } from "../formats/named-weights.ts";
 import { textsOf } from "../layers/encoding.ts";
 import { inferenceProgram } from "../model/inference-program.ts";
 import { runProgram } from "../model/run-program.ts";
@@ -29,7 +30,11 @@ export async function openInferenceModel(checkpoint: Checkpoint): Promise<Infere
   await ensureEngine();
   const graph = layerGraph(checkpoint);
   requireSupported(graph);
-  const { program, weights: values, contextOf } = inferenceProgram(graph, checkpoint.weights);
+  const {
+    program,
+    weights: values,
+    contextOf,
+  } = inferenceProgram(graph, withNamedWeights(checkpoint).weights);
   const weights = uploadWeights(
     values,
     program.nodes.map((node) => node.layer),

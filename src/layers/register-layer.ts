@@ -26,8 +26,8 @@ import { kernelOf } from "./registry.ts";
 
 /**
  * Makes a custom Keras layer known, whose Python code is not in the file: from then on files that hold it are read, inspected,
- * planned, predicted, frozen, trained and written back under the same class name. Register a class before the file is read, and
- * once in a process. docs/custom-layers.md has examples.
+ * planned, predicted, frozen, trained and written back under the same class name. Register a class once in a process, before a
+ * model with it is used. docs/custom-layers.md has examples.
  * @param layer The class's name in the file, its spec (weights and shapes) and its kernel (the `call` method).
  * @throws {UsageError} for a class of Keras's own, one that is registered already, or a spec or kernel of another type.
  *

@@ -14,6 +14,7 @@ import { wholeTensor } from "../features/sample-rows.ts";
 import type { FeatureFigures, Shard, ShardFeatures } from "../features/shard.ts";
 import { checkedShard } from "../features/shard.ts";
 import { staticProgram } from "../features/trunk.ts";
+import { withNamedWeights } from "../formats/named-weights.ts";
 import type { FinetunePlan } from "../freeze/plan.ts";
 import type { OptionChecks } from "../options.ts";
 import { optionError, requireOptions } from "../options.ts";
@@ -81,12 +82,13 @@ export async function extractFeatures(
   options?: ExtractOptions & { readonly shard?: undefined },
 ): Promise<Features>;
 export async function extractFeatures(
-  checkpoint: Checkpoint,
+  unnamed: Checkpoint,
   plan: FinetunePlan,
   given: Dataset,
   options: ExtractOptions = {},
 ): Promise<Features | ShardFeatures> {
   requireOptions(options, extractChecks);
+  const checkpoint = withNamedWeights(unnamed);
   const started = performance.now();
   const dataset = storedDataset(given);
   const shard = options.shard && checkedShard(options.shard);

@@ -3,6 +3,7 @@ import type { Checkpoint, CheckpointFormat } from "../checkpoint.ts";
 import { KerasFileError, UsageError } from "../errors.ts";
 import { readCheckpoint } from "../formats/checkpoint-file.ts";
 import { formatNamed } from "../formats/formats.ts";
+import { withNamedWeights } from "../formats/named-weights.ts";
 import { optionError, optionName, optionSetTo } from "../options.ts";
 import type { ModelWriting } from "./folder.ts";
 import { modelFileAt } from "./folder.ts";
@@ -13,7 +14,7 @@ export async function openModel({ model, arch, flat }: RunSettings): Promise<Che
   const given =
     typeof model === "string"
       ? await readCheckpoint(modelFileAt(model), { ...(arch !== null && { arch }) })
-      : model;
+      : withNamedWeights(model);
   const checkpoint = flat ? flatModel(given) : given;
   for (const [path, layer] of checkpoint.weights) {
     for (const { name, data } of layer) {

@@ -7,6 +7,7 @@ import { tf } from "../engine/tf.ts";
 import { UsageError } from "../errors.ts";
 import { cutCheckpoint } from "../features/cut.ts";
 import { createTrunk, staticProgram } from "../features/trunk.ts";
+import { withNamedWeights } from "../formats/named-weights.ts";
 import type { FreezePolicy } from "../freeze/policy.ts";
 import { uploadRows } from "../model/uploads.ts";
 import type { OptionChecks } from "../options.ts";
@@ -105,8 +106,9 @@ export type TrainedBatch = Figures & { readonly accuracy?: number };
  * const tuned = trainer.checkpoint();
  * trainer.dispose();
  */
-export async function createTrainer(checkpoint: Checkpoint, options: TrainerOptions = {}): Promise<Trainer> {
+export async function createTrainer(given: Checkpoint, options: TrainerOptions = {}): Promise<Trainer> {
   requireOptions(options, trainerChecks);
+  const checkpoint = withNamedWeights(given);
   await ensureEngine();
   const { model: graph, cut } = cutCheckpoint(checkpoint, {
     freeze: options.freeze,

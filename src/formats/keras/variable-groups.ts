@@ -113,7 +113,8 @@ function asNamed(layer: LayerSlots, stored: readonly StoredWeight[]): Placement 
   };
 }
 
-function placeNumbered(
+/** Assigns a layer's stored weights to its slots by their numbers: `vars/0`, `cell/vars/1`. */
+export function placeNumbered(
   layer: LayerSlots,
   specs: readonly WeightSpec[],
   stored: readonly StoredWeight[],
