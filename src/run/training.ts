@@ -130,10 +130,14 @@ function firstPhase(
 }
 
 /** Returns the figure that tells the best epoch, null where the last is the best: without validation data, unless asked otherwise. */
-function monitorFor({ settings, phases }: PreparedRun, { validation }: PhaseExamples): Monitor | null {
+function monitorFor(
+  { settings, phases, objective }: PreparedRun,
+  { validation }: PhaseExamples,
+): Monitor | null {
   const { monitor, patience: epochs } = settings;
   if (monitor !== "auto") {
-    if (validation || !monitor.startsWith("val_")) return monitorOf(monitor);
+    const metrics = objective.outputs.flatMap((output) => [...output.metrics, ...output.weightedMetrics]);
+    if (validation || !monitor.startsWith("val_")) return monitorOf(monitor, metrics);
     throw needsValidation("monitor");
   }
   if (validation) return monitorOf("val_loss");

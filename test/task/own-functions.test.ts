@@ -86,6 +86,21 @@ const seen: Metric = {
   },
 };
 
+/** The sum of all outputs. */
+const seenSum: Metric = {
+  name: "sum",
+  direction: "up",
+  start: () => {
+    let sum = 0;
+    return {
+      add: ({ outputs }) => {
+        for (const value of Array.from(outputs.data)) sum += value;
+      },
+      result: () => sum,
+    };
+  },
+};
+
 describe("a loss as a function", () => {
   test.each([
     ["both outputs", squares, "mean_squared_error"],
@@ -151,6 +166,20 @@ describe("a loss as a function", () => {
     );
     expect(warnings).toContainEqual(expect.stringMatching(/does not name the metric farthest/));
     expect((await readCheckpoint(join(out, "model.keras"))).trainingConfig).toBeUndefined();
+  });
+
+  test("a metric of one's own may be the figure that tells the best epoch, in its own direction", async () => {
+    const run = (direction: "up" | "down") =>
+      finetune({
+        ...{ model: twoOutputs(), data: arrayDataset(inputs, targets), epochs: 3, freeze: [], loss: "mse" },
+        metrics: { left: [{ ...seenSum, direction }] },
+        monitor: "left_sum",
+      });
+    const [rising, sinking] = [await run("up"), await run("down")];
+    const sums = rising.history.map((epoch) => Number(epoch["left_sum"]));
+    expect(rising.bestEpoch).toBe(sums.indexOf(Math.max(...sums)) + 1);
+    expect(sinking.bestEpoch).toBe(sums.indexOf(Math.min(...sums)) + 1);
+    expect(rising.bestEpoch).not.toBe(sinking.bestEpoch);
   });
 
   test("that gives no value per sample is refused by its name", async () => {

@@ -1,5 +1,6 @@
 import { UsageError } from "../../errors.ts";
 import { optionName } from "../../options.ts";
+import type { Metric } from "../../task/metrics/metric.ts";
 import type { Epoch } from "../history.ts";
 
 /** A figure of the history and the direction in which it improves. */
@@ -16,11 +17,17 @@ const falling =
 
 /**
  * Returns the monitor of that name, its direction by the metric that it ends in, as `auto` in `keras/src/callbacks/monitor_callback.py`.
+ * @param metrics Metrics of the run: one of the caller's own says itself in which direction it improves.
  * @throws {UsageError} for a name whose direction is not known.
  */
-export function monitorOf(name: string): Monitor {
+export function monitorOf(
+  name: string,
+  metrics: readonly Pick<Metric, "name" | "direction">[] = [],
+): Monitor {
   if (rising.test(name)) return { name, direction: "max" };
   if (falling.test(name)) return { name, direction: "min" };
+  const own = metrics.find((metric) => name === metric.name || name.endsWith(`_${metric.name}`));
+  if (own) return { name, direction: own.direction === "up" ? "max" : "min" };
   throw new UsageError(
     `${optionName("monitor")}: expected a loss or a metric that is known to rise or to fall, got "${name}". Name another figure of the history, as val_loss.`,
     "monitor-unknown",
