@@ -28,7 +28,15 @@ export type { SavedMask } from "./inference/save-masks.ts";
 export { saveMasks } from "./inference/save-masks.ts";
 export { isCustomLayer } from "./layers/register-layer.ts";
 export type { OptionCheck, OptionSpelling, Refuse } from "./options.ts";
-export { numberBetween, oneOf, positiveNumber, someText, spellOptions, wholeNumber } from "./options.ts";
+export {
+  numberBetween,
+  oneOf,
+  positiveNumber,
+  shellWord,
+  someText,
+  spellOptions,
+  wholeNumber,
+} from "./options.ts";
 export { dataOptionNames } from "./run/data-options.ts";
 export { openEvaluationData } from "./run/evaluation-data.ts";
 export { extractRun } from "./run/extract-run.ts";

@@ -39,6 +39,11 @@ export function policyName(name: string, argument?: string | number): string {
   return spelling.policy(name, argument);
 }
 
+/** Returns a text as a shell takes it for one word. */
+export function shellWord(text: string): string {
+  return /^[\w./:,=%+@-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}
+
 /** Returns the error `<option>: expected <expected>, got <given>. <advice>`, which carries the option. */
 export function optionError(
   option: string,

@@ -231,6 +231,7 @@ function monitorAmong({ monitor }: RunSettings, runs: readonly SweepRun[]): Moni
   return monitorOf(runs.some(({ metrics }) => "val_loss" in metrics) ? "val_loss" : "loss");
 }
 
+/** Returns the runs, the best first; of equal ones that with the lower loss, of failed ones the last. */
 function rankedRuns(runs: readonly SweepRun[], { name, direction }: Monitor): readonly SweepRun[] {
   const worst = direction === "min" ? Infinity : -Infinity;
   const rankValue = ({ metrics }: SweepRun): number => {
@@ -242,8 +243,12 @@ function rankedRuns(runs: readonly SweepRun[], { name, direction }: Monitor): re
     const failed = Number(one.status === "failed") - Number(other.status === "failed");
     if (failed !== 0) return failed;
     const [a, b] = [rankValue(one), rankValue(other)];
-    return a === b ? one.number - other.number : sign * (a - b);
+    return a === b ? lossOf(one) - lossOf(other) || one.number - other.number : sign * (a - b);
   });
+}
+
+function lossOf({ metrics }: SweepRun): number {
+  return metrics["val_loss"] ?? metrics["loss"] ?? 0;
 }
 
 /** A folder for the features of a sweep that has no cache. */

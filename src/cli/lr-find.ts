@@ -1,4 +1,4 @@
-import { ensureEngine, positiveNumber, wholeNumber } from "../cli-api.ts";
+import { ensureEngine, positiveNumber, shellWord, wholeNumber } from "../cli-api.ts";
 import type { LearningRateSearch } from "../index.ts";
 import { findLearningRate, UsageError } from "../index.ts";
 import type { Command } from "./command.ts";
@@ -158,15 +158,10 @@ function nextCommand(words: readonly string[], rate: number): string {
     const word = words[index] ?? "";
     const [, name = "", assigned] = /^--([\w-]+)(=.*)?$/s.exec(word) ?? [];
     const hasValue = ownFlags.get(name);
-    if (hasValue === undefined) kept.push(quoted(word));
+    if (hasValue === undefined) kept.push(shellWord(word));
     else if (hasValue && assigned === undefined) index++;
   }
   return ["finetune", ...kept, "--lr", rateText(rate)].join(" ");
-}
-
-/** Returns a word as a shell takes it. */
-function quoted(word: string): string {
-  return /^[\w./:,=%+@-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
 /** Returns a rate with two digits, as `--lr` takes it: `2.5e-4`. */

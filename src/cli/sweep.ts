@@ -1,4 +1,11 @@
-import { ensureEngine, formatSeconds, makeRunFolder, metricNames, settingText } from "../cli-api.ts";
+import {
+  ensureEngine,
+  formatSeconds,
+  makeRunFolder,
+  metricNames,
+  removeRunFolder,
+  settingText,
+} from "../cli-api.ts";
 import type { Sweep, SweepGrid, SweepOption, SweepProgress, SweepRun, SweepSettings } from "../index.ts";
 import { sweep, UsageError } from "../index.ts";
 import { columns } from "./columns.ts";
@@ -62,6 +69,9 @@ export const sweepCommand: Command<SweepValues> = {
         }
         show(event, terminal);
       },
+    }).catch((error: unknown) => {
+      if (options.out === undefined) removeRunFolder(out);
+      throw error;
     });
     if (values.json) terminal.document({ out, ...result });
     for (const line of sweepLines(out, grid, result)) terminal.print(line);

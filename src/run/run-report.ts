@@ -2,7 +2,7 @@
 import { thumbnail } from "../data/decode.ts";
 import { formatBytes, formatSeconds } from "../freeze/plan-text.ts";
 import { formatPolicy } from "../freeze/policy.ts";
-import { optionName, optionSetTo } from "../options.ts";
+import { optionName, optionSetTo, shellWord } from "../options.ts";
 import type {
   ClassRow,
   CostRow,
@@ -146,18 +146,13 @@ function callText(options: FinetuneOptions): string {
     const isObject = typeof value === "object" && value !== null;
     if (isObject && (name === "model" || name === "data")) return [optionSetTo(name, "…")];
     const text = isObject ? JSON.stringify(value) : value;
-    return [optionSetTo(name, isCommand && typeof text === "string" ? quoted(text) : text)];
+    return [optionSetTo(name, isCommand && typeof text === "string" ? shellWord(text) : text)];
   });
   const { freeze = [] } = options;
   const frozen = [freeze].flat().map(formatPolicy);
   if (isCommand) return ["finetune", ...given, ...frozen].join(" ");
   const policies = frozen.length > 0 ? [`freeze: [${frozen.join(", ")}]`] : [];
   return `finetune({ ${[...given, ...policies].join(", ")} })`;
-}
-
-/** Returns a text as a shell takes it for one word. */
-function quoted(text: string): string {
-  return /^[\w./:,=%+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 /** Adds the images of the mistakes, which are named by their paths. */
