@@ -162,7 +162,7 @@ function firstLine(error: unknown): string {
 }
 
 /** The longer side of a thumbnail in pixels. */
-const thumbnailSide = 160;
+export const thumbnailSide = 160;
 
 /**
  * Returns a small JPEG of an image file as a data URI, for a page; undefined where the file cannot be decoded. The orientation of

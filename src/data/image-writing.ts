@@ -20,6 +20,12 @@ export async function drawnSvg(svg: string): Promise<PngImage> {
   return { png: data, width: info.width, height: info.height };
 }
 
+/** An image under a heatmap, which is encoded as it is asked for. */
+export interface OverlaidImage {
+  png(): Promise<Uint8Array>;
+  jpeg(): Promise<Buffer>;
+}
+
 /** A map of numbers from 0 to 1, row-major `[height, width]`. */
 export interface Heatmap {
   readonly height: number;
@@ -36,7 +42,7 @@ export async function overlaidImage(
   image: Pick<DecodedImage, "pixels" | "height" | "width">,
   heatmap: Heatmap,
   side: number,
-): Promise<PngImage> {
+): Promise<OverlaidImage> {
   const { default: sharp } = await loadSharp();
   const whole = { width: image.width, height: image.height, channels: 3 } as const;
   const { data: pixels, info } = await sharp(image.pixels, { raw: whole })
@@ -59,10 +65,11 @@ export async function overlaidImage(
       pixels[place] = Math.round((pixels[place] ?? 0) * (1 - share) + 255 * heat(level, channel) * share);
     }
   }
-  const png = await sharp(pixels, { raw: { width, height, channels: 3 } })
-    .png()
-    .toBuffer();
-  return { png, width, height };
+  const overlaid = sharp(pixels, { raw: { width, height, channels: 3 } });
+  return {
+    png: () => overlaid.clone().png().toBuffer(),
+    jpeg: () => overlaid.clone().jpeg({ quality: 70 }).toBuffer(),
+  };
 }
 
 /** Returns a channel, 0 to 1, of the color of a level: from blue through green to red, as matplotlib's `jet`. */

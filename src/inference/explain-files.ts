@@ -1,7 +1,7 @@
 /** @file Grad-CAM of image files, as images that are laid over them. */
 import type { Checkpoint } from "../checkpoint.ts";
-import { decodeImage } from "../data/decode.ts";
-import type { Heatmap } from "../data/image-writing.ts";
+import { decodeImage, thumbnailSide } from "../data/decode.ts";
+import type { Heatmap, OverlaidImage } from "../data/image-writing.ts";
 import { overlaidImage } from "../data/image-writing.ts";
 import { imageReader } from "../data/images.ts";
 import type { FileOptions } from "../data/model-files.ts";
@@ -30,6 +30,8 @@ export interface FileExplanation {
   readonly heatmap: Heatmap;
   /** Returns the heatmap over the image as a PNG file, its longest side of so many pixels at most. */
   overlay(side?: number): Promise<Uint8Array>;
+  /** Returns the same as a small JPEG file in a data URI, for a page. */
+  thumbnail(): Promise<string>;
 }
 
 /** A model that explains one image file after the other, its weights on the engine. */
@@ -70,6 +72,8 @@ export async function openFileExplainer(
   const { exif, ...input } = imageInput(explainer.graph, checkpoint.notes, files);
   const reader = imageReader({ ...input, exif });
   const labels = output.units === null || output.kind === "values" ? [] : labelsOf(output, output.units);
+  const overlaid = async (path: string, heatmap: Heatmap, side: number): Promise<OverlaidImage> =>
+    overlaidImage(await decodeImage(path, { exif }), heatmap, side);
   return {
     explain: async (path) => {
       const image = await reader.load(path);
@@ -83,9 +87,10 @@ export async function openFileExplainer(
       return {
         ...{ path, layer: found.layer, index, heatmap },
         label: labels[index] ?? String(index),
-        overlay: async (side = defaultSide) => {
-          const decoded = await decodeImage(path, { exif });
-          return (await overlaidImage(decoded, heatmap, side)).png;
+        overlay: async (side = defaultSide) => (await overlaid(path, heatmap, side)).png(),
+        thumbnail: async () => {
+          const jpeg = await (await overlaid(path, heatmap, thumbnailSide)).jpeg();
+          return `data:image/jpeg;base64,${jpeg.toString("base64")}`;
         },
       };
     },

@@ -235,7 +235,7 @@ function lastFeatures(graph: LayerGraph, output: TensorRef): TensorRef {
   const node = programBetween(graph, [], [output]).nodes.findLast(isWanted);
   if (node) return { node: node.index, output: 0 };
   throw new TopologyError(
-    `${graph.name}: Grad-CAM: expected a layer with features [N,height,width,channels] before the head, got none. Name a layer.`,
+    `${graph.name}: Grad-CAM: expected a layer with features [N,height,width,channels] before the head, got none. Models of images have them; in code, name another layer.`,
     "explain-features",
   );
 }
