@@ -1,5 +1,6 @@
 /** Predictions of a model's outputs for each sample, by its task. */
 import { UsageError } from "../errors.ts";
+import { optionName } from "../options.ts";
 import { labelsOf } from "../task/confusion.ts";
 import { listed } from "../task/head-choice.ts";
 import { highest } from "../task/metrics/accuracies.ts";
@@ -44,7 +45,7 @@ export function chosenOutputs({ outputs }: Task, name: string | undefined): read
   const index = outputs.findIndex((output) => output.name === name);
   if (index >= 0) return [index];
   throw new UsageError(
-    `output: expected one of ${listed(
+    `${optionName("output")}: expected one of ${listed(
       outputs.map((output) => output.name),
       20,
     )}, got ${name}.`,

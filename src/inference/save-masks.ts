@@ -3,6 +3,7 @@ import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { basename, dirname, extname, join, relative, resolve } from "node:path";
 import { maskPng } from "../data/mask-image.ts";
 import { UsageError } from "../errors.ts";
+import { optionName } from "../options.ts";
 import type { Tensor } from "../tensor.ts";
 import type { FilePrediction } from "./predict-files.ts";
 
@@ -68,7 +69,7 @@ async function requireEmpty(folder: string): Promise<void> {
   });
   if (entries.length === 0) return;
   throw new UsageError(
-    `${folder}: expected a new or empty folder, got one that holds ${entries.length} files.`,
+    `${optionName("out")} ${folder}: expected a new or empty folder, got one that holds ${entries.length} files.`,
     "out-exists",
     "out",
   );
