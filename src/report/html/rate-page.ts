@@ -20,6 +20,15 @@ export interface RateReport {
   readonly settings: Readonly<Record<string, unknown>>;
 }
 
+/** Returns the part of the loss axis that shows the curve: the last points of a diverged one would flatten the rest. */
+function lossRange(curve: readonly RatePoint[]): readonly [number, number] {
+  const shown = curve.slice(0, Math.max(1, curve.length - 5));
+  const lowest = Math.min(...shown.map(({ loss, batchLoss }) => Math.min(loss, batchLoss)));
+  const highest = Math.max(...shown.map(({ loss }) => loss));
+  const space = (highest - lowest || 1) / 8;
+  return [lowest - space, highest + space];
+}
+
 /** Returns the HTML of the page. Everything that came from files or people is escaped. */
 export function ratePage(report: RateReport): string {
   const { title, finished, curve, suggestions, policy, settings, diverged } = report;
@@ -40,7 +49,8 @@ export function ratePage(report: RateReport): string {
       { label: "smoothed", values: curve.map(({ loss }) => loss) },
       { label: "of one batch", values: curve.map(({ batchLoss }) => batchLoss), isPoints: true },
     ],
-    marks: rules.map(([label, rate]) => ({ x: Math.log10(rate), label })),
+    yRange: lossRange(curve),
+    marks: suggestions ? [{ x: Math.log10(suggestions.valley), label: "suggested" }] : [],
   });
   const end = diverged ? "The test ended early, because the loss had diverged." : "";
   const rows = rules.map(([name, rate]) => [escaped(name), escaped(rate.toExponential(1))]);
