@@ -25,6 +25,7 @@ import type { AskedTask, Task } from "../task/task.ts";
 import { taskOf } from "../task/task-of.ts";
 import { formatShape, sameShape } from "../tensor.ts";
 import { orderedBatches, pickedTargets } from "./batches.ts";
+import { fileOptimizer, stateOfTrained } from "./file-optimizer.ts";
 import type { OptimizerArgument } from "./optimizer-config.ts";
 import { optimizerConfig } from "./optimizer-config.ts";
 import type { TrainingState } from "./state.ts";
@@ -33,7 +34,7 @@ import { createTail } from "./tail.ts";
 export interface TrainerOptions {
   readonly freeze?: FreezePolicy | readonly FreezePolicy[];
   readonly bnMode?: BatchNormMode;
-  /** Adam */
+  /** Keras optimizer by name or config; `file` for that of the checkpoint, which goes on from its slots. Adam where absent. */
   readonly optimizer?: OptimizerArgument;
   readonly learningRate?: number;
   /** For every output, or by output name. By the file and the head where absent. */
@@ -121,13 +122,19 @@ export async function createTrainer(given: Checkpoint, options: TrainerOptions =
   };
   const seed = options.seed ?? 0;
   const trunk = createTrunk(staticProgram(cut, checkpoint.weights));
+  const ofFile = options.optimizer === "file" ? fileOptimizer(checkpoint) : null;
+  const optimizer = optimizerConfig(ofFile?.argument ?? options.optimizer ?? "Adam", options.learningRate);
   const tail = createTail({
     ...cut,
     weights: checkpoint.weights,
-    optimizer: optimizerConfig(options.optimizer ?? "Adam", options.learningRate),
+    optimizer,
     objective: objectiveFor(),
     seed,
   });
+  const { trainableWeights } = cut.partition;
+  const state =
+    ofFile && stateOfTrained(ofFile, optimizer, trainableWeights, checkpoint.notes.newLayers ?? []);
+  if (state) tail.restore({ weights: new Map(), optimizer: state, steps: 0 });
   // The first targets tell their form, where no loss says it.
   let known: Objective | undefined;
   const inputNames = graph.inputs.map((input) => input.name);
@@ -187,7 +194,9 @@ export async function createTrainer(given: Checkpoint, options: TrainerOptions =
       const snapshot = tail.snapshot();
       const weights = snapshot.read();
       snapshot.dispose();
-      return withWeights(checkpoint, weights);
+      // The variables of an optimizer that the file may have are of the weights before.
+      const { optimizerWeights: _stale, ...tuned } = withWeights(checkpoint, weights);
+      return tuned;
     },
     dispose: () => {
       trunk.dispose();

@@ -14,6 +14,8 @@ import {
   imageFolder,
 } from "../../src/index.ts";
 import { randomGenerator } from "../../src/random.ts";
+import { prepareRun } from "../../src/run/prepare.ts";
+import { resolveOptions } from "../../src/run/settings.ts";
 import { float32Tensor } from "../../src/tensor.ts";
 
 const cache = mkdtempSync(join(tmpdir(), "phases-"));
@@ -156,6 +158,33 @@ describe("phases", () => {
     expect([rates[12], rates[13]]).toEqual([0, Math.fround(Math.fround(0.001) * 0.5)]);
     expect(rates.at(-1)).toBeCloseTo(0.001, 9);
   });
+});
+
+test("the gradual recipe frees a stage more in each phase, at rates that decay by stage", async () => {
+  const run = await prepareRun(
+    resolveOptions({ model, data: arrays(12), recipe: "gradual", freeze: freezeUntil("conv2"), epochs: 9 }),
+  );
+  expect(run.phases.map(({ plan, epochs, warmup }) => [plan.firstTrainable, epochs, warmup])).toEqual([
+    ["predictions", 1, 0],
+    ["conv3_block1_1_conv", 1, 0.1],
+    ["conv2_block1_1_conv", 7, 0.1],
+  ]);
+  expect(run.settings.layerDecay).toBeCloseTo(1 / 2.6, 12);
+  expect(run.planLines.filter((line) => line.startsWith("phase "))).toEqual([
+    expect.stringMatching(
+      /^phase 1 {3}all-but-head: epochs 1 {2}rate 0\.001, 0\.38 times for each stage before/,
+    ),
+    expect.stringMatching(/^phase 2 {3}until conv3: epochs 2 .* from conv3_block1_1_conv on/),
+    expect.stringMatching(/^phase 3 {3}until conv2: epochs 3-9 .* from conv2_block1_1_conv on/),
+  ]);
+  const few = { model, data: arrays(12), recipe: "gradual", epochs: 2, cache: false } as const;
+  await expect(finetune({ ...few, freeze: freezeUntil("conv2") })).rejects.toThrow(
+    "epochs: expected 3 or more, because the recipe has 3 phases, got 2",
+  );
+  await expect(finetune({ ...few, freeze: freeze("conv1_conv") })).rejects.toThrow("recipe: expected a cut");
+  const { phases: trained, history } = await finetune({ ...few, epochs: 3, freeze: freezeUntil("conv2") });
+  expect(history.map(({ phase }) => phase)).toEqual([1, 2, 3]);
+  expect(trained.every(({ proof }) => proof.unchanged)).toBe(true);
 });
 
 describe("phases are refused", () => {

@@ -3,9 +3,10 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { Checkpoint, Weight } from "../../src/checkpoint.ts";
 import { readCheckpoint } from "../../src/formats/checkpoint-file.ts";
-import { fileOptimizer, stateOfTrained } from "../../src/run/file-optimizer.ts";
+import { fileOptimizer, stateOfTrained } from "../../src/training/file-optimizer.ts";
 import { optimizerConfig } from "../../src/training/optimizer-config.ts";
 import { optimizerVariables, readOptimizerState } from "../../src/training/optimizer-variables.ts";
+import { createTrainer } from "../../src/training/trainer.ts";
 import { isWhole } from "../sample.ts";
 
 const folder = join(import.meta.dirname, "..", "..", "fixtures", "models");
@@ -101,4 +102,15 @@ describe("a weight that the file's optimizer has not trained is refused by name"
     const early = await read("k122-sequential.h5");
     expect(() => fileOptimizer(early)).toThrow("expected a file of Keras 2 or 3, got one of Keras 1.2.2");
   });
+});
+
+test("a trainer goes on with the optimizer of its checkpoint, whose variables its copy leaves out", async () => {
+  const checkpoint = await read("k3-compiled-adamw.keras");
+  const trainer = await createTrainer(checkpoint, { optimizer: "file" });
+  const { optimizer } = trainer.state();
+  expect(optimizer.className).toBe("AdamW");
+  expect(optimizer.iterations).toBe(Number(checkpoint.optimizerWeights?.[0]?.data[0]));
+  expect(optimizer.slots[0]?.tensors["momentum"]?.data).toEqual(checkpoint.optimizerWeights?.[2]?.data);
+  expect("optimizerWeights" in trainer.checkpoint()).toBe(false);
+  trainer.dispose();
 });

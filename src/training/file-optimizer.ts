@@ -2,11 +2,11 @@
 import type { Checkpoint, Json, JsonObject } from "../checkpoint.ts";
 import { UsageError } from "../errors.ts";
 import { optionName, optionSetTo } from "../options.ts";
-import type { OptimizerArgument, OptimizerConfig } from "../training/optimizer-config.ts";
-import { classOfOptimizer, optimizerConfig } from "../training/optimizer-config.ts";
-import type { VariableLayout } from "../training/optimizer-variables.ts";
-import { readOptimizerState } from "../training/optimizer-variables.ts";
-import type { OptimizerState } from "../training/state.ts";
+import type { OptimizerArgument, OptimizerConfig } from "./optimizer-config.ts";
+import { classOfOptimizer, optimizerConfig } from "./optimizer-config.ts";
+import type { VariableLayout } from "./optimizer-variables.ts";
+import { readOptimizerState } from "./optimizer-variables.ts";
+import type { OptimizerState } from "./state.ts";
 
 /** The optimizer of a file. */
 export interface FileOptimizer {
