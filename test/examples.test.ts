@@ -100,6 +100,17 @@ test("callbacks.ts ends at its target, and writes a line for each epoch", async 
   expect(records.map(({ val_accuracy }) => val_accuracy >= 0.6).indexOf(true)).toBe(epochs - 1);
 });
 
+test("phases.ts frees stage by stage, is stopped and resumed, and trains on with the file's optimizer", async () => {
+  vi.stubEnv("KERAS_FINETUNE_HOME", scratch());
+  onTestFinished(() => void vi.unstubAllEnvs());
+  const out = join(scratch(), "run");
+  const lines = await run("phases.ts", "fixtures/cli/small_resnet.keras", "fixtures/demo/photos", out);
+  expect(lines.filter((line) => line.startsWith("phase "))).toHaveLength(3);
+  expect(lines).toContain("stopped after epoch 3");
+  expect(lines).toContain("resumed: 6 epochs in 3 phases");
+  expect(lines).toContainEqual(expect.stringMatching(/^optimizer Adam of the file/));
+});
+
 test("sweep.ts suggests a rate, then computes the features of two cuts once and ranks four runs", async () => {
   vi.stubEnv("KERAS_FINETUNE_HOME", scratch());
   onTestFinished(() => void vi.unstubAllEnvs());
