@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { writingWarnings } from "../src/formats/formats.ts";
 import { inspect, layerGraph, planFinetune, readCheckpoint, writeCheckpoint } from "../src/index.ts";
 import { packageClasses } from "../src/topology/dialects/package-layers.ts";
 import { customFiles, customFolder, predictionError, trainingError } from "./custom-records.ts";
@@ -46,6 +47,17 @@ test("FixedDropout is Dropout here and in a written .keras, and stays what it wa
     return config.layers.find((layer) => layer.config.name === "drop")?.class_name;
   };
   expect([await classOf(".keras"), await classOf(".h5")]).toEqual(["Dropout", "FixedDropout"]);
+});
+
+test("what is written says which Python classes Keras needs, which are fewer in .keras", async () => {
+  const checkpoint = await readCheckpoint(join(customFolder, "k215-packages.h5"));
+  const custom = "BilinearUpsampling, Custom>ExpandLastDim, InstanceNormalization, L2Normalization, Scale";
+  expect(writingWarnings(checkpoint, "keras")[0]).toContain(`with the Python classes ${custom}: pass them`);
+  expect(writingWarnings(checkpoint, "h5")[0]).toMatch(
+    / BatchNorm, .* FixedDropout, FrozenBatchNormalization, /,
+  );
+  const plain = await readCheckpoint("fixtures/cli/small_resnet.h5");
+  expect(writingWarnings(plain, "keras")).toEqual([]);
 });
 
 test("a class of a package's name with other arguments is somebody else's, and is refused as a custom class", () => {

@@ -1,5 +1,6 @@
 import { flatWarning, holdsHub } from "../../architectures/hub/hub-models.ts";
 import { windowFile } from "../../hdf5/file-system.ts";
+import { neededClasses } from "../../topology/translate/custom-classes.ts";
 import { refusalsOfKeras3 } from "../../topology/translate/keras3-refusals.ts";
 import { replaceFile } from "../atomic-file.ts";
 import { dialectInH5, leftInDialect, listed } from "../dialect-writing.ts";
@@ -24,11 +25,12 @@ export const h5Format: Format = {
   warnings: (checkpoint) => {
     if (holdsHub(checkpoint.modelConfig)) return [flatWarning(".h5")];
     const refusals = refusalsOfKeras3(checkpoint);
-    if (refusals.length === 0) return [];
+    const classes = neededClasses(checkpoint, false);
+    if (refusals.length === 0) return classes;
     const problem = checkpoint.kerasVersion.startsWith("3")
       ? "Saved as .h5, the model is opened by no Keras, not even as Keras itself writes it"
       : "Saved as .h5, the model remains one of Keras 2, which Keras 3 does not open";
-    return [`${problem}: ${listed(refusals)}. Write .keras for Keras 3.`];
+    return [...classes, `${problem}: ${listed(refusals)}. Write .keras for Keras 3.`];
   },
   leftBehind: (checkpoint) => leftInDialect(checkpoint, dialectInH5(checkpoint)),
 };

@@ -2,6 +2,7 @@ import { flatWarning, leavesHub } from "../../architectures/hub/hub-models.ts";
 import type { Checkpoint } from "../../checkpoint.ts";
 import { layerGraph } from "../../topology/build-graph.ts";
 import { changesInKeras3 } from "../../topology/translate/changes-in-keras3.ts";
+import { neededClasses } from "../../topology/translate/custom-classes.ts";
 import { earlyVersion, inEarlyForm, refuseEncodedColumns } from "../../topology/translate/early-keras3.ts";
 import { replaceFile } from "../atomic-file.ts";
 import { dialectVersion, inDialect, leftInDialect, listed } from "../dialect-writing.ts";
@@ -22,7 +23,10 @@ export const kerasFormat: Format = {
     replaceFile(path, (descriptor) => writeKerasArchive(descriptor, path, checkpoint)),
   warnings: (checkpoint, release) => {
     const changes = changesInKeras3(checkpoint, release);
-    const others = leavesHub(checkpoint.modelConfig) ? [flatWarning(".keras")] : [];
+    const others = [
+      ...(leavesHub(checkpoint.modelConfig) ? [flatWarning(".keras")] : []),
+      ...neededClasses(checkpoint, true),
+    ];
     if (changes.length === 0) return others;
     const isKeras3 = checkpoint.kerasVersion.startsWith("3");
     const opener = release === "early" ? "in Keras 3.0" : isKeras3 ? `in Keras ${dialectVersion}` : "";
