@@ -27,7 +27,7 @@ let checkpoint: Checkpoint;
 let labelled: Checkpoint;
 
 beforeAll(async () => {
-  useEngine("wasm");
+  if (!process.env["KERAS_FINETUNE_ENGINE"]) useEngine("wasm");
   checkpoint = await readCheckpoint(join(fixtures, "cli", "small_resnet.keras"));
   labelled = { ...checkpoint, notes: { labels: ["gravel", "brick", "sand", "grass"] } };
   await ensureEngine();
