@@ -49,7 +49,7 @@ function classRows({ predictions }: Extract<OutputPrediction, { predictions: unk
 }
 
 function outputRows(name: string, own: OutputPrediction): readonly Row[] {
-  if ("mask" in own) throw noTable();
+  if ("mask" in own || "masks" in own) throw noTable();
   if ("predictions" in own) return classRows(own).map((row) => [name, ...row, ""]);
   return [own.value].flat().map((value, index) => [name, "", index, "", value]);
 }

@@ -27,10 +27,12 @@ export function withPlainMasks(result: ShownPrediction, files: MaskFiles): unkno
     return { ...result, masks: Object.fromEntries(masks) };
   }
   if (!("outputs" in result)) return result;
-  const outputs = Object.entries(result.outputs).map(([name, own]) => [
-    name,
-    "mask" in own ? { mask: plain(name, own.mask) } : own,
-  ]);
+  const outputs = Object.entries(result.outputs).map(([name, own]) => {
+    if ("mask" in own) return [name, { mask: plain(name, own.mask) }];
+    if (!("masks" in own)) return [name, own];
+    const masks = Object.entries(own.masks).map(([label, mask]) => [label, plain(`${name}/${label}`, mask)]);
+    return [name, { masks: Object.fromEntries(masks) }];
+  });
   return { ...result, outputs: Object.fromEntries(outputs) };
 }
 
@@ -61,6 +63,8 @@ function outputLines(
 ): readonly string[] {
   if ("value" in own) return valueLines({ [name]: own.value });
   if ("mask" in own) return [textOf(name, own.mask)];
+  if ("masks" in own)
+    return Object.entries(own.masks).map(([label, mask]) => textOf(`${name}/${label}`, mask));
   return [`  ${name}`, ...probabilityLines(own.predictions).map((line) => `  ${line}`)];
 }
 

@@ -23,7 +23,9 @@ export type OutputPrediction =
   /** A number, or one for each of the output's values, row-major. */
   | { readonly value: number | readonly number[] }
   /** The class index of each position. */
-  | { readonly mask: Tensor };
+  | { readonly mask: Tensor }
+  /** For each of several labels, 1 at the positions that it is over the threshold at. */
+  | { readonly masks: Readonly<Record<string, Tensor>> };
 
 export interface SayOptions {
   /** Number of classes. Defaults to 5. */
@@ -78,9 +80,10 @@ function merged(said: readonly (readonly [string, OutputPrediction])[]): SampleP
   if (only && said.length === 1) {
     const [name, prediction] = only;
     if ("predictions" in prediction) return prediction;
-    return "value" in prediction
-      ? { values: { [name]: prediction.value } }
-      : { masks: { [name]: prediction.mask } };
+    if ("value" in prediction) return { values: { [name]: prediction.value } };
+    if ("mask" in prediction) return { masks: { [name]: prediction.mask } };
+    const masks = Object.entries(prediction.masks);
+    return { masks: Object.fromEntries(masks.map(([label, mask]) => [`${name}/${label}`, mask])) };
   }
   const values = said.flatMap(([name, prediction]) =>
     "value" in prediction ? [[name, prediction.value] as const] : [],
@@ -99,22 +102,48 @@ function rowsSaid(output: TaskOutput, tensor: Tensor, options: SayOptions): Outp
   if (output.kind === "values") {
     return rows.map((row) => ({ value: row.length === 1 ? (row[0] ?? Number.NaN) : Array.from(row) }));
   }
-  if (output.perPosition && shape.length > 2)
-    return rows.map((row) => ({ mask: maskOf(output, row, shape.slice(1), options) }));
-  const labels = labelsOf(output, shape.at(-1) ?? 1);
+  const units = shape.at(-1) ?? 1;
+  const labels = labelsOf(output, units);
+  if (output.perPosition && shape.length > 2) {
+    return output.kind === "labels" && units > 1
+      ? rows.map((row) => ({ masks: labelMasks(output, row, labels, shape.slice(1, -1), options) }))
+      : rows.map((row) => ({ mask: maskOf(output, row, shape.slice(1), options) }));
+  }
   return rows.map((row) => ({
     predictions: ranked(probabilitiesOf(output, row), labels, output.kind === "labels", options),
   }));
 }
 
+/** Returns the score above which a probability is over the threshold. */
+function scoreThreshold({ activation }: TaskOutput, { threshold: probability = 0.5 }: SayOptions): number {
+  return activation === "linear" ? Math.log(probability / (1 - probability)) : probability;
+}
+
+function labelMasks(
+  output: TaskOutput,
+  row: Float32Array,
+  labels: readonly string[],
+  shape: readonly number[],
+  options: SayOptions,
+): Readonly<Record<string, Tensor>> {
+  const threshold = scoreThreshold(output, options);
+  const masks = labels.map((label, unit): [string, Tensor] => {
+    const data = new Int32Array(row.length / labels.length);
+    for (let at = 0; at < data.length; at++)
+      data[at] = (row[at * labels.length + unit] ?? 0) > threshold ? 1 : 0;
+    return [label, { dtype: "int32", shape, data }];
+  });
+  return Object.fromEntries(masks);
+}
+
 function maskOf(
-  { activation }: TaskOutput,
+  output: TaskOutput,
   row: Float32Array,
   shape: readonly number[],
-  { threshold: probability = 0.5 }: SayOptions,
+  options: SayOptions,
 ): Tensor {
   const units = shape.at(-1) ?? 1;
-  const threshold = activation === "linear" ? Math.log(probability / (1 - probability)) : probability;
+  const threshold = scoreThreshold(output, options);
   const classes =
     units === 1
       ? Int32Array.from(row, (score) => (score > threshold ? 1 : 0))

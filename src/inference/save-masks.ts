@@ -56,7 +56,11 @@ function masksOf(prediction: FilePrediction): readonly { readonly output: string
       ? Object.entries(prediction.masks)
       : "outputs" in prediction
         ? Object.entries(prediction.outputs).flatMap(([name, own]) =>
-            "mask" in own ? [[name, own.mask] as const] : [],
+            "mask" in own
+              ? [[name, own.mask] as const]
+              : "masks" in own
+                ? Object.entries(own.masks).map(([label, mask]) => [`${name}/${label}`, mask] as const)
+                : [],
           )
         : [];
   return all.flatMap(([output, mask]) => (mask.shape.length === 2 ? [{ output, mask }] : []));

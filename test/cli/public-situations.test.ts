@@ -3,7 +3,14 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { decode } from "fast-png";
 import { beforeAll, describe, expect, test } from "vitest";
-import { readCheckpoint, taskOf } from "../../src/index.ts";
+import {
+  loadImages,
+  predict,
+  readCheckpoint,
+  replaceHead,
+  taskOf,
+  writeCheckpoint,
+} from "../../src/index.ts";
 import type { Figures, PublicSituation, SituationFiles } from "../task/public-situations.ts";
 import { differences, publicSituations, writeSituation } from "../task/public-situations.ts";
 import { lastingScratch, runCli, scratch } from "./run-cli.ts";
@@ -133,6 +140,31 @@ describe("a model that predicts masks", () => {
       2,
       expect.stringMatching(/predicted: expected a new or empty folder, got one that holds 4 files/),
     ]);
+  });
+
+  test("writes one for each of several labels that a pixel may have at once", async () => {
+    const folder = scratch();
+    const files = await writeSituation(situation, folder);
+    const several = replaceHead(await readCheckpoint(files.model), { units: 2, activation: "sigmoid" });
+    const path = join(folder, "several.keras");
+    await writeCheckpoint(path, several);
+    const image = join(files.photos ?? "", "0.png");
+    const out = join(folder, "labels");
+    const [said] = (await documentOf(["predict", path, image, "--out", out])) as {
+      masks: Record<string, string>;
+    }[];
+    expect(said?.masks).toEqual({
+      "mask/0": join(out, "mask_0", "0.png"),
+      "mask/1": join(out, "mask_1", "0.png"),
+    });
+    const input = await loadImages([image], { imageSize: 16, preprocess: "none" });
+    const [scores] = await predict(several, input);
+    for (const label of [0, 1]) {
+      const mask = decode(readFileSync(join(out, `mask_${label}`, "0.png")));
+      expect(Array.from(mask.data)).toEqual(
+        Array.from({ length: 256 }, (_, at) => (Number(scores?.data[2 * at + label]) > 0.5 ? 1 : 0)),
+      );
+    }
   });
 
   test("says foreground over the threshold", async () => {
