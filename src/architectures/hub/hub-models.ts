@@ -3,7 +3,8 @@ import type { Json, JsonObject } from "../../checkpoint.ts";
 import { TopologyError } from "../../errors.ts";
 import type { Shape } from "../../tensor.ts";
 import { isObject } from "../../topology/config-values.ts";
-import { editLayers, layersOf, withLayers } from "../../topology/edit-config.ts";
+import { editLayers, entryName, layersOf, withLayers } from "../../topology/edit-config.ts";
+import { snakeCase } from "../../topology/naming.ts";
 import { type Network, network } from "../network.ts";
 import type { HubBackbone, HubTask } from "./hub-class.ts";
 import { hubNetwork } from "./hub-network.ts";
@@ -52,11 +53,12 @@ function expanded(entry: JsonObject): Expanded {
   const task = taskNamed(className);
   const backbone = backboneNamed(className);
   if (!task && !backbone) throw unknownClass(className);
-  const built = task ? taskModel(task, config) : backboneModel(backbone as HubBackbone, config);
+  const named = { name: snakeCase(className), ...config };
+  const built = task ? taskModel(task, named) : backboneModel(backbone as HubBackbone, named);
   const functional = built.model["config"] as JsonObject;
   const flags = { trainable: config["trainable"] ?? true };
-  const named = { module: "keras_hub.models", ...entry, registered_name: `keras_hub>${className}` };
-  return { ...built, entry: { ...named, config: { ...functional, ...flags }, [argumentsKey]: config } };
+  const own = { module: "keras_hub.models", ...entry, registered_name: `keras_hub>${className}` };
+  return { ...built, entry: { ...own, config: { ...functional, ...flags }, [argumentsKey]: config } };
 }
 
 interface Built {
@@ -142,10 +144,11 @@ function withHead(entry: JsonObject, given: JsonObject): JsonObject {
 
 /** Returns the entry of the layer with a task's scores. */
 function scoresOf(entry: JsonObject): JsonObject | undefined {
-  const name = taskNamed(String(entry["class_name"]))?.head.scores;
-  return layersOf(entry)
-    ?.filter(isObject)
-    .find((layer) => layer["name"] === name);
+  const path = taskNamed(String(entry["class_name"]))?.head.scores.split("/") ?? [];
+  return path.reduce<JsonObject | undefined>(
+    (model, name) => (model && layersOf(model))?.filter(isObject).find((layer) => entryName(layer) === name),
+    path.length > 0 ? entry : undefined,
+  );
 }
 
 /** Returns `entry` with the scores of `other`, which may spell out Keras's defaults. */
@@ -156,11 +159,8 @@ function scoresAlike(entry: JsonObject, other: JsonObject): JsonObject {
   const [mine, theirs] = [own["config"] as JsonObject, others["config"] as JsonObject];
   const isAlike =
     keys.every((key) => isSame(mine[key] ?? null, theirs[key] ?? null)) && theirs["use_bias"] !== false;
-  return isAlike
-    ? withLayers(entry, (layers) =>
-        layers.map((layer) => (layer === own ? { ...own, config: theirs } : layer)),
-      )
-    : entry;
+  if (!isAlike) return entry;
+  return editLayers(entry, ({ json }) => (json === own ? { ...own, config: theirs } : json));
 }
 
 /** Returns the config as plain functional models throughout, which every Keras 3 opens. */

@@ -19,9 +19,20 @@ export function hubNetwork(net: Network, config: JsonObject): HubNetwork {
   };
 }
 
+/** Returns an argument that is a list. @throws {TopologyError} naming it, for anything else. */
+export function listOf(config: JsonObject, name: string): readonly Json[] {
+  const value = config[name];
+  if (Array.isArray(value)) return value;
+  throw malformed(config, name, "a list");
+}
+
 /** Returns an argument that is a list of numbers. @throws {TopologyError} naming it, for anything else. */
 export function numbersOf(config: JsonObject, name: string): readonly number[] {
-  const value = config[name];
+  return numbersIn(config, name, config[name] ?? null);
+}
+
+/** Returns a list of numbers inside an argument. */
+export function numbersIn(config: JsonObject, name: string, value: Json): readonly number[] {
   const list: readonly Json[] = Array.isArray(value) ? value : [null];
   if (list.every((item): item is number => typeof item === "number")) return list;
   throw malformed(config, name, "a list of numbers");

@@ -1,6 +1,9 @@
+import { densenetBackbone } from "./densenet.ts";
 import type { HubBackbone, HubHead, HubTask } from "./hub-class.ts";
 import { activationOf, numberOf } from "./hub-network.ts";
 import { resnetBackbone } from "./resnet.ts";
+import { vggBackbone, vggHead } from "./vgg.ts";
+import { xceptionBackbone } from "./xception.ts";
 
 /**
  * The head of KerasHub's image classifiers: global pooling, dropout, a Dense.
@@ -18,15 +21,20 @@ const imageClassifierHead: HubHead = {
   },
 };
 
-const backbones: readonly HubBackbone[] = [resnetBackbone];
+const backbones: readonly HubBackbone[] = [densenetBackbone, resnetBackbone, vggBackbone, xceptionBackbone];
 
-/** Image classifiers with the common head, by the name of their backbone without its ending. */
-const imageClassifiers = ["ResNet"];
+/** Heads of the image classifiers, by the name of their backbone without its ending. */
+const imageClassifiers: Readonly<Record<string, HubHead>> = {
+  DenseNet: imageClassifierHead,
+  ResNet: imageClassifierHead,
+  VGG: vggHead,
+  Xception: imageClassifierHead,
+};
 
-const tasks: readonly HubTask[] = imageClassifiers.map((family) => ({
+const tasks: readonly HubTask[] = Object.entries(imageClassifiers).map(([family, head]) => ({
   className: `${family}ImageClassifier`,
   backbone: `${family}Backbone`,
-  head: imageClassifierHead,
+  head,
 }));
 
 /** Returns the backbone of that class name, undefined if it is not known. */
