@@ -19,9 +19,15 @@ export interface Network {
   readonly input: Output;
   /**
    * Calls a new layer on an output or a list of outputs. Without a name the layer is named as Keras names it:
-   * `conv2d_1`.
+   * `conv2d_1`. `keys` stand in its entry beside the config.
    */
-  layer(className: string, config: JsonObject, given: Output | readonly Output[], name?: string): Output;
+  layer(
+    className: string,
+    config: JsonObject,
+    given: Output | readonly Output[],
+    name?: string,
+    keys?: JsonObject,
+  ): Output;
   /** Calls an operation of keras.ops (`Add`) on outputs and numbers. */
   operation(className: string, ...given: readonly (Output | number)[]): Output;
   /** Calls an operation of keras.ops on one output, with arguments in its config and at the call. */
@@ -68,16 +74,12 @@ export function network(size: number | null | Shape, dtype: Json = float32Policy
   };
   return {
     input,
-    layer: (className, config, given, name) => {
+    layer: (className, config, given, name, keys = {}) => {
       const own = named(className, name);
       const inputs = "layer" in given ? [given] : given;
       const args = "layer" in given ? [tensor(given)] : [given.map(tensor)];
-      return add(
-        layerEntry(className, config, own, dtype),
-        own,
-        args,
-        outputShape(className, config, inputs),
-      );
+      const entry = { ...layerEntry(className, config, own, dtype), ...keys };
+      return add(entry, own, args, outputShape(className, config, inputs));
     },
     operation: (className, ...given) => {
       const own = named(className, undefined);

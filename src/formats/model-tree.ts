@@ -1,6 +1,7 @@
 import type { Json, JsonObject } from "../checkpoint.ts";
 import { isObject } from "../topology/config-values.ts";
 import { customSpecOf } from "../topology/custom-layers.ts";
+import { attributeKey } from "../topology/hub-keys.ts";
 
 /** A layer entry of a model config, or the model itself. */
 export interface TreeNode {
@@ -12,6 +13,8 @@ export interface TreeNode {
   /** True for a call of keras.ops, which has an entry in the config but is no layer and has no weights. */
   readonly isOp: boolean;
   readonly trainable: boolean;
+  /** The attribute of a composite layer that holds this one; undefined outside of these. */
+  readonly attribute?: string;
   /** The layers of a nested model in config order; undefined for a layer. */
   readonly children?: readonly TreeNode[];
 }
@@ -42,6 +45,7 @@ function treeNode(entry: JsonObject, prefix: string, outermost: boolean): TreeNo
     className,
     isOp: isOp(entry, fields),
     trainable: fields["trainable"] !== false,
+    ...(typeof entry[attributeKey] === "string" && { attribute: entry[attributeKey] }),
   };
   if (!layers) return common;
   const below = outermost ? "" : `${path}/`;

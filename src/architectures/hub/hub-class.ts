@@ -25,4 +25,6 @@ export interface HubHead {
   build(net: HubNetwork, config: HubNetwork["config"], features: Output): Output;
   /** Name of the layer with the scores, whose units and activation are arguments of the task. */
   readonly scores: string;
+  /** False if the task has no argument for the activation of its scores. */
+  readonly hasActivation?: boolean;
 }

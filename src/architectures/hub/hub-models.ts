@@ -4,14 +4,12 @@ import { TopologyError } from "../../errors.ts";
 import type { Shape } from "../../tensor.ts";
 import { isObject } from "../../topology/config-values.ts";
 import { editLayers, entryName, layersOf, withLayers } from "../../topology/edit-config.ts";
+import { argumentsKey, attributeKey } from "../../topology/hub-keys.ts";
 import { snakeCase } from "../../topology/naming.ts";
 import { type Network, network } from "../network.ts";
 import type { HubBackbone, HubTask } from "./hub-class.ts";
 import { hubNetwork } from "./hub-network.ts";
 import { backboneNamed, taskNamed } from "./known-classes.ts";
-
-/** The key of a model's entry that holds the arguments of its KerasHub class, beside the functional config built from them. */
-const argumentsKey = "kerashub_config";
 
 /** Returns whether an entry is that of a class of KerasHub, as KerasHub wrote it. In `.h5` the outermost has no module. */
 function isOfHub(entry: JsonObject): boolean {
@@ -103,8 +101,7 @@ function startedNetwork(input: Shape, dtype: Json | undefined): Network {
 export function asHubClasses(modelConfig: JsonObject): JsonObject {
   const own = asHubClass(modelConfig);
   if (own) return own;
-  const { [argumentsKey]: _arguments, ...entry } = inPlainClass(modelConfig);
-  return withLayers(entry, (layers) =>
+  return withLayers(plainEntry(modelConfig), (layers) =>
     layers.map((layer) => (isObject(layer) ? asHubClasses(layer) : layer)),
   );
 }
@@ -112,7 +109,7 @@ export function asHubClasses(modelConfig: JsonObject): JsonObject {
 /** Returns the config with its layers, under the class names of {@link asHubClasses}: what numbers the groups of weights. */
 export function inHubClasses(modelConfig: JsonObject): JsonObject {
   if (asHubClass(modelConfig)) return modelConfig;
-  return withLayers(inPlainClass(modelConfig), (layers) =>
+  return withLayers(plainEntry(modelConfig), (layers) =>
     layers.map((layer) => (isObject(layer) ? inHubClasses(layer) : layer)),
   );
 }
@@ -135,10 +132,11 @@ function withHead(entry: JsonObject, given: JsonObject): JsonObject {
   const { units, activation } = scores["config"] as JsonObject;
   const was = scoresOf(expanded({ ...entry, config: given, [argumentsKey]: null }).entry);
   const before = was?.["config"] as JsonObject;
+  const takesActivation = taskNamed(String(entry["class_name"]))?.head.hasActivation !== false;
   return {
     ...given,
     ...(units !== before["units"] && { num_classes: units ?? null }),
-    ...(activation !== before["activation"] && { activation: activation ?? null }),
+    ...(takesActivation && activation !== before["activation"] && { activation: activation ?? null }),
   };
 }
 
@@ -165,15 +163,19 @@ function scoresAlike(entry: JsonObject, other: JsonObject): JsonObject {
 
 /** Returns the config as plain functional models throughout, which every Keras 3 opens. */
 export function withoutHub(modelConfig: JsonObject): JsonObject {
-  const { [argumentsKey]: _arguments, ...entry } = inPlainClass(modelConfig);
   return editLayers(
-    entry,
-    ({ json }) => json,
-    ({ json }) => {
-      const { [argumentsKey]: _own, ...rest } = inPlainClass(json);
-      return rest;
-    },
+    plainEntry(modelConfig),
+    ({ json }) => plainEntry(json),
+    ({ json }) => plainEntry(json),
   );
+}
+
+/** Returns an entry without what tells of KerasHub. */
+function plainEntry(entry: JsonObject): JsonObject {
+  if (![argumentsKey, attributeKey].some((key) => key in entry) && inPlainClass(entry) === entry)
+    return entry;
+  const { [argumentsKey]: _arguments, [attributeKey]: _attribute, ...rest } = inPlainClass(entry);
+  return rest;
 }
 
 function inPlainClass(entry: JsonObject): JsonObject {

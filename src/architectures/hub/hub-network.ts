@@ -2,21 +2,76 @@
 import type { Json, JsonObject } from "../../checkpoint.ts";
 import { TopologyError } from "../../errors.ts";
 import { isObject } from "../../topology/config-values.ts";
-import type { Network, Output } from "../network.ts";
+import { attributeKey } from "../../topology/hub-keys.ts";
+import { type Network, network, type Output } from "../network.ts";
 
 export interface HubNetwork extends Network {
   /** The arguments of the class. */
   readonly config: JsonObject;
   relu(given: Output, name?: string): Output;
+  /** Adds a layer of KerasHub that is made of layers of Keras, as a model of these. */
+  composite(className: string, name: string, given: Output, build: BuildComposite): Output;
 }
 
-/** Returns a network with the activation that most of KerasHub's layers have. */
+/** Adds the layers of a composite behind its input `given` and returns the output. */
+export type BuildComposite = (add: HubLayer, given: Output, name: string) => Output;
+
+/** Adds a layer to a composite: the attribute that holds it there (null for one made at each call), then as {@link Network.layer}. */
+export interface HubLayer {
+  (
+    attribute: string | null,
+    className: string,
+    config: JsonObject,
+    given: Output | readonly Output[],
+    name?: string,
+  ): Output;
+  /** Adds a composite inside this one. */
+  composite(attribute: string, className: string, name: string, given: Output, build: BuildComposite): Output;
+}
+
+/** Returns a network with what KerasHub's networks are made of. */
 export function hubNetwork(net: Network, config: JsonObject): HubNetwork {
+  const dtype = config["dtype"] ?? undefined;
   return {
     ...net,
     config,
     relu: (given, name) => net.layer("Activation", { activation: "relu" }, given, name),
+    composite: (className, name, given, build) => {
+      const { model, output } = compositeModel(className, name, given, build, dtype);
+      return net.nested(model, given, output.shape);
+    },
   };
+}
+
+function compositeModel(
+  className: string,
+  name: string,
+  given: Output,
+  build: BuildComposite,
+  dtype: Json | undefined,
+): { readonly model: JsonObject; readonly output: Output } {
+  const inner = network(given.shape, dtype);
+  const add = (
+    attribute: string | null,
+    layerClass: string,
+    config: JsonObject,
+    input: Output | readonly Output[],
+    own?: string,
+  ): Output =>
+    inner.layer(layerClass, config, input, own, attribute === null ? {} : { [attributeKey]: attribute });
+  const layer: HubLayer = Object.assign(add, {
+    composite: (attribute: string, innerClass: string, own: string, from: Output, steps: BuildComposite) => {
+      const { model, output } = compositeModel(innerClass, own, from, steps, dtype);
+      return inner.nested({ ...model, [attributeKey]: attribute }, from, output.shape);
+    },
+  });
+  const output = build(layer, inner.input, name);
+  const model = {
+    ...inner.model(name, output),
+    class_name: className,
+    registered_name: `keras_hub>${className}`,
+  };
+  return { model, output };
 }
 
 /** Returns an argument that is a list. @throws {TopologyError} naming it, for anything else. */

@@ -1,6 +1,8 @@
 import { densenetBackbone } from "./densenet.ts";
+import { efficientnetBackbone } from "./efficientnet.ts";
 import type { HubBackbone, HubHead, HubTask } from "./hub-class.ts";
 import { activationOf, numberOf } from "./hub-network.ts";
+import { mobilenetBackbone, mobilenetHead } from "./mobilenet.ts";
 import { resnetBackbone } from "./resnet.ts";
 import { vggBackbone, vggHead } from "./vgg.ts";
 import { xceptionBackbone } from "./xception.ts";
@@ -21,11 +23,20 @@ const imageClassifierHead: HubHead = {
   },
 };
 
-const backbones: readonly HubBackbone[] = [densenetBackbone, resnetBackbone, vggBackbone, xceptionBackbone];
+const backbones: readonly HubBackbone[] = [
+  densenetBackbone,
+  efficientnetBackbone,
+  mobilenetBackbone,
+  resnetBackbone,
+  vggBackbone,
+  xceptionBackbone,
+];
 
 /** Heads of the image classifiers, by the name of their backbone without its ending. */
 const imageClassifiers: Readonly<Record<string, HubHead>> = {
   DenseNet: imageClassifierHead,
+  EfficientNet: imageClassifierHead,
+  MobileNet: mobilenetHead,
   ResNet: imageClassifierHead,
   VGG: vggHead,
   Xception: imageClassifierHead,

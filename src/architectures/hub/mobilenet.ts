@@ -48,7 +48,8 @@ export const mobilenetHead: HubHead = {
     const own = { filters: numberOf(config, "num_features", 1024), kernel_size: [1, 1] };
     x = net.layer("Conv2D", { ...own, activation: "hard_silu" }, x, "classifier_conv");
     x = net.layer("Flatten", {}, x);
-    return net.layer("Dense", { units: numberOf(config, "num_classes") }, x, "predictions");
+    const scores = { units: numberOf(config, "num_classes"), activation: "linear" };
+    return net.layer("Dense", scores, x, "predictions");
   },
 };
 

@@ -32,7 +32,15 @@ export function weightPaths(
   const paths = new Map<string, string>();
   const visit = (node: TreeNode, group: string): void => {
     const used = new Map<string, number>();
+    const isComposite = !!node.children?.some(({ attribute }) => attribute !== undefined);
     for (const child of node.children ?? []) {
+      if (isComposite) {
+        // The layers of a composite lie under its attributes; those that it makes at each call are not in the file.
+        if (child.attribute === undefined) continue;
+        paths.set(child.path, `${group}${child.attribute}`);
+        if (child.children) visit(child, `${group}${child.attribute}/`);
+        continue;
+      }
       if (child.isOp || (child.className === "InputLayer" && node.className === "Sequential")) continue;
       const base = snakeCase(nameInCode(child.className));
       const count = used.get(base) ?? 0;

@@ -71,6 +71,15 @@ test("a new head is the class's own argument, and other changes make a plain fun
     expect.stringMatching(/^Saved as \.keras, the model of KerasHub becomes a plain/),
   ]);
   await writeCheckpoint(path, masked);
+  // MobileNet's classifier has no argument for the activation of its scores.
+  const softmax = replaceHead(await readCheckpoint(hubPath("mobilenet.keras")), { classes: 3 });
+  const plain = join(folder, "softmax.keras");
+  await writeCheckpoint(plain, softmax);
+  const reread = await readCheckpoint(plain);
+  expect(JSON.stringify(reread.modelConfig)).not.toMatch(/keras_?hub/);
+  expect(onlyWeights(reread)).toEqual(onlyWeights(softmax));
+  const linear = replaceHead(softmax, { classes: 4, activation: "linear" });
+  expect(writingWarnings(linear, "keras")).toEqual([]);
   expect((await readCheckpoint(path)).modelConfig["class_name"]).toBe("Functional");
 });
 
