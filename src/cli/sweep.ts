@@ -33,10 +33,10 @@ export const sweepCommand: Command<SweepValues> = {
   positionals: [0, 0],
   examples: [
     [
-      "sweep --model resnet50.h5 --data photos/ --freeze-until conv3,conv4,conv5,head --lr 1e-3,1e-4 --out runs/sweep",
-      "eight runs, runs/sweep/1 to 8",
+      "sweep --model resnet50.h5 --freeze-until conv4,conv5,head --lr 1e-3,1e-4 --epochs 1 --data photos/ --out runs/compared",
+      "six runs, runs/compared/1 to 6",
     ],
-    ["report runs/sweep/*", "their curves over each other"],
+    ["report runs/compared/1 runs/compared/2", "two of their pages as one"],
   ],
   interruptible: true,
   run: async ({ values, options, terminal, signal }) => {
