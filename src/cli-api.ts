@@ -37,6 +37,7 @@ export {
   spellOptions,
   wholeNumber,
 } from "./options.ts";
+export { costRows } from "./run/cost-rows.ts";
 export { dataOptionNames } from "./run/data-options.ts";
 export { openEvaluationData } from "./run/evaluation-data.ts";
 export { extractRun } from "./run/extract-run.ts";

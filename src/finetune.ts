@@ -44,15 +44,14 @@ export async function finetune(given: FinetuneOptions | ResumeOptions): Promise<
     const start = startOf(run, engine, isResumed, finished !== null);
     await folder?.keepArguments(keptArguments(run, settings, engine), isResumed);
     const features = await openFeatures(run, engine);
-    const { trained, validation } = await trainAndJudge(run, features, started, start).finally(
-      features.close,
-    );
-    const record = await withTest(run, runRecord(run, engine, features, trained));
+    const { trained, judged } = await trainAndJudge(run, features, started, start).finally(features.close);
+    const record = await withTest(run, runRecord(run, engine, features, trained, started));
     const { writing: _writing, unit: _unit, args: _args, ...result } = record;
-    const page = settings.report && folder ? await runReport(run, record, validation, options) : null;
+    const page = settings.report && folder ? await runReport(run, record, judged, options) : null;
     const files = (await folder?.write(record, page)) ?? [];
-    await live.end(trained, files, validation);
-    if (trained.stopped === undefined) return { ...result, ...(validation && { validation }), files };
+    await live.end(trained, files, judged?.validation ?? null);
+    if (trained.stopped === undefined)
+      return { ...result, ...(judged && { validation: judged.validation }), files };
     throw trained.stopped;
   } catch (error) {
     await live?.fail(error);

@@ -24,6 +24,10 @@ interface Message {
 export interface Page {
   /** Returns the value of a JavaScript expression in the page; a promise is awaited. */
   evaluate(expression: string): Promise<unknown>;
+  /** Goes to another page, whose errors are counted anew, and waits until it is loaded. */
+  open(url: string): Promise<void>;
+  /** Shows the page as a person who likes it dark, or a printer, would have it. */
+  emulate(media: { readonly scheme?: "light" | "dark"; readonly media?: "screen" | "print" }): Promise<void>;
   /** Sets the size of the window in CSS pixels. */
   resize(width: number, height: number): Promise<void>;
   /** Returns a PNG of the whole page, base64. */
@@ -51,9 +55,26 @@ export async function openPage(command: string, url: string): Promise<Page> {
   const { sessionId } = await send("Target.attachToTarget", { targetId, flatten: true });
   const inPage = (method: string, params: object = {}) => send(method, params, sessionId as string);
   await Promise.all([inPage("Runtime.enable"), inPage("Log.enable"), inPage("Page.enable")]);
+  const open = async (target: string): Promise<void> => {
+    errors.length = 0;
+    await inPage("Page.navigate", { url: target });
+    for (;;) {
+      const { result } = await inPage("Runtime.evaluate", {
+        expression: "document.readyState + ' ' + location.href",
+        returnByValue: true,
+      });
+      if ((result as { value?: unknown }).value === `complete ${target}`) return;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  };
   await inPage("Page.navigate", { url });
   return {
     errors,
+    open,
+    emulate: async ({ scheme = "light", media = "screen" }) => {
+      const features = [{ name: "prefers-color-scheme", value: scheme }];
+      await inPage("Emulation.setEmulatedMedia", { media, features });
+    },
     evaluate: async (expression) => {
       const { result, exceptionDetails } = await inPage("Runtime.evaluate", {
         expression,

@@ -1,4 +1,4 @@
-import { formatBytes, formatSeconds } from "../cli-api.ts";
+import { costRows } from "../cli-api.ts";
 import type { EngineInfo, FinetuneResult } from "../index.ts";
 import { columns } from "./columns.ts";
 
@@ -22,18 +22,12 @@ export function slowEngineLines({ name }: EngineInfo): string[] {
 }
 
 /** Returns the predicted cost beside the measured one, as lines. Without a prediction only the measured cost is shown. */
-export function costTable({ plan: { cost }, measured }: FinetuneResult): string[] {
-  const rows: (readonly [string, number | undefined, number, (value: number) => string])[] = [
-    ["extraction", cost?.extractionSeconds, measured.extractionSeconds, formatSeconds],
-    ["epoch", cost?.epochSeconds, measured.epochSeconds, formatSeconds],
-    ["features", cost?.cacheBytes, measured.cacheBytes, formatBytes],
-    ["memory", cost?.processBytes, measured.peakBytes, formatBytes],
-  ];
-  const table = rows.map(([name, predicted, value, text]) => [
-    `  ${name}`,
-    predicted === undefined ? "" : text(predicted),
-    text(value),
+export function costTable({ plan, measured }: FinetuneResult): string[] {
+  const rows = costRows(plan, measured);
+  if (!plan.cost)
+    return columns([["cost", "measured"], ...rows.map(({ what, measured: value }) => [`  ${what}`, value])]);
+  return columns([
+    ["cost", "predicted", "measured"],
+    ...rows.map(({ what, predicted, measured: value }) => [`  ${what}`, predicted, value]),
   ]);
-  if (cost) return columns([["cost", "predicted", "measured"], ...table]);
-  return columns([["cost", "measured"], ...table.map(([name = "", , value = ""]) => [name, value])]);
 }

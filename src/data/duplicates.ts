@@ -5,6 +5,41 @@ export interface HashedSample extends Pick<FileSample, "path" | "split" | "label
   readonly contentHash: string;
 }
 
+/** Two samples with the same bytes. */
+export interface Duplicate {
+  readonly path: string;
+  readonly split: Split;
+  /** Index of the sample's class, absent where it has none. */
+  readonly label?: number | undefined;
+  /** The first sample with these bytes, of train where one is. */
+  readonly twin: { readonly path: string; readonly split: Split; readonly label?: number | undefined };
+}
+
+/** Returns the samples whose bytes another one has, and that lie in another split or another class than it. */
+export function duplicatesOf(samples: readonly HashedSample[]): readonly Duplicate[] {
+  const twinOf = twins(samples);
+  return samples.flatMap((sample): Duplicate[] => {
+    const twin = twinOf(sample);
+    if (twin.split === sample.split && twin.label === sample.label) return [];
+    return [{ ...placeOf(sample), twin: placeOf(twin) }];
+  });
+}
+
+function placeOf({ path, split, label }: HashedSample): Duplicate["twin"] {
+  return { path, split, ...(label !== undefined && { label }) };
+}
+
+/** Returns what gives the first sample with the bytes of another, of train where one is. */
+function twins(samples: readonly HashedSample[]): (sample: HashedSample) => HashedSample {
+  const first = new Map<string, HashedSample>();
+  for (const sample of samples) {
+    const known = first.get(sample.contentHash);
+    if (!known || (known.split !== "train" && sample.split === "train"))
+      first.set(sample.contentHash, sample);
+  }
+  return (sample) => first.get(sample.contentHash) ?? sample;
+}
+
 const named = 3;
 
 /**
@@ -18,13 +53,7 @@ export function duplicateWarnings(
   classNames: readonly string[],
   unit: string,
 ): readonly string[] {
-  const first = new Map<string, HashedSample>();
-  for (const sample of samples) {
-    const known = first.get(sample.contentHash);
-    if (!known || (known.split !== "train" && sample.split === "train"))
-      first.set(sample.contentHash, sample);
-  }
-  const twinOf = (sample: HashedSample): HashedSample => first.get(sample.contentHash) ?? sample;
+  const twinOf = twins(samples);
   const leaked = (split: Split): string[] => {
     const held = samples.filter((sample) => sample.split === split);
     const copies = held.filter((sample) => twinOf(sample).split === "train");

@@ -6,6 +6,8 @@ export interface MeasuredSpeed {
   readonly multiplyAddsPerSecond: number;
   /** Bytes a second that an elementwise operation reads and writes. */
   readonly bytesPerSecond: number;
+  /** Seconds of an operation on next to nothing. */
+  readonly secondsPerOperation: number;
 }
 
 const positions = 28;
@@ -16,6 +18,8 @@ const images = 4;
  * cache.
  */
 const elements = 2 ** 23;
+/** Number of small operations that are timed together. */
+const operations = 50;
 const warmups = 3;
 const repetitions = 7;
 
@@ -29,17 +33,22 @@ export function probeSpeed(): MeasuredSpeed {
   return speed;
 }
 
-/** Times a 3x3 convolution of a middle stage and an addition: the median of a few runs, after some that warm up. */
+/** Times a 3x3 convolution of a middle stage and additions: the median of a few runs, after some that warm up. */
 function measureSpeed(): MeasuredSpeed {
   const batch = tf.ones([images, positions, positions, channels]) as tf.Tensor4D;
   const filter = tf.ones([3, 3, channels, channels]) as tf.Tensor4D;
   const values = tf.ones([elements]);
   const convolution = medianSeconds(() => tf.conv2d(batch, filter, 1, "same"));
   const addition = medianSeconds(() => tf.add(values, values));
-  tf.dispose([batch, filter, values]);
+  const few = tf.ones([1, 8]);
+  const small = medianSeconds(() =>
+    tf.tidy(() => Array.from({ length: operations }).reduce<tf.Tensor>((sum) => tf.add(sum, few), few)),
+  );
+  tf.dispose([batch, filter, values, few]);
   return {
     multiplyAddsPerSecond: (images * positions ** 2 * 9 * channels ** 2) / convolution,
     bytesPerSecond: (3 * 4 * elements) / addition,
+    secondsPerOperation: small / operations,
   };
 }
 

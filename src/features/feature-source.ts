@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Weights } from "../checkpoint.ts";
@@ -5,15 +6,17 @@ import type { SampleView } from "../data/sample-batches.ts";
 import type { SampleReader } from "../data/sample-reader.ts";
 import type { EngineInfo } from "../engine/backend.ts";
 import { computesAhead } from "../freeze/cost.ts";
+import { heldBytes } from "../freeze/kept-rows.ts";
 import type { Shape } from "../tensor.ts";
 import { elementCount } from "../tensor.ts";
 import { concreteShapes, shapeAt } from "../topology/concrete-shapes.ts";
 import { nodeAt, tensorAt } from "../topology/layer-graph.ts";
 import type { FeatureCache } from "./cache/feature-cache.ts";
-import { defaultCacheDirectory, openFeatureCache } from "./cache/feature-cache.ts";
+import { cachedKeys, defaultCacheDirectory, openFeatureCache } from "./cache/feature-cache.ts";
 import type { FileIndex } from "./cache/file-index.ts";
 import { openFileIndex } from "./cache/file-index.ts";
 import type { FeatureStorage, FeatureTensor } from "./cache/record.ts";
+import type { ExtractionIdentity } from "./cache/trunk-key.ts";
 import { laterTrunkKeyOf, trunkKeyOf } from "./cache/trunk-key.ts";
 import { fromEarlier, fromFiles } from "./computation.ts";
 import type { CutModel } from "./cut.ts";
@@ -70,9 +73,6 @@ export interface FeatureSource {
 /** Rows that run together: few on WebAssembly, which gains nothing from more. */
 const batchSizes = { native: 16, wasm: 8 } as const;
 
-/** Features that no work stands behind are held for the run up to this many bytes, else made again for each batch. */
-const heldBytes = 256e6;
-
 /** Returns the number of rows that every batch of an extraction is padded to. */
 export function extractionBatch(engine: EngineInfo): number {
   return batchSizes[engine.name];
@@ -99,7 +99,7 @@ export async function openFeatureSource(
   if (!computesAhead(cut.graph, cut.partition)) {
     const bytes = tensors.reduce((sum, { shape }) => sum + 4 * elementCount(shape), 0);
     const part = staticProgram(cut, weights);
-    const held = extraction(fromFiles(part, reader, drawing), settings, tensors);
+    const held = extraction(fromFiles(part, reader, drawing), settings, tensors, "memory");
     return withoutCache(cut, (samples, onProgress) =>
       samples.length * bytes <= heldBytes
         ? held(samples, onProgress)
@@ -108,7 +108,7 @@ export async function openFeatureSource(
   }
   const { compute, trunkKey } = await computationOf(cut, weights, engine, settings);
   if (settings.cache === false)
-    return { ...withoutCache(cut, extraction(compute, settings, tensors)), trunkKey };
+    return { ...withoutCache(cut, extraction(compute, settings, tensors, "file")), trunkKey };
   const directory = settings.cache ?? defaultCacheDirectory();
   const cache = await openFeatureCache({
     directory,
@@ -124,7 +124,7 @@ export async function openFeatureSource(
     trunkKey,
     folder: cache.folder,
     sampleBytes: cache.recordBytes,
-    extract: extraction(compute, settings, tensors, { cache, index }),
+    extract: extraction(compute, settings, tensors, "file", { cache, index }),
     fill: (samples, onProgress) =>
       fillCache(samples, cache, {
         ...{ compute, tensors, strict, signal, onProgress },
@@ -148,12 +148,7 @@ async function computationOf(
   const { reader, earlier } = settings;
   const batchSize = extractionBatch(engine);
   const part = staticProgram(cut, weights);
-  const identity = {
-    input: await reader.identity(),
-    storage: storageOf(cut, settings),
-    batchSize,
-    engine: { name: engine.name, version: engine.tensorflow ?? engine.tfjs },
-  };
+  const identity = await identityOf(cut, engine, settings);
   const earlierKey = earlier?.trunkKey ?? null;
   if (!earlier || earlierKey === null || !isEarlierCut(earlier.cut, cut)) {
     const compute = fromFiles(part, reader, { batchSize, seed: settings.views?.seed ?? 0 });
@@ -164,10 +159,58 @@ async function computationOf(
   return { compute, trunkKey: laterTrunkKeyOf({ ...identity, ...split, direct: part, earlierKey }) };
 }
 
+/** Returns everything but the program that the features of a cut depend on besides the samples. */
+async function identityOf(
+  cut: CutModel,
+  engine: EngineInfo,
+  settings: FeatureSettings,
+): Promise<ExtractionIdentity> {
+  return {
+    input: await settings.reader.identity(),
+    storage: storageOf(cut, settings),
+    batchSize: extractionBatch(engine),
+    engine: { name: engine.name, version: engine.tensorflow ?? engine.tfjs },
+  };
+}
+
+/**
+ * Returns how many of the samples, or views of them, have their features in the cache already. No features are read, and files only
+ * where their hashes are not known.
+ */
+export async function cachedCount(
+  cut: CutModel,
+  weights: Weights,
+  engine: EngineInfo,
+  settings: FeatureSettings,
+  samples: readonly SampleView[],
+): Promise<number> {
+  const { reader, cache, views } = settings;
+  const tensors = frontierTensors(cut, reader);
+  if (cache === false || tensors === null || !computesAhead(cut.graph, cut.partition)) return 0;
+  const directory = cache ?? defaultCacheDirectory();
+  if (!existsSync(directory)) return 0;
+  const part = staticProgram(cut, weights);
+  const trunkKey = trunkKeyOf({ ...part, ...(await identityOf(cut, engine, settings)) });
+  const keys = await cachedKeys({ directory, trunkKey, tensors, storage: storageOf(cut, settings) });
+  if (keys.size === 0) return 0;
+  const { hashOf } = await openFileIndex(join(directory, "files.index"));
+  const keyOf = keysOf({ views });
+  const known = new Map<string, string | null>();
+  let count = 0;
+  for (const { path, view = 0 } of samples) {
+    const hash = known.get(path) ?? (await hashOf(path).catch(() => null));
+    known.set(path, hash);
+    if (hash !== null && keys.has(keyOf(hash, view))) count++;
+  }
+  return count;
+}
+
+/** Returns the extraction whose rows stay in memory, or leave it for a file where they are many. */
 function extraction(
   compute: Computation,
   { views, strict = false, cache: folder, signal }: FeatureSettings,
   tensors: readonly FeatureTensor[],
+  place: "memory" | "file",
   kept?: { readonly cache: FeatureCache; readonly index: FileIndex },
 ): Extract {
   return (samples, onProgress) =>
@@ -175,13 +218,18 @@ function extraction(
       compute,
       tensors,
       strict,
-      rowFolder: folder === false ? tmpdir() : (folder ?? defaultCacheDirectory()),
+      rowFolder: place === "memory" ? undefined : rowFolderOf(folder),
       cache: kept?.cache,
       keyOf: keysOf({ views }),
       hashOf: kept?.index.hashOf,
       signal,
       onProgress,
     });
+}
+
+/** Returns the folder of rows that are too many for memory: the cache's, so that its disk is the one that is asked for. */
+export function rowFolderOf(cache: string | false | undefined): string {
+  return cache === false ? tmpdir() : (cache ?? defaultCacheDirectory());
 }
 
 function keysOf({ views }: Pick<FeatureSettings, "views">): (contentHash: string, view: number) => string {

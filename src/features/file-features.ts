@@ -44,8 +44,8 @@ export interface FileFeatureOptions {
   readonly tensors: readonly FeatureTensor[];
   /** True if a file that cannot be used is an error. */
   readonly strict: boolean;
-  /** Folder for rows that are too many for memory. */
-  readonly rowFolder: string;
+  /** Folder for rows that are too many for memory; undefined to hold them there all the same. */
+  readonly rowFolder: string | undefined;
   /** Read first, and given what is computed. */
   readonly cache?: FeatureCache | undefined;
   /** Returns the key of a sample's features in the cache. */

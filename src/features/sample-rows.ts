@@ -1,5 +1,6 @@
 import { closeSync, mkdirSync, openSync, readSync, unlinkSync, writeSync } from "node:fs";
 import { join } from "node:path";
+import { rowMemoryBytes } from "../freeze/kept-rows.ts";
 import type { Tensor } from "../tensor.ts";
 import { elementCount, float32Tensor } from "../tensor.ts";
 
@@ -27,9 +28,6 @@ interface RowStorage {
   close(): void;
 }
 
-/** Rows that take more than this leave memory for a file. */
-const memoryBytes = 32 * 2 ** 20;
-
 /** Returns the rows of a `[N, …]` tensor, which is shared. */
 export function tensorRows({ shape, data }: Tensor): SampleRows {
   const [count = 0, ...rowShape] = shape;
@@ -49,7 +47,7 @@ export function writableRows(
   const size = elementCount(rowShape);
   const byteLength = 4 * size * count;
   const inMemory = (): RowStorage => memoryStorage(new Float32Array(size * count), size);
-  let storage = (byteLength > memoryBytes && folder && fileStorage(folder, size)) || inMemory();
+  let storage = (byteLength > rowMemoryBytes && folder && fileStorage(folder, size)) || inMemory();
   const written = new Set<number>();
   return {
     rowShape,

@@ -1,24 +1,17 @@
-import type { Shape } from "../tensor.ts";
 import { elementCount } from "../tensor.ts";
 import type { NodeShapes } from "../topology/concrete-shapes.ts";
 import { shapeAt } from "../topology/concrete-shapes.ts";
 import { headsOf } from "../topology/head-of.ts";
-import {
-  type GraphLayer,
-  type GraphNode,
-  type LayerGraph,
-  layerAt,
-  layerLookup,
-  nodeAt,
-} from "../topology/layer-graph.ts";
-import { inputShapes } from "../topology/layer-spec.ts";
+import { type GraphNode, type LayerGraph, layerAt, nodeAt } from "../topology/layer-graph.ts";
 import { specOf } from "../topology/layer-specs.ts";
-import { everyRead } from "../topology/rewrites/graph-edges.ts";
 import { weightSpecsOf } from "../topology/weights-of.ts";
+import { heldBytes, rowPlaces } from "./kept-rows.ts";
 import type { Partition } from "./partition.ts";
 import { partition } from "./partition.ts";
 import type { PlannedCost } from "./plan.ts";
 import { inferenceBytes, stepBytes, valuesOf } from "./step-bytes.ts";
+import type { Work } from "./work.ts";
+import { forwardWork, inferenceWork, sumOfWork, trainingWork } from "./work.ts";
 
 /** Measured speed of the engine. */
 export interface EngineSpeed {
@@ -26,10 +19,30 @@ export interface EngineSpeed {
   readonly multiplyAddsPerSecond: number;
   /** Bytes per second that elementwise work reads and writes: activations, sums, pooling, the optimizer. */
   readonly bytesPerSecond: number;
+  /** Seconds of an operation on next to nothing. Defaults to 0. */
+  readonly secondsPerOperation?: number;
   /** Bytes of cached features read per second. Reading takes no time if absent. */
   readonly cacheBytesPerSecond?: number;
-  /** Seconds to read, decode and resize one sample. Defaults to 0. */
+  /** Seconds to read, decode and resize one sample, in a row of many. Defaults to 0. */
   readonly secondsPerSample?: number;
+}
+
+/** Seconds of one part of the model on a batch. */
+export interface BatchSeconds {
+  /** Seconds of a batch, whatever its size. */
+  readonly perBatch: number;
+  /** Seconds for each sample of the batch. */
+  readonly perSample: number;
+}
+
+/** Seconds that were measured on a few samples. They take the place of those that the engine's speed predicts. */
+export interface MeasuredWork {
+  /** Static part; absent where what was computed before leaves another part. */
+  readonly static?: BatchSeconds;
+  /** Training step of the dynamic part. */
+  readonly step: BatchSeconds;
+  /** Dynamic part in inference. */
+  readonly forward: BatchSeconds;
 }
 
 /** Conditions on which the cost of a run depends besides the model and the cut. */
@@ -42,6 +55,11 @@ export interface CostConditions {
   /** Tensors that the optimizer keeps for each weight: 2 for Adam, 1 for momentum, 0 for plain SGD. */
   readonly optimizerSlots: number;
   readonly speed: EngineSpeed;
+  readonly measured?: MeasuredWork;
+  /** Factor on the seconds that the speed predicts, as another cut of the model has shown it. Defaults to 1. */
+  readonly slowdown?: number;
+  /** True if samples are decoded while the engine computes. Defaults to false: one after the other. */
+  readonly overlaps?: boolean;
   /** Bytes of a cached value: 2 for float16. Defaults to 4. */
   readonly bytesPerValue?: 2 | 4;
   /**
@@ -49,26 +67,28 @@ export interface CostConditions {
    * Defaults to 1, the sample itself.
    */
   readonly views?: number;
-  /** True if the static part is computed once and cached. Defaults to true. */
+  /** False if features are computed again in each epoch. Defaults to true: the static part is computed once. */
   readonly cached?: boolean;
+  /** Number of samples and views whose features are in the cache already. Defaults to 0. */
+  readonly cachedSamples?: number;
+  /** True for arrays, whose features stay in memory. Defaults to false. */
+  readonly inMemory?: boolean;
+  /** Cut before this one, whose features are computed anyway: only what lies between costs time. */
+  readonly after?: Partition;
   /** Resident memory of the process in bytes before the run, with the model read. */
   readonly residentBytes?: number;
+  /** Memory in bytes that the process takes besides what the plan counts: decoder, script engine, kernels. Defaults to 0. */
+  readonly workingBytes?: number;
+  /** Copies of the trained weights at the end of a run that come on top, where the engine gives no memory back. Defaults to 0. */
+  readonly copiesOnTop?: number;
+  /** True if states are saved, which holds copies of weights and optimizer beside those that train. Defaults to false. */
+  readonly savesStates?: boolean;
   /** Number of samples that the static part computes at a time. Defaults to 16. */
   readonly extractionBatch?: number;
 }
 
-/** Work for one sample: multiply-adds of contractions, and bytes that all other work reads and writes. */
-interface Work {
-  readonly multiplyAdds: number;
-  readonly bytes: number;
-}
-
-const noWork: Work = { multiplyAdds: 0, bytes: 0 };
-
 /**
- * Predicts the cost of a run. A call costs one forward pass, another one for the gradient of its inputs if something
- * before it trains, and another one for the gradients of its weights. Full training, with which the run is compared,
- * trains every weight that can train.
+ * Predicts the cost of a run. Full training, with which the run is compared, trains every weight that can train.
  */
 export function plannedCost(
   graph: LayerGraph,
@@ -76,33 +96,50 @@ export function plannedCost(
   shapes: readonly NodeShapes[],
   conditions: CostConditions,
 ): PlannedCost {
-  const { speed, trainSamples, validationSamples, batchSize, optimizerSlots } = conditions;
+  const {
+    trainSamples,
+    validationSamples,
+    batchSize,
+    optimizerSlots,
+    measured,
+    cachedSamples = 0,
+  } = conditions;
+  const { cacheBytesPerSecond, secondsPerSample: decoding = 0 } = conditions.speed;
   const workOf = forwardWork(graph, shapes);
   const isStatic = (node: GraphNode): boolean => parts.sides[node.index] === "static";
+  const isKnown = (node: GraphNode): boolean => conditions.after?.sides[node.index] === "static";
   const whole = wholeTraining(graph);
-  const trunk = sum(graph.nodes.filter(isStatic).map((node) => inferenceWork(workOf(node))));
+  const trunk = graph.nodes.filter(isStatic);
   const tail = graph.nodes.filter((node) => !isStatic(node));
-  const seconds = ({ multiplyAdds, bytes }: Work): number =>
-    multiplyAdds / speed.multiplyAddsPerSecond + bytes / speed.bytesPerSecond;
-  const epoch = (nodes: readonly GraphNode[], trainable: ReadonlyMap<string, readonly string[]>): number => {
-    const forward = seconds(sum(nodes.map(workOf)));
-    const step = seconds(trainingWork(nodes, workOf, trainable));
-    const update = optimizerBytes(graph, trainable, optimizerSlots) / speed.bytesPerSecond;
-    return trainSamples * step + validationSamples * forward + Math.ceil(trainSamples / batchSize) * update;
-  };
+  const speed = predictedSpeed(graph, workOf, conditions);
+  const staticSeconds = speed.inference(trunk.filter((node) => !isKnown(node)));
+  const slowdown = measuredSlowdown(speed.inference(trunk), speed.forward(tail), conditions);
+  const part = measured?.static ?? scaled(staticSeconds, slowdown);
+  const epoch = (step: BatchSeconds, forward: BatchSeconds): number =>
+    secondsOf(step, trainSamples, batchSize) + secondsOf(forward, validationSamples, batchSize);
+  const tailEpoch = measured
+    ? epoch(measured.step, measured.forward)
+    : slowdown * epoch(speed.step(tail, parts.trainableWeights), speed.forward(tail));
+  const wholeEpoch = slowdown * epoch(speed.step(graph.nodes, whole), speed.forward(graph.nodes));
+  const forward = measured?.forward ?? scaled(speed.forward(tail), slowdown);
   const { views = 1 } = conditions;
   const samples = trainSamples + validationSamples;
-  const decoding = samples * (speed.secondsPerSample ?? 0);
-  const cached = (conditions.cached ?? true) && computesAhead(graph, parts);
+  const computes = computesAhead(graph, parts);
   const bytesPerValue = conditions.bytesPerValue ?? 4;
-  const kept = cached ? trainSamples * views + validationSamples : 0;
-  const cacheBytes = kept * frontierBytes(parts, shapes, bytesPerValue);
-  const reading = speed.cacheBytesPerSecond ? cacheBytes / speed.cacheBytesPerSecond : 0;
-  const perSample = seconds(trunk) + (speed.secondsPerSample ?? 0);
-  const extraction = kept * perSample;
-  const everyEpoch = cached ? (views === 0 ? trainSamples : 0) : samples;
+  const kept = trainSamples * views + validationSamples;
+  const rows = rowPlaces(parts, shapes, kept);
+  const isKept = computes && (conditions.cached ?? true);
+  const isHeld = !computes && views > 0 && rows.bytes <= heldBytes;
+  const cacheBytes = isKept ? kept * frontierBytes(parts, shapes, bytesPerValue) : 0;
+  const reading = cacheBytesPerSecond ? cacheBytes / cacheBytesPerSecond : 0;
+  const computing = part.perSample + part.perBatch / (conditions.extractionBatch ?? 16);
+  const perSample = conditions.overlaps ? Math.max(computing, decoding) : computing + decoding;
+  const missing = Math.max(0, kept - cachedSamples);
+  // Pixels that are too many to hold are read once to know which files can be used, and again in each epoch.
+  const extraction = isKept || isHeld ? missing * perSample : samples * decoding;
+  const everyEpoch = isKept || isHeld ? (views === 0 ? trainSamples : 0) : samples;
   const read = views === 0 ? reading : (reading * samples) / Math.max(kept, 1);
-  const epochSeconds = epoch(tail, parts.trainableWeights) + (cached ? read : 0) + everyEpoch * perSample;
+  const epochSeconds = tailEpoch + (isKept ? read : 0) + everyEpoch * perSample;
   const memory = { batchSize, optimizerSlots };
   const step = stepBytes(graph, shapes, {
     ...memory,
@@ -111,26 +148,27 @@ export function plannedCost(
     onStoredStatistics: (path) => !parts.batchStatistics.has(path),
   });
   const processBytes = (residentBytes: number): number => {
-    const once = inferenceBytes(
-      graph,
-      shapes,
-      graph.nodes.filter(isStatic),
-      conditions.extractionBatch ?? 16,
-    );
-    const bestWeights = 2 * 4 * trainedValues(graph, parts.trainableWeights);
-    return residentBytes + Math.max(once, step + bestWeights);
+    const once = inferenceBytes(graph, shapes, trunk, conditions.extractionBatch ?? 16);
+    const trained = 4 * trainedValues(graph, parts.trainableWeights);
+    // A state holds the weights, the best epoch's, and the optimizer's.
+    const state = conditions.savesStates ? (2 + optimizerSlots) * trained : 0;
+    const copies = (2 + (conditions.copiesOnTop ?? 0)) * trained;
+    const held = conditions.inMemory || rows.onDisk === 0 || isHeld ? rows.bytes : 0;
+    return residentBytes + (conditions.workingBytes ?? 0) + held + Math.max(once, step + copies + state);
   };
+  const multiplyAdds = (nodes: readonly GraphNode[]): number => sumOfWork(nodes.map(workOf)).multiplyAdds;
   return {
-    multiplyAdds: {
-      static: sum(graph.nodes.filter(isStatic).map(workOf)).multiplyAdds,
-      dynamic: sum(tail.map(workOf)).multiplyAdds,
-    },
-    epochRatio: epochSeconds / (epoch(graph.nodes, whole) + decoding),
-    extractionSeconds: cached ? extraction : 0,
+    multiplyAdds: { static: multiplyAdds(trunk), dynamic: multiplyAdds(tail) },
+    epochRatio: epochSeconds / (wholeEpoch + samples * decoding),
+    extractionSeconds: extraction,
     ...(views === 0 && { freshViewSeconds: trainSamples * perSample }),
     epochSeconds,
+    judgingSeconds: secondsOf(forward, validationSamples, batchSize),
     cacheBytes,
-    cachePays: cacheBytes === 0 || reading <= extraction,
+    keptSamples: isKept ? kept : 0,
+    cachedSamples,
+    rowBytes: isKept && !conditions.inMemory ? rows.onDisk : 0,
+    cachePays: cacheBytes === 0 || reading <= kept * perSample,
     headCut: headCut(graph, shapes, samples * bytesPerValue),
     stepBytes: step,
     wholeStepBytes: stepBytes(graph, shapes, {
@@ -141,6 +179,60 @@ export function plannedCost(
     }),
     ...(conditions.residentBytes !== undefined && { processBytes: processBytes(conditions.residentBytes) }),
   };
+}
+
+/** Operations of a step beside the model's calls: batches, losses, metrics and callbacks. */
+const operationsAround = 100;
+
+/** Returns functions that give the seconds of some calls as the engine's speed predicts them. */
+function predictedSpeed(
+  graph: LayerGraph,
+  workOf: (node: GraphNode) => Work,
+  { speed, optimizerSlots }: CostConditions,
+): {
+  readonly inference: (nodes: readonly GraphNode[]) => BatchSeconds;
+  readonly forward: (nodes: readonly GraphNode[]) => BatchSeconds;
+  readonly step: (
+    nodes: readonly GraphNode[],
+    trainable: ReadonlyMap<string, readonly string[]>,
+  ) => BatchSeconds;
+} {
+  const seconds = ({ multiplyAdds, bytes, operations }: Work): BatchSeconds => ({
+    perBatch: operations * (speed.secondsPerOperation ?? 0),
+    perSample: multiplyAdds / speed.multiplyAddsPerSecond + bytes / speed.bytesPerSecond,
+  });
+  const forward = (nodes: readonly GraphNode[]): Work => sumOfWork(nodes.map(workOf));
+  const around = operationsAround * (speed.secondsPerOperation ?? 0);
+  return {
+    inference: (nodes) => seconds(inferenceWork(forward(nodes))),
+    forward: (nodes) => seconds(forward(nodes)),
+    step: (nodes, trainable) => {
+      const { perBatch, perSample } = seconds(trainingWork(nodes, workOf, trainable));
+      const update = optimizerBytes(graph, trainable, optimizerSlots) / speed.bytesPerSecond;
+      return { perBatch: perBatch + update + around, perSample };
+    },
+  };
+}
+
+/** Returns the factor between measured and predicted seconds of a forward pass through the whole model. */
+function measuredSlowdown(
+  trunk: BatchSeconds,
+  tail: BatchSeconds,
+  { measured, slowdown = 1, batchSize, extractionBatch = 16 }: CostConditions,
+): number {
+  if (!measured?.static) return slowdown;
+  const whole = (first: BatchSeconds, second: BatchSeconds): number =>
+    first.perSample + first.perBatch / extractionBatch + second.perSample + second.perBatch / batchSize;
+  const predicted = whole(trunk, tail);
+  return predicted > 0 ? whole(measured.static, measured.forward) / predicted : slowdown;
+}
+
+function scaled({ perBatch, perSample }: BatchSeconds, factor: number): BatchSeconds {
+  return { perBatch: factor * perBatch, perSample: factor * perSample };
+}
+
+function secondsOf({ perBatch, perSample }: BatchSeconds, samples: number, batchSize: number): number {
+  return samples * perSample + Math.ceil(samples / batchSize) * perBatch;
 }
 
 /** Returns the frontier of a cut right before the head, and its size for `bytesPerValue` bytes a value. */
@@ -168,74 +260,6 @@ function wholeTraining(graph: LayerGraph): ReadonlyMap<string, readonly string[]
       return names.length > 0 ? [[path, names] as const] : [];
     }),
   );
-}
-
-/** Returns a function that gives the work of a call in a forward pass. */
-function forwardWork(graph: LayerGraph, shapes: readonly NodeShapes[]): (node: GraphNode) => Work {
-  const layerOf = layerLookup(graph);
-  const works = graph.nodes.map((node) => {
-    const inputs = node.inputs.map((ref) => shapeAt(shapes, ref));
-    const outputs = shapes[node.index] ?? [];
-    if (inputs.length === 0) return noWork;
-    const multiplyAdds = contraction(layerOf(node.layer), node, inputs, outputs);
-    return {
-      multiplyAdds,
-      bytes: 4 * [...inputs, ...outputs].reduce((count, shape) => count + valuesOf(shape), 0),
-    };
-  });
-  return (node) => works[node.index] ?? noWork;
-}
-
-/** Returns the multiply-adds of a call, 0 if its layer contracts nothing or a shape is unknown. */
-function contraction(
-  layer: GraphLayer,
-  node: GraphNode,
-  inputs: readonly (Shape | null)[],
-  outputs: NodeShapes,
-): number {
-  const count = specOf(layer.className)?.multiplyAdds;
-  if (!count || !inputs.every((shape) => shape !== null) || !outputs.every((shape) => shape !== null))
-    return 0;
-  const { config, keras } = layer;
-  const { args, kwargs } = node;
-  return count({ config, keras, inputs: inputShapes(inputs), outputs: inputShapes(outputs), args, kwargs });
-}
-
-function sum(works: readonly Work[]): Work {
-  return works.reduce(
-    (total, work) => ({
-      multiplyAdds: total.multiplyAdds + work.multiplyAdds,
-      bytes: total.bytes + work.bytes,
-    }),
-    noWork,
-  );
-}
-
-/**
- * Returns the work in inference form. Most elementwise calls are folded into a contraction there, so half of the bytes
- * count.
- */
-function inferenceWork({ multiplyAdds, bytes }: Work): Work {
-  return { multiplyAdds, bytes: bytes / 2 };
-}
-
-/** Returns the work of a training step, forward and backward. */
-function trainingWork(
-  nodes: readonly GraphNode[],
-  workOf: (node: GraphNode) => Work,
-  trainable: ReadonlyMap<string, readonly string[]>,
-): Work {
-  const within = new Set(nodes.map((node) => node.index));
-  const differentiable = new Set<number>();
-  const works = nodes.map((node) => {
-    const { multiplyAdds, bytes } = workOf(node);
-    const trains = trainable.has(node.layer);
-    const passesOn = everyRead(node).some((ref) => within.has(ref.node) && differentiable.has(ref.node));
-    if (trains || passesOn) differentiable.add(node.index);
-    const passes = 1 + (trains ? 1 : 0) + (passesOn ? 1 : 0);
-    return { multiplyAdds: multiplyAdds * passes, bytes: bytes * (trains || passesOn ? 2.5 : 1) };
-  });
-  return sum(works);
 }
 
 /** Returns the bytes of one update, which reads weights, gradients and slots and writes weights and slots. */

@@ -1,6 +1,6 @@
 import { optionSetTo } from "../options.ts";
 import { specOf } from "../topology/layer-specs.ts";
-import type { FinetunePlan, PlannedCost, PlannedLayer } from "./plan.ts";
+import type { FinetunePlan, PlannedCost, PlannedLayer, PlannedRun } from "./plan.ts";
 
 /** Facts beside the plan that its text mentions if they are given. */
 export interface PlanContext {
@@ -18,9 +18,15 @@ export interface PlanContext {
   readonly samples?: number;
   /** Plural noun for the samples. Defaults to `images`. */
   readonly unit?: string;
+  /** Place of the features: the cache, which is the default, else a file of this run alone, or memory. */
+  readonly place?: "cache" | "run" | "memory";
   readonly cacheFolder?: string;
   /** Free space of the disk that holds the cache. */
   readonly freeBytes?: number;
+  /** Folder of features that are too many for memory, until the run ends. */
+  readonly rowFolder?: string;
+  /** Run folder. */
+  readonly outFolder?: string;
   readonly cacheDtype?: "float32" | "float16";
   readonly batchSize?: number;
 }
@@ -123,7 +129,10 @@ function isInput(plan: FinetunePlan, tensor: string): boolean {
 
 function costLines(plan: FinetunePlan, cost: PlannedCost, context: PlanContext): string[] {
   const speedUp = 1 / cost.epochRatio;
-  const once = cost.extractionSeconds > 0 ? `; extraction once ${formatSeconds(cost.extractionSeconds)}` : "";
+  const once =
+    cost.cacheBytes > 0
+      ? `; extraction once ${formatSeconds(cost.extractionSeconds)}${cost.cachedSamples ? ` for what the cache lacks` : ""}`
+      : "";
   const batch =
     context.batchSize === undefined
       ? "a training step"
@@ -132,7 +141,43 @@ function costLines(plan: FinetunePlan, cost: PlannedCost, context: PlanContext):
     cacheLine(plan, cost, context),
     `cost      per epoch ${percent(cost.epochRatio)} of full training (predicted ${factor(speedUp)}), ${formatSeconds(cost.epochSeconds)}${once}`,
     `memory    ${batch} holds ${formatBytes(cost.stepBytes)}${insteadOf(cost.wholeStepBytes)}${ofProcess(cost.processBytes)}`,
+    ...(cost.run ? [timeLine(cost.run), ...diskLines(cost, cost.run, context)] : []),
   ];
+}
+
+/** Returns the line that says how long the whole run takes, and with what. */
+function timeLine(run: PlannedRun): string {
+  const parts: readonly (readonly [seconds: number, what: string])[] = [
+    [run.preparationSeconds, "reading and planning"],
+    [run.extractionSeconds, "extraction"],
+    [run.trainingSeconds, "training"],
+    [run.savingSeconds, "judging and writing"],
+  ];
+  const told = parts
+    .filter(([seconds]) => seconds >= 0.05)
+    .map(([seconds, what]) => `${what} ${formatSeconds(seconds)}`);
+  return `time      the whole run ${formatSeconds(run.seconds)}${told.length > 1 ? `: ${told.join(", ")}` : ""}`;
+}
+
+/** Returns the line that says what the run writes; none where it writes nothing. */
+function diskLines(cost: PlannedCost, run: PlannedRun, context: PlanContext): string[] {
+  const { cacheFolder, rowFolder, outFolder } = context;
+  const { keptSamples = 0, cachedSamples = 0, rowBytes = 0 } = cost;
+  const missing = keptSamples > 0 ? (cost.cacheBytes * (keptSamples - cachedSamples)) / keptSamples : 0;
+  const parts = [
+    ...(cacheFolder === undefined || missing <= 0
+      ? []
+      : [`${formatBytes(missing)} of features in ${cacheFolder}`]),
+    ...(rowBytes > 0
+      ? [
+          `${formatBytes(rowBytes)} of rows${rowFolder === undefined ? "" : ` in ${rowFolder}`} until the run ends`,
+        ]
+      : []),
+    ...(outFolder === undefined || run.outBytes === 0
+      ? []
+      : [`${formatBytes(run.outBytes)} of model and state in ${outFolder}`]),
+  ];
+  return [`disk      ${parts.length === 0 ? "nothing is written" : parts.join(", ")}`];
 }
 
 function ofProcess(bytes: number | undefined): string {
@@ -145,7 +190,9 @@ function insteadOf(bytes: number | undefined): string {
 
 function cacheLine(plan: FinetunePlan, cost: PlannedCost, context: PlanContext): string {
   if (cost.cacheBytes === 0) return "cache     none";
-  const { samples, unit = "images", cacheFolder, freeBytes } = context;
+  const { unit = "images", cacheFolder, freeBytes } = context;
+  const { cachedSamples = 0 } = cost;
+  const samples = context.samples ?? cost.keptSamples;
   const amount =
     samples === undefined
       ? formatBytes(cost.cacheBytes)
@@ -160,7 +207,15 @@ function cacheLine(plan: FinetunePlan, cost: PlannedCost, context: PlanContext):
   const slow = cost.cachePays
     ? ""
     : `   reading it takes longer than computing it again: cut later, or use ${optionSetTo("cache", false)}`;
-  return `cache     ${amount}${place}${free}${later}${slow}`;
+  if (context.place === "memory" || context.place === "run")
+    return `cache     none: features ${amount} are held ${context.place === "run" ? "for this run" : "in memory"}${later}`;
+  const there =
+    cachedSamples === 0
+      ? ""
+      : cachedSamples === samples
+        ? "   all of them are there already"
+        : `   ${cachedSamples.toLocaleString("en-US")} of them are there already`;
+  return `cache     ${amount}${place}${free}${there}${later}${slow}`;
 }
 
 /** Returns lines that say how training samples are augmented, and at which price if views are fresh in every epoch. */

@@ -19,6 +19,26 @@ export interface PlannedLayer {
   readonly side: Side;
 }
 
+/** Predicted duration of a run with all its phases, and what it leaves on the disk. */
+export interface PlannedRun {
+  /** Seconds from the first line to the last file, all parts together. */
+  readonly seconds: number;
+  /** Seconds that reading the model and planning took. */
+  readonly preparationSeconds: number;
+  /** Seconds of extraction in all phases. */
+  readonly extractionSeconds: number;
+  /** Seconds of the epochs of all phases. */
+  readonly trainingSeconds: number;
+  /** Mean seconds of an epoch. */
+  readonly epochSeconds: number;
+  /** Seconds to save states, to judge the validation samples and to write the model. */
+  readonly savingSeconds: number;
+  /** Bytes of the features of all phases, as float32. */
+  readonly featureBytes: number;
+  /** Bytes of the run folder: model, and state where one is kept. */
+  readonly outBytes: number;
+}
+
 /** Predicted cost of a run. */
 export interface PlannedCost {
   /** Seconds of each epoch that fresh views take to make and to compute; absent if views are cached or there are none. */
@@ -30,11 +50,21 @@ export interface PlannedCost {
    * cache.
    */
   readonly epochRatio: number;
-  /** Seconds to compute the features of all samples once. */
+  /** Seconds to compute the features that the cache does not hold; of pixels that train as they are, to decode them once. */
   readonly extractionSeconds: number;
   readonly epochSeconds: number;
+  /** Seconds to evaluate the validation samples once, from the features of this cut. */
+  readonly judgingSeconds?: number;
   /** Size of all cached features. */
   readonly cacheBytes: number;
+  /** Number of samples and views whose features are kept. */
+  readonly keptSamples?: number;
+  /** Number of them that the cache holds before the run. */
+  readonly cachedSamples?: number;
+  /** Bytes of features that lie in a file beside the cache until the run ends, because they are too many for memory. */
+  readonly rowBytes?: number;
+  /** Duration of the whole run and what it writes; absent where the plan is not of a whole run. */
+  readonly run?: PlannedRun;
   /** False if reading the cache takes longer than computing the features again. */
   readonly cachePays?: boolean;
   /** Frontier and cache size of a cut right before the head, null if the model has no head. */
@@ -57,7 +87,6 @@ export interface PlannedTensor {
   readonly bytes: number;
 }
 
-/** A plan of a run: what trains, where the model is cut, and what that costs. */
 /** Augmentation of the training samples. */
 export interface PlannedAugmentation {
   /** Number of views of each training sample, 0 for fresh ones in each epoch; null if samples have no views. */
@@ -72,6 +101,7 @@ export interface PlannedAugmentation {
   readonly cutmix: number | null;
 }
 
+/** A plan of a run: what trains, where the model is cut, and what that costs. */
 export interface FinetunePlan {
   readonly layers: readonly PlannedLayer[];
   /** Path of the first layer in `model.layers` order whose weights receive gradients. */

@@ -60,12 +60,59 @@ export interface SampleNote {
   readonly thumbnail?: string;
 }
 
+/** A sample whose predicted values are far from the true ones. */
+export interface ValueNote {
+  readonly name: string;
+  /** Name or number of the value; empty where there is one. */
+  readonly value: string;
+  readonly given: number;
+  readonly predicted: number;
+  readonly thumbnail?: string;
+}
+
+/** True values against predictions, of one value of the output. */
+export interface Scatter {
+  /** Name or number of the value; empty where there is one. */
+  readonly label: string;
+  /** A sample of them where there are many. */
+  readonly points: readonly Point[];
+}
+
+/** A sample with a class in each pixel, as images (data URIs). */
+export interface MaskNote {
+  readonly name: string;
+  /** Share of the pixels that are right, 0 to 1. */
+  readonly right: number;
+  /** Width of the mask over its height. */
+  readonly aspect: number;
+  readonly thumbnail?: string;
+  readonly truth: string;
+  readonly predicted: string;
+}
+
+/** A sample with the bytes of another one. */
+export interface DuplicateNote {
+  readonly name: string;
+  /** Split and class in words. */
+  readonly place: string;
+  readonly twin: string;
+  readonly twinPlace: string;
+  readonly thumbnail?: string;
+}
+
 export interface ClassRow {
   readonly label: string;
   readonly precision: number;
   readonly recall: number;
   readonly f1: number;
   readonly support: number;
+}
+
+/** Given and predicted label of each sample as indices, by which runs tell which samples changed sides. */
+export interface Verdicts {
+  readonly names: readonly string[];
+  readonly given: readonly number[];
+  readonly predicted: readonly number[];
 }
 
 /** Results of one output on one split. */
@@ -84,8 +131,16 @@ export interface OutputReport {
   readonly mistakes?: readonly SampleNote[];
   /** Samples that the model is sure are of another class: their labels may be wrong. */
   readonly suspects?: readonly SampleNote[];
-  /** True value against prediction, for values; a sample of them where there are many. */
-  readonly scatter?: readonly Point[];
+  /** For classes, of every sample. */
+  readonly verdicts?: Verdicts;
+  /** For values, one for each of the first few. */
+  readonly scatters?: readonly Scatter[];
+  /** For values: the samples with the largest errors, worst first. */
+  readonly misses?: readonly ValueNote[];
+  /** For masks: the samples with the fewest right pixels. */
+  readonly masks?: readonly MaskNote[];
+  /** Color of each class in masks, `#rrggbb`, in output order. */
+  readonly maskColors?: readonly string[];
 }
 
 export interface SplitReport {
@@ -140,6 +195,10 @@ export interface RunReport {
   readonly layers: readonly StripLayer[];
   readonly cost: readonly CostRow[];
   readonly warnings: readonly string[];
+  /** Samples that lie in two splits or two classes. At most {@link mostDuplicates}. */
+  readonly duplicates?: readonly DuplicateNote[];
+  /** Number of all of them. */
+  readonly duplicateCount?: number;
   /** Samples that could not be used, with the reason. */
   readonly bad: readonly { readonly path: string; readonly reason: string }[];
 }

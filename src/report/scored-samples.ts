@@ -53,15 +53,34 @@ export function classesReport(
   };
 }
 
-/** Returns what a page shows of a multi-label output. */
-export function labelsReport(samples: ScoredSamples): Pick<OutputReport, "curves" | "calibration"> {
-  const { labels, scores, truth } = samples;
+/** Returns what a page shows of a multi-label output. A mistake is a label that a sample has and is not given, or the reverse. */
+export function labelsReport(
+  samples: ScoredSamples,
+): Pick<OutputReport, "curves" | "calibration" | "mistakes" | "suspects"> {
+  const { labels, scores, truth, names } = samples;
   const width = labels.length;
   const sure = Float64Array.from(scores, (score) => Math.max(score, 1 - score));
   const right = Uint8Array.from(scores, (score, index) => (score > 0.5 === (truth[index] === 1) ? 1 : 0));
+  const wrong = [...right.keys()]
+    .filter((index) => right[index] === 0)
+    .map((index): SampleNote => {
+      const label = labels[index % width] ?? String(index % width);
+      const isGiven = truth[index] === 1;
+      const confidence = sure[index] ?? 0;
+      return {
+        name: names[Math.floor(index / width)] ?? String(Math.floor(index / width)),
+        given: isGiven ? label : `not ${label}`,
+        predicted: isGiven ? `not ${label}` : label,
+        confidence,
+        givenScore: 1 - confidence,
+      };
+    })
+    .sort((a, b) => b.confidence - a.confidence);
   return {
     curves: classCurves(samples, (row, label) => (truth[row * width + label] === 1 ? 1 : 0)),
     calibration: calibrationOf(sure, right),
+    mistakes: wrong.slice(0, mostShown),
+    suspects: wrong.filter(({ confidence }) => confidence >= sureFrom).slice(0, mostShown),
   };
 }
 

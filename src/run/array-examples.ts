@@ -100,6 +100,7 @@ export function arrayExamples(
       return { examples, names: numbered(sampleCount(examples)) };
     },
     extracted: () => computed,
+    duplicates: () => [],
     close: async () => {},
   };
 }

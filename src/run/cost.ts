@@ -1,62 +1,88 @@
 import { statfsSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { dirname, resolve } from "node:path";
+import type { Weights } from "../checkpoint.ts";
 import type { Split, StoredDataset } from "../data/dataset.ts";
+import { sampleBatches } from "../data/sample-batches.ts";
 import type { SampleReader } from "../data/sample-reader.ts";
-import { batchSamples } from "../data/spooled-batches.ts";
-import { ensureEngine } from "../engine/backend.ts";
+import { batchSamples, isSpooled } from "../data/spooled-batches.ts";
+import type { EngineInfo } from "../engine/backend.ts";
 import { probeSpeed } from "../engine/speed-probe.ts";
-import { extractionBatch } from "../features/feature-source.ts";
+import { DataError } from "../errors.ts";
+import type { CutModel } from "../features/cut.ts";
+import { cachedCount, extractionBatch } from "../features/feature-source.ts";
 import { viewsOfEpochs } from "../features/views/view.ts";
 import type { CostConditions } from "../freeze/cost.ts";
 import type { OptimizerConfig } from "../training/optimizer-config.ts";
 import { slotsPerWeight } from "../training/optimizer-config.ts";
+import type { Augmentation } from "./augmentation.ts";
 import type { RunSettings } from "./settings.ts";
 
-/** Returns what the cost of the run depends on, with the speed of this machine measured now. */
-export async function costQuestion(
+/** Memory that a process of each engine takes besides what the plan counts, as bench/PLAN.md has it measured. */
+const engineMemory = {
+  native: { workingBytes: 30e6, copiesOnTop: 0 },
+  wasm: { workingBytes: 75e6, copiesOnTop: 2.7 },
+} as const;
+
+/** Returns what the cost of every phase depends on, with the speed of this machine measured now. */
+export async function costConditions(
   dataset: StoredDataset,
   optimizer: OptimizerConfig,
-  settings: Pick<RunSettings, "batchSize" | "cacheDtype"> & {
-    readonly epochs: number;
+  settings: Pick<RunSettings, "batchSize" | "cacheDtype" | "out" | "saveEvery"> & {
     readonly views: number | null;
   },
   reader: SampleReader | null,
+  engine: EngineInfo,
 ): Promise<CostConditions> {
-  const engine = await ensureEngine();
-  const { views } = settings;
-  const secondsPerSample = await readingSeconds(dataset, reader, views === null ? 0 : 1);
+  const speed = probeSpeed();
+  const secondsPerSample = await readingSeconds(dataset, reader, settings.views === null ? 0 : 1);
+  const residentBytes = process.memoryUsage.rss();
   return {
     trainSamples: countOf(dataset, "train"),
     validationSamples: countOf(dataset, "val"),
-    ...(views !== null && { views: views && viewsOfEpochs(1, settings.epochs, views).length }),
     batchSize: settings.batchSize,
     optimizerSlots: slotsPerWeight(optimizer),
-    speed: { ...probeSpeed(), secondsPerSample },
+    speed: { ...speed, secondsPerSample },
+    inMemory: dataset.kind === "arrays" && !isSpooled(dataset),
+    overlaps: engine.threads < availableParallelism(),
     bytesPerValue: settings.cacheDtype === "float16" ? 2 : 4,
-    residentBytes: process.memoryUsage().rss,
+    residentBytes,
+    ...engineMemory[engine.name],
+    savesStates: settings.out !== null && settings.saveEvery > 0,
     extractionBatch: extractionBatch(engine),
   };
 }
 
+/** Files that are read to know how long one takes, after one that warms up. */
+const timedFiles = 6;
+
 /**
- * Returns the seconds to decode one image, and to make a view of it, once the decoder is loaded: of the second that decodes among a
- * few, because a reader of views holds the last ones. 0 where none does, and for texts, which cost next to nothing.
+ * Returns the seconds to read one sample, or a view of it, in a row of many, as an extraction reads them; 0 for arrays, and where no
+ * file can be read.
  */
 async function readingSeconds(
   dataset: StoredDataset,
   reader: SampleReader | null,
   view: number,
 ): Promise<number> {
-  if (dataset.kind !== "images" || !reader) return 0;
-  let isWarm = false;
-  for (const { path } of dataset.samples.slice(0, 4)) {
+  if (dataset.kind === "arrays" || !reader) return 0;
+  const files = dataset.samples
+    .filter(({ split }) => split === "train")
+    .slice(0, timedFiles + 1)
+    .map(({ path }) => ({ path, view }));
+  const secondsFor = async (some: typeof files): Promise<number> => {
     const started = performance.now();
-    const loaded = await reader.load(path, view).catch(() => null);
-    if (!loaded || "reason" in loaded) continue;
-    if (isWarm) return (performance.now() - started) / 1000;
-    isWarm = true;
-  }
-  return 0;
+    const batches = sampleBatches(some, reader, { batchSize: timedFiles });
+    try {
+      for await (const { indices } of batches) return (performance.now() - started) / 1000 / indices.length;
+    } catch (error) {
+      // The run itself refuses data of which no file can be used, and says why.
+      if (!(error instanceof DataError)) throw error;
+    }
+    return 0;
+  };
+  await secondsFor(files.slice(0, 1));
+  return files.length > 1 ? secondsFor(files.slice(1)) : 0;
 }
 
 /** Returns the bytes free on the disk that holds `folder`, or will; undefined where the system does not say. */
@@ -78,4 +104,37 @@ export function countOf(dataset: StoredDataset, split: Split): number {
     return part ? batchSamples(part) : 0;
   }
   return dataset.samples.filter((sample) => sample.split === split).length;
+}
+
+/** Returns how many of the run's training samples, or views of them, and validation samples have their features in the cache. */
+export async function cachedSamples(
+  {
+    dataset,
+    reader,
+    cut,
+    weights,
+    engine,
+    augmentation,
+  }: {
+    readonly dataset: StoredDataset;
+    readonly reader: SampleReader | null;
+    readonly cut: CutModel;
+    readonly weights: Weights;
+    readonly engine: EngineInfo;
+    readonly augmentation: Augmentation | null;
+  },
+  {
+    cache,
+    cacheDtype,
+    epochs,
+  }: Pick<RunSettings, "cacheDtype"> & { readonly cache: string | false; readonly epochs: number },
+): Promise<number> {
+  const views = augmentation?.views ?? null;
+  if (dataset.kind === "arrays" || !reader || views === 0) return 0;
+  const used = views === null ? [0] : viewsOfEpochs(1, epochs, views);
+  const samples = dataset.samples.flatMap(({ path, split }) =>
+    split === "train" ? used.map((view) => ({ path, view })) : split === "val" ? [{ path }] : [],
+  );
+  const settings = { reader, views: augmentation?.settings, cache, storage: cacheDtype };
+  return cachedCount(cut, weights, engine, settings, samples);
 }

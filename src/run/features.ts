@@ -1,5 +1,6 @@
 import type { Weights } from "../checkpoint.ts";
 import { withWeights } from "../checkpoint.ts";
+import type { Duplicate } from "../data/duplicates.ts";
 import type { BadFile } from "../data/sample-reader.ts";
 import { isSpooled } from "../data/spooled-batches.ts";
 import type { EngineInfo } from "../engine/backend.ts";
@@ -21,6 +22,8 @@ export interface RunFeatures {
   figures(): FeatureFigures;
   /** Files that could not be used. */
   bad(): readonly BadFile[];
+  /** Samples with the bytes of another one, in another split or class. */
+  duplicates(): readonly Duplicate[];
   /** Releases what is held for later phases. */
   close(): Promise<void>;
 }
@@ -61,6 +64,7 @@ export async function openFeatures(run: PreparedRun, engine: EngineInfo): Promis
       return { samples, extracted, cached: samples - extracted, bytes, seconds };
     },
     bad: () => bad,
+    duplicates: source.duplicates,
     close: async () => {
       last?.examples.dispose();
       await source.close();

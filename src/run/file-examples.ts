@@ -1,7 +1,8 @@
 import type { Weights } from "../checkpoint.ts";
 import type { FileDataset, FileSample, Split } from "../data/dataset.ts";
 import { labelOf } from "../data/dataset.ts";
-import { duplicateWarnings, type HashedSample } from "../data/duplicates.ts";
+import type { Duplicate, HashedSample } from "../data/duplicates.ts";
+import { duplicatesOf, duplicateWarnings } from "../data/duplicates.ts";
 import { fileKinds } from "../data/file-kind.ts";
 import type { SampleView } from "../data/sample-batches.ts";
 import type { BadFile } from "../data/sample-reader.ts";
@@ -35,6 +36,8 @@ export interface ExampleSource {
   validation(): Promise<NamedExamples | null>;
   /** Samples and views that have gone through the part of the model that no phase trains. */
   extracted(): number;
+  /** Samples with the bytes of another one, in another split or class. */
+  duplicates(): readonly Duplicate[];
   close(): Promise<void>;
 }
 
@@ -73,6 +76,7 @@ export async function fileExamples(
   const isEarliest = ({ partition }: CutModel): boolean => partition === run.partition;
   const held = run.phases.length > 1 ? holding(await source(run, new Map(), settings.cache)) : null;
   let computed = 0;
+  let copies: readonly Duplicate[] = [];
   return {
     open: async (phase, moved, firstEpoch) => {
       const own =
@@ -85,7 +89,7 @@ export async function fileExamples(
           throw error;
         });
         if (!held) computed += train.views + val.views - train.cached - val.cached;
-        if (phase.number === run.phases[0]?.number) warnOfDuplicates(run, dataset, [train, val]);
+        if (phase.number === run.phases[0]?.number) copies = toldDuplicates(run, dataset, [train, val]);
         return await phaseExamples(run, dataset, train, val);
       } finally {
         if (own !== held) await own.close();
@@ -99,6 +103,7 @@ export async function fileExamples(
       return { examples, names: namesOf(dataset, val) };
     },
     extracted: () => held?.computed() ?? computed,
+    duplicates: () => copies,
     close: async () => held?.release(),
   };
 }
@@ -137,11 +142,12 @@ function namesOf(dataset: FileDataset, { indices }: SplitFeatures): readonly str
   return indices.map((index) => samples[index]?.path ?? String(index));
 }
 
-function warnOfDuplicates(
+/** Warns of samples with the same bytes in two splits or classes, and returns them. */
+function toldDuplicates(
   { settings }: PreparedRun,
   dataset: FileDataset,
   splits: readonly Pick<SplitFeatures, "split" | "indices" | "contentHashes">[],
-): void {
+): readonly Duplicate[] {
   const hashed = splits.flatMap(({ split, indices, contentHashes }) => {
     const samples = samplesOf(dataset, split);
     return indices.flatMap((index, row): HashedSample[] => {
@@ -152,6 +158,7 @@ function warnOfDuplicates(
   for (const message of duplicateWarnings(hashed, dataset.classNames, dataset.kind)) {
     settings.onProgress({ kind: "warning", message });
   }
+  return duplicatesOf(hashed);
 }
 
 /** A split's features, and the callback that exchanges them where they have views. */

@@ -1,17 +1,21 @@
 /** @file Judges the tuned model on the validation samples, one by one. */
 import type { Weights } from "../checkpoint.ts";
 import { withWeights } from "../checkpoint.ts";
-import type { OutputReport, Point, SplitReport } from "../report/run-report.ts";
+import type { OutputReport, SplitReport, Verdicts } from "../report/run-report.ts";
 import { classesReport, labelsReport } from "../report/scored-samples.ts";
+import { valuesReport } from "../report/valued-samples.ts";
 import { confusionKeeper, labelsOf } from "../task/confusion.ts";
 import { highest } from "../task/metrics/accuracies.ts";
 import type { MetricBatch } from "../task/metrics/metric.ts";
+import type { OutputObjective } from "../task/objective.ts";
 import { probabilitiesOf } from "../task/probabilities.ts";
 import type { TaskOutput } from "../task/task.ts";
 import { evaluateExamples } from "../training/epoch-figures.ts";
 import { sampleCount } from "../training/example-set.ts";
 import { createTail } from "../training/tail.ts";
 import type { RunFeatures } from "./features.ts";
+import type { JudgedMask, MaskKeeper } from "./judged-masks.ts";
+import { maskKeeper } from "./judged-masks.ts";
 import type { NamedExamples } from "./phase-examples.ts";
 import type { PreparedRun } from "./prepare.ts";
 import type { RunStart } from "./resume.ts";
@@ -24,31 +28,39 @@ export async function trainAndJudge(
   features: RunFeatures,
   started: number,
   start: RunStart,
-): Promise<{ trained: RunTraining; validation: SplitReport | null }> {
+): Promise<{ trained: RunTraining; judged: JudgedValidation | null }> {
   const trained = await runTraining(run, features, started, start);
   const { report, tensorboard, out } = run.settings;
   const held = (report || tensorboard) && out !== null ? await features.validation() : null;
-  return { trained, validation: held && (await judgedValidation(run, trained.weights, held)) };
+  return { trained, judged: held && (await judgedValidation(run, trained.weights, held)) };
 }
 
-/** At most so many samples of an output of values are drawn. */
-const mostPoints = 1000;
+/** The validation samples as the tuned model judges them. */
+export interface JudgedValidation {
+  readonly validation: SplitReport;
+  /** The worst masks by output name. */
+  readonly masks: ReadonlyMap<string, readonly JudgedMask[]>;
+  /** Given and predicted label of each sample, by output name. */
+  readonly verdicts: ReadonlyMap<string, Verdicts>;
+  /** Names of the samples, by which masks find theirs. */
+  readonly names: readonly string[];
+}
 
 /**
  * Runs the dynamic part with the given trained weights over the validation samples in inference mode and returns what a page shows of
  * them: figures, confusion, curves, mistakes.
  */
 async function judgedValidation(
-  { graph, partition, phases, objective, task, checkpoint, settings }: PreparedRun,
+  { graph, partition, phases, objective, task, checkpoint, settings, dataset }: PreparedRun,
   trained: Weights,
   { examples, names }: NamedExamples,
-): Promise<SplitReport> {
+): Promise<JudgedValidation> {
   const weights = withWeights(checkpoint, trained).weights;
   const { optimizer } = phases[0]!;
   const tail = createTail({ graph, partition, weights, optimizer, objective, seed: settings.seed });
   const outputs = task.outputs.map((own, index) => {
     const trainedOutput = objective.outputs[index];
-    return trainedOutput ? outputKeeper(own, confusionKeeper(own, trainedOutput), names) : null;
+    return trainedOutput ? outputKeeper(own, trainedOutput, names, valueNames(dataset)) : null;
   });
   try {
     const figures = await evaluateExamples(tail, examples, settings.batchSize, (observed) => {
@@ -59,34 +71,67 @@ async function judgedValidation(
     });
     const samples = sampleCount(examples);
     return {
-      split: "validation",
-      samples,
-      figures,
-      outputs: outputs.flatMap((output) => output?.report(samples) ?? []),
+      validation: {
+        split: "validation",
+        samples,
+        figures,
+        outputs: outputs.flatMap((output) => output?.report(samples) ?? []),
+      },
+      masks: new Map(
+        outputs.flatMap((output) => (output?.masks ? [[output.name, output.masks.masks()] as const] : [])),
+      ),
+      verdicts: new Map(
+        outputs.flatMap((output) => {
+          const own = output?.verdicts();
+          return output && own ? [[output.name, own] as const] : [];
+        }),
+      ),
+      names,
     };
   } finally {
     tail.dispose();
   }
 }
 
+/** Returns the names of the columns that targets are read from; none for other data. */
+function valueNames(dataset: PreparedRun["dataset"]): readonly string[] {
+  return dataset.kind === "arrays" ? [] : (dataset.targetColumns ?? []).map(({ name }) => name);
+}
+
 interface OutputKeeper {
+  readonly name: string;
+  readonly masks: MaskKeeper | null;
   add(batch: MetricBatch): void;
+  /** Returns what each sample was said to be; null but for one class a sample. */
+  verdicts(): Verdicts | null;
   /** Returns null for an output of which nothing was observed. */
   report(samples: number): OutputReport | null;
 }
 
 function outputKeeper(
   task: TaskOutput,
-  confusion: ReturnType<typeof confusionKeeper>,
+  objective: OutputObjective,
   names: readonly string[],
+  columns: readonly string[],
 ): OutputKeeper {
+  const confusion = confusionKeeper(task, objective);
+  const masks = maskKeeper(task, objective);
   const batches: MetricBatch[] = [];
   const labels = task.kind === "values" ? [] : labelsOf(task, task.units ?? 0);
   return {
+    name: task.name,
+    masks,
     add: (batch) => {
       confusion?.add(batch);
+      masks?.add(batch);
       // Positions of masks and sequences are too many to keep, and their samples have no one score.
       if (!task.perPosition) batches.push(batch);
+    },
+    verdicts: () => {
+      if (task.kind !== "classes" || task.perPosition || batches.length === 0) return null;
+      const { scores, truth } = scoredClasses(task, labels, batches, names);
+      const predicted = highest({ shape: [names.length, labels.length], data: scores });
+      return { names, given: Array.from(truth), predicted: Array.from(predicted) };
     },
     report: (samples) => {
       const table = confusion?.confusion();
@@ -98,7 +143,9 @@ function outputKeeper(
         samples,
         ...(table && { confusion: table }),
         ...(confusion && { perClass: confusion.perClass() }),
-        ...(task.perPosition || batches.length === 0 ? {} : scoredPart(task, labels, batches, names)),
+        ...(task.perPosition || batches.length === 0
+          ? {}
+          : scoredPart(task, labels, batches, names, columns)),
       };
     },
   };
@@ -110,30 +157,51 @@ function scoredPart(
   labels: readonly string[],
   batches: readonly MetricBatch[],
   names: readonly string[],
+  columns: readonly string[],
 ): Partial<OutputReport> {
   const outputs = joined(batches.map(({ outputs: { data } }) => data));
   const targets = joined(batches.map(({ targets: { data } }) => data));
-  if (task.kind === "values") return { scatter: scatterOf(outputs, targets, task.units ?? 1) };
   const units = outputs.length / names.length;
-  const scores = new Float32Array(names.length * labels.length);
-  for (const row of names.keys()) {
+  if (task.kind === "values") {
+    const named = columns.length === units ? columns : [];
+    return valuesReport({ predicted: outputs, truth: targets, units, labels: named, names });
+  }
+  const scores = probabilityRows(task, labels, outputs, names.length);
+  if (task.kind === "labels") return labelsReport({ labels, scores, truth: Int32Array.from(targets), names });
+  return classesReport({ labels, names, ...scoredClasses(task, labels, batches, names) });
+}
+
+/** Returns the probabilities of the classes, and the index of each sample's. */
+function scoredClasses(
+  task: TaskOutput,
+  labels: readonly string[],
+  batches: readonly MetricBatch[],
+  names: readonly string[],
+): { readonly scores: Float32Array; readonly truth: Int32Array } {
+  const outputs = joined(batches.map(({ outputs: { data } }) => data));
+  const targets = joined(batches.map(({ targets: { data } }) => data));
+  const isIndices = targets.length === names.length;
+  return {
+    scores: probabilityRows(task, labels, outputs, names.length),
+    truth: isIndices
+      ? Int32Array.from(targets, Math.round)
+      : highest({ shape: [names.length, labels.length], data: targets }),
+  };
+}
+
+function probabilityRows(
+  task: TaskOutput,
+  labels: readonly string[],
+  outputs: Float32Array,
+  count: number,
+): Float32Array {
+  const units = outputs.length / count;
+  const scores = new Float32Array(count * labels.length);
+  for (let row = 0; row < count; row++) {
     const own = outputs.subarray(row * units, (row + 1) * units);
     scores.set(probabilitiesOf(task, own), row * labels.length);
   }
-  if (task.kind === "labels") return labelsReport({ labels, scores, truth: Int32Array.from(targets), names });
-  const isIndices = targets.length === names.length;
-  const truth = isIndices
-    ? Int32Array.from(targets, Math.round)
-    : highest({ shape: [names.length, labels.length], data: targets });
-  return classesReport({ labels, scores, truth, names });
-}
-
-function scatterOf(outputs: Float32Array, targets: Float32Array, units: number): readonly Point[] {
-  const count = Math.min(outputs.length, targets.length);
-  const step = Math.max(units, Math.ceil(count / mostPoints));
-  const points: Point[] = [];
-  for (let index = 0; index < count; index += step) points.push([targets[index] ?? 0, outputs[index] ?? 0]);
-  return points;
+  return scores;
 }
 
 function joined(parts: readonly ArrayLike<number>[]): Float32Array {

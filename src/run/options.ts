@@ -1,5 +1,6 @@
 import type { BatchNormMode, Checkpoint, CheckpointFormat, PreprocessMode } from "../checkpoint.ts";
 import type { Dataset, SampleUnit } from "../data/dataset.ts";
+import type { Duplicate } from "../data/duplicates.ts";
 import type { BadFile } from "../data/sample-reader.ts";
 import type { FeatureFigures } from "../features/shard.ts";
 import type { AugmentArgument } from "../features/views/recipe.ts";
@@ -251,11 +252,18 @@ export interface FinetuneResult {
   readonly test?: Evaluation;
   /** Files that could not be used. */
   readonly bad: readonly BadFile[];
+  /** Samples with the same bytes as another one, in another split or in another class. */
+  readonly duplicates: readonly Duplicate[];
+  /** Caveats that the run warned of before training. */
+  readonly warnings: readonly string[];
   /** Measured cost of the run, beside `plan.cost`. */
   readonly measured: {
     readonly extractionSeconds: number;
     readonly epochSeconds: number;
+    /** Bytes of the features of all phases, as float32; 0 where nothing is computed ahead. */
     readonly cacheBytes: number;
+    /** Seconds from the call until the files are written. */
+    readonly runSeconds: number;
     /** Bytes of the process at its peak. */
     readonly peakBytes: number;
   };

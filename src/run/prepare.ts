@@ -5,14 +5,17 @@ import type { StoredDataset } from "../data/dataset.ts";
 import { sampleUnit } from "../data/dataset.ts";
 import { openData } from "../data/model-files.ts";
 import type { SampleReader } from "../data/sample-reader.ts";
-import { batchSamples } from "../data/spooled-batches.ts";
+import { batchSamples, isSpooled } from "../data/spooled-batches.ts";
+import { ensureEngine } from "../engine/backend.ts";
 import { defaultCacheDirectory } from "../features/cache/feature-cache.ts";
 import type { CutModel, PhasedModel } from "../features/cut.ts";
 import { cutPhases } from "../features/cut.ts";
+import { rowFolderOf } from "../features/feature-source.ts";
 import { requireUsableLayers } from "../features/views/view-pixels.ts";
 import { viewReader } from "../features/views/view-reader.ts";
 import { defaultFormat, writingWarnings } from "../formats/formats.ts";
 import type { FinetunePlan } from "../freeze/plan.ts";
+import type { PlanContext } from "../freeze/plan-text.ts";
 import { planLines } from "../freeze/plan-text.ts";
 import { requireKnownClasses } from "../task/class-weights.ts";
 import type { CompiledModel } from "../task/compiled-config.ts";
@@ -28,13 +31,14 @@ import { layerGraph } from "../topology/build-graph.ts";
 import { dialectOf } from "../topology/dialects/dialect.ts";
 import type { LayerGraph } from "../topology/layer-graph.ts";
 import { requireSupported } from "../topology/support.ts";
+import { parameterCount, weightSpecsOf } from "../topology/weights-of.ts";
 import { fileOptimizer, stateOfTrained } from "../training/file-optimizer.ts";
 import type { OptimizerConfig } from "../training/optimizer-config.ts";
 import { kerasOptimizer, optimizerWarnings } from "../training/optimizer-config.ts";
 import type { OptimizerState } from "../training/state.ts";
 import type { Augmentation } from "./augmentation.ts";
 import { augmentationOf, drawsViews } from "./augmentation.ts";
-import { costQuestion, countOf, freeBytesAt } from "./cost.ts";
+import { cachedSamples, costConditions, countOf, freeBytesAt } from "./cost.ts";
 import { dataOptions } from "./data-options.ts";
 import type { DecidedSettings } from "./decided-settings.ts";
 import { recordedLoss, recordedPhases } from "./decided-settings.ts";
@@ -47,6 +51,7 @@ import { optimizerOf, requireTrainable } from "./phase-optimizer.ts";
 import type { PreparedPhase } from "./phases.ts";
 import { askedPhases, phaseLines } from "./phases.ts";
 import { planCut } from "./plan-finetune.ts";
+import { plannedPhases } from "./planned-phases.ts";
 import { layerDecayOf } from "./recipes.ts";
 import { inMemoryOrSpooled } from "./run-dataset.ts";
 import type { RunSettings } from "./settings.ts";
@@ -84,6 +89,7 @@ export interface PreparedRun extends CutModel {
  * @throws {UsageError | TopologyError | KerasFileError | DataError} for whatever would stop the run, before anything is computed.
  */
 export async function prepareRun(settings: RunSettings): Promise<PreparedRun> {
+  const started = performance.now();
   const given = await openModel(settings);
   const data =
     typeof settings.data === "string"
@@ -150,14 +156,32 @@ export async function prepareRun(settings: RunSettings): Promise<PreparedRun> {
     dialectOf(checkpoint),
     checkpoint.kerasVersion,
   );
-  const cost = await costQuestion(dataset, optimizer, decided, reader);
+  const engine = await ensureEngine();
+  const { weights } = checkpoint;
+  const plans = await plannedPhases({
+    cuts,
+    phases: asked.map(({ epochs }, index) => ({ epochs, optimizer: optimizers[index]! })),
+    conditions: await costConditions(dataset, optimizer, decided, reader, engine),
+    views: decided.views,
+    planOf: (index, cost) =>
+      planCut(model, cuts.phases[index]!.cut, cuts.phases[index]!.resolution, {
+        ...(image && { imageSize: image.imageSize }),
+        cost,
+        augmentation: augmentation?.planned,
+      }),
+    trial: { dataset, reader, weights, task, objective, seed: decided.seed, imageSize: decided.imageSize },
+    cachedSamples: await cachedSamples({ dataset, reader, cut, weights, engine, augmentation }, decided),
+    saving: {
+      writes: settings.out !== null,
+      saveEvery: settings.saveEvery,
+      judges: settings.out !== null && settings.report,
+      parameters: parameterCount(weightSpecsOf(model).values()),
+    },
+    started,
+  });
   const phases = cuts.phases.map(({ resolution, cut: own }, index): PreparedPhase => {
     const { epochs, schedule, warmup } = asked[index]!;
-    const plan = planCut(model, own, resolution, {
-      ...(image && { imageSize: image.imageSize }),
-      cost,
-      augmentation: augmentation?.planned,
-    });
+    const plan = plans[index]!;
     const { frozen, summary } = resolution;
     const decidedBy = { policy: summary, plan, frozen, optimizer: optimizers[index]! };
     return { ...own, number: index + 1, epochs, schedule, warmup, ...decidedBy };
@@ -181,9 +205,8 @@ export async function prepareRun(settings: RunSettings): Promise<PreparedRun> {
         ...(image && { preprocessing: `${image.preprocess} (${image.reason})` }),
         policy,
         ...(newHead && { newHead }),
-        samples: cost.trainSamples * (cost.views ?? 1) + cost.validationSamples,
         unit: sampleUnit(dataset),
-        ...cacheContext(decided),
+        ...diskContext(decided, dataset),
         batchSize: decided.batchSize,
       }),
       ...phaseLines(phases, decided.layerDecay),
@@ -276,14 +299,24 @@ function notesOf(
   };
 }
 
-function cacheContext({ cache, cacheDtype }: DecidedSettings): {
-  cacheFolder?: string;
-  freeBytes?: number;
-  cacheDtype?: "float32" | "float16";
-} {
-  if (cache === false) return {};
-  const freeBytes = freeBytesAt(cache);
-  return { cacheFolder: cache, ...(freeBytes !== undefined && { freeBytes }), cacheDtype };
+/** Returns the folders that the run writes to. */
+function diskContext(
+  { cache, cacheDtype, out }: DecidedSettings,
+  dataset: StoredDataset,
+): Partial<PlanContext> {
+  const outFolder = out === null ? {} : { outFolder: out };
+  if (dataset.kind === "arrays")
+    return isSpooled(dataset)
+      ? { place: "run", rowFolder: rowFolderOf(cache), ...outFolder }
+      : { place: "memory", ...outFolder };
+  const rowFolder = rowFolderOf(cache);
+  const freeBytes = freeBytesAt(rowFolder);
+  return {
+    rowFolder,
+    place: cache === false ? "run" : "cache",
+    ...(cache !== false && { cacheFolder: cache, cacheDtype, ...(freeBytes !== undefined && { freeBytes }) }),
+    ...outFolder,
+  };
 }
 
 function dataLine(dataset: StoredDataset, labels: readonly string[]): string {

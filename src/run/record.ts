@@ -9,12 +9,13 @@ import { hashFrozenWeights, proofOf } from "./proof.ts";
 import type { RunTraining } from "./training.ts";
 import { tunedCheckpoint } from "./training.ts";
 
-/** Returns what the run leaves: the tuned checkpoint with its flags, what it cost, and the proof that the rest did not move. */
+/** Returns what the run leaves, which began at `started` as `performance.now()` tells it: the tuned checkpoint with its flags, what it cost, and the proof that the rest did not move. */
 export function runRecord(
   run: PreparedRun,
   engine: EngineInfo,
   features: RunFeatures,
   { history, bestEpoch, weights, optimizer, proofs }: RunTraining,
+  started: number,
 ): RunRecord {
   const checkpoint = tunedCheckpoint(run, weights, history.at(-1)?.phase, optimizer);
   const moving = new Map([...weights].map(([path, layer]) => [path, new Set(layer.map(({ name }) => name))]));
@@ -34,10 +35,13 @@ export function runRecord(
     features: figures,
     unit: sampleUnit(run.dataset),
     bad: features.bad(),
+    duplicates: features.duplicates(),
+    warnings: run.warnings,
     measured: {
       extractionSeconds: figures.seconds,
       epochSeconds: laterEpochSeconds(history),
-      cacheBytes: figures.bytes,
+      cacheBytes: run.plan.cost?.cacheBytes === 0 ? 0 : figures.bytes,
+      runSeconds: (performance.now() - started) / 1000,
       peakBytes: process.resourceUsage().maxRSS * 1024,
     },
     writing: run.writing,

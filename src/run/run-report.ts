@@ -1,38 +1,41 @@
 /** @file The report of a run, from what the run leaves. */
+import { basename, dirname, relative, resolve, sep } from "node:path";
 import { thumbnail } from "../data/decode.ts";
-import { formatBytes, formatSeconds } from "../freeze/plan-text.ts";
-import { formatPolicy } from "../freeze/policy.ts";
-import { optionName, optionSetTo, shellWord } from "../options.ts";
+import type { Duplicate } from "../data/duplicates.ts";
+import { maskColor, maskPicture } from "../data/mask-picture.ts";
 import type {
   ClassRow,
-  CostRow,
+  DuplicateNote,
+  MaskNote,
   OutputReport,
   RunReport,
-  SampleNote,
   SplitReport,
 } from "../report/run-report.ts";
 import { flatFigures } from "../task/figures.ts";
+import { callText } from "./call-text.ts";
+import { costRows } from "./cost-rows.ts";
 import type { RunRecord } from "./folder.ts";
+import type { JudgedMask } from "./judged-masks.ts";
+import type { JudgedValidation } from "./judged-validation.ts";
 import type { FinetuneOptions } from "./options.ts";
 import type { PreparedRun } from "./prepare.ts";
 
 /**
  * Returns what a page says of a run. Thumbnails of the mistakes are read from their files.
- * @param validation the validation samples, judged one by one; null where there are none.
- * @param options what the caller asked for.
+ * @param judged The validation samples, judged one by one; null where there are none.
+ * @param options What the caller asked for.
  */
 export async function runReport(
   run: PreparedRun,
   record: Omit<RunRecord, "report">,
-  validation: SplitReport | null,
+  judged: JudgedValidation | null,
   options: FinetuneOptions,
 ): Promise<RunReport> {
   const { settings, dataset, plan, warnings } = run;
-  const title =
-    typeof settings.model === "string" ? `${settings.model} on ${dataText(settings.data)}` : "A run";
+  const shown = nameBelow(run);
   return {
     version: 1,
-    title,
+    title: titleOf(settings),
     command: callText(options),
     finished: new Date().toISOString(),
     facts: [
@@ -50,11 +53,10 @@ export async function runReport(
       frozenWeights: proof.weights.length,
       unchanged: proof.unchanged,
     })),
-    splits: await Promise.all(
-      [...(validation ? [validation] : []), ...testSplit(run, record)].map((split) =>
-        dataset.kind === "images" ? withThumbnails(split) : split,
-      ),
-    ),
+    splits: [
+      ...(judged ? [await withImages(judged, dataset.kind === "images", shown)] : []),
+      ...testSplit(run, record),
+    ],
     layers: plan.layers.map(({ path, className, stage, parameters, trainable, side }) => ({
       path,
       className,
@@ -63,9 +65,11 @@ export async function runReport(
       trainable,
       side,
     })),
-    cost: costRows(record),
+    cost: plan.cost ? costRows(plan, record.measured) : [],
     warnings,
-    bad: record.bad,
+    duplicates: await duplicateNotes(record.duplicates.slice(0, mostDuplicates), dataset, shown),
+    duplicateCount: record.duplicates.length,
+    bad: record.bad.map(({ path, reason }) => ({ path: shown(path), reason })),
   };
 }
 
@@ -94,82 +98,109 @@ function testSplit({ task }: PreparedRun, { test }: Pick<RunRecord, "test">): re
 
 type PerOutput<T> = T | Readonly<Record<string, T>>;
 
-function dataText(data: unknown): string {
-  return typeof data === "string" ? data : "a dataset";
+/** Returns the names of model and data as people call them. */
+function titleOf({ model, data }: PreparedRun["settings"]): string {
+  const named = (value: unknown, otherwise: string): string =>
+    typeof value === "string" ? basename(resolve(value)) : otherwise;
+  return `${named(model, "A model")} on ${named(data, "a dataset")}`;
 }
 
-/** Returns the rows of plan beside cost. */
-function costRows({ plan: { cost }, measured }: Omit<RunRecord, "report">): readonly CostRow[] {
-  if (!cost) return [];
-  return [
-    {
-      what: "extraction",
-      predicted: formatSeconds(cost.extractionSeconds),
-      measured: formatSeconds(measured.extractionSeconds),
-    },
-    {
-      what: "epoch",
-      predicted: formatSeconds(cost.epochSeconds),
-      measured: formatSeconds(measured.epochSeconds),
-    },
-    {
-      what: "features",
-      predicted: formatBytes(cost.cacheBytes),
-      measured: formatBytes(measured.cacheBytes),
-    },
-    ...(cost.processBytes === undefined
-      ? []
-      : [
-          {
-            what: "memory",
-            predicted: formatBytes(cost.processBytes),
-            measured: formatBytes(measured.peakBytes),
-          },
-        ]),
-  ];
+/** Returns what shortens paths of samples to those below the data's folder. */
+function nameBelow({ settings: { data }, dataset }: PreparedRun): (path: string) => string {
+  if (dataset.kind === "arrays") return (name) => name;
+  const paths = dataset.samples.map(({ path }) => path);
+  const own = typeof data === "string" ? resolve(data) : "";
+  const root = own !== "" && paths.every((path) => isBelow(resolve(path), own)) ? own : commonFolder(paths);
+  return (path) => (root !== "" && isBelow(resolve(path), root) ? relative(root, resolve(path)) : path);
 }
 
-/** Options that are no part of what a run is: functions, and what `freeze` is written as instead. */
-const notRepeated: ReadonlySet<string> = new Set([
-  "freeze",
-  "callbacks",
-  "onProgress",
-  "signal",
-  "overwrite",
-]);
-
-/** Returns the call that repeats a run, as the caller wrote it: with flags on the command line, with options in code. */
-function callText(options: FinetuneOptions): string {
-  const isCommand = optionName("epochs").startsWith("--");
-  const given = Object.entries(options).flatMap(([name, value]) => {
-    if (notRepeated.has(name) || value === undefined) return [];
-    const isObject = typeof value === "object" && value !== null;
-    if (isObject && (name === "model" || name === "data")) return [optionSetTo(name, "…")];
-    const text = isObject ? JSON.stringify(value) : value;
-    return [optionSetTo(name, isCommand && typeof text === "string" ? shellWord(text) : text)];
-  });
-  const { freeze = [] } = options;
-  const frozen = [freeze].flat().map(formatPolicy);
-  if (isCommand) return ["finetune", ...given, ...frozen].join(" ");
-  const policies = frozen.length > 0 ? [`freeze: [${frozen.join(", ")}]`] : [];
-  return `finetune({ ${[...given, ...policies].join(", ")} })`;
+function isBelow(path: string, folder: string): boolean {
+  return path.startsWith(folder.endsWith(sep) ? folder : folder + sep);
 }
 
-/** Adds the images of the mistakes, which are named by their paths. */
-async function withThumbnails(split: SplitReport): Promise<SplitReport> {
-  const shown = (notes: readonly SampleNote[] | undefined): Promise<SampleNote[]> =>
-    Promise.all(
-      (notes ?? []).map(async (note) => {
-        const image = await thumbnail(note.name);
-        return image === undefined ? note : { ...note, thumbnail: image };
-      }),
+/** Returns the deepest folder that all paths lie below; empty where there is none. */
+function commonFolder(paths: readonly string[]): string {
+  const [first = "", ...others] = paths.map((path) => dirname(resolve(path)));
+  return others.reduce((folder, path) => {
+    let common = folder;
+    while (common !== dirname(common) && common !== path && !isBelow(path, common)) common = dirname(common);
+    return common;
+  }, first);
+}
+
+/** Adds the images of the mistakes, which are named by their paths, and draws the masks. */
+async function withImages(
+  { validation, masks, verdicts, names }: JudgedValidation,
+  isImages: boolean,
+  shown: (path: string) => string,
+): Promise<SplitReport> {
+  const outputs = validation.outputs.map(async (output): Promise<OutputReport> => {
+    const { mistakes, suspects, misses } = output;
+    const drawn = await Promise.all(
+      (masks.get(output.name) ?? []).map((mask) => drawnMask(mask, names, output.labels.length)),
     );
-  const outputs = split.outputs.map(
-    async (output): Promise<OutputReport> => ({
+    const told = verdicts.get(output.name);
+    const notes = async <Note extends { readonly name: string }>(some: readonly Note[]) =>
+      (isImages ? await withThumbnails(some) : some).map((note) => ({ ...note, name: shown(note.name) }));
+    return {
       ...output,
-      ...(output.mistakes && { mistakes: await shown(output.mistakes) }),
-      ...(output.suspects && { suspects: await shown(output.suspects) }),
+      ...(told && { verdicts: { ...told, names: told.names.map(shown) } }),
+      ...(mistakes && { mistakes: await notes(mistakes) }),
+      ...(suspects && { suspects: await notes(suspects) }),
+      ...(misses && { misses: await notes(misses) }),
+      ...(drawn.length > 0 && {
+        masks: await notes(drawn),
+        maskColors: output.labels.map((_, index) => maskColor(index)),
+      }),
+    };
+  });
+  return { ...validation, outputs: await Promise.all(outputs) };
+}
+
+async function drawnMask(
+  { row, right, truth, predicted, ...size }: JudgedMask,
+  names: readonly string[],
+  classes: number,
+): Promise<MaskNote> {
+  return {
+    name: names[row] ?? String(row),
+    right,
+    aspect: size.width / size.height,
+    truth: await maskPicture(truth, size, classes),
+    predicted: await maskPicture(predicted, size, classes),
+  };
+}
+
+/** Adds a small image to each note that names a file which can be decoded. */
+function withThumbnails<Note extends { readonly name: string }>(
+  notes: readonly Note[],
+): Promise<(Note & { readonly thumbnail?: string })[]> {
+  return Promise.all(
+    notes.map(async (note) => {
+      const image = await thumbnail(note.name);
+      return image === undefined ? note : { ...note, thumbnail: image };
     }),
   );
-  return { ...split, outputs: await Promise.all(outputs) };
+}
+
+/** At most so many duplicates are listed. */
+const mostDuplicates = 24;
+
+async function duplicateNotes(
+  duplicates: readonly Duplicate[],
+  dataset: PreparedRun["dataset"],
+  shown: (path: string) => string,
+): Promise<readonly DuplicateNote[]> {
+  const placeOf = ({ split, label }: Duplicate["twin"]): string =>
+    [split, label === undefined ? undefined : dataset.classNames?.[label]]
+      .filter((part) => part !== undefined)
+      .join(", ");
+  const notes = duplicates.map((duplicate) => ({
+    name: duplicate.path,
+    place: placeOf(duplicate),
+    twin: shown(duplicate.twin.path),
+    twinPlace: placeOf(duplicate.twin),
+  }));
+  const pictured = dataset.kind === "images" ? await withThumbnails(notes) : notes;
+  return pictured.map((note) => ({ ...note, name: shown(note.name) }));
 }

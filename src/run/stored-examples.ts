@@ -74,6 +74,7 @@ export function storedExamples(
       return { examples, names: numbered(sampleCount(examples)) };
     },
     extracted: () => computed,
+    duplicates: () => [],
     close: async () => {
       release();
       dataset.stored.close();

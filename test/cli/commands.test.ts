@@ -37,8 +37,19 @@ describe("a run", () => {
     };
     expect(Object.keys(run).sort()).toEqual(
       [
-        ...["bad", "bestEpoch", "engine", "epochs", "features", "files", "history", "labels", "measured"],
-        ...["out", "phases", "plan", "proof", "task", "validation"],
+        ...[
+          "bad",
+          "bestEpoch",
+          "duplicates",
+          "engine",
+          "epochs",
+          "features",
+          "files",
+          "history",
+          "labels",
+          "measured",
+        ],
+        ...["out", "phases", "plan", "proof", "task", "validation", "warnings"],
       ].sort(),
     );
     expect([run["out"], run["engine"], run["epochs"]]).toEqual([out, "wasm", 2]);

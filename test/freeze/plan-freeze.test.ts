@@ -205,7 +205,50 @@ describe("the cost of a plan", () => {
     const cached = plan(resnet, freezeUntil("conv4"), { cost: { speed } }).cost!;
     expect(Math.floor(cached.extractionSeconds / 1e12)).toBe(1);
     expect(cached.epochSeconds).toBeLessThan(1e12);
-    expect(plan(application("VGG16"), [], { cost: { speed } }).cost!.epochSeconds).toBeGreaterThan(1e12);
+    const pixels = (trainSamples: number) =>
+      plan(application("VGG16"), [], { cost: { speed, trainSamples } }).cost!;
+    const [few, many] = [pixels(1), pixels(1000)];
+    expect([few.extractionSeconds, few.epochSeconds < 1e12]).toEqual([1e12, true]);
+    expect([many.extractionSeconds, many.epochSeconds > 1e15]).toEqual([1e15, true]);
+  });
+
+  test("what the cache holds already is not computed again", () => {
+    const conditions = { trainSamples: 80, validationSamples: 20 };
+    const of = (cachedSamples: number) =>
+      plan(resnet, freezeUntil("conv4"), { cost: { ...conditions, cachedSamples } }).cost!;
+    expect(of(75).extractionSeconds).toBe(of(0).extractionSeconds / 4);
+    expect(of(100)).toMatchObject({ extractionSeconds: 0, keptSamples: 100, cachedSamples: 100 });
+  });
+
+  test("rows that are too many for memory lie beside the cache; pixels never do", () => {
+    const cost = { trainSamples: 100 };
+    expect(plan(resnet, freezeUntil("conv4"), { cost }).cost!.rowBytes).toBe(100 * 4 * 28 * 28 * 512);
+    expect(plan(resnet, freezeAllButHead(), { cost }).cost!.rowBytes).toBe(0);
+    expect(plan(resnet, [], { cost: { trainSamples: 10_000 } }).cost!.rowBytes).toBe(0);
+  });
+
+  test("measured seconds take the place of predicted ones, and scale full training, which was not measured", () => {
+    const conditions = { trainSamples: 64, validationSamples: 32, batchSize: 32, extractionBatch: 16 };
+    const measured = {
+      static: { perBatch: 16, perSample: 2 },
+      step: { perBatch: 10, perSample: 4 },
+      forward: { perBatch: 1, perSample: 1 },
+    };
+    const { cost } = plan(resnet, freezeUntil("conv4"), { cost: { ...conditions, measured } });
+    expect(cost!.extractionSeconds).toBe(96 * 3);
+    expect(cost!.epochSeconds).toBe(2 * 10 + 64 * 4 + 1 + 32);
+    const { epochRatio } = plan(resnet, freezeUntil("conv4"), { cost: conditions }).cost!;
+    expect(cost!.epochRatio / epochRatio).toBeGreaterThan(0.2);
+    expect(cost!.epochRatio / epochRatio).toBeLessThan(5);
+  });
+
+  test("features of a cut after another one cost what lies between them", () => {
+    const graph = tinyGraph([imageInput(), conv("a"), conv("b"), conv("c"), pool(), dense("out")]);
+    const resolution = resolveFreeze(graph, freezeUntil("b"), {});
+    const after = partition(graph, resolution);
+    const of = (rest: Partial<CostConditions>): number =>
+      plan(graph, freezeUntil("c"), { cost: rest }).cost!.extractionSeconds;
+    expect(of({ after })).toBe(of({}) - plan(graph, freezeUntil("b")).cost!.extractionSeconds);
   });
 });
 
@@ -252,13 +295,16 @@ describe("the peak memory of a training step", () => {
     expect(cost.stepBytes).toBe(cost.wholeStepBytes);
   });
 
-  test("process memory is the larger of the step with two copies of the best weights and the extraction", () => {
+  test("process memory is the larger of the step with two copies of the best weights and the extraction, and the rows", () => {
     const policy = freezeUntil("b");
     const { parameters } = plan(graph, policy);
     const process = (rest: Partial<CostConditions>): number =>
       plan(graph, policy, { cost: { residentBytes: 1000, ...rest } }).cost!.processBytes!;
-    expect(process({ batchSize: 64 })).toBe(
-      1000 + bytes(policy, { batchSize: 64 }) + 8 * parameters.trainable,
+    const rows = 4 * 16 * 16 * 4;
+    const step = bytes(policy, { batchSize: 64 });
+    expect(process({ batchSize: 64 })).toBe(1000 + rows + step + 8 * parameters.trainable);
+    expect(process({ batchSize: 64, savesStates: true, workingBytes: 7 }) - process({ batchSize: 64 })).toBe(
+      7 + 4 * 4 * parameters.trainable,
     );
     const [small, large] = [512, 1024].map((extractionBatch) => process({ extractionBatch }));
     expect(large! - small!).toBe(4 * 512 * 2 * 16 * 16 * 4);

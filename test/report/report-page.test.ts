@@ -19,7 +19,12 @@ const values: OutputReport = {
   perPosition: false,
   labels: [],
   samples: 40,
-  scatter: Array.from({ length: 40 }, (_, index) => [index, index + Math.sin(index)] as const),
+  scatters: [
+    {
+      label: "",
+      points: Array.from({ length: 40 }, (_, index) => [index, index + Math.sin(index)] as const),
+    },
+  ],
 };
 
 const pages = [

@@ -53,7 +53,9 @@ function record(own: Checkpoint, name: string, format: CheckpointFormat): RunRec
     features: { samples: 3, extracted: 3, cached: 0, bytes: 9, seconds: 1 },
     unit: "images",
     bad,
-    measured: { extractionSeconds: 1, epochSeconds: 2, cacheBytes: 3, peakBytes: 4 },
+    duplicates: [],
+    warnings: [],
+    measured: { extractionSeconds: 1, epochSeconds: 2, cacheBytes: 3, runSeconds: 5, peakBytes: 4 },
   };
 }
 

@@ -76,7 +76,9 @@ function record(changes: Partial<RunRecord> = {}): RunRecord {
     features: { samples: 3, extracted: 3, cached: 0, bytes: 9, seconds: 1 },
     unit: "images",
     bad: [],
-    measured: { extractionSeconds: 1, epochSeconds: 2, cacheBytes: 3, peakBytes: 4 },
+    duplicates: [],
+    warnings: [],
+    measured: { extractionSeconds: 1, epochSeconds: 2, cacheBytes: 3, runSeconds: 5, peakBytes: 4 },
     ...changes,
   };
 }

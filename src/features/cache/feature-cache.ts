@@ -203,6 +203,21 @@ export async function openFeatureCache(options: FeatureCacheOptions): Promise<Fe
   };
 }
 
+/** Returns the keys of the samples whose features the cache holds; it is neither made, marked as used, nor changed. */
+export async function cachedKeys({
+  directory = defaultCacheDirectory(),
+  trunkKey,
+  tensors,
+  storage = "float32",
+}: Pick<FeatureCacheOptions, "directory" | "trunkKey" | "tensors" | "storage">): Promise<
+  ReadonlySet<string>
+> {
+  const layout = recordLayout(tensors, storage);
+  const folder = join(directory, folderName(trunkKey, layout));
+  const records = await newRecords(folder, layout, new Map()).catch(() => []);
+  return new Set(records.map(({ sampleKey }) => sampleKey));
+}
+
 /** Returns the name of a trunk's folder. Its records have one size, so another layout is another folder. */
 function folderName(trunkKey: string, layout: RecordLayout): string {
   return createHash("sha256")

@@ -22,6 +22,8 @@ export interface Chart {
   readonly series: readonly Series[];
   readonly xRange?: readonly [number, number];
   readonly yRange?: readonly [number, number];
+  /** True if x is a number of something, as epochs: ticks are whole. */
+  readonly isWholeX?: boolean;
   /** Positions of vertical lines, with what they mark. */
   readonly marks?: readonly { readonly x: number; readonly label: string }[];
 }
@@ -117,13 +119,17 @@ export const chartScript = `
           x: { time: false, ...(chart.xRange && { range: chart.xRange }) },
           y: chart.yRange ? { range: chart.yRange } : {},
         },
-        axes: [axis(chart.xLabel), { ...axis(chart.yLabel), size: 58 }],
+        axes: [
+          { ...axis(chart.xLabel), ...(chart.isWholeX && { incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000] }) },
+          { ...axis(chart.yLabel), size: 72 },
+        ],
+        legend: { live: false },
         cursor: { drag: { x: false, y: false } },
         series: [{ label: chart.xLabel }, ...chart.series.map((series, index) => {
           const stroke = color(lines[index % lines.length]);
           return {
             label: series.label, stroke, width: series.isPoints ? 0 : 2, spanGaps: true,
-            ...(series.isDashed && { dash: [6, 4] }),
+            ...(series.isDashed && { dash: [6, 4], points: { show: false } }),
             ...(series.isPoints && { paths: () => null, points: { show: true, size: 5, fill: stroke, stroke } }),
           };
         })],

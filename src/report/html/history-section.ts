@@ -19,6 +19,7 @@ export function historyCharts(runs: readonly NamedHistory[], charts: ChartList):
   const chartOf = (title: string, keys: readonly (readonly [key: string, label: string])[]): Chart => ({
     title,
     xLabel: "epoch",
+    isWholeX: true,
     yLabel: title,
     x,
     marks,

@@ -1,5 +1,5 @@
 /** @file Results of one output on one split, as a part of the page. */
-import type { OutputReport, Point, SampleNote, SplitReport } from "../run-report.ts";
+import type { OutputReport, Point, SampleNote, Scatter, SplitReport, ValueNote } from "../run-report.ts";
 import type { ChartList } from "./charts.ts";
 import { curvesChart } from "./charts.ts";
 import { confusionTable } from "./confusion.ts";
@@ -12,7 +12,9 @@ export function outputParts(split: SplitReport, output: OutputReport, charts: Ch
     ["Classes", classTable(output)],
     ["Precision, recall and ROC", curveCharts(output, charts)],
     ["Calibration", calibrationPart(output, charts)],
-    ["Predicted against true", scatterPart(output, charts)],
+    ["Predicted against true", (output.scatters ?? []).map((one) => scatterPart(one, charts)).join("")],
+    ["Largest errors", missesList(output.misses ?? [])],
+    ["Masks", masksPart(output)],
     ["Worst mistakes", samplesList(output.mistakes ?? [])],
     ["Likely label errors", suspectsPart(output.suspects ?? [])],
   ];
@@ -94,12 +96,13 @@ function calibrationPart({ calibration }: OutputReport, charts: ChartList): stri
   return `<p>Expected calibration error ${percent(calibration.expectedError)}: so far confidence and accuracy are apart on average.</p><div class="charts">${chart}<div>${table("Samples by the confidence of the prediction.", ["confidence", "samples", "mean confidence", "accuracy"], rows, new Set([1, 2, 3]))}</div></div>`;
 }
 
-function scatterPart({ scatter = [] }: OutputReport, charts: ChartList): string {
-  if (scatter.length === 0) return "";
-  const points = scatter.toSorted((a, b) => a[0] - b[0]);
+function scatterPart({ label, points: given }: Scatter, charts: ChartList): string {
+  if (given.length === 0) return "";
+  const of = label === "" ? "" : ` of ${label}`;
+  const points = given.toSorted((a, b) => a[0] - b[0]);
   const x = points.map(([truth]) => truth);
   const values = charts.add({
-    title: "Predicted against true",
+    title: `Predicted against true${of}`,
     xLabel: "true value",
     yLabel: "predicted",
     x,
@@ -109,7 +112,7 @@ function scatterPart({ scatter = [] }: OutputReport, charts: ChartList): string 
     ],
   });
   const residuals = charts.add({
-    title: "Residuals",
+    title: `Residuals${of}`,
     xLabel: "true value",
     yLabel: "predicted less true",
     x,
@@ -121,6 +124,38 @@ function scatterPart({ scatter = [] }: OutputReport, charts: ChartList): string 
   return `<div class="charts">${values}${residuals}</div>`;
 }
 
+function missesList(misses: readonly ValueNote[]): string {
+  if (misses.length === 0) return "";
+  const items = misses.map(({ name, value, given, predicted, thumbnail }) => {
+    const of = value === "" ? "" : `${escaped(value)} `;
+    const told = `${of}true <b>${figure(given)}</b>, predicted <b>${figure(predicted)}</b>`;
+    return `<li>${imageOf(thumbnail, name)}<p>${told}</p><p class="muted">${escaped(name)}</p></li>`;
+  });
+  return `<ul class="samples">${items.join("")}</ul>`;
+}
+
+/** Returns the worst masks as image, truth and prediction side by side. */
+function masksPart({ masks = [], maskColors = [], labels }: OutputReport): string {
+  if (masks.length === 0) return "";
+  const key = labels.map(
+    (label, index) =>
+      `<li><i style="background:${maskColors[index] ?? "#ffffff"}"></i>${escaped(label)}</li>`,
+  );
+  const items = masks.map(({ name, right, aspect, thumbnail, truth, predicted }) => {
+    const image = thumbnail
+      ? `<figure>${imageOf(thumbnail, name)}<figcaption>image</figcaption></figure>`
+      : "";
+    const drawn = (source: string, what: string): string =>
+      `<figure><img class="mask" src="${source}" alt="${escaped(`${what} of ${name}`)}"><figcaption>${what}</figcaption></figure>`;
+    return `<li><div class="side-by-side" style="--aspect:${aspect.toFixed(3)}">${image}${drawn(truth, "truth")}${drawn(predicted, "prediction")}</div><p>${percent(right)} of the pixels are right</p><p class="muted">${escaped(name)}</p></li>`;
+  });
+  return `<p>The samples with the fewest right pixels.</p><ul class="key">${key.join("")}</ul><ul class="masks">${items.join("")}</ul>`;
+}
+
+function imageOf(thumbnail: string | undefined, text: string): string {
+  return thumbnail ? `<img src="${thumbnail}" alt="${escaped(text)}">` : "";
+}
+
 function suspectsPart(suspects: readonly SampleNote[]): string {
   if (suspects.length === 0) return "";
   return `<p>The model is sure that these belong to another class than they are labeled with. Look at them: the label may be wrong.</p>${samplesList(suspects)}`;
@@ -129,9 +164,7 @@ function suspectsPart(suspects: readonly SampleNote[]): string {
 function samplesList(samples: readonly SampleNote[]): string {
   if (samples.length === 0) return "";
   const items = samples.map(({ name, given, predicted, confidence, givenScore, thumbnail }) => {
-    const image = thumbnail
-      ? `<img src="${thumbnail}" alt="${escaped(`${name}, labeled ${given}`)}" loading="lazy">`
-      : "";
+    const image = imageOf(thumbnail, `${name}, labeled ${given}`);
     const told = `labeled <b>${escaped(given)}</b> (${percent(givenScore)}), predicted <b>${escaped(predicted)}</b> (${percent(confidence)})`;
     return `<li>${image}<p>${told}</p><p class="muted">${escaped(name)}</p></li>`;
   });

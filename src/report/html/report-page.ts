@@ -20,6 +20,7 @@ export function reportPage(report: RunReport): string {
     ["cost", "Plan and cost", costPart(report)],
     ["proof", "Proof", proofPart(report)],
     ["warnings", "Warnings", listPart(report.warnings)],
+    ["duplicates", "Duplicates", duplicatesPart(report)],
     ["skipped", "Skipped samples", skippedPart(report)],
     ["repeat", "Repeat this run", repeatPart(report)],
   ];
@@ -95,7 +96,7 @@ function networkPart({ layers }: RunReport): string {
   const trained = layers.filter(({ trainable }) => trainable);
   const sum = (list: readonly StripLayer[]): number =>
     list.reduce((total, { parameters }) => total + parameters, 0);
-  const told = `${layers.length} layers from input to output; ${trained.length} train, with ${figure(sum(trained))} of ${figure(sum(layers))} parameters`;
+  const told = `${layers.length} layers from input to output; ${trained.length === 1 ? "1 trains" : `${trained.length} train`}, with ${figure(sum(trained))} of ${figure(sum(layers))} parameters`;
   const key = [
     ["static", "computed once and cached"],
     ["frozen", "frozen, runs in every step"],
@@ -118,7 +119,7 @@ function stageTable(layers: readonly StripLayer[]): string {
       escaped(stage),
       figure(own.length),
       figure(parameters),
-      trains === 0 ? "frozen" : `${trains} layers train`,
+      trains === 0 ? "frozen" : trains === 1 ? "1 layer trains" : `${trains} layers train`,
     ];
   });
   return table("By stage.", ["stage", "layers", "parameters", ""], rows, new Set([1, 2]));
@@ -140,7 +141,11 @@ function proofPart({ phases }: RunReport): string {
     escaped(name),
     `${from} to ${to}`,
     figure(frozenWeights),
-    unchanged ? `<span class="good">same sha256 as before</span>` : `<span class="bad">CHANGED</span>`,
+    frozenWeights === 0
+      ? "nothing is frozen"
+      : unchanged
+        ? `<span class="good">same sha256 as before</span>`
+        : `<span class="bad">CHANGED</span>`,
   ]);
   return table(
     "Weights that must not move, hashed before and after.",
@@ -152,6 +157,19 @@ function proofPart({ phases }: RunReport): string {
 
 function listPart(lines: readonly string[]): string {
   return lines.length === 0 ? "" : `<ul>${lines.map((line) => `<li>${escaped(line)}</li>`).join("")}</ul>`;
+}
+
+function duplicatesPart({ duplicates = [], duplicateCount = duplicates.length }: RunReport): string {
+  if (duplicates.length === 0) return "";
+  const rows = duplicates.map(({ name, place, twin, twinPlace, thumbnail }) => [
+    `${thumbnail ? `<img class="small" src="${thumbnail}" alt="">` : ""}${escaped(name)}`,
+    escaped(place),
+    escaped(twin),
+    escaped(twinPlace),
+  ]);
+  const some = duplicateCount > duplicates.length ? `; the first ${duplicates.length}` : "";
+  const caption = `${figure(duplicateCount)} with the bytes of a sample of another split or class${some}.`;
+  return table(caption, ["sample", "in", "is the same as", "in"], rows);
 }
 
 /** At most so many skipped samples are listed. */

@@ -35,7 +35,9 @@ caption { text-align: left; white-space: nowrap; color: var(--muted); padding-bo
 th[scope=row] { overflow-wrap: normal; white-space: nowrap; }
 th, td { padding: 5px 12px 5px 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--grid); font-weight: 400; }
 thead th { font-weight: 600; color: var(--muted); }
-.number { text-align: right; }
+thead th, .number { white-space: nowrap; overflow-wrap: normal; }
+td { min-width: 8ch; max-width: 48ch; } th[scope=row] { max-width: 48ch; overflow-wrap: anywhere; }
+.number { text-align: right; min-width: 0; }
 .confusion td, .confusion th { padding: 6px 8px; text-align: center; border: 1px solid var(--grid); min-width: 44px; }
 .confusion th[scope=row] { text-align: right; } .confusion .right { font-weight: 700; }
 .confusion small { display: block; color: inherit; }
@@ -43,12 +45,20 @@ pre { background: var(--card); border-radius: 8px; padding: 12px; overflow-x: au
 .samples { display: grid; grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); gap: 16px; list-style: none; padding: 0; }
 .samples img { width: 100%; height: auto; border-radius: 6px; display: block; margin-bottom: 4px; }
 .samples p { font-size: 13px; margin: 0; }
+.samples, .masks { margin: 0 0 16px; }
+.masks { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 460px), 1fr)); gap: 20px; list-style: none; padding: 0; }
+.masks p { font-size: 13px; margin: 4px 0 0; }
+.side-by-side { display: grid; grid-template-columns: repeat(3, minmax(0, 1fr)); gap: 8px; max-width: 520px; }
+.side-by-side img { border: 1px solid var(--grid); width: 100%; aspect-ratio: var(--aspect); object-fit: fill; display: block; border-radius: 4px; } .mask { image-rendering: pixelated; }
+.side-by-side figcaption { font-size: 12px; font-weight: 400; color: var(--muted); margin: 2px 0 0; }
+img.small { height: 40px; width: auto; border-radius: 4px; vertical-align: middle; margin: 2px 8px 2px 0; }
+.confusion th[scope=row] { min-width: 0; } th:has(img.small) { white-space: nowrap; }
 .strip { display: flex; height: 44px; border-radius: 6px; overflow: hidden; margin-bottom: 6px; border: 1px solid var(--grid); }
 .strip span { min-width: 1px; } .strip .static { background: var(--line-6); opacity: .35; } .strip .frozen { background: var(--line-1); opacity: .45; }
 .strip .train { background: var(--line-2); } .strip .cut { min-width: 4px; background: var(--bad); opacity: 1; }
 .key { display: flex; flex-wrap: wrap; gap: 4px 18px; padding: 0; margin: 0 0 14px; list-style: none; font-size: 13px; }
 .key i { display: inline-block; width: 12px; height: 12px; border-radius: 3px; margin-right: 6px; vertical-align: -1px; }
 .u-legend { font-size: 12px; text-align: left; } .u-legend th { font-weight: 400; border: 0; padding: 0 4px; } .u-legend td { border: 0; padding: 0 8px 0 0; }
-@media (max-width: 480px) { th[scope=row] { white-space: normal; } body { padding: 16px 12px 48px; } h1 { font-size: 22px; } .cards dd { font-size: 17px; } }
-@media print { nav { display: none; } section { break-inside: avoid-page; } body { max-width: none; } }
+@media (max-width: 480px) { th[scope=row] { white-space: normal; min-width: 14ch; } body { padding: 16px 12px 48px; } h1 { font-size: 22px; } .cards dd { font-size: 17px; } }
+@media print { .scroll { overflow: visible; } .samples li, .masks li, figure, tr { break-inside: avoid; } h2, h3 { break-after: avoid; } nav { display: none; } body { max-width: none; } }
 `;
