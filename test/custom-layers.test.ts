@@ -1,7 +1,7 @@
 /** Custom layers that a program registers, compared with the Keras that wrote the files. */
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import type { Checkpoint } from "../src/index.ts";
+import type { Checkpoint, CustomKernel, JsonObject, Tensor } from "../src/index.ts";
 import {
   freeze,
   inspect,
@@ -12,6 +12,7 @@ import {
   registerLayer,
   writeCheckpoint,
 } from "../src/index.ts";
+import { specOf } from "../src/topology/layer-specs.ts";
 import { customFiles, customFolder, predictionError, trainingError } from "./custom-records.ts";
 import { unpacked } from "./formats/model-fixtures.ts";
 import { scratch } from "./hdf5/temporary.ts";
@@ -125,4 +126,39 @@ describe("registerLayer refuses", () => {
   test("Lambda as a class, which stands for any function", () => {
     expect(() => registerLayer({ className: "Lambda", spec: {}, kernel })).toThrow(/"Lambda>layer_name"/);
   });
+});
+
+test("cached features depend on the kernel's text and on the version", () => {
+  const kernel: CustomKernel = ({ inputs: [x], ops }) => ops.mul(x, 2);
+  registerLayer({ className: "Key>Doubled", spec: {}, kernel });
+  registerLayer({ className: "Key>Later", spec: {}, kernel, version: 2 });
+  registerLayer({ className: "Key>Tripled", spec: {}, kernel: ({ inputs: [x], ops }) => ops.mul(x, 3) });
+  const identities = ["Key>Doubled", "Key>Later", "Key>Tripled"].map((name) => specOf(name)?.codeIdentity);
+  expect(new Set(identities).size).toBe(3);
+  expect(identities[0]).toContain(String(kernel));
+});
+
+test("a custom layer inside a TimeDistributed is that layer on each step", async () => {
+  registerOwnLayers();
+  const inner = {
+    class_name: "Pets>Scale",
+    config: { name: "scale", trainable: true, dtype: "float32", start: 1 },
+  };
+  const around = { class_name: "TimeDistributed", config: { name: "steps", trainable: true, layer: inner } };
+  const model = (layer: JsonObject, prefix: string): Checkpoint => {
+    const input = {
+      class_name: "InputLayer",
+      config: { name: "x", batch_input_shape: [null, 3, 2], dtype: "float32" },
+    };
+    const weight = (name: string, values: readonly number[]) => ({
+      ...{ name: prefix + name, dtype: "float32" as const, shape: [2], data: Float32Array.from(values) },
+    });
+    return {
+      ...{ format: "h5", kerasVersion: "2.15.0", notes: {} },
+      modelConfig: { class_name: "Sequential", config: { name: "model", layers: [input, layer] } },
+      weights: new Map([[prefix ? "steps" : "scale", [weight("factor", [2, 3]), weight("offset", [1, -1])]]]),
+    };
+  };
+  const x: Tensor = { dtype: "float32", shape: [1, 3, 2], data: Float32Array.of(1, 2, 3, 4, 5, 6) };
+  expect(await predict(model(around, "layer/"), x)).toEqual(await predict(model(inner, ""), x));
 });

@@ -149,6 +149,6 @@ export function refusalInside(specOf: SpecOf, { className, config }: NestedLayer
   if (spec) return spec.refusal?.(config);
   return {
     reason: `the layer inside, ${className}, is unknown`,
-    advice: "Rebuild it from Keras layers and save the model again.",
+    advice: "Register it (docs/custom-layers.md), or rebuild it from Keras layers and save the model again.",
   };
 }
