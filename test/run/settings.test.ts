@@ -54,7 +54,7 @@ describe("an option out of range is refused by its name in code", () => {
     ["bnMode", ["off"], /one of inference, follow, freeze, train/],
     ["preprocess", ["Caffe"], /one of auto, caffe, tf, torch, unit, none, or mean=…,std=…/],
     ["cacheDtype", ["float64"], /one of float32, float16/],
-    ["outputFormat", ["pb"], /one of keras, h5, weights\.h5, tfjs, onnx/],
+    ["outputFormat", ["pb"], /one of keras, h5, weights\.h5, tfjs, hub, onnx/],
     ["cache", ["", true], /a folder, or false/],
     ["exif", ["no"], /true or false/],
     ["out", [""], /some text/],

@@ -9,6 +9,7 @@ import { ensureEngine, useEngine } from "../../src/engine/backend.ts";
 import { DataError, UsageError } from "../../src/errors.ts";
 import { readCheckpoint } from "../../src/formats/checkpoint-file.ts";
 import { evaluate } from "../../src/inference/evaluate.ts";
+import type { Tensor } from "../../src/tensor.ts";
 import { createTrainer } from "../../src/training/trainer.ts";
 import { folderWith } from "../data/answers.ts";
 import type { Figures, PublicSituation, SituationFiles } from "./public-situations.ts";
@@ -57,6 +58,32 @@ test("docs/situations.md has a row of each", () => {
   const page = readFileSync(new URL("../../docs/situations.md", import.meta.url), "utf8");
   const rows = page.split("\n").filter((line) => line.startsWith("| ") && !line.startsWith("| situation"));
   expect(rows).toEqual(publicSituations.map(rowOf));
+});
+
+test("an array of fewer values than its shape says is refused, in inputs, targets and weights", async () => {
+  const situation = publicSituations.find(({ name }) => name === "class weights of one output");
+  if (!situation) throw new Error("the situation is gone");
+  const checkpoint = await readCheckpoint((await writeSituation(situation, await folderWith())).model);
+  const [dataset] = await datasetsOf(situation, { photos: null, masks: null, table: null });
+  if (dataset?.kind !== "arrays") throw new Error("arrays");
+  const { inputs, targets } = dataset as { inputs: Tensor; targets: Tensor };
+  const short = (tensor: Tensor): Tensor => ({ ...tensor, data: tensor.data.slice(1) });
+  const weights: Tensor = { dtype: "float32", shape: [10], data: new Float32Array(10).fill(1) };
+  const trainer = await createTrainer(checkpoint, { freeze: [] });
+  try {
+    await expect(trainer.trainOnBatch(short(inputs), targets)).rejects.toThrow(
+      /^given: \[10,4\] holds 40 values: expected as many, got 39\.$/,
+    );
+    await expect(trainer.trainOnBatch(inputs, short(targets))).rejects.toThrow(/^targets: .*, got 9\.$/);
+    await expect(trainer.trainOnBatch(inputs, targets, { sampleWeights: short(weights) })).rejects.toThrow(
+      /^sample weights: .*, got 9\.$/,
+    );
+    await expect(evaluate(checkpoint, { ...dataset, inputs: short(inputs) })).rejects.toThrow(
+      /expected as many, got 39/,
+    );
+  } finally {
+    trainer.dispose();
+  }
 });
 
 test("a metric that Keras cannot compute from probabilities is computed from their classes", async () => {
