@@ -1,5 +1,5 @@
 import { ftruncateSync, readSync, writeSync } from "node:fs";
-import { FS } from "h5wasm/node";
+import type { FS } from "h5wasm/node";
 
 /** A file as the HDF5 library sees it. Positions and sizes are in bytes. */
 export interface VirtualFile {
@@ -84,8 +84,8 @@ export function mount(file: VirtualFile): string {
 /** Withdraws a file from the library, even if the library failed to close it. */
 export function unmount(path: string): void {
   mounted.delete(path);
-  for (const stream of fileSystem.streams) {
-    if (stream?.path === path) stream.file = closedFile;
+  for (const { streams } of guarded) {
+    for (const stream of streams) if (stream?.path === path) stream.file = closedFile;
   }
 }
 
@@ -119,7 +119,8 @@ interface FileSystem {
   ftruncate(descriptor: number, size: number): void;
 }
 
-let fileSystem: FileSystem;
+/** The file systems of the library's instances. */
+const guarded: FileSystem[] = [];
 /** Paths that the C library's `tmpfile()` opens. h5wasm writes each error there before it throws it. */
 const errorText = /^\/tmp\/tmpfile_/;
 
@@ -128,8 +129,9 @@ const errorText = /^\/tmp\/tmpfile_/;
  * nothing else, so no model file can make it read another file (external links, external storage, virtual datasets) or
  * load a filter plug-in.
  */
-export function guardFileSystem(): void {
-  fileSystem = FS as unknown as FileSystem;
+export function guardFileSystem(library: typeof FS): void {
+  const fileSystem = library as unknown as FileSystem;
+  guarded.push(fileSystem);
   const { unlink, stat, lstat, fstat, ftruncate } = fileSystem;
   const pathStatus = (otherwise: (path: string) => unknown) => (path: string) => {
     const file = mounted.get(path);

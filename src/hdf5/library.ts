@@ -1,24 +1,57 @@
-import { type Module, ready } from "h5wasm/node";
+import * as first from "h5wasm/node";
 import { KerasFileError } from "../errors.ts";
 import { guardFileSystem } from "./file-system.ts";
 
 /** The interface of the compiled library. */
-export type Library = typeof Module;
+export type Library = typeof first.Module;
 
-/** Loads the HDF5 library (WebAssembly) once per process. Its calls throw on failure instead of printing to stderr. */
-export function loadLibrary(): Promise<Library> {
-  loading ??= ready.then((library) => {
-    library.activate_throwing_error_handler();
-    guardFileSystem();
-    return library;
-  });
+/** The compiled library and the class of its files. */
+export interface LoadedLibrary {
+  readonly library: Library;
+  readonly File: typeof first.File;
+}
+
+/**
+ * Loads the HDF5 library (WebAssembly), once per process unless it is abandoned. Its calls throw on failure instead of printing to
+ * stderr.
+ */
+export function loadLibrary(): Promise<LoadedLibrary> {
+  loading ??= load();
   return loading;
 }
 
-let loading: Promise<Library> | undefined;
+let loading: Promise<LoadedLibrary> | undefined;
+let instances = 0;
 
-/** Returns the innermost cause in HDF5's diagnostic stack, or the error's first line if it has none. */
+async function load(): Promise<LoadedLibrary> {
+  instances += 1;
+  // Node loads a module once for each address: another query is another instance, with memory of its own.
+  const address = `${import.meta.resolve("h5wasm/node")}?instance=${instances}`;
+  const package_ = instances === 1 ? first : ((await import(address)) as typeof first);
+  const library = await package_.ready;
+  library.activate_throwing_error_handler();
+  guardFileSystem(package_.FS);
+  return { library, File: package_.File };
+}
+
+/**
+ * Gives up an instance of the library that a damaged file has stopped in the middle of a call: its memory is not to be trusted, and
+ * every further call may fail. The next load is of a new one. Files that are open stay with theirs.
+ */
+export function abandonLibrary(): void {
+  loading = undefined;
+}
+
+/** Returns whether an error is that of a WebAssembly module that stopped, and abandons the library if it is. */
+export function isStop(error: unknown): boolean {
+  const stopped = error instanceof Error && error.name === "RuntimeError";
+  if (stopped) abandonLibrary();
+  return stopped;
+}
+
+/** Returns the innermost cause in HDF5's diagnostic stack, or the error's first line if it has none. Abandons a library that stopped. */
 export function libraryMessage(error: unknown): string {
+  if (isStop(error)) return `the HDF5 library stopped (${(error as Error).message})`;
   const text = error instanceof Error ? error.message : String(error);
   const causes = [...text.matchAll(/^ {2}#\d+: .*? in \w+\(\): (.*)$/gm)];
   return causes.at(-1)?.[1] ?? text.split("\n")[0] ?? "unknown error";

@@ -1,5 +1,5 @@
 import { closeSync, fstatSync, openSync } from "node:fs";
-import { File } from "h5wasm/node";
+import type { File as LibraryFile } from "h5wasm/node";
 import { KerasFileError } from "../errors.ts";
 import { datasetAt, type Hdf5Dataset } from "./dataset.ts";
 import { mount, unmount, type VirtualFile, windowFile } from "./file-system.ts";
@@ -73,11 +73,11 @@ export async function openHdf5(path: string): Promise<Hdf5File> {
  * @throws {KerasFileError} if the file is empty, truncated or not HDF5.
  */
 export async function openVirtual(virtual: VirtualFile, label: string): Promise<Hdf5File> {
-  const library = await loadLibrary();
+  const { library, File } = await loadLibrary();
   const bytes = virtual.size();
   if (bytes === 0) throw new KerasFileError(`${label}: the file is empty (0 bytes).`, "empty");
   const path = mount(virtual);
-  let file: File;
+  let file: LibraryFile;
   try {
     file = withTimeLimit(label, bytes, () => new File(path, "r"));
   } catch (error) {

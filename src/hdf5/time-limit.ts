@@ -1,6 +1,7 @@
 import { Script } from "node:vm";
 import { isMainThread } from "node:worker_threads";
 import { KerasFileError } from "../errors.ts";
+import { abandonLibrary, isStop, libraryMessage } from "./library.ts";
 
 /** Seconds that reading any file may take, and bytes that every further second must get through. */
 const leastSeconds = 8;
@@ -43,10 +44,18 @@ function limitFor(bytes: number): number {
 function ended(label: string, seconds: number, error: unknown): unknown {
   const { code } = error as NodeJS.ErrnoException;
   if (code === "ERR_SCRIPT_EXECUTION_INTERRUPTED") {
+    abandonLibrary();
     process.kill(process.pid, "SIGINT");
     return new KerasFileError(`${label}: reading was interrupted.`, "interrupted");
   }
+  if (isStop(error)) {
+    return new KerasFileError(
+      `${label}: reading: ${libraryMessage(error)}. The file is damaged: copy or download it again.`,
+      "damaged",
+    );
+  }
   if (code !== "ERR_SCRIPT_EXECUTION_TIMEOUT") return error;
+  abandonLibrary();
   return new KerasFileError(
     `${label}: reading: expected an end within ${seconds} s, got none. The file is damaged: copy or download it again. On a slow disk set KERAS_FINETUNE_READ_SECONDS to more.`,
     "endless",

@@ -1,4 +1,4 @@
-import { File } from "h5wasm/node";
+import type { File as LibraryFile } from "h5wasm/node";
 import { KerasFileError } from "../errors.ts";
 import { type Tensor, toFloat32 } from "../tensor.ts";
 import { dtypeMark, storedDtype } from "./element-type.ts";
@@ -38,7 +38,7 @@ type AttributeValue = string | string[] | Float64Array;
  * @throws {KerasFileError} with HDF5's own cause if the file cannot be written; the writer's methods throw it too.
  */
 export async function createHdf5(virtual: VirtualFile, label: string): Promise<Hdf5Writer> {
-  await loadLibrary();
+  const { File } = await loadLibrary();
   let failure: unknown;
   const path = mount({
     ...virtual,
@@ -59,7 +59,7 @@ export async function createHdf5(virtual: VirtualFile, label: string): Promise<H
       throw new KerasFileError(`${label}: ${place}: cannot be written: ${libraryMessage(error)}.`, "write");
     }
   };
-  let file: File;
+  let file: LibraryFile;
   try {
     file = attempt("/", () => new File(path, "w"));
   } catch (error) {
