@@ -40,10 +40,11 @@ export interface ReadOptions {
  */
 export async function readCheckpoint(path: string, options: ReadOptions = {}): Promise<Checkpoint> {
   const network = options.arch === undefined ? undefined : await networkNamed(options.arch);
-  return withSource(path, async (source) => {
+  // Every format is asked before anything is awaited: what is read of an HDF5 file later has no limit of time.
+  const checkpoint = await withSource(path, (source) => {
     for (const format of formats) {
-      const checkpoint = await format.read(source, { network, values: options.weights !== false });
-      if (checkpoint) return withLabelsBeside(checkpoint, source.kind === "folder" ? path : dirname(path));
+      const read = format.read(source, { network, values: options.weights !== false });
+      if (read) return read;
     }
     if (source.kind === "folder") refuseForeignFolder(path);
     throw new KerasFileError(
@@ -53,6 +54,7 @@ export async function readCheckpoint(path: string, options: ReadOptions = {}): P
       source.kind === "folder" ? "eisdir" : "not-keras",
     );
   });
+  return withLabelsBeside(checkpoint, statSync(path).isDirectory() ? path : dirname(path));
 }
 
 /** Finds a network by its name, or as a file describes it. @throws {UsageError | KerasFileError} if there is none. */

@@ -27,7 +27,11 @@ export function withTimeLimit<T>(label: string, bytes: number, read: () => T): T
   isRunning = true;
   place[slot] = read;
   try {
-    return script.runInThisContext({ timeout: seconds * 1000, breakOnSigint: isMainThread }) as T;
+    const result = script.runInThisContext({ timeout: seconds * 1000, breakOnSigint: isMainThread }) as T;
+    // What goes on after an `await` would have no limit.
+    if (result instanceof Promise)
+      throw new Error(`${label}: a read under a limit of time returned a promise`);
+    return result;
   } catch (error) {
     throw ended(label, seconds, error);
   } finally {

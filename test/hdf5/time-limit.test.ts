@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { afterEach, expect, test } from "vitest";
 import { readCheckpoint } from "../../src/formats/checkpoint-file.ts";
+import { loadLibrary } from "../../src/hdf5/library.ts";
 import { withTimeLimit } from "../../src/hdf5/time-limit.ts";
 
 const variable = "KERAS_FINETUNE_READ_SECONDS";
@@ -24,6 +25,24 @@ test("another file is read after one that was given up", async () => {
   await readCheckpoint("fixtures/hdf5/endless.h5").catch(() => {});
   const { weights } = await readCheckpoint("fixtures/models/k212-film.h5");
   expect(weights.size).toBeGreaterThan(0);
+});
+
+test("a file at which the HDF5 library stops is refused by name, and the next is read by a new library", async () => {
+  const former = await loadLibrary();
+  const stopped = Object.assign(new Error("Aborted(native code called abort())"), { name: "RuntimeError" });
+  expect(() =>
+    withTimeLimit("stops.h5", 100, () => {
+      throw stopped;
+    }),
+  ).toThrow("stops.h5: reading: the HDF5 library stopped (Aborted(native code called abort())).");
+  expect((await loadLibrary()).library).not.toBe(former.library);
+  for (const name of ["k212-film.h5", "k3-lora.keras"]) {
+    expect((await readCheckpoint(`fixtures/models/${name}`)).weights.size).toBeGreaterThan(0);
+  }
+});
+
+test("a read that goes on after an await, where it would have no limit, is a programming error", () => {
+  expect(() => withTimeLimit("file", 100, async () => 7)).toThrow("returned a promise");
 });
 
 test("what a read returns or throws passes through, and a call inside another shares its time", () => {
