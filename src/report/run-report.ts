@@ -58,6 +58,8 @@ export interface SampleNote {
   readonly givenScore: number;
   /** A small image as a data URI; absent for anything but images. */
   readonly thumbnail?: string;
+  /** The same image under a heatmap of where the model saw what it predicts (Grad-CAM); the worst mistakes alone have one. */
+  readonly heatmap?: string;
 }
 
 /** A sample whose predicted values are far from the true ones. */

@@ -14,6 +14,7 @@ import type {
 import { flatFigures } from "../task/figures.ts";
 import { callText } from "./call-text.ts";
 import { costRows } from "./cost-rows.ts";
+import { withHeatmaps } from "./explained-mistakes.ts";
 import type { RunRecord } from "./folder.ts";
 import type { JudgedMask } from "./judged-masks.ts";
 import type { JudgedValidation } from "./judged-validation.ts";
@@ -54,7 +55,9 @@ export async function runReport(
       unchanged: proof.unchanged,
     })),
     splits: [
-      ...(judged ? [await withImages(judged, dataset.kind === "images", shown)] : []),
+      ...(judged
+        ? [await withImages(await explained(run, record, judged), dataset.kind === "images", shown)]
+        : []),
       ...testSplit(run, record),
     ],
     layers: plan.layers.map(({ path, className, stage, parameters, trainable, side }) => ({
@@ -126,6 +129,16 @@ function commonFolder(paths: readonly string[]): string {
     while (common !== dirname(common) && common !== path && !isBelow(path, common)) common = dirname(common);
     return common;
   }, first);
+}
+
+/** Adds heatmaps to the mistakes, where they are images. */
+async function explained(
+  { dataset, settings }: PreparedRun,
+  { checkpoint }: Pick<RunRecord, "checkpoint">,
+  judged: JudgedValidation,
+): Promise<JudgedValidation> {
+  if (dataset.kind !== "images") return judged;
+  return { ...judged, validation: await withHeatmaps(judged.validation, checkpoint, settings) };
 }
 
 /** Adds the images of the mistakes, which are named by their paths, and draws the masks. */

@@ -40,6 +40,9 @@ describe("a run with a folder", () => {
     const mistakes = validation?.outputs[0]?.mistakes ?? [];
     expect(mistakes.length).toBeGreaterThan(0);
     expect(mistakes.filter(({ thumbnail }) => !thumbnail?.startsWith("data:image/jpeg;base64,"))).toEqual([]);
+    const explained = mistakes.filter(({ heatmap }) => heatmap?.startsWith("data:image/jpeg;base64,"));
+    expect(explained).toEqual(mistakes.slice(0, 8));
+    expect(html).toContain("Where the model saw ");
     expect(report.history.length).toBe(2);
     expect(report.command).toBe(
       `finetune({ model: "fixtures/cli/small_resnet.keras", data: "${data}", epochs: 2, cache: false, out: "${out}", freeze: [freezeUntil("head")] })`,

@@ -15,7 +15,7 @@ export function outputParts(split: SplitReport, output: OutputReport, charts: Ch
     ["Predicted against true", (output.scatters ?? []).map((one) => scatterPart(one, charts)).join("")],
     ["Largest errors", missesList(output.misses ?? [])],
     ["Masks", masksPart(output)],
-    ["Worst mistakes", samplesList(output.mistakes ?? [])],
+    ["Worst mistakes", mistakesPart(output.mistakes ?? [])],
     ["Likely label errors", suspectsPart(output.suspects ?? [])],
   ];
   const several = split.outputs.length > 1 ? `${output.name}: ` : "";
@@ -156,6 +156,14 @@ function imageOf(thumbnail: string | undefined, text: string): string {
   return thumbnail ? `<img src="${thumbnail}" alt="${escaped(text)}">` : "";
 }
 
+function mistakesPart(mistakes: readonly SampleNote[]): string {
+  const isExplained = mistakes.some(({ heatmap }) => heatmap !== undefined);
+  const told = isExplained
+    ? "<p>Beside an image: where the model saw what it predicted (Grad-CAM), red where it counted most.</p>"
+    : "";
+  return `${told}${samplesList(mistakes)}`;
+}
+
 function suspectsPart(suspects: readonly SampleNote[]): string {
   if (suspects.length === 0) return "";
   return `<p>The model is sure that these belong to another class than they are labeled with. Look at them: the label may be wrong.</p>${samplesList(suspects)}`;
@@ -163,10 +171,14 @@ function suspectsPart(suspects: readonly SampleNote[]): string {
 
 function samplesList(samples: readonly SampleNote[]): string {
   if (samples.length === 0) return "";
-  const items = samples.map(({ name, given, predicted, confidence, givenScore, thumbnail }) => {
-    const image = imageOf(thumbnail, `${name}, labeled ${given}`);
+  const items = samples.map(({ name, given, predicted, confidence, givenScore, thumbnail, heatmap }) => {
+    const plain = imageOf(thumbnail, `${name}, labeled ${given}`);
+    const image = heatmap
+      ? `<div class="pair">${plain}${imageOf(heatmap, `Where the model saw ${predicted}`)}</div>`
+      : plain;
     const told = `labeled <b>${escaped(given)}</b> (${percent(givenScore)}), predicted <b>${escaped(predicted)}</b> (${percent(confidence)})`;
-    return `<li>${image}<p>${told}</p><p class="muted">${escaped(name)}</p></li>`;
+    const mark = heatmap ? ' class="explained"' : "";
+    return `<li${mark}>${image}<p>${told}</p><p class="muted">${escaped(name)}</p></li>`;
   });
   return `<ul class="samples">${items.join("")}</ul>`;
 }

@@ -45,6 +45,7 @@ pre { background: var(--card); border-radius: 8px; padding: 12px; overflow-x: au
 .samples { display: grid; grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); gap: 16px; list-style: none; padding: 0; }
 .samples img { width: 100%; height: auto; border-radius: 6px; display: block; margin-bottom: 4px; }
 .samples p { font-size: 13px; margin: 0; }
+.pair { display: grid; grid-template-columns: 1fr 1fr; gap: 4px; align-items: start; } .explained { grid-column: span 2; }
 .samples, .masks { margin: 0 0 16px; }
 .masks { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 460px), 1fr)); gap: 20px; list-style: none; padding: 0; }
 .masks p { font-size: 13px; margin: 4px 0 0; }

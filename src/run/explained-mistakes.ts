@@ -1,0 +1,60 @@
+/** @file Heatmaps of the mistakes that a report shows. */
+import type { Checkpoint } from "../checkpoint.ts";
+import { DataError, TopologyError } from "../errors.ts";
+import { openFileExplainer } from "../inference/explain-files.ts";
+import type { OutputReport, SplitReport } from "../report/run-report.ts";
+import type { DecidedSettings } from "./decided-settings.ts";
+
+/** At most so many mistakes of an output are explained: each runs the whole model once more. */
+const mostExplained = 8;
+
+/**
+ * Adds to the worst mistakes of each output the image under a heatmap of where the tuned model saw what it predicts. Mistakes are named
+ * by the paths of their files. They stay as they are where the model has no features with positions.
+ */
+export async function withHeatmaps(
+  judged: SplitReport,
+  checkpoint: Checkpoint,
+  settings: DecidedSettings,
+): Promise<SplitReport> {
+  const outputs: OutputReport[] = [];
+  for (const output of judged.outputs) {
+    const { mistakes = [] } = output;
+    const worst = mistakes.slice(0, mostExplained).map(({ name }) => name);
+    const heatmaps = await heatmapsOf(checkpoint, worst, output.name, settings);
+    outputs.push(
+      heatmaps.size === 0
+        ? output
+        : {
+            ...output,
+            mistakes: mistakes.map((note) => {
+              const heatmap = heatmaps.get(note.name);
+              return heatmap === undefined ? note : { ...note, heatmap };
+            }),
+          },
+    );
+  }
+  return { ...judged, outputs };
+}
+
+/** Returns small images by path, as data URIs. */
+async function heatmapsOf(
+  checkpoint: Checkpoint,
+  paths: readonly string[],
+  output: string,
+  { imageSize, preprocess, exif }: DecidedSettings,
+): Promise<ReadonlyMap<string, string>> {
+  const images = new Map<string, string>();
+  if (paths.length === 0 || !imageSize || preprocess === null) return images;
+  try {
+    const explainer = await openFileExplainer(checkpoint, { output, imageSize, preprocess, exif });
+    try {
+      for (const path of paths) images.set(path, await (await explainer.explain(path)).thumbnail());
+    } finally {
+      explainer.dispose();
+    }
+  } catch (error) {
+    if (!(error instanceof TopologyError || error instanceof DataError)) throw error;
+  }
+  return images;
+}
