@@ -69,6 +69,8 @@ export interface Notes {
   readonly preprocess?: PreprocessMode;
   /** `[height, width]` in pixels. */
   readonly imageSize?: readonly [number, number];
+  /** True if images lose their edges to have the proportions of the model's input; else they are stretched. */
+  readonly crop?: boolean;
   /** BatchNormalization mode of the run that wrote the file. */
   readonly bnMode?: BatchNormMode;
   /** Paths of the layers that a run added (the new head); they are not pretrained. */

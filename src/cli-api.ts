@@ -26,6 +26,7 @@ export type { Parity } from "./inference/parity.ts";
 export { comparePredictions } from "./inference/parity.ts";
 export type { SavedMask } from "./inference/save-masks.ts";
 export { saveMasks } from "./inference/save-masks.ts";
+export { flatModel } from "./inference/write-checkpoint.ts";
 export { isCustomLayer } from "./layers/register-layer.ts";
 export type { OptionCheck, OptionSpelling, Refuse } from "./options.ts";
 export {
@@ -42,7 +43,6 @@ export { dataOptionNames } from "./run/data-options.ts";
 export { openEvaluationData } from "./run/evaluation-data.ts";
 export { extractRun } from "./run/extract-run.ts";
 export { csvField, makeRunFolder, modelFileAt, removeRunFolder } from "./run/folder.ts";
-export { flatModel } from "./run/open-model.ts";
 export { cutNamed } from "./run/phases.ts";
 export type { PreparedRun } from "./run/prepare.ts";
 export { prepareRun } from "./run/prepare.ts";

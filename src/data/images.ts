@@ -6,7 +6,7 @@ import { type Channels, type ImageSource, tryDecodeImage } from "./decode.ts";
 import { decoderVersion } from "./decoder-info.ts";
 import { imageFiles } from "./file-kind.ts";
 import { preprocessMode, preprocessPixels } from "./preprocess.ts";
-import { resizeBilinear } from "./resize.ts";
+import { cropped, resizeBilinear } from "./resize.ts";
 import type { SampleOutcome } from "./sample-batches.ts";
 import { loadSamples } from "./sample-batches.ts";
 import type { BadFile, LoadedSample, SampleReader } from "./sample-reader.ts";
@@ -24,6 +24,11 @@ export interface ImageOptions {
   readonly layout?: "channels" | "gray" | "flat";
   /** True to cut off the fractions that resizing makes, for an input of whole numbers; false by default. */
   readonly isWhole?: boolean;
+  /**
+   * True to cut off the edges that an image has beyond the proportions of `imageSize`; false by default: it is stretched.
+   * Source: `crop_to_aspect_ratio` in `keras/src/backend/tensorflow/image.py`.
+   */
+  readonly crop?: boolean;
 }
 
 /** Options of `loadImages`. */
@@ -46,7 +51,8 @@ export interface ImageReader extends SampleReader<Float32Array, Tensor> {
  * `_convert_inputs_to_tensors`).
  */
 export function imageReader(options: ImageOptions): ImageReader {
-  const { imageSize, preprocess, exif = true, channels = 3, layout = "channels", isWhole = false } = options;
+  const { imageSize, preprocess, exif = true, channels = 3, layout = "channels" } = options;
+  const { isWhole = false, crop = false } = options;
   const size = imageSize[0] * imageSize[1] * channels;
   const sampleShape = { channels: [...imageSize, channels], gray: [...imageSize], flat: [size] }[layout];
   return {
@@ -55,14 +61,16 @@ export function imageReader(options: ImageOptions): ImageReader {
     identity: async () => ({
       ...{ preprocess, imageSize: [...imageSize], channels, exif, resizeMethod },
       ...(isWhole && { isWhole }),
+      ...(crop && { crop }),
       decoder: await decoderVersion(),
     }),
     load: async (source) => {
       const image = await tryDecodeImage(source, { exif, channels });
       if ("reason" in image) return image;
-      const { pixels, contentHash, rotated, mislabelled } = image;
+      const { contentHash, rotated, mislabelled } = image;
       const value = new Float32Array(size);
-      resizeBilinear(pixels, image, imageSize, value);
+      const kept = crop ? cropped(image, imageSize) : image;
+      resizeBilinear(kept.pixels, kept, imageSize, value);
       if (isWhole) value.set(value.map(Math.trunc));
       preprocessPixels(value, preprocess, channels);
       return { value, contentHash, rotated, mislabelled };
@@ -112,6 +120,7 @@ const loadChecks: OptionChecks<LoadImagesOptions> = {
   channels: oneOfNumbers(1, 3, 4),
   layout: oneOf("channels", "gray", "flat"),
   isWhole: trueOrFalse,
+  crop: trueOrFalse,
 };
 
 function oneOfNumbers(...choices: readonly number[]): OptionCheck<number> {

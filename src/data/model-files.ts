@@ -169,5 +169,6 @@ export function imageInput(graph: LayerGraph, notes: Notes, options: FileOptions
     preprocess: asked === "auto" ? detected.mode : asked,
     ...{ channels, layout, isWhole },
     exif: options.exif ?? true,
+    crop: notes.crop ?? false,
   };
 }

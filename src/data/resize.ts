@@ -43,6 +43,29 @@ export function resizeBilinear(
   }
 }
 
+/**
+ * Cuts off the edges that an image has beyond the proportions of `imageSize`, as much on either side, as Keras's
+ * `crop_to_aspect_ratio` does (`keras/src/backend/tensorflow/image.py`).
+ */
+export function cropped<Image extends PixelGrid & { readonly pixels: Uint8Array }>(
+  image: Image,
+  [targetHeight, targetWidth]: readonly [number, number],
+): PixelGrid & { readonly pixels: Uint8Array } {
+  const { pixels, height, width, channels } = image;
+  const kept = (whole: number, other: number, target: number, otherTarget: number): number =>
+    Math.max(Math.min(whole, Math.trunc(fround(fround(other * target) / otherTarget))), 1);
+  const rows = kept(height, width, targetHeight, targetWidth);
+  const columns = kept(width, height, targetWidth, targetHeight);
+  if (rows === height && columns === width) return image;
+  const [top, left] = [Math.trunc((height - rows) / 2), Math.trunc((width - columns) / 2)];
+  const inner = new Uint8Array(rows * columns * channels);
+  for (let row = 0; row < rows; row++) {
+    const start = ((top + row) * width + left) * channels;
+    inner.set(pixels.subarray(start, start + columns * channels), row * columns * channels);
+  }
+  return { pixels: inner, height: rows, width: columns, channels };
+}
+
 const fround = Math.fround;
 
 /** Returns, for each output position, its two neighbors in the source and the weight of the second. */

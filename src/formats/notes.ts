@@ -29,6 +29,7 @@ export function readNotes(json: Json | undefined): Notes {
     ...(labels && { labels }),
     ...(preprocess && { preprocess }),
     ...(imageSize && { imageSize }),
+    ...(json["crop"] === true && { crop: true }),
     ...(bnMode && { bnMode }),
     ...(newLayers && { newLayers }),
   };
@@ -50,6 +51,7 @@ export function writeNotes(notes: Notes): JsonObject | undefined {
     ...(notes.labels && { labels: notes.labels }),
     ...(notes.preprocess && { preprocess: notes.preprocess }),
     ...(notes.imageSize && { image_size: notes.imageSize }),
+    ...(notes.crop && { crop: true }),
     ...(notes.bnMode && { bn_mode: notes.bnMode }),
     ...(notes.newLayers && { new_layers: notes.newLayers }),
   };

@@ -1,3 +1,4 @@
+import { holdsHub, withoutHub } from "../architectures/hub/hub-models.ts";
 import type { Checkpoint, PreprocessMode } from "../checkpoint.ts";
 import { detectPreprocess, imageInputIn } from "../data/input-images.ts";
 import { pixelSteps } from "../data/preprocess.ts";
@@ -16,6 +17,8 @@ export interface WriteCheckpointOptions extends Omit<WriteOptions, "pixels" | "p
   readonly preprocess?: PreprocessMode | "auto" | undefined;
   /** True makes an `.onnx` take pixels of 0 to 255 and do the preprocessing itself. Defaults to false: it is noted in the metadata. */
   readonly embedPreprocess?: boolean | undefined;
+  /** True writes a model of KerasHub as a plain functional model, which Keras opens without KerasHub. Defaults to false. */
+  readonly flat?: boolean | undefined;
 }
 
 /**
@@ -31,14 +34,16 @@ export interface WriteCheckpointOptions extends Omit<WriteOptions, "pixels" | "p
  */
 export async function writeCheckpoint(
   path: string,
-  checkpoint: Checkpoint,
+  given: Checkpoint,
   {
-    imageSize = checkpoint.notes.imageSize,
+    imageSize = given.notes.imageSize,
     preprocess,
     embedPreprocess,
+    flat = false,
     ...options
   }: WriteCheckpointOptions = {},
 ): Promise<void> {
+  const checkpoint = flat ? flatModel(given) : given;
   const format = formatNamed(options.format ?? formatAt(path));
   if (!format.operations) {
     for (const [name, value] of Object.entries({ preprocess, embedPreprocess })) {
@@ -81,4 +86,15 @@ function pixelPreparation(
     );
   }
   return { preprocess: "none", pixels: pixelSteps(mode, image.channels) };
+}
+
+/** Returns a model of KerasHub as a plain functional model. @throws {UsageError} for a model that is none. */
+export function flatModel(checkpoint: Checkpoint): Checkpoint {
+  const { modelConfig } = checkpoint;
+  if (holdsHub(modelConfig)) return { ...checkpoint, modelConfig: withoutHub(modelConfig) };
+  throw new UsageError(
+    `${optionName("flat")}: expected a model of KerasHub, got another, which is written as it is. Leave it out.`,
+    "not-of-hub",
+    "flat",
+  );
 }

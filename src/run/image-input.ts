@@ -1,3 +1,4 @@
+import { converterWarning, otherPreprocessing } from "../architectures/hub/image-converter.ts";
 import type { Checkpoint } from "../checkpoint.ts";
 import type { StoredDataset } from "../data/dataset.ts";
 import type { ImageOptions } from "../data/images.ts";
@@ -18,7 +19,7 @@ export interface ImageInput extends Required<ImageOptions> {
 export function inputOf(
   dataset: StoredDataset,
   graph: LayerGraph,
-  { notes }: Checkpoint,
+  { notes, modelConfig }: Checkpoint,
   { imageSize, preprocess, exif }: RunSettings,
 ): { readonly reader: SampleReader | null; readonly image: ImageInput | null } {
   if (dataset.kind === "arrays") return { reader: null, image: null };
@@ -27,10 +28,15 @@ export function inputOf(
   if (dataset.kind === "texts") return { reader, image: null };
   const input = imageInput(graph, notes, asked);
   const detected = detectPreprocess(graph, notes);
+  const reason = input.preprocess === detected.mode ? detected.reason : "as asked";
+  const warning =
+    preprocess === "auto"
+      ? (detected.warning ?? converterWarning(modelConfig))
+      : otherPreprocessing(modelConfig, input.preprocess);
   const image = {
     ...input,
-    reason: input.preprocess === detected.mode ? detected.reason : "as asked",
-    ...(detected.warning !== undefined && preprocess === "auto" && { warning: detected.warning }),
+    reason: input.crop ? `${reason}; cropped to the input's proportions` : reason,
+    ...(warning !== undefined && { warning }),
   };
   return { reader, image };
 }

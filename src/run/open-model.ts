@@ -1,9 +1,9 @@
-import { holdsHub, withoutHub } from "../architectures/hub/hub-models.ts";
 import type { Checkpoint, CheckpointFormat } from "../checkpoint.ts";
 import { KerasFileError, UsageError } from "../errors.ts";
 import { readCheckpoint } from "../formats/checkpoint-file.ts";
 import { formatNamed } from "../formats/formats.ts";
 import { withNamedWeights } from "../formats/named-weights.ts";
+import { flatModel } from "../inference/write-checkpoint.ts";
 import { optionError, optionName, optionSetTo } from "../options.ts";
 import type { ModelWriting } from "./folder.ts";
 import { modelFileAt } from "./folder.ts";
@@ -28,17 +28,6 @@ export async function openModel({ model, arch, flat }: RunSettings): Promise<Che
     }
   }
   return checkpoint;
-}
-
-/** Returns a model of KerasHub as a plain functional model. @throws {UsageError} for a model that is none. */
-export function flatModel(checkpoint: Checkpoint): Checkpoint {
-  const { modelConfig } = checkpoint;
-  if (holdsHub(modelConfig)) return { ...checkpoint, modelConfig: withoutHub(modelConfig) };
-  throw new UsageError(
-    `${optionName("flat")}: expected a model of KerasHub, got another, which is written as it is. Leave it out.`,
-    "not-of-hub",
-    "flat",
-  );
 }
 
 /** Returns the options of writing the run's model. @throws {UsageError} for one that its format does not have. */

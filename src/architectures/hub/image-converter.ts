@@ -9,7 +9,7 @@ import { hubArguments } from "./hub-models.ts";
  * Source: `keras_hub/src/layers/preprocessing/image_converter.py`.
  */
 export function imageNotesOf(modelConfig: JsonObject): Notes {
-  const converter = configIn(configIn(hubArguments(modelConfig), "preprocessor"), "image_converter");
+  const converter = converterOf(modelConfig);
   if (!converter) return {};
   const [height, width] = listOf(converter["image_size"]);
   const [scale, offset] = [listOf(converter["scale"] ?? 1), listOf(converter["offset"] ?? 0)];
@@ -23,7 +23,32 @@ export function imageNotesOf(modelConfig: JsonObject): Notes {
   return {
     preprocess: isPlain ? "none" : `mean=${mean.join(",")},std=${std.join(",")}`,
     ...(height !== undefined && width !== undefined && { imageSize: [height, width] }),
+    ...(height !== undefined && converter["crop_to_aspect_ratio"] !== false && { crop: true }),
   };
+}
+
+/** Returns the warning that images are resized otherwise than by the preprocessor of a task of KerasHub, undefined where they are not. */
+export function converterWarning(modelConfig: JsonObject): string | undefined {
+  const converter = converterOf(modelConfig) ?? {};
+  const others = [
+    converter["pad_to_aspect_ratio"] === true && "pad_to_aspect_ratio",
+    converter["antialias"] === true && "antialias",
+    (converter["interpolation"] ?? "bilinear") !== "bilinear" &&
+      `interpolation ${String(converter["interpolation"])}`,
+  ].filter((name) => name !== false);
+  if (others.length === 0) return undefined;
+  return `preprocessing: KerasHub's preprocessor resizes with ${others.join(", ")}; here images are resized bilinearly, without padding and antialias, so that scores differ a little.`;
+}
+
+/** Returns the warning that a run prepares pixels otherwise than the preprocessor that the written file keeps, undefined where it does not. */
+export function otherPreprocessing(modelConfig: JsonObject, mode: string): string | undefined {
+  const { preprocess } = imageNotesOf(modelConfig);
+  if (preprocess === undefined || preprocess === mode) return undefined;
+  return `preprocessing: the file keeps KerasHub's preprocessor, ${preprocess}, while the model is trained on ${mode}. In Python set model.preprocessor = None and prepare images yourself.`;
+}
+
+function converterOf(modelConfig: JsonObject): JsonObject | undefined {
+  return configIn(configIn(hubArguments(modelConfig), "preprocessor"), "image_converter");
 }
 
 function configIn(config: JsonObject | undefined, key: string): JsonObject | undefined {

@@ -18,6 +18,9 @@ export interface HubRecord {
   readonly output: Packed;
   /** The first values of an image of pixels behind the model's preprocessor. */
   readonly prepared?: Packed;
+  /** The same of a wide image, 40 x 61, and of a high one, 53 x 38. */
+  readonly wide?: Packed;
+  readonly high?: Packed;
 }
 
 /** Every record, by the name of its files. */

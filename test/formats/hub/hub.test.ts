@@ -1,9 +1,12 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { hubArguments, withHubNetworks, withoutHub } from "../../../src/architectures/hub/hub-models.ts";
 import type { Checkpoint } from "../../../src/checkpoint.ts";
+import { loadImages } from "../../../src/data/images.ts";
+import { imageInput } from "../../../src/data/model-files.ts";
 import { preprocessPixels } from "../../../src/data/preprocess.ts";
 import { ensureEngine, useEngine } from "../../../src/engine/backend.ts";
 import { readCheckpoint, writeCheckpoint } from "../../../src/formats/checkpoint-file.ts";
@@ -11,6 +14,7 @@ import { writingWarnings } from "../../../src/formats/formats.ts";
 import { replaceHead } from "../../../src/head/replace-head.ts";
 import { predict } from "../../../src/inference/predict.ts";
 import type { Tensor } from "../../../src/tensor.ts";
+import { layerGraph } from "../../../src/topology/build-graph.ts";
 import { hubPath, hubRecords, imagesOf, packedTensor } from "./hub-fixtures.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "hub-"));
@@ -82,6 +86,26 @@ test("a new head is the class's own argument, and other changes make a plain fun
   expect(writingWarnings(linear, "keras")).toEqual([]);
   expect((await readCheckpoint(path)).modelConfig["class_name"]).toBe("Functional");
 });
+
+test.each([
+  ["wide", 40, 61],
+  ["high", 53, 38],
+] as const)(
+  "a %s image is cropped, resized and scaled as by KerasHub's preprocessor",
+  async (name, height, width) => {
+    const checkpoint = await readCheckpoint(hubPath("resnet.keras"));
+    const pixels = Uint8Array.from({ length: height * width * 3 }, (_, index) => (index * 7919) % 256);
+    const path = join(folder, `${name}.png`);
+    await sharp(pixels, { raw: { height, width, channels: 3 } }).toFile(path);
+    const input = imageInput(layerGraph(checkpoint), checkpoint.notes, {});
+    expect(input.crop).toBe(true);
+    const { data } = await loadImages([path], input);
+    const expected = packedTensor(new Map(hubRecords()).get("resnet")![name]!);
+    expect(difference({ ...expected, data: (data as Float32Array).subarray(0, 96) }, expected)).toBeLessThan(
+      1e-5,
+    );
+  },
+);
 
 test("a class that is not known is refused by name, with the way out", async () => {
   const { modelConfig } = await readCheckpoint(hubPath("resnet.keras"));
