@@ -272,7 +272,7 @@ describe("the other commands", () => {
     expect(same.stderr).toMatch(
       /^warning: Saved as \.h5, .*: base: Functional: .*Write \.keras for Keras 3\.$/m,
     );
-    const words = fixture("models", "k215-sequential.h5");
+    const words = fixture("models", "k29-sequential.h5");
     const newer = await runCli(["convert", words, join(scratch(), "model.keras")]);
     expect(newer.stderr).toMatch(/^note: The optimizer's state is left out/m);
   });

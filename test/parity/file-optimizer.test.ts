@@ -2,8 +2,8 @@
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { JsonObject } from "../../src/checkpoint.ts";
-import { readCheckpoint } from "../../src/formats/checkpoint-file.ts";
 import { freeze } from "../../src/freeze/policy.ts";
+import { readCheckpoint, writeCheckpoint } from "../../src/index.ts";
 import { farthest, fitHere, fitInKeras, moved, unfitted } from "./fitting.ts";
 import type { Keras, KerasRelease } from "./keras.ts";
 import { startKeras } from "./keras.ts";
@@ -119,6 +119,18 @@ describe("we go on from a file of Keras 2.15", () => {
 });
 
 describe("Keras goes on from a file of ours", () => {
+  test("that was converted from an .h5 of Keras 2.15", async () => {
+    const optimizer = named("Adam");
+    const path = join(keras.keras2.folder, "converted.h5");
+    await fitInKeras(keras.keras2, { epochs: 3, optimizer, save: [path] });
+    const whole = await fitInKeras(keras.keras2, { epochs: 6, optimizer });
+    const converted = join(keras.current.folder, "converted.keras");
+    await writeCheckpoint(converted, await readCheckpoint(path));
+    const theirs = await fitInKeras(keras.current, { epochs: 3, path: converted });
+    expect(farthest(await readCheckpoint(path), whole.weights)).toBeGreaterThan(1e-3);
+    expect(moved(theirs.weights, whole.weights)).toBeLessThan(2e-5);
+  });
+
   test.each(classes.map((optimizer) => [optimizer["class_name"], optimizer] as const))(
     "with %s",
     async (_, optimizer) => {
