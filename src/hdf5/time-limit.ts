@@ -4,7 +4,7 @@ import { KerasFileError } from "../errors.ts";
 import { abandonLibrary, isStop, libraryMessage } from "./library.ts";
 
 /** Seconds that reading any file may take, and bytes that every further second must get through. */
-const leastSeconds = 8;
+const leastSeconds = 6;
 const leastBytesPerSecond = 2e6;
 
 /** The property in which the script that runs under the limit finds what to run. */
