@@ -1,13 +1,13 @@
 /** Batches that are larger than memory, kept in files for a run: their inputs on disk, their targets in memory. */
 import { createHash, type Hash } from "node:crypto";
-import { closeSync, mkdirSync, openSync, readSync, unlinkSync, writeSync } from "node:fs";
-import { join } from "node:path";
+import { closeSync } from "node:fs";
 import { DataError } from "../errors.ts";
 import type { InputTensor, StringTensor, Tensor, TensorData } from "../tensor.ts";
 import { elementCount } from "../tensor.ts";
 import { sampleCount } from "./arrays.ts";
 import type { ArrayDataset, Batch, BatchDataset, ModelInputs } from "./dataset.ts";
 import { isOneTensor } from "./dataset.ts";
+import { openUnnamed, readAt, writeAt } from "./unnamed-file.ts";
 
 /** The inputs of all samples, which are read from files. */
 export interface StoredInputs {
@@ -197,37 +197,20 @@ interface ByteStorage {
   close(): void;
 }
 
-let files = 0;
-
 /** Closes the files of a run that never began. */
 const left = new FinalizationRegistry<number>((file) => closeSync(file));
 
 /** Returns storage in a file without a name; undefined if there is none such, or no room for a first byte. */
 function fileStorage(folder: string): ByteStorage | undefined {
-  let file: number;
-  try {
-    mkdirSync(folder, { recursive: true });
-    const path = join(folder, `inputs-${process.pid}-${files++}.tmp`);
-    file = openSync(path, "wx+");
-    unlinkSync(path);
-  } catch {
-    return undefined;
-  }
+  const file = openUnnamed(folder, "inputs");
+  if (file === undefined) return undefined;
   let [end, isOpen] = [0, true];
   const storage: ByteStorage = {
     append: (bytes) => {
-      let done = 0;
-      while (done < bytes.length) done += writeSync(file, bytes, done, bytes.length - done, end + done);
+      writeAt(file, bytes, end);
       end += bytes.length;
     },
-    readInto: (target, offset) => {
-      let done = 0;
-      while (done < target.length) {
-        const read = readSync(file, target, done, target.length - done, offset + done);
-        if (read === 0) throw new Error(`inputs: expected ${target.length} bytes, got ${done}`);
-        done += read;
-      }
-    },
+    readInto: (target, offset) => readAt(file, target, offset),
     close: () => {
       if (!isOpen) return;
       isOpen = false;

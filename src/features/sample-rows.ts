@@ -1,5 +1,5 @@
-import { closeSync, mkdirSync, openSync, readSync, unlinkSync, writeSync } from "node:fs";
-import { join } from "node:path";
+import { closeSync } from "node:fs";
+import { openUnnamed, readAt, writeAt } from "../data/unnamed-file.ts";
 import { rowMemoryBytes } from "../freeze/kept-rows.ts";
 import type { Tensor } from "../tensor.ts";
 import { elementCount, float32Tensor } from "../tensor.ts";
@@ -113,35 +113,14 @@ function memoryStorage(data: Float32Array, size: number): RowStorage {
   };
 }
 
-let files = 0;
-
 /** Returns storage in a file; undefined if it cannot be made, or keeps its name: a killed process must leave nothing. */
 function fileStorage(folder: string, size: number): RowStorage | undefined {
   const rowBytes = 4 * size;
-  let file: number;
-  try {
-    mkdirSync(folder, { recursive: true });
-    const path = join(folder, `rows-${process.pid}-${files++}.tmp`);
-    file = openSync(path, "wx+");
-    unlinkSync(path);
-  } catch {
-    return undefined;
-  }
+  const file = openUnnamed(folder, "rows");
+  if (file === undefined) return undefined;
   return {
-    write: (row, values) => {
-      const bytes = bytesOf(values);
-      let done = 0;
-      while (done < rowBytes) done += writeSync(file, bytes, done, rowBytes - done, row * rowBytes + done);
-    },
-    readInto: (row, target) => {
-      const bytes = bytesOf(target);
-      let done = 0;
-      while (done < rowBytes) {
-        const read = readSync(file, bytes, done, rowBytes - done, row * rowBytes + done);
-        if (read === 0) throw new Error(`features: row ${row} ends after ${done} of ${rowBytes} bytes`);
-        done += read;
-      }
-    },
+    write: (row, values) => writeAt(file, bytesOf(values), row * rowBytes),
+    readInto: (row, target) => readAt(file, bytesOf(target), row * rowBytes),
     close: () => closeSync(file),
   };
 }

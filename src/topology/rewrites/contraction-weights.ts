@@ -71,11 +71,7 @@ export function withAffineOutput(
   return [
     ...weights.filter((weight) => weight !== kernel && weight !== bias),
     named(name, scaled, kernel.shape),
-    named(
-      "bias",
-      Float32Array.from(scale, (factor, at) => before[at]! * factor + shift[at]!),
-      [scale.length],
-    ),
+    biasOf(Float32Array.from(scale, (factor, at) => before[at]! * factor + shift[at]!)),
   ];
 }
 
@@ -105,11 +101,7 @@ export function withAffineInput(
   const before = bias ? toFloat32(bias) : new Float32Array(outputs);
   return [
     named("kernel", scaled, kernel.shape),
-    named(
-      "bias",
-      Float32Array.from(shifted, (value, at) => value + before[at]!),
-      [outputs],
-    ),
+    biasOf(Float32Array.from(shifted, (value, at) => value + before[at]!)),
   ];
 }
 
@@ -143,7 +135,11 @@ export function isLoaded(weight: Weight): boolean {
 }
 
 /** Creates a float32 weight. */
-export function named(name: string, values: Float32Array, shape: readonly number[]): Weight {
+export function biasOf(values: Float32Array): Weight {
+  return named("bias", values, [values.length]);
+}
+
+function named(name: string, values: Float32Array, shape: readonly number[]): Weight {
   return { name, ...float32Tensor(values, shape) };
 }
 

@@ -2,11 +2,11 @@ import type { JsonObject } from "../../checkpoint.ts";
 import { TopologyError } from "../../errors.ts";
 import type { Shape } from "../../tensor.ts";
 import { integerAt, isTrueAt, numberAt, positiveAxis, sizesAt } from "../config-values.ts";
-import type { CallShapes, LayerSpec, WeightSpec } from "../layer-spec.ts";
+import type { LayerSpec, WeightSpec } from "../layer-spec.ts";
 import { nestedLayer, within } from "./recurrent-cells.ts";
 import { ones, variable, zeros } from "./variables.ts";
 import { knownSize, requireRank } from "./windows.ts";
-import { innerSpec, refusalInside, type SpecOf } from "./wrappers.ts";
+import { refusalInside, type SpecOf, wrappedLayer } from "./wrappers.ts";
 
 /** @file Layers of well-known packages that are none of Keras's, each by its public definition. */
 
@@ -85,10 +85,7 @@ const bilinearUpsampling: LayerSpec = {
  * are refused.
  */
 function weightNormalization(specOf: SpecOf): LayerSpec {
-  const inside = (call: CallShapes): { spec: LayerSpec; call: CallShapes } => {
-    const layer = nestedLayer(call.config, "layer");
-    return { spec: innerSpec(specOf, layer), call: { ...call, config: layer.config } };
-  };
+  const { inside, outputShapes, multiplyAdds } = wrappedLayer(specOf);
   return {
     className: "Addons>WeightNormalization",
     defaults: { data_init: true },
@@ -110,14 +107,8 @@ function weightNormalization(specOf: SpecOf): LayerSpec {
         ...(isTrueAt(outer.config, "data_init") ? clone : []),
       ];
     },
-    outputShapes: (outer) => {
-      const { spec, call } = inside(outer);
-      return spec.outputShapes(call);
-    },
-    multiplyAdds: (outer) => {
-      const { spec, call } = inside(outer);
-      return spec.multiplyAdds?.({ ...call, outputs: outer.outputs }) ?? 0;
-    },
+    outputShapes,
+    multiplyAdds,
     refusal: (config) => {
       const layer = nestedLayer(config, "layer");
       return /^(RNN|LSTM|GRU|SimpleRNN)$/.test(layer.className)

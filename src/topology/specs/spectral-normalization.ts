@@ -1,16 +1,13 @@
-import type { CallShapes, LayerSpec } from "../layer-spec.ts";
+import type { LayerSpec } from "../layer-spec.ts";
 import { nestedLayer, within } from "./recurrent-cells.ts";
-import { innerSpec, refusalInside, type SpecOf } from "./wrappers.ts";
+import { refusalInside, type SpecOf, wrappedLayer } from "./wrappers.ts";
 
 /**
  * Creates the spec of SpectralNormalization, which keeps the spectral norm of a layer's kernel at 1 in training
  * (`keras/src/layers/normalization/spectral_normalization.py`).
  */
 export function spectralNormalizationSpec(specOf: SpecOf): LayerSpec {
-  const inside = (call: CallShapes): { spec: LayerSpec; call: CallShapes } => {
-    const layer = nestedLayer(call.config, "layer");
-    return { spec: innerSpec(specOf, layer), call: { ...call, config: layer.config } };
-  };
+  const { inside, outputShapes, multiplyAdds } = wrappedLayer(specOf);
   return {
     className: "SpectralNormalization",
     defaults: { power_iterations: 1 },
@@ -29,14 +26,8 @@ export function spectralNormalizationSpec(specOf: SpecOf): LayerSpec {
         ? [{ ...kernel, alsoNamed: "kernel" }, vector, ...others]
         : [kernel, ...others, vector];
     },
-    outputShapes: (outer) => {
-      const { spec, call } = inside(outer);
-      return spec.outputShapes(call);
-    },
-    multiplyAdds: (outer) => {
-      const { spec, call } = inside(outer);
-      return spec.multiplyAdds?.({ ...call, outputs: outer.outputs }) ?? 0;
-    },
+    outputShapes,
+    multiplyAdds,
     renewsWeights: true,
     refusal: (config) => refusalInside(specOf, nestedLayer(config, "layer")),
   };

@@ -137,6 +137,31 @@ export function innerSpec(specOf: SpecOf, { className }: NestedLayer): LayerSpec
   );
 }
 
+/** Members that a layer which wraps another, in `layer` of its config, takes from it unchanged. */
+interface Wrapped extends Pick<LayerSpec, "outputShapes" | "multiplyAdds"> {
+  /** Returns the spec of the wrapped layer, and the call as it sees it. */
+  readonly inside: (call: CallShapes) => { readonly spec: LayerSpec; readonly call: CallShapes };
+}
+
+/** Returns the shapes and the work of the wrapped layer as the wrapper's own. */
+export function wrappedLayer(specOf: SpecOf): Wrapped {
+  const inside: Wrapped["inside"] = (call) => {
+    const layer = nestedLayer(call.config, "layer");
+    return { spec: innerSpec(specOf, layer), call: { ...call, config: layer.config } };
+  };
+  return {
+    inside,
+    outputShapes: (outer) => {
+      const { spec, call } = inside(outer);
+      return spec.outputShapes(call);
+    },
+    multiplyAdds: (outer) => {
+      const { spec, call } = inside(outer);
+      return spec.multiplyAdds?.({ ...call, outputs: outer.outputs }) ?? 0;
+    },
+  };
+}
+
 /** Returns whether a wrapped layer draws random numbers in training. */
 export function isRandom(specOf: SpecOf, { className, config }: NestedLayer): boolean {
   const spec = specOf(className);
