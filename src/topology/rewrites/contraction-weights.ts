@@ -134,12 +134,12 @@ export function isLoaded(weight: Weight): boolean {
   return weight.data.length === elementCount(weight.shape);
 }
 
-/** Creates a float32 weight. */
-export function biasOf(values: Float32Array): Weight {
+function biasOf(values: Float32Array): Weight {
   return named("bias", values, [values.length]);
 }
 
-function named(name: string, values: Float32Array, shape: readonly number[]): Weight {
+/** Creates a float32 weight. */
+export function named(name: string, values: Float32Array, shape: readonly number[]): Weight {
   return { name, ...float32Tensor(values, shape) };
 }
 

@@ -138,7 +138,7 @@ export function innerSpec(specOf: SpecOf, { className }: NestedLayer): LayerSpec
 }
 
 /** Members that a layer which wraps another, in `layer` of its config, takes from it unchanged. */
-interface Wrapped extends Pick<LayerSpec, "outputShapes" | "multiplyAdds"> {
+interface Wrapped extends Required<Pick<LayerSpec, "outputShapes" | "multiplyAdds">> {
   /** Returns the spec of the wrapped layer, and the call as it sees it. */
   readonly inside: (call: CallShapes) => { readonly spec: LayerSpec; readonly call: CallShapes };
 }
