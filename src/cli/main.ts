@@ -17,6 +17,7 @@ const hasColors = (stream: NodeJS.WriteStream): boolean => stream.isTTY === true
 const workerData: WorkData = {
   columns,
   isTerminal: process.stderr.isTTY === true,
+  isOutputTerminal: process.stdout.isTTY === true,
   colors: { stdout: hasColors(process.stdout), stderr: hasColors(process.stderr) },
   port,
 };

@@ -25,6 +25,7 @@ export interface Terminal {
 }
 
 interface TerminalOptions extends Pick<WorkData, "columns" | "isTerminal"> {
+  readonly isOutputTerminal?: boolean | undefined;
   readonly colors?: WorkData["colors"] | undefined;
   readonly quiet?: boolean;
   /** True if stdout is kept for what other programs read. */
@@ -35,6 +36,7 @@ export function createTerminal({
   json,
   quiet = false,
   isTerminal,
+  isOutputTerminal = false,
   colors,
   columns,
 }: TerminalOptions): Terminal {
@@ -43,14 +45,16 @@ export function createTerminal({
     painter(colors?.[json ? "stderr" : "stdout"] ?? false),
     painter(colors?.stderr ?? false),
   ];
+  // Two streams may arrive in another order than they were written: what clears a line must not come behind what stands there next.
+  const drawn = isTerminal && isOutputTerminal ? lines : process.stderr;
   const progress = createProgress({
-    write: (text) => process.stderr.write(text),
+    write: (text) => drawn.write(text),
     interactive: isTerminal,
-    columns: () => columns[1] || 80,
+    columns: () => columns[drawn === process.stdout ? 0 : 1] || 80,
     now: () => performance.now(),
     isShown: !quiet,
     hasBlocks: showsBlocks(process.env),
-    paint: paintNotice,
+    paint: drawn === lines ? paint : paintNotice,
   });
   const line = (stream: NodeJS.WriteStream) => (text: string) => {
     progress.clear();
@@ -64,7 +68,7 @@ export function createTerminal({
     hint: quiet ? () => {} : line(process.stderr),
     paint,
     document: (value) => process.stdout.write(`${JSON.stringify(value, null, 2)}\n`),
-    record: (text) => void process.stdout.write(`${text}\n`),
+    record: line(process.stdout),
     progress,
   };
 }

@@ -6,6 +6,8 @@ export interface WorkData {
   readonly columns: Int32Array;
   /** True if stderr is a terminal. */
   readonly isTerminal: boolean;
+  /** True if stdout is a terminal; false where absent. */
+  readonly isOutputTerminal?: boolean;
   /** True for each stream that shows colors, as `tty.WriteStream.hasColors` says, which heeds NO_COLOR; none where absent. */
   readonly colors?: { readonly stdout: boolean; readonly stderr: boolean };
   readonly port: MessagePort;

@@ -11,7 +11,7 @@ import { registerLayersOf } from "./layer-modules.ts";
 import { createTerminal } from "./terminal.ts";
 import type { FromWork, ToWork, WorkData } from "./thread-messages.ts";
 
-const { columns, isTerminal, colors, port } = workerData as WorkData;
+const { columns, isTerminal, isOutputTerminal, colors, port } = workerData as WorkData;
 
 spellOptions(flagSpelling);
 process.exitCode = await main(process.argv.slice(2));
@@ -47,7 +47,14 @@ function textOf(request: Extract<Request, { kind: "help" | "text" }>): string {
 
 async function run({ command, values, options, positionals, words }: Call): Promise<number> {
   const json = ["json", "jsonl", "csv"].some((name) => name in values);
-  const terminal = createTerminal({ json, quiet: "quiet" in values, isTerminal, colors, columns });
+  const terminal = createTerminal({
+    json,
+    quiet: "quiet" in values,
+    isTerminal,
+    isOutputTerminal,
+    colors,
+    columns,
+  });
   if (json) console.log = console.error;
   const controller = new AbortController();
   const tell = (message: FromWork): void => port.postMessage(message);
