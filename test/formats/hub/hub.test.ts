@@ -15,6 +15,7 @@ import { replaceHead } from "../../../src/head/replace-head.ts";
 import { predict } from "../../../src/inference/predict.ts";
 import type { Tensor } from "../../../src/tensor.ts";
 import { layerGraph } from "../../../src/topology/build-graph.ts";
+import { oneIn } from "../../sample.ts";
 import { hubPath, hubRecords, imagesOf, packedTensor } from "./hub-fixtures.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "hub-"));
@@ -116,6 +117,8 @@ test("a class that is not known is refused by name, with the way out", async () 
   );
 });
 
+const written = oneIn(3, hubRecords()).map(([name]) => name);
+
 describe.each(hubRecords())("%s of KerasHub", (name, record) => {
   const file = hubPath(`${name}.keras`);
 
@@ -134,17 +137,20 @@ describe.each(hubRecords())("%s of KerasHub", (name, record) => {
     expect(difference({ ...prepared, data: pixels }, prepared)).toBeLessThan(1e-5);
   });
 
-  test("is written as the class that it was, config and weights to the bit, or flat", async () => {
-    const checkpoint = await readCheckpoint(file);
-    const again = join(folder, `${name}.keras`);
-    await writeCheckpoint(again, checkpoint);
-    const reread = await readCheckpoint(again);
-    expect(reread.modelConfig).toEqual(checkpoint.modelConfig);
-    expect(onlyWeights(reread)).toEqual(onlyWeights(checkpoint));
-    const flat = { ...checkpoint, modelConfig: withoutHub(checkpoint.modelConfig) };
-    await writeCheckpoint(again, flat);
-    const plain = await readCheckpoint(again);
-    expect(JSON.stringify(plain.modelConfig)).not.toMatch(/keras_?hub/);
-    expect(onlyWeights(plain)).toEqual(onlyWeights(checkpoint));
-  });
+  test.runIf(written.includes(name))(
+    "is written as the class that it was, config and weights to the bit, or flat",
+    async () => {
+      const checkpoint = await readCheckpoint(file);
+      const again = join(folder, `${name}.keras`);
+      await writeCheckpoint(again, checkpoint);
+      const reread = await readCheckpoint(again);
+      expect(reread.modelConfig).toEqual(checkpoint.modelConfig);
+      expect(onlyWeights(reread)).toEqual(onlyWeights(checkpoint));
+      const flat = { ...checkpoint, modelConfig: withoutHub(checkpoint.modelConfig) };
+      await writeCheckpoint(again, flat);
+      const plain = await readCheckpoint(again);
+      expect(JSON.stringify(plain.modelConfig)).not.toMatch(/keras_?hub/);
+      expect(onlyWeights(plain)).toEqual(onlyWeights(checkpoint));
+    },
+  );
 });
