@@ -21,6 +21,8 @@ export interface HubRecord {
   /** The same of a wide image, 40 x 61, and of a high one, 53 x 38. */
   readonly wide?: Packed;
   readonly high?: Packed;
+  /** Losses of three steps of SGD with a rate of 0.01 on both images, of classes 0 and 3. */
+  readonly losses?: number[];
 }
 
 /** Every record, by the name of its files. */

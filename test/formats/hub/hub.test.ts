@@ -15,6 +15,7 @@ import { replaceHead } from "../../../src/head/replace-head.ts";
 import { predict } from "../../../src/inference/predict.ts";
 import type { Tensor } from "../../../src/tensor.ts";
 import { layerGraph } from "../../../src/topology/build-graph.ts";
+import { createTrainer } from "../../../src/training/trainer.ts";
 import { oneIn } from "../../sample.ts";
 import { hubPath, hubRecords, imagesOf, packedTensor } from "./hub-fixtures.ts";
 
@@ -116,6 +117,25 @@ test("a class that is not known is refused by name, with the way out", async () 
     /KerasHub's SAMImageSegmenter is not known here\. .*keras\.Model\(m\.inputs, m\.outputs\)\.save/,
   );
 });
+
+test.each(hubRecords().filter(([, { losses }]) => losses !== undefined))(
+  "%s trains as in KerasHub",
+  async (name, { losses, shape }) => {
+    const checkpoint = await readCheckpoint(hubPath(`${name}.keras`));
+    const trainer = await createTrainer(checkpoint, {
+      freeze: [],
+      bnMode: "follow",
+      optimizer: { class_name: "SGD", config: { learning_rate: 0.01 } },
+      loss: { class_name: "SparseCategoricalCrossentropy", config: { from_logits: true } },
+    });
+    const classes = { dtype: "int32", shape: [2], data: Int32Array.of(0, 3) } as const;
+    for (const expected of losses ?? []) {
+      const { loss } = await trainer.trainOnBatch(imagesOf(shape), classes);
+      expect(Math.abs(loss - expected) / expected).toBeLessThan(2e-4);
+    }
+    trainer.dispose();
+  },
+);
 
 const written = oneIn(3, hubRecords()).map(([name]) => name);
 
