@@ -44,6 +44,7 @@ export { openEvaluationData } from "./run/evaluation-data.ts";
 export { extractRun } from "./run/extract-run.ts";
 export { csvField, makeRunFolder, modelFileAt, removeRunFolder } from "./run/folder.ts";
 export { cutNamed } from "./run/phases.ts";
+export { plannedSamples, planWithCost } from "./run/plan-model.ts";
 export type { PreparedRun } from "./run/prepare.ts";
 export { prepareRun } from "./run/prepare.ts";
 export { engineOfRun, finishedEpochs, finishedLine } from "./run/resume.ts";

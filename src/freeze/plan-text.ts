@@ -129,8 +129,9 @@ function isInput(plan: FinetunePlan, tensor: string): boolean {
 
 function costLines(plan: FinetunePlan, cost: PlannedCost, context: PlanContext): string[] {
   const speedUp = 1 / cost.epochRatio;
+  const isThere = (cost.cachedSamples ?? 0) > 0 && cost.cachedSamples === cost.keptSamples;
   const once =
-    cost.cacheBytes > 0
+    cost.cacheBytes > 0 && !isThere
       ? `; extraction once ${formatSeconds(cost.extractionSeconds)}${cost.cachedSamples ? ` for what the cache lacks` : ""}`
       : "";
   const batch =

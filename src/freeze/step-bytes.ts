@@ -47,8 +47,11 @@ export function inferenceBytes(
   batchSize: number,
 ): number {
   const step = { nodes, trainable: new Map(), optimizerSlots: 0 };
-  return 4 * (batchSize * largestCall(shapes, nodes) + 2 * weightValues(graph, step));
+  return 4 * (batchSize * kernelCopies * largestCall(shapes, nodes) + 2 * weightValues(graph, step));
 }
+
+/** Values in memory at the largest call in inference, as a multiple of what it reads and writes: kernels have copies of their own. */
+const kernelCopies = 1.5;
 
 /** Returns the number of values that the largest call reads and writes for one sample. */
 function largestCall(shapes: readonly NodeShapes[], nodes: readonly GraphNode[]): number {
@@ -61,6 +64,9 @@ function largestCall(shapes: readonly NodeShapes[], nodes: readonly GraphNode[])
   return Math.max(0, ...inFlight);
 }
 
+/** Activations whose gradient is computed from their input. */
+const inputActivations: ReadonlySet<string> = new Set(["swish", "silu", "gelu", "mish", "hard_swish"]);
+
 /** Returns the tensors that the backward pass reads again. */
 function keptTensors(graph: LayerGraph, { nodes, trainable }: Step): TensorRef[] {
   const layerOf = layerLookup(graph);
@@ -71,7 +77,10 @@ function keptTensors(graph: LayerGraph, { nodes, trainable }: Step): TensorRef[]
     const trains = trainable.has(node.layer);
     if (!trains && !reads.some((ref) => differentiable.has(ref.node))) return [];
     differentiable.add(node.index);
-    const readsInputs = trains || /Multiply|Dot|Maximum|Minimum|^MaxPooling|Attention/u.test(layer.className);
+    const readsInputs =
+      trains ||
+      inputActivations.has(activationName(layer)) ||
+      /Multiply|Dot|Maximum|Minimum|^MaxPooling|Attention/u.test(layer.className);
     const readsOutputs = activationName(layer) !== "linear" || layer.className.startsWith("MaxPooling");
     return [...(readsInputs ? reads : []), ...(readsOutputs ? outputsOf(node) : [])];
   });

@@ -34,21 +34,35 @@ export async function costConditions(
   reader: SampleReader | null,
   engine: EngineInfo,
 ): Promise<CostConditions> {
-  const speed = probeSpeed();
+  const { speed, ...conditions } = engineConditions(engine);
   const secondsPerSample = await readingSeconds(dataset, reader, settings.views === null ? 0 : 1);
-  const residentBytes = process.memoryUsage.rss();
   return {
+    ...conditions,
     trainSamples: countOf(dataset, "train"),
     validationSamples: countOf(dataset, "val"),
     batchSize: settings.batchSize,
     optimizerSlots: slotsPerWeight(optimizer),
     speed: { ...speed, secondsPerSample },
     inMemory: dataset.kind === "arrays" && !isSpooled(dataset),
-    overlaps: engine.threads < availableParallelism(),
     bytesPerValue: settings.cacheDtype === "float16" ? 2 : 4,
-    residentBytes,
-    ...engineMemory[engine.name],
+    residentBytes: process.memoryUsage.rss(),
     savesStates: settings.out !== null && settings.saveEvery > 0,
+  };
+}
+
+/** Returns what the cost of every run depends on that the engine decides, with its speed measured now. */
+export function engineConditions(
+  engine: EngineInfo,
+): Pick<
+  CostConditions,
+  "speed" | "overlaps" | "residentBytes" | "workingBytes" | "copiesOnTop" | "extractionBatch"
+> {
+  const speed = probeSpeed();
+  return {
+    speed,
+    overlaps: engine.threads < availableParallelism(),
+    residentBytes: process.memoryUsage.rss(),
+    ...engineMemory[engine.name],
     extractionBatch: extractionBatch(engine),
   };
 }

@@ -167,6 +167,19 @@ describe("a run", () => {
 });
 
 describe("the other commands", () => {
+  test("plan prints the cost of 1,000 samples, or of the run on --data with its time and disk", async () => {
+    const alone = await runCli(["plan", model, "--freeze-until", "conv3"]);
+    expect(alone.stdout).toMatch(/^cache +1,000 samples x /m);
+    expect(alone.stdout).toMatch(/^cost +per epoch \d+% of full training/m);
+    const cache = join(scratch(), "cache");
+    const data = ["--data", "fixtures/demo/photos", "--epochs", "2", "--cache", cache];
+    const run = await runCli(["plan", model, "--freeze-until", "conv3", ...data]);
+    expect(run.stdout).toMatch(/^data +3 classes, 45 \+ 30 images$/m);
+    expect(run.stdout).toMatch(/^time +the whole run [\d.]+m?s: /m);
+    expect(run.stdout).toMatch(/^disk +\S+ kB of features in /m);
+    expect(existsSync(cache)).toBe(false);
+  });
+
   test("plan prints the cut, warns where it is inside a block, and needs no data", async () => {
     const inside = await runCli(["plan", model, "--freeze-until", "conv3_block1_0_conv", "--classes", "3"]);
     expect(inside.code).toBe(0);
