@@ -33,8 +33,7 @@ export async function finetune(given: FinetuneOptions | ResumeOptions): Promise<
   const settings = resolveOptions(options);
   const engine = await ensureEngine();
   const prepared = await prepareRun(settings);
-  announce(prepared);
-  if (finished) settings.onProgress({ kind: "note", message: finishedLine(String(settings.out), finished) });
+  announce(prepared, finished ? [finishedLine(String(settings.out), finished)] : []);
   const folder = settings.out === null || finished ? null : openRunFolder(settings.out, settings);
   let live: Awaited<ReturnType<typeof openLiveFiles>> | undefined;
   try {
@@ -50,9 +49,8 @@ export async function finetune(given: FinetuneOptions | ResumeOptions): Promise<
     const page = settings.report && folder ? await runReport(run, record, judged, options) : null;
     const files = (await folder?.write(record, page)) ?? [];
     await live.end(trained, files, judged?.validation ?? null);
-    if (trained.stopped === undefined)
-      return { ...result, ...(judged && { validation: judged.validation }), files };
-    throw trained.stopped;
+    if (trained.stopped !== undefined) throw trained.stopped;
+    return { ...result, ...(judged && { validation: judged.validation }), files };
   } catch (error) {
     await live?.fail(error);
     folder?.discard();

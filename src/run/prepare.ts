@@ -251,17 +251,14 @@ function earliestOf(
   return { ...most, policy: `${frozen.size} layers frozen in all of ${phases.length} phases` };
 }
 
-/** Tells the caller what was found and what is planned. */
-export function announce({
-  settings: { onProgress },
-  messages,
-  warnings,
-  plan,
-  planLines,
-}: PreparedRun): void {
+/** Tells the caller what was found and what is planned, and `more` after it. */
+export function announce(run: PreparedRun, more: readonly string[] = []): void {
+  const { messages, warnings, plan, planLines } = run;
+  const { onProgress } = run.settings;
   for (const message of messages) onProgress({ kind: "note", message });
   for (const message of warnings) onProgress({ kind: "warning", message });
   onProgress({ kind: "plan", plan, lines: planLines });
+  for (const message of more) onProgress({ kind: "note", message });
 }
 
 function askedTask(settings: RunSettings): AskedTask {
