@@ -6,6 +6,7 @@ import { pathToFileURL } from "node:url";
 import { afterAll, describe, expect, test } from "vitest";
 import { reportPage } from "../../src/report/html/report-page.ts";
 import type { OutputReport } from "../../src/report/run-report.ts";
+import { classesReport } from "../../src/report/scored-samples.ts";
 import { chromium, openPage } from "../browser.ts";
 import { classesOutput, sampleReport } from "./sample-report.ts";
 
@@ -41,6 +42,28 @@ test("names and paths of people are text in the page, never markup", () => {
   const html = reportPage(sampleReport([classesOutput()]));
   expect(html).not.toContain("<script>alert");
   expect(html).toContain("&lt;script&gt;alert(1)&lt;/script&gt;");
+});
+
+test("the page of 10,000 images in 100 classes is under 3 MB", () => {
+  const [count, classes] = [10_000, 100];
+  const labels = Array.from({ length: classes }, (_, index) => `class ${index}`);
+  const truth = Int32Array.from({ length: count }, (_, row) => row % classes);
+  const scores = Float32Array.from({ length: count * classes }, (_, at) => ((at * 7919) % 1000) / 1000);
+  const names = Array.from({ length: count }, (_, row) => `val/class ${row % classes}/photograph-${row}.jpg`);
+  const judged = classesReport({ labels, scores, truth, names });
+  // A photograph of 160 pixels takes about so many bytes.
+  const thumbnail = `data:image/jpeg;base64,${"A".repeat(9000)}`;
+  const pictured = (notes: typeof judged.mistakes = []) => notes.map((note) => ({ ...note, thumbnail }));
+  const output: OutputReport = {
+    ...{ ...classesOutput(), labels, samples: count, ...judged },
+    confusion: labels.map(() => labels.map(() => 1)),
+    perClass: labels.map((label) => ({ label, precision: 0.5, recall: 0.5, f1: 0.5, support: 100 })),
+    mistakes: pictured(judged.mistakes),
+    suspects: pictured(judged.suspects),
+    verdicts: { names, given: Array.from(truth), predicted: Array.from(truth) },
+  };
+  expect(pictured(judged.mistakes).length).toBe(24);
+  expect(reportPage(sampleReport([output])).length).toBeLessThan(3e6);
 });
 
 test("the page needs no network", () => {
