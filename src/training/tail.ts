@@ -76,6 +76,11 @@ export interface Tail {
   restore(state: TailState): void;
   /** The layer whose output is the first that is not finite for this batch, null if none is. */
   firstNonFinite(batch: Batch): GraphLayer | null;
+  /**
+   * Returns `layer/weight` of the first moved weight with values that are not finite, null if there is none. The loss need not show
+   * it: WebAssembly's convolutions and pools turn NaN into -Infinity, of which ReLU makes 0.
+   */
+  nonFiniteWeight(): string | null;
   dispose(): void;
 }
 
@@ -225,9 +230,16 @@ export function createTail(options: TailOptions): Tail {
       for (const node of program.nodes) {
         const upTo = programBetween(graph, partition.frontier, [{ node: node.index, output: 0 }]);
         const [value] = runProgram(upTo, batch.features, weights);
-        const finite = tf.tidy(() => tf.all(tf.isFinite(value!)).dataSync()[0] === 1);
+        const finite = allFinite(value!);
         value!.dispose();
         if (!finite) return layerAt(graph, node.layer);
+      }
+      return null;
+    },
+    nonFiniteWeight: () => {
+      for (const [path, names] of moved) {
+        const strange = [...names].find((name) => !allFinite(weights.get(path)![name]!));
+        if (strange !== undefined) return `${path}/${strange}`;
       }
       return null;
     },
@@ -236,6 +248,10 @@ export function createTail(options: TailOptions): Tail {
       disposeWeights(weights);
     },
   };
+}
+
+function allFinite(values: tf.Tensor): boolean {
+  return tf.tidy(() => tf.all(tf.isFinite(values)).dataSync()[0] === 1);
 }
 
 /** Without the weights of layers that nothing leads from to the output: no gradient comes to them. */

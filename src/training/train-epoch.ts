@@ -56,6 +56,13 @@ export async function trainEpoch(tail: Tail, plan: EpochPlan): Promise<TrainedEp
     for (const callback of callbacks) await callback.stepEnd?.(moment, reported);
     await nextTurn();
   }
+  const strange = tail.nonFiniteWeight();
+  if (strange !== null) {
+    throw new TopologyError(
+      `${strange}: values after epoch ${epoch}: expected finite numbers, got NaN or infinity. Lower the learning rate.`,
+      "not-finite",
+    );
+  }
   return { figures: flatFigures(keeper.figures()), lr, steps };
 }
 

@@ -1,5 +1,5 @@
 import { beforeAll, expect, test } from "vitest";
-import type { Weights } from "../../src/checkpoint.ts";
+import type { Weight, Weights } from "../../src/checkpoint.ts";
 import { ensureEngine, useEngine } from "../../src/engine/backend.ts";
 import { tf } from "../../src/engine/tf.ts";
 import { cutModel } from "../../src/features/cut.ts";
@@ -59,4 +59,24 @@ test.each(["Adam", "SGD"])("later steps of %s leave a snapshot as it was", async
   tail.dispose();
   tf.dispose(features);
   expect(tf.memory().numTensors).toBe(before);
+});
+
+test("a weight that is not finite is named, though the loss is a number on WebAssembly", async () => {
+  const checkpoint = await readCheckpoint(modelPath("k3-residual.keras"));
+  const graph = layerGraph(checkpoint);
+  const tail = createTail({
+    ...cutModel(graph, { frozen: new Set(), bnMode: "follow", newLayers: new Set() }),
+    weights: checkpoint.weights,
+    optimizer: optimizerConfig("SGD", 0.1),
+    objective: objectiveWith(graph, "mean_squared_error"),
+    seed: 0,
+  });
+  expect(tail.nonFiniteWeight()).toBeNull();
+  const state = tail.state();
+  const [path, [weight, ...others]] = [...state.weights][0] as [string, Weight[]];
+  const data = Float32Array.from(weight?.data as Float32Array);
+  data[1] = Number.NaN;
+  tail.restore({ ...state, weights: new Map([[path, [{ ...(weight as Weight), data }, ...others]]]) });
+  expect(tail.nonFiniteWeight()).toBe(`${path}/${weight?.name}`);
+  tail.dispose();
 });
