@@ -32,11 +32,20 @@ function isNamedAlone({ class_name: className }: JsonObject, config: JsonObject)
  * @throws {TopologyError} naming a class that is not known, with what to do.
  */
 export function withHubNetworks(modelConfig: JsonObject): JsonObject {
-  if (isOfHub(modelConfig)) return expanded(modelConfig).entry;
+  if (isOfHub(modelConfig) && !isLayer(modelConfig)) return expanded(modelConfig).entry;
   return withLayers(modelConfig, (layers) => {
     const edited = layers.map((layer) => (isObject(layer) ? withHubNetworks(layer) : layer));
     return edited.every((layer, index) => layer === layers[index]) ? layers : edited;
   });
+}
+
+/** Returns whether an entry is that of a layer, whose code is KerasHub's: as any custom layer it is left to `registerLayer`. */
+function isLayer(entry: JsonObject): boolean {
+  return "inbound_nodes" in entry && !/Backbone$/.test(String(entry["class_name"])) && !hasBackbone(entry);
+}
+
+function hasBackbone({ config }: JsonObject): boolean {
+  return isObject(config ?? null) && "backbone" in (config as JsonObject);
 }
 
 interface Expanded {
@@ -240,7 +249,7 @@ function nameOf(config: JsonObject): string {
 
 function unknownClass(className: string): TopologyError {
   return new TopologyError(
-    `model config: KerasHub's ${className} is not known here. In Python save it as a plain model, keras.Model(m.inputs, m.outputs).save("model.keras"), and take that file.`,
+    `model config: KerasHub's ${className} is not known here. In Python save it as a plain model, keras.Model(m.inputs, m.outputs).save("model.keras"), and take that file. A layer in it whose code is KerasHub's own is named then.`,
     "unknown-hub-class",
   );
 }

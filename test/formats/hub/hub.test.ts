@@ -15,6 +15,8 @@ import { replaceHead } from "../../../src/head/replace-head.ts";
 import { predict } from "../../../src/inference/predict.ts";
 import type { Tensor } from "../../../src/tensor.ts";
 import { layerGraph } from "../../../src/topology/build-graph.ts";
+import { editLayers } from "../../../src/topology/edit-config.ts";
+import { requireSupported } from "../../../src/topology/support.ts";
 import { createTrainer } from "../../../src/training/trainer.ts";
 import { oneIn } from "../../sample.ts";
 import { hubPath, hubRecords, imagesOf, packedTensor } from "./hub-fixtures.ts";
@@ -138,6 +140,19 @@ test.each(hubRecords().filter(([, { losses }]) => losses !== undefined))(
 );
 
 const written = oneIn(3, hubRecords()).map(([name]) => name);
+
+test("a layer of KerasHub in a plain model is named as a custom class, not as an unknown model", async () => {
+  const { modelConfig, ...rest } = await readCheckpoint(hubPath("vgg.keras"));
+  const flat = withoutHub(modelConfig);
+  const custom = editLayers(flat, ({ path, json }) =>
+    path.endsWith("block1_conv1")
+      ? { ...json, class_name: "ViTEncoder", module: "keras_hub.src.models.vit.vit_layers" }
+      : json,
+  );
+  expect(withHubNetworks(custom)).toBe(custom);
+  const graph = layerGraph({ ...rest, modelConfig: custom });
+  expect(() => requireSupported(graph)).toThrow(/block1_conv1.*ViTEncoder/s);
+});
 
 describe.each(hubRecords())("%s of KerasHub", (name, record) => {
   const file = hubPath(`${name}.keras`);
