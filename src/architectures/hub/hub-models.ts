@@ -39,7 +39,7 @@ export function withHubNetworks(modelConfig: JsonObject): JsonObject {
   });
 }
 
-/** Returns whether an entry is that of a layer, whose code is KerasHub's: as any custom layer it is left to `registerLayer`. */
+/** Returns whether an entry is that of a layer, whose code is KerasHub's: like every custom layer it is left to `registerLayer`. */
 function isLayer(entry: JsonObject): boolean {
   return "inbound_nodes" in entry && !/Backbone$/.test(String(entry["class_name"])) && !hasBackbone(entry);
 }
