@@ -20,7 +20,9 @@ export async function withHeatmaps(
   const outputs: OutputReport[] = [];
   for (const output of judged.outputs) {
     const { mistakes = [] } = output;
-    const worst = mistakes.slice(0, mostExplained).map(({ name }) => name);
+    // A mistake of several labels is about one of them, which need not be the one that the heatmap is of.
+    const explained = output.kind === "classes" ? mistakes.slice(0, mostExplained) : [];
+    const worst = explained.map(({ name }) => name);
     const heatmaps = await heatmapsOf(checkpoint, worst, output.name, settings);
     outputs.push(
       heatmaps.size === 0
