@@ -38,9 +38,9 @@ export interface SavedParts {
 }
 
 /** Runs whose extraction and training are predicted to take fewer seconds are not tried. */
-const worthTrying = 0.3;
+const worthTrying = 2;
 /** Share of the run's predicted duration that a trial may take, and its bounds in seconds. */
-const trialShare = { share: 0.15, least: 2, most: 12 } as const;
+const trialShare = { share: 0.1, least: 1, most: 12 } as const;
 
 /**
  * Returns the plan of each phase; the cost of the earliest cut's has that of the whole run. Where the run is predicted to take more than
