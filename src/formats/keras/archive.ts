@@ -29,7 +29,7 @@ const metadataName = "metadata.json";
 const weightsName = "model.weights.h5";
 const compileKey = "compile_config";
 /** The largest config in bytes. A larger entry is refused before it is unpacked. */
-const configLimit = 256 * 2 ** 20;
+const configLimit = 100e6;
 
 /**
  * Reads the checkpoint in a `.keras` archive.
@@ -95,7 +95,7 @@ function readJson(
   if (!entry) return undefined;
   if (entry.size > configLimit) {
     throw new KerasFileError(
-      `${label}: ${name}: ${entry.size.toLocaleString("en-US")} bytes are too many.`,
+      `${label}: ${name}: expected at most ${configLimit.toLocaleString("en-US")} bytes, got ${entry.size.toLocaleString("en-US")}. The file is damaged: copy or download it again.`,
       "size",
     );
   }
