@@ -31,6 +31,8 @@ async function playground(): Promise<string> {
   cpSync(join(folder, "photos", "val", "cat"), join(folder, "new-photos"), { recursive: true });
   cpSync(fixture("cli", "small_resnet.h5"), join(folder, "model.h5"));
   cpSync(fixture("cli", "small_resnet.keras"), join(folder, "big.keras"));
+  cpSync(fixture("hub", "resnet.keras"), join(folder, "resnet.keras"));
+  cpSync(join(folder, "photos", "val", "cat", "1.jpg"), join(folder, "cat.jpg"));
   const texts = {
     fine: ["a delight", "the film was a delight", "best of all"],
     dull: ["a dull film", "dull", "never again"],

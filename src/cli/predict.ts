@@ -64,7 +64,7 @@ export const predictCommand: Command<PredictValues> = {
   takesModel: true,
   examples: [
     ["predict runs/pets new-photos/ --top 3", "three labels for every image in a folder"],
-    ["predict runs/cells scans/ --out masks/", "a mask for every image, as PNG"],
+    ["predict unet.keras scenes/images --out masks/", "a mask for every image, as PNG"],
     ["predict runs/pets new-photos/ --top 1 --csv", "a table with a row for each image"],
     ["predict runs/pets cat.jpg --explain", "explained/cat.png shows where the model looked"],
   ],

@@ -23,7 +23,9 @@ export async function withHeatmaps(
     // A mistake of several labels is about one of them, which need not be the one that the heatmap is of.
     const explained = output.kind === "classes" ? mistakes.slice(0, mostExplained) : [];
     const worst = explained.map(({ name }) => name);
-    const heatmaps = await heatmapsOf(checkpoint, worst, output.name, settings);
+    // A lone output may have another name in the tuned model, whose head is new.
+    const name = judged.outputs.length > 1 ? output.name : undefined;
+    const heatmaps = await heatmapsOf(checkpoint, worst, name, settings);
     outputs.push(
       heatmaps.size === 0
         ? output
@@ -43,13 +45,16 @@ export async function withHeatmaps(
 async function heatmapsOf(
   checkpoint: Checkpoint,
   paths: readonly string[],
-  output: string,
+  output: string | undefined,
   { imageSize, preprocess, exif }: DecidedSettings,
 ): Promise<ReadonlyMap<string, string>> {
   const images = new Map<string, string>();
   if (paths.length === 0 || !imageSize || preprocess === null) return images;
   try {
-    const explainer = await openFileExplainer(checkpoint, { output, imageSize, preprocess, exif });
+    const explainer = await openFileExplainer(checkpoint, {
+      ...(output !== undefined && { output }),
+      ...{ imageSize, preprocess, exif },
+    });
     try {
       for (const path of paths) images.set(path, await (await explainer.explain(path)).thumbnail());
     } finally {

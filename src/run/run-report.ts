@@ -22,11 +22,30 @@ import type { FinetuneOptions } from "./options.ts";
 import type { PreparedRun } from "./prepare.ts";
 
 /**
- * Returns what a page says of a run. Thumbnails of the mistakes are read from their files.
+ * Returns what a page says of a run; null with a warning if it cannot be made, for a trained model must not be lost with its page.
+ * Thumbnails of the mistakes are read from their files.
  * @param judged The validation samples, judged one by one; null where there are none.
  * @param options What the caller asked for.
  */
 export async function runReport(
+  run: PreparedRun,
+  record: Omit<RunRecord, "report">,
+  judged: JudgedValidation | null,
+  options: FinetuneOptions,
+): Promise<RunReport | null> {
+  try {
+    return await reportOf(run, record, judged, options);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    run.settings.onProgress({
+      kind: "warning",
+      message: `report.html: expected a page of the run, got an error: ${message} The model and all other files are complete.`,
+    });
+    return null;
+  }
+}
+
+async function reportOf(
   run: PreparedRun,
   record: Omit<RunRecord, "report">,
   judged: JudgedValidation | null,
