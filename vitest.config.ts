@@ -12,9 +12,13 @@ export default defineConfig(({ mode }) => {
   // The projects below load this file again without the mode, so the environment carries it on.
   process.env["KERAS_FINETUNE_TESTS"] ??= mode === "all" ? "all" : "sample";
   const isWhole = process.env["KERAS_FINETUNE_TESTS"] === "all";
-  // The tarball and the docs run on wasm whatever the engine: once is enough.
-  const isPackaged = isWhole && process.env["KERAS_FINETUNE_ENGINE"] !== "native";
-  const exclude = ["test/parity/**", ...(isPackaged ? [] : ["test/**/*.all.test.ts"])];
+  // The tarball, the docs and all but two files of the command line run on wasm whatever the engine: once is enough.
+  const isNative = process.env["KERAS_FINETUNE_ENGINE"] === "native";
+  const exclude = [
+    "test/parity/**",
+    ...(isWhole && !isNative ? [] : ["test/**/*.all.test.ts"]),
+    ...(isNative ? ["test/cli/!(interrupt|kills).test.ts", "test/cluster/**"] : []),
+  ];
   return {
     resolve: { alias: { "keras-finetune": new URL("src/index.ts", import.meta.url).pathname } },
     test: {
