@@ -10,6 +10,6 @@ install() { # folder, packages...
   touch "$1/keras-installed"
 }
 
-install .venv keras==3.15.1 tensorflow-cpu==2.21.0 onnx==1.23.2 onnxruntime==1.32.0
+install .venv keras==3.15.1 tensorflow-cpu==2.21.0 onnx==1.23.2 onnxruntime==1.32.0 pillow==13.0.0
 install .venv/early keras==3.0.5 tensorflow-cpu==2.16.2
-install .venv/keras2 keras==2.15.0 tensorflow-cpu==2.15.1
+install .venv/keras2 keras==2.15.0 tensorflow-cpu==2.15.1 pillow==13.0.0
