@@ -7,7 +7,18 @@ import { defineConfig } from "vitest/config";
  */
 const alone = ["cli", "engine", "features", "formats/tfjs"].map((room) => `test/${room}/**/*.test.ts`);
 
-/** `vitest run` runs a sample of each battery and leaves out `*.all.test.ts`; `vitest run --mode all` runs everything. */
+/** Files of many processes, browsers and kills, each several seconds long: `npm test` leaves them to `npm run test:all`. */
+const slow = [
+  "test/cli/interrupt.test.ts",
+  "test/cli/left-behind.test.ts",
+  "test/cli/nothing-lost.test.ts",
+  "test/cli/terminal.test.ts",
+  "test/cluster/kubernetes.test.ts",
+  "test/report/real-runs.test.ts",
+  "test/sweep.test.ts",
+];
+
+/** `vitest run` runs a sample of each battery and leaves out `*.all.test.ts` and what is slow; `vitest run --mode all` runs everything. */
 export default defineConfig(({ mode }) => {
   // The projects below load this file again without the mode, so the environment carries it on.
   process.env["KERAS_FINETUNE_TESTS"] ??= mode === "all" ? "all" : "sample";
@@ -16,6 +27,7 @@ export default defineConfig(({ mode }) => {
   const isNative = process.env["KERAS_FINETUNE_ENGINE"] === "native";
   const exclude = [
     "test/parity/**",
+    ...(isWhole ? [] : slow),
     ...(isWhole && !isNative ? [] : ["test/**/*.all.test.ts"]),
     ...(isNative ? ["test/cli/!(interrupt|kills).test.ts", "test/cluster/**"] : []),
   ];

@@ -40,7 +40,7 @@ function refusal(command: AnyCommand, ...tokens: readonly string[]): ReturnType<
   throw new Error(`${tokens.join(" ")} was taken`);
 }
 
-describe.each(oneIn(3, named))(
+describe.each(oneIn(8, named))(
   "$written",
   ({ command, name, flag: { kind, help: text, placeholder, otherwise } }) => {
     test("is in the help with what it does", () => {

@@ -8,6 +8,7 @@ import { reportPage } from "../../src/report/html/report-page.ts";
 import type { OutputReport } from "../../src/report/run-report.ts";
 import { classesReport } from "../../src/report/scored-samples.ts";
 import { chromium, openPage } from "../browser.ts";
+import { oneIn } from "../sample.ts";
 import { classesOutput, sampleReport } from "./sample-report.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "report-"));
@@ -72,7 +73,7 @@ test("the page needs no network", () => {
 });
 
 describe.skipIf(chromium === undefined && process.env["CI"] === undefined)("in Chromium", () => {
-  test.each(pages)(
+  test.each(oneIn(3, pages))(
     "a report of %s draws every chart without an error and is accessible",
     async (_, outputs, parts) => {
       const path = join(folder, `${outputs.length}-${outputs[0].kind}.html`);
