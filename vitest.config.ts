@@ -9,10 +9,13 @@ const alone = ["cli", "engine", "features", "formats/tfjs"].map((room) => `test/
 
 /** Files of many processes, browsers and kills, each several seconds long: `npm test` leaves them to `npm run test:all`. */
 const slow = [
+  "test/cli/flags.test.ts",
   "test/cli/interrupt.test.ts",
   "test/cli/left-behind.test.ts",
   "test/cli/nothing-lost.test.ts",
+  "test/cli/public-situations.test.ts",
   "test/cli/terminal.test.ts",
+  "test/cli/texts.test.ts",
   "test/cluster/kubernetes.test.ts",
   "test/report/real-runs.test.ts",
   "test/sweep.test.ts",
