@@ -195,7 +195,11 @@ function entryOf(archive: Archive, record: DirectoryRecord): ZipEntry {
     const packed = read(contentsStart(), packedSize);
     if (method === stored) return packed;
     try {
-      return inflateRawSync(packed, { maxOutputLength: Math.max(1, size) });
+      // One chunk holds all of it: of several, zlib makes a second copy.
+      return inflateRawSync(packed, {
+        maxOutputLength: Math.max(1, size),
+        chunkSize: Math.max(64, size + 1),
+      });
     } catch (error) {
       return cannotUnpack(error);
     }
