@@ -19,7 +19,7 @@ export async function extractRun(options: FinetuneOptions, shard: Shard): Promis
   const settings = resolveOptions(options);
   const engine = await ensureEngine();
   const isListed = typeof settings.data === "string";
-  const run = await prepareRun({ ...settings, ...(isListed && { valFraction: 0 }) });
+  const run = await prepareRun({ ...settings, ...(isListed && { valFraction: 0 }) }, false);
   for (const message of run.warnings) settings.onProgress({ kind: "warning", message });
   const { dataset } = run;
   if (dataset.kind === "arrays" || !run.reader) {

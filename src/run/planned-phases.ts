@@ -18,7 +18,8 @@ export interface PhasesQuestion {
   /** Views of each training sample as asked, null where there are none. */
   readonly views: number | null;
   readonly planOf: (phase: number, conditions: CostConditions) => FinetunePlan;
-  readonly trial: Omit<TrialRun, "seconds" | "batchSize" | "extractionBatch" | "bytesPerSecond">;
+  /** The run whose parts are timed on a few samples; null for a plan without that. */
+  readonly trial: Omit<TrialRun, "seconds" | "batchSize" | "extractionBatch" | "bytesPerSecond"> | null;
   /** Number of trained samples and views, and validation samples, that the cache holds at the earliest cut. */
   readonly cachedSamples: number;
   readonly saving: SavedParts;
@@ -51,7 +52,7 @@ export async function plannedPhases(question: PhasesQuestion): Promise<readonly 
   const predicted = phases.map((_, index) => planOf(index, conditionsOf(question, index)));
   const { extractionSeconds, trainingSeconds } = wholeRun(question, predicted);
   const seconds = extractionSeconds + trainingSeconds;
-  if (seconds < worthTrying) return withRun(question, predicted);
+  if (!question.trial || seconds < worthTrying) return withRun(question, predicted);
   const { share, least, most } = trialShare;
   const trial = {
     ...question.trial,

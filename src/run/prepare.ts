@@ -86,17 +86,18 @@ export interface PreparedRun extends CutModel {
 
 /**
  * Reads the model and lists the data, gives the model the head that the data needs, and cuts it where the policies say.
+ * @param isTimed False where nobody reads the plan's seconds: then no part of the run is timed on samples for them.
  * @throws {UsageError | TopologyError | KerasFileError | DataError} for whatever would stop the run, before anything is computed.
  */
-export async function prepareRun(settings: RunSettings): Promise<PreparedRun> {
+export async function prepareRun(settings: RunSettings, isTimed = true): Promise<PreparedRun> {
   const started = performance.now();
   const given = await openModel(settings);
-  const data =
+  const dataset =
     typeof settings.data === "string"
       ? await openData(given, settings.data, dataOptions(settings))
       : await inMemoryOrSpooled(settings.data, settings.cache);
   requireSupported(layerGraph(given));
-  const task = taskOf(given, data, askedTask(settings));
+  const task = taskOf(given, dataset, askedTask(settings));
   const headed = withHeadFor(given, task, settings);
   const { newHead } = headed;
   const labels = task.outputs.length === 1 ? (task.outputs[0]?.labels ?? []) : [];
@@ -106,7 +107,6 @@ export async function prepareRun(settings: RunSettings): Promise<PreparedRun> {
   const writing = writingOptions(outputFormat, settings);
   const { classWeight } = settings;
   if (classWeight !== null && classWeight !== "balanced") requireKnownClasses(classWeight, task);
-  const dataset = data;
   const asked = askedPhases(settings, checkpoint, newHead !== undefined);
   const cuts = cutPhases(
     checkpoint,
@@ -169,7 +169,9 @@ export async function prepareRun(settings: RunSettings): Promise<PreparedRun> {
         cost,
         augmentation: augmentation?.planned,
       }),
-    trial: { dataset, reader, weights, task, objective, seed: decided.seed, imageSize: decided.imageSize },
+    trial: isTimed
+      ? { dataset, reader, weights, task, objective, seed: decided.seed, imageSize: decided.imageSize }
+      : null,
     cachedSamples: await cachedSamples({ dataset, reader, cut, weights, engine, augmentation }, decided),
     saving: {
       writes: settings.out !== null,
