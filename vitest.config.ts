@@ -28,6 +28,8 @@ export default defineConfig(({ mode }) => {
   const isWhole = process.env["KERAS_FINETUNE_TESTS"] === "all";
   // The tarball, the docs and all but two files of the command line run on wasm whatever the engine: once is enough.
   const isNative = process.env["KERAS_FINETUNE_ENGINE"] === "native";
+  // Files run beside each other, one for each processor.
+  if (!isNative) process.env["KERAS_FINETUNE_THREADS"] ??= "1";
   const exclude = [
     "test/parity/**",
     ...(isWhole ? [] : slow),

@@ -47,7 +47,7 @@ export { cutNamed } from "./run/phases.ts";
 export { plannedSamples, planWithCost } from "./run/plan-model.ts";
 export type { PreparedRun } from "./run/prepare.ts";
 export { prepareRun } from "./run/prepare.ts";
-export { engineOfRun, finishedEpochs, finishedLine } from "./run/resume.ts";
+export { engineOfRun, finishedEpochs, finishedLine, threadsOfRun } from "./run/resume.ts";
 export type { RunSummary } from "./run/saved-runs.ts";
 export { runsBelow, writeReport } from "./run/saved-runs.ts";
 export type { RunOption } from "./run/settings.ts";

@@ -1,14 +1,16 @@
-import { oneOf } from "../cli-api.ts";
+import { oneOf, wholeNumber } from "../cli-api.ts";
 import type { EngineChoice } from "../index.ts";
 import { useEngine } from "../index.ts";
 import type { FlagsOf } from "./flag.ts";
 import { flag, value } from "./flag.ts";
+import { number } from "./values.ts";
 
 /** Heading of the help, whose order `help.ts` has. */
 const machine = "Machine";
 
 export interface EngineValues {
   readonly engine?: EngineChoice;
+  readonly threads?: number;
   readonly verbose?: boolean;
   readonly quiet?: boolean;
 }
@@ -21,12 +23,17 @@ export const engineFlags: FlagsOf<EngineValues> = {
     oneOf("auto", "native", "wasm"),
     { group: machine, otherwise: "auto" },
   ),
+  threads: value("Processors to compute on; wasm uses at most 8", "N", wholeNumber(1), {
+    group: machine,
+    read: number,
+    otherwise: "all",
+  }),
   verbose: flag("Print the engine's own messages", machine),
   quiet: flag("Print the result, warnings and errors alone", "Output"),
 };
 
-/** Takes the engine that the flags name, before anything touches tensors. */
-export function chooseEngine(values: EngineValues): void {
-  const verbose = values.verbose ?? false;
-  if (values.engine !== undefined || verbose) useEngine(values.engine ?? "auto", { verbose });
+/** Takes the engine and the threads that the flags name, before anything touches tensors. */
+export function chooseEngine({ engine, threads, verbose = false }: EngineValues): void {
+  if (engine === undefined && threads === undefined && !verbose) return;
+  useEngine(engine ?? "auto", { verbose, ...(threads !== undefined && { threads }) });
 }

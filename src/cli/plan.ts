@@ -1,4 +1,5 @@
 import {
+  ensureEngine,
   modelFileAt,
   planLines,
   plannedSamples,
@@ -19,6 +20,7 @@ import type { FreezeValues } from "./freeze-flags.ts";
 import { bnModeFlag, freezeFlags, freezePolicies } from "./freeze-flags.ts";
 import type { JsonValue } from "./output-flags.ts";
 import { cacheFlags, jsonFlag } from "./output-flags.ts";
+import { engineLine } from "./run-text.ts";
 import { taskFlags } from "./task-flags.ts";
 import type { Terminal } from "./terminal.ts";
 import { trainingFlags } from "./training-flags.ts";
@@ -69,6 +71,7 @@ export const planCommand: Command<PlanValues> = {
       ...picked(options, "bnMode"),
       ...(freeze.length > 0 && { freeze }),
     });
+    terminal.tell(engineLine(await ensureEngine()));
     const context = { unit: "samples", model: file, origin: `Keras ${read.kerasVersion} ${read.format}` };
     if (values.json) terminal.document(plan);
     for (const line of planLines(plan, context)) terminal.print(line);
@@ -96,6 +99,7 @@ async function printRunPlan(
       ...(freeze.length > 0 && { freeze }),
     }),
   );
+  terminal.tell(engineLine(await ensureEngine()));
   if (values.json) terminal.document(run.plan);
   for (const line of [...run.messages, ...run.planLines]) terminal.print(line);
   for (const warning of run.warnings) terminal.notice(`warning: ${warning}`);

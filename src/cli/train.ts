@@ -8,6 +8,7 @@ import {
   removeRunFolder,
   resolveOptions,
   someText,
+  threadsOfRun,
   wholeNumber,
 } from "../cli-api.ts";
 import type { CrossValidationOptions, SampleUnit } from "../index.ts";
@@ -88,6 +89,7 @@ export const trainCommand: Command<TrainValues> = {
     chooseEngine(values);
     if (values["dry-run"]) {
       const run = await prepareRun(resolveOptions(options));
+      terminal.tell(engineLine(await ensureEngine()));
       signal.throwIfAborted();
       if (values.json) terminal.document(run.plan);
       for (const line of run.messages) terminal.print(line);
@@ -143,7 +145,11 @@ async function resumeRun(
     terminal.print(finishedLine(out, finished));
     return;
   }
-  useEngine(engineOfRun(out) ?? "auto", { verbose: values.verbose ?? false });
+  const threads = threadsOfRun(out);
+  useEngine(engineOfRun(out) ?? "auto", {
+    verbose: values.verbose ?? false,
+    ...(threads !== undefined && { threads }),
+  });
   terminal.tell(engineLine(await ensureEngine()));
   let unit: SampleUnit = "samples";
   const result = await finetune({

@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os";
 import { MachineError, UsageError } from "../errors.ts";
-import { optionName } from "../options.ts";
+import type { Refuse } from "../options.ts";
+import { optionError, optionName, wholeNumber } from "../options.ts";
 import { registerGradients } from "./gradients/rules.ts";
 import { registerOwnKernels } from "./kernels/register.ts";
 import { loadNativeEngine, nativeBackendName, nativeCandidates } from "./native-engine.ts";
@@ -34,6 +35,11 @@ export interface EngineInfo {
 }
 
 export interface EngineOptions {
+  /**
+   * Processors to compute on, all of them by default; wasm uses at most 8. Takes precedence over
+   * `KERAS_FINETUNE_THREADS`.
+   */
+  readonly threads?: number;
   /** True to let tfjs and TensorFlow write messages to the console. */
   readonly verbose?: boolean;
 }
@@ -42,6 +48,7 @@ const choices: readonly EngineChoice[] = ["auto", "native", "wasm"];
 
 let requested: EngineChoice | undefined;
 let verbose = false;
+let requestedThreads: number | undefined;
 let starting: Promise<EngineInfo> | undefined;
 let running: EngineInfo | undefined;
 
@@ -56,16 +63,26 @@ let running: EngineInfo | undefined;
 export function useEngine(choice: EngineChoice, options: EngineOptions = {}): void {
   checkChoice(choice, optionName("engine"));
   const switches = running !== undefined && choice !== "auto" && choice !== running.name;
-  if (switches && tf.memory().numTensors > 0) {
-    throw new UsageError(
-      `${optionName("engine")}: expected ${running?.name}, which already holds tensors, got ${choice}. Call useEngine() before anything else.`,
-      "engine-in-use",
-      "engine",
-    );
-  }
+  if (switches && tf.memory().numTensors > 0) throw inUse("engine", running?.name ?? "", choice);
+  if (options.threads !== undefined) chooseThreads(options.threads);
   requested = choice;
   verbose = options.verbose ?? verbose;
   if (switches || !running) starting = undefined;
+}
+
+function chooseThreads(threads: number): void {
+  wholeNumber(1)(threads, (expected) => optionError("threads", expected, threads));
+  if (running && threads !== running.threads && threads !== requestedThreads)
+    throw inUse("threads", running.threads, threads);
+  requestedThreads = threads;
+}
+
+function inUse(option: "engine" | "threads", running: string | number, asked: string | number): UsageError {
+  return new UsageError(
+    `${optionName(option)}: expected ${running}, which already holds tensors, got ${asked}. Call useEngine() before anything else.`,
+    "engine-in-use",
+    option,
+  );
 }
 
 /**
@@ -110,6 +127,21 @@ function chosen(): { choice: EngineChoice; origin: string } {
   return { choice: checkChoice(variable, "KERAS_FINETUNE_ENGINE"), origin: "KERAS_FINETUNE_ENGINE" };
 }
 
+/** Returns the number of processors to compute on: as many as asked for, and no more than this process may use. */
+function chosenThreads(): number {
+  const all = availableParallelism();
+  if (requestedThreads !== undefined) return Math.min(requestedThreads, all);
+  const variable = process.env["KERAS_FINETUNE_THREADS"];
+  if (!variable) return all;
+  const refuse: Refuse = (expected) =>
+    new UsageError(
+      `KERAS_FINETUNE_THREADS: expected ${expected}, got "${variable}".`,
+      "option-value",
+      "threads",
+    );
+  return Math.min(wholeNumber(1)(Number(variable), refuse), all);
+}
+
 function checkChoice(name: string, where: string): EngineChoice {
   const choice = choices.find((known) => known === name);
   if (choice) return choice;
@@ -125,13 +157,14 @@ async function startNative(
   origin: string,
   rejected: RejectedEngine[],
 ): Promise<EngineInfo | undefined> {
+  const threads = chosenThreads();
   for (const candidate of nativeCandidates()) {
     if (candidate.path === undefined) {
       rejected.push({ name: "native", reason: candidate.missing });
       continue;
     }
     try {
-      const tensorflow = loadNativeEngine(candidate.path, verbose);
+      const tensorflow = loadNativeEngine(candidate.path, threads, verbose);
       registerNativeKernels();
       await tf.setBackend(nativeBackendName);
       return {
@@ -139,7 +172,7 @@ async function startNative(
         tfjs: tf.version_core,
         tensorflow,
         path: candidate.path,
-        threads: availableParallelism(),
+        threads,
         reason: choice === "native" ? origin : "the first that works",
         rejected,
       };
@@ -161,7 +194,14 @@ async function startWasm(
   origin: string,
   rejected: readonly RejectedEngine[],
 ): Promise<EngineInfo> {
-  const path = await startWasmEngine();
+  const { path, threads, singleThreaded } = await startWasmEngine(chosenThreads());
   const reason = choice === "wasm" ? origin : "the native engine does not work here";
-  return { name: "wasm", tfjs: tf.version_core, path, threads: 1, reason, rejected };
+  return {
+    name: "wasm",
+    tfjs: tf.version_core,
+    path,
+    threads,
+    reason: singleThreaded ? `${reason}; threads do not start here: ${singleThreaded}` : reason,
+    rejected,
+  };
 }

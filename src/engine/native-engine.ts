@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
 import util from "node:util";
 import { MachineError } from "../errors.ts";
@@ -107,13 +108,15 @@ export function nativeCandidates(): readonly NativeCandidate[] {
 }
 
 /**
- * Loads the backend in `folder` and registers it and its kernels with our tfjs. The caller sets the backend.
+ * Loads the backend in `folder`, which computes on `threads` processors, and registers it and its kernels with our tfjs.
+ * The caller sets the backend.
  * @returns TensorFlow's version.
  * @throws {MachineError} if the binding is not built or does not load.
  */
-export function loadNativeEngine(folder: string, verbose: boolean): string {
+export function loadNativeEngine(folder: string, threads: number, verbose: boolean): string {
   const bindingFile = findBinding(folder);
   if (!verbose) process.env["TF_CPP_MIN_LOG_LEVEL"] ??= "3";
+  if (threads !== availableParallelism()) process.env["TF_NUM_INTRAOP_THREADS"] = String(threads);
   if (!verbose) loadQuietly(folder);
   restoreRemovedUtilities();
   const binding = loadBinding(bindingFile);

@@ -12,21 +12,30 @@ import { registerPooling } from "./wasm-kernels/pooling.ts";
 import { registerReductions, registerSegmentSum } from "./wasm-kernels/reductions.ts";
 import { registerResizing } from "./wasm-kernels/resizing.ts";
 import { registerStridedSlice } from "./wasm-kernels/strided-slice.ts";
+import { createThreadedBackend, mostWasmThreads } from "./wasm-threads.ts";
 
 /** The name under which the WebAssembly backend is registered. */
 export const wasmBackendName = "wasm";
 
 type ProcessListener = (...parameters: unknown[]) => void;
 
-/** Starts the single-threaded SIMD backend as the current one. Returns the folder of its binary. */
-export async function startWasmEngine(): Promise<string> {
-  const folder = join(
-    dirname(createRequire(import.meta.url).resolve("@tensorflow/tfjs-backend-wasm/package.json")),
-    "dist",
+/** The WebAssembly backend as it runs. */
+export interface WasmEngine {
+  /** The folder of its binaries. */
+  readonly path: string;
+  readonly threads: number;
+  /** The error that kept it from running on several threads. */
+  readonly singleThreaded?: string;
+}
+
+/** Starts the SIMD backend as the current one, on `threads` threads if they start and on one if they do not. */
+export async function startWasmEngine(threads: number): Promise<WasmEngine> {
+  const folder = dirname(
+    createRequire(import.meta.url).resolve("@tensorflow/tfjs-backend-wasm/package.json"),
   );
-  tf.env().set("WASM_HAS_MULTITHREAD_SUPPORT", false);
   const alreadyThere = new Set(processListeners());
-  if (tf.findBackend(wasmBackendName) === null) setWasmPaths(folder + sep);
+  const path = join(folder, "dist");
+  if (tf.findBackend(wasmBackendName) === null) started = await registerBackend(folder, path, threads);
   await tf.setBackend(wasmBackendName);
   registerWasmKernels();
   for (const listener of processListeners()) {
@@ -35,7 +44,27 @@ export async function startWasmEngine(): Promise<string> {
       process.off("unhandledRejection", listener);
     }
   }
-  return folder;
+  return { path, ...started };
+}
+
+let started: Omit<WasmEngine, "path"> = { threads: 1 };
+
+async function registerBackend(folder: string, path: string, threads: number): Promise<typeof started> {
+  const divided = Math.min(threads, mostWasmThreads);
+  if (divided > 1) {
+    try {
+      const backend = await createThreadedBackend(folder, divided);
+      if (tf.findBackendFactory(wasmBackendName)) tf.removeBackend(wasmBackendName);
+      tf.registerBackend(wasmBackendName, () => backend, 2);
+      return { threads: divided };
+    } catch (error) {
+      setWasmPaths(path + sep);
+      return { threads: 1, singleThreaded: error instanceof Error ? error.message : String(error) };
+    }
+  }
+  tf.env().set("WASM_HAS_MULTITHREAD_SUPPORT", false);
+  setWasmPaths(path + sep);
+  return { threads: 1 };
 }
 
 /**

@@ -17,6 +17,7 @@ export interface KeptArguments {
   readonly epochs: number;
   readonly phases: unknown;
   readonly layerDecay: number | null;
+  readonly threads?: number;
   readonly resume: AskedOptions & {
     /** Hashes and names that the run must have again: of its model, its data and its engine. */
     readonly belongsTo: Readonly<Record<string, string>>;

@@ -245,6 +245,8 @@ export interface FinetuneResult {
   /** One for each phase that was trained, with its epochs, counted from 1 over all phases. */
   readonly phases: readonly PhaseResult[];
   readonly engine: string;
+  /** The number of processors that the run computed on. */
+  readonly threads: number;
   readonly features: FeatureFigures;
   /** Figures, confusion and mistakes of the tuned model on the validation samples, where a report was asked for. */
   readonly validation?: SplitReport;

@@ -93,8 +93,13 @@ export function engineOfRun(out: string): EngineInfo["name"] | null {
   return engine === undefined ? null : (engine.split(" ")[0] as EngineInfo["name"]);
 }
 
+/** Returns the number of threads that the run in a folder began on, undefined where there is none. */
+export function threadsOfRun(out: string): number | undefined {
+  return readArguments(out)?.threads;
+}
+
 /**
- * Returns what args.json says of a run: every option as it was decided, and what a resumed run is prepared from. `given` are the
+ * Returns what args.json says of a run: every option as it was decided, the engine, and what a resumed run is prepared from. `given` are the
  * settings before the preparation.
  */
 export function keptArguments(
@@ -103,7 +108,13 @@ export function keptArguments(
   engine: EngineInfo,
 ): Readonly<Record<string, unknown>> {
   const belongsTo = ownersOf(run, engine);
-  return { ...argumentsOf(run.settings), resume: { ...askedOptions(given), belongsTo } };
+  const { name, threads } = engine;
+  return {
+    ...argumentsOf(run.settings),
+    engine: name,
+    threads,
+    resume: { ...askedOptions(given), belongsTo },
+  };
 }
 
 /** A run as it begins or goes on. */

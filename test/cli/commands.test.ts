@@ -1,4 +1,5 @@
 import { cpSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { readCheckpoint } from "../../src/index.ts";
@@ -49,7 +50,7 @@ describe("a run", () => {
           "labels",
           "measured",
         ],
-        ...["out", "phases", "plan", "proof", "task", "validation", "warnings"],
+        ...["out", "phases", "plan", "proof", "task", "threads", "validation", "warnings"],
       ].sort(),
     );
     expect([run["out"], run["engine"], run["epochs"]]).toEqual([out, "wasm", 2]);
@@ -99,6 +100,22 @@ describe("a run", () => {
     expect(after.weights.get("conv2_block1_1_conv")).toEqual(before.weights.get("conv2_block1_1_conv"));
     expect(after.weights.get("conv3_block1_1_conv")).not.toEqual(before.weights.get("conv3_block1_1_conv"));
     expect(after.notes).toMatchObject({ labels: ["brick", "grass", "gravel"], preprocess: "caffe" });
+  });
+
+  test("on several threads it comes to the same weights, and the output, args.json and plan.json name them", async () => {
+    const divided = join(scratch(), "run");
+    const run = await runCli([
+      ...["--model", model, "--data", data, "--freeze-until", "conv3", "--epochs", "2", "--batch-size", "8"],
+      ...["--lr", "0.01", "--out", divided, "--no-cache", "--threads", "2"],
+    ]);
+    const threads = Math.min(2, availableParallelism());
+    expect([run.code, run.stdout.match(/engine .*, (\d) thread/)?.[1]]).toEqual([0, String(threads)]);
+    for (const name of ["args.json", "plan.json"]) {
+      const written = JSON.parse(readFileSync(join(divided, name), "utf8"));
+      expect(written).toMatchObject({ engine: "wasm", threads });
+    }
+    const weights = async (folder: string) => (await readCheckpoint(join(folder, "model.keras"))).weights;
+    expect(await weights(divided)).toEqual(await weights(out));
   });
 
   test("a second phase from the run folder keeps head and labels, and the default folder is numbered", async () => {

@@ -33,7 +33,7 @@ export interface CliOptions {
  */
 export function runCli(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
   const { cwd = root, env = {}, ...own } = options;
-  const choosesEngine = args.some((word) => word.startsWith("--engine") || word.startsWith("--verbose"));
+  const choosesEngine = args.some((word) => /^--(engine|threads|verbose)/.test(word));
   if (isWhole || choosesEngine || Object.keys(own).length > 0 || "NODE_OPTIONS" in env)
     return spawnCli(args, options);
   const request = {

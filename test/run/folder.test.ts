@@ -73,6 +73,7 @@ function record(changes: Partial<RunRecord> = {}): RunRecord {
     phases: [],
     proof: { unchanged: true, weights: [{ name: "conv1_conv/kernel", before: "ab", after: "ab" }] },
     engine: "wasm",
+    threads: 2,
     features: { samples: 3, extracted: 3, cached: 0, bytes: 9, seconds: 1 },
     unit: "images",
     bad: [],

@@ -257,7 +257,7 @@ test("a run does not go on with other data, nor from a folder without a state", 
   await expect(finetune({ resume: out })).rejects.toThrow("data: expected the value that the run had");
   await expect(finetune({ resume: folder })).rejects.toThrow("resume: expected a run folder with a state");
   const args = readFileSync(join(out, "args.json"), "utf8");
-  writeFileSync(join(out, "args.json"), args.replace(/"engine": "/, "$&other "));
+  writeFileSync(join(out, "args.json"), args.replace(/"engine": "/g, "$&other "));
   await expect(finetune({ resume: out, data })).rejects.toThrow(/engine: expected .*\(other /);
 });
 

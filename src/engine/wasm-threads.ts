@@ -1,0 +1,111 @@
+/**
+ * @file The WebAssembly backend's own build for several threads, whose kernels divide their results between them: every
+ * value is computed by one thread as in a build for one, so results are equal to the bit. tfjs does not start it in Node
+ * (tensorflow/tfjs#3830): its workers are made from a URL that Node does not take, and it uses half of the processors.
+ */
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import type { Worker } from "node:worker_threads";
+import { BackendWasm, setThreadsCount } from "@tensorflow/tfjs-backend-wasm";
+
+/** The most threads that the build divides a kernel between. */
+export const mostWasmThreads = 8;
+
+/** A function of the binary, called with numbers. */
+type Exported = (...values: number[]) => number;
+
+/** The part of Emscripten's module that starts threads. */
+interface ThreadedModule {
+  readonly PThread: { readonly unusedWorkers: Worker[]; readonly runningWorkers: Worker[] };
+  cwrap(name: string, result: "number" | null, parameters: readonly "number"[]): Exported;
+}
+
+interface Instantiated {
+  readonly instance: object;
+  readonly module: object;
+}
+
+interface ModuleConfig {
+  locateFile(file: string): string | URL;
+  /** Instantiates the binary, for which the workers of all threads wait. It is called as a method of the module. */
+  instantiateWasm(
+    this: ThreadedModule,
+    imports: { readonly env: Record<string, unknown> },
+    receive: (instance: object, module: object) => void,
+  ): object;
+}
+
+type ModuleFactory = (config: ModuleConfig) => Promise<ThreadedModule>;
+
+/** Node's WebAssembly, whose types come with a browser's alone. */
+const { WebAssembly: assembly } = globalThis as unknown as {
+  readonly WebAssembly: { instantiate(binary: Uint8Array, imports: object): Promise<Instantiated> };
+};
+
+/**
+ * Creates the backend with `threads` threads, from 2 to `mostWasmThreads`, one of which is the caller's. The others end
+ * with the process and do not keep it alive.
+ * @param folder Folder of the backend's package.
+ * @throws whatever keeps a thread from starting.
+ */
+export async function createThreadedBackend(folder: string, threads: number): Promise<BackendWasm> {
+  const require = createRequire(join(folder, "package.json"));
+  const script = join(folder, "wasm-out", "tfjs-backend-wasm-threaded-simd.js");
+  const binary = readFileSync(join(folder, "dist", "tfjs-backend-wasm-threaded-simd.wasm"));
+  const { wasmWorkerContents } = require(script.replace(/\.js$/, ".worker.js")) as {
+    wasmWorkerContents: string;
+  };
+  const worker = workerUrl(wasmWorkerContents, script);
+  const ownWorker = Object.getOwnPropertyDescriptor(globalThis, "Worker");
+  try {
+    const module = await new Promise<ThreadedModule>((resolve, reject) => {
+      (require(script) as ModuleFactory)({
+        locateFile: (file) => (file.endsWith(".worker.js") ? worker : file),
+        instantiateWasm(imports, receive) {
+          const workers = this.PThread.unusedWorkers;
+          for (const surplus of workers.splice(threads - 1)) surplus.on("error", () => {}).terminate();
+          imports.env["emscripten_num_logical_cores"] = () => 2 * threads;
+          Promise.all([
+            assembly.instantiate(binary, imports),
+            ...workers.map((one) => once(one, "online")),
+          ]).then(([{ instance, module: compiled }]) => receive(instance, compiled), reject);
+          return {};
+        },
+      }).then(resolve, reject);
+    });
+    Object.assign(module, { tfjs: backendFunctions(module) });
+    setThreadsCount(threads);
+    const backend = new BackendWasm(module as never);
+    for (const running of module.PThread.runningWorkers) running.unref();
+    return backend;
+  } finally {
+    if (ownWorker) Object.defineProperty(globalThis, "Worker", ownWorker);
+    else Reflect.deleteProperty(globalThis, "Worker");
+  }
+}
+
+/** Returns the URL of a module that runs the backend's script of a worker, which is not a module, in a worker of Node. */
+function workerUrl(contents: string, script: string): URL {
+  const source = [
+    'import { createRequire } from "node:module";',
+    'import { runInThisContext } from "node:vm";',
+    `globalThis.__filename = ${JSON.stringify(script)};`,
+    "globalThis.require = createRequire(globalThis.__filename);",
+    `runInThisContext(${JSON.stringify(contents.replaceAll("\n", "\\n"))});`,
+  ];
+  return new URL(`data:text/javascript,${encodeURIComponent(source.join("\n"))}`);
+}
+
+/** Returns the functions of the binary that the backend calls. */
+function backendFunctions(module: ThreadedModule): Readonly<Record<string, Exported>> {
+  return {
+    init: module.cwrap("init", null, []),
+    initWithThreadsCount: module.cwrap("init_with_threads_count", null, ["number"]),
+    getThreadsCount: module.cwrap("get_threads_count", "number", []),
+    registerTensor: module.cwrap("register_tensor", null, ["number", "number", "number"]),
+    disposeData: module.cwrap("dispose_data", null, ["number"]),
+    dispose: module.cwrap("dispose", null, []),
+  };
+}
