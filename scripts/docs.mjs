@@ -4,6 +4,7 @@
  *
  *     npm run docs              docs/commands.md, from the declarations of commands and flags in dist/
  *                               docs/api.md, from the doc comments of what the package exports
+ *                               the table of classes in docs/kerashub.md, from the classes that are read
  *     npm run docs -- commands  one of them
  *     npm run docs -- demo      what `npm run demo` prints here, into README.md
  *     npm run docs -- --check   writes nothing and ends with 1 if a page is not what would be written
@@ -142,6 +143,19 @@ else goes to stderr; on an error stdout stays empty.
 ${commands.map((command) => commandSection(command, { flagsOf, order })).join("\n")}`.replace(/\n+$/, "\n");
 }
 
+/** Returns docs/kerashub.md with the table of the classes that are read. */
+async function kerashubPage() {
+  const { hubFamilies } = await import(
+    new URL("../dist/architectures/hub/known-classes.js", import.meta.url)
+  );
+  const rows = hubFamilies().map(({ classes, networks }) =>
+    row(classes.map((name) => `\`${name}\``).join(", "), networks),
+  );
+  const table = [row("class", "networks"), row("---", "---"), ...rows].join("\n");
+  const place = /(?<=<!-- npm run docs -->\n).*?(?=\n\n)/s;
+  return readFileSync(join(root, "docs", "kerashub.md"), "utf8").replace(place, () => table);
+}
+
 /** Leads each link of a name to the heading of that name; a heading that comes again, in any case, gets a number. */
 function withAnchors(text) {
   const seen = new Map();
@@ -180,7 +194,7 @@ function writeDemo() {
   );
 }
 
-const pages = { commands: commandsPage, api: apiPage };
+const pages = { commands: commandsPage, api: apiPage, kerashub: kerashubPage };
 const words = process.argv.slice(2);
 if (words.includes("demo")) {
   writeDemo();

@@ -84,8 +84,8 @@ describe("README and docs", () => {
     expect(pageText("CONTRIBUTING.md")).toContain("npm ci && npm test");
   });
 
-  test("docs/commands.md is what the declarations of commands and flags say", () => {
-    const check = ["scripts/docs.mjs", "commands", "--check"];
+  test("docs/commands.md and docs/kerashub.md are what the declarations of commands, flags and classes say", () => {
+    const check = ["scripts/docs.mjs", "commands", "kerashub", "--check"];
     const { status, stderr } = spawnSync(process.execPath, check, { cwd: root, encoding: "utf8" });
     expect([status, stderr]).toEqual([0, ""]);
   });

@@ -67,5 +67,5 @@ function block(net: Network, given: Output, channels: number, name: string): Out
   x = activate(net, x, "gelu", `${name}_gelu`);
   x = net.layer("Dense", { units: channels }, x, `${name}_pointwise_conv_2`);
   x = net.layer("LayerScale", { init_values: 1e-6, projection_dim: channels }, x, `${name}_layer_scale`);
-  return net.operation("Add", given, activate(net, x, "linear", `${name}_identity`));
+  return net.operation("Add", {}, [given, activate(net, x, "linear", `${name}_identity`)]);
 }

@@ -143,6 +143,6 @@ function squeeze(net: Network, given: Output, name: string): Output {
   x = convolve(net, x, roundedChannels(channels / 4), 1, { padding: "same", name: `${name}_conv` });
   x = net.layer("ReLU", {}, x, `${name}_relu`);
   x = convolve(net, x, channels, 1, { padding: "same", name: `${name}_conv_1` });
-  x = net.layer("ReLU", { max_value: 6 }, net.operation("Add", x, 3));
-  return net.layer("Multiply", {}, [given, net.operation("Multiply", x, 1 / 6)], `${name}_mul`);
+  x = net.layer("ReLU", { max_value: 6 }, net.operation("Add", {}, [x, 3]));
+  return net.layer("Multiply", {}, [given, net.operation("Multiply", {}, [x, 1 / 6])], `${name}_mul`);
 }

@@ -2,6 +2,7 @@ import type { Json, JsonObject } from "../checkpoint.ts";
 import type { Shape } from "../tensor.ts";
 import { isObject } from "../topology/config-values.ts";
 import { readModel } from "../topology/dialects/read-model.ts";
+import type { Argument } from "../topology/layer-graph.ts";
 import { inputShapes, type LayerSpec } from "../topology/layer-spec.ts";
 import { specOf } from "../topology/layer-specs.ts";
 import { snakeCase } from "../topology/naming.ts";
@@ -12,13 +13,18 @@ import { modelOrder } from "../topology/translate/model-order.ts";
 export interface Output {
   readonly layer: string;
   readonly shape: Shape;
+  /** Position among the outputs of the layer; the first where absent. */
+  readonly index?: number;
 }
+
+/** Argument of an operation of keras.ops: an output, a list of outputs, or a constant. */
+export type OperationArgument = Output | readonly Output[] | Json;
 
 /** A functional model that is built layer by layer. Configs hold the arguments that differ from Keras's defaults. */
 export interface Network {
   readonly input: Output;
   /**
-   * Calls a new layer on an output or a list of outputs. Without a name the layer is named as Keras names it:
+   * Calls a new layer on an output or a list of outputs, which are separate arguments of attention. Without a name the layer is named as Keras names it:
    * `conv2d_1`. `keys` stand in its entry beside the config.
    */
   layer(
@@ -28,10 +34,15 @@ export interface Network {
     name?: string,
     keys?: JsonObject,
   ): Output;
-  /** Calls an operation of keras.ops (`Add`) on outputs and numbers. */
-  operation(className: string, ...given: readonly (Output | number)[]): Output;
-  /** Calls an operation of keras.ops on one output, with arguments in its config and at the call. */
-  call(className: string, config: JsonObject, given: Output, kwargs?: JsonObject): Output;
+  /** Calls an operation of keras.ops (`Add`), with arguments in its config and at the call, and returns its first output. */
+  operation(
+    className: string,
+    config: JsonObject,
+    args: readonly OperationArgument[],
+    kwargs?: JsonObject,
+  ): Output;
+  /** Calls an operation of keras.ops and returns all of its outputs. */
+  operations(className: string, config: JsonObject, args: readonly OperationArgument[]): readonly Output[];
   /** Calls a model that {@link Network.model} has returned; `shape` is that of its output. */
   nested(model: JsonObject, given: Output, shape: Shape): Output;
   /** Calls a Sequential made of the layers that `build` adds in order. */
@@ -72,31 +83,34 @@ export function network(size: number | null | Shape, dtype: Json = float32Policy
     entries.push({ ...entry, name, inbound_nodes: [{ args, kwargs }] });
     return { layer: name, shape: outputShape };
   };
+  const operate = (
+    className: string,
+    config: JsonObject,
+    args: readonly OperationArgument[],
+    kwargs: JsonObject = {},
+  ): readonly Output[] => {
+    const own = named(className, undefined);
+    const entry = inModule({ class_name: className, config: { name: own, ...config } }, opModule(className));
+    const shapes = operationShapes(className, config, args);
+    add({ ...entry, registered_name: className }, own, args.map(written), shapes[0] ?? [], kwargs);
+    return shapes.map((shape, index) => ({ layer: own, shape, index }));
+  };
   return {
     input,
     layer: (className, config, given, name, keys = {}) => {
       const own = named(className, name);
       const inputs = "layer" in given ? [given] : given;
-      const args = "layer" in given ? [tensor(given)] : [given.map(tensor)];
+      const isOne = "layer" in given;
+      const args = isOne ? [tensor(given)] : attends(className) ? given.map(tensor) : [given.map(tensor)];
       const entry = { ...layerEntry(className, config, own, dtype), ...keys };
       return add(entry, own, args, outputShape(className, config, inputs));
     },
-    operation: (className, ...given) => {
-      const own = named(className, undefined);
-      const args = given.map((value) => (typeof value === "number" ? value : tensor(value)));
-      const entry = inModule({ class_name: className, config: { name: own } }, opModule(className));
-      const first = given.find((value) => typeof value !== "number") ?? input;
-      return add({ ...entry, registered_name: className }, own, args, first.shape);
+    operation: (className, config, args, kwargs) => {
+      const [output] = operate(className, config, args, kwargs);
+      if (!output) throw new Error(`${className}: expected an output`);
+      return output;
     },
-    call: (className, config, given, kwargs = {}) => {
-      const own = named(className, undefined);
-      const entry = inModule(
-        { class_name: className, config: { name: own, ...config } },
-        opModule(className),
-      );
-      const result = outputShape(`ops.${className}`, config, [given]);
-      return add({ ...entry, registered_name: className }, own, [tensor(given)], result, kwargs);
-    },
+    operations: operate,
     nested: (model, given, result) => add(model, modelName(model), [tensor(given)], result),
     sequential: (name, given, build) => {
       const start: Output = { layer: named("InputLayer", undefined), shape: given.shape };
@@ -111,6 +125,11 @@ export function network(size: number | null | Shape, dtype: Json = float32Policy
     },
     model: (name, output) => inKerasOrder(name, entries, input, output),
   };
+}
+
+/** Returns whether the inputs of a layer are several arguments, not a list. */
+function attends(className: string): boolean {
+  return className === "MultiHeadAttention";
 }
 
 /** Returns `conv2d`, then `conv2d_1`, … (`auto_name` of `keras/src/utils/naming.py`). */
@@ -146,9 +165,70 @@ function withLayout(className: string, config: JsonObject): JsonObject {
     : config;
 }
 
+/** Returns the shapes of an operation's outputs. */
+function operationShapes(
+  className: string,
+  config: JsonObject,
+  args: readonly OperationArgument[],
+): readonly Shape[] {
+  const spec = knownSpec(`ops.${className}`);
+  const outputs = args.flatMap((arg) => (isOutput(arg) ? [arg] : isOutputs(arg) ? arg : []));
+  const call = { config: { ...spec.defaults, ...config }, keras: 3, kwargs: {} } as const;
+  const inputs = inputShapes(outputs.map(({ shape }) => shape));
+  return spec.outputShapes({ ...call, args: args.map(describedArgument), inputs });
+}
+
+function describedArgument(arg: OperationArgument): Argument {
+  if (isOutput(arg)) return { kind: "tensor", ref: { node: 0, output: 0 } };
+  if (isOutputs(arg)) return { kind: "list", items: arg.map(describedArgument) };
+  return { kind: "value", value: isArray(arg) ? arrayIn(arg) : arg };
+}
+
+/** Returns the JSON of an argument of a call. */
+function written(arg: OperationArgument): Json {
+  if (isOutput(arg)) return tensor(arg);
+  return isOutputs(arg) ? arg.map(tensor) : arg;
+}
+
+function isOutput(arg: OperationArgument): arg is Output {
+  return isObject(arg as Json) && "layer" in (arg as JsonObject);
+}
+
+function isOutputs(arg: OperationArgument): arg is readonly Output[] {
+  return Array.isArray(arg) && arg.length > 0 && arg.every((item: OperationArgument) => isOutput(item));
+}
+
+function isArray(arg: Json): arg is JsonObject {
+  return isObject(arg) && arg["class_name"] === "__numpy__";
+}
+
+function arrayIn({ config }: JsonObject): Json {
+  return (config as JsonObject)["value"] ?? null;
+}
+
+/** Returns a constant of whole numbers as an argument of a call. */
+export function integerArray(value: Json): JsonObject {
+  return { class_name: "__numpy__", config: { value, dtype: "int32" } };
+}
+
+/** Returns a constant of real numbers as an argument of a call. */
+export function floatArray(value: Json): JsonObject {
+  return { class_name: "__numpy__", config: { value, dtype: "float32" } };
+}
+
+/** Returns the index of a GetItem (`x[:, 0:2]`): `[start, stop]` or `[start, stop, step]` for a range, null for all, a number for one. */
+export function indexOf(...keys: readonly (number | null | readonly (number | null)[])[]): Json {
+  return keys.map((key) => {
+    if (typeof key === "number") return key;
+    const [start = null, stop = null, step = null] = key ?? [];
+    return { class_name: "__slice__", config: { start, stop, step } };
+  });
+}
+
 function outputShape(className: string, config: JsonObject, given: readonly Output[]): Shape {
   const spec = knownSpec(className);
-  const call = { config: { ...spec.defaults, ...config }, keras: 3, args: [], kwargs: {} } as const;
+  const args = attends(className) ? given.map(describedArgument) : [];
+  const call = { config: { ...spec.defaults, ...config }, keras: 3, args, kwargs: {} } as const;
   const [shape] = spec.outputShapes({ ...call, inputs: inputShapes(given.map((output) => output.shape)) });
   if (!shape) throw new Error(`${className}: expected an output`);
   return shape;
@@ -160,8 +240,8 @@ function knownSpec(className: string): LayerSpec {
   return spec;
 }
 
-function tensor({ layer, shape }: Output): JsonObject {
-  const config = { shape, dtype: "float32", keras_history: [layer, 0, 0] };
+function tensor({ layer, shape, index = 0 }: Output): JsonObject {
+  const config = { shape, dtype: "float32", keras_history: [layer, 0, index] };
   return { class_name: "__keras_tensor__", config };
 }
 

@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from "../checkpoint.ts";
 import { isObject } from "../topology/config-values.ts";
 import { customSpecOf } from "../topology/custom-layers.ts";
-import { attributeKey } from "../topology/hub-keys.ts";
+import { attributeKey, variableKey } from "../topology/hub-keys.ts";
 
 /** A layer entry of a model config, or the model itself. */
 export interface TreeNode {
@@ -15,8 +15,20 @@ export interface TreeNode {
   readonly trainable: boolean;
   /** The attribute of a composite layer that holds this one; undefined outside of these. */
   readonly attribute?: string;
+  /** The variable of the composite around it that this layer holds. */
+  readonly variable?: OwnVariable;
   /** The layers of a nested model in config order; undefined for a layer. */
   readonly children?: readonly TreeNode[];
+}
+
+/** A variable of a composite layer of KerasHub, which is a layer here. */
+export interface OwnVariable {
+  /** Its number among the variables that the composite owns. */
+  readonly index: number;
+  /** Its shape in the file. */
+  readonly shape: readonly number[];
+  /** Numbers of variables that hold the same values. */
+  readonly copies?: readonly number[];
 }
 
 /**
@@ -46,6 +58,7 @@ function treeNode(entry: JsonObject, prefix: string, outermost: boolean): TreeNo
     isOp: isOp(entry, fields),
     trainable: fields["trainable"] !== false,
     ...(typeof entry[attributeKey] === "string" && { attribute: entry[attributeKey] }),
+    ...(isObject(entry[variableKey] ?? null) && { variable: entry[variableKey] as unknown as OwnVariable }),
   };
   if (!layers) return common;
   const below = outermost ? "" : `${path}/`;

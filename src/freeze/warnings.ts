@@ -53,7 +53,10 @@ function ambiguityWarnings(
   { policy, pattern, match }: Resolved["matches"][number],
 ): string[] {
   const flag = policyOf(policy.kind, pattern);
-  if (match.rule === "name" && new Set(match.layers.map((layer) => layer.containers.join())).size > 1) {
+  const places = new Set(match.layers.map(({ path }) => path.slice(0, path.indexOf(pattern))));
+  const holders = new Set(match.layers.map((layer) => layer.containers.join()));
+  // A model inside others, `transformer_block_2`, is one place.
+  if (match.rule === "name" && holders.size > 1 && places.size > 1) {
     return [
       `${flag} matches ${listed(match.layers.map((layer) => layer.path))}. Write the whole path to select one of them.`,
     ];

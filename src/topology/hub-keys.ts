@@ -5,3 +5,9 @@ export const argumentsKey = "kerashub_config";
 
 /** The attribute of a composite layer that holds this one, which names its group in a file of weights. */
 export const attributeKey = "kerashub_attribute";
+
+/**
+ * The place of a variable that a composite layer owns itself, which is an Embedding here: `{ index, shape, copies }`, its number among
+ * the composite's variables, its shape there, and the numbers of variables that hold the same values.
+ */
+export const variableKey = "kerashub_variable";

@@ -22,8 +22,8 @@ export interface Stages {
 /**
  * Divides a network into stages. Stage N consists of the layers with the N-th distinct output resolution among
  * trainable layers; squeeze-and-excitation does not count as a resolution. Layers without weights belong to the stage
- * of their input. If most layer names contain a label (`block3` in `block3_conv1`), that label names the stage, else
- * `convN`. Layers after the last resolution form the stages `top` and `head`.
+ * of their input. If most layer names contain a label (`block3` in `block3_conv1`), that label names the stage; if most layers
+ * lie in numbered blocks (`transformer_block_3/mha`), the block does, and `stem` what comes before; else `convN`. Layers after the last resolution form the stages `top` and `head`.
  */
 export function stagesOf(graph: LayerGraph): Stages {
   const numbers = stageNumbers(graph);
@@ -134,9 +134,18 @@ function stageLabels(graph: LayerGraph, numbers: ReadonlyMap<string, number>): R
   const canTrain = trainableLayers(graph);
   const head = headOf(graph);
   const headPaths = new Set(head ? [head.path, ...head.tail] : []);
-  const word = blockWord(graph.layers.filter((layer) => canTrain.has(layer.path) && numbers.has(layer.path)));
+  const trained = graph.layers.filter((layer) => canTrain.has(layer.path) && numbers.has(layer.path));
+  const word = blockWord(trained);
   const labels = new Map<string, string>();
-  if (word === null) {
+  const isInBlocks = word === null && liesInBlocks(trained);
+  if (isInBlocks) {
+    for (const { path } of graph.layers) {
+      const block = blockOf(path);
+      if (block !== null && numbers.has(path)) labels.set(path, block);
+    }
+    inheritFromSources(graph, numbers, labels);
+    for (const path of numbers.keys()) if (!labels.has(path)) labels.set(path, "stem");
+  } else if (word === null) {
     const name = graph.layers.some((layer) => /Conv/u.test(layer.className)) ? "conv" : "stage";
     for (const [path, number] of numbers) labels.set(path, `${name}${number}`);
   } else {
@@ -167,6 +176,19 @@ function blockWord(layers: readonly GraphLayer[]): string | null {
   return most.count * 2 >= layers.length && most.count > 0 ? most.word : null;
 }
 
+/** Returns whether most layers lie in the numbered blocks of a transformer or of the like. */
+function liesInBlocks(layers: readonly GraphLayer[]): boolean {
+  const inside = layers.filter(({ path }) => blockOf(path) !== null);
+  return inside.length > 0 && inside.length * 2 >= layers.length;
+}
+
+/** Returns the outermost numbered block that a path lies in: `stage_1` of `backbone/stage_1/blocks_0/mlp/fc1`. */
+function blockOf(path: string): string | null {
+  const word =
+    "transformer_block|transformer_layer|hierarchical_encoder|patch_and_embed|encoder_stage|stage|layers|blocks";
+  return new RegExp(`(?:^|/)((?:${word})_\\d+(?:_\\d+)?)/`, "u").exec(path)?.[1] ?? null;
+}
+
 function ownLabel(layer: GraphLayer, word: string): string | null {
   if (/^conv[123]d(?:_|$)/u.test(layer.name)) return null;
   const match = new RegExp(`^(${word}\\d+)(?:[a-z]?(?:[_\\-./]|$))`, "u").exec(layer.name);
@@ -182,17 +204,25 @@ function inheritLabels(
   numbers: ReadonlyMap<string, number>,
   labels: Map<string, string>,
 ): void {
-  const inherit = (path: string, label: string | undefined): void => {
-    if (label !== undefined && numbers.has(path) && !labels.has(path)) labels.set(path, label);
-  };
+  inheritFromSources(graph, numbers, labels);
+  for (const node of graph.nodes.toReversed()) {
+    const label = labels.get(node.layer);
+    for (const ref of node.inputs) {
+      const { layer } = nodeAt(graph, ref.node);
+      if (label !== undefined && numbers.has(layer) && !labels.has(layer)) labels.set(layer, label);
+    }
+  }
+}
+
+function inheritFromSources(
+  graph: LayerGraph,
+  numbers: ReadonlyMap<string, number>,
+  labels: Map<string, string>,
+): void {
   for (const node of graph.nodes) {
     const sources = node.inputs.map((ref) => labels.get(nodeAt(graph, ref.node).layer));
-    inherit(
-      node.layer,
-      sources.findLast((label) => label !== undefined),
-    );
-  }
-  for (const node of graph.nodes.toReversed()) {
-    for (const ref of node.inputs) inherit(nodeAt(graph, ref.node).layer, labels.get(node.layer));
+    const label = sources.findLast((each) => each !== undefined);
+    if (label !== undefined && numbers.has(node.layer) && !labels.has(node.layer))
+      labels.set(node.layer, label);
   }
 }

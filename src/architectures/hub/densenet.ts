@@ -9,6 +9,7 @@ import { type HubNetwork, numberOf, numbersOf } from "./hub-network.ts";
  */
 export const densenetBackbone: HubBackbone = {
   className: "DenseNetBackbone",
+  networks: "DenseNet",
   build: (net, config) => {
     const growth = numberOf(config, "growth_rate", 32);
     const compression = numberOf(config, "compression_ratio", 0.5);

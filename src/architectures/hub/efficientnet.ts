@@ -13,6 +13,7 @@ import { activationOf, listOf, numberOf, numbersOf, textOf } from "./hub-network
  */
 export const efficientnetBackbone: HubBackbone = {
   className: "EfficientNetBackbone",
+  networks: "EfficientNet, EfficientNetV2, EfficientNet-Lite",
   shapeKey: "input_shape",
   build: (net, config) => {
     const lists = Object.fromEntries(

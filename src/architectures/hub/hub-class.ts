@@ -5,6 +5,8 @@ import type { HubNetwork } from "./hub-network.ts";
 /** A backbone: a functional model whose arguments decide its layers. */
 export interface HubBackbone {
   readonly className: string;
+  /** Names of the networks that it builds, for the documentation. */
+  readonly networks: string;
   /** Adds the layers behind the input and returns the output. */
   build(net: HubNetwork, config: HubNetwork["config"]): Output;
   /** The key of the config that holds the shape of an image; `image_shape` where absent. */

@@ -4,7 +4,7 @@ import { TopologyError } from "../../errors.ts";
 import type { Shape } from "../../tensor.ts";
 import { isObject } from "../../topology/config-values.ts";
 import { editLayers, entryName, layersOf, withLayers } from "../../topology/edit-config.ts";
-import { argumentsKey, attributeKey } from "../../topology/hub-keys.ts";
+import { argumentsKey, attributeKey, variableKey } from "../../topology/hub-keys.ts";
 import { snakeCase } from "../../topology/naming.ts";
 import { type Network, network } from "../network.ts";
 import type { HubBackbone, HubTask } from "./hub-class.ts";
@@ -181,10 +181,10 @@ export function withoutHub(modelConfig: JsonObject): JsonObject {
 
 /** Returns an entry without what tells of KerasHub. */
 function plainEntry(entry: JsonObject): JsonObject {
-  if (![argumentsKey, attributeKey].some((key) => key in entry) && inPlainClass(entry) === entry)
-    return entry;
-  const { [argumentsKey]: _arguments, [attributeKey]: _attribute, ...rest } = inPlainClass(entry);
-  return rest;
+  const own: readonly string[] = [argumentsKey, attributeKey, variableKey];
+  const plain = inPlainClass(entry);
+  if (!own.some((key) => key in entry)) return plain;
+  return Object.fromEntries(Object.entries(plain).filter(([key]) => !own.includes(key)));
 }
 
 function inPlainClass(entry: JsonObject): JsonObject {

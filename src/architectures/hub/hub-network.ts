@@ -2,8 +2,8 @@
 import type { Json, JsonObject } from "../../checkpoint.ts";
 import { TopologyError } from "../../errors.ts";
 import { isObject } from "../../topology/config-values.ts";
-import { attributeKey } from "../../topology/hub-keys.ts";
-import { type Network, network, type Output } from "../network.ts";
+import { attributeKey, variableKey } from "../../topology/hub-keys.ts";
+import { indexOf, integerArray, type Network, network, type Output } from "../network.ts";
 
 export interface HubNetwork extends Network {
   /** The arguments of the class. */
@@ -27,6 +27,24 @@ export interface HubLayer {
   ): Output;
   /** Adds a composite inside this one. */
   composite(attribute: string, className: string, name: string, given: Output, build: BuildComposite): Output;
+  /** Calls an operation of keras.ops, as {@link Network.operation}. */
+  readonly operation: Network["operation"];
+  readonly operations: Network["operations"];
+  /** Returns the positions of the tokens `[batch, tokens, width]` for an Embedding: `[batch, tokens]`. */
+  positions(tokens: Output): Output;
+  /** Adds a variable that the composite owns and returns its rows for each sample of `like`: `[batch, rows, width]`. */
+  variable(variable: HubVariable, like: Output): Output;
+}
+
+/** A variable that a composite owns itself. */
+export interface HubVariable {
+  readonly name: string;
+  /** Its number among the composite's own variables, trainable ones first. */
+  readonly index: number;
+  readonly shape: readonly number[];
+  /** Numbers of variables that hold the same values. */
+  readonly copies?: readonly number[];
+  readonly isTrainable?: boolean;
 }
 
 /** Returns a network with what KerasHub's networks are made of. */
@@ -64,6 +82,10 @@ function compositeModel(
       const { model, output } = compositeModel(innerClass, own, from, steps, dtype);
       return inner.nested({ ...model, [attributeKey]: attribute }, from, output.shape);
     },
+    positions: (tokens: Output) => indicesOf(inner, tokens, tokens.shape[1] ?? 1),
+    operation: inner.operation,
+    operations: inner.operations,
+    variable: (variable: HubVariable, like: Output) => addVariable(inner, variable, like),
   });
   const output = build(layer, inner.input, name);
   const model = {
@@ -72,6 +94,28 @@ function compositeModel(
     registered_name: `keras_hub>${className}`,
   };
   return { model, output };
+}
+
+/** Adds a variable as an Embedding of which every row is read: a functional model has no other place for one. */
+function addVariable(net: Network, variable: HubVariable, like: Output): Output {
+  const { name, index, shape, copies, isTrainable = true } = variable;
+  const width = shape.at(-1) ?? 1;
+  const rows = shape.slice(0, -1).reduce((product, size) => product * size, 1);
+  const own = { input_dim: rows, output_dim: width, ...(!isTrainable && { trainable: false }) };
+  const place = { index, shape: [...shape], ...(copies && { copies: [...copies] }) };
+  return net.layer("Embedding", own, indicesOf(net, like, rows), name, { [variableKey]: place });
+}
+
+/**
+ * Returns the whole numbers below `count` for each sample. They are made of a tensor of the graph, since a layer needs one as its
+ * input.
+ */
+function indicesOf(net: Network, like: Output, count: number): Output {
+  const corner = like.shape.slice(1).map((_, axis) => (axis === 0 ? ([0, 1] as const) : 0));
+  const one = net.operation("GetItem", {}, [like, indexOf(null, ...corner)]);
+  const zero = net.operation("Multiply", {}, [net.operation("Cast", { dtype: "int32" }, [one]), 0]);
+  if (count === 1) return zero;
+  return net.operation("Add", {}, [zero, integerArray(Array.from({ length: count }, (_, row) => row))]);
 }
 
 /** Returns an argument that is a list. @throws {TopologyError} naming it, for anything else. */
@@ -84,6 +128,13 @@ export function listOf(config: JsonObject, name: string): readonly Json[] {
 /** Returns an argument that is a list of numbers. @throws {TopologyError} naming it, for anything else. */
 export function numbersOf(config: JsonObject, name: string): readonly number[] {
   return numbersIn(config, name, config[name] ?? null);
+}
+
+/** Returns an argument that is two sizes, or one for both. */
+export function sizesOf(config: JsonObject, name: string): readonly [number, number] {
+  const value = config[name] ?? null;
+  const [rows = 1, columns = rows] = typeof value === "number" ? [value] : numbersIn(config, name, value);
+  return [rows, columns];
 }
 
 /** Returns a list of numbers inside an argument. */

@@ -1,3 +1,4 @@
+import { deitBackbone, deitHead } from "./deit.ts";
 import { densenetBackbone } from "./densenet.ts";
 import { efficientnetBackbone } from "./efficientnet.ts";
 import type { HubBackbone, HubHead, HubTask } from "./hub-class.ts";
@@ -5,6 +6,7 @@ import { activationOf, numberOf } from "./hub-network.ts";
 import { mobilenetBackbone, mobilenetHead } from "./mobilenet.ts";
 import { resnetBackbone } from "./resnet.ts";
 import { vggBackbone, vggHead } from "./vgg.ts";
+import { vitBackbone, vitHead } from "./vit.ts";
 import { xceptionBackbone } from "./xception.ts";
 
 /**
@@ -24,21 +26,25 @@ const imageClassifierHead: HubHead = {
 };
 
 const backbones: readonly HubBackbone[] = [
+  deitBackbone,
   densenetBackbone,
   efficientnetBackbone,
   mobilenetBackbone,
   resnetBackbone,
   vggBackbone,
+  vitBackbone,
   xceptionBackbone,
 ];
 
 /** Heads of the image classifiers, by the name of their backbone without its ending. */
 const imageClassifiers: Readonly<Record<string, HubHead>> = {
+  DeiT: deitHead,
   DenseNet: imageClassifierHead,
   EfficientNet: imageClassifierHead,
   MobileNet: mobilenetHead,
   ResNet: imageClassifierHead,
   VGG: vggHead,
+  ViT: vitHead,
   Xception: imageClassifierHead,
 };
 
@@ -56,4 +62,14 @@ export function backboneNamed(className: string): HubBackbone | undefined {
 /** Returns the task of that class name, undefined if it is not known. */
 export function taskNamed(className: string): HubTask | undefined {
   return tasks.find((task) => task.className === className);
+}
+
+/** Returns the classes of each family and the networks that it builds, in alphabetical order. */
+export function hubFamilies(): readonly { readonly classes: readonly string[]; readonly networks: string }[] {
+  return backbones
+    .map(({ className, networks }) => {
+      const own = tasks.filter(({ backbone }) => backbone === className);
+      return { classes: [...own.map((task) => task.className), className], networks };
+    })
+    .sort((a, b) => (a.networks < b.networks ? -1 : 1));
 }

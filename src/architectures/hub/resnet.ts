@@ -9,6 +9,7 @@ import { type HubNetwork, numbersOf, textOf } from "./hub-network.ts";
  */
 export const resnetBackbone: HubBackbone = {
   className: "ResNetBackbone",
+  networks: "ResNet, ResNetV2, ResNet-vd",
   build: (net, config) => {
     const filters = numbersOf(config, "stackwise_num_filters");
     const blocks = numbersOf(config, "stackwise_num_blocks");
@@ -49,7 +50,7 @@ function stem(net: HubNetwork, config: HubNetwork["config"], preActivation: bool
     // Zeros around negative values would be the largest.
     const margins = [pair(0), pair(1), pair(1), pair(0)];
     const lowest = { constant_values: Number.NEGATIVE_INFINITY };
-    x = net.call("Pad", { pad_width: margins, mode: "constant" }, x, lowest);
+    x = net.operation("Pad", { pad_width: margins, mode: "constant" }, [x], lowest);
   } else {
     x = net.relu(normalize(net, x, `conv${last}_bn`), `conv${last}_relu`);
     x = net.layer("ZeroPadding2D", { padding: pair(1) }, x, "pool1_pad");

@@ -9,6 +9,7 @@ import { activationOf, numberOf, numbersOf } from "./hub-network.ts";
  */
 export const vggBackbone: HubBackbone = {
   className: "VGGBackbone",
+  networks: "VGG",
   build: (net, config) => {
     const filters = numbersOf(config, "stackwise_num_filters");
     let x = net.input;

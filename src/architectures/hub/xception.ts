@@ -9,6 +9,7 @@ import { type HubNetwork, listOf, numbersIn } from "./hub-network.ts";
  */
 export const xceptionBackbone: HubBackbone = {
   className: "XceptionBackbone",
+  networks: "Xception",
   build: (net, config) => {
     const pooled = listOf(config, "stackwise_pooling");
     const blocks = listOf(config, "stackwise_conv_filters").map((filters) =>

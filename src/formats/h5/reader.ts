@@ -9,6 +9,7 @@ import { keras1ToKeras2 } from "../../topology/dialects/keras1-model.ts";
 import { withSequentialNames } from "../../topology/dialects/sequential.ts";
 import { layersByPath } from "../../topology/layer-graph.ts";
 import { translateCompileConfig } from "../../topology/translate/compile-config.ts";
+import { asOwnLayers } from "../keras/own-variables.ts";
 import { type LayerSlots, layerSlots } from "../layer-slots.ts";
 import { leavesOf, modelTree } from "../model-tree.ts";
 import { notesKey, parseNotes } from "../notes.ts";
@@ -146,7 +147,8 @@ function placeH5Weights(
     const name = groupOf(child);
     const inside = groups.get(name) ?? [];
     const weighs = leaves.some(({ path }) => idfWeights.has(path));
-    const stored = weighs ? inside.filter((weight) => !isIdfNameInH5(weight.name)) : inside;
+    const all = weighs ? inside.filter((weight) => !isIdfNameInH5(weight.name)) : inside;
+    const stored = asOwnLayers(leaves, all);
     groups.delete(name);
     if (layers.length > 0) placements.push(place(child, layers, stored));
   }

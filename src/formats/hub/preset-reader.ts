@@ -5,7 +5,7 @@ import { imageNotesOf } from "../../architectures/hub/image-converter.ts";
 import type { Checkpoint, JsonObject, Weights } from "../../checkpoint.ts";
 import { KerasFileError } from "../../errors.ts";
 import { isObject } from "../../topology/config-values.ts";
-import { entryName } from "../../topology/edit-config.ts";
+import { snakeCase } from "../../topology/naming.ts";
 import { placeVariables } from "../keras/variable-groups.ts";
 import { layerSlots } from "../layer-slots.ts";
 import { modelTree, type TreeNode } from "../model-tree.ts";
@@ -60,7 +60,7 @@ async function taskWeights(folder: string, model: Model, values: boolean): Promi
   const backbone = { ...model, modelConfig: withHubNetworks(entry) };
   const inner = await weightsIn(folder, weightsName, backbone, values);
   const head = await weightsIn(folder, taskWeightsName, model, values, rest);
-  const prefix = entryName(entry);
+  const prefix = backboneName(entry);
   return new Map([...[...inner].map(([path, layer]) => [`${prefix}/${path}`, layer] as const), ...head]);
 }
 
@@ -69,9 +69,15 @@ export function backboneIn(modelConfig: JsonObject): { readonly entry: JsonObjec
   const entry = hubArguments(modelConfig)?.["backbone"];
   if (!isObject(entry ?? null)) throw new Error("a task of KerasHub without its backbone");
   const tree = modelTree(modelConfig);
-  const name = entryName(entry as JsonObject);
+  const name = backboneName(entry as JsonObject);
   const children = (tree.children ?? []).filter((child) => child.name !== name);
   return { entry: entry as JsonObject, rest: { ...tree, children } };
+}
+
+/** Returns the name of a backbone. The arguments of VGG's and of some others have none, so that it is that of the class. */
+export function backboneName(entry: JsonObject): string {
+  const { name } = entry["config"] as JsonObject;
+  return typeof name === "string" ? name : snakeCase(String(entry["class_name"]));
 }
 
 function weightsIn(

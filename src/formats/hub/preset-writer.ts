@@ -7,7 +7,6 @@ import { windowFile } from "../../hdf5/file-system.ts";
 import { createHdf5 } from "../../hdf5/writer.ts";
 import { elementCount } from "../../tensor.ts";
 import { isObject } from "../../topology/config-values.ts";
-import { entryName } from "../../topology/edit-config.ts";
 import { replaceFile, replaceFolder } from "../atomic-file.ts";
 import { writeVariables } from "../keras/variable-groups.ts";
 import { modelTree, type TreeNode } from "../model-tree.ts";
@@ -15,6 +14,7 @@ import { notesKey, writeNotes } from "../notes.ts";
 import { stringifyPythonJson } from "../python-json.ts";
 import {
   backboneIn,
+  backboneName,
   configName,
   metadataName,
   taskName,
@@ -78,7 +78,7 @@ export async function writePreset(path: string, checkpoint: Checkpoint): Promise
 /** Returns the backbone of a task as a model of its own. */
 function backboneOf(task: Checkpoint): Checkpoint {
   const { entry } = backboneIn(task.modelConfig);
-  const prefix = `${entryName(entry)}/`;
+  const prefix = `${backboneName(entry)}/`;
   const weights = [...task.weights].flatMap(([path, layer]) =>
     path.startsWith(prefix) ? [[path.slice(prefix.length), layer] as const] : [],
   );

@@ -14,6 +14,7 @@ import {
 } from "../stored-weights.ts";
 import { idfName, storedIdfWeights } from "../vocabularies.ts";
 import { absentLowRank, mergedLowRank } from "./low-rank.ts";
+import { ownVariables, placeVariable } from "./own-variables.ts";
 import { trackedLayout, weightPaths } from "./weight-paths.ts";
 
 /**
@@ -27,19 +28,26 @@ export function placeVariables(
   slots: ReadonlyMap<string, LayerSlots>,
   root: Hdf5Group,
 ): Placement {
-  return placeAt(storedPaths(model, slots, root), slots, root);
+  return placeAt(model, storedPaths(model, slots, root), slots, root);
 }
 
 function placeAt(
+  model: TreeNode,
   groups: ReadonlyMap<string, string>,
   slots: ReadonlyMap<string, LayerSlots>,
   root: Hdf5Group,
 ): Placement {
   const placements: Placement[] = [];
+  const variables = ownVariables(model);
   for (const [path, groupPath] of groups) {
     const layer = slots.get(path);
     if (!layer) continue;
     const group = root.group(groupPath);
+    const variable = variables.get(path);
+    if (variable) {
+      placements.push(placeVariable(layer, variable, group));
+      continue;
+    }
     const stored = (group ? storedBelow(group, "", 0) : []).filter(({ name }) => !name.endsWith(idfName));
     placements.push(layer.weights ? placeNumbered(layer, layer.weights, stored) : asNamed(layer, stored));
   }
@@ -83,7 +91,8 @@ export function placeNumberedWeights(
   root: Hdf5Group,
 ): Placement {
   const slots = layerSlots(model);
-  const groups = storedPaths(modelTree(model.modelConfig), slots, root);
+  const tree = modelTree(model.modelConfig);
+  const groups = storedPaths(tree, slots, root);
   const used = new Set([...groups.values()].map(outerGroup));
   const containers = new Set([...used].map((path) => path.split("/")[0]!));
   const left = [...containers].flatMap((container) => {
@@ -93,7 +102,7 @@ export function placeNumberedWeights(
   const problems = left
     .filter((path) => variableCount(root.group(path)!) > 0)
     .map((path) => `${path} is in the file but not in the model`);
-  return joinPlacements([placeAt(groups, slots, root), { weights: new Map(), problems }]);
+  return joinPlacements([placeAt(tree, groups, slots, root), { weights: new Map(), problems }]);
 }
 
 /** Returns the group of the layer itself: `layers/dense_1` for `layers/dense_1/cell`. */
@@ -191,8 +200,17 @@ export function writeVariables(model: TreeNode, checkpoint: Checkpoint, writer: 
   const names = layerNames(model);
   const slots = layerSlots(checkpoint);
   const idfWeights = storedIdfWeights(checkpoint);
+  const variables = ownVariables(model);
   for (const [path, groupPath] of weightPaths(model)) {
     const group = `/${groupPath}`;
+    const variable = variables.get(path);
+    if (variable) {
+      const [weight] = checkpoint.weights.get(path) ?? [];
+      for (const number of weight ? [variable.index, ...(variable.copies ?? [])] : []) {
+        writer.dataset(`${group}/vars/${number}`, { ...weight!, shape: variable.shape });
+      }
+      continue;
+    }
     writer.group(`${group}/vars`);
     writer.text(`${group}/vars`, "name", names.get(path)!);
     const specs = slots.get(path)?.weights ?? [];

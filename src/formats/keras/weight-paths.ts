@@ -23,7 +23,7 @@ export function trackedLayout(hasWeights: (path: string) => boolean): GroupLayou
  * Returns the group of every layer in a `.weights.h5` by layer path: `layers/conv2d_1`, or
  * `layers/functional/layers/dense` in a nested model (`keras/src/saving/saving_lib.py`, `_save_container_state`). The
  * n-th layer whose class has the same snake-case name gets `_n`. Calls of keras.ops are not layers, and a Sequential
- * does not count its InputLayer.
+ * does not count its InputLayer. A variable that a composite owns lies in the composite's group.
  */
 export function weightPaths(
   model: TreeNode,
@@ -32,10 +32,13 @@ export function weightPaths(
   const paths = new Map<string, string>();
   const visit = (node: TreeNode, group: string): void => {
     const used = new Map<string, number>();
-    const isComposite = !!node.children?.some(({ attribute }) => attribute !== undefined);
+    const isComposite = !!node.children?.some(
+      ({ attribute, variable }) => attribute !== undefined || variable !== undefined,
+    );
     for (const child of node.children ?? []) {
       if (isComposite) {
         // The layers of a composite lie under its attributes; those that it makes at each call are not in the file.
+        if (child.variable) paths.set(child.path, group.replace(/\/$/, ""));
         if (child.attribute === undefined) continue;
         paths.set(child.path, `${group}${child.attribute}`);
         if (child.children) visit(child, `${group}${child.attribute}/`);

@@ -21,6 +21,8 @@ export interface HubRecord {
   /** The same of a wide image, 40 x 61, and of a high one, 53 x 38. */
   readonly wide?: Packed;
   readonly high?: Packed;
+  /** Norms of the gradients of the mean squared error to {@link targetsOf}, in ascending order. */
+  readonly gradients?: number[];
   /** Losses of three steps of SGD with a rate of 0.01 on both images, of classes 0 and 3. */
   readonly losses?: number[];
 }
@@ -49,5 +51,13 @@ export function imagesOf(shape: readonly number[]): Tensor {
   return float32Tensor(
     Float32Array.from({ length: count }, (_, index) => (((index * 7919) % 17) - 8) / 4),
     [2, ...shape],
+  );
+}
+
+/** Targets whose values follow from their positions, as in fixtures/make/hub.py. */
+export function targetsOf(shape: readonly number[]): Tensor {
+  return float32Tensor(
+    Float32Array.from({ length: elementCount(shape) }, (_, index) => ((index * 7) % 5) - 2),
+    shape,
   );
 }

@@ -11,15 +11,18 @@ import { preprocessPixels } from "../../../src/data/preprocess.ts";
 import { ensureEngine, useEngine } from "../../../src/engine/backend.ts";
 import { readCheckpoint, writeCheckpoint } from "../../../src/formats/checkpoint-file.ts";
 import { writingWarnings } from "../../../src/formats/formats.ts";
+import { freezeUntil } from "../../../src/freeze/policy.ts";
 import { replaceHead } from "../../../src/head/replace-head.ts";
 import { predict } from "../../../src/inference/predict.ts";
+import { planFinetune } from "../../../src/run/plan-finetune.ts";
 import type { Tensor } from "../../../src/tensor.ts";
 import { layerGraph } from "../../../src/topology/build-graph.ts";
 import { editLayers } from "../../../src/topology/edit-config.ts";
+import { stagesOf } from "../../../src/topology/stages.ts";
 import { requireSupported } from "../../../src/topology/support.ts";
 import { createTrainer } from "../../../src/training/trainer.ts";
 import { oneIn } from "../../sample.ts";
-import { hubPath, hubRecords, imagesOf, packedTensor } from "./hub-fixtures.ts";
+import { hubPath, hubRecords, imagesOf, packedTensor, targetsOf } from "./hub-fixtures.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "hub-"));
 beforeAll(async () => {
@@ -36,17 +39,20 @@ function difference(a: Tensor | undefined, b: Tensor): number {
 
 const onlyWeights = ({ weights }: Checkpoint) => [...weights].filter(([, layer]) => layer.length > 0);
 
-test.each(["resnet.h5", "resnet-preset"])("%s holds what the .keras holds", async (file) => {
+const otherFiles = readdirSync(hubPath(".")).filter((name) => /\.h5$|-preset$/.test(name));
+
+test.each(otherFiles)("%s holds what the .keras holds", async (file) => {
+  const name = file.replace(/\.h5$|-preset$/, "");
   const [checkpoint, expected] = await Promise.all(
-    [hubPath(file), hubPath("resnet.keras")].map((path) => readCheckpoint(path)),
+    [hubPath(file), hubPath(`${name}.keras`)].map((path) => readCheckpoint(path)),
   );
-  expect(onlyWeights(checkpoint!)).toEqual(onlyWeights(expected!));
+  expect(new Map(onlyWeights(checkpoint!))).toEqual(new Map(onlyWeights(expected!)));
   expect(checkpoint?.notes).toEqual(expected?.notes);
   const [output] = await predict(checkpoint!, imagesOf([32, 32, 3]));
   expect(output).toEqual((await predict(expected!, imagesOf([32, 32, 3])))[0]);
   const again = join(folder, "again.keras");
   await writeCheckpoint(again, checkpoint!);
-  expect((await readCheckpoint(again)).modelConfig["class_name"]).toBe("ResNetImageClassifier");
+  expect((await readCheckpoint(again)).modelConfig["class_name"]).toBe(expected?.modelConfig["class_name"]);
 });
 
 test("a preset folder is written as KerasHub writes it, file by file", async () => {
@@ -64,6 +70,29 @@ test("a preset folder is written as KerasHub writes it, file by file", async () 
   }
   const reread = await readCheckpoint(again);
   expect(onlyWeights(reread)).toEqual(onlyWeights(await readCheckpoint(original)));
+});
+
+test("a preset holds the backbone's weights apart from the head's, where a class has no name either", async () => {
+  const preset = join(folder, "vgg-preset");
+  await writeCheckpoint(preset, await readCheckpoint(hubPath("vgg.keras")), { format: "hub" });
+  rmSync(join(preset, "task.json"));
+  const backbone = await readCheckpoint(preset);
+  expect(backbone.modelConfig["class_name"]).toBe("VGGBackbone");
+  expect(onlyWeights(backbone).map(([path]) => path)).toContain("block3_conv1");
+});
+
+test("the blocks of a transformer are its stages", async () => {
+  const graph = layerGraph(await readCheckpoint(hubPath("vit.keras")));
+  expect(stagesOf(graph).labels).toEqual([
+    "stem",
+    "transformer_block_1",
+    "transformer_block_2",
+    "top",
+    "head",
+  ]);
+  const freeze = freezeUntil("transformer_block_2");
+  const { warnings } = planFinetune(await readCheckpoint(hubPath("vit.keras")), { freeze });
+  expect(warnings.filter((warning) => warning.includes("matches"))).toEqual([]);
 });
 
 test("a new head is the class's own argument, and other changes make a plain functional model", async () => {
@@ -136,6 +165,37 @@ test.each(hubRecords().filter(([, { losses }]) => losses !== undefined))(
       expect(Math.abs(loss - expected) / expected).toBeLessThan(2e-4);
     }
     trainer.dispose();
+  },
+);
+
+test.each(hubRecords().filter(([, { gradients }]) => gradients !== undefined))(
+  "%s has the gradients of KerasHub",
+  async (name, { gradients = [], shape, output }) => {
+    const checkpoint = await readCheckpoint(hubPath(`${name}.keras`));
+    const trainer = await createTrainer(checkpoint, {
+      freeze: [],
+      bnMode: "inference",
+      optimizer: { class_name: "SGD", config: { learning_rate: 1024 } },
+      loss: "MeanSquaredError",
+    });
+    await trainer.trainOnBatch(imagesOf(shape), targetsOf(output.shape));
+    const after = (await trainer.checkpoint()).weights;
+    trainer.dispose();
+    const norms = [...checkpoint.weights].flatMap(([path, weights]) =>
+      weights.map(({ data }, index) => {
+        const moved = (after.get(path)?.[index]?.data ?? data) as Float32Array;
+        const steps = (data as Float32Array).map((value, at) => (value - (moved[at] ?? 0)) / 1024);
+        return Math.hypot(...steps);
+      }),
+    );
+    const largest = gradients.at(-1) ?? 0;
+    const significant = (values: readonly number[]): readonly number[] =>
+      values.filter((value) => value > 1e-5 * largest).sort((a, b) => a - b);
+    const [ours, theirs] = [significant(norms), significant(gradients)];
+    expect(ours).toHaveLength(theirs.length);
+    for (const [index, norm] of theirs.entries()) {
+      expect(Math.abs(norm - (ours[index] ?? 0)) / norm).toBeLessThan(1e-3);
+    }
   },
 );
 
