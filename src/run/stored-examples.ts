@@ -4,6 +4,7 @@ import type { ArrayDataset, Split } from "../data/dataset.ts";
 import type { SpooledBatch } from "../data/spooled-batches.ts";
 import { isSpooled } from "../data/spooled-batches.ts";
 import type { EngineInfo } from "../engine/backend.ts";
+import { localFolderOf } from "../features/cache/cache-directory.ts";
 import type { CutModel } from "../features/cut.ts";
 import { extractionBatch } from "../features/feature-source.ts";
 import type { WritableRows } from "../features/sample-rows.ts";
@@ -17,7 +18,6 @@ import { examplesOf } from "../training/examples.ts";
 import type { ExampleSource } from "./file-examples.ts";
 import { numbered, viewedExamples, weightingOf } from "./phase-examples.ts";
 import type { PreparedRun } from "./prepare.ts";
-import { spoolFolder } from "./run-dataset.ts";
 
 /**
  * Opens the batches of a run, whose inputs lie in files: every phase runs them through what it does not train, and keeps the features in
@@ -45,7 +45,7 @@ export function storedExamples(
     const { count } = batch.stored;
     computed += count;
     const features = await extractStored(staticProgram(cut, weightsAfter(moved)), {
-      ...{ count, folder: spoolFolder(settings.cache), batchSize: extractionBatch(engine) },
+      ...{ count, folder: localFolderOf(settings.cache), batchSize: extractionBatch(engine) },
       read: (from, to) => requireInputs(inputsInOrder(batch.stored.read(from, to), names), run.graph),
       drawn: views === null ? undefined : { view, seed: settings.seed },
       signal: settings.signal ?? undefined,
