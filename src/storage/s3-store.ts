@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { setTimeout as wait } from "node:timers/promises";
 import type { S3Client } from "@aws-sdk/client-s3";
 import { MachineError } from "../errors.ts";
@@ -18,6 +19,7 @@ const defaultAttempts = 8;
 /** Milliseconds without a byte after which a connection counts as lost. */
 const idleMs = 20_000;
 
+/** Clients by the settings in the environment that they were made with. */
 const services = new Map<string, Promise<Service>>();
 
 /**
@@ -40,7 +42,8 @@ export async function openBucket(bucket: string): Promise<ObjectStore> {
   return bucketStore(await service, bucket);
 }
 
-async function openService(hasOwnEndpoint: boolean): Promise<Service> {
+async function openService(): Promise<Service> {
+  const endpoint = process.env["AWS_ENDPOINT_URL_S3"] ?? process.env["AWS_ENDPOINT_URL"];
   // The SDK writes several lines to stderr on each Node that it will not support some day.
   const warnsOf = "AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED";
   const before = process.env[warnsOf];
@@ -49,7 +52,7 @@ async function openService(hasOwnEndpoint: boolean): Promise<Service> {
     const sdk: Sdk = await import("@aws-sdk/client-s3");
     const client = new sdk.S3Client({
       ...(process.env["AWS_MAX_ATTEMPTS"] === undefined && { maxAttempts: defaultAttempts }),
-      ...(hasOwnEndpoint && { forcePathStyle: true }),
+      ...(endpoint !== undefined && { forcePathStyle: true }),
       requestHandler: { connectionTimeout: 10_000, socketTimeout: idleMs },
     });
     return { sdk, client };
