@@ -29,16 +29,10 @@ const services = new Map<string, Promise<Service>>();
  * @throws {MachineError} if the SDK is not installed. The bucket itself is not asked for anything.
  */
 export async function openBucket(bucket: string): Promise<ObjectStore> {
-  const { env } = process;
-  const endpoint = env["AWS_ENDPOINT_URL_S3"] ?? env["AWS_ENDPOINT_URL"];
-  const identity = JSON.stringify([
-    endpoint,
-    env["AWS_REGION"],
-    env["AWS_PROFILE"],
-    env["AWS_ACCESS_KEY_ID"],
-  ]);
-  const service = services.get(identity) ?? openService(endpoint !== undefined);
-  services.set(identity, service);
+  const own = Object.entries(process.env).filter(([name]) => name.startsWith("AWS_"));
+  const settings = createHash("sha256").update(JSON.stringify(own)).digest("hex");
+  const service = services.get(settings) ?? openService();
+  services.set(settings, service);
   return bucketStore(await service, bucket);
 }
 
