@@ -8,6 +8,7 @@ import { registerConvolutions3d } from "./wasm-kernels/convolution-3d.ts";
 import { registerDepthwise } from "./wasm-kernels/depthwise.ts";
 import { registerMatrixProduct } from "./wasm-kernels/matrix-product.ts";
 import { registerMoving } from "./wasm-kernels/moving.ts";
+import { registerNotANumber } from "./wasm-kernels/not-a-number.ts";
 import { registerPooling } from "./wasm-kernels/pooling.ts";
 import { registerReductions, registerSegmentSum } from "./wasm-kernels/reductions.ts";
 import { registerResizing } from "./wasm-kernels/resizing.ts";
@@ -84,6 +85,7 @@ let registered = false;
 function registerWasmKernels(): void {
   if (registered) return;
   registered = true;
+  registerNotANumber();
   registerMatrixProduct();
   registerMoving();
   registerReductions();

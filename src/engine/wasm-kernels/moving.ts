@@ -2,8 +2,8 @@
 
 import { sizeAt } from "../../tensor.ts";
 import { tf } from "../tf.ts";
-import type { Source, Stretch } from "./replace-kernel.ts";
-import { moving } from "./replace-kernel.ts";
+import type { Source, Stretch, WasmBackend } from "./replace-kernel.ts";
+import { moving, wrap } from "./replace-kernel.ts";
 
 type Pair = readonly [number, number];
 
@@ -28,8 +28,22 @@ interface SliceAttributes {
   readonly size: number | number[];
 }
 
-/** Registers the kernels behind the functions of this file, and faster `Slice`, `Reverse` and `Tile`. */
+/**
+ * Registers the kernels behind the functions of this file, faster `Slice`, `Reverse` and `Tile`, an `Identity` that copies
+ * nothing, and a `Cast` to bool that takes every number but 0 for true.
+ */
 export function registerMoving(): void {
+  wrap("Identity", (call, original) => {
+    const { dataId, shape, dtype } = call.inputs["x"] as tf.TensorInfo;
+    if (dtype === "string") return original(call);
+    (call.backend as WasmBackend).incRef(dataId);
+    return { dataId, shape, dtype };
+  });
+  wrap("Cast", (call, original) => {
+    const x = call.inputs["x"] as tf.Tensor;
+    const isTruth = (call.attrs as { readonly dtype?: unknown }).dtype === "bool";
+    return isTruth && x.dtype !== "bool" ? tf.notEqual(x, tf.zerosLike(x)) : original(call);
+  });
   moving<WindowAttributes>(
     "ImageWindow",
     ([x], { sizes }) => [sizeAt(x.shape, 0), ...sizes, sizeAt(x.shape, 3)],

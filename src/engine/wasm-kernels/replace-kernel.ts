@@ -5,7 +5,7 @@ import { tf } from "../tf.ts";
 export type Inputs = Readonly<Record<string, tf.TensorInfo>>;
 export type Shape = readonly number[];
 
-interface WasmBackend extends tf.KernelBackend {
+export interface WasmBackend extends tf.KernelBackend {
   makeOutput(shape: Shape, dtype: tf.DataType): tf.TensorInfo;
   /** Returns a view of a tensor's memory that is valid until the next tensor is made. */
   typedArrayFromHeap(info: tf.TensorInfo): Float32Array;
