@@ -5,6 +5,7 @@ export type { FileOptions } from "./data/model-files.ts";
 export { fileKindOf } from "./data/model-files.ts";
 export { ensureEngine } from "./engine/backend.ts";
 export { engineHome } from "./engine/home.ts";
+export { namedMemoryError } from "./engine/out-of-memory.ts";
 export type { Shard } from "./features/shard.ts";
 export { parseShard, shardFromEnvironment, wholeShard } from "./features/shard.ts";
 export { onUnfinished } from "./formats/atomic-file.ts";

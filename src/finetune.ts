@@ -6,7 +6,7 @@ import { openLiveFiles } from "./run/live-files.ts";
 import type { FinetuneOptions, FinetuneResult, ResumeOptions } from "./run/options.ts";
 import { announce, prepareRun } from "./run/prepare.ts";
 import { runRecord } from "./run/record.ts";
-import { finishedEpochs, finishedLine, keptArguments, resumedOptions, startOf } from "./run/resume.ts";
+import { beginningOf, finishedLine, keptArguments, startOf } from "./run/resume.ts";
 import { runReport } from "./run/run-report.ts";
 import { resolveOptions } from "./run/settings.ts";
 import { withTest } from "./run/test-samples.ts";
@@ -27,12 +27,10 @@ import { withTest } from "./run/test-samples.ts";
  */
 export async function finetune(given: FinetuneOptions | ResumeOptions): Promise<FinetuneResult> {
   const started = performance.now();
-  const isResumed = "resume" in given;
-  const finished = isResumed ? finishedEpochs(given) : null;
-  const options = isResumed ? resumedOptions(given) : given;
+  const { isResumed, finished, options, step } = beginningOf(given);
   const settings = resolveOptions(options);
   const engine = await ensureEngine();
-  const prepared = await prepareRun(settings);
+  const prepared = await prepareRun(settings, { step });
   announce(prepared, finished ? [finishedLine(String(settings.out), finished)] : []);
   const folder = settings.out === null || finished ? null : openRunFolder(settings.out, settings);
   let live: Awaited<ReturnType<typeof openLiveFiles>> | undefined;

@@ -157,7 +157,11 @@ async function planRuns(
   const runs: PlannedRun[] = [];
   for (const settings of all) {
     const resolved = resolveOptions(optionsWith(base, settings));
-    const { settings: decided, phases, plan } = await prepareRun({ ...resolved, model, data }, false);
+    const {
+      settings: decided,
+      phases,
+      plan,
+    } = await prepareRun({ ...resolved, model, data }, { isTimed: false });
     const rate = phases[0]?.optimizer.settings["learning_rate"];
     const learningRate = typeof rate === "number" ? rate : null;
     runs.push({ settings, learningRate, firstTrainable: plan.firstTrainable });

@@ -21,7 +21,6 @@ const rooms = [
   "head",
   "formats",
   "freeze",
-  "storage",
   "data",
   "layers",
   "model",
@@ -65,7 +64,6 @@ const owners: readonly (readonly [name: RegExp, room: string])[] = [
   [/^fast-png$/, "data"],
   [/^protobufjs(\/|$)/, "protobuf"],
   [/^@tensorflow\//, "engine"],
-  [/^@aws-sdk\//, "storage"],
   [/^yargs(\/|$)/, "cli"],
   [/^yaml$/, "cli"],
 ];

@@ -84,7 +84,7 @@ describe("a message names an option as the caller wrote it", () => {
 describe("a call with an option out of range, or one that does not exist, is refused by its name", () => {
   const wrong: readonly (readonly [call: string, options: object, message: RegExp])[] = [
     ["predict", { batchSize: 0 }, /^batchSize: expected a whole number of 1 or more, got 0\.$/],
-    ["predict", { batch: 3 }, /^batch: unknown option\. The options are batchSize\.$/],
+    ["predict", { batch: 3 }, /^batch: unknown option\. The options are batchSize, memory\.$/],
     ["evaluate", { batchSize: 1.5 }, /^batchSize: expected a whole number of 1 or more, got 1\.5\.$/],
     [
       "evaluate",

@@ -13,7 +13,7 @@ import type { JsonValue } from "./output-flags.ts";
 import { jsonFlag } from "./output-flags.ts";
 import { figure } from "./run-text.ts";
 import { taskFlags } from "./task-flags.ts";
-import { trainingFlags } from "./training-flags.ts";
+import { memoryFlag, trainingFlags } from "./training-flags.ts";
 
 interface EvaluateValues extends ModelValue, EngineValues, JsonValue {
   readonly split?: Split | "all";
@@ -30,6 +30,7 @@ export const evaluateCommand: Command<EvaluateValues> = {
     ...archFlag,
     ...only(taskFlags, "task", "loss", "metrics"),
     ...only(trainingFlags, "batch-size"),
+    ...memoryFlag,
   },
   flags: {
     ...modelValue,
@@ -65,7 +66,7 @@ export const evaluateCommand: Command<EvaluateValues> = {
     const result = await evaluate(checkpoint, dataset, {
       split,
       ...fileOptions(options, terminal, "evaluate", unit),
-      ...picked(options, "task", "loss", "metrics", "batchSize", "strictData"),
+      ...picked(options, "task", "loss", "metrics", "batchSize", "memory", "strictData"),
     });
     for (const { path, reason } of result.bad) terminal.notice(`warning: ${path}: ${reason} Skipped.`);
     if (values.json) terminal.document(result);

@@ -37,7 +37,7 @@ export const extractCommand: Command<ExtractValues> = {
     ...dataFlags,
     ...only(taskFlags, "classes", "keep-head"),
     ...bnModeFlag,
-    ...only(trainingFlags, "phase", "recipe", "augment", "views", "epochs", "seed"),
+    ...only(trainingFlags, "phase", "recipe", "augment", "views", "epochs", "seed", "memory"),
     ...only(cacheFlags, "cache", "cache-max", "cache-dtype"),
   },
   flags: {

@@ -1,3 +1,4 @@
+import { namedMemoryError } from "../cli-api.ts";
 import { DataError, KerasFileError, MachineError, TopologyError, UsageError } from "../index.ts";
 
 /** Message and exit code of a command that ends early. */
@@ -17,7 +18,8 @@ export class Interrupted extends Error {
 }
 
 /** 2 for what was asked, 1 for file, data and machine, 130 for Ctrl-C; only a bug brings its stack. */
-export function failureOf(error: unknown): Failure {
+export function failureOf(thrown: unknown): Failure {
+  const error = namedMemoryError(thrown);
   if (error instanceof Interrupted) return { message: error.message, exitCode: error.exitCode };
   if (error instanceof UsageError) return { message: error.message, exitCode: 2 };
   if (

@@ -13,6 +13,7 @@ import { jsonFlag } from "./output-flags.ts";
 import { csvRows } from "./prediction-rows.ts";
 import type { MaskFiles, ShownPrediction } from "./prediction-text.ts";
 import { predictionLines, withPlainMasks } from "./prediction-text.ts";
+import { memoryFlag } from "./training-flags.ts";
 import { number } from "./values.ts";
 
 interface PredictValues extends ModelValue, EngineValues, JsonValue {
@@ -30,7 +31,7 @@ export const predictCommand: Command<PredictValues> = {
   name: "predict",
   usage: "predict MODEL FILE...",
   summary: "Predicts images, or .txt files. A FILE may be a folder; MODEL may be a run folder.",
-  options: { ...archFlag, ...imageFlags },
+  options: { ...archFlag, ...imageFlags, ...memoryFlag },
   flags: {
     ...modelValue,
     top: value("How many classes to print for each file", "N", wholeNumber(1), {
@@ -75,6 +76,7 @@ export const predictCommand: Command<PredictValues> = {
     const checkpoint = await readCheckpoint(modelFileAt(model), picked(options, "arch"));
     const predictions = predictEach(checkpoint, files, {
       ...fileOptions(options, terminal, "predict", fileKindOf(checkpoint)),
+      ...picked(options, "memory"),
       ...withoutUndefined({ top: values.top, threshold: values.threshold, output: values.output }),
     });
     const explanations = values.explain

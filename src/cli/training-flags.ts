@@ -1,11 +1,21 @@
 import type { OptionFlags } from "./flag.ts";
 import { sets, setsList } from "./flag.ts";
-import { listOrJson, nameOrJson, number, phase } from "./values.ts";
+import { byteSize, listOrJson, nameOrJson, number, phase } from "./values.ts";
 
 /** Headings of the help, whose order `help.ts` has. */
 const training = "Training";
 const rate = "Optimizer and rate";
 const augmentation = "Augmentation";
+
+/** The flag of every command that runs a model on samples. */
+export const memoryFlag: OptionFlags = {
+  memory: sets(
+    "memory",
+    "Memory that the process may take, such as 4GB: fewer samples run together where it is little; steps of a training are accumulated to the same updates",
+    "SIZE",
+    { group: "Machine", read: byteSize, otherwise: "unlimited" },
+  ),
+};
 
 /** Flags of the training. */
 export const trainingFlags: OptionFlags = {
@@ -87,6 +97,7 @@ export const trainingFlags: OptionFlags = {
     group: rate,
     read: number,
   }),
+  ...memoryFlag,
   ema: sets(
     "ema",
     "Decay of a moving average of the weights, such as 0.999, by which the model is judged and saved",

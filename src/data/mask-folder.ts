@@ -1,6 +1,5 @@
-import { basename, dirname, extname, join, relative } from "node:path";
+import { basename, extname, join, relative } from "node:path";
 import { DataError } from "../errors.ts";
-import { bucketPlace, isBucketAddress } from "../storage/address.ts";
 import type { FileSample, ImageDataset, Split, TargetColumn } from "./dataset.ts";
 import { contentHash } from "./file-bytes.ts";
 import { imageFiles } from "./file-kind.ts";
@@ -224,10 +223,7 @@ function codingRemark(folder: string, { kind, values, classNames, isExact }: Mas
 
 /** Reads the colors of `class_dict.csv` (name, r, g, b), which datasets such as CamVid carry beside their masks. */
 async function paletteBeside(folder: string): Promise<MaskPalette | undefined> {
-  const places = isBucketAddress(folder)
-    ? [folder, ...(bucketPlace(folder).key === "" ? [] : [dirname(folder)])]
-    : [folder, join(folder, "..")];
-  for (const place of places) {
+  for (const place of [folder, join(folder, "..")]) {
     const { others } = await listFolder(place, imageFiles);
     const path = others.find((file) => basename(file).toLowerCase() === "class_dict.csv");
     if (path === undefined) continue;

@@ -23,6 +23,8 @@ import { takesTexts, textReader, textShapeOf } from "./texts.ts";
 export interface FileOptions {
   /** Samples per batch; 32 by default. */
   readonly batchSize?: number | undefined;
+  /** Bytes of memory that the process may take: fewer samples run together where it is little. Unlimited by default. */
+  readonly memory?: number | undefined;
   /** Size that images are resized to: one number for a square, or `[height, width]`. */
   readonly imageSize?: number | readonly [number, number] | undefined;
   /** Preprocessing of pixels; `"auto"` by default. */
@@ -38,6 +40,7 @@ export interface FileOptions {
 /** Checks of the options about files. */
 export const fileChecks: OptionChecks<FileOptions> = {
   batchSize: wholeNumber(1),
+  memory: wholeNumber(1),
   imageSize: imageSides,
   preprocess: preprocessMode,
   exif: trueOrFalse,

@@ -6,6 +6,7 @@ import util from "node:util";
 import { MachineError } from "../errors.ts";
 import type { Tuple } from "../tensor.ts";
 import { bindingPackage, engineHome, installedEngine, quietLoadFile } from "./home.ts";
+import { namingMemory } from "./out-of-memory.ts";
 import { tf } from "./tf.ts";
 
 /** An attribute of an operation in the binding's form. */
@@ -179,7 +180,10 @@ function loadQuietly(folder: string): void {
 
 function loadBinding(file: string): NativeBinding {
   try {
-    return require(file) as NativeBinding;
+    const binding = require(file) as NativeBinding;
+    const executeOp = (...call: Parameters<NativeBinding["executeOp"]>): unknown =>
+      namingMemory(() => binding.executeOp(...call));
+    return Object.create(binding, { executeOp: { value: executeOp } }) as NativeBinding;
   } catch (error) {
     throw new MachineError(
       `${file}: native engine: expected it to load, got "${(error as Error).message}". Run \`finetune setup\`.`,

@@ -1,6 +1,7 @@
 import { createRequire } from "node:module";
 import { dirname, join, sep } from "node:path";
 import { setWasmPaths } from "@tensorflow/tfjs-backend-wasm";
+import { refuseWithoutRoom } from "./out-of-memory.ts";
 import { tf } from "./tf.ts";
 import { registerAdamStep } from "./wasm-kernels/adam-step.ts";
 import { registerConvolutions } from "./wasm-kernels/convolution.ts";
@@ -81,11 +82,12 @@ function processListeners(): ProcessListener[] {
 
 let registered = false;
 
-/** Registers the kernels that the WebAssembly backend lacks, computes incorrectly or computes slowly. */
+/** Guards the backend's memory, and registers the kernels that it lacks, computes incorrectly or computes slowly. */
 function registerWasmKernels(): void {
   if (registered) return;
   registered = true;
   registerNotANumber();
+  refuseWithoutRoom((tf.backend() as unknown as { wasm: Parameters<typeof refuseWithoutRoom>[0] }).wasm);
   registerMatrixProduct();
   registerMoving();
   registerReductions();

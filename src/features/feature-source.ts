@@ -1,26 +1,26 @@
 import { existsSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { Weights } from "../checkpoint.ts";
 import type { SampleView } from "../data/sample-batches.ts";
 import type { SampleReader } from "../data/sample-reader.ts";
 import type { EngineInfo } from "../engine/backend.ts";
 import { computesAhead } from "../freeze/cost.ts";
 import { heldBytes } from "../freeze/kept-rows.ts";
-import { isBucketAddress } from "../storage/address.ts";
 import type { Shape } from "../tensor.ts";
 import { elementCount } from "../tensor.ts";
 import { concreteShapes, shapeAt } from "../topology/concrete-shapes.ts";
 import { nodeAt, tensorAt } from "../topology/layer-graph.ts";
-import { defaultCacheDirectory, localFolderOf } from "./cache/cache-directory.ts";
-import { cachedKeys, openFeatureCache } from "./cache/feature-cache.ts";
+import type { FeatureCache } from "./cache/feature-cache.ts";
+import { cachedKeys, defaultCacheDirectory, openFeatureCache } from "./cache/feature-cache.ts";
 import type { FileIndex } from "./cache/file-index.ts";
-import { indexBeside } from "./cache/file-index.ts";
-import type { FeatureCache } from "./cache/kept-features.ts";
+import { openFileIndex } from "./cache/file-index.ts";
 import type { FeatureStorage, FeatureTensor } from "./cache/record.ts";
-import type { SmallFiles } from "./cache/small-files.ts";
 import type { ExtractionIdentity } from "./cache/trunk-key.ts";
 import { laterTrunkKeyOf, trunkKeyOf } from "./cache/trunk-key.ts";
 import { fromEarlier, fromFiles } from "./computation.ts";
 import type { CutModel } from "./cut.ts";
+import { extractionBatch } from "./extraction-batch.ts";
 import type { Computation, FileFeatures, FilledCache } from "./file-features.ts";
 import { extractFiles, fillCache } from "./file-features.ts";
 import { isEarlierCut, splitProgram, staticProgram } from "./trunk.ts";
@@ -40,6 +40,8 @@ export interface FeatureSettings {
   /** Bytes that the whole cache may hold. */
   readonly cacheMax?: number | undefined;
   readonly storage?: FeatureStorage | undefined;
+  /** Number of rows that every batch is padded to. Defaults to the engine's own. */
+  readonly batchSize?: number | undefined;
   /** The source of an earlier cut of the same graph: what is not cached is computed from its features where that can be. */
   readonly earlier?: FeatureSource | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -63,8 +65,6 @@ export interface FeatureSource {
   readonly trunkKey: string | null;
   /** Folder of the cached features; null where none are kept. */
   readonly folder: string | null;
-  /** Small files beside the cached features; null where none are kept. */
-  readonly files: SmallFiles | null;
   /** Size of the features of one sample in the cache; 0 where none are kept. */
   readonly sampleBytes: number;
   readonly extract: Extract;
@@ -73,22 +73,13 @@ export interface FeatureSource {
   close(): Promise<void>;
 }
 
-/** Rows that run together: few on WebAssembly, which gains nothing from more. */
-const batchSizes = { native: 16, wasm: 8 } as const;
-
-/** Returns the number of rows that every batch of an extraction is padded to. */
-export function extractionBatch(engine: EngineInfo): number {
-  return batchSizes[engine.name];
-}
-
 export async function openFeatureSource(
   cut: CutModel,
   weights: Weights,
   engine: EngineInfo,
   settings: FeatureSettings,
 ): Promise<FeatureSource> {
-  const { reader, strict = false, signal } = settings;
-  const batchSize = extractionBatch(engine);
+  const { reader, strict = false, signal, batchSize = extractionBatch(engine) } = settings;
   const tensors = frontierTensors(cut, reader);
   const drawing = { batchSize, seed: settings.views?.seed ?? 0 };
   const uncached = { ...drawing, reader, strict, signal };
@@ -121,12 +112,11 @@ export async function openFeatureSource(
     ...(settings.cacheMax !== undefined && { maxBytes: settings.cacheMax }),
     ...(settings.onWarning && { onWarning: settings.onWarning }),
   });
-  const index = await indexBeside(directory);
+  const index = await openFileIndex(join(directory, "files.index"));
   return {
     cut,
     trunkKey,
     folder: cache.folder,
-    files: cache.files,
     sampleBytes: cache.recordBytes,
     extract: extraction(compute, settings, tensors, "file", { cache, index }),
     fill: (samples, onProgress) =>
@@ -149,8 +139,7 @@ async function computationOf(
   engine: EngineInfo,
   settings: FeatureSettings,
 ): Promise<{ readonly compute: Computation; readonly trunkKey: string }> {
-  const { reader, earlier } = settings;
-  const batchSize = extractionBatch(engine);
+  const { reader, earlier, batchSize = extractionBatch(engine) } = settings;
   const part = staticProgram(cut, weights);
   const identity = await identityOf(cut, engine, settings);
   const earlierKey = earlier?.trunkKey ?? null;
@@ -172,7 +161,7 @@ async function identityOf(
   return {
     input: await settings.reader.identity(),
     storage: storageOf(cut, settings),
-    batchSize: extractionBatch(engine),
+    batchSize: settings.batchSize ?? extractionBatch(engine),
     engine: { name: engine.name, version: engine.tensorflow ?? engine.tfjs },
   };
 }
@@ -192,12 +181,12 @@ export async function cachedCount(
   const tensors = frontierTensors(cut, reader);
   if (cache === false || tensors === null || !computesAhead(cut.graph, cut.partition)) return 0;
   const directory = cache ?? defaultCacheDirectory();
-  if (!isBucketAddress(directory) && !existsSync(directory)) return 0;
+  if (!existsSync(directory)) return 0;
   const part = staticProgram(cut, weights);
   const trunkKey = trunkKeyOf({ ...part, ...(await identityOf(cut, engine, settings)) });
   const keys = await cachedKeys({ directory, trunkKey, tensors, storage: storageOf(cut, settings) });
   if (keys.size === 0) return 0;
-  const { hashOf } = await indexBeside(directory);
+  const { hashOf } = await openFileIndex(join(directory, "files.index"));
   const keyOf = keysOf({ views });
   const known = new Map<string, string | null>();
   let count = 0;
@@ -222,7 +211,7 @@ function extraction(
       compute,
       tensors,
       strict,
-      rowFolder: place === "memory" ? undefined : localFolderOf(folder),
+      rowFolder: place === "memory" ? undefined : rowFolderOf(folder),
       cache: kept?.cache,
       keyOf: keysOf({ views }),
       hashOf: kept?.index.hashOf,
@@ -231,21 +220,17 @@ function extraction(
     });
 }
 
+/** Returns the folder of rows that are too many for memory: the cache's, so that its disk is the one that is asked for. */
+export function rowFolderOf(cache: string | false | undefined): string {
+  return cache === false ? tmpdir() : (cache ?? defaultCacheDirectory());
+}
+
 function keysOf({ views }: Pick<FeatureSettings, "views">): (contentHash: string, view: number) => string {
   return (contentHash, view) => (views ? viewKey(contentHash, view, views) : contentHash);
 }
 
 function withoutCache(cut: CutModel, extract: Extract): FeatureSource {
-  return {
-    cut,
-    trunkKey: null,
-    folder: null,
-    files: null,
-    sampleBytes: 0,
-    extract,
-    fill: null,
-    close: async () => {},
-  };
+  return { cut, trunkKey: null, folder: null, sampleBytes: 0, extract, fill: null, close: async () => {} };
 }
 
 function warnOfOpenRows({ cache, onWarning }: FeatureSettings): void {

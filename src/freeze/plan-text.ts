@@ -269,7 +269,7 @@ function silencedLines(plan: FinetunePlan): string[] {
 }
 
 /** Joins names, four at most: `a, b, c and 4 more`. */
-function shortList(names: readonly string[]): string {
+export function shortList(names: readonly string[]): string {
   return names.length > 4 ? `${names.slice(0, 3).join(", ")} and ${names.length - 3} more` : names.join(", ");
 }
 

@@ -26,6 +26,8 @@ import type { InputTensor, Tensor } from "../tensor.ts";
 import { layerGraph } from "../topology/build-graph.ts";
 import { packageWarnings } from "../topology/dialects/package-layers.ts";
 import type { LayerGraph } from "../topology/layer-graph.ts";
+import type { BatchLimits } from "./batch-size.ts";
+import { batchSizeWithin } from "./batch-size.ts";
 import { openJudge } from "./judge.ts";
 import { requireKnownNames, requireServed } from "./served.ts";
 
@@ -111,11 +113,10 @@ export async function evaluate(
       return own ? confusionKeeper(own, output) : null;
     });
     let samples = 0;
-    const size = options.batchSize ?? 32;
     const rows =
       dataset.kind === "images" || dataset.kind === "texts"
         ? fileRows(dataset, checkpoint, { task, objective }, options, bad)
-        : batchRows(batches, graph, objective, size);
+        : batchRows(batches, graph, objective, options);
     for await (const { inputs, targets } of rows) {
       const judged = judge.run(inputs, targets);
       scores.add(judged, judged.penalty);
@@ -219,7 +220,7 @@ async function* fileRows(
   const [height = 1, width = 1] = reader.sampleShape;
   const sizes = outputSizes(layerGraph(checkpoint), [height, width]);
   const batches = sampleBatches(samples, reader, {
-    batchSize: options.batchSize ?? 32,
+    batchSize: batchSizeWithin(layerGraph(checkpoint), options, [height, width]),
     strict: options.strictData,
     onSample: ({ path, reason }) => {
       if (reason !== undefined) bad.push({ path, reason });
@@ -235,13 +236,15 @@ async function* batchRows(
   batches: AsyncIterable<Batch> | Iterable<Batch>,
   graph: LayerGraph,
   objective: Objective,
-  batchSize: number,
+  limits: BatchLimits,
 ): AsyncGenerator<Rows> {
   const names = graph.inputs.map((input) => input.name);
   for await (const { inputs: given, targets, sampleWeights } of batches) {
     const samples = sampleCount(given);
     const inputs = requireInputs(inputsInOrder(given, names), graph);
     const checked = checkedTargets(objective, targets, samples, sampleWeights);
+    const [, height = 1, width = 1] = inputs[0]?.shape ?? [];
+    const batchSize = batchSizeWithin(graph, limits, [height, width]);
     for (let from = 0; from < samples; from += batchSize) {
       const to = Math.min(from + batchSize, samples);
       yield {

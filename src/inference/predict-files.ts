@@ -1,6 +1,5 @@
 import { stat } from "node:fs/promises";
 import type { Checkpoint } from "../checkpoint.ts";
-import { findObject } from "../data/bucket-files.ts";
 import type { FileKind } from "../data/file-kind.ts";
 import { fileKinds } from "../data/file-kind.ts";
 import { listTree } from "../data/file-listing.ts";
@@ -10,13 +9,13 @@ import { sampleBatches } from "../data/sample-batches.ts";
 import { DataError } from "../errors.ts";
 import type { OptionChecks } from "../options.ts";
 import { numberBetween, requireOptions, wholeNumber } from "../options.ts";
-import { isBucketAddress } from "../storage/address.ts";
 import { taskOf } from "../task/task-of.ts";
 import type { InputTensor } from "../tensor.ts";
 import { layerGraph } from "../topology/build-graph.ts";
 import { packageWarnings } from "../topology/dialects/package-layers.ts";
 import type { LayerGraph } from "../topology/layer-graph.ts";
 import { layerAt } from "../topology/layer-graph.ts";
+import { batchSizeWithin } from "./batch-size.ts";
 import type { SamplePrediction, SayOptions } from "./output-predictions.ts";
 import { chosenOutputs, samplePredictions } from "./output-predictions.ts";
 import { openInferenceModel } from "./predict.ts";
@@ -91,8 +90,9 @@ export async function* predictEach(
   try {
     for (const warning of packageWarnings(layerGraph(checkpoint))) options.onWarning?.(warning);
     const reader = fileReader(kind.kind, layerGraph(checkpoint), checkpoint.notes, options);
+    const [height = 1, width = 1] = reader.sampleShape;
     const batches = sampleBatches(samples, reader, {
-      batchSize: options.batchSize ?? 32,
+      batchSize: batchSizeWithin(layerGraph(checkpoint), options, [height, width]),
       strict: options.strictData,
       onSample: ({ path, reason }) => {
         if (reason === undefined) return;
@@ -152,11 +152,6 @@ async function openNaming(checkpoint: Checkpoint): Promise<Answering> {
 }
 
 async function filesAt(path: string, kind: FileKind): Promise<{ folder: boolean; files: readonly string[] }> {
-  if (isBucketAddress(path)) {
-    const isObject = !path.endsWith("/") && (await findObject(path)) !== null;
-    if (isObject) return { folder: false, files: [path] };
-    return { folder: true, files: [...(await listTree(path, kind)).files].sort() };
-  }
   const found = await stat(path).catch(() => null);
   if (!found) {
     throw new DataError(

@@ -2,6 +2,7 @@ import type { Checkpoint } from "../checkpoint.ts";
 import { inputsInOrder } from "../data/arrays.ts";
 import type { ModelInputs } from "../data/dataset.ts";
 import { ensureEngine } from "../engine/backend.ts";
+import { namedMemoryError } from "../engine/out-of-memory.ts";
 import type { tf } from "../engine/tf.ts";
 import { DataError } from "../errors.ts";
 import { withNamedWeights } from "../formats/named-weights.ts";
@@ -16,6 +17,8 @@ import { elementCount, formatShape, sameShape } from "../tensor.ts";
 import { layerGraph } from "../topology/build-graph.ts";
 import type { LayerGraph } from "../topology/layer-graph.ts";
 import { requireSupported } from "../topology/support.ts";
+import type { BatchLimits } from "./batch-size.ts";
+import { batchSizeWithin } from "./batch-size.ts";
 
 /** A model in inference mode, its weights on the engine. */
 export interface InferenceModel {
@@ -42,23 +45,26 @@ export async function openInferenceModel(checkpoint: Checkpoint): Promise<Infere
   return {
     graph,
     run: async (inputs, from, to) => {
-      const feeds = inputs.map((input) => uploadRows(input, from, to));
+      const feeds: tf.Tensor[] = [];
       const outputs: InputTensor[] = [];
-      for (const output of runProgram(program, feeds, weights, contextOf)) {
-        outputs.push(await read(output));
-        output.dispose();
+      try {
+        for (const input of inputs) feeds.push(uploadRows(input, from, to));
+        for (const output of runProgram(program, feeds, weights, contextOf)) {
+          outputs.push(await read(output));
+          output.dispose();
+        }
+        return outputs;
+      } catch (error) {
+        throw namedMemoryError(error);
+      } finally {
+        for (const feed of feeds) feed.dispose();
       }
-      for (const feed of feeds) feed.dispose();
-      return outputs;
     },
     dispose: () => disposeWeights(weights),
   };
 }
 
-export interface PredictOptions {
-  /** Samples that run together. Defaults to 32. */
-  readonly batchSize?: number | undefined;
-}
+export type PredictOptions = BatchLimits;
 
 /**
  * Returns the model's outputs in inference mode, one float32 tensor `[N, …]` for each, or what the whole of a batch gives where samples
@@ -74,11 +80,13 @@ export async function predict<Output extends InputTensor = Tensor>(
   inputs: ModelInputs,
   options: PredictOptions = {},
 ): Promise<Output[]> {
-  requireOptions(options, { batchSize: wholeNumber(1) });
-  const { batchSize = 32 } = options;
+  requireOptions(options, { batchSize: wholeNumber(1), memory: wholeNumber(1) });
   const model = await openInferenceModel(checkpoint);
   try {
-    return (await predictBatches(model, orderedInputs(inputs, model.graph), batchSize)) as Output[];
+    const ordered = orderedInputs(inputs, model.graph);
+    const [, height = 1, width = 1] = ordered[0]?.shape ?? [];
+    const batchSize = batchSizeWithin(model.graph, options, [height, width]);
+    return (await predictBatches(model, ordered, batchSize)) as Output[];
   } finally {
     model.dispose();
   }

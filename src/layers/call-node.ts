@@ -1,5 +1,5 @@
 import { tf } from "../engine/tf.ts";
-import { TopologyError } from "../errors.ts";
+import { MachineError, TopologyError } from "../errors.ts";
 import { withErrorPrefix } from "../topology/call-outputs.ts";
 import type { Argument, GraphLayer, GraphNode, TensorRef } from "../topology/layer-graph.ts";
 import { refKey } from "../topology/layer-graph.ts";
@@ -73,13 +73,15 @@ export function callNode(
 }
 
 /**
- * Calls a kernel and puts the layer's path before the message of its refusals. An error of tfjs about arguments is
- * attributed to the layer's config; any other error is a bug and is passed on unchanged.
+ * Calls a kernel and puts the layer's path before the message of its refusals, and where memory runs out. An error of tfjs about
+ * arguments is attributed to the layer's config; any other error is a bug and is passed on unchanged.
  */
 function namingRefusal<T>({ path, className }: GraphLayer, call: () => T): T {
   try {
     return withErrorPrefix(path, call);
   } catch (error) {
+    if (error instanceof MachineError)
+      throw new MachineError(`${path}: ${error.message}`, error.code, error.option);
     if (!(error instanceof Error) || error.constructor !== Error) throw error;
     throw new TopologyError(
       `${path}: ${className}: expected a config that can be computed, got one that is refused: ${error.message}`,

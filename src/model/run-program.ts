@@ -48,6 +48,21 @@ export function runWithMasks(
   contextOf: ContextOf = inferenceContext,
 ): ProgramResult {
   const values = feedValues(program, feeds);
+  try {
+    return computed(program, values, weights, contextOf);
+  } catch (error) {
+    release(values, [...values.tensors.keys(), ...values.masks.keys()]);
+    throw error;
+  }
+}
+
+/** Computes the outputs, and uses up the values that it is given. */
+function computed(
+  program: Program,
+  values: Values,
+  weights: LayerWeights,
+  contextOf: ContextOf,
+): ProgramResult {
   const layers = layersByPath(program.graph);
   program.nodes.forEach((node, position) => {
     const layer = layerIn(layers, node.layer);

@@ -155,24 +155,34 @@ export function forward(
       if (mask) values.masks.set(keyOf(output), mask);
     });
   };
-  program.nodes.forEach((node, position) => {
-    if (!absorbed.has(node.index)) run(node);
-    release(values, program.lastReadAt[position] ?? []);
-  });
-  const outputs = program.outputs.map((ref) => tensorOf(values, ref));
-  const outputMasks = program.outputs.map((ref) => values.masks.get(refKey(ref)));
   const dispose = (): void => {
     for (const call of recorded.splice(0)) disposeCall(call);
     release(values, [...values.tensors.keys(), ...values.masks.keys()]);
   };
+  try {
+    program.nodes.forEach((node, position) => {
+      if (!absorbed.has(node.index)) run(node);
+      release(values, program.lastReadAt[position] ?? []);
+    });
+  } catch (error) {
+    // Where memory ran out, what is left of the run needs the room.
+    dispose();
+    for (const held of state.values()) for (const value of Object.values(held)) value.dispose();
+    throw error;
+  }
+  const outputs = program.outputs.map((ref) => tensorOf(values, ref));
+  const outputMasks = program.outputs.map((ref) => values.masks.get(refKey(ref)));
   return {
     outputs,
     outputMasks,
     state,
     dispose,
     backward: (outputGradients, onGradient) => {
-      backward(training, recorded, outputGradients, onGradient);
-      dispose();
+      try {
+        backward(training, recorded, outputGradients, onGradient);
+      } finally {
+        dispose();
+      }
     },
   };
 }

@@ -5,7 +5,6 @@ import type { EngineInfo } from "../engine/backend.ts";
 import { extractArrays } from "../features/array-features.ts";
 import { sharedMemory } from "../features/array-memory.ts";
 import { laterTrunkKeyOf, trunkKeyOf } from "../features/cache/trunk-key.ts";
-import { extractionBatch } from "../features/feature-source.ts";
 import { tensorRows } from "../features/sample-rows.ts";
 import type { StaticProgram } from "../features/trunk.ts";
 import { splitProgram, staticProgram } from "../features/trunk.ts";
@@ -39,7 +38,7 @@ export function arrayExamples(
     view: number | undefined,
   ): Promise<readonly Tensor[]> =>
     extractArrays(part, inputs, {
-      batchSize: extractionBatch(engine),
+      batchSize: run.extractionBatch,
       drawn: view === undefined ? undefined : { view, seed: run.settings.seed },
       signal: run.settings.signal ?? undefined,
       onProgress: (done) =>
@@ -50,7 +49,7 @@ export function arrayExamples(
     });
   const memory = sharedMemory(dataset);
   const identity = {
-    ...{ input: {}, storage: "float32" as const, batchSize: extractionBatch(engine) },
+    ...{ input: {}, storage: "float32" as const, batchSize: run.extractionBatch },
     engine: { name: engine.name, version: engine.tensorflow ?? engine.tfjs },
   };
   /** Looks into what other runs have computed first, where there are some. */

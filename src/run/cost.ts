@@ -10,7 +10,8 @@ import type { EngineInfo } from "../engine/backend.ts";
 import { probeSpeed } from "../engine/speed-probe.ts";
 import { DataError } from "../errors.ts";
 import type { CutModel } from "../features/cut.ts";
-import { cachedCount, extractionBatch } from "../features/feature-source.ts";
+import { extractionBatch } from "../features/extraction-batch.ts";
+import { cachedCount } from "../features/feature-source.ts";
 import { viewsOfEpochs } from "../features/views/view.ts";
 import type { CostConditions } from "../freeze/cost.ts";
 import type { OptimizerConfig } from "../training/optimizer-config.ts";
@@ -129,6 +130,7 @@ export async function cachedSamples(
     weights,
     engine,
     augmentation,
+    batchSize,
   }: {
     readonly dataset: StoredDataset;
     readonly reader: SampleReader | null;
@@ -136,6 +138,8 @@ export async function cachedSamples(
     readonly weights: Weights;
     readonly engine: EngineInfo;
     readonly augmentation: Augmentation | null;
+    /** Number of rows that every batch of the extraction is padded to. */
+    readonly batchSize: number;
   },
   {
     cache,
@@ -149,6 +153,6 @@ export async function cachedSamples(
   const samples = dataset.samples.flatMap(({ path, split }) =>
     split === "train" ? used.map((view) => ({ path, view })) : split === "val" ? [{ path }] : [],
   );
-  const settings = { reader, views: augmentation?.settings, cache, storage: cacheDtype };
+  const settings = { reader, views: augmentation?.settings, cache, storage: cacheDtype, batchSize };
   return cachedCount(cut, weights, engine, settings, samples);
 }

@@ -9,7 +9,8 @@ import { ensureEngine } from "../engine/backend.ts";
 import { extractArrays } from "../features/array-features.ts";
 import type { CutModel } from "../features/cut.ts";
 import { cutModel } from "../features/cut.ts";
-import { extractionBatch, openFeatureSource } from "../features/feature-source.ts";
+import { extractionBatchWithin } from "../features/extraction-batch.ts";
+import { openFeatureSource } from "../features/feature-source.ts";
 import { wholeTensor } from "../features/sample-rows.ts";
 import type { FeatureFigures, Shard, ShardFeatures } from "../features/shard.ts";
 import { checkedShard } from "../features/shard.ts";
@@ -97,13 +98,14 @@ export async function extractFeatures(
   requireSupported(graph);
   const cut = cutByPlan(graph, plan);
   const weights = checkpoint.weights;
+  const { memory = null } = options;
   if (dataset.kind === "arrays") {
     if (shard) throw optionError("shard", "a dataset of files", "arrays", { code: "shard" });
     const names = graph.inputs.map((input) => input.name);
     const inputs = inputsInOrder(dataset.inputs, names);
     const samples = inputs[0]!.shape[0]!;
     const tensors = await extractArrays(staticProgram(cut, weights), inputs, {
-      batchSize: extractionBatch(engine),
+      batchSize: extractionBatchWithin(memory, engine, cut),
       signal: options.signal,
       onProgress: (done) => options.onProgress?.(done, samples),
     });
@@ -111,8 +113,11 @@ export async function extractFeatures(
     return { tensors, indices, ...figuresOf(tensors, { samples, cached: 0, started }), bad: [] };
   }
   const { cache, cacheMax, cacheDtype, signal, onWarning, onProgress, shard: _shard, ...input } = options;
+  const reader = fileReader(dataset.kind, graph, checkpoint.notes, { ...input, onWarning });
+  const [height = 1, width = 1] = reader.sampleShape;
   const source = await openFeatureSource(cut, weights, engine, {
-    reader: fileReader(dataset.kind, graph, checkpoint.notes, { ...input, onWarning }),
+    reader,
+    batchSize: extractionBatchWithin(memory, engine, cut, [height, width]),
     strict: input.strictData,
     cache,
     cacheMax,

@@ -19,7 +19,10 @@ export async function extractRun(options: FinetuneOptions, shard: Shard): Promis
   const settings = resolveOptions(options);
   const engine = await ensureEngine();
   const isListed = typeof settings.data === "string";
-  const run = await prepareRun({ ...settings, ...(isListed && { valFraction: 0 }) }, false);
+  const run = await prepareRun(
+    { ...settings, ...(isListed && { valFraction: 0 }) },
+    { isTimed: false, step: settings },
+  );
   for (const message of run.warnings) settings.onProgress({ kind: "warning", message });
   const { dataset } = run;
   if (dataset.kind === "arrays" || !run.reader) {
@@ -32,6 +35,7 @@ export async function extractRun(options: FinetuneOptions, shard: Shard): Promis
     strict: settings.strictData,
     cache: run.settings.cache,
     cacheMax: settings.cacheMax,
+    batchSize: run.extractionBatch,
     storage: settings.cacheDtype,
     signal: settings.signal ?? undefined,
     onWarning,

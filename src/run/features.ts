@@ -4,6 +4,7 @@ import type { Duplicate } from "../data/duplicates.ts";
 import type { BadFile } from "../data/sample-reader.ts";
 import { isSpooled } from "../data/spooled-batches.ts";
 import type { EngineInfo } from "../engine/backend.ts";
+import { namedMemoryError } from "../engine/out-of-memory.ts";
 import type { FeatureFigures } from "../features/shard.ts";
 import { arrayExamples } from "./array-examples.ts";
 import { fileExamples } from "./file-examples.ts";
@@ -36,7 +37,7 @@ export async function openFeatures(run: PreparedRun, engine: EngineInfo): Promis
     dataset.kind !== "arrays"
       ? await fileExamples(run, dataset, engine, weightsAfter)
       : isSpooled(dataset)
-        ? storedExamples(run, dataset, engine, weightsAfter)
+        ? storedExamples(run, dataset, weightsAfter)
         : arrayExamples(run, dataset, engine, weightsAfter);
   let [samples, bytes, seconds] = [0, 0, 0];
   let bad: readonly BadFile[] = [];
@@ -46,7 +47,9 @@ export async function openFeatures(run: PreparedRun, engine: EngineInfo): Promis
       last?.examples.dispose();
       last = null;
       const started = performance.now();
-      const examples = await source.open(phase, moved, firstEpoch);
+      const examples = await source.open(phase, moved, firstEpoch).catch((error: unknown) => {
+        throw namedMemoryError(error);
+      });
       seconds += (performance.now() - started) / 1000;
       bytes += examples.bytes;
       samples = Math.max(samples, examples.samples);

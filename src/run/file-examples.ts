@@ -65,6 +65,7 @@ export async function fileExamples(
       strict: settings.strictData,
       cache,
       cacheMax: settings.cacheMax,
+      batchSize: run.extractionBatch,
       storage: settings.cacheDtype,
       earlier,
       signal: settings.signal ?? undefined,

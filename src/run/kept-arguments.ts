@@ -15,6 +15,8 @@ export interface AskedOptions {
 /** The part of args.json that `resume` reads. */
 export interface KeptArguments {
   readonly epochs: number;
+  readonly batchSize: number;
+  readonly accumulate: number;
   readonly phases: unknown;
   readonly layerDecay: number | null;
   readonly threads?: number;

@@ -55,7 +55,7 @@ export async function findLearningRate(given: LearningRateOptions): Promise<Lear
   requireRange(steps, startRate, endRate);
   const settings = resolveOptions(options);
   const engine = await ensureEngine();
-  const run = await prepareRun(settings, false);
+  const run = await prepareRun(settings, { isTimed: false });
   announce(run);
   const { out, overwrite } = settings;
   const folder = out === null ? null : openRunFolder(out, { overwrite });

@@ -64,7 +64,7 @@ export interface FinetuneOptions {
    * head, then one stage more in each phase down to the cut of `freeze`, the rate of a stage 2.6 times lower for every stage after it.
    */
   readonly recipe?: RecipeName | undefined;
-  /** Samples in a step. Defaults to 32. */
+  /** Samples in a step. Defaults to 32; fewer with `memory`, where they do not fit. */
   readonly batchSize?: number | undefined;
   /**
    * Keras optimizer by name, or as `{ class_name, config }`; `file` for that of the model's file, which goes on from its slots. Defaults
@@ -124,6 +124,12 @@ export interface FinetuneOptions {
   readonly minDelta?: number | undefined;
   /** Time that the whole run may take, in seconds or as text such as `20m`. The epoch that would pass it is not begun. */
   readonly maxTime?: number | string | undefined;
+  /**
+   * Bytes of memory that the process may take. A step that would take more is made of fewer samples, whose gradients are accumulated
+   * to updates of as many samples as `batchSize` and `accumulate` say; what does not fit with one sample a step is refused. Unlimited
+   * by default.
+   */
+  readonly memory?: number | undefined;
   /** Image size in pixels, if the model takes any: one number for a square, or `[height, width]`. */
   readonly imageSize?: number | readonly [number, number] | undefined;
   /** Preprocessing of pixels. Defaults to `auto`: the mode noted in the file, else none if a layer does it, else the architecture's. */

@@ -1,24 +1,26 @@
 import { basename } from "node:path";
 import type { Checkpoint } from "../checkpoint.ts";
 import { inputsInOrder } from "../data/arrays.ts";
-import { knownDataset } from "../data/batches.ts";
-import type { Dataset, StoredDataset } from "../data/dataset.ts";
+import type { StoredDataset } from "../data/dataset.ts";
 import { sampleUnit } from "../data/dataset.ts";
-import { type DataOptions, openData } from "../data/model-files.ts";
+import { openData } from "../data/model-files.ts";
 import type { SampleReader } from "../data/sample-reader.ts";
-import { batchSamples, isSpooled, spoolBatches } from "../data/spooled-batches.ts";
+import { batchSamples, isSpooled } from "../data/spooled-batches.ts";
 import { ensureEngine } from "../engine/backend.ts";
-import { defaultCacheDirectory, localFolderOf } from "../features/cache/cache-directory.ts";
-import { indexBeside } from "../features/cache/file-index.ts";
+import { UsageError } from "../errors.ts";
+import { defaultCacheDirectory } from "../features/cache/feature-cache.ts";
 import type { CutModel, PhasedModel } from "../features/cut.ts";
 import { cutPhases } from "../features/cut.ts";
+import { extractionBatchWithin } from "../features/extraction-batch.ts";
+import { rowFolderOf } from "../features/feature-source.ts";
 import { requireUsableLayers } from "../features/views/view-pixels.ts";
 import { viewReader } from "../features/views/view-reader.ts";
 import { defaultFormat, writingWarnings } from "../formats/formats.ts";
 import type { FinetunePlan } from "../freeze/plan.ts";
 import type { PlanContext } from "../freeze/plan-text.ts";
 import { planLines } from "../freeze/plan-text.ts";
-import { isBucketAddress } from "../storage/address.ts";
+import type { FreezePolicy } from "../freeze/policy.ts";
+import { freezeAllButHead } from "../freeze/policy.ts";
 import { requireKnownClasses } from "../task/class-weights.ts";
 import type { CompiledModel } from "../task/compiled-config.ts";
 import { compiledConfig } from "../task/compiled-config.ts";
@@ -36,7 +38,7 @@ import { requireSupported } from "../topology/support.ts";
 import { parameterCount, weightSpecsOf } from "../topology/weights-of.ts";
 import { fileOptimizer, stateOfTrained } from "../training/file-optimizer.ts";
 import type { OptimizerConfig } from "../training/optimizer-config.ts";
-import { kerasOptimizer, optimizerWarnings } from "../training/optimizer-config.ts";
+import { kerasOptimizer, optimizerWarnings, stepsPerUpdate } from "../training/optimizer-config.ts";
 import type { OptimizerState } from "../training/state.ts";
 import type { Augmentation } from "./augmentation.ts";
 import { augmentationOf, drawsViews } from "./augmentation.ts";
@@ -48,13 +50,18 @@ import type { ModelWriting } from "./folder.ts";
 import { withHeadFor } from "./head-for-task.ts";
 import type { ImageInput } from "./image-input.ts";
 import { inputOf } from "./image-input.ts";
+import type { StepSize } from "./memory.ts";
+import { fittedLine, fittedStep, processBytes, roomWarnings, splitWarmup, splitWarnings } from "./memory.ts";
 import { forRelease, openModel, writingOptions } from "./open-model.ts";
 import { optimizerOf, requireTrainable } from "./phase-optimizer.ts";
 import type { PreparedPhase } from "./phases.ts";
 import { askedPhases, phaseLines } from "./phases.ts";
 import { planCut } from "./plan-finetune.ts";
+import type { PhasesQuestion } from "./planned-phases.ts";
 import { plannedPhases } from "./planned-phases.ts";
+import type { AskedPhase } from "./recipes.ts";
 import { layerDecayOf } from "./recipes.ts";
+import { inMemoryOrSpooled } from "./run-dataset.ts";
 import type { RunSettings } from "./settings.ts";
 
 /** A run with everything decided and nothing computed yet: what `--dry-run` prints. Its cut is the earliest of its phases. */
@@ -70,6 +77,8 @@ export interface PreparedRun extends CutModel {
   /** The plan as text. */
   readonly planLines: readonly string[];
   readonly phases: readonly PreparedPhase[];
+  /** Number of rows that every batch of an extraction is padded to. */
+  readonly extractionBatch: number;
   /** State that the optimizer of the first phase goes on from; null where it begins fresh. */
   readonly optimizerState: OptimizerState | null;
   /** Turns files, and views of them, into the model's input; null for arrays, which are taken as they are. */
@@ -85,17 +94,27 @@ export interface PreparedRun extends CutModel {
   readonly warnings: readonly string[];
 }
 
+interface Preparation {
+  readonly isTimed?: boolean;
+  readonly step?: StepSize | null;
+}
+
 /**
  * Reads the model and lists the data, gives the model the head that the data needs, and cuts it where the policies say.
- * @param isTimed False where nobody reads the plan's seconds: then no part of the run is timed on samples for them.
+ * @param preparation.isTimed False where nobody reads the plan's seconds: then no part of the run is timed on samples for them.
+ * @param preparation.step The steps of a run that goes on, or of one that takes none; otherwise as asked, and fewer samples in each
+ * where the memory is too little.
  * @throws {UsageError | TopologyError | KerasFileError | DataError} for whatever would stop the run, before anything is computed.
  */
-export async function prepareRun(settings: RunSettings, isTimed = true): Promise<PreparedRun> {
+export async function prepareRun(
+  settings: RunSettings,
+  { isTimed = true, step: keptStep = null }: Preparation = {},
+): Promise<PreparedRun> {
   const started = performance.now();
   const given = await openModel(settings);
   const dataset =
     typeof settings.data === "string"
-      ? await openData(given, settings.data, { ...dataOptions(settings), ...(await hashing(settings)) })
+      ? await openData(given, settings.data, dataOptions(settings))
       : await inMemoryOrSpooled(settings.data, settings.cache);
   requireSupported(layerGraph(given));
   const task = taskOf(given, dataset, askedTask(settings));
@@ -108,17 +127,19 @@ export async function prepareRun(settings: RunSettings, isTimed = true): Promise
   const writing = writingOptions(outputFormat, settings);
   const { classWeight } = settings;
   if (classWeight !== null && classWeight !== "balanced") requireKnownClasses(classWeight, task);
-  const asked = askedPhases(settings, checkpoint, newHead !== undefined);
-  const cuts = cutPhases(
-    checkpoint,
-    asked.map(({ freeze }) => ({
-      freeze,
-      bnMode: settings.bnMode,
-      headIsNew: newHead !== undefined,
-      views: drawsViews(settings),
-      kerasVersion: given.kerasVersion,
-    })),
-  );
+  const phasesAsked = askedPhases(settings, checkpoint, newHead !== undefined);
+  const cutsOf = (policies: readonly (readonly FreezePolicy[] | undefined)[]): PhasedModel =>
+    cutPhases(
+      checkpoint,
+      policies.map((freeze) => ({
+        freeze,
+        bnMode: settings.bnMode,
+        headIsNew: newHead !== undefined,
+        views: drawsViews(settings),
+        kerasVersion: given.kerasVersion,
+      })),
+    );
+  const cuts = cutsOf(phasesAsked.map(({ freeze }) => freeze));
   const { model, earliest: cut } = cuts;
   for (const phase of cuts.phases) requireTrainable(phase.cut);
   const { reader: plainReader, image } = inputOf(dataset, model, given, settings);
@@ -133,14 +154,76 @@ export async function prepareRun(settings: RunSettings, isTimed = true): Promise
   const newLayers = newHead ? (checkpoint.notes.newLayers ?? []) : [];
   const ofFile = settings.optimizer === "file" ? fileOptimizer(given) : null;
   const withOptimizer = ofFile ? { ...settings, optimizer: ofFile.argument } : settings;
-  const optimizers = asked.map((phase, index) =>
-    optimizerOf(withOptimizer, phase, cuts.phases[index]!.cut, newLayers),
-  );
+  const optimizersOf = (accumulate: number, phased = cuts): readonly OptimizerConfig[] =>
+    phasesAsked.map((phase, index) =>
+      optimizerOf({ ...withOptimizer, accumulate }, phase, phased.phases[index]!.cut, newLayers),
+    );
+  const [asIs] = optimizersOf(settings.accumulate) as [OptimizerConfig];
+  const { weights } = checkpoint;
+  const engine = await ensureEngine();
+  const extractionBatch = extractionBatchWithin(settings.memory, engine, cut, image?.imageSize);
+  const views = augmentation?.views ?? null;
+  const conditions = {
+    ...(await costConditions(dataset, asIs, { ...settings, views }, reader, engine)),
+    extractionBatch,
+  };
+  const planned = {
+    views,
+    saving: {
+      writes: settings.out !== null,
+      saveEvery: settings.saveEvery,
+      judges: settings.out !== null && settings.report,
+      parameters: parameterCount(weightSpecsOf(model).values()),
+    },
+    started,
+  };
+  const plansOf = (
+    { batchSize, accumulate }: StepSize,
+    phased: PhasedModel = cuts,
+    more: Partial<PhasesQuestion> = {},
+  ): Promise<readonly FinetunePlan[]> =>
+    plannedPhases({
+      cuts: phased,
+      phases: optimizersOf(accumulate, phased).map((own, index) => ({
+        epochs: phasesAsked[index]!.epochs,
+        optimizer: own,
+      })),
+      conditions: { ...conditions, batchSize },
+      planOf: (index, cost) =>
+        planCut(model, phased.phases[index]!.cut, phased.phases[index]!.resolution, {
+          ...(image && { imageSize: image.imageSize }),
+          cost,
+          augmentation: augmentation?.planned,
+        }),
+      trial: null,
+      cachedSamples: 0,
+      ...planned,
+      ...more,
+    });
+  const askedStep = { batchSize: settings.batchSize, accumulate: stepsPerUpdate(asIs) };
+  const trainSamples = countOf(dataset, "train");
+  const step =
+    keptStep ??
+    (settings.memory === null
+      ? { batchSize: settings.batchSize, accumulate: settings.accumulate }
+      : await fittedStep({
+          asked: askedStep,
+          memory: settings.memory,
+          trainSamples,
+          startsFresh: ofFile === null,
+          bytesOf: async (some) => processBytes(await plansOf(some)),
+          headBytes: () => bytesOfHead(cutsOf, phasesAsked, plansOf),
+        }));
+  const split = Math.max(1, step.accumulate / askedStep.accumulate);
+  const asked = phasesAsked.map((phase) => ({ ...phase, warmup: splitWarmup(phase.warmup, split) }));
+  const optimizers = optimizersOf(step.accumulate);
   const [optimizer] = optimizers as [OptimizerConfig];
   const trained = cuts.phases[0]?.cut.partition.trainableWeights ?? new Map();
   const optimizerState = ofFile && stateOfTrained(ofFile, optimizer, trained, newLayers);
   const decided: DecidedSettings = {
     ...settings,
+    ...step,
+    warmup: splitWarmup(settings.warmup, split),
     ...recordedPhases(settings, asked, optimizers),
     cache: settings.cache ?? defaultCacheDirectory(),
     imageSize: image?.imageSize ?? null,
@@ -148,7 +231,7 @@ export async function prepareRun(settings: RunSettings, isTimed = true): Promise
     optimizer: { class_name: optimizer.className, config: optimizer.settings },
     loss: recordedLoss(task),
     layerDecay: layerDecayOf(settings),
-    views: augmentation?.views ?? null,
+    views,
     outputFormat,
   };
   const compiled = compiledConfig(
@@ -157,30 +240,14 @@ export async function prepareRun(settings: RunSettings, isTimed = true): Promise
     dialectOf(checkpoint),
     checkpoint.kerasVersion,
   );
-  const engine = await ensureEngine();
-  const { weights } = checkpoint;
-  const plans = await plannedPhases({
-    cuts,
-    phases: asked.map(({ epochs }, index) => ({ epochs, optimizer: optimizers[index]! })),
-    conditions: await costConditions(dataset, optimizer, decided, reader, engine),
-    views: decided.views,
-    planOf: (index, cost) =>
-      planCut(model, cuts.phases[index]!.cut, cuts.phases[index]!.resolution, {
-        ...(image && { imageSize: image.imageSize }),
-        cost,
-        augmentation: augmentation?.planned,
-      }),
+  const plans = await plansOf(step, cuts, {
     trial: isTimed
       ? { dataset, reader, weights, task, objective, seed: decided.seed, imageSize: decided.imageSize }
       : null,
-    cachedSamples: await cachedSamples({ dataset, reader, cut, weights, engine, augmentation }, decided),
-    saving: {
-      writes: settings.out !== null,
-      saveEvery: settings.saveEvery,
-      judges: settings.out !== null && settings.report,
-      parameters: parameterCount(weightSpecsOf(model).values()),
-    },
-    started,
+    cachedSamples: await cachedSamples(
+      { dataset, reader, cut, weights, engine, augmentation, batchSize: extractionBatch },
+      decided,
+    ),
   });
   const phases = cuts.phases.map(({ resolution, cut: own }, index): PreparedPhase => {
     const { epochs, schedule, warmup } = asked[index]!;
@@ -215,6 +282,7 @@ export async function prepareRun(settings: RunSettings, isTimed = true): Promise
       ...phaseLines(phases, decided.layerDecay),
     ],
     phases,
+    extractionBatch,
     optimizerState,
     reader,
     augmentation,
@@ -226,6 +294,9 @@ export async function prepareRun(settings: RunSettings, isTimed = true): Promise
       dataLine(dataset, labels),
       ...taskLines(task).map((line) => `task      ${line}`),
       ...(dataset.remarks ?? []).map((remark) => `data      ${remark}`),
+      ...(settings.memory !== null && split > 1
+        ? [fittedLine(step, sampleUnit(dataset), processBytes(plans), settings.memory)]
+        : []),
     ],
     warnings: [
       ...task.warnings,
@@ -238,6 +309,8 @@ export async function prepareRun(settings: RunSettings, isTimed = true): Promise
       image?.warning,
       ...optimizerWarnings(optimizer),
       ...(augmentation?.warnings ?? []),
+      ...(split > 1 ? splitWarnings(cuts, optimizers, step, trainSamples) : []),
+      ...(settings.memory === null && keptStep === null ? roomWarnings(plans, engine) : []),
       ...writingWarnings(headed.checkpoint, outputFormat, settings.outputKeras ? "early" : "current"),
     ].filter((message) => message !== undefined),
   };
@@ -262,6 +335,21 @@ export function announce(run: PreparedRun, more: readonly string[] = []): void {
   for (const message of warnings) onProgress({ kind: "warning", message });
   onProgress({ kind: "plan", plan, lines: planLines });
   for (const message of more) onProgress({ kind: "note", message });
+}
+
+/** Returns the bytes that the run would take with one sample a step and nothing but the head trained; null where there is no head. */
+async function bytesOfHead(
+  cutsOf: (policies: readonly (readonly FreezePolicy[])[]) => PhasedModel,
+  phases: readonly AskedPhase[],
+  plansOf: (step: StepSize, phased: PhasedModel) => Promise<readonly FinetunePlan[]>,
+): Promise<number | null> {
+  try {
+    const phased = cutsOf(phases.map(() => [freezeAllButHead()]));
+    return processBytes(await plansOf({ batchSize: 1, accumulate: 1 }, phased));
+  } catch (error) {
+    if (error instanceof UsageError) return null;
+    throw error;
+  }
 }
 
 function askedTask(settings: RunSettings): AskedTask {
@@ -299,22 +387,6 @@ function notesOf(
   };
 }
 
-/**
- * Returns a dataset whose samples can be counted and read in any order: one of batches is read once, its inputs into files beside the
- * cached features.
- */
-async function inMemoryOrSpooled(dataset: Dataset, cache: string | false | null): Promise<StoredDataset> {
-  const known = knownDataset(dataset);
-  return known.kind === "batches" ? spoolBatches(known, localFolderOf(cache)) : known;
-}
-
-/** Spares reading files whose hashes are known. What is read now is written down with the features, not before. */
-async function hashing({ cache }: RunSettings): Promise<Pick<DataOptions, "hashFile">> {
-  if (cache === false) return {};
-  const { hashOf } = await indexBeside(cache ?? defaultCacheDirectory());
-  return { hashFile: hashOf };
-}
-
 /** Returns the folders that the run writes to. */
 function diskContext(
   { cache, cacheDtype, out }: DecidedSettings,
@@ -323,11 +395,10 @@ function diskContext(
   const outFolder = out === null ? {} : { outFolder: out };
   if (dataset.kind === "arrays")
     return isSpooled(dataset)
-      ? { place: "run", rowFolder: localFolderOf(cache), ...outFolder }
+      ? { place: "run", rowFolder: rowFolderOf(cache), ...outFolder }
       : { place: "memory", ...outFolder };
-  const rowFolder = localFolderOf(cache);
-  // A bucket has no end that could be asked for.
-  const freeBytes = cache !== false && isBucketAddress(cache) ? undefined : freeBytesAt(rowFolder);
+  const rowFolder = rowFolderOf(cache);
+  const freeBytes = freeBytesAt(rowFolder);
   return {
     rowFolder,
     place: cache === false ? "run" : "cache",

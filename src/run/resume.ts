@@ -1,17 +1,16 @@
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { knownObject } from "../data/bucket-files.ts";
 import type { EngineInfo } from "../engine/backend.ts";
 import { UsageError } from "../errors.ts";
 import { optionError, optionName } from "../options.ts";
-import { isBucketAddress } from "../storage/address.ts";
 import type { Callback } from "../training/callbacks/callback.ts";
 import type { TrainingState } from "../training/state.ts";
 import { readState, stateSaver, writeState } from "../training/state-file.ts";
 import { argumentsOf, askedOptions, checkpointHash, datasetHash } from "./arguments.ts";
 import { finishMoves, waitingArguments } from "./files.ts";
 import { hasResults, readArguments, stateFile } from "./kept-arguments.ts";
+import type { StepSize } from "./memory.ts";
 import type { FinetuneOptions, ResumeOptions } from "./options.ts";
 import type { PreparedRun } from "./prepare.ts";
 import type { RunSettings } from "./settings.ts";
@@ -60,6 +59,26 @@ export function resumedOptions(options: ResumeOptions): FinetuneOptions {
       : { recipe, freeze };
   const known = Object.fromEntries(Object.entries(cuts).filter(([, value]) => value !== undefined));
   return { ...asked, ...known, ...stated, out: resume, overwrite: true } as unknown as FinetuneOptions;
+}
+
+/** A run before it is prepared. */
+export interface Beginning {
+  readonly isResumed: boolean;
+  /** Null for a run that is not finished. */
+  readonly finished: FinishedRun | null;
+  readonly options: FinetuneOptions;
+  /** The steps that a resumed run takes, which its memory may have decided; null for one that begins anew. */
+  readonly step: StepSize | null;
+}
+
+/** Returns how a run begins: as asked, or as the folder says that it goes on with. */
+export function beginningOf(given: FinetuneOptions | ResumeOptions): Beginning {
+  if (!("resume" in given)) return { isResumed: false, finished: null, options: given, step: null };
+  const finished = finishedEpochs(given);
+  const options = resumedOptions(given);
+  const { batchSize, accumulate } = readArguments(given.resume) ?? {};
+  const step = batchSize === undefined || accumulate === undefined ? null : { batchSize, accumulate };
+  return { isResumed: true, finished, options, step };
 }
 
 /** The length of a finished run. */
@@ -198,10 +217,7 @@ function sizesOf(dataset: PreparedRun["dataset"]): string {
   if (!("samples" in dataset)) return "";
   const hash = createHash("sha256");
   for (const { path } of dataset.samples) {
-    const size = isBucketAddress(path)
-      ? knownObject(path)?.bytes
-      : statSync(path, { throwIfNoEntry: false })?.size;
-    hash.update(`${size}\n`);
+    hash.update(`${statSync(path, { throwIfNoEntry: false })?.size}\n`);
   }
   return `-${hash.digest("hex").slice(0, 16)}`;
 }

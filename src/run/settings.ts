@@ -66,6 +66,7 @@ type Nullable =
   | "lossWeights"
   | "masks"
   | "maxTime"
+  | "memory"
   | "metrics"
   | "momentum"
   | "out"
@@ -145,6 +146,7 @@ const runSettings: { readonly [Name in keyof RunSettings]: Setting<RunSettings[N
   monitor: setting(someText, "auto"),
   minDelta: setting(notNegative, 0),
   maxTime: setting(duration, null),
+  memory: setting(wholeNumber(1), null),
   imageSize: setting(imageSides, "auto"),
   preprocess: setting(preprocessMode, "auto"),
   exif: setting(trueOrFalse, true),

@@ -3,10 +3,7 @@ import { inputsInOrder } from "../data/arrays.ts";
 import type { ArrayDataset, Split } from "../data/dataset.ts";
 import type { SpooledBatch } from "../data/spooled-batches.ts";
 import { isSpooled } from "../data/spooled-batches.ts";
-import type { EngineInfo } from "../engine/backend.ts";
-import { localFolderOf } from "../features/cache/cache-directory.ts";
 import type { CutModel } from "../features/cut.ts";
-import { extractionBatch } from "../features/feature-source.ts";
 import type { WritableRows } from "../features/sample-rows.ts";
 import { extractStored } from "../features/stored-features.ts";
 import { staticProgram } from "../features/trunk.ts";
@@ -18,6 +15,7 @@ import { examplesOf } from "../training/examples.ts";
 import type { ExampleSource } from "./file-examples.ts";
 import { numbered, viewedExamples, weightingOf } from "./phase-examples.ts";
 import type { PreparedRun } from "./prepare.ts";
+import { spoolFolder } from "./run-dataset.ts";
 
 /**
  * Opens the batches of a run, whose inputs lie in files: every phase runs them through what it does not train, and keeps the features in
@@ -26,7 +24,6 @@ import type { PreparedRun } from "./prepare.ts";
 export function storedExamples(
   run: PreparedRun,
   dataset: ArrayDataset & SpooledBatch,
-  engine: EngineInfo,
   weightsAfter: (moved: Weights) => Weights,
 ): ExampleSource {
   const names = run.graph.inputs.map((input) => input.name);
@@ -45,7 +42,7 @@ export function storedExamples(
     const { count } = batch.stored;
     computed += count;
     const features = await extractStored(staticProgram(cut, weightsAfter(moved)), {
-      ...{ count, folder: localFolderOf(settings.cache), batchSize: extractionBatch(engine) },
+      ...{ count, folder: spoolFolder(settings.cache), batchSize: run.extractionBatch },
       read: (from, to) => requireInputs(inputsInOrder(batch.stored.read(from, to), names), run.graph),
       drawn: views === null ? undefined : { view, seed: settings.seed },
       signal: settings.signal ?? undefined,

@@ -48,7 +48,7 @@ export async function extractForSweep(
     if (cuts.length < 2 || shared.views === 0) continue;
     const epochs = shared.epochs === "auto" ? usualEpochs : shared.epochs;
     const phases = cuts.map((freeze): PhaseOptions => ({ freeze, epochs }));
-    const run = await prepareRun({ ...shared, freeze: "auto", epochs: "auto", phases }, false);
+    const run = await prepareRun({ ...shared, freeze: "auto", epochs: "auto", phases }, { isTimed: false });
     const features = await openFeatures(run, engine);
     try {
       for (const phase of run.phases) await features.open(phase, new Map(), 1);

@@ -246,6 +246,11 @@ function settingsOf(className: string, options: OptimizerOptions): Record<string
   };
 }
 
+/** Returns the number of steps whose gradients make one update. */
+export function stepsPerUpdate({ settings }: OptimizerConfig): number {
+  return (settings["gradient_accumulation_steps"] as number | null | undefined) ?? 1;
+}
+
 /** Checks what Keras's constructors check. */
 function requireRanges(className: string, settings: OptimizerSettings): void {
   const refuse = (setting: string, expected: string): never => {

@@ -8,7 +8,7 @@ import type { Figures } from "./epoch-figures.ts";
 import { batchFigures } from "./epoch-figures.ts";
 import type { Examples } from "./example-set.ts";
 import { sampleCount } from "./example-set.ts";
-import type { Batch, Tail } from "./tail.ts";
+import type { Batch, BatchFigures, Tail } from "./tail.ts";
 
 /** One epoch to be trained. */
 export interface EpochPlan {
@@ -48,7 +48,7 @@ export async function trainEpoch(tail: Tail, plan: EpochPlan): Promise<TrainedEp
     lr = tail.learningRate;
     for (const callback of callbacks) lr = (await callback.learningRate?.(moment, lr)) ?? lr;
     const batch = await uploadBatch(examples, rows);
-    const figures = tail.trainOnBatch(batch, lr, "finite");
+    const figures = stepOn(tail, batch, lr);
     if (!Number.isFinite(figures.loss + figures.penalty)) throw notFinite(tail, batch, epoch, index + 1);
     disposeBatch(batch);
     keeper.add(figures, figures.penalty);
@@ -64,6 +64,16 @@ export async function trainEpoch(tail: Tail, plan: EpochPlan): Promise<TrainedEp
     );
   }
   return { figures: flatFigures(keeper.figures()), lr, steps };
+}
+
+/** Takes a step; where there is no memory for it, the batch is released. */
+function stepOn(tail: Tail, batch: Batch, lr: number): BatchFigures {
+  try {
+    return tail.trainOnBatch(batch, lr, "finite");
+  } catch (error) {
+    disposeBatch(batch);
+    throw error;
+  }
 }
 
 /** Returns the error that names the layer whose values are not finite, and releases the batch. */

@@ -1,4 +1,5 @@
 import type { Checkpoint, Weights } from "../checkpoint.ts";
+import { namedMemoryError } from "../engine/out-of-memory.ts";
 import { UsageError } from "../errors.ts";
 import { optionName } from "../options.ts";
 import type { Callback, TrainingRun } from "./callbacks/callback.ts";
@@ -65,7 +66,7 @@ interface Course {
 
 /**
  * Trains the phases one after the other, each epoch over all its samples in a fresh seeded order, the last partial batch kept. An
- * aborted signal ends the run after the step at hand, and a loss that is not finite at once: what the completed epochs gave is kept
+ * aborted signal ends the run after the step at hand, a loss that is not finite or a lack of memory at once: what the completed epochs gave is kept
  * then, with the reason in `stopped`. Everything else that happens is a callback's.
  * @throws the signal's reason, or a {TopologyError} that names the layer the values come from, where no epoch is complete.
  */
@@ -78,8 +79,9 @@ export async function train(phases: readonly TrainingPhase[], options: TrainOpti
     restoreCallbacks(options.callbacks, options.from);
     await trainPhases(phases, course, run, options);
   } catch (error) {
-    if (course.history.length === 0) throw error;
-    stopped = error;
+    const named = namedMemoryError(error);
+    if (course.history.length === 0) throw named;
+    stopped = named;
   } finally {
     try {
       for (const callback of options.callbacks) await callback.end?.(run);

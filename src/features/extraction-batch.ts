@@ -1,0 +1,34 @@
+import type { EngineInfo } from "../engine/backend.ts";
+import { inferenceBytes } from "../freeze/step-bytes.ts";
+import { concreteShapes } from "../topology/concrete-shapes.ts";
+import type { CutModel } from "./cut.ts";
+
+/** Rows that run together: few on WebAssembly, which gains nothing from more. */
+const batchSizes = { native: 16, wasm: 8 } as const;
+
+/** Share of a run's memory that a batch of its extraction may take. The rest is for the process, the weights and the steps. */
+const extractionShare = 0.25;
+
+/** Returns the number of rows that every batch of an extraction is padded to, where memory does not limit it. */
+export function extractionBatch(engine: EngineInfo): number {
+  return batchSizes[engine.name];
+}
+
+/**
+ * Returns the number of rows that every batch of an extraction is padded to: the engine's own, halved until a batch takes no more than
+ * its share of `memory`, in bytes; null for no limit. It follows from the model, the size of its samples, `[height, width]`, and the
+ * memory alone, because features of another batch size may differ in their last bits and have another key in the cache.
+ */
+export function extractionBatchWithin(
+  memory: number | null,
+  engine: EngineInfo,
+  { graph, partition }: CutModel,
+  sampleSize?: readonly [number, number],
+): number {
+  const shapes = concreteShapes(graph, sampleSize);
+  const nodes = graph.nodes.filter((node) => partition.sides[node.index] === "static");
+  let rows = extractionBatch(engine);
+  if (memory === null) return rows;
+  while (rows > 1 && inferenceBytes(graph, shapes, nodes, rows) > extractionShare * memory) rows /= 2;
+  return rows;
+}
