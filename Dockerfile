@@ -1,7 +1,10 @@
 # keras-finetune with its native engine:
 #
 #     docker build -t keras-finetune .
-#     docker run --rm -v "$PWD:/data" keras-finetune --model /data/resnet50.h5 --freeze-until conv4 --data /data/photos --out /data/runs/photos
+#     docker run --rm --user "$(id -u):$(id -g)" -v "$PWD:/data" -v features:/opt/keras-finetune-home/features \
+#       keras-finetune --model /data/resnet50.h5 --freeze-until conv4 --data /data/photos --out /data/runs/photos
+#
+# Any user may write cached features, which stay in the volume "features" from one container to the next.
 FROM node:20-bookworm AS build
 RUN apt-get update && apt-get install -y --no-install-recommends python3-pip python3-venv && rm -rf /var/lib/apt/lists/*
 WORKDIR /opt/keras-finetune
@@ -14,7 +17,8 @@ FROM node:20-bookworm-slim
 COPY --from=build /opt/keras-finetune /opt/keras-finetune
 COPY --from=build /opt/keras-finetune-home /opt/keras-finetune-home
 ENV KERAS_FINETUNE_HOME=/opt/keras-finetune-home
-RUN ln -s /opt/keras-finetune/bin/finetune.js /usr/local/bin/finetune && finetune doctor
+RUN install -d -m 1777 "$KERAS_FINETUNE_HOME/features" \
+  && ln -s /opt/keras-finetune/bin/finetune.js /usr/local/bin/finetune && finetune doctor
 WORKDIR /data
 USER node
 ENTRYPOINT ["finetune"]
