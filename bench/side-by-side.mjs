@@ -4,10 +4,14 @@ import { spawnSync } from "node:child_process";
 export const python = process.env.KERAS_PYTHON ?? ".venv/bin/python";
 const quiet = { ...process.env, TF_CPP_MIN_LOG_LEVEL: "3", CUDA_VISIBLE_DEVICES: "" };
 
+/** A command that every process runs under, for example `taskset -c 0-3`. */
+const runner = (process.env.BENCH_RUNNER ?? "").split(" ").filter((word) => word !== "");
+
 /** What a process printed last, as JSON, and how long it took from start to end. */
 export function run(command, args) {
   const started = performance.now();
-  const { status, stdout, stderr } = spawnSync(command, args, {
+  const [first, ...others] = [...runner, command, ...args];
+  const { status, stdout, stderr } = spawnSync(first, others, {
     env: quiet,
     encoding: "utf8",
     maxBuffer: 2 ** 28,
