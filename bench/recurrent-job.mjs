@@ -16,7 +16,9 @@ const inputs = isMovie
   : {
       dtype: "int32",
       shape: [rows, steps],
-      data: Int32Array.from(values(rows * steps, (index) => Math.floor(Math.abs(Math.sin(index * 78.233)) * words))),
+      data: Int32Array.from(
+        values(rows * steps, (index) => Math.floor(Math.abs(Math.sin(index * 78.233)) * words)),
+      ),
     };
 const { history } = await finetune({
   model,
