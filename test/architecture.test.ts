@@ -21,6 +21,7 @@ const rooms = [
   "head",
   "formats",
   "freeze",
+  "storage",
   "data",
   "layers",
   "model",
@@ -64,6 +65,7 @@ const owners: readonly (readonly [name: RegExp, room: string])[] = [
   [/^fast-png$/, "data"],
   [/^protobufjs(\/|$)/, "protobuf"],
   [/^@tensorflow\//, "engine"],
+  [/^@aws-sdk\//, "storage"],
   [/^yargs(\/|$)/, "cli"],
   [/^yaml$/, "cli"],
 ];

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Sharp, SharpOptions } from "sharp";
 import { DataError, MachineError } from "../errors.ts";
+import { isBucketAddress } from "../storage/address.ts";
 import { decodeBitmap } from "./bitmap.ts";
 import { loadSharp } from "./decoder-info.ts";
 import { readFileBytes } from "./file-bytes.ts";
@@ -171,7 +172,9 @@ export const thumbnailSide = 160;
 export async function thumbnail(path: string): Promise<string | undefined> {
   const { default: sharp } = await loadSharp();
   try {
-    const bytes = await sharp(path, { pages: 1 })
+    const file = isBucketAddress(path) ? await readFileBytes(path, maxFileBytes) : path;
+    if (isBucketAddress(path) && typeof file === "string") return undefined;
+    const bytes = await sharp(file, { pages: 1 })
       .rotate()
       .resize(thumbnailSide, thumbnailSide, { fit: "inside", withoutEnlargement: true })
       .flatten({ background: "#ffffff" })

@@ -3,13 +3,16 @@ import { createReadStream } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
 import { MachineError } from "../errors.ts";
+import { isBucketAddress } from "../storage/address.ts";
+import { knownObject, readObject } from "./bucket-files.ts";
 
 /**
- * Returns a file's bytes, or why there are none in words that follow a path and a colon.
+ * Returns the bytes of a file on a disk or in a bucket, or why there are none in words that follow a path and a colon.
  *
- * @throws {MachineError} if the disk fails.
+ * @throws {MachineError} if the disk or the storage fails.
  */
 export async function readFileBytes(path: string, maxBytes: number): Promise<Buffer | string> {
+  if (isBucketAddress(path)) return readObjectBytes(path, maxBytes);
   try {
     const status = await stat(path);
     if (!status.isFile()) return "not a file.";
@@ -25,9 +28,38 @@ export async function readFileBytes(path: string, maxBytes: number): Promise<Buf
   }
 }
 
-/** Returns the sha256 of a file's bytes, in hexadecimal. */
+/** Faults of one object, which say nothing about the others. */
+const objectFaults: Readonly<Record<string, string>> = {
+  "s3-access": "access denied.",
+  "s3-archived": "archived: restore it first.",
+};
+
+async function readObjectBytes(address: string, maxBytes: number): Promise<Buffer | string> {
+  try {
+    const listed = knownObject(address)?.bytes ?? 0;
+    const bytes = listed > maxBytes ? null : await readObject(address);
+    const size = bytes?.length ?? listed;
+    if (size > maxBytes) return `too large: expected at most ${maxBytes} bytes, got ${size}.`;
+    return bytes ?? "no such object.";
+  } catch (error) {
+    const reason = error instanceof MachineError ? objectFaults[error.code] : undefined;
+    if (reason !== undefined) return reason;
+    throw error;
+  }
+}
+
+/**
+ * Returns the sha256 of a file's bytes, in hexadecimal.
+ *
+ * @throws {MachineError} if the storage of a bucket fails. @throws the system's error for a file on a disk.
+ */
 export async function contentHash(path: string): Promise<string> {
   const hash = createHash("sha256");
+  if (isBucketAddress(path)) {
+    const bytes = await readObjectBytes(path, Number.POSITIVE_INFINITY);
+    if (typeof bytes === "string") throw new Error(`${path}: ${bytes}`);
+    return hash.update(bytes).digest("hex");
+  }
   await pipeline(createReadStream(path), hash);
   return hash.digest("hex");
 }

@@ -1,6 +1,8 @@
 import { lstat, readdir, realpath, stat } from "node:fs/promises";
 import { join, sep } from "node:path";
 import { DataError } from "../errors.ts";
+import { isBucketAddress, pathIn } from "../storage/address.ts";
+import { type BucketEntry, bucketEntries, bucketTree } from "./bucket-files.ts";
 import type { FileKind } from "./file-kind.ts";
 
 /** One folder's entries, each list in code-point order. */
@@ -30,8 +32,12 @@ export function isHidden(name: string): boolean {
   return name.startsWith(".") || leftBehind.has(name.toLowerCase());
 }
 
-/** Lists what lies directly in a folder; a link counts as what it leads to. @throws {DataError} if it cannot be listed. */
+/**
+ * Lists what lies directly in a folder on a disk or in a bucket; a link counts as what it leads to.
+ * @throws {DataError} if it cannot be listed. @throws {MachineError} if the storage of a bucket fails.
+ */
 export async function listFolder(path: string, kind: FileKind): Promise<Listing> {
+  if (isBucketAddress(path)) return listBucketFolder(path, await bucketEntries(path), kind);
   const entries = await readdir(path, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
     throw listingError(path, error.code);
   });
@@ -52,6 +58,43 @@ export async function listFolder(path: string, kind: FileKind): Promise<Listing>
     else listing.others.push(child);
   }
   return listing;
+}
+
+function listBucketFolder(path: string, entries: readonly BucketEntry[], kind: FileKind): Listing {
+  // A bucket has no empty folders: what holds nothing is not there.
+  if (entries.length === 0) throw listingError(path, "ENOENT");
+  const sorted = [...entries].sort((a, b) => byCodePoint(a.name, b.name));
+  const shown = sorted.filter(({ name }) => !isHidden(name));
+  const files = shown.filter(({ isFolder }) => !isFolder);
+  const paths = (some: readonly BucketEntry[]) => some.map(({ name }) => pathIn(path, name));
+  return {
+    path,
+    folders: paths(shown.filter(({ isFolder }) => isFolder)),
+    files: paths(files.filter(({ name }) => kind.matches(name))),
+    others: paths(files.filter(({ name }) => !kind.matches(name))),
+    hidden: paths(sorted.filter(({ name }) => isHidden(name))),
+  };
+}
+
+/**
+ * Returns the folders of a bucket's folder and below, each with its entries. All objects are listed in one go, which takes a request for
+ * each thousand of them, whatever the number of folders.
+ */
+async function bucketFolders(address: string): Promise<ReadonlyMap<string, readonly BucketEntry[]>> {
+  const folders = new Map<string, Map<string, BucketEntry>>([[address, new Map()]]);
+  for (const object of await bucketTree(address)) {
+    // A slash at the start of a name is part of it, since no folder is called nothing: cats//1.jpg is /1.jpg in cats.
+    const names = object.split(/(?<!\/)\//);
+    let folder = address;
+    for (const [depth, name] of names.entries()) {
+      const isFolder = depth < names.length - 1;
+      const entries = folders.get(folder) ?? new Map<string, BucketEntry>();
+      folders.set(folder, entries);
+      entries.set(`${name}${isFolder ? "/" : ""}`, { name, isFolder });
+      folder = pathIn(folder, name);
+    }
+  }
+  return new Map([...folders].map(([folder, entries]) => [folder, [...entries.values()]]));
 }
 
 /** Returns the error for a folder that cannot be listed. */
@@ -86,11 +129,14 @@ export function listingError(path: string, code: string | undefined): DataError 
 export async function listTree(path: string, kind: FileKind): Promise<Listing> {
   const listings: Listing[] = [];
   const links: string[] = [];
+  const inBucket = isBucketAddress(path) ? await bucketFolders(path) : null;
   const walk = async (folder: string): Promise<void> => {
-    const listing = await listFolder(folder, kind);
+    const listing = inBucket
+      ? listBucketFolder(folder, inBucket.get(folder) ?? [], kind)
+      : await listFolder(folder, kind);
     listings.push(listing);
     for (const child of listing.folders) {
-      if ((await lstat(child)).isSymbolicLink()) links.push(child);
+      if (!inBucket && (await lstat(child)).isSymbolicLink()) links.push(child);
       else await walk(child);
     }
   };
@@ -106,7 +152,7 @@ export async function listTree(path: string, kind: FileKind): Promise<Listing> {
 
 /** Returns whether a folder is a link to a folder that it lies in: following it would never end. */
 export async function leadsBack(folder: string): Promise<boolean> {
-  if (!(await lstat(folder)).isSymbolicLink()) return false;
+  if (isBucketAddress(folder) || !(await lstat(folder)).isSymbolicLink()) return false;
   const [target, parent] = await Promise.all([realpath(folder), realpath(join(folder, ".."))]);
   return parent === target || parent.startsWith(target.endsWith(sep) ? target : target + sep);
 }

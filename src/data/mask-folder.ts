@@ -1,5 +1,6 @@
-import { basename, extname, join, relative } from "node:path";
+import { basename, dirname, extname, join, relative } from "node:path";
 import { DataError } from "../errors.ts";
+import { bucketPlace, isBucketAddress } from "../storage/address.ts";
 import type { FileSample, ImageDataset, Split, TargetColumn } from "./dataset.ts";
 import { contentHash } from "./file-bytes.ts";
 import { imageFiles } from "./file-kind.ts";
@@ -223,7 +224,10 @@ function codingRemark(folder: string, { kind, values, classNames, isExact }: Mas
 
 /** Reads the colors of `class_dict.csv` (name, r, g, b), which datasets such as CamVid carry beside their masks. */
 async function paletteBeside(folder: string): Promise<MaskPalette | undefined> {
-  for (const place of [folder, join(folder, "..")]) {
+  const places = isBucketAddress(folder)
+    ? [folder, ...(bucketPlace(folder).key === "" ? [] : [dirname(folder)])]
+    : [folder, join(folder, "..")];
+  for (const place of places) {
     const { others } = await listFolder(place, imageFiles);
     const path = others.find((file) => basename(file).toLowerCase() === "class_dict.csv");
     if (path === undefined) continue;

@@ -1,6 +1,8 @@
 import { availableParallelism } from "node:os";
 import { DataError } from "../errors.ts";
+import { isBucketAddress } from "../storage/address.ts";
 import type { InputTensor } from "../tensor.ts";
+import { bucketConcurrency } from "./bucket-files.ts";
 import type { FileKind } from "./file-kind.ts";
 import type { BadFile, LoadedSample, OpenInput, SampleReader } from "./sample-reader.ts";
 
@@ -90,7 +92,7 @@ export async function loadSamples<Source, Value, Input extends InputTensor>(
   },
 ): Promise<Input> {
   const open = reader.open(sources.length);
-  const inTurn = limiter(readConcurrency());
+  const inTurn = limiter(readConcurrency(sources[0]));
   const outcomes = await Promise.all(
     sources.map((source, row) =>
       inTurn(async () => {
@@ -116,8 +118,9 @@ async function* readAhead<Value>(
   reader: SampleReader<Value>,
   batchSize: number,
 ): AsyncGenerator<Sample<Value>, void, void> {
-  const ahead = Math.max(2 * batchSize, readConcurrency());
-  const inTurn = limiter(readConcurrency());
+  const atOnce = readConcurrency(samples[0]?.path);
+  const ahead = Math.max(2 * batchSize, atOnce);
+  const inTurn = limiter(atOnce);
   const pending: Promise<Sample<Value> | { readonly failure: unknown }>[] = [];
   let next = 0;
   let stopped = false;
@@ -161,8 +164,9 @@ function badFilesError(bad: readonly BadFile[], total: number, { many }: FileKin
   return new DataError(`${head}${listed.join("\n")}${more}`, "bad-files");
 }
 
-/** Returns how many files are read at once; each is held in memory meanwhile. */
-function readConcurrency(): number {
+/** Returns how many files are read at once, where the first is one like the others; each is held in memory meanwhile. */
+function readConcurrency(first: unknown): number {
+  if (typeof first === "string" && isBucketAddress(first)) return bucketConcurrency;
   return Math.min(availableParallelism(), 8);
 }
 

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { DataError, UsageError } from "../errors.ts";
+import { DataError, MachineError, UsageError } from "../errors.ts";
 import { optionName } from "../options.ts";
 import type { FileDataset, FileSample } from "./dataset.ts";
 
@@ -159,7 +159,7 @@ async function splitItems(
   const wanted = samples.flatMap((sample, index) => (sample ? [{ sample, index }] : []));
   for (let from = 0; from < wanted.length; from += hashesAtOnce) {
     const part = wanted.slice(from, from + hashesAtOnce);
-    const hashes = await Promise.all(part.map(({ sample }) => hashFile(sample.path).catch(() => undefined)));
+    const hashes = await Promise.all(part.map(({ sample }) => hashFile(sample.path).catch(unreadable)));
     part.forEach(({ sample: { label, group }, index }, position) => {
       const hash = hashes[position];
       if (hash === undefined) return;
@@ -168,6 +168,11 @@ async function splitItems(
     });
   }
   return { items, indices };
+}
+
+/** Passes over a file that cannot be read, but not over a storage that does not answer: the split would be another. */
+function unreadable(error: unknown): undefined {
+  if (error instanceof MachineError) throw error;
 }
 
 function sha256(text: string): string {

@@ -6,6 +6,8 @@ import { Readable } from "node:stream";
 import { CsvError, parse } from "csv-parse";
 import type { Json } from "../checkpoint.ts";
 import { DataError } from "../errors.ts";
+import { isBucketAddress } from "../storage/address.ts";
+import { readFileBytes } from "./file-bytes.ts";
 
 /** A value in a row: text from csv and tsv, any JSON from jsonl; undefined where a row of jsonl has none. */
 export type Cell = Json | undefined;
@@ -202,6 +204,11 @@ const maxBytes = 2 ** 31 - 1;
 
 /** Returns the file's text as UTF-8 without a byte order mark. */
 async function readText(path: string): Promise<{ readonly text: Buffer; readonly encoding: string }> {
+  if (isBucketAddress(path)) {
+    const found = await readFileBytes(path, maxBytes);
+    if (typeof found !== "string") return decodedText(found);
+    throw new DataError(`${path}: ${found} Pass a table: .csv, .tsv or .jsonl.`, "data-missing");
+  }
   const status = await stat(path).catch((error: NodeJS.ErrnoException) => {
     const reason = error.code === "ENOENT" ? "no such file" : `cannot be read (${error.code})`;
     throw new DataError(`${path}: ${reason}. Pass a table: .csv, .tsv or .jsonl.`, "data-missing");
@@ -216,6 +223,10 @@ async function readText(path: string): Promise<{ readonly text: Buffer; readonly
   const bytes = await readFile(path).catch((error: NodeJS.ErrnoException) => {
     throw new DataError(`${path}: cannot be read (${error.code}).`, "data-unreadable");
   });
+  return decodedText(bytes);
+}
+
+function decodedText(bytes: Buffer): { readonly text: Buffer; readonly encoding: string } {
   const encoding = encodingOf(bytes);
   if (encoding === "utf-8") {
     const hasMark = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;

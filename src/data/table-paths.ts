@@ -2,6 +2,8 @@
 import { readdir, stat } from "node:fs/promises";
 import path, { type PlatformPath } from "node:path";
 import { DataError } from "../errors.ts";
+import { isBucketAddress, pathIn } from "../storage/address.ts";
+import { bucketEntries } from "./bucket-files.ts";
 import { byCodePoint, isHidden } from "./file-listing.ts";
 import { hasImageExtension } from "./image-format.ts";
 import type { ColumnCells } from "./table-cells.ts";
@@ -17,13 +19,18 @@ export interface FoundFiles {
 
 /**
  * Returns the paths that a cell of a table may mean, the likeliest first: as written; with slashes for the backslashes of Windows;
- * with an extension, where it has none of an image. A relative path starts at the table's folder.
+ * with an extension, where it has none of an image. A relative path starts at the table's folder, which may lie in a bucket.
  */
 export function pathsOfCell(folder: string, cell: string, rules: PlatformPath = path): readonly string[] {
+  if (isBucketAddress(cell)) return [cell];
   const isAbsolute = rules.isAbsolute(cell) || path.win32.isAbsolute(cell);
   const spellings = cell.includes("\\") && rules.sep === "/" ? [cell, cell.replaceAll("\\", "/")] : [cell];
   const places = spellings.map((spelling) =>
-    isAbsolute ? rules.normalize(spelling) : rules.join(folder, spelling),
+    isAbsolute
+      ? rules.normalize(spelling)
+      : isBucketAddress(folder)
+        ? pathIn(folder, rules.normalize(spelling))
+        : rules.join(folder, spelling),
   );
   const isBare = !hasImageExtension(cell) && !/\.[a-z]\w{1,4}$/i.test(cell);
   return isBare
@@ -118,15 +125,18 @@ function existence(): (file: string) => Promise<boolean> {
     const folder = path.dirname(file);
     const listing =
       folders.get(folder) ??
-      readdir(folder).then(
-        (names) => new Set(names),
-        () => new Set<string>(),
-      );
+      (isBucketAddress(folder)
+        ? bucketEntries(folder).then((entries) => new Set(entries.map(({ name }) => name)))
+        : readdir(folder).then(
+            (names) => new Set(names),
+            () => new Set<string>(),
+          ));
     folders.set(folder, listing);
     if ((await listing).has(path.basename(file))) return true;
     // Some file systems find a name in another case.
     return (
       (await listing).size > 0 &&
+      !isBucketAddress(folder) &&
       process.platform !== "linux" &&
       (await stat(file).then(
         () => true,
@@ -137,6 +147,13 @@ function existence(): (file: string) => Promise<boolean> {
 }
 
 async function subfoldersOf(folder: string): Promise<readonly string[]> {
+  if (isBucketAddress(folder)) {
+    const names = (await bucketEntries(folder)).filter(({ isFolder }) => isFolder).map(({ name }) => name);
+    return names
+      .filter((name) => !isHidden(name))
+      .map((name) => pathIn(folder, name))
+      .sort(byCodePoint);
+  }
   const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
   return entries
     .filter((entry) => entry.isDirectory() && !isHidden(entry.name))

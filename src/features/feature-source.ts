@@ -1,21 +1,22 @@
 import { existsSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import type { Weights } from "../checkpoint.ts";
 import type { SampleView } from "../data/sample-batches.ts";
 import type { SampleReader } from "../data/sample-reader.ts";
 import type { EngineInfo } from "../engine/backend.ts";
 import { computesAhead } from "../freeze/cost.ts";
 import { heldBytes } from "../freeze/kept-rows.ts";
+import { isBucketAddress } from "../storage/address.ts";
 import type { Shape } from "../tensor.ts";
 import { elementCount } from "../tensor.ts";
 import { concreteShapes, shapeAt } from "../topology/concrete-shapes.ts";
 import { nodeAt, tensorAt } from "../topology/layer-graph.ts";
-import type { FeatureCache } from "./cache/feature-cache.ts";
-import { cachedKeys, defaultCacheDirectory, openFeatureCache } from "./cache/feature-cache.ts";
+import { defaultCacheDirectory, localFolderOf } from "./cache/cache-directory.ts";
+import { cachedKeys, openFeatureCache } from "./cache/feature-cache.ts";
 import type { FileIndex } from "./cache/file-index.ts";
-import { openFileIndex } from "./cache/file-index.ts";
+import { indexBeside } from "./cache/file-index.ts";
+import type { FeatureCache } from "./cache/kept-features.ts";
 import type { FeatureStorage, FeatureTensor } from "./cache/record.ts";
+import type { SmallFiles } from "./cache/small-files.ts";
 import type { ExtractionIdentity } from "./cache/trunk-key.ts";
 import { laterTrunkKeyOf, trunkKeyOf } from "./cache/trunk-key.ts";
 import { fromEarlier, fromFiles } from "./computation.ts";
@@ -65,6 +66,8 @@ export interface FeatureSource {
   readonly trunkKey: string | null;
   /** Folder of the cached features; null where none are kept. */
   readonly folder: string | null;
+  /** Small files beside the cached features; null where none are kept. */
+  readonly files: SmallFiles | null;
   /** Size of the features of one sample in the cache; 0 where none are kept. */
   readonly sampleBytes: number;
   readonly extract: Extract;
@@ -112,11 +115,12 @@ export async function openFeatureSource(
     ...(settings.cacheMax !== undefined && { maxBytes: settings.cacheMax }),
     ...(settings.onWarning && { onWarning: settings.onWarning }),
   });
-  const index = await openFileIndex(join(directory, "files.index"));
+  const index = await indexBeside(directory);
   return {
     cut,
     trunkKey,
     folder: cache.folder,
+    files: cache.files,
     sampleBytes: cache.recordBytes,
     extract: extraction(compute, settings, tensors, "file", { cache, index }),
     fill: (samples, onProgress) =>
@@ -181,12 +185,12 @@ export async function cachedCount(
   const tensors = frontierTensors(cut, reader);
   if (cache === false || tensors === null || !computesAhead(cut.graph, cut.partition)) return 0;
   const directory = cache ?? defaultCacheDirectory();
-  if (!existsSync(directory)) return 0;
+  if (!isBucketAddress(directory) && !existsSync(directory)) return 0;
   const part = staticProgram(cut, weights);
   const trunkKey = trunkKeyOf({ ...part, ...(await identityOf(cut, engine, settings)) });
   const keys = await cachedKeys({ directory, trunkKey, tensors, storage: storageOf(cut, settings) });
   if (keys.size === 0) return 0;
-  const { hashOf } = await openFileIndex(join(directory, "files.index"));
+  const { hashOf } = await indexBeside(directory);
   const keyOf = keysOf({ views });
   const known = new Map<string, string | null>();
   let count = 0;
@@ -211,7 +215,7 @@ function extraction(
       compute,
       tensors,
       strict,
-      rowFolder: place === "memory" ? undefined : rowFolderOf(folder),
+      rowFolder: place === "memory" ? undefined : localFolderOf(folder),
       cache: kept?.cache,
       keyOf: keysOf({ views }),
       hashOf: kept?.index.hashOf,
@@ -220,17 +224,21 @@ function extraction(
     });
 }
 
-/** Returns the folder of rows that are too many for memory: the cache's, so that its disk is the one that is asked for. */
-export function rowFolderOf(cache: string | false | undefined): string {
-  return cache === false ? tmpdir() : (cache ?? defaultCacheDirectory());
-}
-
 function keysOf({ views }: Pick<FeatureSettings, "views">): (contentHash: string, view: number) => string {
   return (contentHash, view) => (views ? viewKey(contentHash, view, views) : contentHash);
 }
 
 function withoutCache(cut: CutModel, extract: Extract): FeatureSource {
-  return { cut, trunkKey: null, folder: null, sampleBytes: 0, extract, fill: null, close: async () => {} };
+  return {
+    cut,
+    trunkKey: null,
+    folder: null,
+    files: null,
+    sampleBytes: 0,
+    extract,
+    fill: null,
+    close: async () => {},
+  };
 }
 
 function warnOfOpenRows({ cache, onWarning }: FeatureSettings): void {

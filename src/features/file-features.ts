@@ -1,9 +1,9 @@
 import { contentHash } from "../data/file-bytes.ts";
 import type { SampleView } from "../data/sample-batches.ts";
 import type { BadFile } from "../data/sample-reader.ts";
-import { DataError } from "../errors.ts";
-import { elementCount } from "../tensor.ts";
-import type { FeatureCache } from "./cache/feature-cache.ts";
+import { DataError, MachineError } from "../errors.ts";
+import { forEachAtOnce } from "../storage/at-once.ts";
+import type { FeatureCache } from "./cache/kept-features.ts";
 import type { FeatureTensor } from "./cache/record.ts";
 import type { SampleRows, WritableRows } from "./sample-rows.ts";
 import { selectRows, writableRows } from "./sample-rows.ts";
@@ -73,6 +73,7 @@ export async function extractFiles(
   try {
     const missing = await readCached(samples, rows, hashes, options);
     const cached = samples.length - missing.length;
+    if (missing.length > 0) await options.cache?.ready();
     const { bad } = await computeMissing(missing, rows, hashes, { ...options, cached });
     const used = [...hashes].sort(([one], [other]) => one - other);
     const indices = used.map(([index]) => index);
@@ -97,14 +98,14 @@ export interface FilledCache {
   readonly extracted: number;
   /** The number of samples that were there before. */
   readonly cached: number;
-  /** Computed features that the cache did not take. */
+  /** Number of samples whose features the cache did not take: at the first of them the computation ended. */
   readonly lost: number;
   readonly bad: readonly BadFile[];
 }
 
 /**
  * Computes the features of samples that the cache does not hold, and keeps them in it and nowhere else. What is there already is not
- * read.
+ * read. Where the cache can keep nothing, nothing is computed.
  */
 export async function fillCache(
   samples: readonly SampleView[],
@@ -112,14 +113,20 @@ export async function fillCache(
   options: Omit<FileFeatureOptions, "cache" | "rowFolder">,
 ): Promise<FilledCache> {
   const hashes = new Map<number, string>();
-  const missing = await missingSamples(samples, hashes, { ...options, has: async (key) => cache.has(key) });
+  const missing = await missingSamples(samples, hashes, options, async (keys) =>
+    keys.flatMap((key, index) => (cache.has(key) ? [] : [index])),
+  );
   const cached = samples.length - missing.length;
-  const { bad, lost } = await computeMissing(missing, [], hashes, { ...options, cache, cached });
+  const canKeep = missing.length === 0 || (await cache.ready());
+  const { bad } = canKeep
+    ? await computeMissing(missing, [], hashes, { ...options, cache, cached, keepsOnly: true })
+    : { bad: [] };
+  const kept = hashes.size - (await cache.flush());
   return {
-    samples: hashes.size - lost,
-    extracted: hashes.size - cached,
+    samples: kept,
+    extracted: kept - cached,
     cached,
-    lost,
+    lost: canKeep ? missing.length - bad.length - (kept - cached) : missing.length,
     bad: onePerFile(bad),
   };
 }
@@ -137,68 +144,94 @@ async function readCached(
   { cache, ...options }: FileFeatureOptions,
 ): Promise<Asked[]> {
   if (!cache) return samples.map((sample, index) => ({ ...sample, index }));
-  const targets = rows.map((each) => ({
-    rows: each,
-    values: new Float32Array(elementCount(each.rowShape)),
-  }));
-  const found = targets.map(({ values }) => values);
-  return missingSamples(samples, hashes, {
-    ...options,
-    has: async (key, index) => {
-      if (!(await cache.readInto(key, found, 0))) return false;
-      for (const { rows: each, values } of targets) each.set(index, values);
-      return true;
-    },
-  });
+  return missingSamples(samples, hashes, options, (keys, indices, found) =>
+    cache.readEach(keys, (position, values) => {
+      for (const [tensor, each] of rows.entries()) each.set(indices[position] ?? 0, values[tensor] ?? empty);
+      found();
+    }),
+  );
 }
 
-/** Returns the samples that the cache does not have, with the hashes of the others filled in. */
+const empty = new Float32Array();
+
+/** Files that are hashed at once: more of them only wait for each other, unless they are read over a network. */
+const hashesAtOnce = 32;
+
+/**
+ * Returns the samples that the cache does not have, with the hashes of the others filled in.
+ *
+ * @param absentOf Looks for keys, and returns the positions of those that are not there. It calls `found` for each that is.
+ */
 async function missingSamples(
   samples: readonly SampleView[],
   hashes: Map<number, string>,
   {
-    has,
     keyOf,
     hashOf = contentHash,
     signal,
     onProgress,
-  }: Pick<FileFeatureOptions, "keyOf" | "hashOf" | "signal" | "onProgress"> & {
-    readonly has: (key: string, index: number) => Promise<boolean>;
-  },
+  }: Pick<FileFeatureOptions, "keyOf" | "hashOf" | "signal" | "onProgress">,
+  absentOf: (
+    keys: readonly string[],
+    indices: readonly number[],
+    found: () => void,
+  ) => Promise<readonly number[]>,
 ): Promise<Asked[]> {
-  const missing: Asked[] = [];
-  let last: { readonly path: string; readonly hash: string | null } | undefined;
-  for (const [index, sample] of samples.entries()) {
+  const hashOfPath = new Map<string, string | null>();
+  await forEachAtOnce(new Set(samples.map(({ path }) => path)), hashesAtOnce, async (path) => {
     signal?.throwIfAborted();
-    const { path, view = 0 } = sample;
-    if (last?.path !== path) last = { path, hash: await hashOf(path).catch(() => null) };
-    const { hash } = last;
-    if (hash === null || !(await has(keyOf(hash, view), index))) {
-      missing.push({ ...sample, index });
-      continue;
-    }
-    hashes.set(index, hash);
-    onProgress?.(index + 1 - missing.length, index + 1 - missing.length);
-  }
-  return missing;
+    hashOfPath.set(path, await hashOf(path).catch(unreadable));
+  });
+  const known = samples.flatMap(({ path, view = 0 }, index) => {
+    const hash = hashOfPath.get(path) ?? null;
+    return hash === null ? [] : [{ index, hash, key: keyOf(hash, view) }];
+  });
+  let count = 0;
+  const absent = await absentOf(
+    known.map(({ key }) => key),
+    known.map(({ index }) => index),
+    () => {
+      signal?.throwIfAborted();
+      count++;
+      if (count % progressStep === 0) onProgress?.(count, count);
+    },
+  );
+  const isAbsent = new Set(absent);
+  for (const [position, { index, hash }] of known.entries())
+    if (!isAbsent.has(position)) hashes.set(index, hash);
+  if (hashes.size > 0) onProgress?.(hashes.size, hashes.size);
+  return samples.flatMap((sample, index) => (hashes.has(index) ? [] : [{ ...sample, index }]));
+}
+
+/** Cached samples between two calls of `onProgress`. */
+const progressStep = 64;
+
+/** Passes over a file that cannot be read, which is told of when it is decoded, but not over a storage that does not answer. */
+function unreadable(error: unknown): null {
+  if (error instanceof MachineError) throw error;
+  return null;
 }
 
 async function computeMissing(
   missing: readonly Asked[],
   rows: readonly WritableRows[],
   hashes: Map<number, string>,
-  options: Omit<FileFeatureOptions, "rowFolder"> & { readonly cached: number },
-): Promise<{ readonly bad: readonly BadFile[]; readonly lost: number }> {
+  options: Omit<FileFeatureOptions, "rowFolder"> & {
+    readonly cached: number;
+    /** True if features are computed for the cache alone. */
+    readonly keepsOnly?: boolean;
+  },
+): Promise<{ readonly bad: readonly BadFile[] }> {
   const { compute, strict, cache, keyOf, cached, signal, onProgress } = options;
   const bad: BadFile[] = [];
-  let lost = 0;
-  if (missing.length === 0) return { bad, lost };
+  if (missing.length === 0) return { bad };
   let done = cached;
   try {
     for await (const batch of compute(missing, { strict, onBad: (file) => void bad.push(file) })) {
       signal?.throwIfAborted();
       for (const { sample, contentHash: hash, features } of batch) {
-        if (cache && !(await cache.put(keyOf(hash, sample.view ?? 0), features))) lost++;
+        const isKept = await cache?.put(keyOf(hash, sample.view ?? 0), features);
+        if (options.keepsOnly && isKept === false) return { bad };
         hashes.set(sample.index, hash);
         for (const [tensor, values] of features.entries()) rows[tensor]?.set(sample.index, values);
       }
@@ -209,7 +242,7 @@ async function computeMissing(
     const nothingLeft = error instanceof DataError && !strict && bad.length === missing.length;
     if (!nothingLeft) throw error;
   }
-  return { bad, lost };
+  return { bad };
 }
 
 function onePerFile(bad: readonly BadFile[]): readonly BadFile[] {

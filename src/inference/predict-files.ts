@@ -1,5 +1,6 @@
 import { stat } from "node:fs/promises";
 import type { Checkpoint } from "../checkpoint.ts";
+import { findObject } from "../data/bucket-files.ts";
 import type { FileKind } from "../data/file-kind.ts";
 import { fileKinds } from "../data/file-kind.ts";
 import { listTree } from "../data/file-listing.ts";
@@ -9,6 +10,7 @@ import { sampleBatches } from "../data/sample-batches.ts";
 import { DataError } from "../errors.ts";
 import type { OptionChecks } from "../options.ts";
 import { numberBetween, requireOptions, wholeNumber } from "../options.ts";
+import { isBucketAddress } from "../storage/address.ts";
 import { taskOf } from "../task/task-of.ts";
 import type { InputTensor } from "../tensor.ts";
 import { layerGraph } from "../topology/build-graph.ts";
@@ -152,6 +154,11 @@ async function openNaming(checkpoint: Checkpoint): Promise<Answering> {
 }
 
 async function filesAt(path: string, kind: FileKind): Promise<{ folder: boolean; files: readonly string[] }> {
+  if (isBucketAddress(path)) {
+    const isObject = !path.endsWith("/") && (await findObject(path)) !== null;
+    if (isObject) return { folder: false, files: [path] };
+    return { folder: true, files: [...(await listTree(path, kind)).files].sort() };
+  }
   const found = await stat(path).catch(() => null);
   if (!found) {
     throw new DataError(

@@ -1,16 +1,17 @@
 import { createHash } from "node:crypto";
-import { readFileSync, writeFileSync } from "node:fs";
-import { dirname, join, relative, resolve } from "node:path";
+import { dirname, relative, resolve } from "node:path";
 import type { ClassFolders } from "../data/class-folders.ts";
 import { imageFolder, textFolder } from "../data/class-folders.ts";
 import type { FileDataset } from "../data/dataset.ts";
 import type { SampleView } from "../data/sample-batches.ts";
 import { DataError, MachineError, UsageError } from "../errors.ts";
+import type { SmallFiles } from "../features/cache/small-files.ts";
 import type { FeatureSource } from "../features/feature-source.ts";
 import type { Shard, ShardFeatures } from "../features/shard.ts";
 import { shardIndexOf } from "../features/shard.ts";
-import { replaceFile } from "../formats/atomic-file.ts";
 import { optionName, optionSetTo } from "../options.ts";
+import { isBucketAddress } from "../storage/address.ts";
+import { forEachAtOnce } from "../storage/at-once.ts";
 
 export interface ShardJob {
   readonly source: FeatureSource;
@@ -30,8 +31,8 @@ export interface ShardJob {
  */
 export async function extractShard(job: ShardJob): Promise<ShardFeatures> {
   const { source, dataset, shard, viewsOf, onProgress } = job;
-  const { fill, folder } = source;
-  if (fill === null || folder === null) throw nothingToKeep(source);
+  const { fill, folder, files } = source;
+  if (fill === null || folder === null || files === null) throw nothingToKeep(source);
   const started = performance.now();
   const root = dataRoot(dataset);
   const before = await listingOf(dataset);
@@ -51,7 +52,7 @@ export async function extractShard(job: ShardJob): Promise<ShardFeatures> {
   const result: ShardFeatures = { shard, samples, extracted, cached, bytes, seconds, bad };
   await leaveManifest(
     job,
-    folder,
+    files,
     before ?? listing(dataset.samples.map(({ path }) => relative(root, path))),
     result,
   );
@@ -109,28 +110,41 @@ interface Manifest {
 /** Writes the manifest, and warns of other shards that were extracted from another listing. */
 async function leaveManifest(
   { source: { trunkKey }, onWarning }: ShardJob,
-  folder: string,
+  files: SmallFiles,
   listed: Listing,
   { bad, ...figures }: ShardFeatures,
 ): Promise<void> {
   const { index, count } = figures.shard;
-  const pathOf = (other: number): string => join(folder, `shard-${other}-of-${count}.json`);
+  const nameOf = (other: number): string => `shard-${other}-of-${count}.json`;
   const manifest: Manifest = { ...figures, trunk: trunkKey, listing: listed, bad: bad.length };
-  const text = `${JSON.stringify(manifest, null, 2)}\n`;
-  await replaceFile(pathOf(index), async (file) => writeFileSync(file, text));
-  const strange = Array.from({ length: count }, (_, other) => other).filter((other) => {
-    const found = readManifest(pathOf(other));
-    return found !== null && found.listing.sha256 !== listed.sha256;
+  await files.replace(nameOf(index), `${JSON.stringify(manifest, null, 2)}\n`);
+  const strange: number[] = [];
+  await forEachAtOnce(othersOf(figures.shard), manifestsAtOnce, async (other) => {
+    const found = parsedManifest(await files.read(nameOf(other)));
+    if (found && found.listing.sha256 !== listed.sha256) strange.push(other);
   });
   if (strange.length === 0) return;
   onWarning?.(
-    `shard ${index}/${count}: expected the ${listed.files} files that it listed to be those of every shard, got other listings in ${strange.map((other) => `${other}/${count}`).join(", ")}. Run these again if they are of an earlier job.`,
+    `shard ${index}/${count}: expected the ${listed.files} files that it listed to be those of every shard, got other listings in ${strange
+      .sort((one, another) => one - another)
+      .map((other) => `${other}/${count}`)
+      .join(", ")}. Run these again if they are of an earlier job.`,
   );
 }
 
-function readManifest(path: string): Manifest | null {
+const manifestsAtOnce = 8;
+/** Most other shards whose manifests one looks at: together they see all. */
+const mostOthers = 64;
+
+/** Returns the shards whose manifests one of them looks at: those that follow it. */
+function othersOf({ index, count }: Shard): readonly number[] {
+  return Array.from({ length: Math.min(count - 1, mostOthers) }, (_, step) => (index + 1 + step) % count);
+}
+
+function parsedManifest(text: string | null): Manifest | null {
+  if (text === null) return null;
   try {
-    return JSON.parse(readFileSync(path, "utf8")) as Manifest;
+    return JSON.parse(text) as Manifest;
   } catch {
     return null;
   }
@@ -158,8 +172,11 @@ function changedListing(root: string, before: Listing, after: Listing): DataErro
 }
 
 function notKept(cache: string, lost: number): MachineError {
+  const advice = isBucketAddress(cache)
+    ? "Mend what the warning says"
+    : `Free space, or raise ${optionName("cacheMax")}`;
   return new MachineError(
-    `${cache}: expected room for all features, got none for ${lost} of them. Free space, or raise ${optionName("cacheMax")}, and run the shard again: what is there is not computed twice.`,
+    `${cache}: expected room for all features, got none for ${lost} of them. ${advice}, and run the shard again: what is there is not computed twice.`,
     "cache-full",
   );
 }

@@ -1,18 +1,19 @@
 import { basename } from "node:path";
 import type { Checkpoint } from "../checkpoint.ts";
 import { inputsInOrder } from "../data/arrays.ts";
-import type { StoredDataset } from "../data/dataset.ts";
+import { knownDataset } from "../data/batches.ts";
+import type { Dataset, StoredDataset } from "../data/dataset.ts";
 import { sampleUnit } from "../data/dataset.ts";
-import { openData } from "../data/model-files.ts";
+import { type DataOptions, openData } from "../data/model-files.ts";
 import type { SampleReader } from "../data/sample-reader.ts";
-import { batchSamples, isSpooled } from "../data/spooled-batches.ts";
+import { batchSamples, isSpooled, spoolBatches } from "../data/spooled-batches.ts";
 import { ensureEngine } from "../engine/backend.ts";
 import { UsageError } from "../errors.ts";
-import { defaultCacheDirectory } from "../features/cache/feature-cache.ts";
+import { defaultCacheDirectory, localFolderOf } from "../features/cache/cache-directory.ts";
+import { indexBeside } from "../features/cache/file-index.ts";
 import type { CutModel, PhasedModel } from "../features/cut.ts";
 import { cutPhases } from "../features/cut.ts";
 import { extractionBatchWithin } from "../features/extraction-batch.ts";
-import { rowFolderOf } from "../features/feature-source.ts";
 import { requireUsableLayers } from "../features/views/view-pixels.ts";
 import { viewReader } from "../features/views/view-reader.ts";
 import { defaultFormat, writingWarnings } from "../formats/formats.ts";
@@ -21,6 +22,7 @@ import type { PlanContext } from "../freeze/plan-text.ts";
 import { planLines } from "../freeze/plan-text.ts";
 import type { FreezePolicy } from "../freeze/policy.ts";
 import { freezeAllButHead } from "../freeze/policy.ts";
+import { isBucketAddress } from "../storage/address.ts";
 import { requireKnownClasses } from "../task/class-weights.ts";
 import type { CompiledModel } from "../task/compiled-config.ts";
 import { compiledConfig } from "../task/compiled-config.ts";
@@ -61,7 +63,6 @@ import type { PhasesQuestion } from "./planned-phases.ts";
 import { plannedPhases } from "./planned-phases.ts";
 import type { AskedPhase } from "./recipes.ts";
 import { layerDecayOf } from "./recipes.ts";
-import { inMemoryOrSpooled } from "./run-dataset.ts";
 import type { RunSettings } from "./settings.ts";
 
 /** A run with everything decided and nothing computed yet: what `--dry-run` prints. Its cut is the earliest of its phases. */
@@ -114,7 +115,7 @@ export async function prepareRun(
   const given = await openModel(settings);
   const dataset =
     typeof settings.data === "string"
-      ? await openData(given, settings.data, dataOptions(settings))
+      ? await openData(given, settings.data, { ...dataOptions(settings), ...(await hashing(settings)) })
       : await inMemoryOrSpooled(settings.data, settings.cache);
   requireSupported(layerGraph(given));
   const task = taskOf(given, dataset, askedTask(settings));
@@ -387,6 +388,22 @@ function notesOf(
   };
 }
 
+/**
+ * Returns a dataset whose samples can be counted and read in any order: one of batches is read once, its inputs into files beside the
+ * cached features.
+ */
+async function inMemoryOrSpooled(dataset: Dataset, cache: string | false | null): Promise<StoredDataset> {
+  const known = knownDataset(dataset);
+  return known.kind === "batches" ? spoolBatches(known, localFolderOf(cache)) : known;
+}
+
+/** Spares reading files whose hashes are known. What is read now is written down with the features, not before. */
+async function hashing({ cache }: RunSettings): Promise<Pick<DataOptions, "hashFile">> {
+  if (cache === false) return {};
+  const { hashOf } = await indexBeside(cache ?? defaultCacheDirectory());
+  return { hashFile: hashOf };
+}
+
 /** Returns the folders that the run writes to. */
 function diskContext(
   { cache, cacheDtype, out }: DecidedSettings,
@@ -395,10 +412,11 @@ function diskContext(
   const outFolder = out === null ? {} : { outFolder: out };
   if (dataset.kind === "arrays")
     return isSpooled(dataset)
-      ? { place: "run", rowFolder: rowFolderOf(cache), ...outFolder }
+      ? { place: "run", rowFolder: localFolderOf(cache), ...outFolder }
       : { place: "memory", ...outFolder };
-  const rowFolder = rowFolderOf(cache);
-  const freeBytes = freeBytesAt(rowFolder);
+  const rowFolder = localFolderOf(cache);
+  // A bucket has no end that could be asked for.
+  const freeBytes = cache !== false && isBucketAddress(cache) ? undefined : freeBytesAt(rowFolder);
   return {
     rowFolder,
     place: cache === false ? "run" : "cache",

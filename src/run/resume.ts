@@ -1,9 +1,11 @@
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { knownObject } from "../data/bucket-files.ts";
 import type { EngineInfo } from "../engine/backend.ts";
 import { UsageError } from "../errors.ts";
 import { optionError, optionName } from "../options.ts";
+import { isBucketAddress } from "../storage/address.ts";
 import type { Callback } from "../training/callbacks/callback.ts";
 import type { TrainingState } from "../training/state.ts";
 import { readState, stateSaver, writeState } from "../training/state-file.ts";
@@ -217,7 +219,10 @@ function sizesOf(dataset: PreparedRun["dataset"]): string {
   if (!("samples" in dataset)) return "";
   const hash = createHash("sha256");
   for (const { path } of dataset.samples) {
-    hash.update(`${statSync(path, { throwIfNoEntry: false })?.size}\n`);
+    const size = isBucketAddress(path)
+      ? knownObject(path)?.bytes
+      : statSync(path, { throwIfNoEntry: false })?.size;
+    hash.update(`${size}\n`);
   }
   return `-${hash.digest("hex").slice(0, 16)}`;
 }

@@ -3,6 +3,7 @@ import { inputsInOrder } from "../data/arrays.ts";
 import type { ArrayDataset, Split } from "../data/dataset.ts";
 import type { SpooledBatch } from "../data/spooled-batches.ts";
 import { isSpooled } from "../data/spooled-batches.ts";
+import { localFolderOf } from "../features/cache/cache-directory.ts";
 import type { CutModel } from "../features/cut.ts";
 import type { WritableRows } from "../features/sample-rows.ts";
 import { extractStored } from "../features/stored-features.ts";
@@ -15,7 +16,6 @@ import { examplesOf } from "../training/examples.ts";
 import type { ExampleSource } from "./file-examples.ts";
 import { numbered, viewedExamples, weightingOf } from "./phase-examples.ts";
 import type { PreparedRun } from "./prepare.ts";
-import { spoolFolder } from "./run-dataset.ts";
 
 /**
  * Opens the batches of a run, whose inputs lie in files: every phase runs them through what it does not train, and keeps the features in
@@ -42,7 +42,7 @@ export function storedExamples(
     const { count } = batch.stored;
     computed += count;
     const features = await extractStored(staticProgram(cut, weightsAfter(moved)), {
-      ...{ count, folder: spoolFolder(settings.cache), batchSize: run.extractionBatch },
+      ...{ count, folder: localFolderOf(settings.cache), batchSize: run.extractionBatch },
       read: (from, to) => requireInputs(inputsInOrder(batch.stored.read(from, to), names), run.graph),
       drawn: views === null ? undefined : { view, seed: settings.seed },
       signal: settings.signal ?? undefined,

@@ -1,88 +1,38 @@
-import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { engineHome } from "../../engine/home.ts";
 import { optionName, optionSetTo } from "../../options.ts";
+import { isBucketAddress } from "../../storage/address.ts";
+import { openBucketCache, recordsInBucket } from "./bucket-cache.ts";
+import { defaultCacheDirectory } from "./cache-directory.ts";
 import { roundToFloat16 } from "./float16.ts";
-import { createPack, newRecords, type PackRecord, type PackWriter, packReader } from "./pack.ts";
 import {
-  type FeatureStorage,
-  type FeatureTensor,
-  keyEntryBytes,
-  layoutDigest,
-  type RecordLayout,
-  recordLayout,
-  recordParts,
-  recordTarget,
-} from "./record.ts";
+  expectLayout,
+  type FeatureCache,
+  type FeatureCacheOptions,
+  rowsOf,
+  trunkFolderName,
+} from "./kept-features.ts";
+import { createPack, newRecords, type PackRecord, type PackWriter, packReader } from "./pack.ts";
+import { readPlaced, wantedRecords } from "./placed-reads.ts";
+import { keyEntryBytes, recordLayout, recordParts, recordTarget } from "./record.ts";
+import { folderFiles } from "./small-files.ts";
 import { emptyTrash, evictTrunk, leaseFolder, listTrunks } from "./trunk-folder.ts";
-
-export interface FeatureCacheOptions {
-  /** Folder of the whole cache; by default `defaultCacheDirectory()`. */
-  readonly directory?: string;
-  /** The key that `trunkKeyOf` returns. */
-  readonly trunkKey: string;
-  /** The frontier, in order, without the batch. */
-  readonly tensors: readonly FeatureTensor[];
-  /** float32 by default. */
-  readonly storage?: FeatureStorage;
-  /** Size that the whole cache may have; 10 GB by default. */
-  readonly maxBytes?: number;
-  /** Called once for each thing that keeps features from being kept, with a sentence. */
-  readonly onWarning?: (message: string) => void;
-}
-
-export interface FeatureCacheStats {
-  /** Number of samples whose features can be read. */
-  readonly records: number;
-  /** Number of records that this process wrote. */
-  readonly stored: number;
-  /** Number of records whose bytes were not those that were written; they count as absent. */
-  readonly damaged: number;
-  /** Size of this trunk's records on the disk. */
-  readonly bytes: number;
-}
-
-/**
- * The features of one trunk, on disk, by the content of the samples. Any number of processes may read and write at once. A record
- * that is read equals what was written, to the bit, or it is not there: whatever is killed, and when.
- */
-export interface FeatureCache {
-  /** The trunk's folder, which is evicted whole. */
-  readonly folder: string;
-  readonly recordBytes: number;
-  has(sampleKey: string): boolean;
-  /** Returns one array for each tensor, new and the caller's; undefined if they are not there. */
-  get(sampleKey: string): Promise<Float32Array[] | undefined>;
-  /**
-   * Reads row `row` of each `[N, …]` in `destination`; false if the features are not there, and the row may then hold anything.
-   */
-  readInto(sampleKey: string, destination: readonly Float32Array[], row: number): Promise<boolean>;
-  /**
-   * Keeps the features of one sample; false where they cannot be kept, which is no error. With float16 the values are rounded in
-   * place, kept or not, so that a run goes on with what a later one will read. The arrays are the caller's again when it resolves.
-   */
-  put(sampleKey: string, arrays: readonly Float32Array[]): Promise<boolean>;
-  /** Looks for what other processes have written since. */
-  refresh(): Promise<void>;
-  stats(): FeatureCacheStats;
-  /** Waits for what is being written and ends the use of the trunk's folder. */
-  close(): Promise<void>;
-}
 
 const defaultMaxBytes = 10e9;
 const renewalMs = 60_000;
 
-/** Returns `features` in `KERAS_FINETUNE_HOME`, else in the user's cache folder. */
-export function defaultCacheDirectory(): string {
-  return join(engineHome(), "features");
-}
-
-/** Opens the features of a trunk. Where the folder cannot be used it says so by `onWarning`, and nothing is kept. */
+/**
+ * Opens the features of a trunk. Where the folder cannot be used it says so by `onWarning`, and nothing is kept.
+ *
+ * @throws {MachineError} if the folder lies in a bucket that cannot be listed.
+ */
 export async function openFeatureCache(options: FeatureCacheOptions): Promise<FeatureCache> {
   const { directory = defaultCacheDirectory(), maxBytes = defaultMaxBytes, storage = "float32" } = options;
   const layout = recordLayout(options.tensors, storage);
+  if (isBucketAddress(directory)) {
+    return openBucketCache({ directory, trunkKey: options.trunkKey, layout, onWarning: options.onWarning });
+  }
   const diskBytes = layout.bytes + keyEntryBytes;
-  const folder = join(directory, folderName(options.trunkKey, layout));
+  const folder = join(directory, trunkFolderName(options.trunkKey, layout));
   const warn = (message: string) => options.onWarning?.(`feature cache ${directory}: ${message}`);
 
   const records = new Map<string, readonly PackRecord[]>();
@@ -149,6 +99,13 @@ export async function openFeatureCache(options: FeatureCacheOptions): Promise<Fe
     return true;
   };
 
+  const forget = (record: PackRecord): void => {
+    damaged++;
+    const others = (records.get(record.sampleKey) ?? []).filter((other) => other !== record);
+    if (others.length > 0) records.set(record.sampleKey, others);
+    else records.delete(record.sampleKey);
+  };
+
   /** Reads the first undamaged record of the sample into the target; damaged ones are forgotten on the way. */
   const read = async (sampleKey: string, arrays: readonly Float32Array[]): Promise<boolean> => {
     const target = recordTarget(layout, arrays);
@@ -157,10 +114,7 @@ export async function openFeatureCache(options: FeatureCacheOptions): Promise<Fe
         target.finish();
         return true;
       }
-      damaged++;
-      const others = (records.get(sampleKey) ?? []).filter((other) => other !== record);
-      if (others.length > 0) records.set(sampleKey, others);
-      else records.delete(sampleKey);
+      forget(record);
     }
     return false;
   };
@@ -174,6 +128,8 @@ export async function openFeatureCache(options: FeatureCacheOptions): Promise<Fe
   return {
     folder,
     recordBytes: layout.bytes,
+    files: folderFiles(folder),
+    ready: async () => keeps,
     has: (sampleKey) => records.has(sampleKey),
     async get(sampleKey) {
       if (!records.has(sampleKey)) return undefined;
@@ -184,12 +140,30 @@ export async function openFeatureCache(options: FeatureCacheOptions): Promise<Fe
       if (!records.has(sampleKey)) return false;
       return read(sampleKey, rowsOf(layout, destination, row));
     },
+    async readEach(sampleKeys, take) {
+      for (;;) {
+        const { wanted, absent } = wantedRecords(sampleKeys, records);
+        const fetch = reader.readRange;
+        const lost = await readPlaced(
+          wanted,
+          layout,
+          { fetch, runBytes: 4 << 20, gapBytes: 1 << 16, atOnce: 2 },
+          take,
+        );
+        for (const { record } of lost) forget(record);
+        if (lost.length === 0) return absent;
+      }
+    },
     async put(sampleKey, arrays) {
       expectLayout(layout, arrays);
       if (storage === "float16") arrays.forEach(roundToFloat16);
       const result = queue.then(() => store(sampleKey, arrays));
       queue = result;
       return result;
+    },
+    flush: async () => {
+      await queue;
+      return 0;
     },
     refresh,
     stats: () => ({ records: records.size, stored, damaged, bytes: records.size * diskBytes }),
@@ -213,29 +187,10 @@ export async function cachedKeys({
   ReadonlySet<string>
 > {
   const layout = recordLayout(tensors, storage);
-  const folder = join(directory, folderName(trunkKey, layout));
-  const records = await newRecords(folder, layout, new Map()).catch(() => []);
+  const records = isBucketAddress(directory)
+    ? await recordsInBucket(directory, trunkKey, layout)
+    : await newRecords(join(directory, trunkFolderName(trunkKey, layout)), layout, new Map()).catch(() => []);
   return new Set(records.map(({ sampleKey }) => sampleKey));
-}
-
-/** Returns the name of a trunk's folder. Its records have one size, so another layout is another folder. */
-function folderName(trunkKey: string, layout: RecordLayout): string {
-  return createHash("sha256")
-    .update(`${trunkKey} ${layoutDigest(layout)}`)
-    .digest("hex")
-    .slice(0, 40);
-}
-
-function rowsOf(layout: RecordLayout, destination: readonly Float32Array[], row: number): Float32Array[] {
-  return layout.counts.map((count, index) => destination[index]!.subarray(row * count, (row + 1) * count));
-}
-
-function expectLayout(layout: RecordLayout, arrays: readonly Float32Array[]): void {
-  const got = arrays.map((values) => values.length).join(", ");
-  const expected = layout.counts.join(", ");
-  if (got !== expected) {
-    throw new Error(`features: expected ${expected} values, as the layout's tensors have, got ${got}`);
-  }
 }
 
 function systemReason(error: NodeJS.ErrnoException): string {

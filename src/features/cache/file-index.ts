@@ -1,19 +1,44 @@
 import { mkdir, open, readFile, rename, stat, writeFile } from "node:fs/promises";
-import { dirname, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { crc32 } from "node:zlib";
+import { findObject, knownObject } from "../../data/bucket-files.ts";
 import { contentHash } from "../../data/file-bytes.ts";
+import { isBucketAddress, pathIn } from "../../storage/address.ts";
+import { bucketLines, type SharedLines } from "./bucket-lines.ts";
+import { localFolderOf } from "./cache-directory.ts";
 
-/** Content hashes of files that have not changed since they were last read. */
+/** Content hashes of files and objects that have not changed since they were last read. */
 export interface FileIndex {
-  /** Returns the sha256 of the file's bytes, in hexadecimal. @throws the system's error (ENOENT, EACCES). */
+  /**
+   * Returns the sha256 of the file's bytes, in hexadecimal.
+   * @throws the system's error (ENOENT, EACCES). @throws {MachineError} if the storage of a bucket fails.
+   */
   hashOf(path: string): Promise<string>;
   /** Writes what is new. Never fails: an index only spares reading files again. */
   close(): Promise<void>;
 }
 
+const opened = new Map<string, Promise<FileIndex>>();
+
+/**
+ * Returns the index beside the features in `directory`, the same at every call. Of a cache in a bucket the index of files on this machine
+ * is here, and that of objects lies in the bucket, where other machines find it.
+ */
+export function indexBeside(directory: string): Promise<FileIndex> {
+  const known = opened.get(directory);
+  if (known) return known;
+  const shared = isBucketAddress(directory) ? bucketLines(pathIn(directory, "files")) : undefined;
+  const index = openFileIndex(join(localFolderOf(directory), "files.index"), shared);
+  opened.set(directory, index);
+  return index;
+}
+
 interface Entry {
   readonly path: string;
-  /** Facts that change whenever the bytes do: size, inode, and the times of content and of inode in nanoseconds. */
+  /**
+   * Facts that change whenever the bytes do: size, inode, and the times of content and of inode in nanoseconds; of an object its ETag
+   * and size. An ETag is no key of the content: it is the MD5 of the bytes for some objects and not for others.
+   */
   readonly state: string;
   readonly hash: string;
 }
@@ -24,10 +49,14 @@ const settledNs = 2_000_000_000n;
 /**
  * Opens the index of files at `path`: lines that any process may append to, each with a checksum of its own, so that a half-written one is
  * passed over. It is rewritten, by a rename, when most of its lines are stale.
+ *
+ * @param shared Where the entries of objects are kept; without it in the file too.
  */
-export async function openFileIndex(path: string): Promise<FileIndex> {
+export async function openFileIndex(path: string, shared?: SharedLines): Promise<FileIndex> {
   const entries = new Map<string, Entry>();
   const fresh: Entry[] = [];
+  const freshObjects = shared ? ([] as Entry[]) : fresh;
+  let sharing: Promise<void> | undefined;
   const text = await readFile(path, "utf8").catch(() => "");
   const lines = text.split("\n");
   for (const line of lines) {
@@ -36,8 +65,30 @@ export async function openFileIndex(path: string): Promise<FileIndex> {
   }
   const stale = lines.length > 1000 && lines.length > 3 * entries.size;
   const endsInsideLine = text.length > 0 && !text.endsWith("\n");
+  const readShared = async (): Promise<void> => {
+    for (const line of (await shared?.read())?.split("\n") ?? []) {
+      const entry = parseLine(line);
+      if (entry) entries.set(entry.path, entry);
+    }
+  };
+  const hashOfObject = async (address: string): Promise<string> => {
+    sharing ??= readShared();
+    await sharing;
+    const state = objectState(await findObject(address));
+    const known = entries.get(address);
+    if (known && known.state === state) return known.hash;
+    const hash = await contentHash(address);
+    const read = objectState(knownObject(address));
+    if (read !== null) {
+      const entry = { path: address, state: read, hash };
+      entries.set(address, entry);
+      freshObjects.push(entry);
+    }
+    return hash;
+  };
   return {
     async hashOf(file) {
+      if (isBucketAddress(file)) return hashOfObject(file);
       const absolute = resolve(file);
       const state = await stateOf(absolute);
       const known = entries.get(absolute);
@@ -52,6 +103,8 @@ export async function openFileIndex(path: string): Promise<FileIndex> {
       return hash;
     },
     async close() {
+      if (shared && freshObjects.length > 0)
+        await shared.append(freshObjects.splice(0).map(formatLine).join(""));
       if (fresh.length === 0 && !stale) return;
       try {
         await mkdir(dirname(path), { recursive: true });
@@ -68,6 +121,13 @@ async function stateOf(path: string): Promise<{ text: string; settled: boolean }
   const { dev, ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
   const settled = BigInt(Date.now()) * 1_000_000n - ctimeNs > settledNs;
   return { text: [dev, ino, size, mtimeNs, ctimeNs].join("."), settled };
+}
+
+/** Returns the state of an object; null where its server lists nothing that changes with the bytes. */
+function objectState(
+  object: { readonly bytes: number; readonly etag: string | null } | null | undefined,
+): string | null {
+  return object?.etag ? `${object.etag}.${object.bytes}` : null;
 }
 
 async function append(path: string, entries: readonly Entry[], endsInsideLine: boolean): Promise<void> {

@@ -93,6 +93,8 @@ async function newRecordsOf(
 }
 
 export interface PackReader {
+  /** Returns the bytes from `from` to `to` (exclusive) of a pack's records, as many as there are; null where they cannot be read. */
+  readRange(packId: string, from: number, to: number): Promise<Uint8Array | null>;
   /** Fills `parts` with a record's bytes. Returns false if they are not those that were written. */
   read(record: PackRecord, parts: readonly Uint8Array[]): Promise<boolean>;
   close(): Promise<void>;
@@ -107,6 +109,15 @@ export function packReader(folder: string, layout: RecordLayout): PackReader {
     return handle;
   };
   return {
+    async readRange(packId, from, to) {
+      try {
+        const bytes = new Uint8Array(to - from);
+        const { bytesRead } = await (await handleOf(packId)).read(bytes, 0, bytes.length, from);
+        return bytes.subarray(0, bytesRead);
+      } catch {
+        return null;
+      }
+    },
     async read(record, parts) {
       try {
         const handle = await handleOf(record.packId);

@@ -5,11 +5,8 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll } from "vitest";
-import {
-  type FeatureCache,
-  type FeatureCacheOptions,
-  openFeatureCache,
-} from "../../../src/features/cache/feature-cache.ts";
+import { openFeatureCache } from "../../../src/features/cache/feature-cache.ts";
+import type { FeatureCache, FeatureCacheOptions } from "../../../src/features/cache/kept-features.ts";
 
 export const tensors = [
   { name: "block_out", shape: [4, 4, 8] },
