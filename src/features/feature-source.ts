@@ -10,7 +10,7 @@ import type { Shape } from "../tensor.ts";
 import { elementCount } from "../tensor.ts";
 import { concreteShapes, shapeAt } from "../topology/concrete-shapes.ts";
 import { nodeAt, tensorAt } from "../topology/layer-graph.ts";
-import { defaultCacheDirectory, localFolderOf } from "./cache/cache-directory.ts";
+import { defaultCacheDirectory, localFolderOf, requireNoLimitInBucket } from "./cache/cache-directory.ts";
 import { cachedKeys, openFeatureCache } from "./cache/feature-cache.ts";
 import type { FileIndex } from "./cache/file-index.ts";
 import { indexBeside } from "./cache/file-index.ts";
@@ -107,6 +107,7 @@ export async function openFeatureSource(
   if (settings.cache === false)
     return { ...withoutCache(cut, extraction(compute, settings, tensors, "file")), trunkKey };
   const directory = settings.cache ?? defaultCacheDirectory();
+  requireNoLimitInBucket(directory, settings.cacheMax);
   const cache = await openFeatureCache({
     directory,
     trunkKey,

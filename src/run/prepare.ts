@@ -9,7 +9,11 @@ import type { SampleReader } from "../data/sample-reader.ts";
 import { batchSamples, isSpooled, spoolBatches } from "../data/spooled-batches.ts";
 import { ensureEngine } from "../engine/backend.ts";
 import { UsageError } from "../errors.ts";
-import { defaultCacheDirectory, localFolderOf } from "../features/cache/cache-directory.ts";
+import {
+  defaultCacheDirectory,
+  localFolderOf,
+  requireNoLimitInBucket,
+} from "../features/cache/cache-directory.ts";
 import { indexBeside } from "../features/cache/file-index.ts";
 import type { CutModel, PhasedModel } from "../features/cut.ts";
 import { cutPhases } from "../features/cut.ts";
@@ -112,6 +116,7 @@ export async function prepareRun(
   { isTimed = true, step: keptStep = null }: Preparation = {},
 ): Promise<PreparedRun> {
   const started = performance.now();
+  requireNoLimitInBucket(settings.cache, settings.cacheMax);
   const given = await openModel(settings);
   const dataset =
     typeof settings.data === "string"

@@ -1,5 +1,6 @@
 import { preprocessMode } from "../data/preprocess.ts";
 import { UsageError } from "../errors.ts";
+import { defaultCacheBytes } from "../features/cache/cache-directory.ts";
 import { formatNames } from "../formats/formats.ts";
 import { nearestNames } from "../freeze/suggestions.ts";
 import type { OptionCheck } from "../options.ts";
@@ -152,7 +153,7 @@ const runSettings: { readonly [Name in keyof RunSettings]: Setting<RunSettings[N
   exif: setting(trueOrFalse, true),
   strictData: setting(trueOrFalse, false),
   cache: setting(folderOrFalse, null),
-  cacheMax: setting(wholeNumber(1), 10e9),
+  cacheMax: setting(wholeNumber(1), defaultCacheBytes),
   cacheDtype: setting(oneOf("float32", "float16"), "float32"),
   arch: setting(someText, null),
   classes: setting(wholeNumber(1), null),

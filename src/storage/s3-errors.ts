@@ -71,7 +71,7 @@ function faultOf(asked: Asked, error: ServiceError): readonly [what: string, cod
   if (/region is missing/i.test(message)) {
     return ["expected a region, got none. Set AWS_REGION (us-east-1 for a server of your own).", "s3-region"];
   }
-  if (identityFaults.has(name)) {
+  if (identityFaults.has(name) || /access key id/i.test(message)) {
     return [`expected valid credentials, got ${wasRefused}. ${credentialsAdvice}.`, "s3-credentials"];
   }
   if (name === "RequestTimeTooSkewed") {

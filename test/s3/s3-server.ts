@@ -18,8 +18,8 @@ export interface S3Server {
   newBucket(): string;
   /** Ends the server at once; what it holds stays. */
   kill(): Promise<void>;
-  /** Starts it again on the same port and folder. */
-  start(): Promise<void>;
+  /** Starts it again on the same port and folder. Only versitygw can refuse to write. */
+  start(options?: { readonly readOnly: boolean }): Promise<void>;
   /** Ends the server and removes what it held. */
   stop(): Promise<void>;
 }
@@ -40,8 +40,9 @@ export async function startS3(program: ServerProgram | undefined = serverProgram
   const root = mkdtempSync(join(tmpdir(), "s3-"));
   const port = await freePort();
   let child: ChildProcess | undefined;
-  const start = async (): Promise<void> => {
-    child = spawn(program.path, argumentsOf(program, root, port), {
+  const start = async ({ readOnly = false } = {}): Promise<void> => {
+    const flags = readOnly ? ["--readonly"] : [];
+    child = spawn(program.path, [...flags, ...argumentsOf(program, root, port)], {
       stdio: "ignore",
       env: { ...process.env, ROOT_ACCESS_KEY: accessKey, ROOT_SECRET_KEY: secretKey },
     });

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { optionName, optionSetTo } from "../../options.ts";
 import { isBucketAddress } from "../../storage/address.ts";
 import { openBucketCache, recordsInBucket } from "./bucket-cache.ts";
-import { defaultCacheDirectory } from "./cache-directory.ts";
+import { defaultCacheBytes, defaultCacheDirectory } from "./cache-directory.ts";
 import { roundToFloat16 } from "./float16.ts";
 import {
   expectLayout,
@@ -17,7 +17,6 @@ import { keyEntryBytes, recordLayout, recordParts, recordTarget } from "./record
 import { folderFiles } from "./small-files.ts";
 import { emptyTrash, evictTrunk, leaseFolder, listTrunks } from "./trunk-folder.ts";
 
-const defaultMaxBytes = 10e9;
 const renewalMs = 60_000;
 
 /**
@@ -26,7 +25,7 @@ const renewalMs = 60_000;
  * @throws {MachineError} if the folder lies in a bucket that cannot be listed.
  */
 export async function openFeatureCache(options: FeatureCacheOptions): Promise<FeatureCache> {
-  const { directory = defaultCacheDirectory(), maxBytes = defaultMaxBytes, storage = "float32" } = options;
+  const { directory = defaultCacheDirectory(), maxBytes = defaultCacheBytes, storage = "float32" } = options;
   const layout = recordLayout(options.tensors, storage);
   if (isBucketAddress(directory)) {
     return openBucketCache({ directory, trunkKey: options.trunkKey, layout, onWarning: options.onWarning });
