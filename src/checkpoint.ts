@@ -71,6 +71,8 @@ export interface Notes {
   readonly imageSize?: readonly [number, number];
   /** True if images lose their edges to have the proportions of the model's input; else they are stretched. */
   readonly crop?: boolean;
+  /** KerasHub's preprocessor of texts with its vocabulary, in a plain model that has no other place for it. */
+  readonly preprocessor?: JsonObject;
   /** BatchNormalization mode of the run that wrote the file. */
   readonly bnMode?: BatchNormMode;
   /** Paths of the layers that a run added (the new head); they are not pretrained. */

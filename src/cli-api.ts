@@ -55,4 +55,5 @@ export type { RunOption } from "./run/settings.ts";
 export { checkOf, defaultOf, resolveOptions } from "./run/settings.ts";
 export { metricNames } from "./run/sweep-folder.ts";
 export { settingText } from "./run/sweep-grid.ts";
+export { textInputOf } from "./run/text-input.ts";
 export { registrationCount } from "./topology/custom-layers.ts";

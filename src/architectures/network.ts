@@ -15,17 +15,36 @@ export interface Output {
   readonly shape: Shape;
   /** Position among the outputs of the layer; the first where absent. */
   readonly index?: number;
+  /** Number of the call of the layer; the first where absent. */
+  readonly call?: number;
+  /** Data type; float32 where absent. */
+  readonly dtype?: "float32" | "int32";
 }
+
+/** An input of a network. Its name is the layer's, and its key where the model takes several by name. */
+export interface NetworkInput {
+  readonly name?: string;
+  /** Shape with the batch. */
+  readonly shape: Shape;
+  readonly dtype?: "float32" | "int32";
+}
+
+/** Outputs in a structure that a model takes or returns: one, several in order, or by name. */
+export type Outputs = Output | readonly Output[] | Readonly<Record<string, Output>>;
 
 /** Argument of an operation of keras.ops: an output, a list of outputs, or a constant. */
 export type OperationArgument = Output | readonly Output[] | Json;
 
 /** A functional model that is built layer by layer. Configs hold the arguments that differ from Keras's defaults. */
 export interface Network {
+  /** The first input, which is the only one of most networks. */
   readonly input: Output;
+  readonly inputs: readonly Output[];
+  /** All inputs in the structure that the model takes: the only one, several by name, or in order where they have none. */
+  readonly whole: Outputs;
   /**
    * Calls a new layer on an output or a list of outputs, which are separate arguments of attention. Without a name the layer is named as Keras names it:
-   * `conv2d_1`. `keys` stand in its entry beside the config.
+   * `conv2d_1`. `keys` stand in its entry beside the config; `kwargs` are further outputs that the call takes by name.
    */
   layer(
     className: string,
@@ -33,6 +52,7 @@ export interface Network {
     given: Output | readonly Output[],
     name?: string,
     keys?: JsonObject,
+    kwargs?: Readonly<Record<string, Output>>,
   ): Output;
   /** Calls an operation of keras.ops (`Add`), with arguments in its config and at the call, and returns its first output. */
   operation(
@@ -43,12 +63,14 @@ export interface Network {
   ): Output;
   /** Calls an operation of keras.ops and returns all of its outputs. */
   operations(className: string, config: JsonObject, args: readonly OperationArgument[]): readonly Output[];
-  /** Calls a model that {@link Network.model} has returned; `shape` is that of its output. */
-  nested(model: JsonObject, given: Output, shape: Shape): Output;
+  /** Calls a model that {@link Network.model} has returned; `shape` is that of its first output. */
+  nested(model: JsonObject, given: Outputs, shape: Shape): Output;
+  /** Calls the layer of an output again, with its weights, on a structure of outputs. */
+  again(output: Output, given: Outputs): Output;
   /** Calls a Sequential made of the layers that `build` adds in order. */
   sequential(name: string, given: Output, build: (add: AddLayer) => void): Output;
   /** Returns the finished model's config in Keras 3's `.keras` dialect, layers in Keras's order. */
-  model(name: string, output: Output): JsonObject;
+  model(name: string, output: Outputs): JsonObject;
 }
 
 /** Appends a layer to a Sequential. */
@@ -63,16 +85,28 @@ const ownModules: Readonly<Record<string, string>> = {
 const version = "3.15.1";
 
 /**
- * Creates a network with one input: RGB images of `size` rows and columns, null for any size, or tensors of a shape with the batch.
+ * Creates a network with one input: RGB images of a size, null for any size, or tensors of a shape with the batch; or with several inputs.
  * `dtype` is the policy of every layer.
  */
-export function network(size: number | null | Shape, dtype: Json = float32Policy): Network {
+export function network(
+  given: number | null | Shape | readonly NetworkInput[],
+  dtype: Json = float32Policy,
+): Network {
   const counts = new Map<string, number>();
   const named = (className: string, name: string | undefined): string =>
     name ?? numbered(snakeCase(className), counts);
-  const shape: Shape = typeof size === "number" || size === null ? [null, size, size, 3] : size;
-  const input: Output = { layer: named("InputLayer", undefined), shape };
-  const entries: JsonObject[] = [{ ...inputEntry(input), name: input.layer, inbound_nodes: [] }];
+  const inputs = inputsOf(given).map(
+    ({ name, ...tensor }): Output => ({ layer: named("InputLayer", name), ...tensor }),
+  );
+  const [input] = inputs as [Output, ...Output[]];
+  const areNamed = inputsOf(given).every(({ name }) => name !== undefined);
+  const severalInputs = areNamed ? Object.fromEntries(inputs.map((each) => [each.layer, each])) : inputs;
+  const whole: Outputs = inputs.length === 1 ? input : severalInputs;
+  const entries: JsonObject[] = inputs.map((each) => ({
+    ...inputEntry(each),
+    name: each.layer,
+    inbound_nodes: [],
+  }));
   const add = (
     entry: JsonObject,
     name: string,
@@ -93,17 +127,23 @@ export function network(size: number | null | Shape, dtype: Json = float32Policy
     const entry = inModule({ class_name: className, config: { name: own, ...config } }, opModule(className));
     const shapes = operationShapes(className, config, args);
     add({ ...entry, registered_name: className }, own, args.map(written), shapes[0] ?? [], kwargs);
-    return shapes.map((shape, index) => ({ layer: own, shape, index }));
+    const [first] = args.filter(isOutput);
+    const dtype = first?.dtype;
+    return shapes.map((shape, index) => ({ layer: own, shape, index, ...(dtype && { dtype }) }));
   };
   return {
     input,
-    layer: (className, config, given, name, keys = {}) => {
+    inputs,
+    whole,
+    layer: (className, config, given, name, keys = {}, kwargs = {}) => {
       const own = named(className, name);
       const inputs = "layer" in given ? [given] : given;
       const isOne = "layer" in given;
       const args = isOne ? [tensor(given)] : attends(className) ? given.map(tensor) : [given.map(tensor)];
       const entry = { ...layerEntry(className, config, own, dtype), ...keys };
-      return add(entry, own, args, outputShape(className, config, inputs));
+      const others = Object.entries(kwargs).map(([key, output]) => [key, tensor(output)] as const);
+      const result = outputShape(className, config, inputs);
+      return add(entry, own, args, result, Object.fromEntries(others));
     },
     operation: (className, config, args, kwargs) => {
       const [output] = operate(className, config, args, kwargs);
@@ -111,7 +151,16 @@ export function network(size: number | null | Shape, dtype: Json = float32Policy
       return output;
     },
     operations: operate,
-    nested: (model, given, result) => add(model, modelName(model), [tensor(given)], result),
+    nested: (model, given, result) => add(model, modelName(model), [structure(given, tensor)], result),
+    again: ({ layer, shape }, given) => {
+      const at = entries.findIndex(({ name }) => name === layer);
+      const entry = entries[at];
+      if (!entry) throw new Error(`${layer}: expected a layer of this network`);
+      const calls = entry["inbound_nodes"] as readonly Json[];
+      const next = { args: [structure(given, tensor)], kwargs: {} };
+      entries[at] = { ...entry, inbound_nodes: [...calls, next] };
+      return { layer, call: calls.length, shape };
+    },
     sequential: (name, given, build) => {
       const start: Output = { layer: named("InputLayer", undefined), shape: given.shape };
       const layers: JsonObject[] = [inputEntry(start)];
@@ -123,7 +172,7 @@ export function network(size: number | null | Shape, dtype: Json = float32Policy
       const config: JsonObject = { name, trainable: true, layers, build_input_shape: given.shape };
       return add(inModule({ class_name: "Sequential", config }, "keras"), name, [tensor(given)], last.shape);
     },
-    model: (name, output) => inKerasOrder(name, entries, input, output),
+    model: (name, output) => inKerasOrder(name, entries, whole, output),
   };
 }
 
@@ -139,8 +188,15 @@ function numbered(base: string, counts: Map<string, number>): string {
   return count === 0 ? base : `${base}_${count}`;
 }
 
-function inputEntry({ layer, shape }: Output): JsonObject {
-  const config = { batch_shape: shape, dtype: "float32", sparse: false, name: layer };
+function inputsOf(given: number | null | Shape | readonly NetworkInput[]): readonly NetworkInput[] {
+  if (typeof given === "number" || given === null) return [{ shape: [null, given, given, 3] }];
+  const items: readonly (number | null | NetworkInput)[] = given;
+  const inputs = items.filter((item) => typeof item === "object" && item !== null);
+  return inputs.length > 0 ? inputs : [{ shape: given as Shape }];
+}
+
+function inputEntry({ layer, shape, dtype = "float32" }: Output): JsonObject {
+  const config = { batch_shape: shape, dtype, sparse: false, name: layer };
   return inModule({ class_name: "InputLayer", config }, "keras.layers");
 }
 
@@ -240,17 +296,34 @@ function knownSpec(className: string): LayerSpec {
   return spec;
 }
 
-function tensor({ layer, shape, index = 0 }: Output): JsonObject {
-  const config = { shape, dtype: "float32", keras_history: [layer, 0, index] };
+function tensor({ layer, shape, call = 0, index = 0, dtype = "float32" }: Output): JsonObject {
+  const config = { shape, dtype, keras_history: [layer, call, index] };
   return { class_name: "__keras_tensor__", config };
+}
+
+/** Returns an output as configs name the ends of a model. */
+function endpoint({ layer, call = 0, index = 0 }: Output): Json {
+  return [layer, call, index];
+}
+
+/** Returns outputs in their structure, each as `leaf` writes it. */
+function structure(given: Outputs, leaf: (output: Output) => Json): Json {
+  if (Array.isArray(given)) return (given as readonly Output[]).map(leaf);
+  if (isOneOutput(given)) return leaf(given);
+  return Object.fromEntries(Object.entries(given).map(([name, output]) => [name, leaf(output as Output)]));
+}
+
+/** Returns whether a structure is a single output. */
+export function isOneOutput(given: Outputs): given is Output {
+  return "layer" in given && typeof given.layer === "string";
 }
 
 /** Returns the config of the model with its layers in Keras's `model.layers` order. */
 function inKerasOrder(
   name: string,
   entries: readonly JsonObject[],
-  input: Output,
-  output: Output,
+  inputs: Outputs,
+  output: Outputs,
 ): JsonObject {
   const model = (layers: readonly JsonObject[]): JsonObject => ({
     ...inModule(
@@ -260,8 +333,8 @@ function inKerasOrder(
           name,
           trainable: true,
           layers,
-          input_layers: [input.layer, 0, 0],
-          output_layers: [output.layer, 0, 0],
+          input_layers: structure(inputs, endpoint),
+          output_layers: structure(output, endpoint),
         },
       },
       "keras.src.models.functional",

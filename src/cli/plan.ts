@@ -6,6 +6,7 @@ import {
   planWithCost,
   prepareRun,
   resolveOptions,
+  textInputOf,
   wholeNumber,
 } from "../cli-api.ts";
 import { readCheckpoint, replaceHead } from "../index.ts";
@@ -72,7 +73,13 @@ export const planCommand: Command<PlanValues> = {
       ...(freeze.length > 0 && { freeze }),
     });
     terminal.tell(engineLine(await ensureEngine()));
-    const context = { unit: "samples", model: file, origin: `Keras ${read.kerasVersion} ${read.format}` };
+    const texts = textInputOf(read);
+    const context = {
+      unit: "samples",
+      model: file,
+      origin: `Keras ${read.kerasVersion} ${read.format}`,
+      ...(texts && { preprocessing: texts.preprocessing }),
+    };
     if (values.json) terminal.document(plan);
     for (const line of planLines(plan, context)) terminal.print(line);
     terminal.print(

@@ -17,6 +17,7 @@ import type { SampleReader } from "./sample-reader.ts";
 import { table } from "./table.ts";
 import { isTablePath } from "./table-file.ts";
 import type { TableOptions } from "./table-plan.ts";
+import { textModel } from "./text-model.ts";
 import { takesTexts, textReader, textShapeOf } from "./texts.ts";
 
 /** Options of reading files as a model's input; the model file and its family decide what is absent. */
@@ -51,7 +52,7 @@ export const fileChecks: OptionChecks<FileOptions> = {
 
 /** Returns the kind of files that a model is fed with. @throws {TopologyError} if it takes neither images nor texts. */
 export function fileKindOf(checkpoint: Checkpoint): FileDataset["kind"] {
-  const graph = layerGraph(checkpoint);
+  const graph = layerGraph(textModel(checkpoint));
   const kind = takesTexts(graph) ? "texts" : "images";
   if (kind === "texts") textShapeOf(graph);
   else imageInputOf(graph);
@@ -78,7 +79,7 @@ export async function openData(
   const { masks, x, targets, sampleWeight, splitColumn, group } = options;
   if (isTablePath(path)) {
     refuse({ masks }, `a folder of images, got the table ${path}`);
-    const graph = layerGraph(checkpoint);
+    const graph = layerGraph(textModel(checkpoint));
     return table(path, {
       ...options,
       outputs: graph.outputs.length,

@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from "../checkpoint.ts";
 import { isObject } from "../topology/config-values.ts";
 import { customSpecOf } from "../topology/custom-layers.ts";
-import { attributeKey, variableKey } from "../topology/hub-keys.ts";
+import { attributeKey, classKey, variableKey } from "../topology/hub-keys.ts";
 
 /** A layer entry of a model config, or the model itself. */
 export interface TreeNode {
@@ -48,7 +48,7 @@ function treeNode(entry: JsonObject, prefix: string, outermost: boolean): TreeNo
   const config = entry["config"] ?? null;
   const fields = isObject(config) ? config : {};
   const name = String(entry["name"] ?? fields["name"] ?? "");
-  const className = String(entry["class_name"] ?? "");
+  const className = String(entry[classKey] ?? entry["class_name"] ?? "");
   const path = outermost ? "" : prefix + name;
   const layers = layersOf(className, config);
   const common = {

@@ -30,6 +30,7 @@ export function readNotes(json: Json | undefined): Notes {
     ...(preprocess && { preprocess }),
     ...(imageSize && { imageSize }),
     ...(json["crop"] === true && { crop: true }),
+    ...(isObject(json["preprocessor"]) && { preprocessor: json["preprocessor"] }),
     ...(bnMode && { bnMode }),
     ...(newLayers && { newLayers }),
   };
@@ -52,6 +53,7 @@ export function writeNotes(notes: Notes): JsonObject | undefined {
     ...(notes.preprocess && { preprocess: notes.preprocess }),
     ...(notes.imageSize && { image_size: notes.imageSize }),
     ...(notes.crop && { crop: true }),
+    ...(notes.preprocessor && { preprocessor: notes.preprocessor }),
     ...(notes.bnMode && { bn_mode: notes.bnMode }),
     ...(notes.newLayers && { new_layers: notes.newLayers }),
   };

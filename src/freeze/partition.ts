@@ -59,7 +59,7 @@ export function partition(graph: LayerGraph, resolution: FrozenSet): Partition {
       : couplesBatch(graph, node, layer);
     return trainable.has(node.layer) || followsBatch || (isRandomLayer(layer) && !silenced.has(node.index));
   };
-  const sides = withoutCrossingMasks(graph, isDynamic);
+  const sides = withoutCrossings(graph, isDynamic);
   return {
     sides,
     frontier: frontierOf(graph, sides),
@@ -79,12 +79,13 @@ export function couplesBatch(graph: LayerGraph, node: GraphNode, { className, co
   );
 }
 
-/** Returns the sides, after making as many mask-making calls dynamic as it takes for no mask to cross the cut. */
-function withoutCrossingMasks(graph: LayerGraph, isDynamic: (node: GraphNode) => boolean): readonly Side[] {
+/** Returns the sides, after making as many calls dynamic as it takes for nothing to cross the cut that is not kept: masks, and what is recomputed. */
+function withoutCrossings(graph: LayerGraph, isDynamic: (node: GraphNode) => boolean): readonly Side[] {
   const sides = sidesOf(graph, isDynamic);
-  const crossing = crossingMasks(graph, (node) => sides[node.index] === "static");
+  const isStatic = (node: GraphNode): boolean => sides[node.index] === "static";
+  const crossing = new Set([...crossingMasks(graph, isStatic), ...recomputedNodes(graph, isStatic)]);
   if (crossing.size === 0) return sides;
-  return withoutCrossingMasks(graph, (node) => crossing.has(node.index) || isDynamic(node));
+  return withoutCrossings(graph, (node) => crossing.has(node.index) || isDynamic(node));
 }
 
 function sidesOf(graph: LayerGraph, isDynamic: (node: GraphNode) => boolean): Side[] {
@@ -138,6 +139,16 @@ function frontierOf(graph: LayerGraph, sides: readonly Side[]): TensorRef[] {
       ? node.outputs.map((_, output) => ({ node: node.index, output })).filter((ref) => read.has(refKey(ref)))
       : [],
   );
+}
+
+/** Returns the static calls of layers that are recomputed, of which a dynamic call reads the output. */
+function recomputedNodes(graph: LayerGraph, isStatic: (node: GraphNode) => boolean): readonly number[] {
+  const layerOf = layerLookup(graph);
+  return graph.nodes
+    .filter((node) => !isStatic(node))
+    .flatMap((node) => everyRead(node).map((ref) => nodeAt(graph, ref.node)))
+    .filter((node) => isStatic(node) && specOf(layerOf(node.layer).className)?.recomputed === true)
+    .map(({ index }) => index);
 }
 
 /**

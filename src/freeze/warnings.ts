@@ -1,7 +1,7 @@
 import { optionSetTo } from "../options.ts";
 import { packageWarnings } from "../topology/dialects/package-layers.ts";
 import type { GraphLayer, LayerGraph } from "../topology/layer-graph.ts";
-import { layerLookup } from "../topology/layer-graph.ts";
+import { layerLookup, tensorAt } from "../topology/layer-graph.ts";
 import { isRandomLayer } from "../topology/layer-specs.ts";
 import type { Stages } from "../topology/stages.ts";
 import { parameterCount, weightSpecsOf } from "../topology/weights-of.ts";
@@ -125,7 +125,10 @@ function cutWarnings({ graph, stages, cut }: Resolved, parts: Partition): string
   const kind = cut.policy.kind === "through" ? "through" : "until";
   const found = blockCut(graph, stages, cut.position, kind);
   const inputs = new Set(graph.inputs.map((input) => input.ref.node));
-  const frontier = parts.frontier.filter((ref) => !inputs.has(ref.node));
+  // Whole numbers are ids and masks, which go around every block.
+  const frontier = parts.frontier.filter(
+    (ref) => !inputs.has(ref.node) && tensorAt(graph, ref).dtype === "float32",
+  );
   if (!found || frontier.length < 2) return [];
   return [`${blockText(found)} Frontier = ${frontier.length} tensors.${alternativesText(found, cut.policy)}`];
 }

@@ -6,6 +6,7 @@ import type { FileOptions } from "../data/model-files.ts";
 import { fileChecks, fileReader } from "../data/model-files.ts";
 import { sampleBatches } from "../data/sample-batches.ts";
 import type { BadFile } from "../data/sample-reader.ts";
+import { servingData } from "../data/text-model.ts";
 import { DataError, UsageError } from "../errors.ts";
 import type { OptionChecks } from "../options.ts";
 import { oneOf, requireOptions } from "../options.ts";
@@ -90,12 +91,13 @@ interface Rows {
  * console.log(loss, metrics["accuracy"]);
  */
 export async function evaluate(
-  checkpoint: Checkpoint,
+  model: Checkpoint,
   given: Dataset,
   options: EvaluateOptions = {},
 ): Promise<Evaluation> {
   requireOptions(options, evaluateChecks);
   const dataset = knownDataset(given);
+  const checkpoint = servingData(model, dataset);
   const { loss, lossWeights, metrics, weightedMetrics, task: name, split = "all" } = options;
   const [first, batches] = await opened(dataset, split);
   const asked = { loss, lossWeights, metrics, weightedMetrics, task: name, keepHead: true };

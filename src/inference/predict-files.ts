@@ -7,6 +7,7 @@ import { listTree } from "../data/file-listing.ts";
 import type { FileOptions } from "../data/model-files.ts";
 import { fileChecks, fileKindOf, fileReader } from "../data/model-files.ts";
 import { sampleBatches } from "../data/sample-batches.ts";
+import { textModel } from "../data/text-model.ts";
 import { DataError } from "../errors.ts";
 import type { OptionChecks } from "../options.ts";
 import { numberBetween, requireOptions, wholeNumber } from "../options.ts";
@@ -72,11 +73,12 @@ export async function predictFiles(
  * for await (const found of predictEach(checkpoint, ["photos/"])) console.log(JSON.stringify(found));
  */
 export async function* predictEach(
-  checkpoint: Checkpoint,
+  given: Checkpoint,
   paths: readonly string[],
   options: PredictFilesOptions = {},
 ): AsyncGenerator<FilePrediction, void, void> {
   requireOptions(options, predictChecks);
+  const checkpoint = textModel(given);
   const kind = fileKinds[fileKindOf(checkpoint)];
   const found = await Promise.all(paths.map((path) => filesAt(path, kind)));
   const named = new Set(found.flatMap(({ folder, files }) => (folder ? [] : files)));

@@ -1,4 +1,5 @@
 import { holdsHub, withoutHub } from "../architectures/hub/hub-models.ts";
+import { withoutTextInput, withPreprocessorNoted } from "../architectures/hub/text-preprocessor.ts";
 import type { Checkpoint, PreprocessMode } from "../checkpoint.ts";
 import { detectPreprocess, imageInputIn } from "../data/input-images.ts";
 import { pixelSteps } from "../data/preprocess.ts";
@@ -43,7 +44,8 @@ export async function writeCheckpoint(
     ...options
   }: WriteCheckpointOptions = {},
 ): Promise<void> {
-  const checkpoint = flat ? flatModel(given) : given;
+  const model = withoutTextInput(given);
+  const checkpoint = flat ? flatModel(model) : model;
   const format = formatNamed(options.format ?? formatAt(path));
   if (!format.operations) {
     for (const [name, value] of Object.entries({ preprocess, embedPreprocess })) {
@@ -91,7 +93,9 @@ function pixelPreparation(
 /** Returns a model of KerasHub as a plain functional model. @throws {UsageError} for a model that is none. */
 export function flatModel(checkpoint: Checkpoint): Checkpoint {
   const { modelConfig } = checkpoint;
-  if (holdsHub(modelConfig)) return { ...checkpoint, modelConfig: withoutHub(modelConfig) };
+  if (holdsHub(modelConfig)) {
+    return { ...withPreprocessorNoted(checkpoint), modelConfig: withoutHub(modelConfig) };
+  }
   throw new UsageError(
     `${optionName("flat")}: expected a model of KerasHub, got another, which is written as it is. Leave it out.`,
     "not-of-hub",

@@ -4,6 +4,7 @@ import { convolutionKernels } from "./convolution.ts";
 import { convolutionTransposeKernels } from "./convolution-transpose.ts";
 import { coreKernels } from "./core.ts";
 import { customKernelOf } from "./custom-kernels.ts";
+import { disentangledAttentionKernels } from "./disentangled-attention.ts";
 import { einsumDenseKernels } from "./einsum-dense.ts";
 import { embeddingKernels } from "./embedding.ts";
 import { encodingKernels } from "./encoding.ts";
@@ -40,6 +41,7 @@ import { regularizationKernels } from "./regularization.ts";
 import { reshapingKernels } from "./reshaping.ts";
 import { spectralNormalizationKernels } from "./spectral-normalization.ts";
 import { spectrogramKernels } from "./spectrogram.ts";
+import { textTokensKernels } from "./text-tokens.ts";
 import { wrapperKernels } from "./wrappers.ts";
 
 const kernels: ReadonlyMap<string, Kernel> = new Map(
@@ -58,6 +60,8 @@ const kernels: ReadonlyMap<string, Kernel> = new Map(
     einsumDenseKernels,
     elementwiseOpKernels,
     encodingKernels,
+    textTokensKernels,
+    disentangledAttentionKernels,
     embeddingKernels,
     graphModelKernels,
     imageOpKernels,

@@ -5,6 +5,7 @@ import { storedDataset } from "../data/dataset.ts";
 import type { FileOptions } from "../data/model-files.ts";
 import { fileChecks, fileReader } from "../data/model-files.ts";
 import type { BadFile } from "../data/sample-reader.ts";
+import { servingData } from "../data/text-model.ts";
 import { ensureEngine } from "../engine/backend.ts";
 import { extractArrays } from "../features/array-features.ts";
 import type { CutModel } from "../features/cut.ts";
@@ -89,9 +90,9 @@ export async function extractFeatures(
   options: ExtractOptions = {},
 ): Promise<Features | ShardFeatures> {
   requireOptions(options, extractChecks);
-  const checkpoint = withNamedWeights(unnamed);
   const started = performance.now();
   const dataset = storedDataset(given);
+  const checkpoint = servingData(withNamedWeights(unnamed), dataset);
   const shard = options.shard && checkedShard(options.shard);
   const engine = await ensureEngine();
   const graph = withActivityPenalties(layerGraph(checkpoint), checkpoint.kerasVersion);

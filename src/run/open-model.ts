@@ -1,4 +1,5 @@
 import type { Checkpoint, CheckpointFormat } from "../checkpoint.ts";
+import { servingData } from "../data/text-model.ts";
 import { KerasFileError, UsageError } from "../errors.ts";
 import { readCheckpoint } from "../formats/checkpoint-file.ts";
 import { formatNamed } from "../formats/formats.ts";
@@ -10,12 +11,12 @@ import { modelFileAt } from "./folder.ts";
 import type { RunSettings } from "./settings.ts";
 
 /** Reads the model. A weight that is not a number would make every prediction and every gradient one. */
-export async function openModel({ model, arch, flat }: RunSettings): Promise<Checkpoint> {
+export async function openModel({ model, data, arch, flat }: RunSettings): Promise<Checkpoint> {
   const given =
     typeof model === "string"
       ? await readCheckpoint(modelFileAt(model), { ...(arch !== null && { arch }) })
       : withNamedWeights(model);
-  const checkpoint = flat ? flatModel(given) : given;
+  const checkpoint = servingData(flat ? flatModel(given) : given, data);
   for (const [path, layer] of checkpoint.weights) {
     for (const { name, data } of layer) {
       if (!(data instanceof Float32Array || data instanceof Float64Array)) continue;

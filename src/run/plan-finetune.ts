@@ -1,3 +1,4 @@
+import { withTextInput } from "../architectures/hub/text-preprocessor.ts";
 import type { BatchNormMode, Checkpoint } from "../checkpoint.ts";
 import type { CutModel } from "../features/cut.ts";
 import { cutCheckpoint } from "../features/cut.ts";
@@ -26,7 +27,7 @@ export interface PlanFinetuneOptions {
  */
 export function planFinetune(checkpoint: Checkpoint, options: PlanFinetuneOptions = {}): FinetunePlan {
   const { freeze, bnMode } = resolveSome(["freeze", "bnMode"], options);
-  const { model, resolution, cut } = cutCheckpoint(checkpoint, {
+  const { model, resolution, cut } = cutCheckpoint(withTextInput(checkpoint), {
     freeze: freeze === "auto" ? undefined : freeze,
     bnMode,
   });

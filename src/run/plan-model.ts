@@ -1,3 +1,4 @@
+import { withTextInput } from "../architectures/hub/text-preprocessor.ts";
 import type { Checkpoint } from "../checkpoint.ts";
 import { ensureEngine } from "../engine/backend.ts";
 import { cutCheckpoint } from "../features/cut.ts";
@@ -22,7 +23,7 @@ export async function planWithCost(
 ): Promise<FinetunePlan> {
   const { freeze, bnMode } = resolveSome(["freeze", "bnMode"], options);
   const engine = await ensureEngine();
-  const { model, resolution, cut } = cutCheckpoint(checkpoint, {
+  const { model, resolution, cut } = cutCheckpoint(withTextInput(checkpoint), {
     freeze: freeze === "auto" ? undefined : freeze,
     bnMode,
   });

@@ -1,4 +1,5 @@
 import { basename } from "node:path";
+import { withoutTextInput } from "../architectures/hub/text-preprocessor.ts";
 import type { Checkpoint } from "../checkpoint.ts";
 import { inputsInOrder } from "../data/arrays.ts";
 import { knownDataset } from "../data/batches.ts";
@@ -7,6 +8,7 @@ import { sampleUnit } from "../data/dataset.ts";
 import { type DataOptions, openData } from "../data/model-files.ts";
 import type { SampleReader } from "../data/sample-reader.ts";
 import { batchSamples, isSpooled, spoolBatches } from "../data/spooled-batches.ts";
+import { takesTexts } from "../data/texts.ts";
 import { ensureEngine } from "../engine/backend.ts";
 import { UsageError } from "../errors.ts";
 import {
@@ -68,6 +70,7 @@ import { plannedPhases } from "./planned-phases.ts";
 import type { AskedPhase } from "./recipes.ts";
 import { layerDecayOf } from "./recipes.ts";
 import type { RunSettings } from "./settings.ts";
+import { textInputOf } from "./text-input.ts";
 
 /** A run with everything decided and nothing computed yet: what `--dry-run` prints. Its cut is the earliest of its phases. */
 export interface PreparedRun extends CutModel {
@@ -149,6 +152,7 @@ export async function prepareRun(
   const { model, earliest: cut } = cuts;
   for (const phase of cuts.phases) requireTrainable(phase.cut);
   const { reader: plainReader, image } = inputOf(dataset, model, given, settings);
+  const texts = takesTexts(model) ? textInputOf(given, dataset) : null;
   const objective = objectiveOf(task, model, given.kerasVersion);
   requireTargets(dataset, model, objective);
   const augmentation = augmentationOf(settings, { model, cut, dataset, image, objective });
@@ -279,6 +283,7 @@ export async function prepareRun(
         ...(typeof settings.model === "string" && { model: basename(settings.model) }),
         origin: `Keras ${given.kerasVersion} ${given.format}`,
         ...(image && { preprocessing: `${image.preprocess} (${image.reason})` }),
+        ...(texts && { preprocessing: texts.preprocessing }),
         policy,
         ...(newHead && { newHead }),
         unit: sampleUnit(dataset),
@@ -313,11 +318,16 @@ export async function prepareRun(
       ...(dataset.warnings ?? []),
       ...new Set(cuts.phases.flatMap(({ resolution }) => resolution.warnings)),
       image?.warning,
+      texts?.warning,
       ...optimizerWarnings(optimizer),
       ...(augmentation?.warnings ?? []),
       ...(split > 1 ? splitWarnings(cuts, optimizers, step, trainSamples) : []),
       ...(settings.memory === null && keptStep === null ? roomWarnings(plans, engine) : []),
-      ...writingWarnings(headed.checkpoint, outputFormat, settings.outputKeras ? "early" : "current"),
+      ...writingWarnings(
+        withoutTextInput(headed.checkpoint),
+        outputFormat,
+        settings.outputKeras ? "early" : "current",
+      ),
     ].filter((message) => message !== undefined),
   };
 }

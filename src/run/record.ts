@@ -1,3 +1,4 @@
+import { withoutTextInput } from "../architectures/hub/text-preprocessor.ts";
 import { sampleUnit } from "../data/dataset.ts";
 import type { EngineInfo } from "../engine/backend.ts";
 import type { History } from "../training/history.ts";
@@ -21,7 +22,7 @@ export function runRecord(
   const moving = new Map([...weights].map(([path, layer]) => [path, new Set(layer.map(({ name }) => name))]));
   const figures = features.figures();
   return {
-    checkpoint,
+    checkpoint: withoutTextInput(checkpoint),
     history,
     bestEpoch,
     plan: run.plan,

@@ -102,6 +102,8 @@ export interface LayerSpec {
   readonly couplesBatch?: boolean | ((call: Pick<CallShapes, "config" | "inputs">) => boolean);
   /** True if the layer is applied to each element on its own, so that a stride or slice can be moved across it. */
   readonly elementwise?: boolean;
+  /** True if a call that a training step reads runs in that step, and its output is not kept for each sample: it is larger than its use. */
+  readonly recomputed?: boolean;
   /** Text that changes with the computation of a registered class. Cached features depend on it. */
   readonly codeIdentity?: string;
 }

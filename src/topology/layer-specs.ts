@@ -12,6 +12,7 @@ import { convolutionSpecs } from "./specs/convolution.ts";
 import { convolutionTransposeSpecs } from "./specs/convolution-transpose.ts";
 import { coreSpecs } from "./specs/core.ts";
 import { denseSpecs } from "./specs/dense.ts";
+import { disentangledAttentionSpecs } from "./specs/disentangled-attention.ts";
 import { einsumDenseSpecs } from "./specs/einsum-dense.ts";
 import { embeddingSpecs } from "./specs/embedding.ts";
 import { encodingSpecs } from "./specs/encoding.ts";
@@ -40,6 +41,7 @@ import { regularizationSpecs } from "./specs/regularization.ts";
 import { reshapingSpecs } from "./specs/reshaping.ts";
 import { spectralNormalizationSpec } from "./specs/spectral-normalization.ts";
 import { spectrogramSpecs } from "./specs/spectrogram.ts";
+import { textTokensSpecs } from "./specs/text-tokens.ts";
 import { wrapperSpecs } from "./specs/wrappers.ts";
 
 const specs: ReadonlyMap<string, LayerSpec> = new Map(
@@ -57,6 +59,7 @@ const specs: ReadonlyMap<string, LayerSpec> = new Map(
     regularizationSpecs,
     preprocessingSpecs,
     encodingSpecs,
+    textTokensSpecs,
     augmentationSpecs,
     applicationSpecs,
     elementwiseOpSpecs,
@@ -73,6 +76,7 @@ const specs: ReadonlyMap<string, LayerSpec> = new Map(
     windowOpSpecs,
     embeddingSpecs,
     attentionSpecs,
+    disentangledAttentionSpecs,
     einsumDenseSpecs,
     recurrentSpecs,
     convLstmSpecs,

@@ -4,6 +4,7 @@ import { concreteShapes } from "./concrete-shapes.ts";
 import { headOf } from "./head-of.ts";
 import type { GraphLayer, GraphNode, LayerGraph } from "./layer-graph.ts";
 import { layerLookup, nodeAt } from "./layer-graph.ts";
+import { textStages } from "./text-stages.ts";
 import { weightSpecsOf } from "./weights-of.ts";
 
 /** Stages of a network: parts that a user can name, such as `conv4`, `block6` or `head`. */
@@ -26,8 +27,9 @@ export interface Stages {
  * lie in numbered blocks (`transformer_block_3/mha`), the block does, and `stem` what comes before; else `convN`. Layers after the last resolution form the stages `top` and `head`.
  */
 export function stagesOf(graph: LayerGraph): Stages {
-  const numbers = stageNumbers(graph);
-  const labels = stageLabels(graph, numbers);
+  const blocks = textStages(graph);
+  const numbers = blocks ? new Map<string, number>() : stageNumbers(graph);
+  const labels = blocks ?? stageLabels(graph, numbers);
   const ordered = [...new Set(graph.layers.flatMap((layer) => labels.get(layer.path) ?? []))];
   return {
     labels: ordered,

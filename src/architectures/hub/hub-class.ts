@@ -1,5 +1,5 @@
 /** @file The classes of KerasHub as values: how the network of each is built from its config. */
-import type { Output } from "../network.ts";
+import type { NetworkInput, Output } from "../network.ts";
 import type { HubNetwork } from "./hub-network.ts";
 
 /** A backbone: a functional model whose arguments decide its layers. */
@@ -7,8 +7,10 @@ export interface HubBackbone {
   readonly className: string;
   /** Names of the networks that it builds, for the documentation. */
   readonly networks: string;
-  /** Adds the layers behind the input and returns the output. */
-  build(net: HubNetwork, config: HubNetwork["config"]): Output;
+  /** Adds the layers behind the inputs and returns the output, or several by name. */
+  build(net: HubNetwork, config: HubNetwork["config"]): Output | Readonly<Record<string, Output>>;
+  /** The inputs, where they are not one image. */
+  readonly inputs?: readonly NetworkInput[];
   /** The key of the config that holds the shape of an image; `image_shape` where absent. */
   readonly shapeKey?: string;
 }
@@ -27,6 +29,8 @@ export interface HubHead {
   build(net: HubNetwork, config: HubNetwork["config"], features: Output): Output;
   /** Name of the layer with the scores, whose units and activation are arguments of the task. */
   readonly scores: string;
+  /** Name of the backbone's output that the head takes, of a backbone with several. */
+  readonly features?: string;
   /** False if the task has no argument for the activation of its scores. */
   readonly hasActivation?: boolean;
 }

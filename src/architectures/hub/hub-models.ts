@@ -1,12 +1,11 @@
 /** @file Classes of KerasHub as functional models: built from their arguments, and found again in a functional model. */
 import type { Json, JsonObject } from "../../checkpoint.ts";
 import { TopologyError } from "../../errors.ts";
-import type { Shape } from "../../tensor.ts";
 import { isObject } from "../../topology/config-values.ts";
 import { editLayers, entryName, layersOf, withLayers } from "../../topology/edit-config.ts";
-import { argumentsKey, attributeKey, variableKey } from "../../topology/hub-keys.ts";
+import { argumentsKey, attributeKey, classKey, variableKey } from "../../topology/hub-keys.ts";
 import { snakeCase } from "../../topology/naming.ts";
-import { type Network, network } from "../network.ts";
+import { isOneOutput, type Network, type NetworkInput, network, type Output } from "../network.ts";
 import type { HubBackbone, HubTask } from "./hub-class.ts";
 import { hubNetwork } from "./hub-network.ts";
 import { backboneNamed, taskNamed } from "./known-classes.ts";
@@ -48,11 +47,13 @@ function hasBackbone({ config }: JsonObject): boolean {
   return isObject(config ?? null) && "backbone" in (config as JsonObject);
 }
 
-interface Expanded {
-  readonly entry: JsonObject;
-  readonly input: Shape;
-  readonly output: Shape;
+interface Built {
+  readonly model: JsonObject;
+  readonly inputs: readonly NetworkInput[];
+  readonly output: Output | Readonly<Record<string, Output>>;
 }
+
+type Expanded = Pick<Built, "inputs" | "output"> & { readonly entry: JsonObject };
 
 function expanded(entry: JsonObject): Expanded {
   const className = String(entry["class_name"]);
@@ -65,21 +66,20 @@ function expanded(entry: JsonObject): Expanded {
   const functional = built.model["config"] as JsonObject;
   const flags = { trainable: config["trainable"] ?? true };
   const own = { module: "keras_hub.models", ...entry, registered_name: `keras_hub>${className}` };
-  return { ...built, entry: { ...own, config: { ...functional, ...flags }, [argumentsKey]: config } };
+  const { inputs, output } = built;
+  return { inputs, output, entry: { ...own, config: { ...functional, ...flags }, [argumentsKey]: config } };
 }
 
-interface Built {
-  readonly model: JsonObject;
-  readonly input: Shape;
-  readonly output: Shape;
-}
-
-function backboneModel({ build, shapeKey = "image_shape" }: HubBackbone, config: JsonObject): Built {
+function backboneModel(
+  { build, shapeKey = "image_shape", inputs: given }: HubBackbone,
+  config: JsonObject,
+): Built {
   const sizes = config[shapeKey];
-  const input: Shape = [null, ...(Array.isArray(sizes) ? (sizes as (number | null)[]) : [null, null, 3])];
-  const net = startedNetwork(input, config["dtype"]);
+  const image = [null, ...(Array.isArray(sizes) ? (sizes as (number | null)[]) : [null, null, 3])];
+  const inputs = given ?? [{ shape: image }];
+  const net = startedNetwork(inputs, config["dtype"]);
   const output = build(hubNetwork(net, config), config);
-  return { model: net.model(nameOf(config), output), input, output: output.shape };
+  return { model: net.model(nameOf(config), output), inputs, output };
 }
 
 function taskModel({ backbone, head }: HubTask, config: JsonObject): Built {
@@ -91,16 +91,27 @@ function taskModel({ backbone, head }: HubTask, config: JsonObject): Built {
       "malformed",
     );
   }
-  const inner = expanded(entry);
-  const { [argumentsKey]: own, build_config: _build, compile_config: _compile, ...model } = inner.entry;
-  const net = startedNetwork(inner.input, config["head_dtype"] ?? (own as JsonObject)["dtype"]);
-  const features = net.nested(model, net.input, inner.output);
-  const output = head.build(hubNetwork(net, config), config, features);
-  return { model: net.model(nameOf(config), output), input: inner.input, output: output.shape };
+  const { entry: innerEntry, inputs, output: given } = expanded(entry);
+  const { [argumentsKey]: own, build_config: _build, compile_config: _compile, ...model } = innerEntry;
+  const net = startedNetwork(inputs, config["head_dtype"] ?? (own as JsonObject)["dtype"]);
+  const taken = outputNamed(given, head.features);
+  const called = net.nested(model, net.whole, taken.shape);
+  const output = head.build(hubNetwork(net, config), config, { ...called, index: taken.index ?? 0 });
+  return { model: net.model(nameOf(config), output), inputs, output };
 }
 
-function startedNetwork(input: Shape, dtype: Json | undefined): Network {
-  return dtype === undefined || dtype === null ? network(input) : network(input, dtype);
+/** Returns one of the outputs of a backbone, with its place among those that the model returns. */
+function outputNamed(outputs: Built["output"], name: string | undefined): Output {
+  if (isOneOutput(outputs)) return { ...outputs, index: 0 };
+  const index = Object.keys(outputs).sort().indexOf(String(name));
+  const output = outputs[String(name)];
+  if (!output)
+    throw new Error(`a backbone's output ${name}: expected one of ${Object.keys(outputs).join(", ")}`);
+  return { ...output, index };
+}
+
+function startedNetwork(inputs: readonly NetworkInput[], dtype: Json | undefined): Network {
+  return dtype === undefined || dtype === null ? network(inputs) : network(inputs, dtype);
 }
 
 /**
@@ -170,18 +181,30 @@ function scoresAlike(entry: JsonObject, other: JsonObject): JsonObject {
   return editLayers(entry, ({ json }) => (json === own ? { ...own, config: theirs } : json));
 }
 
-/** Returns the config as plain functional models throughout, which every Keras 3 opens. */
+/** Layers of KerasHub that are no layers of Keras here. */
+const layersOfHub: ReadonlySet<Json> = new Set(["DisentangledSelfAttention", "RelativeEmbedding"]);
+
+/**
+ * Returns the config as plain functional models throughout, which every Keras 3 opens.
+ * @throws {TopologyError} naming a layer that Keras does not have.
+ */
 export function withoutHub(modelConfig: JsonObject): JsonObject {
   return editLayers(
     plainEntry(modelConfig),
-    ({ json }) => plainEntry(json),
+    ({ path, json }) => {
+      if (!layersOfHub.has(json["class_name"] ?? null)) return plainEntry(json);
+      throw new TopologyError(
+        `${path}: KerasHub's ${String(json["class_name"])} is no layer of Keras, so that the model cannot be a plain one. Leave out --flat and write .keras.`,
+        "not-of-keras",
+      );
+    },
     ({ json }) => plainEntry(json),
   );
 }
 
 /** Returns an entry without what tells of KerasHub. */
 function plainEntry(entry: JsonObject): JsonObject {
-  const own: readonly string[] = [argumentsKey, attributeKey, variableKey];
+  const own: readonly string[] = [argumentsKey, attributeKey, classKey, variableKey];
   const plain = inPlainClass(entry);
   if (!own.some((key) => key in entry)) return plain;
   return Object.fromEntries(Object.entries(plain).filter(([key]) => !own.includes(key)));

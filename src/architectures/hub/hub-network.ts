@@ -9,12 +9,22 @@ export interface HubNetwork extends Network {
   /** The arguments of the class. */
   readonly config: JsonObject;
   relu(given: Output, name?: string): Output;
-  /** Adds a layer of KerasHub that is made of layers of Keras, as a model of these. */
-  composite(className: string, name: string, given: Output, build: BuildComposite): Output;
+  /** Adds a layer of KerasHub that is made of layers of Keras, as a model of these, with one input or several in order. */
+  composite(
+    className: string,
+    name: string,
+    given: Output | readonly Output[],
+    build: BuildComposite,
+  ): Output;
 }
 
-/** Adds the layers of a composite behind its input `given` and returns the output. */
-export type BuildComposite = (add: HubLayer, given: Output, name: string) => Output;
+/** Adds the layers of a composite behind its input `given`, the first of `inputs`, and returns the output. */
+export type BuildComposite = (
+  add: HubLayer,
+  given: Output,
+  name: string,
+  inputs: readonly Output[],
+) => Output;
 
 /** Adds a layer to a composite: the attribute that holds it there (null for one made at each call), then as {@link Network.layer}. */
 export interface HubLayer {
@@ -24,6 +34,7 @@ export interface HubLayer {
     config: JsonObject,
     given: Output | readonly Output[],
     name?: string,
+    kwargs?: Readonly<Record<string, Output>>,
   ): Output;
   /** Adds a composite inside this one. */
   composite(attribute: string, className: string, name: string, given: Output, build: BuildComposite): Output;
@@ -64,19 +75,26 @@ export function hubNetwork(net: Network, config: JsonObject): HubNetwork {
 function compositeModel(
   className: string,
   name: string,
-  given: Output,
+  given: Output | readonly Output[],
   build: BuildComposite,
   dtype: Json | undefined,
 ): { readonly model: JsonObject; readonly output: Output } {
-  const inner = network(given.shape, dtype);
+  const taken = "layer" in given ? [given] : given;
+  const inner = network(
+    taken.map(({ shape, dtype: own }) => ({ shape, ...(own && { dtype: own }) })),
+    dtype,
+  );
   const add = (
     attribute: string | null,
     layerClass: string,
     config: JsonObject,
     input: Output | readonly Output[],
     own?: string,
-  ): Output =>
-    inner.layer(layerClass, config, input, own, attribute === null ? {} : { [attributeKey]: attribute });
+    kwargs?: Readonly<Record<string, Output>>,
+  ): Output => {
+    const keys = attribute === null ? {} : { [attributeKey]: attribute };
+    return inner.layer(layerClass, config, input, own, keys, kwargs);
+  };
   const layer: HubLayer = Object.assign(add, {
     composite: (attribute: string, innerClass: string, own: string, from: Output, steps: BuildComposite) => {
       const { model, output } = compositeModel(innerClass, own, from, steps, dtype);
@@ -87,7 +105,7 @@ function compositeModel(
     operations: inner.operations,
     variable: (variable: HubVariable, like: Output) => addVariable(inner, variable, like),
   });
-  const output = build(layer, inner.input, name);
+  const output = build(layer, inner.input, name, inner.inputs);
   const model = {
     ...inner.model(name, output),
     class_name: className,

@@ -1,3 +1,6 @@
+import { albertBackbone, electraBackbone } from "./albert.ts";
+import { bertBackbone, pooledHead } from "./bert.ts";
+import { debertaBackbone, debertaHead } from "./deberta.ts";
 import { deitBackbone, deitHead } from "./deit.ts";
 import { densenetBackbone } from "./densenet.ts";
 import { efficientnetBackbone } from "./efficientnet.ts";
@@ -5,6 +8,7 @@ import type { HubBackbone, HubHead, HubTask } from "./hub-class.ts";
 import { activationOf, numberOf } from "./hub-network.ts";
 import { mobilenetBackbone, mobilenetHead } from "./mobilenet.ts";
 import { resnetBackbone } from "./resnet.ts";
+import { distilBertBackbone, distilBertHead, robertaBackbone, robertaHead } from "./roberta.ts";
 import { vggBackbone, vggHead } from "./vgg.ts";
 import { vitBackbone, vitHead } from "./vit.ts";
 import { xceptionBackbone } from "./xception.ts";
@@ -26,11 +30,17 @@ const imageClassifierHead: HubHead = {
 };
 
 const backbones: readonly HubBackbone[] = [
+  albertBackbone,
+  bertBackbone,
+  debertaBackbone,
   deitBackbone,
   densenetBackbone,
+  distilBertBackbone,
   efficientnetBackbone,
+  electraBackbone,
   mobilenetBackbone,
   resnetBackbone,
+  robertaBackbone,
   vggBackbone,
   vitBackbone,
   xceptionBackbone,
@@ -48,11 +58,27 @@ const imageClassifiers: Readonly<Record<string, HubHead>> = {
   Xception: imageClassifierHead,
 };
 
-const tasks: readonly HubTask[] = Object.entries(imageClassifiers).map(([family, head]) => ({
-  className: `${family}ImageClassifier`,
-  backbone: `${family}Backbone`,
-  head,
-}));
+/** Heads of the text classifiers, by the name of their backbone without its ending. */
+const textClassifiers: Readonly<Record<string, HubHead>> = {
+  Albert: pooledHead("output_dropout"),
+  Bert: pooledHead("classifier_dropout"),
+  DebertaV3: debertaHead,
+  DistilBert: distilBertHead,
+  Roberta: robertaHead,
+};
+
+const tasks: readonly HubTask[] = [
+  ...tasksOf(imageClassifiers, "ImageClassifier"),
+  ...tasksOf(textClassifiers, "TextClassifier"),
+];
+
+function tasksOf(heads: Readonly<Record<string, HubHead>>, kind: string): readonly HubTask[] {
+  return Object.entries(heads).map(([family, head]) => ({
+    className: `${family}${kind}`,
+    backbone: `${family}Backbone`,
+    head,
+  }));
+}
 
 /** Returns the backbone of that class name, undefined if it is not known. */
 export function backboneNamed(className: string): HubBackbone | undefined {

@@ -1,4 +1,5 @@
 import { withoutHub } from "../../architectures/hub/hub-models.ts";
+import { withPreprocessorNoted } from "../../architectures/hub/text-preprocessor.ts";
 import type { Checkpoint, Weight } from "../../checkpoint.ts";
 import { TopologyError } from "../../errors.ts";
 import type { VirtualFile } from "../../hdf5/file-system.ts";
@@ -20,7 +21,7 @@ import { legacyOrder } from "./group-weights.ts";
  * @throws {TopologyError} naming the layer that Keras could not read back.
  */
 export async function writeKerasH5(file: VirtualFile, label: string, original: Checkpoint): Promise<void> {
-  const plain = { ...original, modelConfig: withoutHub(original.modelConfig) };
+  const plain = { ...withPreprocessorNoted(original), modelConfig: withoutHub(original.modelConfig) };
   const checkpoint = inDialect(plain, dialectInH5(plain));
   const notes = writeNotes(checkpoint.notes);
   const writer = await createHdf5(file, label);

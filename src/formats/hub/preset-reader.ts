@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { hubArguments, withHubNetworks } from "../../architectures/hub/hub-models.ts";
 import { imageNotesOf } from "../../architectures/hub/image-converter.ts";
@@ -12,6 +12,7 @@ import { modelTree, type TreeNode } from "../model-tree.ts";
 import { notesKey, readNotes } from "../notes.ts";
 import { readJsonFile, withSource } from "../source.ts";
 import { readPlaced } from "../stored-weights.ts";
+import { withTokenizerAssets } from "./tokenizer-assets.ts";
 
 /** @file Reads preset folders of KerasHub (`keras_hub/src/utils/preset_utils.py`). */
 
@@ -22,6 +23,8 @@ export const taskName = "task.json";
 export const metadataName = "metadata.json";
 export const weightsName = "model.weights.h5";
 export const taskWeightsName = "task.weights.h5";
+/** The folder of the tokenizer's vocabulary. */
+export const tokenizerFolder: string = join("assets", "tokenizer");
 
 /** Returns whether a folder is a preset: no run folder has a file of these names. */
 export function isPreset(folder: string): boolean {
@@ -35,7 +38,10 @@ export function isPreset(folder: string): boolean {
 export async function readPreset(folder: string, values: boolean): Promise<Checkpoint> {
   const hasTask = existsSync(join(folder, taskName));
   const entry = readJsonFile(join(folder, hasTask ? taskName : configName));
-  const modelConfig = withHubNetworks(entry);
+  const modelConfig = withTokenizerAssets(withHubNetworks(entry), (name) => {
+    const path = join(folder, tokenizerFolder, name);
+    return existsSync(path) ? readFileSync(path) : undefined;
+  });
   if (!hubArguments(modelConfig)) {
     throw new KerasFileError(
       `${folder}: expected a preset of KerasHub, got the class ${JSON.stringify(entry["class_name"] ?? null)}.`,

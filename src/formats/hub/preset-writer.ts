@@ -19,8 +19,10 @@ import {
   metadataName,
   taskName,
   taskWeightsName,
+  tokenizerFolder,
   weightsName,
 } from "./preset-reader.ts";
+import { splitTokenizerAssets } from "./tokenizer-assets.ts";
 
 /** The release of KerasHub in whose form presets are written. */
 const hubVersion = "0.32.0";
@@ -39,7 +41,8 @@ export async function writePreset(path: string, checkpoint: Checkpoint): Promise
     );
   }
   refuseOthers(path);
-  const given = entry["config"] as JsonObject;
+  const { entry: plain, files } = splitTokenizerAssets(entry);
+  const given = plain["config"] as JsonObject;
   const isTask = isObject(given["backbone"] ?? null);
   const whole = { ...checkpoint, modelConfig: withHubNetworks(entry) };
   const backbone = isTask ? backboneOf(whole) : whole;
@@ -47,7 +50,8 @@ export async function writePreset(path: string, checkpoint: Checkpoint): Promise
   const preprocessor = isObject(given["preprocessor"] ?? null)
     ? (given["preprocessor"] as JsonObject)
     : undefined;
-  const converter = preprocessor && (preprocessor["config"] as JsonObject)["image_converter"];
+  const parts = preprocessor && (preprocessor["config"] as JsonObject);
+  const [converter, tokenizer] = [parts?.["image_converter"], parts?.["tokenizer"]];
   const notes = writeNotes(checkpoint.notes);
   const metadata: JsonObject = {
     keras_version: checkpoint.kerasVersion,
@@ -60,15 +64,21 @@ export async function writePreset(path: string, checkpoint: Checkpoint): Promise
   const texts: Readonly<Record<string, Json | undefined>> = {
     [metadataName]: metadata,
     [configName]: stored(backboneEntry),
-    [taskName]: isTask ? stored(entry) : undefined,
+    [taskName]: isTask ? stored(plain) : undefined,
     "preprocessor.json": preprocessor && stored(preprocessor),
     "image_converter.json": isObject(converter ?? null) ? stored(converter as JsonObject) : undefined,
+    "tokenizer.json": isObject(tokenizer ?? null) ? stored(tokenizer as JsonObject) : undefined,
   };
   await replaceFolder(path, async (folder) => {
     mkdirSync(folder, { recursive: true });
     for (const [name, json] of Object.entries(texts)) {
       if (json === undefined) continue;
       await replaceFile(join(folder, name), async (file) => writeFileSync(file, stringifyPythonJson(json)));
+    }
+    if (files.size > 0) mkdirSync(join(folder, tokenizerFolder), { recursive: true });
+    for (const [name, bytes] of files) {
+      const path = join(folder, tokenizerFolder, name);
+      await replaceFile(path, async (file) => writeFileSync(file, bytes));
     }
     await writeWeights(join(folder, weightsName), modelTree(backbone.modelConfig), backbone);
     if (isTask) await writeWeights(join(folder, taskWeightsName), backboneIn(whole.modelConfig).rest, whole);
@@ -121,7 +131,7 @@ function taskKind(className: string): string {
 
 const presetFiles: readonly string[] = [
   ...[metadataName, configName, taskName, weightsName, taskWeightsName],
-  ...["preprocessor.json", "image_converter.json"],
+  ...["preprocessor.json", "image_converter.json", "tokenizer.json", "assets"],
 ];
 
 function refuseOthers(path: string): void {

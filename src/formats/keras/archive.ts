@@ -1,5 +1,11 @@
-import { asHubClasses, inHubClasses, withHubNetworks } from "../../architectures/hub/hub-models.ts";
+import {
+  asHubClass,
+  asHubClasses,
+  inHubClasses,
+  withHubNetworks,
+} from "../../architectures/hub/hub-models.ts";
 import { imageNotesOf } from "../../architectures/hub/image-converter.ts";
+import { withPreprocessorNoted } from "../../architectures/hub/text-preprocessor.ts";
 import type { Checkpoint, Json, JsonObject, Weight } from "../../checkpoint.ts";
 import { KerasFileError } from "../../errors.ts";
 import type { Hdf5Group } from "../../hdf5/reader.ts";
@@ -11,6 +17,7 @@ import type { ZipEntry } from "../../zip/reader.ts";
 import { createZip } from "../../zip/writer.ts";
 import { inDialect } from "../dialect-writing.ts";
 import { refuseForeignArchive } from "../foreign-files.ts";
+import { splitTokenizerAssets, withTokenizerAssets } from "../hub/tokenizer-assets.ts";
 import { layerSlots } from "../layer-slots.ts";
 import { modelTree } from "../model-tree.ts";
 import { notesKey, readNotes, writeNotes } from "../notes.ts";
@@ -28,6 +35,8 @@ const configName = "config.json";
 const metadataName = "metadata.json";
 const weightsName = "model.weights.h5";
 const compileKey = "compile_config";
+/** The folder of a tokenizer's vocabulary, which names the attributes that hold it. */
+const tokenizerFolder = "assets/preprocessor/tokenizer/";
 /** The largest config in bytes. A larger entry is refused before it is unpacked. */
 const configLimit = 100e6;
 
@@ -54,7 +63,10 @@ export async function readKerasArchive(
   const { [compileKey]: trainingConfig, ...written } = config;
   const version = metadata["keras_version"];
   const kerasVersion = typeof version === "string" ? version : "3";
-  const plainConfig = withHubNetworks(kerasVersion.startsWith("2") ? withoutNumpyValues(written) : written);
+  const network = withHubNetworks(kerasVersion.startsWith("2") ? withoutNumpyValues(written) : written);
+  const plainConfig = withTokenizerAssets(network, (name) =>
+    readWhole(entries, tokenizerFolder + name, label),
+  );
   const weightsEntry = entries.get(weightsName);
   if (!weightsEntry) throw new KerasFileError(`${label}: has no ${weightsName}.`, "structure");
   const place = `${label}: ${weightsName}`;
@@ -91,6 +103,19 @@ function readJson(
   name: string,
   label: string,
 ): JsonObject | undefined {
+  const bytes = readWhole(entries, name, label);
+  if (!bytes) return undefined;
+  const json = parsePythonJson(new TextDecoder().decode(bytes), `${label}: ${name}`);
+  if (isObject(json)) return json;
+  throw new KerasFileError(`${label}: ${name}: expected an object.`, "structure");
+}
+
+/** Reads a file of an archive, undefined if there is none. @throws {KerasFileError} for one that is larger than any config. */
+function readWhole(
+  entries: ReadonlyMap<string, ZipEntry>,
+  name: string,
+  label: string,
+): Uint8Array | undefined {
   const entry = entries.get(name);
   if (!entry) return undefined;
   if (entry.size > configLimit) {
@@ -99,9 +124,7 @@ function readJson(
       "size",
     );
   }
-  const json = parsePythonJson(new TextDecoder().decode(entry.read()), `${label}: ${name}`);
-  if (isObject(json)) return json;
-  throw new KerasFileError(`${label}: ${name}: expected an object.`, "structure");
+  return entry.read();
 }
 
 function readOptimizer(root: Hdf5Group): readonly Weight[] | undefined {
@@ -123,9 +146,11 @@ export async function writeKerasArchive(
   const checkpoint = inDialect(original, "keras3");
   const { modelConfig, trainingConfig, kerasVersion } = checkpoint;
   const zip = createZip(descriptor);
-  const written = asHubClasses(modelConfig);
+  const { entry: written, files } = splitTokenizerAssets(asHubClasses(modelConfig));
   const config = trainingConfig ? withCompileConfig(written, trainingConfig) : written;
-  const notes = writeNotes(checkpoint.notes);
+  const notes = writeNotes(
+    asHubClass(modelConfig) ? checkpoint.notes : withPreprocessorNoted(checkpoint).notes,
+  );
   const metadata = {
     keras_version: kerasVersion,
     date_saved: new Date().toISOString().slice(0, 19).replace("T", "@"),
@@ -142,6 +167,7 @@ export async function writeKerasArchive(
       writer.close();
     }
   });
+  for (const [name, bytes] of files) zip.add(tokenizerFolder + name, bytes);
   zip.finish();
 }
 
