@@ -17,6 +17,7 @@ const slow = [
   "test/cli/terminal.test.ts",
   "test/cli/texts.test.ts",
   "test/cluster/kubernetes.test.ts",
+  "test/formats/hub/texts.test.ts",
   "test/report/real-runs.test.ts",
   "test/sweep.test.ts",
 ];

@@ -54,6 +54,7 @@ const smallFiles: Readonly<Record<string, string>> = {
   "engine/wasm-kernels/strided-slice.ts": "each kernel that is replaced has a file",
   "formats/onnx/normalization.ts": "each family of kernels has a file",
   "formats/hub/format.ts": "each format has a file",
+  "protobuf/reader.ts": "the room reads and writes, each in a file",
   "formats/tfjs/format.ts": "each format has a file",
 };
 

@@ -3,7 +3,8 @@ import { numberAt } from "../topology/config-values.ts";
 import { textsOf } from "./encoding.ts";
 import type { Kernel, KernelCall } from "./kernel.ts";
 import { firstInput } from "./kernel.ts";
-import { type Tokenizer, tokenizerEntry, tokenizerOf } from "./tokenizers/tokenizer.ts";
+import { tokenizerEntry, tokenizerOf } from "./tokenizers/known-tokenizers.ts";
+import type { Tokenizer } from "./tokenizers/tokenizer.ts";
 
 export const textTokensKernels: Readonly<Record<string, Kernel>> = { TextTokens: textTokens };
 

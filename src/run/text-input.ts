@@ -2,7 +2,7 @@ import { textPreprocessorOf } from "../architectures/hub/text-preprocessor.ts";
 import type { Checkpoint } from "../checkpoint.ts";
 import type { StoredDataset } from "../data/dataset.ts";
 import { isOneTensor } from "../data/dataset.ts";
-import { tokenizerOf } from "../layers/tokenizers/tokenizer.ts";
+import { tokenizerOf } from "../layers/tokenizers/known-tokenizers.ts";
 
 /** The number of texts that are tokenized to say how many lose their end. */
 const looked = 1000;

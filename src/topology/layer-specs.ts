@@ -41,7 +41,6 @@ import { regularizationSpecs } from "./specs/regularization.ts";
 import { reshapingSpecs } from "./specs/reshaping.ts";
 import { spectralNormalizationSpec } from "./specs/spectral-normalization.ts";
 import { spectrogramSpecs } from "./specs/spectrogram.ts";
-import { textTokensSpecs } from "./specs/text-tokens.ts";
 import { wrapperSpecs } from "./specs/wrappers.ts";
 
 const specs: ReadonlyMap<string, LayerSpec> = new Map(
@@ -59,7 +58,6 @@ const specs: ReadonlyMap<string, LayerSpec> = new Map(
     regularizationSpecs,
     preprocessingSpecs,
     encodingSpecs,
-    textTokensSpecs,
     augmentationSpecs,
     applicationSpecs,
     elementwiseOpSpecs,

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import type { JsonObject } from "../../src/checkpoint.ts";
-import { tokenizerOf } from "../../src/layers/tokenizers/tokenizer.ts";
+import { tokenizerOf } from "../../src/layers/tokenizers/known-tokenizers.ts";
 
 interface Recorded {
   readonly class_name: string;
@@ -45,5 +45,7 @@ test("a file that is no model of SentencePiece is refused, and so is one of anot
     tokenizerOf({ className: "AlbertTokenizer", config: { proto: Buffer.from(bytes).toString("base64") } });
   expect(refused([0x0f, 0x03])).toThrow(/expected a model of SentencePiece, got other bytes/);
   // A message whose second field says that its third is 2.
-  expect(refused([0x12, 0x02, 0x18, 0x02])).toThrow(/expected a unigram model of SentencePiece, got one of BPE/);
+  expect(refused([0x12, 0x02, 0x18, 0x02])).toThrow(
+    /expected a unigram model of SentencePiece, got one of BPE/,
+  );
 });

@@ -11,7 +11,7 @@ const partNames: readonly string[] = ["padding_mask", "segment_ids", "token_ids"
 /** Name of the input of texts. */
 const textName = "text";
 
-/** What an entry was before its model took texts. */
+/** Key of the entry that stood there before the model took texts. */
 const formerKey = "kerashub_former";
 
 /** A preprocessor's arguments, with its tokenizer's among them. */

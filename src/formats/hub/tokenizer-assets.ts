@@ -10,7 +10,7 @@ interface Asset {
   readonly argument: "vocabulary" | "merges" | "proto";
   read(bytes: Uint8Array, label: string): Json;
   write(value: Json): Uint8Array;
-  /** What stands in the config of a file; undefined for nothing. */
+  /** Value of the argument in a file's config; undefined where the argument is absent. */
   readonly stored: null | undefined;
 }
 

@@ -4,8 +4,7 @@
  */
 import type { JsonObject } from "../../checkpoint.ts";
 import { DataError } from "../../errors.ts";
-import { escaped, specialId, upToZero } from "./special-tokens.ts";
-import type { Tokenizer } from "./tokenizer.ts";
+import { escaped, specialId, type Tokenizer, upToZero } from "./tokenizer.ts";
 
 /** KerasHub marks places where words end by this digit, and takes the marks out again; one of a text itself is lost at the end of a word. */
 const mark = "६";

@@ -1,4 +1,4 @@
-/** @file How SentencePiece normalizes a text before it is cut into pieces (`normalizer.cc` of google/sentencepiece). */
+/** @file Normalization of texts before SentencePiece cuts them into pieces (`normalizer.cc` of google/sentencepiece). */
 import type { SentencePieceModel } from "./sentence-piece-model.ts";
 
 /** The character that stands for a space. */

@@ -6,12 +6,11 @@ import type { JsonObject } from "../../checkpoint.ts";
 import type { Piece } from "./sentence-piece-model.ts";
 import { readSentencePiece } from "./sentence-piece-model.ts";
 import { normalizerOf } from "./sentence-piece-normalizer.ts";
-import { specialId } from "./special-tokens.ts";
-import type { Tokenizer } from "./tokenizer.ts";
+import { specialId, type Tokenizer } from "./tokenizer.ts";
 
-/** What a character that no piece has costs more than the rarest piece. */
+/** Cost of a character that no piece has, beyond that of the rarest piece. */
 const unknownPenalty = 10;
-/** The largest score that a model begins its search for one with: scores below zero stay below it. */
+/** Start of the search for the largest score, which scores below zero never reach. */
 const leastScore = 1.1754943508222875e-38;
 
 /** Returns the tokenizer of these arguments. @throws {TopologyError} for a model that cannot be read. */

@@ -1,9 +1,4 @@
-import type { JsonObject } from "../../checkpoint.ts";
 import { TopologyError } from "../../errors.ts";
-import { isObject } from "../../topology/config-values.ts";
-import { bytePairTokenizer } from "./byte-pair.ts";
-import { sentencePieceTokenizer } from "./sentence-piece.ts";
-import { wordPieceTokenizer } from "./word-piece.ts";
 
 /** A tokenizer of KerasHub. */
 export interface Tokenizer {
@@ -15,42 +10,23 @@ export interface Tokenizer {
   readonly pad: number;
 }
 
-/** A tokenizer's class and arguments, with its vocabulary among them. */
-export interface TokenizerEntry {
-  readonly className: string;
-  readonly config: JsonObject;
+/** Returns the id of a token that the tokenizer cannot do without. @throws {TopologyError} if the vocabulary lacks it. */
+export function specialId(ids: ReadonlyMap<string, number>, token: string): number {
+  const id = ids.get(token);
+  if (id !== undefined) return id;
+  throw new TopologyError(
+    `tokenizer: vocabulary: expected the special token ${token}, got none of that name among ${ids.size}.`,
+    "vocabulary",
+  );
 }
 
-const makers: Readonly<Record<string, (config: JsonObject) => Tokenizer>> = {
-  AlbertTokenizer: (config) => sentencePieceTokenizer(config, "<pad>"),
-  BertTokenizer: wordPieceTokenizer,
-  DebertaV3Tokenizer: (config) => sentencePieceTokenizer(config, "[PAD]"),
-  DistilBertTokenizer: wordPieceTokenizer,
-  ElectraTokenizer: wordPieceTokenizer,
-  RobertaTokenizer: bytePairTokenizer,
-};
-
-const made = new WeakMap<JsonObject, Tokenizer>();
-
-/** Returns the tokenizer of an entry, made once. @throws {TopologyError} for a class that is not known, or a vocabulary that lacks a special token. */
-export function tokenizerOf({ className, config }: TokenizerEntry): Tokenizer {
-  const known = made.get(config);
-  if (known) return known;
-  const make = makers[className];
-  if (!make) {
-    throw new TopologyError(
-      `tokenizer: expected one of ${Object.keys(makers).join(", ")}, got ${className}. Pass token ids as arrays.`,
-      "unknown-tokenizer",
-    );
-  }
-  const tokenizer = make(config);
-  made.set(config, tokenizer);
-  return tokenizer;
+/** Returns a text in which no character has a meaning in a regular expression. */
+export function escaped(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
 }
 
-/** Returns the tokenizer's entry in the arguments of a preprocessor, undefined if it has none. */
-export function tokenizerEntry(preprocessor: JsonObject): TokenizerEntry | undefined {
-  const entry = preprocessor["tokenizer"] ?? null;
-  if (!isObject(entry) || !isObject(entry["config"] ?? null)) return undefined;
-  return { className: String(entry["class_name"]), config: entry["config"] as JsonObject };
+/** Returns the part of a text that TensorFlow's `regex_split` sees, which takes a zero character for the text's end. */
+export function upToZero(text: string): string {
+  const end = text.indexOf("\0");
+  return end < 0 ? text : text.slice(0, end);
 }

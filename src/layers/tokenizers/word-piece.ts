@@ -3,9 +3,7 @@
  * the one in TensorFlow.
  */
 import type { Json, JsonObject } from "../../checkpoint.ts";
-import { caseFolded } from "./case-fold.ts";
-import { escaped, specialId, upToZero } from "./special-tokens.ts";
-import type { Tokenizer } from "./tokenizer.ts";
+import { escaped, specialId, type Tokenizer, upToZero } from "./tokenizer.ts";
 
 /** Characters of which each is a word of its own. ASCII that is neither letter nor digit counts as punctuation. */
 const punctuation = String.raw`[!-\/:-@\[-\x60{-~\p{P}]`;
@@ -82,4 +80,25 @@ function wordsOf(text: string, boundary: RegExp): readonly string[] {
 function textAt(config: JsonObject, name: string, otherwise: string): string {
   const value: Json | undefined = config[name];
   return typeof value === "string" ? value : otherwise;
+}
+
+/** Characters whose folded form is not that of their capital in lower case. */
+const others: ReadonlyMap<string, string> = new Map([
+  ["ı", "ı"],
+  ["ẞ", "ss"],
+]);
+
+/**
+ * Returns a text in Unicode's form NFKC_Casefold, in which texts that differ in case alone are equal, as `tf_text.case_fold_utf8` does:
+ * `Straße` becomes `strasse`. Code points that are ignored by default are left out.
+ */
+export function caseFolded(text: string): string {
+  const folded = Array.from(text.normalize("NFKC"), foldedCharacter).join("");
+  return folded.normalize("NFKC").replace(/\p{Default_Ignorable_Code_Point}/gu, "");
+}
+
+function foldedCharacter(character: string): string {
+  // Cherokee is folded to its capitals, which Unicode had first.
+  if (/\p{Script=Cherokee}/u.test(character)) return character.toUpperCase();
+  return others.get(character) ?? Array.from(character.toUpperCase(), (each) => each.toLowerCase()).join("");
 }

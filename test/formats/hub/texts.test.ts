@@ -119,8 +119,9 @@ describe.each(classifiers)("the classifier %s of KerasHub", (name, { texts: give
     for (const [path, layer] of checkpoint.weights) {
       for (const [index, { name: weight, data }] of layer.entries()) {
         const now = after.get(path)?.[index]?.data ?? [];
-        const distance = Array.from(data, (value, at) => Math.abs(Number(value) - Number(now[at])));
-        found.set(plainName(`${path}/${weight}`), distance.reduce((sum, each) => sum + each, 0));
+        const [was, is] = [data, now].map((values) => Array.from(values as Float32Array));
+        const distance = was!.reduce((sum, value, at) => sum + Math.abs(value - (is?.[at] ?? 0)), 0);
+        found.set(plainName(`${path}/${weight}`), distance);
       }
     }
     const expected = Object.entries(moved ?? {}).map(([path, value]) => [plainName(path), value] as const);
@@ -137,9 +138,9 @@ describe.each(classifiers)("the classifier %s of KerasHub", (name, { texts: give
     await writeCheckpoint(preset, checkpoint, { format: "hub" });
     const reread = await readCheckpoint(preset);
     expect(onlyWeights(reread)).toEqual(onlyWeights(checkpoint));
-    const [[one], [other]] = await Promise.all(
+    const [[one], [other]] = (await Promise.all(
       [checkpoint, reread].map((each) => predict(withTextInput(each), texts(["the film"]))),
-    ) as [[Tensor], [Tensor]];
+    )) as [[Tensor], [Tensor]];
     expect(one.shape).toEqual([1, 4]);
     expect(other).toEqual(one);
   });
@@ -172,7 +173,9 @@ test("a preset folder is written as KerasHub writes it, file by file", async () 
     .map((entry) => join(entry.parentPath, entry.name).slice(place("bert-preset").length + 1));
   expect(files).toContain(join("assets", "tokenizer", "vocabulary.txt"));
   for (const file of files) {
-    const [ours, theirs] = [again, place("bert-preset")].map((each) => readFileSync(join(each, file), "utf8"));
+    const [ours, theirs] = [again, place("bert-preset")].map((each) =>
+      readFileSync(join(each, file), "utf8"),
+    );
     if (file.endsWith(".json")) expect(JSON.parse(ours!), file).toEqual(JSON.parse(theirs!));
     else expect(ours, file).toBe(theirs);
   }
