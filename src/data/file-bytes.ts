@@ -48,6 +48,8 @@ async function readObjectBytes(address: string, maxBytes: number): Promise<Buffe
   }
 }
 
+const smallBytes = 4 << 20;
+
 /**
  * Returns the sha256 of a file's bytes, in hexadecimal.
  *
@@ -60,6 +62,8 @@ export async function contentHash(path: string): Promise<string> {
     if (typeof bytes === "string") throw new Error(`${path}: ${bytes}`);
     return hash.update(bytes).digest("hex");
   }
+  // A stream of its own costs more than a small file's bytes.
+  if ((await stat(path)).size <= smallBytes) return hash.update(await readFile(path)).digest("hex");
   await pipeline(createReadStream(path), hash);
   return hash.digest("hex");
 }

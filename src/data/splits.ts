@@ -18,8 +18,8 @@ interface Unit {
   /** The key that orders units: a hash of the group's name or of the bytes. */
   readonly key: string;
   readonly members: readonly number[];
-  /** The number of members of each label. */
-  readonly counts: ReadonlyMap<number, number>;
+  /** The labels of the members, each with their number. */
+  readonly counts: readonly (readonly [label: number, count: number])[];
 }
 
 /**
@@ -35,15 +35,13 @@ export function heldOut(items: readonly SplitItem[], fraction: number): Readonly
   const wanted = new Map(
     [...totals].map(([label, total]) => [label, Math.max(1, Math.round(total * fraction))]),
   );
-  const last = new Map(
-    units.flatMap((unit) => [...unit.counts.keys()].map((label) => [label, unit] as const)),
-  );
+  const last = new Map<number, Unit>();
+  for (const unit of units) for (const [label] of unit.counts) last.set(label, unit);
   const taken = new Map<number, number>();
   const held = new Set<number>();
   for (const unit of units) {
-    const labels = [...unit.counts.keys()];
-    const isNeeded = labels.some((label) => (taken.get(label) ?? 0) < (wanted.get(label) ?? 0));
-    const isLast = labels.some((label) => last.get(label) === unit);
+    const isNeeded = unit.counts.some(([label]) => (taken.get(label) ?? 0) < (wanted.get(label) ?? 0));
+    const isLast = unit.counts.some(([label]) => last.get(label) === unit);
     if (!isNeeded || isLast) continue;
     for (const index of unit.members) held.add(index);
     for (const [label, count] of unit.counts) taken.set(label, (taken.get(label) ?? 0) + count);
@@ -80,9 +78,7 @@ export function foldsOf(items: readonly SplitItem[], count: number): readonly nu
   const assigned = new Array<number>(items.length).fill(0);
   for (const unit of units) {
     const shares = folds.map(({ counts }) => {
-      const parts = [...unit.counts.keys()].map(
-        (label) => (counts.get(label) ?? 0) / (totals.get(label) ?? 1),
-      );
+      const parts = unit.counts.map(([label]) => (counts.get(label) ?? 0) / (totals.get(label) ?? 1));
       return parts.reduce((sum, part) => sum + part, 0);
     });
     const chosen = folds.reduce((best, fold, index) => {
@@ -202,16 +198,21 @@ function unitsOf(items: readonly SplitItem[]): readonly Unit[] {
     }
     return at;
   };
-  const first = new Map<string, number>();
-  items.forEach(({ hash, group, label }, index) => {
+  const join = (first: Map<string, number>, key: string, index: number): void => {
+    const earlier = first.get(key);
+    if (earlier === undefined) first.set(key, index);
+    else parents[rootOf(index)] = rootOf(earlier);
+  };
+  const copies = new Map<number | undefined, Map<string, number>>();
+  const groups = new Map<string, number>();
+  for (const [index, { hash, group, label }] of items.entries()) {
     // Without groups a copy under another label is a unit of its own class, so that each class is split by its own samples.
-    const keys = group === undefined ? [`bytes ${hash} ${label ?? ""}`] : [`bytes ${hash}`, `group ${group}`];
-    for (const key of keys) {
-      const earlier = first.get(key);
-      if (earlier === undefined) first.set(key, index);
-      else parents[rootOf(index)] = rootOf(earlier);
-    }
-  });
+    const own = group === undefined ? (label ?? -1) : undefined;
+    const known = copies.get(own) ?? new Map<string, number>();
+    copies.set(own, known);
+    join(known, hash, index);
+    if (group !== undefined) join(groups, group, index);
+  }
   const members = new Map<number, number[]>();
   for (const index of items.keys()) {
     const root = rootOf(index);
@@ -223,14 +224,22 @@ function unitsOf(items: readonly SplitItem[]): readonly Unit[] {
 }
 
 function unitOf(items: readonly SplitItem[], members: readonly number[]): Unit {
+  const [only, ...more] = members;
+  const item = only === undefined || more.length > 0 ? undefined : items[only];
+  // Nearly all units are one sample, of very many.
+  if (item) return { key: keyOf(item), members, counts: [[item.label ?? -1, 1]] };
   const counts = new Map<number, number>();
   const keys: string[] = [];
   for (const index of members) {
-    const item = items[index];
-    if (item === undefined) continue;
-    counts.set(item.label ?? -1, (counts.get(item.label ?? -1) ?? 0) + 1);
-    keys.push(item.group === undefined ? item.hash : sha256(item.group));
+    const member = items[index];
+    if (member === undefined) continue;
+    counts.set(member.label ?? -1, (counts.get(member.label ?? -1) ?? 0) + 1);
+    keys.push(keyOf(member));
   }
   const [key = ""] = keys.sort();
-  return { key, members, counts };
+  return { key, members, counts: [...counts] };
+}
+
+function keyOf({ hash, group }: SplitItem): string {
+  return group === undefined ? hash : sha256(group);
 }

@@ -12,7 +12,6 @@ import { concreteShapes, shapeAt } from "../topology/concrete-shapes.ts";
 import { nodeAt, tensorAt } from "../topology/layer-graph.ts";
 import { defaultCacheDirectory, localFolderOf, requireNoLimitInBucket } from "./cache/cache-directory.ts";
 import { cachedKeys, openFeatureCache } from "./cache/feature-cache.ts";
-import type { FileIndex } from "./cache/file-index.ts";
 import { indexBeside } from "./cache/file-index.ts";
 import type { FeatureCache } from "./cache/kept-features.ts";
 import type { FeatureStorage, FeatureTensor } from "./cache/record.ts";
@@ -45,6 +44,8 @@ export interface FeatureSettings {
   readonly batchSize?: number | undefined;
   /** The source of an earlier cut of the same graph: what is not cached is computed from its features where that can be. */
   readonly earlier?: FeatureSource | undefined;
+  /** Returns the sha256 of a file's bytes, in hexadecimal; by default those that the index beside the cache knows are not read. */
+  readonly hashOf?: ((path: string) => Promise<string>) | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onWarning?: ((message: string) => void) | undefined;
 }
@@ -117,18 +118,19 @@ export async function openFeatureSource(
     ...(settings.onWarning && { onWarning: settings.onWarning }),
   });
   const index = await indexBeside(directory);
+  const hashOf = settings.hashOf ?? index.hashOf;
   return {
     cut,
     trunkKey,
     folder: cache.folder,
     files: cache.files,
     sampleBytes: cache.recordBytes,
-    extract: extraction(compute, settings, tensors, "file", { cache, index }),
+    extract: extraction(compute, settings, tensors, "file", { cache, hashOf }),
     fill: (samples, onProgress) =>
       fillCache(samples, cache, {
         ...{ compute, tensors, strict, signal, onProgress },
         keyOf: keysOf(settings),
-        hashOf: index.hashOf,
+        hashOf,
       }),
     close: async () => {
       await cache.close();
@@ -191,7 +193,7 @@ export async function cachedCount(
   const trunkKey = trunkKeyOf({ ...part, ...(await identityOf(cut, engine, settings)) });
   const keys = await cachedKeys({ directory, trunkKey, tensors, storage: storageOf(cut, settings) });
   if (keys.size === 0) return 0;
-  const { hashOf } = await indexBeside(directory);
+  const hashOf = settings.hashOf ?? (await indexBeside(directory)).hashOf;
   const keyOf = keysOf({ views });
   const known = new Map<string, string | null>();
   let count = 0;
@@ -209,7 +211,7 @@ function extraction(
   { views, strict = false, cache: folder, signal }: FeatureSettings,
   tensors: readonly FeatureTensor[],
   place: "memory" | "file",
-  kept?: { readonly cache: FeatureCache; readonly index: FileIndex },
+  kept?: { readonly cache: FeatureCache; readonly hashOf: (path: string) => Promise<string> },
 ): Extract {
   return (samples, onProgress) =>
     extractFiles(samples, {
@@ -219,7 +221,7 @@ function extraction(
       rowFolder: place === "memory" ? undefined : localFolderOf(folder),
       cache: kept?.cache,
       keyOf: keysOf({ views }),
-      hashOf: kept?.index.hashOf,
+      hashOf: kept?.hashOf,
       signal,
       onProgress,
     });

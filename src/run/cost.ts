@@ -131,6 +131,7 @@ export async function cachedSamples(
     engine,
     augmentation,
     batchSize,
+    hashOf,
   }: {
     readonly dataset: StoredDataset;
     readonly reader: SampleReader | null;
@@ -140,6 +141,7 @@ export async function cachedSamples(
     readonly augmentation: Augmentation | null;
     /** Number of rows that every batch of the extraction is padded to. */
     readonly batchSize: number;
+    readonly hashOf: ((path: string) => Promise<string>) | undefined;
   },
   {
     cache,
@@ -153,6 +155,6 @@ export async function cachedSamples(
   const samples = dataset.samples.flatMap(({ path, split }) =>
     split === "train" ? used.map((view) => ({ path, view })) : split === "val" ? [{ path }] : [],
   );
-  const settings = { reader, views: augmentation?.settings, cache, storage: cacheDtype, batchSize };
+  const settings = { reader, views: augmentation?.settings, cache, storage: cacheDtype, batchSize, hashOf };
   return cachedCount(cut, weights, engine, settings, samples);
 }

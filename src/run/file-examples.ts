@@ -65,6 +65,7 @@ export async function fileExamples(
       strict: settings.strictData,
       cache,
       cacheMax: settings.cacheMax,
+      hashOf: run.hashOf,
       batchSize: run.extractionBatch,
       storage: settings.cacheDtype,
       earlier,

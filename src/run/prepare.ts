@@ -5,7 +5,7 @@ import { inputsInOrder } from "../data/arrays.ts";
 import { knownDataset } from "../data/batches.ts";
 import type { Dataset, StoredDataset } from "../data/dataset.ts";
 import { sampleUnit } from "../data/dataset.ts";
-import { type DataOptions, openData } from "../data/model-files.ts";
+import { openData } from "../data/model-files.ts";
 import type { SampleReader } from "../data/sample-reader.ts";
 import { batchSamples, isSpooled, spoolBatches } from "../data/spooled-batches.ts";
 import { takesTexts } from "../data/texts.ts";
@@ -100,6 +100,8 @@ export interface PreparedRun extends CutModel {
   /** Facts worth a line before the plan. */
   readonly messages: readonly string[];
   readonly warnings: readonly string[];
+  /** Returns the sha256 of a file's bytes as the run saw them first; undefined where the run has no cache that they are keys of. */
+  readonly hashOf: ((path: string) => Promise<string>) | undefined;
 }
 
 interface Preparation {
@@ -121,9 +123,10 @@ export async function prepareRun(
   const started = performance.now();
   requireNoLimitInBucket(settings.cache, settings.cacheMax);
   const given = await openModel(settings);
+  const hashOf = await hashing(settings);
   const dataset =
     typeof settings.data === "string"
-      ? await openData(given, settings.data, { ...dataOptions(settings), ...(await hashing(settings)) })
+      ? await openData(given, settings.data, { ...dataOptions(settings), hashFile: hashOf })
       : await inMemoryOrSpooled(settings.data, settings.cache);
   requireSupported(layerGraph(given));
   const task = taskOf(given, dataset, askedTask(settings));
@@ -254,10 +257,12 @@ export async function prepareRun(
     trial: isTimed
       ? { dataset, reader, weights, task, objective, seed: decided.seed, imageSize: decided.imageSize }
       : null,
-    cachedSamples: await cachedSamples(
-      { dataset, reader, cut, weights, engine, augmentation, batchSize: extractionBatch },
-      decided,
-    ),
+    cachedSamples: isTimed
+      ? await cachedSamples(
+          { dataset, reader, cut, weights, engine, augmentation, batchSize: extractionBatch, hashOf },
+          decided,
+        )
+      : 0,
   });
   const phases = cuts.phases.map(({ resolution, cut: own }, index): PreparedPhase => {
     const { epochs, schedule, warmup } = asked[index]!;
@@ -295,6 +300,7 @@ export async function prepareRun(
     phases,
     extractionBatch,
     optimizerState,
+    hashOf,
     reader,
     augmentation,
     task,
@@ -413,10 +419,9 @@ async function inMemoryOrSpooled(dataset: Dataset, cache: string | false | null)
 }
 
 /** Spares reading files whose hashes are known. What is read now is written down with the features, not before. */
-async function hashing({ cache }: RunSettings): Promise<Pick<DataOptions, "hashFile">> {
-  if (cache === false) return {};
-  const { hashOf } = await indexBeside(cache ?? defaultCacheDirectory());
-  return { hashFile: hashOf };
+async function hashing({ cache }: RunSettings): Promise<PreparedRun["hashOf"]> {
+  if (cache === false) return undefined;
+  return (await indexBeside(cache ?? defaultCacheDirectory())).forRun();
 }
 
 /** Returns the folders that the run writes to. */

@@ -14,6 +14,8 @@ export interface FileIndex {
    * @throws the system's error (ENOENT, EACCES). @throws {MachineError} if the storage of a bucket fails.
    */
   hashOf(path: string): Promise<string>;
+  /** Returns `hashOf` for one run, to which every file is what it was when it was first asked for. */
+  forRun(): (path: string) => Promise<string>;
   /** Writes what is new. Never fails: an index only spares reading files again. */
   close(): Promise<void>;
 }
@@ -86,21 +88,30 @@ export async function openFileIndex(path: string, shared?: SharedLines): Promise
     }
     return hash;
   };
+  const hashOf = async (file: string): Promise<string> => {
+    if (isBucketAddress(file)) return hashOfObject(file);
+    const absolute = resolve(file);
+    const state = await stateOf(absolute);
+    const known = entries.get(absolute);
+    if (known && known.state === state.text) return known.hash;
+    const hash = await contentHash(absolute);
+    const after = await stateOf(absolute);
+    if (state.text === after.text && after.settled) {
+      const entry = { path: absolute, state: after.text, hash };
+      entries.set(absolute, entry);
+      fresh.push(entry);
+    }
+    return hash;
+  };
   return {
-    async hashOf(file) {
-      if (isBucketAddress(file)) return hashOfObject(file);
-      const absolute = resolve(file);
-      const state = await stateOf(absolute);
-      const known = entries.get(absolute);
-      if (known && known.state === state.text) return known.hash;
-      const hash = await contentHash(absolute);
-      const after = await stateOf(absolute);
-      if (state.text === after.text && after.settled) {
-        const entry = { path: absolute, state: after.text, hash };
-        entries.set(absolute, entry);
-        fresh.push(entry);
-      }
-      return hash;
+    hashOf,
+    forRun() {
+      const asked = new Map<string, Promise<string>>();
+      return (file) => {
+        const hash = asked.get(file) ?? hashOf(file);
+        asked.set(file, hash);
+        return hash;
+      };
     },
     async close() {
       if (shared && freshObjects.length > 0)
