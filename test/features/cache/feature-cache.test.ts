@@ -252,6 +252,59 @@ describe("processes", () => {
   });
 });
 
+describe("many samples", () => {
+  test("are read with one call, each once for every time that it is asked for, and the absent are named", async () => {
+    const directory = await filledDirectory(40);
+    const cache = await openCache(directory);
+    const found = new Map<number, string[] | undefined>();
+    const asked = [7, 99, 3, 39, 7, 98, 0];
+    const absent = await cache.readEach(asked.map(sampleKey), (index, arrays) => {
+      found.set(index, bits(arrays));
+    });
+    expect(absent).toEqual([1, 5]);
+    expect(found).toEqual(
+      new Map([0, 2, 3, 4, 6].map((index) => [index, bits(features(asked[index] ?? 0))])),
+    );
+    await cache.close();
+  });
+
+  test("come from another pack where one is damaged, and are absent where all are", async () => {
+    const directory = newDirectory();
+    const both = [await openCache(directory), await openCache(directory)];
+    for (const cache of both)
+      for (const sample of [0, 1, 2]) await cache.put(sampleKey(sample), features(sample));
+    for (const cache of both) await cache.close();
+    const [one = "", other = ""] = filesIn(directory, ".pack");
+    const damage = async (path: string, sample: number) => {
+      const file = await open(path, "r+");
+      await file.write(Buffer.from([1, 2, 3]), 0, 3, sample * recordBytes + 8);
+      await file.close();
+    };
+    await damage(one, 0);
+    await damage(one, 1);
+    await damage(other, 1);
+    const cache = await openCache(directory);
+    const found: number[] = [];
+    const absent = await cache.readEach([0, 1, 2].map(sampleKey), (index, arrays) => {
+      expect(bits(arrays)).toEqual(bits(features(index)));
+      found.push(index);
+    });
+    expect([found.sort(), absent]).toEqual([[0, 2], [1]]);
+    expect(cache.stats().damaged).toBe(3);
+    await cache.close();
+  });
+
+  test("as float16 are what was kept", async () => {
+    const cache = await openCache(newDirectory(), { storage: "float16" });
+    const kept = [features(1), features(2)];
+    for (const [index, arrays] of kept.entries()) await cache.put(sampleKey(index), arrays);
+    await cache.readEach([1, 0].map(sampleKey), (index, arrays) => {
+      expect(bits(arrays)).toEqual(bits(kept[1 - index]));
+    });
+    await cache.close();
+  });
+});
+
 describe("the limit of the cache", () => {
   /** A trunk with 10 records, last used so many hours ago. */
   async function addTrunk(directory: string, trunkKey: string, hoursAgo: number): Promise<string> {

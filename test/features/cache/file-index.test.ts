@@ -119,3 +119,14 @@ test("an index that cannot be written fails nothing; a file that is not there do
   expect((await hashesOf(index, ["a.jpg"])).hashes).toEqual([sha256("bytes of a.jpg")]);
   await expect(hashesOf(index, ["none.jpg"])).rejects.toThrow(/ENOENT/);
 });
+
+test("to one run a file is what it was when it was first asked for, to the next what it is then", async () => {
+  const index = await openFileIndex(join(newDirectory(), "files.index"));
+  const path = join(newDirectory(), "changed.jpg");
+  writeFileSync(path, "before");
+  const [run, next] = [index.forRun(), index.forRun()];
+  expect(await run(path)).toBe(sha256("before"));
+  writeFileSync(path, "afterwards");
+  expect(await run(path)).toBe(sha256("before"));
+  expect(await next(path)).toBe(sha256("afterwards"));
+});
