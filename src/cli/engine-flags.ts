@@ -18,9 +18,9 @@ export interface EngineValues {
 /** Flags of every command that runs a model. */
 export const engineFlags: FlagsOf<EngineValues> = {
   engine: value(
-    "native: TensorFlow; wasm: everywhere, slower; auto: the first that works",
+    "native: TensorFlow; webgpu: a GPU; wasm: everywhere, slower; auto: the first that works",
     "NAME",
-    oneOf("auto", "native", "wasm"),
+    oneOf("auto", "native", "webgpu", "wasm"),
     { group: machine, otherwise: "auto" },
   ),
   threads: value("Processors to compute on; wasm uses at most 8", "N", wholeNumber(1), {

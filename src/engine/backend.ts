@@ -8,8 +8,9 @@ import { loadNativeEngine, nativeBackendName, nativeCandidates } from "./native-
 import { registerNativeKernels } from "./native-kernels.ts";
 import { tf } from "./tf.ts";
 import { startWasmEngine } from "./wasm-engine.ts";
+import { startWebgpuEngine } from "./webgpu-engine.ts";
 
-export type EngineName = "native" | "wasm";
+export type EngineName = "native" | "webgpu" | "wasm";
 export type EngineChoice = "auto" | EngineName;
 
 /** An engine that was not used. */
@@ -27,7 +28,10 @@ export interface EngineInfo {
   readonly tfjs: string;
   /** The version of TensorFlow, for the native engine. */
   readonly tensorflow?: string;
-  /** The folder that the binding or the WebAssembly binary was loaded from. */
+  /** The names that the GPU's driver gives the GPU and itself, for webgpu. */
+  readonly adapter?: string;
+  readonly driver?: string;
+  /** The folder that the binding, the GPU's packages or the WebAssembly binary were loaded from. */
   readonly path: string;
   readonly threads: number;
   readonly reason: string;
@@ -44,7 +48,7 @@ export interface EngineOptions {
   readonly verbose?: boolean;
 }
 
-const choices: readonly EngineChoice[] = ["auto", "native", "wasm"];
+const choices: readonly EngineChoice[] = ["auto", "native", "webgpu", "wasm"];
 
 let requested: EngineChoice | undefined;
 let verbose = false;
@@ -53,8 +57,8 @@ let starting: Promise<EngineInfo> | undefined;
 let running: EngineInfo | undefined;
 
 /**
- * Selects the engine of this process. `auto` uses the first engine that works, native before wasm. Takes precedence
- * over `KERAS_FINETUNE_ENGINE`.
+ * Selects the engine of this process. `auto` uses the first engine that works: native, webgpu on a real GPU, wasm.
+ * Takes precedence over `KERAS_FINETUNE_ENGINE`.
  * @throws {UsageError} for an unknown name, or if another engine already holds tensors.
  *
  * @example
@@ -89,7 +93,7 @@ function inUse(option: "engine" | "threads", running: string | number, asked: st
  * Returns the current engine, undefined before `ensureEngine`.
  *
  * @example
- * console.log(engineInfo()?.name); // "native" or "wasm", once something was computed
+ * console.log(engineInfo()?.name); // "native", "webgpu" or "wasm", once something was computed
  */
 export function engineInfo(): EngineInfo | undefined {
   return running;
@@ -108,14 +112,21 @@ export function ensureEngine(): Promise<EngineInfo> {
   return starting;
 }
 
+/** Returns the versions that an engine's numbers may depend on: another GPU or driver rounds in other places. */
+export function engineVersion({ tfjs, tensorflow, adapter, driver }: EngineInfo): string {
+  return tensorflow ?? [tfjs, adapter, driver].filter((part) => part !== undefined).join(" ");
+}
+
 async function start(): Promise<EngineInfo> {
   const { choice, origin } = chosen();
   tf.env().set("PROD", !verbose);
   registerOwnKernels();
   registerGradients();
   const rejected: RejectedEngine[] = [];
+  const asked = (name: EngineName): boolean => choice === "auto" || choice === name;
   running =
-    (choice === "wasm" ? undefined : await startNative(choice, origin, rejected)) ??
+    (asked("native") ? await startNative(choice, origin, rejected) : undefined) ??
+    (asked("webgpu") ? await startWebgpu(choice, origin, rejected) : undefined) ??
     (await startWasm(choice, origin, rejected));
   return running;
 }
@@ -189,13 +200,29 @@ async function startNative(
   );
 }
 
+async function startWebgpu(
+  choice: EngineChoice,
+  origin: string,
+  rejected: RejectedEngine[],
+): Promise<EngineInfo | undefined> {
+  try {
+    const gpu = await startWebgpuEngine(choice === "webgpu");
+    const reason = choice === "webgpu" ? origin : "the first that works";
+    return { name: "webgpu", tfjs: tf.version_core, ...gpu, threads: 1, reason, rejected };
+  } catch (error) {
+    if (choice === "webgpu" || !(error instanceof MachineError)) throw error;
+    rejected.push({ name: "webgpu", reason: error.message });
+    return undefined;
+  }
+}
+
 async function startWasm(
   choice: EngineChoice,
   origin: string,
   rejected: readonly RejectedEngine[],
 ): Promise<EngineInfo> {
   const { path, threads, singleThreaded } = await startWasmEngine(chosenThreads());
-  const reason = choice === "wasm" ? origin : "the native engine does not work here";
+  const reason = choice === "wasm" ? origin : "no faster engine works here";
   return {
     name: "wasm",
     tfjs: tf.version_core,

@@ -25,12 +25,31 @@ export function engineRecordPath(home: string): string {
   return join(home, "engine.json");
 }
 
-/** Returns the engine that `setupEngine` installed in `home`, undefined if there is none. */
+/** Returns the path of the file that names the folder with the packages of the GPU's engine, replaced in the same way. */
+export function gpuRecordPath(home: string): string {
+  return join(home, "gpu.json");
+}
+
+/** Returns the native engine that `setupEngine` installed in `home`, undefined if there is none. */
 export function installedEngine(home: string): InstalledEngine | undefined {
+  const record = recordAt<InstalledEngine>(engineRecordPath(home));
+  return record && { folder: record.folder, tensorflow: String(record.tensorflow ?? "unknown") };
+}
+
+/** Returns the GPU's engine that `setupEngine` installed in `home`, undefined if there is none. */
+export function installedGpuEngine(home: string): { readonly folder: string } | undefined {
+  const record = recordAt<{ readonly folder: string }>(gpuRecordPath(home));
+  return record && { folder: record.folder };
+}
+
+/** Reads a record whose `folder` lies beside it, undefined if there is none. */
+function recordAt<Record extends { readonly folder: string }>(
+  path: string,
+): (Partial<Record> & { readonly folder: string }) | undefined {
   try {
-    const record = JSON.parse(readFileSync(engineRecordPath(home), "utf8")) as Partial<InstalledEngine>;
-    if (typeof record.folder !== "string" || record.folder.includes("/")) return undefined;
-    return { folder: record.folder, tensorflow: String(record.tensorflow ?? "unknown") };
+    const record = JSON.parse(readFileSync(path, "utf8")) as Partial<Record>;
+    const { folder } = record;
+    return typeof folder === "string" && !/[\\/]/.test(folder) ? { ...record, folder } : undefined;
   } catch {
     return undefined;
   }

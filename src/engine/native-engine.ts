@@ -7,6 +7,7 @@ import { MachineError } from "../errors.ts";
 import type { Tuple } from "../tensor.ts";
 import { bindingPackage, engineHome, installedEngine, quietLoadFile } from "./home.ts";
 import { namingMemory } from "./out-of-memory.ts";
+import { requireWithOurTfjs } from "./shared-tfjs.ts";
 import { tf } from "./tf.ts";
 
 /** An attribute of an operation in the binding's form. */
@@ -202,34 +203,6 @@ function restoreRemovedUtilities(): void {
   const utilities = util as unknown as Record<string, unknown>;
   utilities["isNullOrUndefined"] ??= (value: unknown) => value === null || value === undefined;
   utilities["isArray"] ??= Array.isArray;
-}
-
-/**
- * Calls `load` while the tfjs packages that tfjs-node in `folder` requires are replaced by our tfjs-core. Its kernels
- * need no more than that, and the layers, data and WebGL packages are not loaded.
- */
-function requireWithOurTfjs<T>(folder: string, load: () => T): T {
-  const core = require("@tensorflow/tfjs-core") as object;
-  const files = ["@tensorflow/tfjs", "@tensorflow/tfjs-core"]
-    .map((name) => resolveFrom(folder, name))
-    .filter((file) => file !== undefined && !require.cache[file]) as string[];
-  for (const file of files) {
-    const standIn = { id: file, filename: file, loaded: true, exports: core, children: [], paths: [] };
-    require.cache[file] = standIn as unknown as NodeJS.Module;
-  }
-  try {
-    return load();
-  } finally {
-    for (const file of files) delete require.cache[file];
-  }
-}
-
-function resolveFrom(folder: string, name: string): string | undefined {
-  try {
-    return createRequire(join(folder, "package.json")).resolve(name);
-  } catch {
-    return undefined;
-  }
 }
 
 /** Reads the version in `folder`'s package.json. */

@@ -50,7 +50,8 @@ export function namingMemory<T>(call: () => T): T {
   }
 }
 
-function outOfMemory(room: string): MachineError {
+/** Returns the error of an engine that finds no room for something. */
+export function outOfMemory(room: string): MachineError {
   return new MachineError(
     `memory: expected room for ${room}, got none. Lower ${optionName("batchSize")}, or give ${optionName("memory")}, which chooses it; a later cut, smaller images or an optimizer with fewer slots take less too.`,
     "out-of-memory",
@@ -58,6 +59,7 @@ function outOfMemory(room: string): MachineError {
   );
 }
 
-function megabytes(bytes: number): string {
+/** Writes a number of bytes as `1,234 MB`. */
+export function megabytes(bytes: number): string {
   return `${Math.ceil(bytes / 1e6).toLocaleString("en-US")} MB`;
 }

@@ -3,8 +3,8 @@ import { inferenceBytes } from "../freeze/step-bytes.ts";
 import { concreteShapes } from "../topology/concrete-shapes.ts";
 import type { CutModel } from "./cut.ts";
 
-/** Rows that run together: few on WebAssembly, which gains nothing from more. */
-const batchSizes = { native: 16, wasm: 8 } as const;
+/** Rows that run together: few on WebAssembly, which gains nothing from more, and many on a GPU, which has units for them. */
+const batchSizes = { native: 16, webgpu: 32, wasm: 8 } as const;
 
 /** Share of a run's memory that a batch of its extraction may take. The rest is for the process, the weights and the steps. */
 const extractionShare = 0.25;

@@ -3,6 +3,7 @@ import type { Weights } from "../checkpoint.ts";
 import type { SampleView } from "../data/sample-batches.ts";
 import type { SampleReader } from "../data/sample-reader.ts";
 import type { EngineInfo } from "../engine/backend.ts";
+import { engineVersion } from "../engine/backend.ts";
 import { computesAhead } from "../freeze/cost.ts";
 import { heldBytes } from "../freeze/kept-rows.ts";
 import { isBucketAddress } from "../storage/address.ts";
@@ -169,7 +170,7 @@ async function identityOf(
     input: await settings.reader.identity(),
     storage: storageOf(cut, settings),
     batchSize: settings.batchSize ?? extractionBatch(engine),
-    engine: { name: engine.name, version: engine.tensorflow ?? engine.tfjs },
+    engine: { name: engine.name, version: engineVersion(engine) },
   };
 }
 

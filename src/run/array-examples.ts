@@ -2,6 +2,7 @@ import type { Weights } from "../checkpoint.ts";
 import { inputsInOrder, sampleCount as samplesIn } from "../data/arrays.ts";
 import type { ArrayDataset, Batch, Split } from "../data/dataset.ts";
 import type { EngineInfo } from "../engine/backend.ts";
+import { engineVersion } from "../engine/backend.ts";
 import { extractArrays } from "../features/array-features.ts";
 import { sharedMemory } from "../features/array-memory.ts";
 import { laterTrunkKeyOf, trunkKeyOf } from "../features/cache/trunk-key.ts";
@@ -50,7 +51,7 @@ export function arrayExamples(
   const memory = sharedMemory(dataset);
   const identity = {
     ...{ input: {}, storage: "float32" as const, batchSize: run.extractionBatch },
-    engine: { name: engine.name, version: engine.tensorflow ?? engine.tfjs },
+    engine: { name: engine.name, version: engineVersion(engine) },
   };
   /** Looks into what other runs have computed first, where there are some. */
   const remembered = (keyOf: () => string, extract: Extract): Extract => {

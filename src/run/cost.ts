@@ -23,6 +23,8 @@ import type { RunSettings } from "./settings.ts";
 const engineMemory = {
   native: { workingBytes: 30e6, copiesOnTop: 0 },
   wasm: { workingBytes: 75e6, copiesOnTop: 2.7 },
+  // Not measured on a GPU: what is here is the process's own, without the GPU's memory.
+  webgpu: { workingBytes: 75e6, copiesOnTop: 0 },
 } as const;
 
 /** Returns what the cost of every phase depends on, with the speed of this machine measured now. */

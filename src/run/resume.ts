@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { knownObject } from "../data/bucket-files.ts";
 import type { EngineInfo } from "../engine/backend.ts";
+import { engineVersion } from "../engine/backend.ts";
 import { UsageError } from "../errors.ts";
 import { optionError, optionName } from "../options.ts";
 import { isBucketAddress } from "../storage/address.ts";
@@ -210,7 +211,7 @@ function ownersOf({ checkpoint, dataset }: PreparedRun, engine: EngineInfo): Own
   return {
     model: checkpointHash(checkpoint),
     data: `${datasetHash(dataset)}${sizesOf(dataset)}`,
-    engine: `${engine.name} ${engine.tensorflow ?? engine.tfjs}`,
+    engine: `${engine.name} ${engineVersion(engine)}`,
   };
 }
 

@@ -3,6 +3,7 @@ import type { NativeBackend, OpAttribute } from "../native-engine.ts";
 import { nativeBackendName } from "../native-engine.ts";
 import { tf } from "../tf.ts";
 import { wasmBackendName } from "../wasm-engine.ts";
+import { webgpuBackendName } from "../webgpu/name.ts";
 
 /** Tensors by name. */
 export type Tensors<Name extends string = string> = Readonly<Record<Name, tf.Tensor>>;
@@ -23,12 +24,14 @@ export interface OwnKernel {
   readonly gradient?: GradientRule;
 }
 
-/** Registers a kernel with both backends. */
+/** Registers a kernel with every backend. */
 export function registerOwnKernel({ name, native, portable }: OwnKernel): void {
   register(name, nativeBackendName, ({ inputs, attrs, backend }) =>
     native(backend as NativeBackend, inputs as never, attrs as never),
   );
-  register(name, wasmBackendName, ({ inputs, attrs }) => portable(inputs as never, attrs as never));
+  for (const backendName of [wasmBackendName, webgpuBackendName]) {
+    register(name, backendName, ({ inputs, attrs }) => portable(inputs as never, attrs as never));
+  }
 }
 
 function register(

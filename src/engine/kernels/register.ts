@@ -23,7 +23,7 @@ export const ownKernelGradients: readonly GradientRule[] = ownKernels.flatMap(
   ({ gradient }) => gradient ?? [],
 );
 
-/** Registers our own kernels with both backends. */
+/** Registers our own kernels with every backend. */
 export function registerOwnKernels(): void {
   for (const kernel of ownKernels) registerOwnKernel(kernel);
 }

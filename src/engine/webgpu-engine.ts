@@ -1,0 +1,78 @@
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { MachineError } from "../errors.ts";
+import { engineHome, installedGpuEngine } from "./home.ts";
+import { requireWithOurTfjs } from "./shared-tfjs.ts";
+import { tf } from "./tf.ts";
+import { startWasmEngine } from "./wasm-engine.ts";
+import { limitBuffers } from "./webgpu/buffers.ts";
+import type { OpenGpu } from "./webgpu/device.ts";
+import { openGpu } from "./webgpu/device.ts";
+import { watchFailures } from "./webgpu/failures.ts";
+import { registerFallbackKernels } from "./webgpu/fallback-kernels.ts";
+import type { GpuAdapterInfo, GpuDevice, WebgpuBackend } from "./webgpu/gpu-types.ts";
+import { webgpuBackendName } from "./webgpu/name.ts";
+import { replaceReading } from "./webgpu/reading.ts";
+
+/** The engine as it was started. */
+export interface StartedGpu {
+  /** The folder that `setupEngine` laid. */
+  readonly path: string;
+  readonly adapter: string;
+  readonly driver: string;
+}
+
+interface BackendModule {
+  readonly WebGPUBackend: new (device: GpuDevice, info: GpuAdapterInfo) => WebgpuBackend;
+}
+
+/** Held for as long as the process lives: a device goes with the object that opened it. */
+let opened: OpenGpu | undefined;
+
+/**
+ * Starts the GPU's backend as the current one.
+ * @param software True to take a driver that computes on the CPU too.
+ * @throws {MachineError} if nothing is installed, nothing loads, or there is no such GPU.
+ */
+export async function startWebgpuEngine(software: boolean): Promise<StartedGpu> {
+  const home = engineHome();
+  const installed = installedGpuEngine(home);
+  if (!installed) {
+    throw new MachineError(
+      `webgpu engine: expected it in ${home}, got none. Run \`finetune setup --gpu\`.`,
+      "no-gpu-engine",
+    );
+  }
+  const path = join(home, installed.folder);
+  opened ??= await openGpu(path, software);
+  const { device, info, adapter, driver } = opened;
+  // The kernels that the GPU lacks run there.
+  await startWasmEngine(1);
+  const { WebGPUBackend } = loadBackend(path, opened);
+  if (tf.findBackend(webgpuBackendName) === null) {
+    tf.registerBackend(webgpuBackendName, () => {
+      const backend = new WebGPUBackend(device, info);
+      limitBuffers(backend.bufferManager, device);
+      replaceReading(backend, watchFailures(device, backend.bufferManager));
+      return backend;
+    });
+  }
+  await tf.setBackend(webgpuBackendName);
+  registerFallbackKernels();
+  return { path, adapter, driver };
+}
+
+/** Loads tfjs's backend, which looks for the browser's `navigator.gpu` when it is loaded and when it is made. */
+function loadBackend(folder: string, { gpu }: OpenGpu): BackendModule {
+  const browser = globalThis as { navigator?: object };
+  if (browser.navigator === undefined) {
+    Object.defineProperty(browser, "navigator", { value: {}, configurable: true });
+  }
+  Object.defineProperty(browser.navigator, "gpu", { value: gpu, configurable: true });
+  const load = createRequire(join(folder, "package.json"));
+  const module = requireWithOurTfjs(folder, () => load("@tensorflow/tfjs-backend-webgpu") as BackendModule);
+  if (tf.findBackendFactory(webgpuBackendName) && tf.findBackend(webgpuBackendName) === null) {
+    tf.removeBackend(webgpuBackendName);
+  }
+  return module;
+}

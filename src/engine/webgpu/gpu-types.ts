@@ -1,0 +1,64 @@
+/** @file The part of WebGPU, and of tfjs's backend on it, that is used here. */
+import type { tf } from "../tf.ts";
+import type { HeldValues } from "./repeatable.ts";
+
+export interface GpuBuffer {
+  readonly size: number;
+  destroy(): void;
+}
+
+export interface GpuDevice {
+  readonly limits: Readonly<Record<string, number>>;
+  readonly lost: Promise<{ readonly reason: string; readonly message: string }>;
+  createBuffer(description: { size: number; usage: number }): GpuBuffer;
+  addEventListener(
+    type: "uncapturederror",
+    listener: (event: { readonly error: Error; preventDefault(): void }) => void,
+  ): void;
+  destroy(): void;
+}
+
+export interface GpuAdapterInfo {
+  readonly vendor: string;
+  readonly architecture: string;
+  readonly device: string;
+  readonly description: string;
+  readonly isFallbackAdapter?: boolean;
+}
+
+export interface GpuAdapter {
+  readonly info: GpuAdapterInfo;
+  readonly limits: Readonly<Record<string, number>>;
+  requestDevice(description: {
+    readonly requiredLimits: Readonly<Record<string, number>>;
+  }): Promise<GpuDevice>;
+}
+
+export interface Gpu {
+  requestAdapter(options: { readonly powerPreference: "high-performance" }): Promise<GpuAdapter | null>;
+}
+
+/** tfjs's pool of buffers, by size and usage. */
+export interface BufferManager {
+  numBytesUsed: number;
+  numBytesAllocated: number;
+  numFreeBuffers: number;
+  readonly freeBuffers: Map<string, GpuBuffer[]>;
+  acquireBuffer(size: number, usage: number, mappedAtCreation?: boolean, reuse?: boolean): GpuBuffer;
+}
+
+/** What tfjs's backend keeps of a tensor: its values, its buffer, or both. */
+export interface TensorData {
+  readonly dtype: tf.DataType;
+  readonly values: HeldValues | null;
+  readonly resource?: GpuBuffer | null;
+}
+
+export interface WebgpuBackend extends tf.KernelBackend {
+  readonly device: GpuDevice;
+  readonly bufferManager: BufferManager;
+  readonly tensorMap: { get(dataId: object): TensorData | undefined };
+  getBufferData(buffer: GpuBuffer): Promise<ArrayBuffer>;
+  /** Registers values as a tensor's; they are uploaded when a program first reads them. */
+  makeTensorInfo(shape: readonly number[], dtype: tf.DataType, values?: HeldValues): tf.TensorInfo;
+}
