@@ -1,5 +1,6 @@
 /** @file Adam's update in one pass over the variable, on WebAssembly. */
 import { tf } from "./tf.ts";
+import { wasmBackendName } from "./wasm-engine.ts";
 
 export interface AdamSettings {
   readonly learningRate: number;
@@ -21,6 +22,11 @@ export interface AdamAverages {
    */
   apply(variable: tf.Tensor, gradient: tf.Tensor, settings: AdamSettings): tf.Tensor;
   dispose(): void;
+}
+
+/** Returns true if the current backend has Adam's update in one pass. */
+export function canUpdateInPlace(): boolean {
+  return tf.getBackend() === wasmBackendName;
 }
 
 /**

@@ -1,4 +1,5 @@
 import { tf } from "./tf.ts";
+import { readsLater } from "./webgpu/repeatable.ts";
 
 /** The speed of an engine. */
 export interface MeasuredSpeed {
@@ -26,22 +27,22 @@ const repetitions = 7;
 const measured = new Map<string, MeasuredSpeed>();
 
 /** Returns the speed of the engine, which is measured once a process, in well under a second. */
-export function probeSpeed(): MeasuredSpeed {
+export async function probeSpeed(): Promise<MeasuredSpeed> {
   const engine = tf.getBackend();
-  const speed = measured.get(engine) ?? measureSpeed();
+  const speed = measured.get(engine) ?? (await measureSpeed());
   measured.set(engine, speed);
   return speed;
 }
 
 /** Times a 3x3 convolution of a middle stage and additions: the median of a few runs, after some that warm up. */
-function measureSpeed(): MeasuredSpeed {
+async function measureSpeed(): Promise<MeasuredSpeed> {
   const batch = tf.ones([images, positions, positions, channels]) as tf.Tensor4D;
   const filter = tf.ones([3, 3, channels, channels]) as tf.Tensor4D;
   const values = tf.ones([elements]);
-  const convolution = medianSeconds(() => tf.conv2d(batch, filter, 1, "same"));
-  const addition = medianSeconds(() => tf.add(values, values));
+  const convolution = await medianSeconds(() => tf.conv2d(batch, filter, 1, "same"));
+  const addition = await medianSeconds(() => tf.add(values, values));
   const few = tf.ones([1, 8]);
-  const small = medianSeconds(() =>
+  const small = await medianSeconds(() =>
     tf.tidy(() => Array.from({ length: operations }).reduce<tf.Tensor>((sum) => tf.add(sum, few), few)),
   );
   tf.dispose([batch, filter, values, few]);
@@ -52,15 +53,23 @@ function measureSpeed(): MeasuredSpeed {
   };
 }
 
-/** Returns the median time of `run` in seconds. Engines have computed when a call returns. */
-function medianSeconds(run: () => tf.Tensor): number {
-  for (let warmup = 0; warmup < warmups; warmup++) run().dispose();
-  const times = Array.from({ length: repetitions }, () => {
+/** Returns the median time of `run` in seconds, until its result is there. */
+async function medianSeconds(run: () => tf.Tensor): Promise<number> {
+  const times: number[] = [];
+  for (let repetition = -warmups; repetition < repetitions; repetition++) {
     const started = performance.now();
     const result = run();
+    if (readsLater()) await computed(result);
     const seconds = (performance.now() - started) / 1000;
     result.dispose();
-    return seconds;
-  });
+    if (repetition >= 0) times.push(seconds);
+  }
   return times.sort((a, b) => a - b)[Math.floor(repetitions / 2)]!;
+}
+
+/** Waits until a GPU has computed a tensor, of which it reads one value. Other engines have computed when a call returns. */
+async function computed(tensor: tf.Tensor): Promise<void> {
+  const first = tf.tidy(() => tf.slice(tf.reshape(tensor, [-1]), 0, 1));
+  await first.data();
+  first.dispose();
 }

@@ -6,6 +6,7 @@
 import { isDifferentiable, positionsRead, shapeOnly } from "./gradients/rule.ts";
 import { gradientRule } from "./gradients/rules.ts";
 import { tf } from "./tf.ts";
+import { repeatable } from "./webgpu/repeatable.ts";
 
 /** A function's result with what its gradients need. */
 export interface Recording<T> {
@@ -21,6 +22,12 @@ export interface Recording<T> {
     outputGradients: readonly (tf.Tensor | undefined)[],
     sources: readonly tf.Tensor[],
   ): (tf.Tensor | null)[];
+  /** Does the same, and waits for values that a gradient is computed from, which a GPU hands out in a later turn. */
+  laterGradients(
+    outputs: readonly tf.Tensor[],
+    outputGradients: readonly (tf.Tensor | undefined)[],
+    sources: readonly tf.Tensor[],
+  ): Promise<(tf.Tensor | null)[]>;
   /** Releases what is kept for gradients, but not `result`. */
   dispose(): void;
 }
@@ -85,17 +92,23 @@ export function gradients(
 
 function recordingOf<T>(result: T, recorded: TapeNode[]): Recording<T> {
   let tape = recorded;
+  const walk: (...gradients: Parameters<Recording<T>["gradients"]>) => Walk = (
+    outputs,
+    outputGradients,
+    sources,
+  ) => {
+    const used = connecting(
+      tape,
+      sources,
+      outputs.filter((_, index) => outputGradients[index]),
+    );
+    tape = [];
+    return backward(used, outputs, outputGradients, sources);
+  };
   return {
     result,
-    gradients: (outputs, outputGradients, sources) => {
-      const used = connecting(
-        tape,
-        sources,
-        outputs.filter((_, index) => outputGradients[index]),
-      );
-      tape = [];
-      return backward(used, outputs, outputGradients, sources);
-    },
+    gradients: (...gradients) => walked(walk(...gradients)),
+    laterGradients: (...gradients) => walkedLater(walk(...gradients)),
     dispose: () => {
       releaseSaved(tape);
       tape = [];
@@ -165,12 +178,19 @@ function releaseSaved(nodes: readonly TapeNode[]): void {
   for (const node of nodes) for (const tensor of node.saved) tensor.dispose();
 }
 
-function backward(
+/** The gradients of a node's inputs, each a new tensor. */
+type InputGradients = (readonly [tf.Tensor, tf.Tensor])[];
+
+/**
+ * Walks the tape backward. Yields the computation of each node's gradients, which is free of effects, and takes its result: the
+ * caller decides how it runs.
+ */
+function* backward(
   tape: TapeNode[],
   outputs: readonly tf.Tensor[],
   outputGradients: readonly (tf.Tensor | undefined)[],
   sources: readonly tf.Tensor[],
-): (tf.Tensor | null)[] {
+): Generator<() => InputGradients, (tf.Tensor | null)[], InputGradients> {
   const gathered = new Map<number, tf.Tensor>();
   const sourceIds = new Set(sources.map((source) => source.id));
   outputs.forEach((output, index) => {
@@ -179,8 +199,13 @@ function backward(
   });
   try {
     for (let node = tape.pop(); node; node = tape.pop()) {
-      const results = nodeGradients(node, gathered);
-      releaseSaved([node]);
+      const current = node;
+      let results: InputGradients;
+      try {
+        results = yield () => nodeGradients(current, gathered);
+      } finally {
+        releaseSaved([current]);
+      }
       for (const output of node.outputs) {
         if (sourceIds.has(output.id)) continue;
         gathered.get(output.id)?.dispose();
@@ -198,11 +223,39 @@ function backward(
   return results;
 }
 
+type Walk = ReturnType<typeof backward>;
+
+function walked(walk: Walk): (tf.Tensor | null)[] {
+  let step = walk.next();
+  while (!step.done) step = settled(walk, step.value);
+  return step.value;
+}
+
+/** Takes each step as a computation that may wait for values and run again. */
+async function walkedLater(walk: Walk): Promise<(tf.Tensor | null)[]> {
+  let step = walk.next();
+  while (!step.done) {
+    try {
+      step = walk.next(await repeatable(step.value));
+    } catch (error) {
+      step = walk.throw(error);
+    }
+  }
+  return step.value;
+}
+
+function settled(walk: Walk, compute: () => InputGradients): ReturnType<Walk["next"]> {
+  let results: InputGradients;
+  try {
+    results = compute();
+  } catch (error) {
+    return walk.throw(error);
+  }
+  return walk.next(results);
+}
+
 /** Returns each input of `node` with its gradient, a new tensor. */
-function nodeGradients(
-  node: TapeNode,
-  gathered: ReadonlyMap<number, tf.Tensor>,
-): (readonly [tf.Tensor, tf.Tensor])[] {
+function nodeGradients(node: TapeNode, gathered: ReadonlyMap<number, tf.Tensor>): InputGradients {
   const { gradient, kernelName } = node;
   if (!gradient) throw new Error(`tape: ${kernelName} has no gradient`);
   const incoming = node.outputs.map((output) => gathered.get(output.id) ?? null);

@@ -102,7 +102,7 @@ async function runPadded(
   views?: readonly DrawnView[],
 ): Promise<Float32Array[]> {
   const feeds = inputs.map((input) => uploadPadded(input, 0, input.shape[0] ?? 0, batchSize));
-  const features = trunk.run(feeds, views);
+  const features = await trunk.run(feeds, views);
   const values = await Promise.all(features.map(async (tensor) => Float32Array.from(await tensor.data())));
   tf.dispose([...feeds, ...features]);
   return values;

@@ -39,7 +39,7 @@ export async function extractStored(
       const feeds = inputs.map((input) => uploadPadded(input, 0, rows, batchSize));
       const views =
         drawn && Array.from({ length: rows }, (_, row) => ({ ...drawn, contentHash: rowHash(inputs, row) }));
-      const features = trunk.run(feeds, views);
+      const features = await trunk.run(feeds, views);
       for (const [index, feature] of features.entries()) {
         const rowShape = feature.shape.slice(1);
         const values = (await feature.data()) as Float32Array;

@@ -1,5 +1,6 @@
 import type { Weights } from "../checkpoint.ts";
 import type { tf } from "../engine/tf.ts";
+import { repeatable } from "../engine/webgpu/repeatable.ts";
 import type { Program } from "../model/program.ts";
 import { programBetween } from "../model/program.ts";
 import { runProgram } from "../model/run-program.ts";
@@ -25,7 +26,7 @@ export interface Trunk {
    * Returns one tensor for each frontier tensor. With `views`, one for each of the first rows, the random layers that the model
    * begins with draw what each row's view is made of. The caller owns inputs and outputs.
    */
-  run(inputs: readonly tf.Tensor[], views?: readonly DrawnView[]): tf.Tensor[];
+  run(inputs: readonly tf.Tensor[], views?: readonly DrawnView[]): Promise<tf.Tensor[]>;
   dispose(): void;
 }
 
@@ -92,9 +93,11 @@ export function createTrunk({ program, weights }: StaticProgram): Trunk {
   );
   return {
     run: (inputs, views) =>
-      drawing && views?.some(({ view }) => view !== 0)
-        ? runDrawing(drawing, inputs, uploaded, views)
-        : runProgram(program, inputs, uploaded),
+      repeatable(() =>
+        drawing && views?.some(({ view }) => view !== 0)
+          ? runDrawing(drawing, inputs, uploaded, views)
+          : runProgram(program, inputs, uploaded),
+      ),
     dispose: () => disposeWeights(uploaded),
   };
 }

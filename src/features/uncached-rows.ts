@@ -90,7 +90,7 @@ export async function streamRows(
       }),
     );
     const feed = uploadPadded(open.finish(chosen.length), 0, chosen.length, chosen.length);
-    const made = trunk.run([feed], chosen);
+    const made = await trunk.run([feed], chosen);
     const values = await Promise.all(made.map(async (tensor) => Float32Array.from(await tensor.data())));
     tf.dispose([feed, ...made]);
     return values.map((data, tensor) =>

@@ -120,7 +120,7 @@ export async function evaluate(
         ? fileRows(dataset, checkpoint, { task, objective }, options, bad)
         : batchRows(batches, graph, objective, options);
     for await (const { inputs, targets } of rows) {
-      const judged = judge.run(inputs, targets);
+      const judged = await judge.run(inputs, targets);
       scores.add(judged, judged.penalty);
       for (const [index, table] of tables.entries()) {
         const observed = judged.observed[index];

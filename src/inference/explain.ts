@@ -4,6 +4,7 @@ import type { ModelInputs } from "../data/dataset.ts";
 import { ensureEngine } from "../engine/backend.ts";
 import { gradients } from "../engine/tape.ts";
 import { tf } from "../engine/tf.ts";
+import { repeatable } from "../engine/webgpu/repeatable.ts";
 import { TopologyError, UsageError } from "../errors.ts";
 import { nearestNames } from "../freeze/suggestions.ts";
 import { inferenceContextOf } from "../model/inference-program.ts";
@@ -155,17 +156,19 @@ export async function openExplainer(
     output,
     run: async (given, first, end, targets) => {
       const feeds = given.map((input) => uploadRows(input, first, end));
-      const [values] = runProgram(trunk, feeds, weights, contextOf) as [tf.Tensor];
+      const [values] = (await repeatable(() => runProgram(trunk, feeds, weights, contextOf))) as [tf.Tensor];
       const scoresOf = (): tf.Tensor =>
         runProgram(tail, [...feeds, values], weights, contextOf)[0] as tf.Tensor;
-      const scores = scoresOf();
-      const chosen = targets ?? predictedTargets(output, scores);
+      const scores = await repeatable(scoresOf);
+      const chosen = targets ?? predictedTargets(output, scores.shape, (await scores.data()) as Float32Array);
       requireTargets(output, chosen, scores.shape[1] ?? 0);
       const signs = tf.tensor2d(
         signsOf(output, chosen, scores.shape[1] ?? 0),
         scores.shape as [number, number],
       );
-      const { value, gradients: found } = gradients(() => tf.sum(tf.mul(scoresOf(), signs)), [values]);
+      const { value, gradients: found } = await repeatable(() =>
+        gradients(() => tf.sum(tf.mul(scoresOf(), signs)), [values]),
+      );
       const [gradient] = found;
       const maps = tf.tidy(() => heatmapsOf(values, gradient ?? tf.zerosLike(values)));
       const heatmaps = float32Tensor(Float32Array.from(await maps.data()), maps.shape);
@@ -186,9 +189,11 @@ function heatmapsOf(values: tf.Tensor, gradient: tf.Tensor): tf.Tensor {
 }
 
 /** Returns the index of what is predicted for each row of logits; of a lone unit that decides between two classes, 0 or 1. */
-function predictedTargets({ kind }: TaskOutput, scores: tf.Tensor): readonly number[] {
-  const [rows = 0, units = 0] = scores.shape;
-  const data = Float32Array.from(scores.dataSync());
+function predictedTargets(
+  { kind }: TaskOutput,
+  [rows = 0, units = 0]: readonly number[],
+  data: Float32Array,
+): readonly number[] {
   if (kind === "values") return new Array<number>(rows).fill(0);
   if (kind === "classes" && units === 1) return Array.from(data, (score) => (score > 0 ? 1 : 0));
   return Array.from(highest({ shape: [rows, units], data }));

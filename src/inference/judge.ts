@@ -1,6 +1,8 @@
 import type { Checkpoint, Weights } from "../checkpoint.ts";
 import { ensureEngine } from "../engine/backend.ts";
+import { takeScalars } from "../engine/scalars.ts";
 import { tf } from "../engine/tf.ts";
+import { repeatable } from "../engine/webgpu/repeatable.ts";
 import { trainableWeights } from "../freeze/trainable-weights.ts";
 import { inferenceProgram } from "../model/inference-program.ts";
 import { runWithMasks } from "../model/run-program.ts";
@@ -15,15 +17,15 @@ import type { LayerGraph } from "../topology/layer-graph.ts";
 import { withActivityPenalties } from "../topology/rewrites/activity-penalties.ts";
 import { withLogitsOutputs } from "../topology/rewrites/logits-output.ts";
 import { requireSupported } from "../topology/support.ts";
-import { activityPenalty } from "../training/activity-penalties.ts";
-import { storedPenaltyTotal } from "../training/regularizers.ts";
+import { activityPenalties } from "../training/activity-penalties.ts";
+import { storedPenaltyTotal, sumOf } from "../training/regularizers.ts";
 import { weightPenalties } from "../training/weight-rules.ts";
 
 /** A model in inference mode beside its task, its weights on the engine. */
 export interface Judge {
   readonly graph: LayerGraph;
   /** Returns the figures of a batch; every trained output is observed. */
-  run(inputs: readonly InputTensor[], targets: readonly (OutputTargets | null)[]): JudgedBatch;
+  run(inputs: readonly InputTensor[], targets: readonly (OutputTargets | null)[]): Promise<JudgedBatch>;
   dispose(): void;
 }
 
@@ -45,20 +47,22 @@ export async function openJudge(checkpoint: Checkpoint, objective: Objective): P
     values,
     program.nodes.map((node) => node.layer),
   );
-  const standing = penaltyOfWeights(penalized, checkpoint.weights);
+  const standing = await penaltyOfWeights(penalized, checkpoint.weights);
   return {
     graph: plain,
-    run: (inputs, targets) => {
+    run: async (inputs, targets) => {
       const feeds = inputs.map((input) => uploadRows(input, 0, input.shape[0] ?? 0));
-      const { outputs, masks } = runWithMasks(program, feeds, weights, contextOf);
+      const { outputs, masks } = await repeatable(() => runWithMasks(program, feeds, weights, contextOf));
       try {
         const given = logits.flatMap((how, index) => {
           const tensor = outputs[index];
           return tensor ? [{ ...how, values: tensor, mask: masks[index] }] : [];
         });
-        const { scores } = judge(objective, given, targets, { observed: true });
-        const penalty = standing + activityPenalty(outputs.slice(logits.length), reduction);
-        return { ...scores, penalty };
+        const [{ scores }, activities] = await Promise.all([
+          judge(objective, given, targets, { observed: true }),
+          takeScalars(activityPenalties(outputs.slice(logits.length), reduction)),
+        ]);
+        return { ...scores, penalty: standing + sumOf(activities) };
       } finally {
         tf.dispose([...feeds, ...outputs, ...masks.flatMap((mask) => mask ?? [])]);
       }
@@ -68,7 +72,7 @@ export async function openJudge(checkpoint: Checkpoint, objective: Objective): P
 }
 
 /** Returns what the regularized weights add, those that train by the file's own flags among them. */
-function penaltyOfWeights(graph: LayerGraph, weights: Weights): number {
+function penaltyOfWeights(graph: LayerGraph, weights: Weights): Promise<number> {
   const frozen = graph.layers.filter((layer) => !layer.trainable).map((layer) => layer.path);
   const trainable = trainableWeights(graph, {
     frozen: new Set(frozen),

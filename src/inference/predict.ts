@@ -4,6 +4,7 @@ import type { ModelInputs } from "../data/dataset.ts";
 import { ensureEngine } from "../engine/backend.ts";
 import { namedMemoryError } from "../engine/out-of-memory.ts";
 import type { tf } from "../engine/tf.ts";
+import { repeatable } from "../engine/webgpu/repeatable.ts";
 import { DataError } from "../errors.ts";
 import { withNamedWeights } from "../formats/named-weights.ts";
 import { textsOf } from "../layers/encoding.ts";
@@ -49,7 +50,7 @@ export async function openInferenceModel(checkpoint: Checkpoint): Promise<Infere
       const outputs: InputTensor[] = [];
       try {
         for (const input of inputs) feeds.push(uploadRows(input, from, to));
-        for (const output of runProgram(program, feeds, weights, contextOf)) {
+        for (const output of await repeatable(() => runProgram(program, feeds, weights, contextOf))) {
           outputs.push(await read(output));
           output.dispose();
         }

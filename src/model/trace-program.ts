@@ -5,6 +5,7 @@ import { ensureEngine } from "../engine/backend.ts";
 import { tf } from "../engine/tf.ts";
 import type { Trace, TracedId, TracedTensor } from "../engine/trace.ts";
 import { traceKernels } from "../engine/trace.ts";
+import { whereReadAtOnce } from "../engine/webgpu/elsewhere.ts";
 import { TopologyError } from "../errors.ts";
 import type {
   ProgramConstant,
@@ -43,7 +44,9 @@ export async function traceProgram(
   await ensureEngine();
   const graph = layerGraph(checkpoint);
   requireSupported(graph);
-  const [first, second] = batchSizes.map((samples) => tracedRun(graph, checkpoint, samples, options));
+  const [first, second] = batchSizes.map((samples) =>
+    whereReadAtOnce(() => tracedRun(graph, checkpoint, samples, options)),
+  );
   return merged(graph, first!, second!);
 }
 

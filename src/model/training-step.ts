@@ -6,6 +6,7 @@
 import type { Recording } from "../engine/tape.ts";
 import { record } from "../engine/tape.ts";
 import { tf } from "../engine/tf.ts";
+import { readsLater } from "../engine/webgpu/repeatable.ts";
 import { callNode, tensorOf } from "../layers/call-node.ts";
 import { convolveNormalized } from "../layers/convolution.ts";
 import type { KernelResult } from "../layers/kernel.ts";
@@ -51,9 +52,9 @@ export interface ForwardPass {
   readonly state: ReadonlyMap<string, Readonly<Record<string, tf.Tensor>>>;
   /**
    * Passes the gradient of each trainable weight to `onGradient` as soon as it is complete, last layers first, and
-   * keeps none. The caller keeps `outputGradients`.
+   * keeps none. The caller keeps `outputGradients`. Where no values are waited for, all is done when this returns.
    */
-  backward(outputGradients: readonly tf.Tensor[], onGradient: OnGradient): void;
+  backward(outputGradients: readonly tf.Tensor[], onGradient: OnGradient): Promise<void>;
   dispose(): void;
 }
 
@@ -177,9 +178,9 @@ export function forward(
     outputMasks,
     state,
     dispose,
-    backward: (outputGradients, onGradient) => {
+    backward: async (outputGradients, onGradient) => {
       try {
-        backward(training, recorded, outputGradients, onGradient);
+        await backward(training, recorded, outputGradients, onGradient);
       } finally {
         dispose();
       }
@@ -221,12 +222,12 @@ function disposeCall({ recording, indices }: RecordedCall): void {
   indices?.dispose();
 }
 
-function backward(
+async function backward(
   training: TrainingProgram,
   recorded: RecordedCall[],
   outputGradients: readonly tf.Tensor[],
   onGradient: OnGradient,
-): void {
+): Promise<void> {
   const gradients = new Map<string, tf.Tensor>();
   const weightGradients = new Map<string, Map<string, tf.Tensor>>();
   const addends = new Map<string, Addends[]>();
@@ -237,13 +238,12 @@ function backward(
   for (let call = recorded.pop(); call; call = recorded.pop()) {
     const { paths, recording, outputKeys, outputs, sources, indices } = call;
     const incoming = outputKeys.map((key) => gradients.get(key));
-    const results = incoming.some(Boolean)
-      ? recording.gradients(
-          outputs,
-          incoming,
-          sources.map((source) => source.tensor),
-        )
+    const wanted = sources.map((source) => source.tensor);
+    const found = incoming.some(Boolean)
+      ? gradientsOf(recording, outputs, incoming, wanted)
       : sources.map(() => null);
+    // Awaiting every call would cost a turn each where nothing is waited for.
+    const results = found instanceof Promise ? await found : found;
     if (indices && incoming[0]) {
       const [path] = paths as [string];
       addends.set(path, [...(addends.get(path) ?? []), addendsOf(indices, incoming[0])]);
@@ -266,6 +266,18 @@ function backward(
     }
   }
   for (const gradient of gradients.values()) gradient.dispose();
+}
+
+/** Returns a recording's gradients, on a GPU once the values are there that they are computed from. */
+function gradientsOf(
+  recording: Recording<KernelResult>,
+  outputs: readonly tf.Tensor[],
+  incoming: readonly (tf.Tensor | undefined)[],
+  sources: readonly tf.Tensor[],
+): (tf.Tensor | null)[] | Promise<(tf.Tensor | null)[]> {
+  return readsLater()
+    ? recording.laterGradients(outputs, incoming, sources)
+    : recording.gradients(outputs, incoming, sources);
 }
 
 function layerGradients(all: Map<string, Map<string, tf.Tensor>>, path: string): Map<string, tf.Tensor> {

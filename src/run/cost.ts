@@ -37,7 +37,7 @@ export async function costConditions(
   reader: SampleReader | null,
   engine: EngineInfo,
 ): Promise<CostConditions> {
-  const { speed, ...conditions } = engineConditions(engine);
+  const { speed, ...conditions } = await engineConditions(engine);
   const secondsPerSample = await readingSeconds(dataset, reader, settings.views === null ? 0 : 1);
   return {
     ...conditions,
@@ -54,13 +54,15 @@ export async function costConditions(
 }
 
 /** Returns what the cost of every run depends on that the engine decides, with its speed measured now. */
-export function engineConditions(
+export async function engineConditions(
   engine: EngineInfo,
-): Pick<
-  CostConditions,
-  "speed" | "overlaps" | "residentBytes" | "workingBytes" | "copiesOnTop" | "extractionBatch"
+): Promise<
+  Pick<
+    CostConditions,
+    "speed" | "overlaps" | "residentBytes" | "workingBytes" | "copiesOnTop" | "extractionBatch"
+  >
 > {
-  const speed = probeSpeed();
+  const speed = await probeSpeed();
   return {
     speed,
     overlaps: engine.threads < availableParallelism(),

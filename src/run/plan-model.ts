@@ -29,7 +29,7 @@ export async function planWithCost(
   });
   return planCut(model, cut, resolution, {
     cost: {
-      ...engineConditions(engine),
+      ...(await engineConditions(engine)),
       trainSamples: plannedSamples,
       validationSamples: 0,
       batchSize: defaultOf("batchSize") as number,

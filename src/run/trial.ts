@@ -23,6 +23,7 @@ import { elementCount, float32Tensor } from "../tensor.ts";
 import { disposeBatch, uploadBatch } from "../training/batches.ts";
 import type { Examples } from "../training/example-set.ts";
 import type { OptimizerConfig } from "../training/optimizer-config.ts";
+import type { Batch } from "../training/tail.ts";
 import { createTail } from "../training/tail.ts";
 
 /** A run whose parts are timed. */
@@ -79,7 +80,7 @@ export async function timedWork(
       const feeds = samples.inputs.map((input) =>
         uploadPadded(input, 0, Math.min(rows, samples.count), rows),
       );
-      features = trunk.run(feeds);
+      features = await trunk.run(feeds);
       await Promise.all(features.map((tensor) => tensor.data()));
       tf.dispose(feeds);
     };
@@ -106,23 +107,23 @@ async function timedTail(
   updateSeconds: number,
 ): Promise<Pick<MeasuredWork, "step" | "forward">> {
   const tail = createTail({ graph, partition, weights, optimizer, objective, seed });
-  const withBatch = async (count: number, use: (batch: Parameters<typeof tail.evaluateBatch>[0]) => void) => {
+  const withBatch = async (count: number, use: (batch: Batch) => Promise<unknown>) => {
     const batch = await uploadBatch(
       examples,
       Uint32Array.from({ length: count }, (_, row) => row % rows),
     );
-    use(batch);
+    await use(batch);
     disposeBatch(batch);
   };
   try {
     const step = await batchSeconds(
-      (count) => withBatch(count, (batch) => void tail.trainOnBatch(batch)),
+      (count) => withBatch(count, (batch) => tail.trainOnBatch(batch)),
       batchSize,
       seconds,
       updateSeconds,
     );
     const forward = await batchSeconds(
-      (count) => withBatch(count, (batch) => void tail.evaluateBatch(batch)),
+      (count) => withBatch(count, (batch) => tail.evaluateBatch(batch)),
       batchSize,
       seconds,
     );

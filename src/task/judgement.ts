@@ -1,5 +1,7 @@
-/** The losses of a batch, their gradients, and what its metrics are computed from. */
+/** @file The losses of a batch, their gradients, and what its metrics are computed from. */
+import { takeScalars } from "../engine/scalars.ts";
 import { tf } from "../engine/tf.ts";
+import { repeatable } from "../engine/webgpu/repeatable.ts";
 import type { Tensor } from "../tensor.ts";
 import { toFloat32 } from "../tensor.ts";
 import type { Judged } from "./losses/batch-loss.ts";
@@ -38,27 +40,36 @@ export interface JudgeOptions {
  *
  * @param targets one for each output; null where the output has no loss.
  */
-export function judge(
+export async function judge(
   { outputs, meanOver }: Objective,
   given: readonly GivenOutput[],
   targets: readonly (OutputTargets | null)[],
   { gradients = false, observed = false }: JudgeOptions = {},
-): { readonly scores: BatchScores; readonly gradients: readonly tf.Tensor[] } {
+): Promise<{ readonly scores: BatchScores; readonly gradients: readonly tf.Tensor[] }> {
   const samples = given[0]?.values.shape[0] ?? 0;
-  const parts = outputs.map((output, index) => {
-    const judgedOutput = given[index];
-    const should = targets[index] ?? null;
-    if (!judgedOutput) throw new Error(`objective: no output ${output.name}`);
-    return judgeOutput(output, judgedOutput, should, { meanOver, gradients, observed });
-  });
-  const losses = readLosses(parts.map(({ value }) => value));
-  tf.dispose(parts.flatMap(({ value }) => value ?? []));
+  const parts = await repeatable(() =>
+    outputs.map((output, index) => {
+      const judgedOutput = given[index];
+      const should = targets[index] ?? null;
+      if (!judgedOutput) throw new Error(`objective: no output ${output.name}`);
+      return tf.tidy(
+        () =>
+          judgeOutput(output, judgedOutput, should, {
+            ...{ meanOver, gradients, observed },
+          }) as unknown as tf.TensorContainer,
+      ) as unknown as JudgedOutput;
+    }),
+  );
+  const [losses, read] = await Promise.all([
+    takeLosses(parts.map(({ value }) => value)),
+    Promise.all(parts.map(({ seen }, index) => seen && takeObserved(seen, targets[index] ?? null))),
+  ]);
   const loss = losses.reduce<number>(
     (sum, value, index) => sum + (value ?? 0) * (outputs[index]?.lossWeight ?? 1),
     0,
   );
   return {
-    scores: { samples, loss, losses, observed: parts.map(({ observed }) => observed) },
+    scores: { samples, loss, losses, observed: read },
     gradients: parts.flatMap(({ gradient }) => gradient ?? []),
   };
 }
@@ -66,7 +77,14 @@ export function judge(
 interface JudgedOutput {
   readonly value: tf.Tensor | null;
   readonly gradient: tf.Tensor | null;
-  readonly observed: MetricBatch | null;
+  /** What metrics are computed from; null if there are none. */
+  readonly seen: SeenOutput | null;
+}
+
+interface SeenOutput {
+  readonly outputs: tf.Tensor;
+  readonly mask: tf.Tensor | null;
+  readonly logits: tf.Tensor | null;
 }
 
 function judgeOutput(
@@ -76,7 +94,7 @@ function judgeOutput(
   { meanOver, gradients, observed }: Required<JudgeOptions> & Pick<Judged, "meanOver">,
 ): JudgedOutput {
   if (!loss || !should) {
-    return { value: null, gradient: gradients ? tf.zerosLike(given.values) : null, observed: null };
+    return { value: null, gradient: gradients ? tf.zerosLike(given.values) : null, seen: null };
   }
   const targets = uploaded(should.targets);
   const sampleWeights = should.weights && uploaded(should.weights);
@@ -84,46 +102,51 @@ function judgeOutput(
   const { value, gradient } = gradients
     ? lossGradient(loss, judged, lossWeight)
     : { value: batchLoss(loss, judged), gradient: null };
-  tf.dispose([targets, ...(sampleWeights ? [sampleWeights] : [])]);
   const isObserved = observed || metrics.length + weightedMetrics.length > 0;
-  return { value, gradient, observed: isObserved ? observe(given, should) : null };
+  return { value, gradient, seen: isObserved ? seenOf(given) : null };
 }
 
 function uploaded(tensor: Tensor): tf.Tensor {
   return tf.tensor(toFloat32(tensor), [...tensor.shape], "float32");
 }
 
-/** Reads all losses at once. A loss that Keras leaves unreduced counts by its mean. */
-function readLosses(values: readonly (tf.Tensor | null)[]): (number | null)[] {
-  const present = values.filter((value) => value !== null);
-  const all = present.length === 0 ? [] : readOnce(present);
+/** Reads all losses at once and releases them. A loss that Keras leaves unreduced counts by its mean. */
+async function takeLosses(values: readonly (tf.Tensor | null)[]): Promise<(number | null)[]> {
+  const all = await takeScalars(values.filter((value) => value !== null));
   let next = 0;
   return values.map((value) => (value === null ? null : (all[next++] ?? Number.NaN)));
 }
 
-function readOnce(scalars: readonly tf.Tensor[]): ArrayLike<number> {
-  const [only] = scalars;
-  if (only && scalars.length === 1) return only.dataSync();
-  const stacked = tf.stack(scalars.map((scalar) => tf.reshape(scalar, [])));
-  const read = stacked.dataSync();
-  stacked.dispose();
-  return read;
-}
-
-function observe(given: GivenOutput, { targets, weights }: OutputTargets): MetricBatch {
-  const output = tf.tidy(() => activated(given).clone());
-  const outputs = valuesOf(output);
-  output.dispose();
+/** Returns new handles of what is observed of an output. */
+function seenOf(given: GivenOutput): SeenOutput {
   const carriesLogits = given.carried !== "none" && given.activation !== "none";
   return {
-    outputs,
-    targets: { shape: targets.shape, data: toFloat32(targets) },
-    ...(weights && { weights: { shape: weights.shape, data: toFloat32(weights) } }),
-    ...(given.mask && { mask: valuesOf(given.mask) }),
-    ...(carriesLogits && { logits: valuesOf(given.values) }),
+    outputs: activated(given).clone(),
+    mask: given.mask?.clone() ?? null,
+    logits: carriesLogits ? given.values.clone() : null,
   };
 }
 
-function valuesOf(tensor: tf.Tensor): Values {
-  return { shape: tensor.shape, data: tensor.dataSync() };
+/** Reads what is observed of an output and releases it. */
+async function takeObserved(
+  { outputs, mask, logits }: SeenOutput,
+  should: OutputTargets | null,
+): Promise<MetricBatch> {
+  if (!should) throw new Error("judgement: an output is observed that has no targets");
+  const { targets, weights } = should;
+  const [output, shown, carried] = await Promise.all([outputs, mask, logits].map(takeValues));
+  return {
+    outputs: output as Values,
+    targets: { shape: targets.shape, data: toFloat32(targets) },
+    ...(weights && { weights: { shape: weights.shape, data: toFloat32(weights) } }),
+    ...(shown && { mask: shown }),
+    ...(carried && { logits: carried }),
+  };
+}
+
+async function takeValues(tensor: tf.Tensor | null): Promise<Values | null> {
+  if (!tensor) return null;
+  const values = { shape: tensor.shape, data: await tensor.data() };
+  tensor.dispose();
+  return values;
 }

@@ -22,7 +22,7 @@ export async function evaluateExamples(
   const keeper = scoreKeeper(tail.objective);
   for (const rows of orderedBatches(sampleCount(examples), batchSize)) {
     const batch = await uploadBatch(examples, rows);
-    const scores = tail.evaluateBatch(batch, { observed: onBatch !== undefined });
+    const scores = await tail.evaluateBatch(batch, { observed: onBatch !== undefined });
     keeper.add(scores, scores.penalty);
     disposeBatch(batch);
     onBatch?.(scores.observed);

@@ -2,11 +2,13 @@ import { tf } from "../engine/tf.ts";
 import type { Addends } from "../model/lookup-addends.ts";
 import { sumOf } from "../model/lookup-addends.ts";
 
-/** Returns the factor on all gradients (`clip_by_global_norm`). */
-export function globalScale(gradients: readonly tf.Tensor[], limit: number): number {
-  const squares = gradients.map((gradient) => tf.tidy(() => tf.sum(tf.square(gradient)).dataSync()[0] ?? 0));
-  const norm = Math.sqrt(squares.reduce((sum, square) => sum + square, 0));
-  return norm > limit ? limit / norm : 1;
+/** Returns the factor on all gradients (`clip_by_global_norm`), a scalar that the caller owns. */
+export function globalScale(gradients: readonly tf.Tensor[], limit: number): tf.Tensor {
+  return tf.tidy(() => {
+    const squares = gradients.map((gradient) => tf.sum(tf.square(gradient)));
+    const norm = tf.sqrt(squares.reduce((sum, square) => tf.add(sum, square), tf.scalar(0)));
+    return tf.div(limit, tf.maximum(norm, limit));
+  });
 }
 
 /**

@@ -38,6 +38,8 @@ export interface Optimizer {
   readonly keepsAverages: boolean;
   /** Returns the moving average of a weight, which stays the optimizer's; undefined where none is kept. */
   average(path: string, name: string): tf.Tensor | undefined;
+  /** Returns the tensors that `state` reads, which stay the optimizer's; none where reading needs no preparation. */
+  tensors(): readonly tf.Tensor[];
   state(): OptimizerState;
   /** Takes what `state` returned. Weights that it does not name keep what they have. @throws {UsageError} where shapes differ. */
   restore(state: OptimizerState): void;
@@ -123,6 +125,7 @@ export function createOptimizer(config: OptimizerConfig, parts: OptimizerParts):
       settle(trained);
       tf.dispose([scaled, gradient, parts]);
     }
+    scale.dispose();
   };
 
   return {
@@ -159,6 +162,10 @@ export function createOptimizer(config: OptimizerConfig, parts: OptimizerParts):
       iterations++;
     },
     average: (path, name) => all.get(keyOf(path, name))?.average,
+    tensors: () =>
+      [...all.values()].flatMap(({ mover, accumulated, average }) =>
+        [...mover.tensors(), accumulated, average].filter((tensor) => tensor !== undefined),
+      ),
     state: () => ({
       className: config.className,
       iterations,

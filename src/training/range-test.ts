@@ -54,8 +54,8 @@ export async function rangeTest(tail: Tail, plan: RangePlan): Promise<RangeTest>
       signal?.throwIfAborted();
       const { value } = await batches.next();
       const batch = await uploadBatch(value.examples, value.rows);
-      const { loss, penalty, samples: count } = tail.trainOnBatch(batch, learningRate, "finite");
-      if (!Number.isFinite(loss + penalty) && step + part === 0) throw notFinite(tail, batch, 1, 1);
+      const { loss, penalty, samples: count } = await tail.trainOnBatch(batch, learningRate, "finite");
+      if (!Number.isFinite(loss + penalty) && step + part === 0) throw await notFinite(tail, batch, 1, 1);
       disposeBatch(batch);
       total += (loss + penalty) * count;
       samples += count;

@@ -1,4 +1,5 @@
 import type { Weights } from "../checkpoint.ts";
+import { takeScalars } from "../engine/scalars.ts";
 import { tf } from "../engine/tf.ts";
 import type { LayerWeights } from "../model/uploads.ts";
 import { disposeWeights, uploadWeights } from "../model/uploads.ts";
@@ -17,32 +18,28 @@ export function penalty(strength: Penalty, weight: tf.Tensor): tf.Tensor {
   });
 }
 
-/** The sum of these weights' penalties, as they are now. */
-export function penaltyTotal(
+/** Returns the penalties of these weights as they are now, each a scalar, which the caller owns. */
+export function weightPenaltiesNow(
   regularized: readonly { readonly path: string; readonly name: string; readonly penalty: Penalty | null }[],
   weights: LayerWeights,
-): number {
-  return regularized.reduce((sum, { path, name, penalty: strength }) => {
-    if (!strength) return sum;
-    const value = penalty(strength, weights.get(path)![name]!);
-    const [amount] = value.dataSync();
-    value.dispose();
-    return sum + amount!;
-  }, 0);
+): tf.Tensor[] {
+  return regularized.flatMap(({ path, name, penalty: strength }) =>
+    strength ? [penalty(strength, weights.get(path)![name]!)] : [],
+  );
 }
 
-/** `penaltyTotal` of weights that are not on the engine. */
-export function storedPenaltyTotal(
+/** Returns the sum of the penalties of weights that are not on the engine. */
+export async function storedPenaltyTotal(
   regularized: readonly { readonly path: string; readonly name: string; readonly penalty: Penalty }[],
   weights: Weights,
-): number {
+): Promise<number> {
   const uploaded = uploadWeights(
     weights,
     regularized.map(({ path }) => path),
   );
-  const total = penaltyTotal(regularized, uploaded);
+  const amounts = await takeScalars(weightPenaltiesNow(regularized, uploaded));
   disposeWeights(uploaded);
-  return total;
+  return sumOf(amounts);
 }
 
 /** `gradient` plus the penalty's own; a new tensor. */
@@ -71,4 +68,9 @@ function likenessGradient(strength: OrthogonalPenalty, weight: tf.Tensor): tf.Te
   const along = tf.mul(units, tf.sum(tf.mul(units, ofUnits), 1, true));
   const ofVectors = tf.div(tf.sub(ofUnits, along), tf.maximum(lengths, 1e-12));
   return strength.mode === "rows" ? ofVectors : tf.transpose(ofVectors);
+}
+
+/** Returns the sum of numbers, in double precision. */
+export function sumOf(amounts: readonly number[]): number {
+  return amounts.reduce((sum, amount) => sum + amount, 0);
 }

@@ -1,11 +1,13 @@
-import type { Weight, Weights } from "../checkpoint.ts";
+import type { Weights } from "../checkpoint.ts";
+import { fetchValues, takeScalars } from "../engine/scalars.ts";
 import { tf } from "../engine/tf.ts";
+import { repeatable } from "../engine/webgpu/repeatable.ts";
 import type { Partition } from "../freeze/partition.ts";
 import type { Program } from "../model/program.ts";
 import { programBetween } from "../model/program.ts";
 import type { ContextOf } from "../model/run-program.ts";
 import { runProgram, runWithMasks } from "../model/run-program.ts";
-import type { OnGradient } from "../model/training-step.ts";
+import type { ForwardPass, OnGradient } from "../model/training-step.ts";
 import { forward, trainingProgram } from "../model/training-step.ts";
 import type { LayerWeights } from "../model/uploads.ts";
 import { disposeWeights, uploadWeights } from "../model/uploads.ts";
@@ -13,15 +15,15 @@ import type { BatchScores, GivenOutput } from "../task/judgement.ts";
 import { judge } from "../task/judgement.ts";
 import type { Objective } from "../task/objective.ts";
 import type { OutputTargets } from "../task/output-targets.ts";
-import { float32Tensor } from "../tensor.ts";
 import type { GraphLayer, LayerGraph } from "../topology/layer-graph.ts";
 import { layerAt, lossInputs } from "../topology/layer-graph.ts";
 import { withLogitsOutputs } from "../topology/rewrites/logits-output.ts";
-import { activityGradients, activityPenalty } from "./activity-penalties.ts";
+import { activityGradients, activityPenalties } from "./activity-penalties.ts";
+import { allFinite, keepWeights, movedTensors, snapshotOf } from "./moved-weights.ts";
 import { createOptimizer } from "./optimizer.ts";
 import type { OptimizerConfig } from "./optimizer-config.ts";
 import { callNumbers, randomStream } from "./random-stream.ts";
-import { penaltyTotal, storedPenaltyTotal, withPenaltyGradient } from "./regularizers.ts";
+import { storedPenaltyTotal, sumOf, weightPenaltiesNow, withPenaltyGradient } from "./regularizers.ts";
 import type { Snapshot } from "./snapshot.ts";
 import type { OptimizerState } from "./state.ts";
 import { constraintsOf, weightPenalties, weightRules } from "./weight-rules.ts";
@@ -58,12 +60,17 @@ export interface Tail {
   /** Steps taken: where the streams of random numbers are. */
   readonly steps: number;
   /** One update; with `finite` none where the loss is not. The figures are from before it. */
-  trainOnBatch(batch: Batch, learningRate?: number, updates?: "always" | "finite"): BatchFigures;
+  trainOnBatch(batch: Batch, learningRate?: number, updates?: "always" | "finite"): Promise<BatchFigures>;
   /**
    * Judges in inference mode, with the moving averages of weights where the optimizer keeps them. `observed` reads every trained
    * output, also one that no metric is computed from.
    */
-  evaluateBatch(batch: Batch, options?: { readonly observed?: boolean }): BatchFigures;
+  evaluateBatch(batch: Batch, options?: { readonly observed?: boolean }): Promise<BatchFigures>;
+  /**
+   * Brings what snapshots and states consist of off a GPU. On one, what `snapshot`, `state` and `optimizerState` give can be read
+   * after this and before the next step; elsewhere it can always be read.
+   */
+  fetch(): Promise<void>;
   /**
    * Returns the weights that training moves as they are now: trainable ones, by their moving averages where the optimizer keeps
    * them, and moving statistics.
@@ -75,12 +82,12 @@ export interface Tail {
   /** Takes what `state` returned. */
   restore(state: TailState): void;
   /** The layer whose output is the first that is not finite for this batch, null if none is. */
-  firstNonFinite(batch: Batch): GraphLayer | null;
+  firstNonFinite(batch: Batch): Promise<GraphLayer | null>;
   /**
    * Returns `layer/weight` of the first moved weight with values that are not finite, null if there is none. The loss need not show
    * it: WebAssembly's convolutions and pools turn NaN into -Infinity, of which ReLU makes 0.
    */
-  nonFiniteWeight(): string | null;
+  nonFiniteWeight(): Promise<string | null>;
   dispose(): void;
 }
 
@@ -122,10 +129,13 @@ export function createTail(options: TailOptions): Tail {
     constraints: constraintsOf(rules),
     ...(options.rateFactors && { rateFactors: options.rateFactors }),
   });
-  const standing = storedPenaltyTotal(
-    weightPenalties(graph, partition.trainableWeights).filter(({ trains }) => !trains),
-    options.weights,
-  );
+  const frozenPenalties = weightPenalties(graph, partition.trainableWeights).filter(({ trains }) => !trains);
+  let standing: Promise<number> | undefined;
+  /** What weights that do not train add to the loss. */
+  const standingPenalty = (): Promise<number> => {
+    standing ??= storedPenaltyTotal(frozenPenalties, options.weights);
+    return standing;
+  };
   const reduction = graph.activityPenalties?.reduction ?? "mean";
   const moved = new Map([...partition.trainableWeights].map(([path, names]) => [path, new Set(names)]));
   const calls = callNumbers(graph);
@@ -146,8 +156,15 @@ export function createTail(options: TailOptions): Tail {
     given: logits.map((how, index) => ({ ...how, values: tensors[index]!, mask: masks[index] })),
     activities: tensors.slice(logits.length),
   });
-  const penaltyNow = (activities: readonly tf.Tensor[], values: LayerWeights = weights): number =>
-    standing + penaltyTotal(rules, values) + activityPenalty(activities, reduction);
+  const penaltyNow = async (
+    activities: readonly tf.Tensor[],
+    values: LayerWeights = weights,
+  ): Promise<number> => {
+    const ofWeights = weightPenaltiesNow(rules, values);
+    const amounts = await takeScalars([...ofWeights, ...activityPenalties(activities, reduction)]);
+    const count = ofWeights.length;
+    return (await standingPenalty()) + sumOf(amounts.slice(0, count)) + sumOf(amounts.slice(count));
+  };
   /** The weights that the model is judged and kept by. */
   const judgedWeights = (): LayerWeights => {
     if (!optimizer.keepsAverages) return weights;
@@ -169,19 +186,21 @@ export function createTail(options: TailOptions): Tail {
     get steps() {
       return step;
     },
-    trainOnBatch: (batch, learningRate, updates = "always") => {
-      const pass = forward(training, batch.features, weights, trainingContext);
+    trainOnBatch: async (batch, learningRate, updates = "always") => {
+      const pass = await repeatable(() => forward(training, batch.features, weights, trainingContext));
       for (const [path, state] of pass.state) {
-        keepState(weights.get(path)!, state);
+        keepWeights(weights.get(path)!, state);
         const names = moved.get(path) ?? new Set<string>();
         for (const name of Object.keys(state)) names.add(name);
         moved.set(path, names);
       }
       const { targets, objective = options.objective } = batch;
       const { given, activities } = givenBy(pass.outputs, pass.outputMasks);
-      const judged = judge(objective, given, targets, { gradients: true });
+      const [judged, penalty] = await figuresOf(pass, () =>
+        Promise.all([judge(objective, given, targets, { gradients: true }), penaltyNow(activities)]),
+      );
       const gradients = [...judged.gradients, ...activityGradients(activities, reduction)];
-      const result = { ...judged.scores, penalty: penaltyNow(activities) };
+      const result = { ...judged.scores, penalty };
       step++;
       optimizer.beginStep(learningRate);
       const isUpdated = updates === "always" || Number.isFinite(result.loss + result.penalty);
@@ -193,20 +212,26 @@ export function createTail(options: TailOptions): Tail {
         optimizer.apply(path, name, whole, own?.penalty ? undefined : addends);
         if (own?.penalty) whole.dispose();
       };
-      pass.backward(gradients, update);
+      await pass.backward(gradients, update);
       optimizer.endStep();
       tf.dispose(gradients);
       return result;
     },
-    evaluateBatch: (batch, { observed = false } = {}) => {
+    evaluateBatch: async (batch, { observed = false } = {}) => {
       const judging = judgedWeights();
-      const { outputs, masks } = runWithMasks(program, batch.features, judging);
+      const { outputs, masks } = await repeatable(() => runWithMasks(program, batch.features, judging));
       const { targets, objective = options.objective } = batch;
       const { given, activities } = givenBy(outputs, masks);
-      const { scores } = judge(objective, given, targets, { observed });
-      const result = { ...scores, penalty: penaltyNow(activities, judging) };
+      const [{ scores }, penalty] = await Promise.all([
+        judge(objective, given, targets, { observed }),
+        penaltyNow(activities, judging),
+      ]);
       tf.dispose([...outputs, ...masks] as tf.Tensor[]);
-      return result;
+      return { ...scores, penalty };
+    },
+    fetch: () => {
+      const ofWeights = [weights, judgedWeights()].flatMap((all) => movedTensors(all, moved));
+      return fetchValues([...ofWeights, ...optimizer.tensors()]);
     },
     snapshot: () => snapshotOf(judgedWeights(), moved),
     optimizerState: () => optimizer.state(),
@@ -219,29 +244,27 @@ export function createTail(options: TailOptions): Tail {
     restore: (state) => {
       for (const [path, layer] of uploadWeights(state.weights, state.weights.keys())) {
         const holder = weights.get(path);
-        if (holder) keepState(holder, layer);
+        if (holder) keepWeights(holder, layer);
         else tf.dispose(layer);
         moved.set(path, new Set([...(moved.get(path) ?? []), ...Object.keys(layer)]));
       }
       optimizer.restore(state.optimizer);
       step = state.steps;
     },
-    firstNonFinite: (batch) => {
+    firstNonFinite: async (batch) => {
       for (const node of program.nodes) {
         const upTo = programBetween(graph, partition.frontier, [{ node: node.index, output: 0 }]);
-        const [value] = runProgram(upTo, batch.features, weights);
-        const finite = allFinite(value!);
-        value!.dispose();
-        if (!finite) return layerAt(graph, node.layer);
+        const values = await repeatable(() => runProgram(upTo, batch.features, weights));
+        const [flag] = await takeScalars(values.map(allFinite));
+        tf.dispose(values);
+        if (flag !== 1) return layerAt(graph, node.layer);
       }
       return null;
     },
-    nonFiniteWeight: () => {
-      for (const [path, names] of moved) {
-        const strange = [...names].find((name) => !allFinite(weights.get(path)![name]!));
-        if (strange !== undefined) return `${path}/${strange}`;
-      }
-      return null;
+    nonFiniteWeight: async () => {
+      const names = [...moved].flatMap(([path, own]) => [...own].map((name) => `${path}/${name}`));
+      const areFinite = await takeScalars(movedTensors(weights, moved).map(allFinite));
+      return names.find((_, index) => areFinite[index] !== 1) ?? null;
     },
     dispose: () => {
       optimizer.dispose();
@@ -250,8 +273,14 @@ export function createTail(options: TailOptions): Tail {
   };
 }
 
-function allFinite(values: tf.Tensor): boolean {
-  return tf.tidy(() => tf.all(tf.isFinite(values)).dataSync()[0] === 1);
+/** Computes the figures of a pass, which is released if that fails. */
+async function figuresOf<T>(pass: ForwardPass, compute: () => Promise<T>): Promise<T> {
+  try {
+    return await compute();
+  } catch (error) {
+    pass.dispose();
+    throw error;
+  }
 }
 
 /** Without the weights of layers that nothing leads from to the output: no gradient comes to them. */
@@ -259,28 +288,4 @@ function reaching(partition: Partition, { nodes }: Program): Partition {
   const run = new Set(nodes.map((node) => node.layer));
   const reached = [...partition.trainableWeights].filter(([path]) => run.has(path));
   return { ...partition, trainableWeights: new Map(reached) };
-}
-
-function snapshotOf(weights: LayerWeights, names: ReadonlyMap<string, ReadonlySet<string>>): Snapshot {
-  const held = new Map(
-    [...names].map(([path, own]) => [
-      path,
-      [...own].map((name) => ({ name, value: tf.keep(weights.get(path)![name]!.clone()) })),
-    ]),
-  );
-  const read = ({ name, value }: { name: string; value: tf.Tensor }): Weight => ({
-    name,
-    ...float32Tensor(Float32Array.from(value.dataSync()), value.shape),
-  });
-  return {
-    read: () => new Map([...held].map(([path, layer]) => [path, layer.map(read)])),
-    dispose: () => tf.dispose([...held.values()].flatMap((layer) => layer.map(({ value }) => value))),
-  };
-}
-
-function keepState(holder: Record<string, tf.Tensor>, state: Readonly<Record<string, tf.Tensor>>): void {
-  for (const [name, value] of Object.entries(state)) {
-    holder[name]?.dispose();
-    holder[name] = tf.keep(value);
-  }
 }

@@ -48,15 +48,16 @@ export async function trainEpoch(tail: Tail, plan: EpochPlan): Promise<TrainedEp
     lr = tail.learningRate;
     for (const callback of callbacks) lr = (await callback.learningRate?.(moment, lr)) ?? lr;
     const batch = await uploadBatch(examples, rows);
-    const figures = stepOn(tail, batch, lr);
-    if (!Number.isFinite(figures.loss + figures.penalty)) throw notFinite(tail, batch, epoch, index + 1);
+    const figures = await stepOn(tail, batch, lr);
+    if (!Number.isFinite(figures.loss + figures.penalty))
+      throw await notFinite(tail, batch, epoch, index + 1);
     disposeBatch(batch);
     keeper.add(figures, figures.penalty);
     const reported = { ...batchFigures(tail, figures), lr, samples: figures.samples };
     for (const callback of callbacks) await callback.stepEnd?.(moment, reported);
     await nextTurn();
   }
-  const strange = tail.nonFiniteWeight();
+  const strange = await tail.nonFiniteWeight();
   if (strange !== null) {
     throw new TopologyError(
       `${strange}: values after epoch ${epoch}: expected finite numbers, got NaN or infinity. Lower the learning rate.`,
@@ -67,9 +68,9 @@ export async function trainEpoch(tail: Tail, plan: EpochPlan): Promise<TrainedEp
 }
 
 /** Takes a step; where there is no memory for it, the batch is released. */
-function stepOn(tail: Tail, batch: Batch, lr: number): BatchFigures {
+async function stepOn(tail: Tail, batch: Batch, lr: number): Promise<BatchFigures> {
   try {
-    return tail.trainOnBatch(batch, lr, "finite");
+    return await tail.trainOnBatch(batch, lr, "finite");
   } catch (error) {
     disposeBatch(batch);
     throw error;
@@ -77,8 +78,13 @@ function stepOn(tail: Tail, batch: Batch, lr: number): BatchFigures {
 }
 
 /** Returns the error that names the layer whose values are not finite, and releases the batch. */
-export function notFinite(tail: Tail, batch: Batch, epoch: number, step: number): TopologyError {
-  const layer = tail.firstNonFinite(batch);
+export async function notFinite(
+  tail: Tail,
+  batch: Batch,
+  epoch: number,
+  step: number,
+): Promise<TopologyError> {
+  const layer = await tail.firstNonFinite(batch);
   disposeBatch(batch);
   const advice =
     layer?.className === "GlobalAveragePooling1D"

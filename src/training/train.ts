@@ -84,9 +84,10 @@ export async function train(phases: readonly TrainingPhase[], options: TrainOpti
     stopped = named;
   } finally {
     try {
+      await course.phase?.tail.fetch();
       for (const callback of options.callbacks) await callback.end?.(run);
     } finally {
-      closePhase(course, run);
+      await closePhase(course, run);
     }
   }
   return { history: course.history, weights: course.moved, ...(stopped !== undefined && { stopped }) };
@@ -121,7 +122,7 @@ async function trainPhases(
       course.moved = judgedWeights(from);
       continue;
     }
-    closePhase(course, run);
+    await closePhase(course, run);
     if (!isResumed)
       course.counts = { ...course.counts, phase: number, phaseEpochs: 0, iterations: 0, ended: null };
     const first = course.history.length + 1 - course.counts.phaseEpochs;
@@ -134,11 +135,13 @@ async function trainPhases(
       phase.tail.restore({ weights, optimizer, steps: random.steps });
       restoreCallbacks(phase.callbacks, from);
     }
+    await phase.tail.fetch();
     for (const callback of isBegun ? phase.callbacks : course.callbacks) await callback.begin?.(run);
     isBegun = true;
     try {
       await trainPhase(course, phase, plan.epochs, run, options);
     } finally {
+      await phase.tail.fetch();
       for (const callback of phase.callbacks) await callback.end?.(run);
     }
     if (course.counts.ended === "run") return;
@@ -177,6 +180,7 @@ async function trainPhase(
       iterations: iterations + trained.steps,
       ended: null,
     };
+    await tail.fetch();
     for (const callback of course.callbacks)
       heed(course, (await callback.epochEnd?.(record, run)) ?? undefined);
   }
@@ -190,9 +194,10 @@ function heed(course: Course, verdict: unknown): void {
 }
 
 /** Keeps what the phase has moved, and releases the rest of it. */
-function closePhase(course: Course, run: TrainingRun): void {
+async function closePhase(course: Course, run: TrainingRun): Promise<void> {
   const { phase } = course;
   if (!phase) return;
+  await phase.tail.fetch();
   course.moved = readAndDispose(run.snapshot());
   course.steps = phase.tail.steps;
   course.phase = null;

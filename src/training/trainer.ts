@@ -80,11 +80,19 @@ export interface Trainer {
   ): Promise<TrainedBatch>;
   /** The rate of the coming step. Setting it is refused where the optimizer has a schedule. */
   learningRate: number;
-  /** Returns a copy of everything that the next step depends on. */
+  /**
+   * Brings the weights and the optimizer's state off a GPU, where `state` and `checkpoint` can read them until the next step. Needed
+   * on the webgpu engine only; elsewhere it does nothing.
+   */
+  fetch(): Promise<void>;
+  /** Returns a copy of everything that the next step depends on. On webgpu, await `fetch` first. */
   state(): TrainingState;
   /** Takes what `state` returned, of a trainer with the same options. @throws {UsageError} where it is another model's. */
   restore(state: TrainingState): void;
-  /** A copy of the model as it is now, by the moving averages of its weights where the optimizer keeps them. */
+  /**
+   * Returns a copy of the model as it is now, by the moving averages of its weights where the optimizer keeps them. On webgpu, await
+   * `fetch` first.
+   */
   checkpoint(): Checkpoint;
   dispose(): void;
 }
@@ -149,32 +157,34 @@ export async function createTrainer(given: Checkpoint, options: TrainerOptions =
       targets: checkedTargets(known, targets, samples, sampleWeights),
     };
   };
+  const inTurn = turns();
   return {
-    trainOnBatch: async (inputs, targets, batchOptions = {}) => {
+    trainOnBatch: inTurn(async (inputs, targets, batchOptions = {}) => {
       const { objective, ...batch } = prepared(inputs, targets, batchOptions);
       const feeds = batch.inputs.map((input) => uploadRows(input, 0, batch.samples));
-      const features = trunk.run(feeds);
+      const features = await trunk.run(feeds);
       const weighted = withWeightsOfClasses(objective, batch.targets, options.classWeight);
-      const scores = tail.trainOnBatch({ features, targets: weighted, objective });
+      const scores = await tail.trainOnBatch({ features, targets: weighted, objective });
       tf.dispose([...feeds, ...features]);
       const keeper = scoreKeeper(objective);
       keeper.add(scores, scores.penalty);
       return keeper.figures();
-    },
-    evaluate: async (inputs, targets, { batchSize = 32, ...batchOptions } = {}) => {
+    }),
+    evaluate: inTurn(async (inputs, targets, { batchSize = 32, ...batchOptions } = {}) => {
       const { objective, samples, ...batch } = prepared(inputs, targets, batchOptions);
       const keeper = scoreKeeper(objective);
       for (const rows of orderedBatches(samples, batchSize)) {
         const [from = 0] = rows;
         const feeds = batch.inputs.map((input) => uploadRows(input, from, from + rows.length));
-        const features = trunk.run(feeds);
+        const features = await trunk.run(feeds);
         const picked = batch.targets.map((own) => own && pickedTargets(own, rows));
-        const scores = tail.evaluateBatch({ features, targets: picked, objective });
+        const scores = await tail.evaluateBatch({ features, targets: picked, objective });
         tf.dispose([...feeds, ...features]);
         keeper.add(scores, scores.penalty);
       }
       return keeper.figures();
-    },
+    }),
+    fetch: inTurn(() => tail.fetch()),
     get learningRate() {
       return tail.learningRate;
     },
@@ -203,6 +213,19 @@ export async function createTrainer(given: Checkpoint, options: TrainerOptions =
       tail.dispose();
     },
   };
+}
+
+/** Returns what makes calls wait for those before them: a step that began on weights must move these. */
+function turns(): <Given extends readonly unknown[], T>(
+  call: (...given: Given) => Promise<T>,
+) => (...given: Given) => Promise<T> {
+  let last: Promise<unknown> = Promise.resolve();
+  return (call) =>
+    (...given) => {
+      const result = last.then(() => call(...given));
+      last = result.catch(() => {});
+      return result;
+    };
 }
 
 /** @throws {UsageError} naming the first weight that the model has not, or not in that shape. */

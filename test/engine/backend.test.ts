@@ -14,7 +14,7 @@ describe("the engine of this process", () => {
     expect(() => useEngine("gpu" as "wasm")).toThrow(UsageError);
     process.env["KERAS_FINETUNE_ENGINE"] = "gpu";
     await expect(ensureEngine()).rejects.toThrow(
-      /KERAS_FINETUNE_ENGINE: unknown engine: expected auto, native, wasm, got "gpu"/,
+      /KERAS_FINETUNE_ENGINE: unknown engine: expected auto, native, webgpu, wasm, got "gpu"/,
     );
   });
 

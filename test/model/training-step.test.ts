@@ -39,13 +39,13 @@ function outputGradient(output: tf.Tensor, index: number): tf.Tensor {
   return tf.randomNormal(output.shape, 0, 1, "float32", 17 + index);
 }
 
-function ofTheStep({ program, cut, feeds, weights, contextOf }: Case): Gradients {
+async function ofTheStep({ program, cut, feeds, weights, contextOf }: Case): Promise<Gradients> {
   const onStored = (path: string): boolean => !cut.batchStatistics.has(path);
   const training = trainingProgram(program, cut.trainableWeights, onStored);
   const pass = forward(training, feeds, weights, contextOf);
   const incoming = pass.outputs.map(outputGradient);
   const found = new Map<string, tf.Tensor>();
-  pass.backward(incoming, (path, name, gradient) => found.set(`${path}/${name}`, gradient.clone()));
+  await pass.backward(incoming, (path, name, gradient) => found.set(`${path}/${name}`, gradient.clone()));
   tf.dispose([...incoming, ...[...pass.state.values()].flatMap((state) => Object.values(state))]);
   return found;
 }
@@ -90,13 +90,13 @@ function farthest(got: Gradients, expected: Gradients): number {
   });
 }
 
-function expectSameGradients(
+async function expectSameGradients(
   graph: LayerGraph,
   values: Weights,
   feeds: readonly tf.Tensor[],
   bnMode: BatchNormMode,
   tolerance = 1e-5,
-): void {
+): Promise<void> {
   const before = tf.memory().numTensors;
   const program = wholeProgram(graph);
   const cut = partition(graph, { frozen: new Set(), bnMode, newLayers: new Set() });
@@ -111,7 +111,7 @@ function expectSameGradients(
     return { training: true, statistics, random, keras: layer.keras };
   };
   const case_ = { program, cut, feeds, weights, contextOf };
-  const [got, expected] = [ofTheStep(case_), ofVariableGrads(case_)];
+  const [got, expected] = [await ofTheStep(case_), ofVariableGrads(case_)];
   expect(farthest(got, expected)).toBeLessThan(tolerance);
   tf.dispose([...got.values(), ...expected.values()]);
   disposeWeights(weights);
@@ -119,11 +119,11 @@ function expectSameGradients(
 }
 
 describe("the gradients of a training step equal those of tf.variableGrads", () => {
-  test.each(["inference", "follow"] as const)("in random graphs, %s", (bnMode) => {
+  test.each(["inference", "follow"] as const)("in random graphs, %s", async (bnMode) => {
     for (let seed = 0; seed < 40; seed++) {
       const graph = randomGraph(seed, 12);
       const feeds = randomInputs(graph, seed);
-      expectSameGradients(graph, randomWeights(graph, seed), feeds, bnMode);
+      await expectSameGradients(graph, randomWeights(graph, seed), feeds, bnMode);
       tf.dispose(feeds);
     }
   });
@@ -142,7 +142,7 @@ describe("the gradients of a training step equal those of tf.variableGrads", () 
       });
       /* A folded normalization rounds otherwise, and a relu that stands at zero passes that on through fifty layers. */
       const tolerance = bnMode === "inference" ? 3e-4 : 1e-5;
-      expectSameGradients(graph, checkpoint.weights, feeds, bnMode, tolerance);
+      await expectSameGradients(graph, checkpoint.weights, feeds, bnMode, tolerance);
       tf.dispose(feeds);
     });
   });

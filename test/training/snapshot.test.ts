@@ -49,10 +49,10 @@ test.each(["Adam", "SGD"])("later steps of %s leave a snapshot as it was", async
   const output = shape(graph.outputs[0]!.ref);
   const data = Float32Array.from({ length: elementCount(output) }, () => 2 * random.nextFloat() - 1);
   const targets = [{ targets: float32Tensor(data, output) }];
-  tail.trainOnBatch({ features, targets });
+  await tail.trainOnBatch({ features, targets });
   const early = tail.snapshot();
   const then = valuesOf(early.read());
-  tail.trainOnBatch({ features, targets });
+  await tail.trainOnBatch({ features, targets });
   const now = readAndDispose(tail.snapshot());
   expect(now).not.toEqual(then);
   expect(readAndDispose(early)).toEqual(then);
@@ -71,12 +71,12 @@ test("a weight that is not finite is named, though the loss is a number on WebAs
     objective: objectiveWith(graph, "mean_squared_error"),
     seed: 0,
   });
-  expect(tail.nonFiniteWeight()).toBeNull();
+  expect(await tail.nonFiniteWeight()).toBeNull();
   const state = tail.state();
   const [path, [weight, ...others]] = [...state.weights][0] as [string, Weight[]];
   const data = Float32Array.from(weight?.data as Float32Array);
   data[1] = Number.NaN;
   tail.restore({ ...state, weights: new Map([[path, [{ ...(weight as Weight), data }, ...others]]]) });
-  expect(tail.nonFiniteWeight()).toBe(`${path}/${weight?.name}`);
+  expect(await tail.nonFiniteWeight()).toBe(`${path}/${weight?.name}`);
   tail.dispose();
 });

@@ -4,6 +4,7 @@
  */
 import { tf } from "../tf.ts";
 import { wasmBackendName } from "../wasm-engine.ts";
+import { onWasm } from "./elsewhere.ts";
 import type { WebgpuBackend } from "./gpu-types.ts";
 import { webgpuBackendName } from "./name.ts";
 import type { HeldValues } from "./repeatable.ts";
@@ -42,7 +43,7 @@ export function registerFallbackKernels(): void {
   gpuKernels = new Set(tf.getKernelsForBackend(webgpuBackendName).map(({ kernelName }) => kernelName));
   for (const { kernel: kernelName } of fallbackKernels()) {
     if (tf.getKernel(kernelName, webgpuBackendName)) tf.unregisterKernel(kernelName, webgpuBackendName);
-    tf.registerKernel({ kernelName, backendName: webgpuBackendName, kernelFunc: onWasm(kernelName) });
+    tf.registerKernel({ kernelName, backendName: webgpuBackendName, kernelFunc: wasmKernel(kernelName) });
   }
 }
 
@@ -52,13 +53,13 @@ interface Result {
   readonly values: HeldValues;
 }
 
-function onWasm(kernelName: string): tf.KernelFunc {
+function wasmKernel(kernelName: string): tf.KernelFunc {
   return ({ inputs, attrs, backend }) => {
     const gpu = backend as WebgpuBackend;
     const given = Object.entries(inputs).flatMap(([name, info]) =>
       info ? [[name, info as tf.TensorInfo, gpu.readSync((info as tf.TensorInfo).dataId)] as const] : [],
     );
-    const results = withBackend(wasmBackendName, () => {
+    const results = onWasm(() => {
       const copies = given.map(([name, { shape, dtype }, values]) => [
         name,
         tf.engine().makeTensor(values as Float32Array, shape, dtype),
@@ -84,25 +85,4 @@ function onWasm(kernelName: string): tf.KernelFunc {
     const tensors = results.read.map(({ shape, dtype, values }) => gpu.makeTensorInfo(shape, dtype, values));
     return results.isList ? tensors : (tensors[0] as tf.TensorInfo);
   };
-}
-
-/** The part of tfjs's engine that says where operations run. */
-interface BackendChoice {
-  backendName: string;
-  backendInstance: tf.KernelBackend;
-  readonly registry: Readonly<Record<string, tf.KernelBackend>>;
-}
-
-/** Runs operations on another backend that is started. */
-function withBackend<T>(name: string, run: () => T): T {
-  const choice = tf.engine() as unknown as BackendChoice;
-  const { backendName, backendInstance } = choice;
-  choice.backendName = name;
-  choice.backendInstance = choice.registry[name] as tf.KernelBackend;
-  try {
-    return run();
-  } finally {
-    choice.backendName = backendName;
-    choice.backendInstance = backendInstance;
-  }
 }

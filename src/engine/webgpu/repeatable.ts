@@ -2,6 +2,7 @@
  * @file Values of tensors in the middle of a computation. A GPU hands them out in a later turn only, so there a computation that
  * reads one is ended, waits for the value and runs again from its beginning.
  */
+import { MachineError } from "../../errors.ts";
 import { tf } from "../tf.ts";
 import { webgpuBackendName } from "./name.ts";
 
@@ -60,7 +61,10 @@ export async function repeatable<T>(compute: () => T): Promise<T> {
 export function readWithin(held: HeldValues | null, fetch: () => Promise<HeldValues>): HeldValues {
   if (!current) {
     if (held) return held;
-    throw new Error("webgpu: values are read at once that are on the GPU, outside a repeatable computation");
+    throw new MachineError(
+      "webgpu engine: values: expected them to be fetched before they are read, got them on the GPU still. Await fetch() of the trainer first.",
+      "gpu-read",
+    );
   }
   current.count++;
   const values = held ?? current.known.get(current.count);

@@ -1,5 +1,6 @@
 import type { Json } from "../../checkpoint.ts";
 import { tf } from "../../engine/tf.ts";
+import { repeatable } from "../../engine/webgpu/repeatable.ts";
 import { TopologyError, UsageError } from "../../errors.ts";
 import type { KernelContext } from "../../layers/kernel.ts";
 import { kernelOf } from "../../layers/registry.ts";
@@ -22,7 +23,10 @@ export async function viewPixels(
   shape: ImageShape,
   random: RandomStream,
 ): Promise<Float32Array> {
-  const changed = tf.tidy(() => transformed(layers, tf.tensor(pixels, [1, ...shape], "float32"), random));
+  const seeds = layers.map(() => random.nextSeed());
+  const changed = await repeatable(() =>
+    tf.tidy(() => transformed(layers, tf.tensor(pixels, [1, ...shape], "float32"), seeds)),
+  );
   try {
     const given = changed.shape.slice(1);
     if (sameShape(given, shape)) return Float32Array.from(await changed.data());
@@ -48,7 +52,10 @@ export async function viewPositions(
   const moving = layers.map((layer) =>
     movingLayers.has(layer.className) ? ofPositions(layer, shape, image) : null,
   );
-  const changed = tf.tidy(() => transformed(moving, tf.tensor(values, [1, ...shape], "float32"), random));
+  const seeds = layers.map(() => random.nextSeed());
+  const changed = await repeatable(() =>
+    tf.tidy(() => transformed(moving, tf.tensor(values, [1, ...shape], "float32"), seeds)),
+  );
   try {
     return Float32Array.from(await changed.data());
   } finally {
@@ -71,14 +78,14 @@ function ofPositions(
   return { className, config: { ...config, ...sizes, interpolation: "nearest" } };
 }
 
-/** Every layer takes one seed, also one that is left out, so that all others draw the same numbers without it. */
+/** Every layer has its seed, also one that is left out, so that all others draw the same numbers without it. */
 function transformed(
   layers: readonly (AugmentationLayer | null)[],
   images: tf.Tensor,
-  random: RandomStream,
+  seeds: readonly number[],
 ): tf.Tensor {
-  return layers.reduce((x, layer) => {
-    const seed = random.nextSeed();
+  return layers.reduce((x, layer, index) => {
+    const seed = seeds[index] ?? 0;
     if (layer === null) return x;
     const own = { nextSeed: () => seed };
     return applied(layer, x, { training: true, statistics: "stored", random: own, keras: 3 });

@@ -1,5 +1,5 @@
 import type { AdamAverages } from "../../engine/adam.ts";
-import { adamAverages } from "../../engine/adam.ts";
+import { adamAverages, canUpdateInPlace } from "../../engine/adam.ts";
 import type { InPlaceUpdates } from "../../engine/in-place-updates.ts";
 import { inPlaceUpdates } from "../../engine/in-place-updates.ts";
 import { tf } from "../../engine/tf.ts";
@@ -23,6 +23,8 @@ export interface Mover {
     step: number,
     addends?: Addends,
   ): tf.Tensor;
+  /** Returns the tensors that `slots` reads, which stay the mover's; none where reading needs no preparation. */
+  tensors(): readonly tf.Tensor[];
   /** Returns copies of its slots. */
   slots(): HostSlots;
   /** Replaces every slot; their shapes are right. */
@@ -40,7 +42,7 @@ export interface Movers {
 
 /**
  * TensorFlow's in-place operations on the native engine, Adam in one pass on WebAssembly, and the rule's own operations for everything
- * else.
+ * else, which is all that a GPU has.
  */
 export function createMovers({ className, settings }: OptimizerConfig): Movers {
   const inPlace = inPlaceUpdates();
@@ -50,7 +52,9 @@ export function createMovers({ className, settings }: OptimizerConfig): Movers {
     of: (rule, variable, hasAddends) => {
       if (hasAddends) return ruleMover(rule, variable);
       if (inPlace) return rule.operation ? inPlaceMover(inPlace, rule, variable) : ruleMover(rule, variable);
-      return isAdam ? adamMover(rule, variable, adam as AdamNumbers) : ruleMover(rule, variable);
+      return isAdam && canUpdateInPlace()
+        ? adamMover(rule, variable, adam as AdamNumbers)
+        : ruleMover(rule, variable);
     },
     dispose: () => inPlace?.dispose(),
   };
@@ -64,6 +68,7 @@ function inPlaceMover(inPlace: InPlaceUpdates, rule: UpdateRule, { shape }: tf.T
   return {
     shapes: shapesOf(rule),
     move: (variable, gradient, learningRate, step) => update.apply(variable, gradient, learningRate, step),
+    tensors: () => [],
     slots: () => {
       const read = update.slots();
       const copies = downloadAll(Object.fromEntries(names.map((name) => [name, known(read, name)])));
@@ -92,6 +97,7 @@ function adamMover(rule: UpdateRule, { shape }: tf.Tensor, numbers: AdamNumbers)
     shapes: shapesOf(rule),
     move: (variable, gradient, learningRate, step) =>
       averages.apply(variable, gradient, { learningRate, ...numbers, step }),
+    tensors: () => [],
     slots: () => downloadAll({ momentum: averages.momentum, velocity: averages.velocity }),
     restore: (slots) => {
       averages.dispose();
@@ -122,6 +128,7 @@ function ruleMover(rule: UpdateRule, variable: tf.Tensor): Mover {
       for (const slot of Object.values(updated.slots)) tf.keep(slot);
       return updated.variable;
     },
+    tensors: () => Object.values(slots),
     slots: () => downloadAll(slots),
     restore: (given) => replace(uploadAll(given, rule.slots)),
     dispose: () => replace({}),
