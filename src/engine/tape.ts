@@ -85,9 +85,14 @@ export function gradients(
   const recording = record(f, sources);
   const value = recording.result;
   const one = tf.ones(value.shape);
-  const results = recording.gradients([value], [one], sources);
-  one.dispose();
-  return { value, gradients: results };
+  try {
+    return { value, gradients: recording.gradients([value], [one], sources) };
+  } catch (error) {
+    value.dispose();
+    throw error;
+  } finally {
+    one.dispose();
+  }
 }
 
 function recordingOf<T>(result: T, recorded: TapeNode[]): Recording<T> {

@@ -6,13 +6,16 @@ import { requireWithOurTfjs } from "./shared-tfjs.ts";
 import { tf } from "./tf.ts";
 import { startWasmEngine } from "./wasm-engine.ts";
 import { limitBuffers } from "./webgpu/buffers.ts";
+import { registerCorrections } from "./webgpu/corrections.ts";
 import type { OpenGpu } from "./webgpu/device.ts";
 import { openGpu } from "./webgpu/device.ts";
 import { watchFailures } from "./webgpu/failures.ts";
 import { registerFallbackKernels } from "./webgpu/fallback-kernels.ts";
 import type { GpuAdapterInfo, GpuDevice, WebgpuBackend } from "./webgpu/gpu-types.ts";
 import { webgpuBackendName } from "./webgpu/name.ts";
+import { registerHighRanks } from "./webgpu/ranks.ts";
 import { replaceReading } from "./webgpu/reading.ts";
+import { registerTransposition } from "./webgpu/transposition.ts";
 
 /** The engine as it was started. */
 export interface StartedGpu {
@@ -58,8 +61,20 @@ export async function startWebgpuEngine(software: boolean): Promise<StartedGpu> 
     });
   }
   await tf.setBackend(webgpuBackendName);
-  registerFallbackKernels();
+  registerWebgpuKernels();
   return { path, adapter, driver };
+}
+
+let registered = false;
+
+/** Registers the kernels that the backend lacks, computes incorrectly or cannot compile. */
+function registerWebgpuKernels(): void {
+  if (registered) return;
+  registered = true;
+  registerFallbackKernels();
+  registerTransposition();
+  registerHighRanks();
+  registerCorrections();
 }
 
 /** Loads tfjs's backend, which looks for the browser's `navigator.gpu` when it is loaded and when it is made. */

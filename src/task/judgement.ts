@@ -77,7 +77,7 @@ export async function judge(
 interface JudgedOutput {
   readonly value: tf.Tensor | null;
   readonly gradient: tf.Tensor | null;
-  /** What metrics are computed from; null if there are none. */
+  /** Tensors that metrics are computed from; null if there are none. */
   readonly seen: SeenOutput | null;
 }
 

@@ -131,7 +131,7 @@ export function createTail(options: TailOptions): Tail {
   });
   const frozenPenalties = weightPenalties(graph, partition.trainableWeights).filter(({ trains }) => !trains);
   let standing: Promise<number> | undefined;
-  /** What weights that do not train add to the loss. */
+  /** Returns the penalties that weights add which do not train. */
   const standingPenalty = (): Promise<number> => {
     standing ??= storedPenaltyTotal(frozenPenalties, options.weights);
     return standing;

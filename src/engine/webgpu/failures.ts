@@ -1,5 +1,5 @@
 /**
- * @file What goes wrong on a GPU. WebGPU tells of it in a later turn, prints it and goes on with zeros, so it is kept until values
+ * @file Failures of a GPU. WebGPU tells of them in a later turn, prints it and goes on with zeros, so they are kept until values
  * are read.
  */
 import { MachineError } from "../../errors.ts";

@@ -1,5 +1,5 @@
 /**
- * @file Kernels that tfjs's WebGPU backend lacks, or computes incorrectly. They run on WebAssembly: their inputs are read, and their
+ * @file Kernels that tfjs's WebGPU backend lacks. They run on WebAssembly: their inputs are read, and their
  * results uploaded again.
  */
 import { tf } from "../tf.ts";
@@ -9,40 +9,22 @@ import type { WebgpuBackend } from "./gpu-types.ts";
 import { webgpuBackendName } from "./name.ts";
 import type { HeldValues } from "./repeatable.ts";
 
-/** A kernel that does not run on the GPU, with the reason. */
-export interface FallbackKernel {
-  readonly kernel: string;
-  readonly reason: string;
-}
-
-/** Kernels of the backend that are passed over, with what is wrong with them. */
-const incorrect: Readonly<Record<string, string>> = {};
-
 /** Kernels that only our own WebAssembly kernels call. */
 const ownParts = new Set(["AdamStep", "ImageWindow", "PlacePhases"]);
 
-/** Lists the kernels of WebAssembly that the GPU does not run. Both backends are started. */
-export function fallbackKernels(): readonly FallbackKernel[] {
-  const names = tf.getKernelsForBackend(wasmBackendName).map(({ kernelName }) => kernelName);
-  return names
-    .filter((kernel) => !ownParts.has(kernel))
-    .flatMap((kernel) => {
-      const reason =
-        incorrect[kernel] ??
-        (gpuKernels.has(kernel) ? undefined : "tfjs's WebGPU backend has no such kernel");
-      return reason === undefined ? [] : [{ kernel, reason }];
-    })
-    .sort((a, b) => (a.kernel < b.kernel ? -1 : 1));
+const fallbacks: string[] = [];
+
+/** Returns the names of the kernels that run on WebAssembly while the GPU is the engine. Both backends are started. */
+export function fallbackKernels(): readonly string[] {
+  return fallbacks.toSorted();
 }
 
-/** Names of the kernels that run on the GPU. */
-let gpuKernels: ReadonlySet<string> = new Set();
-
-/** Registers the kernels of WebAssembly where the GPU has none, or an incorrect one. Both backends are started. */
+/** Registers the kernels of WebAssembly where the GPU has none. Both backends are started. */
 export function registerFallbackKernels(): void {
-  gpuKernels = new Set(tf.getKernelsForBackend(webgpuBackendName).map(({ kernelName }) => kernelName));
-  for (const { kernel: kernelName } of fallbackKernels()) {
-    if (tf.getKernel(kernelName, webgpuBackendName)) tf.unregisterKernel(kernelName, webgpuBackendName);
+  const own = new Set(tf.getKernelsForBackend(webgpuBackendName).map(({ kernelName }) => kernelName));
+  for (const { kernelName } of tf.getKernelsForBackend(wasmBackendName)) {
+    if (own.has(kernelName) || ownParts.has(kernelName)) continue;
+    fallbacks.push(kernelName);
     tf.registerKernel({ kernelName, backendName: webgpuBackendName, kernelFunc: wasmKernel(kernelName) });
   }
 }

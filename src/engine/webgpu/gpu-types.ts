@@ -47,7 +47,7 @@ export interface BufferManager {
   acquireBuffer(size: number, usage: number, mappedAtCreation?: boolean, reuse?: boolean): GpuBuffer;
 }
 
-/** What tfjs's backend keeps of a tensor: its values, its buffer, or both. */
+/** A tensor as tfjs's backend keeps it: its values, its buffer, or both. */
 export interface TensorData {
   readonly dtype: tf.DataType;
   readonly values: HeldValues | null;

@@ -1,4 +1,4 @@
-/** @file How the backend hands out values: in a later turn, with what went wrong meanwhile, and at once to repeatable computations. */
+/** @file Reading of values: in a later turn, with what went wrong meanwhile, and at once in repeatable computations. */
 import type { GpuFailures } from "./failures.ts";
 import type { TensorData, WebgpuBackend } from "./gpu-types.ts";
 import type { HeldValues } from "./repeatable.ts";
