@@ -6,9 +6,11 @@ import { densenetBackbone } from "./densenet.ts";
 import { efficientnetBackbone } from "./efficientnet.ts";
 import type { HubBackbone, HubHead, HubTask } from "./hub-class.ts";
 import { activationOf, numberOf } from "./hub-network.ts";
+import { mitBackbone } from "./mit.ts";
 import { mobilenetBackbone, mobilenetHead } from "./mobilenet.ts";
 import { resnetBackbone } from "./resnet.ts";
 import { distilBertBackbone, distilBertHead, robertaBackbone, robertaHead } from "./roberta.ts";
+import { swinBackbone, swinHead } from "./swin.ts";
 import { vggBackbone, vggHead } from "./vgg.ts";
 import { vitBackbone, vitHead } from "./vit.ts";
 import { xceptionBackbone } from "./xception.ts";
@@ -38,9 +40,11 @@ const backbones: readonly HubBackbone[] = [
   distilBertBackbone,
   efficientnetBackbone,
   electraBackbone,
+  mitBackbone,
   mobilenetBackbone,
   resnetBackbone,
   robertaBackbone,
+  swinBackbone,
   vggBackbone,
   vitBackbone,
   xceptionBackbone,
@@ -51,8 +55,10 @@ const imageClassifiers: Readonly<Record<string, HubHead>> = {
   DeiT: deitHead,
   DenseNet: imageClassifierHead,
   EfficientNet: imageClassifierHead,
+  MiT: imageClassifierHead,
   MobileNet: mobilenetHead,
   ResNet: imageClassifierHead,
+  SwinTransformer: swinHead,
   VGG: vggHead,
   ViT: vitHead,
   Xception: imageClassifierHead,

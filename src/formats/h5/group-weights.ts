@@ -65,7 +65,9 @@ function ownerOf(layers: readonly LayerSlots[], name: string): LayerSlots | unde
   let tied = false;
   for (const layer of layers) {
     if (below(layer.name, name) === undefined) continue;
-    const agreement = agreedLength(layer.path, name);
+    // Of equal agreements the one counts with which the weight's name begins: `norm/gamma` is not that of `stage_0/norm`.
+    const isFirst = name.startsWith(`${layer.path.slice(layer.path.indexOf("/") + 1)}/`);
+    const agreement = agreedLength(layer.path, name) + (isFirst ? 0.5 : 0);
     if (agreement === best) tied = true;
     if (agreement > best) {
       owner = layer;

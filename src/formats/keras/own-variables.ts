@@ -47,8 +47,8 @@ export function asOwnLayers(
 ): readonly StoredWeight[] {
   const renamed = new Map<StoredWeight, StoredWeight>();
   for (const { path } of leaves.filter(({ variable }) => variable !== undefined)) {
-    const scope = path.split("/").slice(-2).join("/");
-    const own = stored.find((weight) => `/${weight.name}`.endsWith(`/${scope}`));
+    const below = path.slice(path.indexOf("/") + 1);
+    const own = stored.find(({ name }) => name === below || name === path);
     if (own) renamed.set(own, { ...asRows(own), name: `${own.name}/embeddings` });
   }
   return stored.map((weight) => renamed.get(weight) ?? weight);
