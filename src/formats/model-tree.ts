@@ -29,6 +29,8 @@ export interface OwnVariable {
   readonly shape: readonly number[];
   /** Numbers of variables that hold the same values. */
   readonly copies?: readonly number[];
+  /** Names of variables that follow from this one. */
+  readonly also?: readonly string[];
 }
 
 /**

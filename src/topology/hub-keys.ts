@@ -10,7 +10,8 @@ export const attributeKey = "kerashub_attribute";
 export const classKey = "kerashub_class";
 
 /**
- * The place of a variable that a composite layer owns itself, which is an Embedding here: `{ index, shape, copies }`, its number among
- * the composite's variables, its shape there, and the numbers of variables that hold the same values.
+ * The place of a variable that a composite layer owns itself, which is an Embedding here: `{ index, shape, copies, also }`, its number
+ * among the composite's variables, its shape there, the numbers of variables that hold the same values, and the names of variables
+ * that follow from it.
  */
 export const variableKey = "kerashub_variable";

@@ -11,6 +11,8 @@ export interface HubBackbone {
   build(net: HubNetwork, config: HubNetwork["config"]): Output | Readonly<Record<string, Output>>;
   /** The inputs, where they are not one image. */
   readonly inputs?: readonly NetworkInput[];
+  /** True if it is built inside a task alone, which reads one of the several outputs that it has in KerasHub. */
+  readonly isWithinTask?: boolean;
   /** The key of the config that holds the shape of an image; `image_shape` where absent. */
   readonly shapeKey?: string;
 }

@@ -31,11 +31,20 @@ function isNamedAlone({ class_name: className }: JsonObject, config: JsonObject)
  * @throws {TopologyError} naming a class that is not known, with what to do.
  */
 export function withHubNetworks(modelConfig: JsonObject): JsonObject {
-  if (isOfHub(modelConfig) && !isLayer(modelConfig)) return expanded(modelConfig).entry;
+  if (isOfHub(modelConfig) && !isLayer(modelConfig)) {
+    const className = String(modelConfig["class_name"]);
+    if (backboneNamed(className)?.isWithinTask) throw severalOutputs(className);
+    return expanded(modelConfig).entry;
+  }
   return withLayers(modelConfig, (layers) => {
     const edited = layers.map((layer) => (isObject(layer) ? withHubNetworks(layer) : layer));
     return edited.every((layer, index) => layer === layers[index]) ? layers : edited;
   });
+}
+
+/** Returns the functional config of a task's backbone, which need not be readable alone. */
+export function backboneNetwork(entry: JsonObject): JsonObject {
+  return expanded(entry).entry;
 }
 
 /** Returns whether an entry is that of a layer, whose code is KerasHub's: like every custom layer it is left to `registerLayer`. */
@@ -268,6 +277,13 @@ function isSame(a: Json, b: Json): boolean {
 function nameOf(config: JsonObject): string {
   const name = config["name"];
   return typeof name === "string" ? name : "model";
+}
+
+function severalOutputs(className: string): TopologyError {
+  return new TopologyError(
+    `model config: KerasHub's ${className} alone returns the result of every stage, which is not read here; within its classifier it is. In Python save the part you need as a plain model, keras.Model(m.inputs, m.outputs[-1]).save("model.keras"), and take that file.`,
+    "unsupported",
+  );
 }
 
 function unknownClass(className: string): TopologyError {

@@ -55,6 +55,8 @@ export interface HubVariable {
   readonly shape: readonly number[];
   /** Numbers of variables that hold the same values. */
   readonly copies?: readonly number[];
+  /** Names of variables that follow from this one. */
+  readonly also?: readonly string[];
   readonly isTrainable?: boolean;
 }
 
@@ -116,11 +118,11 @@ function compositeModel(
 
 /** Adds a variable as an Embedding of which every row is read: a functional model has no other place for one. */
 function addVariable(net: Network, variable: HubVariable, like: Output): Output {
-  const { name, index, shape, copies, isTrainable = true } = variable;
+  const { name, index, shape, copies, also, isTrainable = true } = variable;
   const width = shape.at(-1) ?? 1;
   const rows = shape.slice(0, -1).reduce((product, size) => product * size, 1);
   const own = { input_dim: rows, output_dim: width, ...(!isTrainable && { trainable: false }) };
-  const place = { index, shape: [...shape], ...(copies && { copies: [...copies] }) };
+  const place = { index, shape: [...shape], ...(copies && { copies: [...copies] }), ...(also && { also }) };
   return net.layer("Embedding", own, indicesOf(net, like, rows), name, { [variableKey]: place });
 }
 

@@ -1,9 +1,12 @@
 import { albertBackbone, electraBackbone } from "./albert.ts";
 import { bertBackbone, pooledHead } from "./bert.ts";
+import { cspnetBackbone } from "./cspnet.ts";
 import { debertaBackbone, debertaHead } from "./deberta.ts";
 import { deitBackbone, deitHead } from "./deit.ts";
 import { densenetBackbone } from "./densenet.ts";
+import { dinov2Backbone } from "./dinov2.ts";
 import { efficientnetBackbone } from "./efficientnet.ts";
+import { hgnetv2Backbone, hgnetv2Head } from "./hgnetv2.ts";
 import type { HubBackbone, HubHead, HubTask } from "./hub-class.ts";
 import { activationOf, numberOf } from "./hub-network.ts";
 import { mitBackbone } from "./mit.ts";
@@ -34,12 +37,15 @@ const imageClassifierHead: HubHead = {
 const backbones: readonly HubBackbone[] = [
   albertBackbone,
   bertBackbone,
+  cspnetBackbone,
   debertaBackbone,
   deitBackbone,
   densenetBackbone,
+  dinov2Backbone,
   distilBertBackbone,
   efficientnetBackbone,
   electraBackbone,
+  hgnetv2Backbone,
   mitBackbone,
   mobilenetBackbone,
   resnetBackbone,
@@ -52,9 +58,11 @@ const backbones: readonly HubBackbone[] = [
 
 /** Heads of the image classifiers, by the name of their backbone without its ending. */
 const imageClassifiers: Readonly<Record<string, HubHead>> = {
+  CSPNet: imageClassifierHead,
   DeiT: deitHead,
   DenseNet: imageClassifierHead,
   EfficientNet: imageClassifierHead,
+  HGNetV2: hgnetv2Head,
   MiT: imageClassifierHead,
   MobileNet: mobilenetHead,
   ResNet: imageClassifierHead,

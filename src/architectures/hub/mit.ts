@@ -4,8 +4,8 @@ import type { HubBackbone } from "./hub-class.ts";
 import { type HubLayer, type HubNetwork, numberOf, numbersOf } from "./hub-network.ts";
 import {
   addAttention,
-  dropRates,
   droppedPath,
+  dropRates,
   fixedImage,
   flattened,
   unflattened,

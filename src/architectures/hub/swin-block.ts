@@ -42,7 +42,9 @@ export function addSwinBlock(add: HubLayer, given: Output, block: SwinBlock): Ou
   x = add(null, "Reshape", { target_shape: [rows * columns, width] }, x);
   x = add(null, "Add", {}, [given, droppedPath(add, x, dropPath, "drop_path")]);
   const normalized = add("norm2", "LayerNormalization", { epsilon }, x, "norm2");
-  const fed = add.composite("mlp", "Mlp", "mlp", normalized, (inner, from) => feedForward(inner, from, block));
+  const fed = add.composite("mlp", "Mlp", "mlp", normalized, (inner, from) =>
+    feedForward(inner, from, block),
+  );
   return add(null, "Add", {}, [x, droppedPath(add, fed, dropPath, null)]);
 }
 
@@ -69,7 +71,12 @@ function partitioned(add: HubLayer, given: Output, window: number): Output {
   const [down, across] = [windowsAlong(rows, window), windowsAlong(columns, window)];
   let x = given;
   if (rows % window !== 0 || columns % window !== 0) {
-    const margins = [[0, 0], [0, down * window - rows], [0, across * window - columns], [0, 0]];
+    const margins = [
+      [0, 0],
+      [0, down * window - rows],
+      [0, across * window - columns],
+      [0, 0],
+    ];
     x = add.operation("Pad", { pad_width: margins, mode: "constant" }, [x]);
   }
   x = add(null, "Reshape", { target_shape: [down, window, across, window, width] }, x);

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { hubArguments, withHubNetworks } from "../../architectures/hub/hub-models.ts";
+import { backboneNetwork, hubArguments, withHubNetworks } from "../../architectures/hub/hub-models.ts";
 import { imageNotesOf } from "../../architectures/hub/image-converter.ts";
 import type { Checkpoint, JsonObject, Weights } from "../../checkpoint.ts";
 import { KerasFileError } from "../../errors.ts";
@@ -63,7 +63,7 @@ type Model = Pick<Checkpoint, "modelConfig" | "kerasVersion">;
 /** Reads the backbone's weights and those of the head, which lie in files of their own. */
 async function taskWeights(folder: string, model: Model, values: boolean): Promise<Weights> {
   const { entry, rest } = backboneIn(model.modelConfig);
-  const backbone = { ...model, modelConfig: withHubNetworks(entry) };
+  const backbone = { ...model, modelConfig: backboneNetwork(entry) };
   const inner = await weightsIn(folder, weightsName, backbone, values);
   const head = await weightsIn(folder, taskWeightsName, model, values, rest);
   const prefix = backboneName(entry);

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { asHubClass, withHubNetworks } from "../../architectures/hub/hub-models.ts";
+import { asHubClass, backboneNetwork, withHubNetworks } from "../../architectures/hub/hub-models.ts";
 import type { Checkpoint, Json, JsonObject } from "../../checkpoint.ts";
 import { TopologyError, UsageError } from "../../errors.ts";
 import { windowFile } from "../../hdf5/file-system.ts";
@@ -92,7 +92,7 @@ function backboneOf(task: Checkpoint): Checkpoint {
   const weights = [...task.weights].flatMap(([path, layer]) =>
     path.startsWith(prefix) ? [[path.slice(prefix.length), layer] as const] : [],
   );
-  return { ...task, modelConfig: withHubNetworks(entry), weights: new Map(weights) };
+  return { ...task, modelConfig: backboneNetwork(entry), weights: new Map(weights) };
 }
 
 function writeWeights(path: string, tree: TreeNode, checkpoint: Checkpoint): Promise<void> {

@@ -46,10 +46,12 @@ export function asOwnLayers(
   stored: readonly StoredWeight[],
 ): readonly StoredWeight[] {
   const renamed = new Map<StoredWeight, StoredWeight>();
-  for (const { path } of leaves.filter(({ variable }) => variable !== undefined)) {
+  const left = new Set<string>();
+  for (const { path, variable } of leaves.filter((leaf) => leaf.variable !== undefined)) {
     const below = path.slice(path.indexOf("/") + 1);
     const own = stored.find(({ name }) => name === below || name === path);
     if (own) renamed.set(own, { ...asRows(own), name: `${own.name}/embeddings` });
+    for (const name of variable?.also ?? []) left.add(below.slice(0, below.lastIndexOf("/") + 1) + name);
   }
-  return stored.map((weight) => renamed.get(weight) ?? weight);
+  return stored.filter(({ name }) => !left.has(name)).map((weight) => renamed.get(weight) ?? weight);
 }

@@ -160,6 +160,14 @@ test("a class that is not known is refused by name, with the way out", async () 
   );
 });
 
+test("a backbone of several outputs is refused alone, with the way out", async () => {
+  const { modelConfig } = await readCheckpoint(hubPath("hgnetv2.keras"));
+  const backbone = (hubArguments(modelConfig) as JsonObject)["backbone"] as JsonObject;
+  expect(() => withHubNetworks(backbone)).toThrow(
+    /HGNetV2Backbone alone .*keras\.Model\(m\.inputs, m\.outputs\[-1\]\)\.save/,
+  );
+});
+
 test.each(hubRecords().filter(([, { losses }]) => losses !== undefined))(
   "%s trains as in KerasHub",
   async (name, { losses, shape }) => {
