@@ -138,7 +138,7 @@ function downsampled(
     /** Filters of a convolution with a stride, where they differ. */
     readonly grown?: number;
     readonly prefix: string;
-    /** What the name of the pooling begins with. */
+    /** Beginning of the name of the pooling. */
     readonly conv: string;
   },
 ): Output {

@@ -74,7 +74,7 @@ export function tokensIn(add: HubLayer, given: Output, start: number | null, sto
   return add.operation("GetItem", {}, [given, indexOf(null, [start, stop])]);
 }
 
-/** How attention is computed on queries, keys and values that layers of their own have made. */
+/** Arguments of an attention on queries, keys and values that layers of their own have made. */
 export interface Heads {
   readonly heads: number;
   readonly scale: number;
