@@ -7,7 +7,7 @@ import { bucketPackKey, encodeBucketPack, findBucketPacks, type WaitingRecord } 
 import { roundToFloat16 } from "./float16.ts";
 import { expectLayout, type FeatureCache, rowsOf, trunkFolderName } from "./kept-features.ts";
 import type { PackRecord } from "./pack.ts";
-import { readPlaced, wantedRecords } from "./placed-reads.ts";
+import { readRecords } from "./placed-reads.ts";
 import { keyEntryBytes, type RecordLayout, recordChecksum, recordParts, recordTarget } from "./record.ts";
 import { bucketFiles } from "./small-files.ts";
 
@@ -158,14 +158,15 @@ export async function openBucketCache(options: BucketCacheOptions): Promise<Feat
   };
   const readEach: FeatureCache["readEach"] = async (sampleKeys, take) => {
     await flush();
-    for (;;) {
-      const { wanted, absent } = wantedRecords(sampleKeys, records);
-      const reading = { fetch, runBytes, gapBytes, atOnce: readsAtOnce };
-      const gone = await readPlaced(wanted, layout, reading, take);
-      for (const { record } of gone) forget(record);
-      warnOfDamage([...new Set(gone.map(({ record }) => record.packId))]);
-      if (gone.length === 0) return absent;
-    }
+    const damagedIds = new Set<string>();
+    const forgetIn = (record: PackRecord): void => {
+      damagedIds.add(record.packId);
+      forget(record);
+    };
+    const placed = { fetch, forget: forgetIn, runBytes, gapBytes, atOnce: readsAtOnce };
+    const absent = await readRecords(sampleKeys, records, layout, placed, take);
+    warnOfDamage([...damagedIds]);
+    return absent;
   };
   const read = async (sampleKey: string, arrays: readonly Float32Array[]): Promise<boolean> => {
     const held = waiting.get(sampleKey);

@@ -12,7 +12,7 @@ import {
   trunkFolderName,
 } from "./kept-features.ts";
 import { createPack, newRecords, type PackRecord, type PackWriter, packReader } from "./pack.ts";
-import { readPlaced, wantedRecords } from "./placed-reads.ts";
+import { readRecords } from "./placed-reads.ts";
 import { keyEntryBytes, recordLayout, recordParts, recordTarget } from "./record.ts";
 import { folderFiles } from "./small-files.ts";
 import { emptyTrash, evictTrunk, leaseFolder, listTrunks } from "./trunk-folder.ts";
@@ -118,6 +118,8 @@ export async function openFeatureCache(options: FeatureCacheOptions): Promise<Fe
     return false;
   };
 
+  const placed = { fetch: reader.readRange, forget, runBytes: 4 << 20, gapBytes: 1 << 16, atOnce: 2 };
+
   if (lease) {
     await emptyTrash(directory);
     await makeRoom(0);
@@ -139,20 +141,7 @@ export async function openFeatureCache(options: FeatureCacheOptions): Promise<Fe
       if (!records.has(sampleKey)) return false;
       return read(sampleKey, rowsOf(layout, destination, row));
     },
-    async readEach(sampleKeys, take) {
-      for (;;) {
-        const { wanted, absent } = wantedRecords(sampleKeys, records);
-        const fetch = reader.readRange;
-        const lost = await readPlaced(
-          wanted,
-          layout,
-          { fetch, runBytes: 4 << 20, gapBytes: 1 << 16, atOnce: 2 },
-          take,
-        );
-        for (const { record } of lost) forget(record);
-        if (lost.length === 0) return absent;
-      }
-    },
+    readEach: (sampleKeys, take) => readRecords(sampleKeys, records, layout, placed, take),
     async put(sampleKey, arrays) {
       expectLayout(layout, arrays);
       if (storage === "float16") arrays.forEach(roundToFloat16);

@@ -3,31 +3,6 @@ import { forEachAtOnce } from "../../storage/at-once.ts";
 import type { PackRecord } from "./pack.ts";
 import { type RecordLayout, recordChecksum, recordTarget } from "./record.ts";
 
-/** A record to read, and the positions of its key among those that were asked for. */
-export interface WantedRecord {
-  readonly record: PackRecord;
-  readonly indices: readonly number[];
-}
-
-/** Returns the first record of each key with the positions of the key, and the positions of keys that have none. */
-export function wantedRecords(
-  sampleKeys: readonly string[],
-  records: ReadonlyMap<string, readonly PackRecord[]>,
-): { readonly wanted: readonly WantedRecord[]; readonly absent: readonly number[] } {
-  const wanted = new Map<PackRecord, number[]>();
-  const absent: number[] = [];
-  for (const [index, key] of sampleKeys.entries()) {
-    const [record] = records.get(key) ?? [];
-    if (!record) absent.push(index);
-    else {
-      const indices = wanted.get(record);
-      if (indices) indices.push(index);
-      else wanted.set(record, [index]);
-    }
-  }
-  return { wanted: [...wanted].map(([record, indices]) => ({ record, indices })), absent };
-}
-
 export interface PlacedReading {
   /** Returns the bytes from `from` to `to` (exclusive) of a pack's records, fewer where it ends; null where it cannot be read. */
   readonly fetch: (packId: string, from: number, to: number) => Promise<Uint8Array | null>;
@@ -36,15 +11,61 @@ export interface PlacedReading {
   /** Bytes between two records that are sooner read than skipped. */
   readonly gapBytes: number;
   readonly atOnce: number;
+  /** Takes a record out of those of its key; called for each that is damaged or gone. */
+  readonly forget: (record: PackRecord) => void;
 }
 
 /**
- * Reads records pack by pack, neighbors together, and hands the values of each to `take` once for each of its indices. The arrays are
- * filled again for the next record.
+ * Reads the records of keys pack by pack, neighbors together, and hands the values of each to `take` with the position of its key. The
+ * arrays are filled again for the next record. Where a record is damaged, the next one of its key is read.
  *
- * @returns The records that are damaged or gone.
+ * @param records The records of each key.
+ * @returns The positions of the keys whose records are all damaged, or that have none, in order.
  */
-export async function readPlaced(
+export async function readRecords(
+  sampleKeys: readonly string[],
+  records: ReadonlyMap<string, readonly PackRecord[]>,
+  layout: RecordLayout,
+  reading: PlacedReading,
+  take: (index: number, arrays: readonly Float32Array[]) => void,
+): Promise<readonly number[]> {
+  const absent: number[] = [];
+  let left: readonly number[] = sampleKeys.map((_, index) => index);
+  while (left.length > 0) {
+    const wanted = wantedRecords(sampleKeys, left, records, absent);
+    const damaged = await readPlaced(wanted, layout, reading, take);
+    for (const { record } of damaged) reading.forget(record);
+    left = damaged.flatMap(({ indices }) => indices);
+  }
+  return absent.sort((one, other) => one - other);
+}
+
+/** A record to read, and the positions of its key among those that were asked for. */
+interface WantedRecord {
+  readonly record: PackRecord;
+  readonly indices: readonly number[];
+}
+
+/** Returns the first record of each key in some positions; positions of keys that have none go to `absent`. */
+function wantedRecords(
+  sampleKeys: readonly string[],
+  positions: readonly number[],
+  records: ReadonlyMap<string, readonly PackRecord[]>,
+  absent: number[],
+): readonly WantedRecord[] {
+  const wanted = new Map<PackRecord, number[]>();
+  for (const index of positions) {
+    const [record] = records.get(sampleKeys[index] ?? "") ?? [];
+    const indices = record && wanted.get(record);
+    if (!record) absent.push(index);
+    else if (indices) indices.push(index);
+    else wanted.set(record, [index]);
+  }
+  return [...wanted].map(([record, indices]) => ({ record, indices }));
+}
+
+/** Reads records in their places. Returns those that are damaged or gone. */
+async function readPlaced(
   wanted: readonly WantedRecord[],
   layout: RecordLayout,
   reading: PlacedReading,
