@@ -1,5 +1,9 @@
 import { holdsHub, withoutHub } from "../architectures/hub/hub-models.ts";
-import { withoutTextInput, withPreprocessorNoted } from "../architectures/hub/text-preprocessor.ts";
+import {
+  withoutTextInput,
+  withPreprocessorNoted,
+  withSequenceLength,
+} from "../architectures/hub/text-preprocessor.ts";
 import type { Checkpoint, PreprocessMode } from "../checkpoint.ts";
 import { detectPreprocess, imageInputIn } from "../data/input-images.ts";
 import { pixelSteps } from "../data/preprocess.ts";
@@ -54,7 +58,7 @@ export async function writeCheckpoint(
     return writeLayers(path, checkpoint, options);
   }
   const pixels = pixelPreparation(checkpoint, preprocess ?? "auto", embedPreprocess ?? false);
-  const program = await traceProgram(checkpoint, { kernels: format.operations, imageSize });
+  const program = await traceProgram(withSequenceLength(checkpoint), { kernels: format.operations, imageSize });
   return writeLayers(path, checkpoint, { ...options, ...pixels, program });
 }
 

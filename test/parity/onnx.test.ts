@@ -11,6 +11,7 @@ import { writeCheckpoint } from "../../src/inference/write-checkpoint.ts";
 import type { Tensor } from "../../src/tensor.ts";
 import { float32Tensor, toFloat32 } from "../../src/tensor.ts";
 import { layerGraph } from "../../src/topology/build-graph.ts";
+import { hubPath, hubRecords, imagesOf } from "../formats/hub/hub-fixtures.ts";
 import { modelPath, modelRecords, unpacked } from "../formats/model-fixtures.ts";
 import { relativeDifference } from "./differences.ts";
 import type { Keras } from "./keras.ts";
@@ -60,6 +61,36 @@ describe.each(modelRecords())("%s as ONNX", (file, record) => {
     }
   });
 });
+
+describe.each(hubRecords())("%s of KerasHub as ONNX", (name, { shape }) => {
+  test("passes ONNX's checker, and ONNX Runtime predicts what we predict", async () => {
+    const checkpoint = await readCheckpoint(hubPath(`${name}.keras`));
+    const path = join(keras.folder, `${name}.onnx`);
+    await writeCheckpoint(path, checkpoint, { imageSize: [shape[0] ?? 0, shape[1] ?? 0] });
+    const images = imagesOf(shape);
+    const [ours] = await predict(checkpoint, images);
+    const { outputs } = await keras.ask<{ outputs: Tensor[] }>("onnx_predict", { path, inputs: [images] });
+    expect(relativeDifference(outputs[0] as Tensor, ours as Tensor)).toBeLessThan(1e-5);
+  });
+});
+
+test.each(["bert", "distilbert", "roberta", "albert", "deberta"])(
+  "the text classifier %s of KerasHub takes token ids as ONNX, as many as its preprocessor makes",
+  async (name) => {
+    const checkpoint = await readCheckpoint(hubPath(join("..", "hub-texts", `${name}.keras`)));
+    const path = join(keras.folder, `${name}.onnx`);
+    await writeCheckpoint(path, checkpoint);
+    const given = layerGraph(checkpoint).inputs.map(({ name: input }): [string, Tensor] => {
+      const isMask = input === "padding_mask";
+      const data = Int32Array.from({ length: 24 }, (_, at) => (isMask ? Number(at < 20) : (at * 7) % 2));
+      return [input, { dtype: "int32", shape: [2, 12], data }];
+    });
+    const [ours] = await predict(checkpoint, Object.fromEntries(given));
+    const inputs = given.map(([, tensor]) => float32Tensor(toFloat32(tensor), tensor.shape));
+    const { outputs } = await keras.ask<{ outputs: Tensor[] }>("onnx_predict", { path, inputs });
+    expect(relativeDifference(outputs[0] as Tensor, ours as Tensor)).toBeLessThan(1e-5);
+  },
+);
 
 describe("ResNet50 as ONNX", async () => {
   const checkpoint = await readCheckpoint(modelPath("k215-resnet50.h5"));

@@ -1,7 +1,7 @@
 /** @file The preprocessor of a text classifier of KerasHub: where it stands, and the model that takes texts in place of token ids. */
 import type { Checkpoint, Json, JsonObject } from "../../checkpoint.ts";
 import { isObject } from "../../topology/config-values.ts";
-import { entryName, layersOf, withLayers } from "../../topology/edit-config.ts";
+import { entryName, layersOf, withConfig, withLayers } from "../../topology/edit-config.ts";
 import { argumentsKey } from "../../topology/hub-keys.ts";
 import { hubArguments } from "./hub-models.ts";
 
@@ -114,6 +114,20 @@ export function withoutTextInput(checkpoint: Checkpoint): Checkpoint {
   );
   const config = edited["config"] as JsonObject;
   return { ...checkpoint, modelConfig: { ...edited, config: { ...config, input_layers: former } } };
+}
+
+/** Returns the model with the number of tokens that its preprocessor makes of each text; one without a preprocessor as it is. */
+export function withSequenceLength(checkpoint: Checkpoint): Checkpoint {
+  const length = textPreprocessorOf(checkpoint)?.sequenceLength;
+  if (length === undefined) return checkpoint;
+  const modelConfig = withLayers(checkpoint.modelConfig, (layers) =>
+    layers.map((layer) => {
+      if (!isObject(layer) || layer["class_name"] !== "InputLayer") return layer;
+      if (!partNames.includes(entryName(layer))) return layer;
+      return withConfig(layer, { batch_shape: [null, length] });
+    }),
+  );
+  return { ...checkpoint, modelConfig };
 }
 
 /** Returns the checkpoint with its preprocessor among the notes, where a plain model keeps it. */
