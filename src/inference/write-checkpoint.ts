@@ -58,7 +58,10 @@ export async function writeCheckpoint(
     return writeLayers(path, checkpoint, options);
   }
   const pixels = pixelPreparation(checkpoint, preprocess ?? "auto", embedPreprocess ?? false);
-  const program = await traceProgram(withSequenceLength(checkpoint), { kernels: format.operations, imageSize });
+  const program = await traceProgram(withSequenceLength(checkpoint), {
+    kernels: format.operations,
+    imageSize,
+  });
   return writeLayers(path, checkpoint, { ...options, ...pixels, program });
 }
 
