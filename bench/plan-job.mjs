@@ -1,19 +1,25 @@
-/** One run in a process of its own: prints what its plan predicted and what it took. */
+/** One run in a process of its own: prints what its plan predicted and what it took, part by part. */
 import { loadavg } from "node:os";
 import { finetune, freeze, freezeAllButHead, freezeUntil, useEngine } from "../dist/index.js";
 
 const { clock, engine, model, data, cut, batchSize, epochs, folder } = JSON.parse(process.argv[2]);
+
+const processorSeconds = () => {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e6;
+};
 if (clock === "cpu") {
   // Everything that the run times is then in processor time, which other work of the machine does not lengthen.
-  performance.now = () => {
-    const { user, system } = process.cpuUsage();
-    return (user + system) / 1000;
-  };
+  performance.now = () => 1000 * processorSeconds();
 }
 useEngine(engine);
 const policy = cut === "head" ? freezeAllButHead() : cut === "nothing" ? freeze("none") : freezeUntil(cut);
 const load = loadavg()[0];
-const { plan, measured } = await finetune({
+const began = performance.now();
+const processorBegan = processorSeconds();
+const since = () => (performance.now() - began) / 1000;
+let planned = 0;
+const { plan, measured, history } = await finetune({
   model,
   data,
   freeze: policy,
@@ -21,23 +27,35 @@ const { plan, measured } = await finetune({
   epochs,
   cache: `${folder}/cache`,
   out: `${folder}/run`,
+  onProgress: ({ kind }) => {
+    if (kind === "plan") planned = since();
+  },
 });
+const run = since();
 const { cost } = plan;
+const training = history.reduce((sum, { seconds }) => sum + seconds, 0);
 process.stdout.write(
   `\n${JSON.stringify({
     predicted: {
       epoch: cost.run.epochSeconds,
-      extraction: cost.run.extractionSeconds,
       run: cost.run.seconds,
       memory: cost.processBytes,
+      preparation: cost.run.preparationSeconds,
+      extraction: cost.run.extractionSeconds,
+      training: cost.run.trainingSeconds,
+      rest: cost.run.savingSeconds,
     },
     measured: {
       epoch: measured.epochSeconds,
+      run,
+      memory: process.resourceUsage().maxRSS * 1024,
+      preparation: planned,
       extraction: measured.extractionSeconds,
-      run: measured.runSeconds,
-      memory: measured.peakBytes,
+      training,
+      rest: run - planned - measured.extractionSeconds - training,
+      epochs: history.map(({ seconds }) => seconds),
     },
-    parts: cost.run,
+    processorSeconds: processorSeconds() - processorBegan,
     load: Math.max(load, loadavg()[0]),
   })}\n`,
 );

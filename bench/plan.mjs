@@ -1,165 +1,138 @@
 /**
- * What the plan predicts beside what a run takes: `npm run bench:plan -- [--repeats 3] [--engines native,wasm] [--networks A,B]
- * [--results FILE]`. Whole processes in turn, networks with random weights that Keras makes into a temporary folder, made-up
- * photographs and texts. `--clock cpu` counts processor time in place of seconds, where other work runs beside. Writes bench/PLAN.md; with
- * `--results` runs that FILE holds are not made again, with `--folder` networks and data stay there for another time.
+ * What the plan predicts beside what a run takes: `npm run bench:plan -- [--rows TEXT,TEXT] [--seconds 55] [--repeats 3] [--anew]`.
+ * Whole processes in turn, networks with random weights that Keras makes into `--folder`, made-up photographs and texts. Each run is a
+ * line of bench/plan-runs.jsonl, and bench/PLAN.md is made of all of them: rows can be measured a few at a time, those that hold one of
+ * the texts of `--rows`, until `--seconds` are over. `--anew` forgets what those rows have; without it runs that are there are not made
+ * again. `--clock cpu` counts processor time in place of seconds and keeps nothing.
  */
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { cpus, tmpdir } from "node:os";
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import sharp from "sharp";
-import { median, python, run, table } from "./side-by-side.mjs";
+import { makeData } from "./plan-data.mjs";
+import { planPage } from "./plan-page.mjs";
+import { python, run } from "./side-by-side.mjs";
 
-const networks = {
-  ResNet50: { unit: "image", size: 224, cuts: ["head", "conv5", "conv4", "conv3", "nothing"] },
-  MobileNetV2: { unit: "image", size: 224, cuts: ["head", "block_13", "block_6", "block_3", "nothing"] },
-  EfficientNetB0: { unit: "image", size: 224, cuts: ["head", "block6", "block4", "block3", "nothing"] },
-  Recurrent: { unit: "text", cuts: ["head", "lstm_3", "lstm_2", "lstm_1", "nothing"] },
-};
-/** Samples, batch and epochs of each engine: the slow one gets fewer. */
+/** Samples, batch and epochs of a run: the slow engine and the large network get fewer. */
 const jobs = {
   native: { train: 24, val: 8, batchSize: 8, epochs: 2 },
   wasm: { train: 12, val: 4, batchSize: 4, epochs: 2 },
 };
+const small = {
+  native: { train: 16, val: 4, batchSize: 8, epochs: 2 },
+  wasm: { train: 4, val: 2, batchSize: 2, epochs: 2 },
+};
+const headEpochs = 8;
+const networks = {
+  ResNet50: { unit: "image", size: 224, jobs: small, cuts: ["head", "conv5", "conv4", "conv3", "nothing"] },
+  MobileNetV2: {
+    unit: "image",
+    size: 224,
+    jobs,
+    cuts: ["head", "block_13", "block_6", "block_3", "nothing"],
+  },
+  EfficientNetB0: { unit: "image", size: 224, jobs, cuts: ["head", "block6", "block4", "block3", "nothing"] },
+  Recurrent: { unit: "text", jobs, cuts: ["head", "lstm_3", "lstm_2", "lstm_1", "nothing"] },
+};
+const runsFile = "bench/plan-runs.jsonl";
 
 const { values } = parseArgs({
   options: {
+    rows: { type: "string", default: "" },
     repeats: { type: "string", default: "3" },
-    engines: { type: "string", default: "native,wasm" },
-    networks: { type: "string", default: Object.keys(networks).join() },
+    seconds: { type: "string", default: "Infinity" },
+    anew: { type: "boolean", default: false },
     clock: { type: "string", default: "wall" },
     folder: { type: "string" },
-    results: { type: "string" },
   },
 });
+const [repeats, seconds] = [Number(values.repeats), Number(values.seconds)];
+const began = performance.now();
 const folder = values.folder ?? mkdtempSync(join(tmpdir(), "bench-plan-"));
-mkdirSync(folder, { recursive: true });
-const known =
-  values.results && existsSync(values.results) ? JSON.parse(readFileSync(values.results, "utf8")) : {};
 
-function makeModels(all) {
-  const names = all.filter((name) => !existsSync(join(folder, `${name}.keras`)));
-  if (names.length === 0) return;
-  const { status, stderr } = spawnSync(python, ["bench/plan_models.py", folder, ...names], {
-    encoding: "utf8",
-  });
+const rows = Object.entries(networks).flatMap(([network, { unit, size, jobs: own, cuts }]) =>
+  Object.entries(own).flatMap(([engine, job]) =>
+    cuts.map((cut) => ({
+      ...{ name: `${network} ${engine} ${cut}`, network, engine, cut, unit, size },
+      // An epoch of a head takes milliseconds.
+      job: { ...job, epochs: cut === "head" ? headEpochs : job.epochs },
+    })),
+  ),
+);
+const asked = rows.filter(({ name }) => values.rows.split(",").some((text) => name.includes(text)));
+const kept = values.clock === "wall";
+const found = readRuns();
+if (values.anew) {
+  for (const { name } of asked) found.delete(name);
+  if (kept) writeFileSync(runsFile, [...found.values()].flat().map(line).join(""));
+}
+
+for (let repeat = 0; repeat < repeats; repeat++) {
+  for (const row of asked) {
+    const runs = kept ? (found.get(row.name) ?? []) : [];
+    if (kept && runs.length > repeat) continue;
+    const longest = Math.max(0, ...runs.map(({ wholeSeconds }) => wholeSeconds));
+    if ((performance.now() - began) / 1000 + 1.2 * longest > seconds) continue;
+    const one = { row: row.name, ...(await measured(row)) };
+    process.stderr.write(`${told(one)}\n`);
+    if (!kept) continue;
+    found.set(row.name, [...runs, one]);
+    appendFileSync(runsFile, line(one));
+  }
+}
+if (!values.folder) rmSync(folder, { recursive: true });
+if (kept) writeFileSync("bench/PLAN.md", planPage(rows, found));
+
+function readRuns() {
+  const lines = existsSync(runsFile) ? readFileSync(runsFile, "utf8").trim().split("\n").filter(Boolean) : [];
+  const byRow = new Map();
+  for (const one of lines.map((text) => JSON.parse(text))) {
+    byRow.set(one.row, [...(byRow.get(one.row) ?? []), one]);
+  }
+  return byRow;
+}
+
+function line(one) {
+  const rounded = (_, value) => (typeof value === "number" ? Number(value.toPrecision(4)) : value);
+  return `${JSON.stringify(one, rounded)}\n`;
+}
+
+async function measured({ network, engine, cut, unit, size, job: { train, val, batchSize, epochs } }) {
+  mkdirSync(folder, { recursive: true });
+  const model = join(folder, `${network}.keras`);
+  const data = join(folder, `${engine}-${unit}-${train}-${val}`);
+  if (!existsSync(model)) makeModel(network);
+  if (!existsSync(data)) await makeData({ unit, size }, { train, val }, data);
+  const job = join(folder, "job");
+  rmSync(job, { recursive: true, force: true });
+  mkdirSync(job);
+  const question = { engine, model, data, cut, batchSize, epochs, clock: values.clock, folder: job };
+  const one = run(process.execPath, ["bench/plan-job.mjs", JSON.stringify(question)]);
+  rmSync(job, { recursive: true, force: true });
+  return one;
+}
+
+function makeModel(name) {
+  const { status, stderr } = spawnSync(python, ["bench/plan_models.py", folder, name], { encoding: "utf8" });
   if (status !== 0) throw new Error(stderr);
 }
 
-async function makeData({ unit, size }, { train, val }, place) {
-  for (const [split, count] of Object.entries({ train, val })) {
-    for (let index = 0; index < count; index++) {
-      const label = `class${index % 10}`;
-      mkdirSync(join(place, split, label), { recursive: true });
-      const file = join(place, split, label, `${index}.${unit === "text" ? "txt" : "jpg"}`);
-      const seed = index + (split === "val" ? 7919 : 0);
-      if (unit === "text") writeFileSync(file, words(seed));
-      else writeFileSync(file, await photo(size, seed));
-    }
-  }
+/** Returns a line on one run: each part as predicted and measured. */
+function told({ row, predicted, measured: took, load }) {
+  const parts = Object.keys(predicted).map((part) => {
+    const [scale, digits] = part === "memory" ? [1e9, 2] : [1, 3];
+    const off = Math.round(100 * (predicted[part] / took[part] - 1));
+    const [guess, truth] = [predicted[part], took[part]].map((value) => (value / scale).toFixed(digits));
+    return `${part} ${guess}/${truth} ${off}%`;
+  });
+  return `${row}: ${parts.join("  ")}  epochs ${took.epochs.map((value) => value.toFixed(3)).join(" ")}  load ${load}`;
 }
-
-function words(seed) {
-  return Array.from({ length: 60 }, (_, index) => `word${(seed * 31 + index * (seed + 7)) % 1500}`).join(" ");
-}
-
-/** A photograph's size and about its bytes: noise that is blurred. */
-function photo(size, seed) {
-  const [width, height] = [2 * size, Math.round(1.5 * size)];
-  const pixels = Buffer.alloc(width * height * 3);
-  for (let at = 0, state = seed + 1; at < pixels.length; at++) {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    pixels[at] = state >>> 24;
-  }
-  return sharp(pixels, { raw: { width, height, channels: 3 } })
-    .blur(2)
-    .jpeg({ quality: 90 })
-    .toBuffer();
-}
-
-function measure(job) {
-  rmSync(join(folder, "job"), { recursive: true, force: true });
-  mkdirSync(join(folder, "job"));
-  return run(process.execPath, [
-    "bench/plan-job.mjs",
-    JSON.stringify({ ...job, clock: values.clock, folder: join(folder, "job") }),
-  ]);
-}
-
-const asked = values.networks.split(",");
-makeModels(asked);
-for (let repeat = 0; repeat < Number(values.repeats); repeat++) {
-  for (const engine of values.engines.split(",")) {
-    for (const network of asked) {
-      const { train, val, batchSize, epochs } = jobs[engine];
-      const data = join(folder, `${engine}-${networks[network].unit}`);
-      if (!existsSync(data)) await makeData(networks[network], { train, val }, data);
-      for (const cut of networks[network].cuts) {
-        const name = `${network} ${engine} ${cut}`;
-        known[name] ??= [];
-        const runs = known[name];
-        if (runs.length > repeat) continue;
-        const model = join(folder, `${network}.keras`);
-        const found = measure({ engine, model, data, cut, batchSize, epochs });
-        runs.push(found);
-        if (values.results) writeFileSync(values.results, JSON.stringify(known));
-        process.stderr.write(`${cells(network, engine, cut).join("  ")}\n`);
-      }
-    }
-  }
-}
-rmSync(join(folder, "job"), { recursive: true, force: true });
-if (!values.folder) rmSync(folder, { recursive: true });
-
-/** Medians of both, and by how much the prediction is above or below. */
-function pair(runs, figure, text) {
-  const predicted = median(runs.map((one) => one.predicted[figure]));
-  const measured = median(runs.map((one) => one.measured[figure]));
-  const off = Math.round(100 * median(runs.map((one) => one.predicted[figure] / one.measured[figure] - 1)));
-  const bound = figure === "memory" ? 25 : 35;
-  const sign = `${off > 0 ? "+" : ""}${off} %`;
-  return [text(predicted), text(measured), Math.abs(off) > bound ? `**${sign}**` : sign];
-}
-
-function cells(network, engine, cut) {
-  const runs = known[`${network} ${engine} ${cut}`];
-  const seconds = (value) => `${value < 10 ? value.toFixed(2) : value.toFixed(0)} s`;
-  const bytes = (value) => `${(value / 1e9).toFixed(2)} GB`;
-  const load = median(runs.map((one) => one.load)).toFixed(1);
-  return [
-    ...[network, engine, cut],
-    ...pair(runs, "epoch", seconds),
-    ...pair(runs, "run", seconds),
-    ...pair(runs, "memory", bytes),
-    ...[load, `${runs.length}`],
-  ];
-}
-
-const rows = Object.keys(networks).flatMap((network) =>
-  Object.keys(jobs).flatMap((engine) =>
-    networks[network].cuts
-      .filter((cut) => (known[`${network} ${engine} ${cut}`] ?? []).length > 0)
-      .map((cut) => cells(network, engine, cut)),
-  ),
-);
-const head = ["network", "engine", "trained from"];
-const triple = (what) => [`${what} predicted`, "measured", "off"];
-const text = `# What the plan predicts, and what a run takes
-
-Made by \`npm run bench:plan\`: a process for each run, all cuts in turn, ${values.repeats} times; medians. Networks of Keras with random weights;
-${Object.entries(jobs)
-  .map(
-    ([engine, { train, val, batchSize, epochs }]) =>
-      `on ${engine} ${train} + ${val} samples, batches of ${batchSize}, ${epochs} epochs`,
-  )
-  .join("; ")}. "epoch" is the mean of the epochs after the first with
-their validation, "run" the whole call with extraction into an empty cache, states, report and files, "memory" the largest
-resident size of the process. Bold where time is off by more than 35 % or memory by more than 25 %. "load" is the machine's load average (${cpus().length} cores), because
-other work ran beside${values.clock === "cpu" ? "; so all seconds here, predicted and measured, are processor seconds of the process, all threads together" : ""}.
-
-${table([...head, ...triple("epoch"), ...triple("run"), ...triple("memory"), "load", "runs"], rows)}
-`;
-writeFileSync("bench/PLAN.md", text);
-process.stdout.write(text);

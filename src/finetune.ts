@@ -27,10 +27,10 @@ import { withTest } from "./run/test-samples.ts";
  */
 export async function finetune(given: FinetuneOptions | ResumeOptions): Promise<FinetuneResult> {
   const started = performance.now();
-  const { isResumed, finished, options, step } = beginningOf(given);
+  const { isResumed, finished, options, step, counts } = beginningOf(given);
   const settings = resolveOptions(options);
   const engine = await ensureEngine();
-  const prepared = await prepareRun(settings, { step });
+  const prepared = await prepareRun(settings, { started, step, counts });
   announce(prepared, finished ? [finishedLine(String(settings.out), finished)] : []);
   const folder = settings.out === null || finished ? null : openRunFolder(settings.out, settings);
   let live: Awaited<ReturnType<typeof openLiveFiles>> | undefined;

@@ -19,10 +19,10 @@ const images = 4;
  * cache.
  */
 const elements = 2 ** 23;
-/** Number of small operations that are timed together. */
-const operations = 50;
-const warmups = 3;
-const repetitions = 7;
+/** Rounds of small operations that are timed together, and operations of a round. */
+const rounds = { count: 10, operations: 6 } as const;
+const warmups = 1;
+const repetitions = 3;
 
 const measured = new Map<string, MeasuredSpeed>();
 
@@ -41,16 +41,22 @@ async function measureSpeed(): Promise<MeasuredSpeed> {
   const values = tf.ones([elements]);
   const convolution = await medianSeconds(() => tf.conv2d(batch, filter, 1, "same"));
   const addition = await medianSeconds(() => tf.add(values, values));
-  const few = tf.ones([1, 8]);
+  const few = tf.ones([1, 8]) as tf.Tensor2D;
   const small = await medianSeconds(() =>
-    tf.tidy(() => Array.from({ length: operations }).reduce<tf.Tensor>((sum) => tf.add(sum, few), few)),
+    tf.tidy(() => Array.from({ length: rounds.count }).reduce<tf.Tensor2D>(smallOperations, few)),
   );
   tf.dispose([batch, filter, values, few]);
   return {
     multiplyAddsPerSecond: (images * positions ** 2 * 9 * channels ** 2) / convolution,
     bytesPerSecond: (3 * 4 * elements) / addition,
-    secondsPerOperation: small / operations,
+    secondsPerOperation: small / (rounds.count * rounds.operations),
   };
+}
+
+/** Runs different operations on next to nothing, as a step of a recurrent cell does. */
+function smallOperations(values: tf.Tensor2D): tf.Tensor2D {
+  const [first, second] = tf.split(values, 2, 1) as [tf.Tensor2D, tf.Tensor2D];
+  return tf.concat([tf.mul(tf.sigmoid(first), tf.tanh(second)), tf.add(first, second)], 1);
 }
 
 /** Returns the median time of `run` in seconds, until its result is there. */

@@ -24,7 +24,7 @@ import type { CutModel } from "./cut.ts";
 import { extractionBatch } from "./extraction-batch.ts";
 import type { Computation, FileFeatures, FilledCache } from "./file-features.ts";
 import { extractFiles, fillCache } from "./file-features.ts";
-import { isEarlierCut, splitProgram, staticProgram } from "./trunk.ts";
+import { isEarlierCut, planStaticProgram, splitProgram, takeStaticProgram } from "./trunk.ts";
 import { extractOpenRows, streamRows } from "./uncached-rows.ts";
 import type { ViewSettings } from "./views/view.ts";
 import { viewKey } from "./views/view.ts";
@@ -90,14 +90,14 @@ export async function openFeatureSource(
   const uncached = { ...drawing, reader, strict, signal };
   if (tensors === null) {
     warnOfOpenRows(settings);
-    const part = staticProgram(cut, weights);
+    const part = takeStaticProgram(cut, weights);
     return withoutCache(cut, (samples, onProgress) =>
       extractOpenRows(part, samples, { ...uncached, onProgress }),
     );
   }
   if (!computesAhead(cut.graph, cut.partition)) {
     const bytes = tensors.reduce((sum, { shape }) => sum + 4 * elementCount(shape), 0);
-    const part = staticProgram(cut, weights);
+    const part = takeStaticProgram(cut, weights);
     const held = extraction(fromFiles(part, reader, drawing), settings, tensors, "memory");
     return withoutCache(cut, (samples, onProgress) =>
       samples.length * bytes <= heldBytes
@@ -148,7 +148,7 @@ async function computationOf(
   settings: FeatureSettings,
 ): Promise<{ readonly compute: Computation; readonly trunkKey: string }> {
   const { reader, earlier, batchSize = extractionBatch(engine) } = settings;
-  const part = staticProgram(cut, weights);
+  const part = takeStaticProgram(cut, weights);
   const identity = await identityOf(cut, engine, settings);
   const earlierKey = earlier?.trunkKey ?? null;
   if (!earlier || earlierKey === null || !isEarlierCut(earlier.cut, cut)) {
@@ -176,22 +176,29 @@ async function identityOf(
 
 /**
  * Returns how many of the samples, or views of them, have their features in the cache already. No features are read, and files only
- * where their hashes are not known.
+ * where their hashes are not known. `earlierCut` is the one from whose features those of `cut` are computed.
  */
 export async function cachedCount(
   cut: CutModel,
   weights: Weights,
   engine: EngineInfo,
-  settings: FeatureSettings,
+  settings: Omit<FeatureSettings, "earlier"> & { readonly earlierCut?: CutModel | undefined },
   samples: readonly SampleView[],
 ): Promise<number> {
-  const { reader, cache, views } = settings;
+  const { reader, cache, views, earlierCut } = settings;
   const tensors = frontierTensors(cut, reader);
   if (cache === false || tensors === null || !computesAhead(cut.graph, cut.partition)) return 0;
   const directory = cache ?? defaultCacheDirectory();
   if (!isBucketAddress(directory) && !existsSync(directory)) return 0;
-  const part = staticProgram(cut, weights);
-  const trunkKey = trunkKeyOf({ ...part, ...(await identityOf(cut, engine, settings)) });
+  const part = planStaticProgram(cut, weights);
+  const identity = await identityOf(cut, engine, settings);
+  const trunkKey =
+    earlierCut && earlierCut.partition !== cut.partition && isEarlierCut(earlierCut, cut)
+      ? laterTrunkKeyOf({
+          ...{ ...identity, ...splitProgram(earlierCut, cut, weights), direct: part },
+          earlierKey: trunkKeyOf({ ...planStaticProgram(earlierCut, weights), ...identity }),
+        })
+      : trunkKeyOf({ ...part, ...identity });
   const keys = await cachedKeys({ directory, trunkKey, tensors, storage: storageOf(cut, settings) });
   if (keys.size === 0) return 0;
   const hashOf = settings.hashOf ?? (await indexBeside(directory)).hashOf;

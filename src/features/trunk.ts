@@ -1,6 +1,7 @@
 import type { Weights } from "../checkpoint.ts";
 import type { tf } from "../engine/tf.ts";
 import { repeatable } from "../engine/webgpu/repeatable.ts";
+import type { Partition } from "../freeze/partition.ts";
 import type { Program } from "../model/program.ts";
 import { programBetween } from "../model/program.ts";
 import { runProgram } from "../model/run-program.ts";
@@ -35,6 +36,24 @@ export function staticProgram(cut: CutModel, weights: Weights): StaticProgram {
   const form = formOf(cut, weights, cut.partition.frontier);
   const inputs = form.graph.inputs.map((input) => input.ref);
   return { program: programBetween(form.graph, inputs, form.kept), weights: form.weights };
+}
+
+/** Static parts that a plan has built and the run has not taken yet, by their partition. */
+const planned = new WeakMap<Partition, { readonly weights: Weights; readonly part: StaticProgram }>();
+
+/** Returns the static part, which stays in memory for the run that takes it with `takeStaticProgram`. */
+export function planStaticProgram(cut: CutModel, weights: Weights): StaticProgram {
+  const known = planned.get(cut.partition);
+  const part = known?.weights === weights ? known.part : staticProgram(cut, weights);
+  planned.set(cut.partition, { weights, part });
+  return part;
+}
+
+/** Returns the static part that the plan has built, if it is of these weights, and holds it no more; else a new one. */
+export function takeStaticProgram(cut: CutModel, weights: Weights): StaticProgram {
+  const known = planned.get(cut.partition);
+  planned.delete(cut.partition);
+  return known?.weights === weights ? known.part : staticProgram(cut, weights);
 }
 
 /** A later cut's static part with the frontier of an earlier cut of the same graph kept in it. */

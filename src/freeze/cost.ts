@@ -1,4 +1,3 @@
-import { elementCount } from "../tensor.ts";
 import type { NodeShapes } from "../topology/concrete-shapes.ts";
 import { shapeAt } from "../topology/concrete-shapes.ts";
 import { headsOf } from "../topology/head-of.ts";
@@ -9,41 +8,17 @@ import { heldBytes, rowPlaces } from "./kept-rows.ts";
 import type { Partition } from "./partition.ts";
 import { partition } from "./partition.ts";
 import type { PlannedCost } from "./plan.ts";
+import type { BatchSeconds, EngineSpeed, MeasuredWork } from "./predicted-seconds.ts";
+import {
+  batchSeconds,
+  paddedSeconds,
+  predictedSpeed,
+  scaled,
+  secondsOf,
+  trainedValues,
+} from "./predicted-seconds.ts";
 import { inferenceBytes, stepBytes, valuesOf } from "./step-bytes.ts";
-import type { Work } from "./work.ts";
-import { forwardWork, inferenceWork, sumOfWork, trainingWork } from "./work.ts";
-
-/** Measured speed of the engine. */
-export interface EngineSpeed {
-  /** Multiply-adds per second in the convolutions and matrix products of a forward pass. */
-  readonly multiplyAddsPerSecond: number;
-  /** Bytes per second that elementwise work reads and writes: activations, sums, pooling, the optimizer. */
-  readonly bytesPerSecond: number;
-  /** Seconds of an operation on next to nothing. Defaults to 0. */
-  readonly secondsPerOperation?: number;
-  /** Bytes of cached features read per second. Reading takes no time if absent. */
-  readonly cacheBytesPerSecond?: number;
-  /** Seconds to read, decode and resize one sample, in a row of many. Defaults to 0. */
-  readonly secondsPerSample?: number;
-}
-
-/** Seconds of one part of the model on a batch. */
-export interface BatchSeconds {
-  /** Seconds of a batch, whatever its size. */
-  readonly perBatch: number;
-  /** Seconds for each sample of the batch. */
-  readonly perSample: number;
-}
-
-/** Seconds that were measured on a few samples. They take the place of those that the engine's speed predicts. */
-export interface MeasuredWork {
-  /** Static part; absent where what was computed before leaves another part. */
-  readonly static?: BatchSeconds;
-  /** Training step of the dynamic part. */
-  readonly step: BatchSeconds;
-  /** Dynamic part in inference. */
-  readonly forward: BatchSeconds;
-}
+import { forwardWork, sumOfWork } from "./work.ts";
 
 /** Conditions on which the cost of a run depends besides the model and the cut. */
 export interface CostConditions {
@@ -79,11 +54,13 @@ export interface CostConditions {
   readonly residentBytes?: number;
   /** Memory in bytes that the process takes besides what the plan counts: decoder, script engine, kernels. Defaults to 0. */
   readonly workingBytes?: number;
+  /** Memory of the largest call of the static part, as a multiple of what it reads and writes. Defaults to 1.5. */
+  readonly kernelCopies?: number;
   /** Copies of the trained weights at the end of a run that come on top, where the engine gives no memory back. Defaults to 0. */
   readonly copiesOnTop?: number;
   /** True if states are saved, which holds copies of weights and optimizer beside those that train. Defaults to false. */
   readonly savesStates?: boolean;
-  /** Number of samples that the static part computes at a time. Defaults to 16. */
+  /** Number of samples that every batch of the static part is padded to. Defaults to 1 for its time, 16 for its memory. */
   readonly extractionBatch?: number;
 }
 
@@ -118,7 +95,7 @@ export function plannedCost(
   const epoch = (step: BatchSeconds, forward: BatchSeconds): number =>
     secondsOf(step, trainSamples, batchSize) + secondsOf(forward, validationSamples, batchSize);
   const tailEpoch = measured
-    ? epoch(measured.step, measured.forward)
+    ? epoch(measured.step, measured.forward) + (measured.perEpoch ?? 0)
     : slowdown * epoch(speed.step(tail, parts.trainableWeights), speed.forward(tail));
   const wholeEpoch = slowdown * epoch(speed.step(graph.nodes, whole), speed.forward(graph.nodes));
   const forward = measured?.forward ?? scaled(speed.forward(tail), slowdown);
@@ -132,14 +109,23 @@ export function plannedCost(
   const isHeld = !computes && views > 0 && rows.bytes <= heldBytes;
   const cacheBytes = isKept ? kept * frontierBytes(parts, shapes, bytesPerValue) : 0;
   const reading = cacheBytesPerSecond ? cacheBytes / cacheBytesPerSecond : 0;
-  const computing = part.perSample + part.perBatch / (conditions.extractionBatch ?? 16);
-  const perSample = conditions.overlaps ? Math.max(computing, decoding) : computing + decoding;
+  const rowsAtOnce = conditions.extractionBatch ?? 1;
+  /** Returns the seconds to read and compute some samples of one split. */
+  const computing = (count: number): number => {
+    const computed = paddedSeconds(part, count, rowsAtOnce);
+    if (!conditions.overlaps) return computed + count * decoding;
+    // The first batch is decoded before anything is computed.
+    const first = Math.min(count, rowsAtOnce);
+    return first * decoding + Math.max(computed, (count - first) * decoding);
+  };
   const missing = Math.max(0, kept - cachedSamples);
+  const missingSplits = missing === kept ? [trainSamples * views, validationSamples] : [missing];
   // Pixels that are too many to hold are read once to know which files can be used, and again in each epoch.
-  const extraction = isKept || isHeld ? missing * perSample : samples * decoding;
+  const extraction =
+    isKept || isHeld ? missingSplits.reduce((sum, count) => sum + computing(count), 0) : samples * decoding;
   const everyEpoch = isKept || isHeld ? (views === 0 ? trainSamples : 0) : samples;
   const read = views === 0 ? reading : (reading * samples) / Math.max(kept, 1);
-  const epochSeconds = tailEpoch + (isKept ? read : 0) + everyEpoch * perSample;
+  const epochSeconds = tailEpoch + (isKept ? read : 0) + computing(everyEpoch);
   const memory = { batchSize, optimizerSlots };
   const step = stepBytes(graph, shapes, {
     ...memory,
@@ -148,7 +134,8 @@ export function plannedCost(
     onStoredStatistics: (path) => !parts.batchStatistics.has(path),
   });
   const processBytes = (residentBytes: number): number => {
-    const once = inferenceBytes(graph, shapes, trunk, conditions.extractionBatch ?? 16);
+    const { extractionBatch = 16, kernelCopies } = conditions;
+    const once = inferenceBytes(graph, shapes, trunk, extractionBatch, kernelCopies);
     const trained = 4 * trainedValues(graph, parts.trainableWeights);
     // A state holds the weights, the best epoch's, and the optimizer's.
     const state = conditions.savesStates ? (2 + optimizerSlots) * trained : 0;
@@ -161,14 +148,15 @@ export function plannedCost(
     multiplyAdds: { static: multiplyAdds(trunk), dynamic: multiplyAdds(tail) },
     epochRatio: epochSeconds / (wholeEpoch + samples * decoding),
     extractionSeconds: extraction,
-    ...(views === 0 && { freshViewSeconds: trainSamples * perSample }),
+    ...(views === 0 && { freshViewSeconds: computing(trainSamples) }),
     epochSeconds,
     judgingSeconds: secondsOf(forward, validationSamples, batchSize),
+    sampleSeconds: decoding + batchSeconds(part, 1) + batchSeconds(forward, 1),
     cacheBytes,
     keptSamples: isKept ? kept : 0,
     cachedSamples,
     rowBytes: isKept && !conditions.inMemory ? rows.onDisk : 0,
-    cachePays: cacheBytes === 0 || reading <= kept * perSample,
+    cachePays: cacheBytes === 0 || reading <= computing(kept),
     headCut: headCut(graph, shapes, samples * bytesPerValue),
     stepBytes: step,
     wholeStepBytes: stepBytes(graph, shapes, {
@@ -181,39 +169,6 @@ export function plannedCost(
   };
 }
 
-/** Operations of a step beside the model's calls: batches, losses, metrics and callbacks. */
-const operationsAround = 100;
-
-/** Returns functions that give the seconds of some calls as the engine's speed predicts them. */
-function predictedSpeed(
-  graph: LayerGraph,
-  workOf: (node: GraphNode) => Work,
-  { speed, optimizerSlots }: CostConditions,
-): {
-  readonly inference: (nodes: readonly GraphNode[]) => BatchSeconds;
-  readonly forward: (nodes: readonly GraphNode[]) => BatchSeconds;
-  readonly step: (
-    nodes: readonly GraphNode[],
-    trainable: ReadonlyMap<string, readonly string[]>,
-  ) => BatchSeconds;
-} {
-  const seconds = ({ multiplyAdds, bytes, operations }: Work): BatchSeconds => ({
-    perBatch: operations * (speed.secondsPerOperation ?? 0),
-    perSample: multiplyAdds / speed.multiplyAddsPerSecond + bytes / speed.bytesPerSecond,
-  });
-  const forward = (nodes: readonly GraphNode[]): Work => sumOfWork(nodes.map(workOf));
-  const around = operationsAround * (speed.secondsPerOperation ?? 0);
-  return {
-    inference: (nodes) => seconds(inferenceWork(forward(nodes))),
-    forward: (nodes) => seconds(forward(nodes)),
-    step: (nodes, trainable) => {
-      const { perBatch, perSample } = seconds(trainingWork(nodes, workOf, trainable));
-      const update = optimizerBytes(graph, trainable, optimizerSlots) / speed.bytesPerSecond;
-      return { perBatch: perBatch + update + around, perSample };
-    },
-  };
-}
-
 /** Returns the factor between measured and predicted seconds of a forward pass through the whole model. */
 function measuredSlowdown(
   trunk: BatchSeconds,
@@ -222,17 +177,9 @@ function measuredSlowdown(
 ): number {
   if (!measured?.static) return slowdown;
   const whole = (first: BatchSeconds, second: BatchSeconds): number =>
-    first.perSample + first.perBatch / extractionBatch + second.perSample + second.perBatch / batchSize;
+    batchSeconds(first, extractionBatch) / extractionBatch + batchSeconds(second, batchSize) / batchSize;
   const predicted = whole(trunk, tail);
   return predicted > 0 ? whole(measured.static, measured.forward) / predicted : slowdown;
-}
-
-function scaled({ perBatch, perSample }: BatchSeconds, factor: number): BatchSeconds {
-  return { perBatch: factor * perBatch, perSample: factor * perSample };
-}
-
-function secondsOf({ perBatch, perSample }: BatchSeconds, samples: number, batchSize: number): number {
-  return samples * perSample + Math.ceil(samples / batchSize) * perBatch;
 }
 
 /** Returns the frontier of a cut right before the head, and its size for `bytesPerValue` bytes a value. */
@@ -260,25 +207,6 @@ function wholeTraining(graph: LayerGraph): ReadonlyMap<string, readonly string[]
       return names.length > 0 ? [[path, names] as const] : [];
     }),
   );
-}
-
-/** Returns the bytes of one update, which reads weights, gradients and slots and writes weights and slots. */
-function optimizerBytes(
-  graph: LayerGraph,
-  trainable: ReadonlyMap<string, readonly string[]>,
-  slots: number,
-): number {
-  return 4 * trainedValues(graph, trainable) * (3 + 2 * slots);
-}
-
-function trainedValues(graph: LayerGraph, trainable: ReadonlyMap<string, readonly string[]>): number {
-  const specs = weightSpecsOf(graph);
-  let values = 0;
-  for (const [path, names] of trainable) {
-    for (const spec of specs.get(path) ?? [])
-      if (names.includes(spec.name)) values += elementCount(spec.shape);
-  }
-  return values;
 }
 
 /**

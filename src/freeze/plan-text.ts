@@ -29,6 +29,8 @@ export interface PlanContext {
   readonly outFolder?: string;
   readonly cacheDtype?: "float32" | "float16";
   readonly batchSize?: number;
+  /** True for a run that goes on: its time is that of what is left. Defaults to false. */
+  readonly isResumed?: boolean;
 }
 
 /** Formats a plan as lines of plain text: the model, what is frozen by stage, the frontier, and the cost. */
@@ -142,13 +144,16 @@ function costLines(plan: FinetunePlan, cost: PlannedCost, context: PlanContext):
     cacheLine(plan, cost, context),
     `cost      per epoch ${percent(cost.epochRatio)} of full training (predicted ${factor(speedUp)}), ${formatSeconds(cost.epochSeconds)}${once}`,
     `memory    ${batch} holds ${formatBytes(cost.stepBytes)}${insteadOf(cost.wholeStepBytes)}${ofProcess(cost.processBytes)}`,
-    ...(cost.run ? [timeLine(cost.run), ...diskLines(cost, cost.run, context)] : []),
+    ...(cost.run ? [timeLine(cost.run, context), ...diskLines(cost, cost.run, context)] : []),
   ];
 }
 
-/** Returns the line that says how long the whole run takes, and with what. */
-function timeLine(run: PlannedRun): string {
-  const parts: readonly (readonly [seconds: number, what: string])[] = [
+/** Returns the line that says how long the run takes, or what is left of it, and with what. */
+function timeLine(run: PlannedRun, { isResumed = false }: PlanContext): string {
+  const what = isResumed
+    ? `the ${run.epochs === 1 ? "epoch" : `${run.epochs} epochs`} left`
+    : "the whole run";
+  const parts: readonly (readonly [seconds: number, part: string])[] = [
     [run.preparationSeconds, "reading and planning"],
     [run.extractionSeconds, "extraction"],
     [run.trainingSeconds, "training"],
@@ -156,8 +161,8 @@ function timeLine(run: PlannedRun): string {
   ];
   const told = parts
     .filter(([seconds]) => seconds >= 0.05)
-    .map(([seconds, what]) => `${what} ${formatSeconds(seconds)}`);
-  return `time      the whole run ${formatSeconds(run.seconds)}${told.length > 1 ? `: ${told.join(", ")}` : ""}`;
+    .map(([seconds, part]) => `${part} ${formatSeconds(seconds)}`);
+  return `time      ${what} ${formatSeconds(run.seconds)}${told.length > 1 ? `: ${told.join(", ")}` : ""}`;
 }
 
 /** Returns the line that says what the run writes; none where it writes nothing. */

@@ -29,6 +29,8 @@ export interface PlannedRun {
   readonly extractionSeconds: number;
   /** Seconds of the epochs of all phases. */
   readonly trainingSeconds: number;
+  /** Number of epochs of all phases that are still to be trained: all of them but in a resumed run. */
+  readonly epochs: number;
   /** Mean seconds of an epoch. */
   readonly epochSeconds: number;
   /** Seconds to save states, to judge the validation samples and to write the model. */
@@ -55,6 +57,8 @@ export interface PlannedCost {
   readonly epochSeconds: number;
   /** Seconds to evaluate the validation samples once, from the features of this cut. */
   readonly judgingSeconds?: number;
+  /** Seconds to read one sample and run it through the whole model alone, as a heatmap of it does. */
+  readonly sampleSeconds?: number;
   /** Size of all cached features. */
   readonly cacheBytes: number;
   /** Number of samples and views whose features are kept. */

@@ -32,35 +32,46 @@ export function stepBytes(graph: LayerGraph, shapes: readonly NodeShapes[], step
   const kept = keptTensors(graph, step).filter((ref) => !unmade.has(refKey(ref)));
   const entering = enteringTensors(graph, step.nodes);
   const held = new Map([...entering, ...kept].map((ref) => [refKey(ref), sizeOf(ref)] as const));
-  const activations = total(held.values()) + largestCall(shapes, step.nodes);
+  const activations = total(held.values()) + largestCall(graph, shapes, step.nodes, temporaries.step);
   return 4 * (step.batchSize * activations + weightValues(graph, step));
 }
 
 /**
  * Returns the peak memory in bytes of running `nodes` once in inference: their weights, both as stored and folded, and
- * the largest call in progress.
+ * the largest call in progress, which kernels and their allocator take `kernelCopies` times.
  */
 export function inferenceBytes(
   graph: LayerGraph,
   shapes: readonly NodeShapes[],
   nodes: readonly GraphNode[],
   batchSize: number,
+  kernelCopies: number = 1.5,
 ): number {
   const step = { nodes, trainable: new Map(), optimizerSlots: 0 };
-  return 4 * (batchSize * kernelCopies * largestCall(shapes, nodes) + 2 * weightValues(graph, step));
+  const largest = largestCall(graph, shapes, nodes, temporaries.inference);
+  return 4 * (batchSize * kernelCopies * largest + 2 * weightValues(graph, step));
 }
 
-/** Values in memory at the largest call in inference, as a multiple of what it reads and writes: kernels have copies of their own. */
-const kernelCopies = 1.5;
+/**
+ * Tensors of the size of its output that an activation like swish makes on the way: the sigmoid, and in the backward pass products
+ * of it with the gradient and the input.
+ */
+const temporaries = { inference: 1, step: 4 } as const;
 
-/** Returns the number of values that the largest call reads and writes for one sample. */
-function largestCall(shapes: readonly NodeShapes[], nodes: readonly GraphNode[]): number {
-  const inFlight = nodes.map((node) =>
-    [...everyRead(node), ...outputsOf(node)].reduce(
-      (values, ref) => values + valuesOf(shapeAt(shapes, ref)),
-      0,
-    ),
-  );
+/** Returns the number of values that the largest call reads and writes for one sample, with the temporary ones. */
+function largestCall(
+  graph: LayerGraph,
+  shapes: readonly NodeShapes[],
+  nodes: readonly GraphNode[],
+  temporary: number,
+): number {
+  const layerOf = layerLookup(graph);
+  const sizeOf = (refs: readonly TensorRef[]): number =>
+    refs.reduce((values, ref) => values + valuesOf(shapeAt(shapes, ref)), 0);
+  const inFlight = nodes.map((node) => {
+    const extra = inputActivations.has(activationName(layerOf(node.layer))) ? temporary : 0;
+    return sizeOf(everyRead(node)) + (1 + extra) * sizeOf(outputsOf(node));
+  });
   return Math.max(0, ...inFlight);
 }
 

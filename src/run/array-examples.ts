@@ -8,7 +8,7 @@ import { sharedMemory } from "../features/array-memory.ts";
 import { laterTrunkKeyOf, trunkKeyOf } from "../features/cache/trunk-key.ts";
 import { tensorRows } from "../features/sample-rows.ts";
 import type { StaticProgram } from "../features/trunk.ts";
-import { splitProgram, staticProgram } from "../features/trunk.ts";
+import { splitProgram, staticProgram, takeStaticProgram } from "../features/trunk.ts";
 import { requireInputs } from "../task/inputs.ts";
 import { checkedTargets } from "../task/targets.ts";
 import type { InputTensor, Tensor } from "../tensor.ts";
@@ -69,10 +69,10 @@ export function arrayExamples(
         return compute(part, inputs, isDrawn ? view : undefined);
       },
     );
-  const held = run.phases.length > 1 ? holding(direct(staticProgram(run, run.checkpoint.weights))) : null;
+  const held = run.phases.length > 1 ? holding(direct(takeStaticProgram(run, run.checkpoint.weights))) : null;
   const extractOf = (phase: PreparedPhase, moved: Weights): Extract => {
     const weights = weightsAfter(moved);
-    if (!held) return direct(staticProgram(phase, weights));
+    if (!held) return direct(takeStaticProgram(phase, weights));
     if (phase.partition === run.partition) return held;
     const split = splitProgram(run, phase, weights);
     const later = (): string => {

@@ -9,7 +9,7 @@ import { batchSamples, isSpooled } from "../data/spooled-batches.ts";
 import type { EngineInfo } from "../engine/backend.ts";
 import { probeSpeed } from "../engine/speed-probe.ts";
 import { DataError } from "../errors.ts";
-import type { CutModel } from "../features/cut.ts";
+import type { PhasedModel } from "../features/cut.ts";
 import { extractionBatch } from "../features/extraction-batch.ts";
 import { cachedCount } from "../features/feature-source.ts";
 import { viewsOfEpochs } from "../features/views/view.ts";
@@ -17,14 +17,15 @@ import type { CostConditions } from "../freeze/cost.ts";
 import type { OptimizerConfig } from "../training/optimizer-config.ts";
 import { slotsPerWeight } from "../training/optimizer-config.ts";
 import type { Augmentation } from "./augmentation.ts";
+import { plannedEpochs } from "./phases.ts";
 import type { RunSettings } from "./settings.ts";
 
 /** Memory that a process of each engine takes besides what the plan counts, as bench/PLAN.md has it measured. */
 const engineMemory = {
-  native: { workingBytes: 30e6, copiesOnTop: 0 },
-  wasm: { workingBytes: 75e6, copiesOnTop: 2.7 },
+  native: { workingBytes: 30e6, copiesOnTop: 0, kernelCopies: 2 },
+  wasm: { workingBytes: 75e6, copiesOnTop: 2.7, kernelCopies: 1.25 },
   // Not measured on a GPU: what is here is the process's own, without the GPU's memory.
-  webgpu: { workingBytes: 75e6, copiesOnTop: 0 },
+  webgpu: { workingBytes: 75e6, copiesOnTop: 0, kernelCopies: 1.25 },
 } as const;
 
 /** Returns what the cost of every phase depends on, with the speed of this machine measured now. */
@@ -59,7 +60,7 @@ export async function engineConditions(
 ): Promise<
   Pick<
     CostConditions,
-    "speed" | "overlaps" | "residentBytes" | "workingBytes" | "copiesOnTop" | "extractionBatch"
+    "speed" | "overlaps" | "residentBytes" | "extractionBatch" | keyof (typeof engineMemory)["wasm"]
   >
 > {
   const speed = await probeSpeed();
@@ -125,40 +126,67 @@ export function countOf(dataset: StoredDataset, split: Split): number {
   return dataset.samples.filter((sample) => sample.split === split).length;
 }
 
-/** Returns how many of the run's training samples, or views of them, and validation samples have their features in the cache. */
+/** A run whose cache is looked into. */
+export interface CacheQuestion {
+  readonly dataset: StoredDataset;
+  readonly reader: SampleReader | null;
+  readonly cuts: PhasedModel;
+  readonly weights: Weights;
+  readonly engine: EngineInfo;
+  readonly augmentation: Augmentation | null;
+  readonly cache: string | false;
+  readonly cacheDtype: RunSettings["cacheDtype"];
+  /** Epochs of each phase. */
+  readonly epochs: readonly number[];
+  /** Number of rows that every batch of the extraction is padded to. */
+  readonly batchSize: number;
+  readonly hashOf: ((path: string) => Promise<string>) | undefined;
+}
+
+/**
+ * Returns how many training samples, or views of them, and validation samples have their features at the cut of a phase in the cache.
+ * 0 where a phase before it trains what it freezes: its features are of weights that are not known yet.
+ */
 export async function cachedSamples(
   {
     dataset,
     reader,
-    cut,
+    cuts,
     weights,
     engine,
     augmentation,
-    batchSize,
-    hashOf,
-  }: {
-    readonly dataset: StoredDataset;
-    readonly reader: SampleReader | null;
-    readonly cut: CutModel;
-    readonly weights: Weights;
-    readonly engine: EngineInfo;
-    readonly augmentation: Augmentation | null;
-    /** Number of rows that every batch of the extraction is padded to. */
-    readonly batchSize: number;
-    readonly hashOf: ((path: string) => Promise<string>) | undefined;
-  },
-  {
     cache,
     cacheDtype,
     epochs,
-  }: Pick<RunSettings, "cacheDtype"> & { readonly cache: string | false; readonly epochs: number },
+    batchSize,
+    hashOf,
+  }: CacheQuestion,
+  index: number,
 ): Promise<number> {
   const views = augmentation?.views ?? null;
-  if (dataset.kind === "arrays" || !reader || views === 0) return 0;
-  const used = views === null ? [0] : viewsOfEpochs(1, epochs, views);
+  const cut = cuts.phases[index]?.cut;
+  if (dataset.kind === "arrays" || !reader || views === 0 || !cut) return 0;
+  const before = cuts.phases.slice(0, index).map((phase) => phase.cut.partition);
+  const isTrainedBefore = cut.graph.nodes.some(
+    ({ index: node, layer }) =>
+      cut.partition.sides[node] === "static" &&
+      before.some(
+        ({ trainableWeights, batchStatistics }) => trainableWeights.has(layer) || batchStatistics.has(layer),
+      ),
+  );
+  if (isTrainedBefore) return 0;
+  const { from, to } = plannedEpochs(
+    epochs.map((count) => ({ epochs: count })),
+    index,
+  );
+  const used = views === null ? [0] : viewsOfEpochs(from, to, views);
   const samples = dataset.samples.flatMap(({ path, split }) =>
     split === "train" ? used.map((view) => ({ path, view })) : split === "val" ? [{ path }] : [],
   );
-  const settings = { reader, views: augmentation?.settings, cache, storage: cacheDtype, batchSize, hashOf };
+  const earlierCut = cuts.phases.length > 1 ? cuts.earliest : undefined;
+  const settings = {
+    ...{ reader, views: augmentation?.settings, cache, hashOf },
+    ...{ storage: cacheDtype, batchSize, earlierCut },
+  };
   return cachedCount(cut, weights, engine, settings, samples);
 }

@@ -1,12 +1,22 @@
 /** @file Heatmaps of the mistakes that a report shows. */
 import type { Checkpoint } from "../checkpoint.ts";
+import type { StoredDataset } from "../data/dataset.ts";
 import { DataError, TopologyError } from "../errors.ts";
 import { openFileExplainer } from "../inference/explain-files.ts";
 import type { OutputReport, SplitReport } from "../report/run-report.ts";
+import type { Task } from "../task/task.ts";
+import { countOf } from "./cost.ts";
 import type { DecidedSettings } from "./decided-settings.ts";
 
 /** At most so many mistakes of an output are explained: each runs the whole model once more. */
 const mostExplained = 8;
+
+/** Returns the number of heatmaps that a report makes if every validation sample is a mistake. */
+export function explainedCount({ outputs }: Task, dataset: StoredDataset): number {
+  if (dataset.kind !== "images") return 0;
+  const explained = Math.min(mostExplained, countOf(dataset, "val"));
+  return explained * outputs.filter(({ kind, perPosition }) => kind === "classes" && !perPosition).length;
+}
 
 /**
  * Adds to the worst mistakes of each output the image under a heatmap of where the tuned model saw what it predicts. Mistakes are named

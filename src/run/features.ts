@@ -32,7 +32,8 @@ export interface RunFeatures {
 /** Opens the samples of a run: what no phase trains runs once for each of them, or is read from the cache. */
 export async function openFeatures(run: PreparedRun, engine: EngineInfo): Promise<RunFeatures> {
   const { dataset } = run;
-  const weightsAfter = (moved: Weights): Weights => withWeights(run.checkpoint, moved).weights;
+  const weightsAfter = (moved: Weights): Weights =>
+    moved.size === 0 ? run.checkpoint.weights : withWeights(run.checkpoint, moved).weights;
   const source =
     dataset.kind !== "arrays"
       ? await fileExamples(run, dataset, engine, weightsAfter)

@@ -7,6 +7,7 @@ import { freeze, freezeAllButHead, freezeUntil } from "../freeze/policy.ts";
 import { optionError, optionName } from "../options.ts";
 import type { OptimizerConfig } from "../training/optimizer-config.ts";
 import type { ScheduleArgument } from "../training/schedules.ts";
+import type { TrainingCounts } from "../training/state.ts";
 import type { AskedPhase } from "./recipes.ts";
 import { recipePhases } from "./recipes.ts";
 import type { RunSettings } from "./settings.ts";
@@ -75,6 +76,19 @@ export function plannedEpochs(
 ): { readonly from: number; readonly to: number } {
   const before = phases.slice(0, index).reduce((sum, { epochs }) => sum + epochs, 0);
   return { from: before + 1, to: before + (phases[index]?.epochs ?? 0) };
+}
+
+/** Returns the number of epochs that each phase still has, of a run that is at `counts`; null for one that begins. */
+export function epochsLeft(
+  phases: readonly { readonly epochs: number }[],
+  counts: TrainingCounts | null,
+): readonly number[] {
+  if (!counts) return phases.map(({ epochs }) => epochs);
+  return phases.map(({ epochs }, index) => {
+    const isOver = counts.ended === "run" || index + 1 < counts.phase;
+    if (isOver || (index + 1 === counts.phase && counts.ended === "phase")) return 0;
+    return index + 1 === counts.phase ? Math.max(0, epochs - counts.phaseEpochs) : epochs;
+  });
 }
 
 /** Returns a line for each phase of the plan; none for a run of one phase. */

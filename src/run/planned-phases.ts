@@ -1,27 +1,33 @@
 /** @file Plans the phases of a run with their cost, and the whole run's. */
 import type { PhasedModel } from "../features/cut.ts";
 import { viewsOfEpochs } from "../features/views/view.ts";
-import type { CostConditions, MeasuredWork } from "../freeze/cost.ts";
+import type { CostConditions } from "../freeze/cost.ts";
 import type { FinetunePlan, PlannedCost, PlannedRun } from "../freeze/plan.ts";
+import type { MeasuredWork } from "../freeze/predicted-seconds.ts";
 import type { OptimizerConfig } from "../training/optimizer-config.ts";
 import { slotsPerWeight } from "../training/optimizer-config.ts";
 import { plannedEpochs } from "./phases.ts";
-import type { TrialRun } from "./trial.ts";
+import type { ExpectedSeconds, TrialRun } from "./trial.ts";
 import { timedWork } from "./trial.ts";
 
 export interface PhasesQuestion {
   readonly cuts: PhasedModel;
   /** One for each phase. */
-  readonly phases: readonly { readonly epochs: number; readonly optimizer: OptimizerConfig }[];
+  readonly phases: readonly {
+    readonly epochs: number;
+    /** Epochs that are still to be trained: fewer than all of them where the run is resumed. */
+    readonly left: number;
+    readonly optimizer: OptimizerConfig;
+    /** Number of trained samples and views, and validation samples, that the cache holds at the cut of the phase. */
+    readonly cachedSamples: number;
+  }[];
   /** Conditions of every phase; what a phase decides is put in their place. */
   readonly conditions: CostConditions;
   /** Views of each training sample as asked, null where there are none. */
   readonly views: number | null;
   readonly planOf: (phase: number, conditions: CostConditions) => FinetunePlan;
   /** The run whose parts are timed on a few samples; null for a plan without that. */
-  readonly trial: Omit<TrialRun, "seconds" | "batchSize" | "extractionBatch" | "bytesPerSecond"> | null;
-  /** Number of trained samples and views, and validation samples, that the cache holds at the earliest cut. */
-  readonly cachedSamples: number;
+  readonly trial: Omit<TrialRun, "seconds" | "batchSize" | "extractionBatch"> | null;
   readonly saving: SavedParts;
   /** When the run began, as `performance.now()` tells it. */
   readonly started: number;
@@ -35,13 +41,20 @@ export interface SavedParts {
   readonly saveEvery: number;
   /** True if the validation samples are judged once more for the report. */
   readonly judges: boolean;
+  /** Number of mistakes that the report explains, if every validation sample is one. */
+  readonly explained: number;
   readonly parameters: number;
+  /** Number of weights of the model, which is written one by one. */
+  readonly weights: number;
 }
 
-/** Runs whose extraction and training are predicted to take fewer seconds are not tried. */
-const worthTrying = 2;
-/** Share of the run's predicted duration that a trial may take, and its bounds in seconds. */
-const trialShare = { share: 0.1, least: 1, most: 12 } as const;
+/**
+ * Seconds that a trial may take: a share of what extraction and training are predicted to, but twice as long as they are, up to `least`,
+ * and `most` at most.
+ */
+const trialSeconds = { share: 0.1, least: 4, most: 12 } as const;
+/** Runs whose extraction and training are predicted to take fewer seconds are over before a trial is. */
+const worthTrying = 0.05;
 
 /**
  * Returns the plan of each phase; the cost of the earliest cut's has that of the whole run. Where the run is predicted to take more than
@@ -53,20 +66,22 @@ export async function plannedPhases(question: PhasesQuestion): Promise<readonly 
   const { extractionSeconds, trainingSeconds } = wholeRun(question, predicted);
   const seconds = extractionSeconds + trainingSeconds;
   if (!question.trial || seconds < worthTrying) return withRun(question, predicted);
-  const { share, least, most } = trialShare;
+  const { share, least, most } = trialSeconds;
   const trial = {
     ...question.trial,
     batchSize: conditions.batchSize,
     extractionBatch: conditions.extractionBatch ?? 1,
-    seconds: Math.min(most, Math.max(least, share * seconds)),
-    bytesPerSecond: conditions.speed.bytesPerSecond,
+    seconds: Math.min(most, Math.max(share * seconds, Math.min(least, 2 * seconds))) / phases.length,
   };
   const measured: (MeasuredWork | null)[] = [];
   for (const [index, { optimizer }] of phases.entries()) {
     const cut = cuts.phases[index]?.cut;
-    const trained = predicted[index]?.parameters.trainable ?? 0;
-    const updateBytes = 4 * trained * (3 + 2 * slotsPerWeight(optimizer));
-    measured.push(cut ? await timedWork(trial, cut, optimizer, updateBytes) : null);
+    const plan = phases[index]?.left ? predicted[index] : undefined;
+    measured.push(
+      cut && plan
+        ? await timedWork(trial, cut, optimizer, expectedSeconds(plan, optimizer, conditions))
+        : null,
+    );
   }
   return withRun(
     question,
@@ -77,11 +92,24 @@ export async function plannedPhases(question: PhasesQuestion): Promise<readonly 
   );
 }
 
-function conditionsOf(
-  { cuts, phases, conditions, views, cachedSamples }: PhasesQuestion,
-  index: number,
-): CostConditions {
-  const optimizer = phases[index]?.optimizer;
+/** Returns the seconds of each part on a full batch, as they are predicted without a trial. */
+function expectedSeconds(
+  { cost, parameters }: FinetunePlan,
+  optimizer: OptimizerConfig,
+  { trainSamples, validationSamples, batchSize, extractionBatch = 1, speed }: CostConditions,
+): ExpectedSeconds {
+  const batches = (samples: number, size: number): number => Math.max(1, Math.ceil(samples / size));
+  const { extractionSeconds = 0, epochSeconds = 0, judgingSeconds = 0 } = cost ?? {};
+  return {
+    static: extractionSeconds / batches(trainSamples + validationSamples, extractionBatch),
+    step: (epochSeconds - judgingSeconds) / batches(trainSamples, batchSize),
+    forward: judgingSeconds / batches(validationSamples, batchSize),
+    update: (4 * parameters.trainable * (3 + 2 * slotsPerWeight(optimizer))) / speed.bytesPerSecond,
+  };
+}
+
+function conditionsOf({ cuts, phases, conditions, views }: PhasesQuestion, index: number): CostConditions {
+  const { optimizer, cachedSamples = 0 } = phases[index] ?? {};
   const { from, to } = plannedEpochs(phases, index);
   const own = cuts.phases[index]?.cut.partition;
   const isEarliest = own === cuts.earliest.partition;
@@ -90,7 +118,8 @@ function conditionsOf(
     ...conditions,
     ...(optimizer && { optimizerSlots: slotsPerWeight(optimizer) }),
     ...(views !== null && { views: views && viewsOfEpochs(from, to, views).length }),
-    ...(isEarliest ? { cachedSamples } : hasEarliest && { after: cuts.earliest.partition }),
+    cachedSamples,
+    ...(!isEarliest && hasEarliest && { after: cuts.earliest.partition }),
   };
 }
 
@@ -109,36 +138,58 @@ function withRun(question: PhasesQuestion, plans: readonly FinetunePlan[]): read
   );
 }
 
-/** Bytes a second that the model and the states are hashed, packed and written at. */
+/** Bytes a second that the model and the states are packed and written at. */
 const savedBytesPerSecond = 300e6;
-/** Seconds of a run that go to opening folders, the first step and the report. */
-const smallParts = 0.3;
+/** Seconds to write one weight of a model, whatever its size. */
+const secondsPerWeight = 0.4e-3;
+/** Seconds of a run that go to opening folders, the page, and code that runs for the first time. */
+const smallParts = 0.06;
 
 function wholeRun(question: PhasesQuestion, plans: readonly FinetunePlan[]): PlannedRun {
-  const { phases, saving, started, conditions } = question;
+  const { phases, started, conditions } = question;
   const costs = plans.flatMap(({ cost }) => cost ?? []);
   const sum = (of: (cost: PlannedCost, index: number) => number): number =>
     costs.reduce((total, cost, index) => total + of(cost, index), 0);
-  const trained = Math.max(...plans.map(({ parameters }) => parameters.trainable));
-  const epochs = phases.reduce((total, each) => total + each.epochs, 0);
-  const states = saving.writes && saving.saveEvery > 0 ? Math.floor(epochs / saving.saveEvery) : 0;
-  // Weights, the best epoch's, and the optimizer's.
-  const stateBytes = states > 0 ? 4 * trained * (2 + conditions.optimizerSlots) : 0;
-  const modelBytes = saving.writes ? 4 * saving.parameters : 0;
-  // The model is written twice: before training, so that what cannot be written is known, and after it.
-  const written = 2 * modelBytes + states * stateBytes;
-  const judging = saving.judges ? Math.max(0, ...costs.map(({ judgingSeconds = 0 }) => judgingSeconds)) : 0;
+  const epochs = phases.reduce((total, { left }) => total + left, 0);
+  const saved = savedParts(question, plans, epochs);
   const parts = {
     preparationSeconds: (performance.now() - started) / 1000,
-    extractionSeconds: sum(({ extractionSeconds }) => extractionSeconds),
-    trainingSeconds: sum(({ epochSeconds }, index) => epochSeconds * (phases[index]?.epochs ?? 0)),
-    savingSeconds: smallParts + judging + written / savedBytesPerSecond,
+    extractionSeconds: sum(({ extractionSeconds }, index) => (phases[index]?.left ? extractionSeconds : 0)),
+    trainingSeconds: sum(({ epochSeconds }, index) => epochSeconds * (phases[index]?.left ?? 0)),
+    savingSeconds: saved.seconds,
   };
   return {
     seconds: Object.values(parts).reduce((total, seconds) => total + seconds, 0),
     ...parts,
-    epochSeconds: parts.trainingSeconds / epochs,
+    epochs,
+    epochSeconds: parts.trainingSeconds / Math.max(1, epochs),
     featureBytes: sum(({ cacheBytes }) => cacheBytes) * (4 / (conditions.bytesPerValue ?? 4)),
-    outBytes: modelBytes + stateBytes,
+    outBytes: saved.bytes,
   };
+}
+
+/** Returns the seconds to keep, judge and write what a run leaves, and the bytes of its folder. */
+function savedParts(
+  { saving, conditions: { optimizerSlots: slots, speed } }: PhasesQuestion,
+  plans: readonly FinetunePlan[],
+  epochs: number,
+): { readonly seconds: number; readonly bytes: number } {
+  const trainedBytes = 4 * Math.max(...plans.map(({ parameters }) => parameters.trainable));
+  const states = saving.writes && saving.saveEvery > 0 ? Math.floor(epochs / saving.saveEvery) : 0;
+  // Weights, the best epoch's, and the optimizer's, now and then.
+  const stateBytes = states > 0 ? trainedBytes * (2 + 2 * slots) : 0;
+  const modelBytes = saving.writes ? 4 * saving.parameters : 0;
+  // The best epoch's optimizer is copied, and so is all that a state holds.
+  const copying = (epochs * slots * trainedBytes + states * stateBytes) / speed.bytesPerSecond;
+  // The model is written twice: before training, so that what cannot be written is known, and after it.
+  const writing =
+    (2 * modelBytes + states * stateBytes) / savedBytesPerSecond +
+    (saving.writes ? 2 * saving.weights * secondsPerWeight : 0);
+  const longest = (of: (cost: PlannedCost) => number | undefined): number =>
+    Math.max(0, ...plans.flatMap(({ cost }) => (cost && of(cost)) ?? []));
+  const judging = saving.judges
+    ? longest(({ judgingSeconds }) => judgingSeconds) +
+      saving.explained * longest(({ sampleSeconds }) => sampleSeconds)
+    : 0;
+  return { seconds: smallParts + judging + copying + writing, bytes: modelBytes + stateBytes };
 }

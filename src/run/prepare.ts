@@ -1,4 +1,3 @@
-import { basename } from "node:path";
 import { withoutTextInput } from "../architectures/hub/text-preprocessor.ts";
 import type { Checkpoint } from "../checkpoint.ts";
 import { inputsInOrder } from "../data/arrays.ts";
@@ -7,7 +6,7 @@ import type { Dataset, StoredDataset } from "../data/dataset.ts";
 import { sampleUnit } from "../data/dataset.ts";
 import { openData } from "../data/model-files.ts";
 import type { SampleReader } from "../data/sample-reader.ts";
-import { batchSamples, isSpooled, spoolBatches } from "../data/spooled-batches.ts";
+import { batchSamples, spoolBatches } from "../data/spooled-batches.ts";
 import { takesTexts } from "../data/texts.ts";
 import { ensureEngine } from "../engine/backend.ts";
 import { UsageError } from "../errors.ts";
@@ -24,11 +23,8 @@ import { requireUsableLayers } from "../features/views/view-pixels.ts";
 import { viewReader } from "../features/views/view-reader.ts";
 import { defaultFormat, writingWarnings } from "../formats/formats.ts";
 import type { FinetunePlan } from "../freeze/plan.ts";
-import type { PlanContext } from "../freeze/plan-text.ts";
-import { planLines } from "../freeze/plan-text.ts";
 import type { FreezePolicy } from "../freeze/policy.ts";
 import { freezeAllButHead } from "../freeze/policy.ts";
-import { isBucketAddress } from "../storage/address.ts";
 import { requireKnownClasses } from "../task/class-weights.ts";
 import type { CompiledModel } from "../task/compiled-config.ts";
 import { compiledConfig } from "../task/compiled-config.ts";
@@ -43,14 +39,13 @@ import { layerGraph } from "../topology/build-graph.ts";
 import { dialectOf } from "../topology/dialects/dialect.ts";
 import type { LayerGraph } from "../topology/layer-graph.ts";
 import { requireSupported } from "../topology/support.ts";
-import { parameterCount, weightSpecsOf } from "../topology/weights-of.ts";
 import { fileOptimizer, stateOfTrained } from "../training/file-optimizer.ts";
 import type { OptimizerConfig } from "../training/optimizer-config.ts";
 import { kerasOptimizer, optimizerWarnings, stepsPerUpdate } from "../training/optimizer-config.ts";
 import type { OptimizerState } from "../training/state.ts";
 import type { Augmentation } from "./augmentation.ts";
 import { augmentationOf, drawsViews } from "./augmentation.ts";
-import { cachedSamples, costConditions, countOf, freeBytesAt } from "./cost.ts";
+import { countOf } from "./cost.ts";
 import { dataOptions } from "./data-options.ts";
 import type { DecidedSettings } from "./decided-settings.ts";
 import { recordedLoss, recordedPhases } from "./decided-settings.ts";
@@ -63,10 +58,9 @@ import { fittedLine, fittedStep, processBytes, roomWarnings, splitWarmup, splitW
 import { forRelease, openModel, writingOptions } from "./open-model.ts";
 import { optimizerOf, requireTrainable } from "./phase-optimizer.ts";
 import type { PreparedPhase } from "./phases.ts";
-import { askedPhases, phaseLines } from "./phases.ts";
-import { planCut } from "./plan-finetune.ts";
-import type { PhasesQuestion } from "./planned-phases.ts";
-import { plannedPhases } from "./planned-phases.ts";
+import { askedPhases } from "./phases.ts";
+import type { PlanTiming, RunPlanner } from "./planned-run.ts";
+import { earliestPlan, runPlanner } from "./planned-run.ts";
 import type { AskedPhase } from "./recipes.ts";
 import { layerDecayOf } from "./recipes.ts";
 import type { RunSettings } from "./settings.ts";
@@ -104,8 +98,7 @@ export interface PreparedRun extends CutModel {
   readonly hashOf: ((path: string) => Promise<string>) | undefined;
 }
 
-interface Preparation {
-  readonly isTimed?: boolean;
+interface Preparation extends Partial<PlanTiming> {
   readonly step?: StepSize | null;
 }
 
@@ -118,9 +111,8 @@ interface Preparation {
  */
 export async function prepareRun(
   settings: RunSettings,
-  { isTimed = true, step: keptStep = null }: Preparation = {},
+  { isTimed = true, started = performance.now(), counts = null, step: keptStep = null }: Preparation = {},
 ): Promise<PreparedRun> {
-  const started = performance.now();
   requireNoLimitInBucket(settings.cache, settings.cacheMax);
   const given = await openModel(settings);
   const hashOf = await hashing(settings);
@@ -167,52 +159,20 @@ export async function prepareRun(
   const newLayers = newHead ? (checkpoint.notes.newLayers ?? []) : [];
   const ofFile = settings.optimizer === "file" ? fileOptimizer(given) : null;
   const withOptimizer = ofFile ? { ...settings, optimizer: ofFile.argument } : settings;
-  const optimizersOf = (accumulate: number, phased = cuts): readonly OptimizerConfig[] =>
+  const optimizersOf = (accumulate: number, phased: PhasedModel): readonly OptimizerConfig[] =>
     phasesAsked.map((phase, index) =>
       optimizerOf({ ...withOptimizer, accumulate }, phase, phased.phases[index]!.cut, newLayers),
     );
-  const [asIs] = optimizersOf(settings.accumulate) as [OptimizerConfig];
-  const { weights } = checkpoint;
+  const [asIs] = optimizersOf(settings.accumulate, cuts) as [OptimizerConfig];
   const engine = await ensureEngine();
   const extractionBatch = extractionBatchWithin(settings.memory, engine, cut, image?.imageSize);
-  const views = augmentation?.views ?? null;
-  const conditions = {
-    ...(await costConditions(dataset, asIs, { ...settings, views }, reader, engine)),
-    extractionBatch,
-  };
-  const planned = {
-    views,
-    saving: {
-      writes: settings.out !== null,
-      saveEvery: settings.saveEvery,
-      judges: settings.out !== null && settings.report,
-      parameters: parameterCount(weightSpecsOf(model).values()),
+  const planner = await runPlanner(
+    {
+      ...{ settings, checkpoint, cuts, asked: phasesAsked, optimizersOf, dataset, reader, image },
+      ...{ augmentation, task, objective, engine, extractionBatch, hashOf },
     },
-    started,
-  };
-  const plansOf = (
-    { batchSize, accumulate }: StepSize,
-    phased: PhasedModel = cuts,
-    more: Partial<PhasesQuestion> = {},
-  ): Promise<readonly FinetunePlan[]> =>
-    plannedPhases({
-      cuts: phased,
-      phases: optimizersOf(accumulate, phased).map((own, index) => ({
-        epochs: phasesAsked[index]!.epochs,
-        optimizer: own,
-      })),
-      conditions: { ...conditions, batchSize },
-      planOf: (index, cost) =>
-        planCut(model, phased.phases[index]!.cut, phased.phases[index]!.resolution, {
-          ...(image && { imageSize: image.imageSize }),
-          cost,
-          augmentation: augmentation?.planned,
-        }),
-      trial: null,
-      cachedSamples: 0,
-      ...planned,
-      ...more,
-    });
+    { isTimed, started, counts },
+  );
   const askedStep = { batchSize: settings.batchSize, accumulate: stepsPerUpdate(asIs) };
   const trainSamples = countOf(dataset, "train");
   const step =
@@ -224,12 +184,12 @@ export async function prepareRun(
           memory: settings.memory,
           trainSamples,
           startsFresh: ofFile === null,
-          bytesOf: async (some) => processBytes(await plansOf(some)),
-          headBytes: () => bytesOfHead(cutsOf, phasesAsked, plansOf),
+          bytesOf: async (some) => processBytes(await planner.plansOf(some)),
+          headBytes: () => bytesOfHead(cutsOf, phasesAsked, planner),
         }));
   const split = Math.max(1, step.accumulate / askedStep.accumulate);
   const asked = phasesAsked.map((phase) => ({ ...phase, warmup: splitWarmup(phase.warmup, split) }));
-  const optimizers = optimizersOf(step.accumulate);
+  const optimizers = optimizersOf(step.accumulate, cuts);
   const [optimizer] = optimizers as [OptimizerConfig];
   const trained = cuts.phases[0]?.cut.partition.trainableWeights ?? new Map();
   const optimizerState = ofFile && stateOfTrained(ofFile, optimizer, trained, newLayers);
@@ -244,7 +204,7 @@ export async function prepareRun(
     optimizer: { class_name: optimizer.className, config: optimizer.settings },
     loss: recordedLoss(task),
     layerDecay: layerDecayOf(settings),
-    views,
+    views: augmentation?.views ?? null,
     outputFormat,
   };
   const compiled = compiledConfig(
@@ -253,17 +213,7 @@ export async function prepareRun(
     dialectOf(checkpoint),
     checkpoint.kerasVersion,
   );
-  const plans = await plansOf(step, cuts, {
-    trial: isTimed
-      ? { dataset, reader, weights, task, objective, seed: decided.seed, imageSize: decided.imageSize }
-      : null,
-    cachedSamples: isTimed
-      ? await cachedSamples(
-          { dataset, reader, cut, weights, engine, augmentation, batchSize: extractionBatch, hashOf },
-          decided,
-        )
-      : 0,
-  });
+  const plans = await planner.timedPlans(step);
   const phases = cuts.phases.map(({ resolution, cut: own }, index): PreparedPhase => {
     const { epochs, schedule, warmup } = asked[index]!;
     const plan = plans[index]!;
@@ -271,8 +221,9 @@ export async function prepareRun(
     const decidedBy = { policy: summary, plan, frozen, optimizer: optimizers[index]! };
     return { ...own, number: index + 1, epochs, schedule, warmup, ...decidedBy };
   });
-  const earliest = earliestOf(cuts, phases);
-  const { plan, policy } = earliest;
+  const preprocessing = texts?.preprocessing ?? (image ? `${image.preprocess} (${image.reason})` : undefined);
+  const facts = { settings: decided, given, newHead, dataset, preprocessing, isResumed: counts !== null };
+  const { plan, planLines } = earliestPlan(facts, cuts, phases);
   return {
     settings: decided,
     checkpoint: {
@@ -283,20 +234,7 @@ export async function prepareRun(
     dataset,
     ...cut,
     plan,
-    planLines: [
-      ...planLines(plan, {
-        ...(typeof settings.model === "string" && { model: basename(settings.model) }),
-        origin: `Keras ${given.kerasVersion} ${given.format}`,
-        ...(image && { preprocessing: `${image.preprocess} (${image.reason})` }),
-        ...(texts && { preprocessing: texts.preprocessing }),
-        policy,
-        ...(newHead && { newHead }),
-        unit: sampleUnit(dataset),
-        ...diskContext(decided, dataset),
-        batchSize: decided.batchSize,
-      }),
-      ...phaseLines(phases, decided.layerDecay),
-    ],
+    planLines,
     phases,
     extractionBatch,
     optimizerState,
@@ -338,17 +276,6 @@ export async function prepareRun(
   };
 }
 
-/** Returns the plan of the earliest cut: a phase's own, else that of the phase which freezes the least. */
-function earliestOf(
-  { earliest, frozen }: PhasedModel,
-  phases: readonly PreparedPhase[],
-): Pick<PreparedPhase, "plan" | "policy"> {
-  const own = phases.find(({ partition }) => partition === earliest.partition);
-  if (own) return own;
-  const most = phases.reduce((some, other) => (other.frozen.size < some.frozen.size ? other : some));
-  return { ...most, policy: `${frozen.size} layers frozen in all of ${phases.length} phases` };
-}
-
 /** Tells the caller what was found and what is planned, and `more` after it. */
 export function announce(run: PreparedRun, more: readonly string[] = []): void {
   const { messages, warnings, plan, planLines } = run;
@@ -363,7 +290,7 @@ export function announce(run: PreparedRun, more: readonly string[] = []): void {
 async function bytesOfHead(
   cutsOf: (policies: readonly (readonly FreezePolicy[])[]) => PhasedModel,
   phases: readonly AskedPhase[],
-  plansOf: (step: StepSize, phased: PhasedModel) => Promise<readonly FinetunePlan[]>,
+  { plansOf }: RunPlanner,
 ): Promise<number | null> {
   try {
     const phased = cutsOf(phases.map(() => [freezeAllButHead()]));
@@ -422,27 +349,6 @@ async function inMemoryOrSpooled(dataset: Dataset, cache: string | false | null)
 async function hashing({ cache }: RunSettings): Promise<PreparedRun["hashOf"]> {
   if (cache === false) return undefined;
   return (await indexBeside(cache ?? defaultCacheDirectory())).forRun();
-}
-
-/** Returns the folders that the run writes to. */
-function diskContext(
-  { cache, cacheDtype, out }: DecidedSettings,
-  dataset: StoredDataset,
-): Partial<PlanContext> {
-  const outFolder = out === null ? {} : { outFolder: out };
-  if (dataset.kind === "arrays")
-    return isSpooled(dataset)
-      ? { place: "run", rowFolder: localFolderOf(cache), ...outFolder }
-      : { place: "memory", ...outFolder };
-  const rowFolder = localFolderOf(cache);
-  // A bucket has no end that could be asked for.
-  const freeBytes = cache !== false && isBucketAddress(cache) ? undefined : freeBytesAt(rowFolder);
-  return {
-    rowFolder,
-    place: cache === false ? "run" : "cache",
-    ...(cache !== false && { cacheFolder: cache, cacheDtype, ...(freeBytes !== undefined && { freeBytes }) }),
-    ...outFolder,
-  };
 }
 
 function dataLine(dataset: StoredDataset, labels: readonly string[]): string {

@@ -8,8 +8,8 @@ import { UsageError } from "../errors.ts";
 import { optionError, optionName } from "../options.ts";
 import { isBucketAddress } from "../storage/address.ts";
 import type { Callback } from "../training/callbacks/callback.ts";
-import type { TrainingState } from "../training/state.ts";
-import { readState, stateSaver, writeState } from "../training/state-file.ts";
+import type { TrainingCounts, TrainingState } from "../training/state.ts";
+import { readCounts, readState, stateSaver, writeState } from "../training/state-file.ts";
 import { argumentsOf, askedOptions, checkpointHash, datasetHash } from "./arguments.ts";
 import { finishMoves, waitingArguments } from "./files.ts";
 import { hasResults, readArguments, stateFile } from "./kept-arguments.ts";
@@ -72,16 +72,21 @@ export interface Beginning {
   readonly options: FinetuneOptions;
   /** The steps that a resumed run takes, which its memory may have decided; null for one that begins anew. */
   readonly step: StepSize | null;
+  /** Where the run was when its last state was saved; null for one that begins. */
+  readonly counts: TrainingCounts | null;
 }
 
 /** Returns how a run begins: as asked, or as the folder says that it goes on with. */
 export function beginningOf(given: FinetuneOptions | ResumeOptions): Beginning {
-  if (!("resume" in given)) return { isResumed: false, finished: null, options: given, step: null };
+  if (!("resume" in given))
+    return { isResumed: false, finished: null, options: given, step: null, counts: null };
   const finished = finishedEpochs(given);
   const options = resumedOptions(given);
   const { batchSize, accumulate } = readArguments(given.resume) ?? {};
   const step = batchSize === undefined || accumulate === undefined ? null : { batchSize, accumulate };
-  return { isResumed: true, finished, options, step };
+  const state = stateFile(given.resume);
+  const counts = existsSync(state) ? readCounts(state) : null;
+  return { isResumed: true, finished, options, step, counts };
 }
 
 /** The length of a finished run. */

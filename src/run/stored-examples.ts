@@ -7,7 +7,7 @@ import { localFolderOf } from "../features/cache/cache-directory.ts";
 import type { CutModel } from "../features/cut.ts";
 import type { WritableRows } from "../features/sample-rows.ts";
 import { extractStored } from "../features/stored-features.ts";
-import { staticProgram } from "../features/trunk.ts";
+import { takeStaticProgram } from "../features/trunk.ts";
 import { requireInputs } from "../task/inputs.ts";
 import { checkedTargets } from "../task/targets.ts";
 import type { Examples } from "../training/example-set.ts";
@@ -41,7 +41,7 @@ export function storedExamples(
   ): Promise<Examples> => {
     const { count } = batch.stored;
     computed += count;
-    const features = await extractStored(staticProgram(cut, weightsAfter(moved)), {
+    const features = await extractStored(takeStaticProgram(cut, weightsAfter(moved)), {
       ...{ count, folder: localFolderOf(settings.cache), batchSize: run.extractionBatch },
       read: (from, to) => requireInputs(inputsInOrder(batch.stored.read(from, to), names), run.graph),
       drawn: views === null ? undefined : { view, seed: settings.seed },

@@ -1,11 +1,11 @@
-import { readFileSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readFileSync, readSync, writeSync } from "node:fs";
 import type { Weight, Weights } from "../checkpoint.ts";
 import { KerasFileError } from "../errors.ts";
 import { replaceFile } from "../formats/atomic-file.ts";
 import type { Tensor } from "../tensor.ts";
 import { elementCount, float32Tensor } from "../tensor.ts";
 import type { Callback, TrainingRun } from "./callbacks/callback.ts";
-import type { TrainingState } from "./state.ts";
+import type { TrainingCounts, TrainingState } from "./state.ts";
 
 /** A training state with what it belongs to. */
 export interface SavedState {
@@ -77,6 +77,39 @@ export function readState(path: string): SavedState {
     ]),
   );
   return { belongsTo: saved.belongsTo, state: { ...saved.state, weights } };
+}
+
+/**
+ * Returns the counts of the state in a file that `writeState` wrote, without reading its tensors; null for any other file, which
+ * `readState` refuses.
+ */
+export function readCounts(path: string): TrainingCounts | null {
+  const file = openSync(path, "r");
+  try {
+    const start = Buffer.byteLength(magic);
+    const opening = readBytes(file, 0, start + 8);
+    if (opening.length < start + 8 || opening.toString("latin1", 0, start) !== magic) return null;
+    const length = Number(opening.readBigUInt64LE(start));
+    if (length > fstatSync(file).size) return null;
+    const { state } = JSON.parse(readBytes(file, start + 8, length).toString("utf8")) as {
+      state: Pick<TrainingState, "counts">;
+    };
+    return state.counts;
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** Returns the bytes at a place of a file, fewer where it ends before. */
+function readBytes(file: number, at: number, length: number): Buffer {
+  const bytes = Buffer.alloc(length);
+  let done = 0;
+  while (done < length) {
+    const read = readSync(file, bytes, done, length - done, at + done);
+    if (read === 0) break;
+    done += read;
+  }
+  return bytes.subarray(0, done);
 }
 
 function isTensor(value: unknown): value is Tensor {

@@ -1,0 +1,96 @@
+/** bench/PLAN.md from the runs of each row. */
+import { cpus } from "node:os";
+import { median, table } from "./side-by-side.mjs";
+
+/** Percent by which a prediction may be off. */
+const bounds = { epoch: 35, run: 35, memory: 25 };
+
+/** What the profile of a run showed where its row does not hold. */
+const reasons = {};
+
+/**
+ * Returns the page.
+ * @param rows Every row with its name, network, engine, cut and job.
+ * @param found Runs of each row by its name.
+ */
+export function planPage(rows, found) {
+  const measured = rows.filter(({ name }) => (found.get(name) ?? []).length > 0);
+  const outside = measured.filter(({ name }) => figures.some((figure) => isOutside(found.get(name), figure)));
+  const triple = (what) => [`${what} predicted`, "measured", "off"];
+  const heads = [
+    ...["network", "engine", "trained from"],
+    ...triple("epoch"),
+    ...triple("run"),
+    ...triple("memory"),
+    ...["planned in", "processor time", "runs"],
+  ];
+  const sizes = new Set(
+    rows.map(({ network, engine, job: { train, val, batchSize, epochs } }) => {
+      const which = network === "ResNet50" ? `ResNet50 on ${engine}` : `the others on ${engine}`;
+      return `${which} ${train} + ${val} samples, batches of ${batchSize}, ${epochs} epochs`;
+    }),
+  );
+  return `# What the plan predicts, and what a run takes
+
+Made by \`npm run bench:plan\`: a process for each run, medians of the runs of a row, on ${cpus().length} cores with nothing else running. Networks of Keras with
+random weights; ${[...sizes].join("; ")}. "epoch" is the mean of the epochs after the first with their
+validation, "run" the whole call with reading, planning, extraction into an empty cache, states, report and files, "memory" the
+largest resident size of the process. "planned in" is the part of the run before the plan is printed, with the trial of a few samples, which the
+whole run's prediction counts; "processor time" is all threads' of the whole run. Bold is off by more than ${bounds.run} % in time or ${bounds.memory} % in memory:
+${outside.length} of ${measured.length} rows.
+
+${table(
+  heads,
+  measured.map((row) => cells(row, found.get(row.name))),
+)}
+${shortfalls(outside, found)}`;
+}
+
+const figures = Object.keys(bounds);
+
+function cells({ network, engine, cut }, runs) {
+  const own = (of) => median(runs.map(of));
+  return [
+    ...[network, engine, cut],
+    ...figures.flatMap((figure) => compared(runs, figure)),
+    secondsText(own(({ measured }) => measured.preparation)),
+    secondsText(own(({ processorSeconds }) => processorSeconds)),
+    String(runs.length),
+  ];
+}
+
+/** Returns medians of both, and by how much the prediction is above or below. */
+function compared(runs, figure) {
+  const text = figure === "memory" ? (value) => `${(value / 1e9).toFixed(2)} GB` : secondsText;
+  const off = percentOff(runs, figure);
+  const sign = `${off > 0 ? "+" : ""}${off} %`;
+  return [
+    text(median(runs.map(({ predicted }) => predicted[figure]))),
+    text(median(runs.map(({ measured }) => measured[figure]))),
+    isOutside(runs, figure) ? `**${sign}**` : sign,
+  ];
+}
+
+function percentOff(runs, figure) {
+  return Math.round(
+    100 * median(runs.map(({ predicted, measured }) => predicted[figure] / measured[figure] - 1)),
+  );
+}
+
+function isOutside(runs, figure) {
+  return Math.abs(percentOff(runs, figure)) > bounds[figure];
+}
+
+function secondsText(seconds) {
+  if (seconds < 0.1) return `${(1000 * seconds).toFixed(1)} ms`;
+  return `${seconds < 10 ? seconds.toFixed(2) : seconds.toFixed(0)} s`;
+}
+
+function shortfalls(outside, found) {
+  if (outside.length === 0) return "";
+  const lines = outside.map(({ name }) => {
+    const off = figures.filter((figure) => isOutside(found.get(name), figure));
+    return `- ${name} (${off.join(", ")}): ${reasons[name] ?? "not understood."}`;
+  });
+  return `\nWhat falls short, and why:\n\n${lines.join("\n")}\n`;
+}
