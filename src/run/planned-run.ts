@@ -53,13 +53,13 @@ export interface PlanQuestion {
   readonly hashOf: ((path: string) => Promise<string>) | undefined;
 }
 
-/** When a run is planned, and how thoroughly. */
+/** Moment and thoroughness of a plan. */
 export interface PlanTiming {
   /** False where nobody reads the plan's seconds: then no part of the run is timed on samples for them. */
   readonly isTimed: boolean;
-  /** When the run began, as `performance.now()` tells it. */
+  /** Moment when the run began, as `performance.now()` tells it. */
   readonly started: number;
-  /** Where a resumed run is; null for one that begins. */
+  /** Counts of the state that a resumed run goes on from; null for one that begins. */
   readonly counts: TrainingCounts | null;
 }
 

@@ -72,7 +72,7 @@ export interface Beginning {
   readonly options: FinetuneOptions;
   /** The steps that a resumed run takes, which its memory may have decided; null for one that begins anew. */
   readonly step: StepSize | null;
-  /** Where the run was when its last state was saved; null for one that begins. */
+  /** Counts of the last state that the run saved; null for one that begins. */
   readonly counts: TrainingCounts | null;
 }
 

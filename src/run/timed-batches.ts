@@ -14,7 +14,7 @@ async function secondsFor(action: () => Promise<unknown>): Promise<number> {
 /** Batches are tried in sizes that grow by this factor. */
 const growth = 4;
 
-/** What batches are timed. */
+/** Sizes of the batches that are timed, and the time for them. */
 export interface BatchQuestion {
   /** Size of the batches that the run will have; larger ones are not tried. */
   readonly most: number;
