@@ -7,6 +7,7 @@ import { registerAdamStep } from "./wasm-kernels/adam-step.ts";
 import { registerConvolutions } from "./wasm-kernels/convolution.ts";
 import { registerConvolutions3d } from "./wasm-kernels/convolution-3d.ts";
 import { registerDepthwise } from "./wasm-kernels/depthwise.ts";
+import { registerDivision } from "./wasm-kernels/division.ts";
 import { registerMatrixProduct } from "./wasm-kernels/matrix-product.ts";
 import { registerMoving } from "./wasm-kernels/moving.ts";
 import { registerNotANumber } from "./wasm-kernels/not-a-number.ts";
@@ -49,13 +50,17 @@ export async function startWasmEngine(threads: number): Promise<WasmEngine> {
   return { path, ...started };
 }
 
+/** Makes the kernels that come use one thread or all of them. */
+let chooseThreads: (all: boolean) => void = () => {};
+
 let started: Omit<WasmEngine, "path"> = { threads: 1 };
 
 async function registerBackend(folder: string, path: string, threads: number): Promise<typeof started> {
   const divided = Math.min(threads, mostWasmThreads);
   if (divided > 1) {
     try {
-      const backend = await createThreadedBackend(folder, divided);
+      const { backend, divide } = await createThreadedBackend(folder, divided);
+      chooseThreads = divide;
       if (tf.findBackendFactory(wasmBackendName)) tf.removeBackend(wasmBackendName);
       tf.registerBackend(wasmBackendName, () => backend, 2);
       return { threads: divided };
@@ -86,6 +91,7 @@ let registered = false;
 function registerWasmKernels(): void {
   if (registered) return;
   registered = true;
+  registerDivision((all) => chooseThreads(all));
   registerNotANumber();
   refuseWithoutRoom((tf.backend() as unknown as { wasm: Parameters<typeof refuseWithoutRoom>[0] }).wasm);
   registerMatrixProduct();

@@ -18,6 +18,7 @@ type Exported = (...values: number[]) => number;
 
 /** The part of Emscripten's module that starts threads. */
 interface ThreadedModule {
+  readonly wasmMemory: { readonly buffer: SharedArrayBuffer };
   readonly PThread: { readonly unusedWorkers: Worker[]; readonly runningWorkers: Worker[] };
   cwrap(name: string, result: "number" | null, parameters: readonly "number"[]): Exported;
 }
@@ -44,13 +45,20 @@ const { WebAssembly: assembly } = globalThis as unknown as {
   readonly WebAssembly: { instantiate(binary: Uint8Array, imports: object): Promise<Instantiated> };
 };
 
+/** The backend, and the choice between one thread and all of them for the kernels that come. */
+export interface ThreadedBackend {
+  readonly backend: BackendWasm;
+  /** Makes kernels divide their results between all threads, or compute them on the caller's. */
+  divide(all: boolean): void;
+}
+
 /**
  * Creates the backend with `threads` threads, from 2 to `mostWasmThreads`, one of which is the caller's. The others end
  * with the process and do not keep it alive.
  * @param folder Folder of the backend's package.
  * @throws whatever keeps a thread from starting.
  */
-export async function createThreadedBackend(folder: string, threads: number): Promise<BackendWasm> {
+export async function createThreadedBackend(folder: string, threads: number): Promise<ThreadedBackend> {
   const require = createRequire(join(folder, "package.json"));
   const script = join(folder, "wasm-out", "tfjs-backend-wasm-threaded-simd.js");
   const binary = readFileSync(join(folder, "dist", "tfjs-backend-wasm-threaded-simd.wasm"));
@@ -75,11 +83,12 @@ export async function createThreadedBackend(folder: string, threads: number): Pr
         },
       }).then(resolve, reject);
     });
-    Object.assign(module, { tfjs: backendFunctions(module) });
+    const functions = backendFunctions(module);
+    Object.assign(module, { tfjs: functions });
     setThreadsCount(threads);
     const backend = new BackendWasm(module as never);
     for (const running of module.PThread.runningWorkers) running.unref();
-    return backend;
+    return { backend, divide: poolSwitch(module, functions, threads) };
   } finally {
     if (ownWorker) Object.defineProperty(globalThis, "Worker", ownWorker);
     else Reflect.deleteProperty(globalThis, "Worker");
@@ -98,8 +107,10 @@ function workerUrl(contents: string, script: string): URL {
   return new URL(`data:text/javascript,${encodeURIComponent(source.join("\n"))}`);
 }
 
+type BackendFunctions = ReturnType<typeof backendFunctions>;
+
 /** Returns the functions of the binary that the backend calls. */
-function backendFunctions(module: ThreadedModule): Readonly<Record<string, Exported>> {
+function backendFunctions(module: ThreadedModule) {
   return {
     init: module.cwrap("init", null, []),
     initWithThreadsCount: module.cwrap("init_with_threads_count", null, ["number"]),
@@ -107,5 +118,37 @@ function backendFunctions(module: ThreadedModule): Readonly<Record<string, Expor
     registerTensor: module.cwrap("register_tensor", null, ["number", "number", "number"]),
     disposeData: module.cwrap("dispose_data", null, ["number"]),
     dispose: module.cwrap("dispose", null, []),
+  };
+}
+
+/** Words of the memory's beginning that hold the binary's variables. */
+const variableWords = 2 ** 18;
+
+/**
+ * Returns a function that switches between the pool of all threads and a pool of one. The binary keeps the current pool in
+ * a variable that it does not export: the word that changes when another pool is made, and that the number of threads
+ * follows.
+ * @throws {Error} if there is no such word.
+ */
+function poolSwitch(
+  module: ThreadedModule,
+  { initWithThreadsCount, getThreadsCount }: BackendFunctions,
+  threads: number,
+): (all: boolean) => void {
+  const variables = (): Int32Array => new Int32Array(module.wasmMemory.buffer, 0, variableWords);
+  const whole = variables().slice();
+  initWithThreadsCount(1);
+  const single = variables().slice();
+  const holdsPool = (word: number): boolean => {
+    variables()[word] = whole[word]!;
+    const follows = getThreadsCount() === threads;
+    variables()[word] = single[word]!;
+    return follows;
+  };
+  const place = single.findIndex((value, word) => value !== whole[word] && holdsPool(word));
+  if (place < 0) throw new Error("the WebAssembly binary has no pool of threads that can be switched");
+  const pool = new Int32Array(module.wasmMemory.buffer, place * Int32Array.BYTES_PER_ELEMENT, 1);
+  return (all) => {
+    pool[0] = (all ? whole : single)[place]!;
   };
 }

@@ -83,6 +83,16 @@ describe("the threads of the WebAssembly backend", () => {
     tf.dispose([large, doubled]);
   });
 
+  it("compute large kernels together, and leave small ones to one of them", async () => {
+    await start(2);
+    const { tfjs } = (tf.backend() as unknown as { wasm: { tfjs: { getThreadsCount(): number } } }).wasm;
+    const threadsOf = (size: number): number => {
+      tf.tidy(() => tf.matMul(tf.ones([size, size]), tf.ones([size, size])));
+      return tfjs.getThreadsCount();
+    };
+    expect([threadsOf(200), threadsOf(5), threadsOf(300), threadsOf(6)]).toEqual([2, 1, 2, 1]);
+  });
+
   it("are eight at most", async () => {
     expect(await start(64)).toMatchObject({ threads: 8 });
   });
