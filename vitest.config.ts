@@ -18,6 +18,7 @@ const slow = [
   "test/cli/texts.test.ts",
   "test/cluster/kubernetes.test.ts",
   "test/formats/hub/texts.test.ts",
+  "test/engine/simd-binary.test.ts",
   "test/report/real-runs.test.ts",
   "test/sweep.test.ts",
 ];

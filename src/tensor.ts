@@ -133,9 +133,19 @@ export function float32Tensor(data: Float32Array, shape: readonly number[]): Ten
  */
 export function toFloat32(tensor: Tensor): Float32Array {
   if (tensor.data instanceof Float32Array) return tensor.data;
-  if (tensor.dtype === "float16") return Float32Array.from(tensor.data as Uint16Array, float16ToNumber);
+  if (tensor.dtype === "float16") return float16ToFloat32(tensor.data as Uint16Array);
   if (tensor.dtype === "bfloat16") return bfloat16ToFloat32(tensor.data as Uint16Array);
   return Float32Array.from(tensor.data as ArrayLike<number | bigint>, Number);
+}
+
+/** The value of every float16, by its bits. */
+let float16Values: Float32Array | undefined;
+
+function float16ToFloat32(bits: Uint16Array): Float32Array {
+  float16Values ??= Float32Array.from({ length: 2 ** 16 }, (_, one) => float16ToNumber(one));
+  const values = new Float32Array(bits.length);
+  for (let index = 0; index < bits.length; index++) values[index] = float16Values[bits[index]!]!;
+  return values;
 }
 
 /** Returns the value of a float16 (IEEE 754 binary16) by its bits. */

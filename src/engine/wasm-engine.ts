@@ -8,6 +8,7 @@ import { registerConvolutions } from "./wasm-kernels/convolution.ts";
 import { registerConvolutions3d } from "./wasm-kernels/convolution-3d.ts";
 import { registerDepthwise } from "./wasm-kernels/depthwise.ts";
 import { registerDivision } from "./wasm-kernels/division.ts";
+import { registerElementwise } from "./wasm-kernels/elementwise.ts";
 import { registerMatrixProduct } from "./wasm-kernels/matrix-product.ts";
 import { registerMoving } from "./wasm-kernels/moving.ts";
 import { registerNotANumber } from "./wasm-kernels/not-a-number.ts";
@@ -15,6 +16,7 @@ import { registerPooling } from "./wasm-kernels/pooling.ts";
 import { registerReductions, registerSegmentSum } from "./wasm-kernels/reductions.ts";
 import { registerResizing } from "./wasm-kernels/resizing.ts";
 import { registerStridedSlice } from "./wasm-kernels/strided-slice.ts";
+import { registerTranspose } from "./wasm-kernels/transpose.ts";
 import { createThreadedBackend, mostWasmThreads } from "./wasm-threads.ts";
 
 /** The name under which the WebAssembly backend is registered. */
@@ -38,7 +40,11 @@ export async function startWasmEngine(threads: number): Promise<WasmEngine> {
   );
   const alreadyThere = new Set(processListeners());
   const path = join(folder, "dist");
-  if (tf.findBackend(wasmBackendName) === null) started = await registerBackend(folder, path, threads);
+  const factory = tf.findBackendFactory(wasmBackendName);
+  if (factory === null || factory !== startedFactory) {
+    started = await registerBackend(folder, path, threads);
+    startedFactory = tf.findBackendFactory(wasmBackendName);
+  }
   await tf.setBackend(wasmBackendName);
   registerWasmKernels();
   for (const listener of processListeners()) {
@@ -53,10 +59,14 @@ export async function startWasmEngine(threads: number): Promise<WasmEngine> {
 /** Makes the kernels that come use one thread or all of them. */
 let chooseThreads: (all: boolean) => void = () => {};
 
+/** What made the backend that was started last. */
+let startedFactory: ReturnType<typeof tf.findBackendFactory> | null = null;
 let started: Omit<WasmEngine, "path"> = { threads: 1 };
 
 async function registerBackend(folder: string, path: string, threads: number): Promise<typeof started> {
   const divided = Math.min(threads, mostWasmThreads);
+  tf.env().set("WASM_HAS_MULTITHREAD_SUPPORT", false);
+  setWasmPaths(path + sep);
   if (divided > 1) {
     try {
       const { backend, divide } = await createThreadedBackend(folder, divided);
@@ -65,12 +75,9 @@ async function registerBackend(folder: string, path: string, threads: number): P
       tf.registerBackend(wasmBackendName, () => backend, 2);
       return { threads: divided };
     } catch (error) {
-      setWasmPaths(path + sep);
       return { threads: 1, singleThreaded: error instanceof Error ? error.message : String(error) };
     }
   }
-  tf.env().set("WASM_HAS_MULTITHREAD_SUPPORT", false);
-  setWasmPaths(path + sep);
   return { threads: 1 };
 }
 
@@ -96,6 +103,8 @@ function registerWasmKernels(): void {
   refuseWithoutRoom((tf.backend() as unknown as { wasm: Parameters<typeof refuseWithoutRoom>[0] }).wasm);
   registerMatrixProduct();
   registerMoving();
+  registerElementwise();
+  registerTranspose();
   registerReductions();
   registerConvolutions();
   registerConvolutions3d();

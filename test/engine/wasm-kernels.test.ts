@@ -301,3 +301,52 @@ describe("an operation on WebAssembly equals tfjs's JavaScript backend", () => {
     expect(tf.memory().numTensors).toBe(before);
   });
 });
+
+it("a matrix that was multiplied before is multiplied anew in another shape", () => {
+  const [left, right, wide, tall] = tf.tidy(() => {
+    const values = Array.from({ length: 12 }, (_, index) => index);
+    const matrix = tf.tensor2d(values, [4, 3]);
+    const [row, other] = [tf.tensor2d([[1, 2, 3, 4]]), tf.tensor2d([[1, 2, 3]])];
+    const reshaped = tf.reshape(matrix, [3, 4]) as tf.Tensor2D;
+    return [
+      tf.matMul(row, matrix).dataSync(),
+      tf.matMul(other, reshaped).dataSync(),
+      tf.matMul(row, tf.tensor2d(values, [4, 3])).dataSync(),
+      tf.matMul(other, tf.tensor2d(values, [3, 4])).dataSync(),
+    ];
+  });
+  expect([left, right]).toEqual([wide, tall]);
+});
+
+it("sums of millions of values keep their digits", () => {
+  const [whole, rows, columns] = tf.tidy(() => {
+    const ones = tf.fill([3, 2 ** 18, 6], 0.1);
+    return [tf.sum(ones), tf.sum(ones, [1, 2]), tf.mean(ones, 1)].map((sum) => sum.dataSync());
+  });
+  expect(whole![0]! / (18 * 2 ** 18)).toBeCloseTo(0.1, 6);
+  for (const sum of rows!) expect(sum / (6 * 2 ** 18)).toBeCloseTo(0.1, 6);
+  for (const mean of columns!) expect(mean).toBeCloseTo(0.1, 6);
+});
+
+it.each([
+  { shape: [5, 7], perm: [1, 0] },
+  { shape: [33, 18], perm: [1, 0] },
+  { shape: [2, 6, 7, 9], perm: [3, 1, 2, 0] },
+  { shape: [6, 5, 7, 9], perm: [3, 2, 1, 0] },
+  { shape: [1, 1, 13, 21], perm: [0, 1, 3, 2] },
+  { shape: [4, 6, 1, 8], perm: [0, 2, 3, 1] },
+  { shape: [3, 4, 5, 6], perm: [1, 2, 0, 3] },
+  { shape: [2, 3, 4, 5, 6], perm: [4, 0, 3, 1, 2] },
+  { shape: [1, 9], perm: [1, 0] },
+  { shape: [0, 9], perm: [1, 0] },
+])("transposes $shape by $perm", async ({ shape, perm }) => {
+  const x = {
+    shape,
+    data: Float32Array.from({ length: shape.reduce((a, b) => a * b) }, (_, index) => index),
+  };
+  const [own, expected] = [
+    await run("wasm", "Transpose", { x }, { perm }),
+    await run("cpu", "Transpose", { x }, { perm }),
+  ];
+  expect(own).toEqual(expected);
+});

@@ -1,5 +1,7 @@
 import type { Tuple } from "../../tensor.ts";
+import type { Shape } from "./replace-kernel.ts";
 import { onHeap } from "./replace-kernel.ts";
+import type { SimdKernels } from "./simd.ts";
 
 interface Settings {
   readonly learningRate: number;
@@ -23,16 +25,20 @@ function adamStep(
   [variable, gradient, momentum, velocity]: Tuple<Float32Array, 4>,
   moved: Float32Array,
   { learningRate, beta1, beta2, epsilon, step }: Settings,
+  _shapes: readonly Shape[],
+  simd: SimdKernels,
 ): void {
-  const [first, second] = [1 - Math.fround(beta1), 1 - Math.fround(beta2)];
   const correction = Math.sqrt(1 - Math.fround(beta2) ** step) / (1 - Math.fround(beta1) ** step);
-  const rate = Math.fround(learningRate * correction);
-  for (let index = 0; index < variable.length; index++) {
-    const slope = gradient[index]!;
-    const mean = momentum[index]! + (slope - momentum[index]!) * first;
-    const square = velocity[index]! + (slope * slope - velocity[index]!) * second;
-    momentum[index] = mean;
-    velocity[index] = square;
-    moved[index] = variable[index]! - (mean * rate) / (Math.sqrt(square) + epsilon);
-  }
+  simd.adam(
+    variable.byteOffset,
+    gradient.byteOffset,
+    momentum.byteOffset,
+    velocity.byteOffset,
+    moved.byteOffset,
+    variable.length,
+    1 - Math.fround(beta1),
+    1 - Math.fround(beta2),
+    learningRate * correction,
+    epsilon,
+  );
 }

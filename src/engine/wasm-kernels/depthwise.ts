@@ -1,10 +1,12 @@
 /** @file Gradient kernels of depthwise convolutions on the WebAssembly backend. */
+import type { Tuple } from "../../tensor.ts";
 import { tf } from "../tf.ts";
-import type { ConvAttributes } from "./conv-geometry.ts";
+import type { Axis, ConvAttributes } from "./conv-geometry.ts";
 import { convAxes } from "./conv-geometry.ts";
 import { inputGradient } from "./input-gradient.ts";
-import { imageWindow } from "./moving.ts";
-import { composed } from "./replace-kernel.ts";
+import type { Shape } from "./replace-kernel.ts";
+import { composed, onHeap } from "./replace-kernel.ts";
+import type { SimdKernels } from "./simd.ts";
 
 interface GradientAttributes extends ConvAttributes {
   readonly inputShape: readonly number[];
@@ -26,6 +28,12 @@ export function registerDepthwise(): void {
       attributes as GradientAttributes,
     ),
   );
+  onHeap("DepthwiseTapSums", {
+    reads: ["x", "dy"],
+    shapes: ["x", "dy"],
+    shapeOf: (_shapes, { filterShape }: GradientAttributes) => filterShape.slice(0, 3),
+    compute: tapSums,
+  });
 }
 
 /** Computes the gradient of the input `[N, H, W, C]` from `dy` `[N, H', W', C * M]` and a filter `[h, w, C, M]`. */
@@ -64,17 +72,50 @@ function splitMultiplier(dy: tf.Tensor4D, channels: number, multiplier: number):
  * gradients of its results.
  */
 function depthwiseFilterGradient(x: tf.Tensor4D, dy: tf.Tensor4D, attributes: GradientAttributes): tf.Tensor {
-  const [rows, columns] = convAxes(x.shape, attributes.filterShape, attributes, true);
   const [taps, across, channels, multiplier] = attributes.filterShape;
-  const given = splitMultiplier(dy, channels, multiplier);
-  const sums: tf.Tensor[] = [];
-  for (let tap = 0; tap < taps; tap++) {
-    for (let side = 0; side < across; side++) {
-      const starts = [tap * rows.dilation - rows.before, side * columns.dilation - columns.before] as const;
-      const read = imageWindow(x, starts, [rows.output, columns.output], [rows.stride, columns.stride]);
-      for (const part of given) sums.push(tf.tidy(() => tf.sum(tf.mul(read, part), [0, 1, 2])));
-      if (read !== x) read.dispose();
+  const sums = splitMultiplier(dy, channels, multiplier).map(
+    (part) => tf.engine().runKernel("DepthwiseTapSums", { x, dy: part }, { ...attributes }) as tf.Tensor,
+  );
+  return tf.reshape(tf.stack(sums, 3), [taps, across, channels, multiplier]);
+}
+
+/** Adds up, for each tap and channel, the products of `x` `[N, H, W, C]` and `dy` `[N, H', W', C]`. */
+function tapSums(
+  [x, dy]: Tuple<Float32Array, 2>,
+  sums: Float32Array,
+  attributes: GradientAttributes,
+  [shape, gradientShape]: Tuple<Shape, 2>,
+  simd: SimdKernels,
+): void {
+  const [rows, columns] = convAxes(shape, attributes.filterShape, attributes, true);
+  const [batch, , , channels] = gradientShape as Tuple<number, 4>;
+  const floats = (values: Float32Array, index: number): number => values.byteOffset + 4 * index * channels;
+  sums.fill(0);
+  for (let tap = 0; tap < rows.taps * columns.taps; tap++) {
+    const [down, across] = [Math.floor(tap / columns.taps), tap % columns.taps];
+    const seen = visible(columns, across);
+    for (let image = 0; image < batch; image++) {
+      for (let row = 0; row < rows.output; row++) {
+        const source = row * rows.stride + down * rows.dilation - rows.before;
+        if (source < 0 || source >= rows.input || seen.count === 0) continue;
+        simd.addProducts(
+          floats(x, (image * rows.input + source) * columns.input + seen.source),
+          floats(dy, (image * rows.output + row) * columns.output + seen.first),
+          floats(sums, tap),
+          seen.count,
+          channels,
+          columns.stride * channels,
+          channels,
+        );
+      }
     }
   }
-  return tf.transpose(tf.reshape(tf.stack(sums), [taps, across, multiplier, channels]), [0, 1, 3, 2]);
+}
+
+/** Returns the outputs along an axis for which a tap reads a position of the input, and the first position. */
+function visible({ input, output, stride, dilation, before }: Axis, tap: number) {
+  const start = tap * dilation - before;
+  const first = Math.max(Math.ceil(-start / stride), 0);
+  const end = Math.min(Math.ceil((input - start) / stride), output);
+  return { first, count: Math.max(end - first, 0), source: start + first * stride };
 }

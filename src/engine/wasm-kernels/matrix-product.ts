@@ -19,12 +19,12 @@ export function registerMatrixProduct(): void {
     const multiply = (left: tf.Tensor, right: tf.Tensor): tf.Tensor =>
       original({
         ...call,
-        inputs: { a: left, b: right },
+        inputs: { a: left, b: ofOneShape(right) },
         attrs: { transposeA: false, transposeB: false },
       }) as tf.Tensor;
     const [batchA, batchB] = [batchOf(a), batchOf(b)];
     if (batchA === 1 && batchB === 1 && a.shape.length === b.shape.length) {
-      if (!transposeA && !transposeB) return original(call);
+      if (!transposeA && !transposeB && hasOneShape(b)) return original(call);
       return tf.tidy(() => ownTensor(multiply(turned(a, transposeA), turned(b, transposeB))));
     }
     const product = (a.size / batchA) * (transposeB ? sizeAt(b.shape, -2) : sizeAt(b.shape, -1));
@@ -33,6 +33,29 @@ export function registerMatrixProduct(): void {
       batched(turned(a, transposeA), turned(b, transposeB), (x, y) => ownTensor(multiply(x, y))),
     );
   });
+}
+
+/** The shape that the data of each second operand has been multiplied in. */
+const multipliedShapes = new WeakMap<object, string>();
+
+/**
+ * Tells if the data of a second operand has been multiplied in its present shape alone. The backend keeps what it has
+ * prepared of it by the data, and would take a reshaped matrix for the one before.
+ */
+function hasOneShape({ dataId, shape }: tf.Tensor): boolean {
+  const known = multipliedShapes.get(dataId) ?? shape.join();
+  multipliedShapes.set(dataId, known);
+  return known === shape.join();
+}
+
+function ofOneShape(operand: tf.Tensor): tf.Tensor {
+  return hasOneShape(operand)
+    ? operand
+    : tf.slice(
+        operand,
+        operand.shape.map(() => 0),
+        operand.shape,
+      );
 }
 
 /** Makes a tensor of a kernel's result, which a tidy then releases. */

@@ -6,9 +6,10 @@
 import { tf } from "../tf.ts";
 import type { KernelCall, WasmBackend } from "./replace-kernel.ts";
 import { wrap } from "./replace-kernel.ts";
+import { simdOn } from "./simd.ts";
 
 /** Kernels whose results are NaN where one of their inputs is. */
-const elementwise = ["ClipByValue", "Maximum", "Minimum", "Relu6", "Sign"];
+const elementwise = ["Maximum", "Minimum", "Sign"];
 
 /** Kernels whose results are NaN where they read one. */
 const pooling = ["AvgPool", "MaxPool"];
@@ -62,18 +63,8 @@ function owned(result: ReturnType<tf.KernelFunc>): tf.Tensor {
   return tf.engine().makeTensorFromTensorInfo(result as tf.TensorInfo);
 }
 
-/** Tells if a tensor holds NaN, which its sum then is. Infinities of both signs count too. */
 function holdsNaN({ backend }: KernelCall, input: tf.TensorInfo): boolean {
   if (input.dtype !== "float32") return false;
-  const values = (backend as WasmBackend).typedArrayFromHeap(input);
-  let [first, second, third, fourth] = [0, 0, 0, 0];
-  let index = 0;
-  for (; index + 3 < values.length; index += 4) {
-    first += values[index]!;
-    second += values[index + 1]!;
-    third += values[index + 2]!;
-    fourth += values[index + 3]!;
-  }
-  for (; index < values.length; index++) first += values[index]!;
-  return Number.isNaN(first + second + third + fourth);
+  const { byteOffset, length } = (backend as WasmBackend).typedArrayFromHeap(input);
+  return simdOn(backend as WasmBackend).holdsNaN(byteOffset, length) !== 0;
 }

@@ -1,9 +1,10 @@
-/** @file Reductions on the WebAssembly backend, which is fast along the last axis only, and segment sums. */
+/** @file Reductions on the WebAssembly backend, and segment sums. */
 
-import { sizeAt } from "../../tensor.ts";
 import { tf } from "../tf.ts";
-import type { KernelCall } from "./replace-kernel.ts";
+import type { KernelCall, WasmBackend } from "./replace-kernel.ts";
 import { onHeap, wrap } from "./replace-kernel.ts";
+import type { SimdKernels } from "./simd.ts";
+import { simdOn } from "./simd.ts";
 
 interface Attributes {
   readonly axis?: number | readonly number[] | null;
@@ -11,36 +12,67 @@ interface Attributes {
   readonly keepDims?: boolean;
 }
 
-/** The part of `x` that is reduced: its leading axes, the plane of images `[N, H, W, C]`, or anything else. */
-type Kind = "leading" | "plane" | "other";
-
-/** Registers sums, means and maxima of leading axes, and of the plane of images, as a pooling with a single window. */
-export function registerReductions(): void {
-  replaceWhere("Sum", (x, kind, count) => tf.mul(pooled("AvgPool", x, kind, count), count));
-  replaceWhere("Mean", (x, kind, count) => pooled("AvgPool", x, kind, count));
-  replaceWhere("Max", (x, kind, count) => pooled("MaxPool", x, kind, count));
+/** The matrix that a reduction sees: `outer` matrices `[rows, columns]`, of which it reduces rows or columns. */
+interface Layout {
+  readonly outer: number;
+  readonly rows: number;
+  readonly columns: number;
+  readonly reduces: "rows" | "columns";
 }
 
-function pooled(kernel: string, x: tf.Tensor, kind: Kind, count: number): tf.Tensor {
-  const images = kind === "plane" ? x : tf.reshape(x, [1, count, 1, x.size / count]);
-  const window = [sizeAt(images.shape, 1), sizeAt(images.shape, 2)];
-  return tf.engine().runKernel(kernel, { x: images }, { filterSize: window, strides: window, pad: "valid" });
+/**
+ * Registers sums, means and maxima of axes that stand together. The backend adds in the order of the values alone, which
+ * loses digits, and is slow along any axis but the last.
+ */
+export function registerReductions(): void {
+  replaceWhere("Sum", (simd, layout, from, to) => sums(simd, layout, from, to, 1));
+  replaceWhere("Mean", (simd, layout, from, to) =>
+    sums(simd, layout, from, to, layout.reduces === "rows" ? layout.rows : layout.columns),
+  );
+  replaceWhere(
+    "Max",
+    (simd, { outer, rows, columns }, from, to) => {
+      for (let matrix = 0; matrix < outer; matrix++) {
+        simd.columnMaxima(from + matrix * rows * columns * 4, to + matrix * columns * 4, rows, columns);
+      }
+    },
+    ({ reduces }) => reduces === "rows",
+  );
+}
+
+function sums(
+  simd: SimdKernels,
+  { outer, rows, columns, reduces }: Layout,
+  from: number,
+  to: number,
+  divisor: number,
+): void {
+  if (reduces === "columns") {
+    simd.rowSums(from, to, outer * rows, columns, divisor);
+    return;
+  }
+  for (let matrix = 0; matrix < outer; matrix++) {
+    simd.columnSums(from + matrix * rows * columns * 4, to + matrix * columns * 4, rows, columns, divisor);
+  }
 }
 
 function replaceWhere(
   kernelName: string,
-  compute: (x: tf.Tensor, kind: Kind, count: number) => tf.Tensor,
+  compute: (simd: SimdKernels, layout: Layout, from: number, to: number) => void,
+  fits: (layout: Layout) => boolean = () => true,
 ): void {
   wrap(kernelName, (call, original) => {
-    const x = call.inputs["x"] as tf.Tensor;
+    const x = call.inputs["x"] as tf.TensorInfo;
     const axes = reducedAxes(call, x.shape.length);
-    const kind = kindOf(x, axes);
-    if (kind === "other") return original(call);
-    const count = axes.reduce((all, axis) => all * sizeAt(x.shape, axis), 1);
-    const shape = x.shape.flatMap((size, axis) =>
-      axes.includes(axis) ? ((call.attrs as Attributes).keepDims ? [1] : []) : [size],
-    );
-    return tf.tidy(() => tf.reshape(compute(x, kind, count), shape));
+    const layout = layoutOf(x, axes);
+    if (!layout || !fits(layout)) return original(call);
+    const { keepDims } = call.attrs as Attributes;
+    const shape = x.shape.flatMap((size, axis) => (axes.includes(axis) ? (keepDims ? [1] : []) : [size]));
+    const backend = call.backend as WasmBackend;
+    const output = backend.makeOutput(shape, "float32");
+    const [from, to] = [backend.typedArrayFromHeap(x), backend.typedArrayFromHeap(output)];
+    compute(simdOn(backend), layout, from.byteOffset, to.byteOffset);
+    return output;
   });
 }
 
@@ -49,12 +81,19 @@ function reducedAxes(call: KernelCall, rank: number): number[] {
   return tf.util.parseAxisParam((axis ?? reductionIndices) as number[], Array(rank).fill(1));
 }
 
-function kindOf(x: tf.Tensor, axes: readonly number[]): Kind {
-  const rank = x.shape.length;
-  const count = axes.reduce((all, axis) => all * sizeAt(x.shape, axis), 1);
-  if (x.dtype !== "float32" || x.size === 0 || count === 1 || axes.length === rank) return "other";
-  if (axes.every((_, axis) => axes.includes(axis))) return "leading";
-  return rank === 4 && axes.length === 2 && axes.includes(1) && axes.includes(2) ? "plane" : "other";
+function layoutOf(x: tf.TensorInfo, axes: readonly number[]): Layout | undefined {
+  const first = Math.min(...axes);
+  const isOne = axes.every((axis) => axis - first < axes.length);
+  if (x.dtype !== "float32" || axes.length === 0 || !isOne) return undefined;
+  const count = (from: number, to: number): number => tf.util.sizeFromShape(x.shape.slice(from, to));
+  const [before, inside, after] = [
+    count(0, first),
+    count(first, first + axes.length),
+    count(first + axes.length, x.shape.length),
+  ];
+  if (before * inside * after === 0) return undefined;
+  if (after === 1) return { outer: 1, rows: before, columns: inside, reduces: "columns" };
+  return { outer: before, rows: inside, columns: after, reduces: "rows" };
 }
 
 export function registerSegmentSum(): void {

@@ -1,11 +1,18 @@
 /** @file Ways to replace a kernel of the WebAssembly backend by our own. */
 import type { Tuple } from "../../tensor.ts";
 import { tf } from "../tf.ts";
+import type { SimdKernels } from "./simd.ts";
+import { simdOn } from "./simd.ts";
 
 export type Inputs = Readonly<Record<string, tf.TensorInfo>>;
 export type Shape = readonly number[];
 
 export interface WasmBackend extends tf.KernelBackend {
+  /** Emscripten's module, which shows its memory in one of two places. */
+  readonly wasm: {
+    readonly wasmMemory?: { readonly buffer: ArrayBufferLike };
+    readonly asm: { readonly memory: { readonly buffer: ArrayBufferLike } };
+  };
   makeOutput(shape: Shape, dtype: tf.DataType): tf.TensorInfo;
   /** Returns a view of a tensor's memory that is valid until the next tensor is made. */
   typedArrayFromHeap(info: tf.TensorInfo): Float32Array;
@@ -92,6 +99,7 @@ interface HeapKernel<Reads extends readonly string[], Shapes extends readonly st
     output: Float32Array,
     attributes: A,
     shapes: Each<Shapes, Shape>,
+    simd: SimdKernels,
   ) => void;
 }
 
@@ -112,7 +120,7 @@ export function onHeap<const Reads extends readonly string[], const Shapes exten
       const given = shapes.map((name) => inputOf(name).shape) as unknown as Each<Shapes, Shape>;
       const output = backend.makeOutput(shapeOf(given, attributes), "float32");
       const values = reads.map((name) => backend.typedArrayFromHeap(inputOf(name)));
-      compute(values as never, backend.typedArrayFromHeap(output), attributes, given);
+      compute(values as never, backend.typedArrayFromHeap(output), attributes, given, simdOn(backend));
       return output;
     },
   });

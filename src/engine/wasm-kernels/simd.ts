@@ -1,0 +1,70 @@
+/** @file Our own WebAssembly on the memory of the backend, of which `assembly/kernels.ts` is the source. */
+import type { WasmBackend } from "./replace-kernel.ts";
+import { sharedBinary, singleBinary } from "./simd-binary.ts";
+
+/** A place in the backend's memory, in bytes. */
+type Address = number;
+
+/** The functions of `assembly/kernels.ts`, where each is described. */
+export interface SimdKernels {
+  holdsNaN(x: Address, count: number): number;
+  clip(x: Address, y: Address, count: number, low: number, high: number): void;
+  gateGradient(dy: Address, y: Address, dx: Address, count: number, low: number, high: number): void;
+  adam(
+    variable: Address,
+    gradient: Address,
+    momentum: Address,
+    velocity: Address,
+    moved: Address,
+    count: number,
+    first: number,
+    second: number,
+    rate: number,
+    epsilon: number,
+  ): void;
+  transpose(x: Address, y: Address, rows: number, columns: number, step: number, turnedStep: number): void;
+  columnSums(x: Address, y: Address, rows: number, columns: number, divisor: number): void;
+  rowSums(x: Address, y: Address, rows: number, columns: number, divisor: number): void;
+  columnMaxima(x: Address, y: Address, rows: number, columns: number): void;
+  addProducts(
+    x: Address,
+    other: Address,
+    sums: Address,
+    count: number,
+    channels: number,
+    step: number,
+    otherStep: number,
+  ): void;
+}
+
+interface Memory {
+  readonly buffer: ArrayBufferLike;
+}
+
+/** Node's WebAssembly, whose types come with a browser's alone. */
+const { WebAssembly: assembly } = globalThis as unknown as {
+  readonly WebAssembly: {
+    readonly Module: new (binary: Uint8Array) => object;
+    readonly Instance: new (
+      module: object,
+      imports: { readonly env: { readonly memory: Memory } },
+    ) => { readonly exports: unknown };
+  };
+};
+
+const instances = new WeakMap<WasmBackend, SimdKernels>();
+
+/** Returns the functions on the memory of `backend`. */
+export function simdOn(backend: WasmBackend): SimdKernels {
+  const known = instances.get(backend);
+  if (known) return known;
+  const { wasmMemory, asm } = backend.wasm;
+  const memory = wasmMemory ?? asm.memory;
+  const binary = memory.buffer instanceof SharedArrayBuffer ? sharedBinary : singleBinary;
+  const instance = new assembly.Instance(new assembly.Module(Buffer.from(binary, "base64")), {
+    env: { memory },
+  });
+  const kernels = instance.exports as SimdKernels;
+  instances.set(backend, kernels);
+  return kernels;
+}
