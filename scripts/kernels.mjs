@@ -17,18 +17,19 @@ const memory = { importMemory: true, initialMemory: 1, maximumMemory: 65536 };
 async function compiled(sharedMemory) {
   const { binary, error, stderr } = await compileString(source, { ...settings, ...memory, sharedMemory });
   if (error) throw new Error(`assembly/kernels.ts\n${stderr}`);
-  return Buffer.from(binary).toString("base64");
+  const lines = Buffer.from(binary)
+    .toString("base64")
+    .match(/.{1,100}/g);
+  return `[\n${lines.map((line) => `  "${line}",\n`).join("")}]`;
 }
 
 const text = `// Made by \`npm run kernels\` from assembly/kernels.ts.
 
 /** The kernels for a memory that threads share, in base64. */
-export const sharedBinary =
-  "${await compiled(true)}";
+export const sharedBinary: string = ${await compiled(true)}.join("");
 
 /** The kernels for the memory of one thread, in base64. */
-export const singleBinary =
-  "${await compiled(false)}";
+export const singleBinary: string = ${await compiled(false)}.join("");
 `;
 
 if (!process.argv.includes("--check")) writeFileSync(target, text);

@@ -59,7 +59,7 @@ export async function startWasmEngine(threads: number): Promise<WasmEngine> {
 /** Makes the kernels that come use one thread or all of them. */
 let chooseThreads: (all: boolean) => void = () => {};
 
-/** What made the backend that was started last. */
+/** Factory of the backend that was started last. */
 let startedFactory: ReturnType<typeof tf.findBackendFactory> | null = null;
 let started: Omit<WasmEngine, "path"> = { threads: 1 };
 

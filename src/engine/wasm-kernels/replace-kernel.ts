@@ -1,18 +1,13 @@
 /** @file Ways to replace a kernel of the WebAssembly backend by our own. */
 import type { Tuple } from "../../tensor.ts";
 import { tf } from "../tf.ts";
-import type { SimdKernels } from "./simd.ts";
+import type { MemoryHolder, SimdKernels } from "./simd.ts";
 import { simdOn } from "./simd.ts";
 
 export type Inputs = Readonly<Record<string, tf.TensorInfo>>;
 export type Shape = readonly number[];
 
-export interface WasmBackend extends tf.KernelBackend {
-  /** Emscripten's module, which shows its memory in one of two places. */
-  readonly wasm: {
-    readonly wasmMemory?: { readonly buffer: ArrayBufferLike };
-    readonly asm: { readonly memory: { readonly buffer: ArrayBufferLike } };
-  };
+export interface WasmBackend extends tf.KernelBackend, MemoryHolder {
   makeOutput(shape: Shape, dtype: tf.DataType): tf.TensorInfo;
   /** Returns a view of a tensor's memory that is valid until the next tensor is made. */
   typedArrayFromHeap(info: tf.TensorInfo): Float32Array;

@@ -1,5 +1,4 @@
 /** @file Our own WebAssembly on the memory of the backend, of which `assembly/kernels.ts` is the source. */
-import type { WasmBackend } from "./replace-kernel.ts";
 import { sharedBinary, singleBinary } from "./simd-binary.ts";
 
 /** A place in the backend's memory, in bytes. */
@@ -41,6 +40,11 @@ interface Memory {
   readonly buffer: ArrayBufferLike;
 }
 
+/** A backend with Emscripten's module, which shows its memory in one of two places. */
+export interface MemoryHolder {
+  readonly wasm: { readonly wasmMemory?: Memory; readonly asm: { readonly memory: Memory } };
+}
+
 /** Node's WebAssembly, whose types come with a browser's alone. */
 const { WebAssembly: assembly } = globalThis as unknown as {
   readonly WebAssembly: {
@@ -52,10 +56,10 @@ const { WebAssembly: assembly } = globalThis as unknown as {
   };
 };
 
-const instances = new WeakMap<WasmBackend, SimdKernels>();
+const instances = new WeakMap<MemoryHolder, SimdKernels>();
 
 /** Returns the functions on the memory of `backend`. */
-export function simdOn(backend: WasmBackend): SimdKernels {
+export function simdOn(backend: MemoryHolder): SimdKernels {
   const known = instances.get(backend);
   if (known) return known;
   const { wasmMemory, asm } = backend.wasm;
