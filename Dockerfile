@@ -9,7 +9,11 @@ FROM node:20-bookworm AS build
 RUN apt-get update && apt-get install -y --no-install-recommends python3-pip python3-venv && rm -rf /var/lib/apt/lists/*
 WORKDIR /opt/keras-finetune
 COPY . .
-RUN npm ci --no-audit --no-fund && npm prune --omit=dev --ignore-scripts
+# The AWS SDK is there for data and features in a bucket (s3://).
+RUN npm ci --no-audit --no-fund \
+  && sdk="@aws-sdk/client-s3@$(node -p "require('./package.json').devDependencies['@aws-sdk/client-s3']")" \
+  && npm pkg delete devDependencies peerDependencies peerDependenciesMeta \
+  && npm install --ignore-scripts --no-audit --no-fund "$sdk"
 ENV KERAS_FINETUNE_HOME=/opt/keras-finetune-home
 RUN node bin/finetune.js setup
 

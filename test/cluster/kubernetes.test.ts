@@ -25,15 +25,20 @@ describe("the manifests for Kubernetes", () => {
     expect(() => new Job(strange as never).validate()).toThrow(/completions/);
   });
 
-  test("the number of shards is the number of completions, and a failed index does not end the others", () => {
-    const { spec } = job("extract.yaml");
-    const [container] = spec?.template.spec?.containers ?? [];
-    expect(spec?.completionMode).toBe("Indexed");
-    expect(container?.env?.find(({ name }) => name === "JOB_COMPLETIONS")?.value).toBe(
-      String(spec?.completions),
-    );
-    expect(spec?.backoffLimitPerIndex).toBeGreaterThan(0);
-  });
+  const extractions = ["extract.yaml", "extract-s3.yaml"];
+
+  test.each(extractions)(
+    "in %s the shards are the completions, and a failed index does not end the others",
+    (name) => {
+      const { spec } = job(name);
+      const [container] = spec?.template.spec?.containers ?? [];
+      expect(spec?.completionMode).toBe("Indexed");
+      expect(container?.env?.find(({ name }) => name === "JOB_COMPLETIONS")?.value).toBe(
+        String(spec?.completions),
+      );
+      expect(spec?.backoffLimitPerIndex).toBeGreaterThan(0);
+    },
+  );
 
   test("the entry point takes its shard from the variables that Kubernetes sets", async () => {
     const { spec } = job("extract.yaml");

@@ -21,6 +21,15 @@ afterAll(async () => {
   rmSync(work, { recursive: true, force: true });
 });
 
+/** Submits the array and the training that waits for it, and returns the ids of both jobs. */
+function submit(env: NodeJS.ProcessEnv): { readonly array: string; readonly training: string } {
+  const script = join(root, "examples", "slurm", "submit.sh");
+  const submitted = execFileSync(script, { cwd: work, env, encoding: "utf8" });
+  const [, array = "", training = ""] = /features (\d+), then training (\d+)/.exec(submitted) ?? [];
+  if (array === "") throw new Error(`${script}: expected the ids of two jobs, got ${submitted}`);
+  return { array, training };
+}
+
 /** One job or task of an array as `squeue` shows it. */
 const states = (job: string): Record<string, string> =>
   Object.fromEntries(
@@ -74,16 +83,7 @@ describe("a Slurm array", () => {
       FLAGS: "--freeze-until block7 --engine wasm",
       TRAIN_FLAGS: "--epochs 1 --batch-size 8",
     };
-    const submitted = execFileSync(join(root, "examples", "slurm", "submit.sh"), {
-      cwd: work,
-      env,
-      encoding: "utf8",
-    });
-    const [, array, training] = /features (\d+), then training (\d+)/.exec(submitted) as unknown as [
-      string,
-      string,
-      string,
-    ];
+    const { array, training } = submit(env);
     const pid = await until(60, () => extractorOf("1"));
     process.kill(pid, "SIGKILL");
     await until(240, () => {
@@ -114,16 +114,7 @@ describe("a Slurm array", () => {
       FINETUNE: finetune,
       FLAGS: "--freeze-until blok7 --engine wasm",
     };
-    const submitted = execFileSync(join(root, "examples", "slurm", "submit.sh"), {
-      cwd: work,
-      env,
-      encoding: "utf8",
-    });
-    const [, array, training] = /features (\d+), then training (\d+)/.exec(submitted) as unknown as [
-      string,
-      string,
-      string,
-    ];
+    const { array, training } = submit(env);
     await until(60, () => (states(array)[`${array}_0`] === "FAILED" ? true : undefined));
     expect(slurm.run("scontrol", "show", "job", `${array}_0`)).toMatch(/Restarts=0/);
     expect(slurm.run("scontrol", "show", "job", training)).toMatch(/JobState=PENDING Reason=Dependency/);
