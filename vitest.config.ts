@@ -28,7 +28,7 @@ export default defineConfig(({ mode }) => {
   // The projects below load this file again without the mode, so the environment carries it on.
   process.env["KERAS_FINETUNE_TESTS"] ??= mode === "all" ? "all" : "sample";
   const isWhole = process.env["KERAS_FINETUNE_TESTS"] === "all";
-  // The tarball, the docs and all but two files of the command line run on wasm whatever the engine: once is enough.
+  // The tarball, the docs and all but one file of the command line run on wasm whatever the engine: once is enough.
   const isNative = process.env["KERAS_FINETUNE_ENGINE"] === "native";
   // Files run beside each other, one for each processor.
   if (!isNative) process.env["KERAS_FINETUNE_THREADS"] ??= "1";
@@ -36,7 +36,7 @@ export default defineConfig(({ mode }) => {
     "test/parity/**",
     ...(isWhole ? [] : slow),
     ...(isWhole && !isNative ? [] : ["test/**/*.all.test.ts"]),
-    ...(isNative ? ["test/cli/!(interrupt|kills).test.ts", "test/cluster/**"] : []),
+    ...(isNative ? ["test/cli/!(interrupt).test.ts", "test/cluster/**"] : []),
   ];
   return {
     resolve: { alias: { "keras-finetune": new URL("src/index.ts", import.meta.url).pathname } },

@@ -49,7 +49,7 @@ export function readArguments(out: string): KeptArguments | null {
     return kept.resume ? (kept as KeptArguments) : null;
   } catch (error) {
     throw new KerasFileError(
-      `${file}: expected the arguments of a run in JSON, got ${error instanceof Error ? error.message : error}`,
+      `${file}: expected the arguments of a run in JSON, got ${error instanceof Error ? error.message : error}. Remove the file and start the run again.`,
       "arguments",
     );
   }

@@ -4,13 +4,15 @@ import { dirname, join } from "node:path";
 import { knownObject } from "../data/bucket-files.ts";
 import type { EngineInfo } from "../engine/backend.ts";
 import { engineVersion } from "../engine/backend.ts";
-import { UsageError } from "../errors.ts";
+import { KerasFileError, UsageError } from "../errors.ts";
 import { optionError, optionName } from "../options.ts";
 import { isBucketAddress } from "../storage/address.ts";
 import type { Callback } from "../training/callbacks/callback.ts";
 import type { TrainingCounts, TrainingState } from "../training/state.ts";
-import { readCounts, readState, stateSaver, writeState } from "../training/state-file.ts";
+import type { SavedState } from "../training/state-file.ts";
+import { readState, stateSaver, writeState } from "../training/state-file.ts";
 import { argumentsOf, askedOptions, checkpointHash, datasetHash } from "./arguments.ts";
+import type { DecidedSettings } from "./decided-settings.ts";
 import { finishMoves, waitingArguments } from "./files.ts";
 import { hasResults, readArguments, stateFile } from "./kept-arguments.ts";
 import type { StepSize } from "./memory.ts";
@@ -84,8 +86,8 @@ export function beginningOf(given: FinetuneOptions | ResumeOptions): Beginning {
   const options = resumedOptions(given);
   const { batchSize, accumulate } = readArguments(given.resume) ?? {};
   const step = batchSize === undefined || accumulate === undefined ? null : { batchSize, accumulate };
-  const state = stateFile(given.resume);
-  const counts = existsSync(state) ? readCounts(state) : null;
+  const saved = wholeState(given.resume);
+  const counts = saved && "state" in saved ? saved.state.counts : null;
   return { isResumed: true, finished, options, step, counts };
 }
 
@@ -103,8 +105,9 @@ export function finishedEpochs({ resume, epochs }: ResumeOptions): FinishedRun |
   if (!kept || !hasResults(resume) || existsSync(waitingArguments(resume))) return null;
   const trained = readFileSync(join(resume, "history.csv"), "utf8").trim().split("\n").length - 1;
   const planned = epochs ?? kept.epochs;
-  if (!existsSync(stateFile(resume))) return trained === planned ? { epochs: trained, planned } : null;
-  const { counts } = readState(stateFile(resume)).state;
+  const saved = wholeState(resume);
+  if (!(saved && "state" in saved)) return trained === planned ? { epochs: trained, planned } : null;
+  const { counts } = saved.state;
   if (counts.epochs !== trained) return null;
   const isLast = counts.phase === (Array.isArray(kept.phases) ? kept.phases.length : 1);
   const isEnded = counts.ended === "run" || (counts.ended === "phase" && isLast);
@@ -170,7 +173,7 @@ export function startOf(
   const { out, saveEvery, epochs, onProgress } = run.settings;
   if (out === null) return { from: null, planned: epochs, saver: null };
   const owners = ownersOf(run, engine);
-  const saved = isResumed && existsSync(stateFile(out)) ? readState(stateFile(out)) : null;
+  const saved = isResumed ? savedState(out, run.settings) : null;
   if (isResumed) requireOwners(out, owners, readArguments(out)?.resume.belongsTo);
   if (saved) requireOwners(out, owners, saved.belongsTo);
   const planned = Number(saved?.belongsTo["planned"] ?? epochs);
@@ -197,6 +200,29 @@ export function startOf(
             }
           }),
   };
+}
+
+/**
+ * Returns the last state in a folder. A damaged one is warned of and passed over, because the run that begins anew ends with the same
+ * bits; where more epochs are asked than it had, it is refused, because their schedule would be another.
+ */
+function savedState(out: string, { epochs, onProgress }: DecidedSettings): SavedState | null {
+  const saved = wholeState(out);
+  if (saved === null || "state" in saved) return saved;
+  if (epochs > (readArguments(out)?.epochs ?? epochs)) throw saved.damage;
+  onProgress({ kind: "warning", message: `${saved.damage.message} The run begins anew.` });
+  return null;
+}
+
+/** Returns the last state in a folder, or the error of one that is damaged; null where there is none. */
+function wholeState(out: string): SavedState | { readonly damage: KerasFileError } | null {
+  if (!existsSync(stateFile(out))) return null;
+  try {
+    return readState(stateFile(out));
+  } catch (error) {
+    if (error instanceof KerasFileError) return { damage: error };
+    throw error;
+  }
 }
 
 type Owners = Readonly<Record<string, string>>;

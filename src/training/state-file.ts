@@ -1,11 +1,12 @@
-import { closeSync, fstatSync, openSync, readFileSync, readSync, writeSync } from "node:fs";
+import { readFileSync, writeSync } from "node:fs";
+import { crc32 } from "node:zlib";
 import type { Weight, Weights } from "../checkpoint.ts";
 import { KerasFileError } from "../errors.ts";
 import { replaceFile } from "../formats/atomic-file.ts";
 import type { Tensor } from "../tensor.ts";
 import { elementCount, float32Tensor } from "../tensor.ts";
 import type { Callback, TrainingRun } from "./callbacks/callback.ts";
-import type { TrainingCounts, TrainingState } from "./state.ts";
+import type { TrainingState } from "./state.ts";
 
 /** A training state with what it belongs to. */
 export interface SavedState {
@@ -14,7 +15,9 @@ export interface SavedState {
   readonly state: TrainingState;
 }
 
-const magic = "keras-finetune state 1\n";
+const magic = "keras-finetune state 2\n";
+/** Bytes of the checksum of all that stands before it. */
+const checksumBytes = 4;
 type Packed = readonly (readonly [
   path: string,
   layer: readonly (readonly [name: string, tensor: Tensor])[],
@@ -22,7 +25,7 @@ type Packed = readonly (readonly [
 
 /**
  * Writes a state whole or not at all: a line that names the format, the length of a JSON text, the text, and the float32 values of all
- * tensors in the order in which the text counts them.
+ * tensors in the order in which the text counts them; last the CRC-32 of all of it.
  * @throws {MachineError | KerasFileError} where the disk refuses.
  */
 export async function writeState(path: string, { belongsTo, state }: SavedState): Promise<void> {
@@ -40,24 +43,34 @@ export async function writeState(path: string, { belongsTo, state }: SavedState)
   const length = Buffer.alloc(8);
   length.writeBigUInt64LE(BigInt(header.length));
   await replaceFile(path, async (file) => {
-    for (const part of [Buffer.from(magic), length, header]) writeAll(file, part);
+    let sum = 0;
+    const write = (part: Uint8Array): void => {
+      sum = crc32(part, sum);
+      writeAll(file, part);
+    };
+    for (const part of [Buffer.from(magic), length, header]) write(part);
     for (const { buffer, byteOffset, byteLength } of tensors) {
-      writeAll(file, new Uint8Array(buffer, byteOffset, byteLength));
+      write(new Uint8Array(buffer, byteOffset, byteLength));
     }
+    const checksum = Buffer.alloc(checksumBytes);
+    checksum.writeUInt32LE(sum);
+    writeAll(file, checksum);
   });
 }
 
-/** Reads what `writeState` wrote. @throws {KerasFileError} for any other file. */
+/** Reads what `writeState` wrote. @throws {KerasFileError} for any other file, and for one that has changed since. */
 export function readState(path: string): SavedState {
-  const bytes = readFileSync(path);
+  const whole = readFileSync(path);
+  const bytes = whole.subarray(0, Math.max(0, whole.length - checksumBytes));
   const start = Buffer.byteLength(magic);
   const refuse = (): never => {
     throw new KerasFileError(
-      `${path}: state: expected a whole training state, got another file.`,
+      `${path}: state: expected a whole training state, got a damaged one or another file.`,
       "state-file",
     );
   };
   if (bytes.length < start + 8 || bytes.toString("latin1", 0, start) !== magic) refuse();
+  if (crc32(bytes) !== whole.readUInt32LE(bytes.length)) refuse();
   const length = Number(bytes.readBigUInt64LE(start));
   let at = start + 8 + length;
   if (at > bytes.length) refuse();
@@ -77,39 +90,6 @@ export function readState(path: string): SavedState {
     ]),
   );
   return { belongsTo: saved.belongsTo, state: { ...saved.state, weights } };
-}
-
-/**
- * Returns the counts of the state in a file that `writeState` wrote, without reading its tensors; null for any other file, which
- * `readState` refuses.
- */
-export function readCounts(path: string): TrainingCounts | null {
-  const file = openSync(path, "r");
-  try {
-    const start = Buffer.byteLength(magic);
-    const opening = readBytes(file, 0, start + 8);
-    if (opening.length < start + 8 || opening.toString("latin1", 0, start) !== magic) return null;
-    const length = Number(opening.readBigUInt64LE(start));
-    if (length > fstatSync(file).size) return null;
-    const { state } = JSON.parse(readBytes(file, start + 8, length).toString("utf8")) as {
-      state: Pick<TrainingState, "counts">;
-    };
-    return state.counts;
-  } finally {
-    closeSync(file);
-  }
-}
-
-/** Returns the bytes at a place of a file, fewer where it ends before. */
-function readBytes(file: number, at: number, length: number): Buffer {
-  const bytes = Buffer.alloc(length);
-  let done = 0;
-  while (done < length) {
-    const read = readSync(file, bytes, done, length - done, at + done);
-    if (read === 0) break;
-    done += read;
-  }
-  return bytes.subarray(0, done);
 }
 
 function isTensor(value: unknown): value is Tensor {

@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { Checkpoint, Weights } from "../../src/checkpoint.ts";
+import type { Weights } from "../../src/checkpoint.ts";
 import { ensureEngine, useEngine } from "../../src/engine/backend.ts";
 import { extractionBatchWithin } from "../../src/features/extraction-batch.ts";
 import type { FinetuneOptions } from "../../src/index.ts";
@@ -15,7 +15,7 @@ import {
   predict,
   UsageError,
 } from "../../src/index.ts";
-import { glorotUniform, randomGenerator } from "../../src/random.ts";
+import { randomGenerator } from "../../src/random.ts";
 import type { MemoryQuestion } from "../../src/run/memory.ts";
 import { fittedStep } from "../../src/run/memory.ts";
 import type { PreparedRun } from "../../src/run/prepare.ts";
@@ -23,6 +23,7 @@ import { prepareRun } from "../../src/run/prepare.ts";
 import { resolveOptions } from "../../src/run/settings.ts";
 import { float32Tensor } from "../../src/tensor.ts";
 import { distance } from "../formats/distance.ts";
+import { wideNetwork } from "./wide-network.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "memory-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -34,54 +35,11 @@ beforeAll(async () => {
 const [side, filters, classes, samples] = [96, 16, 3, 32];
 const random = randomGenerator(1);
 
-/** A network of few weights whose steps hold much: a convolution over large images. */
-function wideCheckpoint(): Checkpoint {
-  const tensor = (name: string, shape: readonly number[], values = glorotUniform(shape, random)) => ({
-    name,
-    ...float32Tensor(values, shape),
-  });
-  const statistics = ["gamma", "beta", "moving_mean", "moving_variance"].map((name, index) =>
-    tensor(name, [filters], new Float32Array(filters).fill(index === 0 || index === 3 ? 1 : 0)),
-  );
-  const layer = (class_name: string, config: Record<string, unknown>) => ({ class_name, config });
-  return {
-    format: "keras",
-    kerasVersion: "3.15.1",
-    modelConfig: JSON.parse(
-      JSON.stringify({
-        class_name: "Sequential",
-        config: {
-          name: "wide",
-          layers: [
-            layer("InputLayer", { name: "in", batch_shape: [null, side, side, 1], dtype: "float32" }),
-            layer("Conv2D", {
-              name: "conv",
-              filters,
-              kernel_size: [1, 1],
-              activation: "relu",
-              use_bias: true,
-            }),
-            layer("BatchNormalization", { name: "norm", axis: -1, momentum: 0.99, epsilon: 1e-3 }),
-            layer("GlobalAveragePooling2D", { name: "pool" }),
-            layer("Dense", { name: "out", units: classes, activation: "softmax", use_bias: true }),
-          ],
-        },
-      }),
-    ),
-    weights: new Map([
-      ["conv", [tensor("kernel", [1, 1, 1, filters]), tensor("bias", [filters], new Float32Array(filters))]],
-      ["norm", statistics],
-      ["out", [tensor("kernel", [filters, classes]), tensor("bias", [classes], new Float32Array(classes))]],
-    ]),
-    notes: {},
-  };
-}
-
-const model = wideCheckpoint();
+const model = wideNetwork({ side, channels: 1, filters, classes });
 const labels = Float32Array.from({ length: samples }, (_, row) => row % classes);
 const pixels = Float32Array.from(
   { length: samples * side * side },
-  (_, index) => random.nextFloat() + (labels[Math.floor(index / side ** 2)] ?? 0),
+  (_, index) => 100 * random.nextFloat() + 60 * (labels[Math.floor(index / side ** 2)] ?? 0),
 );
 const inputs = float32Tensor(pixels, [samples, side, side, 1]);
 const data = arrayDataset(inputs, float32Tensor(labels, [samples]));
