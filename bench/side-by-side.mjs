@@ -8,11 +8,11 @@ const quiet = { ...process.env, TF_CPP_MIN_LOG_LEVEL: "3", CUDA_VISIBLE_DEVICES:
 const runner = (process.env.BENCH_RUNNER ?? "").split(" ").filter((word) => word !== "");
 
 /** What a process printed last, as JSON, and how long it took from start to end. */
-export function run(command, args) {
+export function run(command, args, settings = {}) {
   const started = performance.now();
   const [first, ...others] = [...runner, command, ...args];
   const { status, stdout, stderr } = spawnSync(first, others, {
-    env: quiet,
+    env: { ...quiet, ...settings },
     encoding: "utf8",
     maxBuffer: 2 ** 28,
   });
