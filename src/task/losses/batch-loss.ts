@@ -1,4 +1,5 @@
 /** The loss of a batch, weighted, masked and reduced as Keras does (`keras/src/losses/loss.py`). */
+import { gradients } from "../../engine/tape.ts";
 import { tf } from "../../engine/tf.ts";
 import { UsageError } from "../../errors.ts";
 import { formatShape } from "../../tensor.ts";
@@ -54,10 +55,15 @@ export function lossGradient(
 ): { readonly value: tf.Tensor; readonly gradient: tf.Tensor } {
   return tf.tidy(() => {
     const { values } = judged.output;
-    const compute = tf.valueAndGrad((given: tf.Tensor) =>
-      batchLoss(loss, { ...judged, output: { ...judged.output, values: given } }),
-    );
-    const { value, grad } = compute(values);
+    const computed = gradients(() => batchLoss(loss, judged), [values]);
+    const { value } = computed;
+    const [grad] = computed.gradients;
+    if (!grad) {
+      throw new UsageError(
+        `loss ${loss.name}: expected a value that depends on the output, got one without a gradient. Compute it from the output with differentiable operations.`,
+        "loss-without-gradient",
+      );
+    }
     // The gradient of a loss that is not reduced is that of its sum.
     const times = loss.reduction === "none" ? scale * valueCount(loss, judged) : scale;
     return { value, gradient: times === 1 ? grad : tf.mul(grad, times) };

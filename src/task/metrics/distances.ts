@@ -144,7 +144,7 @@ function concordance(targets: readonly number[], outputs: readonly number[]): nu
   return mean(outputs, (output, unit) => (2 * ((targets[unit] ?? Number.NaN) - b) * (output - b)) / norm);
 }
 
-/** Applies `reduce` to the last axis of targets and outputs. */
+/** Applies `reduce`, which keeps neither of its arguments, to the last axis of targets and outputs. */
 function overUnits(
   { targets, outputs }: Pick<MetricBatch, "targets" | "outputs">,
   reduce: (targets: readonly number[], outputs: readonly number[]) => number,
@@ -152,9 +152,15 @@ function overUnits(
   const rank = outputs.shape.length;
   const units = rank > 1 ? (outputs.shape.at(-1) ?? 1) : 1;
   const rows = outputs.data.length / units;
-  const data = Array.from({ length: rows }, (_, row) =>
-    reduce(rowOf(targets, row, units), rowOf(outputs, row, units)),
-  );
+  const [target, output] = [new Array<number>(units).fill(0), new Array<number>(units).fill(0)];
+  const data = new Float64Array(rows);
+  for (let row = 0; row < rows; row++) {
+    for (let unit = 0; unit < units; unit++) {
+      target[unit] = targets.data[row * units + unit] ?? Number.NaN;
+      output[unit] = outputs.data[row * units + unit] ?? Number.NaN;
+    }
+    data[row] = reduce(target, output);
+  }
   return { shape: rank > 1 ? outputs.shape.slice(0, -1) : outputs.shape, data };
 }
 
@@ -214,7 +220,7 @@ function clip(value: number, low: number, high: number): number {
 
 function sum(values: readonly number[], of: (value: number, index: number) => number): number {
   let total = 0;
-  for (const [index, value] of values.entries()) total += of(value, index);
+  for (let index = 0; index < values.length; index++) total += of(values[index] ?? Number.NaN, index);
   return total;
 }
 
