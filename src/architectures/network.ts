@@ -67,8 +67,8 @@ export interface Network {
   nested(model: JsonObject, given: Outputs, shape: Shape): Output;
   /** Calls the layer of an output again, with its weights, on a structure of outputs. */
   again(output: Output, given: Outputs): Output;
-  /** Calls a Sequential made of the layers that `build` adds in order. */
-  sequential(name: string, given: Output, build: (add: AddLayer) => void): Output;
+  /** Calls a Sequential made of the layers that `build` adds in order. `keys` stand in its entry beside the config. */
+  sequential(name: string, given: Output, build: (add: AddLayer) => void, keys?: JsonObject): Output;
   /** Returns the finished model's config in Keras 3's `.keras` dialect, layers in Keras's order. */
   model(name: string, output: Outputs): JsonObject;
 }
@@ -161,7 +161,7 @@ export function network(
       entries[at] = { ...entry, inbound_nodes: [...calls, next] };
       return { layer, call: calls.length, shape };
     },
-    sequential: (name, given, build) => {
+    sequential: (name, given, build, keys = {}) => {
       const start: Output = { layer: named("InputLayer", undefined), shape: given.shape };
       const layers: JsonObject[] = [inputEntry(start)];
       let last = start;
@@ -170,7 +170,8 @@ export function network(
         last = { layer: own, shape: outputShape(className, config, [last]) };
       });
       const config: JsonObject = { name, trainable: true, layers, build_input_shape: given.shape };
-      return add(inModule({ class_name: "Sequential", config }, "keras"), name, [tensor(given)], last.shape);
+      const entry = { ...inModule({ class_name: "Sequential", config }, "keras"), ...keys };
+      return add(entry, name, [tensor(given)], last.shape);
     },
     model: (name, output) => inKerasOrder(name, entries, whole, output),
   };

@@ -1,4 +1,5 @@
 /** @file The classes of KerasHub as values: how the network of each is built from its config. */
+import type { JsonObject } from "../../checkpoint.ts";
 import type { NetworkInput, Output } from "../network.ts";
 import type { HubNetwork } from "./hub-network.ts";
 
@@ -15,6 +16,8 @@ export interface HubBackbone {
   readonly isWithinTask?: boolean;
   /** The key of the config that holds the shape of an image; `image_shape` where absent. */
   readonly shapeKey?: string;
+  /** Returns the config that holds the shape of an image; the backbone's own where absent. */
+  readonly shapeIn?: (config: JsonObject) => JsonObject;
 }
 
 /** A task: a backbone with a head. */
@@ -29,7 +32,7 @@ export interface HubTask {
 export interface HubHead {
   /** Adds the layers behind the backbone and returns the output. */
   build(net: HubNetwork, config: HubNetwork["config"], features: Output): Output;
-  /** Name of the layer with the scores, whose units and activation are arguments of the task. */
+  /** Name of the layer with the scores, whose units or filters and activation are arguments of the task. */
   readonly scores: string;
   /** Name of the backbone's output that the head takes, of a backbone with several. */
   readonly features?: string;

@@ -80,10 +80,10 @@ function expanded(entry: JsonObject): Expanded {
 }
 
 function backboneModel(
-  { build, shapeKey = "image_shape", inputs: given }: HubBackbone,
+  { build, shapeKey = "image_shape", shapeIn = (own) => own, inputs: given }: HubBackbone,
   config: JsonObject,
 ): Built {
-  const sizes = config[shapeKey];
+  const sizes = shapeIn(config)[shapeKey];
   const image = [null, ...(Array.isArray(sizes) ? (sizes as (number | null)[]) : [null, null, 3])];
   const inputs = given ?? [{ shape: image }];
   const net = startedNetwork(inputs, config["dtype"]);
@@ -158,13 +158,14 @@ export function asHubClass(entry: JsonObject): JsonObject | undefined {
 function withHead(entry: JsonObject, given: JsonObject): JsonObject {
   const scores = scoresOf(entry);
   if (!scores) return given;
-  const { units, activation } = scores["config"] as JsonObject;
+  const { units, filters, activation } = scores["config"] as JsonObject;
   const was = scoresOf(expanded({ ...entry, config: given, [argumentsKey]: null }).entry);
   const before = was?.["config"] as JsonObject;
   const takesActivation = taskNamed(String(entry["class_name"]))?.head.hasActivation !== false;
   return {
     ...given,
     ...(units !== before["units"] && { num_classes: units ?? null }),
+    ...(filters !== before["filters"] && { num_classes: filters ?? null }),
     ...(takesActivation && activation !== before["activation"] && { activation: activation ?? null }),
   };
 }
@@ -182,10 +183,11 @@ function scoresOf(entry: JsonObject): JsonObject | undefined {
 function scoresAlike(entry: JsonObject, other: JsonObject): JsonObject {
   const [own, others] = [scoresOf(entry), scoresOf(other)];
   if (!own || !others) return entry;
-  const keys = ["name", "units", "activation", "dtype"];
+  const keys = ["name", "units", "filters", "activation", "dtype"];
   const [mine, theirs] = [own["config"] as JsonObject, others["config"] as JsonObject];
   const isAlike =
-    keys.every((key) => isSame(mine[key] ?? null, theirs[key] ?? null)) && theirs["use_bias"] !== false;
+    keys.every((key) => isSame(mine[key] ?? null, theirs[key] ?? null)) &&
+    (theirs["use_bias"] !== false) === (mine["use_bias"] !== false);
   if (!isAlike) return entry;
   return editLayers(entry, ({ json }) => (json === own ? { ...own, config: theirs } : json));
 }

@@ -1,9 +1,10 @@
 /** @file The network of a class of KerasHub while it is built, and its arguments with checks. */
 import type { Json, JsonObject } from "../../checkpoint.ts";
 import { TopologyError } from "../../errors.ts";
+import type { Shape } from "../../tensor.ts";
 import { isObject } from "../../topology/config-values.ts";
 import { attributeKey, variableKey } from "../../topology/hub-keys.ts";
-import { indexOf, integerArray, type Network, network, type Output } from "../network.ts";
+import { type AddLayer, indexOf, integerArray, type Network, network, type Output } from "../network.ts";
 
 export interface HubNetwork extends Network {
   /** The arguments of the class. */
@@ -38,6 +39,8 @@ export interface HubLayer {
   ): Output;
   /** Adds a composite inside this one. */
   composite(attribute: string, className: string, name: string, given: Output, build: BuildComposite): Output;
+  /** Adds a Sequential, as {@link Network.sequential}. */
+  sequential(attribute: string, name: string, given: Output, build: (add: AddLayer) => void): Output;
   /** Calls an operation of keras.ops, as {@link Network.operation}. */
   readonly operation: Network["operation"];
   readonly operations: Network["operations"];
@@ -102,6 +105,8 @@ function compositeModel(
       const { model, output } = compositeModel(innerClass, own, from, steps, dtype);
       return inner.nested({ ...model, [attributeKey]: attribute }, from, output.shape);
     },
+    sequential: (attribute: string, own: string, from: Output, steps: (add: AddLayer) => void) =>
+      inner.sequential(own, from, steps, { [attributeKey]: attribute }),
     positions: (tokens: Output) => indicesOf(inner, tokens, tokens.shape[1] ?? 1),
     operation: inner.operation,
     operations: inner.operations,
@@ -114,6 +119,39 @@ function compositeModel(
     registered_name: `keras_hub>${className}`,
   };
   return { model, output };
+}
+
+/** An image encoder inside a backbone, built by `build`, which returns its outputs by name. */
+export interface ImageEncoder {
+  /** The argument that holds the encoder's class and arguments. */
+  readonly config: JsonObject;
+  readonly shape: Shape;
+  readonly build: (net: HubNetwork, config: JsonObject) => Readonly<Record<string, Output>>;
+}
+
+/** Calls an image encoder as a functional model of several outputs and returns these by name. */
+export function addEncoder(net: HubNetwork, encoder: ImageEncoder): Readonly<Record<string, Output>> {
+  const { config, shape, build } = encoder;
+  const dtype = config["dtype"] ?? undefined;
+  const inner = hubNetwork(network([{ shape }], dtype ?? undefined), config);
+  const outputs = build(inner, config);
+  const [first] = Object.values(outputs);
+  const called = net.nested(inner.model("functional", outputs), net.input, first?.shape ?? []);
+  const names = Object.keys(outputs).sort();
+  return Object.fromEntries(
+    names.map((name, index) => [name, { ...called, index, shape: outputs[name]?.shape ?? [] }]),
+  );
+}
+
+/** Returns the arguments of the encoder of a backbone. @throws {TopologyError} naming another class than the expected one. */
+export function encoderConfig(config: JsonObject, className: string): JsonObject {
+  const entry = config["image_encoder"] ?? null;
+  const given = isObject(entry) ? entry : {};
+  if (given["class_name"] === className && isObject(given["config"])) return given["config"];
+  throw new TopologyError(
+    `${String(config["name"])}: image_encoder: expected a ${className}, got ${JSON.stringify(given["class_name"] ?? null)}. In Python save the network itself, keras.Model(m.inputs, m.outputs).save("model.keras"), and take that file.`,
+    "unsupported",
+  );
 }
 
 /** Adds a variable as an Embedding of which every row is read: a functional model has no other place for one. */

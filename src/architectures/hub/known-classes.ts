@@ -2,6 +2,7 @@ import { albertBackbone, electraBackbone } from "./albert.ts";
 import { bertBackbone, pooledHead } from "./bert.ts";
 import { cspnetBackbone } from "./cspnet.ts";
 import { debertaBackbone, debertaHead } from "./deberta.ts";
+import { deeplabBackbone, deeplabHead } from "./deeplab.ts";
 import { deitBackbone, deitHead } from "./deit.ts";
 import { densenetBackbone } from "./densenet.ts";
 import { dinov2Backbone } from "./dinov2.ts";
@@ -13,6 +14,7 @@ import { mitBackbone } from "./mit.ts";
 import { mobilenetBackbone, mobilenetHead } from "./mobilenet.ts";
 import { resnetBackbone } from "./resnet.ts";
 import { distilBertBackbone, distilBertHead, robertaBackbone, robertaHead } from "./roberta.ts";
+import { segformerBackbone, segformerHead } from "./segformer.ts";
 import { swinBackbone, swinHead } from "./swin.ts";
 import { vggBackbone, vggHead } from "./vgg.ts";
 import { vitBackbone, vitHead } from "./vit.ts";
@@ -39,6 +41,7 @@ const backbones: readonly HubBackbone[] = [
   bertBackbone,
   cspnetBackbone,
   debertaBackbone,
+  deeplabBackbone,
   deitBackbone,
   densenetBackbone,
   dinov2Backbone,
@@ -50,6 +53,7 @@ const backbones: readonly HubBackbone[] = [
   mobilenetBackbone,
   resnetBackbone,
   robertaBackbone,
+  segformerBackbone,
   swinBackbone,
   vggBackbone,
   vitBackbone,
@@ -81,8 +85,15 @@ const textClassifiers: Readonly<Record<string, HubHead>> = {
   Roberta: robertaHead,
 };
 
+/** Heads of the image segmenters, by the name of their backbone without its ending. */
+const imageSegmenters: Readonly<Record<string, HubHead>> = {
+  DeepLabV3: deeplabHead,
+  SegFormer: segformerHead,
+};
+
 const tasks: readonly HubTask[] = [
   ...tasksOf(imageClassifiers, "ImageClassifier"),
+  ...tasksOf(imageSegmenters, "ImageSegmenter"),
   ...tasksOf(textClassifiers, "TextClassifier"),
 ];
 

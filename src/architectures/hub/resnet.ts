@@ -11,29 +11,40 @@ export const resnetBackbone: HubBackbone = {
   className: "ResNetBackbone",
   networks: "ResNet, ResNetV2, ResNet-vd",
   build: (net, config) => {
-    const filters = numbersOf(config, "stackwise_num_filters");
-    const blocks = numbersOf(config, "stackwise_num_blocks");
-    const strides = numbersOf(config, "stackwise_num_strides");
-    const preActivation = config["use_pre_activation"] === true;
-    const blockType = textOf(config, "block_type");
-    let x = stem(net, config, preActivation);
-    for (const [stack, width] of filters.entries()) {
-      for (let block = 0; block < (blocks[stack] ?? 0); block++) {
-        x = addBlock(net, x, {
-          filters: width,
-          stride: block === 0 ? (strides[stack] ?? 1) : 1,
-          convolvesShortcut: block === 0 && (blockType !== "basic_block" || stack > 0),
-          isBottleneck: blockType.startsWith("bottleneck_block"),
-          isVd: blockType.endsWith("_vd"),
-          preActivation,
-          name: `stack${stack}_block${block}`,
-        });
-      }
-    }
-    if (!preActivation) return x;
+    const x = Object.values(resnetLevels(net, config)).at(-1) ?? net.input;
+    if (config["use_pre_activation"] !== true) return x;
     return net.relu(normalize(net, x, "post_bn"), "post_relu");
   },
 };
+
+/** Adds the stem and the stacks and returns what comes out of each, `P2` and on (`pyramid_outputs`). */
+export function resnetLevels(
+  net: HubNetwork,
+  config: HubNetwork["config"],
+): Readonly<Record<string, Output>> {
+  const filters = numbersOf(config, "stackwise_num_filters");
+  const blocks = numbersOf(config, "stackwise_num_blocks");
+  const strides = numbersOf(config, "stackwise_num_strides");
+  const preActivation = config["use_pre_activation"] === true;
+  const blockType = textOf(config, "block_type");
+  const levels: Record<string, Output> = {};
+  let x = stem(net, config, preActivation);
+  for (const [stack, width] of filters.entries()) {
+    for (let block = 0; block < (blocks[stack] ?? 0); block++) {
+      x = addBlock(net, x, {
+        filters: width,
+        stride: block === 0 ? (strides[stack] ?? 1) : 1,
+        convolvesShortcut: block === 0 && (blockType !== "basic_block" || stack > 0),
+        isBottleneck: blockType.startsWith("bottleneck_block"),
+        isVd: blockType.endsWith("_vd"),
+        preActivation,
+        name: `stack${stack}_block${block}`,
+      });
+    }
+    levels[`P${stack + 2}`] = x;
+  }
+  return levels;
+}
 
 function stem(net: HubNetwork, config: HubNetwork["config"], preActivation: boolean): Output {
   const filters = numbersOf(config, "input_conv_filters");

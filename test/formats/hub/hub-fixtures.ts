@@ -41,8 +41,9 @@ export function hubPath(file: string): string {
   return join(folder, file);
 }
 
+/** Returns a packed array, whose values are the first thousand alone. */
 export function packedTensor({ shape, data }: Packed): Tensor {
-  return float32Tensor(new Float32Array(Uint8Array.from(Buffer.from(data, "base64")).buffer), shape);
+  return { dtype: "float32", shape, data: new Float32Array(Uint8Array.from(Buffer.from(data, "base64")).buffer) };
 }
 
 /** Two images whose values follow from their positions, as in fixtures/make/hub.py. */

@@ -204,7 +204,7 @@ test.each(hubRecords().filter(([, { gradients }]) => gradients !== undefined))(
       weights.map(({ data }, index) => {
         const moved = (after.get(path)?.[index]?.data ?? data) as Float32Array;
         const steps = (data as Float32Array).map((value, at) => (value - (moved[at] ?? 0)) / 1024);
-        return Math.hypot(...steps);
+        return Math.sqrt(steps.reduce((sum, step) => sum + step * step, 0));
       }),
     );
     const largest = gradients.at(-1) ?? 0;
