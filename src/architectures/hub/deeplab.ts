@@ -82,9 +82,9 @@ function convolved(net: HubNetwork, given: Output, filters: number, prefix: stri
 function pyramidPooling(add: HubLayer, given: Output, rates: readonly number[]): Output {
   const [, height = null, width = null, depth = 0] = given.shape;
   const attribute = (index: number): string => elementOf("aspp_parallel_channels", "Sequential", index);
-  const normalized = (step: AddLayer, suffix: string): void => {
-    step("BatchNormalization", {}, `bn_${suffix}`);
-    step("Activation", { activation: "relu" }, `activation_${suffix}`);
+  const normalized = (step: AddLayer, name: (part: string) => string): void => {
+    step("BatchNormalization", {}, name("bn"));
+    step("Activation", { activation: "relu" }, name("activation"));
   };
   const parts = [0, ...rates].map((rate, index) =>
     add.sequential(attribute(index), `aspp_${index + 1}`, given, (step) => {
@@ -93,14 +93,14 @@ function pyramidPooling(add: HubLayer, given: Output, rates: readonly number[]):
           ? { kernel_size: [1, 1] }
           : { kernel_size: [3, 3], padding: "same", dilation_rate: [rate, rate] };
       step("Conv2D", { filters: channels, ...window, use_bias: false }, `aspp_conv_${index + 1}`);
-      normalized(step, `aspp_${index + 1}`);
+      normalized(step, (part) => `aspp_${part}_${index + 1}`);
     }),
   );
   const pooled = add.sequential(attribute(parts.length), "aspp_pooling", given, (step) => {
     step("GlobalAveragePooling2D", { keepdims: false }, "average_pooling");
     step("Reshape", { target_shape: [1, 1, depth ?? 0] }, "reshape");
     step("Conv2D", { filters: channels, kernel_size: [1, 1], use_bias: false }, "conv_pooling");
-    normalized(step, "pooling");
+    normalized(step, (part) => `${part}_pooling`);
   });
   if (height === null || width === null) {
     throw new TopologyError(
@@ -112,7 +112,7 @@ function pyramidPooling(add: HubLayer, given: Output, rates: readonly number[]):
   const all = add(null, "Concatenate", { axis: -1 }, [...parts, spread]);
   return add.sequential("projection", "projection", all, (step) => {
     step("Conv2D", { filters: channels, kernel_size: [1, 1], use_bias: false }, "conv_projection");
-    normalized(step, "projection");
+    normalized(step, (part) => `${part}_projection`);
     step("Dropout", { rate: 0 }, "dropout");
   });
 }

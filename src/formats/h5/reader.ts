@@ -9,10 +9,10 @@ import { keras1ToKeras2 } from "../../topology/dialects/keras1-model.ts";
 import { withSequentialNames } from "../../topology/dialects/sequential.ts";
 import { layersByPath } from "../../topology/layer-graph.ts";
 import { translateCompileConfig } from "../../topology/translate/compile-config.ts";
-import { asOwnLayers } from "../keras/own-variables.ts";
 import { type LayerSlots, layerSlots } from "../layer-slots.ts";
 import { leavesOf, modelTree } from "../model-tree.ts";
 import { notesKey, parseNotes } from "../notes.ts";
+import { leavesInOrder, placeOwnVariables } from "../own-variables.ts";
 import { parsePythonJson } from "../python-json.ts";
 import {
   joinPlacements,
@@ -138,7 +138,7 @@ function placeH5Weights(
   const groups = new Map(names.map((name) => [name, storedInGroup(group, name, label)]));
   const children = (tree.children ?? []).map((child) => {
     const leaves = leavesOf(child);
-    const layers = leaves.flatMap((leaf) => slots.get(leaf.path) ?? []);
+    const layers = leavesInOrder(child).flatMap((leaf) => slots.get(leaf.path) ?? []);
     return { name: child.name, leaves, layers };
   });
   const groupOf = groupNames(children, groups);
@@ -147,10 +147,11 @@ function placeH5Weights(
     const name = groupOf(child);
     const inside = groups.get(name) ?? [];
     const weighs = leaves.some(({ path }) => idfWeights.has(path));
-    const all = weighs ? inside.filter((weight) => !isIdfNameInH5(weight.name)) : inside;
-    const stored = asOwnLayers(leaves, all);
+    const stored = weighs ? inside.filter((weight) => !isIdfNameInH5(weight.name)) : inside;
     groups.delete(name);
-    if (layers.length > 0) placements.push(place(child, layers, stored));
+    const own = placeOwnVariables(leaves, stored);
+    placements.push(own.placement);
+    if (layers.length > 0) placements.push(place(child, layers, own.rest));
   }
   const left = [...groups].filter(([, stored]) => stored.length > 0);
   const problems = left.flatMap(([name, stored]) =>

@@ -5,6 +5,7 @@ import { formatShape, sameShape } from "../../tensor.ts";
 import type { WeightSpec } from "../../topology/layer-spec.ts";
 import { type LayerSlots, layerSlots } from "../layer-slots.ts";
 import { modelTree, type TreeNode } from "../model-tree.ts";
+import { ownVariables, placeVariable } from "../own-variables.ts";
 import {
   joinPlacements,
   type PlacedWeight,
@@ -14,7 +15,6 @@ import {
 } from "../stored-weights.ts";
 import { idfName, storedIdfWeights } from "../vocabularies.ts";
 import { absentLowRank, mergedLowRank } from "./low-rank.ts";
-import { ownVariables, placeVariable } from "./own-variables.ts";
 import { trackedLayout, weightPaths } from "./weight-paths.ts";
 
 /**

@@ -43,7 +43,11 @@ export function hubPath(file: string): string {
 
 /** Returns a packed array, whose values are the first thousand alone. */
 export function packedTensor({ shape, data }: Packed): Tensor {
-  return { dtype: "float32", shape, data: new Float32Array(Uint8Array.from(Buffer.from(data, "base64")).buffer) };
+  return {
+    dtype: "float32",
+    shape,
+    data: new Float32Array(Uint8Array.from(Buffer.from(data, "base64")).buffer),
+  };
 }
 
 /** Two images whose values follow from their positions, as in fixtures/make/hub.py. */
