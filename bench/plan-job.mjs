@@ -1,5 +1,4 @@
 /** One run in a process of its own: prints what its plan predicted and what it took, part by part. */
-import { loadavg } from "node:os";
 import { finetune, freeze, freezeAllButHead, freezeUntil, useEngine } from "../dist/index.js";
 
 const { clock, engine, model, data, cut, batchSize, epochs, folder } = JSON.parse(process.argv[2]);
@@ -14,7 +13,6 @@ if (clock === "cpu") {
 }
 useEngine(engine);
 const policy = cut === "head" ? freezeAllButHead() : cut === "nothing" ? freeze("none") : freezeUntil(cut);
-const load = loadavg()[0];
 const began = performance.now();
 const processorBegan = processorSeconds();
 const since = () => (performance.now() - began) / 1000;
@@ -56,6 +54,7 @@ process.stdout.write(
       epochs: history.map(({ seconds }) => seconds),
     },
     processorSeconds: processorSeconds() - processorBegan,
-    load: Math.max(load, loadavg()[0]),
+    // With what the process took before the run.
+    ownSeconds: processorSeconds(),
   })}\n`,
 );

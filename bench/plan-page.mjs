@@ -11,9 +11,10 @@ const reasons = {};
 /**
  * Returns the page.
  * @param rows Every row with its name, network, engine, cut and job.
- * @param found Runs of each row by its name.
+ * @param all Runs of each row by its name.
  */
-export function planPage(rows, found) {
+export function planPage(rows, all) {
+  const found = new Map([...all].map(([name, runs]) => [name, undisturbed(runs)]));
   const measured = rows.filter(({ name }) => (found.get(name) ?? []).length > 0);
   const outside = measured.filter(({ name }) => figures.some((figure) => isOutside(found.get(name), figure)));
   const triple = (what) => [`${what} predicted`, "measured", "off"];
@@ -66,14 +67,25 @@ function compared(runs, figure) {
   const sign = `${off > 0 ? "+" : ""}${off} %`;
   return [
     text(median(runs.map(({ predicted }) => predicted[figure]))),
-    text(median(runs.map(({ measured }) => measured[figure]))),
+    text(median(runs.map((one) => measuredOf(one, figure)))),
     isOutside(runs, figure) ? `**${sign}**` : sign,
   ];
 }
 
+/** Returns the runs that are known to have had the machine for themselves, all where there is none. */
+function undisturbed(runs) {
+  const alone = runs.filter(({ others }) => others !== undefined);
+  return alone.length > 0 ? alone : runs;
+}
+
+/** Returns a figure as it was measured; of an epoch the median of those after the first, which warms up. */
+function measuredOf({ measured }, figure) {
+  return figure === "epoch" ? median(measured.epochs.slice(1)) : measured[figure];
+}
+
 function percentOff(runs, figure) {
   return Math.round(
-    100 * median(runs.map(({ predicted, measured }) => predicted[figure] / measured[figure] - 1)),
+    100 * median(runs.map((one) => one.predicted[figure] / measuredOf(one, figure) - 1)),
   );
 }
 

@@ -30,11 +30,20 @@ export interface TensorBoard extends Callback {
 const writers = ["train", "validation"] as const;
 const isEventFile = (name: string): boolean => name.startsWith("events.out.tfevents.");
 
+/** Returns the paths of a run's files of events, below its folder. */
+export function eventFiles(folder: string): readonly string[] {
+  return [".", ...writers].flatMap((part) =>
+    namesIn(join(folder, part))
+      .filter(isEventFile)
+      .map((name) => join(part, name)),
+  );
+}
+
 /** Removes the events of an earlier run in the folder, and the folders that hold nothing else. */
 export function removeEvents(folder: string): void {
-  for (const path of [folder, ...writers.map((name) => join(folder, name))]) {
-    for (const name of namesIn(path)) if (isEventFile(name)) rmSync(join(path, name));
-    if (path !== folder && namesIn(path).length === 0) rmSync(path, { recursive: true, force: true });
+  for (const name of eventFiles(folder)) rmSync(join(folder, name));
+  for (const part of writers.map((name) => join(folder, name))) {
+    if (namesIn(part).length === 0) rmSync(part, { recursive: true, force: true });
   }
 }
 

@@ -1,20 +1,19 @@
 /** @file Files that a run writes while it goes, for those who follow it: events.jsonl, and TensorBoard's. */
-import { existsSync, rmSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { EngineInfo } from "../engine/backend.ts";
 import { optionError } from "../options.ts";
 import type { SplitReport } from "../report/run-report.ts";
 import type { TensorBoard } from "../report/tensorboard.ts";
-import { removeEvents, tensorBoard } from "../report/tensorboard.ts";
+import { tensorBoard } from "../report/tensorboard.ts";
 import type { Hyperparameter } from "../report/tensorboard-events.ts";
 import { argumentsOf } from "./arguments.ts";
+import { eventsName, forgetEarlierEvents, putEventsBack, setEventsAside } from "./earlier-events.ts";
 import { openEventFile } from "./event-file.ts";
 import type { RunFolder } from "./folder.ts";
 import { stateFile } from "./kept-arguments.ts";
 import type { PreparedRun } from "./prepare.ts";
 import type { RunTraining } from "./training.ts";
-
-const eventsName = "events.jsonl";
 
 export interface LiveFiles {
   /** The run, which tells the files what happens. */
@@ -43,6 +42,7 @@ export async function openLiveFiles(
   const { path: out } = folder;
   const warn = (what: string) => (reason: string) =>
     onProgress({ kind: "warning", message: `${what} cannot be written, and the run goes on: ${reason}` });
+  if (!isResumed) setEventsAside(out);
   const events = openEventFile(join(out, eventsName), { isResumed, onFailure: warn(eventsName) });
   const { model, data, epochs } = settings;
   const named = (given: unknown): string | null => (typeof given === "string" ? given : null);
@@ -58,7 +58,6 @@ export async function openLiveFiles(
   for (const message of run.messages) events.write({ kind: "note", message });
   for (const message of run.warnings) events.write({ kind: "warning", message });
   events.write({ kind: "plan", plan: run.plan, lines: run.planLines });
-  if (!isResumed) removeEvents(out);
   const board = settings.tensorboard
     ? await tensorBoard({
         folder: out,
@@ -102,13 +101,12 @@ export async function openLiveFiles(
         judged,
         bestEpoch,
       );
+      if (files.length > 0) forgetEarlierEvents(out);
     },
     fail: async (error) => {
       const isKept = isOver || isResumed || existsSync(stateFile(out));
       await finish({ kind: "end", status: "failed", message: textOf(error) }, "failure");
-      if (isKept) return;
-      rmSync(join(out, eventsName), { force: true });
-      removeEvents(out);
+      if (!isKept) putEventsBack(out);
     },
   };
 }

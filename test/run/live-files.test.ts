@@ -94,6 +94,30 @@ describe("events.jsonl", () => {
   });
 });
 
+test("the events of an earlier run stay with its results until another has its own", async () => {
+  const given = { ...options("replaced"), tensorboard: true };
+  await finetune(given);
+  const earlier = [readFileSync(join(given.out, "events.jsonl"), "utf8"), eventFiles(given.out).sort()];
+  let during: readonly string[] = [];
+  const fail = {
+    name: "fail",
+    begin: () => {
+      during = kinds(linesIn(given.out));
+      throw new Error("no");
+    },
+  };
+  await expect(finetune({ ...given, overwrite: true, saveEvery: 0, callbacks: [fail] })).rejects.toThrow(
+    "no",
+  );
+  const left = [readFileSync(join(given.out, "events.jsonl"), "utf8"), eventFiles(given.out).sort()];
+  expect(left).toEqual(earlier);
+  expect(during[0]).toBe("start");
+  expect(during).not.toContain("end");
+  await finetune({ ...given, overwrite: true, seed: 9 });
+  expect(readFileSync(join(given.out, "events.jsonl"), "utf8")).not.toEqual(earlier[0]);
+  expect(readdirSync(given.out).filter((name) => name.startsWith("."))).toEqual([]);
+});
+
 describe("TensorBoard", () => {
   test("gets a file for the run and one for each of training and validation, and another run's are gone", async () => {
     const given = { ...options("board"), tensorboard: true };
