@@ -84,9 +84,7 @@ function measuredOf({ measured }, figure) {
 }
 
 function percentOff(runs, figure) {
-  return Math.round(
-    100 * median(runs.map((one) => one.predicted[figure] / measuredOf(one, figure) - 1)),
-  );
+  return Math.round(100 * median(runs.map((one) => one.predicted[figure] / measuredOf(one, figure) - 1)));
 }
 
 function isOutside(runs, figure) {

@@ -33,7 +33,7 @@ const small = {
 };
 const headEpochs = 8;
 /** Share of the machine that other processes may take during a run that counts. */
-const mostOthers = 0.15;
+const mostOthers = 0.25;
 const networks = {
   ResNet50: { unit: "image", size: 224, jobs: small, cuts: ["head", "conv5", "conv4", "conv3", "nothing"] },
   MobileNetV2: {

@@ -39,6 +39,8 @@ export interface TargetColumn {
   readonly whole?: boolean;
   /** Length of a vector. */
   readonly size?: number;
+  /** Names of a vector's values, where each is a column of the table. */
+  readonly parts?: readonly string[];
   /** The class of each value in a mask. */
   readonly coding?: MaskCoding;
 }

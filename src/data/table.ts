@@ -59,9 +59,10 @@ function asVector(targets: readonly ReadTarget[]): readonly ReadTarget[] {
   const [first, ...more] = targets;
   if (!first || more.length === 0 || targets.some(({ column }) => column.kind !== "numbers")) return targets;
   const values = first.values.map((_, row) => targets.map(({ values: all }) => Number(all[row])));
-  const name = targets.map(({ column }) => column.name).join(", ");
+  const parts = targets.map(({ column }) => column.name);
+  const name = parts.join(", ");
   const whole = targets.every(({ column }) => column.whole === true);
-  return [{ column: { name, kind: "vector", size: targets.length, whole }, values }];
+  return [{ column: { name, kind: "vector", size: targets.length, whole, parts }, values }];
 }
 
 /** Returns whether most texts end in a file's extension, or are single words. */

@@ -293,8 +293,9 @@ export function formatBytes(bytes: number): string {
   return bytes < 999_500_000 ? `${Math.round(bytes / 1e6)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
 }
 
-/** Formats a duration: `4m10s`, `1h05m`, `12s`, `0.4s`. */
+/** Formats a duration: `4m10s`, `1h05m`, `12s`, `0.4s`, `20ms`. */
 export function formatSeconds(seconds: number): string {
+  if (seconds > 0.0005 && seconds < 0.0995) return `${Math.round(1000 * seconds)}ms`;
   if (seconds < 9.95) return `${seconds.toFixed(1)}s`;
   const whole = Math.round(seconds);
   const two = (value: number): string => String(value).padStart(2, "0");

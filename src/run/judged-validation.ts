@@ -95,7 +95,8 @@ async function judgedValidation(
 
 /** Returns the names of the columns that targets are read from; none for other data. */
 function valueNames(dataset: PreparedRun["dataset"]): readonly string[] {
-  return dataset.kind === "arrays" ? [] : (dataset.targetColumns ?? []).map(({ name }) => name);
+  if (dataset.kind === "arrays") return [];
+  return (dataset.targetColumns ?? []).flatMap(({ name, parts = [name] }) => parts);
 }
 
 interface OutputKeeper {

@@ -229,7 +229,9 @@ describe("a table of numbers or texts is arrays", () => {
     const text = "a,u,v\n1,2,3.5\n4,5,6\n";
     const dataset = await arraysOf(text, { x: "a", targets: ["u", "v"], outputs: 1 });
     expect(dataset.targets).toEqual({ dtype: "float32", shape: [2, 2], data: Float32Array.of(2, 3.5, 5, 6) });
-    expect(dataset.targetColumns).toEqual([{ name: "u, v", kind: "vector", size: 2, whole: false }]);
+    expect(dataset.targetColumns).toEqual([
+      { name: "u, v", kind: "vector", size: 2, whole: false, parts: ["u", "v"] },
+    ]);
   });
 
   test("with columns by a pattern, and a column that lists numbers", async () => {

@@ -165,6 +165,9 @@ describe("formatted figures", () => {
   });
 
   test.each<[number, string]>([
+    [0, "0.0s"],
+    [0.0042, "4ms"],
+    [0.099, "99ms"],
     [0.42, "0.4s"],
     [9.94, "9.9s"],
     [9.96, "10s"],

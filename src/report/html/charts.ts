@@ -11,6 +11,8 @@ export interface Series {
   readonly values: readonly (number | null)[];
   readonly isDashed?: boolean;
   readonly isPoints?: boolean;
+  /** Index of its color, from 0. Defaults to a color of its own. */
+  readonly color?: number;
 }
 
 export interface Chart {
@@ -126,7 +128,7 @@ export const chartScript = `
         legend: { live: false },
         cursor: { drag: { x: false, y: false } },
         series: [{ label: chart.xLabel }, ...chart.series.map((series, index) => {
-          const stroke = color(lines[index % lines.length]);
+          const stroke = color(lines[(series.color ?? index) % lines.length]);
           return {
             label: series.label, stroke, width: series.isPoints ? 0 : 2, spanGaps: true,
             ...(series.isDashed && { dash: [6, 4], points: { show: false } }),

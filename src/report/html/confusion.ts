@@ -1,4 +1,4 @@
-import { escaped, percent } from "./markup.ts";
+import { captioned, escaped, percent } from "./markup.ts";
 
 /** At most so many classes are shown as a matrix: those that are confused most. */
 const mostClasses = 25;
@@ -22,7 +22,8 @@ export function confusionTable(labels: readonly string[], confusion: readonly (r
   });
   const left = labels.length - shown.length;
   const caption = `Rows are true classes, columns predicted ones${left > 0 ? `; ${left} classes with fewer mistakes are left out` : ""}.`;
-  return `<div class="scroll" tabindex="0" role="region" aria-label="Confusion matrix"><table class="confusion"><caption>${caption}</caption><thead><tr><th scope="col">true \\ predicted</th>${head}</tr></thead><tbody>${rows.join("")}</tbody></table></div>`;
+  const table = `<table class="confusion" aria-label="Confusion matrix"><thead><tr><th scope="col">true \\ predicted</th>${head}</tr></thead><tbody>${rows.join("")}</tbody></table>`;
+  return captioned(caption, table);
 }
 
 /** Returns the classes in their order, or where there are many those with the most mistakes. */

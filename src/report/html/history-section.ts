@@ -23,13 +23,14 @@ export function historyCharts(runs: readonly NamedHistory[], charts: ChartList):
     yLabel: title,
     x,
     marks,
-    series: runs.flatMap(({ name, history }) =>
+    series: runs.flatMap(({ name, history }, run) =>
       keys
         .filter(([key]) => history.some((epoch) => epoch[key] !== undefined))
         .map(([key, label]) => ({
           label: runs.length > 1 ? [name, label].filter((part) => part !== "").join(" ") : label,
           values: x.map((epoch) => history[epoch - 1]?.[key] ?? null),
-          isDashed: runs.length > 1 && !key.startsWith("val_"),
+          // Of several runs each has a color, its training figures are dashed.
+          ...(runs.length > 1 && { color: run, isDashed: names.includes(key) }),
         })),
     ),
   });

@@ -41,7 +41,24 @@ export function table(
     const cells = rest.map((cell, index) => `<td${mark(index + 1)}>${cell}</td>`).join("");
     return `<tr><th scope="row"${mark(0)}>${first}</th>${cells}</tr>`;
   });
-  return `<div class="scroll" tabindex="0" role="region" aria-label="${escaped(caption)}"><table><caption>${escaped(caption)}</caption><thead><tr>${headers}</tr></thead><tbody>${body.join("")}</tbody></table></div>`;
+  return captioned(
+    escaped(caption),
+    `<table aria-label="${escaped(caption)}"><thead><tr>${headers}</tr></thead><tbody>${body.join("")}</tbody></table>`,
+  );
+}
+
+/** Returns a table under its caption, which stays in sight where the table is scrolled sideways. */
+export function captioned(caption: string, table: string): string {
+  return `<p class="caption">${caption}</p><div class="scroll" tabindex="0" role="region" aria-label="${caption}">${table}</div>`;
+}
+
+/** Returns the moment of an ISO 8601 text as a person reads it: `30 November 2026, 07:27 UTC`. */
+export function moment(iso: string): string {
+  const date = new Date(iso);
+  if (Number.isNaN(date.getTime())) return iso;
+  const day = { day: "numeric", month: "long", year: "numeric", timeZone: "UTC" } as const;
+  const time = { hour: "2-digit", minute: "2-digit", hour12: false, timeZone: "UTC" } as const;
+  return `${date.toLocaleDateString("en-GB", day)}, ${date.toLocaleTimeString("en-GB", time)} UTC`;
 }
 
 /** A part of the page with a heading; empty where there is nothing to show. */

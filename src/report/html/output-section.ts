@@ -88,12 +88,12 @@ function calibrationPart({ calibration }: OutputReport, charts: ChartList): stri
     ],
   });
   const rows = filled.map(({ from, to, count, confidence, accuracy }) => [
-    `${percent(from)} to ${percent(to)}`,
+    `${Math.round(100 * from)}–${percent(to)}`,
     figure(count),
     percent(confidence),
     percent(accuracy),
   ]);
-  return `<p>Expected calibration error ${percent(calibration.expectedError)}: so far confidence and accuracy are apart on average.</p><div class="charts">${chart}<div>${table("Samples by the confidence of the prediction.", ["confidence", "samples", "mean confidence", "accuracy"], rows, new Set([1, 2, 3]))}</div></div>`;
+  return `<p>Confidence and accuracy are ${percent(calibration.expectedError)} apart on average (expected calibration error).</p><div class="charts">${chart}<div>${table("Samples by the confidence of the prediction.", ["confidence", "samples", "mean confidence", "accuracy"], rows, new Set([1, 2, 3]))}</div></div>`;
 }
 
 function scatterPart({ label, points: given }: Scatter, charts: ChartList): string {

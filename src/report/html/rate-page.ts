@@ -1,7 +1,7 @@
 /** @file Page of a learning-rate search: one file without a network. */
 import type { RatePoint, RateSuggestions } from "../../training/rate-suggestions.ts";
 import { chartList } from "./charts.ts";
-import { escaped, figure, section, table } from "./markup.ts";
+import { escaped, figure, moment, section, table } from "./markup.ts";
 import { htmlPage } from "./report-page.ts";
 
 /** Results of a search, as its folder keeps them. */
@@ -69,6 +69,6 @@ export function ratePage(report: RateReport): string {
     new Set([0, 1, 2]),
   );
   const all = `<details><summary>All settings</summary><pre>${escaped(JSON.stringify(settings, null, 2))}</pre></details>`;
-  const body = `<header><h1>${escaped(title)}</h1><p class="muted">${escaped(finished)}</p></header><main>${section("curve", "Curve", `<div class="charts">${chart}</div>${suggested}`)}${section("steps", "Steps", values)}${section("repeat", "Settings", all)}</main>`;
+  const body = `<header><h1>${escaped(title)}</h1><p class="muted">${escaped(moment(finished))}</p></header><main>${section("curve", "Curve", `<div class="charts">${chart}</div>${suggested}`)}${section("steps", "Steps", values)}${section("repeat", "Settings", all)}</main>`;
   return htmlPage(title, body, charts);
 }

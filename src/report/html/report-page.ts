@@ -3,7 +3,7 @@ import type { RunReport, StripLayer } from "../run-report.ts";
 import type { ChartList } from "./charts.ts";
 import { chartLibrary, chartList, chartScript } from "./charts.ts";
 import { historyCharts } from "./history-section.ts";
-import { escaped, figure, section, table } from "./markup.ts";
+import { escaped, figure, moment, section, table } from "./markup.ts";
 import { outputParts } from "./output-section.ts";
 import { pageStyle } from "./style.ts";
 
@@ -26,7 +26,7 @@ export function reportPage(report: RunReport): string {
   ];
   const shown = sections.filter(([, , content]) => content !== "");
   const links = shown.map(([id, title]) => `<li><a href="#${id}">${escaped(title)}</a></li>`).join("");
-  const body = `<header><h1>${escaped(report.title)}</h1><p class="muted">${escaped(report.finished)}</p>${cards(report)}<nav aria-label="Sections"><ul>${links}</ul></nav></header><main>${shown.map((parts) => section(...parts)).join("")}</main>`;
+  const body = `<header><h1>${escaped(report.title)}</h1><p class="muted">${escaped(moment(report.finished))}</p>${cards(report)}<nav aria-label="Sections"><ul>${links}</ul></nav></header><main>${shown.map((parts) => section(...parts)).join("")}</main>`;
   return htmlPage(report.title, body, charts);
 }
 

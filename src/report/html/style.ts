@@ -27,11 +27,11 @@ nav ul { list-style: none; display: flex; flex-wrap: wrap; gap: 4px 16px; paddin
 .cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); gap: 12px; margin: 20px 0 0; padding: 0; }
 .cards div { background: var(--card); border-radius: 8px; padding: 10px 14px; }
 .cards dt { color: var(--muted); font-size: 13px; } .cards dd { margin: 0; font-size: 20px; font-weight: 600; }
-.charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 420px), 1fr)); gap: 20px; }
+.charts { margin: 0 0 20px; display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 420px), 1fr)); gap: 20px; }
 figure { margin: 0; min-width: 0; } figcaption { font-weight: 600; margin-bottom: 4px; }
 .scroll { overflow-x: auto; margin: 0 0 16px; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-caption { text-align: left; white-space: nowrap; color: var(--muted); padding-bottom: 6px; }
+.caption { color: var(--muted); margin: 0 0 6px; }
 th[scope=row] { overflow-wrap: normal; white-space: nowrap; }
 th, td { padding: 5px 12px 5px 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--grid); font-weight: 400; }
 thead th { font-weight: 600; color: var(--muted); }
@@ -52,6 +52,7 @@ pre { background: var(--card); border-radius: 8px; padding: 12px; overflow-x: au
 .side-by-side { display: grid; grid-template-columns: repeat(3, minmax(0, 1fr)); gap: 8px; max-width: 520px; }
 .side-by-side img { border: 1px solid var(--grid); width: 100%; aspect-ratio: var(--aspect); object-fit: fill; display: block; border-radius: 4px; } .mask { image-rendering: pixelated; }
 .side-by-side figcaption { font-size: 12px; font-weight: 400; color: var(--muted); margin: 2px 0 0; }
+tr:has(img.small) > * { vertical-align: middle; }
 img.small { height: 40px; width: auto; border-radius: 4px; vertical-align: middle; margin: 2px 8px 2px 0; }
 .confusion th[scope=row] { min-width: 0; } th:has(img.small) { white-space: nowrap; }
 .strip { display: flex; height: 44px; border-radius: 6px; overflow: hidden; margin-bottom: 6px; border: 1px solid var(--grid); }
@@ -60,6 +61,10 @@ img.small { height: 40px; width: auto; border-radius: 4px; vertical-align: middl
 .key { display: flex; flex-wrap: wrap; gap: 4px 18px; padding: 0; margin: 0 0 14px; list-style: none; font-size: 13px; }
 .key i { display: inline-block; width: 12px; height: 12px; border-radius: 3px; margin-right: 6px; vertical-align: -1px; }
 .u-legend { font-size: 12px; text-align: left; } .u-legend th { font-weight: 400; border: 0; padding: 0 4px; } .u-legend td { border: 0; padding: 0 8px 0 0; }
-@media (max-width: 480px) { th[scope=row] { white-space: normal; min-width: 14ch; } body { padding: 16px 12px 48px; } h1 { font-size: 22px; } .cards dd { font-size: 17px; } }
-@media print { .scroll { overflow: visible; } .samples li, .masks li, figure, tr { break-inside: avoid; } h2, h3 { break-after: avoid; } nav { display: none; } body { max-width: none; } }
+@media (max-width: 480px) {
+  body { padding: 16px 12px 48px; } h1 { font-size: 22px; } .cards dd { font-size: 17px; }
+  table { font-size: 13px; } th, td { padding: 5px 8px 5px 0; } thead th { white-space: normal; }
+  th[scope=row] { white-space: normal; min-width: 9ch; } th:has(img.small) { white-space: normal; min-width: 14ch; } td { min-width: 7ch; }
+}
+@media print { .scroll { overflow: visible; } td, th, th[scope=row] { white-space: normal; min-width: 0; } .samples li, .masks li, figure, tr { break-inside: avoid; } h2, h3 { break-after: avoid; } nav { display: none; } body { max-width: none; } }
 `;
