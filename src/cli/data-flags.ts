@@ -66,7 +66,7 @@ export const imageFlags: OptionFlags = {
 export const dataFlags: OptionFlags = {
   data: sets(
     "data",
-    "Folder of class folders, or of train/ and val/ with class folders, with images, or with .txt files for a model that takes texts; or a table .csv, .tsv, .jsonl; required",
+    "Folder of class folders, or of train/ and val/ with class folders, with images, or with .txt files for a model that takes texts; or a table .csv, .tsv, .jsonl; on a disk or at s3://bucket/prefix; required",
     "DIR|TABLE",
     { group: data },
   ),

@@ -9,13 +9,18 @@ const output = "Output";
 
 /** Flags of the feature cache. */
 export const cacheFlags: OptionFlags = {
-  cache: sets("cache", "Folder of the feature cache", "DIR", {
-    group: cache,
-    otherwise: "features in KERAS_FINETUNE_HOME, else in ~/.cache/keras-finetune",
-  }),
+  cache: sets(
+    "cache",
+    "Folder of the feature cache, or a place in a bucket: s3://bucket/prefix",
+    "DIR|s3://…",
+    {
+      group: cache,
+      otherwise: "features in KERAS_FINETUNE_HOME, else in ~/.cache/keras-finetune",
+    },
+  ),
   "cache-max": sets(
     "cacheMax",
-    "Size of the whole cache; the least recently used features go first",
+    "Size of the whole cache; the least recently used features go first. For a cache on a disk",
     "SIZE",
     {
       group: cache,

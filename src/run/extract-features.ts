@@ -29,7 +29,7 @@ import { extractShard } from "./extract-shard.ts";
 import { checkOf } from "./settings.ts";
 
 export interface ExtractOptions extends Omit<FileOptions, "batchSize" | "onWarning"> {
-  /** Folder of the feature cache; false for none; by default the user's cache folder. Arrays are not cached. */
+  /** Folder of the feature cache, or `s3://bucket/prefix`; false for none; by default the user's cache folder. Arrays are not cached. */
   readonly cache?: string | false | undefined;
   /** Bytes that the whole cache may hold; 10 GB by default. */
   readonly cacheMax?: number | undefined;

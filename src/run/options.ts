@@ -138,9 +138,9 @@ export interface FinetuneOptions {
   readonly exif?: boolean | undefined;
   /** Ends the run at a file that cannot be used, which is otherwise skipped and listed. Defaults to false. */
   readonly strictData?: boolean | undefined;
-  /** Folder of the feature cache, or false for none. Defaults to a folder in `KERAS_FINETUNE_HOME`, else in the user's cache folder. */
+  /** Folder of the feature cache, or `s3://bucket/prefix`, or false for none. Defaults to a folder in `KERAS_FINETUNE_HOME`, else in the user's cache folder. */
   readonly cache?: string | false | undefined;
-  /** Bytes of the whole feature cache; the least recently used features go first. Defaults to 10 GB. */
+  /** Bytes of the whole feature cache; the least recently used features go first. Defaults to 10 GB; a cache in a bucket has no limit. */
   readonly cacheMax?: number | undefined;
   /** Number format of cached features. `float16` halves the size and rounds. Defaults to `float32`. */
   readonly cacheDtype?: "float32" | "float16" | undefined;

@@ -246,6 +246,25 @@ describe.skipIf(!serverProgram)("an extraction whose server or machine dies", ()
     expect(cached).toBeGreaterThanOrEqual(stored * 40);
   });
 
+  test("stopped by SIGTERM stores what it has computed before it ends", async () => {
+    const data = await noise();
+    let isSent = false;
+    const stopped = await runCli(extraction(data), {
+      env,
+      watch: (written, send) => {
+        if (isSent || !/features +\d{2,} ?\/140/.test(written)) return;
+        isSent = true;
+        send("SIGTERM");
+      },
+    });
+    expect(stopped.code).toBe(143);
+    expect(packs().length).toBeGreaterThan(0);
+    const next = await finetune(extraction(data));
+    const { samples, cached } = JSON.parse(next.stdout);
+    expect(samples).toBe(count);
+    expect(cached).toBeGreaterThanOrEqual(10);
+  });
+
   test("killed by force loses what it had not stored, and no more", async () => {
     const data = await noise();
     const bin = fileURLToPath(new URL("../../bin/finetune.js", import.meta.url));
