@@ -56,6 +56,8 @@ export type {
 export { engineInfo, useEngine } from "./engine/backend.ts";
 export type { SetupOptions, SetupReport, SetupStep } from "./engine/setup.ts";
 export { setupEngine } from "./engine/setup.ts";
+export type { OnnxSetupOptions, OnnxSetupReport } from "./engine/setup-onnx.ts";
+export { setupOnnxRuntime } from "./engine/setup-onnx.ts";
 export type { Axis, EngineTensor, Operand, TensorOperations } from "./engine/tensor-operations.ts";
 export { DataError, KerasFileError, MachineError, TopologyError, UsageError } from "./errors.ts";
 export type { InferenceForm } from "./features/inference-forms.ts";

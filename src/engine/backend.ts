@@ -6,6 +6,7 @@ import { registerGradients } from "./gradients/rules.ts";
 import { registerOwnKernels } from "./kernels/register.ts";
 import { loadNativeEngine, nativeBackendName, nativeCandidates } from "./native-engine.ts";
 import { registerNativeKernels } from "./native-kernels.ts";
+import { onnxRuntimeVersion } from "./onnx-runtime.ts";
 import { tf } from "./tf.ts";
 import { startWasmEngine } from "./wasm-engine.ts";
 import { startWebgpuEngine } from "./webgpu-engine.ts";
@@ -31,6 +32,8 @@ export interface EngineInfo {
   /** The names that the GPU's driver gives the GPU and itself, for webgpu. */
   readonly adapter?: string;
   readonly driver?: string;
+  /** The version of ONNX Runtime that frozen layers run on, beside wasm where `finetune setup --onnx` has installed it. */
+  readonly onnx?: string;
   /** The folder that the binding, the GPU's packages or the WebAssembly binary were loaded from. */
   readonly path: string;
   readonly threads: number;
@@ -113,8 +116,16 @@ export function ensureEngine(): Promise<EngineInfo> {
 }
 
 /** Returns the versions that an engine's numbers may depend on: another GPU or driver rounds in other places. */
-export function engineVersion({ tfjs, tensorflow, adapter, driver }: EngineInfo): string {
-  return tensorflow ?? [tfjs, adapter, driver].filter((part) => part !== undefined).join(" ");
+export function engineVersion({ tfjs, tensorflow, adapter, driver, onnx }: EngineInfo): string {
+  return (
+    tensorflow ??
+    [tfjs, adapter, driver, onnx && `onnxruntime ${onnx}`].filter((part) => part !== undefined).join(" ")
+  );
+}
+
+/** Returns the threads that ONNX Runtime computes frozen layers on; null where the engine does. */
+export function onnxThreads(): number | null {
+  return running?.onnx === undefined ? null : running.threads;
 }
 
 async function start(): Promise<EngineInfo> {
@@ -223,9 +234,11 @@ async function startWasm(
 ): Promise<EngineInfo> {
   const { path, threads, singleThreaded } = await startWasmEngine(chosenThreads());
   const reason = choice === "wasm" ? origin : "no faster engine works here";
+  const onnx = onnxRuntimeVersion();
   return {
     name: "wasm",
     tfjs: tf.version_core,
+    ...(onnx !== undefined && { onnx }),
     path,
     threads,
     reason: singleThreaded ? `${reason}; threads do not start here: ${singleThreaded}` : reason,

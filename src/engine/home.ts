@@ -42,6 +42,19 @@ export function installedGpuEngine(home: string): { readonly folder: string } | 
   return record && { folder: record.folder };
 }
 
+/** Returns the path of the file that names the folder with ONNX Runtime, replaced in the same way. */
+export function onnxRecordPath(home: string): string {
+  return join(home, "onnx.json");
+}
+
+/** Returns the ONNX Runtime that `setupOnnxRuntime` installed in `home`, undefined if there is none. */
+export function installedOnnxRuntime(
+  home: string,
+): { readonly folder: string; readonly version: string } | undefined {
+  const record = recordAt<{ readonly folder: string; readonly version: string }>(onnxRecordPath(home));
+  return record && { folder: record.folder, version: String(record.version ?? "unknown") };
+}
+
 /** Reads a record whose `folder` lies beside it, undefined if there is none. */
 function recordAt<Record extends { readonly folder: string }>(
   path: string,

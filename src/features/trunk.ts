@@ -1,4 +1,5 @@
 import type { Weights } from "../checkpoint.ts";
+import { onnxThreads } from "../engine/backend.ts";
 import type { tf } from "../engine/tf.ts";
 import { repeatable } from "../engine/webgpu/repeatable.ts";
 import type { Partition } from "../freeze/partition.ts";
@@ -11,6 +12,7 @@ import type { TensorRef } from "../topology/layer-graph.ts";
 import type { RewrittenGraph } from "../topology/rewrites/fold-batch-norm.ts";
 import { inferenceForm } from "../topology/rewrites/inference-form.ts";
 import type { CutModel } from "./cut.ts";
+import { type OnnxTrunk, openOnnxTrunk } from "./onnx-trunk.ts";
 import { drawingProgram, runDrawing } from "./views/model-layers.ts";
 import type { DrawnView } from "./views/view.ts";
 
@@ -104,19 +106,31 @@ function formOf(
   });
 }
 
+/** Puts the static part on the engine; on ONNX Runtime where that is installed beside wasm and gives the same features. */
 export function createTrunk({ program, weights }: StaticProgram): Trunk {
   const drawing = drawingProgram(program);
   const uploaded: LayerWeights = uploadWeights(
     weights,
     program.nodes.map((node) => node.layer),
   );
+  const compute = (inputs: readonly tf.Tensor[]): tf.Tensor[] => runProgram(program, inputs, uploaded);
+  // What has no weights costs less than handing tensors over.
+  const threads = uploaded.size > 0 ? onnxThreads() : null;
+  let onnx: Promise<OnnxTrunk | null> | undefined;
   return {
-    run: (inputs, views) =>
-      repeatable(() =>
-        drawing && views?.some(({ view }) => view !== 0)
-          ? runDrawing(drawing, inputs, uploaded, views)
-          : runProgram(program, inputs, uploaded),
-      ),
-    dispose: () => disposeWeights(uploaded),
+    run: async (inputs, views) => {
+      if (drawing && views?.some(({ view }) => view !== 0))
+        return repeatable(() => runDrawing(drawing, inputs, uploaded, views));
+      if (threads !== null) onnx ??= openOnnxTrunk({ program, weights }, inputs, threads, compute);
+      const elsewhere = await onnx;
+      return elsewhere ? elsewhere.run(inputs) : repeatable(() => compute(inputs));
+    },
+    dispose: () => {
+      void onnx?.then(
+        (trunk) => trunk?.dispose(),
+        () => {},
+      );
+      disposeWeights(uploaded);
+    },
   };
 }

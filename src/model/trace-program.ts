@@ -1,6 +1,6 @@
 /** @file A model as plain operations, found by running it: every layer and operation that can be computed can be traced. */
 
-import type { Checkpoint } from "../checkpoint.ts";
+import type { Checkpoint, Weights } from "../checkpoint.ts";
 import { ensureEngine } from "../engine/backend.ts";
 import { tf } from "../engine/tf.ts";
 import type { Trace, TracedId, TracedTensor } from "../engine/trace.ts";
@@ -15,10 +15,13 @@ import type {
   ValueType,
 } from "../formats/onnx/tensor-program.ts";
 import { optionSetTo } from "../options.ts";
+import type { DType } from "../tensor.ts";
 import { layerGraph } from "../topology/build-graph.ts";
 import type { GraphEndpoint, LayerGraph } from "../topology/layer-graph.ts";
 import { requireSupported } from "../topology/support.ts";
 import { inferenceProgram } from "./inference-program.ts";
+import type { Program } from "./program.ts";
+import type { ContextOf } from "./run-program.ts";
 import { runProgram } from "./run-program.ts";
 import { disposeWeights, uploadWeights } from "./uploads.ts";
 
@@ -44,10 +47,45 @@ export async function traceProgram(
   await ensureEngine();
   const graph = layerGraph(checkpoint);
   requireSupported(graph);
-  const [first, second] = batchSizes.map((samples) =>
-    whereReadAtOnce(() => tracedRun(graph, checkpoint, samples, options)),
+  const { program, weights, contextOf } = inferenceProgram(graph, checkpoint.weights);
+  const inputs = graph.inputs.map(({ name, ref }) => {
+    const declared = graph.nodes[ref.node]?.outputs[ref.output]?.dtype;
+    return {
+      name,
+      declared: declared === "string" || declared === undefined ? ("float32" as const) : declared,
+    };
+  });
+  const traced = { name: graph.name, inputs, outputs: graph.outputs.map(({ name }) => name) };
+  return tracedTwice({ ...traced, program, weights, contextOf }, options.kernels, (samples) =>
+    graph.inputs.map((input) => tf.zeros<tf.Rank>(inputShape(graph, input, samples, options.imageSize))),
   );
-  return merged(graph, first!, second!);
+}
+
+/** A program that is traced, with the weights that it runs on. */
+export interface TracedPart {
+  readonly name: string;
+  /** The program's inputs in order, with the data type that the model declares. */
+  readonly inputs: readonly { readonly name: string; readonly declared: DType }[];
+  /** Names of the program's outputs in order. */
+  readonly outputs: readonly string[];
+  readonly program: Program;
+  readonly weights: Weights;
+  readonly contextOf: ContextOf;
+}
+
+/**
+ * Returns a part of a model as operations on tensors, the batch free. It runs twice, on what `feedsOf` gives for two and for three samples.
+ * @throws {TopologyError} naming the layer where operations depend on values.
+ */
+export function tracedTwice(
+  part: TracedPart,
+  kernels: ReadonlySet<string>,
+  feedsOf: (samples: number) => readonly tf.Tensor[],
+): TensorProgram {
+  const [first, second] = batchSizes.map((samples) =>
+    whereReadAtOnce(() => tracedRun(part, feedsOf(samples), kernels)),
+  );
+  return merged(part, first!, second!);
 }
 
 interface TracedRun {
@@ -57,18 +95,16 @@ interface TracedRun {
   readonly weights: ReadonlyMap<TracedId, string>;
 }
 
+/** Runs the part on feeds, which it disposes. */
 function tracedRun(
-  graph: LayerGraph,
-  checkpoint: Checkpoint,
-  samples: number,
-  { kernels, imageSize }: TraceProgramOptions,
+  { program, weights: values, contextOf }: TracedPart,
+  feeds: readonly tf.Tensor[],
+  kernels: ReadonlySet<string>,
 ): TracedRun {
-  const { program, weights: values, contextOf } = inferenceProgram(graph, checkpoint.weights);
   const weights = uploadWeights(
     values,
     program.nodes.map((node) => node.layer),
   );
-  const feeds = graph.inputs.map((input) => tf.zeros<tf.Rank>(inputShape(graph, input, samples, imageSize)));
   const names = [...weights].flatMap(([path, layer]) =>
     Object.entries(layer).map(([name, { id }]) => [id, `${path}/${name}`] as const),
   );
@@ -130,20 +166,17 @@ function inputShape(
 }
 
 /** Puts two runs together. @throws {TopologyError} where they differ in more than the batch. */
-function merged(graph: LayerGraph, first: TracedRun, second: TracedRun): TensorProgram {
+function merged(part: TracedPart, first: TracedRun, second: TracedRun): TensorProgram {
   const [a, b] = [first.trace, second.trace];
   const pair = (one: TracedTensor, two: TracedTensor): ProgramValue => ({
     id: one.id,
     shape: one.shape.map((size, axis) => sizeOf(size, two.shape[axis] ?? size)),
     dtype: valueType(one.dtype),
   });
-  const named = (endpoint: GraphEndpoint, value: ProgramValue) => ({ ...value, name: endpoint.name });
-  const inputs = first.inputs.map((input, index) => {
-    const endpoint = graph.inputs[index]!;
-    const declared = graph.nodes[endpoint.ref.node]?.outputs[endpoint.ref.output]?.dtype;
-    const value = named(endpoint, pair(input, second.inputs[index]!));
-    return { ...value, declared: declared === "string" || declared === undefined ? "float32" : declared };
-  });
+  const inputs = first.inputs.map((input, index) => ({
+    ...pair(input, second.inputs[index]!),
+    ...part.inputs[index]!,
+  }));
   const constants = new Map<TracedId, ProgramConstant>();
   const addConstant = (id: TracedId, twin: TracedId | undefined, layer: string): void => {
     const [one, two] = [a.constants.get(id), twin === undefined ? undefined : b.constants.get(twin)];
@@ -170,11 +203,11 @@ function merged(graph: LayerGraph, first: TracedRun, second: TracedRun): TensorP
     };
   });
   const outputs = a.outputs.map((output, index) => {
-    const endpoint = graph.outputs[index]!;
-    addConstant(output.id, b.outputs[index]!.id, endpoint.name);
-    return named(endpoint, pair(output, b.outputs[index]!));
+    const name = part.outputs[index]!;
+    addConstant(output.id, b.outputs[index]!.id, name);
+    return { ...pair(output, b.outputs[index]!), name };
   });
-  return { name: graph.name, inputs, outputs, nodes, constants };
+  return { name: part.name, inputs, outputs, nodes, constants };
 }
 
 function firstDifference(a: Trace, b: Trace): string {
