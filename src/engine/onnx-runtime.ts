@@ -2,6 +2,7 @@
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { MachineError } from "../errors.ts";
+import { optionName } from "../options.ts";
 import { engineHome, installedOnnxRuntime } from "./home.ts";
 
 /** The part of onnxruntime-node that is used. */
@@ -51,7 +52,7 @@ export function loadOnnxRuntime(folder?: string): OnnxRuntime {
     return { createSession: (model, threads) => sessionOf(library, model, threads) };
   } catch (error) {
     throw new MachineError(
-      `${place}: ONNX Runtime does not load: ${(error as Error).message.split("\n")[0]}. Run \`finetune setup --onnx\` again, or set KERAS_FINETUNE_ONNX=0.`,
+      `${place}: ONNX Runtime does not load: ${(error as Error).message.split("\n")[0]}. Install it again (\`finetune setup\`, ${optionName("onnx")}), or set KERAS_FINETUNE_ONNX=0.`,
       "onnx-runtime",
     );
   }

@@ -1,6 +1,7 @@
 /** @file Classes of KerasHub as functional models: built from their arguments, and found again in a functional model. */
 import type { Json, JsonObject } from "../../checkpoint.ts";
 import { TopologyError } from "../../errors.ts";
+import { optionName } from "../../options.ts";
 import { isObject } from "../../topology/config-values.ts";
 import { editLayers, entryName, layersOf, withLayers } from "../../topology/edit-config.ts";
 import { argumentsKey, attributeKey, classKey, variableKey } from "../../topology/hub-keys.ts";
@@ -205,7 +206,7 @@ export function withoutHub(modelConfig: JsonObject): JsonObject {
     ({ path, json }) => {
       if (!layersOfHub.has(json["class_name"] ?? null)) return plainEntry(json);
       throw new TopologyError(
-        `${path}: KerasHub's ${String(json["class_name"])} is no layer of Keras, so that the model cannot be a plain one. Leave out --flat and write .keras.`,
+        `${path}: KerasHub's ${String(json["class_name"])} is no layer of Keras, so that the model cannot be a plain one. Leave out ${optionName("flat")} and write .keras.`,
         "not-of-keras",
       );
     },
