@@ -121,5 +121,7 @@ test("where its features are others than the engine's, the engine computes them"
 
 test("an installation that does not load is an error that says what to do", async () => {
   writeFileSync(join(home, "onnx.json"), JSON.stringify({ folder: "onnx-none", version: "9.9.9" }));
-  await expect(features()).rejects.toThrow(/onnx-none: ONNX Runtime does not load: .*Install it again \(`finetune setup`, onnx\)/);
+  await expect(features()).rejects.toThrow(
+    /onnx-none: ONNX Runtime does not load: .*Install it again \(`finetune setup`, onnx\)/,
+  );
 });

@@ -3,6 +3,7 @@
  * are read.
  */
 import { MachineError } from "../../errors.ts";
+import { optionName } from "../../options.ts";
 import { megabytes, outOfMemory } from "../out-of-memory.ts";
 import type { BufferManager, GpuDevice } from "./gpu-types.ts";
 
@@ -22,7 +23,7 @@ export function watchFailures(device: GpuDevice, buffers: BufferManager): GpuFai
   });
   void device.lost.then(({ reason, message }) => {
     loss = new MachineError(
-      `webgpu engine: device: expected it to stay, got it lost (${reason}: ${message}). Run again, with --resume where states were saved, or use another engine.`,
+      `webgpu engine: device: expected it to stay, got it lost (${reason}: ${message}). Run again, with ${optionName("resume")} where states were saved, or use another engine.`,
       "gpu-lost",
     );
   });
