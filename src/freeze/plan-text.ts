@@ -142,7 +142,7 @@ function costLines(plan: FinetunePlan, cost: PlannedCost, context: PlanContext):
       : `a step of ${context.batchSize} ${context.unit ?? "images"}`;
   return [
     cacheLine(plan, cost, context),
-    `cost      per epoch ${percent(cost.epochRatio)} of full training (predicted ${factor(speedUp)}), ${formatSeconds(cost.epochSeconds)}${once}`,
+    `cost      per epoch ${percent(cost.epochRatio)} of full training (predicted ${factor(speedUp)}), ${formatDuration(cost.epochSeconds)}${once}`,
     `memory    ${batch} holds ${formatBytes(cost.stepBytes)}${insteadOf(cost.wholeStepBytes)}${ofProcess(cost.processBytes)}`,
     ...(cost.run ? [timeLine(cost.run, context), ...diskLines(cost, cost.run, context)] : []),
   ];
@@ -293,9 +293,13 @@ export function formatBytes(bytes: number): string {
   return bytes < 999_500_000 ? `${Math.round(bytes / 1e6)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
 }
 
-/** Formats a duration: `4m10s`, `1h05m`, `12s`, `0.4s`, `20ms`. */
+/** Formats a duration as `formatSeconds` does, a moment in milliseconds: `20ms`. */
+export function formatDuration(seconds: number): string {
+  return seconds > 0.0005 && seconds < 0.0995 ? `${Math.round(1000 * seconds)}ms` : formatSeconds(seconds);
+}
+
+/** Formats a duration: `4m10s`, `1h05m`, `12s`, `0.4s`. */
 export function formatSeconds(seconds: number): string {
-  if (seconds > 0.0005 && seconds < 0.0995) return `${Math.round(1000 * seconds)}ms`;
   if (seconds < 9.95) return `${seconds.toFixed(1)}s`;
   const whole = Math.round(seconds);
   const two = (value: number): string => String(value).padStart(2, "0");

@@ -1,5 +1,5 @@
 import type { FinetunePlan } from "../freeze/plan.ts";
-import { formatBytes, formatSeconds } from "../freeze/plan-text.ts";
+import { formatBytes, formatDuration } from "../freeze/plan-text.ts";
 import type { CostRow } from "../report/run-report.ts";
 import type { FinetuneResult } from "./options.ts";
 
@@ -11,10 +11,10 @@ export function costRows({ cost }: FinetunePlan, measured: FinetuneResult["measu
       "extraction",
       run?.extractionSeconds ?? cost?.extractionSeconds,
       measured.extractionSeconds,
-      formatSeconds,
+      formatDuration,
     ],
-    ["epoch", run?.epochSeconds ?? cost?.epochSeconds, measured.epochSeconds, formatSeconds],
-    ["whole run", run?.seconds, measured.runSeconds, formatSeconds],
+    ["epoch", run?.epochSeconds ?? cost?.epochSeconds, measured.epochSeconds, formatDuration],
+    ["whole run", run?.seconds, measured.runSeconds, formatDuration],
     ["features", run?.featureBytes ?? cost?.cacheBytes, measured.cacheBytes, formatBytes],
     ["memory", cost?.processBytes, measured.peakBytes, formatBytes],
   ];

@@ -2,7 +2,13 @@ import { describe, expect, test } from "vitest";
 import { partition } from "../../src/freeze/partition.ts";
 import type { FinetunePlan, PlannedCost } from "../../src/freeze/plan.ts";
 import { planFreeze } from "../../src/freeze/plan-freeze.ts";
-import { formatBytes, formatCount, formatSeconds, planLines } from "../../src/freeze/plan-text.ts";
+import {
+  formatBytes,
+  formatCount,
+  formatDuration,
+  formatSeconds,
+  planLines,
+} from "../../src/freeze/plan-text.ts";
 import type { FreezePolicy } from "../../src/freeze/policy.ts";
 import { freeze, freezeUntil } from "../../src/freeze/policy.ts";
 import type { FreezeOptions } from "../../src/freeze/resolve.ts";
@@ -168,6 +174,13 @@ describe("formatted figures", () => {
     [0, "0.0s"],
     [0.0042, "4ms"],
     [0.099, "99ms"],
+    [0.42, "0.4s"],
+  ])("a duration of %f seconds is %s", (seconds, text) => {
+    expect(formatDuration(seconds)).toBe(text);
+  });
+
+  test.each<[number, string]>([
+    [0, "0.0s"],
     [0.42, "0.4s"],
     [9.94, "9.9s"],
     [9.96, "10s"],
