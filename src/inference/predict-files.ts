@@ -164,7 +164,7 @@ async function filesAt(path: string, kind: FileKind): Promise<{ folder: boolean;
   const found = await stat(path).catch(() => null);
   if (!found) {
     throw new DataError(
-      `${path}: expected a ${kind.one} or a folder, got nothing there.`,
+      `${path}: expected a file or a folder of ${kind.many}, got nothing there.`,
       `${kind.one}-missing`,
     );
   }
