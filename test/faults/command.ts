@@ -109,9 +109,9 @@ export function lastingScratch(): string {
   return folder;
 }
 
-/** Returns what a process wrote that ended in an error of its own, for a message of a test; a stack is a bug. */
+/** Returns how a process ended, and what it says of an error; a stack is a bug. */
 export function trouble({ code, signal, stderr }: Ended): readonly unknown[] {
-  return [code, signal, /^\s+at .*/m.exec(stderr)?.[0] ?? null];
+  return [code, signal, /^\s+at .*/m.exec(stderr)?.[0] ?? (code === 0 ? null : stderr.trim().slice(-300))];
 }
 /** `trouble` of a command that did what it was asked. */
 export const done = [0, null, null];

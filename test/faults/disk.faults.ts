@@ -1,4 +1,4 @@
-/** A disk that is full at fifty places of a run (three in the short command): a tmpfs where one may be mounted, else faults at chosen writes. */
+/** A disk that is full at fifty places of a run (two in the short command): a tmpfs where one may be mounted, else faults at chosen writes. */
 import { spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, readFileSync, rmSync, statfsSync } from "node:fs";
 import { join } from "node:path";
@@ -24,7 +24,7 @@ import { keepFigure } from "./figures.ts";
 const folder = lastingScratch();
 const disk = join(folder, "disk");
 const mounted = { size: 0 };
-const places = isLong ? 50 : 3;
+const places = isLong ? 50 : 2;
 
 function mount(...options: readonly string[]): boolean {
   return spawnSync("mount", ["-t", "tmpfs", "-o", options.join(","), "tmpfs", disk]).status === 0;

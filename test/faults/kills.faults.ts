@@ -194,12 +194,18 @@ test.each(
     await undisturbedOnce(name);
     const victim = victims[name];
     if (!victim) throw new Error(name);
-    const place = scratch();
-    victim.before?.(place);
     const [from, to] = victim.moments;
     const after = (part: number): number => 1000 * (seconds.get(name) ?? 1) * (from + (to - from) * part);
-    const killed = await finetuneCommand(victim.args(place), { killAfter: after(share) });
-    if (killed.signal === null) unhurt++;
+    let place = "";
+    for (let attempt = 0; attempt < 5; attempt++) {
+      place = scratch();
+      victim.before?.(place);
+      const killed = await finetuneCommand(victim.args(place), { killAfter: after(share) });
+      if (killed.signal !== null) break;
+      // The command was faster than before, and over: it is killed at the same share of that.
+      seconds.set(name, Math.min(seconds.get(name) ?? 1, killed.milliseconds / 1000));
+      if (attempt === 4) unhurt++;
+    }
     await victim.left?.(place);
     const goOn = async (killAfter?: number): Promise<Ended> => {
       let last: Ended | undefined;

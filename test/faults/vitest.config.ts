@@ -6,6 +6,7 @@ export default defineConfig({
     include: ["test/faults/*.faults.ts"],
     globalSetup: ["test/build.ts"],
     pool: "forks",
+    reporters: ["verbose"],
     fileParallelism: false,
     // On a machine that does other work too.
     env: { KERAS_FINETUNE_READ_SECONDS: "60" },

@@ -15,7 +15,11 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
+import { encode } from "fast-png";
 import { afterAll, describe, expect, test } from "vitest";
+import type { Checkpoint } from "../../src/index.ts";
+import { readCheckpoint, writeCheckpoint } from "../../src/index.ts";
+import { keepRow } from "../faults/figures.ts";
 import { type Kind, mutantOf } from "./mutations.ts";
 
 const fixtures = join(import.meta.dirname, "..", "..", "fixtures");
@@ -30,6 +34,12 @@ interface Seed {
   readonly path: string;
   /** The folder that it needs around it, if it needs one. */
   readonly folder?: string;
+  /** Makes the file, and what it needs around it, in a folder; `path` is then below that. */
+  readonly make?: (place: string) => Promise<void> | void;
+  /** What is read where that is not the file itself, below its folder. */
+  readonly asked?: string;
+  /** Format by which the file is damaged; that by which it is read by default. */
+  readonly damagedAs?: Kind;
 }
 
 /**
@@ -59,6 +69,13 @@ const photo = readdirSync(join(fixtures, "demo", "photos", "val"), {
   encoding: "utf8",
 }).find((path) => /\.(jpe?g|png)$/.test(path));
 
+/** Tables of numbers, which are made here; so are folders that only a writer has. */
+const rows = Array.from({ length: 40 }, (_, row) => `${row / 7},${row % 5},"class ${row % 3}",0.5`);
+const tableText = ["a,b,label,w", ...rows].join("\n");
+const linesText = Array.from({ length: 40 }, (_, row) =>
+  JSON.stringify({ a: row / 7, b: row % 5, label: `class ${row % 3}`, w: 0.5 }),
+).join("\n");
+
 const seeds: readonly Seed[] = [
   ...models(".h5", "h5", 15),
   ...models(".keras", "keras", 15),
@@ -69,13 +86,58 @@ const seeds: readonly Seed[] = [
     return { kind: "weights", path: join(folder, shard), folder };
   }),
   { kind: "image", path: join("demo", "photos", "val", photo ?? "") },
-  { kind: "csv", path: "table.csv" },
+  { kind: "csv", path: "table.csv", make: (place) => writeFileSync(join(place, "table.csv"), tableText) },
+  {
+    kind: "jsonl",
+    path: "table.jsonl",
+    make: (place) => writeFileSync(join(place, "table.jsonl"), linesText),
+  },
+  ...["mobilenet", "vit"].map((name): Seed => ({ kind: "keras", path: join("hub", `${name}.keras`) })),
+  ...["config.json", "model.weights.h5"].map(
+    (path): Seed => ({
+      kind: "preset",
+      path,
+      asked: ".",
+      damagedAs: path.endsWith(".json") ? "json" : "h5",
+      make: async (place) => writeCheckpoint(place, await hubModel(), { format: "hub" }),
+    }),
+  ),
+  {
+    kind: "sharded",
+    path: "small_resnet.weights.json",
+    damagedAs: "json",
+    make: (place) => cpSync(join(fixtures, "sharded"), place, { recursive: true }),
+  },
+  {
+    kind: "onnx",
+    path: "model.onnx",
+    make: async (place) =>
+      writeCheckpoint(
+        join(place, "model.onnx"),
+        await readCheckpoint(join(fixtures, "cli", "small_resnet.keras")),
+      ),
+  },
+  {
+    kind: "mask",
+    path: join("masks", "0.png"),
+    damagedAs: "image",
+    make: (place) => {
+      for (const folder of ["images", "masks"]) mkdirSync(join(place, folder));
+      const mask = Uint8Array.from({ length: 16 * 12 }, (_, at) => Math.floor(at / 16) % 3);
+      const pixels = Uint8Array.from({ length: 3 * 16 * 12 }, (_, at) => (at * 7) % 256);
+      writeFileSync(
+        join(place, "masks", "0.png"),
+        encode({ width: 16, height: 12, data: mask, channels: 1 }),
+      );
+      writeFileSync(
+        join(place, "images", "0.png"),
+        encode({ width: 16, height: 12, data: pixels, channels: 3 }),
+      );
+    },
+  },
 ];
 
-/** A table of numbers; the other seeds are files of the fixtures. */
-const rows = Array.from({ length: 40 }, (_, row) => `${row / 7},${row % 5},"class ${row % 3}",0.5`);
-const bytesOf = ({ kind, path }: Seed): Buffer =>
-  kind === "csv" ? Buffer.from(["a,b,label,w", ...rows].join("\n")) : readFileSync(join(fixtures, path));
+const hubModel = (): Promise<Checkpoint> => readCheckpoint(join(fixtures, "hub", "mobilenet.keras"));
 
 interface Answer {
   readonly ok: boolean;
@@ -143,37 +205,58 @@ afterAll(() => rmSync(work, { recursive: true, force: true }));
 
 describe(`${mutants} damaged files, seed ${seed}`, () => {
   test.each(seeds)("$path: each is refused by name, or holds what is in it", async (given) => {
-    const { kind, path, folder } = given;
+    const { kind, path, folder, make, damagedAs = kind } = given;
     const share = Math.ceil(mutants / seeds.length);
-    const original = bytesOf(given);
     const place = join(work, String(seeds.indexOf(given)));
     mkdirSync(place);
     if (folder !== undefined) cpSync(join(fixtures, folder), place, { recursive: true });
-    const file = join(place, basename(path));
-    const asked = kind === "weights" ? join(place, "model.json") : file;
+    await make?.(place);
+    const file = join(place, make ? path : basename(path));
+    const original = readFileSync(make ? file : join(fixtures, path));
+    const asked = given.asked
+      ? join(place, given.asked)
+      : kind === "weights"
+        ? join(place, "model.json")
+        : file;
     writeFileSync(file, original);
     const whole = await read(kind, asked);
-    if ("failure" in whole || !whole.ok)
+    // An .onnx is written here and never read.
+    if ("failure" in whole || whole.ok === (kind === "onnx"))
       throw new Error(`${path}: the undamaged file: ${JSON.stringify(whole)}`);
     const complaints: string[] = [];
     let refused = 0;
     for (let index = 0; index < share; index++) {
-      const { bytes, damage } = mutantOf(kind, original, `${seed} ${path}`, index);
-      const file = join(place, basename(path));
+      const { bytes, damage } = mutantOf(damagedAs, original, `${seed} ${path}`, index);
       writeFileSync(file, bytes);
-      const asked = kind === "weights" ? join(place, "model.json") : file;
       const answer = await read(kind, asked, whole.weights);
-      const named = kind === "json" || kind === "weights" ? "FOLDER" : basename(path);
-      const wrong = complaint(answer, named, Math.max(bytes.length, folder ? sizeOf(place) : 0));
+      const named = ["json", "weights", "preset", "sharded"].includes(kind) ? "FOLDER" : basename(path);
+      const wrong = complaint(answer, named, Math.max(bytes.length, folder || make ? sizeOf(place) : 0));
       if (wrong !== undefined) complaints.push(`mutant ${index} (${damage}): ${wrong}`);
       if ("ok" in answer && !answer.ok) refused++;
     }
     console.info(
       `${path}: ${share} mutants, ${refused} refused, ${share - refused - complaints.length} read`,
     );
+    total.refused += refused;
+    total.failed += complaints.length;
+    total.all += share;
     expect(complaints).toEqual([]);
   });
+
+  afterAll(() => {
+    const count = (value: number): string => value.toLocaleString("en-US");
+    const { all, refused, failed } = total;
+    const read = count(all - refused - failed);
+    keepRow(
+      "hostile",
+      [seed, `${count(all)} of ${seeds.length} files`],
+      [count(refused), read, count(failed)],
+    );
+  });
 });
+
+/** Mutants of all files so far. */
+const total = { all: 0, refused: 0, failed: 0 };
 
 function sizeOf(place: string): number {
   return readdirSync(place).reduce((sum, name) => sum + statSync(join(place, name)).size, 0);

@@ -3,7 +3,18 @@ import { strToU8, unzipSync, zipSync } from "fflate";
 import { randomGenerator, seedOf } from "../../src/random.ts";
 
 /** Format of a seed file, which decides how it is damaged and what reads it. */
-export type Kind = "h5" | "keras" | "json" | "weights" | "image" | "csv";
+export type Kind =
+  | "h5"
+  | "keras"
+  | "json"
+  | "weights"
+  | "image"
+  | "csv"
+  | "jsonl"
+  | "preset"
+  | "sharded"
+  | "onnx"
+  | "mask";
 
 export interface Mutant {
   readonly bytes: Uint8Array;
@@ -186,6 +197,11 @@ const own: Readonly<Record<Kind, readonly Mutation[]>> = {
   weights: [],
   image: [],
   csv: [csv, csv, csv, csv],
+  jsonl: [json, json, json, csv],
+  preset: [],
+  sharded: [],
+  onnx: [],
+  mask: [],
 };
 
 /** Returns the `index`-th mutant of a file: the same for the same seed, on any machine. The bytes given stay as they are. */

@@ -4,10 +4,11 @@
  */
 import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import { unzipSync } from "fflate";
 import { Dataset, File } from "jsfive";
-import { inspect, layerGraph, loadImages, readCheckpoint, table } from "../../dist/index.js";
+import { loadMasks } from "../../dist/data/mask-pairs.js";
+import { inspect, layerGraph, loadImages, maskFolder, readCheckpoint, table } from "../../dist/index.js";
 
 const digest = (values) =>
   createHash("sha256")
@@ -66,8 +67,11 @@ function independentReading(bytes) {
   return { datasets, texts };
 }
 
-async function readModel(path) {
-  const checkpoint = await readCheckpoint(path);
+const readModel = async (path) => readModelOf(await readCheckpoint(path));
+/** The network whose weights lie in shards. */
+const network = join(import.meta.dirname, "..", "..", "fixtures", "cli", "small_resnet.keras");
+
+function readModelOf(checkpoint) {
   layerGraph(checkpoint);
   inspect(checkpoint);
   const weights = [...checkpoint.weights.values()].flat().map((weight) => digest(weight.data));
@@ -79,6 +83,21 @@ const readers = {
   keras: readModel,
   json: readModel,
   weights: readModel,
+  preset: readModel,
+  sharded: async (path) => readModelOf(await readCheckpoint(path, { arch: network })),
+  onnx: readModel,
+  mask: async (path) => {
+    const folder = dirname(path);
+    const dataset = await maskFolder(join(folder, "..", "images"), folder, { validationFraction: 0 });
+    const { data } = await loadMasks([path], dataset.targetColumns[0].coding, [12, 16]);
+    return { weights: [digest(data)] };
+  },
+  jsonl: async (path) => ({
+    config: JSON.stringify(
+      await table(path, { x: ["a", "b"], targets: ["label"], sampleWeight: "w" }),
+    ).length.toString(),
+    weights: [],
+  }),
   image: async (path) => ({
     weights: [digest((await loadImages([path], { imageSize: [64, 64], preprocess: "none" })).data)],
   }),
