@@ -4,6 +4,7 @@ import { backboneNetwork, hubArguments, withHubNetworks } from "../../architectu
 import { imageNotesOf } from "../../architectures/hub/image-converter.ts";
 import type { Checkpoint, JsonObject, Weights } from "../../checkpoint.ts";
 import { KerasFileError } from "../../errors.ts";
+import type { Hdf5Group } from "../../hdf5/reader.ts";
 import { isObject } from "../../topology/config-values.ts";
 import { snakeCase } from "../../topology/naming.ts";
 import { placeVariables } from "../keras/variable-groups.ts";
@@ -12,6 +13,7 @@ import { modelTree, type TreeNode } from "../model-tree.ts";
 import { notesKey, readNotes } from "../notes.ts";
 import { readJsonFile, withSource } from "../source.ts";
 import { readPlaced } from "../stored-weights.ts";
+import { withShards } from "../weights/sharded.ts";
 import { withTokenizerAssets } from "./tokenizer-assets.ts";
 
 /** @file Reads preset folders of KerasHub (`keras_hub/src/utils/preset_utils.py`). */
@@ -22,6 +24,8 @@ export const configName = "config.json";
 export const taskName = "task.json";
 export const metadataName = "metadata.json";
 export const weightsName = "model.weights.h5";
+/** The map of a large backbone's weights in shards, `model_00000.weights.h5` and so on. */
+export const shardMapName = "model.weights.json";
 export const taskWeightsName = "task.weights.h5";
 /** The folder of the tokenizer's vocabulary. */
 export const tokenizerFolder: string = join("assets", "tokenizer");
@@ -94,11 +98,12 @@ function weightsIn(
   tree: TreeNode = modelTree(model.modelConfig),
 ): Promise<Weights> {
   const path = join(folder, name);
+  const place = (root: Hdf5Group): Weights =>
+    readPlaced(placeVariables(tree, layerSlots(model), root), values, path);
+  const map = join(folder, shardMapName);
+  if (name === weightsName && existsSync(map)) return withShards(readJsonFile(map), map, place);
   if (!existsSync(path)) {
-    throw new KerasFileError(
-      `${folder}: expected the weights in ${name}, got none. Write the preset again with max_shard_size=None.`,
-      "structure",
-    );
+    throw new KerasFileError(`${folder}: expected the weights in ${name}, got none.`, "structure");
   }
   return withSource(path, (source) => {
     if (source.kind !== "hdf5") {
@@ -107,6 +112,6 @@ function weightsIn(
         "not-keras",
       );
     }
-    return readPlaced(placeVariables(tree, layerSlots(model), source.file.root), values, path);
+    return place(source.file.root);
   });
 }

@@ -17,6 +17,7 @@ import {
   backboneName,
   configName,
   metadataName,
+  shardMapName,
   taskName,
   taskWeightsName,
   tokenizerFolder,
@@ -136,7 +137,8 @@ const presetFiles: readonly string[] = [
 
 function refuseOthers(path: string): void {
   const names = existsSync(path) ? readdirSync(path) : [];
-  const other = names.find((name) => !presetFiles.includes(name));
+  const isShard = (name: string): boolean => name === shardMapName || /^model_\d{5}\.weights\.h5$/.test(name);
+  const other = names.find((name) => !presetFiles.includes(name) && !isShard(name));
   if (other === undefined) return;
   throw new UsageError(
     `${path}: output: expected a new folder or one that holds a preset alone, got one with ${other}. Choose another.`,

@@ -2,7 +2,7 @@ import { dirname, join } from "node:path";
 import type { Architecture } from "../../architectures/architecture.ts";
 import type { Checkpoint, JsonObject } from "../../checkpoint.ts";
 import { KerasFileError } from "../../errors.ts";
-import { type Hdf5File, openHdf5 } from "../../hdf5/reader.ts";
+import { type Hdf5File, type Hdf5Group, openHdf5 } from "../../hdf5/reader.ts";
 import { withTimeLimit } from "../../hdf5/time-limit.ts";
 import { isObject } from "../../topology/config-values.ts";
 import type { DescribedModel } from "../format.ts";
@@ -24,18 +24,30 @@ export function isShardMap(json: JsonObject): boolean {
  * @param path Path of the map.
  * @throws {KerasFileError | UsageError} as for weights in one file, and for a shard that is missing or lies elsewhere.
  */
-export async function readShardedWeights(
+export function readShardedWeights(
   map: JsonObject,
   path: string,
   network: Architecture | DescribedModel | undefined,
   values: boolean,
 ): Promise<Checkpoint> {
+  return withShards(map, path, (root) => readWeightsOnly({ root }, path, network, values));
+}
+
+/**
+ * Opens the shards of a map at `path` and returns what `read` makes of them as one file.
+ * @throws {KerasFileError} for a shard that is missing or lies elsewhere.
+ */
+export async function withShards<Result>(
+  map: JsonObject,
+  path: string,
+  read: (root: Hdf5Group) => Result,
+): Promise<Result> {
   const files: Hdf5File[] = [];
   try {
     for (const name of shardNames(map, path)) files.push(await openHdf5(join(dirname(path), name)));
     const root = mergedGroup(files.map((file) => file.root));
     const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
-    return withTimeLimit(path, bytes, () => readWeightsOnly({ root }, path, network, values));
+    return withTimeLimit(path, bytes, () => read(root));
   } finally {
     for (const file of files) file.close();
   }

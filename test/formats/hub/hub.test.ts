@@ -83,6 +83,16 @@ test("a preset folder is written as KerasHub writes it, file by file", async () 
   expect(onlyWeights(reread)).toEqual(onlyWeights(await readCheckpoint(original)));
 });
 
+test("a preset whose weights are in shards holds what the .keras holds", async () => {
+  const sharded = await readCheckpoint(hubPath("resnet-sharded"));
+  const whole = await readCheckpoint(hubPath("resnet.keras"));
+  const backbone = onlyWeights(whole).flatMap(([path, layer]) =>
+    path.startsWith("res_net_backbone/") ? [[path.replace("res_net_backbone/", ""), layer] as const] : [],
+  );
+  expect(readdirSync(hubPath("resnet-sharded"))).toContain("model_00001.weights.h5");
+  expect(new Map(onlyWeights(sharded))).toEqual(new Map(backbone));
+});
+
 test("a preset holds the backbone's weights apart from the head's, where a class has no name either", async () => {
   const preset = join(folder, "vgg-preset");
   await writeCheckpoint(preset, await readCheckpoint(hubPath("vgg.keras")), { format: "hub" });
