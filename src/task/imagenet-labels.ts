@@ -122,14 +122,20 @@ export const imagenetLabels: readonly string[] = `
 const tops = /(?:^|\/)(?:predictions|fc1000|[Ll]ogits|conv_preds|\w+_head_dense)$/;
 
 /**
- * Returns whether the output is ImageNet's thousand classes: of a network of keras.applications that has its own top.
+ * Returns whether the output is ImageNet's thousand classes: of a network of keras.applications or a classifier of KerasHub that has its
+ * own top.
  * @param newLayers Paths of layers that a run has added, which are not the network's own.
+ * @param isOfHub True for a class of KerasHub.
  */
-export function isImageNet(graph: LayerGraph, newLayers: readonly string[] = []): boolean {
+export function isImageNet(
+  graph: LayerGraph,
+  newLayers: readonly string[] = [],
+  isOfHub: boolean = false,
+): boolean {
   const head = headOf(graph);
   const [output] = graph.outputs;
   const shape = output && graph.nodes[output.ref.node]?.outputs[output.ref.output]?.shape;
   if (!head || newLayers.includes(head.path)) return false;
   const isTop = shape?.length === 2 && shape[1] === imagenetLabels.length && tops.test(head.path);
-  return isTop && familyOf(graph) !== undefined;
+  return isTop && (isOfHub || familyOf(graph) !== undefined);
 }

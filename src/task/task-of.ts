@@ -1,4 +1,5 @@
 /** Decides what each output of a model is asked. */
+import { hubArguments } from "../architectures/hub/hub-models.ts";
 import type { Checkpoint } from "../checkpoint.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { UsageError } from "../errors.ts";
@@ -35,6 +36,7 @@ export function taskOf(checkpoint: Checkpoint, dataset?: Dataset, asked: AskedTa
   const graph = layerGraph(checkpoint);
   const outputs = modelOutputs(graph);
   const { labels, newLayers } = checkpoint.notes;
+  const isOfHub = hubArguments(checkpoint.modelConfig) !== undefined;
   const names = outputs.map(({ name }) => name);
   const compiled = compiledIn(checkpoint.trainingConfig, names, kerasMajor(checkpoint.kerasVersion));
   const facts = targetFacts(dataset, names);
@@ -49,7 +51,7 @@ export function taskOf(checkpoint: Checkpoint, dataset?: Dataset, asked: AskedTa
       hasCompiledMetrics: compiled?.hasMetrics ?? false,
       asked: askedOf(asked, names, index),
       knownLabels: outputs.length === 1 ? labels : undefined,
-      isImageNet: labels === undefined && isImageNet(graph, newLayers),
+      isImageNet: labels === undefined && isImageNet(graph, newLayers, isOfHub),
     };
     return decide(question, warnings);
   });

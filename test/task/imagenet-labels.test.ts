@@ -1,10 +1,13 @@
 import { describe, expect, test } from "vitest";
 import { publishedFile } from "../../src/architectures/architecture.ts";
+import { hubArguments, withHubNetworks } from "../../src/architectures/hub/hub-models.ts";
 import { architectureOf } from "../../src/architectures/known.ts";
 import type { Checkpoint } from "../../src/checkpoint.ts";
+import { readCheckpoint } from "../../src/formats/checkpoint-file.ts";
 import { imagenetLabels, isImageNet } from "../../src/task/imagenet-labels.ts";
 import { taskOf } from "../../src/task/task-of.ts";
 import { layerGraph } from "../../src/topology/build-graph.ts";
+import { hubPath } from "../formats/hub/hub-fixtures.ts";
 import { graphFixture } from "../topology/graph-fixtures.ts";
 
 /** A network of keras.applications with its top for so many classes, without weights. */
@@ -30,6 +33,15 @@ describe("ImageNet's labels", () => {
   test.each(families)("%s has them with 1000 classes, and with no other number", (name) => {
     expect(isImageNet(layerGraph(network(name, 1000)))).toBe(true);
     expect(isImageNet(layerGraph(network(name, 999)))).toBe(false);
+  });
+
+  test("a classifier of KerasHub with 1000 classes has them, and one with others has none", async () => {
+    const { modelConfig, ...rest } = await readCheckpoint(hubPath("vit.keras"), { weights: false });
+    const config = { ...hubArguments(modelConfig), num_classes: 1000 };
+    const { kerashub_config: _config, ...entry } = modelConfig;
+    const published = { ...rest, notes: {}, modelConfig: withHubNetworks({ ...entry, config }) };
+    expect(taskOf(published).outputs[0]?.labels).toBe(imagenetLabels);
+    expect(taskOf({ ...rest, notes: {}, modelConfig }).outputs[0]?.labels).toBeUndefined();
   });
 
   test("a network of Keras 2 has them too", () => {
