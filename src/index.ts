@@ -54,7 +54,7 @@ export type {
   RejectedEngine,
 } from "./engine/backend.ts";
 export { engineInfo, useEngine } from "./engine/backend.ts";
-export type { SetupOptions, SetupReport, SetupStep } from "./engine/setup.ts";
+export type { GpuSetup, NativeSetup, SetupOptions, SetupReport, SetupStep } from "./engine/setup.ts";
 export { setupEngine } from "./engine/setup.ts";
 export type { OnnxSetupOptions, OnnxSetupReport } from "./engine/setup-onnx.ts";
 export { setupOnnxRuntime } from "./engine/setup-onnx.ts";

@@ -15,7 +15,7 @@ import type { GpuAdapterInfo, GpuDevice, WebgpuBackend } from "./webgpu/gpu-type
 import { webgpuBackendName } from "./webgpu/name.ts";
 import { registerHighRanks } from "./webgpu/ranks.ts";
 import { replaceReading } from "./webgpu/reading.ts";
-import { registerTransposition } from "./webgpu/transposition.ts";
+import { registerReductions, registerTransposition } from "./webgpu/transposition.ts";
 
 /** The engine as it was started. */
 export interface StartedGpu {
@@ -73,6 +73,7 @@ function registerWebgpuKernels(): void {
   registered = true;
   registerFallbackKernels();
   registerTransposition();
+  registerReductions();
   registerHighRanks();
   registerCorrections();
 }

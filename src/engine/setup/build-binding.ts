@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { MachineError } from "../../errors.ts";
 import { bindingPackage, quietLoadFile } from "../home.ts";
 import type { TensorFlowFiles } from "./find-tensorflow.ts";
-import { tensorflowLibraries } from "./find-tensorflow.ts";
+import { wheelPlatform } from "./platform.ts";
 import { quietLoadSource } from "./quiet-load.ts";
 import { lastLines, runCommand, tryCommand } from "./run-command.ts";
 
@@ -16,8 +16,8 @@ const napiVersion = 8;
 /** Dependencies of tfjs-node that our own tfjs-core replaces at load time, so that empty packages suffice. */
 const standIns = ["tfjs", "tfjs-core"];
 
-/** Installs tfjs-node in `folder` by npm, without running its installer. */
-export async function layBindingSources(folder: string): Promise<void> {
+/** Installs tfjs-node in `folder` by npm, and runs its installer, which downloads a library, only if asked to. */
+export async function layBindingSources(folder: string, runsInstaller: boolean): Promise<void> {
   for (const name of standIns) {
     const manifest = { name: `@tensorflow/${name}`, version: bindingRelease, main: "index.js" };
     await mkdir(join(folder, name), { recursive: true });
@@ -36,7 +36,7 @@ export async function layBindingSources(folder: string): Promise<void> {
   await writeFile(join(folder, "package.json"), JSON.stringify(manifest));
   const parameters = [
     "install",
-    "--ignore-scripts",
+    ...(runsInstaller ? [] : ["--ignore-scripts"]),
     "--no-audit",
     "--no-fund",
     "--omit=dev",
@@ -54,7 +54,7 @@ export async function layBindingSources(folder: string): Promise<void> {
 export async function layLibraries(folder: string, tensorflow: TensorFlowFiles): Promise<void> {
   const target = join(bindingPackage(folder), "deps", "lib");
   await mkdir(target, { recursive: true });
-  for (const library of tensorflowLibraries) {
+  for (const library of wheelPlatform().libraries) {
     const [from, to] = [join(tensorflow.folder, library), join(target, library)];
     if (tensorflow.temporary) await rename(from, to);
     else await link(from, to).catch(() => copyFile(from, to));
@@ -68,18 +68,28 @@ export async function compileBinding(folder: string, tensorflow: TensorFlowFiles
   const headers = join(folder, "node_modules", "node-api-headers", "include");
   const output = join(home, "lib", `napi-v${napiVersion}`);
   await mkdir(output, { recursive: true });
-  const shared = ["-O2", "-fPIC", "-shared", `-DNAPI_VERSION=${napiVersion}`, "-I", headers];
+  const { linking, loadsQuietly } = wheelPlatform();
+  const shared = ["-O2", "-fPIC", `-DNAPI_VERSION=${napiVersion}`, "-I", headers];
   const sources = (await readdir(join(home, "binding"))).filter((name) => name.endsWith(".cc"));
   await compile(compiler, [
     ...["-std=c++17", ...shared, "-I", join(tensorflow.folder, "include")],
     ...sources.map((name) => join(home, "binding", name)),
     ...["-o", join(output, "tfjs_binding.node"), "-L", join(home, "deps", "lib")],
-    ...tensorflowLibraries.map((library) => `-l:${library}`),
-    "-Wl,-rpath,$ORIGIN/../../deps/lib",
+    ...linking,
   ]);
+  if (!loadsQuietly) return;
   const quietSource = join(folder, "quiet-load.c");
   await writeFile(quietSource, quietLoadSource);
-  await compile(compiler, ["-x", "c", ...shared, quietSource, "-o", quietLoadFile(folder), "-ldl"]);
+  await compile(compiler, [
+    "-x",
+    "c",
+    "-shared",
+    ...shared,
+    quietSource,
+    "-o",
+    quietLoadFile(folder),
+    "-ldl",
+  ]);
 }
 
 async function findCompiler(): Promise<string> {

@@ -3,6 +3,7 @@ import { dirname, join, resolve } from "node:path";
 import { KerasFileError, MachineError } from "../../errors.ts";
 import { optionName } from "../../options.ts";
 import { readZip } from "../../zip/reader.ts";
+import { wheelPlatform } from "./platform.ts";
 import { runCommand, tryCommand } from "./run-command.ts";
 
 /** TensorFlow's libraries and headers. */
@@ -20,15 +21,16 @@ export interface TensorFlowChoice {
   readonly wheel?: string | undefined;
   /** The Python that is searched for an installed TensorFlow and used for `pip download`. */
   readonly python?: string | undefined;
+  /** Called as a download goes on. */
+  readonly onDownload?: ((what: string, bytes: number, total: number) => void) | undefined;
 }
 
 /** The version that is downloaded if none is installed. */
 export const tensorflowRelease = "2.21.0";
 
-/** The libraries that the binding is linked to. */
-export const tensorflowLibraries = ["libtensorflow_cc.so.2", "libtensorflow_framework.so.2"] as const;
+const { wheel: wheelPackage, tags, libraries } = wheelPlatform();
 
-const machines: Readonly<Record<string, string>> = { x64: "x86_64", arm64: "aarch64" };
+const wheelName = `${wheelPackage} ${tensorflowRelease}`;
 
 /**
  * Finds TensorFlow: in the given wheel, else installed for a Python of this machine, else downloaded by pip into
@@ -42,7 +44,7 @@ export async function findTensorFlow(choice: TensorFlowChoice, scratch: string):
     const folder = await installedTensorFlow(python);
     if (folder) return { folder, origin: `installed for ${python}`, temporary: false };
   }
-  return downloadedTensorFlow(pythons, scratch);
+  return downloadedTensorFlow(pythons, scratch, choice.onDownload);
 }
 
 function defaultPythons(): string[] {
@@ -62,7 +64,7 @@ async function givenWheel(wheel: string, scratch: string): Promise<TensorFlowFil
   const folder = [path, join(path, "tensorflow")].find(isComplete);
   if (folder) return { folder, origin: wheel, temporary: false };
   throw new MachineError(
-    `${wheel}: expected ${tensorflowLibraries.join(" and ")} in it, got none. Give a tensorflow-cpu wheel for Linux.`,
+    `${wheel}: expected ${libraries.join(" and ")} in it, got none. Give a ${wheelPackage} wheel for this system.`,
     "wheel",
   );
 }
@@ -72,7 +74,7 @@ async function unpackedWheel(file: string, scratch: string, origin: string): Pro
   const folder = join(scratch, "tensorflow");
   if (isComplete(folder)) return { folder, origin, temporary: true };
   throw new MachineError(
-    `${origin}: expected ${tensorflowLibraries.join(" and ")} in it, got none. Give a tensorflow-cpu wheel for Linux.`,
+    `${origin}: expected ${libraries.join(" and ")} in it, got none. Give a ${wheelPackage} wheel for this system.`,
     "wheel",
   );
 }
@@ -89,21 +91,19 @@ async function extractNeeded(wheel: string, folder: string): Promise<void> {
     }
   } catch (error) {
     if (!(error instanceof KerasFileError)) throw error;
-    throw new MachineError(`${error.message} Give a whole tensorflow-cpu wheel.`, "wheel");
+    throw new MachineError(`${error.message} Give a whole ${wheelPackage} wheel.`, "wheel");
   } finally {
     closeSync(descriptor);
   }
 }
 
 function isNeeded(name: string): boolean {
-  const isLibrary = tensorflowLibraries.some((library) => name === `tensorflow/${library}`);
+  const isLibrary = libraries.some((library) => name === `tensorflow/${library}`);
   return isLibrary || /^tensorflow\/include\/(tensorflow|tsl|xla)\/.*\.h$/.test(name);
 }
 
 function isComplete(folder: string): boolean {
-  return [...tensorflowLibraries, "include/tensorflow/c/c_api.h"].every((file) =>
-    existsSync(join(folder, file)),
-  );
+  return [...libraries, "include/tensorflow/c/c_api.h"].every((file) => existsSync(join(folder, file)));
 }
 
 async function installedTensorFlow(python: string): Promise<string | undefined> {
@@ -114,33 +114,54 @@ async function installedTensorFlow(python: string): Promise<string | undefined> 
   return folder && isComplete(folder) ? folder : undefined;
 }
 
-async function downloadedTensorFlow(pythons: readonly string[], scratch: string): Promise<TensorFlowFiles> {
+async function downloadedTensorFlow(
+  pythons: readonly string[],
+  scratch: string,
+  onDownload: TensorFlowChoice["onDownload"],
+): Promise<TensorFlowFiles> {
   for (const python of pythons) {
     const pip = await tryCommand(python, ["-m", "pip", "--version"]);
     if (pip?.status !== 0) continue;
-    await runCommand(`tensorflow-cpu ${tensorflowRelease}`, python, downloadParameters(scratch), {
+    const tellsBytes = onDownload !== undefined && tellsProgress(pip.stdout);
+    await runCommand(wheelName, python, downloadParameters(scratch, tellsBytes), {
+      ...(onDownload && { onOutput: (text) => tellProgress(text, onDownload) }),
       code: "no-tensorflow",
       missing: "",
-      failed: `Download a tensorflow-cpu wheel by other means and give it as ${optionName("wheel")}.`,
+      failed: `Download a ${wheelPackage} wheel by other means and give it as ${optionName("wheel")}.`,
     });
     const wheel = readdirSync(scratch).find((name) => name.endsWith(".whl"));
     if (wheel !== undefined) return unpackedWheel(join(scratch, wheel), scratch, wheel);
   }
   throw new MachineError(
     `TensorFlow: expected a Python with TensorFlow or pip, got none (tried ${pythons.join(", ")}). ` +
-      `Install Python 3 with pip, or give a tensorflow-cpu wheel as ${optionName("wheel")}.`,
+      `Install Python 3 with pip, or give a ${wheelPackage} wheel as ${optionName("wheel")}.`,
     "no-python",
     "wheel",
   );
 }
 
+/** Tells from `pip --version` if pip writes how far a download is, which it does from 24.1 on. */
+export function tellsProgress(version: string): boolean {
+  const [major = 0, minor = 0] = (/^pip (\d+)\.(\d+)/.exec(version) ?? []).slice(1).map(Number);
+  return major > 24 || (major === 24 && minor >= 1);
+}
+
+/** Passes on the last of pip's lines `Progress 1234 of 5678` in a piece of its output. */
+export function tellProgress(
+  output: string,
+  onDownload: (what: string, bytes: number, total: number) => void,
+): void {
+  const last = [...output.matchAll(/^Progress (\d+) of (\d+)$/gm)].at(-1);
+  if (last) onDownload(wheelName, Number(last[1]), Number(last[2]));
+}
+
 /** Returns pip's parameters for a fixed Python and platform: the libraries are the same for every Python. */
-function downloadParameters(folder: string): string[] {
-  const machine = machines[process.arch];
-  const platforms = ["manylinux_2_27", "manylinux2014"].flatMap((tag) => ["--platform", `${tag}_${machine}`]);
+function downloadParameters(folder: string, tellsBytes: boolean): string[] {
+  const platforms = tags.flatMap((tag) => ["--platform", tag]);
   return [
-    ...["-m", "pip", "download", `tensorflow-cpu==${tensorflowRelease}`, "--no-deps", "--only-binary=:all:"],
+    ...["-m", "pip", "download", `${wheelPackage}==${tensorflowRelease}`, "--no-deps", "--only-binary=:all:"],
     ...["--python-version", "3.12", "--implementation", "cp", "--abi", "cp312", ...platforms],
-    ...["--dest", folder, "--quiet", "--disable-pip-version-check"],
+    ...["--dest", folder, "--disable-pip-version-check"],
+    ...(tellsBytes ? ["--progress-bar", "raw"] : ["--quiet"]),
   ];
 }

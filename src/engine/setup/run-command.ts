@@ -13,12 +13,16 @@ export function tryCommand(
   program: string,
   parameters: readonly string[],
   folder?: string,
+  onOutput: (text: string) => void = () => {},
 ): Promise<CommandOutput | undefined> {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, parameters, { cwd: folder, stdio: ["ignore", "pipe", "pipe"] });
+    // npm is a script on Windows, which only a shell starts.
+    const shell = process.platform === "win32" && program === "npm";
+    const child = spawn(program, parameters, { cwd: folder, shell, stdio: ["ignore", "pipe", "pipe"] });
     const written = { stdout: "", stderr: "" };
     child.stdout.on("data", (chunk: Buffer) => {
       written.stdout += chunk;
+      onOutput(chunk.toString());
     });
     child.stderr.on("data", (chunk: Buffer) => {
       written.stderr += chunk;
@@ -55,9 +59,11 @@ export async function runCommand(
     readonly missing: string;
     readonly failed: string;
     readonly folder?: string;
+    /** Called with each piece of the program's output. */
+    readonly onOutput?: (text: string) => void;
   },
 ): Promise<CommandOutput> {
-  const output = await tryCommand(program, parameters, options.folder);
+  const output = await tryCommand(program, parameters, options.folder, options.onOutput);
   if (!output)
     throw new MachineError(
       `${what}: expected ${program} on the PATH, got none. ${options.missing}`,

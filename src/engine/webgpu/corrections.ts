@@ -17,6 +17,7 @@ interface PoolAttributes {
 
 /** Replaces the kernels that need it. */
 export function registerCorrections(): void {
+  registerNaN();
   replaceKernel<{ x: tf.Tensor }, object>("Sin", ({ x }) => sine(x, 0));
   replaceKernel<{ x: tf.Tensor }, object>("Cos", ({ x }) => sine(x, 0.5));
   for (const [kernel, neutral] of [
@@ -40,6 +41,28 @@ export function registerCorrections(): void {
       return original({ dy: tf.mul(dy, windowShare(input, attributes)), input });
     },
   );
+}
+
+/**
+ * Lets NaN through kernels that may lose it: what a shader's `exp`, `min` and `max` make of NaN is the driver's choice. The others
+ * look for it themselves.
+ */
+function registerNaN(): void {
+  const keepingNaN = (x: tf.Tensor, y: tf.Tensor): tf.Tensor => tf.where(tf.isNaN(x), x, y);
+  for (const kernel of ["Elu", "Exp", "Expm1", "Selu", "Sigmoid"]) {
+    replaceKernel<{ x: tf.Tensor }, object>(kernel, ({ x }, _attributes, original) =>
+      x.dtype === "float32" ? keepingNaN(x, original({ x })) : original({ x }),
+    );
+  }
+  replaceKernel<{ x: tf.Tensor }, object>("Relu6", ({ x }) => tf.clipByValue(x, 0, 6));
+  replaceKernel<{ logits: tf.Tensor }, object>("Softmax", ({ logits }, _attributes, original) => {
+    const highest = tf.max(logits, -1, true);
+    return tf.add(original({ logits }), tf.sub(highest, highest));
+  });
+  replaceKernel<{ x: tf.Tensor }, object>("MaxPool", ({ x }, attributes, original) => {
+    const means = tf.engine().runKernel("AvgPool", { x }, attributes as tf.NamedAttrMap) as tf.Tensor;
+    return keepingNaN(means, original({ x }));
+  });
 }
 
 /** Pi in three parts, the first two of few bits, so that multiples of them are exact. */

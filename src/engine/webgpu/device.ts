@@ -61,6 +61,23 @@ export async function openGpu(folder: string, software: boolean): Promise<OpenGp
   return { device: await openDevice(adapter), gpu, info: adapter.info, ...names };
 }
 
+/**
+ * Returns the names of this machine's GPU and its driver, undefined if there is none.
+ * @throws {MachineError} if the package in `folder` does not load.
+ */
+export async function describeGpu(
+  folder: string,
+): Promise<Pick<OpenGpu, "adapter" | "driver" | "isSoftware"> | undefined> {
+  try {
+    const { device, adapter, driver, isSoftware } = await openGpu(folder, true);
+    device.destroy();
+    return { adapter, driver, isSoftware };
+  } catch (error) {
+    if (error instanceof MachineError && error.code === "no-gpu") return undefined;
+    throw error;
+  }
+}
+
 async function loadDawn(folder: string): Promise<DawnModule> {
   const file = join(folder, "node_modules", "webgpu", "index.js");
   try {

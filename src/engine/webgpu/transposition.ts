@@ -27,6 +27,31 @@ export function registerTransposition(): void {
   });
 }
 
+/** Reductions, which the backend transposes by itself where the axes are not the last ones. */
+const reductions = ["All", "Any", "ArgMax", "ArgMin", "Max", "Mean", "Min", "Prod", "Sum"];
+
+interface ReductionAttributes {
+  readonly axis?: number | readonly number[] | null;
+  readonly keepDims?: boolean;
+}
+
+/** Replaces reductions by ones that transpose whole numbers and booleans in the way that works. */
+export function registerReductions(): void {
+  for (const kernel of reductions) {
+    replaceKernel<{ x: tf.Tensor }, ReductionAttributes>(kernel, ({ x }, attributes, original) => {
+      const rank = x.shape.length;
+      const axes = tf.util.parseAxisParam(attributes.axis as number[], [...x.shape]);
+      const order = x.dtype === "float32" ? undefined : tf.backend_util.getAxesPermutation(axes, rank);
+      if (!order) return original({ x });
+      const last = tf.backend_util.getInnerMostAxes(axes.length, rank);
+      const axis = typeof attributes.axis === "number" ? last[0] : last;
+      const reduced = original({ x: tf.transpose(x, order) }, { ...attributes, axis, keepDims: false });
+      if (attributes.keepDims !== true) return reduced;
+      return tf.reshape(reduced, tf.backend_util.expandShapeToKeepDim(reduced.shape, axes));
+    });
+  }
+}
+
 /** Moves one run of axes after the other to the front, the last one first, each as the second of three axes. */
 function transposedInSteps(x: tf.Tensor, order: readonly number[], transpose: Transpose): tf.Tensor {
   const runs = runsOf(order);
