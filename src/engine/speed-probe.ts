@@ -23,6 +23,8 @@ const elements = 2 ** 23;
 const rounds = { count: 10, operations: 6 } as const;
 const warmups = 1;
 const repetitions = 3;
+/** Milliseconds after which a slow engine is not timed again. */
+const longestMs = 500;
 
 const measured = new Map<string, MeasuredSpeed>();
 
