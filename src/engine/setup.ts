@@ -60,7 +60,7 @@ export interface GpuSetup {
 interface Building {
   readonly home: string;
   readonly name: string;
-  /** Where the contents are made. */
+  /** The folder with the contents until they are complete. */
   readonly folder: string;
 }
 
