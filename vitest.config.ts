@@ -34,6 +34,7 @@ export default defineConfig(({ mode }) => {
   if (!isNative) process.env["KERAS_FINETUNE_THREADS"] ??= "1";
   const exclude = [
     "test/parity/**",
+    "test/webgpu/**",
     ...(isWhole ? [] : slow),
     ...(isWhole && !isNative ? [] : ["test/**/*.all.test.ts"]),
     ...(isNative ? ["test/cli/!(interrupt).test.ts", "test/cluster/**"] : []),

@@ -18,9 +18,10 @@ export function engineLine({ name, tfjs, tensorflow, threads, adapter, driver, o
 /** Returns a hint if the engine is not the fast one. */
 export function slowEngineLines({ name }: EngineInfo): string[] {
   if (name !== "wasm") return [];
-  const remedy =
-    process.platform === "linux" ? "`finetune setup` builds" : "npm install @tensorflow/tfjs-node may bring";
-  return [`hint      wasm runs at about a tenth of the native engine's speed; ${remedy} that one`];
+  return [
+    "hint      wasm runs at about a tenth of the native engine's speed; `finetune setup` builds that one, and",
+    "          `finetune setup --gpu` brings one for GPUs",
+  ];
 }
 
 /** Returns the predicted cost beside the measured one, as lines. Without a prediction only the measured cost is shown. */

@@ -10,6 +10,12 @@ const half = 2 ** 16;
 
 /** Replaces the kernel by one for every type and rank. */
 export function registerTransposition(): void {
+  // tfjs's own cast to float32 leaves a buffer of whole numbers, which this shader and others read as what they are.
+  replaceKernel<{ x: tf.Tensor }, { dtype: tf.DataType }>("Cast", ({ x }, { dtype }, original) =>
+    dtype === "float32" && (x.dtype === "int32" || x.dtype === "bool")
+      ? tf.mul(original({ x }), 1)
+      : original({ x }),
+  );
   replaceKernel<{ x: tf.Tensor }, { perm: readonly number[] }>("Transpose", ({ x }, { perm }, original) => {
     const floats: Transpose = (values, order) => original({ x: values }, { perm: order });
     const transpose: Transpose = (values, order) =>
