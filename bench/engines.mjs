@@ -10,7 +10,8 @@ import { interleaved, median, python, run, table } from "./side-by-side.mjs";
 const cuts = { ResNet50: "conv5", MobileNetV2: "block_13", EfficientNetB0: "block6" };
 const asked = process.argv.slice(2);
 const names = asked.length > 0 ? asked : Object.keys(cuts);
-const [samples, epochs, repeats] = [8, 4, 3];
+const [samples, epochs] = [8, 3];
+const repeats = Number(process.env.REPEATS ?? 5);
 const all = availableParallelism();
 const folder = mkdtempSync(join(tmpdir(), "finetune-engines-"));
 

@@ -19,7 +19,7 @@ export function engineLine({ name, tfjs, tensorflow, threads, adapter, driver, o
 export function slowEngineLines({ name }: EngineInfo): string[] {
   if (name !== "wasm") return [];
   return [
-    "hint      wasm runs at about a tenth of the native engine's speed; `finetune setup` builds that one, and",
+    "hint      wasm takes two to four times as long as the native engine; `finetune setup` builds that one, and",
     "          `finetune setup --gpu` brings one for GPUs",
   ];
 }
