@@ -6,6 +6,8 @@ export interface EfficientNetBlock {
   readonly outputs: number;
   readonly size: number;
   readonly stride: number;
+  /** True if the block never adds its input to its result. */
+  readonly isPlain: boolean;
   /** Factor by which the block widens its inputs. */
   readonly expansion: number;
   /** Filters of the squeeze as a share of the block's inputs; 0 for none. */
@@ -39,8 +41,8 @@ export const initializer: JsonObject = {
 };
 
 /** Returns whether a block adds its input to its result. */
-export function isResidual({ stride, inputs, outputs }: EfficientNetBlock): boolean {
-  return stride === 1 && inputs === outputs;
+export function isResidual({ stride, inputs, outputs, isPlain }: EfficientNetBlock): boolean {
+  return stride === 1 && inputs === outputs && !isPlain;
 }
 
 /** Returns the arguments of the two convolutions of a squeeze-and-excitation. */

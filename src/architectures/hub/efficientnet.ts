@@ -26,6 +26,8 @@ export const efficientnetBackbone: HubBackbone = {
       roundedFilters(filters * listed("width_coefficients", stack), config);
     const activation = activationOf(config);
     const types = listOf(config, "stackwise_block_types");
+    const given = config["stackwise_nores_option"] ?? [];
+    const plain: readonly Json[] = Array.isArray(given) ? given : [];
     let x = stem(net, config, width(listed("input_filters", 0), 0));
     let done = 0;
     const count = types.reduce<number>((sum, _, stack) => sum + listed("num_repeats", stack), 0);
@@ -40,6 +42,8 @@ export const efficientnetBackbone: HubBackbone = {
           outputs,
           size: at(config, "stackwise_kernel_sizes", stack),
           stride: repeat === 0 ? at(config, "stackwise_strides", stack) : 1,
+          // A block of type v1 has no such argument.
+          isPlain: type !== "v1" && plain[stack] === true,
           expansion: at(config, "stackwise_expansion_ratios", stack),
           squeeze: at(config, "stackwise_squeeze_and_excite_ratios", stack),
           dropout: (numberOf(config, "dropout", 0.2) * done) / count,

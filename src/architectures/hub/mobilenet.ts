@@ -11,7 +11,7 @@ import { activationOf, listOf, numberOf, numbersOf } from "./hub-network.ts";
  */
 export const mobilenetBackbone: HubBackbone = {
   className: "MobileNetBackbone",
-  networks: "MobileNetV3, MobileNetV4 and their relatives",
+  networks: "MobileNetV3 and its relatives",
   build: (net, config) => {
     const filters = rounded(numberOf(config, "input_num_filters", 16));
     let x = net.layer("ZeroPadding2D", { padding: [1, 1] }, net.input, "input_pad");
