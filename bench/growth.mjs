@@ -89,6 +89,13 @@ async function grow(folder, from, count) {
   }
 }
 
+/** Waits for all of them, also where one fails: none goes on in a folder that is removed. */
+async function allOf(promises) {
+  const settled = await Promise.allSettled(promises);
+  for (const { reason } of settled) if (reason !== undefined) throw reason;
+  return settled.map(({ value }) => value);
+}
+
 const bytesIn = (folder) =>
   readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
@@ -97,6 +104,22 @@ const bytesIn = (folder) =>
 const rows = [];
 const photos = join(work, "photos");
 try {
+  const [few] = counts;
+  const subset = join(work, "few");
+  await grow(subset, 0, few);
+  const network = await finetune(["extract", ...real, "--data", subset, "--cache", join(work, "real")]);
+  const imageMs = (1000 * network.processor) / few;
+  const imageBytes = network.document.bytes / few;
+  const shared = join(work, "shared");
+  const started = performance.now();
+  const shards = await allOf(
+    Array.from({ length: 8 }, (_, index) =>
+      finetune(["extract", ...small, "--data", subset, "--cache", shared, "--shard", `${index}/8`]),
+    ),
+  );
+  const together = (performance.now() - started) / 1000;
+  const sum = shards.reduce((total, { document }) => total + document.samples, 0);
+  const whole = await finetune(["extract", ...small, "--data", subset, "--cache", shared]);
   let made = 0;
   for (const count of counts) {
     await grow(photos, made, count);
@@ -117,24 +140,8 @@ try {
     if (again.document.cached !== count)
       throw new Error(`expected ${count} cached, got ${again.document.cached}`);
     rows.push({ count, listing, extracted, again, plan, trained, bytes: bytesIn(cache) / count });
-    console.error(count, rows.at(-1).again.processor);
+    console.error(`${count} images: ${again.seconds.toFixed(1)} s to find all of them again`);
   }
-  const [few] = counts;
-  const subset = join(work, "few");
-  await grow(subset, 0, few);
-  const network = await finetune(["extract", ...real, "--data", subset, "--cache", join(work, "real")]);
-  const imageMs = (1000 * network.processor) / few;
-  const imageBytes = network.document.bytes / few;
-  const shared = join(work, "shared");
-  const started = performance.now();
-  const shards = await Promise.all(
-    Array.from({ length: 8 }, (_, index) =>
-      finetune(["extract", ...small, "--data", subset, "--cache", shared, "--shard", `${index}/8`]),
-    ),
-  );
-  const together = (performance.now() - started) / 1000;
-  const sum = shards.reduce((total, { document }) => total + document.samples, 0);
-  const whole = await finetune(["extract", ...small, "--data", subset, "--cache", shared]);
   const commit = execFileSync("git", ["rev-parse", "--short", "HEAD"], {
     cwd: root,
     encoding: "utf8",
