@@ -14,4 +14,7 @@ export default function installHub(): void {
   run("touch", `${folder}/hub-installed`);
 }
 
-const packages = ["keras-hub==0.32.0", "keras==3.15.1", "tensorflow-cpu==2.21.0", "pillow==13.0.0"];
+const packages = [
+  ...["keras-hub==0.32.0", "keras==3.15.1", "tensorflow-cpu==2.21.0", "pillow==13.0.0"],
+  ...["tensorflow-text==2.21.1", "sentencepiece==0.2.3", "tokenizers==0.23.3"],
+];

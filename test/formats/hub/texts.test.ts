@@ -11,29 +11,11 @@ import { replaceHead } from "../../../src/head/replace-head.ts";
 import { predict } from "../../../src/inference/predict.ts";
 import { writeCheckpoint as writeModel } from "../../../src/inference/write-checkpoint.ts";
 import type { Tensor } from "../../../src/tensor.ts";
-import { layerGraph } from "../../../src/topology/build-graph.ts";
 import { createTrainer } from "../../../src/training/trainer.ts";
 import { packedTensor } from "./hub-fixtures.ts";
+import { idsFor, textPath, textRecords, textTensor } from "./text-fixtures.ts";
 
-interface TextRecord {
-  readonly class: string;
-  readonly outputs: Readonly<Record<string, { shape: number[]; data: string }>>;
-  readonly texts?: readonly string[];
-  /** What `predict` of KerasHub says of the texts. */
-  readonly scores?: { shape: number[]; data: string };
-  /** The sum of how far one step of SGD moves each weight, by its path in KerasHub. */
-  readonly moved?: Readonly<Record<string, number>>;
-}
-
-const fixtures = join(import.meta.dirname, "..", "..", "..", "fixtures", "hub-texts");
-const place = (file: string): string => join(fixtures, file);
-const records = readdirSync(fixtures)
-  .filter((name) => name.endsWith(".keras"))
-  .map((file) => {
-    const name = file.replace(".keras", "");
-    return [name, JSON.parse(readFileSync(place(`${name}.json`), "utf8")) as TextRecord] as const;
-  });
-const classifiers = records.filter(([, { texts }]) => texts !== undefined);
+const classifiers = textRecords.filter(([, { texts }]) => texts !== undefined);
 const folder = mkdtempSync(join(tmpdir(), "hub-texts-"));
 
 beforeAll(async () => {
@@ -50,27 +32,8 @@ function difference(a: Tensor | undefined, b: Tensor): number {
 
 const onlyWeights = ({ weights }: Checkpoint) => [...weights].filter(([, layer]) => layer.length > 0);
 
-/** The token ids of fixtures/make/hub_texts.py. */
-function idsFor(checkpoint: Checkpoint): Record<string, Tensor> {
-  const filled = (value: (index: number) => number): Tensor => ({
-    dtype: "int32",
-    shape: [2, 9],
-    data: Int32Array.from({ length: 18 }, (_, index) => value(index)),
-  });
-  const all: Record<string, Tensor> = {
-    token_ids: filled((index) => (index * 7) % 23),
-    segment_ids: filled((index) => (index % 9 > 4 ? 1 : 0)),
-    padding_mask: filled((index) => (index > 14 ? 0 : 1)),
-  };
-  const names = layerGraph(checkpoint).inputs.map(({ name }) => name);
-  return Object.fromEntries(names.map((name) => [name, all[name]!]));
-}
-
-const texts = (given: readonly string[]) =>
-  ({ dtype: "string", shape: [given.length], data: [...given] }) as const;
-
-describe.each(records)("%s of KerasHub", (name, record) => {
-  const file = place(`${name}.keras`);
+describe.each(textRecords)("%s of KerasHub", (name, record) => {
+  const file = textPath(`${name}.keras`);
 
   test("predicts what KerasHub predicts from token ids", async () => {
     const checkpoint = await readCheckpoint(file);
@@ -94,12 +57,12 @@ describe.each(records)("%s of KerasHub", (name, record) => {
 });
 
 describe.each(classifiers)("the classifier %s of KerasHub", (name, { texts: given, scores, moved }) => {
-  const file = place(`${name}.keras`);
+  const file = textPath(`${name}.keras`);
 
   test("predicts what KerasHub predicts from texts, and is itself again after that", async () => {
     const checkpoint = await readCheckpoint(file);
     const reading = withTextInput(checkpoint);
-    const [output] = await predict(reading, texts(given ?? []));
+    const [output] = await predict(reading, textTensor(given ?? []));
     expect(difference(output, packedTensor(scores!))).toBeLessThan(1e-5);
     expect(withoutTextInput(reading)).toEqual(checkpoint);
   });
@@ -139,7 +102,7 @@ describe.each(classifiers)("the classifier %s of KerasHub", (name, { texts: give
     const reread = await readCheckpoint(preset);
     expect(onlyWeights(reread)).toEqual(onlyWeights(checkpoint));
     const [[one], [other]] = (await Promise.all(
-      [checkpoint, reread].map((each) => predict(withTextInput(each), texts(["the film"]))),
+      [checkpoint, reread].map((each) => predict(withTextInput(each), textTensor(["the film"]))),
     )) as [[Tensor], [Tensor]];
     expect(one.shape).toEqual([1, 4]);
     expect(other).toEqual(one);
@@ -158,8 +121,8 @@ function plainName(path: string): string {
 }
 
 test.each(["bert.h5", "bert-preset"])("%s holds what the .keras holds", async (file) => {
-  const checkpoint = await readCheckpoint(place(file));
-  const expected = await readCheckpoint(place("bert.keras"));
+  const checkpoint = await readCheckpoint(textPath(file));
+  const expected = await readCheckpoint(textPath("bert.keras"));
   expect(new Map(onlyWeights(checkpoint))).toEqual(new Map(onlyWeights(expected)));
   const [output] = await predict(checkpoint, idsFor(checkpoint));
   expect(output).toEqual((await predict(expected, idsFor(expected)))[0]);
@@ -167,13 +130,13 @@ test.each(["bert.h5", "bert-preset"])("%s holds what the .keras holds", async (f
 
 test("a preset folder is written as KerasHub writes it, file by file", async () => {
   const again = join(folder, "again");
-  await writeCheckpoint(again, await readCheckpoint(place("bert-preset")), { format: "hub" });
-  const files = readdirSync(place("bert-preset"), { recursive: true, withFileTypes: true })
+  await writeCheckpoint(again, await readCheckpoint(textPath("bert-preset")), { format: "hub" });
+  const files = readdirSync(textPath("bert-preset"), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && !/metadata\.json|\.h5$/.test(entry.name))
-    .map((entry) => join(entry.parentPath, entry.name).slice(place("bert-preset").length + 1));
+    .map((entry) => join(entry.parentPath, entry.name).slice(textPath("bert-preset").length + 1));
   expect(files).toContain(join("assets", "tokenizer", "vocabulary.txt"));
   for (const file of files) {
-    const [ours, theirs] = [again, place("bert-preset")].map((each) =>
+    const [ours, theirs] = [again, textPath("bert-preset")].map((each) =>
       readFileSync(join(each, file), "utf8"),
     );
     if (file.endsWith(".json")) expect(JSON.parse(ours!), file).toEqual(JSON.parse(theirs!));
@@ -182,17 +145,17 @@ test("a preset folder is written as KerasHub writes it, file by file", async () 
 });
 
 test("flat, a classifier is a plain model that still knows its tokenizer", async () => {
-  const checkpoint = await readCheckpoint(place("albert.keras"));
+  const checkpoint = await readCheckpoint(textPath("albert.keras"));
   const path = join(folder, "flat.keras");
   await writeModel(path, checkpoint, { flat: true });
   const plain = await readCheckpoint(path);
   expect(JSON.stringify(plain.modelConfig)).not.toMatch(/keras_?hub/);
   expect(onlyWeights(plain)).toEqual(onlyWeights(checkpoint));
-  const given = texts(["the film was dull"]);
+  const given = textTensor(["the film was dull"]);
   expect(await predict(withTextInput(plain), given)).toEqual(await predict(withTextInput(checkpoint), given));
 });
 
 test("DeBERTa, whose positions are a layer of KerasHub alone, is not written flat", async () => {
-  const { modelConfig } = await readCheckpoint(place("deberta.keras"));
+  const { modelConfig } = await readCheckpoint(textPath("deberta.keras"));
   expect(() => withoutHub(modelConfig)).toThrow(/rel_embedding: .*RelativeEmbedding.*Leave out flat/);
 });
