@@ -58,7 +58,7 @@ const rows = done.map((name) => {
 });
 const { runtime, checker } = figures[done[0]] ?? {};
 const table = [
-  `Largest difference by the largest value, onnxruntime ${runtime}, opset 17, each file passed by the checker of onnx ${checker}:`,
+  `Largest difference by the largest value, onnxruntime ${runtime}, opset 17, each file passed by the checker of onnx ${checker} (with its shapes, of files below 1 GiB):`,
   "",
   "| model | million parameters | apart |",
   "|---|---|---|",
