@@ -31,8 +31,15 @@ export async function trainAndJudge(
 ): Promise<{ trained: RunTraining; judged: JudgedValidation | null }> {
   const trained = await runTraining(run, features, started, start);
   const { report, tensorboard, out } = run.settings;
-  const held = (report || tensorboard) && out !== null ? await features.validation() : null;
-  return { trained, judged: held && (await judgedValidation(run, trained.weights, held)) };
+  if (!(report || tensorboard) || out === null) return { trained, judged: null };
+  try {
+    const held = await features.validation();
+    return { trained, judged: held && (await judgedValidation(run, trained.weights, held)) };
+  } catch (error) {
+    // What ended the run, as a lack of memory, may keep it from being judged: it is saved all the same.
+    if (trained.stopped === undefined) throw error;
+    return { trained, judged: null };
+  }
 }
 
 /** The validation samples as the tuned model judges them. */

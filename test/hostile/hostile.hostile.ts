@@ -229,7 +229,9 @@ describe(`${mutants} damaged files, seed ${seed}`, () => {
       const { bytes, damage } = mutantOf(damagedAs, original, `${seed} ${path}`, index);
       writeFileSync(file, bytes);
       const answer = await read(kind, asked, whole.weights);
-      const named = ["json", "weights", "preset", "sharded"].includes(kind) ? "FOLDER" : basename(path);
+      const named = ["json", "weights", "preset", "sharded", "mask"].includes(kind)
+        ? "FOLDER"
+        : basename(path);
       const wrong = complaint(answer, named, Math.max(bytes.length, folder || make ? sizeOf(place) : 0));
       if (wrong !== undefined) complaints.push(`mutant ${index} (${damage}): ${wrong}`);
       if ("ok" in answer && !answer.ok) refused++;

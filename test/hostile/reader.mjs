@@ -111,6 +111,7 @@ const readers = {
 
 /** What an independent reader finds in the bytes, for weights that are not the undamaged file's. */
 function independent(kind, path) {
+  if (kind === "preset") return independentReading(readFileSync(join(path, "model.weights.h5")));
   const bytes = readFileSync(path);
   if (kind === "h5") return independentReading(bytes);
   if (kind !== "keras") return undefined;
