@@ -3,7 +3,8 @@
  * Whole processes in turn, networks with random weights that Keras makes into `--folder`, made-up photographs and texts. Each run is a
  * line of bench/plan-runs.jsonl, and bench/PLAN.md is made of all of them: rows can be measured a few at a time, those that hold one of
  * the texts of `--rows`, until `--seconds` are over. `--anew` forgets what those rows have; without it runs that are there are not made
- * again. `--clock cpu` counts processor time in place of seconds and keeps nothing.
+ * again. A run during which other processes took much of the machine is told of and not kept. `--clock cpu` counts processor time in
+ * place of seconds and keeps nothing; `--rows none` makes the page again.
  */
 import { spawnSync } from "node:child_process";
 import {
