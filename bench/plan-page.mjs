@@ -6,7 +6,7 @@ import { median, table } from "./side-by-side.mjs";
 const bounds = { epoch: 35, run: 35, memory: 25 };
 
 const coldCode =
-  "a step of the cells is thousands of kernels on next to nothing, and V8 compiles their code while it is run: in a profile the same step takes 4.5 s, 1.9 s, 1.1 s and 0.8 s. The few calls that a trial of a short run has time for are slower than an epoch's.";
+  "a step of the cells is thousands of kernels on next to nothing, and V8 compiles their code while it is run: on a busy machine the same step took 4.5 s, 1.9 s, 1.1 s and 0.8 s. The few calls that a trial of a short run has time for are slower than an epoch's.";
 /** What profiles and other runs showed where a row does not hold. */
 const reasons = {
   "ResNet50 wasm head":
@@ -16,7 +16,7 @@ const reasons = {
   "MobileNetV2 wasm block_13":
     "nobody noted what else the machine did during this run; two more, which others took part of the machine from, were within 4 %.",
   "EfficientNetB0 wasm block6":
-    "others took a fifth of the machine in this run's epochs and not in its trial; two more, which others took more from throughout, were 11 and 18 % too high.",
+    "others took a fifth of the machine during this run; three more, which others took more from, were 11, 18 and 106 % too high.",
   "Recurrent wasm head": coldCode,
   "Recurrent wasm lstm_2": coldCode,
   "Recurrent wasm lstm_1": coldCode,

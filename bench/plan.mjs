@@ -1,21 +1,13 @@
 /**
  * What the plan predicts beside what a run takes: `npm run bench:plan -- [--rows TEXT,TEXT] [--seconds 55] [--repeats 3] [--anew]`.
- * Whole processes in turn, networks with random weights that Keras makes into `--folder`, made-up photographs and texts. Each run is a
- * line of bench/plan-runs.jsonl, and bench/PLAN.md is made of all of them: rows can be measured a few at a time, those that hold one of
+ * Whole processes in turn, networks with random weights that Keras makes into `--folder`, made-up photographs and texts. Each run is kept in
+ * bench/plan-runs.json, and bench/PLAN.md is made of all of them: rows can be measured a few at a time, those that hold one of
  * the texts of `--rows`, until `--seconds` are over. `--anew` forgets what those rows have; without it runs that are there are not made
  * again. A run during which other processes took much of the machine is told of and not kept. `--clock cpu` counts processor time in
  * place of seconds and keeps nothing; `--rows none` makes the page again.
  */
 import { spawnSync } from "node:child_process";
-import {
-  appendFileSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -46,7 +38,7 @@ const networks = {
   EfficientNetB0: { unit: "image", size: 224, jobs, cuts: ["head", "block6", "block4", "block3", "nothing"] },
   Recurrent: { unit: "text", jobs, cuts: ["head", "lstm_3", "lstm_2", "lstm_1", "nothing"] },
 };
-const runsFile = "bench/plan-runs.jsonl";
+const runsFile = "bench/plan-runs.json";
 
 const { values } = parseArgs({
   options: {
@@ -76,7 +68,6 @@ const kept = values.clock === "wall";
 const found = readRuns();
 if (values.anew) {
   for (const { name } of asked) found.delete(name);
-  if (kept) writeFileSync(runsFile, [...found.values()].flat().map(line).join(""));
 }
 
 for (let repeat = 0; repeat < repeats; repeat++) {
@@ -92,7 +83,7 @@ for (let repeat = 0; repeat < repeats; repeat++) {
     process.stderr.write(`${told(one)}\n`);
     if (!kept || one.others > mostOthers) continue;
     found.set(row.name, [...runs, one]);
-    appendFileSync(runsFile, line(one));
+    writeRuns();
   }
 }
 if (!values.folder) rmSync(folder, { recursive: true });
@@ -105,17 +96,19 @@ function likely({ network, engine }) {
 }
 
 function readRuns() {
-  const lines = existsSync(runsFile) ? readFileSync(runsFile, "utf8").trim().split("\n").filter(Boolean) : [];
   const byRow = new Map();
-  for (const one of lines.map((text) => JSON.parse(text))) {
+  for (const one of existsSync(runsFile) ? JSON.parse(readFileSync(runsFile, "utf8")) : []) {
     byRow.set(one.row, [...(byRow.get(one.row) ?? []), one]);
   }
   return byRow;
 }
 
-function line(one) {
+/** Writes the runs of all rows, numbers with four digits, lists of them in a line. */
+function writeRuns() {
   const rounded = (_, value) => (typeof value === "number" ? Number(value.toPrecision(4)) : value);
-  return `${JSON.stringify(one, rounded)}\n`;
+  const text = JSON.stringify([...found.values()].flat(), rounded, 2);
+  const inLine = text.replace(/\[([^[\]{}]*)\]/g, (_, list) => `[${list.trim().replace(/\s+/g, " ")}]`);
+  writeFileSync(runsFile, `${inLine}\n`);
 }
 
 async function measured({ network, engine, cut, unit, size, job: { train, val, batchSize, epochs } }) {
