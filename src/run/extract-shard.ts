@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
-import { dirname, relative, resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 import type { ClassFolders } from "../data/class-folders.ts";
 import { imageFolder, textFolder } from "../data/class-folders.ts";
 import type { FileDataset } from "../data/dataset.ts";
 import type { SampleView } from "../data/sample-batches.ts";
+import { isBelow, sharedName } from "../data/shared-names.ts";
 import { DataError, MachineError, UsageError } from "../errors.ts";
 import type { SmallFiles } from "../features/cache/small-files.ts";
 import type { FeatureSource } from "../features/feature-source.ts";
@@ -37,7 +38,7 @@ export async function extractShard(job: ShardJob): Promise<ShardFeatures> {
   const root = dataRoot(dataset);
   const before = await listingOf(dataset);
   const own = dataset.samples.filter(
-    ({ path }) => shardIndexOf(relative(root, path), shard.count) === shard.index,
+    ({ path }) => shardIndexOf(sharedName(root, path), shard.count) === shard.index,
   );
   const asked = own.flatMap((sample): SampleView[] => {
     return viewsOf ? viewsOf(sample).map((view) => ({ path: sample.path, view })) : [{ path: sample.path }];
@@ -53,7 +54,7 @@ export async function extractShard(job: ShardJob): Promise<ShardFeatures> {
   await leaveManifest(
     job,
     files,
-    before ?? listing(dataset.samples.map(({ path }) => relative(root, path))),
+    before ?? listing(dataset.samples.map(({ path }) => sharedName(root, path))),
     result,
   );
   return result;
@@ -76,7 +77,7 @@ async function listingOf(dataset: FileDataset): Promise<Listing | null> {
   if (!isFolder(dataset)) return null;
   const list = dataset.kind === "images" ? imageFolder : textFolder;
   const { samples } = await list(dataset.directory, { validationFraction: 0 });
-  return listing(samples.map(({ path }) => relative(dataset.directory, path)));
+  return listing(samples.map(({ path }) => sharedName(dataset.directory, path)));
 }
 
 function isFolder(dataset: FileDataset): dataset is ClassFolders & FileDataset {
@@ -89,7 +90,7 @@ function dataRoot(dataset: FileDataset): string {
   const [first = ".", ...others] = dataset.samples.map(({ path }) => resolve(path));
   return others.reduce((root, path) => {
     let common = root;
-    while (common !== dirname(common) && relative(common, path).startsWith("..")) common = dirname(common);
+    while (common !== dirname(common) && !isBelow(common, path)) common = dirname(common);
     return common;
   }, dirname(first));
 }
