@@ -1,5 +1,5 @@
 import { lstat, readdir, realpath, stat } from "node:fs/promises";
-import { join, sep } from "node:path";
+import path, { join, type PlatformPath, sep } from "node:path";
 import { DataError } from "../errors.ts";
 import { isBucketAddress, pathIn } from "../storage/address.ts";
 import { type BucketEntry, bucketEntries, bucketTree } from "./bucket-files.ts";
@@ -171,4 +171,15 @@ export function byCodePoint(a: string, b: string): number {
     return x - y;
   }
   return a.length - b.length;
+}
+
+/** Returns the path of a file below a folder, with slashes on every system: what is hashed of it is the same everywhere. */
+export function sharedName(folder: string, file: string, rules: PlatformPath = path): string {
+  return rules.relative(folder, file).replaceAll(rules.sep, "/");
+}
+
+/** Tells if a file lies below a folder. On Windows a file of another drive, or of another server, does not. */
+export function isBelow(folder: string, file: string, rules: PlatformPath = path): boolean {
+  const way = rules.relative(folder, file);
+  return way !== ".." && !way.startsWith(`..${rules.sep}`) && !rules.isAbsolute(way);
 }

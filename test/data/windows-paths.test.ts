@@ -1,6 +1,6 @@
 import { posix, win32 } from "node:path";
 import { describe, expect, it } from "vitest";
-import { isBelow, sharedName } from "../../src/data/shared-names.ts";
+import { isBelow, sharedName } from "../../src/data/file-listing.ts";
 import { setupPlatform } from "../../src/engine/setup/platform.ts";
 import { nameWithoutEnding } from "../../src/formats/formats.ts";
 
