@@ -206,7 +206,7 @@ ${round(imageBytes)} bytes an image):
 | cost at $0.04 a core hour and $0.023 a GB and month | $${round(coreHours * 0.04)} once, $${round(terabytes * 1000 * 0.023)} a month | prices of common clouds, without transfers |
 
 The memory is what ends first: each process lists the whole of \`--data\`, and a table in Node holds no more than 16.7 million entries. Beyond
-some ten million images give each job a part of the data (\`--data s3://bucket/photos/2024\`); the cache may be one for all parts, since it goes
+a few million images give each job a part of the data (\`--data s3://bucket/photos/2024\`); the cache may be one for all parts, since it goes
 by content.
 `;
   const path = join(root, "docs", "cluster.md");

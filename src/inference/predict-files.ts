@@ -1,6 +1,6 @@
 import { stat } from "node:fs/promises";
 import type { Checkpoint } from "../checkpoint.ts";
-import { findObject } from "../data/bucket-files.ts";
+import { bucketEntries, findObject } from "../data/bucket-files.ts";
 import type { FileKind } from "../data/file-kind.ts";
 import { fileKinds } from "../data/file-kind.ts";
 import { listTree } from "../data/file-listing.ts";
@@ -156,12 +156,10 @@ async function openNaming(checkpoint: Checkpoint): Promise<Answering> {
 }
 
 async function filesAt(path: string, kind: FileKind): Promise<{ folder: boolean; files: readonly string[] }> {
-  if (isBucketAddress(path)) {
-    const isObject = !path.endsWith("/") && (await findObject(path)) !== null;
-    if (isObject) return { folder: false, files: [path] };
-    return { folder: true, files: [...(await listTree(path, kind)).files].sort() };
-  }
-  const found = await stat(path).catch(() => null);
+  const inBucket = isBucketAddress(path);
+  if (inBucket && !path.endsWith("/") && (await findObject(path))) return { folder: false, files: [path] };
+  const isThere = inBucket && (await bucketEntries(path)).length > 0;
+  const found = inBucket ? isThere && { isDirectory: () => true } : await stat(path).catch(() => null);
   if (!found) {
     throw new DataError(
       `${path}: expected a file or a folder of ${kind.many}, got nothing there.`,
