@@ -4,7 +4,7 @@
  * `finetune setup --gpu`, nothing else: the networks are those of keras.applications with random weights.
  *
  *     npm run bench:gpu                 224 x 224, batches of 32
- *     npm run bench:gpu -- --tiny       64 x 64, batches of 2, for a driver in software
+ *     npm run bench:gpu -- --tiny       32 x 32, one image, for a driver in software
  *
  * Each row is a process of its own: extraction in inference form, and training steps with the network frozen until its last stages.
  * wasm computes one small batch of the same beside it, which the GPU must give within rounding.
@@ -23,7 +23,7 @@ if (process.env.GPU_JOB) await job(JSON.parse(process.env.GPU_JOB));
 else
   bench(
     process.argv.includes("--tiny")
-      ? { side: 64, batch: 2, seconds: 2 }
+      ? { side: 32, batch: 1, seconds: 0 }
       : { side: 224, batch: 32, seconds: 8 },
   );
 
@@ -143,7 +143,7 @@ async function job({ network, until, side, batch, seconds }) {
       losses: losses.slice(0, 2),
     }),
   );
-  process.exit(0);
+  trainer.dispose();
 }
 
 /** Gives the model's input its size. */
