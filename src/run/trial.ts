@@ -2,10 +2,12 @@
 import type { Weights } from "../checkpoint.ts";
 import { inputsInOrder, sampleCount as samplesIn } from "../data/arrays.ts";
 import type { StoredDataset } from "../data/dataset.ts";
+import type { SampleBatch, SampleView } from "../data/sample-batches.ts";
 import { sampleBatches } from "../data/sample-batches.ts";
 import type { SampleReader } from "../data/sample-reader.ts";
 import { batchSamples } from "../data/spooled-batches.ts";
 import { tf } from "../engine/tf.ts";
+import { DataError } from "../errors.ts";
 import type { CutModel } from "../features/cut.ts";
 import { tensorRows } from "../features/sample-rows.ts";
 import { createTrunk, planStaticProgram } from "../features/trunk.ts";
@@ -56,6 +58,8 @@ export interface TrialRun {
 
 /** Samples that are read for a trial, and repeated as often as a batch needs. */
 const readSamples = 4;
+/** Files among which they are looked for: the run itself says what is wrong with those that cannot be used. */
+const mostFiles = 64;
 
 /** Some samples as the model takes them. */
 interface TrialSamples {
@@ -178,12 +182,21 @@ async function trialSamples(run: TrialRun, { graph }: CutModel): Promise<TrialSa
     };
   }
   if (!reader) return null;
-  const files = dataset.samples.filter(({ split }) => split === "train").slice(0, readSamples);
-  for await (const { input, indices } of sampleBatches(files, reader, { batchSize: readSamples })) {
-    const used = indices.flatMap((index) => files.slice(index, index + 1));
-    const sizes = imageSize ? outputSizes(graph, imageSize) : [];
-    const targets = await sampleTargets(dataset, used, task, objective, sizes);
-    return { inputs: [input], targets, count: used.length };
+  const files = dataset.samples.filter(({ split }) => split === "train").slice(0, mostFiles);
+  const batch = await firstBatch(files, reader);
+  if (!batch) return null;
+  const used = batch.indices.flatMap((index) => files.slice(index, index + 1));
+  const sizes = imageSize ? outputSizes(graph, imageSize) : [];
+  const targets = await sampleTargets(dataset, used, task, objective, sizes);
+  return { inputs: [batch.input], targets, count: used.length };
+}
+
+/** Returns the first samples that can be used, null where none can. */
+async function firstBatch(files: readonly SampleView[], reader: SampleReader): Promise<SampleBatch | null> {
+  try {
+    for await (const batch of sampleBatches(files, reader, { batchSize: readSamples })) return batch;
+  } catch (error) {
+    if (!(error instanceof DataError)) throw error;
   }
   return null;
 }

@@ -237,7 +237,9 @@ describe("arguments of the other commands", () => {
       /^finetune evaluate MODEL --data DIR: expected 1 argument/,
     );
     expect(refused("convert", "a b c")).toMatch(/^"c": expected no further argument\./);
-    expect(refused("doctor", "--engine gpu")).toMatch(/^--engine: expected one of auto, native, wasm/);
+    expect(refused("doctor", "--engine gpu")).toMatch(
+      /^--engine: expected one of auto, native, webgpu, wasm/,
+    );
     expect(refused("setup", "now")).toMatch(/^"now": expected no further argument\./);
   });
 });

@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -88,4 +88,19 @@ test("the plan counts what a resumed run has left, and what the cache holds at t
   // What the first phase trains is what the second one freezes: nobody knows its features yet.
   expect(turned.phases.map((phase) => phase.plan.cost?.cachedSamples)).toEqual([6, 0]);
   expect(JSON.parse(readFileSync(join(out, "plan.json"), "utf8")).predicted.run.epochs).toBe(5);
+});
+
+test("what is timed passes over files that cannot be used, and leaves it to the run to name them", async () => {
+  const place = join(folder, "broken");
+  cpSync(fewPhotos(), place, { recursive: true });
+  const prepared = (): Promise<unknown> =>
+    prepareRun(resolveOptions({ model, data: place, freeze: freezeAllButHead(), epochs: 10_000 }));
+  for (const name of ["0", "1", "2", "3"]) {
+    mkdirSync(join(place, "train", "a"), { recursive: true });
+    writeFileSync(join(place, "train", "a", `${name}.jpg`), "no image");
+  }
+  await expect(prepared()).resolves.toBeDefined();
+  for (const file of ["brick/brick-00", "brick/brick-01", "grass/grass-00", "grass/grass-01"])
+    writeFileSync(join(place, "train", `${file}.jpg`), "no image");
+  await expect(prepared()).resolves.toBeDefined();
 });
