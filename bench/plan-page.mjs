@@ -5,21 +5,10 @@ import { median, table } from "./side-by-side.mjs";
 /** Percent by which a prediction may be off. */
 const bounds = { epoch: 35, run: 35, memory: 25 };
 
-const coldCode =
-  "a step of the cells is thousands of kernels on next to nothing, and V8 compiles their code while it is run: on a busy machine the same step took 4.5 s, 1.9 s, 1.1 s and 0.8 s. The few calls that a trial of a short run has time for are slower than an epoch's.";
-/** What profiles and other runs showed where a row does not hold. */
+/** What profiles showed where a row does not hold. */
 const reasons = {
-  "ResNet50 wasm head":
-    "an epoch of milliseconds; its epochs took 8 to 14 ms in this run and 2 to 4 ms in one that was not kept, where 3 ms were predicted.",
-  "MobileNetV2 native block_6":
-    "nobody noted what else the machine did during this run; three more, which others took part of the machine from, were 0 to 42 % too low, two of them within 5 %.",
-  "MobileNetV2 wasm block_13":
-    "nobody noted what else the machine did during this run; two more, which others took part of the machine from, were within 4 %.",
-  "EfficientNetB0 wasm block6":
-    "others took a fifth of the machine during this run; three more, which others took more from, were 11, 18 and 106 % too high.",
-  "Recurrent wasm head": coldCode,
-  "Recurrent wasm lstm_2": coldCode,
-  "Recurrent wasm lstm_1": coldCode,
+  "Recurrent wasm":
+    "a step of the cells is thousands of kernels on next to nothing, and V8 compiles their code while it is run: the few calls that a trial of a short run has time for are slower than an epoch's.",
 };
 
 /**
@@ -28,9 +17,8 @@ const reasons = {
  * @param all Runs of each row by its name.
  */
 export function planPage(rows, all) {
-  const found = new Map([...all].map(([name, runs]) => [name, undisturbed(runs)]));
-  const measured = rows.filter(({ name }) => (found.get(name) ?? []).length > 0);
-  const outside = measured.filter(({ name }) => figures.some((figure) => isOutside(found.get(name), figure)));
+  const measured = rows.filter(({ name }) => (all.get(name) ?? []).length > 0);
+  const outside = measured.filter(({ name }) => figures.some((figure) => isOutside(all.get(name), figure)));
   const triple = (what) => [`${what} predicted`, "measured", "off"];
   const heads = [
     ...["network", "engine", "trained from"],
@@ -50,19 +38,18 @@ export function planPage(rows, all) {
   const headEpochs = rows.find(({ cut }) => cut === "head")?.job.epochs;
   return `# What the plan predicts, and what a run takes
 
-Made by \`npm run bench:plan\` in seconds of the clock: a process for each run, medians of the runs of a row, of which most have had one and not three, on ${cpus().length} cores. Networks of Keras with random
+Made by \`npm run bench:plan\` in seconds of the clock: a process for each run, medians of the runs of a row, on ${cpus().length} cores. Networks of Keras with random
 weights; ${[...sizes].join("; ")}; of a head ${headEpochs} epochs. "epoch" is
 the median of the epochs after the first with their validation, "run" the whole call with reading, planning, extraction into an empty
 cache, states, report and files, "memory" the largest resident size of the process. "planned in" is the part of the run before the plan is
 printed, with the trial of a few samples, which the run's prediction counts; "processor time" is all threads' of the whole run. "others"
-is the share of the machine that other processes took meanwhile: "?" where that was not noted, and a row has such runs only where it has
-no others. Bold is off by more than ${bounds.run} % in time or ${bounds.memory} % in memory: ${outside.length} of ${measured.length} rows.
+is the share of the machine that other processes took meanwhile. Bold is off by more than ${bounds.run} % in time or ${bounds.memory} % in memory: ${outside.length} of ${measured.length} rows.
 
 ${table(
   heads,
-  measured.map((row) => cells(row, found.get(row.name))),
+  measured.map((row) => cells(row, all.get(row.name))),
 )}
-${shortfalls(outside, found)}`;
+${shortfalls(outside, all)}`;
 }
 
 const figures = Object.keys(bounds);
@@ -74,9 +61,7 @@ function cells({ network, engine, cut }, runs) {
     ...figures.flatMap((figure) => compared(runs, figure)),
     secondsText(own(({ measured }) => measured.preparation)),
     secondsText(own(({ processorSeconds }) => processorSeconds)),
-    runs.every(({ others }) => others === undefined)
-      ? "?"
-      : `${Math.round(100 * own(({ others = 0 }) => others))} %`,
+    `${Math.round(100 * own(({ others }) => others))} %`,
     String(runs.length),
   ];
 }
@@ -91,12 +76,6 @@ function compared(runs, figure) {
     text(median(runs.map((one) => measuredOf(one, figure)))),
     isOutside(runs, figure) ? `**${sign}**` : sign,
   ];
-}
-
-/** Returns the runs that are known to have had the machine for themselves, all where there is none. */
-function undisturbed(runs) {
-  const alone = runs.filter(({ others }) => others !== undefined);
-  return alone.length > 0 ? alone : runs;
 }
 
 /** Returns a figure as it was measured; of an epoch the median of those after the first, which warms up. */
@@ -117,11 +96,11 @@ function secondsText(seconds) {
   return `${seconds < 10 ? seconds.toFixed(2) : seconds.toFixed(0)} s`;
 }
 
-function shortfalls(outside, found) {
+function shortfalls(outside, all) {
   if (outside.length === 0) return "";
-  const lines = outside.map(({ name }) => {
-    const off = figures.filter((figure) => isOutside(found.get(name), figure));
-    return `- ${name} (${off.join(", ")}): ${reasons[name] ?? "not understood."}`;
+  const lines = outside.map(({ name, network, engine }) => {
+    const off = figures.filter((figure) => isOutside(all.get(name), figure));
+    return `- ${name} (${off.join(", ")}): ${reasons[`${network} ${engine}`] ?? "not understood."}`;
   });
   return `\nWhat falls short, and why:\n\n${lines.join("\n")}\n`;
 }
