@@ -4,7 +4,7 @@ import { finetune, freezeUntil } from "../dist/index.js";
 const [model, cut, samples, epochs] = process.argv.slice(2);
 const count = Number(samples);
 const pixels = Float32Array.from({ length: count * 224 * 224 * 3 }, (_, index) => Math.sin(index) * 60);
-const { history, features, threads } = await finetune({
+const { history, features, engine, threads } = await finetune({
   model,
   data: {
     kind: "arrays",
@@ -22,6 +22,8 @@ const { history, features, threads } = await finetune({
   batchSize: 8,
   cache: false,
 });
+const asked = process.env.KERAS_FINETUNE_ENGINE;
+if (engine !== asked) throw new Error(`expected the engine ${asked}, got ${engine}`);
 const steps = Math.ceil(count / 8);
 const figures = {
   threads,
