@@ -17,19 +17,27 @@ const memory = { importMemory: true, initialMemory: 1, maximumMemory: 65536 };
 async function compiled(sharedMemory) {
   const { binary, error, stderr } = await compileString(source, { ...settings, ...memory, sharedMemory });
   if (error) throw new Error(`assembly/kernels.ts\n${stderr}`);
-  const lines = Buffer.from(binary)
-    .toString("base64")
-    .match(/.{1,100}/g);
-  return `[\n${lines.map((line) => `  "${line}",\n`).join("")}]`;
+  return Buffer.from(binary);
 }
+
+const [shared, single] = [await compiled(true), await compiled(false)];
+const different = [...shared.keys()].filter((at) => shared[at] !== single[at]);
+if (shared.length !== single.length || different.length !== 1) {
+  throw new Error(
+    `assembly/kernels.ts: binaries: expected to differ in the kind of memory alone, got ${different.length} bytes.`,
+  );
+}
+const [kindAt] = different;
+const lines = shared.toString("base64").match(/.{1,100}/g);
 
 const text = `// Made by \`npm run kernels\` from assembly/kernels.ts.
 
 /** The kernels for a memory that threads share, in base64. */
-export const sharedBinary: string = ${await compiled(true)}.join("");
+export const sharedBinary: string = [
+${lines.map((line) => `  "${line}",\n`).join("")}].join("");
 
-/** The kernels for the memory of one thread, in base64. */
-export const singleBinary: string = ${await compiled(false)}.join("");
+/** The byte that names the kind of memory, and its value for the memory of one thread. */
+export const singleMemory = { at: ${kindAt}, value: ${single[kindAt]} } as const;
 `;
 
 if (!process.argv.includes("--check")) writeFileSync(target, text);

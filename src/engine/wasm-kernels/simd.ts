@@ -1,5 +1,5 @@
 /** @file Our own WebAssembly on the memory of the backend, of which `assembly/kernels.ts` is the source. */
-import { sharedBinary, singleBinary } from "./simd-binary.ts";
+import { sharedBinary, singleMemory } from "./simd-binary.ts";
 
 /** A place in the backend's memory, in bytes. */
 type Address = number;
@@ -64,10 +64,9 @@ export function simdOn(backend: MemoryHolder): SimdKernels {
   if (known) return known;
   const { wasmMemory, asm } = backend.wasm;
   const memory = wasmMemory ?? asm.memory;
-  const binary = memory.buffer instanceof SharedArrayBuffer ? sharedBinary : singleBinary;
-  const instance = new assembly.Instance(new assembly.Module(Buffer.from(binary, "base64")), {
-    env: { memory },
-  });
+  const binary = Buffer.from(sharedBinary, "base64");
+  if (!(memory.buffer instanceof SharedArrayBuffer)) binary[singleMemory.at] = singleMemory.value;
+  const instance = new assembly.Instance(new assembly.Module(binary), { env: { memory } });
   const kernels = instance.exports as SimdKernels;
   instances.set(backend, kernels);
   return kernels;
