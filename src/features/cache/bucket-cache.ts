@@ -6,7 +6,7 @@ import { openBucket } from "../../storage/s3-store.ts";
 import { bucketPackKey, encodeBucketPack, findBucketPacks, type WaitingRecord } from "./bucket-pack.ts";
 import { roundToFloat16 } from "./float16.ts";
 import { expectLayout, type FeatureCache, rowsOf, trunkFolderName } from "./kept-features.ts";
-import type { PackRecord } from "./pack.ts";
+import { addRecord, type PackRecord, type RecordIndex, removeRecord } from "./pack.ts";
 import { readRecords } from "./placed-reads.ts";
 import { keyEntryBytes, type RecordLayout, recordChecksum, recordParts, recordTarget } from "./record.ts";
 import { bucketFiles } from "./small-files.ts";
@@ -46,7 +46,7 @@ export async function openBucketCache(options: BucketCacheOptions): Promise<Feat
   const files = bucketFiles(store, prefix);
   const warn = (message: string) => options.onWarning?.(`feature cache ${directory}: ${message}`);
 
-  const records = new Map<string, readonly PackRecord[]>();
+  const records: RecordIndex = new Map();
   const packs = new Map<string, number>();
   const damagedPacks = new Set<string>();
   /** Records that are not in the bucket yet, by their samples' keys. */
@@ -60,9 +60,6 @@ export async function openBucketCache(options: BucketCacheOptions): Promise<Feat
   let isTried: Promise<void> | undefined;
   let [stored, damaged, lost] = [0, 0, 0];
 
-  const add = (record: PackRecord): void => {
-    records.set(record.sampleKey, [...(records.get(record.sampleKey) ?? []), record]);
-  };
   const warnOfDamage = (ids: readonly string[]): void => {
     const fresh = ids.filter((id) => !damagedPacks.has(id));
     for (const id of fresh) damagedPacks.add(id);
@@ -76,7 +73,7 @@ export async function openBucketCache(options: BucketCacheOptions): Promise<Feat
   const refresh = async (): Promise<void> => {
     const found = await findBucketPacks(store, prefix, layout, (id) => packs.has(id) || damagedPacks.has(id));
     for (const [id, count] of found.counts) packs.set(id, count);
-    for (const record of found.records) add(record);
+    for (const record of found.records) addRecord(records, record);
     warnOfDamage(found.damaged);
   };
   const stopKeeping = (error: unknown, consequence: string): void => {
@@ -109,7 +106,7 @@ export async function openBucketCache(options: BucketCacheOptions): Promise<Feat
       if (damagedPacks.delete(pack.id)) await store.put(key, pack.bytes);
       else await store.putIfAbsent(key, pack.bytes);
       packs.set(pack.id, some.length);
-      for (const record of pack.records) add(record);
+      for (const record of pack.records) addRecord(records, record);
       stored += some.length;
     } catch (error) {
       lost += some.length;
@@ -147,9 +144,7 @@ export async function openBucketCache(options: BucketCacheOptions): Promise<Feat
 
   const forget = (record: PackRecord): void => {
     damaged++;
-    const others = (records.get(record.sampleKey) ?? []).filter((other) => other !== record);
-    if (others.length > 0) records.set(record.sampleKey, others);
-    else records.delete(record.sampleKey);
+    removeRecord(records, record);
   };
   const fetch = async (id: string, from: number, to: number): Promise<Uint8Array | null> => {
     const start = (packs.get(id) ?? 0) * keyEntryBytes;

@@ -11,7 +11,16 @@ import {
   rowsOf,
   trunkFolderName,
 } from "./kept-features.ts";
-import { createPack, newRecords, type PackRecord, type PackWriter, packReader } from "./pack.ts";
+import {
+  addRecord,
+  createPack,
+  newRecords,
+  type PackRecord,
+  type PackWriter,
+  packReader,
+  type RecordIndex,
+  removeRecord,
+} from "./pack.ts";
 import { readRecords } from "./placed-reads.ts";
 import { keyEntryBytes, recordLayout, recordParts, recordTarget } from "./record.ts";
 import { folderFiles } from "./small-files.ts";
@@ -34,7 +43,7 @@ export async function openFeatureCache(options: FeatureCacheOptions): Promise<Fe
   const folder = join(directory, trunkFolderName(options.trunkKey, layout));
   const warn = (message: string) => options.onWarning?.(`feature cache ${directory}: ${message}`);
 
-  const records = new Map<string, readonly PackRecord[]>();
+  const records: RecordIndex = new Map();
   const seen = new Map<string, number>();
   const reader = packReader(folder, layout);
   let writer: PackWriter | undefined;
@@ -54,12 +63,9 @@ export async function openFeatureCache(options: FeatureCacheOptions): Promise<Fe
   const renewal = lease && setInterval(() => void lease.renew(), renewalMs);
   renewal?.unref();
 
-  const add = (record: PackRecord) => {
-    records.set(record.sampleKey, [...(records.get(record.sampleKey) ?? []), record]);
-  };
   const refresh = async () => {
     const found = await newRecords(folder, layout, seen).catch(() => []);
-    for (const record of found) if (record.packId !== writer?.id) add(record);
+    for (const record of found) if (record.packId !== writer?.id) addRecord(records, record);
   };
 
   /** Evicts others, the least recently used first, until `bytes` more fit. */
@@ -85,7 +91,7 @@ export async function openFeatureCache(options: FeatureCacheOptions): Promise<Fe
         return false;
       }
       writer ??= await createPack(folder, layout);
-      add(await writer.append(sampleKey, recordParts(layout, arrays)));
+      addRecord(records, await writer.append(sampleKey, recordParts(layout, arrays)));
     } catch (error) {
       keeps = false;
       warn(
@@ -100,9 +106,7 @@ export async function openFeatureCache(options: FeatureCacheOptions): Promise<Fe
 
   const forget = (record: PackRecord): void => {
     damaged++;
-    const others = (records.get(record.sampleKey) ?? []).filter((other) => other !== record);
-    if (others.length > 0) records.set(record.sampleKey, others);
-    else records.delete(record.sampleKey);
+    removeRecord(records, record);
   };
 
   /** Reads the first undamaged record of the sample into the target; damaged ones are forgotten on the way. */

@@ -20,6 +20,20 @@ export interface PackRecord extends KeyEntry {
   readonly position: number;
 }
 
+/** Records by the key of their sample, of which a cache may hold several. */
+export type RecordIndex = Map<string, readonly PackRecord[]>;
+
+export function addRecord(records: RecordIndex, record: PackRecord): void {
+  records.set(record.sampleKey, [...(records.get(record.sampleKey) ?? []), record]);
+}
+
+/** Removes one record of a sample; the sample is gone with its last. */
+export function removeRecord(records: RecordIndex, record: PackRecord): void {
+  const others = (records.get(record.sampleKey) ?? []).filter((other) => other !== record);
+  if (others.length > 0) records.set(record.sampleKey, others);
+  else records.delete(record.sampleKey);
+}
+
 export interface PackWriter {
   readonly id: string;
   /** Appends a record. @throws the system's error (ENOSPC, EIO), with the pack as it was before the call. */
