@@ -1,12 +1,10 @@
 """One job of dense-chains.mjs: keras_dense_chain.py MODEL LAYERS DEPTH {make|fit}. Prints its figures as JSON."""
 
-import json
-import resource
 import sys
-import time
 
 import keras
 import numpy
+from keras_clock import Clock, print_figures
 
 path, layers, depth, what = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
 keras.utils.set_random_seed(0)
@@ -17,21 +15,11 @@ if what == "make":
     sys.exit()
 
 
-class Clock(keras.callbacks.Callback):
-    seconds = []
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.begun = time.perf_counter()
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.seconds.append(time.perf_counter() - self.begun)
-
-
 model = keras.saving.load_model(path, compile=False)
 for layer in model.layers[:depth]:
     layer.trainable = False
 model.compile(optimizer=keras.optimizers.RMSprop(1e-3), loss="mean_squared_error")
 x = numpy.sin(numpy.arange(500, dtype="float32") * 12.9898).reshape(100, 5)
-model.fit(x, x.sum(1, keepdims=True), epochs=100, batch_size=32, callbacks=[Clock()], verbose=0)
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-print("\n" + json.dumps({"epochs": Clock.seconds, "peakBytes": peak}))
+clock = Clock()
+model.fit(x, x.sum(1, keepdims=True), epochs=100, batch_size=32, callbacks=[clock], verbose=0)
+print_figures(clock)

@@ -4,14 +4,12 @@ fit: tf.data with cache and prefetch, everything before CUT frozen, model.fit. f
 then train the head alone. Pictures as `finetune` takes them: bilinear to 224x224, caffe mode.
 """
 
-import json
 import pathlib
-import resource
 import sys
-import time
 
 import keras
 import tensorflow as tf
+from keras_clock import Clock, print_figures
 
 path, photos, cut, epochs, batch, kind = sys.argv[1:7]
 epochs, batch = int(epochs), int(batch)
@@ -39,18 +37,6 @@ def batches(split, shuffled):
     if shuffled:
         data = data.shuffle(count, seed=0)
     return data.batch(batch).prefetch(tf.data.AUTOTUNE)
-
-
-class Clock(keras.callbacks.Callback):
-    def __init__(self):
-        super().__init__()
-        self.seconds = []
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.begun = time.perf_counter()
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.seconds.append(time.perf_counter() - self.begun)
 
 
 keras.utils.set_random_seed(0)
@@ -81,13 +67,4 @@ else:
     history = tuned.fit(
         batches("train", True), epochs=epochs, validation_data=batches("val", False), callbacks=[clock], verbose=0
     )
-print(
-    "\n"
-    + json.dumps(
-        {
-            "epochs": clock.seconds,
-            "peakBytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-            "loss": history.history["loss"],
-        }
-    )
-)
+print_figures(clock, loss=history.history["loss"])

@@ -1,12 +1,10 @@
 """Recurrent networks for recurrent.mjs: keras_recurrent.py MODEL CELL {make|fit}. Prints its figures as JSON."""
 
-import json
-import resource
 import sys
-import time
 
 import keras
 import numpy
+from keras_clock import Clock, print_figures
 
 path, cell, what = sys.argv[1:4]
 layers = keras.layers
@@ -49,16 +47,6 @@ x = (
 y = random.integers(0, 10, (rows, 1)).astype("int32")
 
 
-class Clock(keras.callbacks.Callback):
-    seconds = []
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.begun = time.perf_counter()
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.seconds.append(time.perf_counter() - self.begun)
-
-
-model.fit(x, y, epochs=5, batch_size=batch, callbacks=[Clock()], verbose=0)
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-print("\n" + json.dumps({"epochs": Clock.seconds, "peakBytes": peak}))
+clock = Clock()
+model.fit(x, y, epochs=5, batch_size=batch, callbacks=[clock], verbose=0)
+print_figures(clock)
