@@ -1,6 +1,8 @@
 import type { Architecture } from "./architecture.ts";
 import { activate, averageAll, classesIn, classify, convolve, sizeFor } from "./layers.ts";
-import { type Network, network, type Output } from "./network.ts";
+import type { Network } from "./network.ts";
+import { network } from "./network.ts";
+import type { Output } from "./network-output.ts";
 
 /** ConvNeXt networks (`keras/src/applications/convnext.py`). */
 export const convnexts: readonly Architecture[] = [

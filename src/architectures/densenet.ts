@@ -12,7 +12,9 @@ import {
   pool,
   sizeFor,
 } from "./layers.ts";
-import { type Network, network, type Output } from "./network.ts";
+import type { Network } from "./network.ts";
+import { network } from "./network.ts";
+import type { Output } from "./network-output.ts";
 
 /** DenseNet networks (`keras/src/applications/densenet.py`). */
 export const densenets: readonly Architecture[] = [

@@ -8,7 +8,8 @@ import {
   convolve,
   normalize,
 } from "./layers.ts";
-import type { Network, Output } from "./network.ts";
+import type { Network } from "./network.ts";
+import type { Output } from "./network-output.ts";
 
 /** @file Layers that EfficientNet and EfficientNetV2 share. */
 

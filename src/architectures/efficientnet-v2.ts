@@ -8,7 +8,9 @@ import {
   plainConvolution,
 } from "./efficientnet-layers.ts";
 import { activate, channelsOf, classesIn, convolveDepthwise, normalize, sizeFor } from "./layers.ts";
-import { type Network, network, type Output } from "./network.ts";
+import type { Network } from "./network.ts";
+import { network } from "./network.ts";
+import type { Output } from "./network-output.ts";
 
 /**
  * A stage: number of blocks, expansion of their inner channels, output filters, stride of the first block, and kind.

@@ -17,7 +17,9 @@ import {
   sizeFor,
   stridePadding,
 } from "./layers.ts";
-import { type Network, network, type Output } from "./network.ts";
+import type { Network } from "./network.ts";
+import { network } from "./network.ts";
+import type { Output } from "./network-output.ts";
 
 /** EfficientNet networks (`keras/src/applications/efficientnet.py`). */
 export const efficientnets: readonly Architecture[] = [

@@ -11,7 +11,9 @@ import {
   pool,
   sizeFor,
 } from "./layers.ts";
-import { type Network, network, type Output } from "./network.ts";
+import type { Network } from "./network.ts";
+import { network } from "./network.ts";
+import type { Output } from "./network-output.ts";
 
 /** Inception-ResNet v2 (`keras/src/applications/inception_resnet_v2.py`). */
 export const inceptionResnetsV2: readonly Architecture[] = [

@@ -1,5 +1,6 @@
 import { activate, convolve, normalize, pool } from "./layers.ts";
-import type { Network, Output } from "./network.ts";
+import type { Network } from "./network.ts";
+import type { Output } from "./network-output.ts";
 
 /** A convolution: filters, size and, if not `same`, its border. `reduce` means a stride of 2 without padding. */
 export type Step = readonly [

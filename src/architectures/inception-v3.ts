@@ -1,7 +1,9 @@
 import type { Architecture } from "./architecture.ts";
 import { chain, type Step, stem } from "./inception-steps.ts";
 import { averageAll, classesIn, classify, concatenate, pool, sizeFor } from "./layers.ts";
-import { type Network, network, type Output } from "./network.ts";
+import type { Network } from "./network.ts";
+import { network } from "./network.ts";
+import type { Output } from "./network-output.ts";
 
 /** Inception v3 (`keras/src/applications/inception_v3.py`). Only blocks, pooling and the classifier are named. */
 export const inceptionsV3: readonly Architecture[] = [

@@ -1,6 +1,7 @@
 import type { Json, JsonObject } from "../checkpoint.ts";
 import type { ArchitectureFile } from "./architecture.ts";
-import type { Network, Output } from "./network.ts";
+import type { Network } from "./network.ts";
+import type { Output } from "./network-output.ts";
 
 /** @file Functions that add one layer to a network. Arguments that are not given have Keras's defaults. */
 

@@ -13,7 +13,9 @@ import {
   sizeFor,
   stridePadding,
 } from "./layers.ts";
-import { type Network, network, type Output } from "./network.ts";
+import type { Network } from "./network.ts";
+import { network } from "./network.ts";
+import type { Output } from "./network-output.ts";
 
 /** MobileNetV2 (`keras/src/applications/mobilenet_v2.py`) with the width of the file. */
 export const mobilenetsV2: readonly Architecture[] = [

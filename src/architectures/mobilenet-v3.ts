@@ -11,7 +11,9 @@ import {
   roundedChannels,
   stridePadding,
 } from "./layers.ts";
-import { type Network, network, type Output } from "./network.ts";
+import type { Network } from "./network.ts";
+import { network } from "./network.ts";
+import type { Output } from "./network-output.ts";
 
 type Activation = "relu" | "hard_silu";
 

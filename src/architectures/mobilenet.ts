@@ -1,6 +1,8 @@
 import type { Architecture } from "./architecture.ts";
 import { activate, classesIn, convolve, convolveDepthwise, normalize, pad, sizeFor } from "./layers.ts";
-import { type Network, network, type Output } from "./network.ts";
+import type { Network } from "./network.ts";
+import { network } from "./network.ts";
+import type { Output } from "./network-output.ts";
 
 /** MobileNet (`keras/src/applications/mobilenet.py`) with the width of the file. */
 export const mobilenets: readonly Architecture[] = [

@@ -15,7 +15,9 @@ import {
   pool,
   stridePadding,
 } from "./layers.ts";
-import { type Network, network, type Output } from "./network.ts";
+import type { Network } from "./network.ts";
+import { network } from "./network.ts";
+import type { Output } from "./network-output.ts";
 
 /** NASNet networks (`keras/src/applications/nasnet.py`). */
 export const nasnets: readonly Architecture[] = [

@@ -2,38 +2,21 @@ import type { Json, JsonObject } from "../checkpoint.ts";
 import type { Shape } from "../tensor.ts";
 import { isObject } from "../topology/config-values.ts";
 import { readModel } from "../topology/dialects/read-model.ts";
-import type { Argument } from "../topology/layer-graph.ts";
-import { inputShapes, type LayerSpec } from "../topology/layer-spec.ts";
-import { specOf } from "../topology/layer-specs.ts";
 import { snakeCase } from "../topology/naming.ts";
 import { inModule, opModule } from "../topology/translate/keras-modules.ts";
 import { modelOrder } from "../topology/translate/model-order.ts";
-
-/** Output of a layer in a network that is being built. */
-export interface Output {
-  readonly layer: string;
-  readonly shape: Shape;
-  /** Position among the outputs of the layer; the first where absent. */
-  readonly index?: number;
-  /** Number of the call of the layer; the first where absent. */
-  readonly call?: number;
-  /** Data type; float32 where absent. */
-  readonly dtype?: "float32" | "int32";
-}
-
-/** An input of a network. Its name is the layer's, and its key where the model takes several by name. */
-export interface NetworkInput {
-  readonly name?: string;
-  /** Shape with the batch. */
-  readonly shape: Shape;
-  readonly dtype?: "float32" | "int32";
-}
-
-/** Outputs in a structure that a model takes or returns: one, several in order, or by name. */
-export type Outputs = Output | readonly Output[] | Readonly<Record<string, Output>>;
-
-/** Argument of an operation of keras.ops: an output, a list of outputs, or a constant. */
-export type OperationArgument = Output | readonly Output[] | Json;
+import {
+  attends,
+  float32Policy,
+  inputEntry,
+  layerEntry,
+  operationShapes,
+  outputShape,
+} from "./layer-entry.ts";
+import type { NetworkInput, Output, Outputs } from "./network-output.ts";
+import { endpoint, structure, tensor } from "./network-output.ts";
+import type { OperationArgument } from "./operation-arguments.ts";
+import { isOutput, written } from "./operation-arguments.ts";
 
 /** A functional model that is built layer by layer. Configs hold the arguments that differ from Keras's defaults. */
 export interface Network {
@@ -75,12 +58,6 @@ export interface Network {
 
 /** Appends a layer to a Sequential. */
 export type AddLayer = (className: string, config: JsonObject, name: string) => void;
-
-/** Modules of the layers that keras.applications defines for itself. */
-const ownModules: Readonly<Record<string, string>> = {
-  LayerScale: "keras.src.applications.convnext",
-  CustomScaleLayer: "keras.src.applications.inception_resnet_v2",
-};
 
 const version = "3.15.1";
 
@@ -177,11 +154,6 @@ export function network(
   };
 }
 
-/** Returns whether the inputs of a layer are several arguments, not a list. */
-function attends(className: string): boolean {
-  return className === "MultiHeadAttention";
-}
-
 /** Returns `conv2d`, then `conv2d_1`, … (`auto_name` of `keras/src/utils/naming.py`). */
 function numbered(base: string, counts: Map<string, number>): string {
   const count = counts.get(base) ?? 0;
@@ -196,127 +168,9 @@ function inputsOf(given: number | null | Shape | readonly NetworkInput[]): reado
   return inputs.length > 0 ? inputs : [{ shape: given as Shape }];
 }
 
-function inputEntry({ layer, shape, dtype = "float32" }: Output): JsonObject {
-  const config = { batch_shape: shape, dtype, sparse: false, name: layer };
-  return inModule({ class_name: "InputLayer", config }, "keras.layers");
-}
-
-const float32Policy = inModule({ class_name: "DTypePolicy", config: { name: "float32" } }, "keras");
-
 function modelName({ config }: JsonObject): string {
   const name = isObject(config ?? null) ? (config as JsonObject)["name"] : undefined;
   return typeof name === "string" ? name : "model";
-}
-
-function layerEntry(className: string, config: JsonObject, name: string, dtype: Json): JsonObject {
-  const common: JsonObject = { name, trainable: true, dtype };
-  const whole = { ...common, ...withLayout(className, config) };
-  const entry = inModule({ class_name: className, config: whole }, ownModules[className] ?? "keras.layers");
-  return className in ownModules ? { ...entry, registered_name: className } : entry;
-}
-
-/** Adds the data format to the config of a layer that has one, because the reading Keras may have another default. */
-function withLayout(className: string, config: JsonObject): JsonObject {
-  return "data_format" in knownSpec(className).defaults
-    ? { ...config, data_format: "channels_last" }
-    : config;
-}
-
-/** Returns the shapes of an operation's outputs. */
-function operationShapes(
-  className: string,
-  config: JsonObject,
-  args: readonly OperationArgument[],
-): readonly Shape[] {
-  const spec = knownSpec(`ops.${className}`);
-  const outputs = args.flatMap((arg) => (isOutput(arg) ? [arg] : isOutputs(arg) ? arg : []));
-  const call = { config: { ...spec.defaults, ...config }, keras: 3, kwargs: {} } as const;
-  const inputs = inputShapes(outputs.map(({ shape }) => shape));
-  return spec.outputShapes({ ...call, args: args.map(describedArgument), inputs });
-}
-
-function describedArgument(arg: OperationArgument): Argument {
-  if (isOutput(arg)) return { kind: "tensor", ref: { node: 0, output: 0 } };
-  if (isOutputs(arg)) return { kind: "list", items: arg.map(describedArgument) };
-  return { kind: "value", value: isArray(arg) ? arrayIn(arg) : arg };
-}
-
-/** Returns the JSON of an argument of a call. */
-function written(arg: OperationArgument): Json {
-  if (isOutput(arg)) return tensor(arg);
-  return isOutputs(arg) ? arg.map(tensor) : arg;
-}
-
-function isOutput(arg: OperationArgument): arg is Output {
-  return isObject(arg as Json) && "layer" in (arg as JsonObject);
-}
-
-function isOutputs(arg: OperationArgument): arg is readonly Output[] {
-  return Array.isArray(arg) && arg.length > 0 && arg.every((item: OperationArgument) => isOutput(item));
-}
-
-function isArray(arg: Json): arg is JsonObject {
-  return isObject(arg) && arg["class_name"] === "__numpy__";
-}
-
-function arrayIn({ config }: JsonObject): Json {
-  return (config as JsonObject)["value"] ?? null;
-}
-
-/** Returns a constant of whole numbers as an argument of a call. */
-export function integerArray(value: Json): JsonObject {
-  return { class_name: "__numpy__", config: { value, dtype: "int32" } };
-}
-
-/** Returns a constant of real numbers as an argument of a call. */
-export function floatArray(value: Json): JsonObject {
-  return { class_name: "__numpy__", config: { value, dtype: "float32" } };
-}
-
-/** Returns the index of a GetItem (`x[:, 0:2]`): `[start, stop]` or `[start, stop, step]` for a range, null for all, a number for one. */
-export function indexOf(...keys: readonly (number | null | readonly (number | null)[])[]): Json {
-  return keys.map((key) => {
-    if (typeof key === "number") return key;
-    const [start = null, stop = null, step = null] = key ?? [];
-    return { class_name: "__slice__", config: { start, stop, step } };
-  });
-}
-
-function outputShape(className: string, config: JsonObject, given: readonly Output[]): Shape {
-  const spec = knownSpec(className);
-  const args = attends(className) ? given.map(describedArgument) : [];
-  const call = { config: { ...spec.defaults, ...config }, keras: 3, args, kwargs: {} } as const;
-  const [shape] = spec.outputShapes({ ...call, inputs: inputShapes(given.map((output) => output.shape)) });
-  if (!shape) throw new Error(`${className}: expected an output`);
-  return shape;
-}
-
-function knownSpec(className: string): LayerSpec {
-  const spec = specOf(className);
-  if (!spec) throw new Error(`${className}: expected a layer with a spec`);
-  return spec;
-}
-
-function tensor({ layer, shape, call = 0, index = 0, dtype = "float32" }: Output): JsonObject {
-  const config = { shape, dtype, keras_history: [layer, call, index] };
-  return { class_name: "__keras_tensor__", config };
-}
-
-/** Returns an output as configs name the ends of a model. */
-function endpoint({ layer, call = 0, index = 0 }: Output): Json {
-  return [layer, call, index];
-}
-
-/** Returns outputs in their structure, each as `leaf` writes it. */
-function structure(given: Outputs, leaf: (output: Output) => Json): Json {
-  if (Array.isArray(given)) return (given as readonly Output[]).map(leaf);
-  if (isOneOutput(given)) return leaf(given);
-  return Object.fromEntries(Object.entries(given).map(([name, output]) => [name, leaf(output as Output)]));
-}
-
-/** Returns whether a structure is a single output. */
-export function isOneOutput(given: Outputs): given is Output {
-  return "layer" in given && typeof given.layer === "string";
 }
 
 /** Returns the config of the model with its layers in Keras's `model.layers` order. */

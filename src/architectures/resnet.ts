@@ -11,7 +11,9 @@ import {
   pool,
   sizeFor,
 } from "./layers.ts";
-import { type Network, network, type Output } from "./network.ts";
+import type { Network } from "./network.ts";
+import { network } from "./network.ts";
+import type { Output } from "./network-output.ts";
 
 /**
  * ResNet networks (`keras/src/applications/resnet.py`, `resnet_v2.py`). Version 2 normalizes and activates before each

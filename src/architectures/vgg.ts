@@ -1,7 +1,9 @@
 import type { JsonObject } from "../checkpoint.ts";
 import type { Architecture, ArchitectureFile } from "./architecture.ts";
 import { classesIn, classify, convolve, pool } from "./layers.ts";
-import { type Network, network, type Output } from "./network.ts";
+import type { Network } from "./network.ts";
+import { network } from "./network.ts";
+import type { Output } from "./network-output.ts";
 
 /** VGG networks (`keras/src/applications/vgg16.py`, `vgg19.py`). */
 export const vggs: readonly Architecture[] = [vgg("vgg16", [2, 2, 3, 3, 3]), vgg("vgg19", [2, 2, 4, 4, 4])];

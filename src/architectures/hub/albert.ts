@@ -1,4 +1,4 @@
-import type { Output } from "../network.ts";
+import type { Output } from "../network-output.ts";
 import { embedTexts, pooled } from "./bert.ts";
 import type { HubBackbone } from "./hub-class.ts";
 import { numberOf } from "./hub-network.ts";

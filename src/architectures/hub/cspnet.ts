@@ -1,7 +1,7 @@
 import type { JsonObject } from "../../checkpoint.ts";
 import { TopologyError } from "../../errors.ts";
 import { channelsOf } from "../layers.ts";
-import type { Output } from "../network.ts";
+import type { Output } from "../network-output.ts";
 import type { HubBackbone } from "./hub-class.ts";
 import { activationOf, type HubNetwork, numberOf, numbersIn, numbersOf, textOf } from "./hub-network.ts";
 

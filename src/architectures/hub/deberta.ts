@@ -1,5 +1,5 @@
 import type { JsonObject } from "../../checkpoint.ts";
-import type { Output } from "../network.ts";
+import type { Output } from "../network-output.ts";
 import { normalizedAndDropped } from "./bert.ts";
 import type { HubBackbone, HubHead } from "./hub-class.ts";
 import { activationOf, type HubNetwork, numberOf } from "./hub-network.ts";

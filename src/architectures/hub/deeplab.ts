@@ -1,6 +1,7 @@
 import type { JsonObject } from "../../checkpoint.ts";
 import { TopologyError } from "../../errors.ts";
-import type { AddLayer, Output } from "../network.ts";
+import type { AddLayer } from "../network.ts";
+import type { Output } from "../network-output.ts";
 import type { HubBackbone, HubHead } from "./hub-class.ts";
 import {
   activationOf,

@@ -1,5 +1,5 @@
 import type { JsonObject } from "../../checkpoint.ts";
-import type { Output } from "../network.ts";
+import type { Output } from "../network-output.ts";
 import type { HubBackbone, HubHead } from "./hub-class.ts";
 import { activationOf, type HubLayer, numberOf, sizesOf } from "./hub-network.ts";
 import { addTransformerBlock, elementOf, patchesOf, tokensBefore } from "./transformer-parts.ts";

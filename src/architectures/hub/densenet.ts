@@ -1,4 +1,4 @@
-import type { Output } from "../network.ts";
+import type { Output } from "../network-output.ts";
 import type { HubBackbone } from "./hub-class.ts";
 import { type HubNetwork, numberOf, numbersOf } from "./hub-network.ts";
 

@@ -1,6 +1,6 @@
 import type { JsonObject } from "../../checkpoint.ts";
 import { TopologyError } from "../../errors.ts";
-import type { Output } from "../network.ts";
+import type { Output } from "../network-output.ts";
 import type { HubBackbone } from "./hub-class.ts";
 import { type HubLayer, numberOf, numbersOf } from "./hub-network.ts";
 import { elementOf, fixedImage, patchesOf, tokensBefore, tokensIn } from "./transformer-parts.ts";

@@ -1,6 +1,6 @@
 /** @file The blocks of EfficientNet: plain layers in the first version, composites in the later ones. */
 import type { JsonObject } from "../../checkpoint.ts";
-import type { Output } from "../network.ts";
+import type { Output } from "../network-output.ts";
 import {
   convolution,
   type EfficientNetBlock,

@@ -1,5 +1,5 @@
 import type { Json, JsonObject } from "../../checkpoint.ts";
-import type { Output } from "../network.ts";
+import type { Output } from "../network-output.ts";
 import { addFusedBlock, addPlainBlock, addUnfusedBlock } from "./efficientnet-blocks.ts";
 import { convolution, type EfficientNetBlock } from "./efficientnet-parts.ts";
 import type { HubBackbone } from "./hub-class.ts";

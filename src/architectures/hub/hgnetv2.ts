@@ -1,6 +1,6 @@
 import type { Json, JsonObject } from "../../checkpoint.ts";
 import { isObject } from "../../topology/config-values.ts";
-import type { Output } from "../network.ts";
+import type { Output } from "../network-output.ts";
 import type { HubBackbone, HubHead } from "./hub-class.ts";
 import {
   activationOf,

@@ -1,6 +1,6 @@
 /** @file The classes of KerasHub as values: how the network of each is built from its config. */
 import type { JsonObject } from "../../checkpoint.ts";
-import type { NetworkInput, Output } from "../network.ts";
+import type { NetworkInput, Output } from "../network-output.ts";
 import type { HubNetwork } from "./hub-network.ts";
 
 /** A backbone: a functional model whose arguments decide its layers. */

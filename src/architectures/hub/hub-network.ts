@@ -4,7 +4,10 @@ import { TopologyError } from "../../errors.ts";
 import type { Shape } from "../../tensor.ts";
 import { isObject } from "../../topology/config-values.ts";
 import { attributeKey, variableKey } from "../../topology/hub-keys.ts";
-import { type AddLayer, indexOf, integerArray, type Network, network, type Output } from "../network.ts";
+import type { AddLayer, Network } from "../network.ts";
+import { network } from "../network.ts";
+import type { Output } from "../network-output.ts";
+import { indexOf, integerArray } from "../operation-arguments.ts";
 
 export interface HubNetwork extends Network {
   /** The arguments of the class. */

@@ -1,5 +1,5 @@
 import { TopologyError } from "../../errors.ts";
-import type { Output } from "../network.ts";
+import type { Output } from "../network-output.ts";
 import type { HubBackbone } from "./hub-class.ts";
 import { type HubLayer, type HubNetwork, numberOf, numbersOf } from "./hub-network.ts";
 import {

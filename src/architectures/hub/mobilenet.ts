@@ -1,5 +1,5 @@
 import type { Json, JsonObject } from "../../checkpoint.ts";
-import type { Output } from "../network.ts";
+import type { Output } from "../network-output.ts";
 import type { HubBackbone, HubHead } from "./hub-class.ts";
 import type { HubLayer, HubNetwork } from "./hub-network.ts";
 import { activationOf, listOf, numberOf, numbersOf } from "./hub-network.ts";

@@ -1,4 +1,4 @@
-import type { Output } from "../network.ts";
+import type { Output } from "../network-output.ts";
 import type { HubBackbone, HubHead } from "./hub-class.ts";
 import { addEncoder, encoderConfig, type HubNetwork, numberOf, numbersOf } from "./hub-network.ts";
 import { mitLevels } from "./mit.ts";

@@ -1,5 +1,6 @@
 /** @file The block of Swin: attention within windows, and a feed-forward network. */
-import { floatArray, indexOf, integerArray, type Output } from "../network.ts";
+import type { Output } from "../network-output.ts";
+import { floatArray, indexOf, integerArray } from "../operation-arguments.ts";
 import type { HubLayer } from "./hub-network.ts";
 import { addAttention, droppedPath, type Heads, unflattened } from "./transformer-parts.ts";
 

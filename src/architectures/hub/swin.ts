@@ -1,5 +1,6 @@
 import type { JsonObject } from "../../checkpoint.ts";
-import { indexOf, type Output } from "../network.ts";
+import type { Output } from "../network-output.ts";
+import { indexOf } from "../operation-arguments.ts";
 import type { HubBackbone, HubHead } from "./hub-class.ts";
 import { activationOf, type HubLayer, type HubNetwork, numberOf, numbersOf } from "./hub-network.ts";
 import { addSwinBlock, type SwinBlock } from "./swin-block.ts";

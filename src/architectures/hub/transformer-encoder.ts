@@ -1,7 +1,8 @@
 /** @file The parts that KerasHub's text encoders are made of, from layers of Keras. */
 import type { JsonObject } from "../../checkpoint.ts";
 import { classKey } from "../../topology/hub-keys.ts";
-import { indexOf, type NetworkInput, type Output } from "../network.ts";
+import type { NetworkInput, Output } from "../network-output.ts";
+import { indexOf } from "../operation-arguments.ts";
 import type { HubLayer, HubNetwork } from "./hub-network.ts";
 import { numberOf } from "./hub-network.ts";
 

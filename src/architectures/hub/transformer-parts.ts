@@ -2,7 +2,8 @@
 import type { JsonObject } from "../../checkpoint.ts";
 import { TopologyError } from "../../errors.ts";
 import { snakeCase } from "../../topology/naming.ts";
-import { indexOf, type Output } from "../network.ts";
+import type { Output } from "../network-output.ts";
+import { indexOf } from "../operation-arguments.ts";
 import type { HubLayer, HubNetwork } from "./hub-network.ts";
 
 /** Returns the attribute of the n-th layer in a list of layers of one class: `encoder_layers/vi_t_encoder_block_1`. */
