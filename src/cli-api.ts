@@ -18,8 +18,9 @@ export {
   writingWarnings,
 } from "./formats/formats.ts";
 export { forEarlyKeras3 } from "./formats/keras/format.ts";
+export { formatBytes, formatSeconds } from "./freeze/number-text.ts";
 export { parsePatterns } from "./freeze/patterns.ts";
-export { formatBytes, formatSeconds, planLines } from "./freeze/plan-text.ts";
+export { planLines } from "./freeze/plan-text.ts";
 export { nearestNames } from "./freeze/suggestions.ts";
 export type { FileExplainer } from "./inference/explain-files.ts";
 export { openFileExplainer } from "./inference/explain-files.ts";

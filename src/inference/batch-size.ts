@@ -1,5 +1,5 @@
 import { MachineError } from "../errors.ts";
-import { formatBytes } from "../freeze/plan-text.ts";
+import { formatBytes } from "../freeze/number-text.ts";
 import { inferenceBytes } from "../freeze/step-bytes.ts";
 import { optionName } from "../options.ts";
 import { concreteShapes } from "../topology/concrete-shapes.ts";

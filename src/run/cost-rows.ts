@@ -1,5 +1,5 @@
+import { formatBytes, formatDuration } from "../freeze/number-text.ts";
 import type { FinetunePlan } from "../freeze/plan.ts";
-import { formatBytes, formatDuration } from "../freeze/plan-text.ts";
 import type { CostRow } from "../report/run-report.ts";
 import type { FinetuneResult } from "./options.ts";
 

@@ -1,7 +1,7 @@
 import type { Checkpoint } from "../checkpoint.ts";
 import type { CutModel } from "../features/cut.ts";
+import { formatBytes, formatSeconds } from "../freeze/number-text.ts";
 import type { FinetunePlan } from "../freeze/plan.ts";
-import { formatBytes, formatSeconds } from "../freeze/plan-text.ts";
 import type { FreezePolicy } from "../freeze/policy.ts";
 import { freeze, freezeAllButHead, freezeUntil } from "../freeze/policy.ts";
 import { optionError, optionName } from "../options.ts";

@@ -9,7 +9,7 @@ import type { EngineInfo } from "../engine/backend.ts";
 import { defaultCacheDirectory, localFolderOf } from "../features/cache/cache-directory.ts";
 import type { PhasedModel } from "../features/cut.ts";
 import type { FinetunePlan } from "../freeze/plan.ts";
-import type { PlanContext } from "../freeze/plan-text.ts";
+import type { PlanContext } from "../freeze/plan-context.ts";
 import { planLines } from "../freeze/plan-text.ts";
 import { isBucketAddress } from "../storage/address.ts";
 import type { Objective } from "../task/objective.ts";

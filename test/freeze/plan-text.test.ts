@@ -1,14 +1,9 @@
 import { describe, expect, test } from "vitest";
+import { formatBytes, formatCount, formatDuration, formatSeconds } from "../../src/freeze/number-text.ts";
 import { partition } from "../../src/freeze/partition.ts";
 import type { FinetunePlan, PlannedCost } from "../../src/freeze/plan.ts";
 import { planFreeze } from "../../src/freeze/plan-freeze.ts";
-import {
-  formatBytes,
-  formatCount,
-  formatDuration,
-  formatSeconds,
-  planLines,
-} from "../../src/freeze/plan-text.ts";
+import { planLines } from "../../src/freeze/plan-text.ts";
 import type { FreezePolicy } from "../../src/freeze/policy.ts";
 import { freeze, freezeUntil } from "../../src/freeze/policy.ts";
 import type { FreezeOptions } from "../../src/freeze/resolve.ts";
