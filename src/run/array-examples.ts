@@ -18,7 +18,7 @@ import { examplesOf } from "../training/examples.ts";
 import type { ExampleSource } from "./file-examples.ts";
 import { numbered, viewedExamples, weightingOf } from "./phase-examples.ts";
 import type { PreparedPhase } from "./phases.ts";
-import type { PreparedRun } from "./prepare.ts";
+import type { PreparedRun } from "./prepared-run.ts";
 
 /** Returns the frontier tensors of one view of a batch at the cut of a phase. */
 type Extract = (batch: Batch, view: number) => Promise<readonly Tensor[]>;

@@ -6,8 +6,8 @@ import { viewsOfEpochs } from "../features/views/view.ts";
 import { optionError } from "../options.ts";
 import { extractShard } from "./extract-shard.ts";
 import type { FinetuneOptions } from "./options.ts";
-import type { PreparedRun } from "./prepare.ts";
 import { prepareRun } from "./prepare.ts";
+import type { PreparedRun } from "./prepared-run.ts";
 import { resolveOptions } from "./settings.ts";
 
 /**

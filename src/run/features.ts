@@ -10,7 +10,7 @@ import { arrayExamples } from "./array-examples.ts";
 import { fileExamples } from "./file-examples.ts";
 import type { NamedExamples, PhaseExamples } from "./phase-examples.ts";
 import type { PreparedPhase } from "./phases.ts";
-import type { PreparedRun } from "./prepare.ts";
+import type { PreparedRun } from "./prepared-run.ts";
 import { storedExamples } from "./stored-examples.ts";
 
 /** The features of a run, phase by phase. */

@@ -22,7 +22,7 @@ import { examplesOf } from "../training/examples.ts";
 import type { NamedExamples, PhaseExamples } from "./phase-examples.ts";
 import { mixupOf, weightingOf } from "./phase-examples.ts";
 import type { PreparedPhase } from "./phases.ts";
-import type { PreparedRun } from "./prepare.ts";
+import type { PreparedRun } from "./prepared-run.ts";
 import type { BoxMixing, TrainingViews } from "./view-features.ts";
 import { freshViews, keptViews } from "./view-features.ts";
 import type { ViewTargets } from "./view-targets.ts";

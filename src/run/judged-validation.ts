@@ -17,7 +17,7 @@ import type { RunFeatures } from "./features.ts";
 import type { JudgedMask, MaskKeeper } from "./judged-masks.ts";
 import { maskKeeper } from "./judged-masks.ts";
 import type { NamedExamples } from "./phase-examples.ts";
-import type { PreparedRun } from "./prepare.ts";
+import type { PreparedRun } from "./prepared-run.ts";
 import type { RunStart } from "./resume.ts";
 import type { RunTraining } from "./training.ts";
 import { runTraining } from "./training.ts";

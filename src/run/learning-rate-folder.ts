@@ -5,7 +5,7 @@ import { replaceFile } from "../formats/atomic-file.ts";
 import type { RateReport } from "../report/html/rate-page.ts";
 import { ratePage } from "../report/html/rate-page.ts";
 import { argumentsOf } from "./arguments.ts";
-import type { PreparedRun } from "./prepare.ts";
+import type { PreparedRun } from "./prepared-run.ts";
 
 const fileName = "lr-find.json";
 

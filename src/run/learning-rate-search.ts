@@ -9,8 +9,9 @@ import { openRunFolder } from "./folder.ts";
 import { writeRateSearch } from "./learning-rate-folder.ts";
 import { phaseTail } from "./open-phase.ts";
 import type { FinetuneOptions } from "./options.ts";
-import type { PreparedRun } from "./prepare.ts";
-import { announce, prepareRun } from "./prepare.ts";
+import { prepareRun } from "./prepare.ts";
+import type { PreparedRun } from "./prepared-run.ts";
+import { announce } from "./prepared-run.ts";
 import { resolveOptions } from "./settings.ts";
 
 /** Options of a search: those of the run that the rate is for, and those of the test. */

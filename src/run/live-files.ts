@@ -12,7 +12,7 @@ import { eventsName, forgetEarlierEvents, putEventsBack, setEventsAside } from "
 import { openEventFile } from "./event-file.ts";
 import type { RunFolder } from "./folder.ts";
 import { stateFile } from "./kept-arguments.ts";
-import type { PreparedRun } from "./prepare.ts";
+import type { PreparedRun } from "./prepared-run.ts";
 import type { RunTraining } from "./training.ts";
 
 export interface LiveFiles {

@@ -12,7 +12,7 @@ import { createTail } from "../training/tail.ts";
 import type { OpenPhase } from "../training/train.ts";
 import type { PhaseExamples } from "./phase-examples.ts";
 import type { PreparedPhase } from "./phases.ts";
-import type { PreparedRun } from "./prepare.ts";
+import type { PreparedRun } from "./prepared-run.ts";
 import type { ProofKeeper } from "./proof.ts";
 
 /** Context of a phase beside its samples. */

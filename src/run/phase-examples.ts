@@ -7,7 +7,7 @@ import { sampleCount } from "../training/example-set.ts";
 import type { Weighting } from "../training/examples.ts";
 import { mixup } from "../training/mixing.ts";
 import type { PreparedPhase } from "./phases.ts";
-import type { PreparedRun } from "./prepare.ts";
+import type { PreparedRun } from "./prepared-run.ts";
 
 /** The samples of a phase: every tensor of its frontier for every sample, and its target. */
 export interface PhaseExamples {

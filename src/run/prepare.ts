@@ -1,102 +1,53 @@
 import { withoutTextInput } from "../architectures/hub/text-preprocessor.ts";
 import type { Checkpoint } from "../checkpoint.ts";
 import { inputsInOrder } from "../data/arrays.ts";
-import { knownDataset } from "../data/batches.ts";
-import type { Dataset, StoredDataset } from "../data/dataset.ts";
+import type { StoredDataset } from "../data/dataset.ts";
 import { sampleUnit } from "../data/dataset.ts";
-import { openData } from "../data/model-files.ts";
-import type { SampleReader } from "../data/sample-reader.ts";
-import { batchSamples, spoolBatches } from "../data/spooled-batches.ts";
+import { batchSamples } from "../data/spooled-batches.ts";
 import { takesTexts } from "../data/texts.ts";
 import { ensureEngine } from "../engine/backend.ts";
 import { UsageError } from "../errors.ts";
-import {
-  defaultCacheDirectory,
-  localFolderOf,
-  requireNoLimitInBucket,
-} from "../features/cache/cache-directory.ts";
-import { indexBeside } from "../features/cache/file-index.ts";
-import type { CutModel, PhasedModel } from "../features/cut.ts";
+import { defaultCacheDirectory, requireNoLimitInBucket } from "../features/cache/cache-directory.ts";
+import type { PhasedModel } from "../features/cut.ts";
 import { cutPhases } from "../features/cut.ts";
 import { extractionBatchWithin } from "../features/extraction-batch.ts";
 import { requireUsableLayers } from "../features/views/view-pixels.ts";
 import { viewReader } from "../features/views/view-reader.ts";
-import { defaultFormat, writingWarnings } from "../formats/formats.ts";
-import type { FinetunePlan } from "../freeze/plan.ts";
+import { writingWarnings } from "../formats/formats.ts";
 import type { FreezePolicy } from "../freeze/policy.ts";
 import { freezeAllButHead } from "../freeze/policy.ts";
-import { requireKnownClasses } from "../task/class-weights.ts";
 import type { CompiledModel } from "../task/compiled-config.ts";
 import { compiledConfig } from "../task/compiled-config.ts";
 import { requireInputs } from "../task/inputs.ts";
 import type { Objective } from "../task/objective.ts";
 import { objectiveOf } from "../task/objective.ts";
 import { checkedTargets } from "../task/targets.ts";
-import type { AskedTask, Task } from "../task/task.ts";
-import { taskOf } from "../task/task-of.ts";
 import { taskLines } from "../task/task-text.ts";
-import { layerGraph } from "../topology/build-graph.ts";
 import { dialectOf } from "../topology/dialects/dialect.ts";
 import type { LayerGraph } from "../topology/layer-graph.ts";
-import { requireSupported } from "../topology/support.ts";
 import { fileOptimizer, stateOfTrained } from "../training/file-optimizer.ts";
 import type { OptimizerConfig } from "../training/optimizer-config.ts";
 import { kerasOptimizer, optimizerWarnings, stepsPerUpdate } from "../training/optimizer-config.ts";
-import type { OptimizerState } from "../training/state.ts";
-import type { Augmentation } from "./augmentation.ts";
 import { augmentationOf, drawsViews } from "./augmentation.ts";
 import { countOf } from "./cost.ts";
-import { dataOptions } from "./data-options.ts";
 import type { DecidedSettings } from "./decided-settings.ts";
 import { recordedLoss, recordedPhases } from "./decided-settings.ts";
-import type { ModelWriting } from "./folder.ts";
-import { withHeadFor } from "./head-for-task.ts";
 import type { ImageInput } from "./image-input.ts";
 import { inputOf } from "./image-input.ts";
 import type { StepSize } from "./memory.ts";
 import { fittedLine, fittedStep, processBytes, roomWarnings, splitWarmup, splitWarnings } from "./memory.ts";
-import { forRelease, openModel, writingOptions } from "./open-model.ts";
 import { optimizerOf, requireTrainable } from "./phase-optimizer.ts";
 import type { PreparedPhase } from "./phases.ts";
 import { askedPhases } from "./phases.ts";
 import type { PlanTiming, RunPlanner } from "./planned-run.ts";
 import { earliestPlan, runPlanner } from "./planned-run.ts";
+import type { PreparedRun } from "./prepared-run.ts";
 import type { AskedPhase } from "./recipes.ts";
 import { layerDecayOf } from "./recipes.ts";
 import type { RunSettings } from "./settings.ts";
+import type { TaskModel } from "./task-model.ts";
+import { openTaskModel } from "./task-model.ts";
 import { textInputOf } from "./text-input.ts";
-
-/** A run with everything decided and nothing computed yet: what `--dry-run` prints. Its cut is the earliest of its phases. */
-export interface PreparedRun extends CutModel {
-  readonly settings: DecidedSettings;
-  /** The model with its head for the data's classes. */
-  readonly checkpoint: Checkpoint;
-  /** The format and the options that the tuned model is written with. */
-  readonly writing: ModelWriting;
-  readonly dataset: StoredDataset;
-  /** The plan of the earliest cut. */
-  readonly plan: FinetunePlan;
-  /** The plan as text. */
-  readonly planLines: readonly string[];
-  readonly phases: readonly PreparedPhase[];
-  /** Number of rows that every batch of an extraction is padded to. */
-  readonly extractionBatch: number;
-  /** State that the optimizer of the first phase goes on from; null where it begins fresh. */
-  readonly optimizerState: OptimizerState | null;
-  /** Turns files, and views of them, into the model's input; null for arrays, which are taken as they are. */
-  readonly reader: SampleReader | null;
-  /** Null where samples are not augmented. */
-  readonly augmentation: Augmentation | null;
-  readonly task: Task;
-  readonly objective: Objective;
-  /** Class names in output order. */
-  readonly labels: readonly string[];
-  /** Facts worth a line before the plan. */
-  readonly messages: readonly string[];
-  readonly warnings: readonly string[];
-  /** Returns the sha256 of a file's bytes as the run saw them first; undefined where the run has no cache that they are keys of. */
-  readonly hashOf: ((path: string) => Promise<string>) | undefined;
-}
 
 interface Preparation extends Partial<PlanTiming> {
   readonly step?: StepSize | null;
@@ -114,23 +65,8 @@ export async function prepareRun(
   { isTimed = true, started = performance.now(), counts = null, step: keptStep = null }: Preparation = {},
 ): Promise<PreparedRun> {
   requireNoLimitInBucket(settings.cache, settings.cacheMax);
-  const given = await openModel(settings);
-  const hashOf = await hashing(settings);
-  const dataset =
-    typeof settings.data === "string"
-      ? await openData(given, settings.data, { ...dataOptions(settings), hashFile: hashOf })
-      : await inMemoryOrSpooled(settings.data, settings.cache);
-  requireSupported(layerGraph(given));
-  const task = taskOf(given, dataset, askedTask(settings));
-  const headed = withHeadFor(given, task, settings);
-  const { newHead } = headed;
-  const labels = task.outputs.length === 1 ? (task.outputs[0]?.labels ?? []) : [];
-  const outputFormat =
-    settings.outputFormat === "auto" ? defaultFormat(headed.checkpoint) : settings.outputFormat;
-  const checkpoint = forRelease(headed.checkpoint, outputFormat, settings);
-  const writing = writingOptions(outputFormat, settings);
-  const { classWeight } = settings;
-  if (classWeight !== null && classWeight !== "balanced") requireKnownClasses(classWeight, task);
+  const opened = await openTaskModel(settings);
+  const { given, checkpoint, newHead, outputFormat, writing, dataset, hashOf, task, labels } = opened;
   const phasesAsked = askedPhases(settings, checkpoint, newHead !== undefined);
   const cutsOf = (policies: readonly (readonly FreezePolicy[] | undefined)[]): PhasedModel =>
     cutPhases(
@@ -246,19 +182,14 @@ export async function prepareRun(
     labels,
     messages: [
       ...(ofFile ? [ofFile.line] : []),
-      dataLine(dataset, labels),
-      ...taskLines(task).map((line) => `task      ${line}`),
-      ...(dataset.remarks ?? []).map((remark) => `data      ${remark}`),
+      ...taskMessages(opened),
       ...(settings.memory !== null && split > 1
         ? [fittedLine(step, sampleUnit(dataset), processBytes(plans), settings.memory)]
         : []),
     ],
     warnings: [
       ...task.warnings,
-      ...compiled.leftOut.map(
-        (what) =>
-          `The written file does not name the ${what}: Keras has no word for it.${compiled.trainingConfig ? "" : " Keras opens the file uncompiled."}`,
-      ),
+      ...leftOutWarnings(compiled),
       ...(dataset.warnings ?? []),
       ...new Set(cuts.phases.flatMap(({ resolution }) => resolution.warnings)),
       image?.warning,
@@ -267,23 +198,9 @@ export async function prepareRun(
       ...(augmentation?.warnings ?? []),
       ...(split > 1 ? splitWarnings(cuts, optimizers, step, trainSamples) : []),
       ...(settings.memory === null && keptStep === null ? roomWarnings(plans, engine) : []),
-      ...writingWarnings(
-        withoutTextInput(headed.checkpoint),
-        outputFormat,
-        settings.outputKeras ? "early" : "current",
-      ),
+      ...formatWarnings(opened, settings),
     ].filter((message) => message !== undefined),
   };
-}
-
-/** Tells the caller what was found and what is planned, and `more` after it. */
-export function announce(run: PreparedRun, more: readonly string[] = []): void {
-  const { messages, warnings, plan, planLines } = run;
-  const { onProgress } = run.settings;
-  for (const message of messages) onProgress({ kind: "note", message });
-  for (const message of warnings) onProgress({ kind: "warning", message });
-  onProgress({ kind: "plan", plan, lines: planLines });
-  for (const message of more) onProgress({ kind: "note", message });
 }
 
 /** Returns the bytes that the run would take with one sample a step and nothing but the head trained; null where there is no head. */
@@ -299,13 +216,6 @@ async function bytesOfHead(
     if (error instanceof UsageError) return null;
     throw error;
   }
-}
-
-function askedTask(settings: RunSettings): AskedTask {
-  const { loss, lossWeights, metrics, weightedMetrics, task, classes, keepHead, labelSmoothing } = settings;
-  const asked = { lossWeights, metrics, weightedMetrics, task, classes };
-  const given = Object.entries(asked).filter(([, value]) => value !== null);
-  return { ...Object.fromEntries(given), keepHead, labelSmoothing, ...(loss !== "auto" && { loss }) };
 }
 
 /** Returns the checkpoint as the run compiles it, uncompiled where Keras has no words for that. */
@@ -336,22 +246,26 @@ function notesOf(
   };
 }
 
-/**
- * Returns a dataset whose samples can be counted and read in any order: one of batches is read once, its inputs into files beside the
- * cached features.
- */
-async function inMemoryOrSpooled(dataset: Dataset, cache: string | false | null): Promise<StoredDataset> {
-  const known = knownDataset(dataset);
-  return known.kind === "batches" ? spoolBatches(known, localFolderOf(cache)) : known;
-}
-
-/** Spares reading files whose hashes are known. What is read now is written down with the features, not before. */
-async function hashing({ cache }: RunSettings): Promise<PreparedRun["hashOf"]> {
-  if (cache === false) return undefined;
-  return (await indexBeside(cache ?? defaultCacheDirectory())).forRun();
-}
-
-function dataLine(dataset: StoredDataset, labels: readonly string[]): string {
+/** Returns the lines that say what was found in the data and what is learned from it. */
+function taskMessages({ dataset, labels, task }: TaskModel): readonly string[] {
   const classes = labels.length > 0 ? `${labels.length} classes, ` : "";
-  return `data      ${classes}${countOf(dataset, "train")} + ${countOf(dataset, "val")} ${sampleUnit(dataset)}`;
+  return [
+    `data      ${classes}${countOf(dataset, "train")} + ${countOf(dataset, "val")} ${sampleUnit(dataset)}`,
+    ...taskLines(task).map((line) => `task      ${line}`),
+    ...(dataset.remarks ?? []).map((remark) => `data      ${remark}`),
+  ];
+}
+
+function leftOutWarnings({ leftOut, trainingConfig }: CompiledModel): readonly string[] {
+  const uncompiled = trainingConfig ? "" : " Keras opens the file uncompiled.";
+  return leftOut.map(
+    (what) => `The written file does not name the ${what}: Keras has no word for it.${uncompiled}`,
+  );
+}
+
+function formatWarnings(
+  { headed, outputFormat }: TaskModel,
+  { outputKeras }: RunSettings,
+): readonly string[] {
+  return writingWarnings(withoutTextInput(headed), outputFormat, outputKeras ? "early" : "current");
 }

@@ -5,7 +5,7 @@ import type { History } from "../training/history.ts";
 import { argumentsOf } from "./arguments.ts";
 import type { RunFeatures } from "./features.ts";
 import type { RunRecord } from "./folder.ts";
-import type { PreparedRun } from "./prepare.ts";
+import type { PreparedRun } from "./prepared-run.ts";
 import { hashFrozenWeights, proofOf } from "./proof.ts";
 import type { RunTraining } from "./training.ts";
 import { tunedCheckpoint } from "./training.ts";

@@ -17,7 +17,7 @@ import { finishMoves, waitingArguments } from "./files.ts";
 import { hasResults, readArguments, stateFile } from "./kept-arguments.ts";
 import type { StepSize } from "./memory.ts";
 import type { FinetuneOptions, ResumeOptions } from "./options.ts";
-import type { PreparedRun } from "./prepare.ts";
+import type { PreparedRun } from "./prepared-run.ts";
 import type { RunSettings } from "./settings.ts";
 
 /**

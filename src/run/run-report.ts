@@ -19,7 +19,7 @@ import type { RunRecord } from "./folder.ts";
 import type { JudgedMask } from "./judged-masks.ts";
 import type { JudgedValidation } from "./judged-validation.ts";
 import type { FinetuneOptions } from "./options.ts";
-import type { PreparedRun } from "./prepare.ts";
+import type { PreparedRun } from "./prepared-run.ts";
 
 /**
  * Returns what a page says of a run; null with a warning if it cannot be made, for a trained model must not be lost with its page.

@@ -15,7 +15,7 @@ import { sampleCount } from "../training/example-set.ts";
 import { examplesOf } from "../training/examples.ts";
 import type { ExampleSource } from "./file-examples.ts";
 import { numbered, viewedExamples, weightingOf } from "./phase-examples.ts";
-import type { PreparedRun } from "./prepare.ts";
+import type { PreparedRun } from "./prepared-run.ts";
 
 /**
  * Opens the batches of a run, whose inputs lie in files: every phase runs them through what it does not train, and keeps the features in

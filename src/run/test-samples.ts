@@ -2,7 +2,7 @@ import type { Checkpoint } from "../checkpoint.ts";
 import type { Evaluation } from "../inference/evaluate.ts";
 import { evaluate } from "../inference/evaluate.ts";
 import type { RunRecord } from "./folder.ts";
-import type { PreparedRun } from "./prepare.ts";
+import type { PreparedRun } from "./prepared-run.ts";
 
 /**
  * Adds the tuned model's figures on the samples of test, by the run's own task, where there are any. A run that has trained is not ended

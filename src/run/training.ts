@@ -23,7 +23,7 @@ import type { RunFeatures } from "./features.ts";
 import { openPhase } from "./open-phase.ts";
 import type { PhaseExamples } from "./phase-examples.ts";
 import type { PreparedPhase } from "./phases.ts";
-import type { PreparedRun } from "./prepare.ts";
+import type { PreparedRun } from "./prepared-run.ts";
 import type { PhaseProof } from "./proof.ts";
 import { proofKeeper } from "./proof.ts";
 import type { RunStart } from "./resume.ts";

@@ -18,8 +18,8 @@ import {
 import { randomGenerator } from "../../src/random.ts";
 import type { MemoryQuestion } from "../../src/run/memory.ts";
 import { fittedStep } from "../../src/run/memory.ts";
-import type { PreparedRun } from "../../src/run/prepare.ts";
 import { prepareRun } from "../../src/run/prepare.ts";
+import type { PreparedRun } from "../../src/run/prepared-run.ts";
 import { resolveOptions } from "../../src/run/settings.ts";
 import { float32Tensor } from "../../src/tensor.ts";
 import { distance } from "../formats/distance.ts";
