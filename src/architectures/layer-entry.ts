@@ -14,7 +14,10 @@ const ownModules: Readonly<Record<string, string>> = {
 };
 
 /** The default dtype policy of every layer. */
-export const float32Policy: JsonObject = inModule({ class_name: "DTypePolicy", config: { name: "float32" } }, "keras");
+export const float32Policy: JsonObject = inModule(
+  { class_name: "DTypePolicy", config: { name: "float32" } },
+  "keras",
+);
 
 /** Returns the entry of an input layer in Keras 3's `.keras` dialect. */
 export function inputEntry({ layer, shape, dtype = "float32" }: Output): JsonObject {
