@@ -1,4 +1,7 @@
-/** `npm run test:faults -- --kills 100 --seed N`: what is killed, filled, lost or changed under a run, and what is left. */
+/**
+ * `npm run test:faults -- --kills 100 --seed N`: what is killed, filled, lost or changed under a run, and what is left. `--of extract`
+ * kills one command alone.
+ */
 import { spawnSync } from "node:child_process";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
@@ -10,6 +13,7 @@ const { values, positionals } = parseArgs({
     kills: { type: "string", default: "5" },
     seed: { type: "string", default: "1" },
     images: { type: "string" },
+    of: { type: "string" },
     figures: { type: "boolean", default: false },
   },
 });
@@ -28,6 +32,7 @@ const { status } = spawnSync(process.execPath, [vitest, "run", "--config", confi
     KILLS: values.kills,
     SEED: values.seed,
     ...(values.images && { IMAGES: values.images }),
+    ...(values.of && { KILLED: values.of }),
     ...(values.figures && { FIGURES: "1" }),
   },
 });

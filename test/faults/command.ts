@@ -111,7 +111,7 @@ export function lastingScratch(): string {
 
 /** Returns how a process ended, and what it says of an error; a stack is a bug. */
 export function trouble({ code, signal, stderr }: Ended): readonly unknown[] {
-  return [code, signal, /^\s+at .*/m.exec(stderr)?.[0] ?? (code === 0 ? null : stderr.trim().slice(-300))];
+  return [code, signal, /^\s+at .*/m.exec(stderr)?.[0] ?? (code === 0 ? null : stderr.trim().slice(-1000))];
 }
 /** `trouble` of a command that did what it was asked. */
 export const done = [0, null, null];

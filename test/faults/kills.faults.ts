@@ -151,7 +151,9 @@ const victims: Readonly<Record<string, Victim>> = {
 /** What each command makes that nobody stops, and how long it takes. */
 const undisturbed = new Map<string, unknown>();
 const seconds = new Map<string, number>();
-const names = Object.keys(victims);
+const only = process.env["KILLED"];
+const names = Object.keys(victims).filter((name) => only === undefined || name === only);
+if (names.length === 0) throw new Error(`--of: expected ${Object.keys(victims).join(", ")}, got ${only}`);
 
 async function undisturbedOnce(name: string): Promise<void> {
   const victim = victims[name];
