@@ -4,6 +4,7 @@ import { KerasFileError } from "../errors.ts";
 import { windowFile } from "../hdf5/file-system.ts";
 import { type Hdf5File, openVirtual } from "../hdf5/reader.ts";
 import { systemError } from "../hdf5/system-error.ts";
+import { untilNotStarved } from "../hdf5/time-limit.ts";
 import { isObject } from "../topology/config-values.ts";
 import { readZip, type ZipEntry } from "../zip/reader.ts";
 import { refuseForeignFile, refuseForeignPrefix } from "./foreign-files.ts";
@@ -17,10 +18,14 @@ export type Source =
   | { readonly kind: "hdf5"; readonly path: string; readonly file: Hdf5File };
 
 /**
- * Opens a file or folder, and closes it after `use`.
+ * Opens a file or folder, and closes it after `use`, which is called again where the processor was too busy to read the file in time.
  * @throws {KerasFileError} if it is missing, empty, damaged, or another program's.
  */
 export async function withSource<T>(path: string, use: (source: Source) => T | Promise<T>): Promise<T> {
+  return untilNotStarved(() => withOpenSource(path, use));
+}
+
+async function withOpenSource<T>(path: string, use: (source: Source) => T | Promise<T>): Promise<T> {
   let descriptor: number;
   try {
     descriptor = openSync(path, "r");

@@ -22,6 +22,8 @@ export function loadLibrary(): Promise<LoadedLibrary> {
 
 let loading: Promise<LoadedLibrary> | undefined;
 let instances = 0;
+let current: Library | undefined;
+const abandoned = new WeakSet<Library>();
 
 async function load(): Promise<LoadedLibrary> {
   instances += 1;
@@ -31,6 +33,7 @@ async function load(): Promise<LoadedLibrary> {
   const library = await package_.ready;
   library.activate_throwing_error_handler();
   guardFileSystem(package_.FS);
+  current = library;
   return { library, File: package_.File };
 }
 
@@ -39,7 +42,13 @@ async function load(): Promise<LoadedLibrary> {
  * every further call may fail. The next load is of a new one. Files that are open stay with theirs.
  */
 export function abandonLibrary(): void {
+  if (current) abandoned.add(current);
   loading = undefined;
+}
+
+/** Returns whether an instance was given up, so that nothing is to be asked of it any more. */
+export function isAbandoned(library: Library): boolean {
+  return abandoned.has(library);
 }
 
 /** Returns whether an error is that of a WebAssembly module that stopped, and abandons the library if it is. */

@@ -3,7 +3,7 @@ import type { File as LibraryFile } from "h5wasm/node";
 import { KerasFileError } from "../errors.ts";
 import { datasetAt, type Hdf5Dataset } from "./dataset.ts";
 import { mount, unmount, type VirtualFile, windowFile } from "./file-system.ts";
-import { damaged, libraryMessage, loadLibrary, type Source } from "./library.ts";
+import { damaged, isAbandoned, libraryMessage, loadLibrary, type Source } from "./library.ts";
 import { readStrings } from "./string-attribute.ts";
 import { systemError } from "./system-error.ts";
 import { withTimeLimit } from "./time-limit.ts";
@@ -30,9 +30,9 @@ export interface Hdf5File {
   /** Size of the file. */
   readonly bytes: number;
   /**
-   * Runs `use`, which reads from the file, and ends it if it takes longer than any honest file of this size does. One call around
-   * many reads costs less than one around each.
-   * @throws {KerasFileError} if the time is over.
+   * Runs `use`, which reads from the file, and ends it if it takes more of the processor than any honest file of this size does. One
+   * call around many reads costs less than one around each.
+   * @throws {KerasFileError} if the time is over. @throws {StarvedRead} if the processor was not there to read it.
    */
   limited<T>(use: () => T): T;
   /** Closes the file. Its groups and datasets cannot be read afterwards. */
@@ -89,7 +89,7 @@ export async function openVirtual(virtual: VirtualFile, label: string): Promise<
     bytes,
     limited: (use) => withTimeLimit(label, bytes, use),
     close: () => {
-      withTimeLimit(label, bytes, () => file.close());
+      if (!isAbandoned(library)) withTimeLimit(label, bytes, () => file.close());
       unmount(path);
     },
   };

@@ -8,8 +8,6 @@ export default defineConfig({
     pool: "forks",
     reporters: ["verbose"],
     fileParallelism: false,
-    // On a machine that does other work too.
-    env: { KERAS_FINETUNE_READ_SECONDS: "60" },
     testTimeout: 7_200_000,
     hookTimeout: 600_000,
   },

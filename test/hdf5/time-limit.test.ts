@@ -1,9 +1,10 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { afterEach, expect, test } from "vitest";
+import { afterEach, describe, expect, test } from "vitest";
 import { readCheckpoint } from "../../src/formats/checkpoint-file.ts";
+import { withSource } from "../../src/formats/source.ts";
 import { loadLibrary } from "../../src/hdf5/library.ts";
-import { withTimeLimit } from "../../src/hdf5/time-limit.ts";
+import { StarvedRead, untilNotStarved, withTimeLimit } from "../../src/hdf5/time-limit.ts";
 
 const variable = "KERAS_FINETUNE_READ_SECONDS";
 afterEach(() => {
@@ -15,10 +16,59 @@ test.each(["endless.h5", "endless-links.h5"])(
   async (name) => {
     process.env[variable] = "0.5";
     await expect(readCheckpoint(`fixtures/hdf5/${name}`)).rejects.toThrow(
-      `fixtures/hdf5/${name}: reading: expected an end within 0.5 s, got none.`,
+      `fixtures/hdf5/${name}: reading: expected an end within 0.5 s of processor time, got none.`,
     );
   },
 );
+
+/** Keeps the thread waiting, as one that gets no processor, or whose disk does not answer. */
+const standStill = (milliseconds: number): string =>
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
+
+describe("a read that has no processor", () => {
+  test("is interrupted, and not taken for one of a damaged file", () => {
+    process.env[variable] = "0.1";
+    expect(() => withTimeLimit("good.h5", 100, () => standStill(60_000))).toThrow(StarvedRead);
+  });
+
+  test("is begun again, with more time each, until it has ended", async () => {
+    process.env[variable] = "0.1";
+    let tries = 0;
+    const read = async (): Promise<string> =>
+      withTimeLimit("good.h5", 100, () => {
+        tries++;
+        return standStill(250);
+      });
+    await expect(untilNotStarved(read)).resolves.toBe("timed-out");
+    expect(tries).toBeGreaterThan(1);
+  });
+
+  test("goes on to the file's weights, by a library of its own", async () => {
+    process.env[variable] = "0.1";
+    const former = await loadLibrary();
+    let tries = 0;
+    const layers = await withSource("fixtures/models/k212-film.h5", (source) => {
+      if (source.kind !== "hdf5") throw new Error(source.kind);
+      if (++tries === 1) standStill(60_000);
+      return source.file.root.group("model_weights")?.textList("layer_names");
+    });
+    expect([tries, layers?.length]).toEqual([2, expect.any(Number)]);
+    expect((await loadLibrary()).library).not.toBe(former.library);
+  });
+
+  test("is judged once it has had its time: an endless file that first stands still is refused", async () => {
+    process.env[variable] = "0.1";
+    let tries = 0;
+    const read = async (): Promise<void> =>
+      withTimeLimit("endless.h5", 100, () => {
+        if (++tries === 1) standStill(60_000);
+        for (;;);
+      });
+    await expect(untilNotStarved(read)).rejects.toThrow(
+      "endless.h5: reading: expected an end within 0.1 s of processor time, got none.",
+    );
+  });
+});
 
 test("another file is read after one that was given up", async () => {
   process.env[variable] = "0.5";

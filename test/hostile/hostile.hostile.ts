@@ -26,7 +26,8 @@ const fixtures = join(import.meta.dirname, "..", "..", "fixtures");
 const work = mkdtempSync(join(tmpdir(), "hostile-"));
 const mutants = Number(process.env["MUTANTS"] ?? 500);
 const seed = process.env["SEED"] ?? "1";
-const secondsAllowed = 10;
+/** Seconds of the processor: on a machine that does other work, a read that had too little of it is begun again before it is judged. */
+const secondsAllowed = 20;
 
 interface Seed {
   readonly kind: Kind;
@@ -145,6 +146,7 @@ interface Answer {
   readonly config?: string;
   readonly unconfirmed?: number;
   readonly error?: { readonly name: string; readonly message: string; readonly stack: string };
+  /** Processor time. */
   readonly milliseconds: number;
   /** Bytes by which the peak of memory exceeds what the process held before. */
   readonly growth: number;
@@ -178,7 +180,7 @@ async function read(kind: Kind, path: string, known?: readonly string[]): Promis
       }
       resolve(result);
     };
-    const clock = setTimeout(() => end({ failure: "no answer in 30 s" }), 30_000);
+    const clock = setTimeout(() => end({ failure: "no answer in ten minutes" }), 600_000);
     process.once("message", (answer) => end(answer as Answer));
     process.once("exit", (code, signal) => end({ failure: `ended with ${signal ?? code}` }));
     process.send({ kind, path, known });
@@ -191,7 +193,7 @@ const errors = ["KerasFileError", "TopologyError", "DataError", "UsageError", "M
 function complaint(answer: Answer | Failure, file: string, bytes: number): string | undefined {
   if ("failure" in answer) return answer.failure;
   const { ok, error, milliseconds, growth, unconfirmed = 0 } = answer;
-  if (milliseconds > secondsAllowed * 1000) return `took ${Math.round(milliseconds)} ms`;
+  if (milliseconds > secondsAllowed * 1000) return `took ${Math.round(milliseconds)} ms of the processor`;
   if (growth > 4 * bytes + 300e6) return `took ${Math.round(growth / 1e6)} MB for a file of ${bytes} bytes`;
   if (ok) return unconfirmed > 0 ? `${unconfirmed} weights that no other reader finds in it` : undefined;
   if (!error || !errors.includes(error.name)) return `an internal error: ${error?.stack}`;
