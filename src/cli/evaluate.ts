@@ -1,6 +1,6 @@
 import { dataOptionNames, modelFileAt, oneOf, openEvaluationData, sampleUnit } from "../cli-api.ts";
 import type { ClassFigures, Evaluation, SampleUnit, Split } from "../index.ts";
-import { evaluate, readCheckpoint, UsageError } from "../index.ts";
+import { evaluate, readCheckpoint } from "../index.ts";
 import { columns } from "./columns.ts";
 import type { Command } from "./command.ts";
 import { picked, withoutUndefined } from "./command.ts";
@@ -11,6 +11,7 @@ import { chooseEngine, engineFlags } from "./engine-flags.ts";
 import { only, value } from "./flag.ts";
 import type { JsonValue } from "./output-flags.ts";
 import { jsonFlag } from "./output-flags.ts";
+import { missing } from "./run-flags.ts";
 import { figure } from "./run-text.ts";
 import { taskFlags } from "./task-flags.ts";
 import { memoryFlag, trainingFlags } from "./training-flags.ts";
@@ -52,7 +53,7 @@ export const evaluateCommand: Command<EvaluateValues> = {
   run: async ({ values, options, positionals, terminal }) => {
     const { data } = options;
     if (typeof data !== "string") {
-      throw new UsageError("--data: expected a folder or a table, got none.", "flag-missing", "data");
+      throw missing("data", "a folder or a table", "evaluate MODEL --data DIR");
     }
     chooseEngine(values);
     const [model = ""] = positionals;

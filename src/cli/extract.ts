@@ -1,6 +1,5 @@
 import type { Shard } from "../cli-api.ts";
 import {
-  ensureEngine,
   extractRun,
   formatBytes,
   formatSeconds,
@@ -8,17 +7,16 @@ import {
   shardFromEnvironment,
   wholeShard,
 } from "../cli-api.ts";
-import { UsageError } from "../index.ts";
 import type { Command } from "./command.ts";
 import { archFlag, dataFlags, modelFlag } from "./data-flags.ts";
 import type { EngineValues } from "./engine-flags.ts";
-import { chooseEngine, engineFlags } from "./engine-flags.ts";
+import { engineFlags } from "./engine-flags.ts";
 import { only, value } from "./flag.ts";
 import type { FreezeValues } from "./freeze-flags.ts";
 import { bnModeFlag, freezeFlags, freezePolicies } from "./freeze-flags.ts";
 import type { JsonValue } from "./output-flags.ts";
 import { cacheFlags, jsonFlag } from "./output-flags.ts";
-import { engineLine, slowEngineLines } from "./run-text.ts";
+import { modelAndData, startEngine } from "./run-flags.ts";
 import { taskFlags } from "./task-flags.ts";
 import { trainingFlags } from "./training-flags.ts";
 
@@ -58,19 +56,15 @@ export const extractCommand: Command<ExtractValues> = {
   ],
   interruptible: true,
   run: async ({ values, options: given, terminal, signal }) => {
-    const { model, data } = given;
-    if (typeof model !== "string") throw missing("model", "a Keras file");
-    if (typeof data !== "string") throw missing("data", "a folder of class folders");
+    const found = modelAndData(given, "extract --model FILE --data DIR --shard I/N");
     const shard = values.shard ?? shardFromEnvironment(process.env) ?? wholeShard;
     const freeze = freezePolicies(values);
-    chooseEngine(values);
-    const engine = await ensureEngine();
-    terminal.tell(engineLine(engine));
-    slowEngineLines(engine).forEach(terminal.hint);
+    await startEngine(values, terminal);
     const { bad, ...figures } = await extractRun(
       {
         ...given,
-        ...{ model, data, signal },
+        ...found,
+        signal,
         ...(freeze.length > 0 && { freeze }),
         onProgress: (event) => {
           if (event.kind === "warning") terminal.notice(`warning: ${event.message}`);
@@ -94,12 +88,4 @@ export const extractCommand: Command<ExtractValues> = {
 function shardOf(given: unknown, refuse: (expected: string) => Error): Shard {
   if (typeof given === "string") return parseShard(given);
   throw refuse("I/N, such as 0/8");
-}
-
-function missing(flag: string, expected: string): UsageError {
-  return new UsageError(
-    `--${flag}: expected ${expected}, got none. Usage: finetune extract --model FILE --data DIR --shard I/N`,
-    "flag-missing",
-    flag,
-  );
 }

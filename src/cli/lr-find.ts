@@ -1,19 +1,17 @@
-import { ensureEngine, positiveNumber, shellWord, wholeNumber } from "../cli-api.ts";
+import { positiveNumber, shellWord, wholeNumber } from "../cli-api.ts";
 import type { LearningRateSearch } from "../index.ts";
-import { findLearningRate, UsageError } from "../index.ts";
+import { findLearningRate } from "../index.ts";
 import type { Command } from "./command.ts";
-import { archFlag, dataFlags, modelFlag } from "./data-flags.ts";
 import type { EngineValues } from "./engine-flags.ts";
-import { chooseEngine, engineFlags } from "./engine-flags.ts";
+import { engineFlags } from "./engine-flags.ts";
 import { only, sets, value } from "./flag.ts";
 import type { FreezeValues } from "./freeze-flags.ts";
-import { bnModeFlag, freezeFlags, freezePolicies } from "./freeze-flags.ts";
+import { freezeFlags, freezePolicies } from "./freeze-flags.ts";
 import { lineChart } from "./line-chart.ts";
 import type { JsonValue } from "./output-flags.ts";
-import { cacheFlags, jsonFlag, outputFlags } from "./output-flags.ts";
-import { engineLine, figure, slowEngineLines } from "./run-text.ts";
-import { taskFlags } from "./task-flags.ts";
-import { trainingFlags } from "./training-flags.ts";
+import { jsonFlag, outputFlags } from "./output-flags.ts";
+import { modelAndData, runFlags, startEngine } from "./run-flags.ts";
+import { figure } from "./run-text.ts";
 import { number } from "./values.ts";
 
 interface RateValues extends FreezeValues, EngineValues, JsonValue {
@@ -31,13 +29,7 @@ export const rateCommand: Command<RateValues> = {
   summary:
     "Suggests a learning rate: trains on cached features while the rate rises, draws the loss, and writes no model.",
   options: {
-    ...modelFlag,
-    ...archFlag,
-    ...dataFlags,
-    ...taskFlags,
-    ...bnModeFlag,
-    ...trainingFlags,
-    ...cacheFlags,
+    ...runFlags,
     ...only(outputFlags, "overwrite"),
     out: sets("out", "Folder for the curve and a page of it, new or empty", "DIR", {
       group: "Output",
@@ -72,23 +64,13 @@ export const rateCommand: Command<RateValues> = {
   ],
   interruptible: true,
   run: async ({ values, options, words, terminal, signal }) => {
-    const { model, data } = options;
-    if (model === undefined || data === undefined) {
-      const missing = model === undefined ? "model" : "data";
-      throw new UsageError(
-        `--${missing}: expected one, got none. Usage: finetune lr-find --model FILE --data DIR`,
-        "flag-missing",
-        missing,
-      );
-    }
+    const given = modelAndData(options, "lr-find --model FILE --data DIR");
     const freeze = freezePolicies(values);
-    chooseEngine(values);
-    const engine = await ensureEngine();
-    terminal.tell(engineLine(engine));
-    slowEngineLines(engine).forEach(terminal.hint);
+    await startEngine(values, terminal);
     const found = await findLearningRate({
       ...options,
-      ...{ model, data, signal },
+      ...given,
+      signal,
       ...(freeze.length > 0 && { freeze }),
       ...(values.steps !== undefined && { steps: values.steps }),
       ...(values["start-rate"] !== undefined && { startRate: values["start-rate"] }),

@@ -1,15 +1,14 @@
 /** @file Flags of a sweep: those of a run, of which many take several values. */
+
 import { cutNamed, parsePatterns, someText } from "../cli-api.ts";
 import type { FinetuneOptions, FreezePolicy, SweepGrid, SweepOption } from "../index.ts";
 import { freezeDepth, freezeThrough, UsageError } from "../index.ts";
-import { archFlag, dataFlags, modelFlag } from "./data-flags.ts";
 import type { Flag, FlagsOf, OptionFlag } from "./flag.ts";
 import { value } from "./flag.ts";
 import type { FreezeValues } from "./freeze-flags.ts";
-import { bnModeFlag, freezeFlags, freezePolicies } from "./freeze-flags.ts";
-import { cacheFlags, outputFlags } from "./output-flags.ts";
-import { taskFlags } from "./task-flags.ts";
-import { trainingFlags } from "./training-flags.ts";
+import { freezeFlags, freezePolicies } from "./freeze-flags.ts";
+import { outputFlags } from "./output-flags.ts";
+import { runFlags } from "./run-flags.ts";
 
 type Values = readonly unknown[];
 
@@ -65,18 +64,11 @@ export function sweptFlagOf(option: SweepOption): string {
 }
 
 const sweptNames = Object.keys(optionOf) as readonly SweptName[];
-const runFlags: Readonly<Record<string, OptionFlag>> = { ...bnModeFlag, ...trainingFlags };
-
 /** Flags of a run that have one value in a sweep too. */
 export const plainFlags: Readonly<Record<string, OptionFlag>> = {
-  ...modelFlag,
-  ...archFlag,
-  ...dataFlags,
-  ...taskFlags,
   ...Object.fromEntries(
     Object.entries(runFlags).filter(([name]) => !(sweptNames as readonly string[]).includes(name)),
   ),
-  ...cacheFlags,
   ...outputFlags,
 };
 

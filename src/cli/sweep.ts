@@ -1,20 +1,14 @@
-import {
-  ensureEngine,
-  formatSeconds,
-  makeRunFolder,
-  metricNames,
-  removeRunFolder,
-  settingText,
-} from "../cli-api.ts";
+import { formatSeconds, makeRunFolder, metricNames, removeRunFolder, settingText } from "../cli-api.ts";
 import type { Sweep, SweepGrid, SweepOption, SweepProgress, SweepRun, SweepSettings } from "../index.ts";
-import { sweep, UsageError } from "../index.ts";
+import { sweep } from "../index.ts";
 import { columns } from "./columns.ts";
 import type { Command } from "./command.ts";
 import type { EngineValues } from "./engine-flags.ts";
-import { chooseEngine, engineFlags } from "./engine-flags.ts";
+import { engineFlags } from "./engine-flags.ts";
 import type { JsonValue } from "./output-flags.ts";
 import { jsonFlag } from "./output-flags.ts";
-import { engineLine, figure, slowEngineLines } from "./run-text.ts";
+import { modelAndData, startEngine } from "./run-flags.ts";
+import { figure } from "./run-text.ts";
 import type { SweptValues } from "./sweep-flags.ts";
 import { gridOf, plainFlags, sweptFlagOf, sweptFlags } from "./sweep-flags.ts";
 import type { Terminal } from "./terminal.ts";
@@ -40,26 +34,16 @@ export const sweepCommand: Command<SweepValues> = {
   ],
   interruptible: true,
   run: async ({ values, options, terminal, signal }) => {
-    const { model, data } = options;
-    if (model === undefined || data === undefined) {
-      const missing = model === undefined ? "model" : "data";
-      throw new UsageError(
-        `--${missing}: expected one, got none. Usage: finetune sweep --model FILE --data DIR --lr RATE,RATE`,
-        "flag-missing",
-        missing,
-      );
-    }
+    const given = modelAndData(options, "sweep --model FILE --data DIR --lr RATE,RATE");
     const { grid, shared } = gridOf(values);
-    chooseEngine(values);
-    const engine = await ensureEngine();
-    terminal.tell(engineLine(engine));
-    slowEngineLines(engine).forEach(terminal.hint);
+    await startEngine(values, terminal);
     const out = options.out ?? makeRunFolder("sweep");
     const said = new Set<string>();
     const result = await sweep({
       ...options,
       ...shared,
-      ...{ model, data, grid, out, signal },
+      ...given,
+      ...{ grid, out, signal },
       onRun: (run) => showRun(run, terminal),
       onProgress: (event) => {
         if (event.kind === "plan") return;

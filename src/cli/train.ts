@@ -15,19 +15,17 @@ import type { CrossValidationOptions, SampleUnit } from "../index.ts";
 import { crossValidate, finetune, UsageError, useEngine } from "../index.ts";
 import { columns } from "./columns.ts";
 import type { Command, GivenOptions } from "./command.ts";
-import { archFlag, dataFlags, modelFlag } from "./data-flags.ts";
 import type { EngineValues } from "./engine-flags.ts";
 import { chooseEngine, engineFlags } from "./engine-flags.ts";
 import { flag, value } from "./flag.ts";
 import type { FreezeValues } from "./freeze-flags.ts";
-import { bnModeFlag, freezeFlags, freezePolicies } from "./freeze-flags.ts";
+import { freezeFlags, freezePolicies } from "./freeze-flags.ts";
 import type { JsonValue } from "./output-flags.ts";
-import { cacheFlags, jsonFlag, outputFlags } from "./output-flags.ts";
-import { engineLine, figure, slowEngineLines } from "./run-text.ts";
-import { taskFlags } from "./task-flags.ts";
+import { jsonFlag, outputFlags } from "./output-flags.ts";
+import { modelAndData, runFlags, startEngine } from "./run-flags.ts";
+import { engineLine, figure } from "./run-text.ts";
 import type { Terminal } from "./terminal.ts";
 import { runDocument, show, showResult } from "./train-text.ts";
-import { trainingFlags } from "./training-flags.ts";
 import { number } from "./values.ts";
 
 interface TrainValues extends FreezeValues, EngineValues, JsonValue {
@@ -42,13 +40,7 @@ export const trainCommand: Command<TrainValues> = {
   usage: "--model FILE --data DIR [flags]",
   summary: "Fine-tunes a Keras model on a folder of images or texts and leaves a file that Keras opens.",
   options: {
-    ...modelFlag,
-    ...archFlag,
-    ...dataFlags,
-    ...taskFlags,
-    ...bnModeFlag,
-    ...trainingFlags,
-    ...cacheFlags,
+    ...runFlags,
     ...outputFlags,
   },
   flags: {
@@ -81,13 +73,11 @@ export const trainCommand: Command<TrainValues> = {
       await resumeRun(values.resume, values, given, terminal, signal);
       return;
     }
-    const { model, data } = given;
-    if (typeof model !== "string") throw missing("model", "a Keras file");
-    if (typeof data !== "string") throw missing("data", "a folder of class folders");
+    const found = modelAndData(given, "--model FILE --data DIR");
     const freeze = freezePolicies(values);
-    const options = { ...given, model, data, ...(freeze.length > 0 && { freeze }) };
-    chooseEngine(values);
+    const options = { ...given, ...found, ...(freeze.length > 0 && { freeze }) };
     if (values["dry-run"]) {
+      chooseEngine(values);
       const run = await prepareRun(resolveOptions(options));
       terminal.tell(engineLine(await ensureEngine()));
       signal.throwIfAborted();
@@ -97,10 +87,8 @@ export const trainCommand: Command<TrainValues> = {
       for (const warning of run.warnings) terminal.notice(`warning: ${warning}`);
       return;
     }
-    const engine = await ensureEngine();
-    terminal.tell(engineLine(engine));
-    slowEngineLines(engine).forEach(terminal.hint);
-    const out = options.out ?? makeRunFolder(model);
+    await startEngine(values, terminal);
+    const out = options.out ?? makeRunFolder(found.model);
     if (values.folds !== undefined) {
       await trainFolds({ ...options, out, folds: values.folds, signal }, values, terminal);
       return;
@@ -192,12 +180,4 @@ async function trainFolds(
   const table = [["fold", ...names], ...rows, summary("mean"), summary("std")];
   for (const line of ["", ...columns(table, new Set(names.map((_, column) => column + 1)))])
     terminal.print(line);
-}
-
-function missing(flag: string, expected: string): UsageError {
-  return new UsageError(
-    `--${flag}: expected ${expected}, got none. Usage: finetune --model FILE --data DIR`,
-    "flag-missing",
-    flag,
-  );
 }

@@ -1,6 +1,6 @@
 import { modelFileAt, wholeNumber } from "../cli-api.ts";
 import type { AppliedRule, LayerReason } from "../index.ts";
-import { readCheckpoint, replaceHead, UsageError, whyLayer } from "../index.ts";
+import { readCheckpoint, replaceHead, whyLayer } from "../index.ts";
 import { columns } from "./columns.ts";
 import type { Command } from "./command.ts";
 import { picked } from "./command.ts";
@@ -11,6 +11,7 @@ import type { FreezeValues } from "./freeze-flags.ts";
 import { bnModeFlag, freezeFlags, freezePolicies } from "./freeze-flags.ts";
 import type { JsonValue } from "./output-flags.ts";
 import { jsonFlag } from "./output-flags.ts";
+import { missing } from "./run-flags.ts";
 import { number } from "./values.ts";
 
 interface WhyValues extends FreezeValues, ModelValue, JsonValue {
@@ -42,11 +43,7 @@ export const whyCommand: Command<WhyValues> = {
   run: async ({ values, options, positionals, terminal }) => {
     const [layer = ""] = positionals;
     if (values.model === undefined) {
-      throw new UsageError(
-        "--model: expected a Keras file, got none. Usage: finetune why LAYER --model FILE",
-        "flag-missing",
-        "model",
-      );
+      throw missing("model", "a Keras file", "why LAYER --model FILE");
     }
     const read = await readCheckpoint(modelFileAt(values.model), picked(options, "arch"));
     const checkpoint = values.classes === undefined ? read : replaceHead(read, { classes: values.classes });

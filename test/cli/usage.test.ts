@@ -42,7 +42,7 @@ describe("the command line", () => {
       ["--model m --data d --epochs 0", /^--epochs: expected a whole number of 1 or more, got "0"\.$/],
       [
         "--model m",
-        /^--data: expected a folder of class folders, got none\. Usage: finetune --model FILE --data DIR$/,
+        /^--data: expected a folder of class folders, or a table, got none\. Usage: finetune --model FILE --data DIR$/,
       ],
       ["inspct m", /^"inspct": unknown command\. Did you mean inspect\?$/],
       ["convert a", /^finetune convert IN OUT: expected 2 arguments, got 1\./],
