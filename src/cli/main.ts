@@ -110,7 +110,7 @@ function passOutput(): void {
     if (error.code !== "EPIPE") {
       outputFailed = true;
       process.stderr.write(`standard output: cannot be written: ${error.message}.\n`);
-    } else if (needsReader) process.exit(0);
+    } else if (needsReader) leaveUnread();
   });
   // Nobody is left to tell.
   process.stderr.on("error", () => {});
@@ -118,6 +118,12 @@ function passOutput(): void {
     if (isWritable) process.stdout.write(chunk);
   });
   work.stderr.on("data", (chunk: Uint8Array) => process.stderr.write(chunk));
+}
+
+/** Ends without an error. A GPU must be left by the thread that works with it, if that one listens. */
+function leaveUnread(): void {
+  messages.postMessage({ kind: "leave" } satisfies ToWork);
+  setTimeout(() => process.exit(0), 1000).unref();
 }
 
 function measureTerminal(): void {

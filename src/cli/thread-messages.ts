@@ -21,7 +21,8 @@ export type FromWork =
   | { readonly kind: "unfinished"; readonly path: string; readonly state: "begun" | "ended" };
 
 /** Messages of the main thread to the thread that works. */
-export interface ToWork {
-  readonly kind: "stop";
-  readonly exitCode: number;
-}
+export type ToWork =
+  /** Asks the command to stop at its next step. */
+  | { readonly kind: "stop"; readonly exitCode: number }
+  /** Ends the thread where it stands. */
+  | { readonly kind: "leave" };

@@ -58,7 +58,10 @@ async function run({ command, values, options, positionals, words }: Call): Prom
   if (json) console.log = console.error;
   const controller = new AbortController();
   const tell = (message: FromWork): void => port.postMessage(message);
-  port.on("message", ({ exitCode }: ToWork) => controller.abort(new Interrupted("Stopped.", exitCode)));
+  port.on("message", (message: ToWork) => {
+    if (message.kind === "leave") process.exit(0);
+    controller.abort(new Interrupted("Stopped.", message.exitCode));
+  });
   port.unref();
   onUnfinished((path, state) => tell({ kind: "unfinished", path, state }));
   tell({ kind: "runs", interruptible: command.interruptible === true });

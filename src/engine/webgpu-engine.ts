@@ -57,12 +57,22 @@ export async function startWebgpuEngine(software: boolean): Promise<StartedGpu> 
       const backend = new WebGPUBackend(device, info);
       limitBuffers(backend.bufferManager, device);
       replaceReading(backend, watchFailures(device, backend.bufferManager));
+      process.once("exit", () => close(backend));
       return backend;
     });
   }
   await tf.setBackend(webgpuBackendName);
   registerWebgpuKernels();
   return { path, adapter, driver };
+}
+
+/**
+ * Ends the reads that are under way, and waits for the GPU. Left alone, a driver may still compute while the process takes its
+ * libraries down, which is a segmentation fault, and Dawn aborts a process or thread that leaves a read unanswered.
+ */
+function close(backend: WebgpuBackend): void {
+  backend.dispose();
+  backend.device.destroy();
 }
 
 let registered = false;
