@@ -46,7 +46,10 @@ describe("the command line", () => {
       ],
       ["inspct m", /^"inspct": unknown command\. Did you mean inspect\?$/],
       ["convert a", /^finetune convert IN OUT: expected 2 arguments, got 1\./],
-      ["evaluate m", /^--data: expected a folder or a table, got none\. Usage: finetune evaluate MODEL --data DIR$/],
+      [
+        "evaluate m",
+        /^--data: expected a folder or a table, got none\. Usage: finetune evaluate MODEL --data DIR$/,
+      ],
     ];
     for (const [args, message] of wrong) {
       const refusal = await refused(...args.split(" "));
