@@ -15,6 +15,7 @@ import type { GpuAdapterInfo, GpuDevice, WebgpuBackend } from "./webgpu/gpu-type
 import { webgpuBackendName } from "./webgpu/name.ts";
 import { registerHighRanks } from "./webgpu/ranks.ts";
 import { replaceReading } from "./webgpu/reading.ts";
+import { allowShaderChanges } from "./webgpu/shaders.ts";
 import { registerReductions, registerTransposition } from "./webgpu/transposition.ts";
 
 /** The engine as it was started. */
@@ -55,6 +56,7 @@ export async function startWebgpuEngine(software: boolean): Promise<StartedGpu> 
   if (tf.findBackend(webgpuBackendName) === null) {
     tf.registerBackend(webgpuBackendName, () => {
       const backend = new WebGPUBackend(device, info);
+      allowShaderChanges(backend);
       limitBuffers(backend.bufferManager, device);
       replaceReading(backend, watchFailures(device, backend.bufferManager));
       process.once("exit", () => close(backend));

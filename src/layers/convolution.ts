@@ -4,11 +4,20 @@
  */
 import type { JsonObject } from "../checkpoint.ts";
 import type { Padding } from "../engine/operations.ts";
-import { biasAdd, conv2d, conv2dBias, depthwiseConv2d, normalizedConvolution } from "../engine/operations.ts";
+import {
+  biasAdd,
+  conv2d,
+  conv2dBias,
+  depthwiseConv2d,
+  fusedConv2d,
+  normalizedConvolution,
+} from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
+import { fusesActivation } from "../engine/webgpu/fused.ts";
 import { sizeAt } from "../tensor.ts";
 import { isTrueAt, numberAt, numbersAt, stringAt } from "../topology/config-values.ts";
 import type { GraphLayer } from "../topology/layer-graph.ts";
+import { activationName } from "./activation-functions.ts";
 import { activate } from "./activations.ts";
 import { channelsLast } from "./axes.ts";
 import { lowRankAdapted } from "./core.ts";
@@ -43,6 +52,10 @@ function convolution(rank: 1 | 2 | 3): Kernel {
       call,
       (value) => grouped(value, kernel, window),
       (value, bias) => groupedWithBias(value, kernel, bias, window),
+      rank === 2 && (config["groups"] ?? 1) === 1
+        ? (value, bias, activation) =>
+            fusedConv2d(value, kernel, bias, { ...window, depthwise: false }, activation)
+        : undefined,
     );
   };
 }
@@ -52,7 +65,17 @@ function depthwise(rank: 1 | 2): Kernel {
     const { inputs, weights, config } = call;
     const kernel = weightIn(weights, "kernel");
     const x = causallyPadded(firstInput(inputs), config, sizeAt(kernel.shape, 0));
-    return finished(x, call, (value) => depthwiseOf(value, kernel, windowIn(config, rank)));
+    const window = windowIn(config, rank);
+    return finished(
+      x,
+      call,
+      (value) => depthwiseOf(value, kernel, window),
+      undefined,
+      rank === 2
+        ? (value, bias, activation) =>
+            fusedConv2d(value, kernel, bias, { ...window, depthwise: true }, activation)
+        : undefined,
+    );
   };
 }
 
@@ -71,14 +94,20 @@ function separable(rank: 1 | 2): Kernel {
 
 /**
  * Applies `compute` to the channels-last tensor, adds the bias, and applies the activation in the layer's own order of
- * axes. `computeWithBias` does the first two in one pass.
+ * axes. `computeWithBias` does the first two in one pass, and `computeFused` all of it, with an activation of `fusesActivation`.
  */
 export function finished(
   x: tf.Tensor,
   { config, weights, context }: KernelCall,
   compute: (value: tf.Tensor) => tf.Tensor,
   computeWithBias = (value: tf.Tensor, bias: tf.Tensor): tf.Tensor => biasAdd(compute(value), bias),
+  computeFused?: (value: tf.Tensor, bias: tf.Tensor | undefined, activation: string) => tf.Tensor,
 ): tf.Tensor {
+  const activation = activationName(config["activation"]);
+  if (computeFused && fusesActivation(activation)) {
+    const bias = isTrueAt(config, "use_bias") ? weightIn(weights, "bias") : undefined;
+    return channelsLast(x, config, (value) => computeFused(value, bias, activation));
+  }
   const biased = channelsLast(x, config, (value) =>
     isTrueAt(config, "use_bias") ? computeWithBias(value, weightIn(weights, "bias")) : compute(value),
   );

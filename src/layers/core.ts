@@ -1,9 +1,11 @@
 /** @file Dense, and layers that pass their input on (`keras/src/layers/core`). */
-import { biasAdd, dense } from "../engine/operations.ts";
+import { biasAdd, dense, fusedDense } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
+import { fusesActivation } from "../engine/webgpu/fused.ts";
 import { sizeAt } from "../tensor.ts";
 import { isTrueAt, numberAt } from "../topology/config-values.ts";
 import { quantizationOf } from "../topology/specs/quantization.ts";
+import { activationName } from "./activation-functions.ts";
 import { activate } from "./activations.ts";
 import type { Kernel, KernelCall } from "./kernel.ts";
 import { firstInput, weightIn } from "./kernel.ts";
@@ -23,6 +25,11 @@ export function identity({ inputs }: KernelCall): tf.Tensor {
 
 function denseLayer(call: KernelCall): tf.Tensor {
   const { inputs, config, context } = call;
+  const activation = activationName(config["activation"]);
+  if (fusesActivation(activation) && !quantizationOf(config)) {
+    const bias = isTrueAt(config, "use_bias") ? biasOf(call) : undefined;
+    return fusedDense(firstInput(inputs), lowRankAdapted(call, "kernel"), bias, activation);
+  }
   const product = quantizationOf(config)
     ? quantizedDense(call)
     : dense(firstInput(inputs), lowRankAdapted(call, "kernel"));

@@ -2,6 +2,8 @@
 import { sizeAt } from "../../tensor.ts";
 import { tf } from "../tf.ts";
 import { replaceKernel } from "./replace-kernel.ts";
+import type { ShaderChange } from "./shaders.ts";
+import { withShaders } from "./shaders.ts";
 
 interface CumulativeAttributes {
   readonly axis: number;
@@ -48,10 +50,9 @@ export function registerCorrections(): void {
  * look for it themselves.
  */
 function registerNaN(): void {
-  const keepingNaN = (x: tf.Tensor, y: tf.Tensor): tf.Tensor => tf.where(tf.isNaN(x), x, y);
   for (const kernel of ["Elu", "Exp", "Expm1", "Selu", "Sigmoid"]) {
     replaceKernel<{ x: tf.Tensor }, object>(kernel, ({ x }, _attributes, original) =>
-      x.dtype === "float32" ? keepingNaN(x, original({ x })) : original({ x }),
+      x.dtype === "float32" ? withShaders(passingNaN, () => original({ x })) : original({ x }),
     );
   }
   replaceKernel<{ x: tf.Tensor }, object>("Relu6", ({ x }) => tf.clipByValue(x, 0, 6));
@@ -59,11 +60,24 @@ function registerNaN(): void {
     const highest = tf.max(logits, -1, true);
     return tf.add(original({ logits }), tf.sub(highest, highest));
   });
-  replaceKernel<{ x: tf.Tensor }, object>("MaxPool", ({ x }, attributes, original) => {
-    const means = tf.engine().runKernel("AvgPool", { x }, attributes as tf.NamedAttrMap) as tf.Tensor;
-    return keepingNaN(means, original({ x }));
+  replaceKernel<{ x: tf.Tensor }, PoolAttributes>("MaxPool", ({ x }, attributes, original) => {
+    if ([attributes.filterSize].flat().every((size) => size === 1)) return original({ x });
+    const means = tf
+      .engine()
+      .runKernel("AvgPool", { x }, attributes as unknown as tf.NamedAttrMap) as tf.Tensor;
+    return tf.where(tf.isNaN(means), means, original({ x }));
   });
 }
+
+/** Lets a shader that applies a function to each value return NaN for NaN. */
+const passingNaN: ShaderChange = {
+  name: "nan",
+  concerns: ({ shaderKey }) => shaderKey.startsWith("unary_"),
+  applied: (source) => {
+    const head = "fn unaryOperation(a : f32) -> f32 {";
+    return source.includes(head) ? source.replace(head, `${head} if (isnan(a)) { return a; }`) : undefined;
+  },
+};
 
 /** Pi in three parts, the first two of few bits, so that multiples of them are exact. */
 const piParts = [3.140625, 0.0009670257568359375, 6.277114152908325e-7];

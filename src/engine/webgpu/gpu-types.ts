@@ -54,10 +54,27 @@ export interface TensorData {
   readonly resource?: GpuBuffer | null;
 }
 
+/** A shader with the sizes that it runs for. */
+export interface ShaderProgram {
+  shaderKey: string;
+  /** The activation that a fused program ends with. */
+  readonly activation?: string | null;
+  readonly outputShape: readonly number[];
+  /** Returns the source without its declarations. */
+  getUserCode(): string;
+}
+
 export interface WebgpuBackend extends tf.KernelBackend {
   readonly device: GpuDevice;
   readonly bufferManager: BufferManager;
   readonly tensorMap: { get(dataId: object): TensorData | undefined };
+  runWebGPUProgram(
+    program: ShaderProgram,
+    inputs: readonly tf.TensorInfo[],
+    dtype: tf.DataType,
+    uniforms?: unknown,
+    output?: tf.TensorInfo,
+  ): tf.TensorInfo;
   getBufferData(buffer: GpuBuffer): Promise<ArrayBuffer>;
   /** Registers values as a tensor's; they are uploaded when a program first reads them. */
   makeTensorInfo(shape: readonly number[], dtype: tf.DataType, values?: HeldValues): tf.TensorInfo;

@@ -1,0 +1,60 @@
+/** @file Convolutions and matrix products that add their bias and apply their activation in the shader that computes them. */
+import { tf } from "../tf.ts";
+import { readsLater } from "./repeatable.ts";
+import type { ShaderChange } from "./shaders.ts";
+import { withShaders } from "./shaders.ts";
+
+/** Statements that return the activation of `a`, which has the given type, `f32` or four of it. NaN gives NaN. */
+const activations: Readonly<Record<string, (type: string) => string>> = {
+  linear: () => "return a;",
+  relu: (type) => `return select(a, ${type}(0.0), a < ${type}(0.0));`,
+  relu6: (type) =>
+    `let low = select(a, ${type}(0.0), a < ${type}(0.0)); return select(low, ${type}(6.0), low > ${type}(6.0));`,
+  sigmoid: (type) => `return select(1.0 / (1.0 + exp(-a)), a, ${nanIn(type)});`,
+  silu: (type) => `return a * select(1.0 / (1.0 + exp(-a)), a, ${nanIn(type)});`,
+};
+
+const otherNames: Readonly<Record<string, string>> = { swish: "silu" };
+
+function nanIn(type: string): string {
+  return type === "f32" ? "isnan(a)" : "isnanVec4(a)";
+}
+
+interface EngineState {
+  readonly state: { readonly gradientDepth: number };
+}
+
+/** Returns true if an activation runs fused here: on a GPU, and outside of recordings, whose gradients read what is before it. */
+export function fusesActivation(name: string | undefined): name is string {
+  if (name === undefined || !readsLater()) return false;
+  const { state } = tf.engine() as unknown as EngineState;
+  return state.gradientDepth === 0 && (otherNames[name] ?? name) in activations;
+}
+
+/** Runs one of tfjs's fused kernels with an activation of `fusesActivation`. */
+export function runFused(
+  kernel: "FusedConv2D" | "FusedDepthwiseConv2D" | "_FusedMatMul",
+  inputs: Readonly<Record<string, tf.Tensor>>,
+  attributes: object,
+  activation: string,
+): tf.Tensor {
+  return withShaders(changeFor(activation), () =>
+    tf.engine().runKernel(kernel, inputs, { ...attributes, activation: "linear" } as tf.NamedAttrMap),
+  ) as tf.Tensor;
+}
+
+/** Replaces the activation in a fused shader, which is the identity. */
+function changeFor(activation: string): ShaderChange {
+  const name = otherNames[activation] ?? activation;
+  const statements = activations[name];
+  return {
+    name,
+    concerns: ({ activation: own }) => own === "linear",
+    applied: (source) => {
+      const identity = /(fn activation\(a : ([^,]+),[^{]*\{)\s*return a;\s*\}/;
+      const [, head, type] = identity.exec(source) ?? [];
+      if (head === undefined || type === undefined || !statements) return undefined;
+      return source.replace(identity, `${head} ${statements(type)} }`);
+    },
+  };
+}
