@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { arrayItems, takeSamples } from "./data/arrays.ts";
@@ -10,6 +10,7 @@ import { fileFolds, foldsOf, withFold } from "./data/splits.ts";
 import { DataError, UsageError } from "./errors.ts";
 import { finetune } from "./finetune.ts";
 import { readCheckpoint } from "./formats/checkpoint-file.ts";
+import { makeFolder } from "./formats/make-folder.ts";
 import { optionError, optionName } from "./options.ts";
 import { dataOptions } from "./run/data-options.ts";
 import { modelFileAt } from "./run/folder.ts";
@@ -81,7 +82,7 @@ export async function crossValidate(options: CrossValidationOptions): Promise<Cr
 }
 
 async function requireEmpty(out: string): Promise<void> {
-  await mkdir(out, { recursive: true });
+  makeFolder(out);
   if ((await readdir(out)).length === 0) return;
   throw new UsageError(
     `${optionName("out")}: expected a new or empty folder for the folds, got ${out}, which has files. Name another one, or set ${optionName("overwrite")}.`,

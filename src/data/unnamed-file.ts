@@ -1,5 +1,6 @@
-import { mkdirSync, openSync, readSync, unlinkSync, writeSync } from "node:fs";
+import { openSync, readSync, unlinkSync, writeSync } from "node:fs";
 import { join } from "node:path";
+import { makeFolder } from "../formats/make-folder.ts";
 
 let files = 0;
 
@@ -9,7 +10,7 @@ let files = 0;
  */
 export function openUnnamed(folder: string, purpose: string): number | undefined {
   try {
-    mkdirSync(folder, { recursive: true });
+    makeFolder(folder);
     const path = join(folder, `${purpose}-${process.pid}-${files++}.tmp`);
     const file = openSync(path, "wx+");
     unlinkSync(path);

@@ -1,8 +1,9 @@
 /** Writes the masks of predictions as images. */
-import { mkdir, readdir, writeFile } from "node:fs/promises";
+import { readdir, writeFile } from "node:fs/promises";
 import { basename, dirname, extname, join, relative, resolve } from "node:path";
 import { maskPng } from "../data/mask-image.ts";
 import { UsageError } from "../errors.ts";
+import { makeFolder } from "../formats/make-folder.ts";
 import { optionName } from "../options.ts";
 import type { Tensor } from "../tensor.ts";
 import type { FilePrediction } from "./predict-files.ts";
@@ -42,7 +43,7 @@ export async function saveMasks(
       relative(root, dirname(resolve(path))),
     );
     const file = freeName(join(place, basename(path, extname(path))), taken);
-    await mkdir(place, { recursive: true });
+    makeFolder(place);
     await writeFile(file, maskPng(mask));
     saved.push({ path, output, file });
   }

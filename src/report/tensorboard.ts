@@ -1,7 +1,8 @@
 /** @file Events of a run for TensorBoard, as `keras/src/callbacks/tensorboard.py` writes it. */
-import { closeSync, mkdirSync, openSync, readdirSync, rmSync, writeSync } from "node:fs";
+import { closeSync, openSync, readdirSync, rmSync, writeSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
+import { makeFolder } from "../formats/make-folder.ts";
 import type { Callback, TrainingRun } from "../training/callbacks/callback.ts";
 import type { Epoch } from "../training/history.ts";
 import { confusionImage } from "./confusion-image.ts";
@@ -119,7 +120,7 @@ interface EventFile {
 
 /** Opens a new event file in a folder, which is made. @throws what the system answers. */
 function eventFile(folder: string, { event }: EventEncoders): EventFile {
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   const started = Math.floor(now());
   const name = `events.out.tfevents.${String(started).padStart(10, "0")}.${hostname()}.${process.pid}`;
   const descriptor = openSync(join(folder, name), "a");

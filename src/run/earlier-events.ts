@@ -1,6 +1,7 @@
 /** @file The events of a run whose results lie in the folder, while another run that is to replace it writes its own. */
-import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
+import { existsSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { makeFolder } from "../formats/make-folder.ts";
 import { eventFiles, removeEvents } from "../report/tensorboard.ts";
 import { hasResults } from "./kept-arguments.ts";
 
@@ -40,6 +41,6 @@ function removeOwn(out: string): void {
 
 function move(from: string, to: string): void {
   if (!existsSync(from)) return;
-  mkdirSync(dirname(to), { recursive: true });
+  makeFolder(dirname(to));
   renameSync(from, to);
 }

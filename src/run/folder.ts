@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, rmdirSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { mkdir, rm } from "node:fs/promises";
+import { existsSync, readdirSync, rmdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import type { Checkpoint, CheckpointFormat } from "../checkpoint.ts";
 import type { SampleUnit } from "../data/dataset.ts";
@@ -8,6 +8,7 @@ import { MachineError, UsageError } from "../errors.ts";
 import { beginUnfinished, isRunning, replaceFile } from "../formats/atomic-file.ts";
 import { formatNamed, formats, nameWithoutEnding } from "../formats/formats.ts";
 import { isPreset } from "../formats/hub/preset-reader.ts";
+import { makeFolder } from "../formats/make-folder.ts";
 import type { WriteCheckpointOptions } from "../inference/write-checkpoint.ts";
 import { writeCheckpoint } from "../inference/write-checkpoint.ts";
 import { optionName, optionSetTo } from "../options.ts";
@@ -91,7 +92,7 @@ export function openRunFolder(
   const end = beginUnfinished(staging);
   const made = disk(path, () => {
     try {
-      return mkdirSync(staging, { recursive: true });
+      return makeFolder(staging);
     } catch (error) {
       end();
       throw error;
@@ -105,7 +106,7 @@ export function openRunFolder(
     rmSync(staging, { recursive: true, force: true });
     end();
     if (isAnew) forgetArguments(path);
-    if (made !== undefined) removeEmpty(resolve(path), dirname(resolve(made)));
+    if (made !== null) removeEmpty(resolve(path), dirname(made));
   };
   const other = readdirSync(path).find((name) => isStaging(name) && name !== basename(staging));
   if (other !== undefined) {
@@ -162,7 +163,7 @@ export function makeRunFolder(model: string, parent = "runs"): string {
   for (let n = 1; ; n++) {
     const path = join(parent, `${name}-${n}`);
     if (existsSync(path)) continue;
-    const isNew = disk(path, () => mkdirSync(path, { recursive: true })) !== undefined;
+    const isNew = disk(path, () => makeFolder(path)) !== null;
     if (isNew) return path;
   }
 }
@@ -205,7 +206,7 @@ async function stage(
     texts.push([`bad-${unit}.csv`, `${["path,reason", ...rows].join("\n")}\n`]);
   }
   const model = formatNamed(record.writing.format).fileName;
-  await mkdir(staging, { recursive: true });
+  makeFolder(staging);
   await writeCheckpoint(join(staging, model), record.checkpoint, record.writing);
   for (const [name, text] of texts) {
     await replaceFile(join(staging, name), async (file) => writeFileSync(file, text));

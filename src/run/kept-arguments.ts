@@ -1,8 +1,9 @@
 /** @file The arguments of a run in its folder, from before anything is extracted: what a resumed run is prepared from. */
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { KerasFileError } from "../errors.ts";
 import { replaceFile } from "../formats/atomic-file.ts";
+import { makeFolder } from "../formats/make-folder.ts";
 import { waitingArguments } from "./files.ts";
 
 /** Options as the caller gave them, from which the run can be prepared again to the same bits. */
@@ -68,14 +69,14 @@ export async function keepArguments(
   const place = hasResults(out) ? waitingArguments(out) : join(out, "args.json");
   const isBeside = place === waitingArguments(out);
   const made = join(staging, isBeside && !isResumed ? "state" : ".");
-  mkdirSync(made, { recursive: true });
+  makeFolder(made);
   await replaceFile(join(made, "args.json"), async (file) => writeFileSync(file, text));
   if (!isResumed) rmSync(stateFolder(out), { recursive: true, force: true });
   if (isBeside && !isResumed) {
     renameSync(made, stateFolder(out));
     return;
   }
-  if (isBeside) mkdirSync(stateFolder(out), { recursive: true });
+  if (isBeside) makeFolder(stateFolder(out));
   renameSync(join(made, "args.json"), place);
 }
 

@@ -1,10 +1,11 @@
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { knownObject } from "../data/bucket-files.ts";
 import type { EngineInfo } from "../engine/backend.ts";
 import { engineVersion } from "../engine/backend.ts";
 import { KerasFileError, UsageError } from "../errors.ts";
+import { makeFolder } from "../formats/make-folder.ts";
 import { optionError, optionName } from "../options.ts";
 import { isBucketAddress } from "../storage/address.ts";
 import type { Callback } from "../training/callbacks/callback.ts";
@@ -191,7 +192,7 @@ export function startOf(
         ? null
         : stateSaver(saveEvery, async (state) => {
             try {
-              mkdirSync(dirname(stateFile(out)), { recursive: true });
+              makeFolder(dirname(stateFile(out)));
               await writeState(stateFile(out), { belongsTo, state });
             } catch (error) {
               const reason = error instanceof Error ? error.message : String(error);

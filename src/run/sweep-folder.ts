@@ -1,8 +1,9 @@
 /** @file Folder of a sweep: its record, with the outcome of each run, and its table. */
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { UsageError } from "../errors.ts";
 import { replaceFile } from "../formats/atomic-file.ts";
+import { makeFolder } from "../formats/make-folder.ts";
 import { optionName, optionSetTo } from "../options.ts";
 import type { Monitor } from "../training/callbacks/monitor.ts";
 import { checkpointHash, datasetHash } from "./arguments.ts";
@@ -153,7 +154,7 @@ function earlierRecord(
   asked: Readonly<Record<string, unknown>>,
   overwrite: boolean,
 ): SweepRecord | null {
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   const file = join(folder, recordName);
   const record = existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as SweepRecord) : null;
   if (overwrite) {

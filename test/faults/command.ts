@@ -10,6 +10,7 @@ import { readCheckpoint } from "../../src/index.ts";
 export const root = join(import.meta.dirname, "..", "..");
 export const photos = join(root, "fixtures", "demo", "photos");
 export const smallModel = join(root, "fixtures", "cli", "small_resnet.keras");
+const command = join(process.env["FINETUNE_COPY"] ?? root, "bin", "finetune.js");
 /** Number of images in `photos`. */
 export const images = 75;
 /** KILLS and SEED, which `npm run test:faults -- --kills N --seed N` sets. */
@@ -41,7 +42,7 @@ export interface Surroundings {
 /** Runs `finetune` to its end, on the engine of the environment. */
 export function finetuneCommand(args: readonly string[], around: Surroundings = {}): Promise<Ended> {
   const { cwd = root, env = {}, killAfter, by = [], watch } = around;
-  const [program = "", ...rest] = [...by, process.execPath, join(root, "bin", "finetune.js"), ...args];
+  const [program = "", ...rest] = [...by, process.execPath, command, ...args];
   const { FORCE_COLOR: _color, NODE_OPTIONS: _options, ...inherited } = process.env;
   const started = performance.now();
   const child = spawn(program, rest, {

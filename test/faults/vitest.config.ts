@@ -4,7 +4,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["test/faults/*.faults.ts"],
-    globalSetup: ["test/build.ts"],
+    globalSetup: ["test/faults/built-copy.ts"],
     pool: "forks",
     reporters: ["verbose"],
     fileParallelism: false,

@@ -1,9 +1,10 @@
 import { type BigIntStats, statSync } from "node:fs";
-import { mkdir, open, readFile, rename, stat, writeFile } from "node:fs/promises";
+import { open, readFile, rename, stat, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { crc32 } from "node:zlib";
 import { findObject, knownObject } from "../../data/bucket-files.ts";
 import { contentHash } from "../../data/file-bytes.ts";
+import { makeFolder } from "../../formats/make-folder.ts";
 import { isBucketAddress, pathIn } from "../../storage/address.ts";
 import { bucketLines, type SharedLines } from "./bucket-lines.ts";
 import { localFolderOf } from "./cache-directory.ts";
@@ -128,7 +129,7 @@ export async function openFileIndex(path: string, shared?: SharedLines): Promise
         await shared.append(freshObjects.splice(0).map(formatLine).join(""));
       if (fresh.length === 0 && !stale) return;
       try {
-        await mkdir(dirname(path), { recursive: true });
+        makeFolder(dirname(path));
         if (stale) await rewrite(path, [...entries.values()]);
         else await append(path, fresh.splice(0), endsInsideLine);
       } catch {

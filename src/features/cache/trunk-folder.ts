@@ -1,8 +1,9 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, readdir, rename, rm, stat, unlink, utimes } from "node:fs/promises";
+import { readdir, rename, rm, stat, unlink, utimes } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { MachineError } from "../../errors.ts";
+import { makeFolder } from "../../formats/make-folder.ts";
 import { isPackFile } from "./pack.ts";
 import { isMarkAlive, writeMark } from "./process-mark.ts";
 
@@ -34,7 +35,7 @@ export async function leaseFolder(folder: string): Promise<Lease> {
   const name = `${leasePrefix}${process.pid}-${randomBytes(4).toString("hex")}`;
   const path = join(folder, name);
   for (let attempt = 0; attempt < 200; attempt++) {
-    await mkdir(folder, { recursive: true });
+    makeFolder(folder);
     try {
       await writeMark(path);
       if (!(await isBeingEvicted(folder))) {

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { asHubClass, backboneNetwork, withHubNetworks } from "../../architectures/hub/hub-models.ts";
 import type { Checkpoint, Json, JsonObject } from "../../checkpoint.ts";
@@ -9,6 +9,7 @@ import { elementCount } from "../../tensor.ts";
 import { isObject } from "../../topology/config-values.ts";
 import { replaceFile, replaceFolder } from "../atomic-file.ts";
 import { writeVariables } from "../keras/variable-groups.ts";
+import { makeFolder } from "../make-folder.ts";
 import { modelTree, type TreeNode } from "../model-tree.ts";
 import { notesKey, writeNotes } from "../notes.ts";
 import { stringifyPythonJson } from "../python-json.ts";
@@ -71,12 +72,12 @@ export async function writePreset(path: string, checkpoint: Checkpoint): Promise
     "tokenizer.json": isObject(tokenizer ?? null) ? stored(tokenizer as JsonObject) : undefined,
   };
   await replaceFolder(path, async (folder) => {
-    mkdirSync(folder, { recursive: true });
+    makeFolder(folder);
     for (const [name, json] of Object.entries(texts)) {
       if (json === undefined) continue;
       await replaceFile(join(folder, name), async (file) => writeFileSync(file, stringifyPythonJson(json)));
     }
-    if (files.size > 0) mkdirSync(join(folder, tokenizerFolder), { recursive: true });
+    if (files.size > 0) makeFolder(join(folder, tokenizerFolder));
     for (const [name, bytes] of files) {
       const path = join(folder, tokenizerFolder, name);
       await replaceFile(path, async (file) => writeFileSync(file, bytes));
