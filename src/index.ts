@@ -178,6 +178,7 @@ export type {
 export type {
   Awaitable,
   Callback,
+  CopyOptions,
   Moment,
   StepFigures,
   TrainingRun,

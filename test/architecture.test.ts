@@ -10,6 +10,7 @@ const rooms = [
   "errors",
   "options",
   "tensor",
+  "lazy-tensor",
   "random",
   "checkpoint",
   "hdf5",

@@ -40,7 +40,7 @@ export function openPhase(
   }
   const movedNames = (): ReadonlyMap<string, ReadonlySet<string>> => {
     const snapshot = tail.snapshot();
-    const names = [...snapshot.read()].map(
+    const names = [...snapshot.held()].map(
       ([path, layer]) => [path, new Set(layer.map(({ name }) => name))] as const,
     );
     snapshot.dispose();

@@ -69,14 +69,17 @@ interface Opened {
   proof: Proof | null;
 }
 
-/** Returns a keeper of proofs. `weightsAfter` returns the weights of the model with those that training has moved. */
-export function proofKeeper(weightsAfter: (run: TrainingRun) => Weights): ProofKeeper {
+/** Returns the hashes of a model's weights except those that `moving` names. */
+type HashesBut = (moving: ReadonlyMap<string, ReadonlySet<string>>) => WeightHashes;
+
+/** Returns a keeper of proofs. `hashesAfter` hashes the weights of the model with those that training has moved. */
+export function proofKeeper(hashesAfter: (run: TrainingRun) => HashesBut): ProofKeeper {
   const phases = new Map<number, Opened>();
   /** Proves the phases that have ended without it: a run that was stopped between a phase and its proof. */
-  const proveOthers = (present: number, weights: Weights): void => {
+  const proveOthers = (present: number, hashesBut: HashesBut): void => {
     for (const [number, phase] of phases) {
       if (number === present || phase.proof || !phase.moving) continue;
-      phase.proof = proofBetween(phase.hashes, hashFrozenWeights(weights, phase.moving));
+      phase.proof = proofBetween(phase.hashes, hashesBut(phase.moving));
     }
   };
   return {
@@ -86,7 +89,7 @@ export function proofKeeper(weightsAfter: (run: TrainingRun) => Weights): ProofK
       ),
     callback: {
       name: "proof",
-      end: (run) => proveOthers(0, weightsAfter(run)),
+      end: (run) => proveOthers(0, hashesAfter(run)),
       state: () =>
         [...phases].map(([number, { from, to, hashes, moving, proof }]) => ({
           ...{ number, from, to, hashes: [...hashes] },
@@ -106,7 +109,7 @@ export function proofKeeper(weightsAfter: (run: TrainingRun) => Weights): ProofK
     ofPhase: (number, before, movedNames) => ({
       name: `proof of phase ${number}`,
       begin: ({ history }) => {
-        proveOthers(number, before);
+        proveOthers(number, (moving) => hashFrozenWeights(before, moving));
         if (phases.has(number)) return;
         const from = history.length + 1;
         const hashes = hashFrozenWeights(before, new Map());
@@ -122,7 +125,7 @@ export function proofKeeper(weightsAfter: (run: TrainingRun) => Weights): ProofK
       end: (run) => {
         const phase = phases.get(number);
         if (!phase) return;
-        phase.proof = proofBetween(phase.hashes, hashFrozenWeights(weightsAfter(run), movedNames()));
+        phase.proof = proofBetween(phase.hashes, hashesAfter(run)(movedNames()));
       },
     }),
   };

@@ -1,13 +1,13 @@
 import type { Checkpoint, Weights } from "../checkpoint.ts";
 import { withWeights } from "../checkpoint.ts";
 import { UsageError } from "../errors.ts";
+import { localFolderOf } from "../features/cache/cache-directory.ts";
 import { optionName } from "../options.ts";
 import { compiledConfig } from "../task/compiled-config.ts";
 import { dialectOf } from "../topology/dialects/dialect.ts";
 import { withTrainableFlags } from "../topology/trainable-flags.ts";
 import type { PhaseOptimizer } from "../training/callbacks/best-weights.ts";
 import { bestWeights } from "../training/callbacks/best-weights.ts";
-import type { TrainingRun } from "../training/callbacks/callback.ts";
 import type { Monitor } from "../training/callbacks/monitor.ts";
 import { monitorOf } from "../training/callbacks/monitor.ts";
 import { progress } from "../training/callbacks/progress.ts";
@@ -17,6 +17,7 @@ import { kerasOptimizer } from "../training/optimizer-config.ts";
 import { optimizerVariables, writtenLayout } from "../training/optimizer-variables.ts";
 import type { TrainingState } from "../training/state.ts";
 import { judgedWeights } from "../training/state.ts";
+import { tensorStore } from "../training/tensor-store.ts";
 import type { TrainingPhase } from "../training/train.ts";
 import { train } from "../training/train.ts";
 import type { RunFeatures } from "./features.ts";
@@ -25,7 +26,7 @@ import type { PhaseExamples } from "./phase-examples.ts";
 import type { PreparedPhase } from "./phases.ts";
 import type { PreparedRun } from "./prepared-run.ts";
 import type { PhaseProof } from "./proof.ts";
-import { proofKeeper } from "./proof.ts";
+import { hashFrozenWeights, proofKeeper } from "./proof.ts";
 import type { RunStart } from "./resume.ts";
 
 /** Outcome of training. */
@@ -57,14 +58,15 @@ export async function runTraining(
   const first = firstPhase(run, from);
   let opened: PhaseExamples | null = await features.open(first.phase, first.moved, first.epoch);
   const monitor = monitorFor(run, opened);
-  const best = bestWeights(monitor);
-  const weightsOf = (training: TrainingRun): Weights => {
+  const best = bestWeights(monitor, tensorStore(localFolderOf(run.settings.cache)));
+  const proofs = proofKeeper((training) => (moving) => {
     const snapshot = training.snapshot();
-    const moved = snapshot.read();
-    snapshot.dispose();
-    return withWeights(run.checkpoint, moved).weights;
-  };
-  const proofs = proofKeeper(weightsOf);
+    try {
+      return hashFrozenWeights(withWeights(run.checkpoint, snapshot.held()).weights, moving);
+    } finally {
+      snapshot.dispose();
+    }
+  });
   const phases = run.phases.map(
     (phase): TrainingPhase => ({
       epochs: phase.epochs,

@@ -1,8 +1,9 @@
 /** @file The weights that training moves, on the engine. */
-import type { Weight } from "../checkpoint.ts";
+import type { Weight, Weights } from "../checkpoint.ts";
+import { heldWeight, valuesOf } from "../engine/tensor-values.ts";
 import { tf } from "../engine/tf.ts";
+import { lazyTensor, withValues } from "../lazy-tensor.ts";
 import type { LayerWeights } from "../model/uploads.ts";
-import { float32Tensor } from "../tensor.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 /** Returns a scalar that is 1 if all values are finite. */
@@ -18,6 +19,15 @@ export function movedTensors(
   return [...names].flatMap(([path, own]) => [...own].map((name) => weights.get(path)![name]!));
 }
 
+/** Returns the named weights without copying any: each is read off the engine when its values are asked for, as it is then. */
+export function heldWeights(weights: LayerWeights, names: ReadonlyMap<string, ReadonlySet<string>>): Weights {
+  const held = (path: string, name: string): Weight => {
+    const { shape } = weights.get(path)![name]!;
+    return lazyTensor({ name, dtype: "float32" as const, shape }, () => valuesOf(weights.get(path)![name]!));
+  };
+  return new Map([...names].map(([path, own]) => [path, [...own].map((name) => held(path, name))]));
+}
+
 /** Returns a copy of the named weights, held on the engine. */
 export function snapshotOf(weights: LayerWeights, names: ReadonlyMap<string, ReadonlySet<string>>): Snapshot {
   const held = new Map(
@@ -26,12 +36,13 @@ export function snapshotOf(weights: LayerWeights, names: ReadonlyMap<string, Rea
       [...own].map((name) => ({ name, value: tf.keep(weights.get(path)![name]!.clone()) })),
     ]),
   );
-  const read = ({ name, value }: { name: string; value: tf.Tensor }): Weight => ({
-    name,
-    ...float32Tensor(Float32Array.from(value.dataSync()), value.shape),
-  });
+  const weightsHeld = (): Weights =>
+    new Map(
+      [...held].map(([path, layer]) => [path, layer.map(({ name, value }) => heldWeight(value, { name }))]),
+    );
   return {
-    read: () => new Map([...held].map(([path, layer]) => [path, layer.map(read)])),
+    read: () => withValues(weightsHeld()),
+    held: weightsHeld,
     dispose: () => tf.dispose([...held.values()].flatMap((layer) => layer.map(({ value }) => value))),
   };
 }

@@ -40,6 +40,7 @@ export interface Optimizer {
   average(path: string, name: string): tf.Tensor | undefined;
   /** Returns the tensors that `state` reads, which stay the optimizer's; none where reading needs no preparation. */
   tensors(): readonly tf.Tensor[];
+  /** Returns the state between steps, each tensor of which is read when its values are asked for, until the next step. */
   state(): OptimizerState;
   /** Takes what `state` returned. Weights that it does not name keep what they have. @throws {UsageError} where shapes differ. */
   restore(state: OptimizerState): void;

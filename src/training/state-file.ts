@@ -3,6 +3,7 @@ import { crc32 } from "node:zlib";
 import type { Weight, Weights } from "../checkpoint.ts";
 import { KerasFileError } from "../errors.ts";
 import { replaceFile } from "../formats/atomic-file.ts";
+import { isTensor } from "../lazy-tensor.ts";
 import type { Tensor } from "../tensor.ts";
 import { elementCount, float32Tensor } from "../tensor.ts";
 import type { Callback, TrainingRun } from "./callbacks/callback.ts";
@@ -29,14 +30,14 @@ type Packed = readonly (readonly [
  * @throws {MachineError | KerasFileError} where the disk refuses.
  */
 export async function writeState(path: string, { belongsTo, state }: SavedState): Promise<void> {
-  const tensors: Float32Array[] = [];
+  const tensors: Tensor[] = [];
   const weights: Packed = [...state.weights].map(([layer, own]) => [
     layer,
-    own.map(({ name, ...tensor }) => [name, tensor] as const),
+    own.map((weight) => [weight.name, weight] as const),
   ]);
   const text = JSON.stringify({ belongsTo, state: { ...state, weights } }, (_key, value: unknown) => {
     if (!isTensor(value)) return value;
-    tensors.push(value.data as Float32Array);
+    tensors.push(value);
     return { $tensor: tensors.length - 1, shape: value.shape };
   });
   const header = Buffer.from(text);
@@ -49,7 +50,9 @@ export async function writeState(path: string, { belongsTo, state }: SavedState)
       writeAll(file, part);
     };
     for (const part of [Buffer.from(magic), length, header]) write(part);
-    for (const { buffer, byteOffset, byteLength } of tensors) {
+    // One after the other: the values of a tensor that reads them when asked need no memory before and after.
+    for (const tensor of tensors) {
+      const { buffer, byteOffset, byteLength } = tensor.data;
       write(new Uint8Array(buffer, byteOffset, byteLength));
     }
     const checksum = Buffer.alloc(checksumBytes);
@@ -92,10 +95,6 @@ export function readState(path: string): SavedState {
   return { belongsTo: saved.belongsTo, state: { ...saved.state, weights } };
 }
 
-function isTensor(value: unknown): value is Tensor {
-  return typeof value === "object" && value !== null && "data" in value && value.data instanceof Float32Array;
-}
-
 function writeAll(file: number, bytes: Uint8Array): void {
   for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done);
 }
@@ -104,7 +103,7 @@ function writeAll(file: number, bytes: Uint8Array): void {
 export function stateSaver(every: number, save: (state: TrainingState) => Promise<void>): Callback {
   let saved = 0;
   const keep = async (run: TrainingRun): Promise<void> => {
-    await save(run.state());
+    await save(run.state({ copied: false }));
     saved = run.history.length;
   };
   let isBetween = true;

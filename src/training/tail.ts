@@ -3,6 +3,7 @@ import { fetchValues, takeScalars } from "../engine/scalars.ts";
 import { tf } from "../engine/tf.ts";
 import { repeatable } from "../engine/webgpu/repeatable.ts";
 import type { Partition } from "../freeze/partition.ts";
+import { withValues } from "../lazy-tensor.ts";
 import type { Program } from "../model/program.ts";
 import { programBetween } from "../model/program.ts";
 import type { ContextOf } from "../model/run-program.ts";
@@ -19,7 +20,7 @@ import type { GraphLayer, LayerGraph } from "../topology/layer-graph.ts";
 import { layerAt, lossInputs } from "../topology/layer-graph.ts";
 import { withLogitsOutputs } from "../topology/rewrites/logits-output.ts";
 import { activityGradients, activityPenalties } from "./activity-penalties.ts";
-import { allFinite, keepWeights, movedTensors, snapshotOf } from "./moved-weights.ts";
+import { allFinite, heldWeights, keepWeights, movedTensors, snapshotOf } from "./moved-weights.ts";
 import { createOptimizer } from "./optimizer.ts";
 import type { OptimizerConfig } from "./optimizer-config.ts";
 import { callNumbers, randomStream } from "./random-stream.ts";
@@ -77,8 +78,10 @@ export interface Tail {
    */
   snapshot(): Snapshot;
   state(): TailState;
-  /** Returns a copy of the optimizer's part of `state`. */
+  /** Returns the optimizer's part of `state`, each tensor of which is read when its values are asked for, until the next step. */
   optimizerState(): OptimizerState;
+  /** Returns the state without copying any tensor: each is read when its values are asked for, until the next step. */
+  heldState(): TailState;
   /** Takes what `state` returned. */
   restore(state: TailState): void;
   /** The layer whose output is the first that is not finite for this batch, null if none is. */
@@ -175,6 +178,12 @@ export function createTail(options: TailOptions): Tail {
     return new Map([...weights].map(([path, own]) => [path, averaged(path, own)]));
   };
 
+  const heldState = (): TailState => ({
+    weights: heldWeights(weights, moved),
+    optimizer: optimizer.state(),
+    steps: step,
+  });
+
   return {
     objective: options.objective,
     get learningRate() {
@@ -235,12 +244,8 @@ export function createTail(options: TailOptions): Tail {
     },
     snapshot: () => snapshotOf(judgedWeights(), moved),
     optimizerState: () => optimizer.state(),
-    state: () => {
-      const snapshot = snapshotOf(weights, moved);
-      const state = { weights: snapshot.read(), optimizer: optimizer.state(), steps: step };
-      snapshot.dispose();
-      return state;
-    },
+    heldState,
+    state: () => withValues(heldState()),
     restore: (state) => {
       for (const [path, layer] of uploadWeights(state.weights, state.weights.keys())) {
         const holder = weights.get(path);

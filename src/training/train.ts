@@ -1,6 +1,7 @@
 import type { Checkpoint, Weights } from "../checkpoint.ts";
 import { namedMemoryError } from "../engine/out-of-memory.ts";
 import { UsageError } from "../errors.ts";
+import { withValues } from "../lazy-tensor.ts";
 import { optionName } from "../options.ts";
 import type { Callback, TrainingRun } from "./callbacks/callback.ts";
 import { evaluateExamples } from "./epoch-figures.ts";
@@ -211,18 +212,26 @@ function runOf(course: Course, { checkpointOf, seed }: TrainOptions): TrainingRu
     const now = phase?.tail.snapshot();
     return {
       read: () => (now ? mergedWeights(moved, now.read()) : moved),
+      held: () => (now ? mergedWeights(moved, now.held()) : moved),
       dispose: () => now?.dispose(),
     };
   };
   return {
     history: course.history,
     snapshot,
-    optimizer: () => course.phase?.tail.optimizerState() ?? null,
+    optimizer: ({ copied = true } = {}) => {
+      const state = course.phase?.tail.optimizerState() ?? null;
+      return copied ? withValues(state) : state;
+    },
     checkpoint: () => checkpointOf(readAndDispose(snapshot()), course.counts.phase),
-    state: () => stateOf(course, seed),
+    state: ({ copied = true } = {}) => {
+      const state = stateOf(course, seed);
+      return copied ? withValues(state) : state;
+    },
   };
 }
 
+/** Returns the state, each tensor of which is read when its values are asked for, until the next step. */
 function stateOf(
   { phase, isBetween, moved, counts, history, callbacks }: Course,
   seed: number,
@@ -233,7 +242,7 @@ function stateOf(
       "state-within-epoch",
     );
   }
-  const { weights, optimizer, steps } = phase.tail.state();
+  const { weights, optimizer, steps } = phase.tail.heldState();
   const kept = callbacks.flatMap(({ name, state }) => (state ? [[name, state()] as const] : []));
   return {
     weights: mergedWeights(moved, weights),

@@ -1,7 +1,8 @@
+import { heldTensor } from "../engine/tensor-values.ts";
 import { tf } from "../engine/tf.ts";
 import { UsageError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
-import { float32Tensor, formatShape, sameShape } from "../tensor.ts";
+import { formatShape, sameShape } from "../tensor.ts";
 import type { Constraint } from "./constraints.ts";
 import type { OptimizerConfig } from "./optimizer-config.ts";
 import { updateRule } from "./optimizers/classes.ts";
@@ -118,12 +119,12 @@ export function decayed(variable: tf.Tensor, weightDecay: number | null, learnin
 const accumulatorSlot = "gradient_accumulator";
 const averageSlot = "average";
 
-/** Returns what the updates of a weight keep, by slot. */
+/** Returns what the updates of a weight keep, by slot; each is read off the engine when its values are asked for, as it is then. */
 export function tensorsOf({ mover, accumulated, average }: TrainedWeight): Readonly<Record<string, Tensor>> {
   return {
     ...mover.slots(),
-    ...(accumulated && { [accumulatorSlot]: downloaded(accumulated) }),
-    ...(average && { [averageSlot]: downloaded(average) }),
+    ...(accumulated && { [accumulatorSlot]: heldTensor(accumulated) }),
+    ...(average && { [averageSlot]: heldTensor(average) }),
   };
 }
 
@@ -147,10 +148,6 @@ export function restoreTensors(trained: TrainedWeight, tensors: Readonly<Record<
   tf.dispose([trained.accumulated, trained.average].filter((tensor) => tensor !== undefined));
   trained.accumulated = accumulated && uploaded(accumulated);
   trained.average = average && uploaded(average);
-}
-
-function downloaded(tensor: tf.Tensor): Tensor {
-  return float32Tensor(Float32Array.from(tensor.dataSync()), tensor.shape);
 }
 
 function uploaded({ data, shape }: Tensor): tf.Tensor {

@@ -1,7 +1,9 @@
 import type { Weight, Weights } from "../../checkpoint.ts";
+import { withValues } from "../../lazy-tensor.ts";
 import type { Tensor } from "../../tensor.ts";
-import type { Snapshot } from "../snapshot.ts";
 import type { CallbackState, OptimizerState } from "../state.ts";
+import type { TensorStore } from "../tensor-store.ts";
+import { tensorStore } from "../tensor-store.ts";
 import type { Callback } from "./callback.ts";
 import type { Monitor } from "./monitor.ts";
 import { isImprovement, monitoredValue } from "./monitor.ts";
@@ -28,11 +30,15 @@ export interface PhaseOptimizer {
 interface Best {
   readonly epoch: number;
   readonly value: number;
-  readonly snapshot: Snapshot;
+  readonly weights: Weights;
   readonly optimizer: PhaseOptimizer | null;
 }
 
-export function bestWeights(monitor: Monitor | null): BestWeights {
+/** @param store Keeps the weights and the optimizer of the best epoch, and is closed with the callback. */
+export function bestWeights(
+  monitor: Monitor | null,
+  store: TensorStore = tensorStore(undefined),
+): BestWeights {
   let best: Best | null = null;
   let last = 0;
   return {
@@ -47,15 +53,17 @@ export function bestWeights(monitor: Monitor | null): BestWeights {
       last = record.epoch;
       const value = monitor ? monitoredValue(monitor, record) : record.loss;
       if (monitor && !isImprovement(monitor, value, best?.value ?? null)) return;
-      best?.snapshot.dispose();
-      const state = run.optimizer();
+      const state = run.optimizer({ copied: false });
+      const snapshot = run.snapshot();
       const { epoch, phase } = record;
-      best = { epoch, value, snapshot: run.snapshot(), optimizer: state && { phase, state } };
+      const kept = { weights: snapshot.held(), optimizer: state && { phase, state } };
+      best = { epoch, value, ...store.keep(kept) };
+      snapshot.dispose();
     },
-    weights: () => best?.snapshot.read() ?? null,
-    optimizer: () => best?.optimizer ?? null,
+    weights: () => best && withValues(best.weights),
+    optimizer: () => best && withValues(best.optimizer),
     dispose: () => {
-      best?.snapshot.dispose();
+      store.close();
       best = null;
     },
     state: () =>
@@ -63,16 +71,15 @@ export function bestWeights(monitor: Monitor | null): BestWeights {
         epoch: best.epoch,
         value: best.value,
         last,
-        weights: packed(best.snapshot.read()),
+        weights: packed(best.weights),
         optimizer: best.optimizer as unknown as CallbackState,
       },
     restore: (state) => {
       if (state === null) return;
       const kept = state as unknown as KeptState;
-      const weights = unpacked(kept.weights);
       last = kept.last;
-      const snapshot = { read: () => weights, dispose: () => {} };
-      best = { epoch: kept.epoch, value: kept.value, snapshot, optimizer: kept.optimizer };
+      const given = { weights: unpacked(kept.weights), optimizer: kept.optimizer };
+      best = { epoch: kept.epoch, value: kept.value, ...store.keep(given) };
     },
   };
 }
@@ -86,7 +93,7 @@ interface KeptState {
 }
 
 function packed(weights: Weights): CallbackState {
-  return [...weights].map(([path, layer]) => [path, layer.map(({ name, ...tensor }) => [name, tensor])]);
+  return [...weights].map(([path, layer]) => [path, layer.map((weight) => [weight.name, weight])]);
 }
 
 function unpacked(layers: KeptState["weights"]): Weights {

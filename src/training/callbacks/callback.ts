@@ -35,11 +35,20 @@ export interface TrainingRun {
    * Returns everything that training goes on from, between two epochs. Callbacks further down the list have not seen the last epoch
    * when `epochEnd` asks: what saves states stands last.
    */
-  state(): TrainingState;
+  state(options?: CopyOptions): TrainingState;
   /** Returns the weights that training has moved as they are now, held on the engine. The caller disposes it. */
   snapshot(): Snapshot;
   /** Returns a copy of the optimizer's state as it is now: its count of steps and its slots; null before the first phase. */
-  optimizer(): OptimizerState | null;
+  optimizer(options?: CopyOptions): OptimizerState | null;
+}
+
+/** Options of a value that holds tensors. */
+export interface CopyOptions {
+  /**
+   * False leaves every tensor where it is: its values are read anew each time that `data` is asked for, until the callback returns.
+   * A state of many weights takes no memory so. True.
+   */
+  readonly copied?: boolean;
 }
 
 /** `stop` ends the run, `end-phase` goes on with the next phase if there is one. */

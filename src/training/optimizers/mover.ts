@@ -2,10 +2,11 @@ import type { AdamAverages } from "../../engine/adam.ts";
 import { adamAverages, canUpdateInPlace } from "../../engine/adam.ts";
 import type { InPlaceUpdates } from "../../engine/in-place-updates.ts";
 import { inPlaceUpdates } from "../../engine/in-place-updates.ts";
+import { heldTensor, valuesOf } from "../../engine/tensor-values.ts";
 import { tf } from "../../engine/tf.ts";
+import { lazyTensor } from "../../lazy-tensor.ts";
 import type { Addends } from "../../model/lookup-addends.ts";
 import type { Tensor } from "../../tensor.ts";
-import { float32Tensor } from "../../tensor.ts";
 import type { OptimizerConfig } from "../optimizer-config.ts";
 import type { SlotSpec, Slots, Updated, UpdateRule } from "./update-rule.ts";
 
@@ -25,7 +26,7 @@ export interface Mover {
   ): tf.Tensor;
   /** Returns the tensors that `slots` reads, which stay the mover's; none where reading needs no preparation. */
   tensors(): readonly tf.Tensor[];
-  /** Returns copies of its slots. */
+  /** Returns its slots, each of which is read when its values are asked for, as it is then. */
   slots(): HostSlots;
   /** Replaces every slot; their shapes are right. */
   restore(slots: HostSlots): void;
@@ -70,10 +71,14 @@ function inPlaceMover(inPlace: InPlaceUpdates, rule: UpdateRule, { shape }: tf.T
     move: (variable, gradient, learningRate, step) => update.apply(variable, gradient, learningRate, step),
     tensors: () => [],
     slots: () => {
-      const read = update.slots();
-      const copies = downloadAll(Object.fromEntries(names.map((name) => [name, known(read, name)])));
-      tf.dispose({ ...read });
-      return copies;
+      const valuesOfSlot = (name: string): Float32Array => {
+        const read = update.slots();
+        const values = valuesOf(known(read, name));
+        tf.dispose({ ...read });
+        return values;
+      };
+      const facts = { dtype: "float32" as const, shape };
+      return Object.fromEntries(names.map((name) => [name, lazyTensor(facts, () => valuesOfSlot(name))]));
     },
     restore: (slots) => {
       const tensors = uploadAll(slots, rule.slots);
@@ -98,7 +103,7 @@ function adamMover(rule: UpdateRule, { shape }: tf.Tensor, numbers: AdamNumbers)
     move: (variable, gradient, learningRate, step) =>
       averages.apply(variable, gradient, { learningRate, ...numbers, step }),
     tensors: () => [],
-    slots: () => downloadAll({ momentum: averages.momentum, velocity: averages.velocity }),
+    slots: () => heldAll({ momentum: averages.momentum, velocity: averages.velocity }),
     restore: (slots) => {
       averages.dispose();
       const { momentum, velocity } = uploadAll(slots, rule.slots);
@@ -129,7 +134,7 @@ function ruleMover(rule: UpdateRule, variable: tf.Tensor): Mover {
       return updated.variable;
     },
     tensors: () => Object.values(slots),
-    slots: () => downloadAll(slots),
+    slots: () => heldAll(slots),
     restore: (given) => replace(uploadAll(given, rule.slots)),
     dispose: () => replace({}),
   };
@@ -143,13 +148,8 @@ function shapesOf({ slots }: UpdateRule): Mover["shapes"] {
   return Object.fromEntries(Object.entries(slots).map(([name, { shape }]) => [name, shape]));
 }
 
-function downloadAll(slots: Slots): HostSlots {
-  return Object.fromEntries(
-    Object.entries(slots).map(([name, slot]) => [
-      name,
-      float32Tensor(Float32Array.from(slot.dataSync()), slot.shape),
-    ]),
-  );
+function heldAll(slots: Slots): HostSlots {
+  return Object.fromEntries(Object.entries(slots).map(([name, slot]) => [name, heldTensor(slot)]));
 }
 
 /** Returns the named slots on the engine; the caller's. */

@@ -1,0 +1,22 @@
+import { lazyTensor } from "../lazy-tensor.ts";
+import type { Tensor } from "../tensor.ts";
+import { nativeBackend } from "./native-engine.ts";
+import type { tf } from "./tf.ts";
+
+/** Returns the values of a float32 tensor as a new array, which is the caller's. Only for values that the engine hands out at once. */
+export function valuesOf(tensor: tf.Tensor): Float32Array {
+  const values = tensor.dataSync<"float32">();
+  // The native engine copies what it has; before a tensor's first use it has only the array that the tensor was made of.
+  const isCopy = nativeBackend()?.tensorMap.get(tensor.dataId).values === null;
+  return isCopy ? values : Float32Array.from(values);
+}
+
+/** Returns a float32 tensor that reads its values off the engine each time that they are asked for, for as long as `tensor` lives. */
+export function heldTensor(tensor: tf.Tensor): Tensor {
+  return heldWeight(tensor, {});
+}
+
+/** Does the same with further facts, such as a weight's name. */
+export function heldWeight<Facts extends object>(tensor: tf.Tensor, facts: Facts): Facts & Tensor {
+  return lazyTensor({ ...facts, dtype: "float32" as const, shape: tensor.shape }, () => valuesOf(tensor));
+}
