@@ -38,12 +38,27 @@ export interface NativeBinding {
     attributes: readonly OpAttribute[],
     inputIds: readonly number[],
     outputs: number,
-  ): { id: number; shape: number[]; dtype: number }[];
+  ): NativeTensor[];
+  /** Loads a saved model from a folder. Tags are separated by commas, as the names of nodes below are. */
+  loadSavedModel(folder: string, tags: string): number;
+  runSavedModel(id: number, inputIds: readonly number[], inputs: string, outputs: string): NativeTensor[];
+  deleteSavedModel(id: number): void;
+}
+
+/** A tensor as the binding returns it. */
+export interface NativeTensor {
+  readonly id: number;
+  readonly shape: number[];
+  readonly dtype: number;
 }
 
 /** tfjs-node's backend, which runs any TensorFlow operation by name on tensors of this process. */
 export interface NativeBackend extends tf.KernelBackend {
   readonly binding: NativeBinding;
+  readonly isUsingGpuDevice: boolean;
+  /** Returns the binding's ids of tensors, to which it passes those that it does not have yet. */
+  getInputTensorIds(tensors: readonly tf.TensorInfo[]): number[];
+  createOutputTensor(result: NativeTensor): tf.Tensor;
   /**
    * Tensors by data id. If the `values` of a tensor have not been passed to the binding yet, they and `dtype` define
    * it.

@@ -43,7 +43,7 @@ interface TapeNode {
 
 /** The part of the engine that tfjs's own `grads` uses. */
 interface TapeEngine {
-  readonly state: { activeTape: TapeNode[] | null; readonly gradientDepth: number };
+  readonly state: { activeTape: TapeNode[] | null; gradientDepth: number; kernelDepth: number };
   startTape(): void;
   endTape(): void;
 }
@@ -72,6 +72,43 @@ export function record<T>(f: () => T, sources: boolean | readonly tf.Tensor[] = 
   engine.state.activeTape = null;
   const targets = tf.tensor_util.getTensorsInContainer(result as tf.TensorContainer);
   return recordingOf(result, connecting(tape, sources === true ? undefined : sources, targets));
+}
+
+/** An operation of one's own that a recording takes up as a whole. */
+export interface OwnOperation {
+  readonly name: string;
+  /** The inputs that have a gradient, by name. */
+  readonly inputs: Readonly<Record<string, tf.Tensor>>;
+  readonly outputs: readonly tf.Tensor[];
+  /** Kept tensors that the gradient reads, of which the recording takes ownership. */
+  readonly saved: readonly tf.Tensor[];
+  /** Computes the gradient of each input, of which the caller asks for those that it needs. Null stands for zeros. */
+  readonly gradient: (
+    outputGradients: readonly (tf.Tensor | null)[],
+  ) => Readonly<Record<string, () => tf.Tensor>>;
+}
+
+/** Returns true within the function that a recording runs. */
+export function isRecording(): boolean {
+  return (tf.engine() as unknown as TapeEngine).state.activeTape !== null;
+}
+
+/** Adds an operation, whose outputs were computed apart, to the recording that is running. */
+export function recordOwnOperation({ name, saved, ...operation }: OwnOperation): void {
+  const { activeTape } = (tf.engine() as unknown as TapeEngine).state;
+  activeTape?.push({ ...operation, kernelName: name, saved: [...saved] });
+}
+
+/** Runs `f` as if no recording and no kernel were running: it may record, and nothing that it does is recorded. */
+export function apart<T>(f: () => T): T {
+  const { state } = tf.engine() as unknown as TapeEngine;
+  const { activeTape, gradientDepth, kernelDepth } = state;
+  Object.assign(state, { activeTape: null, gradientDepth: 0, kernelDepth: 0 });
+  try {
+    return f();
+  } finally {
+    Object.assign(state, { activeTape, gradientDepth, kernelDepth });
+  }
 }
 
 /**

@@ -13,36 +13,19 @@ import { activationName } from "../activation-functions.ts";
 import { activate } from "../activations.ts";
 import type { KernelContext } from "../kernel.ts";
 import { unsupported, weightIn } from "../kernel.ts";
-import { keptMask } from "../regularization.ts";
-import type { WholeSequence } from "./whole-sequence.ts";
+import type { Cell, CellStep } from "./cell.ts";
+import type { Variants } from "./dropouts.ts";
+import { dropouts } from "./dropouts.ts";
+import type { Recurrence } from "./recurrence.ts";
+import { cellWith } from "./recurrence.ts";
+import { wholeStack } from "./whole-sequence.ts";
 
 export type Weights = Readonly<Record<string, tf.Tensor>>;
-
-export interface CellStep {
-  readonly output: tf.Tensor;
-  readonly states: readonly tf.Tensor[];
-}
 
 type SingleState = readonly [tf.Tensor];
 
 /** The states of an LSTM: h and c. */
 export type HiddenAndCarry = readonly [tf.Tensor, tf.Tensor];
-
-/** A cell with its weights. */
-export interface Cell {
-  /** The number of states. */
-  readonly stateCount: number;
-  /**
-   * Computes the part of a step that does not depend on the states, for one step `[N, …]` or for a sequence `[N, T,
-   * …]`.
-   */
-  readonly prepare: (x: tf.Tensor) => tf.Tensor;
-  /** Returns zeros of the states' shapes for a prepared step. */
-  readonly start: (prepared: tf.Tensor) => readonly tf.Tensor[];
-  readonly step: (prepared: tf.Tensor, states: readonly tf.Tensor[]) => CellStep;
-  /** Computes all steps at once, if there is an operation for that. */
-  readonly whole?: WholeSequence;
-}
 
 /**
  * Returns the cell of a class. Weights are named relative to it. @throws {TopologyError} for a cell that Keras does not
@@ -74,65 +57,52 @@ export function weightsBelow(weights: Weights, place: string): Weights {
 
 function simpleCell(config: JsonObject, weights: Weights, context: KernelContext): Cell {
   const dropped = dropouts(config, context, 1);
-  const prepare = (x: tf.Tensor): tf.Tensor =>
-    biased(dense(dropped.inputs(x)[0], weightIn(weights, "kernel")), weights["bias"]);
-  return {
+  const kernel = weightIn(weights, "recurrent_kernel");
+  return cellWith(config, context, {
+    name: "SimpleRNN",
     stateCount: 1,
-    prepare,
-    start: (prepared) => zeroStates(config, prepared, 1),
-    step: (prepared, states) => {
-      const [h] = states as SingleState;
-      const recurrent = dense(dropped.states(h)[0], weightIn(weights, "recurrent_kernel"));
-      const output = activate(tf.add(prepared, recurrent), config["activation"], context.keras);
-      return { output, states: [output] };
-    },
-    ...(activationName(config["activation"]) === "tanh" &&
-      !dropped.gatesApart && {
-        whole: {
-          prepare,
-          take: (steps, states) => {
-            const [h] = states as SingleState;
-            return [simpleRnn(steps, h, weightIn(weights, "recurrent_kernel"))];
-          },
-        },
-      }),
-  };
+    isBounded: activationName(config["activation"]) === "tanh",
+    dropped,
+    prepare: (x, timeAxis) =>
+      biased(dense(dropped.inputs(x, timeAxis)[0], weightIn(weights, "kernel")), weights["bias"]),
+    weights: [kernel],
+    step:
+      ([recurrentKernel], states) =>
+      (prepared, [h]) => {
+        const recurrent = dense(states(h as tf.Tensor)[0], recurrentKernel as tf.Tensor);
+        const output = activate(tf.add(prepared, recurrent), config["activation"], context.keras);
+        return { output, states: [output] };
+      },
+    kernel: { take: (steps, states) => [simpleRnn(steps, (states as SingleState)[0], kernel)] },
+  });
 }
 
 function lstmCell(config: JsonObject, weights: Weights, context: KernelContext): Cell {
   const dropped = dropouts(config, context, 4);
-  return {
+  const [kernel, recurrentKernel] = [weightIn(weights, "kernel"), weightIn(weights, "recurrent_kernel")];
+  return cellWith(config, context, {
+    name: "LSTM",
     stateCount: 2,
-    prepare: (x) => biased(gated(dropped.inputs(x), weightIn(weights, "kernel")), weights["bias"]),
-    start: (prepared) => zeroStates(config, prepared, 2),
-    step: (prepared, states) => {
+    isBounded: isPlain(config),
+    dropped,
+    prepare: (x, timeAxis) => biased(gated(dropped.inputs(x, timeAxis), kernel), weights["bias"]),
+    weights: byGate(recurrentKernel, dropped.stateVariants),
+    step: (kernels, drop) => (prepared, states) => {
       const [h, c] = states as HiddenAndCarry;
-      const z = tf.add(prepared, gated(dropped.states(h), weightIn(weights, "recurrent_kernel")));
-      return lstmStep(z, c, config, context);
+      return lstmStep(tf.add(prepared, gatedBy(drop(h), kernels)), c, config, context);
     },
-    ...(isPlain(config, dropped) && {
-      whole: {
-        prepare: (sequence) => dropped.inputs(sequence)[0],
-        take: (steps, states) =>
-          lstm(
-            steps,
-            states as HiddenAndCarry,
-            weightIn(weights, "kernel"),
-            weightIn(weights, "recurrent_kernel"),
-            weights["bias"],
-          ),
-      },
-    }),
-  };
+    kernel: {
+      prepare: (x, timeAxis) => dropped.inputs(x, timeAxis)[0],
+      take: (steps, states) =>
+        lstm(steps, states as HiddenAndCarry, kernel, recurrentKernel, weights["bias"]),
+    },
+  });
 }
 
-/**
- * Returns true if a gated cell can be computed for whole sequences: it has Keras's default functions, and no gate has
- * dropout of its own.
- */
-function isPlain(config: JsonObject, { gatesApart }: Dropouts): boolean {
+/** Returns true if a gated cell has Keras's default functions, by which its states stay bounded. */
+function isPlain(config: JsonObject): boolean {
   const [activation, recurrent] = [config["activation"], config["recurrent_activation"]].map(activationName);
-  return activation === "tanh" && recurrent === "sigmoid" && !gatesApart;
+  return activation === "tanh" && recurrent === "sigmoid";
 }
 
 /** Computes a step from the gates `[…, 4 units]` in Keras's order: input, forget, candidate, output. */
@@ -152,53 +122,95 @@ export function lstmStep(z: tf.Tensor, c: tf.Tensor, config: JsonObject, context
 function gruCell(config: JsonObject, weights: Weights, context: KernelContext): Cell {
   const dropped = dropouts(config, context, 3);
   const resetAfter = isTrueAt(config, "reset_after");
-  const act = (x: tf.Tensor): tf.Tensor => activate(x, config["activation"], context.keras);
-  const gate = (x: tf.Tensor): tf.Tensor => activate(x, config["recurrent_activation"], context.keras);
   const recurrentKernel = weightIn(weights, "recurrent_kernel");
   const units = numberAt(config, "units");
   const [inputBias, recurrentBias] =
     weights["bias"] && resetAfter ? tf.unstack(weights["bias"]) : [weights["bias"], undefined];
+  const shared = {
+    stateCount: 1,
+    isBounded: isPlain(config),
+    dropped,
+    prepare: (x: tf.Tensor, timeAxis?: number): tf.Tensor =>
+      biased(gated(dropped.inputs(x, timeAxis), weightIn(weights, "kernel")), inputBias),
+  };
+  const kernels = byGate(recurrentKernel, dropped.stateVariants);
+  if (resetAfter) {
+    return cellWith(config, context, {
+      ...shared,
+      name: "GRU",
+      weights: [...kernels, ...(recurrentBias ? [recurrentBias] : [])],
+      step: (all, drop) => resetAfterStep(config, context, all, recurrentBias !== undefined, drop),
+      kernel: {
+        take: (steps, states) => [gru(steps, (states as SingleState)[0], recurrentKernel, recurrentBias)],
+      },
+    });
+  }
   const columns = (from: number, count: number): tf.Tensor =>
     tf.slice(recurrentKernel, [0, from * units], [units, count * units]);
-  const prepare = (x: tf.Tensor): tf.Tensor =>
-    biased(gated(dropped.inputs(x), weightIn(weights, "kernel")), inputBias);
-  return {
-    stateCount: 1,
-    prepare,
-    start: (prepared) => zeroStates(config, prepared, 1),
-    step: (prepared, before) => {
-      const [h] = before as SingleState;
-      const [xz, xr, xh] = tf.split(prepared, 3, -1) as [tf.Tensor, tf.Tensor, tf.Tensor];
-      const states = dropped.states(h);
-      if (resetAfter) {
-        const inner = biased(gated(states, recurrentKernel), recurrentBias);
-        const [hz, hr, hh] = tf.split(inner, 3, -1) as [tf.Tensor, tf.Tensor, tf.Tensor];
-        const candidate = act(tf.add(xh, tf.mul(gate(tf.add(xr, hr)), hh)));
-        return mixed(gate(tf.add(xz, hz)), h, candidate);
-      }
-      const [forUpdate, forReset = forUpdate, forCandidate = forUpdate] = states;
-      const inner = gated(states.length === 1 ? states : [forUpdate, forReset], columns(0, 2));
-      const [hz, hr] = tf.split(inner, 2, -1) as [tf.Tensor, tf.Tensor];
-      const reset = tf.mul(gate(tf.add(xr, hr)), forCandidate);
-      const candidate = act(tf.add(xh, dense(reset, columns(2, 1))));
-      return mixed(gate(tf.add(xz, hz)), h, candidate);
-    },
-    ...(isPlain(config, dropped) &&
-      resetAfter && {
-        whole: {
-          prepare,
-          take: (steps, states) => {
-            const [h] = states as SingleState;
-            return [gru(steps, h, recurrentKernel, recurrentBias)];
-          },
-        },
-      }),
+  return cellWith(config, context, {
+    ...shared,
+    name: "GRU, reset before",
+    weights: kernels.length > 1 ? kernels : [columns(0, 2), columns(2, 1)],
+    step: (all, drop) => resetBeforeStep(config, context, all, drop),
+  });
+}
+
+type StepOf = ReturnType<Recurrence["step"]>;
+
+function resetAfterStep(
+  config: JsonObject,
+  context: KernelContext,
+  weights: readonly tf.Tensor[],
+  hasBias: boolean,
+  drop: (h: tf.Tensor) => Variants,
+): StepOf {
+  const [kernels, bias] = hasBias ? [weights.slice(0, -1), weights.at(-1)] : [weights, undefined];
+  return (prepared, [state]) => {
+    const h = state as tf.Tensor;
+    const inner = biased(gatedBy(drop(h), kernels), bias);
+    const [xGates, xCandidate] = gatesAndCandidate(prepared);
+    const [hGates, hCandidate] = gatesAndCandidate(inner);
+    const [update, reset] = bothGates(tf.add(xGates, hGates), config, context);
+    const sum = tf.add(xCandidate, tf.mul(reset, hCandidate));
+    return mixed(update, h, activate(sum, config["activation"], context.keras));
   };
 }
 
-/** Mixes the state and its candidate by the update gate. */
+function resetBeforeStep(
+  config: JsonObject,
+  context: KernelContext,
+  kernels: readonly tf.Tensor[],
+  drop: (h: tf.Tensor) => Variants,
+): StepOf {
+  return (prepared, [state]) => {
+    const h = state as tf.Tensor;
+    const [xGates, xCandidate] = gatesAndCandidate(prepared);
+    const [forUpdate, forReset, forCandidate = forUpdate] = drop(h);
+    const inner = gatedBy(forReset ? [forUpdate, forReset] : [forUpdate], kernels.slice(0, -1));
+    const [update, reset] = bothGates(tf.add(xGates, inner), config, context);
+    const recurrent = dense(tf.mul(reset, forCandidate), kernels.at(-1) as tf.Tensor);
+    return mixed(update, h, activate(tf.add(xCandidate, recurrent), config["activation"], context.keras));
+  };
+}
+
+/** Splits `[N, 3 U]` into the two gates' part and the candidate's. */
+function gatesAndCandidate(x: tf.Tensor): [tf.Tensor, tf.Tensor] {
+  const units = sizeAt(x.shape, -1) / 3;
+  return tf.split(x, [2 * units, units], -1) as [tf.Tensor, tf.Tensor];
+}
+
+/** Returns the update gate and the reset gate from what is activated, `[N, 2 U]`. */
+function bothGates(x: tf.Tensor, config: JsonObject, context: KernelContext): [tf.Tensor, tf.Tensor] {
+  const gate = (each: tf.Tensor): tf.Tensor => activate(each, config["recurrent_activation"], context.keras);
+  // A sigmoid of both at once saves an operation; other functions may look across a gate's units.
+  if (activationName(config["recurrent_activation"]) === "sigmoid")
+    return tf.split(gate(x), 2, -1) as [tf.Tensor, tf.Tensor];
+  return tf.split(x, 2, -1).map(gate) as [tf.Tensor, tf.Tensor];
+}
+
+/** Mixes the state and its candidate by the update gate, in an operation less than Keras's sum of two products. */
 function mixed(update: tf.Tensor, state: tf.Tensor, candidate: tf.Tensor): CellStep {
-  const output = tf.add(tf.mul(update, state), tf.mul(tf.sub(1, update), candidate));
+  const output = tf.add(candidate, tf.mul(update, tf.sub(state, candidate)));
   return { output, states: [output] };
 }
 
@@ -214,6 +226,7 @@ function stackedCells(config: JsonObject, weights: Weights, context: KernelConte
     stateCount: stack.reduce((sum, cell) => sum + cell.stateCount, 0),
     prepare: first.prepare,
     start: (prepared) => stack.flatMap((cell) => cell.start(prepared)),
+    ...wholeStack(stack),
     step: (prepared, states) => {
       const all = [...states];
       let { output, states: next } = first.step(prepared, all.splice(0, first.stateCount));
@@ -231,61 +244,17 @@ function biased(x: tf.Tensor, bias: tf.Tensor | undefined): tf.Tensor {
   return bias ? biasAdd(x, bias) : x;
 }
 
-function zeroStates(config: JsonObject, prepared: tf.Tensor, count: number): tf.Tensor[] {
-  const shape = [sizeAt(prepared.shape, 0), numberAt(config, "units")];
-  return Array.from({ length: count }, () => tf.zeros(shape));
+/** Splits a kernel into those of its gates if the states have a variant for each gate. */
+function byGate(kernel: tf.Tensor, variants: number): readonly tf.Tensor[] {
+  return variants === 1 ? [kernel] : tf.split(kernel, variants, -1);
 }
 
-/** Multiplies `x` by the kernels of all gates. If dropout made several variants, each gate has its own. */
+/** Multiplies `x` by the kernel of all gates. If dropout made several variants, each gate has its own. */
 function gated(variants: Variants, kernel: tf.Tensor): tf.Tensor {
-  if (variants.length === 1) return dense(variants[0], kernel);
-  const kernels = tf.split(kernel, variants.length, -1);
-  return tf.concat(
-    kernels.map((ofGate, gate) => dense(variants[gate] ?? variants[0], ofGate)),
-    -1,
-  );
+  return gatedBy(variants, byGate(kernel, variants.length));
 }
 
-/** An input or state in one variant for all gates, or in one for each gate. */
-export type Variants = readonly [tf.Tensor, ...tf.Tensor[]];
-
-export interface Dropouts {
-  /** Returns the variants of the input of a step or of a sequence. */
-  readonly inputs: (x: tf.Tensor) => Variants;
-  readonly states: (h: tf.Tensor) => Variants;
-  /** True if states are dropped, or inputs separately for each gate. */
-  readonly gatesApart: boolean;
-}
-
-/**
- * Creates the dropout of a cell in training. Each sequence has one draw, the same at every step, and one for each gate
- * if Keras multiplies gate by gate (`dropout_rnn_cell.py`).
- */
-export function dropouts(
-  config: JsonObject,
-  { training, random }: KernelContext,
-  gates: number,
-  everyGate = false,
-): Dropouts {
-  const rate = (name: string): number => (typeof config[name] === "number" ? Number(config[name]) : 0);
-  const separate = everyGate || rate("recurrent_dropout") > 0 || config["implementation"] === 1;
-  const variants = gates > 1 && separate ? gates : 1;
-  const isActive = (share: number): boolean => training && share > 0 && share < 1;
-  const dropping = (share: number, sequence: boolean): ((x: tf.Tensor) => Variants) => {
-    if (!isActive(share)) return (x) => [x];
-    const seeds = Array.from({ length: variants }, () => random.nextSeed());
-    const factors = new Map<string, tf.Tensor[]>();
-    return (x) => {
-      const shape = x.shape.map((size, axis) => (sequence && axis === 1 && x.rank > 2 ? 1 : size));
-      const key = shape.join();
-      const drawn = factors.get(key) ?? seeds.map((seed) => tf.div(keptMask(shape, share, seed), 1 - share));
-      factors.set(key, drawn);
-      return drawn.map((factor) => tf.mul(x, factor)) as [tf.Tensor, ...tf.Tensor[]];
-    };
-  };
-  return {
-    gatesApart: isActive(rate("recurrent_dropout")) || (isActive(rate("dropout")) && variants > 1),
-    inputs: dropping(rate("dropout"), true),
-    states: dropping(rate("recurrent_dropout"), false),
-  };
+function gatedBy(variants: Variants, kernels: readonly tf.Tensor[]): tf.Tensor {
+  const products = kernels.map((kernel, gate) => dense(variants[gate] ?? variants[0], kernel));
+  return products.length === 1 ? (products[0] as tf.Tensor) : tf.concat(products, -1);
 }

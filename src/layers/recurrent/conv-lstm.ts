@@ -5,8 +5,10 @@ import { isChannelsFirst } from "../axes.ts";
 import { convolve } from "../convolution.ts";
 import type { KernelCall } from "../kernel.ts";
 import { firstInput, weightIn } from "../kernel.ts";
-import type { Cell, HiddenAndCarry } from "./cells.ts";
-import { dropouts, lstmStep, weightsBelow } from "./cells.ts";
+import type { Cell } from "./cell.ts";
+import type { HiddenAndCarry } from "./cells.ts";
+import { lstmStep, weightsBelow } from "./cells.ts";
+import { dropouts } from "./dropouts.ts";
 
 /** Creates the cell of a ConvLSTM layer over `rank` spatial axes. Inside it, channels are last. */
 export function convLstmCell(rank: 1 | 2 | 3): (call: KernelCall) => Cell {

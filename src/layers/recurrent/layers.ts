@@ -5,7 +5,7 @@ import { isTrueAt } from "../../topology/config-values.ts";
 import { nestedLayer } from "../../topology/specs/recurrent-cells.ts";
 import type { Kernel, KernelArgument, KernelCall, KernelResult } from "../kernel.ts";
 import { firstInput } from "../kernel.ts";
-import type { Cell } from "./cells.ts";
+import type { Cell } from "./cell.ts";
 import { cellOf, weightsBelow } from "./cells.ts";
 import { convLstmCell } from "./conv-lstm.ts";
 import type { HiddenOutput } from "./loop.ts";

@@ -5,7 +5,7 @@ import { tf } from "../../engine/tf.ts";
 import { sizeAt } from "../../tensor.ts";
 import { firstInput } from "../kernel.ts";
 import { asBool } from "../ops/number-functions.ts";
-import type { Cell } from "./cells.ts";
+import type { Cell } from "./cell.ts";
 import type { WholeSequence } from "./whole-sequence.ts";
 import { atPlaces, orderedSteps, stepOrder } from "./whole-sequence.ts";
 
@@ -32,25 +32,60 @@ export interface Walked {
 /** Runs `cell` over `[N, T, …]` from `initial` states, or from zeros. */
 export function walk(cell: Cell, sequence: tf.Tensor, initial: readonly tf.Tensor[], how: Walk): Walked {
   const [batch, time] = sequence.shape as [number, number];
-  const isWhole = cell.whole && !how.stepByStep && (!how.mask || how.mask.size === batch * time);
-  return isWhole
-    ? walkAtOnce(cell, cell.whole, sequence, initial, how)
+  const { whole } = cell;
+  const { mask, hidden } = how;
+  if (!whole || how.stepByStep) return walkByStep(cell, sequence, initial, how);
+  if (!mask) return walkAtOnce(cell, whole, sequence, initial, how);
+  const canReorder =
+    mask.size === batch * time && whole.isBounded && (hidden !== "state" || whole.output === 0);
+  return canReorder
+    ? walkReordered(cell, whole, sequence, initial, { ...how, mask })
     : walkByStep(cell, sequence, initial, how);
 }
 
+/** Takes all steps at once where each is shown. */
 function walkAtOnce(
   cell: Cell,
   whole: WholeSequence,
   sequence: tf.Tensor,
   initial: readonly tf.Tensor[],
-  { backwards, mask, hidden }: Walk,
+  { backwards }: Walk,
+): Walked {
+  const inTime = swapped(sequence);
+  const steps = whole.prepare(backwards ? tf.reverse(inTime, 0) : inTime, 0);
+  const start = initial.length > 0 ? initial : cell.start(sequence);
+  const taken = whole.take(steps, start);
+  const output = taken[whole.output] as tf.Tensor;
+  return { last: lastStep(output), outputs: () => swapped(output), states: taken.map(lastStep) };
+}
+
+/** Exchanges the first two axes. */
+function swapped(sequence: tf.Tensor): tf.Tensor {
+  return tf.transpose(sequence, [1, 0, ...sequence.shape.slice(2).map((_, axis) => axis + 2)]);
+}
+
+/** Returns the last step of `[T, …]`. */
+function lastStep(steps: tf.Tensor): tf.Tensor {
+  return tf.squeeze(tf.slice(steps, sizeAt(steps.shape, 0) - 1, 1), [0]);
+}
+
+/** Takes the shown steps at once, with the hidden ones behind them. */
+function walkReordered(
+  cell: Cell,
+  whole: WholeSequence,
+  sequence: tf.Tensor,
+  initial: readonly tf.Tensor[],
+  { backwards, mask, hidden }: Walk & { readonly mask: tf.Tensor },
 ): Walked {
   const [batch, time] = sequence.shape as [number, number];
-  const order = stepOrder([batch, time], backwards, mask && asBool(mask).dataSync());
-  const prepared = whole.prepare(sequence);
-  const start = initial.length > 0 ? initial : cell.start(prepared);
-  const taken = whole.take(orderedSteps(prepared, order), start);
-  const [hidden0, hiddenOfSteps] = [firstInput(start), firstInput(taken)];
+  const order = stepOrder([batch, time], backwards, asBool(mask).dataSync());
+  const steps = whole.prepare(orderedSteps(sequence, order), 0);
+  const start = initial.length > 0 ? initial : cell.start(sequence);
+  const taken = whole.take(steps, start);
+  const [hidden0, hiddenOfSteps] = [start, taken].map((states) => states[whole.output]) as [
+    tf.Tensor,
+    tf.Tensor,
+  ];
   const firstHidden = hidden === "state" ? hidden0 : tf.zerosLike(hidden0);
   const places = order.places.map((place, index) => (hidden === "zeros" && !order.shown[index] ? 0 : place));
   const lastOf = (all: Int32Array): Int32Array => all.filter((_, index) => index % time === time - 1);

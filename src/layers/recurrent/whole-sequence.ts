@@ -4,15 +4,47 @@
  */
 import { tf } from "../../engine/tf.ts";
 
-/**
- * A cell that takes all steps at once. Its states must be bounded, since steps behind those that are read must not
- * overflow.
- */
+/** A cell that takes all steps at once. */
 export interface WholeSequence {
-  /** Computes the part of a sequence `[N, T, I]` that the steps read, `[N, T, …]`. */
-  readonly prepare: (sequence: tf.Tensor) => tf.Tensor;
-  /** Returns the states after each of the steps `[T, N, …]`, each `[T, N, U]`. The first is the output. */
+  /** Computes the part of a sequence `[N, T, I]` that the steps read, `[N, T, …]`. Its time may stand at another axis. */
+  readonly prepare: (sequence: tf.Tensor, timeAxis?: number) => tf.Tensor;
+  /** Returns the states after each of the steps `[T, N, …]`, each `[T, N, U]`. */
   readonly take: (steps: tf.Tensor, states: readonly tf.Tensor[]) => readonly tf.Tensor[];
+  /** The number of the state that is the output. */
+  readonly output: number;
+  /** True if the states stay bounded: steps behind those that are read do not overflow. */
+  readonly isBounded: boolean;
+}
+
+/** A cell of a stack, which may take all steps at once. */
+interface StackedCell {
+  readonly stateCount: number;
+  readonly whole?: WholeSequence;
+}
+
+/** Returns a stack of cells as one that takes all steps at once: each cell takes all outputs of the one before. */
+export function wholeStack(cells: readonly StackedCell[]): Pick<StackedCell, "whole"> {
+  const wholes = cells.flatMap(({ whole }) => whole ?? []);
+  const [first, last] = [wholes[0], wholes.at(-1)];
+  if (!first || !last || wholes.length < cells.length) return {};
+  const countBefore = cells.slice(0, -1).reduce((sum, { stateCount }) => sum + stateCount, 0);
+  return {
+    whole: {
+      prepare: first.prepare,
+      take: (steps, states) => {
+        const left = [...states];
+        let sequence = steps;
+        return wholes.flatMap((whole, index) => {
+          const prepared = index === 0 ? sequence : whole.prepare(sequence, 0);
+          const taken = whole.take(prepared, left.splice(0, cells[index]?.stateCount ?? 0));
+          sequence = taken[whole.output] as tf.Tensor;
+          return taken;
+        });
+      },
+      output: countBefore + last.output,
+      isBounded: wholes.every(({ isBounded }) => isBounded),
+    },
+  };
 }
 
 /** The order of steps in a batch's sequences. Places count from 1; 0 is the state before the first step. */

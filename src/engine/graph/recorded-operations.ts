@@ -1,0 +1,137 @@
+/** @file The TensorFlow operations that a computation calls, as nodes of a graph. */
+import type { NativeBackend, NativeBinding, OpAttribute } from "../native-engine.ts";
+import type { tf } from "../tf.ts";
+import type { AttributeMessage, GraphNode } from "./graph-messages.ts";
+
+/** The operations that a computation has called so far. */
+export interface Recorder {
+  /** The operations in running order, each of which reads names that were given, `constants`, or operations before it. */
+  readonly nodes: readonly GraphNode[];
+  /** The values that the computation made itself, such as the number of an axis. */
+  readonly constants: readonly GraphNode[];
+  /** Lets a tensor stand for a name from now on. */
+  give(tensor: tf.Tensor, name: string): void;
+  /** Returns the name of a tensor's value. @throws {Error} if the computation neither made it nor was given it. */
+  nameOf(tensor: tf.Tensor): string;
+  /** Returns TensorFlow's number of the data type of a value. */
+  typeOf(name: string): number;
+  shapeOf(name: string): readonly number[];
+}
+
+/**
+ * Runs a computation on the native engine and records the operations that it calls. It may read the tensors that it gives to the
+ * recorder and those that it makes, and must not look at values.
+ */
+export function recordOperations<T>(backend: NativeBackend, compute: (recorder: Recorder) => T): T {
+  const { binding } = backend;
+  const names = new Map<number, string>();
+  const types = new Map<string, number>();
+  const shapes = new Map<string, readonly number[]>();
+  const nodes: GraphNode[] = [];
+  const constants: GraphNode[] = [];
+  const named = (id: number): string => {
+    const name = names.get(id);
+    if (name === undefined) throw notGiven();
+    return name;
+  };
+  const idOf = (tensor: tf.Tensor): number => backend.getInputTensorIds([tensor])[0] ?? -1;
+  const executeOp: NativeBinding["executeOp"] = (op, attributes, inputs, outputs) => {
+    const name = `operation${nodes.length}`;
+    const attr = Object.fromEntries(attributes.map((each) => [each.name, attributeMessage(binding, each)]));
+    nodes.push({ name, op, input: inputs.map(named), attr });
+    const results = binding.executeOp(op, attributes, inputs, outputs);
+    results.forEach(({ id, dtype, shape }, index) => {
+      const value = index === 0 ? name : `${name}:${index}`;
+      names.set(id, value);
+      types.set(value, dtype);
+      shapes.set(value, shape);
+    });
+    return results;
+  };
+  const createTensor: NativeBinding["createTensor"] = (shape, dtype, values) => {
+    const name = `constant${constants.length}`;
+    constants.push(constantNode(name, dtype, shape, values));
+    const id = binding.createTensor(shape, dtype, values);
+    names.set(id, name);
+    types.set(name, dtype);
+    return id;
+  };
+  const tensorDataSync = (): never => {
+    throw new Error("graph: a computation looks at values");
+  };
+  const holder: Changeable = backend;
+  const { write, getInputTensorIds } = backend;
+  const made = new WeakSet<object>();
+  holder.write = (...tensor) => {
+    const dataId = write.apply(backend, tensor);
+    made.add(dataId);
+    return dataId;
+  };
+  // Values that are not yet with the binding would become constants of the graph, whoever made them.
+  holder.getInputTensorIds = (tensors) => {
+    for (const { dataId } of tensors) {
+      if (backend.tensorMap.get(dataId).values !== null && !made.has(dataId)) throw notGiven();
+    }
+    return getInputTensorIds.call(backend, tensors);
+  };
+  holder.binding = Object.create(binding, {
+    executeOp: { value: executeOp },
+    createTensor: { value: createTensor },
+    tensorDataSync: { value: tensorDataSync },
+  }) as NativeBinding;
+  try {
+    return compute({
+      nodes,
+      constants,
+      give: (tensor, name) => {
+        names.set(idOf(tensor), name);
+        types.set(name, tensor.dtype === "bool" ? binding.TF_BOOL : binding.TF_FLOAT);
+        shapes.set(name, tensor.shape);
+      },
+      nameOf: (tensor) => named(idOf(tensor)),
+      typeOf: (name) => types.get(name) ?? binding.TF_FLOAT,
+      shapeOf: (name) => shapes.get(name) ?? [],
+    });
+  } finally {
+    Object.assign(holder, { binding, write, getInputTensorIds });
+  }
+}
+
+/** The parts of a backend that are replaced while operations are recorded. */
+type Changeable = { -readonly [Name in "binding" | "write" | "getInputTensorIds"]: NativeBackend[Name] };
+
+function notGiven(): Error {
+  return new Error("graph: a computation reads a tensor that it is not given");
+}
+
+/** Returns a node whose value is fixed. */
+export function constantNode(
+  name: string,
+  dtype: number,
+  shape: readonly number[],
+  values: ArrayBufferView,
+): GraphNode {
+  const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  const tensorShape = { dim: shape.map((size) => ({ size })) };
+  const tensor = { dtype, tensorShape, tensorContent: bytes.slice() };
+  return { name, op: "Const", input: [], attr: { dtype: { type: dtype }, value: { tensor } } };
+}
+
+function attributeMessage(binding: NativeBinding, { name, type, value }: OpAttribute): AttributeMessage {
+  switch (type) {
+    case binding.TF_ATTR_TYPE:
+      return { type: value as number };
+    case binding.TF_ATTR_BOOL:
+      return { b: value as boolean };
+    case binding.TF_ATTR_FLOAT:
+      return { f: value as number };
+    case binding.TF_ATTR_INT:
+      return Array.isArray(value) ? { list: { i: value as readonly number[] } } : { i: value as number };
+    case binding.TF_ATTR_STRING:
+      if (typeof value === "string") return { s: new TextEncoder().encode(value) };
+      break;
+    case binding.TF_ATTR_SHAPE:
+      return { shape: { dim: (value as readonly number[]).map((size) => ({ size })) } };
+  }
+  throw new Error(`graph: an attribute ${name} of a kind that is not known`);
+}
