@@ -90,7 +90,7 @@ export interface OwnOperation {
 
 /** Returns true within the function that a recording runs. */
 export function isRecording(): boolean {
-  return (tf.engine() as unknown as TapeEngine).state.activeTape !== null;
+  return (tf.engine() as unknown as TapeEngine).state.gradientDepth > 0;
 }
 
 /** Adds an operation, whose outputs were computed apart, to the recording that is running. */

@@ -3,17 +3,17 @@ import type { NativeBackend } from "../native-engine.ts";
 import { apart, record } from "../tape.ts";
 import { tf } from "../tf.ts";
 import type { GraphNode } from "./graph-messages.ts";
-import { dataType } from "./graph-messages.ts";
 import type { NativeGraph } from "./native-graph.ts";
 import { loadGraph } from "./native-graph.ts";
+import { packing } from "./packed-values.ts";
 import type { Recorder } from "./recorded-operations.ts";
-import { constantNode, recordOperations } from "./recorded-operations.ts";
+import { recordOperations } from "./recorded-operations.ts";
 import type { LoopBody } from "./while-loop.ts";
 import { loopGraph } from "./while-loop.ts";
 
 type Tensors = readonly tf.Tensor[];
 
-/** What a scan reads; for one of its steps, the step of each sequence. */
+/** Tensors that a scan reads; for one of its steps, the step of each sequence. */
 export interface ScanInputs {
   /** Sequences of one length, `[T, …]`. */
   readonly sequences: Tensors;
@@ -58,7 +58,7 @@ export interface ScanProgram {
   dispose(): void;
 }
 
-/** How the gradient of a weight is found: in one operation for all steps, or added up step by step. */
+/** Way to the gradient of a weight: one operation for all steps, or a sum that is added up step by step. */
 type WeightGradient =
   | { readonly kind: "product"; readonly a: string; readonly b: string }
   | { readonly kind: "bias"; readonly of: string }
@@ -262,61 +262,6 @@ function planOf(recorder: Recorder, stands: ScanInputs, step: StepFunction, hasG
     outputs,
     residuals: kept,
     backward: { body, sequences: ofSequences, weights: ofWeights },
-  };
-}
-
-interface Packing {
-  /** The values that are kept as one. */
-  readonly members: readonly string[];
-  /** The name of the value that holds them, if there is one. */
-  readonly names: readonly string[];
-  readonly pack: readonly GraphNode[];
-  readonly unpack: readonly GraphNode[];
-  readonly constants: readonly GraphNode[];
-  /** Returns the name of a value behind `unpack`. */
-  readonly unpacked: (name: string) => string;
-}
-
-/** Joins the matrices of a step among `names` to one: a list of one large matrix takes less time than several lists. */
-function packing(names: readonly string[], { typeOf, shapeOf }: Recorder): Packing {
-  const [first] = names.filter((name) => typeOf(name) === dataType.float && shapeOf(name).length === 2);
-  const rows = first === undefined ? 0 : shapeOf(first)[0];
-  const members = names.filter(
-    (name) => typeOf(name) === dataType.float && shapeOf(name).length === 2 && shapeOf(name)[0] === rows,
-  );
-  if (members.length < 2) {
-    return { members: [], names: [], pack: [], unpack: [], constants: [], unpacked: (name) => name };
-  }
-  const widths = Int32Array.from(members, (name) => shapeOf(name)[1] ?? 0);
-  const [float, int32] = [{ type: dataType.float }, { type: dataType.int32 }];
-  const count = { i: members.length };
-  return {
-    members,
-    names: ["pack"],
-    constants: [
-      constantNode("pack/axis", dataType.int32, [], Int32Array.of(1)),
-      constantNode("pack/widths", dataType.int32, [members.length], widths),
-    ],
-    pack: [
-      {
-        name: "pack",
-        op: "ConcatV2",
-        input: [...members, "pack/axis"],
-        attr: { N: count, T: float, Tidx: int32 },
-      },
-    ],
-    unpack: [
-      {
-        name: "unpack",
-        op: "SplitV",
-        input: ["pack", "pack/widths", "pack/axis"],
-        attr: { num_split: count, T: float, Tlen: int32 },
-      },
-    ],
-    unpacked: (name) => {
-      const place = members.indexOf(name);
-      return place < 0 ? name : `unpack:${place}`;
-    },
   };
 }
 

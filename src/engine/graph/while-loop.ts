@@ -6,7 +6,7 @@ import type { AttributeMessage, GraphNode } from "./graph-messages.ts";
 import { dataType } from "./graph-messages.ts";
 import { constantNode } from "./recorded-operations.ts";
 
-/** What a loop computes at each step, as operations on names. */
+/** Computation of one step of a loop, as operations on names. */
 export interface LoopBody {
   readonly nodes: readonly GraphNode[];
   readonly constants: readonly GraphNode[];

@@ -1,4 +1,4 @@
-/** @file What the cells of one product with the state have in common. */
+/** @file Cells whose step is a function of their weights: one by one, by a kernel, or as a graph over all steps. */
 import type { JsonObject } from "../../checkpoint.ts";
 import { canScan, scan } from "../../engine/graph/scan.ts";
 import { tf } from "../../engine/tf.ts";
