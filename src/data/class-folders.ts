@@ -2,10 +2,10 @@ import { basename, dirname, extname } from "node:path";
 import { DataError } from "../errors.ts";
 import { nearestNames } from "../freeze/suggestions.ts";
 import type { FileDataset, FileSample, ImageDataset, Split, TextDataset } from "./dataset.ts";
-import { contentHash } from "./file-bytes.ts";
+import { contentHash, type HashFile } from "./file-bytes.ts";
 import type { FileKind } from "./file-kind.ts";
 import { fileKinds, imageFiles, textFiles } from "./file-kind.ts";
-import { byCodePoint, type Listing, listTree } from "./file-listing.ts";
+import { byCodePoint, type Lister, type Listing, listerOf } from "./file-listing.ts";
 import { type ClassFolder, type DataLayout, findLayout } from "./split-folders.ts";
 import { holdOut } from "./splits.ts";
 
@@ -13,7 +13,7 @@ export interface ClassFolderOptions {
   /** Share of each class that is held out where there is no val folder; 0.2 by default, 0 for none. */
   readonly validationFraction?: number | undefined;
   /** Returns the sha256 of a file's bytes; an index of known files can spare reading them. */
-  readonly hashFile?: ((path: string) => Promise<string>) | undefined;
+  readonly hashFile?: HashFile | undefined;
   /** True if the samples are only evaluated: no train split and one class are enough, and classes are those of all splits. */
   readonly forEvaluation?: boolean | undefined;
 }
@@ -65,14 +65,15 @@ async function classFolders(
   kind: FileKind,
   options: ClassFolderOptions,
 ): Promise<Omit<ClassFolders, "kind">> {
-  const layout = await findLayout(directory, kind);
+  const lister = listerOf(kind);
+  const layout = await findLayout(directory, lister);
   const { folders, loose } = layout;
   const { forEvaluation = false } = options;
   if (layout.classes.train === undefined && !forEvaluation) throw noTrainError(layout, kind);
   const classes = {
-    train: await listClasses(layout.classes.train, kind),
-    val: await listClasses(layout.classes.val, kind),
-    test: await listClasses(layout.classes.test, kind),
+    train: await listClasses(layout.classes.train, lister),
+    val: await listClasses(layout.classes.val, lister),
+    test: await listClasses(layout.classes.test, lister),
   };
   if (classes.train) checkClasses(directory, folders.train, classes.train, kind, forEvaluation);
   const every = [classes.train, classes.val, classes.test].flatMap((listed) => listed ?? []);
@@ -116,11 +117,11 @@ interface ListedClass {
 
 async function listClasses(
   folders: readonly ClassFolder[] | undefined,
-  kind: FileKind,
+  lister: Lister,
 ): Promise<readonly ListedClass[] | undefined> {
   return (
     folders &&
-    Promise.all(folders.map(async ({ name, path }) => ({ name, tree: await listTree(path, kind) })))
+    Promise.all(folders.map(async ({ name, path }) => ({ name, tree: await lister.tree(path) })))
   );
 }
 

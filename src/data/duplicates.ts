@@ -15,6 +15,13 @@ export interface Duplicate {
   readonly twin: { readonly path: string; readonly split: Split; readonly label?: number | undefined };
 }
 
+/** Returns whether a hash occurs twice in some lists. */
+export function hasCopies(hashes: readonly (readonly string[])[]): boolean {
+  const known = new Set<string>();
+  for (const list of hashes) for (const hash of list) known.add(hash);
+  return known.size < hashes.reduce((count, list) => count + list.length, 0);
+}
+
 /** Returns the samples whose bytes another one has, and that lie in another split or another class than it. */
 export function duplicatesOf(samples: readonly HashedSample[]): readonly Duplicate[] {
   const twinOf = twins(samples);

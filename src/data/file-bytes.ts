@@ -2,8 +2,10 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { MachineError } from "../errors.ts";
 import { isBucketAddress } from "../storage/address.ts";
+import { forEachAtOnce } from "../storage/at-once.ts";
 import { knownObject, readObject } from "./bucket-files.ts";
 
 /**
@@ -48,6 +50,9 @@ async function readObjectBytes(address: string, maxBytes: number): Promise<Buffe
   }
 }
 
+/** Returns the sha256 of a file's bytes, in hexadecimal: at once where it is known, else when they are read. */
+export type HashFile = (path: string) => string | Promise<string>;
+
 const smallBytes = 4 << 20;
 
 /**
@@ -66,4 +71,52 @@ export async function contentHash(path: string): Promise<string> {
   if ((await stat(path)).size <= smallBytes) return hash.update(await readFile(path)).digest("hex");
   await pipeline(createReadStream(path), hash);
   return hash.digest("hex");
+}
+
+/** Files that are hashed at once: more of them only wait for each other, unless they are read over a network. */
+const hashesAtOnce = 32;
+/** Hashes that are known at once between two turns of the event loop. */
+const hashesInTurn = 1 << 13;
+
+/**
+ * Returns the sha256 of each file's bytes, null for a file that cannot be read.
+ *
+ * @throws {MachineError} if a storage does not answer. @throws the reason of the signal once it is aborted.
+ */
+export async function contentHashes(
+  paths: readonly string[],
+  hashFile: HashFile,
+  signal?: AbortSignal,
+): Promise<readonly (string | null)[]> {
+  const hashes = new Array<string | null>(paths.length).fill(null);
+  await forEachAtOnce(paths.keys(), hashesAtOnce, (index) => {
+    const hash = hashOrNull(paths[index] ?? "", hashFile);
+    const isTurn = index % hashesInTurn === hashesInTurn - 1;
+    if (isTurn) signal?.throwIfAborted();
+    if (!(hash instanceof Promise)) {
+      hashes[index] = hash;
+      return isTurn ? nextTurn() : undefined;
+    }
+    return hash.then((found) => {
+      signal?.throwIfAborted();
+      hashes[index] = found;
+    });
+  });
+  signal?.throwIfAborted();
+  return hashes;
+}
+
+function hashOrNull(path: string, hashFile: HashFile): string | null | Promise<string | null> {
+  try {
+    const hash = hashFile(path);
+    return typeof hash === "string" ? hash : hash.catch(unreadable);
+  } catch (error) {
+    return unreadable(error);
+  }
+}
+
+/** Passes over a file that cannot be read, which is told of when it is decoded, but not over a storage that does not answer. */
+function unreadable(error: unknown): null {
+  if (error instanceof MachineError) throw error;
+  return null;
 }

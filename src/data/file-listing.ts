@@ -46,8 +46,10 @@ export async function listFolder(path: string, kind: FileKind): Promise<Listing>
     ...{ path, folders: [] as string[], files: [] as string[] },
     ...{ others: [] as string[], hidden: [] as string[] },
   };
+  // Joining each of very many names takes longer than listing them.
+  const folder = join(path, "x").slice(0, -1);
   for (const entry of entries) {
-    const child = join(path, entry.name);
+    const child = folder + entry.name;
     if (isHidden(entry.name)) {
       listing.hidden.push(child);
       continue;
@@ -124,16 +126,21 @@ export function listingError(path: string, code: string | undefined): DataError 
  * Lists everything in a folder and below; the result has no folders of its own. Links to folders inside it are not followed, so
  * that no loop can arise.
  *
+ * @param list Lists a folder on a disk.
  * @throws {DataError} if a folder cannot be listed.
  */
-export async function listTree(path: string, kind: FileKind): Promise<Listing> {
+export async function listTree(
+  path: string,
+  kind: FileKind,
+  list: (folder: string) => Promise<Listing> = (folder) => listFolder(folder, kind),
+): Promise<Listing> {
   const listings: Listing[] = [];
   const links: string[] = [];
   const inBucket = isBucketAddress(path) ? await bucketFolders(path) : null;
   const walk = async (folder: string): Promise<void> => {
     const listing = inBucket
       ? listBucketFolder(folder, inBucket.get(folder) ?? [], kind)
-      : await listFolder(folder, kind);
+      : await list(folder);
     listings.push(listing);
     for (const child of listing.folders) {
       if (!inBucket && (await lstat(child)).isSymbolicLink()) links.push(child);
@@ -148,6 +155,23 @@ export async function listTree(path: string, kind: FileKind): Promise<Listing> {
     others: [...listings.flatMap(({ others }) => others), ...links],
     hidden: listings.flatMap(({ hidden }) => hidden),
   };
+}
+
+/** Lists folders for files of one kind, and each folder once. */
+export interface Lister {
+  readonly kind: FileKind;
+  folder(path: string): Promise<Listing>;
+  tree(path: string): Promise<Listing>;
+}
+
+export function listerOf(kind: FileKind): Lister {
+  const known = new Map<string, Promise<Listing>>();
+  const folder = (path: string): Promise<Listing> => {
+    const listing = known.get(path) ?? listFolder(path, kind);
+    known.set(path, listing);
+    return listing;
+  };
+  return { kind, folder, tree: (path) => listTree(path, kind, folder) };
 }
 
 /** Returns whether a folder is a link to a folder that it lies in: following it would never end. */
@@ -175,6 +199,9 @@ export function byCodePoint(a: string, b: string): number {
 
 /** Returns the path of a file below a folder, with slashes on every system: what is hashed of it is the same everywhere. */
 export function sharedName(folder: string, file: string, rules: PlatformPath = path): string {
+  // What stands there already takes no resolving of two paths.
+  const rest = rules.sep === "/" && file.startsWith(`${folder}/`) ? file.slice(folder.length + 1) : "";
+  if (/^[^./]/.test(rest) && !rest.includes("/.") && !rest.includes("//")) return rest;
   return rules.relative(folder, file).replaceAll(rules.sep, "/");
 }
 

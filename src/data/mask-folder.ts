@@ -2,7 +2,7 @@ import { basename, dirname, extname, join, relative } from "node:path";
 import { DataError } from "../errors.ts";
 import { bucketPlace, isBucketAddress } from "../storage/address.ts";
 import type { FileSample, ImageDataset, Split, TargetColumn } from "./dataset.ts";
-import { contentHash } from "./file-bytes.ts";
+import { contentHash, type HashFile } from "./file-bytes.ts";
 import { imageFiles } from "./file-kind.ts";
 import { listFolder, listTree } from "./file-listing.ts";
 import { colorText, type MaskCoding, type MaskPalette, maskCoding } from "./mask-coding.ts";
@@ -23,7 +23,7 @@ export interface MaskFolderOptions {
   /** Share of train that is held out where there is no val folder; 0.2 by default, 0 for none. */
   readonly validationFraction?: number | undefined;
   /** Returns the sha256 of a file's bytes; an index of known files can spare reading them. */
-  readonly hashFile?: ((path: string) => Promise<string>) | undefined;
+  readonly hashFile?: HashFile | undefined;
   /** True if the samples are only evaluated: no train split is needed. */
   readonly forEvaluation?: boolean | undefined;
 }

@@ -1,8 +1,7 @@
 import { basename } from "node:path";
 import { DataError } from "../errors.ts";
 import type { Split } from "./dataset.ts";
-import type { FileKind } from "./file-kind.ts";
-import { type Listing, leadsBack, listFolder, listTree } from "./file-listing.ts";
+import { type Lister, type Listing, leadsBack } from "./file-listing.ts";
 import { splitNameOf } from "./split-names.ts";
 
 /** Places of the class folders in a data folder. */
@@ -30,10 +29,10 @@ export interface ClassFolder {
  *
  * @throws {DataError} if some folders look like splits and others do not, if two are the same split, or if a folder cannot be listed.
  */
-export async function findLayout(directory: string, kind: FileKind): Promise<DataLayout> {
-  const root = await enterWrappers(await listFolder(directory, kind), kind);
-  const splits = await splitFolders(root, kind);
-  if (splits === undefined) return (await splitsInsideClasses(root, kind)) ?? (await onlyClasses(root));
+export async function findLayout(directory: string, lister: Lister): Promise<DataLayout> {
+  const root = await enterWrappers(await lister.folder(directory), lister);
+  const splits = await splitFolders(root, lister);
+  if (splits === undefined) return (await splitsInsideClasses(root, lister)) ?? (await onlyClasses(root));
   const loose = [root];
   const folders: Partial<Record<Split, Listing>> = {};
   const classes: Record<Split, readonly ClassFolder[] | undefined> = {
@@ -42,7 +41,7 @@ export async function findLayout(directory: string, kind: FileKind): Promise<Dat
     test: undefined,
   };
   for (const [split, path] of splits.folders) {
-    const folder = await enterSplit(await listFolder(path, kind), kind);
+    const folder = await enterSplit(await lister.folder(path), lister);
     folders[split] = folder;
     classes[split] = await classFolders(folder);
     loose.push(folder);
@@ -79,13 +78,13 @@ async function classFolders({ folders }: Listing): Promise<readonly ClassFolder[
 const deepestWrapper = 8;
 
 /** Follows folders that hold one folder alone, as far as one that holds several, or a split. */
-async function enterWrappers(start: Listing, kind: FileKind): Promise<Listing> {
+async function enterWrappers(start: Listing, lister: Lister): Promise<Listing> {
   let at = start;
   for (let depth = 0; depth < deepestWrapper; depth++) {
     const [only, ...more] = at.folders;
     if (only === undefined || more.length > 0 || at.files.length > 0) break;
     if (splitNameOf(basename(only))?.rest === "") return at;
-    const inner = await listFolder(only, kind);
+    const inner = await lister.folder(only);
     if (inner.files.length > 0) return start;
     at = inner;
   }
@@ -93,12 +92,12 @@ async function enterWrappers(start: Listing, kind: FileKind): Promise<Listing> {
 }
 
 /** Enters a folder that repeats its split's name, or one folder that holds all of a split's classes. */
-async function enterSplit(start: Listing, kind: FileKind): Promise<Listing> {
+async function enterSplit(start: Listing, lister: Lister): Promise<Listing> {
   const [only, ...more] = start.folders;
   if (only === undefined || more.length > 0 || start.files.length > 0) return start;
-  const inner = await listFolder(only, kind);
+  const inner = await lister.folder(only);
   const repeats = splitNameOf(basename(only))?.split === splitNameOf(basename(start.path))?.split;
-  if (repeats && (inner.folders.length > 0 || inner.files.length > 0)) return enterSplit(inner, kind);
+  if (repeats && (inner.folders.length > 0 || inner.files.length > 0)) return enterSplit(inner, lister);
   return inner.files.length === 0 && inner.folders.length > 1 ? inner : start;
 }
 
@@ -109,7 +108,7 @@ interface SplitFolders {
 }
 
 /** Returns the split folders, undefined where the folder's own subfolders are the classes. */
-async function splitFolders(root: Listing, kind: FileKind): Promise<SplitFolders | undefined> {
+async function splitFolders(root: Listing, lister: Lister): Promise<SplitFolders | undefined> {
   const named = root.folders.map((path) => ({ path, name: splitNameOf(basename(path)) }));
   const rests = named.flatMap(({ name }) => (name ? [name.rest] : []));
   const isSplit = ({ name }: (typeof named)[number]) =>
@@ -118,9 +117,9 @@ async function splitFolders(root: Listing, kind: FileKind): Promise<SplitFolders
   const others = named.filter((each) => !isSplit(each)).map(({ path }) => path);
   if (splits.length === 0) return undefined;
   const [first] = splits;
-  if (splits.length === 1 && others.length > 0 && first && (await isClassCalledTrain(first.path, kind)))
+  if (splits.length === 1 && others.length > 0 && first && (await isClassCalledTrain(first.path, lister)))
     return undefined;
-  const holdSamples = await Promise.all(others.map((path) => hasSamples(path, kind)));
+  const holdSamples = await Promise.all(others.map((path) => hasSamples(path, lister)));
   if (holdSamples.includes(true)) throw mixedError(root.path, splits, others);
   const folders = new Map<Split, string>();
   const unused = [...others];
@@ -152,13 +151,13 @@ function inOrder(folders: ReadonlyMap<Split, string>): ReadonlyMap<Split, string
 }
 
 /** Returns whether a folder called train holds images of trains: they lie in it directly, where a split has class folders. */
-async function isClassCalledTrain(path: string, kind: FileKind): Promise<boolean> {
+async function isClassCalledTrain(path: string, lister: Lister): Promise<boolean> {
   if (basename(path).toLowerCase() !== "train") return false;
-  return (await listFolder(path, kind)).files.length > 0;
+  return (await lister.folder(path)).files.length > 0;
 }
 
-async function hasSamples(path: string, kind: FileKind): Promise<boolean> {
-  return (await listTree(path, kind)).files.length > 0;
+async function hasSamples(path: string, lister: Lister): Promise<boolean> {
+  return (await lister.tree(path)).files.length > 0;
 }
 
 function mixedError(root: string, splits: readonly { path: string }[], others: readonly string[]): DataError {
@@ -173,8 +172,8 @@ function mixedError(root: string, splits: readonly { path: string }[], others: r
 }
 
 /** Returns the layout where each class folder holds split folders, `cats/train`, undefined where none does. */
-async function splitsInsideClasses(root: Listing, kind: FileKind): Promise<DataLayout | undefined> {
-  const listings = await Promise.all(root.folders.map((path) => listFolder(path, kind)));
+async function splitsInsideClasses(root: Listing, lister: Lister): Promise<DataLayout | undefined> {
+  const listings = await Promise.all(root.folders.map((path) => lister.folder(path)));
   const inner = listings.map((listing) => ({
     listing,
     splits: listing.folders.map((path) => ({ path, split: splitNameOf(basename(path)) })),
@@ -186,7 +185,7 @@ async function splitsInsideClasses(root: Listing, kind: FileKind): Promise<DataL
   const strange = inner.find((each) => !isClean(each));
   if (strange) {
     throw new DataError(
-      `${strange.listing.path}: expected train, val and test folders as in the other classes and nothing else, got ${strange.listing.folders.map((path) => basename(path)).join(", ")} and ${strange.listing.files.length} ${kind.many} beside them. Move the others away.`,
+      `${strange.listing.path}: expected train, val and test folders as in the other classes and nothing else, got ${strange.listing.folders.map((path) => basename(path)).join(", ")} and ${strange.listing.files.length} ${lister.kind.many} beside them. Move the others away.`,
       "data-mixed-folders",
     );
   }

@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
-import { DataError, MachineError, UsageError } from "../errors.ts";
+import { DataError, UsageError } from "../errors.ts";
 import { optionName } from "../options.ts";
 import type { FileDataset, FileSample } from "./dataset.ts";
+import { contentHashes, type HashFile } from "./file-bytes.ts";
 
 /** Facts of a sample that decide its side of a split. */
 export interface SplitItem {
@@ -30,7 +31,7 @@ interface Unit {
  * @returns Indices into `items`. A class with a single unit keeps it for training.
  */
 export function heldOut(items: readonly SplitItem[], fraction: number): ReadonlySet<number> {
-  const units = [...unitsOf(items)].sort(byKey);
+  const units = sortedUnits(unitsOf(items));
   const totals = totalsOf(units);
   const wanted = new Map(
     [...totals].map(([label, total]) => [label, Math.max(1, Math.round(total * fraction))]),
@@ -116,7 +117,7 @@ export function withFold<Dataset extends FileDataset>(
 export async function fileFolds(
   samples: readonly FileSample[],
   count: number,
-  hashFile: (path: string) => Promise<string>,
+  hashFile: HashFile,
 ): Promise<readonly (number | undefined)[]> {
   const { items, indices } = await splitItems(
     samples.map((sample) => (sample.split === "test" ? undefined : sample)),
@@ -134,7 +135,7 @@ export async function fileFolds(
 export async function holdOut(
   samples: readonly FileSample[],
   fraction: number,
-  hashFile: (path: string) => Promise<string>,
+  hashFile: HashFile,
 ): Promise<readonly FileSample[]> {
   const { items, indices } = await splitItems(
     samples.map((sample) => (sample.split === "train" ? sample : undefined)),
@@ -144,36 +145,39 @@ export async function holdOut(
   return samples.map((sample, index) => (held.has(index) ? { ...sample, split: "val" } : sample));
 }
 
-const hashesAtOnce = 32;
-
 async function splitItems(
   samples: readonly (FileSample | undefined)[],
-  hashFile: (path: string) => Promise<string>,
+  hashFile: HashFile,
 ): Promise<{ readonly items: readonly SplitItem[]; readonly indices: readonly number[] }> {
+  const wanted = samples.flatMap((sample, index) => (sample ? [index] : []));
+  const hashes = await contentHashes(
+    wanted.map((index) => samples[index]?.path ?? ""),
+    hashFile,
+  );
   const items: SplitItem[] = [];
   const indices: number[] = [];
-  const wanted = samples.flatMap((sample, index) => (sample ? [{ sample, index }] : []));
-  for (let from = 0; from < wanted.length; from += hashesAtOnce) {
-    const part = wanted.slice(from, from + hashesAtOnce);
-    const hashes = await Promise.all(part.map(({ sample }) => hashFile(sample.path).catch(unreadable)));
-    part.forEach(({ sample: { label, group }, index }, position) => {
-      const hash = hashes[position];
-      if (hash === undefined) return;
-      items.push({ hash, label, group });
-      indices.push(index);
-    });
+  for (const [position, index] of wanted.entries()) {
+    const [hash, sample] = [hashes[position] ?? null, samples[index]];
+    if (hash === null || !sample) continue;
+    items.push({ hash, label: sample.label, group: sample.group });
+    indices.push(index);
   }
   return { items, indices };
-}
-
-/** Passes over a file that cannot be read, but not over a storage that does not answer: the split would be another. */
-function unreadable(error: unknown): undefined {
-  if (error instanceof MachineError) throw error;
 }
 
 function sha256(text: string): string {
   return createHash("sha256").update(text).digest("hex");
 }
+
+/** Returns units in the order of their keys: comparing the number that each begins with is faster than comparing long texts. */
+function sortedUnits(units: readonly Unit[]): readonly Unit[] {
+  const ranked = units.map((unit) => ({ unit, rank: Number.parseInt(unit.key.slice(0, rankDigits), 16) }));
+  ranked.sort((a, b) => a.rank - b.rank || byKey(a.unit, b.unit));
+  return ranked.map(({ unit }) => unit);
+}
+
+/** Digits of a number that a double holds. */
+const rankDigits = 13;
 
 function byKey(a: Unit, b: Unit): number {
   return a.key < b.key ? -1 : a.key > b.key ? 1 : 0;

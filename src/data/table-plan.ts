@@ -1,6 +1,7 @@
 /** Finds the columns of a table that are inputs, targets, weights, splits and groups. */
 import { DataError } from "../errors.ts";
 import { optionName } from "../options.ts";
+import type { HashFile } from "./file-bytes.ts";
 import { type AskedTargets, columnIndex, findColumn } from "./table-columns.ts";
 import type { TableFile } from "./table-file.ts";
 
@@ -27,7 +28,7 @@ export interface TableOptions {
   /** Share of train that is held out where no row is in val; 0.2 by default, 0 for none. */
   readonly validationFraction?: number | undefined;
   /** Returns the sha256 of a file's bytes; an index of known files can spare reading them. */
-  readonly hashFile?: ((path: string) => Promise<string>) | undefined;
+  readonly hashFile?: HashFile | undefined;
   /** True if the rows are only evaluated: no row of train is needed, and classes are those of all rows. */
   readonly forEvaluation?: boolean | undefined;
 }

@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import type { Weights } from "../checkpoint.ts";
+import { contentHashes, type HashFile } from "../data/file-bytes.ts";
 import type { SampleView } from "../data/sample-batches.ts";
 import type { SampleReader } from "../data/sample-reader.ts";
 import type { EngineInfo } from "../engine/backend.ts";
@@ -12,7 +13,7 @@ import { elementCount } from "../tensor.ts";
 import { concreteShapes, shapeAt } from "../topology/concrete-shapes.ts";
 import { nodeAt, tensorAt } from "../topology/layer-graph.ts";
 import { defaultCacheDirectory, localFolderOf, requireNoLimitInBucket } from "./cache/cache-directory.ts";
-import { cachedKeys, openFeatureCache } from "./cache/feature-cache.ts";
+import { cachedRecords, openFeatureCache } from "./cache/feature-cache.ts";
 import { indexBeside } from "./cache/file-index.ts";
 import type { FeatureCache } from "./cache/kept-features.ts";
 import type { FeatureStorage, FeatureTensor } from "./cache/record.ts";
@@ -46,7 +47,7 @@ export interface FeatureSettings {
   /** The source of an earlier cut of the same graph: what is not cached is computed from its features where that can be. */
   readonly earlier?: FeatureSource | undefined;
   /** Returns the sha256 of a file's bytes, in hexadecimal; by default those that the index beside the cache knows are not read. */
-  readonly hashOf?: ((path: string) => Promise<string>) | undefined;
+  readonly hashOf?: HashFile | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onWarning?: ((message: string) => void) | undefined;
 }
@@ -199,18 +200,18 @@ export async function cachedCount(
           earlierKey: trunkKeyOf({ ...planStaticProgram(earlierCut, weights), ...identity }),
         })
       : trunkKeyOf({ ...part, ...identity });
-  const keys = await cachedKeys({ directory, trunkKey, tensors, storage: storageOf(cut, settings) });
-  if (keys.size === 0) return 0;
+  const records = await cachedRecords({ directory, trunkKey, tensors, storage: storageOf(cut, settings) });
+  if (records.samples === 0) return 0;
   const hashOf = settings.hashOf ?? (await indexBeside(directory)).hashOf;
   const keyOf = keysOf({ views });
-  const known = new Map<string, string | null>();
-  let count = 0;
-  for (const { path, view = 0 } of samples) {
-    const hash = known.get(path) ?? (await hashOf(path).catch(() => null));
-    known.set(path, hash);
-    if (hash !== null && keys.has(keyOf(hash, view))) count++;
-  }
-  return count;
+  const hashes = await contentHashes(
+    samples.map(({ path }) => path),
+    hashOf,
+  );
+  return samples.reduce((count, { view = 0 }, index) => {
+    const hash = hashes[index] ?? null;
+    return hash !== null && records.has(keyOf(hash, view)) ? count + 1 : count;
+  }, 0);
 }
 
 /** Returns the extraction whose rows stay in memory, or leave it for a file where they are many. */
@@ -219,7 +220,7 @@ function extraction(
   { views, strict = false, cache: folder, signal }: FeatureSettings,
   tensors: readonly FeatureTensor[],
   place: "memory" | "file",
-  kept?: { readonly cache: FeatureCache; readonly hashOf: (path: string) => Promise<string> },
+  kept?: { readonly cache: FeatureCache; readonly hashOf: HashFile },
 ): Extract {
   return (samples, onProgress) =>
     extractFiles(samples, {

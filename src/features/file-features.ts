@@ -1,8 +1,7 @@
-import { contentHash } from "../data/file-bytes.ts";
+import { contentHash, contentHashes, type HashFile } from "../data/file-bytes.ts";
 import type { SampleView } from "../data/sample-batches.ts";
 import type { BadFile } from "../data/sample-reader.ts";
-import { DataError, MachineError } from "../errors.ts";
-import { forEachAtOnce } from "../storage/at-once.ts";
+import { DataError } from "../errors.ts";
 import type { FeatureCache } from "./cache/kept-features.ts";
 import type { FeatureTensor } from "./cache/record.ts";
 import type { SampleRows, WritableRows } from "./sample-rows.ts";
@@ -51,7 +50,7 @@ export interface FileFeatureOptions {
   /** Returns the key of a sample's features in the cache. */
   readonly keyOf: (contentHash: string, view: number) => string;
   /** Returns the sha256 of a file's bytes, in hexadecimal. */
-  readonly hashOf?: ((path: string) => Promise<string>) | undefined;
+  readonly hashOf?: HashFile | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((done: number, cached: number) => void) | undefined;
 }
@@ -69,18 +68,17 @@ export async function extractFiles(
   const dispose = (): void => {
     for (const each of rows) each.dispose();
   };
-  const hashes = new Map<number, string>();
+  const hashes = unknownHashes(samples);
   try {
     const missing = await readCached(samples, rows, hashes, options);
     const cached = samples.length - missing.length;
     if (missing.length > 0) await options.cache?.ready();
     const { bad } = await computeMissing(missing, rows, hashes, { ...options, cached });
-    const used = [...hashes].sort(([one], [other]) => one - other);
-    const indices = used.map(([index]) => index);
+    const indices = [...hashes.keys()].filter((index) => hashes[index] !== null);
     return {
       features: rows.map((each) => selectRows(each, indices)),
       indices,
-      contentHashes: used.map(([, hash]) => hash),
+      contentHashes: hashes.filter((hash) => hash !== null),
       bad: onePerFile(bad),
       cached,
       dispose,
@@ -112,7 +110,7 @@ export async function fillCache(
   cache: FeatureCache,
   options: Omit<FileFeatureOptions, "cache" | "rowFolder">,
 ): Promise<FilledCache> {
-  const hashes = new Map<number, string>();
+  const hashes = unknownHashes(samples);
   const missing = await missingSamples(samples, hashes, options, async (keys) =>
     keys.flatMap((key, index) => (cache.has(key) ? [] : [index])),
   );
@@ -121,7 +119,8 @@ export async function fillCache(
   const { bad } = canKeep
     ? await computeMissing(missing, [], hashes, { ...options, cache, cached, keepsOnly: true })
     : { bad: [] };
-  const kept = hashes.size - (await cache.flush());
+  const known = hashes.reduce((count, hash) => (hash === null ? count : count + 1), 0);
+  const kept = known - (await cache.flush());
   return {
     samples: kept,
     extracted: kept - cached,
@@ -129,6 +128,13 @@ export async function fillCache(
     lost: canKeep ? missing.length - bad.length - (kept - cached) : missing.length,
     bad: onePerFile(bad),
   };
+}
+
+/** The sha256 of each sample whose features are known, in hexadecimal; null for the others. */
+type KnownHashes = (string | null)[];
+
+function unknownHashes(samples: readonly SampleView[]): KnownHashes {
+  return new Array<string | null>(samples.length).fill(null);
 }
 
 /** A sample, or a view of it, and its index among those asked for. */
@@ -140,7 +146,7 @@ interface Asked extends SampleView {
 async function readCached(
   samples: readonly SampleView[],
   rows: readonly WritableRows[],
-  hashes: Map<number, string>,
+  hashes: KnownHashes,
   { cache, ...options }: FileFeatureOptions,
 ): Promise<Asked[]> {
   if (!cache) return samples.map((sample, index) => ({ ...sample, index }));
@@ -154,9 +160,6 @@ async function readCached(
 
 const empty = new Float32Array();
 
-/** Files that are hashed at once: more of them only wait for each other, unless they are read over a network. */
-const hashesAtOnce = 32;
-
 /**
  * Returns the samples that the cache does not have, with the hashes of the others filled in.
  *
@@ -164,7 +167,7 @@ const hashesAtOnce = 32;
  */
 async function missingSamples(
   samples: readonly SampleView[],
-  hashes: Map<number, string>,
+  hashes: KnownHashes,
   {
     keyOf,
     hashOf = contentHash,
@@ -177,45 +180,33 @@ async function missingSamples(
     found: () => void,
   ) => Promise<readonly number[]>,
 ): Promise<Asked[]> {
-  const hashOfPath = new Map<string, string | null>();
-  await forEachAtOnce(new Set(samples.map(({ path }) => path)), hashesAtOnce, async (path) => {
-    signal?.throwIfAborted();
-    hashOfPath.set(path, await hashOf(path).catch(unreadable));
-  });
-  const known = samples.flatMap(({ path, view = 0 }, index) => {
-    const hash = hashOfPath.get(path) ?? null;
-    return hash === null ? [] : [{ index, hash, key: keyOf(hash, view) }];
-  });
-  let count = 0;
-  const absent = await absentOf(
-    known.map(({ key }) => key),
-    known.map(({ index }) => index),
-    () => {
-      signal?.throwIfAborted();
-      count++;
-      if (count % progressStep === 0) onProgress?.(count, count);
-    },
+  const found = await contentHashes(
+    samples.map(({ path }) => path),
+    hashOf,
+    signal,
   );
-  const isAbsent = new Set(absent);
-  for (const [position, { index, hash }] of known.entries())
-    if (!isAbsent.has(position)) hashes.set(index, hash);
-  if (hashes.size > 0) onProgress?.(hashes.size, hashes.size);
-  return samples.flatMap((sample, index) => (hashes.has(index) ? [] : [{ ...sample, index }]));
+  const indices = [...samples.keys()].filter((index) => typeof found[index] === "string");
+  const keys = indices.map((index) => keyOf(found[index] ?? "", samples[index]?.view ?? 0));
+  let count = 0;
+  const absent = await absentOf(keys, indices, () => {
+    signal?.throwIfAborted();
+    count++;
+    if (count % progressStep === 0) onProgress?.(count, count);
+  });
+  for (const index of indices) hashes[index] = found[index] ?? null;
+  for (const position of absent) hashes[indices[position] ?? -1] = null;
+  const known = indices.length - absent.length;
+  if (known > 0) onProgress?.(known, known);
+  return samples.flatMap((sample, index) => (hashes[index] === null ? [{ ...sample, index }] : []));
 }
 
 /** Cached samples between two calls of `onProgress`. */
 const progressStep = 64;
 
-/** Passes over a file that cannot be read, which is told of when it is decoded, but not over a storage that does not answer. */
-function unreadable(error: unknown): null {
-  if (error instanceof MachineError) throw error;
-  return null;
-}
-
 async function computeMissing(
   missing: readonly Asked[],
   rows: readonly WritableRows[],
-  hashes: Map<number, string>,
+  hashes: KnownHashes,
   options: Omit<FileFeatureOptions, "rowFolder"> & {
     readonly cached: number;
     /** True if features are computed for the cache alone. */
@@ -232,7 +223,7 @@ async function computeMissing(
       for (const { sample, contentHash: hash, features } of batch) {
         const isKept = await cache?.put(keyOf(hash, sample.view ?? 0), features);
         if (options.keepsOnly && isKept === false) return { bad };
-        hashes.set(sample.index, hash);
+        hashes[sample.index] = hash;
         for (const [tensor, values] of features.entries()) rows[tensor]?.set(sample.index, values);
       }
       done += batch.length;

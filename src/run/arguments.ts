@@ -52,21 +52,45 @@ export function checkpointHash({ modelConfig, weights }: Checkpoint): string {
 /** Returns the sha256 of a dataset: of its arrays, or of the paths, splits and labels of its files. */
 export function datasetHash(dataset: Dataset): string {
   const hash = createHash("sha256");
-  add(hash, dataset);
+  const text = gatheredText(hash);
+  add(hash, text, dataset);
+  text.flush();
   return hash.digest("hex");
 }
 
+/** Text that goes into a hash in long pieces. */
+interface GatheredText {
+  add(text: string): void;
+  flush(): void;
+}
+
+function gatheredText(hash: ReturnType<typeof createHash>): GatheredText {
+  let gathered = "";
+  const flush = (): void => {
+    hash.update(gathered);
+    gathered = "";
+  };
+  return {
+    add(text) {
+      gathered += text;
+      if (gathered.length > 1 << 16) flush();
+    },
+    flush,
+  };
+}
+
 /** Adds a value, tensors by their bytes and everything else as JSON writes it. */
-function add(hash: ReturnType<typeof createHash>, value: unknown): void {
+function add(hash: ReturnType<typeof createHash>, text: GatheredText, value: unknown): void {
   if (isTensor(value)) {
+    text.flush();
     addTensor(hash, value);
   } else if (typeof value === "object" && value !== null) {
     for (const [name, inner] of Object.entries(value)) {
-      hash.update(`\0${name}`);
-      add(hash, inner);
+      text.add(`\0${name}`);
+      add(hash, text, inner);
     }
   } else {
-    hash.update(`\0${JSON.stringify(value) ?? String(value)}`);
+    text.add(`\0${JSON.stringify(value) ?? String(value)}`);
   }
 }
 

@@ -3,11 +3,12 @@ import { availableParallelism } from "node:os";
 import { dirname, resolve } from "node:path";
 import type { Weights } from "../checkpoint.ts";
 import type { Split, StoredDataset } from "../data/dataset.ts";
+import type { HashFile } from "../data/file-bytes.ts";
 import { sampleBatches } from "../data/sample-batches.ts";
 import type { SampleReader } from "../data/sample-reader.ts";
 import { batchSamples, isSpooled } from "../data/spooled-batches.ts";
 import type { EngineInfo } from "../engine/backend.ts";
-import { probeSpeed } from "../engine/speed-probe.ts";
+import { type MeasuredSpeed, probeSpeed } from "../engine/speed-probe.ts";
 import { DataError } from "../errors.ts";
 import type { PhasedModel } from "../features/cut.ts";
 import { extractionBatch } from "../features/extraction-batch.ts";
@@ -34,12 +35,16 @@ export async function costConditions(
   optimizer: OptimizerConfig,
   settings: Pick<RunSettings, "batchSize" | "cacheDtype" | "out" | "saveEvery"> & {
     readonly views: number | null;
+    /** False where nobody reads the plan's seconds: then nothing is timed for them. */
+    readonly isTimed: boolean;
   },
   reader: SampleReader | null,
   engine: EngineInfo,
 ): Promise<CostConditions> {
-  const { speed, ...conditions } = await engineConditions(engine);
-  const secondsPerSample = await readingSeconds(dataset, reader, settings.views === null ? 0 : 1);
+  const { speed, ...conditions } = await engineConditions(engine, settings.isTimed);
+  const secondsPerSample = settings.isTimed
+    ? await readingSeconds(dataset, reader, settings.views === null ? 0 : 1)
+    : 0;
   return {
     ...conditions,
     trainSamples: countOf(dataset, "train"),
@@ -54,16 +59,24 @@ export async function costConditions(
   };
 }
 
-/** Returns what the cost of every run depends on that the engine decides, with its speed measured now. */
+/** The speed of an engine whose speed nobody asks for: anything above zero. */
+const anySpeed: MeasuredSpeed = {
+  multiplyAddsPerSecond: 1e10,
+  bytesPerSecond: 1e9,
+  secondsPerOperation: 1e-5,
+};
+
+/** Returns what the cost of every run depends on that the engine decides, with its speed measured now if it is asked for. */
 export async function engineConditions(
   engine: EngineInfo,
+  isTimed = true,
 ): Promise<
   Pick<
     CostConditions,
     "speed" | "overlaps" | "residentBytes" | "extractionBatch" | keyof (typeof engineMemory)["wasm"]
   >
 > {
-  const speed = await probeSpeed();
+  const speed = isTimed ? await probeSpeed() : anySpeed;
   return {
     speed,
     overlaps: engine.threads < availableParallelism(),
@@ -140,7 +153,7 @@ export interface CacheQuestion {
   readonly epochs: readonly number[];
   /** Number of rows that every batch of the extraction is padded to. */
   readonly batchSize: number;
-  readonly hashOf: ((path: string) => Promise<string>) | undefined;
+  readonly hashOf: HashFile | undefined;
 }
 
 /**

@@ -35,7 +35,7 @@ export async function extractRun(options: FinetuneOptions, shard: Shard): Promis
     strict: settings.strictData,
     cache: run.settings.cache,
     cacheMax: settings.cacheMax,
-    hashOf: run.hashOf,
+    hashOf: run.files?.hashOf,
     batchSize: run.extractionBatch,
     storage: settings.cacheDtype,
     signal: settings.signal ?? undefined,

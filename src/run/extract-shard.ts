@@ -36,27 +36,24 @@ export async function extractShard(job: ShardJob): Promise<ShardFeatures> {
   if (fill === null || folder === null || files === null) throw nothingToKeep(source);
   const started = performance.now();
   const root = dataRoot(dataset);
-  const before = await listingOf(dataset);
-  const own = dataset.samples.filter(
-    ({ path }) => shardIndexOf(sharedName(root, path), shard.count) === shard.index,
-  );
+  const names = sharedNames(dataset, root);
+  const before = listing(names);
+  const isOwn = (index: number): boolean =>
+    shard.count === 1 || shardIndexOf(names[index] ?? "", shard.count) === shard.index;
+  const own = dataset.samples.filter((_, index) => isOwn(index));
   const asked = own.flatMap((sample): SampleView[] => {
     return viewsOf ? viewsOf(sample).map((view) => ({ path: sample.path, view })) : [{ path: sample.path }];
   });
   const filled = await fill(asked, (done, cached) => onProgress?.(done, asked.length, cached));
-  const after = before && (await listingOf(dataset));
-  if (before && after && before.sha256 !== after.sha256) throw changedListing(root, before, after);
-  if (filled.lost > 0) throw notKept(folder, filled.lost);
   const { samples, extracted, cached, bad } = filled;
+  // Where nothing was computed no time has passed in which the folder could change.
+  const after = filled.cached === asked.length ? null : await listingOf(dataset);
+  if (after && before.sha256 !== after.sha256) throw changedListing(root, before, after);
+  if (filled.lost > 0) throw notKept(folder, filled.lost);
   const bytes = samples * source.sampleBytes;
   const seconds = (performance.now() - started) / 1000;
   const result: ShardFeatures = { shard, samples, extracted, cached, bytes, seconds, bad };
-  await leaveManifest(
-    job,
-    files,
-    before ?? listing(dataset.samples.map(({ path }) => sharedName(root, path))),
-    result,
-  );
+  await leaveManifest(job, files, before, result);
   return result;
 }
 
@@ -66,9 +63,15 @@ interface Listing {
   readonly sha256: string;
 }
 
+/** Paths that are hashed in one go. */
+const pathsAtOnce = 1 << 13;
+
 function listing(paths: readonly string[]): Listing {
   const hash = createHash("sha256");
-  for (const path of paths.map((each) => each.replaceAll("\\", "/")).sort()) hash.update(`${path}\0`);
+  const sorted = paths.map((each) => each.replaceAll("\\", "/")).sort();
+  for (let from = 0; from < sorted.length; from += pathsAtOnce) {
+    hash.update(`${sorted.slice(from, from + pathsAtOnce).join("\0")}\0`);
+  }
   return { files: paths.length, sha256: hash.digest("hex") };
 }
 
@@ -76,8 +79,15 @@ function listing(paths: readonly string[]): Listing {
 async function listingOf(dataset: FileDataset): Promise<Listing | null> {
   if (!isFolder(dataset)) return null;
   const list = dataset.kind === "images" ? imageFolder : textFolder;
-  const { samples } = await list(dataset.directory, { validationFraction: 0 });
-  return listing(samples.map(({ path }) => sharedName(dataset.directory, path)));
+  return listing(sharedNames(await list(dataset.directory, { validationFraction: 0 }), dataset.directory));
+}
+
+/** Returns the paths of a dataset's samples below its folder, or below `root` where it is no whole folder. */
+function sharedNames(dataset: FileDataset, root: string): readonly string[] {
+  const folder = isFolder(dataset) ? dataset.directory : null;
+  return dataset.samples.map(({ path }) =>
+    folder === null ? sharedName(root, resolve(path)) : sharedName(folder, path),
+  );
 }
 
 function isFolder(dataset: FileDataset): dataset is ClassFolders & FileDataset {

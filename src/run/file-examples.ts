@@ -2,7 +2,7 @@ import type { Weights } from "../checkpoint.ts";
 import type { FileDataset, FileSample, Split } from "../data/dataset.ts";
 import { labelOf } from "../data/dataset.ts";
 import type { Duplicate, HashedSample } from "../data/duplicates.ts";
-import { duplicatesOf, duplicateWarnings } from "../data/duplicates.ts";
+import { duplicatesOf, duplicateWarnings, hasCopies } from "../data/duplicates.ts";
 import { fileKinds } from "../data/file-kind.ts";
 import type { SampleView } from "../data/sample-batches.ts";
 import type { BadFile } from "../data/sample-reader.ts";
@@ -65,7 +65,7 @@ export async function fileExamples(
       strict: settings.strictData,
       cache,
       cacheMax: settings.cacheMax,
-      hashOf: run.hashOf,
+      hashOf: run.files?.hashOf,
       batchSize: run.extractionBatch,
       storage: settings.cacheDtype,
       earlier,
@@ -150,6 +150,8 @@ function toldDuplicates(
   dataset: FileDataset,
   splits: readonly Pick<SplitFeatures, "split" | "indices" | "contentHashes">[],
 ): readonly Duplicate[] {
+  // Nearly no data has copies, and then nothing more has to be made of very many samples.
+  if (!hasCopies(splits.map(({ contentHashes }) => contentHashes))) return [];
   const hashed = splits.flatMap(({ split, indices, contentHashes }) => {
     const samples = samplesOf(dataset, split);
     return indices.flatMap((index, row): HashedSample[] => {

@@ -3,6 +3,7 @@ import { basename } from "node:path";
 import type { Checkpoint } from "../checkpoint.ts";
 import type { StoredDataset } from "../data/dataset.ts";
 import { sampleUnit } from "../data/dataset.ts";
+import type { HashFile } from "../data/file-bytes.ts";
 import type { SampleReader } from "../data/sample-reader.ts";
 import { isSpooled } from "../data/spooled-batches.ts";
 import type { EngineInfo } from "../engine/backend.ts";
@@ -50,7 +51,7 @@ export interface PlanQuestion {
   /** Number of rows that every batch of an extraction is padded to. */
   readonly extractionBatch: number;
   /** Returns the sha256 of a file's bytes as the run saw them first; undefined where the run has no cache that they are keys of. */
-  readonly hashOf: ((path: string) => Promise<string>) | undefined;
+  readonly hashOf: HashFile | undefined;
 }
 
 /** Moment and thoroughness of a plan. */
@@ -82,7 +83,7 @@ export async function runPlanner(
   const views = augmentation?.views ?? null;
   const [asIs] = optimizersOf(settings.accumulate, cuts) as [OptimizerConfig];
   const conditions = {
-    ...(await costConditions(dataset, asIs, { ...settings, views }, reader, engine)),
+    ...(await costConditions(dataset, asIs, { ...settings, views, isTimed }, reader, engine)),
     extractionBatch,
   };
   const specs = [...weightSpecsOf(cuts.model).values()];

@@ -66,7 +66,7 @@ export async function prepareRun(
 ): Promise<PreparedRun> {
   requireNoLimitInBucket(settings.cache, settings.cacheMax);
   const opened = await openTaskModel(settings);
-  const { given, checkpoint, newHead, outputFormat, writing, dataset, hashOf, task, labels } = opened;
+  const { given, checkpoint, newHead, outputFormat, writing, dataset, files, task, labels } = opened;
   const phasesAsked = askedPhases(settings, checkpoint, newHead !== undefined);
   const cutsOf = (policies: readonly (readonly FreezePolicy[] | undefined)[]): PhasedModel =>
     cutPhases(
@@ -105,7 +105,7 @@ export async function prepareRun(
   const planner = await runPlanner(
     {
       ...{ settings, checkpoint, cuts, asked: phasesAsked, optimizersOf, dataset, reader, image },
-      ...{ augmentation, task, objective, engine, extractionBatch, hashOf },
+      ...{ augmentation, task, objective, engine, extractionBatch, hashOf: files?.hashOf },
     },
     { isTimed, started, counts },
   );
@@ -174,7 +174,7 @@ export async function prepareRun(
     phases,
     extractionBatch,
     optimizerState,
-    hashOf,
+    files,
     reader,
     augmentation,
     task,

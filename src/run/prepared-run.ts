@@ -1,6 +1,7 @@
 import type { Checkpoint } from "../checkpoint.ts";
 import type { StoredDataset } from "../data/dataset.ts";
 import type { SampleReader } from "../data/sample-reader.ts";
+import type { RunFiles } from "../features/cache/file-index.ts";
 import type { CutModel } from "../features/cut.ts";
 import type { FinetunePlan } from "../freeze/plan.ts";
 import type { Objective } from "../task/objective.ts";
@@ -10,7 +11,6 @@ import type { Augmentation } from "./augmentation.ts";
 import type { DecidedSettings } from "./decided-settings.ts";
 import type { ModelWriting } from "./folder.ts";
 import type { PreparedPhase } from "./phases.ts";
-import type { FileHash } from "./task-model.ts";
 
 /** A run with everything decided and nothing computed yet: what `--dry-run` prints. Its cut is the earliest of its phases. */
 export interface PreparedRun extends CutModel {
@@ -40,8 +40,8 @@ export interface PreparedRun extends CutModel {
   /** Facts worth a line before the plan. */
   readonly messages: readonly string[];
   readonly warnings: readonly string[];
-  /** Undefined where the run has no cache that hashes are keys of. */
-  readonly hashOf: FileHash | undefined;
+  /** The data's files as the run saw them first; undefined where it has no cache that their hashes are keys of. */
+  readonly files: RunFiles | undefined;
 }
 
 /** Tells the caller what was found and what is planned, and `more` after it. */

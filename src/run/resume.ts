@@ -1,13 +1,12 @@
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { knownObject } from "../data/bucket-files.ts";
 import type { EngineInfo } from "../engine/backend.ts";
 import { engineVersion } from "../engine/backend.ts";
 import { KerasFileError, UsageError } from "../errors.ts";
+import { sizeNow } from "../features/cache/file-index.ts";
 import { makeFolder } from "../formats/make-folder.ts";
 import { optionError, optionName } from "../options.ts";
-import { isBucketAddress } from "../storage/address.ts";
 import type { Callback } from "../training/callbacks/callback.ts";
 import type { TrainingCounts, TrainingState } from "../training/state.ts";
 import type { SavedState } from "../training/state-file.ts";
@@ -239,23 +238,20 @@ function requireOwners(out: string, owners: Owners, begun: Owners = {}): void {
   );
 }
 
-function ownersOf({ checkpoint, dataset }: PreparedRun, engine: EngineInfo): Owners {
+function ownersOf(run: PreparedRun, engine: EngineInfo): Owners {
+  const { checkpoint, dataset } = run;
   return {
     model: checkpointHash(checkpoint),
-    data: `${datasetHash(dataset)}${sizesOf(dataset)}`,
+    data: `${datasetHash(dataset)}${sizesOf(run)}`,
     engine: `${engine.name} ${engineVersion(engine)}`,
   };
 }
 
 /** Returns a text that changes with the size of any file of the dataset; empty for arrays. */
-function sizesOf(dataset: PreparedRun["dataset"]): string {
+function sizesOf({ dataset, files }: PreparedRun): string {
   if (!("samples" in dataset)) return "";
   const hash = createHash("sha256");
-  for (const { path } of dataset.samples) {
-    const size = isBucketAddress(path)
-      ? knownObject(path)?.bytes
-      : statSync(path, { throwIfNoEntry: false })?.size;
-    hash.update(`${size}\n`);
-  }
+  const sizeOf = files?.sizeOf ?? sizeNow;
+  hash.update(dataset.samples.map(({ path }) => `${sizeOf(path)}\n`).join(""));
   return `-${hash.digest("hex").slice(0, 16)}`;
 }

@@ -4,7 +4,7 @@ import type { Dataset, StoredDataset } from "../data/dataset.ts";
 import { openData } from "../data/model-files.ts";
 import { spoolBatches } from "../data/spooled-batches.ts";
 import { defaultCacheDirectory, localFolderOf } from "../features/cache/cache-directory.ts";
-import { indexBeside } from "../features/cache/file-index.ts";
+import { indexBeside, type RunFiles } from "../features/cache/file-index.ts";
 import { defaultFormat } from "../formats/formats.ts";
 import { requireKnownClasses } from "../task/class-weights.ts";
 import type { AskedTask, Task } from "../task/task.ts";
@@ -18,9 +18,6 @@ import { withHeadFor } from "./head-for-task.ts";
 import { forRelease, openModel, writingOptions } from "./open-model.ts";
 import type { RunSettings } from "./settings.ts";
 
-/** Returns the sha256 of a file's bytes as the run saw them first. */
-export type FileHash = (path: string) => Promise<string>;
-
 /** The model of a run with the head that its data needs, and the data. */
 export interface TaskModel {
   /** The model as it was read. */
@@ -33,7 +30,8 @@ export interface TaskModel {
   readonly outputFormat: CheckpointFormat;
   readonly writing: ModelWriting;
   readonly dataset: StoredDataset;
-  readonly hashOf: FileHash | undefined;
+  /** The data's files as the run saw them first; undefined where it has no cache that their hashes are keys of. */
+  readonly files: RunFiles | undefined;
   readonly task: Task;
   /** Class names in output order; empty where the model has several outputs. */
   readonly labels: readonly string[];
@@ -45,10 +43,10 @@ export interface TaskModel {
  */
 export async function openTaskModel(settings: RunSettings): Promise<TaskModel> {
   const given = await openModel(settings);
-  const hashOf = await hashing(settings);
+  const files = await knownFiles(settings);
   const dataset =
     typeof settings.data === "string"
-      ? await openData(given, settings.data, { ...dataOptions(settings), hashFile: hashOf })
+      ? await openData(given, settings.data, { ...dataOptions(settings), hashFile: files?.hashOf })
       : await inMemoryOrSpooled(settings.data, settings.cache);
   requireSupported(layerGraph(given));
   const task = taskOf(given, dataset, askedTask(settings));
@@ -59,7 +57,7 @@ export async function openTaskModel(settings: RunSettings): Promise<TaskModel> {
   const writing = writingOptions(outputFormat, settings);
   if (classWeight !== null && classWeight !== "balanced") requireKnownClasses(classWeight, task);
   const labels = task.outputs.length === 1 ? (task.outputs[0]?.labels ?? []) : [];
-  return { given, headed, checkpoint, newHead, outputFormat, writing, dataset, hashOf, task, labels };
+  return { given, headed, checkpoint, newHead, outputFormat, writing, dataset, files, task, labels };
 }
 
 function askedTask(settings: RunSettings): AskedTask {
@@ -79,7 +77,7 @@ async function inMemoryOrSpooled(dataset: Dataset, cache: string | false | null)
 }
 
 /** Spares reading files whose hashes are known. What is read now is written down with the features, not before. */
-async function hashing({ cache }: RunSettings): Promise<FileHash | undefined> {
+async function knownFiles({ cache }: RunSettings): Promise<RunFiles | undefined> {
   if (cache === false) return undefined;
   return (await indexBeside(cache ?? defaultCacheDirectory())).forRun();
 }

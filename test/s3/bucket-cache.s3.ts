@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSyn
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { openBucketCache } from "../../src/features/cache/bucket-cache.ts";
-import { cachedKeys } from "../../src/features/cache/feature-cache.ts";
+import { cachedRecords } from "../../src/features/cache/feature-cache.ts";
 import type { FeatureCache } from "../../src/features/cache/kept-features.ts";
 import { recordLayout } from "../../src/features/cache/record.ts";
 import { features, sampleKey, tensors } from "../features/cache/cache-folder.ts";
@@ -76,10 +76,10 @@ describe.skipIf(!serverProgram)("features in a bucket", () => {
     expect(await read(next, 30)).toEqual(expected(...upTo(25)));
     expect(await next.readEach([sampleKey(26), sampleKey(2), sampleKey(2)], () => {})).toEqual([0]);
     await next.close();
-    expect(await cachedKeys({ directory, trunkKey: "trunk", tensors })).toEqual(
+    expect(await cachedRecords({ directory, trunkKey: "trunk", tensors })).toEqual(
       new Set(upTo(25).map(sampleKey)),
     );
-    expect(await cachedKeys({ directory, trunkKey: "other", tensors })).toEqual(new Set());
+    expect(await cachedRecords({ directory, trunkKey: "other", tensors })).toEqual(new Set());
   });
 
   test("are stored once by two writers that do the same at the same time", async () => {

@@ -10,7 +10,7 @@ import { imageReader } from "../../src/data/images.ts";
 import { maskFolder } from "../../src/data/mask-folder.ts";
 import { sampleBatches } from "../../src/data/sample-batches.ts";
 import { table } from "../../src/data/table.ts";
-import { bucketLines } from "../../src/features/cache/bucket-lines.ts";
+import { bucketSegments } from "../../src/features/cache/bucket-segments.ts";
 import { openFileIndex } from "../../src/features/cache/file-index.ts";
 import { readCheckpoint } from "../../src/formats/checkpoint-file.ts";
 import { predictFiles } from "../../src/inference/predict-files.ts";
@@ -132,7 +132,7 @@ describe.skipIf(!serverProgram)("a dataset in a bucket", () => {
     "whose hashes another machine knows is not read again, and a changed object is",
     async () => {
       const address = await uploaded(treeOf({ "a/1.jpg": "one", "b/2.jpg": "two" }));
-      const shared = bucketLines(`s3://${bucket}/cache/files`);
+      const shared = bucketSegments(`s3://${bucket}/cache/files`);
       const { samples } = await imageFolder(address, { validationFraction: 0 });
       const first = await openFileIndex(join(local, "one.index"), shared);
       const hashes = await Promise.all(samples.map(({ path }) => first.hashOf(path)));

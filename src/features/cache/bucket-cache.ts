@@ -6,9 +6,9 @@ import { openBucket } from "../../storage/s3-store.ts";
 import { bucketPackKey, encodeBucketPack, findBucketPacks, type WaitingRecord } from "./bucket-pack.ts";
 import { roundToFloat16 } from "./float16.ts";
 import { expectLayout, type FeatureCache, rowsOf, trunkFolderName } from "./kept-features.ts";
-import { addRecord, type PackRecord, type RecordIndex, removeRecord } from "./pack.ts";
 import { readRecords } from "./placed-reads.ts";
 import { keyEntryBytes, type RecordLayout, recordChecksum, recordParts, recordTarget } from "./record.ts";
+import { type RecordIndex, recordIndex } from "./record-index.ts";
 import { bucketFiles } from "./small-files.ts";
 
 export interface BucketCacheOptions {
@@ -46,7 +46,7 @@ export async function openBucketCache(options: BucketCacheOptions): Promise<Feat
   const files = bucketFiles(store, prefix);
   const warn = (message: string) => options.onWarning?.(`feature cache ${directory}: ${message}`);
 
-  const records: RecordIndex = new Map();
+  const records = recordIndex();
   const packs = new Map<string, number>();
   const damagedPacks = new Set<string>();
   /** Records that are not in the bucket yet, by their samples' keys. */
@@ -72,8 +72,10 @@ export async function openBucketCache(options: BucketCacheOptions): Promise<Feat
   };
   const refresh = async (): Promise<void> => {
     const found = await findBucketPacks(store, prefix, layout, (id) => packs.has(id) || damagedPacks.has(id));
-    for (const [id, count] of found.counts) packs.set(id, count);
-    for (const record of found.records) addRecord(records, record);
+    for (const [id, entries] of found.entries) {
+      packs.set(id, entries.length / keyEntryBytes);
+      records.addEntries(id, entries, 0);
+    }
     warnOfDamage(found.damaged);
   };
   const stopKeeping = (error: unknown, consequence: string): void => {
@@ -106,7 +108,7 @@ export async function openBucketCache(options: BucketCacheOptions): Promise<Feat
       if (damagedPacks.delete(pack.id)) await store.put(key, pack.bytes);
       else await store.putIfAbsent(key, pack.bytes);
       packs.set(pack.id, some.length);
-      for (const record of pack.records) addRecord(records, record);
+      for (const record of pack.records) records.add(record);
       stored += some.length;
     } catch (error) {
       lost += some.length;
@@ -142,10 +144,6 @@ export async function openBucketCache(options: BucketCacheOptions): Promise<Feat
     return lost;
   };
 
-  const forget = (record: PackRecord): void => {
-    damaged++;
-    removeRecord(records, record);
-  };
   const fetch = async (id: string, from: number, to: number): Promise<Uint8Array | null> => {
     const start = (packs.get(id) ?? 0) * keyEntryBytes;
     const found = await store.get(bucketPackKey(prefix, id), { from: start + from, to: start + to });
@@ -154,11 +152,12 @@ export async function openBucketCache(options: BucketCacheOptions): Promise<Feat
   const readEach: FeatureCache["readEach"] = async (sampleKeys, take) => {
     await flush();
     const damagedIds = new Set<string>();
-    const forgetIn = (record: PackRecord): void => {
-      damagedIds.add(record.packId);
-      forget(record);
+    const forget = (number: number): void => {
+      damagedIds.add(records.recordAt(number).packId);
+      damaged++;
+      records.remove(number);
     };
-    const placed = { fetch, forget: forgetIn, runBytes, gapBytes, atOnce: readsAtOnce };
+    const placed = { fetch, forget, runBytes, gapBytes, atOnce: readsAtOnce };
     const absent = await readRecords(sampleKeys, records, layout, placed, take);
     warnOfDamage([...damagedIds]);
     return absent;
@@ -195,9 +194,9 @@ export async function openBucketCache(options: BucketCacheOptions): Promise<Feat
       return result;
     },
     stats: () => ({
-      records: records.size + waiting.size,
+      records: records.samples + waiting.size,
       ...{ stored, damaged },
-      bytes: (records.size + waiting.size) * (layout.bytes + keyEntryBytes),
+      bytes: (records.samples + waiting.size) * (layout.bytes + keyEntryBytes),
     }),
     async close() {
       await flush();
@@ -211,7 +210,10 @@ export async function recordsInBucket(
   directory: string,
   trunkKey: string,
   layout: RecordLayout,
-): Promise<readonly PackRecord[]> {
+): Promise<RecordIndex> {
   const { bucket, key } = bucketPlace(pathIn(directory, trunkFolderName(trunkKey, layout)));
-  return (await findBucketPacks(await openBucket(bucket), `${key}/`, layout)).records;
+  const { entries } = await findBucketPacks(await openBucket(bucket), `${key}/`, layout);
+  const records = recordIndex();
+  for (const [id, own] of entries) records.addEntries(id, own, 0);
+  return records;
 }

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { forEachAtOnce } from "../../storage/at-once.ts";
 import type { ObjectStore, StoredObject } from "../../storage/object-store.ts";
-import type { PackRecord } from "./pack.ts";
-import { decodeKeyEntry, encodeKeyEntry, type KeyEntry, keyEntryBytes, type RecordLayout } from "./record.ts";
+import { encodeKeyEntry, type KeyEntry, keyEntryBytes, type RecordLayout } from "./record.ts";
+import type { PackRecord } from "./record-index.ts";
 
 /**
  * A pack in a bucket is one object: the key entries of its records, then the records in the same order. Its name is the sha256 of the
@@ -40,9 +40,8 @@ export function bucketPackKey(prefix: string, id: string): string {
 
 /** Packs of a trunk as found in a bucket. */
 export interface FoundPacks {
-  readonly records: readonly PackRecord[];
-  /** The number of records in each pack, by its id. */
-  readonly counts: ReadonlyMap<string, number>;
+  /** The key entries of each pack, by its id. */
+  readonly entries: ReadonlyMap<string, Buffer>;
   /** Ids of objects that are not what was written. */
   readonly damaged: readonly string[];
 }
@@ -50,7 +49,7 @@ export interface FoundPacks {
 const readsAtOnce = 16;
 
 /**
- * Returns the records of all packs of a trunk but those that `isKnown`. Of each only the key entries are read.
+ * Returns the key entries of all packs of a trunk but those that `isKnown`; nothing else of them is read.
  *
  * @throws {MachineError} if the bucket cannot be listed or read.
  */
@@ -67,26 +66,18 @@ export async function findBucketPacks(
     const id = name.slice(0, -packEnding.length);
     if (!isKnown(id)) found.push({ id, object });
   }
-  const records: PackRecord[] = [];
   const damaged: string[] = [];
-  const counts = new Map<string, number>();
+  const entries = new Map<string, Buffer>();
   await forEachAtOnce(found, readsAtOnce, async ({ id, object }) => {
     const count = object.bytes / (keyEntryBytes + layout.bytes);
     const read = Number.isInteger(count) && count > 0;
-    const entries = read ? await store.get(object.key, { from: 0, to: count * keyEntryBytes }) : null;
-    if (read && entries === null) return; // Removed since it was listed.
-    if (!entries || packIdOf(entries.bytes) !== id) {
-      damaged.push(id);
-      return;
-    }
-    counts.set(id, count);
-    const bytes = Buffer.from(entries.bytes.buffer, entries.bytes.byteOffset, entries.bytes.byteLength);
-    for (let position = 0; position < count; position++) {
-      const entry = decodeKeyEntry(bytes.subarray(position * keyEntryBytes, (position + 1) * keyEntryBytes));
-      if (entry) records.push({ ...entry, packId: id, position });
-    }
+    const own = read ? await store.get(object.key, { from: 0, to: count * keyEntryBytes }) : null;
+    if (read && own === null) return; // Removed since it was listed.
+    if (own && packIdOf(own.bytes) === id) {
+      entries.set(id, Buffer.from(own.bytes.buffer, own.bytes.byteOffset, own.bytes.byteLength));
+    } else damaged.push(id);
   });
-  return { records, counts, damaged: damaged.sort() };
+  return { entries, damaged: damaged.sort() };
 }
 
 function packIdOf(entries: Uint8Array): string {

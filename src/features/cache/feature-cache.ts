@@ -11,18 +11,10 @@ import {
   rowsOf,
   trunkFolderName,
 } from "./kept-features.ts";
-import {
-  addRecord,
-  createPack,
-  newRecords,
-  type PackRecord,
-  type PackWriter,
-  packReader,
-  type RecordIndex,
-  removeRecord,
-} from "./pack.ts";
+import { addNewRecords, createPack, type PackWriter, packReader } from "./pack.ts";
 import { readRecords } from "./placed-reads.ts";
 import { keyEntryBytes, recordLayout, recordParts, recordTarget } from "./record.ts";
+import { type RecordIndex, recordIndex } from "./record-index.ts";
 import { folderFiles } from "./small-files.ts";
 import { emptyTrash, evictTrunk, leaseFolder, listTrunks } from "./trunk-folder.ts";
 
@@ -43,7 +35,7 @@ export async function openFeatureCache(options: FeatureCacheOptions): Promise<Fe
   const folder = join(directory, trunkFolderName(options.trunkKey, layout));
   const warn = (message: string) => options.onWarning?.(`feature cache ${directory}: ${message}`);
 
-  const records: RecordIndex = new Map();
+  const records = recordIndex();
   const seen = new Map<string, number>();
   const reader = packReader(folder, layout);
   let writer: PackWriter | undefined;
@@ -64,8 +56,7 @@ export async function openFeatureCache(options: FeatureCacheOptions): Promise<Fe
   renewal?.unref();
 
   const refresh = async () => {
-    const found = await newRecords(folder, layout, seen).catch(() => []);
-    for (const record of found) if (record.packId !== writer?.id) addRecord(records, record);
+    await addNewRecords(folder, layout, { records, seen, written: writer?.id }).catch(() => {});
   };
 
   /** Evicts others, the least recently used first, until `bytes` more fit. */
@@ -91,7 +82,7 @@ export async function openFeatureCache(options: FeatureCacheOptions): Promise<Fe
         return false;
       }
       writer ??= await createPack(folder, layout);
-      addRecord(records, await writer.append(sampleKey, recordParts(layout, arrays)));
+      records.add(await writer.append(sampleKey, recordParts(layout, arrays)));
     } catch (error) {
       keeps = false;
       warn(
@@ -104,20 +95,20 @@ export async function openFeatureCache(options: FeatureCacheOptions): Promise<Fe
     return true;
   };
 
-  const forget = (record: PackRecord): void => {
+  const forget = (number: number): void => {
     damaged++;
-    removeRecord(records, record);
+    records.remove(number);
   };
 
   /** Reads the first undamaged record of the sample into the target; damaged ones are forgotten on the way. */
   const read = async (sampleKey: string, arrays: readonly Float32Array[]): Promise<boolean> => {
     const target = recordTarget(layout, arrays);
-    for (const record of records.get(sampleKey) ?? []) {
-      if (await reader.read(record, target.parts)) {
+    for (let number = records.first(sampleKey); number >= 0; number = records.first(sampleKey)) {
+      if (await reader.read(records.recordAt(number), target.parts)) {
         target.finish();
         return true;
       }
-      forget(record);
+      forget(number);
     }
     return false;
   };
@@ -158,7 +149,7 @@ export async function openFeatureCache(options: FeatureCacheOptions): Promise<Fe
       return 0;
     },
     refresh,
-    stats: () => ({ records: records.size, stored, damaged, bytes: records.size * diskBytes }),
+    stats: () => ({ records: records.samples, stored, damaged, bytes: records.samples * diskBytes }),
     async close() {
       await queue;
       keeps = false;
@@ -169,20 +160,21 @@ export async function openFeatureCache(options: FeatureCacheOptions): Promise<Fe
   };
 }
 
-/** Returns the keys of the samples whose features the cache holds; it is neither made, marked as used, nor changed. */
-export async function cachedKeys({
+/** Returns the records that the cache holds of a trunk; it is neither made, marked as used, nor changed. */
+export async function cachedRecords({
   directory = defaultCacheDirectory(),
   trunkKey,
   tensors,
   storage = "float32",
 }: Pick<FeatureCacheOptions, "directory" | "trunkKey" | "tensors" | "storage">): Promise<
-  ReadonlySet<string>
+  Pick<RecordIndex, "samples" | "has">
 > {
   const layout = recordLayout(tensors, storage);
-  const records = isBucketAddress(directory)
-    ? await recordsInBucket(directory, trunkKey, layout)
-    : await newRecords(join(directory, trunkFolderName(trunkKey, layout)), layout, new Map()).catch(() => []);
-  return new Set(records.map(({ sampleKey }) => sampleKey));
+  if (isBucketAddress(directory)) return recordsInBucket(directory, trunkKey, layout);
+  const records = recordIndex();
+  const folder = join(directory, trunkFolderName(trunkKey, layout));
+  await addNewRecords(folder, layout, { records, seen: new Map() }).catch(() => {});
+  return records;
 }
 
 function systemReason(error: NodeJS.ErrnoException): string {

@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 import { type BigIntStats, statSync } from "node:fs";
 import { open, readFile, rename, stat, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
@@ -5,9 +6,34 @@ import { crc32 } from "node:zlib";
 import { findObject, knownObject } from "../../data/bucket-files.ts";
 import { contentHash } from "../../data/file-bytes.ts";
 import { makeFolder } from "../../formats/make-folder.ts";
+=======
+import { statSync } from "node:fs";
+import { mkdir, open, readFile, rename, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { findObject, knownObject } from "../../data/bucket-files.ts";
+import { contentHash, type HashFile } from "../../data/file-bytes.ts";
+>>>>>>> e351327 (The index of files and of records are typed arrays; known hashes take no promise)
 import { isBucketAddress, pathIn } from "../../storage/address.ts";
-import { bucketLines, type SharedLines } from "./bucket-lines.ts";
+import { bucketSegments, type SharedSegments } from "./bucket-segments.ts";
 import { localFolderOf } from "./cache-directory.ts";
+import {
+  type ByteState,
+  bytesIn,
+  type FileFacts,
+  factsLater,
+  factsNow,
+  isSameState,
+  objectState,
+  pathResolver,
+} from "./file-facts.ts";
+import { decodeSegments, encodeSegments, type IndexEntry, type IndexSegment } from "./index-segment.ts";
+
+/** Files as one run sees them: each is what it was when it was first asked for. */
+export interface RunFiles {
+  readonly hashOf: HashFile;
+  /** Returns the size of a file or an object that was asked for, as it was then; of others as it is; undefined where there is none. */
+  sizeOf(path: string): number | undefined;
+}
 
 /** Content hashes of files and objects that have not changed since they were last read. */
 export interface FileIndex {
@@ -15,9 +41,8 @@ export interface FileIndex {
    * Returns the sha256 of the file's bytes, in hexadecimal.
    * @throws the system's error (ENOENT, EACCES). @throws {MachineError} if the storage of a bucket fails.
    */
-  hashOf(path: string): Promise<string>;
-  /** Returns `hashOf` for one run, to which every file is what it was when it was first asked for. */
-  forRun(): (path: string) => Promise<string>;
+  readonly hashOf: HashFile;
+  forRun(): RunFiles;
   /** Writes what is new. Never fails: an index only spares reading files again. */
   close(): Promise<void>;
 }
@@ -31,107 +56,140 @@ const opened = new Map<string, Promise<FileIndex>>();
 export function indexBeside(directory: string): Promise<FileIndex> {
   const known = opened.get(directory);
   if (known) return known;
-  const shared = isBucketAddress(directory) ? bucketLines(pathIn(directory, "files")) : undefined;
+  const shared = isBucketAddress(directory) ? bucketSegments(pathIn(directory, "files")) : undefined;
   const index = openFileIndex(join(localFolderOf(directory), "files.index"), shared);
   opened.set(directory, index);
   return index;
 }
 
-interface Entry {
-  readonly path: string;
-  /**
-   * Facts that change whenever the bytes do: size, inode, and the times of content and of inode in nanoseconds; of an object its ETag
-   * and size. An ETag is no key of the content: it is the MD5 of the bytes for some objects and not for others.
-   */
-  readonly state: string;
-  readonly hash: string;
-}
-
-/** A file that changed this recently may change again without a new time: it is read every time. */
-const settledNs = 2_000_000_000n;
+/** Segments after which the file is written anew as one. */
+const manySegments = 16;
 
 /**
- * Opens the index of files at `path`: lines that any process may append to, each with a checksum of its own, so that a half-written one is
- * passed over. It is rewritten, by a rename, when most of its lines are stale.
+ * Opens the index of files at `path`: segments that any process may append to, each with a checksum of its own, so that a half-written
+ * one is passed over. It is rewritten, by a rename, when there are many of them.
  *
  * @param shared Where the entries of objects are kept; without it in the file too.
  */
-export async function openFileIndex(path: string, shared?: SharedLines): Promise<FileIndex> {
-  const entries = new Map<string, Entry>();
-  const fresh: Entry[] = [];
-  const freshObjects = shared ? ([] as Entry[]) : fresh;
-  let sharing: Promise<void> | undefined;
-  const text = await readFile(path, "utf8").catch(() => "");
-  const lines = text.split("\n");
-  for (const line of lines) {
-    const entry = parseLine(line);
-    if (entry) entries.set(entry.path, entry);
-  }
-  const stale = lines.length > 1000 && lines.length > 3 * entries.size;
-  const endsInsideLine = text.length > 0 && !text.endsWith("\n");
-  const readShared = async (): Promise<void> => {
-    for (const line of (await shared?.read())?.split("\n") ?? []) {
-      const entry = parseLine(line);
-      if (entry) entries.set(entry.path, entry);
-    }
+export async function openFileIndex(path: string, shared?: SharedSegments): Promise<FileIndex> {
+  const absoluteOf = pathResolver();
+  /** Entries that are not written yet. */
+  const fresh: IndexEntry[] = [];
+  const freshObjects: IndexEntry[] = [];
+  /** Entries of this process, by their paths. */
+  const found = new Map<string, IndexEntry>();
+  const read = decodeSegments(await readFile(path).catch(() => Buffer.alloc(0)));
+  const isLong = read.length > manySegments;
+  const own = isLong ? decodeSegments(encodeSegments(latestEntries(read))) : read;
+  let segments = own;
+  const keep = (entry: IndexEntry, unwritten: IndexEntry[]): void => {
+    found.set(entry.path, entry);
+    unwritten.push(entry);
   };
-  const hashOfObject = async (address: string): Promise<string> => {
+  /** Returns the hash of a path in a state, undefined where it is not known. */
+  const knownHash = (absolute: string, state: ByteState): string | undefined => {
+    const entry = found.get(absolute);
+    if (entry && isSameState(entry.state, state)) return entry.hash;
+    for (const segment of segments) {
+      const position = segment.find(absolute);
+      if (position >= 0 && isSameState(segment.stateAt(position), state)) return segment.hashAt(position);
+    }
+    return undefined;
+  };
+  /** Returns the size of a file whose bytes have this hash, undefined where it is not known. */
+  const knownSize = (file: string, hash: string): number | undefined => {
+    if (isBucketAddress(file)) return undefined;
+    const absolute = absoluteOf(file);
+    for (const segment of own) {
+      const position = segment.find(absolute);
+      if (position >= 0 && segment.hashAt(position) === hash) return bytesIn(segment.stateAt(position));
+    }
+    return undefined;
+  };
+
+  let sharing: Promise<void> | undefined;
+  let isShared = shared === undefined;
+  const readShared = async (): Promise<void> => {
+    const theirs = (await shared?.read()) ?? [];
+    segments = [...segments, ...theirs.flatMap(decodeSegments)];
+    isShared = true;
+  };
+  const readObjectHash = async (address: string): Promise<string> => {
     sharing ??= readShared();
     await sharing;
-    const state = objectState(await findObject(address));
-    const known = entries.get(address);
-    if (known && known.state === state) return known.hash;
+    const listed = objectState(await findObject(address));
+    const known = listed && knownHash(address, listed);
+    if (known) return known;
     const hash = await contentHash(address);
-    const read = objectState(knownObject(address));
-    if (read !== null) {
-      const entry = { path: address, state: read, hash };
-      entries.set(address, entry);
-      freshObjects.push(entry);
-    }
+    const state = objectState(knownObject(address));
+    if (state !== null) keep({ path: address, state, hash }, freshObjects);
     return hash;
   };
+  const hashOfObject = (address: string): string | Promise<string> => {
+    const state = isShared ? objectState(knownObject(address)) : null;
+    return (state && knownHash(address, state)) ?? readObjectHash(address);
+  };
+
   let [looks, lookingMs, isSlow] = [0, 0, false];
   /** Looks at a file in this thread, which takes a third of the time of a promise as long as the disk answers at once. */
-  const timedState = (absolute: string): FileState => {
+  const timedFacts = (absolute: string): FileFacts => {
     const started = performance.now();
-    const state = fileState(statSync(absolute, { bigint: true }));
+    const facts = factsNow(absolute);
     lookingMs += performance.now() - started;
     isSlow = ++looks >= fewLooks && lookingMs / looks > slowLookMs;
-    return state;
+    return facts;
   };
-  const hashOf = async (file: string): Promise<string> => {
-    if (isBucketAddress(file)) return hashOfObject(file);
-    const absolute = resolve(file);
-    const state = isSlow ? await stateOf(absolute) : timedState(absolute);
-    const known = entries.get(absolute);
-    if (known && known.state === state.text) return known.hash;
+  const readHash = async (absolute: string, before: FileFacts): Promise<string> => {
     const hash = await contentHash(absolute);
-    const after = await stateOf(absolute);
-    if (state.text === after.text && after.settled) {
-      const entry = { path: absolute, state: after.text, hash };
-      entries.set(absolute, entry);
-      fresh.push(entry);
-    }
+    const { state, settled } = await factsLater(absolute);
+    if (settled && isSameState(state, before.state)) keep({ path: absolute, state, hash }, fresh);
     return hash;
+  };
+  const hashOfSlow = async (absolute: string): Promise<string> => {
+    const facts = await factsLater(absolute);
+    return knownHash(absolute, facts.state) ?? readHash(absolute, facts);
+  };
+  const hashOf: HashFile = (file) => {
+    if (isBucketAddress(file)) return hashOfObject(file);
+    const absolute = absoluteOf(file);
+    if (isSlow) return hashOfSlow(absolute);
+    const facts = timedFacts(absolute);
+    return knownHash(absolute, facts.state) ?? readHash(absolute, facts);
   };
   return {
     hashOf,
     forRun() {
-      const asked = new Map<string, Promise<string>>();
-      return (file) => {
-        const hash = asked.get(file) ?? hashOf(file);
-        asked.set(file, hash);
-        return hash;
+      const asked = new Map<string, string | Promise<string>>();
+      return {
+        hashOf: (file) => {
+          const known = asked.get(file);
+          if (known !== undefined) return known;
+          const hash = hashOf(file);
+          asked.set(file, hash);
+          return hash;
+        },
+        sizeOf: (file) => {
+          const hash = asked.get(file);
+          return (typeof hash === "string" ? knownSize(file, hash) : undefined) ?? sizeNow(file);
+        },
       };
     },
     async close() {
-      if (shared && freshObjects.length > 0)
-        await shared.append(freshObjects.splice(0).map(formatLine).join(""));
-      if (fresh.length === 0 && !stale) return;
+      const objects = freshObjects.splice(0);
+      if (shared && objects.length > 0) await shared.append(encodeSegments(objects));
+      const entries = shared ? fresh.splice(0) : [...fresh.splice(0), ...objects];
+      if (entries.length === 0 && !isLong) return;
       try {
+<<<<<<< HEAD
         makeFolder(dirname(path));
         if (stale) await rewrite(path, [...entries.values()]);
         else await append(path, fresh.splice(0), endsInsideLine);
+=======
+        await mkdir(dirname(path), { recursive: true });
+        const added = [...found.values()].filter((each) => !shared || !isBucketAddress(each.path));
+        if (isLong) await rewrite(path, [...latestEntries(own), ...added]);
+        else await append(path, entries);
+>>>>>>> e351327 (The index of files and of records are typed arrays; known hashes take no promise)
       } catch {
         // The next run reads the files again.
       }
@@ -143,52 +201,34 @@ export async function openFileIndex(path: string, shared?: SharedLines): Promise
 const fewLooks = 16;
 const slowLookMs = 0.2;
 
-interface FileState {
-  readonly text: string;
-  /** True if a later change would show in the text. */
-  readonly settled: boolean;
+/** Returns the size of a file, and of an object as it was last listed or read; undefined where there is none. */
+export function sizeNow(file: string): number | undefined {
+  return isBucketAddress(file) ? knownObject(file)?.bytes : statSync(file, { throwIfNoEntry: false })?.size;
 }
 
-function fileState({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): FileState {
-  const settled = BigInt(Date.now()) * 1_000_000n - ctimeNs > settledNs;
-  return { text: `${dev}.${ino}.${size}.${mtimeNs}.${ctimeNs}`, settled };
+/** Returns the last entry of each path. */
+function latestEntries(segments: readonly IndexSegment[]): readonly IndexEntry[] {
+  const entries = new Map<string, IndexEntry>();
+  for (const segment of segments) {
+    for (let position = 0; position < segment.count; position++) {
+      const entry = segment.entryAt(position);
+      entries.set(entry.path, entry);
+    }
+  }
+  return [...entries.values()];
 }
 
-async function stateOf(path: string): Promise<FileState> {
-  return fileState(await stat(path, { bigint: true }));
-}
-
-/** Returns the state of an object; null where its server lists nothing that changes with the bytes. */
-function objectState(
-  object: { readonly bytes: number; readonly etag: string | null } | null | undefined,
-): string | null {
-  return object?.etag ? `${object.etag}.${object.bytes}` : null;
-}
-
-async function append(path: string, entries: readonly Entry[], endsInsideLine: boolean): Promise<void> {
+async function append(path: string, entries: readonly IndexEntry[]): Promise<void> {
   const file = await open(path, "a");
   try {
-    await file.appendFile((endsInsideLine ? "\n" : "") + entries.map(formatLine).join(""));
+    await file.appendFile(encodeSegments(entries));
   } finally {
     await file.close();
   }
 }
 
-async function rewrite(path: string, entries: readonly Entry[]): Promise<void> {
+async function rewrite(path: string, entries: readonly IndexEntry[]): Promise<void> {
   const temporary = `${path}.${process.pid}.tmp`;
-  await writeFile(temporary, entries.map(formatLine).join(""));
+  await writeFile(temporary, encodeSegments(entries));
   await rename(temporary, path);
-}
-
-function formatLine({ path, state, hash }: Entry): string {
-  const body = JSON.stringify([hash, state, path]);
-  return `${crc32(body).toString(16)} ${body}\n`;
-}
-
-function parseLine(line: string): Entry | undefined {
-  const space = line.indexOf(" ");
-  const body = line.slice(space + 1);
-  if (space < 0 || crc32(body).toString(16) !== line.slice(0, space)) return undefined;
-  const [hash, state, path] = JSON.parse(body) as [string, string, string];
-  return { path, state, hash };
 }

@@ -1,38 +1,14 @@
 import { randomBytes } from "node:crypto";
 import { type FileHandle, open, readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import {
-  decodeKeyEntry,
-  encodeKeyEntry,
-  type KeyEntry,
-  keyEntryBytes,
-  type RecordLayout,
-  recordChecksum,
-} from "./record.ts";
+import { encodeKeyEntry, keyEntryBytes, type RecordLayout, recordChecksum } from "./record.ts";
+import type { PackRecord, RecordIndex } from "./record-index.ts";
 
-/**
+/*
  * A pack is two files that one process appends to and any may read: `<id>.pack`, records of one size, and `<id>.keys`, one entry a
  * record in the same order. The entry is written after its record: what a kill leaves half-written has no entry, or an entry whose
  * own checksum fails, and counts as absent.
  */
-export interface PackRecord extends KeyEntry {
-  readonly packId: string;
-  readonly position: number;
-}
-
-/** Records by the key of their sample, of which a cache may hold several. */
-export type RecordIndex = Map<string, readonly PackRecord[]>;
-
-export function addRecord(records: RecordIndex, record: PackRecord): void {
-  records.set(record.sampleKey, [...(records.get(record.sampleKey) ?? []), record]);
-}
-
-/** Removes one record of a sample; the sample is gone with its last. */
-export function removeRecord(records: RecordIndex, record: PackRecord): void {
-  const others = (records.get(record.sampleKey) ?? []).filter((other) => other !== record);
-  if (others.length > 0) records.set(record.sampleKey, others);
-  else records.delete(record.sampleKey);
-}
 
 export interface PackWriter {
   readonly id: string;
@@ -71,25 +47,32 @@ export async function createPack(folder: string, layout: RecordLayout): Promise<
   };
 }
 
-/** Returns the whole records of every pack in `folder` beyond those that `seen` counts, which is brought up to date. */
-export async function newRecords(
+/**
+ * Adds to `records` the whole records of every pack in `folder` but those that `seen` counts, which is brought up to date, and those of the
+ * pack that this process writes. @throws the system's error if the folder cannot be listed.
+ */
+export async function addNewRecords(
   folder: string,
   layout: RecordLayout,
-  seen: Map<string, number>,
-): Promise<PackRecord[]> {
+  {
+    records,
+    seen,
+    written,
+  }: { records: RecordIndex; seen: Map<string, number>; written?: string | undefined },
+): Promise<void> {
   const names = await readdir(folder);
   const ids = names.filter((name) => name.endsWith(".keys")).map((name) => name.slice(0, -".keys".length));
-  const found = await Promise.all(ids.sort().map((id) => newRecordsOf(folder, id, layout, seen)));
-  return found.flat();
+  const others = ids.filter((id) => id !== written).sort();
+  const entries = await Promise.all(others.map((id) => wholeEntries(folder, id, layout)));
+  for (const [index, id] of others.entries()) {
+    const [from, own] = [seen.get(id) ?? 0, entries[index] ?? Buffer.alloc(0)];
+    records.addEntries(id, own.subarray(from * keyEntryBytes), from);
+    seen.set(id, Math.max(from, own.length / keyEntryBytes));
+  }
 }
 
-async function newRecordsOf(
-  folder: string,
-  id: string,
-  layout: RecordLayout,
-  seen: Map<string, number>,
-): Promise<PackRecord[]> {
-  const from = seen.get(id) ?? 0;
+/** Returns the key entries of a pack that have all of their bytes, and whose records do. */
+async function wholeEntries(folder: string, id: string, layout: RecordLayout): Promise<Buffer> {
   // Keys first: records that are written meanwhile make the pack longer, never shorter.
   const bytes = await readFile(keysPath(folder, id)).catch(() => Buffer.alloc(0));
   const size = await stat(packPath(folder, id)).then(
@@ -97,13 +80,7 @@ async function newRecordsOf(
     () => 0,
   );
   const whole = Math.min(Math.floor(bytes.length / keyEntryBytes), Math.floor(size / layout.bytes));
-  const records: PackRecord[] = [];
-  for (let position = from; position < whole; position++) {
-    const entry = decodeKeyEntry(bytes.subarray(position * keyEntryBytes, (position + 1) * keyEntryBytes));
-    if (entry) records.push({ ...entry, packId: id, position });
-  }
-  seen.set(id, Math.max(from, whole));
-  return records;
+  return bytes.subarray(0, whole * keyEntryBytes);
 }
 
 export interface PackReader {

@@ -1,7 +1,7 @@
 /** Reads many records in the order in which they are stored. */
 import { forEachAtOnce } from "../../storage/at-once.ts";
-import type { PackRecord } from "./pack.ts";
 import { type RecordLayout, recordChecksum, recordTarget } from "./record.ts";
+import type { RecordIndex } from "./record-index.ts";
 
 export interface PlacedReading {
   /** Returns the bytes from `from` to `to` (exclusive) of a pack's records, fewer where it ends; null where it cannot be read. */
@@ -11,62 +11,50 @@ export interface PlacedReading {
   /** Bytes between two records that are sooner read than skipped. */
   readonly gapBytes: number;
   readonly atOnce: number;
-  /** Takes a record out of those of its key; called for each that is damaged or gone. */
-  readonly forget: (record: PackRecord) => void;
+  /** Takes a record out of the index, by its number; called for each that is damaged or gone. */
+  readonly forget: (number: number) => void;
 }
 
 /**
  * Reads the records of keys pack by pack, neighbors together, and hands the values of each to `take` with the position of its key. The
  * arrays are filled again for the next record. Where a record is damaged, the next one of its key is read.
  *
- * @param records The records of each key.
  * @returns The positions of the keys whose records are all damaged, or that have none, in order.
  */
 export async function readRecords(
   sampleKeys: readonly string[],
-  records: ReadonlyMap<string, readonly PackRecord[]>,
+  records: RecordIndex,
   layout: RecordLayout,
   reading: PlacedReading,
   take: (index: number, arrays: readonly Float32Array[]) => void,
 ): Promise<readonly number[]> {
   const absent: number[] = [];
-  let left: readonly number[] = sampleKeys.map((_, index) => index);
+  let left: readonly number[] = [...sampleKeys.keys()];
   while (left.length > 0) {
-    const wanted = wantedRecords(sampleKeys, left, records, absent);
-    const damaged = await readPlaced(wanted, layout, reading, take);
-    for (const { record } of damaged) reading.forget(record);
-    left = damaged.flatMap(({ indices }) => indices);
+    const wanted: WantedRecord[] = [];
+    for (const index of left) {
+      const number = records.first(sampleKeys[index] ?? "");
+      if (number < 0) absent.push(index);
+      else wanted.push({ number, index });
+    }
+    const damaged = await readPlaced(wanted, sampleKeys, records, layout, reading, take);
+    for (const number of new Set(damaged.map((each) => each.number))) reading.forget(number);
+    left = damaged.map(({ index }) => index);
   }
   return absent.sort((one, other) => one - other);
 }
 
-/** A record to read, and the positions of its key among those that were asked for. */
+/** The number of a record to read, and the position of its key among those that were asked for. */
 interface WantedRecord {
-  readonly record: PackRecord;
-  readonly indices: readonly number[];
-}
-
-/** Returns the first record of each key in some positions; positions of keys that have none go to `absent`. */
-function wantedRecords(
-  sampleKeys: readonly string[],
-  positions: readonly number[],
-  records: ReadonlyMap<string, readonly PackRecord[]>,
-  absent: number[],
-): readonly WantedRecord[] {
-  const wanted = new Map<PackRecord, number[]>();
-  for (const index of positions) {
-    const [record] = records.get(sampleKeys[index] ?? "") ?? [];
-    const indices = record && wanted.get(record);
-    if (!record) absent.push(index);
-    else if (indices) indices.push(index);
-    else wanted.set(record, [index]);
-  }
-  return [...wanted].map(([record, indices]) => ({ record, indices }));
+  readonly number: number;
+  readonly index: number;
 }
 
 /** Reads records in their places. Returns those that are damaged or gone. */
 async function readPlaced(
   wanted: readonly WantedRecord[],
+  sampleKeys: readonly string[],
+  records: RecordIndex,
   layout: RecordLayout,
   reading: PlacedReading,
   take: (index: number, arrays: readonly Float32Array[]) => void,
@@ -74,22 +62,28 @@ async function readPlaced(
   const values = layout.counts.map((count) => new Float32Array(count));
   const target = recordTarget(layout, values);
   const damaged: WantedRecord[] = [];
-  await forEachAtOnce(runsOf(wanted, layout, reading), reading.atOnce, async (run) => {
-    const from = run.from * layout.bytes;
-    const bytes = await reading.fetch(run.packId, from, run.to * layout.bytes);
+  await forEachAtOnce(runsOf(wanted, records, layout, reading), reading.atOnce, async (run) => {
+    const start = run.from * layout.bytes;
+    const bytes = await reading.fetch(run.packId, start, run.to * layout.bytes);
     for (const each of run.records) {
-      const at = each.record.position * layout.bytes - from;
-      if (bytes && fill(target.parts, bytes.subarray(at, at + layout.bytes), each.record)) {
+      const at = records.positionOf(each.number) * layout.bytes - start;
+      const own = bytes?.subarray(at, at + layout.bytes);
+      const key = sampleKeys[each.index] ?? "";
+      if (
+        own &&
+        fill(target.parts, own) &&
+        recordChecksum(key, target.parts) === records.checksumOf(each.number)
+      ) {
         target.finish();
-        for (const index of each.indices) take(index, values);
+        take(each.index, values);
       } else damaged.push(each);
     }
   });
   return damaged;
 }
 
-/** Copies a record's bytes. Returns false if they are not those that were written. */
-function fill(parts: readonly Uint8Array[], bytes: Uint8Array, record: PackRecord): boolean {
+/** Copies a record's bytes. Returns false if there are too few. */
+function fill(parts: readonly Uint8Array[], bytes: Uint8Array): boolean {
   let at = 0;
   for (const part of parts) {
     const own = bytes.subarray(at, at + part.length);
@@ -97,7 +91,7 @@ function fill(parts: readonly Uint8Array[], bytes: Uint8Array, record: PackRecor
     part.set(own);
     at += part.length;
   }
-  return recordChecksum(record.sampleKey, parts) === record.checksum;
+  return true;
 }
 
 /** Neighbors in a pack, which are read together. */
@@ -111,24 +105,32 @@ interface Run {
 
 function runsOf(
   wanted: readonly WantedRecord[],
+  index: RecordIndex,
   { bytes }: RecordLayout,
   { runBytes, gapBytes }: PlacedReading,
 ): readonly Run[] {
-  const inPlace = [...wanted].sort(({ record: one }, { record: other }) =>
-    one.packId === other.packId ? one.position - other.position : one.packId < other.packId ? -1 : 1,
+  const inPlace = [...wanted].sort(
+    ({ number: one }, { number: other }) =>
+      index.packOf(one) - index.packOf(other) || index.positionOf(one) - index.positionOf(other),
   );
   const runs: Run[] = [];
+  let pack = -1;
   for (const each of inPlace) {
-    const { packId, position } = each.record;
+    const position = index.positionOf(each.number);
     const last = runs.at(-1);
     const isNear =
-      last?.packId === packId &&
+      index.packOf(each.number) === pack &&
+      last !== undefined &&
       (position - last.to) * bytes <= gapBytes &&
       (position + 1 - last.from) * bytes <= runBytes;
-    if (last && isNear) {
+    if (isNear) {
       last.records.push(each);
-      last.to = position + 1;
-    } else runs.push({ packId, from: position, to: position + 1, records: [each] });
+      last.to = Math.max(last.to, position + 1);
+    } else {
+      pack = index.packOf(each.number);
+      const { packId } = index.recordAt(each.number);
+      runs.push({ packId, from: position, to: position + 1, records: [each] });
+    }
   }
   return runs;
 }

@@ -78,10 +78,19 @@ export function encodeKeyEntry({ sampleKey, checksum }: KeyEntry): Buffer {
   return entry;
 }
 
+/** Returns the checksum of the record whose entry is at `at`. */
+export function entryChecksum(entries: Buffer, at: number): number {
+  return entries.readUInt32LE(at + 32);
+}
+
+/** Returns whether the entry at `at` is what was written. */
+export function isWholeEntry(entries: Buffer, at: number): boolean {
+  return crc32(entries.subarray(at, at + 36)) === entries.readUInt32LE(at + 36);
+}
+
 /** Returns the entry, undefined if it is not whole. */
 export function decodeKeyEntry(entry: Buffer): KeyEntry | undefined {
-  if (entry.length < keyEntryBytes || crc32(entry.subarray(0, 36)) !== entry.readUInt32LE(36))
-    return undefined;
+  if (entry.length < keyEntryBytes || !isWholeEntry(entry, 0)) return undefined;
   return { sampleKey: entry.toString("hex", 0, 32), checksum: entry.readUInt32LE(32) };
 }
 

@@ -8,7 +8,7 @@ import {
   utimesSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { beforeAll, expect, test, vi } from "vitest";
 import type * as content from "../../../src/data/file-bytes.ts";
@@ -90,27 +90,59 @@ test("a file written just now is read every time: its next change may leave no t
   expect((await hashesOf(index, ["new.jpg"])).read).toBe(1);
 });
 
-test("half a line, garbage and a changed digit cost a read, never a wrong hash", async () => {
+test("half a segment, garbage and a changed bit cost a read, never a wrong hash", async () => {
+  const index = join(newDirectory(), "files.index");
+  const one = await hashesOf(index, ["a.jpg"]);
+  const [first, two] = [readFileSync(index), await hashesOf(index, ["b.jpg", "renamed.jpg"])];
+  const second = readFileSync(index).subarray(first.length);
+  const hashes = [...one.hashes, ...two.hashes];
+  const files = ["a.jpg", "b.jpg", "renamed.jpg"];
+  for (let at = 0; at < first.length; at++) {
+    const changed = Buffer.from(first);
+    changed[at] = (changed[at] ?? 0) ^ (1 << (at % 8));
+    writeFileSync(index, Buffer.concat([Buffer.from("garbage\nKFINDX"), changed, second]));
+    reads.paths.length = 0;
+    const damaged = await openFileIndex(index);
+    expect(await Promise.all(files.map((name) => damaged.hashOf(join(folder, name))))).toEqual(hashes);
+    expect(reads.paths).toEqual([join(folder, "a.jpg")]);
+  }
+  writeFileSync(index, Buffer.concat([first, second.subarray(0, -1)]));
+  expect(await hashesOf(index, files)).toEqual({ hashes, read: 2 });
+  expect(await hashesOf(index, files)).toEqual({ hashes, read: 0 });
+});
+
+test("an index of many segments is rewritten as one, and still right", async () => {
   const index = join(newDirectory(), "files.index");
   const { hashes } = await hashesOf(index, ["a.jpg", "b.jpg"]);
-  const text = readFileSync(index, "utf8");
-  const [first, second] = text.split("\n") as [string, string];
-  writeFileSync(
-    index,
-    `${first.replace(/"([0-9a-f])/, (_, digit) => `"${digit === "0" ? "1" : "0"}`)}\n\0garbage\n{}\n${second.slice(0, -4)}`,
-  );
-  expect(await hashesOf(index, ["a.jpg", "b.jpg"])).toEqual({ hashes, read: 2 });
+  const segment = readFileSync(index);
+  for (let round = 0; round < 60; round++) appendFileSync(index, segment);
+  expect(await hashesOf(index, ["a.jpg", "b.jpg"])).toEqual({ hashes, read: 0 });
+  expect(readFileSync(index)).toEqual(segment);
   expect(await hashesOf(index, ["a.jpg", "b.jpg"])).toEqual({ hashes, read: 0 });
 });
 
-test("an index of mostly stale lines is rewritten, and still right", async () => {
-  const index = join(newDirectory(), "files.index");
-  const { hashes } = await hashesOf(index, ["a.jpg", "b.jpg"]);
-  const text = readFileSync(index, "utf8");
-  for (let round = 0; round < 600; round++) appendFileSync(index, text);
-  expect(await hashesOf(index, ["a.jpg", "b.jpg"])).toEqual({ hashes, read: 0 });
-  expect(readFileSync(index, "utf8").split("\n")).toHaveLength(3);
-  expect(await hashesOf(index, ["a.jpg", "b.jpg"])).toEqual({ hashes, read: 0 });
+test("the size of a file is what it was when a run asked for its hash, and that of others what it is", async () => {
+  const path = join(newDirectory(), "files.index");
+  await hashesOf(path, ["a.jpg"]);
+  const run = (await openFileIndex(path)).forRun();
+  const [known, other] = [join(folder, "a.jpg"), join(folder, "b.jpg")];
+  await run.hashOf(known);
+  expect([run.sizeOf(known), run.sizeOf(other)]).toEqual([statSync(known).size, statSync(other).size]);
+  expect(run.sizeOf(join(folder, "none.jpg"))).toBeUndefined();
+});
+
+test("a file is known by its absolute path, however it is asked for", async () => {
+  const path = join(newDirectory(), "files.index");
+  await hashesOf(path, ["a.jpg"]);
+  reads.paths.length = 0;
+  const index = await openFileIndex(path);
+  const ways = [
+    relative(process.cwd(), join(folder, "a.jpg")),
+    `${folder}/none/../a.jpg`,
+    `${folder}//./a.jpg`,
+  ];
+  for (const way of ways) expect(await index.hashOf(way)).toBe(sha256("bytes of a.jpg"));
+  expect(reads.paths).toEqual([]);
 });
 
 test("an index that cannot be written fails nothing; a file that is not there does", async () => {
@@ -125,8 +157,8 @@ test("to one run a file is what it was when it was first asked for, to the next 
   const path = join(newDirectory(), "changed.jpg");
   writeFileSync(path, "before");
   const [run, next] = [index.forRun(), index.forRun()];
-  expect(await run(path)).toBe(sha256("before"));
+  expect(await run.hashOf(path)).toBe(sha256("before"));
   writeFileSync(path, "afterwards");
-  expect(await run(path)).toBe(sha256("before"));
-  expect(await next(path)).toBe(sha256("afterwards"));
+  expect(await run.hashOf(path)).toBe(sha256("before"));
+  expect(await next.hashOf(path)).toBe(sha256("afterwards"));
 });
