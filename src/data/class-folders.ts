@@ -120,8 +120,7 @@ async function listClasses(
   lister: Lister,
 ): Promise<readonly ListedClass[] | undefined> {
   return (
-    folders &&
-    Promise.all(folders.map(async ({ name, path }) => ({ name, tree: await lister.tree(path) })))
+    folders && Promise.all(folders.map(async ({ name, path }) => ({ name, tree: await lister.tree(path) })))
   );
 }
 

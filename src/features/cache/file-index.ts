@@ -1,18 +1,9 @@
-<<<<<<< HEAD
-import { type BigIntStats, statSync } from "node:fs";
-import { open, readFile, rename, stat, writeFile } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
-import { crc32 } from "node:zlib";
-import { findObject, knownObject } from "../../data/bucket-files.ts";
-import { contentHash } from "../../data/file-bytes.ts";
-import { makeFolder } from "../../formats/make-folder.ts";
-=======
 import { statSync } from "node:fs";
-import { mkdir, open, readFile, rename, writeFile } from "node:fs/promises";
+import { open, readFile, rename, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { findObject, knownObject } from "../../data/bucket-files.ts";
 import { contentHash, type HashFile } from "../../data/file-bytes.ts";
->>>>>>> e351327 (The index of files and of records are typed arrays; known hashes take no promise)
+import { makeFolder } from "../../formats/make-folder.ts";
 import { isBucketAddress, pathIn } from "../../storage/address.ts";
 import { bucketSegments, type SharedSegments } from "./bucket-segments.ts";
 import { localFolderOf } from "./cache-directory.ts";
@@ -180,16 +171,10 @@ export async function openFileIndex(path: string, shared?: SharedSegments): Prom
       const entries = shared ? fresh.splice(0) : [...fresh.splice(0), ...objects];
       if (entries.length === 0 && !isLong) return;
       try {
-<<<<<<< HEAD
         makeFolder(dirname(path));
-        if (stale) await rewrite(path, [...entries.values()]);
-        else await append(path, fresh.splice(0), endsInsideLine);
-=======
-        await mkdir(dirname(path), { recursive: true });
         const added = [...found.values()].filter((each) => !shared || !isBucketAddress(each.path));
         if (isLong) await rewrite(path, [...latestEntries(own), ...added]);
         else await append(path, entries);
->>>>>>> e351327 (The index of files and of records are typed arrays; known hashes take no promise)
       } catch {
         // The next run reads the files again.
       }
