@@ -1,7 +1,8 @@
-"""One fine-tuning job of real Keras: keras_job.py MODEL PHOTOS CUT EPOCHS BATCH {fit|features}. Prints its figures as JSON.
+"""One fine-tuning job of real Keras: keras_job.py MODEL PHOTOS CUT EPOCHS BATCH {fit|features} [PREPROCESS]. Prints its figures as JSON.
 
 fit: tf.data with cache and prefetch, everything before CUT frozen, model.fit. features: predict the layer before the head once,
-then train the head alone. Pictures as `finetune` takes them: bilinear to 224x224, caffe mode.
+then train the head alone. Images as `finetune` takes them: bilinear to the model's size, preprocessed by the mode (caffe, tf, torch,
+none; caffe by default).
 """
 
 import pathlib
@@ -12,17 +13,20 @@ import tensorflow as tf
 from keras_clock import Clock, print_figures
 
 path, photos, cut, epochs, batch, kind = sys.argv[1:7]
+preprocess = sys.argv[7] if len(sys.argv) > 7 else "caffe"
 epochs, batch = int(epochs), int(batch)
 classes = sorted(folder.name for folder in (pathlib.Path(photos) / "train").iterdir())
 
 
 def read(name, label):
     image = tf.io.decode_image(tf.io.read_file(name), channels=3, expand_animations=False)
-    image = tf.image.resize(image, (224, 224))
-    return keras.applications.imagenet_utils.preprocess_input(image, mode="caffe"), label
+    image = tf.image.resize(image, model.input_shape[1:3])
+    if preprocess != "none":
+        image = keras.applications.imagenet_utils.preprocess_input(image, mode=preprocess)
+    return image, label
 
 
-def pictures(split):
+def listed(split):
     names, labels = [], []
     for label, folder in enumerate(classes):
         for name in sorted((pathlib.Path(photos) / split / folder).iterdir()):
@@ -32,7 +36,7 @@ def pictures(split):
 
 
 def batches(split, shuffled):
-    names, count = pictures(split)
+    names, count = listed(split)
     data = names.map(read, num_parallel_calls=tf.data.AUTOTUNE).apply(tf.data.experimental.ignore_errors()).cache()
     if shuffled:
         data = data.shuffle(count, seed=0)

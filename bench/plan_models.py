@@ -1,4 +1,4 @@
-"""Writes networks with random weights into a folder: MODELS_FOLDER NAME..."""
+"""Writes networks with random weights into a folder: MODELS_FOLDER NAME[:SIZE]... where SIZE is the side of an image."""
 
 import os
 import sys
@@ -9,8 +9,30 @@ folder, *names = sys.argv[1:]
 keras.utils.set_random_seed(0)
 
 
-def images(name):
-    return getattr(keras.applications, name)(weights=None, classes=10)
+def images(name, size):
+    return getattr(keras.applications, name)(weights=None, classes=10, input_shape=(size, size, 3))
+
+
+def vision_transformer(size, patch=16, width=192, heads=3, depth=12):
+    """The tiny ViT: patches, blocks of attention and two Dense layers, the mean over the tokens."""
+    inputs = keras.Input((size, size, 3))
+    x = keras.layers.Rescaling(1 / 127.5, -1)(inputs)
+    x = keras.layers.Conv2D(width, patch, strides=patch, name="patches")(x)
+    tokens = (size // patch) ** 2
+    x = keras.layers.Reshape((tokens, width))(x)
+    # A projection whose bias differs from token to token is an embedding of positions.
+    x = keras.layers.EinsumDense("btc,cd->btd", (tokens, width), bias_axes="td", name="positions")(x)
+    for block in range(depth):
+        y = keras.layers.LayerNormalization(epsilon=1e-6, name=f"block{block}_norm1")(x)
+        y = keras.layers.MultiHeadAttention(heads, width // heads, name=f"block{block}_attention")(y, y)
+        x = keras.layers.Add(name=f"block{block}_add1")([x, y])
+        y = keras.layers.LayerNormalization(epsilon=1e-6, name=f"block{block}_norm2")(x)
+        y = keras.layers.Dense(4 * width, activation="gelu", name=f"block{block}_dense1")(y)
+        y = keras.layers.Dense(width, name=f"block{block}_dense2")(y)
+        x = keras.layers.Add(name=f"block{block}_add2")([x, y])
+    x = keras.layers.LayerNormalization(epsilon=1e-6, name="norm")(x)
+    x = keras.layers.GlobalAveragePooling1D(name="pool")(x)
+    return keras.Model(inputs, keras.layers.Dense(10, activation="softmax", name="predictions")(x))
 
 
 def recurrent():
@@ -25,6 +47,11 @@ def recurrent():
     return keras.Model(text, keras.layers.Dense(10, activation="softmax", name="predictions")(x))
 
 
-for name in names:
-    model = recurrent() if name == "Recurrent" else images(name)
+for asked in names:
+    name, _, given = asked.partition(":")
+    size = int(given or 224)
+    if name == "Recurrent":
+        model = recurrent()
+    else:
+        model = vision_transformer(size) if name == "VisionTransformer" else images(name, size)
     model.save(os.path.join(folder, f"{name}.keras"))
