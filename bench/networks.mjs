@@ -1,8 +1,8 @@
 /**
- * Fine-tuning of several networks beside Keras: `npm run bench:networks -- [--only NAME] [--cut head|stage|none] [--rounds 1]
- * [--folder DIR] [--anew]`. Each round runs every job of a row once, whole processes in turn, and is kept in bench/networks-runs.json;
- * bench/NETWORKS.md is made of all of them, so rows can be measured one at a time. `--anew` forgets what those rows have; `--rounds 0` makes the
- * page again. `--folder` keeps the models and images between calls.
+ * Fine-tuning of several networks beside Keras: `npm run bench:networks -- [--only NAME] [--cut head|stage|none] [--runs 3]
+ * [--seconds 55] [--folder DIR] [--anew]`. Whole processes in turn, each kept in bench/networks-runs.json; bench/NETWORKS.md is made of all
+ * of them, so rows can be measured one at a time, until every job of a row has `--runs` runs or `--seconds` are over. `--anew` forgets what
+ * those rows have; `--runs 0` makes the page again. `--folder` keeps the models and images between calls.
  */
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
@@ -14,110 +14,126 @@ import { median, python, ratio, run, table } from "./side-by-side.mjs";
 
 const normalized = ["follow", "inference"];
 const networks = {
-  MobileNetV2: { size: 224, stage: "block_13", preprocess: "tf", modes: normalized },
-  EfficientNetB0: { size: 224, stage: "block6", preprocess: "none", modes: normalized },
-  DenseNet121: { size: 160, stage: "conv5", preprocess: "torch", modes: normalized },
-  ConvNeXtTiny: { size: 160, stage: "convnext_tiny_stage_3", preprocess: "none", modes: ["inference"] },
-  VisionTransformer: { size: 160, stage: "block11", preprocess: "none", modes: ["inference"] },
+  MobileNetV2: { stage: "block_13", preprocess: "tf", modes: normalized },
+  EfficientNetB0: { stage: "block6", preprocess: "none", modes: normalized },
+  DenseNet121: { stage: "conv5", preprocess: "torch", modes: normalized },
+  ConvNeXtTiny: { stage: "convnext_tiny_stage_3", preprocess: "none", modes: ["inference"] },
+  VisionTransformer: { stage: "block11", preprocess: "none", modes: ["inference"] },
 };
 const cuts = ["head", "stage", "none"];
-const [train, val, epochs] = [64, 32, 3];
+const [size, train, val, epochs] = [160, 64, 32, 3];
 const runsFile = "bench/networks-runs.json";
 
 const { values } = parseArgs({
   options: {
     only: { type: "string", default: Object.keys(networks).join() },
     cut: { type: "string", default: cuts.join() },
-    rounds: { type: "string", default: "1" },
+    runs: { type: "string", default: "3" },
+    seconds: { type: "string", default: "Infinity" },
     folder: { type: "string" },
     anew: { type: "boolean", default: false },
   },
 });
+const began = performance.now();
 const folder = values.folder ?? mkdtempSync(join(tmpdir(), "bench-networks-"));
-const rounds = existsSync(runsFile) ? JSON.parse(readFileSync(runsFile, "utf8")) : {};
+/** The runs of each job, by the names of the row and the job. */
+const rows = existsSync(runsFile) ? JSON.parse(readFileSync(runsFile, "utf8")) : {};
 
 for (const name of values.only.split(",")) {
-  for (const cut of values.cut.split(",")) {
-    const row = `${name} ${cut}`;
-    if (values.anew) delete rounds[row];
-    for (let round = 0; round < Number(values.rounds); round++) {
-      rounds[row] = [...(rounds[row] ?? []), await measured(name, cut)];
-      keep();
-    }
-  }
+  for (const cut of values.cut.split(",")) await measure(name, cut);
 }
 if (!values.folder) rmSync(folder, { recursive: true });
 const page = written();
 writeFileSync("bench/NETWORKS.md", page);
 process.stdout.write(page);
 
-/** Runs every job of a row once. Returns the figures of each by its name. */
-async function measured(name, cut) {
-  const { size, stage, preprocess, modes } = networks[name];
+/** Runs the jobs of a row in turn, the one with the fewest runs first. */
+async function measure(name, cut) {
+  const row = `${name} ${cut}`;
+  if (values.anew) delete rows[row];
+  const jobs = await jobsOf(name, cut);
+  const runs = rows[row] ?? Object.fromEntries(Object.keys(jobs).map((job) => [job, []]));
+  for (;;) {
+    const job = Object.keys(jobs).reduce((least, other) =>
+      runs[other].length < runs[least].length ? other : least,
+    );
+    if (runs[job].length >= Number(values.runs) || !fits(runs[job])) return;
+    const { loss: _, ...figures } = jobs[job]();
+    runs[job].push(figures);
+    rows[row] = runs;
+    keep();
+    process.stderr.write(`${row}, ${job}: ${JSON.stringify(figures)}\n`);
+  }
+}
+
+/** Returns the jobs of a row by name: ours by their mode of normalizations, and Keras's. */
+async function jobsOf(name, cut) {
+  const { stage, preprocess, modes } = networks[name];
   const model = join(folder, `${name}.keras`);
-  const photos = join(folder, `photos-${size}`);
+  const photos = join(folder, "photos");
   mkdirSync(folder, { recursive: true });
   if (!existsSync(model)) run(python, ["bench/plan_models.py", folder, `${name}:${size}`]);
   if (!existsSync(photos)) await makeData({ unit: "image", size }, { train, val }, photos);
   const job = { model, photos, cut: cut === "stage" ? stage : cut, epochs, preprocess };
-  const figures = {};
-  for (const bnMode of cut === "head" ? ["inference"] : modes) figures[bnMode] = ours({ ...job, bnMode });
-  const { loss: _, ...keras } = kerasJob(job, "fit");
-  return { ...figures, keras };
+  return {
+    ...Object.fromEntries(modesAt(cut, modes).map((bnMode) => [bnMode, () => ours({ ...job, bnMode })])),
+    keras: () => kerasJob(job, "fit"),
+  };
 }
 
-/** Writes all rounds, one a line, numbers with four digits. */
+/** Returns the modes that differ: what is frozen uses stored statistics under all of them. */
+function modesAt(cut, modes) {
+  return cut === "head" ? ["inference"] : modes;
+}
+
+/** Returns true if one more run of a job is likely to end in time. */
+function fits(runs) {
+  const likely = Math.max(0, ...runs.map(({ wholeSeconds }) => wholeSeconds));
+  return (performance.now() - began) / 1000 + likely < Number(values.seconds);
+}
+
+/** Writes all runs, one a line, numbers with four digits. */
 function keep() {
   const rounded = (_, value) => (typeof value === "number" ? Number(value.toPrecision(4)) : value);
-  const rows = Object.entries(rounds).map(([row, own]) => {
-    const lines = own.map((round) => `    ${JSON.stringify(round, rounded)}`);
-    return `  ${JSON.stringify(row)}: [\n${lines.join(",\n")}\n  ]`;
+  const list = (runs) => runs.map((one) => `\n      ${JSON.stringify(one, rounded)}`).join(",");
+  const text = Object.entries(rows).map(([row, jobs]) => {
+    const lines = Object.entries(jobs).map(([job, runs]) => `    "${job}": [${list(runs)}\n    ]`);
+    return `  "${row}": {\n${lines.join(",\n")}\n  }`;
   });
-  writeFileSync(runsFile, `{\n${rows.join(",\n")}\n}\n`);
+  writeFileSync(runsFile, `{\n${text.join(",\n")}\n}\n`);
+}
+
+function lines(name, cut) {
+  const { stage, modes } = networks[name];
+  const { keras = [], ...mine } = rows[`${name} ${cut}`] ?? {};
+  const later = ({ epochs: seconds }) => seconds.slice(1);
+  return modesAt(cut, modes)
+    .filter((mode) => keras.length > 0 && mine[mode]?.length > 0)
+    .map((mode) => [
+      ...[name, cut === "stage" ? stage : cut, cut !== "head" && modes.length > 1 ? mode : ""],
+      ratio(mine[mode], keras, later),
+      `${median(keras.flatMap(later)).toFixed(2)} s`,
+      ratio(mine[mode], keras, ({ wholeSeconds }) => wholeSeconds),
+      ratio(mine[mode], keras, ({ peakBytes }) => peakBytes),
+      `${mine[mode].length}, ${keras.length}`,
+      `${Math.round(100 * median([...mine[mode], ...keras].map(({ othersShare }) => othersShare)))} %`,
+    ]);
 }
 
 function written() {
-  const rows = Object.entries(networks).flatMap(([name, { size, stage, modes }]) =>
-    cuts.flatMap((cut) => {
-      const own = rounds[`${name} ${cut}`] ?? [];
-      return (cut === "head" ? ["inference"] : modes)
-        .filter(() => own.length > 0)
-        .map((mode) => {
-          const [mine, theirs] = [own.map((round) => round[mode]), own.map((round) => round.keras)];
-          return [
-            ...[
-              `${name}, ${size}`,
-              cut === "stage" ? stage : cut,
-              modes.length > 1 && cut !== "head" ? mode : "",
-            ],
-            ratio(mine, theirs, ({ epochs: seconds }) => seconds.slice(1)),
-            `${median(theirs.flatMap(({ epochs: seconds }) => seconds.slice(1))).toFixed(2)} s`,
-            ratio(mine, theirs, ({ wholeSeconds }) => wholeSeconds),
-            ratio(mine, theirs, ({ peakBytes }) => peakBytes),
-            `${own.length}`,
-            `${Math.round(100 * median([...mine, ...theirs].map(({ othersShare }) => othersShare)))} %`,
-          ];
-        });
-    }),
-  );
-  const head = [
-    "network, side of an image",
-    "trained from",
-    "our `--bn-mode`",
-    "epoch",
-    "Keras's epoch",
-    "whole job",
-  ];
+  const figures = ["epoch", "Keras's epoch", "whole job", "peak memory", "runs", "others"];
+  const head = ["network", "trained from", "our `--bn-mode`", ...figures];
+  const all = Object.keys(networks).flatMap((name) => cuts.flatMap((cut) => lines(name, cut)));
   return `# Networks, ours over Keras's
 
 Made by \`npm run bench:networks\` on ${availableParallelism()} cores: whole processes, ours and Keras's (3.15, TensorFlow) in turn; ratios of medians, below 1 where
-we take less. The native engine, float32; networks with random weights, ${train} + ${val} made-up photos, ${epochs} epochs, batch 32, Adam. The large networks
-see 160 × 160 pixels, so that a round takes less than a minute. "epoch" is the seconds of an epoch after the first, validation included, beside it
-Keras's own; "whole job" from the start of the process to its end (ours writes the model and proves what is frozen, Keras writes nothing); "peak
-memory" the largest resident size. Keras decodes once, with \`tf.data\`'s \`cache\` and \`prefetch\`, and runs \`fit\`. VisionTransformer is the tiny ViT:
-12 blocks of MultiHeadAttention and LayerNormalization, 192 wide, patches of 16. \`follow\` does what Keras's \`fit\` does, batch statistics past the
-cut; \`inference\` is our default. "others" is the share of the machine that other processes took during the jobs.
+we take less. The native engine, float32; networks with random weights at ${size} × ${size} pixels, so that two jobs take less than a minute; ${train} + ${val}
+made-up photos, ${epochs} epochs, batch 32, Adam. "epoch" is the seconds of an epoch after the first, validation included, beside it Keras's own;
+"whole job" from the start of the process to its end (ours writes the model and proves what is frozen, Keras writes nothing); "peak memory" the
+largest resident size; "runs" counts ours and Keras's; "others" is the share of the machine that other processes took meanwhile. Keras decodes once,
+with \`tf.data\`'s \`cache\` and \`prefetch\`, and runs \`fit\`. VisionTransformer is the tiny ViT: 12 blocks of MultiHeadAttention and
+LayerNormalization, 192 wide, patches of 16. \`follow\` does what Keras's \`fit\` does, batch statistics past the cut; \`inference\` is our default.
 
-${table([...head, "peak memory", "rounds", "others"], rows)}
+${table(head, all)}
 `;
 }

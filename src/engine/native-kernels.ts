@@ -1,6 +1,8 @@
 /** @file Kernels that tfjs-node lacks or implements incorrectly, called with all attributes that TensorFlow knows. */
 
 import { sizeAt } from "../tensor.ts";
+import type { FilterGradientAttributes } from "./depthwise-filter-gradient.ts";
+import { fastColumns, filterGradientByColumns } from "./depthwise-filter-gradient.ts";
 import type { Tensors } from "./kernels/own-kernel.ts";
 import { attribute } from "./kernels/own-kernel.ts";
 import type { NativeBackend, OpAttribute } from "./native-engine.ts";
@@ -33,6 +35,13 @@ const largeProduct = 2 ** 21;
 export function registerNativeKernels(): void {
   replace("BatchMatMul", (backend, { a, b }: Tensors<"a" | "b">, attributes: ProductAttributes) =>
     matrixProduct(backend, a, b, attributes),
+  );
+  const filterGradient = "DepthwiseConv2dNativeBackpropFilter";
+  const original = tf.getKernel(filterGradient, nativeBackendName).kernelFunc;
+  replace(filterGradient, (backend, inputs: Tensors<"x" | "dy">, attributes: FilterGradientAttributes) =>
+    attributes.filterShape[1] <= fastColumns
+      ? (original({ inputs, attrs: { ...attributes }, backend }) as tf.Tensor)
+      : tf.tidy(() => filterGradientByColumns(backend, inputs.x, inputs.dy, attributes)),
   );
   replace("ResizeBilinearGrad", (backend, { images, dy }: ResizeInputs, attributes: ResizeAttributes) =>
     tf.tidy(() =>

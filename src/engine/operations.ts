@@ -8,6 +8,7 @@ import { sizeAt } from "../tensor.ts";
 import type { GruOutputs } from "./kernels/gru.ts";
 import type { LstmOutputs } from "./kernels/lstm.ts";
 import { run } from "./kernels/own-kernel.ts";
+import { nativeBackend } from "./native-engine.ts";
 import { tf } from "./tf.ts";
 import { runFused } from "./webgpu/fused.ts";
 
@@ -141,7 +142,8 @@ export function relu6(x: tf.Tensor): tf.Tensor {
 
 /** Computes `x * sigmoid(x)`, also called silu. */
 export function swish(x: tf.Tensor): tf.Tensor {
-  return run("Swish", { x });
+  // Elsewhere the gradient is faster if the sigmoid is kept than if it is computed again.
+  return nativeBackend() ? run("Swish", { x }) : tf.mul(x, tf.sigmoid(x));
 }
 
 /** Adds two tensors, which broadcast against each other. */

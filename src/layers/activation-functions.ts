@@ -1,6 +1,6 @@
 /** @file Keras's activation functions (`keras/src/activations/activations.py`) by name. */
 import type { Json } from "../checkpoint.ts";
-import { chosen, relu, relu6 } from "../engine/operations.ts";
+import { chosen, relu, relu6, swish } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
 import { TopologyError } from "../errors.ts";
 import { sizeAt } from "../tensor.ts";
@@ -21,8 +21,8 @@ const functions: Readonly<Record<string, ActivationFunction>> = {
   selu: (x) => tf.selu(x),
   celu: (x) => celu(x, 1),
   gelu: (x) => gelu(x, false),
-  silu,
-  swish: silu,
+  silu: swish,
+  swish,
   hard_silu: (x) => tf.mul(x, hardSigmoid(x)),
   hard_swish: (x) => tf.mul(x, hardSigmoid(x)),
   mish: (x) => tf.mul(x, tf.tanh(softplus(x))),
@@ -218,10 +218,6 @@ export function stopGradient(x: tf.Tensor): tf.Tensor {
     gradFunc: (dy: tf.Tensor) => tf.zerosLike(dy),
   }));
   return stop(x);
-}
-
-function silu(x: tf.Tensor): tf.Tensor {
-  return tf.mul(x, tf.sigmoid(x));
 }
 
 function hardSigmoid(x: tf.Tensor): tf.Tensor {

@@ -6,6 +6,7 @@ import {
   biasAdd,
   conv2d,
   conv2dBias,
+  depthwiseConv2d,
   lstm,
   relu,
   relu6,
@@ -55,6 +56,25 @@ const cases: Record<string, readonly [Operation, Operation, readonly (readonly n
           ],
         ] as const,
     ),
+  ),
+  ...Object.fromEntries(
+    (
+      [
+        ["same", 1, 5],
+        ["same", 2, 4],
+        ["valid", 2, 7],
+      ] as const
+    ).map(([padding, stride, size]) => [
+      `a depthwise convolution of ${size} columns, ${padding}, stride ${stride}`,
+      [
+        (x, w) => depthwiseConv2d(x!, w!, [stride, stride], padding),
+        (x, w) => channelByChannel(x!, w!, stride, padding),
+        [
+          [2, 9, 8, 3],
+          [size, size, 3, 2],
+        ],
+      ],
+    ]),
   ),
   "a dilated convolution with a bias": [
     (x, w, b) => conv2dBias(x!, w!, b!, [1, 1], "same", [2, 3]),
@@ -119,6 +139,20 @@ const cases: Record<string, readonly [Operation, Operation, readonly (readonly n
   ),
 };
 
+/** A depthwise convolution as a convolution for each channel. */
+function channelByChannel(
+  x: tf.Tensor,
+  filter: tf.Tensor,
+  stride: number,
+  padding: "same" | "valid",
+): tf.Tensor {
+  const filters = tf.split(filter, 3, 2);
+  const convolved = tf
+    .split(x, 3, 3)
+    .map((channel, index) => conv2d(channel, filters[index]!, [stride, stride], padding));
+  return tf.concat(convolved, 3);
+}
+
 /** An LSTM step by step, its h and c of every step side by side. */
 function lstmBySteps(
   x: tf.Tensor,
@@ -162,6 +196,21 @@ describe("an operation and its gradients equal those of its definition", () => {
         expect(farthest(gradients[0]![index]!, gradients[1]![index]!), `input ${index}`).toBeLessThan(1e-4);
       });
     }
+  });
+});
+
+describe("swish", () => {
+  it("is right far from zero, and for what is not a number", () => {
+    const x = [-1e30, -100, -88, -20, -1e-30, 0, 1e-30, 20, 88, 1e30, Number.NaN];
+    const got = swish(tf.tensor1d(x)).dataSync();
+    x.forEach((value, index) => {
+      const expected = value / (1 + Math.exp(-value));
+      if (Number.isNaN(expected)) expect(got[index]).toBeNaN();
+      else
+        expect(Math.abs(got[index]! - expected)).toBeLessThanOrEqual(
+          1e-6 * Math.max(1e-3, Math.abs(expected)),
+        );
+    });
   });
 });
 

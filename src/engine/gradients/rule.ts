@@ -174,7 +174,7 @@ export function keptShape(shape: readonly number[], axes: readonly number[]): nu
 
 /** Repeats `tensor` along its axes of size 1 to `shape`. */
 export function broadcast(tensor: tf.Tensor, shape: readonly number[]): tf.Tensor {
-  return tf.mul(tensor, tf.ones([...shape]));
+  return tf.engine().runKernel("Broadcast", { x: tensor }, { shape: [...shape] });
 }
 
 const computed = new WeakMap<object, Map<string, readonly tf.Tensor[]>>();

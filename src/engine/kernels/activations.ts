@@ -1,8 +1,9 @@
-/** @file One-pass gradients of activations, and the addition of a bias. */
+/** @file Activations and their gradients in few passes, and the addition of a bias. */
 import { sizeAt } from "../../tensor.ts";
 import { rule } from "../gradients/rule.ts";
 import type { NativeBackend } from "../native-engine.ts";
 import { tf } from "../tf.ts";
+import { oneDnnHas, unlabelled } from "./one-dnn.ts";
 import type { OwnKernel, Tensors } from "./own-kernel.ts";
 import { attribute, run } from "./own-kernel.ts";
 
@@ -37,20 +38,32 @@ export const activationKernels: readonly OwnKernel[] = [
   },
   {
     name: "Swish",
-    native: (_, { x }: Tensors<"x">) => tf.mul(x, tf.sigmoid(x)),
-    portable: ({ x }: Tensors<"x">) => tf.mul(x, tf.sigmoid(x)),
+    native: (backend, inputs: Tensors<"x">) =>
+      oneDnnHas(backend, "_MklSwish", (probe) => swishOfOneDnn(backend, probe))
+        ? swishOfOneDnn(backend, inputs.x)
+        : swish(inputs),
+    portable: swish,
     gradient: rule("Swish", {
       x: {
         reads: ["x"],
         of: ({ dy, the }) => {
-          const sigmoid = tf.sigmoid(the("x"));
-          const inner = run<tf.Tensor>("SigmoidGrad", { y: sigmoid, dy: tf.mul(dy, the("x")) });
-          return tf.add(tf.mul(dy, sigmoid), inner);
+          const x = the("x");
+          const sigmoid = tf.sigmoid(x);
+          return tf.mul(dy, tf.add(sigmoid, run<tf.Tensor>("SigmoidGrad", { y: sigmoid, dy: x })));
         },
       },
     }),
   },
 ];
+
+function swish({ x }: Tensors<"x">): tf.Tensor {
+  return tf.mul(x, tf.sigmoid(x));
+}
+
+/** Computes swish in one pass. */
+function swishOfOneDnn(backend: NativeBackend, x: tf.Tensor): tf.Tensor {
+  return backend.executeSingleOutput("_MklSwish", [attribute.float(backend, "T"), unlabelled(backend)], [x]);
+}
 
 /** Creates a kernel from a TensorFlow operation that takes two tensors of one shape, in this order. */
 function gradientKernel(

@@ -3,6 +3,7 @@ import { rule } from "../gradients/rule.ts";
 import { convolutionInputs } from "../gradients/spatial.ts";
 import type { NativeBackend, OpAttribute } from "../native-engine.ts";
 import { tf } from "../tf.ts";
+import { labelled, oneDnnHas } from "./one-dnn.ts";
 import type { OwnKernel, Tensors } from "./own-kernel.ts";
 import { attribute, run } from "./own-kernel.ts";
 
@@ -43,7 +44,7 @@ function fused(backend: NativeBackend, { x, filter, bias }: Inputs, { strides, p
     attribute.float(backend, "T"),
     { name: "strides", type, value: [1, ...strides, 1] },
     attribute.text(backend, "padding", pad.toUpperCase()),
-    attribute.text(backend, "_kernel", "MklNameChangeOp"),
+    labelled(backend),
   ];
   return backend.executeSingleOutput(fusedName, attributes, [x, filter, bias]);
 }
@@ -53,18 +54,9 @@ function separate({ x, filter, bias }: Inputs, attributes: Attributes): tf.Tenso
   return run("BiasAdd", { x: convolved, bias });
 }
 
-let isThere: boolean | undefined;
-
-/** Returns true if this TensorFlow has oneDNN's kernel, which is determined by running it once. */
 function fusedIsThere(backend: NativeBackend): boolean {
-  if (isThere !== undefined) return isThere;
-  isThere = tf.tidy(() => {
-    const inputs = { x: tf.ones([1, 1, 1, 1]), filter: tf.ones([1, 1, 1, 1]), bias: tf.ones([1]) };
-    try {
-      return fused(backend, inputs, { strides: [1, 1], pad: "valid" }).dataSync()[0] === 2;
-    } catch {
-      return false;
-    }
+  return oneDnnHas(backend, fusedName, (probe) => {
+    const inputs = { x: probe, filter: probe, bias: tf.ones([1]) };
+    return fused(backend, inputs, { strides: [1, 1], pad: "valid" });
   });
-  return isThere;
 }

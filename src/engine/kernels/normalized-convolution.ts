@@ -58,8 +58,12 @@ function normalized(convolution: Convolution): OwnKernel {
     const shift = tf.add(beta, tf.mul(tf.sub(bias, mean), scale));
     return convolution.withBias(x, scaled(filter, scale, convolution), shift, undilated(attributes));
   };
+  const inverseOf = (call: GradientCall<Attributes>): tf.Tensor =>
+    computedOnce<Tuple<tf.Tensor, 1>>(call, "inverse", () => [
+      inverseDeviation(call.the("variance"), call.attributes.epsilon),
+    ])[0];
   const scaleOf = (call: GradientCall<Attributes>): tf.Tensor =>
-    tf.mul(call.the("gamma"), inverseDeviation(call.the("variance"), call.attributes.epsilon));
+    computedOnce<Tuple<tf.Tensor, 1>>(call, "scale", () => [tf.mul(call.the("gamma"), inverseOf(call))])[0];
   const sums = (call: GradientCall<Attributes>): tf.Tensor =>
     computedOnce<Tuple<tf.Tensor, 1>>(call, "sums", () => [run("BiasAddGrad", { dy: call.dy })])[0];
   const foldedFilter = (call: GradientCall<Attributes>): tf.Tensor =>
@@ -95,7 +99,7 @@ function normalized(convolution: Convolution): OwnKernel {
           const convolved = tf.sum(tf.reshape(products, [-1, sizeAt(call.dy.shape, -1)]), 0);
           return tf.mul(
             tf.add(convolved, tf.mul(tf.sub(call.the("bias"), call.the("mean")), sums(call))),
-            inverseDeviation(call.the("variance"), call.attributes.epsilon),
+            inverseOf(call),
           );
         },
       },

@@ -61,6 +61,11 @@ export const attribute = {
     type: backend.binding.TF_ATTR_TYPE,
     value: backend.binding.TF_FLOAT,
   }),
+  int32: (backend: NativeBackend, name: string): OpAttribute => ({
+    name,
+    type: backend.binding.TF_ATTR_TYPE,
+    value: backend.binding.TF_INT32,
+  }),
   number: (backend: NativeBackend, name: string, value: number): OpAttribute => ({
     name,
     type: backend.binding.TF_ATTR_FLOAT,
