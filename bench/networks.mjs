@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { kerasJob, ours } from "./fine-tuning.mjs";
 import { makeData } from "./plan-data.mjs";
-import { median, python, ratio, run, table } from "./side-by-side.mjs";
+import { median, python, ratio, run, table, writeFigures } from "./side-by-side.mjs";
 
 const normalized = ["follow", "inference"];
 const networks = {
@@ -61,7 +61,7 @@ async function measure(name, cut) {
     const { loss: _, ...figures } = jobs[job]();
     runs[job].push(figures);
     rows[row] = runs;
-    keep();
+    writeFigures(runsFile, rows);
     process.stderr.write(`${row}, ${job}: ${JSON.stringify(figures)}\n`);
   }
 }
@@ -90,17 +90,6 @@ function modesAt(cut, modes) {
 function fits(runs) {
   const likely = Math.max(0, ...runs.map(({ wholeSeconds }) => wholeSeconds));
   return (performance.now() - began) / 1000 + likely < Number(values.seconds);
-}
-
-/** Writes all runs, one a line, numbers with four digits. */
-function keep() {
-  const rounded = (_, value) => (typeof value === "number" ? Number(value.toPrecision(4)) : value);
-  const list = (runs) => runs.map((one) => `\n      ${JSON.stringify(one, rounded)}`).join(",");
-  const text = Object.entries(rows).map(([row, jobs]) => {
-    const lines = Object.entries(jobs).map(([job, runs]) => `    "${job}": [${list(runs)}\n    ]`);
-    return `  "${row}": {\n${lines.join(",\n")}\n  }`;
-  });
-  writeFileSync(runsFile, `{\n${text.join(",\n")}\n}\n`);
 }
 
 function lines(name, cut) {

@@ -13,7 +13,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { makeData } from "./plan-data.mjs";
 import { planPage } from "./plan-page.mjs";
-import { python, run } from "./side-by-side.mjs";
+import { python, run, writeFigures } from "./side-by-side.mjs";
 
 /** Samples, batch and epochs of a run: the slow engine and the large network get fewer. */
 const jobs = {
@@ -83,7 +83,7 @@ for (let repeat = 0; repeat < repeats; repeat++) {
     process.stderr.write(`${told(one)}\n`);
     if (!kept || one.others > mostOthers) continue;
     found.set(row.name, [...runs, one]);
-    writeRuns();
+    writeFigures(runsFile, [...found.values()].flat());
   }
 }
 if (!values.folder) rmSync(folder, { recursive: true });
@@ -101,14 +101,6 @@ function readRuns() {
     byRow.set(one.row, [...(byRow.get(one.row) ?? []), one]);
   }
   return byRow;
-}
-
-/** Writes the runs of all rows, numbers with four digits, lists of them in a line. */
-function writeRuns() {
-  const rounded = (_, value) => (typeof value === "number" ? Number(value.toPrecision(4)) : value);
-  const text = JSON.stringify([...found.values()].flat(), rounded, 2);
-  const inLine = text.replace(/\[([^[\]{}]*)\]/g, (_, list) => `[${list.trim().replace(/\s+/g, " ")}]`);
-  writeFileSync(runsFile, `${inLine}\n`);
 }
 
 async function measured({ network, engine, cut, unit, size, job: { train, val, batchSize, epochs } }) {

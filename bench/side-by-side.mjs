@@ -1,6 +1,6 @@
 /** Whole processes beside each other: one of ours, one of Keras's, in turn, so that both see the same machine. */
 import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 
 export const python = process.env.KERAS_PYTHON ?? ".venv/bin/python";
@@ -61,4 +61,12 @@ export const ratio = (ours, theirs, figure) =>
 export function table(head, rows) {
   const line = (cells) => `| ${cells.join(" | ")} |`;
   return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n");
+}
+
+/** Writes a value as JSON, numbers with four digits, lists of them in a line. */
+export function writeFigures(file, value) {
+  const rounded = (_, each) => (typeof each === "number" ? Number(each.toPrecision(4)) : each);
+  const text = JSON.stringify(value, rounded, 2);
+  const inLine = text.replace(/\[([^[\]{}]*)\]/g, (_, list) => `[${list.trim().replace(/\s+/g, " ")}]`);
+  writeFileSync(file, `${inLine}\n`);
 }
