@@ -1,4 +1,4 @@
-/** @file Activations and their gradients in few passes, and the addition of a bias. */
+/** @file Activations and their gradients in few passes, the addition of a bias, and the repetition along axes of size 1. */
 import { sizeAt } from "../../tensor.ts";
 import { rule } from "../gradients/rule.ts";
 import type { NativeBackend } from "../native-engine.ts";
@@ -6,6 +6,10 @@ import { tf } from "../tf.ts";
 import { oneDnnHas, unlabelled } from "./one-dnn.ts";
 import type { OwnKernel, Tensors } from "./own-kernel.ts";
 import { attribute, run } from "./own-kernel.ts";
+
+interface BroadcastAttributes {
+  readonly shape: readonly number[];
+}
 
 const seluScale = 1.0507009873554805;
 const seluScaleAlpha = 1.7580993408473768;
@@ -35,6 +39,16 @@ export const activationKernels: readonly OwnKernel[] = [
     native: (backend, { dy }: Tensors<"dy">) =>
       backend.executeSingleOutput("BiasAddGrad", [attribute.float(backend, "T")], [dy]),
     portable: ({ dy }: Tensors<"dy">) => tf.sum(tf.reshape(dy, [-1, sizeAt(dy.shape, -1)]), 0),
+  },
+  {
+    name: "Broadcast",
+    native: (backend, { x }: Tensors<"x">, { shape }: BroadcastAttributes) =>
+      backend.executeSingleOutput(
+        "BroadcastTo",
+        [attribute.float(backend, "T"), attribute.int32(backend, "Tidx")],
+        [x, tf.tensor1d([...shape], "int32")],
+      ),
+    portable: ({ x }: Tensors<"x">, { shape }: BroadcastAttributes) => tf.mul(x, tf.ones([...shape])),
   },
   {
     name: "Swish",

@@ -1,7 +1,6 @@
 import type { GradientRule } from "../gradients/rule.ts";
 import { activationKernels } from "./activations.ts";
 import { batchNormalizationKernels } from "./batch-normalization.ts";
-import { broadcastKernels } from "./broadcast.ts";
 import { convolutionKernels } from "./convolution.ts";
 import { gruKernels } from "./gru.ts";
 import { lstmKernels } from "./lstm.ts";
@@ -12,7 +11,6 @@ import { simpleRnnKernels } from "./simple-rnn.ts";
 const ownKernels = [
   ...activationKernels,
   ...batchNormalizationKernels,
-  ...broadcastKernels,
   ...convolutionKernels,
   ...gruKernels,
   ...lstmKernels,
