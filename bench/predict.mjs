@@ -4,8 +4,8 @@ import { ensureEngine } from "../dist/engine/backend.js";
 import { tf } from "../dist/engine/tf.js";
 import { readCheckpoint } from "../dist/index.js";
 import { inferenceProgram } from "../dist/model/inference-program.js";
-import { uploadWeights } from "../dist/model/layer-weights.js";
 import { runProgram } from "../dist/model/run-program.js";
+import { uploadWeights } from "../dist/model/uploads.js";
 import { layerGraph } from "../dist/topology/build-graph.js";
 
 await ensureEngine();

@@ -49,7 +49,7 @@ export { cutNamed } from "./run/phases.ts";
 export { plannedSamples, planWithCost } from "./run/plan-model.ts";
 export { prepareRun } from "./run/prepare.ts";
 export type { PreparedRun } from "./run/prepared-run.ts";
-export { engineOfRun, finishedEpochs, finishedLine, threadsOfRun } from "./run/resume.ts";
+export { engineOfRun, finishedEpochs, finishedLine, precisionOfRun, threadsOfRun } from "./run/resume.ts";
 export type { RunSummary } from "./run/saved-runs.ts";
 export { runsBelow, writeReport } from "./run/saved-runs.ts";
 export type { RunOption } from "./run/settings.ts";

@@ -30,7 +30,7 @@ export async function finetune(given: FinetuneOptions | ResumeOptions): Promise<
   const started = performance.now();
   const { isResumed, finished, options, step, counts } = beginningOf(given);
   const settings = resolveOptions(options);
-  const engine = await ensureEngine();
+  const engine = await ensureEngine(settings.precision);
   const prepared = await prepareRun(settings, { started, step, counts });
   announce(prepared, finished ? [finishedLine(String(settings.out), finished)] : []);
   const folder = settings.out === null || finished ? null : openRunFolder(settings.out, settings);

@@ -54,6 +54,7 @@ export type {
   RejectedEngine,
 } from "./engine/backend.ts";
 export { engineInfo, useEngine } from "./engine/backend.ts";
+export type { Precision } from "./engine/precision.ts";
 export type { GpuSetup, NativeSetup, SetupOptions, SetupReport, SetupStep } from "./engine/setup.ts";
 export { setupEngine } from "./engine/setup.ts";
 export type { OnnxSetupOptions, OnnxSetupReport } from "./engine/setup-onnx.ts";

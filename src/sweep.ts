@@ -81,7 +81,7 @@ export async function sweep(given: SweepOptions): Promise<Sweep> {
   const all = gridSettings(grid, base);
   const shared = resolveOptions(base);
   if (shared.monitor !== "auto") monitorOf(shared.monitor);
-  const engine = await ensureEngine();
+  const engine = await ensureEngine(shared.precision);
   const planned = await planRuns(base, all);
   const { out } = shared;
   const keeper = await openSweepFolder(out, shared, all);

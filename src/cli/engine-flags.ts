@@ -1,6 +1,7 @@
 import { oneOf, wholeNumber } from "../cli-api.ts";
 import type { EngineChoice } from "../index.ts";
 import { useEngine } from "../index.ts";
+import type { GivenOptions } from "./command.ts";
 import type { FlagsOf } from "./flag.ts";
 import { flag, value } from "./flag.ts";
 import { number } from "./values.ts";
@@ -32,8 +33,15 @@ export const engineFlags: FlagsOf<EngineValues> = {
   quiet: flag("Print the result, warnings and errors alone", "Output"),
 };
 
-/** Takes the engine and the threads that the flags name, before anything touches tensors. */
-export function chooseEngine({ engine, threads, verbose = false }: EngineValues): void {
-  if (engine === undefined && threads === undefined && !verbose) return;
-  useEngine(engine ?? "auto", { verbose, ...(threads !== undefined && { threads }) });
+/** Takes the engine, the threads and the precision that the flags name, before anything touches tensors. */
+export function chooseEngine(
+  { engine, threads, verbose = false }: EngineValues,
+  { precision }: Pick<GivenOptions, "precision"> = {},
+): void {
+  if (engine === undefined && threads === undefined && precision === undefined && !verbose) return;
+  useEngine(engine ?? "auto", {
+    verbose,
+    ...(threads !== undefined && { threads }),
+    ...(precision !== undefined && { precision }),
+  });
 }

@@ -35,7 +35,7 @@ export const extractCommand: Command<ExtractValues> = {
     ...dataFlags,
     ...only(taskFlags, "classes", "keep-head"),
     ...bnModeFlag,
-    ...only(trainingFlags, "phase", "recipe", "augment", "views", "epochs", "seed", "memory"),
+    ...only(trainingFlags, "phase", "recipe", "augment", "views", "epochs", "seed", "memory", "precision"),
     ...only(cacheFlags, "cache", "cache-max", "cache-dtype"),
   },
   flags: {
@@ -59,7 +59,7 @@ export const extractCommand: Command<ExtractValues> = {
     const found = modelAndData(given, "extract --model FILE --data DIR --shard I/N");
     const shard = values.shard ?? shardFromEnvironment(process.env) ?? wholeShard;
     const freeze = freezePolicies(values);
-    await startEngine(values, terminal);
+    await startEngine(values, given, terminal);
     const { bad, ...figures } = await extractRun(
       {
         ...given,

@@ -66,7 +66,7 @@ export const rateCommand: Command<RateValues> = {
   run: async ({ values, options, words, terminal, signal }) => {
     const given = modelAndData(options, "lr-find --model FILE --data DIR");
     const freeze = freezePolicies(values);
-    await startEngine(values, terminal);
+    await startEngine(values, options, terminal);
     const found = await findLearningRate({
       ...options,
       ...given,

@@ -60,7 +60,7 @@ export const planCommand: Command<PlanValues> = {
   run: async ({ values, options, positionals, terminal }) => {
     const [model = ""] = positionals;
     const file = modelFileAt(model);
-    chooseEngine(values);
+    chooseEngine(values, options);
     if (options.data !== undefined) {
       await printRunPlan(file, values, options, terminal);
       return;

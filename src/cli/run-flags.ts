@@ -38,8 +38,12 @@ export function modelAndData(
 }
 
 /** Takes the engine that the flags name, starts it, and says which one it is and how it would be faster. */
-export async function startEngine(values: EngineValues, terminal: Terminal): Promise<void> {
-  chooseEngine(values);
+export async function startEngine(
+  values: EngineValues,
+  options: GivenOptions,
+  terminal: Terminal,
+): Promise<void> {
+  chooseEngine(values, options);
   const engine = await ensureEngine();
   terminal.tell(engineLine(engine));
   slowEngineLines(engine).forEach(terminal.hint);

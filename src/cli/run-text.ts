@@ -8,11 +8,21 @@ export function figure(value: number): string {
 }
 
 /** `engine    native: TensorFlow 2.21.0, tfjs 4.22.0, 2 threads` */
-export function engineLine({ name, tfjs, tensorflow, threads, adapter, driver, onnx }: EngineInfo): string {
+export function engineLine({
+  name,
+  tfjs,
+  tensorflow,
+  threads,
+  precision,
+  adapter,
+  driver,
+  onnx,
+}: EngineInfo): string {
   if (name === "webgpu") return `engine    webgpu: tfjs ${tfjs}, ${adapter} (${driver})`;
   const version = tensorflow ? `TensorFlow ${tensorflow}, tfjs ${tfjs}` : `tfjs ${tfjs}`;
   const beside = onnx === undefined ? "" : `; frozen layers on ONNX Runtime ${onnx}`;
-  return `engine    ${name}: ${version}, ${threads} thread${threads === 1 ? "" : "s"}${beside}`;
+  const rounded = precision === "bf16" ? ", bf16" : "";
+  return `engine    ${name}: ${version}, ${threads} thread${threads === 1 ? "" : "s"}${rounded}${beside}`;
 }
 
 /** Returns a hint if the engine is not the fast one. */

@@ -36,7 +36,7 @@ export const sweepCommand: Command<SweepValues> = {
   run: async ({ values, options, terminal, signal }) => {
     const given = modelAndData(options, "sweep --model FILE --data DIR --lr RATE,RATE");
     const { grid, shared } = gridOf(values);
-    await startEngine(values, terminal);
+    await startEngine(values, options, terminal);
     const out = options.out ?? makeRunFolder("sweep");
     const said = new Set<string>();
     const result = await sweep({

@@ -4,6 +4,7 @@ import {
   finishedEpochs,
   finishedLine,
   makeRunFolder,
+  precisionOfRun,
   prepareRun,
   removeRunFolder,
   resolveOptions,
@@ -77,7 +78,7 @@ export const trainCommand: Command<TrainValues> = {
     const freeze = freezePolicies(values);
     const options = { ...given, ...found, ...(freeze.length > 0 && { freeze }) };
     if (values["dry-run"]) {
-      chooseEngine(values);
+      chooseEngine(values, given);
       const run = await prepareRun(resolveOptions(options));
       terminal.tell(engineLine(await ensureEngine()));
       signal.throwIfAborted();
@@ -87,7 +88,7 @@ export const trainCommand: Command<TrainValues> = {
       for (const warning of run.warnings) terminal.notice(`warning: ${warning}`);
       return;
     }
-    await startEngine(values, terminal);
+    await startEngine(values, given, terminal);
     const out = options.out ?? makeRunFolder(found.model);
     if (values.folds !== undefined) {
       await trainFolds({ ...options, out, folds: values.folds, signal }, values, terminal);
@@ -133,10 +134,11 @@ async function resumeRun(
     terminal.print(finishedLine(out, finished));
     return;
   }
-  const threads = threadsOfRun(out);
+  const [threads, precision] = [threadsOfRun(out), precisionOfRun(out)];
   useEngine(engineOfRun(out) ?? "auto", {
     verbose: values.verbose ?? false,
     ...(threads !== undefined && { threads }),
+    ...(precision !== undefined && { precision }),
   });
   terminal.tell(engineLine(await ensureEngine()));
   let unit: SampleUnit = "samples";

@@ -98,6 +98,12 @@ export const trainingFlags: OptionFlags = {
     read: number,
   }),
   ...memoryFlag,
+  precision: sets(
+    "precision",
+    "Arithmetic of convolutions and matrix products: bf16 is faster and less exact, on the native engine and a processor that has it",
+    "TYPE",
+    { group: "Machine", otherwise: "float32" },
+  ),
   ema: sets(
     "ema",
     "Decay of a moving average of the weights, such as 0.999, by which the model is judged and saved",

@@ -1,12 +1,14 @@
 import { availableParallelism } from "node:os";
 import { MachineError, UsageError } from "../errors.ts";
 import type { Refuse } from "../options.ts";
-import { optionError, optionName, wholeNumber } from "../options.ts";
+import { oneOf, optionError, optionName, optionSetTo, wholeNumber } from "../options.ts";
 import { registerGradients } from "./gradients/rules.ts";
 import { registerOwnKernels } from "./kernels/register.ts";
 import { loadNativeEngine, nativeBackendName, nativeCandidates } from "./native-engine.ts";
 import { registerNativeKernels } from "./native-kernels.ts";
 import { onnxRuntimeVersion } from "./onnx-runtime.ts";
+import type { Precision } from "./precision.ts";
+import { precisions } from "./precision.ts";
 import { tf } from "./tf.ts";
 import { startWasmEngine } from "./wasm-engine.ts";
 import { startWebgpuEngine } from "./webgpu-engine.ts";
@@ -37,6 +39,8 @@ export interface EngineInfo {
   /** The folder that the binding, the GPU's packages or the WebAssembly binary were loaded from. */
   readonly path: string;
   readonly threads: number;
+  /** The precision that was asked for; `bf16` changes nothing on a processor without bfloat16. */
+  readonly precision: Precision;
   readonly reason: string;
   readonly rejected: readonly RejectedEngine[];
 }
@@ -47,6 +51,11 @@ export interface EngineOptions {
    * `KERAS_FINETUNE_THREADS`.
    */
   readonly threads?: number;
+  /**
+   * `bf16` multiplies in bfloat16 in convolutions and matrix products, on the native engine and a processor that has it. Defaults to
+   * `float32`.
+   */
+  readonly precision?: Precision;
   /** True to let tfjs and TensorFlow write messages to the console. */
   readonly verbose?: boolean;
 }
@@ -56,6 +65,7 @@ const choices: readonly EngineChoice[] = ["auto", "native", "webgpu", "wasm"];
 let requested: EngineChoice | undefined;
 let verbose = false;
 let requestedThreads: number | undefined;
+let requestedPrecision: Precision = "float32";
 let starting: Promise<EngineInfo> | undefined;
 let running: EngineInfo | undefined;
 
@@ -72,6 +82,7 @@ export function useEngine(choice: EngineChoice, options: EngineOptions = {}): vo
   const switches = running !== undefined && choice !== "auto" && choice !== running.name;
   if (switches && tf.memory().numTensors > 0) throw inUse("engine", running?.name ?? "", choice);
   if (options.threads !== undefined) chooseThreads(options.threads);
+  if (options.precision !== undefined) choosePrecision(options.precision);
   requested = choice;
   verbose = options.verbose ?? verbose;
   if (switches || !running) starting = undefined;
@@ -84,9 +95,19 @@ function chooseThreads(threads: number): void {
   requestedThreads = threads;
 }
 
-function inUse(option: "engine" | "threads", running: string | number, asked: string | number): UsageError {
+function choosePrecision(precision: Precision): void {
+  oneOf(...precisions)(precision, (expected) => optionError("precision", expected, precision));
+  if (running && precision !== running.precision) throw inUse("precision", running.precision, precision);
+  requestedPrecision = precision;
+}
+
+function inUse(
+  option: "engine" | "threads" | "precision",
+  running: string | number,
+  asked: string | number,
+): UsageError {
   return new UsageError(
-    `${optionName(option)}: expected ${running}, which already holds tensors, got ${asked}. Call useEngine() before anything else.`,
+    `${optionName(option)}: expected ${running}, ${option === "precision" ? "in which this process computes" : "which already holds tensors"}, got ${asked}. Call useEngine() before anything else.`,
     "engine-in-use",
     option,
   );
@@ -104,23 +125,28 @@ export function engineInfo(): EngineInfo | undefined {
 
 /**
  * Starts the engine once; later calls return the same engine. Everything that touches tensors awaits it first.
- * @throws {UsageError} for an unknown `KERAS_FINETUNE_ENGINE`.
+ * @param precision Precision of a run, `auto` for that of `useEngine`; absent where the engine's own will do.
+ * @throws {UsageError} for an unknown `KERAS_FINETUNE_ENGINE`, and for a precision that the engine does not compute in.
  * @throws {MachineError} if the requested engine does not work.
  */
-export function ensureEngine(): Promise<EngineInfo> {
-  starting ??= start().catch((error: unknown) => {
+export async function ensureEngine(precision?: Precision | "auto"): Promise<EngineInfo> {
+  const wanted = precision === undefined || precision === "auto" ? requestedPrecision : precision;
+  starting ??= start(wanted).catch((error: unknown) => {
     starting = undefined;
     throw error;
   });
-  return starting;
+  const engine = await starting;
+  if (precision !== undefined && wanted !== engine.precision)
+    throw inUse("precision", engine.precision, wanted);
+  return engine;
 }
 
 /** Returns the versions that an engine's numbers may depend on: another GPU or driver rounds in other places. */
-export function engineVersion({ tfjs, tensorflow, adapter, driver, onnx }: EngineInfo): string {
-  return (
-    tensorflow ??
-    [tfjs, adapter, driver, onnx && `onnxruntime ${onnx}`].filter((part) => part !== undefined).join(" ")
-  );
+export function engineVersion({ tfjs, tensorflow, adapter, driver, onnx, precision }: EngineInfo): string {
+  if (tensorflow !== undefined) return precision === "bf16" ? `${tensorflow} bf16` : tensorflow;
+  return [tfjs, adapter, driver, onnx && `onnxruntime ${onnx}`]
+    .filter((part) => part !== undefined)
+    .join(" ");
 }
 
 /** Returns the threads that ONNX Runtime computes frozen layers on; null where the engine does. */
@@ -128,18 +154,29 @@ export function onnxThreads(): number | null {
   return running?.onnx === undefined ? null : running.threads;
 }
 
-async function start(): Promise<EngineInfo> {
+async function start(precision: Precision): Promise<EngineInfo> {
   const { choice, origin } = chosen();
   tf.env().set("PROD", !verbose);
   registerOwnKernels();
   registerGradients();
   const rejected: RejectedEngine[] = [];
   const asked = (name: EngineName): boolean => choice === "auto" || choice === name;
+  const native = asked("native") ? await startNative(choice, origin, precision, rejected) : undefined;
+  if (!native && precision !== "float32") throw onlyNative(choice, rejected);
   running =
-    (asked("native") ? await startNative(choice, origin, rejected) : undefined) ??
+    native ??
     (asked("webgpu") ? await startWebgpu(choice, origin, rejected) : undefined) ??
     (await startWasm(choice, origin, rejected));
   return running;
+}
+
+function onlyNative(choice: EngineChoice, rejected: readonly RejectedEngine[]): UsageError {
+  const why = rejected.map(({ name, reason }) => `; ${name}: ${reason}`).join("");
+  return new UsageError(
+    `${optionSetTo("precision", "bf16")}: expected the native engine, which alone computes in bfloat16, got ${choice === "auto" ? "another" : choice}${why}. Leave ${optionName("precision")} out, or run \`finetune setup\`.`,
+    "precision-engine",
+    "precision",
+  );
 }
 
 function chosen(): { choice: EngineChoice; origin: string } {
@@ -177,6 +214,7 @@ function checkChoice(name: string, where: string): EngineChoice {
 async function startNative(
   choice: EngineChoice,
   origin: string,
+  precision: Precision,
   rejected: RejectedEngine[],
 ): Promise<EngineInfo | undefined> {
   const threads = chosenThreads();
@@ -186,7 +224,7 @@ async function startNative(
       continue;
     }
     try {
-      const tensorflow = loadNativeEngine(candidate.path, threads, verbose);
+      const tensorflow = loadNativeEngine(candidate.path, { threads, verbose, precision });
       registerNativeKernels();
       await tf.setBackend(nativeBackendName);
       return {
@@ -195,6 +233,7 @@ async function startNative(
         tensorflow,
         path: candidate.path,
         threads,
+        precision,
         reason: choice === "native" ? origin : "the first that works",
         rejected,
       };
@@ -219,7 +258,15 @@ async function startWebgpu(
   try {
     const gpu = await startWebgpuEngine(choice === "webgpu");
     const reason = choice === "webgpu" ? origin : "the first that works";
-    return { name: "webgpu", tfjs: tf.version_core, ...gpu, threads: 1, reason, rejected };
+    return {
+      name: "webgpu",
+      tfjs: tf.version_core,
+      ...gpu,
+      threads: 1,
+      precision: "float32",
+      reason,
+      rejected,
+    };
   } catch (error) {
     if (choice === "webgpu" || !(error instanceof MachineError)) throw error;
     rejected.push({ name: "webgpu", reason: error.message });
@@ -241,6 +288,7 @@ async function startWasm(
     ...(onnx !== undefined && { onnx }),
     path,
     threads,
+    precision: "float32",
     reason: singleThreaded ? `${reason}; threads do not start here: ${singleThreaded}` : reason,
     rejected,
   };

@@ -5,8 +5,11 @@ import { dirname, join } from "node:path";
 import util from "node:util";
 import { MachineError } from "../errors.ts";
 import type { Tuple } from "../tensor.ts";
+import { computeInBfloat16 } from "./bfloat16-operations.ts";
 import { bindingPackage, engineHome, installedEngine, quietLoadFile } from "./home.ts";
 import { namingMemory } from "./out-of-memory.ts";
+import type { Precision } from "./precision.ts";
+import { processorHere, setMathMode } from "./precision.ts";
 import { requireWithOurTfjs } from "./shared-tfjs.ts";
 import { tf } from "./tf.ts";
 
@@ -64,6 +67,10 @@ export interface NativeBackend extends tf.KernelBackend {
    * it.
    */
   readonly tensorMap: { get(dataId: object): { dtype: number; values: ArrayBufferView | null } };
+  /** Passes the values of tensors to the binding where that has not been done yet, and returns the tensors' ids. */
+  getInputTensorIds(tensors: readonly tf.TensorInfo[]): number[];
+  /** Makes a tensor of one in the binding. */
+  createOutputTensor(output: { id: number; shape: number[]; dtype: number }): tf.Tensor;
   executeSingleOutput(
     name: string,
     attributes: readonly OpAttribute[],
@@ -83,6 +90,13 @@ export interface NativeCandidate {
   /** tfjs-node's package folder, undefined if there is none. */
   readonly path: string | undefined;
   readonly missing: string;
+}
+
+/** How the native engine computes. */
+export interface NativeOptions {
+  readonly threads: number;
+  readonly verbose: boolean;
+  readonly precision: Precision;
 }
 
 type Operand = tf.Tensor | number;
@@ -126,12 +140,14 @@ export function nativeCandidates(): readonly NativeCandidate[] {
 
 /**
  * Loads the backend in `folder`, which computes on `threads` processors, and registers it and its kernels with our tfjs.
- * The caller sets the backend.
+ * The caller sets the backend. `precision` takes effect as far as the processor has it.
  * @returns TensorFlow's version.
  * @throws {MachineError} if the binding is not built or does not load.
  */
-export function loadNativeEngine(folder: string, threads: number, verbose: boolean): string {
+export function loadNativeEngine(folder: string, { threads, verbose, precision }: NativeOptions): string {
   const bindingFile = findBinding(folder);
+  const processor = processorHere();
+  setMathMode(precision, processor);
   if (!verbose) process.env["TF_CPP_MIN_LOG_LEVEL"] ??= "3";
   if (threads !== availableParallelism()) process.env["TF_NUM_INTRAOP_THREADS"] = String(threads);
   if (!verbose) loadQuietly(folder);
@@ -147,7 +163,11 @@ export function loadNativeEngine(folder: string, threads: number, verbose: boole
   if (tf.findBackendFactory(nativeBackendName)) tf.removeBackend(nativeBackendName);
   tf.registerBackend(
     nativeBackendName,
-    () => new modules.NodeJSKernelBackend(binding, "@tensorflow/tfjs-node"),
+    () => {
+      const backend = new modules.NodeJSKernelBackend(binding, "@tensorflow/tfjs-node");
+      if (precision === "bf16" && processor.bfloat16 === "vector") computeInBfloat16(backend);
+      return backend;
+    },
     3,
   );
   return binding.TF_Version;

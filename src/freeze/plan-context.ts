@@ -25,6 +25,8 @@ export interface PlanContext {
   readonly outFolder?: string;
   readonly cacheDtype?: "float32" | "float16";
   readonly batchSize?: number;
+  /** Arithmetic of the run, where it is not plain float32. */
+  readonly precision?: string;
   /** True for a run that goes on: its time is that of what is left. Defaults to false. */
   readonly isResumed?: boolean;
 }

@@ -17,6 +17,7 @@ export function planLines(plan: FinetunePlan, context: PlanContext = {}): string
     `trainable params: ${grouped(trainable)} || all params: ${grouped(total)} || trainable%: ${percentage}`,
     ...frontierLines(plan, context),
     ...(plan.cost ? costLines(plan, plan.cost, context) : []),
+    ...(context.precision === undefined ? [] : [`precision ${context.precision}`]),
     ...augmentLines(plan, context),
     ...silencedLines(plan),
   ];

@@ -1,4 +1,5 @@
 import type { CheckpointFormat, Json, JsonObject, PreprocessMode } from "../checkpoint.ts";
+import type { Precision } from "../engine/precision.ts";
 import type { LossArgument } from "../task/losses/loss-argument.ts";
 import type { Task } from "../task/task.ts";
 import type { OptimizerConfig } from "../training/optimizer-config.ts";
@@ -9,7 +10,15 @@ import type { RunSettings } from "./settings.ts";
 export interface DecidedSettings
   extends Omit<
     RunSettings,
-    "cache" | "epochs" | "imageSize" | "learningRate" | "loss" | "outputFormat" | "preprocess" | "views"
+    | "cache"
+    | "epochs"
+    | "imageSize"
+    | "learningRate"
+    | "loss"
+    | "outputFormat"
+    | "precision"
+    | "preprocess"
+    | "views"
   > {
   /** Epochs of all phases together. */
   readonly epochs: number;
@@ -21,6 +30,7 @@ export interface DecidedSettings
   readonly learningRate: number | "auto";
   /** Each output's by its name where there are several. */
   readonly loss: string | JsonObject;
+  readonly precision: Precision;
   /** Null where samples are not augmented. */
   readonly views: number | null;
   readonly outputFormat: CheckpointFormat;

@@ -17,7 +17,7 @@ import { resolveOptions } from "./settings.ts";
  */
 export async function extractRun(options: FinetuneOptions, shard: Shard): Promise<ShardFeatures> {
   const settings = resolveOptions(options);
-  const engine = await ensureEngine();
+  const engine = await ensureEngine(settings.precision);
   const isListed = typeof settings.data === "string";
   const run = await prepareRun(
     { ...settings, ...(isListed && { valFraction: 0 }) },

@@ -189,14 +189,25 @@ async function stage(
   report: RunReport | null,
 ): Promise<readonly string[]> {
   const { cost, ...plan } = record.plan;
-  const { engine, threads, bestEpoch, features, measured, proof, test, bad, unit } = record;
+  const { engine, threads, precision, bestEpoch, features, measured, proof, test, bad, unit } = record;
   const labels = record.checkpoint.notes.labels;
   const texts: [name: string, text: string][] = [
     ["args.json", args],
     ["history.csv", historyCsv(record.history)],
     [
       "plan.json",
-      json({ engine, threads, bestEpoch, plan, predicted: cost ?? null, measured, features, test, proof }),
+      json({
+        engine,
+        threads,
+        precision,
+        bestEpoch,
+        plan,
+        predicted: cost ?? null,
+        measured,
+        features,
+        test,
+        proof,
+      }),
     ],
   ];
   if (report) texts.push(["report.json", json(report)], ["report.html", reportPage(report)]);

@@ -1,6 +1,7 @@
 /** @file The arguments of a run in its folder, from before anything is extracted: what a resumed run is prepared from. */
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Precision } from "../engine/precision.ts";
 import { KerasFileError } from "../errors.ts";
 import { replaceFile } from "../formats/atomic-file.ts";
 import { makeFolder } from "../formats/make-folder.ts";
@@ -21,6 +22,7 @@ export interface KeptArguments {
   readonly phases: unknown;
   readonly layerDecay: number | null;
   readonly threads?: number;
+  readonly precision?: Precision;
   readonly resume: AskedOptions & {
     /** Hashes and names that the run must have again: of its model, its data and its engine. */
     readonly belongsTo: Readonly<Record<string, string>>;

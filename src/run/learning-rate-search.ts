@@ -55,7 +55,7 @@ export async function findLearningRate(given: LearningRateOptions): Promise<Lear
   const { steps = 100, startRate = 1e-7, endRate = 10, ...options } = given;
   requireRange(steps, startRate, endRate);
   const settings = resolveOptions(options);
-  const engine = await ensureEngine();
+  const engine = await ensureEngine(settings.precision);
   const run = await prepareRun(settings, { isTimed: false });
   announce(run);
   const { out, overwrite } = settings;

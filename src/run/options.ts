@@ -2,6 +2,7 @@ import type { BatchNormMode, Checkpoint, CheckpointFormat, PreprocessMode } from
 import type { Dataset, SampleUnit } from "../data/dataset.ts";
 import type { Duplicate } from "../data/duplicates.ts";
 import type { BadFile } from "../data/sample-reader.ts";
+import type { Precision } from "../engine/precision.ts";
 import type { FeatureFigures } from "../features/shard.ts";
 import type { AugmentArgument } from "../features/views/recipe.ts";
 import type { FinetunePlan } from "../freeze/plan.ts";
@@ -130,6 +131,11 @@ export interface FinetuneOptions {
    * by default.
    */
   readonly memory?: number | undefined;
+  /**
+   * Precision of convolutions and matrix products. `bf16` multiplies in bfloat16, faster and less exact, on the native engine and a
+   * processor that has it; weights and activations stay float32. Defaults to that of `useEngine`, which is `float32`.
+   */
+  readonly precision?: Precision | undefined;
   /** Image size in pixels, if the model takes any: one number for a square, or `[height, width]`. */
   readonly imageSize?: number | readonly [number, number] | undefined;
   /** Preprocessing of pixels. Defaults to `auto`: the mode noted in the file, else none if a layer does it, else the architecture's. */
@@ -253,6 +259,7 @@ export interface FinetuneResult {
   readonly engine: string;
   /** The number of processors that the run computed on. */
   readonly threads: number;
+  readonly precision: Precision;
   readonly features: FeatureFigures;
   /** Figures, confusion and mistakes of the tuned model on the validation samples, where a report was asked for. */
   readonly validation?: SplitReport;

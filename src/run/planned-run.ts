@@ -7,6 +7,7 @@ import type { HashFile } from "../data/file-bytes.ts";
 import type { SampleReader } from "../data/sample-reader.ts";
 import { isSpooled } from "../data/spooled-batches.ts";
 import type { EngineInfo } from "../engine/backend.ts";
+import { precisionText } from "../engine/precision.ts";
 import { defaultCacheDirectory, localFolderOf } from "../features/cache/cache-directory.ts";
 import type { PhasedModel } from "../features/cut.ts";
 import type { FinetunePlan } from "../freeze/plan.ts";
@@ -157,6 +158,7 @@ export function earliestPlan(
   phases: readonly PreparedPhase[],
 ): { readonly plan: FinetunePlan; readonly planLines: readonly string[] } {
   const { plan, policy } = earliestOf(cuts, phases);
+  const precision = precisionText(settings.precision);
   const context: PlanContext = {
     ...(typeof settings.model === "string" && { model: basename(settings.model) }),
     origin: `Keras ${given.kerasVersion} ${given.format}`,
@@ -166,6 +168,7 @@ export function earliestPlan(
     unit: sampleUnit(dataset),
     ...diskContext(settings, dataset),
     batchSize: settings.batchSize,
+    ...(precision !== undefined && { precision }),
     isResumed,
   };
   return { plan, planLines: [...planLines(plan, context), ...phaseLines(phases, settings.layerDecay)] };

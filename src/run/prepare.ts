@@ -6,6 +6,7 @@ import { sampleUnit } from "../data/dataset.ts";
 import { batchSamples } from "../data/spooled-batches.ts";
 import { takesTexts } from "../data/texts.ts";
 import { ensureEngine } from "../engine/backend.ts";
+import { precisionWarnings } from "../engine/precision.ts";
 import { UsageError } from "../errors.ts";
 import { defaultCacheDirectory, requireNoLimitInBucket } from "../features/cache/cache-directory.ts";
 import type { PhasedModel } from "../features/cut.ts";
@@ -100,7 +101,7 @@ export async function prepareRun(
       optimizerOf({ ...withOptimizer, accumulate }, phase, phased.phases[index]!.cut, newLayers),
     );
   const [asIs] = optimizersOf(settings.accumulate, cuts) as [OptimizerConfig];
-  const engine = await ensureEngine();
+  const engine = await ensureEngine(settings.precision);
   const extractionBatch = extractionBatchWithin(settings.memory, engine, cut, image?.imageSize);
   const planner = await runPlanner(
     {
@@ -140,6 +141,7 @@ export async function prepareRun(
     optimizer: { class_name: optimizer.className, config: optimizer.settings },
     loss: recordedLoss(task),
     layerDecay: layerDecayOf(settings),
+    precision: engine.precision,
     views: augmentation?.views ?? null,
     outputFormat,
   };
@@ -197,6 +199,7 @@ export async function prepareRun(
       ...optimizerWarnings(optimizer),
       ...(augmentation?.warnings ?? []),
       ...(split > 1 ? splitWarnings(cuts, optimizers, step, trainSamples) : []),
+      ...precisionWarnings(engine.precision),
       ...(settings.memory === null && keptStep === null ? roomWarnings(plans, engine) : []),
       ...formatWarnings(opened, settings),
     ].filter((message) => message !== undefined),

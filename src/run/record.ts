@@ -34,6 +34,7 @@ export function runRecord(
     phases: proofs.map((own) => ({ plan: run.phases[own.phase - 1]?.plan ?? run.plan, ...own })),
     engine: engine.name,
     threads: engine.threads,
+    precision: engine.precision,
     features: figures,
     unit: sampleUnit(run.dataset),
     bad: features.bad(),

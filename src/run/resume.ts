@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { EngineInfo } from "../engine/backend.ts";
 import { engineVersion } from "../engine/backend.ts";
+import type { Precision } from "../engine/precision.ts";
 import { KerasFileError, UsageError } from "../errors.ts";
 import { sizeNow } from "../features/cache/file-index.ts";
 import { makeFolder } from "../formats/make-folder.ts";
@@ -128,6 +129,11 @@ export function engineOfRun(out: string): EngineInfo["name"] | null {
 /** Returns the number of threads that the run in a folder began on, undefined where there is none. */
 export function threadsOfRun(out: string): number | undefined {
   return readArguments(out)?.threads;
+}
+
+/** Returns the precision that the run in a folder began in, undefined where there is none. */
+export function precisionOfRun(out: string): Precision | undefined {
+  return readArguments(out)?.precision;
 }
 
 /**

@@ -1,4 +1,5 @@
 import { preprocessMode } from "../data/preprocess.ts";
+import { precisions } from "../engine/precision.ts";
 import { UsageError } from "../errors.ts";
 import { defaultCacheBytes } from "../features/cache/cache-directory.ts";
 import { formatNames } from "../formats/formats.ts";
@@ -48,6 +49,7 @@ type Decided =
   | "loss"
   | "monitor"
   | "outputFormat"
+  | "precision"
   | "preprocess"
   | "views";
 
@@ -148,6 +150,7 @@ const runSettings: { readonly [Name in keyof RunSettings]: Setting<RunSettings[N
   minDelta: setting(notNegative, 0),
   maxTime: setting(duration, null),
   memory: setting(wholeNumber(1), null),
+  precision: setting(oneOf(...precisions), "auto"),
   imageSize: setting(imageSides, "auto"),
   preprocess: setting(preprocessMode, "auto"),
   exif: setting(trueOrFalse, true),

@@ -51,6 +51,7 @@ function record(own: Checkpoint, name: string, format: CheckpointFormat): RunRec
     proof: { unchanged: true, weights: [] },
     engine: name,
     threads: 1,
+    precision: "float32",
     features: { samples: 3, extracted: 3, cached: 0, bytes: 9, seconds: 1 },
     unit: "images",
     bad,

@@ -74,6 +74,7 @@ function record(changes: Partial<RunRecord> = {}): RunRecord {
     proof: { unchanged: true, weights: [{ name: "conv1_conv/kernel", before: "ab", after: "ab" }] },
     engine: "wasm",
     threads: 2,
+    precision: "float32",
     features: { samples: 3, extracted: 3, cached: 0, bytes: 9, seconds: 1 },
     unit: "images",
     bad: [],

@@ -45,6 +45,7 @@ describe("an option out of range is refused by its name in code", () => {
     ["seed", [-1, 0.5, Number.NaN], /a whole number of 0 or more/],
     ["cacheMax", [0, -1, Number.NaN], /a whole number of 1 or more/],
     ["memory", [0, -1, 0.5, "4GB"], /a whole number of 1 or more/],
+    ["precision", ["bfloat16", 16, null], /one of float32, bf16/],
     ["learningRate", [0, -0.1, Number.NaN, Number.POSITIVE_INFINITY, "fast"], /a number above 0/],
     ["imageSize", [0, -3, 2.5, [224], [224, 0], [1, 2, 3], "224"], /pixels such as 224/],
     [
