@@ -50,7 +50,7 @@ describe("a run", () => {
           "labels",
           "measured",
         ],
-        ...["out", "phases", "plan", "proof", "task", "threads", "validation", "warnings"],
+        ...["out", "phases", "plan", "precision", "proof", "task", "threads", "validation", "warnings"],
       ].sort(),
     );
     expect([run["out"], run["engine"], run["epochs"]]).toEqual([out, "wasm", 2]);
