@@ -2,13 +2,14 @@ import { availableParallelism } from "node:os";
 import { MachineError, UsageError } from "../errors.ts";
 import type { Refuse } from "../options.ts";
 import { oneOf, optionError, optionName, optionSetTo, wholeNumber } from "../options.ts";
+import { computeInBfloat16 } from "./bfloat16-operations.ts";
 import { registerGradients } from "./gradients/rules.ts";
 import { registerOwnKernels } from "./kernels/register.ts";
-import { loadNativeEngine, nativeBackendName, nativeCandidates } from "./native-engine.ts";
+import { loadNativeEngine, nativeBackend, nativeBackendName, nativeCandidates } from "./native-engine.ts";
 import { registerNativeKernels } from "./native-kernels.ts";
 import { onnxRuntimeVersion } from "./onnx-runtime.ts";
 import type { Precision } from "./precision.ts";
-import { precisions } from "./precision.ts";
+import { precisions, processorHere } from "./precision.ts";
 import { tf } from "./tf.ts";
 import { startWasmEngine } from "./wasm-engine.ts";
 import { startWebgpuEngine } from "./webgpu-engine.ts";
@@ -227,6 +228,9 @@ async function startNative(
       const tensorflow = loadNativeEngine(candidate.path, { threads, verbose, precision });
       registerNativeKernels();
       await tf.setBackend(nativeBackendName);
+      const backend = nativeBackend();
+      if (backend && precision === "bf16" && processorHere().bfloat16 === "vector")
+        computeInBfloat16(backend);
       return {
         name: "native",
         tfjs: tf.version_core,

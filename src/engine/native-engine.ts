@@ -5,11 +5,10 @@ import { dirname, join } from "node:path";
 import util from "node:util";
 import { MachineError } from "../errors.ts";
 import type { Tuple } from "../tensor.ts";
-import { computeInBfloat16 } from "./bfloat16-operations.ts";
 import { bindingPackage, engineHome, installedEngine, quietLoadFile } from "./home.ts";
 import { namingMemory } from "./out-of-memory.ts";
 import type { Precision } from "./precision.ts";
-import { processorHere, setMathMode } from "./precision.ts";
+import { setMathMode } from "./precision.ts";
 import { requireWithOurTfjs } from "./shared-tfjs.ts";
 import { tf } from "./tf.ts";
 
@@ -92,7 +91,7 @@ export interface NativeCandidate {
   readonly missing: string;
 }
 
-/** How the native engine computes. */
+/** Options of the native engine. */
 export interface NativeOptions {
   readonly threads: number;
   readonly verbose: boolean;
@@ -140,14 +139,13 @@ export function nativeCandidates(): readonly NativeCandidate[] {
 
 /**
  * Loads the backend in `folder`, which computes on `threads` processors, and registers it and its kernels with our tfjs.
- * The caller sets the backend. `precision` takes effect as far as the processor has it.
+ * The caller sets the backend.
  * @returns TensorFlow's version.
  * @throws {MachineError} if the binding is not built or does not load.
  */
 export function loadNativeEngine(folder: string, { threads, verbose, precision }: NativeOptions): string {
   const bindingFile = findBinding(folder);
-  const processor = processorHere();
-  setMathMode(precision, processor);
+  setMathMode(precision);
   if (!verbose) process.env["TF_CPP_MIN_LOG_LEVEL"] ??= "3";
   if (threads !== availableParallelism()) process.env["TF_NUM_INTRAOP_THREADS"] = String(threads);
   if (!verbose) loadQuietly(folder);
@@ -163,11 +161,7 @@ export function loadNativeEngine(folder: string, { threads, verbose, precision }
   if (tf.findBackendFactory(nativeBackendName)) tf.removeBackend(nativeBackendName);
   tf.registerBackend(
     nativeBackendName,
-    () => {
-      const backend = new modules.NodeJSKernelBackend(binding, "@tensorflow/tfjs-node");
-      if (precision === "bf16" && processor.bfloat16 === "vector") computeInBfloat16(backend);
-      return backend;
-    },
+    () => new modules.NodeJSKernelBackend(binding, "@tensorflow/tfjs-node"),
     3,
   );
   return binding.TF_Version;

@@ -70,7 +70,7 @@ export function precisionWarnings(
  * Sets oneDNN's mode for a precision. It is read once, when TensorFlow loads; a mode that the environment had set before would round
  * what is said to be float32, and is replaced.
  */
-export function setMathMode(precision: Precision, { bfloat16 }: Processor): void {
+export function setMathMode(precision: Precision, { bfloat16 }: Processor = processorHere()): void {
   const isRounded = precision === "bf16" && bfloat16 === "matrix";
   process.env["ONEDNN_DEFAULT_FPMATH_MODE"] = isRounded ? "BF16" : "STRICT";
 }
