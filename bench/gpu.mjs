@@ -1,10 +1,8 @@
 #!/usr/bin/env node
 /**
  * The webgpu engine on this machine's GPU: `npm run bench:gpu` writes bench/GPU.md, in under five minutes. Needs `npm ci` and
- * `finetune setup --gpu`, nothing else: the networks are those of keras.applications with random weights.
- *
- *     npm run bench:gpu                 224 x 224, batches of 32
- *     npm run bench:gpu -- --tiny       32 x 32, one image, for a driver in software
+ * `finetune setup --gpu`, nothing else: the networks are those of keras.applications with random weights. On a driver in software,
+ * whose times say nothing of a GPU, it is run to its end with a small ResNet from fixtures/.
  *
  * Each row is a process of its own: extraction in inference form, and training steps with the network frozen until its last stages.
  * wasm computes one small batch of the same beside it, which the GPU must give within rounding.
@@ -12,22 +10,39 @@
 import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { cpus } from "node:os";
+import { join } from "node:path";
 import { performance } from "node:perf_hooks";
 import { fileURLToPath } from "node:url";
 
-const networks = { resnet50: "conv4", mobilenetv2: "block_13" };
+const onGpu = {
+  networks: { resnet50: "conv4", mobilenetv2: "block_13" },
+  size: { side: 224, batch: 32, seconds: 8 },
+};
+const inSoftware = {
+  networks: { "fixtures/cli/small_resnet.keras": "conv3" },
+  size: { side: 32, batch: 2, seconds: 0 },
+};
 /** The largest difference that counts as rounding: of the largest feature, and of the loss. */
 const tolerance = 1e-3;
 
 if (process.env.GPU_JOB) await job(JSON.parse(process.env.GPU_JOB));
-else
-  bench(
-    process.argv.includes("--tiny")
-      ? { side: 32, batch: 1, seconds: 0 }
-      : { side: 224, batch: 32, seconds: 8 },
-  );
+else bench(await gpuHere());
 
-function bench(size) {
+/** The names of the GPU of this machine. */
+async function gpuHere() {
+  const { engineHome, installedGpuEngine } = await import("../dist/engine/home.js");
+  const { describeGpu } = await import("../dist/engine/webgpu/device.js");
+  const installed = installedGpuEngine(engineHome());
+  const gpu = installed && (await describeGpu(join(engineHome(), installed.folder)));
+  if (gpu) return gpu;
+  console.error(
+    installed ? "bench:gpu: no GPU with a driver here." : "bench:gpu: run `finetune setup --gpu` first.",
+  );
+  process.exit(1);
+}
+
+function bench({ isSoftware }) {
+  const { networks, size } = isSoftware ? inSoftware : onGpu;
   const rows = [];
   let engine = "";
   for (const [network, until] of Object.entries(networks)) {
@@ -51,7 +66,7 @@ function bench(size) {
     rows.push({ network, until, gpu, features, losses });
     console.log(`${network}: ${gpu.imagesPerSecond.toFixed(1)} images/s, ${gpu.step.toFixed(3)} s a step`);
   }
-  write(size, engine, rows);
+  write(size, isSoftware, engine, rows);
   const wrong = rows.filter(({ features, losses }) => !(Math.max(features, losses) <= tolerance));
   for (const { network, features, losses } of wrong)
     console.error(`${network}: parity: expected at most ${tolerance}, got ${features} and ${losses}.`);
@@ -66,14 +81,14 @@ function farthest(actual, expected) {
   );
 }
 
-function write({ side, batch }, engine, rows) {
+function write({ side, batch }, isSoftware, engine, rows) {
   const lines = rows.map(({ network, until, gpu, features, losses }) =>
     [
       "",
       network,
       gpu.imagesPerSecond.toFixed(1),
       `${gpu.step.toFixed(3)} s (from ${until})`,
-      `${Math.round(gpu.gpuBytes / 2 ** 20)} MiB`,
+      `${(gpu.gpuBytes / 2 ** 20).toFixed(1)} MiB`,
       `${Math.round(gpu.residentBytes / 2 ** 20)} MiB`,
       features.toExponential(1),
       losses.toExponential(1),
@@ -85,10 +100,10 @@ function write({ side, batch }, engine, rows) {
   const text = `# The webgpu engine
 
 Written by \`npm run bench:gpu\` on ${new Date().toISOString().slice(0, 10)}: ${engine}; ${cpus()[0]?.model}, ${cpus().length} processors;
-Node ${process.version}. Images of ${side} x ${side}, batches of ${batch}, medians; random weights. The last columns are the largest differences
+Node ${process.version}. Images of ${side} x ${side}, batches of ${batch}, medians. The last columns are the largest differences
 from wasm on two images, relative to the largest value: of the features, and of the losses of two steps.
 
-| network | images/s extracted | training step | GPU memory | process | features | losses |
+${isSoftware ? "**This is a driver in software**: the run shows that all of it works, and its times say nothing of a GPU.\n\n" : ""}| network | images/s extracted | training step | GPU memory | process | features | losses |
 | --- | --- | --- | --- | --- | --- | --- |
 ${lines.join("\n")}
 `;
@@ -97,14 +112,15 @@ ${lines.join("\n")}
 
 /** Measures one network on the engine of this process and prints what was found. */
 async function job({ network, until, side, batch, seconds }) {
-  const { createPredictor, createTrainer, engineInfo, freezeUntil, layerGraph } = await import(
-    "../dist/index.js"
-  );
+  const { createPredictor, createTrainer, engineInfo, freezeUntil, layerGraph, readCheckpoint } =
+    await import("../dist/index.js");
   const { architectureOf } = await import("../dist/architectures/known.js");
   const { publishedFile } = await import("../dist/architectures/architecture.js");
   const { weightSpecsOf } = await import("../dist/topology/weights-of.js");
   const { tf } = await import("../dist/engine/tf.js");
+  const file = network.endsWith(".keras") ? await readCheckpoint(network) : undefined;
   const checkpoint = (classes) => {
+    if (file) return file;
     const config = sized(architectureOf(network).build(publishedFile(classes)), side);
     const bare = {
       ...{ modelConfig: config, weights: new Map(), notes: {} },
@@ -116,7 +132,7 @@ async function job({ network, until, side, batch, seconds }) {
   const classes = {
     dtype: "float32",
     shape: [batch],
-    data: Float32Array.from({ length: batch }, (_, row) => row % 10),
+    data: Float32Array.from({ length: batch }, (_, row) => row % 4),
   };
 
   const predictor = await createPredictor(checkpoint(null), { batchSize: batch });
