@@ -44,21 +44,31 @@ export async function openGpu(folder: string, software: boolean): Promise<OpenGp
   const { create, globals } = await loadDawn(folder);
   Object.assign(globalThis, globals);
   const gpu = create([]);
-  const adapter = await gpu.requestAdapter({ powerPreference: "high-performance" });
-  if (!adapter) {
+  const adapter = await chosenAdapter(gpu, software);
+  return { device: await openDevice(adapter), gpu, info: adapter.info, ...described(adapter.info) };
+}
+
+/**
+ * Asks for the fastest adapter.
+ * @param software True to take a driver that computes on the CPU too.
+ * @throws {MachineError} if there is none, or only such a driver.
+ */
+export async function chosenAdapter(gpu: Gpu, software: boolean): Promise<GpuAdapter> {
+  const chosen = await gpu.requestAdapter({ powerPreference: "high-performance" });
+  if (!chosen) {
     throw new MachineError(
       "webgpu engine: expected a GPU with a driver for Vulkan, Metal or Direct3D 12, got none. Install the GPU's driver, or use another engine.",
       "no-gpu",
     );
   }
-  const names = described(adapter.info);
-  if (names.isSoftware && !software) {
+  const { adapter, driver, isSoftware } = described(chosen.info);
+  if (isSoftware && !software) {
     throw new MachineError(
-      `webgpu engine: expected a GPU, got ${names.adapter} (${names.driver}), which computes on the CPU. Ask for webgpu by name to use it all the same.`,
+      `webgpu engine: expected a GPU, got ${adapter} (${driver}), which computes on the CPU. Ask for webgpu by name to use it all the same.`,
       "software-gpu",
     );
   }
-  return { device: await openDevice(adapter), gpu, info: adapter.info, ...names };
+  return chosen;
 }
 
 /**

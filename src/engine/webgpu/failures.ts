@@ -50,7 +50,9 @@ function namedFailure(error: Error, buffers: BufferManager): MachineError {
 
 /** Returns the error for a tensor that no buffer of this GPU can hold. */
 export function tooLarge(bytes: number, limit: number): MachineError {
-  return outOfMemory(
-    `a tensor of ${megabytes(bytes)}, where this GPU takes one of at most ${megabytes(limit)}`,
+  return new MachineError(
+    `memory: expected a tensor of at most ${megabytes(limit)}, which one buffer of this GPU holds, got one of ${megabytes(bytes)}. Lower ${optionName("batchSize")} if it is of a batch; a weight of that size needs another engine.`,
+    "out-of-memory",
+    "memory",
   );
 }
