@@ -146,6 +146,25 @@ export function swish(x: tf.Tensor): tf.Tensor {
   return nativeBackend() ? run("Swish", { x }) : tf.mul(x, tf.sigmoid(x));
 }
 
+/** Computes `x * Phi(x)`, where `Phi` is the distribution function of the normal distribution, also called GELU. */
+export function gelu(x: tf.Tensor): tf.Tensor {
+  if (nativeBackend()) return run("Gelu", { x });
+  return tf.mul(tf.mul(x, 0.5), tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1));
+}
+
+/**
+ * Normalizes each row along the last axis by its own mean and variance, then scales and shifts it by `gamma` and `beta` `[C]`. Returns
+ * undefined where an engine has no better kernel than the operations that this consists of.
+ */
+export function rowNormalization(
+  x: tf.Tensor,
+  gamma: tf.Tensor,
+  beta: tf.Tensor,
+  epsilon: number,
+): tf.Tensor | undefined {
+  return nativeBackend() && run("LayerNorm", { x, gamma, beta }, { epsilon });
+}
+
 /** Adds two tensors, which broadcast against each other. */
 export function add(a: tf.Tensor, b: tf.Tensor): tf.Tensor {
   return tf.add(a, b);

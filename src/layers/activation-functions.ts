@@ -1,6 +1,6 @@
 /** @file Keras's activation functions (`keras/src/activations/activations.py`) by name. */
 import type { Json } from "../checkpoint.ts";
-import { chosen, relu, relu6, swish } from "../engine/operations.ts";
+import { chosen, gelu as exactGelu, relu, relu6, swish } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
 import { TopologyError } from "../errors.ts";
 import { sizeAt } from "../tensor.ts";
@@ -109,7 +109,7 @@ export function gelu(x: tf.Tensor, approximate: boolean): tf.Tensor {
     const inner = tf.mul(tf.add(x, tf.mul(tf.mul(x, tf.square(x)), 0.044715)), Math.sqrt(2 / Math.PI));
     return tf.mul(tf.mul(x, 0.5), tf.add(tf.tanh(inner), 1));
   }
-  return tf.mul(tf.mul(x, 0.5), tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1));
+  return exactGelu(x);
 }
 
 export function softplus(x: tf.Tensor): tf.Tensor {

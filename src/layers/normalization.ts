@@ -2,7 +2,7 @@
 
 import type { JsonObject } from "../checkpoint.ts";
 import type { BatchNormalized } from "../engine/operations.ts";
-import { batchNormalizationBatch, batchNormalizationStored } from "../engine/operations.ts";
+import { batchNormalizationBatch, batchNormalizationStored, rowNormalization } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
 import { optionSetTo } from "../options.ts";
 import { sizeAt } from "../tensor.ts";
@@ -100,12 +100,19 @@ function axisLast(axis: number, rank: number): number[] | undefined {
 function layerNormalization({ inputs, weights, config }: KernelCall): tf.Tensor {
   const x = firstInput(inputs);
   const axes = statisticsAxes(x, config);
+  const { gamma, beta } = weights;
+  const isByRows = axes.length === 1 && axes[0] === x.rank - 1 && x.rank > 1;
+  const rows =
+    isByRows && gamma && beta && !isTrueAt(config, "rms_scaling")
+      ? rowNormalization(x, gamma, beta, numberAt(config, "epsilon"))
+      : undefined;
+  if (rows) return rows;
   const mean = tf.mean(x, axes, true);
   const centered = tf.sub(x, mean);
   const inverse = inverseDeviation(tf.mean(tf.square(centered), axes, true), config);
   // `rms_scaling` divides by the deviation without centering first.
   const normalized = tf.mul(isTrueAt(config, "rms_scaling") ? x : centered, inverse);
-  return scaledAndShifted(normalized, weights["gamma"], weights["beta"], axes);
+  return scaledAndShifted(normalized, gamma, beta, axes);
 }
 
 function rmsNormalization({ inputs, weights, config }: KernelCall): tf.Tensor {

@@ -7,9 +7,11 @@ import {
   conv2d,
   conv2dBias,
   depthwiseConv2d,
+  gelu,
   lstm,
   relu,
   relu6,
+  rowNormalization,
   swish,
 } from "../../src/engine/operations.ts";
 import { record } from "../../src/engine/tape.ts";
@@ -44,6 +46,16 @@ const cases: Record<string, readonly [Operation, Operation, readonly (readonly n
   relu: [(x) => relu(x!), (x) => tf.maximum(x!, 0), [[4, 5]]],
   relu6: [(x) => relu6(tf.mul(x!, 4)), (x) => tf.clipByValue(tf.mul(x!, 4), 0, 6), [[4, 5]]],
   swish: [(x) => swish(x!), (x) => tf.div(x!, tf.add(1, tf.exp(tf.neg(x!)))), [[4, 5]]],
+  gelu: [
+    (x) => gelu(tf.mul(x!, 3)),
+    (x) => tf.mul(tf.mul(x!, 1.5), tf.add(1, tf.erf(tf.mul(x!, 3 * Math.SQRT1_2)))),
+    [[4, 5]],
+  ],
+  "rows of rank 3": [
+    (x, g, b) => rowNormalization(x!, g!, b!, epsilon) ?? rowsNormalized(x!, g!, b!),
+    (x, g, b) => rowsNormalized(x!, g!, b!),
+    [[2, 3, 5], [5], [5]],
+  ],
   ...Object.fromEntries(
     (["same", "valid"] as const).map(
       (padding) =>
@@ -138,6 +150,11 @@ const cases: Record<string, readonly [Operation, Operation, readonly (readonly n
     ),
   ),
 };
+
+function rowsNormalized(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor): tf.Tensor {
+  const mean = tf.mean(x, -1, true);
+  return normalized(x, mean, tf.mean(tf.square(tf.sub(x, mean)), -1, true), beta, gamma);
+}
 
 /** A depthwise convolution as a convolution for each channel. */
 function channelByChannel(

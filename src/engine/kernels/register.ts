@@ -3,6 +3,7 @@ import { activationKernels } from "./activations.ts";
 import { batchNormalizationKernels } from "./batch-normalization.ts";
 import { convolutionKernels } from "./convolution.ts";
 import { gruKernels } from "./gru.ts";
+import { inputGradientKernels } from "./input-gradients.ts";
 import { lstmKernels } from "./lstm.ts";
 import { normalizedConvolutionKernels } from "./normalized-convolution.ts";
 import { registerOwnKernel } from "./own-kernel.ts";
@@ -13,6 +14,7 @@ const ownKernels = [
   ...batchNormalizationKernels,
   ...convolutionKernels,
   ...gruKernels,
+  ...inputGradientKernels,
   ...lstmKernels,
   ...normalizedConvolutionKernels,
   ...simpleRnnKernels,

@@ -17,4 +17,11 @@ export const normalizationLowerings: Readonly<Record<string, Lowering>> = {
     const scaled = graph.add("Mul", [graph.name(id("x")), graph.floats(scale)]);
     return graph.add("Add", [scaled, graph.floats(offset)]);
   },
+  LayerNorm: ({ id, node }, graph) => {
+    const inputs = ["x", "gamma", "beta"].map((name) => graph.name(id(name)));
+    return graph.add("LayerNormalization", inputs, {
+      axis: -1,
+      epsilon: { float: numberOf(node, "epsilon") },
+    });
+  },
 };
