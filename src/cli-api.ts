@@ -22,6 +22,7 @@ export { formatBytes, formatSeconds } from "./freeze/number-text.ts";
 export { parsePatterns } from "./freeze/patterns.ts";
 export { planLines } from "./freeze/plan-text.ts";
 export { nearestNames } from "./freeze/suggestions.ts";
+export { nameElsewhere, optionElsewhere } from "./run/other-names.ts";
 export type { FileExplainer } from "./inference/explain-files.ts";
 export { openFileExplainer } from "./inference/explain-files.ts";
 export type { Parity } from "./inference/parity.ts";

@@ -6,6 +6,7 @@ import { flagsOf } from "./command.ts";
 import { readConfigFile } from "./config-file.ts";
 import type { Flag } from "./flag.ts";
 import { readFlag } from "./flag.ts";
+import { commandElsewhere, flagElsewhere } from "./other-names.ts";
 
 /** A command line that calls a command. */
 export interface Call {
@@ -139,7 +140,7 @@ function configOf(
 ): Readonly<Record<string, unknown>> {
   const written = (name: string) =>
     tokens.some((token) => token === `--${name}` || token.startsWith(`--${name}=`));
-  const entries = Object.entries(readConfigFile(path, [...flagsOf(command).keys()]));
+  const entries = Object.entries(readConfigFile(path, flagsOf(command)));
   return Object.fromEntries(
     entries.filter(([name]) => !(alternatives.find((names) => names.includes(name)) ?? [name]).some(written)),
   );
@@ -186,8 +187,7 @@ function failureOf(message: string, error: Error, command: AnyCommand, tokens: r
   const [, kind, rest = ""] = /^(value-missing|value-unexpected|unknown) (.*)$/s.exec(message) ?? [];
   const flags = flagsOf(command);
   if (kind === undefined) return error ?? new UsageError(message, "usage");
-  if (kind === "unknown")
-    return unknownFlag(rest.replace(/, .*$/s, ""), [...flags.keys(), "config", "help", "version"], tokens);
+  if (kind === "unknown") return unknownFlag(rest.replace(/, .*$/s, ""), flags, tokens);
   const flag = flags.get(rest);
   if (kind === "value-missing") {
     const placeholder = flag?.placeholder ?? "FILE";
@@ -202,10 +202,15 @@ function failureOf(message: string, error: Error, command: AnyCommand, tokens: r
   return new UsageError(`--${rest}: expected no value, got ${got}.`, "flag-value", flag?.option);
 }
 
-function unknownFlag(name: string, known: readonly string[], tokens: readonly string[]): UsageError {
+function unknownFlag(
+  name: string,
+  flags: ReadonlyMap<string, Flag<unknown>>,
+  tokens: readonly string[],
+): UsageError {
   const short = tokens.some((token) => token === `-${name}` || token.startsWith(`-${name}=`));
   const written = short ? `-${name}` : `--${name}`;
-  const [near] = nearestNames(name, known, 1);
+  const near =
+    flagElsewhere(name, flags) ?? nearestNames(name, [...flags.keys(), "config", "help", "version"], 1)[0];
   const hint = near ? `Did you mean --${near}?` : "--help lists the flags.";
   return new UsageError(`${written}: unknown flag. ${hint}`, "flag-unknown");
 }
@@ -218,7 +223,7 @@ function named(commands: readonly AnyCommand[], name: string): AnyCommand {
 
 function unknownCommand(name: string, commands: readonly AnyCommand[]): UsageError {
   const names = commands.map((command) => command.name);
-  const [near] = nearestNames(name, names, 1);
+  const near = commandElsewhere(name) ?? nearestNames(name, names, 1)[0];
   const hint = near ? `Did you mean ${near}?` : `The commands are ${names.join(", ")}.`;
   return new UsageError(`${JSON.stringify(name)}: unknown command. ${hint}`, "command-unknown");
 }

@@ -2,18 +2,23 @@ import { readFileSync } from "node:fs";
 import { parseDocument } from "yaml";
 import { nearestNames } from "../cli-api.ts";
 import { UsageError } from "../index.ts";
+import type { Flag } from "./flag.ts";
+import { flagElsewhere } from "./other-names.ts";
 
 /**
  * Reads a config file of flags: JSON or YAML, the flags' names as keys, with or without dashes before them.
  * @throws {UsageError} for a file that is neither, a key that is no flag, or a value that no flag takes.
  */
-export function readConfigFile(path: string, known: readonly string[]): Readonly<Record<string, unknown>> {
+export function readConfigFile(
+  path: string,
+  flags: ReadonlyMap<string, Flag<unknown>>,
+): Readonly<Record<string, unknown>> {
   const entries = Object.entries(parsed(path)).map(
     ([key, value]) => [key.replace(/^--/, ""), value] as const,
   );
   for (const [key] of entries) {
-    if (known.includes(key)) continue;
-    const [near] = nearestNames(key, known, 1);
+    if (flags.has(key)) continue;
+    const near = flagElsewhere(key, flags) ?? nearestNames(key, [...flags.keys()], 1)[0];
     const hint = near === undefined ? "finetune help lists the flags." : `Did you mean ${near}?`;
     throw new UsageError(`${path}: ${key}: unknown flag. ${hint}`, "config-key", "config");
   }

@@ -21,6 +21,7 @@ import {
 } from "../options.ts";
 import type { FinetuneOptions, ProgressEvent } from "./options.ts";
 import { recipeNames } from "./options.ts";
+import { optionElsewhere } from "./other-names.ts";
 import {
   abortSignal,
   augmentation,
@@ -228,7 +229,7 @@ function refuseUnknown(options: object): void {
   const known = Object.keys(runSettings);
   const strange = Object.keys(options).find((name) => !known.includes(name));
   if (strange === undefined) return;
-  const [near] = nearestNames(strange, known, 1);
+  const near = optionElsewhere(strange) ?? nearestNames(strange, known, 1)[0];
   const hint =
     near === undefined ? `The options are ${known.join(", ")}.` : `Did you mean ${optionName(near)}?`;
   throw new UsageError(`${optionName(strange)}: unknown option. ${hint}`, "option-unknown", strange);
