@@ -7,7 +7,7 @@ import type { CutModel } from "./cut.ts";
 const batchSizes = { native: 16, webgpu: 32, wasm: 8 } as const;
 
 /** Share of a run's memory that a batch of its extraction may take. The rest is for the process, the weights and the steps. */
-const extractionShare = 0.25;
+const extractionShare = 0.1;
 
 /** Returns the number of rows that every batch of an extraction is padded to, where memory does not limit it. */
 export function extractionBatch(engine: EngineInfo): number {

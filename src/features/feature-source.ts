@@ -6,7 +6,7 @@ import type { SampleReader } from "../data/sample-reader.ts";
 import type { EngineInfo } from "../engine/backend.ts";
 import { engineVersion } from "../engine/backend.ts";
 import { computesAhead } from "../freeze/cost.ts";
-import { heldBytes } from "../freeze/kept-rows.ts";
+import { heldSplits } from "../freeze/kept-rows.ts";
 import { isBucketAddress } from "../storage/address.ts";
 import type { Shape } from "../tensor.ts";
 import { elementCount } from "../tensor.ts";
@@ -100,11 +100,13 @@ export async function openFeatureSource(
     const bytes = tensors.reduce((sum, { shape }) => sum + 4 * elementCount(shape), 0);
     const part = takeStaticProgram(cut, weights);
     const held = extraction(fromFiles(part, reader, drawing), settings, tensors, "memory");
-    return withoutCache(cut, (samples, onProgress) =>
-      samples.length * bytes <= heldBytes
+    const asked: number[] = [];
+    return withoutCache(cut, (samples, onProgress) => {
+      asked.push(samples.length * bytes);
+      return heldSplits(asked).at(-1)
         ? held(samples, onProgress)
-        : streamRows(part, tensors, samples, { ...uncached, onProgress }),
-    );
+        : streamRows(part, tensors, samples, { ...uncached, onProgress });
+    });
   }
   const { compute, trunkKey } = await computationOf(cut, weights, engine, settings);
   if (settings.cache === false)

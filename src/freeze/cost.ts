@@ -4,7 +4,7 @@ import { headsOf } from "../topology/head-of.ts";
 import { type GraphNode, type LayerGraph, layerAt, nodeAt } from "../topology/layer-graph.ts";
 import { specOf } from "../topology/layer-specs.ts";
 import { weightSpecsOf } from "../topology/weights-of.ts";
-import { heldBytes, rowPlaces } from "./kept-rows.ts";
+import { heldSplits, rowPlaces } from "./kept-rows.ts";
 import type { Partition } from "./partition.ts";
 import { partition } from "./partition.ts";
 import type { PlannedCost } from "./plan.ts";
@@ -106,7 +106,15 @@ export function plannedCost(
   const kept = trainSamples * views + validationSamples;
   const rows = rowPlaces(parts, shapes, kept);
   const isKept = computes && (conditions.cached ?? true);
-  const isHeld = !computes && views > 0 && rows.bytes <= heldBytes;
+  const splits = [
+    { samples: trainSamples, rows: trainSamples * views },
+    { samples: validationSamples, rows: validationSamples },
+  ];
+  const rowBytes = kept > 0 ? rows.bytes / kept : 0;
+  const fits = heldSplits(splits.map((split) => split.rows * rowBytes));
+  const held = computes || views === 0 ? [] : splits.filter((_, index) => fits[index]);
+  const open = splits.filter((split) => !held.includes(split));
+  const openSamples = open.reduce((sum, split) => sum + split.samples, 0);
   const cacheBytes = isKept ? kept * frontierBytes(parts, shapes, bytesPerValue) : 0;
   const reading = cacheBytesPerSecond ? cacheBytes / cacheBytesPerSecond : 0;
   const rowsAtOnce = conditions.extractionBatch ?? 1;
@@ -119,11 +127,12 @@ export function plannedCost(
     return first * decoding + Math.max(computed, (count - first) * decoding);
   };
   const missing = Math.max(0, kept - cachedSamples);
-  const missingSplits = missing === kept ? [trainSamples * views, validationSamples] : [missing];
+  const missingSplits = missing === kept ? splits.map((split) => split.rows) : [missing];
   // Pixels that are too many to hold are read once to know which files can be used, and again in each epoch.
+  const computedOnce = isKept ? missingSplits : held.map((split) => split.rows);
   const extraction =
-    isKept || isHeld ? missingSplits.reduce((sum, count) => sum + computing(count), 0) : samples * decoding;
-  const everyEpoch = isKept || isHeld ? (views === 0 ? trainSamples : 0) : samples;
+    computedOnce.reduce((sum, count) => sum + computing(count), 0) + (isKept ? 0 : openSamples * decoding);
+  const everyEpoch = isKept ? (views === 0 ? trainSamples : 0) : openSamples;
   const read = views === 0 ? reading : (reading * samples) / Math.max(kept, 1);
   const epochSeconds = tailEpoch + (isKept ? read : 0) + computing(everyEpoch);
   const memory = { batchSize, optimizerSlots };
@@ -140,8 +149,9 @@ export function plannedCost(
     // A state holds the weights, the best epoch's, and the optimizer's.
     const state = conditions.savesStates ? (2 + optimizerSlots) * trained : 0;
     const copies = (2 + (conditions.copiesOnTop ?? 0)) * trained;
-    const held = conditions.inMemory || rows.onDisk === 0 || isHeld ? rows.bytes : 0;
-    return residentBytes + (conditions.workingBytes ?? 0) + held + Math.max(once, step + copies + state);
+    const isWhole = conditions.inMemory || rows.onDisk === 0;
+    const inMemory = isWhole ? rows.bytes : held.reduce((sum, split) => sum + split.rows * rowBytes, 0);
+    return residentBytes + (conditions.workingBytes ?? 0) + inMemory + Math.max(once, step + copies + state);
   };
   const multiplyAdds = (nodes: readonly GraphNode[]): number => sumOfWork(nodes.map(workOf)).multiplyAdds;
   return {

@@ -9,6 +9,19 @@ export const rowMemoryBytes: number = 32 * 2 ** 20;
 /** Features that no work stands behind, as pixels, are held in memory up to this many bytes, else made again for each batch. */
 export const heldBytes = 256e6;
 
+/**
+ * Returns which of a run's splits are held, of the bytes that each would take: in turn, as long as all that are held have no more than
+ * `heldBytes` together.
+ */
+export function heldSplits(bytesOfSplits: readonly number[]): readonly boolean[] {
+  let room = heldBytes;
+  return bytesOfSplits.map((bytes) => {
+    const isHeld = bytes <= room;
+    if (isHeld) room -= bytes;
+    return isHeld;
+  });
+}
+
 /** Bytes of a run's features in the rows that batches are picked from. */
 export interface RowPlaces {
   readonly bytes: number;

@@ -33,10 +33,12 @@ export interface MemoryQuestion {
   readonly trainSamples: number;
   /** False for an optimizer that goes on from a file: its count of steps is of the steps that it had. */
   readonly startsFresh: boolean;
-  /** Returns the bytes that the process is predicted to take with such steps. */
-  readonly bytesOf: (step: StepSize) => Promise<number>;
+  /** Returns the rows of an extraction's batches in so many bytes of memory; more memory never makes fewer. */
+  readonly rowsWithin: (memory: number) => number;
+  /** Returns the bytes that the process is predicted to take with such steps, and so many rows in a batch of its extraction. */
+  readonly bytesOf: (step: StepSize, rows: number) => Promise<number>;
   /** Returns the bytes with one sample a step and nothing but the head trained; null where the run trains no more than that. */
-  readonly headBytes: () => Promise<number | null>;
+  readonly headBytes: (rows: number) => Promise<number | null>;
 }
 
 /**
@@ -44,9 +46,10 @@ export interface MemoryQuestion {
  * @throws {UsageError} where not even one sample a step fits, with what would.
  */
 export async function fittedStep(question: MemoryQuestion): Promise<StepSize> {
-  const { asked, memory, trainSamples, bytesOf } = question;
+  const { asked, memory, trainSamples, rowsWithin, bytesOf } = question;
   const allowed = predictedShare * memory;
-  if ((await bytesOf(asked)) <= allowed) return asked;
+  const rows = rowsWithin(memory);
+  if ((await bytesOf(asked, rows)) <= allowed) return asked;
   if (!question.startsFresh) {
     throw optionError("memory", `room for steps of ${asked.batchSize} samples`, formatBytes(memory), {
       code: "memory-file-optimizer",
@@ -55,23 +58,45 @@ export async function fittedStep(question: MemoryQuestion): Promise<StepSize> {
   }
   // An update of more samples than there are is one of all of them.
   const most = Math.min(asked.batchSize, Math.max(1, trainSamples));
-  let least = 0;
+  const stepOf = (batchSize: number): StepSize => ({
+    batchSize,
+    accumulate: (asked.accumulate * most) / batchSize,
+  });
   for (let batchSize = most; batchSize >= 1; batchSize--) {
     if (most % batchSize !== 0) continue;
-    const step = { batchSize, accumulate: (asked.accumulate * most) / batchSize };
-    least = await bytesOf(step);
-    if (least <= allowed) return step;
+    if ((await bytesOf(stepOf(batchSize), rows)) <= allowed) return stepOf(batchSize);
   }
-  const head = await question.headBytes();
+  const least = await enough(question, memory, (own) => bytesOf(stepOf(1), own));
+  const hasHead = (await question.headBytes(1)) !== null;
+  const head = hasHead
+    ? await enough(question, 0, async (own) => (await question.headBytes(own)) ?? 0)
+    : null;
   const onlyHead =
     head !== null && head < least
-      ? `, or train the head alone, for which ${formatBytes(head / predictedShare)} are enough`
+      ? `, or train the head alone, for which ${formatBytes(head)} are enough`
       : "";
   throw new UsageError(
-    `${optionName("memory")}: expected ${formatBytes(least / predictedShare)} or more, which the run needs with one sample a step, got ${formatBytes(memory)}. Give it as much, freeze more${onlyHead}, or take an optimizer with fewer slots, such as SGD.`,
+    `${optionName("memory")}: expected ${formatBytes(least)} or more, which the run needs with one sample a step, got ${formatBytes(memory)}. Give it as much, freeze more${onlyHead}, or take an optimizer with fewer slots, such as SGD.`,
     "memory-too-small",
     "memory",
   );
+}
+
+/**
+ * Returns a size from `from` on that a run fits into, with two digits: its extraction runs larger batches in more memory, which is
+ * counted, and a process has a few percent more or less when it plans.
+ */
+async function enough(
+  { rowsWithin }: MemoryQuestion,
+  from: number,
+  bytesOf: (rows: number) => Promise<number>,
+): Promise<number> {
+  for (let size = from; ; ) {
+    const needed = (1.05 * (await bytesOf(rowsWithin(size)))) / predictedShare;
+    if (needed <= size) return size;
+    const unit = 10 ** (Math.floor(Math.log10(needed)) - 1);
+    size = unit * Math.ceil(needed / unit);
+  }
 }
 
 /** Returns a warm-up in the steps of which `split` take the place of one; a share of the phase stays what it is. */

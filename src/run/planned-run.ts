@@ -67,8 +67,11 @@ export interface PlanTiming {
 
 /** Plans a run with steps of different sizes. */
 export interface RunPlanner {
-  /** Returns the plan of each phase with its cost as the engine's speed predicts it, also for other cuts. */
-  plansOf(step: StepSize, cuts?: PhasedModel): Promise<readonly FinetunePlan[]>;
+  /**
+   * Returns the plan of each phase with its cost as the engine's speed predicts it, with so many rows in a batch of the extraction, also
+   * for other cuts.
+   */
+  plansOf(step: StepSize, rows: number, cuts?: PhasedModel): Promise<readonly FinetunePlan[]>;
   /** Returns the plan of each phase with its cost as a few samples show it, and with what the cache holds. */
   timedPlans(step: StepSize): Promise<readonly FinetunePlan[]>;
 }
@@ -83,10 +86,7 @@ export async function runPlanner(
   const { weights } = checkpoint;
   const views = augmentation?.views ?? null;
   const [asIs] = optimizersOf(settings.accumulate, cuts) as [OptimizerConfig];
-  const conditions = {
-    ...(await costConditions(dataset, asIs, { ...settings, views, isTimed }, reader, engine)),
-    extractionBatch,
-  };
+  const conditions = await costConditions(dataset, asIs, { ...settings, views, isTimed }, reader, engine);
   const specs = [...weightSpecsOf(cuts.model).values()];
   const saving = {
     writes: settings.out !== null,
@@ -107,10 +107,11 @@ export async function runPlanner(
     phased: PhasedModel,
     phases: PhasesQuestion["phases"],
     trial: PhasesQuestion["trial"],
+    rows = extractionBatch,
   ): Promise<readonly FinetunePlan[]> =>
     plannedPhases({
       ...{ cuts: phased, phases, views, trial, saving, started },
-      conditions: { ...conditions, batchSize: step.batchSize },
+      conditions: { ...conditions, batchSize: step.batchSize, extractionBatch: rows },
       planOf: (index, cost) => {
         const { cut, resolution } = phased.phases[index]!;
         const imageSize = image && { imageSize: image.imageSize };
@@ -120,7 +121,7 @@ export async function runPlanner(
       },
     });
   return {
-    plansOf: (step, phased = cuts) => plans(step, phased, phasesOf(step, phased), null),
+    plansOf: (step, rows, phased = cuts) => plans(step, phased, phasesOf(step, phased), null, rows),
     timedPlans: async (step) => {
       const { seed, cacheDtype } = settings;
       const cache = settings.cache ?? defaultCacheDirectory();

@@ -102,7 +102,9 @@ export async function prepareRun(
     );
   const [asIs] = optimizersOf(settings.accumulate, cuts) as [OptimizerConfig];
   const engine = await ensureEngine(settings.precision);
-  const extractionBatch = extractionBatchWithin(settings.memory, engine, cut, image?.imageSize);
+  const rowsWithin = (memory: number | null): number =>
+    extractionBatchWithin(memory, engine, cut, image?.imageSize);
+  const extractionBatch = rowsWithin(settings.memory);
   const planner = await runPlanner(
     {
       ...{ settings, checkpoint, cuts, asked: phasesAsked, optimizersOf, dataset, reader, image },
@@ -121,8 +123,9 @@ export async function prepareRun(
           memory: settings.memory,
           trainSamples,
           startsFresh: ofFile === null,
-          bytesOf: async (some) => processBytes(await planner.plansOf(some)),
-          headBytes: () => bytesOfHead(cutsOf, phasesAsked, planner),
+          rowsWithin,
+          bytesOf: async (some, rows) => processBytes(await planner.plansOf(some, rows)),
+          headBytes: (rows) => bytesOfHead(cutsOf, phasesAsked, planner, rows),
         }));
   const split = Math.max(1, step.accumulate / askedStep.accumulate);
   const asked = phasesAsked.map((phase) => ({ ...phase, warmup: splitWarmup(phase.warmup, split) }));
@@ -211,10 +214,11 @@ async function bytesOfHead(
   cutsOf: (policies: readonly (readonly FreezePolicy[])[]) => PhasedModel,
   phases: readonly AskedPhase[],
   { plansOf }: RunPlanner,
+  rows: number,
 ): Promise<number | null> {
   try {
     const phased = cutsOf(phases.map(() => [freezeAllButHead()]));
-    return processBytes(await plansOf({ batchSize: 1, accumulate: 1 }, phased));
+    return processBytes(await plansOf({ batchSize: 1, accumulate: 1 }, rows, phased));
   } catch (error) {
     if (error instanceof UsageError) return null;
     throw error;

@@ -153,6 +153,7 @@ describe("the step that fits", () => {
     memory: 1000,
     trainSamples: 1000,
     startsFresh: true,
+    rowsWithin: () => 1,
     bytesOf: async ({ batchSize }) => 100 + 50 * batchSize,
     headBytes: async () => null,
     ...more,
@@ -181,6 +182,21 @@ describe("the step that fits", () => {
 
   test("is refused with the figure of the head alone where that takes less", async () => {
     const little = question({ memory: 100, headBytes: async () => 40 });
-    await expect(fittedStep(little)).rejects.toThrow(/train the head alone, for which 50 B are enough/);
+    await expect(fittedStep(little)).rejects.toThrow(/train the head alone, for which 53 B are enough/);
   });
+
+  test.each([1, 500, 1300, 1700])(
+    "of a refusal of %i bytes fits into what it asks for, where an extraction runs larger batches in more memory",
+    async (memory) => {
+      const larger = question({
+        rowsWithin: (size) => (size < 1400 ? 1 : size < 2200 ? 8 : 16),
+        bytesOf: async ({ batchSize }, rows) => 1000 + 50 * batchSize + 50 * rows,
+      });
+      const refusal = await fittedStep({ ...larger, memory }).catch((error: Error) => error.message);
+      const [, size = 0, unit] = /expected ([\d.]+) (B|kB) or more/.exec(String(refusal)) ?? [];
+      const asked = Number(size) * (unit === "kB" ? 1000 : 1);
+      expect(asked).toBeGreaterThan(memory);
+      expect((await fittedStep({ ...larger, memory: asked })).batchSize).toBeGreaterThan(0);
+    },
+  );
 });
