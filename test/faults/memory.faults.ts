@@ -150,7 +150,7 @@ describe.runIf(isLong)("--memory", () => {
     const [, count, unit] = /^--memory: expected ([\d.]+) (MB|GB) or more/m.exec(refused.stderr) ?? [];
     expect([refused.code, unit]).toEqual([2, expect.any(String)]);
     const least = Number(count) * (unit === "GB" ? 1e9 : 1e6);
-    for (const share of [1.15, 1.5]) {
+    for (const share of [1, 1.5]) {
       const memory = Math.round((share * least) / 1e6);
       const out = join(scratch(), "run");
       const ended = await finetuneCommand(
