@@ -1,10 +1,21 @@
 /** A disk that is full at fifty places of a run (two in the short command): a tmpfs where one may be mounted, else faults at chosen writes. */
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdirSync, readFileSync, rmSync, statfsSync } from "node:fs";
+import {
+  closeSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statfsSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { ensureEngine, useEngine } from "../../src/engine/backend.ts";
 import { MachineError } from "../../src/errors.ts";
+import type { Callback } from "../../src/index.ts";
 import { finetune, freezeUntil } from "../../src/index.ts";
 import { withDiskFault } from "../disk-faults.ts";
 import type { Results } from "./command.ts";
@@ -25,6 +36,7 @@ const folder = lastingScratch();
 const disk = join(folder, "disk");
 const mounted = { size: 0 };
 const places = isLong ? 50 : 2;
+const command = `npm run test:faults -- --kills ${kills} --seed ${seed}`;
 
 function mount(...options: readonly string[]): boolean {
   return spawnSync("mount", ["-t", "tmpfs", "-o", options.join(","), "tmpfs", disk]).status === 0;
@@ -35,8 +47,9 @@ const usedBytes = (): number => {
   return (blocks - bfree) * bsize;
 };
 
-async function trained(seedOfRun: number): Promise<void> {
+async function trained(seedOfRun: number, ...callbacks: readonly Callback[]): Promise<void> {
   await finetune({
+    callbacks,
     ...{ model: smallModel, data: photos, freeze: freezeUntil("conv3"), epochs: 2, seed: seedOfRun },
     ...{ cache: join(disk, "cache"), out: join(disk, "run"), overwrite: true },
   });
@@ -66,30 +79,55 @@ function begin(): void {
   cpSync(join(folder, "earlier"), join(disk, "run"), { recursive: true });
 }
 
+/** Bytes that no run needs more of. */
+const ample = 4_000_000;
+
+/** Returns the bytes beside the earlier run with which a run just ends, to 8 kB. */
+async function leastRoom(): Promise<number> {
+  let [refused, ends] = [0, ample];
+  while (ends - refused > 8192) {
+    const middle = (refused + ends) / 2;
+    begin();
+    mount("remount", `size=${pages(usedBytes() + middle)}k`);
+    const hasEnded = await trained(7).then(
+      () => true,
+      () => false,
+    );
+    if (hasEnded) ends = middle;
+    else refused = middle;
+    mount("remount", "size=64m");
+  }
+  return ends;
+}
+
+/** Returns the kilobytes of the pages that hold `bytes`. */
+const pages = (bytes: number): number => Math.ceil(bytes / 4096) * 4;
+
 test(`full at ${places} places: an error that says so or a run without features kept; what was there is whole, and the next run ends as any`, async () => {
   begin();
-  const before = usedBytes();
   const changes =
     mounted.size > 0
       ? 0
       : await withDiskFault({ kind: "full", at: Number.POSITIVE_INFINITY }, () => trained(7));
-  if (mounted.size > 0) await trained(7);
-  // The peak is a little above what is left: both models are there for a moment.
-  const most = 1.3 * (usedBytes() - before) + 400_000;
+  // Half of the places are below what a run takes, and half where its features are written.
+  const half = places / 2;
+  const least = mounted.size > 0 && isLong ? await leastRoom() : ample / 2;
+  const features = isLong ? 100_000 : ample;
+  const roomAt = (place: number): number =>
+    place < half ? (least * (place + 0.5)) / half : least + (features * (place - half + 0.5)) / half;
   let [refused, ended] = [0, 0];
   for (let place = 0; place < places; place++) {
     begin();
-    const share = (place + 0.5) / places;
     let refusal: unknown;
     const run = (): Promise<void> =>
       trained(7).catch((error: unknown) => {
         refusal = error;
       });
     if (mounted.size > 0) {
-      mount("remount", `size=${Math.ceil((usedBytes() + share * most) / 4096) * 4}k`);
+      mount("remount", `size=${pages(usedBytes() + roomAt(place))}k`);
       await run();
     } else {
-      await withDiskFault({ kind: "full", at: 1 + Math.floor(share * changes) }, run);
+      await withDiskFault({ kind: "full", at: 1 + Math.floor(((place + 0.5) / places) * changes) }, run);
     }
     if (refusal === undefined) {
       ended++;
@@ -106,10 +144,43 @@ test(`full at ${places} places: an error that says so or a run without features 
     await trained(7);
     expect(await resultsIn(join(disk, "run"))).toEqual(undisturbed);
   }
+  expect(Math.min(refused, ended)).toBeGreaterThan(0);
   const how = mounted.size > 0 ? "a tmpfs" : "injected faults, as no tmpfs may be mounted";
   keepFigure(
     "a full disk",
-    `npm run test:faults -- --kills ${kills} --seed ${seed}`,
+    command,
     `${places} places (${how}): ${refused} refused by name, ${ended} ended; ${places} of ${places} next runs equal`,
   );
 });
+
+test("that others fill while the run trains: its place is kept, and it ends with its results", async ({
+  skip,
+}) => {
+  if (mounted.size === 0) skip("no tmpfs may be mounted");
+  begin();
+  const filler = join(disk, "filler");
+  const fill = {
+    name: "fill",
+    epochEnd: ({ epoch }: { epoch: number }) => {
+      if (epoch === 1) fillDisk(filler);
+    },
+  };
+  await trained(7, fill);
+  expect(existsSync(filler)).toBe(true);
+  expect(await resultsIn(join(disk, "run"))).toEqual(undisturbed);
+  rmSync(filler);
+  keepFigure("a disk that others fill during the training", command, "the run ends with the same results");
+});
+
+/** Writes a file until the disk has no room. */
+function fillDisk(path: string): void {
+  const file = openSync(path, "w");
+  for (let bytes = 1 << 20; bytes >= 1; ) {
+    try {
+      writeSync(file, Buffer.alloc(bytes));
+    } catch {
+      bytes >>= 1;
+    }
+  }
+  closeSync(file);
+}
