@@ -43,6 +43,7 @@ export const optionsElsewhere: Readonly<Record<string, string>> = {
   cacheMax: "cache-size max-cache cache-limit",
   cacheDtype: "feature-dtype",
   outputFormat: "format output-format save-format export-format ext",
+  precision: "bf16 bfloat16 fp16 half amp mixed-precision tf32",
   out: "o output output-dir out-dir save save-dir project name logdir log-dir run-dir destination",
   overwrite: "f force exist-ok yes clobber",
   saveEvery: "save-period save-steps checkpoint-every save-freq",
