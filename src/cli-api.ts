@@ -17,6 +17,7 @@ export {
   leftBehind,
   writingWarnings,
 } from "./formats/formats.ts";
+export { freeName, portableName } from "./formats/free-name.ts";
 export { forEarlyKeras3 } from "./formats/keras/format.ts";
 export { formatBytes, formatSeconds } from "./freeze/number-text.ts";
 export { parsePatterns } from "./freeze/patterns.ts";

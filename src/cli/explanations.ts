@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { basename, extname, join } from "node:path";
-import { openFileExplainer } from "../cli-api.ts";
+import { freeName, openFileExplainer, portableName } from "../cli-api.ts";
 import type { Checkpoint, FilePrediction } from "../index.ts";
 import type { GivenOptions } from "./command.ts";
 import { picked } from "./command.ts";
@@ -26,20 +26,11 @@ export async function openExplanations(
   return {
     write: async ({ path }) => {
       const { overlay } = await explainer.explain(path);
-      const name = freeName(basename(path, extname(path)), taken);
-      taken.add(name);
+      const name = freeName(portableName(basename(path, extname(path))), taken);
       const target = join(out, `${name}.png`);
       writeFileSync(target, await overlay());
       return target;
     },
     dispose: explainer.dispose,
   };
-}
-
-/** Returns the name, with a number where another file of this run has it. */
-function freeName(name: string, taken: ReadonlySet<string>): string {
-  for (let number = 1; ; number++) {
-    const candidate = number === 1 ? name : `${name}-${number}`;
-    if (!taken.has(candidate)) return candidate;
-  }
 }

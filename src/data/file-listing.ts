@@ -207,6 +207,25 @@ export function sharedName(folder: string, file: string, rules: PlatformPath = p
 
 /** Tells if a file lies below a folder. On Windows a file of another drive, or of another server, does not. */
 export function isBelow(folder: string, file: string, rules: PlatformPath = path): boolean {
+  // What stands there already takes no resolving of two paths.
+  if (rules.sep === "/" && file.startsWith(`${folder}/`) && !file.includes("/..")) return true;
   const way = rules.relative(folder, file);
   return way !== ".." && !way.startsWith(`..${rules.sep}`) && !rules.isAbsolute(way);
+}
+
+/** Returns the deepest folder that all of them are or lie in. On Windows folders of several drives have none: that of the first. */
+export function commonFolder(folders: readonly string[], rules: PlatformPath = path): string {
+  const [first = ".", ...others] = new Set(folders);
+  return others.reduce((root, other) => {
+    let common = root;
+    while (!isBelow(common, other, rules) && common !== rules.dirname(common)) common = rules.dirname(common);
+    return common;
+  }, first);
+}
+
+/** Returns the way from a folder to one in it; to one of another drive or server, a way through a folder called after that. */
+export function placeIn(root: string, folder: string, rules: PlatformPath = path): string {
+  if (isBelow(root, folder, rules)) return rules.relative(root, folder);
+  const drive = rules.parse(folder).root;
+  return rules.join(drive.replace(/[\\/:]+/g, "_").replace(/^_|_$/g, ""), rules.relative(drive, folder));
 }

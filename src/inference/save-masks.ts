@@ -1,8 +1,10 @@
 /** Writes the masks of predictions as images. */
 import { readdir, writeFile } from "node:fs/promises";
-import { basename, dirname, extname, join, relative, resolve } from "node:path";
+import { basename, dirname, extname, join, resolve } from "node:path";
+import { commonFolder, placeIn } from "../data/file-listing.ts";
 import { maskPng } from "../data/mask-image.ts";
 import { UsageError } from "../errors.ts";
+import { freeName, portableName } from "../formats/free-name.ts";
 import { makeFolder } from "../formats/make-folder.ts";
 import { optionName } from "../options.ts";
 import type { Tensor } from "../tensor.ts";
@@ -39,10 +41,10 @@ export async function saveMasks(
   for (const { path, output, mask } of masks) {
     const place = join(
       folder,
-      ...(outputs.size > 1 ? [output.replaceAll("/", "_")] : []),
-      relative(root, dirname(resolve(path))),
+      ...(outputs.size > 1 ? [portableName(output)] : []),
+      placeIn(root, dirname(resolve(path))),
     );
-    const file = freeName(join(place, basename(path, extname(path))), taken);
+    const file = `${freeName(join(place, portableName(basename(path, extname(path)))), taken)}.png`;
     makeFolder(place);
     await writeFile(file, maskPng(mask));
     saved.push({ path, output, file });
@@ -78,20 +80,4 @@ async function requireEmpty(folder: string): Promise<void> {
     "out-exists",
     "out",
   );
-}
-
-/** Returns the deepest folder that holds all of them. */
-function commonFolder(folders: readonly string[]): string {
-  const [first = ".", ...others] = folders;
-  let root = first;
-  for (const other of others) while (relative(root, other).startsWith("..")) root = dirname(root);
-  return root;
-}
-
-/** Returns the path with `.png`, numbered where two images have one name: `a.jpg` and `a.png`. */
-function freeName(path: string, taken: Set<string>): string {
-  let name = `${path}.png`;
-  for (let count = 2; taken.has(name); count++) name = `${path}-${count}.png`;
-  taken.add(name);
-  return name;
 }

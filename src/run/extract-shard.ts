@@ -3,7 +3,7 @@ import { dirname, resolve } from "node:path";
 import type { ClassFolders } from "../data/class-folders.ts";
 import { imageFolder, textFolder } from "../data/class-folders.ts";
 import type { FileDataset } from "../data/dataset.ts";
-import { isBelow, sharedName } from "../data/file-listing.ts";
+import { commonFolder, sharedName } from "../data/file-listing.ts";
 import type { SampleView } from "../data/sample-batches.ts";
 import { DataError, MachineError, UsageError } from "../errors.ts";
 import type { SmallFiles } from "../features/cache/small-files.ts";
@@ -97,12 +97,7 @@ function isFolder(dataset: FileDataset): dataset is ClassFolders & FileDataset {
 /** Returns the folder that paths are told below: the one that was given, else the deepest that holds all samples. */
 function dataRoot(dataset: FileDataset): string {
   if (isFolder(dataset)) return resolve(dataset.directory);
-  const [first = ".", ...others] = dataset.samples.map(({ path }) => resolve(path));
-  return others.reduce((root, path) => {
-    let common = root;
-    while (common !== dirname(common) && !isBelow(common, path)) common = dirname(common);
-    return common;
-  }, dirname(first));
+  return commonFolder(dataset.samples.map(({ path }) => dirname(resolve(path))));
 }
 
 /** Contents of a shard's manifest. */

@@ -1,7 +1,8 @@
 /** @file The report of a run, from what the run leaves. */
-import { basename, dirname, relative, resolve, sep } from "node:path";
+import { basename, dirname, relative, resolve } from "node:path";
 import { thumbnail } from "../data/decode.ts";
 import type { Duplicate } from "../data/duplicates.ts";
+import { commonFolder, isBelow } from "../data/file-listing.ts";
 import { maskColor, maskPicture } from "../data/mask-picture.ts";
 import type {
   ClassRow,
@@ -132,22 +133,11 @@ function nameBelow({ settings: { data }, dataset }: PreparedRun): (path: string)
   if (dataset.kind === "arrays") return (name) => name;
   const paths = dataset.samples.map(({ path }) => path);
   const own = typeof data === "string" ? resolve(data) : "";
-  const root = own !== "" && paths.every((path) => isBelow(resolve(path), own)) ? own : commonFolder(paths);
-  return (path) => (root !== "" && isBelow(resolve(path), root) ? relative(root, resolve(path)) : path);
-}
-
-function isBelow(path: string, folder: string): boolean {
-  return path.startsWith(folder.endsWith(sep) ? folder : folder + sep);
-}
-
-/** Returns the deepest folder that all paths lie below; empty where there is none. */
-function commonFolder(paths: readonly string[]): string {
-  const [first = "", ...others] = paths.map((path) => dirname(resolve(path)));
-  return others.reduce((folder, path) => {
-    let common = folder;
-    while (common !== dirname(common) && common !== path && !isBelow(path, common)) common = dirname(common);
-    return common;
-  }, first);
+  const root =
+    own !== "" && paths.every((path) => isBelow(own, resolve(path)))
+      ? own
+      : commonFolder(paths.map((path) => dirname(resolve(path))));
+  return (path) => (isBelow(root, resolve(path)) ? relative(root, resolve(path)) : path);
 }
 
 /** Adds heatmaps to the mistakes, where they are images. */
