@@ -1,9 +1,18 @@
-import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readdirSync, statSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { KerasFileError, MachineError } from "../../errors.ts";
 import { optionName } from "../../options.ts";
 import { readZip } from "../../zip/reader.ts";
-import { wheelPlatform } from "./platform.ts";
+import { tensorflowRelease, wheelPlatform } from "./platform.ts";
 import { runCommand, tryCommand } from "./run-command.ts";
 
 /** TensorFlow's libraries and headers. */
@@ -25,10 +34,7 @@ export interface TensorFlowChoice {
   readonly onDownload?: ((what: string, bytes: number, total: number) => void) | undefined;
 }
 
-/** The version that is downloaded if none is installed. */
-export const tensorflowRelease = "2.21.0";
-
-const { wheel: wheelPackage, tags, libraries } = wheelPlatform();
+const { wheel: wheelPackage, libraries } = wheelPlatform();
 
 const wheelName = `${wheelPackage} ${tensorflowRelease}`;
 
@@ -155,12 +161,15 @@ export function tellProgress(
   if (last) onDownload(wheelName, Number(last[1]), Number(last[2]));
 }
 
-/** Returns pip's parameters for a fixed Python and platform: the libraries are the same for every Python. */
+/** Returns pip's parameters for a fixed Python and this platform: the libraries are the same for every Python. */
 function downloadParameters(folder: string, tellsBytes: boolean): string[] {
-  const platforms = tags.flatMap((tag) => ["--platform", tag]);
+  const { tag, sha256 } = wheelPlatform();
+  const requirements = join(folder, "requirements.txt");
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(requirements, `${wheelPackage}==${tensorflowRelease} --hash=sha256:${sha256}\n`);
   return [
-    ...["-m", "pip", "download", `${wheelPackage}==${tensorflowRelease}`, "--no-deps", "--only-binary=:all:"],
-    ...["--python-version", "3.12", "--implementation", "cp", "--abi", "cp312", ...platforms],
+    ...["-m", "pip", "download", "--requirement", requirements, "--no-deps", "--only-binary=:all:"],
+    ...["--python-version", "3.12", "--implementation", "cp", "--abi", "cp312", "--platform", tag],
     ...["--dest", folder, "--disable-pip-version-check"],
     ...(tellsBytes ? ["--progress-bar", "raw"] : ["--quiet"]),
   ];

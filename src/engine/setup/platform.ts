@@ -1,12 +1,17 @@
 /** @file Systems that the native engine is built on, or brought to. */
 
+/** The version of TensorFlow that is downloaded if none is installed. */
+export const tensorflowRelease = "2.21.0";
+
 /** A system whose TensorFlow comes from a wheel, against which tfjs-node is compiled. */
 export interface WheelPlatform {
   readonly from: "wheel";
-  /** The name of the package that has no GPU part. */
+  /** The name of the package that has no GPU part, or none for this system. */
   readonly wheel: string;
-  /** pip's tags of the wheels that run here, the preferred one first. */
-  readonly tags: readonly string[];
+  /** pip's tag of the wheel that runs here. */
+  readonly tag: string;
+  /** The sha256 of that wheel: pip refuses any other. */
+  readonly sha256: string;
   /** The libraries that the binding is linked to, in the wheel's folder `tensorflow`. */
   readonly libraries: readonly [string, string];
   /** Parameters of the compiler that make an addon of Node, and let it find the libraries relative to itself. */
@@ -22,11 +27,23 @@ export interface PrebuiltPlatform {
 
 const linuxLibraries = ["libtensorflow_cc.so.2", "libtensorflow_framework.so.2"] as const;
 
-function linux(machine: string): WheelPlatform {
+/** The wheels of TensorFlow {@link tensorflowRelease} on PyPI; for Linux on arm64 there is none without a GPU's part but this one. */
+const linuxWheels = {
+  x86_64: {
+    wheel: "tensorflow-cpu",
+    sha256: "dcc8afd32930e42d5296b6ee19078b773706830af4ea97fbe503b9f5e0f820cb",
+  },
+  aarch64: {
+    wheel: "tensorflow",
+    sha256: "b07d15737406533898e36c7ef7944b1be18e9028dc521b9229952c537bbc5552",
+  },
+} as const;
+
+function linux(machine: keyof typeof linuxWheels): WheelPlatform {
   return {
     from: "wheel",
-    wheel: "tensorflow-cpu",
-    tags: [`manylinux_2_27_${machine}`, `manylinux2014_${machine}`],
+    ...linuxWheels[machine],
+    tag: `manylinux_2_27_${machine}`,
     libraries: linuxLibraries,
     linking: [
       ...["-shared", ...linuxLibraries.map((library) => `-l:${library}`)],
@@ -43,7 +60,8 @@ const platforms: Readonly<Record<string, WheelPlatform | PrebuiltPlatform>> = {
   "darwin arm64": {
     from: "wheel",
     wheel: "tensorflow",
-    tags: ["macosx_12_0_arm64"],
+    tag: "macosx_12_0_arm64",
+    sha256: "56ecd7d47429acbe1df2694d50b75bf9fc3995ac92cb367cd9af6c4780ead712",
     libraries: ["libtensorflow_cc.2.dylib", "libtensorflow_framework.2.dylib"],
     linking: [
       ...["-bundle", "-undefined", "dynamic_lookup", "-ltensorflow_cc.2", "-ltensorflow_framework.2"],
