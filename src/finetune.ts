@@ -40,7 +40,7 @@ export async function finetune(given: FinetuneOptions | ResumeOptions): Promise<
     live = await openLiveFiles(prepared, engine, { folder, isResumed });
     const { run } = live;
     const start = startOf(run, engine, isResumed, finished !== null);
-    await folder?.keepArguments(keptArguments(run, settings, engine), isResumed);
+    await folder?.keepArguments(keptArguments(run, settings, engine, start), isResumed);
     const features = await openFeatures(run, engine);
     const { trained, judged } = await trainAndJudge(run, features, started, start).finally(features.close);
     const record = await withTest(run, runRecord(run, engine, features, trained, started));

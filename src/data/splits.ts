@@ -31,7 +31,7 @@ interface Unit {
  * @returns Indices into `items`. A class with a single unit keeps it for training.
  */
 export function heldOut(items: readonly SplitItem[], fraction: number): ReadonlySet<number> {
-  const units = sortedUnits(unitsOf(items));
+  const units = plainUnits(items) ?? [...unitsOf(items)].sort(byKey);
   const totals = totalsOf(units);
   const wanted = new Map(
     [...totals].map(([label, total]) => [label, Math.max(1, Math.round(total * fraction))]),
@@ -169,14 +169,25 @@ function sha256(text: string): string {
   return createHash("sha256").update(text).digest("hex");
 }
 
-/** Returns units in the order of their keys: comparing the number that each begins with is faster than comparing long texts. */
-function sortedUnits(units: readonly Unit[]): readonly Unit[] {
-  const ranked = units.map((unit) => ({ unit, rank: Number.parseInt(unit.key.slice(0, rankDigits), 16) }));
-  ranked.sort((a, b) => a.rank - b.rank || byKey(a.unit, b.unit));
-  return ranked.map(({ unit }) => unit);
+/**
+ * Returns the units of samples without groups and copies, of which there may be very many, in the order of their keys; null for other samples.
+ * Comparing the number that a hash begins with is faster than comparing texts.
+ */
+function plainUnits(items: readonly SplitItem[]): readonly Unit[] | null {
+  if (items.some(({ group, hash }) => group !== undefined || !/^[0-9a-f]{64}$/.test(hash))) return null;
+  const ranks = Float64Array.from(items, ({ hash }) => Number.parseInt(hash.slice(0, rankDigits), 16));
+  const order = Uint32Array.from(items.keys()).sort((a, b) => (ranks[a] ?? 0) - (ranks[b] ?? 0));
+  const units: Unit[] = [];
+  for (const [position, index] of order.entries()) {
+    const item = items[index];
+    // Copies have one rank, and so may two hashes that are in no order yet.
+    if (!item || (position > 0 && ranks[index] === ranks[order[position - 1] ?? 0])) return null;
+    units.push({ key: item.hash, members: [index], counts: [[item.label ?? -1, 1]] });
+  }
+  return units;
 }
 
-/** Digits of a number that a double holds. */
+/** Hexadecimal digits of a number that a double holds. */
 const rankDigits = 13;
 
 function byKey(a: Unit, b: Unit): number {

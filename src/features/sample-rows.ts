@@ -48,7 +48,7 @@ export function writableRows(
   const byteLength = 4 * size * count;
   const inMemory = (): RowStorage => memoryStorage(new Float32Array(size * count), size);
   let storage = (byteLength > rowMemoryBytes && folder && fileStorage(folder, size)) || inMemory();
-  const written = new Set<number>();
+  const written = new Uint8Array(count);
   return {
     rowShape,
     count,
@@ -64,7 +64,7 @@ export function writableRows(
         file.close();
         storage.write(row, values);
       }
-      written.add(row);
+      written[row] = 1;
     },
     dispose: () => storage.close(),
   };
@@ -97,9 +97,11 @@ function picker(rowShape: readonly number[], storage: () => RowStorage): SampleR
   };
 }
 
-function copyRows(from: RowStorage, to: RowStorage, rows: Iterable<number>, size: number): void {
+/** Copies the rows that `written` marks. */
+function copyRows(from: RowStorage, to: RowStorage, written: Uint8Array, size: number): void {
   const values = new Float32Array(size);
-  for (const row of rows) {
+  for (const [row, mark] of written.entries()) {
+    if (mark === 0) continue;
     from.readInto(row, values);
     to.write(row, values);
   }

@@ -85,9 +85,9 @@ function add(hash: ReturnType<typeof createHash>, text: GatheredText, value: unk
     text.flush();
     addTensor(hash, value);
   } else if (typeof value === "object" && value !== null) {
-    for (const [name, inner] of Object.entries(value)) {
+    for (const name of Object.keys(value)) {
       text.add(`\0${name}`);
-      add(hash, text, inner);
+      add(hash, text, (value as Readonly<Record<string, unknown>>)[name]);
     }
   } else {
     text.add(`\0${JSON.stringify(value) ?? String(value)}`);

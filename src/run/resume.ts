@@ -144,8 +144,8 @@ export function keptArguments(
   run: PreparedRun,
   given: RunSettings,
   engine: EngineInfo,
+  { owners: belongsTo }: Pick<RunStart, "owners">,
 ): Readonly<Record<string, unknown>> {
-  const belongsTo = ownersOf(run, engine);
   const { name, threads } = engine;
   return {
     ...argumentsOf(run.settings),
@@ -157,6 +157,8 @@ export function keptArguments(
 
 /** A run as it begins or goes on. */
 export interface RunStart {
+  /** What a run that goes on must have as it had them when it began. */
+  readonly owners: Owners;
   /** Null for a run that begins anew. */
   readonly from: TrainingState | null;
   /** Epochs that were planned when the run began: schedules have their horizon there. */
@@ -177,7 +179,7 @@ export function startOf(
   isFinished: boolean,
 ): RunStart {
   const { out, saveEvery, epochs, onProgress } = run.settings;
-  if (out === null) return { from: null, planned: epochs, saver: null };
+  if (out === null) return { owners: {}, from: null, planned: epochs, saver: null };
   const owners = ownersOf(run, engine);
   const saved = isResumed ? savedState(out, run.settings) : null;
   if (isResumed) requireOwners(out, owners, readArguments(out)?.resume.belongsTo);
@@ -189,6 +191,7 @@ export function startOf(
     onProgress({ kind: "note", message: `resumed   after epoch ${saved.state.counts.epochs} of ${epochs}` });
   }
   return {
+    owners,
     from:
       saved && (isLonger ? { ...saved.state, counts: { ...saved.state.counts, ended: null } } : saved.state),
     planned,

@@ -61,8 +61,9 @@ export function recordIndex(): RecordIndex {
       place = (place + 1) & mask;
     }
   };
-  const grow = (): void => {
-    capacity *= 2;
+  const makeRoom = (records: number): void => {
+    if (records <= capacity) return;
+    while (capacity < records) capacity *= 2;
     entries = Buffer.concat([entries], capacity * keyEntryBytes);
     packs = copied(packs, new Uint32Array(capacity));
     positions = copied(positions, new Uint32Array(capacity));
@@ -84,7 +85,7 @@ export function recordIndex(): RecordIndex {
     return number;
   };
   const addEntry = (pack: number, position: number, source: Buffer, at: number): void => {
-    if (count === capacity) grow();
+    makeRoom(count + 1);
     const number = count++;
     source.copy(entries, number * keyEntryBytes, at, at + keyEntryBytes);
     packs[number] = pack;
@@ -123,6 +124,7 @@ export function recordIndex(): RecordIndex {
     add: ({ packId, position, ...entry }) => addEntry(packNumber(packId), position, encodeKeyEntry(entry), 0),
     addEntries(packId, source, from) {
       const pack = packNumber(packId);
+      makeRoom(count + source.length / keyEntryBytes);
       for (let at = 0; at + keyEntryBytes <= source.length; at += keyEntryBytes) {
         if (isWholeEntry(source, at)) addEntry(pack, from + at / keyEntryBytes, source, at);
       }
