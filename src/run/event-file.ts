@@ -25,7 +25,7 @@ export type RunEvent =
     };
 
 export interface EventFile {
-  /** Appends a line. Steps and extraction are told twice a second at most, and when they are complete. */
+  /** Appends a line. Steps and extraction are told twice a second at most; an epoch's first step and what completes them always. */
   write(event: RunEvent): void;
   close(): void;
 }
@@ -73,8 +73,8 @@ export function openEventFile(
   };
 }
 
-/** Tells if an event is one of many like it, and not the last of them. */
+/** Tells if an event is one of many like it, and neither the first step nor the last of them. */
 function isFrequent(event: RunEvent): boolean {
-  if (event.kind === "step") return event.step < event.steps;
+  if (event.kind === "step") return event.step > 1 && event.step < event.steps;
   return event.kind === "extract" && event.done < event.total;
 }
