@@ -12,6 +12,7 @@ import type { DescribedModel } from "./format.ts";
 import { formatAt, formatNamed, formats } from "./formats.ts";
 import { withLabelsBeside } from "./labels-beside.ts";
 import { withNamedWeights } from "./named-weights.ts";
+import { isRemoteAddress, remoteTargetError } from "./remote-address.ts";
 import { withSource } from "./source.ts";
 import { shardMapEnding } from "./weights/sharded-writer.ts";
 import { requireArchitecture } from "./weights/weights-only.ts";
@@ -83,7 +84,7 @@ function describedModel(json: JsonObject): DescribedModel | undefined {
  * Writes a model in the format of `path`'s ending: `.keras` in Keras 3's dialect, `.h5` or `.hdf5` in the dialect it came in, a
  * folder (no ending, or a slash) for tfjs-layers; the weights alone as `.weights.h5`, or as `.weights.json` with shards beside
  * it. On failure, the file or folder stays as it was before.
- * @throws {UsageError} for an ending of no format.
+ * @throws {UsageError} for an ending of no format, or an address in place of a path.
  * @throws {TopologyError} naming the layer that the format cannot hold.
  */
 export async function writeCheckpoint(
@@ -91,6 +92,7 @@ export async function writeCheckpoint(
   checkpoint: Checkpoint,
   { maxShardBytes, format: asked, ...options }: WriteOptions = {},
 ): Promise<void> {
+  if (isRemoteAddress(path)) throw remoteTargetError(path);
   if (maxShardBytes !== undefined && !path.toLowerCase().endsWith(shardMapEnding)) {
     throw new UsageError(
       `${path}: expected a name that ends in ${shardMapEnding} with a shard size. Omit the size for other formats.`,

@@ -9,6 +9,7 @@ import { isObject } from "../topology/config-values.ts";
 import { readZip, type ZipEntry } from "../zip/reader.ts";
 import { refuseForeignFile, refuseForeignPrefix } from "./foreign-files.ts";
 import { parsePythonJson } from "./python-json.ts";
+import { refuseRemoteSource } from "./remote-address.ts";
 
 /** An open file or a folder, its kind recognized by its contents whatever its name. `path` is its name in error messages. */
 export type Source =
@@ -31,6 +32,7 @@ async function withOpenSource<T>(path: string, use: (source: Source) => T | Prom
     descriptor = openSync(path, "r");
   } catch (error) {
     refuseForeignPrefix(path);
+    refuseRemoteSource(path);
     throw systemError(path, error);
   }
   try {

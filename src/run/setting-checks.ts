@@ -3,9 +3,10 @@ import type { Checkpoint } from "../checkpoint.ts";
 import type { Dataset } from "../data/dataset.ts";
 import type { AugmentArgument } from "../features/views/recipe.ts";
 import { augmentationRecipe } from "../features/views/recipe.ts";
+import { isRemoteAddress, remoteTargetError } from "../formats/remote-address.ts";
 import type { FreezePolicy } from "../freeze/policy.ts";
 import type { OptionCheck, Refuse } from "../options.ts";
-import { notNegative, positiveNumber, wholeNumber } from "../options.ts";
+import { notNegative, positiveNumber, someText, wholeNumber } from "../options.ts";
 import type { LossArgument } from "../task/losses/loss-argument.ts";
 import type { Callback } from "../training/callbacks/callback.ts";
 import type { OptimizerArgument } from "../training/optimizer-config.ts";
@@ -29,6 +30,13 @@ export function datasetOrFolder(given: unknown, refuse: Refuse): string | Datase
   if (isDataset) return given as unknown as Dataset;
   throw refuse("a folder or a dataset");
 }
+
+/** Takes a path on a disk, of which an address would make a strange folder. */
+export const pathOnDisk: OptionCheck<string> = (given, refuse) => {
+  const path = someText(given, refuse);
+  if (isRemoteAddress(path)) throw remoteTargetError(path, "out");
+  return path;
+};
 
 /** Takes metrics of every output, or of each by its name. */
 export function metricArguments(given: unknown, refuse: Refuse): NonNullable<FinetuneOptions["metrics"]> {
