@@ -157,7 +157,7 @@ export function keptArguments(
 
 /** A run as it begins or goes on. */
 export interface RunStart {
-  /** What a run that goes on must have as it had them when it began. */
+  /** Hashes of what a run that goes on must find as it was when it began. */
   readonly owners: Owners;
   /** Null for a run that begins anew. */
   readonly from: TrainingState | null;
