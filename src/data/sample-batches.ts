@@ -167,7 +167,7 @@ function badFilesError(bad: readonly BadFile[], total: number, { many }: FileKin
 /** Returns how many files are read at once, where the first is one like the others; each is held in memory meanwhile. */
 function readConcurrency(first: unknown): number {
   if (typeof first === "string" && isBucketAddress(first)) return bucketConcurrency;
-  return Math.min(availableParallelism(), 8);
+  return Math.min(2 * availableParallelism(), 8);
 }
 
 /** Returns a function that runs tasks in the order given, at most `count` at a time. */

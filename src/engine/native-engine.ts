@@ -66,10 +66,6 @@ export interface NativeBackend extends tf.KernelBackend {
    * it.
    */
   readonly tensorMap: { get(dataId: object): { dtype: number; values: ArrayBufferView | null } };
-  /** Passes the values of tensors to the binding where that has not been done yet, and returns the tensors' ids. */
-  getInputTensorIds(tensors: readonly tf.TensorInfo[]): number[];
-  /** Makes a tensor of one in the binding. */
-  createOutputTensor(output: { id: number; shape: number[]; dtype: number }): tf.Tensor;
   executeSingleOutput(
     name: string,
     attributes: readonly OpAttribute[],
@@ -147,7 +143,7 @@ export function loadNativeEngine(folder: string, { threads, verbose, precision }
   const bindingFile = findBinding(folder);
   setMathMode(precision);
   if (!verbose) process.env["TF_CPP_MIN_LOG_LEVEL"] ??= "3";
-  if (threads !== availableParallelism()) process.env["TF_NUM_INTRAOP_THREADS"] = String(threads);
+  limitThreads(threads);
   if (!verbose) loadQuietly(folder);
   restoreRemovedUtilities();
   const binding = loadBinding(bindingFile);
@@ -165,6 +161,15 @@ export function loadNativeEngine(folder: string, { threads, verbose, precision }
     3,
   );
   return binding.TF_Version;
+}
+
+/**
+ * Limits TensorFlow's two pools, which are made when it loads: the one that an operation is divided among, and the one on which operations
+ * of a graph run beside each other. Each has a thread for every processor by default.
+ */
+function limitThreads(threads: number): void {
+  if (threads === availableParallelism()) return;
+  for (const pool of ["INTRAOP", "INTEROP"]) process.env[`TF_NUM_${pool}_THREADS`] = String(threads);
 }
 
 /** Returns the native backend if it is the current one, else undefined. */

@@ -52,7 +52,7 @@ export interface SavedParts {
  * Seconds that a trial may take: a share of what extraction and training are predicted to, but twice as long as they are, up to `least`,
  * and `most` at most.
  */
-const trialSeconds = { share: 0.1, least: 4, most: 12 } as const;
+const trialSeconds = { share: 0.1, least: 2, most: 12 } as const;
 /** Runs whose extraction and training are predicted to take fewer seconds are over before a trial is. */
 const worthTrying = 0.05;
 
