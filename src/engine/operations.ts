@@ -223,6 +223,18 @@ export function simpleRnn(x: tf.Tensor, h: tf.Tensor, kernel: tf.Tensor): tf.Ten
   return run("SimpleRnnSequence", { x, h, kernel });
 }
 
+/**
+ * Computes the cross-entropy of a softmax, `[N]`, and its gradient by the logits, `[N, K]`: the softmax less the target, also where a
+ * target does not add up to 1. Both inputs are `[N, K]`.
+ */
+export function softmaxCrossentropyWithSlopes(
+  truth: tf.Tensor,
+  logits: tf.Tensor,
+): { readonly losses: tf.Tensor; readonly slopes: tf.Tensor } {
+  const [losses, slopes] = run<[tf.Tensor, tf.Tensor]>("SoftmaxCrossentropy", { logits, truth });
+  return { losses, slopes };
+}
+
 /** Weights of a normalization along the last axis by stored statistics, each `[C]`. */
 export interface StoredNormalization {
   readonly mean: tf.Tensor;

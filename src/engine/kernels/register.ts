@@ -8,6 +8,7 @@ import { lstmKernels } from "./lstm.ts";
 import { normalizedConvolutionKernels } from "./normalized-convolution.ts";
 import { registerOwnKernel } from "./own-kernel.ts";
 import { simpleRnnKernels } from "./simple-rnn.ts";
+import { softmaxCrossentropyKernels } from "./softmax-crossentropy.ts";
 
 const ownKernels = [
   ...activationKernels,
@@ -18,6 +19,7 @@ const ownKernels = [
   ...lstmKernels,
   ...normalizedConvolutionKernels,
   ...simpleRnnKernels,
+  ...softmaxCrossentropyKernels,
 ];
 
 /** The gradients of our own kernels. */

@@ -54,6 +54,8 @@ export function lossGradient(
   scale = 1,
 ): { readonly value: tf.Tensor; readonly gradient: tf.Tensor } {
   return tf.tidy(() => {
+    const short = slopedLoss(loss, judged, scale);
+    if (short) return short;
     const { values } = judged.output;
     const computed = gradients(() => batchLoss(loss, judged), [values]);
     const { value } = computed;
@@ -68,6 +70,21 @@ export function lossGradient(
     const times = loss.reduction === "none" ? scale * valueCount(loss, judged) : scale;
     return { value, gradient: times === 1 ? grad : tf.mul(grad, times) };
   });
+}
+
+/** Computes `lossGradient` without a tape where the loss knows its gradient and every value counts the same; else null. */
+function slopedLoss(
+  { sloped, reduction }: Loss,
+  { output, targets, sampleWeights, mask }: Judged,
+  scale: number,
+): { readonly value: tf.Tensor; readonly gradient: tf.Tensor } | null {
+  const found = sampleWeights || mask ? null : sloped?.(targets, output);
+  if (!found) return null;
+  const { values, slopes, factor } = found;
+  const isMean = reduction === "sum_over_batch_size" || reduction === "mean_with_sample_weight";
+  const times = (scale * factor) / (isMean ? values.size : 1);
+  const gradient = times === 1 ? slopes.clone() : tf.mul(slopes, times);
+  return { value: reduction === "sum" ? tf.sum(values) : tf.mean(values), gradient };
 }
 
 function valueCount(loss: Loss, judged: Judged): number {

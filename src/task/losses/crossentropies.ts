@@ -1,9 +1,11 @@
 /** Keras's cross-entropies (`keras/src/losses/losses.py`, `keras/src/backend/tensorflow/nn.py`), from logits wherever Keras has them. */
+import { softmaxCrossentropyWithSlopes } from "../../engine/operations.ts";
 import { tf } from "../../engine/tf.ts";
 import { UsageError } from "../../errors.ts";
 import { logSoftmax, softmax, stopGradient } from "../../layers/activation-functions.ts";
 import { axisOf } from "../../layers/axes.ts";
-import type { LossDefinition, LossSettings } from "./loss-definition.ts";
+import { sameShape } from "../../tensor.ts";
+import type { LossDefinition, LossSettings, SlopedValues } from "./loss-definition.ts";
 import type { Output } from "./output.ts";
 import { activated, clipped, logitsOf } from "./output.ts";
 
@@ -16,6 +18,11 @@ export const crossentropies: Readonly<Record<string, LossDefinition>> = {
       const smooth = smoothed(targets, settings, targets.shape.at(-1) ?? 1);
       return categoricalCrossentropy(smooth, output, settings);
     },
+    sloped: (settings) => (targets, output) => {
+      const logits = plainLogits(output, "softmax", settings);
+      if (!logits || !sameShape(targets.shape, logits.shape)) return null;
+      return sloped(smoothed(targets, settings, targets.shape.at(-1) ?? 1), logits);
+    },
   },
   sparse_categorical_crossentropy: {
     className: "SparseCategoricalCrossentropy",
@@ -26,6 +33,10 @@ export const crossentropies: Readonly<Record<string, LossDefinition>> = {
       requireLastAxis("sparse_categorical_crossentropy", settings);
       return (targets, output) => sparseCrossentropy(targets, output, settings);
     },
+    sloped: (settings) => (targets, output) => {
+      const logits = settings["ignore_class"] === null ? plainLogits(output, "softmax", settings) : null;
+      return logits && sloped(oneHot(indicesOf(targets, logits), logits.shape.at(-1) ?? 1), logits);
+    },
   },
   binary_crossentropy: {
     className: "BinaryCrossentropy",
@@ -35,6 +46,16 @@ export const crossentropies: Readonly<Record<string, LossDefinition>> = {
     create: (settings) => (targets, output) => {
       const entropy = binaryCrossentropy(smoothed(targets, settings, 2), output, settings);
       return tf.mean(entropy, axisIn(settings, entropy.rank));
+    },
+    sloped: (settings) => (targets, output) => {
+      const logits = plainLogits(output, "sigmoid", settings);
+      if (!logits || !sameShape(targets.shape, logits.shape)) return null;
+      const truth = smoothed(targets, settings, 2);
+      return {
+        values: tf.mean(sigmoidCrossentropy(truth, logits), -1),
+        slopes: tf.sub(tf.sigmoid(logits), truth),
+        factor: 1 / (logits.shape.at(-1) ?? 1),
+      };
     },
   },
   categorical_focal_crossentropy: {
@@ -117,6 +138,31 @@ function smoothed(targets: tf.Tensor, settings: LossSettings, classes: number): 
   return smoothing > 0 ? tf.add(tf.mul(targets, 1 - smoothing), smoothing / classes) : targets;
 }
 
+/** Returns the output's own values if they are the logits of a cross-entropy over the last axis, else null. */
+function plainLogits(
+  output: Output,
+  expected: "softmax" | "sigmoid",
+  settings: LossSettings,
+): tf.Tensor | null {
+  const { values } = output;
+  const isLast = axisIn(settings, values.rank) === values.rank - 1;
+  return isLast && logitsOf(output, expected, settings["from_logits"] === true) === values ? values : null;
+}
+
+/** Returns the cross-entropy of a softmax with its gradient. */
+function sloped(truth: tf.Tensor, logits: tf.Tensor): SlopedValues {
+  const classes = logits.shape.at(-1) ?? 1;
+  const { losses, slopes } = softmaxCrossentropyWithSlopes(
+    tf.reshape(truth, [-1, classes]),
+    tf.reshape(logits, [-1, classes]),
+  );
+  return {
+    values: tf.reshape(losses, logits.shape.slice(0, -1)),
+    slopes: tf.reshape(slopes, logits.shape),
+    factor: 1,
+  };
+}
+
 function categoricalCrossentropy(truth: tf.Tensor, output: Output, settings: LossSettings): tf.Tensor {
   const axis = axisIn(settings, truth.rank);
   const logits = logitsOf(output, "softmax", settings["from_logits"] === true);
@@ -144,7 +190,7 @@ function sparseCrossentropy(
   settings: LossSettings,
 ): ReturnType<ReturnType<LossDefinition["create"]>> {
   const { values } = output;
-  const indices = targets.rank === values.rank ? tf.squeeze(targets, [-1]) : targets;
+  const indices = indicesOf(targets, values);
   const ignored = settings["ignore_class"] as number | null;
   const counts = ignored === null ? null : tf.notEqual(indices, ignored);
   const known = counts ? tf.where(counts, indices, tf.zerosLike(indices)) : indices;
@@ -154,6 +200,11 @@ function sparseCrossentropy(
   const shown = counts ? tf.where(tf.expandDims(counts, -1), scores, tf.zerosLike(scores)) : scores;
   const entropy = tf.neg(tf.sum(tf.mul(truth, logSoftmax(shown)), -1));
   return counts ? { values: tf.where(counts, entropy, tf.zerosLike(entropy)), mask: counts } : entropy;
+}
+
+/** Returns class indices without a last axis of size 1. */
+function indicesOf(targets: tf.Tensor, { rank }: tf.Tensor): tf.Tensor {
+  return targets.rank === rank ? tf.squeeze(targets, [-1]) : targets;
 }
 
 function oneHot(indices: tf.Tensor, classes: number): tf.Tensor {

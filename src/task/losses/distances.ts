@@ -1,6 +1,7 @@
 /** Keras's losses between values (`keras/src/losses/losses.py`). */
 import { tf } from "../../engine/tf.ts";
 import { axisOf } from "../../layers/axes.ts";
+import { sameShape } from "../../tensor.ts";
 import type { LossDefinition } from "./loss-definition.ts";
 import type { Output } from "./output.ts";
 import { activated, epsilon } from "./output.ts";
@@ -11,6 +12,12 @@ export const distances: Readonly<Record<string, LossDefinition>> = {
     kind: "values",
     aliases: ["mse"],
     create: () => (targets, output) => tf.mean(tf.square(tf.sub(activated(output), targets)), -1),
+    sloped: () => (targets, output) => {
+      const { values, activation } = output;
+      if (activation !== "none" || !sameShape(values.shape, targets.shape)) return null;
+      const error = tf.sub(values, targets);
+      return { values: tf.mean(tf.square(error), -1), slopes: error, factor: 2 / (values.shape.at(-1) ?? 1) };
+    },
   },
   mean_absolute_percentage_error: {
     className: "MeanAbsolutePercentageError",

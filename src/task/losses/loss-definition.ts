@@ -21,6 +21,18 @@ export interface LossValues {
 /** Returns the loss of a batch, differentiable in `output.values`. Targets are float32. */
 export type LossFunction = (targets: tf.Tensor, output: Output) => tf.Tensor | LossValues;
 
+/** A loss before it is reduced, with its gradient. */
+export interface SlopedValues {
+  /** `[N]`, or `[N, …]` with one value per position. */
+  readonly values: tf.Tensor;
+  /** The gradient of the sum of all values by the output's values, but for `factor`. */
+  readonly slopes: tf.Tensor;
+  readonly factor: number;
+}
+
+/** Returns a loss with its gradient in a few operations, or null where these targets or this output take the long way. */
+export type SlopedFunction = (targets: tf.Tensor, output: Output) => SlopedValues | null;
+
 /** A loss of Keras, under its function's name. */
 export interface LossDefinition {
   readonly className: string;
@@ -32,4 +44,6 @@ export interface LossDefinition {
   readonly defaults?: LossSettings;
   /** @throws {UsageError} for a value that the loss does not take. */
   readonly create: (settings: LossSettings) => LossFunction;
+  /** The same with a gradient, for losses of most heads: a step of a small head costs little else. */
+  readonly sloped?: (settings: LossSettings) => SlopedFunction;
 }

@@ -9,7 +9,13 @@ import { isObject } from "../../topology/config-values.ts";
 import { crossentropies } from "./crossentropies.ts";
 import { distances } from "./distances.ts";
 import type { CustomLoss, LossArgument } from "./loss-argument.ts";
-import type { LossDefinition, LossFunction, LossSettings, TargetForm } from "./loss-definition.ts";
+import type {
+  LossDefinition,
+  LossFunction,
+  LossSettings,
+  SlopedFunction,
+  TargetForm,
+} from "./loss-definition.ts";
 import { activated } from "./output.ts";
 import { overlaps } from "./overlaps.ts";
 
@@ -25,6 +31,7 @@ export interface Loss {
   readonly settings: LossSettings;
   readonly reduction: LossReduction;
   readonly values: LossFunction;
+  readonly sloped?: SlopedFunction;
 }
 
 const definitions: Readonly<Record<string, LossDefinition>> = {
@@ -67,6 +74,7 @@ export function lossOf(argument: LossArgument): Loss {
     settings,
     reduction,
     values: definition.create(settings),
+    ...(definition.sloped && { sloped: definition.sloped(settings) }),
   };
 }
 
