@@ -95,6 +95,43 @@ export function adam(
 }
 
 /**
+ * RMSprop's update of `count` values (`keras/src/optimizers/rmsprop.py`): overwrites the average and writes the moved values.
+ * `rest` is one minus `rho`.
+ */
+export function rmsprop(
+  variable: usize,
+  gradient: usize,
+  velocity: usize,
+  moved: usize,
+  count: usize,
+  rho: f32,
+  rest: f32,
+  rate: f32,
+  epsilon: f32,
+): void {
+  const rhos = f32x4.splat(rho);
+  const rests = f32x4.splat(rest);
+  const rates = f32x4.splat(rate);
+  const epsilons = f32x4.splat(epsilon);
+  let at: usize = 0;
+  const whole = (count & ~3) << 2;
+  for (; at < whole; at += 16) {
+    const slope = v128.load(gradient + at);
+    const kept = f32x4.mul(v128.load(velocity + at), rhos);
+    const square = f32x4.add(kept, f32x4.mul(f32x4.mul(slope, slope), rests));
+    v128.store(velocity + at, square);
+    const step = f32x4.div(f32x4.mul(slope, rates), f32x4.sqrt(f32x4.add(square, epsilons)));
+    v128.store(moved + at, f32x4.sub(v128.load(variable + at), step));
+  }
+  for (; at < count << 2; at += 4) {
+    const slope = load<f32>(gradient + at);
+    const square = load<f32>(velocity + at) * rho + slope * slope * rest;
+    store<f32>(velocity + at, square);
+    store<f32>(moved + at, load<f32>(variable + at) - (slope * rate) / sqrt<f32>(square + epsilon));
+  }
+}
+
+/**
  * Transposes a matrix `[rows, columns]` whose rows begin `step` floats apart into one `[columns, rows]` whose rows begin
  * `turnedStep` floats apart.
  */

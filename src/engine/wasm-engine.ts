@@ -3,7 +3,7 @@ import { dirname, join, sep } from "node:path";
 import { setWasmPaths } from "@tensorflow/tfjs-backend-wasm";
 import { refuseWithoutRoom } from "./out-of-memory.ts";
 import { tf } from "./tf.ts";
-import { registerAdamStep } from "./wasm-kernels/adam-step.ts";
+
 import { registerConvolutions } from "./wasm-kernels/convolution.ts";
 import { registerConvolutions3d } from "./wasm-kernels/convolution-3d.ts";
 import { registerDepthwise } from "./wasm-kernels/depthwise.ts";
@@ -17,6 +17,7 @@ import { registerReductions, registerSegmentSum } from "./wasm-kernels/reduction
 import { registerResizing } from "./wasm-kernels/resizing.ts";
 import { registerStridedSlice } from "./wasm-kernels/strided-slice.ts";
 import { registerTranspose } from "./wasm-kernels/transpose.ts";
+import { registerUpdateSteps } from "./wasm-kernels/update-steps.ts";
 import { createThreadedBackend, mostWasmThreads } from "./wasm-threads.ts";
 
 /** The name under which the WebAssembly backend is registered. */
@@ -113,5 +114,5 @@ function registerWasmKernels(): void {
   registerResizing();
   registerStridedSlice();
   registerSegmentSum();
-  registerAdamStep();
+  registerUpdateSteps();
 }

@@ -62,7 +62,7 @@ export function createOptimizer(config: OptimizerConfig, parts: OptimizerParts):
   const emaMomentum = settings["use_ema"] === true ? (settings["ema_momentum"] as number) : null;
   const overwriteEvery = setting("ema_overwrite_frequency");
   const scheduled = rateOf(config);
-  const movers = createMovers(config);
+  const movers = createMovers();
   const all = trainedOf(config, parts, movers);
   const waiting: Waiting[] = [];
   let ownRate: number | null = null;

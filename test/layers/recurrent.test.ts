@@ -142,7 +142,7 @@ describe.each(everyCell)("%s over a whole sequence", (name, [className, more, we
       const taken = (cellFor: () => Cell) => {
         const recording = record(() => {
           const { last, outputs, states } = walk(cellFor(), x, starts, { backwards, mask, hidden });
-          return [outputs(), last, ...states];
+          return [outputs(), last, ...states()];
         }, sources);
         const dys = recording.result.map(({ shape }, index) => random(shape, 60 + index));
         return [...recording.result, ...recording.gradients(recording.result, dys, sources)];

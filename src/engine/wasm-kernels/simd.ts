@@ -21,6 +21,17 @@ export interface SimdKernels {
     rate: number,
     epsilon: number,
   ): void;
+  rmsprop(
+    variable: Address,
+    gradient: Address,
+    velocity: Address,
+    moved: Address,
+    count: number,
+    rho: number,
+    rest: number,
+    rate: number,
+    epsilon: number,
+  ): void;
   transpose(x: Address, y: Address, rows: number, columns: number, step: number, turnedStep: number): void;
   columnSums(x: Address, y: Address, rows: number, columns: number, divisor: number): void;
   rowSums(x: Address, y: Address, rows: number, columns: number, divisor: number): void;

@@ -10,7 +10,7 @@ import { webgpuBackendName } from "./name.ts";
 import type { HeldValues } from "./repeatable.ts";
 
 /** Kernels that only our own WebAssembly kernels call. */
-const ownParts = new Set(["AdamStep", "DepthwiseTapSums", "ImageWindow", "PlacePhases"]);
+const ownParts = new Set(["AdamStep", "DepthwiseTapSums", "ImageWindow", "PlacePhases", "RmspropStep"]);
 
 const fallbacks: string[] = [];
 

@@ -49,9 +49,17 @@ function recurrent(cellOfCall: CellOfCall): Kernel {
     const first = sequences ? outputs() : last;
     const passed = sequences ? (mask ?? call.masks[0]) : undefined;
     return isTrueAt(config, "return_state")
-      ? { outputs: [first, ...states], masks: [passed, ...states.map(() => undefined)] }
+      ? withStates(first, passed, states())
       : { outputs: [first], masks: [passed] };
   };
+}
+
+function withStates(
+  output: tf.Tensor,
+  mask: tf.Tensor | undefined,
+  states: readonly tf.Tensor[],
+): KernelResult {
+  return { outputs: [output, ...states], masks: [mask, ...states.map(() => undefined)] };
 }
 
 /** Creates the kernel of a cell that is called as a layer, with its states as the second argument. */

@@ -26,7 +26,7 @@ export interface Walked {
   readonly last: tf.Tensor;
   /** Returns the outputs of every step, `[N, T, …]`, in the order in which they were taken. */
   readonly outputs: () => tf.Tensor;
-  readonly states: readonly tf.Tensor[];
+  readonly states: () => readonly tf.Tensor[];
 }
 
 /** Runs `cell` over `[N, T, …]` from `initial` states, or from zeros. */
@@ -56,7 +56,7 @@ function walkAtOnce(
   const start = initial.length > 0 ? initial : cell.start(sequence);
   const taken = whole.take(steps, start);
   const output = taken[whole.output] as tf.Tensor;
-  return { last: lastStep(output), outputs: () => swapped(output), states: taken.map(lastStep) };
+  return { last: lastStep(output), outputs: () => swapped(output), states: () => taken.map(lastStep) };
 }
 
 /** Exchanges the first two axes. */
@@ -92,7 +92,8 @@ function walkReordered(
   return {
     last: atPlaces(hiddenOfSteps, firstHidden, lastOf(places), []),
     outputs: () => atPlaces(hiddenOfSteps, firstHidden, places, [time]),
-    states: start.map((state, index) => atPlaces(taken[index] as tf.Tensor, state, lastOf(order.places), [])),
+    states: () =>
+      start.map((state, index) => atPlaces(taken[index] as tf.Tensor, state, lastOf(order.places), [])),
   };
 }
 
@@ -113,7 +114,7 @@ function walkByStep(cell: Cell, sequence: tf.Tensor, initial: readonly tf.Tensor
     outputs.push(bySample(visible, step.output, before ?? tf.zerosLike(step.output)));
     states = states.map((state, index) => bySample(visible, step.states[index] as tf.Tensor, state));
   });
-  return { last: outputs.at(-1) as tf.Tensor, outputs: () => tf.stack(outputs, 1), states };
+  return { last: outputs.at(-1) as tf.Tensor, outputs: () => tf.stack(outputs, 1), states: () => states };
 }
 
 function inOrder<T>(steps: readonly T[], backwards: boolean): readonly T[] {

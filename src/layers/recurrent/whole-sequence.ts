@@ -53,44 +53,47 @@ export interface StepOrder {
   readonly time: number;
   /** The number of steps taken: that of the sample with the most shown steps. */
   readonly count: number;
-  /** The time of each step taken, sample by sample, `[N, count]`. */
-  readonly taken: Int32Array;
+  /** The times of all steps, sample by sample, the shown ones first, `[N, T]`. Only `count` of each are taken. */
+  readonly ordered: Int32Array;
   /** The number of steps shown up to each step, in order, `[N, T]`. */
   readonly places: Int32Array;
-  /** True for each step that is shown, in order, `[N, T]`. */
-  readonly shown: readonly boolean[];
+  /** 1 for each step that is shown, in order, `[N, T]`. */
+  readonly shown: Uint8Array;
 }
 
-/** Returns the order of steps. Without a mask `[N, T]`, all steps are shown. */
+/** Returns the order of steps that a mask `[N, T]` shows or hides. */
 export function stepOrder(
   [batch, time]: readonly [number, number],
   backwards: boolean,
-  mask?: ArrayLike<number>,
+  mask: ArrayLike<number>,
 ): StepOrder {
-  const times = Array.from({ length: time }, (_, step) => (backwards ? time - 1 - step : step));
-  const shown = Array.from(
-    { length: batch * time },
-    (_, index) => mask?.[index - (index % time) + times[index % time]!] !== 0,
-  );
   const places = new Int32Array(batch * time);
-  shown.forEach((isShown, index) => {
-    places[index] = (index % time === 0 ? 0 : places[index - 1]!) + (isShown ? 1 : 0);
-  });
-  const samples = Array.from({ length: batch }, (_, sample) => sample * time);
-  const count = samples.reduce((most, start) => Math.max(most, places[start + time - 1]!), 1);
-  const taken = samples.flatMap((start) =>
-    [true, false]
-      .flatMap((wanted) => times.filter((_, step) => shown[start + step] === wanted))
-      .slice(0, count),
-  );
-  return { batch, time, count, taken: Int32Array.from(taken), places, shown };
+  const shown = new Uint8Array(batch * time);
+  const ordered = new Int32Array(batch * time);
+  let count = 1;
+  for (let start = 0; start < batch * time; start += time) {
+    const timeOf = (step: number): number => (backwards ? time - 1 - step : step);
+    let place = 0;
+    for (let step = 0; step < time; step++) {
+      if (mask[start + timeOf(step)] !== 0) {
+        shown[start + step] = 1;
+        ordered[start + place++] = timeOf(step);
+      }
+      places[start + step] = place;
+    }
+    count = Math.max(count, place);
+    for (let step = 0; step < time; step++) {
+      if (shown[start + step] === 0) ordered[start + place++] = timeOf(step);
+    }
+  }
+  return { batch, time, count, ordered, places, shown };
 }
 
 /** Returns the steps of `[N, T, …]` in their order, `[count, N, …]`. */
-export function orderedSteps(sequence: tf.Tensor, { batch, time, count, taken }: StepOrder): tf.Tensor {
+export function orderedSteps(sequence: tf.Tensor, { batch, time, count, ordered }: StepOrder): tf.Tensor {
   const rows = Int32Array.from({ length: count * batch }, (_, index) => {
-    const sample = index % batch;
-    return sample * time + taken[sample * count + Math.floor(index / batch)]!;
+    const start = (index % batch) * time;
+    return start + ordered[start + Math.floor(index / batch)]!;
   });
   const shape = sequence.shape.slice(2);
   return rowsOf(tf.reshape(sequence, [batch * time, ...shape]), rows, [count, batch, ...shape]);
@@ -107,8 +110,11 @@ export function atPlaces(
 ): tf.Tensor {
   const [count, batch, units] = steps.shape as [number, number, number];
   const perSample = places.length / batch;
-  const rows = places.map((place, index) => place * batch + Math.floor(index / perSample));
-  const flat = tf.concat([start, tf.reshape(steps, [count * batch, units])], 0);
+  // The start is in front of the table only if a place of it is asked for.
+  const first = places.includes(0) ? 0 : 1;
+  const rows = places.map((place, index) => (place - first) * batch + Math.floor(index / perSample));
+  const taken = tf.reshape(steps, [count * batch, units]);
+  const flat = first === 0 ? tf.concat([start, taken], 0) : taken;
   return rowsOf(flat, rows, [batch, ...shape, units]);
 }
 

@@ -112,6 +112,15 @@ export const rmsprop: OptimizerClass = {
           operands: (learningRate) => [learningRate, rho, momentum, epsilon, "gradient"],
         },
       }),
+      ...(!isOutside &&
+        !hasMomentum &&
+        !centered && {
+          kernel: {
+            name: "RmspropStep",
+            slots: ["velocity"],
+            settings: (learningRate) => ({ learningRate, rho, epsilon }),
+          },
+        }),
     };
   },
 };

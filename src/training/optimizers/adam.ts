@@ -64,7 +64,14 @@ export function adamRule(moments: Moments, amsgrad: boolean, trained: TrainedVar
         slots: { momentum, velocity, ...(highest && { velocity_hat: highest }) },
       };
     },
-    ...(!amsgrad && { operation: adamOperation(moments) }),
+    ...(!amsgrad && {
+      operation: adamOperation(moments),
+      kernel: {
+        name: "AdamStep",
+        slots: ["momentum", "velocity"],
+        settings: (learningRate, step) => ({ learningRate, beta1, beta2, epsilon, step }),
+      },
+    }),
   };
 }
 

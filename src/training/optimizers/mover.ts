@@ -1,13 +1,12 @@
-import type { AdamAverages } from "../../engine/adam.ts";
-import { adamAverages, canUpdateInPlace } from "../../engine/adam.ts";
 import type { InPlaceUpdates } from "../../engine/in-place-updates.ts";
 import { inPlaceUpdates } from "../../engine/in-place-updates.ts";
+import type { UpdateKernel } from "../../engine/one-pass-update.ts";
+import { canUpdateInOnePass, onePassUpdate } from "../../engine/one-pass-update.ts";
 import { heldTensor, valuesOf } from "../../engine/tensor-values.ts";
 import { tf } from "../../engine/tf.ts";
 import { lazyTensor } from "../../lazy-tensor.ts";
 import type { Addends } from "../../model/lookup-addends.ts";
 import type { Tensor } from "../../tensor.ts";
-import type { OptimizerConfig } from "../optimizer-config.ts";
 import type { SlotSpec, Slots, Updated, UpdateRule } from "./update-rule.ts";
 
 type HostSlots = Readonly<Record<string, Tensor>>;
@@ -42,19 +41,17 @@ export interface Movers {
 }
 
 /**
- * TensorFlow's in-place operations on the native engine, Adam in one pass on WebAssembly, and the rule's own operations for everything
- * else, which is all that a GPU has.
+ * Returns TensorFlow's in-place operations on the native engine, kernels of one pass on WebAssembly, and the rule's own operations
+ * where there is none, as on a GPU.
  */
-export function createMovers({ className, settings }: OptimizerConfig): Movers {
+export function createMovers(): Movers {
   const inPlace = inPlaceUpdates();
-  const isAdam = (className === "Adam" || className === "AdamW") && settings["amsgrad"] !== true;
-  const adam = { beta1: settings["beta_1"], beta2: settings["beta_2"], epsilon: settings["epsilon"] };
   return {
     of: (rule, variable, hasAddends) => {
       if (hasAddends) return ruleMover(rule, variable);
-      if (inPlace) return rule.operation ? inPlaceMover(inPlace, rule, variable) : ruleMover(rule, variable);
-      return isAdam && canUpdateInPlace()
-        ? adamMover(rule, variable, adam as AdamNumbers)
+      if (inPlace && rule.operation) return inPlaceMover(inPlace, rule, variable);
+      return rule.kernel && canUpdateInOnePass()
+        ? onePassMover(rule.kernel, rule, variable)
         : ruleMover(rule, variable);
     },
     dispose: () => inPlace?.dispose(),
@@ -89,27 +86,20 @@ function inPlaceMover(inPlace: InPlaceUpdates, rule: UpdateRule, { shape }: tf.T
   };
 }
 
-interface AdamNumbers {
-  readonly beta1: number;
-  readonly beta2: number;
-  readonly epsilon: number;
-}
-
-/** Adam in one pass over the variable, its averages in place. */
-function adamMover(rule: UpdateRule, { shape }: tf.Tensor, numbers: AdamNumbers): Mover {
-  let averages: AdamAverages = adamAverages(shape);
+/** Moves a weight by a kernel, which overwrites the slots. */
+function onePassMover(kernel: UpdateKernel, rule: UpdateRule, { shape }: tf.Tensor): Mover {
+  const zeros = kernel.slots.map((name) => [name, tf.keep(tf.zeros(shape))] as const);
+  let update = onePassUpdate(kernel, Object.fromEntries(zeros));
   return {
     shapes: shapesOf(rule),
-    move: (variable, gradient, learningRate, step) =>
-      averages.apply(variable, gradient, { learningRate, ...numbers, step }),
+    move: (variable, gradient, learningRate, step) => update.apply(variable, gradient, learningRate, step),
     tensors: () => [],
-    slots: () => heldAll({ momentum: averages.momentum, velocity: averages.velocity }),
+    slots: () => heldAll(update.slots),
     restore: (slots) => {
-      averages.dispose();
-      const { momentum, velocity } = uploadAll(slots, rule.slots);
-      averages = adamAverages(shape, momentum, velocity);
+      update.dispose();
+      update = onePassUpdate(kernel, uploadAll(slots, rule.slots));
     },
-    dispose: () => averages.dispose(),
+    dispose: () => update.dispose(),
   };
 }
 

@@ -4,6 +4,7 @@
  */
 import type { Json } from "../../checkpoint.ts";
 import type { UpdateOperation } from "../../engine/in-place-updates.ts";
+import type { UpdateKernel } from "../../engine/one-pass-update.ts";
 import { tf } from "../../engine/tf.ts";
 import type { Addends } from "../../model/lookup-addends.ts";
 import { sumOf } from "../../model/lookup-addends.ts";
@@ -49,6 +50,8 @@ export interface UpdateRule {
   readonly apply: (update: Update) => Updated;
   /** TensorFlow's operation that computes the same (`tensorflow/core/kernels/training_ops.cc`); absent where none does. */
   readonly operation?: UpdateOperation;
+  /** The kernel of WebAssembly that computes the same in one pass; absent where there is none. */
+  readonly kernel?: UpdateKernel;
   /** Stands in the place of the optimizer's `weight_decay` for this variable. */
   readonly weightDecay?: number | null;
 }
