@@ -1,4 +1,5 @@
 import { beforeAll, expect, test } from "vitest";
+import type { JsonObject } from "../../src/checkpoint.ts";
 import { ensureEngine } from "../../src/engine/backend.ts";
 import { tf } from "../../src/engine/tf.ts";
 import type { Judged } from "../../src/task/losses/batch-loss.ts";
@@ -18,7 +19,7 @@ const indices = (shape: readonly number[]): tf.Tensor =>
 
 type Case = readonly [
   name: string,
-  config: object,
+  config: JsonObject,
   activation: Output["activation"],
   values: readonly number[],
   targets: () => tf.Tensor,
