@@ -5,7 +5,7 @@ import { imageFolder, textFolder } from "../data/class-folders.ts";
 import type { FileDataset } from "../data/dataset.ts";
 import { commonFolder, sharedName } from "../data/file-listing.ts";
 import type { SampleView } from "../data/sample-batches.ts";
-import { DataError, MachineError, UsageError } from "../errors.ts";
+import { DataError, KerasFileError, MachineError, UsageError } from "../errors.ts";
 import type { SmallFiles } from "../features/cache/small-files.ts";
 import type { FeatureSource } from "../features/feature-source.ts";
 import type { Shard, ShardFeatures } from "../features/shard.ts";
@@ -115,7 +115,7 @@ interface Manifest {
 
 /** Writes the manifest, and warns of other shards that were extracted from another listing. */
 async function leaveManifest(
-  { source: { trunkKey }, onWarning }: ShardJob,
+  { source: { trunkKey, folder }, onWarning }: ShardJob,
   files: SmallFiles,
   listed: Listing,
   { bad, ...figures }: ShardFeatures,
@@ -123,7 +123,11 @@ async function leaveManifest(
   const { index, count } = figures.shard;
   const nameOf = (other: number): string => `shard-${other}-of-${count}.json`;
   const manifest: Manifest = { ...figures, trunk: trunkKey, listing: listed, bad: bad.length };
-  await files.replace(nameOf(index), `${JSON.stringify(manifest, null, 2)}\n`);
+  await files.replace(nameOf(index), `${JSON.stringify(manifest, null, 2)}\n`).catch((error: unknown) => {
+    throw error instanceof KerasFileError && error.code === "enoent"
+      ? removedCache(folder ?? "cache")
+      : error;
+  });
   const strange: number[] = [];
   await forEachAtOnce(othersOf(figures.shard), manifestsAtOnce, async (other) => {
     const found = parsedManifest(await files.read(nameOf(other)));
@@ -174,6 +178,13 @@ function changedListing(root: string, before: Listing, after: Listing): DataErro
   return new DataError(
     `${root}: files: expected the ${before.files} that the extraction began with, got another listing of ${after.files}. What was extracted is kept; run the shards again once the folder is complete.`,
     "data-changed",
+  );
+}
+
+function removedCache(folder: string): MachineError {
+  return new MachineError(
+    `${folder}: expected the folder of the features, got none: it was removed while they were extracted. Run the shard again.`,
+    "cache-gone",
   );
 }
 

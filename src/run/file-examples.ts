@@ -1,13 +1,9 @@
 import type { Weights } from "../checkpoint.ts";
 import type { FileDataset, FileSample, Split } from "../data/dataset.ts";
-import { labelOf } from "../data/dataset.ts";
 import type { Duplicate, HashedSample } from "../data/duplicates.ts";
 import { duplicatesOf, duplicateWarnings, hasCopies } from "../data/duplicates.ts";
-import { fileKinds } from "../data/file-kind.ts";
 import type { SampleView } from "../data/sample-batches.ts";
-import type { BadFile } from "../data/sample-reader.ts";
 import type { EngineInfo } from "../engine/backend.ts";
-import { DataError } from "../errors.ts";
 import type { CutModel } from "../features/cut.ts";
 import type { FeatureSource } from "../features/feature-source.ts";
 import { openFeatureSource } from "../features/feature-source.ts";
@@ -19,6 +15,7 @@ import { sampleTargets } from "../task/sample-targets.ts";
 import type { Callback } from "../training/callbacks/callback.ts";
 import type { Examples } from "../training/example-set.ts";
 import { examplesOf } from "../training/examples.ts";
+import { lostClass, lostFolder } from "./lost-samples.ts";
 import type { NamedExamples, PhaseExamples } from "./phase-examples.ts";
 import { mixupOf, weightingOf } from "./phase-examples.ts";
 import type { PreparedPhase } from "./phases.ts";
@@ -214,7 +211,9 @@ async function trainingSplit(
         ? await freshViews(source, samples, epochs, onProgress, { targetsOf, boxes: boxMixing(run) })
         : await keptViews(source, samples, views, epochs, onProgress, targetsOf);
   const hasClasses = dataset.targetColumns === undefined;
-  const lost = hasClasses ? lostClass(dataset, samples, found.indices, found.bad) : undefined;
+  const lost =
+    lostFolder(dataset, found.bad) ??
+    (hasClasses ? lostClass(dataset, samples, found.indices, found.bad) : undefined);
   if (!lost) return { ...found, split: "train" };
   found.dispose();
   throw lost;
@@ -229,6 +228,11 @@ async function extractSplit(
   const samples = samplesOf(dataset, split);
   const onProgress = extractionProgress(run, dataset);
   const found = await source.extract(samples, (done, cached) => onProgress(done, samples.length, cached));
+  const lost = lostFolder(dataset, found.bad);
+  if (lost) {
+    found.dispose();
+    throw lost;
+  }
   const bytes = found.features.reduce((sum, each) => sum + each.byteLength, 0);
   return { ...found, split, views: found.indices.length, bytes };
 }
@@ -257,24 +261,6 @@ async function splitExamples(
   const sizes = imageSize ? outputSizes(run.graph, imageSize) : [];
   const targets = await sampleTargets(dataset, usable, run.task, run.objective, sizes);
   return examplesOf(features, targets, weightingOf(run, split));
-}
-
-/** Returns the error for a class of which no file can be used: nothing would be learned of it. */
-function lostClass(
-  { classNames, kind }: FileDataset,
-  samples: readonly FileSample[],
-  usable: readonly number[],
-  bad: readonly BadFile[],
-): DataError | undefined {
-  const learned = new Set(usable.map((index) => labelOf(samples[index]!)));
-  const lost = samples.find((sample) => !learned.has(labelOf(sample)));
-  if (lost === undefined) return undefined;
-  const { length } = samples.filter(({ label }) => label === lost.label);
-  const first = bad.find(({ path }) => path === lost.path);
-  return new DataError(
-    `class ${classNames[labelOf(lost)]}: expected ${fileKinds[kind].many} to train on, got ${length} that cannot be ${kind === "images" ? "decoded" : "read"}. The first is ${lost.path}: ${first?.reason ?? "cannot be read."}`,
-    "all-bad",
-  );
 }
 
 /** Returns what moves the targets of positions with the pixels of views; null where they stay. */

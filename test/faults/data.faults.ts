@@ -1,11 +1,28 @@
 /** Faults of the files that a run reads: images that change under it, one in a hundred broken, weights that are no numbers. */
-import { cpSync, mkdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { basename, join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { ensureEngine, useEngine } from "../../src/engine/backend.ts";
-import { KerasFileError } from "../../src/errors.ts";
+import { KerasFileError, MachineError } from "../../src/errors.ts";
 import type { Checkpoint, FinetuneOptions, FinetuneResult } from "../../src/index.ts";
-import { finetune, freezeUntil, imageFolder, readCheckpoint, writeCheckpoint } from "../../src/index.ts";
+import {
+  extractFeatures,
+  finetune,
+  freezeUntil,
+  imageFolder,
+  planFinetune,
+  readCheckpoint,
+  writeCheckpoint,
+} from "../../src/index.ts";
 import { randomGenerator } from "../../src/random.ts";
 import { engine, isLong, kills, lastingScratch, photos, root, scratch, seed, smallModel } from "./command.ts";
 import { keepFigure } from "./figures.ts";
@@ -75,6 +92,67 @@ describe("an image that changes under a running extraction", () => {
       );
     },
   );
+});
+
+describe("folders that go away under a run, as those on a network do", () => {
+  const asked: FinetuneOptions = { model: smallModel, data: photos, freeze: freezeUntil("conv3"), epochs: 1 };
+  /** Runs `action` once, when so many samples are extracted. */
+  const during = (action: () => void): FinetuneOptions["onProgress"] => {
+    let isDone = false;
+    return (event) => {
+      if (event.kind !== "extract" || event.done < 16 || isDone) return;
+      isDone = true;
+      action();
+    };
+  };
+
+  test("the images: the run ends by name, and goes on once they are back", async () => {
+    const place = scratch();
+    const [data, away, cache] = [join(place, "photos"), join(place, "away"), join(place, "cache")];
+    cpSync(photos, data, { recursive: true });
+    const undisturbed = await finetune({ ...asked, data, cache: false });
+    const onProgress = during(() => renameSync(data, away));
+    const lost = finetune({ ...asked, data, cache, onProgress });
+    await expect(lost).rejects.toThrow(MachineError);
+    await expect(lost).rejects.toThrow(/^\S+photos\S*: expected the folder that was listed, got none/);
+    renameSync(away, data);
+    const back = await finetune({ ...asked, data, cache });
+    expect(results(back)).toEqual(results(undisturbed));
+    expect(back.features.cached).toBeGreaterThan(0);
+    keepFigure(
+      "a folder of images that goes away under a run",
+      command,
+      "refused by name; the next run goes on from what was extracted and ends with the same results",
+    );
+  });
+
+  test("the cache: a run ends with its results, and a shard says that nothing is kept", async () => {
+    const cache = join(scratch(), "cache");
+    const remove = (): void => rmSync(cache, { recursive: true, force: true });
+    const undisturbed = await finetune({ ...asked, cache: false });
+    expect(results(await finetune({ ...asked, cache, onProgress: during(remove) }))).toEqual(
+      results(undisturbed),
+    );
+    remove();
+    const checkpoint = await readCheckpoint(smallModel);
+    const plan = planFinetune(checkpoint, { freeze: freezeUntil("conv3") });
+    let isGone = false;
+    const extraction = extractFeatures(checkpoint, plan, await imageFolder(photos), {
+      cache,
+      shard: { index: 0, count: 1 },
+      onProgress: (done) => {
+        if (done < 16 || isGone) return;
+        isGone = true;
+        remove();
+      },
+    });
+    await expect(extraction).rejects.toThrow(/expected the folder of the features, got none: it was removed/);
+    keepFigure(
+      "a cache that is removed under a run",
+      command,
+      "the run ends with the same results; a shard is refused by name",
+    );
+  });
 });
 
 /** Returns the bytes of an uncompressed image of one color in each quarter. */
