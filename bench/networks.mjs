@@ -1,8 +1,8 @@
 /**
  * Fine-tuning of several networks beside Keras: `npm run bench:networks -- [--only NAME] [--cut head|stage|none] [--runs 3]
- * [--seconds 55] [--folder DIR] [--anew]`. Whole processes in turn, each kept in bench/networks-runs.json; bench/NETWORKS.md is made of all
+ * [--seconds 55] [--folder DIR] [--anew] [--profile]`. Whole processes in turn, each kept in bench/networks-runs.json; bench/NETWORKS.md is made of all
  * of them, so rows can be measured one at a time, until every job of a row has `--runs` runs or `--seconds` are over. `--anew` forgets what
- * those rows have; `--runs 0` makes the page again. `--folder` keeps the models and images between calls.
+ * those rows have; `--runs 0` makes the page again; `--profile` looks at what our step consists of in place of all that. `--folder` keeps the models and images between calls.
  */
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
@@ -14,6 +14,7 @@ import { median, python, ratio, run, table, writeFigures } from "./side-by-side.
 
 const normalized = ["follow", "inference"];
 const networks = {
+  ResNet50: { stage: "conv5", preprocess: "caffe", modes: normalized },
   MobileNetV2: { stage: "block_13", preprocess: "tf", modes: normalized },
   EfficientNetB0: { stage: "block6", preprocess: "none", modes: normalized },
   DenseNet121: { stage: "conv5", preprocess: "torch", modes: normalized },
@@ -32,6 +33,7 @@ const { values } = parseArgs({
     seconds: { type: "string", default: "Infinity" },
     folder: { type: "string" },
     anew: { type: "boolean", default: false },
+    profile: { type: "boolean", default: false },
   },
 });
 const began = performance.now();
@@ -40,7 +42,8 @@ const folder = values.folder ?? mkdtempSync(join(tmpdir(), "bench-networks-"));
 const rows = existsSync(runsFile) ? JSON.parse(readFileSync(runsFile, "utf8")) : {};
 
 for (const name of values.only.split(",")) {
-  for (const cut of values.cut.split(",")) await measure(name, cut);
+  if (values.profile) await profile(name);
+  else for (const cut of values.cut.split(",")) await measure(name, cut);
 }
 if (!values.folder) rmSync(folder, { recursive: true });
 const page = written();
@@ -64,6 +67,16 @@ async function measure(name, cut) {
     writeFigures(runsFile, rows);
     process.stderr.write(`${row}, ${job}: ${JSON.stringify(figures)}\n`);
   }
+}
+
+/** Keeps what a step of each mode consists of, with everything trained. */
+async function profile(name) {
+  await jobsOf(name, "none");
+  const job = (mode) => ["bench/step-profile.mjs", join(folder, `${name}.keras`), mode, `${size}`, "5"];
+  rows[`${name} step`] = Object.fromEntries(
+    networks[name].modes.map((mode) => [mode, run(process.execPath, job(mode))]),
+  );
+  writeFigures(runsFile, rows);
 }
 
 /** Returns the jobs of a row by name: ours by their mode of normalizations, and Keras's. */
@@ -92,21 +105,41 @@ function fits(runs) {
   return (performance.now() - began) / 1000 + likely < Number(values.seconds);
 }
 
+/** Returns the least of a figure of all runs: other processes only add to it. */
+function fastest(runs, figure) {
+  return Math.min(...runs.flatMap(figure));
+}
+
 function lines(name, cut) {
   const { stage, modes } = networks[name];
   const { keras = [], ...mine } = rows[`${name} ${cut}`] ?? {};
   const later = ({ epochs: seconds }) => seconds.slice(1);
+  const whole = ({ wholeSeconds }) => wholeSeconds;
   return modesAt(cut, modes)
     .filter((mode) => keras.length > 0 && mine[mode]?.length > 0)
     .map((mode) => [
       ...[name, cut === "stage" ? stage : cut, cut !== "head" && modes.length > 1 ? mode : ""],
-      ratio(mine[mode], keras, later),
-      `${median(keras.flatMap(later)).toFixed(2)} s`,
-      ratio(mine[mode], keras, ({ wholeSeconds }) => wholeSeconds),
+      (fastest(mine[mode], later) / fastest(keras, later)).toFixed(2),
+      `${fastest(keras, later).toFixed(2)} s`,
+      (fastest(mine[mode], whole) / fastest(keras, whole)).toFixed(2),
       ratio(mine[mode], keras, ({ peakBytes }) => peakBytes),
       `${mine[mode].length}, ${keras.length}`,
       `${Math.round(100 * median([...mine[mode], ...keras].map(({ othersShare }) => othersShare)))} %`,
     ]);
+}
+
+/** Returns the rows of the table of profiles. */
+function steps(name) {
+  const milliseconds = (seconds) => `${(1000 * seconds).toFixed(0)}`;
+  return Object.entries(rows[`${name} step`] ?? {}).map(
+    ([mode, { seconds, processor, inKernels, kernels }]) => [
+      ...[name, networks[name].modes.length > 1 ? mode : ""],
+      ...[seconds, processor, seconds - inKernels].map(milliseconds),
+      Object.entries(kernels)
+        .map(([kernel, own]) => `${kernel.replace("_MklNative", "")} ${milliseconds(own)}`)
+        .join(", "),
+    ],
+  );
 }
 
 function written() {
@@ -115,8 +148,8 @@ function written() {
   const all = Object.keys(networks).flatMap((name) => cuts.flatMap((cut) => lines(name, cut)));
   return `# Networks, ours over Keras's
 
-Made by \`npm run bench:networks\` on ${availableParallelism()} cores: whole processes, ours and Keras's (3.15, TensorFlow) in turn; ratios of medians, below 1 where
-we take less. The native engine, float32; networks with random weights at ${size} × ${size} pixels, so that two jobs take less than a minute; ${train} + ${val}
+Made by \`npm run bench:networks\` on ${availableParallelism()} cores: whole processes, ours and Keras's (3.15, TensorFlow) in turn; ratios, below 1 where we take
+less: of the fastest epochs and jobs of all runs, since other processes only add to them, and of the medians of memory. The native engine, float32; networks with random weights at ${size} × ${size} pixels, so that two jobs take less than a minute; ${train} + ${val}
 made-up photos, ${epochs} epochs, batch 32, Adam. "epoch" is the seconds of an epoch after the first, validation included, beside it Keras's own;
 "whole job" from the start of the process to its end (ours writes the model and proves what is frozen, Keras writes nothing); "peak memory" the
 largest resident size; "runs" counts ours and Keras's; "others" is the share of the machine that other processes took meanwhile. Keras decodes once,
@@ -124,5 +157,13 @@ with \`tf.data\`'s \`cache\` and \`prefetch\`, and runs \`fit\`. VisionTransform
 LayerNormalization, 192 wide, patches of 16. \`follow\` does what Keras's \`fit\` does, batch statistics past the cut; \`inference\` is our default.
 
 ${table(head, all)}
+
+## A step of ours
+
+Milliseconds of a step with everything trained, the processor time of all threads in it, what lies outside of TensorFlow's kernels, and the
+largest kernels. Convolutions and matrix products are the same kernels of oneDNN in Keras's graph; what is left to gain are the passes between
+them, which run one after the other here, and the calls themselves.
+
+${table(["network", "our `--bn-mode`", "step", "processor", "outside", "largest kernels"], Object.keys(networks).flatMap(steps))}
 `;
 }
