@@ -71,6 +71,8 @@ process.stdout.write(`${text}\n`);
 const intro = `# Engines beside each other
 
 \`npm run bench:engines\` on ${all} cores. Networks with random weights, ${samples} images of 224 × 224 pixels as arrays: the frozen part once (up to the
-cut), then steps of what is left, Adam. Medians of ${repeats} processes a row, in turn; speed and peak memory beside one thread of wasm.
+cut), then steps of what is left, Adam. Medians of ${repeats} processes a row, in turn; speed and peak memory beside one thread of wasm. The
+images are one batch, the first: on native most of its time goes into memory that is touched for the first time and kernels that are made; the next
+takes about half as long.
 `;
 writeFileSync(target, `${intro}\n${text}\n`);
