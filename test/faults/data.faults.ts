@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { basename, join } from "node:path";
-import { beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ensureEngine, useEngine } from "../../src/engine/backend.ts";
 import { KerasFileError, MachineError } from "../../src/errors.ts";
 import type { Checkpoint, FinetuneOptions, FinetuneResult } from "../../src/index.ts";
@@ -229,8 +229,13 @@ test(`${count} images of which one in a hundred is broken: those are listed, the
 describe("a weight that is no number", () => {
   const formats = ["model.keras", "model.h5", "model.weights.h5", "model.weights.json", "tfjs", "preset"];
   let model: Checkpoint;
+  let refusals = 0;
   beforeAll(async () => {
     model = await readCheckpoint(smallModel);
+  });
+  afterAll(() => {
+    const figure = `${refusals} of ${formats.length} formats refused by file, layer and weight`;
+    keepFigure("a weight that is no number", command, figure);
   });
 
   test.each(formats)(
@@ -258,6 +263,7 @@ describe("a weight that is no number", () => {
       await expect(refused).rejects.toThrow(
         new RegExp(`${name}.*: ${path}/${first.name}: expected numbers, got NaN\\.`),
       );
+      refusals++;
     },
   );
 });
