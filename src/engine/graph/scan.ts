@@ -4,7 +4,8 @@ import { nativeBackend } from "../native-engine.ts";
 import { isRecording, recordOwnOperation } from "../tape.ts";
 import { tf } from "../tf.ts";
 import { canLoadGraphs } from "./native-graph.ts";
-import type { ScanInputs, Scanned, ScanProgram, ScanStep, StepFunction } from "./scan-program.ts";
+import type { ScanInputs, ScanStep, StepFunction } from "./scan-plan.ts";
+import type { Scanned, ScanProgram } from "./scan-program.ts";
 import { scanProgram } from "./scan-program.ts";
 
 export interface Scan extends ScanInputs {

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { ensureEngine } from "../../../src/engine/backend.ts";
 import { canScan, scan } from "../../../src/engine/graph/scan.ts";
-import type { StepFunction } from "../../../src/engine/graph/scan-program.ts";
+import type { StepFunction } from "../../../src/engine/graph/scan-plan.ts";
 import { record } from "../../../src/engine/tape.ts";
 import { tf } from "../../../src/engine/tf.ts";
 import { activationNamed, activationNames } from "../../../src/layers/activation-functions.ts";
