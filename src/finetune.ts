@@ -1,4 +1,6 @@
+import type { Checkpoint } from "./checkpoint.ts";
 import { ensureEngine } from "./engine/backend.ts";
+import { withValues } from "./lazy-tensor.ts";
 import { openFeatures } from "./run/features.ts";
 import { openRunFolder } from "./run/folder.ts";
 import { trainAndJudge } from "./run/judged-validation.ts";
@@ -49,10 +51,26 @@ export async function finetune(given: FinetuneOptions | ResumeOptions): Promise<
     const files = (await folder?.write(record, page)) ?? [];
     await live.end(trained, files, judged?.validation ?? null);
     if (trained.stopped !== undefined) throw trained.stopped;
-    return { ...result, ...(judged && { validation: judged.validation }), files };
+    return withOwnWeights({ ...result, ...(judged && { validation: judged.validation }), files });
   } catch (error) {
     await live?.fail(error);
     folder?.discard();
     throw error;
   }
+}
+
+/** Returns the result with a checkpoint that is the caller's: its weights are read from the run's files when it is first asked for. */
+function withOwnWeights(result: FinetuneResult): FinetuneResult {
+  const { checkpoint } = result;
+  let own: Checkpoint | undefined;
+  const read = (): Checkpoint => {
+    const { weights, optimizerWeights } = checkpoint;
+    own ??= {
+      ...checkpoint,
+      weights: withValues(weights),
+      ...(optimizerWeights && { optimizerWeights: withValues(optimizerWeights) }),
+    };
+    return own;
+  };
+  return Object.defineProperty(result, "checkpoint", { get: read, enumerable: true });
 }

@@ -1,5 +1,6 @@
 /** @file Tensors whose values stay where they are, on an engine or in a file, until they are asked for. */
 import type { Tensor, TensorData } from "./tensor.ts";
+import { elementCount } from "./tensor.ts";
 
 /**
  * Returns a tensor with these facts that reads its values anew each time that `data` is asked for, and keeps none. A copy of it made by
@@ -11,6 +12,18 @@ export function lazyTensor<Facts extends Omit<Tensor, "data">>(
 ): Facts & Pick<Tensor, "data"> {
   return Object.defineProperty({ ...facts }, "data", { get: read, enumerable: true }) as Facts &
     Pick<Tensor, "data">;
+}
+
+/** Returns a tensor with other facts, such as a name, whose values are those of `tensor`, read when they are asked for. */
+export function restated<Facts extends object>(tensor: Tensor, facts: Facts): Facts & Tensor {
+  const { dtype, shape } = tensor;
+  return lazyTensor({ dtype, shape, ...facts }, () => tensor.data);
+}
+
+/** Returns whether a tensor has values, not only a shape; those of a lazy one are not read for it. */
+export function isLoaded(tensor: Tensor): boolean {
+  const isLazy = Object.getOwnPropertyDescriptor(tensor, "data")?.get !== undefined;
+  return isLazy || tensor.data.length === elementCount(tensor.shape);
 }
 
 /** Returns whether a value is a tensor, without reading the values of a lazy one. */

@@ -132,10 +132,11 @@ export function float32Tensor(data: Float32Array, shape: readonly number[]): Ten
  * copy.
  */
 export function toFloat32(tensor: Tensor): Float32Array {
-  if (tensor.data instanceof Float32Array) return tensor.data;
-  if (tensor.dtype === "float16") return float16ToFloat32(tensor.data as Uint16Array);
-  if (tensor.dtype === "bfloat16") return bfloat16ToFloat32(tensor.data as Uint16Array);
-  return Float32Array.from(tensor.data as ArrayLike<number | bigint>, Number);
+  const { dtype, data } = tensor;
+  if (data instanceof Float32Array) return data;
+  if (dtype === "float16") return float16ToFloat32(data as Uint16Array);
+  if (dtype === "bfloat16") return bfloat16ToFloat32(data as Uint16Array);
+  return Float32Array.from(data as ArrayLike<number | bigint>, Number);
 }
 
 /** The value of every float16, by its bits. */

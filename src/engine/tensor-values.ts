@@ -11,6 +11,15 @@ export function valuesOf(tensor: tf.Tensor): Float32Array {
   return isCopy ? values : Float32Array.from(values);
 }
 
+/**
+ * Passes the values of a new tensor to the engine, and returns the tensor. The native engine keeps the array that a tensor was made of
+ * until its first use else, beside those of all other weights.
+ */
+export function handedOver(tensor: tf.Tensor): tf.Tensor {
+  nativeBackend()?.getInputTensorIds([tensor]);
+  return tensor;
+}
+
 /** Returns a float32 tensor that reads its values off the engine each time that they are asked for, for as long as `tensor` lives. */
 export function heldTensor(tensor: tf.Tensor): Tensor {
   return heldWeight(tensor, {});

@@ -1,7 +1,7 @@
 import type { Weights } from "../checkpoint.ts";
+import { isLoaded } from "../lazy-tensor.ts";
 import { layerLookup, nodeAt } from "../topology/layer-graph.ts";
 import { specOf } from "../topology/layer-specs.ts";
-import { isLoaded } from "../topology/rewrites/contraction-weights.ts";
 import { everyRead } from "../topology/rewrites/graph-edges.ts";
 import type { CutModel } from "./cut.ts";
 import { staticProgram } from "./trunk.ts";

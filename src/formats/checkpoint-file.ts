@@ -14,6 +14,7 @@ import { withLabelsBeside } from "./labels-beside.ts";
 import { withNamedWeights } from "./named-weights.ts";
 import { isRemoteAddress, remoteTargetError } from "./remote-address.ts";
 import { withSource } from "./source.ts";
+import type { ReadValues } from "./stored-weights.ts";
 import { shardMapEnding } from "./weights/sharded-writer.ts";
 import { requireArchitecture } from "./weights/weights-only.ts";
 import type { WriteOptions } from "./write-options.ts";
@@ -40,11 +41,20 @@ export interface ReadOptions {
  * const named = await readCheckpoint("resnet50.weights.h5", { arch: "resnet50" });
  */
 export async function readCheckpoint(path: string, options: ReadOptions = {}): Promise<Checkpoint> {
+  return readWithWeights(path, options, options.weights !== false);
+}
+
+/** Reads a model as `readCheckpoint` does. `values` says what becomes of each weight as it is read. */
+export async function readWithWeights(
+  path: string,
+  options: Pick<ReadOptions, "arch">,
+  values: ReadValues,
+): Promise<Checkpoint> {
   const network = options.arch === undefined ? undefined : await networkNamed(options.arch);
   // Every format is asked before anything is awaited: what is read of an HDF5 file later has no limit of time.
   const checkpoint = await withSource(path, (source) => {
     for (const format of formats) {
-      const read = format.read(source, { network, values: options.weights !== false });
+      const read = format.read(source, { network, values });
       if (read) return read;
     }
     if (source.kind === "folder") refuseForeignFolder(path);

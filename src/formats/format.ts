@@ -2,6 +2,7 @@ import type { Architecture } from "../architectures/architecture.ts";
 import type { Checkpoint, CheckpointFormat } from "../checkpoint.ts";
 import type { Keras3Release } from "../topology/translate/changes-in-keras3.ts";
 import type { Source } from "./source.ts";
+import type { ReadValues } from "./stored-weights.ts";
 import type { FormatWriteOptions } from "./write-options.ts";
 
 /** A model without its weights: its config, and the Keras release in whose dialect that is. */
@@ -10,8 +11,8 @@ export type DescribedModel = Pick<Checkpoint, "modelConfig" | "kerasVersion">;
 export interface FormatReadOptions {
   /** The network that weights without a model of their own belong to. */
   readonly network?: Architecture | DescribedModel | undefined;
-  /** False reads names, shapes and dtypes of the weights and leaves their data empty. */
-  readonly values: boolean;
+  /** False reads names, shapes and dtypes of the weights and leaves their data empty; a function is given each that is read. */
+  readonly values: ReadValues;
 }
 
 /**

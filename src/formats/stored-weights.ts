@@ -31,17 +31,36 @@ export function storedWeight(name: string, dataset: Hdf5Dataset): StoredWeight {
 }
 
 /**
+ * What becomes of weights as they are read: false leaves their values empty, and a function returns what is kept of each, by the path
+ * of its layer.
+ */
+export type ReadValues = boolean | KeepWeight;
+export type KeepWeight = (path: string, weight: Weight) => Weight;
+
+/** The path by which the variables of an optimizer are given to a function that keeps weights. */
+export const optimizerPath = "optimizer variables";
+
+/** Returns what is kept of a weight that was read. */
+export function keptAs(values: true | KeepWeight, path: string, weight: Weight): Weight {
+  return values === true ? weight : values(path, weight);
+}
+
+/**
  * Reads the placed weights, or only their names, shapes and dtypes if `values` is false.
  * @throws {KerasFileError} listing the first five weights that do not fit.
  */
-export function readPlaced(placement: Placement, values: boolean, label: string): Weights {
+export function readPlaced(placement: Placement, values: ReadValues, label: string): Weights {
   refuseProblems(placement.problems, label);
   const weights = new Map<string, readonly Weight[]>();
   for (const [path, placed] of placement.weights) {
     if (placed.length === 0) continue;
     weights.set(
       path,
-      placed.map(({ name, stored }) => ({ name, ...(values ? stored.read() : withoutValues(stored)) })),
+      placed.map(({ name, stored }) =>
+        values === false
+          ? { name, ...withoutValues(stored) }
+          : keptAs(values, path, { name, ...stored.read() }),
+      ),
     );
   }
   return weights;

@@ -1,5 +1,7 @@
 import type { Weight, Weights } from "../checkpoint.ts";
+import { handedOver } from "../engine/tensor-values.ts";
 import { tf } from "../engine/tf.ts";
+import { isLoaded } from "../lazy-tensor.ts";
 import type { InputTensor, StringTensor, Tensor } from "../tensor.ts";
 import { elementCount, toFloat32 } from "../tensor.ts";
 
@@ -22,8 +24,8 @@ export function disposeWeights(weights: LayerWeights): void {
 }
 
 function uploadWeight(weight: Weight): tf.Tensor {
-  const values = weight.data.length === elementCount(weight.shape) ? toFloat32(weight) : new Float32Array();
-  return tf.keep(tf.tensor(values, [...weight.shape], "float32"));
+  const values = isLoaded(weight) ? toFloat32(weight) : new Float32Array();
+  return tf.keep(handedOver(tf.tensor(values, [...weight.shape], "float32")));
 }
 
 /**

@@ -1,34 +1,67 @@
-import type { Checkpoint, CheckpointFormat } from "../checkpoint.ts";
+import type { Checkpoint, CheckpointFormat, Weight } from "../checkpoint.ts";
+import type { TensorFile } from "../data/tensor-file.ts";
+import { openTensorFile } from "../data/tensor-file.ts";
 import { servingData } from "../data/text-model.ts";
 import { KerasFileError, UsageError } from "../errors.ts";
-import { readCheckpoint } from "../formats/checkpoint-file.ts";
+import { localFolderOf } from "../features/cache/cache-directory.ts";
+import { readWithWeights } from "../formats/checkpoint-file.ts";
 import { formatNamed } from "../formats/formats.ts";
 import { withNamedWeights } from "../formats/named-weights.ts";
+import type { KeepWeight } from "../formats/stored-weights.ts";
+import { optimizerPath } from "../formats/stored-weights.ts";
 import { flatModel } from "../inference/write-checkpoint.ts";
 import { optionError, optionName, optionSetTo } from "../options.ts";
 import type { ModelWriting } from "./folder.ts";
 import { modelFileAt } from "./folder.ts";
 import type { RunSettings } from "./settings.ts";
 
-/** Reads the model. A weight that is not a number would make every prediction and every gradient one. */
-export async function openModel({ model, data, arch, flat }: RunSettings): Promise<Checkpoint> {
+/** Bytes from which on a weight is kept in a file. */
+const keptBytes = 2 ** 16;
+
+/**
+ * Reads the model. Its large weights go to a file without a name beside the cached features, and are read from there when they are asked
+ * for: the engine has its own copies of those that run.
+ * @throws {KerasFileError} for a weight that is not a number, which would make every prediction and every gradient one.
+ */
+export async function openModel({ model, data, arch, flat, cache }: RunSettings): Promise<Checkpoint> {
   const given =
     typeof model === "string"
-      ? await readCheckpoint(modelFileAt(model), { ...(arch !== null && { arch }) })
+      ? await readWithWeights(
+          modelFileAt(model),
+          { ...(arch !== null && { arch }) },
+          keeping(model, localFolderOf(cache)),
+        )
       : withNamedWeights(model);
-  const checkpoint = servingData(flat ? flatModel(given) : given, data);
-  for (const [path, layer] of checkpoint.weights) {
-    for (const { name, data } of layer) {
-      if (!(data instanceof Float32Array || data instanceof Float64Array)) continue;
-      const strange = data.find((value) => !Number.isFinite(value));
-      if (strange === undefined) continue;
-      throw new KerasFileError(
-        `${typeof model === "string" ? model : "model"}: ${path}/${name}: expected numbers, got ${strange}. Nothing can be trained on that; take an earlier file.`,
-        "not-finite",
-      );
-    }
+  if (typeof model !== "string") {
+    for (const [path, layer] of given.weights)
+      for (const weight of layer) requireFinite("model", path, weight);
   }
-  return checkpoint;
+  return servingData(flat ? flatModel(given) : given, data);
+}
+
+/** Returns what keeps each weight that is read, in memory where it is small or the disk refuses. */
+function keeping(model: string, folder: string): KeepWeight {
+  let file: TensorFile | undefined;
+  return (path, weight) => {
+    if (path !== optimizerPath) requireFinite(model, path, weight);
+    if (weight.data.byteLength < keptBytes) return weight;
+    file ??= openTensorFile(folder, "model");
+    try {
+      return file?.add(weight) ?? weight;
+    } catch {
+      return weight;
+    }
+  };
+}
+
+function requireFinite(model: string, path: string, { name, data }: Weight): void {
+  if (!(data instanceof Float32Array || data instanceof Float64Array)) return;
+  const strange = data.find((value) => !Number.isFinite(value));
+  if (strange === undefined) return;
+  throw new KerasFileError(
+    `${model}: ${path}/${name}: expected numbers, got ${strange}. Nothing can be trained on that; take an earlier file.`,
+    "not-finite",
+  );
 }
 
 /** Returns the options of writing the run's model. @throws {UsageError} for one that its format does not have. */

@@ -2,6 +2,7 @@ import type { Checkpoint, Weights } from "../checkpoint.ts";
 import { withWeights } from "../checkpoint.ts";
 import { UsageError } from "../errors.ts";
 import { localFolderOf } from "../features/cache/cache-directory.ts";
+import { withValues } from "../lazy-tensor.ts";
 import { optionName } from "../options.ts";
 import { compiledConfig } from "../task/compiled-config.ts";
 import { dialectOf } from "../topology/dialects/dialect.ts";
@@ -17,6 +18,7 @@ import { kerasOptimizer } from "../training/optimizer-config.ts";
 import { optimizerVariables, writtenLayout } from "../training/optimizer-variables.ts";
 import type { TrainingState } from "../training/state.ts";
 import { judgedWeights } from "../training/state.ts";
+import type { TensorStore } from "../training/tensor-store.ts";
 import { tensorStore } from "../training/tensor-store.ts";
 import type { TrainingPhase } from "../training/train.ts";
 import { train } from "../training/train.ts";
@@ -58,7 +60,8 @@ export async function runTraining(
   const first = firstPhase(run, from);
   let opened: PhaseExamples | null = await features.open(first.phase, first.moved, first.epoch);
   const monitor = monitorFor(run, opened);
-  const best = bestWeights(monitor, tensorStore(localFolderOf(run.settings.cache)));
+  const newStore = (): TensorStore => tensorStore(localFolderOf(run.settings.cache));
+  const best = bestWeights(monitor, newStore());
   const proofs = proofKeeper((training) => (moving) => {
     const snapshot = training.snapshot();
     try {
@@ -97,7 +100,11 @@ export async function runTraining(
       batchSize,
       seed,
       callbacks,
-      checkpointOf: (weights, phase) => tunedCheckpoint(run, weights, phase),
+      checkpointOf: (weights, phase) => {
+        const tuned = tunedCheckpoint(run, weights, phase);
+        return { ...tuned, weights: withValues(tuned.weights) };
+      },
+      keep: (moved) => newStore().keep(moved),
       from: from ?? undefined,
       signal: signal ?? undefined,
     });

@@ -2,6 +2,7 @@
 import type { Checkpoint, CheckpointFormat, Weight } from "../checkpoint.ts";
 import { KerasFileError } from "../errors.ts";
 import { layerSlots } from "../formats/layer-slots.ts";
+import { restated } from "../lazy-tensor.ts";
 import type { Tensor } from "../tensor.ts";
 import { elementCount, float32Tensor, formatShape, sameShape } from "../tensor.ts";
 import { dialectOf } from "../topology/dialects/dialect.ts";
@@ -128,7 +129,7 @@ export function optimizerVariables(
     const path = `${layer}/${weight}`;
     const name =
       layout === "keras3" ? `${path.replaceAll("/", "_")}_${slot}` : `${config.className}/${slot}/${path}:0`;
-    return { name, ...tensor };
+    return restated(tensor, { name });
   });
   const product = hasProduct(config, layout)
     ? [scalar("u_product", momentaProduct(config, state.iterations))]

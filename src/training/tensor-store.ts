@@ -1,17 +1,16 @@
-import { closeSync } from "node:fs";
-import { openUnnamed, readAt, writeAt } from "../data/unnamed-file.ts";
+import type { TensorFile } from "../data/tensor-file.ts";
+import { openTensorFile } from "../data/tensor-file.ts";
 import { rowMemoryBytes } from "../freeze/kept-rows.ts";
-import { lazyTensor, withTensors, withValues } from "../lazy-tensor.ts";
-import { byteCount, elementCount } from "../tensor.ts";
+import { withTensors, withValues } from "../lazy-tensor.ts";
+import { byteCount } from "../tensor.ts";
 
-/** Keeps one value that holds float32 tensors as they are at one moment of a run. */
+/** Keeps one value that holds tensors as they are at one moment of a run. */
 export interface TensorStore {
   /**
    * Returns a copy of lists, maps and records, the tensors in it as they are now. The tensors of the value kept before cannot be read
-   * any more, nor those of this one after `close`.
+   * any more.
    */
   keep<T>(value: T): T;
-  close(): void;
 }
 
 /**
@@ -20,24 +19,19 @@ export interface TensorStore {
  * folder, or the disk refuses.
  */
 export function tensorStore(folder: string | undefined, memoryBytes: number = rowMemoryBytes): TensorStore {
-  let file: number | undefined;
-  const fileFor = (bytes: number): number | undefined => {
-    if (bytes > memoryBytes && folder !== undefined) file ??= openUnnamed(folder, "weights");
-    return bytes > memoryBytes ? file : undefined;
-  };
+  let file: TensorFile | undefined;
   return {
     keep: (value) => {
-      const descriptor = fileFor(bytesIn(value));
-      if (descriptor === undefined) return withValues(value);
+      const isLarge = bytesIn(value) > memoryBytes;
+      if (isLarge && folder !== undefined) file ??= openTensorFile(folder, "weights");
+      if (!isLarge || !file) return withValues(value);
+      const { add, rewind } = file;
       try {
-        return written(value, descriptor);
+        rewind();
+        return withTensors(value, add);
       } catch {
         return withValues(value);
       }
-    },
-    close: () => {
-      if (file !== undefined) closeSync(file);
-      file = undefined;
     },
   };
 }
@@ -49,19 +43,4 @@ function bytesIn(value: unknown): number {
     return tensor;
   });
   return bytes;
-}
-
-/** Writes the tensors one after the other, and returns the value with tensors that read them there. */
-function written<T>(value: T, file: number): T {
-  let end = 0;
-  return withTensors(value, ({ data, ...facts }) => {
-    const offset = end;
-    end += data.byteLength;
-    writeAt(file, new Uint8Array(data.buffer, data.byteOffset, data.byteLength), offset);
-    return lazyTensor(facts, () => {
-      const values = new Float32Array(elementCount(facts.shape));
-      readAt(file, new Uint8Array(values.buffer), offset);
-      return values;
-    });
-  });
 }

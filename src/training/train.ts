@@ -37,6 +37,8 @@ export interface TrainOptions {
   readonly callbacks: readonly Callback[];
   /** Returns the whole model with these weights in it, as a phase leaves it. */
   readonly checkpointOf: (moved: Weights, phase: number) => Checkpoint;
+  /** Returns a copy of the weights that a phase has moved, whose tensors do not change any more. By default in memory. */
+  readonly keep?: (moved: Weights) => Weights;
   /** Goes on from there, with the same phases and callbacks, to the same bits as without a stop. */
   readonly from?: TrainingState | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -88,7 +90,7 @@ export async function train(phases: readonly TrainingPhase[], options: TrainOpti
       await course.phase?.tail.fetch();
       for (const callback of options.callbacks) await callback.end?.(run);
     } finally {
-      await closePhase(course, run);
+      await closePhase(course, run, options);
     }
   }
   return { history: course.history, weights: course.moved, ...(stopped !== undefined && { stopped }) };
@@ -123,7 +125,7 @@ async function trainPhases(
       course.moved = judgedWeights(from);
       continue;
     }
-    await closePhase(course, run);
+    await closePhase(course, run, options);
     if (!isResumed)
       course.counts = { ...course.counts, phase: number, phaseEpochs: 0, iterations: 0, ended: null };
     const first = course.history.length + 1 - course.counts.phaseEpochs;
@@ -195,11 +197,17 @@ function heed(course: Course, verdict: unknown): void {
 }
 
 /** Keeps what the phase has moved, and releases the rest of it. */
-async function closePhase(course: Course, run: TrainingRun): Promise<void> {
+async function closePhase(
+  course: Course,
+  run: TrainingRun,
+  { keep = withValues }: TrainOptions,
+): Promise<void> {
   const { phase } = course;
   if (!phase) return;
   await phase.tail.fetch();
-  course.moved = readAndDispose(run.snapshot());
+  const snapshot = run.snapshot();
+  course.moved = keep(snapshot.held());
+  snapshot.dispose();
   course.steps = phase.tail.steps;
   course.phase = null;
   phase.close();

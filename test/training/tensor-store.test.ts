@@ -56,7 +56,6 @@ describe.each([
       [2, 2, 2, 2, 2],
     ]);
     expect(readdirSync(folder)).toEqual([]);
-    store.close();
   });
 });
 

@@ -14,8 +14,11 @@ import { leavesOf, modelTree } from "../model-tree.ts";
 import { notesKey, parseNotes } from "../notes.ts";
 import { leavesInOrder, placeOwnVariables } from "../own-variables.ts";
 import { parsePythonJson } from "../python-json.ts";
+import type { ReadValues } from "../stored-weights.ts";
 import {
   joinPlacements,
+  keptAs,
+  optimizerPath,
   type Placement,
   placeInLayer,
   readPlaced,
@@ -38,7 +41,7 @@ import { fromTheano } from "./theano-kernels.ts";
  * @param values False to read shapes only.
  * @throws {KerasFileError} naming what is missing or does not fit.
  */
-export function readKerasH5(file: Hdf5File, label: string, values: boolean): Checkpoint {
+export function readKerasH5(file: Hdf5File, label: string, values: ReadValues): Checkpoint {
   const { root } = file;
   const stated = jsonAttribute(root, "model_config", label);
   const written = stated && withHubNetworks(stated);
@@ -53,7 +56,10 @@ export function readKerasH5(file: Hdf5File, label: string, values: boolean): Che
     compiled && written !== stated ? translateCompileConfig(compiled, "keras3-h5", "keras3") : compiled;
   if (!group.textList("layer_names"))
     throw new KerasFileError(`${label}: ${group.path}: has no layer_names.`, "structure");
-  const optimizerWeights = values && !isKeras1(kerasVersion) ? readOptimizer(root, label) : undefined;
+  const optimizerWeights =
+    values === false || isKeras1(kerasVersion)
+      ? undefined
+      : readOptimizer(root, label)?.map((weight) => keptAs(values, optimizerPath, weight));
   return {
     format: "h5",
     ...readNamedWeights({ modelConfig: written, kerasVersion }, { root, group, label, values }),
@@ -69,7 +75,7 @@ export interface NamedGroups {
   /** The group that holds the layers' groups; the root in a file of weights alone. */
   readonly group: Hdf5Group;
   readonly label: string;
-  readonly values: boolean;
+  readonly values: ReadValues;
 }
 
 /**

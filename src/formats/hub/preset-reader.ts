@@ -12,6 +12,7 @@ import { layerSlots } from "../layer-slots.ts";
 import { modelTree, type TreeNode } from "../model-tree.ts";
 import { notesKey, readNotes } from "../notes.ts";
 import { readJsonFile, withSource } from "../source.ts";
+import type { ReadValues } from "../stored-weights.ts";
 import { readPlaced } from "../stored-weights.ts";
 import { withShards } from "../weights/sharded.ts";
 import { withTokenizerAssets } from "./tokenizer-assets.ts";
@@ -39,7 +40,7 @@ export function isPreset(folder: string): boolean {
  * Reads the task of a preset folder, or the backbone where there is none.
  * @throws {KerasFileError} naming what is missing or does not fit. @throws {TopologyError} for a class that is not known.
  */
-export async function readPreset(folder: string, values: boolean): Promise<Checkpoint> {
+export async function readPreset(folder: string, values: ReadValues): Promise<Checkpoint> {
   const hasTask = existsSync(join(folder, taskName));
   const entry = readJsonFile(join(folder, hasTask ? taskName : configName));
   const modelConfig = withTokenizerAssets(withHubNetworks(entry), (name) => {
@@ -65,7 +66,7 @@ export async function readPreset(folder: string, values: boolean): Promise<Check
 type Model = Pick<Checkpoint, "modelConfig" | "kerasVersion">;
 
 /** Reads the backbone's weights and those of the head, which lie in files of their own. */
-async function taskWeights(folder: string, model: Model, values: boolean): Promise<Weights> {
+async function taskWeights(folder: string, model: Model, values: ReadValues): Promise<Weights> {
   const { entry, rest } = backboneIn(model.modelConfig);
   const backbone = { ...model, modelConfig: backboneNetwork(entry) };
   const inner = await weightsIn(folder, weightsName, backbone, values);
@@ -94,7 +95,7 @@ function weightsIn(
   folder: string,
   name: string,
   model: Model,
-  values: boolean,
+  values: ReadValues,
   tree: TreeNode = modelTree(model.modelConfig),
 ): Promise<Weights> {
   const path = join(folder, name);

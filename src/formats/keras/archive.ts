@@ -22,7 +22,8 @@ import { layerSlots } from "../layer-slots.ts";
 import { modelTree } from "../model-tree.ts";
 import { notesKey, readNotes, writeNotes } from "../notes.ts";
 import { parsePythonJson, stringifyPythonJson } from "../python-json.ts";
-import { readPlaced } from "../stored-weights.ts";
+import type { ReadValues } from "../stored-weights.ts";
+import { keptAs, optimizerPath, readPlaced } from "../stored-weights.ts";
 import { withVocabularies } from "../vocabularies.ts";
 import { placeVariables, storedPaths, writeVariables } from "./variable-groups.ts";
 
@@ -49,7 +50,7 @@ const configLimit = 100e6;
 export async function readKerasArchive(
   entries: ReadonlyMap<string, ZipEntry>,
   label: string,
-  values: boolean,
+  values: ReadValues,
 ): Promise<Checkpoint> {
   const config = readJson(entries, configName, label);
   if (!config) {
@@ -70,7 +71,7 @@ export async function readKerasArchive(
   const weightsEntry = entries.get(weightsName);
   if (!weightsEntry) throw new KerasFileError(`${label}: has no ${weightsName}.`, "structure");
   const place = `${label}: ${weightsName}`;
-  const file = await openVirtual(weightsEntry.open(values), place);
+  const file = await openVirtual(weightsEntry.open(values !== false), place);
   const read = (): Checkpoint => {
     const groups = storedPaths(
       modelTree(plainConfig),
@@ -80,7 +81,10 @@ export async function readKerasArchive(
     const modelConfig = withVocabularies(plainConfig, groups, entries, file.root);
     const slots = layerSlots({ modelConfig, kerasVersion });
     const placement = placeVariables(modelTree(modelConfig), slots, file.root);
-    const optimizerWeights = values ? readOptimizer(file.root) : undefined;
+    const optimizerWeights =
+      values === false
+        ? undefined
+        : readOptimizer(file.root)?.map((weight) => keptAs(values, optimizerPath, weight));
     return {
       format: "keras",
       kerasVersion,

@@ -8,6 +8,7 @@ import { placeVariables } from "../keras/variable-groups.ts";
 import { layerSlots } from "../layer-slots.ts";
 import { modelTree } from "../model-tree.ts";
 import { notesKey, readNotes } from "../notes.ts";
+import type { ReadValues } from "../stored-weights.ts";
 import { readPlaced } from "../stored-weights.ts";
 import { groupOfNames } from "../virtual-groups.ts";
 import { readGraphModel } from "./graph.ts";
@@ -25,7 +26,7 @@ import { storedInManifest } from "./manifest.ts";
  * @throws {KerasFileError} naming what is missing or does not fit.
  * @throws {TopologyError} naming a layer of tfjs-layers that computes something that no Keras does.
  */
-export function readTfjsModel(model: JsonObject, path: string, values: boolean): Checkpoint {
+export function readTfjsModel(model: JsonObject, path: string, values: ReadValues): Checkpoint {
   const topology = model["modelTopology"];
   if (isObject(topology) && "node" in topology) return readGraphModel(model, topology, path, values);
   if (!isObject(topology)) {
@@ -69,7 +70,7 @@ function readWeights(
   model: JsonObject,
   checkpoint: Pick<Checkpoint, "modelConfig" | "kerasVersion">,
   path: string,
-  values: boolean,
+  values: ReadValues,
 ): Checkpoint["weights"] {
   const stored = storedInManifest(model["weightsManifest"] ?? [], dirname(path), path);
   const slots = layerSlots(checkpoint);

@@ -5,6 +5,7 @@ import { isObject } from "../../topology/config-values.ts";
 import { extendedGraph } from "../../topology/tfjs-graph/extended-graph.ts";
 import { graphAsModel } from "../../topology/tfjs-graph/graph-model.ts";
 import { notesKey, readNotes, writeNotes } from "../notes.ts";
+import type { ReadValues } from "../stored-weights.ts";
 import { type PlacedWeight, readPlaced } from "../stored-weights.ts";
 import { storedInManifest } from "./manifest.ts";
 import { type TfjsTensors, tfjsTensors } from "./tensors.ts";
@@ -22,7 +23,7 @@ export function readGraphModel(
   model: JsonObject,
   topology: JsonObject,
   path: string,
-  values: boolean,
+  values: ReadValues,
 ): Checkpoint {
   const stored = storedInManifest(model["weightsManifest"] ?? [], dirname(path), path);
   const byName = new Map(stored.map((weight) => [weight.name, weight]));

@@ -6,6 +6,7 @@ import { type Hdf5File, type Hdf5Group, openHdf5 } from "../../hdf5/reader.ts";
 import { withTimeLimit } from "../../hdf5/time-limit.ts";
 import { isObject } from "../../topology/config-values.ts";
 import type { DescribedModel } from "../format.ts";
+import type { ReadValues } from "../stored-weights.ts";
 import { mergedGroup } from "../virtual-groups.ts";
 import { readWeightsOnly } from "./weights-only.ts";
 
@@ -28,7 +29,7 @@ export function readShardedWeights(
   map: JsonObject,
   path: string,
   network: Architecture | DescribedModel | undefined,
-  values: boolean,
+  values: ReadValues,
 ): Promise<Checkpoint> {
   return withShards(map, path, (root) => readWeightsOnly({ root }, path, network, values));
 }

@@ -10,6 +10,7 @@ import type { DescribedModel } from "../format.ts";
 import { readNamedWeights, storedInGroup } from "../h5/reader.ts";
 import { placeNumberedWeights, variableCount } from "../keras/variable-groups.ts";
 import { notesKey, parseNotes } from "../notes.ts";
+import type { ReadValues } from "../stored-weights.ts";
 import { readPlaced } from "../stored-weights.ts";
 import { type BuiltNetwork, buildNamed } from "./named-network.ts";
 import { buildNumbered } from "./numbered-network.ts";
@@ -29,7 +30,7 @@ export function readWeightsOnly(
   file: Pick<Hdf5File, "root">,
   label: string,
   network: Architecture | DescribedModel | undefined,
-  values: boolean,
+  values: ReadValues,
 ): Checkpoint {
   const { root } = file;
   const weights = namedWeights(root, label) ?? numberedWeights(root);
@@ -64,7 +65,7 @@ interface WeightsOnly {
   readonly within: (
     model: DescribedModel,
     label: string,
-    values: boolean,
+    values: ReadValues,
   ) => Pick<Checkpoint, "modelConfig" | "kerasVersion" | "weights">;
 }
 

@@ -1,9 +1,10 @@
 /**
  * @file Folds a scale and shift of channels into the weights of a convolution or Dense. Sums are float64 and rounded
- * once.
+ * once. A kernel is scaled when its values are asked for: it goes to the engine, and two of each would be in memory else.
  */
 import type { Weight } from "../../checkpoint.ts";
-import { elementCount, float32Tensor, toFloat32 } from "../../tensor.ts";
+import { isLoaded, lazyTensor } from "../../lazy-tensor.ts";
+import { float32Tensor, toFloat32 } from "../../tensor.ts";
 import { channelsFirst, sizesAt } from "../config-values.ts";
 import type { GraphLayer } from "../layer-graph.ts";
 
@@ -66,11 +67,10 @@ export function withAffineOutput(
   if (!parts) return null;
   const { kernel, bias } = parts;
   const inner = layout === "output, input" ? (kernel.shape.at(-1) ?? 1) : 1;
-  const scaled = channelsScaled(toFloat32(kernel), scale, inner);
   const before = bias ? toFloat32(bias) : new Float32Array(scale.length);
   return [
     ...weights.filter((weight) => weight !== kernel && weight !== bias),
-    named(name, scaled, kernel.shape),
+    scaledKernel(kernel, name, scale, inner),
     biasOf(Float32Array.from(scale, (factor, at) => before[at]! * factor + shift[at]!)),
   ];
 }
@@ -93,16 +93,22 @@ export function withAffineInput(
   if (inputs !== scale.length) return null;
   const outputs = layout === "input, multiplier" ? inputs * last : last;
   const values = toFloat32(kernel);
-  const scaled = channelsScaled(values, scale, last);
   const shifted = new Float64Array(outputs);
   for (let at = 0, input = 0; at < values.length; input = (input + 1) % inputs) {
     for (const end = at + last; at < end; at += 1) shifted[at % outputs]! += values[at]! * shift[input]!;
   }
   const before = bias ? toFloat32(bias) : new Float32Array(outputs);
   return [
-    named("kernel", scaled, kernel.shape),
+    scaledKernel(kernel, "kernel", scale, last),
     biasOf(Float32Array.from(shifted, (value, at) => value + before[at]!)),
   ];
+}
+
+function scaledKernel(kernel: Weight, name: string, scale: Float64Array, inner: number): Weight {
+  const { shape } = kernel;
+  return lazyTensor({ name, dtype: "float32" as const, shape }, () =>
+    channelsScaled(toFloat32(kernel), scale, inner),
+  );
 }
 
 /** Multiplies each value by the scale of its channel, to which `inner` consecutive values belong. */
@@ -127,11 +133,6 @@ export function plainWeights(
   const bias = weights.find((weight) => weight.name === "bias");
   if (!kernel || weights.some((weight) => !known.has(weight.name) || !isLoaded(weight))) return null;
   return { kernel, bias };
-}
-
-/** Returns whether the values of a weight were read, not only its shape. */
-export function isLoaded(weight: Weight): boolean {
-  return weight.data.length === elementCount(weight.shape);
 }
 
 function biasOf(values: Float32Array): Weight {

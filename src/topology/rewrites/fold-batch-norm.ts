@@ -1,17 +1,12 @@
 import type { Weight, Weights } from "../../checkpoint.ts";
+import { isLoaded } from "../../lazy-tensor.ts";
 import { toFloat32 } from "../../tensor.ts";
 import { integersAt, numberAt, positiveAxis } from "../config-values.ts";
 import type { GraphLayer, GraphNode, LayerGraph, TensorRef } from "../layer-graph.ts";
 import { layerLookup, nodeAt, refKey } from "../layer-graph.ts";
 import { isLinear } from "../specs/activation.ts";
 import type { ChannelAffine } from "./contraction-weights.ts";
-import {
-  channelAxis,
-  isContraction,
-  isLoaded,
-  withAffineInput,
-  withAffineOutput,
-} from "./contraction-weights.ts";
+import { channelAxis, isContraction, withAffineInput, withAffineOutput } from "./contraction-weights.ts";
 import { graphEdges } from "./graph-edges.ts";
 import { followed, renumbered } from "./renumber.ts";
 

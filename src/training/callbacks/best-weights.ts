@@ -1,5 +1,4 @@
 import type { Weight, Weights } from "../../checkpoint.ts";
-import { withValues } from "../../lazy-tensor.ts";
 import type { Tensor } from "../../tensor.ts";
 import type { CallbackState, OptimizerState } from "../state.ts";
 import type { TensorStore } from "../tensor-store.ts";
@@ -34,7 +33,7 @@ interface Best {
   readonly optimizer: PhaseOptimizer | null;
 }
 
-/** @param store Keeps the weights and the optimizer of the best epoch, and is closed with the callback. */
+/** @param store Keeps the weights and the optimizer of the best epoch. */
 export function bestWeights(
   monitor: Monitor | null,
   store: TensorStore = tensorStore(undefined),
@@ -60,10 +59,9 @@ export function bestWeights(
       best = { epoch, value, ...store.keep(kept) };
       snapshot.dispose();
     },
-    weights: () => best && withValues(best.weights),
-    optimizer: () => best && withValues(best.optimizer),
+    weights: () => best?.weights ?? null,
+    optimizer: () => best?.optimizer ?? null,
     dispose: () => {
-      store.close();
       best = null;
     },
     state: () =>
