@@ -4,7 +4,7 @@ import { headsOf } from "../topology/head-of.ts";
 import { type GraphNode, type LayerGraph, layerAt, nodeAt } from "../topology/layer-graph.ts";
 import { specOf } from "../topology/layer-specs.ts";
 import { weightSpecsOf } from "../topology/weights-of.ts";
-import { heldSplits, rowPlaces } from "./kept-rows.ts";
+import { heldSplits, rowMemoryBytes, rowPlaces } from "./kept-rows.ts";
 import type { Partition } from "./partition.ts";
 import { partition } from "./partition.ts";
 import type { PlannedCost } from "./plan.ts";
@@ -58,8 +58,6 @@ export interface CostConditions {
   readonly kernelCopies?: number;
   /** Copies of the trained weights at the end of a run that come on top, where the engine gives no memory back. Defaults to 0. */
   readonly copiesOnTop?: number;
-  /** True if states are saved, which holds copies of weights and optimizer beside those that train. Defaults to false. */
-  readonly savesStates?: boolean;
   /** Number of samples that every batch of the static part is padded to. Defaults to 1 for its time, 16 for its memory. */
   readonly extractionBatch?: number;
 }
@@ -146,12 +144,12 @@ export function plannedCost(
     const { extractionBatch = 16, kernelCopies } = conditions;
     const once = inferenceBytes(graph, shapes, trunk, extractionBatch, kernelCopies);
     const trained = 4 * trainedValues(graph, parts.trainableWeights);
-    // A state holds the weights, the best epoch's, and the optimizer's.
-    const state = conditions.savesStates ? (2 + optimizerSlots) * trained : 0;
-    const copies = (2 + (conditions.copiesOnTop ?? 0)) * trained;
+    // Weights and optimizer of the best epoch wait in a file where they are many.
+    const best = (1 + optimizerSlots) * trained;
+    const copies = (best > rowMemoryBytes ? 0 : best) + (conditions.copiesOnTop ?? 0) * trained;
     const isWhole = conditions.inMemory || rows.onDisk === 0;
     const inMemory = isWhole ? rows.bytes : held.reduce((sum, split) => sum + split.rows * rowBytes, 0);
-    return residentBytes + (conditions.workingBytes ?? 0) + inMemory + Math.max(once, step + copies + state);
+    return residentBytes + (conditions.workingBytes ?? 0) + inMemory + Math.max(once, step + copies);
   };
   const multiplyAdds = (nodes: readonly GraphNode[]): number => sumOfWork(nodes.map(workOf)).multiplyAdds;
   return {

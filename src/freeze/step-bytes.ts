@@ -37,8 +37,7 @@ export function stepBytes(graph: LayerGraph, shapes: readonly NodeShapes[], step
 }
 
 /**
- * Returns the peak memory in bytes of running `nodes` once in inference: their weights, both as stored and folded, and
- * the largest call in progress, which kernels and their allocator take `kernelCopies` times.
+ * Returns the peak memory in bytes of running `nodes` once in inference: their weights, and the largest call in progress, which kernels and their allocator take `kernelCopies` times.
  */
 export function inferenceBytes(
   graph: LayerGraph,
@@ -49,7 +48,7 @@ export function inferenceBytes(
 ): number {
   const step = { nodes, trainable: new Map(), optimizerSlots: 0 };
   const largest = largestCall(graph, shapes, nodes, temporaries.inference);
-  return 4 * (batchSize * kernelCopies * largest + 2 * weightValues(graph, step));
+  return 4 * (batchSize * kernelCopies * largest + weightValues(graph, step));
 }
 
 /**

@@ -33,7 +33,7 @@ const engineMemory = {
 export async function costConditions(
   dataset: StoredDataset,
   optimizer: OptimizerConfig,
-  settings: Pick<RunSettings, "batchSize" | "cacheDtype" | "out" | "saveEvery"> & {
+  settings: Pick<RunSettings, "batchSize" | "cacheDtype"> & {
     readonly views: number | null;
     /** False where nobody reads the plan's seconds: then nothing is timed for them. */
     readonly isTimed: boolean;
@@ -55,7 +55,6 @@ export async function costConditions(
     inMemory: dataset.kind === "arrays" && !isSpooled(dataset),
     bytesPerValue: settings.cacheDtype === "float16" ? 2 : 4,
     residentBytes: process.memoryUsage.rss(),
-    savesStates: settings.out !== null && settings.saveEvery > 0,
   };
 }
 

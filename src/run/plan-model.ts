@@ -34,7 +34,6 @@ export async function planWithCost(
       validationSamples: 0,
       batchSize: defaultOf("batchSize") as number,
       optimizerSlots: slotsPerWeight(optimizerConfig("Adam")),
-      savesStates: true,
     },
   });
 }
