@@ -1,6 +1,6 @@
 /**
- * Ours beside real Keras: `npm run bench -- MODEL PHOTOS [--repeats 3] [--epochs 4] [--cuts head,conv5,conv4,none]`, MODEL a
- * ResNet-50, PHOTOS with `train` and `val`. Whole processes in turn; the same photos, cut, epochs and batch. `KERAS_PYTHON` names the
+ * Ours beside real Keras: `npm run bench -- MODEL PHOTOS [--repeats 3] [--epochs 4] [--cuts head,conv5,conv4,none]
+ * [--photos N]`, MODEL a ResNet-50, PHOTOS with `train` and `val`; with `--photos` as many of them, copies where there are fewer. Whole processes in turn; the same photos, cut, epochs and batch. `KERAS_PYTHON` names the
  * Python that has Keras. Writes bench/RESULTS.md: ratios of medians, ours over Keras's, below 1 where we take less.
  */
 import { readdirSync, writeFileSync } from "node:fs";
@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { denseChains } from "./dense-chains.mjs";
 import { fineTuning } from "./fine-tuning.mjs";
+import { photoCopies } from "./photo-copies.mjs";
 import { prediction } from "./prediction.mjs";
 
 const { values, positionals } = parseArgs({
@@ -16,11 +17,15 @@ const { values, positionals } = parseArgs({
     repeats: { type: "string", default: "3" },
     epochs: { type: "string", default: "4" },
     cuts: { type: "string", default: "head,conv5,conv4,none" },
+    photos: { type: "string" },
   },
 });
-const [model, photos] = positionals;
-if (!model || !photos)
-  throw new Error("usage: npm run bench -- MODEL PHOTOS [--repeats N] [--epochs N] [--cuts a,b]");
+const [model, source] = positionals;
+if (!model || !source)
+  throw new Error(
+    "usage: npm run bench -- MODEL PHOTOS [--repeats N] [--epochs N] [--cuts a,b] [--photos N]",
+  );
+const photos = values.photos === undefined ? source : photoCopies(source, Number(values.photos));
 const [repeats, epochs] = [Number(values.repeats), Number(values.epochs)];
 const count = (split) =>
   readdirSync(join(photos, split), { recursive: true }).filter((name) => /\.\w+$/.test(name)).length;
