@@ -34,7 +34,7 @@ function next(name) {
   const bytes = (field) => kilobyte * Number(new RegExp(`${field}:\\s+(\\d+)`).exec(status)[1]);
   const { arrayBuffers, heapTotal } = process.memoryUsage();
   const peak = Math.max(kilobyte * Atomics.exchange(largest, 0, 0), bytes("VmRSS"));
-  const tensors = tf.memory().numBytes;
+  const tensors = stages.length === 0 ? 0 : tf.memory().numBytes;
   stages.push({
     ...{ stage, peak, files: bytes("RssFile"), anonymous: bytes("RssAnon") },
     ...{ arrays: arrayBuffers, heap: heapTotal, tensors },
