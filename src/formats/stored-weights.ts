@@ -4,6 +4,8 @@ import type { Hdf5Dataset } from "../hdf5/dataset.ts";
 import { type DType, formatShape, sameShape, type Tensor } from "../tensor.ts";
 import type { WeightSpec } from "../topology/layer-spec.ts";
 import type { LayerSlots } from "./layer-slots.ts";
+import type { ReadValues } from "./read-values.ts";
+import { keptAs } from "./read-values.ts";
 
 /** A weight in a file that is read on demand. */
 export interface StoredWeight {
@@ -28,21 +30,6 @@ export interface Placement {
 
 export function storedWeight(name: string, dataset: Hdf5Dataset): StoredWeight {
   return { name, dtype: dataset.dtype, shape: dataset.shape, read: () => dataset.read() };
-}
-
-/**
- * What becomes of weights as they are read: false leaves their values empty, and a function returns what is kept of each, by the path
- * of its layer.
- */
-export type ReadValues = boolean | KeepWeight;
-export type KeepWeight = (path: string, weight: Weight) => Weight;
-
-/** The path by which the variables of an optimizer are given to a function that keeps weights. */
-export const optimizerPath = "optimizer variables";
-
-/** Returns what is kept of a weight that was read. */
-export function keptAs(values: true | KeepWeight, path: string, weight: Weight): Weight {
-  return values === true ? weight : values(path, weight);
 }
 
 /**

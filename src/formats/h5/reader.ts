@@ -14,11 +14,11 @@ import { leavesOf, modelTree } from "../model-tree.ts";
 import { notesKey, parseNotes } from "../notes.ts";
 import { leavesInOrder, placeOwnVariables } from "../own-variables.ts";
 import { parsePythonJson } from "../python-json.ts";
-import type { ReadValues } from "../stored-weights.ts";
+import type { ReadValues } from "../read-values.ts";
+import { keptAs, optimizerPath } from "../read-values.ts";
+
 import {
   joinPlacements,
-  keptAs,
-  optimizerPath,
   type Placement,
   placeInLayer,
   readPlaced,

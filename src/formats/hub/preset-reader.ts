@@ -11,8 +11,9 @@ import { placeVariables } from "../keras/variable-groups.ts";
 import { layerSlots } from "../layer-slots.ts";
 import { modelTree, type TreeNode } from "../model-tree.ts";
 import { notesKey, readNotes } from "../notes.ts";
+import type { ReadValues } from "../read-values.ts";
 import { readJsonFile, withSource } from "../source.ts";
-import type { ReadValues } from "../stored-weights.ts";
+
 import { readPlaced } from "../stored-weights.ts";
 import { withShards } from "../weights/sharded.ts";
 import { withTokenizerAssets } from "./tokenizer-assets.ts";

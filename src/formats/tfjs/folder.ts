@@ -8,7 +8,8 @@ import { placeVariables } from "../keras/variable-groups.ts";
 import { layerSlots } from "../layer-slots.ts";
 import { modelTree } from "../model-tree.ts";
 import { notesKey, readNotes } from "../notes.ts";
-import type { ReadValues } from "../stored-weights.ts";
+import type { ReadValues } from "../read-values.ts";
+
 import { readPlaced } from "../stored-weights.ts";
 import { groupOfNames } from "../virtual-groups.ts";
 import { readGraphModel } from "./graph.ts";

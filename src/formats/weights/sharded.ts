@@ -6,7 +6,7 @@ import { type Hdf5File, type Hdf5Group, openHdf5 } from "../../hdf5/reader.ts";
 import { withTimeLimit } from "../../hdf5/time-limit.ts";
 import { isObject } from "../../topology/config-values.ts";
 import type { DescribedModel } from "../format.ts";
-import type { ReadValues } from "../stored-weights.ts";
+import type { ReadValues } from "../read-values.ts";
 import { mergedGroup } from "../virtual-groups.ts";
 import { readWeightsOnly } from "./weights-only.ts";
 
