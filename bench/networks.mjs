@@ -145,6 +145,9 @@ function steps(name) {
 function written() {
   const figures = ["epoch", "Keras's epoch", "whole job", "peak memory", "runs", "others"];
   const head = ["network", "trained from", "our `--bn-mode`", ...figures];
+  const without = Object.keys(networks).flatMap((name) =>
+    cuts.filter((cut) => lines(name, cut).length === 0).map((cut) => `${name} from ${cut}`),
+  );
   const all = Object.keys(networks).flatMap((name) => cuts.flatMap((cut) => lines(name, cut)));
   return `# Networks, ours over Keras's
 
@@ -158,6 +161,7 @@ LayerNormalization, 192 wide, patches of 16. \`follow\` does what Keras's \`fit\
 
 ${table(head, all)}
 
+${without.length > 0 ? `Not measured yet: ${without.join(", ")}.\n` : ""}
 ## A step of ours
 
 Milliseconds of a step with everything trained, the processor time of all threads in it, what lies outside of TensorFlow's kernels, and the
