@@ -70,13 +70,16 @@ for (const cut of values.cuts.split(",")) {
         rows,
       )}`,
     );
+    writePage();
   }
 }
 rmSync(photos, { recursive: true });
 
-writeFileSync(
-  "bench/MEMORY.md",
-  `# Where a run's memory is
+/** Writes the page of the rows so far: a bench that is ended early leaves what it has measured. */
+function writePage() {
+  writeFileSync(
+    "bench/MEMORY.md",
+    `# Where a run's memory is
 
 Made by \`npm run bench:memory -- MODEL PHOTOS --photos ${count}\`: whole processes, ResNet-50, ${count} + ${Math.ceil(count / 2)} photos at 224x224, ${values.epochs} epochs, batch
 ${batch}, Adam, the native engine. Megabytes of 10^6 bytes. A peak does not depend on how busy the machine is.
@@ -96,4 +99,5 @@ decoder's own memory, and what the allocator keeps of memory that was given back
 
 ${profiles.join("\n\n")}
 `,
-);
+  );
+}
