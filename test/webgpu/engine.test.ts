@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { engineInfo, ensureEngine } from "../../src/engine/backend.ts";
 import { gradients } from "../../src/engine/tape.ts";
 import { tf } from "../../src/engine/tf.ts";
+import { onWasm } from "../../src/engine/webgpu/elsewhere.ts";
 import { fallbackKernels } from "../../src/engine/webgpu/fallback-kernels.ts";
 import { repeatable } from "../../src/engine/webgpu/repeatable.ts";
 import { missing } from "./missing.ts";
@@ -49,6 +50,30 @@ describe.skipIf(missing !== undefined)("the webgpu engine", () => {
     const one = tf.ones([1, 1]);
     expect(() => tf.tile(one, [2 ** 16, 2 ** 16])).toThrow(/^memory: expected a tensor of at most/);
     one.dispose();
+  });
+
+  it("gives the gradient of a maximum to the place that WebAssembly gives it to, in windows of any sizes", async () => {
+    const shape: [number, number, number, number, number] = [1, 4, 5, 6, 2];
+    const size = shape.reduce((product, length) => product * length, 1);
+    const gradient = (): tf.Tensor =>
+      tf.tidy(() => {
+        // Few values, so that most windows have their maximum twice.
+        const input = tf.tensor(
+          Array.from({ length: size }, (_, index) => (index * 7919) % 5),
+          [...shape],
+        );
+        const attributes = { filterSize: [2, 3, 4], strides: [2, 1, 2], pad: "valid", dataFormat: "NDHWC" };
+        const output = tf.engine().runKernel("MaxPool3D", { x: input }, attributes) as tf.Tensor;
+        const dy = tf.reshape(tf.range(1, output.size + 1, 1), output.shape);
+        return tf.engine().runKernel("MaxPool3DGrad", { dy, input, output }, attributes) as tf.Tensor;
+      });
+    const onGpu = gradient();
+    const expected = onWasm(() => {
+      const result = gradient();
+      return [...result.dataSync()];
+    });
+    expect([...(await onGpu.data())]).toEqual(expected);
+    onGpu.dispose();
   });
 
   it("lets NaN through activations, pools, products and sums", async () => {

@@ -36,6 +36,11 @@ export function registerCorrections(): void {
       },
     );
   }
+  for (const kernel of ["MaxPoolGrad", "MaxPool3DGrad"]) {
+    replaceKernel(kernel, (inputs, _attributes, original) =>
+      withShaders(firstOfEqual, () => original(inputs)),
+    );
+  }
   replaceKernel<{ dy: tf.Tensor; input: tf.Tensor }, PoolAttributes>(
     "AvgPoolGrad",
     ({ dy, input }, attributes, original) => {
@@ -44,6 +49,25 @@ export function registerCorrections(): void {
     },
   );
 }
+
+/**
+ * Gives the gradient of a window's maximum to the first of equal values, as TensorFlow does, where the backend's shader gives it to the
+ * last; and counts the places of a window of three axes by its own sizes, where it takes the rows for the columns.
+ */
+const firstOfEqual: ShaderChange = {
+  name: "first",
+  concerns: ({ shaderKey }) => /^pool[23]D_max_true/.test(shaderKey),
+  applied: (source) => {
+    const last = "if (value >= currMaxValue) {";
+    if (!source.includes(last)) return undefined;
+    return source
+      .replace(last, "if (maxValueFound == 0.0 || value > currMaxValue) {")
+      .replace(
+        "wD * uniforms.filterDims.y * uniforms.filterDims.y",
+        "wD * uniforms.filterDims.y * uniforms.filterDims.z",
+      );
+  },
+};
 
 /**
  * Lets NaN through kernels that may lose it: what a shader's `exp`, `min` and `max` make of NaN is the driver's choice. The others
