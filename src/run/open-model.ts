@@ -9,7 +9,6 @@ import { formatNamed } from "../formats/formats.ts";
 import { withNamedWeights } from "../formats/named-weights.ts";
 import type { KeepWeight } from "../formats/read-values.ts";
 import { optimizerPath } from "../formats/read-values.ts";
-
 import { flatModel } from "../inference/write-checkpoint.ts";
 import { optionError, optionName, optionSetTo } from "../options.ts";
 import type { ModelWriting } from "./folder.ts";
