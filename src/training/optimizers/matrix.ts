@@ -87,10 +87,10 @@ export const muon: OptimizerClass = {
       epsilon: numberSetting(settings, "epsilon"),
     };
     const ratio = numberSetting(settings, "adam_lr_ratio");
-    const { operation: _operation, ...rule } = adamRule(moments, false, variable);
+    const { slots, apply } = adamRule(moments, false, variable);
     return {
-      ...rule,
-      apply: (update) => rule.apply({ ...update, learningRate: float32(update.learningRate * ratio) }),
+      slots,
+      apply: (update) => apply({ ...update, learningRate: float32(update.learningRate * ratio) }),
       weightDecay: settings["adam_weight_decay"] as number | null,
     };
   },
