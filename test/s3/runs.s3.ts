@@ -246,35 +246,34 @@ describe.skipIf(!serverProgram)("an extraction whose server or machine dies", ()
     expect(cached).toBeGreaterThanOrEqual(stored * 40);
   });
 
-  test("stopped by SIGTERM stores what it has computed before it ends", async () => {
-    const data = await noise();
-    let isSent = false;
-    const stopped = await runCli(extraction(data), {
-      env,
-      watch: (written, send) => {
-        if (isSent || !/features +\d{2,} ?\/140/.test(written)) return;
-        isSent = true;
-        send("SIGTERM");
-      },
-    });
-    expect(stopped.code).toBe(143);
-    expect(packs().length).toBeGreaterThan(0);
-    const next = await finetune(extraction(data));
-    const { samples, cached } = JSON.parse(next.stdout);
-    expect(samples).toBe(count);
-    expect(cached).toBeGreaterThanOrEqual(10);
-  });
-
-  test("killed by force loses what it had not stored, and no more", async () => {
-    const data = await noise();
+  /** Ends an extraction by a signal once it has stored a pack, and returns its exit code, null for one that was killed. */
+  async function ended(data: string, signal: NodeJS.Signals): Promise<number | null> {
     const bin = fileURLToPath(new URL("../../bin/finetune.js", import.meta.url));
     const child = spawn(process.execPath, [bin, ...extraction(data)], {
       env: { ...process.env, KERAS_FINETUNE_ENGINE: "wasm", ...env },
       stdio: "ignore",
     });
+    const exit = new Promise<number | null>((resolve) => child.once("exit", resolve));
     await firstPack();
-    child.kill("SIGKILL");
-    await new Promise((resolve) => child.once("exit", resolve));
+    child.kill(signal);
+    return exit;
+  }
+
+  test("stopped by SIGTERM stores what it has computed before it ends", async () => {
+    const data = await noise();
+    expect(await ended(data, "SIGTERM")).toBe(143);
+    const stored = packs().length;
+    expect(stored).toBeGreaterThan(1);
+    const next = await finetune(extraction(data));
+    const { samples, cached, extracted } = JSON.parse(next.stdout);
+    expect([samples, cached + extracted]).toEqual([count, count]);
+    expect(cached).toBeGreaterThan((stored - 1) * 40);
+    expect(extracted).toBeGreaterThan(0);
+  });
+
+  test("killed by force loses what it had not stored, and no more", async () => {
+    const data = await noise();
+    expect(await ended(data, "SIGKILL")).toBeNull();
     const stored = packs().length;
     const next = await finetune(extraction(data));
     const { samples, cached, extracted } = JSON.parse(next.stdout);
