@@ -1,4 +1,5 @@
 /** @file Convolutions and matrix products that add their bias and apply their activation in the shader that computes them. */
+import { isRecording } from "../tape.ts";
 import { tf } from "../tf.ts";
 import { readsLater } from "./repeatable.ts";
 import type { ShaderChange } from "./shaders.ts";
@@ -20,15 +21,10 @@ function nanIn(type: string): string {
   return type === "f32" ? "isnan(a)" : "isnanVec4(a)";
 }
 
-interface EngineState {
-  readonly state: { readonly gradientDepth: number };
-}
-
 /** Returns true if an activation runs fused here: on a GPU, and outside of recordings, whose gradients read what is before it. */
 export function fusesActivation(name: string | undefined): name is string {
   if (name === undefined || !readsLater()) return false;
-  const { state } = tf.engine() as unknown as EngineState;
-  return state.gradientDepth === 0 && (otherNames[name] ?? name) in activations;
+  return !isRecording() && (otherNames[name] ?? name) in activations;
 }
 
 /** Runs one of tfjs's fused kernels with an activation of `fusesActivation`. */
