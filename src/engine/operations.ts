@@ -5,7 +5,9 @@
 
 import type { Tuple } from "../tensor.ts";
 import { sizeAt } from "../tensor.ts";
+import { composedSwish } from "./kernels/activations.ts";
 import type { GruOutputs } from "./kernels/gru.ts";
+import { composedGelu } from "./kernels/input-gradients.ts";
 import type { LstmOutputs } from "./kernels/lstm.ts";
 import { run } from "./kernels/own-kernel.ts";
 import { nativeBackend } from "./native-engine.ts";
@@ -143,13 +145,12 @@ export function relu6(x: tf.Tensor): tf.Tensor {
 /** Computes `x * sigmoid(x)`, also called silu. */
 export function swish(x: tf.Tensor): tf.Tensor {
   // Elsewhere the gradient is faster if the sigmoid is kept than if it is computed again.
-  return nativeBackend() ? run("Swish", { x }) : tf.mul(x, tf.sigmoid(x));
+  return nativeBackend() ? run("Swish", { x }) : composedSwish({ x });
 }
 
 /** Computes `x * Phi(x)`, where `Phi` is the distribution function of the normal distribution, also called GELU. */
 export function gelu(x: tf.Tensor): tf.Tensor {
-  if (nativeBackend()) return run("Gelu", { x });
-  return tf.mul(tf.mul(x, 0.5), tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1));
+  return nativeBackend() ? run("Gelu", { x }) : composedGelu({ x });
 }
 
 /**

@@ -55,8 +55,8 @@ export const activationKernels: readonly OwnKernel[] = [
     native: (backend, inputs: Tensors<"x">) =>
       oneDnnHas(backend, "_MklSwish", (probe) => swishOfOneDnn(backend, probe))
         ? swishOfOneDnn(backend, inputs.x)
-        : swish(inputs),
-    portable: swish,
+        : composedSwish(inputs),
+    portable: composedSwish,
     gradient: rule("Swish", {
       x: {
         reads: ["x"],
@@ -70,7 +70,8 @@ export const activationKernels: readonly OwnKernel[] = [
   },
 ];
 
-function swish({ x }: Tensors<"x">): tf.Tensor {
+/** Computes `x * sigmoid(x)`, whose gradient keeps the sigmoid. */
+export function composedSwish({ x }: Tensors<"x">): tf.Tensor {
   return tf.mul(x, tf.sigmoid(x));
 }
 

@@ -45,8 +45,8 @@ export const inputGradientKernels: readonly OwnKernel[] = [
   },
   {
     name: "Gelu",
-    native: (_backend, inputs: Tensors<"x">) => gelu(inputs),
-    portable: gelu,
+    native: (_backend, inputs: Tensors<"x">) => composedGelu(inputs),
+    portable: composedGelu,
     gradient: rule("Gelu", {
       x: {
         reads: ["x"],
@@ -63,7 +63,8 @@ export const inputGradientKernels: readonly OwnKernel[] = [
   },
 ];
 
-function gelu({ x }: Tensors<"x">): tf.Tensor {
+/** Computes GELU, whose gradient keeps what lies between. */
+export function composedGelu({ x }: Tensors<"x">): tf.Tensor {
   return tf.mul(tf.mul(x, 0.5), tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1));
 }
 
