@@ -6,7 +6,7 @@ import { flagsOf } from "./command.ts";
 import { readConfigFile } from "./config-file.ts";
 import type { Flag } from "./flag.ts";
 import { readFlag } from "./flag.ts";
-import { commandElsewhere, flagElsewhere } from "./other-names.ts";
+import { commandElsewhere, flagMeant } from "./other-names.ts";
 
 /** A command line that calls a command. */
 export interface Call {
@@ -209,8 +209,7 @@ function unknownFlag(
 ): UsageError {
   const short = tokens.some((token) => token === `-${name}` || token.startsWith(`-${name}=`));
   const written = short ? `-${name}` : `--${name}`;
-  const near =
-    flagElsewhere(name, flags) ?? nearestNames(name, [...flags.keys(), "config", "help", "version"], 1)[0];
+  const near = flagMeant(name, flags, ["config", "help", "version"]);
   const hint = near ? `Did you mean --${near}?` : "--help lists the flags.";
   return new UsageError(`${written}: unknown flag. ${hint}`, "flag-unknown");
 }

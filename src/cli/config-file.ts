@@ -1,9 +1,8 @@
 import { readFileSync } from "node:fs";
 import { parseDocument } from "yaml";
-import { nearestNames } from "../cli-api.ts";
 import { UsageError } from "../index.ts";
 import type { Flag } from "./flag.ts";
-import { flagElsewhere } from "./other-names.ts";
+import { flagMeant } from "./other-names.ts";
 
 /**
  * Reads a config file of flags: JSON or YAML, the flags' names as keys, with or without dashes before them.
@@ -18,7 +17,7 @@ export function readConfigFile(
   );
   for (const [key] of entries) {
     if (flags.has(key)) continue;
-    const near = flagElsewhere(key, flags) ?? nearestNames(key, [...flags.keys()], 1)[0];
+    const near = flagMeant(key, flags);
     const hint = near === undefined ? "finetune help lists the flags." : `Did you mean ${near}?`;
     throw new UsageError(`${path}: ${key}: unknown flag. ${hint}`, "config-key", "config");
   }

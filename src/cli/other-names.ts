@@ -1,4 +1,4 @@
-import { nameElsewhere, optionElsewhere } from "../cli-api.ts";
+import { nameElsewhere, nearestNames, optionElsewhere } from "../cli-api.ts";
 import type { Flag } from "./flag.ts";
 
 /** Names that other tools give to flags that set no option of their own, by ours. None of them is accepted: a flag has one name. */
@@ -37,6 +37,15 @@ export const commandsElsewhere: Readonly<Record<string, string>> = {
   setup: "install init build download",
   doctor: "check version env diagnose engines devices",
 };
+
+/** Returns the flag, without dashes, that `name` may stand for: what another tool calls it, else the nearest in spelling. */
+export function flagMeant(
+  name: string,
+  flags: ReadonlyMap<string, Flag<unknown>>,
+  more: readonly string[] = [],
+): string | undefined {
+  return flagElsewhere(name, flags) ?? nearestNames(name, [...flags.keys(), ...more], 1)[0];
+}
 
 /** Returns the flag, without dashes, that another tool calls `name`; undefined for one that these flags do not have. */
 export function flagElsewhere(name: string, flags: ReadonlyMap<string, Flag<unknown>>): string | undefined {
