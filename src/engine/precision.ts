@@ -46,21 +46,18 @@ export function processorIn(cpuinfo: string): Processor {
 }
 
 /** Returns how the processor computes at a precision, as a plan says it; undefined where that is plain float32. */
-export function precisionText(
-  precision: Precision,
-  { bfloat16 }: Processor = processorHere(),
-): string | undefined {
+export function precisionText(precision: Precision, processor?: Processor): string | undefined {
   if (precision === "float32") return undefined;
+  const { bfloat16 } = processor ?? processorHere();
   if (bfloat16 === "none") return "bf16  changes nothing on this processor: float32";
   return "bf16  convolutions and matrix products round their factors to bfloat16; weights and activations stay float32";
 }
 
 /** Returns what a user of bf16 should hear: that the processor does not have it. */
-export function precisionWarnings(
-  precision: Precision,
-  { name, bfloat16 }: Processor = processorHere(),
-): string[] {
-  if (precision === "float32" || bfloat16 !== "none") return [];
+export function precisionWarnings(precision: Precision, processor?: Processor): string[] {
+  if (precision === "float32") return [];
+  const { name, bfloat16 } = processor ?? processorHere();
+  if (bfloat16 !== "none") return [];
   return [
     `${optionSetTo("precision", "bf16")}: changes nothing on this processor${name && ` (${name})`}: expected AMX_BF16 or AVX512_BF16 in /proc/cpuinfo, got neither. The run computes in float32.`,
   ];
@@ -70,7 +67,7 @@ export function precisionWarnings(
  * Sets oneDNN's mode for a precision. It is read once, when TensorFlow loads; a mode that the environment had set before would round
  * what is said to be float32, and is replaced.
  */
-export function setMathMode(precision: Precision, { bfloat16 }: Processor = processorHere()): void {
-  const isRounded = precision === "bf16" && bfloat16 === "matrix";
+export function setMathMode(precision: Precision, processor?: Processor): void {
+  const isRounded = precision === "bf16" && (processor ?? processorHere()).bfloat16 === "matrix";
   process.env["ONEDNN_DEFAULT_FPMATH_MODE"] = isRounded ? "BF16" : "STRICT";
 }
