@@ -20,12 +20,13 @@ export function handedOver(tensor: tf.Tensor): tf.Tensor {
   return tensor;
 }
 
-/** Returns a float32 tensor that reads its values off the engine each time that they are asked for, for as long as `tensor` lives. */
-export function heldTensor(tensor: tf.Tensor): Tensor {
-  return heldWeight(tensor, {});
-}
-
-/** Does the same with further facts, such as a weight's name. */
-export function heldWeight<Facts extends object>(tensor: tf.Tensor, facts: Facts): Facts & Tensor {
+/**
+ * Returns a float32 tensor, with further facts such as a weight's name, that reads its values off the engine each time that they are asked
+ * for, for as long as `tensor` lives.
+ */
+export function heldTensor<Facts extends object>(
+  tensor: tf.Tensor,
+  facts: Facts = {} as Facts,
+): Facts & Tensor {
   return lazyTensor({ ...facts, dtype: "float32" as const, shape: tensor.shape }, () => valuesOf(tensor));
 }

@@ -1,6 +1,6 @@
 /** @file The weights that training moves, on the engine. */
 import type { Weight, Weights } from "../checkpoint.ts";
-import { heldWeight, valuesOf } from "../engine/tensor-values.ts";
+import { heldTensor, valuesOf } from "../engine/tensor-values.ts";
 import { tf } from "../engine/tf.ts";
 import { lazyTensor, withValues } from "../lazy-tensor.ts";
 import type { LayerWeights } from "../model/uploads.ts";
@@ -38,7 +38,7 @@ export function snapshotOf(weights: LayerWeights, names: ReadonlyMap<string, Rea
   );
   const weightsHeld = (): Weights =>
     new Map(
-      [...held].map(([path, layer]) => [path, layer.map(({ name, value }) => heldWeight(value, { name }))]),
+      [...held].map(([path, layer]) => [path, layer.map(({ name, value }) => heldTensor(value, { name }))]),
     );
   return {
     read: () => withValues(weightsHeld()),
