@@ -79,7 +79,7 @@ const hashesAtOnce = 32;
 const hashesInTurn = 1 << 13;
 
 /**
- * Returns the sha256 of each file's bytes, null for a file that cannot be read.
+ * Returns the sha256 of each file's bytes, null for a file that cannot be read. A path that stands there again is not read again.
  *
  * @throws {MachineError} if a storage does not answer. @throws the reason of the signal once it is aborted.
  */
@@ -89,8 +89,13 @@ export async function contentHashes(
   signal?: AbortSignal,
 ): Promise<readonly (string | null)[]> {
   const hashes = new Array<string | null>(paths.length).fill(null);
+  /** Views of one file share its path. */
+  const asked = new Map<string, ReturnType<typeof hashOrNull>>();
   await forEachAtOnce(paths.keys(), hashesAtOnce, (index) => {
-    const hash = hashOrNull(paths[index] ?? "", hashFile);
+    const path = paths[index] ?? "";
+    const earlier = asked.get(path);
+    const hash = earlier === undefined ? hashOrNull(path, hashFile) : earlier;
+    asked.set(path, hash);
     const isTurn = index % hashesInTurn === hashesInTurn - 1;
     if (isTurn) signal?.throwIfAborted();
     if (!(hash instanceof Promise)) {
