@@ -3,7 +3,6 @@ import { dirname, join, sep } from "node:path";
 import { setWasmPaths } from "@tensorflow/tfjs-backend-wasm";
 import { refuseWithoutRoom } from "./out-of-memory.ts";
 import { tf } from "./tf.ts";
-
 import { registerConvolutions } from "./wasm-kernels/convolution.ts";
 import { registerConvolutions3d } from "./wasm-kernels/convolution-3d.ts";
 import { registerDepthwise } from "./wasm-kernels/depthwise.ts";

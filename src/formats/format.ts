@@ -3,7 +3,6 @@ import type { Checkpoint, CheckpointFormat } from "../checkpoint.ts";
 import type { Keras3Release } from "../topology/translate/changes-in-keras3.ts";
 import type { ReadValues } from "./read-values.ts";
 import type { Source } from "./source.ts";
-
 import type { FormatWriteOptions } from "./write-options.ts";
 
 /** A model without its weights: its config, and the Keras release in whose dialect that is. */

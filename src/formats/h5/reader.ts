@@ -16,7 +16,6 @@ import { leavesInOrder, placeOwnVariables } from "../own-variables.ts";
 import { parsePythonJson } from "../python-json.ts";
 import type { ReadValues } from "../read-values.ts";
 import { keptAs, optimizerPath } from "../read-values.ts";
-
 import {
   joinPlacements,
   type Placement,

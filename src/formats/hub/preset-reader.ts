@@ -13,7 +13,6 @@ import { modelTree, type TreeNode } from "../model-tree.ts";
 import { notesKey, readNotes } from "../notes.ts";
 import type { ReadValues } from "../read-values.ts";
 import { readJsonFile, withSource } from "../source.ts";
-
 import { readPlaced } from "../stored-weights.ts";
 import { withShards } from "../weights/sharded.ts";
 import { withTokenizerAssets } from "./tokenizer-assets.ts";

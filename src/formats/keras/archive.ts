@@ -24,7 +24,6 @@ import { notesKey, readNotes, writeNotes } from "../notes.ts";
 import { parsePythonJson, stringifyPythonJson } from "../python-json.ts";
 import type { ReadValues } from "../read-values.ts";
 import { keptAs, optimizerPath } from "../read-values.ts";
-
 import { readPlaced } from "../stored-weights.ts";
 import { withVocabularies } from "../vocabularies.ts";
 import { placeVariables, storedPaths, writeVariables } from "./variable-groups.ts";

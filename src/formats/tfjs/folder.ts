@@ -9,7 +9,6 @@ import { layerSlots } from "../layer-slots.ts";
 import { modelTree } from "../model-tree.ts";
 import { notesKey, readNotes } from "../notes.ts";
 import type { ReadValues } from "../read-values.ts";
-
 import { readPlaced } from "../stored-weights.ts";
 import { groupOfNames } from "../virtual-groups.ts";
 import { readGraphModel } from "./graph.ts";

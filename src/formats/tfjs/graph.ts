@@ -6,7 +6,6 @@ import { extendedGraph } from "../../topology/tfjs-graph/extended-graph.ts";
 import { graphAsModel } from "../../topology/tfjs-graph/graph-model.ts";
 import { notesKey, readNotes, writeNotes } from "../notes.ts";
 import type { ReadValues } from "../read-values.ts";
-
 import { type PlacedWeight, readPlaced } from "../stored-weights.ts";
 import { storedInManifest } from "./manifest.ts";
 import { type TfjsTensors, tfjsTensors } from "./tensors.ts";

@@ -11,7 +11,6 @@ import { readNamedWeights, storedInGroup } from "../h5/reader.ts";
 import { placeNumberedWeights, variableCount } from "../keras/variable-groups.ts";
 import { notesKey, parseNotes } from "../notes.ts";
 import type { ReadValues } from "../read-values.ts";
-
 import { readPlaced } from "../stored-weights.ts";
 import { type BuiltNetwork, buildNamed } from "./named-network.ts";
 import { buildNumbered } from "./numbered-network.ts";
