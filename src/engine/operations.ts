@@ -12,7 +12,6 @@ import type { LstmOutputs } from "./kernels/lstm.ts";
 import { run } from "./kernels/own-kernel.ts";
 import { nativeBackend } from "./native-engine.ts";
 import { tf } from "./tf.ts";
-import { runFused } from "./webgpu/fused.ts";
 
 export type Padding = "same" | "valid";
 
@@ -45,47 +44,6 @@ export function conv2dBias(
 ): tf.Tensor {
   const inputs = { x, filter: inflateFilter(filter, dilation), bias };
   return run("Conv2DBias", inputs, { strides: pair(strides), pad: padding });
-}
-
-/**
- * Convolves (depthwise or not), adds a bias if there is one, and applies an activation of `fusesActivation`, without intermediate
- * tensors.
- */
-export function fusedConv2d(
-  x: tf.Tensor,
-  filter: tf.Tensor,
-  bias: tf.Tensor | undefined,
-  window: {
-    readonly strides: Spatial;
-    readonly padding: Padding;
-    readonly dilation: Spatial;
-    readonly depthwise: boolean;
-  },
-  activation: string,
-): tf.Tensor {
-  const inputs = { x, filter: inflateFilter(filter, window.dilation), ...(bias && { bias }) };
-  const attributes = {
-    strides: pair(window.strides),
-    pad: window.padding,
-    dilations: [1, 1],
-    dataFormat: "NHWC",
-  };
-  return runFused(window.depthwise ? "FusedDepthwiseConv2D" : "FusedConv2D", inputs, attributes, activation);
-}
-
-/** Multiplies `[..., K]` by `[K, F]`, adds a bias `[F]` if there is one, and applies an activation of `fusesActivation`. */
-export function fusedDense(
-  x: tf.Tensor,
-  kernel: tf.Tensor,
-  bias: tf.Tensor | undefined,
-  activation: string,
-): tf.Tensor {
-  const [depth, units] = kernel.shape as [number, number];
-  const a = tf.reshape(x, [1, -1, depth]);
-  const b = tf.reshape(kernel, [1, depth, units]);
-  const attributes = { transposeA: false, transposeB: false };
-  const product = runFused("_FusedMatMul", { a, b, ...(bias && { bias }) }, attributes, activation);
-  return tf.reshape(product, [...x.shape.slice(0, -1), units]);
 }
 
 /** Convolves each channel of `[N, H, W, C]` with a filter `[h, w, C, M]` to `[N, H', W', C * M]`. */
@@ -327,7 +285,7 @@ export function samePadding(sizes: Spatial, windows: Spatial, strides: Spatial):
 }
 
 /** Inserts zeros between the taps of a filter `[..spatial, C, F]`, which then needs no dilation. */
-function inflateFilter(filter: tf.Tensor, dilation: Spatial): tf.Tensor {
+export function inflateFilter(filter: tf.Tensor, dilation: Spatial): tf.Tensor {
   return dilation.reduce((taps, rate, axis) => (rate === 1 ? taps : inflateAxis(taps, rate, axis)), filter);
 }
 
@@ -347,7 +305,7 @@ function inflateAxis(filter: tf.Tensor, rate: number, axis: number): tf.Tensor {
   return tf.reshape(cut, [...shape.slice(0, axis), taps, ...shape.slice(axis + 1)]);
 }
 
-function pair(values: Spatial): [number, number] {
+export function pair(values: Spatial): [number, number] {
   return [sizeAt(values, 0), sizeAt(values, 1)];
 }
 

@@ -1,5 +1,6 @@
 /** @file Dense, and layers that pass their input on (`keras/src/layers/core`). */
-import { biasAdd, dense, fusedDense } from "../engine/operations.ts";
+import { fusedDense } from "../engine/fused-operations.ts";
+import { biasAdd, dense } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
 import { fusesActivation } from "../engine/webgpu/fused.ts";
 import { sizeAt } from "../tensor.ts";

@@ -3,7 +3,7 @@ import { publishedFile } from "../../src/architectures/architecture.ts";
 import { architectureOf } from "../../src/architectures/known.ts";
 import type { Checkpoint } from "../../src/checkpoint.ts";
 import { ensureEngine } from "../../src/engine/backend.ts";
-import { fusedConv2d, fusedDense } from "../../src/engine/operations.ts";
+import { fusedConv2d, fusedDense } from "../../src/engine/fused-operations.ts";
 import { record } from "../../src/engine/tape.ts";
 import { tf } from "../../src/engine/tf.ts";
 import { fusesActivation } from "../../src/engine/webgpu/fused.ts";
