@@ -13,6 +13,7 @@ import { watchFailures } from "./webgpu/failures.ts";
 import { registerFallbackKernels } from "./webgpu/fallback-kernels.ts";
 import type { GpuAdapterInfo, GpuDevice, WebgpuBackend } from "./webgpu/gpu-types.ts";
 import { webgpuBackendName } from "./webgpu/name.ts";
+import { orderSplitProducts, registerOrderedSums } from "./webgpu/ordered-sums.ts";
 import { registerHighRanks } from "./webgpu/ranks.ts";
 import { replaceReading } from "./webgpu/reading.ts";
 import { allowShaderChanges } from "./webgpu/shaders.ts";
@@ -56,6 +57,7 @@ export async function startWebgpuEngine(software: boolean): Promise<StartedGpu> 
   if (tf.findBackend(webgpuBackendName) === null) {
     tf.registerBackend(webgpuBackendName, () => {
       const backend = new WebGPUBackend(device, info);
+      orderSplitProducts(backend);
       allowShaderChanges(backend);
       limitBuffers(backend.bufferManager, device);
       replaceReading(backend, watchFailures(device, backend.bufferManager));
@@ -86,6 +88,7 @@ function registerWebgpuKernels(): void {
   registerFallbackKernels();
   registerTransposition();
   registerReductions();
+  registerOrderedSums();
   registerHighRanks();
   registerCorrections();
 }

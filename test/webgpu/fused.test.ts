@@ -30,7 +30,7 @@ const convolution: Case["compute"] = (x, filter, bias, activation) =>
 const cases: Readonly<Record<string, Case>> = {
   convolution: { x: [1, 6, 6, 4], filter: [3, 3, 4, 8], channels: 8, compute: convolution },
   "convolution of odd channels": {
-    x: [1, 40, 40, 3],
+    x: [1, 20, 20, 3],
     filter: [3, 3, 3, 5],
     channels: 5,
     compute: convolution,
@@ -46,7 +46,9 @@ const cases: Readonly<Record<string, Case>> = {
 
 /** Every activation in one shader, and the longest of them in all. */
 const pairs = [
-  ...["relu", "relu6", "sigmoid", "linear"].map((activation) => ["convolution", activation] as const),
+  ...["relu", "relu6", "sigmoid", "linear", "hard_silu", "gelu"].map(
+    (activation) => ["convolution", activation] as const,
+  ),
   ...Object.keys(cases).map((name) => [name, "silu"] as const),
 ];
 

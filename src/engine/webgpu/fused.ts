@@ -5,7 +5,10 @@ import { readsLater } from "./repeatable.ts";
 import type { ShaderChange } from "./shaders.ts";
 import { withShaders } from "./shaders.ts";
 
-/** Statements that return the activation of `a`, which has the given type, `f32` or four of it. NaN gives NaN. */
+/**
+ * Statements that return the activation of `a`, which has the given type, `f32` or four of it. NaN gives NaN. GELU's error function is
+ * formula 7.1.26 of Abramowitz and Stegun's handbook, to 1.5e-7, as in tfjs's own.
+ */
 const activations: Readonly<Record<string, (type: string) => string>> = {
   linear: () => "return a;",
   relu: (type) => `return select(a, ${type}(0.0), a < ${type}(0.0));`,
@@ -13,9 +16,17 @@ const activations: Readonly<Record<string, (type: string) => string>> = {
     `let low = select(a, ${type}(0.0), a < ${type}(0.0)); return select(low, ${type}(6.0), low > ${type}(6.0));`,
   sigmoid: (type) => `return select(1.0 / (1.0 + exp(-a)), a, ${nanIn(type)});`,
   silu: (type) => `return a * select(1.0 / (1.0 + exp(-a)), a, ${nanIn(type)});`,
+  hard_silu: (type) =>
+    `return a * select(clamp(a + 3.0, ${type}(0.0), ${type}(6.0)) / 6.0, a, ${nanIn(type)});`,
+  gelu: (type) => `
+    let distance = abs(a) * 0.7071067811865476;
+    let t = 1.0 / (1.0 + 0.3275911 * distance);
+    let beyond = 0.5 * ((((1.061405429 * t - 1.453152027) * t + 1.421413741) * t - 0.284496736) * t + 0.254829592)
+      * t * exp(-distance * distance);
+    return a * select(select(beyond, 1.0 - beyond, a > ${type}(0.0)), a, ${nanIn(type)});`,
 };
 
-const otherNames: Readonly<Record<string, string>> = { swish: "silu" };
+const otherNames: Readonly<Record<string, string>> = { swish: "silu", hard_swish: "hard_silu" };
 
 function nanIn(type: string): string {
   return type === "f32" ? "isnan(a)" : "isnanVec4(a)";

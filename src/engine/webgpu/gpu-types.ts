@@ -59,7 +59,21 @@ export interface ShaderProgram {
   shaderKey: string;
   /** The activation that a fused program ends with. */
   readonly activation?: string | null;
-  readonly outputShape: readonly number[];
+  outputShape: readonly number[];
+  readonly variableNames?: readonly string[];
+  /** Declarations of the values that a call passes besides shapes. */
+  readonly uniforms?: string;
+  readonly workgroupSize?: readonly [number, number, number];
+  /** The axes of the output that each axis of the grid of threads runs over. */
+  dispatchLayout?: Readonly<Record<string, readonly number[]>>;
+  /** The number of workgroups along each axis of the grid. */
+  dispatch?: readonly [number, number, number];
+  /** True if the shader reads the number of its values, `uniforms.size`. */
+  readonly size?: boolean;
+  /** True if results are added up by atomic additions. */
+  atomic?: boolean;
+  /** The part of the inner axis that one workgroup of a split product multiplies. */
+  splitedDimInner?: number;
   /** Returns the source without its declarations. */
   getUserCode(): string;
 }
@@ -76,6 +90,7 @@ export interface WebgpuBackend extends tf.KernelBackend {
     output?: tf.TensorInfo,
   ): tf.TensorInfo;
   getBufferData(buffer: GpuBuffer): Promise<ArrayBuffer>;
+  disposeData(dataId: object): boolean;
   /** Registers values as a tensor's; they are uploaded when a program first reads them. */
   makeTensorInfo(shape: readonly number[], dtype: tf.DataType, values?: HeldValues): tf.TensorInfo;
 }
