@@ -41,25 +41,57 @@ export interface JudgeOptions {
  * @param targets one for each output; null where the output has no loss.
  */
 export async function judge(
+  objective: Objective,
+  given: readonly GivenOutput[],
+  targets: readonly (OutputTargets | null)[],
+  options: JudgeOptions = {},
+): Promise<{ readonly scores: BatchScores; readonly gradients: readonly tf.Tensor[] }> {
+  const parts = await repeatable(() => judgedOutputs(objective, given, targets, options));
+  const scores = await takeScores(objective, given, targets, parts);
+  return { scores, gradients: gradientsIn(parts) };
+}
+
+/** Returns the gradients of `judge`, with figures that may come in a later turn: on a GPU, other work can follow before they do. */
+export async function judgeAhead(
+  objective: Objective,
+  given: readonly GivenOutput[],
+  targets: readonly (OutputTargets | null)[],
+): Promise<{ readonly scores: Promise<BatchScores>; readonly gradients: readonly tf.Tensor[] }> {
+  const parts = await repeatable(() => judgedOutputs(objective, given, targets, { gradients: true }));
+  return { scores: takeScores(objective, given, targets, parts), gradients: gradientsIn(parts) };
+}
+
+function judgedOutputs(
   { outputs, meanOver }: Objective,
   given: readonly GivenOutput[],
   targets: readonly (OutputTargets | null)[],
-  { gradients = false, observed = false }: JudgeOptions = {},
-): Promise<{ readonly scores: BatchScores; readonly gradients: readonly tf.Tensor[] }> {
+  { gradients = false, observed = false }: JudgeOptions,
+): JudgedOutput[] {
+  return outputs.map((output, index) => {
+    const judgedOutput = given[index];
+    const should = targets[index] ?? null;
+    if (!judgedOutput) throw new Error(`objective: no output ${output.name}`);
+    return tf.tidy(
+      () =>
+        judgeOutput(output, judgedOutput, should, {
+          ...{ meanOver, gradients, observed },
+        }) as unknown as tf.TensorContainer,
+    ) as unknown as JudgedOutput;
+  });
+}
+
+function gradientsIn(parts: readonly JudgedOutput[]): tf.Tensor[] {
+  return parts.flatMap(({ gradient }) => gradient ?? []);
+}
+
+/** Reads the figures of judged outputs and releases what they are read from. */
+async function takeScores(
+  { outputs }: Objective,
+  given: readonly GivenOutput[],
+  targets: readonly (OutputTargets | null)[],
+  parts: readonly JudgedOutput[],
+): Promise<BatchScores> {
   const samples = given[0]?.values.shape[0] ?? 0;
-  const parts = await repeatable(() =>
-    outputs.map((output, index) => {
-      const judgedOutput = given[index];
-      const should = targets[index] ?? null;
-      if (!judgedOutput) throw new Error(`objective: no output ${output.name}`);
-      return tf.tidy(
-        () =>
-          judgeOutput(output, judgedOutput, should, {
-            ...{ meanOver, gradients, observed },
-          }) as unknown as tf.TensorContainer,
-      ) as unknown as JudgedOutput;
-    }),
-  );
   const [losses, read] = await Promise.all([
     takeLosses(parts.map(({ value }) => value)),
     Promise.all(parts.map(({ seen }, index) => seen && takeObserved(seen, targets[index] ?? null))),
@@ -68,10 +100,7 @@ export async function judge(
     (sum, value, index) => sum + (value ?? 0) * (outputs[index]?.lossWeight ?? 1),
     0,
   );
-  return {
-    scores: { samples, loss, losses, observed: read },
-    gradients: parts.flatMap(({ gradient }) => gradient ?? []),
-  };
+  return { samples, loss, losses, observed: read };
 }
 
 interface JudgedOutput {

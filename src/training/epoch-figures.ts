@@ -4,7 +4,8 @@ import { scoreKeeper } from "../task/score-keeper.ts";
 import { disposeBatch, orderedBatches, uploadBatch } from "./batches.ts";
 import type { Examples } from "./example-set.ts";
 import { sampleCount } from "./example-set.ts";
-import type { BatchFigures, Tail } from "./tail.ts";
+import type { BatchFigures } from "./judged-batch.ts";
+import type { Tail } from "./tail.ts";
 
 /** `loss` and every metric by its name. */
 export type Figures = { readonly loss: number } & Readonly<Record<string, number>>;

@@ -7,6 +7,8 @@ import type { OptimizerConfig } from "./optimizer-config.ts";
 import { rateOf } from "./optimizer-config.ts";
 import { createMovers } from "./optimizers/mover.ts";
 import type { OptimizerState } from "./state.ts";
+import type { TensorPlace } from "./tensor-mark.ts";
+import { placeIn } from "./tensor-mark.ts";
 import type { OptimizerParts, TrainedWeight } from "./trained-weight.ts";
 import {
   accumulateGradient,
@@ -40,6 +42,8 @@ export interface Optimizer {
   average(path: string, name: string): tf.Tensor | undefined;
   /** Returns the tensors that `state` reads, which stay the optimizer's; none where reading needs no preparation. */
   tensors(): readonly tf.Tensor[];
+  /** Returns the places of `tensors` between steps. */
+  places(): readonly TensorPlace[];
   /** Returns the state between steps, each tensor of which is read when its values are asked for, until the next step. */
   state(): OptimizerState;
   /** Takes what `state` returned. Weights that it does not name keep what they have. @throws {UsageError} where shapes differ. */
@@ -167,6 +171,12 @@ export function createOptimizer(config: OptimizerConfig, parts: OptimizerParts):
       [...all.values()].flatMap(({ mover, accumulated, average }) =>
         [...mover.tensors(), accumulated, average].filter((tensor) => tensor !== undefined),
       ),
+    places: () =>
+      [...all.values()].flatMap((trained) => [
+        ...trained.mover.places(),
+        placeIn<"accumulated">(trained, "accumulated"),
+        placeIn<"average">(trained, "average"),
+      ]),
     state: () => ({
       className: config.className,
       iterations,

@@ -8,11 +8,11 @@ import type { Program } from "../model/program.ts";
 import { programBetween } from "../model/program.ts";
 import type { ContextOf } from "../model/run-program.ts";
 import { runProgram, runWithMasks } from "../model/run-program.ts";
-import type { ForwardPass, OnGradient } from "../model/training-step.ts";
+import type { OnGradient } from "../model/training-step.ts";
 import { forward, trainingProgram } from "../model/training-step.ts";
 import type { LayerWeights } from "../model/uploads.ts";
 import { disposeWeights, uploadWeights } from "../model/uploads.ts";
-import type { BatchScores, GivenOutput } from "../task/judgement.ts";
+import type { GivenOutput } from "../task/judgement.ts";
 import { judge } from "../task/judgement.ts";
 import type { Objective } from "../task/objective.ts";
 import type { OutputTargets } from "../task/output-targets.ts";
@@ -20,6 +20,8 @@ import type { GraphLayer, LayerGraph } from "../topology/layer-graph.ts";
 import { layerAt, lossInputs } from "../topology/layer-graph.ts";
 import { withLogitsOutputs } from "../topology/rewrites/logits-output.ts";
 import { activityGradients, activityPenalties } from "./activity-penalties.ts";
+import type { BatchFigures } from "./judged-batch.ts";
+import { isFiniteLoss, judgedBatch } from "./judged-batch.ts";
 import { allFinite, heldWeights, keepWeights, movedTensors, snapshotOf } from "./moved-weights.ts";
 import { createOptimizer } from "./optimizer.ts";
 import type { OptimizerConfig } from "./optimizer-config.ts";
@@ -27,13 +29,9 @@ import { callNumbers, randomStream } from "./random-stream.ts";
 import { storedPenaltyTotal, sumOf, weightPenaltiesNow, withPenaltyGradient } from "./regularizers.ts";
 import type { Snapshot } from "./snapshot.ts";
 import type { OptimizerState } from "./state.ts";
+import type { TensorPlace } from "./tensor-mark.ts";
+import { markTensors, placeIn } from "./tensor-mark.ts";
 import { constraintsOf, weightPenalties, weightRules } from "./weight-rules.ts";
-
-/** The figures of one batch. */
-export interface BatchFigures extends BatchScores {
-  /** Sum that regularizers of weights and activities add to the batch's loss. */
-  readonly penalty: number;
-}
 
 export interface Batch {
   /** One tensor for each of the partition's frontier tensors. The caller's. */
@@ -178,6 +176,11 @@ export function createTail(options: TailOptions): Tail {
     return new Map([...weights].map(([path, own]) => [path, averaged(path, own)]));
   };
 
+  /** Returns the places of all that a step changes but the counts. */
+  const places = (): TensorPlace[] => [
+    ...[...moved].flatMap(([path, names]) => [...names].map((name) => placeIn(weights.get(path)!, name))),
+    ...optimizer.places(),
+  ];
   const heldState = (): TailState => ({
     weights: heldWeights(weights, moved),
     optimizer: optimizer.state(),
@@ -205,14 +208,15 @@ export function createTail(options: TailOptions): Tail {
       }
       const { targets, objective = options.objective } = batch;
       const { given, activities } = givenBy(pass.outputs, pass.outputMasks);
-      const [judged, penalty] = await figuresOf(pass, () =>
-        Promise.all([judge(objective, given, targets, { gradients: true }), penaltyNow(activities)]),
+      const { ofOutputs, figures } = await judgedBatch(pass, objective, { given, targets }, () =>
+        penaltyNow(activities),
       );
-      const gradients = [...judged.gradients, ...activityGradients(activities, reduction)];
-      const result = { ...judged.scores, penalty };
+      const gradients = [...ofOutputs, ...activityGradients(activities, reduction)];
       step++;
       optimizer.beginStep(learningRate);
-      const isUpdated = updates === "always" || Number.isFinite(result.loss + result.penalty);
+      // On a GPU the figures come while it updates the weights, which are put back where the loss is not finite.
+      const mark = figures instanceof Promise && updates === "finite" ? markTensors(places()) : null;
+      const isUpdated = figures instanceof Promise || updates === "always" || isFiniteLoss(figures);
       const update: OnGradient = (path, name, raw, addends) => {
         if (!isUpdated) return;
         const own = rules.find((rule) => rule.path === path && rule.name === name);
@@ -221,10 +225,18 @@ export function createTail(options: TailOptions): Tail {
         optimizer.apply(path, name, whole, own?.penalty ? undefined : addends);
         if (own?.penalty) whole.dispose();
       };
-      await pass.backward(gradients, update);
-      optimizer.endStep();
-      tf.dispose(gradients);
-      return result;
+      try {
+        await pass.backward(gradients, update);
+        optimizer.endStep();
+        tf.dispose(gradients);
+        const result = await figures;
+        if (isFiniteLoss(result)) mark?.release();
+        else mark?.putBack();
+        return result;
+      } catch (error) {
+        mark?.release();
+        throw error;
+      }
     },
     evaluateBatch: async (batch, { observed = false } = {}) => {
       const judging = judgedWeights();
@@ -276,16 +288,6 @@ export function createTail(options: TailOptions): Tail {
       disposeWeights(weights);
     },
   };
-}
-
-/** Computes the figures of a pass, which is released if that fails. */
-async function figuresOf<T>(pass: ForwardPass, compute: () => Promise<T>): Promise<T> {
-  try {
-    return await compute();
-  } catch (error) {
-    pass.dispose();
-    throw error;
-  }
 }
 
 /** Without the weights of layers that nothing leads from to the output: no gradient comes to them. */

@@ -8,7 +8,9 @@ import type { Figures } from "./epoch-figures.ts";
 import { batchFigures } from "./epoch-figures.ts";
 import type { Examples } from "./example-set.ts";
 import { sampleCount } from "./example-set.ts";
-import type { Batch, BatchFigures, Tail } from "./tail.ts";
+import type { BatchFigures } from "./judged-batch.ts";
+import { isFiniteLoss } from "./judged-batch.ts";
+import type { Batch, Tail } from "./tail.ts";
 
 /** One epoch to be trained. */
 export interface EpochPlan {
@@ -49,8 +51,7 @@ export async function trainEpoch(tail: Tail, plan: EpochPlan): Promise<TrainedEp
     for (const callback of callbacks) lr = (await callback.learningRate?.(moment, lr)) ?? lr;
     const batch = await uploadBatch(examples, rows);
     const figures = await stepOn(tail, batch, lr);
-    if (!Number.isFinite(figures.loss + figures.penalty))
-      throw await notFinite(tail, batch, epoch, index + 1);
+    if (!isFiniteLoss(figures)) throw await notFinite(tail, batch, epoch, index + 1);
     disposeBatch(batch);
     keeper.add(figures, figures.penalty);
     const reported = { ...batchFigures(tail, figures), lr, samples: figures.samples };

@@ -3,6 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
+import { tf } from "../../src/engine/tf.ts";
+import type { WebgpuBackend } from "../../src/engine/webgpu/gpu-types.ts";
 import type { Tensor, Trainer } from "../../src/index.ts";
 import { createTrainer, engineInfo, freezeUntil, readCheckpoint, writeCheckpoint } from "../../src/index.ts";
 import { randomGenerator } from "../../src/random.ts";
@@ -49,6 +51,37 @@ console.log(JSON.stringify({ losses, same: [...same.data], read: [...read.data] 
 `;
 
 describe.skipIf(missing !== undefined)("fine-tuning on the GPU", () => {
+  it("submits a whole step before the loss has come back, and takes the same steps to the bit again", async () => {
+    const runs: number[][] = [];
+    const events: ("submitted" | "read")[][] = [];
+    for (const _run of [1, 2]) {
+      const trainer = await createTrainer(await readCheckpoint(model), options);
+      runs.push(await losses(trainer));
+      const backend = tf.backend() as WebgpuBackend;
+      const { runWebGPUProgram, getBufferData } = backend;
+      const step: ("submitted" | "read")[] = [];
+      backend.runWebGPUProgram = (...call) => {
+        step.push("submitted");
+        return runWebGPUProgram.apply(backend, call);
+      };
+      backend.getBufferData = async (buffer) => {
+        const bytes = await getBufferData.call(backend, buffer);
+        step.push("read");
+        return bytes;
+      };
+      const { images, classes } = samples();
+      await trainer.trainOnBatch(images, classes);
+      Object.assign(backend, { runWebGPUProgram, getBufferData });
+      events.push(step);
+      trainer.dispose();
+    }
+    expect(runs[1]).toEqual(runs[0]);
+    for (const step of events) {
+      expect(step).toContain("read");
+      expect(step.indexOf("read")).toBeGreaterThan(step.lastIndexOf("submitted"));
+    }
+  });
+
   it("takes the steps that wasm takes, and writes a file of weights that predicts what wasm's does", async () => {
     const trainer = await createTrainer(await readCheckpoint(model), options);
     expect(engineInfo()?.name).toBe("webgpu");

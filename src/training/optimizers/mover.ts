@@ -7,6 +7,8 @@ import { tf } from "../../engine/tf.ts";
 import { lazyTensor } from "../../lazy-tensor.ts";
 import type { Addends } from "../../model/lookup-addends.ts";
 import type { Tensor } from "../../tensor.ts";
+import type { TensorPlace } from "../tensor-mark.ts";
+import { placeIn } from "../tensor-mark.ts";
 import type { SlotSpec, Slots, Updated, UpdateRule } from "./update-rule.ts";
 
 type HostSlots = Readonly<Record<string, Tensor>>;
@@ -25,6 +27,8 @@ export interface Mover {
   ): tf.Tensor;
   /** Returns the tensors that `slots` reads, which stay the mover's; none where reading needs no preparation. */
   tensors(): readonly tf.Tensor[];
+  /** Returns the places of `tensors`. */
+  places(): readonly TensorPlace[];
   /** Returns its slots, each of which is read when its values are asked for, as it is then. */
   slots(): HostSlots;
   /** Replaces every slot; their shapes are right. */
@@ -67,6 +71,7 @@ function inPlaceMover(inPlace: InPlaceUpdates, rule: UpdateRule, { shape }: tf.T
     shapes: shapesOf(rule),
     move: (variable, gradient, learningRate, step) => update.apply(variable, gradient, learningRate, step),
     tensors: () => [],
+    places: () => [],
     slots: () => {
       const valuesOfSlot = (name: string): Float32Array => {
         const read = update.slots();
@@ -94,6 +99,7 @@ function onePassMover(kernel: UpdateKernel, rule: UpdateRule, { shape }: tf.Tens
     shapes: shapesOf(rule),
     move: (variable, gradient, learningRate, step) => update.apply(variable, gradient, learningRate, step),
     tensors: () => [],
+    places: () => [],
     slots: () => heldAll(update.slots),
     restore: (slots) => {
       update.dispose();
@@ -104,12 +110,12 @@ function onePassMover(kernel: UpdateKernel, rule: UpdateRule, { shape }: tf.Tens
 }
 
 function ruleMover(rule: UpdateRule, variable: tf.Tensor): Mover {
-  let slots: Slots = Object.fromEntries(
+  const slots: Record<string, tf.Tensor> = Object.fromEntries(
     Object.entries(rule.slots).map(([name, spec]) => [name, tf.keep(initialSlot(spec, variable))]),
   );
   const replace = (replacement: Slots): void => {
-    tf.dispose({ ...slots });
-    slots = replacement;
+    tf.dispose(slots);
+    Object.assign(slots, replacement);
   };
   return {
     shapes: shapesOf(rule),
@@ -124,9 +130,10 @@ function ruleMover(rule: UpdateRule, variable: tf.Tensor): Mover {
       return updated.variable;
     },
     tensors: () => Object.values(slots),
+    places: () => Object.keys(rule.slots).map((name) => placeIn(slots, name)),
     slots: () => heldAll(slots),
     restore: (given) => replace(uploadAll(given, rule.slots)),
-    dispose: () => replace({}),
+    dispose: () => tf.dispose(slots),
   };
 }
 
