@@ -5,7 +5,7 @@ import { tf } from "../tf.ts";
 import type { NativeGraph } from "./native-graph.ts";
 import { loadGraph } from "./native-graph.ts";
 import { recordOperations } from "./recorded-operations.ts";
-import type { BackwardPlan, ScanInputs, ScanPlan, ScanStep, StepFunction } from "./scan-plan.ts";
+import type { BackwardPlan, ScanInputs, ScanPlan, StepFunction } from "./scan-plan.ts";
 import { named, planOf } from "./scan-plan.ts";
 import type { LoopBody } from "./while-loop.ts";
 import { loopGraph } from "./while-loop.ts";
@@ -21,6 +21,12 @@ export interface Scanned {
   readonly states: Tensors;
 }
 
+/** The gradients of a scan's outputs, null for one that nothing depends on, and of its last states. */
+export interface GivenGradients {
+  readonly outputs: readonly (tf.Tensor | null)[];
+  readonly states: Tensors;
+}
+
 /** The gradients of a scan's inputs. Null stands for zeros. */
 export interface ScanGradients {
   readonly sequences: readonly (tf.Tensor | null)[];
@@ -32,7 +38,7 @@ export interface ScanGradients {
 export interface ScanProgram {
   run(inputs: ScanInputs): Scanned;
   /** Computes the gradients from what `run` read and returned, and from the gradients of its outputs and states. */
-  gradients(inputs: ScanInputs, results: Scanned, given: ScanStep): ScanGradients;
+  gradients(inputs: ScanInputs, results: Scanned, given: GivenGradients): ScanGradients;
   dispose(): void;
 }
 
@@ -52,7 +58,18 @@ export function scanProgram(
   );
   const { forward, backward, outputs, residuals } = plans[0] as ScanPlan;
   const graph = load(backend, forward, false);
-  const reverse = backward && load(backend, backward.body, true);
+  const reverses = new Map<string, Reverse>();
+  /** Returns the backward loop for gradients of some of the outputs. It is loaded when it is first asked for. */
+  const reverseFor = (absent: readonly string[]): Reverse => {
+    if (!backward) throw new Error("scan: a program without a gradient");
+    const key = absent.join();
+    const loaded = reverses.get(key);
+    if (loaded) return loaded;
+    const body = withoutGradients(backward.body, absent);
+    const reverse = { plan: { ...backward, body }, graph: load(backend, body, true) };
+    reverses.set(key, reverse);
+    return reverse;
+  };
   return {
     run: ({ sequences, states, weights, factors }) => {
       const results = graph.run([...sequences, ...states, ...weights, ...factors]);
@@ -64,20 +81,32 @@ export function scanProgram(
       };
     },
     gradients: (read, results, given) => {
-      if (!reverse || !backward) throw new Error("scan: a program without a gradient");
+      const dys = given.outputs.map((tensor, index) => [`dy${index}`, tensor] as const);
+      const absent = dys.flatMap(([name, tensor]) => (tensor ? [] : [name]));
+      const { graph: reverse, plan } = reverseFor(absent);
+      // An absent gradient that the loop reads all the same is zero.
+      const zeros = (name: string, index: number): tf.Tensor | undefined =>
+        plan.body.steps.includes(name) ? tf.zerosLike(results.outputs[index] as tf.Tensor) : undefined;
       const known = new Map([
         ...named(read),
         ...outputs.map((name, index) => [name, results.outputs[index]] as const),
         ...residuals.map((name, index) => [name, results.residuals[index]] as const),
-        ...given.outputs.map((tensor, index) => [`dy${index}`, tensor] as const),
+        ...dys.map(([name, tensor], index) => [name, tensor ?? zeros(name, index)] as const),
       ]) as ReadonlyMap<string, tf.Tensor>;
-      return backwardRun(reverse, backward, known, read, given.states);
+      return backwardRun(reverse, plan, known, read, given.states);
     },
     dispose: () => {
       graph.dispose();
-      reverse?.dispose();
+      for (const { graph: reverse } of reverses.values()) reverse.dispose();
+      reverses.clear();
     },
   };
+}
+
+/** A backward loop on the engine. */
+interface Reverse {
+  readonly plan: BackwardPlan;
+  readonly graph: NativeGraph;
 }
 
 function load(backend: NativeBackend, body: LoopBody, backwards: boolean): NativeGraph {
@@ -138,4 +167,28 @@ function backwardRun(
       }
     }),
   };
+}
+
+/**
+ * Returns a backward loop that does not read the `absent` gradients, each of which is zero, where all that it does with them is to
+ * add them to others. One step of the sequences stays in any case: it tells the number of steps.
+ */
+function withoutGradients(body: LoopBody, absent: readonly string[]): LoopBody {
+  const isAbsent = (name: string): boolean => absent.includes(name);
+  const isAddend = (name: string): boolean =>
+    body.nodes.every(
+      ({ op, input }) => !input.includes(name) || (isSum(op) && input.filter(isAbsent).length === 1),
+    );
+  const left = absent.filter(isAddend);
+  const steps = body.steps.filter((name) => !left.includes(name));
+  if (left.length === 0 || steps.length === 0) return body;
+  const nodes = body.nodes.map((node) => {
+    const others = node.input.filter((name) => !left.includes(name));
+    return others.length === 1 && node.input.length === 2 ? { ...node, op: "Identity", input: others } : node;
+  });
+  return { ...body, nodes, steps };
+}
+
+function isSum(op: string): boolean {
+  return op === "Add" || op === "AddV2";
 }

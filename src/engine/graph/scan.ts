@@ -96,11 +96,9 @@ function recordScan(program: ScanProgram, inputs: ScanInputs, { outputs, residua
     outputs: [...outputs, ...states],
     saved: held,
     gradient: (dys) => {
-      const orZeros = (all: readonly tf.Tensor[], first: number): tf.Tensor[] =>
-        all.map((tensor, index) => dys[first + index] ?? tf.zerosLike(tensor));
       const found = program.gradients(read, results, {
-        outputs: orZeros(results.outputs, 0),
-        states: orZeros(results.states, outputs.length),
+        outputs: dys.slice(0, outputs.length),
+        states: results.states.map((tensor, index) => dys[outputs.length + index] ?? tf.zerosLike(tensor)),
       });
       const all = [
         ...found.sequences.map((gradient) => () => gradient),

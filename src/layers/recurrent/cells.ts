@@ -18,7 +18,7 @@ import type { Variants } from "./dropouts.ts";
 import { dropouts } from "./dropouts.ts";
 import type { Recurrence } from "./recurrence.ts";
 import { cellWith } from "./recurrence.ts";
-import { wholeStack } from "./whole-sequence.ts";
+import { takenSteps, wholeStack } from "./whole-sequence.ts";
 
 export type Weights = Readonly<Record<string, tf.Tensor>>;
 
@@ -73,7 +73,7 @@ function simpleCell(config: JsonObject, weights: Weights, context: KernelContext
         const output = activate(tf.add(prepared, recurrent), config["activation"], context.keras);
         return { output, states: [output] };
       },
-    kernel: { take: (steps, states) => [simpleRnn(steps, (states as SingleState)[0], kernel)] },
+    kernel: { take: (steps, states) => takenSteps([simpleRnn(steps, (states as SingleState)[0], kernel)]) },
   });
 }
 
@@ -94,7 +94,7 @@ function lstmCell(config: JsonObject, weights: Weights, context: KernelContext):
     kernel: {
       prepare: (x, timeAxis) => dropped.inputs(x, timeAxis)[0],
       take: (steps, states) =>
-        lstm(steps, states as HiddenAndCarry, kernel, recurrentKernel, weights["bias"]),
+        takenSteps(lstm(steps, states as HiddenAndCarry, kernel, recurrentKernel, weights["bias"])),
     },
   });
 }
@@ -141,7 +141,8 @@ function gruCell(config: JsonObject, weights: Weights, context: KernelContext): 
       weights: [...kernels, ...(recurrentBias ? [recurrentBias] : [])],
       step: (all, drop) => resetAfterStep(config, context, all, recurrentBias !== undefined, drop),
       kernel: {
-        take: (steps, states) => [gru(steps, (states as SingleState)[0], recurrentKernel, recurrentBias)],
+        take: (steps, states) =>
+          takenSteps([gru(steps, (states as SingleState)[0], recurrentKernel, recurrentBias)]),
       },
     });
   }

@@ -54,19 +54,17 @@ function walkAtOnce(
   const inTime = swapped(sequence);
   const steps = whole.prepare(backwards ? tf.reverse(inTime, 0) : inTime, 0);
   const start = initial.length > 0 ? initial : cell.start(sequence);
-  const taken = whole.take(steps, start);
-  const output = taken[whole.output] as tf.Tensor;
-  return { last: lastStep(output), outputs: () => swapped(output), states: () => taken.map(lastStep) };
+  const { all, last } = whole.take(steps, start);
+  return {
+    last: last(whole.output),
+    outputs: () => swapped(all[whole.output] as tf.Tensor),
+    states: () => all.map((_, state) => last(state)),
+  };
 }
 
 /** Exchanges the first two axes. */
 function swapped(sequence: tf.Tensor): tf.Tensor {
   return tf.transpose(sequence, [1, 0, ...sequence.shape.slice(2).map((_, axis) => axis + 2)]);
-}
-
-/** Returns the last step of `[T, …]`. */
-function lastStep(steps: tf.Tensor): tf.Tensor {
-  return tf.squeeze(tf.slice(steps, sizeAt(steps.shape, 0) - 1, 1), [0]);
 }
 
 /** Takes the shown steps at once, with the hidden ones behind them. */
@@ -81,7 +79,7 @@ function walkReordered(
   const order = stepOrder([batch, time], backwards, asBool(mask).dataSync());
   const steps = whole.prepare(orderedSteps(sequence, order), 0);
   const start = initial.length > 0 ? initial : cell.start(sequence);
-  const taken = whole.take(steps, start);
+  const { all: taken } = whole.take(steps, start);
   const [hidden0, hiddenOfSteps] = [start, taken].map((states) => states[whole.output]) as [
     tf.Tensor,
     tf.Tensor,

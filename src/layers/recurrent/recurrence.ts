@@ -67,7 +67,7 @@ function scanned(config: JsonObject, { keras }: KernelContext, recurrence: Recur
     isBounded,
     prepare,
     take: (steps, states) => {
-      const { outputs } = scan({
+      const { outputs, states: last } = scan({
         name: JSON.stringify([name, keras, activation, recurrent_activation]),
         sequences: [steps],
         states,
@@ -79,7 +79,7 @@ function scanned(config: JsonObject, { keras }: KernelContext, recurrence: Recur
           return { outputs: next, states: next };
         },
       });
-      return outputs;
+      return { all: outputs, last: (state) => last[state] as tf.Tensor };
     },
   };
 }

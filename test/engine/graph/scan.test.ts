@@ -32,6 +32,29 @@ const inputs = () => ({
   factors: [random([batch, units], 5)],
 });
 
+/** Returns the outputs of every step and the last states by a loop over the steps. */
+function loopedBy(
+  step: StepFunction,
+  { sequences, states, ...same }: ReturnType<typeof inputs>,
+): readonly tf.Tensor[] {
+  const taken: (readonly tf.Tensor[])[] = [];
+  let current: readonly tf.Tensor[] = states;
+  for (const x of tf.unstack(sequences[0]!)) {
+    const { outputs, states: next } = step({ sequences: [x], states: current, ...same });
+    taken.push(outputs);
+    current = next;
+  }
+  return [0, 1].map((index) => tf.stack(taken.map((outputs) => outputs[index]!))).concat(current);
+}
+
+function expectNear(whole: readonly number[][], byStep: readonly number[][]): void {
+  whole.forEach((values, index) => {
+    values.forEach((value, place) => {
+      expect(Math.abs(value - byStep[index]![place]!), `tensor ${index}`).toBeLessThan(1e-5);
+    });
+  });
+}
+
 it("runs on the native engine and on no other", () => {
   expect(canScan()).toBe(isNative);
 });
@@ -58,23 +81,28 @@ describe.runIf(isNative)("a scan", () => {
         const { outputs, states } = scan({ ...given, name, step });
         return [...outputs, ...states];
       });
-      const byStep = computed(({ sequences, states, ...same }) => {
-        const taken: (readonly tf.Tensor[])[] = [];
-        let current: readonly tf.Tensor[] = states;
-        for (const x of tf.unstack(sequences[0]!)) {
-          const { outputs, states: next } = step({ sequences: [x], states: current, ...same });
-          taken.push(outputs);
-          current = next;
-        }
-        return [0, 1].map((index) => tf.stack(taken.map((outputs) => outputs[index]!))).concat(current);
-      });
-      whole.forEach((values, index) => {
-        values.forEach((value, place) => {
-          expect(Math.abs(value - byStep[index]![place]!), `tensor ${index}`).toBeLessThan(1e-5);
-        });
-      });
+      expectNear(
+        whole,
+        computed((given) => loopedBy(step, given)),
+      );
     },
   );
+
+  it.each([
+    ["the last state", (all: readonly tf.Tensor[]) => all.slice(2)],
+    ["the first output", (all: readonly tf.Tensor[]) => all.slice(0, 1)],
+    ["an output that no state is computed from", (all: readonly tf.Tensor[]) => all.slice(1, 2)],
+  ] as const)("equals the loop in its gradients where only %s has one", (_, chosen) => {
+    const step = stepWith((x) => tf.tanh(x));
+    const whole = computed((given) => {
+      const { outputs, states } = scan({ ...given, name: "chosen", step });
+      return chosen([...outputs, ...states]);
+    });
+    expectNear(
+      whole,
+      computed((given) => chosen(loopedBy(step, given))),
+    );
+  });
 
   it("runs for any number of steps in one program, and leaves no tensor behind", () => {
     const step = stepWith((x) => tf.tanh(x));
