@@ -35,6 +35,8 @@ export interface EngineInfo {
   /** The names that the GPU's driver gives the GPU and itself, for webgpu. */
   readonly adapter?: string;
   readonly driver?: string;
+  /** The bytes that one tensor may have at most, for webgpu. */
+  readonly largestTensor?: number;
   /** The version of ONNX Runtime that frozen layers run on, beside wasm where `finetune setup --onnx` has installed it. */
   readonly onnx?: string;
   /** The folder that the binding, the GPU's packages or the WebAssembly binary were loaded from. */

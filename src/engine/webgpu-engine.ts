@@ -5,7 +5,7 @@ import { engineHome, installedGpuEngine } from "./home.ts";
 import { requireWithOurTfjs } from "./shared-tfjs.ts";
 import { tf } from "./tf.ts";
 import { startWasmEngine } from "./wasm-engine.ts";
-import { limitBuffers } from "./webgpu/buffers.ts";
+import { largestBuffer, limitBuffers } from "./webgpu/buffers.ts";
 import { registerCorrections } from "./webgpu/corrections.ts";
 import type { OpenGpu } from "./webgpu/device.ts";
 import { openGpu } from "./webgpu/device.ts";
@@ -25,6 +25,8 @@ export interface StartedGpu {
   readonly path: string;
   readonly adapter: string;
   readonly driver: string;
+  /** The bytes that one buffer holds. */
+  readonly largestTensor: number;
 }
 
 interface BackendModule {
@@ -67,7 +69,7 @@ export async function startWebgpuEngine(software: boolean): Promise<StartedGpu> 
   }
   await tf.setBackend(webgpuBackendName);
   registerWebgpuKernels();
-  return { path, adapter, driver };
+  return { path, adapter, driver, largestTensor: largestBuffer(device) };
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { EngineInfo } from "../engine/backend.ts";
+import { largestTensor } from "../freeze/largest-tensor.ts";
 import { inferenceBytes } from "../freeze/step-bytes.ts";
 import { concreteShapes } from "../topology/concrete-shapes.ts";
 import type { CutModel } from "./cut.ts";
@@ -16,8 +17,8 @@ export function extractionBatch(engine: EngineInfo): number {
 
 /**
  * Returns the number of rows that every batch of an extraction is padded to: the engine's own, halved until a batch takes no more than
- * its share of `memory`, in bytes; null for no limit. It follows from the model, the size of its samples, `[height, width]`, and the
- * memory alone, because features of another batch size may differ in their last bits and have another key in the cache.
+ * its share of `memory`, in bytes, null for no limit, and each of its tensors fits into a buffer of a GPU. It follows from the model, the
+ * size of its samples, `[height, width]`, the memory and the engine alone, because features of another batch size may differ in their last bits and have another key in the cache.
  */
 export function extractionBatchWithin(
   memory: number | null,
@@ -28,7 +29,11 @@ export function extractionBatchWithin(
   const shapes = concreteShapes(graph, sampleSize);
   const nodes = graph.nodes.filter((node) => partition.sides[node.index] === "static");
   let rows = extractionBatch(engine);
-  if (memory === null) return rows;
-  while (rows > 1 && inferenceBytes(graph, shapes, nodes, rows) > extractionShare * memory) rows /= 2;
+  const allowed = memory === null ? Infinity : extractionShare * memory;
+  const buffer = engine.largestTensor ?? Infinity;
+  const isTooLarge = (): boolean =>
+    (allowed < Infinity && inferenceBytes(graph, shapes, nodes, rows) > allowed) ||
+    (buffer < Infinity && (largestTensor(graph, shapes, nodes, rows)?.bytes ?? 0) > buffer);
+  while (rows > 1 && isTooLarge()) rows /= 2;
   return rows;
 }

@@ -18,7 +18,7 @@ export function costLines(plan: FinetunePlan, cost: PlannedCost, context: PlanCo
   return [
     cacheLine(plan, cost, context),
     `cost      per epoch ${percent(cost.epochRatio)} of full training (predicted ${factor(speedUp)}), ${formatDuration(cost.epochSeconds)}${once}`,
-    `memory    ${batch} holds ${formatBytes(cost.stepBytes)}${insteadOf(cost.wholeStepBytes)}${ofProcess(cost.processBytes)}`,
+    `memory    ${batch} holds ${formatBytes(cost.stepBytes)}${insteadOf(cost.wholeStepBytes)}${ofProcess(cost)}`,
     ...(cost.run ? [timeLine(cost.run, context), ...diskLines(cost, cost.run, context)] : []),
   ];
 }
@@ -61,8 +61,10 @@ function diskLines(cost: PlannedCost, run: PlannedRun, context: PlanContext): st
   return [`disk      ${parts.length === 0 ? "nothing is written" : parts.join(", ")}`];
 }
 
-function ofProcess(bytes: number | undefined): string {
-  return bytes === undefined ? "" : `; the process ${formatBytes(bytes)}`;
+function ofProcess({ processBytes, gpuBytes }: PlannedCost): string {
+  if (processBytes === undefined) return "";
+  const onGpu = gpuBytes === undefined ? "" : `, ${formatBytes(gpuBytes)} of it on the GPU`;
+  return `; the process ${formatBytes(processBytes)}${onGpu}`;
 }
 
 function insteadOf(bytes: number | undefined): string {

@@ -58,6 +58,8 @@ export interface CostConditions {
   readonly kernelCopies?: number;
   /** Copies of the trained weights at the end of a run that come on top, where the engine gives no memory back. Defaults to 0. */
   readonly copiesOnTop?: number;
+  /** True if tensors lie on a GPU, which keeps weights and slots of an update until its loss is known. Defaults to false. */
+  readonly onGpu?: boolean;
   /** Number of samples that every batch of the static part is padded to. Defaults to 1 for its time, 16 for its memory. */
   readonly extractionBatch?: number;
 }
@@ -140,16 +142,17 @@ export function plannedCost(
     trainable: parts.trainableWeights,
     onStoredStatistics: (path) => !parts.batchStatistics.has(path),
   });
+  const trained = 4 * trainedValues(graph, parts.trainableWeights);
+  const { extractionBatch = 16, kernelCopies, onGpu = false } = conditions;
+  const once = inferenceBytes(graph, shapes, trunk, extractionBatch, kernelCopies);
+  const updating = step + (onGpu ? (1 + optimizerSlots) * trained : 0);
   const processBytes = (residentBytes: number): number => {
-    const { extractionBatch = 16, kernelCopies } = conditions;
-    const once = inferenceBytes(graph, shapes, trunk, extractionBatch, kernelCopies);
-    const trained = 4 * trainedValues(graph, parts.trainableWeights);
     // Weights and optimizer of the best epoch wait in a file where they are many.
     const best = (1 + optimizerSlots) * trained;
     const copies = (best > rowMemoryBytes ? 0 : best) + (conditions.copiesOnTop ?? 0) * trained;
     const isWhole = conditions.inMemory || rows.onDisk === 0;
     const inMemory = isWhole ? rows.bytes : held.reduce((sum, split) => sum + split.rows * rowBytes, 0);
-    return residentBytes + (conditions.workingBytes ?? 0) + inMemory + Math.max(once, step + copies);
+    return residentBytes + (conditions.workingBytes ?? 0) + inMemory + Math.max(once, updating + copies);
   };
   const multiplyAdds = (nodes: readonly GraphNode[]): number => sumOfWork(nodes.map(workOf)).multiplyAdds;
   return {
@@ -173,6 +176,7 @@ export function plannedCost(
       trainable: whole,
       onStoredStatistics: () => parts.batchStatistics.size === 0,
     }),
+    ...(onGpu && { gpuBytes: Math.max(once, updating) }),
     ...(conditions.residentBytes !== undefined && { processBytes: processBytes(conditions.residentBytes) }),
   };
 }

@@ -77,8 +77,10 @@ export interface PlannedCost {
   readonly stepBytes: number;
   /** Peak memory of a training step in bytes if the whole model trained. */
   readonly wholeStepBytes?: number;
-  /** Peak resident memory of the process in bytes, if its memory before the run is known. */
+  /** Peak memory of the process in bytes, a GPU's included, if its memory before the run is known. */
   readonly processBytes?: number;
+  /** Bytes of it that lie in a GPU's memory, on the webgpu engine. */
+  readonly gpuBytes?: number;
 }
 
 /** A tensor of the frontier. */

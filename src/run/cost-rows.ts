@@ -17,6 +17,9 @@ export function costRows({ cost }: FinetunePlan, measured: FinetuneResult["measu
     ["whole run", run?.seconds, measured.runSeconds, formatDuration],
     ["features", run?.featureBytes ?? cost?.cacheBytes, measured.cacheBytes, formatBytes],
     ["memory", cost?.processBytes, measured.peakBytes, formatBytes],
+    ...(measured.gpuBytes === undefined
+      ? []
+      : [["memory of the GPU", cost?.gpuBytes, measured.gpuBytes, formatBytes] as const]),
   ];
   return rows.map(([what, predicted, value, text]) => ({
     what,

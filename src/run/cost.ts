@@ -25,7 +25,7 @@ import type { RunSettings } from "./settings.ts";
 const engineMemory = {
   native: { workingBytes: 30e6, copiesOnTop: 0, kernelCopies: 2 },
   wasm: { workingBytes: 75e6, copiesOnTop: 2.7, kernelCopies: 1.25 },
-  // Not measured on a GPU: what is here is the process's own, without the GPU's memory.
+  // Not measured on a GPU: as on WebAssembly, whose module is there too.
   webgpu: { workingBytes: 75e6, copiesOnTop: 0, kernelCopies: 1.25 },
 } as const;
 
@@ -72,7 +72,7 @@ export async function engineConditions(
 ): Promise<
   Pick<
     CostConditions,
-    "speed" | "overlaps" | "residentBytes" | "extractionBatch" | keyof (typeof engineMemory)["wasm"]
+    "speed" | "overlaps" | "residentBytes" | "extractionBatch" | "onGpu" | keyof (typeof engineMemory)["wasm"]
   >
 > {
   const speed = isTimed ? await probeSpeed() : anySpeed;
@@ -81,6 +81,7 @@ export async function engineConditions(
     overlaps: engine.threads < availableParallelism(),
     residentBytes: process.memoryUsage.rss(),
     ...engineMemory[engine.name],
+    onGpu: engine.name === "webgpu",
     extractionBatch: extractionBatch(engine),
   };
 }

@@ -281,6 +281,8 @@ export interface FinetuneResult {
     readonly runSeconds: number;
     /** Bytes of the process at its peak. */
     readonly peakBytes: number;
+    /** Bytes of the GPU's buffers at their peak, on the webgpu engine. */
+    readonly gpuBytes?: number;
   };
   /** Paths of the files that were written, the model's first; empty without `out`. */
   readonly files: readonly string[];

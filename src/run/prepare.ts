@@ -7,6 +7,7 @@ import { batchSamples } from "../data/spooled-batches.ts";
 import { takesTexts } from "../data/texts.ts";
 import { ensureEngine } from "../engine/backend.ts";
 import { precisionWarnings } from "../engine/precision.ts";
+import { boundGpuMemory } from "../engine/webgpu/buffers.ts";
 import { UsageError } from "../errors.ts";
 import { defaultCacheDirectory, requireNoLimitInBucket } from "../features/cache/cache-directory.ts";
 import type { PhasedModel } from "../features/cut.ts";
@@ -33,6 +34,7 @@ import { augmentationOf, drawsViews } from "./augmentation.ts";
 import { countOf } from "./cost.ts";
 import type { DecidedSettings } from "./decided-settings.ts";
 import { recordedLoss, recordedPhases } from "./decided-settings.ts";
+import { requireTensorsFit } from "./gpu-limits.ts";
 import type { ImageInput } from "./image-input.ts";
 import { inputOf } from "./image-input.ts";
 import type { StepSize } from "./memory.ts";
@@ -127,6 +129,13 @@ export async function prepareRun(
           bytesOf: async (some, rows) => processBytes(await planner.plansOf(some, rows)),
           headBytes: (rows) => bytesOfHead(cutsOf, phasesAsked, planner, rows),
         }));
+  requireTensorsFit(
+    engine,
+    cuts.phases.map(({ cut: own }) => own),
+    { extraction: extractionBatch, step: step.batchSize },
+    image?.imageSize,
+  );
+  boundGpuMemory(settings.memory);
   const split = Math.max(1, step.accumulate / askedStep.accumulate);
   const asked = phasesAsked.map((phase) => ({ ...phase, warmup: splitWarmup(phase.warmup, split) }));
   const optimizers = optimizersOf(step.accumulate, cuts);

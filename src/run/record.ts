@@ -1,6 +1,7 @@
 import { withoutTextInput } from "../architectures/hub/text-preprocessor.ts";
 import { sampleUnit } from "../data/dataset.ts";
 import type { EngineInfo } from "../engine/backend.ts";
+import { gpuPeakBytes } from "../engine/webgpu/buffers.ts";
 import type { History } from "../training/history.ts";
 import { argumentsOf } from "./arguments.ts";
 import type { RunFeatures } from "./features.ts";
@@ -46,6 +47,7 @@ export function runRecord(
       cacheBytes: run.plan.cost?.cacheBytes === 0 ? 0 : figures.bytes,
       runSeconds: (performance.now() - started) / 1000,
       peakBytes: process.resourceUsage().maxRSS * 1024,
+      ...(engine.name === "webgpu" && { gpuBytes: gpuPeakBytes() }),
     },
     writing: run.writing,
     args: argumentsOf(run.settings),

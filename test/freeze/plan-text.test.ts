@@ -35,6 +35,13 @@ const cost: PlannedCost = {
 const resnetPlan = planOf(application("ResNet50"), freezeUntil("conv4"));
 
 describe("the text of a plan", () => {
+  test("memory on a GPU is told apart", () => {
+    const lines = planLines({ ...resnetPlan, cost: { ...cost, gpuBytes: 900e6 } }, {});
+    expect(lines.find((line) => line.startsWith("memory"))).toMatch(
+      /; the process 1.3 GB, 900 MB of it on the GPU$/,
+    );
+  });
+
   test("the text shows the model, the stages, the frontier and the cost", () => {
     const lines = planLines(
       { ...resnetPlan, cost },
