@@ -3,6 +3,7 @@
 import { sizeAt } from "../tensor.ts";
 import type { FilterGradientAttributes } from "./depthwise-filter-gradient.ts";
 import { fastColumns, filterGradientByColumns } from "./depthwise-filter-gradient.ts";
+import { labelled, oneDnnHas } from "./kernels/one-dnn.ts";
 import type { Tensors } from "./kernels/own-kernel.ts";
 import { attribute } from "./kernels/own-kernel.ts";
 import type { NativeBackend, OpAttribute } from "./native-engine.ts";
@@ -23,6 +24,10 @@ interface ResizeAttributes {
 
 type ResizeInputs = Tensors<"images" | "dy">;
 
+interface SoftmaxAttributes {
+  readonly dim: number;
+}
+
 interface ProductAttributes {
   readonly transposeA: boolean;
   readonly transposeB: boolean;
@@ -35,6 +40,12 @@ const largeProduct = 2 ** 21;
 export function registerNativeKernels(): void {
   replace("BatchMatMul", (backend, { a, b }: Tensors<"a" | "b">, attributes: ProductAttributes) =>
     matrixProduct(backend, a, b, attributes),
+  );
+  const plainSoftmax = tf.getKernel("Softmax", nativeBackendName).kernelFunc;
+  replace("Softmax", (backend, inputs: Tensors<"logits">, attributes: SoftmaxAttributes) =>
+    oneDnnHas(backend, "_MklSoftmax", (probe) => softmaxOfOneDnn(backend, probe))
+      ? softmaxOfOneDnn(backend, inputs.logits)
+      : (plainSoftmax({ inputs, attrs: { ...attributes }, backend }) as tf.Tensor),
   );
   const filterGradient = "DepthwiseConv2dNativeBackpropFilter";
   const original = tf.getKernel(filterGradient, nativeBackendName).kernelFunc;
@@ -80,6 +91,15 @@ export function registerNativeKernels(): void {
           ],
         );
       }),
+  );
+}
+
+/** Computes softmax over the last axis by the kernel that TensorFlow's graphs run, which is faster and rounds otherwise. */
+function softmaxOfOneDnn(backend: NativeBackend, logits: tf.TensorInfo): tf.Tensor {
+  return backend.executeSingleOutput(
+    "_MklSoftmax",
+    [attribute.float(backend, "T"), labelled(backend)],
+    [logits],
   );
 }
 

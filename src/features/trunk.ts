@@ -1,11 +1,11 @@
 import type { Weights } from "../checkpoint.ts";
 import { onnxThreads } from "../engine/backend.ts";
-import type { tf } from "../engine/tf.ts";
+import { tf } from "../engine/tf.ts";
 import { repeatable } from "../engine/webgpu/repeatable.ts";
 import type { Partition } from "../freeze/partition.ts";
 import type { Program } from "../model/program.ts";
 import { programBetween } from "../model/program.ts";
-import { runProgram } from "../model/run-program.ts";
+import { programRunner } from "../model/program-runner.ts";
 import type { LayerWeights } from "../model/uploads.ts";
 import { disposeWeights, uploadWeights } from "../model/uploads.ts";
 import type { TensorRef } from "../topology/layer-graph.ts";
@@ -113,7 +113,12 @@ export function createTrunk({ program, weights }: StaticProgram): Trunk {
     weights,
     program.nodes.map((node) => node.layer),
   );
-  const compute = (inputs: readonly tf.Tensor[]): tf.Tensor[] => runProgram(program, inputs, uploaded);
+  const runner = programRunner(program);
+  const compute = (inputs: readonly tf.Tensor[]): tf.Tensor[] => {
+    const { outputs, masks } = runner.run(inputs, uploaded);
+    tf.dispose(masks.filter((mask) => mask !== undefined));
+    return outputs;
+  };
   // What has no weights costs less than handing tensors over.
   const threads = uploaded.size > 0 ? onnxThreads() : null;
   let onnx: Promise<OnnxTrunk | null> | undefined;
@@ -130,6 +135,7 @@ export function createTrunk({ program, weights }: StaticProgram): Trunk {
         (trunk) => trunk?.dispose(),
         () => {},
       );
+      runner.dispose();
       disposeWeights(uploaded);
     },
   };

@@ -5,7 +5,7 @@ import { tf } from "../engine/tf.ts";
 import { repeatable } from "../engine/webgpu/repeatable.ts";
 import { trainableWeights } from "../freeze/trainable-weights.ts";
 import { inferenceProgram } from "../model/inference-program.ts";
-import { runWithMasks } from "../model/run-program.ts";
+import { graphTolerance, programRunner } from "../model/program-runner.ts";
 import { disposeWeights, uploadRows, uploadWeights } from "../model/uploads.ts";
 import type { BatchScores } from "../task/judgement.ts";
 import { judge } from "../task/judgement.ts";
@@ -47,12 +47,13 @@ export async function openJudge(checkpoint: Checkpoint, objective: Objective): P
     values,
     program.nodes.map((node) => node.layer),
   );
+  const runner = programRunner(program, contextOf, graphTolerance);
   const standing = await penaltyOfWeights(penalized, checkpoint.weights);
   return {
     graph: plain,
     run: async (inputs, targets) => {
       const feeds = inputs.map((input) => uploadRows(input, 0, input.shape[0] ?? 0));
-      const { outputs, masks } = await repeatable(() => runWithMasks(program, feeds, weights, contextOf));
+      const { outputs, masks } = await repeatable(() => runner.run(feeds, weights));
       try {
         const given = logits.flatMap((how, index) => {
           const tensor = outputs[index];
@@ -67,7 +68,10 @@ export async function openJudge(checkpoint: Checkpoint, objective: Objective): P
         tf.dispose([...feeds, ...outputs, ...masks.flatMap((mask) => mask ?? [])]);
       }
     },
-    dispose: () => disposeWeights(weights),
+    dispose: () => {
+      runner.dispose();
+      disposeWeights(weights);
+    },
   };
 }
 

@@ -9,7 +9,7 @@ import { DataError } from "../errors.ts";
 import { withNamedWeights } from "../formats/named-weights.ts";
 import { textsOf } from "../layers/encoding.ts";
 import { inferenceProgram } from "../model/inference-program.ts";
-import { runProgram } from "../model/run-program.ts";
+import { graphTolerance, programRunner } from "../model/program-runner.ts";
 import { disposeWeights, uploadRows, uploadWeights } from "../model/uploads.ts";
 import { requireOptions, wholeNumber } from "../options.ts";
 import { requireInputs } from "../task/inputs.ts";
@@ -43,6 +43,7 @@ export async function openInferenceModel(checkpoint: Checkpoint): Promise<Infere
     values,
     program.nodes.map((node) => node.layer),
   );
+  const runner = programRunner(program, contextOf, graphTolerance);
   return {
     graph,
     run: async (inputs, from, to) => {
@@ -50,7 +51,9 @@ export async function openInferenceModel(checkpoint: Checkpoint): Promise<Infere
       const outputs: InputTensor[] = [];
       try {
         for (const input of inputs) feeds.push(uploadRows(input, from, to));
-        for (const output of await repeatable(() => runProgram(program, feeds, weights, contextOf))) {
+        const { outputs: computed, masks } = await repeatable(() => runner.run(feeds, weights));
+        for (const mask of masks) mask?.dispose();
+        for (const output of computed) {
           outputs.push(await read(output));
           output.dispose();
         }
@@ -61,7 +64,10 @@ export async function openInferenceModel(checkpoint: Checkpoint): Promise<Infere
         for (const feed of feeds) feed.dispose();
       }
     },
-    dispose: () => disposeWeights(weights),
+    dispose: () => {
+      runner.dispose();
+      disposeWeights(weights);
+    },
   };
 }
 

@@ -13,3 +13,8 @@ export function customKernelOf(className: string): Kernel | undefined {
   const spec = customSpecOf(className);
   return spec && registered.get(spec.className);
 }
+
+/** Returns true if this process has registered classes, whose code may do anything. */
+export function hasCustomKernels(): boolean {
+  return registered.size > 0;
+}

@@ -6,8 +6,9 @@ import type { Partition } from "../freeze/partition.ts";
 import { withValues } from "../lazy-tensor.ts";
 import type { Program } from "../model/program.ts";
 import { programBetween } from "../model/program.ts";
+import { programRunner } from "../model/program-runner.ts";
 import type { ContextOf } from "../model/run-program.ts";
-import { runProgram, runWithMasks } from "../model/run-program.ts";
+import { runProgram } from "../model/run-program.ts";
 import type { OnGradient } from "../model/training-step.ts";
 import { forward, trainingProgram } from "../model/training-step.ts";
 import type { LayerWeights } from "../model/uploads.ts";
@@ -140,6 +141,7 @@ export function createTail(options: TailOptions): Tail {
   const reduction = graph.activityPenalties?.reduction ?? "mean";
   const moved = new Map([...partition.trainableWeights].map(([path, names]) => [path, new Set(names)]));
   const calls = callNumbers(graph);
+  const judgingRunner = programRunner(program);
   let step = options.firstStep ?? 0;
 
   const trainingContext: ContextOf = (node, layer) => ({
@@ -240,7 +242,7 @@ export function createTail(options: TailOptions): Tail {
     },
     evaluateBatch: async (batch, { observed = false } = {}) => {
       const judging = judgedWeights();
-      const { outputs, masks } = await repeatable(() => runWithMasks(program, batch.features, judging));
+      const { outputs, masks } = await repeatable(() => judgingRunner.run(batch.features, judging));
       const { targets, objective = options.objective } = batch;
       const { given, activities } = givenBy(outputs, masks);
       const [{ scores }, penalty] = await Promise.all([
@@ -284,6 +286,7 @@ export function createTail(options: TailOptions): Tail {
       return names.find((_, index) => areFinite[index] !== 1) ?? null;
     },
     dispose: () => {
+      judgingRunner.dispose();
       optimizer.dispose();
       disposeWeights(weights);
     },

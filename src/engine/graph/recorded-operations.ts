@@ -18,11 +18,23 @@ export interface Recorder {
   shapeOf(name: string): readonly number[];
 }
 
-/**
- * Runs a computation on the native engine and records the operations that it calls. It may read the tensors that it gives to the
- * recorder and those that it makes, and must not look at values.
- */
+/** A recorder that takes up several computations, one after the other. */
+export interface OpenRecorder extends Recorder {
+  /**
+   * Runs a computation on the native engine and records the operations that it calls. It may read the tensors that it gives to the
+   * recorder and those that it or an earlier one made, and must not look at values.
+   */
+  within<T>(compute: () => T): T;
+}
+
+/** Runs one computation and records it as `OpenRecorder.within` does. */
 export function recordOperations<T>(backend: NativeBackend, compute: (recorder: Recorder) => T): T {
+  const recorder = operationRecorder(backend);
+  return recorder.within(() => compute(recorder));
+}
+
+/** Returns a recorder that has recorded nothing yet. */
+export function operationRecorder(backend: NativeBackend): OpenRecorder {
   const { binding } = backend;
   const names = new Map<number, string>();
   const types = new Map<string, number>();
@@ -62,43 +74,61 @@ export function recordOperations<T>(backend: NativeBackend, compute: (recorder: 
   const holder: Changeable = backend;
   const { write, getInputTensorIds } = backend;
   const made = new WeakSet<object>();
-  holder.write = (...tensor) => {
-    const dataId = write.apply(backend, tensor);
-    made.add(dataId);
-    return dataId;
+  const recording: Changeable = {
+    write: (...tensor) => {
+      const dataId = write.apply(backend, tensor);
+      made.add(dataId);
+      return dataId;
+    },
+    // Values that are not yet with the binding would become constants of the graph, whoever made them.
+    getInputTensorIds: (tensors) => {
+      for (const { dataId } of tensors) {
+        if (backend.tensorMap.get(dataId).values !== null && !made.has(dataId)) throw notGiven();
+      }
+      return getInputTensorIds.call(backend, tensors);
+    },
+    binding: Object.create(binding, {
+      executeOp: { value: executeOp },
+      createTensor: { value: createTensor },
+      tensorDataSync: { value: tensorDataSync },
+    }) as NativeBinding,
   };
-  // Values that are not yet with the binding would become constants of the graph, whoever made them.
-  holder.getInputTensorIds = (tensors) => {
-    for (const { dataId } of tensors) {
-      if (backend.tensorMap.get(dataId).values !== null && !made.has(dataId)) throw notGiven();
-    }
-    return getInputTensorIds.call(backend, tensors);
+  return {
+    nodes,
+    constants,
+    give: (tensor, name) => {
+      names.set(idOf(tensor), name);
+      types.set(name, typeNumber(binding, tensor.dtype));
+      shapes.set(name, tensor.shape);
+    },
+    nameOf: (tensor) => named(idOf(tensor)),
+    typeOf: (name) => types.get(name) ?? binding.TF_FLOAT,
+    shapeOf: (name) => shapes.get(name) ?? [],
+    within: (compute) => {
+      Object.assign(holder, recording);
+      try {
+        return compute();
+      } finally {
+        Object.assign(holder, { binding, write, getInputTensorIds });
+      }
+    },
   };
-  holder.binding = Object.create(binding, {
-    executeOp: { value: executeOp },
-    createTensor: { value: createTensor },
-    tensorDataSync: { value: tensorDataSync },
-  }) as NativeBinding;
-  try {
-    return compute({
-      nodes,
-      constants,
-      give: (tensor, name) => {
-        names.set(idOf(tensor), name);
-        types.set(name, tensor.dtype === "bool" ? binding.TF_BOOL : binding.TF_FLOAT);
-        shapes.set(name, tensor.shape);
-      },
-      nameOf: (tensor) => named(idOf(tensor)),
-      typeOf: (name) => types.get(name) ?? binding.TF_FLOAT,
-      shapeOf: (name) => shapes.get(name) ?? [],
-    });
-  } finally {
-    Object.assign(holder, { binding, write, getInputTensorIds });
-  }
 }
 
 /** The parts of a backend that are replaced while operations are recorded. */
 type Changeable = { -readonly [Name in "binding" | "write" | "getInputTensorIds"]: NativeBackend[Name] };
+
+function typeNumber(binding: NativeBinding, dtype: string): number {
+  switch (dtype) {
+    case "bool":
+      return binding.TF_BOOL;
+    case "int32":
+      return binding.TF_INT32;
+    case "float32":
+      return binding.TF_FLOAT;
+  }
+  throw new Error(`graph: a tensor of ${dtype}`);
+}
 
 function notGiven(): Error {
   return new Error("graph: a computation reads a tensor that it is not given");
@@ -118,6 +148,9 @@ export function constantNode(
 }
 
 function attributeMessage(binding: NativeBinding, { name, type, value }: OpAttribute): AttributeMessage {
+  const isList = Array.isArray(value);
+  if (isList && type !== binding.TF_ATTR_INT && type !== binding.TF_ATTR_SHAPE)
+    throw new Error(`graph: an attribute ${name} of several values`);
   switch (type) {
     case binding.TF_ATTR_TYPE:
       return { type: value as number };
@@ -126,7 +159,7 @@ function attributeMessage(binding: NativeBinding, { name, type, value }: OpAttri
     case binding.TF_ATTR_FLOAT:
       return { f: value as number };
     case binding.TF_ATTR_INT:
-      return Array.isArray(value) ? { list: { i: value as readonly number[] } } : { i: value as number };
+      return isList ? { list: { i: value as readonly number[] } } : { i: value as number };
     case binding.TF_ATTR_STRING:
       if (typeof value === "string") return { s: new TextEncoder().encode(value) };
       break;

@@ -1,0 +1,172 @@
+/**
+ * @file A program that runs for many batches. On the native engine it becomes one TensorFlow graph for each shape of batch: its
+ * operations are then fused and run beside each other, where otherwise each is a call of its own.
+ */
+
+import type { NativeGraph } from "../engine/graph/native-graph.ts";
+import type { RecordedComputation } from "../engine/graph/whole-graph.ts";
+import { graphBackend, recordComputation } from "../engine/graph/whole-graph.ts";
+import type { NativeBackend } from "../engine/native-engine.ts";
+import { tf } from "../engine/tf.ts";
+import { MachineError } from "../errors.ts";
+import { hasCustomKernels } from "../layers/custom-kernels.ts";
+import type { Program } from "./program.ts";
+import type { ContextOf, ProgramResult } from "./run-program.ts";
+import { inferenceContext, runWithMasks } from "./run-program.ts";
+import type { LayerWeights } from "./uploads.ts";
+
+export interface ProgramRunner {
+  /** The number of shapes of batches that run as a graph. */
+  readonly graphs: number;
+  /** Does what `runWithMasks` does, with weights of the same shapes each time. */
+  run(feeds: readonly tf.Tensor[], weights: LayerWeights): ProgramResult;
+  /** Releases the graphs. Feeds, weights and results are the caller's. */
+  dispose(): void;
+}
+
+/**
+ * The batch of a shape that is computed both ways. Making a graph and its first run cost about what it saves on three to six batches, so
+ * that a job of fewer never makes one.
+ */
+const batchOfGraph = 4;
+/** The number of shapes of batches that have a graph. */
+const mostShapes = 4;
+
+/**
+ * The tolerance where numbers are only told: a product with its bias and activation in one kernel is added up in another order.
+ */
+export const graphTolerance = 1e-6;
+
+interface BatchShape {
+  batches: number;
+  graph?: NativeGraph;
+  /** Tells for each output, then for each mask, whether there is one. */
+  masks: readonly boolean[];
+}
+
+/**
+ * Returns a runner of a program in inference. The graph takes over from the fourth batch of a shape on, if on that batch it gives the
+ * same numbers as the operations one by one, so that a number does not depend on where in a job it is computed.
+ * @param tolerance Difference that is allowed all the same, as part of an output's largest value; 0 where numbers are kept or decide.
+ */
+export function programRunner(
+  program: Program,
+  contextOf: ContextOf = inferenceContext,
+  tolerance = 0,
+): ProgramRunner {
+  /** The shape that was used last stands at the end. */
+  const shapes = new Map<string, BatchShape>();
+  let isRefused = false;
+
+  const shapeOf = (feeds: readonly tf.Tensor[]): BatchShape => {
+    const key = feeds.map(({ dtype, shape }) => `${dtype} ${shape}`).join(";");
+    const shape = shapes.get(key) ?? { batches: 0, masks: [] };
+    shapes.delete(key);
+    shapes.set(key, shape);
+    const [oldest] = shapes;
+    if (shapes.size > mostShapes && oldest) {
+      oldest[1].graph?.dispose();
+      shapes.delete(oldest[0]);
+    }
+    return shape;
+  };
+  /** Computes the batch one by one and makes the graph of it, if there is one that gives the same. */
+  const both = (
+    backend: NativeBackend,
+    shape: BatchShape,
+    inputs: readonly tf.Tensor[],
+    compute: () => ProgramResult,
+  ): ProgramResult => {
+    let result: ProgramResult | undefined;
+    let recorded: RecordedComputation;
+    try {
+      recorded = recordComputation(backend, inputs, () => {
+        result = compute();
+        return tensorsOf(result);
+      });
+    } catch (error) {
+      if (result) tf.dispose(tensorsOf(result));
+      if (error instanceof MachineError) throw error;
+      isRefused = true;
+      return compute();
+    }
+    if (!result) throw new Error("program: nothing was computed");
+    shape.masks = result.masks.map((mask) => mask !== undefined);
+    const graph = sameGraph(recorded, inputs, tolerance);
+    if (graph) shape.graph = graph;
+    else isRefused = true;
+    return result;
+  };
+  return {
+    get graphs() {
+      return [...shapes.values()].filter(({ graph }) => graph).length;
+    },
+    run: (feeds, weights) => {
+      const compute = (): ProgramResult => runWithMasks(program, feeds, weights, contextOf);
+      const backend = isRefused || hasCustomKernels() ? undefined : graphBackend();
+      if (!backend || feeds.some(({ dtype }) => dtype === "string")) return compute();
+      const shape = shapeOf(feeds);
+      const inputs = (): tf.Tensor[] => [
+        ...feeds,
+        ...[...weights.values()].flatMap((layer) => Object.values(layer)),
+      ];
+      if (shape.graph) return resultOf(shape.graph.run(inputs()), shape.masks);
+      shape.batches++;
+      return shape.batches < batchOfGraph ? compute() : both(backend, shape, inputs(), compute);
+    },
+    dispose: () => {
+      for (const { graph } of shapes.values()) graph?.dispose();
+      shapes.clear();
+    },
+  };
+}
+
+function tensorsOf({ outputs, masks }: ProgramResult): tf.Tensor[] {
+  return [...outputs, ...masks.flatMap((mask) => mask ?? [])];
+}
+
+function resultOf(tensors: readonly tf.Tensor[], hasMask: readonly boolean[]): ProgramResult {
+  const outputs = tensors.slice(0, hasMask.length);
+  const present = tensors.slice(hasMask.length);
+  return { outputs, masks: hasMask.map((has) => (has ? present.shift() : undefined)) };
+}
+
+/** Returns the graph if it gives what was computed one by one, to the tolerance. */
+function sameGraph(
+  { results, load }: RecordedComputation,
+  inputs: readonly tf.Tensor[],
+  tolerance: number,
+): NativeGraph | undefined {
+  let graph: NativeGraph | undefined;
+  try {
+    graph = load();
+    const found = graph.run(inputs);
+    const isSame = found.every((tensor, index) => {
+      const expected = results[index];
+      return expected !== undefined && areSame(expected.dataSync(), tensor.dataSync(), tolerance);
+    });
+    tf.dispose(found);
+    if (isSame) return graph;
+  } catch (error) {
+    if (error instanceof MachineError) throw error;
+  }
+  graph?.dispose();
+  return undefined;
+}
+
+function areSame(expected: ArrayLike<number>, found: ArrayLike<number>, tolerance: number): boolean {
+  let largest = 0;
+  let gap = 0;
+  for (let index = 0; index < expected.length; index++) {
+    const [one, other] = [Number(expected[index]), Number(found[index])];
+    if (one === other || (Number.isNaN(one) && Number.isNaN(other))) continue;
+    if (tolerance === 0 || !Number.isFinite(one - other)) return false;
+    gap = Math.max(gap, Math.abs(one - other));
+  }
+  if (gap === 0) return true;
+  for (let index = 0; index < expected.length; index++) {
+    const size = Math.abs(Number(expected[index]));
+    if (Number.isFinite(size)) largest = Math.max(largest, size);
+  }
+  return gap <= tolerance * largest;
+}
