@@ -33,12 +33,14 @@ export async function finetune(given: FinetuneOptions | ResumeOptions): Promise<
   const { isResumed, finished, options, step, counts } = beginningOf(given);
   const settings = resolveOptions(options);
   const engine = await ensureEngine(settings.precision);
+  performance.mark("keras-finetune: engine");
   const prepared = await prepareRun(settings, { started, step, counts });
   announce(prepared, finished ? [finishedLine(String(settings.out), finished)] : []);
   const folder = settings.out === null || finished ? null : openRunFolder(settings.out, settings);
   let live: Awaited<ReturnType<typeof openLiveFiles>> | undefined;
   try {
     await folder?.rehearse(prepared.checkpoint, prepared.writing);
+    performance.mark("keras-finetune: rehearsal");
     live = await openLiveFiles(prepared, engine, { folder, isResumed });
     const { run } = live;
     const start = startOf(run, engine, isResumed, finished !== null);

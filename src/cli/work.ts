@@ -13,6 +13,7 @@ import type { FromWork, ToWork, WorkData } from "./thread-messages.ts";
 
 const { columns, isTerminal, isOutputTerminal, colors, port } = workerData as WorkData;
 
+performance.mark("keras-finetune: modules");
 spellOptions(flagSpelling);
 process.exitCode = await main(process.argv.slice(2));
 port.close();

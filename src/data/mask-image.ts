@@ -1,4 +1,3 @@
-import { decode, encode } from "fast-png";
 import { formatShape, type Tensor } from "../tensor.ts";
 import { type DecodedImage, tryDecodeImage } from "./decode.ts";
 import { readFileBytes } from "./file-bytes.ts";
@@ -25,7 +24,7 @@ const maxFileBytes = 256 * 1024 * 1024;
 export async function readMask(path: string): Promise<MaskImage | BadFile> {
   const bytes = await readFileBytes(path, maxFileBytes);
   if (typeof bytes === "string") return { path, reason: bytes };
-  if (sniffFormat(bytes) === "png") return pngMask(path, bytes);
+  if (sniffFormat(bytes) === "png") return await pngMask(path, bytes);
   const image = await tryDecodeImage(path, { exif: false });
   return "reason" in image ? image : colorMask(image, image.channels, image.format !== "jpeg");
 }
@@ -33,11 +32,12 @@ export async function readMask(path: string): Promise<MaskImage | BadFile> {
 /** A file may promise more pixels than memory holds. */
 const maxPixels = 178_956_970;
 
-function pngMask(path: string, bytes: Buffer): MaskImage | BadFile {
+async function pngMask(path: string, bytes: Buffer): Promise<MaskImage | BadFile> {
   const promised = bytes.length < 24 ? 0 : bytes.readUInt32BE(16) * bytes.readUInt32BE(20);
   if (promised > maxPixels) {
     return { path, reason: `PNG does not decode: expected at most ${maxPixels} pixels, got ${promised}.` };
   }
+  const { decode } = await import("fast-png");
   try {
     const { width, height, depth, channels, palette, data } = decode(bytes);
     const size = { width, height };
@@ -102,12 +102,13 @@ function colorMask(
  *
  * @param mask Class indices `[height, width]`.
  */
-export function maskPng({ shape, data }: Tensor): Uint8Array {
+export async function maskPng({ shape, data }: Tensor): Promise<Uint8Array> {
   const [height, width, ...more] = shape;
   if (height === undefined || width === undefined || more.length > 0)
     throw new Error(`mask: expected [height, width], got ${formatShape(shape)}`);
   const classes = Array.from(data as ArrayLike<number>, Number);
   const highest = classes.reduce((most, value) => Math.max(most, value), 0);
+  const { encode } = await import("fast-png");
   return highest < 256
     ? encode({ width, height, data: Uint8Array.from(classes), channels: 1, depth: 8, palette: vocColors })
     : encode({ width, height, data: Uint16Array.from(classes), channels: 1, depth: 16 });

@@ -11,8 +11,6 @@ import { onnxRuntimeVersion } from "./onnx-runtime.ts";
 import type { Precision } from "./precision.ts";
 import { precisions, processorHere } from "./precision.ts";
 import { tf } from "./tf.ts";
-import { startWasmEngine } from "./wasm-engine.ts";
-import { startWebgpuEngine } from "./webgpu-engine.ts";
 
 export type EngineName = "native" | "webgpu" | "wasm";
 export type EngineChoice = "auto" | EngineName;
@@ -262,6 +260,7 @@ async function startWebgpu(
   rejected: RejectedEngine[],
 ): Promise<EngineInfo | undefined> {
   try {
+    const { startWebgpuEngine } = await import("./webgpu-engine.ts");
     const gpu = await startWebgpuEngine(choice === "webgpu");
     const reason = choice === "webgpu" ? origin : "the first that works";
     return {
@@ -285,6 +284,8 @@ async function startWasm(
   origin: string,
   rejected: readonly RejectedEngine[],
 ): Promise<EngineInfo> {
+  // The backend and its kernels take a tenth of a second to load, which the other engines save.
+  const { startWasmEngine } = await import("./wasm-engine.ts");
   const { path, threads, singleThreaded } = await startWasmEngine(chosenThreads());
   const reason = choice === "wasm" ? origin : "no faster engine works here";
   const onnx = onnxRuntimeVersion();

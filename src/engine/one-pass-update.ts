@@ -1,6 +1,6 @@
 /** @file Updates in one pass over the variable, on WebAssembly. */
 import { tf } from "./tf.ts";
-import { wasmBackendName } from "./wasm-engine.ts";
+import { wasmBackendName } from "./wasm-name.ts";
 
 /** A kernel that updates a variable and overwrites its slots. */
 export interface UpdateKernel {

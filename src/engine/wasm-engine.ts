@@ -17,10 +17,8 @@ import { registerResizing } from "./wasm-kernels/resizing.ts";
 import { registerStridedSlice } from "./wasm-kernels/strided-slice.ts";
 import { registerTranspose } from "./wasm-kernels/transpose.ts";
 import { registerUpdateSteps } from "./wasm-kernels/update-steps.ts";
+import { wasmBackendName } from "./wasm-name.ts";
 import { createThreadedBackend, mostWasmThreads } from "./wasm-threads.ts";
-
-/** The name under which the WebAssembly backend is registered. */
-export const wasmBackendName = "wasm";
 
 type ProcessListener = (...parameters: unknown[]) => void;
 

@@ -46,7 +46,7 @@ export async function saveMasks(
     );
     const file = `${freeName(join(place, portableName(basename(path, extname(path)))), taken)}.png`;
     makeFolder(place);
-    await writeFile(file, maskPng(mask));
+    await writeFile(file, await maskPng(mask));
     saved.push({ path, output, file });
   }
   return saved;

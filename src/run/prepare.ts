@@ -163,7 +163,9 @@ export async function prepareRun(
     dialectOf(checkpoint),
     checkpoint.kerasVersion,
   );
+  performance.mark("keras-finetune: speed");
   const plans = await planner.timedPlans(step);
+  performance.mark("keras-finetune: plan");
   const phases = cuts.phases.map(({ resolution, cut: own }, index): PreparedPhase => {
     const { epochs, schedule, warmup } = asked[index]!;
     const plan = plans[index]!;

@@ -43,11 +43,13 @@ export interface TaskModel {
  */
 export async function openTaskModel(settings: RunSettings): Promise<TaskModel> {
   const given = await openModel(settings);
+  performance.mark("keras-finetune: model");
   const files = await knownFiles(settings);
   const dataset =
     typeof settings.data === "string"
       ? await openData(given, settings.data, { ...dataOptions(settings), hashFile: files?.hashOf })
       : await inMemoryOrSpooled(settings.data, settings.cache);
+  performance.mark("keras-finetune: data");
   requireSupported(layerGraph(given));
   const task = taskOf(given, dataset, askedTask(settings));
   const { checkpoint: headed, newHead } = withHeadFor(given, task, settings);

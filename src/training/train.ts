@@ -141,6 +141,7 @@ async function trainPhases(
     await phase.tail.fetch();
     for (const callback of isBegun ? phase.callbacks : course.callbacks) await callback.begin?.(run);
     isBegun = true;
+    performance.mark("keras-finetune: features");
     try {
       await trainPhase(course, phase, plan.epochs, run, options);
     } finally {

@@ -2,7 +2,7 @@ import type { GradientRule } from "../gradients/rule.ts";
 import type { NativeBackend, OpAttribute } from "../native-engine.ts";
 import { nativeBackendName } from "../native-engine.ts";
 import { tf } from "../tf.ts";
-import { wasmBackendName } from "../wasm-engine.ts";
+import { wasmBackendName } from "../wasm-name.ts";
 import { webgpuBackendName } from "../webgpu/name.ts";
 
 /** Tensors by name. */

@@ -1,6 +1,6 @@
 /** @file Operations that run on WebAssembly while a GPU is the current engine. */
 import { tf } from "../tf.ts";
-import { wasmBackendName } from "../wasm-engine.ts";
+import { wasmBackendName } from "../wasm-name.ts";
 import { readsLater } from "./repeatable.ts";
 
 /** The part of tfjs's engine that says where operations run. */

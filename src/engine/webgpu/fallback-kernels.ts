@@ -3,7 +3,7 @@
  * results uploaded again.
  */
 import { tf } from "../tf.ts";
-import { wasmBackendName } from "../wasm-engine.ts";
+import { wasmBackendName } from "../wasm-name.ts";
 import { onWasm } from "./elsewhere.ts";
 import type { WebgpuBackend } from "./gpu-types.ts";
 import { webgpuBackendName } from "./name.ts";

@@ -1,0 +1,2 @@
+/** The name under which the WebAssembly backend is registered. */
+export const wasmBackendName = "wasm";
