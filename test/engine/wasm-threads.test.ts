@@ -2,7 +2,8 @@ import { EventEmitter } from "node:events";
 import { createRequire } from "node:module";
 import { afterEach, describe, expect, it } from "vitest";
 import { tf } from "../../src/engine/tf.ts";
-import { startWasmEngine, wasmBackendName } from "../../src/engine/wasm-engine.ts";
+import { startWasmEngine } from "../../src/engine/wasm-engine.ts";
+import { wasmBackendName } from "../../src/engine/wasm-name.ts";
 
 const threads = createRequire(import.meta.url)("node:worker_threads") as { Worker: unknown };
 
