@@ -33,7 +33,7 @@ interface ProductAttributes {
   readonly transposeB: boolean;
 }
 
-/** The number of multiply-adds from which TensorFlow's batched kernel is faster for a transposed matrix. */
+/** The number of multiply-adds from which TensorFlow's batched kernel is faster for a second matrix that is transposed. */
 const largeProduct = 2 ** 21;
 
 /** Registers the kernels with the native backend, which must be the current one. */
@@ -112,7 +112,7 @@ function matrixProduct(
 ): tf.Tensor {
   const [rows, columns] = a.shape as [number, number];
   const isLarge = rows * columns * sizeAt(b.shape, transposeB ? 0 : 1) >= largeProduct;
-  const lone = a.shape.length === 2 && b.shape.length === 2 && !(isLarge && (transposeA || transposeB));
+  const lone = a.shape.length === 2 && b.shape.length === 2 && !(isLarge && transposeB);
   const [transposedA, transposedB] = lone
     ? (["transpose_a", "transpose_b"] as const)
     : (["adj_x", "adj_y"] as const);

@@ -5,12 +5,12 @@
 
 import type { Tuple } from "../tensor.ts";
 import { sizeAt } from "../tensor.ts";
-import { composedSwish } from "./kernels/activations.ts";
 import type { GruOutputs } from "./kernels/gru.ts";
-import { composedGelu } from "./kernels/input-gradients.ts";
 import type { LstmOutputs } from "./kernels/lstm.ts";
 import { run } from "./kernels/own-kernel.ts";
+import { composedGelu, composedSwish } from "./kernels/smooth-activations.ts";
 import { nativeBackend } from "./native-engine.ts";
+import { isRecording } from "./tape.ts";
 import { tf } from "./tf.ts";
 
 export type Padding = "same" | "valid";
@@ -102,13 +102,14 @@ export function relu6(x: tf.Tensor): tf.Tensor {
 
 /** Computes `x * sigmoid(x)`, also called silu. */
 export function swish(x: tf.Tensor): tf.Tensor {
-  // Elsewhere the gradient is faster if the sigmoid is kept than if it is computed again.
-  return nativeBackend() ? run("Swish", { x }) : composedSwish({ x });
+  if (!nativeBackend()) return composedSwish({ x });
+  return isRecording() ? run<Tuple<tf.Tensor, 2>>("SlopedSwish", { x })[0] : run("Swish", { x });
 }
 
 /** Computes `x * Phi(x)`, where `Phi` is the distribution function of the normal distribution, also called GELU. */
 export function gelu(x: tf.Tensor): tf.Tensor {
-  return nativeBackend() ? run("Gelu", { x }) : composedGelu({ x });
+  const hasSlope = nativeBackend() !== undefined && isRecording();
+  return hasSlope ? run<Tuple<tf.Tensor, 2>>("SlopedGelu", { x })[0] : composedGelu({ x });
 }
 
 /**

@@ -3,7 +3,7 @@
  * `grouped_query_attention.py`).
  */
 
-import { chosen } from "../engine/operations.ts";
+import { biasAdd, chosen } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
 import { sizeAt } from "../tensor.ts";
 import { numberAt, numberList } from "../topology/config-values.ts";
@@ -163,8 +163,8 @@ function projected({ weights }: KernelCall, place: string, x: tf.Tensor, bound: 
     tf.reshape(x, [-1, depth]) as tf.Tensor2D,
     tf.reshape(kernel, [depth, -1]) as tf.Tensor2D,
   );
-  const result = tf.reshape(product, [...free, ...kept]);
-  return bias ? tf.add(result, bias) : result;
+  const biased = bias ? biasAdd(product, tf.reshape(bias, [-1])) : product;
+  return tf.reshape(biased, [...free, ...kept]);
 }
 
 /** Query, key and value after their projections, with the axes: batch, free and attended axes, heads, channels. */

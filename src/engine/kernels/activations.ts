@@ -3,7 +3,6 @@ import { sizeAt } from "../../tensor.ts";
 import { rule } from "../gradients/rule.ts";
 import type { NativeBackend } from "../native-engine.ts";
 import { tf } from "../tf.ts";
-import { oneDnnHas, unlabelled } from "./one-dnn.ts";
 import type { OwnKernel, Tensors } from "./own-kernel.ts";
 import { attribute, run } from "./own-kernel.ts";
 
@@ -50,35 +49,7 @@ export const activationKernels: readonly OwnKernel[] = [
       ),
     portable: ({ x }: Tensors<"x">, { shape }: BroadcastAttributes) => tf.mul(x, tf.ones([...shape])),
   },
-  {
-    name: "Swish",
-    native: (backend, inputs: Tensors<"x">) =>
-      oneDnnHas(backend, "_MklSwish", (probe) => swishOfOneDnn(backend, probe))
-        ? swishOfOneDnn(backend, inputs.x)
-        : composedSwish(inputs),
-    portable: composedSwish,
-    gradient: rule("Swish", {
-      x: {
-        reads: ["x"],
-        of: ({ dy, the }) => {
-          const x = the("x");
-          const sigmoid = tf.sigmoid(x);
-          return tf.mul(dy, tf.add(sigmoid, run<tf.Tensor>("SigmoidGrad", { y: sigmoid, dy: x })));
-        },
-      },
-    }),
-  },
 ];
-
-/** Computes `x * sigmoid(x)`, whose gradient keeps the sigmoid. */
-export function composedSwish({ x }: Tensors<"x">): tf.Tensor {
-  return tf.mul(x, tf.sigmoid(x));
-}
-
-/** Computes swish in one pass. */
-function swishOfOneDnn(backend: NativeBackend, x: tf.Tensor): tf.Tensor {
-  return backend.executeSingleOutput("_MklSwish", [attribute.float(backend, "T"), unlabelled(backend)], [x]);
-}
 
 /** Creates a kernel from a TensorFlow operation that takes two tensors of one shape, in this order. */
 function gradientKernel(

@@ -3,11 +3,12 @@ import { activationKernels } from "./activations.ts";
 import { batchNormalizationKernels } from "./batch-normalization.ts";
 import { convolutionKernels } from "./convolution.ts";
 import { gruKernels } from "./gru.ts";
-import { inputGradientKernels } from "./input-gradients.ts";
 import { lstmKernels } from "./lstm.ts";
 import { normalizedConvolutionKernels } from "./normalized-convolution.ts";
 import { registerOwnKernel } from "./own-kernel.ts";
+import { rowNormalizationKernels } from "./row-normalization.ts";
 import { simpleRnnKernels } from "./simple-rnn.ts";
+import { smoothActivationKernels } from "./smooth-activations.ts";
 import { softmaxCrossentropyKernels } from "./softmax-crossentropy.ts";
 
 const ownKernels = [
@@ -15,10 +16,11 @@ const ownKernels = [
   ...batchNormalizationKernels,
   ...convolutionKernels,
   ...gruKernels,
-  ...inputGradientKernels,
   ...lstmKernels,
   ...normalizedConvolutionKernels,
+  ...rowNormalizationKernels,
   ...simpleRnnKernels,
+  ...smoothActivationKernels,
   ...softmaxCrossentropyKernels,
 ];
 

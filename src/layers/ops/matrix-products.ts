@@ -1,3 +1,4 @@
+import { nativeBackend } from "../../engine/native-engine.ts";
 import { dense } from "../../engine/operations.ts";
 import { tf } from "../../engine/tf.ts";
 import { sizeAt } from "../../tensor.ts";
@@ -43,31 +44,57 @@ export function einsum(equation: string, operands: readonly tf.Tensor[]): tf.Ten
   const [first, second] = terms;
   if (!first) throw new Error(`einsum ${equation}: no operands`);
   if (!second) return ordered(summedTo(first, wanted), wanted);
-  const a = summedTo(first, [...wanted, ...second.letters]);
-  const b = summedTo(second, [...wanted, ...first.letters]);
-  const shared = a.letters.filter((letter) => b.letters.includes(letter));
+  const one = summedTo(first, [...wanted, ...second.letters]);
+  const other = summedTo(second, [...wanted, ...first.letters]);
+  const shared = one.letters.filter((letter) => other.letters.includes(letter));
   const batch = shared.filter((letter) => wanted.includes(letter));
   const inner = shared.filter((letter) => !wanted.includes(letter));
-  const rows = a.letters.filter((letter) => !shared.includes(letter));
-  const columns = b.letters.filter((letter) => !shared.includes(letter));
+  const free = ({ letters: own }: Term): string[] => own.filter((letter) => !shared.includes(letter));
+  const inOrder = (term: Term, next: Term): boolean =>
+    sameOrder([...batch, ...free(term), ...free(next)], wanted);
+  // The operand whose letters come first in the result makes its rows, so that the result need not be transposed.
+  const [a, b] = inOrder(other, one) && !inOrder(one, other) ? [other, one] : [one, other];
   const sizes = new Map([...sizesOf(a), ...sizesOf(b)]);
-  const extent = (names: readonly string[]): number => product(names.map((name) => sizes.get(name)!));
-  const lefts = tf.reshape(ordered(a, [...batch, ...rows, ...inner]), [
-    extent(batch),
-    extent(rows),
-    extent(inner),
-  ]);
-  const rights = tf.reshape(ordered(b, [...batch, ...inner, ...columns]), [
-    extent(batch),
-    extent(inner),
-    extent(columns),
-  ]);
-  const names = [...batch, ...rows, ...columns];
+  const rows = matrices(a, { batch, rows: free(a), columns: inner }, sizes);
+  const columns = matrices(b, { batch, rows: inner, columns: free(b) }, sizes);
+  const names = [...batch, ...free(a), ...free(b)];
   const result = tf.reshape(
-    tf.matMul(lefts as tf.Tensor3D, rights as tf.Tensor3D),
+    tf.matMul(rows.tensor, columns.tensor, rows.transposed, columns.transposed),
     names.map((name) => sizes.get(name)!),
   );
   return ordered({ tensor: result, letters: names }, wanted);
+}
+
+/** The letters of an operand by their part in a product of matrices. */
+interface Parts {
+  readonly batch: readonly string[];
+  readonly rows: readonly string[];
+  readonly columns: readonly string[];
+}
+
+/**
+ * Returns an operand as matrices, `[batch, rows, columns]` or transposed, without the batch if no letter makes one. It is moved only
+ * if it has neither order: TensorFlow multiplies transposed matrices as fast, and moves fastest where the last axis stays.
+ */
+function matrices(
+  term: Term,
+  { batch, rows, columns }: Parts,
+  sizes: ReadonlyMap<string, number>,
+): { readonly tensor: tf.Tensor; readonly transposed: boolean } {
+  const extent = (names: readonly string[]): number => product(names.map((name) => sizes.get(name)!));
+  const [plain, turned] = [
+    [...batch, ...rows, ...columns],
+    [...batch, ...columns, ...rows],
+  ];
+  const isTurned = sameOrder(turned, term.letters);
+  const keepsLast = nativeBackend() !== undefined && turned.at(-1) === term.letters.at(-1);
+  const transposed = !sameOrder(plain, term.letters) && (isTurned || keepsLast);
+  const shape = transposed ? [extent(columns), extent(rows)] : [extent(rows), extent(columns)];
+  const tensor = tf.reshape(
+    ordered(term, transposed ? turned : plain),
+    batch.length > 0 ? [extent(batch), ...shape] : shape,
+  );
+  return { tensor, transposed };
 }
 
 interface Term {
@@ -84,7 +111,11 @@ function summedTo({ tensor, letters }: Term, wanted: readonly string[]): Term {
 
 function ordered({ tensor, letters }: Term, wanted: readonly string[]): tf.Tensor {
   const order = wanted.map((letter) => letters.indexOf(letter));
-  return order.every((axis, position) => axis === position) ? tensor : tf.transpose(tensor, order);
+  return sameOrder(letters, wanted) ? tensor : tf.transpose(tensor, order);
+}
+
+function sameOrder(letters: readonly string[], others: readonly string[]): boolean {
+  return letters.length === others.length && letters.every((letter, axis) => letter === others[axis]);
 }
 
 function sizesOf({ tensor, letters }: Term): [string, number][] {

@@ -1,6 +1,6 @@
 /**
- * @file The normalization of each row along the last axis, and GELU, whose gradients read the input alone: what lies between is computed
- * again. They are for the native engine; elsewhere keeping it is faster.
+ * @file The normalization of each row along the last axis, whose gradients read the input alone: what lies between is computed again.
+ * It is for the native engine; elsewhere keeping it is faster.
  */
 import { sizeAt } from "../../tensor.ts";
 import type { GradientCall } from "../gradients/rule.ts";
@@ -20,7 +20,7 @@ type Inputs = Tensors<"x" | "gamma" | "beta">;
 /** The normalization in one pass, of oneDNN. */
 const fusedName = "_MklLayerNorm";
 
-export const inputGradientKernels: readonly OwnKernel[] = [
+export const rowNormalizationKernels: readonly OwnKernel[] = [
   {
     name: "LayerNorm",
     native: (backend, inputs: Inputs, { epsilon }: Attributes) => normalized(backend, inputs, epsilon),
@@ -30,43 +30,25 @@ export const inputGradientKernels: readonly OwnKernel[] = [
         reads: ["x", "gamma"],
         of: (call) => {
           const { dy, the } = call;
-          const [scaled, [unit, inverse]] = [tf.mul(dy, the("gamma")), unitRows(call)];
-          const mean = tf.mean(scaled, -1, true);
-          const along = tf.mul(unit, tf.mean(tf.mul(scaled, unit), -1, true));
-          return tf.mul(tf.sub(tf.sub(scaled, mean), along), inverse);
+          const [centered, inverse, products] = normalization(call);
+          const share = tf.div(tf.reshape(the("gamma"), [-1, 1]), dy.shape.at(-1) ?? 1);
+          const along = tf.mul(rowProducts(products, share), tf.mul(tf.square(inverse), inverse));
+          const scaled = tf.mul(tf.sub(tf.mul(dy, the("gamma")), rowProducts(dy, share)), inverse);
+          return tf.sub(scaled, tf.mul(centered, along));
         },
       },
       gamma: {
         reads: ["x"],
-        of: (call) => run("BiasAddGrad", { dy: tf.mul(call.dy, unitRows(call)[0]) }),
+        of: (call) => {
+          const [, inverse, products] = normalization(call);
+          const columns = tf.matMul(asMatrix(inverse), asMatrix(products), true);
+          return tf.reshape(columns, call.the("gamma").shape);
+        },
       },
       beta: { reads: [], of: ({ dy }) => run("BiasAddGrad", { dy }) },
     }),
   },
-  {
-    name: "Gelu",
-    native: (_backend, inputs: Tensors<"x">) => composedGelu(inputs),
-    portable: composedGelu,
-    gradient: rule("Gelu", {
-      x: {
-        reads: ["x"],
-        of: ({ dy, the }) => {
-          const x = the("x");
-          const argument = tf.mul(x, Math.SQRT1_2);
-          // Twice the density at x: sqrt(2 / pi) * exp(-x^2 / 2).
-          const density = tf.exp(tf.sub(Math.log(Math.sqrt(2 / Math.PI)), tf.square(argument)));
-          const doubled = tf.add(tf.add(tf.erf(argument), 1), tf.mul(x, density));
-          return tf.mul(tf.mul(dy, 0.5), doubled);
-        },
-      },
-    }),
-  },
 ];
-
-/** Computes GELU, whose gradient keeps what lies between. */
-export function composedGelu({ x }: Tensors<"x">): tf.Tensor {
-  return tf.mul(tf.mul(x, 0.5), tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1));
-}
 
 function normalized(backend: NativeBackend, inputs: Inputs, epsilon: number): tf.Tensor {
   const fused = ({ x, gamma, beta }: Inputs): tf.Tensor => {
@@ -94,10 +76,19 @@ function deviations(x: tf.Tensor, epsilon: number): { centered: tf.Tensor; inver
   return { centered, inverse };
 }
 
-/** Computes the rows before scale and shift, and one over their standard deviations. */
-function unitRows(call: GradientCall<Attributes>): readonly [tf.Tensor, tf.Tensor] {
-  return computedOnce<readonly [tf.Tensor, tf.Tensor]>(call, "rows", () => {
+/** Computes each row less its mean, one over its standard deviation, `[..., 1]`, and the product of the former with `dy`. */
+function normalization(call: GradientCall<Attributes>): readonly [tf.Tensor, tf.Tensor, tf.Tensor] {
+  return computedOnce<readonly [tf.Tensor, tf.Tensor, tf.Tensor]>(call, "normalization", () => {
     const { centered, inverse } = deviations(call.the("x"), call.attributes.epsilon);
-    return [tf.mul(centered, inverse), inverse];
+    return [centered, inverse, tf.mul(call.dy, centered)];
   });
+}
+
+/** Multiplies each row by one column `[C, 1]`, which gives `[..., 1]`. */
+function rowProducts(rows: tf.Tensor, column: tf.Tensor): tf.Tensor {
+  return tf.reshape(tf.matMul(asMatrix(rows), asMatrix(column)), [...rows.shape.slice(0, -1), 1]);
+}
+
+function asMatrix(rows: tf.Tensor): tf.Tensor2D {
+  return tf.reshape(rows, [-1, sizeAt(rows.shape, -1)]);
 }
