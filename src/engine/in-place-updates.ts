@@ -15,15 +15,31 @@ export interface UpdateOperation {
   readonly slots: readonly (string | null)[];
   readonly operands: (learningRate: number, step: number) => readonly (number | "gradient")[];
   readonly flags?: Readonly<Record<string, boolean>>;
+  /** How the sum of squares of a gradient's addends takes the place of its square; absent where the operation has no way for that. */
+  readonly bySquares?: SquaresUpdate;
+}
+
+/** An update in two parts: of the slot that averages squares, then of all else by the operation, which leaves that slot as it is. */
+export interface SquaresUpdate {
+  readonly slot: string;
+  /** Returns the slot after the update. */
+  readonly average: (slot: tf.Tensor, squares: tf.Tensor) => tf.Tensor;
+  readonly operands: UpdateOperation["operands"];
 }
 
 /** The update of one variable. */
 export interface InPlaceUpdate {
   /**
    * Updates the variable. Takes ownership of `variable`, which is released, and returns the new value, which the caller
-   * owns. The caller keeps `gradient`.
+   * owns. The caller keeps `gradient` and `squares`, which stands in the place of the gradient's square.
    */
-  apply(variable: tf.Tensor, gradient: tf.Tensor, learningRate: number, step: number): tf.Tensor;
+  apply(
+    variable: tf.Tensor,
+    gradient: tf.Tensor,
+    learningRate: number,
+    step: number,
+    squares?: tf.Tensor,
+  ): tf.Tensor;
   /** Returns the kept slots by name. The next update does not change them; the caller owns them. */
   slots(): Readonly<Record<string, tf.Tensor>>;
   /** Sets the kept slots to the values of `slots`. The caller keeps `slots`. */
@@ -97,7 +113,7 @@ function zeros(backend: NativeBackend, shape: readonly number[]): ResourceVariab
 
 function inPlaceUpdate(
   backend: NativeBackend,
-  { name, slots, operands, flags = {} }: UpdateOperation,
+  { name, slots, operands, flags = {}, bySquares }: UpdateOperation,
   shape: readonly number[],
   shared: SharedTensors,
 ): InPlaceUpdate {
@@ -109,13 +125,22 @@ function inPlaceUpdate(
     ),
   ];
   let moving: { readonly variable: ResourceVariable; value: tf.Tensor } | undefined;
+  const averageSquares = (squares: tf.Tensor): SquaresUpdate["operands"] => {
+    const variable = kept[slots.indexOf(bySquares?.slot ?? "")];
+    if (!bySquares || !variable) throw new Error(`optimizer: ${name} takes no squares`);
+    const before = variable.read();
+    const after = tf.tidy(() => bySquares.average(before, squares));
+    variable.assign(after);
+    tf.dispose([before, after]);
+    return bySquares.operands;
+  };
   return {
-    apply: (variable, gradient, learningRate, step) => {
+    apply: (variable, gradient, learningRate, step, squares) => {
       if (!moving) moving = { variable: resourceVariable(backend, variable), value: variable };
       else if (moving.value !== variable) moving.variable.assign(variable);
       variable.dispose();
       const places = [moving.variable, ...kept.map((slot) => slot ?? shared.scratch(shape))];
-      const values = operands(learningRate, step);
+      const values = (squares ? averageSquares(squares) : operands)(learningRate, step);
       const scalars = shared.scalars(values.filter((value) => value !== "gradient"));
       const inputs = [
         ...places.map(({ handle }) => handle),

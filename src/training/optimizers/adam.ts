@@ -76,19 +76,28 @@ export function adamRule(moments: Moments, amsgrad: boolean, trained: TrainedVar
 }
 
 function adamOperation({ beta1, beta2, epsilon }: Moments): UpdateOperation {
-  return {
-    name: "ResourceApplyAdam",
-    slots: ["momentum", "velocity"],
-    operands: (learningRate, step) => [
+  /** Returns the operands of an operation that takes the share `1 - keeping` of the gradient's square into the velocity. */
+  const operands =
+    (keeping: number): UpdateOperation["operands"] =>
+    (learningRate, step) => [
       float32(beta1) ** step,
       float32(beta2) ** step,
       learningRate,
       beta1,
-      beta2,
+      keeping,
       epsilon,
       "gradient",
-    ],
+    ];
+  return {
+    name: "ResourceApplyAdam",
+    slots: ["momentum", "velocity"],
+    operands: operands(beta2),
     flags: { use_nesterov: false },
+    bySquares: {
+      slot: "velocity",
+      average: (velocity, squares) => blend(velocity, squares, 1 - beta2),
+      operands: operands(1),
+    },
   };
 }
 

@@ -10,6 +10,7 @@ import type { Tensor } from "../../tensor.ts";
 import type { TensorPlace } from "../tensor-mark.ts";
 import { placeIn } from "../tensor-mark.ts";
 import type { SlotSpec, Slots, Updated, UpdateRule } from "./update-rule.ts";
+import { sumOfSquares } from "./update-rule.ts";
 
 type HostSlots = Readonly<Record<string, Tensor>>;
 
@@ -52,9 +53,9 @@ export function createMovers(): Movers {
   const inPlace = inPlaceUpdates();
   return {
     of: (rule, variable, hasAddends) => {
-      if (hasAddends) return ruleMover(rule, variable);
-      if (inPlace && rule.operation) return inPlaceMover(inPlace, rule, variable);
-      return rule.kernel && canUpdateInOnePass()
+      if (inPlace && rule.operation && (!hasAddends || rule.operation.bySquares))
+        return inPlaceMover(inPlace, rule, variable);
+      return !hasAddends && rule.kernel && canUpdateInOnePass()
         ? onePassMover(rule.kernel, rule, variable)
         : ruleMover(rule, variable);
     },
@@ -69,7 +70,12 @@ function inPlaceMover(inPlace: InPlaceUpdates, rule: UpdateRule, { shape }: tf.T
   const names = Object.keys(rule.slots);
   return {
     shapes: shapesOf(rule),
-    move: (variable, gradient, learningRate, step) => update.apply(variable, gradient, learningRate, step),
+    move: (variable, gradient, learningRate, step, addends) => {
+      const squares = addends && tf.tidy(() => sumOfSquares(addends, shape[0] ?? 0));
+      const moved = update.apply(variable, gradient, learningRate, step, squares);
+      squares?.dispose();
+      return moved;
+    },
     tensors: () => [],
     places: () => [],
     slots: () => {

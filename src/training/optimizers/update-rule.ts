@@ -88,8 +88,12 @@ export function slotOf(slots: Slots, name: string): tf.Tensor {
 }
 
 export function squaredGradient({ gradient, addends }: Update): tf.Tensor {
-  if (!addends) return tf.square(gradient);
-  return sumOf({ ...addends, values: tf.square(addends.values) }, gradient.shape[0] ?? 0);
+  return addends ? sumOfSquares(addends, gradient.shape[0] ?? 0) : tf.square(gradient);
+}
+
+/** Returns the sum of the squares of a gradient's addends, `[rowCount, ...]`. */
+export function sumOfSquares(addends: Addends, rowCount: number): tf.Tensor {
+  return sumOf({ ...addends, values: tf.square(addends.values) }, rowCount);
 }
 
 export function gradientMagnitude({ gradient, addends }: Update): tf.Tensor {
