@@ -51,10 +51,6 @@ The whole network on 32 pictures, \`predict_on_batch\` beside our inference form
 
 ${prediction({ model, repeats })}
 
-## Chains of Dense layers
-
-The question's own example: X of 100x5, Dense layers of 64 without activation, the last of 1, RMSprop, 100 epochs of batches of 32.
-
 ${denseChains({ repeats })}
 `;
 writeFileSync("bench/RESULTS.md", text);

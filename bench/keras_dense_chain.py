@@ -1,4 +1,4 @@
-"""One job of dense-chains.mjs: keras_dense_chain.py MODEL LAYERS DEPTH {make|fit}. Prints its figures as JSON."""
+"""One job of dense-chains.mjs: keras_dense_chain.py MODEL LAYERS UNITS DEPTH {make|fit}. Prints its figures as JSON."""
 
 import sys
 
@@ -6,10 +6,10 @@ import keras
 import numpy
 from keras_clock import Clock, print_figures
 
-path, layers, depth, what = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+path, layers, units, depth, what = sys.argv[1], *map(int, sys.argv[2:5]), sys.argv[5]
 keras.utils.set_random_seed(0)
 if what == "make":
-    widths = [64] * (layers - 1) + [1]
+    widths = [units] * (layers - 1) + [1]
     keras.Sequential([keras.Input((5,)), *(keras.layers.Dense(width) for width in widths)]).save(path)
     print("\n{}")
     sys.exit()

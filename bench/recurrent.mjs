@@ -29,7 +29,19 @@ const { values } = parseArgs({
   },
 });
 const folder = mkdtempSync(join(tmpdir(), "finetune-bench-"));
-const rows = values.only.split(";").map((cell) => {
+const head = ["layer", "epoch", "Keras's step", "whole job", "peak memory"];
+const profileHead = [
+  "layer",
+  "our step",
+  "loops",
+  "products",
+  "update",
+  "other kernels",
+  "JavaScript",
+  "calls",
+];
+const [rows, profiles] = [[], []];
+for (const cell of values.only.split(";")) {
   const model = join(folder, "model.keras");
   run(python, ["bench/keras_recurrent.py", model, cell, "make"]);
   const { ours, theirs } = interleaved(
@@ -40,34 +52,51 @@ const rows = values.only.split(";").map((cell) => {
     Number(values.repeats),
   );
   const later = ({ epochs }) => epochs.slice(1);
-  const row = [
+  rows.push([
     cell,
     ratio(ours, theirs, later),
     `${((median(theirs.flatMap(later)) / 8) * 1000).toFixed(1)} ms`,
     ratio(ours, theirs, ({ wholeSeconds }) => wholeSeconds),
     ratio(ours, theirs, ({ peakBytes }) => peakBytes),
-  ];
-  process.stderr.write(`${row.join("  ")}\n`);
-  return row;
-});
+  ]);
+  const profile = run(process.execPath, ["bench/recurrent-profile.mjs", model]);
+  const { whole, loops, products, update, others, kernels } = profile;
+  const script = whole - loops - products - update - others;
+  const milliseconds = [whole, loops, products, update, others, script].map((part) => part.toFixed(1));
+  profiles.push([cell, ...milliseconds, `${kernels}`]);
+  process.stderr.write(`${rows.at(-1).join("  ")}\n${profiles.at(-1).join("  ")}\n`);
+}
 rmSync(folder, { recursive: true });
 const page = "bench/RECURRENT.md";
-const cellsOf = (line) => line.slice(2, -2).split(" | ");
-const earlier = readFileSync(page, "utf8")
-  .split("\n")
-  .filter((line) => line.startsWith("| "))
-  .slice(2);
-const known = new Map([...earlier.map(cellsOf), ...rows].map((row) => [row[0], row]));
+const earlier = readFileSync(page, "utf8").split("\n");
+
+/** Returns the table with that head: new rows in the place of those of the page. */
+function updated(columns, fresh) {
+  const start = earlier.indexOf(`| ${columns.join(" | ")} |`);
+  const after = start < 0 ? [] : earlier.slice(start + 2);
+  const end = after.findIndex((line) => !line.startsWith("| "));
+  const kept = after.slice(0, end < 0 ? undefined : end).map((line) => line.slice(2, -2).split(" | "));
+  const known = new Map([...kept, ...fresh].map((row) => [row[0], row]));
+  return table(
+    columns,
+    everyCell.flatMap((cell) => (known.has(cell) ? [known.get(cell)] : [])),
+  );
+}
+
 const text = `# Recurrent networks, ours over Keras's
 
 Made by \`npm run bench:recurrent\`: whole processes, one of ours and one of Keras's (3.15, TensorFlow) in turn, ${values.repeats} of each; ratios of
 medians, below 1 where we take less. The native engine; an embedding, the recurrent layer of 96 units over 60 steps, and a Dense
 layer; everything is trained, 5 epochs of 8 batches of 32. "epoch" is the seconds of an epoch after the first; beside it a step of Keras's.
 
-${table(
-  ["layer", "epoch", "Keras's step", "whole job", "peak memory"],
-  everyCell.flatMap((cell) => (known.has(cell) ? [known.get(cell)] : [])),
-)}
+${updated(head, rows)}
+
+## Where a step goes
+
+Milliseconds of a step of ours on one batch, medians of 60: the loops over time (two graphs for each layer, forward and backward), matrix products
+outside of them, the optimizer's operations, all other kernels, and what is left for JavaScript; and the calls into TensorFlow.
+
+${updated(profileHead, profiles)}
 `;
 writeFileSync(page, text);
 process.stdout.write(text);
