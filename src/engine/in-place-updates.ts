@@ -15,7 +15,7 @@ export interface UpdateOperation {
   readonly slots: readonly (string | null)[];
   readonly operands: (learningRate: number, step: number) => readonly (number | "gradient")[];
   readonly flags?: Readonly<Record<string, boolean>>;
-  /** How the sum of squares of a gradient's addends takes the place of its square; absent where the operation has no way for that. */
+  /** The update by the sum of squares of a gradient's addends in the place of its square; absent where the operation has none. */
   readonly bySquares?: SquaresUpdate;
 }
 
