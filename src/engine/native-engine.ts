@@ -5,7 +5,8 @@ import { dirname, join } from "node:path";
 import util from "node:util";
 import { MachineError } from "../errors.ts";
 import type { Tuple } from "../tensor.ts";
-import { bindingPackage, engineHome, installedEngine, quietLoadFile } from "./home.ts";
+import { bindingPackage, engineHome, installedEngine } from "./home.ts";
+import { loadTensorFlow } from "./native-loader.ts";
 import { namingMemory } from "./out-of-memory.ts";
 import type { Precision } from "./precision.ts";
 import { setMathMode } from "./precision.ts";
@@ -144,7 +145,7 @@ export function loadNativeEngine(folder: string, { threads, verbose, precision }
   setMathMode(precision);
   if (!verbose) process.env["TF_CPP_MIN_LOG_LEVEL"] ??= "3";
   limitThreads(threads);
-  if (!verbose) loadQuietly(folder);
+  if (!verbose) loadTensorFlow(folder);
   restoreRemovedUtilities();
   const binding = loadBinding(bindingFile);
   const modules = requireWithOurTfjs(folder, () => {
@@ -201,16 +202,6 @@ function findBinding(folder: string): string {
     );
   }
   return found;
-}
-
-/**
- * Loads TensorFlow itself in advance through the addon that `setupEngine` built, so that its first message is not
- * printed.
- */
-function loadQuietly(folder: string): void {
-  const addon = quietLoadFile(join(folder, "..", "..", ".."));
-  const library = join(folder, "deps", "lib", "libtensorflow_cc.so.2");
-  if (existsSync(addon) && existsSync(library)) (require(addon) as (path: string) => void)(library);
 }
 
 function loadBinding(file: string): NativeBinding {

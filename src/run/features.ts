@@ -4,6 +4,7 @@ import type { Duplicate } from "../data/duplicates.ts";
 import type { BadFile } from "../data/sample-reader.ts";
 import { isSpooled } from "../data/spooled-batches.ts";
 import type { EngineInfo } from "../engine/backend.ts";
+import { releaseUnusedMemory } from "../engine/native-loader.ts";
 import { namedMemoryError } from "../engine/out-of-memory.ts";
 import type { FeatureFigures } from "../features/shard.ts";
 import { arrayExamples } from "./array-examples.ts";
@@ -51,6 +52,7 @@ export async function openFeatures(run: PreparedRun, engine: EngineInfo): Promis
       const examples = await source.open(phase, moved, firstEpoch).catch((error: unknown) => {
         throw namedMemoryError(error);
       });
+      releaseUnusedMemory();
       seconds += (performance.now() - started) / 1000;
       bytes += examples.bytes;
       samples = Math.max(samples, examples.samples);

@@ -6,6 +6,7 @@ import { sampleUnit } from "../data/dataset.ts";
 import { batchSamples } from "../data/spooled-batches.ts";
 import { takesTexts } from "../data/texts.ts";
 import { ensureEngine } from "../engine/backend.ts";
+import { releaseUnusedMemory } from "../engine/native-loader.ts";
 import { precisionWarnings } from "../engine/precision.ts";
 import { boundGpuMemory } from "../engine/webgpu/buffers.ts";
 import { UsageError } from "../errors.ts";
@@ -165,6 +166,7 @@ export async function prepareRun(
   );
   performance.mark("keras-finetune: speed");
   const plans = await planner.timedPlans(step);
+  releaseUnusedMemory();
   performance.mark("keras-finetune: plan");
   const phases = cuts.phases.map(({ resolution, cut: own }, index): PreparedPhase => {
     const { epochs, schedule, warmup } = asked[index]!;
