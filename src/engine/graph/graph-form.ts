@@ -6,7 +6,8 @@ import type { AttributeMessage, GraphNode } from "./graph-messages.ts";
 import { dataType } from "./graph-messages.ts";
 import { constantNode } from "./recorded-operations.ts";
 
-type Rewrite = (node: GraphNode) => readonly GraphNode[];
+type TypeOf = (name: string) => number;
+type Rewrite = (node: GraphNode, typeOf: TypeOf) => readonly GraphNode[];
 
 const zero = constantNode("graph/zero", dataType.float, [], Float32Array.of(0));
 const six = constantNode("graph/six", dataType.float, [], Float32Array.of(6));
@@ -23,15 +24,23 @@ const rewrites: Readonly<Record<string, Rewrite>> = {
     const sigmoid = { name: `${name}/sigmoid`, op: "Sigmoid", input: [x], attr: typeOnly(attr) };
     return [sigmoid, { name, op: "Mul", input: [x, sigmoid.name], attr: typeOnly(attr) }];
   },
+  // tfjs-node leaves the types out, which TensorFlow infers for an operation that is called, not for one of a graph.
+  ExpandDims: (node, typeOf) => {
+    const [x = "", axis = ""] = node.input;
+    return [{ ...node, attr: { T: { type: typeOf(x) }, Tdim: { type: typeOf(axis) }, ...node.attr } }];
+  },
   // Where the optimizer fuses ReLU or ReLU6 into a convolution or a product, NaN becomes 0 (6) without a word.
   Relu: (node) => (isFloat(node) ? [{ ...node, op: "Maximum", input: [...node.input, zero.name] }] : [node]),
   Relu6: (node) =>
     isFloat(node) ? [{ ...node, op: "ClipByValue", input: [...node.input, zero.name, six.name] }] : [node],
 };
 
-/** Returns nodes that compute the same, with those that they read added. */
-export function graphForm(nodes: readonly GraphNode[]): readonly GraphNode[] {
-  return [zero, six, ...nodes.flatMap((node) => rewrites[node.op]?.(node) ?? [node])];
+/**
+ * Returns nodes that compute the same, with those that they read added.
+ * @param typeOf Returns TensorFlow's number of the data type of a value.
+ */
+export function graphForm(nodes: readonly GraphNode[], typeOf: TypeOf): readonly GraphNode[] {
+  return [zero, six, ...nodes.flatMap((node) => rewrites[node.op]?.(node, typeOf) ?? [node])];
 }
 
 function typeOnly({ T }: GraphNode["attr"]): Readonly<Record<string, AttributeMessage>> {

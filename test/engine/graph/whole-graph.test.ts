@@ -71,6 +71,24 @@ describe.runIf(isNative)("a computation as a graph", () => {
     });
   });
 
+  it("computes with the numbers that the operations read: `x / 3` is no product", () => {
+    const backend = graphBackend();
+    if (!backend) throw new Error("no backend");
+    tf.tidy(() => {
+      const x = random([200], 5);
+      const compute = (): tf.Tensor[] => [
+        tf.div(tf.sub(x, 0.1), 3),
+        tf.mul(tf.mul(x, 1 / 6), tf.expandDims(tf.add(x, 3), 0)),
+      ];
+      const { results, load } = recordComputation(backend, [x], compute);
+      const graph = load();
+      for (const [index, tensor] of graph.run([x]).entries()) {
+        expect(Array.from(tensor.dataSync())).toEqual(Array.from(results[index]?.dataSync() ?? []));
+      }
+      graph.dispose();
+    });
+  });
+
   it("is refused for what it is not given, and for a look at values", () => {
     const backend = graphBackend();
     if (!backend) throw new Error("no backend");
