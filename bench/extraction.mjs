@@ -1,50 +1,80 @@
 /**
- * Extraction beside real Keras: `npm run bench:extraction -- MODEL PHOTOS [--repeats 5]`, MODEL a ResNet-50, PHOTOS a folder with `train` and
- * `val`. Whole processes in turn on the native engine: ours in float32, Keras's, ours in bf16. `KERAS_PYTHON` names the Python that has
- * Keras. Writes bench/EXTRACTION.md.
+ * Extraction beside real Keras: `npm run bench:extraction -- MODEL PHOTOS [--only float32,keras,bf16] [--repeats 3] [--anew]`, MODEL a ResNet-50,
+ * PHOTOS a folder with `train` and `val`. Whole processes in turn on the native engine: ours in float32, Keras's, ours in bf16. Each run is kept
+ * in bench/extraction-runs.json, and bench/EXTRACTION.md is made of all of them; `--anew` forgets them, `--repeats 0` makes the page again.
+ * `KERAS_PYTHON` names the Python that has Keras.
  */
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
-import { interleaved, median, python, ratio, run, table } from "./side-by-side.mjs";
+import { median, python, ratio, run, table, writeFigures } from "./side-by-side.mjs";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { repeats: { type: "string", default: "5" } },
+  options: {
+    only: { type: "string", default: "float32,keras,bf16" },
+    repeats: { type: "string", default: "3" },
+    anew: { type: "boolean", default: false },
+  },
 });
 const [model, photos] = positionals;
 if (!model || !photos) throw new Error("usage: npm run bench:extraction -- MODEL PHOTOS [--repeats N]");
 const ours = (precision) => () =>
   run(process.execPath, ["bench/extraction-job.mjs", model, photos, precision]);
-const runs = interleaved(
-  {
-    float32: ours("float32"),
-    keras: () => run(python, ["bench/keras_extraction.py", model, photos]),
-    bf16: ours("bf16"),
-  },
-  Number(values.repeats),
-);
-const [{ images }] = runs.keras;
-if (runs.float32.some((own) => own.images !== images)) throw new Error("the jobs read different photos");
+const jobs = {
+  float32: ours("float32"),
+  keras: () => run(python, ["bench/keras_extraction.py", model, photos]),
+  bf16: ours("bf16"),
+};
+const runsFile = "bench/extraction-runs.json";
+const kept = existsSync(runsFile) && !values.anew ? JSON.parse(readFileSync(runsFile, "utf8")) : {};
+const runs = Object.fromEntries(Object.keys(jobs).map((name) => [name, kept[name] ?? []]));
+for (let repeat = 0; repeat < Number(values.repeats); repeat++) {
+  for (const name of values.only.split(",")) {
+    runs[name].push(jobs[name]());
+    writeFigures(runsFile, runs);
+    process.stderr.write(`${name}: ${repeat + 1} of ${values.repeats}\n`);
+  }
+}
+if (Object.values(runs).some((own) => own.length === 0)) {
+  process.stderr.write("bench/EXTRACTION.md waits for a run of each job\n");
+  process.exit();
+}
+const all = Object.values(runs).flat();
+const [{ images }] = all;
+if (all.some((own) => own.images !== images)) throw new Error("the jobs read different photos");
 
-const figures = ["extraction", "reading", "computing"];
+const figures = ["extraction", "processor", "reading", "computing"];
 const seconds = (jobs, name) => `${median(jobs.map((job) => job[name])).toFixed(1)} s`;
 const row = (name, jobs) => [
   name,
   ...figures.map((figure) => seconds(jobs, figure)),
   ...figures.map((figure) => ratio(jobs, runs.keras, (job) => job[figure])),
   `${Math.round(median(jobs.map(({ peakBytes }) => peakBytes)) / 1e6)} MB`,
+  jobs.length,
+  `${Math.round(100 * median(jobs.map(({ othersShare }) => othersShare)))} %`,
 ];
-const head = ["", "extraction", "reading alone", "computing alone"];
-const ratios = ["extraction / Keras", "reading / Keras", "computing / Keras", "peak memory"];
+const head = ["", "extraction", "its processor time", "reading alone", "computing alone"];
+const ratios = [
+  "extraction / Keras",
+  "processor / Keras",
+  "reading / Keras",
+  "computing / Keras",
+  "peak memory",
+  "runs",
+  "others",
+];
 const processor = /^model name\s*: (.*)$/m.exec(readFileSync("/proc/cpuinfo", "utf8"))?.[1] ?? "unknown";
 
 const text = `# Extraction
 
 Made by \`npm run bench:extraction -- MODEL PHOTOS\`: ${images} photos at 224x224 through all of ResNet-50 but its head, from their files
-to features in memory, whole processes in turn, medians of ${values.repeats}. The native engine on ${availableParallelism()} processors (${processor}). Keras (3.15,
+to features in memory, whole processes in turn, medians. The native engine on ${availableParallelism()} processors (${processor}). Keras (3.15,
 TensorFlow) decodes with \`tf.data\`'s parallel \`map\`, \`batch\` and \`prefetch\` and calls \`predict\`. "Reading" decodes and resizes the same
-photos again; "computing" runs the network on 96 images that are there, scaled to all photos: what extraction would take if reading took nothing.
+photos again; "computing" runs the network on 96 images that are there, scaled to all photos: what extraction would take if reading took nothing, and
+the graph that the fourth batch makes. Processor time is that of all threads: extraction is limited by the processors where it is near their number times its seconds,
+and reading beside computing would then gain nothing. "Others" is the share of the machine that other processes took meanwhile. How far computing is from the processor's limit is
+in [GRAPHS.md](GRAPHS.md).
 
 ${table([...head, ...ratios], [row("ours, float32", runs.float32), row("ours, bf16", runs.bf16), row("Keras, float32", runs.keras)])}
 `;
