@@ -29,8 +29,8 @@ export interface ProgramRunner {
  * that a job of fewer never makes one.
  */
 const batchOfGraph = 4;
-/** The number of shapes of batches that have a graph. */
-const mostShapes = 4;
+/** The shapes of batches that have a graph, and those that are counted: the first ones, so that none is made twice. */
+const [mostGraphs, mostShapes] = [4, 64];
 
 /**
  * The tolerance where numbers are only told: a product with its bias and activation in one kernel is added up in another order.
@@ -39,9 +39,15 @@ export const graphTolerance = 1e-6;
 
 interface BatchShape {
   batches: number;
-  graph?: NativeGraph;
-  /** Tells for each output, then for each mask, whether there is one. */
-  masks: readonly boolean[];
+  made?: MadeGraph;
+}
+
+interface MadeGraph {
+  readonly graph: NativeGraph;
+  /** The layer and name of each weight, in the order in which the graph takes them behind the feeds. */
+  readonly weights: readonly (readonly [path: string, name: string])[];
+  /** Tells for each output whether it has a mask. */
+  readonly masks: readonly boolean[];
 }
 
 /**
@@ -54,29 +60,28 @@ export function programRunner(
   contextOf: ContextOf = inferenceContext,
   tolerance = 0,
 ): ProgramRunner {
-  /** The shape that was used last stands at the end. */
   const shapes = new Map<string, BatchShape>();
   let isRefused = false;
+  const graphs = (): MadeGraph[] => [...shapes.values()].flatMap(({ made }) => made ?? []);
 
-  const shapeOf = (feeds: readonly tf.Tensor[]): BatchShape => {
+  const shapeOf = (feeds: readonly tf.Tensor[]): BatchShape | undefined => {
     const key = feeds.map(({ dtype, shape }) => `${dtype} ${shape}`).join(";");
-    const shape = shapes.get(key) ?? { batches: 0, masks: [] };
-    shapes.delete(key);
-    shapes.set(key, shape);
-    const [oldest] = shapes;
-    if (shapes.size > mostShapes && oldest) {
-      oldest[1].graph?.dispose();
-      shapes.delete(oldest[0]);
-    }
+    const shape = shapes.get(key) ?? (shapes.size < mostShapes ? { batches: 0 } : undefined);
+    if (shape) shapes.set(key, shape);
     return shape;
   };
   /** Computes the batch one by one and makes the graph of it, if there is one that gives the same. */
   const both = (
     backend: NativeBackend,
     shape: BatchShape,
-    inputs: readonly tf.Tensor[],
+    feeds: readonly tf.Tensor[],
+    uploaded: LayerWeights,
     compute: () => ProgramResult,
   ): ProgramResult => {
+    const weights = [...uploaded].flatMap(([path, layer]) =>
+      Object.keys(layer).map((name) => [path, name] as const),
+    );
+    const inputs = inputsOf(feeds, uploaded, weights);
     let result: ProgramResult | undefined;
     let recorded: RecordedComputation;
     try {
@@ -91,34 +96,47 @@ export function programRunner(
       return compute();
     }
     if (!result) throw new Error("program: nothing was computed");
-    shape.masks = result.masks.map((mask) => mask !== undefined);
     const graph = sameGraph(recorded, inputs, tolerance);
-    if (graph) shape.graph = graph;
+    if (graph) shape.made = { graph, weights, masks: result.masks.map((mask) => mask !== undefined) };
     else isRefused = true;
     return result;
   };
   return {
     get graphs() {
-      return [...shapes.values()].filter(({ graph }) => graph).length;
+      return graphs().length;
     },
     run: (feeds, weights) => {
       const compute = (): ProgramResult => runWithMasks(program, feeds, weights, contextOf);
       const backend = isRefused || hasCustomKernels() ? undefined : graphBackend();
       if (!backend || feeds.some(({ dtype }) => dtype === "string")) return compute();
       const shape = shapeOf(feeds);
-      const inputs = (): tf.Tensor[] => [
-        ...feeds,
-        ...[...weights.values()].flatMap((layer) => Object.values(layer)),
-      ];
-      if (shape.graph) return resultOf(shape.graph.run(inputs()), shape.masks);
+      if (!shape) return compute();
+      const { made } = shape;
+      if (made) return resultOf(made.graph.run(inputsOf(feeds, weights, made.weights)), made.masks);
       shape.batches++;
-      return shape.batches < batchOfGraph ? compute() : both(backend, shape, inputs(), compute);
+      return shape.batches === batchOfGraph && graphs().length < mostGraphs
+        ? both(backend, shape, feeds, weights, compute)
+        : compute();
     },
     dispose: () => {
-      for (const { graph } of shapes.values()) graph?.dispose();
+      for (const { graph } of graphs()) graph.dispose();
       shapes.clear();
     },
   };
+}
+
+/** Returns what a graph is fed: the batch, then the weights. */
+function inputsOf(
+  feeds: readonly tf.Tensor[],
+  weights: LayerWeights,
+  names: MadeGraph["weights"],
+): tf.Tensor[] {
+  const fed = names.map(([path, name]) => {
+    const weight = weights.get(path)?.[name];
+    if (!weight) throw new Error(`program: no weight ${path}/${name}`);
+    return weight;
+  });
+  return [...feeds, ...fed];
 }
 
 function tensorsOf({ outputs, masks }: ProgramResult): tf.Tensor[] {
@@ -147,8 +165,8 @@ function sameGraph(
     });
     tf.dispose(found);
     if (isSame) return graph;
-  } catch (error) {
-    if (error instanceof MachineError) throw error;
+  } catch {
+    // What the operations can do one by one goes on so, also where a graph finds no room.
   }
   graph?.dispose();
   return undefined;
