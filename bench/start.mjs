@@ -1,7 +1,8 @@
 /**
- * What a run does before its first step, on the native engine: `npm run bench:start -- MODEL,MODEL PHOTOS [--repeats 5]`, PHOTOS with
- * `train` and `val`. The command itself, whole processes: the head trained on features that an earlier run has cached, and a run without a
- * cache up to its first batch of features, when it is asked to stop. Writes the models' tables into bench/START.md.
+ * What a run does before its first step, on the native engine: `npm run bench:start -- MODEL,MODEL PHOTOS [--repeats 5]
+ * [--cache FOLDER]`, PHOTOS with `train` and `val`, FOLDER the cache of an earlier run where there is one. The command itself, whole
+ * processes: the head trained on features that are cached, and a run without a cache up to its first batch of features, when it is
+ * ended. Writes the models' tables into bench/START.md.
  */
 import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -13,7 +14,7 @@ import { median, table } from "./side-by-side.mjs";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { repeats: { type: "string", default: "5" } },
+  options: { repeats: { type: "string", default: "5" }, cache: { type: "string" } },
 });
 const [models, photos] = positionals;
 if (!models || !photos) throw new Error("usage: npm run bench:start -- MODEL,MODEL PHOTOS [--repeats N]");
@@ -42,7 +43,7 @@ async function begin(model, cache, kinds, { isStopped = false } = {}) {
   let seen = [];
   const watch = setInterval(() => {
     if (seen.length < kinds.length) seen = timesOf(events());
-    if (isStopped && seen.length === kinds.length) child.kill("SIGINT");
+    if (isStopped && seen.length === kinds.length) child.kill("SIGKILL");
   }, 20);
   const code = await new Promise((resolve) => child.on("close", resolve));
   clearInterval(watch);
@@ -75,7 +76,7 @@ const stages = [
 const fresh = [...stages.slice(0, -2), ["extract", "first batch of features"]];
 
 async function measured(model) {
-  const cache = join(folder, basename(model), "cache");
+  const cache = values.cache ?? join(folder, "cache");
   await begin(model, cache, ["step"]);
   const [cached, uncached] = [[], []];
   for (let repeat = 0; repeat < Number(values.repeats); repeat++) {
@@ -104,7 +105,10 @@ const earlier = existsSync(page) ? readFileSync(page, "utf8").split(/^## /m).sli
 const sections = new Map(earlier.map((section) => [section.split("\n")[0], section.trimEnd()]));
 try {
   for (const model of models.split(",")) {
-    sections.set(basename(model), `${basename(model)}\n\n${await measured(model)}`);
+    sections.set(
+      basename(model),
+      `${basename(model)}\n\nMedians of ${values.repeats} runs.\n\n${await measured(model)}`,
+    );
   }
 } finally {
   rmSync(folder, { recursive: true, force: true });
@@ -112,7 +116,7 @@ try {
 const text = `# What a run does before its first step
 
 Made by \`npm run bench:start -- MODEL,MODEL PHOTOS\`: the command as a user runs it, on the native engine, seconds of each stage and since the start
-of the process, medians of ${values.repeats}. "cached" trains the head for an epoch on features that an earlier run has cached, up to the first step;
+of the process. "cached" trains the head for an epoch on features that an earlier run has cached, up to the first step;
 "not cached" is a run without a cache up to its first batch of features.
 
 ${[...sections.values()].map((section) => `## ${section}\n`).join("\n")}`;
