@@ -1,14 +1,19 @@
 /**
- * The engines beside each other: engines.mjs [MODEL…]. Extraction and steps of fine-tuning on arrays of pixels, whole processes in turn.
- * Writes the rows of these models, or of all, into bench/ENGINES.md. MODELS is a folder that has them already.
+ * The engines beside each other: engines.mjs [--webgpu] [MODEL…]. Extraction and steps of fine-tuning on arrays of pixels, whole processes in turn.
+ * Writes the rows of these models, or of all, into bench/ENGINES.md. MODELS is a folder that has them already. webgpu has rows on a real
+ * GPU, and with --webgpu on a driver in software too, once and marked as such.
  */
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
+import { gpuHere } from "./gpu-here.mjs";
 import { interleaved, median, python, run, table } from "./side-by-side.mjs";
 
 const cuts = { ResNet50: "conv5", MobileNetV2: "block_13", EfficientNetB0: "block6" };
-const asked = process.argv.slice(2);
+const asked = process.argv.slice(2).filter((word) => word !== "--webgpu");
+const { gpu, reason } = await gpuHere();
+const withGpu = gpu !== undefined && (!gpu.isSoftware || process.argv.includes("--webgpu"));
+const gpuRow = gpu?.isSoftware ? "webgpu, in software" : `webgpu, ${gpu?.adapter}`;
 const names = asked.length > 0 ? asked : Object.keys(cuts);
 const [samples, epochs] = [8, 3];
 const repeats = Number(process.env.REPEATS ?? 5);
@@ -33,6 +38,11 @@ const rows = names.flatMap((name) => {
     },
     repeats,
   );
+  if (withGpu)
+    runs[gpuRow] = interleaved(
+      { [gpuRow]: job(model, cuts[name], "webgpu", 1) },
+      gpu.isSoftware ? 1 : repeats,
+    )[gpuRow];
   const [single] = Object.values(runs);
   const figure = (own, of) => median(own.flatMap(of));
   return Object.entries(runs).map(([engine, own]) => {
@@ -61,6 +71,14 @@ const head = [
   "times as fast",
   "peak memory",
 ];
+/** Returns what the page says of webgpu. */
+function gpuText() {
+  if (withGpu && gpu.isSoftware)
+    return `webgpu ran once on ${gpu.adapter} (${gpu.driver}), a driver in software, whose times say nothing of a GPU.`;
+  if (withGpu) return `webgpu ran on ${gpu.adapter} (${gpu.driver}).`;
+  return `webgpu has no row: ${gpu ? `${gpu.adapter} computes on the CPU, and is measured with \`--webgpu\` alone.` : reason}`;
+}
+
 const target = new URL("ENGINES.md", import.meta.url);
 const earlier = existsSync(target) ? readFileSync(target, "utf8").split("\n") : [];
 const others = earlier.filter((line) =>
@@ -74,5 +92,7 @@ const intro = `# Engines beside each other
 cut), then steps of what is left, Adam. Medians of ${repeats} processes a row, in turn; speed and peak memory beside one thread of wasm. The
 images are one batch, the first: on native most of its time goes into memory that is touched for the first time and kernels that are made; the next
 takes about half as long.
+
+${gpuText()}
 `;
 writeFileSync(target, `${intro}\n${text}\n`);

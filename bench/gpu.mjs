@@ -10,9 +10,9 @@
 import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { cpus } from "node:os";
-import { join } from "node:path";
 import { performance } from "node:perf_hooks";
 import { fileURLToPath } from "node:url";
+import { gpuHere } from "./gpu-here.mjs";
 
 const onGpu = {
   networks: { resnet50: "conv4", mobilenetv2: "block_13" },
@@ -26,19 +26,13 @@ const inSoftware = {
 const tolerance = 1e-3;
 
 if (process.env.GPU_JOB) await job(JSON.parse(process.env.GPU_JOB));
-else bench(await gpuHere());
+else await benchHere();
 
-/** The names of the GPU of this machine. */
-async function gpuHere() {
-  const { engineHome, installedGpuEngine } = await import("../dist/engine/home.js");
-  const { describeGpu } = await import("../dist/engine/webgpu/device.js");
-  const installed = installedGpuEngine(engineHome());
-  const gpu = installed && (await describeGpu(join(engineHome(), installed.folder)));
-  if (gpu) return gpu;
-  console.error(
-    installed ? "bench:gpu: no GPU with a driver here." : "bench:gpu: run `finetune setup --gpu` first.",
-  );
-  process.exit(1);
+async function benchHere() {
+  const { gpu, reason } = await gpuHere();
+  if (gpu) return bench(gpu);
+  console.error(`bench:gpu: ${reason}`);
+  process.exitCode = 1;
 }
 
 function bench({ isSoftware }) {
