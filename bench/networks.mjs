@@ -2,7 +2,7 @@
  * Fine-tuning of several networks beside Keras: `npm run bench:networks -- [--only NAME] [--cut head|stage|none] [--runs 3]
  * [--seconds 55] [--folder DIR] [--anew] [--profile]`. Whole processes in turn, each kept in bench/networks-runs.json; bench/NETWORKS.md is made of all
  * of them, so rows can be measured one at a time, until every job of a row has `--runs` runs or `--seconds` are over. `--anew` forgets what
- * those rows have; `--runs 0` makes the page again; `--profile` looks at what our step consists of in place of all that. `--folder` keeps the models and images between calls.
+ * those rows have; `--runs 0` makes the page again; `--profile` looks at what our step consists of, beside Keras's, in place of all that. `--folder` keeps the models and images between calls.
  */
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
@@ -69,13 +69,16 @@ async function measure(name, cut) {
   }
 }
 
-/** Keeps what a step of each mode consists of, with everything trained. */
+/** Keeps what a step of each mode consists of, with everything trained, and what Keras's takes. */
 async function profile(name) {
   await jobsOf(name, "none");
-  const job = (mode) => ["bench/step-profile.mjs", join(folder, `${name}.keras`), mode, `${size}`, "5"];
-  rows[`${name} step`] = Object.fromEntries(
-    networks[name].modes.map((mode) => [mode, run(process.execPath, job(mode))]),
-  );
+  const model = join(folder, `${name}.keras`);
+  const steps = "5";
+  const job = (mode) => ["bench/step-profile.mjs", model, mode, `${size}`, steps];
+  rows[`${name} step`] = {
+    ...Object.fromEntries(networks[name].modes.map((mode) => [mode, run(process.execPath, job(mode))])),
+    keras: run(python, ["bench/keras_step.py", model, steps]),
+  };
   writeFigures(runsFile, rows);
 }
 
@@ -128,18 +131,34 @@ function lines(name, cut) {
     ]);
 }
 
+/** Returns the rows of the table of epochs: all that were measured with everything trained. */
+function epochsOf(name) {
+  const { modes } = networks[name];
+  const { keras = [], ...mine } = rows[`${name} none`] ?? {};
+  const listed = (runs) =>
+    runs.map(({ epochs: seconds }) => seconds.map((each) => each.toFixed(2)).join(", ")).join("; ");
+  const later = ({ epochs: seconds }) => seconds.slice(1);
+  return modes
+    .filter((mode) => keras.length > 0 && mine[mode]?.length > 0)
+    .map((mode) => [
+      ...[name, modes.length > 1 ? mode : "", listed(mine[mode]), listed(keras)],
+      (fastest(mine[mode], later) / fastest(keras, later)).toFixed(2),
+      ratio(mine[mode], keras, later),
+    ]);
+}
+
 /** Returns the rows of the table of profiles. */
 function steps(name) {
   const milliseconds = (seconds) => `${(1000 * seconds).toFixed(0)}`;
-  return Object.entries(rows[`${name} step`] ?? {}).map(
-    ([mode, { seconds, processor, inKernels, kernels }]) => [
-      ...[name, networks[name].modes.length > 1 ? mode : ""],
-      ...[seconds, processor, seconds - inKernels].map(milliseconds),
-      Object.entries(kernels)
-        .map(([kernel, own]) => `${kernel.replace("_MklNative", "")} ${milliseconds(own)}`)
-        .join(", "),
-    ],
-  );
+  const { keras, ...mine } = rows[`${name} step`] ?? {};
+  return Object.entries(mine).map(([mode, { seconds, processor, inKernels, kernels }]) => [
+    ...[name, networks[name].modes.length > 1 ? mode : ""],
+    ...[seconds, processor, seconds - inKernels].map(milliseconds),
+    ...(keras ? [milliseconds(keras.processor), (processor / keras.processor).toFixed(2)] : ["", ""]),
+    Object.entries(kernels)
+      .map(([kernel, own]) => `${kernel.replace("_MklNative", "")} ${milliseconds(own)}`)
+      .join(", "),
+  ]);
 }
 
 function written() {
@@ -162,12 +181,21 @@ LayerNormalization, 192 wide, patches of 16. \`follow\` does what Keras's \`fit\
 ${table(head, all)}
 
 ${without.length > 0 ? `Not measured yet: ${without.join(", ")}.\n` : ""}
+## Epochs one by one
+
+Seconds of every epoch with nothing frozen, a run after the other. The first of Keras's traces and optimizes the graph, and one or more after
+it are often slow as well, so what stands above takes the fastest of each. The median of all epochs after the first, as bench/RESULTS.md takes
+it, holds Keras's slow ones: that is how ResNet50 comes to a much smaller ratio there.
+
+${table(["network", "our `--bn-mode`", "ours", "Keras's", "by the fastest", "by the median"], Object.keys(networks).flatMap(epochsOf))}
+
 ## A step of ours
 
-Milliseconds of a step with everything trained, the processor time of all threads in it, what lies outside of TensorFlow's kernels, and the
-largest kernels. Convolutions and matrix products are the same kernels of oneDNN in Keras's graph; what is left to gain are the passes between
-them, which run one after the other here, and the calls themselves.
+Milliseconds of a step with everything trained, the processor time of all threads in it, what lies outside of TensorFlow's kernels, the processor
+time of Keras's step on the same batch, ours over Keras's, which other processes bend less than seconds, and our largest kernels. Convolutions and
+matrix products are the same kernels of oneDNN in Keras's graph. What is left to gain are the passes between them, which a graph computes in
+place and two at a time, and the calls themselves, which one thread makes.
 
-${table(["network", "our `--bn-mode`", "step", "processor", "outside", "largest kernels"], Object.keys(networks).flatMap(steps))}
+${table(["network", "our `--bn-mode`", "step", "processor", "outside", "Keras's processor", "ratio", "largest kernels"], Object.keys(networks).flatMap(steps))}
 `;
 }

@@ -6,7 +6,7 @@ import { fastColumns, filterGradientByColumns } from "./depthwise-filter-gradien
 import { labelled, oneDnnHas } from "./kernels/one-dnn.ts";
 import type { Tensors } from "./kernels/own-kernel.ts";
 import { attribute } from "./kernels/own-kernel.ts";
-import type { NativeBackend, OpAttribute } from "./native-engine.ts";
+import type { NativeBackend, NativeTensor, OpAttribute } from "./native-engine.ts";
 import { nativeBackendName } from "./native-engine.ts";
 import { tf } from "./tf.ts";
 
@@ -33,6 +33,10 @@ interface ProductAttributes {
   readonly transposeB: boolean;
 }
 
+interface ShapeAttributes {
+  readonly shape: readonly number[];
+}
+
 /** The number of multiply-adds from which TensorFlow's batched kernel is faster for a second matrix that is transposed. */
 const largeProduct = 2 ** 21;
 
@@ -46,6 +50,9 @@ export function registerNativeKernels(): void {
     oneDnnHas(backend, "_MklSoftmax", (probe) => softmaxOfOneDnn(backend, probe))
       ? softmaxOfOneDnn(backend, inputs.logits)
       : (plainSoftmax({ inputs, attrs: { ...attributes }, backend }) as tf.Tensor),
+  );
+  replace("Reshape", (backend, { x }: Tensors<"x">, { shape }: ShapeAttributes) =>
+    reshaped(backend, x, shape),
   );
   const filterGradient = "DepthwiseConv2dNativeBackpropFilter";
   const original = tf.getKernel(filterGradient, nativeBackendName).kernelFunc;
@@ -124,6 +131,25 @@ function matrixProduct(
     attribute.flag(backend, transposedB, transposeB),
   ];
   return backend.executeSingleOutput(lone ? "MatMul" : "BatchMatMulV2", attributes, [a, b]);
+}
+
+/** Gives values another shape. The shape goes to the binding itself, since a tensor of tfjs around it costs more than the operation. */
+function reshaped(backend: NativeBackend, x: tf.Tensor, shape: readonly number[]): tf.Tensor {
+  if (tf.util.arraysEqual(x.shape, [...shape])) return tf.clone(x);
+  const { binding } = backend;
+  const { dtype } = backend.tensorMap.get(x.dataId);
+  const attributes = [
+    { name: "T", type: binding.TF_ATTR_TYPE, value: dtype },
+    attribute.int32(backend, "Tshape"),
+  ];
+  const sizes = binding.createTensor([shape.length], binding.TF_INT32, Int32Array.from(shape));
+  try {
+    const inputs = [...backend.getInputTensorIds([x]), sizes];
+    const [result] = binding.executeOp("Reshape", attributes, inputs, 1) as [NativeTensor];
+    return backend.createOutputTensor(result);
+  } finally {
+    binding.deleteTensor(sizes);
+  }
 }
 
 function resizing(
