@@ -108,6 +108,8 @@ export async function prepareRun(
   const rowsWithin = (memory: number | null): number =>
     extractionBatchWithin(memory, engine, cut, image?.imageSize);
   const extractionBatch = rowsWithin(settings.memory);
+  // The plan counts what the process holds now.
+  releaseUnusedMemory();
   const planner = await runPlanner(
     {
       ...{ settings, checkpoint, cuts, asked: phasesAsked, optimizersOf, dataset, reader, image },
