@@ -73,6 +73,7 @@ export function denseChains({ repeats, only = everything, earlier = "" }) {
 
 The question's own example: X of 100x5, Dense layers of 64 or of 5 units without activation, the last of 1, RMSprop, 100 epochs of batches of 32.
 "native", "wasm" and "Keras" are the seconds of the 100 epochs, medians of ${repeats}; the ratios are those of the native engine.
+Freezing gains Keras nothing: a row in which it takes far longer than in the others had other work beside it.
 
 ${table(head, rows)}
 

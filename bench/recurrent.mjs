@@ -87,14 +87,16 @@ const text = `# Recurrent networks, ours over Keras's
 
 Made by \`npm run bench:recurrent\`: whole processes, one of ours and one of Keras's (3.15, TensorFlow) in turn, ${values.repeats} of each; ratios of
 medians, below 1 where we take less. The native engine; an embedding, the recurrent layer of 96 units over 60 steps, and a Dense
-layer; everything is trained, 5 epochs of 8 batches of 32. "epoch" is the seconds of an epoch after the first; beside it a step of Keras's.
+layer; everything is trained, 5 epochs of 8 batches of 32. "epoch" is the seconds of an epoch after the first; beside it a step of Keras's,
+which tells how quiet the machine was: other work slows Keras more than us, so that a row whose step is far longer than that of rows like it flatters us.
 
 ${updated(head, rows)}
 
 ## Where a step goes
 
 Milliseconds of a step of ours on one batch, medians of 60: the loops over time (two graphs for each layer, forward and backward), matrix products
-outside of them, the optimizer's operations, all other kernels, and what is left for JavaScript; and the calls into TensorFlow.
+outside of them, the optimizer's operations, all other kernels, and what is left for JavaScript; and the calls into TensorFlow. Our loops run
+one after the other: of two directions or of two cells, where Keras's graph may compute one loop beside the other.
 
 ${updated(profileHead, profiles)}
 `;
