@@ -23,7 +23,7 @@ import type { RunSettings } from "./settings.ts";
 
 /** Memory that a process of each engine takes besides what the plan counts, as bench/PLAN.md has it measured. */
 const engineMemory = {
-  native: { workingBytes: 30e6, copiesOnTop: 0, kernelCopies: 1.5 },
+  native: { workingBytes: 60e6, copiesOnTop: 0, kernelCopies: 1.25 },
   wasm: { workingBytes: 75e6, copiesOnTop: 2.7, kernelCopies: 1.25 },
   // Not measured on a GPU: as on WebAssembly, whose module is there too.
   webgpu: { workingBytes: 75e6, copiesOnTop: 0, kernelCopies: 1.25 },
