@@ -1,6 +1,7 @@
 /**
- * @file Swish and GELU. Where a gradient will be asked for, the native engine computes the slope together with the value, of which it
- * has the exponential already, and keeps the slope alone: the backward pass is one product. Elsewhere keeping what lies between is faster.
+ * @file Swish and GELU on the native engine. Swish computes its slope from the input again, which takes the least memory where its inputs
+ * are large. GELU, whose slope takes many passes, computes it with the value where a gradient will be asked for, and keeps it alone: the
+ * backward pass is one product. Elsewhere keeping what lies between is faster.
  */
 import type { Tuple } from "../../tensor.ts";
 import { rule } from "../gradients/rule.ts";
@@ -13,12 +14,21 @@ import { attribute, run } from "./own-kernel.ts";
 type Inputs = Tensors<"x">;
 
 export const smoothActivationKernels: readonly OwnKernel[] = [
-  { name: "Swish", native: nativeSwish, portable: composedSwish },
-  sloped("SlopedSwish", ({ x }) => {
-    const sigmoid = tf.sigmoid(x);
-    const value = tf.mul(x, sigmoid);
-    return [value, tf.add(sigmoid, run<tf.Tensor>("SigmoidGrad", { y: sigmoid, dy: x }))];
-  }),
+  {
+    name: "Swish",
+    native: nativeSwish,
+    portable: composedSwish,
+    gradient: rule("Swish", {
+      x: {
+        reads: ["x"],
+        of: ({ dy, the }) => {
+          const x = the("x");
+          const sigmoid = tf.sigmoid(x);
+          return tf.mul(dy, tf.add(sigmoid, run<tf.Tensor>("SigmoidGrad", { y: sigmoid, dy: x })));
+        },
+      },
+    }),
+  },
   sloped("SlopedGelu", ({ x }) => {
     const argument = tf.mul(x, Math.SQRT1_2);
     const probability = tf.mul(tf.add(tf.erf(argument), 1), 0.5);
