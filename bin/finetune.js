@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 if (isReady()) {
-  await import("../dist/cli/main.js");
+  await import("../dist/bundle/main.js");
 } else {
   const folder = fileURLToPath(new URL("..", import.meta.url));
   console.error(`${folder}: expected its packages and its build, got a fresh clone. Run "npm ci" there.`);
@@ -14,7 +14,7 @@ if (isReady()) {
 function isReady() {
   try {
     import.meta.resolve("yargs");
-    return existsSync(new URL("../dist/cli/main.js", import.meta.url));
+    return existsSync(new URL("../dist/bundle/main.js", import.meta.url));
   } catch {
     return false;
   }

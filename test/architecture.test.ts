@@ -298,7 +298,7 @@ describe("architecture", () => {
     const text = readFileSync(join(src, "..", "bin", "finetune.js"), "utf8");
     expect(text.startsWith("#!/usr/bin/env node\n")).toBe(true);
     const named = importsOf(text).filter((specifier) => !specifier.startsWith("node:"));
-    expect(named).toEqual(["../dist/cli/main.js"]);
+    expect(named).toEqual(["../dist/bundle/main.js"]);
   });
 });
 

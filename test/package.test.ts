@@ -37,7 +37,7 @@ describe("package", () => {
         name,
         [
           ["types", `./dist/${file}.d.ts`],
-          ["default", `./dist/${file}.js`],
+          ["default", `./dist/bundle/${file}.js`],
         ],
       ]),
     );
@@ -60,7 +60,7 @@ describe("package", () => {
 
   test("it ships the build, the command, the docs, the examples and the texts, and nothing else", () => {
     expect(manifest["files"]).toEqual([
-      ...["dist", "bin", "docs", "examples", "bench/*.md"],
+      ...["dist/bundle", "dist/**/*.d.ts", "bin", "docs", "examples", "bench/*.md"],
       ...["CHANGELOG.md", "SECURITY.md"],
     ]);
     for (const name of ["bin/finetune.js", "LICENSE", "README.md", "CHANGELOG.md", "SECURITY.md"]) {
@@ -71,7 +71,7 @@ describe("package", () => {
 
   test("installing in a clean clone builds, without another command", () => {
     expect(manifest.scripts["prepare"]).toBe("npm run build");
-    expect(manifest.scripts["build"]).toBe("tsc -p src");
+    expect(manifest.scripts["build"]).toBe("tsc -p src && node scripts/bundle.mjs");
     // What an earlier build left of files that are gone would be published.
     expect(manifest.scripts["prebuild"]).toContain("rmSync('dist'");
   });

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { parseDocument } from "yaml";
+import { createRequire } from "node:module";
 import { UsageError } from "../index.ts";
 import type { Flag } from "./flag.ts";
 import { flagMeant } from "./other-names.ts";
@@ -26,6 +26,7 @@ export function readConfigFile(
 
 /** JSON is YAML too. */
 function parsed(path: string): Readonly<Record<string, unknown>> {
+  const { parseDocument } = createRequire(import.meta.url)("yaml") as typeof import("yaml");
   const document = parseDocument(textOf(path));
   const [error] = document.errors;
   if (error) {

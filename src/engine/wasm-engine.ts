@@ -1,6 +1,5 @@
 import { createRequire } from "node:module";
 import { dirname, join, sep } from "node:path";
-import { setWasmPaths } from "@tensorflow/tfjs-backend-wasm";
 import { refuseWithoutRoom } from "./out-of-memory.ts";
 import { tf } from "./tf.ts";
 import { registerConvolutions } from "./wasm-kernels/convolution.ts";
@@ -18,7 +17,7 @@ import { registerStridedSlice } from "./wasm-kernels/strided-slice.ts";
 import { registerTranspose } from "./wasm-kernels/transpose.ts";
 import { registerUpdateSteps } from "./wasm-kernels/update-steps.ts";
 import { wasmBackendName } from "./wasm-name.ts";
-import { createThreadedBackend, mostWasmThreads } from "./wasm-threads.ts";
+import { backendPackage, createThreadedBackend, mostWasmThreads } from "./wasm-threads.ts";
 
 type ProcessListener = (...parameters: unknown[]) => void;
 
@@ -63,6 +62,7 @@ let started: Omit<WasmEngine, "path"> = { threads: 1 };
 
 async function registerBackend(folder: string, path: string, threads: number): Promise<typeof started> {
   const divided = Math.min(threads, mostWasmThreads);
+  const { setWasmPaths } = backendPackage();
   tf.env().set("WASM_HAS_MULTITHREAD_SUPPORT", false);
   setWasmPaths(path + sep);
   if (divided > 1) {

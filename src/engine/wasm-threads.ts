@@ -8,7 +8,14 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import type { Worker } from "node:worker_threads";
-import { BackendWasm, setThreadsCount } from "@tensorflow/tfjs-backend-wasm";
+import type { BackendWasm } from "@tensorflow/tfjs-backend-wasm";
+
+type BackendPackage = typeof import("@tensorflow/tfjs-backend-wasm");
+
+/** Loads the backend's package, which registers the backend and its kernels. Only a process that computes on wasm needs it. */
+export function backendPackage(): BackendPackage {
+  return createRequire(import.meta.url)("@tensorflow/tfjs-backend-wasm") as BackendPackage;
+}
 
 /** The most threads that the build divides a kernel between. */
 export const mostWasmThreads = 8;
@@ -85,8 +92,9 @@ export async function createThreadedBackend(folder: string, threads: number): Pr
     });
     const functions = backendFunctions(module);
     Object.assign(module, { tfjs: functions });
+    const { BackendWasm: Backend, setThreadsCount } = backendPackage();
     setThreadsCount(threads);
-    const backend = new BackendWasm(module as never);
+    const backend = new Backend(module as never);
     for (const running of module.PThread.runningWorkers) running.unref();
     return { backend, divide: poolSwitch(module, functions, threads) };
   } finally {

@@ -1,14 +1,14 @@
-import * as first from "h5wasm/node";
+import type * as hdf5 from "h5wasm/node";
 import { KerasFileError } from "../errors.ts";
 import { guardFileSystem } from "./file-system.ts";
 
 /** The interface of the compiled library. */
-export type Library = typeof first.Module;
+export type Library = typeof hdf5.Module;
 
 /** The compiled library and the class of its files. */
 export interface LoadedLibrary {
   readonly library: Library;
-  readonly File: typeof first.File;
+  readonly File: typeof hdf5.File;
 }
 
 /**
@@ -29,7 +29,7 @@ async function load(): Promise<LoadedLibrary> {
   instances += 1;
   // Node loads a module once for each address: another query is another instance, with memory of its own.
   const address = `${import.meta.resolve("h5wasm/node")}?instance=${instances}`;
-  const package_ = instances === 1 ? first : ((await import(address)) as typeof first);
+  const package_ = (await import(address)) as typeof hdf5;
   const library = await package_.ready;
   library.activate_throwing_error_handler();
   guardFileSystem(package_.FS);

@@ -188,7 +188,7 @@ describe("the command line", () => {
 describe("a clone without its packages or its build", () => {
   test("says in one line what to do, and exits with 1", async () => {
     const packages = "node_modules/yargs/package.json";
-    for (const given of [["dist/cli/main.js", packages], []]) {
+    for (const given of [["dist/bundle/main.js", packages], []]) {
       const clone = scratch();
       mkdirSync(join(clone, "bin"));
       cpSync(join(fixture(), "..", "bin", "finetune.js"), join(clone, "bin", "finetune.js"));

@@ -44,7 +44,7 @@ function work() {
     process.argv = [process.execPath, "finetune", ...args];
     process.exitCode = undefined;
     // A query makes a module of its own: its top level runs again, what it imports does not.
-    await import(`../../dist/cli/work.js?${count++}`);
+    await import(`../../dist/bundle/work.js?${count++}`);
     port1.close();
     console.log = log;
     parentPort.postMessage({ code: Number(process.exitCode ?? 0), ...written });
