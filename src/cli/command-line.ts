@@ -123,12 +123,12 @@ function plainParser(version: string): Parser {
     });
 }
 
+/** Declares a command's flags. Only a shell that completes sees their texts: yargs lays out its own help, which nobody reads, for all others. */
 function declareFlags(parser: Parser, command: AnyCommand, completes: boolean): void {
   for (const [name, { kind, help, choices }] of flagsOf(command)) {
     parser.option(name, {
       nargs: kind === "switch" ? 0 : 1,
-      describe: help,
-      ...(completes && choices && { choices }),
+      ...(completes ? { describe: help, ...(choices && { choices }) } : { hidden: true }),
     });
   }
 }
