@@ -29,7 +29,7 @@ export interface CliOptions {
 
 /**
  * Runs `node bin/finetune.js` on wasm to its end. `npm test` lets a process that is warm do what needs none of its own, which
- * saves the half second that a process takes to load; `npm run test:all` starts one each time.
+ * saves the time that a process takes to load; `npm run test:all` starts one each time.
  */
 export function runCli(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
   const { cwd = root, env = {}, ...own } = options;
