@@ -81,5 +81,5 @@ function withoutHidden(scores: tf.Tensor, shown: tf.Tensor, keras: number): tf.T
 export function dropped(shares: tf.Tensor, { config, context }: KernelCall): tf.Tensor {
   const rate = Number(config["dropout"] ?? 0);
   if (!context.training || rate <= 0) return shares;
-  return tf.mul(shares, tf.div(keptMask(shares.shape, rate, context.random.nextSeed()), 1 - rate));
+  return tf.mul(shares, tf.div(keptMask(shares.shape, rate, context.random), 1 - rate));
 }

@@ -55,6 +55,8 @@ export interface ForwardPass {
    * keeps none. The caller keeps `outputGradients`. Where no values are waited for, all is done when this returns.
    */
   backward(outputGradients: readonly tf.Tensor[], onGradient: OnGradient): Promise<void>;
+  /** Does the same before it returns. @throws {Error} on an engine that hands out values in a later turn. */
+  backwardNow(outputGradients: readonly tf.Tensor[], onGradient: OnGradient): void;
   dispose(): void;
 }
 
@@ -180,7 +182,17 @@ export function forward(
     dispose,
     backward: async (outputGradients, onGradient) => {
       try {
-        await backward(training, recorded, outputGradients, onGradient);
+        const walk = backward(training, recorded, outputGradients, onGradient);
+        // Awaiting every call would cost a turn each where nothing is waited for.
+        for (let step = walk.next(); !step.done; ) step = walk.next(await step.value);
+      } finally {
+        dispose();
+      }
+    },
+    backwardNow: (outputGradients, onGradient) => {
+      try {
+        const { done } = backward(training, recorded, outputGradients, onGradient).next();
+        if (!done) throw new Error("training step: values that come in a later turn");
       } finally {
         dispose();
       }
@@ -222,12 +234,13 @@ function disposeCall({ recording, indices }: RecordedCall): void {
   indices?.dispose();
 }
 
-async function backward(
+/** Walks the calls backward. Yields gradients that are waited for, and takes them. */
+function* backward(
   training: TrainingProgram,
   recorded: RecordedCall[],
   outputGradients: readonly tf.Tensor[],
   onGradient: OnGradient,
-): Promise<void> {
+): Generator<Promise<SourceGradients>, void, SourceGradients> {
   const gradients = new Map<string, tf.Tensor>();
   const weightGradients = new Map<string, Map<string, tf.Tensor>>();
   const addends = new Map<string, Addends[]>();
@@ -242,8 +255,7 @@ async function backward(
     const found = incoming.some(Boolean)
       ? gradientsOf(recording, outputs, incoming, wanted)
       : sources.map(() => null);
-    // Awaiting every call would cost a turn each where nothing is waited for.
-    const results = found instanceof Promise ? await found : found;
+    const results = found instanceof Promise ? yield found : found;
     if (indices && incoming[0]) {
       const [path] = paths as [string];
       addends.set(path, [...(addends.get(path) ?? []), addendsOf(indices, incoming[0])]);
@@ -268,13 +280,16 @@ async function backward(
   for (const gradient of gradients.values()) gradient.dispose();
 }
 
+/** The gradient of each source of a call, null where the call's outputs do not depend on it. */
+type SourceGradients = (tf.Tensor | null)[];
+
 /** Returns a recording's gradients, on a GPU once the values are there that they are computed from. */
 function gradientsOf(
   recording: Recording<KernelResult>,
   outputs: readonly tf.Tensor[],
   incoming: readonly (tf.Tensor | undefined)[],
   sources: readonly tf.Tensor[],
-): (tf.Tensor | null)[] | Promise<(tf.Tensor | null)[]> {
+): SourceGradients | Promise<SourceGradients> {
   return readsLater()
     ? recording.laterGradients(outputs, incoming, sources)
     : recording.gradients(outputs, incoming, sources);

@@ -7,6 +7,7 @@ import type { Monitor } from "../training/callbacks/monitor.ts";
 import { sampleCount } from "../training/example-set.ts";
 import type { ScheduleHorizon } from "../training/schedules.ts";
 import { scheduleOf, warmupSteps } from "../training/schedules.ts";
+import { stepCounts } from "../training/step-graph.ts";
 import type { Tail } from "../training/tail.ts";
 import { createTail } from "../training/tail.ts";
 import type { OpenPhase } from "../training/train.ts";
@@ -34,7 +35,9 @@ export function openPhase(
   { moved, steps, monitor, planned, proofs }: PhaseContext,
 ): OpenPhase {
   const { weights } = withWeights(run.checkpoint, moved);
-  const tail = phaseTail(run, phase, weights, steps);
+  const epochs = phase.epochs - addedEpochs(run, phase, planned);
+  const plannedSteps = stepCounts(sampleCount(examples.train), run.settings.batchSize, epochs);
+  const tail = phaseTail(run, phase, weights, steps, plannedSteps);
   if (phase.number === 1 && run.optimizerState) {
     tail.restore({ weights: new Map(), optimizer: run.optimizerState, steps });
   }
@@ -60,7 +63,13 @@ export function openPhase(
 }
 
 /** Returns the dynamic part of a phase on the engine, with these weights and a fresh optimizer. The caller disposes it. */
-export function phaseTail(run: PreparedRun, phase: PreparedPhase, weights: Weights, firstStep: number): Tail {
+export function phaseTail(
+  run: PreparedRun,
+  phase: PreparedPhase,
+  weights: Weights,
+  firstStep: number,
+  plannedSteps: ReadonlyMap<number, number> = new Map(),
+): Tail {
   return createTail({
     graph: phase.graph,
     partition: phase.partition,
@@ -70,21 +79,29 @@ export function phaseTail(run: PreparedRun, phase: PreparedPhase, weights: Weigh
     objective: run.objective,
     seed: run.settings.seed,
     firstStep,
+    plannedSteps,
   });
+}
+
+/** Returns the epochs of a phase that were asked for after its run had begun: its schedule, and its graphs, do without them. */
+function addedEpochs({ phases, settings }: PreparedRun, { number }: PreparedPhase, planned: number): number {
+  return number === phases.length ? settings.epochs - planned : 0;
 }
 
 /** Returns what sets the rate of the phase's steps; nothing where the optimizer does. */
 function scheduleCallbacks(
-  { phases, settings }: PreparedRun,
-  { number, schedule, warmup, epochs, optimizer }: PreparedPhase,
+  run: PreparedRun,
+  phase: PreparedPhase,
   { train }: PhaseExamples,
   monitor: Monitor | null,
   planned: number,
 ): readonly Callback[] {
+  const { settings } = run;
+  const { schedule, warmup, epochs, optimizer } = phase;
   const learningRate = optimizer.settings["learning_rate"];
   if (typeof learningRate !== "number" || (schedule === "constant" && warmup === 0)) return [];
-  const added = number === phases.length ? settings.epochs - planned : 0;
-  const steps = (epochs - added) * Math.ceil(sampleCount(train) / settings.batchSize);
+  const steps =
+    (epochs - addedEpochs(run, phase, planned)) * Math.ceil(sampleCount(train) / settings.batchSize);
   const horizon: ScheduleHorizon = { learningRate, steps, warmup };
   const isPlateau = typeof schedule !== "string" && schedule["class_name"] === "ReduceLROnPlateau";
   if (!monitor || !(schedule === "plateau" || isPlateau)) return [scheduled(scheduleOf(schedule, horizon))];

@@ -6,6 +6,7 @@ import type { FinetunePlan, PlannedCost, PlannedRun } from "../freeze/plan.ts";
 import type { MeasuredWork } from "../freeze/predicted-seconds.ts";
 import type { OptimizerConfig } from "../training/optimizer-config.ts";
 import { slotsPerWeight } from "../training/optimizer-config.ts";
+import { stepCounts } from "../training/step-graph.ts";
 import { plannedEpochs } from "./phases.ts";
 import type { ExpectedSeconds, TrialRun } from "./trial.ts";
 import { timedWork } from "./trial.ts";
@@ -74,12 +75,16 @@ export async function plannedPhases(question: PhasesQuestion): Promise<readonly 
     seconds: Math.min(most, Math.max(share * seconds, Math.min(least, 2 * seconds))) / phases.length,
   };
   const measured: (MeasuredWork | null)[] = [];
-  for (const [index, { optimizer }] of phases.entries()) {
+  const { trainSamples, batchSize } = conditions;
+  for (const [index, { optimizer, epochs }] of phases.entries()) {
     const cut = cuts.phases[index]?.cut;
     const plan = phases[index]?.left ? predicted[index] : undefined;
     measured.push(
       cut && plan
-        ? await timedWork(trial, cut, optimizer, expectedSeconds(plan, optimizer, conditions))
+        ? await timedWork(trial, cut, optimizer, {
+            expected: expectedSeconds(plan, optimizer, conditions),
+            plannedSteps: stepCounts(trainSamples, batchSize, epochs).get(batchSize) ?? 0,
+          })
         : null,
     );
   }

@@ -6,6 +6,7 @@ import type { SampleBatch, SampleView } from "../data/sample-batches.ts";
 import { sampleBatches } from "../data/sample-batches.ts";
 import type { SampleReader } from "../data/sample-reader.ts";
 import { batchSamples } from "../data/spooled-batches.ts";
+import { graphBackend } from "../engine/graph/whole-graph.ts";
 import { tf } from "../engine/tf.ts";
 import { DataError } from "../errors.ts";
 import type { CutModel } from "../features/cut.ts";
@@ -38,6 +39,13 @@ export interface ExpectedSeconds {
   readonly step: number;
   readonly forward: number;
   readonly update: number;
+}
+
+/** Facts of a cut that are known before its parts are timed. */
+export interface TrialQuestion {
+  readonly expected: ExpectedSeconds;
+  /** Steps that the cut's phase takes on full batches. */
+  readonly plannedSteps: number;
 }
 
 /** A run whose parts are timed. */
@@ -76,14 +84,14 @@ export async function timedWork(
   run: TrialRun,
   cut: CutModel,
   optimizer: OptimizerConfig,
-  expected: ExpectedSeconds,
+  { expected, plannedSteps }: TrialQuestion,
 ): Promise<MeasuredWork | null> {
   const samples = await trialSamples(run, cut);
   if (!samples) return null;
   const { static: staticSeconds, examples } = await timedTrunk(run, cut, samples, expected.static);
   return {
     static: staticSeconds,
-    ...(await timedTail(run, cut, optimizer, examples, expected)),
+    ...(await timedTail(run, cut, optimizer, examples, { expected, plannedSteps })),
   };
 }
 
@@ -127,9 +135,10 @@ async function timedTail(
   { graph, partition }: CutModel,
   optimizer: OptimizerConfig,
   examples: Examples,
-  expected: ExpectedSeconds,
+  { expected, plannedSteps }: TrialQuestion,
 ): Promise<Omit<MeasuredWork, "static">> {
-  const tail = createTail({ graph, partition, weights, optimizer, objective, seed });
+  const stepsOf = new Map<number, number>();
+  const tail = createTail({ graph, partition, weights, optimizer, objective, seed, plannedSteps: stepsOf });
   const batches = new Map<number, Promise<Examples>>();
   const batchOf = (rows: number): Promise<Examples> => {
     const batch = batches.get(rows) ?? repeated(examples, sampleCount(examples), rows);
@@ -137,21 +146,33 @@ async function timedTail(
     return batch;
   };
   const epoch = { phase: 1, epoch: 1, iterations: 0, callbacks: [standingStill], seed };
+  let largest = 1;
+  const takeStep = async (rows: number): Promise<void> => {
+    largest = Math.max(largest, rows);
+    await trainEpoch(tail, { ...epoch, examples: await batchOf(rows), batchSize: rows });
+  };
   try {
-    const step = await timedBatches(
-      async (rows) => trainEpoch(tail, { ...epoch, examples: await batchOf(rows), batchSize: rows }),
-      {
-        ...{ most: batchSize, allowed: shares.step * seconds },
-        ...{ expected: expected.step, fixed: expected.update },
-      },
-    );
+    const step = await timedBatches(takeStep, {
+      ...{ most: batchSize, allowed: shares.step * seconds },
+      ...{ expected: expected.step, fixed: expected.update },
+    });
+    // What the run computes as graphs is timed as calls, which need no preparation for each size, and as one graph of the largest.
+    stepsOf.set(largest, plannedSteps);
+    if (graphBackend()) await takeStep(largest);
+    const asCalls = step.perBatch + largest * step.perSample;
+    const asGraph = tail.graphs > 0 ? await leastSeconds(() => takeStep(largest), asCalls) : asCalls;
+    const share = asCalls > 0 ? Math.min(1, asGraph / asCalls) : 1;
     const perEpoch = await leastSeconds(async () => tail.nonFiniteWeight(), shares.forward * seconds);
     const forward = await timedBatches(async (rows) => evaluateExamples(tail, await batchOf(rows), rows), {
       most: batchSize,
       allowed: shares.forward * seconds,
       expected: expected.forward,
     });
-    return { step: { ...step, perBatch: Math.max(0, step.perBatch - perEpoch) }, forward, perEpoch };
+    return {
+      step: { perBatch: share * Math.max(0, step.perBatch - perEpoch), perSample: share * step.perSample },
+      forward,
+      perEpoch,
+    };
   } finally {
     tail.dispose();
   }

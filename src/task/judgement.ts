@@ -17,6 +17,12 @@ export interface GivenOutput extends Output {
   readonly mask?: tf.Tensor | undefined;
 }
 
+/** Targets of one output of a batch on the engine. */
+export interface UploadedTargets {
+  readonly targets: tf.Tensor;
+  readonly weights: tf.Tensor | null;
+}
+
 /** The figures of one batch, off the engine. */
 export interface BatchScores {
   readonly samples: number;
@@ -46,8 +52,8 @@ export async function judge(
   targets: readonly (OutputTargets | null)[],
   options: JudgeOptions = {},
 ): Promise<{ readonly scores: BatchScores; readonly gradients: readonly tf.Tensor[] }> {
-  const parts = await repeatable(() => judgedOutputs(objective, given, targets, options));
-  const scores = await takeScores(objective, given, targets, parts);
+  const parts = await judgedParts(objective, given, targets, options);
+  const scores = await takeScores(objective, sampleCount(given), targets, parts);
   return { scores, gradients: gradientsIn(parts) };
 }
 
@@ -57,14 +63,48 @@ export async function judgeAhead(
   given: readonly GivenOutput[],
   targets: readonly (OutputTargets | null)[],
 ): Promise<{ readonly scores: Promise<BatchScores>; readonly gradients: readonly tf.Tensor[] }> {
-  const parts = await repeatable(() => judgedOutputs(objective, given, targets, { gradients: true }));
-  return { scores: takeScores(objective, given, targets, parts), gradients: gradientsIn(parts) };
+  const parts = await judgedParts(objective, given, targets, { gradients: true });
+  return {
+    scores: takeScores(objective, sampleCount(given), targets, parts),
+    gradients: gradientsIn(parts),
+  };
 }
 
-function judgedOutputs(
-  { outputs, meanOver }: Objective,
+async function judgedParts(
+  objective: Objective,
   given: readonly GivenOutput[],
   targets: readonly (OutputTargets | null)[],
+  options: JudgeOptions,
+): Promise<JudgedOutput[]> {
+  const uploads = uploadedTargets(objective, targets);
+  try {
+    return await repeatable(() => judgedOutputs(objective, given, uploads, options));
+  } finally {
+    disposeTargets(uploads);
+  }
+}
+
+/** Puts the targets of the outputs that have a loss on the engine. The caller's. */
+export function uploadedTargets(
+  { outputs }: Objective,
+  targets: readonly (OutputTargets | null)[],
+): readonly (UploadedTargets | null)[] {
+  return outputs.map(({ loss }, index) => {
+    const should = targets[index];
+    if (!loss || !should) return null;
+    return { targets: uploaded(should.targets), weights: should.weights ? uploaded(should.weights) : null };
+  });
+}
+
+export function disposeTargets(uploads: readonly (UploadedTargets | null)[]): void {
+  for (const own of uploads) tf.dispose(own ? [own.targets, ...(own.weights ? [own.weights] : [])] : []);
+}
+
+/** Judges outputs on the engine. The results are the caller's. */
+export function judgedOutputs(
+  { outputs, meanOver }: Objective,
+  given: readonly GivenOutput[],
+  targets: readonly (UploadedTargets | null)[],
   { gradients = false, observed = false }: JudgeOptions,
 ): JudgedOutput[] {
   return outputs.map((output, index) => {
@@ -80,18 +120,21 @@ function judgedOutputs(
   });
 }
 
+function sampleCount([first]: readonly GivenOutput[]): number {
+  return first?.values.shape[0] ?? 0;
+}
+
 function gradientsIn(parts: readonly JudgedOutput[]): tf.Tensor[] {
   return parts.flatMap(({ gradient }) => gradient ?? []);
 }
 
 /** Reads the figures of judged outputs and releases what they are read from. */
-async function takeScores(
+export async function takeScores(
   { outputs }: Objective,
-  given: readonly GivenOutput[],
+  samples: number,
   targets: readonly (OutputTargets | null)[],
   parts: readonly JudgedOutput[],
 ): Promise<BatchScores> {
-  const samples = given[0]?.values.shape[0] ?? 0;
   const [losses, read] = await Promise.all([
     takeLosses(parts.map(({ value }) => value)),
     Promise.all(parts.map(({ seen }, index) => seen && takeObserved(seen, targets[index] ?? null))),
@@ -103,14 +146,16 @@ async function takeScores(
   return { samples, loss, losses, observed: read };
 }
 
-interface JudgedOutput {
+/** One output judged, on the engine. */
+export interface JudgedOutput {
   readonly value: tf.Tensor | null;
   readonly gradient: tf.Tensor | null;
   /** Tensors that metrics are computed from; null if there are none. */
   readonly seen: SeenOutput | null;
 }
 
-interface SeenOutput {
+/** Tensors of one output that metrics are computed from. */
+export interface SeenOutput {
   readonly outputs: tf.Tensor;
   readonly mask: tf.Tensor | null;
   readonly logits: tf.Tensor | null;
@@ -119,14 +164,14 @@ interface SeenOutput {
 function judgeOutput(
   { loss, lossWeight, metrics, weightedMetrics }: OutputObjective,
   given: GivenOutput,
-  should: OutputTargets | null,
+  should: UploadedTargets | null,
   { meanOver, gradients, observed }: Required<JudgeOptions> & Pick<Judged, "meanOver">,
 ): JudgedOutput {
   if (!loss || !should) {
     return { value: null, gradient: gradients ? tf.zerosLike(given.values) : null, seen: null };
   }
-  const targets = uploaded(should.targets);
-  const sampleWeights = should.weights && uploaded(should.weights);
+  const { targets, weights } = should;
+  const sampleWeights = weights ?? undefined;
   const judged: Judged = { output: given, targets, sampleWeights, mask: given.mask, meanOver };
   const { value, gradient } = gradients
     ? lossGradient(loss, judged, lossWeight)

@@ -3,8 +3,8 @@ import { shuffled } from "../random.ts";
 import type { OutputTargets } from "../task/output-targets.ts";
 import type { Tensor } from "../tensor.ts";
 import { elementCount, float32Tensor, toFloat32 } from "../tensor.ts";
+import type { Batch } from "./batch.ts";
 import type { Examples } from "./example-set.ts";
-import type { Batch } from "./tail.ts";
 
 /** Returns the rows of each batch of one epoch, in the epoch's order. The last batch may be smaller. */
 export function shuffledBatches(

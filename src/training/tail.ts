@@ -14,13 +14,15 @@ import { forward, trainingProgram } from "../model/training-step.ts";
 import type { LayerWeights } from "../model/uploads.ts";
 import { disposeWeights, uploadWeights } from "../model/uploads.ts";
 import type { GivenOutput } from "../task/judgement.ts";
-import { judge } from "../task/judgement.ts";
+import { judge, takeScores } from "../task/judgement.ts";
 import type { Objective } from "../task/objective.ts";
-import type { OutputTargets } from "../task/output-targets.ts";
 import type { GraphLayer, LayerGraph } from "../topology/layer-graph.ts";
 import { layerAt, lossInputs } from "../topology/layer-graph.ts";
 import { withLogitsOutputs } from "../topology/rewrites/logits-output.ts";
 import { activityGradients, activityPenalties } from "./activity-penalties.ts";
+import type { Batch } from "./batch.ts";
+import type { ComputedStep } from "./computed-step.ts";
+import { stepTensors } from "./computed-step.ts";
 import type { BatchFigures } from "./judged-batch.ts";
 import { isFiniteLoss, judgedBatch } from "./judged-batch.ts";
 import { allFinite, heldWeights, keepWeights, movedTensors, snapshotOf } from "./moved-weights.ts";
@@ -30,18 +32,10 @@ import { callNumbers, randomStream } from "./random-stream.ts";
 import { storedPenaltyTotal, sumOf, weightPenaltiesNow, withPenaltyGradient } from "./regularizers.ts";
 import type { Snapshot } from "./snapshot.ts";
 import type { OptimizerState } from "./state.ts";
+import { stepGraphs } from "./step-graph.ts";
 import type { TensorPlace } from "./tensor-mark.ts";
 import { markTensors, placeIn } from "./tensor-mark.ts";
 import { constraintsOf, weightPenalties, weightRules } from "./weight-rules.ts";
-
-export interface Batch {
-  /** One tensor for each of the partition's frontier tensors. The caller's. */
-  readonly features: readonly tf.Tensor[];
-  /** One for each output; null for an output without a loss. */
-  readonly targets: readonly (OutputTargets | null)[];
-  /** The tail's own where absent. */
-  readonly objective?: Objective;
-}
 
 /** Everything but the data that the next step depends on, as a value. */
 export interface TailState {
@@ -59,6 +53,8 @@ export interface Tail {
   learningRate: number;
   /** Steps taken: where the streams of random numbers are. */
   readonly steps: number;
+  /** The number of graphs that steps run as. */
+  readonly graphs: number;
   /** One update; with `finite` none where the loss is not. The figures are from before it. */
   trainOnBatch(batch: Batch, learningRate?: number, updates?: "always" | "finite"): Promise<BatchFigures>;
   /**
@@ -104,6 +100,8 @@ export interface TailOptions {
   readonly firstStep?: number;
   /** Factor on the learning rate by layer path; 1 for a layer that is absent. */
   readonly rateFactors?: ReadonlyMap<string, number>;
+  /** The number of steps that will be taken, by the number of samples of the batch: from many on they run as a graph. None by default. */
+  readonly plannedSteps?: ReadonlyMap<number, number>;
 }
 
 export function createTail(options: TailOptions): Tail {
@@ -159,6 +157,12 @@ export function createTail(options: TailOptions): Tail {
     given: logits.map((how, index) => ({ ...how, values: tensors[index]!, mask: masks[index] })),
     activities: tensors.slice(logits.length),
   });
+  const graphs = stepGraphs({
+    training,
+    objective: options.objective,
+    steps: options.plannedSteps ?? new Map(),
+    givenBy: (tensors, masks) => givenBy(tensors, masks).given,
+  });
   const penaltyNow = async (
     activities: readonly tf.Tensor[],
     values: LayerWeights = weights,
@@ -189,8 +193,54 @@ export function createTail(options: TailOptions): Tail {
     steps: step,
   });
 
+  const keepState = (states: ComputedStep["state"]): void => {
+    for (const [path, state] of states) {
+      keepWeights(weights.get(path)!, state);
+      const names = moved.get(path) ?? new Set<string>();
+      for (const name of Object.keys(state)) names.add(name);
+      moved.set(path, names);
+    }
+  };
+  const update: OnGradient = (path, name, raw, addends) => {
+    const own = rules.find((rule) => rule.path === path && rule.name === name);
+    const weight = weights.get(path)![name]!;
+    const whole = own?.penalty ? withPenaltyGradient(own.penalty, weight, raw) : raw;
+    optimizer.apply(path, name, whole, own?.penalty ? undefined : addends);
+    if (own?.penalty) whole.dispose();
+  };
+  /** Judges a step that was computed as a whole, and updates the weights by its gradients. */
+  const takeStep = async (
+    computed: ComputedStep,
+    { features, targets, objective = options.objective }: Batch,
+    learningRate: number | undefined,
+    updates: "always" | "finite",
+  ): Promise<BatchFigures> => {
+    try {
+      keepState(computed.state);
+      const [scores, penalty] = await Promise.all([
+        takeScores(objective, features[0]?.shape[0] ?? 0, targets, computed.parts),
+        penaltyNow([]),
+      ]);
+      const figures = { ...scores, penalty };
+      step++;
+      optimizer.beginStep(learningRate);
+      const isUpdated = updates === "always" || isFiniteLoss(figures);
+      for (const { path, name, gradient, addends } of computed.gradients) {
+        if (isUpdated) update(path, name, gradient, addends ?? undefined);
+        gradient.dispose();
+      }
+      optimizer.endStep();
+      return figures;
+    } finally {
+      tf.dispose(stepTensors({ ...computed, state: new Map() }));
+    }
+  };
+
   return {
     objective: options.objective,
+    get graphs() {
+      return graphs.count;
+    },
     get learningRate() {
       return optimizer.learningRate;
     },
@@ -201,13 +251,10 @@ export function createTail(options: TailOptions): Tail {
       return step;
     },
     trainOnBatch: async (batch, learningRate, updates = "always") => {
+      const computed = graphs.run(batch, weights, trainingContext);
+      if (computed) return takeStep(computed, batch, learningRate, updates);
       const pass = await repeatable(() => forward(training, batch.features, weights, trainingContext));
-      for (const [path, state] of pass.state) {
-        keepWeights(weights.get(path)!, state);
-        const names = moved.get(path) ?? new Set<string>();
-        for (const name of Object.keys(state)) names.add(name);
-        moved.set(path, names);
-      }
+      keepState(pass.state);
       const { targets, objective = options.objective } = batch;
       const { given, activities } = givenBy(pass.outputs, pass.outputMasks);
       const { ofOutputs, figures } = await judgedBatch(pass, objective, { given, targets }, () =>
@@ -219,16 +266,8 @@ export function createTail(options: TailOptions): Tail {
       // On a GPU the figures come while it updates the weights, which are put back where the loss is not finite.
       const mark = figures instanceof Promise && updates === "finite" ? markTensors(places()) : null;
       const isUpdated = figures instanceof Promise || updates === "always" || isFiniteLoss(figures);
-      const update: OnGradient = (path, name, raw, addends) => {
-        if (!isUpdated) return;
-        const own = rules.find((rule) => rule.path === path && rule.name === name);
-        const weight = weights.get(path)![name]!;
-        const whole = own?.penalty ? withPenaltyGradient(own.penalty, weight, raw) : raw;
-        optimizer.apply(path, name, whole, own?.penalty ? undefined : addends);
-        if (own?.penalty) whole.dispose();
-      };
       try {
-        await pass.backward(gradients, update);
+        await pass.backward(gradients, isUpdated ? update : () => {});
         optimizer.endStep();
         tf.dispose(gradients);
         const result = await figures;
@@ -287,6 +326,7 @@ export function createTail(options: TailOptions): Tail {
     },
     dispose: () => {
       judgingRunner.dispose();
+      graphs.dispose();
       optimizer.dispose();
       disposeWeights(weights);
     },

@@ -2,6 +2,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { TopologyError } from "../errors.ts";
 import { flatFigures } from "../task/figures.ts";
 import { scoreKeeper } from "../task/score-keeper.ts";
+import type { Batch } from "./batch.ts";
 import { disposeBatch, shuffledBatches, uploadBatch } from "./batches.ts";
 import type { Callback, Moment } from "./callbacks/callback.ts";
 import type { Figures } from "./epoch-figures.ts";
@@ -10,7 +11,7 @@ import type { Examples } from "./example-set.ts";
 import { sampleCount } from "./example-set.ts";
 import type { BatchFigures } from "./judged-batch.ts";
 import { isFiniteLoss } from "./judged-batch.ts";
-import type { Batch, Tail } from "./tail.ts";
+import type { Tail } from "./tail.ts";
 
 /** One epoch to be trained. */
 export interface EpochPlan {

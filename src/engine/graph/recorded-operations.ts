@@ -25,7 +25,14 @@ export interface OpenRecorder extends Recorder {
    * recorder and those that it or an earlier one made, and must not look at values.
    */
   within<T>(compute: () => T): T;
+  /** Runs something in the midst of such a computation that is no part of it: its operations are not recorded. */
+  apart<T>(compute: () => T): T;
 }
+
+/** Operations of TensorFlow whose results differ from run to run. */
+const draws = /Random|Multinomial|TruncatedNormal|Fractional/;
+/** Operations of a computation: TensorFlow takes minutes to prepare a graph of more. */
+const mostOperations = 10_000;
 
 /** Runs one computation and records it as `OpenRecorder.within` does. */
 export function recordOperations<T>(backend: NativeBackend, compute: (recorder: Recorder) => T): T {
@@ -48,6 +55,8 @@ export function operationRecorder(backend: NativeBackend): OpenRecorder {
   };
   const idOf = (tensor: tf.Tensor): number => backend.getInputTensorIds([tensor])[0] ?? -1;
   const executeOp: NativeBinding["executeOp"] = (op, attributes, inputs, outputs) => {
+    if (draws.test(op)) throw new Error(`graph: ${op} draws numbers`);
+    if (nodes.length >= mostOperations) throw new Error(`graph: more than ${mostOperations} operations`);
     const name = `operation${nodes.length}`;
     const attr = Object.fromEntries(attributes.map((each) => [each.name, attributeMessage(binding, each)]));
     nodes.push({ name, op, input: inputs.map(named), attr });
@@ -93,6 +102,15 @@ export function operationRecorder(backend: NativeBackend): OpenRecorder {
       tensorDataSync: { value: tensorDataSync },
     }) as NativeBinding,
   };
+  const plain: Changeable = { binding, write, getInputTensorIds };
+  const under = <T>(methods: Changeable, compute: () => T, after: Changeable): T => {
+    Object.assign(holder, methods);
+    try {
+      return compute();
+    } finally {
+      Object.assign(holder, after);
+    }
+  };
   return {
     nodes,
     constants,
@@ -104,14 +122,8 @@ export function operationRecorder(backend: NativeBackend): OpenRecorder {
     nameOf: (tensor) => named(idOf(tensor)),
     typeOf: (name) => types.get(name) ?? binding.TF_FLOAT,
     shapeOf: (name) => shapes.get(name) ?? [],
-    within: (compute) => {
-      Object.assign(holder, recording);
-      try {
-        return compute();
-      } finally {
-        Object.assign(holder, { binding, write, getInputTensorIds });
-      }
-    },
+    within: (compute) => under(recording, compute, plain),
+    apart: (compute) => under(plain, compute, recording),
   };
 }
 

@@ -21,31 +21,60 @@ export function graphBackend(): NativeBackend | undefined {
 export interface RecordedComputation {
   /** The results of the operations one by one, which the caller owns. */
   readonly results: readonly tf.Tensor[];
-  /** Loads the graph, which takes tensors of the inputs' shapes and gives the results in this order. */
+  /** Loads the graph, which takes tensors of the shapes of the inputs, then of those taken, and gives the results in this order. */
   load(): NativeGraph;
+}
+
+/** Requests of a computation while it is recorded. */
+export interface Recording {
+  /** Makes a tensor that the graph is given anew each time it runs, where one that the computation makes itself is the same in every run. */
+  take(make: () => tf.Tensor): tf.Tensor;
+  /**
+   * Keeps the memory of a graph to that of the calls: the operations from here on run in their order, and those before that read weights
+   * alone wait for their turn. A graph otherwise runs each as soon as it can: of a backward pass, some would run long before they are
+   * read, and others late, while what they read piles up.
+   */
+  keepOrder(): void;
 }
 
 /**
  * Runs a computation and records it.
- * @param inputs All that it reads but for what it makes itself: numbers or booleans.
- * @throws {Error} if it reads anything else, or looks at values.
+ * @param inputs All that it reads but for what it makes itself or takes: numbers or booleans.
+ * @throws {Error} if it reads anything else, looks at values, or draws numbers.
  */
 export function recordComputation(
   backend: NativeBackend,
   inputs: readonly tf.Tensor[],
-  compute: () => readonly tf.Tensor[],
+  compute: (recording: Recording) => readonly tf.Tensor[],
 ): RecordedComputation {
   const recorder = operationRecorder(backend);
   // Their values are with the binding from here on, where a computation that looks at them is noticed.
   backend.getInputTensorIds(inputs);
-  const fed = inputs.map((input, index): GraphNode => {
-    const name = `input${index}`;
+  const fed: GraphNode[] = [];
+  const give = (input: tf.Tensor): void => {
+    const name = `input${fed.length}`;
     recorder.give(input, name);
-    return placeholder(name, recorder.typeOf(name), { dim: input.shape.map((size) => ({ size })) });
-  });
-  const results = recorder.within(compute);
+    fed.push(placeholder(name, recorder.typeOf(name), { dim: input.shape.map((size) => ({ size })) }));
+  };
+  inputs.forEach(give);
+  let waiting = Number.POSITIVE_INFINITY;
+  const recording: Recording = {
+    take: (make) =>
+      recorder.apart(() => {
+        const input = make();
+        give(input);
+        return input;
+      }),
+    keepOrder: () => {
+      waiting = recorder.nodes.length;
+    },
+  };
+  const results = recorder.within(() => compute(recording));
   const names = results.map((result) => recorder.nameOf(result));
-  return { results, load: () => loaded(backend, recorder, fed, names) };
+  return {
+    results,
+    load: () => loaded(backend, { ...recorder, nodes: inTurn(recorder.nodes, waiting) }, fed, names),
+  };
 }
 
 function loaded(
@@ -76,6 +105,22 @@ function loaded(
       tf.dispose(values);
     },
   };
+}
+
+/**
+ * Returns the nodes with what they wait for. A node that reads nothing of the nodes before it, as what is computed of weights, waits for
+ * its turn, and from a position on each waits for the one before it. What waits is not fused.
+ */
+function inTurn(nodes: readonly GraphNode[], from: number): readonly GraphNode[] {
+  const before = new Set<string>();
+  return nodes.map((node, index) => {
+    const previous = nodes[index - 1];
+    if (!previous || from === Number.POSITIVE_INFINITY) return node;
+    before.add(previous.name);
+    const read = node.input.map((name) => name.replace(/:.*/, ""));
+    const waits = index < from ? read.some((name) => before.has(name)) : read.includes(previous.name);
+    return waits ? node : { ...node, input: [...node.input, `^${previous.name}`] };
+  });
 }
 
 function placeholder(name: string, type: number, shape: AttributeMessage["shape"] = { dim: [] }): GraphNode {

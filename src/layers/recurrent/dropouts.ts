@@ -40,7 +40,9 @@ export function dropouts(
     const factors = new Map<string, readonly tf.Tensor[]>();
     return (shape) => {
       const key = shape.join();
-      const drawn = factors.get(key) ?? seeds.map((seed) => tf.div(keptMask(shape, share, seed), 1 - share));
+      const drawn =
+        factors.get(key) ??
+        seeds.map((seed) => tf.div(keptMask(shape, share, { nextSeed: () => seed }), 1 - share));
       factors.set(key, drawn);
       return drawn;
     };

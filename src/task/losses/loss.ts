@@ -32,6 +32,8 @@ export interface Loss {
   readonly reduction: LossReduction;
   readonly values: LossFunction;
   readonly sloped?: SlopedFunction;
+  /** True for a function of one's own, which may compute from anything. */
+  readonly isOwn?: boolean;
 }
 
 const definitions: Readonly<Record<string, LossDefinition>> = {
@@ -113,6 +115,7 @@ function ownLoss(given: CustomLoss): Loss {
     kind: "any",
     settings: {},
     reduction: "sum_over_batch_size",
+    isOwn: true,
     values: (targets, output) => {
       const values: unknown = given(targets, activated(output), operations);
       const samples = output.values.shape[0];

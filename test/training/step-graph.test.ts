@@ -1,0 +1,263 @@
+import { afterEach, beforeAll, describe, expect, test } from "vitest";
+import type { Checkpoint, JsonObject, Weights } from "../../src/checkpoint.ts";
+import { ensureEngine } from "../../src/engine/backend.ts";
+import { tf } from "../../src/engine/tf.ts";
+import { cutModel } from "../../src/features/cut.ts";
+import { glorotUniform, randomGenerator } from "../../src/random.ts";
+import type { LossArgument } from "../../src/task/losses/loss-argument.ts";
+import { float32Tensor } from "../../src/tensor.ts";
+import { layerGraph } from "../../src/topology/build-graph.ts";
+import type { Batch } from "../../src/training/batch.ts";
+import type { OptimizerArgument } from "../../src/training/optimizer-config.ts";
+import { optimizerConfig } from "../../src/training/optimizer-config.ts";
+import type { TrainingState } from "../../src/training/state.ts";
+import { stepCounts } from "../../src/training/step-graph.ts";
+import type { Tail } from "../../src/training/tail.ts";
+import { createTail } from "../../src/training/tail.ts";
+import { objectiveWith } from "../task/objective.ts";
+import { smallPhase, trainSmall } from "./small-run.ts";
+
+const isNative = process.env["KERAS_FINETUNE_ENGINE"] === "native";
+const [inputs, rows] = [6, 8];
+
+beforeAll(async () => {
+  await ensureEngine();
+});
+
+afterEach(() => {
+  delete process.env["KERAS_FINETUNE_GRAPH"];
+});
+
+/** Returns a network: the layers given between two Dense layers. */
+function network(...between: readonly JsonObject[]): Checkpoint {
+  const generator = randomGenerator(5);
+  const dense = (name: string, units: number, activation: string) => ({
+    class_name: "Dense",
+    config: { name, units, activation, use_bias: true },
+  });
+  const weights = (from: number, to: number) => [
+    { name: "kernel", ...float32Tensor(glorotUniform([from, to], generator), [from, to]) },
+    { name: "bias", ...float32Tensor(new Float32Array(to), [to]) },
+  ];
+  const normalized = ["gamma", "beta", "moving_mean", "moving_variance"].map((name) => ({
+    name,
+    ...float32Tensor(new Float32Array(10).fill(name === "gamma" || name === "moving_variance" ? 1 : 0), [10]),
+  }));
+  return {
+    format: "keras",
+    kerasVersion: "3.15.1",
+    modelConfig: {
+      class_name: "Sequential",
+      config: {
+        name: "small",
+        layers: [
+          { class_name: "InputLayer", config: { name: "in", batch_shape: [null, inputs], dtype: "float32" } },
+          dense("first", 10, "relu"),
+          { class_name: "BatchNormalization", config: { name: "norm", momentum: 0.9, epsilon: 1e-3 } },
+          ...between,
+          dense("last", 3, "softmax"),
+        ],
+      },
+    },
+    weights: new Map([
+      ["first", weights(inputs, 10)],
+      ["norm", normalized],
+      ["last", weights(10, 3)],
+    ]),
+    notes: {},
+  };
+}
+
+interface Asked {
+  readonly loss?: LossArgument;
+  readonly optimizer?: OptimizerArgument;
+}
+
+function tailOf(
+  checkpoint: Checkpoint,
+  { loss = "categorical_crossentropy", optimizer = "Adam" }: Asked,
+): Tail {
+  const graph = layerGraph(checkpoint);
+  return createTail({
+    ...cutModel(graph, { frozen: new Set(), bnMode: "follow", newLayers: new Set() }),
+    weights: checkpoint.weights,
+    optimizer: optimizerConfig(optimizer, undefined, 0.01),
+    objective: objectiveWith(graph, loss, ["accuracy"]),
+    seed: 1,
+  });
+}
+
+/** Returns a batch with targets and weights of its own. */
+function batchOf(seed: number, count = rows): Batch {
+  const random = randomGenerator(seed);
+  const x = Float32Array.from({ length: count * inputs }, () => 2 * random.nextFloat() - 1);
+  const targets = new Float32Array(count * 3);
+  for (let row = 0; row < count; row++) targets[row * 3 + (random.nextInteger() % 3)] = 1;
+  const weights = Float32Array.from({ length: count }, () => 0.5 + random.nextFloat());
+  return {
+    features: [tf.tensor(x, [count, inputs])],
+    targets: [{ targets: float32Tensor(targets, [count, 3]), weights: float32Tensor(weights, [count]) }],
+  };
+}
+
+interface Steps {
+  readonly losses: readonly number[];
+  readonly weights: Weights;
+  readonly graphs: number;
+}
+
+/** Takes a step for each seed, as graphs or as calls. */
+async function stepsOf(
+  mode: "always" | "0",
+  checkpoint: Checkpoint,
+  seeds: readonly number[],
+  asked: Asked = {},
+): Promise<Steps> {
+  process.env["KERAS_FINETUNE_GRAPH"] = mode;
+  const before = tf.memory().numTensors;
+  const tail = tailOf(checkpoint, asked);
+  const losses: number[] = [];
+  for (const seed of seeds) {
+    const batch = batchOf(seed);
+    losses.push((await tail.trainOnBatch(batch)).loss);
+    tf.dispose([...batch.features]);
+  }
+  const { weights } = tail.state();
+  const { graphs } = tail;
+  tail.dispose();
+  expect(tf.memory().numTensors).toBe(before);
+  return { losses, weights, graphs };
+}
+
+function expectClose(graph: Steps, calls: Steps): void {
+  graph.losses.forEach((loss, index) => {
+    expect(Math.abs(loss - (calls.losses[index] ?? 0))).toBeLessThan(2e-6);
+  });
+  for (const [path, layer] of calls.weights) {
+    layer.forEach(({ data, name }, index) => {
+      const found = graph.weights.get(path)?.[index]?.data;
+      const gaps = Array.from(data as Float32Array, (value, at) => Math.abs(value - Number(found?.[at])));
+      expect(Math.max(...gaps), `${path}/${name}`).toBeLessThan(2e-5);
+    });
+  }
+}
+
+const random: Readonly<Record<string, JsonObject>> = {
+  Dropout: { rate: 0.4 },
+  AlphaDropout: { rate: 0.2 },
+  GaussianDropout: { rate: 0.3 },
+  GaussianNoise: { stddev: 0.5 },
+};
+
+test("the steps of a size follow from samples, batch size and epochs", () => {
+  expect([...stepCounts(20, 6, 4)]).toEqual([
+    [2, 4],
+    [6, 12],
+  ]);
+  expect(stepCounts(18, 6, 4).get(6)).toBe(12);
+  expect(stepCounts(4, 6, 5).get(4)).toBe(5);
+});
+
+describe.runIf(isNative)("a training step as one graph", () => {
+  test.each(Object.entries(random))(
+    "draws the numbers of %s anew in each step, those that calls draw",
+    async (className, config) => {
+      const checkpoint = network({ class_name: className, config: { name: "noise", ...config } });
+      const still: Asked = { optimizer: { class_name: "SGD", config: { learning_rate: 0 } } };
+      const seeds = [7, 7, 7];
+      const [graph, calls] = [
+        await stepsOf("always", checkpoint, seeds, still),
+        await stepsOf("0", checkpoint, seeds, still),
+      ];
+      expect([graph.graphs, calls.graphs]).toEqual([1, 0]);
+      expectClose(graph, calls);
+      expect(new Set(graph.losses).size).toBe(3);
+      const moving = [1, 2, 3, 4, 5];
+      expectClose(await stepsOf("always", checkpoint, moving), await stepsOf("0", checkpoint, moving));
+    },
+  );
+
+  test("takes the targets and weights of each batch, and moves weights and statistics as calls do", async () => {
+    const seeds = [1, 2, 3, 4, 5, 6];
+    for (const optimizer of [
+      "SGD",
+      { class_name: "Adam", config: { clipnorm: 0.1, use_ema: true, gradient_accumulation_steps: 2 } },
+    ]) {
+      const graph = await stepsOf("always", network(), seeds, { optimizer });
+      expect(graph.graphs).toBe(1);
+      expectClose(graph, await stepsOf("0", network(), seeds, { optimizer }));
+    }
+  });
+
+  test("stays calls where a layer draws in another way, where the loss is a function, and by default", async () => {
+    const reshaped = (name: string, target: readonly number[]): JsonObject => ({
+      class_name: "Reshape",
+      config: { name, target_shape: [...target] },
+    });
+    const flipped = network(
+      reshaped("as image", [5, 2, 1]),
+      { class_name: "RandomFlip", config: { name: "flip", mode: "horizontal" } },
+      reshaped("as row", [10]),
+    );
+    expect((await stepsOf("always", flipped, [1, 1])).graphs).toBe(0);
+    const loss: LossArgument = (targets, outputs, ops) => ops.mean(ops.square(ops.sub(outputs, targets)), -1);
+    expect((await stepsOf("always", network(), [1, 1], { loss })).graphs).toBe(0);
+    delete process.env["KERAS_FINETUNE_GRAPH"];
+    const tail = tailOf(network(), {});
+    const batch = batchOf(1);
+    await tail.trainOnBatch(batch);
+    expect(tail.graphs).toBe(0);
+    tf.dispose([...batch.features]);
+    tail.dispose();
+  });
+
+  test("is made anew for another shape, and computes each batch by its own objective", async () => {
+    process.env["KERAS_FINETUNE_GRAPH"] = "always";
+    const tail = tailOf(network(), {});
+    const objective = objectiveWith(layerGraph(network()), "mean_squared_error");
+    const [whole, part] = [batchOf(1), batchOf(2, 3)];
+    const losses: number[] = [];
+    for (const batch of [whole, part, { ...whole, objective }, whole, part, { ...whole, objective }])
+      losses.push((await tail.trainOnBatch(batch, 0)).loss);
+    expect(tail.graphs).toBe(3);
+    for (const index of [0, 1, 2]) expect(losses[index + 3]).toBeCloseTo(losses[index] ?? Number.NaN, 6);
+    expect(new Set(losses.slice(0, 3)).size).toBe(3);
+    tf.dispose([...whole.features, ...part.features]);
+    tail.dispose();
+  });
+
+  test("leaves the weights where the loss is not finite", async () => {
+    process.env["KERAS_FINETUNE_GRAPH"] = "always";
+    const tail = tailOf(network(), {});
+    const good = batchOf(1);
+    await tail.trainOnBatch(good, 0.01, "finite");
+    const { features, targets } = batchOf(2);
+    const [first] = features;
+    const bad = { features: [tf.mul(first as tf.Tensor, Number.NaN)], targets };
+    const kernel = () => Array.from(tail.state().weights.get("last")?.[0]?.data as Float32Array);
+    const before = kernel();
+    const { loss } = await tail.trainOnBatch(bad, 0.01, "finite");
+    expect(loss).toBeNaN();
+    expect(tail.graphs).toBe(1);
+    expect(kernel()).toEqual(before);
+    expect((await tail.firstNonFinite(bad))?.path).toBe("first");
+    tf.dispose([...good.features, ...features, ...bad.features]);
+    tail.dispose();
+  });
+
+  test("ends with the same bits where the run is stopped and goes on", async () => {
+    process.env["KERAS_FINETUNE_GRAPH"] = "always";
+    const phase = smallPhase({ epochs: 4 });
+    const states: TrainingState[] = [];
+    const keep = {
+      name: "keep",
+      epochEnd: (_: unknown, { state }: { state(): TrainingState }) => void states.push(state()),
+    };
+    const straight = await trainSmall([phase], [keep]);
+    expect(states).toHaveLength(4);
+    for (const from of states.slice(0, 3)) {
+      const resumed = await trainSmall([phase], [{ name: "keep" }], { from: structuredClone(from) });
+      expect(resumed.weights).toEqual(straight.weights);
+    }
+  });
+});
