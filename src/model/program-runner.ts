@@ -5,11 +5,12 @@
 
 import type { NativeGraph } from "../engine/graph/native-graph.ts";
 import type { RecordedComputation } from "../engine/graph/whole-graph.ts";
-import { graphBackend, recordComputation } from "../engine/graph/whole-graph.ts";
+import { recordComputation } from "../engine/graph/whole-graph.ts";
 import type { NativeBackend } from "../engine/native-engine.ts";
 import { tf } from "../engine/tf.ts";
 import { MachineError } from "../errors.ts";
-import { hasCustomKernels } from "../layers/custom-kernels.ts";
+import type { WeightNames } from "./graph-inputs.ts";
+import { backendForGraph, graphInputs, shapesKey, weightNames } from "./graph-inputs.ts";
 import type { Program } from "./program.ts";
 import type { ContextOf, ProgramResult } from "./run-program.ts";
 import { inferenceContext, runWithMasks } from "./run-program.ts";
@@ -44,8 +45,7 @@ interface BatchShape {
 
 interface MadeGraph {
   readonly graph: NativeGraph;
-  /** The layer and name of each weight, in the order in which the graph takes them behind the feeds. */
-  readonly weights: readonly (readonly [path: string, name: string])[];
+  readonly weights: WeightNames;
   /** Tells for each output whether it has a mask. */
   readonly masks: readonly boolean[];
 }
@@ -65,7 +65,7 @@ export function programRunner(
   const graphs = (): MadeGraph[] => [...shapes.values()].flatMap(({ made }) => made ?? []);
 
   const shapeOf = (feeds: readonly tf.Tensor[]): BatchShape | undefined => {
-    const key = feeds.map(({ dtype, shape }) => `${dtype} ${shape}`).join(";");
+    const key = shapesKey(feeds);
     const shape = shapes.get(key) ?? (shapes.size < mostShapes ? { batches: 0 } : undefined);
     if (shape) shapes.set(key, shape);
     return shape;
@@ -78,10 +78,8 @@ export function programRunner(
     uploaded: LayerWeights,
     compute: () => ProgramResult,
   ): ProgramResult => {
-    const weights = [...uploaded].flatMap(([path, layer]) =>
-      Object.keys(layer).map((name) => [path, name] as const),
-    );
-    const inputs = inputsOf(feeds, uploaded, weights);
+    const weights = weightNames(uploaded);
+    const inputs = graphInputs(feeds, uploaded, weights);
     let result: ProgramResult | undefined;
     let recorded: RecordedComputation;
     try {
@@ -107,12 +105,12 @@ export function programRunner(
     },
     run: (feeds, weights) => {
       const compute = (): ProgramResult => runWithMasks(program, feeds, weights, contextOf);
-      const backend = isRefused || hasCustomKernels() ? undefined : graphBackend();
-      if (!backend || feeds.some(({ dtype }) => dtype === "string")) return compute();
+      const backend = isRefused ? undefined : backendForGraph(feeds);
+      if (!backend) return compute();
       const shape = shapeOf(feeds);
       if (!shape) return compute();
       const { made } = shape;
-      if (made) return resultOf(made.graph.run(inputsOf(feeds, weights, made.weights)), made.masks);
+      if (made) return resultOf(made.graph.run(graphInputs(feeds, weights, made.weights)), made.masks);
       shape.batches++;
       return shape.batches === batchOfGraph && graphs().length < mostGraphs
         ? both(backend, shape, feeds, weights, compute)
@@ -123,20 +121,6 @@ export function programRunner(
       shapes.clear();
     },
   };
-}
-
-/** Returns what a graph is fed: the batch, then the weights. */
-function inputsOf(
-  feeds: readonly tf.Tensor[],
-  weights: LayerWeights,
-  names: MadeGraph["weights"],
-): tf.Tensor[] {
-  const fed = names.map(([path, name]) => {
-    const weight = weights.get(path)?.[name];
-    if (!weight) throw new Error(`program: no weight ${path}/${name}`);
-    return weight;
-  });
-  return [...feeds, ...fed];
 }
 
 function tensorsOf({ outputs, masks }: ProgramResult): tf.Tensor[] {

@@ -4,11 +4,12 @@
  */
 import type { NativeGraph } from "../engine/graph/native-graph.ts";
 import type { RecordedComputation } from "../engine/graph/whole-graph.ts";
-import { graphBackend, recordComputation } from "../engine/graph/whole-graph.ts";
+import { recordComputation } from "../engine/graph/whole-graph.ts";
 import type { NativeBackend } from "../engine/native-engine.ts";
 import { tf } from "../engine/tf.ts";
 import { MachineError } from "../errors.ts";
-import { hasCustomKernels } from "../layers/custom-kernels.ts";
+import type { WeightNames } from "../model/graph-inputs.ts";
+import { backendForGraph, graphInputs, shapesKey, weightNames } from "../model/graph-inputs.ts";
 import type { ContextOf } from "../model/run-program.ts";
 import type { TrainingProgram } from "../model/training-step.ts";
 import { forward } from "../model/training-step.ts";
@@ -75,13 +76,10 @@ export interface StepGraphs {
 
 interface MadeGraph {
   readonly graph: NativeGraph;
-  /** The layer and name of each weight, in the order in which the graph takes them. */
   readonly names: WeightNames;
   readonly draws: RecordedDraws;
   readonly form: ComputedStep;
 }
-
-type WeightNames = readonly (readonly [path: string, name: string])[];
 
 /** A step that has no graph yet. */
 interface NewStep extends Pick<MadeGraph, "names"> {
@@ -172,22 +170,23 @@ export function stepGraphs({
     },
     run: ({ objective = tailObjective, ...batch }, weights, contextOf) => {
       if (isRefused || !isWorthwhile(batch.features[0]?.shape[0] ?? 0, objective)) return null;
-      if (hasCustomKernels() || objective.outputs.some(({ loss }) => loss?.isOwn)) return null;
-      const backend = graphBackend();
-      if (!backend || batch.features.some(({ dtype }) => dtype === "string")) return null;
+      if (objective.outputs.some(({ loss }) => loss?.isOwn)) return null;
+      const backend = backendForGraph(batch.features);
+      if (!backend) return null;
       const ofObjective = objectives.get(objective) ?? objectives.size;
       objectives.set(objective, ofObjective);
+      const ofTargets = batch.targets.map((own) =>
+        own ? shapesKey(own.weights ? [own.targets, own.weights] : [own.targets]) : "none",
+      );
+      const key = [ofObjective, shapesKey(batch.features), ...ofTargets].join("|");
+      const known = made.get(key);
+      if (known === null || (!known && made.size >= mostGraphs)) return null;
       const uploads = uploadedTargets(objective, batch.targets);
       try {
         const fed = [...batch.features, ...uploads.flatMap((own) => (own ? tensorsOf(own) : []))];
-        const form = uploads.map((own) => (own ? (own.weights ? "weighted" : "targets") : "none"));
-        const key = [ofObjective, ...form, ...fed.map(({ dtype, shape }) => `${dtype} ${shape}`)].join(";");
-        const known = made.get(key);
-        if (known === null) return null;
-        const names = known?.names ?? namesIn(weights);
-        const inputs = [...fed, ...names.map(([path, name]) => weightIn(weights, path, name))];
+        const names = known?.names ?? weightNames(weights);
+        const inputs = graphInputs(fed, weights, names);
         if (!known) {
-          if (made.size >= mostGraphs) return null;
           return both(backend, {
             ...{ key, names, inputs, contextOf },
             compute: (context, beginBackward) =>
@@ -213,16 +212,6 @@ export function stepGraphs({
 
 function tensorsOf({ targets, weights }: UploadedTargets): readonly tf.Tensor[] {
   return weights ? [targets, weights] : [targets];
-}
-
-function namesIn(weights: LayerWeights): WeightNames {
-  return [...weights].flatMap(([path, layer]) => Object.keys(layer).map((name) => [path, name] as const));
-}
-
-function weightIn(weights: LayerWeights, path: string, name: string): tf.Tensor {
-  const weight = weights.get(path)?.[name];
-  if (!weight) throw new Error(`step: no weight ${path}/${name}`);
-  return weight;
 }
 
 /**
