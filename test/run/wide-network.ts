@@ -1,7 +1,8 @@
 /** A network of few weights whose steps hold much: a convolution over large images. */
-import type { Checkpoint, Json } from "../../src/checkpoint.ts";
+import type { Checkpoint } from "../../src/checkpoint.ts";
 import { glorotUniform, randomGenerator } from "../../src/random.ts";
 import { float32Tensor } from "../../src/tensor.ts";
+import { layer, sequential } from "../sequential.ts";
 
 export interface WideNetwork {
   /** Height and width of its images. */
@@ -19,25 +20,17 @@ export function wideNetwork({ side, channels, filters, classes }: WideNetwork): 
   });
   const zeros = (name: string, count: number) => tensor(name, [count], new Float32Array(count));
   const ones = (name: string, count: number) => tensor(name, [count], new Float32Array(count).fill(1));
-  const layer = (class_name: string, config: Record<string, Json>) => ({ class_name, config });
-  return {
-    format: "keras",
-    kerasVersion: "3.15.1",
-    modelConfig: {
-      class_name: "Sequential",
-      config: {
-        name: "wide",
-        layers: [
-          layer("InputLayer", { name: "in", batch_shape: [null, side, side, channels], dtype: "float32" }),
-          layer("Rescaling", { name: "scale", scale: 1 / 255, offset: 0 }),
-          layer("Conv2D", { name: "conv", filters, kernel_size: [1, 1], activation: "relu", use_bias: true }),
-          layer("BatchNormalization", { name: "norm", axis: -1, momentum: 0.99, epsilon: 1e-3 }),
-          layer("GlobalAveragePooling2D", { name: "pool" }),
-          layer("Dense", { name: "out", units: classes, activation: "softmax", use_bias: true }),
-        ],
-      },
-    },
-    weights: new Map([
+  return sequential(
+    "wide",
+    [side, side, channels],
+    [
+      layer("Rescaling", { name: "scale", scale: 1 / 255, offset: 0 }),
+      layer("Conv2D", { name: "conv", filters, kernel_size: [1, 1], activation: "relu", use_bias: true }),
+      layer("BatchNormalization", { name: "norm", axis: -1, momentum: 0.99, epsilon: 1e-3 }),
+      layer("GlobalAveragePooling2D", { name: "pool" }),
+      layer("Dense", { name: "out", units: classes, activation: "softmax", use_bias: true }),
+    ],
+    new Map([
       ["conv", [tensor("kernel", [1, 1, channels, filters]), zeros("bias", filters)]],
       [
         "norm",
@@ -50,6 +43,5 @@ export function wideNetwork({ side, channels, filters, classes }: WideNetwork): 
       ],
       ["out", [tensor("kernel", [filters, classes]), zeros("bias", classes)]],
     ]),
-    notes: {},
-  };
+  );
 }

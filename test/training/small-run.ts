@@ -13,42 +13,35 @@ import { optimizerConfig } from "../../src/training/optimizer-config.ts";
 import { createTail } from "../../src/training/tail.ts";
 import type { Trained, TrainingPhase, TrainOptions } from "../../src/training/train.ts";
 import { train } from "../../src/training/train.ts";
+import { layer, sequential } from "../sequential.ts";
 import { objectiveWith } from "../task/objective.ts";
 
 const [inputs, hidden, classes] = [5, 7, 3];
-const dense = (name: string, units: number, activation: string) => ({
-  class_name: "Dense",
-  config: { name, units, activation, use_bias: true },
-});
+
+/** Returns a Dense layer with a bias. */
+export const dense = (name: string, units: number, activation: string) =>
+  layer("Dense", { name, units, activation, use_bias: true });
 
 /** Returns the network: two Dense layers with Dropout between them. */
 export function smallCheckpoint(): Checkpoint {
   const generator = randomGenerator(3);
-  const layer = (rows: number, columns: number) => [
+  const weights = (rows: number, columns: number) => [
     { name: "kernel", ...float32Tensor(glorotUniform([rows, columns], generator), [rows, columns]) },
     { name: "bias", ...float32Tensor(new Float32Array(columns), [columns]) },
   ];
-  return {
-    format: "keras",
-    kerasVersion: "3.15.1",
-    modelConfig: {
-      class_name: "Sequential",
-      config: {
-        name: "small",
-        layers: [
-          { class_name: "InputLayer", config: { name: "in", batch_shape: [null, inputs], dtype: "float32" } },
-          dense("hidden", hidden, "relu"),
-          { class_name: "Dropout", config: { name: "drop", rate: 0.3 } },
-          dense("out", classes, "softmax"),
-        ],
-      },
-    },
-    weights: new Map([
-      ["hidden", layer(inputs, hidden)],
-      ["out", layer(hidden, classes)],
+  return sequential(
+    "small",
+    [inputs],
+    [
+      dense("hidden", hidden, "relu"),
+      layer("Dropout", { name: "drop", rate: 0.3 }),
+      dense("out", classes, "softmax"),
+    ],
+    new Map([
+      ["hidden", weights(inputs, hidden)],
+      ["out", weights(hidden, classes)],
     ]),
-    notes: {},
-  };
+  );
 }
 
 /** Returns samples whose class is that of the largest of their first three values. */

@@ -14,8 +14,9 @@ import type { TrainingState } from "../../src/training/state.ts";
 import { stepCounts } from "../../src/training/step-graph.ts";
 import type { Tail } from "../../src/training/tail.ts";
 import { createTail } from "../../src/training/tail.ts";
+import { layer, sequential } from "../sequential.ts";
 import { objectiveWith } from "../task/objective.ts";
-import { smallPhase, trainSmall } from "./small-run.ts";
+import { dense, smallPhase, trainSmall } from "./small-run.ts";
 
 const isNative = process.env["KERAS_FINETUNE_ENGINE"] === "native";
 const [inputs, rows] = [6, 8];
@@ -31,10 +32,6 @@ afterEach(() => {
 /** Returns a network: the layers given between two Dense layers. */
 function network(...between: readonly JsonObject[]): Checkpoint {
   const generator = randomGenerator(5);
-  const dense = (name: string, units: number, activation: string) => ({
-    class_name: "Dense",
-    config: { name, units, activation, use_bias: true },
-  });
   const weights = (from: number, to: number) => [
     { name: "kernel", ...float32Tensor(glorotUniform([from, to], generator), [from, to]) },
     { name: "bias", ...float32Tensor(new Float32Array(to), [to]) },
@@ -43,29 +40,21 @@ function network(...between: readonly JsonObject[]): Checkpoint {
     name,
     ...float32Tensor(new Float32Array(10).fill(name === "gamma" || name === "moving_variance" ? 1 : 0), [10]),
   }));
-  return {
-    format: "keras",
-    kerasVersion: "3.15.1",
-    modelConfig: {
-      class_name: "Sequential",
-      config: {
-        name: "small",
-        layers: [
-          { class_name: "InputLayer", config: { name: "in", batch_shape: [null, inputs], dtype: "float32" } },
-          dense("first", 10, "relu"),
-          { class_name: "BatchNormalization", config: { name: "norm", momentum: 0.9, epsilon: 1e-3 } },
-          ...between,
-          dense("last", 3, "softmax"),
-        ],
-      },
-    },
-    weights: new Map([
+  return sequential(
+    "small",
+    [inputs],
+    [
+      dense("first", 10, "relu"),
+      layer("BatchNormalization", { name: "norm", momentum: 0.9, epsilon: 1e-3 }),
+      ...between,
+      dense("last", 3, "softmax"),
+    ],
+    new Map([
       ["first", weights(inputs, 10)],
       ["norm", normalized],
       ["last", weights(10, 3)],
     ]),
-    notes: {},
-  };
+  );
 }
 
 interface Asked {
