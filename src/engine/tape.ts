@@ -3,10 +3,11 @@
  * gradient, until the whole backward pass is done. Here each tensor is released at its last use, and a recording may be
  * as small as one layer.
  */
-import { isDifferentiable, positionsRead, shapeOnly } from "./gradients/rule.ts";
-import { gradientRule } from "./gradients/rules.ts";
+import type { TapeNode } from "./tape-node.ts";
+import { connecting, releaseSaved } from "./tape-node.ts";
+import type { Walk } from "./tape-walk.ts";
+import { backward, walked, walkedLater } from "./tape-walk.ts";
 import { tf } from "./tf.ts";
-import { repeatable } from "./webgpu/repeatable.ts";
 
 /** A function's result with what its gradients need. */
 export interface Recording<T> {
@@ -30,15 +31,6 @@ export interface Recording<T> {
   ): Promise<(tf.Tensor | null)[]>;
   /** Releases what is kept for gradients, but not `result`. */
   dispose(): void;
-}
-
-/** One recorded operation. The tensors in `saved` are handles owned by the tape, in the array that `gradient` reads. */
-interface TapeNode {
-  readonly kernelName: string;
-  readonly inputs: Readonly<Record<string, tf.Tensor>>;
-  readonly outputs: readonly tf.Tensor[];
-  readonly saved: tf.Tensor[];
-  readonly gradient?: (outputGradients: (tf.Tensor | null)[]) => Readonly<Record<string, () => tf.Tensor>>;
 }
 
 /** The part of the engine that tfjs's own `grads` uses. */
@@ -156,177 +148,4 @@ function recordingOf<T>(result: T, recorded: TapeNode[]): Recording<T> {
       tape = [];
     },
   };
-}
-
-/**
- * Returns the nodes on a path from `sources` (any tensor if undefined) to `targets`. Releases what their gradients do
- * not read.
- */
-function connecting(
-  tape: readonly TapeNode[],
-  sources: readonly tf.Tensor[] | undefined,
-  targets: readonly tf.Tensor[],
-): TapeNode[] {
-  const reached = sources && dependents(tape, sources);
-  const wanted = new Set(targets.map((target) => target.id));
-  const kept: TapeNode[] = [];
-  for (const node of [...tape].reverse()) {
-    const inputs = differentiableInputs(node).filter(([, input]) => !reached || reached.has(input.id));
-    if (inputs.length > 0 && node.outputs.some((output) => wanted.has(output.id))) {
-      for (const [, input] of inputs) wanted.add(input.id);
-      releaseUnread(
-        node,
-        inputs.map(([name]) => name),
-      );
-      kept.push({ ...node, inputs: Object.fromEntries(inputs) });
-    } else {
-      releaseSaved([node]);
-    }
-  }
-  return kept.reverse();
-}
-
-/** Returns the ids of `sources` and of everything that is computed from them by operations with a gradient. */
-function dependents(tape: readonly TapeNode[], sources: readonly tf.Tensor[]): Set<number> {
-  const reached = new Set(sources.map((source) => source.id));
-  for (const node of tape) {
-    if (differentiableInputs(node).some(([, input]) => reached.has(input.id))) {
-      for (const output of node.outputs) reached.add(output.id);
-    }
-  }
-  return reached;
-}
-
-/** Returns the inputs, by name, into which a gradient flows. */
-function differentiableInputs(node: TapeNode): [string, tf.Tensor][] {
-  const rule = gradientRule(node.kernelName);
-  const inputs = Object.entries(node.inputs);
-  return rule ? inputs.filter(([name]) => isDifferentiable(rule, name)) : inputs;
-}
-
-/** Keeps only the shapes of those tensors saved by `node` that the gradients of `inputs` do not read further. */
-function releaseUnread(node: TapeNode, inputs: readonly string[]): void {
-  const rule = gradientRule(node.kernelName);
-  if (!rule) return;
-  const read = positionsRead(rule, inputs);
-  node.saved.forEach((tensor, position) => {
-    if (read.has(position)) return;
-    node.saved[position] = shapeOnly(tensor);
-    tensor.dispose();
-  });
-}
-
-function releaseSaved(nodes: readonly TapeNode[]): void {
-  for (const node of nodes) for (const tensor of node.saved) tensor.dispose();
-}
-
-/** The gradients of a node's inputs, each a new tensor. */
-type InputGradients = (readonly [tf.Tensor, tf.Tensor])[];
-
-/**
- * Walks the tape backward. Yields the computation of each node's gradients, which is free of effects, and takes its result: the
- * caller decides how it runs.
- */
-function* backward(
-  tape: TapeNode[],
-  outputs: readonly tf.Tensor[],
-  outputGradients: readonly (tf.Tensor | undefined)[],
-  sources: readonly tf.Tensor[],
-): Generator<() => InputGradients, (tf.Tensor | null)[], InputGradients> {
-  const gathered = new Map<number, tf.Tensor>();
-  const sourceIds = new Set(sources.map((source) => source.id));
-  outputs.forEach((output, index) => {
-    const gradient = outputGradients[index];
-    if (gradient) gather(gathered, output.id, gradient.clone());
-  });
-  try {
-    for (let node = tape.pop(); node; node = tape.pop()) {
-      const current = node;
-      let results: InputGradients;
-      try {
-        results = yield () => nodeGradients(current, gathered);
-      } finally {
-        releaseSaved([current]);
-      }
-      for (const output of node.outputs) {
-        if (sourceIds.has(output.id)) continue;
-        gathered.get(output.id)?.dispose();
-        gathered.delete(output.id);
-      }
-      for (const [input, gradient] of results) gather(gathered, input.id, gradient);
-    }
-  } catch (error) {
-    releaseSaved(tape);
-    for (const gradient of gathered.values()) gradient.dispose();
-    throw error;
-  }
-  const results = sources.map((source) => gathered.get(source.id)?.clone() ?? null);
-  for (const gradient of gathered.values()) gradient.dispose();
-  return results;
-}
-
-type Walk = ReturnType<typeof backward>;
-
-function walked(walk: Walk): (tf.Tensor | null)[] {
-  let step = walk.next();
-  while (!step.done) step = settled(walk, step.value);
-  return step.value;
-}
-
-/** Takes each step as a computation that may wait for values and run again. */
-async function walkedLater(walk: Walk): Promise<(tf.Tensor | null)[]> {
-  let step = walk.next();
-  while (!step.done) {
-    try {
-      step = walk.next(await repeatable(step.value));
-    } catch (error) {
-      step = walk.throw(error);
-    }
-  }
-  return step.value;
-}
-
-function settled(walk: Walk, compute: () => InputGradients): ReturnType<Walk["next"]> {
-  let results: InputGradients;
-  try {
-    results = compute();
-  } catch (error) {
-    return walk.throw(error);
-  }
-  return walk.next(results);
-}
-
-/** Returns each input of `node` with its gradient, a new tensor. */
-function nodeGradients(node: TapeNode, gathered: ReadonlyMap<number, tf.Tensor>): InputGradients {
-  const { gradient, kernelName } = node;
-  if (!gradient) throw new Error(`tape: ${kernelName} has no gradient`);
-  const incoming = node.outputs.map((output) => gathered.get(output.id) ?? null);
-  return tf.tidy(() => {
-    const computed = gradient(incoming);
-    const seen = new Set<tf.Tensor | null>([...incoming, ...node.saved]);
-    return Object.entries(node.inputs).map(([name, input]) => {
-      const result = computed[name]?.();
-      if (!result) throw new Error(`tape: ${kernelName} has no gradient for its input ${name}`);
-      if (!tf.util.arraysEqual(result.shape, input.shape) || result.dtype !== "float32") {
-        throw new Error(
-          `tape: ${kernelName}: expected a float32 gradient of [${input.shape}], got ${result.dtype} [${result.shape}]`,
-        );
-      }
-      const fresh = seen.has(result) ? result.clone() : result;
-      seen.add(fresh);
-      return [input, fresh] as const;
-    });
-  });
-}
-
-/** Adds `gradient` to the gradient of a tensor and takes ownership of it. */
-function gather(gathered: Map<number, tf.Tensor>, id: number, gradient: tf.Tensor): void {
-  const earlier = gathered.get(id);
-  if (!earlier) {
-    gathered.set(id, gradient);
-    return;
-  }
-  gathered.set(id, tf.add(earlier, gradient));
-  earlier.dispose();
-  gradient.dispose();
 }

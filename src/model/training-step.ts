@@ -3,45 +3,21 @@
  * gradient is released as soon as that gradient is known. A call that no trainable weight and no trained ancestor
  * reaches runs without a tape.
  */
-import type { Recording } from "../engine/tape.ts";
 import { record } from "../engine/tape.ts";
-import { tf } from "../engine/tf.ts";
-import { readsLater } from "../engine/webgpu/repeatable.ts";
+import type { tf } from "../engine/tf.ts";
 import { callNode, tensorOf } from "../layers/call-node.ts";
 import { convolveNormalized } from "../layers/convolution.ts";
 import type { KernelResult } from "../layers/kernel.ts";
 import { kernelOf } from "../layers/registry.ts";
 import type { GraphNode, TensorRef } from "../topology/layer-graph.ts";
 import { layerIn, layersByPath, refKey } from "../topology/layer-graph.ts";
-import { normalizedConvolutions } from "../topology/rewrites/normalized-convolutions.ts";
-import type { Addends } from "./lookup-addends.ts";
-import { addendsOf, disposeAddends, joined, lookupTables } from "./lookup-addends.ts";
-import type { Program } from "./program.ts";
+import type { OnGradient, RecordedCall, Source } from "./backward-pass.ts";
+import { backward, disposeCall } from "./backward-pass.ts";
 import { readsOf } from "./program.ts";
 import type { ContextOf } from "./run-program.ts";
 import { feedValues, release } from "./run-program.ts";
+import type { TrainingProgram } from "./training-program.ts";
 import type { LayerWeights } from "./uploads.ts";
-
-/** A program with what is trained in it, computed once for all steps. */
-export interface TrainingProgram {
-  readonly program: Program;
-  /** Names of the weights that receive gradients, by layer path. */
-  readonly trainable: ReadonlyMap<string, readonly string[]>;
-  /** Keys of the tensors that depend on a trainable weight. */
-  readonly differentiable: ReadonlySet<string>;
-  /** The number of calls that contribute to the gradient of a layer's weights. */
-  readonly calls: ReadonlyMap<string, number>;
-  /** The normalization that is computed together with a convolution, by the convolution's node index. */
-  readonly normalizations: ReadonlyMap<number, GraphNode>;
-  /** Paths of the layers whose gradient is passed on with its addends. */
-  readonly lookups: ReadonlySet<string>;
-}
-
-/**
- * Receives the gradient of one weight, with its addends if the weight is a lookup table of Keras 3. Both are released
- * when it returns.
- */
-export type OnGradient = (path: string, name: string, gradient: tf.Tensor, addends?: Addends) => void;
 
 export interface ForwardPass {
   /** The outputs in the program's order. `backward` or `dispose` releases them. */
@@ -58,52 +34,6 @@ export interface ForwardPass {
   /** Does the same before it returns. @throws {Error} on an engine that hands out values in a later turn. */
   backwardNow(outputGradients: readonly tf.Tensor[], onGradient: OnGradient): void;
   dispose(): void;
-}
-
-interface RecordedCall {
-  /** The layers whose weights the call reads. */
-  readonly paths: readonly string[];
-  readonly recording: Recording<KernelResult>;
-  readonly outputKeys: readonly string[];
-  readonly outputs: readonly tf.Tensor[];
-  readonly sources: readonly Source[];
-  /** The rows of its table that the call read. */
-  readonly indices?: tf.Tensor;
-}
-
-type Source =
-  | { readonly kind: "input"; readonly key: string; readonly tensor: tf.Tensor }
-  | { readonly kind: "weight"; readonly path: string; readonly name: string; readonly tensor: tf.Tensor };
-
-/**
- * Prepares a program for training.
- * @param onStoredStatistics Returns true for the path of a normalization that uses its stored statistics in training.
- */
-export function trainingProgram(
-  program: Program,
-  trainable: ReadonlyMap<string, readonly string[]>,
-  onStoredStatistics: (path: string) => boolean,
-): TrainingProgram {
-  const differentiable = new Set<string>();
-  const calls = new Map<string, number>();
-  for (const node of program.nodes) {
-    const trains = (trainable.get(node.layer)?.length ?? 0) > 0;
-    if (trains) calls.set(node.layer, (calls.get(node.layer) ?? 0) + 1);
-    if (trains || readsOf(node).some((ref) => differentiable.has(refKey(ref)))) {
-      node.outputs.forEach((_, output) => {
-        differentiable.add(refKey({ node: node.index, output }));
-      });
-    }
-  }
-  const normalizations = normalizedConvolutions(program, onStoredStatistics);
-  return {
-    program,
-    trainable,
-    differentiable,
-    calls,
-    normalizations,
-    lookups: lookupTables(program, trainable),
-  };
 }
 
 /** Runs the program in training mode. The caller owns feeds and weights. */
@@ -227,103 +157,4 @@ function keepState(
   const earlier = state.get(node.layer);
   for (const value of Object.values(earlier ?? {})) value.dispose();
   state.set(node.layer, values);
-}
-
-function disposeCall({ recording, indices }: RecordedCall): void {
-  recording.dispose();
-  indices?.dispose();
-}
-
-/** Walks the calls backward. Yields gradients that are waited for, and takes them. */
-function* backward(
-  training: TrainingProgram,
-  recorded: RecordedCall[],
-  outputGradients: readonly tf.Tensor[],
-  onGradient: OnGradient,
-): Generator<Promise<SourceGradients>, void, SourceGradients> {
-  const gradients = new Map<string, tf.Tensor>();
-  const weightGradients = new Map<string, Map<string, tf.Tensor>>();
-  const addends = new Map<string, Addends[]>();
-  const remaining = new Map(training.calls);
-  training.program.outputs.forEach((ref, index) => {
-    addGradient(gradients, refKey(ref), outputGradients[index]!.clone());
-  });
-  for (let call = recorded.pop(); call; call = recorded.pop()) {
-    const { paths, recording, outputKeys, outputs, sources, indices } = call;
-    const incoming = outputKeys.map((key) => gradients.get(key));
-    const wanted = sources.map((source) => source.tensor);
-    const found = incoming.some(Boolean)
-      ? gradientsOf(recording, outputs, incoming, wanted)
-      : sources.map(() => null);
-    const results = found instanceof Promise ? yield found : found;
-    if (indices && incoming[0]) {
-      const [path] = paths as [string];
-      addends.set(path, [...(addends.get(path) ?? []), addendsOf(indices, incoming[0])]);
-    }
-    disposeCall(call);
-    for (const key of outputKeys) {
-      gradients.get(key)?.dispose();
-      gradients.delete(key);
-    }
-    sources.forEach((source, index) => {
-      const gradient = results[index];
-      if (!gradient) return;
-      if (source.kind === "input") addGradient(gradients, source.key, gradient);
-      else addGradient(layerGradients(weightGradients, source.path), source.name, gradient);
-    });
-    for (const path of paths.filter((each) => remaining.has(each))) {
-      const left = remaining.get(path)! - 1;
-      remaining.set(path, left);
-      if (left === 0) deliver(path, weightGradients, addends.get(path), onGradient);
-    }
-  }
-  for (const gradient of gradients.values()) gradient.dispose();
-}
-
-/** The gradient of each source of a call, null where the call's outputs do not depend on it. */
-type SourceGradients = (tf.Tensor | null)[];
-
-/** Returns a recording's gradients, on a GPU once the values are there that they are computed from. */
-function gradientsOf(
-  recording: Recording<KernelResult>,
-  outputs: readonly tf.Tensor[],
-  incoming: readonly (tf.Tensor | undefined)[],
-  sources: readonly tf.Tensor[],
-): SourceGradients | Promise<SourceGradients> {
-  return readsLater()
-    ? recording.laterGradients(outputs, incoming, sources)
-    : recording.gradients(outputs, incoming, sources);
-}
-
-function layerGradients(all: Map<string, Map<string, tf.Tensor>>, path: string): Map<string, tf.Tensor> {
-  const own = all.get(path) ?? new Map<string, tf.Tensor>();
-  all.set(path, own);
-  return own;
-}
-
-function deliver(
-  path: string,
-  weightGradients: Map<string, Map<string, tf.Tensor>>,
-  addends: readonly Addends[] | undefined,
-  onGradient: OnGradient,
-): void {
-  const whole = addends && joined(addends);
-  for (const [name, gradient] of weightGradients.get(path) ?? []) {
-    onGradient(path, name, gradient, whole);
-    gradient.dispose();
-  }
-  if (whole) disposeAddends(whole);
-  weightGradients.delete(path);
-}
-
-/** Adds `gradient` to the gradient of a tensor and takes ownership of it. */
-function addGradient(gradients: Map<string, tf.Tensor>, key: string, gradient: tf.Tensor): void {
-  const earlier = gradients.get(key);
-  if (!earlier) {
-    gradients.set(key, gradient);
-    return;
-  }
-  gradients.set(key, tf.add(earlier, gradient));
-  earlier.dispose();
-  gradient.dispose();
 }

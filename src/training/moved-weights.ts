@@ -5,11 +5,8 @@ import { tf } from "../engine/tf.ts";
 import { lazyTensor, withValues } from "../lazy-tensor.ts";
 import type { LayerWeights } from "../model/uploads.ts";
 import type { Snapshot } from "./snapshot.ts";
-
-/** Returns a scalar that is 1 if all values are finite. */
-export function allFinite(values: tf.Tensor): tf.Tensor {
-  return tf.tidy(() => tf.all(tf.isFinite(values)));
-}
+import type { TensorPlace } from "./tensor-mark.ts";
+import { placeIn } from "./tensor-mark.ts";
 
 /** Returns the weights that training moves, which stay the tail's, in the order of their names. */
 export function movedTensors(
@@ -17,6 +14,24 @@ export function movedTensors(
   names: ReadonlyMap<string, ReadonlySet<string>>,
 ): tf.Tensor[] {
   return [...names].flatMap(([path, own]) => [...own].map((name) => weights.get(path)![name]!));
+}
+
+/** Returns the places of the weights that training moves. */
+export function movedPlaces(
+  weights: LayerWeights,
+  names: ReadonlyMap<string, ReadonlySet<string>>,
+): TensorPlace[] {
+  return [...names].flatMap(([path, own]) => [...own].map((name) => placeIn(weights.get(path)!, name)));
+}
+
+/** Returns the weights with their moving averages in place of those that have one. No tensor is copied. */
+export function averagedWeights(
+  weights: LayerWeights,
+  average: (path: string, name: string) => tf.Tensor | undefined,
+): LayerWeights {
+  const averaged = (path: string, own: Record<string, tf.Tensor>): Record<string, tf.Tensor> =>
+    Object.fromEntries(Object.entries(own).map(([name, value]) => [name, average(path, name) ?? value]));
+  return new Map([...weights].map(([path, own]) => [path, averaged(path, own)]));
 }
 
 /** Returns the named weights without copying any: each is read off the engine when its values are asked for, as it is then. */

@@ -11,7 +11,7 @@ import { MachineError } from "../errors.ts";
 import type { WeightNames } from "../model/graph-inputs.ts";
 import { backendForGraph, graphInputs, shapesKey, weightNames } from "../model/graph-inputs.ts";
 import type { ContextOf } from "../model/run-program.ts";
-import type { TrainingProgram } from "../model/training-step.ts";
+import type { TrainingProgram } from "../model/training-program.ts";
 import { forward } from "../model/training-step.ts";
 import type { LayerWeights } from "../model/uploads.ts";
 import type { GivenOutput, JudgedOutput, UploadedTargets } from "../task/judgement.ts";

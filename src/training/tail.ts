@@ -1,41 +1,49 @@
 import type { Weights } from "../checkpoint.ts";
-import { fetchValues, takeScalars } from "../engine/scalars.ts";
+import { fetchValues } from "../engine/scalars.ts";
 import { tf } from "../engine/tf.ts";
 import { repeatable } from "../engine/webgpu/repeatable.ts";
 import type { Partition } from "../freeze/partition.ts";
 import { withValues } from "../lazy-tensor.ts";
+import type { OnGradient } from "../model/backward-pass.ts";
 import type { Program } from "../model/program.ts";
 import { programBetween } from "../model/program.ts";
 import { programRunner } from "../model/program-runner.ts";
 import type { ContextOf } from "../model/run-program.ts";
-import { runProgram } from "../model/run-program.ts";
-import type { OnGradient } from "../model/training-step.ts";
-import { forward, trainingProgram } from "../model/training-step.ts";
+import { trainingProgram } from "../model/training-program.ts";
+import { forward } from "../model/training-step.ts";
 import type { LayerWeights } from "../model/uploads.ts";
 import { disposeWeights, uploadWeights } from "../model/uploads.ts";
 import type { GivenOutput } from "../task/judgement.ts";
 import { judge, takeScores } from "../task/judgement.ts";
 import type { Objective } from "../task/objective.ts";
 import type { GraphLayer, LayerGraph } from "../topology/layer-graph.ts";
-import { layerAt, lossInputs } from "../topology/layer-graph.ts";
+import { lossInputs } from "../topology/layer-graph.ts";
 import { withLogitsOutputs } from "../topology/rewrites/logits-output.ts";
-import { activityGradients, activityPenalties } from "./activity-penalties.ts";
 import type { Batch } from "./batch.ts";
 import type { ComputedStep } from "./computed-step.ts";
 import { stepTensors } from "./computed-step.ts";
 import type { BatchFigures } from "./judged-batch.ts";
 import { isFiniteLoss, judgedBatch } from "./judged-batch.ts";
-import { allFinite, heldWeights, keepWeights, movedTensors, snapshotOf } from "./moved-weights.ts";
+import { lossPenalties } from "./loss-penalties.ts";
+import {
+  averagedWeights,
+  heldWeights,
+  keepWeights,
+  movedPlaces,
+  movedTensors,
+  snapshotOf,
+} from "./moved-weights.ts";
+import { firstNonFiniteLayer, firstNonFiniteWeight } from "./non-finite.ts";
 import { createOptimizer } from "./optimizer.ts";
 import type { OptimizerConfig } from "./optimizer-config.ts";
 import { callNumbers, randomStream } from "./random-stream.ts";
-import { storedPenaltyTotal, sumOf, weightPenaltiesNow, withPenaltyGradient } from "./regularizers.ts";
+import { withPenaltyGradient } from "./regularizers.ts";
 import type { Snapshot } from "./snapshot.ts";
 import type { OptimizerState } from "./state.ts";
 import { stepGraphs } from "./step-graph.ts";
 import type { TensorPlace } from "./tensor-mark.ts";
-import { markTensors, placeIn } from "./tensor-mark.ts";
-import { constraintsOf, weightPenalties, weightRules } from "./weight-rules.ts";
+import { markTensors } from "./tensor-mark.ts";
+import { constraintsOf, weightRules } from "./weight-rules.ts";
 
 /** Everything but the data that the next step depends on, as a value. */
 export interface TailState {
@@ -129,14 +137,7 @@ export function createTail(options: TailOptions): Tail {
     constraints: constraintsOf(rules),
     ...(options.rateFactors && { rateFactors: options.rateFactors }),
   });
-  const frozenPenalties = weightPenalties(graph, partition.trainableWeights).filter(({ trains }) => !trains);
-  let standing: Promise<number> | undefined;
-  /** Returns the penalties that weights add which do not train. */
-  const standingPenalty = (): Promise<number> => {
-    standing ??= storedPenaltyTotal(frozenPenalties, options.weights);
-    return standing;
-  };
-  const reduction = graph.activityPenalties?.reduction ?? "mean";
+  const penalties = lossPenalties(graph, rules, partition.trainableWeights, options.weights);
   const moved = new Map([...partition.trainableWeights].map(([path, names]) => [path, new Set(names)]));
   const calls = callNumbers(graph);
   const judgingRunner = programRunner(program);
@@ -163,30 +164,12 @@ export function createTail(options: TailOptions): Tail {
     steps: options.plannedSteps ?? new Map(),
     givenBy: (tensors, masks) => givenBy(tensors, masks).given,
   });
-  const penaltyNow = async (
-    activities: readonly tf.Tensor[],
-    values: LayerWeights = weights,
-  ): Promise<number> => {
-    const ofWeights = weightPenaltiesNow(rules, values);
-    const amounts = await takeScalars([...ofWeights, ...activityPenalties(activities, reduction)]);
-    const count = ofWeights.length;
-    return (await standingPenalty()) + sumOf(amounts.slice(0, count)) + sumOf(amounts.slice(count));
-  };
   /** The weights that the model is judged and kept by. */
-  const judgedWeights = (): LayerWeights => {
-    if (!optimizer.keepsAverages) return weights;
-    const averaged = (path: string, own: Record<string, tf.Tensor>): Record<string, tf.Tensor> =>
-      Object.fromEntries(
-        Object.entries(own).map(([name, value]) => [name, optimizer.average(path, name) ?? value]),
-      );
-    return new Map([...weights].map(([path, own]) => [path, averaged(path, own)]));
-  };
+  const judgedWeights = (): LayerWeights =>
+    optimizer.keepsAverages ? averagedWeights(weights, optimizer.average) : weights;
 
   /** Returns the places of all that a step changes but the counts. */
-  const places = (): TensorPlace[] => [
-    ...[...moved].flatMap(([path, names]) => [...names].map((name) => placeIn(weights.get(path)!, name))),
-    ...optimizer.places(),
-  ];
+  const places = (): TensorPlace[] => [...movedPlaces(weights, moved), ...optimizer.places()];
   const heldState = (): TailState => ({
     weights: heldWeights(weights, moved),
     optimizer: optimizer.state(),
@@ -219,7 +202,7 @@ export function createTail(options: TailOptions): Tail {
       keepState(computed.state);
       const [scores, penalty] = await Promise.all([
         takeScores(objective, features[0]?.shape[0] ?? 0, targets, computed.parts),
-        penaltyNow([]),
+        penalties.total(weights, []),
       ]);
       const figures = { ...scores, penalty };
       step++;
@@ -258,9 +241,9 @@ export function createTail(options: TailOptions): Tail {
       const { targets, objective = options.objective } = batch;
       const { given, activities } = givenBy(pass.outputs, pass.outputMasks);
       const { ofOutputs, figures } = await judgedBatch(pass, objective, { given, targets }, () =>
-        penaltyNow(activities),
+        penalties.total(weights, activities),
       );
-      const gradients = [...ofOutputs, ...activityGradients(activities, reduction)];
+      const gradients = [...ofOutputs, ...penalties.gradients(activities)];
       step++;
       optimizer.beginStep(learningRate);
       // On a GPU the figures come while it updates the weights, which are put back where the loss is not finite.
@@ -286,7 +269,7 @@ export function createTail(options: TailOptions): Tail {
       const { given, activities } = givenBy(outputs, masks);
       const [{ scores }, penalty] = await Promise.all([
         judge(objective, given, targets, { observed }),
-        penaltyNow(activities, judging),
+        penalties.total(judging, activities),
       ]);
       tf.dispose([...outputs, ...masks] as tf.Tensor[]);
       return { ...scores, penalty };
@@ -309,21 +292,8 @@ export function createTail(options: TailOptions): Tail {
       optimizer.restore(state.optimizer);
       step = state.steps;
     },
-    firstNonFinite: async (batch) => {
-      for (const node of program.nodes) {
-        const upTo = programBetween(graph, partition.frontier, [{ node: node.index, output: 0 }]);
-        const values = await repeatable(() => runProgram(upTo, batch.features, weights));
-        const [flag] = await takeScalars(values.map(allFinite));
-        tf.dispose(values);
-        if (flag !== 1) return layerAt(graph, node.layer);
-      }
-      return null;
-    },
-    nonFiniteWeight: async () => {
-      const names = [...moved].flatMap(([path, own]) => [...own].map((name) => `${path}/${name}`));
-      const areFinite = await takeScalars(movedTensors(weights, moved).map(allFinite));
-      return names.find((_, index) => areFinite[index] !== 1) ?? null;
-    },
+    firstNonFinite: ({ features }) => firstNonFiniteLayer(program, features, weights),
+    nonFiniteWeight: () => firstNonFiniteWeight(weights, moved),
     dispose: () => {
       judgingRunner.dispose();
       graphs.dispose();
