@@ -59,4 +59,5 @@ export { checkOf, defaultOf, resolveOptions } from "./run/settings.ts";
 export { metricNames } from "./run/sweep-folder.ts";
 export { settingText } from "./run/sweep-grid.ts";
 export { textInputOf } from "./run/text-input.ts";
+export { endStage } from "./stages.ts";
 export { registrationCount } from "./topology/custom-layers.ts";

@@ -13,6 +13,7 @@ import { beginningOf, finishedLine, keptArguments, startOf } from "./run/resume.
 import { runReport } from "./run/run-report.ts";
 import { resolveOptions } from "./run/settings.ts";
 import { withTest } from "./run/test-samples.ts";
+import { endStage } from "./stages.ts";
 
 /**
  * Trains what the policy leaves trainable on `data`: everything static runs once per sample, the rest at every step. Nothing is
@@ -33,14 +34,14 @@ export async function finetune(given: FinetuneOptions | ResumeOptions): Promise<
   const { isResumed, finished, options, step, counts } = beginningOf(given);
   const settings = resolveOptions(options);
   const engine = await ensureEngine(settings.precision);
-  performance.mark("keras-finetune: engine");
+  endStage("engine");
   const prepared = await prepareRun(settings, { started, step, counts });
   announce(prepared, finished ? [finishedLine(String(settings.out), finished)] : []);
   const folder = settings.out === null || finished ? null : openRunFolder(settings.out, settings);
   let live: Awaited<ReturnType<typeof openLiveFiles>> | undefined;
   try {
     await folder?.rehearse(prepared.checkpoint, prepared.writing);
-    performance.mark("keras-finetune: rehearsal");
+    endStage("rehearsal");
     live = await openLiveFiles(prepared, engine, { folder, isResumed });
     const { run } = live;
     const start = startOf(run, engine, isResumed, finished !== null);

@@ -9,6 +9,7 @@ const src = join(dirname(fileURLToPath(import.meta.url)), "..", "src");
 const rooms = [
   "errors",
   "options",
+  "stages",
   "tensor",
   "lazy-tensor",
   "random",

@@ -1,7 +1,7 @@
 /** The thread that does what the command line asks for. */
 import { readFileSync } from "node:fs";
 import { workerData } from "node:worker_threads";
-import { onUnfinished, spellOptions } from "../cli-api.ts";
+import { endStage, onUnfinished, spellOptions } from "../cli-api.ts";
 import type { Call, Request } from "./command-line.ts";
 import { printCompletionScript, readCommandLine } from "./command-line.ts";
 import { commands, flagSpelling } from "./commands.ts";
@@ -13,7 +13,7 @@ import type { FromWork, ToWork, WorkData } from "./thread-messages.ts";
 
 const { columns, isTerminal, isOutputTerminal, colors, port } = workerData as WorkData;
 
-performance.mark("keras-finetune: modules");
+endStage("modules");
 spellOptions(flagSpelling);
 process.exitCode = await main(process.argv.slice(2));
 port.close();

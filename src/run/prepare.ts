@@ -19,6 +19,7 @@ import { viewReader } from "../features/views/view-reader.ts";
 import { writingWarnings } from "../formats/formats.ts";
 import type { FreezePolicy } from "../freeze/policy.ts";
 import { freezeAllButHead } from "../freeze/policy.ts";
+import { endStage } from "../stages.ts";
 import type { CompiledModel } from "../task/compiled-config.ts";
 import { compiledConfig } from "../task/compiled-config.ts";
 import { requireInputs } from "../task/inputs.ts";
@@ -166,10 +167,10 @@ export async function prepareRun(
     dialectOf(checkpoint),
     checkpoint.kerasVersion,
   );
-  performance.mark("keras-finetune: speed");
+  endStage("speed");
   const plans = await planner.timedPlans(step);
   releaseUnusedMemory();
-  performance.mark("keras-finetune: plan");
+  endStage("plan");
   const phases = cuts.phases.map(({ resolution, cut: own }, index): PreparedPhase => {
     const { epochs, schedule, warmup } = asked[index]!;
     const plan = plans[index]!;

@@ -6,6 +6,7 @@ import { spoolBatches } from "../data/spooled-batches.ts";
 import { defaultCacheDirectory, localFolderOf } from "../features/cache/cache-directory.ts";
 import { indexBeside, type RunFiles } from "../features/cache/file-index.ts";
 import { defaultFormat } from "../formats/formats.ts";
+import { endStage } from "../stages.ts";
 import { requireKnownClasses } from "../task/class-weights.ts";
 import type { AskedTask, Task } from "../task/task.ts";
 import { taskOf } from "../task/task-of.ts";
@@ -43,13 +44,13 @@ export interface TaskModel {
  */
 export async function openTaskModel(settings: RunSettings): Promise<TaskModel> {
   const given = await openModel(settings);
-  performance.mark("keras-finetune: model");
+  endStage("model");
   const files = await knownFiles(settings);
   const dataset =
     typeof settings.data === "string"
       ? await openData(given, settings.data, { ...dataOptions(settings), hashFile: files?.hashOf })
       : await inMemoryOrSpooled(settings.data, settings.cache);
-  performance.mark("keras-finetune: data");
+  endStage("data");
   requireSupported(layerGraph(given));
   const task = taskOf(given, dataset, askedTask(settings));
   const { checkpoint: headed, newHead } = withHeadFor(given, task, settings);

@@ -3,6 +3,7 @@ import { namedMemoryError } from "../engine/out-of-memory.ts";
 import { UsageError } from "../errors.ts";
 import { withValues } from "../lazy-tensor.ts";
 import { optionName } from "../options.ts";
+import { endStage } from "../stages.ts";
 import type { Callback, TrainingRun } from "./callbacks/callback.ts";
 import { evaluateExamples } from "./epoch-figures.ts";
 import type { Examples } from "./example-set.ts";
@@ -141,7 +142,7 @@ async function trainPhases(
     await phase.tail.fetch();
     for (const callback of isBegun ? phase.callbacks : course.callbacks) await callback.begin?.(run);
     isBegun = true;
-    performance.mark("keras-finetune: features");
+    endStage("features");
     try {
       await trainPhase(course, phase, plan.epochs, run, options);
     } finally {
