@@ -46,14 +46,9 @@ export type { BadFile } from "./data/sample-reader.ts";
 export { table } from "./data/table.ts";
 export type { AskedTargets } from "./data/table-columns.ts";
 export type { TableOptions } from "./data/table-plan.ts";
-export type {
-  EngineChoice,
-  EngineInfo,
-  EngineName,
-  EngineOptions,
-  RejectedEngine,
-} from "./engine/backend.ts";
+export type { EngineOptions } from "./engine/backend.ts";
 export { engineInfo, useEngine } from "./engine/backend.ts";
+export type { EngineChoice, EngineInfo, EngineName, RejectedEngine } from "./engine/engine-info.ts";
 export type { Precision } from "./engine/precision.ts";
 export type { GpuSetup, NativeSetup, SetupOptions, SetupReport, SetupStep } from "./engine/setup.ts";
 export { setupEngine } from "./engine/setup.ts";

@@ -1,50 +1,12 @@
 import { availableParallelism } from "node:os";
-import { MachineError, UsageError } from "../errors.ts";
+import { UsageError } from "../errors.ts";
 import type { Refuse } from "../options.ts";
-import { oneOf, optionError, optionName, optionSetTo, wholeNumber } from "../options.ts";
-import { computeInBfloat16 } from "./bfloat16-operations.ts";
-import { registerGradients } from "./gradients/rules.ts";
-import { registerOwnKernels } from "./kernels/register.ts";
-import { loadNativeEngine, nativeBackend, nativeBackendName, nativeCandidates } from "./native-engine.ts";
-import { registerNativeKernels } from "./native-kernels.ts";
-import { onnxRuntimeVersion } from "./onnx-runtime.ts";
+import { oneOf, optionError, optionName, wholeNumber } from "../options.ts";
+import type { EngineChoice, EngineInfo } from "./engine-info.ts";
 import type { Precision } from "./precision.ts";
-import { precisions, processorHere } from "./precision.ts";
+import { precisions } from "./precision.ts";
+import { startEngine } from "./start-engine.ts";
 import { tf } from "./tf.ts";
-
-export type EngineName = "native" | "webgpu" | "wasm";
-export type EngineChoice = "auto" | EngineName;
-
-/** An engine that was not used. */
-export interface RejectedEngine {
-  readonly name: EngineName;
-  /** The place where it was looked for, if there is one. */
-  readonly path?: string;
-  readonly reason: string;
-}
-
-/** The current engine, and the reason for using it. */
-export interface EngineInfo {
-  readonly name: EngineName;
-  /** The version of tfjs-core. */
-  readonly tfjs: string;
-  /** The version of TensorFlow, for the native engine. */
-  readonly tensorflow?: string;
-  /** The names that the GPU's driver gives the GPU and itself, for webgpu. */
-  readonly adapter?: string;
-  readonly driver?: string;
-  /** The bytes that one tensor may have at most, for webgpu. */
-  readonly largestTensor?: number;
-  /** The version of ONNX Runtime that frozen layers run on, beside wasm where `finetune setup --onnx` has installed it. */
-  readonly onnx?: string;
-  /** The folder that the binding, the GPU's packages or the WebAssembly binary were loaded from. */
-  readonly path: string;
-  readonly threads: number;
-  /** The precision that was asked for; `bf16` changes nothing on a processor without bfloat16. */
-  readonly precision: Precision;
-  readonly reason: string;
-  readonly rejected: readonly RejectedEngine[];
-}
 
 export interface EngineOptions {
   /**
@@ -142,42 +104,14 @@ export async function ensureEngine(precision?: Precision | "auto"): Promise<Engi
   return engine;
 }
 
-/** Returns the versions that an engine's numbers may depend on: another GPU or driver rounds in other places. */
-export function engineVersion({ tfjs, tensorflow, adapter, driver, onnx, precision }: EngineInfo): string {
-  if (tensorflow !== undefined) return precision === "bf16" ? `${tensorflow} bf16` : tensorflow;
-  return [tfjs, adapter, driver, onnx && `onnxruntime ${onnx}`]
-    .filter((part) => part !== undefined)
-    .join(" ");
-}
-
 /** Returns the threads that ONNX Runtime computes frozen layers on; null where the engine does. */
 export function onnxThreads(): number | null {
   return running?.onnx === undefined ? null : running.threads;
 }
 
 async function start(precision: Precision): Promise<EngineInfo> {
-  const { choice, origin } = chosen();
-  tf.env().set("PROD", !verbose);
-  registerOwnKernels();
-  registerGradients();
-  const rejected: RejectedEngine[] = [];
-  const asked = (name: EngineName): boolean => choice === "auto" || choice === name;
-  const native = asked("native") ? await startNative(choice, origin, precision, rejected) : undefined;
-  if (!native && precision !== "float32") throw onlyNative(choice, rejected);
-  running =
-    native ??
-    (asked("webgpu") ? await startWebgpu(choice, origin, rejected) : undefined) ??
-    (await startWasm(choice, origin, rejected));
+  running = await startEngine({ ...chosen(), threads: chosenThreads(), precision, verbose });
   return running;
-}
-
-function onlyNative(choice: EngineChoice, rejected: readonly RejectedEngine[]): UsageError {
-  const why = rejected.map(({ name, reason }) => `; ${name}: ${reason}`).join("");
-  return new UsageError(
-    `${optionSetTo("precision", "bf16")}: expected the native engine, which alone computes in bfloat16, got ${choice === "auto" ? "another" : choice}${why}. Leave ${optionName("precision")} out, or run \`finetune setup\`.`,
-    "precision-engine",
-    "precision",
-  );
 }
 
 function chosen(): { choice: EngineChoice; origin: string } {
@@ -210,93 +144,4 @@ function checkChoice(name: string, where: string): EngineChoice {
     "unknown-engine",
     "engine",
   );
-}
-
-async function startNative(
-  choice: EngineChoice,
-  origin: string,
-  precision: Precision,
-  rejected: RejectedEngine[],
-): Promise<EngineInfo | undefined> {
-  const threads = chosenThreads();
-  for (const candidate of nativeCandidates()) {
-    if (candidate.path === undefined) {
-      rejected.push({ name: "native", reason: candidate.missing });
-      continue;
-    }
-    try {
-      const tensorflow = loadNativeEngine(candidate.path, { threads, verbose, precision });
-      registerNativeKernels();
-      await tf.setBackend(nativeBackendName);
-      const backend = nativeBackend();
-      if (backend && precision === "bf16" && processorHere().bfloat16 === "vector")
-        computeInBfloat16(backend);
-      return {
-        name: "native",
-        tfjs: tf.version_core,
-        tensorflow,
-        path: candidate.path,
-        threads,
-        precision,
-        reason: choice === "native" ? origin : "the first that works",
-        rejected,
-      };
-    } catch (error) {
-      if (!(error instanceof Error)) throw error;
-      rejected.push({ name: "native", path: candidate.path, reason: error.message });
-    }
-  }
-  if (choice !== "native") return undefined;
-  throw new MachineError(
-    `native engine: expected one that loads, got none (${rejected.map(({ reason }) => reason).join("; ")}). ` +
-      "Run `finetune setup`, or use the wasm engine.",
-    "no-native-engine",
-  );
-}
-
-async function startWebgpu(
-  choice: EngineChoice,
-  origin: string,
-  rejected: RejectedEngine[],
-): Promise<EngineInfo | undefined> {
-  try {
-    const { startWebgpuEngine } = await import("./webgpu-engine.ts");
-    const gpu = await startWebgpuEngine(choice === "webgpu");
-    const reason = choice === "webgpu" ? origin : "the first that works";
-    return {
-      name: "webgpu",
-      tfjs: tf.version_core,
-      ...gpu,
-      threads: 1,
-      precision: "float32",
-      reason,
-      rejected,
-    };
-  } catch (error) {
-    if (choice === "webgpu" || !(error instanceof MachineError)) throw error;
-    rejected.push({ name: "webgpu", reason: error.message });
-    return undefined;
-  }
-}
-
-async function startWasm(
-  choice: EngineChoice,
-  origin: string,
-  rejected: readonly RejectedEngine[],
-): Promise<EngineInfo> {
-  // The backend and its kernels take a tenth of a second to load, which the other engines save.
-  const { startWasmEngine } = await import("./wasm-engine.ts");
-  const { path, threads, singleThreaded } = await startWasmEngine(chosenThreads());
-  const reason = choice === "wasm" ? origin : "no faster engine works here";
-  const onnx = onnxRuntimeVersion();
-  return {
-    name: "wasm",
-    tfjs: tf.version_core,
-    ...(onnx !== undefined && { onnx }),
-    path,
-    threads,
-    precision: "float32",
-    reason: singleThreaded ? `${reason}; threads do not start here: ${singleThreaded}` : reason,
-    rejected,
-  };
 }

@@ -1,4 +1,4 @@
-import type { EngineInfo } from "../engine/backend.ts";
+import type { EngineInfo } from "../engine/engine-info.ts";
 import { largestTensor } from "../freeze/largest-tensor.ts";
 import { inferenceBytes } from "../freeze/step-bytes.ts";
 import { concreteShapes } from "../topology/concrete-shapes.ts";

@@ -4,8 +4,9 @@
  */
 import type { JsonObject } from "../checkpoint.ts";
 import { fusedConv2d } from "../engine/fused-operations.ts";
+import { normalizedConvolution } from "../engine/normalization-operations.ts";
 import type { Padding } from "../engine/operations.ts";
-import { biasAdd, conv2d, conv2dBias, depthwiseConv2d, normalizedConvolution } from "../engine/operations.ts";
+import { biasAdd, conv2d, conv2dBias, depthwiseConv2d } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
 import { fusesActivation } from "../engine/webgpu/fused.ts";
 import { sizeAt } from "../tensor.ts";

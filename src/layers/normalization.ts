@@ -1,8 +1,12 @@
 /** @file Normalization layers (`keras/src/layers/normalization`). */
 
 import type { JsonObject } from "../checkpoint.ts";
-import type { BatchNormalized } from "../engine/operations.ts";
-import { batchNormalizationBatch, batchNormalizationStored, rowNormalization } from "../engine/operations.ts";
+import type { BatchNormalized } from "../engine/normalization-operations.ts";
+import {
+  batchNormalizationBatch,
+  batchNormalizationStored,
+  rowNormalization,
+} from "../engine/normalization-operations.ts";
 import { tf } from "../engine/tf.ts";
 import { optionSetTo } from "../options.ts";
 import { sizeAt } from "../tensor.ts";

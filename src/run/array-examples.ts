@@ -1,8 +1,8 @@
 import type { Weights } from "../checkpoint.ts";
 import { inputsInOrder, sampleCount as samplesIn } from "../data/arrays.ts";
 import type { ArrayDataset, Batch, Split } from "../data/dataset.ts";
-import type { EngineInfo } from "../engine/backend.ts";
-import { engineVersion } from "../engine/backend.ts";
+import type { EngineInfo } from "../engine/engine-info.ts";
+import { engineVersion } from "../engine/engine-info.ts";
 import { extractArrays } from "../features/array-features.ts";
 import { sharedMemory } from "../features/array-memory.ts";
 import { laterTrunkKeyOf, trunkKeyOf } from "../features/cache/trunk-key.ts";

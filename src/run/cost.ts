@@ -7,7 +7,7 @@ import type { HashFile } from "../data/file-bytes.ts";
 import { sampleBatches } from "../data/sample-batches.ts";
 import type { SampleReader } from "../data/sample-reader.ts";
 import { batchSamples, isSpooled } from "../data/spooled-batches.ts";
-import type { EngineInfo } from "../engine/backend.ts";
+import type { EngineInfo } from "../engine/engine-info.ts";
 import { type MeasuredSpeed, probeSpeed } from "../engine/speed-probe.ts";
 import { DataError } from "../errors.ts";
 import type { PhasedModel } from "../features/cut.ts";

@@ -3,7 +3,7 @@ import { withWeights } from "../checkpoint.ts";
 import type { Duplicate } from "../data/duplicates.ts";
 import type { BadFile } from "../data/sample-reader.ts";
 import { isSpooled } from "../data/spooled-batches.ts";
-import type { EngineInfo } from "../engine/backend.ts";
+import type { EngineInfo } from "../engine/engine-info.ts";
 import { releaseUnusedMemory } from "../engine/native-loader.ts";
 import { namedMemoryError } from "../engine/out-of-memory.ts";
 import type { FeatureFigures } from "../features/shard.ts";

@@ -3,7 +3,7 @@ import type { FileDataset, FileSample, Split } from "../data/dataset.ts";
 import type { Duplicate, HashedSample } from "../data/duplicates.ts";
 import { duplicatesOf, duplicateWarnings, hasCopies } from "../data/duplicates.ts";
 import type { SampleView } from "../data/sample-batches.ts";
-import type { EngineInfo } from "../engine/backend.ts";
+import type { EngineInfo } from "../engine/engine-info.ts";
 import type { CutModel } from "../features/cut.ts";
 import type { FeatureSource } from "../features/feature-source.ts";
 import { openFeatureSource } from "../features/feature-source.ts";

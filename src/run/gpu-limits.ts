@@ -1,5 +1,5 @@
 /** @file Refuses a run before it begins, where one of its tensors is larger than a buffer of the GPU. */
-import type { EngineInfo } from "../engine/backend.ts";
+import type { EngineInfo } from "../engine/engine-info.ts";
 import { MachineError } from "../errors.ts";
 import type { CutModel } from "../features/cut.ts";
 import type { ModelTensor } from "../freeze/largest-tensor.ts";

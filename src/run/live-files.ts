@@ -1,7 +1,7 @@
 /** @file Files that a run writes while it goes, for those who follow it: events.jsonl, and TensorBoard's. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import type { EngineInfo } from "../engine/backend.ts";
+import type { EngineInfo } from "../engine/engine-info.ts";
 import { optionError } from "../options.ts";
 import type { SplitReport } from "../report/run-report.ts";
 import type { TensorBoard } from "../report/tensorboard.ts";

@@ -1,6 +1,6 @@
 /** @file Fits the steps of a run into the memory that it may take: fewer samples a step, whose gradients are accumulated to the same update. */
 import { totalmem } from "node:os";
-import type { EngineInfo } from "../engine/backend.ts";
+import type { EngineInfo } from "../engine/engine-info.ts";
 import { wasmBytes } from "../engine/out-of-memory.ts";
 import { UsageError } from "../errors.ts";
 import type { PhasedModel } from "../features/cut.ts";

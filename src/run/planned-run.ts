@@ -6,7 +6,7 @@ import { sampleUnit } from "../data/dataset.ts";
 import type { HashFile } from "../data/file-bytes.ts";
 import type { SampleReader } from "../data/sample-reader.ts";
 import { isSpooled } from "../data/spooled-batches.ts";
-import type { EngineInfo } from "../engine/backend.ts";
+import type { EngineInfo } from "../engine/engine-info.ts";
 import { precisionText } from "../engine/precision.ts";
 import { defaultCacheDirectory, localFolderOf } from "../features/cache/cache-directory.ts";
 import type { PhasedModel } from "../features/cut.ts";

@@ -1,6 +1,6 @@
 import { withoutTextInput } from "../architectures/hub/text-preprocessor.ts";
 import { sampleUnit } from "../data/dataset.ts";
-import type { EngineInfo } from "../engine/backend.ts";
+import type { EngineInfo } from "../engine/engine-info.ts";
 import { gpuPeakBytes } from "../engine/webgpu/buffers.ts";
 import type { History } from "../training/history.ts";
 import { argumentsOf } from "./arguments.ts";

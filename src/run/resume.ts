@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import type { EngineInfo } from "../engine/backend.ts";
-import { engineVersion } from "../engine/backend.ts";
+import type { EngineInfo } from "../engine/engine-info.ts";
+import { engineVersion } from "../engine/engine-info.ts";
 import type { Precision } from "../engine/precision.ts";
 import { KerasFileError, UsageError } from "../errors.ts";
 import { sizeNow } from "../features/cache/file-index.ts";

@@ -1,5 +1,5 @@
 /** @file Extraction for a sweep: what its runs read from the cache is computed once before them. */
-import type { EngineInfo } from "../engine/backend.ts";
+import type { EngineInfo } from "../engine/engine-info.ts";
 import type { FreezePolicy } from "../freeze/policy.ts";
 import { openFeatures } from "./features.ts";
 import type { PhaseOptions } from "./options.ts";

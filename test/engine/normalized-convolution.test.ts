@@ -2,11 +2,9 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { ensureEngine } from "../../src/engine/backend.ts";
 import {
   batchNormalizationStored,
-  biasAdd,
-  conv2d,
-  depthwiseConv2d,
   normalizedConvolution,
-} from "../../src/engine/operations.ts";
+} from "../../src/engine/normalization-operations.ts";
+import { biasAdd, conv2d, depthwiseConv2d } from "../../src/engine/operations.ts";
 import { gradients } from "../../src/engine/tape.ts";
 import { tf } from "../../src/engine/tf.ts";
 

@@ -3,6 +3,9 @@ import { ensureEngine } from "../../src/engine/backend.ts";
 import {
   batchNormalizationBatch,
   batchNormalizationStored,
+  rowNormalization,
+} from "../../src/engine/normalization-operations.ts";
+import {
   biasAdd,
   conv2d,
   conv2dBias,
@@ -11,7 +14,6 @@ import {
   lstm,
   relu,
   relu6,
-  rowNormalization,
   swish,
 } from "../../src/engine/operations.ts";
 import { record } from "../../src/engine/tape.ts";

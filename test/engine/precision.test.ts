@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { engineVersion, ensureEngine } from "../../src/engine/backend.ts";
+import { ensureEngine } from "../../src/engine/backend.ts";
 import { computeInBfloat16 } from "../../src/engine/bfloat16-operations.ts";
+import { engineVersion } from "../../src/engine/engine-info.ts";
 import { nativeBackend } from "../../src/engine/native-engine.ts";
 import type { Processor } from "../../src/engine/precision.ts";
 import { precisionText, precisionWarnings, processorIn, setMathMode } from "../../src/engine/precision.ts";

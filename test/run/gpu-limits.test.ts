@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { EngineInfo } from "../../src/engine/backend.ts";
+import type { EngineInfo } from "../../src/engine/engine-info.ts";
 import { cutModel } from "../../src/features/cut.ts";
 import { extractionBatchWithin } from "../../src/features/extraction-batch.ts";
 import { layerGraph } from "../../src/index.ts";

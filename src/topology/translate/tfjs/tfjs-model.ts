@@ -1,6 +1,5 @@
 import type { Checkpoint, Json, JsonObject } from "../../../checkpoint.ts";
 import { TopologyError } from "../../../errors.ts";
-import type { Shape } from "../../../tensor.ts";
 import { layerGraph } from "../../build-graph.ts";
 import {
   type CallDescription,
@@ -11,10 +10,11 @@ import {
   tensorNamesIn,
 } from "../../dialects/description.ts";
 import { readModel } from "../../dialects/read-model.ts";
-import { type LayerGraph, layerAt, nodeAt, refKey, tensorAt } from "../../layer-graph.ts";
+import { type LayerGraph, layerAt, nodeAt, refKey } from "../../layer-graph.ts";
 import { callsThatStayActive } from "../../stays-active.ts";
 import { tfjsSteps } from "./layer-steps.ts";
 import { refuseLostMasks } from "./mask-reach.ts";
+import { type CallShapes, callShapes, sourceLayer } from "./source-layer.ts";
 import { refuse, type SourceLayer, type TfjsStep } from "./step.ts";
 import { tfjsWeightName, uniqueNames } from "./tfjs-names.ts";
 
@@ -81,15 +81,10 @@ function refuseRepeatedOutputs(graph: LayerGraph): void {
 
 interface Translation {
   readonly checkpoint: Checkpoint;
-  readonly shapes: ReadonlyMap<string, Shapes>;
+  readonly shapes: ReadonlyMap<string, CallShapes>;
   readonly names: (wanted: string) => string;
   readonly weights: TfjsWeight[];
   readonly renamed: Map<string, string>;
-}
-
-interface Shapes {
-  readonly inputs: readonly Shape[];
-  readonly outputs: readonly Shape[];
 }
 
 /** Position of a model among nested models. */
@@ -200,37 +195,6 @@ function emitLayer(translation: Translation, layer: LayerDescription, place: Pla
   return { entries, output: entries.at(-1)?.name ?? name, isModel: false };
 }
 
-function sourceLayer(
-  { checkpoint, shapes }: Translation,
-  layer: LayerDescription,
-  path: string,
-): SourceLayer {
-  const { className, config, keras, calls } = layer;
-  const { inputs = [], outputs = [] } = shapes.get(path) ?? {};
-  const source = { path, className, config, keras, inputs, outputs };
-  const constants = constantsOf(source, calls, className.startsWith("ops."));
-  return { ...source, weights: checkpoint.weights.get(path) ?? [], constants };
-}
-
-/**
- * Lists the constants among an operation's arguments. They may differ between calls, so only one call is supported.
- */
-function constantsOf(
-  layer: Pick<SourceLayer, "path" | "className">,
-  calls: readonly CallDescription[],
-  isOperation: boolean,
-): SourceLayer["constants"] {
-  if (!isOperation) return [];
-  if (calls.length > 1) refuse(layer, "has no layer for an operation that is called more than once");
-  const [call] = calls;
-  const given = [...(call?.args ?? []), ...Object.values(call?.kwargs ?? {})];
-  return given.flatMap((argument, position) =>
-    argument.kind === "value" && typeof argument.value !== "string"
-      ? [{ position, value: argument.value }]
-      : [],
-  );
-}
-
 function addWeights(translation: Translation, layer: SourceLayer, step: TfjsStep, name: string): void {
   for (const { name: weight, dtype } of layer.weights) {
     if (weight.startsWith("lora_")) refuse(layer, "does not support LoRA");
@@ -291,17 +255,4 @@ function emittedOf(name: string, emitted: ReadonlyMap<string, Emitted>): Emitted
   const layer = emitted.get(name);
   if (!layer) throw new Error(`tfjs model: layer ${name} was not emitted`);
   return layer;
-}
-
-/** Returns the shapes of the first call of each layer whose shapes are all known. */
-function callShapes(graph: LayerGraph): ReadonlyMap<string, Shapes> {
-  const shapes = new Map<string, Shapes>();
-  for (const node of graph.nodes) {
-    if (shapes.has(node.layer)) continue;
-    const inputs = node.inputs.map((ref) => tensorAt(graph, ref).shape);
-    const outputs = node.outputs.map((output) => output.shape);
-    const known = [...inputs, ...outputs].every((shape) => shape !== null);
-    if (known) shapes.set(node.layer, { inputs: inputs as Shape[], outputs: outputs as Shape[] });
-  }
-  return shapes;
 }
