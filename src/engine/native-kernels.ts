@@ -33,6 +33,11 @@ interface ProductAttributes {
   readonly transposeB: boolean;
 }
 
+interface GatherAttributes {
+  readonly axis: number;
+  readonly batchDims: number;
+}
+
 interface ShapeAttributes {
   readonly shape: readonly number[];
 }
@@ -53,6 +58,12 @@ export function registerNativeKernels(): void {
   );
   replace("Reshape", (backend, { x }: Tensors<"x">, { shape }: ShapeAttributes) =>
     reshaped(backend, x, shape),
+  );
+  const plainGather = tf.getKernel("GatherV2", nativeBackendName).kernelFunc;
+  replace("GatherV2", (backend, inputs: Tensors<"x" | "indices">, attributes: GatherAttributes) =>
+    backend.isUsingGpuDevice
+      ? (plainGather({ inputs, attrs: { ...attributes }, backend }) as tf.Tensor)
+      : tf.tidy(() => gathered(backend, inputs, attributes)),
   );
   const filterGradient = "DepthwiseConv2dNativeBackpropFilter";
   const original = tf.getKernel(filterGradient, nativeBackendName).kernelFunc;
@@ -98,6 +109,34 @@ export function registerNativeKernels(): void {
           ],
         );
       }),
+  );
+}
+
+/**
+ * Gathers slices. TensorFlow refuses indices that are out of range on processors, where tfjs-node reads and compares all of them; on a
+ * GPU it gives zeros.
+ */
+function gathered(
+  backend: NativeBackend,
+  { x, indices }: Tensors<"x" | "indices">,
+  { axis, batchDims }: GatherAttributes,
+): tf.Tensor {
+  tf.backend_util.segment_util.collectGatherOpShapeInfo(x, indices, axis, batchDims);
+  const { binding } = backend;
+  const typed = (name: string, tensor: tf.Tensor): OpAttribute => ({
+    name,
+    type: binding.TF_ATTR_TYPE,
+    value: backend.tensorMap.get(tensor.dataId).dtype,
+  });
+  return backend.executeSingleOutput(
+    "GatherV2",
+    [
+      { name: "batch_dims", type: binding.TF_ATTR_INT, value: batchDims },
+      typed("Tparams", x),
+      typed("Tindices", indices),
+      attribute.int32(backend, "Taxis"),
+    ],
+    [x, indices, tf.scalar(axis, "int32")],
   );
 }
 

@@ -7,10 +7,18 @@ export type Draw = (seed: number) => tf.Tensor;
 
 /** A stream that draws tensors itself, so that it knows of them. */
 export interface DrawingStream extends RandomStream {
-  draw(draw: Draw): tf.Tensor;
+  /** Takes the next seed and returns the function that draws from it, any number of times. */
+  reserve(): (draw: Draw) => tf.Tensor;
 }
 
-/** Draws a tensor from the stream's next seed. A layer whose draws all go through here can be part of a graph. */
+/** Draws a tensor from the stream's next seed. A layer whose draws all go through here or `reserved` can be part of a graph. */
 export function drawn(random: RandomStream | DrawingStream, draw: Draw): tf.Tensor {
-  return "draw" in random ? random.draw(draw) : draw(random.nextSeed());
+  return reserved(random)(draw);
+}
+
+/** Takes the stream's next seed, and returns the function that draws from it, later and any number of times. */
+export function reserved(random: RandomStream | DrawingStream): (draw: Draw) => tf.Tensor {
+  if ("reserve" in random) return random.reserve();
+  const seed = random.nextSeed();
+  return (draw) => draw(seed);
 }

@@ -6,6 +6,7 @@ import { sizeAt } from "../tensor.ts";
 import { numberAt } from "../topology/config-values.ts";
 import { isChannelsFirst } from "./axes.ts";
 import { identity } from "./core.ts";
+import type { Draw } from "./drawn.ts";
 import { drawn } from "./drawn.ts";
 import type { Kernel } from "./kernel.ts";
 import { firstInput } from "./kernel.ts";
@@ -39,8 +40,17 @@ export function inTraining(disturb: Disturbance): Kernel {
 
 /** Draws 1 with probability `1 - rate`, else 0. */
 export function keptMask(shape: readonly number[], rate: number, random: RandomStream): tf.Tensor {
-  const uniform = drawn(random, (seed) => tf.randomUniform([...shape], 0, 1, "float32", seed));
-  return tf.cast(tf.greaterEqual(uniform, rate), "float32");
+  return keptBy(drawn(random, uniform(shape)), rate);
+}
+
+/** Returns the draw of numbers between 0 and 1 that are kept or dropped by. */
+export function uniform(shape: readonly number[]): Draw {
+  return (seed) => tf.randomUniform([...shape], 0, 1, "float32", seed);
+}
+
+/** Returns 1 where a number between 0 and 1 keeps what it was drawn for at this rate, else 0. */
+export function keptBy(uniforms: tf.Tensor, rate: number): tf.Tensor {
+  return tf.cast(tf.greaterEqual(uniforms, rate), "float32");
 }
 
 function normal(shape: number[], mean: number, deviation: number, random: RandomStream): tf.Tensor {

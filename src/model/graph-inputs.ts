@@ -1,7 +1,9 @@
 /** @file The common part of programs and training steps that run as TensorFlow graphs: where they can, and what a graph is fed. */
+import type { NativeGraph } from "../engine/graph/native-graph.ts";
 import { graphBackend } from "../engine/graph/whole-graph.ts";
 import type { NativeBackend } from "../engine/native-engine.ts";
 import type { tf } from "../engine/tf.ts";
+import { MachineError } from "../errors.ts";
 import { hasCustomKernels } from "../layers/custom-kernels.ts";
 import type { LayerWeights } from "./uploads.ts";
 
@@ -23,6 +25,19 @@ export function shapesKey(
 
 export function weightNames(weights: LayerWeights): WeightNames {
   return [...weights].flatMap(([path, layer]) => Object.keys(layer).map((name) => [path, name] as const));
+}
+
+/**
+ * Runs a graph; returns null where it fails for what the batch holds, such as a token that a table has no row for: calls say which layer
+ * it is.
+ */
+export function graphRun(graph: NativeGraph, inputs: readonly tf.Tensor[]): tf.Tensor[] | null {
+  try {
+    return graph.run(inputs);
+  } catch (error) {
+    if (error instanceof MachineError) throw error;
+    return null;
+  }
 }
 
 /** Returns what a graph is fed: the batch, then the weights. */

@@ -10,7 +10,7 @@ import type { NativeBackend } from "../engine/native-engine.ts";
 import { tf } from "../engine/tf.ts";
 import { MachineError } from "../errors.ts";
 import type { WeightNames } from "./graph-inputs.ts";
-import { backendForGraph, graphInputs, shapesKey, weightNames } from "./graph-inputs.ts";
+import { backendForGraph, graphInputs, graphRun, shapesKey, weightNames } from "./graph-inputs.ts";
 import type { Program } from "./program.ts";
 import type { ContextOf, ProgramResult } from "./run-program.ts";
 import { inferenceContext, runWithMasks } from "./run-program.ts";
@@ -110,7 +110,10 @@ export function programRunner(
       const shape = shapeOf(feeds);
       if (!shape) return compute();
       const { made } = shape;
-      if (made) return resultOf(made.graph.run(graphInputs(feeds, weights, made.weights)), made.masks);
+      if (made) {
+        const found = graphRun(made.graph, graphInputs(feeds, weights, made.weights));
+        return found ? resultOf(found, made.masks) : compute();
+      }
       shape.batches++;
       return shape.batches === batchOfGraph && graphs().length < mostGraphs
         ? both(backend, shape, feeds, weights, compute)

@@ -11,6 +11,12 @@ interface DrawingCall {
   readonly layer: GraphLayer;
 }
 
+/** A seed that was taken, with what was drawn from it at places among all draws. */
+interface RecordedSeed {
+  readonly call: DrawingCall;
+  readonly places: ReadonlyMap<number, Draw>;
+}
+
 /** The draws of a step, in the order in which its graph takes them. */
 export interface RecordedDraws {
   /** Contexts whose streams give no seed away but to draws that are recorded: what else depends on a seed is no part of a graph. */
@@ -29,7 +35,7 @@ export function recordedDraws(
   contextOf: ContextOf,
   take: (make: () => tf.Tensor) => tf.Tensor,
 ): RecordedDraws {
-  const draws: { readonly call: DrawingCall; readonly draw: Draw }[] = [];
+  const seeds: RecordedSeed[] = [];
   const drawn: tf.Tensor[] = [];
   return {
     drawn,
@@ -40,22 +46,30 @@ export function recordedDraws(
         nextSeed: () => {
           throw new Error(`graph: ${layer.path} draws numbers`);
         },
-        draw: (draw) => {
-          const tensor = tf.keep(take(() => draw(context.random.nextSeed())));
-          draws.push({ call, draw });
-          drawn.push(tensor);
-          return tensor.clone();
+        reserve: () => {
+          const seed = context.random.nextSeed();
+          const places = new Map<number, Draw>();
+          seeds.push({ call, places });
+          return (draw) => {
+            const tensor = tf.keep(take(() => draw(seed)));
+            places.set(drawn.length, draw);
+            drawn.push(tensor);
+            return tensor.clone();
+          };
         },
       };
       return { ...context, random };
     },
     again: (ofStep) => {
       const streams = new Map<DrawingCall, RandomStream>();
-      return draws.map(({ call, draw }) => {
+      const again = new Map<number, tf.Tensor>();
+      for (const { call, places } of seeds) {
         const random = streams.get(call) ?? ofStep(call.node, call.layer).random;
         streams.set(call, random);
-        return draw(random.nextSeed());
-      });
+        const seed = random.nextSeed();
+        for (const [place, draw] of places) again.set(place, draw(seed));
+      }
+      return drawn.flatMap((_, place) => again.get(place) ?? []);
     },
   };
 }

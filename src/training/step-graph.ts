@@ -3,13 +3,14 @@
  * where otherwise each operation is a call of its own.
  */
 import type { NativeGraph } from "../engine/graph/native-graph.ts";
-import type { RecordedComputation } from "../engine/graph/whole-graph.ts";
+import type { RecordedComputation, Recording } from "../engine/graph/whole-graph.ts";
 import { recordComputation } from "../engine/graph/whole-graph.ts";
 import type { NativeBackend } from "../engine/native-engine.ts";
 import { tf } from "../engine/tf.ts";
 import { MachineError } from "../errors.ts";
 import type { WeightNames } from "../model/graph-inputs.ts";
-import { backendForGraph, graphInputs, shapesKey, weightNames } from "../model/graph-inputs.ts";
+import { backendForGraph, graphInputs, graphRun, shapesKey, weightNames } from "../model/graph-inputs.ts";
+import type { Program } from "../model/program.ts";
 import type { ContextOf } from "../model/run-program.ts";
 import type { TrainingProgram } from "../model/training-program.ts";
 import { forward } from "../model/training-step.ts";
@@ -17,6 +18,8 @@ import type { LayerWeights } from "../model/uploads.ts";
 import type { GivenOutput, JudgedOutput, UploadedTargets } from "../task/judgement.ts";
 import { disposeTargets, judgedOutputs, uploadedTargets } from "../task/judgement.ts";
 import type { Objective } from "../task/objective.ts";
+import { layerLookup } from "../topology/layer-graph.ts";
+import { recurrentClass } from "../topology/specs/recurrent.ts";
 import type { Batch } from "./batch.ts";
 import type { ComputedStep, WeightGradient } from "./computed-step.ts";
 import { stepOfTensors, stepTensors } from "./computed-step.ts";
@@ -26,7 +29,8 @@ import { agree, stepSample } from "./step-sample.ts";
 
 /**
  * Steps of one number of samples from which on a graph is worth making. Making it and its first run cost about what it saves on ten steps
- * of a network, on two hundred of a few layers, whose steps take a millisecond: a run of those would be over before.
+ * of a network, on twenty with a recurrent layer, on two hundred of a few other layers, whose steps take a millisecond: a run of those
+ * would be over before.
  */
 const leastSteps = { network: 24, fewLayers: 1024 } as const;
 const fewLayers = 24;
@@ -86,7 +90,7 @@ interface NewStep extends Pick<MadeGraph, "names"> {
   readonly key: string;
   readonly inputs: readonly tf.Tensor[];
   readonly contextOf: ContextOf;
-  compute(contextOf: ContextOf, beginBackward: () => void): ComputedStep;
+  compute(contextOf: ContextOf, recording: Recording): ComputedStep;
 }
 
 export function stepGraphs({
@@ -99,7 +103,7 @@ export function stepGraphs({
   const made = new Map<string, MadeGraph | null>();
   const objectives = new Map<Objective, number>();
   const isRefused = training.program.graph.activityPenalties !== undefined;
-  const least = training.program.nodes.length < fewLayers ? leastSteps.fewLayers : leastSteps.network;
+  const least = leastSteps[isSmall(training.program) ? "fewLayers" : "network"];
   const isWorthwhile = (samples: number, objective: Objective): boolean =>
     (objective === tailObjective && (steps.get(samples) ?? 0) >= least) || isAlways();
 
@@ -109,9 +113,13 @@ export function stepGraphs({
     targets: readonly (UploadedTargets | null)[],
     weights: LayerWeights,
     contextOf: ContextOf,
-    beginBackward: () => void,
+    { beginPart, keepOrder }: Recording,
   ): ComputedStep => {
-    const pass = forward(training, features, weights, contextOf);
+    const pass = forward(training, features, weights, (node, layer) => {
+      beginPart();
+      return contextOf(node, layer);
+    });
+    beginPart();
     let parts: readonly JudgedOutput[];
     try {
       parts = judgedOutputs(objective, givenBy(pass.outputs, pass.outputMasks), targets, { gradients: true });
@@ -122,7 +130,7 @@ export function stepGraphs({
     const slopes = parts.flatMap(({ gradient }) => gradient ?? []);
     const gradients: WeightGradient[] = [];
     let shared: { readonly path: string; readonly addends: WeightGradient["addends"] } | undefined;
-    beginBackward();
+    keepOrder();
     pass.backwardNow(slopes, (path, name, gradient, addends) => {
       if (shared?.path !== path)
         shared = {
@@ -130,6 +138,7 @@ export function stepGraphs({
           addends: addends ? { values: addends.values.clone(), rows: addends.rows.clone() } : null,
         };
       gradients.push({ path, name, gradient: gradient.clone(), addends: shared.addends });
+      beginPart();
     });
     tf.dispose(slopes);
     return { parts, state: pass.state, gradients };
@@ -147,7 +156,7 @@ export function stepGraphs({
         const own = recordedDraws(contextOf, recording.take);
         draws = own;
         return tf.tidy(() => {
-          form = computeStep(own.contextOf, recording.keepOrder);
+          form = computeStep(own.contextOf, recording);
           return stepTensors(form);
         });
       });
@@ -189,13 +198,14 @@ export function stepGraphs({
         if (!known) {
           return both(backend, {
             ...{ key, names, inputs, contextOf },
-            compute: (context, beginBackward) =>
-              compute(objective, batch.features, uploads, weights, context, beginBackward),
+            compute: (context, recording) =>
+              compute(objective, batch.features, uploads, weights, context, recording),
           });
         }
         const drawn = known.draws.again(contextOf);
         try {
-          return stepOfTensors(known.form, known.graph.run([...inputs, ...drawn]));
+          const found = graphRun(known.graph, [...inputs, ...drawn]);
+          return found && stepOfTensors(known.form, found);
         } finally {
           tf.dispose(drawn);
         }
@@ -208,6 +218,14 @@ export function stepGraphs({
       made.clear();
     },
   };
+}
+
+/** Returns true for a few layers, none of which takes many steps of its own. */
+function isSmall({ graph, nodes }: Program): boolean {
+  const layerOf = layerLookup(graph);
+  return (
+    nodes.length < fewLayers && !nodes.some(({ layer }) => recurrentClass.test(layerOf(layer).className))
+  );
 }
 
 function tensorsOf({ targets, weights }: UploadedTargets): readonly tf.Tensor[] {

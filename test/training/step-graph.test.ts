@@ -1,21 +1,18 @@
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
-import type { Checkpoint, JsonObject, Weights } from "../../src/checkpoint.ts";
+import type { Checkpoint, JsonObject } from "../../src/checkpoint.ts";
 import { ensureEngine } from "../../src/engine/backend.ts";
 import { tf } from "../../src/engine/tf.ts";
-import { cutModel } from "../../src/features/cut.ts";
 import { glorotUniform, randomGenerator } from "../../src/random.ts";
 import type { LossArgument } from "../../src/task/losses/loss-argument.ts";
 import { float32Tensor } from "../../src/tensor.ts";
 import { layerGraph } from "../../src/topology/build-graph.ts";
 import type { Batch } from "../../src/training/batch.ts";
-import type { OptimizerArgument } from "../../src/training/optimizer-config.ts";
-import { optimizerConfig } from "../../src/training/optimizer-config.ts";
 import type { TrainingState } from "../../src/training/state.ts";
 import { stepCounts } from "../../src/training/step-graph.ts";
-import type { Tail } from "../../src/training/tail.ts";
-import { createTail } from "../../src/training/tail.ts";
 import { layer, sequential } from "../sequential.ts";
 import { objectiveWith } from "../task/objective.ts";
+import type { Asked } from "./both-ways.ts";
+import { expectClose, stepsOf, tailOf } from "./both-ways.ts";
 import { dense, smallPhase, trainSmall } from "./small-run.ts";
 
 const isNative = process.env["KERAS_FINETUNE_ENGINE"] === "native";
@@ -57,25 +54,6 @@ function network(...between: readonly JsonObject[]): Checkpoint {
   );
 }
 
-interface Asked {
-  readonly loss?: LossArgument;
-  readonly optimizer?: OptimizerArgument;
-}
-
-function tailOf(
-  checkpoint: Checkpoint,
-  { loss = "categorical_crossentropy", optimizer = "Adam" }: Asked,
-): Tail {
-  const graph = layerGraph(checkpoint);
-  return createTail({
-    ...cutModel(graph, { frozen: new Set(), bnMode: "follow", newLayers: new Set() }),
-    weights: checkpoint.weights,
-    optimizer: optimizerConfig(optimizer, undefined, 0.01),
-    objective: objectiveWith(graph, loss, ["accuracy"]),
-    seed: 1,
-  });
-}
-
 /** Returns a batch with targets and weights of its own. */
 function batchOf(seed: number, count = rows): Batch {
   const random = randomGenerator(seed);
@@ -89,46 +67,8 @@ function batchOf(seed: number, count = rows): Batch {
   };
 }
 
-interface Steps {
-  readonly losses: readonly number[];
-  readonly weights: Weights;
-  readonly graphs: number;
-}
-
-/** Takes a step for each seed, as graphs or as calls. */
-async function stepsOf(
-  mode: "always" | "0",
-  checkpoint: Checkpoint,
-  seeds: readonly number[],
-  asked: Asked = {},
-): Promise<Steps> {
-  process.env["KERAS_FINETUNE_GRAPH"] = mode;
-  const before = tf.memory().numTensors;
-  const tail = tailOf(checkpoint, asked);
-  const losses: number[] = [];
-  for (const seed of seeds) {
-    const batch = batchOf(seed);
-    losses.push((await tail.trainOnBatch(batch)).loss);
-    tf.dispose([...batch.features]);
-  }
-  const { weights } = tail.state();
-  const { graphs } = tail;
-  tail.dispose();
-  expect(tf.memory().numTensors).toBe(before);
-  return { losses, weights, graphs };
-}
-
-function expectClose(graph: Steps, calls: Steps): void {
-  graph.losses.forEach((loss, index) => {
-    expect(Math.abs(loss - (calls.losses[index] ?? 0))).toBeLessThan(2e-6);
-  });
-  for (const [path, layer] of calls.weights) {
-    layer.forEach(({ data, name }, index) => {
-      const found = graph.weights.get(path)?.[index]?.data;
-      const gaps = Array.from(data as Float32Array, (value, at) => Math.abs(value - Number(found?.[at])));
-      expect(Math.max(...gaps), `${path}/${name}`).toBeLessThan(2e-5);
-    });
-  }
+function batches(seeds: readonly number[]): Batch[] {
+  return seeds.map((seed) => batchOf(seed));
 }
 
 const random: Readonly<Record<string, JsonObject>> = {
@@ -155,14 +95,17 @@ describe.runIf(isNative)("a training step as one graph", () => {
       const still: Asked = { optimizer: { class_name: "SGD", config: { learning_rate: 0 } } };
       const seeds = [7, 7, 7];
       const [graph, calls] = [
-        await stepsOf("always", checkpoint, seeds, still),
-        await stepsOf("0", checkpoint, seeds, still),
+        await stepsOf("always", checkpoint, batches(seeds), still),
+        await stepsOf("0", checkpoint, batches(seeds), still),
       ];
       expect([graph.graphs, calls.graphs]).toEqual([1, 0]);
       expectClose(graph, calls);
       expect(new Set(graph.losses).size).toBe(3);
       const moving = [1, 2, 3, 4, 5];
-      expectClose(await stepsOf("always", checkpoint, moving), await stepsOf("0", checkpoint, moving));
+      expectClose(
+        await stepsOf("always", checkpoint, batches(moving)),
+        await stepsOf("0", checkpoint, batches(moving)),
+      );
     },
   );
 
@@ -172,9 +115,9 @@ describe.runIf(isNative)("a training step as one graph", () => {
       "SGD",
       { class_name: "Adam", config: { clipnorm: 0.1, use_ema: true, gradient_accumulation_steps: 2 } },
     ]) {
-      const graph = await stepsOf("always", network(), seeds, { optimizer });
+      const graph = await stepsOf("always", network(), batches(seeds), { optimizer });
       expect(graph.graphs).toBe(1);
-      expectClose(graph, await stepsOf("0", network(), seeds, { optimizer }));
+      expectClose(graph, await stepsOf("0", network(), batches(seeds), { optimizer }));
     }
   });
 
@@ -188,9 +131,9 @@ describe.runIf(isNative)("a training step as one graph", () => {
       { class_name: "RandomFlip", config: { name: "flip", mode: "horizontal" } },
       reshaped("as row", [10]),
     );
-    expect((await stepsOf("always", flipped, [1, 1])).graphs).toBe(0);
+    expect((await stepsOf("always", flipped, batches([1, 1]))).graphs).toBe(0);
     const loss: LossArgument = (targets, outputs, ops) => ops.mean(ops.square(ops.sub(outputs, targets)), -1);
-    expect((await stepsOf("always", network(), [1, 1], { loss })).graphs).toBe(0);
+    expect((await stepsOf("always", network(), batches([1, 1]), { loss })).graphs).toBe(0);
     delete process.env["KERAS_FINETUNE_GRAPH"];
     const tail = tailOf(network(), {});
     const batch = batchOf(1);

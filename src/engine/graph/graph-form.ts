@@ -40,7 +40,12 @@ const rewrites: Readonly<Record<string, Rewrite>> = {
  * @param typeOf Returns TensorFlow's number of the data type of a value.
  */
 export function graphForm(nodes: readonly GraphNode[], typeOf: TypeOf): readonly GraphNode[] {
-  return [zero, six, ...nodes.flatMap((node) => rewrites[node.op]?.(node, typeOf) ?? [node])];
+  return [zero, six, ...nodes.flatMap((node) => rewriteOf(node)?.(node, typeOf) ?? [node])];
+}
+
+/** Returns what a node is rewritten by. A graph that was taken up as a whole stays as it was. */
+function rewriteOf({ op, from }: GraphNode): Rewrite | undefined {
+  return from === undefined ? rewrites[op] : undefined;
 }
 
 function typeOnly({ T }: GraphNode["attr"]): Readonly<Record<string, AttributeMessage>> {

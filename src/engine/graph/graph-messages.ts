@@ -30,6 +30,8 @@ export interface GraphNode {
   readonly op: string;
   readonly input: readonly string[];
   readonly attr: Readonly<Record<string, AttributeMessage>>;
+  /** The graph that the node came from, where a whole graph was taken into another. It is not written. */
+  readonly from?: string;
 }
 
 /** The version of TensorFlow's graphs whose operations are written (`TF_GRAPH_DEF_VERSION` of TensorFlow 2.4). */

@@ -7,7 +7,7 @@ import { namingMemory } from "../out-of-memory.ts";
 import type { tf } from "../tf.ts";
 import type { GraphNode } from "./graph-messages.ts";
 import { dataType, graphTag, savedModelBytes } from "./graph-messages.ts";
-import { constantNode } from "./recorded-operations.ts";
+import { constantNode, runningRecorder } from "./recorded-operations.ts";
 
 /** A graph that is loaded. */
 export interface NativeGraph {
@@ -17,7 +17,8 @@ export interface NativeGraph {
 }
 
 /**
- * Loads a graph into TensorFlow, through a file for as long as that takes: the binding takes no other way.
+ * Loads a graph into TensorFlow, through a file for as long as that takes: the binding takes no other way. Where the graph runs within a
+ * computation that is recorded, it becomes part of that.
  * @param inputs Names of the nodes that are fed.
  * @param results Names of the values that a run returns.
  */
@@ -39,10 +40,12 @@ export function loadGraph(
     rmSync(folder, { recursive: true, force: true });
   }
   return {
-    run: (tensors) =>
-      namingMemory(() => binding.runSavedModel(id, backend.getInputTensorIds(tensors), fed, fetched)).map(
-        (result) => backend.createOutputTensor(result),
-      ),
+    run: (tensors) => {
+      const ids = backend.getInputTensorIds(tensors);
+      const found = namingMemory(() => binding.runSavedModel(id, ids, fed, fetched));
+      runningRecorder(backend)?.embed({ nodes, inputs, results }, ids, found);
+      return found.map((result) => backend.createOutputTensor(result));
+    },
     dispose: () => binding.deleteSavedModel(id),
   };
 }

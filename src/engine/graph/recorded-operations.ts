@@ -1,6 +1,8 @@
 /** @file The TensorFlow operations that a computation calls, as nodes of a graph. */
-import type { NativeBackend, NativeBinding, OpAttribute } from "../native-engine.ts";
+import type { NativeBackend, NativeBinding, NativeTensor, OpAttribute } from "../native-engine.ts";
 import type { tf } from "../tf.ts";
+import type { Graph } from "./embedded-graph.ts";
+import { embeddedGraph } from "./embedded-graph.ts";
 import type { AttributeMessage, GraphNode } from "./graph-messages.ts";
 
 /** The operations that a computation has called so far. */
@@ -27,12 +29,21 @@ export interface OpenRecorder extends Recorder {
   within<T>(compute: () => T): T;
   /** Runs something in the midst of such a computation that is no part of it: its operations are not recorded. */
   apart<T>(compute: () => T): T;
+  /** Takes up a graph that ran in the midst of such a computation on tensors of these ids: its nodes become part of the recording. */
+  embed(graph: Graph, inputIds: readonly number[], results: readonly NativeTensor[]): void;
 }
 
 /** Operations of TensorFlow whose results differ from run to run. */
 const draws = /Random|Multinomial|TruncatedNormal|Fractional/;
 /** Operations of a computation: TensorFlow takes minutes to prepare a graph of more. */
 const mostOperations = 10_000;
+
+const running = new WeakMap<NativeBackend, OpenRecorder>();
+
+/** Returns the recorder whose computation is running. */
+export function runningRecorder(backend: NativeBackend): OpenRecorder | undefined {
+  return running.get(backend);
+}
 
 /** Runs one computation and records it as `OpenRecorder.within` does. */
 export function recordOperations<T>(backend: NativeBackend, compute: (recorder: Recorder) => T): T {
@@ -54,19 +65,26 @@ export function operationRecorder(backend: NativeBackend): OpenRecorder {
     return name;
   };
   const idOf = (tensor: tf.Tensor): number => backend.getInputTensorIds([tensor])[0] ?? -1;
-  const executeOp: NativeBinding["executeOp"] = (op, attributes, inputs, outputs) => {
-    if (draws.test(op)) throw new Error(`graph: ${op} draws numbers`);
-    if (nodes.length >= mostOperations) throw new Error(`graph: more than ${mostOperations} operations`);
-    const name = `operation${nodes.length}`;
-    const attr = Object.fromEntries(attributes.map((each) => [each.name, attributeMessage(binding, each)]));
-    nodes.push({ name, op, input: inputs.map(named), attr });
-    const results = binding.executeOp(op, attributes, inputs, outputs);
+  /** Lets values that have been computed stand for names. */
+  const keep = (results: readonly NativeTensor[], nameAt: (index: number) => string): void => {
     results.forEach(({ id, dtype, shape }, index) => {
-      const value = index === 0 ? name : `${name}:${index}`;
+      const value = nameAt(index);
       names.set(id, value);
       types.set(value, dtype);
       shapes.set(value, shape);
     });
+  };
+  const requireRoom = (): void => {
+    if (nodes.length >= mostOperations) throw new Error(`graph: more than ${mostOperations} operations`);
+  };
+  const executeOp: NativeBinding["executeOp"] = (op, attributes, inputs, outputs) => {
+    if (draws.test(op)) throw new Error(`graph: ${op} draws numbers`);
+    requireRoom();
+    const name = `operation${nodes.length}`;
+    const attr = Object.fromEntries(attributes.map((each) => [each.name, attributeMessage(binding, each)]));
+    nodes.push({ name, op, input: inputs.map(named), attr });
+    const results = binding.executeOp(op, attributes, inputs, outputs);
+    keep(results, (index) => (index === 0 ? name : `${name}:${index}`));
     return results;
   };
   const createTensor: NativeBinding["createTensor"] = (shape, dtype, values) => {
@@ -103,15 +121,21 @@ export function operationRecorder(backend: NativeBackend): OpenRecorder {
     }) as NativeBinding,
   };
   const plain: Changeable = { binding, write, getInputTensorIds };
-  const under = <T>(methods: Changeable, compute: () => T, after: Changeable): T => {
-    Object.assign(holder, methods);
+  /** Computes while this recorder runs, or apart from it. */
+  const as = <T>(isRecorded: boolean, compute: () => T): T => {
+    const change = (toRecorded: boolean): void => {
+      Object.assign(holder, toRecorded ? recording : plain);
+      if (toRecorded) running.set(backend, recorder);
+      else running.delete(backend);
+    };
+    change(isRecorded);
     try {
       return compute();
     } finally {
-      Object.assign(holder, after);
+      change(!isRecorded);
     }
   };
-  return {
+  const recorder: OpenRecorder = {
     nodes,
     constants,
     give: (tensor, name) => {
@@ -122,9 +146,16 @@ export function operationRecorder(backend: NativeBackend): OpenRecorder {
     nameOf: (tensor) => named(idOf(tensor)),
     typeOf: (name) => types.get(name) ?? binding.TF_FLOAT,
     shapeOf: (name) => shapes.get(name) ?? [],
-    within: (compute) => under(recording, compute, plain),
-    apart: (compute) => under(plain, compute, recording),
+    within: (compute) => as(true, compute),
+    apart: (compute) => as(false, compute),
+    embed: (graph, inputIds, results) => {
+      requireRoom();
+      const embedded = embeddedGraph(graph, `graph${nodes.length}`, inputIds.map(named));
+      nodes.push(...embedded.nodes);
+      keep(results, (index) => embedded.results[index] ?? "");
+    },
   };
+  return recorder;
 }
 
 /** The parts of a backend that are replaced while operations are recorded. */

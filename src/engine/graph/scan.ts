@@ -4,6 +4,7 @@ import { nativeBackend } from "../native-engine.ts";
 import { isRecording, recordOwnOperation } from "../tape.ts";
 import { tf } from "../tf.ts";
 import { canLoadGraphs } from "./native-graph.ts";
+import { runningRecorder } from "./recorded-operations.ts";
 import type { ScanInputs, ScanStep, StepFunction } from "./scan-plan.ts";
 import type { Scanned, ScanProgram } from "./scan-program.ts";
 import { scanProgram } from "./scan-program.ts";
@@ -52,7 +53,7 @@ function programFor(
   const { sequences, states, weights, factors } = inputs;
   const shapes = [sequences.map(({ shape }) => shape.slice(1)), ...[states, weights, factors].map(shapesOf)];
   const key = JSON.stringify([name, hasGradient, shapes]);
-  const program = kept.get(key) ?? scanProgram(backend, inputs, step, hasGradient);
+  const program = kept.get(key) ?? newProgram(backend, inputs, step, hasGradient);
   // The program that was used last stands at the end.
   kept.delete(key);
   kept.set(key, program);
@@ -62,6 +63,21 @@ function programFor(
     kept.delete(oldest[0]);
   }
   return program;
+}
+
+/** Makes a program, which is no part of a computation that is recorded. */
+function newProgram(
+  backend: NativeBackend,
+  inputs: ScanInputs,
+  step: StepFunction,
+  hasGradient: boolean,
+): ScanProgram {
+  const made = (): ScanProgram => scanProgram(backend, inputs, step, hasGradient);
+  const recorder = runningRecorder(backend);
+  if (!recorder) return made();
+  // What the computation made itself becomes known to the recorder only as it is handed to the binding.
+  backend.getInputTensorIds(Object.values(inputs).flat());
+  return recorder.apart(made);
 }
 
 function shapesOf(tensors: readonly tf.Tensor[]): (readonly number[])[] {

@@ -9,6 +9,7 @@ import type { NativeGraph } from "./native-graph.ts";
 import { canLoadGraphs, loadGraph } from "./native-graph.ts";
 import type { Recorder } from "./recorded-operations.ts";
 import { operationRecorder } from "./recorded-operations.ts";
+import { inTurn } from "./turns.ts";
 
 /** Returns the native backend where it runs graphs; undefined on a GPU, on another engine, and under `KERAS_FINETUNE_GRAPH=0`. */
 export function graphBackend(): NativeBackend | undefined {
@@ -35,6 +36,11 @@ export interface Recording {
    * read, and others late, while what they read piles up.
    */
   keepOrder(): void;
+  /**
+   * Begins the next part of the computation, such as the call of a layer. The loops of one part run beside each other, which the order of
+   * the operations would not allow.
+   */
+  beginPart(): void;
 }
 
 /**
@@ -58,6 +64,7 @@ export function recordComputation(
   };
   inputs.forEach(give);
   let waiting = Number.POSITIVE_INFINITY;
+  const starts: number[] = [];
   const recording: Recording = {
     take: (make) =>
       recorder.apart(() => {
@@ -68,12 +75,19 @@ export function recordComputation(
     keepOrder: () => {
       waiting = recorder.nodes.length;
     },
+    beginPart: () => {
+      starts.push(recorder.nodes.length);
+    },
   };
   const results = recorder.within(() => compute(recording));
   const names = results.map((result) => recorder.nameOf(result));
   return {
     results,
-    load: () => loaded(backend, { ...recorder, nodes: inTurn(recorder.nodes, waiting) }, fed, names),
+    load: () => {
+      const nodes =
+        waiting === Number.POSITIVE_INFINITY ? recorder.nodes : inTurn(recorder.nodes, waiting, starts);
+      return loaded(backend, { ...recorder, nodes }, fed, names);
+    },
   };
 }
 
@@ -105,22 +119,6 @@ function loaded(
       tf.dispose(values);
     },
   };
-}
-
-/**
- * Returns the nodes with what they wait for. A node that reads nothing of the nodes before it, as what is computed of weights, waits for
- * its turn, and from a position on each waits for the one before it. What waits is not fused.
- */
-function inTurn(nodes: readonly GraphNode[], from: number): readonly GraphNode[] {
-  const before = new Set<string>();
-  return nodes.map((node, index) => {
-    const previous = nodes[index - 1];
-    if (!previous || from === Number.POSITIVE_INFINITY) return node;
-    before.add(previous.name);
-    const read = node.input.map((name) => name.replace(/:.*/, ""));
-    const waits = index < from ? read.some((name) => before.has(name)) : read.includes(previous.name);
-    return waits ? node : { ...node, input: [...node.input, `^${previous.name}`] };
-  });
 }
 
 function placeholder(name: string, type: number, shape: AttributeMessage["shape"] = { dim: [] }): GraphNode {

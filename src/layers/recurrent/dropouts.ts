@@ -1,8 +1,9 @@
 /** @file The dropout of recurrent cells (`keras/src/layers/rnn/dropout_rnn_cell.py`). */
 import type { JsonObject } from "../../checkpoint.ts";
 import { tf } from "../../engine/tf.ts";
+import { reserved } from "../drawn.ts";
 import type { KernelContext } from "../kernel.ts";
-import { keptMask } from "../regularization.ts";
+import { keptBy, uniform } from "../regularization.ts";
 
 /** An input or state in one variant for all gates, or in one for each gate. */
 export type Variants = readonly [tf.Tensor, ...tf.Tensor[]];
@@ -34,20 +35,19 @@ export function dropouts(
   const variants = gates > 1 && separate ? gates : 1;
   const isActive = (share: number): boolean => training && share > 0 && share < 1;
   /** Returns the draws of factors for a shape, the same at each call. */
-  const draws = (share: number): ((shape: readonly number[]) => readonly tf.Tensor[]) => {
+  const drawsAt = (share: number): ((shape: readonly number[]) => readonly tf.Tensor[]) => {
     if (!isActive(share)) return () => [];
-    const seeds = Array.from({ length: variants }, () => random.nextSeed());
+    const draws = Array.from({ length: variants }, () => reserved(random));
     const factors = new Map<string, readonly tf.Tensor[]>();
     return (shape) => {
       const key = shape.join();
       const drawn =
-        factors.get(key) ??
-        seeds.map((seed) => tf.div(keptMask(shape, share, { nextSeed: () => seed }), 1 - share));
+        factors.get(key) ?? draws.map((draw) => tf.div(keptBy(draw(uniform(shape)), share), 1 - share));
       factors.set(key, drawn);
       return drawn;
     };
   };
-  const [ofInputs, ofStates] = [draws(rate("dropout")), draws(rate("recurrent_dropout"))];
+  const [ofInputs, ofStates] = [drawsAt(rate("dropout")), drawsAt(rate("recurrent_dropout"))];
   const once = (x: tf.Tensor, timeAxis: number): number[] =>
     x.shape.map((size, axis) => (axis === timeAxis && x.rank > 2 ? 1 : size));
   return {

@@ -24,6 +24,9 @@ export const loopDefaults: JsonObject = {
   zero_output_for_mask: false,
 };
 
+/** Matches the class of a layer that takes the steps of a sequence one after the other. */
+export const recurrentClass: RegExp = /^(SimpleRNN|LSTM|GRU|RNN|ConvLSTM\dD|Bidirectional)$/;
+
 /** Cell of a recurrent layer with its config. */
 export interface LayerCell {
   readonly cell: CellSpec;

@@ -3,6 +3,7 @@ import { isObject } from "../config-values.ts";
 import { classNameOf } from "../dialects/class-names.ts";
 import { type Dialect, dialectOf } from "../dialects/dialect.ts";
 import { editLayers, entryName, layersOf } from "../edit-config.ts";
+import { recurrentClass } from "../specs/recurrent.ts";
 import { insideKeys, refusalInH5 } from "./keras2-arguments.ts";
 import { translateConfig } from "./translate-config.ts";
 
@@ -69,11 +70,9 @@ function refusalsIn(model: JsonObject, prefix: string): readonly string[] {
   ];
 }
 
-const recurrent = /^(SimpleRNN|LSTM|GRU|RNN|ConvLSTM\dD|Bidirectional)$/;
-
 /** Returns whether a recurrent layer is called on a list of the sequence and its initial states. */
 function startsFromStates(className: string, { inbound_nodes: nodes = null }: JsonObject): boolean {
-  if (!recurrent.test(className) || !Array.isArray(nodes)) return false;
+  if (!recurrentClass.test(className) || !Array.isArray(nodes)) return false;
   return (nodes as readonly Json[]).some((node) => Array.isArray(node) && node.length > 1);
 }
 
