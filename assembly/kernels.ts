@@ -1,6 +1,6 @@
 /**
- * Kernels on the memory of TensorFlow.js's WebAssembly backend, four floats at a time, in AssemblyScript. Addresses are
- * bytes; sizes and steps are floats. No function allocates or keeps anything. `npm run kernels` compiles them into
+ * Kernels on the memory of TensorFlow.js's WebAssembly backend, and one on a memory of the reader of images, four floats at a time, in
+ * AssemblyScript. Addresses are bytes; sizes and steps are floats. No function allocates or keeps anything. `npm run kernels` compiles them into
  * `src/engine/wasm-kernels/simd-binary.ts`.
  */
 
@@ -272,5 +272,38 @@ export function addProducts(
       sum += load<f32>(x + ((index * step) << 2) + at) * load<f32>(other + ((index * otherStep) << 2) + at);
     }
     store<f32>(sums + at, sum);
+  }
+}
+
+/** Returns four bytes as floats. */
+function pixelAt(place: usize): v128 {
+  return f32x4.convert_i32x4_u(i32x4.extend_low_i16x8_u(i16x8.extend_low_i8x16_u(v128.load32_zero(place))));
+}
+
+/**
+ * Writes a row of `count` pixels of 3 or 4 channels, each between four pixels of two rows of bytes: across first, then `down`. `columns` has
+ * for each the offsets of its two columns in bytes and the weight of the second. A load and a store may reach four floats or bytes, so up
+ * to 4 bytes beyond the rows are read, and up to 4 beyond the result written.
+ */
+export function resizeRow(
+  top: usize,
+  bottom: usize,
+  columns: usize,
+  y: usize,
+  count: usize,
+  channels: usize,
+  down: f32,
+): void {
+  const downs = f32x4.splat(down);
+  const end = columns + count * 12;
+  for (let column = columns; column < end; column += 12, y += channels << 2) {
+    const left = load<u32>(column);
+    const right = load<u32>(column, 4);
+    const across = v128.load32_splat(column, 8);
+    const topLeft = pixelAt(top + left);
+    const bottomLeft = pixelAt(bottom + left);
+    const above = f32x4.add(topLeft, f32x4.mul(f32x4.sub(pixelAt(top + right), topLeft), across));
+    const below = f32x4.add(bottomLeft, f32x4.mul(f32x4.sub(pixelAt(bottom + right), bottomLeft), across));
+    v128.store(y, f32x4.add(above, f32x4.mul(f32x4.sub(below, above), downs)));
   }
 }

@@ -1,3 +1,5 @@
+import { simdApart } from "../engine/wasm-kernels/simd.ts";
+
 /** Height, width and channels of row-major pixels. */
 export interface PixelGrid {
   readonly height: number;
@@ -17,19 +19,28 @@ export function resizeBilinear(
   imageSize: readonly [number, number],
   destination: Float32Array,
 ): void {
-  const { channels } = from;
   const rows = interpolation(from.height, imageSize[0]);
   const columns = interpolation(from.width, imageSize[1]);
-  const stride = from.width * channels;
+  if (pixels instanceof Uint8Array && from.channels >= 3)
+    resizeBytes(pixels, from, rows, columns, destination);
+  else resizeNumbers(pixels, from, rows, columns, destination);
+}
+
+function resizeNumbers(
+  pixels: ArrayLike<number>,
+  { width, channels }: PixelGrid,
+  rows: Interpolation,
+  columns: Interpolation,
+  destination: Float32Array,
+): void {
+  const stride = width * channels;
   let at = 0;
-  for (let y = 0; y < imageSize[0]; y++) {
+  for (const [y, down] of rows.weight.entries()) {
     const top = rows.lower[y]! * stride;
     const bottom = rows.upper[y]! * stride;
-    const down = rows.weight[y]!;
-    for (let x = 0; x < imageSize[1]; x++) {
+    for (const [x, across] of columns.weight.entries()) {
       const left = columns.lower[x]! * channels;
       const right = columns.upper[x]! * channels;
-      const across = columns.weight[x]!;
       for (let channel = 0; channel < channels; channel++) {
         const topLeft = pixels[top + left + channel]!;
         const bottomLeft = pixels[bottom + left + channel]!;
@@ -42,6 +53,47 @@ export function resizeBilinear(
     }
   }
 }
+
+let simd: ReturnType<typeof simdApart> | undefined;
+
+/** Does what `resizeNumbers` does, to the bit, with the two rows of bytes that a row of the result lies between in a small memory of its own. */
+function resizeBytes(
+  pixels: Uint8Array,
+  { width, channels }: PixelGrid,
+  rows: Interpolation,
+  columns: Interpolation,
+  destination: Float32Array,
+): void {
+  simd ??= simdApart();
+  const { kernels, memory } = simd;
+  const count = columns.weight.length;
+  const stride = width * channels;
+  // The result comes first: what is stored beyond its end falls on the columns' first entry, which stands a pixel further on.
+  const table = 4 * channels * (count + 1);
+  const top = table + 12 * count;
+  const bottom = top + stride;
+  const missing = Math.ceil((bottom + stride + 4 - memory.buffer.byteLength) / pageBytes);
+  if (missing > 0) memory.grow(missing);
+  const bytes = new Uint8Array(memory.buffer);
+  const resized = new Float32Array(memory.buffer, 0, count * channels);
+  const offsets = new Uint32Array(memory.buffer, table, 3 * count);
+  const weights = new Float32Array(memory.buffer, table, 3 * count);
+  for (const [x, across] of columns.weight.entries()) {
+    offsets[3 * x] = columns.lower[x]! * channels;
+    offsets[3 * x + 1] = columns.upper[x]! * channels;
+    weights[3 * x + 2] = across;
+  }
+  for (const [y, down] of rows.weight.entries()) {
+    const [upper, lower] = [rows.lower[y]! * stride, rows.upper[y]! * stride];
+    bytes.set(pixels.subarray(upper, upper + stride), top);
+    bytes.set(pixels.subarray(lower, lower + stride), bottom);
+    kernels.resizeRow(top, bottom, table, 0, count, channels, down);
+    destination.set(resized, y * count * channels);
+  }
+}
+
+/** Bytes of a page of WebAssembly's memory. */
+const pageBytes = 1 << 16;
 
 /**
  * Cuts off the edges that an image has beyond the proportions of `imageSize`, as much on either side, as Keras's
@@ -68,8 +120,14 @@ export function cropped<Image extends PixelGrid & { readonly pixels: Uint8Array 
 
 const fround = Math.fround;
 
-/** Returns, for each output position, its two neighbors in the source and the weight of the second. */
-function interpolation(source: number, target: number) {
+/** For each position of a result, its two neighbors in the source and the weight of the second. */
+interface Interpolation {
+  readonly lower: Int32Array;
+  readonly upper: Int32Array;
+  readonly weight: Float32Array;
+}
+
+function interpolation(source: number, target: number): Interpolation {
   const lower = new Int32Array(target);
   const upper = new Int32Array(target);
   const weight = new Float32Array(target);

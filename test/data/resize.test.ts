@@ -28,6 +28,24 @@ describe("resizeBilinear gives what tf.image.resize gives", () => {
   });
 });
 
+test.each([
+  [23, 40, 9, 31, 3],
+  [5, 3, 12, 8, 4],
+  [1, 1, 3, 2, 3],
+  [70, 2000, 4, 5, 3],
+])(
+  "bytes give the bits of numbers: %i x %i to %i x %i, %i channels",
+  (height, width, toHeight, toWidth, channels) => {
+    const bytes = Uint8Array.from({ length: height * width * channels }, (_, index) => (index * 7919) % 251);
+    const [fromBytes, fromNumbers] = [bytes, Array.from(bytes)].map((pixels) => {
+      const destination = new Float32Array(toHeight * toWidth * channels);
+      resizeBilinear(pixels, { height, width, channels }, [toHeight, toWidth], destination);
+      return destination;
+    });
+    expect(fromBytes).toEqual(fromNumbers);
+  },
+);
+
 describe("a folder of lossless images, beside image_dataset_from_directory:", async () => {
   const files = Object.entries(directory.files).map(([path, file]) => [path, Buffer.from(file, "base64")]);
   const folder = await folderWith(Object.fromEntries(files));

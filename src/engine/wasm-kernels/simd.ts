@@ -1,7 +1,7 @@
-/** @file Our own WebAssembly on the memory of the backend, of which `assembly/kernels.ts` is the source. */
+/** @file Our own WebAssembly, of which `assembly/kernels.ts` is the source, on the memory of the backend or another. */
 import { sharedBinary, singleMemory } from "./simd-binary.ts";
 
-/** A place in the backend's memory, in bytes. */
+/** A place in the memory, in bytes. */
 type Address = number;
 
 /** The functions of `assembly/kernels.ts`, where each is described. */
@@ -45,10 +45,25 @@ export interface SimdKernels {
     step: number,
     otherStep: number,
   ): void;
+  resizeRow(
+    top: Address,
+    bottom: Address,
+    columns: Address,
+    y: Address,
+    count: number,
+    channels: number,
+    down: number,
+  ): void;
 }
 
 interface Memory {
   readonly buffer: ArrayBufferLike;
+}
+
+/** A memory of one thread, in pages of 64 KB. */
+interface GrowingMemory extends Memory {
+  readonly buffer: ArrayBuffer;
+  grow(pages: number): number;
 }
 
 /** A backend with Emscripten's module, which shows its memory in one of two places. */
@@ -64,6 +79,7 @@ const { WebAssembly: assembly } = globalThis as unknown as {
       module: object,
       imports: { readonly env: { readonly memory: Memory } },
     ) => { readonly exports: unknown };
+    readonly Memory: new (size: { readonly initial: number; readonly maximum: number }) => GrowingMemory;
   };
 };
 
@@ -74,11 +90,20 @@ export function simdOn(backend: MemoryHolder): SimdKernels {
   const known = instances.get(backend);
   if (known) return known;
   const { wasmMemory, asm } = backend.wasm;
-  const memory = wasmMemory ?? asm.memory;
+  const kernels = instanceOn(wasmMemory ?? asm.memory);
+  instances.set(backend, kernels);
+  return kernels;
+}
+
+/** Returns the functions on a memory of their own, which is one page large. */
+export function simdApart(): { readonly kernels: SimdKernels; readonly memory: GrowingMemory } {
+  const memory = new assembly.Memory({ initial: 1, maximum: 65536 });
+  return { kernels: instanceOn(memory), memory };
+}
+
+function instanceOn(memory: Memory): SimdKernels {
   const binary = Buffer.from(sharedBinary, "base64");
   if (!(memory.buffer instanceof SharedArrayBuffer)) binary[singleMemory.at] = singleMemory.value;
   const instance = new assembly.Instance(new assembly.Module(binary), { env: { memory } });
-  const kernels = instance.exports as SimdKernels;
-  instances.set(backend, kernels);
-  return kernels;
+  return instance.exports as SimdKernels;
 }
