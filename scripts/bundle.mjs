@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * Bundles the two entries of the package and the two threads of the command line into dist/bundle, which npm publishes: Node reads a few
+ * Bundles the two entries of the package, the two threads of the command line and the one that reads images into dist/bundle, which npm publishes: Node reads a few
  * files in a third of the time that it needs for some 800. Packages stay outside. dist/ itself has the types, and a file for each module, which
  * benchmarks and tests import.
  *
@@ -34,5 +34,6 @@ await write(
     },
   },
 );
-// The thread that starts the work shares nothing with it.
+// The thread that starts the work and the one that reads images share nothing with it.
 await write({ main: "src/cli/main.ts" });
+await write({ "reading-work": "src/data/reading-work.ts" });

@@ -6,6 +6,7 @@ import { type Channels, type ImageSource, tryDecodeImage } from "./decode.ts";
 import { decoderVersion } from "./decoder-info.ts";
 import { imageFiles } from "./file-kind.ts";
 import { preprocessMode, preprocessPixels } from "./preprocess.ts";
+import { readableApart } from "./reading-thread.ts";
 import { cropped, resizeBilinear } from "./resize.ts";
 import type { SampleOutcome } from "./sample-batches.ts";
 import { loadSamples } from "./sample-batches.ts";
@@ -45,6 +46,28 @@ export interface ImageReader extends SampleReader<Float32Array, Tensor> {
 }
 
 /**
+ * Reads an image as float32, resized and preprocessed, `[height, width, channels]`; returns why it cannot be used where it cannot.
+ *
+ * @param into Receives the pixels, if it has as many values as they are.
+ */
+export async function loadImage(
+  source: ImageSource,
+  { imageSize, preprocess, exif = true, channels = 3, isWhole = false, crop = false }: ImageOptions,
+  into?: Float32Array,
+): Promise<LoadedSample<Float32Array> | BadFile> {
+  const image = await tryDecodeImage(source, { exif, channels });
+  if ("reason" in image) return image;
+  const { contentHash, rotated, mislabelled } = image;
+  const size = imageSize[0] * imageSize[1] * channels;
+  const value = into?.length === size ? into : new Float32Array(size);
+  const kept = crop ? cropped(image, imageSize) : image;
+  resizeBilinear(kept.pixels, kept, imageSize, value);
+  if (isWhole) value.set(value.map(Math.trunc));
+  preprocessPixels(value, preprocess, channels);
+  return { value, contentHash, rotated, mislabelled };
+}
+
+/**
  * Returns a reader of images as float32, resized and preprocessed: `[N, height, width, channels]`, or as `layout` says.
  *
  * An input of whole numbers is given whole numbers, as Keras converts them (`keras/src/models/functional.py`,
@@ -55,7 +78,7 @@ export function imageReader(options: ImageOptions): ImageReader {
   const { isWhole = false, crop = false } = options;
   const size = imageSize[0] * imageSize[1] * channels;
   const sampleShape = { channels: [...imageSize, channels], gray: [...imageSize], flat: [size] }[layout];
-  return {
+  const reader: ImageReader = {
     kind: imageFiles,
     sampleShape,
     identity: async () => ({
@@ -64,25 +87,18 @@ export function imageReader(options: ImageOptions): ImageReader {
       ...(crop && { crop }),
       decoder: await decoderVersion(),
     }),
-    load: async (source) => {
-      const image = await tryDecodeImage(source, { exif, channels });
-      if ("reason" in image) return image;
-      const { contentHash, rotated, mislabelled } = image;
-      const value = new Float32Array(size);
-      const kept = crop ? cropped(image, imageSize) : image;
-      resizeBilinear(kept.pixels, kept, imageSize, value);
-      if (isWhole) value.set(value.map(Math.trunc));
-      preprocessPixels(value, preprocess, channels);
-      return { value, contentHash, rotated, mislabelled };
-    },
-    open: (rows) => {
-      const data = new Float32Array(rows * size);
+    load: (source) => loadImage(source, options),
+    open: (rows, former) => {
+      const isRoom = former?.data instanceof Float32Array && former.data.length === rows * size;
+      const data = isRoom ? former.data : new Float32Array(rows * size);
       return {
         set: (row, value) => data.set(value, row * size),
         finish: (count) => float32Tensor(data.subarray(0, count * size), [count, ...sampleShape]),
       };
     },
   };
+  readableApart(reader, options);
+  return reader;
 }
 
 /**

@@ -1,9 +1,8 @@
-import { availableParallelism } from "node:os";
 import { DataError } from "../errors.ts";
-import { isBucketAddress } from "../storage/address.ts";
 import type { InputTensor } from "../tensor.ts";
-import { bucketConcurrency } from "./bucket-files.ts";
 import type { FileKind } from "./file-kind.ts";
+import { readingThread } from "./reading-thread.ts";
+import { limiter, readConcurrency } from "./reading-turns.ts";
 import type { BadFile, LoadedSample, OpenInput, SampleReader } from "./sample-reader.ts";
 
 export interface BatchOptions {
@@ -36,6 +35,8 @@ export interface SampleBatch {
   readonly indices: readonly number[];
   /** The sha256 of the bytes that were read, in hexadecimal, for each of the N. */
   readonly contentHashes: readonly string[];
+  /** Gives the memory of `input` to a later batch. It need not be called, and nothing may read `input` any more then. */
+  release(): void;
 }
 
 /**
@@ -51,9 +52,22 @@ export async function* sampleBatches<Value>(
 ): AsyncGenerator<SampleBatch, void, void> {
   const { batchSize } = options;
   const bad: BadFile[] = [];
-  let batch = emptyBatch(reader, batchSize);
+  const thread = readingThread(reader, samples);
+  const source = thread ?? reader;
+  const released: InputTensor[] = [];
+  const emptyBatch = (): Batch<Value> => ({
+    open: source.open(batchSize, released.pop()),
+    indices: [],
+    contentHashes: [],
+  });
+  const finished = ({ open, ...rest }: Batch<Value>): SampleBatch => {
+    const input = open.finish(rest.indices.length);
+    return { input, ...rest, release: () => void released.push(input) };
+  };
+  let batch = emptyBatch();
   let used = 0;
-  const read = readAhead(samples, reader, batchSize);
+  const ahead = Math.max(2 * batchSize, readConcurrency(samples[0]?.path));
+  const read = readAhead(samples, source, ahead, thread ? ahead : readConcurrency(samples[0]?.path));
   try {
     for await (const { index, outcome } of read) {
       const path = samples[index]!.path;
@@ -69,14 +83,15 @@ export async function* sampleBatches<Value>(
       batch.contentHashes.push(outcome.contentHash);
       used++;
       if (batch.indices.length === batchSize) {
-        yield finishBatch(batch);
-        batch = emptyBatch(reader, batchSize);
+        yield finished(batch);
+        batch = emptyBatch();
       }
     }
   } finally {
     await read.return();
+    thread?.close();
   }
-  if (batch.indices.length > 0) yield finishBatch(batch);
+  if (batch.indices.length > 0) yield finished(batch);
   if (used === 0 && samples.length > 0) throw badFilesError(bad, samples.length, reader.kind);
 }
 
@@ -115,11 +130,10 @@ interface Sample<Value> {
 
 async function* readAhead<Value>(
   samples: readonly SampleView[],
-  reader: SampleReader<Value>,
-  batchSize: number,
+  reader: Pick<SampleReader<Value>, "load">,
+  ahead: number,
+  atOnce: number,
 ): AsyncGenerator<Sample<Value>, void, void> {
-  const atOnce = readConcurrency(samples[0]?.path);
-  const ahead = Math.max(2 * batchSize, atOnce);
   const inTurn = limiter(atOnce);
   const pending: Promise<Sample<Value> | { readonly failure: unknown }>[] = [];
   let next = 0;
@@ -149,40 +163,9 @@ interface Batch<Value> {
   readonly contentHashes: string[];
 }
 
-function emptyBatch<Value>(reader: SampleReader<Value>, batchSize: number): Batch<Value> {
-  return { open: reader.open(batchSize), indices: [], contentHashes: [] };
-}
-
-function finishBatch<Value>({ open, indices, contentHashes }: Batch<Value>): SampleBatch {
-  return { input: open.finish(indices.length), indices, contentHashes };
-}
-
 function badFilesError(bad: readonly BadFile[], total: number, { many }: FileKind): DataError {
   const listed = bad.slice(0, 5).map(({ path, reason }) => `${path}: ${reason}`);
   const more = bad.length > 5 ? `\nand ${bad.length - 5} more` : "";
   const head = bad.length === 1 && total === 1 ? "" : `${bad.length} of ${total} ${many} cannot be used:\n`;
   return new DataError(`${head}${listed.join("\n")}${more}`, "bad-files");
-}
-
-/** Returns how many files are read at once, where the first is one like the others; each is held in memory meanwhile. */
-function readConcurrency(first: unknown): number {
-  if (typeof first === "string" && isBucketAddress(first)) return bucketConcurrency;
-  return Math.min(2 * availableParallelism(), 8);
-}
-
-/** Returns a function that runs tasks in the order given, at most `count` at a time. */
-function limiter(count: number): <T>(task: () => Promise<T>) => Promise<T> {
-  const waiting: (() => void)[] = [];
-  let running = 0;
-  return async (task) => {
-    if (running >= count) await new Promise<void>((resolve) => waiting.push(resolve));
-    else running++;
-    try {
-      return await task();
-    } finally {
-      const resume = waiting.shift();
-      if (resume) resume();
-      else running--;
-    }
-  };
 }

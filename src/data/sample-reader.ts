@@ -35,6 +35,6 @@ export interface SampleReader<Value = unknown, Input extends InputTensor = Input
   identity(): Promise<JsonObject>;
   /** Reads one sample, or another view of it where the reader makes some; view 0 is the sample itself. */
   load(path: string, view?: number): Promise<LoadedSample<Value> | BadFile>;
-  /** Makes room for `rows` samples. */
-  open(rows: number): OpenInput<Value, Input>;
+  /** Makes room for `rows` samples: in the memory of `former`, which nobody reads any more, where it is as large. */
+  open(rows: number, former?: InputTensor): OpenInput<Value, Input>;
 }

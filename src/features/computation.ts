@@ -30,10 +30,12 @@ export function fromFiles(
       },
     });
     try {
-      for await (const { input, indices, contentHashes } of batches) {
+      for await (const { input, indices, contentHashes, release } of batches) {
         const asked = pairs(selected(samples, indices), contentHashes);
         const views = asked.map(([{ view = 0 }, contentHash]): DrawnView => ({ contentHash, view, seed }));
-        yield computed(asked, await runPadded(trunk, [input], batchSize, views), batchSize);
+        const features = await runPadded(trunk, [input], batchSize, views);
+        release();
+        yield computed(asked, features, batchSize);
         await nextTurn();
       }
     } finally {

@@ -44,9 +44,18 @@ export function uploadPadded(tensor: InputTensor, from: number, rows: number, pa
   if (tensor.dtype === "string") return uploadTexts(tensor, from, rows, paddedRows);
   const rowShape = tensor.shape.slice(1);
   const size = elementCount(rowShape);
-  const values = new Float32Array(paddedRows * size);
-  values.set(rowsOf(tensor, size, from, rows));
-  return tf.tensor(values, [paddedRows, ...rowShape], "float32");
+  const given = rowsOf(tensor, size, from, rows);
+  return tf.tensor(
+    rows === paddedRows ? given : padded(given, paddedRows * size),
+    [paddedRows, ...rowShape],
+    "float32",
+  );
+}
+
+function padded(given: Float32Array, size: number): Float32Array {
+  const values = new Float32Array(size);
+  values.set(given);
+  return values;
 }
 
 function uploadTexts(
