@@ -6,7 +6,7 @@ import { mount, unmount, type VirtualFile, windowFile } from "./file-system.ts";
 import { damaged, isAbandoned, libraryMessage, loadLibrary, type Source } from "./library.ts";
 import { readStrings } from "./string-attribute.ts";
 import { systemError } from "./system-error.ts";
-import { withTimeLimit } from "./time-limit.ts";
+import { StarvedRead, withTimeLimit } from "./time-limit.ts";
 
 /** A group of an open HDF5 file. Names of children may be paths (`a/b`). */
 export interface Hdf5Group {
@@ -71,6 +71,7 @@ export async function openHdf5(path: string): Promise<Hdf5File> {
  * Opens an HDF5 file that lies in memory or inside another open file.
  * @param label Name of the file in error messages.
  * @throws {KerasFileError} if the file is empty, truncated or not HDF5.
+ * @throws {StarvedRead} if the processor was not there to open it.
  */
 export async function openVirtual(virtual: VirtualFile, label: string): Promise<Hdf5File> {
   const { library, File } = await loadLibrary();
@@ -82,7 +83,8 @@ export async function openVirtual(virtual: VirtualFile, label: string): Promise<
     file = withTimeLimit(label, bytes, () => new File(path, "r"));
   } catch (error) {
     unmount(path);
-    throw error instanceof KerasFileError ? error : openError(label, error, virtual);
+    const isTold = error instanceof KerasFileError || error instanceof StarvedRead;
+    throw isTold ? error : openError(label, error, virtual);
   }
   return {
     root: groupAt({ library, label, fileId: file.file_id, bytes }, "/"),

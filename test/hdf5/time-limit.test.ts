@@ -1,9 +1,12 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { afterEach, describe, expect, test } from "vitest";
 import { readCheckpoint } from "../../src/formats/checkpoint-file.ts";
 import { withSource } from "../../src/formats/source.ts";
+import { bytesFile } from "../../src/hdf5/file-system.ts";
 import { loadLibrary } from "../../src/hdf5/library.ts";
+import { openVirtual } from "../../src/hdf5/reader.ts";
 import { StarvedRead, untilNotStarved, withTimeLimit } from "../../src/hdf5/time-limit.ts";
 
 const variable = "KERAS_FINETUNE_READ_SECONDS";
@@ -52,8 +55,22 @@ describe("a read that has no processor", () => {
       if (++tries === 1) standStill(60_000);
       return source.file.root.group("model_weights")?.textList("layer_names");
     });
-    expect([tries, layers?.length]).toEqual([2, expect.any(Number)]);
+    expect(tries).toBeGreaterThan(1);
+    expect(layers?.length).toBeGreaterThan(0);
     expect((await loadLibrary()).library).not.toBe(former.library);
+  });
+
+  test("is begun again where it stood still while the file was opened, as a process that is stopped does", async () => {
+    process.env[variable] = "0.1";
+    const bytes = bytesFile(readFileSync("fixtures/models/k212-film.h5"));
+    let reads = 0;
+    const read = (target: Uint8Array, position: number): number => {
+      if (++reads === 1) standStill(60_000);
+      return bytes.read(target, position);
+    };
+    const file = await untilNotStarved(() => openVirtual({ ...bytes, read }, "good.h5"));
+    expect(file.root.group("model_weights")).toBeDefined();
+    file.close();
   });
 
   test("is judged once it has had its time: an endless file that first stands still is refused", async () => {
