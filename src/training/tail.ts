@@ -37,10 +37,10 @@ import { firstNonFiniteLayer, firstNonFiniteWeight } from "./non-finite.ts";
 import { createOptimizer } from "./optimizer.ts";
 import type { OptimizerConfig } from "./optimizer-config.ts";
 import { callNumbers, randomStream } from "./random-stream.ts";
+import { recordedSteps } from "./recorded-steps.ts";
 import { withPenaltyGradient } from "./regularizers.ts";
 import type { Snapshot } from "./snapshot.ts";
 import type { OptimizerState } from "./state.ts";
-import { stepGraphs } from "./step-graph.ts";
 import type { TensorPlace } from "./tensor-mark.ts";
 import { markTensors } from "./tensor-mark.ts";
 import { constraintsOf, weightRules } from "./weight-rules.ts";
@@ -63,6 +63,8 @@ export interface Tail {
   readonly steps: number;
   /** The number of graphs that steps run as. */
   readonly graphs: number;
+  /** The number of recorded steps whose kernels are called again. */
+  readonly replays: number;
   /** One update; with `finite` none where the loss is not. The figures are from before it. */
   trainOnBatch(batch: Batch, learningRate?: number, updates?: "always" | "finite"): Promise<BatchFigures>;
   /**
@@ -110,6 +112,8 @@ export interface TailOptions {
   readonly rateFactors?: ReadonlyMap<string, number>;
   /** The number of steps that will be taken, by the number of samples of the batch: from many on they run as a graph. None by default. */
   readonly plannedSteps?: ReadonlyMap<number, number>;
+  /** False to compute each step by calls of layers that is no graph, which gives the same bits. */
+  readonly replays?: boolean;
 }
 
 export function createTail(options: TailOptions): Tail {
@@ -158,10 +162,11 @@ export function createTail(options: TailOptions): Tail {
     given: logits.map((how, index) => ({ ...how, values: tensors[index]!, mask: masks[index] })),
     activities: tensors.slice(logits.length),
   });
-  const graphs = stepGraphs({
+  const recorded = recordedSteps({
     training,
     objective: options.objective,
     steps: options.plannedSteps ?? new Map(),
+    replays: options.replays ?? true,
     givenBy: (tensors, masks) => givenBy(tensors, masks).given,
   });
   /** The weights that the model is judged and kept by. */
@@ -222,7 +227,10 @@ export function createTail(options: TailOptions): Tail {
   return {
     objective: options.objective,
     get graphs() {
-      return graphs.count;
+      return recorded.graphs;
+    },
+    get replays() {
+      return recorded.replays;
     },
     get learningRate() {
       return optimizer.learningRate;
@@ -234,7 +242,7 @@ export function createTail(options: TailOptions): Tail {
       return step;
     },
     trainOnBatch: async (batch, learningRate, updates = "always") => {
-      const computed = graphs.run(batch, weights, trainingContext);
+      const computed = recorded.run(batch, weights, trainingContext);
       if (computed) return takeStep(computed, batch, learningRate, updates);
       const pass = await repeatable(() => forward(training, batch.features, weights, trainingContext));
       keepState(pass.state);
@@ -296,7 +304,7 @@ export function createTail(options: TailOptions): Tail {
     nonFiniteWeight: () => firstNonFiniteWeight(weights, moved),
     dispose: () => {
       judgingRunner.dispose();
-      graphs.dispose();
+      recorded.dispose();
       optimizer.dispose();
       disposeWeights(weights);
     },

@@ -8,7 +8,7 @@ import { layerGraph } from "../../src/topology/build-graph.ts";
 import type { Batch } from "../../src/training/batch.ts";
 import type { OptimizerArgument } from "../../src/training/optimizer-config.ts";
 import { optimizerConfig } from "../../src/training/optimizer-config.ts";
-import type { Tail } from "../../src/training/tail.ts";
+import type { Tail, TailOptions } from "../../src/training/tail.ts";
 import { createTail } from "../../src/training/tail.ts";
 import { objectiveWith } from "../task/objective.ts";
 
@@ -22,6 +22,7 @@ export interface Asked {
 export function tailOf(
   checkpoint: Checkpoint,
   { loss = "categorical_crossentropy", optimizer = "Adam" }: Asked,
+  options: Pick<TailOptions, "replays"> = {},
 ): Tail {
   const graph = layerGraph(checkpoint);
   return createTail({
@@ -30,6 +31,7 @@ export function tailOf(
     optimizer: optimizerConfig(optimizer, undefined, 0.01),
     objective: objectiveWith(graph, loss, ["accuracy"]),
     seed: 1,
+    ...options,
   });
 }
 

@@ -1,22 +1,19 @@
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
-import type { Checkpoint, JsonObject } from "../../src/checkpoint.ts";
+import type { JsonObject } from "../../src/checkpoint.ts";
 import { ensureEngine } from "../../src/engine/backend.ts";
 import { tf } from "../../src/engine/tf.ts";
-import { glorotUniform, randomGenerator } from "../../src/random.ts";
 import type { LossArgument } from "../../src/task/losses/loss-argument.ts";
-import { float32Tensor } from "../../src/tensor.ts";
 import { layerGraph } from "../../src/topology/build-graph.ts";
 import type { Batch } from "../../src/training/batch.ts";
 import type { TrainingState } from "../../src/training/state.ts";
 import { stepCounts } from "../../src/training/step-graph.ts";
-import { layer, sequential } from "../sequential.ts";
 import { objectiveWith } from "../task/objective.ts";
 import type { Asked } from "./both-ways.ts";
 import { expectClose, stepsOf, tailOf } from "./both-ways.ts";
-import { dense, smallPhase, trainSmall } from "./small-run.ts";
+import { smallPhase, trainSmall } from "./small-run.ts";
+import { batchOf, drawingLayers, network } from "./step-network.ts";
 
 const isNative = process.env["KERAS_FINETUNE_ENGINE"] === "native";
-const [inputs, rows] = [6, 8];
 
 beforeAll(async () => {
   await ensureEngine();
@@ -26,57 +23,9 @@ afterEach(() => {
   delete process.env["KERAS_FINETUNE_GRAPH"];
 });
 
-/** Returns a network: the layers given between two Dense layers. */
-function network(...between: readonly JsonObject[]): Checkpoint {
-  const generator = randomGenerator(5);
-  const weights = (from: number, to: number) => [
-    { name: "kernel", ...float32Tensor(glorotUniform([from, to], generator), [from, to]) },
-    { name: "bias", ...float32Tensor(new Float32Array(to), [to]) },
-  ];
-  const normalized = ["gamma", "beta", "moving_mean", "moving_variance"].map((name) => ({
-    name,
-    ...float32Tensor(new Float32Array(10).fill(name === "gamma" || name === "moving_variance" ? 1 : 0), [10]),
-  }));
-  return sequential(
-    "small",
-    [inputs],
-    [
-      dense("first", 10, "relu"),
-      layer("BatchNormalization", { name: "norm", momentum: 0.9, epsilon: 1e-3 }),
-      ...between,
-      dense("last", 3, "softmax"),
-    ],
-    new Map([
-      ["first", weights(inputs, 10)],
-      ["norm", normalized],
-      ["last", weights(10, 3)],
-    ]),
-  );
-}
-
-/** Returns a batch with targets and weights of its own. */
-function batchOf(seed: number, count = rows): Batch {
-  const random = randomGenerator(seed);
-  const x = Float32Array.from({ length: count * inputs }, () => 2 * random.nextFloat() - 1);
-  const targets = new Float32Array(count * 3);
-  for (let row = 0; row < count; row++) targets[row * 3 + (random.nextInteger() % 3)] = 1;
-  const weights = Float32Array.from({ length: count }, () => 0.5 + random.nextFloat());
-  return {
-    features: [tf.tensor(x, [count, inputs])],
-    targets: [{ targets: float32Tensor(targets, [count, 3]), weights: float32Tensor(weights, [count]) }],
-  };
-}
-
 function batches(seeds: readonly number[]): Batch[] {
   return seeds.map((seed) => batchOf(seed));
 }
-
-const random: Readonly<Record<string, JsonObject>> = {
-  Dropout: { rate: 0.4 },
-  AlphaDropout: { rate: 0.2 },
-  GaussianDropout: { rate: 0.3 },
-  GaussianNoise: { stddev: 0.5 },
-};
 
 test("the steps of a size follow from samples, batch size and epochs", () => {
   expect([...stepCounts(20, 6, 4)]).toEqual([
@@ -88,7 +37,7 @@ test("the steps of a size follow from samples, batch size and epochs", () => {
 });
 
 describe.runIf(isNative)("a training step as one graph", () => {
-  test.each(Object.entries(random))(
+  test.each(Object.entries(drawingLayers))(
     "draws the numbers of %s anew in each step, those that calls draw",
     async (className, config) => {
       const checkpoint = network({ class_name: className, config: { name: "noise", ...config } });
