@@ -14,11 +14,13 @@ import { activate } from "../activations.ts";
 import type { KernelContext } from "../kernel.ts";
 import { unsupported, weightIn } from "../kernel.ts";
 import type { Cell, CellStep } from "./cell.ts";
-import type { Variants } from "./dropouts.ts";
-import { dropouts } from "./dropouts.ts";
-import type { Recurrence } from "./recurrence.ts";
-import { cellWith } from "./recurrence.ts";
-import { takenSteps, wholeStack } from "./whole-sequence.ts";
+import type { Dropouts, Variants } from "./dropouts.ts";
+import { dropouts, multiplied, overTime } from "./dropouts.ts";
+import type { Projection, Recurrence } from "./recurrence.ts";
+import { cellWith, formula, hasKnownFunctions, projected } from "./recurrence.ts";
+import { stackOf } from "./stack.ts";
+import type { WholeSequence } from "./whole-sequence.ts";
+import { takenSteps } from "./whole-sequence.ts";
 
 export type Weights = Readonly<Record<string, tf.Tensor>>;
 
@@ -31,7 +33,15 @@ export type HiddenAndCarry = readonly [tf.Tensor, tf.Tensor];
  * Returns the cell of a class. Weights are named relative to it. @throws {TopologyError} for a cell that Keras does not
  * have.
  */
-export function cellOf({ className, config }: NestedLayer, weights: Weights, context: KernelContext): Cell {
+export function cellOf(cell: NestedLayer, weights: Weights, context: KernelContext): Cell {
+  return cellWith(recurrenceOf(cell, weights, context));
+}
+
+function recurrenceOf(
+  { className, config }: NestedLayer,
+  weights: Weights,
+  context: KernelContext,
+): Recurrence {
   switch (className) {
     case "SimpleRNNCell":
       return simpleCell(config, weights, context);
@@ -55,48 +65,66 @@ export function weightsBelow(weights: Weights, place: string): Weights {
   );
 }
 
-function simpleCell(config: JsonObject, weights: Weights, context: KernelContext): Cell {
+function simpleCell(config: JsonObject, weights: Weights, context: KernelContext): Recurrence {
   const dropped = dropouts(config, context, 1);
   const kernel = weightIn(weights, "recurrent_kernel");
-  return cellWith(config, context, {
-    name: "SimpleRNN",
-    stateCount: 1,
-    isBounded: activationName(config["activation"]) === "tanh",
-    dropped,
-    prepare: (x, timeAxis) =>
-      biased(dense(dropped.inputs(x, timeAxis)[0], weightIn(weights, "kernel")), weights["bias"]),
+  const isBounded = activationName(config["activation"]) === "tanh";
+  const projection = gateProjection(weightIn(weights, "kernel"), weights["bias"], dropped);
+  return {
+    name: formula("SimpleRNN", config, context),
+    stateSizes: [numberAt(config, "units")],
+    output: 0,
+    isBounded,
+    isRepeatable: hasKnownFunctions(config),
+    projection,
     weights: [kernel],
+    factors: dropped.stateFactors,
     step:
-      ([recurrentKernel], states) =>
+      ([recurrentKernel], factors) =>
       (prepared, [h]) => {
-        const recurrent = dense(states(h as tf.Tensor)[0], recurrentKernel as tf.Tensor);
+        const recurrent = dense(multiplied(h as tf.Tensor, factors)[0], recurrentKernel as tf.Tensor);
         const output = activate(tf.add(prepared, recurrent), config["activation"], context.keras);
         return { output, states: [output] };
       },
-    kernel: { take: (steps, states) => takenSteps([simpleRnn(steps, (states as SingleState)[0], kernel)]) },
-  });
+    ...byKernel(isBounded, dropped, {
+      prepare: (x, timeAxis) => projected(projection, x, timeAxis),
+      take: (steps, states) => takenSteps([simpleRnn(steps, (states as SingleState)[0], kernel)]),
+    }),
+  };
 }
 
-function lstmCell(config: JsonObject, weights: Weights, context: KernelContext): Cell {
+/** Returns a bounded cell's kernel for all steps, which no gate has dropout of its own for. */
+function byKernel(
+  isBounded: boolean,
+  { gatesApart }: Dropouts,
+  kernel: Pick<WholeSequence, "prepare" | "take">,
+): Pick<Recurrence, "byKernel"> {
+  return isBounded && !gatesApart ? { byKernel: { output: 0, isBounded, ...kernel } } : {};
+}
+
+function lstmCell(config: JsonObject, weights: Weights, context: KernelContext): Recurrence {
   const dropped = dropouts(config, context, 4);
   const [kernel, recurrentKernel] = [weightIn(weights, "kernel"), weightIn(weights, "recurrent_kernel")];
-  return cellWith(config, context, {
-    name: "LSTM",
-    stateCount: 2,
+  const units = numberAt(config, "units");
+  return {
+    name: formula("LSTM", config, context),
+    stateSizes: [units, units],
+    output: 0,
     isBounded: isPlain(config),
-    dropped,
-    prepare: (x, timeAxis) => biased(gated(dropped.inputs(x, timeAxis), kernel), weights["bias"]),
+    isRepeatable: hasKnownFunctions(config),
+    projection: gateProjection(kernel, weights["bias"], dropped),
     weights: byGate(recurrentKernel, dropped.stateVariants),
-    step: (kernels, drop) => (prepared, states) => {
+    factors: dropped.stateFactors,
+    step: (kernels, factors) => (prepared, states) => {
       const [h, c] = states as HiddenAndCarry;
-      return lstmStep(tf.add(prepared, gatedBy(drop(h), kernels)), c, config, context);
+      return lstmStep(tf.add(prepared, gatedBy(multiplied(h, factors), kernels)), c, config, context);
     },
-    kernel: {
-      prepare: (x, timeAxis) => dropped.inputs(x, timeAxis)[0],
+    ...byKernel(isPlain(config), dropped, {
+      prepare: (x, timeAxis = 1) => multiplied(x, dropped.inputFactors.of(overTime(x.shape, timeAxis)))[0],
       take: (steps, states) =>
         takenSteps(lstm(steps, states as HiddenAndCarry, kernel, recurrentKernel, weights["bias"])),
-    },
-  });
+    }),
+  };
 }
 
 /** Returns true if a gated cell has Keras's default functions, by which its states stay bounded. */
@@ -119,41 +147,44 @@ export function lstmStep(z: tf.Tensor, c: tf.Tensor, config: JsonObject, context
  * Creates a GRU cell. With `reset_after`, the reset gate is applied to the product with the state, which has its own
  * bias.
  */
-function gruCell(config: JsonObject, weights: Weights, context: KernelContext): Cell {
+function gruCell(config: JsonObject, weights: Weights, context: KernelContext): Recurrence {
   const dropped = dropouts(config, context, 3);
   const resetAfter = isTrueAt(config, "reset_after");
   const recurrentKernel = weightIn(weights, "recurrent_kernel");
   const units = numberAt(config, "units");
   const [inputBias, recurrentBias] =
     weights["bias"] && resetAfter ? tf.unstack(weights["bias"]) : [weights["bias"], undefined];
+  const projection = gateProjection(weightIn(weights, "kernel"), inputBias, dropped);
   const shared = {
-    stateCount: 1,
+    stateSizes: [units],
+    output: 0,
     isBounded: isPlain(config),
-    dropped,
-    prepare: (x: tf.Tensor, timeAxis?: number): tf.Tensor =>
-      biased(gated(dropped.inputs(x, timeAxis), weightIn(weights, "kernel")), inputBias),
+    isRepeatable: hasKnownFunctions(config),
+    projection,
+    factors: dropped.stateFactors,
   };
   const kernels = byGate(recurrentKernel, dropped.stateVariants);
   if (resetAfter) {
-    return cellWith(config, context, {
+    return {
       ...shared,
-      name: "GRU",
+      name: formula("GRU", config, context),
       weights: [...kernels, ...(recurrentBias ? [recurrentBias] : [])],
-      step: (all, drop) => resetAfterStep(config, context, all, recurrentBias !== undefined, drop),
-      kernel: {
+      step: (all, factors) => resetAfterStep(config, context, all, recurrentBias !== undefined, factors),
+      ...byKernel(isPlain(config), dropped, {
+        prepare: (x, timeAxis) => projected(projection, x, timeAxis),
         take: (steps, states) =>
           takenSteps([gru(steps, (states as SingleState)[0], recurrentKernel, recurrentBias)]),
-      },
-    });
+      }),
+    };
   }
   const columns = (from: number, count: number): tf.Tensor =>
     tf.slice(recurrentKernel, [0, from * units], [units, count * units]);
-  return cellWith(config, context, {
+  return {
     ...shared,
-    name: "GRU, reset before",
+    name: formula("GRU, reset before", config, context),
     weights: kernels.length > 1 ? kernels : [columns(0, 2), columns(2, 1)],
-    step: (all, drop) => resetBeforeStep(config, context, all, drop),
-  });
+    step: (all, factors) => resetBeforeStep(config, context, all, factors),
+  };
 }
 
 type StepOf = ReturnType<Recurrence["step"]>;
@@ -163,12 +194,12 @@ function resetAfterStep(
   context: KernelContext,
   weights: readonly tf.Tensor[],
   hasBias: boolean,
-  drop: (h: tf.Tensor) => Variants,
+  factors: readonly tf.Tensor[],
 ): StepOf {
   const [kernels, bias] = hasBias ? [weights.slice(0, -1), weights.at(-1)] : [weights, undefined];
   return (prepared, [state]) => {
     const h = state as tf.Tensor;
-    const inner = biased(gatedBy(drop(h), kernels), bias);
+    const inner = biased(gatedBy(multiplied(h, factors), kernels), bias);
     const [xGates, xCandidate] = gatesAndCandidate(prepared);
     const [hGates, hCandidate] = gatesAndCandidate(inner);
     const [update, reset] = bothGates(tf.add(xGates, hGates), config, context);
@@ -181,12 +212,12 @@ function resetBeforeStep(
   config: JsonObject,
   context: KernelContext,
   kernels: readonly tf.Tensor[],
-  drop: (h: tf.Tensor) => Variants,
+  factors: readonly tf.Tensor[],
 ): StepOf {
   return (prepared, [state]) => {
     const h = state as tf.Tensor;
     const [xGates, xCandidate] = gatesAndCandidate(prepared);
-    const [forUpdate, forReset, forCandidate = forUpdate] = drop(h);
+    const [forUpdate, forReset, forCandidate = forUpdate] = multiplied(h, factors);
     const inner = gatedBy(forReset ? [forUpdate, forReset] : [forUpdate], kernels.slice(0, -1));
     const [update, reset] = bothGates(tf.add(xGates, inner), config, context);
     const recurrent = dense(tf.mul(reset, forCandidate), kernels.at(-1) as tf.Tensor);
@@ -216,28 +247,26 @@ function mixed(update: tf.Tensor, state: tf.Tensor, candidate: tf.Tensor): CellS
 }
 
 /** Creates a stack of cells, each of which reads the output of the one before. */
-function stackedCells(config: JsonObject, weights: Weights, context: KernelContext): Cell {
+function stackedCells(config: JsonObject, weights: Weights, context: KernelContext): Recurrence {
   const nested = nestedCells(config);
   const places = cellPlaces(nested);
-  const stack = nested.map((cell, index) =>
-    cellOf(cell, weightsBelow(weights, places[index] ?? ""), context),
+  const [first, ...others] = nested.map((cell, index) =>
+    recurrenceOf(cell, weightsBelow(weights, places[index] ?? ""), context),
   );
-  const [first, ...rest] = stack as [Cell, ...Cell[]];
+  return stackOf(first as Recurrence, ...others);
+}
+
+/** Returns the product of inputs and the kernel of all gates, to which a bias is added. */
+function gateProjection(
+  kernel: tf.Tensor,
+  bias: tf.Tensor | undefined,
+  { inputFactors }: Dropouts,
+): Projection {
   return {
-    stateCount: stack.reduce((sum, cell) => sum + cell.stateCount, 0),
-    prepare: first.prepare,
-    start: (prepared) => stack.flatMap((cell) => cell.start(prepared)),
-    ...wholeStack(stack),
-    step: (prepared, states) => {
-      const all = [...states];
-      let { output, states: next } = first.step(prepared, all.splice(0, first.stateCount));
-      for (const cell of rest) {
-        const step = cell.step(cell.prepare(output), all.splice(0, cell.stateCount));
-        output = step.output;
-        next = [...next, ...step.states];
-      }
-      return { output, states: next };
-    },
+    weights: bias ? [kernel, bias] : [kernel],
+    factors: inputFactors,
+    compute: (x, [ownKernel, ownBias], factors) =>
+      biased(gated(multiplied(x, factors), ownKernel as tf.Tensor), ownBias),
   };
 }
 

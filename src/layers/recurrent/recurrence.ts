@@ -1,80 +1,92 @@
-/** @file Cells whose step is a function of their weights: one by one, by a kernel, or as a graph over all steps. */
+/** @file Recurrences: cells whose step is a function of their weights, taken one by one, by a kernel, or as a graph over all steps. */
 import type { JsonObject } from "../../checkpoint.ts";
 import { canScan, scan } from "../../engine/graph/scan.ts";
 import { tf } from "../../engine/tf.ts";
 import { sizeAt } from "../../tensor.ts";
-import { numberAt } from "../../topology/config-values.ts";
 import { activationName } from "../activation-functions.ts";
 import type { KernelContext } from "../kernel.ts";
 import { firstInput } from "../kernel.ts";
 import type { Cell, CellStep } from "./cell.ts";
-import type { Dropouts, Variants } from "./dropouts.ts";
-import { multiplied } from "./dropouts.ts";
+import type { Factors } from "./dropouts.ts";
+import { overTime } from "./dropouts.ts";
 import type { WholeSequence } from "./whole-sequence.ts";
 
-/** A cell's step as a function of its weights. */
-export interface Recurrence extends Pick<Cell, "stateCount" | "prepare"> {
-  /** The formula, which the config's functions and the number of weights complete. */
-  readonly name: string;
-  /** True if the states stay bounded whatever the inputs. */
-  readonly isBounded: boolean;
-  readonly dropped: Dropouts;
-  /** The weights that the step reads. */
-  readonly weights: readonly tf.Tensor[];
-  readonly step: (
-    weights: readonly tf.Tensor[],
-    drop: (h: tf.Tensor) => Variants,
-  ) => (prepared: tf.Tensor, states: readonly tf.Tensor[]) => CellStep;
-  /** A kernel that takes all steps of a bounded cell, if no gate has dropout of its own. It prepares as the cell where absent. */
-  readonly kernel?: Pick<WholeSequence, "take"> & Partial<Pick<WholeSequence, "prepare">>;
+type Tensors = readonly tf.Tensor[];
+
+/** A part of a step as a function of its weights and of factors that are the same at every step. */
+export interface Part {
+  readonly weights: Tensors;
+  readonly factors: Factors;
 }
 
-/** Returns the cell of a recurrence, whose states have the config's `units`. */
-export function cellWith(config: JsonObject, context: KernelContext, recurrence: Recurrence): Cell {
-  const { stateCount, prepare, weights, dropped } = recurrence;
-  const step = recurrence.step(weights, dropped.states);
-  const isScanned = canScan() && hasKnownFunctions(config);
-  const whole = isScanned ? scanned(config, context, recurrence) : byKernel(recurrence);
-  return {
-    stateCount,
-    prepare,
-    start: (prepared) => {
-      const shape = [sizeAt(prepared.shape, 0), numberAt(config, "units")];
-      return Array.from({ length: stateCount }, () => tf.zeros(shape));
-    },
-    step,
-    ...(whole && { whole }),
-  };
+/** The part of a step that does not depend on the states, for one step or for a whole sequence. */
+export interface Projection extends Part {
+  readonly compute: (x: tf.Tensor, weights: Tensors, factors: Tensors) => tf.Tensor;
+}
+
+/** A cell's step as a function of its weights. The factors are those of a state. */
+export interface Recurrence extends Part {
+  /** The formula with its functions; the number of weights and the shapes complete it. */
+  readonly name: string;
+  /** The number of units of each state. */
+  readonly stateSizes: readonly number[];
+  /** The number of the state that is the output. */
+  readonly output: number;
+  /** True if the states stay bounded whatever the inputs. */
+  readonly isBounded: boolean;
+  /** True if a step looks at no values, so that it can be repeated in a graph. */
+  readonly isRepeatable: boolean;
+  readonly projection: Projection;
+  readonly step: (weights: Tensors, factors: Tensors) => (prepared: tf.Tensor, states: Tensors) => CellStep;
+  /** Takes all steps by kernels, where there are any and the dropouts allow it. */
+  readonly byKernel?: WholeSequence;
+}
+
+/** Returns the formula of a cell with the functions of its config. */
+export function formula(name: string, config: JsonObject, { keras }: KernelContext): string {
+  return JSON.stringify([name, keras, config["activation"], config["recurrent_activation"]]);
 }
 
 /** Returns true if a config's functions are known by name. Layers stand for functions too, and sparsemax looks at values. */
-function hasKnownFunctions(config: JsonObject): boolean {
+export function hasKnownFunctions(config: JsonObject): boolean {
   return [config["activation"], config["recurrent_activation"]]
     .map(activationName)
     .every((name) => name !== undefined && name !== "sparsemax");
 }
 
-function byKernel({ kernel, isBounded, dropped, prepare }: Recurrence): WholeSequence | undefined {
-  if (!kernel || !isBounded || dropped.gatesApart) return undefined;
-  return { output: 0, isBounded, prepare: kernel.prepare ?? prepare, take: kernel.take };
+/** Computes the part of a sequence that does not depend on the states; its time stands at axis 1 if not at another. */
+export function projected({ compute, weights, factors }: Projection, x: tf.Tensor, timeAxis = 1): tf.Tensor {
+  return compute(x, weights, factors.of(overTime(x.shape, timeAxis)));
 }
 
-function scanned(config: JsonObject, { keras }: KernelContext, recurrence: Recurrence): WholeSequence {
-  const { name, isBounded, prepare, weights, dropped, step } = recurrence;
-  const { activation, recurrent_activation } = config;
+/** Returns the cell of a recurrence. */
+export function cellWith(recurrence: Recurrence): Cell {
+  const { stateSizes, projection, weights, factors, step, byKernel } = recurrence;
+  const whole = canScan() && recurrence.isRepeatable ? scanned(recurrence) : byKernel;
   return {
-    output: 0,
+    stateCount: stateSizes.length,
+    prepare: (x, timeAxis) => projected(projection, x, timeAxis),
+    start: (prepared) => stateSizes.map((size) => tf.zeros([sizeAt(prepared.shape, 0), size])),
+    step: (prepared, states) => step(weights, factors.of(firstInput(states).shape))(prepared, states),
+    ...(whole && { whole }),
+  };
+}
+
+/** Takes all steps as one graph. */
+function scanned({ name, output, isBounded, projection, weights, factors, step }: Recurrence): WholeSequence {
+  return {
+    output,
     isBounded,
-    prepare,
+    prepare: (x, timeAxis) => projected(projection, x, timeAxis),
     take: (steps, states) => {
       const { outputs, states: last } = scan({
-        name: JSON.stringify([name, keras, activation, recurrent_activation]),
+        name,
         sequences: [steps],
         states,
         weights,
-        factors: dropped.stateFactors(firstInput(states)),
+        factors: factors.of(firstInput(states).shape),
         step: (given) => {
-          const take = step(given.weights, (h) => multiplied(h, given.factors));
+          const take = step(given.weights, given.factors);
           const { states: next } = take(firstInput(given.sequences), given.states);
           return { outputs: next, states: next };
         },

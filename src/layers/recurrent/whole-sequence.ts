@@ -38,36 +38,34 @@ export interface WholeSequence {
 /** A cell of a stack, which may take all steps at once. */
 interface StackedCell {
   readonly stateCount: number;
-  readonly whole?: WholeSequence;
+  readonly whole: WholeSequence | undefined;
 }
 
-/** Returns a stack of cells as one that takes all steps at once: each cell takes all outputs of the one before. */
-export function wholeStack(cells: readonly StackedCell[]): Pick<StackedCell, "whole"> {
+/** Returns a stack of cells as one that takes all steps at once, if each does: it takes all outputs of the one before. */
+export function wholeStack(cells: readonly StackedCell[]): WholeSequence | undefined {
   const wholes = cells.flatMap(({ whole }) => whole ?? []);
   const [first, last] = [wholes[0], wholes.at(-1)];
-  if (!first || !last || wholes.length < cells.length) return {};
+  if (!first || !last || wholes.length < cells.length) return undefined;
   const countBefore = cells.slice(0, -1).reduce((sum, { stateCount }) => sum + stateCount, 0);
   return {
-    whole: {
-      prepare: first.prepare,
-      take: (steps, states) => {
-        const left = [...states];
-        let sequence = steps;
-        const taken = wholes.map((whole, index) => {
-          const prepared = index === 0 ? sequence : whole.prepare(sequence, 0);
-          const own = whole.take(prepared, left.splice(0, cells[index]?.stateCount ?? 0));
-          sequence = own.all[whole.output] as tf.Tensor;
-          return own;
-        });
-        const lasts = taken.flatMap(({ all, last }) => all.map((_, state) => () => last(state)));
-        return {
-          all: taken.flatMap(({ all }) => all),
-          last: (state) => (lasts[state] as () => tf.Tensor)(),
-        };
-      },
-      output: countBefore + last.output,
-      isBounded: wholes.every(({ isBounded }) => isBounded),
+    prepare: first.prepare,
+    take: (steps, states) => {
+      const left = [...states];
+      let sequence = steps;
+      const taken = wholes.map((whole, index) => {
+        const prepared = index === 0 ? sequence : whole.prepare(sequence, 0);
+        const own = whole.take(prepared, left.splice(0, cells[index]?.stateCount ?? 0));
+        sequence = own.all[whole.output] as tf.Tensor;
+        return own;
+      });
+      const lasts = taken.flatMap(({ all, last }) => all.map((_, state) => () => last(state)));
+      return {
+        all: taken.flatMap(({ all }) => all),
+        last: (state) => (lasts[state] as () => tf.Tensor)(),
+      };
     },
+    output: countBefore + last.output,
+    isBounded: wholes.every(({ isBounded }) => isBounded),
   };
 }
 
