@@ -32,17 +32,41 @@ export function patience(monitor: Monitor, epochs: number, minDelta = 0): Callba
 
 /**
  * Ends the run after the last epoch that fits into `seconds`, judged by how long the one before it took; one epoch is always trained.
+ * The first epoch of a phase prepares graphs for its steps, which no later one does: it counts as if each step had taken the median time.
  * `started` is when the clock began, as `performance.now()` tells it; the time before a resumed start counts.
  */
 export function timeLimit(seconds: number, started: number = performance.now()): Callback {
   let before = 0;
+  let phase = 0;
+  let stepEnds: number[] = [];
   const spent = (): number => before + (performance.now() - started) / 1000;
   return {
     name: "time-limit",
-    epochEnd: (record) => (spent() + record.seconds > seconds ? "stop" : undefined),
+    stepEnd: () => {
+      stepEnds.push(performance.now());
+    },
+    epochEnd: (record) => {
+      const next =
+        record.phase === phase
+          ? record.seconds
+          : Math.min(record.seconds, steadySeconds(record.seconds, stepEnds));
+      phase = record.phase;
+      stepEnds = [];
+      return spent() + next > seconds ? "stop" : undefined;
+    },
     state: () => spent(),
     restore: (state) => {
       before = state as number;
     },
   };
+}
+
+/** Returns the seconds of an epoch that ends now, as if each of its steps had taken the median time between two of them. */
+function steadySeconds(seconds: number, stepEnds: readonly number[]): number {
+  const between = stepEnds.slice(1).map((end, index) => (end - (stepEnds[index] ?? end)) / 1000);
+  const median = between.toSorted((a, b) => a - b)[Math.floor((between.length - 1) / 2)];
+  const last = stepEnds.at(-1);
+  if (median === undefined || last === undefined) return seconds;
+  const judging = (performance.now() - last) / 1000;
+  return median * stepEnds.length + judging;
 }
