@@ -1,8 +1,11 @@
+import { MachineError } from "../errors.ts";
+import { optionName } from "../options.ts";
 import { elementCount } from "../tensor.ts";
 import type { NodeShapes } from "../topology/concrete-shapes.ts";
 import { shapeAt } from "../topology/concrete-shapes.ts";
 import type { GraphNode, LayerGraph } from "../topology/layer-graph.ts";
 import { weightSpecsOf } from "../topology/weights-of.ts";
+import { formatBytes } from "./number-text.ts";
 import { valuesOf } from "./step-bytes.ts";
 
 /** A tensor of a model. */
@@ -38,5 +41,25 @@ export function largestTensor(
   return tensors.reduce<ModelTensor | null>(
     (largest, tensor) => (tensor.bytes > (largest?.bytes ?? 0) ? tensor : largest),
     null,
+  );
+}
+
+/**
+ * Checks that the largest tensor of some calls, with so many rows in a batch, has no more bytes than one buffer of a GPU.
+ * @throws {MachineError} that names the layer, and the weight if it is one.
+ */
+export function requireFits(largest: ModelTensor | null, rows: number, limit: number): void {
+  if (!largest || largest.bytes <= limit) return;
+  const { layer, weight, bytes } = largest;
+  const what =
+    weight === null ? `${layer}: output of ${rows} sample${rows === 1 ? "" : "s"}` : `${layer}/${weight}`;
+  const isOfBatch = weight === null && rows > 1;
+  const advice = isOfBatch
+    ? `Lower ${optionName("batchSize")}, or use another engine.`
+    : `Use another engine${weight === null ? ", or smaller images" : ""}.`;
+  throw new MachineError(
+    `${what}: expected at most ${formatBytes(limit)}, which one buffer of this GPU holds, got ${formatBytes(bytes)}. ${advice}`,
+    "tensor-too-large",
+    isOfBatch ? "batchSize" : "engine",
   );
 }

@@ -7,6 +7,7 @@ import type { tf } from "../engine/tf.ts";
 import { repeatable } from "../engine/webgpu/repeatable.ts";
 import { DataError } from "../errors.ts";
 import { withNamedWeights } from "../formats/named-weights.ts";
+import { largestTensor, requireFits } from "../freeze/largest-tensor.ts";
 import { textsOf } from "../layers/encoding.ts";
 import { inferenceProgram } from "../model/inference-program.ts";
 import { graphTolerance, programRunner } from "../model/program-runner.ts";
@@ -16,6 +17,7 @@ import { requireInputs } from "../task/inputs.ts";
 import type { InputTensor, Tensor } from "../tensor.ts";
 import { elementCount, formatShape, sameShape } from "../tensor.ts";
 import { layerGraph } from "../topology/build-graph.ts";
+import { concreteShapes } from "../topology/concrete-shapes.ts";
 import type { LayerGraph } from "../topology/layer-graph.ts";
 import { requireSupported } from "../topology/support.ts";
 import type { BatchLimits } from "./batch-size.ts";
@@ -29,11 +31,16 @@ export interface InferenceModel {
   dispose(): void;
 }
 
-/** @throws {TopologyError} for a layer that cannot be computed here. */
+/**
+ * @throws {TopologyError} for a layer that cannot be computed here.
+ * @throws {MachineError} for a weight that no buffer of the engine's GPU holds.
+ */
 export async function openInferenceModel(checkpoint: Checkpoint): Promise<InferenceModel> {
-  await ensureEngine();
+  const { largestTensor: limit } = await ensureEngine();
   const graph = layerGraph(checkpoint);
   requireSupported(graph);
+  // Outputs have no size with no rows.
+  if (limit !== undefined) requireFits(largestTensor(graph, concreteShapes(graph), graph.nodes, 0), 0, limit);
   const {
     program,
     weights: values,

@@ -14,6 +14,7 @@ import { elementCount, float32Tensor, toFloat32 } from "../tensor.ts";
 import type { LayerGraph } from "../topology/layer-graph.ts";
 import { layerLookup, tensorAt } from "../topology/layer-graph.ts";
 import { callsThatStayActive } from "../topology/stays-active.ts";
+import { batchSizeWithin } from "./batch-size.ts";
 import type { SamplePrediction, SayOptions } from "./output-predictions.ts";
 import { chosenOutputs, samplePredictions } from "./output-predictions.ts";
 import { concatenate, openInferenceModel, orderedInputs, predictBatches } from "./predict.ts";
@@ -90,7 +91,10 @@ export async function createPredictor(
     const [first] = calls;
     if (!first) return;
     try {
-      const outputs = await predictBatches(model, joined(calls), batchSize);
+      const inputs = joined(calls);
+      const [, height = 1, width = 1] = inputs[0]?.shape ?? [];
+      const rowsTogether = batchSizeWithin(graph, { batchSize }, [height, width]);
+      const outputs = await predictBatches(model, inputs, rowsTogether);
       let row = 0;
       for (const { inputs, resolve } of calls) {
         const rows = rowsOf(inputs);

@@ -3,7 +3,9 @@ import type { EngineInfo } from "../../src/engine/engine-info.ts";
 import { cutModel } from "../../src/features/cut.ts";
 import { extractionBatchWithin } from "../../src/features/extraction-batch.ts";
 import { layerGraph } from "../../src/index.ts";
+import { rowsInBuffers } from "../../src/inference/batch-size.ts";
 import { requireTensorsFit } from "../../src/run/gpu-limits.ts";
+import { concreteShapes } from "../../src/topology/concrete-shapes.ts";
 import { wideNetwork } from "./wide-network.ts";
 
 const gpu: EngineInfo = {
@@ -39,5 +41,13 @@ describe("a tensor that is larger than a buffer of the GPU", () => {
     const cut = frozen([first]);
     expect(extractionBatchWithin(null, gpu, cut)).toBe(32);
     expect(extractionBatchWithin(null, { ...gpu, largestTensor: 9 * outputBytes }, cut)).toBe(8);
+  });
+
+  it("makes the batches of predict and evaluate smaller, and is refused there where one sample is too large", () => {
+    const shapes = concreteShapes(graph);
+    expect(rowsInBuffers(graph, shapes, 32, 9 * outputBytes)).toBe(8);
+    expect(() => rowsInBuffers(graph, shapes, 32, outputBytes - 1)).toThrow(
+      /: output of 1 sample: expected at most .*, which one buffer of this GPU holds, got .* Use another engine, or smaller images\.$/,
+    );
   });
 });
