@@ -33,12 +33,12 @@ const head = ["layer", "epoch", "Keras's step", "whole job", "peak memory"];
 const profileHead = [
   "layer",
   "our step",
-  "loops",
-  "products",
+  "graph",
   "update",
   "other kernels",
   "JavaScript",
   "calls",
+  "without the graph",
 ];
 const [rows, profiles] = [[], []];
 for (const cell of values.only.split(";")) {
@@ -59,11 +59,17 @@ for (const cell of values.only.split(";")) {
     ratio(ours, theirs, ({ wholeSeconds }) => wholeSeconds),
     ratio(ours, theirs, ({ peakBytes }) => peakBytes),
   ]);
-  const profile = run(process.execPath, ["bench/recurrent-profile.mjs", model]);
-  const { whole, loops, products, update, others, kernels } = profile;
-  const script = whole - loops - products - update - others;
-  const milliseconds = [whole, loops, products, update, others, script].map((part) => part.toFixed(1));
-  profiles.push([cell, ...milliseconds, `${kernels}`]);
+  const profile = (mode) =>
+    run(process.execPath, ["bench/recurrent-profile.mjs", model], { KERAS_FINETUNE_GRAPH: mode });
+  const { whole, graphs, update, others, calls } = profile("always");
+  const parts = [whole, graphs, update, others, whole - graphs - update - others];
+  const apart = profile("0");
+  profiles.push([
+    cell,
+    ...parts.map((part) => part.toFixed(1)),
+    `${calls}`,
+    `${apart.whole.toFixed(1)}, ${apart.calls} calls`,
+  ]);
   process.stderr.write(`${rows.at(-1).join("  ")}\n${profiles.at(-1).join("  ")}\n`);
 }
 rmSync(folder, { recursive: true });
@@ -94,9 +100,9 @@ ${updated(head, rows)}
 
 ## Where a step goes
 
-Milliseconds of a step of ours on one batch, medians of 60: the loops over time (two graphs for each layer, forward and backward), matrix products
-outside of them, the optimizer's operations, all other kernels, and what is left for JavaScript; and the calls into TensorFlow. Our loops run
-one after the other: of two directions or of two cells, where Keras's graph may compute one loop beside the other.
+Milliseconds of a step of ours on one batch, medians of 60: the graph (forward pass, loss and backward pass, with the loops over time), the
+optimizer's operations, all other kernels, and what is left for JavaScript; and the calls into TensorFlow. Last, a step whose operations are
+calls of their own, with two graphs for each loop, as in runs of fewer than 24 steps.
 
 ${updated(profileHead, profiles)}
 `;

@@ -22,10 +22,10 @@ afterEach(() => {
   delete process.env["KERAS_FINETUNE_GRAPH"];
 });
 
-/** Returns a network of words: an embedding, the layer given, and a Dense layer. */
-function network(className: string, config: JsonObject): Checkpoint {
+/** Returns a network of words: an embedding, which may mask word 0, the layer given, and a Dense layer. */
+function network(className: string, config: JsonObject, isMasked = false): Checkpoint {
   const layers = [
-    layer("Embedding", { name: "words", input_dim: words, output_dim: 4 }),
+    layer("Embedding", { name: "words", input_dim: words, output_dim: 4, mask_zero: isMasked }),
     layer(className, { ...config, name: "layer" }),
     dense("last", 3, "softmax"),
   ];
@@ -35,7 +35,9 @@ function network(className: string, config: JsonObject): Checkpoint {
 
 function batchOf(seed: number): Batch {
   const random = randomGenerator(seed);
-  const tokens = Float32Array.from({ length: rows * time }, () => random.nextInteger() % words);
+  const tokens = Float32Array.from({ length: rows * time }, () =>
+    Math.max(0, (random.nextInteger() % (words + 6)) - 6),
+  );
   const targets = new Float32Array(rows * 3);
   for (let row = 0; row < rows; row++) targets[row * 3 + (random.nextInteger() % 3)] = 1;
   return {
@@ -74,6 +76,18 @@ describe.runIf(isNative)("a training step with a recurrent layer as one graph", 
     expect(graph.graphs).toBe(1);
     expectClose(graph, await stepsOf("0", checkpoint, batches()));
     expect((await stepsOf("always", checkpoint, batches())).weights).toEqual(graph.weights);
+  });
+
+  test.each<readonly [string, JsonObject]>([
+    ["LSTM", { units: 5, zero_output_for_mask: false }],
+    ["GRU", { units: 5, go_backwards: true }],
+    ["Bidirectional", { layer: inner("LSTM") }],
+  ])("orders the steps that a mask hides without looking at it: %s", async (className, config) => {
+    const checkpoint = network(className, config, true);
+    const batches = () => [1, 2, 3].map(batchOf);
+    const graph = await stepsOf("always", checkpoint, batches());
+    expect(graph.graphs).toBe(1);
+    expectClose(graph, await stepsOf("0", checkpoint, batches()));
   });
 
   test("names the layer whose table has no row for a token", async () => {

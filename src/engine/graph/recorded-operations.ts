@@ -1,5 +1,6 @@
 /** @file The TensorFlow operations that a computation calls, as nodes of a graph. */
 import type { NativeBackend, NativeBinding, NativeTensor, OpAttribute } from "../native-engine.ts";
+import { nativeBackend } from "../native-engine.ts";
 import type { tf } from "../tf.ts";
 import type { Graph } from "./embedded-graph.ts";
 import { embeddedGraph } from "./embedded-graph.ts";
@@ -43,6 +44,12 @@ const running = new WeakMap<NativeBackend, OpenRecorder>();
 /** Returns the recorder whose computation is running. */
 export function runningRecorder(backend: NativeBackend): OpenRecorder | undefined {
   return running.get(backend);
+}
+
+/** Returns true within a computation that is recorded as a graph, which must not look at values. */
+export function isPartOfGraph(): boolean {
+  const backend = nativeBackend();
+  return backend !== undefined && running.has(backend);
 }
 
 /** Runs one computation and records it as `OpenRecorder.within` does. */

@@ -6,8 +6,8 @@ import { sizeAt } from "../../tensor.ts";
 import { firstInput } from "../kernel.ts";
 import { asBool } from "../ops/number-functions.ts";
 import type { Cell } from "./cell.ts";
+import { atPlaces, orderedSteps, stepOrder } from "./step-order.ts";
 import type { WholeSequence } from "./whole-sequence.ts";
-import { atPlaces, orderedSteps, stepOrder } from "./whole-sequence.ts";
 
 /** The output of a step that the mask hides: zeros, the previous output, or the state before it (Keras before 2.3). */
 export type HiddenOutput = "zeros" | "previous" | "state";
@@ -76,7 +76,7 @@ function walkReordered(
   { backwards, mask, hidden }: Walk & { readonly mask: tf.Tensor },
 ): Walked {
   const [batch, time] = sequence.shape as [number, number];
-  const order = stepOrder([batch, time], backwards, asBool(mask).dataSync());
+  const order = stepOrder([batch, time], backwards, mask);
   const steps = whole.prepare(orderedSteps(sequence, order), 0);
   const start = initial.length > 0 ? initial : cell.start(sequence);
   const { all: taken } = whole.take(steps, start);
@@ -85,13 +85,12 @@ function walkReordered(
     tf.Tensor,
   ];
   const firstHidden = hidden === "state" ? hidden0 : tf.zerosLike(hidden0);
-  const places = order.places.map((place, index) => (hidden === "zeros" && !order.shown[index] ? 0 : place));
-  const lastOf = (all: Int32Array): Int32Array => all.filter((_, index) => index % time === time - 1);
+  const isZero = hidden === "zeros";
   return {
-    last: atPlaces(hiddenOfSteps, firstHidden, lastOf(places), []),
-    outputs: () => atPlaces(hiddenOfSteps, firstHidden, places, [time]),
+    last: atPlaces(hiddenOfSteps, firstHidden, order.places("last", isZero), []),
+    outputs: () => atPlaces(hiddenOfSteps, firstHidden, order.places("every", isZero), [time]),
     states: () =>
-      start.map((state, index) => atPlaces(taken[index] as tf.Tensor, state, lastOf(order.places), [])),
+      start.map((state, index) => atPlaces(taken[index] as tf.Tensor, state, order.places("last"), [])),
   };
 }
 

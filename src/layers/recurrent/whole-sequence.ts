@@ -1,7 +1,4 @@
-/**
- * @file A loop over time as one operation. Hidden steps are moved behind the shown ones, so that no step has to keep
- * states.
- */
+/** @file A loop over time as one operation. */
 import { tf } from "../../engine/tf.ts";
 import { sizeAt } from "../../tensor.ts";
 
@@ -67,79 +64,4 @@ export function wholeStack(cells: readonly StackedCell[]): WholeSequence | undef
     output: countBefore + last.output,
     isBounded: wholes.every(({ isBounded }) => isBounded),
   };
-}
-
-/** The order of steps in a batch's sequences. Places count from 1; 0 is the state before the first step. */
-export interface StepOrder {
-  readonly batch: number;
-  readonly time: number;
-  /** The number of steps taken: that of the sample with the most shown steps. */
-  readonly count: number;
-  /** The times of all steps, sample by sample, the shown ones first, `[N, T]`. Only `count` of each are taken. */
-  readonly ordered: Int32Array;
-  /** The number of steps shown up to each step, in order, `[N, T]`. */
-  readonly places: Int32Array;
-  /** 1 for each step that is shown, in order, `[N, T]`. */
-  readonly shown: Uint8Array;
-}
-
-/** Returns the order of steps that a mask `[N, T]` shows or hides. */
-export function stepOrder(
-  [batch, time]: readonly [number, number],
-  backwards: boolean,
-  mask: ArrayLike<number>,
-): StepOrder {
-  const places = new Int32Array(batch * time);
-  const shown = new Uint8Array(batch * time);
-  const ordered = new Int32Array(batch * time);
-  let count = 1;
-  for (let start = 0; start < batch * time; start += time) {
-    const timeOf = (step: number): number => (backwards ? time - 1 - step : step);
-    let place = 0;
-    for (let step = 0; step < time; step++) {
-      if (mask[start + timeOf(step)] !== 0) {
-        shown[start + step] = 1;
-        ordered[start + place++] = timeOf(step);
-      }
-      places[start + step] = place;
-    }
-    count = Math.max(count, place);
-    for (let step = 0; step < time; step++) {
-      if (shown[start + step] === 0) ordered[start + place++] = timeOf(step);
-    }
-  }
-  return { batch, time, count, ordered, places, shown };
-}
-
-/** Returns the steps of `[N, T, …]` in their order, `[count, N, …]`. */
-export function orderedSteps(sequence: tf.Tensor, { batch, time, count, ordered }: StepOrder): tf.Tensor {
-  const rows = Int32Array.from({ length: count * batch }, (_, index) => {
-    const start = (index % batch) * time;
-    return start + ordered[start + Math.floor(index / batch)]!;
-  });
-  const shape = sequence.shape.slice(2);
-  return rowsOf(tf.reshape(sequence, [batch * time, ...shape]), rows, [count, batch, ...shape]);
-}
-
-/**
- * Returns the values at `places` `[N, …shape]` of `[count, N, U]` with `start` `[N, U]` before it: `[N, …shape, U]`.
- */
-export function atPlaces(
-  steps: tf.Tensor,
-  start: tf.Tensor,
-  places: Int32Array,
-  shape: readonly number[],
-): tf.Tensor {
-  const [count, batch, units] = steps.shape as [number, number, number];
-  const perSample = places.length / batch;
-  // The start is in front of the table only if a place of it is asked for.
-  const first = places.includes(0) ? 0 : 1;
-  const rows = places.map((place, index) => (place - first) * batch + Math.floor(index / perSample));
-  const taken = tf.reshape(steps, [count * batch, units]);
-  const flat = first === 0 ? tf.concat([start, taken], 0) : taken;
-  return rowsOf(flat, rows, [batch, ...shape, units]);
-}
-
-function rowsOf(table: tf.Tensor, rows: Int32Array, shape: readonly number[]): tf.Tensor {
-  return tf.reshape(tf.gather(table, tf.tensor1d(rows, "int32")), [...shape]);
 }
