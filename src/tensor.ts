@@ -139,6 +139,22 @@ export function toFloat32(tensor: Tensor): Float32Array {
   return Float32Array.from(data as ArrayLike<number | bigint>, Number);
 }
 
+/** Values of a row up to which a loop copies it faster than a call does. */
+const fewValues = 64;
+
+/** Returns a copy of some rows of `size` values each, one after the other. */
+export function gatheredRows(values: Float32Array, size: number, rows: ArrayLike<number>): Float32Array {
+  const gathered = new Float32Array(rows.length * size);
+  for (let index = 0; index < rows.length; index++) {
+    const [from, to] = [(rows[index] ?? 0) * size, index * size];
+    if (size > fewValues) gathered.set(values.subarray(from, from + size), to);
+    else
+      for (let offset = 0; offset < size; offset++)
+        gathered[to + offset] = values[from + offset] ?? Number.NaN;
+  }
+  return gathered;
+}
+
 /** The value of every float16, by its bits. */
 let float16Values: Float32Array | undefined;
 

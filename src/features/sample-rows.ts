@@ -2,7 +2,7 @@ import { closeSync } from "node:fs";
 import { openUnnamed, readAt, writeAt } from "../data/unnamed-file.ts";
 import { rowMemoryBytes } from "../freeze/kept-rows.ts";
 import type { Tensor } from "../tensor.ts";
-import { elementCount, float32Tensor } from "../tensor.ts";
+import { elementCount, float32Tensor, gatheredRows } from "../tensor.ts";
 
 /** One float32 tensor of every sample, a row each. */
 export interface SampleRows {
@@ -31,8 +31,13 @@ interface RowStorage {
 /** Returns the rows of a `[N, …]` tensor, which is shared. */
 export function tensorRows({ shape, data }: Tensor): SampleRows {
   const [count = 0, ...rowShape] = shape;
-  const storage = memoryStorage(data as Float32Array, elementCount(rowShape));
-  return { rowShape, count, byteLength: data.byteLength, pick: picker(rowShape, () => storage) };
+  const size = elementCount(rowShape);
+  return {
+    rowShape,
+    count,
+    byteLength: data.byteLength,
+    pick: (rows) => float32Tensor(gatheredRows(data as Float32Array, size, rows), [rows.length, ...rowShape]),
+  };
 }
 
 /**

@@ -2,7 +2,7 @@ import { tf } from "../engine/tf.ts";
 import { shuffled } from "../random.ts";
 import type { OutputTargets } from "../task/output-targets.ts";
 import type { Tensor } from "../tensor.ts";
-import { elementCount, float32Tensor, toFloat32 } from "../tensor.ts";
+import { elementCount, float32Tensor, gatheredRows, toFloat32 } from "../tensor.ts";
 import type { Batch } from "./batch.ts";
 import type { Examples } from "./example-set.ts";
 
@@ -44,9 +44,7 @@ export function pickedTargets({ targets, weights }: OutputTargets, rows: ArrayLi
 function pickedRows({ shape, ...tensor }: Tensor, rows: ArrayLike<number>): Tensor {
   const rowShape = shape.slice(1);
   const size = elementCount(rowShape);
-  const values = toFloat32({ shape, ...tensor });
-  const picked = new Float32Array(rows.length * size);
-  Array.from(rows, (row, index) => picked.set(values.subarray(row * size, (row + 1) * size), index * size));
+  const picked = gatheredRows(toFloat32({ shape, ...tensor }), size, rows);
   return float32Tensor(picked, [rows.length, ...rowShape]);
 }
 

@@ -1,7 +1,7 @@
-import { setImmediate as nextTurn } from "node:timers/promises";
 import { flatFigures } from "../task/figures.ts";
 import { scoreKeeper } from "../task/score-keeper.ts";
 import { disposeBatch, orderedBatches, uploadBatch } from "./batches.ts";
+import { turnTaker } from "./event-loop.ts";
 import type { Examples } from "./example-set.ts";
 import { sampleCount } from "./example-set.ts";
 import type { BatchFigures } from "./judged-batch.ts";
@@ -21,13 +21,15 @@ export async function evaluateExamples(
   onBatch?: (observed: BatchFigures["observed"]) => void,
 ): Promise<Figures> {
   const keeper = scoreKeeper(tail.objective);
+  const takeTurn = turnTaker();
   for (const rows of orderedBatches(sampleCount(examples), batchSize)) {
     const batch = await uploadBatch(examples, rows);
     const scores = await tail.evaluateBatch(batch, { observed: onBatch !== undefined });
     keeper.add(scores, scores.penalty);
     disposeBatch(batch);
     onBatch?.(scores.observed);
-    await nextTurn();
+    const turn = takeTurn();
+    if (turn) await turn;
   }
   return flatFigures(keeper.figures());
 }

@@ -1,7 +1,7 @@
 /** @file The places that values which are not finite come from. */
 import { takeScalars } from "../engine/scalars.ts";
 import { tf } from "../engine/tf.ts";
-import { repeatable } from "../engine/webgpu/repeatable.ts";
+import { readsLater, repeatable } from "../engine/webgpu/repeatable.ts";
 import type { Program } from "../model/program.ts";
 import { programBetween } from "../model/program.ts";
 import { runProgram } from "../model/run-program.ts";
@@ -31,10 +31,18 @@ export async function firstNonFiniteWeight(
   weights: LayerWeights,
   named: ReadonlyMap<string, ReadonlySet<string>>,
 ): Promise<string | null> {
+  const tensors = movedTensors(weights, named);
+  const isRead = ({ size }: tf.Tensor): boolean => size <= fewValues && !readsLater();
+  const flags = await takeScalars(tensors.filter((tensor) => !isRead(tensor)).map(allFinite));
+  const index = tensors.findIndex((tensor) =>
+    isRead(tensor) ? !tensor.dataSync().every(Number.isFinite) : flags.shift() !== 1,
+  );
   const names = [...named].flatMap(([path, own]) => [...own].map((name) => `${path}/${name}`));
-  const areFinite = await takeScalars(movedTensors(weights, named).map(allFinite));
-  return names.find((_, index) => areFinite[index] !== 1) ?? null;
+  return names[index] ?? null;
 }
+
+/** Values that are read off the engine faster than its kernels look at them. */
+const fewValues = 4096;
 
 /** Returns a scalar that is 1 if all values are finite. */
 function allFinite(values: tf.Tensor): tf.Tensor {

@@ -20,12 +20,17 @@ import { canReplay, isSameStep, replayOfStep } from "./step-replay.ts";
 /** Shapes that a program's steps are recorded for at most, for a caller whose batches have ever others. */
 const mostShapes = 8;
 
+/**
+ * The number of steps that will be taken, by the number of samples of the batch; batches of other sizes never become graphs. Where it is
+ * not known, steps become graphs once as many have been taken as make one worthwhile.
+ */
+export type PlannedSteps = ReadonlyMap<number, number> | "unknown";
+
 export interface RecordedStepsOptions {
   readonly training: TrainingProgram;
   /** The objective of batches that have none of their own. */
   readonly objective: Objective;
-  /** The number of steps that will be taken, by the number of samples of the batch; batches of other sizes never become graphs. */
-  readonly steps: ReadonlyMap<number, number>;
+  readonly steps: PlannedSteps;
   /** False to record no step but as a graph. */
   readonly replays: boolean;
   readonly givenBy: GivenBy;
@@ -40,8 +45,9 @@ export interface RecordedSteps {
   /**
    * Computes a step, or returns null where it is not recorded. A record is used where it gives what calls give: graphs are compared on
    * the first step of a shape, and other records, to the bit, on the second.
+   * @param taken The number of steps that were taken before.
    */
-  run(batch: Batch, weights: LayerWeights, contextOf: ContextOf): ComputedStep | null;
+  run(batch: Batch, weights: LayerWeights, contextOf: ContextOf, taken: number): ComputedStep | null;
   dispose(): void;
 }
 
@@ -60,8 +66,11 @@ export function recordedSteps(options: RecordedStepsOptions): RecordedSteps {
   const objectives = new Map<Objective, number>();
   const isRefused = training.program.graph.activityPenalties !== undefined;
   const least = leastStepsOf(training.program);
-  const isGraph = (samples: number, objective: Objective): boolean =>
-    (objective === ownObjective && (steps.get(samples) ?? 0) >= least) || isAlways();
+  const isGraph = (samples: number, objective: Objective, taken: number): boolean => {
+    if (isAlways()) return true;
+    if (steps === "unknown") return taken >= least;
+    return objective === ownObjective && (steps.get(samples) ?? 0) >= least;
+  };
   const countOf = (kind: Made["kind"]): number =>
     [...made.values()].filter((each) => each?.kind === kind).length;
 
@@ -121,13 +130,13 @@ export function recordedSteps(options: RecordedStepsOptions): RecordedSteps {
     get replays() {
       return countOf("replay");
     },
-    run: ({ features, targets, objective = ownObjective }, weights, contextOf) => {
-      const asGraph = isGraph(features[0]?.shape[0] ?? 0, objective);
+    run: ({ features, targets, objective = ownObjective }, weights, contextOf, taken) => {
+      const asGraph = isGraph(features[0]?.shape[0] ?? 0, objective, taken);
       if (isRefused || !(asGraph || replays)) return null;
       if (objective.outputs.some(({ loss }) => loss?.isOwn)) return null;
       const ofObjective = objectives.get(objective) ?? objectives.size;
       objectives.set(objective, ofObjective);
-      const key = [ofObjective, shapesKey(features), ...targets.map(targetsKey)].join("|");
+      const key = [ofObjective, asGraph, shapesKey(features), ...targets.map(targetsKey)].join("|");
       const known = made.get(key);
       if (known === null || (!known && made.size >= mostShapes)) return null;
       const uploads = uploadedTargets(objective, targets);

@@ -109,6 +109,7 @@ export function stateSaver(every: number, save: (state: TrainingState) => Promis
   let isBetween = true;
   return {
     name: "state-saver",
+    readsLossAlone: true,
     stepEnd: () => {
       isBetween = false;
     },

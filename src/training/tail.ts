@@ -37,6 +37,7 @@ import { firstNonFiniteLayer, firstNonFiniteWeight } from "./non-finite.ts";
 import { createOptimizer } from "./optimizer.ts";
 import type { OptimizerConfig } from "./optimizer-config.ts";
 import { callNumbers, randomStream } from "./random-stream.ts";
+import type { PlannedSteps } from "./recorded-steps.ts";
 import { recordedSteps } from "./recorded-steps.ts";
 import { withPenaltyGradient } from "./regularizers.ts";
 import type { Snapshot } from "./snapshot.ts";
@@ -110,8 +111,8 @@ export interface TailOptions {
   readonly firstStep?: number;
   /** Factor on the learning rate by layer path; 1 for a layer that is absent. */
   readonly rateFactors?: ReadonlyMap<string, number>;
-  /** The number of steps that will be taken, by the number of samples of the batch: from many on they run as a graph. None by default. */
-  readonly plannedSteps?: ReadonlyMap<number, number>;
+  /** The steps that will be taken: from many on they run as a graph. None by default. */
+  readonly plannedSteps?: PlannedSteps;
   /** False to compute each step by calls of layers that is no graph, which gives the same bits. */
   readonly replays?: boolean;
 }
@@ -242,7 +243,7 @@ export function createTail(options: TailOptions): Tail {
       return step;
     },
     trainOnBatch: async (batch, learningRate, updates = "always") => {
-      const computed = recorded.run(batch, weights, trainingContext);
+      const computed = recorded.run(batch, weights, trainingContext, step);
       if (computed) return takeStep(computed, batch, learningRate, updates);
       const pass = await repeatable(() => forward(training, batch.features, weights, trainingContext));
       keepState(pass.state);

@@ -1,12 +1,12 @@
-import { setImmediate as nextTurn } from "node:timers/promises";
 import { TopologyError } from "../errors.ts";
 import { flatFigures } from "../task/figures.ts";
 import { scoreKeeper } from "../task/score-keeper.ts";
 import type { Batch } from "./batch.ts";
 import { disposeBatch, shuffledBatches, uploadBatch } from "./batches.ts";
-import type { Callback, Moment } from "./callbacks/callback.ts";
+import type { Callback, Moment, StepFigures } from "./callbacks/callback.ts";
 import type { Figures } from "./epoch-figures.ts";
 import { batchFigures } from "./epoch-figures.ts";
+import { turnTaker } from "./event-loop.ts";
 import type { Examples } from "./example-set.ts";
 import { sampleCount } from "./example-set.ts";
 import type { BatchFigures } from "./judged-batch.ts";
@@ -40,24 +40,34 @@ export interface TrainedEpoch {
 export async function trainEpoch(tail: Tail, plan: EpochPlan): Promise<TrainedEpoch> {
   const { phase, epoch, iterations, callbacks, batchSize, seed, signal } = plan;
   let { examples } = plan;
-  for (const callback of callbacks) examples = (await callback.examples?.(epoch, examples)) ?? examples;
+  for (const callback of callbacks)
+    if (callback.examples) examples = (await callback.examples(epoch, examples)) ?? examples;
   const batches = shuffledBatches(sampleCount(examples), batchSize, seed, epoch);
   const steps = batches.length;
   const keeper = scoreKeeper(tail.objective);
+  const needsMetrics = callbacks.some(({ stepEnd, readsLossAlone }) => stepEnd && !readsLossAlone);
+  const takeTurn = turnTaker();
   let lr = tail.learningRate;
   for (const [index, rows] of batches.entries()) {
     signal?.throwIfAborted();
     const moment: Moment = { phase, epoch, step: index + 1, steps, iteration: iterations + index };
     lr = tail.learningRate;
-    for (const callback of callbacks) lr = (await callback.learningRate?.(moment, lr)) ?? lr;
+    for (const callback of callbacks)
+      if (callback.learningRate) lr = (await callback.learningRate(moment, lr)) ?? lr;
     const batch = await uploadBatch(examples, rows);
     const figures = await stepOn(tail, batch, lr);
     if (!isFiniteLoss(figures)) throw await notFinite(tail, batch, epoch, index + 1);
     disposeBatch(batch);
     keeper.add(figures, figures.penalty);
-    const reported = { ...batchFigures(tail, figures), lr, samples: figures.samples };
-    for (const callback of callbacks) await callback.stepEnd?.(moment, reported);
-    await nextTurn();
+    const { samples } = figures;
+    const lossAlone: StepFigures = { loss: figures.loss + figures.penalty, lr, samples };
+    const all: StepFigures = needsMetrics ? { ...batchFigures(tail, figures), lr, samples } : lossAlone;
+    for (const callback of callbacks) {
+      const ended = callback.stepEnd?.(moment, callback.readsLossAlone ? lossAlone : all);
+      if (ended) await ended;
+    }
+    const turn = takeTurn();
+    if (turn) await turn;
   }
   const strange = await tail.nonFiniteWeight();
   if (strange !== null) {

@@ -138,6 +138,7 @@ export async function createTrainer(given: Checkpoint, options: TrainerOptions =
     optimizer,
     objective: objectiveFor(),
     seed,
+    plannedSteps: "unknown",
   });
   const { trainableWeights } = cut.partition;
   const state =

@@ -22,7 +22,7 @@ export interface Asked {
 export function tailOf(
   checkpoint: Checkpoint,
   { loss = "categorical_crossentropy", optimizer = "Adam" }: Asked,
-  options: Pick<TailOptions, "replays"> = {},
+  options: Pick<TailOptions, "replays" | "plannedSteps"> = {},
 ): Tail {
   const graph = layerGraph(checkpoint);
   return createTail({

@@ -7,6 +7,7 @@ import { layerGraph } from "../../src/topology/build-graph.ts";
 import type { Batch } from "../../src/training/batch.ts";
 import type { TrainingState } from "../../src/training/state.ts";
 import { stepCounts } from "../../src/training/step-graph.ts";
+import type { Tail } from "../../src/training/tail.ts";
 import { objectiveWith } from "../task/objective.ts";
 import type { Asked } from "./both-ways.ts";
 import { expectClose, stepsOf, tailOf } from "./both-ways.ts";
@@ -105,6 +106,38 @@ describe.runIf(isNative)("a training step as one graph", () => {
     expect(new Set(losses.slice(0, 3)).size).toBe(3);
     tf.dispose([...whole.features, ...part.features]);
     tail.dispose();
+  });
+
+  test("begins after as many steps as make it worthwhile where their number is unknown, to the same bits after a stop", async () => {
+    const long = network(
+      ...Array.from({ length: 24 }, (_, index) => ({
+        class_name: "Activation",
+        config: { name: `a${index}`, activation: "tanh" },
+      })),
+    );
+    const stepped = async (tail: Tail, seeds: readonly number[]): Promise<void> => {
+      for (const seed of seeds) {
+        const batch = batchOf(seed);
+        await tail.trainOnBatch(batch);
+        tf.dispose([...batch.features]);
+      }
+    };
+    const seeds = Array.from({ length: 28 }, (_, index) => index);
+    const tails = [
+      tailOf(long, {}, { plannedSteps: "unknown" }),
+      tailOf(long, {}, { plannedSteps: "unknown" }),
+    ];
+    const [straight, resumed] = tails as [Tail, Tail];
+    await stepped(straight, seeds.slice(0, 24));
+    expect(straight.graphs).toBe(0);
+    await stepped(straight, seeds.slice(24, 26));
+    expect(straight.graphs).toBe(1);
+    resumed.restore(structuredClone(straight.state()));
+    await stepped(straight, seeds.slice(26));
+    await stepped(resumed, seeds.slice(26));
+    expect(resumed.graphs).toBe(1);
+    expect(resumed.state().weights).toEqual(straight.state().weights);
+    for (const tail of tails) tail.dispose();
   });
 
   test("leaves the weights where the loss is not finite", async () => {

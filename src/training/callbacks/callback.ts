@@ -69,6 +69,8 @@ export interface Callback {
   examples?(epoch: number, given: Examples): Awaitable<Examples>;
   /** Returns the learning rate of the coming step; `rate` is what the callback before it returned. */
   learningRate?(moment: Moment, rate: number): Awaitable<number>;
+  /** True if `stepEnd` reads no metrics: those of a batch are computed for callbacks that do. */
+  readonly readsLossAlone?: boolean;
   /** Called after each step with the figures of its batch. */
   stepEnd?(moment: Moment, figures: StepFigures): Awaitable<void>;
   /** Called after each epoch with all its figures. What it returns is heeded once all callbacks have seen the epoch. */

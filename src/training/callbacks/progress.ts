@@ -21,6 +21,7 @@ export function progress(
   let samples = 0;
   return {
     name: "progress",
+    readsLossAlone: true,
     stepEnd: ({ epoch, step, steps }, figures) => {
       if (step === 1) [sum, samples] = [0, 0];
       sum += figures.loss * figures.samples;
