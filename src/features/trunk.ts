@@ -1,7 +1,7 @@
 import type { Weights } from "../checkpoint.ts";
 import { onnxThreads } from "../engine/backend.ts";
 import { tf } from "../engine/tf.ts";
-import { repeatable } from "../engine/webgpu/repeatable.ts";
+import { readsLater, repeatable } from "../engine/webgpu/repeatable.ts";
 import type { Partition } from "../freeze/partition.ts";
 import type { Program } from "../model/program.ts";
 import { programBetween } from "../model/program.ts";
@@ -100,6 +100,7 @@ function formOf(
     graph.nodes.filter((node) => sides[node.index] === "dynamic").map((node) => node.layer),
   );
   return inferenceForm(graph, weights, {
+    intoSums: readsLater(),
     foldable: (path) => !dynamic.has(path),
     silenced: (node) => sides[node.index] === "static",
     kept,

@@ -1,8 +1,11 @@
 /** @file Layers of several inputs (`keras/src/layers/merging`). */
 import { add } from "../engine/operations.ts";
 import { tf } from "../engine/tf.ts";
+import { fusesActivation, runFusedSum } from "../engine/webgpu/fused.ts";
 import { sizeAt } from "../tensor.ts";
 import { isTrueAt, numberAt, numberList } from "../topology/config-values.ts";
+import { activationName } from "./activation-functions.ts";
+import { activate } from "./activations.ts";
 import { axisOf, product } from "./axes.ts";
 import type { Kernel, KernelCall, KernelResult } from "./kernel.ts";
 import { firstInput } from "./kernel.ts";
@@ -11,7 +14,7 @@ import { unitLength } from "./normalization.ts";
 type Merge = (a: tf.Tensor, b: tf.Tensor) => tf.Tensor;
 
 export const mergingKernels: Readonly<Record<string, Kernel>> = {
-  Add: merging(add),
+  Add: (call) => masked(call, summed(call)),
   Subtract: merging(tf.sub),
   Multiply: merging(tf.mul),
   Maximum: merging(tf.maximum),
@@ -32,6 +35,19 @@ function merging(merge: Merge): Kernel {
       call,
       ranked(call.inputs).reduce((a, b) => merge(a, b)),
     );
+}
+
+/** Adds the inputs, and applies the activation that a rewrite has put into the layer. */
+function summed({ inputs, config, context }: KernelCall): tf.Tensor {
+  const terms = ranked(inputs);
+  const activation = config["activation"];
+  if (activation === undefined) return terms.reduce(add);
+  const activated = (sum: tf.Tensor): tf.Tensor => activate(sum, activation, context.keras);
+  const name = activationName(activation);
+  const last = terms.at(-1);
+  if (!last || terms.length < 2 || !fusesActivation(name) || terms.some(({ dtype }) => dtype !== "float32"))
+    return activated(terms.reduce(add));
+  return runFusedSum(terms.slice(0, -1).reduce(add), last, name, activated);
 }
 
 /** Aligns inputs of fewer dimensions by inserting axes of size 1 after the batch, as Keras does (`base_merge.py`). */

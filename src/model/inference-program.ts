@@ -1,4 +1,5 @@
 import type { Weights } from "../checkpoint.ts";
+import { readsLater } from "../engine/webgpu/repeatable.ts";
 import type { GraphLayer, GraphNode, LayerGraph } from "../topology/layer-graph.ts";
 import { lossInputs } from "../topology/layer-graph.ts";
 import { inferenceForm } from "../topology/rewrites/inference-form.ts";
@@ -31,6 +32,7 @@ export function inferenceProgram(graph: LayerGraph, weights: Weights): Inference
   const isStored = ({ layer }: GraphNode): boolean => !active.has(layer);
   const pushed = pushStrides(graph, { canPushThrough: isStored }).graph;
   const form = inferenceForm(pushed, weights, {
+    intoSums: readsLater(),
     foldable: (path) => !active.has(path),
     silenced: () => true,
     kept: [],

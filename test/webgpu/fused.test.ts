@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it, vi } from "vitest";
 import { publishedFile } from "../../src/architectures/architecture.ts";
 import { architectureOf } from "../../src/architectures/known.ts";
 import type { Checkpoint } from "../../src/checkpoint.ts";
@@ -6,7 +6,7 @@ import { ensureEngine } from "../../src/engine/backend.ts";
 import { fusedConv2d, fusedDense } from "../../src/engine/fused-operations.ts";
 import { record } from "../../src/engine/tape.ts";
 import { tf } from "../../src/engine/tf.ts";
-import { fusesActivation } from "../../src/engine/webgpu/fused.ts";
+import { fusesActivation, runFusedSum } from "../../src/engine/webgpu/fused.ts";
 import type { WebgpuBackend } from "../../src/engine/webgpu/gpu-types.ts";
 import { createPredictor, layerGraph } from "../../src/index.ts";
 import { activationNamed } from "../../src/layers/activation-functions.ts";
@@ -73,6 +73,42 @@ describe.skipIf(missing !== undefined)("a shader with bias and activation", () =
     const lost = tf.tidy(() => compute(tf.fill(shape, Number.NaN), weights, bias, activation));
     expect((await lost.data()).every(Number.isNaN)).toBe(true);
     tf.dispose([x, weights, bias, fused, separate, lost]);
+  });
+
+  it.each([
+    ["in fours", [2, 3, 3, 8], [2, 3, 3, 8]],
+    ["one by one", [2, 3, 5], [2, 3, 5]],
+    ["of a vector", [2, 3, 5], [5]],
+    ["of a scalar in fours", [2, 8], [2, 1]],
+  ])(
+    "of a sum %s applies the activation in one dispatch, and gives NaN from NaN",
+    async (_, first, second) => {
+      const [a, b] = [normal(first, 1), normal(second, 2)];
+      const never = (): tf.Tensor => {
+        throw new Error("no shader");
+      };
+      const backend = tf.backend() as WebgpuBackend;
+      const dispatches = vi.spyOn(backend, "runWebGPUProgram");
+      const fused = runFusedSum(a, b, "relu6", never);
+      expect(dispatches).toHaveBeenCalledTimes(1);
+      dispatches.mockRestore();
+      const separate = tf.tidy(() => tf.relu6(tf.add(a, b)));
+      expect([...(await fused.data())]).toEqual([...(await separate.data())]);
+      const plain = tf.add(a, b);
+      expect((await plain.data()).some((value) => value < 0)).toBe(true);
+      const lost = tf.tidy(() => runFusedSum(tf.fill(first, Number.NaN), b, "relu", never));
+      expect((await lost.data()).every(Number.isNaN)).toBe(true);
+      tf.dispose([a, b, fused, separate, plain, lost]);
+    },
+  );
+
+  it("of a sum of few values, which the backend adds on the CPU, is not left without its activation", async () => {
+    tf.env().set("WEBGPU_CPU_FORWARD", true);
+    const [a, b] = [tf.tensor1d([-3, 2]), tf.tensor1d([1, 1])];
+    const sum = runFusedSum(a, b, "relu", tf.relu);
+    expect([...(await sum.data())]).toEqual([0, 3]);
+    tf.env().set("WEBGPU_CPU_FORWARD", false);
+    tf.dispose([a, b, sum]);
   });
 
   it("runs where no gradient is recorded", () => {

@@ -1,4 +1,4 @@
-/** @file Convolutions and matrix products that add their bias and apply their activation in the shader that computes them. */
+/** @file Convolutions, matrix products and sums that add their bias and apply their activation in the shader that computes them. */
 import { isRecording } from "../tape.ts";
 import { tf } from "../tf.ts";
 import { readsLater } from "./repeatable.ts";
@@ -50,10 +50,47 @@ export function runFused(
   ) as tf.Tensor;
 }
 
+/**
+ * Adds two float32 tensors and applies an activation of `fusesActivation`, `activate` where the backend adds a few values on the CPU and
+ * runs no shader.
+ */
+export function runFusedSum(
+  a: tf.Tensor,
+  b: tf.Tensor,
+  activation: string,
+  activate: (sum: tf.Tensor) => tf.Tensor,
+): tf.Tensor {
+  let runsShader = false;
+  const { name, statements } = named(activation);
+  const change: ShaderChange = {
+    name: `sum_${name}`,
+    concerns: ({ shaderKey }) => {
+      const isSum = shaderKey.startsWith("binary_");
+      runsShader ||= isSum;
+      return isSum;
+    },
+    applied: (source) => {
+      const sum = /(fn binaryOperation\(a : ([^,]+),[^{]*\{\s*let resultTemp = )a \+ b;/;
+      const [, head, type] = sum.exec(source) ?? [];
+      if (head === undefined || type === undefined || !statements) return undefined;
+      return `fn activated(a : ${type}) -> ${type} { ${statements(type)} }\n${source.replace(sum, `${head}activated(a + b);`)}`;
+    },
+  };
+  const sum = withShaders(change, () => tf.add(a, b));
+  return runsShader ? sum : activate(sum);
+}
+
+function named(activation: string): {
+  readonly name: string;
+  readonly statements: ((type: string) => string) | undefined;
+} {
+  const name = otherNames[activation] ?? activation;
+  return { name, statements: activations[name] };
+}
+
 /** Replaces the activation in a fused shader, which is the identity. */
 function changeFor(activation: string): ShaderChange {
-  const name = otherNames[activation] ?? activation;
-  const statements = activations[name];
+  const { name, statements } = named(activation);
   return {
     name,
     concerns: ({ activation: own }) => own === "linear",

@@ -6,6 +6,12 @@ import type { RewriteOptions } from "./fold-batch-norm.ts";
 import { graphEdges } from "./graph-edges.ts";
 import { followed, renumbered } from "./renumber.ts";
 
+/** Options of {@link foldActivations}. */
+export interface FoldActivationOptions extends RewriteOptions {
+  /** True where a sum takes in the activation after it too, for an engine that computes both at once. Defaults to false. */
+  readonly intoSums?: boolean;
+}
+
 /**
  * Folds activation layers into the `activation` argument of the linear convolution or Dense before them if a named
  * activation is equivalent, so that an engine can compute both at once. The conditions are those of
@@ -13,7 +19,7 @@ import { followed, renumbered } from "./renumber.ts";
  */
 export function foldActivations(
   graph: LayerGraph,
-  options: RewriteOptions,
+  options: FoldActivationOptions,
 ): { readonly graph: LayerGraph; readonly kept: readonly TensorRef[] } {
   const edges = graphEdges(graph);
   const keptKeys = new Set(options.kept.map(refKey));
@@ -29,7 +35,7 @@ export function foldActivations(
     const alone =
       edges.readers(source).length === 1 && !edges.isOutput(source) && !keptKeys.has(refKey(source));
     const takesIn =
-      isContraction(before) &&
+      (isContraction(before) || (options.intoSums === true && before.className === "Add")) &&
       options.foldable(before.path) &&
       edges.calls(before.path).length === 1 &&
       isLinear(before.config) &&

@@ -8,14 +8,15 @@ import {
   type TensorRef,
 } from "../layer-graph.ts";
 import { isLinear } from "../specs/activation.ts";
+import type { FoldActivationOptions } from "./fold-activation.ts";
 import { foldActivations } from "./fold-activation.ts";
-import type { RewriteOptions, RewrittenGraph } from "./fold-batch-norm.ts";
+import type { RewrittenGraph } from "./fold-batch-norm.ts";
 import { foldBatchNorm } from "./fold-batch-norm.ts";
 import { mergeLinearDense } from "./merge-linear-dense.ts";
 import { followed, renumbered } from "./renumber.ts";
 
 /** Options of {@link inferenceForm}. */
-export interface InferenceFormOptions extends RewriteOptions {
+export interface InferenceFormOptions extends FoldActivationOptions {
   /** Returns whether a call of Dropout or noise is never active and therefore the identity. */
   readonly silenced: (node: GraphNode) => boolean;
 }
@@ -30,11 +31,11 @@ export function inferenceForm(
   weights: Weights,
   options: InferenceFormOptions,
 ): RewrittenGraph {
-  const { foldable } = options;
+  const { foldable, intoSums = false } = options;
   const lean = withoutIdentities(graph, options);
   const folded = foldBatchNorm(lean.graph, weights, { foldable, kept: lean.kept });
   const merged = mergeLinearDense(folded.graph, folded.weights, { foldable, kept: folded.kept });
-  const taken = foldActivations(merged.graph, { foldable, kept: merged.kept });
+  const taken = foldActivations(merged.graph, { foldable, kept: merged.kept, intoSums });
   return { ...taken, weights: merged.weights };
 }
 

@@ -73,6 +73,17 @@ describe("foldActivations", () => {
     expect(foldActivations(readTwice, everything).graph).toBe(readTwice);
   });
 
+  test("a sum takes in the activation after it where that is asked for alone", () => {
+    const graph = built((g) => {
+      const x = g.input([null, 4]);
+      return g.call("act", "ReLU", {}, g.call("sum", "Add", {}, x, g.call("one", "Dense", { units: 4 }, x)));
+    });
+    expect(foldActivations(graph, everything).graph).toBe(graph);
+    const folded = foldActivations(graph, { ...everything, intoSums: true }).graph;
+    expect(classNames(folded)).toEqual(["InputLayer", "Dense", "Add"]);
+    expect(layerAt(folded, "sum").config["activation"]).toBe("relu");
+  });
+
   test("layers of different versions of Keras, whose activation names may differ in meaning, stay apart", () => {
     const graph = followedBy("Activation", { activation: "hard_sigmoid" });
     const mixed: LayerGraph = {
