@@ -1,6 +1,6 @@
 /**
  * Where a run's memory is, beside real Keras: `npm run bench:memory -- MODEL PHOTOS [--photos 64] [--epochs 2] [--cuts head,conv4,none]
- * [--anew]`, MODEL a ResNet-50, PHOTOS with `train` and `val`. Whole processes; `KERAS_PYTHON` names the Python that has Keras. The
+ * [--modes inference,follow] [--anew]`, MODEL a ResNet-50, PHOTOS with `train` and `val`. Whole processes; `KERAS_PYTHON` names the Python that has Keras. The
  * runs are kept in bench/memory-runs.json, and bench/MEMORY.md is made of all of them: rows can be measured a few at a time, and
  * `--cuts ""` makes the page again. Keras's peaks are kept in bench/memory-keras.json, and are measured again with `--anew`.
  */
@@ -16,13 +16,14 @@ const { values, positionals } = parseArgs({
     photos: { type: "string", default: "64" },
     epochs: { type: "string", default: "2" },
     cuts: { type: "string", default: "head,conv4,none" },
+    modes: { type: "string", default: "inference,follow" },
     anew: { type: "boolean", default: false },
   },
 });
 const [model, source] = positionals;
 if (!model || !source)
   throw new Error(
-    "usage: npm run bench:memory -- MODEL PHOTOS [--photos N] [--epochs N] [--cuts a,b] [--anew]",
+    "usage: npm run bench:memory -- MODEL PHOTOS [--photos N] [--epochs N] [--cuts a,b] [--modes a,b] [--anew]",
   );
 const batch = 32;
 const count = Number(values.photos);
@@ -35,7 +36,7 @@ const peaks = kept(keptPeaks);
 const cuts = values.cuts.split(",").filter((cut) => cut !== "");
 const photos = photoCopies(source, count);
 for (const cut of cuts) {
-  for (const mode of cut === "head" ? ["inference"] : ["inference", "follow"]) {
+  for (const mode of cut === "head" ? ["inference"] : values.modes.split(",")) {
     const job = ["bench/memory-job.mjs", model, photos, cut, mode, `${epochs}`, `${batch}`];
     const { stages, peakBytes } = run(process.execPath, job);
     runs[`${count}, ${cut}, ${mode}`] = { photos: count, cut, mode, epochs, peakBytes, stages };

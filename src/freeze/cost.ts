@@ -58,6 +58,10 @@ export interface CostConditions {
   readonly kernelCopies?: number;
   /** Copies of the trained weights at the end of a run that come on top, where the engine gives no memory back. Defaults to 0. */
   readonly copiesOnTop?: number;
+  /** Memory in bytes of a TensorFlow graph of training steps besides its tensors. Defaults to 0. */
+  readonly graphBytes?: number;
+  /** True if training steps run as a graph. Defaults to false. */
+  readonly stepsAsGraph?: boolean;
   /** True if tensors lie on a GPU, which keeps weights and slots of an update until its loss is known. Defaults to false. */
   readonly onGpu?: boolean;
   /** Number of samples that every batch of the static part is padded to. Defaults to 1 for its time, 16 for its memory. */
@@ -143,7 +147,7 @@ export function plannedCost(
     onStoredStatistics: (path) => !parts.batchStatistics.has(path),
   });
   const trained = 4 * trainedValues(graph, parts.trainableWeights);
-  const { extractionBatch = 16, kernelCopies, onGpu = false } = conditions;
+  const { extractionBatch = 16, kernelCopies, onGpu = false, graphBytes = 0 } = conditions;
   const once = inferenceBytes(graph, shapes, trunk, extractionBatch, kernelCopies);
   const updating = step + (onGpu ? (1 + optimizerSlots) * trained : 0);
   const processBytes = (residentBytes: number): number => {
@@ -152,7 +156,11 @@ export function plannedCost(
     const copies = (best > rowMemoryBytes ? 0 : best) + (conditions.copiesOnTop ?? 0) * trained;
     const isWhole = conditions.inMemory || rows.onDisk === 0;
     const inMemory = isWhole ? rows.bytes : held.reduce((sum, split) => sum + split.rows * rowBytes, 0);
-    return residentBytes + (conditions.workingBytes ?? 0) + inMemory + Math.max(once, updating + copies);
+    // A graph gives the gradients of all weights together, where each is otherwise released before the next is computed.
+    const graph = conditions.stepsAsGraph === true ? graphBytes + trained : 0;
+    return (
+      residentBytes + (conditions.workingBytes ?? 0) + inMemory + Math.max(once, updating + copies + graph)
+    );
   };
   const multiplyAdds = (nodes: readonly GraphNode[]): number => sumOfWork(nodes.map(workOf)).multiplyAdds;
   return {

@@ -1,12 +1,12 @@
 /** @file Plans the phases of a run with their cost, and the whole run's. */
-import type { PhasedModel } from "../features/cut.ts";
+import type { CutModel, PhasedModel } from "../features/cut.ts";
 import { viewsOfEpochs } from "../features/views/view.ts";
 import type { CostConditions } from "../freeze/cost.ts";
 import type { FinetunePlan, PlannedCost, PlannedRun } from "../freeze/plan.ts";
 import type { MeasuredWork } from "../freeze/predicted-seconds.ts";
 import type { OptimizerConfig } from "../training/optimizer-config.ts";
 import { slotsPerWeight } from "../training/optimizer-config.ts";
-import { stepCounts } from "../training/step-graph.ts";
+import { leastStepsOf, stepCounts } from "../training/step-graph.ts";
 import { plannedEpochs } from "./phases.ts";
 import type { ExpectedSeconds, TrialRun } from "./trial.ts";
 import { timedWork } from "./trial.ts";
@@ -75,7 +75,6 @@ export async function plannedPhases(question: PhasesQuestion): Promise<readonly 
     seconds: Math.min(most, Math.max(share * seconds, Math.min(least, 2 * seconds))) / phases.length,
   };
   const measured: (MeasuredWork | null)[] = [];
-  const { trainSamples, batchSize } = conditions;
   for (const [index, { optimizer, epochs }] of phases.entries()) {
     const cut = cuts.phases[index]?.cut;
     const plan = phases[index]?.left ? predicted[index] : undefined;
@@ -83,7 +82,7 @@ export async function plannedPhases(question: PhasesQuestion): Promise<readonly 
       cut && plan
         ? await timedWork(trial, cut, optimizer, {
             expected: expectedSeconds(plan, optimizer, conditions),
-            plannedSteps: stepCounts(trainSamples, batchSize, epochs).get(batchSize) ?? 0,
+            plannedSteps: wholeSteps(conditions, epochs),
           })
         : null,
     );
@@ -113,10 +112,22 @@ function expectedSeconds(
   };
 }
 
+/** Returns the number of steps on whole batches in some epochs. */
+function wholeSteps({ trainSamples, batchSize }: CostConditions, epochs: number): number {
+  return stepCounts(trainSamples, batchSize, epochs).get(batchSize) ?? 0;
+}
+
+/** Returns whether so many training steps of a cut run as a graph where the engine has graphs. */
+function runsAsGraph({ graph, partition }: CutModel, steps: number): boolean {
+  const nodes = graph.nodes.filter(({ index }) => partition.sides[index] === "dynamic");
+  return steps >= leastStepsOf({ graph, nodes });
+}
+
 function conditionsOf({ cuts, phases, conditions, views }: PhasesQuestion, index: number): CostConditions {
   const { optimizer, cachedSamples = 0 } = phases[index] ?? {};
   const { from, to } = plannedEpochs(phases, index);
-  const own = cuts.phases[index]?.cut.partition;
+  const cut = cuts.phases[index]?.cut;
+  const own = cut?.partition;
   const isEarliest = own === cuts.earliest.partition;
   const hasEarliest = cuts.phases.some(({ cut }) => cut.partition === cuts.earliest.partition);
   return {
@@ -124,6 +135,7 @@ function conditionsOf({ cuts, phases, conditions, views }: PhasesQuestion, index
     ...(optimizer && { optimizerSlots: slotsPerWeight(optimizer) }),
     ...(views !== null && { views: views && viewsOfEpochs(from, to, views).length }),
     cachedSamples,
+    ...(cut && { stepsAsGraph: runsAsGraph(cut, wholeSteps(conditions, phases[index]?.epochs ?? 0)) }),
     ...(!isEarliest && hasEarliest && { after: cuts.earliest.partition }),
   };
 }

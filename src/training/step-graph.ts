@@ -29,13 +29,13 @@ import { agree, stepSample } from "./step-sample.ts";
 const leastSteps = { network: 24, fewLayers: 1024 } as const;
 const fewLayers = 24;
 
-/** Returns the number of steps from which on a graph of a program is worth making. */
-export function leastStepsOf(program: Program): number {
+/** Returns the number of steps from which on a graph of a program, or of some calls of a model, is worth making. */
+export function leastStepsOf(program: Pick<Program, "graph" | "nodes">): number {
   return leastSteps[isSmall(program) ? "fewLayers" : "network"];
 }
 
 /** Returns true for a few layers, none of which takes many steps of its own. */
-function isSmall({ graph, nodes }: Program): boolean {
+function isSmall({ graph, nodes }: Pick<Program, "graph" | "nodes">): boolean {
   const layerOf = layerLookup(graph);
   return (
     nodes.length < fewLayers && !nodes.some(({ layer }) => recurrentClass.test(layerOf(layer).className))

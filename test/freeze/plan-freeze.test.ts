@@ -306,6 +306,8 @@ describe("the peak memory of a training step", () => {
     expect(process({ batchSize: 64, copiesOnTop: 2, workingBytes: 7 }) - process({ batchSize: 64 })).toBe(
       7 + 4 * 2 * parameters.trainable,
     );
+    const asGraph = process({ batchSize: 64, graphBytes: 9, stepsAsGraph: true });
+    expect(asGraph - process({ batchSize: 64, graphBytes: 9 })).toBe(9 + 4 * parameters.trainable);
     const [small, large] = [512, 1024].map((extractionBatch) => process({ extractionBatch }));
     expect(large! - small!).toBe(1.5 * 4 * 512 * 2 * 16 * 16 * 4);
     expect(plan(graph, policy).cost!.processBytes).toBeUndefined();
