@@ -30,6 +30,9 @@ export interface ProgramRunner {
  * that a job of fewer never makes one.
  */
 const batchOfGraph = 4;
+/** Planned batches of a number of samples from which on they are a graph from the first one on: of a network, and of a few layers. */
+const leastPlanned = { network: 12, fewLayers: 512 } as const;
+const fewLayers = 24;
 /** The shapes of batches that have a graph, and those that are counted: the first ones, so that none is made twice. */
 const [mostGraphs, mostShapes] = [4, 64];
 
@@ -37,6 +40,8 @@ const [mostGraphs, mostShapes] = [4, 64];
  * The tolerance where numbers are only told: a product with its bias and activation in one kernel is added up in another order.
  */
 export const graphTolerance = 1e-6;
+/** The same for batches that were planned: far above rounding, so that it does not depend on the weights whether there is a graph. */
+const plannedTolerance = 1e-4;
 
 interface BatchShape {
   batches: number;
@@ -54,13 +59,17 @@ interface MadeGraph {
  * Returns a runner of a program in inference. The graph takes over from the fourth batch of a shape on, if on that batch it gives the
  * same numbers as the operations one by one, so that a number does not depend on where in a job it is computed.
  * @param tolerance Difference that is allowed all the same, as part of an output's largest value; 0 where numbers are kept or decide.
+ * @param planned The number of batches that will be run, by their number of samples. Where they are many, all of them run as the graph,
+ * which may differ from the operations one by one by rounding.
  */
 export function programRunner(
   program: Program,
   contextOf: ContextOf = inferenceContext,
   tolerance = 0,
+  planned: ReadonlyMap<number, number> = new Map(),
 ): ProgramRunner {
   const shapes = new Map<string, BatchShape>();
+  const least = program.nodes.length < fewLayers ? leastPlanned.fewLayers : leastPlanned.network;
   let isRefused = false;
   const graphs = (): MadeGraph[] => [...shapes.values()].flatMap(({ made }) => made ?? []);
 
@@ -77,6 +86,7 @@ export function programRunner(
     feeds: readonly tf.Tensor[],
     uploaded: LayerWeights,
     compute: () => ProgramResult,
+    isPlanned: boolean,
   ): ProgramResult => {
     const weights = weightNames(uploaded);
     const inputs = graphInputs(feeds, uploaded, weights);
@@ -94,10 +104,16 @@ export function programRunner(
       return compute();
     }
     if (!result) throw new Error("program: nothing was computed");
-    const graph = sameGraph(recorded, inputs, tolerance);
-    if (graph) shape.made = { graph, weights, masks: result.masks.map((mask) => mask !== undefined) };
-    else isRefused = true;
-    return result;
+    const same = sameGraph(recorded, inputs, isPlanned ? plannedTolerance : tolerance);
+    if (!same) {
+      isRefused = true;
+      return result;
+    }
+    const masks = result.masks.map((mask) => mask !== undefined);
+    shape.made = { graph: same.graph, weights, masks };
+    const [returned, other] = isPlanned ? [same.results, recorded.results] : [recorded.results, same.results];
+    tf.dispose([...other]);
+    return resultOf(returned, masks);
   };
   return {
     get graphs() {
@@ -115,8 +131,9 @@ export function programRunner(
         return found ? resultOf(found, made.masks) : compute();
       }
       shape.batches++;
-      return shape.batches === batchOfGraph && graphs().length < mostGraphs
-        ? both(backend, shape, feeds, weights, compute)
+      const isPlanned = (planned.get(feeds[0]?.shape[0] ?? 0) ?? 0) >= least;
+      return shape.batches === (isPlanned ? 1 : batchOfGraph) && graphs().length < mostGraphs
+        ? both(backend, shape, feeds, weights, compute, isPlanned)
         : compute();
     },
     dispose: () => {
@@ -136,25 +153,26 @@ function resultOf(tensors: readonly tf.Tensor[], hasMask: readonly boolean[]): P
   return { outputs, masks: hasMask.map((has) => (has ? present.shift() : undefined)) };
 }
 
-/** Returns the graph if it gives what was computed one by one, to the tolerance. */
+/** Returns the graph with its results if it gives what was computed one by one, to the tolerance. */
 function sameGraph(
   { results, load }: RecordedComputation,
   inputs: readonly tf.Tensor[],
   tolerance: number,
-): NativeGraph | undefined {
+): { readonly graph: NativeGraph; readonly results: readonly tf.Tensor[] } | undefined {
   let graph: NativeGraph | undefined;
+  let found: readonly tf.Tensor[] = [];
   try {
     graph = load();
-    const found = graph.run(inputs);
+    found = graph.run(inputs);
     const isSame = found.every((tensor, index) => {
       const expected = results[index];
       return expected !== undefined && areSame(expected.dataSync(), tensor.dataSync(), tolerance);
     });
-    tf.dispose(found);
-    if (isSame) return graph;
+    if (isSame) return { graph, results: found };
   } catch {
     // What the operations can do one by one goes on so, also where a graph finds no room.
   }
+  tf.dispose([...found]);
   graph?.dispose();
   return undefined;
 }

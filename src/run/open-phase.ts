@@ -4,11 +4,12 @@ import { stagesOf } from "../topology/stages.ts";
 import type { Callback } from "../training/callbacks/callback.ts";
 import { plateauSettings, reduceOnPlateau, scheduled } from "../training/callbacks/learning-rate.ts";
 import type { Monitor } from "../training/callbacks/monitor.ts";
+import type { Examples } from "../training/example-set.ts";
 import { sampleCount } from "../training/example-set.ts";
 import type { ScheduleHorizon } from "../training/schedules.ts";
 import { scheduleOf, warmupSteps } from "../training/schedules.ts";
 import { stepCounts } from "../training/step-graph.ts";
-import type { Tail } from "../training/tail.ts";
+import type { Tail, TailOptions } from "../training/tail.ts";
 import { createTail } from "../training/tail.ts";
 import type { OpenPhase } from "../training/train.ts";
 import type { PhaseExamples } from "./phase-examples.ts";
@@ -36,8 +37,12 @@ export function openPhase(
 ): OpenPhase {
   const { weights } = withWeights(run.checkpoint, moved);
   const epochs = phase.epochs - addedEpochs(run, phase, planned);
-  const plannedSteps = stepCounts(sampleCount(examples.train), run.settings.batchSize, epochs);
-  const tail = phaseTail(run, phase, weights, steps, plannedSteps);
+  const batches = (of: Examples): ReadonlyMap<number, number> =>
+    stepCounts(sampleCount(of), run.settings.batchSize, epochs);
+  const tail = phaseTail(run, phase, weights, steps, {
+    plannedSteps: batches(examples.train),
+    ...(examples.validation && { plannedJudging: batches(examples.validation) }),
+  });
   if (phase.number === 1 && run.optimizerState) {
     tail.restore({ weights: new Map(), optimizer: run.optimizerState, steps });
   }
@@ -68,7 +73,7 @@ export function phaseTail(
   phase: PreparedPhase,
   weights: Weights,
   firstStep: number,
-  plannedSteps: ReadonlyMap<number, number> = new Map(),
+  planned: Pick<TailOptions, "plannedSteps" | "plannedJudging"> = {},
 ): Tail {
   return createTail({
     graph: phase.graph,
@@ -79,7 +84,7 @@ export function phaseTail(
     objective: run.objective,
     seed: run.settings.seed,
     firstStep,
-    plannedSteps,
+    ...planned,
   });
 }
 

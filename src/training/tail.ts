@@ -9,6 +9,7 @@ import type { Program } from "../model/program.ts";
 import { programBetween } from "../model/program.ts";
 import { programRunner } from "../model/program-runner.ts";
 import type { ContextOf } from "../model/run-program.ts";
+import { inferenceContext } from "../model/run-program.ts";
 import { trainingProgram } from "../model/training-program.ts";
 import { forward } from "../model/training-step.ts";
 import type { LayerWeights } from "../model/uploads.ts";
@@ -113,6 +114,8 @@ export interface TailOptions {
   readonly rateFactors?: ReadonlyMap<string, number>;
   /** The steps that will be taken: from many on they run as a graph. None by default. */
   readonly plannedSteps?: PlannedSteps;
+  /** The number of batches that will be judged, by their number of samples: from many on they run as a graph. */
+  readonly plannedJudging?: ReadonlyMap<number, number>;
   /** False to compute each step by calls of layers that is no graph, which gives the same bits. */
   readonly replays?: boolean;
 }
@@ -145,7 +148,7 @@ export function createTail(options: TailOptions): Tail {
   const penalties = lossPenalties(graph, rules, partition.trainableWeights, options.weights);
   const moved = new Map([...partition.trainableWeights].map(([path, names]) => [path, new Set(names)]));
   const calls = callNumbers(graph);
-  const judgingRunner = programRunner(program);
+  const judgingRunner = programRunner(program, inferenceContext, 0, options.plannedJudging);
   let step = options.firstStep ?? 0;
 
   const trainingContext: ContextOf = (node, layer) => ({
