@@ -12,6 +12,8 @@ export interface Packing {
   readonly pack: readonly GraphNode[];
   readonly unpack: readonly GraphNode[];
   readonly constants: readonly GraphNode[];
+  /** Returns the shape of a value, also of the one that holds others. */
+  readonly shapeOf: (name: string) => readonly number[];
   /** Returns the name of a value behind `unpack`. */
   readonly unpacked: (name: string) => string;
 }
@@ -19,12 +21,12 @@ export interface Packing {
 /** Joins the matrices of a step among `names` to one: a list of one large matrix takes less time than several lists. */
 export function packing(names: readonly string[], { typeOf, shapeOf }: Recorder): Packing {
   const [first] = names.filter((name) => typeOf(name) === dataType.float && shapeOf(name).length === 2);
-  const rows = first === undefined ? 0 : shapeOf(first)[0];
+  const rows = (first === undefined ? undefined : shapeOf(first)[0]) ?? 0;
   const members = names.filter(
     (name) => typeOf(name) === dataType.float && shapeOf(name).length === 2 && shapeOf(name)[0] === rows,
   );
   if (members.length < 2) {
-    return { members: [], names: [], pack: [], unpack: [], constants: [], unpacked: (name) => name };
+    return { members: [], names: [], pack: [], unpack: [], constants: [], shapeOf, unpacked: (name) => name };
   }
   const widths = Int32Array.from(members, (name) => shapeOf(name)[1] ?? 0);
   const [float, int32] = [{ type: dataType.float }, { type: dataType.int32 }];
@@ -32,6 +34,8 @@ export function packing(names: readonly string[], { typeOf, shapeOf }: Recorder)
   return {
     members,
     names: ["pack"],
+    shapeOf: (name) =>
+      name === "pack" ? [rows, widths.reduce((sum, width) => sum + width, 0)] : shapeOf(name),
     constants: [
       constantNode("pack/axis", dataType.int32, [], Int32Array.of(1)),
       constantNode("pack/widths", dataType.int32, [members.length], widths),

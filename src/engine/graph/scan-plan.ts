@@ -20,6 +20,8 @@ export interface ScanInputs {
   readonly weights: Tensors;
   /** Tensors that are the same at every step and have no gradient. */
   readonly factors: Tensors;
+  /** The number of steps to take, an int32 scalar, all if it is absent. Outputs of the steps behind are zeros. */
+  readonly count?: tf.Tensor;
 }
 
 /** The outputs that are kept of a step, and the states that the next one reads. */
@@ -98,6 +100,7 @@ export function planOf(
     same: recorded.same,
     outputs: recorded.outputs,
     typeOf: recorder.typeOf,
+    shapeOf: recorder.shapeOf,
   };
   return hasGradient
     ? planWithGradient(recorder, forward, recorded, recordGradient(recorder, stands, recorded))
@@ -226,6 +229,7 @@ function planWithGradient(
       (name) => !steps.includes(name),
     ),
     typeOf: recorder.typeOf,
+    shapeOf: packed.shapeOf,
   };
   const kept = withPack(residuals);
   return {
@@ -234,6 +238,7 @@ function planWithGradient(
       nodes: [...forward.nodes, ...packed.pack],
       constants: [...forward.constants, ...packed.constants],
       outputs: [...outputs, ...kept],
+      shapeOf: packed.shapeOf,
     },
     outputs,
     residuals: kept,

@@ -57,7 +57,12 @@ export function scanProgram(
     }),
   );
   const { forward, backward, outputs, residuals } = plans[0] as ScanPlan;
-  const graph = load(backend, forward, false);
+  const isCounted = inputs.count !== undefined;
+  const load = (body: LoopBody, backwards: boolean): NativeGraph => {
+    const loop = loopGraph(body, backwards, isCounted);
+    return loadGraph(backend, loop.nodes, loop.inputs, loop.results);
+  };
+  const graph = load(forward, false);
   const reverses = new Map<string, Reverse>();
   /** Returns the backward loop for gradients of some of the outputs. It is loaded when it is first asked for. */
   const reverseFor = (absent: readonly string[]): Reverse => {
@@ -66,13 +71,13 @@ export function scanProgram(
     const loaded = reverses.get(key);
     if (loaded) return loaded;
     const body = withoutGradients(backward.body, absent);
-    const reverse = { plan: { ...backward, body }, graph: load(backend, body, true) };
+    const reverse = { plan: { ...backward, body }, graph: load(body, true) };
     reverses.set(key, reverse);
     return reverse;
   };
   return {
-    run: ({ sequences, states, weights, factors }) => {
-      const results = graph.run([...sequences, ...states, ...weights, ...factors]);
+    run: ({ sequences, states, weights, factors, count }) => {
+      const results = graph.run([...sequences, ...states, ...weights, ...factors, ...(count ? [count] : [])]);
       const [kept, all] = [outputs.length, outputs.length + residuals.length];
       return {
         outputs: results.slice(0, kept),
@@ -109,11 +114,6 @@ interface Reverse {
   readonly graph: NativeGraph;
 }
 
-function load(backend: NativeBackend, body: LoopBody, backwards: boolean): NativeGraph {
-  const { nodes, inputs, results } = loopGraph(body, backwards);
-  return loadGraph(backend, nodes, inputs, results);
-}
-
 /** Returns tensors of their own for one step. */
 function standIns({ sequences, ...others }: ScanInputs): ScanInputs {
   const copies = (tensors: Tensors): Tensors =>
@@ -142,7 +142,14 @@ function backwardRun(
   };
   const sums = weights.flatMap((each, index) => (each?.kind === "sum" ? [index] : []));
   const zeros = sums.map((index) => tf.zerosLike(read.weights[index] as tf.Tensor));
-  const results = graph.run([...body.steps.map(the), ...laterStates, ...zeros, ...body.same.map(the)]);
+  const count = read.count ? [read.count] : [];
+  const results = graph.run([
+    ...body.steps.map(the),
+    ...laterStates,
+    ...zeros,
+    ...body.same.map(the),
+    ...count,
+  ]);
   const outputs = new Map(body.outputs.map((name, index) => [name, results[index] as tf.Tensor]));
   const states = results.slice(body.outputs.length);
   const whole = (name: string): tf.Tensor => outputs.get(name) ?? the(name);

@@ -50,9 +50,9 @@ function programFor(
 ): ScanProgram {
   const kept = programs.get(backend) ?? new Map<string, ScanProgram>();
   programs.set(backend, kept);
-  const { sequences, states, weights, factors } = inputs;
+  const { sequences, states, weights, factors, count } = inputs;
   const shapes = [sequences.map(({ shape }) => shape.slice(1)), ...[states, weights, factors].map(shapesOf)];
-  const key = JSON.stringify([name, hasGradient, shapes]);
+  const key = JSON.stringify([name, hasGradient, count !== undefined, shapes]);
   const program = kept.get(key) ?? newProgram(backend, inputs, step, hasGradient);
   // The program that was used last stands at the end.
   kept.delete(key);
@@ -97,6 +97,7 @@ function recordScan(program: ScanProgram, inputs: ScanInputs, { outputs, residua
     states: handles(inputs.states),
     weights: handles(inputs.weights),
     factors: handles(inputs.factors),
+    ...(inputs.count && { count: handles([inputs.count])[0] as tf.Tensor }),
   };
   const results: Scanned = {
     outputs: handles(outputs),

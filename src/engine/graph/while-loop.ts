@@ -20,11 +20,12 @@ export interface LoopBody {
   readonly outputs: readonly string[];
   /** Returns TensorFlow's number of the data type of a value. */
   readonly typeOf: (name: string) => number;
+  readonly shapeOf: (name: string) => readonly number[];
 }
 
 export interface LoopGraph {
   readonly nodes: readonly GraphNode[];
-  /** Names of what is fed: the sequences `[T, …]`, the states, and what is the same at every step. */
+  /** Names of what is fed: the sequences `[T, …]`, the states, what is the same at every step, and the number of steps if it is given. */
   readonly inputs: readonly string[];
   /** Names of the results: each output of every step, `[T, …]`, then the last states. */
   readonly results: readonly string[];
@@ -38,8 +39,11 @@ const anyShape: AttributeMessage = { shape: { unknownRank: true } };
 /** The steps that may run at a time, as far as they do not read each other. */
 const stepsAtOnce = 10;
 
-/** Returns the graph of a loop that runs `body` for each step, from the last to the first if `backwards`. */
-export function loopGraph(body: LoopBody, backwards: boolean): LoopGraph {
+/**
+ * Returns the graph of a loop that runs `body` for each step, from the last to the first if `backwards`.
+ * @param isCounted True if the number of steps is fed, an int32 scalar: the outputs of those behind are zeros.
+ */
+export function loopGraph(body: LoopBody, backwards: boolean, isCounted: boolean): LoopGraph {
   const nodes: GraphNode[] = [];
   const node = (name: string, op: string, input: readonly string[], attr: GraphNode["attr"] = {}): string => {
     nodes.push({ name, op, input, attr });
@@ -73,13 +77,14 @@ export function loopGraph(body: LoopBody, backwards: boolean): LoopGraph {
   const shape = node("shape", "Shape", [sequences[0] ?? ""], shapeType);
   const integers = { Tparams: int32, Tindices: int32, Taxis: int32 };
   const length = node("length", "GatherV2", [shape, zero, zero], integers);
-  const last = node("last", "Sub", [length, one], { T: int32 });
+  const count = isCounted ? node("fed/count", "Placeholder", [], { dtype: int32, shape: anyShape }) : length;
+  const last = node("last", "Sub", [count, one], { T: int32 });
   const [zeroInside, oneInside] = [entered(zero, int32, true), entered(one, int32, true)];
 
   const merged = variable("time", backwards ? last : zero, int32);
   const left = backwards
     ? node("left", "GreaterEqual", [merged, zeroInside], { T: int32 })
-    : node("left", "Less", [merged, entered(length, int32, true)], { T: int32 });
+    : node("left", "Less", [merged, entered(count, int32, true)], { T: int32 });
   const condition = node("condition", "LoopCond", [left]);
   /** Returns the value of a variable within the loop. Its last value is at `NAME/exit`. */
   const current = (name: string, value: string, T: AttributeMessage): string => {
@@ -113,10 +118,13 @@ export function loopGraph(body: LoopBody, backwards: boolean): LoopGraph {
   for (const operation of body.nodes) nodes.push({ ...operation, input: operation.input.map(within) });
 
   const indices = node("indices", "Range", [zero, length, one], { Tidx: int32 });
+  // TensorFlow reads zeros where nothing was written only in a list whose shape it knows.
+  const elementShape = (name: string): AttributeMessage =>
+    isCounted ? { shape: { dim: body.shapeOf(name).map((size) => ({ size })) } } : anyShape;
   const lists = body.outputs.map((name, index) =>
     node(`list${index}`, "TensorArrayV3", [length], {
       dtype: typed(name),
-      element_shape: anyShape,
+      element_shape: elementShape(name),
       identical_element_shapes: { b: true },
       tensor_array_name: { s: new TextEncoder().encode(`list${index}`) },
     }),
@@ -131,13 +139,13 @@ export function loopGraph(body: LoopBody, backwards: boolean): LoopGraph {
   const outputs = body.outputs.map((name, index) =>
     node(`output${index}`, "TensorArrayGatherV3", [lists[index] ?? "", indices, "flow/exit"], {
       dtype: typed(name),
-      element_shape: anyShape,
+      element_shape: elementShape(name),
     }),
   );
   for (const [before, after] of body.states) advance(before, within(after), typed(before));
   return {
     nodes,
-    inputs: [...sequences, ...states, ...same],
+    inputs: [...sequences, ...states, ...same, ...(isCounted ? [count] : [])],
     results: [...outputs, ...body.states.map(([name]) => `${name}/exit`)],
   };
 }

@@ -79,7 +79,7 @@ function walkReordered(
   const order = stepOrder([batch, time], backwards, mask);
   const steps = whole.prepare(orderedSteps(sequence, order), 0);
   const start = initial.length > 0 ? initial : cell.start(sequence);
-  const { all: taken } = whole.take(steps, start);
+  const { all: taken } = whole.take(steps, start, order.shownCount);
   const [hidden0, hiddenOfSteps] = [start, taken].map((states) => states[whole.output]) as [
     tf.Tensor,
     tf.Tensor,

@@ -78,13 +78,14 @@ function scanned({ name, output, isBounded, projection, weights, factors, step }
     output,
     isBounded,
     prepare: (x, timeAxis) => projected(projection, x, timeAxis),
-    take: (steps, states) => {
+    take: (steps, states, count) => {
       const { outputs, states: last } = scan({
         name,
         sequences: [steps],
         states,
         weights,
         factors: factors.of(firstInput(states).shape),
+        ...(count && { count }),
         step: (given) => {
           const take = step(given.weights, given.factors);
           const { states: next } = take(firstInput(given.sequences), given.states);

@@ -8,8 +8,10 @@ import { asBool } from "../ops/number-functions.ts";
 
 /** The order of steps in a batch's sequences. Places count from 1; 0 is the state before the first step. */
 export interface StepOrder {
-  /** The number of steps taken. */
+  /** The number of steps of the order. */
   readonly count: number;
+  /** The number of those that are read, an int32 scalar, where it depends on the mask. */
+  readonly shownCount?: tf.Tensor;
   /** The rows of a sequence `[N * T, …]` that the steps are, step by step, `[count * N]`. */
   readonly rows: tf.Tensor1D;
   /** Returns the place of each step, or of each sequence's last one; 0 for a hidden step where asked for. */
@@ -75,7 +77,7 @@ function orderOf([batch, time]: BatchAndTime, backwards: boolean, mask: ArrayLik
   };
 }
 
-/** Computes the order by operations that look at no values. All steps are taken. */
+/** Computes the order, which has all steps, by operations that look at no values. */
 function orderInGraph([batch, time]: BatchAndTime, backwards: boolean, mask: tf.Tensor): StepOrder {
   const inOrder = tf.reshape(backwards ? tf.reverse(tf.cast(mask, "int32"), 1) : tf.cast(mask, "int32"), [
     batch,
@@ -86,14 +88,15 @@ function orderInGraph([batch, time]: BatchAndTime, backwards: boolean, mask: tf.
   const step = tf.range(0, time, 1, "int32");
   const sample = tf.reshape(tf.range(0, batch, 1, "int32"), [batch, 1]);
   const place = tf.cumsum(inOrder, 1);
-  const shownCount = tf.slice(place, [0, time - 1], [batch, 1]);
+  const shownCounts = tf.slice(place, [0, time - 1], [batch, 1]);
   const isShown = tf.cast(inOrder, "bool");
-  const position = tf.where(isShown, tf.sub(place, whole(1)), tf.add(shownCount, tf.sub(step, place)));
+  const position = tf.where(isShown, tf.sub(place, whole(1)), tf.add(shownCounts, tf.sub(step, place)));
   const source = tf.add(tf.mul(sample, whole(time)), backwards ? tf.sub(whole(time - 1), step) : step);
   const target = tf.add(tf.mul(position, whole(batch)), sample);
   const count = batch * time;
   return {
     count: time,
+    shownCount: tf.max(shownCounts),
     rows: tf.scatterND(tf.reshape(target, [count, 1]), tf.reshape(source, [count]), [count]),
     places: (of, zeroWhereHidden = false) => {
       const every = zeroWhereHidden ? tf.mul(place, inOrder) : place;

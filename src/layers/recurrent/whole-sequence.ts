@@ -24,8 +24,11 @@ function lastStep(steps: tf.Tensor): tf.Tensor {
 export interface WholeSequence {
   /** Computes the part of a sequence `[N, T, I]` that the steps read, `[N, T, …]`. Its time may stand at another axis. */
   readonly prepare: (sequence: tf.Tensor, timeAxis?: number) => tf.Tensor;
-  /** Takes all steps `[T, N, …]` from the given states. */
-  readonly take: (steps: tf.Tensor, states: readonly tf.Tensor[]) => TakenSteps;
+  /**
+   * Takes all steps `[T, N, …]` from the given states. Only the first `count` of them, an int32 scalar, will be read where it is given: the
+   * others may be left out.
+   */
+  readonly take: (steps: tf.Tensor, states: readonly tf.Tensor[], count?: tf.Tensor) => TakenSteps;
   /** The number of the state that is the output. */
   readonly output: number;
   /** True if the states stay bounded: steps behind those that are read do not overflow. */

@@ -104,6 +104,24 @@ describe.runIf(isNative)("a scan", () => {
     );
   });
 
+  it.each([1, 3])("takes %i steps where it is told so, and gives zeros for those behind", (count) => {
+    const step = stepWith((x) => tf.tanh(x));
+    const whole = computed((given) => {
+      const { outputs, states } = scan({ ...given, name: "counted", step, count: tf.scalar(count, "int32") });
+      return [...outputs, ...states];
+    });
+    const padded = (steps: tf.Tensor): tf.Tensor =>
+      tf.pad(steps, [[0, time - count], ...steps.shape.slice(1).map((): [number, number] => [0, 0])]);
+    expectNear(
+      whole,
+      computed((given) => {
+        const sequences = given.sequences.map((sequence) => tf.slice(sequence, 0, count));
+        const [output, product, state] = loopedBy(step, { ...given, sequences });
+        return [padded(output!), padded(product!), state!];
+      }),
+    );
+  });
+
   it("runs for any number of steps in one program, and leaves no tensor behind", () => {
     const step = stepWith((x) => tf.tanh(x));
     const run = (steps: number): number[] =>
