@@ -58,8 +58,10 @@ export interface CostConditions {
   readonly kernelCopies?: number;
   /** Copies of the trained weights at the end of a run that come on top, where the engine gives no memory back. Defaults to 0. */
   readonly copiesOnTop?: number;
-  /** Memory in bytes of a TensorFlow graph of training steps besides its tensors. Defaults to 0. */
+  /** Memory in bytes of a TensorFlow graph besides its tensors. Defaults to 0. */
   readonly graphBytes?: number;
+  /** Batches of the static part from which on it runs as a graph. Defaults to none. */
+  readonly graphBatches?: number;
   /** True if training steps run as a graph. Defaults to false. */
   readonly stepsAsGraph?: boolean;
   /** True if tensors lie on a GPU, which keeps weights and slots of an update until its loss is known. Defaults to false. */
@@ -148,7 +150,9 @@ export function plannedCost(
   });
   const trained = 4 * trainedValues(graph, parts.trainableWeights);
   const { extractionBatch = 16, kernelCopies, onGpu = false, graphBytes = 0 } = conditions;
-  const once = inferenceBytes(graph, shapes, trunk, extractionBatch, kernelCopies);
+  const { graphBatches = Number.POSITIVE_INFINITY } = conditions;
+  const trunkGraph = Math.ceil(missing / extractionBatch) >= graphBatches && computes ? graphBytes : 0;
+  const once = inferenceBytes(graph, shapes, trunk, extractionBatch, kernelCopies) + trunkGraph;
   const updating = step + (onGpu ? (1 + optimizerSlots) * trained : 0);
   const processBytes = (residentBytes: number): number => {
     // Weights and optimizer of the best epoch wait in a file where they are many.

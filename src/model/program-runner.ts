@@ -29,7 +29,7 @@ export interface ProgramRunner {
  * The batch of a shape that is computed both ways. Making a graph and its first run cost about what it saves on three to six batches, so
  * that a job of fewer never makes one.
  */
-const batchOfGraph = 4;
+export const batchOfGraph = 4;
 /** Planned batches of a number of samples from which on they are a graph from the first one on: of a network, and of a few layers. */
 const leastPlanned = { network: 12, fewLayers: 512 } as const;
 const fewLayers = 24;

@@ -310,6 +310,10 @@ describe("the peak memory of a training step", () => {
     expect(asGraph - process({ batchSize: 64, graphBytes: 9 })).toBe(9 + 4 * parameters.trainable);
     const [small, large] = [512, 1024].map((extractionBatch) => process({ extractionBatch }));
     expect(large! - small!).toBe(1.5 * 4 * 512 * 2 * 16 * 16 * 4);
+    const extracting = (trainSamples: number): number =>
+      process({ extractionBatch: 1024, graphBytes: 9, graphBatches: 4, trainSamples, validationSamples: 0 }) -
+      process({ extractionBatch: 1024, trainSamples, validationSamples: 0 });
+    expect([3 * 1024, 3 * 1024 + 1].map(extracting)).toEqual([0, 9]);
     expect(plan(graph, policy).cost!.processBytes).toBeUndefined();
   });
 
