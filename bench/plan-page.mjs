@@ -4,6 +4,8 @@ import { median, table } from "./side-by-side.mjs";
 
 /** Percent by which a prediction may be off. */
 const bounds = { epoch: 35, run: 35, memory: 25 };
+/** Seconds by which a prediction may be off all the same: an epoch of a head is a few milliseconds. */
+const leastOff = 0.005;
 
 /** What profiles showed where a row does not hold. */
 const reasons = {
@@ -43,7 +45,7 @@ weights; ${[...sizes].join("; ")}; of a head ${headEpochs} epochs. "epoch" is
 the median of the epochs after the first with their validation, "run" the whole call with reading, planning, extraction into an empty
 cache, states, report and files, "memory" the largest resident size of the process. "planned in" is the part of the run before the plan is
 printed, with the trial of a few samples, which the run's prediction counts; "processor time" is all threads' of the whole run. "others"
-is the share of the machine that other processes took meanwhile. Bold is off by more than ${bounds.run} % in time or ${bounds.memory} % in memory: ${outside.length} of ${measured.length} rows.
+is the share of the machine that other processes took meanwhile. Bold is off by more than ${bounds.run} % and ${1000 * leastOff} ms in time or ${bounds.memory} % in memory: ${outside.length} of ${measured.length} rows.
 
 ${table(
   heads,
@@ -88,7 +90,8 @@ function percentOff(runs, figure) {
 }
 
 function isOutside(runs, figure) {
-  return Math.abs(percentOff(runs, figure)) > bounds[figure];
+  const gap = median(runs.map((one) => Math.abs(one.predicted[figure] - measuredOf(one, figure))));
+  return Math.abs(percentOff(runs, figure)) > bounds[figure] && gap > leastOff;
 }
 
 function secondsText(seconds) {
