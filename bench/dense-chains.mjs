@@ -1,5 +1,5 @@
 /**
- * The question's own example: chains of Dense layers, frozen but for the last or only the first. `npm run bench:chains [-- --repeats 3]
+ * The question's own example: chains of Dense layers, frozen but for the last or only the first. `npm run bench:chains [-- --repeats 5]
  * [--only "12 of 5, the first;parts"]` writes its section of bench/RESULTS.md, which keeps its other rows.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -25,9 +25,11 @@ const partsName = "parts";
 const everything = [...cuts.map(nameOf), partsName];
 const head = ["Dense layers", "frozen", "native", "wasm", "Keras", "epoch", "whole job", "peak memory"];
 const partsHead = [
-  ...["engine", "frozen", "ms a step", "in kernels", "kernels", "reads and uploads", "JavaScript"],
-  "end of an epoch",
+  ...["engine", "frozen", "ms a step", "end of an epoch", "with clocks", "in kernels", "kernels"],
+  ...["reads and uploads", "JavaScript"],
 ];
+/** Layers whose weights train in the two cuts of 12 layers. */
+const trainedLayers = { most: 11, fewest: 1 };
 
 /** Returns the section. Rows that are not measured again are those of `earlier`, the section as it was. */
 export function denseChains({ repeats, only = everything, earlier = "" }) {
@@ -37,8 +39,10 @@ export function denseChains({ repeats, only = everything, earlier = "" }) {
     const { layers, units, depth } = cut;
     return ["bench/keras_dense_chain.py", model(cut), `${layers}`, `${units}`, depth, what];
   };
-  const ours = (script, cut, engine) => () =>
-    run(process.execPath, [script, model(cut), cut.depth], { KERAS_FINETUNE_ENGINE: engine });
+  const ours =
+    (script, cut, engine, ...more) =>
+    () =>
+      run(process.execPath, [script, model(cut), cut.depth, ...more], { KERAS_FINETUNE_ENGINE: engine });
   const rowOf = (cut) => {
     const { native, wasm, theirs } = interleaved(
       {
@@ -48,6 +52,8 @@ export function denseChains({ repeats, only = everything, earlier = "" }) {
       },
       repeats,
     );
+    const share = median([...native, ...wasm, ...theirs].map(({ othersShare }) => othersShare));
+    process.stderr.write(`${nameOf(cut)}: others took ${Math.round(100 * share)} % of the machine\n`);
     return [
       ...[`${cut.layers} of ${cut.units}`, cut.frozen, trained(native), trained(wasm), trained(theirs)],
       ratio(native, theirs, ({ epochs }) => epochs.slice(1)),
@@ -56,8 +62,15 @@ export function denseChains({ repeats, only = everything, earlier = "" }) {
     ];
   };
   const partsRow = (engine, cut) => {
-    const runs = interleaved({ [engine]: ours("bench/dense-chain-parts.mjs", cut, engine) }, repeats)[engine];
-    return [engine, cut.frozen, ...partsOf((name) => median(runs.map((each) => each[name])))];
+    const { plain, clocked } = interleaved(
+      {
+        plain: ours("bench/dense-chain-parts.mjs", cut, engine),
+        clocked: ours("bench/dense-chain-parts.mjs", cut, engine, "clocks"),
+      },
+      repeats,
+    );
+    const of = (runs) => (name) => median(runs.map((each) => each[name]));
+    return [engine, cut.frozen, ...partsOf(of(plain), of(clocked))];
   };
   const chosen = cuts.filter((cut) => only.includes(nameOf(cut)));
   const small = only.includes(partsName) ? cuts.filter(({ units }) => units === 5) : [];
@@ -77,10 +90,13 @@ Freezing gains Keras nothing: a row in which it takes far longer than in the oth
 
 ${table(head, rows)}
 
-Where a step of the 12 layers of 5 goes, means over the 100 epochs with a clock around every kernel. What the layers do not take is the same for both
-cuts and bounds what freezing gains: the batch, the loss and its gradient, the update, the figures and the turn of the event loop.
+Where a step of the 12 layers of 5 goes, in milliseconds, means over the 100 epochs; the parts are those of another run, with a clock around every
+kernel.
 
-${table(partsHead, parts)}`;
+${table(partsHead, parts)}
+
+What the layers do not take is the same for both cuts and bounds what freezing gains: the batch, the loss and its gradient, the figures of a step.
+${bounds(parts)}`;
 }
 
 /** Returns the rows of the table with that head, new ones in the place of those before. */
@@ -103,17 +119,35 @@ function trained(runs) {
   return median(runs.map(({ epochs }) => epochs.reduce((sum, seconds) => sum + seconds, 0))).toFixed(2);
 }
 
-function partsOf(of) {
-  const [step, kernels, transfers] = ["step", "kernels", "transfers"].map(of);
-  const rest = step - kernels - transfers;
-  const [whole, ...others] = [step, kernels, transfers, rest, of("judged")].map((each) => each.toFixed(2));
-  return [whole, others[0], of("count").toFixed(0), ...others.slice(1)];
+/** Returns the figures of a step, from runs without and with clocks. */
+function partsOf(plain, clocked) {
+  const [step, kernels, transfers] = ["step", "kernels", "transfers"].map(clocked);
+  const figures = [plain("step"), plain("judged"), step, kernels, transfers, step - kernels - transfers];
+  const [whole, end, ...others] = figures.map((each) => each.toFixed(2));
+  return [whole, end, ...others.slice(0, 2), clocked("count").toFixed(0), ...others.slice(2)];
+}
+
+/** Says for each engine how much of a step is fixed, and what that bounds the gain of freezing to. */
+function bounds(parts) {
+  const msOf = (engine, frozen) =>
+    Number(parts.find(([name, cut]) => name === engine && cut === frozen)?.[2] ?? Number.NaN);
+  const sentence = (engine) => {
+    const [most, fewest] = Object.keys(policies).map((frozen) => msOf(engine, frozen));
+    const layer = (most - fewest) / (trainedLayers.most - trainedLayers.fewest);
+    const fixed = fewest - layer;
+    return (
+      `On ${engine} a trained layer takes ${layer.toFixed(3)} ms of a step, and ${fixed.toFixed(2)} ms are fixed: freezing all but one of ` +
+      `${trainedLayers.most} layers gains ${(most / fewest).toFixed(1)}x, and could gain ${(most / fixed).toFixed(1)}x if that one took no time; ` +
+      `6x takes a fixed part of ${Math.max(0, most / 6 - layer).toFixed(2)} ms.`
+    );
+  };
+  return ["native", "wasm"].map(sentence).join("\n");
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const { values } = parseArgs({
     options: {
-      repeats: { type: "string", default: "3" },
+      repeats: { type: "string", default: "5" },
       only: { type: "string", default: everything.join(";") },
     },
   });

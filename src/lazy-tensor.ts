@@ -10,8 +10,12 @@ export function lazyTensor<Facts extends Omit<Tensor, "data">>(
   facts: Facts,
   read: () => TensorData,
 ): Facts & Pick<Tensor, "data"> {
-  return Object.defineProperty({ ...facts }, "data", { get: read, enumerable: true }) as Facts &
-    Pick<Tensor, "data">;
+  return {
+    ...facts,
+    get data() {
+      return read();
+    },
+  };
 }
 
 /** Returns a tensor with other facts, such as a name, whose values are those of `tensor`, read when they are asked for. */

@@ -71,3 +71,12 @@ export function judgedWeights({ weights, optimizer }: TrainingState): Weights {
     ]),
   );
 }
+
+/** Everything but the data that the next step depends on, as a value. */
+export interface TailState {
+  /** The weights that training moves, as the next step finds them. */
+  readonly weights: Weights;
+  readonly optimizer: OptimizerState;
+  /** Steps taken: where the streams of random numbers are. */
+  readonly steps: number;
+}

@@ -23,6 +23,8 @@ import { withLogitsOutputs } from "../topology/rewrites/logits-output.ts";
 import type { Batch } from "./batch.ts";
 import type { ComputedStep } from "./computed-step.ts";
 import { stepTensors } from "./computed-step.ts";
+import type { Updates } from "./finite-update.ts";
+import { finiteUpdate } from "./finite-update.ts";
 import type { BatchFigures } from "./judged-batch.ts";
 import { isFiniteLoss, judgedBatch } from "./judged-batch.ts";
 import { lossPenalties } from "./loss-penalties.ts";
@@ -42,19 +44,9 @@ import type { PlannedSteps } from "./recorded-steps.ts";
 import { recordedSteps } from "./recorded-steps.ts";
 import { withPenaltyGradient } from "./regularizers.ts";
 import type { Snapshot } from "./snapshot.ts";
-import type { OptimizerState } from "./state.ts";
+import type { OptimizerState, TailState } from "./state.ts";
 import type { TensorPlace } from "./tensor-mark.ts";
-import { markTensors } from "./tensor-mark.ts";
 import { constraintsOf, weightRules } from "./weight-rules.ts";
-
-/** Everything but the data that the next step depends on, as a value. */
-export interface TailState {
-  /** The weights that training moves, as the next step finds them. */
-  readonly weights: Weights;
-  readonly optimizer: OptimizerState;
-  /** Steps taken: where the streams of random numbers are. */
-  readonly steps: number;
-}
 
 /** The dynamic part of a model with its trained weights and optimizer state on the engine. */
 export interface Tail {
@@ -68,7 +60,7 @@ export interface Tail {
   /** The number of recorded steps whose kernels are called again. */
   readonly replays: number;
   /** One update; with `finite` none where the loss is not. The figures are from before it. */
-  trainOnBatch(batch: Batch, learningRate?: number, updates?: "always" | "finite"): Promise<BatchFigures>;
+  trainOnBatch(batch: Batch, learningRate?: number, updates?: Updates): Promise<BatchFigures>;
   /**
    * Judges in inference mode, with the moving averages of weights where the optimizer keeps them. `observed` reads every trained
    * output, also one that no metric is computed from.
@@ -205,7 +197,7 @@ export function createTail(options: TailOptions): Tail {
     computed: ComputedStep,
     { features, targets, objective = options.objective }: Batch,
     learningRate: number | undefined,
-    updates: "always" | "finite",
+    updates: Updates,
   ): Promise<BatchFigures> => {
     try {
       keepState(computed.state);
@@ -258,21 +250,11 @@ export function createTail(options: TailOptions): Tail {
       const gradients = [...ofOutputs, ...penalties.gradients(activities)];
       step++;
       optimizer.beginStep(learningRate);
-      // On a GPU the figures come while it updates the weights, which are put back where the loss is not finite.
-      const mark = figures instanceof Promise && updates === "finite" ? markTensors(places()) : null;
-      const isUpdated = figures instanceof Promise || updates === "always" || isFiniteLoss(figures);
-      try {
+      return finiteUpdate(figures, updates, places, async (isUpdated) => {
         await pass.backward(gradients, isUpdated ? update : () => {});
         optimizer.endStep();
         tf.dispose(gradients);
-        const result = await figures;
-        if (isFiniteLoss(result)) mark?.release();
-        else mark?.putBack();
-        return result;
-      } catch (error) {
-        mark?.release();
-        throw error;
-      }
+      });
     },
     evaluateBatch: async (batch, { observed = false } = {}) => {
       const judging = judgedWeights();
