@@ -1,5 +1,6 @@
 import type { Checkpoint } from "./checkpoint.ts";
 import { ensureEngine } from "./engine/backend.ts";
+import { disposeLeftWeights } from "./features/trunk.ts";
 import { withValues } from "./lazy-tensor.ts";
 import { openFeatures } from "./run/features.ts";
 import { openRunFolder } from "./run/folder.ts";
@@ -30,12 +31,20 @@ import { endStage } from "./stages.ts";
  * });
  */
 export async function finetune(given: FinetuneOptions | ResumeOptions): Promise<FinetuneResult> {
+  try {
+    return await finetuned(given);
+  } finally {
+    disposeLeftWeights();
+  }
+}
+
+async function finetuned(given: FinetuneOptions | ResumeOptions): Promise<FinetuneResult> {
   const started = performance.now();
   const { isResumed, finished, options, step, counts } = beginningOf(given);
   const settings = resolveOptions(options);
   const engine = await ensureEngine(settings.precision);
   endStage("engine");
-  const prepared = await prepareRun(settings, { started, step, counts });
+  const prepared = await prepareRun(settings, { runs: !finished, started, step, counts });
   announce(prepared, finished ? [finishedLine(String(settings.out), finished)] : []);
   const folder = settings.out === null || finished ? null : openRunFolder(settings.out, settings);
   let live: Awaited<ReturnType<typeof openLiveFiles>> | undefined;

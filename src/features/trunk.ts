@@ -30,6 +30,8 @@ export interface Trunk {
    * begins with draw what each row's view is made of. The caller owns inputs and outputs.
    */
   run(inputs: readonly tf.Tensor[], views?: readonly DrawnView[]): Promise<tf.Tensor[]>;
+  /** Releases all but the weights, which stay on the engine for the next trunk of the same program, or until `disposeLeftWeights`. */
+  leaveWeights(): void;
   dispose(): void;
 }
 
@@ -107,13 +109,22 @@ function formOf(
   });
 }
 
+/** Weights that a trial has left on the engine, by the static part that they are of. */
+const leftWeights = new Map<StaticProgram, LayerWeights>();
+
+/** Releases the weights that no trunk has taken. */
+export function disposeLeftWeights(): void {
+  for (const weights of leftWeights.values()) disposeWeights(weights);
+  leftWeights.clear();
+}
+
 /** Puts the static part on the engine; on ONNX Runtime where that is installed beside wasm and gives the same features. */
-export function createTrunk({ program, weights }: StaticProgram): Trunk {
+export function createTrunk(part: StaticProgram): Trunk {
+  const { program, weights } = part;
   const drawing = drawingProgram(program);
-  const uploaded: LayerWeights = uploadWeights(
-    weights,
-    program.nodes.map((node) => node.layer),
-  );
+  const paths = program.nodes.map((node) => node.layer);
+  const uploaded: LayerWeights = leftWeights.get(part) ?? uploadWeights(weights, paths);
+  leftWeights.delete(part);
   const runner = programRunner(program);
   const compute = (inputs: readonly tf.Tensor[]): tf.Tensor[] => {
     const { outputs, masks } = runner.run(inputs, uploaded);
@@ -123,6 +134,13 @@ export function createTrunk({ program, weights }: StaticProgram): Trunk {
   // What has no weights costs less than handing tensors over.
   const threads = uploaded.size > 0 ? onnxThreads() : null;
   let onnx: Promise<OnnxTrunk | null> | undefined;
+  const release = (): void => {
+    void onnx?.then(
+      (trunk) => trunk?.dispose(),
+      () => {},
+    );
+    runner.dispose();
+  };
   return {
     run: async (inputs, views) => {
       if (drawing && views?.some(({ view }) => view !== 0))
@@ -131,12 +149,12 @@ export function createTrunk({ program, weights }: StaticProgram): Trunk {
       const elsewhere = await onnx;
       return elsewhere ? elsewhere.run(inputs) : repeatable(() => compute(inputs));
     },
+    leaveWeights: () => {
+      release();
+      leftWeights.set(part, uploaded);
+    },
     dispose: () => {
-      void onnx?.then(
-        (trunk) => trunk?.dispose(),
-        () => {},
-      );
-      runner.dispose();
+      release();
       disposeWeights(uploaded);
     },
   };

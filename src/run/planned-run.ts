@@ -59,6 +59,8 @@ export interface PlanQuestion {
 export interface PlanTiming {
   /** False where nobody reads the plan's seconds: then no part of the run is timed on samples for them. */
   readonly isTimed: boolean;
+  /** True if the run follows, for which a trial leaves on the engine what it has put there. */
+  readonly runs: boolean;
   /** Moment when the run began, as `performance.now()` tells it. */
   readonly started: number;
   /** Counts of the state that a resumed run goes on from; null for one that begins. */
@@ -79,7 +81,7 @@ export interface RunPlanner {
 /** Returns a planner for this machine, whose speed is measured now. */
 export async function runPlanner(
   question: PlanQuestion,
-  { isTimed, started, counts }: PlanTiming,
+  { isTimed, runs, started, counts }: PlanTiming,
 ): Promise<RunPlanner> {
   const { settings, cuts, asked, optimizersOf, dataset, reader, engine, extractionBatch } = question;
   const { image, augmentation, task, objective, checkpoint } = question;
@@ -135,7 +137,11 @@ export async function runPlanner(
         phases.push({ ...phase, cachedSamples: isTimed ? await cachedSamples(cached, index) : 0 });
       }
       const imageSize = image?.imageSize ?? null;
-      const trial = isTimed ? { dataset, reader, weights, task, objective, seed, imageSize } : null;
+      // Of several cuts most weights are the same, and all would stay.
+      const leavesWeights = runs && asked.length === 1;
+      const trial = isTimed
+        ? { dataset, reader, weights, task, objective, seed, imageSize, leavesWeights }
+        : null;
       return plans(step, cuts, phases, trial);
     },
   };

@@ -24,7 +24,7 @@ export interface BatchQuestion {
   readonly expected: number;
   /** Seconds that are taken as the batch's, whatever its size, where even two samples take too long. Defaults to 0. */
   readonly fixed?: number;
-  /** True if the run pads every batch to `most` samples: then no others are timed where two of those are expected to fit into the time. */
+  /** True if the run pads every batch to `most` samples: then no others are timed where one of those is expected to fit into the time. */
   readonly isPadded?: boolean;
 }
 
@@ -36,7 +36,7 @@ export async function timedBatches(
   run: (rows: number) => Promise<unknown>,
   { most, allowed, expected, fixed = 0, isPadded = false }: BatchQuestion,
 ): Promise<BatchSeconds> {
-  if (isPadded && 2 * expected <= allowed) {
+  if (isPadded && expected <= allowed) {
     await run(most);
     const seconds = await leastSeconds(() => run(most), allowed / 6);
     return { perBatch: 0, perSample: seconds / most };

@@ -60,6 +60,8 @@ export interface TrialRun {
   readonly batchSize: number;
   readonly extractionBatch: number;
   readonly imageSize: readonly [number, number] | null;
+  /** True if the run follows, for which the static part's weights stay on the engine. */
+  readonly leavesWeights: boolean;
   /** Seconds that the trial may take. */
   readonly seconds: number;
 }
@@ -100,7 +102,7 @@ const shares = { trunk: 0.35, step: 0.45, forward: 0.2 } as const;
 
 /** Times the static part, and returns what it makes of the samples. */
 async function timedTrunk(
-  { weights, extractionBatch, seconds }: TrialRun,
+  { weights, extractionBatch, seconds, leavesWeights }: TrialRun,
   cut: CutModel,
   samples: TrialSamples,
   expected: number,
@@ -124,9 +126,13 @@ async function timedTrunk(
     });
     const rows = Math.min(features[0]?.shape[0] ?? 0, samples.count);
     const examples = { features: features.map(tensorRows), targets: samples.targets };
-    return { static: timed, examples: await repeated(examples, rows, rows) };
-  } finally {
+    const made = { static: timed, examples: await repeated(examples, rows, rows) };
+    if (leavesWeights) trunk.leaveWeights();
+    else trunk.dispose();
+    return made;
+  } catch (error) {
     trunk.dispose();
+    throw error;
   }
 }
 
