@@ -11,6 +11,44 @@ import type { StaticProgram, Trunk } from "./trunk.ts";
 import { createTrunk } from "./trunk.ts";
 import type { DrawnView } from "./views/view.ts";
 
+/** Samples that a trial has computed in a batch padded as the run's are, by their paths. */
+interface LeftBatch {
+  readonly batchSize: number;
+  readonly samples: ReadonlyMap<string, Omit<ComputedSample<SampleView>, "sample">>;
+}
+
+const leftBatches = new WeakMap<StaticProgram, LeftBatch>();
+
+/** Keeps what was computed of samples themselves, not of views of them, for the next computation from files by the same program. */
+export function leaveComputed(
+  part: StaticProgram,
+  batchSize: number,
+  samples: readonly ComputedSample<SampleView>[],
+): void {
+  leftBatches.set(part, {
+    batchSize,
+    samples: new Map(samples.map(({ sample, ...made }) => [sample.path, made])),
+  });
+}
+
+/** Returns the samples that have been computed already, which are forgotten, and the others. */
+function takeComputed<Asked extends SampleView>(
+  part: StaticProgram,
+  batchSize: number,
+  samples: readonly Asked[],
+): { readonly known: readonly ComputedSample<Asked>[]; readonly others: readonly Asked[] } {
+  const left = leftBatches.get(part);
+  leftBatches.delete(part);
+  if (left?.batchSize !== batchSize) return { known: [], others: samples };
+  const known: ComputedSample<Asked>[] = [];
+  const others = samples.filter((sample) => {
+    const made = (sample.view ?? 0) === 0 ? left.samples.get(sample.path) : undefined;
+    if (made) known.push({ sample, ...made });
+    return !made;
+  });
+  return { known, others };
+}
+
 /**
  * Computes from files. Every batch is padded to `batchSize`, so that a sample's features do not depend on its neighbors.
  * @throws {DataError} if no file can be used, or with `strict` at the first that cannot.
@@ -21,8 +59,11 @@ export function fromFiles(
   { batchSize, seed }: { readonly batchSize: number; readonly seed: number },
 ): Computation {
   return async function* (samples, { strict, onBad }) {
+    const { known, others } = takeComputed(part, batchSize, samples);
+    if (known.length > 0) yield known;
+    if (known.length === samples.length) return;
     const trunk = createTrunk(part);
-    const batches = sampleBatches(samples, reader, {
+    const batches = sampleBatches(others, reader, {
       batchSize,
       strict,
       onSample: ({ path, reason }) => {
@@ -31,7 +72,7 @@ export function fromFiles(
     });
     try {
       for await (const { input, indices, contentHashes, release } of batches) {
-        const asked = pairs(selected(samples, indices), contentHashes);
+        const asked = pairs(selected(others, indices), contentHashes);
         const views = asked.map(([{ view = 0 }, contentHash]): DrawnView => ({ contentHash, view, seed }));
         const features = await runPadded(trunk, [input], batchSize, views);
         release();
@@ -82,7 +123,7 @@ function pairs<One, Other>(ones: readonly One[], others: readonly Other[]): (rea
 }
 
 /** Takes each sample's values out of those of a padded batch. */
-function computed<Asked extends SampleView>(
+export function computed<Asked extends SampleView>(
   asked: readonly (readonly [Asked, string])[],
   batch: readonly Float32Array[],
   batchSize: number,

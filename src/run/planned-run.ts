@@ -138,9 +138,9 @@ export async function runPlanner(
       }
       const imageSize = image?.imageSize ?? null;
       // Of several cuts most weights are the same, and all would stay.
-      const leavesWeights = runs && asked.length === 1;
+      const isFollowed = runs && asked.length === 1;
       const trial = isTimed
-        ? { dataset, reader, weights, task, objective, seed, imageSize, leavesWeights }
+        ? { dataset, reader, weights, task, objective, seed, imageSize, isFollowed }
         : null;
       return plans(step, cuts, phases, trial);
     },

@@ -9,6 +9,7 @@ import { batchSamples } from "../data/spooled-batches.ts";
 import { graphBackend } from "../engine/graph/whole-graph.ts";
 import { tf } from "../engine/tf.ts";
 import { DataError } from "../errors.ts";
+import { computed, leaveComputed } from "../features/computation.ts";
 import type { CutModel } from "../features/cut.ts";
 import { tensorRows } from "../features/sample-rows.ts";
 import { createTrunk, planStaticProgram } from "../features/trunk.ts";
@@ -60,19 +61,21 @@ export interface TrialRun {
   readonly batchSize: number;
   readonly extractionBatch: number;
   readonly imageSize: readonly [number, number] | null;
-  /** True if the run follows, for which the static part's weights stay on the engine. */
-  readonly leavesWeights: boolean;
+  /** True if the run follows, for which weights stay on the engine and computed samples in memory. */
+  readonly isFollowed: boolean;
   /** Seconds that the trial may take. */
   readonly seconds: number;
 }
 
-/** Samples that are read for a trial, and repeated as often as a batch needs. */
+/** Samples that are read for a trial, and repeated as often as a batch needs; where the run follows, those of its first batch. */
 const readSamples = 4;
 /** Files among which they are looked for: the run itself says what is wrong with those that cannot be used. */
 const mostFiles = 64;
 
 /** Some samples as the model takes them. */
 interface TrialSamples {
+  /** The files with the sha256 of their bytes; none for arrays. */
+  readonly files: readonly (readonly [SampleView, string])[];
   readonly inputs: readonly InputTensor[];
   readonly targets: readonly (OutputTargets | null)[];
   readonly count: number;
@@ -102,12 +105,13 @@ const shares = { trunk: 0.35, step: 0.45, forward: 0.2 } as const;
 
 /** Times the static part, and returns what it makes of the samples. */
 async function timedTrunk(
-  { weights, extractionBatch, seconds, leavesWeights }: TrialRun,
+  { weights, extractionBatch, seconds, isFollowed }: TrialRun,
   cut: CutModel,
   samples: TrialSamples,
   expected: number,
 ): Promise<{ readonly static: BatchSeconds; readonly examples: Examples }> {
-  const trunk = createTrunk(planStaticProgram(cut, weights));
+  const part = planStaticProgram(cut, weights);
+  const trunk = createTrunk(part);
   let features: readonly Tensor[] = [];
   const compute = async (rows: number): Promise<void> => {
     const feeds = samples.inputs.map((input) => uploadPadded(input, 0, Math.min(rows, samples.count), rows));
@@ -127,8 +131,12 @@ async function timedTrunk(
     const rows = Math.min(features[0]?.shape[0] ?? 0, samples.count);
     const examples = { features: features.map(tensorRows), targets: samples.targets };
     const made = { static: timed, examples: await repeated(examples, rows, rows) };
-    if (leavesWeights) trunk.leaveWeights();
+    if (isFollowed) trunk.leaveWeights();
     else trunk.dispose();
+    if (isFollowed && features[0]?.shape[0] === extractionBatch) {
+      const values = features.map(({ data }) => data as Float32Array);
+      leaveComputed(part, extractionBatch, computed(samples.files, values, extractionBatch));
+    }
     return made;
   } catch (error) {
     trunk.dispose();
@@ -204,6 +212,7 @@ async function trialSamples(run: TrialRun, { graph }: CutModel): Promise<TrialSa
     const total = batchSamples(dataset);
     const names = graph.inputs.map((input) => input.name);
     return {
+      files: [],
       inputs: requireInputs(inputsInOrder(dataset.inputs, names), graph),
       targets: checkedTargets(objective, dataset.targets, total, dataset.sampleWeights),
       count: Math.min(samplesIn(dataset.inputs), readSamples),
@@ -211,18 +220,25 @@ async function trialSamples(run: TrialRun, { graph }: CutModel): Promise<TrialSa
   }
   if (!reader) return null;
   const files = dataset.samples.filter(({ split }) => split === "train").slice(0, mostFiles);
-  const batch = await firstBatch(files, reader);
+  const batch = await firstBatch(files, reader, run.isFollowed ? run.extractionBatch : readSamples);
   if (!batch) return null;
   const used = batch.indices.flatMap((index) => files.slice(index, index + 1));
   const sizes = imageSize ? outputSizes(graph, imageSize) : [];
   const targets = await sampleTargets(dataset, used, task, objective, sizes);
-  return { inputs: [batch.input], targets, count: used.length };
+  const hashed = used.flatMap((file, row) =>
+    batch.contentHashes.slice(row, row + 1).map((hash) => [file, hash] as const),
+  );
+  return { files: hashed, inputs: [batch.input], targets, count: used.length };
 }
 
 /** Returns the first samples that can be used, null where none can. */
-async function firstBatch(files: readonly SampleView[], reader: SampleReader): Promise<SampleBatch | null> {
+async function firstBatch(
+  files: readonly SampleView[],
+  reader: SampleReader,
+  batchSize: number,
+): Promise<SampleBatch | null> {
   try {
-    for await (const batch of sampleBatches(files, reader, { batchSize: readSamples })) return batch;
+    for await (const batch of sampleBatches(files, reader, { batchSize })) return batch;
   } catch (error) {
     if (!(error instanceof DataError)) throw error;
   }
