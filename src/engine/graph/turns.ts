@@ -2,9 +2,16 @@
 import type { GraphNode } from "./graph-messages.ts";
 
 /**
+ * Nodes of a backward pass that may run beside each other. More would hold more memory, for little: two keep two processors busy while
+ * either is in a part of its operation that does not divide.
+ */
+const atOnce = 4;
+
+/**
  * Returns the nodes with what they wait for. A node that reads nothing of the nodes before it, as what is computed of weights, waits for
- * its turn, and from a position on each waits for the one before it. In a part with loops only those wait that read nothing of the part,
- * for the end of the part before it, so that its loops run beside each other. What waits is not fused.
+ * its turn, and from a position on each waits for one a few places before it. A new shape for values takes no memory and waits for
+ * nothing. In a part with loops only those wait that read nothing of the part, for the end of the part before it, so that its loops run
+ * beside each other. What waits is not fused.
  * @param starts The positions at which parts begin, ascending.
  */
 export function inTurn(
@@ -14,22 +21,32 @@ export function inTurn(
 ): readonly GraphNode[] {
   const before = new Set<string>();
   let turn: readonly string[] = [];
+  let latest: readonly string[] = [];
   return [0, ...starts].flatMap((start, index) => {
     const part = nodes.slice(start, starts[index]);
     const hasLoops = part.some(isOfLoop);
     const own = new Set<string>();
+    if (hasLoops) turn = latest.length > 0 ? latest.slice(-1) : turn;
     const turned = part.map((node, place) => {
       const read = node.input.map(nodeOf);
       const isBackward = start + place >= from;
       const earlier = !isBackward ? before : hasLoops ? own : new Set(turn);
-      const mayRun = isOfLoop(node) || turn.length === 0 || read.some((name) => earlier.has(name));
+      const mayRun =
+        isOfLoop(node) ||
+        node.op === "Reshape" ||
+        turn.length === 0 ||
+        read.some((name) => earlier.has(name));
       const waiting = mayRun ? [] : turn.filter((name) => !read.includes(name)).map((name) => `^${name}`);
       before.add(node.name);
       own.add(node.name);
-      if (!hasLoops) turn = [node.name];
+      if (!hasLoops && node.op !== "Reshape") {
+        const isFirst = latest.length === 0;
+        latest = [...latest, node.name].slice(-atOnce);
+        if (isFirst || latest.length === atOnce) turn = latest.slice(0, 1);
+      }
       return waiting.length === 0 ? node : { ...node, input: [...node.input, ...waiting] };
     });
-    if (hasLoops) turn = endsOf(part);
+    if (hasLoops) [turn, latest] = [endsOf(part), []];
     return turned;
   });
 }

@@ -19,9 +19,15 @@ function waits(...turned: readonly GraphNode[]): Record<string, string[]> {
   return Object.fromEntries(waiting.filter(([, names]) => names.length > 0));
 }
 
-test("a node that reads nothing of those before waits for its turn, a backward one for the node before it", () => {
-  const all = nodes("a: x", "b: a", "c: w", "d: b c", "e: d", "f: a", "g: f");
-  expect(waits(...inTurn(all, 4, []))).toEqual({ c: ["^b"], f: ["^e"] });
+test("a node that reads nothing of those before waits for its turn, a backward one for the fourth before it", () => {
+  const all = nodes("a: x", "b: a", "c: w", "d: b c", "e: d", "f: a", "g: f", "h: d");
+  expect(waits(...inTurn(all, 4, []))).toEqual({ c: ["^a"], e: ["^a"], f: ["^b"], g: ["^c"] });
+});
+
+test("a new shape for values waits for nothing, and nothing waits for it", () => {
+  const [a, b, ...others] = nodes("a: x", "b: w", "c: a", "d: w");
+  if (!a || !b) throw new Error("no nodes");
+  expect(waits(...inTurn([a, { ...b, op: "Reshape" }, ...others], 9, []))).toEqual({ d: ["^a"] });
 });
 
 test("the loops of a part do not wait for each other, and what follows the part waits for the ends of both", () => {
