@@ -2,7 +2,7 @@
  * Fine-tuning of several networks beside Keras: `npm run bench:networks -- [--only NAME] [--cut head|stage|none] [--runs 3]
  * [--seconds 55] [--folder DIR] [--anew] [--profile]`. Whole processes in turn, each kept in bench/networks-runs.json; bench/NETWORKS.md is made of all
  * of them, so rows can be measured one at a time, until every job of a row has `--runs` runs or `--seconds` are over. `--anew` forgets what
- * those rows have; `--runs 0` makes the page again; `--profile` looks at what our step consists of, beside Keras's, in place of all that. `--folder` keeps the models and images between calls.
+ * those rows have; `--runs 0` makes the page again; `--profile` looks at what a step consists of, ours as a graph beside Keras's, in place of all that. `--folder` keeps the models and images between calls.
  */
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
@@ -18,13 +18,15 @@ const networks = {
   MobileNetV2: { stage: "block_13", preprocess: "tf", modes: normalized },
   EfficientNetB0: { stage: "block6", preprocess: "none", modes: normalized },
   DenseNet121: { stage: "conv5", preprocess: "torch", modes: normalized },
-  ConvNeXtTiny: { stage: "convnext_tiny_stage_3", preprocess: "none", modes: ["inference"] },
+  ConvNeXtTiny: { stage: "convnext_tiny_stage_3", preprocess: "none", modes: ["inference"], isSlow: true },
   VisionTransformer: { stage: "block11", preprocess: "none", modes: ["inference"] },
 };
 const cuts = ["head", "stage", "none"];
-const [size, train, val] = [160, 64, 32];
+const [size, batch, train, val] = [160, 32, 64, 32];
 /** With nothing frozen a phase has enough steps for our step to become one graph. */
 const epochs = { head: 3, stage: 3, none: 14 };
+/** An epoch of Keras's takes minutes in the slow network past its head. */
+const slow = { train: 32, val: 32, epochs: 3 };
 const runsFile = "bench/networks-runs.json";
 
 const { values } = parseArgs({
@@ -42,6 +44,8 @@ const began = performance.now();
 const folder = values.folder ?? mkdtempSync(join(tmpdir(), "bench-networks-"));
 /** The runs of each job, by the names of the row and the job. */
 const rows = existsSync(runsFile) ? JSON.parse(readFileSync(runsFile, "utf8")) : {};
+/** What bench:graphs has counted of each network, for an image of 224 x 224. */
+const graphRuns = JSON.parse(readFileSync("bench/graphs-runs.json", "utf8")).inference;
 
 for (const name of values.only.split(",")) {
   if (values.profile) await profile(name);
@@ -71,28 +75,36 @@ async function measure(name, cut) {
   }
 }
 
-/** Keeps what a step of each mode consists of, with everything trained, and what Keras's takes. */
+/** Keeps what a step of each mode, which is one graph, consists of with everything trained, and Keras's. */
 async function profile(name) {
   await jobsOf(name, "none");
   const model = join(folder, `${name}.keras`);
-  const steps = "5";
-  const job = (mode) => ["bench/step-profile.mjs", model, mode, `${size}`, steps];
+  const steps = "6";
+  const ofMode = (mode) => {
+    const graph = mkdtempSync(join(tmpdir(), "bench-step-"));
+    run(process.execPath, ["bench/graph-export-job.mjs", model, mode, `${size}`, `${batch}`, graph]);
+    const figures = run(python, ["bench/step_profile.py", "graph", graph, steps]);
+    rmSync(graph, { recursive: true });
+    return figures;
+  };
   rows[`${name} step`] = {
-    ...Object.fromEntries(networks[name].modes.map((mode) => [mode, run(process.execPath, job(mode))])),
-    keras: run(python, ["bench/keras_step.py", model, steps]),
+    ...Object.fromEntries(networks[name].modes.map((mode) => [mode, ofMode(mode)])),
+    keras: run(python, ["bench/step_profile.py", "keras", model, steps]),
   };
   writeFigures(runsFile, rows);
 }
 
 /** Returns the jobs of a row by name: ours by their mode of normalizations, and Keras's. */
 async function jobsOf(name, cut) {
-  const { stage, preprocess, modes } = networks[name];
+  const { stage, preprocess, modes, isSlow = false } = networks[name];
+  const isShort = isSlow && cut !== "head";
   const model = join(folder, `${name}.keras`);
-  const photos = join(folder, "photos");
+  const photos = join(folder, isShort ? "few-photos" : "photos");
   mkdirSync(folder, { recursive: true });
   if (!existsSync(model)) run(python, ["bench/plan_models.py", folder, `${name}:${size}`]);
-  if (!existsSync(photos)) await makeData({ unit: "image", size }, { train, val }, photos);
-  const job = { model, photos, cut: cut === "stage" ? stage : cut, epochs: epochs[cut], preprocess };
+  if (!existsSync(photos)) await makeData({ unit: "image", size }, isShort ? slow : { train, val }, photos);
+  const taken = isShort ? slow.epochs : epochs[cut];
+  const job = { model, photos, cut: cut === "stage" ? stage : cut, epochs: taken, preprocess };
   return {
     ...Object.fromEntries(modesAt(cut, modes).map((bnMode) => [bnMode, () => ours({ ...job, bnMode })])),
     keras: () => kerasJob(job, "fit"),
@@ -149,18 +161,28 @@ function epochsOf(name) {
     ]);
 }
 
-/** Returns the rows of the table of profiles. */
+/** Returns the rows of the table of profiles: a step of ours in each mode, then Keras's. */
 function steps(name) {
   const milliseconds = (seconds) => `${(1000 * seconds).toFixed(0)}`;
   const { keras, ...mine } = rows[`${name} step`] ?? {};
-  return Object.entries(mine).map(([mode, { seconds, processor, inKernels, kernels }]) => [
-    ...[name, networks[name].modes.length > 1 ? mode : ""],
-    ...[seconds, processor, seconds - inKernels].map(milliseconds),
-    ...(keras ? [milliseconds(keras.processor), (processor / keras.processor).toFixed(2)] : ["", ""]),
+  const flops = 3 * batch * (size / 224) ** 2 * (graphRuns[name]?.flops ?? Number.NaN);
+  const line = ({ seconds, processor, inKernels, ofProducts, kernels, othersShare }) => [
+    ...[seconds, processor].map(milliseconds),
+    Number.isNaN(flops) ? "" : `${Math.round(flops / processor / 1e9)}`,
+    `${Math.round((100 * ofProducts) / inKernels)} %`,
     Object.entries(kernels)
-      .map(([kernel, own]) => `${kernel.replace("_MklNative", "")} ${milliseconds(own)}`)
+      .map(([kernel, own]) => `${kernel.replace(/^_Mkl(Native)?/, "")} ${milliseconds(own)}`)
       .join(", "),
-  ]);
+    `${Math.round(100 * othersShare)} %`,
+  ];
+  // Steps that were profiled otherwise are left out.
+  const known = Object.entries(mine).filter(([, { ofProducts }]) => ofProducts !== undefined);
+  if (known.length === 0) return [];
+  const ofMode = (mode) => (networks[name].modes.length > 1 ? `ours, ${mode}` : "ours");
+  return [
+    ...known.map(([mode, own]) => [name, ofMode(mode), ...line(own)]),
+    ...(keras ? [[name, "Keras", ...line(keras)]] : []),
+  ];
 }
 
 function written() {
@@ -174,7 +196,8 @@ function written() {
 
 Made by \`npm run bench:networks\` on ${availableParallelism()} cores: whole processes, ours and Keras's (3.15, TensorFlow) in turn; ratios, below 1 where we take
 less: of the fastest epochs and jobs of all runs, since other processes only add to them, and of the medians of memory. The native engine, float32; networks with random weights at ${size} × ${size} pixels, so that two jobs take less than a minute; ${train} + ${val}
-made-up photos, ${epochs.head} epochs, ${epochs.none} with nothing frozen, batch 32, Adam. "epoch" is the seconds of an epoch after the first, validation included, beside it Keras's own;
+made-up photos, ${epochs.head} epochs, ${epochs.none} with nothing frozen, batch ${batch}, Adam; ConvNeXtTiny, of which an epoch of Keras's takes minutes past
+the head, is fine-tuned from there on ${slow.train} + ${slow.val} photos for ${slow.epochs} epochs, of which no graph is made. "epoch" is the seconds of an epoch after the first, validation included, beside it Keras's own;
 "whole job" from the start of the process to its end (ours writes the model and proves what is frozen, Keras writes nothing); "peak memory" the
 largest resident size; "runs" counts ours and Keras's; "others" is the share of the machine that other processes took meanwhile. Keras decodes once,
 with \`tf.data\`'s \`cache\` and \`prefetch\`, and runs \`fit\`. VisionTransformer is the tiny ViT: 12 blocks of MultiHeadAttention and
@@ -191,14 +214,15 @@ it, holds Keras's slow ones: of the few epochs of that page they are the half, o
 
 ${table(["network", "our `--bn-mode`", "ours", "Keras's", "by the fastest", "by the median"], Object.keys(networks).flatMap(epochsOf))}
 
-## A step of ours
+## A step beside Keras's
 
-Milliseconds of a step with everything trained, the processor time of all threads in it, what lies outside of TensorFlow's kernels, the processor
-time of Keras's step on the same batch, ours over Keras's, which other processes bend less than seconds, and our largest kernels. Convolutions and
-matrix products are the same kernels of oneDNN in Keras's graph. What is left to gain are the passes between them, which a graph computes in
-place and two at a time, and the calls themselves, which one thread makes. These are steps of calls; as one graph, which the rows with nothing
-frozen have, they take what [GRAPHS.md](GRAPHS.md) says.
+A training step with everything trained, by TensorFlow's profiler in a process of Python: our graph, whose update of weights is outside of it (10 to
+30 ms more), and Keras's \`train_on_batch\`, which holds it. Milliseconds of the fastest step and of the least processor time of all threads in one;
+GFLOP of convolutions and products for each second of processor time, of the whole step; their share of the time in kernels; and the
+kernels that take longest, which run beside each other and take longer where other processes run: within a row they compare. Convolutions and
+products are the same kernels of oneDNN on both sides. A product of two 2048 x 2048 matrices gives 353 GFLOP/s on both processors, 177 on each
+([GRAPHS.md](GRAPHS.md)): where a step's figure is near that, what is left are not passes to be saved but products.
 
-${table(["network", "our `--bn-mode`", "step", "processor", "outside", "Keras's processor", "ratio", "largest kernels"], Object.keys(networks).flatMap(steps))}
+${table(["network", "whose step", "wall", "processor", "GFLOP/s", "of products", "largest kernels", "others"], Object.keys(networks).flatMap(steps))}
 `;
 }
