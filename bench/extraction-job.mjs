@@ -3,7 +3,9 @@
  * seconds of its parts, then times reading and computing by themselves. Prints its figures as JSON.
  */
 
+import { tryDecodeImage } from "../dist/data/decode.js";
 import { imageReader } from "../dist/data/images.js";
+import { resizeBilinear } from "../dist/data/resize.js";
 import { sampleBatches } from "../dist/data/sample-batches.js";
 import { ensureEngine } from "../dist/engine/backend.js";
 import { nativeBackend } from "../dist/engine/native-engine.js";
@@ -42,6 +44,7 @@ const rows = extractionBatch(engine);
 const reading = await seconds(async () => {
   for await (const { release } of sampleBatches(data.samples, reader, { batchSize: rows })) release();
 });
+const [decoding, resizing] = await imageParts(data.samples.slice(0, 60));
 const { program, weights, contextOf } = inferenceProgram(layerGraph(checkpoint), checkpoint.weights);
 const uploaded = uploadWeights(weights, weights.keys());
 const images = tf.randomUniform([rows, 224, 224, 3], -100, 100);
@@ -62,6 +65,7 @@ const figures = {
   processor: (user + system) / 1e6,
   start: (ready - begun) / 1000,
   ...{ extraction, reading, computing: (computing * indices.length) / computed, peakBytes, parts },
+  ...{ decoding, resizing },
 };
 process.stdout.write(`\n${JSON.stringify(figures)}\n`);
 
@@ -69,6 +73,25 @@ async function seconds(job) {
   const started = performance.now();
   await job();
   return (performance.now() - started) / 1000;
+}
+
+/** Returns the milliseconds of processor time to read and decode an image, one after the other, and to resize it. */
+async function imageParts(samples) {
+  const milliseconds = async (job) => {
+    const times = [];
+    for (let repeat = 0; repeat < 5; repeat++) {
+      const begun = process.cpuUsage();
+      for (const sample of samples) await job(sample);
+      const { user, system } = process.cpuUsage(begun);
+      times.push((user + system) / 1000 / samples.length);
+    }
+    return Math.min(...times);
+  };
+  const decoding = await milliseconds(({ path }) => tryDecodeImage(path));
+  const image = await tryDecodeImage(samples[0].path);
+  const into = new Float32Array(224 * 224 * 3);
+  const resizing = await milliseconds(() => resizeBilinear(image.pixels, image, [224, 224], into));
+  return [decoding, resizing];
 }
 
 /** Notes begin and end of each call of TensorFlow from here on, and how long this thread waits for nothing but images from the first one on. */

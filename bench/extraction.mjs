@@ -101,7 +101,18 @@ function limit() {
   return `
 The convolutions of these photos are ${((flops * images) / 1e12).toFixed(2)} TFLOP. At the speed of a plain product of large matrices in float32
 (${(product / 1e9).toFixed(0)} GFLOP/s, [GRAPHS.md](GRAPHS.md)) they would take ${least.toFixed(1)} s, ${(least / keras).toFixed(2)} of Keras's whole extraction. "Computing" above took ${asGraph.toFixed(1)} s,
-so its convolutions run at ${((flops * images) / asGraph / 1e9).toFixed(0)} GFLOP/s. Faster products, or convolutions by fewer multiplications (Winograd), were not measured here: oneDNN chose none.
+so its convolutions run at ${((flops * images) / asGraph / 1e9).toFixed(0)} GFLOP/s. Whether convolutions by fewer multiplications (Winograd) would be faster here was not tried.
+`;
+}
+
+/** Returns what an image's parts take of a processor, of the runs that tell. */
+function ofOneImage() {
+  const told = (jobs) => jobs.filter(({ decoding }) => decoding !== undefined);
+  const [own, theirs] = [told([...runs.float32, ...runs.bf16]), told(runs.keras)];
+  if (own.length === 0 || theirs.length === 0) return "";
+  const ms = (jobs, name) => `${fastest(jobs, name).toFixed(2)} ms`;
+  return `
+An image takes ${ms(own, "decoding")} of a processor to read, decode and hash and ${ms(own, "resizing")} to resize; TensorFlow ${ms(theirs, "decoding")} and ${ms(theirs, "resizing")}, one after the other.
 `;
 }
 
@@ -123,6 +134,6 @@ Of the fastest run of ours: seconds of the thread that computes, which add up. I
 lengthens what computes beside it.
 
 ${table(["", "float32", "bf16"], partRows)}
-${limit()}`;
+${ofOneImage()}${limit()}`;
 writeFileSync("bench/EXTRACTION.md", text);
 process.stdout.write(text);

@@ -40,6 +40,25 @@ reading = seconds(lambda: [None for _ in batches])
 one = next(iter(batches))
 trunk.predict_on_batch(one)
 computing = seconds(lambda: [trunk.predict_on_batch(one) for _ in range(3)]) * images / (3 * 32)
+
+# Processor time of an image, one after the other.
+usable = [name for name in names if name.endswith(".jpg")][:60]
+
+
+def milliseconds(job, items):
+    began = time.process_time()
+    for item in items:
+        job(item)
+    return (time.process_time() - began) * 1000 / len(items)
+
+
+def decode(name):
+    return tf.io.decode_image(tf.io.read_file(name), channels=3, expand_animations=False)
+
+
+decoded = [decode(name) for name in usable]
+decoding = milliseconds(decode, usable)
+resizing = milliseconds(lambda image: tf.image.resize(image, (224, 224)), decoded)
 figures = {
     "images": images,
     "extraction": extraction,
@@ -47,5 +66,7 @@ figures = {
     "reading": reading,
     "computing": computing,
     "peakBytes": peak,
+    "decoding": decoding,
+    "resizing": resizing,
 }
 print("\n" + json.dumps(figures))

@@ -117,7 +117,8 @@ const text = `# What a run does before its first step
 
 Made by \`npm run bench:start -- MODEL,MODEL PHOTOS\`: the command as a user runs it, on the native engine, seconds of each stage and since the start
 of the process. "cached" trains the head for an epoch on features that an earlier run has cached, up to the first step;
-"not cached" is a run without a cache up to its first batch of features.
+"not cached" is a run without a cache up to its first batch of features. Its trial computes the run's first batch of 16 twice, once to warm up and once for
+the plan's seconds, and the run begins with what that gave: it is not computed again.
 
 ${[...sections.values()].map((section) => `## ${section}\n`).join("\n")}`;
 writeFileSync(page, text);
