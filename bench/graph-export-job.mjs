@@ -1,5 +1,5 @@
 /**
- * The TensorFlow graph of a training step as files: graph-export-job.mjs MODEL BN_MODE SIDE ROWS FOLDER. Everything is trained, by the loss that
+ * The TensorFlow graph of a training step as files: graph-export-job.mjs MODEL BN_MODE ROWS FOLDER. Everything is trained, by the loss that
  * the model implies. Writes `saved_model.pb`, the values that the first run is fed (`0.bin` and so on, float32), and `names.json`
  * with the names of what is fed and fetched, for step_profile.py.
  */
@@ -15,7 +15,7 @@ import { layerGraph } from "../dist/topology/build-graph.js";
 import { optimizerConfig } from "../dist/training/optimizer-config.js";
 import { createTail } from "../dist/training/tail.js";
 
-const [model, bnMode, side, batch, folder] = process.argv.slice(2);
+const [model, bnMode, batch, folder] = process.argv.slice(2);
 const rows = Number(batch);
 useEngine("native");
 await ensureEngine();
@@ -53,7 +53,10 @@ const tail = createTail({
   optimizer: optimizerConfig("SGD", undefined, 0),
   objective: objectiveOf(task, graph, checkpoint.kerasVersion),
 });
-const images = tf.randomUniform([rows, Number(side), Number(side), 3], -60, 60, "float32", 1);
+// A layer without weights at the start, as padding, is no part of the step.
+const [{ node, output }] = partition.frontier;
+const shape = [rows, ...graph.nodes[node].outputs[output].shape.slice(1)];
+const images = tf.randomUniform(shape, -60, 60, "float32", 1);
 const data = Float32Array.from({ length: rows }, (_, row) => row % 10);
 await tail.trainOnBatch({ features: [images], targets: [{ targets: { shape: [rows], data } }] });
 if (!isExported || tail.graphs !== 1) throw new Error("the step is no graph");
