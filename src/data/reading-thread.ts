@@ -85,7 +85,9 @@ function startThread(
     inTurn(() => (isReady ? ask(path) : reader.load(path)));
   const end = (): void => {
     isReady = false;
-    for (const { path, answer } of waiting.values()) answer(readHere(path));
+    // What was asked for in its turn holds that turn until it is answered.
+    const inTurnAgain = limiter(readConcurrency());
+    for (const { path, answer } of waiting.values()) answer(inTurnAgain(() => reader.load(path)));
     waiting.clear();
   };
   thread.on("message", (message: ReadAnswer) => {
