@@ -9,6 +9,8 @@ export interface BatchOptions {
   readonly batchSize: number;
   /** True to fail at the first sample that cannot be used instead of leaving it out. */
   readonly strict?: boolean | undefined;
+  /** The number of samples of the same set that are used without being read here: with any, it is no error that none of these can be. */
+  readonly usedBefore?: number | undefined;
   /** Called with each sample, in order, before the batch that holds it. */
   readonly onSample?: ((outcome: SampleOutcome) => void) | undefined;
 }
@@ -50,7 +52,8 @@ export async function* sampleBatches<Value>(
   reader: SampleReader<Value>,
   options: BatchOptions,
 ): AsyncGenerator<SampleBatch, void, void> {
-  const { batchSize } = options;
+  const { batchSize, usedBefore = 0 } = options;
+  const total = samples.length + usedBefore;
   const bad: BadFile[] = [];
   const thread = readingThread(reader, samples);
   const source = thread ?? reader;
@@ -65,7 +68,7 @@ export async function* sampleBatches<Value>(
     return { input, ...rest, release: () => void released.push(input) };
   };
   let batch = emptyBatch();
-  let used = 0;
+  let used = usedBefore;
   const ahead = Math.max(2 * batchSize, readConcurrency(samples[0]?.path));
   const read = readAhead(samples, source, ahead, thread ? ahead : readConcurrency(samples[0]?.path));
   try {
@@ -73,7 +76,7 @@ export async function* sampleBatches<Value>(
       const path = samples[index]!.path;
       if ("reason" in outcome) {
         options.onSample?.({ path, reason: outcome.reason, rotated: false, mislabelled: false });
-        if (options.strict) throw badFilesError([outcome], samples.length, reader.kind);
+        if (options.strict) throw badFilesError([outcome], total, reader.kind);
         bad.push(outcome);
         continue;
       }
@@ -92,7 +95,7 @@ export async function* sampleBatches<Value>(
     thread?.close();
   }
   if (batch.indices.length > 0) yield finished(batch);
-  if (used === 0 && samples.length > 0) throw badFilesError(bad, samples.length, reader.kind);
+  if (used === 0 && samples.length > 0) throw badFilesError(bad, total, reader.kind);
 }
 
 /**

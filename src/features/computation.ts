@@ -66,6 +66,7 @@ export function fromFiles(
     const batches = sampleBatches(others, reader, {
       batchSize,
       strict,
+      usedBefore: known.length,
       onSample: ({ path, reason }) => {
         if (reason !== undefined) onBad({ path, reason });
       },

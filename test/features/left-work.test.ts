@@ -64,6 +64,22 @@ test("a sample that a trial has computed is not read again, once, and its featur
   expect(reads).toHaveLength(3);
 });
 
+test("files that cannot be used are left out also where a trial has computed all others", async () => {
+  const expected = await computedOf(samples);
+  leaveComputed(part, 2, expected);
+  const bad: string[] = [];
+  const compute = fromFiles(part, reader, { batchSize: 2, seed: 0 });
+  const broken = [{ path: "absent.jpg" }, { path: "gone.jpg" }];
+  const all: ComputedSample<SampleView>[] = [];
+  for await (const batch of compute([...samples, ...broken], {
+    strict: false,
+    onBad: ({ path }) => void bad.push(path),
+  }))
+    all.push(...batch);
+  expect(all).toEqual(expected);
+  expect(bad).toEqual(["absent.jpg", "gone.jpg"]);
+});
+
 test("a view of it is read, and so is what another batch size may compute in other bits", async () => {
   const expected = await computedOf(samples);
   leaveComputed(part, 2, expected);
