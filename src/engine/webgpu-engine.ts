@@ -4,7 +4,6 @@ import { MachineError } from "../errors.ts";
 import { engineHome, installedGpuEngine } from "./home.ts";
 import { requireWithOurTfjs } from "./shared-tfjs.ts";
 import { tf } from "./tf.ts";
-import { startWasmEngine } from "./wasm-engine.ts";
 import { largestBuffer, limitBuffers } from "./webgpu/buffers.ts";
 import { registerCorrections } from "./webgpu/corrections.ts";
 import type { OpenGpu } from "./webgpu/device.ts";
@@ -53,7 +52,8 @@ export async function startWebgpuEngine(software: boolean): Promise<StartedGpu> 
   const path = join(home, installed.folder);
   opened ??= await openGpu(path, software);
   const { device, info, adapter, driver } = opened;
-  // The kernels that the GPU lacks run there.
+  // The kernels that the GPU lacks run there. Imported as where it is the engine itself, so that a bundle makes a file of it.
+  const { startWasmEngine } = await import("./wasm-engine.ts");
   await startWasmEngine(1);
   const { WebGPUBackend } = loadBackend(path, opened);
   if (tf.findBackend(webgpuBackendName) === null) {

@@ -238,8 +238,9 @@ function requireMatch({ graph, stages }: Naming, kind: FreezePolicy["kind"], pat
   const names = [...stages.labels, ...containers, ...graph.layers.flatMap(({ name, path }) => [name, path])];
   const near = nearestNames(pattern, names, 2);
   const labels = stages.labels.length > 0 ? ` Stages: ${stages.labels.join(" ")}.` : "";
+  const all = /^(none|nothing)$/i.test(pattern) ? ` To train everything: ${policyOf("freeze", "none")}.` : "";
   throw new UsageError(
-    `${policyOf(kind, pattern)}: no layer matches.${near.length > 0 ? ` Did you mean ${near.join(", ")}?` : ""}${labels} 'inspect' lists all ${graph.layers.length} layers.`,
+    `${policyOf(kind, pattern)}: no layer matches.${near.length > 0 ? ` Did you mean ${near.join(", ")}?` : ""}${labels}${all} 'inspect' lists all ${graph.layers.length} layers.`,
     "freeze-no-match",
     "freeze",
   );

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
+import { Worker } from "node:worker_threads";
 import sharp from "sharp";
 import { beforeAll, describe, expect, test } from "vitest";
 import type * as Images from "../../src/data/images.ts";
@@ -33,13 +34,17 @@ beforeAll(async () => {
 });
 
 /** Reads all samples in batches that are given back. Only the first images are read here soon, so that a thread comes to read the rest. */
-async function readAll(asked: readonly Batches.SampleView[], batches: Partial<Batches.BatchOptions> = {}) {
+async function readAll(
+  asked: readonly Batches.SampleView[],
+  batches: Partial<Batches.BatchOptions> = {},
+  isSlow = () => asked === samples,
+) {
   const reader = imageReader(options);
   const { load } = reader;
   let readHere = 0;
   reader.load = async (path) => {
     readHere++;
-    if (readHere > 20 && asked === samples) await wait(100);
+    if (readHere > 20 && isSlow()) await wait(100);
     return load(path);
   };
   const outcomes: Batches.SampleOutcome[] = [];
@@ -76,6 +81,24 @@ describe("images that a thread reads", () => {
     await expect(readAll([...usable, ...broken], { strict: true })).rejects.toThrow(
       /broken\.jpg: not an image/,
     );
+  });
+
+  test("are read here where the thread ends in between, those that it was asked for too", async () => {
+    const { prototype } = Worker;
+    const { postMessage } = prototype;
+    let requests = 0;
+    // No request comes to it, so that none is answered before it ends.
+    prototype.postMessage = function (this: Worker) {
+      if (++requests === 1) setTimeout(() => void this.terminate(), 200);
+    };
+    try {
+      const apart = await readAll(samples, {}, () => requests === 0);
+      expect(requests).toBeGreaterThan(0);
+      expect(apart.outcomes).toHaveLength(samples.length);
+      expect(apart.facts.at(-1)).toEqual((await readAll(samples, {}, () => false)).facts.at(-1));
+    } finally {
+      prototype.postMessage = postMessage;
+    }
   });
 
   test("are none of a reader that is made of one of images, and not of few", () => {

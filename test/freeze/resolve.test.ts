@@ -210,6 +210,12 @@ describe("a name that matches nothing", () => {
     });
   });
 
+  test("a cut at nothing is told how to train everything", () => {
+    expect(failure(resnet, freezeUntil("none")).message).toBe(
+      `freezeUntil("none"): no layer matches. Stages: conv1 conv2 conv3 conv4 conv5 head. To train everything: freeze("none"). 'inspect' lists all 177 layers.`,
+    );
+  });
+
   test.each<[string, FreezePolicy, string]>([
     ["through", freezeThrough("conv5_blok2"), 'freezeThrough("conv5_blok2"): no layer matches. Did you mean'],
     ["freeze", freeze("conv1_conv,nothing"), 'freeze("nothing"): no layer matches. Stages:'],
