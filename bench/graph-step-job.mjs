@@ -1,5 +1,5 @@
 /**
- * A training step as calls and as one graph: graph-step-job.mjs MODEL BN_MODE SIDE ROWS ROUNDS. Everything is trained, by the loss that the
+ * A training step as calls and as one graph: graph-step-job.mjs MODEL BN_MODE ROWS ROUNDS. Everything is trained, by the loss that the
  * model implies and by SGD with a rate of 0. Prints JSON: medians of wall and processor seconds of a whole step as calls and as a graph in
  * turn, and the seconds of the first step as a graph, which is computed both ways.
  */
@@ -14,7 +14,7 @@ import { optimizerConfig } from "../dist/training/optimizer-config.js";
 import { createTail } from "../dist/training/tail.js";
 import { median } from "./side-by-side.mjs";
 
-const [model, bnMode, side, batch, rounds] = process.argv.slice(2);
+const [model, bnMode, batch, rounds] = process.argv.slice(2);
 const rows = Number(batch);
 useEngine("native");
 await ensureEngine();
@@ -35,7 +35,10 @@ const tailWith = (plannedSteps) =>
     ),
   });
 const tails = { oneByOne: tailWith(new Map()), graph: tailWith(new Map([[rows, 1e6]])) };
-const images = tf.randomUniform([rows, Number(side), Number(side), 3], -60, 60, "float32", 1);
+// A layer without weights at the start, as padding, is no part of the step.
+const [{ node, output }] = partition.frontier;
+const shape = [rows, ...graph.nodes[node].outputs[output].shape.slice(1)];
+const images = tf.randomUniform(shape, -60, 60, "float32", 1);
 
 /** Returns the wall and processor seconds of a step. */
 async function timed(tail) {

@@ -35,7 +35,7 @@ for (const name of values.only.split(",").filter((each) => each !== "")) {
     keep("inference", name, run(process.execPath, job));
   }
   for (const mode of parts.includes("step") ? (steps[name] ?? []) : []) {
-    const job = ["bench/graph-step-job.mjs", model(name, stepSide), mode, `${stepSide}`, `${stepRows}`, "5"];
+    const job = ["bench/graph-step-job.mjs", model(name, stepSide), mode, `${stepRows}`, "5"];
     keep("step", `${name} ${mode}`, run(process.execPath, job));
   }
 }
