@@ -103,14 +103,14 @@ function nodeGradients(node: TapeNode, gathered: ReadonlyMap<number, tf.Tensor>)
   });
 }
 
-/** Adds `gradient` to the gradient of a tensor and takes ownership of it. */
-function gather(gathered: Map<number, tf.Tensor>, id: number, gradient: tf.Tensor): void {
-  const earlier = gathered.get(id);
+/** Adds `gradient` to what is gathered under a key so far, and takes ownership of it. */
+export function gather<Key>(gathered: Map<Key, tf.Tensor>, key: Key, gradient: tf.Tensor): void {
+  const earlier = gathered.get(key);
   if (!earlier) {
-    gathered.set(id, gradient);
+    gathered.set(key, gradient);
     return;
   }
-  gathered.set(id, tf.add(earlier, gradient));
+  gathered.set(key, tf.add(earlier, gradient));
   earlier.dispose();
   gradient.dispose();
 }

@@ -1,6 +1,7 @@
 /** @file The backward pass of a training step, over the calls that its forward pass has recorded. */
 import type { Recording } from "../engine/tape.ts";
-import { tf } from "../engine/tf.ts";
+import { gather } from "../engine/tape-walk.ts";
+import type { tf } from "../engine/tf.ts";
 import { readsLater } from "../engine/webgpu/repeatable.ts";
 import type { KernelResult } from "../layers/kernel.ts";
 import { refKey } from "../topology/layer-graph.ts";
@@ -46,7 +47,7 @@ export function* backward(
   const addends = new Map<string, Addends[]>();
   const remaining = new Map(training.calls);
   training.program.outputs.forEach((ref, index) => {
-    addGradient(gradients, refKey(ref), outputGradients[index]!.clone());
+    gather(gradients, refKey(ref), outputGradients[index]!.clone());
   });
   for (let call = recorded.pop(); call; call = recorded.pop()) {
     const { paths, recording, outputKeys, outputs, sources, indices } = call;
@@ -68,8 +69,8 @@ export function* backward(
     sources.forEach((source, index) => {
       const gradient = results[index];
       if (!gradient) return;
-      if (source.kind === "input") addGradient(gradients, source.key, gradient);
-      else addGradient(layerGradients(weightGradients, source.path), source.name, gradient);
+      if (source.kind === "input") gather(gradients, source.key, gradient);
+      else gather(layerGradients(weightGradients, source.path), source.name, gradient);
     });
     for (const path of paths.filter((each) => remaining.has(each))) {
       const left = remaining.get(path)! - 1;
@@ -114,16 +115,4 @@ function deliver(
   }
   if (whole) disposeAddends(whole);
   weightGradients.delete(path);
-}
-
-/** Adds `gradient` to the gradient of a tensor and takes ownership of it. */
-function addGradient(gradients: Map<string, tf.Tensor>, key: string, gradient: tf.Tensor): void {
-  const earlier = gradients.get(key);
-  if (!earlier) {
-    gradients.set(key, gradient);
-    return;
-  }
-  gradients.set(key, tf.add(earlier, gradient));
-  earlier.dispose();
-  gradient.dispose();
 }
