@@ -5,10 +5,16 @@ import type { NativeBackend } from "../engine/native-engine.ts";
 import type { tf } from "../engine/tf.ts";
 import { MachineError } from "../errors.ts";
 import { hasCustomKernels } from "../layers/custom-kernels.ts";
+import type { Program } from "./program.ts";
 import type { LayerWeights } from "./uploads.ts";
 
 /** The layer and name of each weight, in the order in which a graph takes them. */
 export type WeightNames = readonly (readonly [path: string, name: string])[];
+
+/** Returns true for a program of few calls, each of which takes so little that a graph saves little: it pays after far more batches. */
+export function hasFewCalls({ nodes }: Pick<Program, "nodes">): boolean {
+  return nodes.length < 24;
+}
 
 /** Returns the native backend where a batch can run as a graph: not texts, and not where registered classes may do anything. */
 export function backendForGraph(feeds: readonly tf.Tensor[]): NativeBackend | undefined {

@@ -10,7 +10,14 @@ import type { NativeBackend } from "../engine/native-engine.ts";
 import { tf } from "../engine/tf.ts";
 import { MachineError } from "../errors.ts";
 import type { WeightNames } from "./graph-inputs.ts";
-import { backendForGraph, graphInputs, graphRun, shapesKey, weightNames } from "./graph-inputs.ts";
+import {
+  backendForGraph,
+  graphInputs,
+  graphRun,
+  hasFewCalls,
+  shapesKey,
+  weightNames,
+} from "./graph-inputs.ts";
 import type { Program } from "./program.ts";
 import type { ContextOf, ProgramResult } from "./run-program.ts";
 import { inferenceContext, runWithMasks } from "./run-program.ts";
@@ -32,7 +39,6 @@ export interface ProgramRunner {
 export const batchOfGraph = 4;
 /** Planned batches of a number of samples from which on they are a graph from the first one on: of a network, and of a few layers. */
 const leastPlanned = { network: 12, fewLayers: 512 } as const;
-const fewLayers = 24;
 /** The shapes of batches that have a graph, and those that are counted: the first ones, so that none is made twice. */
 const [mostGraphs, mostShapes] = [4, 64];
 
@@ -69,7 +75,7 @@ export function programRunner(
   planned: ReadonlyMap<number, number> = new Map(),
 ): ProgramRunner {
   const shapes = new Map<string, BatchShape>();
-  const least = program.nodes.length < fewLayers ? leastPlanned.fewLayers : leastPlanned.network;
+  const least = leastPlanned[hasFewCalls(program) ? "fewLayers" : "network"];
   let isRefused = false;
   const graphs = (): MadeGraph[] => [...shapes.values()].flatMap(({ made }) => made ?? []);
 

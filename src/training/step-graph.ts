@@ -8,7 +8,7 @@ import { recordComputation } from "../engine/graph/whole-graph.ts";
 import type { NativeBackend } from "../engine/native-engine.ts";
 import { tf } from "../engine/tf.ts";
 import { MachineError } from "../errors.ts";
-import { graphRun } from "../model/graph-inputs.ts";
+import { graphRun, hasFewCalls } from "../model/graph-inputs.ts";
 import type { Program } from "../model/program.ts";
 import type { ContextOf } from "../model/run-program.ts";
 import { layerLookup } from "../topology/layer-graph.ts";
@@ -27,7 +27,6 @@ import { agree, stepSample } from "./step-sample.ts";
  * would be over before.
  */
 const leastSteps = { network: 24, fewLayers: 1024 } as const;
-const fewLayers = 24;
 
 /** Returns the number of steps from which on a graph of a program, or of some calls of a model, is worth making. */
 export function leastStepsOf(program: Pick<Program, "graph" | "nodes">): number {
@@ -37,9 +36,7 @@ export function leastStepsOf(program: Pick<Program, "graph" | "nodes">): number 
 /** Returns true for a few layers, none of which takes many steps of its own. */
 function isSmall({ graph, nodes }: Pick<Program, "graph" | "nodes">): boolean {
   const layerOf = layerLookup(graph);
-  return (
-    nodes.length < fewLayers && !nodes.some(({ layer }) => recurrentClass.test(layerOf(layer).className))
-  );
+  return hasFewCalls({ nodes }) && !nodes.some(({ layer }) => recurrentClass.test(layerOf(layer).className));
 }
 
 /**
