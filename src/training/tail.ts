@@ -26,7 +26,7 @@ import { stepTensors } from "./computed-step.ts";
 import type { Updates } from "./finite-update.ts";
 import { finiteUpdate } from "./finite-update.ts";
 import type { BatchFigures } from "./judged-batch.ts";
-import { isFiniteLoss, judgedBatch } from "./judged-batch.ts";
+import { judgedBatch } from "./judged-batch.ts";
 import { lossPenalties } from "./loss-penalties.ts";
 import {
   averagedWeights,
@@ -192,6 +192,21 @@ export function createTail(options: TailOptions): Tail {
     optimizer.apply(path, name, whole, own?.penalty ? undefined : addends);
     if (own?.penalty) whole.dispose();
   };
+  /** Ends a step that has been judged, or is being: `passBack` hands over its gradients, by which the weights are updated. */
+  const endStep = (
+    figures: BatchFigures | Promise<BatchFigures>,
+    learningRate: number | undefined,
+    updates: Updates,
+    passBack: (onGradient: OnGradient) => void | Promise<void>,
+  ): Promise<BatchFigures> => {
+    step++;
+    optimizer.beginStep(learningRate);
+    return finiteUpdate(figures, updates, places, async (isUpdated) => {
+      await passBack(isUpdated ? update : () => {});
+      optimizer.endStep();
+    });
+  };
+
   /** Judges a step that was computed as a whole, and updates the weights by its gradients. */
   const takeStep = async (
     computed: ComputedStep,
@@ -205,16 +220,12 @@ export function createTail(options: TailOptions): Tail {
         takeScores(objective, features[0]?.shape[0] ?? 0, targets, computed.parts),
         penalties.total(weights, []),
       ]);
-      const figures = { ...scores, penalty };
-      step++;
-      optimizer.beginStep(learningRate);
-      const isUpdated = updates === "always" || isFiniteLoss(figures);
-      for (const { path, name, gradient, addends } of computed.gradients) {
-        if (isUpdated) update(path, name, gradient, addends ?? undefined);
-        gradient.dispose();
-      }
-      optimizer.endStep();
-      return figures;
+      return await endStep({ ...scores, penalty }, learningRate, updates, (onGradient) => {
+        for (const { path, name, gradient, addends } of computed.gradients) {
+          onGradient(path, name, gradient, addends ?? undefined);
+          gradient.dispose();
+        }
+      });
     } finally {
       tf.dispose(stepTensors({ ...computed, state: new Map() }));
     }
@@ -248,11 +259,8 @@ export function createTail(options: TailOptions): Tail {
         penalties.total(weights, activities),
       );
       const gradients = [...ofOutputs, ...penalties.gradients(activities)];
-      step++;
-      optimizer.beginStep(learningRate);
-      return finiteUpdate(figures, updates, places, async (isUpdated) => {
-        await pass.backward(gradients, isUpdated ? update : () => {});
-        optimizer.endStep();
+      return endStep(figures, learningRate, updates, async (onGradient) => {
+        await pass.backward(gradients, onGradient);
         tf.dispose(gradients);
       });
     },
