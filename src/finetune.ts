@@ -1,6 +1,6 @@
 import type { Checkpoint } from "./checkpoint.ts";
 import { ensureEngine } from "./engine/backend.ts";
-import { disposeLeftWeights } from "./features/trunk.ts";
+import { disposeLeftWork } from "./features/left-work.ts";
 import { withValues } from "./lazy-tensor.ts";
 import { openFeatures } from "./run/features.ts";
 import { openRunFolder } from "./run/folder.ts";
@@ -34,7 +34,7 @@ export async function finetune(given: FinetuneOptions | ResumeOptions): Promise<
   try {
     return await finetuned(given);
   } finally {
-    disposeLeftWeights();
+    disposeLeftWork();
   }
 }
 

@@ -7,47 +7,10 @@ import { tf } from "../engine/tf.ts";
 import { uploadPadded } from "../model/uploads.ts";
 import type { InputTensor } from "../tensor.ts";
 import type { Computation, ComputedSample, FileFeatures } from "./file-features.ts";
+import { takeComputed } from "./left-work.ts";
 import type { StaticProgram, Trunk } from "./trunk.ts";
 import { createTrunk } from "./trunk.ts";
 import type { DrawnView } from "./views/view.ts";
-
-/** Samples that a trial has computed in a batch padded as the run's are, by their paths. */
-interface LeftBatch {
-  readonly batchSize: number;
-  readonly samples: ReadonlyMap<string, Omit<ComputedSample<SampleView>, "sample">>;
-}
-
-const leftBatches = new WeakMap<StaticProgram, LeftBatch>();
-
-/** Keeps what was computed of samples themselves, not of views of them, for the next computation from files by the same program. */
-export function leaveComputed(
-  part: StaticProgram,
-  batchSize: number,
-  samples: readonly ComputedSample<SampleView>[],
-): void {
-  leftBatches.set(part, {
-    batchSize,
-    samples: new Map(samples.map(({ sample, ...made }) => [sample.path, made])),
-  });
-}
-
-/** Returns the samples that have been computed already, which are forgotten, and the others. */
-function takeComputed<Asked extends SampleView>(
-  part: StaticProgram,
-  batchSize: number,
-  samples: readonly Asked[],
-): { readonly known: readonly ComputedSample<Asked>[]; readonly others: readonly Asked[] } {
-  const left = leftBatches.get(part);
-  leftBatches.delete(part);
-  if (left?.batchSize !== batchSize) return { known: [], others: samples };
-  const known: ComputedSample<Asked>[] = [];
-  const others = samples.filter((sample) => {
-    const made = (sample.view ?? 0) === 0 ? left.samples.get(sample.path) : undefined;
-    if (made) known.push({ sample, ...made });
-    return !made;
-  });
-  return { known, others };
-}
 
 /**
  * Computes from files. Every batch is padded to `batchSize`, so that a sample's features do not depend on its neighbors.

@@ -12,6 +12,7 @@ import type { TensorRef } from "../topology/layer-graph.ts";
 import type { RewrittenGraph } from "../topology/rewrites/fold-batch-norm.ts";
 import { inferenceForm } from "../topology/rewrites/inference-form.ts";
 import type { CutModel } from "./cut.ts";
+import { leaveWeights, takeWeights } from "./left-work.ts";
 import { type OnnxTrunk, openOnnxTrunk } from "./onnx-trunk.ts";
 import { drawingProgram, runDrawing } from "./views/model-layers.ts";
 import type { DrawnView } from "./views/view.ts";
@@ -30,7 +31,7 @@ export interface Trunk {
    * begins with draw what each row's view is made of. The caller owns inputs and outputs.
    */
   run(inputs: readonly tf.Tensor[], views?: readonly DrawnView[]): Promise<tf.Tensor[]>;
-  /** Releases all but the weights, which stay on the engine for the next trunk of the same program, or until `disposeLeftWeights`. */
+  /** Releases all but the weights, which stay on the engine for the next trunk of the same program, or until `disposeLeftWork`. */
   leaveWeights(): void;
   dispose(): void;
 }
@@ -109,22 +110,12 @@ function formOf(
   });
 }
 
-/** Weights that a trial has left on the engine, by the static part that they are of. */
-const leftWeights = new Map<StaticProgram, LayerWeights>();
-
-/** Releases the weights that no trunk has taken. */
-export function disposeLeftWeights(): void {
-  for (const weights of leftWeights.values()) disposeWeights(weights);
-  leftWeights.clear();
-}
-
 /** Puts the static part on the engine; on ONNX Runtime where that is installed beside wasm and gives the same features. */
 export function createTrunk(part: StaticProgram): Trunk {
   const { program, weights } = part;
   const drawing = drawingProgram(program);
   const paths = program.nodes.map((node) => node.layer);
-  const uploaded: LayerWeights = leftWeights.get(part) ?? uploadWeights(weights, paths);
-  leftWeights.delete(part);
+  const uploaded: LayerWeights = takeWeights(part) ?? uploadWeights(weights, paths);
   const runner = programRunner(program);
   const compute = (inputs: readonly tf.Tensor[]): tf.Tensor[] => {
     const { outputs, masks } = runner.run(inputs, uploaded);
@@ -151,7 +142,7 @@ export function createTrunk(part: StaticProgram): Trunk {
     },
     leaveWeights: () => {
       release();
-      leftWeights.set(part, uploaded);
+      leaveWeights(part, uploaded);
     },
     dispose: () => {
       release();

@@ -6,8 +6,8 @@ import { isSpooled } from "../data/spooled-batches.ts";
 import type { EngineInfo } from "../engine/engine-info.ts";
 import { releaseUnusedMemory } from "../engine/native-loader.ts";
 import { namedMemoryError } from "../engine/out-of-memory.ts";
+import { disposeLeftWork } from "../features/left-work.ts";
 import type { FeatureFigures } from "../features/shard.ts";
-import { disposeLeftWeights } from "../features/trunk.ts";
 import { arrayExamples } from "./array-examples.ts";
 import { fileExamples } from "./file-examples.ts";
 import type { NamedExamples, PhaseExamples } from "./phase-examples.ts";
@@ -53,7 +53,7 @@ export async function openFeatures(run: PreparedRun, engine: EngineInfo): Promis
       const examples = await source.open(phase, moved, firstEpoch).catch((error: unknown) => {
         throw namedMemoryError(error);
       });
-      disposeLeftWeights();
+      disposeLeftWork();
       releaseUnusedMemory();
       seconds += (performance.now() - started) / 1000;
       bytes += examples.bytes;

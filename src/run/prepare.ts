@@ -61,7 +61,7 @@ interface Preparation extends Partial<PlanTiming> {
 /**
  * Reads the model and lists the data, gives the model the head that the data needs, and cuts it where the policies say.
  * @param preparation.isTimed False where nobody reads the plan's seconds: then no part of the run is timed on samples for them.
- * @param preparation.runs True if the run follows: a trial then leaves weights on the engine, until `disposeLeftWeights`.
+ * @param preparation.runs True if the run follows: a trial then leaves weights on the engine, until `disposeLeftWork`.
  * @param preparation.step The steps of a run that goes on, or of one that takes none; otherwise as asked, and fewer samples in each
  * where the memory is too little.
  * @throws {UsageError | TopologyError | KerasFileError | DataError} for whatever would stop the run, before anything is computed.
